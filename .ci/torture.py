@@ -1,7 +1,9 @@
-"""Tortures for so many minutes each: SQLite beside two nodes on PostgreSQL, then two nodes with Celery. Exits 1 unless all is kept.
+"""Tortures for so many minutes each: SQLite beside two nodes on PostgreSQL, then two nodes with
+Celery. Exits 1 unless all is kept.
 
-Celery has half as much again, as it has the most kinds of blows. Each kind that goes with a configuration is asked for by name, so that one
-which was not done is no success. A machine that has much else to do, and has not come to all of it, gets twice the time, once.
+Celery has half as much again, as it has the most kinds of blows. Each kind that goes with a
+configuration is asked for by name, so that one which was not done is no success. A machine that has
+much else to do, and has not come to all of it, gets twice the time, once.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ NUMBERS = count(1)
 SLOW = ("incomplete", "unsettled")  # verdicts that more time may mend
 ELSEWHERE = {  # what does not go with a configuration
     "SQLite": {"database", "lapse", "celery", "broker"},
-    "PostgreSQL": {"disk", "celery", "broker", "takeover"},  # two minutes are short: it is done on SQLite, and by tests on both
+    # two minutes are short: it is done on SQLite, and by tests on both
+    "PostgreSQL": {"disk", "celery", "broker", "takeover"},
     "Celery": {"disk", "takeover"},
 }
 
@@ -37,7 +40,12 @@ def main(minutes: float) -> int:
         try:
             nodes = ["--nodes", "2", "--database-url", server.get_uri()]
             first = side_by_side({"SQLite": [], "PostgreSQL": nodes}, Path(folder), minutes)
-            return max(first, side_by_side({"Celery": [*nodes, "--engine", "celery"]}, Path(folder), 1.5 * minutes))
+            return max(
+                first,
+                side_by_side(
+                    {"Celery": [*nodes, "--engine", "celery"]}, Path(folder), 1.5 * minutes
+                ),
+            )
         finally:
             server.cleanup()
 
@@ -62,7 +70,16 @@ def together(kinds: dict[str, list[str]], folder: Path, minutes: float) -> dict[
 def begin(name: str, folder: Path, minutes: float, more: list[str]) -> subprocess.Popen[bytes]:
     asked = [f"--only={kind}" for kind in KINDS if kind not in ELSEWHERE[name]]
     more = [empty(one) if one.startswith("postgresql:") else one for one in more]
-    command = [FLOWBRIDGE, "torture", "--minutes", str(minutes), "--certificate", folder / f"{name}.json", *asked, *more]
+    command = [
+        FLOWBRIDGE,
+        "torture",
+        "--minutes",
+        str(minutes),
+        "--certificate",
+        folder / f"{name}.json",
+        *asked,
+        *more,
+    ]
     (folder / f"{name}.json").unlink(missing_ok=True)
     with (folder / name).open("wb") as file:
         return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
@@ -80,7 +97,11 @@ def end(name: str, folder: Path, process: subprocess.Popen[bytes]) -> str:
     """Print what it said and return its verdict."""
     code, certificate = process.wait(), folder / f"{name}.json"
     print(f"-- {name}\n{(folder / name).read_text('utf-8', 'replace')}", flush=True)
-    return str(json.loads(certificate.read_text())["verdict"]) if certificate.exists() else f"exit code {code}"
+    return (
+        str(json.loads(certificate.read_text())["verdict"])
+        if certificate.exists()
+        else f"exit code {code}"
+    )
 
 
 sys.exit(main(float(sys.argv[1])))

@@ -1,9 +1,10 @@
-"""A burst over the cap: how much longer than its runs it takes, what the platform refuses, and how often it is asked.
+"""A burst over the cap: how much longer than its runs it takes, what the platform refuses, and how
+often it is asked.
 
     python bench/burst.py [--events 150] [--slots 5] [--run 0.4] [--others 0]
 
-At best the slots are never idle while anything waits: events x run / slots. With --others some slots are others' who come and go, and what
-they leave is what counts.
+At best the slots are never idle while anything waits: events x run / slots. With --others some
+slots are others' who come and go, and what they leave is what counts.
 """
 
 from __future__ import annotations
@@ -31,8 +32,16 @@ def main() -> None:
     print(rig.machine())
     port, platform = rig.free_port(), rig.free_port()
     url = f"http://127.0.0.1:{platform}"
-    command = [sys.executable, str(rig.HERE / "slots.py"), *map(str, (platform, given.slots, given.run, given.others))]
-    with rig.folder() as path, rig.process(command, f"{url}/"), rig.flowbridge(path, routes(url, given.slots), port):
+    command = [
+        sys.executable,
+        str(rig.HERE / "slots.py"),
+        *map(str, (platform, given.slots, given.run, given.others)),
+    ]
+    with (
+        rig.folder() as path,
+        rig.process(command, f"{url}/"),
+        rig.flowbridge(path, routes(url, given.slots), port),
+    ):
         began = time.time()
         acks = latency.send(port, rig.payload(), given.events / 0.2, 0.2)
         until = time.monotonic() + 60 + 20 * given.events * given.run / given.slots
@@ -44,8 +53,13 @@ def main() -> None:
     ideal = needed / (told["free"] / took if given.others else given.slots)
     beside = f", of which others take up to {given.others}" if given.others else ""
     print(f"{len(acks)} events, runs of {given.run:g} s, {given.slots} slots{beside}")
-    print(f"{took:.1f} s, {took / ideal:.2f} of the ideal {ideal:.1f} s; most at once {told['most']}")
-    print(f"{told['refused']} refused with 429, {told['looks']} looks and {told['lists']} lists: {calls(told):.2f} for each run")
+    print(
+        f"{took:.1f} s, {took / ideal:.2f} of the ideal {ideal:.1f} s; most at once {told['most']}"
+    )
+    print(
+        f"{told['refused']} refused with 429, {told['looks']} looks and {told['lists']} lists:"
+        f" {calls(told):.2f} for each run"
+    )
     for (status, state, attempts), count in sorted(Counter(deliveries).items(), key=str):
         print(f"{count:4} {status}, {state}, attempts {attempts}")
 
@@ -60,13 +74,30 @@ def stats(url: str) -> dict:
 
 
 def settled(path: Path, count: int) -> list[tuple[str, str | None, int]]:
-    """Return (status, run state, attempts) of each delivery, once all have ended or half a minute has passed."""
+    """Return (status, run state, attempts) of each delivery, once all have ended or half a minute
+    has passed.
+    """
     until = time.monotonic() + 30
     while True:
-        command = [sys.executable, "-m", "bridge", "--config", str(path / "routes.yaml"), "deliveries", "--limit", "0", "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "bridge",
+            "--config",
+            str(path / "routes.yaml"),
+            "deliveries",
+            "--limit",
+            "0",
+            "--json",
+        ]
         environ = {**rig.os.environ, "FLOWBRIDGE_DATA": str(path / "data")}
-        out = subprocess.run(command, capture_output=True, text=True, check=True, env=environ).stdout
-        found = [(one["status"], one["run_state"], one["attempts"]) for one in map(json.loads, out.splitlines())]
+        out = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=environ
+        ).stdout
+        found = [
+            (one["status"], one["run_state"], one["attempts"])
+            for one in map(json.loads, out.splitlines())
+        ]
         if sum(state == "done" for _, state, _ in found) >= count or time.monotonic() > until:
             return found
         time.sleep(0.2)
@@ -75,7 +106,13 @@ def settled(path: Path, count: int) -> list[tuple[str, str | None, int]]:
 def routes(url: str, slots: int) -> str:
     """Return the routes.yaml of the other measurements, for a platform with slots."""
     document = json.loads(rig.routes("http://127.0.0.1:1/"))
-    platform = {"type": "gumloop", "base_url": f"{url}/api/v1", "api_key": "k", "user_id": "u", "max_concurrent_runs": slots}
+    platform = {
+        "type": "gumloop",
+        "base_url": f"{url}/api/v1",
+        "api_key": "k",
+        "user_id": "u",
+        "max_concurrent_runs": slots,
+    }
     document["platforms"] = {"gumloop": platform}
     document["routes"][0]["flow"] = "gumloop/q3dasHQBidkNeXvAZo6Dby"
     return json.dumps(document, indent=1)

@@ -1,4 +1,5 @@
-"""Claiming: how long a worker takes to lease sixteen due deliveries, with more and more of them waiting.
+"""Claiming: how long a worker takes to lease sixteen due deliveries, with more and more of them
+waiting.
 
     python bench/claim.py [--counts 1000 100000 1000000] [--on sqlite postgresql] [--routes 10]
 
@@ -27,7 +28,9 @@ from bridge.store.tables.schema import delivery
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 100_000, 1_000_000])
-    parser.add_argument("--on", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    parser.add_argument(
+        "--on", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"]
+    )
     parser.add_argument("--routes", type=int, default=10)
     given = parser.parse_args()
     print(rig.machine())
@@ -38,14 +41,22 @@ def main() -> None:
                     upgrade.upgrade(database)
                     fill(database, count, due, given.routes)
                     what = "queued" if due else "scheduled for later, some due"
-                    print(f"{kind:10} {count:8} {what:30} {measure(database) * 1000:6.2f} ms a claim of 16", flush=True)
+                    print(
+                        f"{kind:10} {count:8} {what:30} {measure(database) * 1000:6.2f} ms a claim"
+                        " of 16",
+                        flush=True,
+                    )
 
 
 @contextlib.contextmanager
 def opened(kind: str, path: Path) -> Iterator[Database]:
     """Give an empty database of a kind."""
     with contextlib.ExitStack() as stack:
-        url = f"sqlite:///{path / 'bench.db'}" if kind == "sqlite" else stack.enter_context(rig.postgres(path))
+        url = (
+            f"sqlite:///{path / 'bench.db'}"
+            if kind == "sqlite"
+            else stack.enter_context(rig.postgres(path))
+        )
         database = Database(url)
         stack.callback(database.close)
         yield database
@@ -57,17 +68,30 @@ def fill(database: Database, count: int, due: bool, routes: int) -> None:
     for start in range(0, count, 10_000):
         rows = [
             {
-                "id": f"dlv_{number:026d}", "event_id": f"evt_{number}", "route": f"route-{number % routes}", "flow": "f",
-                "platform": "stub", "saved_item_id": "f", "status": "queued", "created_at": now,
+                "id": f"dlv_{number:026d}",
+                "event_id": f"evt_{number}",
+                "route": f"route-{number % routes}",
+                "flow": "f",
+                "platform": "stub",
+                "saved_item_id": "f",
+                "status": "queued",
+                "created_at": now,
                 "due_at": now - 1 if due or number < 16 * 30 else now + 86400,
-                "config_hash": "x", "retry_attempts": 12, "retry_first": 5.0, "retry_max": 60.0, "on_unknown": "hold",
-                "run_timeout": 3600.0, "inputs": '{"title":"x"}',
+                "config_hash": "x",
+                "retry_attempts": 12,
+                "retry_first": 5.0,
+                "retry_max": 60.0,
+                "on_unknown": "hold",
+                "run_timeout": 3600.0,
+                "inputs": '{"title":"x"}',
             }
             for number in range(start, min(start + 10_000, count))
-        ]  # fmt: skip
+        ]
         database.write(lambda connection, rows=rows: connection.execute(insert(delivery), rows))
     if not database.is_sqlite:  # as autovacuum would in the background
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with database.engine.connect().execution_options(
+            isolation_level="AUTOCOMMIT"
+        ) as connection:
             connection.execute(text("VACUUM ANALYZE delivery"))
 
 
@@ -77,7 +101,12 @@ def measure(database: Database) -> float:
         began = time.perf_counter()
         taken = database.write(
             lambda connection, turn=turn: claims.claim(
-                connection, Allowed(caps={"stub": 16}), most=16, now=time.time(), lease=f"w:{turn}", order=shares.order
+                connection,
+                Allowed(caps={"stub": 16}),
+                most=16,
+                now=time.time(),
+                lease=f"w:{turn}",
+                order=shares.order,
             )
         )
         took.append(time.perf_counter() - began)

@@ -1,8 +1,10 @@
-"""End to end: accept, plan, store, start, settle; deliveries a second to a flow server that answers at once.
+"""End to end: accept, plan, store, start, settle; deliveries a second to a flow server that answers
+at once.
 
     python bench/deliver.py [--seconds 10] [--connections 16]
 
-The rate is all deliveries over the time from the first request to the last start, the backlog included.
+The rate is all deliveries over the time from the first request to the last start, the backlog
+included.
 """
 
 from __future__ import annotations
@@ -29,8 +31,14 @@ def main() -> None:
             took = time.monotonic() - began
             used = rig.cpu(run.pid) - before
     accepted = f"accepted {result['requests']:.0f} in {given.seconds:g} s"
-    print(f"{accepted} ({result['rate']:.0f}/s, p99 {result['p99']:.1f} ms, {result['errors']:.0f} errors)")
-    print(f"started {started} in {took:.1f} s: {started / took:.0f} deliveries/s, {used / started * 1e6:.0f} µs CPU each")
+    print(
+        f"{accepted} ({result['rate']:.0f}/s, p99 {result['p99']:.1f} ms, {result['errors']:.0f}"
+        " errors)"
+    )
+    print(
+        f"started {started} in {took:.1f} s: {started / took:.0f} deliveries/s,"
+        f" {used / started * 1e6:.0f} µs CPU each"
+    )
 
 
 main()

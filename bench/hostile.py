@@ -1,6 +1,7 @@
-"""Acknowledgements while flows misbehave: p50 and p99 idle, and beside endless loops, floods of output and memory hogs.
+"""Acknowledgements while flows misbehave: p50 and p99 idle, and beside endless loops, floods of
+output and memory hogs.
 
-    python bench/hostile.py [--rate 250] [--seconds 6]
+python bench/hostile.py [--rate 250] [--seconds 6]
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def main() -> None:
     print(rig.machine())
     with rig.folder() as path:
         (path / "flows.py").write_text(FLOWS)
-        os.environ |= {"FLOWBRIDGE_LOCAL_API_KEY": "bench-key", "FLOWBRIDGE_LOCAL_USER_ID": "bench-user"}
+        os.environ |= {
+            "FLOWBRIDGE_LOCAL_API_KEY": "bench-key",
+            "FLOWBRIDGE_LOCAL_USER_ID": "bench-user",
+        }
         port = rig.free_port()
         with rig.flowbridge(path, config(), port):
             measure(port, given.rate, 1.0)  # warms up
@@ -56,8 +60,14 @@ def main() -> None:
             time.sleep(1)
             busy = [measure(port, given.rate, given.seconds) for _ in range(2)]
     for name, found in (("idle", idle), ("three loops, two floods, two hogs", busy)):
-        print(f"{name:34} p50 {rig.median([one[0] for one in found]):5.1f} ms  p99 {rig.median([one[1] for one in found]):5.1f} ms")
-    ratios = [rig.median([one[at] for one in busy]) / rig.median([one[at] for one in idle]) for at in (0, 1)]
+        print(
+            f"{name:34} p50 {rig.median([one[0] for one in found]):5.1f} ms  p99"
+            f" {rig.median([one[1] for one in found]):5.1f} ms"
+        )
+    ratios = [
+        rig.median([one[at] for one in busy]) / rig.median([one[at] for one in idle])
+        for at in (0, 1)
+    ]
     print(f"ratio: p50 {ratios[0]:.2f}, p99 {ratios[1]:.2f}")
 
 
@@ -71,15 +81,22 @@ def config() -> str:
 def start(port: int, flow: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     body = json.dumps({"saved_item_id": flow, "user_id": "bench-user"})
-    connection.request("POST", "/api/v1/start_pipeline", body, {"Authorization": "Bearer bench-key"})
+    connection.request(
+        "POST", "/api/v1/start_pipeline", body, {"Authorization": "Bearer bench-key"}
+    )
     if connection.getresponse().status != 200:
         raise SystemExit(f"{flow} did not start")
 
 
 def measure(port: int, rate: float, seconds: float) -> tuple[float, float]:
-    """Send events at a steady rate on kept connections; return p50 and p99 of their acknowledgements in milliseconds."""
+    """Send events at a steady rate on kept connections; return p50 and p99 of their
+    acknowledgements in milliseconds.
+    """
     took: list[float] = []
-    threads = [threading.Thread(target=send, args=(port, rate / CONNECTIONS, seconds, took)) for _ in range(CONNECTIONS)]
+    threads = [
+        threading.Thread(target=send, args=(port, rate / CONNECTIONS, seconds, took))
+        for _ in range(CONNECTIONS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -90,14 +107,21 @@ def measure(port: int, rate: float, seconds: float) -> tuple[float, float]:
 
 def send(port: int, rate: float, seconds: float, took: list[float]) -> None:
     body = rig.payload()
-    headers = {"Content-Type": "application/json", "X-GitHub-Event": "issues",
-               "X-Hub-Signature-256": "sha256=" + hmac.new(rig.SECRET.encode(), body, hashlib.sha256).hexdigest()}  # fmt: skip
+    headers = {
+        "Content-Type": "application/json",
+        "X-GitHub-Event": "issues",
+        "X-Hub-Signature-256": (
+            "sha256=" + hmac.new(rig.SECRET.encode(), body, hashlib.sha256).hexdigest()
+        ),
+    }
     connection = http.client.HTTPConnection("127.0.0.1", port)
     began = time.perf_counter()
     for number in range(int(rate * seconds)):
         time.sleep(max(0.0, began + number / rate - time.perf_counter()))
         sent = time.perf_counter()
-        connection.request("POST", "/hooks/github", body, headers | {"X-GitHub-Delivery": os.urandom(8).hex()})
+        connection.request(
+            "POST", "/hooks/github", body, headers | {"X-GitHub-Delivery": os.urandom(8).hex()}
+        )
         answer = connection.getresponse()
         answer.read()
         if answer.status != 202:

@@ -1,6 +1,7 @@
-"""Durable ingest: acknowledged events a second, against a bare Flask view on the same gunicorn settings, in one run.
+"""Durable ingest: acknowledged events a second, against a bare Flask view on the same gunicorn
+settings, in one run.
 
-    python bench/ingest.py [--seconds 4] [--runs 5] [--connections 16]
+python bench/ingest.py [--seconds 4] [--runs 5] [--connections 16]
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ def main() -> None:
         (path / "conf.py").write_text(CONF)
         bare_port, port = rig.free_port(), rig.free_port()
         bare = [sys.executable, "-m", "gunicorn", "-c", str(path / "conf.py"), "bare:app"]
-        environ = {"FLOWBRIDGE_BIND": f"127.0.0.1:{bare_port}", "FLOWBRIDGE_DATA": str(path / "bare")}
+        environ = {
+            "FLOWBRIDGE_BIND": f"127.0.0.1:{bare_port}",
+            "FLOWBRIDGE_DATA": str(path / "bare"),
+        }
         with (
             rig.process(bare, f"http://127.0.0.1:{bare_port}/", **environ) as first,
             rig.flowbridge(path, rig.routes("http://127.0.0.1:9/"), port, "web") as second,
@@ -52,13 +56,19 @@ def main() -> None:
 
 def report(results: rig.Results, connections: int) -> None:
     print(rig.machine())
-    print(f"{connections} keep-alive connections, {rig.SIZE} byte payload, {len(results['flowbridge'])} runs in turn: median (min to max)")
+    print(
+        f"{connections} keep-alive connections, {rig.SIZE} byte payload,"
+        f" {len(results['flowbridge'])} runs in turn: median (min to max)"
+    )
     for name, runs in results.items():
         rates = sorted(run["rate"] for run in runs)
         middle = {key: rig.median([run[key] for run in runs]) for key in ("p50", "p99", "cpu")}
         errors = sum(run["errors"] for run in runs)
-        print(f"{name:16} {rig.median(rates):7.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})  p50 {middle['p50']:5.1f} ms"
-              f"  p99 {middle['p99']:5.1f} ms  {middle['cpu']:4.0f} µs CPU a request  {errors:.0f} errors")  # fmt: skip
+        print(
+            f"{name:16} {rig.median(rates):7.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})  p50"
+            f" {middle['p50']:5.1f} ms  p99 {middle['p99']:5.1f} ms  {middle['cpu']:4.0f} µs CPU a"
+            f" request  {errors:.0f} errors"
+        )
     bare, ours = results["bare Flask view"], results["flowbridge"]
     ratio = lambda key: rig.median([b[key] for b in ours]) / rig.median([a[key] for a in bare])  # noqa: E731
     print(f"ratio: rate {ratio('rate'):.2f}, p99 {ratio('p99'):.2f}, CPU {ratio('cpu'):.2f}")

@@ -1,8 +1,10 @@
-"""From acknowledgement to start: how long after an event was received its start arrives at the flow server.
+"""From acknowledgement to start: how long after an event was received its start arrives at the flow
+server.
 
     python bench/latency.py [--rate 500] [--seconds 10]
 
-Open loop: events are sent on a schedule whatever the answers take, each on a connection of its own, as senders do.
+Open loop: events are sent on a schedule whatever the answers take, each on a connection of its own,
+as senders do.
 """
 
 from __future__ import annotations
@@ -29,22 +31,46 @@ def main() -> None:
         with rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub_port}/start"), port):
             acks = send(port, body, given.rate, given.seconds)
             until = time.monotonic() + 30
-            while time.monotonic() < until and len((path / "starts").read_text().splitlines()) < len(acks):
+            while time.monotonic() < until and len(
+                (path / "starts").read_text().splitlines()
+            ) < len(acks):
                 time.sleep(0.05)
-        starts = {event: float(at) for at, event in (line.split() for line in (path / "starts").read_text().splitlines())}
-    waits = sorted((starts[event] - at) * 1000 for event, (at, _) in acks.items() if event in starts)
+        starts = {
+            event: float(at)
+            for at, event in (line.split() for line in (path / "starts").read_text().splitlines())
+        }
+    waits = sorted(
+        (starts[event] - at) * 1000 for event, (at, _) in acks.items() if event in starts
+    )
     answers = sorted(took * 1000 for _, took in acks.values())
     quantile = lambda values, share: values[min(len(values) - 1, int(share * len(values)))]  # noqa: E731
     print(f"{len(acks)} events at {given.rate:g}/s, {len(acks) - len(waits)} not started")
-    for name, values in (("request to acknowledgement", answers), ("acknowledgement to start", waits)):
-        print(f"{name:27} p50 {quantile(values, 0.5):6.1f} ms  p99 {quantile(values, 0.99):6.1f} ms  max {values[-1]:6.1f} ms")
+    for name, values in (
+        ("request to acknowledgement", answers),
+        ("acknowledgement to start", waits),
+    ):
+        print(
+            f"{name:27} p50 {quantile(values, 0.5):6.1f} ms  p99 {quantile(values, 0.99):6.1f} ms "
+            f" max {values[-1]:6.1f} ms"
+        )
 
 
-def send(port: int, body: bytes, rate: float, seconds: float, run: str = "l", *, threads: int = 16, over: threading.Event | None = None,
-         refused: list[str] | None = None) -> dict[str, tuple[float, float]]:  # fmt: skip
-    """Send events on schedule, until `over` is set; return (when acknowledged, how long that took from the scheduled time) of each.
+def send(
+    port: int,
+    body: bytes,
+    rate: float,
+    seconds: float,
+    run: str = "l",
+    *,
+    threads: int = 16,
+    over: threading.Event | None = None,
+    refused: list[str] | None = None,
+) -> dict[str, tuple[float, float]]:
+    """Send events on schedule, until `over` is set; return (when acknowledged, how long that took
+    from the scheduled time) of each.
 
-    Their ids begin with `run`. What is not acknowledged goes to `refused`; without it that is an error.
+    Their ids begin with `run`. What is not acknowledged goes to `refused`; without it that is an
+    error.
     """
     signature = (rig.hmac.new(rig.SECRET.encode(), body, "sha256")).hexdigest()
     waiting: SimpleQueue[tuple[int, float] | None] = SimpleQueue()
@@ -53,8 +79,13 @@ def send(port: int, body: bytes, rate: float, seconds: float, run: str = "l", *,
     def post() -> None:
         while (item := waiting.get()) is not None:
             number, due = item
-            headers = {"Content-Type": "application/json", "X-GitHub-Event": "issues", "X-GitHub-Delivery": f"{run}-{number}",
-                       "X-Hub-Signature-256": f"sha256={signature}", "Connection": "close"}  # fmt: skip
+            headers = {
+                "Content-Type": "application/json",
+                "X-GitHub-Event": "issues",
+                "X-GitHub-Delivery": f"{run}-{number}",
+                "X-Hub-Signature-256": f"sha256={signature}",
+                "Connection": "close",
+            }
             try:
                 answer = json.loads(ask(port, body, headers))
                 acks[answer["event_id"]] = (time.time(), time.monotonic() - due)

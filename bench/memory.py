@@ -1,6 +1,7 @@
-"""Memory and start: the proportional set size and the processor time of everything `serve` starts at rest, and how soon it is ready.
+"""Memory and start: the proportional set size and the processor time of everything `serve` starts
+at rest, and how soon it is ready.
 
-    python bench/memory.py
+python bench/memory.py
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def main() -> None:
             port = rig.free_port()
             began = time.monotonic()
             config = json.loads(rig.routes(f"http://127.0.0.1:{stub_port}/start"))
-            config["platforms"]["local"] = {"type": "local"}  # with the host of its flows, as nearly everyone has it
+            # with the host of its flows, as nearly everyone has it
+            config["platforms"]["local"] = {"type": "local"}
             with rig.flowbridge(path, json.dumps(config), port) as run:
                 ready = time.monotonic() - began
                 time.sleep(1)
@@ -32,9 +34,12 @@ def main() -> None:
                 busy = (rig.cpu(run.pid) - busy) / RESTING
                 accepted += int(rig.wrk(port, script, 5)["requests"])
                 processes, after = len(rig.tree(run.pid)), rig.pss(run.pid)
-                rig.drained(path / "starts", accepted)  # or the second start would not be one at rest
-                print(f"{attempt}: ready in {ready:.2f} s; {rest:.0f} MB and {busy:.1%} of a processor at rest in {processes} processes, "
-                      f"{after:.0f} MB after load")
+                # or the second start would not be one at rest
+                rig.drained(path / "starts", accepted)
+                print(
+                    f"{attempt}: ready in {ready:.2f} s; {rest:.0f} MB and {busy:.1%} of a"
+                    f" processor at rest in {processes} processes, {after:.0f} MB after load"
+                )
 
 
 main()

@@ -1,11 +1,15 @@
-"""Beside others: signed events of GitHub's in, starts of a flow out, on the same stub and under the same load, in turn.
+"""Beside others: signed events of GitHub's in, starts of a flow out, on the same stub and under the
+same load, in turn.
 
-    python bench/peers.py [--seconds 5] [--rounds 3] [--node-red FOLDER] [--n8n FOLDER [--node FILE]]
+    python bench/peers.py [--seconds 5] [--rounds 3] [--node-red FOLDER] [--n8n FOLDER [--node
+    FILE]]
 
-adnanh/webhook runs curl for each event (`apt-get install webhook curl`); Node-RED checks the signature in a function and makes the call
-itself (`npm install --prefix FOLDER node-red`). Neither keeps anything on disk. n8n (`npm install --prefix FOLDER n8n`, `--node` where
-it wants a newer one than `node` is) has a webhook, a crypto, an if and a request node, as it is when it is new, and keeps its executions in
-SQLite. None knows a duplicate, validates a schema or counts runs; ours does all of that. Whoever is not there is left out.
+adnanh/webhook runs curl for each event (`apt-get install webhook curl`); Node-RED checks the
+signature in a function and makes the call itself (`npm install --prefix FOLDER node-red`). Neither
+keeps anything on disk. n8n (`npm install --prefix FOLDER n8n`, `--node` where it wants a newer one
+than `node` is) has a webhook, a crypto, an if and a request node, as it is when it is new, and
+keeps its executions in SQLite. None knows a duplicate, validates a schema or counts runs; ours does
+all of that. Whoever is not there is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ from pathlib import Path
 
 import rig
 
-Peer = Callable[[Path, int, int], AbstractContextManager[object]]  # a folder, the port to listen on, the stub's
+# a folder, the port to listen on, the stub's
+Peer = Callable[[Path, int, int], AbstractContextManager[object]]
 
 FLOW = """
 const sent = Buffer.from(msg.req.headers['x-hub-signature-256'] || '');
@@ -45,7 +50,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--node-red", type=Path, metavar="FOLDER")
     parser.add_argument("--n8n", type=Path, metavar="FOLDER")
-    parser.add_argument("--node", default="node", metavar="FILE", help="the node that n8n is run by")
+    parser.add_argument(
+        "--node", default="node", metavar="FILE", help="the node that n8n is run by"
+    )
     given = parser.parse_args()
     print(rig.machine())
     peers: dict[str, Peer] = {"flowbridge": ours}
@@ -62,7 +69,10 @@ def main() -> None:
     own = rig.median(rates["flowbridge"])
     for name, found in rates.items():
         span = f"{min(found):.0f} to {max(found):.0f}"
-        print(f"{name:25} {rig.median(found):6.0f} starts/s ({span}), {rig.median(found) / own:5.2f} of flowbridge's")
+        print(
+            f"{name:25} {rig.median(found):6.0f} starts/s ({span}), {rig.median(found) / own:5.2f}"
+            " of flowbridge's"
+        )
 
 
 def measure(peer: Peer, seconds: float) -> float:
@@ -75,7 +85,10 @@ def measure(peer: Peer, seconds: float) -> float:
             started = rig.drained(path / "starts", int(result["requests"]))
             last = float((path / "starts").read_text().splitlines()[-1].split()[0])
     if started < result["requests"] - result["errors"]:
-        print(f"  {started} starts of {result['requests']:.0f} requests, {result['errors']:.0f} errors")
+        print(
+            f"  {started} starts of {result['requests']:.0f} requests, {result['errors']:.0f}"
+            " errors"
+        )
     return started / (last - began)
 
 
@@ -88,16 +101,37 @@ def webhook(path: Path, port: int, stub: int) -> Iterator[object]:
     start = path / "start.sh"
     start.write_text(
         "#!/bin/sh\n"
-        f'exec curl -s -o /dev/null -H "content-type: application/json" http://127.0.0.1:{stub}/start '
+        'exec curl -s -o /dev/null -H "content-type: application/json"'
+        f" http://127.0.0.1:{stub}/start "
         '-d "{\\"event_id\\":\\"$1\\",\\"title\\":\\"$2\\",\\"number\\":$3}"\n'
     )
     start.chmod(0o755)
-    taken = [("header", "X-GitHub-Delivery"), ("payload", "issue.title"), ("payload", "issue.number")]
-    signed = {"type": "payload-hmac-sha256", "secret": rig.SECRET, "parameter": {"source": "header", "name": "X-Hub-Signature-256"}}
-    hook = {"id": "github", "execute-command": str(start), "trigger-rule": {"match": signed},
-            "pass-arguments-to-command": [{"source": source, "name": name} for source, name in taken]}  # fmt: skip
+    taken = [
+        ("header", "X-GitHub-Delivery"),
+        ("payload", "issue.title"),
+        ("payload", "issue.number"),
+    ]
+    signed = {
+        "type": "payload-hmac-sha256",
+        "secret": rig.SECRET,
+        "parameter": {"source": "header", "name": "X-Hub-Signature-256"},
+    }
+    hook = {
+        "id": "github",
+        "execute-command": str(start),
+        "trigger-rule": {"match": signed},
+        "pass-arguments-to-command": [{"source": source, "name": name} for source, name in taken],
+    }
     (path / "hooks.json").write_text(json.dumps([hook]))
-    command = ["webhook", "-hooks", str(path / "hooks.json"), "-ip", "127.0.0.1", "-port", str(port)]
+    command = [
+        "webhook",
+        "-hooks",
+        str(path / "hooks.json"),
+        "-ip",
+        "127.0.0.1",
+        "-port",
+        str(port),
+    ]
     with rig.process(command, f"http://127.0.0.1:{port}/") as run:
         yield run
 
@@ -108,53 +142,159 @@ def node_red(installed: Path, path: Path, port: int, stub: int) -> Iterator[obje
     common = {"z": "tab", "x": 0, "y": 0}
     flows = [
         {"id": "tab", "type": "tab", "label": "bench"},
-        {**common, "id": "in", "type": "http in", "url": "/hooks/github", "method": "post", "skipBodyParsing": True, "wires": [["check"]]},
-        {**common, "id": "check", "type": "function", "func": code, "outputs": 2, "wires": [["out"], ["start"]]},
+        {
+            **common,
+            "id": "in",
+            "type": "http in",
+            "url": "/hooks/github",
+            "method": "post",
+            "skipBodyParsing": True,
+            "wires": [["check"]],
+        },
+        {
+            **common,
+            "id": "check",
+            "type": "function",
+            "func": code,
+            "outputs": 2,
+            "wires": [["out"], ["start"]],
+        },
         {**common, "id": "out", "type": "http response", "wires": []},
-        {**common, "id": "start", "type": "http request", "method": "POST", "url": f"http://127.0.0.1:{stub}/start", "ret": "txt",
-         "persist": True, "wires": [[]]},
-        {**common, "id": "up", "type": "http in", "url": "/up", "method": "get", "wires": [["out"]]},
-    ]  # fmt: skip
+        {
+            **common,
+            "id": "start",
+            "type": "http request",
+            "method": "POST",
+            "url": f"http://127.0.0.1:{stub}/start",
+            "ret": "txt",
+            "persist": True,
+            "wires": [[]],
+        },
+        {
+            **common,
+            "id": "up",
+            "type": "http in",
+            "url": "/up",
+            "method": "get",
+            "wires": [["out"]],
+        },
+    ]
     (path / "flows.json").write_text(json.dumps(flows))
     (path / "settings.js").write_text(
-        "module.exports = {flowFile: 'flows.json', httpAdminRoot: false, uiHost: '127.0.0.1', apiMaxLength: '5mb', "
-        "functionGlobalContext: {crypto: require('crypto')}, logging: {console: {level: 'error'}}};"
+        "module.exports = {flowFile: 'flows.json', httpAdminRoot: false, uiHost: '127.0.0.1',"
+        " apiMaxLength: '5mb', functionGlobalContext: {crypto: require('crypto')}, logging:"
+        " {console: {level: 'error'}}};"
     )
     program = installed / "node_modules" / "node-red" / "red.js"
-    command = ["node", str(program), "--userDir", str(path), "--settings", str(path / "settings.js"), "--port", str(port)]
+    command = [
+        "node",
+        str(program),
+        "--userDir",
+        str(path),
+        "--settings",
+        str(path / "settings.js"),
+        "--port",
+        str(port),
+    ]
     with rig.process(command, f"http://127.0.0.1:{port}/up") as run:
         yield run
 
 
 @contextlib.contextmanager
 def n8n(installed: Path, node: str, path: Path, port: int, stub: int) -> Iterator[object]:
-    fields = "event_id: $('in').item.json.headers['x-github-delivery'], title: $('in').item.json.body.issue.title"
-    signature = {"leftValue": "={{ 'sha256=' + $json.hmac }}", "rightValue": "={{ $json.headers['x-hub-signature-256'] }}",
-                 "operator": {"type": "string", "operation": "equals"}}  # fmt: skip
+    fields = (
+        "event_id: $('in').item.json.headers['x-github-delivery'], title:"
+        " $('in').item.json.body.issue.title"
+    )
+    signature = {
+        "leftValue": "={{ 'sha256=' + $json.hmac }}",
+        "rightValue": "={{ $json.headers['x-hub-signature-256'] }}",
+        "operator": {"type": "string", "operation": "equals"},
+    }
     parts = {
-        "in": ("webhook", 2, {"httpMethod": "POST", "path": "github", "responseMode": "onReceived", "options": {"rawBody": True}}),
-        "check": ("crypto", 1, {"action": "hmac", "binaryData": True, "type": "SHA256", "dataPropertyName": "hmac",
-                                "secret": rig.SECRET, "encoding": "hex"}),
+        "in": (
+            "webhook",
+            2,
+            {
+                "httpMethod": "POST",
+                "path": "github",
+                "responseMode": "onReceived",
+                "options": {"rawBody": True},
+            },
+        ),
+        "check": (
+            "crypto",
+            1,
+            {
+                "action": "hmac",
+                "binaryData": True,
+                "type": "SHA256",
+                "dataPropertyName": "hmac",
+                "secret": rig.SECRET,
+                "encoding": "hex",
+            },
+        ),
         "same": ("if", 2, {"conditions": {"combinator": "and", "conditions": [signature]}}),
-        "start": ("httpRequest", 4.2, {"method": "POST", "url": f"http://127.0.0.1:{stub}/start", "sendBody": True,
-                                       "specifyBody": "json", "jsonBody": f"={{{{ JSON.stringify({{{fields}}}) }}}}"}),
+        "start": (
+            "httpRequest",
+            4.2,
+            {
+                "method": "POST",
+                "url": f"http://127.0.0.1:{stub}/start",
+                "sendBody": True,
+                "specifyBody": "json",
+                "jsonBody": f"={{{{ JSON.stringify({{{fields}}}) }}}}",
+            },
+        ),
         "up": ("webhook", 2, {"path": "up", "responseMode": "onReceived"}),
-    }  # fmt: skip
+    }
     nodes = [
-        {"id": name, "name": name, "type": f"n8n-nodes-base.{kind}", "typeVersion": version, "position": [0, 0], "parameters": parameters,
-         "webhookId": parameters.get("path")}
+        {
+            "id": name,
+            "name": name,
+            "type": f"n8n-nodes-base.{kind}",
+            "typeVersion": version,
+            "position": [0, 0],
+            "parameters": parameters,
+            "webhookId": parameters.get("path"),
+        }
         for name, (kind, version, parameters) in parts.items()
-    ]  # fmt: skip
-    then = {one: {"main": [[{"node": other, "type": "main", "index": 0}]]} for one, other in pairwise(["in", "check", "same", "start"])}
-    workflow = {"id": "bench", "name": "bench", "nodes": nodes, "connections": then, "settings": {"executionOrder": "v1"}, "active": False}
+    ]
+    then = {
+        one: {"main": [[{"node": other, "type": "main", "index": 0}]]}
+        for one, other in pairwise(["in", "check", "same", "start"])
+    }
+    workflow = {
+        "id": "bench",
+        "name": "bench",
+        "nodes": nodes,
+        "connections": then,
+        "settings": {"executionOrder": "v1"},
+        "active": False,
+    }
     (path / "workflow.json").write_text(json.dumps(workflow))
     program = [node, str(installed / "node_modules" / "n8n" / "bin" / "n8n")]
-    environ = {"N8N_USER_FOLDER": str(path), "N8N_PORT": str(port), "N8N_LISTEN_ADDRESS": "127.0.0.1", "N8N_ENDPOINT_WEBHOOK": "hooks",
-               "N8N_DIAGNOSTICS_ENABLED": "false", "N8N_VERSION_NOTIFICATIONS_ENABLED": "false", "N8N_LOG_LEVEL": "error"}  # fmt: skip
-    for command in (["import:workflow", f"--input={path / 'workflow.json'}"], ["publish:workflow", "--id=bench"]):
-        subprocess.run([*program, *command], env={**os.environ, **environ}, check=True, capture_output=True)
-    with rig.process([*program, "start"], f"http://127.0.0.1:{port}/healthz/readiness", patience=90.0, **environ) as run:
-        rig.wait_for(f"http://127.0.0.1:{port}/hooks/up", 30.0)  # it says that it is ready, and then makes its webhooks known
+    environ = {
+        "N8N_USER_FOLDER": str(path),
+        "N8N_PORT": str(port),
+        "N8N_LISTEN_ADDRESS": "127.0.0.1",
+        "N8N_ENDPOINT_WEBHOOK": "hooks",
+        "N8N_DIAGNOSTICS_ENABLED": "false",
+        "N8N_VERSION_NOTIFICATIONS_ENABLED": "false",
+        "N8N_LOG_LEVEL": "error",
+    }
+    for command in (
+        ["import:workflow", f"--input={path / 'workflow.json'}"],
+        ["publish:workflow", "--id=bench"],
+    ):
+        subprocess.run(
+            [*program, *command], env={**os.environ, **environ}, check=True, capture_output=True
+        )
+    with rig.process(
+        [*program, "start"], f"http://127.0.0.1:{port}/healthz/readiness", patience=90.0, **environ
+    ) as run:
+        # it says that it is ready, and then makes its webhooks known
+        rig.wait_for(f"http://127.0.0.1:{port}/hooks/up", 30.0)
         yield run
 
 

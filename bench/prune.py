@@ -1,8 +1,10 @@
-"""Pruning beside receiving: p50 and p99 of the acknowledgement while a million old events go, against those without, in turn.
+"""Pruning beside receiving: p50 and p99 of the acknowledgement while a million old events go,
+against those without, in turn.
 
     python bench/prune.py [--events 1000000] [--rate 200] [--seconds 20] [--rounds 3]
 
-`errand` is the pace of a worker that does it by itself, `command` that of `flowbridge db prune`. It runs in a process of its own.
+`errand` is the pace of a worker that does it by itself, `command` that of `flowbridge db prune`. It
+runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ EVENT = """
 INSERT INTO event (id, source, provider, provider_id, received_at, config_hash, body_sha256, headers, query_string, body)
 VALUES (?, 'github', 'github', ?, ?, '0', ?, '{}', '', ?)
 """
-ATTEMPT = "INSERT INTO attempt (delivery_id, number, started_at, finished_at, outcome) SELECT id, 1, 0, 0, 'started' FROM delivery"
+ATTEMPT = (
+    "INSERT INTO attempt (delivery_id, number, started_at, finished_at, outcome) SELECT id, 1, 0,"
+    " 0, 'started' FROM delivery"
+)
 DELIVERY = """
 INSERT INTO delivery (id, event_id, route, flow, platform, saved_item_id, status, attempts, created_at, due_at, delivered_at, finished_at,
                       config_hash, retry_attempts, retry_first, retry_max, on_unknown, run_timeout, inputs)
@@ -49,7 +54,9 @@ def fill(path: Path, events: int) -> None:
     database.close()
     at, body = time.time() - 100 * DAY, b'{"text":"' + b"x" * 1000 + b'"}'
     with sqlite3.connect(path) as raw:
-        rows = ((f"evt_old{n:08}", f"old-{n}", at + n / 1000, f"{n:064x}", body) for n in range(events))
+        rows = (
+            (f"evt_old{n:08}", f"old-{n}", at + n / 1000, f"{n:064x}", body) for n in range(events)
+        )
         raw.executemany(EVENT, rows)
         raw.execute(DELIVERY)
         raw.execute(ATTEMPT)
@@ -59,7 +66,9 @@ def fill(path: Path, events: int) -> None:
 def prune(path: Path, pace: str, began: Any, gone: Any) -> None:
     """Prune as a worker or as the command does, and count."""
     database = Database(f"sqlite:///{path}")
-    given = jobs.Round(load_settings({}, secrets=False), CONFIG, database, time.time(), threading.Event())
+    given = jobs.Round(
+        load_settings({}, secrets=False), CONFIG, database, time.time(), threading.Event()
+    )
 
     def once(work: Any) -> Any:
         at = time.monotonic()
@@ -68,11 +77,15 @@ def prune(path: Path, pace: str, began: Any, gone: Any) -> None:
         return counts
 
     began.set()
-    for _, _, counts in pruning.prune(pruning.Pruning(database, CONFIG, time.time()), given.paced if pace == "errand" else once):
+    for _, _, counts in pruning.prune(
+        pruning.Pruning(database, CONFIG, time.time()), given.paced if pace == "errand" else once
+    ):
         gone.value += counts.get("event", 0)
 
 
-def measure(port: int, body: bytes, given: argparse.Namespace, path: Path, pace: str | None) -> tuple[float, float, float]:
+def measure(
+    port: int, body: bytes, given: argparse.Namespace, path: Path, pace: str | None
+) -> tuple[float, float, float]:
     """Return p50 and p99 in milliseconds, and how many events went in a second."""
     gone, began = multiprocessing.Value("q", 0), multiprocessing.Event()
     pruner = multiprocessing.Process(target=prune, args=(path, pace, began, gone)) if pace else None
@@ -103,9 +116,16 @@ def main() -> None:
         store = path / "data" / "flowbridge.db"
         store.parent.mkdir()
         fill(store, given.events)
-        print(f"{given.events} old events, {store.stat().st_size / 1024**2:.0f} MiB; {given.rate:g} events a second come in")
+        print(
+            f"{given.events} old events, {store.stat().st_size / 1024**2:.0f} MiB; {given.rate:g}"
+            " events a second come in"
+        )
         port, body = rig.free_port(), rig.payload()
-        found: dict[str | None, list[tuple[float, float, float]]] = {None: [], "errand": [], "command": []}
+        found: dict[str | None, list[tuple[float, float, float]]] = {
+            None: [],
+            "errand": [],
+            "command": [],
+        }
         with rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub_port}/start"), port):
             for _ in range(given.rounds):
                 for pace, kept in found.items():
@@ -113,7 +133,10 @@ def main() -> None:
     base = rig.median([p99 for _, p99, _ in found[None]])
     for pace, kept in found.items():
         p50, p99, speed = (rig.median([each[place] for each in kept]) for place in range(3))
-        print(f"{pace or 'nothing':8} p50 {p50:6.1f} ms  p99 {p99:6.1f} ms ({p99 / base:.2f} of without)  {speed:7.0f} events/s go")
+        print(
+            f"{pace or 'nothing':8} p50 {p50:6.1f} ms  p99 {p99:6.1f} ms ({p99 / base:.2f} of"
+            f" without)  {speed:7.0f} events/s go"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What the measurements share: processes that are started and stopped, a signed load for wrk, and how much a process tree uses."""
+"""What the measurements share: processes that are started and stopped, a signed load for wrk, and
+how much a process tree uses.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,15 @@ SCHEMA = {
             "properties": {
                 "number": {"type": "integer", "minimum": 1},
                 "title": {"type": "string", "maxLength": 500},
-                "user": {"type": "object", "required": ["login"], "properties": {"login": {"type": "string"}}},
-                "labels": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
+                "user": {
+                    "type": "object",
+                    "required": ["login"],
+                    "properties": {"login": {"type": "string"}},
+                },
+                "labels": {
+                    "type": "array",
+                    "items": {"type": "object", "properties": {"name": {"type": "string"}}},
+                },
             },
         },
         "repository": {"type": "object", "required": ["full_name"]},
@@ -49,12 +58,18 @@ SCHEMA = {
 INPUTS_SCHEMA = {
     "type": "object",
     "required": ["title", "number", "event_id"],
-    "properties": {"title": {"type": "string", "maxLength": 200}, "number": {"type": "integer"}, "labels": {"type": "string"}},
+    "properties": {
+        "title": {"type": "string", "maxLength": 200},
+        "number": {"type": "integer"},
+        "labels": {"type": "string"},
+    },
 }
 
 
 def routes(url: str, slots: int = 64) -> str:
-    """Return a routes.yaml whose one route matches, reshapes six fields and validates both schemas, for the flow at `url`."""
+    """Return a routes.yaml whose one route matches, reshapes six fields and validates both schemas,
+    for the flow at `url`.
+    """
     document = {
         "version": 1,
         "platforms": {"stub": {"type": "http", "url": url, "max_concurrent_runs": slots}},
@@ -63,7 +78,10 @@ def routes(url: str, slots: int = 64) -> str:
             {
                 "name": "triage",
                 "on": "github issues",
-                "match": {"body.action": ["opened", "reopened"], "body.issue.user.type": {"ne": "Bot"}},
+                "match": {
+                    "body.action": ["opened", "reopened"],
+                    "body.issue.user.type": {"ne": "Bot"},
+                },
                 "payload_schema": SCHEMA,
                 "inputs": {
                     "title": "${body.issue.title}",
@@ -119,17 +137,43 @@ end
 
 
 def wrk(port: int, script: Path, seconds: float, connections: int = 16) -> dict[str, float]:
-    """Load a server and return its rate per second, p50 and p99 in milliseconds, the requests made, and errors."""
+    """Load a server and return its rate per second, p50 and p99 in milliseconds, the requests made,
+    and errors.
+    """
     if shutil.which("wrk") is None:
         sys.exit("this needs wrk: apt-get install wrk")
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), f"http://127.0.0.1:{port}"]
-    out = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "RUN": os.urandom(6).hex()}).stdout
-    requests, duration, p50, p99, errors = map(float, re.search(r"RESULT (\S+) (\S+) (\S+) (\S+) (\S+)", out).groups())
-    return {"rate": requests / duration * 1e6, "p50": p50 / 1000, "p99": p99 / 1000, "requests": requests, "errors": errors}
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds:g}s",
+        "-s",
+        str(script),
+        f"http://127.0.0.1:{port}",
+    ]
+    out = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "RUN": os.urandom(6).hex()},
+    ).stdout
+    requests, duration, p50, p99, errors = map(
+        float, re.search(r"RESULT (\S+) (\S+) (\S+) (\S+) (\S+)", out).groups()
+    )
+    return {
+        "rate": requests / duration * 1e6,
+        "p50": p50 / 1000,
+        "p99": p99 / 1000,
+        "requests": requests,
+        "errors": errors,
+    }
 
 
 def asked(doc: str) -> argparse.Namespace:
-    """Return what a measurement is asked on its command line: how long, how often, by how many connections."""
+    """Return what a measurement is asked on its command line: how long, how often, by how many
+    connections.
+    """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--runs", type=int, default=5)
@@ -137,8 +181,12 @@ def asked(doc: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def in_turn(servers: Mapping[str, tuple[int, int]], script: Path, given: argparse.Namespace) -> Results:
-    """Load servers (their port and process) in turn, as it was `asked`, and return what each run came to; `cpu`: µs of a request."""
+def in_turn(
+    servers: Mapping[str, tuple[int, int]], script: Path, given: argparse.Namespace
+) -> Results:
+    """Load servers (their port and process) in turn, as it was `asked`, and return what each run
+    came to; `cpu`: µs of a request.
+    """
     results: Results = {name: [] for name in servers}
     for number in range(given.runs + 1):
         for name, (port, pid) in servers.items():
@@ -180,10 +228,16 @@ def postgres(path: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def process(command: list[str], url: str, patience: float = 15.0, **environ: str) -> Iterator[subprocess.Popen]:
-    """Run a server until the end of the block; give it once `url` answers 200, within `patience` seconds."""
+def process(
+    command: list[str], url: str, patience: float = 15.0, **environ: str
+) -> Iterator[subprocess.Popen]:
+    """Run a server until the end of the block; give it once `url` answers 200, within `patience`
+    seconds.
+    """
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env={**os.environ, **environ}, start_new_session=True, **quiet) as run:
+    with subprocess.Popen(
+        command, env={**os.environ, **environ}, start_new_session=True, **quiet
+    ) as run:
         try:
             wait_for(url, patience)
             yield run
@@ -210,26 +264,42 @@ def wait_for(url: str, seconds: float = 15.0) -> None:
 
 
 @contextlib.contextmanager
-def flowbridge(path: Path, config: str, port: int, command: str = "serve", **more: str) -> Iterator[subprocess.Popen]:
+def flowbridge(
+    path: Path, config: str, port: int, command: str = "serve", **more: str
+) -> Iterator[subprocess.Popen]:
     """Run `flowbridge serve` on an empty store, as anyone would; `more` of its environment."""
     (path / "routes.yaml").write_text(config)
     bind, file = f"127.0.0.1:{port}", str(path / "routes.yaml")
-    environ = {"FLOWBRIDGE_DATA": str(path / "data"), "FLOWBRIDGE_BIND": bind, "FLOWBRIDGE_CONFIG": file, **more}
+    environ = {
+        "FLOWBRIDGE_DATA": str(path / "data"),
+        "FLOWBRIDGE_BIND": bind,
+        "FLOWBRIDGE_CONFIG": file,
+        **more,
+    }
     ready = "readyz" if command == "serve" else "healthz"
-    with process([sys.executable, "-m", "bridge", command], f"http://127.0.0.1:{port}/{ready}", **environ) as run:
+    with process(
+        [sys.executable, "-m", "bridge", command], f"http://127.0.0.1:{port}/{ready}", **environ
+    ) as run:
         yield run
 
 
 @contextlib.contextmanager
 def stub(path: Path) -> Iterator[int]:
-    """Run a flow server that answers at once; give its port. `path`/starts gets a line per start: the time, and the id of the event."""
+    """Run a flow server that answers at once; give its port. `path`/starts gets a line per start:
+    the time, and the id of the event.
+    """
     port = free_port()
-    with process([sys.executable, str(HERE / "stub.py"), str(port), str(path / "starts")], f"http://127.0.0.1:{port}/"):
+    with process(
+        [sys.executable, str(HERE / "stub.py"), str(port), str(path / "starts")],
+        f"http://127.0.0.1:{port}/",
+    ):
         yield port
 
 
 def drained(starts: Path, wanted: int, patience: float = 60.0) -> int:
-    """Wait until as many starts came as events were accepted, and no more come; return how many distinct ones there were."""
+    """Wait until as many starts came as events were accepted, and no more come; return how many
+    distinct ones there were.
+    """
     until, seen = time.monotonic() + patience, -1
     while time.monotonic() < until:
         lines = starts.read_text().splitlines()
@@ -263,7 +333,11 @@ def pss(pid: int) -> float:
     total = 0
     for each in tree(pid):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            total += int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE)[1])
+            total += int(
+                re.search(
+                    r"^Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE
+                )[1]
+            )
     return total / 1024
 
 
@@ -274,5 +348,9 @@ def median(values: list[float]) -> float:
 def machine() -> str:
     """Return what the figures were measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
-    return f"{os.cpu_count()} x {model}, Python {sys.version.split()[0]}, Linux {os.uname().release}"
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?"
+    )
+    return (
+        f"{os.cpu_count()} x {model}, Python {sys.version.split()[0]}, Linux {os.uname().release}"
+    )

@@ -1,4 +1,5 @@
-"""What encryption at rest costs: receiving, and from request to settled start, with a key and without, in turn in one run.
+"""What encryption at rest costs: receiving, and from request to settled start, with a key and
+without, in turn in one run.
 
     python bench/seal.py [--seconds 4] [--runs 5] [--connections 16]
 
@@ -16,13 +17,19 @@ from pathlib import Path
 
 import rig
 
-KINDS = {"in clear": {}, "sealed": {"FLOWBRIDGE_ENCRYPTION_KEYS": urlsafe_b64encode(os.urandom(32)).decode()}}
+KINDS = {
+    "in clear": {},
+    "sealed": {"FLOWBRIDGE_ENCRYPTION_KEYS": urlsafe_b64encode(os.urandom(32)).decode()},
+}
 
 
 def main() -> None:
     given = rig.asked(__doc__)
     print(rig.machine())
-    print(f"{given.connections} keep-alive connections, {rig.SIZE} byte payload, {given.runs} runs in turn: medians")
+    print(
+        f"{given.connections} keep-alive connections, {rig.SIZE} byte payload, {given.runs} runs in"
+        " turn: medians"
+    )
     report("receiving", receive(given))
     report("to the end", deliver(given))
 
@@ -32,7 +39,12 @@ def receive(given: argparse.Namespace) -> rig.Results:
         script, running = rig.lua(path, rig.payload()), {}
         for name, environ in KINDS.items():
             port, routes = rig.free_port(), rig.routes("http://127.0.0.1:9/")
-            running[name] = port, servers.enter_context(rig.flowbridge(own(path, name), routes, port, "web", **environ)).pid
+            running[name] = (
+                port,
+                servers.enter_context(
+                    rig.flowbridge(own(path, name), routes, port, "web", **environ)
+                ).pid,
+            )
         return rig.in_turn(running, script, given)
 
 
@@ -42,11 +54,19 @@ def deliver(given: argparse.Namespace) -> rig.Results:
         for name, environ in KINDS.items():
             with rig.folder() as path, rig.stub(path) as stub_port:
                 port, script = rig.free_port(), rig.lua(path, rig.payload())
-                with rig.flowbridge(own(path, name), rig.routes(f"http://127.0.0.1:{stub_port}/start"), port, **environ) as run:
+                with rig.flowbridge(
+                    own(path, name),
+                    rig.routes(f"http://127.0.0.1:{stub_port}/start"),
+                    port,
+                    **environ,
+                ) as run:
                     before, began = rig.cpu(run.pid), time.monotonic()
                     result = rig.wrk(port, script, given.seconds, given.connections)
                     started = rig.drained(path / "starts", int(result["requests"]))
-                    result |= {"rate": started / (time.monotonic() - began), "cpu": (rig.cpu(run.pid) - before) / started * 1e6}
+                    result |= {
+                        "rate": started / (time.monotonic() - began),
+                        "cpu": (rig.cpu(run.pid) - before) / started * 1e6,
+                    }
             results[name].append(result)
     return results
 
@@ -58,12 +78,20 @@ def own(path: Path, name: str) -> Path:
 
 
 def report(what: str, results: rig.Results) -> None:
-    middle = {name: {key: rig.median([run[key] for run in runs]) for key in ("rate", "p99", "cpu")} for name, runs in results.items()}
+    middle = {
+        name: {key: rig.median([run[key] for run in runs]) for key in ("rate", "p99", "cpu")}
+        for name, runs in results.items()
+    }
     for name, found in middle.items():
-        print(f"{what:12} {name:9} {found['rate']:7.0f}/s  p99 {found['p99']:5.1f} ms  {found['cpu']:4.0f} µs CPU each")
+        print(
+            f"{what:12} {name:9} {found['rate']:7.0f}/s  p99 {found['p99']:5.1f} ms "
+            f" {found['cpu']:4.0f} µs CPU each"
+        )
     plain, sealed = (middle[name] for name in KINDS)
-    print(f"{what:12} ratio     rate {sealed['rate'] / plain['rate']:.2f}, p99 {sealed['p99'] / plain['p99']:.2f}, "
-          f"CPU {sealed['cpu'] / plain['cpu']:.2f}")  # fmt: skip
+    print(
+        f"{what:12} ratio     rate {sealed['rate'] / plain['rate']:.2f}, p99"
+        f" {sealed['p99'] / plain['p99']:.2f}, CPU {sealed['cpu'] / plain['cpu']:.2f}"
+    )
 
 
 main()

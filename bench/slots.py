@@ -1,8 +1,9 @@
 """A flow platform with few slots, on loopback: python slots.py PORT SLOTS SECONDS [OTHERS [CALL]].
 
-It starts, tells and lists runs as Gumloop does: each takes SECONDS, and beyond SLOTS a start is refused with 429. Others hold up to OTHERS
-of the slots, now more, now fewer. The answer to a start takes CALL seconds. GET /stats tells what it was asked, GET /started which events
-were started, and when.
+It starts, tells and lists runs as Gumloop does: each takes SECONDS, and beyond SLOTS a start is
+refused with 429. Others hold up to OTHERS of the slots, now more, now fewer. The answer to a start
+takes CALL seconds. GET /stats tells what it was asked, GET /started which events were started, and
+when.
 """
 
 from __future__ import annotations
@@ -31,10 +32,21 @@ def start(given: dict) -> tuple[int, dict]:
     if active(now) + others >= slots:
         asked["refused"] += 1
         return 429, {"error": "rate_limit", "message": "too many concurrent runs"}
-    run = {"run_id": f"run{len(runs)}", "flow": given["saved_item_id"], "created_at": now, "ends_at": now + seconds, "inputs": given}
+    run = {
+        "run_id": f"run{len(runs)}",
+        "flow": given["saved_item_id"],
+        "created_at": now,
+        "ends_at": now + seconds,
+        "inputs": given,
+    }
     runs[run["run_id"]] = run
     asked["most"] = max(asked["most"], active(now))
-    return 200, {"run_id": run["run_id"], "saved_item_id": run["flow"], "workbook_id": "w", "url": f"http://127.0.0.1/{run['run_id']}"}
+    return 200, {
+        "run_id": run["run_id"],
+        "saved_item_id": run["flow"],
+        "workbook_id": "w",
+        "url": f"http://127.0.0.1/{run['run_id']}",
+    }
 
 
 def look(given: dict) -> tuple[int, dict]:
@@ -51,31 +63,54 @@ def newest(given: dict) -> tuple[int, dict]:
 
 def stats(_: dict) -> tuple[int, dict]:
     now = time.time()
-    return 200, asked | {"ended": len(runs) - active(now), "last_end": max((run["ends_at"] for run in runs.values()), default=0.0)}
+    return 200, asked | {
+        "ended": len(runs) - active(now),
+        "last_end": max((run["ends_at"] for run in runs.values()), default=0.0),
+    }
 
 
 def started(_: dict) -> tuple[int, dict]:
-    return 200, {"started": [(run["inputs"]["event_id"], run["created_at"]) for run in runs.values()]}
+    return 200, {
+        "started": [(run["inputs"]["event_id"], run["created_at"]) for run in runs.values()]
+    }
 
 
 def told(run: dict) -> dict:
     over = run["ends_at"] <= time.time()
     stamp = lambda at: datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")  # noqa: E731
-    return {"run_id": run["run_id"], "user_id": "u", "state": "DONE" if over else "RUNNING", "outputs": run["inputs"] if over else {},
-            "log": [], "created_ts": stamp(run["created_at"]), "finished_ts": stamp(run["ends_at"]) if over else None}  # fmt: skip
+    return {
+        "run_id": run["run_id"],
+        "user_id": "u",
+        "state": "DONE" if over else "RUNNING",
+        "outputs": run["inputs"] if over else {},
+        "log": [],
+        "created_ts": stamp(run["created_at"]),
+        "finished_ts": stamp(run["ends_at"]) if over else None,
+    }
 
 
-ANSWERS = {"/api/v1/start_pipeline": start, "/api/v1/get_pl_run": look, "/api/v1/get_plrun_saved_item_map": newest, "/stats": stats,
-           "/started": started, "/": lambda _: (200, {})}  # fmt: skip
+ANSWERS = {
+    "/api/v1/start_pipeline": start,
+    "/api/v1/get_pl_run": look,
+    "/api/v1/get_plrun_saved_item_map": newest,
+    "/stats": stats,
+    "/started": started,
+    "/": lambda _: (200, {}),
+}
 
 
 class Platform(Requests):
     def take(self, request: bytes, end: int) -> None:
         parts = urlsplit(request.split(b" ", 2)[1].decode())
-        given = {name: values[0] for name, values in parse_qs(parts.query).items()} | json.loads(request[end + 4 :] or b"{}")
+        given = {name: values[0] for name, values in parse_qs(parts.query).items()} | json.loads(
+            request[end + 4 :] or b"{}"
+        )
         status, value = ANSWERS[parts.path](given)
         payload = json.dumps(value).encode()
-        head = f"HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
+        head = (
+            f"HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nContent-Length:"
+            f" {len(payload)}\r\n\r\n"
+        )
         wait = call if parts.path.endswith("/start_pipeline") else 0.0
         asyncio.get_running_loop().call_later(wait, self.transport.write, head.encode() + payload)
 

@@ -1,4 +1,6 @@
-"""A flow server that answers every request at once and notes when each start came: python stub.py PORT FILE."""
+"""A flow server that answers every request at once and notes when each start came: python stub.py
+PORT FILE.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ import re
 import sys
 import time
 
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}"
+ANSWER = (
+    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
+)
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 EVENT = re.compile(rb'"event_id":"([^"]+)"')
 

@@ -1,4 +1,5 @@
-"""What verifying costs: each provider's sample, signed as its row says and padded to a size, over hashing its body alone.
+"""What verifying costs: each provider's sample, signed as its row says and padded to a size, over
+hashing its body alone.
 
 python bench/verify.py [--size 4096]
 """
@@ -57,10 +58,16 @@ def main() -> None:
     for sender in (sender for name in PROVIDERS for sender in senders(name)):
         if sender.is_proven:
             found[kind(sender)].append((measured(sender, size), sender.row.name))
-    print(f"µs over hashing a body of {size} bytes; {rig.machine()}\n\n| kind | providers | median | most | of |\n|---|---|---|---|---|")
+    print(
+        f"µs over hashing a body of {size} bytes; {rig.machine()}\n\n| kind | providers | median |"
+        " most | of |\n|---|---|---|---|---|"
+    )
     for what, costs in sorted(found.items()):
         most, name = max(costs)
-        print(f"| {what} | {len(costs)} | {rig.median([cost for cost, _ in costs]):.1f} | {most:.1f} | {name} |")
+        print(
+            f"| {what} | {len(costs)} | {rig.median([cost for cost, _ in costs]):.1f} | {most:.1f}"
+            f" | {name} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Deprecated, removed in 0.2: for older copies of deploy/gunicorn.conf.py, which import `bridge.logs`."""
+"""Deprecated, removed in 0.2: for older copies of deploy/gunicorn.conf.py, which import
+`bridge.logs`.
+"""
 
 import warnings
 
@@ -6,4 +8,6 @@ from bridge.system.logs import configure
 
 __all__ = ["configure"]
 
-warnings.warn("bridge.logs has moved: copy deploy/gunicorn.conf.py anew", FutureWarning, stacklevel=2)
+warnings.warn(
+    "bridge.logs has moved: copy deploy/gunicorn.conf.py anew", FutureWarning, stacklevel=2
+)

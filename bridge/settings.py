@@ -1,4 +1,6 @@
-"""Deprecated, removed in 0.2: for older copies of deploy/gunicorn.conf.py, which import `bridge.settings`."""
+"""Deprecated, removed in 0.2: for older copies of deploy/gunicorn.conf.py, which import
+`bridge.settings`.
+"""
 
 import warnings
 
@@ -6,4 +8,6 @@ from bridge.config.settings import load_settings
 
 __all__ = ["load_settings"]
 
-warnings.warn("bridge.settings has moved: copy deploy/gunicorn.conf.py anew", FutureWarning, stacklevel=2)
+warnings.warn(
+    "bridge.settings has moved: copy deploy/gunicorn.conf.py anew", FutureWarning, stacklevel=2
+)

@@ -1,4 +1,5 @@
-"""For tests: pytest's fixture `flow_platform`, a flow platform on loopback that behaves, or misbehaves as told.
+"""For tests: pytest's fixture `flow_platform`, a flow platform on loopback that behaves, or
+misbehaves as told.
 
     pytest_plugins = ["bridge.testing"]           # in conftest.py
 
@@ -6,7 +7,8 @@
         platform = flow_platform("start_pipeline=429:1*2")
         ...  # point what you test at platform.base_url, with platform.api_key and platform.user_id
 
-Each call of the fixture starts `flowbridge platform` in a process of its own; all of them end with the test.
+Each call of the fixture starts `flowbridge platform` in a process of its own; all of them end with
+the test.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ STOPPING = 2.0  # seconds for an end
 
 @dataclass(frozen=True, slots=True)
 class FlowPlatform:
-    """A running platform. `log` is the file to which it logs, a line of JSON for each fault that happened."""
+    """A running platform. `log` is the file to which it logs, a line of JSON for each fault that
+    happened.
+    """
 
     base_url: str
     api_key: str = field(repr=False)
@@ -55,7 +59,12 @@ class FlowPlatform:
     @property
     def entry(self) -> dict[str, str]:
         """What stands under `platforms:` of a routes.yaml that uses it."""
-        return {"type": "gumloop", "base_url": self.base_url, "api_key": self.api_key, "user_id": self.user_id}
+        return {
+            "type": "gumloop",
+            "base_url": self.base_url,
+            "api_key": self.api_key,
+            "user_id": self.user_id,
+        }
 
     def runs(self, flow: str) -> dict[str, RunReport]:
         """Return the newest runs of a flow (ten at most), the newest first, by their ids."""
@@ -71,9 +80,19 @@ class FlowPlatform:
         return question.read(self._send(question.build(self._as_platform(), run_id))).accepted
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return which faults have happened, in their order: `endpoint`, `fault` as it was written, and its `number`, from 1."""
-        lines = [orjson.loads(line) for line in self.log.read_bytes().splitlines() if line.startswith(b"{")]
-        return [{key: line[key] for key in ("endpoint", "fault", "number")} for line in lines if line.get("event") == "fault"]
+        """Return which faults have happened, in their order: `endpoint`, `fault` as it was written,
+        and its `number`, from 1.
+        """
+        lines = [
+            orjson.loads(line)
+            for line in self.log.read_bytes().splitlines()
+            if line.startswith(b"{")
+        ]
+        return [
+            {key: line[key] for key in ("endpoint", "fault", "number")}
+            for line in lines
+            if line.get("event") == "fault"
+        ]
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it; with SIGKILL as a crash would. Runs under way are given a moment only."""
@@ -84,7 +103,13 @@ class FlowPlatform:
         self.process.wait()
 
     def _as_platform(self) -> Platform:
-        return Platform(name="flow_platform", type="gumloop", base_url=self.base_url, api_key=self.api_key, user_id=self.user_id)
+        return Platform(
+            name="flow_platform",
+            type="gumloop",
+            base_url=self.base_url,
+            api_key=self.api_key,
+            user_id=self.user_id,
+        )
 
     def _send(self, call: Call) -> Any:
         sender = Sender()
@@ -98,30 +123,53 @@ class FlowPlatform:
 class StartPlatform(Protocol):
     """Starts a platform; see `flowbridge platform --help` for what the arguments mean.
 
-    `flows` is a flows.py: its path, or its text. With the same `data` and `port` the next one takes up where the last has stopped.
+    `flows` is a flows.py: its path, or its text. With the same `data` and `port` the next one takes
+    up where the last has stopped.
     """
 
-    def __call__(self, *faults: str, flows: str | Path | None = None, max_concurrent_runs: int | None = None,
-                 overflow: str | None = None, data: Path | None = None, port: int = 0) -> FlowPlatform: ...  # fmt: skip
+    def __call__(
+        self,
+        *faults: str,
+        flows: str | Path | None = None,
+        max_concurrent_runs: int | None = None,
+        overflow: str | None = None,
+        data: Path | None = None,
+        port: int = 0,
+    ) -> FlowPlatform: ...
 
 
 @pytest.fixture
 def flow_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPlatform]:
-    """A function that starts a flow platform on loopback: `flow_platform("start_pipeline=429*3", flows=TEXT)`."""
+    """A function that starts a flow platform on loopback: `flow_platform("start_pipeline=429*3",
+    flows=TEXT)`.
+    """
     with platforms(lambda: tmp_path_factory.mktemp("flow_platform")) as start:
         yield start
 
 
 @contextmanager
 def platforms(new_folder: Callable[[], Path]) -> Iterator[StartPlatform]:
-    """Give what the fixture gives, for a fixture of another scope; `new_folder` returns an empty folder for each platform."""
+    """Give what the fixture gives, for a fixture of another scope; `new_folder` returns an empty
+    folder for each platform.
+    """
     started: list[FlowPlatform] = []
 
-    def start(*faults: str, flows: str | Path | None = None, max_concurrent_runs: int | None = None, overflow: str | None = None,
-              data: Path | None = None, port: int = 0) -> FlowPlatform:  # fmt: skip
+    def start(
+        *faults: str,
+        flows: str | Path | None = None,
+        max_concurrent_runs: int | None = None,
+        overflow: str | None = None,
+        data: Path | None = None,
+        port: int = 0,
+    ) -> FlowPlatform:
         folder = new_folder()
-        options = {"port": port, "flows": _file(flows, folder), "max-concurrent-runs": max_concurrent_runs, "overflow": overflow,
-                   "data": data or folder / "data"}  # fmt: skip
+        options = {
+            "port": port,
+            "flows": _file(flows, folder),
+            "max-concurrent-runs": max_concurrent_runs,
+            "overflow": overflow,
+            "data": data or folder / "data",
+        }
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
         started.append(_start([*given, *(f"--fault={fault}" for fault in faults)], folder))
         return started[-1]
@@ -154,7 +202,9 @@ def _start(options: list[str], folder: Path) -> FlowPlatform:
     if not line:
         process.kill()
         process.wait()
-        raise RuntimeError(f"flowbridge platform did not start: {log.read_text('utf-8', 'replace').strip()}")
+        raise RuntimeError(
+            f"flowbridge platform did not start: {log.read_text('utf-8', 'replace').strip()}"
+        )
     told: Mapping[str, str] = orjson.loads(line)
     return FlowPlatform(told["base_url"], told["api_key"], told["user_id"], log, process)
 

@@ -1,11 +1,13 @@
-"""Writes deploy/requirements/*.txt: the versions of constraints.txt with the hashes of all files of each release, by extra.
+"""Writes deploy/requirements/*.txt: the versions of constraints.txt with the hashes of all files of
+each release, by extra.
 
     python3 -m venv /tmp/lock
     /tmp/lock/bin/pip install pip-tools '.[postgres,celery,fast,otel,previews]'
     /tmp/lock/bin/python deploy/lock.py
 
-`base.txt` has what flowbridge needs, `build.txt` what builds it, and NAME.txt what the extra NAME adds. The hashes are those of wheels and
-source for every platform, so that the files serve CPython 3.11 to 3.13 on x86-64 and aarch64.
+`base.txt` has what flowbridge needs, `build.txt` what builds it, and NAME.txt what the extra NAME
+adds. The hashes are those of wheels and source for every platform, so that the files serve CPython
+3.11 to 3.13 on x86-64 and aarch64.
 """
 
 from __future__ import annotations
@@ -22,17 +24,29 @@ from packaging.utils import canonicalize_name
 
 DEPLOY = Path(__file__).resolve().parent
 EXTRAS = ("postgres", "celery", "fast", "otel", "previews")
-#: Where it is installed: markers of dependencies are looked at for each. Debian 12 has Python 3.11.2.
+#: Where it is installed: markers of dependencies are looked at for each. Debian 12 has Python
+#: 3.11.2.
 PYTHONS = {"3.11": ("3.11.2", "3.11.14"), "3.12": ("3.12.3",), "3.13": ("3.13.5",)}
 MACHINES = ("x86_64", "aarch64")
-LINUX = {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux", "implementation_name": "cpython",
-         "platform_python_implementation": "CPython"}  # fmt: skip
-ENVIRONMENTS = [{**LINUX, "python_version": short, "python_full_version": full, "platform_machine": machine}
-                for short, fulls in PYTHONS.items() for full in fulls for machine in MACHINES]  # fmt: skip
+LINUX = {
+    "sys_platform": "linux",
+    "os_name": "posix",
+    "platform_system": "Linux",
+    "implementation_name": "cpython",
+    "platform_python_implementation": "CPython",
+}
+ENVIRONMENTS = [
+    {**LINUX, "python_version": short, "python_full_version": full, "platform_machine": machine}
+    for short, fulls in PYTHONS.items()
+    for full in fulls
+    for machine in MACHINES
+]
 
 
 def needed(extra: str = "") -> dict[str, str]:
-    """Return what flowbridge needs with an extra: the name of each distribution, and the marker under which it is needed, if any."""
+    """Return what flowbridge needs with an extra: the name of each distribution, and the marker
+    under which it is needed, if any.
+    """
     found: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
     waiting = [("flowbridge", extra)]
@@ -43,7 +57,10 @@ def needed(extra: str = "") -> dict[str, str]:
         seen.add((name, of))
         for line in _requires(name):
             one = Requirement(line)
-            fits = [one.marker is None or one.marker.evaluate({**each, "extra": of}) for each in ENVIRONMENTS]
+            fits = [
+                one.marker is None or one.marker.evaluate({**each, "extra": of})
+                for each in ENVIRONMENTS
+            ]
             if not any(fits):
                 continue
             dependency = canonicalize_name(one.name)
@@ -62,7 +79,11 @@ def _requires(name: str) -> list[str]:
 def pinned() -> dict[str, str]:
     """Return the versions that are pinned: of constraints.txt, and of what builds flowbridge."""
     lines = [*(DEPLOY / "constraints.txt").read_text().splitlines(), built_by()]
-    pairs = [line.partition(";")[0].strip().split("==") for line in lines if "==" in line and not line.startswith("#")]
+    pairs = [
+        line.partition(";")[0].strip().split("==")
+        for line in lines
+        if "==" in line and not line.startswith("#")
+    ]
     return {canonicalize_name(name): version for name, version in pairs}
 
 
@@ -79,10 +100,29 @@ def hashes(pins: dict[str, str]) -> dict[str, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         wanted, locked = Path(folder, "wanted.in"), Path(folder, "locked.txt")
         wanted.write_text("".join(f"{name}=={version}\n" for name, version in pins.items()))
-        options = ["--quiet", "--generate-hashes", "--allow-unsafe", "--no-annotate", "--no-header", "--no-emit-options", "--strip-extras"]
-        command = [sys.executable, "-m", "piptools", "compile", *options, "--output-file", str(locked), str(wanted)]
+        options = [
+            "--quiet",
+            "--generate-hashes",
+            "--allow-unsafe",
+            "--no-annotate",
+            "--no-header",
+            "--no-emit-options",
+            "--strip-extras",
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "piptools",
+            "compile",
+            *options,
+            "--output-file",
+            str(locked),
+            str(wanted),
+        ]
         subprocess.run(command, check=True)  # noqa: S603
-        blocks = re.findall(r"^(\S+)==\S+((?:\s*\\\n\s*--hash=\S+)+)", locked.read_text(), re.MULTILINE)
+        blocks = re.findall(
+            r"^(\S+)==\S+((?:\s*\\\n\s*--hash=\S+)+)", locked.read_text(), re.MULTILINE
+        )
     return {canonicalize_name(name): re.findall(r"--hash=(\S+)", block) for name, block in blocks}
 
 
@@ -91,7 +131,15 @@ def text(names: dict[str, str], pins: dict[str, str], known: dict[str, list[str]
     lines = ["# Written by deploy/lock.py; see there.\n"]
     for name, marker in sorted(names.items()):
         condition = f" ; {marker}" if marker else ""
-        lines.append(" \\\n".join([f"{name}=={pins[name]}{condition}", *(f"    --hash={each}" for each in known[name])]) + "\n")
+        lines.append(
+            " \\\n".join(
+                [
+                    f"{name}=={pins[name]}{condition}",
+                    *(f"    --hash={each}" for each in known[name]),
+                ]
+            )
+            + "\n"
+        )
     return "".join(lines)
 
 
@@ -100,7 +148,10 @@ def main() -> None:
     pins, base = pinned(), needed()
     known = hashes(pins)
     files = {"base": base, "build": {canonicalize_name(built_by().partition("==")[0]): ""}}
-    files |= {extra: {name: marker for name, marker in needed(extra).items() if base.get(name) != ""} for extra in EXTRAS}
+    files |= {
+        extra: {name: marker for name, marker in needed(extra).items() if base.get(name) != ""}
+        for extra in EXTRAS
+    }
     (DEPLOY / "requirements").mkdir(exist_ok=True)
     for name, names in files.items():
         (DEPLOY / "requirements" / f"{name}.txt").write_text(text(names, pins, known))

@@ -1,6 +1,8 @@
-"""Writes the parts of docs/*.md that follow from the code, between their markers: python docs/generate.py
+"""Writes the parts of docs/*.md that follow from the code, between their markers: python
+docs/generate.py
 
-A part is what stands between `<!-- generated: NAME -->` and `<!-- end -->`. tests/test_docs.py holds the committed files to it.
+A part is what stands between `<!-- generated: NAME -->` and `<!-- end -->`. tests/test_docs.py
+holds the committed files to it.
 """
 
 from __future__ import annotations
@@ -52,7 +54,15 @@ from bridge.providers.signatures.scheme import MAX_SECRETS  # noqa: E402
 from bridge.providers.signatures.setup_secret import Aside  # noqa: E402
 from bridge.routing import planner  # noqa: E402
 from bridge.routing.form import Captcha, FieldRules  # noqa: E402
-from bridge.routing.functions import files, numeric, registry, signature, structure, text, times  # noqa: E402
+from bridge.routing.functions import (  # noqa: E402
+    files,
+    numeric,
+    registry,
+    signature,
+    structure,
+    text,
+    times,
+)
 from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
 from bridge.routing.schemas import validator  # noqa: E402
 from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
@@ -100,26 +110,42 @@ def functions_table() -> str:
     }
     parts = []
     for title, rows in kinds.items():
-        cells = ((code(row.signature), row.doc, f"{code(row.example)} → {code(registry.encode(row.result))}") for row in rows)
+        cells = (
+            (
+                code(row.signature),
+                row.doc,
+                f"{code(row.example)} → {code(registry.encode(row.result))}",
+            )
+            for row in rows
+        )
         parts.append(f"## {title}\n\n" + table(("function", "gives", "example"), cells))
     return "\n".join(parts)
 
 
 # -- providers
 
+
 def providers_table() -> str:
     """All providers at a glance, kind by kind, then each."""
     parts = []
     for module in MODULES:
-        rows = ((f"[{code(row.name)}](#{row.name})", row.title, _proof(row.scheme), row.evidence) for row in module.ROWS)
-        parts.append(f"**{kind_of(module)}**\n\n" + table(("provider", "who", "proof", "evidence"), rows))
+        rows = (
+            (f"[{code(row.name)}](#{row.name})", row.title, _proof(row.scheme), row.evidence)
+            for row in module.ROWS
+        )
+        parts.append(
+            f"**{kind_of(module)}**\n\n" + table(("provider", "who", "proof", "evidence"), rows)
+        )
     return "\n".join([*parts, *map(_provider, PROVIDERS.values())])
 
 
 def evidence_table() -> str:
     """What the words for evidence mean, and how many rows have each."""
     counted = Counter(row.evidence for row in PROVIDERS.values())
-    return table(("evidence", "means", "rows"), ((code(name), EVIDENCE[name], counted[name]) for name in EVIDENCE))
+    return table(
+        ("evidence", "means", "rows"),
+        ((code(name), EVIDENCE[name], counted[name]) for name in EVIDENCE),
+    )
 
 
 def _provider(row: Any) -> str:
@@ -131,8 +157,16 @@ def _provider(row: Any) -> str:
         "Secret": row.secret_hint,
         "Pins": ", ".join(f"{code(pin.name)} ({pin.what})" for pin in pins_of(row.scheme)),
         "Event type": _places(row.event_type) or "what `event_type:` of the source names",
-        "Provider's id": _places(row.event_id) or ("none: the same body is the same event" if row.dedup_body else "none"),
-        "Batches": f"each element of {code('body.' + row.batch.at if row.batch.at else 'body')} is an event" if row.batch else "",
+        "Provider's id": (
+            _places(row.event_id)
+            or ("none: the same body is the same event" if row.dedup_body else "none")
+        ),
+        "Batches": (
+            f"each element of {code('body.' + row.batch.at if row.batch.at else 'body')} is an"
+            " event"
+            if row.batch
+            else ""
+        ),
         "Answers": "`fields` has them as `{label: value}`" if row.fields else "",
         "Tests of the URL": "answered by itself" if row.handshakes else "",
         "Subscriptions": CONFIRMED if row.confirmation else "",
@@ -149,7 +183,10 @@ def _provider(row: Any) -> str:
 
 
 def _places(places: Iterable[Any]) -> str:
-    return ", else ".join(" + ".join(map(code, place.texts)) if isinstance(place, Joined) else _place(place) for place in places)
+    return ", else ".join(
+        " + ".join(map(code, place.texts)) if isinstance(place, Joined) else _place(place)
+        for place in places
+    )
 
 
 def _place(place: Any) -> str:
@@ -161,14 +198,27 @@ def _proof(scheme: Any) -> str:
     if scheme is None:
         return "HMAC, as the source's `verify:` says"
     if isinstance(scheme, AnyOf):
-        return " or ".join(dict.fromkeys(_proof(one) for _, one in scheme.by_secret if not isinstance(one, Aside)))
+        return " or ".join(
+            dict.fromkeys(_proof(one) for _, one in scheme.by_secret if not isinstance(one, Aside))
+        )
     if isinstance(scheme, HeaderSets):
         return " or ".join(dict.fromkeys(_proof(one) for _, one in scheme.sets))
     if isinstance(scheme, Items):
         return f"{_proof(scheme.scheme)}, each element"
     if isinstance(scheme, Hmac):
-        return f"{scheme.algorithm.upper()} with the secret" if scheme.plain else f"HMAC-{scheme.algorithm.upper()}"
-    kinds = {"Ed25519": "Ed25519", "Ecdsa": "ECDSA", "Rsa": "RSA", "Token": "a token", "Basic": "a password", "Unsigned": "nothing"}
+        return (
+            f"{scheme.algorithm.upper()} with the secret"
+            if scheme.plain
+            else f"HMAC-{scheme.algorithm.upper()}"
+        )
+    kinds = {
+        "Ed25519": "Ed25519",
+        "Ecdsa": "ECDSA",
+        "Rsa": "RSA",
+        "Token": "a token",
+        "Basic": "a password",
+        "Unsigned": "nothing",
+    }
     return f"JWT ({scheme.algorithm})" if isinstance(scheme, Jwt) else kinds[type(scheme).__name__]
 
 
@@ -178,15 +228,24 @@ def unsigned_table() -> str:
     for row in PROVIDERS.values():
         if row.scheme is None or not any(covers_content(one) for one in leaves(row.scheme)):
             continue
-        found = [", ".join(map(code, _uncovered(row.scheme, places[:1]))) for places in (row.event_id, row.event_type)]
+        found = [
+            ", ".join(map(code, _uncovered(row.scheme, places[:1])))
+            for places in (row.event_id, row.event_type)
+        ]
         rows += [[row.title, *found]] if any(found) else []
     return table(("provider", "id", "type"), rows)
 
 
 def _uncovered(scheme: Any, places: Iterable[Any]) -> list[str]:
-    """What of the places is not signed. Only the first of several is given: it is the one that counts where it is there."""
-    texts = [text.removesuffix("?") for place in places for text in (place.texts if isinstance(place, Joined) else [place])
-             if isinstance(text, str)]  # fmt: skip
+    """What of the places is not signed. Only the first of several is given: it is the one that
+    counts where it is there.
+    """
+    texts = [
+        text.removesuffix("?")
+        for place in places
+        for text in (place.texts if isinstance(place, Joined) else [place])
+        if isinstance(text, str)
+    ]
     return [text for text in texts if not covers(scheme, compile_locator(text))]
 
 
@@ -209,7 +268,12 @@ def _command(command: click.Command | None, name: str) -> Iterator[str]:
         raise ValueError(f"{name} is listed, but is no command")
     arguments = [_argument(each) for each in command.params if isinstance(each, click.Argument)]
     own = [each for each in command.params if isinstance(each, click.Option)]
-    usage = [name, *(["COMMAND"] if isinstance(command, click.Group) else []), *arguments, *(["[OPTIONS]"] if own else [])]
+    usage = [
+        name,
+        *(["COMMAND"] if isinstance(command, click.Group) else []),
+        *arguments,
+        *(["[OPTIONS]"] if own else []),
+    ]
     yield f"### {name}\n\n```text\n{' '.join(usage)}\n```\n"
     yield _prose(command.help or "")
     if own:
@@ -225,7 +289,12 @@ def _argument(one: click.Argument) -> str:
 
 
 def _option(one: click.Option) -> str:
-    value = "" if one.is_flag else one.metavar or ("|".join(one.type.choices) if isinstance(one.type, click.Choice) else "VALUE")
+    value = (
+        ""
+        if one.is_flag
+        else one.metavar
+        or ("|".join(one.type.choices) if isinstance(one.type, click.Choice) else "VALUE")
+    )
     return f"{', '.join(one.opts)} {value}".strip()
 
 
@@ -239,7 +308,10 @@ def _prose(help_text: str) -> str:
     parts = []
     for paragraph in inspect.cleandoc(help_text).split("\n\n"):
         if paragraph.startswith("\b"):
-            lines = [re.sub(r"\s{3,}(\S.*)$", r"  # \1", line.strip()) for line in paragraph.splitlines()[1:]]
+            lines = [
+                re.sub(r"\s{3,}(\S.*)$", r"  # \1", line.strip())
+                for line in paragraph.splitlines()[1:]
+            ]
             parts.append("```sh\n" + "\n".join(lines) + "\n```\n")
         else:
             parts.append(" ".join(paragraph.split()) + "\n")
@@ -251,14 +323,23 @@ def _prose(help_text: str) -> str:
 
 def retained(known: retention.Retention) -> str:
     """Return how long things are kept, as it is written."""
-    return code("{" + ", ".join(f"{name}: {seconds / retention.DAY:g}d" for name, seconds in asdict(known).items()) + "}")
+    return code(
+        "{"
+        + ", ".join(
+            f"{name}: {seconds / retention.DAY:g}d" for name, seconds in asdict(known).items()
+        )
+        + "}"
+    )
 
 
 #: Defaults that the models leave to what reads them, and formats that are written as texts.
 DEFAULTS = {
     ("Document", "retention"): retained(retention.DEFAULT),
     ("Source", "retention"): "that of all",
-    ("Source", "max_body"): "5 MiB; github 25 MiB; forms 256 KiB, with files what these may come to",
+    (
+        "Source",
+        "max_body",
+    ): "5 MiB; github 25 MiB; forms 256 KiB, with files what these may come to",
     ("Source", "daily_bytes"): "none; forms and `insecure` sources 64 MiB",
     ("Files", "max_size"): "6 MiB",
     ("Files", "keep"): "2 GiB",
@@ -284,9 +365,15 @@ DEFAULTS = {
     ("Captcha", "hostnames"): "any",
     ("Verify", "header"): "this or `query` is needed",
     ("Timestamp", "header"): "one of the three is needed",
-    **{(kind, "max_concurrent_runs"): cap for kind, cap in
-       (("Gumloop", platforms.CAPS["gumloop"]), ("Http", platforms.CAPS["http"]), ("Local", "2 for each core"))},
-}  # fmt: skip
+    **{
+        (kind, "max_concurrent_runs"): cap
+        for kind, cap in (
+            ("Gumloop", platforms.CAPS["gumloop"]),
+            ("Http", platforms.CAPS["http"]),
+            ("Local", "2 for each core"),
+        )
+    },
+}
 FORMATS = {
     amounts.DURATION: "duration",
     amounts.SIZE: "size",
@@ -309,7 +396,14 @@ def keys(name: str) -> str:
     for field_name, field in model.model_fields.items():
         key = field.alias or field_name
         allowed = CHOICES.get((name, field_name)) or _allowed(properties[key])
-        rows.append((code(key), allowed, _default(model, field_name, field), field.description or "its type"))
+        rows.append(
+            (
+                code(key),
+                allowed,
+                _default(model, field_name, field),
+                field.description or "its type",
+            )
+        )
     return table(("key", "value", "default", "meaning"), rows)
 
 
@@ -343,9 +437,18 @@ def _allowed(rule: dict[str, Any]) -> str:
         return FORMATS[rule["pattern"]]
     if options := rule.get("anyOf") or rule.get("oneOf"):
         kinds = dict.fromkeys(_allowed(each) for each in options if each.get("type") != "null")
-        format_ = next((FORMATS[each["pattern"]] for each in options if each.get("pattern") in FORMATS), None)
+        format_ = next(
+            (FORMATS[each["pattern"]] for each in options if each.get("pattern") in FORMATS), None
+        )
         return format_ or " or ".join(kinds)
-    names = {"string": "text", "integer": "number", "number": "number", "boolean": "`true` `false`", "object": "mapping", "array": "list"}
+    names = {
+        "string": "text",
+        "integer": "number",
+        "number": "number",
+        "boolean": "`true` `false`",
+        "object": "mapping",
+        "array": "list",
+    }
     return names.get(rule.get("type", ""), "any")
 
 
@@ -361,7 +464,10 @@ def _types(types: tuple[str, ...]) -> str:
 
 def captchas_table() -> str:
     """The captchas that there are."""
-    rows = ((code(name), row.title, ", ".join(map(code, row.fields)), code(row.url)) for name, row in captchas.KINDS.items())
+    rows = (
+        (code(name), row.title, ", ".join(map(code, row.fields)), code(row.url))
+        for name, row in captchas.KINDS.items()
+    )
     return table(("kind", "whose", "the field of its answer", "who is asked"), rows)
 
 
@@ -383,9 +489,18 @@ def reserved_list() -> str:
 
 
 def later_list() -> str:
-    """The section of keys that are refused by name because a later version will have them; nothing where there are none."""
-    rows = [(code(section), ", ".join(code(name) for name in sorted(names))) for section, names in document.LATER.items() if names]
-    head = "## Not in this version\n\nThese keys are refused by name; a later version will have them:\n\n"
+    """The section of keys that are refused by name because a later version will have them; nothing
+    where there are none.
+    """
+    rows = [
+        (code(section), ", ".join(code(name) for name in sorted(names)))
+        for section, names in document.LATER.items()
+        if names
+    ]
+    head = (
+        "## Not in this version\n\nThese keys are refused by name; a later version will have"
+        " them:\n\n"
+    )
     return head + table(("under", "not yet"), rows) if rows else ""
 
 
@@ -405,16 +520,34 @@ CAUSES = {
     ("queued", "sending"): "a worker leases it; the intent of the attempt is in the same commit",
     ("queued", "cancelled"): "`flowbridge cancel`; `debounce`: a later one takes its place",
     ("sending", "delivered"): "the platform said that it started",
-    ("sending", "unknown"): "no answer came, or one that may mean either; the worker died while the call was under way",
-    ("sending", "queued"): "it certainly did not start and may be tried again; the platform is full; the call never began",
+    (
+        "sending",
+        "unknown",
+    ): "no answer came, or one that may mean either; the worker died while the call was under way",
+    ("sending", "queued"): (
+        "it certainly did not start and may be tried again; the platform is full; the call never"
+        " began"
+    ),
     ("sending", "dead"): "the platform refused it for good; the attempts are used up",
-    ("unknown", "delivered"): "its run was found (`on_unknown: reconcile`); `flowbridge resolve --as delivered`; the answer came late",
-    ("unknown", "queued"): "there is no such run (`on_unknown: reconcile`); `flowbridge resolve --as queued`",
+    ("unknown", "delivered"): (
+        "its run was found (`on_unknown: reconcile`); `flowbridge resolve --as delivered`; the"
+        " answer came late"
+    ),
+    (
+        "unknown",
+        "queued",
+    ): "there is no such run (`on_unknown: reconcile`); `flowbridge resolve --as queued`",
     ("unknown", "dead"): "`flowbridge resolve --as dead`",
     ("delivered", "queued"): "its run failed: `on_run_failed: retry`, or `flowbridge retry`",
-    ("delivered", "dead"): "its run failed: `on_run_failed: dead`, or no more runs of `retry: N` are left",
+    (
+        "delivered",
+        "dead",
+    ): "its run failed: `on_run_failed: dead`, or no more runs of `retry: N` are left",
     ("blocked", "queued"): "the one before it in line ended",
-    ("blocked", "dead"): "it was parked by planning, its turn has come, and it holds its key (`on_dead: block`)",
+    (
+        "blocked",
+        "dead",
+    ): "it was parked by planning, its turn has come, and it holds its key (`on_dead: block`)",
     ("blocked", "cancelled"): "`flowbridge cancel`",
     ("dead", "queued"): "`flowbridge retry`",
     ("dead", "blocked"): "`flowbridge retry`, behind the head of its line",
@@ -431,10 +564,16 @@ def statuses_table() -> str:
 
 def transitions_table() -> str:
     """Every legal transition and what causes it; an unexplained one is an error."""
-    moves = [(source.value, to.value) for source, targets in TRANSITIONS.items() for to in sorted(targets)]
+    moves = [
+        (source.value, to.value)
+        for source, targets in TRANSITIONS.items()
+        for to in sorted(targets)
+    ]
     if set(moves) != set(CAUSES):
         raise ValueError(f"CAUSES and model.TRANSITIONS differ: {sorted(set(moves) ^ set(CAUSES))}")
-    return table(("from", "to", "by"), ((code(source), code(to), CAUSES[source, to]) for source, to in moves))
+    return table(
+        ("from", "to", "by"), ((code(source), code(to), CAUSES[source, to]) for source, to in moves)
+    )
 
 
 # -- metrics
@@ -442,7 +581,9 @@ def transitions_table() -> str:
 
 def metrics_table() -> str:
     """All that is told to Prometheus."""
-    rows = ((code(row.name), row.kind, " ".join(map(code, row.labels)), row.help) for row in METRICS)
+    rows = (
+        (code(row.name), row.kind, " ".join(map(code, row.labels)), row.help) for row in METRICS
+    )
     return table(("metric", "kind", "labels", "is"), rows)
 
 
@@ -452,20 +593,27 @@ def metrics_table() -> str:
 def limits_table() -> str:
     """What is bounded, and by how much."""
     polled = {name: row.polling for name, row in PLATFORMS.items() if row.polling}
-    polls = "; ".join(f"{name} {polling.first:g} s, then up to {polling.max:g} s" for name, polling in polled.items())
+    polls = "; ".join(
+        f"{name} {polling.first:g} s, then up to {polling.max:g} s"
+        for name, polling in polled.items()
+    )
     rows = (
         ("request line; one header; number of headers", "8190 bytes; 8190 bytes; 100"),
         (
             "reading the head of a request; its body",
-            f"{incomplete_requests.HEAD_TIME:g} s; {incomplete_requests.BODY_TIME:g} s, and 1 s for each "
-            f"{incomplete_requests.SLOWEST // 1024} KiB that have come; then it is cut off",
+            (
+                f"{incomplete_requests.HEAD_TIME:g} s; {incomplete_requests.BODY_TIME:g} s, and 1 s"
+                f" for each {incomplete_requests.SLOWEST // 1024} KiB that have come; then it is"
+                " cut off"
+            ),
         ),
         (
             "requests that a receiver waits for, as they have not arrived whole",
-            f"half of its {app.THREADS} threads; "
-            f"{incomplete_requests.PER_NETWORK} from one network (/{incomplete_requests.NETWORK_BITS[4]}, "
-            f"/{incomplete_requests.NETWORK_BITS[6]}), "
-            "unless it is a trusted proxy; then 503",
+            (
+                f"half of its {app.THREADS} threads; {incomplete_requests.PER_NETWORK} from one"
+                f" network (/{incomplete_requests.NETWORK_BITS[4]},"
+                f" /{incomplete_requests.NETWORK_BITS[6]}), unless it is a trusted proxy; then 503"
+            ),
         ),
         ("a body", "5 MiB; github 25 MiB; a form without files 256 KiB (`max_body`)"),
         (
@@ -474,35 +622,71 @@ def limits_table() -> str:
         ),
         (
             "what of the disk is for signed sources only",
-            f"{ports.SIGNED_RESERVE // MIB} MiB, or a tenth of a small disk; others are answered 507",
+            (
+                f"{ports.SIGNED_RESERVE // MIB} MiB, or a tenth of a small disk; others are"
+                " answered 507"
+            ),
         ),
-        ("bodies being read at once, in a receiver", f"{body_reader.IN_FLIGHT // MIB} MiB, then 503"),
+        (
+            "bodies being read at once, in a receiver",
+            f"{body_reader.IN_FLIGHT // MIB} MiB, then 503",
+        ),
         ("JSON nesting", "100 (`max_depth`)"),
-        ("values of JSON that anyone may send, or that is read before it is proven", json_limits.MAX_VALUES),
-        ("a test of the URL, and a request that tells a secret", f"{json_limits.MAX_TEST // 1024} KiB"),
+        (
+            "values of JSON that anyone may send, or that is read before it is proven",
+            json_limits.MAX_VALUES,
+        ),
+        (
+            "a test of the URL, and a request that tells a secret",
+            f"{json_limits.MAX_TEST // 1024} KiB",
+        ),
         (
             "fields of a form; characters of one; of its name; levels of a[b][c]",
-            f"{bodies.MAX_FIELDS} (`fields`); {FieldRules().max_length} (`fields`); {parser.LONGEST_NAME}; {nesting.DEEPEST}",
+            (
+                f"{bodies.MAX_FIELDS} (`fields`); {FieldRules().max_length} (`fields`);"
+                f" {parser.LONGEST_NAME}; {nesting.DEEPEST}"
+            ),
         ),
         (
             "files of a form; bytes of one; of its name",
-            f"4, at most 50 (`files`); 6 MiB, at most {form_files.LARGEST_FILE // MIB} MiB (`files`); {multipart.NAME_BYTES}",
+            (
+                f"4, at most 50 (`files`); 6 MiB, at most {form_files.LARGEST_FILE // MIB} MiB"
+                f" (`files`); {multipart.NAME_BYTES}"
+            ),
         ),
         (
             "headers of a part of a multipart body; how many; parameters of one",
-            f"{multipart.HEAD_BYTES // 1024} KiB; {multipart.MAX_HEADERS}; {multipart.MAX_PARAMETERS}",
+            (
+                f"{multipart.HEAD_BYTES // 1024} KiB; {multipart.MAX_HEADERS};"
+                f" {multipart.MAX_PARAMETERS}"
+            ),
         ),
         ("what files of forms leave of the disk", f"{kept_files.SPARE // MIB} MiB, then 507"),
-        ("files in hand at once, in a process that makes calls", f"{worker_files.ROOM // MIB} MiB, then they wait"),
+        (
+            "files in hand at once, in a process that makes calls",
+            f"{worker_files.ROOM // MIB} MiB, then they wait",
+        ),
         ("requests to a form", "60 a minute, and 10 a minute from one address (`rate`)"),
         ("secrets of a source at once", MAX_SECRETS),
         ("a secret that draws a warning", f"shorter than {sources.SHORT} characters"),
         ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE // 1024} KiB"),
-        ("a type, and a provider's id", f"{NAME_LENGTH} characters; a longer id is kept as its SHA-256"),
-        ("a text, and an array, made by a function", f"{signature.MAX_TEXT // MIB} MiB; {signature.MAX_ITEMS} elements"),
-        ("text that `regex` looks at", f"{MAX_REGEX_TEXT} characters, in time that grows with the text alone"),
+        (
+            "a type, and a provider's id",
+            f"{NAME_LENGTH} characters; a longer id is kept as its SHA-256",
+        ),
+        (
+            "a text, and an array, made by a function",
+            f"{signature.MAX_TEXT // MIB} MiB; {signature.MAX_ITEMS} elements",
+        ),
+        (
+            "text that `regex` looks at",
+            f"{MAX_REGEX_TEXT} characters, in time that grows with the text alone",
+        ),
         ("errors listed by a schema", validator.MAX_ERRORS),
-        ("an answer of a platform; its list of runs", f"{MAX_ANSWER // 1024} KiB; {gumloop.LONGEST_LIST // MIB} MiB; then cut"),
+        (
+            "an answer of a platform; its list of runs",
+            f"{MAX_ANSWER // 1024} KiB; {gumloop.LONGEST_LIST // MIB} MiB; then cut",
+        ),
         ("a whole call to a platform", "30 s (`timeout`)"),
         ("Retry-After of a platform", f"at most {RETRY_AFTER_MAX / 60:g} min"),
         (
@@ -510,15 +694,29 @@ def limits_table() -> str:
             f"{circuit_breaker.RAISE_FIRST:g} s, growing to {circuit_breaker.RAISE_MAX:g} s",
         ),
         ("failures in a row that open a platform's circuit", circuit_breaker.FAILURES),
-        ("a circuit stays open", f"{circuit_breaker.OPEN_FIRST:g} s, growing to {circuit_breaker.OPEN_MAX / 60:g} min"),
-        ("the same after a 401", f"{circuit_breaker.UNAUTHORIZED_FIRST:g} s, growing to {circuit_breaker.UNAUTHORIZED_MAX / 60:g} min"),
-        ("a key of `order_by` and `debounce`", f"{planner.KEY_LENGTH} characters; a longer one is known by its SHA-256"),
+        (
+            "a circuit stays open",
+            f"{circuit_breaker.OPEN_FIRST:g} s, growing to {circuit_breaker.OPEN_MAX / 60:g} min",
+        ),
+        (
+            "the same after a 401",
+            (
+                f"{circuit_breaker.UNAUTHORIZED_FIRST:g} s, growing to"
+                f" {circuit_breaker.UNAUTHORIZED_MAX / 60:g} min"
+            ),
+        ),
+        (
+            "a key of `order_by` and `debounce`",
+            f"{planner.KEY_LENGTH} characters; a longer one is known by its SHA-256",
+        ),
         ("a worker's lease on a delivery", f"{claims.LEASE:g} s, extended while it lives"),
         ("looks at a run", polls),
         (
             "until a start without an answer is looked for; again; a second look",
-            f"60 s (`FLOWBRIDGE_RECONCILE_AFTER`) after its deadline; "
-            f"after {reconcile.FIRST:g} s, growing to {reconcile.MOST / 60:g} min; {reconcile.AGREE:g} s",
+            (
+                f"60 s (`FLOWBRIDGE_RECONCILE_AFTER`) after its deadline; after {reconcile.FIRST:g}"
+                f" s, growing to {reconcile.MOST / 60:g} min; {reconcile.AGREE:g} s"
+            ),
         ),
         ("time to end after SIGTERM", f"{supervisor.GRACE:g} s"),
     )
@@ -532,21 +730,33 @@ def faults_table() -> str:
     """What can go wrong with the platform that is there to rehearse."""
     rows = []
     for name, kind in fault_injection.KINDS.items():
-        head = "a status" if name == "STATUS" else code(name + (":SECONDS" if name == "slow" else ""))
-        rows.append((head, kind.does.format(kind="it", argument="so many") + ("; `:X` adds `Retry-After: X`" if name == "STATUS" else "")))
+        head = (
+            "a status" if name == "STATUS" else code(name + (":SECONDS" if name == "slow" else ""))
+        )
+        rows.append(
+            (
+                head,
+                kind.does.format(kind="it", argument="so many")
+                + ("; `:X` adds `Retry-After: X`" if name == "STATUS" else ""),
+            )
+        )
     return table(("kind", "what it does"), rows)
 
 
 def blows_table() -> str:
     """What torture does to a bridge."""
-    return table(("`--only`", "what is done"), ((code(kind), what) for kind, what in plan.KINDS.items()))
+    return table(
+        ("`--only`", "what is done"), ((code(kind), what) for kind, what in plan.KINDS.items())
+    )
 
 
 def lanes_table() -> str:
     """The routes of torture; those that differ in nothing but their flow share a row."""
     alike = groupby(lanes.LANES, lambda lane: (lane.platform, lane.on_unknown, lane.note))
-    rows = ((" ".join(code(lane.route) for lane in some), lanes.PLATFORMS[platform], code(policy), note)
-            for (platform, policy, note), some in alike)  # fmt: skip
+    rows = (
+        (" ".join(code(lane.route) for lane in some), lanes.PLATFORMS[platform], code(policy), note)
+        for (platform, policy, note), some in alike
+    )
     return table(("route", "goes to", "`on_unknown`", "what is special"), rows)
 
 
@@ -557,7 +767,9 @@ def findings_table() -> str:
 
 def verdicts_table() -> str:
     """How a torture can end."""
-    rows = ((code(word), means, int(word != "kept")) for word, means in certificate.VERDICTS.items())
+    rows = (
+        (code(word), means, int(word != "kept")) for word, means in certificate.VERDICTS.items()
+    )
     return table(("verdict", "means", "exit code"), rows)
 
 
@@ -566,8 +778,14 @@ def verdicts_table() -> str:
 
 def control_fields_table() -> str:
     """The fields that say what is to be done with a form."""
-    beside = {row.name: f"; only beside {code(row.only_with)}" if row.only_with else "" for row in CONTROL_FIELDS}
-    return table(("field", "as with", "does"), ((code(row.name), row.of, row.does + beside[row.name]) for row in CONTROL_FIELDS))
+    beside = {
+        row.name: f"; only beside {code(row.only_with)}" if row.only_with else ""
+        for row in CONTROL_FIELDS
+    }
+    return table(
+        ("field", "as with", "does"),
+        ((code(row.name), row.of, row.does + beside[row.name]) for row in CONTROL_FIELDS),
+    )
 
 
 def page_names_table() -> str:
@@ -580,14 +798,23 @@ def file_types_table() -> str:
     rows = []
     for name in (*file_types.GROUPS, ""):
         members = [row for row in file_types.TYPES.values() if row.group == name]
-        shown = ", ".join(f"{code(row.name)} ({' '.join('.' + each for each in row.extensions)})" for row in members)
+        shown = ", ".join(
+            f"{code(row.name)} ({' '.join('.' + each for each in row.extensions)})"
+            for row in members
+        )
         rows.append((code(name) if name else "none: by its own name only", shown))
     return table(("group", "types"), rows)
 
 
 def sealed_table() -> str:
     """What is sealed where there are keys."""
-    rows = [(code(row.table.name), ", ".join(f"{what} ({code(name)})" for name, what in row.columns.items())) for row in encrypted.ROWS]
+    rows = [
+        (
+            code(row.table.name),
+            ", ".join(f"{what} ({code(name)})" for name, what in row.columns.items()),
+        )
+        for row in encrypted.ROWS
+    ]
     return table(("table", "sealed"), rows)
 
 
@@ -616,8 +843,26 @@ PARTS: dict[str, Callable[[], str]] = {
     "sealed": sealed_table,
     "unsigned": unsigned_table,
 }
-MODELS = ("Document", "Gumloop", "Local", "LocalKey", "Http", "Source", "Verify", "Timestamp", "DatedSecret", "Flow", "Route", "Retry",
-          "Debounce", "Spam", "Captcha", "Page", "Fields", "Files")  # fmt: skip
+MODELS = (
+    "Document",
+    "Gumloop",
+    "Local",
+    "LocalKey",
+    "Http",
+    "Source",
+    "Verify",
+    "Timestamp",
+    "DatedSecret",
+    "Flow",
+    "Route",
+    "Retry",
+    "Debounce",
+    "Spam",
+    "Captcha",
+    "Page",
+    "Fields",
+    "Files",
+)
 
 
 def part(name: str) -> str:

@@ -11,7 +11,12 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kinds import RSA_PRIVATE
 from signing import NOW
@@ -34,7 +39,9 @@ def _builder(subject: str, key: Any, begins: float, ends: float) -> x509.Certifi
 class Authority:
     """One that issues certificates; its own is signed by itself until `signed_by` another."""
 
-    def __init__(self, name: str, *, begins: float = NOW - 1000 * DAY, ends: float = NOW + 5000 * DAY) -> None:
+    def __init__(
+        self, name: str, *, begins: float = NOW - 1000 * DAY, ends: float = NOW + 5000 * DAY
+    ) -> None:
         self.name, self.key, self.issuer = name, ec.generate_private_key(ec.SECP256R1()), self
         self.dates = begins, ends
 
@@ -43,19 +50,34 @@ class Authority:
 
     @cached_property
     def pem(self) -> bytes:
-        builder = _builder(self.name, self.key, *self.dates).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        builder = _builder(self.name, self.key, *self.dates).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         return self.issuer.issue(builder.add_extension(usage, critical=True))
 
     def issue(self, builder: x509.CertificateBuilder) -> bytes:
         issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
-        made = builder.issuer_name(issuer).add_extension(identifier, critical=False).sign(self.key, hashes.SHA256())
+        made = (
+            builder.issuer_name(issuer)
+            .add_extension(identifier, critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
         return made.public_bytes(Encoding.PEM)
 
 
-def certificate(name: str, *, by: Authority | None = None, begins: float = NOW - DAY, ends: float = NOW + DAY, key: Any = None) -> bytes:
-    """The certificate (PEM) of a host for the key RSA_PRIVATE, or `key`; signed by itself without an authority."""
+def certificate(
+    name: str,
+    *,
+    by: Authority | None = None,
+    begins: float = NOW - DAY,
+    ends: float = NOW + DAY,
+    key: Any = None,
+) -> bytes:
+    """The certificate (PEM) of a host for the key RSA_PRIVATE, or `key`; signed by itself without
+    an authority.
+    """
     key = key or load_der_private_key(base64.b64decode(RSA_PRIVATE), None)
     try:
         host: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))

@@ -12,7 +12,9 @@ PATH = "/v1/traces"
 
 @dataclass(frozen=True)
 class Seen:
-    """One span, ids in hexadecimal; `kind` and `is_error` as OpenTelemetry has them. `raw`: the request that it came in."""
+    """One span, ids in hexadecimal; `kind` and `is_error` as OpenTelemetry has them. `raw`: the
+    request that it came in.
+    """
 
     trace: str
     id: str
@@ -38,7 +40,9 @@ class Collector(Misbehaving):
     @property
     def spans(self) -> list[Seen]:
         """All spans so far, the first begun first."""
-        found = [span for one in list(self.received) if one.path == PATH for span in _read(one.body)]
+        found = [
+            span for one in list(self.received) if one.path == PATH for span in _read(one.body)
+        ]
         return sorted(found, key=lambda span: span.began)
 
     def named(self, name: str) -> list[Seen]:

@@ -12,7 +12,9 @@ from bridge.system import logs
 
 
 def run(*arguments: str, input: str | None = None) -> Result:
-    """Run `flowbridge …` and return how it ended. Where it has set up the log of its process, the one that was is set up again."""
+    """Run `flowbridge …` and return how it ended. Where it has set up the log of its process, the
+    one that was is set up again.
+    """
     before = logs.setup
     try:
         return CliRunner().invoke(group, list(arguments), input=input)

@@ -1,11 +1,14 @@
-"""Runs a command under what a service's unit forbids, as far as that can be had without systemd as the first process. As root:
+"""Runs a command under what a service's unit forbids, as far as that can be had without systemd as
+the first process. As root:
 
     python confined.py UNIT STATE_FOLDER COMMAND [ARGUMENT…]
 
-Applied: User (65534 here), ProtectSystem=strict with the state folder left writable, ProtectHome (but for the Python and the code that are
-to run), PrivateDevices, ProtectProc and ProcSubset, PrivateIPC, no capabilities, NoNewPrivileges, MemoryDenyWriteExecute, SystemCallFilter,
-RestrictAddressFamilies, RestrictNamespaces, RestrictRealtime, UMask and the Limit… lines.
-Not applied, as they need a manager or a user namespace: MemoryMax, TasksMax, DevicePolicy, PrivateUsers, the rest of the Protect… lines.
+Applied: User (65534 here), ProtectSystem=strict with the state folder left writable, ProtectHome
+(but for the Python and the code that are to run), PrivateDevices, ProtectProc and ProcSubset,
+PrivateIPC, no capabilities, NoNewPrivileges, MemoryDenyWriteExecute, SystemCallFilter,
+RestrictAddressFamilies, RestrictNamespaces, RestrictRealtime, UMask and the Limit… lines. Not
+applied, as they need a manager or a user namespace: MemoryMax, TasksMax, DevicePolicy,
+PrivateUsers, the rest of the Protect… lines.
 """
 
 from __future__ import annotations
@@ -36,7 +39,9 @@ def checked(result: int, what: str) -> None:
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
     encoded = [text.encode() or None for text in (source, target, kind)]
-    checked(LIBC.mount(*encoded, ctypes.c_ulong(flags), options.encode() or None), f"mount {target}")
+    checked(
+        LIBC.mount(*encoded, ctypes.c_ulong(flags), options.encode() or None), f"mount {target}"
+    )
 
 
 def directives(unit: Path) -> dict[str, list[str]]:
@@ -55,18 +60,28 @@ def hide_and_protect(state: Path) -> None:
     mount(str(state), str(state), flags=BIND)
     mount("tmpfs", "/dev/shm", "tmpfs", NO_SUID, "mode=1777")
     empty_homes()
-    for point in [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]:
+    for point in [
+        line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()
+    ]:
         if not point.startswith(("/proc", str(state), "/dev/shm")):
-            with suppress(OSError):  # some that are mounted in odd ways; whether it is true is what tests try
+            # some that are mounted in odd ways; whether it is true is what tests try
+            with suppress(OSError):
                 mount("", point, flags=BIND | REMOUNT | READ_ONLY)
     devices(["null", "zero", "full", "random", "urandom", "tty"])
     mount("proc", "/proc", "proc", 0, "hidepid=invisible,subset=pid")
 
 
 def empty_homes() -> None:
-    """Homes, and what else is closed to others, have nothing in them but the Python and the code that are to run."""
-    needed = [Path(each).resolve() for each in (sys.base_prefix, sys.prefix, Path(__file__).parents[1])]
-    closed = [next((one for one in [*reversed(each.parents), each] if not one.stat().st_mode & 1), None) for each in needed]
+    """Homes, and what else is closed to others, have nothing in them but the Python and the code
+    that are to run.
+    """
+    needed = [
+        Path(each).resolve() for each in (sys.base_prefix, sys.prefix, Path(__file__).parents[1])
+    ]
+    closed = [
+        next((one for one in [*reversed(each.parents), each] if not one.stat().st_mode & 1), None)
+        for each in needed
+    ]
     for home in sorted({Path("/home"), Path("/root"), *filter(None, closed)}):
         kept = [each for each in needed if each.is_relative_to(home)]
         for number, each in enumerate(kept):
@@ -106,7 +121,8 @@ def give_up_power(unit: dict[str, list[str]]) -> None:
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
     checked(LIBC.prctl(38, 1, 0, 0, 0), "no new privileges")
-    checked(LIBC.prctl(65, 1, 0, 0, 0), "memory that is written is not executed")  # PR_SET_MDWE; Linux 6.3
+    # PR_SET_MDWE; Linux 6.3
+    checked(LIBC.prctl(65, 1, 0, 0, 0), "memory that is written is not executed")
 
 
 # -- system calls
@@ -114,7 +130,12 @@ def give_up_power(unit: dict[str, list[str]]) -> None:
 
 def known_calls() -> dict[str, set[str]]:
     """systemd's groups of system calls, each with what is in it."""
-    shown = subprocess.run(["systemd-analyze", "syscall-filter", "--no-pager"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["systemd-analyze", "syscall-filter", "--no-pager"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     groups: dict[str, set[str]] = {}
     for line in shown.splitlines():
         if line.startswith("@"):
@@ -128,7 +149,11 @@ def allowed_calls(lines: list[str]) -> set[str]:
     groups = known_calls()
 
     def members(name: str) -> set[str]:
-        return {each for one in groups[name] for each in members(one)} if name.startswith("@") else {name}
+        return (
+            {each for one in groups[name] for each in members(one)}
+            if name.startswith("@")
+            else {name}
+        )
 
     allowed = members("@default")
     for line in lines:
@@ -138,7 +163,12 @@ def allowed_calls(lines: list[str]) -> set[str]:
 
 
 class Comparison(ctypes.Structure):
-    _fields_ = [("argument", ctypes.c_uint), ("operation", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64)]
+    _fields_ = [
+        ("argument", ctypes.c_uint),
+        ("operation", ctypes.c_int),
+        ("a", ctypes.c_uint64),
+        ("b", ctypes.c_uint64),
+    ]
 
 
 def load(default: int, rules: list[tuple[int, str, list[Comparison]]]) -> None:
@@ -150,19 +180,31 @@ def load(default: int, rules: list[tuple[int, str, list[Comparison]]]) -> None:
         number = seccomp.seccomp_syscall_resolve_name(name.encode())
         if number >= 0:  # else this architecture does not have it
             array = (Comparison * len(comparisons))(*comparisons)
-            checked(seccomp.seccomp_rule_add_array(context, ctypes.c_uint32(action), number, len(comparisons), array), name)
+            checked(
+                seccomp.seccomp_rule_add_array(
+                    context, ctypes.c_uint32(action), number, len(comparisons), array
+                ),
+                name,
+            )
     checked(seccomp.seccomp_load(context), "seccomp")
 
 
 def filter_calls(unit: dict[str, list[str]]) -> None:
     allowed = allowed_calls(unit["SystemCallFilter"])
-    families = [10 if name == "AF_INET6" else 2 if name == "AF_INET" else 1 for name in unit["RestrictAddressFamilies"][-1].split()]
+    families = [
+        10 if name == "AF_INET6" else 2 if name == "AF_INET" else 1
+        for name in unit["RestrictAddressFamilies"][-1].split()
+    ]
     others = [family for family in range(64) if family not in families]
     denied = [(ERRNO | EAFNOSUPPORT, "socket", [Comparison(0, 4, family, 0)]) for family in others]
-    denied += [(ERRNO | EPERM, "sched_setscheduler", [Comparison(1, 4, policy, 0)]) for policy in (1, 2, 6)]
+    denied += [
+        (ERRNO | EPERM, "sched_setscheduler", [Comparison(1, 4, policy, 0)]) for policy in (1, 2, 6)
+    ]
     bits = [1 << bit for bit in range(32) if NAMESPACES >> bit & 1]
     denied += [(ERRNO | EPERM, "clone", [Comparison(0, MASKED, bit, bit)]) for bit in bits]
-    denied += [(ERRNO | EPERM, name, []) for name in ("unshare", "setns")] + [(ERRNO | ENOSYS, "clone3", [])]
+    denied += [(ERRNO | EPERM, name, []) for name in ("unshare", "setns")] + [
+        (ERRNO | ENOSYS, "clone3", [])
+    ]
     load(ALLOW, denied)
     load(ERRNO | EPERM, [(ALLOW, name, []) for name in sorted(allowed)])
 
@@ -170,7 +212,8 @@ def filter_calls(unit: dict[str, list[str]]) -> None:
 def main() -> None:
     unit, state = directives(Path(sys.argv[1])), Path(sys.argv[2])
     os.chown(state, NOBODY, NOBODY)
-    filtered = allowed_calls(unit["SystemCallFilter"])  # systemd-analyze is asked before all is closed
+    # systemd-analyze is asked before all is closed
+    filtered = allowed_calls(unit["SystemCallFilter"])
     known = known_calls()
     globals()["known_calls"] = lambda: known
     assert "execve" in filtered

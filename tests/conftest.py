@@ -31,13 +31,39 @@ from bridge.web import rate_limiter
 #: flow_platform; heard; authority, ca_file, tls_server; small
 pytest_plugins = ["bridge.testing", "deploying", "loopback_tls", "small_disk"]
 
-#: What Hypothesis tries is the same in each run, and a machine that stands still is no finding; `--hypothesis-profile default` tries more.
-settings.register_profile("steady", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+#: What Hypothesis tries is the same in each run, and a machine that stands still is no finding;
+#: `--hypothesis-profile default` tries more.
+settings.register_profile(
+    "steady",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("steady")
 
-LONGEST = ("flow_processes", "processes", "fleet", "celery", "alerts_live", "torture", "reconciling", "backup", "worker",
-           "platform_command", "ledger_machine", "looks", "systemd", "succession", "reload_processes", "demo", "cli_acts", "deploys",
-           "learn", "tracing")  # fmt: skip
+LONGEST = (
+    "flow_processes",
+    "processes",
+    "fleet",
+    "celery",
+    "alerts_live",
+    "torture",
+    "reconciling",
+    "backup",
+    "worker",
+    "platform_command",
+    "ledger_machine",
+    "looks",
+    "systemd",
+    "succession",
+    "reload_processes",
+    "demo",
+    "cli_acts",
+    "deploys",
+    "learn",
+    "tracing",
+)
 
 rate_limiter.SALT = bytes(16)  # else by chance, now and then, two keys would share a limit
 
@@ -46,7 +72,9 @@ _numbers = count(1)
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the processes that tests start, though a shell that ran the tests in the background told them to ignore it."""
+    """Let Ctrl-C reach the processes that tests start, though a shell that ran the tests in the
+    background told them to ignore it.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -58,10 +86,11 @@ def pytest_unconfigure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Set the defaults of pytest-xdist: several processes, a file stays in one of them, in the order given here.
+    """Set the defaults of pytest-xdist: several processes, a file stays in one of them, in the
+    order given here.
 
-    They are not in setup.cfg's `addopts`, since pytest refuses options that it does not know. Without pytest-xdist all tests run in this
-    process.
+    They are not in setup.cfg's `addopts`, since pytest refuses options that it does not know.
+    Without pytest-xdist all tests run in this process.
     """
     if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput"):
         if config.option.numprocesses is None:
@@ -72,7 +101,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """The whole suite runs in several processes: twice as many as there are cores, since many tests wait.
+    """The whole suite runs in several processes: twice as many as there are cores, since many tests
+    wait.
 
     What is named on the command line runs in this one, where it starts sooner.
     """
@@ -81,7 +111,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is collected stays until the end: the garbage collector would go through it again and again, for half of the time."""
+    """What is collected stays until the end: the garbage collector would go through it again and
+    again, for half of the time.
+    """
     gc.disable()
     try:
         return (yield)
@@ -91,7 +123,9 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files come first, then those with slow tests: a file stays in one process, and none is to be the last for long."""
+    """The longest files come first, then those with slow tests: a file stays in one process, and
+    none is to be the last for long.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (places.get(item.path.name, len(places)), item.path not in slow))
@@ -129,7 +163,9 @@ def _template(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def migrated_file() -> Path:
-    """A migrated SQLite file that nobody has open: a copy of it takes a tenth of the time that a migration does."""
+    """A migrated SQLite file that nobody has open: a copy of it takes a tenth of the time that a
+    migration does.
+    """
     file = serving.template()
     assert file is not None
     return file
@@ -137,7 +173,9 @@ def migrated_file() -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres: str) -> str:
-    """The name of a migrated PostgreSQL database that nobody can open any more, of which others are copies."""
+    """The name of a migrated PostgreSQL database that nobody can open any more, of which others are
+    copies.
+    """
     url = new_postgres_database(postgres)
     _migrate(url)
     name = make_url(url).database
@@ -204,8 +242,12 @@ def store(new_sqlite: Callable[[Path], Database], folder: Path) -> Iterator[Data
     database.close()
 
 
-def project_in(folder: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path, routes: str, **settings: str) -> Path:
-    """Make a project in a folder whose store is a SQLite file, have commands use it with these settings, and return its data folder."""
+def project_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path, routes: str, **settings: str
+) -> Path:
+    """Make a project in a folder whose store is a SQLite file, have commands use it with these
+    settings, and return its data folder.
+    """
     data = folder / "data"
     data.mkdir()
     shutil.copy(migrated_file, data / "flowbridge.db")
@@ -216,21 +258,29 @@ def project_in(folder: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Pat
 
 
 def new_postgres_database(server: str, template: str = "template1") -> str:
-    """Make a database on a server, a copy of another one there, and return its URL; without a template it is empty."""
+    """Make a database on a server, a copy of another one there, and return its URL; without a
+    template it is empty.
+    """
     name = f"test_{os.getpid()}_{next(_numbers)}"
     execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     return make_url(server).set(database=name).render_as_string(hide_password=False)
 
 
 def put(database: Database, delivery_id: str, **columns: object) -> None:
-    """Have a delivery stand as no step of the ledger may have put it: its row is taken out and put in again."""
+    """Have a delivery stand as no step of the ledger may have put it: its row is taken out and put
+    in again.
+    """
     with database.engine.begin() as connection:
-        row = connection.execute(schema.delivery.select().where(schema.delivery.c.id == delivery_id)).one()
+        row = connection.execute(
+            schema.delivery.select().where(schema.delivery.c.id == delivery_id)
+        ).one()
         connection.execute(schema.delivery.delete().where(schema.delivery.c.id == delivery_id))
         connection.execute(schema.delivery.insert().values({**row._mapping, **columns}))
 
 
-def make_event(provider_id: str | None = None, *, now: float = NOW, body: bytes = b'{"n":1}', **changes: object) -> Event:
+def make_event(
+    provider_id: str | None = None, *, now: float = NOW, body: bytes = b'{"n":1}', **changes: object
+) -> Event:
     """Return an event of the source `github`; each call gives another id."""
     event = Event(
         id=event_id(now + next(_numbers) / 1000),
@@ -248,7 +298,9 @@ def make_event(provider_id: str | None = None, *, now: float = NOW, body: bytes 
     return replace(event, **changes)  # type: ignore[arg-type]
 
 
-def make_delivery(event: Event, route: str = "triage", *, now: float = NOW, **changes: object) -> Delivery:
+def make_delivery(
+    event: Event, route: str = "triage", *, now: float = NOW, **changes: object
+) -> Delivery:
     """Return a queued delivery of `event` to the flow echo of the platform `local`."""
     delivery = Delivery(
         id=delivery_id(event.id, route),

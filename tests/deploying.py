@@ -1,4 +1,6 @@
-"""What tests of deploy/ share: its files, the real programs that read them, systemd's two protocols as a service sees them."""
+"""What tests of deploy/ share: its files, the real programs that read them, systemd's two protocols
+as a service sees them.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,20 @@ DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 
 def needs(*programs: str) -> None:
     """Skip a test where a program is missing; fail there if FLOWBRIDGE_REQUIRE_DEPLOY is set."""
-    missing = [name for name in programs if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+    missing = [
+        name
+        for name in programs
+        if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None
+    ]
     if missing:
         say = pytest.fail if os.environ.get("FLOWBRIDGE_REQUIRE_DEPLOY") else pytest.skip
         say(f"{', '.join(missing)} is not installed")
 
 
 class NotifySocket:
-    """Stands for systemd's end of sd_notify. `address` goes into NOTIFY_SOCKET; it is abstract where it begins with @."""
+    """Stands for systemd's end of sd_notify. `address` goes into NOTIFY_SOCKET; it is abstract
+    where it begins with @.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -68,12 +76,20 @@ def heard(tmp_path: Path) -> Iterator[NotifySocket]:
 
 
 class Activated(Bridge):
-    """A bridge whose sockets are made by the real systemd-socket-activate and outlive it: each time it ends it is started again.
+    """A bridge whose sockets are made by the real systemd-socket-activate and outlive it: each time
+    it ends it is started again.
 
     `sockets`: name -> port, in the order in which they are handed over.
     """
 
-    def __init__(self, folder: Path, *arguments: str, sockets: Mapping[str, int] | None = None, again: bool = True, **more: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        sockets: Mapping[str, int] | None = None,
+        again: bool = True,
+        **more: Any,
+    ) -> None:
         needs("systemd-socket-activate", "bash")
         self.sockets = dict(sockets or {"public": free_port(), "private": free_port()})
         super().__init__(folder, *arguments, port=next(iter(self.sockets.values())), **more)
@@ -84,7 +100,18 @@ class Activated(Bridge):
     def _command(self) -> list[str]:
         passed = [f"--setenv={name}={value}" for name, value in self.environ.items()]
         listen = [f"--listen=127.0.0.1:{port}" for port in self.sockets.values()]
-        loop = 'while :; do (LISTEN_PID=$BASHPID exec "$@"); code=$?; echo "ended $code" >&2; [ -n "$AGAIN" ] || exit $code; done'
+        loop = (
+            'while :; do (LISTEN_PID=$BASHPID exec "$@"); code=$?; echo "ended $code" >&2; [ -n'
+            ' "$AGAIN" ] || exit $code; done'
+        )
         shell = ["bash", "-c", loop, "bash"]
         again = ["--setenv=AGAIN=1"] if self._again else []
-        return ["systemd-socket-activate", *passed, *again, *listen, f"--fdname={':'.join(self.sockets)}", *shell, *super()._command()]
+        return [
+            "systemd-socket-activate",
+            *passed,
+            *again,
+            *listen,
+            f"--fdname={':'.join(self.sockets)}",
+            *shell,
+            *super()._command(),
+        ]

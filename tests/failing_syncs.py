@@ -1,6 +1,8 @@
-"""A disk that refuses to sync: work in a thread for which the kernel answers every `fsync` and `fdatasync` with an I/O error.
+"""A disk that refuses to sync: work in a thread for which the kernel answers every `fsync` and
+`fdatasync` with an I/O error.
 
-A system call filter (seccomp) belongs to the thread that installs it and ends with it: other threads sync as always.
+A system call filter (seccomp) belongs to the thread that installs it and ends with it: other
+threads sync as always.
 """
 
 from __future__ import annotations
@@ -16,19 +18,24 @@ from typing import TypeVar
 import pytest
 
 T = TypeVar("T")
-SYNCS = {"x86_64": (0xC000003E, (74, 75, 26)), "aarch64": (0xC00000B7, (82, 83, 227))}  # fsync, fdatasync, msync
+# fsync, fdatasync, msync
+SYNCS = {"x86_64": (0xC000003E, (74, 75, 26)), "aarch64": (0xC00000B7, (82, 83, 227))}
 NO_NEW_PRIVS, SECCOMP, FILTER = 38, 22, 2  # of prctl
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06  # https://docs.kernel.org/networking/filter.html
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | errno.EIO
 
 
 def refuse_syncs() -> None:
-    """Let every sync of this thread fail from now on. The test is skipped on processors whose call numbers are not known."""
+    """Let every sync of this thread fail from now on. The test is skipped on processors whose call
+    numbers are not known.
+    """
     if os.uname().machine not in SYNCS:
         pytest.skip(f"the numbers of the system calls of {os.uname().machine} are not known")
     processor, numbers = SYNCS[os.uname().machine]
     steps = [(LOAD, 0, 0, 4), (JUMP_IF_EQUAL, 0, len(numbers) + 1, processor), (LOAD, 0, 0, 0)]
-    steps += [(JUMP_IF_EQUAL, len(numbers) - place, 0, number) for place, number in enumerate(numbers)]
+    steps += [
+        (JUMP_IF_EQUAL, len(numbers) - place, 0, number) for place, number in enumerate(numbers)
+    ]
     steps += [(RETURN, 0, 0, ALLOW), (RETURN, 0, 0, REFUSE)]
     packed = b"".join(struct.pack("HBBI", *step) for step in steps)
     program = ctypes.create_string_buffer(packed, len(packed))

@@ -58,25 +58,35 @@ class FakeRun:
 class FakePlatform:
     """Starts, runs and lists of flows by the rules of the public documents.
 
-    At the cap a start is refused with 429 and not queued. A flow called `always-fails` ends as FAILED; any other gives its
-    inputs as outputs (`echoes`), as if each had a named Output node. `faults` are used up one a start:
-    an int answers that status and starts nothing; "drop" starts the run and closes without an answer; "lost" starts nothing and
-    closes, "slow and lost" after `late` seconds; "reset" starts it and resets the connection; "late" starts it and closes after `late`
-    seconds; "garbage" starts it and answers nonsense; "error" starts it and answers 500; "other flow" starts nothing and answers with a run
-    of another flow; a float is a delay in seconds, an event is waited
-    for a minute at most.
-    `look_faults` and `list_faults` are the same for a look at one run and for a list of runs: a status, or "drop". Of a run in a list
-    only `list_fields` are told, null for all.
+    At the cap a start is refused with 429 and not queued. A flow called `always-fails` ends as
+    FAILED; any other gives its inputs as outputs (`echoes`), as if each had a named Output node.
+    `faults` are used up one a start: an int answers that status and starts nothing; "drop" starts
+    the run and closes without an answer; "lost" starts nothing and closes, "slow and lost" after
+    `late` seconds; "reset" starts it and resets the connection; "late" starts it and closes after
+    `late` seconds; "garbage" starts it and answers nonsense; "error" starts it and answers 500;
+    "other flow" starts nothing and answers with a run of another flow; a float is a delay in
+    seconds, an event is waited for a minute at most. `look_faults` and `list_faults` are the same
+    for a look at one run and for a list of runs: a status, or "drop". Of a run in a list only
+    `list_fields` are told, null for all.
     """
 
-    def __init__(self, *, cap: int = 5, run_seconds: float = 0.2, api_key: str = "fake-key", user_id: str = "fake-user",
-                 retry_after: str | None = None, echoes: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        cap: int = 5,
+        run_seconds: float = 0.2,
+        api_key: str = "fake-key",
+        user_id: str = "fake-user",
+        retry_after: str | None = None,
+        echoes: bool = True,
+    ) -> None:
         self.cap, self.run_seconds, self.api_key, self.user_id = cap, run_seconds, api_key, user_id
         self.retry_after, self.echoes = retry_after, echoes
         self.starts: list[Start] = []
         self.runs: dict[str, FakeRun] = {}
         self.faults: list[int | float | str | threading.Event] = []
-        self.flows = {"echo": ["title", "labels"], "always-fails": []}  #: what is listed: saved_item_id -> names of inputs; others run too
+        #: what is listed: saved_item_id -> names of inputs; others run too
+        self.flows = {"echo": ["title", "labels"], "always-fails": []}
         self.late = 30.0
         self.run_ends: list[str] = []  #: what the next runs end as
         self.look_faults: list[int | str] = []
@@ -86,7 +96,9 @@ class FakePlatform:
         self.uploads: list[tuple[str, bytes]] = []  #: what was uploaded, in order
         self.upload_faults: list[int | str] = []  #: as look_faults
         self.others = 0  #: slots that others hold
-        self.ahead = 0.0  #: seconds by which its clock is ahead: in the times of its runs and in the date of its answers
+        #: seconds by which its clock is ahead: in the times of its runs and in the date of its
+        #: answers
+        self.ahead = 0.0
         self.looks = 0  #: calls to get_pl_run
         self.lists = 0  #: calls to get_plrun_saved_item_map
         self.peak = 0  #: most runs ever active at once
@@ -96,7 +108,9 @@ class FakePlatform:
         self.base_url = f"http://127.0.0.1:{self.port}/api/v1"
 
     def __enter__(self) -> FakePlatform:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,25 +132,41 @@ class FakePlatform:
                 if run_id in (None, run.id) and run.now() == "RUNNING":
                     run.state = state
 
-    def begin(self, flow: str, outputs: dict[str, Any] | None = None, *, seconds: float = 0.0, ago: float = 0.0) -> str:
+    def begin(
+        self,
+        flow: str,
+        outputs: dict[str, Any] | None = None,
+        *,
+        seconds: float = 0.0,
+        ago: float = 0.0,
+    ) -> str:
         """Begin a run that was not asked for here, `ago` seconds before now; return its id."""
         run_id, now = new_run_id(), time.time()
         with self._lock:
-            self.runs[run_id] = FakeRun(run_id, flow, now - ago, now - ago + seconds, outputs=outputs or {})
+            self.runs[run_id] = FakeRun(
+                run_id, flow, now - ago, now - ago + seconds, outputs=outputs or {}
+            )
         return run_id
 
-    # What follows answers requests: (status, JSON or bytes or None for "close without an answer"; a status below 0 resets the connection).
+    # What follows answers requests: (status, JSON or bytes or None for "close without an answer"; a
+    # status below 0 resets the connection).
 
-    def answer(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes) -> tuple[int, Any]:
+    def answer(
+        self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes
+    ) -> tuple[int, Any]:
         if path == "/api/v1/start_pipeline":
             start = Start(time.time(), method, headers, query, body)
             with self._lock:
                 self.starts.append(start)
             start.status, value = self._start(start)
             return start.status, value
-        endpoint = {"/api/v1/get_pl_run": self._run, "/api/v1/get_plrun_saved_item_map": self._map,
-                    "/api/v1/kill_pipeline": self._kill, "/api/v1/list_saved_items": self._list,
-                    "/api/v1/get_inputs": self._inputs}.get(path)
+        endpoint = {
+            "/api/v1/get_pl_run": self._run,
+            "/api/v1/get_plrun_saved_item_map": self._map,
+            "/api/v1/kill_pipeline": self._kill,
+            "/api/v1/list_saved_items": self._list,
+            "/api/v1/get_inputs": self._inputs,
+        }.get(path)
         if path == "/api/v1/upload_file":
             fields = _object(body) or {}
             return self._denied(headers, query, fields.get("user_id")) or self._upload(fields)
@@ -145,12 +175,22 @@ class FakePlatform:
         given = query | {k: v for k, v in (_object(body) or {}).items() if isinstance(v, str)}
         return self._denied(headers, query, given.get("user_id")) or endpoint(given)
 
-    def _denied(self, headers: dict[str, str], query: dict[str, str], user_id: Any) -> tuple[int, Any] | None:
+    def _denied(
+        self, headers: dict[str, str], query: dict[str, str], user_id: Any
+    ) -> tuple[int, Any] | None:
         key = headers.get("authorization", "").removeprefix("Bearer ") or query.get("api_key")
         if key != self.api_key:
             return 401, _error("unauthorized", "missing or invalid API key")
-        users = {one for one in (headers.get("x-auth-key"), query.get("user_id"), user_id) if one is not None}
-        return None if users == {self.user_id} else (403, _error("forbidden", "API key does not match"))
+        users = {
+            one
+            for one in (headers.get("x-auth-key"), query.get("user_id"), user_id)
+            if one is not None
+        }
+        return (
+            None
+            if users == {self.user_id}
+            else (403, _error("forbidden", "API key does not match"))
+        )
 
     def _start(self, start: Start) -> tuple[int, Any]:
         if start.method != "POST":
@@ -168,7 +208,9 @@ class FakePlatform:
         if isinstance(fault, threading.Event):
             fault.wait(60)
         fields = _object(start.body) or {}
-        return self._denied(start.headers, start.query, fields.get("user_id")) or self._checked(start, fields, fault)
+        return self._denied(start.headers, start.query, fields.get("user_id")) or self._checked(
+            start, fields, fault
+        )
 
     def _checked(self, start: Start, fields: dict[str, Any], fault: object) -> tuple[int, Any]:
         try:
@@ -183,15 +225,27 @@ class FakePlatform:
             return 400, _error("bad_request", "saved_item_id and user_id are required")
         return self._begin(start, flow, fields, fault)
 
-    def _begin(self, start: Start, flow: str, fields: dict[str, Any], fault: object) -> tuple[int, Any]:
+    def _begin(
+        self, start: Start, flow: str, fields: dict[str, Any], fault: object
+    ) -> tuple[int, Any]:
         with self._lock:
             if self.active + self.others >= self.cap:
                 return 429, _error("rate_limit", "too many concurrent runs")
             now, run_id = time.time(), new_run_id()
-            inputs = {k: v for k, v in fields.items() if k not in ("user_id", "saved_item_id", "project_id")}
-            run = FakeRun(run_id, flow, now, now + self.run_seconds, outputs=inputs if self.echoes else {})
+            inputs = {
+                k: v
+                for k, v in fields.items()
+                if k not in ("user_id", "saved_item_id", "project_id")
+            }
+            run = FakeRun(
+                run_id, flow, now, now + self.run_seconds, outputs=inputs if self.echoes else {}
+            )
             if flow == "always-fails":
-                run.ends_as, run.outputs, run.log = "FAILED", {}, ["\x1b[31mNode failed: as it always does\x1b[0m"]
+                run.ends_as, run.outputs, run.log = (
+                    "FAILED",
+                    {},
+                    ["\x1b[31mNode failed: as it always does\x1b[0m"],
+                )
             elif self.run_ends:
                 run.ends_as = self.run_ends.pop(0)
             self.runs[run_id], start.run_id = run, run_id
@@ -205,7 +259,12 @@ class FakePlatform:
         if fault == "error":
             return 500, _error("internal", "after the fact")
         link = f"https://www.gumloop.com/pipeline?run_id={run_id}&flow_id={flow}"
-        return 200, {"run_id": run_id, "saved_item_id": flow, "workbook_id": "aB3dEfGhJkLmNpQrStUvWx", "url": link}
+        return 200, {
+            "run_id": run_id,
+            "saved_item_id": flow,
+            "workbook_id": "aB3dEfGhJkLmNpQrStUvWx",
+            "url": link,
+        }
 
     def _run(self, given: dict[str, str]) -> tuple[int, Any]:
         if "run_id" not in given:
@@ -220,8 +279,12 @@ class FakePlatform:
         state = run.now()
         ended = state in ("DONE", "FAILED", "TERMINATED")
         return {
-            "run_id": run.id, "user_id": self.user_id, "state": state, "outputs": run.outputs if state == "DONE" else {},
-            "log": run.log if ended else [], "created_ts": _stamp(run.created_at + self.ahead),
+            "run_id": run.id,
+            "user_id": self.user_id,
+            "state": state,
+            "outputs": run.outputs if state == "DONE" else {},
+            "log": run.log if ended else [],
+            "created_ts": _stamp(run.created_at + self.ahead),
             "finished_ts": _stamp(min(run.ends_at, time.time()) + self.ahead) if ended else None,
         }
 
@@ -230,20 +293,41 @@ class FakePlatform:
         if self.list_faults:
             return _faulty(self.list_faults.pop(0))
         flow = given.get("saved_item_id", "")
-        newest = sorted((r for r in list(self.runs.values()) if r.saved_item_id == flow), key=lambda r: -r.created_at)[:10]
+        newest = sorted(
+            (r for r in list(self.runs.values()) if r.saved_item_id == flow),
+            key=lambda r: -r.created_at,
+        )[:10]
         fields, reports = self.list_fields, [self._report(run) for run in newest]
         lag = {"state": self.listed_as} if self.listed_as else {}
-        return 200, {flow: [{k: v for k, v in (one | lag).items() if fields is None or k in fields} for one in reports]}
+        return 200, {
+            flow: [
+                {k: v for k, v in (one | lag).items() if fields is None or k in fields}
+                for one in reports
+            ]
+        }
 
     def _list(self, _: dict[str, str]) -> tuple[int, Any]:
         created = _stamp(1_700_000_000)
-        items = [{"saved_item_id": flow, "name": flow.title(), "description": None, "created_ts": created} for flow in self.flows]
+        items = [
+            {
+                "saved_item_id": flow,
+                "name": flow.title(),
+                "description": None,
+                "created_ts": created,
+            }
+            for flow in self.flows
+        ]
         return 200, {"saved_items": items}
 
     def _inputs(self, given: dict[str, str]) -> tuple[int, Any]:
         if given.get("saved_item_id") not in self.flows:
             return 404, _error("not_found", "saved item not found")
-        return 200, {"inputs": [{"name": name, "data_type": "string", "description": None} for name in self.flows[given["saved_item_id"]]]}
+        return 200, {
+            "inputs": [
+                {"name": name, "data_type": "string", "description": None}
+                for name in self.flows[given["saved_item_id"]]
+            ]
+        }
 
     def _upload(self, fields: dict[str, Any]) -> tuple[int, Any]:
         if self.upload_faults:
@@ -295,12 +379,17 @@ def _handler(platform: FakePlatform) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+            query = {
+                name: values[0]
+                for name, values in parse_qs(parts.query, keep_blank_values=True).items()
+            }
             status, value = platform.answer(self.command, parts.path, query, headers, body)
             if status <= 0:
                 self.close_connection = True
                 if status < 0:
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                    )
                 return
             payload = value if isinstance(value, bytes) else json.dumps(value).encode()
             self.send_response(status)
@@ -314,7 +403,9 @@ def _handler(platform: FakePlatform) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = _serve
 
         def date_time_string(self, timestamp: float | None = None) -> str:
-            return super().date_time_string((time.time() if timestamp is None else timestamp) + platform.ahead)
+            return super().date_time_string(
+                (time.time() if timestamp is None else timestamp) + platform.ahead
+            )
 
         def log_message(self, *_: object) -> None:
             pass

@@ -1,4 +1,6 @@
-"""Worker processes for tests of a fleet, and a way to PostgreSQL that can be cut off, or lose a connection during a COMMIT."""
+"""Worker processes for tests of a fleet, and a way to PostgreSQL that can be cut off, or lose a
+connection during a COMMIT.
+"""
 
 from __future__ import annotations
 
@@ -43,17 +45,30 @@ def configuration(base: str, given: dict[str, Any]) -> Any:
     from bridge.routing.model import Route
 
     routes = [
-        Route(name=name, source="x", flow=None, reshape=lambda _: {},  # type: ignore[arg-type]
-              limits=Limits(**{key: Rate(count=value[0], per=value[1]) if key == "rate" else value for key, value in limits.items()}))
+        Route(
+            name=name,
+            source="x",
+            flow=None,
+            reshape=lambda _: {},  # type: ignore[arg-type]
+            limits=Limits(
+                **{
+                    key: Rate(count=value[0], per=value[1]) if key == "rate" else value
+                    for key, value in limits.items()
+                }
+            ),
+        )
         for name, limits in given.get("limits", {}).items()
-    ]  # fmt: skip
+    ]
     return configured(gumloop(url=base, max_concurrent_runs=given["cap"]), routes=tuple(routes))
 
 
 @contextmanager
-def worker_processes(count: int, folder: Path, url: str, base: str, lease: float = 15.0,
-                     **given: Any) -> Iterator[list[Forked]]:  # fmt: skip
-    """Run so many workers on a database, each a process of its own; what they say goes into files of the folder."""
+def worker_processes(
+    count: int, folder: Path, url: str, base: str, lease: float = 15.0, **given: Any
+) -> Iterator[list[Forked]]:
+    """Run so many workers on a database, each a process of its own; what they say goes into files
+    of the folder.
+    """
     program = WORKER.format(tests=str(TESTS), url=url, base=base, given=given, lease=lease)
     processes = []
     try:
@@ -75,7 +90,8 @@ def worker_processes(count: int, folder: Path, url: str, base: str, lease: float
 class Line:
     """A way to PostgreSQL that can be disturbed: a Unix socket, passed on to that of the server.
 
-    `lose_commits`: so many of the next COMMITs reach the server, and the connection ends before their answer. `cut`: nobody gets through.
+    `lose_commits`: so many of the next COMMITs reach the server, and the connection ends before
+    their answer. `cut`: nobody gets through.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -120,17 +136,24 @@ class Line:
                 continue
             self._ends |= {ours, theirs}
             lost = threading.Event()
-            threading.Thread(target=self._pass_on, args=(ours, theirs, lost, True), daemon=True).start()
-            threading.Thread(target=self._pass_on, args=(theirs, ours, lost, False), daemon=True).start()
+            threading.Thread(
+                target=self._pass_on, args=(ours, theirs, lost, True), daemon=True
+            ).start()
+            threading.Thread(
+                target=self._pass_on, args=(theirs, ours, lost, False), daemon=True
+            ).start()
 
-    def _pass_on(self, one: socket.socket, other: socket.socket, lost: threading.Event, up: bool) -> None:
+    def _pass_on(
+        self, one: socket.socket, other: socket.socket, lost: threading.Event, up: bool
+    ) -> None:
         with suppress(OSError):
             while data := one.recv(65536):
                 if up and self.lose_commits and b"COMMIT\0" in data:
                     self.lose_commits -= 1
                     self.lost += 1
                     lost.set()
-                if not up and lost.is_set():  # the server has answered: it is committed, and nobody will know
+                # the server has answered: it is committed, and nobody will know
+                if not up and lost.is_set():
                     break
                 other.sendall(data)
         for each in (one, other):

@@ -1,7 +1,9 @@
-"""Commands that are forked from a process which has imported everything: to start an interpreter costs a second of a processor.
+"""Commands that are forked from a process which has imported everything: to start an interpreter
+costs a second of a processor.
 
-Each is told its arguments, its environment and its folder as a new process is, and ends as one. What differs: all modules are there before
-its constants are changed, and its program is not its own. Who tests starts, or what a process is begun with, begins a new interpreter.
+Each is told its arguments, its environment and its folder as a new process is, and ends as one.
+What differs: all modules are there before its constants are changed, and its program is not its
+own. Who tests starts, or what a process is begun with, begins a new interpreter.
 """
 
 from __future__ import annotations
@@ -39,14 +41,18 @@ _STILL = ("LD_", "PYTHON", "MALLOC_", "TZ")  # what an interpreter only hears at
 class Forked:
     """A command that was forked; as `subprocess.Popen` with text where both can do something."""
 
-    def __init__(self, pid: int, ends: int, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+    def __init__(
+        self, pid: int, ends: int, stdout: TextIO | None = None, stderr: TextIO | None = None
+    ) -> None:
         self.pid, self._ends, self.stdout, self.stderr = pid, ends, stdout, stderr
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
         """Return how it has ended, a signal as a negative number; None while it goes on."""
         if self.returncode is None and select.select([self._ends], [], [], 0)[0]:
-            self.returncode = os.waitstatus_to_exitcode(int(os.read(self._ends, 20) or signal.SIGKILL))
+            self.returncode = os.waitstatus_to_exitcode(
+                int(os.read(self._ends, 20) or signal.SIGKILL)
+            )
             os.close(self._ends)
         return self.returncode
 
@@ -67,7 +73,11 @@ class Forked:
             with pipe:
                 said[name] = pipe.read()
 
-        pipes = [(name, pipe) for name in said if (pipe := getattr(self, name)) is not None and not pipe.closed]
+        pipes = [
+            (name, pipe)
+            for name in said
+            if (pipe := getattr(self, name)) is not None and not pipe.closed
+        ]
         readers = [threading.Thread(target=read, args=pair) for pair in pipes]
         for one in readers:
             one.start()
@@ -88,33 +98,61 @@ class Forked:
 
 
 class Parent:
-    """The process that has imported everything, and of which the commands of this session are forked."""
+    """The process that has imported everything, and of which the commands of this session are
+    forked.
+    """
 
     def __init__(self) -> None:
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, __file__, str(theirs.fileno())]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+        )
         theirs.close()
 
-    def fork(self, constants: str, arguments: Sequence[str], environ: Mapping[str, str], folder: Path, output: int) -> Forked:
+    def fork(
+        self,
+        constants: str,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+        folder: Path,
+        output: int,
+    ) -> Forked:
         """Begin a command, with some constants changed, both outputs of which go into a file."""
-        return Forked(*self._begin(["launch", constants, *arguments], environ, folder, output, output))
+        return Forked(
+            *self._begin(["launch", constants, *arguments], environ, folder, output, output)
+        )
 
-    def execute(self, program: str, environ: Mapping[str, str], folder: Path, output: int = 2) -> Forked:
+    def execute(
+        self, program: str, environ: Mapping[str, str], folder: Path, output: int = 2
+    ) -> Forked:
         """The same with the text of a program, which may have used what `test_worker` has."""
         return Forked(*self._begin(["execute", program], environ, folder, output, output))
 
     def open(self, arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> Forked:
         """Begin a command and have its outputs in pipes."""
         ends = [os.pipe(), os.pipe()]
-        begun = self._begin(["launch", "{}", *arguments], environ, folder, *(writes for _, writes in ends))
+        begun = self._begin(
+            ["launch", "{}", *arguments], environ, folder, *(writes for _, writes in ends)
+        )
         for _, writes in ends:
             os.close(writes)
         return Forked(*begun, *(os.fdopen(reads, encoding="utf-8") for reads, _ in ends))
 
-    def _begin(self, what: Sequence[str], environ: Mapping[str, str], folder: Path, stdout: int, stderr: int) -> tuple[int, int]:
+    def _begin(
+        self,
+        what: Sequence[str],
+        environ: Mapping[str, str],
+        folder: Path,
+        stdout: int,
+        stderr: int,
+    ) -> tuple[int, int]:
         reads, writes = os.pipe()
-        socket.send_fds(self._sock, [json.dumps([list(what), dict(environ), str(folder)]).encode()], [stdout, stderr, writes])
+        socket.send_fds(
+            self._sock,
+            [json.dumps([list(what), dict(environ), str(folder)]).encode()],
+            [stdout, stderr, writes],
+        )
         os.close(writes)
         return int(self._sock.recv(20)), reads
 
@@ -141,7 +179,9 @@ def end() -> None:
 
 def can_be_forked(environ: Mapping[str, str]) -> bool:
     """Whether the environment says nothing to the interpreter that it has not been told before."""
-    return all(os.environ.get(name) == value for name, value in environ.items() if name.startswith(_STILL))
+    return all(
+        os.environ.get(name) == value for name, value in environ.items() if name.startswith(_STILL)
+    )
 
 
 # -- in that process
@@ -175,7 +215,9 @@ def _reap() -> None:
 
 
 def _watch(sock: socket.socket, wanted: list[Any], stdout: int, stderr: int, ends: int) -> None:
-    """Fork the command, say its id, and wait for its end, which the pipe tells; returns in the command alone, when it has ended."""
+    """Fork the command, say its id, and wait for its end, which the pipe tells; returns in the
+    command alone, when it has ended.
+    """
     pid = os.fork()
     if pid == 0:
         _be(sock, wanted, stdout, stderr)

@@ -12,13 +12,26 @@ URLENCODED = "application/x-www-form-urlencoded"
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256))
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n"
-SVG = b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+SVG = (
+    b'<?xml version="1.0"?>\n<svg'
+    b' xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+)
 HTML = b"<!DOCTYPE html><script>alert(document.domain)</script>"
 
 
-def part(name: str, content: bytes, filename: str | None = None, kind: str | None = None, encoding: str = "utf-8") -> bytes:
-    """One part as Chromium writes it: quotes and line ends of a name as %22, %0D and %0A, all else as it is."""
-    escape = lambda text: text.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22").encode(encoding)  # noqa: E731
+def part(
+    name: str,
+    content: bytes,
+    filename: str | None = None,
+    kind: str | None = None,
+    encoding: str = "utf-8",
+) -> bytes:
+    """One part as Chromium writes it: quotes and line ends of a name as %22, %0D and %0A, all else
+    as it is.
+    """
+    escape = lambda text: (  # noqa: E731
+        text.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22").encode(encoding)
+    )
     head = b'Content-Disposition: form-data; name="%s"' % escape(name)
     if filename is not None:
         head += b'; filename="%s"' % escape(filename)

@@ -1,4 +1,6 @@
-"""How the time of some work grows with its size: independent of the machine's speed and of what else it does."""
+"""How the time of some work grows with its size: independent of the machine's speed and of what
+else it does.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ ROUNDS: Final = (3, 5, 12)  # measurements until a result is believed to be bad
 def check_growth(prepare: Callable[[int], Work], size: int) -> None:
     """Check that work of 4 x `size` takes less than 8 times the processor time of work of `size`.
 
-    `prepare` makes the work of a size; what it does itself is not measured. The best of several measurements counts, the two sizes in turn.
+    `prepare` makes the work of a size; what it does itself is not measured. The best of several
+    measurements counts, the two sizes in turn.
     """
     small, large = prepare(size), prepare(TIMES_LARGER * size)
     repeats = 1
@@ -32,13 +35,18 @@ def check_growth(prepare: Callable[[int], Work], size: int) -> None:
         if min(larges) < MOST_TIMES_SLOWER * min(smalls):
             return
     ratio = min(larges) / min(smalls)
-    raise AssertionError(f"{TIMES_LARGER} times the size took {ratio:.1f} times the time: {min(larges):.4f} s after {min(smalls):.4f} s")
+    raise AssertionError(
+        f"{TIMES_LARGER} times the size took {ratio:.1f} times the time: {min(larges):.4f} s after"
+        f" {min(smalls):.4f} s"
+    )
 
 
 def measure(work: Work, repeats: int) -> float:
-    """Return the processor time of this thread for doing work so many times, without that of the garbage collector.
+    """Return the processor time of this thread for doing work so many times, without that of the
+    garbage collector.
 
-    The collector walks all objects of the process, so its share depends on what other tests have left behind.
+    The collector walks all objects of the process, so its share depends on what other tests have
+    left behind.
     """
     was_enabled = gc.isenabled()
     gc.disable()

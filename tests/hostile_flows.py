@@ -95,7 +95,9 @@ def threads(daemon: bool) -> dict:
 def leaves_children() -> dict:
     own = subprocess.Popen(["sleep", "3600"])
     away = subprocess.Popen(["sleep", "3600"], start_new_session=True)
-    orphan = subprocess.run(["sh", "-c", "setsid sleep 3600 >/dev/null & echo $!"], stdout=subprocess.PIPE, check=True)
+    orphan = subprocess.run(
+        ["sh", "-c", "setsid sleep 3600 >/dev/null & echo $!"], stdout=subprocess.PIPE, check=True
+    )
     return {"pids": [own.pid, away.pid, int(orphan.stdout)]}
 
 
@@ -121,7 +123,10 @@ def looks() -> dict:
         "oom": int(open("/proc/self/oom_score_adj").read()),
         "core": list(resource.getrlimit(resource.RLIMIT_CORE)),
         "run_id": current().run_id,
-        "signals": [str(signal.getsignal(one)) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)],
+        "signals": [
+            str(signal.getsignal(one))
+            for one in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+        ],
     }
 
 
@@ -196,14 +201,23 @@ def storm() -> None:
 @flow
 def measures(documents: File | list[File], more: list[File] | None = None) -> dict:
     listed = documents if isinstance(documents, list) else [documents]
-    return {"sizes": [one.size for one in listed], "is_list": isinstance(documents, list), "more": [one.name for one in more or []]}
+    return {
+        "sizes": [one.size for one in listed],
+        "is_list": isinstance(documents, list),
+        "more": [one.name for one in more or []],
+    }
 
 
 @flow
 def copies(document: File, other: File | None = None) -> dict:
     name = save_file(f"copy of {document.name}", document.read_bytes())
     save_file("note.txt", "ü")
-    return {"name": name, "text": document.read_text(), "size": document.size, "other": None if other is None else other.name}
+    return {
+        "name": name,
+        "text": document.read_text(),
+        "size": document.size,
+        "other": None if other is None else other.name,
+    }
 
 
 @flow

@@ -1,4 +1,5 @@
-"""Signed requests of the kinds of scheme whose keys come in pairs, or are tokens, for the tests of signatures.
+"""Signed requests of the kinds of scheme whose keys come in pairs, or are tokens, for the tests of
+signatures.
 
 The keys here were made for these tests and protect nothing.
 """
@@ -70,7 +71,8 @@ RSA_OTHER = (
 
 @dataclass(frozen=True)
 class Kind:
-    """A scheme, the secret that verifies, the one that signs, and a well-formed one that must not verify.
+    """A scheme, the secret that verifies, the one that signs, and a well-formed one that must not
+    verify.
 
     `at`: the header that carries the signature, empty where it stands elsewhere.
     """
@@ -89,15 +91,28 @@ CONTENTFUL = Hmac(
     signed="{method}\n{canonical_uri}\n{headers:X-Contentful-Signed-Headers,X-Contentful-Timestamp}\n{body}",
     timestamp=Timestamp("header:X-Contentful-Timestamp", "ms", 30),
 )
-NETLIFY = Jwt(at="header:X-Webhook-Signature", algorithm="HS256", issuer=("netlify",), body_hash="sha256")
-MONDAY = Jwt(algorithm="HS256", expires=True, pins=(Pin("audience", "the URL of this source", at="aud", required=False),))
+NETLIFY = Jwt(
+    at="header:X-Webhook-Signature", algorithm="HS256", issuer=("netlify",), body_hash="sha256"
+)
+MONDAY = Jwt(
+    algorithm="HS256",
+    expires=True,
+    pins=(Pin("audience", "the URL of this source", at="aud", required=False),),
+)
 PLAID = Jwt(
     at="header:Plaid-Verification",
     algorithm="ES256",
     body_hash="request_body_sha256",
     max_age=300,
-    keys=KeySet("https://{environment}.plaid.com/webhook_verification_key/get", ("client_id", "secret"), "key_id", "key"),
-    pins=(Pin("environment", "which of Plaid's", required=False, choices=("production", "sandbox")),),
+    keys=KeySet(
+        "https://{environment}.plaid.com/webhook_verification_key/get",
+        ("client_id", "secret"),
+        "key_id",
+        "key",
+    ),
+    pins=(
+        Pin("environment", "which of Plaid's", required=False, choices=("production", "sandbox")),
+    ),
 )
 PUBSUB = Jwt(
     prefix="Bearer ",
@@ -106,9 +121,15 @@ PUBSUB = Jwt(
     issuer=("https://accounts.google.com", "accounts.google.com"),
     claims=(("email_verified", True),),
     keys=KeySet("https://www.googleapis.com/oauth2/v3/certs"),
-    pins=(Pin("audience", "the audience of the push subscription", at="aud"), Pin("email", "its service account", at="email")),
+    pins=(
+        Pin("audience", "the audience of the push subscription", at="aud"),
+        Pin("email", "its service account", at="email"),
+    ),
 )
-PUSHED = pinned(PUBSUB, {"audience": "https://example.com/hooks/x", "email": ["push@p.iam.gserviceaccount.com", "b@p"]})
+PUSHED = pinned(
+    PUBSUB,
+    {"audience": "https://example.com/hooks/x", "email": ["push@p.iam.gserviceaccount.com", "b@p"]},
+)
 
 SNS = Rsa(
     at="body:Signature",
@@ -130,7 +151,10 @@ PAYPAL = Rsa(
     certificate=Certificate(
         at="header:PAYPAL-CERT-URL",
         url=r"https://api(-m)?(\.sandbox)?\.paypal\.com/v1/notifications/certs/[\w-]{1,100}",
-        names=("messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com"),
+        names=(
+            "messageverificationcerts.paypal.com",
+            "messageverificationcerts.sandbox.paypal.com",
+        ),
     ),
     pins=(Pin("webhook_id", "the webhook's id, as PayPal shows it"),),
 )
@@ -147,17 +171,35 @@ SNS_BODY = json.dumps(
 ).encode()
 
 WIX = Jwt(algorithm="RS256", wraps="data", expires=True)
-EBAY = Ecdsa(at="header:X-EBAY-SIGNATURE", parse=Wrapped(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))), digest="sha1")
+EBAY = Ecdsa(
+    at="header:X-EBAY-SIGNATURE",
+    parse=Wrapped(fixed=(("alg", "ecdsa"), ("digest", "SHA1"))),
+    digest="sha1",
+)
 
 KINDS = {
     "ebay": Kind(EBAY, EC_PUBLIC, EC_PRIVATE, EC_OTHER, "x-ebay-signature"),
     "rsa": Kind(Rsa(at="header:X-Sig"), RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "x-sig"),
-    "rsa_sha1": Kind(Rsa(at="header:X-Sig", algorithm="sha1"), RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "x-sig"),
-    "aws_sns": Kind(SUBSCRIBED, RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "", covers_body=False, body=SNS_BODY),
+    "rsa_sha1": Kind(
+        Rsa(at="header:X-Sig", algorithm="sha1"), RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "x-sig"
+    ),
+    "aws_sns": Kind(
+        SUBSCRIBED, RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "", covers_body=False, body=SNS_BODY
+    ),
     "paypal": Kind(PAID, RSA_PUBLIC, RSA_PRIVATE, RSA_OTHER, "paypal-transmission-sig"),
-    "ecdsa": Kind(Ecdsa(at="header:X-Sig", signed="{h:X-Time}{body}"), EC_PUBLIC, EC_PRIVATE, EC_OTHER, "x-sig"),
+    "ecdsa": Kind(
+        Ecdsa(at="header:X-Sig", signed="{h:X-Time}{body}"),
+        EC_PUBLIC,
+        EC_PRIVATE,
+        EC_OTHER,
+        "x-sig",
+    ),
     "netlify": Kind(
-        NETLIFY, "a-shared-secret-of-a-site-for-tests", "a-shared-secret-of-a-site-for-tests", "another-secret", "x-webhook-signature"
+        NETLIFY,
+        "a-shared-secret-of-a-site-for-tests",
+        "a-shared-secret-of-a-site-for-tests",
+        "another-secret",
+        "x-webhook-signature",
     ),
     "monday": Kind(
         MONDAY,
@@ -174,7 +216,8 @@ KINDS = {
 }
 
 
-@lru_cache(maxsize=1024)  # some signatures differ from one making to the next, which hypothesis takes for a flaw
+# some signatures differ from one making to the next, which hypothesis takes for a flaw
+@lru_cache(maxsize=1024)
 def kind_request(name: str, body: bytes | None = None, now: float = NOW) -> Request:
     """A request that the kind `name` accepts at `now`."""
     kind = KINDS[name]
@@ -203,7 +246,10 @@ class Served:
 
 def written(key: str, form: str, *, private: bool) -> str:
     """`key` (base64 of DER) in another form."""
-    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
+    from cryptography.hazmat.primitives.serialization import (
+        load_der_private_key,
+        load_der_public_key,
+    )
 
     raw = base64.b64decode(key)
     if form == "jwk":

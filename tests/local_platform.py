@@ -1,4 +1,6 @@
-"""The local platform's API on a real store, without the processes that execute runs; `end` stands for them."""
+"""The local platform's API on a real store, without the processes that execute runs; `end` stands
+for them.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,22 @@ NOW = 1700417191.102786
 CREATED = "2023-11-19T18:06:31.102786+00:00"
 GREET = (Input("name", "str", True), Input("greeting", "str", False, "Hello"))
 FLOWS = (
-    LocalFlow(id="echo", workbook="ready-made", description="Returns its inputs as outputs.", takes_any=True),
+    LocalFlow(
+        id="echo",
+        workbook="ready-made",
+        description="Returns its inputs as outputs.",
+        takes_any=True,
+    ),
     LocalFlow(id="fail", workbook="ready-made"),
     LocalFlow(id="greet", workbook="flows.py", description="Greets someone.", inputs=GREET),
-    LocalFlow(id="hook", workbook="flows.py", inputs=(Input("payload", "WebhookInput", True, None, "body"),)),
-    LocalFlow(id="parse", workbook="flows.py", inputs=(Input("table", "File", True, None, "file"),)),
+    LocalFlow(
+        id="hook",
+        workbook="flows.py",
+        inputs=(Input("payload", "WebhookInput", True, None, "body"),),
+    ),
+    LocalFlow(
+        id="parse", workbook="flows.py", inputs=(Input("table", "File", True, None, "file"),)
+    ),
 )
 
 
@@ -38,7 +51,11 @@ class Local:
     """`platform` may be changed between requests, as a new routes.yaml would."""
 
     def __init__(self, database: Database, folder: Path, platform: Platform | None = None) -> None:
-        self.database, self.rung, self.platform = database, 0, platform or Platform(name="local", type="local")
+        self.database, self.rung, self.platform = (
+            database,
+            0,
+            platform or Platform(name="local", type="local"),
+        )
         database.write(lambda connection: local_flows.replace(connection, FLOWS, NOW))
         settings = Settings(
             config=folder / "routes.yaml",
@@ -64,25 +81,51 @@ class Local:
         """Change the platform."""
         self.platform = replace(self.platform, **changes)
 
-    def get(self, path: str, query: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Any:
+    def get(
+        self,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """GET with the user in the query, as the platform's own clients do."""
         query = {"user_id": USER, **(query or {})}
-        return self.client.get(f"/api/v1/{path}", query_string=query, headers=dict(BEARER if headers is None else headers))
+        return self.client.get(
+            f"/api/v1/{path}",
+            query_string=query,
+            headers=dict(BEARER if headers is None else headers),
+        )
 
     def post(
-        self, path: str, body: Any = None, query: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """POST JSON, or bytes as they are; the user is in x-auth-key."""
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         return self.client.post(
-            f"/api/v1/{path}", data=data, query_string=dict(query or {}), headers=dict(AUTH if headers is None else headers)
+            f"/api/v1/{path}",
+            data=data,
+            query_string=dict(query or {}),
+            headers=dict(AUTH if headers is None else headers),
         )
 
-    def start(self, body: Any = None, query: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Any:
+    def start(
+        self,
+        body: Any = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """POST start_pipeline."""
         return self.post("start_pipeline", body, query, headers)
 
-    def started(self, body: Any, query: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> LocalRun:
+    def started(
+        self,
+        body: Any,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> LocalRun:
         """Start, and return the run that is kept."""
         answer = self.start(body, query, headers)
         assert answer.status_code == 200, answer.data
@@ -107,23 +150,39 @@ class Local:
 
     def keep(self, **changes: Any) -> LocalRun:
         """Keep a run as if it had been started at NOW."""
-        run = LocalRun(id="run", saved_item_id="echo", user_id=USER, inputs="{}", state=LocalState.QUEUED, created_at=NOW)
+        run = LocalRun(
+            id="run",
+            saved_item_id="echo",
+            user_id=USER,
+            inputs="{}",
+            state=LocalState.QUEUED,
+            created_at=NOW,
+        )
         return self.runs.start(replace(run, **changes))
 
     def claim(self) -> list[str]:
         """Take all queued runs as a worker would."""
-        return [run.id for run in self.database.write(lambda connection: runs.claim(connection, 99, NOW, "w"))]
+        return [
+            run.id
+            for run in self.database.write(lambda connection: runs.claim(connection, 99, NOW, "w"))
+        ]
 
     def end(self, run_id: str, state: LocalState = LocalState.DONE, **result: Any) -> None:
         """End a run as a worker would, one second after NOW."""
         self.claim()
         ended = RunResult(state=state, **result)
-        assert self.database.write(lambda connection: runs.finish(connection, run_id, ended, NOW + 1, "w"))
+        assert self.database.write(
+            lambda connection: runs.finish(connection, run_id, ended, NOW + 1, "w")
+        )
 
 
-def key(name: str, secret: str, user_id: str | None = None, flows: set[str] | None = None) -> LocalKey:
+def key(
+    name: str, secret: str, user_id: str | None = None, flows: set[str] | None = None
+) -> LocalKey:
     """Return a key of routes.yaml."""
     import hashlib
 
     digest = hashlib.sha256(secret.encode()).hexdigest()
-    return LocalKey(name=name, hash=digest, user_id=user_id, flows=None if flows is None else frozenset(flows))
+    return LocalKey(
+        name=name, hash=digest, user_id=user_id, flows=None if flows is None else frozenset(flows)
+    )

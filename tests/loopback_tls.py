@@ -1,4 +1,6 @@
-"""Fixtures: an HTTPS server on loopback whose certificate, for `localhost`, an authority of the test's own has issued."""
+"""Fixtures: an HTTPS server on loopback whose certificate, for `localhost`, an authority of the
+test's own has issued.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ def tls_server(authority: Authority, tmp_path: Path) -> Iterator[Misbehaving]:
     now = time()
     key = ec.generate_private_key(ec.SECP256R1())
     both = tmp_path / "both.pem"
-    both.write_bytes(private_pem(key) + certificate("localhost", by=authority, begins=now - 86400, ends=now + 86400, key=key))
+    both.write_bytes(
+        private_pem(key)
+        + certificate("localhost", by=authority, begins=now - 86400, ends=now + 86400, key=key)
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(both)
     with Misbehaving(context=context) as running:

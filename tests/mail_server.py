@@ -1,4 +1,6 @@
-"""A real SMTP server on loopback (aiosmtpd), one that follows a script, and certificates of an own authority."""
+"""A real SMTP server on loopback (aiosmtpd), one that follows a script, and certificates of an own
+authority.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +21,43 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 USER, PASSWORD = "hooks@example.com", "s3cret/pass word"
-LOGIN = f"{USER.replace('@', '%40')}:{PASSWORD.replace('/', '%2F').replace(' ', '%20')}"  # as a URL has them
+# as a URL has them
+LOGIN = f"{USER.replace('@', '%40')}:{PASSWORD.replace('/', '%2F').replace(' ', '%20')}"
 USES = (
-    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
-    "encipher_only", "decipher_only",
-)  # fmt: skip
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 
 
 class MailServer:
-    """Takes mail. Recipients named `unknown` and `later` are refused, and so are the sender `spammer` and the word `virus`."""
+    """Takes mail. Recipients named `unknown` and `later` are refused, and so are the sender
+    `spammer` and the word `virus`.
+    """
 
-    def __init__(self, context: ssl.SSLContext | None = None, *, tls: bool = False, login: bool = False) -> None:
+    def __init__(
+        self, context: ssl.SSLContext | None = None, *, tls: bool = False, login: bool = False
+    ) -> None:
         self.envelopes: list[Envelope] = []
         self.encrypted: list[bool] = []  #: of each mail
         self.logins: list[str] = []  #: user names that were accepted
         self.tried = 0
-        self._smtp: dict[str, Any] = {"hostname": "mail.test", "tls_context": None if tls else context}
+        self._smtp: dict[str, Any] = {
+            "hostname": "mail.test",
+            "tls_context": None if tls else context,
+        }
         if login:
-            self._smtp |= {"authenticator": self._authenticate, "auth_required": True, "auth_require_tls": context is not None and not tls}
+            self._smtp |= {
+                "authenticator": self._authenticate,
+                "auth_required": True,
+                "auth_require_tls": context is not None and not tls,
+            }
         self._context = context if tls else None
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -58,7 +79,9 @@ class MailServer:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(self._loop.create_server(self._protocol, "127.0.0.1", 0, ssl=self._context))
+        server = self._loop.run_until_complete(
+            self._loop.create_server(self._protocol, "127.0.0.1", 0, ssl=self._context)
+        )
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
@@ -70,23 +93,33 @@ class MailServer:
 
     def _protocol(self) -> SMTP:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of logins without TLS, which is what is tested
+            # it warns of logins without TLS, which is what is tested
+            warnings.simplefilter("ignore")
             return SMTP(self, loop=self._loop, **self._smtp)
 
-    def _authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+    def _authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+    ) -> AuthResult:
         self.tried += 1
-        right = isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode())
+        right = isinstance(data, LoginPassword) and (data.login, data.password) == (
+            USER.encode(),
+            PASSWORD.encode(),
+        )
         if right:
             self.logins.append(data.login.decode())
         return AuthResult(success=right, handled=False)
 
-    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
         if address.startswith("spammer"):
             return "550 we do not know you"
         envelope.mail_from = address
         return "250 OK"
 
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
         if address.startswith("unknown"):
             return "550 5.1.1 no such mailbox"
         if address.startswith("later"):
@@ -110,7 +143,9 @@ def parsed(envelope: Envelope) -> EmailMessage:
 
 @contextmanager
 def scripted(*steps: bytes | Callable[[socket.socket], object]) -> Iterator[int]:
-    """Run a server that says one step after each line it is told, the first at once, and then closes; yield its port."""
+    """Run a server that says one step after each line it is told, the first at once, and then
+    closes; yield its port.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -130,7 +165,9 @@ def scripted(*steps: bytes | Callable[[socket.socket], object]) -> Iterator[int]
 
 
 def make_certificates(folder: Path) -> tuple[Path, Path]:
-    """Make an authority, and a certificate and key of localhost by it; return (authority, both of the server)."""
+    """Make an authority, and a certificate and key of localhost by it; return (authority, both of
+    the server).
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -139,21 +176,46 @@ def make_certificates(folder: Path) -> tuple[Path, Path]:
         def called(text: str) -> x509.Name:
             return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
-        now, known = datetime.now(UTC), [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
-        builder = x509.CertificateBuilder(called(issuer), called(name), key.public_key(), x509.random_serial_number())
-        builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
+        now, known = (
+            datetime.now(UTC),
+            [
+                x509.DNSName("localhost"),
+                x509.IPAddress(ip_address("127.0.0.1")),
+            ],
+        )
+        builder = x509.CertificateBuilder(
+            called(issuer), called(name), key.public_key(), x509.random_serial_number()
+        )
+        builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(
+            now + timedelta(days=1)
+        )
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=ca, path_length=None), critical=True
+        )
+        builder = builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+        )
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False
+        )
         uses = {one: one == ("key_cert_sign" if ca else "digital_signature") for one in USES}
         builder = builder.add_extension(x509.KeyUsage(**uses), critical=True)
         if not ca:
             builder = builder.add_extension(x509.SubjectAlternativeName(known), critical=False)
         return builder.sign(by, hashes.SHA256())
 
-    authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    authority, server = (
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP256R1()),
+    )
     pem = serialization.Encoding.PEM
-    private = server.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "authority.pem").write_bytes(certificate("authority", "authority", authority, authority, ca=True).public_bytes(pem))
-    (folder / "server.pem").write_bytes(certificate("server", "authority", server, authority, ca=False).public_bytes(pem) + private)
+    private = server.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "authority.pem").write_bytes(
+        certificate("authority", "authority", authority, authority, ca=True).public_bytes(pem)
+    )
+    (folder / "server.pem").write_bytes(
+        certificate("server", "authority", server, authority, ca=False).public_bytes(pem) + private
+    )
     return folder / "authority.pem", folder / "server.pem"

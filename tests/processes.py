@@ -1,4 +1,6 @@
-"""Real processes for tests: started with nothing of the environment's settings, waited for by conditions, always ended."""
+"""Real processes for tests: started with nothing of the environment's settings, waited for by
+conditions, always ended.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,18 @@ PATIENCE = 60.0  # seconds
 
 def environment(**more: str) -> dict[str, str]:
     """Return the environment without flowbridge's settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")} | more
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")
+    } | more
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[Forked]:
-    """Run `flowbridge …` in a folder; what is left of it is killed, with every process it has started."""
+def running(
+    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
+) -> Iterator[Forked]:
+    """Run `flowbridge …` in a folder; what is left of it is killed, with every process it has
+    started.
+    """
     process = parent().open(arguments, environ or environment(), folder)
     try:
         yield process
@@ -40,7 +48,9 @@ def running(folder: Path, *arguments: str, environ: Mapping[str, str] | None = N
         process.communicate()
 
 
-def call(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def call(
+    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run `flowbridge …` to its end."""
     process = parent().open(arguments, environ or environment(), folder)
     try:
@@ -50,8 +60,12 @@ def call(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
     return subprocess.CompletedProcess(arguments, process.wait(PATIENCE), stdout, stderr)
 
 
-def call_here(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """The same in this process, in a tenth of the time, where it is what the command does that matters."""
+def call_here(
+    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The same in this process, in a tenth of the time, where it is what the command does that
+    matters.
+    """
     from command_line import run
 
     with chdir(folder), patch.dict(os.environ, dict(environ or environment()), clear=True):
@@ -60,7 +74,9 @@ def call_here(folder: Path, *arguments: str, environ: Mapping[str, str] | None =
 
 
 def eventually(look: Callable[[], T]) -> T:
-    """Return what `look` returns once that is true; AssertionError with the last of it where it never is."""
+    """Return what `look` returns once that is true; AssertionError with the last of it where it
+    never is.
+    """
     until = time.monotonic() + PATIENCE
     while not (found := look()):
         assert time.monotonic() < until, f"still {found!r} after {PATIENCE:g} s"

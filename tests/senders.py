@@ -1,4 +1,6 @@
-"""Every provider of the table as a sender: real requests by its samples, signed as its row says, and received as the edge does."""
+"""Every provider of the table as a sender: real requests by its samples, signed as its row says,
+and received as the edge does.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,12 @@ from itertools import count
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from kinds import RSA_OTHER, RSA_PRIVATE, RSA_PUBLIC
 from signing import NOW, WHPK, WHSK
 
@@ -57,9 +64,17 @@ class Sender:
     secret: str
     private: str
 
-    def request(self, type: str | None = None, new_id: str = "fresh-id", now: float = NOW) -> Request:
+    def request(
+        self, type: str | None = None, new_id: str = "fresh-id", now: float = NOW
+    ) -> Request:
         """An unsigned sample, with what only this row's samples lack."""
-        return sample(self.row.name, type, now=now, new_id=new_id, url=f"https://example.com/hooks/{self.row.name}")
+        return sample(
+            self.row.name,
+            type,
+            now=now,
+            new_id=new_id,
+            url=f"https://example.com/hooks/{self.row.name}",
+        )
 
     def sign(self, request: Request, now: float = NOW) -> Request:
         return self.scheme.sign(request, self.private, now) if self.is_proven else request
@@ -69,7 +84,9 @@ class Sender:
         """Whether its requests prove anything."""
         return not isinstance(self.scheme, Unsigned)
 
-    def signed(self, type: str | None = None, new_id: str = "fresh-id", now: float = NOW) -> Request:
+    def signed(
+        self, type: str | None = None, new_id: str = "fresh-id", now: float = NOW
+    ) -> Request:
         return self.sign(self.request(type, new_id, now), now)
 
     def verify(self, request: Request, now: float = NOW, *others: str) -> None:
@@ -91,7 +108,9 @@ class Sender:
             **more,
         )
 
-    def receive(self, request: Request, now: float = NOW, **more: Any) -> tuple[Received, list[Event]]:
+    def receive(
+        self, request: Request, now: float = NOW, **more: Any
+    ) -> tuple[Received, list[Event]]:
         """What the core makes of a request: its answer, and the events that would be stored."""
         events: list[Event] = []
         numbers = count(1)
@@ -100,7 +119,14 @@ class Sender:
             events.extend(event for event, _ in arrivals)
             return [Kept(event.id) for event, _ in arrivals]
 
-        received = receive(request, self.source(**more), CONFIG, keep=keep, now=now, new_id=lambda: f"event-{next(numbers)}")
+        received = receive(
+            request,
+            self.source(**more),
+            CONFIG,
+            keep=keep,
+            now=now,
+            new_id=lambda: f"event-{next(numbers)}",
+        )
         return received, events
 
 
@@ -124,7 +150,9 @@ def secret_for(scheme: Scheme, key: str = KEY) -> str:
 
 
 def keys_of(scheme: Scheme, key: str = KEY) -> list[tuple[str, str]]:
-    """(what verifies, what signs) for each kind of secret that the scheme tells apart; `key` is KEY, or OTHER for a stranger's."""
+    """(what verifies, what signs) for each kind of secret that the scheme tells apart; `key` is
+    KEY, or OTHER for a stranger's.
+    """
     if isinstance(scheme, HeaderSets):
         return keys_of(scheme.sets[scheme.usual][1], key)
     if not isinstance(scheme, AnyOf):
@@ -132,8 +160,11 @@ def keys_of(scheme: Scheme, key: str = KEY) -> list[tuple[str, str]]:
     made = []
     for start, one in scheme.by_secret:
         if start == "whpk_":
-            made.append((WHPK, WHSK if key == KEY else f"whsk_{b64encode(bytes.fromhex(key)).decode()}"))
-        elif start not in ("whsk_", "token:"):  # the private half of whpk_, and what only answers a test of the URL
+            made.append(
+                (WHPK, WHSK if key == KEY else f"whsk_{b64encode(bytes.fromhex(key)).decode()}")
+            )
+        elif start not in ("whsk_", "token:"):
+            # the private half of whpk_, and what only answers a test of the URL
             verifies, signs = keys_of(one, key)[-1]
             made.append((start + verifies.removeprefix(start), start + signs.removeprefix(start)))
     return made
@@ -169,12 +200,17 @@ def rsa_pair(key: str) -> tuple[str, str]:
     if key == KEY:
         return RSA_PUBLIC, RSA_PRIVATE
     private = rsa.generate_private_key(65537, 2048)
-    return RSA_OTHER, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return (
+        RSA_OTHER,
+        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+    )
 
 
 @lru_cache
 def senders(name: str) -> tuple[Sender, ...]:
-    """The sender of a provider's name, once with each kind of secret it takes; the usual kind is the last."""
+    """The sender of a provider's name, once with each kind of secret it takes; the usual kind is
+    the last.
+    """
     row = PROVIDERS[name]
     scheme = row.scheme or Hmac(at="header:X-Signature")
     scheme = pinned(scheme, {pin.name: PINS[pin.name] for pin in pins_of(scheme) if pin.required})
@@ -193,8 +229,13 @@ def stranger(one: Sender) -> Sender:
     return replace(one, secret=secret, private=private)
 
 
-#: provider's name -> its sender with the usual kind of secret; with a number, those with the other kinds.
-ALL = {f"{name}-{number}" if number else name: one for name in PROVIDERS for number, one in enumerate(reversed(senders(name)))}
+#: provider's name -> its sender with the usual kind of secret; with a number, those with the other
+#: kinds.
+ALL = {
+    f"{name}-{number}" if number else name: one
+    for name in PROVIDERS
+    for number, one in enumerate(reversed(senders(name)))
+}
 PROVEN = {key: one for key, one in ALL.items() if one.is_proven}
 
 
@@ -207,7 +248,9 @@ def chosen(one: Sender) -> list[Scheme]:
             if isinstance(each, HeaderSets):
                 opened += [inner for _, inner in each.sets]
             elif isinstance(each, AnyOf):
-                opened.append(next(inner for start, inner in each.by_secret if one.secret.startswith(start)))
+                opened.append(
+                    next(inner for start, inner in each.by_secret if one.secret.startswith(start))
+                )
             else:
                 opened.append(each)
         schemes = opened
@@ -225,7 +268,9 @@ def covers_body(one: Sender) -> bool:
 
 
 def tolerances(one: Sender) -> list[float]:
-    """How far from now a request's time may be, in each scheme that may be looked at and looks at one."""
+    """How far from now a request's time may be, in each scheme that may be looked at and looks at
+    one.
+    """
     times = [getattr(each, "timestamp", None) for each in chosen(one)]
     return [time.tolerance for time in times if time is not None and time.enforced]
 

@@ -18,7 +18,9 @@ __all__ = ["FakePlatform", "FakeRun", "Misbehaving", "Received", "Start"]
 
 @contextmanager
 def refusing() -> Iterator[int]:
-    """Yield a port at which all connections are refused: it is bound, so that nobody else is given it, and nobody listens."""
+    """Yield a port at which all connections are refused: it is bound, so that nobody else is given
+    it, and nobody listens.
+    """
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
@@ -44,7 +46,11 @@ Reply = Callable[[socket.socket, "Misbehaving"], None]
 
 
 def _head(status: int, headers: dict[str, str]) -> bytes:
-    return (f"HTTP/1.1 {status} Scripted\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n").encode("latin-1")
+    return (
+        f"HTTP/1.1 {status} Scripted\r\n"
+        + "".join(f"{k}: {v}\r\n" for k, v in headers.items())
+        + "\r\n"
+    ).encode("latin-1")
 
 
 def _body(body: Any) -> bytes:
@@ -56,7 +62,9 @@ def respond(status: int = 200, body: Any = b"", headers: dict[str, str] | None =
     payload = _body(body)
 
     def reply(sock: socket.socket, server: Misbehaving) -> None:
-        sock.sendall(_head(status, {"Content-Length": str(len(payload)), **(headers or {})}) + payload)
+        sock.sendall(
+            _head(status, {"Content-Length": str(len(payload)), **(headers or {})}) + payload
+        )
         if (headers or {}).get("Connection") == "close":
             raise Closed
 
@@ -161,7 +169,9 @@ def then_close(first: Reply) -> Reply:
 
 
 class Misbehaving:
-    """Answers each path by its script, one reply a request; the last one repeats. An unscripted path is 200 with no body."""
+    """Answers each path by its script, one reply a request; the last one repeats. An unscripted
+    path is 200 with no body.
+    """
 
     def __init__(self, *, context: Any = None) -> None:
         self.received: list[Received] = []
@@ -203,7 +213,9 @@ class Misbehaving:
                 self.drop_connections -= 1
                 sock.close()
                 continue
-            thread = threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True)
+            thread = threading.Thread(
+                target=self._serve, args=(sock, self.connections), daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 
@@ -211,7 +223,9 @@ class Misbehaving:
         try:
             sock.settimeout(60)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._context.wrap_socket(sock, server_side=True) if self._context else sock as stream:
+            with (
+                self._context.wrap_socket(sock, server_side=True) if self._context else sock
+            ) as stream:
                 stream.settimeout(0.2)  # looks up now and then whether the server is stopping
                 while (request := self._read(stream, number)) is not None:
                     self.received.append(request)
@@ -232,7 +246,9 @@ class Misbehaving:
             data += piece
         head, _, body = data.partition(b"\r\n\r\n")
         line, *rest = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in rest)}
+        headers = {
+            name.lower(): value.strip() for name, _, value in (one.partition(":") for one in rest)
+        }
         while len(body) < int(headers.get("content-length", "0")):
             if (piece := self._receive(sock)) is None:
                 return None

@@ -1,4 +1,6 @@
-"""Whole bridges in processes of their own, on free ports and throw-away folders, and raw HTTP to talk to them."""
+"""Whole bridges in processes of their own, on free ports and throw-away folders, and raw HTTP to
+talk to them.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ T = TypeVar("T")
 SECRET = "It's a Secret to Everybody"
 LAUNCH = Path(__file__).with_name("launch.py")
 READY = {"serve": "/readyz", "web": "/healthz"}
-NO_MEMORY = {"bridge.web.health.NOT_READY_SECONDS": 0.0}  # else one receiver may say "not ready" when another has just said "ready"
+# else one receiver may say "not ready" when another has just said "ready"
+NO_MEMORY = {"bridge.web.health.NOT_READY_SECONDS": 0.0}
 ROUTES = """
 version: 1
 platforms:
@@ -42,13 +45,16 @@ sources:
 routes:
   - {name: everything, on: github, inputs: {body: "${body}"}, flow: local/echo}
 """
-PORTS = (8_200, 15_000)  # below those that the system gives by itself, to any server and any connection
+# below those that the system gives by itself, to any server and any connection
+PORTS = (8_200, 15_000)
 _numbers = count(1)
 _taken: list[socket.socket] = []
 
 
 def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "it") -> T:
-    """Wait for `condition` to be true and return what it returned. It is looked at less and less often, as that is work, too."""
+    """Wait for `condition` to be true and return what it returned. It is looked at less and less
+    often, as that is work, too.
+    """
     end = time.monotonic() + seconds
     pause = 0.005
     while not (value := condition()):
@@ -59,12 +65,15 @@ def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "it") -
 
 
 def free_port() -> int:
-    """Return a port of the loopback that is free now, and that no other test is given until this process ends."""
+    """Return a port of the loopback that is free now, and that no other test is given until this
+    process ends.
+    """
     for _ in range(10_000):
         port = secrets.choice(range(*PORTS))
         taken = socket.socket(socket.AF_UNIX)
         try:
-            taken.bind(f"\0flowbridge-test-port-{port}")  # a name that goes with its process, whatever becomes of that
+            # a name that goes with its process, whatever becomes of that
+            taken.bind(f"\0flowbridge-test-port-{port}")
             with socket.create_server(("127.0.0.1", port)):
                 _taken.append(taken)
                 return port
@@ -75,7 +84,9 @@ def free_port() -> int:
 
 @dataclass
 class Answer:
-    """What came back: status 0 where the connection ended without an answer. Header names are lower-case."""
+    """What came back: status 0 where the connection ended without an answer. Header names are
+    lower-case.
+    """
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -87,7 +98,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def exchange(port: int, *pieces: bytes, host: str = "127.0.0.1", timeout: float = 60.0, end: bool = False) -> Answer:
+def exchange(
+    port: int, *pieces: bytes, host: str = "127.0.0.1", timeout: float = 60.0, end: bool = False
+) -> Answer:
     """Send bytes as they are and return the first answer. `end`: then close our sending half."""
     started = time.monotonic()
     with socket.create_connection((host, port), timeout) as sock:
@@ -111,7 +124,9 @@ def read_answer(sock: socket.socket) -> Answer:
             data += piece
         head, _, body = data.partition(b"\r\n\r\n")
         line, *rest = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in rest)}
+        headers = {
+            name.lower(): value.strip() for name, _, value in (one.partition(":") for one in rest)
+        }
         while len(body) < int(headers.get("content-length", "0")) and (piece := sock.recv(65536)):
             body += piece
     except ConnectionResetError:
@@ -119,8 +134,12 @@ def read_answer(sock: socket.socket) -> Answer:
     return Answer(int(line.split(" ")[1]), headers, body) if line else Answer(0)
 
 
-def head(method: str, target: str, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> bytes:
-    """Return the head of a request, each header byte for byte as given; the Host is 127.0.0.1 unless it is among them."""
+def head(
+    method: str, target: str, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
+) -> bytes:
+    """Return the head of a request, each header byte for byte as given; the Host is 127.0.0.1
+    unless it is among them.
+    """
     listed = list(headers.items() if isinstance(headers, Mapping) else headers)
     if not any(name.lower() == "host" for name, _ in listed):
         listed.insert(0, ("Host", "127.0.0.1"))
@@ -133,7 +152,9 @@ def signature(body: bytes, secret: str = SECRET) -> str:
     return "sha256=" + hmac.digest(secret.encode(), body, hashlib.sha256).hex()
 
 
-def github(body: bytes, event: str = "issues", delivery: str | None = None, **more: str) -> dict[str, str]:
+def github(
+    body: bytes, event: str = "issues", delivery: str | None = None, **more: str
+) -> dict[str, str]:
     """Return the headers of a signed GitHub event with an id of its own."""
     return {
         "Content-Type": "application/json",
@@ -150,22 +171,43 @@ def template() -> Path | None:
 
 
 class Bridge:
-    """One `flowbridge` command in a folder; as a context manager, or started and stopped several times. `constants`: see launch.py.
+    """One `flowbridge` command in a folder; as a context manager, or started and stopped several
+    times. `constants`: see launch.py.
 
     `fresh`: in an interpreter of its own, not forked from one: see forking.py.
     """
 
-    def __init__(self, folder: Path, *arguments: str, routes: str = ROUTES, environ: Mapping[str, str] | None = None,
-                 constants: Mapping[str, Any] | None = None, port: int | None = None, fresh: bool = False) -> None:  # fmt: skip
-        self.folder, self.arguments, self.constants = folder, arguments or ("serve",), dict(constants or {})
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        routes: str = ROUTES,
+        environ: Mapping[str, str] | None = None,
+        constants: Mapping[str, Any] | None = None,
+        port: int | None = None,
+        fresh: bool = False,
+    ) -> None:
+        self.folder, self.arguments, self.constants = (
+            folder,
+            arguments or ("serve",),
+            dict(constants or {}),
+        )
         self.port = port or free_port()
         self.config = folder / "routes.yaml"
         self.config.write_text(routes)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")}
-        ours = {"GITHUB_SECRET": SECRET, "FLOWBRIDGE_DATA": str(folder / "data"), "FLOWBRIDGE_BIND": f"127.0.0.1:{self.port}"}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")
+        }
+        ours = {
+            "GITHUB_SECRET": SECRET,
+            "FLOWBRIDGE_DATA": str(folder / "data"),
+            "FLOWBRIDGE_BIND": f"127.0.0.1:{self.port}",
+        }
         self.environ = {**inherited, **ours, **(environ or {})}
         self.process: subprocess.Popen[bytes] | Forked | None = None
-        self._fresh = fresh or type(self)._command is not Bridge._command or not can_be_forked(self.environ)
+        self._fresh = (
+            fresh or type(self)._command is not Bridge._command or not can_be_forked(self.environ)
+        )
         self._database: Database | None = None
 
     def __enter__(self) -> Bridge:
@@ -183,14 +225,25 @@ class Bridge:
     def run(self, seconds: float = 60.0) -> tuple[int, str]:
         """Run it to its end; return its exit code and what it said on stderr."""
         if self._fresh or self.constants:
-            command, pipes = self._command(), {"capture_output": True, "text": True, "timeout": seconds}
+            command, pipes = (
+                self._command(),
+                {
+                    "capture_output": True,
+                    "text": True,
+                    "timeout": seconds,
+                },
+            )
             done = subprocess.run(command, env=self.environ, cwd=self.folder, check=False, **pipes)  # type: ignore[call-overload]
         else:
-            done = call(self.folder, "--config", str(self.config), *self.arguments, environ=self.environ)
+            done = call(
+                self.folder, "--config", str(self.config), *self.arguments, environ=self.environ
+            )
         return done.returncode, done.stderr
 
     def start(self) -> Bridge:
-        """Start it and wait until it is ready: `serve` with its worker, `web` alive, `work` not at all."""
+        """Start it and wait until it is ready: `serve` with its worker, `web` alive, `work` not at
+        all.
+        """
         self.start_without_waiting()
         if path := READY.get(self.arguments[0]):
             until(lambda: self.is_up(path), what=f"{path} of {self.arguments[0]}")
@@ -202,28 +255,48 @@ class Bridge:
         with (self.folder / "stderr").open("ab") as stderr:
             if self._fresh:
                 self.process = subprocess.Popen(
-                    self._command(), stdout=stderr, stderr=stderr, env=self.environ, cwd=self.folder, start_new_session=True
+                    self._command(),
+                    stdout=stderr,
+                    stderr=stderr,
+                    env=self.environ,
+                    cwd=self.folder,
+                    start_new_session=True,
                 )
             else:
                 self._seed()
                 _, _, *command = self._command()
-                self.process = parent().fork(command[0], command[1:], self.environ, self.folder, stderr.fileno())
+                self.process = parent().fork(
+                    command[0], command[1:], self.environ, self.folder, stderr.fileno()
+                )
 
     def _seed(self) -> None:
         """Begin with a store: to make one takes a fifth of a second of a processor."""
         data = Path(self.environ["FLOWBRIDGE_DATA"])
-        if not self.environ.get("FLOWBRIDGE_DATABASE_URL") and not data.exists() and (store := template()) is not None:
+        if (
+            not self.environ.get("FLOWBRIDGE_DATABASE_URL")
+            and not data.exists()
+            and (store := template()) is not None
+        ):
             data.mkdir()
             shutil.copy(store, data / "flowbridge.db")  # its mode too
 
     def _command(self) -> list[str]:
         constants = (NO_MEMORY if self.arguments[0] in READY else {}) | self.constants
-        return [sys.executable, str(LAUNCH), json.dumps(constants), "--config", str(self.config), *self.arguments]
+        return [
+            sys.executable,
+            str(LAUNCH),
+            json.dumps(constants),
+            "--config",
+            str(self.config),
+            *self.arguments,
+        ]
 
     def is_up(self, path: str = "/readyz") -> bool:
         """Whether a health page says yes; an error where the process has ended."""
         assert self.process is not None
-        assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.stderr[-3000:]}"
+        assert self.process.poll() is None, (
+            f"it ended with {self.process.returncode}: {self.stderr[-3000:]}"
+        )
         try:
             return self.get(path).status == 200
         except OSError:
@@ -241,7 +314,9 @@ class Bridge:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(60)
-            until(lambda: not members_of(self.pid), what="the end of the processes that were killed")
+            until(
+                lambda: not members_of(self.pid), what="the end of the processes that were killed"
+            )
 
     @property
     def pid(self) -> int:
@@ -254,21 +329,41 @@ class Bridge:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The log's lines; what is no JSON is left out, and so is a last line that is being written."""
-        return [json.loads(line) for line in self.stderr.split("\n")[:-1] if line.startswith("{") and line.endswith("}")]
+        """The log's lines; what is no JSON is left out, and so is a last line that is being
+        written.
+        """
+        return [
+            json.loads(line)
+            for line in self.stderr.split("\n")[:-1]
+            if line.startswith("{") and line.endswith("}")
+        ]
 
     @property
     def database(self) -> Database:
         if self._database is None:
-            url = self.environ.get("FLOWBRIDGE_DATABASE_URL") or f"sqlite:///{self.folder / 'data' / 'flowbridge.db'}"
+            url = (
+                self.environ.get("FLOWBRIDGE_DATABASE_URL")
+                or f"sqlite:///{self.folder / 'data' / 'flowbridge.db'}"
+            )
             keys = self.environ.get("FLOWBRIDGE_ENCRYPTION_KEYS", "")
             self._database = Database(url, Sealer(list(filter(None, keys.split(",")))))
         return self._database
 
-    def get(self, target: str, headers: Mapping[str, str] | None = None, *, port: int | None = None) -> Answer:
-        return exchange(port or self.port, head("GET", target, {"Connection": "close", **(headers or {})}))
+    def get(
+        self, target: str, headers: Mapping[str, str] | None = None, *, port: int | None = None
+    ) -> Answer:
+        return exchange(
+            port or self.port, head("GET", target, {"Connection": "close", **(headers or {})})
+        )
 
-    def post(self, target: str, body: bytes, headers: Mapping[str, str] | None = None, *, port: int | None = None) -> Answer:
+    def post(
+        self,
+        target: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        port: int | None = None,
+    ) -> Answer:
         sent = {"Content-Length": str(len(body)), "Connection": "close", **(headers or {})}
         return exchange(port or self.port, head("POST", target, sent) + body)
 
@@ -282,7 +377,10 @@ class Bridge:
     def count(self, table: str = "event", where: str = "1 = 1") -> int:
         """How many rows there are."""
         with self.database.read() as connection:
-            return connection.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE {where}").scalar() or 0  # noqa: S608
+            return (
+                connection.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE {where}").scalar()  # noqa: S608
+                or 0
+            )
 
     def wait_for(self, event_id: str, done: Callable[[Any], bool], seconds: float = 60.0) -> Any:
         """Wait until `done` holds of the event's first delivery, and return it."""

@@ -18,8 +18,11 @@ from bridge.providers.signatures.timestamps import Timestamp
 NOW = 1_700_000_000.0
 BODY = '{"id":"evt_1","type":"thing.made","data":{"name":"Zoë ✓"}}'.encode()
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-WHPK = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="  # the public test pair printed in the svix-webhooks README
-WHSK = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+# the public test pair printed in the svix-webhooks README
+WHPK = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+WHSK = (
+    "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,17 @@ class Case:
 
 
 def post(body: bytes = BODY, headers: Mapping[str, str] | None = None, **more: str) -> Request:
-    lower = {name.lower(): value for name, value in (headers or {"content-type": "application/json"}).items()}
+    lower = {
+        name.lower(): value
+        for name, value in (headers or {"content-type": "application/json"}).items()
+    }
     return Request(
-        method="POST", path="/hooks/x", url=more.pop("url", "https://example.com/hooks/x"), headers=lower, body=body, **more
+        method="POST",
+        path="/hooks/x",
+        url=more.pop("url", "https://example.com/hooks/x"),
+        headers=lower,
+        body=body,
+        **more,
     )
 
 
@@ -52,7 +63,9 @@ def row(name: str) -> Scheme:
 
 
 def headers_time(unit: str) -> Hmac:
-    return Hmac(at="header:X-Sig", signed="{h:X-Time}.{body}", timestamp=Timestamp("header:X-Time", unit))
+    return Hmac(
+        at="header:X-Sig", signed="{h:X-Time}.{body}", timestamp=Timestamp("header:X-Time", unit)
+    )
 
 
 CASES = {
@@ -77,20 +90,37 @@ CASES = {
     ),
     "token_query": Case(Token(at="query:token"), "tokén"),
     "form_field": Case(
-        Hmac(at="form:sig", signed="{f:payload}", key="sha1", algorithm="sha1", parse=Pairs("*", "&", "|")), "shared"
+        Hmac(
+            at="form:sig",
+            signed="{f:payload}",
+            key="sha1",
+            algorithm="sha1",
+            parse=Pairs("*", "&", "|"),
+        ),
+        "shared",
     ),
     "json_field": Case(
         Hmac(
-            at="body:signature.mac", signed="{json:signature.timestamp}{json:id}", timestamp=Timestamp("body:signature.timestamp")
+            at="body:signature.mac",
+            signed="{json:signature.timestamp}{json:id}",
+            timestamp=Timestamp("body:signature.timestamp"),
         ),
         "shared",
     ),
     "query": Case(Hmac(at="query:signature", encoding="base64url"), "shared"),
     "numbered": Case(Hmac(at="header:X-DocuSign-Signature-*", encoding="base64"), "shared"),
     "positional": Case(
-        Hmac(at="header:X-Sig", parse=Positional(), signed="{timestamp}.{body}", timestamp=Timestamp("label:0")), "shared"
+        Hmac(
+            at="header:X-Sig",
+            parse=Positional(),
+            signed="{timestamp}.{body}",
+            timestamp=Timestamp("label:0"),
+        ),
+        "shared",
     ),
-    "plain_digest": Case(Hmac(at="header:X-Sig", plain=True, signed="{secret}{method}{url}{body}"), "shared"),
+    "plain_digest": Case(
+        Hmac(at="header:X-Sig", plain=True, signed="{secret}{method}{url}{body}"), "shared"
+    ),
     "ed25519_hex": Case(
         Ed25519(at="header:X-Sig", signed="{h:X-Time}{body}", timestamp=Timestamp("header:X-Time")),
         b64decode(WHPK[5:]).hex(),
@@ -125,12 +155,18 @@ TIMED = (
     "rfc3339",
     "http_date",
 )
-COVERS_BODY = tuple(name for name in CASES if name not in ("token", "basic", "token_query", "json_field", "form_field"))
+COVERS_BODY = tuple(
+    name
+    for name in CASES
+    if name not in ("token", "basic", "token_query", "json_field", "form_field")
+)
 
 
 def case_request(name: str, body: bytes = BODY, now: float = NOW) -> Request:
     """A request that the case `name` accepts at `now`."""
     if name == "form_field":
         body = b"payload=a%2Bb"
-        return CASES[name].signed(post(body, {"content-type": "application/x-www-form-urlencoded"}), now)
+        return CASES[name].signed(
+            post(body, {"content-type": "application/x-www-form-urlencoded"}), now
+        )
     return CASES[name].signed(post(body), now)

@@ -1,4 +1,6 @@
-"""Senders that begin requests and never end them: as many as are wanted, from as many networks, each again when it is cut off."""
+"""Senders that begin requests and never end them: as many as are wanted, from as many networks,
+each again when it is cut off.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class Sender:
 
 @dataclass
 class SlowSenders:
-    """A context with slow senders in the background. `answers` are the first lines, with `Retry-After`, of what they were answered."""
+    """A context with slow senders in the background. `answers` are the first lines, with
+    `Retry-After`, of what they were answered.
+    """
 
     port: int
     begin: bytes
@@ -83,7 +87,9 @@ class SlowSenders:
         if sender.sock is not None:
             sender.sock.send(b"x")
             return
-        sock = socket.create_connection(("127.0.0.1", self.port), 30, source_address=(sender.address, 0))
+        sock = socket.create_connection(
+            ("127.0.0.1", self.port), 30, source_address=(sender.address, 0)
+        )
         sock.sendall(self.begin)
         sock.setblocking(False)
         sender.sock = sock
@@ -96,7 +102,9 @@ class SlowSenders:
             said = sender.sock.recv(65536)
         if said:
             line, _, rest = said.decode("latin-1").partition("\r\n")
-            self.answers.append(f"{line} {'Retry-After' if 'Retry-After: ' in rest else ''}".strip())
+            self.answers.append(
+                f"{line} {'Retry-After' if 'Retry-After: ' in rest else ''}".strip()
+            )
         self._drop(sender)
 
     def _drop(self, sender: Sender) -> None:

@@ -1,4 +1,6 @@
-"""A fixture: a small file system in memory, that can be filled and emptied. Only root can mount one."""
+"""A fixture: a small file system in memory, that can be filled and emptied. Only root can mount
+one.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,12 @@ def small(tmp_path: Path) -> Iterator[SmallDisk]:
     place.mkdir()
     if os.getuid() != 0:
         pytest.skip("only root can mount a small file system")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "tmpfs", place], capture_output=True, text=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}m", "tmpfs", place],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mounted.returncode != 0:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
     try:

@@ -1,4 +1,6 @@
-"""The clocks of a machine, as tests set them: the wall clock is stepped, the machine is suspended, or booted again as another one."""
+"""The clocks of a machine, as tests set them: the wall clock is stepped, the machine is suspended,
+or booted again as another one.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,11 @@ DAY = 86400.0
 
 
 class Clocks:
-    """Takes the place of `time` in `bridge.store.db.clock`, and of the clock of a PostgreSQL server's host.
+    """Takes the place of `time` in `bridge.store.db.clock`, and of the clock of a PostgreSQL
+    server's host.
 
-    `ahead`: seconds by which the wall clock is wrong; `later`: seconds by which all clocks went on without anybody waiting for it.
+    `ahead`: seconds by which the wall clock is wrong; `later`: seconds by which all clocks went on
+    without anybody waiting for it.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +34,9 @@ class Clocks:
 
         monkeypatch.setattr(clock, "time", self)
         monkeypatch.setattr(clock, "_difference", stepped)
-        monkeypatch.setattr(clock, "machine", lambda: ClockReading(at=0.0, boot_id=self.boot_id, host=self.host))
+        monkeypatch.setattr(
+            clock, "machine", lambda: ClockReading(at=0.0, boot_id=self.boot_id, host=self.host)
+        )
 
     def time(self) -> float:
         return time.time() + self.ahead + self.later
@@ -39,7 +45,9 @@ class Clocks:
         return time.clock_gettime(number) + self.later - self.boots_at
 
     def boot(self, boot_id: str = "boot-2", host: str = "here") -> None:
-        """From now on this is another boot, or another machine, whose boot clock shows something else."""
+        """From now on this is another boot, or another machine, whose boot clock shows something
+        else.
+        """
         self.boot_id, self.host, self.boots_at = boot_id, host, self.boots_at + 500.0
 
 

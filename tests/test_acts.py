@@ -1,4 +1,6 @@
-"""What a person does to what is kept: each act moves what it may, says why not of the rest, and a replay plans anew."""
+"""What a person does to what is kept: each act moves what it may, says why not of the rest, and a
+replay plans anew.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,17 @@ def kept(database: Database, route: str = "triage", **columns: object) -> Delive
     return queries.show(database, delivery.id).deliveries[0]
 
 
-def do(database: Database, doing: Moving | Replaying, ids: list[str], now: float = NOW + 100) -> list[Result]:
+def do(
+    database: Database, doing: Moving | Replaying, ids: list[str], now: float = NOW + 100
+) -> list[Result]:
     """Do it to these in one transaction."""
     prepared = doing.prepare(database, ids, now)
     return database.write(lambda connection: doing.carry_out(connection, prepared, now))  # type: ignore[arg-type]
 
 
-def move(database: Database, act: str, to: Status, *deliveries: Delivery, **more: str) -> list[Result]:
+def move(
+    database: Database, act: str, to: Status, *deliveries: Delivery, **more: str
+) -> list[Result]:
     return do(database, Moving(move=MOVES[act], to=to, **more), [one.id for one in deliveries])
 
 
@@ -74,7 +80,9 @@ TO = {"retry": Status.QUEUED, "cancel": Status.CANCELLED, "resolve": Status.DEAD
 
 
 @pytest.mark.parametrize("act", MAY)
-def test_an_act_moves_what_it_may_and_says_why_not_of_the_rest(database: Database, act: str) -> None:
+def test_an_act_moves_what_it_may_and_says_why_not_of_the_rest(
+    database: Database, act: str
+) -> None:
     states = {name: kept(database, **columns) for name, columns in STATES.items()}
     results = dict(zip(states, move(database, act, TO[act], *states.values()), strict=True))
     assert {name for name, result in results.items() if result.problem is None} == MAY[act]
@@ -88,17 +96,29 @@ def test_an_act_moves_what_it_may_and_says_why_not_of_the_rest(database: Databas
 @pytest.mark.parametrize("act", MAY)
 def test_filters_choose_only_what_the_act_may_move(database: Database, act: str) -> None:
     states = {kept(database, **columns).id: name for name, columns in STATES.items()}
-    chosen = {states[id_] for id_ in queries.delivery_ids(database, Filters(), also=MOVES[act].wants)}
-    assert chosen == MAY[act] - {"merged"}  # what a later one has taken the place of is sent by name only
-    usual = {states[id_] for id_ in queries.delivery_ids(database, Filters(), also=MOVES[act].usual)}
-    assert usual == MAY[act] - {"cancelled", "merged"}  # what a person took out is put back by name only
+    chosen = {
+        states[id_] for id_ in queries.delivery_ids(database, Filters(), also=MOVES[act].wants)
+    }
+    # what a later one has taken the place of is sent by name only
+    assert chosen == MAY[act] - {"merged"}
+    usual = {
+        states[id_] for id_ in queries.delivery_ids(database, Filters(), also=MOVES[act].usual)
+    }
+    # what a person took out is put back by name only
+    assert usual == MAY[act] - {"cancelled", "merged"}
 
 
 def test_a_retry_is_due_at_once_and_has_its_attempts_anew(database: Database) -> None:
     delivery = kept(database, status="dead", attempts=12, finished_at=NOW, reason="gave up")
     (result,) = move(database, "retry", Status.QUEUED, delivery)
     now = result.deliveries[0]
-    assert (now.due_at, now.finished_at, now.reason, now.attempts, now.retry.attempts) == (NOW + 100, None, None, 12, 24)
+    assert (now.due_at, now.finished_at, now.reason, now.attempts, now.retry.attempts) == (
+        NOW + 100,
+        None,
+        None,
+        12,
+        24,
+    )
 
 
 def test_a_retry_of_a_failed_local_run_can_start_another(database: Database) -> None:
@@ -106,35 +126,66 @@ def test_a_retry_of_a_failed_local_run_can_start_another(database: Database) -> 
     delivery = kept(database, **STATES["failed"])
     (result,) = move(database, "retry", Status.QUEUED, delivery)
     keys = [idempotency_key(one) for one in (delivery, result.deliveries[0])]
-    run = LocalRun(id="r", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW)
+    run = LocalRun(
+        id="r",
+        saved_item_id="echo",
+        user_id="u",
+        inputs="{}",
+        state=LocalState.QUEUED,
+        created_at=NOW,
+    )
     first, second, third = (
-        database.write(lambda connection, id_=id_, key=key: runs.start(connection, replace(run, id=id_, idempotency_key=key)))
+        database.write(
+            lambda connection, id_=id_, key=key: runs.start(
+                connection, replace(run, id=id_, idempotency_key=key)
+            )
+        )
         for id_, key in (("r1", keys[0]), ("r2", keys[1]), ("r3", keys[1]))
     )
     assert (first.id, second.id, third.id) == ("r1", "r2", "r2")
 
 
-def test_what_is_resolved_as_delivered_is_followed_where_its_run_is_known(database: Database) -> None:
+def test_what_is_resolved_as_delivered_is_followed_where_its_run_is_known(
+    database: Database,
+) -> None:
     with_run, without = kept(database, **STATES["unknown"]), kept(database, **STATES["unknown"])
     (first,) = move(database, "resolve", Status.DELIVERED, with_run, run_id="R1", reason="by hand")
     (second,) = move(database, "resolve", Status.DELIVERED, without)
-    assert (first.deliveries[0].run_id, first.deliveries[0].run_state, first.deliveries[0].reason) == ("R1", "queued", "by hand")
+    assert (
+        first.deliveries[0].run_id,
+        first.deliveries[0].run_state,
+        first.deliveries[0].reason,
+    ) == ("R1", "queued", "by hand")
     assert (second.deliveries[0].run_state, second.deliveries[0].finished_at) == (None, NOW + 100)
     with database.read() as connection:
-        polled = connection.execute(select(schema.delivery.c.id).where(schema.delivery.c.poll_at.isnot(None))).scalars().all()
+        polled = (
+            connection.execute(
+                select(schema.delivery.c.id).where(schema.delivery.c.poll_at.isnot(None))
+            )
+            .scalars()
+            .all()
+        )
     assert polled == [with_run.id]
 
 
 @pytest.mark.parametrize("state", ["parked", "parked in line"])
-def test_what_was_parked_stays_so_when_it_is_cancelled_and_is_never_sent(database: Database, state: str) -> None:
+def test_what_was_parked_stays_so_when_it_is_cancelled_and_is_never_sent(
+    database: Database, state: str
+) -> None:
     """Else a retry would send inputs that a schema has refused."""
-    parked = kept(database, **{"reason": "the payload does not fit", "holds_key": state == "parked"} | dict(STATES[state]))
+    parked = kept(
+        database,
+        **{"reason": "the payload does not fit", "holds_key": state == "parked"}
+        | dict(STATES[state]),
+    )
     (result,) = move(database, "cancel", Status.CANCELLED, parked, reason="cancelled by a person")
     now = result.deliveries[0]
     assert (now.status, now.dead_kind) == (Status.CANCELLED, DeadKind.OURS)
     assert now.reason == "cancelled by a person: the payload does not fit"
     (refused,) = move(database, "retry", Status.QUEUED, parked)
-    assert "it was parked by planning" in (refused.problem or "") and f"then replay {parked.event_id}" in (refused.problem or "")
+    assert "it was parked by planning" in (
+        refused.problem or ""
+    ) and f"then replay {parked.event_id}" in (refused.problem or "")
     with pytest.raises(IllegalTransition, match="never sendable"):
         database.write(lambda connection: ledger.move(connection, parked.id, Status.QUEUED, NOW))
 
@@ -154,10 +205,18 @@ def standing(database: Database, deliveries: list[Delivery]) -> list[str]:
     return [str(each.status) for one in deliveries for each in found[one.event_id]]
 
 
-def test_a_dead_head_that_blocks_its_line_can_be_cancelled_which_lets_the_next_go(database: Database) -> None:
+def test_a_dead_head_that_blocks_its_line_can_be_cancelled_which_lets_the_next_go(
+    database: Database,
+) -> None:
     head, second, third = line = in_line(database, 3)
-    put(database, head.id, status="dead", dead_kind="platform", attempts=1, holds_key=False)  # the trigger makes it the head
-    assert [one.id for one in queries.list_deliveries(database, Filters(status="dead"), also=MOVES["cancel"].wants)] == [head.id]
+    # the trigger makes it the head
+    put(database, head.id, status="dead", dead_kind="platform", attempts=1, holds_key=False)
+    assert [
+        one.id
+        for one in queries.list_deliveries(
+            database, Filters(status="dead"), also=MOVES["cancel"].wants
+        )
+    ] == [head.id]
     (result,) = move(database, "cancel", Status.CANCELLED, head)
     assert (result.problem, result.was) == (None, Status.DEAD)
     assert standing(database, line) == ["cancelled", "queued", "blocked"]
@@ -176,7 +235,11 @@ def test_a_retry_joins_its_line_at_its_head_or_behind_it(database: Database) -> 
     head, second = in_line(database, 2)
     move(database, "cancel", Status.CANCELLED, head)
     (behind,) = move(database, "retry", Status.QUEUED, head)
-    assert (behind.was, behind.deliveries[0].status, behind.deliveries[0].holds_key) == (Status.CANCELLED, Status.BLOCKED, False)
+    assert (behind.was, behind.deliveries[0].status, behind.deliveries[0].holds_key) == (
+        Status.CANCELLED,
+        Status.BLOCKED,
+        False,
+    )
     move(database, "cancel", Status.CANCELLED, head, second)
     (alone,) = move(database, "retry", Status.QUEUED, second)
     assert (alone.deliveries[0].status, alone.deliveries[0].holds_key) == (Status.QUEUED, True)
@@ -187,7 +250,9 @@ def test_a_retry_joins_its_line_at_its_head_or_behind_it(database: Database) -> 
 def test_a_retry_that_is_refused_in_line_says_that_its_turn_comes(database: Database) -> None:
     _, second = in_line(database, 2)
     (refused,) = move(database, "retry", Status.QUEUED, second)
-    assert refused.problem == "it is blocked: it goes by itself once those before it in line have gone"
+    assert (
+        refused.problem == "it is blocked: it goes by itself once those before it in line have gone"
+    )
 
 
 # -- replay
@@ -196,16 +261,31 @@ FLOW = Flow(name="local/echo", platform="local", saved_item_id="echo")
 
 
 def route(name: str, **more: object) -> Route:
-    return Route(name=name, source="github", flow=FLOW, reshape=lambda roots: {"n": roots["body"]["n"]}, **more)  # type: ignore[arg-type]
+    return Route(
+        name=name,
+        source="github",
+        flow=FLOW,
+        reshape=lambda roots: {"n": roots["body"]["n"]},
+        **more,
+    )  # type: ignore[arg-type]
 
 
 def configured(*routes: Route, sources: tuple[str, ...] = ("github",)) -> Config:
-    made = {name: Source(name=name, provider=PROVIDERS["github"], scheme=Unsigned()) for name in sources}
+    made = {
+        name: Source(name=name, provider=PROVIDERS["github"], scheme=Unsigned()) for name in sources
+    }
     return Config(sources=made, routes=routes, flows={}, platforms={}, hash="new", canonical="{}")
 
 
-def replay(database: Database, event_id: str, config: Config, nonce: str = "n1", through: str | None = None) -> Result:
-    (result,) = do(database, Replaying(config_of=lambda _: config, nonce=nonce, through=through), [event_id], NOW + 50)
+def replay(
+    database: Database, event_id: str, config: Config, nonce: str = "n1", through: str | None = None
+) -> Result:
+    (result,) = do(
+        database,
+        Replaying(config_of=lambda _: config, nonce=nonce, through=through),
+        [event_id],
+        NOW + 50,
+    )
     return result
 
 
@@ -217,12 +297,17 @@ def test_a_replay_makes_new_deliveries_beside_the_earlier_ones(database: Databas
     again = replay(database, earlier.event_id, config, "n2", through="triage")
     assert [one.route for one in again.deliveries] == ["triage"]
     found = queries.show(database, earlier.event_id)
-    assert [one.id for one in found.deliveries] == [earlier.id, *(one.id for one in (*result.deliveries, *again.deliveries))]
+    assert [one.id for one in found.deliveries] == [
+        earlier.id,
+        *(one.id for one in (*result.deliveries, *again.deliveries)),
+    ]
     assert {one.config_hash for one in found.deliveries[1:]} == {"new"}
     assert [one.inputs for one in found.deliveries[1:]] == [{"n": 1}] * 3
 
 
-def test_a_replay_clears_the_problem_once_planning_works_and_says_it_where_it_does_not(database: Database) -> None:
+def test_a_replay_clears_the_problem_once_planning_works_and_says_it_where_it_does_not(
+    database: Database,
+) -> None:
     readable = make_event(problem="planning failed by a fault of flowbridge's own")
     broken = make_event(body=b"{", problem=None)
     for event in (readable, broken):
@@ -237,7 +322,10 @@ def test_a_replay_clears_the_problem_once_planning_works_and_says_it_where_it_do
 def test_a_replay_that_plans_nothing_says_why(database: Database) -> None:
     event_id = kept(database).event_id
     assert replay(database, event_id, configured()).problem == "no route matches it (github issues)"
-    assert replay(database, event_id, configured(sources=())).problem == "its source 'github' is not in routes.yaml"
+    assert (
+        replay(database, event_id, configured(sources=())).problem
+        == "its source 'github' is not in routes.yaml"
+    )
     assert replay(database, "evt_none", configured()).problem == "there is no such event"
 
 
@@ -263,12 +351,16 @@ def test_a_fault_in_planning_loses_nothing(database: Database) -> None:
     assert events.get(database, event_id).problem == result.problem
 
 
-def test_a_replay_says_where_its_deliveries_stand_once_they_are_in_line_or_merged(database: Database) -> None:
+def test_a_replay_says_where_its_deliveries_stand_once_they_are_in_line_or_merged(
+    database: Database,
+) -> None:
     """Triggers of the schema decide that when they come into the table."""
     ordered = replace(route("ordered"), ordering=Ordering(key=lambda _: "k"))
     merged = replace(route("merged"), debounce=Debouncing(wait=60.0, max=600.0))
     found = [kept(database).event_id for _ in range(2)]
-    results = do(database, Replaying(config_of=lambda _: configured(ordered, merged), nonce="n"), found)
+    results = do(
+        database, Replaying(config_of=lambda _: configured(ordered, merged), nonce="n"), found
+    )
     assert [[one.status for one in result.deliveries] for result in results] == [
         [Status.QUEUED, Status.CANCELLED],
         [Status.BLOCKED, Status.QUEUED],
@@ -277,11 +369,19 @@ def test_a_replay_says_where_its_deliveries_stand_once_they_are_in_line_or_merge
     assert results[0].deliveries[1].merged_into == results[1].deliveries[1].id
 
 
-def test_a_replay_through_a_route_that_does_not_match_or_is_not_there_says_so(database: Database) -> None:
+def test_a_replay_through_a_route_that_does_not_match_or_is_not_there_says_so(
+    database: Database,
+) -> None:
     event_id = kept(database).event_id
     config = configured(route("triage"), route("pings", types=("ping",)))
-    assert replay(database, event_id, config, through="pings").problem == "the route 'pings' does not match it (github issues)"
-    assert replay(database, event_id, config, through="gone").problem == "its configuration has no route 'gone'"
+    assert (
+        replay(database, event_id, config, through="pings").problem
+        == "the route 'pings' does not match it (github issues)"
+    )
+    assert (
+        replay(database, event_id, config, through="gone").problem
+        == "its configuration has no route 'gone'"
+    )
 
 
 def test_a_configuration_that_cannot_be_had_is_a_problem_of_that_event(database: Database) -> None:
@@ -293,14 +393,21 @@ def test_a_configuration_that_cannot_be_had_is_a_problem_of_that_event(database:
         return configured(route("triage"))
 
     results = do(database, Replaying(config_of=config_of, nonce="n"), [one, other])
-    assert [(result.problem, len(result.deliveries)) for result in results] == [("it is not kept", 0), (None, 1)]
+    assert [(result.problem, len(result.deliveries)) for result in results] == [
+        ("it is not kept", 0),
+        (None, 1),
+    ]
     assert events.get(database, one).problem is None
 
 
-def test_large_bodies_are_planned_few_at_a_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_bodies_are_planned_few_at_a_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(actions, "MOST_BYTES", 1000)
     made = [make_event(body=b'{"n":"' + b"x" * 600 + b'"}') for _ in range(5)]
     for event in made:
         events.add(database, event, [], lambda *_: [])
     doing = Replaying(config_of=lambda _: configured(route("triage")), nonce="n")
-    assert [len(doing.prepare(database, [one.id for one in made[at:]], NOW)) for at in (0, 2, 4)] == [2, 2, 1]
+    assert [
+        len(doing.prepare(database, [one.id for one in made[at:]], NOW)) for at in (0, 2, 4)
+    ] == [2, 2, 1]

@@ -1,4 +1,6 @@
-"""Alerts of whole bridges: each condition is brought about for real, is told once, through kills and on two nodes, and its end once."""
+"""Alerts of whole bridges: each condition is brought about for real, is told once, through kills
+and on two nodes, and its end once.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,18 @@ FAST = QUICK | {
     "bridge.worker.maintenance.alerts.EVERY": 0.1,
     "bridge.monitoring.alerts.GONE": 1.0,
     "bridge.monitoring.alerts.CONDITIONS": dict.fromkeys(
-        ("clock_skew", "dead", "unknown", "circuit_open", "rejects", "runs_failing", "config_unusable", "silence", "disk_full"), SOON
+        (
+            "clock_skew",
+            "dead",
+            "unknown",
+            "circuit_open",
+            "rejects",
+            "runs_failing",
+            "config_unusable",
+            "silence",
+            "disk_full",
+        ),
+        SOON,
     ),
     "bridge.delivery.circuit_breaker.OPEN_FIRST": 0.5,
     "bridge.delivery.circuit_breaker.OPEN_MAX": 0.5,
@@ -80,7 +93,9 @@ until = partial(until_within, seconds=60.0)
 
 
 class World:
-    """What is outside of the bridge: a server that is told of alerts, and platforms that fail until they are mended."""
+    """What is outside of the bridge: a server that is told of alerts, and platforms that fail until
+    they are mended.
+    """
 
     def __init__(self, server: Misbehaving) -> None:
         self.server, self.url = server, server.url
@@ -93,8 +108,14 @@ class World:
         self.server.script("/down", respond())
 
     def told(self, path: str = "/alerts") -> Counter[tuple[str, str]]:
-        """How often each thing was told, by (type, key). A call that was made again after a kill is the same by its Idempotency-Key."""
-        found = {one.headers["idempotency-key"]: json.loads(one.body) for one in self.server.received if one.path == path}
+        """How often each thing was told, by (type, key). A call that was made again after a kill is
+        the same by its Idempotency-Key.
+        """
+        found = {
+            one.headers["idempotency-key"]: json.loads(one.body)
+            for one in self.server.received
+            if one.path == path
+        }
         return Counter((one["type"], one["alert"]["key"]) for one in found.values())
 
 
@@ -118,7 +139,9 @@ def bridge_of(folder: Path, world: World, more: str = ROUTES, **options: Any) ->
 def kept(bridge: Bridge) -> Counter[tuple[str, str]]:
     """How often each thing is told in the store, by (type, key)."""
     with bridge.database.read() as connection:
-        rows = connection.execute(text("SELECT type, body FROM event WHERE source = 'flowbridge'")).all()
+        rows = connection.execute(
+            text("SELECT type, body FROM event WHERE source = 'flowbridge'")
+        ).all()
     return Counter((row.type, json.loads(bytes(row.body))["key"]) for row in rows)
 
 
@@ -131,7 +154,10 @@ def looked_again(bridge: Bridge, *keys: str) -> None:
     """Wait for two looks that find these wrong from now on."""
     for _ in range(2):
         now = time.time()
-        until(lambda now=now: all(known(bridge)[key].seen_at > now for key in keys), what="another look")  # type: ignore[misc]
+        until(
+            lambda now=now: all(known(bridge)[key].seen_at > now for key in keys),
+            what="another look",
+        )  # type: ignore[misc]
 
 
 def once(type_: str, *keys: str) -> Counter[tuple[str, str]]:
@@ -149,8 +175,16 @@ def change(bridge: Bridge, statement: str) -> None:
 
 # -- each condition
 
-KEYS = ("dead", "unknown", "circuit_open:down", "queue_late:seldom:local", "runs_failing:runs", "rejects:github", "silence:heart",
-        "silence:habit")  # fmt: skip
+KEYS = (
+    "dead",
+    "unknown",
+    "circuit_open:down",
+    "queue_late:seldom:local",
+    "runs_failing:runs",
+    "rejects:github",
+    "silence:heart",
+    "silence:habit",
+)
 #: An event every half an hour for twelve days, as copies of the one that there is.
 HABIT = """
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
@@ -175,10 +209,19 @@ def go_wrong(bridge: Bridge) -> None:
         assert bridge.post("/hooks/github", b"{}", github(b"{ }")).status == 401
     for source in ("heart", "habit"):
         assert bridge.post(f"/hooks/{source}", b"{}", github(b"{}")).status == 202
-    change(bridge, "UPDATE event SET received_at = received_at - 7200 WHERE source IN ('heart', 'habit')")
+    change(
+        bridge,
+        "UPDATE event SET received_at = received_at - 7200 WHERE source IN ('heart', 'habit')",
+    )
     change(bridge, HABIT)
-    until(lambda: bridge.count("delivery", "route = 'seldom' AND status = 'queued'") == 1, what="one that waits for its hour")
-    change(bridge, "UPDATE delivery SET due_at = due_at - 7200 WHERE route = 'seldom' AND status = 'queued'")
+    until(
+        lambda: bridge.count("delivery", "route = 'seldom' AND status = 'queued'") == 1,
+        what="one that waits for its hour",
+    )
+    change(
+        bridge,
+        "UPDATE delivery SET due_at = due_at - 7200 WHERE route = 'seldom' AND status = 'queued'",
+    )
 
 
 def get_well(bridge: Bridge, world: World) -> None:
@@ -195,7 +238,9 @@ def get_well(bridge: Bridge, world: World) -> None:
 
 
 @pytest.mark.slow
-def test_each_condition_is_told_once_and_its_end_once_through_kills(tmp_path: Path, world: World) -> None:
+def test_each_condition_is_told_once_and_its_end_once_through_kills(
+    tmp_path: Path, world: World
+) -> None:
     with bridge_of(tmp_path, world) as bridge:
         go_wrong(bridge)
         until(lambda: kept(bridge), what="the first alert")
@@ -218,13 +263,20 @@ def test_each_condition_is_told_once_and_its_end_once_through_kills(tmp_path: Pa
 def test_a_clock_that_is_not_that_of_a_platform(tmp_path: Path, world: World) -> None:
     key = f"clock_skew:127.0.0.1:{world.server.port}"
     with bridge_of(tmp_path, world) as bridge:
-        for ahead, told in ((-100.0, once(RAISED, key)), (0.0, once(RAISED, key) + once(RESOLVED, key))):
-            world.server.script("/crm", respond(headers={"Date": formatdate(time.time() + ahead, usegmt=True)}))
+        for ahead, told in (
+            (-100.0, once(RAISED, key)),
+            (0.0, once(RAISED, key) + once(RESOLVED, key)),
+        ):
+            world.server.script(
+                "/crm", respond(headers={"Date": formatdate(time.time() + ahead, usegmt=True)})
+            )
             for _ in range(3):
                 assert bridge.event(event="dead").status == 202
             until(lambda told=told: world.told() == told, what=str(told))  # type: ignore[misc]
         with bridge.database.read() as connection:
-            body = connection.execute(text("SELECT body FROM event WHERE type = 'alert.raised'")).scalar_one()
+            body = connection.execute(
+                text("SELECT body FROM event WHERE type = 'alert.raised'")
+            ).scalar_one()
         assert " s behind this machine's" in json.loads(bytes(body))["summary"]
 
 
@@ -243,15 +295,25 @@ def test_what_holds_all_starts_is_told_when_they_go_on(tmp_path: Path, world: Wo
 @pytest.mark.slow
 def test_a_disk_that_is_nearly_full(tmp_path: Path, world: World, small: SmallDisk) -> None:
     environ = {"FLOWBRIDGE_DATA": str(small.path / "data")}
-    with bridge_of(tmp_path, world, environ=environ, constants={**FAST, "bridge.monitoring.conditions.LEAST_SHARE": 0.5}) as bridge:
-        bridge.environ["FLOWBRIDGE_DATABASE_URL"] = f"sqlite:///{small.path / 'data' / 'flowbridge.db'}"
+    with bridge_of(
+        tmp_path,
+        world,
+        environ=environ,
+        constants={**FAST, "bridge.monitoring.conditions.LEAST_SHARE": 0.5},
+    ) as bridge:
+        bridge.environ["FLOWBRIDGE_DATABASE_URL"] = (
+            f"sqlite:///{small.path / 'data' / 'flowbridge.db'}"
+        )
         assert bridge.event(event="other").status == 202
         small.fill()
         with (small.path / "ballast").open("r+b") as file:
             file.truncate(file.seek(0, 2) - 8 * 1024 * 1024)  # a third of it is left
         until(lambda: world.told() == once(RAISED, "disk_full"), what="the alert")
         small.empty()
-        until(lambda: world.told() == once(RAISED, "disk_full") + once(RESOLVED, "disk_full"), what="its end")
+        until(
+            lambda: world.told() == once(RAISED, "disk_full") + once(RESOLVED, "disk_full"),
+            what="its end",
+        )
 
 
 @pytest.mark.slow
@@ -263,7 +325,10 @@ def test_a_certificate_that_ends_is_looked_at_once_and_its_renewal_is_told(
     def issue(days: float) -> None:
         now, key, both = time.time(), ec.generate_private_key(ec.SECP256R1()), tmp_path / "both.pem"
         both.write_bytes(
-            private_pem(key) + certificate("localhost", by=authority, begins=now - 50 * 86400, ends=now + days * 86400, key=key)
+            private_pem(key)
+            + certificate(
+                "localhost", by=authority, begins=now - 50 * 86400, ends=now + days * 86400, key=key
+            )
         )
         context.load_cert_chain(both)
 
@@ -275,7 +340,10 @@ def test_a_certificate_that_ends_is_looked_at_once_and_its_renewal_is_told(
         constants = {**FAST, "bridge.worker.maintenance.jobs.FIRST": 0.0}
         with bridge_of(tmp_path, world, environ=environ, constants=constants) as bridge:
             until(lambda: world.told() == once(RAISED, *keys), what="the alerts")
-            assert f'flowbridge_certificate_trusted{{host="{host}"}} 1.0' in bridge.get("/metrics").body.decode()
+            assert (
+                f'flowbridge_certificate_trusted{{host="{host}"}} 1.0'
+                in bridge.get("/metrics").body.decode()
+            )
             bridge.kill()
             bridge.start()
             looked_again(bridge, *keys)
@@ -284,7 +352,10 @@ def test_a_certificate_that_ends_is_looked_at_once_and_its_renewal_is_told(
             issue(40)
             bridge.constants["bridge.monitoring.certificate.EVERY"] = 0.0
             bridge.start()
-            until(lambda: world.told() == once(RAISED, *keys) + once(RESOLVED, *keys), what="their end")
+            until(
+                lambda: world.told() == once(RAISED, *keys) + once(RESOLVED, *keys),
+                what="their end",
+            )
             shown = call(tmp_path, "--config", str(bridge.config), "status", environ=bridge.environ)
             assert shown.returncode == 0 and f"of {host}, ends 20" in shown.stdout
 
@@ -314,20 +385,46 @@ def test_they_go_to_a_webhook_a_chat_a_mailbox_and_a_flow(tmp_path: Path, world:
             bridge.config.write_text(good)
             until(lambda: len(mail.mails) == 2, what="the second")
             until(
-                lambda: bridge.count("delivery", "status = 'delivered' AND (platform <> 'local' OR run_state = 'done')") == 7,
+                lambda: (
+                    bridge.count(
+                        "delivery",
+                        "status = 'delivered' AND (platform <> 'local' OR run_state = 'done')",
+                    )
+                    == 7
+                ),
                 what="all of it",
             )
-            assert world.told() == once(RAISED, "config_unusable") + once(RESOLVED, "config_unusable")
-            chat = [json.loads(one.body)["text"] for one in world.server.received if one.path == "/crm"]
-            assert [one.partition(" the configuration cannot be used: ")[0] for one in chat] == ["*raised*:", "*resolved*:"]
-            assert sorted(str(one["subject"]) for one in mail.mails) == ["alert.raised: config_unusable", "alert.resolved: config_unusable"]
+            assert world.told() == once(RAISED, "config_unusable") + once(
+                RESOLVED, "config_unusable"
+            )
+            chat = [
+                json.loads(one.body)["text"] for one in world.server.received if one.path == "/crm"
+            ]
+            assert [one.partition(" the configuration cannot be used: ")[0] for one in chat] == [
+                "*raised*:",
+                "*resolved*:",
+            ]
+            assert sorted(str(one["subject"]) for one in mail.mails) == [
+                "alert.raised: config_unusable",
+                "alert.resolved: config_unusable",
+            ]
             assert [one.get_content().strip() for one in mail.mails] == ["flowbridge check"] * 2
-            assert bridge.count("delivery", """route = 'run' AND outputs = '{"key":"config_unusable"}'""") == 1
+            assert (
+                bridge.count(
+                    "delivery", """route = 'run' AND outputs = '{"key":"config_unusable"}'"""
+                )
+                == 1
+            )
 
 
 @pytest.mark.slow
-def test_two_nodes_tell_it_once_and_the_one_that_is_left_tells_the_end(tmp_path: Path, world: World, postgresql: Database) -> None:
-    environ = {"FLOWBRIDGE_DATABASE_URL": postgresql.url.render_as_string(hide_password=False), "FLOWBRIDGE_SECRET_KEY": "k" * 40}
+def test_two_nodes_tell_it_once_and_the_one_that_is_left_tells_the_end(
+    tmp_path: Path, world: World, postgresql: Database
+) -> None:
+    environ = {
+        "FLOWBRIDGE_DATABASE_URL": postgresql.url.render_as_string(hide_password=False),
+        "FLOWBRIDGE_SECRET_KEY": "k" * 40,
+    }
     with bridge_of(tmp_path / "one", world, environ=environ) as leads:
         assert leads.event(event="dead").status == 202
         until(lambda: world.told() == once(RAISED, "dead"), what="the alert")

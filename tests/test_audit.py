@@ -1,4 +1,6 @@
-"""Acts are kept: what was chosen stands there before anything is done, and what is done is marked in the same commit, on both stores."""
+"""Acts are kept: what was chosen stands there before anything is done, and what is done is marked
+in the same commit, on both stores.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,27 @@ CANCEL = Moving(move=MOVES["cancel"], to=Status.CANCELLED, reason="cancelled by 
 
 def queued(database: Database, count: int) -> list[Delivery]:
     made = [make_delivery(make_event(None)) for _ in range(count)]
-    events.add_all(database, [(make_event(None, id=one.event_id), [one]) for one in made], lambda *_: [])
+    events.add_all(
+        database, [(make_event(None, id=one.event_id), [one]) for one in made], lambda *_: []
+    )
     return made
 
 
 def begin(database: Database, ids: Sequence[str], **asked: object) -> Act:
-    return log.begin(database, f"act_{len(ids)}", command="cancel", actor="ana@ops", asked=asked, ids=ids, now=NOW)
+    return log.begin(
+        database,
+        f"act_{len(ids)}",
+        command="cancel",
+        actor="ana@ops",
+        asked=asked,
+        ids=ids,
+        now=NOW,
+    )
 
 
-def go_on(database: Database, one: Act, doing: log.Doing = CANCEL, now: float = NOW + 1, most: int = 50) -> list[Result]:  # type: ignore[type-arg]
+def go_on(
+    database: Database, one: Act, doing: log.Doing = CANCEL, now: float = NOW + 1, most: int = 50
+) -> list[Result]:  # type: ignore[type-arg]
     found: list[Result] = []
     while results := log.advance(database, one, doing, now, most):
         found += results
@@ -60,9 +74,17 @@ def test_its_items_say_what_became_of_each(database: Database) -> None:
     results = go_on(database, one, most=2)
     assert [result.id for result in results] == [*ids, "dlv_none"]
     now = again(database, one)
-    assert (now.done, now.refused, now.left, now.worked_at, now.finished_at) == (3, 1, 0, NOW + 1, NOW + 1)
+    assert (now.done, now.refused, now.left, now.worked_at, now.finished_at) == (
+        3,
+        1,
+        0,
+        NOW + 1,
+        NOW + 1,
+    )
     items = list(log.items(database, now))
-    assert [(item.outcome, item.was, item.became, item.at) for item in items[:3]] == [(Became.DONE, "queued", "cancelled", NOW + 1)] * 3
+    assert [(item.outcome, item.was, item.became, item.at) for item in items[:3]] == [
+        (Became.DONE, "queued", "cancelled", NOW + 1)
+    ] * 3
     assert (items[3].outcome, items[3].problem) == (Became.REFUSED, "there is no such delivery")
     assert [item.number for item in log.items(database, now, outcome=Became.REFUSED)] == [4]
     assert list(log.items(database, now, is_open=True)) == []
@@ -100,7 +122,9 @@ class Failing:
     def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> Sequence[str]:
         return CANCEL.prepare(database, ids, now)
 
-    def carry_out(self, connection: Connection, prepared: Sequence[str], now: float, /) -> list[Result]:
+    def carry_out(
+        self, connection: Connection, prepared: Sequence[str], now: float, /
+    ) -> list[Result]:
         results = CANCEL.carry_out(connection, prepared, now)
         self.asked += prepared
         self.left -= 1
@@ -109,7 +133,9 @@ class Failing:
         return results
 
 
-def test_what_fails_with_its_commit_is_neither_done_nor_marked_and_goes_on_later(database: Database) -> None:
+def test_what_fails_with_its_commit_is_neither_done_nor_marked_and_goes_on_later(
+    database: Database,
+) -> None:
     ids = [one.id for one in queued(database, 7)]
     one = begin(database, ids)
     failing = Failing(left=2)
@@ -128,7 +154,10 @@ def test_two_who_go_on_with_one_act_share_its_items(database: Database) -> None:
     ids = [one.id for one in queued(database, 60)]
     one = begin(database, ids)
     found: list[list[Result]] = [[], []]
-    threads = [threading.Thread(target=lambda mine=mine: mine.extend(go_on(database, one, most=3))) for mine in found]  # type: ignore[misc]
+    threads = [
+        threading.Thread(target=lambda mine=mine: mine.extend(go_on(database, one, most=3)))
+        for mine in found
+    ]  # type: ignore[misc]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -140,7 +169,9 @@ def test_two_who_go_on_with_one_act_share_its_items(database: Database) -> None:
     assert (now.done, now.refused, now.left) == (60, 0, 0) and now.finished_at is not None
 
 
-def test_who_goes_on_with_an_act_is_noted(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_goes_on_with_an_act_is_noted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(log, "RESUMED", 2)
     one = begin(database, ["dlv_1"])
     for number, actor in enumerate(("bob@ops", "cat@ops", "dan@ops")):
@@ -149,11 +180,15 @@ def test_who_goes_on_with_an_act_is_noted(database: Database, monkeypatch: pytes
     assert again(database, one) == one
 
 
-def test_acts_are_listed_newest_first_and_found_by_the_beginning_of_an_id(database: Database) -> None:
+def test_acts_are_listed_newest_first_and_found_by_the_beginning_of_an_id(
+    database: Database,
+) -> None:
     made = [begin(database, [f"dlv_{number}"] * (number + 1)) for number in range(3)]
     go_on(database, made[1])
     with database.engine.begin() as connection:
-        connection.execute(update(schema.act).where(schema.act.c.seq == made[0].seq).values(created_at=NOW - 100))
+        connection.execute(
+            update(schema.act).where(schema.act.c.seq == made[0].seq).values(created_at=NOW - 100)
+        )
     assert [one.id for one in log.listed(database)] == ["act_3", "act_2", "act_1"]
     assert [one.id for one in log.listed(database, limit=1)] == ["act_3"]
     assert [one.id for one in log.listed(database, unfinished=True)] == ["act_3", "act_1"]

@@ -1,4 +1,6 @@
-"""Backups: whole or none, of a store that is in use; and a restore that loses nothing of what was there and starts nothing by itself."""
+"""Backups: whole or none, of a store that is in use; and a restore that loses nothing of what was
+there and starts nothing by itself.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,10 @@ def fill(database: Database, data: Path) -> None:
         events.add(database, event, [make_delivery(event)], lambda *_: [])
     sha256 = Blobs(data / "blobs").keep(b"a,b\n1,2\n")
     with database.engine.begin() as connection:
-        local_files.keep_file(connection, LocalFile(user_id="u", run_id="", name="f.csv", sha256=sha256, size=8, created_at=NOW))
+        local_files.keep_file(
+            connection,
+            LocalFile(user_id="u", run_id="", name="f.csv", sha256=sha256, size=8, created_at=NOW),
+        )
     (data / "secret_key").write_text("k" * 64)
     (data / "files" / "sub").mkdir(parents=True)
     (data / "files" / "sub" / "kept.csv").write_text("a,b\n")
@@ -93,7 +98,11 @@ def put_back(path: Path, database: Database, data: Path, **how: Any) -> Any:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {one.relative_to(folder).as_posix(): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+    return {
+        one.relative_to(folder).as_posix(): one.read_bytes()
+        for one in folder.rglob("*")
+        if one.is_file()
+    }
 
 
 # -- there and back
@@ -101,12 +110,24 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_what_is_restored_is_what_was_there(source: Database, packed: Path, tmp_path: Path) -> None:
     assert packed.stat().st_mode & 0o777 == 0o600
-    assert not [one for one in tmp_path.iterdir() if one.name.startswith((".", "backup-", "restore-"))], "nothing is left beside it"
+    assert not [
+        one for one in tmp_path.iterdir() if one.name.startswith((".", "backup-", "restore-"))
+    ], "nothing is left beside it"
     with target(tmp_path) as (database, data):
         restored = put_back(packed, database, data)
-        assert (restored.aside, restored.waiting.before, restored.manifest.rows["event"]) == (None, 5, 5)
-        assert {name: data_ for name, data_ in tree(data).items() if not name.startswith("flowbridge.db")} == {
-            name: data_ for name, data_ in tree(tmp_path / "source").items() if not name.startswith(("flowbridge.db", "files/elsewhere"))
+        assert (restored.aside, restored.waiting.before, restored.manifest.rows["event"]) == (
+            None,
+            5,
+            5,
+        )
+        assert {
+            name: data_
+            for name, data_ in tree(data).items()
+            if not name.startswith("flowbridge.db")
+        } == {
+            name: data_
+            for name, data_ in tree(tmp_path / "source").items()
+            if not name.startswith(("flowbridge.db", "files/elsewhere"))
         }
         for table in (schema.event, schema.delivery, schema.local_file):
             with source.read() as before, database.read() as after:
@@ -150,7 +171,16 @@ def test_a_damaged_database_is_not_backed_up(source: Database, tmp_path: Path) -
 
 def test_one_that_was_cut_off_anywhere_is_refused(packed: Path, tmp_path: Path) -> None:
     whole = packed.read_bytes()
-    for part in (0, 1, 511, 512, 10_000, len(whole) // 2, whole.rindex(b"manifest.json") - 1, whole.rindex(b"manifest.json") + 600):
+    for part in (
+        0,
+        1,
+        511,
+        512,
+        10_000,
+        len(whole) // 2,
+        whole.rindex(b"manifest.json") - 1,
+        whole.rindex(b"manifest.json") + 600,
+    ):
         with target(tmp_path) as (database, data), pytest.raises(StoreError):
             restore(io.BytesIO(whole[:part]), database, data, NOW)
         assert not (data / "flowbridge.db").exists() and not list(data.glob("restore-*"))
@@ -163,11 +193,16 @@ def test_one_with_a_changed_byte_is_refused(packed: Path, tmp_path: Path) -> Non
     assert len(places) == 4
     for place in places:
         changed = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
-        with target(tmp_path) as (database, data), pytest.raises(StoreError, match=r"is not what its manifest says|is damaged"):
+        with (
+            target(tmp_path) as (database, data),
+            pytest.raises(StoreError, match=r"is not what its manifest says|is damaged"),
+        ):
             restore(io.BytesIO(changed), database, data, NOW)
 
 
-def changed(packed: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]) -> io.BytesIO:
+def changed(
+    packed: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]
+) -> io.BytesIO:
     with tarfile.open(packed) as tar:
         entries = [(entry, tar.extractfile(entry).read()) for entry in tar]  # type: ignore[union-attr]
     change(entries)
@@ -204,9 +239,16 @@ def named(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.T
     ],
     ids=lambda entry: entry.name,
 )
-def test_a_name_that_no_backup_has_is_refused(packed: Path, tmp_path: Path, entry: tarfile.TarInfo) -> None:
-    with target(tmp_path) as (database, data), pytest.raises(StoreError, match=r"which no backup has|is no file"):
-        restore(changed(packed, lambda entries: entries.insert(0, (entry, b""))), database, data, NOW)
+def test_a_name_that_no_backup_has_is_refused(
+    packed: Path, tmp_path: Path, entry: tarfile.TarInfo
+) -> None:
+    with (
+        target(tmp_path) as (database, data),
+        pytest.raises(StoreError, match=r"which no backup has|is no file"),
+    ):
+        restore(
+            changed(packed, lambda entries: entries.insert(0, (entry, b""))), database, data, NOW
+        )
     assert not (tmp_path / "evil").exists() and not (data / "flowbridge.db").exists()
 
 
@@ -223,29 +265,44 @@ def bomb(**entry: int) -> io.BytesIO:
     return written
 
 
-def test_what_unpacks_to_far_more_than_it_is_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_unpacks_to_far_more_than_it_is_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bounded_tar, "FREE_BYTES", MIB)
-    with target(tmp_path) as (database, data), pytest.raises(StoreError, match="more than 1000 times its size"):
+    with (
+        target(tmp_path) as (database, data),
+        pytest.raises(StoreError, match="more than 1000 times its size"),
+    ):
         restore(bomb(size=64 * MIB), database, data, NOW)
     assert tree(tmp_path / "target") == {}
 
 
 def test_what_stands_before_a_file_is_bounded_in_memory(tmp_path: Path) -> None:
-    with target(tmp_path) as (database, data), pytest.raises(StoreError, match="before one of its files"):
+    with (
+        target(tmp_path) as (database, data),
+        pytest.raises(StoreError, match="before one of its files"),
+    ):
         restore(bomb(header=64 * MIB), database, data, NOW)
     with pytest.raises(StoreError, match="before one of its files"):
         begins(bomb(header=64 * MIB))
 
 
-def test_more_files_than_a_backup_has_are_refused(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_files_than_a_backup_has_are_refused(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bounded_tar, "MOST_FILES", 3)
     with target(tmp_path) as (database, data), pytest.raises(StoreError, match="more than 3 files"):
         put_back(packed, database, data)
 
 
-def test_a_restore_leaves_room_on_the_disk(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restore_leaves_room_on_the_disk(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(archive, "free", lambda _: (10 * MIB, 32 * MIB))
-    with target(tmp_path) as (database, data), pytest.raises(StoreError, match="does not fit on the disk"):
+    with (
+        target(tmp_path) as (database, data),
+        pytest.raises(StoreError, match="does not fit on the disk"),
+    ):
         put_back(packed, database, data)
     assert tree(tmp_path / "target") == {}
 
@@ -277,7 +334,10 @@ def said(**changes: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (said(format=archive.FORMAT + 1, flowbridge="9.0"), r"made by flowbridge 9\.0, which is newer"),
+        (
+            said(format=archive.FORMAT + 1, flowbridge="9.0"),
+            r"made by flowbridge 9\.0, which is newer",
+        ),
         (said(format="x"), "its manifest cannot be read"),
         (said(schema="0001"), f"its database has schema {schema.HEAD}, and its manifest says 0001"),
         (said(blobs=2), "1 blobs of 2"),
@@ -286,29 +346,40 @@ def said(**changes: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None
         (lambda entries: entries.pop(0), "flowbridge.db is not what its manifest says"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused(packed: Path, tmp_path: Path, change: Any, why: str) -> None:
+def test_a_manifest_that_does_not_fit_is_refused(
+    packed: Path, tmp_path: Path, change: Any, why: str
+) -> None:
     with target(tmp_path) as (database, data), pytest.raises(StoreError, match=why):
         restore(changed(packed, change), database, data, NOW)
     assert not (data / "flowbridge.db").exists()
 
 
-def test_one_with_a_newer_schema_is_refused(source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_with_a_newer_schema_is_refused(
+    source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with source.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     monkeypatch.setattr(archive, "HEAD", "9999")
     files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     monkeypatch.undo()
-    with target(tmp_path) as (database, data), pytest.raises(StoreError, match="schema 9999, which is newer than this version"):
+    with (
+        target(tmp_path) as (database, data),
+        pytest.raises(StoreError, match="schema 9999, which is newer than this version"),
+    ):
         put_back(tmp_path / "x.tar", database, data)
 
 
 # -- what was there before
 
 
-def test_a_store_with_anything_in_it_is_replaced_only_where_that_is_said_and_kept(source: Database, packed: Path, tmp_path: Path) -> None:
+def test_a_store_with_anything_in_it_is_replaced_only_where_that_is_said_and_kept(
+    source: Database, packed: Path, tmp_path: Path
+) -> None:
     with target(tmp_path) as (database, data):
         upgrade.upgrade(database)
-        assert put_back(packed, database, data).aside is not None, "an empty one goes without asking, and is kept all the same"
+        assert put_back(packed, database, data).aside is not None, (
+            "an empty one goes without asking, and is kept all the same"
+        )
     with target(tmp_path, "other") as (database, data):
         upgrade.upgrade(database)
         known = make_event("mine")
@@ -323,10 +394,15 @@ def test_a_store_with_anything_in_it_is_replaced_only_where_that_is_said_and_kep
         restored = put_back(packed, database, data, replace=True)
         aside = restored.aside
         assert aside is not None and aside.parent == data
-        assert (aside / "secret_key").read_text() == "m" * 64 and (data / "secret_key").read_text() == "k" * 64
-        assert (aside / "files" / "mine.csv").read_text() == "mine" and not (data / "files" / "mine.csv").exists()
+        assert (aside / "secret_key").read_text() == "m" * 64 and (
+            data / "secret_key"
+        ).read_text() == "k" * 64
+        assert (aside / "files" / "mine.csv").read_text() == "mine" and not (
+            data / "files" / "mine.csv"
+        ).exists()
         assert (aside / "blobs" / mine[:2] / mine).read_bytes() == b"mine"
-        Blobs(data / "blobs").sweep(set, time.time() + 10)  # what nobody owns any more goes; what is aside stays
+        # what nobody owns any more goes; what is aside stays
+        Blobs(data / "blobs").sweep(set, time.time() + 10)
         assert (aside / "blobs" / mine[:2] / mine).read_bytes() == b"mine"
         before = Database(f"sqlite:///{aside / 'flowbridge.db'}")
         assert events.get(before, known.id).id == known.id
@@ -341,7 +417,9 @@ def test_one_that_is_damaged_beyond_reading_can_be_replaced(packed: Path, tmp_pa
         with pytest.raises(StoreError, match="there is a store already"):
             put_back(packed, database, data)
         restored = put_back(packed, database, data, replace=True)
-        assert restored.aside is not None and (restored.aside / "flowbridge.db").read_bytes().startswith(b"this is no database")
+        assert restored.aside is not None and (
+            restored.aside / "flowbridge.db"
+        ).read_bytes().startswith(b"this is no database")
         assert copy.count(database)["event"] == 5
 
 
@@ -358,24 +436,57 @@ def test_one_that_is_in_use_is_not_replaced(source: Database, packed: Path, tmp_
 # -- nothing of it starts by itself
 
 
-def test_what_was_under_way_is_settled_as_after_a_crash_and_held(source: Database, tmp_path: Path) -> None:
-    """One is claimed with its attempt begun, one without; some are unknown, followed, in line, and runs wait here."""
+def test_what_was_under_way_is_settled_as_after_a_crash_and_held(
+    source: Database, tmp_path: Path
+) -> None:
+    """One is claimed with its attempt begun, one without; some are unknown, followed, in line, and
+    runs wait here.
+    """
     ids = {}
     for name in ("begun", "claimed", "queued", "unknown", "followed", "blocked"):
         event = make_event(name)
         in_line = name in ("queued", "blocked")
-        delivery = make_delivery(event, "line" if in_line else name, order=Order(key="k") if in_line else None, platform="gumloop")
+        delivery = make_delivery(
+            event,
+            "line" if in_line else name,
+            order=Order(key="k") if in_line else None,
+            platform="gumloop",
+        )
         ids[name] = delivery.id
         events.add(source, event, [delivery], lambda *_: [])
     put(source, ids["unknown"], status="unknown", poll_at=NOW + 60)
-    put(source, ids["followed"], status="delivered", poll_at=NOW, slot=True, run_id="r", run_state="running", delivered_at=NOW,
-        on_run_failed="retry", run_retries=3)  # fmt: skip
+    put(
+        source,
+        ids["followed"],
+        status="delivered",
+        poll_at=NOW,
+        slot=True,
+        run_id="r",
+        run_state="running",
+        delivered_at=NOW,
+        on_run_failed="retry",
+        run_retries=3,
+    )
     put(source, ids["claimed"], status="sending", lease="w", lease_until=NOW + 10**9, slot=True)
     put(source, ids["begun"], status="sending", lease="w", lease_until=NOW + 10**9, slot=True)
     with source.engine.begin() as connection:
-        connection.execute(insert(schema.attempt).values(delivery_id=ids["begun"], number=1, started_at=NOW))
-        runs.start(connection, LocalRun(id="run", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW))
-        connection.execute(insert(schema.worker).values(id="w", host="h", pid=1, started_at=NOW, seen_at=NOW))
+        connection.execute(
+            insert(schema.attempt).values(delivery_id=ids["begun"], number=1, started_at=NOW)
+        )
+        runs.start(
+            connection,
+            LocalRun(
+                id="run",
+                saved_item_id="echo",
+                user_id="u",
+                inputs="{}",
+                state=LocalState.QUEUED,
+                created_at=NOW,
+            ),
+        )
+        connection.execute(
+            insert(schema.worker).values(id="w", host="h", pid=1, started_at=NOW, seen_at=NOW)
+        )
     files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     with target(tmp_path) as (database, data):
         waiting = put_back(tmp_path / "x.tar", database, data).waiting
@@ -386,15 +497,32 @@ def test_what_was_under_way_is_settled_as_after_a_crash_and_held(source: Databas
             assert connection.execute(select(schema.worker)).all() == []
         assert held is not None and (held.since, held.taken_at) == (NOW + 100, NOW)
         standing = {name: rows[ids[name]].status for name in ids}
-        assert standing == {"begun": "unknown", "claimed": "queued", "queued": "queued", "unknown": "unknown", "followed": "delivered",
-                            "blocked": "blocked"}  # fmt: skip
-        assert rows[ids["unknown"]].poll_at is None, "its run may have been found, or followed by another, since"
+        assert standing == {
+            "begun": "unknown",
+            "claimed": "queued",
+            "queued": "queued",
+            "unknown": "unknown",
+            "followed": "delivered",
+            "blocked": "blocked",
+        }
+        assert rows[ids["unknown"]].poll_at is None, (
+            "its run may have been found, or followed by another, since"
+        )
         assert rows[ids["begun"]].poll_at is None
         assert (rows[ids["followed"]].on_run_failed, rows[ids["followed"]].poll_at) == ("dead", NOW)
         assert checkup.look(database)["problems"] == []
         assert database.write(hold.release) and not database.write(hold.release)
         allowed = Allowed(caps={"local": 9, "gumloop": 9})
-        assert len(database.write(lambda connection: claims.claim(connection, allowed, most=99, now=NOW + 200, lease="w"))) == 7
+        assert (
+            len(
+                database.write(
+                    lambda connection: claims.claim(
+                        connection, allowed, most=99, now=NOW + 200, lease="w"
+                    )
+                )
+            )
+            == 7
+        )
 
 
 # -- of a store in use
@@ -402,7 +530,9 @@ def test_what_was_under_way_is_settled_as_after_a_crash_and_held(source: Databas
 
 @pytest.mark.slow
 def test_a_backup_under_load_restores_to_a_consistent_ledger(tmp_path: Path) -> None:
-    """Every event that was acknowledged before it began is in it, whole, with its delivery; and nothing of it starts again by itself."""
+    """Every event that was acknowledged before it began is in it, whole, with its delivery; and
+    nothing of it starts again by itself.
+    """
     (tmp_path / "live").mkdir()
     acked: list[str] = []
     with Bridge(tmp_path / "live") as bridge:
@@ -441,7 +571,9 @@ def test_a_backup_under_load_restores_to_a_consistent_ledger(tmp_path: Path) -> 
             assert {one.id for one in books.events} >= before
             assert {one.event_id for one in books.deliveries} == {one.id for one in books.events}
             assert checkup.look(database)["problems"] == []
-            assert restored.waiting.before == sum(one.status == "queued" for one in books.deliveries)
+            assert restored.waiting.before == sum(
+                one.status == "queued" for one in books.deliveries
+            )
 
 
 @pytest.mark.slow
@@ -460,7 +592,10 @@ def test_a_restored_bridge_receives_and_starts_nothing_until_it_is_released(tmp_
         bridge.database.close()
         bridge._database = None
         done = run_cli(bridge, "db", "restore", str(backup_path), "--replace", "--yes")
-        assert done.returncode == 0 and "1 deliveries and 0 runs of the local platform waited" in done.stderr
+        assert (
+            done.returncode == 0
+            and "1 deliveries and 0 runs of the local platform waited" in done.stderr
+        )
         bridge.start()
         third = bridge.event(b'{"n":3}').json["event_id"]
         assert bridge.count("delivery", "status = 'queued'") == 2
@@ -489,20 +624,27 @@ def test_the_commands(folder: Path, store: Database) -> None:
     events.add(store, make_event("1"), [], lambda *_: [])
     (made,) = lines(run("db", "backup", "--json"))
     path = Path(made["path"])
-    assert path.parent == folder / "data" / "backups" and (made["rows"]["event"], made["verified"]) == (1, True)
+    assert path.parent == folder / "data" / "backups" and (
+        made["rows"]["event"],
+        made["verified"],
+    ) == (1, True)
     assert run("db", "backup", str(path)).exit_code == 1, "it is there already"
     (inside,) = lines(run("db", "restore", str(path), "--dry-run", "--json"))
     assert inside["rows"]["event"] == 1 and inside["missing"] == []
     assert "it is whole" in run("db", "restore", str(path), "--dry-run").stdout
     refused = run("db", "restore", str(path), "--yes")
     assert refused.exit_code == 1 and "there is a store already" in refused.stderr
-    assert run("db", "restore", str(path)).stderr == refused.stderr, "nobody is asked for what is not done"
+    assert run("db", "restore", str(path)).stderr == refused.stderr, (
+        "nobody is asked for what is not done"
+    )
     (folder / "x.tar").write_bytes(b"no backup")
     with tarfile.open(folder / "y.tar", "w") as tar:
         tar.add(folder / "x.tar", "x.tar")
     for name, why in (("x.tar", "it cannot be read"), ("y.tar", "it is no backup of flowbridge")):
         wrong = run("db", "restore", name, "--replace")
-        assert wrong.exit_code == 1 and f"{name} is not restored: {why}" in wrong.stderr, "before anybody is asked"
+        assert wrong.exit_code == 1 and f"{name} is not restored: {why}" in wrong.stderr, (
+            "before anybody is asked"
+        )
     asked = run("db", "restore", str(path), "--replace")
     assert asked.exit_code == 2 and "say --yes" in asked.stderr
     store.close()
@@ -511,16 +653,23 @@ def test_the_commands(folder: Path, store: Database) -> None:
     assert run("db", "restore", "nothing.tar").exit_code == 1
 
 
-def test_postgresql_is_left_to_its_own_tools(folder: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str) -> None:
+def test_postgresql_is_left_to_its_own_tools(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str
+) -> None:
     monkeypatch.setenv("FLOWBRIDGE_DATABASE_URL", postgres_database)
     for arguments in (("backup",), ("restore", __file__, "--yes")):
         done = run("db", *arguments)
-        assert done.exit_code == 1 and f"pg_{'dump' if arguments[0] == 'backup' else 'restore'} --" in done.stderr
+        assert (
+            done.exit_code == 1
+            and f"pg_{'dump' if arguments[0] == 'backup' else 'restore'} --" in done.stderr
+        )
     done = run("db", "vacuum")
     assert done.exit_code == 1
 
 
-def test_too_little_room_is_said_before_anything_is_written(source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_is_said_before_anything_is_written(
+    source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bridge.store.db.disk_space.free", lambda _: (1000, 100))
     with pytest.raises(StoreError, match="write it to another disk, or through a pipe"):
         files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
@@ -533,7 +682,9 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
         (tmp_path / archive.name_of(NOW + hour * 3600)).write_bytes(b"")
     (tmp_path / "flowbridge-mine.tar").write_bytes(b"")
     assert files.rotate(tmp_path, 2) == 3
-    assert [one.name for one in age.kept(tmp_path)] == [archive.name_of(NOW + hour * 3600) for hour in (3, 4)]
+    assert [one.name for one in age.kept(tmp_path)] == [
+        archive.name_of(NOW + hour * 3600) for hour in (3, 4)
+    ]
     assert (tmp_path / "flowbridge-mine.tar").exists()
     assert not age.is_due(tmp_path, 3600)
     for one in age.kept(tmp_path):
@@ -541,10 +692,24 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
     assert age.is_due(tmp_path, 3600)
 
 
-def test_a_local_run_that_was_under_way_is_not_begun_again_before_the_release(source: Database) -> None:
+def test_a_local_run_that_was_under_way_is_not_begun_again_before_the_release(
+    source: Database,
+) -> None:
     with source.engine.begin() as connection:
-        runs.start(connection, LocalRun(id="run", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW))
-        connection.execute(update(schema.local_run).values(state="RUNNING", lease="w", lease_until=NOW))
+        runs.start(
+            connection,
+            LocalRun(
+                id="run",
+                saved_item_id="echo",
+                user_id="u",
+                inputs="{}",
+                state=LocalState.QUEUED,
+                created_at=NOW,
+            ),
+        )
+        connection.execute(
+            update(schema.local_run).values(state="RUNNING", lease="w", lease_until=NOW)
+        )
         hold.restored(connection, NOW, NOW + 1)
         assert hold.waiting(connection, NOW + 1).runs == 0
         runs.abandon_running(connection, NOW + 100)

@@ -65,13 +65,19 @@ def test_kept_connections_are_held_by_all_receivers(tmp_path: Path):
         return sum(map(is_socket, Path(f"/proc/{pid}/fd").iterdir()))
 
     with Bridge(tmp_path) as bridge:
-        parent = until(lambda: next(filter(children_of, children_of(bridge.pid)), None), what="receivers")
+        parent = until(
+            lambda: next(filter(children_of, children_of(bridge.pid)), None), what="receivers"
+        )
 
         def twelve_are_shared() -> bool:
-            """One receiver that the machine had no time for, or that is not up yet, leaves twelve to the other: then twelve again."""
+            """One receiver that the machine had no time for, or that is not up yet, leaves twelve
+            to the other: then twelve again.
+            """
             with ExitStack() as held:
                 for _ in range(12):
-                    connection = held.enter_context(socket.create_connection(("127.0.0.1", bridge.port), timeout=60))
+                    connection = held.enter_context(
+                        socket.create_connection(("127.0.0.1", bridge.port), timeout=60)
+                    )
                     connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
                     assert connection.recv(9) == b"HTTP/1.1 "
                 shares = [sockets(pid) for pid in children_of(parent)]

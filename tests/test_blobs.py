@@ -33,7 +33,10 @@ def test_bytes_are_kept_under_their_digest(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o077 == 0
     with blobs.open(SHA) as file:
         assert file.read(3) == b"a,b"
-    assert blobs.keep(b"") == hashlib.sha256(b"").hexdigest() and blobs.read(hashlib.sha256(b"").hexdigest()) == b""
+    assert (
+        blobs.keep(b"") == hashlib.sha256(b"").hexdigest()
+        and blobs.read(hashlib.sha256(b"").hexdigest()) == b""
+    )
 
 
 def test_the_same_bytes_are_written_once(tmp_path: Path) -> None:
@@ -44,7 +47,9 @@ def test_the_same_bytes_are_written_once(tmp_path: Path) -> None:
     blobs.keep(DATA)
     after = blobs.path(SHA).stat()
     assert before.st_ino == after.st_ino and files(tmp_path) == [blobs.path(SHA)]
-    assert before.st_mtime_ns < after.st_mtime_ns, "it is as new: nobody owns it yet, and what is old without an owner is taken out"
+    assert before.st_mtime_ns < after.st_mtime_ns, (
+        "it is as new: nobody owns it yet, and what is old without an owner is taken out"
+    )
 
 
 def test_many_may_keep_the_same_at_once(tmp_path: Path) -> None:
@@ -55,10 +60,17 @@ def test_many_may_keep_the_same_at_once(tmp_path: Path) -> None:
         one.start()
     for one in threads:
         one.join()
-    assert len(kept) == 16 and len(set(kept)) == 1 and files(tmp_path) == [blobs.path(kept[0])] and blobs.read(kept[0]) == data
+    assert (
+        len(kept) == 16
+        and len(set(kept)) == 1
+        and files(tmp_path) == [blobs.path(kept[0])]
+        and blobs.read(kept[0]) == data
+    )
 
 
-@pytest.mark.parametrize("name", ["", "..", "../x", "a" * 63, "A" * 64, "g" * 64, "a" * 64 + "\n", f"/{'a' * 63}"])
+@pytest.mark.parametrize(
+    "name", ["", "..", "../x", "a" * 63, "A" * 64, "g" * 64, "a" * 64 + "\n", f"/{'a' * 63}"]
+)
 def test_only_a_digest_is_a_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="no SHA-256"):
         Blobs(tmp_path).read(name)
@@ -99,7 +111,9 @@ while True:
 
 
 def test_what_was_said_to_be_kept_is_whole_after_a_kill(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", KEEP_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KEEP_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     said = [process.stdout.readline().strip() for _ in range(20)]
     process.send_signal(signal.SIGKILL)
@@ -123,7 +137,11 @@ def aged(blobs: Blobs, data: bytes, at: float) -> str:
 
 def test_what_nobody_owns_is_swept_once_it_is_old(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
-    owned, old, young = aged(blobs, b"owned", 1000), aged(blobs, b"old", 1000), aged(blobs, b"young", 3000)
+    owned, old, young = (
+        aged(blobs, b"owned", 1000),
+        aged(blobs, b"old", 1000),
+        aged(blobs, b"young", 3000),
+    )
     draft = blobs.path(old).with_name(f"{old}.123.abcd")
     draft.write_bytes(b"half of it")
     os.utime(draft, (1000, 1000))
@@ -181,7 +199,8 @@ def test_keeping_and_sweeping_at_once_loses_nothing(tmp_path: Path) -> None:
             try:
                 assert blobs.read(SHA) == DATA
             except FileNotFoundError:
-                assert time.time() - began > 0.03, "it was kept a moment ago"  # the time of a file is that of a coarse clock
+                # the time of a file is that of a coarse clock
+                assert time.time() - began > 0.03, "it was kept a moment ago"
             time.sleep(0.001)
     finally:
         over.set()

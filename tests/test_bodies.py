@@ -1,4 +1,6 @@
-"""Bodies: what each content type says, the limits, and that no bytes whatever make decoding fail or take long."""
+"""Bodies: what each content type says, the limits, and that no bytes whatever make decoding fail or
+take long.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,17 @@ URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=limit"
 
 
-def read(content_type: str, raw: bytes, *, max_depth: int = 100, wrapped_in: str | None = None) -> Body:
+def read(
+    content_type: str, raw: bytes, *, max_depth: int = 100, wrapped_in: str | None = None
+) -> Body:
     return decode(content_type, raw, max_depth=max_depth, wrapped_in=wrapped_in)
 
 
 def multipart(*parts: tuple[str, str, bytes]) -> bytes:
     """A multipart body of (name, what follows the name in the header, content)."""
     whole = b"".join(
-        b'--limit\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n' % (name.encode(), more.encode(), content)
+        b'--limit\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+        % (name.encode(), more.encode(), content)
         for name, more, content in parts
     )
     return whole + b"--limit--\r\n"
@@ -38,7 +43,13 @@ def multipart(*parts: tuple[str, str, bytes]) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content_type", [JSON, "Application/JSON; charset=utf-8", "application/cloudevents+json", "application/csp-report+json"]
+    "content_type",
+    [
+        JSON,
+        "Application/JSON; charset=utf-8",
+        "application/cloudevents+json",
+        "application/csp-report+json",
+    ],
 )
 def test_json_is_its_value(content_type: str) -> None:
     body = read(content_type, '{"a": [1, "Zoë ✓", null, true]}'.encode())
@@ -101,7 +112,10 @@ def test_depth_is_counted_exactly(opening: str, closing: str) -> None:
     assert "deeper than 100" in (read(JSON, b"[" + fits + b"]").problem or "")
 
 
-@pytest.mark.parametrize("text", ["[" * 500, "{" * 500 + '"', '\\"[' * 200, "\\\\", '\\\\"[{' * 200, "\n[{" * 300, "é[" * 200])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 500, "{" * 500 + '"', '\\"[' * 200, "\\\\", '\\\\"[{' * 200, "\n[{" * 300, "é[" * 200],
+)
 def test_brackets_in_strings_do_not_count(text: str) -> None:
     raw = json.dumps({"a": text, "b": [[text]]}).encode()
     assert read(JSON, raw, max_depth=3).value == {"a": text, "b": [[text]]}
@@ -109,7 +123,14 @@ def test_brackets_in_strings_do_not_count(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000, b'"' + b"[" * 1000, b"]" * 1000 + b"[" * 1000]
+    "raw",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"[" * 100_000 + b"]" * 100_000,
+        b'"' + b"[" * 1000,
+        b"]" * 1000 + b"[" * 1000,
+    ],
 )
 def test_a_bomb_is_a_problem_and_no_crash(raw: bytes) -> None:
     assert read(JSON, raw).problem is not None
@@ -117,7 +138,10 @@ def test_a_bomb_is_a_problem_and_no_crash(raw: bytes) -> None:
 
 
 @given(
-    st.recursive(st.none() | st.text(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)),
+    st.recursive(
+        st.none() | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    ),
     st.integers(0, 6),
 )
 def test_depth_agrees_with_the_value(value: object, limit: int) -> None:
@@ -137,7 +161,13 @@ def test_depth_agrees_with_the_value(value: object, limit: int) -> None:
         (lambda size: b'{"a":"' + b"x" * size + b'","b":[' + b"[]," * 101 + b"1]}", 1_000_000),
         (lambda size: b"[" + b"[]," * size + b"1]", 50_000),
     ],
-    ids=["escaped quotes", "quotes and backslashes", "backslashes", "one long string", "many brackets"],
+    ids=[
+        "escaped quotes",
+        "quotes and backslashes",
+        "backslashes",
+        "one long string",
+        "many brackets",
+    ],
 )
 def test_time_grows_with_size_only(body: Callable[[int], bytes], size: int) -> None:
     """Bytes made to be looked at again and again: a public form takes such bodies from anyone."""
@@ -162,7 +192,10 @@ def test_an_empty_form_is_an_empty_object() -> None:
     assert read(URLENCODED, b"").value == {}
 
 
-@pytest.mark.parametrize("raw", [b"a=%ff", b"a=\xc3\xab", b"novalue", b"a=1&&b=2", b"&".join([b"a=1"] * (MAX_FIELDS + 1))])
+@pytest.mark.parametrize(
+    "raw",
+    [b"a=%ff", b"a=\xc3\xab", b"novalue", b"a=1&&b=2", b"&".join([b"a=1"] * (MAX_FIELDS + 1))],
+)
 def test_a_form_that_cannot_be_read_is_a_problem(raw: bytes) -> None:
     body = read(URLENCODED, raw)
     assert (body.value, body.form) == (None, None)
@@ -174,7 +207,15 @@ def test_as_many_fields_as_allowed_are_read() -> None:
 
 
 def test_a_multipart_form_is_an_object() -> None:
-    body = read(MULTIPART, multipart(("name", "", "Zoë\r\n--x".encode()), ("tag", "", b"a"), ("tag", "", b"b"), ("empty", "", b"")))
+    body = read(
+        MULTIPART,
+        multipart(
+            ("name", "", "Zoë\r\n--x".encode()),
+            ("tag", "", b"a"),
+            ("tag", "", b"b"),
+            ("empty", "", b""),
+        ),
+    )
     assert body.value == {"name": "Zoë\r\n--x", "tag": ["a", "b"], "empty": ""}
     assert body.form is body.value
     assert body.files == ()
@@ -188,14 +229,27 @@ def test_a_part_without_a_name_is_left_out() -> None:
 def test_a_file_is_listed_and_stays_in_the_body() -> None:
     """As SendGrid and Mailgun send attachments: what there is to know of each, beside the fields."""
     content = b"\x89PNG\r\n\x1a\n\xff"
-    body = read(MULTIPART, multipart(("name", "", b"Ann"), ("photo", '; filename="../a.png"', content)))
+    body = read(
+        MULTIPART, multipart(("name", "", b"Ann"), ("photo", '; filename="../a.png"', content))
+    )
     assert (body.value, body.problem) == ({"name": "Ann"}, None)
-    assert body.files == (FormFile(field="photo", name="a.png", type="image/png", size=9, sha256=hashlib.sha256(content).hexdigest()),)
+    assert body.files == (
+        FormFile(
+            field="photo",
+            name="a.png",
+            type="image/png",
+            size=9,
+            sha256=hashlib.sha256(content).hexdigest(),
+        ),
+    )
 
 
 def test_a_file_field_left_empty_is_no_file() -> None:
     """What a browser sends for a file input in which nothing was chosen."""
-    raw = multipart(("photo", '; filename=""\r\nContent-Type: application/octet-stream', b""), ("name", "", b"Ann"))
+    raw = multipart(
+        ("photo", '; filename=""\r\nContent-Type: application/octet-stream', b""),
+        ("name", "", b"Ann"),
+    )
     body = read(MULTIPART, raw)
     assert body.files == ()
     assert (body.value or {})["name"] == "Ann"
@@ -234,12 +288,16 @@ def test_githubs_form_mode_gives_the_same_body_as_its_json_mode() -> None:
 
 def test_a_form_without_the_field_is_an_ordinary_form() -> None:
     """Slack's commands are forms, its interactions are JSON in `payload`."""
-    body = read(URLENCODED, urlencode({"command": "/deploy", "text": "now"}).encode(), wrapped_in="payload")
+    body = read(
+        URLENCODED, urlencode({"command": "/deploy", "text": "now"}).encode(), wrapped_in="payload"
+    )
     assert body.value == body.form == {"command": "/deploy", "text": "now"}
 
 
 def test_the_depth_inside_a_form_is_bounded_too() -> None:
-    assert "deeper" in (read(URLENCODED, b"payload=" + b"[" * 101, wrapped_in="payload").problem or "")
+    assert "deeper" in (
+        read(URLENCODED, b"payload=" + b"[" * 101, wrapped_in="payload").problem or ""
+    )
 
 
 def test_broken_json_inside_a_form_is_a_problem() -> None:
@@ -247,13 +305,18 @@ def test_broken_json_inside_a_form_is_a_problem() -> None:
 
 
 def test_a_field_that_came_twice_is_not_taken_for_json() -> None:
-    assert read(URLENCODED, b"payload=1&payload=2", wrapped_in="payload").value == {"payload": ["1", "2"]}
+    assert read(URLENCODED, b"payload=1&payload=2", wrapped_in="payload").value == {
+        "payload": ["1", "2"]
+    }
 
 
 # -- everything else
 
 
-@pytest.mark.parametrize("content_type", ["", "text/plain", "application/octet-stream", "nonsense", ";;;", "text/xml; charset=utf-8"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/octet-stream", "nonsense", ";;;", "text/xml; charset=utf-8"],
+)
 def test_an_unknown_type_is_json_if_it_reads_as_json_and_text_otherwise(content_type: str) -> None:
     assert read(content_type, b'{"a": 1}').value == {"a": 1}
     assert read(content_type, "<a>é</a>".encode()).value == "<a>é</a>"
@@ -261,7 +324,9 @@ def test_an_unknown_type_is_json_if_it_reads_as_json_and_text_otherwise(content_
     assert "neither JSON nor UTF-8" in (read(content_type, b"\x89PNG\xff").problem or "")
 
 
-TYPES = st.sampled_from([JSON, URLENCODED, MULTIPART, "multipart/form-data", "text/plain", ""]) | st.text(max_size=60)
+TYPES = st.sampled_from(
+    [JSON, URLENCODED, MULTIPART, "multipart/form-data", "text/plain", ""]
+) | st.text(max_size=60)
 PIECES = st.sampled_from(
     [
         b"--limit",
@@ -278,11 +343,15 @@ PIECES = st.sampled_from(
         b"%",
     ]
 )
-BYTES = st.binary(max_size=200) | st.lists(PIECES | st.binary(max_size=4), max_size=30).map(b"".join)
+BYTES = st.binary(max_size=200) | st.lists(PIECES | st.binary(max_size=4), max_size=30).map(
+    b"".join
+)
 
 
 @given(TYPES, BYTES, st.integers(0, 20), st.sampled_from([None, "payload"]))
-def test_no_bytes_make_it_fail(content_type: str, raw: bytes, depth: int, wrapped: str | None) -> None:
+def test_no_bytes_make_it_fail(
+    content_type: str, raw: bytes, depth: int, wrapped: str | None
+) -> None:
     body = read(content_type, raw, max_depth=depth, wrapped_in=wrapped)
     assert (body.problem is None) or (body.value is None and body.form is None)
     assert body.form is None or body.form is body.value

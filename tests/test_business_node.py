@@ -1,7 +1,8 @@
-"""The libraries that GitHub, Linear, Sanity and Contentful have for Node.js take what the rows sign, and the rows take what they sign.
+"""The libraries that GitHub, Linear, Sanity and Contentful have for Node.js take what the rows
+sign, and the rows take what they sign.
 
-Set FLOWBRIDGE_NODE_MODULES to a node_modules folder with @octokit/webhooks-methods, @linear/sdk, @sanity/webhook and
-@contentful/node-apps-toolkit.
+Set FLOWBRIDGE_NODE_MODULES to a node_modules folder with @octokit/webhooks-methods, @linear/sdk,
+@sanity/webhook and @contentful/node-apps-toolkit.
 """
 
 from __future__ import annotations
@@ -24,14 +25,29 @@ from bridge.core.http_messages import Request
 MODULES = os.environ.get("FLOWBRIDGE_NODE_MODULES")
 NODE = shutil.which("node")
 SCRIPT = Path(__file__).with_name("vendors.cjs")
-pytestmark = pytest.mark.skipif(not (MODULES and NODE), reason="FLOWBRIDGE_NODE_MODULES names no folder of node's, or there is no node")
+pytestmark = pytest.mark.skipif(
+    not (MODULES and NODE),
+    reason="FLOWBRIDGE_NODE_MODULES names no folder of node's, or there is no node",
+)
 
 
 def vendor(what: str, request: Request, secret: str, **more: Any) -> Any:
     """What the vendor's library answers."""
-    asked = {"what": what, "secret": secret, "body": request.body.decode(), "headers": dict(request.headers), "path": request.path, **more}
+    asked = {
+        "what": what,
+        "secret": secret,
+        "body": request.body.decode(),
+        "headers": dict(request.headers),
+        "path": request.path,
+        **more,
+    }
     done = subprocess.run(
-        [NODE or "", str(SCRIPT), MODULES or ""], input=json.dumps(asked) + "\n", capture_output=True, text=True, timeout=60, check=True
+        [NODE or "", str(SCRIPT), MODULES or ""],
+        input=json.dumps(asked) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     return json.loads(done.stdout)
 
@@ -52,7 +68,9 @@ def test_github_checks_ours_and_signs_for_us() -> None:
     made = vendor("github_sign", request, "s3cret")
     one.verify(replace(request, headers={**request.headers, "x-hub-signature-256": made}))
     with pytest.raises(BadSignature):
-        one.verify(replace(changed(request), headers={**request.headers, "x-hub-signature-256": made}))
+        one.verify(
+            replace(changed(request), headers={**request.headers, "x-hub-signature-256": made})
+        )
 
 
 def test_linear_checks_ours() -> None:
@@ -68,7 +86,9 @@ def test_sanity_checks_ours_and_signs_for_us() -> None:
     made = vendor("sanity_sign", request, "s3cret", time=int(time.time() * 1000))
     one.verify(replace(request, headers={**request.headers, "sanity-webhook-signature": made}))
     with pytest.raises(BadSignature):
-        one.verify(replace(changed(request), headers={**request.headers, "sanity-webhook-signature": made}))
+        one.verify(
+            replace(changed(request), headers={**request.headers, "sanity-webhook-signature": made})
+        )
 
 
 def test_contentful_checks_ours_and_signs_for_us() -> None:

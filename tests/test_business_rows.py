@@ -1,4 +1,6 @@
-"""What is particular to the rows of payments, shops, forms, customers, work tools and content: batches, ids, types and answers."""
+"""What is particular to the rows of payments, shops, forms, customers, work tools and content:
+batches, ids, types and answers.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ from bridge.providers.signatures.timestamps import Timestamp
 def told(name: str, document: Any, **headers: str) -> list[Event]:
     """The events of a signed request with this JSON."""
     one = sender(name)
-    return one.receive(one.sign(post(json.dumps(document).encode(), {"content-type": "application/json", **headers})))[1]
+    return one.receive(
+        one.sign(
+            post(json.dumps(document).encode(), {"content-type": "application/json", **headers})
+        )
+    )[1]
 
 
 def ids(events: list[Event]) -> list[str | None]:
@@ -41,16 +47,25 @@ class TestAdyen:
             "eventCode": "CAPTURE",
             "success": "true",
         }
-        return {"live": "true", "notificationItems": [{"NotificationRequestItem": item | {"pspReference": ref}} for ref in references]}
+        return {
+            "live": "true",
+            "notificationItems": [
+                {"NotificationRequestItem": item | {"pspReference": ref}} for ref in references
+            ],
+        }
 
     def signed(self, *references: str) -> Any:
-        return json.loads(sender("adyen").sign(post(json.dumps(self.items(*references)).encode())).body)
+        return json.loads(
+            sender("adyen").sign(post(json.dumps(self.items(*references)).encode())).body
+        )
 
     def test_each_item_is_an_event_with_its_own_id(self) -> None:
         one = sender("adyen")
         received, events = one.receive(post(json.dumps(self.signed("p1", "p2")).encode()))
         assert (received.reply.status, received.reply.body) == (200, b"[accepted]")
-        assert ids(events) == ["p1:CAPTURE:true", "p2:CAPTURE:true"] and {event.type for event in events} == {"CAPTURE"}
+        assert ids(events) == ["p1:CAPTURE:true", "p2:CAPTURE:true"] and {
+            event.type for event in events
+        } == {"CAPTURE"}
         assert json.loads(events[1].body)["live"] == "true"
 
     @pytest.mark.parametrize("bad", [0, 1, 2])
@@ -63,7 +78,9 @@ class TestAdyen:
     def test_an_item_without_a_signature_or_with_another_s_refuses_them_all(self) -> None:
         for spoil in (
             lambda items: items[1]["NotificationRequestItem"].pop("additionalData"),
-            lambda items: items[1]["NotificationRequestItem"].update(additionalData=items[0]["NotificationRequestItem"]["additionalData"]),
+            lambda items: items[1]["NotificationRequestItem"].update(
+                additionalData=items[0]["NotificationRequestItem"]["additionalData"]
+            ),
             lambda items: items.append({}),
             lambda items: items.append(None),
         ):
@@ -108,8 +125,15 @@ def test_gocardless_names_each_event_by_resource_and_action() -> None:
 def test_quickbooks_comes_in_two_forms() -> None:
     one = sender("quickbooks")
     assert ids(one.receive(one.signed())[1]) == ["fresh-id", "fresh-id-2"]
-    entity = {"name": "Invoice", "id": "145", "operation": "Create", "lastUpdated": "2026-11-24T17:03:05.000Z"}
-    legacy = {"eventNotifications": [{"realmId": "310687", "dataChangeEvent": {"entities": [entity]}}]}
+    entity = {
+        "name": "Invoice",
+        "id": "145",
+        "operation": "Create",
+        "lastUpdated": "2026-11-24T17:03:05.000Z",
+    }
+    legacy = {
+        "eventNotifications": [{"realmId": "310687", "dataChangeEvent": {"entities": [entity]}}]
+    }
     (event,) = told("quickbooks", legacy)
     assert event.type is None and str(event.provider_id).startswith("sha256:")
     assert told("quickbooks", legacy)[0].provider_id == event.provider_id
@@ -118,7 +142,10 @@ def test_quickbooks_comes_in_two_forms() -> None:
 class TestHubSpot:
     def test_each_change_is_an_event(self) -> None:
         one = sender("hubspot")
-        assert [event.type for event in one.receive(one.signed())[1]] == ["contact.creation", "contact.propertyChange"]
+        assert [event.type for event in one.receive(one.signed())[1]] == [
+            "contact.creation",
+            "contact.propertyChange",
+        ]
 
     def test_a_call_of_a_workflow_is_one_event(self) -> None:
         (event,) = told("hubspot", {"portalId": 33, "objectId": 1, "objectType": "COMPANY"})
@@ -126,11 +153,22 @@ class TestHubSpot:
 
     def test_escapes_in_the_url_are_signed_as_its_documentation_says(self) -> None:
         """https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation"""
-        one, called = sender("hubspot"), "https://example.com/hooks/hubspot?src=hs%3Aapp%2Fv3&x=%28a%29&y=a%20b"
+        one, called = (
+            sender("hubspot"),
+            "https://example.com/hooks/hubspot?src=hs%3Aapp%2Fv3&x=%28a%29&y=a%20b",
+        )
         plain = replace(one.request(), url=called, query_string=called.partition("?")[2])
-        text = b"POSThttps://example.com/hooks/hubspot?src=hs:app/v3&x=(a)&y=a%20b" + plain.body + b"1700000000000"
+        text = (
+            b"POSThttps://example.com/hooks/hubspot?src=hs:app/v3&x=(a)&y=a%20b"
+            + plain.body
+            + b"1700000000000"
+        )
         value = b64encode(hmac.new(one.secret.encode(), text, "sha256").digest()).decode()
-        headers = {**plain.headers, "x-hubspot-request-timestamp": "1700000000000", "x-hubspot-signature-v3": value}
+        headers = {
+            **plain.headers,
+            "x-hubspot-request-timestamp": "1700000000000",
+            "x-hubspot-signature-v3": value,
+        }
         one.verify(replace(plain, headers=headers))
         with pytest.raises(BadSignature):
             one.verify(replace(plain, headers=headers, url=called.replace("%20", "%21")))
@@ -147,7 +185,10 @@ class TestHubSpot:
 
 class TestWooCommerce:
     def order(self, number: int) -> Event:
-        headers = {"x-wc-webhook-topic": "order.created", "x-wc-webhook-delivery-id": "1e39b411c16382875440af2d87b25755"}
+        headers = {
+            "x-wc-webhook-topic": "order.created",
+            "x-wc-webhook-delivery-id": "1e39b411c16382875440af2d87b25755",
+        }
         return told("woocommerce", {"id": number}, **headers)[0]
 
     def test_two_orders_of_one_second_share_a_delivery_id_and_are_two_events(self) -> None:
@@ -169,7 +210,10 @@ def test_pandadoc_s_retries_keep_their_id_and_its_events_are_told_apart() -> Non
     ]
     with_header = told("pandadoc", document, **{"x-pandadoc-webhook-event-id": "e1"})
     assert ids(with_header) == ["e1:document_state_changed:d1", "e1:recipient_completed:d1"]
-    assert ids(told("pandadoc", document)) == ["document_state_changed:d1:document.sent", "recipient_completed:d1:document.sent"]
+    assert ids(told("pandadoc", document)) == [
+        "document_state_changed:d1:document.sent",
+        "recipient_completed:d1:document.sent",
+    ]
 
 
 def test_docusign_takes_the_signature_of_any_of_its_keys() -> None:
@@ -180,14 +224,32 @@ def test_docusign_takes_the_signature_of_any_of_its_keys() -> None:
 
 def test_box_takes_either_key_and_its_id_outlasts_the_delivery() -> None:
     one = sender("box")
-    secondary = replace(one, scheme=replace(PROVIDERS["box"].scheme, at="header:Box-Signature-Secondary"))  # type: ignore[type-var]
+    secondary = replace(
+        one, scheme=replace(PROVIDERS["box"].scheme, at="header:Box-Signature-Secondary")
+    )  # type: ignore[type-var]
     one.verify(secondary.signed())
-    first, again = (one.receive(one.sign(replace(one.request(), headers={**one.request().headers, "box-delivery-id": n})))[1] for n in "ab")
+    first, again = (
+        one.receive(
+            one.sign(
+                replace(one.request(), headers={**one.request().headers, "box-delivery-id": n})
+            )
+        )[1]
+        for n in "ab"
+    )
     assert ids(first) == ids(again) == ["fresh-id"]
 
 
 def test_pipedrive_of_both_versions_is_named_alike() -> None:
-    old = {"v": 1, "meta": {"action": "added", "object": "deal", "id": 2, "timestamp": 1680841422, "webhook_id": "1"}}
+    old = {
+        "v": 1,
+        "meta": {
+            "action": "added",
+            "object": "deal",
+            "id": 2,
+            "timestamp": 1680841422,
+            "webhook_id": "1",
+        },
+    }
     assert told("pipedrive", old)[0].type == "added.deal"
     assert ids(told("pipedrive", old)) == ["2:1:added:1680841422"]
 
@@ -195,7 +257,9 @@ def test_pipedrive_of_both_versions_is_named_alike() -> None:
 def test_linear_looks_at_the_time_that_is_signed() -> None:
     one = sender("linear")
     request = one.signed()
-    stale = replace(request, headers={**request.headers, "linear-timestamp": str(int((NOW + 61) * 1000))})
+    stale = replace(
+        request, headers={**request.headers, "linear-timestamp": str(int((NOW + 61) * 1000))}
+    )
     with pytest.raises(BadSignature, match="stale"):
         one.verify(stale, NOW + 61)
 
@@ -208,7 +272,11 @@ def test_polar_s_secret_is_no_base64() -> None:
 
 
 def test_asana_s_events_are_told_apart_by_what_they_say() -> None:
-    event = {"action": "changed", "created_at": "2026-11-24T17:03:05.776Z", "resource": {"gid": "1", "resource_type": "task"}}
+    event = {
+        "action": "changed",
+        "created_at": "2026-11-24T17:03:05.776Z",
+        "resource": {"gid": "1", "resource_type": "task"},
+    }
     other = event | {"created_at": "2026-11-24T17:03:05.777Z"}
     events = told("asana", {"events": [event, other]})
     assert [each.type for each in events] == ["task.changed", "task.changed"]
@@ -272,28 +340,38 @@ def test_senders_that_take_no_202_get_what_they_want(name: str, status: int, bod
         ("jira", {"x-atlassian-webhook-retry": "2"}, "2"),
     ],
 )
-def test_senders_that_count_their_tries_are_listened_to(name: str, path: dict[str, str], tries: str) -> None:
+def test_senders_that_count_their_tries_are_listened_to(
+    name: str, path: dict[str, str], tries: str
+) -> None:
     from bridge.core.locators import locate
 
     assert locate(PROVIDERS[name].retry, post(headers=path), {}) == tries
 
 
 @pytest.mark.parametrize("name", ["zendesk", "sanity"])
-def test_an_old_request_is_let_in_where_the_sender_sets_no_limit_and_the_row_says_so(name: str) -> None:
+def test_an_old_request_is_let_in_where_the_sender_sets_no_limit_and_the_row_says_so(
+    name: str,
+) -> None:
     one = sender(name)
     one.verify(one.signed(now=NOW - 30 * 86400))
     assert "no limit" in PROVIDERS[name].limits or "sets no limit" in PROVIDERS[name].limits
     request = one.signed()
     time = getattr(one.scheme, "timestamp", None)
     assert isinstance(time, Timestamp) and not time.enforced
-    moved = {key: value.replace("1700000000", "1700000001") for key, value in request.headers.items()}
+    moved = {
+        key: value.replace("1700000000", "1700000001") for key, value in request.headers.items()
+    }
     moved = {key: value.replace("22:13:20", "22:13:21") for key, value in moved.items()}
     with pytest.raises(BadSignature):
         one.verify(replace(request, headers=moved))
 
 
 def test_every_row_that_needs_the_url_says_so() -> None:
-    needs = [row for row in PROVIDERS.values() if isinstance(row.scheme, Hmac) and "{url" in "".join(row.scheme.signed)]
+    needs = [
+        row
+        for row in PROVIDERS.values()
+        if isinstance(row.scheme, Hmac) and "{url" in "".join(row.scheme.signed)
+    ]
     assert {"square", "trello", "hubspot"} <= {row.name for row in needs}
     for name in ("square", "trello", "hubspot"):
         one = sender(name)

@@ -1,4 +1,5 @@
-"""The libraries of payment services, CRMs and tables take what our samples are signed with, and we take what they sign.
+"""The libraries of payment services, CRMs and tables take what our samples are signed with, and we
+take what they sign.
 
 None of them is needed to run the tests: those whose library is not installed skip.
 """
@@ -49,7 +50,12 @@ def test_adyen_checks_our_items_and_signs_for_us() -> None:
 def test_braintree_signs_for_us_and_reads_ours() -> None:
     braintree = pytest.importorskip("braintree")
     gateway = braintree.BraintreeGateway(
-        braintree.Configuration(braintree.Environment.Sandbox, merchant_id="m", public_key="public_key", private_key="private_key")
+        braintree.Configuration(
+            braintree.Environment.Sandbox,
+            merchant_id="m",
+            public_key="public_key",
+            private_key="private_key",
+        )
     )
     made = gateway.webhook_testing.sample_notification("subscription_went_past_due", "my_id")
     request = post(urlencode(made).encode(), {"content-type": FORM})
@@ -61,19 +67,31 @@ def test_braintree_signs_for_us_and_reads_ours() -> None:
     challenge = "20f9f8ed05f77439fe955c977e4c8a53"
     one = replace(sender("braintree"), secret="public_key|private_key")
     asked = replace(post(b"", {}, query_string=f"bt_challenge={challenge}"), method="GET")
-    assert one.receive(asked)[0].reply.body.decode() == gateway.webhook_notification.verify(challenge)
+    assert one.receive(asked)[0].reply.body.decode() == gateway.webhook_notification.verify(
+        challenge
+    )
     payload = made["bt_payload"]
-    ours = scheme.sign(post(urlencode({"bt_payload": payload}).encode(), {"content-type": FORM}), "public_key|private_key", time.time())
+    ours = scheme.sign(
+        post(urlencode({"bt_payload": payload}).encode(), {"content-type": FORM}),
+        "public_key|private_key",
+        time.time(),
+    )
     signature = parse_qs(ours.body.decode())["bt_signature"][0].replace("*|", "public_key|")
-    assert gateway.webhook_notification.parse(signature, payload).kind == "subscription_went_past_due"
+    assert (
+        gateway.webhook_notification.parse(signature, payload).kind == "subscription_went_past_due"
+    )
 
 
 def test_razorpay_checks_ours() -> None:
     razorpay = pytest.importorskip("razorpay")
     request, utility = signed("razorpay"), razorpay.Client(auth=("id", "secret")).utility
-    assert utility.verify_webhook_signature(request.body.decode(), request.headers["x-razorpay-signature"], KEY)
+    assert utility.verify_webhook_signature(
+        request.body.decode(), request.headers["x-razorpay-signature"], KEY
+    )
     with pytest.raises(razorpay.errors.SignatureVerificationError):
-        utility.verify_webhook_signature(changed(request), request.headers["x-razorpay-signature"], KEY)
+        utility.verify_webhook_signature(
+            changed(request), request.headers["x-razorpay-signature"], KEY
+        )
 
 
 def test_gocardless_checks_ours() -> None:
@@ -88,27 +106,40 @@ def test_gocardless_checks_ours() -> None:
 def test_paddle_checks_ours() -> None:
     notifications = pytest.importorskip("paddle_billing.Notifications")
     request = signed("paddle")
-    seen = SimpleNamespace(headers={"Paddle-Signature": request.headers["paddle-signature"]}, body=request.body)
+    seen = SimpleNamespace(
+        headers={"Paddle-Signature": request.headers["paddle-signature"]}, body=request.body
+    )
     verifier = notifications.Verifier()
     assert verifier.verify(seen, notifications.Secret(KEY))
-    assert not verifier.verify(SimpleNamespace(headers=seen.headers, body=changed(request).encode()), notifications.Secret(KEY))
+    assert not verifier.verify(
+        SimpleNamespace(headers=seen.headers, body=changed(request).encode()),
+        notifications.Secret(KEY),
+    )
 
 
 def test_hubspot_checks_ours_and_signs_for_us() -> None:
     signature = pytest.importorskip("hubspot.utils.signature").Signature
     request = signed("hubspot")
-    stamp, given = request.headers["x-hubspot-request-timestamp"], request.headers["x-hubspot-signature-v3"]
+    stamp, given = (
+        request.headers["x-hubspot-request-timestamp"],
+        request.headers["x-hubspot-signature-v3"],
+    )
     assert signature.is_valid(given, KEY, request.body.decode(), request.url, "POST", "v3", stamp)
     assert not signature.is_valid(given, KEY, changed(request), request.url, "POST", "v3", stamp)
     made = signature.get_signature(KEY, request.body.decode(), "v3", request.url, "POST", stamp)
-    sender("hubspot").verify(replace(request, headers={**request.headers, "x-hubspot-signature-v3": made}), time.time())
+    sender("hubspot").verify(
+        replace(request, headers={**request.headers, "x-hubspot-signature-v3": made}), time.time()
+    )
 
 
 def test_airtable_checks_ours() -> None:
     webhook = pytest.importorskip("pyairtable.models.webhook")
     one, request = sender("airtable"), signed("airtable")
     given = request.headers["x-airtable-content-mac"]
-    assert webhook.WebhookNotification.from_request(request.body.decode(), given, one.secret).base.id == "app00000000000042"
+    assert (
+        webhook.WebhookNotification.from_request(request.body.decode(), given, one.secret).base.id
+        == "app00000000000042"
+    )
     with pytest.raises(ValueError, match="failed validation"):
         webhook.WebhookNotification.from_request(changed(request), given, one.secret)
 
@@ -116,7 +147,11 @@ def test_airtable_checks_ours() -> None:
 def test_square_checks_ours() -> None:
     helper = pytest.importorskip("square.utils.webhooks_helper")
     request = signed("square")
-    given = {"signature_header": request.headers["x-square-hmacsha256-signature"], "signature_key": KEY, "notification_url": request.url}
+    given = {
+        "signature_header": request.headers["x-square-hmacsha256-signature"],
+        "signature_key": KEY,
+        "notification_url": request.url,
+    }
     assert helper.verify_signature(request_body=request.body.decode(), **given)
     assert not helper.verify_signature(request_body=changed(request), **given)
 
@@ -129,7 +164,12 @@ def test_standard_webhooks_signs_for_those_who_follow_it() -> None:
     for name in ("lithic", "brex", "shipbob"):
         one, request = sender(name), sender(name).request()
         made = library.Webhook(one.secret).sign("msg_1", now, request.body.decode())
-        headers = {**request.headers, "webhook-id": "msg_1", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": made}
+        headers = {
+            **request.headers,
+            "webhook-id": "msg_1",
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": made,
+        }
         one.verify(replace(request, headers=headers), time.time())
 
 
@@ -140,4 +180,7 @@ def test_polar_signs_with_the_whole_secret_as_its_library_does() -> None:
 
     request = signed("polar")
     key = b64encode(sender("polar").secret.encode()).decode()
-    assert library.Webhook(key).verify(request.body.decode(), dict(request.headers))["type"] == "order.paid"
+    assert (
+        library.Webhook(key).verify(request.body.decode(), dict(request.headers))["type"]
+        == "order.paid"
+    )

@@ -1,4 +1,6 @@
-"""Celery as the engine: the broker may lose or repeat whatever it likes, and each delivery is started once all the same."""
+"""Celery as the engine: the broker may lose or repeat whatever it likes, and each delivery is
+started once all the same.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,19 @@ from conftest import NOW, make_delivery, make_event
 from servers import FakePlatform
 from serving import Bridge, free_port, until
 from test_fleet import add_named, starts
-from test_worker import add, attempts, configured, ended, get, gumloop, is_in, quick, slots, wait, working  # noqa: F401
+from test_worker import (
+    add,
+    attempts,
+    configured,
+    ended,
+    get,
+    gumloop,
+    is_in,
+    quick,  # noqa: F401
+    slots,
+    wait,
+    working,
+)
 
 from bridge.config.settings import load_settings
 from bridge.core.errors import SettingsError, StoreError
@@ -55,10 +69,14 @@ def calls() -> Iterator[Callable[..., Calls]]:
 def lease_all(database: Database) -> list[claims.Claim]:
     """Lease what is due as a worker does that hands it over."""
     allowed = Allowed(caps={"gumloop": 50})
-    return database.write(lambda c: claims.claim(c, allowed, most=50, now=time.time(), lease="w:1", intents=False))
+    return database.write(
+        lambda c: claims.claim(c, allowed, most=50, now=time.time(), lease="w:1", intents=False)
+    )
 
 
-def test_a_lease_without_an_intent_is_queued_again_and_has_spent_nothing(database: Database) -> None:
+def test_a_lease_without_an_intent_is_queued_again_and_has_spent_nothing(
+    database: Database,
+) -> None:
     """As it is with a message that was lost."""
     (one,) = add(database)
     lease_all(database)
@@ -75,17 +93,27 @@ def test_a_call_is_made_and_settled_as_a_worker_does(database: Database, calls: 
         assert calls(database, configured(gumloop(fake))).make(one, "w:1")
         assert fake.starts[0].json["title"] == "Bug"
     known = get(database, one)
-    assert (known.status, known.attempts, known.run_state, known.lease) == ("delivered", 1, "queued", None)
+    assert (known.status, known.attempts, known.run_state, known.lease) == (
+        "delivered",
+        1,
+        "queued",
+        None,
+    )
     assert [(each.number, each.outcome) for each in attempts(database, one)] == [(1, "started")]
 
 
-def test_of_a_message_that_comes_many_times_at_once_one_starts_the_flow(database: Database, calls: Any) -> None:
+def test_of_a_message_that_comes_many_times_at_once_one_starts_the_flow(
+    database: Database, calls: Any
+) -> None:
     with FakePlatform(cap=100) as fake:
         ids = add(database, 5)
         lease_all(database)
         ours = calls(database, configured(gumloop(fake, max_concurrent_runs=50)))
         made: list[bool] = []
-        threads = [threading.Thread(target=lambda one=one: made.append(ours.make(one, "w:1"))) for one in ids * 6]
+        threads = [
+            threading.Thread(target=lambda one=one: made.append(ours.make(one, "w:1")))
+            for one in ids * 6
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -94,7 +122,9 @@ def test_of_a_message_that_comes_many_times_at_once_one_starts_the_flow(database
         assert not any(ours.make(one, "w:1") for one in ids), "nor when all is over"
 
 
-def test_a_message_with_the_lease_of_the_call_itself_starts_nothing(database: Database, calls: Any) -> None:
+def test_a_message_with_the_lease_of_the_call_itself_starts_nothing(
+    database: Database, calls: Any
+) -> None:
     with FakePlatform() as fake:
         (one,) = add(database)
         lease_all(database)
@@ -109,7 +139,9 @@ def test_a_message_with_the_lease_of_the_call_itself_starts_nothing(database: Da
 
 
 @pytest.mark.parametrize("lease", ["w:0", "", "' OR 1=1 --"])
-def test_a_message_with_another_lease_is_nobodys(database: Database, calls: Any, lease: str) -> None:
+def test_a_message_with_another_lease_is_nobodys(
+    database: Database, calls: Any, lease: str
+) -> None:
     with FakePlatform() as fake:
         (one,) = add(database)
         lease_all(database)
@@ -120,7 +152,9 @@ def test_a_message_with_another_lease_is_nobodys(database: Database, calls: Any,
     assert attempts(database, one) == []
 
 
-def test_a_platform_that_only_the_worker_knows_is_left_to_others(database: Database, calls: Any) -> None:
+def test_a_platform_that_only_the_worker_knows_is_left_to_others(
+    database: Database, calls: Any
+) -> None:
     (one,) = add(database)
     lease_all(database)
     assert not calls(database, configured()).make(one, "w:1")
@@ -131,14 +165,26 @@ def test_a_platform_that_lacks_a_value_by_now_is_not_called(database: Database, 
     (one,) = add(database)
     lease_all(database)
     with FakePlatform() as fake:
-        assert not calls(database, configured(gumloop(fake, api_key="", missing="environment variable KEY is not set"))).make(one, "w:1")
-        assert (get(database, one).status, attempts(database, one), fake.starts) == ("sending", [], [])
+        assert not calls(
+            database,
+            configured(gumloop(fake, api_key="", missing="environment variable KEY is not set")),
+        ).make(one, "w:1")
+        assert (get(database, one).status, attempts(database, one), fake.starts) == (
+            "sending",
+            [],
+            [],
+        )
 
 
-def test_a_call_that_outlasts_its_lease_keeps_it(database: Database, calls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_outlasts_its_lease_keeps_it(
+    database: Database, calls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(claims, "LEASE", 5.0)
     monkeypatch.setattr(tasks, "BEAT", 0.1)
-    with FakePlatform(run_seconds=0.05) as fake, working(database, configured(gumloop(fake)), relay=Relay(lambda *_: None)):
+    with (
+        FakePlatform(run_seconds=0.05) as fake,
+        working(database, configured(gumloop(fake)), relay=Relay(lambda *_: None)),
+    ):
         fake.faults = [7.0]
         (one,) = add(database)
         wait(database, [one], is_in("sending"))
@@ -148,7 +194,9 @@ def test_a_call_that_outlasts_its_lease_keeps_it(database: Database, calls: Any,
         assert len(fake.starts) == 1
 
 
-def test_an_answer_waits_for_a_store_that_fails(sqlite: Database, calls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_waits_for_a_store_that_fails(
+    sqlite: Database, calls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write, failed = sqlite.write, threading.Event()
 
     def failing(work: Any) -> Any:
@@ -180,7 +228,9 @@ def test_a_fault_in_a_call_is_unknown(sqlite: Database, calls: Any) -> None:
 # -- the worker's end
 
 
-def test_what_the_broker_does_not_take_is_handed_back_and_tried_again_later(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_broker_does_not_take_is_handed_back_and_tried_again_later(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bridge.worker.broker_relay.BACKOFF", (0.3,))
     taken: list[tuple[str, str]] = []
     away = threading.Event()
@@ -206,7 +256,9 @@ def test_what_the_broker_does_not_take_is_handed_back_and_tried_again_later(data
     assert tries[1] - tries[0] >= 0.3
 
 
-def test_the_waits_for_a_broker_grow_and_are_over_with_its_first_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_waits_for_a_broker_grow_and_are_over_with_its_first_yes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     at, answers = [100.0], [False, False, True, False]
     monkeypatch.setattr("bridge.worker.broker_relay.time", SimpleNamespace(monotonic=lambda: at[0]))
 
@@ -240,11 +292,19 @@ def settings(**environ: str) -> Any:
     [
         ({"engine": "rabbit"}, "FLOWBRIDGE_ENGINE: 'rabbit' is no engine; allowed: worker, celery"),
         ({"engine": "celery"}, "share a PostgreSQL"),
-        ({"engine": "celery", "database_url": "postgresql://x/y"}, "FLOWBRIDGE_BROKER_URL .* it is not set"),
-        ({"engine": "celery", "database_url": "postgresql://x/y", "broker_url": PASSWORD}, "what it holds is no URL"),
+        (
+            {"engine": "celery", "database_url": "postgresql://x/y"},
+            "FLOWBRIDGE_BROKER_URL .* it is not set",
+        ),
+        (
+            {"engine": "celery", "database_url": "postgresql://x/y", "broker_url": PASSWORD},
+            "what it holds is no URL",
+        ),
     ],
 )
-def test_an_engine_that_cannot_be_used_is_said_without_a_secret(folder: Path, environ: dict[str, str], said: str) -> None:
+def test_an_engine_that_cannot_be_used_is_said_without_a_secret(
+    folder: Path, environ: dict[str, str], said: str
+) -> None:
     with pytest.raises(SettingsError, match=said) as refused:
         settings(**environ)
     assert PASSWORD not in str(refused.value)
@@ -252,7 +312,9 @@ def test_an_engine_that_cannot_be_used_is_said_without_a_secret(folder: Path, en
 
 def test_the_brokers_url_is_for_nobody_else(folder: Path) -> None:
     url = f"redis://:{PASSWORD}@127.0.0.1:1/0"
-    found = settings(engine="celery", database_url="postgresql://x/y", secret_key="k" * 32, broker_url=url)
+    found = settings(
+        engine="celery", database_url="postgresql://x/y", secret_key="k" * 32, broker_url=url
+    )
     assert found.broker_url == url
     assert PASSWORD not in repr(found)
     assert PASSWORD not in str(found.flow_environ)
@@ -270,7 +332,18 @@ class Redis:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD, "--save", "", "--dir", str(self._folder)]
+        options = [
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--requirepass",
+            PASSWORD,
+            "--save",
+            "",
+            "--dir",
+            str(self._folder),
+        ]
         self._process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
         until(self._answers, what="a broker")
 
@@ -284,7 +357,9 @@ class Redis:
         with socket.create_connection(("127.0.0.1", self.port), 60) as sock:
             sent = b""
             for command in (("AUTH", PASSWORD), words):
-                sent += f"*{len(command)}\r\n".encode() + b"".join(f"${len(word.encode())}\r\n{word}\r\n".encode() for word in command)
+                sent += f"*{len(command)}\r\n".encode() + b"".join(
+                    f"${len(word.encode())}\r\n{word}\r\n".encode() for word in command
+                )
             sock.sendall(sent)
             answer = b""
             while answer.count(b"\r\n") < 2:
@@ -318,8 +393,12 @@ platforms:
   gumloop: {{type: gumloop, base_url: "{base}", api_key: "${{env:KEY}}", user_id: fake-user, max_concurrent_runs: 200}}
 routes: []
 """
-SHORT = {"bridge.store.queue.claims.LEASE": 6.0, "bridge.worker.worker.BEAT": 0.3, "bridge.worker.celery.tasks.BEAT": 0.3,
-         "bridge.worker.broker_relay.BACKOFF": [0.3]}  # fmt: skip
+SHORT = {
+    "bridge.store.queue.claims.LEASE": 6.0,
+    "bridge.worker.worker.BEAT": 0.3,
+    "bridge.worker.celery.tasks.BEAT": 0.3,
+    "bridge.worker.broker_relay.BACKOFF": [0.3],
+}
 
 
 class Machines:
@@ -339,14 +418,18 @@ class Machines:
     def start(self, *command: str) -> Bridge:
         folder = self._folder / f"machine-{len(self.all)}"
         folder.mkdir()
-        bridge = Bridge(folder, *command, routes=self._routes, environ=self._environ, constants=SHORT)
+        bridge = Bridge(
+            folder, *command, routes=self._routes, environ=self._environ, constants=SHORT
+        )
         self.all.append(bridge)
         bridge.start_without_waiting()
         return bridge
 
 
 @pytest.fixture
-def machines(postgresql: Database, redis: Redis, tmp_path: Path) -> Iterator[Callable[[str], Machines]]:
+def machines(
+    postgresql: Database, redis: Redis, tmp_path: Path
+) -> Iterator[Callable[[str], Machines]]:
     made: list[Machines] = []
 
     def make(base: str) -> Machines:
@@ -364,7 +447,9 @@ def started(count: int, fake: FakePlatform, seconds: float = 60.0) -> None:
 
 
 @pytest.mark.slow
-def test_a_message_that_is_lost_is_sent_again_and_has_spent_nothing(postgresql: Database, redis: Redis, machines: Any) -> None:
+def test_a_message_that_is_lost_is_sent_again_and_has_spent_nothing(
+    postgresql: Database, redis: Redis, machines: Any
+) -> None:
     with FakePlatform(cap=1000, run_seconds=0.05) as fake:
         fleet = machines(fake.base_url)
         ids = add_named(postgresql, 5, "one")
@@ -391,7 +476,11 @@ def test_through_every_fault_of_a_broker_and_a_killed_executor_nothing_is_lost_o
     with FakePlatform(cap=1000, run_seconds=0.02) as fake:
         fleet = machines(fake.base_url)
         ids = add_named(postgresql, 40, "first")
-        work, first, second = fleet.start("work"), fleet.start("celery"), fleet.start("celery", "--concurrency", "4")
+        work, first, second = (
+            fleet.start("work"),
+            fleet.start("celery"),
+            fleet.start("celery", "--concurrency", "4"),
+        )
         started(20, fake)
         redis.say("FLUSHALL")
 
@@ -423,7 +512,9 @@ def test_through_every_fault_of_a_broker_and_a_killed_executor_nothing_is_lost_o
         assert {one.id for one in found} - {one.id for one in unknown} <= set(starts(fake))
         assert len(unknown) <= 32, "no more than the killed one had under way"
         again = [one for one in found if one.attempts > 1]
-        assert all(attempts(postgresql, one.id)[0].detail == NOT_MADE.detail for one in again), "its executor was stopped before the call"
+        assert all(attempts(postgresql, one.id)[0].detail == NOT_MADE.detail for one in again), (
+            "its executor was stopped before the call"
+        )
         assert [bridge.process.poll() for bridge in (work, second, third)] == [None] * 3
     said = "".join(bridge.stderr for bridge in fleet.all)
     assert PASSWORD not in said
@@ -435,7 +526,10 @@ def test_a_celery_worker_takes_a_changed_routes_yaml_on_by_sighup_and_by_itself(
     postgresql: Database, redis: Redis, machines: Any
 ) -> None:
     """The platform has moved: calls go to where it is now, by the same process."""
-    with FakePlatform(cap=1000, run_seconds=0.05) as fake, FakePlatform(cap=1000, run_seconds=0.05) as other:
+    with (
+        FakePlatform(cap=1000, run_seconds=0.05) as fake,
+        FakePlatform(cap=1000, run_seconds=0.05) as other,
+    ):
         fleet = machines(fake.base_url)
         celery, work = fleet.start("celery"), fleet.start("work")
         wait(postgresql, add_named(postgresql, 3, "one"), ended)
@@ -454,13 +548,19 @@ def test_a_celery_worker_takes_a_changed_routes_yaml_on_by_sighup_and_by_itself(
 def has_taken(bridge: Bridge) -> bool:
     """Whether every process of a bridge has what the log says was read."""
     read = [line["hash"] for line in bridge.log if line["event"] == "config_reloaded"]
-    return bool(read) and {one["config_hash"] for each in present(bridge.folder / "data") for one in each["processes"]} == {read[-1]}
+    return bool(read) and {
+        one["config_hash"] for each in present(bridge.folder / "data") for one in each["processes"]
+    } == {read[-1]}
 
 
 def waiting(database: Database, ids: list[str]) -> list[tuple[str, str]]:
     """What the messages hold of deliveries that were handed over and not begun."""
     known = [get(database, one) for one in ids]
-    return [(one.id, one.lease or "") for one in known if one.status == "sending" and not attempts(database, one.id)]
+    return [
+        (one.id, one.lease or "")
+        for one in known
+        if one.status == "sending" and not attempts(database, one.id)
+    ]
 
 
 def repeat(redis: Redis, messages: list[tuple[Any, Any]]) -> None:

@@ -1,4 +1,6 @@
-"""An idle worker asks whether the store was changed, not what is in it; and whatever is changed it does at once."""
+"""An idle worker asks whether the store was changed, not what is in it; and whatever is changed it
+does at once.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,20 @@ def test_a_commit_of_anybody_is_a_change_and_is_one_once(sqlite: Database) -> No
     assert not changes.any()
     sqlite.write(lambda connection: connection.exec_driver_sql("CREATE TABLE another (x)"))
     assert (changes.any(), changes.any()) == (True, False)
-    other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute('INSERT INTO another VALUES (1)')"
+    other = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute('INSERT"
+        " INTO another VALUES (1)')"
+    )
     subprocess.run([sys.executable, "-c", other, str(sqlite.path)], check=True)
     assert (changes.any(), changes.any()) == (True, False)
     with sqlite.read() as connection:
         connection.exec_driver_sql("SELECT * FROM another").all()
     assert not changes.any(), "who reads changes nothing"
     changes.close()
-    assert (changes.any(), changes.any()) == (True, True), "what cannot be asked may have been changed"
+    assert (changes.any(), changes.any()) == (
+        True,
+        True,
+    ), "what cannot be asked may have been changed"
 
 
 def test_where_nobody_counts_there_may_always_be_one(postgresql: Database) -> None:
@@ -61,7 +69,9 @@ def test_an_idle_worker_does_not_look_into_the_queue_until_somebody_changes_the_
 ) -> None:
     monkeypatch.setattr(loop, "BEAT", 1000.0)
     with Misbehaving() as server:
-        server.script("/start_pipeline", respond(200, {"run_id": "r1", "url": "https://example.com/r1"}))
+        server.script(
+            "/start_pipeline", respond(200, {"run_id": "r1", "url": "https://example.com/r1"})
+        )
         worker = made(sqlite, configured(gumloop(url=server.url)))
         for _ in range(3):  # it says that it is there, which is a change, and sees it
             worker.step()
@@ -89,10 +99,14 @@ def test_elsewhere_it_looks(postgresql: Database, looks: list[float]) -> None:
     worker.run()
 
 
-def test_what_becomes_due_by_itself_is_not_slept_through(sqlite: Database, looks: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_becomes_due_by_itself_is_not_slept_through(
+    sqlite: Database, looks: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "BEAT", 0.4)
     with Misbehaving() as server:
-        server.script("/start_pipeline", respond(200, {"run_id": "r1", "url": "https://example.com/r1"}))
+        server.script(
+            "/start_pipeline", respond(200, {"run_id": "r1", "url": "https://example.com/r1"})
+        )
         with working(sqlite, configured(gumloop(url=server.url))):
             at = time.time() + 1.0
             [one] = add(sqlite, due_at=at)

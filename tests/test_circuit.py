@@ -28,7 +28,9 @@ UNAUTHORIZED = Outcome(kind=Kind.UNAUTHORIZED, detail="HTTP 401")
 OUTCOMES = [STARTED, REFUSED, UNKNOWN, THROTTLED, REJECTED, UNAUTHORIZED]
 
 
-def after(*outcomes: Outcome, known: Circuit | None = None, used: int = 0, now: float = NOW) -> Circuit | None:
+def after(
+    *outcomes: Outcome, known: Circuit | None = None, used: int = 0, now: float = NOW
+) -> Circuit | None:
     for outcome in outcomes:
         known = learn(known, "gumloop", outcome, used, now, 0.5)
     return known
@@ -106,7 +108,8 @@ def test_one_401_opens_it_and_probes_are_rare() -> None:
     known = refused()
     assert known.is_unauthorized and known.reason == "HTTP 401" and settled(known, 5) == known
     assert free(known, 5, 0, NOW + 50) == 0
-    assert after(UNAUTHORIZED, UNKNOWN, REFUSED, known=known, now=NOW + 1) == known  # calls that began before it opened
+    # calls that began before it opened
+    assert after(UNAUTHORIZED, UNKNOWN, REFUSED, known=known, now=NOW + 1) == known
     spans = []
     for _ in range(6):
         spans.append(known.open_for)
@@ -125,7 +128,12 @@ def test_credentials_that_are_accepted_close_it(outcome: Outcome) -> None:
 @pytest.mark.parametrize("outcome", [REFUSED, UNKNOWN])
 def test_a_probe_without_an_answer_says_nothing_of_the_credentials(outcome: Outcome) -> None:
     known = after(outcome, known=probe(refused(), NOW + 90), now=NOW + 90)
-    assert known is not None and known.is_unauthorized and known.state(NOW + 90) == "open" and known.open_for == 60
+    assert (
+        known is not None
+        and known.is_unauthorized
+        and known.state(NOW + 90) == "open"
+        and known.open_for == 60
+    )
 
 
 def test_a_platform_that_fails_and_then_refuses_the_credentials_is_held_for_them() -> None:
@@ -134,7 +142,9 @@ def test_a_platform_that_fails_and_then_refuses_the_credentials_is_held_for_them
 
 
 def test_other_credentials_are_tried_at_once() -> None:
-    known = circuit_breaker.try_credentials(after(UNAUTHORIZED, known=refused(), now=NOW + 90) or refused(), NOW + 100)
+    known = circuit_breaker.try_credentials(
+        after(UNAUTHORIZED, known=refused(), now=NOW + 90) or refused(), NOW + 100
+    )
     assert known.state(NOW + 100) == "half_open" and free(known, 5, 0, NOW + 100) == 1
     again = after(UNAUTHORIZED, known=probe(known, NOW + 100), now=NOW + 100)
     assert again is not None and again.open_for == 60
@@ -145,7 +155,8 @@ def test_a_429_allows_as_many_as_are_in_flight_and_later_one_more() -> None:
     known = after(THROTTLED, used=2)
     assert known is not None and known.allowance == 2
     assert free(known, 5, 2, NOW) == 0
-    assert free(known, 5, 1, NOW) == 1  # one of ours has ended: its slot is free, unless somebody else took it
+    # one of ours has ended: its slot is free, unless somebody else took it
+    assert free(known, 5, 1, NOW) == 1
     assert free(known, 5, 2, known.raise_at) == 1
 
 
@@ -153,7 +164,11 @@ def test_others_under_way_with_it_lower_the_allowance_and_not_the_patience() -> 
     known = after(THROTTLED, used=4)
     fewer = after(THROTTLED, known=known, used=3)
     assert known is not None and fewer is not None
-    assert (fewer.allowance, fewer.raise_at, fewer.raise_for) == (3, known.raise_at, known.raise_for)
+    assert (fewer.allowance, fewer.raise_at, fewer.raise_for) == (
+        3,
+        known.raise_at,
+        known.raise_for,
+    )
 
 
 def test_each_try_for_one_more_that_fails_makes_the_next_half_as_often() -> None:
@@ -177,16 +192,24 @@ def test_one_more_that_starts_lets_the_next_try_at_once_until_all_slots_are_ours
 
 def test_retry_after_is_waited_for_whatever_ends_meanwhile_and_no_longer_than_the_most() -> None:
     known = after(replace(THROTTLED, retry_after=30.0), used=3)
-    assert known is not None and free(known, 5, 0, NOW + 29.9) == 0 and free(known, 5, 0, NOW + 30) >= 1
+    assert (
+        known is not None
+        and free(known, 5, 0, NOW + 29.9) == 0
+        and free(known, 5, 0, NOW + 30) >= 1
+    )
     known = after(replace(THROTTLED, retry_after=1e9), used=3)
     assert known is not None and known.not_before == NOW + 3600
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(OUTCOMES), st.integers(0, 5), st.floats(0, 400)), max_size=60),
+    st.lists(
+        st.tuples(st.sampled_from(OUTCOMES), st.integers(0, 5), st.floats(0, 400)), max_size=60
+    ),
     st.floats(0, 1, exclude_max=True),
 )
-def test_whatever_happens_something_goes_again_within_its_longest_waits(steps: list[Any], jitter: float) -> None:
+def test_whatever_happens_something_goes_again_within_its_longest_waits(
+    steps: list[Any], jitter: float
+) -> None:
     known, now = None, NOW
     for outcome, used, passed in steps:
         now += passed
@@ -196,7 +219,10 @@ def test_whatever_happens_something_goes_again_within_its_longest_waits(steps: l
         assert free(known, 5, 5, now) == 0
         assert 0 <= free(known, 5, used, now) <= 5 - used
     later = now + max(
-        1.1 * circuit_breaker.OPEN_MAX, 1.1 * circuit_breaker.UNAUTHORIZED_MAX, circuit_breaker.PROBE, circuit_breaker.RAISE_MAX * 1.25
+        1.1 * circuit_breaker.OPEN_MAX,
+        1.1 * circuit_breaker.UNAUTHORIZED_MAX,
+        circuit_breaker.PROBE,
+        circuit_breaker.RAISE_MAX * 1.25,
     )
     assert free(known, 5, 0, later) >= 1
 
@@ -204,9 +230,20 @@ def test_whatever_happens_something_goes_again_within_its_longest_waits(steps: l
 # -- through the store
 
 
-def learned(database: Database, held: Any, outcome: Outcome, now: float = NOW, caps: Mapping[str, int] | None = None) -> None:
+def learned(
+    database: Database,
+    held: Any,
+    outcome: Outcome,
+    now: float = NOW,
+    caps: Mapping[str, int] | None = None,
+) -> None:
     one, known = [Settled(held, outcome, 1.0)], {"local": 5} if caps is None else caps
-    database.write(lambda c: (ledger.record(c, one, now, jitter=0.5), ledger.learn(c, one, known, now, jitter=0.5)))
+    database.write(
+        lambda c: (
+            ledger.record(c, one, now, jitter=0.5),
+            ledger.learn(c, one, known, now, jitter=0.5),
+        )
+    )
 
 
 def known_of(database: Database) -> dict[str, Circuit]:
@@ -229,15 +266,22 @@ def test_an_open_circuit_sends_nothing_and_spends_nothing(database: Database) ->
     assert len(claim(database, now=NOW + 12)) == 4
 
 
-def test_a_429_holds_the_platform_and_not_only_the_delivery_and_spends_nothing(database: Database) -> None:
+def test_a_429_holds_the_platform_and_not_only_the_delivery_and_spends_nothing(
+    database: Database,
+) -> None:
     ids = add(database, 10)
     first, second, *_ = claim(database, most=4)
     learned(database, first, STARTED)
     learned(database, second, THROTTLED)
     assert known_of(database)["local"].allowance == 3
     assert claim(database) == []
-    assert (get(database, ids[1]).status, get(database, ids[1]).attempts, get(database, ids[1]).throttled) == (Status.QUEUED, 0, 1)
-    assert [held.delivery.id for held in claim(database, now=NOW + 1)] == [ids[1]]  # one more is tried, the one that waits longest
+    assert (
+        get(database, ids[1]).status,
+        get(database, ids[1]).attempts,
+        get(database, ids[1]).throttled,
+    ) == (Status.QUEUED, 0, 1)
+    # one more is tried, the one that waits longest
+    assert [held.delivery.id for held in claim(database, now=NOW + 1)] == [ids[1]]
 
 
 def test_a_429_for_the_only_start_allows_none_until_one_is_tried(database: Database) -> None:
@@ -270,7 +314,9 @@ def test_platforms_have_circuits_of_their_own(database: Database) -> None:
 
 
 def test_record_alone_learns_nothing(database: Database) -> None:
-    """Circuits are written by `learn`, last before the claim, so that who holds a line's lock never waits for who counts slots."""
+    """Circuits are written by `learn`, last before the claim, so that who holds a line's lock never
+    waits for who counts slots.
+    """
     add(database)
     record(database, claim(database)[0], REFUSED)
     assert known_of(database) == {}
@@ -285,7 +331,14 @@ def test_the_probe_of_a_dead_worker_is_followed_by_another(database: Database) -
 
     def beat(connection: Any) -> None:
         reaped = ledger.reap(connection, later, 0.5, lambda _: None)
-        ledger.learn(connection, [], {"local": 5}, later, jitter=0.5, reaped=[held.delivery for held, _ in reaped])
+        ledger.learn(
+            connection,
+            [],
+            {"local": 5},
+            later,
+            jitter=0.5,
+            reaped=[held.delivery for held, _ in reaped],
+        )
 
     database.write(beat)
     assert len(claim(database, now=later)) == 1

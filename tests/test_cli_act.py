@@ -1,4 +1,6 @@
-"""replay, retry, cancel, resolve: a count first, then one line for each, and an exit code that tells."""
+"""replay, retry, cancel, resolve: a count first, then one line for each, and an exit code that
+tells.
+"""
 
 from __future__ import annotations
 
@@ -65,36 +67,47 @@ def test_a_dry_run_counts_and_does_nothing(store: Database, waiting: list[Delive
     assert statuses(store) == ["queued"] * 3
 
 
-@pytest.mark.parametrize(("said", "after"), [("y\n", "cancelled"), ("n\n", "queued"), ("\n", "queued")])
-def test_a_person_is_asked(store: Database, waiting: list[Delivery], monkeypatch: pytest.MonkeyPatch,
-                           said: str, after: str) -> None:  # fmt: skip
-    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True), stderr=sys.stderr, exit=sys.exit)
+@pytest.mark.parametrize(
+    ("said", "after"), [("y\n", "cancelled"), ("n\n", "queued"), ("\n", "queued")]
+)
+def test_a_person_is_asked(
+    store: Database, waiting: list[Delivery], monkeypatch: pytest.MonkeyPatch, said: str, after: str
+) -> None:
+    terminal = SimpleNamespace(
+        stdin=SimpleNamespace(isatty=lambda: True), stderr=sys.stderr, exit=sys.exit
+    )
     monkeypatch.setattr("bridge.cli.actions.run.sys", terminal)
     result = run("cancel", "--route", "triage", input=said)
     assert result.exit_code == 0
     assert statuses(store) == [after] * 3
 
 
-def test_one_or_many_are_moved_with_a_line_for_each(store: Database, waiting: list[Delivery]) -> None:
+def test_one_or_many_are_moved_with_a_line_for_each(
+    store: Database, waiting: list[Delivery]
+) -> None:
     one = run("cancel", waiting[0].id[:-3], "--yes")
     assert (one.exit_code, one.stdout) == (0, f"{waiting[0].id}  queued → cancelled\n")
     rest = run("cancel", "--source", "github", "--since", "20000d", "--yes", "--json")
-    assert [(item["id"], item["ok"], item["was"], item["deliveries"][0]["status"]) for item in lines(rest)] == [
-        (delivery.id, True, "queued", "cancelled") for delivery in waiting[1:]
-    ]
+    assert [
+        (item["id"], item["ok"], item["was"], item["deliveries"][0]["status"])
+        for item in lines(rest)
+    ] == [(delivery.id, True, "queued", "cancelled") for delivery in waiting[1:]]
     assert rest.stderr == f"2 cancelled ({lines(rest)[0]['act']})\n"
     back = run("retry", *(delivery.id for delivery in waiting), "--yes")
     assert (back.exit_code, statuses(store)) == (0, ["queued"] * 3)
 
 
-def test_what_cannot_be_moved_says_why_and_exits_with_1(store: Database, waiting: list[Delivery]) -> None:
+def test_what_cannot_be_moved_says_why_and_exits_with_1(
+    store: Database, waiting: list[Delivery]
+) -> None:
     result = run("retry", waiting[0].id, "dlv_none", "--yes", "--json")
     assert result.exit_code == 1
     first, second = map(json.loads, result.stdout.splitlines())
     assert (first["ok"], first["problem"]) == (False, "it is queued: it will be sent by itself")
     assert (second["id"], second["ok"]) == ("dlv_none", False)
     assert "0 retried, 2 not" in result.stderr
-    assert run("retry", "--status", "cancelled", "--yes").exit_code == 0  # a filter that finds nothing is no problem
+    # a filter that finds nothing is no problem
+    assert run("retry", "--status", "cancelled", "--yes").exit_code == 0
 
 
 def test_an_event_stands_for_its_deliveries(store: Database, waiting: list[Delivery]) -> None:
@@ -117,23 +130,47 @@ def test_the_unknown_are_resolved(store: Database, waiting: list[Delivery], to: 
 @pytest.mark.parametrize(
     ("status", "force", "code", "said"),
     [
-        (404, [], 1, "platform gumloop has no run 'R1': HTTP 404: no such run (--force takes it all the same)"),
+        (
+            404,
+            [],
+            1,
+            (
+                "platform gumloop has no run 'R1': HTTP 404: no such run (--force takes it all the"
+                " same)"
+            ),
+        ),
         (404, ["--force"], 0, ""),
         (500, [], 0, "the run was not looked up: HTTP 500: no such run"),
         (200, [], 0, ""),
     ],
 )
 def test_a_run_is_looked_up_before_it_is_believed(
-    store: Database, waiting: list[Delivery], folder: Path, monkeypatch: pytest.MonkeyPatch, status: int, force: list[str], code: int,
+    store: Database,
+    waiting: list[Delivery],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    force: list[str],
+    code: int,
     said: str,
 ) -> None:
-    (folder / "routes.yaml").write_text("version: 1\nplatforms: {gumloop: {type: gumloop, api_key: k, user_id: u}}\n")
+    (folder / "routes.yaml").write_text(
+        "version: 1\nplatforms: {gumloop: {type: gumloop, api_key: k, user_id: u}}\n"
+    )
     body = b'{"state": "RUNNING"}' if status == 200 else b'{"message": "no such run"}'
-    monkeypatch.setattr(platforms, "try_to_send", lambda *_: Answer(status=status, headers={}, body=body))
+    monkeypatch.setattr(
+        platforms, "try_to_send", lambda *_: Answer(status=status, headers={}, body=body)
+    )
     put(store, waiting[0].id, status="unknown", attempts=1, platform="gumloop")
     done = run("resolve", waiting[0].id, "--as", "delivered", "--run-id", "R1", "--yes", *force)
-    assert (done.exit_code, said in done.stderr, "not looked up" in done.stderr) == (code, True, status == 500)
-    assert queries.show(store, waiting[0].id).deliveries[0].status == ("unknown" if code else "delivered")
+    assert (done.exit_code, said in done.stderr, "not looked up" in done.stderr) == (
+        code,
+        True,
+        status == 500,
+    )
+    assert queries.show(store, waiting[0].id).deliveries[0].status == (
+        "unknown" if code else "delivered"
+    )
 
 
 def test_a_run_id_is_for_one_delivery_as_delivered(waiting: list[Delivery]) -> None:
@@ -141,41 +178,59 @@ def test_a_run_id_is_for_one_delivery_as_delivered(waiting: list[Delivery]) -> N
         assert run("resolve", "--run-id", "R1", *more).exit_code == 2
 
 
-def test_a_retry_says_which_inputs_an_older_configuration_made(store: Database, waiting: list[Delivery], folder: Path) -> None:
+def test_a_retry_says_which_inputs_an_older_configuration_made(
+    store: Database, waiting: list[Delivery], folder: Path
+) -> None:
     (folder / "routes.yaml").write_text(ROUTES.replace("${body.n}", "${body.m}"))
     was = load(folder / "routes.yaml", {}, strict_secrets=False)
     events.remember_config(store, was.hash, was.canonical, 0.0)
     ids = [one.id for one in waiting]
     for id_ in ids:
-        put(store, id_, status="dead", dead_kind="platform", reason="HTTP 400", config_hash=was.hash)
+        put(
+            store, id_, status="dead", dead_kind="platform", reason="HTTP 400", config_hash=was.hash
+        )
     assert "older configuration" not in run("retry", *ids, "--dry-run").stderr
     (folder / "routes.yaml").write_text(ROUTES)
     one = run("retry", ids[0], "--yes")
     assert one.exit_code == 0 and one.stdout == f"{ids[0]}  dead → queued\n"
-    assert "1 delivery has inputs that an older configuration made (route triage); retry sends them as they are.\n" in one.stderr
+    assert (
+        "1 delivery has inputs that an older configuration made (route triage); retry sends them as"
+        " they are.\n" in one.stderr
+    )
     assert f"as it is now: flowbridge replay {waiting[0].event_id} --through triage\n" in one.stderr
     many = run("retry", "--status", "dead", "--dry-run")
     assert (many.exit_code, many.stdout) == (0, "2 deliveries to retry\n")
-    assert "2 deliveries have inputs that an older" in many.stderr and "flowbridge replay with the same filters or ids\n" in many.stderr
+    assert (
+        "2 deliveries have inputs that an older" in many.stderr
+        and "flowbridge replay with the same filters or ids\n" in many.stderr
+    )
     (folder / "routes.yaml").write_text("version: 2\n")
     assert run("retry", ids[1], "--yes").exit_code == 0
 
 
-def test_events_are_replayed_through_the_routes_of_now(store: Database, waiting: list[Delivery], folder: Path) -> None:
+def test_events_are_replayed_through_the_routes_of_now(
+    store: Database, waiting: list[Delivery], folder: Path
+) -> None:
     (folder / "routes.yaml").write_text(ROUTES)
     assert run("replay", "--source", "github", "--dry-run").stdout == "3 events to replay\n"
     (item,) = lines(run("replay", waiting[0].event_id, "--yes", "--json"))
-    assert [(one["route"], one["status"]) for one in item["deliveries"]] == [("triage", "queued"), ("second", "queued")]
+    assert [(one["route"], one["status"]) for one in item["deliveries"]] == [
+        ("triage", "queued"),
+        ("second", "queued"),
+    ]
     assert run("replay", "--source", "github", "--through", "second", "--yes").exit_code == 0
     assert len(statuses(store)) == 3 + 2 + 3
-    assert run("replay", "--route", "second", "--yes").exit_code == 0  # only through the route that was asked for
+    # only through the route that was asked for
+    assert run("replay", "--route", "second", "--yes").exit_code == 0
     assert len(statuses(store)) == 3 + 2 + 3 + 3
     wrong = run("replay", "--source", "github", "--through", "secnd", "--yes")
     assert wrong.exit_code == 2 and "did you mean `second`?" in wrong.stderr
 
 
 def test_what_no_route_matches_is_a_problem_of_that_event(store: Database, folder: Path) -> None:
-    (folder / "routes.yaml").write_text(ROUTES.replace("github issues", "github ping").replace("on: github,", "on: github pong,"))
+    (folder / "routes.yaml").write_text(
+        ROUTES.replace("github issues", "github ping").replace("on: github,", "on: github pong,")
+    )
     event = make_event("1")
     events.add(store, event, [make_delivery(event, status=Status.DEAD)], lambda *_: [])
     result = run("replay", event.id, "--yes")
@@ -188,7 +243,9 @@ def test_routes_that_cannot_be_used_are_exit_code_2(store: Database, folder: Pat
     assert (result.exit_code, "routes.yaml:1:10" in result.stderr) == (2, True)
 
 
-def test_many_are_moved_in_the_order_they_came(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_are_moved_in_the_order_they_came(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bridge.store.operations.log.TOGETHER", 7)
     made: list[Any] = []
     for number in range(30):

@@ -1,4 +1,6 @@
-"""Acts through the command line: kept with who did them, gone on with after whatever ended them, paced; real processes on both stores."""
+"""Acts through the command line: kept with who did them, gone on with after whatever ended them,
+paced; real processes on both stores.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ MANY = 200
 def fill(database: Database, count: int, body: bytes = b'{"n":1}', **changes: Any) -> list[str]:
     """Keep events with a delivery each, and return the ids of the events."""
     made = [make_event(body=body) for _ in range(count)]
-    events.add_all(database, [(one, [make_delivery(one, **changes)]) for one in made], lambda *_: [])
+    events.add_all(
+        database, [(one, [make_delivery(one, **changes)]) for one in made], lambda *_: []
+    )
     return [one.id for one in made]
 
 
@@ -64,7 +68,11 @@ def done_so_far(database: Database) -> int:
 def planned(database: Database) -> Counter[str]:
     """How many deliveries each event has beside its first."""
     with database.read() as connection:
-        rows = connection.execute(select(schema.delivery.c.event_id, func.count() - 1).group_by(schema.delivery.c.event_id)).all()
+        rows = connection.execute(
+            select(schema.delivery.c.event_id, func.count() - 1).group_by(
+                schema.delivery.c.event_id
+            )
+        ).all()
     return Counter({row[0]: row[1] for row in rows})
 
 
@@ -72,14 +80,23 @@ def planned(database: Database) -> Counter[str]:
 def environ(database: Database, tmp_path: Path) -> dict[str, str]:
     """The environment of a command in a folder with routes.yaml, on that store."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
-    return environment(FLOWBRIDGE_DATABASE_URL=database.url.render_as_string(hide_password=False), FLOWBRIDGE_ACTOR="ana@ops")
+    return environment(
+        FLOWBRIDGE_DATABASE_URL=database.url.render_as_string(hide_password=False),
+        FLOWBRIDGE_ACTOR="ana@ops",
+    )
 
 
 @contextmanager
-def interrupted(database: Database, folder: Path, environ: dict[str, str], *arguments: str) -> Iterator[Forked]:
-    """Run an act until some of its items are through, and more are left: all of them would take twenty seconds."""
+def interrupted(
+    database: Database, folder: Path, environ: dict[str, str], *arguments: str
+) -> Iterator[Forked]:
+    """Run an act until some of its items are through, and more are left: all of them would take
+    twenty seconds.
+    """
     before = done_so_far(database)
-    with running(folder, *arguments, "--yes", "--rate", f"{MANY // 20}/s", environ=environ) as process:
+    with running(
+        folder, *arguments, "--yes", "--rate", f"{MANY // 20}/s", environ=environ
+    ) as process:
         eventually(lambda: done_so_far(database) > before)
         yield process
 
@@ -101,7 +118,17 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert one.done < done_so_far(database) < MANY
-    finished = call_here(tmp_path, "acts", "resume", one.id[:-2], "--yes", "--rate", "1000/s", "--json", environ=environ)
+    finished = call_here(
+        tmp_path,
+        "acts",
+        "resume",
+        one.id[:-2],
+        "--yes",
+        "--rate",
+        "1000/s",
+        "--json",
+        environ=environ,
+    )
     assert finished.returncode == 0, finished.stderr
     one = log.find(database, one.id)
     assert (one.done, one.refused, one.left, one.finished_at is not None) == (MANY, 0, 0, True)
@@ -110,11 +137,18 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
     if command == "replay":
         assert planned(database) == Counter(dict.fromkeys(ids, 1))
     else:
-        assert {found.status for found in queries.list_deliveries(database, Filters(), 0)} == {Status.CANCELLED}
-    assert "nothing is left of it" in call_here(tmp_path, "acts", "resume", one.id, environ=environ).stderr
+        assert {found.status for found in queries.list_deliveries(database, Filters(), 0)} == {
+            Status.CANCELLED
+        }
+    assert (
+        "nothing is left of it"
+        in call_here(tmp_path, "acts", "resume", one.id, environ=environ).stderr
+    )
 
 
-def test_ctrl_c_stops_an_act_and_says_how_it_goes_on(database: Database, tmp_path: Path, environ: dict[str, str]) -> None:
+def test_ctrl_c_stops_an_act_and_says_how_it_goes_on(
+    database: Database, tmp_path: Path, environ: dict[str, str]
+) -> None:
     fill(database, MANY)
     with interrupted(database, tmp_path, environ, "cancel", "--source", "github") as process:
         process.send_signal(signal.SIGINT)
@@ -122,7 +156,10 @@ def test_ctrl_c_stops_an_act_and_says_how_it_goes_on(database: Database, tmp_pat
     one = only_act(database)
     assert process.returncode == 130, stderr
     assert f"{one.id}: Ctrl-C stops it" in stderr
-    gone = f"Stopped. {one.done} of {MANY} deliveries are through; `flowbridge acts resume {one.id}` goes on with the rest"
+    gone = (
+        f"Stopped. {one.done} of {MANY} deliveries are through; `flowbridge acts resume {one.id}`"
+        " goes on with the rest"
+    )
     assert stderr.splitlines()[-1] == gone
     left = call_here(tmp_path, "acts", "resume", one.id, "--dry-run", environ=environ)
     assert left.stdout == f"{MANY - one.done} deliveries of {MANY} left to cancel\n"
@@ -136,24 +173,32 @@ main(sys.argv[2:])
 """
 
 
-def test_a_full_disk_stops_an_act_which_goes_on_once_there_is_room(sqlite: Database, tmp_path: Path) -> None:
+def test_a_full_disk_stops_an_act_which_goes_on_once_there_is_room(
+    sqlite: Database, tmp_path: Path
+) -> None:
     """A limit on the size of files stands in for the disk."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
     ids = fill(sqlite, 300, b'{"n":"' + b"x" * 20_000 + b'"}')
     environ = environment(FLOWBRIDGE_DATABASE_URL=f"sqlite:///{sqlite.path}")
     sqlite.close()
     command = [sys.executable, "-c", LIMITED, "1500000", "replay", "--source", "github", "--yes"]
-    full = subprocess.run(command, cwd=tmp_path, env=environ, text=True, capture_output=True, timeout=60, check=False)
+    full = subprocess.run(
+        command, cwd=tmp_path, env=environ, text=True, capture_output=True, timeout=60, check=False
+    )
     one = only_act(sqlite)
     assert full.returncode == 1
     assert full.stderr.splitlines()[-1].startswith("Error: OperationalError: ")
-    assert full.stderr.splitlines()[-1].endswith(f"`flowbridge acts resume {one.id}` goes on with the rest")
+    assert full.stderr.splitlines()[-1].endswith(
+        f"`flowbridge acts resume {one.id}` goes on with the rest"
+    )
     assert 0 < one.done < 300 and planned(sqlite).total() == one.done
     assert call_here(tmp_path, "acts", "resume", one.id, "--yes", environ=environ).returncode == 0
     assert planned(sqlite) == Counter(dict.fromkeys(ids, 1))
 
 
-def test_a_reader_that_has_seen_enough_does_not_stop_an_act(sqlite: Database, tmp_path: Path) -> None:
+def test_a_reader_that_has_seen_enough_does_not_stop_an_act(
+    sqlite: Database, tmp_path: Path
+) -> None:
     fill(sqlite, MANY)
     environ = environment(FLOWBRIDGE_DATABASE_URL=f"sqlite:///{sqlite.path}")
     with running(tmp_path, "cancel", "--source", "github", "--yes", environ=environ) as process:
@@ -179,31 +224,60 @@ def test_an_act_on_one_is_kept_too_and_listed(store: Database, folder: Path) -> 
     (event_id,) = fill(store, 1)
     delivery_id = events.deliveries_of(store, [event_id])[event_id][0].id
     assert run("cancel", delivery_id, "--yes").exit_code == 0
-    assert run("cancel", event_id[:-1], "dlv_none", "--yes").exit_code == 1  # it stands for none that could be, so there is no act
+    # it stands for none that could be, so there is no act
+    assert run("cancel", event_id[:-1], "dlv_none", "--yes").exit_code == 1
     (told,) = lines(run("acts", "--json"))
-    assert " ".join(told) == "id command actor created_at asked chosen done refused worked_at finished_at resumed"
+    assert (
+        " ".join(told)
+        == "id command actor created_at asked chosen done refused worked_at finished_at resumed"
+    )
     assert (told["command"], told["chosen"], told["done"], told["refused"]) == ("cancel", 1, 1, 0)
-    assert told["asked"] == {"filters": {}, "names": [delivery_id], "to": "cancelled", "reason": "cancelled by a person"}
+    assert told["asked"] == {
+        "filters": {},
+        "names": [delivery_id],
+        "to": "cancelled",
+        "reason": "cancelled by a person",
+    }
     assert "@" in told["actor"] and told["finished_at"] is not None
     _, act_id, who, done, *command = run("acts").stdout.splitlines()[1].split()
     assert (act_id, who, done, command) == (told["id"], told["actor"], "1", ["cancel", delivery_id])
     first, item = lines(run("acts", "show", told["id"][:-1], "--json"))
     assert first == told
     assert " ".join(item) == "number id outcome problem was became made at"
-    assert (item["id"], item["outcome"], item["was"], item["became"]) == (delivery_id, "done", "queued", "cancelled")
+    assert (item["id"], item["outcome"], item["was"], item["became"]) == (
+        delivery_id,
+        "done",
+        "queued",
+        "cancelled",
+    )
 
 
-def test_an_act_says_what_was_asked_and_what_became_of_its_items(store: Database, routes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_act_says_what_was_asked_and_what_became_of_its_items(
+    store: Database, routes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FLOWBRIDGE_ACTOR", "nightly job")
     fill(store, 30)
     with store.engine.begin() as connection:
         connection.execute(update(schema.event).values(type="issues"))
         connection.execute(update(schema.event).where(schema.event.c.seq <= 3).values(type="ping"))
-    result = run("replay", "--since", "2025-11-24", "--source", "github", "--body", '"n":1', "--rate", "1000/s", "--yes")
+    result = run(
+        "replay",
+        "--since",
+        "2025-11-24",
+        "--source",
+        "github",
+        "--body",
+        '"n":1',
+        "--rate",
+        "1000/s",
+        "--yes",
+    )
     assert result.exit_code == 1 and "27 replayed, 3 not" in result.stderr
     one = only_act(store)
     assert (one.actor, one.chosen, one.done, one.refused) == ("nightly job", 30, 27, 3)
-    typed = "replay --body '\"n\":1' --since 2025-11-24T00:00:00.000000Z --source github --rate 1000/s"
+    typed = (
+        "replay --body '\"n\":1' --since 2025-11-24T00:00:00.000000Z --source github --rate 1000/s"
+    )
     text = run("acts", "show", one.id, "--limit", "4")
     assert f"command       {typed}" in text.stdout and "items         30, 3 refused" in text.stdout
     assert "refused  no route matches it (github ping)" in text.stdout
@@ -223,10 +297,28 @@ def test_no_acts_is_no_error(folder: Path) -> None:
 
 def test_an_act_that_never_began_is_told_from_one_that_stopped(store: Database) -> None:
     fill(store, 3)
-    never = log.begin(store, "act_never", command="cancel", actor="a", asked={"to": "cancelled"}, ids=["dlv_1"], now=NOW)
-    log.begin(store, "act_stopped", command="cancel", actor="a", asked={"to": "cancelled"}, ids=["dlv_1"], now=NOW)
+    never = log.begin(
+        store,
+        "act_never",
+        command="cancel",
+        actor="a",
+        asked={"to": "cancelled"},
+        ids=["dlv_1"],
+        now=NOW,
+    )
+    log.begin(
+        store,
+        "act_stopped",
+        command="cancel",
+        actor="a",
+        asked={"to": "cancelled"},
+        ids=["dlv_1"],
+        now=NOW,
+    )
     with store.engine.begin() as connection:
-        connection.execute(update(schema.act).where(schema.act.c.seq == never.seq).values(chosen=None))
+        connection.execute(
+            update(schema.act).where(schema.act.c.seq == never.seq).values(chosen=None)
+        )
     listed = run("acts", "--unfinished").stdout
     assert "0 of 1, unfinished" in listed and "never began" in listed
     refused = run("acts", "resume", "act_never", "--yes")
@@ -244,7 +336,9 @@ def test_a_dry_run_and_a_refusal_keep_no_act(store: Database, routes: Path) -> N
 # -- which routes
 
 
-def test_events_are_replayed_through_the_routes_they_were_planned_with(store: Database, routes: Path) -> None:
+def test_events_are_replayed_through_the_routes_they_were_planned_with(
+    store: Database, routes: Path
+) -> None:
     environ = {"NOT_SET": "a-secret-that-is-long-enough-for-all"}
     then = load(routes, environ)
     events.remember_config(store, then.hash, then.canonical, NOW)
@@ -252,11 +346,13 @@ def test_events_are_replayed_through_the_routes_they_were_planned_with(store: Da
     (event_id,) = fill(store, 1)
     with store.engine.begin() as connection:
         connection.execute(update(schema.event).values(config_hash=then.hash))
-    ((now),) = lines(run("replay", event_id, "--yes", "--json"))
-    ((old),) = lines(run("replay", event_id, "--with-routes", "then", "--yes", "--json"))
+    (now,) = lines(run("replay", event_id, "--yes", "--json"))
+    (old,) = lines(run("replay", event_id, "--with-routes", "then", "--yes", "--json"))
     assert [one["route"] for one in now["deliveries"]] == ["renamed"]
     assert [one["route"] for one in old["deliveries"]] == ["triage"]
-    found = {one.route: one.config_hash for one in events.deliveries_of(store, [event_id])[event_id][1:]}
+    found = {
+        one.route: one.config_hash for one in events.deliveries_of(store, [event_id])[event_id][1:]
+    }
     assert found["triage"] == then.hash != found["renamed"] == load(routes, environ).hash
     assert next(iter(log.listed(store))).asked["routes"] == "then"
 
@@ -268,17 +364,24 @@ def test_events_are_replayed_through_the_routes_they_were_planned_with(store: Da
         ('{"config":{"version":1,"rutes":[]},"schemas":{}}', "cannot be used any more: rutes: "),
     ],
 )
-def test_a_configuration_of_then_that_cannot_be_had_is_said(store: Database, folder: Path, canonical: str | None, says: str) -> None:
+def test_a_configuration_of_then_that_cannot_be_had_is_said(
+    store: Database, folder: Path, canonical: str | None, says: str
+) -> None:
     (event_id,) = fill(store, 1)
     if canonical is not None:
         events.remember_config(store, "0" * 64, canonical, NOW)
     result = run("replay", event_id, "--with-routes", "then", "--yes")
     assert result.exit_code == 1
-    assert "the configuration that it was planned with (000000000000) " in result.stdout and says in result.stdout
+    assert (
+        "the configuration that it was planned with (000000000000) " in result.stdout
+        and says in result.stdout
+    )
     assert planned(store).total() == 0
 
 
-def test_how_many_flows_a_replay_would_start_again_is_said_first(store: Database, routes: Path) -> None:
+def test_how_many_flows_a_replay_would_start_again_is_said_first(
+    store: Database, routes: Path
+) -> None:
     fill(store, 2)
     fill(store, 1, status=Status.DEAD, dead_kind=DeadKind.OURS, reason="the payload does not fit")
     result = run("replay", "--source", "github", "--dry-run")
@@ -291,37 +394,63 @@ def test_a_retry_by_filter_says_what_has_to_be_replayed_instead(store: Database)
     fill(store, 2, status=Status.DEAD, dead_kind=DeadKind.OURS, reason="the payload does not fit")
     fill(store, 1, status=Status.DEAD, dead_kind=DeadKind.PLATFORM, reason="HTTP 401")
     result = run("retry", "--status", "dead", "--yes")
-    assert result.exit_code == 0 and "2 deliveries like that were parked by planning, and never sent" in result.stderr
+    assert (
+        result.exit_code == 0
+        and "2 deliveries like that were parked by planning, and never sent" in result.stderr
+    )
     assert only_act(store).done == 1
     nothing = run("retry", "--dead-kind", "ours", "--yes")
-    assert "flowbridge replay --dead-kind config" in nothing.stderr and "No deliveries like that to retry." in nothing.stderr
+    assert (
+        "flowbridge replay --dead-kind config" in nothing.stderr
+        and "No deliveries like that to retry." in nothing.stderr
+    )
 
 
 # -- how fast
 
 
-def paced(store: Database, monkeypatch: pytest.MonkeyPatch, rate: str | None, count: int) -> tuple[list[int], float]:
-    """Run an act against a clock that only sleeping moves; return how many went in each commit, and how long it took."""
+def paced(
+    store: Database, monkeypatch: pytest.MonkeyPatch, rate: str | None, count: int
+) -> tuple[list[int], float]:
+    """Run an act against a clock that only sleeping moves; return how many went in each commit, and
+    how long it took.
+    """
     clock = [1000.0]
     monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(throttle.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
-    one = log.begin(store, "act_1", command="cancel", actor="a", asked={"to": "cancelled"}, ids=["dlv_none"] * count, now=NOW)
+    monkeypatch.setattr(
+        throttle.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds)
+    )
+    one = log.begin(
+        store,
+        "act_1",
+        command="cancel",
+        actor="a",
+        asked={"to": "cancelled"},
+        ids=["dlv_none"] * count,
+        now=NOW,
+    )
     from bridge.cli.actions.build import moving
 
     sizes = [len(results) for results in acting._batches(store, one, moving(store, one), rate)]
     return sizes, clock[0] - 1000.0
 
 
-@pytest.mark.parametrize(("rate", "count", "seconds"), [("50/s", 200, 4.0), ("10/s", 30, 3.0), ("60/min", 5, 4.0), ("1000/s", 300, 0.3)])
-def test_a_rate_is_kept_and_not_undercut_by_much(store: Database, monkeypatch: pytest.MonkeyPatch, rate: str, count: int,
-                                                 seconds: float) -> None:  # fmt: skip
+@pytest.mark.parametrize(
+    ("rate", "count", "seconds"),
+    [("50/s", 200, 4.0), ("10/s", 30, 3.0), ("60/min", 5, 4.0), ("1000/s", 300, 0.3)],
+)
+def test_a_rate_is_kept_and_not_undercut_by_much(
+    store: Database, monkeypatch: pytest.MonkeyPatch, rate: str, count: int, seconds: float
+) -> None:
     sizes, took = paced(store, monkeypatch, rate, count)
     assert sum(sizes) == count
     assert seconds * 0.9 - 0.2 <= took <= seconds * 1.05 + 0.2
     assert len(sizes) <= max(10 * seconds + 1, count / 50 + 1)  # not a commit for each
 
 
-def test_what_a_slow_commit_has_cost_is_made_up_for_but_not_a_long_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_slow_commit_has_cost_is_made_up_for_but_not_a_long_sleep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = [0.0]
     monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
     pacer = throttle.Pacer("100/s")
@@ -340,5 +469,7 @@ def test_without_a_rate_nothing_waits(store: Database, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("rate", ["5", "0/s", "fast", "5/year"])
 def test_a_rate_that_is_none_is_wrong_usage(folder: Path, rate: str) -> None:
     result = run("cancel", "--since", "1h", "--rate", rate)
-    assert result.exit_code == 2 and "is not a rate; allowed: a number above 0 and a period" in result.stderr
-
+    assert (
+        result.exit_code == 2
+        and "is not a rate; allowed: a number above 0 and a period" in result.stderr
+    )

@@ -1,4 +1,6 @@
-"""add: every provider, with what its source needs: a secret, one to be pasted, keys that are fetched or told, pins."""
+"""add: every provider, with what its source needs: a secret, one to be pasted, keys that are
+fetched or told, pins.
+"""
 
 from __future__ import annotations
 
@@ -47,17 +49,23 @@ def test_every_provider_can_be_added(folder: Path, name: str) -> None:
     if row.generates_secret:
         assert re.search(rf"(?m)^{variable}=\S{{32,}}$", env) and variable in result.stdout
         assert one.scheme.secret_problem(env.strip().partition("=")[2]) is None
-        assert env.strip().partition("=")[2] not in result.stdout  # a secret is shown on a terminal only
+        # a secret is shown on a terminal only
+        assert env.strip().partition("=")[2] not in result.stdout
     elif row.learn or not one.scheme.needs_secret:  # the sender tells it, or publishes its keys
         assert env == "" and (name == "form" or row.secret_hint in result.stdout)
         assert not row.learn or f"flowbridge learn {name}" in result.stdout
     else:
-        assert env.endswith(f"{variable}=\n") and f"put it into .env as {variable}=…  ({row.secret_hint})" in result.stdout
+        assert (
+            env.endswith(f"{variable}=\n")
+            and f"put it into .env as {variable}=…  ({row.secret_hint})" in result.stdout
+        )
         assert run("check").exit_code == 2  # until it is there
         (folder / ".env").write_text(env.replace(f"{variable}=\n", f"{variable}='{one.secret}'\n"))
     (found,) = lines(run("check", "--json"))
     assert (found["valid"], found["problems"]) == (True, [])
-    (source,) = load(folder / "routes.yaml", load_settings({}, config=str(folder / "routes.yaml")).environ).sources.values()
+    (source,) = load(
+        folder / "routes.yaml", load_settings({}, config=str(folder / "routes.yaml")).environ
+    ).sources.values()
     assert name == "hmac" or source.scheme == one.scheme  # with the pins
     if not (row.generates_secret or row.learn) and source.secrets:
         source.scheme.verify(one.signed(), source.secrets, NOW)
@@ -75,13 +83,24 @@ def test_a_pin_that_is_missing_is_asked_for(folder: Path, name: str) -> None:
 def test_pins_are_written_one_or_several_and_nothing_else_is_a_pin(folder: Path) -> None:
     (folder / "routes.yaml").write_text("version: 1\n")
     topics = [f"arn:aws:sns:eu-central-1:123456789012:{name}" for name in ("garden", "kitchen")]
-    assert run("add", "aws_sns", *(part for topic in topics for part in ("--pin", f"topic_arn={topic}"))).exit_code == 0
+    assert (
+        run(
+            "add",
+            "aws_sns",
+            *(part for topic in topics for part in ("--pin", f"topic_arn={topic}")),
+        ).exit_code
+        == 0
+    )
     assert run("add", "paypal", "--pin", "webhook_id=12345").exit_code == 0  # not a number
     assert run("add", "plaid", "--pin", "environment=sandbox").exit_code == 0
     assert "audience: not given; it may be the URL of this source" in run("add", "monday").stdout
     written = sources(folder)
-    assert written["aws_sns"]["pins"] == {"topic_arn": topics} and written["paypal"]["pins"] == {"webhook_id": "12345"}
-    assert written["plaid"]["pins"] == {"environment": "sandbox"} and "pins" not in written["monday"]
+    assert written["aws_sns"]["pins"] == {"topic_arn": topics} and written["paypal"]["pins"] == {
+        "webhook_id": "12345"
+    }
+    assert (
+        written["plaid"]["pins"] == {"environment": "sandbox"} and "pins" not in written["monday"]
+    )
     for provider, pin, said in (
         ("plaid", "environment=moon", "must be one of production, sandbox"),
         ("plaid", "colour=red", "'colour' cannot be pinned; allowed: environment"),
@@ -100,7 +119,10 @@ def test_what_answers_a_test_of_the_url_is_made_beside_the_key(folder: Path) -> 
         "${env:EBAY_WEBHOOK_TOKEN}",
         "${env:EBAY_WEBHOOK_SECRET}",
     ]
-    assert re.fullmatch(r"EBAY_WEBHOOK_TOKEN=token:[0-9a-f]{40}\nEBAY_WEBHOOK_SECRET=\n", (folder / ".env").read_text())
+    assert re.fullmatch(
+        r"EBAY_WEBHOOK_TOKEN=token:[0-9a-f]{40}\nEBAY_WEBHOOK_SECRET=\n",
+        (folder / ".env").read_text(),
+    )
 
 
 def test_a_key_of_several_lines_is_left_as_it_is(folder: Path) -> None:
@@ -142,17 +164,25 @@ def test_a_secret_that_is_set_already_is_kept(folder: Path) -> None:
     (folder / "routes.yaml").write_text("version: 1\n")
     (folder / ".env").write_text("GITHUB_WEBHOOK_SECRET=\nOTHER=1")
     assert run("add", "github").exit_code == 0
-    assert re.fullmatch(r"GITHUB_WEBHOOK_SECRET=[0-9a-f]{40}\nOTHER=1", (folder / ".env").read_text())
+    assert re.fullmatch(
+        r"GITHUB_WEBHOOK_SECRET=[0-9a-f]{40}\nOTHER=1", (folder / ".env").read_text()
+    )
 
 
-@pytest.mark.parametrize("arguments", ["github,x,--flow,local/ecko", "form,x,--flow,nowhere/1", "form,a b"])
+@pytest.mark.parametrize(
+    "arguments", ["github,x,--flow,local/ecko", "form,x,--flow,nowhere/1", "form,a b"]
+)
 def test_nothing_is_written_where_the_outcome_would_not_load(folder: Path, arguments: str) -> None:
     run("init")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     result = run("add", *arguments.split(","))
     assert result.exit_code == 2 and "routes.yaml:" in result.stderr
     assert "Nothing was written" in result.stderr
-    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.parent.name != "data"}
+    after = {
+        path: path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.parent.name != "data"
+    }
     assert after == {path: text for path, text in before.items() if path.parent.name != "data"}
 
 
@@ -160,23 +190,33 @@ def test_nothing_is_written_where_the_outcome_would_not_load(folder: Path, argum
     ("flows", "said"),
     [
         ("import os\nos._exit(0)\n", "flows.py: the process ended with code 0 while it was loaded"),
-        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "flows.py: the process died (SIGSEGV) while it was loaded"),
+        (
+            "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n",
+            "flows.py: the process died (SIGSEGV) while it was loaded",
+        ),
         ("import this_is_nowhere\n", "ModuleNotFoundError: No module named 'this_is_nowhere'"),
     ],
 )
-def test_a_flows_py_that_breaks_its_process_ends_no_command_and_nothing_is_written(folder: Path, flows: str, said: str) -> None:
+def test_a_flows_py_that_breaks_its_process_ends_no_command_and_nothing_is_written(
+    folder: Path, flows: str, said: str
+) -> None:
     run("init")
     (folder / "flows.py").write_text(flows)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     result = run("add", "form", "feedback", "--flow", "local/triage")
-    assert result.exit_code == 1 and "nothing was written" in result.stderr and said in result.stderr
+    assert (
+        result.exit_code == 1 and "nothing was written" in result.stderr and said in result.stderr
+    )
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_flows_py_is_run_in_a_process_of_its_own_without_our_secrets(folder: Path) -> None:
     run("init")
     path = folder / "flows.py"
-    more = "\nimport os\nassert 'FLOWBRIDGE_SECRET_KEY' not in os.environ\nopen('pid', 'w').write(str(os.getpid()))\n"
+    more = (
+        "\nimport os\nassert 'FLOWBRIDGE_SECRET_KEY' not in os.environ\nopen('pid',"
+        " 'w').write(str(os.getpid()))\n"
+    )
     path.write_text(path.read_text() + more)
     assert run("add", "form", "feedback", "--flow", "local/triage").exit_code == 0
     assert int((folder / "pid").read_text()) != os.getpid()
@@ -191,7 +231,11 @@ def test_an_unknown_provider_is_wrong_usage_with_a_near_miss(folder: Path) -> No
 def test_what_cannot_be_pinned_is_named(folder: Path) -> None:
     (folder / "routes.yaml").write_text("version: 1\n")
     for name, given, said in (
-        ("aws_sns", "topik_arn=x", "--pin: 'topik_arn' cannot be pinned; did you mean `topic_arn`? allowed: topic_arn"),
+        (
+            "aws_sns",
+            "topik_arn=x",
+            "--pin: 'topik_arn' cannot be pinned; did you mean `topic_arn`? allowed: topic_arn",
+        ),
         ("github", "topic=x", "--pin: 'topic' cannot be pinned; allowed: nothing"),
     ):
         result = run("add", name, "--pin", given)
@@ -203,4 +247,8 @@ def test_the_example_of_a_source_goes_once_the_source_is_there(folder: Path) -> 
     assert "  # stripe:\n" in (folder / "routes.yaml").read_text()
     assert run("add", "stripe").exit_code == 0
     text = (folder / "routes.yaml").read_text()
-    assert "# stripe:" not in text and text.count("provider: stripe") == 1 and "# - name: receipts" in text
+    assert (
+        "# stripe:" not in text
+        and text.count("provider: stripe") == 1
+        and "# - name: receipts" in text
+    )

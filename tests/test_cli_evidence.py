@@ -1,4 +1,6 @@
-"""`resolve` without --as, and `show`: what is known of a delivery whose outcome is unknown, and how it is settled."""
+"""`resolve` without --as, and `show`: what is known of a delivery whose outcome is unknown, and how
+it is settled.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +39,35 @@ SEEN = {
 }
 
 
-def unknown(store: Database, route: str = "paid", evidence: JSON = None, on_unknown: str = "reconcile") -> str:
+def unknown(
+    store: Database, route: str = "paid", evidence: JSON = None, on_unknown: str = "reconcile"
+) -> str:
     """Keep a delivery whose start was not answered, and return its id."""
     event = make_event(type="invoice.paid")
-    one = make_delivery(event, route, flow="gumloop/abc", platform="gumloop", saved_item_id="abc", on_unknown=on_unknown)
+    one = make_delivery(
+        event,
+        route,
+        flow="gumloop/abc",
+        platform="gumloop",
+        saved_item_id="abc",
+        on_unknown=on_unknown,
+    )
     events.add(store, event, [one], lambda *_: [])
-    put(store, one.id, status="unknown", attempts=1, reason="no answer within 30 s", evidence=to_json(evidence))
-    lost = {"number": 1, "started_at": NOW, "finished_at": NOW + 30, "outcome": "unknown", "detail": "no answer within 30 s"}
+    put(
+        store,
+        one.id,
+        status="unknown",
+        attempts=1,
+        reason="no answer within 30 s",
+        evidence=to_json(evidence),
+    )
+    lost = {
+        "number": 1,
+        "started_at": NOW,
+        "finished_at": NOW + 30,
+        "outcome": "unknown",
+        "detail": "no answer within 30 s",
+    }
     with store.engine.begin() as connection:
         connection.execute(insert(schema.attempt).values(delivery_id=one.id, **lost))
     return one.id
@@ -71,9 +95,18 @@ def test_all_that_is_unknown_is_shown_with_the_call_and_the_commands(store: Data
     ):
         assert part in oldest
     for part in (
-        "looked for    a run created from 2025-11-24T15:59:00.000000Z to 2025-11-24T16:01:30.000000Z",
-        "looked        3 times, last at 2025-11-24T16:01:35.000000Z: the list held 10 runs, all of that time",
-        "found         R7 (running), created 2025-11-24T16:00:02.000000Z, its outputs have the id of the event",
+        (
+            "looked for    a run created from 2025-11-24T15:59:00.000000Z to"
+            " 2025-11-24T16:01:30.000000Z"
+        ),
+        (
+            "looked        3 times, last at 2025-11-24T16:01:35.000000Z: the list held 10 runs, all"
+            " of that time"
+        ),
+        (
+            "found         R7 (running), created 2025-11-24T16:00:02.000000Z, its outputs have the"
+            " id of the event"
+        ),
         "or of         dlv_other",
         "decided       hold: R7 (running) may be its run, or that of dlv_other",
         f"if it ran     flowbridge resolve {second} --as delivered --run-id R7",
@@ -96,7 +129,9 @@ def test_what_settles_itself_says_when_and_offers_no_command(store: Database) ->
     id_ = settling(store)
     for command in (["resolve"], ["show", id_]):
         text = run(*command).stdout
-        assert f"next          nothing: {LOOK}, and again 30 s later if no run is found)\n" in text, command
+        assert (
+            f"next          nothing: {LOOK}, and again 30 s later if no run is found)\n" in text
+        ), command
         assert "--as" not in text, command
     assert "flowbridge resolve is for what stays unknown\n" in run("resolve").stdout
     (told_of,) = lines(run("resolve", "--json"))
@@ -108,13 +143,28 @@ def test_what_settles_itself_says_when_and_offers_no_command(store: Database) ->
 def test_what_settles_itself_is_resolved_by_force_only(store: Database) -> None:
     ids = [settling(store) for _ in range(3)]
     refused = run("resolve", ids[0], "--as", "queued", "--yes")
-    assert refused.exit_code == 1 and f"{ids[0]}  not resolved: {LOOK}" in refused.stdout and "--force" in refused.stdout
+    assert (
+        refused.exit_code == 1
+        and f"{ids[0]}  not resolved: {LOOK}" in refused.stdout
+        and "--force" in refused.stdout
+    )
     held = unknown(store)
     many = run("resolve", "--route", "paid", "--as", "dead", "--yes")
     assert (many.exit_code, many.stdout) == (0, f"{held}  unknown → dead\n")
-    assert "3 deliveries like that settle themselves, and are left out: flowbridge resolve says when" in many.stderr
-    assert run("resolve", ids[0], "--as", "queued", "--yes", "--force").stdout == f"{ids[0]}  unknown → queued\n"
-    assert run("resolve", "--route", "paid", "--as", "dead", "--yes", "--force").stdout.count("unknown → dead") == 2
+    assert (
+        "3 deliveries like that settle themselves, and are left out: flowbridge resolve says when"
+        in many.stderr
+    )
+    assert (
+        run("resolve", ids[0], "--as", "queued", "--yes", "--force").stdout
+        == f"{ids[0]}  unknown → queued\n"
+    )
+    assert (
+        run("resolve", "--route", "paid", "--as", "dead", "--yes", "--force").stdout.count(
+            "unknown → dead"
+        )
+        == 2
+    )
     assert "resolve --route paid --as dead --force\n" in run("acts").stdout
     assert LOOK in run("retry", settling(store), "--yes").stdout
 
@@ -126,7 +176,11 @@ def test_it_is_json_for_programs_with_the_same_commands(store: Database) -> None
     assert told_of["evidence"]["looked_at"] == "2025-11-24T16:01:35.000000Z"
     assert told_of["evidence"]["candidates"][0]["created_at"] == "2025-11-24T16:00:02.000000Z"
     assert (told_of["evidence"]["looks"], told_of["evidence"]["covers"]) == (3, True)
-    assert (told_of["attempt"]["number"], told_of["attempt"]["detail"], told_of["near"]) == (1, "no answer within 30 s", None)
+    assert (told_of["attempt"]["number"], told_of["attempt"]["detail"], told_of["near"]) == (
+        1,
+        "no answer within 30 s",
+        None,
+    )
     assert told_of["commands"][0] == f"flowbridge resolve {id_} --as delivered --run-id R7"
     for command in told_of["commands"]:  # each is one that can be typed
         assert run(*command.split()[1:], "--dry-run").stdout == "1 delivery to resolve\n"
@@ -140,18 +194,29 @@ def test_a_run_of_the_same_flow_shows_where_to_look(store: Database) -> None:
     put(store, one.id, status="delivered", run_id="R1", run_url="https://example.com/R1")
     assert "a run near it https://example.com/R1" in run("resolve").stdout
     (told_of,) = lines(run("resolve", "--json"))
-    assert (told_of["near"]["run_id"], told_of["near"]["run_url"]) == ("R1", "https://example.com/R1")
+    assert (told_of["near"]["run_id"], told_of["near"]["run_url"]) == (
+        "R1",
+        "https://example.com/R1",
+    )
 
 
 def test_some_are_chosen_by_name_or_by_filters(store: Database) -> None:
     first, second = unknown(store), unknown(store, "other")
     event_id = queries.find(store, first)[0]
     ids = lambda *arguments: [one["id"] for one in lines(run("resolve", *arguments, "--json"))]  # noqa: E731
-    assert (ids(), ids("--limit", "1"), ids("--route", "paid")) == ([second, first], [second], [first])
+    assert (ids(), ids("--limit", "1"), ids("--route", "paid")) == (
+        [second, first],
+        [second],
+        [first],
+    )
     assert ids(first[:-2], event_id) == [first]
     assert ids("--reason", "NO ANSWER", "--since", "2025-11-24") == [second, first]
     nothing = run("resolve", "--route", "nobody")
-    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "No deliveries like that are unknown.\n")
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (
+        0,
+        "",
+        "No deliveries like that are unknown.\n",
+    )
 
 
 def test_what_is_not_unknown_says_how_it_stands(store: Database) -> None:
@@ -161,13 +226,21 @@ def test_what_is_not_unknown_says_how_it_stands(store: Database) -> None:
     for name in (one.id, event.id):
         result = run("resolve", name)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert result.stderr == f"{name}: it is shadow: only one whose outcome is unknown is resolved\n"
+        assert (
+            result.stderr
+            == f"{name}: it is shadow: only one whose outcome is unknown is resolved\n"
+        )
     assert run("resolve", "dlv_none").exit_code == 1
     assert run("resolve").stderr == "No delivery is unknown.\n"
 
 
-@pytest.mark.parametrize("more", [["--yes"], ["--dry-run"], ["--rate", "5/s"], ["--run-id", "R"], ["dlv_1", "--since", "1h"]])
-def test_what_goes_with_as_alone_is_wrong_usage_without_it(store: Database, more: list[str]) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [["--yes"], ["--dry-run"], ["--rate", "5/s"], ["--run-id", "R"], ["dlv_1", "--since", "1h"]],
+)
+def test_what_goes_with_as_alone_is_wrong_usage_without_it(
+    store: Database, more: list[str]
+) -> None:
     assert run("resolve", *more).exit_code == 2
 
 
@@ -183,11 +256,22 @@ def test_an_empty_store_has_none(folder: Path) -> None:
     [
         ("free text", [("evidence", '"free text"')]),
         ({}, []),
-        ({"looked_up_at": 0.0, "odd": {"a": [1]}}, [("looked up at", "1970-01-01T00:00:00.000000Z"), ("odd", '{"a":[1]}')]),
+        (
+            {"looked_up_at": 0.0, "odd": {"a": [1]}},
+            [("looked up at", "1970-01-01T00:00:00.000000Z"), ("odd", '{"a":[1]}')],
+        ),
         ({"candidates": ["R1"], "why": "x"}, [("found", "R1"), ("decided", "nothing: x")]),
         (
             {"looks": 1, "looked_at": 0.0, "covers": False},
-            [("looked", "1 time, last at 1970-01-01T00:00:00.000000Z: the list held no runs, not all of that time")],
+            [
+                (
+                    "looked",
+                    (
+                        "1 time, last at 1970-01-01T00:00:00.000000Z: the list held no runs, not"
+                        " all of that time"
+                    ),
+                )
+            ],
         ),
         ({"candidates": [{"run_id": "R", "state": None}]}, [("found", "R (state unknown)")]),
     ],
@@ -198,16 +282,31 @@ def test_evidence_of_any_form_is_told(evidence: JSON, expected: list[tuple[str, 
 
 def test_times_in_evidence_are_as_all_others_and_nothing_else_changes() -> None:
     assert evidence_json(None) is None
-    assert evidence_json({"at": 1.0, "looked_at": None, "covers_at": True, "since": "x", "n": [{"until": 0}]}) == {
-        "at": 1.0, "looked_at": None, "covers_at": True, "since": "x", "n": [{"until": "1970-01-01T00:00:00.000000Z"}],
-    }  # fmt: skip
+    assert evidence_json(
+        {"at": 1.0, "looked_at": None, "covers_at": True, "since": "x", "n": [{"until": 0}]}
+    ) == {
+        "at": 1.0,
+        "looked_at": None,
+        "covers_at": True,
+        "since": "x",
+        "n": [{"until": "1970-01-01T00:00:00.000000Z"}],
+    }
 
 
 def test_one_or_many_are_settled_after_a_count(store: Database) -> None:
     ids = [unknown(store) for _ in range(3)]
-    assert run("resolve", "--route", "paid", "--as", "queued", "--dry-run").stdout == "3 deliveries to resolve\n"
+    assert (
+        run("resolve", "--route", "paid", "--as", "queued", "--dry-run").stdout
+        == "3 deliveries to resolve\n"
+    )
     assert run("resolve", ids[0], "--as", "delivered", "--run-id", "R9", "--yes").exit_code == 0
     assert run("resolve", "--route", "paid", "--as", "queued", "--yes").exit_code == 0
-    found = {one.id: (str(one.status), one.run_id) for one in queries.list_deliveries(store, Filters())}
-    assert found == {ids[0]: ("delivered", "R9"), ids[1]: ("queued", None), ids[2]: ("queued", None)}
+    found = {
+        one.id: (str(one.status), one.run_id) for one in queries.list_deliveries(store, Filters())
+    }
+    assert found == {
+        ids[0]: ("delivered", "R9"),
+        ids[1]: ("queued", None),
+        ids[2]: ("queued", None),
+    }
     assert run("resolve").stderr == "No delivery is unknown.\n"

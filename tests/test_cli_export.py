@@ -20,8 +20,15 @@ JSON = {"content-type": "application/json"}
 TALLY = {"data": {"fields": [{"label": "Name", "value": "Zoë"}, {"label": "Plots", "value": 2}]}}
 
 
-def put_in(store: Database, source: str, provider: str, headers: dict[str, str], body: bytes) -> None:
-    events.add(store, replace(make_event(body=body), source=source, provider=provider, headers=headers), [], lambda *_: [])
+def put_in(
+    store: Database, source: str, provider: str, headers: dict[str, str], body: bytes
+) -> None:
+    events.add(
+        store,
+        replace(make_event(body=body), source=source, provider=provider, headers=headers),
+        [],
+        lambda *_: [],
+    )
 
 
 @pytest.fixture
@@ -38,7 +45,17 @@ def test_csv_has_a_column_for_each_field(kept: Database) -> None:
     done = run("export")
     assert done.stderr == "3 submissions written; 1 other events left out\n"
     rows = list(csv.DictReader(io.StringIO(done.stdout, newline="")))
-    assert list(rows[0]) == ["received_at", "id", "source", "name", "message", "email", "tag", "Name", "Plots"]
+    assert list(rows[0]) == [
+        "received_at",
+        "id",
+        "source",
+        "name",
+        "message",
+        "email",
+        "tag",
+        "Name",
+        "Plots",
+    ]
     assert [row["source"] for row in rows] == ["contact", "contact", "survey"]
     assert rows[0]["message"] == 'two\nlines, "quoted"'
     assert rows[1]["name"] == "'=SUM(A1)"  # a spreadsheet runs nothing

@@ -1,4 +1,6 @@
-"""flows list, inputs, run, runs, kill: against a platform over HTTP, on a terminal and elsewhere, with Ctrl-C."""
+"""flows list, inputs, run, runs, kill: against a platform over HTTP, on a terminal and elsewhere,
+with Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -72,13 +74,24 @@ def test_list_shows_the_flows_of_all_platforms_that_have_a_list(platform: FakePl
         ["gumloop", "always-fails", "Always-Fails", "-"],
     ]
     assert lines(run("flows", "list", "gumloop", "--json"))[0] == {
-        "platform": "gumloop", "saved_item_id": "echo", "name": "Echo", "description": None, "created_at": "2023-11-14T22:13:20.000000Z",
-    }  # fmt: skip
+        "platform": "gumloop",
+        "saved_item_id": "echo",
+        "name": "Echo",
+        "description": None,
+        "created_at": "2023-11-14T22:13:20.000000Z",
+    }
 
 
-def test_a_platform_that_does_not_answer_hides_no_other(platform: FakePlatform, folder: Path) -> None:
-    more = '  gone: {type: gumloop, api_key: k, user_id: u, base_url: "http://127.0.0.1:9/api/v1"}\nflows:'
-    (folder / "routes.yaml").write_text(ROUTES.format(url=platform.base_url).replace("flows:", more))
+def test_a_platform_that_does_not_answer_hides_no_other(
+    platform: FakePlatform, folder: Path
+) -> None:
+    more = (
+        "  gone: {type: gumloop, api_key: k, user_id: u, base_url:"
+        ' "http://127.0.0.1:9/api/v1"}\nflows:'
+    )
+    (folder / "routes.yaml").write_text(
+        ROUTES.format(url=platform.base_url).replace("flows:", more)
+    )
     shown = run("flows", "list", "--json")
     assert (shown.exit_code, shown.stdout.count("\n")) == (1, 2)
     assert "gone: 127.0.0.1: the connection was refused" in shown.stderr
@@ -88,17 +101,26 @@ def test_a_wrong_key_is_said_in_the_platforms_words(platform: FakePlatform) -> N
     platform.api_key = "another"
     for command in (("list",), ("inputs", "repeat"), ("runs", "repeat"), ("kill", "gumloop/x")):
         shown = run("flows", *command)
-        assert shown.exit_code == 1 and "HTTP 401 unauthorized: missing or invalid API key" in shown.stderr, command
+        assert (
+            shown.exit_code == 1
+            and "HTTP 401 unauthorized: missing or invalid API key" in shown.stderr
+        ), command
 
 
 def test_inputs_are_listed_by_name(platform: FakePlatform) -> None:
     shown = run("flows", "inputs", "repeat")
     assert [line.split() for line in shown.stdout.splitlines()] == [
-        ["NAME", "TYPE", "DESCRIPTION"], ["title", "string", "-"], ["labels", "string", "-"],
-    ]  # fmt: skip
+        ["NAME", "TYPE", "DESCRIPTION"],
+        ["title", "string", "-"],
+        ["labels", "string", "-"],
+    ]
     assert lines(run("flows", "inputs", "gumloop/echo", "--json"))[1] == {
-        "platform": "gumloop", "saved_item_id": "echo", "name": "labels", "type": "string", "description": None,
-    }  # fmt: skip
+        "platform": "gumloop",
+        "saved_item_id": "echo",
+        "name": "labels",
+        "type": "string",
+        "description": None,
+    }
     assert "It names no inputs." in run("flows", "inputs", "gumloop/always-fails").stderr
 
 
@@ -112,28 +134,60 @@ def test_the_newest_ten_runs_are_listed_with_what_became_of_them(platform: FakeP
     found = lines(run("flows", "runs", "repeat", "--json"))
     assert [one["run_state"] for one in found] == ["running"] + ["done"] * 9
     assert set(found[0]) == {
-        "platform", "saved_item_id", "run_id", "run_state", "raw_state", "outputs", "created_at", "finished_at"
-    }  # fmt: skip
-    assert (found[0]["run_id"], found[0]["finished_at"], found[1]["outputs"]) == (last["run_id"], None, {"title": "10"})
+        "platform",
+        "saved_item_id",
+        "run_id",
+        "run_state",
+        "raw_state",
+        "outputs",
+        "created_at",
+        "finished_at",
+    }
+    assert (found[0]["run_id"], found[0]["finished_at"], found[1]["outputs"]) == (
+        last["run_id"],
+        None,
+        {"title": "10"},
+    )
     head, first, *rest = run("flows", "runs", "repeat").stdout.splitlines()
     assert re.split("  +", head) == ["STATE", "STARTED", "TOOK", "RUN ID"]
-    assert re.fullmatch(rf"running +\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ +\d+\.\d+ s… +{last['run_id']}", first)
+    assert re.fullmatch(
+        rf"running +\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ +\d+\.\d+ s… +{last['run_id']}", first
+    )
     assert len(rest) == 9 and all(re.match(r"done +\S+ +0\.\d\d s +", line) for line in rest)
 
 
-def test_waiting_tells_states_and_log_lines_and_prints_the_outputs(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_tells_states_and_log_lines_and_prints_the_outputs(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ends_once_seen(platform, monkeypatch)
     shown = run("flows", "run", "repeat", "--input", "title=hi", "--wait")
-    assert (shown.exit_code, shown.stdout) == (0, f'{only_run(platform)}\n{{\n  "title": "hi"\n}}\n')
-    assert re.findall(r"^\d\d:\d\d:\d\d\.\d{3}  (.+)$", shown.stderr, re.MULTILINE) == ["running", "done"]
+    assert (shown.exit_code, shown.stdout) == (
+        0,
+        f'{only_run(platform)}\n{{\n  "title": "hi"\n}}\n',
+    )
+    assert re.findall(r"^\d\d:\d\d:\d\d\.\d{3}  (.+)$", shown.stderr, re.MULTILINE) == [
+        "running",
+        "done",
+    ]
     failed = run("flows", "run", "gumloop/always-fails", "--wait")
     assert failed.exit_code == 1 and failed.stdout.endswith("\n{}\n")
-    assert re.search(r"  running\n +Node failed: as it always does\n\S+  failed\n$", failed.stderr), "the colour codes are gone"
-    (told,) = lines(run("flows", "run", "repeat", "--json-input", '{"title": 1}', "--wait", "--json"))
-    assert (told["outcome"], told["run_state"], told["outputs"], told["log"]) == ("started", "done", {"title": 1}, [])
+    assert re.search(
+        r"  running\n +Node failed: as it always does\n\S+  failed\n$", failed.stderr
+    ), "the colour codes are gone"
+    (told,) = lines(
+        run("flows", "run", "repeat", "--json-input", '{"title": 1}', "--wait", "--json")
+    )
+    assert (told["outcome"], told["run_state"], told["outputs"], told["log"]) == (
+        "started",
+        "done",
+        {"title": 1},
+        [],
+    )
 
 
-def test_a_wait_outlives_answers_that_fail_but_not_for_ever(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_outlives_answers_that_fail_but_not_for_ever(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from bridge.cli.ui import run_progress
 
     monkeypatch.setattr(run_progress, "LONGEST", 0.01)
@@ -141,21 +195,34 @@ def test_a_wait_outlives_answers_that_fail_but_not_for_ever(platform: FakePlatfo
 
     def answer(method: str, path: str, *rest: dict[str, str] | bytes) -> tuple[int, object]:
         fault = next(failing, "ok") if path.endswith("/get_pl_run") else "ok"
-        faults = {"garbage": (200, b"<html>"), None: (0, None), "error": (503, {"error": "unavailable"})}
+        faults = {
+            "garbage": (200, b"<html>"),
+            None: (0, None),
+            "error": (503, {"error": "unavailable"}),
+        }
         return faults[fault] if fault in faults else whole(method, path, *rest)  # type: ignore[arg-type, index]
 
     monkeypatch.setattr(platform, "answer", answer)
     shown = run("flows", "run", "repeat", "--wait")
     assert shown.exit_code == 0
-    for text in ("the answer is not JSON", "the connection was closed before an answer", "HTTP 503 unavailable"):
+    for text in (
+        "the answer is not JSON",
+        "the connection was closed before an answer",
+        "HTTP 503 unavailable",
+    ):
         assert text in shown.stderr
     failing = iter(["error"] * 100)
     shown = run("flows", "run", "repeat", "--wait")
-    assert shown.exit_code == 1 and f"run gumloop/{list(platform.runs)[1]}: HTTP 503 unavailable" in shown.stderr
+    assert (
+        shown.exit_code == 1
+        and f"run gumloop/{list(platform.runs)[1]}: HTTP 503 unavailable" in shown.stderr
+    )
 
 
 def interrupted(process: Forked) -> int:
-    """Press Ctrl-C, and again where it came at one of the moments at which Python loses it (in a destructor, for one)."""
+    """Press Ctrl-C, and again where it came at one of the moments at which Python loses it (in a
+    destructor, for one).
+    """
     for _ in range(12):
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
@@ -163,7 +230,9 @@ def interrupted(process: Forked) -> int:
     raise AssertionError("it goes on")
 
 
-def test_ctrl_c_ends_the_waiting_and_says_how_to_end_the_run(platform: FakePlatform, folder: Path) -> None:
+def test_ctrl_c_ends_the_waiting_and_says_how_to_end_the_run(
+    platform: FakePlatform, folder: Path
+) -> None:
     platform.run_seconds = 600
     for form in ([], ["--json"]):
         with running(folder, "flows", "run", "repeat", "--wait", *form) as process:
@@ -175,7 +244,10 @@ def test_ctrl_c_ends_the_waiting_and_says_how_to_end_the_run(platform: FakePlatf
             assert interrupted(process) == 130
             run_id = list(platform.runs)[-1]
             said = process.stderr.read()
-            assert f"The run goes on. To end it: flowbridge flows kill gumloop/{run_id}\n" in said and "Traceback" not in said
+            assert (
+                f"The run goes on. To end it: flowbridge flows kill gumloop/{run_id}\n" in said
+                and "Traceback" not in said
+            )
             assert run_id in process.stdout.read()
         platform.looks = 0
     assert platform.active == 2
@@ -183,24 +255,44 @@ def test_ctrl_c_ends_the_waiting_and_says_how_to_end_the_run(platform: FakePlatf
 
 def test_kill_ends_runs_and_waits_for_it_where_asked(platform: FakePlatform) -> None:
     platform.run_seconds = 600
-    first, second, third = (lines(run("flows", "run", "repeat", "--json"))[0]["run_id"] for _ in range(3))
+    first, second, third = (
+        lines(run("flows", "run", "repeat", "--json"))[0]["run_id"] for _ in range(3)
+    )
     shown = run("flows", "kill", first)
     assert (shown.exit_code, shown.stdout) == (0, f"gumloop/{first} terminated\n")
     (told,) = lines(run("flows", "kill", f"gumloop/{second}", "--wait", "--json"))
-    assert told == {"platform": "gumloop", "run_id": second, "killed": True, "detail": None, "run_state": "terminated",
-                    "raw_state": "TERMINATED"}  # fmt: skip
+    assert told == {
+        "platform": "gumloop",
+        "run_id": second,
+        "killed": True,
+        "detail": None,
+        "run_state": "terminated",
+        "raw_state": "TERMINATED",
+    }
     shown = run("flows", "kill", "no-such-run", third, "--wait")
-    assert shown.exit_code == 1 and "Error: gumloop/no-such-run: HTTP 404 not_found: run not found" in shown.stderr
+    assert (
+        shown.exit_code == 1
+        and "Error: gumloop/no-such-run: HTTP 404 not_found: run not found" in shown.stderr
+    )
     assert shown.stdout == f"gumloop/{third} terminated\n", "the others are ended all the same"
     assert platform.active == 0
 
 
-def test_a_terminal_sees_it_live(platform: FakePlatform, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_sees_it_live(
+    platform: FakePlatform, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ends_once_seen(platform, monkeypatch, looks=2)
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "bridge", "flows", "run", "gumloop/always-fails", "--wait"]
     environ = environment(TERM="xterm-256color", COLUMNS="100", LINES="40")
-    process = subprocess.Popen(command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
     os.close(theirs)
     seen = b""
     try:
@@ -211,10 +303,15 @@ def test_a_terminal_sees_it_live(platform: FakePlatform, folder: Path, monkeypat
     stdout, _ = process.communicate(timeout=60)
     os.close(ours)
     text = seen.decode()
-    assert process.returncode == 1 and stdout.decode() == f"{only_run(platform)}\n{{}}\n", "the answer alone"
+    assert process.returncode == 1 and stdout.decode() == f"{only_run(platform)}\n{{}}\n", (
+        "the answer alone"
+    )
     assert re.search(r"running  \d+\.\d+ s  \(Ctrl-C ends the waiting, not the run\)", text)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    assert re.search(r"\d\d:\d\d:\d\d\.\d{3}  running", plain) and "Node failed: as it always does" in plain
+    assert (
+        re.search(r"\d\d:\d\d:\d\d\.\d{3}  running", plain)
+        and "Node failed: as it always does" in plain
+    )
     assert re.search(r"\x1b\[31m[^\x1b]*failed", text), "in red"
 
 
@@ -227,24 +324,59 @@ def test_http_platforms_have_none_of_it_and_say_so(platform: FakePlatform) -> No
         (("run", "hook/x", "--wait"), "--wait: the platform 'hook' (http) has no runs to wait for"),
     ):
         shown = run("flows", *command)
-        assert shown.exit_code == (2 if "--wait" in command else 1) and text in shown.stderr, command
+        assert shown.exit_code == (2 if "--wait" in command else 1) and text in shown.stderr, (
+            command
+        )
 
 
 def test_names_that_are_nearly_right_get_a_hint(platform: FakePlatform) -> None:
     for command, code, text in (
-        (("list", "gumlop"), 2, "routes.yaml has no platform 'gumlop'; did you mean `gumloop`? it has: gumloop, hook"),
-        (("runs", "repeet"), 2, "routes.yaml has no flow 'repeet'; did you mean `repeat`? it has: repeat. PLATFORM/FLOW will do, too"),
-        (("inputs", "gumloop/eco"), 1, "the platform 'gumloop' has no flow 'eco'; did you mean `echo`? it has: echo, always-fails"),
-        (("inputs", "gumloop/Always-Fails"), 1, "has no flow 'Always-Fails'; did you mean `always-fails`?"),
-        (("runs", "gumloop/eco"), 0, "the platform 'gumloop' has no flow 'eco'; did you mean `echo`?"),
+        (
+            ("list", "gumlop"),
+            2,
+            "routes.yaml has no platform 'gumlop'; did you mean `gumloop`? it has: gumloop, hook",
+        ),
+        (
+            ("runs", "repeet"),
+            2,
+            (
+                "routes.yaml has no flow 'repeet'; did you mean `repeat`? it has: repeat."
+                " PLATFORM/FLOW will do, too"
+            ),
+        ),
+        (
+            ("inputs", "gumloop/eco"),
+            1,
+            (
+                "the platform 'gumloop' has no flow 'eco'; did you mean `echo`? it has: echo,"
+                " always-fails"
+            ),
+        ),
+        (
+            ("inputs", "gumloop/Always-Fails"),
+            1,
+            "has no flow 'Always-Fails'; did you mean `always-fails`?",
+        ),
+        (
+            ("runs", "gumloop/eco"),
+            0,
+            "the platform 'gumloop' has no flow 'eco'; did you mean `echo`?",
+        ),
         (("kill", "gumlop/x"), 2, "routes.yaml has no platform 'gumlop'; did you mean `gumloop`?"),
         (("kill", "gumloop/"), 2, "'gumloop/' does not say on which platform: gumloop/RUN"),
-        (("run", "repeat", "--input", "titel=x"), 0, "Note: the flow has no input 'titel'; did you mean `title`? it has: title"),
+        (
+            ("run", "repeat", "--input", "titel=x"),
+            0,
+            "Note: the flow has no input 'titel'; did you mean `title`? it has: title",
+        ),
         (("run", "repeat", "--input", "titel"), 2, "--input 'titel' is not NAME=VALUE"),
     ):
         shown = run("flows", *command)
         assert (shown.exit_code, text in shown.stderr) == (code, True), (command, shown.stderr)
-    assert "Note" not in run("flows", "run", "repeat", "--input", "title=x", "--input", "other=y").stderr
+    assert (
+        "Note"
+        not in run("flows", "run", "repeat", "--input", "title=x", "--input", "other=y").stderr
+    )
 
 
 def test_a_start_without_an_answer_says_that_a_run_may_exist(platform: FakePlatform) -> None:
@@ -268,25 +400,41 @@ def test_a_start_without_an_answer_says_that_a_run_may_exist(platform: FakePlatf
         (["a", "b"], [], ([], True)),
     ],
 )
-def test_what_is_new_of_a_log_whose_first_lines_may_go(before: list[str], now: list[str], found: tuple[list[str], bool]) -> None:
+def test_what_is_new_of_a_log_whose_first_lines_may_go(
+    before: list[str], now: list[str], found: tuple[list[str], bool]
+) -> None:
     assert added(before, now) == found
 
 
 def test_the_help_teaches(platform: FakePlatform) -> None:
     for name in ("list", "inputs", "run", "runs", "kill"):
         text = run("flows", name, "--help").stdout
-        assert f"flowbridge flows {name}" in text.replace(f"Usage: flowbridge flows {name}", ""), name
+        assert f"flowbridge flows {name}" in text.replace(f"Usage: flowbridge flows {name}", ""), (
+            name
+        )
 
 
-def test_a_local_flow_is_not_started_without_what_it_requires_and_is_found_at_any_port(tmp_path: Path) -> None:
+def test_a_local_flow_is_not_started_without_what_it_requires_and_is_found_at_any_port(
+    tmp_path: Path,
+) -> None:
     with Bridge(tmp_path) as bridge:
-        def flows(*arguments: str) -> Any:
-            elsewhere = {**bridge.environ, "FLOWBRIDGE_BIND": "127.0.0.1:1"}  # as where it was started with --bind
-            return call(tmp_path, "--config", str(bridge.config), "flows", *arguments, environ=elsewhere)
 
-        until(lambda: addresses(Path(bridge.environ["FLOWBRIDGE_DATA"])), what="the address in the data folder")
+        def flows(*arguments: str) -> Any:
+            # as where it was started with --bind
+            elsewhere = {**bridge.environ, "FLOWBRIDGE_BIND": "127.0.0.1:1"}
+            return call(
+                tmp_path, "--config", str(bridge.config), "flows", *arguments, environ=elsewhere
+            )
+
+        until(
+            lambda: addresses(Path(bridge.environ["FLOWBRIDGE_DATA"])),
+            what="the address in the data folder",
+        )
         refused = flows("run", "local/http_request", "--input", "urk=x")
-        assert refused.returncode == 2 and "the flow 'http_request' requires url: --input url=…" in refused.stderr
+        assert (
+            refused.returncode == 2
+            and "the flow 'http_request' requires url: --input url=…" in refused.stderr
+        )
         assert "did you mean `url`?" in refused.stderr
         assert bridge.count("local_run") == 0
         done = flows("run", "local/sleep", "--json-input", '{"seconds": 0}', "--wait")

@@ -15,7 +15,17 @@ from sqlalchemy import insert
 from bridge.cli.main import COMMANDS, SECTIONS
 from bridge.cli.options import Moment
 from bridge.config.loader import load
-from bridge.core.model import DeadKind, Debounce, Delivery, Event, FormFile, Order, Reject, RunState, Status
+from bridge.core.model import (
+    DeadKind,
+    Debounce,
+    Delivery,
+    Event,
+    FormFile,
+    Order,
+    Reject,
+    RunState,
+    Status,
+)
 from bridge.delivery.reconcile import Candidate, Earlier, Look, judge, window
 from bridge.providers.registry import PROVIDERS
 from bridge.routing.model import OWN
@@ -32,18 +42,40 @@ def test_help_teaches_every_command_with_an_example() -> None:
         assert f"\n  {name} " in overview
         text = run(name, "--help").stdout
         assert f"flowbridge {name}" in text or name in ("serve", "web", "work", "flows", "db"), name
-    for name, inner in (("flows", "list"), ("flows", "run"), ("db", "upgrade"), ("db", "check"), ("acts", "show"), ("acts", "resume")):
+    for name, inner in (
+        ("flows", "list"),
+        ("flows", "run"),
+        ("db", "upgrade"),
+        ("db", "check"),
+        ("acts", "show"),
+        ("acts", "resume"),
+    ):
         assert f"flowbridge {name} {inner}" in run(name, inner, "--help").stdout
 
 
 @pytest.mark.parametrize("command", ["check", "db check", "flows list"])
 def test_config_after_the_command_is_told_where_it_goes(command: str) -> None:
     refused = run(*command.split(), "--config", "other.yaml")
-    assert refused.exit_code == 2 and f"--config stands before the command: group --config FILE {command}\n" in refused.stderr
+    assert (
+        refused.exit_code == 2
+        and f"--config stands before the command: group --config FILE {command}\n" in refused.stderr
+    )
 
 
 def test_a_folder_without_a_project_is_wrong_usage(folder: Path) -> None:
-    commands = "events", "deliveries", "show", "status", "rejects", "tail", "spam", "retry --status dead", "resolve", "export", "acts"
+    commands = (
+        "events",
+        "deliveries",
+        "show",
+        "status",
+        "rejects",
+        "tail",
+        "spam",
+        "retry --status dead",
+        "resolve",
+        "export",
+        "acts",
+    )
     for command in commands:
         result = run(*command.split())
         assert (result.exit_code, result.stdout) == (2, ""), command
@@ -64,22 +96,42 @@ def test_an_empty_store_is_empty_and_no_error(folder: Path) -> None:
 
 
 def test_an_empty_list_names_a_sample_that_would_be_taken(folder: Path) -> None:
-    (folder / "routes.yaml").write_text("version: 1\nsources: {shop: {provider: stripe, secret: '${env:NOT_SET}'}}\n")
-    assert "then send one: flowbridge sample shop --to http://127.0.0.1:8080" in run("events").stderr
+    (folder / "routes.yaml").write_text(
+        "version: 1\nsources: {shop: {provider: stripe, secret: '${env:NOT_SET}'}}\n"
+    )
+    assert (
+        "then send one: flowbridge sample shop --to http://127.0.0.1:8080" in run("events").stderr
+    )
 
 
 @pytest.mark.parametrize(
     "command",
-    ["events --source {}", "deliveries --route {}", "replay --source {} --dry-run", "cancel --route {} --dry-run", "resolve --source {}",
-     "rejects --source {}", "rejects readmit --source {}", "spam --source {}", "export --source {}", "db prune --source {} --dry-run",
-     "erase ann@example.com --source {} --dry-run", "receipt x --source {}"],
-)  # fmt: skip
-def test_a_name_that_nothing_is_of_is_wrong_usage(folder: Path, store: Database, command: str) -> None:
+    [
+        "events --source {}",
+        "deliveries --route {}",
+        "replay --source {} --dry-run",
+        "cancel --route {} --dry-run",
+        "resolve --source {}",
+        "rejects --source {}",
+        "rejects readmit --source {}",
+        "spam --source {}",
+        "export --source {}",
+        "db prune --source {} --dry-run",
+        "erase ann@example.com --source {} --dry-run",
+        "receipt x --source {}",
+    ],
+)
+def test_a_name_that_nothing_is_of_is_wrong_usage(
+    folder: Path, store: Database, command: str
+) -> None:
     (folder / "routes.yaml").write_text(
-        "version: 1\nsources: {github: {provider: github, secret: '${env:NOT_SET}'}}\n"
-        "platforms: {local: {type: local}}\nroutes: [{name: issues, on: github, flow: local/echo, inputs: {a: b}}]\n"
+        "version: 1\nsources: {github: {provider: github, secret: '${env:NOT_SET}'}}\nplatforms:"
+        " {local: {type: local}}\nroutes: [{name: issues, on: github, flow: local/echo, inputs: {a:"
+        " b}}]\n"
     )
-    right, wrong, gone = ("issues", "issue", "triage") if "--route" in command else ("github", "gitub", "crm")
+    right, wrong, gone = (
+        ("issues", "issue", "triage") if "--route" in command else ("github", "gitub", "crm")
+    )
     refused = run(*command.format(wrong).split())
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert f"'{wrong}'; did you mean `{right}`?" in refused.stderr
@@ -96,7 +148,9 @@ def test_events_are_lines_of_json_with_full_deliveries(store: Database) -> None:
     found = lines(run("events", "--json"))
     assert [event["provider_id"] for event in found] == ["2", "1", "0"]
     assert found[0]["deliveries"][0]["route"] == "triage"
-    assert [event["provider_id"] for event in lines(run("events", "--json", "--limit", "1"))] == ["2"]
+    assert [event["provider_id"] for event in lines(run("events", "--json", "--limit", "1"))] == [
+        "2"
+    ]
     assert lines(run("events", "--json", "--source", "crm")) == []
     assert len(lines(run("events", "--json", "--since", "2025-11-24T16:00:01Z"))) == 2
     assert [one["status"] for one in lines(run("deliveries", "--json"))] == ["queued"] * 3
@@ -104,33 +158,63 @@ def test_events_are_lines_of_json_with_full_deliveries(store: Database) -> None:
 
 def test_lists_for_people_are_aligned_text_without_colour(store: Database) -> None:
     event = make_event("1", source="a\x1b[31m", type=None)
-    events.add(store, event, [make_delivery(event, status=Status.DEAD, reason="no\nway\x07")], lambda *_: [])
+    events.add(
+        store,
+        event,
+        [make_delivery(event, status=Status.DEAD, reason="no\nway\x07")],
+        lambda *_: [],
+    )
     result = run("events")
     assert result.stdout.splitlines() == [
         "RECEIVED              ID                              SOURCE     TYPE  DELIVERIES",
         f"2025-11-24T16:00:00Z  {event.id}  a\\x1b[31m  -     dead, config",
     ]
-    assert run("deliveries").stdout.splitlines()[1].endswith("triage  dead, config  local/echo  no\\nway\\x07")
+    assert (
+        run("deliveries")
+        .stdout.splitlines()[1]
+        .endswith("triage  dead, config  local/echo  no\\nway\\x07")
+    )
     assert run("events", "--status", "none").stderr.startswith("No events like that.")
 
 
-def test_deliveries_of_a_route_with_several_flows_say_which_flow_each_is(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    routes = [{"name": "many", "flow": ["local/echo", "local/append_csv"]}, {"name": "one", "flow": "local/echo"}]
-    events.remember_config(store, "c" * 64, json.dumps({"config": {"routes": routes}, "schemas": {}}), NOW)
+def test_deliveries_of_a_route_with_several_flows_say_which_flow_each_is(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes = [
+        {"name": "many", "flow": ["local/echo", "local/append_csv"]},
+        {"name": "one", "flow": "local/echo"},
+    ]
+    events.remember_config(
+        store, "c" * 64, json.dumps({"config": {"routes": routes}, "schemas": {}}), NOW
+    )
     event = make_event("1")
     flows = [("many", "local/echo"), ("many", "local/append_csv"), ("one", "local/echo")]
     made = [make_delivery(event, route, flow=flow, config_hash="c" * 64) for route, flow in flows]
-    events.add(store, event, [replace(one, id=f"dlv_{place}") for place, one in enumerate(made)], lambda *_: [])
-    assert "ROUTE  STATUS  FLOW" in run("deliveries").stdout and " → " not in run("deliveries").stdout
+    events.add(
+        store,
+        event,
+        [replace(one, id=f"dlv_{place}") for place, one in enumerate(made)],
+        lambda *_: [],
+    )
+    assert (
+        "ROUTE  STATUS  FLOW" in run("deliveries").stdout and " → " not in run("deliveries").stdout
+    )
     monkeypatch.setattr("bridge.cli.ui.output.on_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     shown = run("deliveries").stdout
-    assert " many → local/echo " in shown and " many → local/append_csv " in shown and " one " in shown and "one →" not in shown
+    assert (
+        " many → local/echo " in shown
+        and " many → local/append_csv " in shown
+        and " one " in shown
+        and "one →" not in shown
+    )
     put(store, "dlv_1", status="dead", dead_kind="platform")
     put(store, "dlv_2", status="dead", dead_kind="platform")
     assert "--through many, which starts all flows of the route\n" in run("show", "dlv_1").stdout
     assert "--through one\n" in run("show", "dlv_2").stdout
-    assert [one["flow"] for one in lines(run("deliveries", "--json"))] == [flow for _, flow in flows][::-1]
+    assert [one["flow"] for one in lines(run("deliveries", "--json"))] == [
+        flow for _, flow in flows
+    ][::-1]
 
 
 def test_an_event_says_what_is_odd_about_it(store: Database) -> None:
@@ -155,25 +239,57 @@ def test_which_try_of_the_sender_it_was_is_shown(store: Database) -> None:
 
 
 def test_show_tells_all_of_one_event_by_any_id(store: Database) -> None:
-    event = make_event("1", headers={"x-evil": "a\x1b[2J", "content-type": "text/plain"}, body=b"first\nsecond\x9b\xe2\x80\xae")
+    event = make_event(
+        "1",
+        headers={"x-evil": "a\x1b[2J", "content-type": "text/plain"},
+        body=b"first\nsecond\x9b\xe2\x80\xae",
+    )
     delivery = make_delivery(event)
     events.add(store, event, [delivery], lambda *_: [])
-    put(store, delivery.id, status="delivered", run_id="Run1", run_state="done", outputs='{"a":"\\u001b"}')
+    put(
+        store,
+        delivery.id,
+        status="delivered",
+        run_id="Run1",
+        run_state="done",
+        outputs='{"a":"\\u001b"}',
+    )
     text = run("show", event.id).stdout
-    for part in (event.id, "github", "triage → local/echo", "delivered, done", "Run1", "x-evil: a\\x1b[2J", "that are no text"):
+    for part in (
+        event.id,
+        "github",
+        "triage → local/echo",
+        "delivered, done",
+        "Run1",
+        "x-evil: a\\x1b[2J",
+        "that are no text",
+    ):
         assert part in text
     assert not any(char < " " and char != "\n" for char in text)
 
 
-def test_show_of_a_delivery_is_the_delivery_first_and_the_request_only_on_demand(store: Database) -> None:
+def test_show_of_a_delivery_is_the_delivery_first_and_the_request_only_on_demand(
+    store: Database,
+) -> None:
     event = make_event("1", headers={"x-a": "b"}, body=b"x" * 9000)
     one, two = make_delivery(event), make_delivery(event, route="other")
     events.add(store, event, [one, two], lambda *_: [])
     put(store, two.id, status="delivered", run_id="Run1", run_state="done")
     text = run("show", two.id).stdout
-    assert text.startswith(f"{two.id}\nevent         {event.id}  github issues\nroute         other → ")
-    assert one.id not in text and "x-a: b" not in text and f"the event     flowbridge show {event.id}\n" in text
-    assert run("show", "Run1").stdout == text == run("show", two.id[:-2]).stdout == run("show", two.id[-14:]).stdout
+    assert text.startswith(
+        f"{two.id}\nevent         {event.id}  github issues\nroute         other → "
+    )
+    assert (
+        one.id not in text
+        and "x-a: b" not in text
+        and f"the event     flowbridge show {event.id}\n" in text
+    )
+    assert (
+        run("show", "Run1").stdout
+        == text
+        == run("show", two.id[:-2]).stdout
+        == run("show", two.id[-14:]).stdout
+    )
     whole = run("show", two.id, "--body").stdout
     assert "x-a: b" in whole and "x" * 9000 in whole
     assert "(5000 characters more: --body shows all)" in run("show", event.id).stdout
@@ -182,7 +298,11 @@ def test_show_of_a_delivery_is_the_delivery_first_and_the_request_only_on_demand
 
 def test_show_alone_is_the_newest_event(store: Database, folder: Path) -> None:
     empty = run("show")
-    assert (empty.exit_code, empty.stdout, empty.stderr) == (1, "", "Error: no event is stored yet\n")
+    assert (empty.exit_code, empty.stdout, empty.stderr) == (
+        1,
+        "",
+        "Error: no event is stored yet\n",
+    )
     for number in range(2):
         event = make_event(str(number), now=NOW + number)
         events.add(store, event, [make_delivery(event)], lambda *_: [])
@@ -190,28 +310,62 @@ def test_show_alone_is_the_newest_event(store: Database, folder: Path) -> None:
     assert lines(run("show", "--json"))[0]["provider_id"] == "1"
     alert = make_event("alert", source=OWN, provider=OWN, type="alert.raised", now=NOW + 9)
     events.add(store, alert, [], lambda *_: [])
-    assert lines(run("show", "--json"))[0]["provider_id"] == "1", "an alert of flowbridge itself is not what was sent last"
+    assert lines(run("show", "--json"))[0]["provider_id"] == "1", (
+        "an alert of flowbridge itself is not what was sent last"
+    )
     assert "no route matched" not in run("show", alert.id).stdout
 
 
 def test_any_beginning_or_ending_that_is_unique_names_an_id(store: Database) -> None:
-    ids = ("evt_00000000000000000000aaxyz1", "evt_00000000000000000000abxyz1", "evt_00000000000000000000abwvu2")
+    ids = (
+        "evt_00000000000000000000aaxyz1",
+        "evt_00000000000000000000abxyz1",
+        "evt_00000000000000000000abwvu2",
+    )
     for id_ in ids:
         event = make_event(id_, id=id_)
         events.add(store, event, [make_delivery(event)], lambda *_: [])
-    for text, found in (("aaxyz1", 0), ("wvu2", 2), ("evt_…wvu2", 2), ("evt_00000000000000000000aa", 0), (ids[1], 1)):
+    for text, found in (
+        ("aaxyz1", 0),
+        ("wvu2", 2),
+        ("evt_…wvu2", 2),
+        ("evt_00000000000000000000aa", 0),
+        (ids[1], 1),
+    ):
         assert run("show", text).stdout.startswith(ids[found]), text
     several = run("show", "xyz1")
-    assert several.exit_code == 1 and several.stderr == f"Error: several ids match 'xyz1': {ids[0]}, {ids[1]}; their endings differ\n"
-    for text in ("yz1", "vu2", "evt_…vu2", "…", "", "%", "____", "nothing-like-it"):  # too short for an ending, or no id's
+    assert (
+        several.exit_code == 1
+        and several.stderr
+        == f"Error: several ids match 'xyz1': {ids[0]}, {ids[1]}; their endings differ\n"
+    )
+    # too short for an ending, or no id's
+    for text in ("yz1", "vu2", "evt_…vu2", "…", "", "%", "____", "nothing-like-it"):
         assert run("show", text).exit_code == 1, text
 
 
 def test_an_ending_names_a_reject_too(store: Database, folder: Path) -> None:
     (folder / "routes.yaml").write_text(ROUTES)
-    unread = {"headers": {}, "query_string": "", "url": "https://x/hooks/github", "body": b"", "size": 0}
-    rejects.add(store, Reject(id="rej_01abcdwxyz", source="github", provider="github", received_at=NOW, reason="mismatch", method="POST",
-                              path="/hooks/github", **unread))  # type: ignore[arg-type]  # fmt: skip
+    unread = {
+        "headers": {},
+        "query_string": "",
+        "url": "https://x/hooks/github",
+        "body": b"",
+        "size": 0,
+    }
+    rejects.add(
+        store,
+        Reject(
+            id="rej_01abcdwxyz",
+            source="github",
+            provider="github",
+            received_at=NOW,
+            reason="mismatch",
+            method="POST",
+            path="/hooks/github",
+            **unread,
+        ),
+    )  # type: ignore[arg-type]
     for text in ("rej_01abcdwxyz", "rej_01", "abcdwxyz"):
         assert run("show", text).stdout.startswith("rej_01abcdwxyz\n"), text
     assert run("show", "rej_9").exit_code == 1
@@ -224,10 +378,21 @@ def test_runs_are_a_filter_wherever_deliveries_are_chosen(store: Database, folde
         one = make_delivery(event)
         events.add(store, event, [one], lambda *_: [])
         if state:
-            put(store, one.id, status="delivered", run_id=f"r{number}", run_state=state, delivered_at=NOW)
+            put(
+                store,
+                one.id,
+                status="delivered",
+                run_id=f"r{number}",
+                run_state=state,
+                delivered_at=NOW,
+            )
     for state, number in (("running", 1), ("done", 2), ("failed", 3)):
-        assert [one["provider_id"] for one in lines(run("events", "--json", "--run", state))] == [str(number)]
-        assert [one["run_id"] for one in lines(run("deliveries", "--json", "--run", state))] == [f"r{number}"]
+        assert [one["provider_id"] for one in lines(run("events", "--json", "--run", state))] == [
+            str(number)
+        ]
+        assert [one["run_id"] for one in lines(run("deliveries", "--json", "--run", state))] == [
+            f"r{number}"
+        ]
         assert "1 event to replay" in run("replay", "--run", state, "--dry-run").stdout
     assert "1 delivery to retry" in run("retry", "--run", "failed", "--dry-run").stdout
     assert "0 deliveries to retry" in run("retry", "--run", "done", "--dry-run").stdout
@@ -282,12 +447,17 @@ def test_show_says_which_clause_of_each_route_failed(store: Database, folder: Pa
     ):
         assert f"\n{line}\n" in text
     assert "every request" not in text
-    (folder / "routes.yaml").write_text(ISSUES.replace("on: \"github push, workflow_*\"", "on: github"))
+    (folder / "routes.yaml").write_text(
+        ISSUES.replace('on: "github push, workflow_*"', "on: github")
+    )
     assert f"pushes: it matches now: flowbridge replay {event.id}\n" in run("show", event.id).stdout
     (folder / "routes.yaml").write_text(ISSUES[: ISSUES.index("routes:")])
     assert "routes.yaml has no route for the source github\n" in run("show").stdout
     (folder / "routes.yaml").write_text("version: 2\n")
-    assert "routes.yaml cannot be used, so the reason is not known: flowbridge check\n" in run("show").stdout
+    assert (
+        "routes.yaml cannot be used, so the reason is not known: flowbridge check\n"
+        in run("show").stdout
+    )
 
 
 SEVERAL = """
@@ -315,7 +485,9 @@ def planned(store: Database, **changes: object) -> tuple[Event, Delivery]:
     return event, delivery
 
 
-def test_show_lists_the_routes_that_did_not_match_beside_those_that_did(store: Database, folder: Path) -> None:
+def test_show_lists_the_routes_that_did_not_match_beside_those_that_did(
+    store: Database, folder: Path
+) -> None:
     (folder / "routes.yaml").write_text(SEVERAL)
     event, delivery = planned(store)
     for line in (
@@ -330,53 +502,95 @@ def test_show_lists_the_routes_that_did_not_match_beside_those_that_did(store: D
 
 
 @pytest.mark.parametrize("state", ["failed", "terminated"])
-def test_show_of_a_failed_run_says_which_input_lacked_which_path(store: Database, folder: Path, state: str) -> None:
+def test_show_of_a_failed_run_says_which_input_lacked_which_path(
+    store: Database, folder: Path, state: str
+) -> None:
     (folder / "routes.yaml").write_text(SEVERAL)
     event, delivery = planned(store)
     put(store, delivery.id, status="delivered", run_id="Run1", run_state=state)
     text = run("show", delivery.id).stdout
     assert (
-        "\nmissing       input title: body.issue.titel is not in this event (did you mean `body.issue.title`?)\n"
-        "missing       input text: body.issue.numbr is not in this event (did you mean `body.issue.number`?)\n"
-        "missing       input n: body.n is null in this event\n"
-        f"next          fix routes.yaml, then flowbridge replay {event.id} --through triage\n"
-    ) in text
-    (folder / "routes.yaml").write_text(SEVERAL.replace("titel", "title").replace("numbr", "number"))
+        "\nmissing       input title: body.issue.titel is not in this event (did you mean"
+        " `body.issue.title`?)\nmissing       input text: body.issue.numbr is not in this event"
+        " (did you mean `body.issue.number`?)\nmissing       input n: body.n is null in this"
+        f" event\nnext          fix routes.yaml, then flowbridge replay {event.id} --through"
+        " triage\n" in text
+    )
+    (folder / "routes.yaml").write_text(
+        SEVERAL.replace("titel", "title").replace("numbr", "number")
+    )
     text = run("show", delivery.id).stdout
     assert "missing       input n:" in text and "input title" not in text
     assert f"\nnext          fix the flow, then flowbridge retry {delivery.id}\n" in text
 
 
-def test_show_of_a_run_that_is_done_says_only_what_looks_misspelt(store: Database, folder: Path) -> None:
+def test_show_of_a_run_that_is_done_says_only_what_looks_misspelt(
+    store: Database, folder: Path
+) -> None:
     (folder / "routes.yaml").write_text(SEVERAL)
     _, delivery = planned(store)
     put(store, delivery.id, status="delivered", run_id="Run1", run_state="done")
     text = run("show", delivery.id).stdout
-    assert "input title: " in text and "input text: " in text and "input n: " not in text and "\nnext " not in text
+    assert (
+        "input title: " in text
+        and "input text: " in text
+        and "input n: " not in text
+        and "\nnext " not in text
+    )
 
 
-def test_show_of_a_parked_delivery_says_which_path_was_missing(store: Database, folder: Path) -> None:
+def test_show_of_a_parked_delivery_says_which_path_was_missing(
+    store: Database, folder: Path
+) -> None:
     (folder / "routes.yaml").write_text(SEVERAL)
     event = planned(store)[0]
     for route, reason, said in (
-        ("triage", "input `title` is null, and the route is strict", "input title: body.issue.titel is not in this event"),
-        ("whole", "inputs must be an object, but the expression gave null", "inputs: body.isue is not in this event"),
+        (
+            "triage",
+            "input `title` is null, and the route is strict",
+            "input title: body.issue.titel is not in this event",
+        ),
+        (
+            "whole",
+            "inputs must be an object, but the expression gave null",
+            "inputs: body.isue is not in this event",
+        ),
     ):
         other = make_event(route, body=event.body, headers=event.headers)
-        events.add(store, other, [make_delivery(other, route=route, status=Status.DEAD, dead_kind=DeadKind.OURS, reason=reason)],
-                   lambda *_: [])  # fmt: skip
-        assert f"reason        {reason}\nmissing       {said} (did you mean `body.issue" in run("show", other.id).stdout
+        events.add(
+            store,
+            other,
+            [
+                make_delivery(
+                    other, route=route, status=Status.DEAD, dead_kind=DeadKind.OURS, reason=reason
+                )
+            ],
+            lambda *_: [],
+        )
+        assert (
+            f"reason        {reason}\nmissing       {said} (did you mean `body.issue"
+            in run("show", other.id).stdout
+        )
 
 
-def test_show_quotes_hostile_values_shortly_and_says_what_fails(store: Database, folder: Path) -> None:
+def test_show_quotes_hostile_values_shortly_and_says_what_fails(
+    store: Database, folder: Path
+) -> None:
     (folder / "routes.yaml").write_text(
-        ISSUES.replace("contains(body.issue.labels[].name, 'bugg')", "body.action > 3")
-        .replace("[opened, reopened]", "{regex: '^a'}")
+        ISSUES.replace("contains(body.issue.labels[].name, 'bugg')", "body.action > 3").replace(
+            "[opened, reopened]", "{regex: '^a'}"
+        )
     )
-    event = make_event("1", body=orjson.dumps({"action": "\x1b[2J" + "x" * 5000}), headers={"content-type": "application/json"})
+    event = make_event(
+        "1",
+        body=orjson.dumps({"action": "\x1b[2J" + "x" * 5000}),
+        headers={"content-type": "application/json"},
+    )
     events.add(store, event, [], lambda *_: [])
     text = run("show").stdout
-    assert 'bugs: body.action: expected a text that fits the pattern "^a", found "\\u001b[2J' in text
+    assert (
+        'bugs: body.action: expected a text that fits the pattern "^a", found "\\u001b[2J' in text
+    )
     assert "bugs: when: `body.action` is string, needs number (in `body.action > 3`)\n" in text
     assert not any(char < " " and char != "\n" for char in text)
     assert max(len(line) for line in text.splitlines() if "expected" in line) < 300
@@ -391,16 +605,27 @@ def test_show_tells_what_was_found_of_a_start_without_an_answer(store: Database)
     found = judge(delivery, 1, NOW, look, Earlier(looks=1), exclusive=False)
     put(store, delivery.id, evidence=to_json(found.as_json()))
     text = run("show", event.id).stdout
-    assert "looked for    a run created from 2025-11-24T15:59:00.000000Z to 2025-11-24T16:01:30.000000Z" in text
-    assert "looked        2 times, last at 2025-11-24T16:01:30.000000Z: the list held 4 runs, all of that time" in text
+    assert (
+        "looked for    a run created from 2025-11-24T15:59:00.000000Z to"
+        " 2025-11-24T16:01:30.000000Z" in text
+    )
+    assert (
+        "looked        2 times, last at 2025-11-24T16:01:30.000000Z: the list held 4 runs, all of"
+        " that time" in text
+    )
     assert "found         Run\\x1b1 (done), created 2025-11-24T16:00:00.000000Z\n" in text
-    assert "decided       hold: Run\\x1b1 (done) may be its run, but does not tell by its outputs: " in text
+    assert (
+        "decided       hold: Run\\x1b1 (done) may be its run, but does not tell by its outputs: "
+        in text
+    )
     (shape,) = lines(run("show", event.id, "--json"))
     assert shape["deliveries"][0]["evidence"]["candidates"][0]["run_id"] == "Run\x1b1"
 
 
 def test_show_lists_the_files_of_a_form(store: Database) -> None:
-    file = FormFile(field="cv", name="Zoë's CV.pdf", type="application/pdf", size=1234, sha256="f" * 64)
+    file = FormFile(
+        field="cv", name="Zoë's CV.pdf", type="application/pdf", size=1234, sha256="f" * 64
+    )
     event = make_event("1", files=(file,))
     events.add(store, event, [], lambda *_: [])
     assert "Zoë's CV.pdf in cv: application/pdf, 1234 bytes" in run("show", event.id).stdout
@@ -411,7 +636,11 @@ def test_show_gives_headers_body_and_attempts_as_json(store: Database) -> None:
     event = make_event("1", headers={"x-a": "b"})
     events.add(store, event, [make_delivery(event)], lambda *_: [])
     (shape,) = lines(run("show", event.id, "--json"))
-    assert (shape["headers"], shape["body"], shape["body_base64"]) == ({"x-a": "b"}, '{"n":1}', None)
+    assert (shape["headers"], shape["body"], shape["body_base64"]) == (
+        {"x-a": "b"},
+        '{"n":1}',
+        None,
+    )
     assert shape["deliveries"][0]["attempt_list"] == []
 
 
@@ -433,12 +662,20 @@ def test_show_says_whose_it_is_to_mend_and_how(store: Database) -> None:
     id_, text = shown(store, {"status": "dead", "dead_kind": "platform", "reason": "HTTP 403"})
     replay = f"fix routes.yaml, then flowbridge replay evt_{id_[4:30]} --through triage\n"
     assert "status        dead, platform\n" in text
-    assert f"next          fix the cause, then flowbridge retry {id_}\n              or {replay}" in text
+    assert (
+        f"next          fix the cause, then flowbridge retry {id_}\n              or {replay}"
+        in text
+    )
     for state in ("failed", "terminated"):
         id_, text = shown(store, {"status": "delivered", "run_state": state, "run_id": "r1"})
         replay = f"fix routes.yaml, then flowbridge replay evt_{id_[4:30]} --through triage\n"
-        assert f"next          fix the flow, then flowbridge retry {id_}\n              or {replay}" in text, state
-    assert "next " not in shown(store, {"status": "delivered", "run_state": "done", "run_id": "r1"})[1]
+        assert (
+            f"next          fix the flow, then flowbridge retry {id_}\n              or {replay}"
+            in text
+        ), state
+    assert (
+        "next " not in shown(store, {"status": "delivered", "run_state": "done", "run_id": "r1"})[1]
+    )
     id_, text = shown(store, {"status": "dead", "dead_kind": "person", "reason": "given up"})
     assert f"next          flowbridge retry {id_}\n" in text
     id_, text = shown(store, {"status": "unknown", "attempts": 1})
@@ -446,7 +683,9 @@ def test_show_says_whose_it_is_to_mend_and_how(store: Database) -> None:
 
 
 def test_show_names_replay_where_the_route_has_changed_since(store: Database, folder: Path) -> None:
-    before, after = (ROUTES.replace("${body.n}", expression) for expression in ("${body.m}", "${body.n}"))
+    before, after = (
+        ROUTES.replace("${body.n}", expression) for expression in ("${body.m}", "${body.n}")
+    )
     (folder / "routes.yaml").write_text(before)
     was = load(folder / "routes.yaml", {}, strict_secrets=False)
     events.remember_config(store, was.hash, was.canonical, NOW)
@@ -455,34 +694,50 @@ def test_show_names_replay_where_the_route_has_changed_since(store: Database, fo
     assert f"then flowbridge retry {id_}\n" in text
     (folder / "routes.yaml").write_text(after.replace("mode: paused, ", ""))
     text = run("show", id_).stdout
-    assert f"next          flowbridge replay evt_{id_[4:30]} --through triage\n" in text and "retry sends the old inputs again" in text
-    for other in (before.replace("mode: paused, ", ""), "version: 1\n", "version: 2\n"):  # the same inputs, no such route, not to be read
+    assert (
+        f"next          flowbridge replay evt_{id_[4:30]} --through triage\n" in text
+        and "retry sends the old inputs again" in text
+    )
+    # the same inputs, no such route, not to be read
+    for other in (before.replace("mode: paused, ", ""), "version: 1\n", "version: 2\n"):
         (folder / "routes.yaml").write_text(other)
         assert f"then flowbridge retry {id_}\n" in run("show", id_).stdout, other
 
 
-def test_a_list_of_deliveries_names_the_command_that_says_what_to_do_next(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_of_deliveries_names_the_command_that_says_what_to_do_next(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     id_, _ = shown(store, {"status": "delivered", "run_state": "failed", "run_id": "r1"})
     assert run("deliveries").stderr == ""
     monkeypatch.setattr("bridge.cli.ui.output.on_terminal", lambda: True)
-    assert run("deliveries").stderr == f"why, and what to do next: flowbridge show dlv_…{id_[-14:]}\n"
+    assert (
+        run("deliveries").stderr == f"why, and what to do next: flowbridge show dlv_…{id_[-14:]}\n"
+    )
     put(store, id_, run_state="done")
     assert run("deliveries").stderr == ""
 
 
 def test_show_says_where_a_delivery_stands_in_its_line(store: Database) -> None:
     line = Order(key="acme/repo", blocks=True)
-    head, _ = shown(store, {"status": "dead", "dead_kind": "platform", "holds_key": False}, order=line)
+    head, _ = shown(
+        store, {"status": "dead", "dead_kind": "platform", "holds_key": False}, order=line
+    )
     behind, text = shown(store, {}, order=line)
     assert "status        blocked\n" in text and "order key     acme/repo\n" in text
-    assert f"waits         behind {head}: that one is dead and holds the line (on_dead: block)" in text
+    assert (
+        f"waits         behind {head}: that one is dead and holds the line (on_dead: block)" in text
+    )
     text = run("show", head).stdout
     assert "order key     acme/repo; the head of its line, with 1 behind it\n" in text
     assert f"next          fix the cause, then flowbridge retry {head}\n" in text
     assert f"              or flowbridge cancel {head}, which lets those behind it go\n" in text
     (shape,) = lines(run("show", behind, "--json"))
     (one,) = shape["deliveries"]
-    assert (one["order_key"], one["waits_for"]["kind"], one["waits_for"]["behind"]) == ("acme/repo", "line", head)
+    assert (one["order_key"], one["waits_for"]["kind"], one["waits_for"]["behind"]) == (
+        "acme/repo",
+        "line",
+        head,
+    )
     assert "in line: order key acme/repo" in run("deliveries", "--status", "blocked").stdout
 
 
@@ -490,41 +745,74 @@ def test_show_says_what_is_merged_and_what_waits_to_be(store: Database) -> None:
     debounce = Debounce(key="k", until=4e9)
     first, _ = shown(store, {}, debounce=debounce, due_at=3e9)
     later, text = shown(store, {}, debounce=debounce, due_at=3e9)
-    assert "waits         a later event of its key would take its place" in text and "until         2065-01-24" in text
+    assert (
+        "waits         a later event of its key would take its place" in text
+        and "until         2065-01-24" in text
+    )
     text = run("show", first).stdout
     assert f"merged into   {later}\n" in text and "status        cancelled\n" in text
     listed = run("deliveries").stdout
-    assert "waits for later ones until 2065-01-24" in listed and f"merged into a later one: {later}" in listed
+    assert (
+        "waits for later ones until 2065-01-24" in listed
+        and f"merged into a later one: {later}" in listed
+    )
 
 
 def test_show_tells_how_the_runs_ended_that_others_followed(store: Database) -> None:
     id_, _ = shown(store, {"reruns": 1, "attempts": 1})
     with store.engine.begin() as connection:
-        ended = {"outcome": "started", "run_id": "R1", "run_state": "failed", "log": '["it broke","badly"]',
-                 "run_finished_at": NOW + 3.5, "outputs": '{"left":2}'}  # fmt: skip
-        connection.execute(insert(schema.attempt).values(delivery_id=id_, number=1, started_at=NOW, finished_at=NOW + 1, **ended))
+        ended = {
+            "outcome": "started",
+            "run_id": "R1",
+            "run_state": "failed",
+            "log": '["it broke","badly"]',
+            "run_finished_at": NOW + 3.5,
+            "outputs": '{"left":2}',
+        }
+        connection.execute(
+            insert(schema.attempt).values(
+                delivery_id=id_, number=1, started_at=NOW, finished_at=NOW + 1, **ended
+            )
+        )
     text = run("show", id_).stdout
     assert "earlier runs  1, each of which failed" in text
-    ran = 'started after 1000 ms; its run R1 failed, after 2.50 s\n  its outputs\n  {\n    "left": 2\n  }\n  its log\n  it broke\n  badly\n'
+    ran = (
+        'started after 1000 ms; its run R1 failed, after 2.50 s\n  its outputs\n  {\n    "left":'
+        " 2\n  }\n  its log\n  it broke\n  badly\n"
+    )
     assert ran in text
     (shape,) = lines(run("show", id_, "--json"))
     (attempt,) = shape["deliveries"][0]["attempt_list"]
-    assert (shape["deliveries"][0]["reruns"], attempt["run_state"], attempt["log"]) == (1, "failed", ["it broke", "badly"])
-    assert (attempt["run_finished_at"], attempt["outputs"]) == ("2025-11-24T16:00:03.500000Z", {"left": 2})
+    assert (shape["deliveries"][0]["reruns"], attempt["run_state"], attempt["log"]) == (
+        1,
+        "failed",
+        ["it broke", "badly"],
+    )
+    assert (attempt["run_finished_at"], attempt["outputs"]) == (
+        "2025-11-24T16:00:03.500000Z",
+        {"left": 2},
+    )
 
 
-def test_show_says_who_did_what_to_an_event_and_its_deliveries(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_says_who_did_what_to_an_event_and_its_deliveries(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FLOWBRIDGE_ACTOR", "ana@ops")
     id_, _ = shown(store, {})
     assert run("cancel", id_, "--yes").exit_code == 0
     assert run("resolve", id_, "--as", "dead", "--yes").exit_code == 1
     text = run("show", id_).stdout
-    assert "cancel        2" in text and " by ana@ops (act_" in text and ") queued → cancelled\n" in text
+    assert (
+        "cancel        2" in text
+        and " by ana@ops (act_" in text
+        and ") queued → cancelled\n" in text
+    )
     assert "not done: it is cancelled: only one whose outcome is unknown is resolved\n" in text
     (shape,) = lines(run("show", id_, "--json"))
     assert [(one["command"], one["actor"], one["item"]["id"]) for one in shape["acts"]] == [
-        ("cancel", "ana@ops", id_), ("resolve", "ana@ops", id_),
-    ]  # fmt: skip
+        ("cancel", "ana@ops", id_),
+        ("resolve", "ana@ops", id_),
+    ]
 
 
 ROUTES = """
@@ -536,7 +824,9 @@ routes:
 """
 
 
-def test_show_says_why_a_delivery_waits_also_where_routes_yaml_cannot_be_used(store: Database, folder: Path) -> None:
+def test_show_says_why_a_delivery_waits_also_where_routes_yaml_cannot_be_used(
+    store: Database, folder: Path
+) -> None:
     (folder / "routes.yaml").write_text(ROUTES)
     id_, text = shown(store, {})
     assert "waits         the route 'triage' is paused\n" in text
@@ -544,8 +834,11 @@ def test_show_says_why_a_delivery_waits_also_where_routes_yaml_cannot_be_used(st
     assert "waits         no worker is running" in run("show", id_).stdout
     (shape,) = lines(run("show", id_, "--json"))
     assert shape["deliveries"][0]["waits_for"] == {
-        "kind": "worker", "detail": "no worker is running: flowbridge serve, or flowbridge work", "until": None, "behind": None,
-    }  # fmt: skip
+        "kind": "worker",
+        "detail": "no worker is running: flowbridge serve, or flowbridge work",
+        "until": None,
+        "behind": None,
+    }
     (folder / "routes.yaml").unlink()
     assert run("show", id_).exit_code == 0
 
@@ -566,9 +859,21 @@ def test_a_time_that_is_none_is_wrong_usage(folder: Path, text: str) -> None:
 def test_times_are_spans_dates_and_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.cli.options.time.time", lambda: NOW)
     convert = lambda text: Moment().convert(text, None, None)  # noqa: E731
-    assert [NOW - convert(text) for text in ("90s", "15m", "1h", "1.5h", "2d", "1w")] == [90, 900, 3600, 5400, 172800, 604800]
+    assert [NOW - convert(text) for text in ("90s", "15m", "1h", "1.5h", "2d", "1w")] == [
+        90,
+        900,
+        3600,
+        5400,
+        172800,
+        604800,
+    ]
     assert convert("2025-11-24") == NOW - 16 * 3600
-    assert convert("2025-11-24T16:00") == convert("2025-11-24T16:00:00Z") == convert("2025-11-24T17:00:00+01:00") == NOW
+    assert (
+        convert("2025-11-24T16:00")
+        == convert("2025-11-24T16:00:00Z")
+        == convert("2025-11-24T17:00:00+01:00")
+        == NOW
+    )
 
 
 def test_a_database_of_another_schema_is_said(store: Database) -> None:
@@ -598,7 +903,10 @@ def test_db_check_and_upgrade(folder: Path) -> None:
 
 def test_a_command_that_is_none_names_the_nearest(folder: Path) -> None:
     refused = run("event")
-    assert refused.exit_code == 2 and "no such command 'event'; did you mean `events`?" in refused.stderr
+    assert (
+        refused.exit_code == 2
+        and "no such command 'event'; did you mean `events`?" in refused.stderr
+    )
     assert "no such command 'xyzzy'; `flowbridge --help` lists all" in run("xyzzy").stderr
     assert run("help").stdout == run("--help").stdout
     assert run("help", "flows", "run").stdout == run("flows", "run", "--help").stdout
@@ -606,10 +914,21 @@ def test_a_command_that_is_none_names_the_nearest(folder: Path) -> None:
     assert run("version").stdout == run("--version").stdout
 
 
-@pytest.mark.parametrize("command", ["events", "deliveries", "tail", "export", "retry", "cancel", "resolve", "replay"])
+@pytest.mark.parametrize(
+    "command", ["events", "deliveries", "tail", "export", "retry", "cancel", "resolve", "replay"]
+)
 def test_help_has_a_commands_own_options_before_its_filters(command: str) -> None:
     own, _, filters = run(command, "--help").stdout.partition("Filters:\n")
     assert "Options:\n" in own and "--help" in own and "  --limit N" in own
-    for name in ("--source", "--route", "--status", "--run", "--type", "--reason", "--dead-kind", "--since"):
+    for name in (
+        "--source",
+        "--route",
+        "--status",
+        "--run",
+        "--type",
+        "--reason",
+        "--dead-kind",
+        "--since",
+    ):
         assert f"\n  {name} " in f"\n{filters}"
         assert f"\n  {name} " not in own.partition("Options:\n")[2]

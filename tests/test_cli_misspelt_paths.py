@@ -1,4 +1,6 @@
-"""check: event types and paths that look like misspelt ones of a provider's samples, or of a form's fields."""
+"""check: event types and paths that look like misspelt ones of a provider's samples, or of a form's
+fields.
+"""
 
 from __future__ import annotations
 
@@ -43,52 +45,124 @@ def warnings(folder: Path, route: str) -> list[dict[str, Any]]:
 
 
 WRONG = {
-    'on: github issues, inputs: {title: "${body.issue.titel}"}': ("routes.0.inputs.title", "body.issue.titel", "body.issue.title"),
-    'on: github issues, inputs: {a: {b: ["#${body.isue.number}"]}}': ("routes.0.inputs.a.b.0", "body.isue.number", "body.issue.number"),
+    'on: github issues, inputs: {title: "${body.issue.titel}"}': (
+        "routes.0.inputs.title",
+        "body.issue.titel",
+        "body.issue.title",
+    ),
+    'on: github issues, inputs: {a: {b: ["#${body.isue.number}"]}}': (
+        "routes.0.inputs.a.b.0",
+        "body.isue.number",
+        "body.issue.number",
+    ),
     'on: github issues, inputs: {a: "${body.issue.labels[].nmae}"}': (
-        "routes.0.inputs.a", "body.issue.labels[].nmae", "body.issue.labels[].name"),
+        "routes.0.inputs.a",
+        "body.issue.labels[].nmae",
+        "body.issue.labels[].name",
+    ),
     'on: github issues, inputs: "${body.isue}"': ("routes.0.inputs", "body.isue", "body.issue"),
     "on: github issues, inputs: {a: 1}, match: {body.issue.stat: open}": (
-        "routes.0.match.body.issue.stat", "body.issue.stat", "body.issue.state"),
+        "routes.0.match.body.issue.stat",
+        "body.issue.stat",
+        "body.issue.state",
+    ),
     "on: github issues, inputs: {a: 1}, match: {any: [{body.acton: x}, {not: {body.action: y}}]}": (
-        "routes.0.match.any.0.body.acton", "body.acton", "body.action"),
-    "on: github issues, inputs: {a: 1}, match: {when: \"body.acton == 'x'\"}": ("routes.0.match.when", "body.acton", "body.action"),
-    "on: github issues, inputs: {a: 1}, when: body.issue.numbr > 3": ("routes.0.when", "body.issue.numbr", "body.issue.number"),
-    "on: github issues, inputs: {a: 1}, order_by: body.issue.nodeId": ("routes.0.order_by", "body.issue.nodeId", "body.issue.node_id"),
+        "routes.0.match.any.0.body.acton",
+        "body.acton",
+        "body.action",
+    ),
+    "on: github issues, inputs: {a: 1}, match: {when: \"body.acton == 'x'\"}": (
+        "routes.0.match.when",
+        "body.acton",
+        "body.action",
+    ),
+    "on: github issues, inputs: {a: 1}, when: body.issue.numbr > 3": (
+        "routes.0.when",
+        "body.issue.numbr",
+        "body.issue.number",
+    ),
+    "on: github issues, inputs: {a: 1}, order_by: body.issue.nodeId": (
+        "routes.0.order_by",
+        "body.issue.nodeId",
+        "body.issue.node_id",
+    ),
     'on: github issues, inputs: {a: 1}, debounce: {key: "${body.issue.nummber}", wait: 1m}': (
-        "routes.0.debounce.key", "body.issue.nummber", "body.issue.number"),
-    'on: github, inputs: {title: "${body.issue.titel}"}': ("routes.0.inputs.title", "body.issue.titel", "body.issue.title"),
+        "routes.0.debounce.key",
+        "body.issue.nummber",
+        "body.issue.number",
+    ),
+    'on: github, inputs: {title: "${body.issue.titel}"}': (
+        "routes.0.inputs.title",
+        "body.issue.titel",
+        "body.issue.title",
+    ),
     'on: stripe invoice.*, inputs: {a: "${body.data.object.amount_payed}"}': (
-        "routes.0.inputs.a", "body.data.object.amount_payed", "body.data.object.amount_paid"),
+        "routes.0.inputs.a",
+        "body.data.object.amount_payed",
+        "body.data.object.amount_paid",
+    ),
     'on: github issues, inputs: {a: "${headers.\\"x-github-evnt\\"}"}': (
-        "routes.0.inputs.a", 'headers."x-github-evnt"', 'headers."x-github-event"'),
-    'on: github issues, inputs: {a: "${event.recieved_at}"}': ("routes.0.inputs.a", "event.recieved_at", "event.received_at"),
-}  # fmt: skip
+        "routes.0.inputs.a",
+        'headers."x-github-evnt"',
+        'headers."x-github-event"',
+    ),
+    'on: github issues, inputs: {a: "${event.recieved_at}"}': (
+        "routes.0.inputs.a",
+        "event.recieved_at",
+        "event.received_at",
+    ),
+}
 
 
 @pytest.mark.parametrize(("route", "said"), WRONG.items(), ids=WRONG)
-def test_a_path_that_is_near_to_one_of_the_samples_is_a_warning(folder: Path, route: str, said: tuple[str, str, str]) -> None:
+def test_a_path_that_is_near_to_one_of_the_samples_is_a_warning(
+    folder: Path, route: str, said: tuple[str, str, str]
+) -> None:
     (found,) = warnings(folder, route)
     place, path, meant = said
     assert (found["level"], found["line"], found["path"]) == ("warning", 11, place)
-    assert f"no `{path}`; did you mean `{meant}`?" in found["message"] and "example" in found["message"]
+    assert (
+        f"no `{path}`; did you mean `{meant}`?" in found["message"]
+        and "example" in found["message"]
+    )
 
 
 RIGHT = {
-    "a path that the sample has": 'on: github issues, inputs: {a: "${body.issue.title}"}, match: {body.issue.labels.0.name: bug}',
-    "an optional field that is like none": 'on: github issues, inputs: {a: "${body.changes.title.from} ${body.label.name}"}',
+    "a path that the sample has": (
+        'on: github issues, inputs: {a: "${body.issue.title}"}, match: {body.issue.labels.0.name:'
+        " bug}"
+    ),
+    "an optional field that is like none": (
+        'on: github issues, inputs: {a: "${body.changes.title.from} ${body.label.name}"}'
+    ),
     "an alternative": 'on: github issues, inputs: {a: "${body.issue.titel || body.issue.title}"}',
-    "names that the account chooses": 'on: stripe invoice.paid, inputs: {a: "${body.data.object.metadata.oder_id}"}',
-    "an event type without a sample": 'on: github pull_request, inputs: {a: "${body.acton} ${body.isue.titel}"}',
+    "names that the account chooses": (
+        'on: stripe invoice.paid, inputs: {a: "${body.data.object.metadata.oder_id}"}'
+    ),
+    "an event type without a sample": (
+        'on: github pull_request, inputs: {a: "${body.acton} ${body.isue.titel}"}'
+    ),
     "a sender whose shape is its own": 'on: own, inputs: {a: "${body.data.custmer}"}',
     "a form without declared fields": 'on: contact, inputs: {a: "${form.emial} ${form.nmae}"}',
-    "fields that are declared": 'on: order, inputs: {a: "${form.email} ${body.amount} ${form.phone}"}',
-    "a header, in any case": "on: github issues, inputs: {a: 1}, match: {headers.X-GitHub-Event: issues}",
-    "a text that begins like an expression": "on: github issues, inputs: {a: 1}, when: \"body.action != '${'\"",
-    "an expression with such a text": "on: github issues, inputs: {a: 1}, order_by: \"${join('${', [body.action])}\"",
-    "a text that is no path": "on: github issues, inputs: {a: \"${join('.', ['body.issue.titel'])}\"}",
-    "flowbridge's own events": "on: flowbridge alert.*, inputs: {a: \"${body.sumary}\"}",
-    "an event type that the samples lack": 'on: [stripe charge.refunded, invoice.voided], inputs: {a: "${body.id}"}',
+    "fields that are declared": (
+        'on: order, inputs: {a: "${form.email} ${body.amount} ${form.phone}"}'
+    ),
+    "a header, in any case": (
+        "on: github issues, inputs: {a: 1}, match: {headers.X-GitHub-Event: issues}"
+    ),
+    "a text that begins like an expression": (
+        "on: github issues, inputs: {a: 1}, when: \"body.action != '${'\""
+    ),
+    "an expression with such a text": (
+        "on: github issues, inputs: {a: 1}, order_by: \"${join('${', [body.action])}\""
+    ),
+    "a text that is no path": (
+        "on: github issues, inputs: {a: \"${join('.', ['body.issue.titel'])}\"}"
+    ),
+    "flowbridge's own events": 'on: flowbridge alert.*, inputs: {a: "${body.sumary}"}',
+    "an event type that the samples lack": (
+        'on: [stripe charge.refunded, invoice.voided], inputs: {a: "${body.id}"}'
+    ),
     "a pattern": 'on: stripe invoic*.paid, inputs: {a: "${body.id}"}',
 }
 
@@ -101,60 +175,108 @@ def test_what_may_well_be_right_is_no_warning(folder: Path, route: str) -> None:
 def test_the_warning_names_its_place_the_sample_and_leaves_the_exit_code(folder: Path) -> None:
     warnings(folder, 'on: github issues, inputs: {title: "${body.issue.titel}"}')
     result = run("check")
-    assert result.exit_code == 0 and result.stdout.splitlines()[-1].startswith("routes.yaml is valid")
+    assert result.exit_code == 0 and result.stdout.splitlines()[-1].startswith(
+        "routes.yaml is valid"
+    )
     assert (
-        "routes.yaml:11:70: routes[one].inputs.title: warning: the sample of GitHub issues has no `body.issue.titel`; did you mean "
-        "`body.issue.title`? A sample is only an example (`flowbridge sample github issues` prints it).\n"
-    ) in result.stdout
+        "routes.yaml:11:70: routes[one].inputs.title: warning: the sample of GitHub issues has no"
+        " `body.issue.titel`; did you mean `body.issue.title`? A sample is only an example"
+        " (`flowbridge sample github issues` prints it).\n" in result.stdout
+    )
 
 
 def test_a_path_that_several_samples_lack_is_one_warning(folder: Path) -> None:
     (found,) = warnings(folder, 'on: shop orders/*, inputs: {a: "${body.total_prize}"}')
-    assert found["message"].startswith("the samples of Shopify orders/create, orders/paid have no `body.total_prize`; did you mean")
+    assert found["message"].startswith(
+        "the samples of Shopify orders/create, orders/paid have no `body.total_prize`; did you mean"
+    )
 
 
 def test_a_field_that_is_near_to_a_declared_one_is_a_warning(folder: Path) -> None:
-    first, second = warnings(folder, 'on: order, inputs: {a: "${form.emial}"}, match: {form.amout: {gt: 3}}')
-    assert first["message"] == "the schema of order declares no `form.emial`; did you mean `form.email`? It declares email, amount."
-    assert second["message"].startswith("the schema of order declares no `form.amout`; did you mean `form.amount`?")
+    first, second = warnings(
+        folder, 'on: order, inputs: {a: "${form.emial}"}, match: {form.amout: {gt: 3}}'
+    )
+    assert (
+        first["message"]
+        == "the schema of order declares no `form.emial`; did you mean `form.email`? It declares"
+        " email, amount."
+    )
+    assert second["message"].startswith(
+        "the schema of order declares no `form.amout`; did you mean `form.amount`?"
+    )
 
 
-@pytest.mark.parametrize(("written", "place"), [
-    ("on: stripe invoice.payed", "routes.0.on"),
-    ("on: [stripe invoice.paid, Invoice.Paid]", "routes.0.on"),
-    ("source: stripe, match: {event: [invoice.payed]}", "routes.0.match.event"),
-])  # fmt: skip
-def test_an_event_type_that_is_near_to_one_of_the_samples_is_a_warning(folder: Path, written: str, place: str) -> None:
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ("on: stripe invoice.payed", "routes.0.on"),
+        ("on: [stripe invoice.paid, Invoice.Paid]", "routes.0.on"),
+        ("source: stripe, match: {event: [invoice.payed]}", "routes.0.match.event"),
+    ],
+)
+def test_an_event_type_that_is_near_to_one_of_the_samples_is_a_warning(
+    folder: Path, written: str, place: str
+) -> None:
     (found,) = warnings(folder, f'{written}, inputs: {{a: "${{body.id}}"}}')
     assert (found["level"], found["line"], found["path"]) == ("warning", 11, place)
-    assert found["message"].startswith("no sample of Stripe has the event type `") and "did you mean `invoice.paid`?" in found["message"]
+    assert (
+        found["message"].startswith("no sample of Stripe has the event type `")
+        and "did you mean `invoice.paid`?" in found["message"]
+    )
 
 
 def test_problems_of_all_kinds_are_listed_by_place(folder: Path) -> None:
     found = warnings(folder, 'on: github issues, inputs: {title: "${body.issue.titel}"}')
-    (folder / "routes.yaml").write_text((folder / "routes.yaml").read_text() + "  - {name: two, on: contact, flow: local/append_csv}\n")
+    (folder / "routes.yaml").write_text(
+        (folder / "routes.yaml").read_text()
+        + "  - {name: two, on: contact, flow: local/append_csv}\n"
+    )
     (all_found,) = lines(run("check", "--json"))
     places = [(one["line"], one["column"]) for one in all_found["problems"]]
     assert places == sorted(places) and found[0] in all_found["problems"] and places[-1][0] == 12
 
 
 def test_the_name_of_a_batch_leads_to_its_sample(folder: Path) -> None:
-    text = SOURCES.replace("  contact:", f'  pay: {{provider: gocardless, secret: "{SECRET}"}}\n  contact:')
-    route = '  - {name: one, flow: local/echo, on: pay payments.failed, inputs: {a: "${body.acton}"}}\n'
+    text = SOURCES.replace(
+        "  contact:", f'  pay: {{provider: gocardless, secret: "{SECRET}"}}\n  contact:'
+    )
+    route = (
+        '  - {name: one, flow: local/echo, on: pay payments.failed, inputs: {a: "${body.acton}"}}\n'
+    )
     (folder / "routes.yaml").write_text(text + route)
-    assert "did you mean `body.action`? A sample is only an example (`flowbridge sample gocardless` prints it)." in run("check").stdout
+    assert (
+        "did you mean `body.action`? A sample is only an example (`flowbridge sample gocardless`"
+        " prints it)." in run("check").stdout
+    )
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_no_path_of_a_sample_is_a_typo_beside_another_sample(name: str) -> None:
     row = PROVIDERS[name]
-    source = Source(name=name, provider=row, scheme=row.scheme or Unsigned(), event_type=row.event_type, batch=row.batch)
+    source = Source(
+        name=name,
+        provider=row,
+        scheme=row.scheme or Unsigned(),
+        event_type=row.event_type,
+        batch=row.batch,
+    )
     samples = [roots for _, roots in sample_events(source)]
     for roots in samples:
-        assert [path for path in _paths(roots) for other in samples if follow_path(path, [other], free_names(name)).meant] == []
+        assert [
+            path
+            for path in _paths(roots)
+            for other in samples
+            if follow_path(path, [other], free_names(name)).meant
+        ] == []
 
 
 def _paths(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+    for key, inner in (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    ):
         yield (*path, str(key))
         yield from _paths(inner, (*path, str(key)))

@@ -1,4 +1,6 @@
-"""FLOWBRIDGE_CONFIG names one routes.yaml and the current folder has another: a command says which it uses."""
+"""FLOWBRIDGE_CONFIG names one routes.yaml and the current folder has another: a command says which
+it uses.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ NOTE = "and not the routes.yaml of this folder"
 
 
 @pytest.fixture
-def other(tmp_path_factory: pytest.TempPathFactory, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def other(
+    tmp_path_factory: pytest.TempPathFactory, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A routes.yaml that FLOWBRIDGE_CONFIG names, beside the one of the current folder."""
     file = tmp_path_factory.mktemp("demo") / "routes.yaml"
     file.write_text(TEXT)
@@ -25,7 +29,10 @@ def other(tmp_path_factory: pytest.TempPathFactory, folder: Path, monkeypatch: p
 def test_a_command_says_that_it_uses_another_file(other: Path) -> None:
     result = run("check", "--json")
     assert json.loads(result.stdout)["config"] == str(other), "nothing but JSON on stdout"
-    said = f"note: FLOWBRIDGE_CONFIG is set, so {other} is used, {NOTE} (unset FLOWBRIDGE_CONFIG for that)\n"
+    said = (
+        f"note: FLOWBRIDGE_CONFIG is set, so {other} is used, {NOTE} (unset FLOWBRIDGE_CONFIG for"
+        " that)\n"
+    )
     assert result.stderr.startswith(said) and result.stderr.count(NOTE) == 1
 
 
@@ -34,7 +41,9 @@ def test_one_that_is_gone_is_named_too(other: Path) -> None:
     assert NOTE in run("status").stderr
 
 
-def test_nothing_is_said_where_it_is_meant(other: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_said_where_it_is_meant(
+    other: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert NOTE not in run("--config", str(other), "check").stderr
     assert NOTE not in run("providers", "github").stderr
     for same in ("routes.yaml", str(folder / "routes.yaml")):

@@ -1,4 +1,6 @@
-"""What is printed: nothing commands a terminal, lists are the same everywhere but on a terminal, tables fit it."""
+"""What is printed: nothing commands a terminal, lists are the same everywhere but on a terminal,
+tables fit it.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,17 @@ from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\x7f\r\n\t\u202egnp.exe\u2066\u200b\u2028\ud800\x00é ✓"
-HARMFUL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff]")
+HARMFUL = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff]"
+)
 
 
 def test_clean_leaves_nothing_to_obey_and_one_line() -> None:
     text = output.clean(HOSTILE)
     assert not HARMFUL.search(text) and "\n" not in text
-    assert text.startswith("\\x1b[31mred\\x1b]0;title\\x07\\x9b2J\\x7f\\r\\n\\t\\u202egnp") and text.endswith("é ✓")
+    assert text.startswith(
+        "\\x1b[31mred\\x1b]0;title\\x07\\x9b2J\\x7f\\r\\n\\t\\u202egnp"
+    ) and text.endswith("é ✓")
     assert (output.clean(None), output.clean(7), output.clean("a b")) == ("", "7", "a b")
     assert output.clean("a\u00a0b") == "a b"
 
@@ -38,15 +44,27 @@ def test_json_holds_no_harmful_character_and_says_the_same() -> None:
 
 
 def test_one_is_one() -> None:
-    said = [output.number(count, "file") for count in (0, 1, 2)] + [output.number(count, "delivery", "deliveries") for count in (1, 2)]
+    said = [output.number(count, "file") for count in (0, 1, 2)] + [
+        output.number(count, "delivery", "deliveries") for count in (1, 2)
+    ]
     assert said == ["0 files", "1 file", "2 files", "1 delivery", "2 deliveries"]
-    assert output.rows_of({"event": 1, "delivery": 0, "attempt": 2}) == "1 row of event, 2 rows of attempt"
+    assert (
+        output.rows_of({"event": 1, "delivery": 0, "attempt": 2})
+        == "1 row of event, 2 rows of attempt"
+    )
 
 
 def test_a_status_has_the_colour_of_its_worst_word() -> None:
-    assert [output.styled(text) for text in ("delivered, done", "delivered, failed", "delivered, running", "queued", "?")] == [
-        "green", "red", "cyan", "cyan", None,
-    ]  # fmt: skip
+    assert [
+        output.styled(text)
+        for text in ("delivered, done", "delivered, failed", "delivered, running", "queued", "?")
+    ] == [
+        "green",
+        "red",
+        "cyan",
+        "cyan",
+        None,
+    ]
 
 
 COLUMNS = (
@@ -77,44 +95,90 @@ def test_what_must_be_whole_is_whole_however_narrow_it_gets() -> None:
     assert output.fit(COLUMNS, [8, 30, 20, 20, 50], 20) == [8, 30, 10, 0, 0]
 
 
-def test_plain_text_is_aligned_and_comes_in_chunks(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_text_is_aligned_and_comes_in_chunks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(output, "CHUNK", 2)
-    assert output.print_table((Column("id"), Column("what")), iter([("1", None), ("22222", "b\x1b"), ("3", "c")])) == 3
+    assert (
+        output.print_table(
+            (Column("id"), Column("what")), iter([("1", None), ("22222", "b\x1b"), ("3", "c")])
+        )
+        == 3
+    )
     assert capsys.readouterr().out == "ID     WHAT\n1      -\n22222  b\\x1b\n3      c\n"
     assert output.print_table((Column("id"),), []) == 0
     assert capsys.readouterr().out == ""
 
 
-def test_a_terminal_gets_a_table_that_fits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_a_table_that_fits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    columns = Column("id", whole=True), Column("status", style=output.styled), Column("reason", spare=True)
-    rows = [("x" * 20, "dead", "[red]a very long reason that does not fit[/red]"), ("y", "queued", None)]
+    columns = (
+        Column("id", whole=True),
+        Column("status", style=output.styled),
+        Column("reason", spare=True),
+    )
+    rows = [
+        ("x" * 20, "dead", "[red]a very long reason that does not fit[/red]"),
+        ("y", "queued", None),
+    ]
     for width, shown in (
-        ("40", ["id                    status", "  reason", f"{'x' * 20}  dead", "  [red]a very long reason that does not", "  fit[/red]",
-                "y                     queued"]),
-        ("60", ["id                    status  reason", f"{'x' * 20}  dead    [red]a very long reason that", f"{'':30}does not fit[/red]",
-                "y                     queued  -"]),
-    ):  # fmt: skip
+        (
+            "40",
+            [
+                "id                    status",
+                "  reason",
+                f"{'x' * 20}  dead",
+                "  [red]a very long reason that does not",
+                "  fit[/red]",
+                "y                     queued",
+            ],
+        ),
+        (
+            "60",
+            [
+                "id                    status  reason",
+                f"{'x' * 20}  dead    [red]a very long reason that",
+                f"{'':30}does not fit[/red]",
+                "y                     queued  -",
+            ],
+        ),
+    ):
         monkeypatch.setenv("COLUMNS", width)
         output.print_table(columns, rows)
-        lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()]
+        lines = [
+            line.rstrip()
+            for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+        ]
         assert lines == shown  # markup is text
 
 
 EVENT, DELIVERY = "evt_01kbc3vmg0q8ehn2dvk2m9abcd", "dlv_01kbc3vmg0q8ehn2dvk2m9abcdw3x4y5z6"
 
 
-def lines_at(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: Any, rows: Any) -> list[str]:
+def lines_at(
+    width: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: Any,
+    rows: Any,
+) -> list[str]:
     """What a terminal of a width shows of a table."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", str(width))
     output.print_table(columns, rows)
-    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()]
+    return [
+        line.rstrip()
+        for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    ]
 
 
-def test_an_id_is_short_where_the_row_does_not_fit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_id_is_short_where_the_row_does_not_fit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     row = ("08:26:25Z", EVENT, "github", "issues.opened", "delivered, done")
     wide = lines_at(120, capsys, monkeypatch, EVENT_COLUMNS, [row])
     assert wide[1] == "  ".join(row)
@@ -123,9 +187,25 @@ def test_an_id_is_short_where_the_row_does_not_fit(capsys: pytest.CaptureFixture
     assert len(narrow) == 2
 
 
-def test_a_delivery_takes_one_line_of_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    done = ("08:26:25Z", DELIVERY, "triage-opened-issues", "delivered, done", "local/triage", "run 01m8e1p5v5w8ehn2dvk2m9abcd")
-    dead = ("08:26:26Z", DELIVERY, "triage-opened-issues", "dead, platform", "local/triage", "HTTP 401: the key is not accepted any more")
+def test_a_delivery_takes_one_line_of_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = (
+        "08:26:25Z",
+        DELIVERY,
+        "triage-opened-issues",
+        "delivered, done",
+        "local/triage",
+        "run 01m8e1p5v5w8ehn2dvk2m9abcd",
+    )
+    dead = (
+        "08:26:26Z",
+        DELIVERY,
+        "triage-opened-issues",
+        "dead, platform",
+        "local/triage",
+        "HTTP 401: the key is not accepted any more",
+    )
     shown = lines_at(80, capsys, monkeypatch, DELIVERY_COLUMNS, [done])
     assert len(shown) == 2
     assert f"dlv_…{DELIVERY[-14:]}" in shown[1] and "flow" not in shown[0]
@@ -135,24 +215,53 @@ def test_a_delivery_takes_one_line_of_a_narrow_terminal(capsys: pytest.CaptureFi
     assert DELIVERY in lines_at(180, capsys, monkeypatch, DELIVERY_COLUMNS, [done])[1]
 
 
-def test_a_route_is_cut_before_the_flow_that_tells_its_deliveries_apart(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    routes = "triage-opened-issues → gumloop/q3dasHQBidkNeXvAZo6Dby", "triage-opened-issues → local/echo", "paid"
+def test_a_route_is_cut_before_the_flow_that_tells_its_deliveries_apart(
+    capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    routes = (
+        "triage-opened-issues → gumloop/q3dasHQBidkNeXvAZo6Dby",
+        "triage-opened-issues → local/echo",
+        "paid",
+    )
     rows = [("08:26:25Z", DELIVERY, route, "delivered, done", "-", "run 1") for route in routes]
     shown = lines_at(80, capsys, monkeypatch, DELIVERY_COLUMNS, rows)
     assert max(map(len, shown)) <= 80 and len(shown) == 4
-    assert "  gumloop/q3dasHQBidkNeXvAZo6Dby " in shown[1] and "  triage-opened-iss… → local/echo " in shown[2] and "  paid " in shown[3]
-    assert output.cut_route(routes[0], 20) == "…asHQBidkNeXvAZo6Dby" and output.cut_route("x" * 30, 20) == "x" * 30
+    assert (
+        "  gumloop/q3dasHQBidkNeXvAZo6Dby " in shown[1]
+        and "  triage-opened-iss… → local/echo " in shown[2]
+        and "  paid " in shown[3]
+    )
+    assert (
+        output.cut_route(routes[0], 20) == "…asHQBidkNeXvAZo6Dby"
+        and output.cut_route("x" * 30, 20) == "x" * 30
+    )
 
 
-def test_a_column_that_says_nothing_is_left_out(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = lines_at(80, capsys, monkeypatch, FLOWS, [("local", "echo", "", "Return the inputs."), ("local", "triage", "", "")])
-    assert shown == ["platform  flow    description", "local     echo    Return the inputs.", "local     triage  -"]
+def test_a_column_that_says_nothing_is_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = lines_at(
+        80,
+        capsys,
+        monkeypatch,
+        FLOWS,
+        [("local", "echo", "", "Return the inputs."), ("local", "triage", "", "")],
+    )
+    assert shown == [
+        "platform  flow    description",
+        "local     echo    Return the inputs.",
+        "local     triage  -",
+    ]
 
 
-@pytest.mark.parametrize("text", [EVENT, DELIVERY, "rej_01kbc3vmg0q8ehn2dvk2m9abcd", "act_01kbc3vmg0q8ehn2dvk2m9abcd"])
+@pytest.mark.parametrize(
+    "text", [EVENT, DELIVERY, "rej_01kbc3vmg0q8ehn2dvk2m9abcd", "act_01kbc3vmg0q8ehn2dvk2m9abcd"]
+)
 def test_a_short_id_has_both_ends(text: str) -> None:
     head, _, tail = output.short_id(text).partition("…")
-    assert text.startswith(head) and text.endswith(tail) and len(tail) == (14 if head == "dlv_" else 8)
+    assert (
+        text.startswith(head) and text.endswith(tail) and len(tail) == (14 if head == "dlv_" else 8)
+    )
     for other in ("-", "", "evt_short", "x" * 40):
         assert output.short_id(other) == other
 
@@ -160,7 +269,9 @@ def test_a_short_id_has_both_ends(text: str) -> None:
 def test_text_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "40")
-    text = "1000 events were sent and acknowledged, 23 of them did start twice (http-url/of-one-piece)"
+    text = (
+        "1000 events were sent and acknowledged, 23 of them did start twice (http-url/of-one-piece)"
+    )
     lines = ("x" * 16 + output.wrapped(text, 16)).splitlines()
     assert max(map(len, lines)) <= 40 and all(line.startswith(" " * 16) for line in lines[1:])
     assert " ".join(line[16:] for line in lines) == text

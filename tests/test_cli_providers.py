@@ -17,7 +17,10 @@ from bridge.providers.registry import MODULES, PROVIDERS, kind_of
 def test_every_row_is_listed_with_its_evidence() -> None:
     listed = lines(run("providers", "--json"))
     assert [one["name"] for one in listed] == list(PROVIDERS)
-    assert all(one["evidence"] in EVIDENCE and one["setup"] and one["docs"].startswith("https://") for one in listed)
+    assert all(
+        one["evidence"] in EVIDENCE and one["setup"] and one["docs"].startswith("https://")
+        for one in listed
+    )
     assert len({frozenset(one) for one in listed}) == 1, "every key is always there"
     table = run("providers")
     assert all(f"\n{name} " in f"\n{table.stdout}" for name in PROVIDERS)
@@ -27,11 +30,17 @@ def test_every_row_is_listed_with_its_evidence() -> None:
 def test_a_word_finds_providers_by_name_title_and_kind() -> None:
     found = run("providers", "pay")
     assert found.exit_code == 0
-    names = [name for line in found.stdout.splitlines() if (name := line.partition(" ")[0]) in PROVIDERS]
-    assert {"paypal", "stripe"} <= set(names) and "github" not in names, "stripe is found by its kind"
+    names = [
+        name for line in found.stdout.splitlines() if (name := line.partition(" ")[0]) in PROVIDERS
+    ]
+    assert {"paypal", "stripe"} <= set(names) and "github" not in names, (
+        "stripe is found by its kind"
+    )
     assert [one["name"] for one in lines(run("providers", "PAY", "--json"))] == names
     assert f"{len(names)} providers" in found.stderr
-    assert [one["name"] for one in lines(run("providers", "stripe", "--json"))] == ["stripe"], "a name is that provider"
+    assert [one["name"] for one in lines(run("providers", "stripe", "--json"))] == ["stripe"], (
+        "a name is that provider"
+    )
     nothing = run("providers", "no-such-word-anywhere")
     assert nothing.exit_code == 2 and "`flowbridge providers` lists all" in nothing.stderr
 
@@ -41,7 +50,9 @@ def test_the_list_is_grouped_by_kind_and_says_what_its_words_mean() -> None:
     places = [listed.stdout.index(kind_of(module)) for module in MODULES]
     assert places == sorted(places) and all(kind_of(module)[0].isupper() for module in MODULES)
     assert all(f"{word} = {meaning}" in listed.stderr for word, meaning in MEANINGS.items())
-    assert "the secret is shown" not in listed.stdout and "the secret itself is sent" in listed.stdout
+    assert (
+        "the secret is shown" not in listed.stdout and "the secret itself is sent" in listed.stdout
+    )
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
@@ -50,13 +61,19 @@ def test_one_says_how_to_set_it_up(name: str) -> None:
     assert shown.exit_code == 0 and PROVIDERS[name].title in shown.stdout
     assert " ".join(shown.stdout.split()).count(" ".join(PROVIDERS[name].setup.split())) == 1
     assert f"flowbridge add {name}" in shown.stdout and PROVIDERS[name].docs in shown.stdout
-    assert "answer within" in shown.stdout and (f"flowbridge learn {name}\n" in shown.stdout) is (PROVIDERS[name].learn is not None)
+    assert "answer within" in shown.stdout and (f"flowbridge learn {name}\n" in shown.stdout) is (
+        PROVIDERS[name].learn is not None
+    )
     (as_json,) = lines(run("providers", name, "--json"))
-    assert as_json["name"] == name and as_json["answer_within"] != UNKNOWN and as_json["limits"] != ""
+    assert (
+        as_json["name"] == name and as_json["answer_within"] != UNKNOWN and as_json["limits"] != ""
+    )
 
 
 @pytest.mark.parametrize(("columns", "wide"), [("80", 80), ("200", 100)])
-def test_one_fits_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str, wide: int) -> None:
+def test_one_fits_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str, wide: int
+) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", columns)
     _print(PROVIDERS["stripe"])
@@ -78,8 +95,14 @@ def test_a_near_miss_is_named() -> None:
 
 
 def test_who_names_no_provider_is_told_the_near_one_and_how_to_list_all(folder: Path) -> None:
-    (folder / "routes.yaml").write_text("version: 1\nsources: {shop: {provider: strpe, secret: x}}\n")
+    (folder / "routes.yaml").write_text(
+        "version: 1\nsources: {shop: {provider: strpe, secret: x}}\n"
+    )
     for command in (("sample", "strpe"), ("add", "strpe"), ("check",)):
         result = run(*command)
         said = result.stdout + result.stderr
-        assert result.exit_code == 2 and "did you mean `stripe`? `flowbridge providers` lists all" in said and "gitlab" not in said
+        assert (
+            result.exit_code == 2
+            and "did you mean `stripe`? `flowbridge providers` lists all" in said
+            and "gitlab" not in said
+        )

@@ -27,11 +27,26 @@ routes: [{name: all, on: github, inputs: {title: "${body.title}"}, flow: local/e
 
 
 def kept(number: int = 1, secret: str = SECRET, body: bytes = BODY, signed: bytes = BODY) -> Reject:
-    headers = {"content-type": "application/json", "x-github-event": "issues", "x-github-delivery": f"d-{number}",
-               "x-hub-signature-256": "sha256=" + hmac.digest(secret.encode(), signed, "sha256").hex()}  # fmt: skip
-    return Reject(id=f"rej_0{number}", source="github", provider="github", received_at=NOW + number, reason="mismatch",
-                  method="POST", path="/hooks/github", headers=headers, query_string="", url="https://x/hooks/github",
-                  body=body, size=len(body))  # fmt: skip
+    headers = {
+        "content-type": "application/json",
+        "x-github-event": "issues",
+        "x-github-delivery": f"d-{number}",
+        "x-hub-signature-256": "sha256=" + hmac.digest(secret.encode(), signed, "sha256").hex(),
+    }
+    return Reject(
+        id=f"rej_0{number}",
+        source="github",
+        provider="github",
+        received_at=NOW + number,
+        reason="mismatch",
+        method="POST",
+        path="/hooks/github",
+        headers=headers,
+        query_string="",
+        url="https://x/hooks/github",
+        body=body,
+        size=len(body),
+    )
 
 
 @pytest.fixture
@@ -45,20 +60,30 @@ def mend(folder: Path) -> None:
     (folder / ".env").write_text(f"GITHUB_SECRET={SECRET}\n")
 
 
-def test_they_are_listed_newest_first_with_what_would_have_made_them_pass(project: Database, folder: Path) -> None:
+def test_they_are_listed_newest_first_with_what_would_have_made_them_pass(
+    project: Database, folder: Path
+) -> None:
     rejects.add(project, kept(1))
     rejects.add(project, kept(2, "nobody's"))
-    assert "the sender uses another secret, or the body was changed in transit" in run("rejects").stdout
+    assert (
+        "the sender uses another secret, or the body was changed in transit"
+        in run("rejects").stdout
+    )
     mend(folder)
     rejects.add(project, kept(3, body=BODY + b"\n"))
     third, second, first = lines(run("rejects", "--json"))
     assert [one["id"] for one in (third, second, first)] == ["rej_03", "rej_02", "rej_01"]
     assert first["diagnosis"][0].startswith("It verifies now") and second["diagnosis"] == []
     assert "without the line end" in third["diagnosis"][0]
-    assert len(lines(run("rejects", "--json", "--limit", "1"))) == 1 and lines(run("rejects", "--json", "--source", "flowbridge")) == []
+    assert (
+        len(lines(run("rejects", "--json", "--limit", "1"))) == 1
+        and lines(run("rejects", "--json", "--source", "flowbridge")) == []
+    )
 
 
-def test_with_a_broken_routes_yaml_they_are_looked_at_by_the_last_good_one_and_none_is_let_in(project: Database, folder: Path) -> None:
+def test_with_a_broken_routes_yaml_they_are_looked_at_by_the_last_good_one_and_none_is_let_in(
+    project: Database, folder: Path
+) -> None:
     mend(folder)
     rejects.add(project, kept(1))
     good = load("routes.yaml", {"GITHUB_SECRET": SECRET})
@@ -77,33 +102,56 @@ def test_one_is_shown_whole_and_commands_no_terminal(project: Database, folder: 
     harmful = b'{"title":"\x1b[31mred"}'
     rejects.add(project, kept(1, body=harmful, signed=harmful))
     shown = run("show", "rej_").stdout
-    assert "It verifies now" in shown and "x-github-delivery: d-1" in shown and "401 (mismatch)" in shown
+    assert (
+        "It verifies now" in shown
+        and "x-github-delivery: d-1" in shown
+        and "401 (mismatch)" in shown
+    )
     assert "\x1b[31m" not in shown and SECRET not in shown
     (whole,) = lines(run("show", "rej_01", "--json"))
     assert whole["body"] == harmful.decode() and whole["headers"]["x-github-event"] == "issues"
-    assert run("show", "rej_9").exit_code == 1 and "no reject has the id 'rej_9'" in run("show", "rej_9").stderr
+    assert (
+        run("show", "rej_9").exit_code == 1
+        and "no reject has the id 'rej_9'" in run("show", "rej_9").stderr
+    )
 
 
 def test_what_verifies_is_let_in_and_only_once(project: Database, folder: Path) -> None:
     rejects.add(project, kept(1))
     rejects.add(project, kept(2, "nobody's"))
     failed = run("rejects", "readmit", "rej_01")
-    assert failed.exit_code == 1 and "not readmitted: no secret, time or form of the body that was tried matches" in failed.stdout
+    assert (
+        failed.exit_code == 1
+        and "not readmitted: no secret, time or form of the body that was tried matches"
+        in failed.stdout
+    )
     mend(folder)
-    assert run("rejects", "readmit", "--source", "github", "--dry-run").stdout == "1 reject to readmit\n"
+    assert (
+        run("rejects", "readmit", "--source", "github", "--dry-run").stdout
+        == "1 reject to readmit\n"
+    )
     assert run("rejects", "readmit", "--source", "github").exit_code == 2, "nobody can be asked"
     (let_in,) = lines(run("rejects", "readmit", "--source", "github", "--yes", "--json"))
     assert let_in["ok"] and len(let_in["events"]) == 1
     (event,) = lines(run("events", "--json"))
     assert event["id"] == let_in["events"][0] and event["deliveries"][0]["status"] == "queued"
     again = run("rejects", "readmit", "rej_01", "--json")
-    assert again.exit_code == 1 and json.loads(again.stdout)["problem"] == "it was readmitted already"
+    assert (
+        again.exit_code == 1 and json.loads(again.stdout)["problem"] == "it was readmitted already"
+    )
     assert len(lines(run("events", "--json"))) == 1
-    assert "No rejects like that verify now." in run("rejects", "readmit", "--source", "github", "--yes").stderr
+    assert (
+        "No rejects like that verify now."
+        in run("rejects", "readmit", "--source", "github", "--yes").stderr
+    )
 
 
 def test_wrong_usage_says_what_is_wanted(project: Database) -> None:
-    assert run("rejects", "readmit").exit_code == run("rejects", "readmit", "rej_01", "--source", "x").exit_code == 2
+    assert (
+        run("rejects", "readmit").exit_code
+        == run("rejects", "readmit", "rej_01", "--source", "x").exit_code
+        == 2
+    )
     assert "name some, or choose them by --source or --since" in run("rejects", "readmit").stderr
 
 
@@ -111,7 +159,10 @@ def test_a_copy_that_was_cut_is_not_let_in(project: Database, folder: Path) -> N
     mend(folder)
     rejects.add(project, replace(kept(1), cut=True, size=10**6))
     failed = run("rejects", "readmit", "rej_01")
-    assert failed.exit_code == 1 and "Only the first 65536 of its 1000000 bytes are kept" in failed.stdout
+    assert (
+        failed.exit_code == 1
+        and "Only the first 65536 of its 1000000 bytes are kept" in failed.stdout
+    )
 
 
 def test_none_are_none(folder: Path) -> None:
@@ -121,12 +172,20 @@ def test_none_are_none(folder: Path) -> None:
     assert run("rejects", "--since", "1h").stderr == "No rejects like that are stored.\n"
 
 
-def test_a_source_without_its_secret_is_said_to_have_no_rejects_stored(project: Database, folder: Path) -> None:
-    (folder / "routes.yaml").write_text(ROUTES.replace("routes:", "  form: {provider: form}\nroutes:").replace(
-        "sources: {github: {provider", "sources:\n  github: {provider").replace('SECRET}"}}', 'SECRET}"}'))  # fmt: skip
+def test_a_source_without_its_secret_is_said_to_have_no_rejects_stored(
+    project: Database, folder: Path
+) -> None:
+    (folder / "routes.yaml").write_text(
+        ROUTES.replace("routes:", "  form: {provider: form}\nroutes:")
+        .replace("sources: {github: {provider", "sources:\n  github: {provider")
+        .replace('SECRET}"}}', 'SECRET}"}')
+    )
     (folder / ".env").write_text("")
-    note = ("Requests to source github are answered 503 and not stored, since its secret cannot be read: environment variable "
-            "GITHUB_SECRET is not set.\nNext: set it in .env, which is read again by itself.\n")  # fmt: skip
+    note = (
+        "Requests to source github are answered 503 and not stored, since its secret cannot be"
+        " read: environment variable GITHUB_SECRET is not set.\nNext: set it in .env, which is read"
+        " again by itself.\n"
+    )
     assert run("rejects").stderr == "No rejects are stored.\n" + note
     assert run("rejects", "--source", "form").stderr == "No rejects like that are stored.\n"
     rejects.add(project, kept(1))
@@ -135,7 +194,14 @@ def test_a_source_without_its_secret_is_said_to_have_no_rejects_stored(project: 
     assert run("rejects", "--json").stderr == ""
 
 
-def test_a_source_that_has_one_of_its_secrets_answers_503_to_what_that_does_not_verify(folder: Path) -> None:
-    (folder / "routes.yaml").write_text(ROUTES.replace("secret:", "secrets: ['${env:OTHER}',").replace('SECRET}"}}', 'SECRET}"]}}'))
+def test_a_source_that_has_one_of_its_secrets_answers_503_to_what_that_does_not_verify(
+    folder: Path,
+) -> None:
+    (folder / "routes.yaml").write_text(
+        ROUTES.replace("secret:", "secrets: ['${env:OTHER}',").replace('SECRET}"}}', 'SECRET}"]}}')
+    )
     (folder / ".env").write_text("OTHER=a-secret-of-some-length\n")
-    assert "Requests to source github that its other secrets do not verify are answered 503 and not stored" in run("rejects").stderr
+    assert (
+        "Requests to source github that its other secrets do not verify are answered 503 and not"
+        " stored" in run("rejects").stderr
+    )

@@ -1,4 +1,6 @@
-"""The command line against a running `flowbridge serve`: events go in, are followed, sent again, and flows are run by hand."""
+"""The command line against a running `flowbridge serve`: events go in, are followed, sent again,
+and flows are run by hand.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, st
     folder, port = tmp_path_factory.mktemp("project"), free_port()
     (folder / "routes.yaml").write_text(ROUTES)
     (folder / "flows.py").write_text(FLOWS)
-    (folder / ".env").write_text(f"GITHUB_WEBHOOK_SECRET={'s' * 32}\nFLOWBRIDGE_BIND=127.0.0.1:{port}\n")
+    (folder / ".env").write_text(
+        f"GITHUB_WEBHOOK_SECRET={'s' * 32}\nFLOWBRIDGE_BIND=127.0.0.1:{port}\n"
+    )
     with running(folder, "serve"):
         eventually(lambda: is_listening(port))
         yield folder, f"http://127.0.0.1:{port}"
@@ -73,7 +77,10 @@ def json_lines(result: subprocess.CompletedProcess[str]) -> list[Any]:
 
 
 def standing(run: Run, *filters: str) -> list[str]:
-    return [f"{one['status']} {one['run_state']}" for one in json_lines(run("deliveries", "--json", *filters))]
+    return [
+        f"{one['status']} {one['run_state']}"
+        for one in json_lines(run("deliveries", "--json", *filters))
+    ]
 
 
 def test_a_sample_is_accepted_and_a_forgery_is_not(serving: tuple[Path, str], run: Run) -> None:
@@ -90,14 +97,22 @@ def test_a_sample_is_accepted_and_a_forgery_is_not(serving: tuple[Path, str], ru
     assert (unverified.returncode, unverified.stdout[:3]) == (1, "401")
 
 
-def test_tail_prints_what_comes_in_and_what_becomes_of_it_until_ctrl_c(serving: tuple[Path, str], run: Run) -> None:
+def test_tail_prints_what_comes_in_and_what_becomes_of_it_until_ctrl_c(
+    serving: tuple[Path, str], run: Run
+) -> None:
     folder, url = serving
     assert run("sample", "contact", "--to", url).returncode == 0
-    eventually(lambda: standing(run, "--route", "contact", "--limit", "1") in (["delivered failed"], ["delivered done"]))
+    eventually(
+        lambda: (
+            standing(run, "--route", "contact", "--limit", "1")
+            in (["delivered failed"], ["delivered done"])
+        )
+    )
     following = ("tail", "--json", "--source", "contact", "--limit", "1")
     with running(folder, *following) as process, running(folder, "tail", "--limit", "1") as plain:
         assert process.stdout and plain.stdout
-        assert process.stdout.readline() and plain.stdout.readline()  # the newest event that was there: they follow from now on
+        # the newest event that was there: they follow from now on
+        assert process.stdout.readline() and plain.stdout.readline()
         assert run("sample", "contact", "--to", url).returncode == 0
         found = [json.loads(process.stdout.readline()), json.loads(process.stdout.readline())]
         while found[-1].get("run_state") not in ("done", "failed"):
@@ -111,7 +126,9 @@ def test_tail_prints_what_comes_in_and_what_becomes_of_it_until_ctrl_c(serving: 
         assert plain.wait(60) == 0
 
 
-def test_a_delivery_whose_run_failed_is_run_again_by_a_retry(serving: tuple[Path, str], run: Run) -> None:
+def test_a_delivery_whose_run_failed_is_run_again_by_a_retry(
+    serving: tuple[Path, str], run: Run
+) -> None:
     folder, url = serving
     (folder / "seen").unlink(missing_ok=True)
     assert run("sample", "contact", "--to", url).returncode == 0
@@ -138,7 +155,17 @@ def test_flows_are_listed_and_run(run: Run) -> None:
     listed = json_lines(run("flows", "list", "--json"))
     assert {"echo", "fails_first"} <= {one["saved_item_id"] for one in listed}
     assert json_lines(run("flows", "list", "local", "--json")) == listed
-    done = run("flows", "run", "local/echo", "--json-input", '{"n": 1, "a": 2}', "--input", "a=b=c", "--wait", "--json")
+    done = run(
+        "flows",
+        "run",
+        "local/echo",
+        "--json-input",
+        '{"n": 1, "a": 2}',
+        "--input",
+        "a=b=c",
+        "--wait",
+        "--json",
+    )
     (report,) = json_lines(done)
     assert (report["run_state"], report["outputs"]) == ("done", {"n": 1, "a": "b=c"})
     failed = run("flows", "run", "local/fail", "--wait")
@@ -148,20 +175,41 @@ def test_flows_are_listed_and_run(run: Run) -> None:
     assert run("flows", "run", "local/echo", "--json-input", "[1]").returncode == 2
 
 
-def test_a_run_of_the_local_platform_is_watched_and_ended(serving: tuple[Path, str], run: Run) -> None:
+def test_a_run_of_the_local_platform_is_watched_and_ended(
+    serving: tuple[Path, str], run: Run
+) -> None:
     folder, _ = serving
-    (told, note) = json_lines(run("flows", "inputs", "local/naps", "--json"))
-    assert (told["name"], note["name"], "required" in told["description"], "zzz" in note["description"]) == ("seconds", "note", True, True)
+    told, note = json_lines(run("flows", "inputs", "local/naps", "--json"))
+    assert (
+        told["name"],
+        note["name"],
+        "required" in told["description"],
+        "zzz" in note["description"],
+    ) == ("seconds", "note", True, True)
     hint = run("flows", "run", "local/nap", "--json-input", '{"seconds": 0}')
-    assert hint.returncode == 1 and "the platform 'local' has no flow 'nap'; did you mean `naps`? it has:" in hint.stderr
-    with running(folder, "flows", "run", "local/naps", "--json-input", '{"seconds": 600}', "--wait") as process:
+    assert (
+        hint.returncode == 1
+        and "the platform 'local' has no flow 'nap'; did you mean `naps`? it has:" in hint.stderr
+    )
+    with running(
+        folder, "flows", "run", "local/naps", "--json-input", '{"seconds": 600}', "--wait"
+    ) as process:
         assert process.stdout and process.stderr
         run_id = process.stdout.readline().strip()
-        assert any(line.strip() == "zzz" for line in process.stderr), "its log is seen while it runs"
+        assert any(line.strip() == "zzz" for line in process.stderr), (
+            "its log is seen while it runs"
+        )
         (listed,) = json_lines(run("flows", "runs", "local/naps", "--json"))
-        assert (listed["run_id"], listed["run_state"], listed["finished_at"]) == (run_id, "running", None)
+        assert (listed["run_id"], listed["run_state"], listed["finished_at"]) == (
+            run_id,
+            "running",
+            None,
+        )
         killed = run("flows", "kill", run_id, "--wait")
-        assert (killed.returncode, killed.stdout) == (0, f"local/{run_id} terminated\n"), killed.stderr
+        assert (killed.returncode, killed.stdout) == (
+            0,
+            f"local/{run_id} terminated\n",
+        ), killed.stderr
         assert process.wait(60) == 1
         assert re.search(r"  terminated\n$", process.stderr.read())
     assert run("flows", "kill", "local/no-such-run").returncode == 1
@@ -170,7 +218,9 @@ def test_a_run_of_the_local_platform_is_watched_and_ended(serving: tuple[Path, s
 def test_without_a_server_the_local_platform_says_what_is_missing(tmp_path: Path) -> None:
     platforms = "{local: {type: local}, hook: {type: http, url: 'https://example.com/x'}}"
     (tmp_path / "routes.yaml").write_text(f"version: 1\nplatforms: {platforms}\n")
-    result = call_here(tmp_path, "flows", "list", environ=environment(FLOWBRIDGE_BIND="127.0.0.1:1"))
+    result = call_here(
+        tmp_path, "flows", "list", environ=environment(FLOWBRIDGE_BIND="127.0.0.1:1")
+    )
     assert (result.returncode, "is it running?" in result.stderr) == (1, True)
     assert "has no list of flows" in call_here(tmp_path, "flows", "list", "hook").stderr
 
@@ -185,21 +235,45 @@ def test_tail_waits_for_the_first_start(tmp_path: Path) -> None:
 
 def test_a_reader_that_has_seen_enough_is_no_error(serving: tuple[Path, str]) -> None:
     command = f"set -o pipefail; {sys.executable} -m bridge schema | head -1"
-    result = subprocess.run(["bash", "-c", command], cwd=serving[0], text=True, capture_output=True, check=False)
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=serving[0], text=True, capture_output=True, check=False
+    )
     assert (result.returncode, result.stderr, result.stdout) == (0, "", "{\n")
 
 
 def test_help_is_there_at_once(tmp_path: Path) -> None:
-    code = "import sys, bridge.cli.main\ntry: bridge.cli.main.main(['--help'])\nexcept SystemExit: print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout.split()
-    assert not {"rich", "sqlalchemy", "flask", "pydantic", "jsonschema", "ruamel.yaml", "requests"} & set(loaded)
+    code = (
+        "import sys, bridge.cli.main\ntry: bridge.cli.main.main(['--help'])\nexcept SystemExit:"
+        " print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], text=True, capture_output=True, check=True
+    ).stdout.split()
+    assert not {
+        "rich",
+        "sqlalchemy",
+        "flask",
+        "pydantic",
+        "jsonschema",
+        "ruamel.yaml",
+        "requests",
+    } & set(loaded)
 
 
 def test_a_second_serve_on_the_same_store_names_the_first(tmp_path: Path) -> None:
     (tmp_path / "second").mkdir()
     with Bridge(tmp_path) as first:
-        until(lambda: [one for one in present(tmp_path / "data") if one.get("bind")], what="the address of the first")
-        with Bridge(tmp_path / "second", environ={"FLOWBRIDGE_DATA": str(tmp_path / "data")}) as second:
+        until(
+            lambda: [one for one in present(tmp_path / "data") if one.get("bind")],
+            what="the address of the first",
+        )
+        with Bridge(
+            tmp_path / "second", environ={"FLOWBRIDGE_DATA": str(tmp_path / "data")}
+        ) as second:
             (said,) = [line for line in second.log if line["event"] == "store_shared"]
-            assert (said["level"], said["pid"], said["bind"]) == ("warning", first.pid, f"127.0.0.1:{first.port}")
+            assert (said["level"], said["pid"], said["bind"]) == (
+                "warning",
+                first.pid,
+                f"127.0.0.1:{first.port}",
+            )
         assert [line for line in first.log if line["event"] == "store_shared"] == []

@@ -1,4 +1,6 @@
-"""flowbridge spam: what is held is listed, let go once, or said by a person; what acts on the rest passes it over."""
+"""flowbridge spam: what is held is listed, let go once, or said by a person; what acts on the rest
+passes it over.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def held(database: Database, reason: str = "honeypot: filled in", **changes: Any
 def kept(database: Database, deliveries: int = 0, **changes: Any) -> Event:
     given = {"source": "contact", "provider": "form", "headers": FORM, "type": None} | changes
     one = make_event(body=b"name=Ann&_gotcha=x", **given)
-    events.add(database, one, [make_delivery(one, f"r{n}") for n in range(deliveries)], lambda *_: [])
+    events.add(
+        database, one, [make_delivery(one, f"r{n}") for n in range(deliveries)], lambda *_: []
+    )
     return one
 
 
@@ -53,12 +57,22 @@ def deliveries(database: Database, event: Event) -> list[Any]:
 
 
 def test_what_is_held_is_listed_with_the_reason(store: Database, routes: Path) -> None:
-    first, second, good = held(store, client="203.0.113.0/24"), held(store, "captcha: could not be checked", source="other"), kept(store)
+    first, second, good = (
+        held(store, client="203.0.113.0/24"),
+        held(store, "captcha: could not be checked", source="other"),
+        kept(store),
+    )
     shown = run("spam")
-    assert first.id in shown.stdout and "honeypot: filled in" in shown.stdout and "203.0.113.0/24" in shown.stdout
+    assert (
+        first.id in shown.stdout
+        and "honeypot: filled in" in shown.stdout
+        and "203.0.113.0/24" in shown.stdout
+    )
     assert good.id not in shown.stdout
     assert [one["id"] for one in lines(run("spam", "--json"))] == [second.id, first.id]
-    assert [one["id"] for one in lines(run("spam", "--json", "--reason", "COULD NOT"))] == [second.id]
+    assert [one["id"] for one in lines(run("spam", "--json", "--reason", "COULD NOT"))] == [
+        second.id
+    ]
     assert [one["id"] for one in lines(run("spam", "--json", "--source", "contact"))] == [first.id]
     assert lines(run("spam", "--json", "--until", "2020-01-01")) == []
     assert run("spam", "--source", "flowbridge").stderr == "No spam like that.\n"
@@ -66,10 +80,15 @@ def test_what_is_held_is_listed_with_the_reason(store: Database, routes: Path) -
 
 def test_events_show_it_and_leave_it_out_when_asked(store: Database, routes: Path) -> None:
     spam, good = held(store), kept(store)
-    ids = {flags: {one["id"] for one in lines(run("events", "--json", *flags))} for flags in ((), ("--spam",), ("--not-spam",))}
+    ids = {
+        flags: {one["id"] for one in lines(run("events", "--json", *flags))}
+        for flags in ((), ("--spam",), ("--not-spam",))
+    }
     assert ids == {(): {spam.id, good.id}, ("--spam",): {spam.id}, ("--not-spam",): {good.id}}
     assert "none · spam: honeypot" in run("events").stdout
-    assert [one["spam"] for one in lines(run("events", "--json", "--spam", "--reason", "honey"))] == ["honeypot: filled in"]
+    assert [
+        one["spam"] for one in lines(run("events", "--json", "--spam", "--reason", "honey"))
+    ] == ["honeypot: filled in"]
     shown = run("show", spam.id).stdout
     assert "honeypot: filled in" in shown and f"flowbridge spam release {spam.id}" in shown
     assert run("export").stdout.count("Ann") == 1 == run("export", "--spam").stdout.count("Ann")
@@ -83,7 +102,10 @@ def test_what_is_let_go_is_planned_once(store: Database, routes: Path) -> None:
     [planned] = deliveries(store, one)
     assert (planned.status, planned.inputs) == (Status.QUEUED, {"name": "Ann"})
     again = run("spam", "release", one.id, "--yes")
-    assert (again.exit_code, len(deliveries(store, one))) == (1, 1) and "is not held to be spam" in again.stdout
+    assert (again.exit_code, len(deliveries(store, one))) == (
+        1,
+        1,
+    ) and "is not held to be spam" in again.stdout
     acts = list(log.listed(store))
     assert [act.command for act in acts] == ["spam release"] * 2
     assert f"spam release {one.id}" in run("acts").stdout
@@ -103,12 +125,22 @@ def test_what_filters_choose_is_counted_first(store: Database, routes: Path) -> 
     assert run("spam", "release", "--yes").exit_code == 2
 
 
-def test_of_two_who_let_it_go_at_once_one_does(database: Database, folder: Path, routes: Path) -> None:
+def test_of_two_who_let_it_go_at_once_one_does(
+    database: Database, folder: Path, routes: Path
+) -> None:
     one = held(database)
     make = replaying(load_settings({}, config=str(routes), secrets=False), {}, releases=True)
 
     def release(number: int) -> bool:
-        act = log.begin(database, act_id(NOW + number), command="spam release", actor="me", asked={}, ids=[one.id], now=NOW)
+        act = log.begin(
+            database,
+            act_id(NOW + number),
+            command="spam release",
+            actor="me",
+            asked={},
+            ids=[one.id],
+            now=NOW,
+        )
         [result] = log.advance(database, act, make(database, act), NOW)
         return result.problem is None
 
@@ -117,15 +149,22 @@ def test_of_two_who_let_it_go_at_once_one_does(database: Database, folder: Path,
     assert len(deliveries(database, one)) == 1
 
 
-def test_one_that_no_route_matches_is_no_spam_any_more_all_the_same(store: Database, routes: Path) -> None:
+def test_one_that_no_route_matches_is_no_spam_any_more_all_the_same(
+    store: Database, routes: Path
+) -> None:
     one = held(store, source="other")
     done = run("spam", "release", one.id, "--yes")
-    assert (done.exit_code, events.get(store, one.id).spam) == (0, None) and "no delivery" in done.stdout
+    assert (done.exit_code, events.get(store, one.id).spam) == (
+        0,
+        None,
+    ) and "no delivery" in done.stdout
 
 
 def test_spam_is_neither_replayed_nor_retried(store: Database, routes: Path) -> None:
     one = held(store, "person: marked as spam", deliveries=1)
-    assert run("replay", "--status", "none", "--since", "2000-01-01", "--yes").stderr.startswith("No events like that")
+    assert run("replay", "--status", "none", "--since", "2000-01-01", "--yes").stderr.startswith(
+        "No events like that"
+    )
     refused = run("replay", one.id, "--yes")
     assert refused.exit_code == 1 and "flowbridge spam release" in refused.stdout
     [waiting] = deliveries(store, one)
@@ -135,7 +174,9 @@ def test_spam_is_neither_replayed_nor_retried(store: Database, routes: Path) -> 
     assert [each.status for each in deliveries(store, one)] == [Status.CANCELLED]
 
 
-def test_a_person_marks_what_is_spam_and_what_waits_goes_nowhere(store: Database, routes: Path) -> None:
+def test_a_person_marks_what_is_spam_and_what_waits_goes_nowhere(
+    store: Database, routes: Path
+) -> None:
     one = kept(store, deliveries=2)
     assert run("spam", "mark", one.id, "--yes").exit_code == 0
     assert events.get(store, one.id).spam == "person: marked as spam"
@@ -143,7 +184,9 @@ def test_a_person_marks_what_is_spam_and_what_waits_goes_nowhere(store: Database
     twice = run("spam", "mark", one.id, "--yes")
     assert twice.exit_code == 1 and "already" in twice.stdout
     assert run("spam", "release", one.id, "--yes").exit_code == 0
-    assert [each.status for each in deliveries(store, one)] == [Status.CANCELLED] * 2 + [Status.QUEUED]
+    assert [each.status for each in deliveries(store, one)] == [Status.CANCELLED] * 2 + [
+        Status.QUEUED
+    ]
     other = make_event()
     events.add(store, other, [], lambda *_: [])
     assert "only what forms are sent" in run("spam", "mark", other.id, "--yes").stdout
@@ -151,7 +194,15 @@ def test_a_person_marks_what_is_spam_and_what_waits_goes_nowhere(store: Database
 
 def test_an_interrupted_release_goes_on_where_it_was(store: Database, routes: Path) -> None:
     some = [held(store) for _ in range(3)]
-    act = log.begin(store, act_id(NOW), command="spam release", actor="me", asked={}, ids=[one.id for one in some], now=NOW)
+    act = log.begin(
+        store,
+        act_id(NOW),
+        command="spam release",
+        actor="me",
+        asked={},
+        ids=[one.id for one in some],
+        now=NOW,
+    )
     make = replaying(load_settings({}, config=str(routes), secrets=False), {}, releases=True)
     log.advance(store, act, make(store, act), NOW, 1)
     assert run("acts", "resume", act.id, "--dry-run").stdout == "2 events of 3 left to release\n"

@@ -1,4 +1,6 @@
-"""`flowbridge status`: what it shows of a bridge that runs, of one that does not, and of one that is in trouble."""
+"""`flowbridge status`: what it shows of a bridge that runs, of one that does not, and of one that
+is in trouble.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +26,53 @@ from bridge.store.inbound import events, rejects
 from bridge.store.queue import claims, heartbeats, throttling
 from bridge.system.cpu_affinity import processors
 
-KEYS = {"ok", "problems", "notes", "at", "version", "python", "database", "config", "processes", "sources", "today_cut", "queue", "blocked",
-        "platforms", "runs", "dead", "unknown", "hold", "counted_to", "disk", "backup", "certificate", "overdue", "clock_step"}  # fmt: skip
+KEYS = {
+    "ok",
+    "problems",
+    "notes",
+    "at",
+    "version",
+    "python",
+    "database",
+    "config",
+    "processes",
+    "sources",
+    "today_cut",
+    "queue",
+    "blocked",
+    "platforms",
+    "runs",
+    "dead",
+    "unknown",
+    "hold",
+    "counted_to",
+    "disk",
+    "backup",
+    "certificate",
+    "overdue",
+    "clock_step",
+}
 
 
 DAY = 86400.0
 #: Changes are noticed soon, and a worker that stands still for a while is none that has died.
-STEADY = QUICK | {"bridge.store.queue.claims.LEASE": claims.LEASE, "bridge.store.queue.heartbeats.FRESH": heartbeats.FRESH}
+STEADY = QUICK | {
+    "bridge.store.queue.claims.LEASE": claims.LEASE,
+    "bridge.store.queue.heartbeats.FRESH": heartbeats.FRESH,
+}
 
 
 def no_midnight() -> None:
-    """Wait, should the day end within two minutes: what is counted by the day is counted within one."""
+    """Wait, should the day end within two minutes: what is counted by the day is counted within
+    one.
+    """
     until(lambda: time.time() % DAY < DAY - 120, 180, "the next day")
 
 
 def status(bridge: Bridge, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return call_here(bridge.folder, "--config", str(bridge.config), "status", *arguments, environ=bridge.environ)
+    return call_here(
+        bridge.folder, "--config", str(bridge.config), "status", *arguments, environ=bridge.environ
+    )
 
 
 def told(bridge: Bridge, code: int) -> dict[str, Any]:
@@ -61,14 +94,20 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
         until(lambda: len(told(bridge, 0)["processes"]) == processes, what="every process")
         found = told(bridge, 0)
         assert {one["role"] for one in found["processes"]} == {"web", "work", "reload"}
-        assert {one["config_hash"] for one in found["processes"]} == {found["config"]["hash"]} == {event.config_hash}
+        assert (
+            {one["config_hash"] for one in found["processes"]}
+            == {found["config"]["hash"]}
+            == {event.config_hash}
+        )
         (source,) = found["sources"]
         assert (source["name"], source["today"], source["rejected_today"]) == ("github", 1, 1)
         assert (found["queue"], found["problems"]) == ([], [])
         assert found["platforms"][0]["name"] == "local"
 
         bridge.write(routes("x").replace("local/echo", "locl/echo"))
-        until(lambda: json.loads(status(bridge, "--json").stdout)["config"]["error"], what="the error")
+        until(
+            lambda: json.loads(status(bridge, "--json").stdout)["config"]["error"], what="the error"
+        )
         found = told(bridge, 1)
         assert found["config"]["hash"] == event.config_hash, "the last good one"
         (problem,) = found["problems"]
@@ -76,10 +115,19 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
         assert problem["do"] == "flowbridge check"
         shown = status(bridge)
         assert shown.returncode == 1
-        assert [line.split()[0] for line in shown.stdout.splitlines() if re.match(r"(config|receiver|worker) +\d+  ", line)] == [
-            "config", *["receiver"] * min(2, processors()), "worker",
-        ]  # fmt: skip
-        assert "dead          0 (0 in 24 h)" in shown.stdout and "unknown       0 (0 need a decision)" in shown.stdout
+        assert [
+            line.split()[0]
+            for line in shown.stdout.splitlines()
+            if re.match(r"(config|receiver|worker) +\d+  ", line)
+        ] == [
+            "config",
+            *["receiver"] * min(2, processors()),
+            "worker",
+        ]
+        assert (
+            "dead          0 (0 in 24 h)" in shown.stdout
+            and "unknown       0 (0 need a decision)" in shown.stdout
+        )
         assert "backup        off\n" in shown.stdout and "CAPACITY" in shown.stdout
         assert "1 thing wants attention" in shown.stdout
 
@@ -92,27 +140,50 @@ def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_pat
     assert [one["today"] for one in found["sources"]] == [1]
 
 
-def test_failed_runs_are_counted_by_route_with_the_command_that_lists_them(store: Database, folder: Path) -> None:
+def test_failed_runs_are_counted_by_route_with_the_command_that_lists_them(
+    store: Database, folder: Path
+) -> None:
     """Fewer than half of a route's runs are no problem, and yet to be seen."""
     (folder / "routes.yaml").write_text("version: 1\nplatforms: {local: {type: local}}\n")
-    for route, state in (("triage", "done"), ("triage", "done"), ("triage", "failed"), ("a-route-with-quite-a-long-name-and-more", "done")):
+    for route, state in (
+        ("triage", "done"),
+        ("triage", "done"),
+        ("triage", "failed"),
+        ("a-route-with-quite-a-long-name-and-more", "done"),
+    ):
         event = make_event(None, now=time.time())
         one = make_delivery(event, route)
         events.add(store, event, [one], lambda *_: [])
-        put(store, one.id, status="delivered", run_id="r" + one.id[-8:], run_state=state, delivered_at=time.time(), finished_at=time.time())
+        put(
+            store,
+            one.id,
+            status="delivered",
+            run_id="r" + one.id[-8:],
+            run_state=state,
+            delivered_at=time.time(),
+            finished_at=time.time(),
+        )
     shown = run("status").stdout
     assert re.search(r"(?m)^ROUTE +RUNS IN 24 H +FAILED$", shown)
-    assert re.search(r"(?m)^triage +3 +1$", shown) and re.search(r"(?m)^a-route-with-quite-a-long-name-and-more +1 +0$", shown)
+    assert re.search(r"(?m)^triage +3 +1$", shown) and re.search(
+        r"(?m)^a-route-with-quite-a-long-name-and-more +1 +0$", shown
+    )
     assert "note: 1 run failed within a day: flowbridge events --run failed --since 1d\n" in shown
     assert "runs of route" not in shown, "no problem"
     found = json.loads(run("status", "--json").stdout)
-    assert found["runs"][1] == {"route": "triage", "ended_within_a_day": 3, "failed_within_a_day": 1}
+    assert found["runs"][1] == {
+        "route": "triage",
+        "ended_within_a_day": 3,
+        "failed_within_a_day": 1,
+    }
     listed = run("events", "--run", "failed", "--since", "1d", "--json")
     assert len(listed.stdout.splitlines()) == 1
 
 
 def test_before_the_first_start(folder: Path) -> None:
-    (folder / "routes.yaml").write_text("version: 1\nplatforms: {local: {type: local}}\nsources: {contact: {provider: form}}\n")
+    (folder / "routes.yaml").write_text(
+        "version: 1\nplatforms: {local: {type: local}}\nsources: {contact: {provider: form}}\n"
+    )
     result = run("status")
     assert result.exit_code == 1
     assert "no database yet" in result.stdout
@@ -123,7 +194,9 @@ def test_before_the_first_start(folder: Path) -> None:
 @pytest.mark.parametrize("wide", [80])
 def test_it_fits_a_screen_and_needs_no_colour(store: Database, folder: Path, wide: int) -> None:
     """Nothing is cut off, and no line but one with a path or a command is longer than the screen."""
-    (folder / "routes.yaml").write_text("version: 1\nplatforms: {gumloop: {type: gumloop, api_key: k, user_id: u}}\n")
+    (folder / "routes.yaml").write_text(
+        "version: 1\nplatforms: {gumloop: {type: gumloop, api_key: k, user_id: u}}\n"
+    )
     for number in range(3):
         event = make_event(None, now=time.time())
         name, since = f"a-route-with-quite-a-long-name-{number}", time.time() - 90000
@@ -137,16 +210,28 @@ def test_it_fits_a_screen_and_needs_no_colour(store: Database, folder: Path, wid
     assert result.exit_code == 1
     assert "\x1b" not in result.stdout
     assert "5 things want attention:" in result.stdout
-    assert "a-route-with-quite-a-long-name-2  1       25 h 0 min  0        no platform" in result.stdout
+    assert (
+        "a-route-with-quite-a-long-name-2  1       25 h 0 min  0        no platform"
+        in result.stdout
+    )
     late = [line for line in result.stdout.splitlines() if len(line) > wide and "/" not in line]
     assert late == []
 
 
-def test_a_platform_that_is_full_by_others_says_how_many_runs_fit(store: Database, folder: Path) -> None:
-    (folder / "routes.yaml").write_text("version: 1\nplatforms: {g: {type: gumloop, api_key: k, user_id: u}}\n")
+def test_a_platform_that_is_full_by_others_says_how_many_runs_fit(
+    store: Database, folder: Path
+) -> None:
+    (folder / "routes.yaml").write_text(
+        "version: 1\nplatforms: {g: {type: gumloop, api_key: k, user_id: u}}\n"
+    )
     now = time.time()
     event = make_event(None, now=now)
-    events.add(store, event, [make_delivery(event, platform="g", created_at=now - 400, due_at=now - 400)], lambda *_: [])
+    events.add(
+        store,
+        event,
+        [make_delivery(event, platform="g", created_at=now - 400, due_at=now - 400)],
+        lambda *_: [],
+    )
     busy = Circuit(platform="g", allowance=0, raise_at=now + 900, raise_for=15.0)
     with store.engine.begin() as connection:
         throttling.write(connection, {}, {"g": busy}, now)
@@ -158,16 +243,26 @@ def test_a_platform_that_is_full_by_others_says_how_many_runs_fit(store: Databas
     assert (platform["allowance"], platform["full_until"] is None) == (0, False)
 
 
-def test_a_version_that_runs_on_after_an_upgrade_is_pointed_out(store: Database, folder: Path) -> None:
+def test_a_version_that_runs_on_after_an_upgrade_is_pointed_out(
+    store: Database, folder: Path
+) -> None:
     from bridge.monitoring.presence import Presence
 
     (folder / "routes.yaml").write_text("version: 1\n")
-    config = {"hash": "a" * 64, "since": "2026-11-24T17:03:05Z", "error": [], "error_since": None, "restart": ["FLOWBRIDGE_LOG"]}
+    config = {
+        "hash": "a" * 64,
+        "since": "2026-11-24T17:03:05Z",
+        "error": [],
+        "error_since": None,
+        "restart": ["FLOWBRIDGE_LOG"],
+    }
     place = {"pid": 7, "role": "web", "since": "2026-11-24T17:03:05Z", "config_hash": "a" * 64}
     presence = Presence(folder / "data")
     try:
         processes = [place, {**place, "role": "work", "pid": 8}]
-        presence.say({"pid": 6, "host": "h", "version": "0.0.1", "config": config, "processes": processes})
+        presence.say(
+            {"pid": 6, "host": "h", "version": "0.0.1", "config": config, "processes": processes}
+        )
         result = run("status")
     finally:
         presence.close()
@@ -184,22 +279,43 @@ def test_of_a_fleet_it_shows_the_workers_of_others(tmp_path: Path, postgresql: D
     with postgresql.engine.begin() as connection:
         heartbeats.beat(connection, "w", "elsewhere", 77, time.time())
     found = told(bridge, 0)
-    assert [(one["host"], one["pid"], one["role"], one["config_hash"]) for one in found["processes"]] == [("elsewhere", 77, "work", None)]
+    assert [
+        (one["host"], one["pid"], one["role"], one["config_hash"]) for one in found["processes"]
+    ] == [("elsewhere", 77, "work", None)]
     assert abs(found["database"]["clock_ahead"]) < 30
     assert found["database"]["version"].startswith("PostgreSQL")
     assert "clock" in status(bridge).stdout
 
 
-def test_a_source_that_never_passed_is_named_until_an_event_comes(store: Database, folder: Path) -> None:
+def test_a_source_that_never_passed_is_named_until_an_event_comes(
+    store: Database, folder: Path
+) -> None:
     no_midnight()
-    (folder / "routes.yaml").write_text("version: 1\nsources: {github: {provider: github, secret: '${env:S}'}}\n")
+    (folder / "routes.yaml").write_text(
+        "version: 1\nsources: {github: {provider: github, secret: '${env:S}'}}\n"
+    )
     (folder / ".env").write_text("S=not-the-secret-of-the-sender\n")
-    one = Reject(id="", source="github", provider="github", received_at=time.time(), reason="mismatch", method="POST",
-                 path="/hooks/github", headers={}, query_string="", url="", body=b"{}", size=2)  # fmt: skip
+    one = Reject(
+        id="",
+        source="github",
+        provider="github",
+        received_at=time.time(),
+        reason="mismatch",
+        method="POST",
+        path="/hooks/github",
+        headers={},
+        query_string="",
+        url="",
+        body=b"{}",
+        size=2,
+    )
     for number in range(3):
         rejects.add(store, replace(one, id=f"rej_{number}"))
     shown = run("status").stdout
-    assert "source github has no event, and 3 requests to it failed verification today" in shown.replace("\n  ", " ")
+    assert (
+        "source github has no event, and 3 requests to it failed verification today"
+        in shown.replace("\n  ", " ")
+    )
     assert "flowbridge rejects --source github" in shown
     events.add_all(store, [(make_event(None, now=time.time()), ())], lambda *_: [])
     assert "failed verification" not in run("status").stdout

@@ -1,4 +1,6 @@
-"""tail: a delivery is told whenever it comes to what is asked for; tests/test_cli_serve.py has the real command."""
+"""tail: a delivery is told whenever it comes to what is asked for; tests/test_cli_serve.py has the
+real command.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ from bridge.store.tables import schema
     ],
     ids=str,
 )
-def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(database: Database, filters: Filters, told: list[str]) -> None:
+def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(
+    database: Database, filters: Filters, told: list[str]
+) -> None:
     follower = Follower(database, filters)
     event = make_event("1")
     one = make_delivery(event)
@@ -38,10 +42,18 @@ def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(database: Databas
     for values in (
         {"attempts": 0},
         {"status": "sending", "slot": True, "lease": "w", "lease_until": 0.0},
-        {"status": "dead", "slot": False, "lease": None, "dead_kind": "platform", "reason": "HTTP 401 Unauthorized"},
+        {
+            "status": "dead",
+            "slot": False,
+            "lease": None,
+            "dead_kind": "platform",
+            "reason": "HTTP 401 Unauthorized",
+        },
     ):
         with database.engine.begin() as connection:
             connection.execute(update(schema.delivery).values(values))
-        seen += [str(change.status) for _, change in follower.look() if isinstance(change, Delivery)]
+        seen += [
+            str(change.status) for _, change in follower.look() if isinstance(change, Delivery)
+        ]
     assert seen == told
     assert list(follower.look()) == []

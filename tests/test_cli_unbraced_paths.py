@@ -1,4 +1,6 @@
-"""check: texts of inputs that look like a path of the event, and are plain text since they lack their `${…}`."""
+"""check: texts of inputs that look like a path of the event, and are plain text since they lack
+their `${…}`.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,20 @@ WRONG = {
     "{{ event }}": ("{{ event }}", "${event}"),
     "{{headers['X-Id']}}": ("{{headers['X-Id']}}", '${headers."x-id"}'),
 }
-RIGHT = ("${body.action}", "$${body.action}", "costs $5", "$bodyguard.name", "a $body of work", "$$body.x", "{{user.name}}",
-         "{{bodyguard}}", "{{ body", "$issue.title", "body.issue.title", "{body.action}")  # fmt: skip
+RIGHT = (
+    "${body.action}",
+    "$${body.action}",
+    "costs $5",
+    "$bodyguard.name",
+    "a $body of work",
+    "$$body.x",
+    "{{user.name}}",
+    "{{bodyguard}}",
+    "{{ body",
+    "$issue.title",
+    "body.issue.title",
+    "{body.action}",
+)
 
 
 def route(text: str) -> str:
@@ -30,10 +44,19 @@ def route(text: str) -> str:
 
 
 @pytest.mark.parametrize(("text", "said"), WRONG.items(), ids=WRONG)
-def test_a_path_without_its_braces_is_a_warning(folder: Path, text: str, said: tuple[str, str]) -> None:
+def test_a_path_without_its_braces_is_a_warning(
+    folder: Path, text: str, said: tuple[str, str]
+) -> None:
     (found,) = warnings(folder, route(text))
-    assert (found["level"], found["path"], found["line"]) == ("warning", "routes.0.inputs.a.0.b", 11)
-    assert found["message"] == f"`{said[0]}` is plain text and stays as it is; did you mean `{said[1]}`?"
+    assert (found["level"], found["path"], found["line"]) == (
+        "warning",
+        "routes.0.inputs.a.0.b",
+        11,
+    )
+    assert (
+        found["message"]
+        == f"`{said[0]}` is plain text and stays as it is; did you mean `{said[1]}`?"
+    )
 
 
 @pytest.mark.parametrize("text", RIGHT)
@@ -45,5 +68,7 @@ def test_the_exit_code_stays_and_the_route_is_named(folder: Path) -> None:
     warnings(folder, route("$body.action"))
     result = run("check")
     assert result.exit_code == 0
-    assert "routes[one].inputs.a.0.b: warning: `$body.action` is plain text and stays as it is; did you mean `${body.action}`?\n" in (
-        result.stdout)  # fmt: skip
+    assert (
+        "routes[one].inputs.a.0.b: warning: `$body.action` is plain text and stays as it is; did"
+        " you mean `${body.action}`?\n" in (result.stdout)
+    )

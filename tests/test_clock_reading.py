@@ -1,4 +1,6 @@
-"""What two readings of clocks say of the time between them, and what a look at a platform's list decides by it."""
+"""What two readings of clocks say of the time between them, and what a look at a platform's list
+decides by it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,20 @@ from conftest import NOW, make_delivery, make_event
 
 from bridge.core.clock_reading import ClockReading, passed
 from bridge.core.model import RunState, Status
-from bridge.delivery.reconcile import AGREE, SKEW, Candidate, Earlier, Echo, Look, Verdict, Window, earlier, judge, window, window_by_clocks
+from bridge.delivery.reconcile import (
+    AGREE,
+    SKEW,
+    Candidate,
+    Earlier,
+    Echo,
+    Look,
+    Verdict,
+    Window,
+    earlier,
+    judge,
+    window,
+    window_by_clocks,
+)
 
 TIMEOUT = 30.0
 INTENT = ClockReading(at=NOW, boot_clock=1000.0, boot_id="b", host="h", platform_at=NOW + 5)
@@ -25,8 +40,10 @@ RUN = Candidate(run_id="r1", created_at=NOW + 1, state=RunState.DONE, echo=Echo.
         (INTENT, LATER, 100.0, 0.0),
         (INTENT, replace(LATER, at=NOW + 300), 100.0, 200.0),
         (INTENT, replace(LATER, at=NOW - 86300), 100.0, -86400.0),
-        (INTENT, replace(LATER, at=NOW + 7300, boot_clock=8300.0), 7300.0, 0.0),  # it was suspended for two hours
-        (INTENT, replace(LATER, platform_at=NOW + 9000), 100.0, 0.0),  # of one boot its own clock counts
+        # it was suspended for two hours
+        (INTENT, replace(LATER, at=NOW + 7300, boot_clock=8300.0), 7300.0, 0.0),
+        # of one boot its own clock counts
+        (INTENT, replace(LATER, platform_at=NOW + 9000), 100.0, 0.0),
         # Of another boot or another host the platform's.
         (INTENT, replace(LATER, boot_id="c", boot_clock=3.0), 100.0, 0.0),
         (INTENT, replace(LATER, host="i"), 100.0, 0.0),
@@ -39,7 +56,10 @@ def test_a_step_is_what_the_wall_clock_says_beyond_the_time_that_passed(
     intent: ClockReading, look: ClockReading, seconds: float, step: float
 ) -> None:
     between = passed(intent, look)
-    assert between is not None and (between.seconds, between.step) == (pytest.approx(seconds), pytest.approx(step))
+    assert between is not None and (between.seconds, between.step) == (
+        pytest.approx(seconds),
+        pytest.approx(step),
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,40 +68,60 @@ def test_a_step_is_what_the_wall_clock_says_beyond_the_time_that_passed(
         (replace(INTENT, platform_at=None), replace(LATER, host="i")),
         (INTENT, replace(LATER, host="i", platform_at=None)),
         (replace(INTENT, platform_at=None), replace(LATER, boot_id="c")),
-        (replace(INTENT, boot_id=None, platform_at=None), replace(LATER, boot_id=None)),  # a system without boot ids
+        # a system without boot ids
+        (replace(INTENT, boot_id=None, platform_at=None), replace(LATER, boot_id=None)),
         (ClockReading(at=NOW), LATER),  # a row of an earlier version
-        (INTENT, replace(LATER, boot_clock=900.0)),  # a machine that was put back to an earlier state
+        # a machine that was put back to an earlier state
+        (INTENT, replace(LATER, boot_clock=900.0)),
     ],
 )
-def test_without_a_clock_that_runs_through_both_nothing_is_known(intent: ClockReading, look: ClockReading) -> None:
+def test_without_a_clock_that_runs_through_both_nothing_is_known(
+    intent: ClockReading, look: ClockReading
+) -> None:
     assert passed(intent, look) is None
 
 
 @pytest.mark.parametrize("step", [SKEW + 1, -SKEW - 1, 86400.0, None])
-@pytest.mark.parametrize("look", [LOOK, replace(LOOK, candidates=(RUN,)), replace(LOOK, candidates=(replace(RUN, echo=None),))])
-def test_a_step_beyond_the_skew_holds_whatever_the_list_says(look: Look, step: float | None) -> None:
+@pytest.mark.parametrize(
+    "look",
+    [LOOK, replace(LOOK, candidates=(RUN,)), replace(LOOK, candidates=(replace(RUN, echo=None),))],
+)
+def test_a_step_beyond_the_skew_holds_whatever_the_list_says(
+    look: Look, step: float | None
+) -> None:
     for before in (Earlier(), Earlier(looks=1, covered=True, empty_at=NOW)):
         for exclusive in (False, True):
             found = judge(DELIVERY, 1, NOW, replace(look, step=step), before, exclusive=exclusive)
             assert found.decision.verdict is Verdict.HOLD
-            assert found.decision.why.startswith("clock_not_comparable: " if step is None else "clock_stepped: the clock was set ")
+            assert found.decision.why.startswith(
+                "clock_not_comparable: " if step is None else "clock_stepped: the clock was set "
+            )
 
 
 @pytest.mark.parametrize("step", [0.0, SKEW, -SKEW])
 def test_a_step_within_the_skew_does_not(step: float) -> None:
     before = Earlier(looks=1, covered=True, empty_at=LOOK.at - AGREE, step=step)
-    assert judge(DELIVERY, 1, NOW, replace(LOOK, step=step), before, exclusive=False).decision.verdict is Verdict.QUEUE
-    adopted = judge(DELIVERY, 1, NOW, replace(LOOK, step=step, candidates=(RUN,)), Earlier(), exclusive=False)
+    assert (
+        judge(DELIVERY, 1, NOW, replace(LOOK, step=step), before, exclusive=False).decision.verdict
+        is Verdict.QUEUE
+    )
+    adopted = judge(
+        DELIVERY, 1, NOW, replace(LOOK, step=step, candidates=(RUN,)), Earlier(), exclusive=False
+    )
     assert adopted.decision.verdict is Verdict.ADOPT
 
 
 def test_a_failed_look_decides_nothing_about_the_clock() -> None:
-    found = judge(DELIVERY, 1, NOW, replace(LOOK, step=None, problem="HTTP 500"), Earlier(), exclusive=False)
+    found = judge(
+        DELIVERY, 1, NOW, replace(LOOK, step=None, problem="HTTP 500"), Earlier(), exclusive=False
+    )
     assert found.decision.verdict is Verdict.AGAIN
 
 
 def test_an_attempt_of_an_earlier_version_says_so() -> None:
-    held = judge(DELIVERY, 1, NOW, replace(LOOK, step=None, read_clocks=False), Earlier(), exclusive=False)
+    held = judge(
+        DELIVERY, 1, NOW, replace(LOOK, step=None, read_clocks=False), Earlier(), exclusive=False
+    )
     assert "an earlier version of flowbridge made the call" in held.decision.why
 
 
@@ -90,9 +130,17 @@ def test_a_step_between_two_looks_does_not_bring_them_together() -> None:
     first = judge(DELIVERY, 1, NOW, LOOK, Earlier(), exclusive=False)
     second = replace(LOOK, at=LOOK.at + AGREE / 2 + 40, step=40.0)
     found = judge(DELIVERY, 1, NOW, second, earlier(first.as_json(), 1), exclusive=False)
-    assert (found.decision.verdict, found.decision.wait) == (Verdict.AGAIN, pytest.approx(AGREE / 2))
+    assert (found.decision.verdict, found.decision.wait) == (
+        Verdict.AGAIN,
+        pytest.approx(AGREE / 2),
+    )
     third = replace(LOOK, at=LOOK.at + AGREE, step=0.0)
-    assert judge(DELIVERY, 1, NOW, third, earlier(found.as_json(), 1), exclusive=False).decision.verdict is Verdict.QUEUE
+    assert (
+        judge(
+            DELIVERY, 1, NOW, third, earlier(found.as_json(), 1), exclusive=False
+        ).decision.verdict
+        is Verdict.QUEUE
+    )
 
 
 def test_evidence_of_an_earlier_version_is_read() -> None:
@@ -125,10 +173,16 @@ def test_the_window_is_in_the_time_of_the_platform(
     intent = replace(INTENT, platform_at=None if at_intent is None else NOW + at_intent)
     at = NOW + 100 + step
     look = replace(LATER, at=at, platform_at=None if at_look is None else at + at_look)
-    assert window_by_clocks(intent, look, TIMEOUT) == Window(NOW + since - SKEW, NOW + TIMEOUT + until + SKEW)
+    assert window_by_clocks(intent, look, TIMEOUT) == Window(
+        NOW + since - SKEW, NOW + TIMEOUT + until + SKEW
+    )
 
 
 @pytest.mark.parametrize(("at_look", "until"), [(None, 0.0), (5.0, 5.0)])
-def test_the_window_where_no_clock_tells_of_a_step_is_that_of_no_step(at_look: float | None, until: float) -> None:
+def test_the_window_where_no_clock_tells_of_a_step_is_that_of_no_step(
+    at_look: float | None, until: float
+) -> None:
     look = ClockReading(at=NOW + 100, platform_at=None if at_look is None else NOW + 100 + at_look)
-    assert window_by_clocks(ClockReading(at=NOW), look, TIMEOUT) == Window(NOW - SKEW, NOW + TIMEOUT + until + SKEW)
+    assert window_by_clocks(ClockReading(at=NOW), look, TIMEOUT) == Window(
+        NOW - SKEW, NOW + TIMEOUT + until + SKEW
+    )

@@ -1,4 +1,6 @@
-"""A clock that is set, while starts have no answer and things are put off: nothing is started twice, and nothing stays in the future."""
+"""A clock that is set, while starts have no answer and things are put off: nothing is started
+twice, and nothing stays in the future.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,11 @@ STEPS = [-200.0, 130.0, -DAY, DAY]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other soon."""
-    monkeypatch.setitem(PLATFORMS, "gumloop", replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)))
+    monkeypatch.setitem(
+        PLATFORMS,
+        "gumloop",
+        replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)),
+    )
     monkeypatch.setattr(reconcile, "AGREE", 0.2)
     monkeypatch.setattr(reconcile, "FIRST", 0.05)
     monkeypatch.setattr(reconcile, "MOST", 0.2)
@@ -65,17 +71,23 @@ def config(fake: FakePlatform, *, exclusive: bool = False) -> Config:
 
 @contextmanager
 def working(database: Database, given: Config, **more: Any) -> Iterator[Worker]:
-    """A worker in a thread of its own. When it has ended no look of it is under way, which would use a store that is closed."""
+    """A worker in a thread of its own. When it has ended no look of it is under way, which would
+    use a store that is closed.
+    """
     before = set(threading.enumerate())
     with test_worker.working(database, given, **more) as worker:
         yield worker
-    mine = [one for one in threading.enumerate() if one.name.startswith("call-") and one not in before]
+    mine = [
+        one for one in threading.enumerate() if one.name.startswith("call-") and one not in before
+    ]
     until(lambda: not any(one.is_alive() for one in mine), what="the end of all calls")
 
 
 @contextmanager
 def reconciling_worker(database: Database, given: Config, send: Any = None) -> Iterator[None]:
-    """A worker that looks for a run soon after the intent of its attempt, however long a call may take."""
+    """A worker that looks for a run soon after the intent of its attempt, however long a call may
+    take.
+    """
     with pytest.MonkeyPatch.context() as patch:
         settings = lambda environ: replace(load_settings(environ), reconcile_after=SOON - TIMEOUT)  # noqa: E731
         patch.setattr(test_worker, "load_settings", settings)
@@ -85,8 +97,16 @@ def reconciling_worker(database: Database, given: Config, send: Any = None) -> I
 
 def add(database: Database, now: float, **changes: Any) -> str:
     event = make_event(None, now=now)
-    given: dict[str, Any] = {"platform": "gumloop", "flow": "triage", "saved_item_id": "q3da", "retry": FAST, "on_unknown": "reconcile"}
-    delivery = make_delivery(event, "triage", now=now, **{**given, "inputs": {"event_id": event.id}, **changes})
+    given: dict[str, Any] = {
+        "platform": "gumloop",
+        "flow": "triage",
+        "saved_item_id": "q3da",
+        "retry": FAST,
+        "on_unknown": "reconcile",
+    }
+    delivery = make_delivery(
+        event, "triage", now=now, **{**given, "inputs": {"event_id": event.id}, **changes}
+    )
     events.add(database, event, [delivery], lambda *_: [])
     return delivery.id
 
@@ -96,7 +116,9 @@ def held(database: Database, delivery_id: str) -> Delivery:
 
     def is_settled() -> bool:
         with database.read() as connection:
-            row = connection.execute(select(schema.delivery).where(schema.delivery.c.id == delivery_id)).one()
+            row = connection.execute(
+                select(schema.delivery).where(schema.delivery.c.id == delivery_id)
+            ).one()
         return (row.status == "unknown" and row.poll_at is None) or row.finished_at is not None
 
     until(is_settled, what="a hold")
@@ -107,7 +129,10 @@ def dateless(call: Call, timeout: float) -> Answer | Lost:
     """A platform that does not say what time it is."""
     answer = Sender().send(call, timeout)
     if isinstance(answer, Answer):
-        return replace(answer, headers={name: value for name, value in answer.headers.items() if name != "date"})
+        return replace(
+            answer,
+            headers={name: value for name, value in answer.headers.items() if name != "date"},
+        )
     return answer
 
 
@@ -124,7 +149,11 @@ def lost(database: Database, clocks: Clocks, fake: FakePlatform, fault: str) -> 
 
 def look_now(database: Database, clocks: Clocks, delivery_id: str) -> None:
     with database.engine.begin() as connection:
-        connection.execute(update(schema.delivery).where(schema.delivery.c.id == delivery_id).values(poll_at=clocks.time()))
+        connection.execute(
+            update(schema.delivery)
+            .where(schema.delivery.c.id == delivery_id)
+            .values(poll_at=clocks.time())
+        )
 
 
 def refuse(found: Delivery, step: float) -> None:
@@ -133,12 +162,18 @@ def refuse(found: Delivery, step: float) -> None:
     way = "forward" if step > 0 else "back"
     assert (found.reason or "").startswith(f"clock_stepped: the clock was set {way} by ")
     assert f"flowbridge resolve {found.id} --as delivered" in (found.reason or "")
-    assert isinstance(found.evidence, dict) and found.evidence["clock_step"] == pytest.approx(step, abs=30)
+    assert isinstance(found.evidence, dict) and found.evidence["clock_step"] == pytest.approx(
+        step, abs=30
+    )
 
 
 @pytest.mark.parametrize("ahead", STEPS)
-def test_a_start_by_a_wrong_clock_is_held_where_that_was_set_right(database: Database, clocks: Clocks, ahead: float) -> None:
-    """Its run is not in the window that the intent gives, and the list goes back far enough: it seems not to be there."""
+def test_a_start_by_a_wrong_clock_is_held_where_that_was_set_right(
+    database: Database, clocks: Clocks, ahead: float
+) -> None:
+    """Its run is not in the window that the intent gives, and the list goes back far enough: it
+    seems not to be there.
+    """
     clocks.ahead = ahead
     with FakePlatform(run_seconds=0.05) as fake:
         one = lost(database, clocks, fake, "drop")
@@ -165,7 +200,9 @@ def test_so_it_is_where_the_worker_goes_on(
         assert len(fake.starts) == 1
 
 
-def test_a_clock_that_goes_wrong_after_the_intent_holds_as_well(database: Database, clocks: Clocks) -> None:
+def test_a_clock_that_goes_wrong_after_the_intent_holds_as_well(
+    database: Database, clocks: Clocks
+) -> None:
     with FakePlatform(run_seconds=0.05) as fake:
         one = lost(database, clocks, fake, "drop")
         clocks.ahead = -200.0
@@ -176,23 +213,35 @@ def test_a_clock_that_goes_wrong_after_the_intent_holds_as_well(database: Databa
 
 
 @pytest.mark.parametrize(("fault", "starts"), [("drop", 1), ("lost", 2)])
-def test_a_clock_that_stays_wrong_decides_as_a_right_one(database: Database, clocks: Clocks, fault: str, starts: int) -> None:
+def test_a_clock_that_stays_wrong_decides_as_a_right_one(
+    database: Database, clocks: Clocks, fault: str, starts: int
+) -> None:
     """The platform's Date tells how far it is off."""
     clocks.ahead = 500.0
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
         fake.faults = [fault]
         (found,) = wait(database, [add(database, clocks.time())], ended)
-    assert (found.run_id, len(fake.starts), len(fake.accepted)) == (fake.accepted[-1].run_id, starts, 1)
+    assert (found.run_id, len(fake.starts), len(fake.accepted)) == (
+        fake.accepted[-1].run_id,
+        starts,
+        1,
+    )
 
 
 @pytest.mark.parametrize("part", [0.9, -0.9])
-def test_a_small_step_is_covered_beside_the_skew_of_the_platform(database: Database, clocks: Clocks, part: float) -> None:
-    """The run is as old as one that was created a skew before the intent, or after the deadline, and some seconds."""
+def test_a_small_step_is_covered_beside_the_skew_of_the_platform(
+    database: Database, clocks: Clocks, part: float
+) -> None:
+    """The run is as old as one that was created a skew before the intent, or after the deadline,
+    and some seconds.
+    """
     with FakePlatform(echoes=False) as fake:
         one = lost(database, clocks, fake, "lost")
         began = attempts(database, one)[0].started_at
         run_id = fake.begin("q3da")
-        fake.runs[run_id].created_at = began - reconcile.SKEW - 10 if part < 0 else began + TIMEOUT + reconcile.SKEW + 10
+        fake.runs[run_id].created_at = (
+            began - reconcile.SKEW - 10 if part < 0 else began + TIMEOUT + reconcile.SKEW + 10
+        )
         clocks.ahead = part * reconcile.SKEW
         look_now(database, clocks, one)
         with reconciling_worker(database, config(fake)):
@@ -226,7 +275,9 @@ def latest(database: Database) -> float:
 
 
 def lose_an_answer(database: Database, clocks: Clocks, fake: FakePlatform, *, knows: bool) -> str:
-    """Make a call whose answer is lost, and return its delivery. `knows`: an earlier answer told the clock of the platform."""
+    """Make a call whose answer is lost, and return its delivery. `knows`: an earlier answer told
+    the clock of the platform.
+    """
     with working(database, config(fake)):
         if knows:
             wait(database, [add(database, clocks.time())], ended)
@@ -242,13 +293,24 @@ def lose_an_answer(database: Database, clocks: Clocks, fake: FakePlatform, *, kn
         (0.0, True, True, None),
         (-200.0, True, True, "clock_stepped: the clock was set back by"),
         (130.0, True, True, "clock_stepped: the clock was set forward by"),
-        (0.0, False, True, "clock_not_comparable: the call was made before a reboot or on another host"),
+        (
+            0.0,
+            False,
+            True,
+            "clock_not_comparable: the call was made before a reboot or on another host",
+        ),
         (0.0, True, False, "clock_not_comparable: "),
         (-200.0, False, True, "clock_not_comparable: "),
     ],
 )
 def test_after_a_reboot_or_on_another_host_the_clock_of_the_platform_counts(
-    database: Database, clocks: Clocks, moved: tuple[str, str], step: float, knows: bool, tells: bool, says: str | None
+    database: Database,
+    clocks: Clocks,
+    moved: tuple[str, str],
+    step: float,
+    knows: bool,
+    tells: bool,
+    says: str | None,
 ) -> None:
     """`knows`: it was known at the intent, from an earlier answer. `tells`: it is at the look."""
     with FakePlatform(run_seconds=0.05) as fake:
@@ -257,7 +319,11 @@ def test_after_a_reboot_or_on_another_host_the_clock_of_the_platform_counts(
         clocks.boot(*moved)
         clocks.ahead = step
         with database.engine.begin() as connection:
-            connection.execute(update(schema.delivery).where(schema.delivery.c.id == one).values(poll_at=clocks.time()))
+            connection.execute(
+                update(schema.delivery)
+                .where(schema.delivery.c.id == one)
+                .values(poll_at=clocks.time())
+            )
         with reconciling_worker(database, config(fake), None if tells else dateless):
             found = held(database, one) if says else wait(database, [one], ended)[0]
     assert found.status == ("unknown" if says else "delivered")
@@ -265,21 +331,35 @@ def test_after_a_reboot_or_on_another_host_the_clock_of_the_platform_counts(
 
 
 @pytest.mark.parametrize("knows", [True, False])
-def test_an_attempt_of_an_earlier_version_is_held(database: Database, clocks: Clocks, knows: bool) -> None:
+def test_an_attempt_of_an_earlier_version_is_held(
+    database: Database, clocks: Clocks, knows: bool
+) -> None:
     with FakePlatform(run_seconds=0.05) as fake:
         one = lose_an_answer(database, clocks, fake, knows=knows)
         none = dict.fromkeys(("boot_clock", "boot_id", "host", "platform_at"))
         with database.engine.begin() as connection:
-            connection.execute(update(schema.attempt).where(schema.attempt.c.delivery_id == one).values(none))
-            connection.execute(update(schema.delivery).where(schema.delivery.c.id == one).values(poll_at=clocks.time()))
+            connection.execute(
+                update(schema.attempt).where(schema.attempt.c.delivery_id == one).values(none)
+            )
+            connection.execute(
+                update(schema.delivery)
+                .where(schema.delivery.c.id == one)
+                .values(poll_at=clocks.time())
+            )
         with reconciling_worker(database, config(fake)):
             found = held(database, one)
     assert (found.status, found.reason or "")[0] == "unknown"
-    assert "clock_not_comparable: an earlier version of flowbridge made the call" in (found.reason or "")
+    assert "clock_not_comparable: an earlier version of flowbridge made the call" in (
+        found.reason or ""
+    )
 
 
-def test_another_attempt_of_the_same_time_is_a_rival_though_its_clock_was_wrong(database: Database, clocks: Clocks) -> None:
-    """The run of the first, which an answer was lost of, would be taken for that of the second, which never began."""
+def test_another_attempt_of_the_same_time_is_a_rival_though_its_clock_was_wrong(
+    database: Database, clocks: Clocks
+) -> None:
+    """The run of the first, which an answer was lost of, would be taken for that of the second,
+    which never began.
+    """
     with FakePlatform(run_seconds=60, echoes=False) as fake:
         with working(database, config(fake)):
             clocks.ahead = 1000.0
@@ -288,18 +368,28 @@ def test_another_attempt_of_the_same_time_is_a_rival_though_its_clock_was_wrong(
             clocks.ahead = 0.0
             wait(database, [second := add(database, clocks.time(), inputs={})], is_in("unknown"))
         with database.engine.begin() as connection:
-            connection.execute(update(schema.delivery).where(schema.delivery.c.id == second).values(poll_at=clocks.time()))
-            connection.execute(update(schema.delivery).where(schema.delivery.c.id == first).values(poll_at=None))
+            connection.execute(
+                update(schema.delivery)
+                .where(schema.delivery.c.id == second)
+                .values(poll_at=clocks.time())
+            )
+            connection.execute(
+                update(schema.delivery).where(schema.delivery.c.id == first).values(poll_at=None)
+            )
         with reconciling_worker(database, config(fake, exclusive=True)):
             found = held(database, second)
         assert (found.status, len(fake.starts)) == ("unknown", 2)
-    assert f"{fake.accepted[0].run_id} (running) may be its run, or that of {first}" in (found.reason or "")
+    assert f"{fake.accepted[0].run_id} (running) may be its run, or that of {first}" in (
+        found.reason or ""
+    )
 
 
 # -- what a clock that was ahead has put off
 
 
-def test_runs_are_looked_at_and_leases_run_out_after_a_clock_went_back(database: Database, clocks: Clocks) -> None:
+def test_runs_are_looked_at_and_leases_run_out_after_a_clock_went_back(
+    database: Database, clocks: Clocks
+) -> None:
     clocks.ahead = DAY
     with FakePlatform(run_seconds=60) as fake:
         with working(database, config(fake)):
@@ -312,8 +402,12 @@ def test_runs_are_looked_at_and_leases_run_out_after_a_clock_went_back(database:
 
 
 @pytest.mark.parametrize("step", [DAY, -DAY])
-def test_a_run_is_given_up_after_its_time_whatever_the_clock_does(database: Database, clocks: Clocks, step: float) -> None:
-    """Not at once, and not a day later: what was delivered before the clock was stepped, and what was before the step was noted."""
+def test_a_run_is_given_up_after_its_time_whatever_the_clock_does(
+    database: Database, clocks: Clocks, step: float
+) -> None:
+    """Not at once, and not a day later: what was delivered before the clock was stepped, and what
+    was before the step was noted.
+    """
     with FakePlatform(run_seconds=10_000) as fake:
         worker = made(database, config(fake))
         add(database, clocks.time(), run_timeout=3600.0)
@@ -342,7 +436,9 @@ def looked(database: Database, worker: Worker, clocks: Clocks) -> bool:
 
 
 def test_a_worker_goes_on_after_its_clock_went_back(database: Database, clocks: Clocks) -> None:
-    """Its own timers do not go by that clock: it beats, keeps its leases, and takes over what has no worker."""
+    """Its own timers do not go by that clock: it beats, keeps its leases, and takes over what has
+    no worker.
+    """
     clocks.ahead = DAY
     with FakePlatform(run_seconds=0.02) as fake:
         given = config(fake)
@@ -356,7 +452,8 @@ def test_a_worker_goes_on_after_its_clock_went_back(database: Database, clocks: 
         clocks.ahead = 0.0
         clocks.later += loop.BEAT
         worker.step()
-        assert heartbeats.workers_alive(database, clocks.time()) == 2  # both rows are of now: that of the dead one grows old
+        # both rows are of now: that of the dead one grows old
+        assert heartbeats.workers_alive(database, clocks.time()) == 2
         assert lease_until(database, one) <= clocks.time() + claims.LEASE + 1
         clocks.later += 2 * claims.LEASE
         worker.step()
@@ -367,7 +464,9 @@ def test_a_worker_goes_on_after_its_clock_went_back(database: Database, clocks: 
 
 def lease_until(database: Database, one: str) -> float:
     with database.read() as connection:
-        at: float = connection.execute(select(schema.delivery.c.lease_until).where(schema.delivery.c.id == one)).scalar_one()
+        at: float = connection.execute(
+            select(schema.delivery.c.lease_until).where(schema.delivery.c.id == one)
+        ).scalar_one()
     return at
 
 
@@ -375,7 +474,9 @@ def lease_until(database: Database, one: str) -> float:
 
 
 @pytest.mark.parametrize("is_new", [False, True])
-def test_a_step_forward_takes_no_call_from_a_worker_that_is_alive(database: Database, clocks: Clocks, is_new: bool) -> None:
+def test_a_step_forward_takes_no_call_from_a_worker_that_is_alive(
+    database: Database, clocks: Clocks, is_new: bool
+) -> None:
     """`is_new`: the other worker was started after the step, and has seen nothing of it."""
     with FakePlatform(run_seconds=0.02) as fake:
         given = config(fake)
@@ -391,7 +492,10 @@ def test_a_step_forward_takes_no_call_from_a_worker_that_is_alive(database: Data
         clocks.later += loop.BEAT
         other = other or made(database, given)
         other.step()
-        assert (get(database, one).status, lease_until(database, one) < clocks.time()) == ("sending", True)
+        assert (get(database, one).status, lease_until(database, one) < clocks.time()) == (
+            "sending",
+            True,
+        )
         calling.step()
         for _ in range(4):
             clocks.later += claims.LEASE / 2
@@ -403,7 +507,9 @@ def test_a_step_forward_takes_no_call_from_a_worker_that_is_alive(database: Data
         assert get(database, one).status == "unknown"  # it has died meanwhile
 
 
-def test_a_step_forward_takes_no_local_run_from_a_worker_that_is_alive(database: Database, clocks: Clocks) -> None:
+def test_a_step_forward_takes_no_local_run_from_a_worker_that_is_alive(
+    database: Database, clocks: Clocks
+) -> None:
     one = test_worker.start_run(database, "echo")
     clock = Clock(database)
     clock.set()
@@ -423,7 +529,8 @@ def test_a_step_forward_takes_no_local_run_from_a_worker_that_is_alive(database:
 # -- which times are pulled back, by how much
 
 LATER = 3 * DAY
-BY_WRONG, BY_RIGHT = DAY, -60.0  # when it was planned or tried, by the clock that is right afterwards
+# when it was planned or tried, by the clock that is right afterwards
+BY_WRONG, BY_RIGHT = DAY, -60.0
 
 
 @pytest.mark.parametrize(
@@ -440,23 +547,42 @@ BY_WRONG, BY_RIGHT = DAY, -60.0  # when it was planned or tried, by the clock th
     ],
 )
 def test_what_was_put_off_by_a_wrong_clock_is_pulled_back_and_delays_stay(
-    database: Database, clocks: Clocks, planned: float, tried: float | None, due: float, becomes: float
+    database: Database,
+    clocks: Clocks,
+    planned: float,
+    tried: float | None,
+    due: float,
+    becomes: float,
 ) -> None:
     clock, now = Clock(database), clocks.time()
-    one = add(database, now + planned, due_at=now + due, retry=Retry(attempts=3, first=5.0, max=7 * DAY))
+    one = add(
+        database, now + planned, due_at=now + due, retry=Retry(attempts=3, first=5.0, max=7 * DAY)
+    )
     with database.engine.begin() as connection:
-        connection.execute(update(schema.delivery).values(due_at=now + due, debounce_until=now + due))
+        connection.execute(
+            update(schema.delivery).values(due_at=now + due, debounce_until=now + due)
+        )
         if tried is not None:
-            values = {"delivery_id": one, "number": 1, "started_at": now + tried, "finished_at": now + tried, "outcome": "refused"}
+            values = {
+                "delivery_id": one,
+                "number": 1,
+                "started_at": now + tried,
+                "finished_at": now + tried,
+                "outcome": "refused",
+            }
             connection.execute(insert(schema.attempt).values(values))
             connection.execute(update(schema.delivery).values(attempts=1))
     back(database, clock, clocks)
     with database.read() as connection:
-        row = connection.execute(select(schema.delivery.c.due_at, schema.delivery.c.debounce_until)).one()
+        row = connection.execute(
+            select(schema.delivery.c.due_at, schema.delivery.c.debounce_until)
+        ).one()
     assert tuple(row) == pytest.approx((now + becomes, now + becomes), abs=60)
 
 
-def test_the_next_in_line_that_was_promoted_by_a_wrong_clock_goes_now(database: Database, clocks: Clocks) -> None:
+def test_the_next_in_line_that_was_promoted_by_a_wrong_clock_goes_now(
+    database: Database, clocks: Clocks
+) -> None:
     clock, now = Clock(database), clocks.time()
     add(database, now - 60, order=Order(key="k"))
     with database.engine.begin() as connection:
@@ -480,7 +606,9 @@ def back(database: Database, clock: Clock, clocks: Clocks) -> None:
 def test_what_a_receiver_plans_by_a_clock_that_is_ahead_waits_as_long_as_its_delay(
     database: Database, clocks: Clocks, delay: float
 ) -> None:
-    """In a fleet the receiver's own machine is wrong, and the database's is right: nothing is stepped."""
+    """In a fleet the receiver's own machine is wrong, and the database's is right: nothing is
+    stepped.
+    """
     clock, at = Clock(database), clocks.time() + DAY
     one = add(database, at, due_at=at + delay)
     for _ in range(2):
@@ -492,27 +620,53 @@ def test_what_a_receiver_plans_by_a_clock_that_is_ahead_waits_as_long_as_its_del
 def test_circuits_and_paces_are_pulled_back(database: Database, clocks: Clocks) -> None:
     clock, now = Clock(database), clocks.time()
     ahead = now + DAY
-    circuit: dict[str, Any] = {"platform": "p", "failures": 5, "open_for": 300.0, "raise_for": 1.0, "changed_at": ahead}
-    circuit |= {"open_until": ahead + 200, "probe_until": None, "raise_at": ahead + 10, "not_before": ahead + 1000}
+    circuit: dict[str, Any] = {
+        "platform": "p",
+        "failures": 5,
+        "open_for": 300.0,
+        "raise_for": 1.0,
+        "changed_at": ahead,
+    }
+    circuit |= {
+        "open_until": ahead + 200,
+        "probe_until": None,
+        "raise_at": ahead + 10,
+        "not_before": ahead + 1000,
+    }
     with database.engine.begin() as connection:
         connection.execute(insert(schema.circuit).values(circuit))
-        connection.execute(insert(schema.pace).values(route="r", next_at=ahead + 50, day=int(ahead // DAY), starts=3))
+        connection.execute(
+            insert(schema.pace).values(
+                route="r", next_at=ahead + 50, day=int(ahead // DAY), starts=3
+            )
+        )
     back(database, clock, clocks)
     with database.read() as connection:
-        row, pace = connection.execute(select(schema.circuit)).one(), connection.execute(select(schema.pace)).one()
-    assert (row.open_until, row.raise_at, row.not_before) == pytest.approx((now + 200, now + 10, now + 1000), abs=60)
+        row, pace = (
+            connection.execute(select(schema.circuit)).one(),
+            connection.execute(select(schema.pace)).one(),
+        )
+    assert (row.open_until, row.raise_at, row.not_before) == pytest.approx(
+        (now + 200, now + 10, now + 1000), abs=60
+    )
     assert (row.probe_until, pace.day, pace.starts) == (None, int(clocks.time() // DAY), 3)
     assert pace.next_at == pytest.approx(now + 50, abs=60)
 
 
 @pytest.mark.parametrize("moved", [None, ("boot-2", "here"), ("boot-1", "there")])
-def test_a_step_while_no_worker_ran_is_seen_by_the_next(database: Database, clocks: Clocks, moved: tuple[str, str] | None) -> None:
+def test_a_step_while_no_worker_ran_is_seen_by_the_next(
+    database: Database, clocks: Clocks, moved: tuple[str, str] | None
+) -> None:
     clocks.ahead = DAY
     with FakePlatform(run_seconds=60) as fake:
         with working(database, config(fake)):
             wait(database, [one := add(database, clocks.time())], is_in("delivered"))
         with database.engine.begin() as connection:  # the worker was killed: its row is still there
-            connection.execute(insert(schema.worker).values(id="w", host="here", pid=1, started_at=clocks.time(), seen_at=clocks.time()))
+            connection.execute(
+                insert(schema.worker).values(
+                    id="w", host="here", pid=1, started_at=clocks.time(), seen_at=clocks.time()
+                )
+            )
             connection.execute(update(schema.delivery).values(poll_at=clocks.time() + 5))
         clocks.ahead = 0.0
         if moved:
@@ -523,7 +677,9 @@ def test_a_step_while_no_worker_ran_is_seen_by_the_next(database: Database, cloc
     assert latest(database) == pytest.approx(-DAY, abs=120)
 
 
-def test_a_step_is_noted_once_by_several_workers(database: Database, clocks: Clocks, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_step_is_noted_once_by_several_workers(
+    database: Database, clocks: Clocks, capsys: pytest.CaptureFixture[str]
+) -> None:
     several = [Clock(database) for _ in range(3)]
     clocks.ahead = DAY
     one = add(database, clocks.time(), due_at=clocks.time() + 600)
@@ -549,23 +705,32 @@ def test_a_machine_that_was_suspended_has_not_stepped(database: Database, clocks
     assert (latest(database), clock.step) == (0.0, 0.0)
 
 
-def test_a_dead_worker_that_lies_ahead_does_not_count_as_alive(database: Database, clocks: Clocks) -> None:
-    database.write(lambda connection: heartbeats.beat(connection, "w", "here", 1, clocks.time() + DAY))
+def test_a_dead_worker_that_lies_ahead_does_not_count_as_alive(
+    database: Database, clocks: Clocks
+) -> None:
+    database.write(
+        lambda connection: heartbeats.beat(connection, "w", "here", 1, clocks.time() + DAY)
+    )
     assert heartbeats.workers_alive(database, clocks.time()) == 0
 
 
-def test_a_throttled_delivery_is_due_whatever_a_clock_that_was_ahead_said(sqlite: Database, clocks: Clocks) -> None:
+def test_a_throttled_delivery_is_due_whatever_a_clock_that_was_ahead_said(
+    sqlite: Database, clocks: Clocks
+) -> None:
     from bridge.core.model import Kind, Outcome, Status
     from bridge.delivery.retry import settle
 
     event = make_event("1", now=clocks.time() + DAY)
     one = make_delivery(event, status=Status.SENDING, due_at=clocks.time() + DAY)
-    assert settle(one, Outcome(kind=Kind.THROTTLED, detail="full"), now := clocks.time(), 0.5).due_at == now
+    assert (
+        settle(one, Outcome(kind=Kind.THROTTLED, detail="full"), now := clocks.time(), 0.5).due_at
+        == now
+    )
 
 
-
-
-def test_a_task_of_celery_stores_the_clocks_with_its_intent(database: Database, clocks: Clocks) -> None:
+def test_a_task_of_celery_stores_the_clocks_with_its_intent(
+    database: Database, clocks: Clocks
+) -> None:
     """The platform's is known from its second call on."""
     with FakePlatform(run_seconds=0.05) as fake:
         given = config(fake)
@@ -573,11 +738,22 @@ def test_a_task_of_celery_stores_the_clocks_with_its_intent(database: Database, 
         try:
             for is_known in (False, True):
                 add(database, clocks.time())
-                claim = lambda c: claims.claim(c, Allowed(caps={"gumloop": 5}), most=1, now=clocks.time(), lease="l", intents=False)  # noqa: E731
+                claim = lambda c: claims.claim(  # noqa: E731
+                    c,
+                    Allowed(caps={"gumloop": 5}),
+                    most=1,
+                    now=clocks.time(),
+                    lease="l",
+                    intents=False,
+                )
                 [claimed] = database.write(claim)
                 assert calls.make(claimed.delivery.id, claimed.lease)
                 [row] = attempts(database, claimed.delivery.id)
-                assert (row.boot_id, row.host, row.platform_at is not None) == ("boot-1", "here", is_known)
+                assert (row.boot_id, row.host, row.platform_at is not None) == (
+                    "boot-1",
+                    "here",
+                    is_known,
+                )
                 assert row.boot_clock <= clocks.clock_gettime(time.CLOCK_BOOTTIME)
         finally:
             calls.close()

@@ -28,7 +28,9 @@ AT = 1_600_000_000.0
         ("Sun, 13 Sep 99999 12:26:40 GMT", AT, AT, None),
     ],
 )
-def test_how_far_a_date_lies_outside_of_the_call(date: str, before: float, after: float, ahead: float | None) -> None:
+def test_how_far_a_date_lies_outside_of_the_call(
+    date: str, before: float, after: float, ahead: float | None
+) -> None:
     assert _ahead(date, before, after) == ahead
 
 
@@ -44,7 +46,10 @@ def answers(ahead: Iterable[float | None]) -> Clocks:
 
     found = Clocks(send)
     for _ in list(left):
-        found.send(Call(method="POST", url="https://user@api.example.com:8443/x", headers={}, body=b""), 1.0)
+        found.send(
+            Call(method="POST", url="https://user@api.example.com:8443/x", headers={}, body=b""),
+            1.0,
+        )
     return found
 
 
@@ -58,8 +63,12 @@ def answers(ahead: Iterable[float | None]) -> Clocks:
         ([-100.0] * 9 + [0.0] * 3, {"api.example.com:8443": 0.0}),
     ],
 )
-def test_the_median_of_the_last_answers_tells(ahead: list[float | None], told: dict[str, float]) -> None:
-    assert answers(ahead).ahead() == {host: pytest.approx(seconds, abs=2.5) for host, seconds in told.items()}
+def test_the_median_of_the_last_answers_tells(
+    ahead: list[float | None], told: dict[str, float]
+) -> None:
+    assert answers(ahead).ahead() == {
+        host: pytest.approx(seconds, abs=2.5) for host, seconds in told.items()
+    }
 
 
 def test_what_was_long_ago_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""What decides is `hmac.compare_digest`, on bytes: where it says no, nobody is let in, and the engine has no other way to compare."""
+"""What decides is `hmac.compare_digest`, on bytes: where it says no, nobody is let in, and the
+engine has no other way to compare.
+"""
 
 from __future__ import annotations
 
@@ -45,18 +47,25 @@ SEARCHED = SECRET_WORDS - {"given", "keys"}  # the names of settings
 
 def is_shared(scheme: Scheme) -> bool:
     """Whether the secret is shared, and so compared with; a public key is used by `cryptography`."""
-    return isinstance(scheme, Hmac | Token | Basic | Items) or (isinstance(scheme, Jwt) and scheme.algorithm.startswith("HS"))
+    return isinstance(scheme, Hmac | Token | Basic | Items) or (
+        isinstance(scheme, Jwt) and scheme.algorithm.startswith("HS")
+    )
 
 
 def has_body_hash(scheme: Scheme) -> bool:
-    return bool(getattr(scheme, "requires", ()) or getattr(scheme, "body_sha256", None) or getattr(scheme, "body_hash", None))
+    return bool(
+        getattr(scheme, "requires", ())
+        or getattr(scheme, "body_sha256", None)
+        or getattr(scheme, "body_hash", None)
+    )
 
 
 SHARED = [key for key, one in PROVEN.items() if all(map(is_shared, chosen(one)))]
 HASHED = [
     key
     for key, one in PROVEN.items()
-    if all(map(has_body_hash, chosen(one))) and one.request().content_type != "application/x-www-form-urlencoded"
+    if all(map(has_body_hash, chosen(one)))
+    and one.request().content_type != "application/x-www-form-urlencoded"
 ]
 
 
@@ -69,14 +78,17 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[type, type]]:
         seen.append((type(a), type(b)))
         return False
 
-    modules: tuple[ModuleType, ...] = (hmac, hmac_scheme, shared_token)  # `hmac` is what itsdangerous looks it up in
+    # `hmac` is what itsdangerous looks it up in
+    modules: tuple[ModuleType, ...] = (hmac, hmac_scheme, shared_token)
     for module in modules:
         monkeypatch.setattr(module, "compare_digest", never)
     return seen
 
 
 @pytest.mark.parametrize("name", SHARED)
-def test_shared_secret_is_compared_by_compare_digest_on_bytes_and_by_nothing_else(name: str, compared: list[tuple[type, type]]) -> None:
+def test_shared_secret_is_compared_by_compare_digest_on_bytes_and_by_nothing_else(
+    name: str, compared: list[tuple[type, type]]
+) -> None:
     one = PROVEN[name]
     with pytest.raises(BadSignature, match="mismatch"):
         one.verify(one.signed())
@@ -84,7 +96,9 @@ def test_shared_secret_is_compared_by_compare_digest_on_bytes_and_by_nothing_els
 
 
 @pytest.mark.parametrize("name", HASHED)
-def test_hash_of_the_body_is_compared_by_compare_digest(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hash_of_the_body_is_compared_by_compare_digest(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = PROVEN[name]
     signed = one.signed()
     for module in (signed_scheme, jwt):
@@ -97,13 +111,22 @@ def test_hash_of_the_body_is_compared_by_compare_digest(name: str, monkeypatch: 
 def test_engine_compares_secrets_and_signatures_in_constant_time_only(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         where = f"{path.name}:{getattr(node, 'lineno', 0)}"
-        if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops):
+        if isinstance(node, ast.Compare) and any(
+            isinstance(op, ast.Eq | ast.NotEq) for op in node.ops
+        ):
             names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-            lengths = any(isinstance(inner, ast.Call) and getattr(inner.func, "id", "") == "len" for inner in ast.walk(node))
+            lengths = any(
+                isinstance(inner, ast.Call) and getattr(inner.func, "id", "") == "len"
+                for inner in ast.walk(node)
+            )
             assert lengths or not names & SECRET_WORDS, f"{where} compares {names}"
-        if isinstance(node, ast.Compare) and any(isinstance(op, ast.In | ast.NotIn) for op in node.ops):
+        if isinstance(node, ast.Compare) and any(
+            isinstance(op, ast.In | ast.NotIn) for op in node.ops
+        ):
             texts = {inner.id for inner in node.comparators if isinstance(inner, ast.Name)}
-            assert isinstance(node.left, ast.Constant) or not texts & SEARCHED, f"{where} looks for something in {texts}"
+            assert isinstance(node.left, ast.Constant) or not texts & SEARCHED, (
+                f"{where} looks for something in {texts}"
+            )
         assert not (isinstance(node, ast.Attribute) and node.attr == "Signer"), where
 
 
@@ -113,4 +136,6 @@ def test_engine_takes_nothing_from_hmac_but_the_comparison(path: Path) -> None:
         if isinstance(node, ast.ImportFrom) and node.module == "hmac":
             assert [name.name for name in node.names] == ["compare_digest"]
         if isinstance(node, ast.Import):
-            assert "hmac" not in {name.name for name in node.names}, "keyed digests are those of itsdangerous"
+            assert "hmac" not in {name.name for name in node.names}, (
+                "keyed digests are those of itsdangerous"
+            )

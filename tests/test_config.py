@@ -24,7 +24,12 @@ from bridge.providers.signatures.shared_token import Token, Unsigned
 from bridge.providers.signatures.timestamps import Timestamp
 from bridge.routing.model import Debouncing, LocalKey, Mode
 
-ENV = {"SECRET": "0123456789abcdef0123", "OLD": "fedcba9876543210fedc", "KEY": "key-of-the-account", "USER": "user-1"}
+ENV = {
+    "SECRET": "0123456789abcdef0123",
+    "OLD": "fedcba9876543210fedc",
+    "KEY": "key-of-the-account",
+    "USER": "user-1",
+}
 
 FULL = """\
 # yaml-language-server: $schema=routes.schema.json
@@ -106,7 +111,11 @@ def test_platforms(full, tmp_path):
         ENV["USER"],
     )
     assert (gumloop.project_id, gumloop.max_concurrent_runs, gumloop.timeout) == (None, 5, 30.0)
-    assert (local.type, local.max_concurrent_runs, local.flows) == ("local", 6, str(tmp_path / "flows.py"))
+    assert (local.type, local.max_concurrent_runs, local.flows) == (
+        "local",
+        6,
+        str(tmp_path / "flows.py"),
+    )
     assert (crm.base_url, crm.method, crm.headers, crm.max_concurrent_runs, crm.timeout) == (
         "https://crm.example.com/in",
         "POST",
@@ -118,7 +127,9 @@ def test_platforms(full, tmp_path):
 
 
 def test_sources(full):
-    github, stripe, contact, crm = (full.sources[name] for name in ("github", "stripe", "contact", "crm"))
+    github, stripe, contact, crm = (
+        full.sources[name] for name in ("github", "stripe", "contact", "crm")
+    )
     assert github.provider is PROVIDERS["github"]
     assert github.scheme is PROVIDERS["github"].scheme
     assert [secret.value for secret in github.secrets] == [ENV["SECRET"]]
@@ -131,10 +142,19 @@ def test_sources(full):
     )
     assert github.event_type == PROVIDERS["github"].event_type
     assert github.credentials >= {"header:authorization", "header:cookie"}
-    assert [(secret.value, secret.not_after) for secret in stripe.secrets] == [(ENV["SECRET"], None), (ENV["OLD"], 1798761600.0)]
+    assert [(secret.value, secret.not_after) for secret in stripe.secrets] == [
+        (ENV["SECRET"], None),
+        (ENV["OLD"], 1798761600.0),
+    ]
     assert isinstance(contact.scheme, Unsigned)
-    assert (contact.rate, contact.rate_per_address) == (Rate(count=60, per=60.0), Rate(count=10, per=60.0))
-    assert (contact.form.redirect, contact.form.allowed_origins) == ("https://example.com/thanks", ("https://example.com",))
+    assert (contact.rate, contact.rate_per_address) == (
+        Rate(count=60, per=60.0),
+        Rate(count=10, per=60.0),
+    )
+    assert (contact.form.redirect, contact.form.allowed_origins) == (
+        "https://example.com/thanks",
+        ("https://example.com",),
+    )
     assert contact.form.schema.errors({}) == [("$", "'name' is a required property")]
     assert contact.form.schema_document == {"type": "object", "required": ["name"]}
     assert crm.scheme == Hmac(
@@ -159,11 +179,32 @@ def test_sources(full):
 
 def test_routes(full):
     triage, paid, contact, everything, hooks, opens = full.routes
-    assert (triage.name, triage.source, triage.types) == ("triage-issues", "github", ("issues", "pull_request*"))
-    assert (triage.flow.name, triage.flow.platform, triage.flow.saved_item_id) == ("triage", "gumloop", "q3das")
-    assert (triage.mode, triage.drop_reserved, triage.retry) == (Mode.SHADOW, True, Retry(3, 1.0, 60.0))
-    assert (triage.run_timeout, triage.on_unknown, triage.whole_body) == (7200.0, "reconcile", False)
-    context = {"body": {"action": "opened", "issue": {"number": 12, "title": "T", "user": {"type": "User"}}}}
+    assert (triage.name, triage.source, triage.types) == (
+        "triage-issues",
+        "github",
+        ("issues", "pull_request*"),
+    )
+    assert (triage.flow.name, triage.flow.platform, triage.flow.saved_item_id) == (
+        "triage",
+        "gumloop",
+        "q3das",
+    )
+    assert (triage.mode, triage.drop_reserved, triage.retry) == (
+        Mode.SHADOW,
+        True,
+        Retry(3, 1.0, 60.0),
+    )
+    assert (triage.run_timeout, triage.on_unknown, triage.whole_body) == (
+        7200.0,
+        "reconcile",
+        False,
+    )
+    context = {
+        "body": {
+            "action": "opened",
+            "issue": {"number": 12, "title": "T", "user": {"type": "User"}},
+        }
+    }
     assert triage.match(context) is True
     assert triage.match({"body": {"action": "opened", "issue": {"number": 9}}}) is False
     assert triage.reshape(context) == {"title": "T", "summary": "#12"}
@@ -172,8 +213,17 @@ def test_routes(full):
     assert contact.whole_body is True
     assert contact.reshape({"form": {"a": "1"}}) == {"a": "1"}
     assert (contact.flow.name, contact.on_unknown) == ("local/send_email", "retry")
-    assert (everything.types, everything.match, everything.on_unknown, everything.run_timeout) == ((), None, "retry", 3600.0)
-    assert (everything.retry, everything.mode, everything.drop_reserved) == (Retry(12, 5.0, 21600.0), Mode.LIVE, False)
+    assert (everything.types, everything.match, everything.on_unknown, everything.run_timeout) == (
+        (),
+        None,
+        "retry",
+        3600.0,
+    )
+    assert (everything.retry, everything.mode, everything.drop_reserved) == (
+        Retry(12, 5.0, 21600.0),
+        Mode.LIVE,
+        False,
+    )
     assert (hooks.source, hooks.types, hooks.mode) == ("hook", ("a", "b"), Mode.PAUSED)
     assert opens.types == ("push",)
     assert [route.name for route in full.routes_of("github")] == ["triage-issues"]
@@ -218,22 +268,31 @@ routes:
 
 def test_a_route_may_start_several_flows(write):
     config = load(write(SEVERAL.replace("FLOWS", "[named, local/append_csv, gumloop/in]")), ENV)
-    assert [(one.name, one.flow.name, one.has_siblings, one.on_unknown, one.limits.max_runs_per_day) for one in config.routes] == [
+    assert [
+        (one.name, one.flow.name, one.has_siblings, one.on_unknown, one.limits.max_runs_per_day)
+        for one in config.routes
+    ] == [
         ("both", "named", True, "retry", 5),
         ("both", "local/append_csv", True, "retry", 5),
         ("both", "gumloop/in", True, "reconcile", 5),
         ("one", "local/echo", False, "retry", None),
     ]
     assert config.route_names == ("both", "one")
-    assert [one.flow.name for one in load_canonical(config.canonical, ENV, write("").parent).routes[:2]] == ["named", "local/append_csv"]
+    assert [
+        one.flow.name for one in load_canonical(config.canonical, ENV, write("").parent).routes[:2]
+    ] == ["named", "local/append_csv"]
 
 
 @pytest.mark.parametrize(
     ("flows", "message"),
-    [("[named, local/echo]", "the flow `local/echo` stands twice"), ("[named, nmaed]", "no flow `nmaed`; did you mean `named`?"),
-     ("[]", "needs at least one text"), ("[named, 3]", "needs a text or a list of texts"),
-     (str([f"local/f{n}" for n in range(21)]), "20 at most")],
-)  # fmt: skip
+    [
+        ("[named, local/echo]", "the flow `local/echo` stands twice"),
+        ("[named, nmaed]", "no flow `nmaed`; did you mean `named`?"),
+        ("[]", "needs at least one text"),
+        ("[named, 3]", "needs a text or a list of texts"),
+        (str([f"local/f{n}" for n in range(21)]), "20 at most"),
+    ],
+)
 def test_what_is_wrong_with_one_of_several_flows_is_said(write, flows, message):
     config, problems = check(write(SEVERAL.replace("FLOWS", flows)), ENV)
     assert config is None and [message in problem.message for problem in problems] == [True]
@@ -243,33 +302,63 @@ def test_what_is_wrong_with_one_of_several_flows_is_said(write, flows, message):
 def test_when_deliveries_of_a_route_go(write):
     config = load(write(WAITS), {"SECRET": "x" * 32})
     plain, line, last, everything = config.routes
-    assert (plain.delay, plain.debounce, plain.ordering, plain.limits) == (0.0, None, None, NO_LIMITS)
+    assert (plain.delay, plain.debounce, plain.ordering, plain.limits) == (
+        0.0,
+        None,
+        None,
+        NO_LIMITS,
+    )
     assert (plain.on_unknown, plain.on_run_failed, plain.run_retries) == ("reconcile", "ignore", 0)
     assert plain.flow.exclusive is True
-    assert (line.ordering.until, line.ordering.blocks, line.ordering.key({"form": {"customer": 7}})) == ("delivered", True, 7)
-    assert (line.delay, line.on_unknown, line.on_run_failed, line.run_retries) == (90.0, "hold", "retry", 3)
-    assert line.limits == Limits(max_concurrent_runs=2, rate=Rate(count=30, per=60.0), max_runs_per_day=100)
-    assert (last.debounce.wait, last.debounce.max, last.debounce.key({"form": {"a": "b"}})) == (30.0, 300.0, "b")
+    assert (
+        line.ordering.until,
+        line.ordering.blocks,
+        line.ordering.key({"form": {"customer": 7}}),
+    ) == ("delivered", True, 7)
+    assert (line.delay, line.on_unknown, line.on_run_failed, line.run_retries) == (
+        90.0,
+        "hold",
+        "retry",
+        3,
+    )
+    assert line.limits == Limits(
+        max_concurrent_runs=2, rate=Rate(count=30, per=60.0), max_runs_per_day=100
+    )
+    assert (last.debounce.wait, last.debounce.max, last.debounce.key({"form": {"a": "b"}})) == (
+        30.0,
+        300.0,
+        "b",
+    )
     assert (everything.debounce, everything.run_retries) == (Debouncing(wait=30.0, max=300.0), 2)
 
 
 def test_a_cap_of_a_route_above_its_platforms_is_a_warning(write):
-    _, problems = check(write(WAITS.replace("max_concurrent_runs: 2", "max_concurrent_runs: 9")), {"SECRET": "x" * 32})
-    assert [(each.level, each.message) for each in problems] == [("warning", "9 at once, but the platform `gumloop` takes 5")]
+    _, problems = check(
+        write(WAITS.replace("max_concurrent_runs: 2", "max_concurrent_runs: 9")),
+        {"SECRET": "x" * 32},
+    )
+    assert [(each.level, each.message) for each in problems] == [
+        ("warning", "9 at once, but the platform `gumloop` takes 5")
+    ]
 
 
 def test_a_right_file_has_no_problems(write):
     assert check(write(FULL), ENV)[1] == []
 
 
-@pytest.mark.parametrize("text", ["version: 1\n", "version: 1\nplatforms:\nsources:\nflows: {}\nroutes: []\n"])
+@pytest.mark.parametrize(
+    "text", ["version: 1\n", "version: 1\nplatforms:\nsources:\nflows: {}\nroutes: []\n"]
+)
 def test_every_section_may_be_empty(write, text):
     config = load(write(text), {})
     assert (config.sources, config.routes, config.flows, config.platforms) == ({}, (), {}, {})
 
 
 def test_the_hash_is_of_what_is_written_not_of_the_secrets(write, tmp_path):
-    first, second = load(write(FULL), ENV), load(write(FULL), ENV | {"SECRET": "another-secret-of-length"})
+    first, second = (
+        load(write(FULL), ENV),
+        load(write(FULL), ENV | {"SECRET": "another-secret-of-length"}),
+    )
     assert first.hash == second.hash
     assert "${env:SECRET}" in first.canonical
     assert not any(secret in first.canonical for secret in ENV.values())
@@ -279,12 +368,20 @@ def test_the_hash_is_of_what_is_written_not_of_the_secrets(write, tmp_path):
 
 def test_the_hash_covers_includes_and_schema_files(write):
     main = "version: 1\ninclude: [more.yaml]\nplatforms: {local: {type: local}}\n"
-    more = "sources: {f: {provider: form, schema: s.json}}\nroutes: [{name: a, on: f, flow: local/echo}]\n"
+    more = (
+        "sources: {f: {provider: form, schema: s.json}}\nroutes: [{name: a, on: f, flow:"
+        " local/echo}]\n"
+    )
     write(more, "more.yaml")
     write('{"$ref": "deep/t.json"}', "s.json")
     write('{"type": "object"}', "deep/t.json")
     config = load(write(main), {})
-    assert [Path(file).name for file in config.files] == ["routes.yaml", "more.yaml", "s.json", "t.json"]
+    assert [Path(file).name for file in config.files] == [
+        "routes.yaml",
+        "more.yaml",
+        "s.json",
+        "t.json",
+    ]
     hashes = {config.hash}
     write('{"type": "object", "required": ["a"]}', "deep/t.json")
     hashes.add(load(write(main), {}).hash)
@@ -305,11 +402,13 @@ def test_a_kept_configuration_can_be_built_again(write):
 
 def test_includes_are_merged_and_globs_sorted(write):
     write(
-        "sources: {a: {provider: github, secret: '${env:SECRET}'}}\nroutes: [{name: r1, on: a, inputs: {x: 1}, flow: f}]\n",
+        "sources: {a: {provider: github, secret: '${env:SECRET}'}}\nroutes: [{name: r1, on: a,"
+        " inputs: {x: 1}, flow: f}]\n",
         "conf/1.yaml",
     )
     write(
-        "version: 1\nflows: {f: {platform: local, saved_item_id: echo}}\nroutes: [{name: r2, on: a, inputs: {x: 1}, flow: f}]\n",
+        "version: 1\nflows: {f: {platform: local, saved_item_id: echo}}\nroutes: [{name: r2, on: a,"
+        " inputs: {x: 1}, flow: f}]\n",
         "conf/2.yaml",
     )
     file = write(
@@ -320,9 +419,14 @@ def test_includes_are_merged_and_globs_sorted(write):
 
 
 def test_problems_of_an_included_file_carry_its_own_name(write):
-    more = write("routes:\n  - name: r\n    on: nobody\n    flow: local/echo\n    inputs:\n      x: ${bdy.y}\n", "more.yaml")
+    more = write(
+        "routes:\n  - name: r\n    on: nobody\n    flow: local/echo\n    inputs:\n      x:"
+        " ${bdy.y}\n",
+        "more.yaml",
+    )
     file = write(
-        "version: 1\ninclude: [more.yaml]\nplatforms: {local: {type: local}}\nroutes:\n  - name: r\n    on: no\n    flow: x\n"
+        "version: 1\ninclude: [more.yaml]\nplatforms: {local: {type: local}}\nroutes:\n  - name:"
+        " r\n    on: no\n    flow: x\n"
     )
     problems = [str(problem) for problem in check(file, {})[1]]
     assert [problem.partition(": ")[0] for problem in problems] == [
@@ -339,7 +443,9 @@ def test_what_is_defined_twice_across_files_is_an_error(write):
     more = write("sources:\n  a: {provider: form}\n", "more.yaml")
     file = write("version: 1\ninclude: [more.yaml]\nsources:\n  a: {provider: form}\n")
     errors = [problem for problem in check(file, {})[1] if problem.level == "error"]
-    assert [str(problem) for problem in errors] == [f"{more}:2:3: sources.a: `a` is defined already, in {file}:4"]
+    assert [str(problem) for problem in errors] == [
+        f"{more}:2:3: sources.a: `a` is defined already, in {file}:4"
+    ]
 
 
 def test_an_include_through_a_link_out_of_the_folder_is_refused(write, tmp_path):
@@ -376,12 +482,18 @@ def test_a_broken_schema_file_says_where_it_is_broken(write):
 
 def test_an_unset_or_empty_variable_stops_the_load(write):
     file = write(FULL)
-    for environ, what in ((ENV | {"KEY": ""}, "empty"), ({k: v for k, v in ENV.items() if k != "KEY"}, "not set")):
+    for environ, what in (
+        (ENV | {"KEY": ""}, "empty"),
+        ({k: v for k, v in ENV.items() if k != "KEY"}, "not set"),
+    ):
         with pytest.raises(ConfigError) as caught:
             load(file, environ)
         assert [str(problem) for problem in caught.value.problems] == [
             f"{file}:6:14: platforms.gumloop.api_key: environment variable KEY is {what}",
-            f"{file}:10:81: platforms.crm.headers.Authorization: environment variable KEY is {what}",
+            (
+                f"{file}:10:81: platforms.crm.headers.Authorization: environment variable KEY is"
+                f" {what}"
+            ),
         ]
 
 
@@ -403,10 +515,21 @@ def test_missing_secrets_can_be_warnings_and_then_nothing_verifies(write):
     assert whole.missing == {} and whole.callable_platforms == whole.platforms
 
 
-@pytest.mark.parametrize("secret", ['"v1-${env:SECRET}"', '"${env:OLD}${env:SECRET}"', '{value: "v-${env:SECRET}", not_after: 2999-01-01}'])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        '"v1-${env:SECRET}"',
+        '"${env:OLD}${env:SECRET}"',
+        '{value: "v-${env:SECRET}", not_after: 2999-01-01}',
+    ],
+)
 def test_a_secret_of_which_a_part_is_missing_is_none(write, secret):
     """What is left of it could be guessed."""
-    text = 'version: 1\nsources: {g: {provider: github, secrets: [SECRET, "${env:KEY}"]}}\n'.replace("[SECRET", f"[{secret}")
+    text = (
+        'version: 1\nsources: {g: {provider: github, secrets: [SECRET, "${env:KEY}"]}}\n'.replace(
+            "[SECRET", f"[{secret}"
+        )
+    )
     config, _ = check(write(text), {"KEY": "k" * 40, "OLD": "o" * 40}, strict_secrets=False)
     assert config is not None and [one.value for one in config.sources["g"].secrets] == ["k" * 40]
     assert config.missing == {"sources.g": "environment variable SECRET is not set"}
@@ -420,13 +543,21 @@ def test_what_is_filled_in_is_never_read_again(write):
 
 def test_secrets_come_from_files_too(write, tmp_path):
     (tmp_path / "s.txt").write_text("a-secret-from-a-file\r\n")
-    text = 'version: 1\nsources: {g: {provider: github, secret: "${file:s.txt}"}, h: {provider: github, secret: "${file:%s}"}}\n'
+    text = (
+        'version: 1\nsources: {g: {provider: github, secret: "${file:s.txt}"}, h: {provider:'
+        ' github, secret: "${file:%s}"}}\n'
+    )
     config = load(write(text % (tmp_path / "s.txt")), {})
-    assert {source.secrets[0].value for source in config.sources.values()} == {"a-secret-from-a-file"}
+    assert {source.secrets[0].value for source in config.sources.values()} == {
+        "a-secret-from-a-file"
+    }
     assert str(tmp_path / "s.txt") in config.files
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "cannot be read: no such file"), ("", "is empty"), ("\n", "is empty")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot be read: no such file"), ("", "is empty"), ("\n", "is empty")],
+)
 def test_a_secret_file_that_is_not_there_or_empty_stops_the_load(write, tmp_path, content, message):
     if content is not None:
         (tmp_path / "s.txt").write_text(content)
@@ -437,16 +568,14 @@ def test_a_secret_file_that_is_not_there_or_empty_stops_the_load(write, tmp_path
 def test_no_problem_quotes_a_secret(write):
     secret = "hunter2"
     text = (
-        "version: 1\nplatforms:\n"
-        "  g: {type: gumloop, api_key: ['${env:S}'], user_id: '${env:S}', base_url: '${env:S}', project_id: 1}\n"
-        "  h: {type: http, url: '${env:S}', method: '${env:S}', headers: {a b: '${env:S}'}, max_concurrent_runs: '${env:S}'}\n"
-        "  t: {type: '${env:S}'}\n"
-        "sources:\n"
-        "  a: {provider: hmac, secret: '${env:S}', verify: {header: '${env:S} x', algorithm: '${env:S}', signed: '${env:S}{'}}\n"
-        "  b: {provider: hmac, secret: {value: '${env:S}', x: 1}, verify: {header: X, key: hex}}\n"
-        "  c: {provider: hmac, secret: '${env:S}', verify: {header: X, key: hex}}\n"
-        "  d: {provider: basic, secret: '${env:S}'}\n"
-        "  e: {provider: hmac, secret: '${env:S}', verify: {header: X, signed: '${env:S}{'}}\n"
+        "version: 1\nplatforms:\n  g: {type: gumloop, api_key: ['${env:S}'], user_id: '${env:S}',"
+        " base_url: '${env:S}', project_id: 1}\n  h: {type: http, url: '${env:S}', method:"
+        " '${env:S}', headers: {a b: '${env:S}'}, max_concurrent_runs: '${env:S}'}\n  t: {type:"
+        " '${env:S}'}\nsources:\n  a: {provider: hmac, secret: '${env:S}', verify: {header:"
+        " '${env:S} x', algorithm: '${env:S}', signed: '${env:S}{'}}\n  b: {provider: hmac, secret:"
+        " {value: '${env:S}', x: 1}, verify: {header: X, key: hex}}\n  c: {provider: hmac, secret:"
+        " '${env:S}', verify: {header: X, key: hex}}\n  d: {provider: basic, secret: '${env:S}'}\n "
+        " e: {provider: hmac, secret: '${env:S}', verify: {header: X, signed: '${env:S}{'}}\n"
     )
     problems = check(write(text), {"S": secret})[1]
     assert len(problems) > 8
@@ -494,11 +623,17 @@ routes:
   - {<<: *first, name: b}
   - {name: c, <<: *first}
 """
-    assert [(route.name, route.source) for route in load(write(text), {}).routes] == [("a", "f"), ("b", "f"), ("c", "f")]
+    assert [(route.name, route.source) for route in load(write(text), {}).routes] == [
+        ("a", "f"),
+        ("b", "f"),
+        ("c", "f"),
+    ]
 
 
 def test_a_flood_of_aliases_is_bounded(write):
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)
+    ]
     assert "200000 values" in "\n".join(map(str, check(write("\n".join(lines)), {})[1]))
 
 
@@ -538,19 +673,35 @@ def test_the_schema_takes_a_right_file_and_no_unknown_key(write):
     document = read(Source("routes.yaml", FULL), Report("routes.yaml"))
     assert schema.errors(document) == []
     assert schema.errors(document | {"rutes": []}) != []
-    assert schema.errors(json.loads(json.dumps(document).replace('"flow": "triage"', '"flwo": "triage"'))) != []
+    assert (
+        schema.errors(
+            json.loads(json.dumps(document).replace('"flow": "triage"', '"flwo": "triage"'))
+        )
+        != []
+    )
 
 
 def test_keys_of_later_versions_are_not_keys_yet():
     models = {"routes": "Route", "sources": "Source", "flows": "Flow"}
     for section, later in LATER.items():
         assert not set(editor_schema()["$defs"][models[section]]["properties"]) & later
-    assert set(Document.model_fields) == {"version", "include", "platforms", "sources", "flows", "routes", "retention"}
+    assert set(Document.model_fields) == {
+        "version",
+        "include",
+        "platforms",
+        "sources",
+        "flows",
+        "routes",
+        "retention",
+    }
 
 
 def test_starting_does_not_load_what_is_not_needed(write):
     file = write("version: 1\nplatforms: {local: {type: local}}\nsources: {f: {provider: form}}\n")
-    program = f"import sys; from bridge.config.loader import load; load({str(file)!r}, {{}}); assert 'jsonschema' not in sys.modules"
+    program = (
+        f"import sys; from bridge.config.loader import load; load({str(file)!r}, {{}}); assert"
+        " 'jsonschema' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
@@ -566,10 +717,19 @@ sources:
 
 
 def test_the_rate_of_a_form_may_name_addresses(write):
-    text = "version: 1\nsources:\n  a: {provider: form, rate: 100/h and 5/min per address}\n  b: {provider: form, rate: 5/s}\n"
+    text = (
+        "version: 1\nsources:\n  a: {provider: form, rate: 100/h and 5/min per address}\n  b:"
+        " {provider: form, rate: 5/s}\n"
+    )
     sources = load(write(text), {}).sources
-    assert (sources["a"].rate, sources["a"].rate_per_address) == (Rate(count=100, per=3600.0), Rate(count=5, per=60.0))
-    assert (sources["b"].rate, sources["b"].rate_per_address) == (Rate(count=5, per=1.0), Rate(count=10, per=60.0))
+    assert (sources["a"].rate, sources["a"].rate_per_address) == (
+        Rate(count=100, per=3600.0),
+        Rate(count=5, per=60.0),
+    )
+    assert (sources["b"].rate, sources["b"].rate_per_address) == (
+        Rate(count=5, per=1.0),
+        Rate(count=10, per=60.0),
+    )
 
 
 def test_a_local_platform_has_keys_and_its_flows_limits(write):
@@ -594,17 +754,31 @@ flows:
     local, gumloop = config.platforms["local"], config.platforms["gumloop"]
     assert (local.overflow, gumloop.overflow, gumloop.keys) == ("reject", "queue", ())
     assert local.keys == (
-        LocalKey(name="website", hash=digest, user_id="web", flows=frozenset({"send_email", "echo"})),
+        LocalKey(
+            name="website", hash=digest, user_id="web", flows=frozenset({"send_email", "echo"})
+        ),
         LocalKey(name="all", hash="cd" * 32, user_id=None, flows=None),
         LocalKey(name="few", hash="ef" * 32, user_id="key-few", flows=frozenset({"echo"})),
     )
     assert digest not in repr(local)
     limits = {name: (one.time_limit, one.memory) for name, one in config.flows.items()}
-    assert limits == {"contact": (90.0, 256_000_000), "again": (None, 256_000_000), "other": (None, None)}
-    assert load(write("version: 1\nplatforms: {l: {type: local}}\n"), {}).platforms["l"].overflow == "queue"
+    assert limits == {
+        "contact": (90.0, 256_000_000),
+        "again": (None, 256_000_000),
+        "other": (None, None),
+    }
+    assert (
+        load(write("version: 1\nplatforms: {l: {type: local}}\n"), {}).platforms["l"].overflow
+        == "queue"
+    )
 
 
-SIZES = [("256MB", 256_000_000), ("1.5 GiB", 1_610_612_736), (2_000_000, 2_000_000), ("1024 gib", 1024**4)]
+SIZES = [
+    ("256MB", 256_000_000),
+    ("1.5 GiB", 1_610_612_736),
+    (2_000_000, 2_000_000),
+    ("1024 gib", 1024**4),
+]
 
 
 @pytest.mark.parametrize(("text", "bytes_"), SIZES)

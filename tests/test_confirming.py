@@ -1,4 +1,6 @@
-"""Amazon SNS: a subscription to a topic that the source pins is confirmed, by one URL and seldom; all else is kept with a reason."""
+"""Amazon SNS: a subscription to a topic that the source pins is confirmed, by one URL and seldom;
+all else is kept with a reason.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:garden"
 TOKEN = "2336412f37fb687f5d51e6e2425f004a"
 LOCALHOST = r"https://localhost:\d{1,5}/"
 SOMEBODYS = new_secret(Rsa(at="header:X-Sig")).signs
-DONE = respond(200, b'<ConfirmSubscriptionResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"/>')
+DONE = respond(
+    200, b'<ConfirmSubscriptionResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"/>'
+)
 KEY = "k" * 40
 ROUTES = f"""
 version: 1
@@ -57,7 +61,9 @@ routes: [{{name: all, on: alarms, inputs: {{text: "${{body.Message}}"}}, flow: l
 
 @dataclass
 class Bench:
-    """A receiver of one source, whose sender's hosts are a loopback server; everything else is as it is in the row."""
+    """A receiver of one source, whose sender's hosts are a loopback server; everything else is as
+    it is in the row.
+    """
 
     server: Misbehaving
     database: Database
@@ -76,7 +82,9 @@ class Bench:
     def change(self, **changes: Any) -> None:
         self.config = replace(self.config, sources={"alarms": replace(self.source, **changes)})
 
-    def message(self, *, private: str = RSA_PRIVATE, kind: str = "SubscriptionConfirmation", **changes: Any) -> Request:
+    def message(
+        self, *, private: str = RSA_PRIVATE, kind: str = "SubscriptionConfirmation", **changes: Any
+    ) -> Request:
         """A message as SNS would sign it; a change to None leaves something out."""
         query = f"Action=ConfirmSubscription&TopicArn={TOPIC}&Token={TOKEN}"
         said = {
@@ -90,10 +98,19 @@ class Bench:
             "SigningCertURL": f"{self.host}/SimpleNotificationService-1.pem",
             **changes,
         }
-        body = json.dumps({name: value for name, value in said.items() if value is not None}).encode()
-        sent = Request(method="POST", path="/hooks/alarms", headers={"content-type": "text/plain; charset=UTF-8"}, body=body)
+        body = json.dumps(
+            {name: value for name, value in said.items() if value is not None}
+        ).encode()
+        sent = Request(
+            method="POST",
+            path="/hooks/alarms",
+            headers={"content-type": "text/plain; charset=UTF-8"},
+            body=body,
+        )
         scheme: Any = PROVIDERS["aws_sns"].scheme
-        return replace(scheme, pinned=(("topic_arn", (said["TopicArn"],)),)).sign(sent, private, time())
+        return replace(scheme, pinned=(("topic_arn", (said["TopicArn"],)),)).sign(
+            sent, private, time()
+        )
 
     def send(self, request: Request, **headers: str) -> TestResponse:
         hooks = Hooks(
@@ -105,7 +122,10 @@ class Bench:
             limiter=Unlimited(),
             keys=lambda: self.keyring,
         )
-        given = {**request.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        given = {
+            **request.headers,
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
         return Client(hooks).post("/hooks/alarms", data=request.body, headers=given)
 
     @property
@@ -118,19 +138,32 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tls_server: Misbehaving, sqlite: Database, ca_file: str, tmp_path: Path) -> Iterator[Bench]:
+def bench(
+    tls_server: Misbehaving, sqlite: Database, ca_file: str, tmp_path: Path
+) -> Iterator[Bench]:
     path = tmp_path / "routes.yaml"
     path.write_text(ROUTES)
-    made = Bench(tls_server, sqlite, Keyring(ca_file=ca_file, deadline=60), load(path, {}),
-                 load_settings({"FLOWBRIDGE_SECRET_KEY": KEY, "FLOWBRIDGE_DATA": str(tmp_path)}))  # fmt: skip
+    made = Bench(
+        tls_server,
+        sqlite,
+        Keyring(ca_file=ca_file, deadline=60),
+        load(path, {}),
+        load_settings({"FLOWBRIDGE_SECRET_KEY": KEY, "FLOWBRIDGE_DATA": str(tmp_path)}),
+    )
     scheme: Any = made.source.scheme
     row = made.source.provider
-    at = Certificate(at="body:SigningCertURL", url=LOCALHOST + r"SimpleNotificationService-\w+\.pem")
+    at = Certificate(
+        at="body:SigningCertURL", url=LOCALHOST + r"SimpleNotificationService-\w+\.pem"
+    )
     assert row.confirmation is not None
-    made.change(scheme=replace(scheme, certificate=at), provider=replace(row, confirmation=replace(row.confirmation, url=LOCALHOST)))
+    made.change(
+        scheme=replace(scheme, certificate=at),
+        provider=replace(row, confirmation=replace(row.confirmation, url=LOCALHOST)),
+    )
     now = time()
     tls_server.script(
-        "/SimpleNotificationService-1.pem", respond(200, certificate("sns.amazonaws.com", begins=now - 9999, ends=now + 9999))
+        "/SimpleNotificationService-1.pem",
+        respond(200, certificate("sns.amazonaws.com", begins=now - 9999, ends=now + 9999)),
     )
     tls_server.script("/", DONE)
     yield made
@@ -148,7 +181,9 @@ def is_kept(bench: Bench, answer: TestResponse, why: str) -> None:
     assert replan(events.get(bench.database, event.id), bench.config, time(), "again") == []
     doing = actions.Replaying(config_of=lambda _: bench.config, nonce="again")
     planned = doing.prepare(bench.database, [event.id], time())
-    (replayed,) = bench.database.write(lambda connection: doing.carry_out(connection, planned, time()))
+    (replayed,) = bench.database.write(
+        lambda connection: doing.carry_out(connection, planned, time())
+    )
     assert (replayed.problem, replayed.deliveries) == (problem, [])
     assert events.get(bench.database, event.id).problem == problem
 
@@ -168,7 +203,9 @@ def test_what_comes_again_is_confirmed_and_fetches_nothing(bench: Bench) -> None
 
 
 def test_a_query_may_be_written_in_another_way(bench: Bench) -> None:
-    url = f"{bench.host}/?Token={TOKEN}&" + urlencode({"Action": "ConfirmSubscription", "TopicArn": TOPIC})
+    url = f"{bench.host}/?Token={TOKEN}&" + urlencode(
+        {"Action": "ConfirmSubscription", "TopicArn": TOPIC}
+    )
     assert bench.send(bench.message(SubscribeURL=url)).status_code == 200
     assert len(bench.asked) == 1
 
@@ -183,7 +220,11 @@ def test_a_topic_that_is_not_pinned_is_refused_and_fetches_nothing(bench: Bench)
 def test_what_is_not_signed_by_the_sender_fetches_nothing(bench: Bench) -> None:
     good = bench.message()
     changed = json.loads(good.body) | {"Token": "another"}
-    for forged in (bench.message(private=SOMEBODYS), replace(good, body=json.dumps(changed).encode()), replace(good, body=b"{}")):
+    for forged in (
+        bench.message(private=SOMEBODYS),
+        replace(good, body=json.dumps(changed).encode()),
+        replace(good, body=b"{}"),
+    ):
         assert bench.send(forged).status_code == 401
     assert bench.asked == [] and bench.kept() == []
 
@@ -223,7 +264,9 @@ def test_a_url_that_is_not_just_so_is_not_fetched(bench: Bench, url: str | None)
 
 def test_without_a_token_nothing_is_fetched(bench: Bench) -> None:
     url = f"{bench.host}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token="
-    is_kept(bench, bench.send(bench.message(Token=None, SubscribeURL=url)), "its URL is not of the form")
+    is_kept(
+        bench, bench.send(bench.message(Token=None, SubscribeURL=url)), "its URL is not of the form"
+    )
     assert bench.asked == []
 
 
@@ -240,17 +283,27 @@ ANSWERS = {
 @pytest.mark.parametrize("name", ANSWERS)
 def test_what_cannot_be_confirmed_is_kept_with_the_reason(bench: Bench, name: str) -> None:
     bench.server.script("/", ANSWERS[name], DONE)
-    is_kept(bench, bench.send(bench.message(MessageId="the same")), "could not be fetched, or did not answer")
-    assert bench.send(bench.message(MessageId="the same")).status_code == 202, "once a minute, and still nothing is started"
+    is_kept(
+        bench,
+        bench.send(bench.message(MessageId="the same")),
+        "could not be fetched, or did not answer",
+    )
+    assert bench.send(bench.message(MessageId="the same")).status_code == 202, (
+        "once a minute, and still nothing is started"
+    )
     assert len(bench.asked) == 1 and "/elsewhere" not in [one.path for one in bench.server.received]
     assert len(bench.kept()) == 1
 
 
-@pytest.mark.parametrize("reply", [slow_headers(3600), drip_body(200, 0.05, 10**5)], ids=["silent", "dripping"])
+@pytest.mark.parametrize(
+    "reply", [slow_headers(3600), drip_body(200, 0.05, 10**5)], ids=["silent", "dripping"]
+)
 def test_nobody_waits_long_for_it(bench: Bench, reply: Any) -> None:
     """The certificate that the message is verified with is there already, however long it took."""
     scheme: Any = bench.source.scheme
-    assert bench.keyring.fetch(Ask(f"{bench.host}/SimpleNotificationService-1.pem", scheme.certificate.url))
+    assert bench.keyring.fetch(
+        Ask(f"{bench.host}/SimpleNotificationService-1.pem", scheme.certificate.url)
+    )
     bench.keyring._deadline = 0.5
     bench.server.script("/", reply)
     began = monotonic()
@@ -262,22 +315,35 @@ def test_a_host_with_another_certificate_is_not_asked(bench: Bench) -> None:
     scheme: Any = PROVIDERS["aws_sns"].scheme
     bench.keyring.close()
     bench.keyring = Keyring()  # trusts what browsers do
-    bench.change(scheme=replace(scheme, certificate=None, pinned=(("topic_arn", (TOPIC,)),)), secrets=(Secret(RSA_PUBLIC),))
+    bench.change(
+        scheme=replace(scheme, certificate=None, pinned=(("topic_arn", (TOPIC,)),)),
+        secrets=(Secret(RSA_PUBLIC),),
+    )
     source = bench.source
-    ask = source.provider.confirmation and source.provider.confirmation.ask(bench.message(), {TOPIC})
+    ask = source.provider.confirmation and source.provider.confirmation.ask(
+        bench.message(), {TOPIC}
+    )
     assert ask and bench.keyring.fetch(ask) is None
     assert bench.server.received == []
 
 
 def test_a_source_with_a_certificate_of_its_own_fetches_nothing(bench: Bench) -> None:
     bench.change(secrets=(Secret(RSA_PUBLIC),))
-    is_kept(bench, bench.send(bench.message()), "nothing is fetched for a source that has the sender's certificate")
+    is_kept(
+        bench,
+        bench.send(bench.message()),
+        "nothing is fetched for a source that has the sender's certificate",
+    )
     assert bench.server.received == []
 
 
 def test_an_insecure_source_confirms_nothing(bench: Bench) -> None:
     bench.change(scheme=Unsigned(), insecure=True)
-    is_kept(bench, bench.send(bench.message(private=SOMEBODYS)), "it is for nothing that the source pins")
+    is_kept(
+        bench,
+        bench.send(bench.message(private=SOMEBODYS)),
+        "it is for nothing that the source pins",
+    )
     assert bench.server.received == []
 
 
@@ -286,13 +352,20 @@ def test_a_dry_request_and_a_readmitted_reject_confirm_nothing(bench: Bench) -> 
     answer = bench.send(bench.message(), X_Flowbridge_Dry=token)
     assert (answer.status_code, answer.headers[dry_run.HEADER]) == (202, dry_run.DONE)
     reject = reject_of(bench.message(), bench.source, "no_key", time(), "rej_1")
-    received = readmit(reject, bench.config, keep=lambda arrivals, again: events.add_all(bench.database, arrivals, again),
-                       new_id=lambda: "evt_1", keys=bench.keyring)  # fmt: skip
+    received = readmit(
+        reject,
+        bench.config,
+        keep=lambda arrivals, again: events.add_all(bench.database, arrivals, again),
+        new_id=lambda: "evt_1",
+        keys=bench.keyring,
+    )
     assert "a reject is readmitted" in (received.kept[0][0].problem or "")
     assert bench.asked == []
 
 
-@pytest.mark.parametrize("kind", ["Notification", "UnsubscribeConfirmation", "subscriptionconfirmation"])
+@pytest.mark.parametrize(
+    "kind", ["Notification", "UnsubscribeConfirmation", "subscriptionconfirmation"]
+)
 def test_other_messages_are_events_and_fetch_nothing(bench: Bench, kind: str) -> None:
     answer = bench.send(bench.message(kind=kind))
     ((event, deliveries),) = bench.kept()
@@ -302,9 +375,15 @@ def test_other_messages_are_events_and_fetch_nothing(bench: Bench, kind: str) ->
 
 def test_a_message_that_reads_otherwise_as_a_form_asks_for_nothing(bench: Bench) -> None:
     """What is published to a topic is anyone's text, and the content type is not signed."""
-    fields = {"Type": "SubscriptionConfirmation", "TopicArn": TOPIC, "Token": TOKEN,
-              "SubscribeURL": f"{bench.host}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token={TOKEN}"}  # fmt: skip
-    sent = bench.message(kind="Notification", Message=f"&{urlencode(fields)}&", Token=None, SubscribeURL=None)
+    fields = {
+        "Type": "SubscriptionConfirmation",
+        "TopicArn": TOPIC,
+        "Token": TOKEN,
+        "SubscribeURL": f"{bench.host}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token={TOKEN}",
+    }
+    sent = bench.message(
+        kind="Notification", Message=f"&{urlencode(fields)}&", Token=None, SubscribeURL=None
+    )
     form = replace(sent, headers={"content-type": "application/x-www-form-urlencoded"})
     assert bench.send(form).status_code == 202
     assert bench.asked == []

@@ -17,7 +17,10 @@ Pair = tuple[Connection, socket.socket]
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     """A connection that was accepted, and the sender's end of it."""
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as sender:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as sender,
+    ):
         ours, address = Listener(server).accept()
         assert address == sender.getsockname()
         with ours:
@@ -46,7 +49,9 @@ def test_what_is_set_and_not_used_never_reaches_the_kernel(pair: Pair) -> None:
         assert os.get_blocking(ours.fileno())
     ours.settimeout(5.0)
     ours.send(b"x")
-    assert not os.get_blocking(ours.fileno()), "a timeout is Python's own wait before a call that does not"
+    assert not os.get_blocking(ours.fileno()), (
+        "a timeout is Python's own wait before a call that does not"
+    )
     ours.setblocking(True)
     ours.sendall(b"x")
     assert os.get_blocking(ours.fileno())

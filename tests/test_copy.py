@@ -1,4 +1,6 @@
-"""A database copied whole into another: every row as it is, or nothing; and what is left to do to the people who asked."""
+"""A database copied whole into another: every row as it is, or nothing; and what is left to do to
+the people who asked.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ KINDS = ("sqlite", "postgresql")
 
 
 @pytest.fixture
-def make(request: pytest.FixtureRequest, new_sqlite: Callable[[Path], Database], tmp_path: Path) -> Iterator[Any]:
+def make(
+    request: pytest.FixtureRequest, new_sqlite: Callable[[Path], Database], tmp_path: Path
+) -> Iterator[Any]:
     """Make an empty database of a kind; with a schema, unless `bare`."""
     made: list[Database] = []
 
@@ -54,6 +58,7 @@ def make(request: pytest.FixtureRequest, new_sqlite: Callable[[Path], Database],
 
 def fill(database: Database) -> None:
     """Something in every table, and what triggers would change."""
+
     def add(event: Any, **changes: Any) -> None:
         events.add(database, event, [make_delivery(event, **changes)], lambda *_: [])
 
@@ -61,22 +66,52 @@ def fill(database: Database) -> None:
     for number in range(3):  # a head, and two that wait
         add(make_event(f"line-{number}", body=body), order=Order(key="k", blocks=True))
     for number in range(3):  # two are merged into the third
-        add(make_event(f"merge-{number}"), route="merging", debounce=Debounce(key="d", until=NOW + 60), due_at=NOW + 10)
-    add(make_event(None, problem="not JSON: \u00e9 \U0001f600"), route="parked", status=Status.DEAD, reason="x", finished_at=NOW)
-    add(make_event("claimed", sender_retry=3), route="sent", inputs={"n": 0.1, "nul": "\0", "half": "\ud800"})
+        add(
+            make_event(f"merge-{number}"),
+            route="merging",
+            debounce=Debounce(key="d", until=NOW + 60),
+            due_at=NOW + 10,
+        )
+    add(
+        make_event(None, problem="not JSON: \u00e9 \U0001f600"),
+        route="parked",
+        status=Status.DEAD,
+        reason="x",
+        finished_at=NOW,
+    )
+    add(
+        make_event("claimed", sender_retry=3),
+        route="sent",
+        inputs={"n": 0.1, "nul": "\0", "half": "\ud800"},
+    )
     allowed = Allowed(caps={"local": 1})
-    database.write(lambda connection: claims.claim(connection, allowed, most=1, now=NOW + 1, lease="w:1"))
+    database.write(
+        lambda connection: claims.claim(connection, allowed, most=1, now=NOW + 1, lease="w:1")
+    )
     events.remember_config(database, "h" * 64, '{"version":1}', NOW)
     learned_secrets.allow(database, "asana", NOW + 60)
-    learned_secrets.teach(database, "asana", learned_secrets.seal(of_secrets((), "k" * 32), "asana", "told"), NOW)
-    local_run = LocalRun(id="run1", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW)
-    database.write(lambda connection: flows.replace(connection, [LocalFlow(id="echo", workbook="w")], NOW))
+    learned_secrets.teach(
+        database, "asana", learned_secrets.seal(of_secrets((), "k" * 32), "asana", "told"), NOW
+    )
+    local_run = LocalRun(
+        id="run1",
+        saved_item_id="echo",
+        user_id="u",
+        inputs="{}",
+        state=LocalState.QUEUED,
+        created_at=NOW,
+    )
+    database.write(
+        lambda connection: flows.replace(connection, [LocalFlow(id="echo", workbook="w")], NOW)
+    )
     database.write(lambda connection: runs.start(connection, local_run))
     database.write(lambda connection: heartbeats.beat(connection, "host:1", "host", 1, NOW))
     with database.engine.begin() as connection:
         for table in schema.metadata.sorted_tables:
             if connection.execute(select(table).limit(1)).first() is None:
-                connection.execute(insert(table).values({column.name: some(column) for column in table.c}))
+                connection.execute(
+                    insert(table).values({column.name: some(column) for column in table.c})
+                )
 
 
 def some(column: Any) -> Any:
@@ -88,7 +123,9 @@ def some(column: Any) -> Any:
 def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
     with database.read() as connection:
         return {
-            table.name: sorted((dict(row._mapping) for row in connection.execute(select(table))), key=repr)
+            table.name: sorted(
+                (dict(row._mapping) for row in connection.execute(select(table))), key=repr
+            )
             for table in schema.metadata.sorted_tables
         }
 
@@ -104,7 +141,13 @@ def test_every_row_is_copied_as_it_is(make: Any, source_kind: str, target_kind: 
     copied = copy.copy(source, target)
     assert everything(target) == was == everything(source)
     assert copied.rows == {name: len(rows) for name, rows in was.items()}
-    assert {row["status"] for row in was["delivery"]} >= {"queued", "blocked", "cancelled", "dead", "sending"}
+    assert {row["status"] for row in was["delivery"]} >= {
+        "queued",
+        "blocked",
+        "cancelled",
+        "dead",
+        "sending",
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,10 +163,20 @@ def test_the_copy_goes_on_where_the_source_was(make: Any, kind: str) -> None:
     [delivery] = events.deliveries_of(target, [event.id])[event.id]
     assert delivery.status is Status.BLOCKED
     with target.read() as connection:
-        assert connection.execute(select(schema.event.c.seq).where(schema.event.c.id == event.id)).scalar_one() > last
+        assert (
+            connection.execute(
+                select(schema.event.c.seq).where(schema.event.c.id == event.id)
+            ).scalar_one()
+            > last
+        )
     again = make_event("line-0")
     assert events.add(target, again, [], lambda *_: []).duplicate
-    assert learned_secrets.opened(of_secrets((), "k" * 32), "asana", learned_secrets.find(target, "asana").sealed or "") == "told"
+    assert (
+        learned_secrets.opened(
+            of_secrets((), "k" * 32), "asana", learned_secrets.find(target, "asana").sealed or ""
+        )
+        == "told"
+    )
 
 
 def test_a_database_without_a_schema_is_given_one(make: Any) -> None:
@@ -172,7 +225,9 @@ def test_other_schemas_and_the_database_itself_are_refused(make: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_comes_in_meanwhile_spoils_the_copy_unless_it_is_a_snapshot(make: Any, kind: str) -> None:
+def test_what_comes_in_meanwhile_spoils_the_copy_unless_it_is_a_snapshot(
+    make: Any, kind: str
+) -> None:
     other = {"sqlite": "postgresql", "postgresql": "sqlite"}[kind]
     source, target = make(kind), make(other)
     fill(source)
@@ -198,8 +253,16 @@ def test_what_postgresql_cannot_hold_is_named_and_nothing_is_copied(make: Any) -
     for event in (bad, half, make_event("3")):
         events.add(source, event, [], lambda *_: [])
     with source.engine.begin() as connection:
-        connection.execute(text("UPDATE event SET type = 'a' || char(0) || 'b', problem = 'x' || char(0) WHERE id = :id"), {"id": bad.id})
-        connection.execute(text("UPDATE event SET type = CAST(X'61ff62' AS TEXT) WHERE id = :id"), {"id": half.id})
+        connection.execute(
+            text(
+                "UPDATE event SET type = 'a' || char(0) || 'b', problem = 'x' || char(0) WHERE id"
+                " = :id"
+            ),
+            {"id": bad.id},
+        )
+        connection.execute(
+            text("UPDATE event SET type = CAST(X'61ff62' AS TEXT) WHERE id = :id"), {"id": half.id}
+        )
     with pytest.raises(StoreError) as refused:
         copy.copy(source, target)
     assert f"event '{bad.id}' (type, problem)" in str(refused.value)
@@ -264,12 +327,16 @@ def url_of(database: Database) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("share", [0.3, 1.0, 1.7], ids=["writing", "between", "comparing"])
-def test_a_killed_copy_has_copied_nothing_and_can_be_made_again(make: Any, kind: str, share: float) -> None:
+def test_a_killed_copy_has_copied_nothing_and_can_be_made_again(
+    make: Any, kind: str, share: float
+) -> None:
     source, target = make("sqlite"), make(kind)
     fill(source)
     rows = sum(copy.count(source).values())
     program = KILLED.format(rows=int(rows * share), source=url_of(source), target=url_of(target))
-    killed = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=60, check=False
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert not any(everything(target).values())
     event = make_event("k")
@@ -313,11 +380,17 @@ def filled(folder: Path) -> Database:
     return database
 
 
-def test_the_command_copies_after_a_question_and_says_what_comes_next(filled: Database, folder: Path) -> None:
+def test_the_command_copies_after_a_question_and_says_what_comes_next(
+    filled: Database, folder: Path
+) -> None:
     rows = sum(copy.count(filled).values())
     to = f"sqlite:///{folder / 'copy.db'}"
     asked = run("db", "copy", "--to", to)
-    assert (asked.exit_code, f"{rows} rows to copy" in asked.stderr, "--yes" in asked.stderr) == (2, True, True)
+    assert (asked.exit_code, f"{rows} rows to copy" in asked.stderr, "--yes" in asked.stderr) == (
+        2,
+        True,
+        True,
+    )
     assert lines(run("db", "copy", "--to", to, "--dry-run", "--json")) == [{"count": rows}]
     assert not (folder / "copy.db").exists()
     done = run("db", "copy", "--to", to, "--yes")
@@ -330,7 +403,9 @@ def test_the_command_copies_after_a_question_and_says_what_comes_next(filled: Da
     assert (again.exit_code, "is not empty" in again.stderr) == (1, True)
 
 
-def test_the_command_to_postgresql_hides_the_password(filled: Database, folder: Path, postgres_database: str) -> None:
+def test_the_command_to_postgresql_hides_the_password(
+    filled: Database, folder: Path, postgres_database: str
+) -> None:
     to = make_url(postgres_database).set(password="hunter2").render_as_string(hide_password=False)
     [answer] = lines(run("db", "copy", "--to", to, "--yes", "--json"))
     assert (answer["rows"]["event"], answer["mended"]) == (8, 0)
@@ -342,4 +417,8 @@ def test_the_command_to_postgresql_hides_the_password(filled: Database, folder: 
 def test_a_url_that_is_none_is_2(filled: Database) -> None:
     for wrong in ("mysql://x/y", "nonsense", "sqlite://"):
         refused = run("db", "copy", "--to", wrong, "--yes")
-        assert (refused.exit_code, refused.stderr.startswith("--to"), "DATABASE_URL" in refused.stderr) == (2, True, False)
+        assert (
+            refused.exit_code,
+            refused.stderr.startswith("--to"),
+            "DATABASE_URL" in refused.stderr,
+        ) == (2, True, False)

@@ -1,4 +1,6 @@
-"""A SQLite file whose pages were overwritten under a running bridge: senders send again, the bridge is not ready, and commands say why."""
+"""A SQLite file whose pages were overwritten under a running bridge: senders send again, the bridge
+is not ready, and commands say why.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +43,18 @@ COMMANDS = (
 
 
 def overwrite(path: Path, *names: str) -> None:
-    """Overwrite the root pages of tables or indexes with 0xFF, in the file itself, while others have it open."""
+    """Overwrite the root pages of tables or indexes with 0xFF, in the file itself, while others
+    have it open.
+    """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         marks = ", ".join("?" * len(names))
-        roots = [row[0] for row in connection.execute(f"SELECT rootpage FROM sqlite_master WHERE name IN ({marks})", names)]  # noqa: S608
+        roots = [
+            row[0]
+            for row in connection.execute(
+                f"SELECT rootpage FROM sqlite_master WHERE name IN ({marks})",  # noqa: S608
+                names,
+            )
+        ]
         size = connection.execute("PRAGMA page_size").fetchone()[0]
         assert len(roots) == len(names)
         while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
@@ -56,7 +66,9 @@ def overwrite(path: Path, *names: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["event", "ix_event_dedup"])
-def test_a_bridge_on_a_corrupt_database_asks_senders_to_send_again_and_is_not_ready(tmp_path: Path, name: str) -> None:
+def test_a_bridge_on_a_corrupt_database_asks_senders_to_send_again_and_is_not_ready(
+    tmp_path: Path, name: str
+) -> None:
     with Bridge(tmp_path) as bridge:
         assert bridge.event().status == 202
         overwrite(bridge.database.path, name)
@@ -106,8 +118,12 @@ def test_a_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
-def test_which_failures_are_the_database_s_own(sqlite: Database, error: Exception, fatal: bool) -> None:
-    """One that is the database's own fails all that share the commit, as a `StoreError`; another is one caller's and stays what it is."""
+def test_which_failures_are_the_database_s_own(
+    sqlite: Database, error: Exception, fatal: bool
+) -> None:
+    """One that is the database's own fails all that share the commit, as a `StoreError`; another is
+    one caller's and stays what it is.
+    """
 
     def fail(_connection: object) -> None:
         raise error
@@ -125,7 +141,10 @@ def test_which_failures_are_the_database_s_own(sqlite: Database, error: Exceptio
 
 def test_a_failure_of_the_driver_while_reading_is_a_store_error(database: Database) -> None:
     """Statements that are given to the driver as they are raise the driver's own errors."""
-    for error in (sqlite3.DatabaseError("database disk image is malformed") if database.is_sqlite else None, MemoryError()):
+    for error in (
+        sqlite3.DatabaseError("database disk image is malformed") if database.is_sqlite else None,
+        MemoryError(),
+    ):
         if error is not None:
             with pytest.raises(StoreError), database.read():
                 raise error

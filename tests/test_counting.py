@@ -1,4 +1,6 @@
-"""What processes count: nothing is lost but the last second of one that was killed, nothing is counted twice, nothing goes down."""
+"""What processes count: nothing is lost but the last second of one that was killed, nothing is
+counted twice, nothing goes down.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,11 @@ if sys.argv[3] == "stay":
 
 
 def child(data: Path, number: int, how: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", CHILD, str(data), str(number), how], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(data), str(number), how],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def accepted(data: Path) -> float:
@@ -92,7 +98,10 @@ def test_no_more_series_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) 
 
 def test_any_number_of_threads_count() -> None:
     counts = Counts()
-    threads = [threading.Thread(target=lambda: [counts.add(EVENTS, "a", "accepted") for _ in range(2000)]) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: [counts.add(EVENTS, "a", "accepted") for _ in range(2000)])
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -102,7 +111,14 @@ def test_any_number_of_threads_count() -> None:
 
 def test_what_another_version_counted_is_left_out() -> None:
     counts = Counts()
-    told = {"numbers": [["flowbridge_old_total", "a", 1], [EVENTS.name, "a", 1], [EVENTS.name, "a", "spam", 2]], "spans": {ACK.name: [1.0]}}
+    told = {
+        "numbers": [
+            ["flowbridge_old_total", "a", 1],
+            [EVENTS.name, "a", 1],
+            [EVENTS.name, "a", "spam", 2],
+        ],
+        "spans": {ACK.name: [1.0]},
+    }
     counts.take_in(told)
     assert counts.numbers(EVENTS) == [(("a", "spam"), 2)]
     assert sum(counts.span(ACK)) == 0
@@ -138,7 +154,9 @@ def test_many_restarts_leave_one_file_and_never_less(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["write_bytes", "rename", "unlink"])
-def test_an_end_in_the_middle_of_folding_counts_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_an_end_in_the_middle_of_folding_counts_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
     """Whatever it was about to do: what was there before is there after, and the next one goes on."""
     for _ in range(2):
         with one_process(tmp_path, 3):
@@ -200,8 +218,9 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 @pytest.mark.parametrize("room", [0, 5, 16, 40])
-def test_a_full_disk_costs_nothing_that_was_written(tmp_path: Path, full: Callable[[int], None], monkeypatch: pytest.MonkeyPatch,
-                                                    room: int) -> None:  # fmt: skip
+def test_a_full_disk_costs_nothing_that_was_written(
+    tmp_path: Path, full: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
     with one_process(tmp_path, 7) as (file, counts):
         full(room)
         counts.add(EVENTS, "github", "accepted", by=2)
@@ -261,15 +280,23 @@ def calls(path: Path) -> Iterator[tuple[str, str, int]]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
             first = node.args[0]
-            if node.func.attr in ("add", "observe") and isinstance(first, ast.Name) and first.id in constants:
+            if (
+                node.func.attr in ("add", "observe")
+                and isinstance(first, ast.Name)
+                and first.id in constants
+            ):
                 yield node.func.attr, first.id, len(node.args) - 1
 
 
 def test_every_counter_is_counted_with_its_labels() -> None:
-    found = {call for path in Path(metrics.__file__).parents[1].rglob("*.py") for call in calls(path)}
+    found = {
+        call for path in Path(metrics.__file__).parents[1].rglob("*.py") for call in calls(path)
+    }
     for method, name, labels in found:
         metric = getattr(metrics, name)
-        assert (method, labels) == (("observe", 1) if metric.kind == "histogram" else ("add", len(metric.labels))), name
+        assert (method, labels) == (
+            ("observe", 1) if metric.kind == "histogram" else ("add", len(metric.labels))
+        ), name
     assert {getattr(metrics, name) for _, name, _ in found} == set(COUNTED)
 
 
@@ -278,12 +305,24 @@ def test_what_a_turn_settles_is_counted(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(turn, "COUNTS", mine)
     delivery = make_delivery(make_event(), "triage", platform="p")
     claim = Claim(delivery=delivery, attempt=1, lease="l", began_at=0.0)
-    rejected, started = Outcome(kind=Kind.REJECTED, detail="no"), Outcome(kind=Kind.STARTED, run_id="r")
-    turn.note(turn.Taken(
-        settled=[(claim, rejected, Status.DEAD), (claim, started, Status.DELIVERED), (claim, started, None)],
-        over=[(delivery, RunReport(state=RunState.FAILED))], reaped=[(claim, Status.UNKNOWN)],
-    ))  # fmt: skip
+    rejected, started = (
+        Outcome(kind=Kind.REJECTED, detail="no"),
+        Outcome(kind=Kind.STARTED, run_id="r"),
+    )
+    turn.note(
+        turn.Taken(
+            settled=[
+                (claim, rejected, Status.DEAD),
+                (claim, started, Status.DELIVERED),
+                (claim, started, None),
+            ],
+            over=[(delivery, RunReport(state=RunState.FAILED))],
+            reaped=[(claim, Status.UNKNOWN)],
+        )
+    )
     assert {metric: dict(mine.numbers(metric)) for metric in COUNTED if mine.numbers(metric)} == {
-        metrics.ATTEMPTS: {("p", "rejected"): 1, ("p", "started"): 2}, metrics.DEAD: {("triage",): 1},
-        metrics.RUNS: {("triage", "failed"): 1}, metrics.TAKEN_OVER: {("triage",): 1},
-    }  # fmt: skip
+        metrics.ATTEMPTS: {("p", "rejected"): 1, ("p", "started"): 2},
+        metrics.DEAD: {("triage",): 1},
+        metrics.RUNS: {("triage", "failed"): 1},
+        metrics.TAKEN_OVER: {("triage",): 1},
+    }

@@ -30,9 +30,19 @@ def route(**more: object) -> Route:
     return Route(name="triage", source="github", flow=FLOW, reshape=lambda _: {}, **more)  # type: ignore[arg-type]
 
 
-def arrive(database: Database, at: float, *, key: str = "k", wait: float = 30.0, most: float = 120.0, name: str = "triage") -> str:
+def arrive(
+    database: Database,
+    at: float,
+    *,
+    key: str = "k",
+    wait: float = 30.0,
+    most: float = 120.0,
+    name: str = "triage",
+) -> str:
     event = make_event(None, now=at)
-    one = make_delivery(event, name, now=at, due_at=at + wait, debounce=Debounce(key=key, until=at + most))
+    one = make_delivery(
+        event, name, now=at, due_at=at + wait, debounce=Debounce(key=key, until=at + most)
+    )
     events.add(database, event, [one], lambda *_: [])
     return one.id
 
@@ -52,7 +62,15 @@ def test_a_debounced_one_waits_for_the_next_and_says_how_long_at_most() -> None:
 
 @pytest.mark.parametrize(
     ("value", "key"),
-    [("x", "x"), (7, "7"), (1.5, "1.5"), (True, "true"), ({"b": 1, "a": [2]}, '{"a":[2],"b":1}'), ("", ""), ("7", "7")],
+    [
+        ("x", "x"),
+        (7, "7"),
+        (1.5, "1.5"),
+        (True, "true"),
+        ({"b": 1, "a": [2]}, '{"a":[2],"b":1}'),
+        ("", ""),
+        ("7", "7"),
+    ],
 )
 def test_a_key_is_text(value: object, key: str) -> None:
     expression = compile_expression("body.k")
@@ -65,7 +83,9 @@ def test_a_key_is_text(value: object, key: str) -> None:
 @pytest.mark.parametrize("value", ["x" * (KEY_LENGTH + 1), "a\0b", "a\nb"])
 def test_a_key_that_is_no_short_line_is_known_by_its_digest(value: str) -> None:
     one = planned(route(ordering=Ordering(key=compile_expression("body.k"))), {"k": value})
-    assert one.order is not None and one.order.key.startswith("sha256:") and len(one.order.key) == 71
+    assert (
+        one.order is not None and one.order.key.startswith("sha256:") and len(one.order.key) == 71
+    )
 
 
 def test_a_null_key_stands_in_no_line_and_is_not_merged() -> None:
@@ -87,12 +107,29 @@ def test_a_parked_one_waits_for_nothing_and_stands_in_line_only_to_hold_it() -> 
 
     broken = route(ordering=Ordering(key=compile_expression("body.k")), payload_schema=None)
     for blocks in (True, False):
-        changed = Route(**{**{name: getattr(broken, name) for name in broken.__slots__}, "reshape": fails,  # type: ignore[arg-type]
-                           "ordering": Ordering(key=compile_expression("body.k"), blocks=blocks)})  # fmt: skip
+        changed = Route(
+            **{
+                **{name: getattr(broken, name) for name in broken.__slots__},
+                "reshape": fails,  # type: ignore[arg-type]
+                "ordering": Ordering(key=compile_expression("body.k"), blocks=blocks),
+            }
+        )
         one = planned(changed, {"k": "a"})
         assert one.status is Status.DEAD and (one.order is not None) == blocks
-    assert planned(Route(**{**{name: getattr(broken, name) for name in broken.__slots__}, "reshape": fails, "ordering": None,  # type: ignore[arg-type]
-                            "debounce": Debouncing(wait=1.0, max=2.0)}), {}).debounce is None  # fmt: skip
+    assert (
+        planned(
+            Route(
+                **{
+                    **{name: getattr(broken, name) for name in broken.__slots__},
+                    "reshape": fails,
+                    "ordering": None,  # type: ignore[arg-type]
+                    "debounce": Debouncing(wait=1.0, max=2.0),
+                }
+            ),
+            {},
+        ).debounce
+        is None
+    )
 
 
 # -- merging
@@ -101,7 +138,10 @@ def test_a_parked_one_waits_for_nothing_and_stands_in_line_only_to_hold_it() -> 
 def test_the_last_of_those_that_follow_each_other_goes(database: Database) -> None:
     first, second, third = (arrive(database, NOW + at) for at in (0, 10, 20))
     merged = [get(database, one) for one in (first, second)]
-    assert [(one.status, one.merged_into) for one in merged] == [(Status.CANCELLED, second), (Status.CANCELLED, third)]
+    assert [(one.status, one.merged_into) for one in merged] == [
+        (Status.CANCELLED, second),
+        (Status.CANCELLED, third),
+    ]
     assert merged[0].reason == f"merged into a later one: {second}"
     assert (merged[0].finished_at, merged[1].finished_at) == (NOW + 10, NOW + 20)
     assert claim(database, now=NOW + 49) == []
@@ -122,16 +162,27 @@ def test_one_that_is_taken_on_is_not_merged_any_more(database: Database) -> None
     second = arrive(database, NOW + 31)
     record(database, held, Outcome(kind=Kind.REFUSED, detail="down"), NOW + 32)
     third = arrive(database, NOW + 33)
-    assert [get(database, one).status for one in (first, second, third)] == [Status.QUEUED, Status.CANCELLED, Status.QUEUED]
+    assert [get(database, one).status for one in (first, second, third)] == [
+        Status.QUEUED,
+        Status.CANCELLED,
+        Status.QUEUED,
+    ]
     assert get(database, third).debounce == Debounce(key="k", until=NOW + 31 + 120)
 
 
 def test_other_keys_other_routes_and_none_are_left_alone(database: Database) -> None:
-    ids = [arrive(database, NOW), arrive(database, NOW, key="other"), arrive(database, NOW, name="second"), *add(database, 2)]
+    ids = [
+        arrive(database, NOW),
+        arrive(database, NOW, key="other"),
+        arrive(database, NOW, name="second"),
+        *add(database, 2),
+    ]
     assert {get(database, one).status for one in ids} == {Status.QUEUED}
 
 
-def test_what_waits_for_a_slot_beyond_its_time_is_still_merged_and_goes_at_once(database: Database) -> None:
+def test_what_waits_for_a_slot_beyond_its_time_is_still_merged_and_goes_at_once(
+    database: Database,
+) -> None:
     arrive(database, NOW)
     late = arrive(database, NOW + 200)
     assert get(database, late).due_at == NOW + 120
@@ -139,12 +190,17 @@ def test_what_waits_for_a_slot_beyond_its_time_is_still_merged_and_goes_at_once(
 
 
 def test_many_at_once_leave_one(database: Database) -> None:
-    threads = [threading.Thread(target=lambda: [arrive(database, NOW + number) for number in range(10)]) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: [arrive(database, NOW + number) for number in range(10)])
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
     with database.read() as connection:
-        rows = connection.execute(select(schema.delivery.c.status, schema.delivery.c.merged_into)).all()
+        rows = connection.execute(
+            select(schema.delivery.c.status, schema.delivery.c.merged_into)
+        ).all()
     assert sorted(row.status for row in rows) == ["cancelled"] * 39 + ["queued"]
     assert [row.merged_into is None for row in rows].count(True) == 1

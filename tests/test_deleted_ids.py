@@ -1,4 +1,6 @@
-"""Provider ids outlive their events: what a sender repeats late is still a duplicate, and starts nothing again."""
+"""Provider ids outlive their events: what a sender repeats late is still a duplicate, and starts
+nothing again.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,10 @@ def prune(database: Database, now: float = NOW, config: Config = CONFIG) -> None
 def rows(database: Database) -> list[tuple[str, str, str, float]]:
     names = ("source", "provider_id", "event_id", "expires_at")
     with database.read() as connection:
-        return [tuple(row) for row in connection.execute(select(*(schema.deleted_id.c[name] for name in names)))]
+        return [
+            tuple(row)
+            for row in connection.execute(select(*(schema.deleted_id.c[name] for name in names)))
+        ]
 
 
 def count(database: Database) -> int:
@@ -69,7 +74,9 @@ def keyed(database: Database) -> Database:
     return database
 
 
-def test_a_copy_of_a_deleted_event_is_a_duplicate_and_nothing_is_planned(database: Database) -> None:
+def test_a_copy_of_a_deleted_event_is_a_duplicate_and_nothing_is_planned(
+    database: Database,
+) -> None:
     event = keep(database)
     prune(database)
     assert count(database) == 0
@@ -86,7 +93,12 @@ def test_another_id_or_source_or_none_is_new(database: Database) -> None:
     keep(database, None)
     prune(database)
     assert len(rows(database)) == 1
-    for event in (make_event("2"), make_event("1", source="gitlab"), make_event(None), make_event(None)):
+    for event in (
+        make_event("2"),
+        make_event("1", source="gitlab"),
+        make_event(None),
+        make_event(None),
+    ):
         assert not events.add(database, event, [make_delivery(event)], replanned).duplicate
     assert count(database) == 4
 
@@ -96,7 +108,11 @@ def test_of_several_events_only_the_one_that_is_known_is_a_duplicate(database: D
     prune(database)
     arrivals = [make_event(name) for name in ("0", "1", "2")]
     added = events.add_all(database, [(one, [make_delivery(one)]) for one in arrivals], replanned)
-    assert [(one.event_id, one.duplicate) for one in added] == [(arrivals[0].id, False), (event.id, True), (arrivals[2].id, False)]
+    assert [(one.event_id, one.duplicate) for one in added] == [
+        (arrivals[0].id, False),
+        (event.id, True),
+        (arrivals[2].id, False),
+    ]
     assert count(database) == 2
 
 
@@ -107,24 +123,39 @@ def test_ids_are_stored_for_dedup_for_of_their_source(database: Database) -> Non
     assert rows(database) == [("github", "1", event.id, OLD + 101 * DAY)]
     early, late = make_event("1", now=OLD + 101 * DAY - 1), make_event("1", now=OLD + 101 * DAY)
     assert events.add(database, early, [], replanned).duplicate
-    assert not events.add(database, late, [make_delivery(late)], replanned).duplicate  # also before it is pruned
+    # also before it is pruned
+    assert not events.add(database, late, [make_delivery(late)], replanned).duplicate
     prune(database, now=OLD + 101 * DAY)
     assert rows(database) == []
 
 
 def test_an_id_whose_time_was_over_before_its_event_is_not_stored(database: Database) -> None:
     keep(database)
-    prune(database, config=replace(CONFIG, sources={"github": replace(source_of(), dedup_for=50 * DAY)}))
+    prune(
+        database,
+        config=replace(CONFIG, sources={"github": replace(source_of(), dedup_for=50 * DAY)}),
+    )
     assert (count(database), rows(database)) == (0, [])
 
 
-def test_expired_ids_are_deleted_in_batches(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_ids_are_deleted_in_batches(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(deleted_ids, "TOGETHER", 3)
     for number in range(7):
         keep(database, str(number))
     prune(database)
-    kinds = [(kind, counts) for kind, _, counts in pruning.prune(Pruning(database, CONFIG, OLD + DEDUP_FOR), database.write)]
-    assert kinds == [("ids", {"deleted_id": 3}), ("ids", {"deleted_id": 3}), ("ids", {"deleted_id": 1})]
+    kinds = [
+        (kind, counts)
+        for kind, _, counts in pruning.prune(
+            Pruning(database, CONFIG, OLD + DEDUP_FOR), database.write
+        )
+    ]
+    assert kinds == [
+        ("ids", {"deleted_id": 3}),
+        ("ids", {"deleted_id": 3}),
+        ("ids", {"deleted_id": 1}),
+    ]
 
 
 def test_an_id_that_comes_again_after_its_time_is_stored_again(database: Database) -> None:
@@ -137,11 +168,17 @@ def test_an_id_that_comes_again_after_its_time_is_stored_again(database: Databas
 
 
 def prune_one(database: Database, event: Event) -> None:
-    database.write(lambda connection: deleted_ids.store(connection, [event.id], deleted_ids.of_all, event.received_at))
+    database.write(
+        lambda connection: deleted_ids.store(
+            connection, [event.id], deleted_ids.of_all, event.received_at
+        )
+    )
 
 
 def erase(database: Database, event: Event, now: float = NOW) -> None:
-    act = log.begin(database, "act_1", command="erase", actor="me", asked={}, ids=[event.id], now=now)
+    act = log.begin(
+        database, "act_1", command="erase", actor="me", asked={}, ids=[event.id], now=now
+    )
     assert [one.problem for one in log.advance(database, act, Erasing(), now)] == [None]
 
 
@@ -179,13 +216,17 @@ def test_digests_of_bodies_are_keyed_with_the_others(keyed: Database) -> None:
     keep(keyed, f"sha256:{digest}")
     keep(keyed, "order-1")
     prune(keyed)
-    sealing = Database(keyed.url.render_as_string(hide_password=False), Sealer(["A" * 43 + "="]), secret_key=KEY)
+    sealing = Database(
+        keyed.url.render_as_string(hide_password=False), Sealer(["A" * 43 + "="]), secret_key=KEY
+    )
     one = Rekeying(sealing, KEY)
     assert one.left()["deleted_id"] == 1
     one.run(rest=lambda _: None)
     assert "deleted_id" not in one.left()
     assert one.done["deleted_id"] == 1
-    assert events.add(sealing, make_event(unguessable(KEY, "github", digest)), [], replanned).duplicate
+    assert events.add(
+        sealing, make_event(unguessable(KEY, "github", digest)), [], replanned
+    ).duplicate
     sealing.close()
 
 
@@ -193,7 +234,9 @@ def test_a_form_that_repeats_a_deleted_submission_is_a_duplicate(database: Datab
     event = keep(database)
     prune(database)
     again = make_event("1")
-    added = database.write(lambda connection: events.add_one(connection, (again, [make_delivery(again)])))
+    added = database.write(
+        lambda connection: events.add_one(connection, (again, [make_delivery(again)]))
+    )
     assert added is False
     found = database.write(lambda connection: events.add_duplicate(connection, again, replanned))
     assert (found.event_id, found.duplicate) == (event.id, True)
@@ -216,11 +259,16 @@ def test_the_version_before_goes_on_with_the_new_schema(database: Database) -> N
         names = [name for name in events.ARRIVAL if name != "erased_id"]
         values = events.Rows.of((make_event("1"), []), database.sealer, "")
         old = f"INSERT INTO arrival ({', '.join(names)}, deliveries) VALUES ({', '.join('?' * (len(names) + 1))})"  # noqa: S608
-        database.write(lambda connection: connection.connection.driver_connection.execute(
-            old, (*values.event.values(), values.since, "[]")))  # fmt: skip
+        database.write(
+            lambda connection: connection.connection.driver_connection.execute(
+                old, (*values.event.values(), values.since, "[]")
+            )
+        )
     else:
         values = events.Rows.of((make_event("1"), []), database.sealer, "")
-        database.write(lambda connection: connection.execute(insert(schema.event).values(values.event)))
+        database.write(
+            lambda connection: connection.execute(insert(schema.event).values(values.event))
+        )
     assert count(database) == 1
 
 
@@ -234,7 +282,11 @@ def test_an_old_database_is_migrated_with_its_events(new_database_before: Databa
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database_before(request: pytest.FixtureRequest, tmp_path: Path):
     """A database of the schema before."""
-    url = f"sqlite:///{tmp_path / 'old.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_database")
+    url = (
+        f"sqlite:///{tmp_path / 'old.db'}"
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgres_database")
+    )
     database = Database(url)
     with database.at_length() as connection:
         command.upgrade(scripts(connection), "0015")
@@ -244,7 +296,10 @@ def new_database_before(request: pytest.FixtureRequest, tmp_path: Path):
 
 def source_of(**keys: str) -> Source:
     more = "".join(f", {name}: {value}" for name, value in keys.items())
-    routes = f"version: 1\nsources:\n  github: {{provider: github, secret: a-secret-that-is-long-enough{more}}}\n"
+    routes = (
+        "version: 1\nsources:\n  github: {provider: github, secret:"
+        f" a-secret-that-is-long-enough{more}}}\n"
+    )
     with TemporaryDirectory() as folder:
         path = Path(folder, "routes.yaml")
         path.write_text(routes)
@@ -263,11 +318,20 @@ def test_a_sender_that_repeats_a_deleted_event_is_answered_with_200(tmp_path: Pa
         bridge.wait_for(first.json["event_id"], lambda one: one.run_state == "done")
         database = bridge.database
         now = NOW + 4000 * DAY
-        for _ in pruning.prune(Pruning(database, replace(CONFIG, sources={"github": replace(source_of(), dedup_for=9000 * DAY)}), now),
-                               database.write):  # fmt: skip
+        for _ in pruning.prune(
+            Pruning(
+                database,
+                replace(CONFIG, sources={"github": replace(source_of(), dedup_for=9000 * DAY)}),
+                now,
+            ),
+            database.write,
+        ):
             pass
         assert bridge.count() == 0
         again = bridge.event(delivery="d-1")
-        assert (again.status, again.json) == (200, {"event_id": first.json["event_id"], "duplicate": True})
+        assert (again.status, again.json) == (
+            200,
+            {"event_id": first.json["event_id"], "duplicate": True},
+        )
         assert bridge.count() == bridge.count("delivery") == 0
         assert bridge.event(delivery="d-2").status == 202

@@ -41,30 +41,44 @@ def left(temp: Path) -> list[str]:
     return [path.name for path in temp.iterdir()]
 
 
-def test_once_as_json_is_one_line_with_every_event_run_to_its_end(tmp_path: Path, temp: Path) -> None:
+def test_once_as_json_is_one_line_with_every_event_run_to_its_end(
+    tmp_path: Path, temp: Path
+) -> None:
     (tmp_path / "routes.yaml").write_text("this: is not for the demo\n")
     (tmp_path / ".env").write_text("FLOWBRIDGE_BIND=nonsense\n")
     before = sorted(tmp_path.iterdir())
-    result = call(tmp_path, "demo", "--once", "--json", environ=environment(TMPDIR=str(temp), **MISLEADING))
+    result = call(
+        tmp_path, "demo", "--once", "--json", environ=environment(TMPDIR=str(temp), **MISLEADING)
+    )
     assert (result.returncode, result.stderr) == (0, STARTING)
     (line,) = result.stdout.splitlines()
     events = json.loads(line)["events"]
     assert list(json.loads(line)) == ["events"]
     assert [(event["source"], event["provider"], event["type"]) for event in events] == [
-        ("github", "github", "issues"), ("stripe", "stripe", "invoice.paid"), ("contact", "form", None),
-    ]  # fmt: skip
+        ("github", "github", "issues"),
+        ("stripe", "stripe", "invoice.paid"),
+        ("contact", "form", None),
+    ]
     for event in events:
         assert list(event) == EVENT_KEYS.split()
         assert [list(one) for one in event["deliveries"]] == [DELIVERY_KEYS.split()]
-        assert [(one["status"], one["run_state"], one["attempts"]) for one in event["deliveries"]] == [("delivered", "done", 1)]
+        assert [
+            (one["status"], one["run_state"], one["attempts"]) for one in event["deliveries"]
+        ] == [("delivered", "done", 1)]
     assert events[0]["deliveries"][0]["outputs"]["priority"] == "normal"
     assert left(temp) == [] and sorted(tmp_path.iterdir()) == before
 
 
-def test_once_for_people_shows_each_step_and_the_forgery_refused(tmp_path: Path, temp: Path) -> None:
+def test_once_for_people_shows_each_step_and_the_forgery_refused(
+    tmp_path: Path, temp: Path
+) -> None:
     result = call(tmp_path, "demo", "--once", environ=environment(TMPDIR=str(temp)))
     assert (result.returncode, result.stderr) == (0, STARTING)
-    for part in ("github issues             202 in", "github (forged)           401 refused", "local/triage  delivered, done"):
+    for part in (
+        "github issues             202 in",
+        "github (forged)           401 refused",
+        "local/triage  delivered, done",
+    ):
         assert part in result.stdout
     assert "3 events verified" in result.stdout and "nothing was kept" not in result.stdout
     assert "\x1b" not in result.stdout and left(temp) == []
@@ -72,22 +86,36 @@ def test_once_for_people_shows_each_step_and_the_forgery_refused(tmp_path: Path,
 
 def test_it_stays_up_and_what_it_prints_to_try_works(tmp_path: Path, temp: Path) -> None:
     port = free_port()
-    with running(tmp_path, "demo", "--port", str(port), environ=environment(TMPDIR=str(temp))) as process:
+    with running(
+        tmp_path, "demo", "--port", str(port), environ=environment(TMPDIR=str(temp))
+    ) as process:
         assert process.stdout
         text = ""
         while "A project of your own" not in text:
             text += process.stdout.readline()
         (exported,) = re.findall(r"export FLOWBRIDGE_CONFIG=(\S+)", text)
         environ = environment(FLOWBRIDGE_CONFIG=shlex.split(exported)[0])
-        commands = [line.partition("#")[0].split() for line in re.findall(r"(?m)^  flowbridge (.*)$", text)]
-        assert [command[0] for command in commands] == ["sample", "sample", "show", "rejects", "replay"]
+        commands = [
+            line.partition("#")[0].split() for line in re.findall(r"(?m)^  flowbridge (.*)$", text)
+        ]
+        assert [command[0] for command in commands] == [
+            "sample",
+            "sample",
+            "show",
+            "rejects",
+            "replay",
+        ]
         (form,) = re.findall(r"(?m)^  (curl (?:.*\\\n)*.*)$", text)
         assert json.loads(subprocess.check_output(["bash", "-c", form], text=True))["ok"] is True
-        outputs = [call(tmp_path, *command, *["--yes"] * (command[0] == "replay"), environ=environ) for command in commands]
+        outputs = [
+            call(tmp_path, *command, *["--yes"] * (command[0] == "replay"), environ=environ)
+            for command in commands
+        ]
         assert [one.returncode for one in outputs] == [0] * 5, outputs
         assert "rej_" in outputs[3].stdout
         shown = ""
-        while not all(part in shown for part in ("github issues", "contact", "401 refused")):  # it goes on to show what comes in
+        # it goes on to show what comes in
+        while not all(part in shown for part in ("github issues", "contact", "401 refused")):
             shown += process.stdout.readline()
         listed = call(tmp_path, "events", "--json", environ=environ)
         assert len(listed.stdout.splitlines()) == 5
@@ -96,19 +124,25 @@ def test_it_stays_up_and_what_it_prints_to_try_works(tmp_path: Path, temp: Path)
         assert max(len(line) for line in below if "export" not in line) <= 80
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
-        assert process.stderr and "Stopped; the temporary folder was removed." in process.stderr.read()
+        assert (
+            process.stderr and "Stopped; the temporary folder was removed." in process.stderr.read()
+        )
     assert left(temp) == [] and not is_listening(port)
 
 
 def children(pid: int) -> list[int]:
     try:
-        found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        found = [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
     except (FileNotFoundError, ProcessLookupError):  # that of a run which has just ended
         return []
     return found + [below for child in found for below in children(child)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name
+)
 def test_however_it_ends_no_process_is_left(tmp_path: Path, temp: Path, number: int) -> None:
     with running(tmp_path, "demo", environ=environment(TMPDIR=str(temp))) as process:
         assert process.stdout
@@ -128,6 +162,13 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path, temp: Path) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
-        result = call(tmp_path, "demo", "--once", "--port", str(sock.getsockname()[1]), environ=environment(TMPDIR=str(temp)))
+        result = call(
+            tmp_path,
+            "demo",
+            "--once",
+            "--port",
+            str(sock.getsockname()[1]),
+            environ=environment(TMPDIR=str(temp)),
+        )
     assert (result.returncode, result.stdout, left(temp)) == (2, "", [])
     assert result.stderr.startswith(STARTING) and "cannot listen on 127.0.0.1" in result.stderr

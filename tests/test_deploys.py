@@ -1,4 +1,6 @@
-"""Deploys under load: processes are replaced, and nothing is refused, lost, doubled, left unknown, or left to wait for a lease to end."""
+"""Deploys under load: processes are replaced, and nothing is refused, lost, doubled, left unknown,
+or left to wait for a lease to end.
+"""
 
 from __future__ import annotations
 
@@ -30,18 +32,26 @@ routes:
   - {{name: everything, on: github, inputs: {{event_id: "${{event.id}}"}}, flow: gumloop/q3da}}
 """
 SLOW = 0.4  # seconds that each start takes, so that every stop meets some under way
-PATIENT = {"bridge.runtime.services.AHEAD": 60.0, "bridge.runtime.supervisor.GRACE": 90.0, "bridge.worker.worker.DRAIN": 60.0}
+PATIENT = {
+    "bridge.runtime.services.AHEAD": 60.0,
+    "bridge.runtime.supervisor.GRACE": 90.0,
+    "bridge.worker.worker.DRAIN": 60.0,
+}
 
 
 class Gated(FakePlatform):
-    """A platform whose starts are answered when `gate` is open; `waiting` counts those that are not yet."""
+    """A platform whose starts are answered when `gate` is open; `waiting` counts those that are not
+    yet.
+    """
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
         self.gate, self.waiting = threading.Event(), 0
         self.gate.set()
 
-    def answer(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes) -> tuple[int, Any]:
+    def answer(
+        self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes
+    ) -> tuple[int, Any]:
         answer = super().answer(method, path, query, headers, body)
         if path.endswith("/start_pipeline"):
             self.waiting += 1
@@ -52,7 +62,9 @@ class Gated(FakePlatform):
 
 @contextmanager
 def sending(bridge: Bridge) -> Iterator[list[str]]:
-    """Post one event after another until the end of the block, and give the ids of those that are acknowledged; all have to be."""
+    """Post one event after another until the end of the block, and give the ids of those that are
+    acknowledged; all have to be.
+    """
     accepted: list[str] = []
     refused: list[str] = []
     over = threading.Event()
@@ -77,23 +89,35 @@ def sending(bridge: Bridge) -> Iterator[list[str]]:
 
 
 def settle(bridge: Bridge, fake: FakePlatform, accepted: list[str]) -> None:
-    """Wait for the end; every event has been started once, by its first attempt, and no lease has run out."""
-    until(lambda: bridge.count("delivery", "status = 'delivered'") == len(accepted), what="the deliveries")
+    """Wait for the end; every event has been started once, by its first attempt, and no lease has
+    run out.
+    """
+    until(
+        lambda: bridge.count("delivery", "status = 'delivered'") == len(accepted),
+        what="the deliveries",
+    )
     assert sorted(start.json["event_id"] for start in fake.starts) == sorted(accepted)
     assert bridge.count("attempt") == len(accepted)
-    assert not [line for line in bridge.log if line["event"] in ("taken_over", "lease_lost", "result_lost")]
+    assert not [
+        line for line in bridge.log if line["event"] in ("taken_over", "lease_lost", "result_lost")
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_workers_replaced_under_load_lose_and_hold_up_nothing(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_workers_replaced_under_load_lose_and_hold_up_nothing(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     environ = {"FLOWBRIDGE_SECRET_KEY": "k" * 32}
     if kind == "postgresql":
         environ["FLOWBRIDGE_DATABASE_URL"] = request.getfixturevalue("postgres_database")
     with FakePlatform(cap=50, run_seconds=0.05) as fake:
         fake.faults = [SLOW] * 10_000
         routes = ROUTES.format(url=fake.base_url)
-        commands = [Bridge(tmp_path, command, routes=routes, environ=environ, constants=PATIENT) for command in ("web", "work", "work")]
+        commands = [
+            Bridge(tmp_path, command, routes=routes, environ=environ, constants=PATIENT)
+            for command in ("web", "work", "work")
+        ]
         web, *workers = commands
         try:
             for command in commands:
@@ -114,8 +138,12 @@ def test_workers_replaced_under_load_lose_and_hold_up_nothing(kind: str, tmp_pat
 
 
 @pytest.mark.slow
-def test_serve_replaced_under_load_goes_on_receiving_until_its_calls_are_over(tmp_path: Path) -> None:
-    """As systemd does it: a socket that stays open, the old one told to end, the new one begun when it has."""
+def test_serve_replaced_under_load_goes_on_receiving_until_its_calls_are_over(
+    tmp_path: Path,
+) -> None:
+    """As systemd does it: a socket that stays open, the old one told to end, the new one begun when
+    it has.
+    """
     with (
         Gated(cap=1000, run_seconds=0.05) as fake,
         Activated(tmp_path, routes=ROUTES.format(url=fake.base_url), constants=PATIENT) as bridge,

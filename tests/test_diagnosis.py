@@ -1,4 +1,6 @@
-"""Why a request failed: each way of going wrong is named, nothing secret is said, and only what verifies is let in, once."""
+"""Why a request failed: each way of going wrong is named, nothing secret is said, and only what
+verifies is let in, once.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,21 @@ from bridge.store.inbound import events, rejects
 from bridge.system.ids import event_id, reject_id
 
 NEW, OLD, OTHER = "new-secret-of-github", "old-secret-of-github", "secret-of-the-other-one"
-STRIPE, HEX, SVIX = "whsec_stripe_secret", "ab" * 16, "whsec_" + base64.b64encode(b"k" * 24).decode()
-SECRETS = {"NEW": NEW, "OLD": OLD, "OTHER": OTHER, "STRIPE": STRIPE, "SVIX": SVIX, "TOKEN": "a-long-random-token", "HEX": HEX,
-           "TEAMS": base64.b64encode(b"k" * 32).decode()}  # fmt: skip
+STRIPE, HEX, SVIX = (
+    "whsec_stripe_secret",
+    "ab" * 16,
+    "whsec_" + base64.b64encode(b"k" * 24).decode(),
+)
+SECRETS = {
+    "NEW": NEW,
+    "OLD": OLD,
+    "OTHER": OTHER,
+    "STRIPE": STRIPE,
+    "SVIX": SVIX,
+    "TOKEN": "a-long-random-token",
+    "HEX": HEX,
+    "TEAMS": base64.b64encode(b"k" * 32).decode(),
+}
 ROUTES = """
 version: 1
 platforms: {local: {type: local}}
@@ -65,10 +79,26 @@ def digest(secret: str | bytes, body: bytes = BODY, algorithm: str = "sha256") -
     return hmac.digest(secret if isinstance(secret, bytes) else secret.encode(), body, algorithm)
 
 
-def github(config: Config, headers: Mapping[str, str], body: bytes = BODY, source: str = "github", now: float = NOW) -> Reject:
-    given = {"content-type": "application/json", "x-github-event": "push", "x-github-delivery": "d-1", **headers}
+def github(
+    config: Config,
+    headers: Mapping[str, str],
+    body: bytes = BODY,
+    source: str = "github",
+    now: float = NOW,
+) -> Reject:
+    given = {
+        "content-type": "application/json",
+        "x-github-event": "push",
+        "x-github-delivery": "d-1",
+        **headers,
+    }
     request = Request(
-        method="POST", path=f"/hooks/{source}", headers=given, body=body, url=f"https://x/hooks/{source}", client="203.0.113.9"
+        method="POST",
+        path=f"/hooks/{source}",
+        headers=given,
+        body=body,
+        url=f"https://x/hooks/{source}",
+        client="203.0.113.9",
     )
     with pytest.raises(BadSignature) as bad:
         config.sources[source].scheme.verify(request, config.sources[source].secrets, now)
@@ -84,33 +114,120 @@ def signed(secret: str, body: bytes = BODY, **more: Any) -> dict[str, str]:
 
 
 def stripe(at: float, secret: str = STRIPE) -> dict[str, str]:
-    return {"stripe-signature": f"t={int(at)},v1={digest(secret, f'{int(at)}.'.encode() + BODY).hex()}"}
+    return {
+        "stripe-signature": f"t={int(at)},v1={digest(secret, f'{int(at)}.'.encode() + BODY).hex()}"
+    }
 
 
 INDENTED = json.dumps(json.loads(BODY), indent=2, ensure_ascii=False).encode()
 SHA = hashlib.sha256(BODY).hexdigest()
 CASES: dict[str, tuple[str, dict[str, str], bytes, str]] = {
-    "missing": ("github", {}, BODY, "The signature is missing: it is looked for in header:x-hub-signature-256, and nothing"),
+    "missing": (
+        "github",
+        {},
+        BODY,
+        "The signature is missing: it is looked for in header:x-hub-signature-256, and nothing",
+    ),
     "sha1 only": ("github", {"x-hub-signature": "sha1=00"}, BODY, "there is 'x-hub-signature'."),
-    "renamed": ("github", {"hub-signature-256": "sha256=00"}, BODY, "stands in the header 'hub-signature-256', not in header:x-hub-sig"),
-    "old secret": ("github", signed(OLD), BODY, "a secret of this source whose not_after had passed"),
+    "renamed": (
+        "github",
+        {"hub-signature-256": "sha256=00"},
+        BODY,
+        "stands in the header 'hub-signature-256', not in header:x-hub-sig",
+    ),
+    "old secret": (
+        "github",
+        signed(OLD),
+        BODY,
+        "a secret of this source whose not_after had passed",
+    ),
     "swapped": ("github", signed(OTHER), BODY, "signed with the secret of the source 'fork'"),
-    "line end added": ("github", signed(NEW), BODY + b"\n", "for the body without the line end it came with"),
-    "line end lost": ("github", signed(NEW, BODY + b"\n"), BODY, "for the body with a line end after it"),
-    "written anew": ("github", signed(NEW), json.dumps(json.loads(BODY)).encode(), "for the body written as compact JSON:"),
+    "line end added": (
+        "github",
+        signed(NEW),
+        BODY + b"\n",
+        "for the body without the line end it came with",
+    ),
+    "line end lost": (
+        "github",
+        signed(NEW, BODY + b"\n"),
+        BODY,
+        "for the body with a line end after it",
+    ),
+    "written anew": (
+        "github",
+        signed(NEW),
+        json.dumps(json.loads(BODY)).encode(),
+        "for the body written as compact JSON:",
+    ),
     "indented": ("github", signed(NEW, INDENTED), BODY, "indented by 2"),
-    "base64": ("github", {"x-hub-signature-256": "sha256=" + b64(digest(NEW))}, BODY, "written as base64, "),
-    "sha1": ("github", {"x-hub-signature-256": "sha256=" + digest(NEW, BODY, "sha1").hex()}, BODY, "made with sha1, where sha256"),
-    "no prefix": ("github", {"x-hub-signature-256": digest(NEW).hex()}, BODY, "lacks the 'sha256=' before it"),
-    "hex key": ("crm", {"x-sig": digest(bytes.fromhex(HEX)).hex()}, BODY, "decoded from hexadecimal first (expected: "),
-    "stale": ("stripe", stripe(NOW - 900), BODY, "The signature is right, but was made 900 seconds before it came, and 300 are allowed"),
-    "fast": ("stripe", stripe(NOW + 901), BODY, "901 seconds after it came, and 300 are allowed: this machine's clock is slow"),
-    "stale and wrong": ("stripe", stripe(NOW - 900, "x"), BODY, "It says that it was signed 900 seconds before"),
-    "wrong sender": ("stripe", signed(NEW), BODY, "It is what the source 'github' (GitHub) takes: the sender has the wrong URL"),
-    "looks like": ("github", stripe(NOW, "x"), BODY, "It looks like Stripe: it has the header 'stripe-signature'"),
-    "whsec": ("svix", {"svix-id": "m", "svix-timestamp": str(int(NOW)), "svix-signature": "v1," + base64.b64encode(digest(
-        SVIX, f"m.{int(NOW)}.".encode() + BODY)).decode()}, BODY, "the secret is used as it is written (expected: "),
-}  # fmt: skip
+    "base64": (
+        "github",
+        {"x-hub-signature-256": "sha256=" + b64(digest(NEW))},
+        BODY,
+        "written as base64, ",
+    ),
+    "sha1": (
+        "github",
+        {"x-hub-signature-256": "sha256=" + digest(NEW, BODY, "sha1").hex()},
+        BODY,
+        "made with sha1, where sha256",
+    ),
+    "no prefix": (
+        "github",
+        {"x-hub-signature-256": digest(NEW).hex()},
+        BODY,
+        "lacks the 'sha256=' before it",
+    ),
+    "hex key": (
+        "crm",
+        {"x-sig": digest(bytes.fromhex(HEX)).hex()},
+        BODY,
+        "decoded from hexadecimal first (expected: ",
+    ),
+    "stale": (
+        "stripe",
+        stripe(NOW - 900),
+        BODY,
+        "The signature is right, but was made 900 seconds before it came, and 300 are allowed",
+    ),
+    "fast": (
+        "stripe",
+        stripe(NOW + 901),
+        BODY,
+        "901 seconds after it came, and 300 are allowed: this machine's clock is slow",
+    ),
+    "stale and wrong": (
+        "stripe",
+        stripe(NOW - 900, "x"),
+        BODY,
+        "It says that it was signed 900 seconds before",
+    ),
+    "wrong sender": (
+        "stripe",
+        signed(NEW),
+        BODY,
+        "It is what the source 'github' (GitHub) takes: the sender has the wrong URL",
+    ),
+    "looks like": (
+        "github",
+        stripe(NOW, "x"),
+        BODY,
+        "It looks like Stripe: it has the header 'stripe-signature'",
+    ),
+    "whsec": (
+        "svix",
+        {
+            "svix-id": "m",
+            "svix-timestamp": str(int(NOW)),
+            "svix-signature": (
+                "v1," + base64.b64encode(digest(SVIX, f"m.{int(NOW)}.".encode() + BODY)).decode()
+            ),
+        },
+        BODY,
+        "the secret is used as it is written (expected: ",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -129,15 +246,21 @@ def test_the_body_is_nobodys_and_nothing_is_found(config: Config) -> None:
 
 def test_what_verifies_now_is_said(config: Config) -> None:
     reject = replace(github(config, {}), headers=signed(NEW))
-    assert diagnose(reject, config) == ["It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets it in."]
+    assert diagnose(reject, config) == [
+        "It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets it in."
+    ]
 
 
-def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(config: Config) -> None:
+def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(
+    config: Config,
+) -> None:
     big = github(config, signed(NEW), b"x" * (MOST + 1))
     assert (len(big.body), big.size, big.cut) == (MOST, MOST + 1, True)
     assert "Only the first 65536 of its 65537 bytes are kept" in diagnose(big, config)[-1]
     token = github(config, {"authorization": "Bearer wrong-secret"}, source="token")
-    assert token.headers["authorization"] == "***" and "credential is not kept" in (obstacle(token, config) or "")
+    assert token.headers["authorization"] == "***" and "credential is not kept" in (
+        obstacle(token, config) or ""
+    )
     gone = replace(big, source="gone")
     assert diagnose(gone, config) == ["routes.yaml has no source 'gone' any more"]
     for reject in (big, token, gone):
@@ -151,33 +274,63 @@ SHOWN: dict[str, tuple[str, dict[str, str], bytes, str]] = {
     "signed header": ("teams", {"authorization": "HMAC w-r-o-n-g"}, b"{}", ""),
     "body": ("figma", {}, b'{"passcode": "w-r-o-n-g", "event_type": "PING"}', ""),
     "long body": ("figma", {}, b'{"passcode": "w-r-o-n-g", "long": "' + b"x" * MOST + b'"}', ""),
-    "body cut in the passcode": ("figma", {}, b'{"long": "' + b"x" * (MOST - 26) + b'", "passcode": "w-r-o-n-g"}', ""),
+    "body cut in the passcode": (
+        "figma",
+        {},
+        b'{"long": "' + b"x" * (MOST - 26) + b'", "passcode": "w-r-o-n-g"}',
+        "",
+    ),
     "broken body": ("figma", {}, b'{"event_type": "PING", "passcode": "w-r-o-n-g"', ""),
-    "form": ("figma", {"content-type": "application/x-www-form-urlencoded"}, b"passcode=w-r-o-n-g", ""),
+    "form": (
+        "figma",
+        {"content-type": "application/x-www-form-urlencoded"},
+        b"passcode=w-r-o-n-g",
+        "",
+    ),
     "other body": ("figma", {"content-type": "text/xml"}, b"<passcode>w-r-o-n-g</passcode>", ""),
 }
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_what_was_shown_in_place_of_the_secret_is_not_kept_and_that_is_said(config: Config, name: str) -> None:
+def test_what_was_shown_in_place_of_the_secret_is_not_kept_and_that_is_said(
+    config: Config, name: str
+) -> None:
     source, headers, body, query = SHOWN[name]
-    request = Request(method="POST", path="/", headers={"content-type": "application/json", **headers}, body=body, query_string=query,
-                      url=f"https://x/hooks/{source}?{query}")  # fmt: skip
+    request = Request(
+        method="POST",
+        path="/",
+        headers={"content-type": "application/json", **headers},
+        body=body,
+        query_string=query,
+        url=f"https://x/hooks/{source}?{query}",
+    )
     reject = reject_of(request, config.sources[source], "mismatch", NOW, "rej_x")
     assert "w-r-o" not in repr(reject)
     assert reject.size == len(body)
     if name not in ("form", "other body"):
-        assert reject.cut or ("its credential is not kept" in (obstacle(reject, config) or "") and NOT_KEPT in diagnose(reject, config))
+        assert reject.cut or (
+            "its credential is not kept" in (obstacle(reject, config) or "")
+            and NOT_KEPT in diagnose(reject, config)
+        )
     with pytest.raises(BadSignature):
         readmit(reject, config, keep=lambda *_: [], new_id=lambda: "")
 
 
 def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: Config) -> None:
     body, source = b'{"token":"deprecated","type":"x"}', config.sources["slack"]
-    request = source.scheme.sign(Request(method="POST", path="/", headers={"content-type": "application/json"}, body=body), NEW, NOW)
+    request = source.scheme.sign(
+        Request(method="POST", path="/", headers={"content-type": "application/json"}, body=body),
+        NEW,
+        NOW,
+    )
     reject = reject_of(request, source, "mismatch", NOW, "rej_x")
     assert reject.body == body and obstacle(reject, config) is None
-    assert readmit(reject, config, keep=lambda arrivals, _: [one for one, _ in map(_kept, arrivals)], new_id=lambda: "evt_x").kept
+    assert readmit(
+        reject,
+        config,
+        keep=lambda arrivals, _: [one for one, _ in map(_kept, arrivals)],
+        new_id=lambda: "evt_x",
+    ).kept
 
 
 def _kept(arrival: Any) -> Any:
@@ -186,14 +339,22 @@ def _kept(arrival: Any) -> Any:
     return events.Added(event.id, tuple(deliveries)), None
 
 
-@pytest.mark.parametrize(("source", "place"), [("token", "header:authorization"), ("parameter", "query:token"), ("figma", "body:passcode")])
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [("token", "header:authorization"), ("parameter", "query:token"), ("figma", "body:passcode")],
+)
 def test_a_token_that_is_missing_is_said(config: Config, source: str, place: str) -> None:
     found = diagnose(github(config, {}, source=source), config)
-    assert f"The token or password is missing: it is looked for in {place}, and nothing like a signature at all" in found[0]
+    assert (
+        f"The token or password is missing: it is looked for in {place}, and nothing like a"
+        " signature at all" in found[0]
+    )
 
 
 def test_a_query_that_cannot_be_read_is_no_reason_to_fail(config: Config) -> None:
-    reject = replace(github(config, {}, source="parameter"), query_string="&".join("a=1" for _ in range(2000)))
+    reject = replace(
+        github(config, {}, source="parameter"), query_string="&".join("a=1" for _ in range(2000))
+    )
     assert diagnose(reject, config) == [UNREADABLE]
     assert diagnose(github(config, {}, b"no JSON", source="figma"), config)[0] == UNREADABLE
 
@@ -204,27 +365,57 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:garden"
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"TopicArn": "arn:aws:sns:eu-central-1:9:weeds"}, "another topic_arn than the source pins: 'arn:aws:sns:eu-central-1:9:weeds'"),
-        ({"SigningCertURL": "https://evil.example/x.pem"}, "or it names a key on a host that is not the sender's"),
-        ({"Signature": None}, "The signature is missing: it is looked for in body:Signature, and nothing like a signature at all."),
+        (
+            {"TopicArn": "arn:aws:sns:eu-central-1:9:weeds"},
+            "another topic_arn than the source pins: 'arn:aws:sns:eu-central-1:9:weeds'",
+        ),
+        (
+            {"SigningCertURL": "https://evil.example/x.pem"},
+            "or it names a key on a host that is not the sender's",
+        ),
+        (
+            {"Signature": None},
+            (
+                "The signature is missing: it is looked for in body:Signature, and nothing like a"
+                " signature at all."
+            ),
+        ),
         ({}, "The sender's keys could not be fetched when it came, nor now"),
     ],
 )
 def test_what_is_wrong_with_a_message_that_everyone_could_have_signed_is_said(
     config: Config, changes: dict[str, str | None], said: str
 ) -> None:
-    message = {"Type": "Notification", "MessageId": "1", "TopicArn": TOPIC, "Message": "x", "Timestamp": "2025-01-01T00:00:00.000Z",
-               "SignatureVersion": "2", "Signature": base64.b64encode(b"x" * 256).decode(),
-               "SigningCertURL": "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem", **changes}  # fmt: skip
-    body = json.dumps({name: value for name, value in message.items() if value is not None}).encode()
+    message = {
+        "Type": "Notification",
+        "MessageId": "1",
+        "TopicArn": TOPIC,
+        "Message": "x",
+        "Timestamp": "2025-01-01T00:00:00.000Z",
+        "SignatureVersion": "2",
+        "Signature": base64.b64encode(b"x" * 256).decode(),
+        "SigningCertURL": "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem",
+        **changes,
+    }
+    body = json.dumps(
+        {name: value for name, value in message.items() if value is not None}
+    ).encode()
     found = diagnose(github(config, {}, body, source="sns"), config)
     assert said in found[0], found
 
 
-@given(st.dictionaries(st.sampled_from(["x-hub-signature-256", "stripe-signature", "svix-signature", "x-sig"]), st.text(max_size=40)),
-       st.binary(max_size=60), st.sampled_from(["github", "stripe", "svix", "crm"]))  # fmt: skip
+@given(
+    st.dictionaries(
+        st.sampled_from(["x-hub-signature-256", "stripe-signature", "svix-signature", "x-sig"]),
+        st.text(max_size=40),
+    ),
+    st.binary(max_size=60),
+    st.sampled_from(["github", "stripe", "svix", "crm"]),
+)
 @settings(max_examples=200, deadline=None)
-def test_no_request_crashes_the_diagnosis(config: Config, headers: dict[str, str], body: bytes, source: str) -> None:
+def test_no_request_crashes_the_diagnosis(
+    config: Config, headers: dict[str, str], body: bytes, source: str
+) -> None:
     request = Request(method="POST", path="/", headers=headers, body=body)
     diagnose(reject_of(request, config.sources[source], "missing", NOW, "rej_x"), config)
 
@@ -249,7 +440,9 @@ def plain(number: int, source: str = "github", body: bytes = BODY) -> Reject:
     )
 
 
-def test_rejects_are_kept_as_they_are_and_found_by_the_beginning_of_their_id(database: Database) -> None:
+def test_rejects_are_kept_as_they_are_and_found_by_the_beginning_of_their_id(
+    database: Database,
+) -> None:
     rejects.add(database, plain(1))
     rejects.add(database, plain(2, "fork"))
     assert rejects.get(database, "rej_git") == plain(1)
@@ -269,12 +462,19 @@ def test_each_source_keeps_its_newest_only(database: Database) -> None:
     kept = [one.id for one in rejects.listed(database, source="github")]
     assert kept == [f"rej_github{number:05}" for number in range(rejects.KEPT + 6, 6, -1)]
     for limit in (1, rejects.PAGE - 1, rejects.PAGE, rejects.PAGE + 1, rejects.KEPT + 1):
-        assert [one.id for one in rejects.listed(database, source="github", limit=limit)] == kept[:limit]
+        assert [one.id for one in rejects.listed(database, source="github", limit=limit)] == kept[
+            :limit
+        ]
     assert len(list(rejects.listed(database, source="fork"))) == 1
 
 
-def test_what_verifies_is_let_in_once_as_of_when_it_came(database: Database, config: Config) -> None:
-    right = replace(github(config, {}), headers={"x-github-event": "push", "x-github-delivery": "d-1", **signed(NEW)})
+def test_what_verifies_is_let_in_once_as_of_when_it_came(
+    database: Database, config: Config
+) -> None:
+    right = replace(
+        github(config, {}),
+        headers={"x-github-event": "push", "x-github-delivery": "d-1", **signed(NEW)},
+    )
     rejects.add(database, right)
 
     def keep(arrivals: Any, replan: Any) -> Any:
@@ -284,18 +484,30 @@ def test_what_verifies_is_let_in_once_as_of_when_it_came(database: Database, con
     received = readmit(right, config, keep=keep, new_id=lambda: event_id(right.received_at))
     ids = tuple(kept.event_id for _, kept in received.kept)
     rejects.settle(database, right.id, ids)
-    assert events.get(database, ids[0]).received_at == NOW and len(events.deliveries_of(database, ids)[ids[0]]) == 1
-    assert rejects.get(database, right.id).event_ids == ids and list(rejects.listed(database, waiting=True)) == []
+    assert (
+        events.get(database, ids[0]).received_at == NOW
+        and len(events.deliveries_of(database, ids)[ids[0]]) == 1
+    )
+    assert (
+        rejects.get(database, right.id).event_ids == ids
+        and list(rejects.listed(database, waiting=True)) == []
+    )
     assert not rejects.claim(database, right.id, NOW + 5000), "only once"
-    assert readmit(right, config, keep=keep, new_id=lambda: event_id(NOW)).reply.status == 200, "and a second time it is a duplicate"
+    assert readmit(right, config, keep=keep, new_id=lambda: event_id(NOW)).reply.status == 200, (
+        "and a second time it is a duplicate"
+    )
 
 
 def test_a_claim_that_came_to_nothing_is_free_again(database: Database) -> None:
     rejects.add(database, plain(1))
-    assert rejects.claim(database, plain(1).id, NOW) and not rejects.claim(database, plain(1).id, NOW + 1)
+    assert rejects.claim(database, plain(1).id, NOW) and not rejects.claim(
+        database, plain(1).id, NOW + 1
+    )
     rejects.settle(database, plain(1).id, None)
     assert rejects.claim(database, plain(1).id, NOW + 2)
-    assert rejects.claim(database, plain(1).id, NOW + 2 + rejects.STALE_CLAIM + 1), "a readmission that was interrupted"
+    assert rejects.claim(database, plain(1).id, NOW + 2 + rejects.STALE_CLAIM + 1), (
+        "a readmission that was interrupted"
+    )
 
 
 def test_the_request_is_the_same_again(config: Config) -> None:
@@ -309,12 +521,27 @@ def test_the_request_is_the_same_again(config: Config) -> None:
 def test_a_flood_leaves_a_few_copies_and_learns_nothing(tmp_path: Path) -> None:
     with Bridge(tmp_path) as bridge:
         began = time.monotonic()
-        answers = [bridge.post("/hooks/github", b"x" * 200_000, {"X-Hub-Signature-256": "sha256=" + "0" * 64}) for _ in range(35)]
+        answers = [
+            bridge.post(
+                "/hooks/github", b"x" * 200_000, {"X-Hub-Signature-256": "sha256=" + "0" * 64}
+            )
+            for _ in range(35)
+        ]
         assert {answer.status for answer in answers} == {401}
         assert {answer.body for answer in answers} == {b'{"error":"unauthorized"}'}
-        most = 30 + int((time.monotonic() - began) / 2)  # thirty at once, and then one in two seconds
-        lines = until(lambda: (found := [one for one in bridge.log if one["event"] == "rejected"])[34:] and found, what="35 lines")
+        # thirty at once, and then one in two seconds
+        most = 30 + int((time.monotonic() - began) / 2)
+        lines = until(
+            lambda: (
+                (found := [one for one in bridge.log if one["event"] == "rejected"])[34:] and found
+            ),
+            what="35 lines",
+        )
         kept = [bool(line["reject_id"]) for line in lines]
         assert kept[:30] == [True] * 30 and sum(kept) <= most
-        assert bridge.count("reject") == bridge.count("reject", "cut AND size = 200000 AND length(body) = 65536") == sum(kept)
+        assert (
+            bridge.count("reject")
+            == bridge.count("reject", "cut AND size = 200000 AND length(body) = 65536")
+            == sum(kept)
+        )
         assert bridge.count("event") == 0

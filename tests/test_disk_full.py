@@ -1,5 +1,7 @@
-"""A disk that fills up under a whole bridge: new events are refused, nothing that was taken on is lost, none is started twice, and it
-recovers by itself. On a small file system in memory, with real processes."""
+"""A disk that fills up under a whole bridge: new events are refused, nothing that was taken on is
+lost, none is started twice, and it recovers by itself. On a small file system in memory, with real
+processes.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ def statuses(bridge: Bridge) -> Counter[str]:
 
 
 def account(bridge: Bridge, senders: Senders, platform: Platform) -> None:
-    """Every acknowledged event is there with its delivery, nothing was started twice, and the database is whole."""
+    """Every acknowledged event is there with its delivery, nothing was started twice, and the
+    database is whole.
+    """
     books = census.books(bridge.database)
     assert {one.provider_id: one.id for one in books.events} == senders.acked
     assert {one.event_id for one in books.deliveries} == set(senders.acked.values())
@@ -93,12 +97,16 @@ def on_a_small_disk(folder: Path, small: SmallDisk) -> Iterator[tuple[Bridge, Se
         platform = Platform(server)
         environ = {"FLOWBRIDGE_DATA": str(small.path / "data")}
         with Bridge(folder, routes=ROUTES.format(url=platform.url), environ=environ) as bridge:
-            bridge.environ["FLOWBRIDGE_DATABASE_URL"] = f"sqlite:///{small.path / 'data' / 'flowbridge.db'}"
+            bridge.environ["FLOWBRIDGE_DATABASE_URL"] = (
+                f"sqlite:///{small.path / 'data' / 'flowbridge.db'}"
+            )
             yield bridge, Senders(bridge), platform
 
 
 @pytest.mark.slow
-def test_a_full_disk_refuses_what_is_new_and_loses_nothing(tmp_path: Path, small: SmallDisk) -> None:
+def test_a_full_disk_refuses_what_is_new_and_loses_nothing(
+    tmp_path: Path, small: SmallDisk
+) -> None:
     with on_a_small_disk(tmp_path, small) as (bridge, senders, platform):
         assert [senders.post() for _ in range(10)] == [202] * 10
         until(lambda: statuses(bridge) == {"delivered": 10}, seconds=90, what="the first ten")
@@ -108,28 +116,44 @@ def test_a_full_disk_refuses_what_is_new_and_loses_nothing(tmp_path: Path, small
         small.fill()
         until(lambda: senders.post(size=20_000) == 503, seconds=90, what="a refusal")
         assert {senders.post(size=20_000) for _ in range(5)} == {503}
-        until(lambda: bridge.get("/readyz").status == 503, seconds=90, what="a bridge that says that it is not ready")
+        until(
+            lambda: bridge.get("/readyz").status == 503,
+            seconds=90,
+            what="a bridge that says that it is not ready",
+        )
         assert bridge.get("/healthz").status == 200
         platform.may_answer.set()
 
         small.empty()
         until(lambda: bridge.get("/readyz").status == 200, seconds=90, what="recovery")
         assert {senders.post() for _ in range(3)} == {202}
-        until(lambda: statuses(bridge) == {"delivered": len(senders.acked)}, seconds=90, what="everything delivered")
+        until(
+            lambda: statuses(bridge) == {"delivered": len(senders.acked)},
+            seconds=90,
+            what="everything delivered",
+        )
         account(bridge, senders, platform)
         assert platform.starts and set(platform.starts.values()) == {1}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [False, True], ids=["a worker that lives on", "a worker that is killed"])
-def test_an_outcome_that_cannot_be_written_starts_nothing_twice(tmp_path: Path, small: SmallDisk, killed: bool) -> None:
-    """The worker keeps it until it can. With the process it is lost: unknown then, and a person's to settle."""
+@pytest.mark.parametrize(
+    "killed", [False, True], ids=["a worker that lives on", "a worker that is killed"]
+)
+def test_an_outcome_that_cannot_be_written_starts_nothing_twice(
+    tmp_path: Path, small: SmallDisk, killed: bool
+) -> None:
+    """The worker keeps it until it can. With the process it is lost: unknown then, and a person's
+    to settle.
+    """
     with on_a_small_disk(tmp_path, small) as (bridge, senders, platform):
         assert [senders.post("push") for _ in range(3)] == [202] * 3
         until(lambda: len(platform.starts) == 3, seconds=90, what="three calls under way")
         small.fill()
         platform.may_answer.set()
-        until(lambda: "store_failed" in bridge.stderr, seconds=90, what="a worker that cannot write")
+        until(
+            lambda: "store_failed" in bridge.stderr, seconds=90, what="a worker that cannot write"
+        )
         assert statuses(bridge) == {"sending": 3}
         if killed:
             bridge.kill()
@@ -139,17 +163,35 @@ def test_an_outcome_that_cannot_be_written_starts_nothing_twice(tmp_path: Path, 
         after = "unknown" if killed else "delivered"
         until(lambda: statuses(bridge) == {after: 3}, seconds=90, what="the outcomes")
         assert senders.post() == 202
-        until(lambda: statuses(bridge) == Counter({after: 3}) + Counter(delivered=1), seconds=90, what="the next one")
+        until(
+            lambda: statuses(bridge) == Counter({after: 3}) + Counter(delivered=1),
+            seconds=90,
+            what="the next one",
+        )
         account(bridge, senders, platform)
 
 
 @pytest.mark.slow
-def test_new_events_leave_room_for_the_end_of_what_was_begun(tmp_path: Path, small: SmallDisk) -> None:
-    """Events come in until they are refused, with nobody else on the disk: what was taken on is delivered all the same."""
+def test_new_events_leave_room_for_the_end_of_what_was_begun(
+    tmp_path: Path, small: SmallDisk
+) -> None:
+    """Events come in until they are refused, with nobody else on the disk: what was taken on is
+    delivered all the same.
+    """
     with on_a_small_disk(tmp_path, small) as (bridge, senders, platform):
         until(lambda: senders.post(size=200_000) == 503, seconds=90, what="a full disk")
-        until(lambda: statuses(bridge) == {"delivered": len(senders.acked)}, seconds=90, what="everything delivered")
+        until(
+            lambda: statuses(bridge) == {"delivered": len(senders.acked)},
+            seconds=90,
+            what="everything delivered",
+        )
         subprocess.run(["mount", "-o", f"remount,size={2 * SIZE}m", small.path], check=True)
-        until(lambda: senders.post() == 202, seconds=90, what="a larger disk that takes events again")
-        until(lambda: statuses(bridge) == {"delivered": len(senders.acked)}, seconds=90, what="everything delivered")
+        until(
+            lambda: senders.post() == 202, seconds=90, what="a larger disk that takes events again"
+        )
+        until(
+            lambda: statuses(bridge) == {"delivered": len(senders.acked)},
+            seconds=90,
+            what="everything delivered",
+        )
         account(bridge, senders, platform)

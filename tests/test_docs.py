@@ -1,4 +1,6 @@
-"""README and docs: what follows from the code is what the code says, all is documented, links resolve, examples load, commands parse."""
+"""README and docs: what follows from the code is what the code says, all is documented, links
+resolve, examples load, commands parse.
+"""
 
 from __future__ import annotations
 
@@ -56,30 +58,55 @@ def test_what_is_generated_is_up_to_date(generate: ModuleType) -> None:
     for page in DOCS.glob("*.md"):
         text = page.read_text("utf-8")
         parts += [found[2] for found in generate.MARKED.finditer(text)]
-        assert text.count("<!-- generated: ") == text.count("<!-- end -->") == len(generate.MARKED.findall(text)), page
-        assert generate.generated(text) == text, f"docs/{page.name} is not what the code says: python docs/generate.py"
-    assert sorted(parts) == sorted([*generate.PARTS, *(f"keys {model}" for model in generate.MODELS)])
+        assert (
+            text.count("<!-- generated: ")
+            == text.count("<!-- end -->")
+            == len(generate.MARKED.findall(text))
+        ), page
+        assert generate.generated(text) == text, (
+            f"docs/{page.name} is not what the code says: python docs/generate.py"
+        )
+    assert sorted(parts) == sorted(
+        [*generate.PARTS, *(f"keys {model}" for model in generate.MODELS)]
+    )
 
 
 def test_every_model_of_the_configuration_is_shown(generate: ModuleType) -> None:
     written = {
-        name for name, one in vars(document).items() if isinstance(one, type) and issubclass(one, document.Written) and name[0] != "_"
+        name
+        for name, one in vars(document).items()
+        if isinstance(one, type) and issubclass(one, document.Written) and name[0] != "_"
     }
     assert written - {"Written"} == set(generate.MODELS)
 
 
 def test_every_command_provider_function_and_operator_has_its_place() -> None:
-    commands, providers = (DOCS / "commands.md").read_text("utf-8"), (DOCS / "providers.md").read_text("utf-8")
+    commands, providers = (
+        (DOCS / "commands.md").read_text("utf-8"),
+        (DOCS / "providers.md").read_text("utf-8"),
+    )
     assert [name for name in COMMANDS if f"### flowbridge {name}\n" not in commands] == []
     assert [name for name in PROVIDERS if f"## {name}\n" not in providers] == []
-    assert [name for name in FUNCTIONS if f"`{name}(" not in (DOCS / "functions.md").read_text("utf-8")] == []
-    assert [name for name in OPERATORS if f"| `{name}` |" not in (DOCS / "routes.md").read_text("utf-8")] == []
+    assert [
+        name for name in FUNCTIONS if f"`{name}(" not in (DOCS / "functions.md").read_text("utf-8")
+    ] == []
+    assert [
+        name for name in OPERATORS if f"| `{name}` |" not in (DOCS / "routes.md").read_text("utf-8")
+    ] == []
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
     code = "".join(path.read_text("utf-8") for path in Path(bridge.__file__).parent.rglob("*.py"))
-    told = {name for page in PAGES for name in re.findall(r"FLOWBRIDGE_[A-Z_]+", page.read_text("utf-8"))}
-    rows = set(re.findall(r"^\| `(FLOWBRIDGE_[A-Z_]+)`", (DOCS / "settings.md").read_text("utf-8"), re.MULTILINE))
+    told = {
+        name
+        for page in PAGES
+        for name in re.findall(r"FLOWBRIDGE_[A-Z_]+", page.read_text("utf-8"))
+    }
+    rows = set(
+        re.findall(
+            r"^\| `(FLOWBRIDGE_[A-Z_]+)`", (DOCS / "settings.md").read_text("utf-8"), re.MULTILINE
+        )
+    )
     assert rows == set(re.findall(r"FLOWBRIDGE_[A-Z_]*[A-Z]", code))
     assert told <= rows == NAMES
 
@@ -91,7 +118,12 @@ def slug(heading: str) -> str:
 
 def anchors(page: Path) -> set[str]:
     """The anchors of a page; what stands in a block is no heading."""
-    return {slug(heading) for heading in re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text("utf-8")), re.MULTILINE)}
+    return {
+        slug(heading)
+        for heading in re.findall(
+            r"^#+ (.+)$", BLOCK.sub("", page.read_text("utf-8")), re.MULTILINE
+        )
+    }
 
 
 def test_links_resolve() -> None:
@@ -102,7 +134,9 @@ def test_links_resolve() -> None:
             name, _, anchor = target.partition("#")
             linked = (page.parent / name).resolve() if name else page
             assert linked.is_file() and linked.is_relative_to(ROOT), f"{page.name}: {target}"
-            assert not anchor or anchor in anchors(linked), f"{page.name}: {target} has no such heading"
+            assert not anchor or anchor in anchors(linked), (
+                f"{page.name}: {target} has no such heading"
+            )
 
 
 def test_every_page_is_linked() -> None:
@@ -113,8 +147,15 @@ def test_every_page_is_linked() -> None:
 def test_every_module_has_its_place_in_the_architecture() -> None:
     page = (DOCS / "architecture.md").read_text("utf-8")
     table = page[page.index("| package | does |") : page.index("The first five packages")]
-    named = {name.partition("/")[0].removesuffix(".py") for name in re.findall(r"^\| `([a-z_]+(?:\.py|/))`", table, re.MULTILINE)}
-    there = {path.stem for path in Path(bridge.__file__).parent.iterdir() if not path.name.startswith("_") and path.suffix in ("", ".py")}
+    named = {
+        name.partition("/")[0].removesuffix(".py")
+        for name in re.findall(r"^\| `([a-z_]+(?:\.py|/))`", table, re.MULTILINE)
+    }
+    there = {
+        path.stem
+        for path in Path(bridge.__file__).parent.iterdir()
+        if not path.name.startswith("_") and path.suffix in ("", ".py")
+    }
     assert named == there - {"logs", "settings"}  # for older copies of deploy/gunicorn.conf.py
 
 
@@ -127,10 +168,16 @@ def test_every_block_says_its_language() -> None:
 class Placeholders(Mapping[str, str]):
     """An environment that has every variable: a secret that its provider can use."""
 
-    special: ClassVar = {"SVIX": "whsec_" + "c2VjcmV0" * 4, "BILLING": "whsec_" + "c2VjcmV0" * 4, "BASIC": "flowbridge:long-enough-secret"}
+    special: ClassVar = {
+        "SVIX": "whsec_" + "c2VjcmV0" * 4,
+        "BILLING": "whsec_" + "c2VjcmV0" * 4,
+        "BASIC": "flowbridge:long-enough-secret",
+    }
 
     def __getitem__(self, name: str) -> str:
-        return next((value for part, value in self.special.items() if part in name), "0123456789abcdef" * 4)
+        return next(
+            (value for part, value in self.special.items() if part in name), "0123456789abcdef" * 4
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -139,9 +186,13 @@ class Placeholders(Mapping[str, str]):
         return 0
 
 
-@pytest.mark.parametrize(("place", "text"), [pytest.param(*each, id=each[0]) for each in blocks("yaml")])
+@pytest.mark.parametrize(
+    ("place", "text"), [pytest.param(*each, id=each[0]) for each in blocks("yaml")]
+)
 def test_configurations_load(place: str, text: str, tmp_path: Path) -> None:
-    """Each is a whole routes.yaml, or lacks only the version and the local platform, as those beside which it is to be put have them."""
+    """Each is a whole routes.yaml, or lacks only the version and the local platform, as those
+    beside which it is to be put have them.
+    """
     data = YAML(typ="safe").load(text)
     assert set(data) <= set(document.Document.model_fields), f"{place} is no routes.yaml"
     if "version" not in data:
@@ -179,7 +230,9 @@ def test_commands_parse() -> None:
         rest = words[2:] if words[:1] == ["--config"] else words
         command: click.Command = group
         name = "flowbridge"
-        while isinstance(command, click.Group) and not (command.invoke_without_command and (not rest or rest[0].startswith("-"))):
+        while isinstance(command, click.Group) and not (
+            command.invoke_without_command and (not rest or rest[0].startswith("-"))
+        ):
             name, inner = rest[0], command.get_command(click.Context(command), rest[0])
             assert inner is not None, f"{place}: no command {name}"
             command, rest = inner, rest[1:]

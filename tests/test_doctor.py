@@ -41,7 +41,10 @@ def test_a_token_is_for_one_source_one_key_and_a_minute(monkeypatch: pytest.Monk
         and not dry_run.is_dry(token, "j" * 40, "github")
         and not dry_run.is_dry(token, "", "github")
     )
-    assert not any(dry_run.is_dry(text, KEY, "github") for text in ("", "github", token[:-1], token + "x", "\xff.a.b", "x" * 2000))
+    assert not any(
+        dry_run.is_dry(text, KEY, "github")
+        for text in ("", "github", token[:-1], token + "x", "\xff.a.b", "x" * 2000)
+    )
     later = time.time() + dry_run.LASTS + 2
     monkeypatch.setattr(itsdangerous.timed.time, "time", lambda: later)
     assert not dry_run.is_dry(token, KEY, "github")
@@ -55,31 +58,69 @@ def bridge(tmp_path: Path):
 
 def doctor(bridge: Bridge, *arguments: str, **more: str):
     target = f"http://127.0.0.1:{bridge.port}"
-    return call(bridge.folder, "doctor", "--to", target, *arguments, environ={**bridge.environ, **more})
+    return call(
+        bridge.folder, "doctor", "--to", target, *arguments, environ={**bridge.environ, **more}
+    )
 
 
 def test_good_ones_get_in_bad_ones_stay_out_and_nothing_is_kept(bridge: Bridge) -> None:
     result = doctor(bridge, "--json")
     assert result.returncode == 0, result.stdout + result.stderr
-    found = {(one["check"], one["of"]): one["result"] for one in map(json.loads, result.stdout.splitlines())}
+    found = {
+        (one["check"], one["of"]): one["result"]
+        for one in map(json.loads, result.stdout.splitlines())
+    }
     for source in ("github", "stripe", "token"):
-        assert found["good", source] == found["forged secret", source] == found["forged header", source] == "ok"
-    assert found["forged body", "github"] == found["forged timestamp", "stripe"] == found["largest body", "stripe"] == "ok"
-    assert found["forged body", "token"] == found["forged timestamp", "github"] == "-", "what proves nothing is not claimed"
+        assert (
+            found["good", source]
+            == found["forged secret", source]
+            == found["forged header", source]
+            == "ok"
+        )
+    assert (
+        found["forged body", "github"]
+        == found["forged timestamp", "stripe"]
+        == found["largest body", "stripe"]
+        == "ok"
+    )
+    assert found["forged body", "token"] == found["forged timestamp", "github"] == "-", (
+        "what proves nothing is not claimed"
+    )
     assert (found["verified", "contact"], found["verified", "open"]) == ("ok", "warning")
     assert bridge.count("event") == bridge.count("reject") == bridge.count("delivery") == 0
-    said = {one["of"]: one["found"] for one in map(json.loads, result.stdout.splitlines()) if one["check"] == "replay"}
-    assert found["replay", "github"] == "-" and "sample github --to http" in said["github"] and "--tamper replay" in said["github"]
-    assert "has no id that would tell a copy" in said["token"], "it is not claimed that a copy stays out"
+    said = {
+        one["of"]: one["found"]
+        for one in map(json.loads, result.stdout.splitlines())
+        if one["check"] == "replay"
+    }
+    assert (
+        found["replay", "github"] == "-"
+        and "sample github --to http" in said["github"]
+        and "--tamper replay" in said["github"]
+    )
+    assert "has no id that would tell a copy" in said["token"], (
+        "it is not claimed that a copy stays out"
+    )
     table = doctor(bridge)
-    assert "bad requests stay out, good ones get in" in table.stderr and "forged" not in table.stdout
+    assert (
+        "bad requests stay out, good ones get in" in table.stderr and "forged" not in table.stdout
+    )
     rows = {row.split()[1]: row for row in table.stdout.splitlines() if row.startswith("requests")}
     assert set(rows) == {"github", "stripe", "token"}, "one row for each source"
     for name, row in rows.items():
-        tried = [result for (check, of), result in found.items() if of == name and check.startswith("forged ") and result != "-"]
-        assert " ".join(row.split()[2:]) == f"ok forgeries {len(tried)} of {len(tried)} refused, a good request gets in"
+        tried = [
+            result
+            for (check, of), result in found.items()
+            if of == name and check.startswith("forged ") and result != "-"
+        ]
+        assert (
+            " ".join(row.split()[2:])
+            == f"ok forgeries {len(tried)} of {len(tried)} refused, a good request gets in"
+        )
     assert "gets in (202)" in doctor(bridge, "-v").stdout
-    assert "rejected" not in {line["event"] for line in bridge.log}, "the log tells of requests that strangers sent"
+    assert "rejected" not in {line["event"] for line in bridge.log}, (
+        "the log tells of requests that strangers sent"
+    )
 
 
 def test_without_the_key_nothing_good_is_sent(bridge: Bridge) -> None:
@@ -91,19 +132,30 @@ def test_without_the_key_nothing_good_is_sent(bridge: Bridge) -> None:
 def test_a_source_that_was_given_another_secret_is_found(bridge: Bridge) -> None:
     result = doctor(bridge, GITHUB_SECRET="not-what-the-running-one-has")
     assert result.returncode == 1
-    assert "answered 401" in next(line for line in result.stdout.splitlines() if line.startswith("good") and "github" in line)
-    assert re.search(r"requests +github +error +forgeries (\d) of \1 refused, no good request got in", result.stdout)
+    assert "answered 401" in next(
+        line for line in result.stdout.splitlines() if line.startswith("good") and "github" in line
+    )
+    assert re.search(
+        r"requests +github +error +forgeries (\d) of \1 refused, no good request got in",
+        result.stdout,
+    )
 
 
 def test_a_source_without_its_secret_is_a_row_and_the_others_are_tried(tmp_path: Path) -> None:
     far = 'far: {type: gumloop, user_id: u, api_key: "${env:FAR_KEY}"}'
     lacking = ROUTES.replace("{local: {type: local}}", f"{{local: {{type: local}}, {far}}}")
-    lacking = lacking.replace("  stripe:", '  shop: {provider: shopify, secret: "${env:SHOP_SECRET}"}\n  stripe:')
+    lacking = lacking.replace(
+        "  stripe:", '  shop: {provider: shopify, secret: "${env:SHOP_SECRET}"}\n  stripe:'
+    )
     with Bridge(tmp_path, routes=lacking, environ={"FLOWBRIDGE_SECRET_KEY": KEY}) as bridge:
         result = doctor(bridge)
         assert result.returncode == 1, result.stderr
         (row,) = [line for line in result.stdout.splitlines() if re.search(r"\bshop\b", line)]
-        assert row.split()[:3] == ["secret", "shop", "error"] and "far" not in result.stdout and "FAR_KEY" not in result.stderr
+        assert (
+            row.split()[:3] == ["secret", "shop", "error"]
+            and "far" not in result.stdout
+            and "FAR_KEY" not in result.stderr
+        )
         tried = re.findall(r"(?m)^requests +(\w+) +ok ", result.stdout)
         assert sorted(tried) == ["github", "stripe", "token"]
         found = [json.loads(line) for line in doctor(bridge, "--json").stdout.splitlines()]
@@ -113,13 +165,19 @@ def test_a_source_without_its_secret_is_a_row_and_the_others_are_tried(tmp_path:
 
 def test_a_stranger_with_the_header_gets_no_oracle(bridge: Bridge) -> None:
     body = b'{"action":"opened"}'
-    answer = bridge.post("/hooks/github", body, {**github(body), dry_run.HEADER: dry_run.token("x" * 40, "github")})
-    assert answer.status == 202 and dry_run.HEADER.lower() not in {name.lower() for name in answer.headers}
+    answer = bridge.post(
+        "/hooks/github", body, {**github(body), dry_run.HEADER: dry_run.token("x" * 40, "github")}
+    )
+    assert answer.status == 202 and dry_run.HEADER.lower() not in {
+        name.lower() for name in answer.headers
+    }
     assert bridge.count("event") == 1, "it is an event like any other"
 
 
 def holds(sock: socket.socket, port: int) -> bool:
-    """Have a port, so that nobody else is given it, and do not listen; False where somebody has it yet."""
+    """Have a port, so that nobody else is given it, and do not listen; False where somebody has it
+    yet.
+    """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind(("127.0.0.1", port))
@@ -136,9 +194,13 @@ def test_what_is_no_bridge_is_said(tmp_path: Path) -> None:
     assert result.returncode == 1 and "is `flowbridge serve` running?" in result.stderr
 
 
-@pytest.mark.parametrize("to", ["ftp://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://[::1", "http://a\nb"])
+@pytest.mark.parametrize(
+    "to", ["ftp://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://[::1", "http://a\nb"]
+)
 def test_what_is_no_url_is_wrong_usage(folder: Path, to: str) -> None:
-    (folder / "routes.yaml").write_text(ROUTES.replace("${env:GITHUB_SECRET}", "a-secret-of-github-here"))
+    (folder / "routes.yaml").write_text(
+        ROUTES.replace("${env:GITHUB_SECRET}", "a-secret-of-github-here")
+    )
     for command in ("doctor", "sample github --secret x"):
         result = run(*command.split(), "--to", to)
         assert result.exit_code == 2 and "is no URL such as http://127.0.0.1:8080" in result.stderr
@@ -153,7 +215,13 @@ def test_what_is_no_url_is_wrong_usage(folder: Path, to: str) -> None:
     ],
 )
 def test_a_certificate_that_ends_soon_or_is_not_to_be_trusted_is_pointed_out(
-    tls_server: Misbehaving, ca_file: str, monkeypatch: pytest.MonkeyPatch, host: str, trusted: bool, result: str, said: str
+    tls_server: Misbehaving,
+    ca_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    trusted: bool,
+    result: str,
+    said: str,
 ) -> None:
     if trusted:
         monkeypatch.setattr(certifi, "where", lambda: ca_file)
@@ -163,7 +231,12 @@ def test_a_certificate_that_ends_soon_or_is_not_to_be_trusted_is_pointed_out(
 
 @pytest.mark.parametrize(
     ("date", "result"),
-    [("Sun, 13 Sep 2020 12:26:44 GMT", "ok"), ("Sun, 13 Sep 2020 12:26:46 GMT", "error"), ("yesterday", "warning"), ("", "warning")],
+    [
+        ("Sun, 13 Sep 2020 12:26:44 GMT", "ok"),
+        ("Sun, 13 Sep 2020 12:26:46 GMT", "error"),
+        ("yesterday", "warning"),
+        ("", "warning"),
+    ],
 )
 def test_clocks_that_differ_are_found(date: str, result: str) -> None:
     assert _clock(date, 1_600_000_000).result == result

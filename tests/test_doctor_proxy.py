@@ -1,4 +1,6 @@
-"""doctor through a proxy that changes what it passes on: it says what was changed, and of which source that matters."""
+"""doctor through a proxy that changes what it passes on: it says what was changed, and of which
+source that matters.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
 
 @contextmanager
 def proxy(port: int, change: Change, most: int = 1 << 30) -> Iterator[str]:
-    """A proxy in front of a port that changes headers and bodies and refuses bodies of more than `most` bytes; gives its URL."""
+    """A proxy in front of a port that changes headers and bodies and refuses bodies of more than
+    `most` bytes; gives its URL.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -57,9 +61,16 @@ def proxy(port: int, change: Change, most: int = 1 << 30) -> Iterator[str]:
                 self.rfile.read(size)
                 self.send_error(413)
                 return
-            headers, body = change({name.lower(): value for name, value in self.headers.items()}, self.rfile.read(size))
+            headers, body = change(
+                {name.lower(): value for name, value in self.headers.items()}, self.rfile.read(size)
+            )
             behind = HTTPConnection("127.0.0.1", port, timeout=60)
-            behind.request(self.command, self.path, body=body, headers={**headers, "content-length": str(len(body))})
+            behind.request(
+                self.command,
+                self.path,
+                body=body,
+                headers={**headers, "content-length": str(len(body))},
+            )
             answer = behind.getresponse()
             self.send_response_only(answer.status)
             for name, value in answer.getheaders():
@@ -83,32 +94,63 @@ def proxy(port: int, change: Change, most: int = 1 << 30) -> Iterator[str]:
 
 
 def without(word: str) -> Change:
-    return lambda headers, body: ({name: value for name, value in headers.items() if word not in name}, body)
+    return lambda headers, body: (
+        {name: value for name, value in headers.items() if word not in name},
+        body,
+    )
 
 
 def before(text: str) -> Change:
-    return lambda headers, body: ({text + name if "signature" in name else name: value for name, value in headers.items()}, body)
+    return lambda headers, body: (
+        {text + name if "signature" in name else name: value for name, value in headers.items()},
+        body,
+    )
 
 
 def anew(headers: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
     return headers, json.dumps(json.loads(body)).encode() if body[:1] == b"{" else body
 
 
-def doctor(bridge: Bridge, target: str, **more: str) -> tuple[int, Mapping[tuple[str, str], tuple[str, str]]]:
-    done = call_here(bridge.folder, "doctor", "--to", target, "--json", environ={**bridge.environ, **more})
+def doctor(
+    bridge: Bridge, target: str, **more: str
+) -> tuple[int, Mapping[tuple[str, str], tuple[str, str]]]:
+    done = call_here(
+        bridge.folder, "doctor", "--to", target, "--json", environ={**bridge.environ, **more}
+    )
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert found, done.stderr
-    return done.returncode, {(one["check"], one["of"]): (one["result"], one["found"]) for one in found}
+    return done.returncode, {
+        (one["check"], one["of"]): (one["result"], one["found"]) for one in found
+    }
 
 
 CASES: dict[str, tuple[Change, str, str]] = {
-    "dropped": (without("signature"), "github", "on the way the header x-hub-signature-256 did not come"),
-    "renamed": (before("x-original-"), "github", "on the way the header x-hub-signature-256 came as x-original-x-hub-signature-256"),
-    "no token": (without("authorization"), "token", "on the way the header authorization did not come"),
-    "rewritten": (anew, "github", "on the way the body was changed (6993 bytes were sent, 7349 came)"),
-    "another value": (lambda headers, body: ({**headers, "content-type": "text/plain"}, body[:-1]), "github",
-                      "on the way the header content-type came with another value; the body was changed ("),
-}  # fmt: skip
+    "dropped": (
+        without("signature"),
+        "github",
+        "on the way the header x-hub-signature-256 did not come",
+    ),
+    "renamed": (
+        before("x-original-"),
+        "github",
+        "on the way the header x-hub-signature-256 came as x-original-x-hub-signature-256",
+    ),
+    "no token": (
+        without("authorization"),
+        "token",
+        "on the way the header authorization did not come",
+    ),
+    "rewritten": (
+        anew,
+        "github",
+        "on the way the body was changed (6993 bytes were sent, 7349 came)",
+    ),
+    "another value": (
+        lambda headers, body: ({**headers, "content-type": "text/plain"}, body[:-1]),
+        "github",
+        "on the way the header content-type came with another value; the body was changed (",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -126,12 +168,18 @@ def test_a_proxy_that_caps_the_size_is_named(bridge: Bridge) -> None:
     with proxy(bridge.port, lambda headers, body: (headers, body), most=1_000_000) as target:
         _, found = doctor(bridge, target)
     result, text = found["largest body", "github"]
-    assert result == "error" and text.startswith("a proxy refuses 25 MiB (max_body): raise its limit")
+    assert result == "error" and text.startswith(
+        "a proxy refuses 25 MiB (max_body): raise its limit"
+    )
 
 
 def test_where_nothing_was_changed_the_secret_is_another(bridge: Bridge) -> None:
-    _, found = doctor(bridge, f"http://127.0.0.1:{bridge.port}", GITHUB_SECRET="not-what-the-running-one-has")
-    assert found["good", "github"][1].endswith("it came as it was sent, so the running bridge has another secret or another routes.yaml")
+    _, found = doctor(
+        bridge, f"http://127.0.0.1:{bridge.port}", GITHUB_SECRET="not-what-the-running-one-has"
+    )
+    assert found["good", "github"][1].endswith(
+        "it came as it was sent, so the running bridge has another secret or another routes.yaml"
+    )
 
 
 def test_what_signs_the_url_is_signed_for_what_the_sender_calls(bridge: Bridge) -> None:
@@ -139,43 +187,86 @@ def test_what_signs_the_url_is_signed_for_what_the_sender_calls(bridge: Bridge) 
     _, found = doctor(bridge, here)
     assert found["good", "square"][0] == "ok"
     _, found = doctor(bridge, here, FLOWBRIDGE_PUBLIC_URL="https://other.example.com")
-    assert f"https://other.example.com/hooks/square was called, which is taken for {PUBLIC}/hooks/square" in found["good", "square"][1]
+    assert (
+        "https://other.example.com/hooks/square was called, which is taken for"
+        f" {PUBLIC}/hooks/square" in found["good", "square"][1]
+    )
     assert found["good", "github"][0] == "ok", "it signs no URL"
-    sent = call_here(bridge.folder, "sample", "square", "--to", here, "--tamper", "body", environ=bridge.environ)
+    sent = call_here(
+        bridge.folder, "sample", "square", "--to", here, "--tamper", "body", environ=bridge.environ
+    )
     assert sent.returncode == 0 and sent.stdout.startswith("401")
 
 
 def test_samples_for_this_machine_are_signed_for_the_public_url(tmp_path: Path) -> None:
-    with Bridge(tmp_path, "web", routes=ROUTES, environ={"FLOWBRIDGE_PUBLIC_URL": PUBLIC}) as bridge:
-        sent = call_here(bridge.folder, "sample", "square", "--to", f"http://127.0.0.1:{bridge.port}", environ=bridge.environ)
+    with Bridge(
+        tmp_path, "web", routes=ROUTES, environ={"FLOWBRIDGE_PUBLIC_URL": PUBLIC}
+    ) as bridge:
+        sent = call_here(
+            bridge.folder,
+            "sample",
+            "square",
+            "--to",
+            f"http://127.0.0.1:{bridge.port}",
+            environ=bridge.environ,
+        )
         assert sent.returncode == 0 and bridge.count("event") == 1
 
 
 def test_secrets_that_ended_are_not_signed_with_and_are_told(bridge: Bridge) -> None:
     code, found = doctor(bridge, f"http://127.0.0.1:{bridge.port}")
     assert found["good", "rotated"][0] == "ok"
-    assert (code, *found["verified", "ended"]) == (1, "error", "no secret of it is live (not_after), so everything is refused")
+    assert (code, *found["verified", "ended"]) == (
+        1,
+        "error",
+        "no secret of it is live (not_after), so everything is refused",
+    )
     refused = call_here(bridge.folder, "sample", "ended", environ=bridge.environ)
-    assert refused.returncode == 2 and "no secret of the source 'ended' is live (not_after)" in refused.stderr
+    assert (
+        refused.returncode == 2
+        and "no secret of the source 'ended' is live (not_after)" in refused.stderr
+    )
     checked = call_here(bridge.folder, "check", environ=bridge.environ)
     assert checked.returncode == 1
-    assert "sources.rotated: a secret ended on 2020-01-01; what is signed with it is refused" in checked.stderr
-    assert "sources.ended: none of its secrets is live (not_after), so every request is refused" in checked.stdout + checked.stderr
+    assert (
+        "sources.rotated: a secret ended on 2020-01-01; what is signed with it is refused"
+        in checked.stderr
+    )
+    assert (
+        "sources.ended: none of its secrets is live (not_after), so every request is refused"
+        in checked.stdout + checked.stderr
+    )
 
 
 def test_nothing_that_was_sent_is_in_the_answer(bridge: Bridge) -> None:
     body = b'{"action":"a-word-of-the-body"}'
-    headers = {**github(b"another body"), "X-Other": "a-word-of-a-header", dry_run.HEADER: dry_run.token(KEY, "github")}
+    headers = {
+        **github(b"another body"),
+        "X-Other": "a-word-of-a-header",
+        dry_run.HEADER: dry_run.token(KEY, "github"),
+    }
     answer = bridge.post("/hooks/github", body, headers)
     came = json.loads(answer.body)["arrived"]
     assert answer.status == 401 and set(came) == {"url", "size", "body", "headers"}
     assert b"a-word" not in answer.body and SECRET.encode() not in answer.body
-    plain = bridge.post("/hooks/github", body, {name: value for name, value in headers.items() if name != dry_run.HEADER})
+    plain = bridge.post(
+        "/hooks/github",
+        body,
+        {name: value for name, value in headers.items() if name != dry_run.HEADER},
+    )
     assert json.loads(plain.body) == {"error": "unauthorized"}
 
 
-@pytest.mark.parametrize("came", [None, [], "x", {}, {"headers": []}, {"headers": {"content-type": 5}, "body": None, "url": {}}])
+@pytest.mark.parametrize(
+    "came",
+    [None, [], "x", {}, {"headers": []}, {"headers": {"content-type": 5}, "body": None, "url": {}}],
+)
 def test_no_answer_of_another_program_makes_it_fail(came: object) -> None:
-    request = Request(method="POST", path="/", headers={"content-type": "text/plain"}, body=b"x", url="http://h/")
+    request = Request(
+        method="POST", path="/", headers={"content-type": "text/plain"}, body=b"x", url="http://h/"
+    )
     assert all(isinstance(one, str) for one in dry_run.changes(request, came, signs_url=True))
-    assert list(dry_run.changes(request, dry_run.arrived(replace(request, url="")), signs_url=False)) == []
+    assert (
+        list(dry_run.changes(request, dry_run.arrived(replace(request, url="")), signs_url=False))
+        == []
+    )

@@ -1,6 +1,8 @@
-"""What is acknowledged is on disk: commits and files are synced before anybody hears of them, and a sync that fails is an error for all.
+"""What is acknowledged is on disk: commits and files are synced before anybody hears of them, and a
+sync that fails is an error for all.
 
-Syncs are made to fail by the kernel (`failing_syncs`): work that returns in spite of that did not wait for one.
+Syncs are made to fail by the kernel (`failing_syncs`): work that returns in spite of that did not
+wait for one.
 """
 
 from __future__ import annotations
@@ -46,7 +48,11 @@ platforms:
 
 def note(name: str) -> Callable[[Connection], int]:
     """Return work that writes a row of this name."""
-    return lambda connection: connection.execute(insert(schema.config).values(hash=name, canonical="{}", seen_at=NOW)).rowcount
+    return lambda connection: (
+        connection.execute(
+            insert(schema.config).values(hash=name, canonical="{}", seen_at=NOW)
+        ).rowcount
+    )
 
 
 def noted(database: Database) -> list[str]:
@@ -62,7 +68,10 @@ def add(database: Database, name: str) -> events.Added:
 
 def added(database: Database) -> list[str]:
     with closing(sqlite3.connect(database.path)) as connection:
-        return [row[0] for row in connection.execute("SELECT provider_id FROM event ORDER BY provider_id")]
+        return [
+            row[0]
+            for row in connection.execute("SELECT provider_id FROM event ORDER BY provider_id")
+        ]
 
 
 # -- commits on SQLite
@@ -108,7 +117,12 @@ def test_every_connection_syncs_its_commits(sqlite: Database, way: str) -> None:
 
 def test_a_new_file_is_written_by_way_of_a_log(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'new.db'}")
-    assert database.write(lambda connection: connection.exec_driver_sql("PRAGMA journal_mode").scalar()) == "wal"
+    assert (
+        database.write(
+            lambda connection: connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+        )
+        == "wal"
+    )
     database.close()
 
 
@@ -122,8 +136,12 @@ def write_at_length(database: Database, name: str) -> None:
 
 
 @pytest.mark.parametrize("writing", [write, write_at_length])
-def test_a_commit_that_cannot_be_synced_is_an_error_and_the_next_one_works(sqlite: Database, writing: Any) -> None:
-    """The write-ahead log has its header by then: this commit is one of many, which is all that `synchronous = NORMAL` would not sync."""
+def test_a_commit_that_cannot_be_synced_is_an_error_and_the_next_one_works(
+    sqlite: Database, writing: Any
+) -> None:
+    """The write-ahead log has its header by then: this commit is one of many, which is all that
+    `synchronous = NORMAL` would not sync.
+    """
     write(sqlite, "before")
     with pytest.raises(Exception, match="disk I/O error"):
         without_syncs(lambda: writing(sqlite, "lost"))
@@ -134,7 +152,9 @@ def test_a_commit_that_cannot_be_synced_is_an_error_and_the_next_one_works(sqlit
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_an_event_that_cannot_be_synced_is_an_error_and_the_next_one_is_kept(sqlite: Database) -> None:
+def test_an_event_that_cannot_be_synced_is_an_error_and_the_next_one_is_kept(
+    sqlite: Database,
+) -> None:
     add(sqlite, "before")
     with pytest.raises(StoreError, match="disk I/O error"):
         without_syncs(lambda: add(sqlite, "lost"))
@@ -142,9 +162,13 @@ def test_an_event_that_cannot_be_synced_is_an_error_and_the_next_one_is_kept(sql
     assert {"before", "next"} <= set(added(sqlite))
 
 
-def test_a_webhook_is_acknowledged_only_after_its_commit_was_synced(sqlite: Database, folder: Path) -> None:
+def test_a_webhook_is_acknowledged_only_after_its_commit_was_synced(
+    sqlite: Database, folder: Path
+) -> None:
     (folder / "routes.yaml").write_text(ROUTES)
-    settings = load_settings({"FLOWBRIDGE_DATA": str(folder / "data"), "FLOWBRIDGE_SECRET_KEY": "s" * 40})
+    settings = load_settings(
+        {"FLOWBRIDGE_DATA": str(folder / "data"), "FLOWBRIDGE_SECRET_KEY": "s" * 40}
+    )
     config = load(folder / "routes.yaml", {"GITHUB_SECRET": SECRET})
     rung: list[int] = []
     app = create_app(settings, lambda: config, sqlite, lambda: rung.append(1))
@@ -160,19 +184,32 @@ def test_a_webhook_is_acknowledged_only_after_its_commit_was_synced(sqlite: Data
     assert post()[0] == 202
 
 
-def test_a_form_is_accepted_only_after_its_files_were_synced(sqlite: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_form_is_accepted_only_after_its_files_were_synced(
+    sqlite: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The event comes last: it says that its files are there."""
     (folder / "routes.yaml").write_text(ROUTES)
-    settings = load_settings({"FLOWBRIDGE_DATA": str(folder / "data"), "FLOWBRIDGE_SECRET_KEY": "s" * 40})
+    settings = load_settings(
+        {"FLOWBRIDGE_DATA": str(folder / "data"), "FLOWBRIDGE_SECRET_KEY": "s" * 40}
+    )
     config = load(folder / "routes.yaml", {"GITHUB_SECRET": SECRET})
     order: list[str] = []
     keep, submit = Blobs.keep, submissions.add
-    monkeypatch.setattr(Blobs, "keep", lambda blobs, data: (keep(blobs, data), order.append(f"file of {len(data)} bytes"))[0])
-    monkeypatch.setattr(submissions, "add", lambda *given: (order.append("event"), submit(*given))[1])
+    monkeypatch.setattr(
+        Blobs,
+        "keep",
+        lambda blobs, data: (keep(blobs, data), order.append(f"file of {len(data)} bytes"))[0],
+    )
+    monkeypatch.setattr(
+        submissions, "add", lambda *given: (order.append("event"), submit(*given))[1]
+    )
     app = create_app(settings, lambda: config, sqlite, lambda: None)
 
     def post(*contents: bytes) -> int:
-        parts = [part("name", b"Ada"), *(part(f"file{place}", one, "a.bin") for place, one in enumerate(contents))]
+        parts = [
+            part("name", b"Ada"),
+            *(part(f"file{place}", one, "a.bin") for place, one in enumerate(contents)),
+        ]
         headers = {"Content-Type": MULTIPART, "Accept": "application/json"}
         answer = app.test_client().post("/hooks/jobs", data=multipart(*parts), headers=headers)
         return answer.status_code
@@ -188,7 +225,9 @@ def test_a_form_is_accepted_only_after_its_files_were_synced(sqlite: Database, f
 
 
 class Batch:
-    """Work of several threads that shares one commit: the first is held up until the others wait behind it."""
+    """Work of several threads that shares one commit: the first is held up until the others wait
+    behind it.
+    """
 
     def __init__(self, database: Database) -> None:
         assert database._group is not None
@@ -197,7 +236,9 @@ class Batch:
         self._threads: list[threading.Thread] = []
         self._go = threading.Event()
 
-    def begin(self, name: str, work: Callable[[], Any], before: Callable[[], None] = lambda: None) -> None:
+    def begin(
+        self, name: str, work: Callable[[], Any], before: Callable[[], None] = lambda: None
+    ) -> None:
         def run() -> None:
             try:
                 before()
@@ -209,7 +250,9 @@ class Batch:
         self._threads[-1].start()
 
     def hold_up(self) -> None:
-        """Have another process hold the lock of the commits until `release`: whoever leads waits, and others join its batch."""
+        """Have another process hold the lock of the commits until `release`: whoever leads waits,
+        and others join its batch.
+        """
         with_lock, go = threading.Event(), self._go
 
         def run() -> None:
@@ -235,7 +278,9 @@ class Batch:
 
 
 def test_a_commit_that_fails_fails_everybody_in_it(sqlite: Database) -> None:
-    """The leader's sync fails: none of those whose rows were in the same commit may believe that they are on disk."""
+    """The leader's sync fails: none of those whose rows were in the same commit may believe that
+    they are on disk.
+    """
     write(sqlite, "before")
     batch = Batch(sqlite)
     batch.hold_up()
@@ -246,7 +291,9 @@ def test_a_commit_that_fails_fails_everybody_in_it(sqlite: Database) -> None:
     batch.begin("third", lambda: add(sqlite, "third"))
     batch.wait_for(3)
     answers = batch.release()
-    assert {name: type(answer) for name, answer in answers.items()} == dict.fromkeys(("leader", "second", "third"), StoreError)
+    assert {name: type(answer) for name, answer in answers.items()} == dict.fromkeys(
+        ("leader", "second", "third"), StoreError
+    )
     assert {str(answer) for answer in answers.values()} == {"OperationalError: disk I/O error"}
     write(sqlite, "next")
     assert "next" in noted(sqlite)
@@ -263,7 +310,9 @@ def test_events_that_share_a_statement_fail_together(sqlite: Database) -> None:
         batch.begin(name, lambda name=name: add(sqlite, name))  # type: ignore[misc]
         batch.wait_for(count)
     answers = batch.release()
-    assert {name: type(answer) for name, answer in answers.items()} == dict.fromkeys(("leader", "second", "third"), StoreError)
+    assert {name: type(answer) for name, answer in answers.items()} == dict.fromkeys(
+        ("leader", "second", "third"), StoreError
+    )
     add(sqlite, "next")
     assert "next" in added(sqlite)
 
@@ -277,7 +326,9 @@ def test_each_of_a_batch_gets_its_own_value(sqlite: Database) -> None:
     known = make_event("1")
     batch.begin("new", lambda: events.add(sqlite, known, [], lambda *_: []))
     batch.wait_for(4)
-    batch.begin("copy", lambda: events.add(sqlite, make_event("1"), [make_delivery(known)], lambda *_: []))
+    batch.begin(
+        "copy", lambda: events.add(sqlite, make_event("1"), [make_delivery(known)], lambda *_: [])
+    )
     batch.wait_for(5)
     answers = batch.release()
     assert [answers[f"work {count}"] for count in range(1, 4)] == [1, 2, 3]
@@ -287,16 +338,27 @@ def test_each_of_a_batch_gets_its_own_value(sqlite: Database) -> None:
 
 
 def test_a_row_that_breaks_a_rule_fails_its_own_caller(sqlite: Database) -> None:
-    """Of the events that share a statement each is tried by itself where one is bad; of the work of a batch a savepoint is undone."""
+    """Of the events that share a statement each is tried by itself where one is bad; of the work of
+    a batch a savepoint is undone.
+    """
     good, bad, work = make_event("good"), make_event("bad"), make_event("work")
     batch = Batch(sqlite)
     batch.hold_up()
     broken = make_delivery(bad, id="dlv_same")
-    for count, (name, event, delivery) in enumerate((("good", good, make_delivery(good, id="dlv_same")), ("bad", bad, broken)), start=1):
-        batch.begin(name, lambda event=event, delivery=delivery: events.add(sqlite, event, [delivery], lambda *_: []))  # type: ignore[misc]
+    for count, (name, event, delivery) in enumerate(
+        (("good", good, make_delivery(good, id="dlv_same")), ("bad", bad, broken)), start=1
+    ):
+        batch.begin(
+            name,
+            lambda event=event, delivery=delivery: events.add(
+                sqlite, event, [delivery], lambda *_: []
+            ),
+        )  # type: ignore[misc]
         batch.wait_for(count)
     answers = batch.release()
-    assert answers["good"].event_id == good.id and isinstance(answers["bad"], sqlite3.IntegrityError | IntegrityError)
+    assert answers["good"].event_id == good.id and isinstance(
+        answers["bad"], sqlite3.IntegrityError | IntegrityError
+    )
     assert added(sqlite) == ["good"]
 
     def half(connection: Connection) -> None:
@@ -314,12 +376,20 @@ def test_a_row_that_breaks_a_rule_fails_its_own_caller(sqlite: Database) -> None
     batch.begin("event", lambda: events.add(sqlite, work, [], lambda *_: []))
     batch.wait_for(4)
     answers = batch.release()
-    assert isinstance(answers["half"], IntegrityError) and isinstance(answers["bad"], sqlite3.IntegrityError | IntegrityError)
-    assert answers["event"].event_id == work.id and noted(sqlite) == ["whole"] and added(sqlite) == ["good", "work"]
+    assert isinstance(answers["half"], IntegrityError) and isinstance(
+        answers["bad"], sqlite3.IntegrityError | IntegrityError
+    )
+    assert (
+        answers["event"].event_id == work.id
+        and noted(sqlite) == ["whole"]
+        and added(sqlite) == ["good", "work"]
+    )
 
 
 def test_a_write_after_a_failed_commit_is_on_disk(sqlite: Database) -> None:
-    """A transaction that stayed open would take the next rows in, and nobody would ever commit them."""
+    """A transaction that stayed open would take the next rows in, and nobody would ever commit
+    them.
+    """
 
     def broken(connection: Connection) -> None:
         note("broken")(connection)
@@ -345,7 +415,9 @@ def test_a_commit_whose_turn_cannot_be_taken_fails_and_the_next_one_works(sqlite
     assert noted(sqlite) == ["2"]
 
 
-def test_a_store_that_fails_again_and_again_closes_no_file_but_its_own(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_again_and_again_closes_no_file_but_its_own(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After a failure it has no file open: the standard input, whose number is 0, is not its own."""
     write(sqlite, "1")
     closed, close, mine = list[int](), os.close, threading.current_thread()
@@ -359,7 +431,9 @@ def test_a_store_that_fails_again_and_again_closes_no_file_but_its_own(sqlite: D
     monkeypatch.setattr(os, "close", note_and_close)
     lock = sqlite.path.with_name(sqlite.path.name + ".lock")
     with pytest.raises(StoreError):
-        sqlite.write(lambda connection: connection.exec_driver_sql("INSERT INTO no_such_table VALUES (1)"))
+        sqlite.write(
+            lambda connection: connection.exec_driver_sql("INSERT INTO no_such_table VALUES (1)")
+        )
     assert len(closed) == 1
     lock.unlink()
     lock.mkdir()
@@ -370,7 +444,9 @@ def test_a_store_that_fails_again_and_again_closes_no_file_but_its_own(sqlite: D
     assert len(closed) == 1 and closed[0] > 2
 
 
-def test_those_beyond_a_batch_go_with_the_next_one(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_beyond_a_batch_go_with_the_next_one(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A commit that fails takes only its own batch with it, and whoever comes next leads."""
     monkeypatch.setattr(group_commit, "BATCH", 2)
     write(sqlite, "before")
@@ -382,11 +458,19 @@ def test_those_beyond_a_batch_go_with_the_next_one(sqlite: Database, monkeypatch
         batch.begin(str(count), lambda count=count: write(sqlite, str(count)))  # type: ignore[misc]
         batch.wait_for(count)
     answers = batch.release()
-    assert [type(answers[name]) for name in "12345"] == [StoreError, StoreError, type(None), type(None), type(None)]
+    assert [type(answers[name]) for name in "12345"] == [
+        StoreError,
+        StoreError,
+        type(None),
+        type(None),
+        type(None),
+    ]
     assert {"3", "4", "5"} <= set(noted(sqlite))
 
 
-def test_many_items_fill_a_batch_however_few_callers_bring_them(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_items_fill_a_batch_however_few_callers_bring_them(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A statement takes so many parameters and no more."""
     monkeypatch.setattr(group_commit, "ROWS", 4)
     sizes: list[int] = []
@@ -407,7 +491,9 @@ def test_many_items_fill_a_batch_however_few_callers_bring_them(sqlite: Database
     assert sizes == [4, 4] and len(added(sqlite)) == 8
 
 
-def test_others_wait_while_a_batch_is_committed(sqlite: Database, new_sqlite: Callable[[Path], Database]) -> None:
+def test_others_wait_while_a_batch_is_committed(
+    sqlite: Database, new_sqlite: Callable[[Path], Database]
+) -> None:
     """Two processes take turns by the lock beside the file: who holds it is not disturbed."""
     other = Database(sqlite.url.render_as_string())
     inside, go, over = threading.Event(), threading.Event(), threading.Event()
@@ -432,7 +518,9 @@ def test_others_wait_while_a_batch_is_committed(sqlite: Database, new_sqlite: Ca
 
 
 def test_who_writes_holds_the_write_lock_from_the_first_moment(sqlite: Database) -> None:
-    """Work that reads before it writes would else fail where a process that takes no turns, such as a backup, has written meanwhile."""
+    """Work that reads before it writes would else fail where a process that takes no turns, such as
+    a backup, has written meanwhile.
+    """
     write(sqlite, "before")
 
     def read_only(connection: Connection) -> None:
@@ -450,7 +538,9 @@ def test_who_writes_holds_the_write_lock_from_the_first_moment(sqlite: Database)
 
 @pytest.mark.parametrize("long_one_first", [True, False])
 def test_work_that_takes_long_and_others_take_turns(sqlite: Database, long_one_first: bool) -> None:
-    """Who waits for the lock beside the file waits for as long as it takes; SQLite itself would say after a while that it is busy."""
+    """Who waits for the lock beside the file waits for as long as it takes; SQLite itself would say
+    after a while that it is busy.
+    """
     other = Database(sqlite.url.render_as_string())
     inside, go = threading.Event(), threading.Event()
 
@@ -463,7 +553,10 @@ def test_work_that_takes_long_and_others_take_turns(sqlite: Database, long_one_f
         with other.at_length() as connection:
             held(connection, "long") if first else note("long")(connection)
 
-    works = [lambda: long_one(long_one_first), lambda: sqlite.write(note("short") if long_one_first else lambda c: held(c, "short"))]
+    works = [
+        lambda: long_one(long_one_first),
+        lambda: sqlite.write(note("short") if long_one_first else lambda c: held(c, "short")),
+    ]
     threads = [threading.Thread(target=work) for work in (works if long_one_first else works[::-1])]
     threads[0].start()
     assert inside.wait(60)
@@ -506,7 +599,9 @@ def test_a_leader_that_is_interrupted_fails_its_batch_and_leaves_the_lead(sqlite
     assert noted(sqlite) == ["next"]
 
 
-def test_an_error_of_the_work_itself_is_its_callers_own_and_keeps_the_connection(sqlite: Database) -> None:
+def test_an_error_of_the_work_itself_is_its_callers_own_and_keeps_the_connection(
+    sqlite: Database,
+) -> None:
     write(sqlite, "before")
     assert sqlite._group is not None
     connection = sqlite._group._connection
@@ -524,7 +619,9 @@ def test_an_error_of_the_work_itself_is_its_callers_own_and_keeps_the_connection
     assert sqlite._group._connection is connection
     with pytest.raises(StoreError):
         sqlite.write(lambda c: c.exec_driver_sql("SELECT 1 FROM no_such_table"))
-    assert sqlite._group._connection is None, "whatever the database fails with, nothing of it is used again"
+    assert sqlite._group._connection is None, (
+        "whatever the database fails with, nothing of it is used again"
+    )
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         raw.execute("SELECT 1")
     write(sqlite, "next")
@@ -533,7 +630,11 @@ def test_an_error_of_the_work_itself_is_its_callers_own_and_keeps_the_connection
 
 def test_a_store_that_is_closed_leaves_nothing_open(sqlite: Database) -> None:
     write(sqlite, "1")
-    mine = lambda: [one for one in Path("/proc/self/fd").iterdir() if str(_target(one)).startswith(str(sqlite.path))]  # noqa: E731
+    mine = lambda: [  # noqa: E731
+        one
+        for one in Path("/proc/self/fd").iterdir()
+        if str(_target(one)).startswith(str(sqlite.path))
+    ]
     assert str(sqlite.path) + ".lock" in [str(_target(one)) for one in mine()]
     assert sqlite._group is not None
     watch = sqlite._group._watch._thread
@@ -556,14 +657,21 @@ def _target(link: Path) -> Path | None:
 def _waiting_for(database: Database) -> str:
     """The lines of /proc/locks of those who wait for the lock beside the file."""
     inode = database.path.with_name(database.path.name + ".lock").stat().st_ino
-    return "\n".join(line for line in Path("/proc/locks").read_text().splitlines() if "->" in line and f":{inode} " in line)
+    return "\n".join(
+        line
+        for line in Path("/proc/locks").read_text().splitlines()
+        if "->" in line and f":{inode} " in line
+    )
 
 
 # -- PostgreSQL
 
 
 def test_on_postgresql_a_commit_waits_for_the_disk_too(postgresql: Database) -> None:
-    asked = text("SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('transaction_isolation')")
+    asked = text(
+        "SELECT current_setting('synchronous_commit'), current_setting('fsync'),"
+        " current_setting('transaction_isolation')"
+    )
     ask = lambda connection: tuple(connection.execute(asked).one())  # noqa: E731
     assert postgresql.write(ask) == ("on", "on", "read committed")
     with postgresql.read() as connection:
@@ -596,7 +704,9 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, int]]:
 
 
 @pytest.mark.parametrize("length", [5, 50_000], ids=["less than a buffer", "more"])
-@pytest.mark.parametrize("sealer", [Sealer(), Sealer(("k" * 43 + "=",))], ids=["in clear", "sealed"])
+@pytest.mark.parametrize(
+    "sealer", [Sealer(), Sealer(("k" * 43 + "=",))], ids=["in clear", "sealed"]
+)
 def test_a_file_is_synced_before_it_gets_its_name_and_its_folders_after(
     tmp_path: Path, sealer: Sealer, length: int, synced: list[Any]
 ) -> None:
@@ -609,7 +719,9 @@ def test_a_file_is_synced_before_it_gets_its_name_and_its_folders_after(
     assert synced == [("sync", draft, size), ("rename", path, size), *folders]
 
 
-def test_of_a_file_that_is_there_the_folders_are_synced_all_the_same(tmp_path: Path, synced: list[Any]) -> None:
+def test_of_a_file_that_is_there_the_folders_are_synced_all_the_same(
+    tmp_path: Path, synced: list[Any]
+) -> None:
     """Who has written it may have been about to sync them, and may have died since."""
     blobs = Blobs(tmp_path / "blobs")
     path = blobs.path(blobs.keep(b"x"))
@@ -630,8 +742,12 @@ def test_a_file_that_cannot_be_synced_is_not_kept(tmp_path: Path) -> None:
         without_syncs(lambda: blobs.keep(b"x"))
 
 
-def test_nothing_is_deleted_while_somebody_keeps_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder of what is kept may be empty still, and what is old may be the very file that is kept again."""
+def test_nothing_is_deleted_while_somebody_keeps_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of what is kept may be empty still, and what is old may be the very file that is
+    kept again.
+    """
     blobs, write_it = Blobs(tmp_path), Blobs._write
     old = blobs.keep(b"old")
     os.utime(blobs.path(old), (1000, 1000))
@@ -653,25 +769,45 @@ def test_what_was_kept_at_the_very_time_is_not_older(tmp_path: Path) -> None:
     os.utime(blobs.path(one), (2000, 2000))
     assert (blobs.sweep(set, 2000), blobs.discard({one}, 2000)) == ((0, 0), {one})
     asked: list[int] = []
-    assert blobs.sweep(lambda: asked.append(1) or set(), 1000) == (0, 0) and asked == [], "nothing is old: nobody is asked"
+    assert blobs.sweep(lambda: asked.append(1) or set(), 1000) == (0, 0) and asked == [], (
+        "nothing is old: nobody is asked"
+    )
     assert blobs.sweep(lambda: asked.append(1) or {one}, 3000) == (0, 0) and asked == [1]
 
 
 def test_a_sealed_file_is_swept_and_owned_by_its_digest(tmp_path: Path) -> None:
     keys = ["a" * 43 + "=", "b" * 43 + "="]
     old, both = Blobs(tmp_path, Sealer(keys[:1])), Blobs(tmp_path, Sealer(keys[::-1]))
-    digests = [old.keep(b"of the old key"), both.keep(b"of the new key"), Blobs(tmp_path).keep(b"in clear")]
+    digests = [
+        old.keep(b"of the old key"),
+        both.keep(b"of the new key"),
+        Blobs(tmp_path).keep(b"in clear"),
+    ]
     for path in tmp_path.rglob("*"):
         os.utime(path, (1000, 1000))
     assert both.sweep(lambda: set(digests), 2000) == (0, 0)
-    assert [both.read(one) for one in digests] == [b"of the old key", b"of the new key", b"in clear"]
+    assert [both.read(one) for one in digests] == [
+        b"of the old key",
+        b"of the new key",
+        b"in clear",
+    ]
     assert [both.needs_resealing(one) for one in digests] == [True, False, True]
     assert [both.reseal(one) for one in digests] == [True, False, True]
     assert [both.is_sealed(both.path(one), one) for one in digests] == [True] * 3
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3, "the other copies are gone"
-    assert [both.read(one) for one in digests] == [b"of the old key", b"of the new key", b"in clear"]
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3, (
+        "the other copies are gone"
+    )
+    assert [both.read(one) for one in digests] == [
+        b"of the old key",
+        b"of the new key",
+        b"in clear",
+    ]
     assert [both.reseal(one, clear=True) for one in digests] == [True] * 3
-    assert [Blobs(tmp_path).read(one) for one in digests] == [b"of the old key", b"of the new key", b"in clear"]
+    assert [Blobs(tmp_path).read(one) for one in digests] == [
+        b"of the old key",
+        b"of the new key",
+        b"in clear",
+    ]
     assert list(both.keys()) == [None] * 3
 
 

@@ -1,4 +1,6 @@
-"""Encryption at rest: what senders said is nowhere on disk in clear, on either database, and everything works all the same."""
+"""Encryption at rest: what senders said is nowhere on disk in clear, on either database, and
+everything works all the same.
+"""
 
 from __future__ import annotations
 
@@ -39,15 +41,29 @@ from bridge.store.tables.encrypted import ROWS
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 SECRET_KEY = "s" * 40
-MARKS = {name: f"zq{name}zq" for name in ("body", "header", "query", "field", "file", "reject", "log", "output", "kept", "detail")}
+MARKS = {
+    name: f"zq{name}zq"
+    for name in (
+        "body",
+        "header",
+        "query",
+        "field",
+        "file",
+        "reject",
+        "log",
+        "output",
+        "kept",
+        "detail",
+    )
+}
 FLOWS = f"""
 from bridge.flows import File, flow, save_file
 
 @flow
 def reads(name: str, photo: File) -> dict:
-    print("{MARKS['log']}", name)
-    save_file("copy.txt", photo.read_bytes() + b"{MARKS['kept']}")
-    return {{"size": photo.size, "said": "{MARKS['output']}"}}
+    print("{MARKS["log"]}", name)
+    save_file("copy.txt", photo.read_bytes() + b"{MARKS["kept"]}")
+    return {{"size": photo.size, "said": "{MARKS["output"]}"}}
 """
 ROUTES = """
 version: 1
@@ -66,7 +82,9 @@ routes:
 
 
 def store(folder: Path, keys: str) -> Database:
-    return Database(f"sqlite:///{folder / 'flowbridge.db'}", Sealer(keys.split(",") if keys else ()))
+    return Database(
+        f"sqlite:///{folder / 'flowbridge.db'}", Sealer(keys.split(",") if keys else ())
+    )
 
 
 @pytest.fixture
@@ -103,20 +121,28 @@ def bridge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bridge]:
 
 
 def on_disk(bridge: Bridge) -> bytes:
-    """All that is kept: of SQLite and of blobs the files as they are, of PostgreSQL all values of all tables."""
+    """All that is kept: of SQLite and of blobs the files as they are, of PostgreSQL all values of
+    all tables.
+    """
     pieces = [path.read_bytes() for path in (bridge.folder / "data").rglob("*") if path.is_file()]
     if not bridge.database.is_sqlite:
         with bridge.database.read() as connection:
             for table in schema.metadata.sorted_tables:
                 for row in connection.execute(text(f"SELECT * FROM {table.name}")):  # noqa: S608
-                    pieces += [value if isinstance(value, bytes) else str(value).encode() for value in row]
+                    pieces += [
+                        value if isinstance(value, bytes) else str(value).encode() for value in row
+                    ]
     return b"\0".join(pieces)
 
 
 def fill(bridge: Bridge) -> dict[str, str]:
-    """Have everything come in and go through; return the ids of the GitHub event, the form's event and the reject."""
+    """Have everything come in and go through; return the ids of the GitHub event, the form's event
+    and the reject.
+    """
     body = json.dumps({"said": MARKS["body"], "n": 1}).encode()
-    answer = bridge.post(f"/hooks/github?q={MARKS['query']}", body, github(body, X_Custom=MARKS["header"]))
+    answer = bridge.post(
+        f"/hooks/github?q={MARKS['query']}", body, github(body, X_Custom=MARKS["header"])
+    )
     assert answer.status == 202, answer.body
     forged = json.dumps({"said": MARKS["reject"]}).encode()
     wrong = github(b"another", X_Custom=MARKS["reject"])
@@ -146,12 +172,22 @@ def test_nothing_that_was_said_is_on_disk_in_clear_and_all_of_it_is_read(bridge:
     for name, mark in MARKS.items():
         assert mark.encode() not in kept, name
     body = json.dumps({"said": MARKS["body"], "n": 1}).encode()
-    assert hashlib.sha256(body).hexdigest().encode() not in kept, "a digest could be compared with a guess"
+    assert hashlib.sha256(body).hexdigest().encode() not in kept, (
+        "a digest could be compared with a guess"
+    )
     assert OLD.encode() not in kept
     found = bridge.found(ids["github"])
-    assert found.event.body == body and found.event.headers["x-custom"] == MARKS["header"] and MARKS["query"] in found.event.query_string
+    assert (
+        found.event.body == body
+        and found.event.headers["x-custom"] == MARKS["header"]
+        and MARKS["query"] in found.event.query_string
+    )
     everything, failing = sorted(found.deliveries, key=lambda one: one.route)
-    assert everything.inputs == {"body": json.loads(body), "custom": MARKS["header"]} == everything.outputs
+    assert (
+        everything.inputs
+        == {"body": json.loads(body), "custom": MARKS["header"]}
+        == everything.outputs
+    )
     assert failing.run_state == "failed"
     form = bridge.found(ids["form"])
     [photo] = form.deliveries
@@ -163,10 +199,21 @@ def test_nothing_that_was_said_is_on_disk_in_clear_and_all_of_it_is_read(bridge:
     [reject] = rejects.listed(bridge.database)
     assert MARKS["reject"].encode() in reject.body and reject.headers["x-custom"] == MARKS["reject"]
     counted = key_usage.tally(bridge.database)
-    assert counted and all(key == Sealer([OLD]).first for _, key in counted), "nothing of it is in clear"
-    assert {what for what, _ in counted} >= {"event.body", "event.headers", "event.files", "event.client", "delivery.inputs",
-                                             "delivery.outputs", "delivery.log", "reject.body", "local_run.inputs",
-                                             "local_file.sha256"}  # fmt: skip
+    assert counted and all(key == Sealer([OLD]).first for _, key in counted), (
+        "nothing of it is in clear"
+    )
+    assert {what for what, _ in counted} >= {
+        "event.body",
+        "event.headers",
+        "event.files",
+        "event.client",
+        "delivery.inputs",
+        "delivery.outputs",
+        "delivery.log",
+        "reject.body",
+        "local_run.inputs",
+        "local_file.sha256",
+    }
     assert MARKS["body"] not in bridge.stderr and MARKS["log"] not in bridge.stderr
 
 
@@ -175,7 +222,9 @@ def test_duplicates_are_known_by_id_and_by_body_through_a_change_of_keys(bridge:
 
     def send() -> Any:
         sig = "".join(github(body)["X-Hub-Signature-256"].split("=", 1)[1:])
-        return bridge.post("/hooks/bodies", body, {"Content-Type": "application/json", "X-Sig": sig}).json
+        return bridge.post(
+            "/hooks/bodies", body, {"Content-Type": "application/json", "X-Sig": sig}
+        ).json
 
     first = send()
     assert send() == {"event_id": first["event_id"], "duplicate": True}
@@ -186,7 +235,9 @@ def test_duplicates_are_known_by_id_and_by_body_through_a_change_of_keys(bridge:
     bridge.event(body, delivery="a")
     bridge.event(body, delivery="b")
     with bridge.database.read() as connection:
-        same = connection.execute(select(schema.event.c.same_body_as).where(schema.event.c.provider_id == "b")).scalar()
+        same = connection.execute(
+            select(schema.event.c.same_body_as).where(schema.event.c.provider_id == "b")
+        ).scalar()
     assert same, "the same body under another id is pointed out"
 
 
@@ -196,14 +247,18 @@ def test_without_the_key_it_does_not_start_and_says_which_is_missing(bridge: Bri
     for keys in ("", NEW):
         bridge.environ["FLOWBRIDGE_ENCRYPTION_KEYS"] = keys
         code, said = bridge.run()
-        assert code == 2 and str(Sealer([OLD]).first) in said and "FLOWBRIDGE_ENCRYPTION_KEYS" in said
+        assert (
+            code == 2 and str(Sealer([OLD]).first) in said and "FLOWBRIDGE_ENCRYPTION_KEYS" in said
+        )
         assert OLD not in said
 
 
 # -- what somebody with the file can do, and cannot
 
 
-def keep(database: Database, provider_id: str | None = None, body: bytes = b'{"n":1}', **changes: Any) -> Any:
+def keep(
+    database: Database, provider_id: str | None = None, body: bytes = b'{"n":1}', **changes: Any
+) -> Any:
     event = make_event(provider_id, body=body)
     events.add(database, event, [make_delivery(event, **changes)], lambda *_: [])
     return event
@@ -212,15 +267,23 @@ def keep(database: Database, provider_id: str | None = None, body: bytes = b'{"n
 def test_a_body_that_was_moved_to_another_event_is_refused(sealed: Database) -> None:
     one, other = keep(sealed, body=b'{"pay": "me"}'), keep(sealed, body=b'{"pay": "them"}')
     with sealed.engine.begin() as connection:
-        body = connection.execute(select(schema.event.c.body).where(schema.event.c.id == one.id)).scalar_one()
-        connection.execute(update(schema.event).where(schema.event.c.id == other.id).values(body=body))
+        body = connection.execute(
+            select(schema.event.c.body).where(schema.event.c.id == one.id)
+        ).scalar_one()
+        connection.execute(
+            update(schema.event).where(schema.event.c.id == other.id).values(body=body)
+        )
     assert events.get(sealed, one.id).body == b'{"pay": "me"}'
     with pytest.raises(Unsealable, match=other.id):
         events.get(sealed, other.id)
 
 
 def claim(database: Database) -> list[claims.Claim]:
-    return database.write(lambda connection: claims.claim(connection, Allowed(caps={"local": 9}), most=9, now=NOW + 1, lease="w:1"))
+    return database.write(
+        lambda connection: claims.claim(
+            connection, Allowed(caps={"local": 9}), most=9, now=NOW + 1, lease="w:1"
+        )
+    )
 
 
 def test_inputs_that_were_changed_are_never_sent_and_hold_up_nobody(sealed: Database) -> None:
@@ -231,28 +294,53 @@ def test_inputs_that_were_changed_are_never_sent_and_hold_up_nobody(sealed: Data
     with sealed.engine.begin() as connection:
         mine = schema.delivery.c.event_id == bad.id
         inputs = connection.execute(select(schema.delivery.c.inputs).where(mine)).scalar_one()
-        connection.execute(update(schema.delivery).where(mine).values(inputs=inputs[:-8] + "AAAAAAA="))
+        connection.execute(
+            update(schema.delivery).where(mine).values(inputs=inputs[:-8] + "AAAAAAA=")
+        )
     claimed = {one.delivery.event_id: one for one in claim(sealed)}
     assert claimed[good.id].delivery.inputs == {"n": 2}
     taken = claimed[bad.id]
-    outcome = deliver(taken.delivery, Platform(name="local", type="local", base_url="http://127.0.0.1:9"), pytest.fail, NOW)
+    outcome = deliver(
+        taken.delivery,
+        Platform(name="local", type="local", base_url="http://127.0.0.1:9"),
+        pytest.fail,
+        NOW,
+    )
     assert outcome.kind is Kind.REJECTED and "cannot be opened" in outcome.detail
-    assert sealed.write(lambda c: ledger.record(c, [ledger.Settled(taken, outcome)], NOW + 2, jitter=0.5)) == [Status.DEAD]
+    assert sealed.write(
+        lambda c: ledger.record(c, [ledger.Settled(taken, outcome)], NOW + 2, jitter=0.5)
+    ) == [Status.DEAD]
     with pytest.raises(IllegalTransition, match="cannot be opened"):
         sealed.write(lambda c: ledger.move(c, taken.delivery.id, Status.QUEUED, NOW + 3))
-    assert queries.show(sealed, taken.delivery.id).attempts[taken.delivery.id][0].detail == outcome.detail
+    assert (
+        queries.show(sealed, taken.delivery.id).attempts[taken.delivery.id][0].detail
+        == outcome.detail
+    )
 
 
 def test_a_run_whose_inputs_were_changed_is_taken_and_says_why(sealed: Database) -> None:
-    run_ = LocalRun(id="r1", saved_item_id="echo", user_id="u", inputs='{"a":1}', state=LocalState.QUEUED, created_at=NOW)
+    run_ = LocalRun(
+        id="r1",
+        saved_item_id="echo",
+        user_id="u",
+        inputs='{"a":1}',
+        state=LocalState.QUEUED,
+        created_at=NOW,
+    )
     sealed.write(lambda connection: runs.start(connection, run_))
     with sealed.engine.begin() as connection:
-        connection.execute(update(schema.local_run).values(inputs=Sealer([OLD]).seal('{"a":2}', "local_run", "inputs", "r2")))
+        connection.execute(
+            update(schema.local_run).values(
+                inputs=Sealer([OLD]).seal('{"a":2}', "local_run", "inputs", "r2")
+            )
+        )
     [taken] = sealed.write(lambda connection: runs.claim(connection, 5, NOW, "w"))
     assert taken.inputs == "{}" and "cannot be opened" in (taken.unsealable or "")
 
 
-def test_a_missing_key_fails_closed(sealed: Database, database: Database, with_keys: Callable[..., Database]) -> None:
+def test_a_missing_key_fails_closed(
+    sealed: Database, database: Database, with_keys: Callable[..., Database]
+) -> None:
     event = keep(sealed)
     for without in (database, with_keys(NEW)):
         with pytest.raises(KeyMissing, match=str(Sealer([OLD]).first)):
@@ -266,12 +354,25 @@ def test_a_missing_key_fails_closed(sealed: Database, database: Database, with_k
     assert known.delivery.event_id == event.id, "nothing was lost by it"
 
 
-def test_values_from_before_there_were_keys_stay_readable_and_new_ones_are_sealed(database: Database, sealed: Database) -> None:
+def test_values_from_before_there_were_keys_stay_readable_and_new_ones_are_sealed(
+    database: Database, sealed: Database
+) -> None:
     before, after = keep(database, body=b"$fb1$ is what some sender begins with"), keep(sealed)
-    assert events.get(sealed, before.id).body == events.get(database, before.id).body == b"$fb1$ is what some sender begins with"
+    assert (
+        events.get(sealed, before.id).body
+        == events.get(database, before.id).body
+        == b"$fb1$ is what some sender begins with"
+    )
     assert events.get(sealed, after.id).body == b'{"n":1}'
-    assert events.headers_of(sealed, after.id) == events.headers_of(sealed, before.id) == ("github", {"content-type": "application/json"})
-    assert {key for what, key in key_usage.tally(sealed) if what == "event.body"} == {None, Sealer([OLD]).first}
+    assert (
+        events.headers_of(sealed, after.id)
+        == events.headers_of(sealed, before.id)
+        == ("github", {"content-type": "application/json"})
+    )
+    assert {key for what, key in key_usage.tally(sealed) if what == "event.body"} == {
+        None,
+        Sealer([OLD]).first,
+    }
 
 
 def test_no_text_is_looked_for_in_sealed_bodies(sealed: Database, database: Database) -> None:
@@ -298,21 +399,44 @@ def test_a_duplicate_makes_an_emptied_event_whole_again(sealed: Database) -> Non
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path) -> Path:
     """A project whose store is a SQLite file, and the environment of its commands."""
-    routes = "version: 1\nsources: {contact: {provider: form}, github: {provider: github, secret: abc}}\n"
-    project_in(tmp_path, monkeypatch, migrated_file, routes, ENCRYPTION_KEYS=OLD, SECRET_KEY=SECRET_KEY)
+    routes = (
+        "version: 1\nsources: {contact: {provider: form}, github: {provider: github, secret:"
+        " abc}}\n"
+    )
+    project_in(
+        tmp_path, monkeypatch, migrated_file, routes, ENCRYPTION_KEYS=OLD, SECRET_KEY=SECRET_KEY
+    )
     return tmp_path
 
 
 def test_export_erase_and_show_read_what_is_sealed(folder: Path) -> None:
     database = store(folder / "data", OLD)
     fields = {"content-type": "application/x-www-form-urlencoded"}
-    event = make_event(None, body=b"email=ann%40example.com&name=Ann", source="contact", provider="form", headers=fields, now=time.time())
-    events.add(database, event, [make_delivery(event, status=Status.DEAD, reason="x", finished_at=NOW)], lambda *_: [])
+    event = make_event(
+        None,
+        body=b"email=ann%40example.com&name=Ann",
+        source="contact",
+        provider="form",
+        headers=fields,
+        now=time.time(),
+    )
+    events.add(
+        database,
+        event,
+        [make_delivery(event, status=Status.DEAD, reason="x", finished_at=NOW)],
+        lambda *_: [],
+    )
     assert b"example.com" not in (folder / "data" / "flowbridge.db").read_bytes()
     assert "ann@example.com" in run("export", "--source", "contact").stdout
-    assert json.loads(run("show", event.id, "--json").stdout)["body"] == "email=ann%40example.com&name=Ann"
+    assert (
+        json.loads(run("show", event.id, "--json").stdout)["body"]
+        == "email=ann%40example.com&name=Ann"
+    )
     refused = run("events", "--body", "ann")
-    assert refused.exit_code == 2 and "bodies are sealed (FLOWBRIDGE_ENCRYPTION_KEYS)" in refused.stderr
+    assert (
+        refused.exit_code == 2
+        and "bodies are sealed (FLOWBRIDGE_ENCRYPTION_KEYS)" in refused.stderr
+    )
     done = run("erase", "ann@example.com", "--yes")
     assert done.exit_code == 0, done.stderr
     assert not queries.event_ids(database, Filters())
@@ -326,7 +450,12 @@ def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: P
     event = make_event("a", body=b"zqbodyzq")
     from bridge.core.model import FormFile
 
-    events.add(database, make_event("b", files=(FormFile(field="f", name="n", type="t", size=8, sha256=digest),)), [], lambda *_: [])
+    events.add(
+        database,
+        make_event("b", files=(FormFile(field="f", name="n", type="t", size=8, sha256=digest),)),
+        [],
+        lambda *_: [],
+    )
     events.add(database, event, [make_delivery(event)], lambda *_: [])
     assert claim(database), "it is being sent when the backup is taken"
     database.close()
@@ -336,13 +465,20 @@ def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: P
     assert b"zqbodyzq" not in packed and b"zqfilezq" not in packed and digest.encode() not in packed
     position = packed.index(b"$fb1$", packed.index(b"blobs/"))
     with (tmp_path / "damaged.tar").open("wb") as file:
-        file.write(packed[: position + 40] + bytes([packed[position + 40] ^ 1]) + packed[position + 41 :])
-    with (tmp_path / "damaged.tar").open("rb") as file, pytest.raises(StoreError, match="is not what its manifest says"):
+        file.write(
+            packed[: position + 40] + bytes([packed[position + 40] ^ 1]) + packed[position + 41 :]
+        )
+    with (
+        (tmp_path / "damaged.tar").open("rb") as file,
+        pytest.raises(StoreError, match="is not what its manifest says"),
+    ):
         archive.check(file, tmp_path)
     restored = run("db", "restore", str(tmp_path / "b.tar"), "--replace", "--yes")
     assert restored.exit_code == 0, restored.stderr
     again = store(data, OLD)
-    assert [one.status for one in events.deliveries_of(again, [event.id])[event.id]] == [Status.UNKNOWN]
+    assert [one.status for one in events.deliveries_of(again, [event.id])[event.id]] == [
+        Status.UNKNOWN
+    ]
     assert events.get(again, event.id).body == b"zqbodyzq" and blobs.read(digest) == b"zqfilezq"
     again.close()
     run_ = run("db", "backup", str(tmp_path / "c.tar"))
@@ -350,9 +486,14 @@ def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("target_kind", ["sqlite", "postgresql"])
-def test_a_copy_has_the_sealed_values_as_they_are_and_needs_no_key(sealed: Database, database: Database, request: pytest.FixtureRequest,
-                                                                   target_kind: str, new_sqlite: Callable[[Path], Database],
-                                                                   tmp_path: Path) -> None:  # fmt: skip
+def test_a_copy_has_the_sealed_values_as_they_are_and_needs_no_key(
+    sealed: Database,
+    database: Database,
+    request: pytest.FixtureRequest,
+    target_kind: str,
+    new_sqlite: Callable[[Path], Database],
+    tmp_path: Path,
+) -> None:
     event = keep(sealed, "a")
     if target_kind == "sqlite":
         target = new_sqlite(tmp_path / "copy.db")
@@ -372,7 +513,9 @@ def test_every_sealed_column_is_one_of_the_schema() -> None:
         assert {*row.columns, *row.named} <= set(row.table.c.keys())
         assert not set(row.columns) & set(row.table.primary_key.columns.keys())
         for index in row.table.indexes:
-            assert not set(row.columns) & {column.name for column in index.columns} - {"sha256"}, "an index compares"
+            assert not set(row.columns) & {column.name for column in index.columns} - {"sha256"}, (
+                "an index compares"
+            )
 
 
 def test_sqlite_files_of_a_store_with_keys_are_plain_sqlite(folder: Path) -> None:
@@ -380,4 +523,6 @@ def test_sqlite_files_of_a_store_with_keys_are_plain_sqlite(folder: Path) -> Non
     keep(database)
     database.close()
     with closing(sqlite3.connect(folder / "data" / "flowbridge.db")) as connection:
-        assert connection.execute("SELECT substr(headers, 1, 5) FROM event").fetchone() == ("$fb1$",)
+        assert connection.execute("SELECT substr(headers, 1, 5) FROM event").fetchone() == (
+            "$fb1$",
+        )

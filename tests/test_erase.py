@@ -1,4 +1,6 @@
-"""flowbridge erase: a person is taken out of all that is kept, and the file holds no letter of them; what is under way is refused."""
+"""flowbridge erase: a person is taken out of all that is kept, and the file holds no letter of
+them; what is under way is refused.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,12 @@ JSON_TYPE = {"content-type": "application/json"}
 
 def keep(database: Database, body: bytes, *deliveries: dict[str, Any], **changes: Any) -> Event:
     event = make_event(body=body, **changes)
-    events.add(database, event, [make_delivery(event, f"r{n}", **each) for n, each in enumerate(deliveries)], lambda *_: [])
+    events.add(
+        database,
+        event,
+        [make_delivery(event, f"r{n}", **each) for n, each in enumerate(deliveries)],
+        lambda *_: [],
+    )
     return event
 
 
@@ -47,7 +54,13 @@ def read(event: Event) -> Body:
     return decode(event.headers.get("content-type", ""), event.body, max_depth=100)
 
 
-def found(database: Database, text: str = ANN, field: str | None = None, source: str | None = None, **how: Any) -> list[str]:
+def found(
+    database: Database,
+    text: str = ANN,
+    field: str | None = None,
+    source: str | None = None,
+    **how: Any,
+) -> list[str]:
     search = Search(database, Subject.of(text, field, **how), read, source)
     told: list[int] = []
     ids = search.found(told.append)
@@ -62,7 +75,9 @@ def erase(database: Database, ids: list[str]) -> dict[str, str | None]:
 
 def table(database: Database, name: str) -> int:
     with database.read() as connection:
-        return int(connection.execute(select(func.count()).select_from(metadata.tables[name])).scalar_one())
+        return int(
+            connection.execute(select(func.count()).select_from(metadata.tables[name])).scalar_one()
+        )
 
 
 BODIES = {
@@ -76,7 +91,9 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_field_that_holds_it_is_found_however_it_is_written(database: Database, name: str) -> None:
+def test_a_field_that_holds_it_is_found_however_it_is_written(
+    database: Database, name: str
+) -> None:
     headers, body = BODIES[name]
     event = keep(database, body, headers=headers)
     keep(database, body.replace(b"ann", b"joann").replace(b"Ann.", b"Joann."), headers=headers)
@@ -87,7 +104,9 @@ def test_a_field_that_holds_it_is_found_however_it_is_written(database: Database
 
 
 def test_a_field_is_named_by_the_end_of_its_path(database: Database) -> None:
-    one = keep(database, b'{"customer": [{"email": "ann.subject@example.com"}], "n": 4915112345678}')
+    one = keep(
+        database, b'{"customer": [{"email": "ann.subject@example.com"}], "n": 4915112345678}'
+    )
     for path in ("email", "customer.email", "body.customer.email"):
         assert found(database, field=path) == [one.id], path
     for path in ("mail", "customer", "seller.email"):
@@ -110,32 +129,71 @@ def test_what_was_made_of_an_event_holds_it_too(database: Database) -> None:
     put(database, make_delivery(other, "r0").id, outputs=json.dumps({"found": {"mail": ANN}}))
     third = keep(database, b"{}", {}, {})
     for number in (1, 2):  # runs that another followed
-        ended = {"run_id": f"R{number}", "run_state": "failed", "outputs": json.dumps({"mail": ANN if number == 2 else "x"})}
+        ended = {
+            "run_id": f"R{number}",
+            "run_state": "failed",
+            "outputs": json.dumps({"mail": ANN if number == 2 else "x"}),
+        }
         with database.engine.begin() as connection:
-            one = insert(attempt).values(delivery_id=make_delivery(third, "r1").id, number=number, started_at=NOW, **ended)
+            one = insert(attempt).values(
+                delivery_id=make_delivery(third, "r1").id, number=number, started_at=NOW, **ended
+            )
             connection.execute(one)
     assert found(database) == [event.id, other.id, third.id]
     assert found(database, source="stripe") == [other.id]
     assert found(database, source="github") == [event.id, third.id]
 
 
-def start(database: Database, id_: str, key: str | None, inputs: dict[str, Any], state: str = "DONE") -> None:
-    one = LocalRun(id=id_, saved_item_id="echo", user_id="u", inputs=json.dumps(inputs), state=LocalState(state), created_at=NOW,
-                   idempotency_key=key)  # fmt: skip
+def start(
+    database: Database, id_: str, key: str | None, inputs: dict[str, Any], state: str = "DONE"
+) -> None:
+    one = LocalRun(
+        id=id_,
+        saved_item_id="echo",
+        user_id="u",
+        inputs=json.dumps(inputs),
+        state=LocalState(state),
+        created_at=NOW,
+        idempotency_key=key,
+    )
     database.write(lambda connection: runs.start(connection, one))
 
 
 def reject(id_: str, body: bytes) -> Reject:
-    return Reject(id=id_, source="github", provider="github", received_at=NOW, reason="mismatch", method="POST", path="/", headers=FORM,
-                  query_string="", url="", body=body, size=len(body))  # fmt: skip
+    return Reject(
+        id=id_,
+        source="github",
+        provider="github",
+        received_at=NOW,
+        reason="mismatch",
+        method="POST",
+        path="/",
+        headers=FORM,
+        query_string="",
+        url="",
+        body=body,
+        size=len(body),
+    )
 
 
 def test_all_that_an_event_owns_goes_and_nothing_of_others(database: Database) -> None:
-    event = keep(database, BODIES["json"][1], {"status": Status.DELIVERED}, {"status": Status.DEAD, "reason": "x"})
+    event = keep(
+        database,
+        BODIES["json"][1],
+        {"status": Status.DELIVERED},
+        {"status": Status.DEAD, "reason": "x"},
+    )
     other = keep(database, b'{"email": "bob@example.com"}', {"status": Status.DELIVERED})
     for number, owner in enumerate((event, other)):
         start(database, f"run_{number}", start_key(make_delivery(owner, "r0").id, 0), {})
-        file = LocalFile(user_id="u", run_id=f"run_{number}", name="f", sha256=f"{number}" * 64, size=1, created_at=NOW)
+        file = LocalFile(
+            user_id="u",
+            run_id=f"run_{number}",
+            name="f",
+            sha256=f"{number}" * 64,
+            size=1,
+            created_at=NOW,
+        )
         database.write(lambda connection, file=file: local_files.keep_file(connection, file))  # type: ignore[misc]
     start(database, "run_alone", None, {"mail": ANN})
     start(database, "run_other", None, {"mail": "bob@example.com"})
@@ -147,8 +205,18 @@ def test_all_that_an_event_owns_goes_and_nothing_of_others(database: Database) -
         connection.exec_driver_sql("UPDATE local_run SET state = 'DONE'")
     assert erase(database, ids) == dict.fromkeys(ids)
     assert found(database) == []
-    counts = {name: table(database, name) for name in ("event", "delivery", "local_run", "local_file", "reject", "act_item")}
-    assert counts == {"event": 1, "delivery": 1, "local_run": 2, "local_file": 1, "reject": 1, "act_item": 3}
+    counts = {
+        name: table(database, name)
+        for name in ("event", "delivery", "local_run", "local_file", "reject", "act_item")
+    }
+    assert counts == {
+        "event": 1,
+        "delivery": 1,
+        "local_run": 2,
+        "local_file": 1,
+        "reject": 1,
+        "act_item": 3,
+    }
     assert events.get(database, other.id).body == other.body
 
 
@@ -202,17 +270,33 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
     sha256 = blobs.keep(b"Curriculum of ann.subject@example.com")
     os.utime(blobs.path(sha256), (time.time() - 7200,) * 2)
     file = FormFile(field="cv", name="ann.pdf", type="application/pdf", size=3, sha256=sha256)
-    for number in range(40):  # before, among and after those of others, small and with overflow pages
+    # before, among and after those of others, small and with overflow pages
+    for number in range(40):
         padding = b"x" * (number % 4) * 3000
         dead = {"status": Status.DEAD, "inputs": {"to": ANN}, "reason": ANN}
-        keep(store, b'{"email": "ann.subject@example.com", "pad": "%s"}' % padding, dead, files=(file,) if number == 3 else ())
+        keep(
+            store,
+            b'{"email": "ann.subject@example.com", "pad": "%s"}' % padding,
+            dead,
+            files=(file,) if number == 3 else (),
+        )
         keep(store, b'{"email": "bob@example.com", "pad": "%s"}' % padding, {})
     for _ in range(3):
-        log.begin(store, act_id(time.time()), command="replay", actor="me", asked={"filters": {"body": ANN}}, ids=["evt_x"], now=NOW)
+        log.begin(
+            store,
+            act_id(time.time()),
+            command="replay",
+            actor="me",
+            asked={"filters": {"body": ANN}},
+            ids=["evt_x"],
+            now=NOW,
+        )
     assert files_of(folder / "data").count(ANN.encode()) >= 80
     done = run("erase", ANN.upper(), "--yes", "--json")
     assert done.exit_code == 0, done.stderr
-    assert {(one["ok"], one["problem"]) for one in lines(done)} == {(True, None)} and len(lines(done)) == 40
+    assert {(one["ok"], one["problem"]) for one in lines(done)} == {(True, None)} and len(
+        lines(done)
+    ) == 40
     assert "3 earlier acts" in done.stderr and "1 file went" in done.stderr
     assert ANN.encode() not in files_of(folder / "data"), done.stderr
     assert "letters stand" not in done.stderr
@@ -228,10 +312,15 @@ def test_files_that_came_just_now_go_at_once_but_those_that_somebody_else_has(
     store: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blobs = Blobs(folder / "data" / "blobs")
-    minutes, now, shared = (blobs.keep(text) for text in (b"two minutes old", b"of this moment", b"of both"))
+    minutes, now, shared = (
+        blobs.keep(text) for text in (b"two minutes old", b"of this moment", b"of both")
+    )
     for sha256 in (minutes, shared):
         os.utime(blobs.path(sha256), (time.time() - 120,) * 2)
-    files = [FormFile(field="cv", name="a.pdf", type="application/pdf", size=3, sha256=one) for one in (minutes, now, shared)]
+    files = [
+        FormFile(field="cv", name="a.pdf", type="application/pdf", size=3, sha256=one)
+        for one in (minutes, now, shared)
+    ]
     keep(store, BODIES["json"][1], files=tuple(files))
     keep(store, b'{"email": "bob@example.com"}', files=(files[2],))
     monkeypatch.setattr("bridge.cli.commands.erase.APART", 0.01)
@@ -255,7 +344,9 @@ def test_what_is_kept_again_meanwhile_is_not_deleted(tmp_path: Path) -> None:
 
 
 def test_writing_anew_leaves_nothing_of_older_pages(store: Database, folder: Path) -> None:
-    """What was taken out without care, as by a shell, stands in free space; erase says so, and the file is written anew."""
+    """What was taken out without care, as by a shell, stands in free space; erase says so, and the
+    file is written anew.
+    """
     one = keep(store, BODIES["json"][1])
     with store.engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA secure_delete = OFF")
@@ -270,7 +361,12 @@ def test_every_connection_overwrites_what_is_taken_out(sqlite: Database) -> None
     """Not that of the act alone: pages that were split or joined before would hold older copies."""
     with sqlite.read() as reading:
         assert reading.exec_driver_sql("PRAGMA secure_delete").scalar_one() == 1
-    assert sqlite.write(lambda connection: connection.exec_driver_sql("PRAGMA secure_delete").scalar_one()) == 1
+    assert (
+        sqlite.write(
+            lambda connection: connection.exec_driver_sql("PRAGMA secure_delete").scalar_one()
+        )
+        == 1
+    )
 
 
 def test_it_is_counted_asked_and_told_first(store: Database, folder: Path) -> None:
@@ -287,29 +383,44 @@ def test_it_is_counted_asked_and_told_first(store: Database, folder: Path) -> No
     assert table(store, "event") == 0
 
 
-@pytest.mark.parametrize("arguments", [("",), (" ",), ("ab", "--anywhere"), ("abc", "--anywhere", "--field", "x"), ("x" * 1001,)])
-def test_what_would_find_everything_or_nothing_is_refused(store: Database, folder: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [("",), (" ",), ("ab", "--anywhere"), ("abc", "--anywhere", "--field", "x"), ("x" * 1001,)],
+)
+def test_what_would_find_everything_or_nothing_is_refused(
+    store: Database, folder: Path, arguments: tuple[str, ...]
+) -> None:
     assert run("erase", *arguments, "--yes").exit_code == 2
 
 
-def test_one_that_is_under_way_fails_the_command_and_others_go(store: Database, folder: Path) -> None:
+def test_one_that_is_under_way_fails_the_command_and_others_go(
+    store: Database, folder: Path
+) -> None:
     busy = keep(store, BODIES["json"][1], {})
     put(store, make_delivery(busy, "r0").id, status="unknown")
     free = keep(store, BODIES["form"][1], headers=FORM)
     done = run("erase", ANN, "--yes")
-    assert done.exit_code == 1 and f"{free.id}  erased" in done.stdout and "flowbridge resolve" in done.stdout
+    assert (
+        done.exit_code == 1
+        and f"{free.id}  erased" in done.stdout
+        and "flowbridge resolve" in done.stdout
+    )
     assert table(store, "event") == 1
 
 
 def test_an_act_that_was_interrupted_is_gone_on_with(store: Database, folder: Path) -> None:
     ids = [keep(store, BODIES["json"][1]).id for _ in range(3)]
-    act = log.begin(store, act_id(time.time()), command="erase", actor="me", asked={}, ids=ids, now=NOW)
+    act = log.begin(
+        store, act_id(time.time()), command="erase", actor="me", asked={}, ids=ids, now=NOW
+    )
     log.advance(store, act, Erasing(), NOW, most=1)
     assert run("acts", "resume", act.id, "--yes").exit_code == 0
     assert table(store, "event") == 0 and ANN.encode() not in files_of(folder / "data")
 
 
-def test_postgres_says_what_is_the_servers(empty_postgres: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgres_says_what_is_the_servers(
+    empty_postgres: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FLOWBRIDGE_DATABASE_URL", empty_postgres)
     monkeypatch.setenv("FLOWBRIDGE_SECRET_KEY", "k" * 40)
     database = Database(empty_postgres)
@@ -321,10 +432,14 @@ def test_postgres_says_what_is_the_servers(empty_postgres: str, folder: Path, mo
     database.close()
 
 
-def test_files_that_flows_have_written_are_named_where_it_stands_in_them(store: Database, folder: Path) -> None:
+def test_files_that_flows_have_written_are_named_where_it_stands_in_them(
+    store: Database, folder: Path
+) -> None:
     files, outside = folder / "data" / "files", folder / "outside.txt"
     (files / "orders").mkdir(parents=True)
-    (files / "messages.jsonl").write_text('{"email":"Ann.Subject@example.com","text":"not to be shown"}\n')
+    (files / "messages.jsonl").write_text(
+        '{"email":"Ann.Subject@example.com","text":"not to be shown"}\n'
+    )
     (files / "orders" / f"{ANN}.csv").write_text("a,b\n")
     (files / "others.jsonl").write_text('{"email":"bob@example.com"}\n')
     outside.write_text(ANN)
@@ -343,16 +458,26 @@ def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_withou
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(erasing, "CHUNK", 8)
-    texts = {"a": "1234567MÜLLER, Ann", "b": '{"n": "m\\u00fcller, ann"}', "c": "n=M%C3%BCller%2C+Ann",
-             "d": "Müller; Ann", "e": "x" * 9000}  # fmt: skip
+    texts = {
+        "a": "1234567MÜLLER, Ann",
+        "b": '{"n": "m\\u00fcller, ann"}',
+        "c": "n=M%C3%BCller%2C+Ann",
+        "d": "Müller; Ann",
+        "e": "x" * 9000,
+    }
     for name, said in texts.items():
         (tmp_path / name).write_text(said)
     assert erasing.files_with(tmp_path, "müller, ann") == (["a", "b", "c"], [])
-    assert erasing.files_with(tmp_path, "müller, ann", most=4 * erasing.LEAST_SIZE) == (["a", "b", "c"], ["e"])
+    assert erasing.files_with(tmp_path, "müller, ann", most=4 * erasing.LEAST_SIZE) == (
+        ["a", "b", "c"],
+        ["e"],
+    )
     assert erasing.files_with(tmp_path / "none", "x") == ([], [])
 
 
-def test_traces_are_found_across_the_pieces_that_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_traces_are_found_across_the_pieces_that_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(erasing, "CHUNK", 8)
     path = tmp_path / "file"
     path.write_bytes(b"1234567Ann9 ann ANNann")

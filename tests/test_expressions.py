@@ -110,7 +110,13 @@ def test_values(text, expected):
 SLIPS = [
     ("", "an empty expression"),
     ("bdy.x", "did you mean `body`?"),
-    ("foo", "allowed: body, headers, query, form, fields, files, event (a text wants single quotes: 'foo')"),
+    (
+        "foo",
+        (
+            "allowed: body, headers, query, form, fields, files, event (a text wants single quotes:"
+            " 'foo')"
+        ),
+    ),
     ('body.action == "opened"', "a text wants single quotes: 'opened'"),
     ('body.labels[?name == "bug"]', "a text wants single quotes: 'bug'"),
     ("body.action == opened", "a text wants single quotes: 'opened'"),
@@ -203,7 +209,10 @@ def test_the_time_of_an_evaluation_grows_with_the_payload_only():
     expression = compile_expression("body.labels[?n > 1].name | [0]")
 
     def prepare(size):
-        context = {**CONTEXT, "body": {"labels": [{"name": "bug", "n": number % 3} for number in range(size)]}}
+        context = {
+            **CONTEXT,
+            "body": {"labels": [{"name": "bug", "n": number % 3} for number in range(size)]},
+        }
         return lambda: expression(context)
 
     check_growth(prepare, 500)
@@ -220,14 +229,18 @@ def test_an_expression_is_parsed_once(monkeypatch):
 
 
 names = st.sampled_from(["a", "b", "body"])
-atoms = names | st.sampled_from(["@", "`1`", "'t'", "`null`", "`[1, 2]`", '`{"a": 1}`', "[0]", "[-1]", "[1:]", "*", "[*]", "[]"])
+atoms = names | st.sampled_from(
+    ["@", "`1`", "'t'", "`null`", "`[1, 2]`", '`{"a": 1}`', "[0]", "[-1]", "[1:]", "*", "[*]", "[]"]
+)
 trees = st.recursive(
     atoms,
     lambda inner: st.one_of(
         st.tuples(inner, names).map(lambda p: f"{p[0]}.{p[1]}"),
         st.tuples(inner, st.sampled_from(["[0]", "[]", "[*]", "[1:]", "[::-1]"])).map("".join),
         st.tuples(inner, inner).map(lambda p: f"{p[0]} | {p[1]}"),
-        st.tuples(inner, st.sampled_from(["||", "&&", "==", "!=", "<"]), inner).map(lambda p: f"({p[0]} {p[1]} {p[2]})"),
+        st.tuples(inner, st.sampled_from(["||", "&&", "==", "!=", "<"]), inner).map(
+            lambda p: f"({p[0]} {p[1]} {p[2]})"
+        ),
         st.tuples(inner, inner).map(lambda p: f"{p[0]}[?{p[1]}]"),
         st.tuples(inner, inner).map(lambda p: f"[{p[0]}, {p[1]}]"),
         inner.map(lambda p: f"!{p}"),
@@ -239,7 +252,10 @@ trees = st.recursive(
 )
 values = st.recursive(
     st.none() | st.sampled_from(["t", "", 2, 5.5]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
+    ),
     max_leaves=8,
 )
 
@@ -247,13 +263,23 @@ values = st.recursive(
 @given(trees, values)
 @settings(max_examples=800, deadline=None)
 def test_values_are_those_of_the_library(text, body):
-    """The oracle is the library's own interpreter, which raises TypeError where we raise ExpressionError."""
+    """The oracle is the library's own interpreter, which raises TypeError where we raise
+    ExpressionError.
+    """
     try:
         parsed = Reader().parse(text)
         ours = compile_expression(text)
     except (jmespath.exceptions.JMESPathError, CompileError):
         return
-    context = {"body": body, "headers": {}, "query": {}, "form": None, "fields": None, "files": [], "event": {}}
+    context = {
+        "body": body,
+        "headers": {},
+        "query": {},
+        "form": None,
+        "fields": None,
+        "files": [],
+        "event": {},
+    }
     try:
         expected = parsed.search(context)
     except TypeError:

@@ -1,4 +1,6 @@
-"""The two faces: what a socket serves is decided by the socket, and by no header that a caller can write."""
+"""The two faces: what a socket serves is decided by the socket, and by no header that a caller can
+write.
+"""
 
 # ruff: noqa: S104 - to all interfaces is what is being tested
 
@@ -16,8 +18,25 @@ from bridge.core.errors import SettingsError
 from bridge.web.client_ip import client_address
 from bridge.web.listeners import Faces
 
-PRIVATE = ["/api/v1/start_pipeline", "/api/v1", "/metrics", "/console/", "/console", "/admin/v1/events"]
-PUBLIC = ["/hooks/github", "/healthz", "/readyz", "/forms/x", "/files/t", "/", "/apixv1", "/consoles", "/api/v12/x"]
+PRIVATE = [
+    "/api/v1/start_pipeline",
+    "/api/v1",
+    "/metrics",
+    "/console/",
+    "/console",
+    "/admin/v1/events",
+]
+PUBLIC = [
+    "/hooks/github",
+    "/healthz",
+    "/readyz",
+    "/forms/x",
+    "/files/t",
+    "/",
+    "/apixv1",
+    "/consoles",
+    "/api/v12/x",
+]
 PROXIED = [
     {"Forwarded": "for=203.0.113.1"},
     {"X-Forwarded-For": "127.0.0.1"},
@@ -35,7 +54,14 @@ PROXIED = [
     {"Host": "0.0.0.0"},
     {"Host": "evil@127.0.0.1"},
 ]
-OWN = [{}, {"Host": "localhost"}, {"Host": "localhost:1234"}, {"Host": "127.0.0.1:80"}, {"Host": "127.9.9.9"}, {"Host": "[::1]:80"}]
+OWN = [
+    {},
+    {"Host": "localhost"},
+    {"Host": "localhost:1234"},
+    {"Host": "127.0.0.1:80"},
+    {"Host": "127.9.9.9"},
+    {"Host": "[::1]:80"},
+]
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +73,9 @@ def made(**environ: str) -> Settings:
     return load_settings({f"FLOWBRIDGE_{name.upper()}": value for name, value in environ.items()})
 
 
-def asked(headers: Mapping[str, str] = {}, server: tuple[str, int] = ("127.0.0.1", 8080), **more: Any) -> dict[str, Any]:
+def asked(
+    headers: Mapping[str, str] = {}, server: tuple[str, int] = ("127.0.0.1", 8080), **more: Any
+) -> dict[str, Any]:
     sent = {"Host": "127.0.0.1", **headers}
     return (
         {"SERVER_NAME": server[0], "SERVER_PORT": str(server[1])}
@@ -70,10 +98,14 @@ def test_the_public_face_is_served_to_everyone(path: str) -> None:
         assert all(faces.serves(path, asked(headers)) for headers in OWN + PROXIED)
 
 
-@pytest.mark.parametrize("bind", ["0.0.0.0:8080", ":8080", "[::]:8080", "192.0.2.7:8080", "bridge.example.com:8080"])
+@pytest.mark.parametrize(
+    "bind", ["0.0.0.0:8080", ":8080", "[::]:8080", "192.0.2.7:8080", "bridge.example.com:8080"]
+)
 def test_a_socket_that_others_reach_serves_no_private_path(bind: str) -> None:
     faces = Faces(made(bind=bind))
-    assert not any(faces.serves(path, asked(headers)) for path in PRIVATE for headers in OWN + PROXIED)
+    assert not any(
+        faces.serves(path, asked(headers)) for path in PRIVATE for headers in OWN + PROXIED
+    )
 
 
 def test_with_a_private_socket_each_serves_its_face() -> None:
@@ -84,7 +116,9 @@ def test_with_a_private_socket_each_serves_its_face() -> None:
             assert not faces.serves(path, asked(headers, ("0.0.0.0", 8080)))
             request = asked(headers, ("127.0.0.1", 8081))
             assert faces.serves(path, request)
-            assert faces.knows_host(path, request) == (headers.get("Host") in [None, *(own.get("Host") for own in OWN)])
+            assert faces.knows_host(path, request) == (
+                headers.get("Host") in [None, *(own.get("Host") for own in OWN)]
+            )
         for path in PUBLIC:
             request = asked(headers, ("0.0.0.0", 8080))
             assert faces.serves(path, request) and faces.knows_host(path, request)
@@ -94,7 +128,11 @@ def test_with_a_private_socket_each_serves_its_face() -> None:
 def test_expose_puts_parts_of_the_private_face_on_the_public_one() -> None:
     for more in ({}, {"private_bind": "127.0.0.1:8081"}):
         faces = Faces(made(bind="0.0.0.0:8080", expose="api, metrics", **more))
-        served = [path for path in PRIVATE if faces.serves(path, asked({"Host": "x.example"}, ("0.0.0.0", 8080)))]
+        served = [
+            path
+            for path in PRIVATE
+            if faces.serves(path, asked({"Host": "x.example"}, ("0.0.0.0", 8080)))
+        ]
         assert served == ["/api/v1/start_pipeline", "/api/v1", "/metrics"]
 
 
@@ -102,24 +140,48 @@ def hosts(settings: Settings, server: tuple[str, int], *names: str) -> list[str]
     """Return those of the names by which the private face is served at an address."""
     faces = Faces(settings)
     requests = [asked({"Host": name}, server) for name in names]
-    return [name for name, one in zip(names, requests, strict=True) if faces.serves("/metrics", one) and faces.knows_host("/metrics", one)]
+    return [
+        name
+        for name, one in zip(names, requests, strict=True)
+        if faces.serves("/metrics", one) and faces.knows_host("/metrics", one)
+    ]
 
 
 def test_a_private_socket_is_called_by_its_address_and_by_the_names_that_are_set() -> None:
-    mine = ("10.0.0.5:8081", "bridge.internal", "Bridge.Internal:8081", "hooks.example.com", "[fd00::5]:8081")
+    mine = (
+        "10.0.0.5:8081",
+        "bridge.internal",
+        "Bridge.Internal:8081",
+        "hooks.example.com",
+        "[fd00::5]:8081",
+    )
     names = (*mine, "10.0.0.6", "[::1]x", "0.0.0.0", "")
-    bound = made(private_bind="10.0.0.5:8081", public_url="https://hooks.example.com", bind="0.0.0.0:8080")
+    bound = made(
+        private_bind="10.0.0.5:8081", public_url="https://hooks.example.com", bind="0.0.0.0:8080"
+    )
     assert hosts(bound, ("10.0.0.5", 8081), *names) == ["10.0.0.5:8081"]
     more = made(private_bind="0.0.0.0:8081", console_hosts="bridge.internal, FD00::5,[fd00::6]")
-    assert hosts(more, ("0.0.0.0", 8081), *names) == ["bridge.internal", "Bridge.Internal:8081", "[fd00::5]:8081"]
-    exposed = made(private_bind="127.0.0.1:8081", public_url="https://hooks.example.com", bind="0.0.0.0:8080", expose="metrics")
+    assert hosts(more, ("0.0.0.0", 8081), *names) == [
+        "bridge.internal",
+        "Bridge.Internal:8081",
+        "[fd00::5]:8081",
+    ]
+    exposed = made(
+        private_bind="127.0.0.1:8081",
+        public_url="https://hooks.example.com",
+        bind="0.0.0.0:8080",
+        expose="metrics",
+    )
     for server in (("127.0.0.1", 8081), ("0.0.0.0", 8080)):
         assert hosts(exposed, server, *names) == ["hooks.example.com"]
     alone = made(bind="127.0.0.1:8080", console_hosts="bridge.internal")
     assert hosts(alone, ("127.0.0.1", 8080), *names) == ["bridge.internal", "Bridge.Internal:8081"]
 
 
-@pytest.mark.parametrize("text", ["*", "bridge.internal:8081", "https://bridge.internal", "a b", "-a", "evil@host", "[::1]x"])
+@pytest.mark.parametrize(
+    "text",
+    ["*", "bridge.internal:8081", "https://bridge.internal", "a b", "-a", "evil@host", "[::1]x"],
+)
 def test_what_is_no_host_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="FLOWBRIDGE_CONSOLE_HOSTS"):
         made(console_hosts=text)
@@ -146,8 +208,12 @@ def test_what_is_no_host_is_refused(text: str) -> None:
         ("::1,fd00::/8", "::1", "2001:db8::1, fd00::2", "2001:db8::1"),
     ],
 )
-def test_a_caller_cannot_write_his_own_address(trusted: str, address: str, forwarded: str | None, client: str) -> None:
-    environ = {"REMOTE_ADDR": address} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
+def test_a_caller_cannot_write_his_own_address(
+    trusted: str, address: str, forwarded: str | None, client: str
+) -> None:
+    environ = {"REMOTE_ADDR": address} | (
+        {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
+    )
     assert client_address(environ, made(trusted_proxies=trusted)) == client
 
 
@@ -157,7 +223,9 @@ def test_a_caller_cannot_write_his_own_address(trusted: str, address: str, forwa
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bridge, int]]:
     port = free_port()
-    with Bridge(tmp_path_factory.mktemp("two"), environ={"FLOWBRIDGE_PRIVATE_BIND": f"localhost:{port}"}) as bridge:
+    with Bridge(
+        tmp_path_factory.mktemp("two"), environ={"FLOWBRIDGE_PRIVATE_BIND": f"localhost:{port}"}
+    ) as bridge:
         yield bridge, port
 
 
@@ -174,7 +242,9 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bridge, int]
         "/api/v1/get_pl_run?x=/hooks/github",
     ],
 )
-def test_the_public_socket_has_no_private_path_whatever_is_sent(two: tuple[Bridge, int], target: str) -> None:
+def test_the_public_socket_has_no_private_path_whatever_is_sent(
+    two: tuple[Bridge, int], target: str
+) -> None:
     bridge, private = two
     for more in (
         {},
@@ -191,13 +261,18 @@ def test_the_public_socket_has_no_private_path_whatever_is_sent(two: tuple[Bridg
 
 
 @pytest.mark.parametrize("host", ["evil.example.com", "127.0.0.1.example.com", "203.0.113.1", ""])
-def test_a_page_that_points_its_name_at_this_machine_reads_nothing(two: tuple[Bridge, int], host: str) -> None:
+def test_a_page_that_points_its_name_at_this_machine_reads_nothing(
+    two: tuple[Bridge, int], host: str
+) -> None:
     bridge, private = two
     for target in ("/metrics", "/api/v1/openapi.json", "/api/v1/get_pl_run", "//metrics"):
         answer = bridge.get(target, {"Host": host}, port=private)
         assert (answer.status, answer.json["error"]) == (421, "misdirected")
         assert bridge.get(target, port=private).status in (200, 401)
-        assert bridge.get(target, {"Host": f"localhost:{private}"}, port=private).status in (200, 401)
+        assert bridge.get(target, {"Host": f"localhost:{private}"}, port=private).status in (
+            200,
+            401,
+        )
 
 
 def test_the_private_socket_serves_the_private_face_only(two: tuple[Bridge, int]) -> None:
@@ -212,7 +287,9 @@ def test_deliveries_reach_the_local_platform_by_the_private_socket(two: tuple[Br
     bridge, _ = two
     answer = bridge.event(b'{"n": 1}')
     assert answer.status == 202
-    assert bridge.wait_for(answer.json["event_id"], lambda one: one.run_state == "done").outputs == {"body": {"n": 1}}
+    assert bridge.wait_for(
+        answer.json["event_id"], lambda one: one.run_state == "done"
+    ).outputs == {"body": {"n": 1}}
 
 
 def test_one_loopback_socket_is_no_way_in_for_a_proxy(tmp_path: Path) -> None:
@@ -232,18 +309,32 @@ def test_a_public_socket_alone_is_refused_for_a_local_platform(tmp_path: Path) -
 
 def test_ipv6_has_faces_too(tmp_path: Path) -> None:
     port, private = free_port(), free_port()
-    bridge = Bridge(tmp_path, "web", environ={"FLOWBRIDGE_BIND": f"[::1]:{port}", "FLOWBRIDGE_PRIVATE_BIND": f"[::1]:{private}"})
+    bridge = Bridge(
+        tmp_path,
+        "web",
+        environ={"FLOWBRIDGE_BIND": f"[::1]:{port}", "FLOWBRIDGE_PRIVATE_BIND": f"[::1]:{private}"},
+    )
     try:
         bridge.start_without_waiting()
         until(lambda: _answers(port), what="/healthz")
-        for at, target, status in ((port, "/api/v1/get_pl_run", 404), (private, "/api/v1/get_pl_run", 401), (private, "/healthz", 404)):
-            assert exchange(at, head("GET", target, {"Connection": "close"}), host="::1").status == status
+        for at, target, status in (
+            (port, "/api/v1/get_pl_run", 404),
+            (private, "/api/v1/get_pl_run", 401),
+            (private, "/healthz", 404),
+        ):
+            assert (
+                exchange(at, head("GET", target, {"Connection": "close"}), host="::1").status
+                == status
+            )
     finally:
         bridge.__exit__()
 
 
 def _answers(port: int) -> bool:
     try:
-        return exchange(port, head("GET", "/healthz", {"Connection": "close"}), host="::1").status == 200
+        return (
+            exchange(port, head("GET", "/healthz", {"Connection": "close"}), host="::1").status
+            == 200
+        )
     except OSError:
         return False

@@ -1,4 +1,6 @@
-"""Faults as they are written, and how they are counted; tests/test_platform_command.py has them over HTTP."""
+"""Faults as they are written, and how they are counted; tests/test_platform_command.py has them
+over HTTP.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +18,30 @@ from bridge.web.fault_injection import KINDS, NAMES, Counts, Fault, FaultError, 
     ("text", "fault"),
     [
         ("start_pipeline=500", Fault("start_pipeline=500", "start_pipeline", (), "500")),
-        ("start_pipeline=429:2*3", Fault("start_pipeline=429:2*3", "start_pipeline", (), "429", "2", 3)),
+        (
+            "start_pipeline=429:2*3",
+            Fault("start_pipeline=429:2*3", "start_pipeline", (), "429", "2", 3),
+        ),
         (" get_*=slow:1.5 ", Fault("get_*=slow:1.5", "get_*", (), "slow", "1.5")),
         ("*=drop*1", Fault("*=drop*1", "*", (), "drop", "", 1)),
         (
             "start_pipeline?saved_item_id=echo&n=1=lost",
-            Fault("start_pipeline?saved_item_id=echo&n=1=lost", "start_pipeline", (("saved_item_id", "echo"), ("n", "1")), "lost"),
+            Fault(
+                "start_pipeline?saved_item_id=echo&n=1=lost",
+                "start_pipeline",
+                (("saved_item_id", "echo"), ("n", "1")),
+                "lost",
+            ),
         ),
         (
             "start_pipeline=503:Wed, 21 Oct 2026 07:28:00 GMT",
-            Fault("start_pipeline=503:Wed, 21 Oct 2026 07:28:00 GMT", "start_pipeline", (), "503", "Wed, 21 Oct 2026 07:28:00 GMT"),
+            Fault(
+                "start_pipeline=503:Wed, 21 Oct 2026 07:28:00 GMT",
+                "start_pipeline",
+                (),
+                "503",
+                "Wed, 21 Oct 2026 07:28:00 GMT",
+            ),
         ),
     ],
 )
@@ -40,9 +56,21 @@ def test_a_fault_is_read(text: str, fault: Fault) -> None:
         ("start_pipeline", "is no fault: write ENDPOINT=KIND"),
         ("=500", "is no fault: write ENDPOINT=KIND"),
         ("start_pipeline=500*", "is no fault: write ENDPOINT=KIND"),
-        ("start_pipelin=500", "there is no endpoint 'start_pipelin'; did you mean `start_pipeline`? there are: start_pipeline, "),
+        (
+            "start_pipelin=500",
+            (
+                "there is no endpoint 'start_pipelin'; did you mean `start_pipeline`? there are:"
+                " start_pipeline, "
+            ),
+        ),
         ("agents*=500", "there is no endpoint 'agents*'; there are: start_pipeline, "),
-        ("start_pipeline=garbge", "there is no kind 'garbge'; did you mean `garbage`? there are: a status such as 429, garbage, slow, "),
+        (
+            "start_pipeline=garbge",
+            (
+                "there is no kind 'garbge'; did you mean `garbage`? there are: a status such as"
+                " 429, garbage, slow, "
+            ),
+        ),
         ("start_pipeline=STATUS", "there is no kind 'STATUS'"),
         ("start_pipeline=100", "there is no kind '100'"),
         ("start_pipeline=6000", "there is no kind '6000'"),
@@ -52,7 +80,10 @@ def test_a_fault_is_read(text: str, fault: Fault) -> None:
         ("start_pipeline=drop:1", "drop takes nothing after a colon"),
         ("start_pipeline=429:ü", "Retry-After is seconds or a date"),
         ("start_pipeline=500*0", "*0 would never happen"),
-        ("start_pipeline?echo=500", "'echo' is not NAME=VALUE, such as start_pipeline?saved_item_id=echo=500"),
+        (
+            "start_pipeline?echo=500",
+            "'echo' is not NAME=VALUE, such as start_pipeline?saved_item_id=echo=500",
+        ),
     ],
 )
 def test_what_is_no_fault_is_told_how_to_be_one(text: str, said: str) -> None:
@@ -63,9 +94,14 @@ def test_what_is_no_fault_is_told_how_to_be_one(text: str, said: str) -> None:
 
 def test_every_kind_says_what_it_does() -> None:
     for name, row in KINDS.items():
-        fault = read_fault(f"start_pipeline={'429' if name == 'STATUS' else name}{':1' if name == 'slow' else ''}*2")
+        fault = read_fault(
+            f"start_pipeline={'429' if name == 'STATUS' else name}{':1' if name == 'slow' else ''}*2"
+        )
         assert fault.words.endswith("; 2 times") and "{" not in fault.words and row.does
-    assert read_fault("start_pipeline=429:7*1").words == "does nothing, and answers 429 (Retry-After: 7); once"
+    assert (
+        read_fault("start_pipeline=429:7*1").words
+        == "does nothing, and answers 429 (Retry-After: 7); once"
+    )
     assert "download_files" in NAMES
 
 
@@ -78,13 +114,25 @@ def test_processes_count_together_and_no_further_than_asked() -> None:
             os._exit(taken)
         children.append(child)
     assert sum(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children) == 100
-    assert (counts.take(1, 100), counts.take(1, None), counts.take(0, 1), counts.take(0, 1)) == (0, 101, 1, 0)
+    assert (counts.take(1, 100), counts.take(1, None), counts.take(0, 1), counts.take(0, 1)) == (
+        0,
+        101,
+        1,
+        0,
+    )
 
 
-def called(app: Callable[..., Any], method: str, path: str, query: str = "", body: bytes = b"") -> tuple[str, bytes]:
+def called(
+    app: Callable[..., Any], method: str, path: str, query: str = "", body: bytes = b""
+) -> tuple[str, bytes]:
     answer: list[str] = []
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "CONTENT_LENGTH": str(len(body)),
-               "wsgi.input": io.BytesIO(body)}  # fmt: skip
+    environ = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+    }
     given = b"".join(app(environ, lambda status, headers: answer.append(status)))
     return answer[0], given
 
@@ -95,10 +143,19 @@ def well(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[by
 
 
 def test_each_request_gets_the_first_fault_that_is_for_it_and_not_used_up() -> None:
-    app = Faults(well, [read_fault(text) for text in ("start_pipeline=500*1", "start_pipeline=ok*1", "start_*=503*1")])
+    app = Faults(
+        well,
+        [
+            read_fault(text)
+            for text in ("start_pipeline=500*1", "start_pipeline=ok*1", "start_*=503*1")
+        ],
+    )
     start = "/api/v1/start_pipeline"
     assert [called(app, "POST", start)[0][:3] for _ in range(4)] == ["500", "200", "503", "200"]
-    assert [called(app, "POST", path)[0][:3] for path in ("/hooks/start_pipeline", "/api/v1/get_pl_run", "/api/v1/")] == ["200"] * 3
+    assert [
+        called(app, "POST", path)[0][:3]
+        for path in ("/hooks/start_pipeline", "/api/v1/get_pl_run", "/api/v1/")
+    ] == ["200"] * 3
 
 
 @pytest.mark.parametrize(
@@ -113,7 +170,9 @@ def test_each_request_gets_the_first_fault_that_is_for_it_and_not_used_up() -> N
         ("", b"no json", False),
     ],
 )
-def test_a_fault_may_be_for_one_flow_only_and_the_body_is_left_for_the_application(query: str, body: bytes, is_for: bool) -> None:
+def test_a_fault_may_be_for_one_flow_only_and_the_body_is_left_for_the_application(
+    query: str, body: bytes, is_for: bool
+) -> None:
     app = Faults(well, [read_fault("start_pipeline?saved_item_id=echo=500")])
     status, given = called(app, "POST", "/api/v1/start_pipeline", query, body)
     assert status[:3] == ("500" if is_for else "200")

@@ -42,7 +42,11 @@ def folder() -> Iterator[Path]:
 
 
 def open_to_others(folder: Path) -> list[str]:
-    return [str(path) for path in [folder, *folder.rglob("*")] if path.lstat().st_mode & 0o077 and not path.is_symlink()]
+    return [
+        str(path)
+        for path in [folder, *folder.rglob("*")]
+        if path.lstat().st_mode & 0o077 and not path.is_symlink()
+    ]
 
 
 @pytest.mark.parametrize("fresh", [False, True])
@@ -60,7 +64,14 @@ def test_gunicorn_by_itself_writes_so_too(folder: Path) -> None:
     (folder / "routes.yaml").write_text(ROUTES)
     code = "import os; from bridge.cli.wsgi import create; create(); os.mkdir('made')"
     environ = environment(GITHUB_SECRET="x" * 32)
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert open_to_others(folder / "made") == []
 
@@ -86,15 +97,24 @@ def test_check_and_doctor_name_what_others_can_read(folder: Path) -> None:
     (folder / ".env").write_text("FLOWBRIDGE_SECRET_KEY=" + "k" * 40 + "\n")
     (folder / "data").mkdir()
     (folder / "data" / "secret_key").write_text("k" * 40)
-    named = [folder / ".env", folder / "data" / "secret_key", folder / "secrets" / "stripe", folder / "data"]
+    named = [
+        folder / ".env",
+        folder / "data" / "secret_key",
+        folder / "secrets" / "stripe",
+        folder / "data",
+    ]
     found = notes(folder)
-    assert [str((folder / note.partition(" can be read")[0]).resolve()) for note in found] == [str(path.resolve()) for path in named]
+    assert [str((folder / note.partition(" can be read")[0]).resolve()) for note in found] == [
+        str(path.resolve()) for path in named
+    ]
     assert all("chmod" in note for note in found)
     with Bridge(folder, "web", routes=ROUTES) as bridge:
         (folder / "data").chmod(0o755)
         arguments = ("doctor", "--to", f"http://127.0.0.1:{bridge.port}", "--json")
         told = call(folder, *arguments, environ=bridge.environ).stdout
-    warned = [one["found"] for one in map(json.loads, told.splitlines()) if one["check"] == "file modes"]
+    warned = [
+        one["found"] for one in map(json.loads, told.splitlines()) if one["check"] == "file modes"
+    ]
     assert len(warned) == 4
     for path in named:
         path.chmod(0o700 if path.is_dir() else 0o600)

@@ -65,7 +65,11 @@ ODT = b"application/vnd.oasis.opendocument.text"
         (b"\xef\xbb\xbf \n<html>", "a.csv", "html"),
         (b"<a href=x>", "a.txt", "html"),
         (b"<?xml version='1.0'?><feed/>", "a.xml", "xml"),
-        (b"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><script/></html>", "a.xml", "html"),
+        (
+            b"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><script/></html>",
+            "a.xml",
+            "html",
+        ),
         (b"1 < 2", "", "txt"),
         (b"\0\x01\x02", "a.txt", "other"),
         (b"\0\x01\x02", "a.dwg", "other"),
@@ -82,7 +86,13 @@ def test_every_file_is_something(content: bytes, name: str) -> None:
 
 
 def test_what_browsers_execute_is_never_downloaded_as_such_and_in_no_group() -> None:
-    active = {"text/html", "image/svg+xml", "application/xml", "text/x-shellscript", "application/vnd.microsoft.portable-executable"}
+    active = {
+        "text/html",
+        "image/svg+xml",
+        "application/xml",
+        "text/x-shellscript",
+        "application/vnd.microsoft.portable-executable",
+    }
     assert not active & SHOWN
     assert not [row.name for row in TYPES.values() if row.group and not row.shown]
     assert set(GROUPS) == {"image", "pdf", "document", "text", "audio", "video", "archive"}
@@ -104,7 +114,11 @@ def test_an_extension_is_what_stands_behind_the_last_dot(name: str) -> None:
     assert extension("pdf") == extension(".pdf") == extension("") == ""
 
 
-@pytest.mark.parametrize(("first", "piece"), [(b"PK\x03\x04", b"word/"), (b"", b" "), (b"", b"<")], ids=["zip", "blanks", "markup"])
+@pytest.mark.parametrize(
+    ("first", "piece"),
+    [(b"PK\x03\x04", b"word/"), (b"", b" "), (b"", b"<")],
+    ids=["zip", "blanks", "markup"],
+)
 def test_time_grows_with_size_only(first: bytes, piece: bytes) -> None:
     def prepare(size: int) -> Work:
         content = first + piece * size

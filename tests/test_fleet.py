@@ -1,4 +1,6 @@
-"""Many workers on one PostgreSQL: together they keep every limit, start nothing twice, and go on when the database goes away."""
+"""Many workers on one PostgreSQL: together they keep every limit, start nothing twice, and go on
+when the database goes away.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,21 @@ from servers import FakePlatform
 from serving import Bridge, until
 from sqlalchemy import text
 from test_housekeeping import end_connections
-from test_worker import FAST, add, attempts, configured, ended, get, gumloop, is_in, made, quick, slots, wait, working  # noqa: F401
+from test_worker import (
+    FAST,
+    add,
+    attempts,
+    configured,
+    ended,
+    get,
+    gumloop,
+    is_in,
+    made,
+    quick,  # noqa: F401
+    slots,
+    wait,
+    working,
+)
 
 from bridge.core.errors import StoreError
 from bridge.core.rate_limits import CATCH_UP
@@ -45,9 +61,25 @@ def add_named(database: Database, count: int, route: str) -> list[str]:
     for _ in range(count):
         now = time.time()
         event = make_event(None, now=now)
-        delivery = make_delivery(event, route, now=now, platform="gumloop", flow="triage", saved_item_id="q3da", retry=FAST)
-        delivery = make_delivery(event, route, now=now, platform="gumloop", flow="triage", saved_item_id="q3da", retry=FAST,
-                                 inputs={"id": delivery.id, "route": route})  # fmt: skip
+        delivery = make_delivery(
+            event,
+            route,
+            now=now,
+            platform="gumloop",
+            flow="triage",
+            saved_item_id="q3da",
+            retry=FAST,
+        )
+        delivery = make_delivery(
+            event,
+            route,
+            now=now,
+            platform="gumloop",
+            flow="triage",
+            saved_item_id="q3da",
+            retry=FAST,
+            inputs={"id": delivery.id, "route": route},
+        )
         events.add(database, event, [delivery], lambda *_: [])
         ids.append(delivery.id)
     return ids
@@ -56,10 +88,16 @@ def add_named(database: Database, count: int, route: str) -> list[str]:
 # -- limits, across processes
 
 
-def test_together_they_never_run_more_than_the_cap_and_start_nothing_twice(postgresql: Database, tmp_path: Path) -> None:
+def test_together_they_never_run_more_than_the_cap_and_start_nothing_twice(
+    postgresql: Database, tmp_path: Path
+) -> None:
     """As the platform sees it, which would take any number."""
     with FakePlatform(cap=1000, run_seconds=600.0) as fake:
-        ids = [*add_named(postgresql, 60, "flood"), *add_named(postgresql, 12, "brook"), *add_named(postgresql, 12, "drop")]
+        ids = [
+            *add_named(postgresql, 60, "flood"),
+            *add_named(postgresql, 12, "brook"),
+            *add_named(postgresql, 12, "drop"),
+        ]
         with worker_processes(4, tmp_path, url_of(postgresql), fake.base_url, cap=6):
             until(lambda: len(fake.accepted) == 6, 60, "as many as may go on")
             fake.run_seconds = 0.05
@@ -71,40 +109,70 @@ def test_together_they_never_run_more_than_the_cap_and_start_nothing_twice(postg
         assert {(one.attempts, one.throttled, one.run_state) for one in found} == {(1, 0, "done")}
         workers = {row.split(":")[1] for row in leases(postgresql)}
         first = Counter(start.json["route"] for start in fake.accepted[:36])
-    assert min(first[route] for route in ("flood", "brook", "drop")) >= 8, f"of the first 36 starts each route has its share: {first}"
+    assert min(first[route] for route in ("flood", "brook", "drop")) >= 8, (
+        f"of the first 36 starts each route has its share: {first}"
+    )
     assert slots(postgresql) == 0
     assert not workers, "all leases are over"
 
 
 def leases(database: Database) -> list[str]:
     with database.read() as connection:
-        return list(connection.execute(text("SELECT lease FROM delivery WHERE lease IS NOT NULL")).scalars())
+        return list(
+            connection.execute(text("SELECT lease FROM delivery WHERE lease IS NOT NULL")).scalars()
+        )
 
 
-def test_together_they_keep_the_pace_and_the_number_of_a_day(postgresql: Database, tmp_path: Path) -> None:
+def test_together_they_keep_the_pace_and_the_number_of_a_day(
+    postgresql: Database, tmp_path: Path
+) -> None:
     within_a_day()
     per_second = 10
-    limits = {"paced": {"rate": (per_second, 1.0)}, "daily": {"max_runs_per_day": 7}, "narrow": {"max_concurrent_runs": 2}}
+    limits = {
+        "paced": {"rate": (per_second, 1.0)},
+        "daily": {"max_runs_per_day": 7},
+        "narrow": {"max_concurrent_runs": 2},
+    }
     with FakePlatform(cap=1000, run_seconds=0.1) as fake:
         paced, daily, narrow = (add_named(postgresql, 20, name) for name in limits)
-        with worker_processes(3, tmp_path, url_of(postgresql), fake.base_url, cap=50, limits=limits):
-            until(lambda: sum(start.json["route"] == "daily" for start in fake.accepted) == 7, 60, "those of a day")
-            until(lambda: sum(start.json["route"] != "daily" for start in fake.accepted) == 40, 60, "the paced and the narrow")
+        with worker_processes(
+            3, tmp_path, url_of(postgresql), fake.base_url, cap=50, limits=limits
+        ):
+            until(
+                lambda: sum(start.json["route"] == "daily" for start in fake.accepted) == 7,
+                60,
+                "those of a day",
+            )
+            until(
+                lambda: sum(start.json["route"] != "daily" for start in fake.accepted) == 40,
+                60,
+                "the paced and the narrow",
+            )
             wait(postgresql, [*paced, *narrow], ended)
             of_day = wait(postgresql, daily, is_in("delivered", "queued"))
-        at = sorted(attempts(postgresql, one)[0].started_at for one in paced)  # the platform may have stood still, and seen many at once
-        spans = {run.outputs["id"]: (run.created_at, run.ends_at) for run in fake.runs.values() if run.outputs["route"] == "narrow"}
+        # the platform may have stood still, and seen many at once
+        at = sorted(attempts(postgresql, one)[0].started_at for one in paced)
+        spans = {
+            run.outputs["id"]: (run.created_at, run.ends_at)
+            for run in fake.runs.values()
+            if run.outputs["route"] == "narrow"
+        }
         assert set(starts(fake).values()) == {1}
     assert sum(one.status == "delivered" for one in of_day) == 7
-    for index, begin in enumerate(at):  # the calls of one claim leave at once, so a window may hold what was made up for, and one more
+    # the calls of one claim leave at once, so a window may hold what was made up for, and one more
+    for index, begin in enumerate(at):
         within = sum(begin <= one < begin + 1.0 for one in at[index:])
         assert within <= per_second * (1 + CATCH_UP) + 1, f"{within} starts within a second"
-    moments = sorted([(start, 1) for start, _ in spans.values()] + [(end, -1) for _, end in spans.values()])
+    moments = sorted(
+        [(start, 1) for start, _ in spans.values()] + [(end, -1) for _, end in spans.values()]
+    )
     running = [sum(step for _, step in moments[: place + 1]) for place in range(len(moments))]
     assert max(running) <= 2
 
 
-def test_a_killed_workers_deliveries_are_taken_over_by_the_others(postgresql: Database, tmp_path: Path) -> None:
+def test_a_killed_workers_deliveries_are_taken_over_by_the_others(
+    postgresql: Database, tmp_path: Path
+) -> None:
     """kill -9 under load: what was under way is unknown or started once; all else is started once."""
     with FakePlatform(cap=1000, run_seconds=0.02) as fake:
         ids = add_named(postgresql, 120, "flood")
@@ -123,7 +191,9 @@ def test_a_killed_workers_deliveries_are_taken_over_by_the_others(postgresql: Da
 # -- waking
 
 
-def test_a_worker_elsewhere_wakes_at_once(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_elsewhere_wakes_at_once(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its idle looks are too far apart to find what comes in."""
     from bridge.store.db.notify import Bell
 
@@ -155,7 +225,9 @@ def line(postgresql: Database, tmp_path: Path) -> Iterator[Line]:
 def test_claims_of_a_commit_without_an_answer_are_made_again_and_start_once(
     postgresql: Database, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claim was committed, but the worker does not know: it hands it back, and the intent of a call that never began is gone."""
+    """The claim was committed, but the worker does not know: it hands it back, and the intent of a
+    call that never began is gone.
+    """
     through = Database(line.url)
     worker = made(through, configured(gumloop(url="http://127.0.0.1:1")))
     monkeypatch.setattr(loop, "BEAT", 600.0)
@@ -177,7 +249,9 @@ def test_claims_of_a_commit_without_an_answer_are_made_again_and_start_once(
     through.close()
 
 
-def test_an_event_of_a_commit_without_an_answer_is_a_503_and_then_a_duplicate(postgresql: Database, line: Line) -> None:
+def test_an_event_of_a_commit_without_an_answer_is_a_503_and_then_a_duplicate(
+    postgresql: Database, line: Line
+) -> None:
     through = Database(line.url)
     event = make_event("1")
     arrivals = [(event, [make_delivery(event)])]
@@ -192,7 +266,9 @@ def test_an_event_of_a_commit_without_an_answer_is_a_503_and_then_a_duplicate(po
 
 
 def test_a_worker_outlives_every_loss_of_its_connections(postgresql: Database, line: Line) -> None:
-    """Connections end in the middle of turns, some of them during a COMMIT; nothing is started twice or forgotten."""
+    """Connections end in the middle of turns, some of them during a COMMIT; nothing is started
+    twice or forgotten.
+    """
     through = Database(line.url)
     with FakePlatform(cap=1000, run_seconds=0.02) as fake:
         ids = add_named(postgresql, 60, "flood")
@@ -212,7 +288,9 @@ def test_a_worker_outlives_every_loss_of_its_connections(postgresql: Database, l
 def test_a_long_outage_makes_no_delivery_unknown_whose_answer_came(
     postgresql: Database, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While it lasts every lease runs out; when it is over the worker that was cut off too gives the others time to say what they know."""
+    """While it lasts every lease runs out; when it is over the worker that was cut off too gives
+    the others time to say what they know.
+    """
     monkeypatch.setattr(claims, "LEASE", 8.0)
     monkeypatch.setattr(loop, "BEAT", 0.1)
     one, other = Database(line.url), Database(line.url)
@@ -226,14 +304,20 @@ def test_a_long_outage_makes_no_delivery_unknown_whose_answer_came(
             line.end_all()
             time.sleep(10.0)
             line.cut = False
-            found = wait(postgresql, ids, lambda one: one.status != "sending" and (one.status != "delivered" or ended(one)))
+            found = wait(
+                postgresql,
+                ids,
+                lambda one: one.status != "sending" and (one.status != "delivered" or ended(one)),
+            )
         assert len(fake.starts) == 4
     assert {(one.status, one.run_state) for one in found} == {("delivered", "done")}
     one.close()
     other.close()
 
 
-def test_a_worker_whose_clock_is_wrong_takes_nothing_over(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_whose_clock_is_wrong_takes_nothing_over(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its machine's clock is five minutes ahead: to it every lease would have run out."""
     from bridge.store.db import clock
 
@@ -263,8 +347,12 @@ class _Ahead:
         return self._really() + self._seconds
 
 
-def test_a_clock_that_is_stepped_dates_nothing_wrong(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was 45 s ahead and is 45 s behind: an intent that went by what was known of the first would be 90 s too early."""
+def test_a_clock_that_is_stepped_dates_nothing_wrong(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was 45 s ahead and is 45 s behind: an intent that went by what was known of the first
+    would be 90 s too early.
+    """
     from bridge.store.db import clock
 
     really = time.time
@@ -318,42 +406,69 @@ class Sender:
 
 
 @pytest.mark.slow
-def test_a_server_that_crashes_under_load_loses_nothing_and_starts_nothing_twice(tmp_path: Path) -> None:
+def test_a_server_that_crashes_under_load_loses_nothing_and_starts_nothing_twice(
+    tmp_path: Path,
+) -> None:
     web_at, work_at = (tmp_path / name for name in ("web", "work"))
     for folder in (web_at, work_at):
         folder.mkdir()
     with postgres_server() as server, FakePlatform(cap=1000, run_seconds=0.02) as fake:
         routes = ROUTES.format(base=fake.base_url)
-        environ = {"FLOWBRIDGE_DATABASE_URL": server.get_uri(), "FLOWBRIDGE_SECRET_KEY": "k" * 32, "KEY": "fake-key"}
-        with Bridge(web_at, "web", routes=routes, environ=environ) as web, Bridge(work_at, "work", routes=routes, environ=environ) as work:
+        environ = {
+            "FLOWBRIDGE_DATABASE_URL": server.get_uri(),
+            "FLOWBRIDGE_SECRET_KEY": "k" * 32,
+            "KEY": "fake-key",
+        }
+        with (
+            Bridge(web_at, "web", routes=routes, environ=environ) as web,
+            Bridge(work_at, "work", routes=routes, environ=environ) as work,
+        ):
             until(web.is_up, what="a worker")
             senders = [Sender(web, first * 100_000) for first in range(1, 5)]
             try:
                 for crashes in (1, 2):
                     enough = sum(len(one.acknowledged) for one in senders) + 60
-                    until(lambda enough=enough: sum(len(one.acknowledged) for one in senders) >= enough, 60, f"events, {crashes}")
+                    until(
+                        lambda enough=enough: (
+                            sum(len(one.acknowledged) for one in senders) >= enough
+                        ),
+                        60,
+                        f"events, {crashes}",
+                    )
                     if crashes == 1:
                         end_connections(web.database)
                     else:
                         web.database.close()
                         restart(server)
                 enough = sum(len(one.acknowledged) for one in senders) + 60
-                until(lambda: sum(len(one.acknowledged) for one in senders) >= enough, 60, "events after the crash")
+                until(
+                    lambda: sum(len(one.acknowledged) for one in senders) >= enough,
+                    60,
+                    "events after the crash",
+                )
             finally:
                 for one in senders:
                     one.stop.set()
                 for one in senders:
                     one.thread.join(60)
             answers = sum((one.answers for one in senders), Counter())
-            acknowledged = {number: event_id for one in senders for number, event_id in one.acknowledged.items()}
+            acknowledged = {
+                number: event_id for one in senders for number, event_id in one.acknowledged.items()
+            }
             assert set(answers) <= {200, 202, 503}, answers
             over = "status = 'unknown' OR run_state = 'done'"
-            until(lambda: web.count("delivery", over) == web.count("delivery") >= len(acknowledged), 60, "every run")
+            until(
+                lambda: web.count("delivery", over) == web.count("delivery") >= len(acknowledged),
+                60,
+                "every run",
+            )
             unknown = web.count("delivery", "status = 'unknown'")
             assert work.process is not None and work.process.poll() is None
             with web.database.read() as connection:
                 kept = dict(connection.execute(text("SELECT id, provider_id FROM event")).all())
-        assert {kept[event_id] for event_id in acknowledged.values()} == {f"github-{number}" for number in acknowledged}
+        assert {kept[event_id] for event_id in acknowledged.values()} == {
+            f"github-{number}" for number in acknowledged
+        }
         started = Counter(start.json["n"] for start in fake.accepted)
         assert set(started.values()) == {1}
         assert set(acknowledged) <= set(started) or unknown

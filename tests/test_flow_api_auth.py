@@ -16,7 +16,11 @@ from bridge.web.flow_api.routes import ENDPOINTS
 
 WEB = {"Authorization": "Bearer web-key", "x-auth-key": "web"}
 LIMITED = {"Authorization": "Bearer limited-key", "x-auth-key": "web"}
-KEYS = (key("web", "web-key", "web"), key("limited", "limited-key", "web", {"greet", "gone"}), key("mine", "my-key"))
+KEYS = (
+    key("web", "web-key", "web"),
+    key("limited", "limited-key", "web", {"greet", "gone"}),
+    key("mine", "my-key"),
+)
 
 
 @pytest.fixture
@@ -87,13 +91,23 @@ def test_who_may_start(local: Local, headers: Any, query: Any, body: Any, status
     assert answer.status_code == status and local.count() == (status == 200)
     assert KEY.encode() not in answer.data and b"wrong" not in answer.data
     if status != 200:
-        assert answer.json["error"] == {401: "unauthorized", 403: "forbidden"}[status] and set(answer.json) == {"error", "message"}
+        assert answer.json["error"] == {401: "unauthorized", 403: "forbidden"}[status] and set(
+            answer.json
+        ) == {"error", "message"}
         assert (answer.headers.get("WWW-Authenticate") == "Bearer") == (status == 401)
 
 
-@pytest.mark.parametrize(("path", "method"), [(one.path, method) for one in ENDPOINTS for method in one.methods if method != "HEAD"])
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [(one.path, method) for one in ENDPOINTS for method in one.methods if method != "HEAD"],
+)
 def test_every_endpoint_wants_a_key_and_its_user(local: Local, path: str, method: str) -> None:
-    for headers, status in (({}, 401), ({"Authorization": "Bearer no"}, 401), (BEARER, 403), ({**BEARER, "x-auth-key": "other"}, 403)):
+    for headers, status in (
+        ({}, 401),
+        ({"Authorization": "Bearer no"}, 401),
+        (BEARER, 403),
+        ({**BEARER, "x-auth-key": "other"}, 403),
+    ):
         answer = local.client.open(f"/api/v1/{path}", method=method, headers=headers)
         assert answer.status_code == status
         known = local.client.open(f"/api/v1/{path}", method=method, headers=WEB)
@@ -110,14 +124,20 @@ def test_without_a_key_no_body_is_read(local: Local) -> None:
 
     for headers, status in (({"x-auth-key": USER}, 401), ({**BEARER, "x-auth-key": USER}, 400)):
         stream = Watched(b"{" * 1000)
-        answer = local.client.post("/api/v1/start_pipeline", input_stream=stream, content_length=1000, headers=headers)
+        answer = local.client.post(
+            "/api/v1/start_pipeline", input_stream=stream, content_length=1000, headers=headers
+        )
         assert (answer.status_code, stream.read_from) == (status, status == 400)
 
 
 def test_every_key_is_compared_whichever_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[Any, Any]] = []
     real = hmac.compare_digest
-    monkeypatch.setattr(auth.hmac, "compare_digest", lambda one, other: compared.append((one, other)) or real(one, other))
+    monkeypatch.setattr(
+        auth.hmac,
+        "compare_digest",
+        lambda one, other: compared.append((one, other)) or real(one, other),
+    )
     seen = []
     for given in (KEY, "web-key", "my-key", "wrong"):
         compared.clear()
@@ -126,7 +146,9 @@ def test_every_key_is_compared_whichever_fits(monkeypatch: pytest.MonkeyPatch) -
         except auth.Refused:
             assert given == "wrong"
         seen.append(len(compared))
-        assert all(len(one) == len(other) == 64 for one, other in compared), "of hashes, so that no length shows"
+        assert all(len(one) == len(other) == 64 for one, other in compared), (
+            "of hashes, so that no length shows"
+        )
     assert seen == [1 + len(KEYS)] * 4
 
 
@@ -152,16 +174,28 @@ def test_users_see_nothing_of_each_other(local: Local) -> None:
     mine = local.started({"saved_item_id": "echo"})
     theirs = local.started({"saved_item_id": "echo"}, headers=WEB)
     assert (mine.user_id, theirs.user_id) == (USER, "web")
-    for run, headers, status in ((mine, BEARER, 200), (theirs, BEARER, 404), (mine, WEB, 404), (theirs, WEB, 200)):
+    for run, headers, status in (
+        (mine, BEARER, 200),
+        (theirs, BEARER, 404),
+        (mine, WEB, 404),
+        (theirs, WEB, 200),
+    ):
         user = "web" if headers is WEB else USER
         query = {"run_id": run.id, "user_id": user}
         assert local.get("get_pl_run", query, headers).status_code == status
-        assert local.post("download_file", {"run_id": run.id, "file_name": "x", "user_id": user}, headers=headers).json["error"] == (
-            "file_not_found" if status == 200 else "run_not_found"
-        )
-        listed = local.get("get_plrun_saved_item_map", {"saved_item_id": "echo", "user_id": user}, headers).json["echo"]
+        assert local.post(
+            "download_file", {"run_id": run.id, "file_name": "x", "user_id": user}, headers=headers
+        ).json["error"] == ("file_not_found" if status == 200 else "run_not_found")
+        listed = local.get(
+            "get_plrun_saved_item_map", {"saved_item_id": "echo", "user_id": user}, headers
+        ).json["echo"]
         assert (run.id in [one["run_id"] for one in listed]) == (status == 200)
-        assert local.post("kill_pipeline", {"run_id": run.id, "user_id": user}, headers=headers).status_code == status
+        assert (
+            local.post(
+                "kill_pipeline", {"run_id": run.id, "user_id": user}, headers=headers
+            ).status_code
+            == status
+        )
 
 
 def test_files_belong_to_their_user(local: Local) -> None:
@@ -187,26 +221,50 @@ def test_a_limited_key_may_start_and_see_only_its_flows(local: Local) -> None:
     assert local.get("get_pl_run", {**user, "run_id": mine.id}, LIMITED).status_code == 200
     assert local.get("get_pl_run", {**user, "run_id": other.id}, LIMITED).status_code == 404
     assert local.post("kill_pipeline", {"run_id": other.id}, headers=LIMITED).status_code == 404
-    assert [one["saved_item_id"] for one in local.get("list_saved_items", user, LIMITED).json["saved_items"]] == ["greet"]
+    assert [
+        one["saved_item_id"]
+        for one in local.get("list_saved_items", user, LIMITED).json["saved_items"]
+    ] == ["greet"]
     books = local.get("list_workbooks", user, LIMITED).json["workbooks"]
-    assert [(book["name"], [one["name"] for one in book["saved_items"]]) for book in books] == [("flows.py", ["greet"])]
+    assert [(book["name"], [one["name"] for one in book["saved_items"]]) for book in books] == [
+        ("flows.py", ["greet"])
+    ]
     assert local.get("get_inputs", {**user, "saved_item_id": "echo"}, LIMITED).status_code == 403
     assert local.get("get_inputs", {**user, "saved_item_id": "greet"}, LIMITED).status_code == 200
-    assert local.get("get_plrun_saved_item_map", {**user, "saved_item_id": "echo"}, LIMITED).status_code == 403
-    assert set(local.get("get_plrun_saved_item_map", {**user, "workbook_id": books[0]["workbook_id"]}, LIMITED).json) == {"greet"}
+    assert (
+        local.get(
+            "get_plrun_saved_item_map", {**user, "saved_item_id": "echo"}, LIMITED
+        ).status_code
+        == 403
+    )
+    assert set(
+        local.get(
+            "get_plrun_saved_item_map", {**user, "workbook_id": books[0]["workbook_id"]}, LIMITED
+        ).json
+    ) == {"greet"}
 
 
 def test_a_limited_key_learns_no_run_of_another_flow_by_its_idempotency_key(local: Local) -> None:
     first = local.started({"saved_item_id": "echo"}, headers={**WEB, "Idempotency-Key": "k"})
-    assert local.start({"saved_item_id": "gone"}, headers={**LIMITED, "Idempotency-Key": "k"}).status_code == 400
+    assert (
+        local.start(
+            {"saved_item_id": "gone"}, headers={**LIMITED, "Idempotency-Key": "k"}
+        ).status_code
+        == 400
+    )
     own = local.started({"saved_item_id": "greet"}, headers={**LIMITED, "Idempotency-Key": "k"})
     assert (own.saved_item_id, local.count()) == ("greet", 2) and own.id != first.id
 
 
-def test_a_key_that_was_limited_since_learns_no_run_of_a_flow_that_it_may_not_use(local: Local) -> None:
+def test_a_key_that_was_limited_since_learns_no_run_of_a_flow_that_it_may_not_use(
+    local: Local,
+) -> None:
     local.started({"saved_item_id": "echo"}, headers={**WEB, "Idempotency-Key": "k"})
     local.set(keys=(key("web", "web-key", "web", {"greet", "gone"}),))
     for flow in ("greet", "gone"):
         answer = local.start({"saved_item_id": flow}, headers={**WEB, "Idempotency-Key": "k"})
-        assert (answer.status_code, answer.json["error"]) == (403, "forbidden") and b"run_id" not in answer.data
+        assert (answer.status_code, answer.json["error"]) == (
+            403,
+            "forbidden",
+        ) and b"run_id" not in answer.data
     assert local.count() == 1

@@ -1,4 +1,6 @@
-"""Files of the local platform: uploaded by name, kept by content, downloaded as bytes or as a zip; names and sizes that are refused."""
+"""Files of the local platform: uploaded by name, kept by content, downloaded as bytes or as a zip;
+names and sizes that are refused.
+"""
 
 from __future__ import annotations
 
@@ -47,50 +49,88 @@ def blobs(local: Local) -> list[Path]:
 
 def test_a_file_comes_back_as_it_went(database: Database, tmp_path: Path) -> None:
     local = Local(database, tmp_path)
-    run, data = local.started({"saved_item_id": "parse", "table": "Zahlen ü.csv"}), os.urandom(100_000)
+    run, data = (
+        local.started({"saved_item_id": "parse", "table": "Zahlen ü.csv"}),
+        os.urandom(100_000),
+    )
     answer = upload(local, "Zahlen ü.csv", data)
-    assert (answer.status_code, answer.json) == (200, {"success": True, "file_name": "Zahlen ü.csv"})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"success": True, "file_name": "Zahlen ü.csv"},
+    )
     kept = local.runs.file(USER, "Zahlen ü.csv")
-    assert kept is not None and (kept.size, kept.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-    answer = local.download("download_file", {"file_name": "Zahlen ü.csv", "run_id": run.id, "saved_item_id": "parse", "user_id": USER})
+    assert kept is not None and (kept.size, kept.sha256) == (
+        len(data),
+        hashlib.sha256(data).hexdigest(),
+    )
+    answer = local.download(
+        "download_file",
+        {"file_name": "Zahlen ü.csv", "run_id": run.id, "saved_item_id": "parse", "user_id": USER},
+    )
     assert (answer.status_code, answer.data) == (200, data)
-    assert answer.mimetype == "application/octet-stream" and answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Content-Length"] == "100000" and "sandbox" in answer.headers["Content-Security-Policy"]
+    assert (
+        answer.mimetype == "application/octet-stream"
+        and answer.headers["X-Content-Type-Options"] == "nosniff"
+    )
+    assert (
+        answer.headers["Content-Length"] == "100000"
+        and "sandbox" in answer.headers["Content-Security-Policy"]
+    )
     kind, options = parse_options_header(answer.headers["Content-Disposition"])
     assert kind == "attachment" and options["filename"] == "Zahlen ü.csv"
 
 
-def test_a_limited_key_neither_reads_nor_replaces_the_files_of_others(local: Local, tmp_path: Path) -> None:
+def test_a_limited_key_neither_reads_nor_replaces_the_files_of_others(
+    local: Local, tmp_path: Path
+) -> None:
     digest = hashlib.sha256(b"limited-key").hexdigest()
     keys = f'keys: [{{name: few, hash: "sha256:{digest}", flows: [echo]}}]'
-    (tmp_path / "routes.yaml").write_text(f"version: 1\nplatforms:\n  local:\n    type: local\n    {keys}\n")
+    (tmp_path / "routes.yaml").write_text(
+        f"version: 1\nplatforms:\n  local:\n    type: local\n    {keys}\n"
+    )
     local.set(keys=load(tmp_path / "routes.yaml", {}).platforms["local"].keys)
     mine = {"Authorization": "Bearer limited-key", "x-auth-key": "key-few"}
     assert upload(local, "private.txt", b"private").status_code == 200
     run = local.started({"saved_item_id": "echo"}, headers=mine)
     asked = {"file_name": "private.txt", "run_id": run.id}
     assert local.download("download_file", asked, headers=mine).status_code == 404
-    assert local.post("upload_file", {"file_name": "private.txt", "file_content": b64(b"mine")}, headers=mine).status_code == 200
+    assert (
+        local.post(
+            "upload_file", {"file_name": "private.txt", "file_content": b64(b"mine")}, headers=mine
+        ).status_code
+        == 200
+    )
     assert local.download("download_file", asked, headers=mine).data == b"mine"
     own = local.started({"saved_item_id": "echo"})
     assert local.download("download_file", {**asked, "run_id": own.id}).data == b"private"
-    assert local.start({"saved_item_id": "echo"}, headers={**mine, "x-auth-key": USER}).status_code == 403
+    assert (
+        local.start({"saved_item_id": "echo"}, headers={**mine, "x-auth-key": USER}).status_code
+        == 403
+    )
 
 
 def test_a_file_of_the_same_name_is_replaced(local: Local) -> None:
     run = local.started({"saved_item_id": "echo"})
     for data in (b"one", b"two", b""):
         assert upload(local, "a.txt", data).status_code == 200
-        assert local.download("download_file", {"file_name": "a.txt", "run_id": run.id}).data == data
+        assert (
+            local.download("download_file", {"file_name": "a.txt", "run_id": run.id}).data == data
+        )
     assert local.runs.uploaded(USER) == 0
 
 
-def test_of_uploads_of_one_name_at_once_one_stays_and_all_are_answered(database: Database, tmp_path: Path) -> None:
+def test_of_uploads_of_one_name_at_once_one_stays_and_all_are_answered(
+    database: Database, tmp_path: Path
+) -> None:
     local, statuses = Local(database, tmp_path), []
 
     def put(number: int) -> None:
         body = {"file_name": "a", "file_content": b64(b"%d" % number), "user_id": USER}
-        statuses.append(local.app.test_client().post("/api/v1/upload_file", json=body, headers=BEARER).status_code)
+        statuses.append(
+            local.app.test_client()
+            .post("/api/v1/upload_file", json=body, headers=BEARER)
+            .status_code
+        )
 
     threads = [threading.Thread(target=put, args=(number,)) for number in range(16)]
     for one in threads:
@@ -98,23 +138,33 @@ def test_of_uploads_of_one_name_at_once_one_stays_and_all_are_answered(database:
     for one in threads:
         one.join()
     kept = local.runs.file(USER, "a")
-    assert statuses == [200] * 16 and kept and Blobs(local.blobs).read(kept.sha256) in {b"%d" % number for number in range(16)}
+    assert (
+        statuses == [200] * 16
+        and kept
+        and Blobs(local.blobs).read(kept.sha256) in {b"%d" % number for number in range(16)}
+    )
 
 
 def test_what_a_run_kept_comes_before_what_its_user_uploaded(local: Local) -> None:
     one, two = local.started({"saved_item_id": "echo"}), local.started({"saved_item_id": "echo"})
     upload(local, "a.txt", b"uploaded")
     digest = Blobs(local.blobs).keep(b"of the run")
-    local.runs.keep_file(LocalFile(user_id=USER, name="a.txt", sha256=digest, size=10, created_at=NOW, run_id=one.id))
+    local.runs.keep_file(
+        LocalFile(user_id=USER, name="a.txt", sha256=digest, size=10, created_at=NOW, run_id=one.id)
+    )
     for run, data in ((one, b"of the run"), (two, b"uploaded")):
-        assert local.download("download_file", {"file_name": "a.txt", "run_id": run.id}).data == data
+        assert (
+            local.download("download_file", {"file_name": "a.txt", "run_id": run.id}).data == data
+        )
 
 
 @pytest.mark.parametrize("name", ["a ", " ", "a\u202eb", "a\x7f", "\ufeff", "x" * 255])
 def test_whatever_name_a_run_gave_a_file_it_comes_back(local: Local, name: str) -> None:
     run = local.started({"saved_item_id": "echo"})
     digest = Blobs(local.blobs).keep(b"abc")
-    local.runs.keep_file(LocalFile(user_id=USER, name=name, sha256=digest, size=3, created_at=NOW, run_id=run.id))
+    local.runs.keep_file(
+        LocalFile(user_id=USER, name=name, sha256=digest, size=3, created_at=NOW, run_id=run.id)
+    )
     answer = local.download("download_file", {"file_name": name, "run_id": run.id})
     assert answer.data == b"abc" and answer.headers["Content-Disposition"].isprintable()
     answer = local.download("download_files", {"file_names": [name], "run_id": run.id})
@@ -132,22 +182,74 @@ def test_base64_may_be_broken_into_lines(local: Local, content: str) -> None:
 # -- what is not kept
 
 BAD_NAMES = [
-    "", ".", "..", "/", "a/b", "../a", "..\\a", "a\\b", "/etc/passwd", "C:\\a", "a\0", "a\nb", "a\r\nX: y", "\t", "a\x7f", "a\u202etxt.exe",
-    "a\u200b", "\ufeffa", "a\u2028b", "\x85", " a", "a ", "\u3000a", "x" * 256, "ü" * 128, 7, None, ["a"], {"a": 1}, True,
-]  # fmt: skip
+    "",
+    ".",
+    "..",
+    "/",
+    "a/b",
+    "../a",
+    "..\\a",
+    "a\\b",
+    "/etc/passwd",
+    "C:\\a",
+    "a\0",
+    "a\nb",
+    "a\r\nX: y",
+    "\t",
+    "a\x7f",
+    "a\u202etxt.exe",
+    "a\u200b",
+    "\ufeffa",
+    "a\u2028b",
+    "\x85",
+    " a",
+    "a ",
+    "\u3000a",
+    "x" * 256,
+    "ü" * 128,
+    7,
+    None,
+    ["a"],
+    {"a": 1},
+    True,
+]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_names_that_are_refused(local: Local, name: Any) -> None:
     answer = upload(local, name)
-    assert answer.status_code == 400 and answer.json["error"] in ("invalid_parameter", "missing_parameter")
-    assert answer.json["message"].startswith("file_name: ") and blobs(local) == [] and local.runs.uploaded(USER) == 0
+    assert answer.status_code == 400 and answer.json["error"] in (
+        "invalid_parameter",
+        "missing_parameter",
+    )
+    assert (
+        answer.json["message"].startswith("file_name: ")
+        and blobs(local) == []
+        and local.runs.uploaded(USER) == 0
+    )
     run = local.started({"saved_item_id": "echo"})
-    for path, names in (("download_file", {"file_name": name}), ("download_files", {"file_names": [name]})):
+    for path, names in (
+        ("download_file", {"file_name": name}),
+        ("download_files", {"file_names": [name]}),
+    ):
         assert local.post(path, {**names, "run_id": run.id}).status_code in (400, 404)
 
 
-GOOD_NAMES = ["a", "...", "a..b", ".env", "x" * 255, "ü" * 127, "a b", "%2e%2e%2fa", "a;b", 'a"b', "a'b", "emoji 🎉.png", "日本語.txt"]
+GOOD_NAMES = [
+    "a",
+    "...",
+    "a..b",
+    ".env",
+    "x" * 255,
+    "ü" * 127,
+    "a b",
+    "%2e%2e%2fa",
+    "a;b",
+    'a"b',
+    "a'b",
+    "emoji 🎉.png",
+    "日本語.txt",
+]
 
 
 @pytest.mark.parametrize("name", GOOD_NAMES)
@@ -155,8 +257,13 @@ def test_names_that_are_kept(local: Local, name: str) -> None:
     run = local.started({"saved_item_id": "echo"})
     assert upload(local, name).json == {"success": True, "file_name": name}
     answer = local.download("download_file", {"file_name": name, "run_id": run.id})
-    assert answer.data == b"abc" and parse_options_header(answer.headers["Content-Disposition"])[1]["filename"] == name
-    assert [path.name for path in blobs(local)] == [hashlib.sha256(b"abc").hexdigest()], "no name becomes a path"
+    assert (
+        answer.data == b"abc"
+        and parse_options_header(answer.headers["Content-Disposition"])[1]["filename"] == name
+    )
+    assert [path.name for path in blobs(local)] == [hashlib.sha256(b"abc").hexdigest()], (
+        "no name becomes a path"
+    )
 
 
 @given(st.text())
@@ -166,7 +273,11 @@ def test_names_that_are_kept(local: Local, name: str) -> None:
 def test_no_name_breaks_out_of_the_header(name: str) -> None:
     header = files.disposition(name)
     assert header.isascii() and header.isprintable()
-    assert header.count('"') == 2 and header.count(";") == 2 and header.count("filename") <= 2 + name.count("filename") * 2
+    assert (
+        header.count('"') == 2
+        and header.count(";") == 2
+        and header.count("filename") <= 2 + name.count("filename") * 2
+    )
     if name.isprintable() and name.strip() == name and name:
         assert parse_options_header(header)[1]["filename"] == name
 
@@ -202,7 +313,9 @@ def test_what_is_no_file(local: Local, body: Any, code: str) -> None:
 def test_a_file_has_a_largest_size_and_so_has_a_body(local: Local) -> None:
     assert upload(local, "fits", bytes(files.MAX_FILE)).status_code == 200
     answer = upload(local, "large", bytes(files.MAX_FILE + 1))
-    assert (answer.status_code, answer.json["error"]) == (413, "too_large") and local.runs.file(USER, "large") is None
+    assert (answer.status_code, answer.json["error"]) == (413, "too_large") and local.runs.file(
+        USER, "large"
+    ) is None
     answer = local.post("upload_file", b'{"x": "' + b"x" * (35 * files.MIB) + b'"}')
     assert (answer.status_code, answer.json["error"]) == (413, "too_large")
 
@@ -211,25 +324,41 @@ def test_what_a_user_uploads_is_bounded(local: Local, monkeypatch: pytest.Monkey
     monkeypatch.setattr(files, "MAX_UPLOADED", 100)
     assert upload(local, "a", bytes(60)).status_code == 200
     full = upload(local, "b", bytes(41))
-    assert (full.status_code, full.json["error"]) == (507, "storage_full") and "101 bytes; at most 100" in full.json["message"]
+    assert (full.status_code, full.json["error"]) == (
+        507,
+        "storage_full",
+    ) and "101 bytes; at most 100" in full.json["message"]
     assert upload(local, "a", bytes(100)).status_code == 200, "what it replaces does not count"
-    assert upload(local, "a", b"").status_code == 200 and upload(local, "b", bytes(100)).status_code == 200, "and so room is made"
-    local.runs.keep_file(LocalFile(user_id="other", name="c", sha256="0" * 64, size=10**12, created_at=NOW))
-    local.runs.keep_file(LocalFile(user_id=USER, name="c", sha256="0" * 64, size=10**12, created_at=NOW, run_id="run"))
+    assert (
+        upload(local, "a", b"").status_code == 200
+        and upload(local, "b", bytes(100)).status_code == 200
+    ), "and so room is made"
+    local.runs.keep_file(
+        LocalFile(user_id="other", name="c", sha256="0" * 64, size=10**12, created_at=NOW)
+    )
+    local.runs.keep_file(
+        LocalFile(
+            user_id=USER, name="c", sha256="0" * 64, size=10**12, created_at=NOW, run_id="run"
+        )
+    )
     assert local.runs.uploaded(USER) == 100, "only what this user uploaded"
 
 
 def test_the_disk_is_not_filled(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "SPARE", 2**62)
     answer = upload(local, "a")
-    assert (answer.status_code, answer.json["error"]) == (507, "storage_full") and blobs(local) == []
+    assert (answer.status_code, answer.json["error"]) == (507, "storage_full") and blobs(
+        local
+    ) == []
 
 
 def test_a_disk_that_fails_is_503(local: Local) -> None:
     local.blobs.parent.mkdir(parents=True)
     local.blobs.write_text("no folder")
     answer = upload(local, "a")
-    assert (answer.status_code, answer.json["error"]) == (503, "unavailable") and local.runs.file(USER, "a") is None
+    assert (answer.status_code, answer.json["error"]) == (503, "unavailable") and local.runs.file(
+        USER, "a"
+    ) is None
     assert str(local.blobs) not in answer.json["message"]
 
 
@@ -241,11 +370,22 @@ def entry(name: Any, data: bytes = b"abc") -> dict[str, Any]:
 
 
 def test_several_files_are_kept(local: Local) -> None:
-    answer = local.post("upload_files", {"files": [entry("a", b"1"), entry("b", b"2")], "user_id": USER})
-    assert (answer.status_code, answer.json) == (200, {"success": True, "uploaded_files": ["a", "b"]})
+    answer = local.post(
+        "upload_files", {"files": [entry("a", b"1"), entry("b", b"2")], "user_id": USER}
+    )
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"success": True, "uploaded_files": ["a", "b"]},
+    )
     run = local.started({"saved_item_id": "echo"})
-    answer = local.download("download_files", {"file_names": ["b", "a", "b"], "run_id": run.id, "user_id": USER})
-    assert answer.status_code == 200 and answer.mimetype == "application/zip" and answer.headers["X-Content-Type-Options"] == "nosniff"
+    answer = local.download(
+        "download_files", {"file_names": ["b", "a", "b"], "run_id": run.id, "user_id": USER}
+    )
+    assert (
+        answer.status_code == 200
+        and answer.mimetype == "application/zip"
+        and answer.headers["X-Content-Type-Options"] == "nosniff"
+    )
     with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
         assert archive.testzip() is None and archive.namelist() == ["b", "a"]
         assert [archive.read(name) for name in ("a", "b")] == [b"1", b"2"]
@@ -253,14 +393,23 @@ def test_several_files_are_kept(local: Local) -> None:
 
 
 def test_some_kept_is_207_and_says_which(local: Local) -> None:
-    given = [entry("a"), entry("../b"), {"file_name": "c", "file_content": "%"}, "text", entry("a"), entry("d")]
+    given = [
+        entry("a"),
+        entry("../b"),
+        {"file_name": "c", "file_content": "%"},
+        "text",
+        entry("a"),
+        entry("d"),
+    ]
     answer = local.post("upload_files", {"files": given})
     assert answer.status_code == 207
     assert answer.json["partial_success"] is True and answer.json["uploaded_files"] == ["a", "d"]
     assert answer.json["failed_files"] == ["../b", "c", "", "a"]
     codes = [one["error"].partition("_")[0] for one in answer.json["errors"]]
     assert codes == ["invalid", "invalid", "missing", "invalid"]
-    assert local.runs.file(USER, "a") and local.runs.file(USER, "d") and not local.runs.file(USER, "c")
+    assert (
+        local.runs.file(USER, "a") and local.runs.file(USER, "d") and not local.runs.file(USER, "c")
+    )
 
 
 @pytest.mark.parametrize(
@@ -277,7 +426,10 @@ def test_some_kept_is_207_and_says_which(local: Local) -> None:
 )
 def test_none_kept_is_an_error(local: Local, given: Any, status: int, code: str) -> None:
     answer = local.post("upload_files", {"files": given})
-    assert (answer.status_code, answer.json["error"]) == (status, code) and set(answer.json) == {"error", "message"}
+    assert (answer.status_code, answer.json["error"]) == (status, code) and set(answer.json) == {
+        "error",
+        "message",
+    }
     assert blobs(local) == []
 
 
@@ -299,14 +451,24 @@ def test_none_kept_because_of_us_is_our_error(local: Local) -> None:
         ("download_file", {"run_id": "run"}, 400, "missing_parameter"),
         ("download_file", {"file_name": "a", "run_id": "no-such"}, 404, "run_not_found"),
         ("download_file", {"file_name": "no-such", "run_id": "run"}, 404, "file_not_found"),
-        ("download_file", {"file_name": "a", "run_id": "run", "saved_item_id": "greet"}, 400, "conflicting_parameters"),
+        (
+            "download_file",
+            {"file_name": "a", "run_id": "run", "saved_item_id": "greet"},
+            400,
+            "conflicting_parameters",
+        ),
         ("download_files", {"file_names": ["a"]}, 400, "missing_parameter"),
         ("download_files", {"run_id": "run"}, 400, "missing_parameter"),
         ("download_files", {"file_names": [], "run_id": "run"}, 400, "invalid_parameter"),
         ("download_files", {"file_names": "a", "run_id": "run"}, 400, "invalid_parameter"),
         ("download_files", {"file_names": ["a", 5], "run_id": "run"}, 400, "invalid_parameter"),
         ("download_files", {"file_names": ["a"] * 51, "run_id": "run"}, 400, "invalid_parameter"),
-        ("download_files", {"file_names": ["a", "no-such"], "run_id": "run"}, 404, "file_not_found"),
+        (
+            "download_files",
+            {"file_names": ["a", "no-such"], "run_id": "run"},
+            404,
+            "file_not_found",
+        ),
     ],
 )
 def test_errors_of_downloads(local: Local, path: str, body: Any, status: int, code: str) -> None:
@@ -321,18 +483,28 @@ def test_a_blob_that_is_gone_is_our_error_and_no_half_zip(local: Local) -> None:
     upload(local, "a")
     upload(local, "b", b"b")
     Blobs(local.blobs).path(hashlib.sha256(b"b").hexdigest()).unlink()
-    for path, body in (("download_file", {"file_name": "b"}), ("download_files", {"file_names": ["a", "b"]})):
+    for path, body in (
+        ("download_file", {"file_name": "b"}),
+        ("download_files", {"file_names": ["a", "b"]}),
+    ):
         answer = local.post(path, {**body, "run_id": "run"})
         assert (answer.status_code, answer.json["error"]) == (500, "file_lost")
 
 
 def test_a_zip_takes_no_more_memory_than_a_few_pieces(tmp_path: Path) -> None:
     kept, data = Blobs(tmp_path), os.urandom(20 * PIECE)
-    listed = [LocalFile(user_id=USER, name=f"{number}", sha256=kept.keep(data), size=len(data), created_at=NOW) for number in range(5)]
+    listed = [
+        LocalFile(
+            user_id=USER, name=f"{number}", sha256=kept.keep(data), size=len(data), created_at=NOW
+        )
+        for number in range(5)
+    ]
     pieces = list(zipped(kept, listed))
     assert len(pieces) > 90 and max(map(len, pieces)) < 2 * PIECE
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
-        assert archive.testzip() is None and {archive.read(name) for name in archive.namelist()} == {data}
+        assert archive.testzip() is None and {
+            archive.read(name) for name in archive.namelist()
+        } == {data}
     abandoned = zipped(kept, listed)
     next(abandoned)
     abandoned.close()

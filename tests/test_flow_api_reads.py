@@ -44,8 +44,16 @@ def test_a_run_is_told_in_the_platforms_words(database: Database, tmp_path: Path
     local.claim()
     assert local.get("get_pl_run", {"run_id": "done"}).json == {**queued, "state": "RUNNING"}
     local.end("done", outputs={"a": "ü", "n": [1, None]}, log=("one", "\x1b[34mtwo\x1b[0m"))
-    ended = {"state": "DONE", "outputs": {"a": "ü", "n": [1, None]}, "log": ["one", "\x1b[34mtwo\x1b[0m"]}
-    assert local.get("get_pl_run", {"run_id": "done"}).json == {**queued, **ended, "finished_ts": "2023-11-19T18:06:32.102786+00:00"}
+    ended = {
+        "state": "DONE",
+        "outputs": {"a": "ü", "n": [1, None]},
+        "log": ["one", "\x1b[34mtwo\x1b[0m"],
+    }
+    assert local.get("get_pl_run", {"run_id": "done"}).json == {
+        **queued,
+        **ended,
+        "finished_ts": "2023-11-19T18:06:32.102786+00:00",
+    }
     local.end("failed", LocalState.FAILED, log=("no",))
     report = local.get("get_pl_run", {"run_id": "failed", "project_id": "p"}).json
     assert (report["state"], report["outputs"], report["log"]) == ("FAILED", {}, ["no"])
@@ -63,8 +71,15 @@ def test_outputs_may_nest_as_deep_as_the_store_keeps_them(local: Local) -> None:
 
 def test_a_time_has_microseconds_even_where_they_are_none(local: Local) -> None:
     local.keep(id="whole", created_at=1700000000.0)
-    assert local.get("get_pl_run", {"run_id": "whole"}).json["created_ts"] == "2023-11-14T22:13:20.000000+00:00"
-    assert TIMESTAMP.fullmatch(local.get("get_pl_run", {"run_id": local.started({"saved_item_id": "echo"}).id}).json["created_ts"])
+    assert (
+        local.get("get_pl_run", {"run_id": "whole"}).json["created_ts"]
+        == "2023-11-14T22:13:20.000000+00:00"
+    )
+    assert TIMESTAMP.fullmatch(
+        local.get("get_pl_run", {"run_id": local.started({"saved_item_id": "echo"}).id}).json[
+            "created_ts"
+        ]
+    )
 
 
 # -- flows
@@ -74,10 +89,18 @@ def test_flows_and_their_inputs_are_listed(database: Database, tmp_path: Path) -
     local = Local(database, tmp_path)
     items = local.get("list_saved_items").json["saved_items"]
     assert [one["saved_item_id"] for one in items] == ["echo", "fail", "greet", "hook", "parse"]
-    greet = {"saved_item_id": "greet", "name": "greet", "description": "Greets someone.", "created_ts": CREATED}
+    greet = {
+        "saved_item_id": "greet",
+        "name": "greet",
+        "description": "Greets someone.",
+        "created_ts": CREATED,
+    }
     assert items[2] == greet
     books = local.get("list_workbooks").json["workbooks"]
-    assert [(one["workbook_id"], one["name"], one["created_ts"], len(one["saved_items"])) for one in books] == [
+    assert [
+        (one["workbook_id"], one["name"], one["created_ts"], len(one["saved_items"]))
+        for one in books
+    ] == [
         (FILE, "flows.py", CREATED, 3),
         (READY, "ready-made", CREATED, 2),
     ]
@@ -91,7 +114,10 @@ def test_flows_and_their_inputs_are_listed(database: Database, tmp_path: Path) -
     }
     kinds = {"hook": "string", "parse": "file"}
     for flow, data_type in kinds.items():
-        assert [one["data_type"] for one in local.get("get_inputs", {"saved_item_id": flow}).json["inputs"]] == [data_type]
+        assert [
+            one["data_type"]
+            for one in local.get("get_inputs", {"saved_item_id": flow}).json["inputs"]
+        ] == [data_type]
     assert local.get("get_inputs", {"saved_item_id": "echo"}).json == {"inputs": []}
 
 
@@ -108,7 +134,9 @@ def test_the_ten_newest_runs_of_each_flow(database: Database, tmp_path: Path) ->
     local.keep(id="other-0", user_id="other")
     local.end("echo-11", outputs={"a": 1}, log=("x",))
     listed = local.get("get_plrun_saved_item_map", {"saved_item_id": "echo"}).json
-    assert list(listed) == ["echo"] and [one["run_id"] for one in listed["echo"]] == [f"echo-{number}" for number in range(11, 1, -1)]
+    assert list(listed) == ["echo"] and [one["run_id"] for one in listed["echo"]] == [
+        f"echo-{number}" for number in range(11, 1, -1)
+    ]
     newest = listed["echo"][0]
     assert newest == {
         "run_id": "echo-11",
@@ -119,8 +147,14 @@ def test_the_ten_newest_runs_of_each_flow(database: Database, tmp_path: Path) ->
         "finished_ts": "2023-11-19T18:06:32.102786+00:00",
     }
     book = local.get("get_plrun_saved_item_map", {"workbook_id": FILE}).json
-    assert {flow: [one["run_id"] for one in runs] for flow, runs in book.items()} == {"greet": ["greet-0"], "hook": [], "parse": []}
-    both = local.get("get_plrun_saved_item_map", {"workbook_id": FILE, "saved_item_id": "greet"}).json
+    assert {flow: [one["run_id"] for one in runs] for flow, runs in book.items()} == {
+        "greet": ["greet-0"],
+        "hook": [],
+        "parse": [],
+    }
+    both = local.get(
+        "get_plrun_saved_item_map", {"workbook_id": FILE, "saved_item_id": "greet"}
+    ).json
     assert [one["run_id"] for one in both["greet"]] == ["greet-0"]
 
 
@@ -139,14 +173,24 @@ WRONG: list[tuple[str, dict[str, Any], int, str]] = [
     ("get_plrun_saved_item_map", {}, 400, "missing_parameter"),
     ("get_plrun_saved_item_map", {"saved_item_id": "no-such"}, 404, "unknown_flow"),
     ("get_plrun_saved_item_map", {"workbook_id": "no-such"}, 404, "workbook_not_found"),
-    ("get_plrun_saved_item_map", {"workbook_id": READY, "saved_item_id": "greet"}, 404, "workbook_not_found"),
+    (
+        "get_plrun_saved_item_map",
+        {"workbook_id": READY, "saved_item_id": "greet"},
+        404,
+        "workbook_not_found",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("path", "query", "status", "code"), WRONG)
-def test_errors_of_the_reading_calls(local: Local, path: str, query: Any, status: int, code: str) -> None:
+def test_errors_of_the_reading_calls(
+    local: Local, path: str, query: Any, status: int, code: str
+) -> None:
     answer = local.get(path, query)
-    assert (answer.status_code, answer.json["error"]) == (status, code) and set(answer.json) == {"error", "message"}
+    assert (answer.status_code, answer.json["error"]) == (status, code) and set(answer.json) == {
+        "error",
+        "message",
+    }
 
 
 def test_another_users_run_is_none(local: Local) -> None:
@@ -161,10 +205,21 @@ def test_another_users_run_is_none(local: Local) -> None:
 @pytest.mark.parametrize("path", [one.path for one in ENDPOINTS])
 def test_paths_are_exact_and_nothing_is_redirected(local: Local, path: str) -> None:
     allowed = next(one.methods for one in ENDPOINTS if one.path == path)
-    for other in (f"{path}/", f"{path}//", f"/{path}", path.upper(), f"{path}.json", f"{path}/x", f"x/../{path}"):
+    for other in (
+        f"{path}/",
+        f"{path}//",
+        f"/{path}",
+        path.upper(),
+        f"{path}.json",
+        f"{path}/x",
+        f"x/../{path}",
+    ):
         for method in ("GET", "POST"):
             answer = local.client.open(f"/api/v1/{other}", method=method, headers=AUTH)
-            assert (answer.status_code, answer.json) == (404, {"error": "not_found", "message": "there is nothing here"}), other
+            assert (answer.status_code, answer.json) == (
+                404,
+                {"error": "not_found", "message": "there is nothing here"},
+            ), other
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"):
         answer = local.client.open(f"/api/v1/{path}", method=method, headers=AUTH)
         assert (answer.status_code == 405) == (method not in allowed), method
@@ -175,8 +230,14 @@ def test_paths_are_exact_and_nothing_is_redirected(local: Local, path: str) -> N
 
 def test_head_is_answered_as_get_is_without_a_body(local: Local) -> None:
     for path, status in (("list_saved_items", 200), ("get_pl_run", 400), ("no-such", 404)):
-        answer = local.client.head(f"/api/v1/{path}", query_string={"user_id": USER}, headers=BEARER)
-        assert (answer.status_code, answer.data, answer.mimetype) == (status, b"", "application/json")
+        answer = local.client.head(
+            f"/api/v1/{path}", query_string={"user_id": USER}, headers=BEARER
+        )
+        assert (answer.status_code, answer.data, answer.mimetype) == (
+            status,
+            b"",
+            "application/json",
+        )
 
 
 def test_a_content_type_without_a_body_is_no_matter(local: Local) -> None:
@@ -187,6 +248,10 @@ def test_a_content_type_without_a_body_is_no_matter(local: Local) -> None:
 def test_without_a_local_platform_there_is_nothing(local: Local) -> None:
     local.set(type="gumloop")
     for path in (*(one.path for one in ENDPOINTS), "openapi.json"):
-        method = "GET" if path == "openapi.json" else next(one.methods[0] for one in ENDPOINTS if one.path == path)
+        method = (
+            "GET"
+            if path == "openapi.json"
+            else next(one.methods[0] for one in ENDPOINTS if one.path == path)
+        )
         answer = local.client.open(f"/api/v1/{path}", method=method, headers=AUTH)
         assert (answer.status_code, answer.json["error"]) == (404, "not_found")

@@ -1,4 +1,6 @@
-"""The flow API as `flowbridge serve` serves it: real flows in processes of their own, real HTTP, files through and through."""
+"""The flow API as `flowbridge serve` serves it: real flows in processes of their own, real HTTP,
+files through and through.
+"""
 
 from __future__ import annotations
 
@@ -59,13 +61,19 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
         assert [one for one in bridge.log if one["event"] == "unforeseen"] == []
 
 
-def call(bridge: Bridge, path: str, body: Any, headers: dict[str, str] = HEADERS) -> tuple[int, dict[str, str], bytes]:
+def call(
+    bridge: Bridge, path: str, body: Any, headers: dict[str, str] = HEADERS
+) -> tuple[int, dict[str, str], bytes]:
     """POST as an ordinary client does, chunked answers too."""
     connection = http.client.HTTPConnection("127.0.0.1", bridge.port, timeout=60)
     try:
         connection.request("POST", f"/api/v1/{path}", json.dumps(body), headers)
         answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        return (
+            answer.status,
+            {name.lower(): value for name, value in answer.getheaders()},
+            answer.read(),
+        )
     finally:
         connection.close()
 
@@ -89,17 +97,35 @@ def test_a_file_goes_into_a_flow_and_files_come_out(bridge: Bridge) -> None:
     table = b"a,b\n" + b"".join(b"%d,x\n" % number for number in range(100))
     upload = {"file_name": "Tabelle ü.csv", "file_content": base64.b64encode(table).decode()}
     assert call(bridge, "upload_file", upload, WEB)[0] == 200
-    report = ended(bridge, run_id := start(bridge, {"saved_item_id": "count", "table": "Tabelle ü.csv"}, WEB), WEB)
+    report = ended(
+        bridge,
+        run_id := start(bridge, {"saved_item_id": "count", "table": "Tabelle ü.csv"}, WEB),
+        WEB,
+    )
     assert (report["state"], report["outputs"]["total"]) == ("DONE", 4950), report
-    status, headers, data = call(bridge, "download_file", {"file_name": "report.txt", "run_id": run_id, "saved_item_id": "count"}, WEB)
-    assert (status, data, headers["content-type"], headers["content-length"]) == (200, b"a: 4950", "application/octet-stream", "7")
+    status, headers, data = call(
+        bridge,
+        "download_file",
+        {"file_name": "report.txt", "run_id": run_id, "saved_item_id": "count"},
+        WEB,
+    )
+    assert (status, data, headers["content-type"], headers["content-length"]) == (
+        200,
+        b"a: 4950",
+        "application/octet-stream",
+        "7",
+    )
     names = ["copy.bin", "report.txt", "Tabelle ü.csv"]
-    status, headers, data = call(bridge, "download_files", {"file_names": names, "run_id": run_id}, WEB)
+    status, headers, data = call(
+        bridge, "download_files", {"file_names": names, "run_id": run_id}, WEB
+    )
     assert status == 200 and headers["content-type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None and archive.namelist() == names
         assert archive.read("copy.bin") == archive.read("Tabelle ü.csv") == table
-    assert call(bridge, "download_file", {"file_name": "report.txt", "run_id": run_id})[0] == 404, "another user's"
+    assert call(bridge, "download_file", {"file_name": "report.txt", "run_id": run_id})[0] == 404, (
+        "another user's"
+    )
 
 
 def test_a_file_that_is_not_there_fails_the_run_with_that_reason(bridge: Bridge) -> None:
@@ -115,26 +141,50 @@ def test_the_whole_body_goes_into_a_flow_byte_for_byte(bridge: Bridge) -> None:
 
 def test_inputs_are_as_the_functions_say(bridge: Bridge) -> None:
     inputs = bridge.get("/api/v1/get_inputs?saved_item_id=count", HEADERS).json["inputs"]
-    assert [(one["name"], one["data_type"]) for one in inputs] == [("table", "file"), ("column", "string")]
+    assert [(one["name"], one["data_type"]) for one in inputs] == [
+        ("table", "file"),
+        ("column", "string"),
+    ]
     books = bridge.get("/api/v1/list_workbooks", HEADERS).json["workbooks"]
     assert sorted(one["name"] for one in books) == ["flows.py", "ready-made"]
 
 
 def test_a_start_is_answered_while_runs_go_on(bridge: Bridge) -> None:
     busy = [start(bridge, {"saved_item_id": "sleep", "seconds": 3600}) for _ in range(2)]
-    until(lambda: bridge.get(f"/api/v1/get_pl_run?run_id={busy[1]}", HEADERS).json["state"] == "RUNNING", what="the second run")
+    until(
+        lambda: (
+            bridge.get(f"/api/v1/get_pl_run?run_id={busy[1]}", HEADERS).json["state"] == "RUNNING"
+        ),
+        what="the second run",
+    )
     waiting = start(bridge, {"saved_item_id": "echo"})
-    states = [bridge.get(f"/api/v1/get_pl_run?run_id={one}", HEADERS).json["state"] for one in (*busy, waiting)]
-    assert states == ["RUNNING", "RUNNING", "QUEUED"], "it was answered while they go on, and over the cap it waits"
+    states = [
+        bridge.get(f"/api/v1/get_pl_run?run_id={one}", HEADERS).json["state"]
+        for one in (*busy, waiting)
+    ]
+    assert states == [
+        "RUNNING",
+        "RUNNING",
+        "QUEUED",
+    ], "it was answered while they go on, and over the cap it waits"
     for one in busy:
         assert call(bridge, "kill_pipeline", {"run_id": one})[0] == 200
-    assert [ended(bridge, one)["state"] for one in (*busy, waiting)] == ["TERMINATED", "TERMINATED", "DONE"]
+    assert [ended(bridge, one)["state"] for one in (*busy, waiting)] == [
+        "TERMINATED",
+        "TERMINATED",
+        "DONE",
+    ]
 
 
 def test_a_key_of_routes_yaml_works_and_is_limited(bridge: Bridge) -> None:
-    assert ended(bridge, start(bridge, {"saved_item_id": "echo", "a": 1}, WEB), WEB)["outputs"] == {"a": 1}
+    assert ended(bridge, start(bridge, {"saved_item_id": "echo", "a": 1}, WEB), WEB)["outputs"] == {
+        "a": 1
+    }
     assert call(bridge, "start_pipeline", {"saved_item_id": "whole"}, WEB)[0] == 403
-    assert call(bridge, "start_pipeline", {"saved_item_id": "echo"}, {**WEB, "x-auth-key": USER})[0] == 403
+    assert (
+        call(bridge, "start_pipeline", {"saved_item_id": "echo"}, {**WEB, "x-auth-key": USER})[0]
+        == 403
+    )
     assert SECRET not in bridge.stderr and KEY not in bridge.stderr
 
 
@@ -146,8 +196,12 @@ def test_a_large_file_goes_there_and_back(bridge: Bridge) -> None:
     assert call(bridge, "download_file", {"file_name": "large.bin", "run_id": run_id})[2] == data
 
 
-@pytest.mark.parametrize(("path", "most"), [("start_pipeline", 5), ("kill_pipeline", 1), ("upload_file", 35)])
-def test_what_is_too_large_is_refused_unread_or_where_it_gets_too_large(bridge: Bridge, path: str, most: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "most"), [("start_pipeline", 5), ("kill_pipeline", 1), ("upload_file", 35)]
+)
+def test_what_is_too_large_is_refused_unread_or_where_it_gets_too_large(
+    bridge: Bridge, path: str, most: int
+) -> None:
     size = most * 1024 * 1024 + 1
     declared = head("POST", f"/api/v1/{path}", {**HEADERS, "Content-Length": str(size)})
     assert exchange(bridge.port, declared).status == 413, "before a byte of it has come"
@@ -159,14 +213,24 @@ def test_what_is_too_large_is_refused_unread_or_where_it_gets_too_large(bridge: 
 def test_a_chunked_start_is_a_start(bridge: Bridge) -> None:
     body = b'{"saved_item_id": "echo", "a": 1}'
     chunks = b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (20, body[:20], len(body) - 20, body[20:])
-    answer = exchange(bridge.port, head("POST", "/api/v1/start_pipeline", {**HEADERS, "Transfer-Encoding": "chunked"}), chunks)
+    answer = exchange(
+        bridge.port,
+        head("POST", "/api/v1/start_pipeline", {**HEADERS, "Transfer-Encoding": "chunked"}),
+        chunks,
+    )
     assert answer.status == 200 and ended(bridge, answer.json["run_id"])["outputs"] == {"a": 1}
 
 
 def test_uploads_do_not_eat_the_memory(bridge: Bridge) -> None:
     """Of many large uploads at once some are told to come again, and none is lost without a word."""
-    body = json.dumps({"file_name": "a", "file_content": base64.b64encode(bytes(20 * 1024 * 1024)).decode()}).encode()
+    body = json.dumps(
+        {"file_name": "a", "file_content": base64.b64encode(bytes(20 * 1024 * 1024)).decode()}
+    ).encode()
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: bridge.post("/api/v1/upload_file", body, HEADERS), range(6)))
-    assert {one.status for one in answers} <= {200, 503} and any(one.status == 200 for one in answers)
+        answers = list(
+            pool.map(lambda _: bridge.post("/api/v1/upload_file", body, HEADERS), range(6))
+        )
+    assert {one.status for one in answers} <= {200, 503} and any(
+        one.status == 200 for one in answers
+    )
     assert all(one.headers.get("retry-after") for one in answers if one.status == 503)

@@ -1,4 +1,6 @@
-"""Flows in processes of their own: whatever one does, its run ends with the reason, and nobody else is any the worse for it."""
+"""Flows in processes of their own: whatever one does, its run ends with the reason, and nobody else
+is any the worse for it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ SHORT = {
     "bridge.worker.worker.BEAT": 0.3,
     "bridge.store.queue.heartbeats.FRESH": 3.0,
 }
-GRACE = 8.0  # seconds between SIGTERM and SIGKILL: one that is being ended is seen to be, even where everything stands still for a while
+# seconds between SIGTERM and SIGKILL: one that is being ended is seen to be, even where everything
+# stands still for a while
+GRACE = 8.0
 PATIENT = {
     "bridge.flows.process.run_supervisor.GRACE": 60.0,
     "bridge.worker.worker.DRAIN": 60.0,
@@ -56,16 +60,42 @@ OVER = ("DONE", "FAILED", "TERMINATED")
 class Served(Bridge):
     """A `serve` with a flows.py, and its flow API."""
 
-    def __init__(self, folder: Path, *arguments: str, cap: int = 4, overflow: str = "queue", flows: str | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        cap: int = 4,
+        overflow: str = "queue",
+        flows: str | None = None,
+        **more: Any,
+    ) -> None:
         (folder / "flows.py").write_text(FLOWS.read_text() if flows is None else flows)
-        environ = {**SECRETS, "FLOWBRIDGE_LOCAL_USER_ID": USER, "SHOWN": "to flows", **more.pop("environ", {})}
-        constants = SHORT | {"bridge.flows.process.run_supervisor.GRACE": GRACE} | more.pop("constants", {})
-        super().__init__(folder, *arguments, routes=ROUTES % (cap, overflow), environ=environ, constants=constants, **more)
+        environ = {
+            **SECRETS,
+            "FLOWBRIDGE_LOCAL_USER_ID": USER,
+            "SHOWN": "to flows",
+            **more.pop("environ", {}),
+        }
+        constants = (
+            SHORT | {"bridge.flows.process.run_supervisor.GRACE": GRACE} | more.pop("constants", {})
+        )
+        super().__init__(
+            folder,
+            *arguments,
+            routes=ROUTES % (cap, overflow),
+            environ=environ,
+            constants=constants,
+            **more,
+        )
 
     def api(self, method: str, path: str, body: Any = None, **query: str) -> Any:
         target = f"/api/v1/{path}?{urlencode({'user_id': USER, **query})}"
         headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-        return self.get(target, headers) if method == "GET" else self.post(target, json.dumps(body or {}).encode(), headers)
+        return (
+            self.get(target, headers)
+            if method == "GET"
+            else self.post(target, json.dumps(body or {}).encode(), headers)
+        )
 
     def begin(self, flow: str, **inputs: Any) -> str:
         answer = self.api("POST", "start_pipeline", inputs, saved_item_id=flow)
@@ -76,7 +106,9 @@ class Served(Bridge):
         return self.api("GET", "get_pl_run", run_id=run_id).json
 
     def wait(self, run_id: str, seconds: float = 60.0) -> dict[str, Any]:
-        return until(lambda: (run := self.look(run_id))["state"] in OVER and run, seconds, "the end of a run")
+        return until(
+            lambda: (run := self.look(run_id))["state"] in OVER and run, seconds, "the end of a run"
+        )
 
     def run_flow(self, name: str, **inputs: Any) -> dict[str, Any]:
         return self.wait(self.begin(name, **inputs))
@@ -92,7 +124,13 @@ class Served(Bridge):
     @property
     def worker(self) -> int:
         """The process of the newest worker."""
-        return next((row[0] for row in self.rows("SELECT pid FROM worker ORDER BY started_at DESC LIMIT 1")), 0)
+        return next(
+            (
+                row[0]
+                for row in self.rows("SELECT pid FROM worker ORDER BY started_at DESC LIMIT 1")
+            ),
+            0,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +169,9 @@ def bystander(request: pytest.FixtureRequest) -> Iterator[None]:
         ("leaky", "MemoryError: over its memory limit of 64 MB"),
     ],
 )
-def test_a_run_that_cannot_end_well_has_failed_and_its_log_says_why(served: Served, flow: str, words: str) -> None:
+def test_a_run_that_cannot_end_well_has_failed_and_its_log_says_why(
+    served: Served, flow: str, words: str
+) -> None:
     run = served.run_flow(flow)
     assert (run["state"], run["outputs"]) == ("FAILED", {})
     assert run["log"][-1].startswith(words)
@@ -141,7 +181,13 @@ def test_a_run_that_cannot_end_well_has_failed_and_its_log_says_why(served: Serv
 def test_the_traceback_is_in_our_own_log(served: Served) -> None:
     run = served.run_flow("breaks")
     assert run["log"] == ["so far", "KeyError: 'nope'"]
-    (found,) = until(lambda: [each for each in served.log if each["event"] == "flow_failed" and each["run_id"] == run["run_id"]])
+    (found,) = until(
+        lambda: [
+            each
+            for each in served.log
+            if each["event"] == "flow_failed" and each["run_id"] == run["run_id"]
+        ]
+    )
     assert 'raise KeyError("nope")' in found["traceback"]
 
 
@@ -171,19 +217,30 @@ def test_nothing_that_a_run_started_outlives_it(served: Served) -> None:
 def test_a_run_has_nothing_of_the_bridge(served: Served, tmp_path: Path) -> None:
     run_id = served.begin("looks")
     found = served.wait(run_id)["outputs"]
-    assert found["group"] == found["pid"] and found["session"] != found["pid"]  # its niceness is to count beside the bridge
+    # its niceness is to count beside the bridge
+    assert found["group"] == found["pid"] and found["session"] != found["pid"]
     targets = list(found["files"].values())
-    assert not any(target.startswith("socket:") or str(served.folder / "data") in target for target in targets)
+    assert not any(
+        target.startswith("socket:") or str(served.folder / "data") in target for target in targets
+    )
     assert found["files"]["0"] == "/dev/null"
     assert found["stdin"] == ""
-    assert (found["nice"], found["oom"], found["core"], found["run_id"]) == (min(os.nice(0) + 10, 19), 1000, [0, 0], run_id)
+    assert (found["nice"], found["oom"], found["core"], found["run_id"]) == (
+        min(os.nice(0) + 10, 19),
+        1000,
+        [0, 0],
+        run_id,
+    )
     assert found["processors"] == len(os.sched_getaffinity(0))
     assert found["signals"] == ["0", "<built-in function default_int_handler>", "0", "0"]
 
 
 def test_a_run_has_the_environment_without_our_secrets(served: Served) -> None:
     found = served.run_flow("looks")["outputs"]
-    assert (found["environ"]["SHOWN"], found["environ"]["FLOWBRIDGE_DATA"]) == ("to flows", str(served.folder / "data"))
+    assert (found["environ"]["SHOWN"], found["environ"]["FLOWBRIDGE_DATA"]) == (
+        "to flows",
+        str(served.folder / "data"),
+    )
     assert "SHOWN=to flows" in found["passed_on"]
     for name in (*SECRETS, "FLOWBRIDGE_DATABASE_URL"):
         assert name not in found["environ"]
@@ -210,8 +267,13 @@ def test_files_come_and_go_by_name(served: Served) -> None:
     from bridge.store.local.runs import Runs
 
     keys = SECRETS["FLOWBRIDGE_ENCRYPTION_KEYS"].split(",")
-    blobs, runs = Blobs(served.folder / "data" / "blobs", Sealer(keys)), Runs(served.database, lambda: None)
-    file = LocalFile(user_id=USER, name="a.txt", sha256=blobs.keep(b"content"), size=7, created_at=time.time())
+    blobs, runs = (
+        Blobs(served.folder / "data" / "blobs", Sealer(keys)),
+        Runs(served.database, lambda: None),
+    )
+    file = LocalFile(
+        user_id=USER, name="a.txt", sha256=blobs.keep(b"content"), size=7, created_at=time.time()
+    )
     runs.keep_file(file)
     run = served.run_flow("copies", document="a.txt")
     assert run["outputs"] == {"name": "copy of a.txt", "text": "content", "size": 7, "other": None}
@@ -219,7 +281,10 @@ def test_files_come_and_go_by_name(served: Served) -> None:
     assert copy is not None
     assert note is not None
     assert (copy.sha256, blobs.read(note.sha256).decode()) == (file.sha256, "ü")
-    for inputs, words in (({"document": "b.txt"}, "document: there is no uploaded file 'b.txt'"), ({}, "required inputs are missing")):
+    for inputs, words in (
+        ({"document": "b.txt"}, "document: there is no uploaded file 'b.txt'"),
+        ({}, "required inputs are missing"),
+    ):
         assert words in served.run_flow("copies", **inputs)["log"][-1]
     died = served.run_flow("saves_and_dies")
     assert (died["state"], runs.file(USER, "saved.txt", died["run_id"]).size) == ("FAILED", 7)  # type: ignore[union-attr]
@@ -233,7 +298,15 @@ def test_an_input_takes_several_files(served: Served) -> None:
     blobs, runs = Blobs(served.folder / "data" / "blobs"), Runs(served.database, lambda: None)
     for name in ("one", "three"):
         sha256 = blobs.keep(name.encode())
-        runs.keep_file(LocalFile(user_id=USER, name=f"{name}.txt", sha256=sha256, size=len(name), created_at=time.time()))
+        runs.keep_file(
+            LocalFile(
+                user_id=USER,
+                name=f"{name}.txt",
+                sha256=sha256,
+                size=len(name),
+                created_at=time.time(),
+            )
+        )
     for documents, more, expected in (
         ("one.txt", ["three.txt"], {"sizes": [3], "is_list": False, "more": ["three.txt"]}),
         (["one.txt", "three.txt"], [], {"sizes": [3, 5], "is_list": True, "more": []}),
@@ -259,7 +332,11 @@ def test_a_webhook_input_has_the_whole_body_as_it_came(served: Served) -> None:
 
 def peak_memory(pid: int) -> int:
     """The most memory that a process ever had, in megabytes."""
-    line = next(one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmHWM"))
+    line = next(
+        one
+        for one in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if one.startswith("VmHWM")
+    )
     return int(line.split()[1]) // 1024
 
 
@@ -296,7 +373,10 @@ def test_a_running_run_is_terminated(served: Served) -> None:
     run_id = served.begin("deaf")
     served.running(run_id, "cannot hear")
     asked = time.monotonic()
-    assert served.api("POST", "kill_pipeline", {"run_id": run_id}).json == {"success": True, "run_id": run_id}
+    assert served.api("POST", "kill_pipeline", {"run_id": run_id}).json == {
+        "success": True,
+        "run_id": run_id,
+    }
     assert served.look(run_id)["state"] == "TERMINATING"
     assert served.wait(run_id)["state"] == "TERMINATED"
     assert time.monotonic() - asked >= GRACE, "by force, after SIGTERM was ignored for so long"
@@ -332,7 +412,10 @@ def test_a_run_takes_less_than_the_start_of_an_interpreter(served: Served) -> No
 
     interpreter = [sys.executable, "-c", "import bridge.runtime.startup"]
     least = min(taken(lambda: subprocess.run(interpreter, check=True)) for _ in range(5))
-    until(lambda: taken(lambda: served.run_flow("echo")) < least, what="a run that takes less, and has not waited for others")
+    until(
+        lambda: taken(lambda: served.run_flow("echo")) < least,
+        what="a run that takes less, and has not waited for others",
+    )
 
 
 # -- crashes
@@ -366,7 +449,9 @@ def waits_again(file: str, number: int, go: str) -> dict:
 """
 
 
-def test_the_runs_of_a_killed_worker_are_gone_and_run_again_where_their_flow_says_so(tmp_path: Path) -> None:
+def test_the_runs_of_a_killed_worker_are_gone_and_run_again_where_their_flow_says_so(
+    tmp_path: Path,
+) -> None:
     with Served(tmp_path, flows=FLOWS.read_text() + WAITS) as served:
         file, go = tmp_path / "stamps", tmp_path / "go"
         once = served.begin("stamps", file=str(file), number=1, seconds=600)
@@ -377,7 +462,10 @@ def test_the_runs_of_a_killed_worker_are_gone_and_run_again_where_their_flow_say
         until(lambda: not any(map(is_alive, pids)), what="the end of their processes")
         go.touch()
         failed, done = served.wait(once), served.wait(again)
-        assert (failed["state"], failed["log"]) == ("FAILED", ["The run was interrupted: the worker that executed it died."])
+        assert (failed["state"], failed["log"]) == (
+            "FAILED",
+            ["The run was interrupted: the worker that executed it died."],
+        )
         assert (done["state"], done["outputs"]) == ("DONE", {"number": 2})
         assert "It is run again." in done["log"][0]
 
@@ -404,7 +492,9 @@ def test_the_death_of_what_runs_come_from_ends_no_run(tmp_path: Path) -> None:
         os.kill(host, signal.SIGKILL)
         assert served.wait(second)["state"] == "DONE"
         assert served.run_flow("echo")["state"] == "DONE"
-        assert served.worker != worker, "a worker cannot make another host, so there is another worker"
+        assert served.worker != worker, (
+            "a worker cannot make another host, so there is another worker"
+        )
 
 
 def test_the_death_of_its_keeper_is_the_end_of_a_run(tmp_path: Path) -> None:
@@ -415,7 +505,9 @@ def test_the_death_of_its_keeper_is_the_end_of_a_run(tmp_path: Path) -> None:
         (keeper,) = children_of(generation)
         (process,) = children_of(keeper)
         os.kill(keeper, signal.SIGKILL)
-        assert served.wait(run_id)["log"] == ["The run was interrupted: the process that kept it died."]
+        assert served.wait(run_id)["log"] == [
+            "The run was interrupted: the process that kept it died."
+        ]
         until(lambda: not is_alive(process), what="the end of its process")
         assert served.run_flow("echo")["state"] == "DONE"
 
@@ -444,9 +536,15 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
 @pytest.mark.parametrize(("word", "code", "ran"), [("go", 0, True), ("", 70, False)])
-def test_a_run_begins_when_the_worker_knows_of_it(tmp_path: Path, word: str, code: int, ran: bool) -> None:
-    """A keeper that dies before it said so has begun nothing: the run is begun again, and its flow must not have run already."""
-    ended = subprocess.run([sys.executable, "-c", WITHOUT_A_WORD, tmp_path / "ran", word], check=False, timeout=60)
+def test_a_run_begins_when_the_worker_knows_of_it(
+    tmp_path: Path, word: str, code: int, ran: bool
+) -> None:
+    """A keeper that dies before it said so has begun nothing: the run is begun again, and its flow
+    must not have run already.
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_WORD, tmp_path / "ran", word], check=False, timeout=60
+    )
     assert (ended.returncode, (tmp_path / "ran").exists()) == (code, ran)
 
 
@@ -496,15 +594,22 @@ def test_500_starts_at_once_and_a_killed_worker(tmp_path: Path, overflow: str) -
 
         def watch() -> None:
             while not stop.is_set():
-                most_open[0] = max(most_open[0], served.count("local_run", "state IN ('QUEUED', 'RUNNING', 'TERMINATING')"))
+                most_open[0] = max(
+                    most_open[0],
+                    served.count("local_run", "state IN ('QUEUED', 'RUNNING', 'TERMINATING')"),
+                )
 
         def start(number: int) -> tuple[int, Any]:
             flow = "stamps" if number % 2 else "stamps_again"
-            answer = served.api("POST", "start_pipeline", {"file": str(file), "number": number}, saved_item_id=flow)
+            answer = served.api(
+                "POST", "start_pipeline", {"file": str(file), "number": number}, saved_item_id=flow
+            )
             return answer.status, answer.json
 
         def kill() -> float:
-            until(lambda: file.exists() and len(file.read_text().splitlines()) > 10, what="some runs")
+            until(
+                lambda: file.exists() and len(file.read_text().splitlines()) > 10, what="some runs"
+            )
             killed_at = time.time()
             os.kill(served.worker, signal.SIGKILL)
             return killed_at
@@ -517,7 +622,11 @@ def test_500_starts_at_once_and_a_killed_worker(tmp_path: Path, overflow: str) -
         killed_at = killing.result()
         ids = [body["run_id"] for status, body in answers if status == 200]
         refused = [body for status, body in answers if status != 200]
-        until(lambda: served.count("local_run", "state IN ('DONE', 'FAILED')") == len(ids), 300, "the end of every run")
+        until(
+            lambda: served.count("local_run", "state IN ('DONE', 'FAILED')") == len(ids),
+            300,
+            "the end of every run",
+        )
         stop.set()
         watcher.join()
         assert served.count("local_run") == len(set(ids)) == len(ids)
@@ -538,7 +647,10 @@ def test_500_starts_at_once_and_a_killed_worker(tmp_path: Path, overflow: str) -
 
 
 def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
-    first = "from bridge.flows import flow\nimport time\n@flow\ndef version(): return {'version': 1}\n@flow\ndef gone(): time.sleep(0.5)\n"
+    first = (
+        "from bridge.flows import flow\nimport time\n@flow\ndef version(): return {'version':"
+        " 1}\n@flow\ndef gone(): time.sleep(0.5)\n"
+    )
     second = first.replace("1}", "2}").replace("def gone", "def added")
 
     def write(text: str) -> None:
@@ -547,24 +659,47 @@ def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path:
         (tmp_path / "written").replace(tmp_path / "flows.py")
 
     def ids() -> set[str]:
-        return {one["saved_item_id"] for one in served.api("GET", "list_saved_items").json["saved_items"]}
+        return {
+            one["saved_item_id"]
+            for one in served.api("GET", "list_saved_items").json["saved_items"]
+        }
 
     def problems(served: Served) -> list[dict[str, Any]]:
         """What `flowbridge status` complains about, of the flows."""
-        answer = call(tmp_path, "--config", str(served.config), "status", "--json", environ=served.environ)
-        return [one for one in json.loads(answer.stdout)["problems"] if one["key"] == "flows_unusable"]
+        answer = call(
+            tmp_path, "--config", str(served.config), "status", "--json", environ=served.environ
+        )
+        return [
+            one for one in json.loads(answer.stdout)["problems"] if one["key"] == "flows_unusable"
+        ]
 
-    with Served(tmp_path, flows=first, constants={"bridge.runtime.reload.watcher.LOOK": 0.1}) as served:
+    with Served(
+        tmp_path, flows=first, constants={"bridge.runtime.reload.watcher.LOOK": 0.1}
+    ) as served:
         assert served.run_flow("version")["outputs"] == {"version": 1}
         under_way = served.begin("gone")
         write("import nothing_like_it\n")
-        until(lambda: [line for line in served.log if line["event"] == "flows_not_loaded"], what="a complaint")
+        until(
+            lambda: [line for line in served.log if line["event"] == "flows_not_loaded"],
+            what="a complaint",
+        )
         assert served.run_flow("version")["outputs"] == {"version": 1}
         (problem,) = until(lambda: problems(served), what="a problem of `flowbridge status`")
-        assert (problem["key"], problem["severity"], problem["do"]) == ("flows_unusable", "warning", "flowbridge check")
-        assert "flows.py cannot be loaded" in problem["what"] and "flows.py:1: ModuleNotFoundError" in problem["what"]
+        assert (problem["key"], problem["severity"], problem["do"]) == (
+            "flows_unusable",
+            "warning",
+            "flowbridge check",
+        )
+        assert (
+            "flows.py cannot be loaded" in problem["what"]
+            and "flows.py:1: ModuleNotFoundError" in problem["what"]
+        )
         told = served.get("/readyz", ADMIN).json
-        assert told["ready"] is True and "flows.py:1: ModuleNotFoundError" in told["flows"]["error"] and told["flows"]["error_since"]
+        assert (
+            told["ready"] is True
+            and "flows.py:1: ModuleNotFoundError" in told["flows"]["error"]
+            and told["flows"]["error_since"]
+        )
         write(second)
         until(lambda: "added" in ids(), what="the new flow")
         assert "gone" not in ids()
@@ -578,7 +713,11 @@ def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path:
         assert "flows.py:1: ModuleNotFoundError" in complaints[0]
         assert served.api("POST", "start_pipeline", {}, saved_item_id="gone").status == 400
         until(lambda: not problems(served), what="the end of the problem")
-        assert served.get("/readyz", ADMIN).json["flows"] == {"error": None, "error_since": None, "absent": {}}
+        assert served.get("/readyz", ADMIN).json["flows"] == {
+            "error": None,
+            "error_since": None,
+            "absent": {},
+        }
 
 
 def test_a_run_of_a_flow_that_is_gone_has_failed(tmp_path: Path) -> None:
@@ -600,7 +739,9 @@ def test_a_run_of_a_flow_that_is_gone_has_failed(tmp_path: Path) -> None:
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "ended without a word"),
     ],
 )
-def test_a_flows_py_that_cannot_be_loaded_stops_the_start_with_2(tmp_path: Path, flows: str, words: str) -> None:
+def test_a_flows_py_that_cannot_be_loaded_stops_the_start_with_2(
+    tmp_path: Path, flows: str, words: str
+) -> None:
     for command in ("serve", "web", "work"):
         code, said = Served(tmp_path, command, flows=flows).run()
         assert code == 2
@@ -609,13 +750,21 @@ def test_a_flows_py_that_cannot_be_loaded_stops_the_start_with_2(tmp_path: Path,
 
 
 def test_flows_py_is_never_loaded_by_the_bridge_itself(tmp_path: Path) -> None:
-    flows = "import os\nopen('loaded', 'a').write(f'{os.getpid()}\\n')\nfrom bridge.flows import flow\n@flow\ndef f(): ...\n"
+    flows = (
+        "import os\nopen('loaded', 'a').write(f'{os.getpid()}\\n')\nfrom bridge.flows import"
+        " flow\n@flow\ndef f(): ...\n"
+    )
     with Served(tmp_path, flows=flows) as served:
         assert served.run_flow("f")["state"] == "DONE"
         loaded = set((tmp_path / "loaded").read_text().split())
         with served.database.read() as connection:
             receivers = {str(served.pid), str(served.worker)}
-            assert connection.exec_driver_sql("SELECT count(*) FROM local_flow WHERE id = 'f'").scalar() == 1
+            assert (
+                connection.exec_driver_sql(
+                    "SELECT count(*) FROM local_flow WHERE id = 'f'"
+                ).scalar()
+                == 1
+            )
         assert loaded
         assert not loaded & receivers
 
@@ -624,7 +773,9 @@ def test_flows_py_is_never_loaded_by_the_bridge_itself(tmp_path: Path) -> None:
 
 
 class Limited(Served):
-    """A `serve` of a user of its own that may have so many processes and threads. It may read everything, since Python may be in a home."""
+    """A `serve` of a user of its own that may have so many processes and threads. It may read
+    everything, since Python may be in a home.
+    """
 
     def _command(self) -> list[str]:
         rights = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
@@ -633,8 +784,14 @@ class Limited(Served):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can run a bridge as another user, with a bound on its processes")
-@pytest.mark.skipif(not (shutil.which("setpriv") and shutil.which("prlimit")), reason="setpriv or prlimit is not installed")
+@pytest.mark.skipif(
+    os.getuid() != 0,
+    reason="only root can run a bridge as another user, with a bound on its processes",
+)
+@pytest.mark.skipif(
+    not (shutil.which("setpriv") and shutil.which("prlimit")),
+    reason="setpriv or prlimit is not installed",
+)
 def test_a_fork_storm_blows_over() -> None:
     folder = Path(tempfile.mkdtemp(prefix="flowbridge-storm-"))
     try:

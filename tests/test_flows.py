@@ -31,13 +31,19 @@ def test_the_signature_is_what_a_flow_says_of_its_inputs() -> None:
         """
         return {"text": f"{greeting}, {name}!"}
 
-    assert (greet.name, greet.description, greet.takes_any) == ("greet", "Greets someone.\n\nAt length.", False)
+    assert (greet.name, greet.description, greet.takes_any) == (
+        "greet",
+        "Greets someone.\n\nAt length.",
+        False,
+    )
     assert [(one.name, one.type, one.required, one.default) for one in greet.inputs] == [
         ("name", "str", True, None),
         ("greeting", "str", False, "Hello"),
         ("count", "", False, 3),
     ]
-    assert greet("Ada") == {"text": "Hello, Ada!"}, "a flow can still be called as the function it is"
+    assert greet("Ada") == {"text": "Hello, Ada!"}, (
+        "a flow can still be called as the function it is"
+    )
     assert flow(name="send-it")(lambda: None).name == "send-it"
 
 
@@ -62,14 +68,24 @@ def test_a_run_gives_outputs_and_leaves_out_inputs_the_flow_has_not(tmp_path: Pa
         return {"sum": a + b}
 
     result = run(add, tmp_path, a=1, unheard_of=True)
-    assert (result.state, result.outputs, result.log) == (LocalState.DONE, {"sum": 3}, ("adding 1 and 2", "done 3"))
-    assert run(flow(name="any")(lambda **inputs: inputs), tmp_path, b=1, a=[{}]).outputs == {"b": 1, "a": [{}]}
+    assert (result.state, result.outputs, result.log) == (
+        LocalState.DONE,
+        {"sum": 3},
+        ("adding 1 and 2", "done 3"),
+    )
+    assert run(flow(name="any")(lambda **inputs: inputs), tmp_path, b=1, a=[{}]).outputs == {
+        "b": 1,
+        "a": [{}],
+    }
     assert run(flow(name="none")(lambda: None), tmp_path).outputs == {}
 
 
 def test_a_missing_input_fails_the_run_and_is_named(tmp_path: Path) -> None:
     result = run(flow(name="f")(lambda a, b, c=1: None), tmp_path, b=1)
-    assert (result.state, result.log) == (LocalState.FAILED, ("flow f: required inputs are missing: a (it requires: a, b)",))
+    assert (result.state, result.log) == (
+        LocalState.FAILED,
+        ("flow f: required inputs are missing: a (it requires: a, b)",),
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +98,9 @@ def test_a_missing_input_fails_the_run_and_is_named(tmp_path: Path) -> None:
         ({"a": "x" * 2**20}, "at most 1048576"),
     ],
 )
-def test_outputs_are_a_json_object_of_at_most_a_mebibyte(tmp_path: Path, returned: Any, words: str) -> None:
+def test_outputs_are_a_json_object_of_at_most_a_mebibyte(
+    tmp_path: Path, returned: Any, words: str
+) -> None:
     result = run(flow(name="f")(lambda: returned), tmp_path)
     assert result.state is LocalState.FAILED and result.outputs == {} and words in result.log[-1]
 
@@ -110,9 +128,15 @@ def test_the_log_is_bounded_and_keeps_its_end(tmp_path: Path) -> None:
         raise ValueError("the end")
 
     lines = run(chatty, tmp_path).log
-    assert len(lines) == LOG_LINES and lines[-1] == "ValueError: the end" and max(map(len, lines)) == LOG_LENGTH
+    assert (
+        len(lines) == LOG_LINES
+        and lines[-1] == "ValueError: the end"
+        and max(map(len, lines)) == LOG_LENGTH
+    )
     assert lines[0] == "(4002 earlier lines are not kept)"
-    assert run(flow(name="f")(lambda: print("x" * 10**6, end="")), tmp_path).log == ("x" * (LOG_LENGTH - 1) + "…",)
+    assert run(flow(name="f")(lambda: print("x" * 10**6, end="")), tmp_path).log == (
+        "x" * (LOG_LENGTH - 1) + "…",
+    )
 
 
 def test_each_run_has_its_own_output_and_others_print_where_they_always_did(
@@ -132,19 +156,26 @@ def test_each_run_has_its_own_output_and_others_print_where_they_always_did(
             barrier.wait()
             print("outside")
         results = [one.result() for one in waiting]
-    assert [set(one.log) for one in results] == [{"run 0"}, {"run 1"}, {"run 2"}] and {len(one.log) for one in results} == {50}
+    assert [set(one.log) for one in results] == [{"run 0"}, {"run 1"}, {"run 2"}] and {
+        len(one.log) for one in results
+    } == {50}
     assert capsys.readouterr().out == "outside\n" * 50
 
 
-def test_current_is_known_inside_a_run_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(flow(name="f")(lambda: {"dir": str(current().data_dir)}), tmp_path).outputs == {"dir": str(tmp_path)}
+def test_current_is_known_inside_a_run_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(flow(name="f")(lambda: {"dir": str(current().data_dir)}), tmp_path).outputs == {
+        "dir": str(tmp_path)
+    }
     with pytest.raises(FlowError, match="only inside a run"):
         current()
     log("to", "stderr")
     assert capsys.readouterr().err == "to stderr\n"
 
 
-# -- flows.py ----------------------------------------------------------------------------------------------------------
+# -- flows.py
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_flows_are_loaded_from_a_path_without_a_trace(tmp_path: Path) -> None:
@@ -161,7 +192,9 @@ def test_flows_are_loaded_from_a_path_without_a_trace(tmp_path: Path) -> None:
     flows = load_flows(path)
     assert set(flows) == {"one", "two-b"} and flows["one"].inputs[0].type == "int"
     assert run(flows["one"], tmp_path, a=5).outputs == {"a": 5}
-    assert all(name.startswith("_flows_") for name in set(sys.modules) - before) and list(tmp_path.iterdir()) == [path]
+    assert all(name.startswith("_flows_") for name in set(sys.modules) - before) and list(
+        tmp_path.iterdir()
+    ) == [path]
     path.write_text("from bridge.flows import flow\n@flow\ndef three(): ...\n")
     assert set(load_flows(str(path))) == {"three"}
 
@@ -173,9 +206,15 @@ def test_flows_are_loaded_from_a_path_without_a_trace(tmp_path: Path) -> None:
         ("\n\nimport no_such_module_at_all\n", r"flows\.py:3: ModuleNotFoundError: No module"),
         ("def f():\n    return 1 / 0\n\nf()\n", r"flows\.py:2: ZeroDivisionError"),
         ("import sys\nsys.exit(1)\n", r"flows\.py:2: SystemExit"),
-        ("from bridge.flows import flow\n@flow\ndef f(*a): ...\n", r"flows\.py:2: FlowError: flow 'f': \*a"),
         (
-            "from bridge.flows import flow\nf = flow(name='a')(lambda: 1)\ng = flow(name='a')(lambda: 1)\n",
+            "from bridge.flows import flow\n@flow\ndef f(*a): ...\n",
+            r"flows\.py:2: FlowError: flow 'f': \*a",
+        ),
+        (
+            (
+                "from bridge.flows import flow\nf = flow(name='a')(lambda: 1)\ng ="
+                " flow(name='a')(lambda: 1)\n"
+            ),
             "two flows are called 'a'",
         ),
         ("\0", "flows.py:1: "),
@@ -186,7 +225,10 @@ def test_a_broken_flows_file_says_where(tmp_path: Path, text: str, found: str) -
     before = set(sys.modules)
     with pytest.raises(FlowError, match=found):
         load_flows(tmp_path / "flows.py")
-    assert not {name for name in set(sys.modules) - before if name.startswith("_flows_")} or "two flows" in found
+    assert (
+        not {name for name in set(sys.modules) - before if name.startswith("_flows_")}
+        or "two flows" in found
+    )
 
 
 def test_a_missing_flows_file_is_named(tmp_path: Path) -> None:
@@ -194,20 +236,33 @@ def test_a_missing_flows_file_is_named(tmp_path: Path) -> None:
         load_flows(tmp_path / "flows.py")
 
 
-# -- ids ----------------------------------------------------------------------------------------------------------------
+# -- ids
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_run_ids_have_the_platforms_shape() -> None:
     ids = {new_run_id() for _ in range(2000)}
-    assert len(ids) == 2000 and all(len(one) == 22 and set(one) <= set(ALPHABET) for one in ids) and len(ALPHABET) == 57
+    assert (
+        len(ids) == 2000
+        and all(len(one) == 22 and set(one) <= set(ALPHABET) for one in ids)
+        and len(ALPHABET) == 57
+    )
 
 
-# -- what is kept of a log ---------------------------------------------------------------------------------------------
+# -- what is kept of a log
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096, 65536, 10**9])
 def test_the_tail_is_the_same_however_the_output_is_cut(size: int) -> None:
-    written = b"".join([b"x" * 9000 + b"\n", *(b"%d \xc3\xbc\xff\r\n" % n for n in range(2500)), b"\n" * 3, b"y" * 20_000])
+    written = b"".join(
+        [
+            b"x" * 9000 + b"\n",
+            *(b"%d \xc3\xbc\xff\r\n" % n for n in range(2500)),
+            b"\n" * 3,
+            b"y" * 20_000,
+        ]
+    )
     if size == 1:
         written = written[-3000:]
     tail = Tail()
@@ -216,9 +271,14 @@ def test_the_tail_is_the_same_however_the_output_is_cut(size: int) -> None:
     whole = written.split(b"\n")
     kept = whole[-999:]
     expected = [line.decode("utf-8", "backslashreplace").rstrip("\r") for line in kept]
-    expected = [line if len(line) <= LOG_LENGTH else line[: LOG_LENGTH - 1] + "…" for line in expected]
+    expected = [
+        line if len(line) <= LOG_LENGTH else line[: LOG_LENGTH - 1] + "…" for line in expected
+    ]
     dropped = len(whole) - len(kept)
-    assert list(tail.lines()) == ([f"({dropped} earlier lines are not kept)"] if dropped else []) + expected
+    assert (
+        list(tail.lines())
+        == ([f"({dropped} earlier lines are not kept)"] if dropped else []) + expected
+    )
 
 
 def test_the_tail_of_one_endless_line_is_its_beginning() -> None:
@@ -230,7 +290,8 @@ def test_the_tail_of_one_endless_line_is_its_beginning() -> None:
     assert tail.lines()[1:] == ("over",)
 
 
-# -- limits and special inputs -----------------------------------------------------------------------------------------
+# -- limits and special inputs
+# -----------------------------------------------------------------------------------------
 
 
 def test_limits_are_numbers_or_amounts_and_are_described() -> None:
@@ -241,8 +302,16 @@ def test_limits_are_numbers_or_amounts_and_are_described() -> None:
     described = careful.described("flows.py")
     assert (described.id, described.workbook, described.idempotent) == ("careful", "flows.py", True)
     assert (described.time_limit, described.memory) == (1.5, 256_000_000)
-    assert described.inputs[0].default == "PosixPath('/tmp/x')", "a default that is no JSON is shown as it is written"
-    for wrong in ({"time_limit": 0}, {"time_limit": True}, {"time_limit": "soon"}, {"memory": "much"}, {"memory": 5}):
+    assert described.inputs[0].default == "PosixPath('/tmp/x')", (
+        "a default that is no JSON is shown as it is written"
+    )
+    for wrong in (
+        {"time_limit": 0},
+        {"time_limit": True},
+        {"time_limit": "soon"},
+        {"memory": "much"},
+        {"memory": 5},
+    ):
         with pytest.raises(FlowError, match=next(iter(wrong))):
             flow(name="f", **wrong)(lambda: None)  # type: ignore[call-overload]
 
@@ -250,9 +319,9 @@ def test_limits_are_numbers_or_amounts_and_are_described() -> None:
 def test_file_and_webhook_inputs_are_known_by_their_annotation(tmp_path: Path) -> None:
     path = tmp_path / "flows.py"
     path.write_text(
-        "from __future__ import annotations\n"
-        "from bridge.flows import File, WebhookInput, flow\n"
-        "@flow\ndef one(payload: WebhookInput, image: File | None = None, text: Unheard = '', n: int = 1): ...\n"
+        "from __future__ import annotations\nfrom bridge.flows import File, WebhookInput,"
+        " flow\n@flow\ndef one(payload: WebhookInput, image: File | None = None, text: Unheard ="
+        " '', n: int = 1): ...\n"
     )
     assert [one.kind for one in load_flows(path)["one"].inputs] == ["body", "file", "text", "text"]
     assert [one.kind for one in flow(name="f")(special).inputs] == ["file", "body"]

@@ -1,4 +1,6 @@
-"""What is answered to a form that was read and not taken, whatever it holds: the page that sends it again."""
+"""What is answered to a form that was read and not taken, whatever it holds: the page that sends it
+again.
+"""
 
 from __future__ import annotations
 
@@ -61,9 +63,16 @@ def source(name: str) -> Source:
     return config.sources[name]
 
 
-def page_of(name: str, body: bytes, refused: Refused, content_type: str = "application/x-www-form-urlencoded") -> tuple[int, str]:
+def page_of(
+    name: str,
+    body: bytes,
+    refused: Refused,
+    content_type: str = "application/x-www-form-urlencoded",
+) -> tuple[int, str]:
     """What a browser is shown where receiving `body` is refused."""
-    environ = EnvironBuilder("/hooks/x", method="POST", headers={"Accept": "text/html", "Content-Type": content_type}).get_environ()
+    environ = EnvironBuilder(
+        "/hooks/x", method="POST", headers={"Accept": "text/html", "Content-Type": content_type}
+    ).get_environ()
 
     def take() -> Any:
         assert form is not None
@@ -72,7 +81,9 @@ def page_of(name: str, body: bytes, refused: Refused, content_type: str = "appli
 
     form = source(name).form
     assert form is not None
-    response = answer(source(name), asking_of(environ, form, ""), lambda *_: HiddenParts(honeypot="_gotcha"), take)
+    response = answer(
+        source(name), asking_of(environ, form, ""), lambda *_: HiddenParts(honeypot="_gotcha"), take
+    )
     return response.status_code, response.get_data(as_text=True)
 
 
@@ -95,7 +106,11 @@ class Elements(HTMLParser):
         self.tags.add(tag)
         self.attributes |= set(given_)
         name = given_.get("name")
-        if tag == "input" and name is not None and (given_.get("type") != "checkbox" or "checked" in given_):
+        if (
+            tag == "input"
+            and name is not None
+            and (given_.get("type") != "checkbox" or "checked" in given_)
+        ):
             self.values.append((name, given_.get("value") or ""))
         elif tag == "textarea":
             self._text = (name or "", "")
@@ -113,36 +128,91 @@ class Elements(HTMLParser):
             self._text = None
 
 
-STORE = Refused(503, "store_failed", "the event could not be kept; send it again", headers={"Retry-After": "5"})
-_TAGS = "html head meta title style body main h1 h2 div p ul li a form label small input textarea select option fieldset legend button"
+STORE = Refused(
+    503, "store_failed", "the event could not be kept; send it again", headers={"Retry-After": "5"}
+)
+_TAGS = (
+    "html head meta title style body main h1 h2 div p ul li a form label small input textarea"
+    " select option fieldset legend button"
+)
 TAGS = set(_TAGS.split())
 
 
 def test_without_a_schema_the_fields_that_came_are_sent_again() -> None:
-    sent = [("name", "Ann <b>"), ("text", "two\nlines"), ("tag", "x"), ("tag", "y"), ("_next", "https://a.example/"), ("_subject", "Hi"),
-            ("_gotcha", "bot"), ("empty", ""), ("h-captcha-response", "token")]  # fmt: skip
+    sent = [
+        ("name", "Ann <b>"),
+        ("text", "two\nlines"),
+        ("tag", "x"),
+        ("tag", "y"),
+        ("_next", "https://a.example/"),
+        ("_subject", "Hi"),
+        ("_gotcha", "bot"),
+        ("empty", ""),
+        ("h-captcha-response", "token"),
+    ]
     status, page = page_of("plain", urlencode(sent).encode(), STORE)
     assert status == 503
     assert "Your message could not be kept just now. Please send it again." in page
     assert Elements(page).values == [
-        ("_subject", "Hi"), ("name", "Ann <b>"), ("text", "two\nlines"), ("tag", "x"), ("tag", "y"), ("empty", ""), ("_gotcha", ""),
-    ]  # fmt: skip
+        ("_subject", "Hi"),
+        ("name", "Ann <b>"),
+        ("text", "two\nlines"),
+        ("tag", "x"),
+        ("tag", "y"),
+        ("empty", ""),
+        ("_gotcha", ""),
+    ]
 
 
 def test_without_a_schema_fields_are_asked_for_by_their_names() -> None:
-    sent = [("first_name", "Ann"), ("message", "short"), ("note", "x" * 300), ("phone", ""), ("tag[]", "x"), ("tag[]", "y")]
+    sent = [
+        ("first_name", "Ann"),
+        ("message", "short"),
+        ("note", "x" * 300),
+        ("phone", ""),
+        ("tag[]", "x"),
+        ("tag[]", "y"),
+    ]
     _, page = page_of("plain", urlencode(sent).encode(), STORE)
-    labels = [text.strip() for text in re.findall(r"<(?:label for=\"[^\"]+\"|legend)>([^<]+)<", page)]
+    labels = [
+        text.strip() for text in re.findall(r"<(?:label for=\"[^\"]+\"|legend)>([^<]+)<", page)
+    ]
     assert labels[:5] == ["First name", "Message", "Note", "Phone", "Tag"]
     assert re.findall(r'<textarea [^>]*name="([^"]+)"', page) == ["message", "note"]
-    assert re.search(r'name="phone" type="tel" autocomplete="tel">', page), "what was left empty may stay so"
-    assert re.search(r'name="first_name" type="text" autocomplete="given-name" value="Ann" required>', page)
+    assert re.search(r'name="phone" type="tel" autocomplete="tel">', page), (
+        "what was left empty may stay so"
+    )
+    assert re.search(
+        r'name="first_name" type="text" autocomplete="given-name" value="Ann" required>', page
+    )
 
 
 def test_what_a_script_typed_is_shown_as_a_form_has_it() -> None:
-    sent = orjson.dumps({"name": 5, "n": 1.5, "tags": ["b", 3], "deep": {"a": [1]}, "yes": True, "none": None, "list": [1, [2], {"x": 1}]})
-    _, page = page_of("typed", sent, Refused(422, "invalid", "x", fields={"n": FieldFault("wrong")}), "application/json")
-    assert Elements(page).values == [("yes", "true"), ("list", "1"), ("name", "5"), ("n", "1.5"), ("tags", "b"), ("_gotcha", "")]
+    sent = orjson.dumps(
+        {
+            "name": 5,
+            "n": 1.5,
+            "tags": ["b", 3],
+            "deep": {"a": [1]},
+            "yes": True,
+            "none": None,
+            "list": [1, [2], {"x": 1}],
+        }
+    )
+    _, page = page_of(
+        "typed",
+        sent,
+        Refused(422, "invalid", "x", fields={"n": FieldFault("wrong")}),
+        "application/json",
+    )
+    assert Elements(page).values == [
+        ("yes", "true"),
+        ("list", "1"),
+        ("name", "5"),
+        ("n", "1.5"),
+        ("tags", "b"),
+        ("_gotcha", ""),
+    ]
     assert '<p class="error" id="typed-n-error">This is not right.</p>' in page
 
 
@@ -155,16 +225,27 @@ def test_what_sending_again_would_not_mend_is_not_offered_again(status: int) -> 
 
 
 def test_a_file_is_asked_for_again_and_never_filled_in() -> None:
-    body = multipart(part("name", b"Ann"), part("cv", PDF, "secret-name.pdf"), part("cv", PDF, "b.pdf"))
-    fault = Refused(413, "too_large", "x", fields={"cv": FieldFault("file_too_large", limit="2 MiB", names=("secret-name.pdf",))})
+    body = multipart(
+        part("name", b"Ann"), part("cv", PDF, "secret-name.pdf"), part("cv", PDF, "b.pdf")
+    )
+    fault = Refused(
+        413,
+        "too_large",
+        "x",
+        fields={"cv": FieldFault("file_too_large", limit="2 MiB", names=("secret-name.pdf",))},
+    )
     status, page = page_of("files", body, fault, MULTIPART)
     assert (status, page.count('type="file"')) == (413, 1)
-    assert re.search(r'type="file"[^>]* accept="[^"]*\.pdf,', page), "the dialog of a browser shows what is allowed"
+    assert re.search(r'type="file"[^>]* accept="[^"]*\.pdf,', page), (
+        "the dialog of a browser shows what is allowed"
+    )
     assert 'enctype="multipart/form-data"' in page and "Please choose your files again." in page
     assert "secret-name.pdf is too large: at most 2 MiB, please." in page
     assert Elements(page).values == [("name", "Ann"), ("cv", ""), ("_gotcha", "")]
     _, page = page_of("files", body, no_room(), MULTIPART)
-    assert 'type="file"' in page and "Please choose your files again." not in page, "that would be refused again"
+    assert 'type="file"' in page and "Please choose your files again." not in page, (
+        "that would be refused again"
+    )
     _, page = page_of("plain", body, Refused(415, "files_not_supported", "x"), MULTIPART)
     assert 'type="file"' not in page and "This form takes no files." in page
 
@@ -172,19 +253,53 @@ def test_a_file_is_asked_for_again_and_never_filled_in() -> None:
 def test_files_are_asked_for_again_only_where_one_was_chosen() -> None:
     fault = Refused(422, "invalid", "x", fields={"name": FieldFault("required")})
     for content, name, is_asked in ((PDF, "cv.pdf", True), (b"", "", False)):
-        _, page = page_of("upload", multipart(part("name", b""), part("cv", content, name)), fault, MULTIPART)
+        _, page = page_of(
+            "upload", multipart(part("name", b""), part("cv", content, name)), fault, MULTIPART
+        )
         assert 'type="file"' in page and ("Please choose your files again." in page) is is_asked
 
 
-@pytest.mark.parametrize(("language", "said"), [
-    ("en", "cv.exe: This type of file is not accepted. Accepted: images, PDF, documents, .csv."),
-    ("de", "cv.exe: Diese Art von Datei wird nicht angenommen. Angenommen werden: Bilder, PDF, Dokumente, .csv."),
-    ("fr", "cv.exe : ce type de fichier n’est pas accepté. Acceptés : images, PDF, documents, .csv."),
-    ("es", "cv.exe: este tipo de archivo no se acepta. Se aceptan: imágenes, PDF, documentos, .csv."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            "cv.exe: This type of file is not accepted. Accepted: images, PDF, documents, .csv.",
+        ),
+        (
+            "de",
+            (
+                "cv.exe: Diese Art von Datei wird nicht angenommen. Angenommen werden: Bilder, PDF,"
+                " Dokumente, .csv."
+            ),
+        ),
+        (
+            "fr",
+            (
+                "cv.exe : ce type de fichier n’est pas accepté. Acceptés : images, PDF, documents,"
+                " .csv."
+            ),
+        ),
+        (
+            "es",
+            (
+                "cv.exe: este tipo de archivo no se acepta. Se aceptan: imágenes, PDF, documentos,"
+                " .csv."
+            ),
+        ),
+    ],
+)
 def test_a_refused_type_of_file_is_said_in_words(language: str, said: str) -> None:
-    allowed = frozenset(row.name for row in TYPES.values() if row.group in ("image", "pdf", "document")) | {"csv"}
-    assert texts.say(language, FieldFault("file_type", limit=accepted(FileRules(types=allowed)), names=("cv.exe",))) == said
+    allowed = frozenset(
+        row.name for row in TYPES.values() if row.group in ("image", "pdf", "document")
+    ) | {"csv"}
+    assert (
+        texts.say(
+            language,
+            FieldFault("file_type", limit=accepted(FileRules(types=allowed)), names=("cv.exe",)),
+        )
+        == said
+    )
 
 
 def test_every_group_of_files_has_a_word_in_each_language() -> None:
@@ -194,11 +309,23 @@ def test_every_group_of_files_has_a_word_in_each_language() -> None:
 
 def test_each_of_several_texts_of_one_name_comes_back() -> None:
     faults = {"tags": FieldFault("too_short", limit=2), "a": FieldFault("required")}
-    _, page = page_of("lists", b"tags=one&tags=&tags=y&z=1&z=2", Refused(422, "invalid", "x", fields=faults))
-    assert Elements(page).values == [("a", ""), ("tags", "one"), ("tags", "y"), ("z", "1"), ("z", "2"), ("_gotcha", "")]
+    _, page = page_of(
+        "lists", b"tags=one&tags=&tags=y&z=1&z=2", Refused(422, "invalid", "x", fields=faults)
+    )
+    assert Elements(page).values == [
+        ("a", ""),
+        ("tags", "one"),
+        ("tags", "y"),
+        ("z", "1"),
+        ("z", "2"),
+        ("_gotcha", ""),
+    ]
     ids = re.findall(r'<input id="(lists-[^"]+)"', page)
     assert len(set(ids)) == len(ids) == 6
-    assert re.findall(r'<a href="#(lists-[^"]+)"', page) == ["lists-a", "lists-tags"], "the first of them, in the order of the form"
+    assert re.findall(r'<a href="#(lists-[^"]+)"', page) == [
+        "lists-a",
+        "lists-tags",
+    ], "the first of them, in the order of the form"
 
 
 def test_too_much_is_not_shown_again() -> None:
@@ -214,23 +341,43 @@ def test_a_fault_of_a_field_that_is_not_asked_for_is_in_the_summary() -> None:
     _, page = page_of("typed", b"n=x", Refused(422, "invalid", "x", fields=faults))
     items = re.findall(r"<li>(.*?)</li>", page)
     assert items == [
-        '<a href="#typed-n">N</a>: A number, please, such as 3.5.', "The form: This is not right.",
+        '<a href="#typed-n">N</a>: A number, please, such as 3.5.',
+        "The form: This is not right.",
         "&lt;x&gt;: This form has no such field: &lt;b&gt;.",
-    ]  # fmt: skip
+    ]
 
 
-_HOSTILE = ["<script>x</script>", '"><img src=x onerror=y>', "</textarea>", "</title>", "<!--", "]]>", "' onclick='", "&#x22;&gt;", "{{x}}"]
+_HOSTILE = [
+    "<script>x</script>",
+    '"><img src=x onerror=y>',
+    "</textarea>",
+    "</title>",
+    "<!--",
+    "]]>",
+    "' onclick='",
+    "&#x22;&gt;",
+    "{{x}}",
+]
 _texts = st.text(max_size=30) | st.sampled_from([*_HOSTILE, "\r\n\r\n"])
-_values = _texts | st.lists(_texts, max_size=3) | st.integers(-(2**63), 2**63) | st.booleans() | st.none()
+_values = (
+    _texts | st.lists(_texts, max_size=3) | st.integers(-(2**63), 2**63) | st.booleans() | st.none()
+)
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.dictionaries(_texts, _values, max_size=5), st.booleans())
 def test_whatever_was_sent_the_page_is_ours(sent: dict[str, Any], typed: bool) -> None:
-    """Its tags and attributes are those of our templates, closed in their order; what was sent comes back as what it was."""
+    """Its tags and attributes are those of our templates, closed in their order; what was sent
+    comes back as what it was.
+    """
     faults = {name: FieldFault("unknown_fields", names=(name,)) for name in sent}
     body = orjson.dumps(sent)
-    _, page = page_of("typed" if typed else "plain", body, Refused(422, "invalid", "x", fields=faults), "application/json")
+    _, page = page_of(
+        "typed" if typed else "plain",
+        body,
+        Refused(422, "invalid", "x", fields=faults),
+        "application/json",
+    )
     found = Elements(page)
     assert found.tags <= TAGS
     assert not [name for name in found.attributes if name.startswith("on") or name == "src"]
@@ -253,18 +400,34 @@ def test_a_page_takes_time_that_grows_with_what_was_sent() -> None:
 def test_what_has_too_many_values_to_be_shown_is_not() -> None:
     for count, is_shown in ((MOST_VALUES, True), (MOST_VALUES + 1, False)):
         fault = Refused(422, "invalid", "x", fields={"name": FieldFault("wrong")})
-        _, page = page_of("typed", orjson.dumps({"name": ["zz"] * count}), fault, "application/json")
-        assert (page.count('value="zz"'), "too long to be shown" in page) == ((count, False) if is_shown else (0, True))
+        _, page = page_of(
+            "typed", orjson.dumps({"name": ["zz"] * count}), fault, "application/json"
+        )
+        assert (page.count('value="zz"'), "too long to be shown" in page) == (
+            (count, False) if is_shown else (0, True)
+        )
 
 
-def test_a_submission_is_read_once_also_where_a_page_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_submission_is_read_once_also_where_a_page_says_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     given = source("typed")
-    config = Config(sources={given.name: given}, routes=(), flows={}, platforms={}, hash="", canonical="")
+    config = Config(
+        sources={given.name: given}, routes=(), flows={}, platforms={}, hash="", canonical=""
+    )
     settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
     hooks = Hooks(settings, lambda: config, lambda *_: [], lambda: None, Intake(), Unlimited())
     read: list[int] = []
-    monkeypatch.setattr(parser, "parts", lambda raw, boundary: read.append(len(raw)) or parts(raw, boundary))
+    monkeypatch.setattr(
+        parser, "parts", lambda raw, boundary: read.append(len(raw)) or parts(raw, boundary)
+    )
     body = multipart(part("name", b"Ann"), part("n", b"many"))
-    answered = Client(hooks).post("/hooks/typed", data=body, headers={"Content-Type": MULTIPART, "Accept": "text/html"})
-    assert answered.status_code == 422 and 'value="Ann"' in answered.text and 'value="many"' in answered.text
+    answered = Client(hooks).post(
+        "/hooks/typed", data=body, headers={"Content-Type": MULTIPART, "Accept": "text/html"}
+    )
+    assert (
+        answered.status_code == 422
+        and 'value="Ann"' in answered.text
+        and 'value="many"' in answered.text
+    )
     assert read == [len(body)]

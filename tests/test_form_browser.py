@@ -1,7 +1,9 @@
-"""Forms in a real browser: Debian's Chromium through Playwright, on pages of another origin and on our own; axe-core looks at ours.
+"""Forms in a real browser: Debian's Chromium through Playwright, on pages of another origin and on
+our own; axe-core looks at ours.
 
-Where there is no browser each test says why it skips; with FLOWBRIDGE_REQUIRE_BROWSER=1 that is a failure. FLOWBRIDGE_FORM_MODULES names
-the node_modules that has axe-core; FLOWBRIDGE_SCREENSHOTS a folder in which pictures of the pages are kept.
+Where there is no browser each test says why it skips; with FLOWBRIDGE_REQUIRE_BROWSER=1 that is a
+failure. FLOWBRIDGE_FORM_MODULES names the node_modules that has axe-core; FLOWBRIDGE_SCREENSHOTS a
+folder in which pictures of the pages are kept.
 """
 
 from __future__ import annotations
@@ -85,23 +87,50 @@ routes:
   - {name: long, on: long, flow: local/echo}
 """
 PAGES = {
-    "strict.html": ("strict", '<input name="name"><input type="hidden" name="_next" value="/next.html">'),
+    "strict.html": (
+        "strict",
+        '<input name="name"><input type="hidden" name="_next" value="/next.html">',
+    ),
     "plain.html": ("plain", '<input name="name"><textarea name="text"></textarea>'),
-    "away.html": ("plain", '<input name="name" value="x"><input type="hidden" name="_next" value="https://evil.example/">'),
+    "away.html": (
+        "plain",
+        (
+            '<input name="name" value="x"><input type="hidden" name="_next"'
+            ' value="https://evil.example/">'
+        ),
+    ),
     "shut.html": ("shut", '<input name="name" value="x">'),
-    "hidden.html": ("strict", '<meta name="referrer" content="no-referrer"><input name="name" value="Ann">'),
-    "cards.html": ("cards", '<input name="name" value="Ann"><input type="file" name="card"><input type="file" name="more[]" multiple>'),
+    "hidden.html": (
+        "strict",
+        '<meta name="referrer" content="no-referrer"><input name="name" value="Ann">',
+    ),
+    "cards.html": (
+        "cards",
+        (
+            '<input name="name" value="Ann"><input type="file" name="card"><input type="file"'
+            ' name="more[]" multiple>'
+        ),
+    ),
     "file.html": ("plain", '<input name="name" value="Ann"><input type="file" name="cv">'),
-    "wrong.html": ("contact", '<input name="name" value="A"><input name="email" value="nope"><input name="tags" value="red">'
-                   '<input name="message" value="&lt;script&gt;document.title=1&lt;/script&gt;">'),
-}  # fmt: skip
+    "wrong.html": (
+        "contact",
+        (
+            '<input name="name" value="A"><input name="email" value="nope"><input name="tags"'
+            ' value="red"><input name="message"'
+            ' value="&lt;script&gt;document.title=1&lt;/script&gt;">'
+        ),
+    ),
+}
 OTHERS = {
     "frame.html": '<iframe src="BRIDGE/forms/contact" width="400" height="800"></iframe>',
     "no-frame.html": '<iframe src="BRIDGE/forms/plain" width="400" height="800"></iframe>',
     "next.html": "<h1>Next</h1>",
     "thanks.html": "<h1>Thanks</h1>",
 }
-FORM = '<form method="post" enctype="ENCTYPE" action="BRIDGE/hooks/SOURCE">INPUTS<button>Send</button></form>'
+FORM = (
+    '<form method="post" enctype="ENCTYPE"'
+    ' action="BRIDGE/hooks/SOURCE">INPUTS<button>Send</button></form>'
+)
 
 
 def page_of(source: str, inputs: str) -> str:
@@ -129,7 +158,9 @@ class Site:
     def newest(self) -> Any:
         """The newest event, with its deliveries."""
         with self.bridge.database.read() as connection:
-            event_id = connection.exec_driver_sql("SELECT id FROM event ORDER BY id DESC LIMIT 1").scalar()
+            event_id = connection.exec_driver_sql(
+                "SELECT id FROM event ORDER BY id DESC LIMIT 1"
+            ).scalar()
         return self.bridge.found(str(event_id))
 
     def last(self) -> Any:
@@ -141,15 +172,22 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    url = f"http://localhost:{server.server_port}"  # another host: another origin, and another site for cookies
+    # another host: another origin, and another site for cookies
+    url = f"http://localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     port = free_port()
     routes = ROUTES.replace("FREE", FREE).replace("ANY", ANY).replace("SITE", url)
     try:
         with Bridge(tmp_path_factory.mktemp("bridge"), "web", routes=routes, port=port) as bridge:
-            for name, text in {**OTHERS, **{name: page_of(*form) for name, form in PAGES.items()}}.items():
-                (folder / name).write_text(f"<!doctype html><title>{name}</title>" + text.replace("BRIDGE", f"http://127.0.0.1:{port}"))
+            for name, text in {
+                **OTHERS,
+                **{name: page_of(*form) for name, form in PAGES.items()},
+            }.items():
+                (folder / name).write_text(
+                    f"<!doctype html><title>{name}</title>"
+                    + text.replace("BRIDGE", f"http://127.0.0.1:{port}")
+                )
             yield Site(bridge, url, folder)
     finally:
         server.shutdown()
@@ -166,7 +204,9 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM:
         _without("there is no chromium on the PATH")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        launched = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         yield launched
         launched.close()
 
@@ -182,22 +222,35 @@ Open = Callable[..., "Page"]
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Open]:
-    """Give what opens a URL in a fresh context. A page that logs an error (a blocked style or script) fails the test, unless it says that
-    something is to be `blocked`.
+    """Give what opens a URL in a fresh context. A page that logs an error (a blocked style or
+    script) fails the test, unless it says that something is to be `blocked`.
     """
     contexts: list[BrowserContext] = []
     said: list[str] = []
 
-    def open_(url: str, *, width: int = 1280, scheme: str = "light", javascript: bool = True, locale: str = "en-GB",
-              blocked: bool = False) -> Page:  # fmt: skip
+    def open_(
+        url: str,
+        *,
+        width: int = 1280,
+        scheme: str = "light",
+        javascript: bool = True,
+        locale: str = "en-GB",
+        blocked: bool = False,
+    ) -> Page:
         context = browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=javascript, locale=locale
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,
+            java_script_enabled=javascript,
+            locale=locale,
         )
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         if not blocked:
-            page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+            page.on(
+                "console",
+                lambda message: said.append(message.text) if message.type == "error" else None,
+            )
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(url)
         return page
@@ -205,7 +258,9 @@ def opened(browser: Browser) -> Iterator[Open]:
     yield open_
     for context in contexts:
         context.close()
-    unexpected = [text for text in said if "Failed to load resource" not in text and "favicon" not in text]
+    unexpected = [
+        text for text in said if "Failed to load resource" not in text and "favicon" not in text
+    ]
     assert unexpected == []
 
 
@@ -230,8 +285,15 @@ def fill_in(page: Page) -> None:
     page.get_by_label("I agree").check()
 
 
-FILLED_IN = {"name": "Ann Ångström", "email": "ann@example.com", "topic": "Support", "seats": 3, "tags": ["green"], "agree": True,
-             "message": "Two lines,\r\nwith “signs” & <tags>."}  # fmt: skip
+FILLED_IN = {
+    "name": "Ann Ångström",
+    "email": "ann@example.com",
+    "topic": "Support",
+    "seats": 3,
+    "tags": ["green"],
+    "agree": True,
+    "message": "Two lines,\r\nwith “signs” & <tags>.",
+}
 
 
 # -- a form on another site
@@ -255,7 +317,9 @@ def test_the_form_leads_back_to_its_own_site_by_next(site: Site, opened: Open) -
 
 
 def test_after_a_mistake_the_form_still_leads_there(site: Site, opened: Open) -> None:
-    """From our own page, which is another origin than the site: through its Content-Security-Policy, and past the list of sites."""
+    """From our own page, which is another origin than the site: through its
+    Content-Security-Policy, and past the list of sites.
+    """
     page = opened(f"{site.url}/strict.html")
     page.locator("[name=name]").fill("A")
     press(page)
@@ -277,7 +341,9 @@ def test_a_site_that_is_not_listed_is_refused_and_nothing_kept(site: Site, opene
     before = site.bridge.count()
     page = opened(f"{site.url}/shut.html")
     press(page)
-    assert page.get_by_role("alert").inner_text().endswith("This form cannot be sent from this site.")
+    assert (
+        page.get_by_role("alert").inner_text().endswith("This form cannot be sent from this site.")
+    )
     assert site.bridge.count() == before
 
 
@@ -295,34 +361,55 @@ def test_a_file_is_sent_or_refused_in_words(site: Site, opened: Open, tmp_path: 
     page = opened(f"{site.url}/file.html", locale="de-DE")
     page.locator("[name=cv]").set_input_files(str(tmp_path / "cv.pdf"))
     press(page)
-    assert page.get_by_role("alert").inner_text().endswith("Dieses Formular nimmt keine Dateien an.")
+    assert (
+        page.get_by_role("alert").inner_text().endswith("Dieses Formular nimmt keine Dateien an.")
+    )
 
 
-def test_files_of_a_browser_are_kept_or_asked_for_again(site: Site, opened: Open, tmp_path: Path) -> None:
-    """With the names that people give them; what is wrong is said beside the field, in their language."""
-    for name, content in (("Zoës Karte (1).png", PNG), ("note.txt", b"a note"), ("evil.svg", SVG), ("big.png", PNG + bytes(200_000))):
+def test_files_of_a_browser_are_kept_or_asked_for_again(
+    site: Site, opened: Open, tmp_path: Path
+) -> None:
+    """With the names that people give them; what is wrong is said beside the field, in their
+    language.
+    """
+    for name, content in (
+        ("Zoës Karte (1).png", PNG),
+        ("note.txt", b"a note"),
+        ("evil.svg", SVG),
+        ("big.png", PNG + bytes(200_000)),
+    ):
         (tmp_path / name).write_bytes(content)
     page = opened(f"{site.url}/cards.html", locale="de-DE")
     page.locator("[name=card]").set_input_files(str(tmp_path / "evil.svg"))
     press(page)
     said = page.locator("#cards-card-error").inner_text()
-    assert said == "evil.svg: Diese Art von Datei wird nicht angenommen. Angenommen werden: Bilder, Text."
+    assert (
+        said
+        == "evil.svg: Diese Art von Datei wird nicht angenommen. Angenommen werden: Bilder, Text."
+    )
     assert page.locator("[name=name]").input_value() == "Ann"
     page.locator("[name=card]").set_input_files(str(tmp_path / "big.png"))
     press(page)
-    assert page.locator("#cards-card-error").inner_text() == "big.png ist zu groß: Bitte höchstens 100 KiB."
+    assert (
+        page.locator("#cards-card-error").inner_text()
+        == "big.png ist zu groß: Bitte höchstens 100 KiB."
+    )
     page.locator("[name=card]").set_input_files(str(tmp_path / "Zoës Karte (1).png"))
     press(page)
     assert page.get_by_role("heading").inner_text() == "Vielen Dank"
     page = opened(f"{site.url}/cards.html")
     page.locator("[name=card]").set_input_files(str(tmp_path / "Zoës Karte (1).png"))
-    page.locator("[name='more[]']").set_input_files([str(tmp_path / "note.txt"), str(tmp_path / "Zoës Karte (1).png")])
+    page.locator("[name='more[]']").set_input_files(
+        [str(tmp_path / "note.txt"), str(tmp_path / "Zoës Karte (1).png")]
+    )
     press(page)
     assert "Thank you" in page.content(), page.get_by_role("alert").inner_text()
     files = site.newest().event.files
     assert [(one.field, one.name, one.type) for one in files] == [
-        ("card", "Zoës Karte (1).png", "image/png"), ("more", "note.txt", "text/plain"), ("more", "Zoës Karte (1).png", "image/png"),
-    ]  # fmt: skip
+        ("card", "Zoës Karte (1).png", "image/png"),
+        ("more", "note.txt", "text/plain"),
+        ("more", "Zoës Karte (1).png", "image/png"),
+    ]
     assert [one["name"] for one in site.last()["more"]] == ["note.txt", "Zoës Karte (1).png"]
 
 
@@ -336,7 +423,13 @@ def test_fetch_reads_the_answer_from_another_origin(site: Site, opened: Open) ->
     status, answer = page.evaluate(ask, [f"{site.hooks}/hooks/contact", {}])
     assert (status, answer["ok"]) == (422, False)
     assert answer["fields"]["name"] == "At least 2 characters, please."
-    status, answer = page.evaluate(ask, [f"{site.hooks}/hooks/plain", {"X-Requested-With": "XMLHttpRequest", "Accept": "application/json"}])
+    status, answer = page.evaluate(
+        ask,
+        [
+            f"{site.hooks}/hooks/plain",
+            {"X-Requested-With": "XMLHttpRequest", "Accept": "application/json"},
+        ],
+    )
     assert (status, answer["ok"]) == (202, True)  # after a preflight
     assert site.last() == {"name": "A", "topic": "Sales"}
     with pytest.raises(Exception, match="Failed to fetch"):
@@ -348,7 +441,9 @@ def printed(site: Site, *arguments: str, name: str = "contact") -> str:
 
     from bridge.cli.main import group
 
-    done = CliRunner().invoke(group, ["--config", str(site.bridge.config), "form", name, "--url", site.hooks, *arguments])
+    done = CliRunner().invoke(
+        group, ["--config", str(site.bridge.config), "form", name, "--url", site.hooks, *arguments]
+    )
     assert done.exit_code == 0
     return done.stdout
 
@@ -364,7 +459,9 @@ def test_the_printed_form_works_in_a_page_of_another_site(site: Site, opened: Op
 
 
 def test_the_printed_form_with_fetch_stays_on_its_page(site: Site, opened: Open) -> None:
-    (site.folder / "fetch.html").write_text(f"<!doctype html><title>x</title>{printed(site, '--as', 'fetch')}")
+    (site.folder / "fetch.html").write_text(
+        f"<!doctype html><title>x</title>{printed(site, '--as', 'fetch')}"
+    )
     page = opened(f"{site.url}/fetch.html")
     fill_in(page)
     page.locator("form").evaluate("form => form.noValidate = true")
@@ -372,8 +469,13 @@ def test_the_printed_form_with_fetch_stays_on_its_page(site: Site, opened: Open)
     page.locator("button").click()
     page.get_by_role("status").filter(has_text="This must be 20 or less.").wait_for()
     assert "Seats: This must be 20 or less." in page.get_by_role("status").inner_text()
-    assert page.get_by_label("Seats").evaluate("one => one.validationMessage") == "This must be 20 or less."
-    assert page.locator("[aria-invalid]").evaluate_all("all => all.map(one => one.name)") == ["seats"]
+    assert (
+        page.get_by_label("Seats").evaluate("one => one.validationMessage")
+        == "This must be 20 or less."
+    )
+    assert page.locator("[aria-invalid]").evaluate_all("all => all.map(one => one.name)") == [
+        "seats"
+    ]
     page.get_by_label("Seats").fill("3")
     assert page.locator("[aria-invalid]").count() == 0
     page.locator("button").click()
@@ -390,7 +492,9 @@ def test_the_printed_form_with_fetch_stays_on_its_page(site: Site, opened: Open)
 
 
 def test_a_fault_of_several_boxes_is_mended_by_one_of_them(site: Site, opened: Open) -> None:
-    (site.folder / "boxes.html").write_text(f"<!doctype html><title>x</title>{printed(site, '--as', 'fetch')}")
+    (site.folder / "boxes.html").write_text(
+        f"<!doctype html><title>x</title>{printed(site, '--as', 'fetch')}"
+    )
     page = opened(f"{site.url}/boxes.html")
     fill_in(page)
     page.get_by_label("red").check()
@@ -406,23 +510,36 @@ def test_a_fault_of_several_boxes_is_mended_by_one_of_them(site: Site, opened: O
 BUNDLE = """require("esbuild").buildSync({
     stdin: { contents: process.argv[1], loader: "jsx", resolveDir: process.argv[2] }, bundle: true, jsx: "automatic",
     outfile: process.argv[3], define: { "process.env.NODE_ENV": '"production"' } });"""
-SHOWN = 'import { createRoot } from "react-dom/client";\ncreateRoot(document.getElementById("here")).render(<ContactForm />);\n'
+SHOWN = (
+    "import { createRoot } from"
+    ' "react-dom/client";\ncreateRoot(document.getElementById("here")).render(<ContactForm />);\n'
+)
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="FLOWBRIDGE_FORM_MODULES has no react and esbuild")
 def test_the_component_says_what_is_wrong_with_which_field(site: Site, opened: Open) -> None:
     component = printed(site, "--as", "react") + SHOWN
-    subprocess.run(["node", "-e", BUNDLE, component, str(AXE.parent), str(site.folder / "react.js")], timeout=60, check=True,
-                   env={**os.environ, "NODE_PATH": str(AXE.parent.parent)})  # fmt: skip
-    (site.folder / "react.html").write_text('<!doctype html><title>x</title><div id="here"></div><script src="react.js"></script>')
+    subprocess.run(
+        ["node", "-e", BUNDLE, component, str(AXE.parent), str(site.folder / "react.js")],
+        timeout=60,
+        check=True,
+        env={**os.environ, "NODE_PATH": str(AXE.parent.parent)},
+    )
+    (site.folder / "react.html").write_text(
+        '<!doctype html><title>x</title><div id="here"></div><script src="react.js"></script>'
+    )
     page = opened(f"{site.url}/react.html")
     fill_in(page)
     page.locator("form").evaluate("form => form.noValidate = true")
     page.get_by_label("Seats").fill("99")
     page.locator("button").click()
     page.get_by_role("status").filter(has_text="Some answers are not right yet.").wait_for()
-    assert page.get_by_role("status").get_by_role("listitem").all_inner_texts() == ["Seats: This must be 20 or less."]
-    assert page.locator("[aria-invalid]").evaluate_all("all => all.map(one => one.name)") == ["seats"]
+    assert page.get_by_role("status").get_by_role("listitem").all_inner_texts() == [
+        "Seats: This must be 20 or less."
+    ]
+    assert page.locator("[aria-invalid]").evaluate_all("all => all.map(one => one.name)") == [
+        "seats"
+    ]
     page.get_by_label("Seats").fill("3")
     page.locator("button").click()
     page.get_by_role("status").filter(has_text="We have your message.").wait_for()
@@ -450,7 +567,9 @@ def test_the_browser_itself_asks_for_what_is_missing(site: Site, opened: Open) -
     page.get_by_label("Your name").fill("A")
     page.locator("button").click()
     assert page.url.endswith("/forms/contact")
-    invalid = page.locator(":invalid:not(form):not(fieldset)").evaluate_all("all => all.map(one => one.name)")
+    invalid = page.locator(":invalid:not(form):not(fieldset)").evaluate_all(
+        "all => all.map(one => one.name)"
+    )
     assert invalid == ["name", "email", "topic", "message", "agree"]
     assert site.bridge.count() == before
 
@@ -460,7 +579,9 @@ def tab_to(page: Page, name: str) -> None:
     passed = []
     for _ in range(8):
         page.keyboard.press("Tab")
-        passed.append(page.evaluate("document.activeElement.name || document.activeElement.textContent"))
+        passed.append(
+            page.evaluate("document.activeElement.name || document.activeElement.textContent")
+        )
         assert passed[-1] != "_gotcha"
         if passed[-1] == name:
             return
@@ -469,7 +590,13 @@ def tab_to(page: Page, name: str) -> None:
 
 def test_the_form_is_filled_in_and_sent_by_keyboard_alone(site: Site, opened: Open) -> None:
     page = opened(f"{site.hooks}/forms/contact")
-    for name, keys in {"name": "Ann", "email": "ann@example.com", "topic": "Sal", "seats": "4", "message": "By keyboard alone."}.items():
+    for name, keys in {
+        "name": "Ann",
+        "email": "ann@example.com",
+        "topic": "Sal",
+        "seats": "4",
+        "message": "By keyboard alone.",
+    }.items():
         tab_to(page, name)
         page.keyboard.type(keys)
     tab_to(page, "agree")
@@ -478,12 +605,21 @@ def test_the_form_is_filled_in_and_sent_by_keyboard_alone(site: Site, opened: Op
     with page.expect_navigation():
         page.keyboard.press("Enter")
     assert page.get_by_role("status").inner_text() == "We have your message."
-    sent = {"name": "Ann", "email": "ann@example.com", "topic": "Sales", "seats": 4, "message": "By keyboard alone.", "agree": True}
+    sent = {
+        "name": "Ann",
+        "email": "ann@example.com",
+        "topic": "Sales",
+        "seats": 4,
+        "message": "By keyboard alone.",
+        "agree": True,
+    }
     assert site.last() == sent
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_what_is_wrong_is_announced_and_what_was_typed_is_there(site: Site, opened: Open, javascript: bool) -> None:
+def test_what_is_wrong_is_announced_and_what_was_typed_is_there(
+    site: Site, opened: Open, javascript: bool
+) -> None:
     page = opened(f"{site.url}/wrong.html", javascript=javascript)
     press(page)
     assert page.title() == "Not sent yet: Write to us"
@@ -566,7 +702,11 @@ def test_too_fast_and_without_the_work_is_held_and_answered_alike(site: Site, op
     assert str(site.newest().event.spam).startswith("token: ")
     assert not site.newest().deliveries
     fields = urlencode({"name": "Ann", "message": "At once, by a program"}).encode()
-    answer = site.bridge.post("/hooks/long", fields, {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"})
+    answer = site.bridge.post(
+        "/hooks/long",
+        fields,
+        {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"},
+    )
     assert (answer.status, b"Thank you" in answer.body) == (200, True)
     assert str(site.newest().event.spam).startswith("token: ") and not site.newest().deliveries
 
@@ -578,7 +718,10 @@ def is_taken_once_mended(site: Site, page: Page) -> None:
     page.get_by_label("blue").check()
     page.wait_for_timeout(2100)  # what a person takes at least (`min_fill`)
     press(page)
-    assert page.get_by_role("alert").get_by_role("listitem").inner_text() == "Tags: Please choose at most one."
+    assert (
+        page.get_by_role("alert").get_by_role("listitem").inner_text()
+        == "Tags: Please choose at most one."
+    )
     page.get_by_label("red").uncheck()
     press(page)
     assert page.get_by_role("heading").inner_text() == "Thank you"
@@ -587,7 +730,9 @@ def is_taken_once_mended(site: Site, page: Page) -> None:
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_a_mistake_that_is_mended_at_once_is_no_bots_work(site: Site, opened: Open, javascript: bool) -> None:
+def test_a_mistake_that_is_mended_at_once_is_no_bots_work(
+    site: Site, opened: Open, javascript: bool
+) -> None:
     page = opened(f"{site.hooks}/forms/usual", javascript=javascript)
     is_taken_once_mended(site, page)
 
@@ -603,9 +748,15 @@ globalThis.grecaptcha = { ready: (then) => setTimeout(then, 1), execute: async (
 
 
 @pytest.mark.parametrize("kind", ["html", "fetch"])
-def test_a_captcha_that_shows_nothing_is_asked_as_the_form_is_sent(site: Site, opened: Open, kind: str) -> None:
-    """Each time anew, and after what the browser itself asks for: what it gives is good for two minutes, and once."""
-    (site.folder / "scored.html").write_text(f"<!doctype html><title>x</title>{printed(site, '--as', kind, name='scored')}")
+def test_a_captcha_that_shows_nothing_is_asked_as_the_form_is_sent(
+    site: Site, opened: Open, kind: str
+) -> None:
+    """Each time anew, and after what the browser itself asks for: what it gives is good for two
+    minutes, and once.
+    """
+    (site.folder / "scored.html").write_text(
+        f"<!doctype html><title>x</title>{printed(site, '--as', kind, name='scored')}"
+    )
     page = opened(f"{site.url}/next.html")
     script = "https://www.google.com/recaptcha/api.js?render=the-key"
     page.route(script, lambda route: route.fulfill(body=GOOGLE, content_type="text/javascript"))
@@ -615,11 +766,16 @@ def test_a_captcha_that_shows_nothing_is_asked_as_the_form_is_sent(site: Site, o
         page.get_by_label("Name").fill(f"Ann {kind} {times}")
         page.locator("button").click()
         page.get_by_text("Your message has been received.").wait_for()
-        page.get_by_text("Your message has been received.").evaluate("one => { one.textContent = ''; }")
+        page.get_by_text("Your message has been received.").evaluate(
+            "one => { one.textContent = ''; }"
+        )
         event = site.newest().event
         assert event.spam is None
         asked = f"the-key send {times if kind == 'fetch' else 1}"
-        assert asked in event.body.decode() or urlencode({"g-recaptcha-response": asked}) in event.body.decode()
+        assert (
+            asked in event.body.decode()
+            or urlencode({"g-recaptcha-response": asked}) in event.body.decode()
+        )
 
 
 def test_without_a_script_it_is_said_that_one_is_needed(site: Site, opened: Open) -> None:
@@ -643,21 +799,29 @@ def holding(held: list[Any]) -> Callable[[Any], None]:
 
 
 def test_a_form_that_needs_javascript_cannot_be_sent_without_it(site: Site, opened: Open) -> None:
-    """Neither by the button nor by the Enter key, on the hosted page and on a page with the printed form."""
-    (site.folder / "guarded.html").write_text(f"<!doctype html><meta charset=utf-8><title>x</title>{printed(site, name='guarded')}")
+    """Neither by the button nor by the Enter key, on the hosted page and on a page with the printed
+    form.
+    """
+    (site.folder / "guarded.html").write_text(
+        f"<!doctype html><meta charset=utf-8><title>x</title>{printed(site, name='guarded')}"
+    )
     before = site.bridge.count()
     for url in (f"{site.hooks}/forms/guarded", f"{site.url}/guarded.html"):
         page = opened(url, javascript=False)
         assert page.locator("button").is_hidden() and page.locator("button").is_disabled()
         write(page, "Without JavaScript.")
         page.get_by_label("Name").press("Enter")
-        assert page.locator("noscript p").inner_text() == "This form can only be sent with JavaScript."
+        assert (
+            page.locator("noscript p").inner_text() == "This form can only be sent with JavaScript."
+        )
         assert page.url == url
     assert site.bridge.count() == before
 
 
 def test_the_printed_form_that_needs_javascript_is_sent_with_it(site: Site, opened: Open) -> None:
-    (site.folder / "guarded.html").write_text(f"<!doctype html><meta charset=utf-8><title>x</title>{printed(site, name='guarded')}")
+    (site.folder / "guarded.html").write_text(
+        f"<!doctype html><meta charset=utf-8><title>x</title>{printed(site, name='guarded')}"
+    )
     page = opened(f"{site.url}/guarded.html")
     write(page, "Printed, with JavaScript.")
     page.wait_for_timeout(2100)  # what a person takes at least (`min_fill`)
@@ -666,7 +830,9 @@ def test_the_printed_form_that_needs_javascript_is_sent_with_it(site: Site, open
 
 
 def test_the_button_is_busy_until_the_form_is_sent(site: Site, opened: Open) -> None:
-    """While the work is done, and while the server has not answered; not on a page that the back button brings again."""
+    """While the work is done, and while the server has not answered; not on a page that the back
+    button brings again.
+    """
     page = opened(f"{site.url}/next.html")
     held: list[Any] = []
     page.route("**/challenge*", holding(held))
@@ -685,14 +851,17 @@ def test_the_button_is_busy_until_the_form_is_sent(site: Site, opened: Open) -> 
 
 
 def test_the_button_recovers_where_the_page_is_shown_again(site: Site, opened: Open) -> None:
-    """As browsers do it that keep the page itself (bfcache), and as one does whose sending was stopped."""
+    """As browsers do it that keep the page itself (bfcache), and as one does whose sending was
+    stopped.
+    """
     page = opened(f"{site.url}/next.html", locale="de-DE")
     page.clock.install()
     page.goto(f"{site.hooks}/forms/guarded")
     page.locator("[data-altcha][data-state=solved]").wait_for(state="attached")
     for again in ("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))", ""):
         page.locator("[data-altcha][data-state=solved]").wait_for(state="attached")
-        page.route("**/hooks/guarded", lambda route: route.fulfill(status=204))  # which leaves the page as it is
+        # which leaves the page as it is
+        page.route("**/hooks/guarded", lambda route: route.fulfill(status=204))
         page.get_by_label("Name").fill("Ann")
         page.locator("form").evaluate("form => { form.noValidate = true; }")
         page.locator("button").click(no_wait_after=True)
@@ -706,7 +875,9 @@ def test_the_button_recovers_where_the_page_is_shown_again(site: Site, opened: O
 
 def test_the_printed_form_with_fetch_is_busy_until_the_answer(site: Site, opened: Open) -> None:
     form = printed(site, "--as", "fetch", name="plain")
-    (site.folder / "fetch.html").write_text(f"<!doctype html><meta charset=utf-8><title>x</title>{form}")
+    (site.folder / "fetch.html").write_text(
+        f"<!doctype html><meta charset=utf-8><title>x</title>{form}"
+    )
     page = opened(f"{site.url}/fetch.html")
     held: list[Any] = []
     page.route("**/hooks/plain", holding(held))
@@ -723,7 +894,9 @@ def test_the_printed_form_with_fetch_is_busy_until_the_answer(site: Site, opened
 
 @pytest.mark.parametrize("wakes", ["at once", "later", "as it is sent"])
 def test_a_page_that_was_open_for_days_is_sent(site: Site, opened: Open, wakes: str) -> None:
-    """Its token and its solution are renewed before their end: by a look each minute, when the page is seen again, or as it is sent."""
+    """Its token and its solution are renewed before their end: by a look each minute, when the page
+    is seen again, or as it is sent.
+    """
     page = opened(f"{site.url}/next.html")
     page.clock.install()
     page.goto(f"{site.hooks}/forms/guarded")
@@ -760,17 +933,29 @@ def test_a_trap_that_is_filled_in_is_held_and_answered_alike(site: Site, opened:
 
 @pytest.mark.parametrize("javascript", [True, False])
 def test_a_double_click_sends_once(site: Site, opened: Open, javascript: bool) -> None:
-    """Chromium itself sends a form once, so what it sent is sent again as other browsers would: twice at the same moment."""
+    """Chromium itself sends a form once, so what it sent is sent again as other browsers would:
+    twice at the same moment.
+    """
     page = opened(f"{site.hooks}/forms/plain", javascript=javascript)
     write(page, f"Twice, {javascript}")
     before = site.bridge.count()
-    with page.expect_request(lambda request: request.method == "POST") as sent, page.expect_navigation():
+    with (
+        page.expect_request(lambda request: request.method == "POST") as sent,
+        page.expect_navigation(),
+    ):
         page.locator("button").dblclick(no_wait_after=True)
     page.get_by_role("heading", name="Thank you").wait_for()
     body, kind = sent.value.post_data_buffer or b"", sent.value.headers["content-type"]
     assert b"Twice" in body
     with ThreadPoolExecutor(2) as pool:
-        again = list(pool.map(lambda _: site.bridge.post("/hooks/plain", body, {"Content-Type": kind, "Accept": "text/html"}), range(2)))
+        again = list(
+            pool.map(
+                lambda _: site.bridge.post(
+                    "/hooks/plain", body, {"Content-Type": kind, "Accept": "text/html"}
+                ),
+                range(2),
+            )
+        )
     assert [(one.status, b"Thank you" in one.body) for one in again] == [(200, True)] * 2
     assert site.bridge.count() == before + 1
     assert site.newest().event.duplicates >= 2
@@ -789,12 +974,20 @@ def test_a_reload_of_the_thanks_sends_nothing_more(site: Site, opened: Open) -> 
 # -- how it looks, and who can use it
 
 
-HEADINGS = {"hosted": ["Write to us"], "error": ["Write to us", "Please check your answers"], "thanks": ["Thank you"]}
+HEADINGS = {
+    "hosted": ["Write to us"],
+    "error": ["Write to us", "Please check your answers"],
+    "thanks": ["Thank you"],
+}
 
 
 def shown(site: Site, opened: Open, kind: str, **how: Any) -> Page:
     """Open one of the pages: the hosted form, what is wrong, the thanks."""
-    begin = {"hosted": f"{site.hooks}/forms/contact", "error": f"{site.url}/wrong.html", "thanks": f"{site.hooks}/forms/plain"}
+    begin = {
+        "hosted": f"{site.hooks}/forms/contact",
+        "error": f"{site.url}/wrong.html",
+        "thanks": f"{site.hooks}/forms/plain",
+    }
     page = opened(begin[kind], **how)
     if kind == "thanks":
         write(page, f"How it looks, {how}")
@@ -807,21 +1000,28 @@ def shown(site: Site, opened: Open, kind: str, **how: Any) -> Page:
 @pytest.mark.parametrize("kind", ["hosted", "error", "thanks"])
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_pages_fit_and_axe_finds_nothing(site: Site, opened: Open, kind: str, width: int, scheme: str) -> None:
+def test_pages_fit_and_axe_finds_nothing(
+    site: Site, opened: Open, kind: str, width: int, scheme: str
+) -> None:
     page = shown(site, opened, kind, width=width, scheme=scheme)
     picture(page, f"{kind}-{width}-{scheme}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    small = page.locator("input:not([type=checkbox], [type=hidden], [tabindex='-1']), select, textarea, button").evaluate_all(
+    small = page.locator(
+        "input:not([type=checkbox], [type=hidden], [tabindex='-1']), select, textarea, button"
+    ).evaluate_all(
         "all => all.filter(one => one.getBoundingClientRect().height < 44).map(one => one.name)"
     )
     assert small == []
     if not AXE.is_file():
         pytest.skip("FLOWBRIDGE_FORM_MODULES has no axe-core")
-    # The page's own policy lets no script in: axe comes in by the debugger, as a person with it could.
+    # The page's own policy lets no script in: axe comes in by the debugger, as a person with it
+    # could.
     page.evaluate(AXE.read_text())
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     found = page.evaluate("tags => axe.run(document, {runOnly: tags})", tags)
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
+    assert [
+        (one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]
+    ] == []
     assert len(found["passes"]) > 5
 
 

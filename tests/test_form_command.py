@@ -79,13 +79,18 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_form_is_printed_for_where_the_bridge_is_reached(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_form_is_printed_for_where_the_bridge_is_reached(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert 'action="http://127.0.0.1:8080/hooks/contact-us"' in run("contact-us").stdout
     assert "--url" in run("contact-us").stderr
     monkeypatch.setenv("FLOWBRIDGE_PUBLIC_URL", "https://hooks.example.net/")
     assert 'action="https://hooks.example.net/hooks/contact-us"' in run("contact-us").stdout
     assert "--url" not in run("contact-us").stderr
-    assert 'action="https://other.example/hooks/contact-us"' in run("contact-us", "--url", "https://other.example").stdout
+    assert (
+        'action="https://other.example/hooks/contact-us"'
+        in run("contact-us", "--url", "https://other.example").stdout
+    )
 
 
 def test_the_form_has_the_fields_of_the_schema_and_a_trap(project: Path) -> None:
@@ -102,7 +107,14 @@ def test_the_form_has_the_fields_of_the_schema_and_a_trap(project: Path) -> None
 
 def test_without_a_schema_it_is_an_example_and_says_so(project: Path) -> None:
     done = run("plain")
-    assert list(Reader(done.stdout).found) == ["form", "name", "email", "message", "_gotcha", "button"]
+    assert list(Reader(done.stdout).found) == [
+        "form",
+        "name",
+        "email",
+        "message",
+        "_gotcha",
+        "button",
+    ]
     assert "example" in done.stderr
     assert "Nachricht" in done.stdout
     assert "Message" in run("plain", "--language", "en").stdout
@@ -115,9 +127,15 @@ def test_plain_is_html(project: Path) -> None:
 
 
 def test_json(project: Path) -> None:
-    said = json.loads(run("contact-us", "--as", "fetch", "--url", "https://h.example", "--json").stdout)
+    said = json.loads(
+        run("contact-us", "--as", "fetch", "--url", "https://h.example", "--json").stdout
+    )
     assert list(said) == ["source", "as", "action", "hosted", "example", "text"]
-    assert (said["as"], said["hosted"], said["example"]) == ("fetch", "https://h.example/forms/contact-us", False)
+    assert (said["as"], said["hosted"], said["example"]) == (
+        "fetch",
+        "https://h.example/forms/contact-us",
+        False,
+    )
     assert said["text"].endswith("</script>")
     assert json.loads(run("plain", "--json").stdout)["hosted"] is None
 
@@ -131,11 +149,17 @@ def test_what_is_no_form_is_said_with_what_is(project: Path, name: str, said: st
 
 
 def test_nothing_of_the_schema_ends_the_script_or_the_component(project: Path) -> None:
-    fetch, react = run("contact-us", "--as", "fetch").stdout, run("contact-us", "--as", "react").stdout
+    fetch, react = (
+        run("contact-us", "--as", "fetch").stdout,
+        run("contact-us", "--as", "react").stdout,
+    )
     assert fetch.count("</script>") == 1
     assert "export function ContactUsForm()" in react
     assert 'defaultValue={"two\\nlines {here}"}' in react
-    assert '<select id="contact-us-topic" name="topic" aria-invalid={faults["topic"] ? true : undefined} defaultValue={"b"}>' in react
+    assert (
+        '<select id="contact-us-topic" name="topic" aria-invalid={faults["topic"] ? true :'
+        ' undefined} defaultValue={"b"}>' in react
+    )
     assert react.count("aria-invalid") == 5, "of each field, and of nothing that is hidden"
     for text in (fetch, react):
         assert '"name": "Na\\u003cme {x}"' in text
@@ -155,7 +179,10 @@ process.stdout.write(require("react-dom/server").renderToStaticMarkup(createElem
 """
 
 
-@pytest.mark.skipif(not NODE_MODULES or not shutil.which("node"), reason="FLOWBRIDGE_FORM_MODULES has no react and esbuild")
+@pytest.mark.skipif(
+    not NODE_MODULES or not shutil.which("node"),
+    reason="FLOWBRIDGE_FORM_MODULES has no react and esbuild",
+)
 @pytest.mark.parametrize("captcha", [None, "", ", site_key: k"])
 def test_react_renders_the_same_form(project: Path, captcha: str | None) -> None:
     """Its own compiler and renderer read the component, and make of it what the plain form is."""
@@ -163,15 +190,27 @@ def test_react_renders_the_same_form(project: Path, captcha: str | None) -> None
         with_captcha(project, "recaptcha_v3", captcha)
     (project / "Form.jsx").write_text(run("contact-us", "--as", "react").stdout)
     (project / "render.cjs").write_text(RENDER)
-    done = subprocess.run(["node", "render.cjs", str(project / "Form.jsx")], cwd=project, env={**os.environ, "NODE_PATH": NODE_MODULES},
-                          capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+    done = subprocess.run(
+        ["node", "render.cjs", str(project / "Form.jsx")],
+        cwd=project,
+        env={**os.environ, "NODE_PATH": NODE_MODULES},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     plain, rendered = Reader(run("contact-us").stdout), Reader(done.stdout)
     assert list(rendered.found) == list(plain.found)
     for name, attributes in plain.found.items():
-        spare = {"_gotcha": {"style"}, "button": {"hidden", "disabled", "data-needs-script", "data-busy"}}.get(name, set())
+        spare = {
+            "_gotcha": {"style"},
+            "button": {"hidden", "disabled", "data-needs-script", "data-busy"},
+        }.get(name, set())
         own = {key: value or "" for key, value in rendered.found[name].items() if key not in spare}
-        assert own == {key: value or "" for key, value in attributes.items() if key not in spare}, name
+        assert own == {key: value or "" for key, value in attributes.items() if key not in spare}, (
+            name
+        )
     assert "Na&lt;me {x}" in done.stdout
     assert "Go {now} &amp; &lt;here&gt;" in done.stdout
     assert ">two\nlines {here}</textarea>" in done.stdout
@@ -181,10 +220,22 @@ def test_react_renders_the_same_form(project: Path, captcha: str | None) -> None
 # -- the widget of a captcha
 
 WIDGETS = {
-    "turnstile": ('<div class="cf-turnstile" data-sitekey="k-1_2"></div>', "https://challenges.cloudflare.com/turnstile/v0/api.js"),
-    "hcaptcha": ('<div class="h-captcha" data-sitekey="k-1_2"></div>', "https://js.hcaptcha.com/1/api.js"),
-    "recaptcha_v2": ('<div class="g-recaptcha" data-sitekey="k-1_2"></div>', "https://www.google.com/recaptcha/api.js"),
-    "recaptcha_v3": ('<input type="hidden" name="g-recaptcha-response">', "https://www.google.com/recaptcha/api.js?render=k-1_2"),
+    "turnstile": (
+        '<div class="cf-turnstile" data-sitekey="k-1_2"></div>',
+        "https://challenges.cloudflare.com/turnstile/v0/api.js",
+    ),
+    "hcaptcha": (
+        '<div class="h-captcha" data-sitekey="k-1_2"></div>',
+        "https://js.hcaptcha.com/1/api.js",
+    ),
+    "recaptcha_v2": (
+        '<div class="g-recaptcha" data-sitekey="k-1_2"></div>',
+        "https://www.google.com/recaptcha/api.js",
+    ),
+    "recaptcha_v3": (
+        '<input type="hidden" name="g-recaptcha-response">',
+        "https://www.google.com/recaptcha/api.js?render=k-1_2",
+    ),
 }
 
 
@@ -205,7 +256,9 @@ def test_the_widget_of_a_captcha_is_written_with_its_key(folder: Path, kind: str
         done = run("contact-us", "--as", form)
         assert widget in done.stdout and f'<script src="{script}" defer></script>' in done.stdout
         assert "altcha" not in done.stdout
-        assert ('grecaptcha.execute("k-1_2", { action: "submit" })' in done.stdout) is (kind == "recaptcha_v3")
+        assert ('grecaptcha.execute("k-1_2", { action: "submit" })' in done.stdout) is (
+            kind == "recaptcha_v3"
+        )
         assert "site_key" not in done.stderr + done.stdout
     react = run("contact-us", "--as", "react").stdout
     assert f'script.src = "{script}"' in react
@@ -220,7 +273,10 @@ def test_where_the_widget_goes_is_said_without_its_key(folder: Path, kind: str) 
     for form in ("html", "fetch", "react"):
         done = run("contact-us", "--as", form)
         title = KINDS[kind].title
-        assert f" Here goes the widget of {title}: `site_key` in routes.yaml has it written. " in done.stdout
+        assert (
+            f" Here goes the widget of {title}: `site_key` in routes.yaml has it written. "
+            in done.stdout
+        )
         assert "`site_key` under `captcha`" in done.stderr
         assert KINDS[kind].script.partition("?")[0] not in done.stdout
 
@@ -233,28 +289,46 @@ def test_what_is_no_key_is_refused(folder: Path, key: str) -> None:
 
 # -- forms that need JavaScript
 
-NEEDY = ("altcha: required", "token: required", "captcha: {kind: turnstile, secret: x, site_key: k}",
-         "captcha: {kind: recaptcha_v3, secret: x, site_key: k}")  # fmt: skip
-EASY = ("altcha: off", "altcha: optional", "captcha: {kind: turnstile, secret: x}", "altcha: off, token: optional")
+NEEDY = (
+    "altcha: required",
+    "token: required",
+    "captcha: {kind: turnstile, secret: x, site_key: k}",
+    "captcha: {kind: recaptcha_v3, secret: x, site_key: k}",
+)
+EASY = (
+    "altcha: off",
+    "altcha: optional",
+    "captcha: {kind: turnstile, secret: x}",
+    "altcha: off, token: optional",
+)
 
 
 @pytest.mark.parametrize("spam", [*NEEDY, *EASY])
 @pytest.mark.parametrize("kind", ["html", "fetch"])
-def test_a_form_that_needs_javascript_has_no_usable_button_without_it(folder: Path, spam: str, kind: str) -> None:
+def test_a_form_that_needs_javascript_has_no_usable_button_without_it(
+    folder: Path, spam: str, kind: str
+) -> None:
     (folder / "routes.yaml").write_text(ROUTES.replace("{altcha: off}", f"{{{spam}}}"))
     text = run("contact-us", "--as", kind).stdout
     button = Reader(text).found["button"]
     for attribute in ("hidden", "disabled"):
         assert (attribute in button) is (spam in NEEDY)
-    assert ("<noscript><p>This form can only be sent with JavaScript.</p></noscript>" in text) is (spam in NEEDY)
-    assert ("data-needs-script]" in text) is (spam in NEEDY and "captcha" in spam), "else the script of the bridge shows it"
+    assert ("<noscript><p>This form can only be sent with JavaScript.</p></noscript>" in text) is (
+        spam in NEEDY
+    )
+    assert ("data-needs-script]" in text) is (spam in NEEDY and "captcha" in spam), (
+        "else the script of the bridge shows it"
+    )
 
 
 @pytest.mark.parametrize("spam", [*NEEDY, *EASY])
 def test_the_component_says_by_itself_that_it_is_busy(folder: Path, spam: str) -> None:
     (folder / "routes.yaml").write_text(ROUTES.replace("{altcha: off}", f"{{{spam}}}"))
     react = run("contact-us", "--as", "react", "--language", "fr").stdout
-    assert '<button type="submit" disabled={busy} aria-busy={busy || undefined}>{busy ? "Envoi en cours…" : "Go {now} ' in react
+    assert (
+        '<button type="submit" disabled={busy} aria-busy={busy || undefined}>{busy ? "Envoi en'
+        ' cours…" : "Go {now} ' in react
+    )
     assert "noscript" not in react and "data-needs-script" not in react and "data-busy" not in react
 
 
@@ -267,7 +341,10 @@ def test_the_component_says_by_itself_that_it_is_busy(folder: Path, spam: str) -
         ("<p>\n{{ form.name", "thanks.html:2: unexpected end of template"),
         ("{{ form.name|safe }}", "No filter named 'safe'"),
         ("{{ form|tojson }}", "No filter named 'tojson'"),
-        ("\n\n{% autoescape false %}{{ form.name }}{% endautoescape %}", "thanks.html:3: `autoescape` cannot be changed"),
+        (
+            "\n\n{% autoescape false %}{{ form.name }}{% endautoescape %}",
+            "thanks.html:3: `autoescape` cannot be changed",
+        ),
         ("{% include 'x.html' %}", "thanks.html:1: a page is one file"),
         ("{% extends 'x.html' %}", "a page is one file"),
         ("{% import '/etc/passwd' as x %}", "a page is one file"),
@@ -290,7 +367,10 @@ def test_what_is_wrong_with_a_page_is_said_at_load(folder: Path, text: str, said
     assert said in problem.message
 
 
-@pytest.mark.parametrize(("name", "said"), [("none.html", "cannot read"), ("../out.html", "leads out of"), ("/etc/passwd", "leads out")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("none.html", "cannot read"), ("../out.html", "leads out of"), ("/etc/passwd", "leads out")],
+)
 def test_a_page_is_a_file_of_the_folder(folder: Path, name: str, said: str) -> None:
     (folder / "routes.yaml").write_text(ROUTES.replace("hosted: false", f"thanks_template: {name}"))
     _, problems = check(folder / "routes.yaml", {"GITHUB_SECRET": "x" * 20})
@@ -298,7 +378,9 @@ def test_a_page_is_a_file_of_the_folder(folder: Path, name: str, said: str) -> N
 
 
 def test_a_page_is_part_of_the_configuration(folder: Path) -> None:
-    (folder / "routes.yaml").write_text(ROUTES.replace("hosted: false", "thanks_template: ./thanks.html"))
+    (folder / "routes.yaml").write_text(
+        ROUTES.replace("hosted: false", "thanks_template: ./thanks.html")
+    )
     hashes = set()
     for text in ("One {{ form.a }}", "Two {{ form.a }}"):
         (folder / "thanks.html").write_text(text)
@@ -318,7 +400,9 @@ def test_a_page_gets_what_is_said_of_it_and_escapes_all_of_it() -> None:
 
 @pytest.mark.parametrize("value", [[1], {"a": 1}, 10**400, "x" * MOST, None])
 def test_no_submission_breaks_more_than_the_page(value: object) -> None:
-    page = compile_page("{{ form.x ~ form.y }}{% if form.x %}{{ form.x.strip() + 1 }}{% endif %}", "x.html")
+    page = compile_page(
+        "{{ form.x ~ form.y }}{% if form.x %}{{ form.x.strip() + 1 }}{% endif %}", "x.html"
+    )
     with suppress(CompileError):
         page.render({"form": {"x": value}})
 
@@ -338,6 +422,8 @@ def test_no_submission_breaks_more_than_the_page(value: object) -> None:
     ],
 )
 def test_what_is_wrong_with_the_keys_of_a_form(folder: Path, keys: str, said: str) -> None:
-    (folder / "routes.yaml").write_text(f"version: 1\nsources:\n  f:\n    provider: form\n    {keys}\n")
+    (folder / "routes.yaml").write_text(
+        f"version: 1\nsources:\n  f:\n    provider: form\n    {keys}\n"
+    )
     _, problems = check(folder / "routes.yaml", {})
     assert any(said in str(one) for one in problems), problems

@@ -12,7 +12,9 @@ from bridge.routing.form import FieldRules, FileRules
 from bridge.routing.model import Source
 
 MIB = 1024 * 1024
-HEAD = "version: 1\nplatforms: {local: {type: local}}\nroutes: [{name: r, on: f, flow: local/echo}]\n"
+HEAD = (
+    "version: 1\nplatforms: {local: {type: local}}\nroutes: [{name: r, on: f, flow: local/echo}]\n"
+)
 
 
 def source(tmp_path: Path, says: str) -> Source:
@@ -32,8 +34,15 @@ def group(*names: str) -> frozenset[str]:
     return frozenset(row.name for row in TYPES.values() if row.group in names)
 
 
-@pytest.mark.parametrize("says", ["", ", files: false", ", schema: {properties: {cv: {type: string}}}",
-                                  ", files: false, schema: {properties: {cv: {format: binary}}}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "says",
+    [
+        "",
+        ", files: false",
+        ", schema: {properties: {cv: {type: string}}}",
+        ", files: false, schema: {properties: {cv: {format: binary}}}",
+    ],
+)
 def test_a_form_takes_no_files_unless_it_says_so(tmp_path: Path, says: str) -> None:
     assert files(tmp_path, says) is None
     assert source(tmp_path, says).max_body == 256 * 1024, "people type no more"
@@ -47,8 +56,15 @@ def test_two_gibibytes_of_files_are_kept_unless_it_says_another_bound(tmp_path: 
 USUAL = FileRules(types=group("image", "pdf", "document", "text"))
 
 
-@pytest.mark.parametrize("says", [", files: true", ", files: {}", ", schema: {properties: {cv: {type: string, format: binary}}}",
-                                  ", schema: {properties: {all: {type: array, items: {format: binary}}}}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "says",
+    [
+        ", files: true",
+        ", files: {}",
+        ", schema: {properties: {cv: {type: string, format: binary}}}",
+        ", schema: {properties: {all: {type: array, items: {format: binary}}}}",
+    ],
+)
 def test_a_word_is_enough(tmp_path: Path, says: str) -> None:
     assert files(tmp_path, says) == USUAL
     assert source(tmp_path, says).max_body == 25 * MIB, "what a proxy of ours lets through"
@@ -56,7 +72,12 @@ def test_a_word_is_enough(tmp_path: Path, says: str) -> None:
 
 @pytest.mark.parametrize(
     ("says", "most"),
-    [("max: 1", 7), ("max_size: 512 KiB", 3), ("max: 50, max_size: 25 MiB", 64), ("max: 2, max_size: 10 MiB", 21)],
+    [
+        ("max: 1", 7),
+        ("max_size: 512 KiB", 3),
+        ("max: 50, max_size: 25 MiB", 64),
+        ("max: 2, max_size: 10 MiB", 21),
+    ],
 )
 def test_the_largest_body_follows_from_the_files(tmp_path: Path, says: str, most: int) -> None:
     assert source(tmp_path, f", files: {{{says}}}").max_body == most * MIB
@@ -73,7 +94,9 @@ def test_the_largest_body_follows_from_the_files(tmp_path: Path, says: str, most
         ("any", None, set()),
     ],
 )
-def test_types_are_groups_rows_and_extensions(tmp_path: Path, says: str, types: set[str] | None, extensions: set[str]) -> None:
+def test_types_are_groups_rows_and_extensions(
+    tmp_path: Path, says: str, types: set[str] | None, extensions: set[str]
+) -> None:
     rules = files(tmp_path, f", files: {{types: {says}, required: cv}}")
     assert rules is not None
     assert (rules.types, rules.extensions, rules.required) == (types, extensions, ("cv",))
@@ -87,15 +110,36 @@ def test_fields(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("says", "expected"),
     [
-        ("files: 3", "sources.f.files: needs true, false, or a mapping that says which files, found 3"),
-        ("files: {types: [imgae]}", "sources.f.files.types.0: no type `imgae`; did you mean `image`? allowed: image, pdf"),
-        ("files: {max_size: 26 MiB}", "sources.f.files.max_size: is more than the flow API takes; allowed: at most 25 MiB"),
+        (
+            "files: 3",
+            "sources.f.files: needs true, false, or a mapping that says which files, found 3",
+        ),
+        (
+            "files: {types: [imgae]}",
+            "sources.f.files.types.0: no type `imgae`; did you mean `image`? allowed: image, pdf",
+        ),
+        (
+            "files: {max_size: 26 MiB}",
+            "sources.f.files.max_size: is more than the flow API takes; allowed: at most 25 MiB",
+        ),
         ("files: {max: 51}", "sources.f.files.max: must be at most 50, found 51"),
-        ("files: {keep: 5 MiB}", "sources.f.files.keep: is less than one file may have: allowed: at least `max_size`"),
+        (
+            "files: {keep: 5 MiB}",
+            "sources.f.files.keep: is less than one file may have: allowed: at least `max_size`",
+        ),
         ("files: {keep: 2 PiB}", "sources.f.files.keep: `2 PiB` is not a size"),
-        ("files: {maks: 1}", "sources.f.files.maks: unknown key `maks`; allowed: max, max_size, types, required, keep"),
+        (
+            "files: {maks: 1}",
+            (
+                "sources.f.files.maks: unknown key `maks`; allowed: max, max_size, types, required,"
+                " keep"
+            ),
+        ),
         ("fields: {max: 1001}", "sources.f.fields.max: must be at most 1000, found 1001"),
-        ("fields: {nest: true}", "sources.f.fields.nest: unknown key `nest`; did you mean `nested`?"),
+        (
+            "fields: {nest: true}",
+            "sources.f.fields.nest: unknown key `nest`; did you mean `nested`?",
+        ),
     ],
 )
 def test_mistakes_are_said_with_what_is_allowed(tmp_path: Path, says: str, expected: str) -> None:

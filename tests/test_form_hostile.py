@@ -1,4 +1,6 @@
-"""Forms and whoever means them harm, over real HTTP: clear answers, memory that stays flat, and nothing kept of what was refused."""
+"""Forms and whoever means them harm, over real HTTP: clear answers, memory that stays flat, and
+nothing kept of what was refused.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from bridge.web.server.worker import LINGER_BYTES
 
 MIB = 1024 * 1024
 BODY_TIME = "bridge.web.server.incomplete_requests.BODY_TIME"
-READ_TIME = 1.0  # of the receivers that are hurried; elsewhere it is longer than any machine stands still
+# of the receivers that are hurried; elsewhere it is longer than any machine stands still
+READ_TIME = 1.0
 ROUTES = """
 version: 1
 platforms:
@@ -36,21 +39,28 @@ LARGEST = 7 * MIB  # three files of 2 MiB, and 1 MiB for fields
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
-    with Bridge(tmp_path_factory.mktemp("hostile"), "web", routes=ROUTES, constants={BODY_TIME: 600.0}) as bridge:
-        bridge.post("/hooks/jobs", multipart(part("a", b"1")), {"Content-Type": MULTIPART})  # what is loaded late is loaded now
+    with Bridge(
+        tmp_path_factory.mktemp("hostile"), "web", routes=ROUTES, constants={BODY_TIME: 600.0}
+    ) as bridge:
+        # what is loaded late is loaded now
+        bridge.post("/hooks/jobs", multipart(part("a", b"1")), {"Content-Type": MULTIPART})
         yield bridge
 
 
 @pytest.fixture(scope="module")
 def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """Receivers for which a body has to come soon."""
-    with Bridge(tmp_path_factory.mktemp("hurried"), "web", routes=ROUTES, constants={BODY_TIME: READ_TIME}) as bridge:
+    with Bridge(
+        tmp_path_factory.mktemp("hurried"), "web", routes=ROUTES, constants={BODY_TIME: READ_TIME}
+    ) as bridge:
         yield bridge
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_kept_and_all_goes_on(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After each test: nothing was kept of it, no traceback was logged, and the receivers still answer."""
+    """After each test: nothing was kept of it, no traceback was logged, and the receivers still
+    answer.
+    """
     web: Bridge = request.getfixturevalue("hurried" if "hurried" in request.fixturenames else "web")
     kept, said = (web.count(), blobs(web)), len(web.stderr)
     yield
@@ -64,7 +74,9 @@ def blobs(web: Bridge) -> set[Path]:
 
 
 def memory(web: Bridge) -> int:
-    """Bytes of memory that the bridge's processes have made, each page counted once: one that is shared becomes nobody's own by an end."""
+    """Bytes of memory that the bridge's processes have made, each page counted once: one that is
+    shared becomes nobody's own by an end.
+    """
     total = 0
     for pid in tree_of(web.pid):
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -72,8 +84,14 @@ def memory(web: Bridge) -> int:
     return total
 
 
-def post(web: Bridge, source: str, body: bytes, content_type: str = MULTIPART, **headers: str) -> Answer:
-    given = {"Content-Type": content_type, "Accept": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
+def post(
+    web: Bridge, source: str, body: bytes, content_type: str = MULTIPART, **headers: str
+) -> Answer:
+    given = {
+        "Content-Type": content_type,
+        "Accept": "application/json",
+        **{name.replace("_", "-"): text for name, text in headers.items()},
+    }
     return web.post(f"/hooks/{source}", body, given)
 
 
@@ -81,10 +99,21 @@ def post(web: Bridge, source: str, body: bytes, content_type: str = MULTIPART, *
 
 
 def stream(
-    web: Bridge, total: int, *, chunked: bool, size: int = 64 * 1024, pause: float = 0.0, seconds: float = 60.0
+    web: Bridge,
+    total: int,
+    *,
+    chunked: bool,
+    size: int = 64 * 1024,
+    pause: float = 0.0,
+    seconds: float = 60.0,
 ) -> tuple[Answer, int]:
-    """Send a multipart form of so many bytes, in pieces of a size, until an answer comes; return it and how much was sent."""
-    first = b'--%s\r\nContent-Disposition: form-data; name="cv"; filename="cv.pdf"\r\n\r\n%%PDF-' % BOUNDARY.encode()
+    """Send a multipart form of so many bytes, in pieces of a size, until an answer comes; return it
+    and how much was sent.
+    """
+    first = (
+        b'--%s\r\nContent-Disposition: form-data; name="cv"; filename="cv.pdf"\r\n\r\n%%PDF-'
+        % BOUNDARY.encode()
+    )
     headers = {"Content-Type": MULTIPART, "Accept": "application/json"}
     headers |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(total)}
     piece, sent, until_ = b"x" * size, 0, time.monotonic() + seconds
@@ -117,13 +146,18 @@ def test_a_gigabyte_is_cut_off_as_soon_as_it_is_too_much(web: Bridge, chunked: b
     answer, sent = stream(web, 1024 * MIB, chunked=chunked)
     assert (answer.status, answer.json["error"]) == (413, "too_large")
     assert answer.json["message"] == "What was sent is too large."
-    assert sent < LARGEST + LINGER_BYTES + 8 * MIB, "what is read on until the answer arrives, and the buffers of sockets"
+    assert sent < LARGEST + LINGER_BYTES + 8 * MIB, (
+        "what is read on until the answer arrives, and the buffers of sockets"
+    )
     assert memory(web) - before < 4 * LARGEST
 
 
 def test_many_gigabytes_at_once_take_no_more_memory_than_is_allowed(web: Bridge) -> None:
     before, peak, answers = memory(web), [0], list[Answer]()
-    threads = [threading.Thread(target=lambda: answers.append(stream(web, 1024 * MIB, chunked=True)[0])) for _ in range(12)]
+    threads = [
+        threading.Thread(target=lambda: answers.append(stream(web, 1024 * MIB, chunked=True)[0]))
+        for _ in range(12)
+    ]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
@@ -142,9 +176,15 @@ def test_who_sends_too_slowly_is_cut_off(hurried: Bridge) -> None:
 
 
 def test_who_sends_slowly_but_steadily_has_the_time_for_it(hurried: Bridge) -> None:
-    """A large file over a slow line takes longer than a small body may: SLOWEST bytes buy a second, each piece here eight."""
+    """A large file over a slow line takes longer than a small body may: SLOWEST bytes buy a second,
+    each piece here eight.
+    """
     body = multipart(part("cv", SVG + b" " * (2 * MIB - 1000), "x.svg"))
-    headers = {"Content-Type": MULTIPART, "Content-Length": str(len(body)), "Accept": "application/json"}
+    headers = {
+        "Content-Type": MULTIPART,
+        "Content-Length": str(len(body)),
+        "Accept": "application/json",
+    }
     started, piece = time.monotonic(), 8 * SLOWEST
     with socket.create_connection(("127.0.0.1", hurried.port), 60.0) as sock:
         sock.sendall(head("POST", "/hooks/jobs", headers) + body[:piece])
@@ -162,7 +202,10 @@ def test_who_sends_slowly_but_steadily_has_the_time_for_it(hurried: Bridge) -> N
         (URLENCODED, b"&".join(b"f%d=x" % number for number in range(10_000))),
         (MULTIPART, multipart(*[part(f"f{number}", b"x") for number in range(10_000)])),
         ("text/plain", b"\r\n".join(b"f%d=x" % number for number in range(10_000))),
-        ("application/json", b"{" + b",".join(b'"f%d": 1' % number for number in range(10_000)) + b"}"),
+        (
+            "application/json",
+            b"{" + b",".join(b'"f%d": 1' % number for number in range(10_000)) + b"}",
+        ),
     ],
     ids=["urlencoded", "multipart", "text/plain", "JSON"],
 )
@@ -173,7 +216,9 @@ def test_ten_thousand_fields_are_413(web: Bridge, content_type: str, body: bytes
 
 
 @pytest.mark.parametrize(
-    "name", ["a" + "[b]" * 1000, "a" + "[b]" * 60, "a[" * 60, "a" + "[]" * 60], ids=["a thousand", "sixty", "never closed", "lists"]
+    "name",
+    ["a" + "[b]" * 1000, "a" + "[b]" * 60, "a[" * 60, "a" + "[]" * 60],
+    ids=["a thousand", "sixty", "never closed", "lists"],
 )
 def test_names_that_nest_without_end(web: Bridge, name: str) -> None:
     answer = post(web, "plain", f"{name}=".encode(), URLENCODED)
@@ -195,14 +240,22 @@ def test_what_is_compressed_is_never_unpacked(web: Bridge) -> None:
         assert post(web, "jobs", bomb, URLENCODED, Transfer_Encoding="gzip").status in (400, 501)
         return memory(web) - before
 
-    until(lambda: grown() < 10 * MIB, what="a round in which no bridge beside this one ends, whose share of common pages would fall to it")
+    until(
+        lambda: grown() < 10 * MIB,
+        what=(
+            "a round in which no bridge beside this one ends, whose share of common pages would"
+            " fall to it"
+        ),
+    )
 
 
 def test_an_archive_is_a_file_like_any_other(web: Bridge) -> None:
     """What is in it is not looked at, however much it would become."""
     bomb = zipped([f"{'deep/' * 50}{number}" for number in range(2000)])
     before = memory(web)
-    answer = post(web, "jobs", multipart(part("a", bomb, "bomb.docx"), part("b", SVG, "refused.svg")))
+    answer = post(
+        web, "jobs", multipart(part("a", bomb, "bomb.docx"), part("b", SVG, "refused.svg"))
+    )
     assert answer.status == 415 and set(answer.json["fields"]) == {"a", "b"}, "a .docx that is none"
     assert memory(web) - before < 10 * MIB
 
@@ -224,7 +277,9 @@ def test_an_archive_is_a_file_like_any_other(web: Bridge) -> None:
         ("<script>alert(1)</script>.svg", SVG),
     ],
 )
-def test_what_could_be_run_is_415_and_its_name_harms_nobody(web: Bridge, filename: str, content: bytes) -> None:
+def test_what_could_be_run_is_415_and_its_name_harms_nobody(
+    web: Bridge, filename: str, content: bytes
+) -> None:
     body = multipart(part("cv", content, filename, "image/png"))
     answer = post(web, "jobs", body)
     assert (answer.status, list(answer.json["fields"])) == (415, ["cv"])
@@ -232,7 +287,11 @@ def test_what_could_be_run_is_415_and_its_name_harms_nobody(web: Bridge, filenam
     assert page.status == 415 and b"<script>alert(1)" not in page.body
     for one in (answer, page):
         assert "x-injected" not in one.headers
-        assert "\u202e" not in one.body.decode() and "\0" not in one.body.decode() and "..\\/" not in one.body.decode()
+        assert (
+            "\u202e" not in one.body.decode()
+            and "\0" not in one.body.decode()
+            and "..\\/" not in one.body.decode()
+        )
 
 
 @pytest.mark.parametrize(
@@ -260,13 +319,20 @@ def test_what_could_be_run_is_415_and_its_name_harms_nobody(web: Bridge, filenam
         ("multipart/mixed; boundary=b", b"--b--", 415),
     ],
 )
-def test_what_is_malformed_is_refused_clearly(web: Bridge, content_type: str, body: bytes, status: int) -> None:
+def test_what_is_malformed_is_refused_clearly(
+    web: Bridge, content_type: str, body: bytes, status: int
+) -> None:
     answer = post(web, "jobs", body, content_type)
     assert (answer.status, answer.json["ok"]) == (status, False)
-    assert answer.json["error"] in ("unreadable", "unknown_charset", "unknown_type") and answer.json["message"]
+    assert (
+        answer.json["error"] in ("unreadable", "unknown_charset", "unknown_type")
+        and answer.json["message"]
+    )
 
 
-def test_a_disk_that_is_nearly_full_takes_no_more_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_nearly_full_takes_no_more_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep = form_files.keeper_of(Blobs(tmp_path / "blobs"))
     monkeypatch.setattr(form_files, "SPARE", 1 << 60)
     with pytest.raises(Refused) as refused:

@@ -20,8 +20,11 @@ ALLOWED = frozenset({"https://example.com", "http://localhost:3000", "https://[2
         ("https://example.com/thanks?a=1&b=%20#top", "https://example.com/thanks?a=1&b=%20#top"),
         ("HTTPS://EXAMPLE.COM:443/Thanks", "https://example.com/Thanks"),
         ("https://example.com/é?q=ü", "https://example.com/%C3%A9?q=%C3%BC"),
-        ("https://example.com/\"><script>", "https://example.com/%22%3E%3Cscript%3E"),
-        ("https://example.com/?next=https://evil.example", "https://example.com/?next=https://evil.example"),
+        ('https://example.com/"><script>', "https://example.com/%22%3E%3Cscript%3E"),
+        (
+            "https://example.com/?next=https://evil.example",
+            "https://example.com/?next=https://evil.example",
+        ),
         ("https://example.com//evil.example", "https://example.com//evil.example"),
         ("https://example.com?@evil.example/", "https://example.com/?@evil.example/"),
         ("https://example.com#@evil.example/", "https://example.com/#@evil.example/"),
@@ -104,18 +107,34 @@ def test_with_a_base_nothing_leads_elsewhere(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("url", "lands"),
-    [("/thanks", "https://example.com/thanks"), ("thanks.html?x", "https://example.com/thanks.html?x"), ("//example.com/a", "https://example.com/a"),
-     ("//evil.example", None), ("https://evil.example/", None), ("../../x", "https://example.com/x")],
-)  # fmt: skip
+    [
+        ("/thanks", "https://example.com/thanks"),
+        ("thanks.html?x", "https://example.com/thanks.html?x"),
+        ("//example.com/a", "https://example.com/a"),
+        ("//evil.example", None),
+        ("https://evil.example/", None),
+        ("../../x", "https://example.com/x"),
+    ],
+)
 def test_a_page_without_a_site_is_one_of_the_base(url: str, lands: str | None) -> None:
     assert landing(url, ALLOWED, "https://example.com") == lands
 
 
-@given(st.text(max_size=60) | st.text(alphabet="htps:/\\@.example#?%;[]0123456789 \t\r\n-_", max_size=60))
+@given(
+    st.text(max_size=60)
+    | st.text(alphabet="htps:/\\@.example#?%;[]0123456789 \t\r\n-_", max_size=60)
+)
 def test_whatever_it_is_it_lands_on_an_allowed_site_or_nowhere(text: str) -> None:
-    for url in (text, f"https://example.com{text}", f"https://{text}@example.com/", f"https://example.com/{text}"):
+    for url in (
+        text,
+        f"https://example.com{text}",
+        f"https://{text}@example.com/",
+        f"https://example.com/{text}",
+    ):
         lands = landing(url, ALLOWED, "https://example.com")
-        assert lands is None or (lands.isascii() and lands.isprintable() and " " not in lands and "\\" not in lands)
+        assert lands is None or (
+            lands.isascii() and lands.isprintable() and " " not in lands and "\\" not in lands
+        )
         if lands is not None:
             parts = urlsplit(lands)
             assert f"{parts.scheme}://{parts.netloc}" in ALLOWED
@@ -123,9 +142,18 @@ def test_whatever_it_is_it_lands_on_an_allowed_site_or_nowhere(text: str) -> Non
 
 @pytest.mark.parametrize(
     ("url", "origin"),
-    [("https://Example.com:443/a", "https://example.com"), ("http://a.b:80", "http://a.b"), ("http://a.b:8080/x?y", "http://a.b:8080"),
-     ("null", None), ("about:blank", None), ("https://a b/", None), ("https://u@a/", None), ("", None), ("file:///x", None)],
-)  # fmt: skip
+    [
+        ("https://Example.com:443/a", "https://example.com"),
+        ("http://a.b:80", "http://a.b"),
+        ("http://a.b:8080/x?y", "http://a.b:8080"),
+        ("null", None),
+        ("about:blank", None),
+        ("https://a b/", None),
+        ("https://u@a/", None),
+        ("", None),
+        ("file:///x", None),
+    ],
+)
 def test_an_origin_is_scheme_host_and_port(url: str, origin: str | None) -> None:
     assert origin_of(url) == origin
 

@@ -1,4 +1,6 @@
-"""Forms as browsers and scripts meet them over HTTP: redirects, pages, JSON, sites, languages, and the hosted form."""
+"""Forms as browsers and scripts meet them over HTTP: redirects, pages, JSON, sites, languages, and
+the hosted form.
+"""
 
 from __future__ import annotations
 
@@ -53,11 +55,14 @@ routes:
 """
 OWN = """<!doctype html><title>x</title>
 <p>{{ title }}: {{ form.name }} / {{ form.a.b }} / {{ source }} / {{ language }}{% if form.fail %}{{ 1/0 }}{% endif %}"""
-AS_PAGE = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+AS_PAGE = {
+    "Content-Type": "application/x-www-form-urlencoded",
+    "Accept": "text/html,application/xhtml+xml,*/*;q=0.8",
+}
 AS_JSON = AS_PAGE | {"Accept": "application/json"}
 PAYLOADS = [
     "<script>alert(1)</script>",
-    "\"><script>alert(1)</script>",
+    '"><script>alert(1)</script>',
     "'\" autofocus onfocus=alert(1) x='",
     "</textarea><script>alert(1)</script>",
     "</title><script>alert(1)</script>",
@@ -78,7 +83,9 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     environ = {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.net"}
     apart = {
         "bridge.web.rate_limiter.CELLS": 2**24
-    }  # by chance two of few limits would be one, and some form would be sent or looked at too often
+        # by chance two of few limits would be one, and some form would be sent or looked at too
+        # often
+    }
     with Bridge(folder, "web", routes=ROUTES, environ=environ, constants=apart) as bridge:
         yield bridge
 
@@ -89,7 +96,9 @@ def send(web: Bridge, source: str, fields: object, headers: dict[str, str] | Non
 
 
 def is_harmless(answer: Answer) -> None:
-    """No script, no handler and no address of a script is in the page, whatever was sent; and nothing of it is in a header."""
+    """No script, no handler and no address of a script is in the page, whatever was sent; and
+    nothing of it is in a header.
+    """
     page = answer.body.decode()
     assert "<script" not in page
     tags = re.findall(r"<[a-zA-Z/][^>]*>", page)
@@ -107,18 +116,72 @@ def is_harmless(answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("source", "field", "url", "origin", "lands"),
     [
-        ("site", "_next", "https://example.com/ok?x=1", "https://example.com", "https://example.com/ok?x=1"),
-        ("site", "_redirect", "http://localhost:3000/", "https://example.com", "http://localhost:3000/"),
+        (
+            "site",
+            "_next",
+            "https://example.com/ok?x=1",
+            "https://example.com",
+            "https://example.com/ok?x=1",
+        ),
+        (
+            "site",
+            "_redirect",
+            "http://localhost:3000/",
+            "https://example.com",
+            "http://localhost:3000/",
+        ),
         ("site", "redirect", "https://example.com/r", None, "https://example.com/r"),
         ("site", "_next", "/there", "http://localhost:3000", "http://localhost:3000/there"),
-        ("site", "_next", "https://evil.example/", "https://example.com", "https://example.com/thanks"),
-        ("site", "_next", "https://example.com@evil.example/", "https://example.com", "https://example.com/thanks"),
-        ("site", "_next", "https://example.com\\@evil.example/", "https://example.com", "https://example.com/thanks"),
+        (
+            "site",
+            "_next",
+            "https://evil.example/",
+            "https://example.com",
+            "https://example.com/thanks",
+        ),
+        (
+            "site",
+            "_next",
+            "https://example.com@evil.example/",
+            "https://example.com",
+            "https://example.com/thanks",
+        ),
+        (
+            "site",
+            "_next",
+            "https://example.com\\@evil.example/",
+            "https://example.com",
+            "https://example.com/thanks",
+        ),
         ("site", "_next", "//evil.example/", "https://example.com", "https://example.com/thanks"),
-        ("site", "_next", "http://example.com/", "https://example.com", "https://example.com/thanks"),
-        ("site", "_next", "javascript:alert(1)", "https://example.com", "https://example.com/thanks"),
-        ("site", "_next", "https://example.com/\r\nSet-Cookie: a=b", "https://example.com", "https://example.com/thanks"),
-        ("plain", "_next", "https://blog.example/ok", "https://blog.example", "https://blog.example/ok"),
+        (
+            "site",
+            "_next",
+            "http://example.com/",
+            "https://example.com",
+            "https://example.com/thanks",
+        ),
+        (
+            "site",
+            "_next",
+            "javascript:alert(1)",
+            "https://example.com",
+            "https://example.com/thanks",
+        ),
+        (
+            "site",
+            "_next",
+            "https://example.com/\r\nSet-Cookie: a=b",
+            "https://example.com",
+            "https://example.com/thanks",
+        ),
+        (
+            "plain",
+            "_next",
+            "https://blog.example/ok",
+            "https://blog.example",
+            "https://blog.example/ok",
+        ),
         ("plain", "_next", "/ok", "https://blog.example", "https://blog.example/ok"),
         ("plain", "_next", "https://evil.example/", "https://blog.example", None),
         ("plain", "_next", "https://evil.example/", None, None),
@@ -128,24 +191,44 @@ def is_harmless(answer: Answer) -> None:
         ("plain", "_next", "javascript:alert(1)", "https://blog.example", None),
     ],
 )
-def test_a_form_leads_to_allowed_sites_only_and_is_kept_all_the_same(web: Bridge, source: str, field: str, url: str, origin: str | None,
-                                                                     lands: str | None) -> None:  # fmt: skip
+def test_a_form_leads_to_allowed_sites_only_and_is_kept_all_the_same(
+    web: Bridge, source: str, field: str, url: str, origin: str | None, lands: str | None
+) -> None:
     before = web.count()
-    answer = send(web, source, {"name": "Ann", field: url}, AS_PAGE | ({"Origin": origin} if origin else {}))
-    assert (answer.status, answer.headers.get("location")) == ((303, lands) if lands else (200, None))
+    answer = send(
+        web, source, {"name": "Ann", field: url}, AS_PAGE | ({"Origin": origin} if origin else {})
+    )
+    assert (answer.status, answer.headers.get("location")) == (
+        (303, lands) if lands else (200, None)
+    )
     assert "set-cookie" not in answer.headers
     assert web.count() == before + 1
-    said = send(web, source, {"name": "Ann", field: url}, AS_JSON | ({"Origin": origin} if origin else {}))
+    said = send(
+        web, source, {"name": "Ann", field: url}, AS_JSON | ({"Origin": origin} if origin else {})
+    )
     assert (said.status, said.json["next"]) == (202, lands)
 
 
 def test_a_redirect_of_the_referer_alone_is_not_enough_where_any_site_may_send(web: Bridge) -> None:
-    answer = send(web, "plain", {"name": "Ann", "_next": "https://a.example/"}, AS_PAGE | {"Referer": "https://a.example/page"})
+    answer = send(
+        web,
+        "plain",
+        {"name": "Ann", "_next": "https://a.example/"},
+        AS_PAGE | {"Referer": "https://a.example/page"},
+    )
     assert answer.status == 200
 
 
 def test_control_fields_are_in_the_body_and_not_in_the_form(web: Bridge) -> None:
-    sent = {"name": "Ann", "_subject": "Hello", "_gotcha": "", "form-name": "c", "access_key": "k", "subject": "s", "tags": ["a", "b"]}
+    sent = {
+        "name": "Ann",
+        "_subject": "Hello",
+        "_gotcha": "",
+        "form-name": "c",
+        "access_key": "k",
+        "subject": "s",
+        "tags": ["a", "b"],
+    }
     answer = send(web, "mails", sent, AS_JSON)
     (delivery,) = web.found(answer.json["event_id"]).deliveries
     assert delivery.inputs["form"] == {"name": "Ann", "tags": ["a", "b"]}
@@ -169,7 +252,11 @@ def test_the_thank_you_page_says_what_is_configured(web: Bridge) -> None:
 @pytest.mark.parametrize(
     ("source", "headers", "link"),
     [
-        ("contact", {"Origin": "https://hooks.example.net"}, '<a href="../forms/contact">Zurück zum Formular</a>'),
+        (
+            "contact",
+            {"Origin": "https://hooks.example.net"},
+            '<a href="../forms/contact">Zurück zum Formular</a>',
+        ),
         ("contact", {"Origin": "https://other.example"}, None),
         ("contact", {}, None),
         ("unhosted", {"Origin": "https://hooks.example.net"}, None),
@@ -177,19 +264,40 @@ def test_the_thank_you_page_says_what_is_configured(web: Bridge) -> None:
         ("site", {"Origin": "https://hooks.example.net"}, None),
     ],
 )
-def test_the_thanks_lead_back_to_the_hosted_form(web: Bridge, source: str, headers: dict[str, str], link: str | None) -> None:
-    page = send(web, source, {"name": "Ann", "email": "a@b.example"}, AS_PAGE | headers | {"Accept-Language": "de"}).body.decode()
+def test_the_thanks_lead_back_to_the_hosted_form(
+    web: Bridge, source: str, headers: dict[str, str], link: str | None
+) -> None:
+    page = send(
+        web,
+        source,
+        {"name": "Ann", "email": "a@b.example"},
+        AS_PAGE | headers | {"Accept-Language": "de"},
+    ).body.decode()
     assert re.findall(r"<a [^>]*>[^<]*</a>", page) == ([link] if link else [])
 
 
 def test_what_is_wrong_comes_back_with_what_was_typed(web: Bridge) -> None:
-    sent = {"name": "A", "email": "nope", "age": "7", "topic": "<i>other</i>", "tags": ["green"], "news": "on", "message": "\nTwo\nlines",
-            "_next": "https://x.example/", "_gotcha": "trapped", "utm": "campaign"}  # fmt: skip
+    sent = {
+        "name": "A",
+        "email": "nope",
+        "age": "7",
+        "topic": "<i>other</i>",
+        "tags": ["green"],
+        "news": "on",
+        "message": "\nTwo\nlines",
+        "_next": "https://x.example/",
+        "_gotcha": "trapped",
+        "utm": "campaign",
+    }
     answer = send(web, "contact", sent)
     assert answer.status == 422
     is_harmless(answer)
     page = answer.body.decode()
-    assert re.search(r'<input id="contact-name"[^>]* value="A" required[^>]* aria-invalid="true">', page, re.DOTALL)
+    assert re.search(
+        r'<input id="contact-name"[^>]* value="A" required[^>]* aria-invalid="true">',
+        page,
+        re.DOTALL,
+    )
     assert re.search(r'<input id="contact-age"[^>]* value="7"', page)
     assert '<option value="&lt;i&gt;other&lt;/i&gt;" selected>' in page
     assert re.search(r'value="green" checked', page)
@@ -199,7 +307,11 @@ def test_what_is_wrong_comes_back_with_what_was_typed(web: Bridge) -> None:
     assert "x.example" not in page  # it is no site that the form may lead to
     assert '<input type="hidden" name="utm" value="campaign">' in page
     assert "trapped" not in page
-    for told in ("At least 2 characters, please.", "An e-mail address, please, such as name@example.com.", "This must be 18 or more."):
+    for told in (
+        "At least 2 characters, please.",
+        "An e-mail address, please, such as name@example.com.",
+        "This must be 18 or more.",
+    ):
         assert page.count(told) == 2  # in the summary, and beside the field
     assert 'role="alert" tabindex="-1" autofocus' in page
     assert '<a href="#contact-name">Your name</a>' in page
@@ -207,31 +319,57 @@ def test_what_is_wrong_comes_back_with_what_was_typed(web: Bridge) -> None:
 
 def test_what_is_no_number_or_date_is_still_there_to_be_mended(web: Bridge) -> None:
     """A browser empties a field for numbers that holds none."""
-    page = send(web, "contact", {"name": "Ann", "email": "a@b.example", "age": "twelve"}).body.decode()
-    assert re.search(r'<input id="contact-age" name="age" type="text" inputmode="numeric" value="twelve"', page)
+    page = send(
+        web, "contact", {"name": "Ann", "email": "a@b.example", "age": "twelve"}
+    ).body.decode()
+    assert re.search(
+        r'<input id="contact-age" name="age" type="text" inputmode="numeric" value="twelve"', page
+    )
     for fine in ("7", "70"):
         page = send(web, "contact", {"name": "Ann", "email": "nope", "age": fine}).body.decode()
-        assert re.search(rf'<input id="contact-age" name="age" type="number"[^>]* value="{fine}"', page)
+        assert re.search(
+            rf'<input id="contact-age" name="age" type="number"[^>]* value="{fine}"', page
+        )
 
 
 def test_the_page_that_follows_comes_along_as_a_whole_url(web: Bridge) -> None:
-    page = send(web, "site", {"name": "A", "_next": "/ok", "redirect": "x", "_subject": "Hi"}, AS_PAGE | {"Origin": "https://example.com"})
+    page = send(
+        web,
+        "site",
+        {"name": "A", "_next": "/ok", "redirect": "x", "_subject": "Hi"},
+        AS_PAGE | {"Origin": "https://example.com"},
+    )
     hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.body.decode())
     assert hidden == [("_subject", "Hi"), ("_next", "https://example.com/ok")]
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_whatever_was_typed_is_text(web: Bridge, payload: str) -> None:
-    everywhere = dict.fromkeys(("name", "email", "message", "tags", payload, "_next", "_language"), payload)
+    everywhere = dict.fromkeys(
+        ("name", "email", "message", "tags", payload, "_next", "_language"), payload
+    )
     for fields in (everywhere, {"name": "x", payload: [payload, payload], "topic": payload}):
         answer = send(web, "contact", fields)
         assert answer.status == 422
         is_harmless(answer)
-        assert answer.headers.keys() <= {"server", "date", "connection", "content-type", "content-length", "content-security-policy",
-                                         "x-frame-options", "x-content-type-options", "referrer-policy", "cache-control",
-                                         "access-control-allow-origin", "access-control-expose-headers"}  # fmt: skip
+        assert answer.headers.keys() <= {
+            "server",
+            "date",
+            "connection",
+            "content-type",
+            "content-length",
+            "content-security-policy",
+            "x-frame-options",
+            "x-content-type-options",
+            "referrer-policy",
+            "cache-control",
+            "access-control-allow-origin",
+            "access-control-expose-headers",
+        }
     page = send(web, "contact", {"message": payload}).body.decode()
-    (given,) = re.findall(r'<textarea id="contact-message"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
+    (given,) = re.findall(
+        r'<textarea id="contact-message"[^>]*>\n(.*?)</textarea>', page, re.DOTALL
+    )
     assert unescape(given) == payload
 
 
@@ -254,7 +392,10 @@ def test_a_submission_too_large_to_be_shown_is_not(web: Bridge) -> None:
 def test_a_page_of_ones_own_gets_the_fields_as_text(web: Bridge) -> None:
     answer = send(web, "own", {"name": "<b>Ann</b>", "a": "1"})
     assert answer.status == 200
-    assert answer.body.decode() == "<!doctype html><title>x</title>\n<p>Vielen Dank: &lt;b&gt;Ann&lt;/b&gt; /  / own / de"
+    assert (
+        answer.body.decode()
+        == "<!doctype html><title>x</title>\n<p>Vielen Dank: &lt;b&gt;Ann&lt;/b&gt; /  / own / de"
+    )
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
@@ -277,14 +418,25 @@ def test_a_method_that_is_none_leads_to_the_form(web: Bridge) -> None:
 
 @pytest.mark.parametrize("path", ["/forms/guarded", "/hooks/guarded"])
 def test_a_page_carries_what_tells_bots_from_people(web: Bridge, path: str) -> None:
-    """A trap, a token that is good once, and work: its script is ours, and all else stays forbidden."""
+    """A trap, a token that is good once, and work: its script is ours, and all else stays
+    forbidden.
+    """
     asked = {"_gotcha": "", "web<site>": "bot", "_token": "old", "altcha": "old", "x": "1"}
-    answers = [web.get(path) if path.startswith("/forms") else send(web, "guarded", asked) for _ in range(2)]
+    answers = [
+        web.get(path) if path.startswith("/forms") else send(web, "guarded", asked)
+        for _ in range(2)
+    ]
     pages = [answer.body.decode() for answer in answers]
-    tokens = [re.findall(r'<input type="hidden" name="_token" value="(guarded[^"]+)">', page) for page in pages]
+    tokens = [
+        re.findall(r'<input type="hidden" name="_token" value="(guarded[^"]+)">', page)
+        for page in pages
+    ]
     assert len(tokens[0]) == len(tokens[1]) == 1 and tokens[0] != tokens[1]
     for page in pages:
-        assert '<input id="guarded-trap" name="web&lt;site&gt;" tabindex="-1" autocomplete="off">' in page
+        assert (
+            '<input id="guarded-trap" name="web&lt;site&gt;" tabindex="-1" autocomplete="off">'
+            in page
+        )
         assert '<div data-altcha="../forms/guarded/challenge" hidden></div>' in page
         assert re.findall(r"<script[^>]*>", page) == ['<script src="../forms/altcha.js" defer>']
         assert ">old<" not in page and '"old"' not in page and '"bot"' not in page
@@ -297,7 +449,9 @@ def test_a_page_carries_what_tells_bots_from_people(web: Bridge, path: str) -> N
 def test_a_token_that_was_used_is_said_in_the_persons_language(web: Bridge) -> None:
     (token,) = re.findall(r'name="_token" value="([^"]+)"', web.get("/forms/guarded").body.decode())
     assert send(web, "guarded", {"name": "Ann", "_token": token}).status == 200
-    again = send(web, "guarded", {"name": "Bob", "_token": token}, AS_PAGE | {"Accept-Language": "de"})
+    again = send(
+        web, "guarded", {"name": "Bob", "_token": token}, AS_PAGE | {"Accept-Language": "de"}
+    )
     assert again.status == 409
     page = again.body.decode()
     assert "Dieses Formular wurde schon einmal gesendet." in page
@@ -311,7 +465,10 @@ def test_a_token_that_was_used_is_said_in_the_persons_language(web: Bridge) -> N
 @pytest.mark.parametrize(
     ("referer", "lands"),
     [
-        ("https://example.com/contact?form_error=old&a=1&form_fields=x#top", "https://example.com/contact?a=1&form_error=invalid&form_fields=name#top"),
+        (
+            "https://example.com/contact?form_error=old&a=1&form_fields=x#top",
+            "https://example.com/contact?a=1&form_error=invalid&form_fields=name#top",
+        ),
         ("https://example.com/", "https://example.com/?form_error=invalid&form_fields=name"),
         ("https://example.com@evil.example/", None),
         ("https://example.com:444/", None),
@@ -319,20 +476,37 @@ def test_a_token_that_was_used_is_said_in_the_persons_language(web: Bridge) -> N
         (None, None),
     ],
 )
-def test_on_error_back_goes_to_the_page_with_a_code(web: Bridge, referer: str | None, lands: str | None) -> None:
+def test_on_error_back_goes_to_the_page_with_a_code(
+    web: Bridge, referer: str | None, lands: str | None
+) -> None:
     more = {"Referer": referer} if referer else {}
-    answer = send(web, "back", {"age": "1", "evil\r\nX: y": "2"}, AS_PAGE | {"Origin": "https://example.com"} | more)
-    assert (answer.status, answer.headers.get("location")) == ((303, lands) if lands else (422, None))
+    answer = send(
+        web,
+        "back",
+        {"age": "1", "evil\r\nX: y": "2"},
+        AS_PAGE | {"Origin": "https://example.com"} | more,
+    )
+    assert (answer.status, answer.headers.get("location")) == (
+        (303, lands) if lands else (422, None)
+    )
     assert send(web, "back", {}, AS_JSON | {"Origin": "https://example.com"} | more).status == 422
 
 
 def test_on_error_may_be_a_page(web: Bridge) -> None:
     answer = send(web, "to_page", {"x": "1"})
-    assert (answer.status, answer.headers["location"]) == (303, "https://example.com/contact?a=1&form_error=invalid#form")
+    assert (answer.status, answer.headers["location"]) == (
+        303,
+        "https://example.com/contact?a=1&form_error=invalid#form",
+    )
 
 
 def test_a_site_that_may_not_send_is_led_nowhere(web: Bridge) -> None:
-    answer = send(web, "back", {"name": "x"}, AS_PAGE | {"Origin": "https://evil.example", "Referer": "https://example.com/"})
+    answer = send(
+        web,
+        "back",
+        {"name": "x"},
+        AS_PAGE | {"Origin": "https://evil.example", "Referer": "https://example.com/"},
+    )
     assert (answer.status, answer.headers.get("location")) == (403, None)
 
 
@@ -354,12 +528,21 @@ def test_a_site_that_may_not_send_is_led_nowhere(web: Bridge) -> None:
     ],
 )
 def test_a_script_gets_json(web: Bridge, headers: dict[str, str], is_json: bool) -> None:
-    answer = send(web, "plain", {"name": "Ann"}, {"Content-Type": AS_PAGE["Content-Type"], **headers})
-    assert answer.headers["content-type"] == ("application/json" if is_json else "text/html; charset=utf-8")
+    answer = send(
+        web, "plain", {"name": "Ann"}, {"Content-Type": AS_PAGE["Content-Type"], **headers}
+    )
+    assert answer.headers["content-type"] == (
+        "application/json" if is_json else "text/html; charset=utf-8"
+    )
 
 
 def test_json_that_is_posted_is_answered_with_json(web: Bridge) -> None:
-    answer = send(web, "contact", json.dumps({"name": "A", "email": 1}).encode(), {"Content-Type": "application/json", "Accept": "*/*"})
+    answer = send(
+        web,
+        "contact",
+        json.dumps({"name": "A", "email": 1}).encode(),
+        {"Content-Type": "application/json", "Accept": "*/*"},
+    )
     assert answer.status == 422
     assert set(answer.json["fields"]) == {"name", "email"}
 
@@ -368,17 +551,28 @@ def test_what_is_wrong_is_said_by_field_with_a_code(web: Bridge) -> None:
     answer = send(web, "contact", {"name": "A", "email": ""}, AS_JSON | {"Accept-Language": "es"})
     assert answer.status == 422
     assert answer.json == {
-        "ok": False, "success": False, "error": "invalid", "message": "Algunas respuestas aún no son correctas.",
-        "fields": {"email": "Rellene este campo, por favor.", "name": "Al menos 2 caracteres, por favor."},
-        "errors": [{"field": "email", "code": "required", "message": "Rellene este campo, por favor."},
-                   {"field": "name", "code": "too_short", "message": "Al menos 2 caracteres, por favor."}],
-    }  # fmt: skip
+        "ok": False,
+        "success": False,
+        "error": "invalid",
+        "message": "Algunas respuestas aún no son correctas.",
+        "fields": {
+            "email": "Rellene este campo, por favor.",
+            "name": "Al menos 2 caracteres, por favor.",
+        },
+        "errors": [
+            {"field": "email", "code": "required", "message": "Rellene este campo, por favor."},
+            {"field": "name", "code": "too_short", "message": "Al menos 2 caracteres, por favor."},
+        ],
+    }
 
 
 # -- languages
 
 
-@pytest.mark.parametrize(("accept", "sentence"), [("de", "Bitte ausf"), ("fr-CA", "Veuillez"), ("es", "Rellene"), ("it", "Please fill")])
+@pytest.mark.parametrize(
+    ("accept", "sentence"),
+    [("de", "Bitte ausf"), ("fr-CA", "Veuillez"), ("es", "Rellene"), ("it", "Please fill")],
+)
 def test_a_page_speaks_the_browsers_language(web: Bridge, accept: str, sentence: str) -> None:
     answer = send(web, "contact", {"name": "Ann"}, AS_PAGE | {"Accept-Language": accept})
     page = answer.body.decode()
@@ -387,7 +581,12 @@ def test_a_page_speaks_the_browsers_language(web: Bridge, accept: str, sentence:
 
 
 def test_the_form_may_say_its_language(web: Bridge) -> None:
-    assert '<html lang="fr">' in send(web, "contact", {"_language": "fr", "name": "A"}, AS_PAGE | {"Accept-Language": "de"}).body.decode()
+    assert (
+        '<html lang="fr">'
+        in send(
+            web, "contact", {"_language": "fr", "name": "A"}, AS_PAGE | {"Accept-Language": "de"}
+        ).body.decode()
+    )
     assert "Gracias" in send(web, "plain", {"_language": "es-MX", "name": "A"}).body.decode()
 
 
@@ -398,7 +597,11 @@ def test_the_form_may_say_its_language(web: Bridge) -> None:
     ("headers", "status", "reader"),
     [
         ({"Origin": "https://example.com"}, 202, "https://example.com"),
-        ({"Origin": "https://example.com", "Referer": "https://evil.example/"}, 202, "https://example.com"),
+        (
+            {"Origin": "https://example.com", "Referer": "https://evil.example/"},
+            202,
+            "https://example.com",
+        ),
         ({"Origin": "https://evil.example", "Referer": "https://example.com/"}, 403, None),
         ({"Origin": "https://example.com.evil.example"}, 403, None),
         ({"Origin": "http://example.com"}, 403, None),
@@ -414,7 +617,9 @@ def test_the_form_may_say_its_language(web: Bridge) -> None:
         ({"Origin": "http://127.0.0.1"}, 202, None),  # and by the address that was asked
     ],
 )
-def test_who_may_send_where_sites_are_listed(web: Bridge, headers: dict[str, str], status: int, reader: str | None) -> None:
+def test_who_may_send_where_sites_are_listed(
+    web: Bridge, headers: dict[str, str], status: int, reader: str | None
+) -> None:
     answer = send(web, "site", {"name": "Ann"}, AS_JSON | headers)
     assert (answer.status, answer.headers.get("access-control-allow-origin")) == (status, reader)
     assert answer.headers["vary"] == "Origin"
@@ -426,7 +631,11 @@ def test_without_a_list_every_site_may_send_and_read(web: Bridge, origin: str | 
     answer = send(web, "plain", {"name": "Ann"}, AS_JSON | headers)
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (202, "*")
     assert "access-control-allow-credentials" not in answer.headers
-    asks = {"Connection": "close", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-requested-with"}
+    asks = {
+        "Connection": "close",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-requested-with",
+    }
     asked = exchange(web.port, head("OPTIONS", "/hooks/plain", asks | headers))
     assert (asked.status, asked.headers["access-control-allow-origin"]) == (204, "*")
     assert "x-requested-with" in asked.headers["access-control-allow-headers"].lower()
@@ -434,7 +643,10 @@ def test_without_a_list_every_site_may_send_and_read(web: Bridge, origin: str | 
 
 def test_an_error_can_be_read_by_the_script_too(web: Bridge) -> None:
     answer = send(web, "site", {"name": "A"}, AS_JSON | {"Origin": "https://example.com"})
-    assert (answer.status, answer.headers["access-control-allow-origin"]) == (422, "https://example.com")
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (
+        422,
+        "https://example.com",
+    )
 
 
 # -- the hosted form
@@ -445,22 +657,32 @@ def test_the_hosted_form_is_made_from_the_schema(web: Bridge) -> None:
     assert answer.status == 200
     is_harmless(answer)
     page = answer.body.decode()
-    assert '<form id="contact" method="post" accept-charset="utf-8" action="../hooks/contact">' in page
+    assert (
+        '<form id="contact" method="post" accept-charset="utf-8" action="../hooks/contact">' in page
+    )
     assert "<h1>Write to &lt;us&gt;</h1>" in page
     assert "<p>First.</p>\n  <p>Second.</p>" in page
     assert '<button type="submit">Off it goes</button>' in page
     assert "(facultatif)" in page
     assert 'name="robots"' not in page
     assert answer.headers["content-language"] == "fr"
-    assert answer.headers["referrer-policy"] == "same-origin"  # with no-referrer a browser would send Origin: null
+    # with no-referrer a browser would send Origin: null
+    assert answer.headers["referrer-policy"] == "same-origin"
     assert "form-action 'self';" in answer.headers["content-security-policy"]
 
 
 def test_every_control_has_its_label_and_every_id_is_there_once(web: Bridge) -> None:
-    for page in (web.get("/forms/contact").body.decode(), send(web, "contact", {"name": "A", "a b": "1", "a-b": "2"}).body.decode()):
+    for page in (
+        web.get("/forms/contact").body.decode(),
+        send(web, "contact", {"name": "A", "a b": "1", "a-b": "2"}).body.decode(),
+    ):
         ids = re.findall(r'\sid="([^"]+)"', page)
         assert len(set(ids)) == len(ids)
-        named = [one for one in re.findall(r"<(?:input|textarea|select)\s[^>]*>", page) if 'type="hidden"' not in one]
+        named = [
+            one
+            for one in re.findall(r"<(?:input|textarea|select)\s[^>]*>", page)
+            if 'type="hidden"' not in one
+        ]
         labels = set(re.findall(r'<label for="([^"]+)"', page))
         assert {re.search(r'id="([^"]+)"', one)[1] for one in named} == labels  # type: ignore[index]
         for described in re.findall(r'aria-describedby="([^"]+)"', page):
@@ -470,12 +692,21 @@ def test_every_control_has_its_label_and_every_id_is_there_once(web: Bridge) -> 
 
 def test_a_form_that_leads_elsewhere_may_do_so(web: Bridge) -> None:
     """Browsers hold the redirect after a form to `form-action`, too."""
-    assert "form-action 'self' http: https:;" in web.get("/forms/site").headers["content-security-policy"]
+    assert (
+        "form-action 'self' http: https:;"
+        in web.get("/forms/site").headers["content-security-policy"]
+    )
 
 
 def test_without_a_schema_the_hosted_form_is_an_example(web: Bridge) -> None:
     page = web.get("/forms/plain", {"Accept-Language": "de"}).body.decode()
-    assert re.findall(r' name="([^"]+)"', page) == ["viewport", "name", "email", "message", "_gotcha"]
+    assert re.findall(r' name="([^"]+)"', page) == [
+        "viewport",
+        "name",
+        "email",
+        "message",
+        "_gotcha",
+    ]
     assert ">E-Mail</label>" in page
 
 
@@ -489,7 +720,9 @@ def test_search_engines_are_asked_to_stay_away_where_wanted(web: Bridge) -> None
     assert '<meta name="robots" content="noindex">' in web.get("/forms/unlisted").body.decode()
 
 
-@pytest.mark.parametrize("name", ["github", "nothing", "unhosted", "", "contact/x", "%2e%2e", "<script>", "a" * 300])
+@pytest.mark.parametrize(
+    "name", ["github", "nothing", "unhosted", "", "contact/x", "%2e%2e", "<script>", "a" * 300]
+)
 def test_what_is_no_form_is_404(web: Bridge, name: str) -> None:
     answer = web.get(f"/forms/{name}", {"Accept": "text/html"})
     assert answer.status == 404
@@ -509,11 +742,14 @@ def test_the_hosted_form_has_a_rate_of_its_own(web: Bridge) -> None:
     looks = [web.get("/forms/watched") for _ in range(11)]
     assert [one.status for one in looks] == [200] * 10 + [429]
     assert 0 < int(looks[-1].headers["retry-after"]) <= 360
-    challenges = [web.get("/forms/watched/challenge", {"Origin": "https://example.com"}) for _ in range(11)]
+    challenges = [
+        web.get("/forms/watched/challenge", {"Origin": "https://example.com"}) for _ in range(11)
+    ]
     assert [one.status for one in challenges] == [200] * 10 + [429]
     assert 0 < int(challenges[-1].headers["retry-after"]) <= 360
     assert challenges[-1].headers["access-control-allow-origin"] == "*"
-    assert send(web, "watched", {"name": "Ann"}).status == 200  # that it was looked at does not count
+    # that it was looked at does not count
+    assert send(web, "watched", {"name": "Ann"}).status == 200
 
 
 def test_on_a_private_socket_there_is_no_form(tmp_path: Path) -> None:

@@ -26,12 +26,18 @@ NOW = 1_800_000_000.0
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def web(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bridge]:
     environ = {"FLOWBRIDGE_TRUSTED_PROXIES": "127.0.0.1", "FLOWBRIDGE_SECRET_KEY": "x" * 40}
     if request.param == "postgresql":
-        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(request.getfixturevalue("postgres"))
+        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(
+            request.getfixturevalue("postgres")
+        )
     apart = {"bridge.web.rate_limiter.CELLS": 2**24}  # no two keys share a cell by chance
-    with Bridge(tmp_path_factory.mktemp("rates"), "web", routes=ROUTES, environ=environ, constants=apart) as bridge:
+    with Bridge(
+        tmp_path_factory.mktemp("rates"), "web", routes=ROUTES, environ=environ, constants=apart
+    ) as bridge:
         yield bridge
 
 
@@ -47,11 +53,19 @@ def look(path: str) -> Callable[[Bridge, str, int], int]:
 
 @pytest.mark.parametrize(
     ("ask", "served", "status"),
-    [(send, 10, 202), (look("/forms/watched"), 20, 200), (look("/forms/watched/challenge"), 20, 200)],
+    [
+        (send, 10, 202),
+        (look("/forms/watched"), 20, 200),
+        (look("/forms/watched/challenge"), 20, 200),
+    ],
     ids=["sending", "pages", "challenges"],
 )
-def test_one_address_cannot_lock_a_form(web: Bridge, ask: Callable[[Bridge, str, int], int], served: int, status: int) -> None:
-    assert [ask(web, FLOODER, number) for number in range(70)] == [status] * served + [429] * (70 - served)
+def test_one_address_cannot_lock_a_form(
+    web: Bridge, ask: Callable[[Bridge, str, int], int], served: int, status: int
+) -> None:
+    assert [ask(web, FLOODER, number) for number in range(70)] == [status] * served + [429] * (
+        70 - served
+    )
     assert [ask(web, other, 0) for other in OTHERS] == [status, status]
 
 
@@ -59,7 +73,9 @@ def test_a_request_counts_under_all_its_keys_or_under_none() -> None:
     limiter, narrow, wide = Limiter(), Rate(count=1, per=60.0), Rate(count=2, per=60.0)
     assert limiter.wait([("a", narrow), ("all", wide)], NOW) == 0
     assert limiter.wait([("a", narrow), ("all", wide)], NOW) == 60.0
-    assert limiter.wait([("b", narrow), ("all", wide)], NOW) == 0, "what the narrow rate refused was not counted in the wide one"
+    assert limiter.wait([("b", narrow), ("all", wide)], NOW) == 0, (
+        "what the narrow rate refused was not counted in the wide one"
+    )
     assert limiter.wait([("c", narrow), ("all", wide)], NOW) == 30.0
     assert limiter.wait([("c", narrow)], NOW) == 0, "nor the other way around"
 

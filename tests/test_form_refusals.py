@@ -1,4 +1,6 @@
-"""A refused submission of a form is a line of the log: which source, which status and code, and nothing that was sent."""
+"""A refused submission of a form is a line of the log: which source, which status and code, and
+nothing that was sent.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,11 @@ class Lines(Logger):
         self.lines.append({"event": event, **values})
 
     def refusals(self) -> list[dict[str, Any]]:
-        return [{name: value for name, value in line.items() if name != "event"} for line in self.lines if line["event"] == "form_refused"]
+        return [
+            {name: value for name, value in line.items() if name != "event"}
+            for line in self.lines
+            if line["event"] == "form_refused"
+        ]
 
 
 @pytest.fixture
@@ -79,10 +85,18 @@ def send(form: Client, fields: Mapping[str, str], origin: Mapping[str, str] = GO
     ],
 )
 def test_it_says_source_status_and_code_and_the_fields_of_the_schema(
-    form: Client, log: Lines, fields: dict[str, str], origin: dict[str, str], status: int, code: str, named: list[str]
+    form: Client,
+    log: Lines,
+    fields: dict[str, str],
+    origin: dict[str, str],
+    status: int,
+    code: str,
+    named: list[str],
 ) -> None:
     assert send(form, fields, origin) == status
-    assert log.refusals() == [{"source": "contact", "status": status, "code": code, "fields": named}]
+    assert log.refusals() == [
+        {"source": "contact", "status": status, "code": code, "fields": named}
+    ]
     assert SENT not in str(log.lines) and BAD["Origin"] not in str(log.lines)
 
 
@@ -95,7 +109,9 @@ def test_what_asks_whether_it_may_send_is_no_submission(form: Client, log: Lines
     assert form.options("/hooks/contact", headers=BAD).status_code == 403 and log.lines == []
 
 
-def test_a_flood_is_cut_off_and_hides_no_other_refusal(form: Client, log: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_is_cut_off_and_hides_no_other_refusal(
+    form: Client, log: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bridge.web.hooks.time.time", lambda: 1_800_000_000.0)
     assert {send(form, {"email": "a"}, BAD) for _ in range(3 * OFTEN.count)} == {403}
     assert len(log.refusals()) == OFTEN.count

@@ -1,4 +1,6 @@
-"""How many bytes of files each form keeps: counted with its events, on any node, and no more than its source says."""
+"""How many bytes of files each form keeps: counted with its events, on any node, and no more than
+its source says.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def file(size: int) -> FormFile:
     return FormFile(field="cv", name="cv.pdf", type="application/pdf", size=size, sha256="0" * 64)
 
 
-def add(database: Database, *sizes: int, key: str = "", room: int | None = 100, source: str = "jobs") -> Added:
+def add(
+    database: Database, *sizes: int, key: str = "", room: int | None = 100, source: str = "jobs"
+) -> Added:
     one = make_event(provider="form", source=source, files=tuple(map(file, sizes)))
     marks = Marks(now=NOW, digest=key, once=(Once(key, NOW + 600),) if key else (), room=room)
     return submissions.add(database, one, [], marks, lambda *_: [])
@@ -47,14 +51,27 @@ def test_there_are_never_more_than_the_source_says(database: Database) -> None:
     with pytest.raises(Refused):
         add(database, 101, source="other")
     with database.read() as connection:
-        assert len(connection.execute(schema.event.select()).all()) == 1, "what was refused was not kept"
-    add(database, 10), add(database), add(database, 100, source="other"), add(database, 500, room=None, source="third")
-    assert held(database) == {"jobs": 100, "other": 100, "third": 500} and form_files.held_by(database, "jobs") == 100
+        assert len(connection.execute(schema.event.select()).all()) == 1, (
+            "what was refused was not kept"
+        )
+    (
+        add(database, 10),
+        add(database),
+        add(database, 100, source="other"),
+        add(database, 500, room=None, source="third"),
+    )
+    assert (
+        held(database) == {"jobs": 100, "other": 100, "third": 500}
+        and form_files.held_by(database, "jobs") == 100
+    )
 
 
 def test_one_that_only_repeats_another_takes_no_room(database: Database) -> None:
     first = add(database, 100, key="same")
-    assert (add(database, 100, key="same").event_id, held(database)) == (first.event_id, {"jobs": 100})
+    assert (add(database, 100, key="same").event_id, held(database)) == (
+        first.event_id,
+        {"jobs": 100},
+    )
 
 
 def test_there_is_room_again_when_events_or_their_bodies_go(database: Database) -> None:
@@ -82,7 +99,9 @@ def test_of_many_at_once_as_many_are_kept_as_there_is_room_for(database: Databas
 
 
 @pytest.mark.parametrize("keys", [(), (Fernet.generate_key().decode(),)], ids=["clear", "sealed"])
-def test_what_was_missed_is_found_when_all_are_counted(database: Database, keys: Sequence[str]) -> None:
+def test_what_was_missed_is_found_when_all_are_counted(
+    database: Database, keys: Sequence[str]
+) -> None:
     database.sealer = Sealer(keys)
     database.engine.update_execution_options(sealer=database.sealer)
     add(database, 40, 2), add(database, 9, source="gone"), add(database)

@@ -1,4 +1,6 @@
-"""Forms as people and bots meet them: real receivers, on both databases, several of them, through restarts."""
+"""Forms as people and bots meet them: real receivers, on both databases, several of them, through
+restarts.
+"""
 
 from __future__ import annotations
 
@@ -76,12 +78,20 @@ def service() -> Iterator[Misbehaving]:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def web(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, service: Misbehaving) -> Iterator[Bridge]:
+def web(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, service: Misbehaving
+) -> Iterator[Bridge]:
     folder = tmp_path_factory.mktemp("forms")
     (folder / "words.txt").write_text("# what nobody writes us\ncasino\nbuy now\n")
-    environ = {"FLOWBRIDGE_SECRET_KEY": KEY, "FLOWBRIDGE_TRUSTED_PROXIES": "127.0.0.1", "CAPTCHA_SECRET": CAPTCHA_SECRET}
+    environ = {
+        "FLOWBRIDGE_SECRET_KEY": KEY,
+        "FLOWBRIDGE_TRUSTED_PROXIES": "127.0.0.1",
+        "CAPTCHA_SECRET": CAPTCHA_SECRET,
+    }
     if request.param == "postgresql":
-        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(request.getfixturevalue("postgres"))
+        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(
+            request.getfixturevalue("postgres")
+        )
     routes = ROUTES.replace("URL", f"{service.url}/verify")
     with Bridge(folder, "web", routes=routes, environ=environ) as bridge:
         yield bridge
@@ -97,7 +107,12 @@ def send(
 ) -> Answer:
     """Post a form. It has a field that no other submission has, unless `n` is given."""
     filled = {"n": str(next(_bodies))} | fields
-    return web.post(f"/hooks/{source}", urlencode(filled).encode(), AS_JSON | {"X-Forwarded-For": client} | (headers or {}), port=port)
+    return web.post(
+        f"/hooks/{source}",
+        urlencode(filled).encode(),
+        AS_JSON | {"X-Forwarded-For": client} | (headers or {}),
+        port=port,
+    )
 
 
 def event_of(web: Bridge, answer: Answer) -> Any:
@@ -114,8 +129,15 @@ def challenge_of(web: Bridge, source: str = "contact", token: str = "") -> Any:
 def solved(given: Any) -> str:
     """What the widget does."""
     tried = range(given["maxnumber"] + 1)
-    number = next(n for n in tried if hashlib.sha256(f"{given['salt']}{n}".encode()).hexdigest() == given["challenge"])
-    said = {name: given[name] for name in ("algorithm", "challenge", "salt", "signature")} | {"number": number, "took": 5}
+    number = next(
+        n
+        for n in tried
+        if hashlib.sha256(f"{given['salt']}{n}".encode()).hexdigest() == given["challenge"]
+    )
+    said = {name: given[name] for name in ("algorithm", "challenge", "salt", "signature")} | {
+        "number": number,
+        "took": 5,
+    }
     return b64encode(json.dumps(said).encode()).decode()
 
 
@@ -146,7 +168,11 @@ def test_spam_is_kept_with_its_reason_and_nothing_is_planned(web: Bridge, layer:
 
 
 def test_a_person_is_planned_for(web: Bridge) -> None:
-    found = web.found(send(web, name="Ann", _gotcha="", _token=aged(), altcha=solved(challenge_of(web))).json["event_id"])
+    found = web.found(
+        send(web, name="Ann", _gotcha="", _token=aged(), altcha=solved(challenge_of(web))).json[
+            "event_id"
+        ]
+    )
     assert found.event.spam is None
     [delivery] = found.deliveries
     assert set(delivery.inputs["all"]) == {"n", "name"}, "what is there against spam is no field"
@@ -156,10 +182,17 @@ def test_a_person_is_planned_for(web: Bridge) -> None:
 @pytest.mark.parametrize("accept", ["application/json", "text/html"])
 def test_bots_get_the_same_answer_as_people_byte_for_byte(web: Bridge, accept: str) -> None:
     def shape(answer: Answer) -> tuple[Any, ...]:
-        return answer.status, {**answer.headers, "date": ""}, re.sub(rb"evt_\w{26}", b"evt_", answer.body)
+        return (
+            answer.status,
+            {**answer.headers, "date": ""},
+            re.sub(rb"evt_\w{26}", b"evt_", answer.body),
+        )
 
     person = shape(send(web, name="Ann", headers={"Accept": accept}))
-    bots = {layer: shape(send(web, **fields, headers={"Accept": accept})) for layer, fields in SPAM.items()}
+    bots = {
+        layer: shape(send(web, **fields, headers={"Accept": accept}))
+        for layer, fields in SPAM.items()
+    }
     again = [shape(send(web, n="copy " + accept, headers={"Accept": accept})) for _ in range(2)]
     assert {layer: bot for layer, bot in bots.items() if bot != person} == {}
     assert again == [person, person]
@@ -180,31 +213,54 @@ def test_the_token_of_the_challenge_is_good_for_one_submission(web: Bridge) -> N
 
 
 def test_a_token_is_good_for_its_form_and_its_time(web: Bridge) -> None:
-    given = {aged("strict"): "another form", aged(age=-120): "the future", aged(age=-20.0): "within"}
+    given = {
+        aged("strict"): "another form",
+        aged(age=-120): "the future",
+        aged(age=-20.0): "within",
+    }
     found = {token: event_of(web, send(web, _token=token)).spam for token in given}
-    assert [(about, found[token]) for token, about in given.items() if about not in found[token]] == []
+    assert [
+        (about, found[token]) for token, about in given.items() if about not in found[token]
+    ] == []
 
 
 def test_who_mends_a_form_at_once_is_no_bot(web: Bridge) -> None:
-    """`full` has the usual `min_fill`: the time before the mistake counts, for the page that is sent back and for its script."""
+    """`full` has the usual `min_fill`: the time before the mistake counts, for the page that is
+    sent back and for its script.
+    """
     asked = FORM | {"Accept": "text/html", "X-Forwarded-For": "203.0.113.77"}
     page = web.post("/hooks/full", urlencode({"_token": aged("full")}).encode(), asked)
     assert page.status == 422
     (token,) = re.findall(r'name="_token" value="([^"]+)"', page.body.decode())
     by_script = web.get(f"/forms/full/challenge?token={token}").json["token"]
     assert len({token, by_script}) == 2
-    assert [event_of(web, send(web, "full", _token=one)).spam for one in (token, by_script)] == [None, None]
+    assert [event_of(web, send(web, "full", _token=one)).spam for one in (token, by_script)] == [
+        None,
+        None,
+    ]
     plain = web.post("/hooks/full", b"n=", asked).body.decode()
     (token,) = re.findall(r'name="_token" value="([^"]+)"', plain)
-    assert event_of(web, send(web, "full", _token=token)).spam is None, "nor who pasted the form without a script"
+    assert event_of(web, send(web, "full", _token=token)).spam is None, (
+        "nor who pasted the form without a script"
+    )
 
 
 def test_a_page_that_was_open_for_too_long_is_sent_again_with_what_was_typed(web: Bridge) -> None:
     """What was good once is a person's, more likely than a bot's; a bot gets the same answer."""
-    asked = FORM | {"Accept": "text/html", "Accept-Language": "de", "X-Forwarded-For": "203.0.113.77"}
+    asked = FORM | {
+        "Accept": "text/html",
+        "Accept-Language": "de",
+        "X-Forwarded-For": "203.0.113.77",
+    }
     before = web.count()
-    late = altcha.challenge(derive(KEY, "altcha"), "contact", time.time() - 60, salt="a" * 24, number=7, most=10)
-    for fields in ({"altcha": solved(late)}, {"_token": aged(age=3700), "_gotcha": "x"}, {"_token": aged(age=3700)}):
+    late = altcha.challenge(
+        derive(KEY, "altcha"), "contact", time.time() - 60, salt="a" * 24, number=7, most=10
+    )
+    for fields in (
+        {"altcha": solved(late)},
+        {"_token": aged(age=3700), "_gotcha": "x"},
+        {"_token": aged(age=3700)},
+    ):
         page = web.post("/hooks/contact", urlencode({"n": "late", **fields}).encode(), asked)
         assert page.status == 409 and "Dieses Formular war lange offen." in page.body.decode()
         assert 'value="late"' in page.body.decode()
@@ -216,13 +272,20 @@ def test_a_page_that_was_open_for_too_long_is_sent_again_with_what_was_typed(web
 
 def test_a_double_click_sends_once_from_any_receiver(web: Bridge, tmp_path: Path) -> None:
     """Two nodes on one database, and many clicks at the same moment."""
-    other = Bridge(tmp_path, "web", routes=web.config.read_text(), environ={**web.environ, "FLOWBRIDGE_BIND": "127.0.0.1:0"})
+    other = Bridge(
+        tmp_path,
+        "web",
+        routes=web.config.read_text(),
+        environ={**web.environ, "FLOWBRIDGE_BIND": "127.0.0.1:0"},
+    )
     (tmp_path / "words.txt").write_text("casino\n")
     other.environ["FLOWBRIDGE_BIND"] = f"127.0.0.1:{other.port}"
     with other, ThreadPoolExecutor(12) as pool:
         for fields in ({"n": "double", "_token": aged()}, {"n": "double without a token"}):
             ports = [web.port, other.port] * 6
-            answers = list(pool.map(lambda port, fields=fields: send(web, port=port, **fields), ports))
+            answers = list(
+                pool.map(lambda port, fields=fields: send(web, port=port, **fields), ports)
+            )
             assert len({(one.status, one.body) for one in answers}) == 1
             found = web.found(answers[0].json["event_id"])
             assert (found.event.duplicates, len(found.deliveries)) == (11, 1)
@@ -230,15 +293,25 @@ def test_a_double_click_sends_once_from_any_receiver(web: Bridge, tmp_path: Path
 
 def test_a_browser_writes_another_boundary_each_time(web: Bridge) -> None:
     def multipart(boundary: str) -> Answer:
-        body = f'--{boundary}\r\nContent-Disposition: form-data; name="n"\r\n\r\nparts\r\n--{boundary}--\r\n'.encode()
-        kind = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Accept": "application/json"}
+        body = (
+            f"--{boundary}\r\nContent-Disposition: form-data;"
+            f' name="n"\r\n\r\nparts\r\n--{boundary}--\r\n'.encode()
+        )
+        kind = {
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+            "Accept": "application/json",
+        }
         return web.post("/hooks/contact", body, kind | {"X-Forwarded-For": "203.0.113.77"})
 
     assert multipart("aaa").body == multipart("bbb").body
 
 
 def test_the_same_from_another_address_or_with_another_token_is_another(web: Bridge) -> None:
-    sent = [send(web, n="same"), send(web, n="same", client="203.0.113.78"), *(send(web, n="same", _token=aged()) for _ in range(2))]
+    sent = [
+        send(web, n="same"),
+        send(web, n="same", client="203.0.113.78"),
+        *(send(web, n="same", _token=aged()) for _ in range(2)),
+    ]
     assert len({one.json["event_id"] for one in sent}) == 4
 
 
@@ -265,32 +338,61 @@ def test_a_refused_token_of_another_key_is_spam(web: Bridge) -> None:
 def test_a_form_can_require_a_token_and_work(web: Bridge) -> None:
     assert event_of(web, send(web, "strict")).spam == "token: there is none"
     given = challenge_of(web, "strict")
-    assert event_of(web, send(web, "strict", _token=given["token"])).spam == "altcha: there is no solution"
+    assert (
+        event_of(web, send(web, "strict", _token=given["token"])).spam
+        == "altcha: there is no solution"
+    )
     given = challenge_of(web, "strict")
-    found = web.found(send(web, "strict", _token=given["token"], altcha=solved(given)).json["event_id"])
-    assert (found.event.spam, len(found.deliveries), found.deliveries[0].inputs.keys()) == (None, 1, {"n"})
+    found = web.found(
+        send(web, "strict", _token=given["token"], altcha=solved(given)).json["event_id"]
+    )
+    assert (found.event.spam, len(found.deliveries), found.deliveries[0].inputs.keys()) == (
+        None,
+        1,
+        {"n"},
+    )
 
 
 def test_a_challenge_is_for_its_form_and_its_sites(web: Bridge) -> None:
-    assert event_of(web, send(web, "strict", _token=aged("strict"), altcha=solved(challenge_of(web)))).spam.endswith("another form")
+    assert event_of(
+        web, send(web, "strict", _token=aged("strict"), altcha=solved(challenge_of(web)))
+    ).spam.endswith("another form")
     allowed = {
-        origin: web.get("/forms/sites/challenge", {"Origin": origin}).headers.get("access-control-allow-origin")
+        origin: (
+            web.get("/forms/sites/challenge", {"Origin": origin}).headers.get(
+                "access-control-allow-origin"
+            )
+        )
         for origin in ("https://example.com", "https://evil.example")
     }
     assert allowed == {"https://example.com": "https://example.com", "https://evil.example": None}
     assert web.get("/forms/contact/challenge").headers["access-control-allow-origin"] == "*"
-    assert [web.get(f"/forms/{name}/challenge").status for name in ("nobody", "..%2fcontact", "x" * 300)] == [404] * 3
+    assert [
+        web.get(f"/forms/{name}/challenge").status for name in ("nobody", "..%2fcontact", "x" * 300)
+    ] == [404] * 3
     script = web.get("/forms/altcha.js")
-    assert script.status == 200 and script.headers["content-type"].startswith("text/javascript") and b"data-altcha" in script.body
+    assert (
+        script.status == 200
+        and script.headers["content-type"].startswith("text/javascript")
+        and b"data-altcha" in script.body
+    )
 
 
 # -- addresses
 
 
 @pytest.mark.parametrize(
-    ("source", "kept"), [("full", "203.0.113.77"), ("contact", "203.0.113.0/24"), ("hashed", "hmac:"), ("nothing", None)]
+    ("source", "kept"),
+    [
+        ("full", "203.0.113.77"),
+        ("contact", "203.0.113.0/24"),
+        ("hashed", "hmac:"),
+        ("nothing", None),
+    ],
 )
-def test_no_more_of_an_address_is_kept_than_the_form_says(web: Bridge, source: str, kept: str | None) -> None:
+def test_no_more_of_an_address_is_kept_than_the_form_says(
+    web: Bridge, source: str, kept: str | None
+) -> None:
     proxied = {
         "CF-Connecting-IP": "203.0.113.77",
         "X-Real-IP": "203.0.113.77",
@@ -303,8 +405,13 @@ def test_no_more_of_an_address_is_kept_than_the_form_says(web: Bridge, source: s
     assert event.client == kept or (kept == "hmac:" and event.client.startswith(kept))
     with web.database.read() as connection:
         tables = ("event", "recent", "reject", "delivery")
-        stored = "".join(repr(connection.exec_driver_sql(f"SELECT * FROM {table}").all()) for table in tables[1:])  # noqa: S608
-        stored += repr(connection.exec_driver_sql(f"SELECT * FROM event WHERE id = '{event.id}'").all())  # noqa: S608
+        stored = "".join(
+            repr(connection.exec_driver_sql(f"SELECT * FROM {table}").all())  # noqa: S608
+            for table in tables[1:]
+        )
+        stored += repr(
+            connection.exec_driver_sql(f"SELECT * FROM event WHERE id = '{event.id}'").all()  # noqa: S608
+        )
     assert ("203.0.113.77" in stored) is (source == "full")
     assert "203.0.113.77" not in web.stderr[said_before:]
 
@@ -317,22 +424,41 @@ def captcha(web: Bridge, source: str = "captcha", response: str = "tok", **field
     return send(web, source, **{field: response}, **fields)
 
 
-def test_who_solved_it_gets_through_and_is_asked_about_once(web: Bridge, service: Misbehaving) -> None:
-    service.script("/verify", respond(200, {"success": True}), respond(200, {"success": False, "error-codes": ["timeout-or-duplicate"]}))
+def test_who_solved_it_gets_through_and_is_asked_about_once(
+    web: Bridge, service: Misbehaving
+) -> None:
+    service.script(
+        "/verify",
+        respond(200, {"success": True}),
+        respond(200, {"success": False, "error-codes": ["timeout-or-duplicate"]}),
+    )
     before = len(service.received)
     first, again = captcha(web, n="solved"), captcha(web, n="solved")
     found = web.found(first.json["event_id"])
-    assert (found.event.spam, found.event.duplicates, len(found.deliveries), again.body) == (None, 1, 1, first.body)
+    assert (found.event.spam, found.event.duplicates, len(found.deliveries), again.body) == (
+        None,
+        1,
+        1,
+        first.body,
+    )
     [asked] = service.received[before:]
     assert (asked.method, asked.body) == ("POST", f"secret={CAPTCHA_SECRET}&response=tok".encode())
 
 
-def test_what_a_captcha_gave_comes_along_where_nobody_was_asked_about_it_yet(web: Bridge, service: Misbehaving) -> None:
+def test_what_a_captcha_gave_comes_along_where_nobody_was_asked_about_it_yet(
+    web: Bridge, service: Misbehaving
+) -> None:
     asked = FORM | {"Accept": "text/html", "X-Forwarded-For": "203.0.113.77"}
     before = len(service.received)
-    page = web.post("/hooks/captcha", urlencode({"cf-turnstile-response": "tok-1", "_token": aged("captcha")}).encode(), asked)
+    page = web.post(
+        "/hooks/captcha",
+        urlencode({"cf-turnstile-response": "tok-1", "_token": aged("captcha")}).encode(),
+        asked,
+    )
     assert page.status == 422 and len(service.received) == before
-    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]+)">', page.body.decode()))
+    hidden = dict(
+        re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]+)">', page.body.decode())
+    )
     assert hidden.keys() == {"cf-turnstile-response", "_token"}
     service.script("/verify", respond(200, {"success": True}))
     assert event_of(web, send(web, "captcha", **hidden)).spam is None
@@ -344,28 +470,44 @@ def test_what_a_captcha_gave_comes_along_where_nobody_was_asked_about_it_yet(web
     assert page.status == 409 and b"tok-3" not in page.body and b"other" in page.body
 
 
-def test_a_page_of_ours_is_sent_by_work_in_place_of_a_captcha(web: Bridge, service: Misbehaving) -> None:
+def test_a_page_of_ours_is_sent_by_work_in_place_of_a_captcha(
+    web: Bridge, service: Misbehaving
+) -> None:
     before = len(service.received)
     page = web.get("/forms/captcha").body.decode()
     assert "can only be sent with JavaScript" in page
     (token,) = re.findall(r'name="_token" value="([^"]+)"', page)
     given = challenge_of(web, "captcha", token)
-    assert event_of(web, send(web, "captcha", _token=given["token"])).spam.startswith(("token: ", "captcha: "))
-    ours = tokens.issue(derive(KEY, "tokens"), "captcha", time.time() - 60, secrets.token_hex(16), is_ours=True)
+    assert event_of(web, send(web, "captcha", _token=given["token"])).spam.startswith(
+        ("token: ", "captcha: ")
+    )
+    ours = tokens.issue(
+        derive(KEY, "tokens"), "captcha", time.time() - 60, secrets.token_hex(16), is_ours=True
+    )
     assert event_of(web, send(web, "captcha", _token=ours, altcha=solved(given))).spam is None
     assert len(service.received) == before, "nobody is asked"
 
 
 def test_who_is_asked_too_late_lets_the_first_go(web: Bridge, service: Misbehaving) -> None:
-    """Of two clicks at once the service says yes to one only, and that may be the one that is kept second."""
-    service.script("/verify", respond(200, {"success": False, "error-codes": ["timeout-or-duplicate"]}), respond(200, {"success": True}))
+    """Of two clicks at once the service says yes to one only, and that may be the one that is kept
+    second.
+    """
+    service.script(
+        "/verify",
+        respond(200, {"success": False, "error-codes": ["timeout-or-duplicate"]}),
+        respond(200, {"success": True}),
+    )
     first, again = captcha(web, n="late"), captcha(web, n="late")
     found = web.found(first.json["event_id"])
     assert (found.event.spam, len(found.deliveries), again.body) == (None, 1, first.body)
 
 
-def is_held(web: Bridge, service: Misbehaving, reply: Any, reason: str, sources: tuple[str, str]) -> None:
-    """Whether a service that replies so has the one source hold it and the other let pass what could not be checked."""
+def is_held(
+    web: Bridge, service: Misbehaving, reply: Any, reason: str, sources: tuple[str, str]
+) -> None:
+    """Whether a service that replies so has the one source hold it and the other let pass what
+    could not be checked.
+    """
     service.script("/verify", reply)
     strict, lenient = sources
     assert reason in event_of(web, captcha(web, strict)).spam
@@ -385,17 +527,27 @@ def is_held(web: Bridge, service: Misbehaving, reply: Any, reason: str, sources:
     ],
     ids=["no", "no boolean", "garbage", "too much", "503", "redirect"],
 )
-def test_what_is_no_plain_yes_holds_it(web: Bridge, service: Misbehaving, reply: Any, reason: str) -> None:
+def test_what_is_no_plain_yes_holds_it(
+    web: Bridge, service: Misbehaving, reply: Any, reason: str
+) -> None:
     is_held(web, service, reply, reason, ("captcha", "lenient"))
 
 
-@pytest.mark.parametrize("reply", [slow_headers(3600.0), drip(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000)], ids=["slow", "drips"])
-def test_a_service_that_takes_longer_than_it_may_is_not_waited_for(web: Bridge, service: Misbehaving, reply: Any) -> None:
+@pytest.mark.parametrize(
+    "reply",
+    [slow_headers(3600.0), drip(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000)],
+    ids=["slow", "drips"],
+)
+def test_a_service_that_takes_longer_than_it_may_is_not_waited_for(
+    web: Bridge, service: Misbehaving, reply: Any
+) -> None:
     """Else the answer would come after an hour."""
     is_held(web, service, reply, "could not be checked", ("hasty", "hasty_lenient"))
 
 
-def test_a_service_that_hangs_takes_no_more_than_its_share_of_threads(web: Bridge, service: Misbehaving) -> None:
+def test_a_service_that_hangs_takes_no_more_than_its_share_of_threads(
+    web: Bridge, service: Misbehaving
+) -> None:
     service.script("/verify", slow_headers(30.0))
     with ThreadPoolExecutor(30) as pool:
         waiting = [pool.submit(captcha, web, "hasty") for _ in range(30)]

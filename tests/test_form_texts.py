@@ -36,7 +36,8 @@ def test_every_sentence_is_in_every_language(language: str) -> None:
     for key, sentence in own.items():
         assert names_in(sentence) == names_in(english[key]), key
         assert sentence.strip() == sentence and sentence, key
-    assert language == "en" or sum(own[key] == english[key] for key in own) < 8  # such as “Name”, which is the same in some
+    # such as “Name”, which is the same in some
+    assert language == "en" or sum(own[key] == english[key] for key in own) < 8
 
 
 def test_every_language_is_offered_wherever_one_is_chosen() -> None:
@@ -45,19 +46,33 @@ def test_every_language_is_offered_wherever_one_is_chosen() -> None:
 
 
 def test_every_sentence_is_said_somewhere_and_no_other_is() -> None:
-    """Keys are used by name: in the code and the templates, or made of a code word of `Refused` or of a group of files."""
-    code = "".join(path.read_text() for path in BRIDGE.rglob("*.py") if path.parent.name != "translations")
-    code += "".join(path.read_text() for path in (BRIDGE / "web" / "forms" / "templates").glob("*.html"))
+    """Keys are used by name: in the code and the templates, or made of a code word of `Refused` or
+    of a group of files.
+    """
+    code = "".join(
+        path.read_text() for path in BRIDGE.rglob("*.py") if path.parent.name != "translations"
+    )
+    code += "".join(
+        path.read_text() for path in (BRIDGE / "web" / "forms" / "templates").glob("*.html")
+    )
     for key in LANGUAGES["en"]:
         name = key.removesuffix("_1")
-        assert any(f'"{one}"' in code for one in (name, name.removeprefix("refused_"), name.removeprefix("files_"))), key
+        assert any(
+            f'"{one}"' in code
+            for one in (name, name.removeprefix("refused_"), name.removeprefix("files_"))
+        ), key
     for key in re.findall(r'FieldFault\("(\w+)"|_by_limit\("(\w+)"', code):
         assert texts.has("".join(key)), key
 
 
 def test_whatever_a_form_is_refused_for_has_a_sentence() -> None:
-    """A code of a status has its own; a text that is not one of ours could be in no other language than English."""
-    code = "".join(path.read_text() for path in [*(BRIDGE / "ingest" / "forms").rglob("*.py"), BRIDGE / "ingest" / "receive.py"])
+    """A code of a status has its own; a text that is not one of ours could be in no other language
+    than English.
+    """
+    code = "".join(
+        path.read_text()
+        for path in [*(BRIDGE / "ingest" / "forms").rglob("*.py"), BRIDGE / "ingest" / "receive.py"]
+    )
     codes = {*re.findall(r'Refused\(\d+, "(\w+)"', code), *CODES.values()}
     assert {one for one in codes if not texts.has(f"refused_{one}")} == set()
 
@@ -75,7 +90,12 @@ def test_whatever_a_form_is_refused_for_has_a_sentence() -> None:
 def test_what_cannot_be_read_is_said_in_the_language_too(name: str, value: str, said: str) -> None:
     form = Form(fields=FieldRules(nested=True))
     with pytest.raises(Refused) as refused:
-        forms.read(form, "application/x-www-form-urlencoded; charset=utf-8", f"{name}={value}".encode(), max_depth=20)
+        forms.read(
+            form,
+            "application/x-www-form-urlencoded; charset=utf-8",
+            f"{name}={value}".encode(),
+            max_depth=20,
+        )
     (fault,) = refused.value.fields.values()
     assert say("de", fault).startswith(said)
 
@@ -119,11 +139,27 @@ def sentences(rule: dict[str, Any], value: object, *, required: bool = False) ->
         ({"type": "string", "minLength": 3}, "ab", "At least 3 characters, please."),
         ({"type": "string", "minLength": 1}, "", "Please fill this in."),
         ({"type": "string", "maxLength": 1}, "ab", "At most one character, please."),
-        ({"type": "string", "format": "email"}, "nope", "An e-mail address, please, such as name@example.com."),
-        ({"type": "string", "format": "uri"}, "x", "A web address, please, such as https://example.com."),
+        (
+            {"type": "string", "format": "email"},
+            "nope",
+            "An e-mail address, please, such as name@example.com.",
+        ),
+        (
+            {"type": "string", "format": "uri"},
+            "x",
+            "A web address, please, such as https://example.com.",
+        ),
         ({"type": "string", "format": "date"}, "1.2.3", "A date, please, such as 2026-01-31."),
-        ({"type": "string", "format": "ipv4"}, "x", "This does not have the form that is asked for."),
-        ({"type": "string", "pattern": "^a$"}, "b", "This does not have the form that is asked for."),
+        (
+            {"type": "string", "format": "ipv4"},
+            "x",
+            "This does not have the form that is asked for.",
+        ),
+        (
+            {"type": "string", "pattern": "^a$"},
+            "b",
+            "This does not have the form that is asked for.",
+        ),
         ({"type": "integer"}, "x", "A whole number, please, such as 3."),
         ({"type": ["null", "number"]}, "x", "A number, please, such as 3.5."),
         ({"type": "integer", "minimum": 3.0}, 1, "This must be 3 or more."),
@@ -133,19 +169,37 @@ def sentences(rule: dict[str, Any], value: object, *, required: bool = False) ->
         ({"type": "number", "multipleOf": 5}, 4, "This must be a multiple of 5."),
         ({"type": "boolean"}, "perhaps", "Yes or no, please."),
         ({"enum": ["a", "b"]}, "c", "Please choose one of the answers that are offered."),
-        ({"oneOf": [{"const": "a"}, {"const": "b"}]}, "c", "Please choose one of the answers that are offered."),
+        (
+            {"oneOf": [{"const": "a"}, {"const": "b"}]},
+            "c",
+            "Please choose one of the answers that are offered.",
+        ),
         ({"const": True}, False, "Please tick this box."),
         ({"type": "array", "minItems": 2}, ["a"], "Please choose at least 2."),
         ({"type": "array", "minItems": 1}, [], "Please fill this in."),
         ({"type": "array", "maxItems": 1}, ["a", "b"], "Please choose at most one."),
         ({"type": "array", "uniqueItems": True}, ["a", "a"], "Please give each answer only once."),
-        ({"type": "array", "items": {"type": "integer"}}, ["x"], "A whole number, please, such as 3."),
-        ({"anyOf": [{"format": "email"}, {"const": ""}]}, "x", "An e-mail address, please, such as name@example.com."),
+        (
+            {"type": "array", "items": {"type": "integer"}},
+            ["x"],
+            "A whole number, please, such as 3.",
+        ),
+        (
+            {"anyOf": [{"format": "email"}, {"const": ""}]},
+            "x",
+            "An e-mail address, please, such as name@example.com.",
+        ),
         ({"not": {"const": "x"}}, "x", "This is not right."),
-        ({"$ref": "#/properties/f/x", "x": {"minLength": 4}}, "abc", "At least 4 characters, please."),
+        (
+            {"$ref": "#/properties/f/x", "x": {"minLength": 4}},
+            "abc",
+            "At least 4 characters, please.",
+        ),
     ],
 )
-def test_a_failure_is_said_in_words_of_people(rule: dict[str, Any], value: object, said: str) -> None:
+def test_a_failure_is_said_in_words_of_people(
+    rule: dict[str, Any], value: object, said: str
+) -> None:
     assert sentences(rule, value) == said
 
 
@@ -159,7 +213,9 @@ def test_a_failure_is_said_in_words_of_people(rule: dict[str, Any], value: objec
         ({"type": "array", "items": {"enum": ["a"]}}, None, "Please choose."),
     ],
 )
-def test_a_field_that_is_left_empty_is_asked_for_as_it_is_filled_in(rule: dict[str, Any], value: object, said: str) -> None:
+def test_a_field_that_is_left_empty_is_asked_for_as_it_is_filled_in(
+    rule: dict[str, Any], value: object, said: str
+) -> None:
     assert sentences(rule, value, required=True) == said
 
 
@@ -177,6 +233,11 @@ def test_a_fault_does_not_read_what_stands_in_it() -> None:
 
 
 def test_either_of_two_fields_that_are_missing_is_asked_for() -> None:
-    schema = compile_schema({"anyOf": [{"required": ["email"]}, {"required": ["phone"]}], "dependentRequired": {"a": ["b"]}})
+    schema = compile_schema(
+        {
+            "anyOf": [{"required": ["email"]}, {"required": ["phone"]}],
+            "dependentRequired": {"a": ["b"]},
+        }
+    )
     assert set(field_faults({}, schema)) == {"email"}
     assert set(field_faults({"phone": "1", "a": "x"}, schema)) == {"b"}

@@ -1,4 +1,6 @@
-"""Forms with files through a whole bridge: a local flow, Gumloop's API and a URL at the other end, and links that are downloaded."""
+"""Forms with files through a whole bridge: a local flow, Gumloop's API and a URL at the other end,
+and links that are downloaded.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ class Ends:
     gumloop: FakePlatform
     http: Misbehaving
 
-    def post(self, source: str, body: bytes, content_type: str = MULTIPART, **headers: str) -> Answer:
+    def post(
+        self, source: str, body: bytes, content_type: str = MULTIPART, **headers: str
+    ) -> Answer:
         given = {"Content-Type": content_type, "Accept": "application/json", **headers}
         return self.bridge.post(f"/hooks/{source}", body, given)
 
@@ -99,7 +103,9 @@ def sent(ends: Ends) -> Any:
     """A form with a file that has gone to all its flows, sent as a library sends it."""
     url = f"http://127.0.0.1:{ends.bridge.port}/hooks/jobs"
     files = {"cv": ("../My CV.pdf", PDF, "text/html")}
-    answer = requests.post(url, data={"name": "Zoë"}, files=files, headers={"Accept": "application/json"}, timeout=60)
+    answer = requests.post(
+        url, data={"name": "Zoë"}, files=files, headers={"Accept": "application/json"}, timeout=60
+    )
     assert answer.status_code == 202, answer.text
     event_id = answer.json()["event_id"]
 
@@ -117,9 +123,18 @@ def delivery(sent: Any, route: str) -> Any:
 
 def test_the_event_has_the_file_beside_it_and_its_body_without_it(ends: Ends, sent: Any) -> None:
     (file,) = sent.event.files
-    assert (file.field, file.name, file.type, file.size) == ("cv", "My CV.pdf", "application/pdf", len(PDF))
+    assert (file.field, file.name, file.type, file.size) == (
+        "cv",
+        "My CV.pdf",
+        "application/pdf",
+        len(PDF),
+    )
     assert file.sha256 == sha256(PDF).hexdigest() and ends.blobs.read(file.sha256) == PDF
-    assert PDF not in sent.event.body and "Zoë".encode() in sent.event.body and file.sha256.encode() in sent.event.body
+    assert (
+        PDF not in sent.event.body
+        and "Zoë".encode() in sent.event.body
+        and file.sha256.encode() in sent.event.body
+    )
 
 
 def test_blobs_are_for_their_owner_alone(ends: Ends, sent: Any) -> None:
@@ -129,8 +144,17 @@ def test_blobs_are_for_their_owner_alone(ends: Ends, sent: Any) -> None:
 
 def test_a_local_flow_reads_the_file(sent: Any) -> None:
     run = delivery(sent, "read")
-    assert (run.run_state, run.outputs["name"], run.outputs["size"], run.outputs["begins"]) == ("done", "Zoë", len(PDF), "%PDF-1.7")
-    assert run.outputs["called"] == uploaded_name(sent.event.id, 0, sent.event.files[0]) == f"{sent.event.id}-1-My CV.pdf"
+    assert (run.run_state, run.outputs["name"], run.outputs["size"], run.outputs["begins"]) == (
+        "done",
+        "Zoë",
+        len(PDF),
+        "%PDF-1.7",
+    )
+    assert (
+        run.outputs["called"]
+        == uploaded_name(sent.event.id, 0, sent.event.files[0])
+        == f"{sent.event.id}-1-My CV.pdf"
+    )
 
 
 def test_gumloop_is_uploaded_the_file_once_and_started_with_its_name(ends: Ends, sent: Any) -> None:
@@ -142,12 +166,25 @@ def test_gumloop_is_uploaded_the_file_once_and_started_with_its_name(ends: Ends,
 
 def test_a_url_gets_the_bytes_or_a_link(ends: Ends, sent: Any) -> None:
     (inline,) = ends.received("/inline")
-    assert (inline["name"], base64.b64decode(inline["cv"]["content"]), inline["cv"]["type"]) == ("Zoë", PDF, "application/pdf")
+    assert (inline["name"], base64.b64decode(inline["cv"]["content"]), inline["cv"]["type"]) == (
+        "Zoë",
+        PDF,
+        "application/pdf",
+    )
     linked = ends.received("/linked")[0]["cv"]
-    assert "content" not in linked and linked["url"].startswith(f"http://127.0.0.1:{ends.bridge.port}{PREFIX}")
+    assert "content" not in linked and linked["url"].startswith(
+        f"http://127.0.0.1:{ends.bridge.port}{PREFIX}"
+    )
     answer = requests.get(linked["url"], timeout=60)
-    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, PDF, "application/pdf")
-    assert answer.headers["content-disposition"] == "attachment; filename=\"My CV.pdf\"; filename*=UTF-8''My%20CV.pdf"
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (
+        200,
+        PDF,
+        "application/pdf",
+    )
+    assert (
+        answer.headers["content-disposition"]
+        == "attachment; filename=\"My CV.pdf\"; filename*=UTF-8''My%20CV.pdf"
+    )
 
 
 def test_the_frozen_inputs_have_no_bytes(sent: Any) -> None:
@@ -158,8 +195,12 @@ def test_the_frozen_inputs_have_no_bytes(sent: Any) -> None:
 
 def test_what_is_planned_again_is_the_same(ends: Ends, sent: Any) -> None:
     config = load(ends.bridge.config, ends.bridge.environ)
-    (planned,) = Replaying(config_of=lambda _: config, nonce="again").prepare(ends.bridge.database, [sent.event.id], time.time())
-    assert [(one.route, one.inputs) for one in planned.deliveries] == [(one.route, one.inputs) for one in sent.deliveries]
+    (planned,) = Replaying(config_of=lambda _: config, nonce="again").prepare(
+        ends.bridge.database, [sent.event.id], time.time()
+    )
+    assert [(one.route, one.inputs) for one in planned.deliveries] == [
+        (one.route, one.inputs) for one in sent.deliveries
+    ]
     assert not {one.id for one in planned.deliveries} & {one.id for one in sent.deliveries}
 
 
@@ -190,7 +231,11 @@ def download(ends: Ends, name: str, content: bytes) -> Answer:
         ("a.html", HTML, "application/octet-stream"),
         ("a.png", SVG, "application/octet-stream"),
         ("a.txt", HTML, "application/octet-stream"),
-        ("a.xml", b"<?xml version='1.0'?><?xml-stylesheet href='x'?><a/>", "application/octet-stream"),
+        (
+            "a.xml",
+            b"<?xml version='1.0'?><?xml-stylesheet href='x'?><a/>",
+            "application/octet-stream",
+        ),
         ("a.js", b"alert(1)", "text/plain"),
         ("a.bin", b"\0\1", "application/octet-stream"),
         ("a.png", PNG, "image/png"),
@@ -221,9 +266,13 @@ def test_nothing_is_ever_shown_or_run(ends: Ends, name: str, content: bytes, typ
 )
 def test_no_name_breaks_out_of_its_header_or_folder(ends: Ends, name: str, shown: str) -> None:
     got = download(ends, name, b"x")
-    assert got.headers["content-disposition"].startswith(f'attachment; filename="{shown}"; filename*=')
+    assert got.headers["content-disposition"].startswith(
+        f'attachment; filename="{shown}"; filename*='
+    )
     assert "x-injected" not in got.headers
-    outside = [path for path in ends.bridge.folder.rglob("*") if path.name in ("passwd", "x", "a.txt")]
+    outside = [
+        path for path in ends.bridge.folder.rglob("*") if path.name in ("passwd", "x", "a.txt")
+    ]
     assert outside == []
 
 
@@ -249,7 +298,9 @@ def test_a_link_that_is_forged_expired_or_of_nothing_is_404(ends: Ends, sent: An
 def test_a_file_whose_bytes_are_gone_is_404(ends: Ends) -> None:
     answer = ends.post("anything", multipart(part("f", b"soon gone", "a.txt")))
     ends.blobs.path(sha256(b"soon gone").hexdigest()).unlink()
-    assert ends.bridge.get(link("", KEY, answer.json["event_id"], 0, time.time() + 60)).status == 404
+    assert (
+        ends.bridge.get(link("", KEY, answer.json["event_id"], 0, time.time() + 60)).status == 404
+    )
 
 
 # -- what is refused keeps nothing
@@ -274,23 +325,38 @@ def test_a_schema_with_a_file_opens_the_form_for_files(ends: Ends) -> None:
     answer = ends.post("cards", multipart(part("age", b"7"), part("card", PNG, "me.png")))
     one = ends.bridge.wait_for(answer.json["event_id"], lambda one: one.finished_at)
     assert one.outputs == {"card": "me.png", "age": 7}
-    assert ends.post("cards", b"age=7&card=me.png", URLENCODED).json["fields"]["card"].startswith("A file is wanted")
+    assert (
+        ends.post("cards", b"age=7&card=me.png", URLENCODED)
+        .json["fields"]["card"]
+        .startswith("A file is wanted")
+    )
 
 
 def test_the_default_for_forms_hands_over_files_too(ends: Ends, sent: Any) -> None:
-    assert delivery(sent, "inline").inputs == {"name": "Zoë", "cv": delivery(sent, "read").inputs["cv"]}
+    assert delivery(sent, "inline").inputs == {
+        "name": "Zoë",
+        "cv": delivery(sent, "read").inputs["cv"],
+    }
 
 
 def test_a_preview_is_a_picture_and_no_byte_of_the_file(ends: Ends) -> None:
     image = pytest.importorskip("PIL.Image", reason="the extra previews is not installed")
     written = io.BytesIO()
     image.new("RGB", (900, 300), (200, 0, 0)).save(written, "JPEG", comment=b"of Ann")
-    event_id = ends.post("anything", multipart(part("f", written.getvalue(), "me.jpg"), part("f", SVG, "me.svg"))).json["event_id"]
+    event_id = ends.post(
+        "anything", multipart(part("f", written.getvalue(), "me.jpg"), part("f", SVG, "me.svg"))
+    ).json["event_id"]
     photo, drawing = (link("", KEY, event_id, number, time.time() + 60) for number in range(2))
     shown = ends.bridge.get(f"{photo}?preview")
-    assert (shown.status, shown.headers["content-type"]) == (200, "image/png") and b"Ann" not in shown.body
+    assert (shown.status, shown.headers["content-type"]) == (
+        200,
+        "image/png",
+    ) and b"Ann" not in shown.body
     assert image.open(io.BytesIO(shown.body)).size == (512, 171)
-    assert (shown.headers["x-content-type-options"], shown.headers["content-security-policy"]) == ("nosniff", "default-src 'none'; sandbox")
+    assert (shown.headers["x-content-type-options"], shown.headers["content-security-policy"]) == (
+        "nosniff",
+        "default-src 'none'; sandbox",
+    )
     none = ends.bridge.get(f"{drawing}?preview")
     assert (none.status, none.json["error"]) == (404, "no_preview")
     assert none.headers["content-security-policy"] == shown.headers["content-security-policy"]
@@ -298,34 +364,65 @@ def test_a_preview_is_a_picture_and_no_byte_of_the_file(ends: Ends) -> None:
 
 
 def test_a_link_needs_the_url_of_the_bridge(tmp_path: Path) -> None:
-    (tmp_path / "routes.yaml").write_text('version: 1\nplatforms:\n  crm: {type: http, url: "http://127.0.0.1:1/", files: link}\n')
+    (tmp_path / "routes.yaml").write_text(
+        'version: 1\nplatforms:\n  crm: {type: http, url: "http://127.0.0.1:1/", files: link}\n'
+    )
     environ = {"FLOWBRIDGE_DATA": str(tmp_path), "FLOWBRIDGE_CONFIG": str(tmp_path / "routes.yaml")}
     with pytest.raises(SettingsError, match="FLOWBRIDGE_PUBLIC_URL"):
         load_all(load_settings(environ))
-    assert load_all(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"})).config.platforms["crm"].files == "link"
+    assert (
+        load_all(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"}))
+        .config.platforms["crm"]
+        .files
+        == "link"
+    )
     of = "version: 1\nplatforms: {local: {type: local}}\nsources: {jobs: {provider: PROVIDER}}\n"
-    routes = of + 'routes: [{name: tell, on: jobs, inputs: {text: ["See ${file_url(form.cv)}"]}, flow: local/echo}]\n'
+    routes = (
+        of + 'routes: [{name: tell, on: jobs, inputs: {text: ["See ${file_url(form.cv)}"]}, flow:'
+        " local/echo}]\n"
+    )
     (tmp_path / "routes.yaml").write_text(routes.replace("PROVIDER", "form"))
-    with pytest.raises(SettingsError, match=r"route 'tell' has links to files in its inputs .*FLOWBRIDGE_PUBLIC_URL"):
+    with pytest.raises(
+        SettingsError,
+        match=r"route 'tell' has links to files in its inputs .*FLOWBRIDGE_PUBLIC_URL",
+    ):
         load_all(load_settings(environ))
-    assert load_all(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"})).config.routes[0].links_files
+    assert (
+        load_all(load_settings(environ | {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com"}))
+        .config.routes[0]
+        .links_files
+    )
     (tmp_path / "routes.yaml").write_text(routes.replace("PROVIDER", f"github, secret: {KEY}"))
-    with pytest.raises(ConfigError, match=r"routes\[tell\]\.inputs: only files of forms have links .*, and the provider of jobs is github"):
+    with pytest.raises(
+        ConfigError,
+        match=(
+            r"routes\[tell\]\.inputs: only files of forms have links .*, and the provider of jobs"
+            r" is github"
+        ),
+    ):
         load_all(load_settings(environ))
 
 
 def test_a_form_keeps_no_more_files_than_its_source_says(ends: Ends) -> None:
     def send(content: bytes, **headers: str) -> Answer:
-        return ends.post("little", multipart(part("name", b"Zo\xc3\xab"), part("f", content, "a.bin")), **headers)
+        return ends.post(
+            "little", multipart(part("name", b"Zo\xc3\xab"), part("f", content, "a.bin")), **headers
+        )
 
     first, more = b"\x00" * 700_000, b"\x01" * 400_000
     assert send(first).status == 202
     refused = send(more, **{"Accept-Language": "de"})
     assert (refused.status, refused.json["error"]) == (507, "files_full")
-    assert refused.json["message"].startswith("Für dieses Formular ist gerade kein Platz für Dateien.")
+    assert refused.json["message"].startswith(
+        "Für dieses Formular ist gerade kein Platz für Dateien."
+    )
     assert not ends.blobs.path(sha256(more).hexdigest()).exists(), "nothing of it was written"
     page = send(more, Accept="text/html", **{"Accept-Language": "fr"})
-    assert page.status == 507 and "plus de place pour des fichiers" in page.body.decode() and "Zoë" in page.body.decode()
+    assert (
+        page.status == 507
+        and "plus de place pour des fichiers" in page.body.decode()
+        and "Zoë" in page.body.decode()
+    )
     assert send(first).status == 202, "what only repeats another takes no room"
     assert ends.post("little", multipart(part("name", b"x"))).status == 202
     assert send(b"\x02" * 300_000).status == 202, "what fits is taken"

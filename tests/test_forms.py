@@ -1,4 +1,6 @@
-"""Form fields: typed by the schema where their text can be read as its type, and what is wrong with each."""
+"""Form fields: typed by the schema where their text can be read as its type, and what is wrong with
+each.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ SCHEMA: dict[str, Any] = {
         ("unknown", "3", "3"),
     ],
 )
-def test_a_field_is_typed_where_its_text_reads_as_the_type(name: str, text: Any, value: Any) -> None:
+def test_a_field_is_typed_where_its_text_reads_as_the_type(
+    name: str, text: Any, value: Any
+) -> None:
     typed = type_fields({name: text}, SCHEMA)
     assert typed[name] == value
     assert type(typed[name]) is type(value)
@@ -91,9 +95,14 @@ def test_an_empty_field_that_is_not_required_is_left_out(name: str) -> None:
     assert name not in type_fields({name: ""}, SCHEMA)
 
 
-@pytest.mark.parametrize("rule", [{"format": "email"}, {"pattern": "^a$"}, {"enum": ["a"]}, {"const": "a"}, {"minLength": 1}])
+@pytest.mark.parametrize(
+    "rule",
+    [{"format": "email"}, {"pattern": "^a$"}, {"enum": ["a"]}, {"const": "a"}, {"minLength": 1}],
+)
 def test_so_is_an_empty_text_where_not_any_text_will_do(rule: dict[str, Any]) -> None:
-    """A browser sends an optional field that nobody filled in as an empty text, which is no e-mail address."""
+    """A browser sends an optional field that nobody filled in as an empty text, which is no e-mail
+    address.
+    """
     schema = {"properties": {"a": {"type": "string", **rule}}}
     assert type_fields({"a": ""}, schema) == {}
     assert type_fields({"a": ""}, {**schema, "required": ["a"]}) == {"a": ""}
@@ -118,7 +127,12 @@ def test_what_is_not_text_stays_as_it_is() -> None:
 
 
 @settings(deadline=None)  # the first use of jsonschema loads it
-@given(st.dictionaries(st.sampled_from(sorted(SCHEMA["properties"])), st.text(max_size=40) | st.lists(st.text(max_size=8), max_size=3)))
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(SCHEMA["properties"])),
+        st.text(max_size=40) | st.lists(st.text(max_size=8), max_size=3),
+    )
+)
 def test_no_fields_make_typing_fail(fields: dict[str, Any]) -> None:
     typed = type_fields(fields, SCHEMA)
     assert set(typed) <= set(fields) | {"agree"}
@@ -135,7 +149,9 @@ def test_right_fields_have_no_errors() -> None:
 
 
 def test_each_field_has_its_own_error() -> None:
-    found = errors({"name": "A", "age": "-3", "agree": "maybe", "tags": ["a", "b", "c"], "sizes": ["1", "x"]})
+    found = errors(
+        {"name": "A", "age": "-3", "agree": "maybe", "tags": ["a", "b", "c"], "sizes": ["1", "x"]}
+    )
     assert set(found) == {"name", "age", "agree", "tags", "sizes"}
     assert all(found.values())
 
@@ -149,5 +165,13 @@ def test_a_field_that_is_not_foreseen_is_an_error_of_the_form() -> None:
 
 
 def test_a_name_that_is_no_word_finds_its_error() -> None:
-    schema = {"type": "object", "properties": {"first name": {"type": "string", "maxLength": 1}, "a-b": {"type": "integer"}}}
-    assert set(field_faults(type_fields({"first name": "Ann", "a-b": "x"}, schema), compile_schema(schema))) == {"first name", "a-b"}
+    schema = {
+        "type": "object",
+        "properties": {
+            "first name": {"type": "string", "maxLength": 1},
+            "a-b": {"type": "integer"},
+        },
+    }
+    assert set(
+        field_faults(type_fields({"first name": "Ann", "a-b": "x"}, schema), compile_schema(schema))
+    ) == {"first name", "a-b"}

@@ -1,4 +1,6 @@
-"""Every function of the expression language: its example, wrong types, and that no JSON makes it do anything but answer."""
+"""Every function of the expression language: its example, wrong types, and that no JSON makes it do
+anything but answer.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,53 @@ CONTEXT = {root: {} for root in ROOTS} | {
     "event": {"id": "evt_01kbc3vmg00000000000000000", "provider": "form"},
 }
 DOCUMENTED = [
-    "lower", "upper", "trim", "replace", "split", "default", "if", "add", "sub", "mul", "div", "round", "money",
-    "format_time", "parse_time", "now", "sha256", "b64", "json", "unb64", "truncate", "urlencode", "number", "string",
-    "first", "last", "unique", "lookup", "get", "coalesce", "join", "contains", "keys", "values", "sort", "sort_by", "map",
-    "max", "min", "length",
-]  # fmt: skip
+    "lower",
+    "upper",
+    "trim",
+    "replace",
+    "split",
+    "default",
+    "if",
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "round",
+    "money",
+    "format_time",
+    "parse_time",
+    "now",
+    "sha256",
+    "b64",
+    "json",
+    "unb64",
+    "truncate",
+    "urlencode",
+    "number",
+    "string",
+    "first",
+    "last",
+    "unique",
+    "lookup",
+    "get",
+    "coalesce",
+    "join",
+    "contains",
+    "keys",
+    "values",
+    "sort",
+    "sort_by",
+    "map",
+    "max",
+    "min",
+    "length",
+]
 
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -52,14 +92,22 @@ def test_the_documented_functions_are_there():
 
 def test_only_a_file_of_the_forms_own_event_has_a_link() -> None:
     called = compile_expression("file_url(body)")
-    assert called(CONTEXT | {"body": {"name": "me.png"}}) == "flowbridge-file:evt_01kbc3vmg00000000000000000/01"
+    assert (
+        called(CONTEXT | {"body": {"name": "me.png"}})
+        == "flowbridge-file:evt_01kbc3vmg00000000000000000/01"
+    )
     assert called(CONTEXT | {"body": None}) is None
-    for changed, why in (({"body": {"name": "other"}}, "none of the event's files"), ({"body": "cv.pdf"}, "needs object or null"),
-                         ({"body": {}, "event": {"provider": "mailgun"}}, "only files of forms"),
-                         ({"body": {"name": "cv.pdf"}, "files": None}, "only files of forms")):  # fmt: skip
+    for changed, why in (
+        ({"body": {"name": "other"}}, "none of the event's files"),
+        ({"body": "cv.pdf"}, "needs object or null"),
+        ({"body": {}, "event": {"provider": "mailgun"}}, "only files of forms"),
+        ({"body": {"name": "cv.pdf"}, "files": None}, "only files of forms"),
+    ):
         with pytest.raises(ExpressionError, match=why):
             called(CONTEXT | changed)
-    assert compile_expression("files[].file_url(@)")(CONTEXT) == [called(CONTEXT | {"body": one}) for one in CONTEXT["files"]]
+    assert compile_expression("files[].file_url(@)")(CONTEXT) == [
+        called(CONTEXT | {"body": one}) for one in CONTEXT["files"]
+    ]
 
 
 @pytest.mark.parametrize("row", FUNCTIONS.values(), ids=lambda row: row.name)
@@ -167,7 +215,11 @@ MONEY = [
     ("body.money(n, 'eur') > 100", 10_001, True),
     ("body | money(n, 'eur') > 100", 10_001, True),
     ("length([{a: body.n}][?money(a, 'eur') > 100])", 10_001, 1),
-    ("if(money(body.n, 'eur') > 100 && money(body.n, 'eur') < 1000, 'large', 'other')", 10_001, "large"),
+    (
+        "if(money(body.n, 'eur') > 100 && money(body.n, 'eur') < 1000, 'large', 'other')",
+        10_001,
+        "large",
+    ),
 ]
 
 
@@ -197,10 +249,18 @@ def test_results(expression, expected):
 
 ERRORS = [
     ("lower(body.x)", {"x": 1}, "`body.x` is number, needs string"),
-    ("lower(body.x)", {}, "`body.x` is null, needs string (default() gives a missing value another)"),
+    (
+        "lower(body.x)",
+        {},
+        "`body.x` is null, needs string (default() gives a missing value another)",
+    ),
     ("add(body.x, 1)", {"x": "5"}, "`body.x` is string, needs number"),
     ("add(body.x, 1)", {"x": True}, "`body.x` is boolean, needs number"),
-    ("join(', ', body.x)", {"x": ["a", 1]}, "`body.x` is array of number and string, needs array of string"),
+    (
+        "join(', ', body.x)",
+        {"x": ["a", 1]},
+        "`body.x` is array of number and string, needs array of string",
+    ),
     ("sort(body.x)", {"x": {}}, "`body.x` is object, needs array of number or array of string"),
     ("div(1, body.x)", {"x": 0}, "`div(1, body.x)`: division by zero"),
     ("mod(1, body.x)", {"x": 0}, "`mod(1, body.x)`: division by zero"),
@@ -215,7 +275,11 @@ ERRORS = [
     ("format_time(0, '%H', body.x)", {"x": "../../etc/passwd"}, "no such time zone"),
     ("format_time(0, '%H', body.x)", {"x": "Mars/Olympus"}, "no such time zone"),
     ("mul(body.x, body.x)", {"x": 1e300}, "a number out of range"),
-    ("sort_by(body.x, &n)", {"x": [{"n": 1}, {"n": "a"}]}, "keys that are all numbers or all strings"),
+    (
+        "sort_by(body.x, &n)",
+        {"x": [{"n": 1}, {"n": "a"}]},
+        "keys that are all numbers or all strings",
+    ),
     ("body.x > 1", {"x": "5"}, "`body.x` is string, needs number"),
     ("b64(body.x)", {"x": "\ud800"}, "a text that is not valid Unicode"),
 ]
@@ -238,13 +302,19 @@ BOUNDS = [
     ("replace(body.x, 'a', body.x)", lambda size: {"x": "a" * size}, 5000),
     ("join(body.s, body.l)", lambda size: {"s": "x" * 1000, "l": ["a"] * size}, 2000),
     ("split(body.x, ',')", lambda size: {"x": "," * size}, 200_000),
-    ("map(&replace(@, 'a', 'bbbbbbbbbb'), body.l)", lambda size: {"l": ["a" * 100_000] * size}, 100),
+    (
+        "map(&replace(@, 'a', 'bbbbbbbbbb'), body.l)",
+        lambda size: {"l": ["a" * 100_000] * size},
+        100,
+    ),
     ("json(body.l)", lambda size: {"l": ["a" * 1000] * size}, 2000),
 ]
 
 
 @pytest.mark.parametrize(("expression", "body", "size"), BOUNDS, ids=[row[0] for row in BOUNDS])
-def test_results_are_bounded_and_refused_in_time_that_grows_with_the_payload_only(expression, body, size):
+def test_results_are_bounded_and_refused_in_time_that_grows_with_the_payload_only(
+    expression, body, size
+):
     def prepare(size):
         payload = body(size)
 
@@ -267,7 +337,10 @@ def test_any_arguments_give_a_value_or_an_expression_error(arguments, name):
     row = FUNCTIONS[name]
     places = [f"body.a[{index}]" for index in range(len(arguments))]
     if "expression" in row.types:
-        places = ["&@" if kind == "expression" else place for kind, place in zip(row.types, places, strict=False)]
+        places = [
+            "&@" if kind == "expression" else place
+            for kind, place in zip(row.types, places, strict=False)
+        ]
     try:
         expression = compile_expression(f"{name}({', '.join(places)})")
     except CompileError:
@@ -286,7 +359,8 @@ def test_identity_agrees_with_equality(left, right):
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "same"), [(1, 1.0, True), (1, True, False), ([1], [True], False), ({"a": 0}, {"a": False}, False)]
+    ("left", "right", "same"),
+    [(1, 1.0, True), (1, True, False), ([1], [True], False), ({"a": 0}, {"a": False}, False)],
 )
 def test_equality_is_that_of_json(left, right, same):
     assert equal(left, right) is same

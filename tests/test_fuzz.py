@@ -1,4 +1,6 @@
-"""The fuzz targets without the fuzzer: the committed inputs, and some by chance, find nothing. tests/fuzz/README.md has the rest."""
+"""The fuzz targets without the fuzzer: the committed inputs, and some by chance, find nothing.
+tests/fuzz/README.md has the rest.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A form's files on their way to a platform: uploaded once, sent in Base64 or as a link, and only where they are the event's own."""
+"""A form's files on their way to a platform: uploaded once, sent in Base64 or as a link, and only
+where they are the event's own.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import FakePlatform, Misbehaving, drop, respond
 from serving import until
-from test_worker import attempts, configured, get, gumloop, is_in, quick, wait, working  # noqa: F401
+from test_worker import (
+    attempts,
+    configured,
+    get,
+    gumloop,
+    is_in,
+    quick,  # noqa: F401
+    wait,
+    working,
+)
 
 from bridge.config.settings import load_settings
 from bridge.core.file_links import PREFIX, file_of, link
@@ -42,8 +53,12 @@ from bridge.worker.celery.tasks import Calls
 from bridge.worker.form_files import Files, Uploaded
 
 NOW = 1_764_000_000.0
-CV = FormFile(field="cv", name="cv.pdf", type="application/pdf", size=len(PDF), sha256=sha256(PDF).hexdigest())
-PHOTO = FormFile(field="photo", name="me.png", type="image/png", size=len(PNG), sha256=sha256(PNG).hexdigest())
+CV = FormFile(
+    field="cv", name="cv.pdf", type="application/pdf", size=len(PDF), sha256=sha256(PDF).hexdigest()
+)
+PHOTO = FormFile(
+    field="photo", name="me.png", type="image/png", size=len(PNG), sha256=sha256(PNG).hexdigest()
+)
 CONTENTS = {CV.sha256: PDF, PHOTO.sha256: PNG}
 EVENT = make_event("1", files=(CV, PHOTO))
 
@@ -79,7 +94,9 @@ def hands(one: Delivery, **more: Any) -> Hands:
     given_: dict[str, Any] = {
         "files": referred(one.inputs, EVENT.files),
         "content": lambda file: CONTENTS.get(file.sha256),
-        "link": lambda event_id, number, until: f"https://hooks.example.com/files/{event_id}.{number}.{until:g}",
+        "link": lambda event_id, number, until: (
+            f"https://hooks.example.com/files/{event_id}.{number}.{until:g}"
+        ),
         "left": lambda: 10.0,
         "uploaded": {},
     }
@@ -90,16 +107,38 @@ def hands(one: Delivery, **more: Any) -> Hands:
 
 
 def test_on_gumloop_a_file_is_uploaded_and_the_input_is_its_name() -> None:
-    one = delivery({"cv": asdict(CV), "all": [asdict(CV), asdict(PHOTO)], "name": "Ann", "called": CV.name, "deep": {"x": [asdict(PHOTO)]}})
-    send = Sent(ok({"success": True, "file_name": "their-name.pdf"}), ok({"success": True, "file_name": "me.png"}))
+    one = delivery(
+        {
+            "cv": asdict(CV),
+            "all": [asdict(CV), asdict(PHOTO)],
+            "name": "Ann",
+            "called": CV.name,
+            "deep": {"x": [asdict(PHOTO)]},
+        }
+    )
+    send = Sent(
+        ok({"success": True, "file_name": "their-name.pdf"}),
+        ok({"success": True, "file_name": "me.png"}),
+    )
     outcome = deliver(one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one))
     assert (outcome.kind, outcome.run_id) == (Kind.STARTED, "r1")
-    assert [call.url.rpartition("/")[2] for call in send.calls] == ["upload_file", "upload_file", "start_pipeline"]
+    assert [call.url.rpartition("/")[2] for call in send.calls] == [
+        "upload_file",
+        "upload_file",
+        "start_pipeline",
+    ]
     assert send.bodies[0] == {
-        "user_id": "fake-user", "file_name": f"{EVENT.id}-1-cv.pdf", "file_content": base64.b64encode(PDF).decode(),
-    }  # fmt: skip
+        "user_id": "fake-user",
+        "file_name": f"{EVENT.id}-1-cv.pdf",
+        "file_content": base64.b64encode(PDF).decode(),
+    }
     start = send.bodies[2]
-    assert (start["cv"], start["all"], start["name"], start["called"]) == ("their-name.pdf", ["their-name.pdf", "me.png"], "Ann", "cv.pdf")
+    assert (start["cv"], start["all"], start["name"], start["called"]) == (
+        "their-name.pdf",
+        ["their-name.pdf", "me.png"],
+        "Ann",
+        "cv.pdf",
+    )
     assert start["deep"] == {"x": ["me.png"]}
 
 
@@ -113,11 +152,16 @@ def test_a_whole_body_has_the_names_too() -> None:
 def test_on_http_a_file_has_its_bytes_or_a_link() -> None:
     one, send = delivery({"cv": asdict(CV)}), Sent(Answer(status=200), Answer(status=200))
     assert deliver(one, http(), send, NOW, hands(one)).kind is Kind.STARTED
-    assert deliver(one, http(files="link", file_links=3600.0), send, NOW, hands(one)).kind is Kind.STARTED
+    assert (
+        deliver(one, http(files="link", file_links=3600.0), send, NOW, hands(one)).kind
+        is Kind.STARTED
+    )
     inline, linked = (body["cv"] for body in send.bodies)
     assert inline == asdict(CV) | {"content": base64.b64encode(PDF).decode()}
     expires = link_until(one.created_at, NOW, 3600.0)
-    assert linked["url"] == f"https://hooks.example.com/files/{EVENT.id}.0.{expires:g}" and linked["expires_at"].endswith("Z")
+    assert linked["url"] == f"https://hooks.example.com/files/{EVENT.id}.0.{expires:g}" and linked[
+        "expires_at"
+    ].endswith("Z")
     assert {key: linked[key] for key in asdict(CV)} == asdict(CV) and "content" not in linked
 
 
@@ -127,23 +171,49 @@ def marked(number: int, event_id: str = EVENT.id) -> str:
 
 
 @pytest.mark.parametrize(
-    "platform", [http(), http(files="link"), gumloop(url="https://api.example.com/v1")], ids=["inline", "link", "gumloop"]
+    "platform",
+    [http(), http(files="link"), gumloop(url="https://api.example.com/v1")],
+    ids=["inline", "link", "gumloop"],
 )
-def test_a_mark_is_a_link_wherever_it_stands_and_nothing_is_uploaded_for_it(platform: Platform) -> None:
-    one = delivery({"text": f"CV: {marked(0)}, photo: {marked(1)}1", "all": [{"deep": marked(1)}], "name": "Ann"})
+def test_a_mark_is_a_link_wherever_it_stands_and_nothing_is_uploaded_for_it(
+    platform: Platform,
+) -> None:
+    one = delivery(
+        {
+            "text": f"CV: {marked(0)}, photo: {marked(1)}1",
+            "all": [{"deep": marked(1)}],
+            "name": "Ann",
+        }
+    )
     assert may_refer(one.inputs) and referred(one.inputs, EVENT.files) == {}
     send = Sent(ok({"run_id": "r"}))
-    assert deliver(one, replace(platform, file_links=3600.0), send, NOW, hands(one)).kind is Kind.STARTED
+    assert (
+        deliver(one, replace(platform, file_links=3600.0), send, NOW, hands(one)).kind
+        is Kind.STARTED
+    )
     expires = link_until(one.created_at, NOW, 3600.0)
     url = lambda number: f"https://hooks.example.com/files/{EVENT.id}.{number}.{expires:g}"  # noqa: E731
     (sent,) = send.bodies
-    assert (sent["text"], sent["all"], sent["name"]) == (f"CV: {url(0)}, photo: {url(1)}1", [{"deep": url(1)}], "Ann")
+    assert (sent["text"], sent["all"], sent["name"]) == (
+        f"CV: {url(0)}, photo: {url(1)}1",
+        [{"deep": url(1)}],
+        "Ann",
+    )
 
 
 def test_a_later_call_has_a_link_that_works_as_long() -> None:
-    one, send = delivery({"cv": marked(0)}, created_at=NOW), Sent(Answer(status=200), Answer(status=200))
+    one, send = (
+        delivery({"cv": marked(0)}, created_at=NOW),
+        Sent(Answer(status=200), Answer(status=200)),
+    )
     for now in (NOW, NOW + 86400.0):
-        deliver(one, http(file_links=3600.0), send, now, hands(one, link=lambda _event_id, _number, until: f"{until:.0f}"))
+        deliver(
+            one,
+            http(file_links=3600.0),
+            send,
+            now,
+            hands(one, link=lambda _event_id, _number, until: f"{until:.0f}"),
+        )
     first, second = (float(sent["cv"]) for sent in send.bodies)
     assert NOW + 3600 <= first <= NOW + 5400 and NOW + 90000 <= second <= NOW + 91800
 
@@ -151,26 +221,49 @@ def test_a_later_call_has_a_link_that_works_as_long() -> None:
 def test_a_mark_of_another_event_stays_what_it_is_and_none_goes_without_a_url() -> None:
     strange = [marked(0, make_event("2").id), "flowbridge-file:evt_x/00", "flowbridge-file:"]
     one, send = delivery({"text": strange}), Sent(Answer(status=200))
-    assert deliver(one, http(), send, NOW, hands(one)).kind is Kind.STARTED and send.bodies[0]["text"] == strange
+    assert (
+        deliver(one, http(), send, NOW, hands(one)).kind is Kind.STARTED
+        and send.bodies[0]["text"] == strange
+    )
     refused = deliver(delivery({"cv": marked(0)}), http(), send, NOW, hands(one, link=None))
-    assert refused.kind is Kind.REFUSED and "FLOWBRIDGE_PUBLIC_URL" in (refused.detail or "") and len(send.calls) == 1
+    assert (
+        refused.kind is Kind.REFUSED
+        and "FLOWBRIDGE_PUBLIC_URL" in (refused.detail or "")
+        and len(send.calls) == 1
+    )
 
 
 def test_an_object_that_looks_like_a_file_of_another_event_stays_what_it_is() -> None:
     """Whoever posts JSON can write such an object; it must not bring them anybody's file."""
     strange = asdict(replace(CV, sha256="0" * 64))
     typed = asdict(CV) | {"size": str(CV.size)}
-    one = delivery({"a": strange, "b": typed, "c": asdict(CV) | {"more": 1}, "d": {"sha256": CV.sha256}, "e": asdict(PHOTO)})
+    one = delivery(
+        {
+            "a": strange,
+            "b": typed,
+            "c": asdict(CV) | {"more": 1},
+            "d": {"sha256": CV.sha256},
+            "e": asdict(PHOTO),
+        }
+    )
     assert may_refer(one.inputs) and referred(one.inputs, EVENT.files) == {1: PHOTO}
     send = Sent(Answer(status=200))
     deliver(one, http(), send, NOW, hands(one))
     sent = send.bodies[0]
-    assert (sent["a"], sent["b"], sent["c"], sent["d"]) == (strange, typed, asdict(CV) | {"more": 1}, {"sha256": CV.sha256})
+    assert (sent["a"], sent["b"], sent["c"], sent["d"]) == (
+        strange,
+        typed,
+        asdict(CV) | {"more": 1},
+        {"sha256": CV.sha256},
+    )
     assert "content" in sent["e"]
 
 
 @given(
-    st.recursive(st.none() | st.text() | st.integers(), lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(), one, max_size=5))
+    st.recursive(
+        st.none() | st.text() | st.integers(),
+        lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(), one, max_size=5),
+    )
 )
 def test_inputs_without_files_are_never_touched(inputs: Any) -> None:
     assert not may_refer(inputs)
@@ -199,12 +292,16 @@ def test_inputs_without_files_are_never_touched(inputs: Any) -> None:
         (ok({"success": True, "file_name": "a\nb"}), Kind.REFUSED, True),
     ],
 )
-def test_an_upload_that_fails_started_nothing(answer: Answer | Lost, kind: Kind, ours: bool) -> None:
+def test_an_upload_that_fails_started_nothing(
+    answer: Answer | Lost, kind: Kind, ours: bool
+) -> None:
     one, send = delivery({"cv": asdict(CV)}), Sent(answer)
     outcome = deliver(one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one))
     assert (outcome.kind, outcome.ours, outcome.run_id, len(send.calls)) == (kind, ours, None, 1)
     assert outcome.detail.startswith("cv.pdf was not uploaded: ")
-    assert outcome.retry_after == (7.0 if isinstance(answer, Answer) and answer.status == 429 else None)
+    assert outcome.retry_after == (
+        7.0 if isinstance(answer, Answer) and answer.status == 429 else None
+    )
 
 
 def test_bytes_that_are_not_here_are_said_to_be_missing() -> None:
@@ -225,16 +322,42 @@ def test_uploads_and_the_start_share_the_time_of_one_call() -> None:
         return send(call, timeout)
 
     known: dict[tuple[str, str], str] = {}
-    outcome = deliver(one, gumloop(url="https://api.example.com/v1"), timed, NOW, hands(one, left=lambda: next(times), uploaded=known))
-    assert (outcome.kind, outcome.ours, allowed) == (Kind.REFUSED, True, [10.0]) and "timeout" in outcome.detail
+    outcome = deliver(
+        one,
+        gumloop(url="https://api.example.com/v1"),
+        timed,
+        NOW,
+        hands(one, left=lambda: next(times), uploaded=known),
+    )
+    assert (outcome.kind, outcome.ours, allowed) == (
+        Kind.REFUSED,
+        True,
+        [10.0],
+    ) and "timeout" in outcome.detail
     send.answers = [ok({"success": True, "file_name": "y"})]
-    assert deliver(one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one, uploaded=known)).kind is Kind.STARTED
-    assert [call.url.rpartition("/")[2] for call in send.calls] == ["upload_file", "upload_file", "start_pipeline"], "the first was kept"
+    assert (
+        deliver(
+            one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one, uploaded=known)
+        ).kind
+        is Kind.STARTED
+    )
+    assert [call.url.rpartition("/")[2] for call in send.calls] == [
+        "upload_file",
+        "upload_file",
+        "start_pipeline",
+    ], "the first was kept"
 
 
 def test_a_project_is_said_for_uploads_too() -> None:
-    call = gumloop_calls.build_upload(gumloop(url="https://api.example.com/v1", project_id="p1"), 'a"b.pdf', b"")
-    assert json.loads(call.body) == {"user_id": "fake-user", "file_name": 'a"b.pdf', "project_id": "p1", "file_content": ""}
+    call = gumloop_calls.build_upload(
+        gumloop(url="https://api.example.com/v1", project_id="p1"), 'a"b.pdf', b""
+    )
+    assert json.loads(call.body) == {
+        "user_id": "fake-user",
+        "file_name": 'a"b.pdf',
+        "project_id": "p1",
+        "file_content": "",
+    }
     assert {name for name, row in PLATFORMS.items() if row.upload} == {"gumloop", "local"}
 
 
@@ -242,7 +365,9 @@ def test_a_project_is_said_for_uploads_too() -> None:
 
 
 def test_a_link_is_good_for_its_file_until_it_expires_and_nobody_can_make_one() -> None:
-    token = link("https://hooks.example.com", "k" * 32, "evt_1", 2, NOW + 10).removeprefix(f"https://hooks.example.com{PREFIX}")
+    token = link("https://hooks.example.com", "k" * 32, "evt_1", 2, NOW + 10).removeprefix(
+        f"https://hooks.example.com{PREFIX}"
+    )
     assert file_of(token, "k" * 32, NOW) == ("evt_1", 2)
     assert file_of(token, "k" * 32, NOW + 10) is None
     assert file_of(token, "x" * 32, NOW) is None and file_of(token, "", NOW) is None
@@ -261,7 +386,9 @@ def test_a_link_is_good_for_its_file_until_it_expires_and_nobody_can_make_one() 
 
 
 @given(st.floats(0, 400 * 86400.0), st.floats(60.0, 60 * 86400.0))
-def test_a_link_lasts_as_long_as_it_says_and_calls_of_a_delivery_are_alike(later: float, lasts: float) -> None:
+def test_a_link_lasts_as_long_as_it_says_and_calls_of_a_delivery_are_alike(
+    later: float, lasts: float
+) -> None:
     expires = link_until(NOW, NOW + later, lasts)
     assert lasts - 1e-3 <= expires - (NOW + later) <= 1.5 * lasts + 1e-3
     assert link_until(NOW, NOW, lasts) == link_until(NOW, NOW + lasts * 0.49, lasts)
@@ -277,9 +404,18 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def add(database: Database, event: Event, inputs: Any, platform: str = "gumloop", **more: Any) -> Delivery:
-    one = make_delivery(event, inputs=inputs, platform=platform, flow=f"{platform}/x", now=time.time() - 1,
-                        retry=Retry(attempts=3, first=0.02, max=0.1), **more)  # fmt: skip
+def add(
+    database: Database, event: Event, inputs: Any, platform: str = "gumloop", **more: Any
+) -> Delivery:
+    one = make_delivery(
+        event,
+        inputs=inputs,
+        platform=platform,
+        flow=f"{platform}/x",
+        now=time.time() - 1,
+        retry=Retry(attempts=3, first=0.02, max=0.1),
+        **more,
+    )
     events.add(database, event, [one], lambda _event, _nonce: [])
     return one
 
@@ -294,25 +430,41 @@ def fake() -> Iterator[FakePlatform]:
         yield platform
 
 
-def test_a_worker_uploads_first_and_each_file_once(database: Database, fake: FakePlatform, data: Path) -> None:
+def test_a_worker_uploads_first_and_each_file_once(
+    database: Database, fake: FakePlatform, data: Path
+) -> None:
     event = make_event("files", files=(CV, PHOTO))
     fake.faults = [429, 500]  # the starts
     one = add(database, event, {"cv": asdict(CV), "photo": asdict(PHOTO)}, on_unknown="retry")
     with working(database, configured(gumloop(fake)), data=data):
         gone_to(database, one.id, Status.DELIVERED)
     names = [uploaded_name(event.id, 0, CV), uploaded_name(event.id, 1, PHOTO)]
-    assert fake.uploads == list(zip(names, (PDF, PNG), strict=True)), "though it was tried three times"
-    assert {key: fake.accepted[0].json[key] for key in ("cv", "photo")} == {"cv": names[0], "photo": names[1]}
-    assert get(database, one.id).inputs == {"cv": asdict(CV), "photo": asdict(PHOTO)}, "frozen as it was planned"
+    assert fake.uploads == list(zip(names, (PDF, PNG), strict=True)), (
+        "though it was tried three times"
+    )
+    assert {key: fake.accepted[0].json[key] for key in ("cv", "photo")} == {
+        "cv": names[0],
+        "photo": names[1],
+    }
+    assert get(database, one.id).inputs == {
+        "cv": asdict(CV),
+        "photo": asdict(PHOTO),
+    }, "frozen as it was planned"
 
 
-def test_an_upload_that_fails_is_an_attempt_like_any_other(database: Database, fake: FakePlatform, data: Path) -> None:
+def test_an_upload_that_fails_is_an_attempt_like_any_other(
+    database: Database, fake: FakePlatform, data: Path
+) -> None:
     event = make_event("files", files=(CV,))
     fake.upload_faults = [500, "drop"]
     one = add(database, event, {"cv": asdict(CV)})
     with working(database, configured(gumloop(fake)), data=data):
         gone_to(database, one.id, Status.DELIVERED)
-    assert [each.outcome for each in attempts(database, one.id)] == ["refused", "refused", "started"]
+    assert [each.outcome for each in attempts(database, one.id)] == [
+        "refused",
+        "refused",
+        "started",
+    ]
     assert (len(fake.uploads), len(fake.starts)) == (1, 1)
     fake.upload_faults = [413]
     dead = add(database, make_event("more", files=(PHOTO,)), {"cv": asdict(PHOTO)})
@@ -322,10 +474,15 @@ def test_an_upload_that_fails_is_an_attempt_like_any_other(database: Database, f
     assert len(fake.starts) == 1
 
 
-def test_uploads_that_fail_open_no_circuit(database: Database, fake: FakePlatform, data: Path) -> None:
+def test_uploads_that_fail_open_no_circuit(
+    database: Database, fake: FakePlatform, data: Path
+) -> None:
     """What a file meets must not hold up deliveries without one."""
     fake.upload_faults = [507] * 30
-    stuck = [add(database, make_event(str(n), files=(CV,)), {"cv": asdict(CV)}, route=f"r{n}") for n in range(4)]
+    stuck = [
+        add(database, make_event(str(n), files=(CV,)), {"cv": asdict(CV)}, route=f"r{n}")
+        for n in range(4)
+    ]
     with working(database, configured(gumloop(fake)), data=data):
         for one in stuck:
             gone_to(database, one.id, Status.DEAD)
@@ -333,18 +490,29 @@ def test_uploads_that_fail_open_no_circuit(database: Database, fake: FakePlatfor
         gone_to(database, plain.id, Status.DELIVERED)
 
 
-def test_a_file_that_is_gone_from_the_disk(sqlite: Database, fake: FakePlatform, tmp_path: Path) -> None:
+def test_a_file_that_is_gone_from_the_disk(
+    sqlite: Database, fake: FakePlatform, tmp_path: Path
+) -> None:
     one = add(sqlite, make_event("files", files=(CV,)), {"cv": asdict(CV)})
     with working(sqlite, configured(gumloop(fake)), data=tmp_path / "nothing"):
         reason = gone_to(sqlite, one.id, Status.DEAD).reason
-    assert reason == "gave up after 3 attempts: the bytes of cv.pdf are not in the data folder of this machine"
+    assert (
+        reason == "gave up after 3 attempts: the bytes of cv.pdf are not in the data folder of this"
+        " machine"
+    )
     assert fake.starts == []
 
 
 def test_an_http_platform_gets_the_bytes(sqlite: Database, data: Path) -> None:
     with Misbehaving() as server:
         url = server.script("/in", drop, respond(200))
-        one = add(sqlite, make_event("files", files=(CV,)), {"cv": asdict(CV)}, platform="crm", on_unknown="retry")
+        one = add(
+            sqlite,
+            make_event("files", files=(CV,)),
+            {"cv": asdict(CV)},
+            platform="crm",
+            on_unknown="retry",
+        )
         with working(sqlite, configured(http(url)), data=data):
             gone_to(sqlite, one.id, Status.DELIVERED)
         first, second = (json.loads(each.body) for each in server.received)
@@ -353,10 +521,14 @@ def test_an_http_platform_gets_the_bytes(sqlite: Database, data: Path) -> None:
 
 
 def made(data: Path, database: Database) -> Files:
-    return Files(load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(data)}), database)
+    return Files(
+        load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(data)}), database
+    )
 
 
-def test_no_more_files_are_in_hand_than_there_is_room_for(sqlite: Database, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_files_are_in_hand_than_there_is_room_for(
+    sqlite: Database, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(form_files, "ROOM", len(PDF) + 10)
     event = make_event("files", files=(CV,))
     one, files = add(sqlite, event, {"cv": asdict(CV)}, platform="crm"), made(data, sqlite)
@@ -369,7 +541,9 @@ def test_no_more_files_are_in_hand_than_there_is_room_for(sqlite: Database, data
         inside.pop()
         return Answer(status=200)
 
-    threads = [threading.Thread(target=files.deliver, args=(one, http(), slow, NOW)) for _ in range(3)]
+    threads = [
+        threading.Thread(target=files.deliver, args=(one, http(), slow, NOW)) for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     until(lambda: inside, what="one that has the room")
@@ -380,7 +554,9 @@ def test_no_more_files_are_in_hand_than_there_is_room_for(sqlite: Database, data
     assert (late.kind, late.ours, max(most)) == (Kind.REFUSED, True, 1) and len(most) == 3
 
 
-def test_a_store_that_fails_before_the_call_started_nothing(sqlite: Database, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_before_the_call_started_nothing(
+    sqlite: Database, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from bridge.core.errors import StoreError
 
     def failing(*_: object) -> None:
@@ -391,13 +567,19 @@ def test_a_store_that_fails_before_the_call_started_nothing(sqlite: Database, da
     assert (outcome.kind, outcome.ours) == (Kind.REFUSED, True)
 
 
-def test_a_call_that_is_made_elsewhere_hands_files_over_too(sqlite: Database, fake: FakePlatform, data: Path) -> None:
+def test_a_call_that_is_made_elsewhere_hands_files_over_too(
+    sqlite: Database, fake: FakePlatform, data: Path
+) -> None:
     event = make_event("files", files=(CV,))
     one = add(sqlite, event, {"cv": asdict(CV)})
-    calls = Calls(lambda: configured(gumloop(fake)), sqlite, Sender().send, 60.0, made(data, sqlite))
+    calls = Calls(
+        lambda: configured(gumloop(fake)), sqlite, Sender().send, 60.0, made(data, sqlite)
+    )
     allowed = Allowed(caps={"gumloop": 5})
     try:
-        [claim] = sqlite.write(lambda c: claims.claim(c, allowed, most=5, now=time.time(), lease="w:1", intents=False))
+        [claim] = sqlite.write(
+            lambda c: claims.claim(c, allowed, most=5, now=time.time(), lease="w:1", intents=False)
+        )
         assert calls.make(one.id, claim.lease)
     finally:
         calls.close()
@@ -405,12 +587,18 @@ def test_a_call_that_is_made_elsewhere_hands_files_over_too(sqlite: Database, fa
     assert fake.accepted[0].json["cv"] == uploaded_name(event.id, 0, CV)
 
 
-def test_what_is_remembered_of_uploads_is_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_remembered_of_uploads_is_bounded_and_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(form_files, "REMEMBERED", 3)
     known = Uploaded()
     for number in range(5):
         known["p", str(number)] = "x"
-    assert sorted(name for _, name in known) == ["2", "3", "4"] and known.get(("p", "0")) is None and known.get(("p", "4")) == "x"
+    assert (
+        sorted(name for _, name in known) == ["2", "3", "4"]
+        and known.get(("p", "0")) is None
+        and known.get(("p", "4")) == "x"
+    )
     monkeypatch.setattr(form_files, "FRESH", -1.0)
     known["p", "9"] = "x"
     assert known.get(("p", "9")) is None

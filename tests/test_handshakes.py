@@ -30,8 +30,19 @@ MARKUP = "<script>alert(1)</script>"
 CODE = "890e4665-4dfe-4ab1-b689-ed553bceeed0"
 
 
-def ask(name: str, method: str = "GET", query: str = "", headers: dict[str, str] | None = None, body: bytes = b"") -> Request:
-    return replace(post(body, headers or {}, url=f"https://example.com/hooks/{name}?{query}", query_string=query), method=method)
+def ask(
+    name: str,
+    method: str = "GET",
+    query: str = "",
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+) -> Request:
+    return replace(
+        post(
+            body, headers or {}, url=f"https://example.com/hooks/{name}?{query}", query_string=query
+        ),
+        method=method,
+    )
 
 
 def answer(name: str, request: Request) -> tuple[Reply, list[Event]]:
@@ -55,7 +66,11 @@ class TestZoom:
 
     def test_is_answered_with_the_token_and_its_digest(self) -> None:
         one = replace(sender("zoom"), secret="zoom_secret_token", private="zoom_secret_token")
-        document = {"payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}, "event_ts": 1654503849680, "event": "endpoint.url_validation"}
+        document = {
+            "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"},
+            "event_ts": 1654503849680,
+            "event": "endpoint.url_validation",
+        }
         received, events = one.receive(one.sign(post(json.dumps(document).encode())))
         assert not events
         assert json.loads(received.reply.body) == {
@@ -64,14 +79,19 @@ class TestZoom:
         }
 
     def test_nobody_else_gets_a_digest(self) -> None:
-        body = json.dumps({"event": "endpoint.url_validation", "payload": {"plainToken": "v0:1:x"}}).encode()
+        body = json.dumps(
+            {"event": "endpoint.url_validation", "payload": {"plainToken": "v0:1:x"}}
+        ).encode()
         for request in (post(body), stranger(sender("zoom")).sign(post(body))):
             with pytest.raises(BadSignature):
                 sender("zoom").receive(request)
 
     @pytest.mark.parametrize("token", ["v0:1700000000:{}", "", "a b", None, 5, "x" * 300])
     def test_not_even_zoom_gets_one_of_what_could_be_signed(self, token: Any) -> None:
-        reply, events = answer("zoom", json_of("zoom", {"event": "endpoint.url_validation", "payload": {"plainToken": token}}))
+        reply, events = answer(
+            "zoom",
+            json_of("zoom", {"event": "endpoint.url_validation", "payload": {"plainToken": token}}),
+        )
         assert (reply.status, reply.body, len(events)) == (200, b"", 1)
 
 
@@ -81,9 +101,13 @@ class TestX:
     def test_is_answered_with_a_digest(self) -> None:
         one = replace(sender("x"), secret="Convoy")  # a published vector of convoy's tests
         received, _ = one.receive(ask("x", query="crc_token=uzwcfYtzr9"))
-        assert json.loads(received.reply.body) == {"response_token": "sha256=HXvxTdsfShG6k2zC9NVANwFquJBdOugRYHax2vNiiOo="}
+        assert json.loads(received.reply.body) == {
+            "response_token": "sha256=HXvxTdsfShG6k2zC9NVANwFquJBdOugRYHax2vNiiOo="
+        }
 
-    @pytest.mark.parametrize("token", ['{"for_user_id":"1"}', "[1]", '"a"', "a b", "", "x" * 201, "é"])
+    @pytest.mark.parametrize(
+        "token", ['{"for_user_id":"1"}', "[1]", '"a"', "a b", "", "x" * 201, "é"]
+    )
     def test_nothing_that_could_be_an_event_is_signed(self, token: str) -> None:
         with pytest.raises(BadSignature):
             sender("x").receive(ask("x", query="crc_token=" + quote(token)))
@@ -110,13 +134,20 @@ class TestMeta:
     """https://developers.facebook.com/docs/graph-api/webhooks/getting-started"""
 
     def query(self, **changed: str) -> str:
-        given = {"mode": "subscribe", "verify_token": verify_token(sender("meta").secret), "challenge": "1158201444"} | changed
+        given = {
+            "mode": "subscribe",
+            "verify_token": verify_token(sender("meta").secret),
+            "challenge": "1158201444",
+        } | changed
         return urlencode({f"hub.{name}": value for name, value in given.items()})
 
     def test_the_challenge_comes_back_as_text(self) -> None:
         reply, events = answer("meta", ask("meta", query=self.query()))
         assert (reply.status, reply.body, events) == (200, b"1158201444", [])
-        assert reply.content_type.startswith("text/plain") and reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert (
+            reply.content_type.startswith("text/plain")
+            and reply.headers["X-Content-Type-Options"] == "nosniff"
+        )
 
     @pytest.mark.parametrize(
         "changed",
@@ -136,7 +167,9 @@ class TestMeta:
     def test_the_secret_itself_is_no_verify_token(self) -> None:
         """It travels in a URL, and would be the key of every signature."""
         with pytest.raises(BadSignature):
-            sender("meta").receive(ask("meta", query=self.query(verify_token=sender("meta").secret)))
+            sender("meta").receive(
+                ask("meta", query=self.query(verify_token=sender("meta").secret))
+            )
 
 
 class TestTwitch:
@@ -147,13 +180,20 @@ class TestTwitch:
     def test_the_challenge_comes_back_bare_and_only_after_verification(self) -> None:
         one = sender("twitch")
         reply, events = answer("twitch", one.signed(self.TYPE))
-        assert (reply.status, reply.body, reply.content_type, events) == (200, b"fresh-id", "text/plain; charset=utf-8", [])
+        assert (reply.status, reply.body, reply.content_type, events) == (
+            200,
+            b"fresh-id",
+            "text/plain; charset=utf-8",
+            [],
+        )
         with pytest.raises(BadSignature):
             one.receive(one.request(self.TYPE))
 
     def test_a_revocation_is_an_event_that_is_told_from_a_notification(self) -> None:
         one = sender("twitch")
-        assert [event.type for event in one.receive(one.signed("revocation.channel.follow"))[1]] == ["revocation.channel.follow"]
+        assert [
+            event.type for event in one.receive(one.signed("revocation.channel.follow"))[1]
+        ] == ["revocation.channel.follow"]
 
     @pytest.mark.parametrize("challenge", [*HOSTILE, None, 5, {}])
     def test_what_does_not_print_is_not_echoed(self, challenge: Any) -> None:
@@ -167,24 +207,33 @@ class TestOkta:
     """https://developer.okta.com/docs/concepts/event-hooks/"""
 
     def test_the_challenge_comes_back_as_json(self) -> None:
-        request = ask("okta", headers={"X-Okta-Verification-Challenge": "my verification challenge"})
+        request = ask(
+            "okta", headers={"X-Okta-Verification-Challenge": "my verification challenge"}
+        )
         assert said("okta", request) == {"verification": "my verification challenge"}
 
     @pytest.mark.parametrize("challenge", HOSTILE)
     def test_what_does_not_print_is_not_echoed(self, challenge: str) -> None:
         with pytest.raises(BadSignature):
-            sender("okta").receive(ask("okta", headers={"X-Okta-Verification-Challenge": challenge}))
+            sender("okta").receive(
+                ask("okta", headers={"X-Okta-Verification-Challenge": challenge})
+            )
 
     def test_markup_stays_json_that_no_browser_renders(self) -> None:
         reply, _ = answer("okta", ask("okta", headers={"X-Okta-Verification-Challenge": MARKUP}))
-        assert (reply.content_type, reply.headers["X-Content-Type-Options"]) == ("application/json", "nosniff")
+        assert (reply.content_type, reply.headers["X-Content-Type-Options"]) == (
+            "application/json",
+            "nosniff",
+        )
 
 
 class TestDiscord:
     """https://docs.discord.com/developers/interactions/overview"""
 
     def test_ping_is_answered_after_verification_only(self) -> None:
-        assert said("discord", json_of("discord", {"type": 1, "id": "1", "version": 1})) == {"type": 1}
+        assert said("discord", json_of("discord", {"type": 1, "id": "1", "version": 1})) == {
+            "type": 1
+        }
         with pytest.raises(BadSignature):
             sender("discord").receive(post(b'{"type":1}'))
 
@@ -197,7 +246,10 @@ class TestDiscord:
         assert len(answer("discord", json_of("discord", {"type": kind, "id": "1"}))[1]) == 1
 
     def test_webhook_events_are_answered_204(self) -> None:
-        reply, events = answer("discord_events", json_of("discord_events", {"version": 1, "application_id": "2", "type": 0}))
+        reply, events = answer(
+            "discord_events",
+            json_of("discord_events", {"version": 1, "application_id": "2", "type": 0}),
+        )
         assert (reply.status, reply.body, events) == (204, b"", [])
         reply, events = answer("discord_events", sender("discord_events").signed())
         assert (reply.status, reply.body, len(events)) == (204, b"", 1)
@@ -206,26 +258,44 @@ class TestDiscord:
 class TestEcho:
     """Nylas and Microsoft Graph, as the functions' docstrings say."""
 
-    ASKED = tuple(row for row in (("nylas", "GET", "challenge"), ("msgraph", "POST", "validationToken")) if row[0] in PROVIDERS)
+    ASKED = tuple(
+        row
+        for row in (("nylas", "GET", "challenge"), ("msgraph", "POST", "validationToken"))
+        if row[0] in PROVIDERS
+    )
 
     @pytest.mark.parametrize(("name", "method", "parameter"), ASKED)
     def test_the_text_comes_back_as_text(self, name: str, method: str, parameter: str) -> None:
-        for text in ("xyz", "Validation: Testing client application reachability for subscription Request-Id: 3c6a", MARKUP):
+        for text in (
+            "xyz",
+            "Validation: Testing client application reachability for subscription Request-Id: 3c6a",
+            MARKUP,
+        ):
             reply, events = answer(name, ask(name, method, f"{parameter}={quote(text)}"))
             assert (reply.status, reply.body.decode(), events) == (200, text, [])
-            assert reply.content_type == "text/plain; charset=utf-8" and reply.headers["X-Content-Type-Options"] == "nosniff"
+            assert (
+                reply.content_type == "text/plain; charset=utf-8"
+                and reply.headers["X-Content-Type-Options"] == "nosniff"
+            )
 
     @pytest.mark.parametrize(("name", "method", "parameter"), ASKED)
-    @pytest.mark.parametrize("text", [text for text in HOSTILE if text != "\ud800"])  # which a query cannot hold
-    def test_what_does_not_print_is_not_echoed(self, name: str, method: str, parameter: str, text: str) -> None:
+    # which a query cannot hold
+    @pytest.mark.parametrize("text", [text for text in HOSTILE if text != "\ud800"])
+    def test_what_does_not_print_is_not_echoed(
+        self, name: str, method: str, parameter: str, text: str
+    ) -> None:
         with pytest.raises(BadSignature):
-            sender(name).receive(ask(name, method, f"{parameter}={quote(text, errors='surrogatepass')}"))
+            sender(name).receive(
+                ask(name, method, f"{parameter}={quote(text, errors='surrogatepass')}")
+            )
 
 
 class TestAlive:
     """Intercom, Mandrill and Mailchimp look whether the URL is there."""
 
-    @pytest.mark.parametrize(("name", "method"), [("intercom", "HEAD"), ("mandrill", "HEAD"), ("mailchimp", "GET")])
+    @pytest.mark.parametrize(
+        ("name", "method"), [("intercom", "HEAD"), ("mandrill", "HEAD"), ("mailchimp", "GET")]
+    )
     def test_the_url_is_there_and_no_event_comes_of_it(self, name: str, method: str) -> None:
         reply, events = answer(name, ask(name, method))
         assert (reply.status, reply.body, events) == (200, b"", [])
@@ -241,7 +311,12 @@ class TestAlive:
         reply, events = answer("mandrill", post(b"mandrill_events=%5B%5D", form))
         assert (reply.status, events) == (200, [])
         with pytest.raises(BadSignature):
-            sender("mandrill").receive(post(urlencode({"mandrill_events": '[{"event":"send","_id":"1","ts":1}]'}).encode(), form))
+            sender("mandrill").receive(
+                post(
+                    urlencode({"mandrill_events": '[{"event":"send","_id":"1","ts":1}]'}).encode(),
+                    form,
+                )
+            )
 
     def test_lines_button_is_answered_after_verification_only(self) -> None:
         empty = post(b'{"destination":"U1","events":[]}')
@@ -258,7 +333,12 @@ class TestSlack:
         one = sender("slack")
         for request in (
             one.signed("message"),
-            one.sign(post(urlencode({"command": "/deploy", "trigger_id": "t", "text": ""}).encode(), {"content-type": FORM})),
+            one.sign(
+                post(
+                    urlencode({"command": "/deploy", "trigger_id": "t", "text": ""}).encode(),
+                    {"content-type": FORM},
+                )
+            ),
         ):
             received, events = one.receive(request)
             assert (received.reply.status, received.reply.body, len(events)) == (200, b"", 1)
@@ -267,15 +347,22 @@ class TestSlack:
 class TestTwilio:
     def test_a_call_gets_a_document_that_says_nothing(self) -> None:
         reply, events = answer("twilio", sender("twilio").signed("ringing"))
-        assert (reply.status, reply.content_type) == (200, "text/xml") and reply.body.endswith(b"<Response></Response>")
+        assert (reply.status, reply.content_type) == (200, "text/xml") and reply.body.endswith(
+            b"<Response></Response>"
+        )
         assert str(events[0].provider_id).startswith("sha256:")
 
 
 class TestMandrill:
     def test_a_form_of_many_events_is_taken_apart(self) -> None:
         one = sender("mandrill")
-        held = [{"event": kind, "_id": f"m{number}", "ts": 1} for number, kind in enumerate(("send", "open", "click"))]
-        request = replace(one.request(), body=urlencode({"mandrill_events": json.dumps(held)}).encode())
+        held = [
+            {"event": kind, "_id": f"m{number}", "ts": 1}
+            for number, kind in enumerate(("send", "open", "click"))
+        ]
+        request = replace(
+            one.request(), body=urlencode({"mandrill_events": json.dumps(held)}).encode()
+        )
         _, events = one.receive(one.sign(request))
         assert [event.provider_id for event in events] == ["send:m0:1", "open:m1:1", "click:m2:1"]
         assert [event.type for event in events] == ["send", "open", "click"]
@@ -284,6 +371,8 @@ class TestMandrill:
 def test_gitlabs_two_kinds_of_secret_do_not_stand_in_for_each_other() -> None:
     """A secret that is shown is not enough where the webhook signs with it."""
     secret = "whsec_" + "A" * 43 + "="
-    request = post(b"{}", {"X-Gitlab-Token": secret, "webhook-id": "1", "webhook-timestamp": str(int(NOW))})
+    request = post(
+        b"{}", {"X-Gitlab-Token": secret, "webhook-id": "1", "webhook-timestamp": str(int(NOW))}
+    )
     with pytest.raises(BadSignature):
         sender("gitlab").scheme.verify(request, secrets(secret), NOW)

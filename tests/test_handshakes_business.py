@@ -1,4 +1,6 @@
-"""How payment services, shops and work tools test a URL: with what each really sends, and with hostile input."""
+"""How payment services, shops and work tools test a URL: with what each really sends, and with
+hostile input.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,35 @@ from bridge.providers.model import FORM, Reply
 from bridge.providers.signatures.shared_token import Unsigned
 
 MARKUP = "<script>alert(1)</script>"
-TEXTS = ["", " ", MARKUP, "a\r\nSet-Cookie: x=1", "a\x00b", "a\u202eb", "é", "\ud800", "x" * 201, "a b", "{}"]
+TEXTS = [
+    "",
+    " ",
+    MARKUP,
+    "a\r\nSet-Cookie: x=1",
+    "a\x00b",
+    "a\u202eb",
+    "é",
+    "\ud800",
+    "x" * 201,
+    "a b",
+    "{}",
+]
 HOSTILE: list[Any] = [*TEXTS, None, 1, True, [], ["a"], {"a": 1}]
 SECRET = "integration_private_key"
 BRAINTREE = replace(sender("braintree"), secret=f"integration_public_key|{SECRET}", private=SECRET)
 
 
-def ask(name: str, method: str = "GET", body: bytes = b"", headers: dict[str, str] | None = None, **query: str) -> Request:
+def ask(
+    name: str,
+    method: str = "GET",
+    body: bytes = b"",
+    headers: dict[str, str] | None = None,
+    **query: str,
+) -> Request:
     text = urlencode(query, errors="surrogatepass")
-    request = post(body, headers or {}, url=f"https://example.com/hooks/{name}?{text}", query_string=text)
+    request = post(
+        body, headers or {}, url=f"https://example.com/hooks/{name}?{text}", query_string=text
+    )
     return replace(request, method=method)
 
 
@@ -36,19 +58,35 @@ def answer(one: Sender | str, request: Request) -> tuple[Reply, list[Event]]:
 
 
 def json_post(name: str, document: Any, **headers: str) -> Request:
-    return ask(name, "POST", json.dumps(document).encode(), {"content-type": "application/json", **headers})
+    return ask(
+        name, "POST", json.dumps(document).encode(), {"content-type": "application/json", **headers}
+    )
 
 
 class TestBraintree:
     """https://developer.paypal.com/braintree/docs/guides/webhooks/create"""
 
     def test_the_published_challenge_gets_its_published_answer(self) -> None:
-        reply, events = answer(BRAINTREE, ask("braintree", bt_challenge="20f9f8ed05f77439fe955c977e4c8a53"))
+        reply, events = answer(
+            BRAINTREE, ask("braintree", bt_challenge="20f9f8ed05f77439fe955c977e4c8a53")
+        )
         assert (reply.status, events) == (200, [])
         assert reply.body == b"integration_public_key|d9b899556c966b3f06945ec21311865d35df3ce4"
-        assert reply.content_type.startswith("text/plain") and reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert (
+            reply.content_type.startswith("text/plain")
+            and reply.headers["X-Content-Type-Options"] == "nosniff"
+        )
 
-    @pytest.mark.parametrize("challenge", [*TEXTS, "20F9F8ED05F77439FE955C977E4C8A53", "a" * 19, "a" * 33, "PD94bWwgdmVyc2lvbj0iMS4wIj8+"])
+    @pytest.mark.parametrize(
+        "challenge",
+        [
+            *TEXTS,
+            "20F9F8ED05F77439FE955C977E4C8A53",
+            "a" * 19,
+            "a" * 33,
+            "PD94bWwgdmVyc2lvbj0iMS4wIj8+",
+        ],
+    )
     def test_nothing_that_could_be_a_notification_is_signed(self, challenge: str) -> None:
         with pytest.raises(BadSignature):
             answer(BRAINTREE, ask("braintree", bt_challenge=challenge))
@@ -61,7 +99,9 @@ class TestBraintree:
             with pytest.raises(BadSignature):
                 answer(BRAINTREE, ask("braintree", "POST", body, {"content-type": FORM}))
 
-    def test_without_a_public_key_no_challenge_is_answered_but_notifications_are_taken(self) -> None:
+    def test_without_a_public_key_no_challenge_is_answered_but_notifications_are_taken(
+        self,
+    ) -> None:
         bare = replace(BRAINTREE, secret=SECRET)
         with pytest.raises(BadSignature):
             answer(bare, ask("braintree", bt_challenge="20f9f8ed05f77439fe955c977e4c8a53"))
@@ -79,12 +119,17 @@ class TestEbay:
         one = replace(sender("ebay"), secret=f"token:{self.token}")
         reply, events = answer(one, ask("ebay", challenge_code=self.code))
         assert (reply.status, reply.content_type, events) == (200, "application/json", [])
-        assert json.loads(reply.body) == {"challengeResponse": "ccfc2a9551d753141d6b049dad52f089ad5ac6bd05d39296314770139ac3a026"}
+        assert json.loads(reply.body) == {
+            "challengeResponse": "ccfc2a9551d753141d6b049dad52f089ad5ac6bd05d39296314770139ac3a026"
+        }
 
     @pytest.mark.parametrize("code", TEXTS)
     def test_nothing_else_is(self, code: str) -> None:
         with pytest.raises((BadSignature, Refused)):
-            answer(replace(sender("ebay"), secret=f"token:{self.token}"), ask("ebay", challenge_code=code))
+            answer(
+                replace(sender("ebay"), secret=f"token:{self.token}"),
+                ask("ebay", challenge_code=code),
+            )
 
     def test_without_a_token_there_is_no_answer_and_the_token_lets_nobody_in(self) -> None:
         with pytest.raises((BadSignature, Refused)):
@@ -98,7 +143,9 @@ class TestWooCommerce:
 
     def ping(self, body: bytes, **headers: str) -> Request:
         agent = "WooCommerce/9.9.0 Hookshot (WordPress/6.8)"
-        return ask("woocommerce", "POST", body, {"content-type": FORM, "user-agent": agent, **headers})
+        return ask(
+            "woocommerce", "POST", body, {"content-type": FORM, "user-agent": agent, **headers}
+        )
 
     def test_the_unsigned_ping_is_answered_200_and_is_no_event(self) -> None:
         reply, events = answer("woocommerce", self.ping(b"webhook_id=4"))
@@ -124,7 +171,9 @@ class TestWooCommerce:
 
     def test_what_says_a_topic_must_be_signed(self) -> None:
         with pytest.raises(BadSignature):
-            answer("woocommerce", self.ping(b"webhook_id=4", **{"x-wc-webhook-topic": "order.created"}))
+            answer(
+                "woocommerce", self.ping(b"webhook_id=4", **{"x-wc-webhook-topic": "order.created"})
+            )
 
 
 class TestXero:
@@ -136,7 +185,12 @@ class TestXero:
         reply, events = answer(one, signed)
         assert (reply.status, reply.body, events) == (200, b"", [])
         with pytest.raises(BadSignature):
-            answer(one, replace(signed, headers={**signed.headers, "x-xero-signature": "AAAA" * 10 + "AAA="}))
+            answer(
+                one,
+                replace(
+                    signed, headers={**signed.headers, "x-xero-signature": "AAAA" * 10 + "AAA="}
+                ),
+            )
 
     def test_events_are_answered_with_no_body_too(self) -> None:
         reply, events = answer("xero", sender("xero").signed())
@@ -158,7 +212,9 @@ class TestTebex:
     def test_other_ids_do_not(self, id_: Any) -> None:
         one = sender("tebex")
         body = json.dumps({"type": "validation.webhook", "id": id_}).encode()
-        reply, _ = answer(one, one.sign(ask("tebex", "POST", body, {"content-type": "application/json"})))
+        reply, _ = answer(
+            one, one.sign(ask("tebex", "POST", body, {"content-type": "application/json"}))
+        )
         assert MARKUP.encode() not in reply.body and reply.status == 202
 
 
@@ -166,9 +222,16 @@ class TestMonday:
     """https://developer.monday.com/api-reference/reference/webhooks"""
 
     def test_the_challenge_comes_back_as_json(self) -> None:
-        reply, events = answer("monday", json_post("monday", {"challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}))
+        reply, events = answer(
+            "monday",
+            json_post(
+                "monday", {"challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}
+            ),
+        )
         assert (reply.status, reply.content_type, events) == (200, "application/json", [])
-        assert json.loads(reply.body) == {"challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}
+        assert json.loads(reply.body) == {
+            "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
+        }
 
     @pytest.mark.parametrize("challenge", HOSTILE)
     def test_anything_else_does_not(self, challenge: Any) -> None:
@@ -177,7 +240,10 @@ class TestMonday:
 
     def test_an_event_with_a_challenge_in_it_must_be_signed(self) -> None:
         with pytest.raises(BadSignature):
-            answer("monday", json_post("monday", {"challenge": "abc", "event": {"type": "create_pulse"}}))
+            answer(
+                "monday",
+                json_post("monday", {"challenge": "abc", "event": {"type": "create_pulse"}}),
+            )
 
 
 @pytest.mark.parametrize("name", ["dropbox"])
@@ -187,7 +253,10 @@ class TestDropbox:
     def test_the_challenge_comes_back_as_text_that_is_not_guessed_at(self, name: str) -> None:
         reply, events = answer(name, ask(name, challenge="abc123"))
         assert (reply.status, reply.body, events) == (200, b"abc123", [])
-        assert reply.content_type.startswith("text/plain") and reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert (
+            reply.content_type.startswith("text/plain")
+            and reply.headers["X-Content-Type-Options"] == "nosniff"
+        )
 
     @pytest.mark.parametrize("challenge", TEXTS)
     def test_anything_else_does_not(self, name: str, challenge: str) -> None:
@@ -222,7 +291,9 @@ class TestFront:
     """https://dev.frontapp.com/docs/application-webhooks"""
 
     def test_the_header_comes_back_as_text(self) -> None:
-        reply, events = answer("front", ask("front", "POST", b"{}", {"x-front-challenge": "a1B2-c3_"}))
+        reply, events = answer(
+            "front", ask("front", "POST", b"{}", {"x-front-challenge": "a1B2-c3_"})
+        )
         assert (reply.status, reply.body, events) == (200, b"a1B2-c3_", [])
 
     @pytest.mark.parametrize("challenge", TEXTS)
@@ -250,4 +321,11 @@ class TestStrava:
     @pytest.mark.parametrize("challenge", TEXTS)
     def test_other_challenges_do_not(self, challenge: str) -> None:
         with pytest.raises((BadSignature, Refused)):
-            answer("strava", ask("strava", token=sender("strava").secret, **{**STRAVA, "hub.challenge": challenge}))
+            answer(
+                "strava",
+                ask(
+                    "strava",
+                    token=sender("strava").secret,
+                    **{**STRAVA, "hub.challenge": challenge},
+                ),
+            )

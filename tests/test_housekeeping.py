@@ -1,4 +1,6 @@
-"""What machines that share a database do for each other: ring, agree on the time, and leave to one of them what only one needs to do."""
+"""What machines that share a database do for each other: ring, agree on the time, and leave to one
+of them what only one needs to do.
+"""
 
 from __future__ import annotations
 
@@ -33,29 +35,41 @@ from bridge.worker.maintenance.scheduler import CHORES, Chore, Housekeeper
 
 
 def shown(database: Database, *names: str) -> list[str]:
-    return database.write(lambda connection: [connection.execute(text(f"SHOW {name}")).scalar_one() for name in names])
+    return database.write(
+        lambda connection: [connection.execute(text(f"SHOW {name}")).scalar_one() for name in names]
+    )
 
 
 def set_defaults(database: Database, **values: str) -> None:
     """Change the defaults of the database; new connections have them."""
     with database.engine.begin() as connection:
         for name, value in values.items():
-            connection.execute(text(f"ALTER DATABASE {database.url.database} SET {name} = '{value}'"))
+            connection.execute(
+                text(f"ALTER DATABASE {database.url.database} SET {name} = '{value}'")
+            )
     database.engine.dispose()
 
 
 def test_a_commit_is_on_disk_whatever_the_defaults_are(postgresql: Database) -> None:
     set_defaults(postgresql, synchronous_commit="off", default_transaction_isolation="serializable")
     with postgresql.engine.connect() as raw:
-        raw.execute(text("SET default_transaction_isolation = 'serializable'"))  # the same connection is used again
+        # the same connection is used again
+        raw.execute(text("SET default_transaction_isolation = 'serializable'"))
         raw.commit()
-    assert shown(postgresql, "synchronous_commit", "transaction_isolation") == ["on", "read committed"]
+    assert shown(postgresql, "synchronous_commit", "transaction_isolation") == [
+        "on",
+        "read committed",
+    ]
     with postgresql.read() as connection:
         assert connection.execute(text("SHOW transaction_isolation")).scalar() == "repeatable read"
-    assert shown(postgresql, "transaction_isolation") == ["read committed"], "a reader leaves nothing behind"
+    assert shown(postgresql, "transaction_isolation") == ["read committed"], (
+        "a reader leaves nothing behind"
+    )
 
 
-def test_who_stands_still_while_it_counts_keeps_nobody_from_it_for_long(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_stands_still_while_it_counts_keeps_nobody_from_it_for_long(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(postgres, "PINNED", postgres.PINNED.replace("10s", "1s"))
     counting, done = threading.Event(), threading.Event()
 
@@ -81,7 +95,9 @@ def test_what_promises_no_less_is_left_as_it_is(postgresql: Database, stronger: 
     assert shown(postgresql, "synchronous_commit") == [stronger]
 
 
-def test_db_check_says_what_of_the_server_matters(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_db_check_says_what_of_the_server_matters(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = checkup.look(postgresql)
     assert (found["problems"], found["notes"]) == ([], [])
     assert found["version"].startswith("PostgreSQL 1")
@@ -93,7 +109,9 @@ def test_db_check_says_what_of_the_server_matters(postgresql: Database, monkeypa
 
 
 @pytest.mark.parametrize("name", ["fsync", "full_page_writes", "server_encoding"])
-def test_db_check_knows_the_settings_by_their_real_names(postgresql: Database, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_db_check_knows_the_settings_by_their_real_names(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """They cannot be changed for one database alone, so other values are taken for the right ones."""
     monkeypatch.setitem(checkup.SETTINGS, name, (("another",), checkup.SETTINGS[name][1]))
     [note] = checkup.look(postgresql)["notes"]
@@ -161,13 +179,18 @@ def test_many_rings_are_few_notifications(postgresql: Database) -> None:
         assert len(rings) - before < 1000
 
 
-def test_bell_and_listener_come_back_after_their_connections_were_ended(postgresql: Database) -> None:
+def test_bell_and_listener_come_back_after_their_connections_were_ended(
+    postgresql: Database,
+) -> None:
     ours = Bell(postgresql, lambda: None)
     with listening(postgresql) as (listener, rings):
         ours.ring()
         before = len(rings)
         until(lambda: end_connections(postgresql) >= 2, what="two connections")
-        until(lambda: listener.hears and len(rings) > before, what="a listener that rings once, for what it missed")
+        until(
+            lambda: listener.hears and len(rings) > before,
+            what="a listener that rings once, for what it missed",
+        )
 
         def heard_again() -> bool:
             at = len(rings)
@@ -178,7 +201,9 @@ def test_bell_and_listener_come_back_after_their_connections_were_ended(postgres
         until(heard_again, what="a ring over new connections")
 
 
-def test_a_listener_that_cannot_listen_says_so(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listener_that_cannot_listen_says_so(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with listening(postgresql) as (listener, _):
         monkeypatch.setattr(notify, "CHANNEL", "no such channel")  # LISTEN is then a syntax error
         until(lambda: end_connections(postgresql) and not listener.hears, what="silence")
@@ -198,7 +223,9 @@ def test_on_sqlite_nothing_is_rung_or_heard(sqlite: Database) -> None:
 # -- the time
 
 
-def test_the_clock_is_that_of_the_database(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_is_that_of_the_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     really = time.time
     monkeypatch.setattr(clock.time, "time", lambda: really() + 300)
     ours = Clock(database)
@@ -207,9 +234,14 @@ def test_the_clock_is_that_of_the_database(database: Database, monkeypatch: pyte
     assert abs(off - (300 if database.is_sqlite else 0)) < 100
 
 
-@pytest.mark.parametrize(("spans", "off"), [((600.0, 0.01, 9.0), 600.005), ((600.0, 400.0, 900.0), 800.0)], ids=["once", "each time"])
-def test_an_answer_during_which_the_machine_stood_still_is_asked_for_again(postgresql: Database, monkeypatch: pytest.MonkeyPatch,
-                                                                           spans: tuple[float, ...], off: float) -> None:  # fmt: skip
+@pytest.mark.parametrize(
+    ("spans", "off"),
+    [((600.0, 0.01, 9.0), 600.005), ((600.0, 400.0, 900.0), 800.0)],
+    ids=["once", "each time"],
+)
+def test_an_answer_during_which_the_machine_stood_still_is_asked_for_again(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch, spans: tuple[float, ...], off: float
+) -> None:
     at = real = time.time()
     moments = [at := at + span for before in spans for span in (0.0, before)]
     monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: moments.pop(0)))
@@ -228,7 +260,8 @@ def test_one_leads_until_it_gives_up(database: Database) -> None:
     first, second = Leadership(database), Leadership(database)
     assert [first.do(one), second.do(one), first.do(one)] == [1, None, 1]
     first.give_up()
-    until(lambda: second.do(one) == 1, what="the other to lead")  # a server takes a moment to see that a session is over
+    # a server takes a moment to see that a session is over
+    until(lambda: second.do(one) == 1, what="the other to lead")
     assert first.do(one) is None
     second.give_up()
 
@@ -236,7 +269,11 @@ def test_one_leads_until_it_gives_up(database: Database) -> None:
 def test_each_schema_of_a_database_has_a_leader_of_its_own(postgresql: Database) -> None:
     with postgresql.engine.begin() as connection:
         connection.execute(text("CREATE SCHEMA other"))
-    other = Database(postgresql.url.update_query_dict({"options": "-csearch_path=other"}).render_as_string(hide_password=False))
+    other = Database(
+        postgresql.url.update_query_dict({"options": "-csearch_path=other"}).render_as_string(
+            hide_password=False
+        )
+    )
     first, second = Leadership(postgresql), Leadership(other)
     assert [first.do(one), second.do(one)] == [1, 1]
     first.give_up()
@@ -246,7 +283,10 @@ def test_each_schema_of_a_database_has_a_leader_of_its_own(postgresql: Database)
 
 def test_who_leads_commits_and_who_does_not_does_nothing(database: Database) -> None:
     def note(name: str):
-        return lambda connection: connection.execute(insert(schema.config).values(hash=name, canonical="{}", seen_at=NOW)) and 1
+        return lambda connection: (
+            connection.execute(insert(schema.config).values(hash=name, canonical="{}", seen_at=NOW))
+            and 1
+        )
 
     first, second = Leadership(database), Leadership(database)
     assert [first.do(note("a")), second.do(note("b"))] == [1, None]
@@ -267,7 +307,9 @@ def test_a_leader_whose_session_ended_does_nothing_and_another_leads(postgresql:
     second.give_up()
 
 
-def test_a_leader_that_hangs_loses_its_session(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leader_that_hangs_loses_its_session(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(leadership, "HANGS", "5s")
     first, second = Leadership(postgresql), Leadership(postgresql)
     assert first.do(one) == 1
@@ -308,14 +350,21 @@ def test_one_of_two_does_a_chore_and_the_other_when_it_is_gone(database: Databas
 def test_a_chore_is_done_as_often_as_its_row_says(sqlite: Database) -> None:
     often: list[float] = []
     seldom: list[float] = []
-    rows = (Chore("often", 0.0, lambda _, now: often.append(now) or 0), Chore("seldom", 3600.0, lambda _, now: seldom.append(now) or 0))  # type: ignore[func-returns-value]
+    rows = (
+        Chore("often", 0.0, lambda _, now: often.append(now) or 0),
+        Chore("seldom", 3600.0, lambda _, now: seldom.append(now) or 0),
+    )  # type: ignore[func-returns-value]
     with keeping(sqlite, *rows):
         until(lambda: len(often) > 10, what="ten times")
     assert len(seldom) == 1
 
 
-@pytest.mark.parametrize("step", [3600.0, -3600.0], ids=["it was suspended", "the clock was set back"])
-def test_after_it_stood_still_what_others_would_lose_by_it_has_patience(sqlite: Database, step: float) -> None:
+@pytest.mark.parametrize(
+    "step", [3600.0, -3600.0], ids=["it was suspended", "the clock was set back"]
+)
+def test_after_it_stood_still_what_others_would_lose_by_it_has_patience(
+    sqlite: Database, step: float
+) -> None:
     done: list[str] = []
     clock = [NOW]
     rows = (
@@ -323,8 +372,14 @@ def test_after_it_stood_still_what_others_would_lose_by_it_has_patience(sqlite: 
         Chore("tells", 0.0, lambda *_: done.append("tells") or 0),  # type: ignore[func-returns-value]
     )
     keeper = Housekeeper(sqlite, lambda: clock[0], 1.0, rows)  # type: ignore[arg-type]
-    for passed, expected in [(1.0, ["takes", "tells"]), (step, ["tells"]), (1.0, ["tells"]), (3.0, ["tells"]), (3.0, ["tells"]),
-                             (3.5, ["takes", "tells"])]:  # fmt: skip
+    for passed, expected in [
+        (1.0, ["takes", "tells"]),
+        (step, ["tells"]),
+        (1.0, ["tells"]),
+        (3.0, ["tells"]),
+        (3.0, ["tells"]),
+        (3.5, ["takes", "tells"]),
+    ]:
         clock[0] += passed
         done.clear()
         keeper.look()
@@ -357,7 +412,9 @@ def test_every_worker_does_some_chores_at_its_start_whoever_leads(database: Data
     done: list[str] = []
     leader = Leadership(database)
     leader.do(one)
-    with keeping(database, Chore("first", 60.0, lambda *_: done.append("at start") or 0, at_start=True)):  # type: ignore[func-returns-value]
+    with keeping(
+        database, Chore("first", 60.0, lambda *_: done.append("at start") or 0, at_start=True)
+    ):  # type: ignore[func-returns-value]
         until(lambda: done, what="the chore")
     assert done == ["at start"]
     leader.give_up()
@@ -375,12 +432,18 @@ def test_the_chores_mend_lines_and_forget_the_dead(database: Database) -> None:
     table = schema.delivery
     by_hand = update(table).where(table.c.id == ids[0]).values(holds_key=False, status="cancelled")
     database.write(lambda connection: connection.execute(by_hand))
-    database.write(lambda connection: heartbeats.beat(connection, "old", "host", 1, time.time() - 2 * heartbeats.FORGET))
+    database.write(
+        lambda connection: heartbeats.beat(
+            connection, "old", "host", 1, time.time() - 2 * heartbeats.FORGET
+        )
+    )
     database.write(lambda connection: heartbeats.beat(connection, "new", "host", 2, time.time()))
 
     def state() -> tuple[str, list[str]]:
         with database.read() as connection:
-            status = connection.execute(text("SELECT status FROM delivery WHERE id = :id"), {"id": ids[1]}).scalar_one()
+            status = connection.execute(
+                text("SELECT status FROM delivery WHERE id = :id"), {"id": ids[1]}
+            ).scalar_one()
             return status, list(connection.execute(text("SELECT id FROM worker")).scalars())
 
     assert state()[0] == "blocked"

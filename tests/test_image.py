@@ -1,4 +1,6 @@
-"""deploy/Dockerfile and compose.yaml, without Docker: what the image runs is run without one, and the files are read by their tools."""
+"""deploy/Dockerfile and compose.yaml, without Docker: what the image runs is run without one, and
+the files are read by their tools.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ def instructions() -> list[tuple[str, str]]:
     """The instructions of the Dockerfile: (name, the rest on one line)."""
     lines = "\n".join(line for line in FILE.read_text().splitlines() if not line.startswith("#"))
     joined = re.sub(r"\\\n\s*", " ", lines)
-    return [(name, rest) for name, _, rest in (line.partition(" ") for line in joined.splitlines() if line.strip())]
+    return [
+        (name, rest)
+        for name, _, rest in (line.partition(" ") for line in joined.splitlines() if line.strip())
+    ]
 
 
 def last_stage() -> dict[str, str]:
@@ -54,31 +59,49 @@ def test_it_installs_what_has_a_hash_and_nothing_else() -> None:
     (command,) = (rest for name, rest in instructions() if name == "RUN" and "pip install" in rest)
     libraries, ours = (re.sub(r"\s+", " ", part) for part in command.split("&&")[1:3])
     files = {f"deploy/requirements/{path.name}" for path in (DEPLOY / "requirements").iterdir()}
-    assert "--require-hashes" in libraries and "--only-binary :all:" in libraries and set(re.findall(r"-r (\S+)", libraries)) == files
+    assert (
+        "--require-hashes" in libraries
+        and "--only-binary :all:" in libraries
+        and set(re.findall(r"-r (\S+)", libraries)) == files
+    )
     assert "--no-deps --no-build-isolation ." in ours
 
 
 def test_base_images_are_named_by_digest() -> None:
     named = [rest.partition(" ")[0] for name, rest in instructions() if name == "FROM"]
     assert named == ["${PYTHON_IMAGE}"] * 2
-    (python,) = (rest.removeprefix("PYTHON_IMAGE=") for name, rest in instructions() if name == "ARG")
+    (python,) = (
+        rest.removeprefix("PYTHON_IMAGE=") for name, rest in instructions() if name == "ARG"
+    )
     found = composed("postgres", "celery")
     assert found["flowbridge"]["build"]["args"]["PYTHON_IMAGE"] == python
     for image in (python, found["postgres"]["image"], found["redis"]["image"]):
         assert re.fullmatch(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", image), image
-    given = {f"{name}_IMAGE": f"{name.lower()}:1@sha256:{'a' * 64}" for name in ("PYTHON", "POSTGRES", "REDIS")}
+    given = {
+        f"{name}_IMAGE": f"{name.lower()}:1@sha256:{'a' * 64}"
+        for name in ("PYTHON", "POSTGRES", "REDIS")
+    }
     found = composed("postgres", "celery", **given)
     assert found["flowbridge"]["build"]["args"]["PYTHON_IMAGE"] == given["PYTHON_IMAGE"]
-    assert (found["postgres"]["image"], found["redis"]["image"]) == (given["POSTGRES_IMAGE"], given["REDIS_IMAGE"])
+    assert (found["postgres"]["image"], found["redis"]["image"]) == (
+        given["POSTGRES_IMAGE"],
+        given["REDIS_IMAGE"],
+    )
 
 
 def test_only_the_gateway_is_trusted_to_say_who_called() -> None:
     """Any container of the network could write X-Forwarded-For."""
     other = {"DOCKER_SUBNET": "10.9.0.0/24", "DOCKER_GATEWAY": "10.9.0.1"}
-    for environ, subnet, gateway in (({}, "172.30.69.0/24", "172.30.69.1"), (other, "10.9.0.0/24", "10.9.0.1")):
+    for environ, subnet, gateway in (
+        ({}, "172.30.69.0/24", "172.30.69.1"),
+        (other, "10.9.0.0/24", "10.9.0.1"),
+    ):
         (network,) = composed_file(**environ)["networks"]["default"]["ipam"]["config"]
         assert (network["subnet"], network["gateway"]) == (subnet, gateway)
-        assert composed(**environ)["flowbridge"]["environment"]["FLOWBRIDGE_TRUSTED_PROXIES"] == gateway
+        assert (
+            composed(**environ)["flowbridge"]["environment"]["FLOWBRIDGE_TRUSTED_PROXIES"]
+            == gateway
+        )
 
 
 @pytest.fixture
@@ -111,7 +134,8 @@ def test_its_command_runs_and_its_health_check_tells(image: Bridge) -> None:
         until(lambda: health() == 0, what="its health")  # it waits for four seconds
         event_id = image.event(b'{"in": "a container"}').json["event_id"]
         image.wait_for(event_id, lambda one: one.run_state == "done")
-        assert image.get("/api/v1/get_pl_run").status == 404  # the private face is not on the published port
+        # the private face is not on the published port
+        assert image.get("/api/v1/get_pl_run").status == 404
         assert image.stop() == 0
     assert health() == 1
 
@@ -133,8 +157,18 @@ def composed(*profiles: str, **environ: str) -> dict[str, Any]:
 def composed_file(*profiles: str, **environ: str) -> dict[str, Any]:
     needs("docker-compose")
     options = [each for name in profiles for each in ("--profile", name)]
-    command = ["docker-compose", "-f", str(DEPLOY / "compose.yaml"), *options, "config", "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environ})
+    command = [
+        "docker-compose",
+        "-f",
+        str(DEPLOY / "compose.yaml"),
+        *options,
+        "config",
+        "--format",
+        "json",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environ}
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return dict(json.loads(done.stdout))
 
@@ -152,7 +186,11 @@ def test_profiles_start_what_they_say(profiles: tuple[str, ...], services: set[s
     assert set(found) == services
     for name in services & {"flowbridge", "celery"}:
         one = found[name]
-        assert (one["read_only"], one["cap_drop"], one["security_opt"]) == (True, ["ALL"], ["no-new-privileges:true"])
+        assert (one["read_only"], one["cap_drop"], one["security_opt"]) == (
+            True,
+            ["ALL"],
+            ["no-new-privileges:true"],
+        )
         mounts = {each["target"]: each.get("read_only", False) for each in one["volumes"]}
         assert mounts == {"/config": True, "/data": False}
     published = [each for one in found.values() for each in one.get("ports", [])]
@@ -161,7 +199,12 @@ def test_profiles_start_what_they_say(profiles: tuple[str, ...], services: set[s
 
 def test_settings_reach_the_container() -> None:
     url = "postgresql://flowbridge:x@postgres/flowbridge"
-    given = composed("postgres", FLOWBRIDGE_DATABASE_URL=url, FLOWBRIDGE_SECRET_KEY="k" * 32)["flowbridge"]["environment"]
+    given = composed("postgres", FLOWBRIDGE_DATABASE_URL=url, FLOWBRIDGE_SECRET_KEY="k" * 32)[
+        "flowbridge"
+    ]["environment"]
     assert (given["FLOWBRIDGE_DATABASE_URL"], given["FLOWBRIDGE_SECRET_KEY"]) == (url, "k" * 32)
-    nothing = composed()["flowbridge"]["environment"]  # what is not set is not there, so that the .env beside routes.yaml counts
-    assert {name for name, value in nothing.items() if value is not None} == {"FLOWBRIDGE_TRUSTED_PROXIES"}
+    # what is not set is not there, so that the .env beside routes.yaml counts
+    nothing = composed()["flowbridge"]["environment"]
+    assert {name for name, value in nothing.items() if value is not None} == {
+        "FLOWBRIDGE_TRUSTED_PROXIES"
+    }

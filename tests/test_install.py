@@ -1,4 +1,6 @@
-"""deploy/install.sh and uninstall.sh: they show what they do, do it twice as well as once, and leave what is the operator's."""
+"""deploy/install.sh and uninstall.sh: they show what they do, do it twice as well as once, and
+leave what is the operator's.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() or path.is_symlink()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +46,17 @@ def run(tree: Path, tmp_path: Path) -> Run:
     """Run one of the scripts; DESTDIR is `root`, which goes into no other place."""
 
     def script(name: str, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        env = environment(DESTDIR=str(tmp_path / "root"), PYTHON=sys.executable, PIP_NO_DEPS="1", **environ)
-        return subprocess.run([str(tree / "deploy" / name), *options], capture_output=True, text=True, check=False, env=env, cwd="/")
+        env = environment(
+            DESTDIR=str(tmp_path / "root"), PYTHON=sys.executable, PIP_NO_DEPS="1", **environ
+        )
+        return subprocess.run(
+            [str(tree / "deploy" / name), *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=env,
+            cwd="/",
+        )
 
     return script
 
@@ -49,7 +64,9 @@ def run(tree: Path, tmp_path: Path) -> Run:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_shellcheck_finds_nothing(name: str) -> None:
     needs("shellcheck")
-    done = subprocess.run(["shellcheck", str(DEPLOY / name)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["shellcheck", str(DEPLOY / name)], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -60,11 +77,21 @@ def test_scripts_can_be_run_and_are_short_enough_to_read(name: str) -> None:
 
 
 def test_a_dry_run_shows_every_command_and_does_nothing(run: Run, tmp_path: Path) -> None:
-    shown = run("install.sh", "--dry-run", "--url", "https://hooks.example.com", "--with", "postgres")
+    shown = run(
+        "install.sh", "--dry-run", "--url", "https://hooks.example.com", "--with", "postgres"
+    )
     assert shown.returncode == 0, shown.stderr
-    for part in ("-m venv", "--only-binary :all: --require-hashes -r deploy/requirements/base.txt -r deploy/requirements/build.txt "
-                 "-r deploy/requirements/postgres.txt\n", "--no-deps --no-build-isolation .[postgres]\n", "init --quiet",
-                 "FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com", "flowbridge.service"):  # fmt: skip
+    for part in (
+        "-m venv",
+        (
+            "--only-binary :all: --require-hashes -r deploy/requirements/base.txt -r"
+            " deploy/requirements/build.txt -r deploy/requirements/postgres.txt\n"
+        ),
+        "--no-deps --no-build-isolation .[postgres]\n",
+        "init --quiet",
+        "FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com",
+        "flowbridge.service",
+    ):
         assert part in shown.stdout
     assert shown.stdout.endswith("Nothing was done: --dry-run.\n")
     assert "FLOWBRIDGE_BACKUP" not in shown.stdout, "PostgreSQL has its own"
@@ -75,13 +102,25 @@ def test_a_dry_run_shows_every_command_and_does_nothing(run: Run, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("script", "options", "code"),
-    [("install.sh", ["--help"], 2), ("install.sh", ["--url", "x';reboot'"], 2), ("install.sh", ["--url"], 2),
-     ("install.sh", ["--url", "hooks.example.com"], 2), ("install.sh", ["--with", "fast,nothing"], 2), ("uninstall.sh", ["-h"], 2)],
+    [
+        ("install.sh", ["--help"], 2),
+        ("install.sh", ["--url", "x';reboot'"], 2),
+        ("install.sh", ["--url"], 2),
+        ("install.sh", ["--url", "hooks.example.com"], 2),
+        ("install.sh", ["--with", "fast,nothing"], 2),
+        ("uninstall.sh", ["-h"], 2),
+    ],
 )
-def test_what_it_does_not_know_it_refuses(script: str, options: list[str], code: int, run: Run, tmp_path: Path) -> None:
+def test_what_it_does_not_know_it_refuses(
+    script: str, options: list[str], code: int, run: Run, tmp_path: Path
+) -> None:
     done = run(script, *options)
     assert done.returncode == code and not (tmp_path / "root").exists()
-    assert "deploy/" in done.stdout + done.stderr or "--url" in done.stderr or "no extra" in done.stderr
+    assert (
+        "deploy/" in done.stdout + done.stderr
+        or "--url" in done.stderr
+        or "no extra" in done.stderr
+    )
 
 
 def test_another_python_is_refused(tmp_path: Path) -> None:
@@ -89,13 +128,22 @@ def test_another_python_is_refused(tmp_path: Path) -> None:
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
     env = environment(DESTDIR=str(tmp_path / "root"), PYTHON=str(old))
-    done = subprocess.run([str(DEPLOY / "install.sh")], capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run(
+        [str(DEPLOY / "install.sh")], capture_output=True, text=True, check=False, env=env
+    )
     assert (done.returncode, "python3-venv" in done.stderr) == (1, True)
 
 
-def test_what_systemctl_edit_has_made_goes_with_purge_and_only_ours(run: Run, tmp_path: Path) -> None:
+def test_what_systemctl_edit_has_made_goes_with_purge_and_only_ours(
+    run: Run, tmp_path: Path
+) -> None:
     units = tmp_path / "root" / "etc" / "systemd" / "system"
-    named = ("flowbridge.service", "flowbridge.socket", "flowbridge-work@.service", "flowbridge-work@2.service")
+    named = (
+        "flowbridge.service",
+        "flowbridge.socket",
+        "flowbridge-work@.service",
+        "flowbridge-work@2.service",
+    )
     ours = [f"{name}.d/override.conf" for name in named]
     others = ["flowbridge-of-mine.service.d/override.conf", "caddy.service.d/flowbridge.conf"]
     for each in (*ours, *others):
@@ -109,13 +157,18 @@ def test_what_systemctl_edit_has_made_goes_with_purge_and_only_ours(run: Run, tm
 
 @pytest.fixture
 def installed(run: Run, tmp_path: Path) -> Iterator[Path]:
-    """What install.sh has put below a folder. The libraries are those of this Python, as fetching them is not what is tested here."""
+    """What install.sh has put below a folder. The libraries are those of this Python, as fetching
+    them is not what is tested here.
+    """
     root = tmp_path / "root"
     subprocess.run([sys.executable, "-m", "venv", str(root / "opt" / "flowbridge")], check=True)
     (site,) = (root / "opt" / "flowbridge" / "lib").glob("python3*/site-packages")
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
     done = run("install.sh", "--url", "https://hooks.example.com")
-    unable = re.search(r"No matching distribution|Could not find a version|Temporary failure|Connection", done.stderr)
+    unable = re.search(
+        r"No matching distribution|Could not find a version|Temporary failure|Connection",
+        done.stderr,
+    )
     if done.returncode and unable and not os.environ.get("FLOWBRIDGE_REQUIRE_DEPLOY"):
         pytest.skip(f"no wheel can be built here: {unable[0]}")
     assert done.returncode == 0, done.stderr
@@ -124,20 +177,35 @@ def installed(run: Run, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_it_installs_upgrades_and_uninstalls(installed: Path, run: Run) -> None:
-    program, config = installed / "opt" / "flowbridge" / "bin" / "flowbridge", installed / "etc" / "flowbridge"
+    program, config = (
+        installed / "opt" / "flowbridge" / "bin" / "flowbridge",
+        installed / "etc" / "flowbridge",
+    )
     units = {path.name for path in (DEPLOY / "systemd").iterdir()}
     assert {path.name for path in (installed / "etc" / "systemd" / "system").iterdir()} == units
     assert {"routes.yaml", ".env", "flows.py"} <= files(config)
     assert (config / ".env").stat().st_mode & 0o777 == 0o600
-    assert ((installed / "var/lib/flowbridge").stat().st_mode & 0o777, config.stat().st_mode & 0o777) == (0o700, 0o750)
-    checked = subprocess.run([str(program), "--config", str(config / "routes.yaml"), "check"], capture_output=True, text=True, check=False,
-                             env=environment(FLOWBRIDGE_DATA=str(installed / "var/lib/flowbridge")))  # fmt: skip
+    assert (
+        (installed / "var/lib/flowbridge").stat().st_mode & 0o777,
+        config.stat().st_mode & 0o777,
+    ) == (0o700, 0o750)
+    checked = subprocess.run(
+        [str(program), "--config", str(config / "routes.yaml"), "check"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(FLOWBRIDGE_DATA=str(installed / "var/lib/flowbridge")),
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
     mine = (config / "routes.yaml").read_text() + "# mine\n"
     (config / "routes.yaml").write_text(mine)
     secrets = (config / ".env").read_text()
-    for line in ("FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com", "FLOWBRIDGE_TRUSTED_PROXIES=127.0.0.1", "FLOWBRIDGE_BACKUP=daily"):
+    for line in (
+        "FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com",
+        "FLOWBRIDGE_TRUSTED_PROXIES=127.0.0.1",
+        "FLOWBRIDGE_BACKUP=daily",
+    ):
         assert secrets.splitlines().count(line) == 1
     (installed / "etc" / "systemd" / "system" / "flowbridge.service").write_text("an older one\n")
     again = run("install.sh", "--url", "https://elsewhere.example.com")
@@ -154,7 +222,9 @@ def test_it_installs_upgrades_and_uninstalls(installed: Path, run: Run) -> None:
     assert gone.returncode == 0, gone.stderr
     assert not (installed / "opt" / "flowbridge").exists()
     left = files(installed)
-    assert {name for name in left if "systemd" in name or "usr/" in name} == {"etc/systemd/system/multi-user.target.wants/another.service"}
+    assert {name for name in left if "systemd" in name or "usr/" in name} == {
+        "etc/systemd/system/multi-user.target.wants/another.service"
+    }
     assert (config / "routes.yaml").read_text() == mine
     assert run("uninstall.sh", "--purge").returncode == 0
     assert not config.exists() and not (installed / "var/lib/flowbridge").exists()

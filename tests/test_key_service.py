@@ -1,4 +1,6 @@
-"""Keys that a service shows to whoever is logged in (eBay): what is asked for, what is shown, how rarely, and when nothing is."""
+"""Keys that a service shows to whoever is logged in (eBay): what is asked for, what is shown, how
+rarely, and when nothing is.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,16 @@ KID = "9936261a-7d7b-4621-a0f1-96ccb428af49"
 LOGIN_URL = "https://api.ebay.com/identity/v1/oauth2/token"
 KEY_URL = f"https://api.ebay.com/commerce/notification/v1/public_key/{KID}"
 LOGIN = "Garden-app-PRD-1:PRD-cert-2"
-TOKEN = {"access_token": "v^1.1#i^1#f^0", "expires_in": 7200, "token_type": "Application Access Token"}
-KEY = {"algorithm": "ECDSA", "digest": "SHA1", "key": written(EC_PUBLIC, "broken_pem", private=False)}
+TOKEN = {
+    "access_token": "v^1.1#i^1#f^0",
+    "expires_in": 7200,
+    "token_type": "Application Access Token",
+}
+KEY = {
+    "algorithm": "ECDSA",
+    "digest": "SHA1",
+    "key": written(EC_PUBLIC, "broken_pem", private=False),
+}
 
 
 def served(token: Any = TOKEN, key: Any = KEY) -> Served:
@@ -38,7 +48,13 @@ def signed(kid: Any = KID) -> Request:
     """A notification whose signature names a key."""
     request = EBAY.sign(post(), EC_PRIVATE, NOW)
     value = json.loads(base64.b64decode(request.headers["x-ebay-signature"])) | {"kid": kid}
-    return replace(request, headers={**request.headers, "x-ebay-signature": base64.b64encode(json.dumps(value).encode()).decode()})
+    return replace(
+        request,
+        headers={
+            **request.headers,
+            "x-ebay-signature": base64.b64encode(json.dumps(value).encode()).decode(),
+        },
+    )
 
 
 def why(keys: Served, *values: str, request: Request | None = None, scheme: Any = EBAY) -> str:
@@ -52,8 +68,14 @@ def test_key_is_fetched_with_a_token_that_the_login_gets() -> None:
     EBAY.verify(signed(), secrets(LOGIN), NOW, keys)
     (login, _), (key, _) = keys.asked
     assert (login.url, key.url, key.body) == (LOGIN_URL, KEY_URL, b"")
-    assert parse_qs(login.body.decode()) == {"grant_type": ["client_credentials"], "scope": ["https://api.ebay.com/oauth/api_scope"]}
-    shown = {"Authorization": f"Basic {base64.b64encode(LOGIN.encode()).decode()}", "Content-Type": "application/x-www-form-urlencoded"}
+    assert parse_qs(login.body.decode()) == {
+        "grant_type": ["client_credentials"],
+        "scope": ["https://api.ebay.com/oauth/api_scope"],
+    }
+    shown = {
+        "Authorization": f"Basic {base64.b64encode(LOGIN.encode()).decode()}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
     assert dict(login.headers) == shown
     assert dict(key.headers) == {"Authorization": f"Bearer {TOKEN['access_token']}"}
 
@@ -63,7 +85,9 @@ def test_signature_by_another_key_than_the_one_it_names_is_refused() -> None:
     assert why(other, LOGIN) == "mismatch"
 
 
-@pytest.mark.parametrize("kid", ["", "../token", "a/b", "a?b=c", "a%2e", "é", "{kid}", "a\n", "k" * 101, 1, None, ["a"]])
+@pytest.mark.parametrize(
+    "kid", ["", "../token", "a/b", "a?b=c", "a%2e", "é", "{kid}", "a\n", "k" * 101, 1, None, ["a"]]
+)
 def test_id_that_is_none_asks_for_nothing(kid: Any) -> None:
     keys = served()
     assert why(keys, LOGIN, request=signed(kid)) == "no_key"
@@ -71,7 +95,14 @@ def test_id_that_is_none_asks_for_nothing(kid: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", [None, [], {}, "x", *({"access_token": text} for text in ("", 1, None, "a b", "a\r\nX: y", "é", "a" * 4097))]
+    "token",
+    [
+        None,
+        [],
+        {},
+        "x",
+        *({"access_token": text} for text in ("", 1, None, "a b", "a\r\nX: y", "é", "a" * 4097)),
+    ],
 )
 def test_answer_without_a_usable_token_asks_for_no_key(token: Any) -> None:
     keys = served(token=token)
@@ -111,7 +142,11 @@ def test_beside_a_verification_token_it_is_the_key_that_is_missed(values: tuple[
 
 def test_everything_cheaper_comes_before_a_key_is_asked_for() -> None:
     keys = served()
-    for request in (post(), replace(signed(), headers={"x-ebay-signature": "!"}), replace(signed(), headers={"x-ebay-signature": "e30="})):
+    for request in (
+        post(),
+        replace(signed(), headers={"x-ebay-signature": "!"}),
+        replace(signed(), headers={"x-ebay-signature": "e30="}),
+    ):
         assert why(keys, LOGIN, request=request) in {"missing", "malformed"}
     assert why(keys, "", request=signed()) == "no_secret"
     assert keys.asked == []
@@ -137,12 +172,18 @@ def test_neither_login_nor_token_is_shown() -> None:
     keys = served()
     EBAY.verify(signed(), secrets(LOGIN), NOW, keys)
     told = repr(keys.asked)
-    for word in ("PRD-cert-2", str(TOKEN["access_token"]), base64.b64encode(LOGIN.encode()).decode()):
+    for word in (
+        "PRD-cert-2",
+        str(TOKEN["access_token"]),
+        base64.b64encode(LOGIN.encode()).decode(),
+    ):
         assert word not in told
     assert isinstance(EBAY.service, KeyService)
 
 
 def test_a_document_is_the_same_whoever_asks_for_it() -> None:
     url = "https://api.ebay.com/x"
-    assert Ask(url, "g", headers=(("Authorization", "Bearer a"),)) == Ask(url, "g", headers=(("Authorization", "Bearer b"),))
+    assert Ask(url, "g", headers=(("Authorization", "Bearer a"),)) == Ask(
+        url, "g", headers=(("Authorization", "Bearer b"),)
+    )
     assert Ask(url, "g", b"a") != Ask(url, "g", b"b")

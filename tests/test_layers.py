@@ -1,4 +1,6 @@
-"""The dependency rules: imports point one way, the first packages do no I/O, and each kind of I/O has one door."""
+"""The dependency rules: imports point one way, the first packages do no I/O, and each kind of I/O
+has one door.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +16,62 @@ import bridge
 ROOT = Path(bridge.__file__).parent
 #: A package imports itself and what stands before it.
 LAYERS = [
-    "core", "providers", "routing", "ingest", "delivery",
-    "system", "config", "store", "flows", "monitoring", "worker", "web", "runtime", "torture", "testing", "cli",
-]  # fmt: skip
+    "core",
+    "providers",
+    "routing",
+    "ingest",
+    "delivery",
+    "system",
+    "config",
+    "store",
+    "flows",
+    "monitoring",
+    "worker",
+    "web",
+    "runtime",
+    "torture",
+    "testing",
+    "cli",
+]
 PURE = LAYERS[:5]
-STORE = ["encryption", "blobs", "db", "tables", "migrations", "inbound", "queue", "local", "clock_steps", "queries", "operations", "backup"]
-APART = {("worker", "web"), ("flows", "monitoring")}  # neither imports the other: they meet in the store
-IO = {"os", "time", "random", "logging", "pathlib", "socket", "sqlite3", "flask", "requests", "urllib.request", "threading", "subprocess"}
+STORE = [
+    "encryption",
+    "blobs",
+    "db",
+    "tables",
+    "migrations",
+    "inbound",
+    "queue",
+    "local",
+    "clock_steps",
+    "queries",
+    "operations",
+    "backup",
+]
+# neither imports the other: they meet in the store
+APART = {("worker", "web"), ("flows", "monitoring")}
+IO = {
+    "os",
+    "time",
+    "random",
+    "logging",
+    "pathlib",
+    "socket",
+    "sqlite3",
+    "flask",
+    "requests",
+    "urllib.request",
+    "threading",
+    "subprocess",
+}
 #: what may be imported -> by which packages, or modules
 DOORS = {
     "flask": {"web"},
-    "werkzeug": {"web", "ingest.bodies", "core.multipart"},  # the latter two: its parser for header values, which does no I/O
+    # the latter two: its parser for header values, which does no I/O
+    "werkzeug": {"web", "ingest.bodies", "core.multipart"},
     "gunicorn": {"web"},
-    "sqlalchemy.Connection": {"store", "worker", "cli"},  # to annotate what they hand from one function of the store to another
+    # to annotate what they hand from one function of the store to another
+    "sqlalchemy.Connection": {"store", "worker", "cli"},
     "sqlalchemy": {"store"},
     "sqlite3": {"store", "cli"},  # cli: its version, for `db check`
     "psycopg": {"store"},
@@ -37,7 +82,8 @@ DOORS = {
     "urllib3": {"system"},
     "http.client": {"system"},
     "smtplib": {"flows"},  # of the ready-made flows; their HTTP goes out by `system.http_client`
-    "jinja2": {"web", "ingest.forms"},  # forms: a page of the operator's own, compiled and rendered from its text
+    # forms: a page of the operator's own, compiled and rendered from its text
+    "jinja2": {"web", "ingest.forms"},
     "PIL": {"system.previews"},
     "pypdfium2": {"system.previews"},
     "click": {"cli"},
@@ -53,8 +99,16 @@ DOORS = {
 }
 #: The environment of a run is its own: what the settings make of it, without flowbridge's secrets.
 ENVIRONMENT = {"config.settings", "flows.ready.environment"}
-FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT and path.parent.name not in ("versions", "templates"))
-each_file = pytest.mark.parametrize("path", [*FILES, ROOT / "testing.py"], ids=lambda path: name_of(path))  # noqa: PLW0108 - defined below
+FILES = sorted(
+    path
+    for path in ROOT.rglob("*.py")
+    if path.parent != ROOT and path.parent.name not in ("versions", "templates")
+)
+each_file = pytest.mark.parametrize(
+    "path",
+    [*FILES, ROOT / "testing.py"],
+    ids=lambda path: name_of(path),  # noqa: PLW0108 - defined below
+)
 
 
 def name_of(path: Path) -> str:
@@ -85,8 +139,14 @@ def is_of(name: str, module: str) -> bool:
 
 def test_only_public_modules_stand_beside_the_packages() -> None:
     shims = {"logs.py", "settings.py"}  # for older copies of deploy/gunicorn.conf.py
-    assert {path.name for path in ROOT.glob("*.py")} - shims == {"__init__.py", "__main__.py", "testing.py"}
-    assert {path.name for path in ROOT.iterdir() if path.is_dir()} - {"__pycache__"} == {*LAYERS} - {"testing"}
+    assert {path.name for path in ROOT.glob("*.py")} - shims == {
+        "__init__.py",
+        "__main__.py",
+        "testing.py",
+    }
+    assert {path.name for path in ROOT.iterdir() if path.is_dir()} - {"__pycache__"} == {
+        *LAYERS
+    } - {"testing"}
 
 
 @each_file
@@ -100,11 +160,15 @@ def test_imports_point_one_way(path: Path) -> None:
             assert STORE.index(more[0]) <= STORE.index(rest[0]), f"{where}.{more[0]}"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if name_of(path).split(".")[0] in PURE], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if name_of(path).split(".")[0] in PURE], ids=name_of
+)
 def test_the_core_does_no_io(path: Path) -> None:
     for line, name in imports(path):
         is_data = name_of(path) == "providers.samples.loader" and is_of(name, "importlib")
-        assert is_data or not any(is_of(name, module) for module in IO), f"{name_of(path)}:{line}: the core imports {name}"
+        assert is_data or not any(is_of(name, module) for module in IO), (
+            f"{name_of(path)}:{line}: the core imports {name}"
+        )
 
 
 @each_file
@@ -112,7 +176,9 @@ def test_each_kind_of_io_has_one_door(path: Path) -> None:
     for line, name in imports(path):
         door = next((module for module in DOORS if is_of(name, module)), None)
         if door is not None:
-            assert any(is_of(name_of(path), one) for one in DOORS[door]), f"{name_of(path)}:{line}: {name} is for {', '.join(DOORS[door])}"
+            assert any(is_of(name_of(path), one) for one in DOORS[door]), (
+                f"{name_of(path)}:{line}: {name} is for {', '.join(DOORS[door])}"
+            )
 
 
 @each_file
@@ -120,26 +186,50 @@ def test_the_environment_and_stdout_have_one_door(path: Path) -> None:
     is_cli = is_of(name_of(path), "cli")
     for node in ast.walk(ast.parse(path.read_text())):
         where = f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
-        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "putenv"):
+        if isinstance(node, ast.Attribute) and node.attr in (
+            "environ",
+            "environb",
+            "getenv",
+            "putenv",
+        ):
             is_os = isinstance(node.value, ast.Name) and node.value.id == "os"
-            assert not is_os or is_cli or name_of(path) in ENVIRONMENT, f"{where}: the environment is for settings and cli"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "input"):
+            assert not is_os or is_cli or name_of(path) in ENVIRONMENT, (
+                f"{where}: the environment is for settings and cli"
+            )
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("print", "input")
+        ):
             assert is_cli, f"{where}: {node.func.id}() is for cli"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.name == "__init__.py"], ids=name_of
+)
 def test_packages_hold_names_at_most(path: Path) -> None:
     for node in ast.parse(path.read_text()).body:
-        is_all = isinstance(node, ast.Assign) and [ast.unparse(one) for one in node.targets] == ["__all__"]
+        is_all = isinstance(node, ast.Assign) and [ast.unparse(one) for one in node.targets] == [
+            "__all__"
+        ]
         is_doc = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        assert is_all or is_doc or isinstance(node, ast.ImportFrom), f"{name_of(path)}:{node.lineno}: code"
+        assert is_all or is_doc or isinstance(node, ast.ImportFrom), (
+            f"{name_of(path)}:{node.lineno}: code"
+        )
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in FILES}), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_no_two_modules_of_a_package_differ_by_an_ending(folder: Path) -> None:
     stems = sorted(path.stem for path in folder.glob("*.py"))
     endings = r"(s|es|ing|ed|er|or)$"
-    twins = [(one, other) for one in stems for other in stems if one < other and re.sub(endings, "", one) == re.sub(endings, "", other)]
+    twins = [
+        (one, other)
+        for one in stems
+        for other in stems
+        if one < other and re.sub(endings, "", one) == re.sub(endings, "", other)
+    ]
     assert twins == []
 
 
@@ -147,6 +237,8 @@ def test_status_lists_of_the_database_are_those_of_the_model() -> None:
     """The CHECK constraints are made of the enums; a migration has to follow when one grows."""
     from bridge.core.model import RunState, Status
 
-    migrations = "".join(path.read_text() for path in (ROOT / "store" / "migrations" / "versions").glob("0*.py"))
+    migrations = "".join(
+        path.read_text() for path in (ROOT / "store" / "migrations" / "versions").glob("0*.py")
+    )
     for value in (*Status, *RunState):
         assert f"'{value.value}'" in migrations

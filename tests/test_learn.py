@@ -1,4 +1,6 @@
-"""Learned secrets: taken once, only while somebody waits, kept sealed, and then what the sender signs with."""
+"""Learned secrets: taken once, only while somebody waits, kept sealed, and then what the sender
+signs with.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ sources: {asana: {provider: asana}, notion: {provider: notion}, github: {provide
 routes: [{name: all, on: asana, inputs: {a: "${body.action}"}, flow: local/echo}]
 """
 FIRST, SECOND = "0" * 31 + "1", "0" * 31 + "2"
-BODY = json.dumps({"events": [{"action": "changed", "resource": {"gid": "1", "resource_type": "task"}}]}).encode()
+BODY = json.dumps(
+    {"events": [{"action": "changed", "resource": {"gid": "1", "resource_type": "task"}}]}
+).encode()
 
 
 @pytest.fixture
@@ -41,13 +45,18 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
 
 
 def signed(secret: str, body: bytes = BODY) -> dict[str, str]:
-    return {"Content-Type": "application/json", "X-Hook-Signature": hmac.digest(secret.encode(), body, "sha256").hex()}
+    return {
+        "Content-Type": "application/json",
+        "X-Hook-Signature": hmac.digest(secret.encode(), body, "sha256").hex(),
+    }
 
 
 @contextmanager
 def learning(bridge: Bridge, source: str) -> Iterator[Forked]:
     with running(bridge.folder, "learn", source, "--for", "10m", environ=bridge.environ) as process:
-        until(lambda: learned_secrets.find(bridge.database, source).until, what="the source to learn")
+        until(
+            lambda: learned_secrets.find(bridge.database, source).until, what="the source to learn"
+        )
         yield process
 
 
@@ -57,7 +66,11 @@ def test_a_secret_is_taken_once_while_someone_waits_and_kept_sealed(bridge: Brid
     assert bridge.count("reject") == 0, "a copy would hold the secret"
     with learning(bridge, "asana") as waiting:
         answer = bridge.post("/hooks/asana", b"{}", handshake)
-        assert answer.status == 200 and {name.lower(): value for name, value in answer.headers.items()}["x-hook-secret"] == FIRST
+        assert (
+            answer.status == 200
+            and {name.lower(): value for name, value in answer.headers.items()}["x-hook-secret"]
+            == FIRST
+        )
         _, said = waiting.communicate(timeout=60)
         assert waiting.returncode == 0 and "Learned" in said and FIRST not in said
     assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": SECOND}).status == 401, "only once"
@@ -73,7 +86,9 @@ def test_a_dry_request_teaches_nothing_and_knows_what_was_learned(bridge: Bridge
     with learning(bridge, "asana") as waiting:
         answer = bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": FIRST, **mark})
         assert answer.status == 401 and answer.headers[dry_run.HEADER.lower()] == dry_run.DONE
-        assert waiting.poll() is None and learned_secrets.find(bridge.database, "asana").sealed is None, "it still waits for the sender's"
+        assert (
+            waiting.poll() is None and learned_secrets.find(bridge.database, "asana").sealed is None
+        ), "it still waits for the sender's"
         assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": SECOND}).status == 200
         assert waiting.wait(60) == 0
     assert bridge.post("/hooks/asana", BODY, signed(FIRST) | mark).status == 401
@@ -94,20 +109,31 @@ def test_the_commands_know_what_was_learned(bridge: Bridge) -> None:
     with learning(bridge, "asana") as waiting:
         assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": FIRST}).status == 200
         assert waiting.wait(60) == 0
-    assert json.loads(flowbridge("rejects", "readmit", "--source", "asana", "--dry-run", "--json").stdout) == {"count": 1}
+    assert json.loads(
+        flowbridge("rejects", "readmit", "--source", "asana", "--dry-run", "--json").stdout
+    ) == {"count": 1}
     assert flowbridge("rejects", "readmit", "--source", "asana", "--yes").returncode == 0
     assert bridge.count("event") == 1
     assert flowbridge("sample", "asana", "--to", target).returncode == 0
-    found = {(one["check"], one["of"]): one for one in map(json.loads, flowbridge("doctor", "--to", target, "--json").stdout.splitlines())}
+    found = {
+        (one["check"], one["of"]): one
+        for one in map(
+            json.loads, flowbridge("doctor", "--to", target, "--json").stdout.splitlines()
+        )
+    }
     assert found["good", "asana"]["result"] == found["forged body", "asana"]["result"] == "ok"
-    assert found["verified", "notion"]["found"].startswith("what it is signed with is not learned yet")
+    assert found["verified", "notion"]["found"].startswith(
+        "what it is signed with is not learned yet"
+    )
 
 
 def test_one_that_is_known_stays_until_another_comes(bridge: Bridge) -> None:
     for secret in (FIRST, SECOND):
         with learning(bridge, "asana") as waiting:
             if secret == SECOND:
-                assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 200, "what was learned before still counts"
+                assert bridge.post("/hooks/asana", BODY, signed(FIRST)).status == 200, (
+                    "what was learned before still counts"
+                )
             assert bridge.post("/hooks/asana", b"{}", {"X-Hook-Secret": secret}).status == 200
             assert waiting.wait(60) == 0
     assert bridge.post("/hooks/asana", BODY + b" ", signed(SECOND, BODY + b" ")).status == 200
@@ -118,7 +144,9 @@ def test_the_sender_that_wants_it_typed_in_gets_it_shown(bridge: Bridge) -> None
     token = "secret_" + "t" * 40
     lesson = json.dumps({"verification_token": token}).encode()
     with learning(bridge, "notion") as waiting:
-        assert bridge.post("/hooks/notion", lesson, {"Content-Type": "application/json"}).status == 200
+        assert (
+            bridge.post("/hooks/notion", lesson, {"Content-Type": "application/json"}).status == 200
+        )
         out, _ = waiting.communicate(timeout=60)
         assert out == f"{token}\n"
 
@@ -144,7 +172,9 @@ def test_a_lesson_counts_only_in_its_time_and_once(database: Database) -> None:
     learned_secrets.allow(database, "a", now - 1)
     assert not learned_secrets.teach(database, "a", "x", now)
     learned_secrets.allow(database, "a", now + 10)
-    assert learned_secrets.teach(database, "a", "x", now) and not learned_secrets.teach(database, "a", "y", now)
+    assert learned_secrets.teach(database, "a", "x", now) and not learned_secrets.teach(
+        database, "a", "y", now
+    )
     assert learned_secrets.find(database, "a") == learned_secrets.Learned(None, "x", now)
     learned_secrets.allow(database, "a", None)
     assert learned_secrets.find(database, "a").sealed == "x"
@@ -156,9 +186,13 @@ def test_what_is_sealed_is_opened_with_any_of_the_keys() -> None:
     assert "geheim" not in sealed
     assert learned_secrets.opened(of_secrets([new, old], ""), "a", sealed) == "geheim"
     assert learned_secrets.opened(of_secrets([new], ""), "a", sealed) is None
-    assert learned_secrets.opened(of_secrets([old], ""), "b", sealed) is None, "it is of another source"
+    assert learned_secrets.opened(of_secrets([old], ""), "b", sealed) is None, (
+        "it is of another source"
+    )
     derived = learned_secrets.seal(of_secrets([], "k" * 40), "a", "x")
-    assert learned_secrets.opened(of_secrets([new], "k" * 40), "a", derived) == "x", "keys that come later do not close it"
+    assert learned_secrets.opened(of_secrets([new], "k" * 40), "a", derived) == "x", (
+        "keys that come later do not close it"
+    )
     assert learned_secrets.opened(of_secrets([], "j" * 40), "a", derived) is None
     before = Fernet(old).encrypt(b"told long ago").decode()
     assert learned_secrets.opened(of_secrets([new, old], ""), "a", before) == "told long ago"

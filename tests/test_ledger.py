@@ -11,7 +11,16 @@ from sqlalchemy import select, update
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.errors import IllegalTransition
-from bridge.core.model import TRANSITIONS, DeadKind, Kind, Outcome, Retry, RunReport, RunState, Status
+from bridge.core.model import (
+    TRANSITIONS,
+    DeadKind,
+    Kind,
+    Outcome,
+    Retry,
+    RunReport,
+    RunState,
+    Status,
+)
 from bridge.core.status import DAY
 from bridge.delivery.fair_share import Shares
 from bridge.store.db.database import Database
@@ -33,35 +42,58 @@ def add(database: Database, count: int = 1, route: str = "triage", **changes: ob
     return ids
 
 
-def claim(database: Database, *, caps: dict[str, int] | None = None, most: int = 32, now: float = NOW,
-          shares: Shares | None = None, clocks: ClockReading | None = None, **more) -> list[Claim]:  # fmt: skip
+def claim(
+    database: Database,
+    *,
+    caps: dict[str, int] | None = None,
+    most: int = 32,
+    now: float = NOW,
+    shares: Shares | None = None,
+    clocks: ClockReading | None = None,
+    **more,
+) -> list[Claim]:
     lease, allowed = f"w:{now}", Allowed(caps=caps or {"local": 5}, **more)
     shares = shares or Shares()
     read = None if clocks is None else lambda _platform: clocks
-    taken = database.write(lambda c: claims.claim(c, allowed, most=most, now=now, lease=lease, order=shares.order, clocks=read))
+    taken = database.write(
+        lambda c: claims.claim(
+            c, allowed, most=most, now=now, lease=lease, order=shares.order, clocks=read
+        )
+    )
     shares.count((each.delivery.platform, each.delivery.route) for each in taken)
     return taken
 
 
-def record(database: Database, held, outcome: Outcome, now: float = NOW + 1, first_poll: float | None = 1.0):
+def record(
+    database: Database, held, outcome: Outcome, now: float = NOW + 1, first_poll: float | None = 1.0
+):
     settled = ledger.Settled(held, outcome, first_poll)
     return database.write(lambda c: ledger.record(c, [settled], now, jitter=0.5))[0]
 
 
 def get(database: Database, delivery_id: str):
     with database.read() as connection:
-        return to_delivery(connection.execute(select(schema.delivery).where(schema.delivery.c.id == delivery_id)).one(), database.sealer)
+        return to_delivery(
+            connection.execute(
+                select(schema.delivery).where(schema.delivery.c.id == delivery_id)
+            ).one(),
+            database.sealer,
+        )
 
 
 def column(database: Database, delivery_id: str, name: str):
     with database.read() as connection:
-        return connection.execute(select(schema.delivery.c[name]).where(schema.delivery.c.id == delivery_id)).scalar()
+        return connection.execute(
+            select(schema.delivery.c[name]).where(schema.delivery.c.id == delivery_id)
+        ).scalar()
 
 
 def attempts(database: Database, delivery_id: str) -> list:
     with database.read() as connection:
         table = schema.attempt
-        return connection.execute(select(table).where(table.c.delivery_id == delivery_id).order_by(table.c.number)).all()
+        return connection.execute(
+            select(table).where(table.c.delivery_id == delivery_id).order_by(table.c.number)
+        ).all()
 
 
 STARTED = Outcome(kind=Kind.STARTED, run_id="r1", run_url="https://x/r1", status_code=200)
@@ -111,7 +143,9 @@ def test_deliveries_of_a_platform_that_is_gone_wait(database: Database) -> None:
 def test_paused_routes_wait_and_orphaned_ones_go(database: Database) -> None:
     add(database, 2, "held")
     add(database, 2, "orphan")
-    assert {held.delivery.route for held in claim(database, paused=frozenset({"held"}))} == {"orphan"}
+    assert {held.delivery.route for held in claim(database, paused=frozenset({"held"}))} == {
+        "orphan"
+    }
     assert {held.delivery.route for held in claim(database)} == {"held"}
 
 
@@ -124,7 +158,9 @@ def test_no_route_starves_another(database: Database) -> None:
 
 @pytest.mark.parametrize("looks", [1, 2, 3, 4])
 @pytest.mark.parametrize("routes", [2, 3, 4])
-def test_slots_that_come_one_by_one_go_round_whatever_the_rhythm(database: Database, routes: int, looks: int) -> None:
+def test_slots_that_come_one_by_one_go_round_whatever_the_rhythm(
+    database: Database, routes: int, looks: int
+) -> None:
     """One slot, and every so many looks its run has ended."""
     names, shares, gone, now = [f"r{number}" for number in range(routes)], Shares(), [], NOW
     for name in names:
@@ -162,12 +198,18 @@ def test_within_a_route_the_oldest_goes_first(database: Database) -> None:
         (Outcome(kind=Kind.UNKNOWN, detail="no answer within 30 s"), Status.UNKNOWN, (1, 0)),
     ],
 )
-def test_an_attempt_without_a_run_is_recorded(database: Database, outcome: Outcome, status: Status, counted: tuple[int, int]) -> None:
+def test_an_attempt_without_a_run_is_recorded(
+    database: Database, outcome: Outcome, status: Status, counted: tuple[int, int]
+) -> None:
     [one] = add(database)
     [held] = claim(database)
     assert record(database, held, outcome) is status
     known = get(database, one)
-    assert (known.status, known.reason, (known.attempts, known.throttled)) == (status, outcome.detail, counted)
+    assert (known.status, known.reason, (known.attempts, known.throttled)) == (
+        status,
+        outcome.detail,
+        counted,
+    )
     assert not column(database, one, "slot")
     [kept] = attempts(database, one)
     assert (kept.outcome, kept.detail, kept.finished_at) == (outcome.kind, outcome.detail, NOW + 1)
@@ -189,7 +231,10 @@ def test_an_unknown_start_is_looked_for_by_its_last_attempt(database: Database) 
     [held] = claim(database)
     record(database, held, Outcome(kind=Kind.THROTTLED, detail="full", status_code=429))
     [held] = claim(database, now=NOW + 1000)
-    assert record(database, held, Outcome(kind=Kind.UNKNOWN, detail="no answer"), NOW + 1001) is Status.UNKNOWN
+    assert (
+        record(database, held, Outcome(kind=Kind.UNKNOWN, detail="no answer"), NOW + 1001)
+        is Status.UNKNOWN
+    )
     with database.read() as connection:
         found = reconcile.case(connection, one)
     assert found is not None and (found.attempt, found.began_at) == (2, NOW + 1000)
@@ -206,7 +251,9 @@ def test_a_lost_lease_changes_nothing_but_completes_the_attempt(database: Databa
     assert attempts(database, one)[0].outcome == "rejected"
 
 
-def test_a_dead_workers_delivery_is_unknown_and_a_late_success_settles_it(database: Database) -> None:
+def test_a_dead_workers_delivery_is_unknown_and_a_late_success_settles_it(
+    database: Database,
+) -> None:
     [one] = add(database)
     [held] = claim(database)
     assert database.write(lambda c: ledger.reap(c, NOW + 5, 0.0, lambda _: None)) == []
@@ -218,7 +265,9 @@ def test_a_dead_workers_delivery_is_unknown_and_a_late_success_settles_it(databa
 
 
 def test_a_late_answer_of_an_earlier_attempt_settles_no_other(database: Database) -> None:
-    """The present attempt may have started a run too: it stays unknown, and the run of the earlier one is named."""
+    """The present attempt may have started a run too: it stays unknown, and the run of the earlier
+    one is named.
+    """
     [one] = add(database)
     [first] = claim(database)
     database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
@@ -245,14 +294,19 @@ def test_a_run_that_a_late_answer_tells_of_is_named_until_a_person_acts(database
     database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
     assert record(database, stale, STARTED, NOW + 100) is None
     assert get(database, one).status is Status.QUEUED
-    assert (attempts(database, one)[0].run_id, attempts(database, one)[0].late_at) == ("r1", NOW + 100)
+    assert (attempts(database, one)[0].run_id, attempts(database, one)[0].late_at) == (
+        "r1",
+        NOW + 100,
+    )
     assert late_starts(database) == [(one, 1, "r1", "queued")]
     database.write(lambda c: ledger.move(c, one, Status.CANCELLED, NOW + 200))
     assert late_starts(database) == []
 
 
 @pytest.mark.parametrize(("run_id", "named"), [("r1", False), ("r2", True)])
-def test_a_late_answer_is_nothing_to_see_to_where_the_next_attempt_has_the_same_run(database: Database, run_id: str, named: bool) -> None:
+def test_a_late_answer_is_nothing_to_see_to_where_the_next_attempt_has_the_same_run(
+    database: Database, run_id: str, named: bool
+) -> None:
     [one] = add(database, on_unknown="retry")
     [stale] = claim(database)
     database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
@@ -261,7 +315,8 @@ def test_a_late_answer_is_nothing_to_see_to_where_the_next_attempt_has_the_same_
     assert get(database, one).status is Status.SENDING
     assert record(database, fresh, replace(STARTED, run_id=run_id), NOW + 602) is Status.DELIVERED
     assert late_starts(database) == ([(one, 1, "r1", "delivered")] if named else [])
-    assert overview.look(database, (), NOW + 601 + DAY, midnight=NOW, day=DAY).late_starts == []  # it was told of for a day
+    # it was told of for a day
+    assert overview.look(database, (), NOW + 601 + DAY, midnight=NOW, day=DAY).late_starts == []
 
 
 def test_a_delivery_whose_attempt_had_not_begun_goes_back_to_the_queue(database: Database) -> None:
@@ -291,8 +346,12 @@ def test_what_is_handed_back_was_never_taken(database: Database) -> None:
 
 
 def follow(database: Database, report: RunReport, now: float = NOW + 3) -> bool:
-    [(followed, _)] = database.write(lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=now))
-    return database.write(lambda c: run_tracking.record_run(c, followed, report, now, next_poll=2.0))
+    [(followed, _)] = database.write(
+        lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=now)
+    )
+    return database.write(
+        lambda c: run_tracking.record_run(c, followed, report, now, next_poll=2.0)
+    )
 
 
 def started(database: Database, **changes: object) -> str:
@@ -306,11 +365,23 @@ def test_a_run_is_followed_to_its_end(database: Database) -> None:
     assert get(database, one).run_state is RunState.QUEUED
     assert not follow(database, RunReport(state=RunState.RUNNING, raw_state="RUNNING"))
     assert get(database, one).run_state is RunState.RUNNING
-    assert database.write(lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=NOW + 4)) == []
-    ended = RunReport(state=RunState.DONE, raw_state="DONE", outputs={"n": 1}, log=("hi",), finished_at=NOW + 4.5)
+    assert (
+        database.write(
+            lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=NOW + 4)
+        )
+        == []
+    )
+    ended = RunReport(
+        state=RunState.DONE, raw_state="DONE", outputs={"n": 1}, log=("hi",), finished_at=NOW + 4.5
+    )
     assert follow(database, ended, NOW + 6)
     known = get(database, one)
-    assert (known.run_state, known.outputs, known.log, known.finished_at) == (RunState.DONE, {"n": 1}, ("hi",), NOW + 4.5)
+    assert (known.run_state, known.outputs, known.log, known.finished_at) == (
+        RunState.DONE,
+        {"n": 1},
+        ("hi",),
+        NOW + 4.5,
+    )
     assert not column(database, one, "slot")
 
 
@@ -336,7 +407,9 @@ def test_a_run_that_the_platform_does_not_know_is_no_longer_followed(database: D
 
 def test_two_workers_never_look_at_the_same_run(database: Database) -> None:
     started(database)
-    look = lambda: database.write(lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=NOW + 3))  # noqa: E731
+    look = lambda: database.write(  # noqa: E731
+        lambda c: run_tracking.claim_polls(c, platforms=["local"], most=10, now=NOW + 3)
+    )
     assert (len(look()), len(look())) == (1, 0)
 
 
@@ -344,10 +417,16 @@ BY_HAND = [Status.QUEUED, Status.DEAD, Status.CANCELLED, Status.DELIVERED]
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(Status, BY_HAND)))
-def test_a_person_can_move_a_delivery_only_where_it_may_go(sqlite: Database, before: Status, after: Status) -> None:
-    [one] = add(sqlite, status=before, dead_kind=DeadKind.PLATFORM if before is Status.DEAD else None)
+def test_a_person_can_move_a_delivery_only_where_it_may_go(
+    sqlite: Database, before: Status, after: Status
+) -> None:
+    [one] = add(
+        sqlite, status=before, dead_kind=DeadKind.PLATFORM if before is Status.DEAD else None
+    )
     sqlite.write(lambda c: c.execute(schema.delivery.update().values(attempts=1)))
-    move = lambda: sqlite.write(lambda c: ledger.move(c, one, after, NOW + 5, reason="by hand", run_id="r9"))  # noqa: E731
+    move = lambda: sqlite.write(  # noqa: E731
+        lambda c: ledger.move(c, one, after, NOW + 5, reason="by hand", run_id="r9")
+    )
     if after in TRANSITIONS[before] and before is not Status.SENDING:
         assert move().status is before
         assert get(sqlite, one).status is after
@@ -383,7 +462,13 @@ def test_a_retried_delivery_has_its_attempts_anew(database: Database) -> None:
 
 @pytest.mark.parametrize("inputs", [None, {"api_key": "a reserved name"}])
 def test_a_parked_delivery_cannot_be_retried(database: Database, inputs: object) -> None:
-    [one] = add(database, status=Status.DEAD, inputs=inputs, reason="bad expression", dead_kind=DeadKind.OURS)
+    [one] = add(
+        database,
+        status=Status.DEAD,
+        inputs=inputs,
+        reason="bad expression",
+        dead_kind=DeadKind.OURS,
+    )
     with pytest.raises(IllegalTransition, match="mend the route, then replay"):
         database.write(lambda c: ledger.move(c, one, Status.QUEUED, NOW))
 
@@ -412,16 +497,22 @@ def _read(database: Database, now: float) -> bool:
 
 
 def run_of(database: Database, run_id: str = "r1", now: float = NOW + 1) -> None:
-    started = Outcome(kind=Kind.STARTED, run_id=run_id, run_url=f"https://x/{run_id}", status_code=200)
+    started = Outcome(
+        kind=Kind.STARTED, run_id=run_id, run_url=f"https://x/{run_id}", status_code=200
+    )
     record(database, claim(database, now=now)[0], started, now)
 
 
 def look_at(database: Database, delivery_id: str, report: RunReport, now: float) -> bool:
     followed = get(database, delivery_id)
-    return database.write(lambda c: run_tracking.record_run(c, followed, report, now, next_poll=1.0, jitter=0.5))
+    return database.write(
+        lambda c: run_tracking.record_run(c, followed, report, now, next_poll=1.0, jitter=0.5)
+    )
 
 
-BROKE = RunReport(state=RunState.FAILED, raw_state="FAILED", log=("begun", "it broke"), outputs={"left": 2})
+BROKE = RunReport(
+    state=RunState.FAILED, raw_state="FAILED", log=("begun", "it broke"), outputs={"left": 2}
+)
 
 
 def test_a_run_that_failed_is_a_dead_letter_where_the_route_says_so(database: Database) -> None:
@@ -429,12 +520,23 @@ def test_a_run_that_failed_is_a_dead_letter_where_the_route_says_so(database: Da
     run_of(database)
     assert look_at(database, one, BROKE, NOW + 5)
     known = get(database, one)
-    assert (known.status, known.dead_kind, known.reason) == (Status.DEAD, DeadKind.PLATFORM, "its run failed: it broke")
-    assert (known.run_id, known.run_state, known.log, known.finished_at) == ("r1", RunState.FAILED, ("begun", "it broke"), NOW + 5)
+    assert (known.status, known.dead_kind, known.reason) == (
+        Status.DEAD,
+        DeadKind.PLATFORM,
+        "its run failed: it broke",
+    )
+    assert (known.run_id, known.run_state, known.log, known.finished_at) == (
+        "r1",
+        RunState.FAILED,
+        ("begun", "it broke"),
+        NOW + 5,
+    )
     assert not column(database, one, "slot")
 
 
-def test_a_run_that_failed_is_followed_by_another_and_stays_with_its_attempt(database: Database) -> None:
+def test_a_run_that_failed_is_followed_by_another_and_stays_with_its_attempt(
+    database: Database,
+) -> None:
     [one] = add(database, on_run_failed="retry", run_retries=2, retry=Retry(1, 10.0, 100.0))
     for number, wait in ((1, 5.0), (2, 10.0)):
         now = NOW + 100 * number
@@ -443,15 +545,31 @@ def test_a_run_that_failed_is_followed_by_another_and_stays_with_its_attempt(dat
         known = get(database, one)
         assert (known.status, known.due_at, known.reruns) == (Status.QUEUED, now + 1 + wait, number)
         assert known.reason == "its run failed, and another follows: it broke"
-        assert (known.run_id, known.run_state, known.outputs, known.log, known.finished_at) == (None, None, None, (), None)
+        assert (known.run_id, known.run_state, known.outputs, known.log, known.finished_at) == (
+            None,
+            None,
+            None,
+            (),
+            None,
+        )
         assert not column(database, one, "slot") and column(database, one, "poll_at") is None
     run_of(database, "r3", NOW + 300)
     look_at(database, one, BROKE, NOW + 301)
     known = get(database, one)
-    assert (known.status, known.reason) == (Status.DEAD, "gave up after 3 runs that failed: it broke")
-    kept = [(row.number, row.run_id, row.run_state, row.run_finished_at, row.outputs, row.log) for row in attempts(database, one)]
+    assert (known.status, known.reason) == (
+        Status.DEAD,
+        "gave up after 3 runs that failed: it broke",
+    )
+    kept = [
+        (row.number, row.run_id, row.run_state, row.run_finished_at, row.outputs, row.log)
+        for row in attempts(database, one)
+    ]
     said = ('{"left":2}', '["begun","it broke"]')
-    assert kept == [(1, "r1", "failed", NOW + 101, *said), (2, "r2", "failed", NOW + 201, *said), (3, "r3", None, None, None, None)]
+    assert kept == [
+        (1, "r1", "failed", NOW + 101, *said),
+        (2, "r2", "failed", NOW + 201, *said),
+        (3, "r3", None, None, None, None),
+    ]
 
 
 def test_another_run_has_a_call_of_its_own_and_no_more(database: Database) -> None:
@@ -460,7 +578,9 @@ def test_another_run_has_a_call_of_its_own_and_no_more(database: Database) -> No
     run_of(database)
     look_at(database, one, BROKE, NOW + 2)
     for now in (NOW + 10, NOW + 20):
-        record(database, claim(database, now=now)[0], Outcome(kind=Kind.REFUSED, detail="down"), now)
+        record(
+            database, claim(database, now=now)[0], Outcome(kind=Kind.REFUSED, detail="down"), now
+        )
     assert get(database, one).reason == "gave up after 3 attempts: down"
 
 
@@ -470,11 +590,19 @@ def test_a_report_of_an_earlier_run_changes_nothing_of_the_next(database: Databa
     earlier = get(database, one)
     look_at(database, one, BROKE, NOW + 2)
     run_of(database, "r2", NOW + 100)
-    assert not database.write(lambda c: run_tracking.record_run(c, earlier, BROKE, NOW + 101, next_poll=1.0))
-    assert (get(database, one).status, get(database, one).run_id, get(database, one).reruns) == (Status.DELIVERED, "r2", 1)
+    assert not database.write(
+        lambda c: run_tracking.record_run(c, earlier, BROKE, NOW + 101, next_poll=1.0)
+    )
+    assert (get(database, one).status, get(database, one).run_id, get(database, one).reruns) == (
+        Status.DELIVERED,
+        "r2",
+        1,
+    )
 
 
-def test_what_is_for_a_flow_that_its_platform_does_not_have_is_passed_over(database: Database) -> None:
+def test_what_is_for_a_flow_that_its_platform_does_not_have_is_passed_over(
+    database: Database,
+) -> None:
     old = add(database, 3, platform="local", saved_item_id="gone")
     new = add(database, 2, platform="local", saved_item_id="there")
     other = add(database, platform="gumloop", saved_item_id="gone")
@@ -482,4 +610,6 @@ def test_what_is_for_a_flow_that_its_platform_does_not_have_is_passed_over(datab
     assert {each.delivery.id for each in claim(database, **allowed)} == {*new, *other}
     assert {get(database, one).status for one in old} == {Status.QUEUED}
     assert claim(database, **allowed | {"flows": {"local": []}}) == []
-    assert [each.delivery.id for each in claim(database, **allowed | {"flows": {"local": ["gone"]}})] == old
+    assert [
+        each.delivery.id for each in claim(database, **allowed | {"flows": {"local": ["gone"]}})
+    ] == old

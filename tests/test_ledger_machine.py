@@ -1,7 +1,9 @@
-"""The ledger against a plain model: whatever senders, workers, platforms, crashes and people do, in any order, on both stores.
+"""The ledger against a plain model: whatever senders, workers, platforms, crashes and people do, in
+any order, on both stores.
 
-The model has no SQL, no indexes and no triggers: a list of deliveries in the order they came, and what each step does to them. After each
-step every delivery of the store has to be where the model has it, and every move since the step before has to be a legal one.
+The model has no SQL, no indexes and no triggers: a list of deliveries in the order they came, and
+what each step does to them. After each step every delivery of the store has to be where the model
+has it, and every move since the step before has to be a legal one.
 """
 
 from __future__ import annotations
@@ -16,10 +18,27 @@ import pytest
 from conftest import NOW, make_delivery, make_event
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import select, text
 
-from bridge.core.model import TRANSITIONS, Debounce, Kind, Order, Outcome, Retry, RunReport, RunState, Status
+from bridge.core.model import (
+    TRANSITIONS,
+    Debounce,
+    Kind,
+    Order,
+    Outcome,
+    Retry,
+    RunReport,
+    RunState,
+    Status,
+)
 from bridge.core.rate_limits import Limits
 from bridge.store.db.database import Database
 from bridge.store.encryption import OFF
@@ -85,14 +104,21 @@ class LedgerMachine(RuleBasedStateMachine):
         """The head of a line goes, and the first of those behind it is the head."""
         if one.head:
             one.head = False
-            if behind := [other for other in self.mine if (other.route, other.key, other.status) == (one.route, one.key, "blocked")]:
+            if behind := [
+                other
+                for other in self.mine
+                if (other.route, other.key, other.status) == (one.route, one.key, "blocked")
+            ]:
                 behind[0].head, behind[0].status = True, "queued"
                 behind[0].due = max(behind[0].due, self.now)
 
     def join(self, one: Mine) -> None:
         one.status = "queued"
         if one.key is not None and not one.head:
-            taken = any(other.head and (other.route, other.key) == (one.route, one.key) for other in self.mine)
+            taken = any(
+                other.head and (other.route, other.key) == (one.route, one.key)
+                for other in self.mine
+            )
             one.status, one.head = ("blocked", False) if taken else ("queued", True)
 
     def over(self, one: Mine, status: str) -> None:
@@ -102,21 +128,44 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- what happens
 
-    @rule(route=st.sampled_from(ROUTES), key=st.sampled_from((*KEYS, None)), delay=st.sampled_from([0.0, 0.0, 15.0]))
+    @rule(
+        route=st.sampled_from(ROUTES),
+        key=st.sampled_from((*KEYS, None)),
+        delay=st.sampled_from([0.0, 0.0, 15.0]),
+    )
     def arrive(self, route: str, key: str | None, delay: float) -> None:
         event, due = make_event(None, now=self.now), self.now + delay
-        order = Order(key=key, blocks=route == "strict") if route in ("line", "strict") and key else None
+        order = (
+            Order(key=key, blocks=route == "strict")
+            if route in ("line", "strict") and key
+            else None
+        )
         debounce = Debounce(key=key, until=self.now + MOST) if route == "latest" and key else None
         failed = {"line": ("retry", 1), "strict": ("dead", 0)}.get(route, ("ignore", 0))
         due = self.now + WAIT if debounce else due
-        planned = make_delivery(event, route, now=self.now, due_at=due, order=order, debounce=debounce, retry=Retry(ATTEMPTS, 1.0, 5.0),
-                                on_run_failed=failed[0], run_retries=failed[1])  # fmt: skip
+        planned = make_delivery(
+            event,
+            route,
+            now=self.now,
+            due_at=due,
+            order=order,
+            debounce=debounce,
+            retry=Retry(ATTEMPTS, 1.0, 5.0),
+            on_run_failed=failed[0],
+            run_retries=failed[1],
+        )
         events.add(self.database, event, [planned], lambda *_: [])
         one = Mine(planned.id, route, due, key=key if order else None)
         self.join(one)
         if debounce:
-            waiting = [other for other in self.of("queued") if other.merge_until is not None and self.merges[other.id] == key]
-            one.merge_until = min([self.now + MOST, *(other.merge_until for other in waiting if other.merge_until)])
+            waiting = [
+                other
+                for other in self.of("queued")
+                if other.merge_until is not None and self.merges[other.id] == key
+            ]
+            one.merge_until = min(
+                [self.now + MOST, *(other.merge_until for other in waiting if other.merge_until)]
+            )
             one.due = min(one.due, one.merge_until)
             for other in waiting:
                 other.status, other.merge_until = "cancelled", None
@@ -127,9 +176,19 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 6), order=st.permutations(ROUTES))
     def claim(self, most: int, order: list[str]) -> None:
-        allowed, ordered = Allowed(caps={"local": CAP}, limits=self.limits), lambda _, routes: sorted(routes, key=order.index)
+        allowed, ordered = (
+            Allowed(caps={"local": CAP}, limits=self.limits),
+            lambda _, routes: sorted(routes, key=order.index),
+        )
         taken = self.database.write(
-            lambda c: claims.claim(c, allowed, most=most, now=self.now, lease=f"w{len(self.mine)}:{self.now}", order=ordered)
+            lambda c: claims.claim(
+                c,
+                allowed,
+                most=most,
+                now=self.now,
+                lease=f"w{len(self.mine)}:{self.now}",
+                order=ordered,
+            )
         )
         by_id = {one.id: one for one in self.mine}
         for held in taken:
@@ -138,8 +197,14 @@ class LedgerMachine(RuleBasedStateMachine):
             assert held.attempt == one.spent + one.throttled + 1
             one.status, one.slot, one.merge_until, one.claim = "sending", True, None, held
         used = Counter(one.route for one in self.mine if one.slot)
-        held_up = used["capped"] + sum(one.route == "capped" for one in self.of("unknown")) >= ROUTE_CAP
-        waiting = [one for one in self.of("queued") if one.due <= self.now and not (one.route == "capped" and held_up)]
+        held_up = (
+            used["capped"] + sum(one.route == "capped" for one in self.of("unknown")) >= ROUTE_CAP
+        )
+        waiting = [
+            one
+            for one in self.of("queued")
+            if one.due <= self.now and not (one.route == "capped" and held_up)
+        ]
         assert used.total() <= CAP
         if len(taken) < most and used.total() < CAP:
             assert not waiting, "what can go goes"
@@ -149,10 +214,21 @@ class LedgerMachine(RuleBasedStateMachine):
             assert not gone or not left or max(gone) <= min(left)
 
     @precondition(lambda self: self.of("sending"))
-    @rule(pick=st.integers(0, 99), kind=st.sampled_from([*Kind, Kind.STARTED, Kind.STARTED]), has_run=st.booleans())
+    @rule(
+        pick=st.integers(0, 99),
+        kind=st.sampled_from([*Kind, Kind.STARTED, Kind.STARTED]),
+        has_run=st.booleans(),
+    )
     def answer(self, pick: int, kind: Kind, has_run: bool) -> None:
         one = self.of("sending")[pick % len(self.of("sending"))]
-        self.settle(one, kind, has_run, ended=Outcome(kind=kind, detail="so it was", run_id=self.new_run() if has_run else None))
+        self.settle(
+            one,
+            kind,
+            has_run,
+            ended=Outcome(
+                kind=kind, detail="so it was", run_id=self.new_run() if has_run else None
+            ),
+        )
 
     def new_run(self) -> str:
         self.runs += 1
@@ -169,7 +245,11 @@ class LedgerMachine(RuleBasedStateMachine):
         one.spent, one.throttled = one.spent + (not is_free), one.throttled + is_free
         match kind:
             case Kind.STARTED:
-                one.status, one.run, one.slot = "delivered", ended.run_id if has_run else None, has_run
+                one.status, one.run, one.slot = (
+                    "delivered",
+                    ended.run_id if has_run else None,
+                    has_run,
+                )
                 if not has_run:
                     self.leave(one)
             case Kind.UNKNOWN:
@@ -190,11 +270,19 @@ class LedgerMachine(RuleBasedStateMachine):
     def the_worker_dies(self, begun: bool) -> None:
         """Every lease runs out. A call whose intent is not on disk never began."""
         if not begun:
-            self.database.write(lambda c: c.execute(schema.attempt.delete().where(schema.attempt.c.outcome.is_(None))))
+            self.database.write(
+                lambda c: c.execute(
+                    schema.attempt.delete().where(schema.attempt.c.outcome.is_(None))
+                )
+            )
         self.now += claims.LEASE + 1
         self.database.write(lambda c: ledger.reap(c, self.now, 0.5, lambda _: None))
         for one in self.of("sending"):
-            one.slot, one.status, one.spent = False, "unknown" if begun else "queued", one.spent + begun
+            one.slot, one.status, one.spent = (
+                False,
+                "unknown" if begun else "queued",
+                one.spent + begun,
+            )
             self.late += [(one, one.claim)] if begun else []
             one.claim = None
 
@@ -210,9 +298,17 @@ class LedgerMachine(RuleBasedStateMachine):
         one, held = self.late.pop()
         assert held is not None
         run = self.new_run()
-        late = Settled(held, Outcome(kind=kind, run_id=run if kind is Kind.STARTED else None, detail="late"), 1.0)
+        late = Settled(
+            held,
+            Outcome(kind=kind, run_id=run if kind is Kind.STARTED else None, detail="late"),
+            1.0,
+        )
         [status] = self.database.write(lambda c: ledger.record(c, [late], self.now, jitter=0.5))
-        if one.status == "unknown" and kind is Kind.STARTED and held.attempt == one.spent + one.throttled:
+        if (
+            one.status == "unknown"
+            and kind is Kind.STARTED
+            and held.attempt == one.spent + one.throttled
+        ):
             assert status is Status.DELIVERED
             one.status, one.run, one.slot = "delivered", run, True
         else:
@@ -227,20 +323,44 @@ class LedgerMachine(RuleBasedStateMachine):
         one.status, one.slot, one.claim = "queued", False, None
 
     @precondition(lambda self: [one for one in self.mine if one.slot and one.run])
-    @rule(pick=st.integers(0, 99), state=st.sampled_from([*ENDS, RunState.RUNNING, None]), gone=st.booleans())
+    @rule(
+        pick=st.integers(0, 99),
+        state=st.sampled_from([*ENDS, RunState.RUNNING, None]),
+        gone=st.booleans(),
+    )
     def look(self, pick: int, state: RunState | None, gone: bool) -> None:
         running = [one for one in self.mine if one.slot and one.run]
         one = running[pick % len(running)]
-        report = RunReport(state=state, log=("said",), outputs={} if state is RunState.DONE else None, gone=gone and state is None)
+        report = RunReport(
+            state=state,
+            log=("said",),
+            outputs={} if state is RunState.DONE else None,
+            gone=gone and state is None,
+        )
         with self.database.read() as connection:
-            followed = to_delivery(connection.execute(select(schema.delivery).where(schema.delivery.c.id == one.id)).one(), OFF)
-        over = self.database.write(lambda c: run_tracking.record_run(c, followed, report, self.now, next_poll=1.0, jitter=0.5))
+            followed = to_delivery(
+                connection.execute(
+                    select(schema.delivery).where(schema.delivery.c.id == one.id)
+                ).one(),
+                OFF,
+            )
+        over = self.database.write(
+            lambda c: run_tracking.record_run(
+                c, followed, report, self.now, next_poll=1.0, jitter=0.5
+            )
+        )
         assert over == (state in ENDS or report.gone)
         if not over:
             return
         one.slot, one.ran = False, state and state.value
         if state is RunState.FAILED and one.route == "line" and one.reruns < 1:
-            one.status, one.run, one.ran, one.reruns, one.allowed = "queued", None, None, one.reruns + 1, one.allowed + 1
+            one.status, one.run, one.ran, one.reruns, one.allowed = (
+                "queued",
+                None,
+                None,
+                one.reruns + 1,
+                one.allowed + 1,
+            )
             one.due = self.now + 0.5 * 2.0 ** (one.reruns - 1)
         elif state in (RunState.FAILED, RunState.TERMINATED) and one.route in ("line", "strict"):
             self.over(one, "dead")
@@ -254,7 +374,9 @@ class LedgerMachine(RuleBasedStateMachine):
         run = self.new_run() if follow and to is Status.DELIVERED else None
         legal = to in TRANSITIONS[Status(one.status)] and one.status != "sending"
         try:
-            self.database.write(lambda c: ledger.move(c, one.id, to, self.now, reason="by hand", run_id=run))
+            self.database.write(
+                lambda c: ledger.move(c, one.id, to, self.now, reason="by hand", run_id=run)
+            )
         except Exception as refused:
             assert not legal, refused
             return
@@ -262,7 +384,10 @@ class LedgerMachine(RuleBasedStateMachine):
         one.slot = False
         match to:
             case Status.QUEUED:
-                one.reruns, one.allowed = one.reruns + (one.run is not None), one.spent + one.allowed
+                one.reruns, one.allowed = (
+                    one.reruns + (one.run is not None),
+                    one.spent + one.allowed,
+                )
                 one.run, one.ran, one.due, one.merge_until = None, None, self.now, None
                 self.join(one)
             case Status.DELIVERED:
@@ -281,14 +406,21 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def rows(self) -> Iterator[Any]:
         with self.database.read() as connection:
-            yield from connection.execute(select(schema.delivery).order_by(schema.delivery.c.seq)).all()
+            yield from connection.execute(
+                select(schema.delivery).order_by(schema.delivery.c.seq)
+            ).all()
 
     @invariant()
     def the_store_is_where_the_model_is(self) -> None:
         rows = list(self.rows())
         assert [(row.id, row.status) for row in rows] == [(one.id, one.status) for one in self.mine]
         for row, one in zip(rows, self.mine, strict=True):
-            assert (row.attempts, row.throttled, row.reruns, row.run_id) == (one.spent, one.throttled, one.reruns, one.run), row.id
+            assert (row.attempts, row.throttled, row.reruns, row.run_id) == (
+                one.spent,
+                one.throttled,
+                one.reruns,
+                one.run,
+            ), row.id
             assert (bool(row.slot), bool(row.holds_key)) == (one.slot, one.head), row.id
             assert (row.lease is None) == (one.status != "sending")
             assert row.debounce_until == one.merge_until
@@ -298,7 +430,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def what_db_check_looks_at_holds(self) -> None:
         with self.database.read() as connection:
-            assert [each for each in invariants.broken(connection) if "without an event" not in each] == []
+            assert [
+                each for each in invariants.broken(connection) if "without an event" not in each
+            ] == []
 
     @invariant()
     def every_move_was_legal(self) -> None:
@@ -306,7 +440,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for id_, status in now.items():
             before = self.before.get(id_, status)
             reached, edge = {before}, {before}
-            for _ in range(3):  # a step may move a delivery more than once: queued, merged; a head that leaves and is retried
+            # a step may move a delivery more than once: queued, merged; a head that leaves and is
+            # retried
+            for _ in range(3):
                 edge = {to.value for status_ in edge for to in TRANSITIONS[Status(status_)]}
                 reached |= edge
             assert status in reached
@@ -316,9 +452,15 @@ class LedgerMachine(RuleBasedStateMachine):
     def lines_have_one_head_and_no_one_waits_without_it(self) -> None:
         with self.database.read() as connection:
             heads = Counter(
-                connection.execute(text("SELECT route, order_key FROM delivery WHERE holds_key")).all(),
+                connection.execute(
+                    text("SELECT route, order_key FROM delivery WHERE holds_key")
+                ).all(),
             )
-            waiting = set(connection.execute(text("SELECT route, order_key FROM delivery WHERE status = 'blocked'")).all())
+            waiting = set(
+                connection.execute(
+                    text("SELECT route, order_key FROM delivery WHERE status = 'blocked'")
+                ).all()
+            )
         assert all(count == 1 for count in heads.values())
         assert waiting <= set(heads)
         assert self.database.write(lambda c: ordering.mend(c, self.now)) == []
@@ -326,17 +468,28 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def every_attempt_that_is_not_under_way_has_its_outcome(self) -> None:
         with self.database.read() as connection:
-            open_ = set(connection.execute(text("SELECT delivery_id FROM attempt WHERE outcome IS NULL")).scalars())
+            open_ = set(
+                connection.execute(
+                    text("SELECT delivery_id FROM attempt WHERE outcome IS NULL")
+                ).scalars()
+            )
         assert open_ == {one.id for one in self.of("sending")}
 
 
-EXAMPLES = int(os.environ.get("FLOWBRIDGE_LEDGER_EXAMPLES", "0"))  # more of them, and others each time, on demand
+# more of them, and others each time, on demand
+EXAMPLES = int(os.environ.get("FLOWBRIDGE_LEDGER_EXAMPLES", "0"))
 
 
 @pytest.mark.slow
 def test_the_ledger_does_what_a_plain_model_does(database: Database) -> None:
     machine = type("OnThisStore", (LedgerMachine,), {"database": database})
     examples = EXAMPLES or (60 if database.is_sqlite else 25)
-    how = settings(max_examples=examples, stateful_step_count=40, deadline=None, derandomize=not EXAMPLES, print_blob=True,
-                   suppress_health_check=list(HealthCheck))  # fmt: skip
+    how = settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=not EXAMPLES,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
     run_state_machine_as_test(machine, settings=how)

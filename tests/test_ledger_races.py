@@ -1,4 +1,5 @@
-"""Two machines at the same moment, on PostgreSQL: one is held between its look and its commit, and the other waits for it or passes by.
+"""Two machines at the same moment, on PostgreSQL: one is held between its look and its commit, and
+the other waits for it or passes by.
 
 Without the lock that makes it wait the other would decide by what is about to change.
 """
@@ -33,13 +34,18 @@ from bridge.store.tables.rows import delivery_row
 
 REFUSED = Outcome(kind=Kind.REFUSED, detail="down")
 UNKNOWN = Outcome(kind=Kind.UNKNOWN, detail="no answer")
-WAITS_FOR_ME = text("SELECT locktype FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))")
+WAITS_FOR_ME = text(
+    "SELECT locktype FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY"
+    " (pg_blocking_pids(pid))"
+)
 Work = Callable[[Connection], Any]
 
 
 @dataclass
 class Other:
-    """What became of the other machine's work: what it waited for (null where it did not), and its value or its error."""
+    """What became of the other machine's work: what it waited for (null where it did not), and its
+    value or its error.
+    """
 
     waited_for: str | None = None
     value: Any = None
@@ -52,7 +58,8 @@ class Other:
 
 
 def beside(database: Database, first: Work, second: Work) -> tuple[Any, Other]:
-    """Do `first` in a transaction and, before it commits, `second` in another; return what came of both.
+    """Do `first` in a transaction and, before it commits, `second` in another; return what came of
+    both.
 
     The commit comes once the other waits for a lock of the first, or has ended without.
     """
@@ -68,7 +75,10 @@ def beside(database: Database, first: Work, second: Work) -> tuple[Any, Other]:
     with database.engine.begin() as connection:
         value = first(connection)
         thread.start()
-        until(lambda: connection.execute(WAITS_FOR_ME).scalars().all() or not thread.is_alive(), what="the other to wait or to end")
+        until(
+            lambda: connection.execute(WAITS_FOR_ME).scalars().all() or not thread.is_alive(),
+            what="the other to wait or to end",
+        )
         other.waited_for = connection.execute(WAITS_FOR_ME).scalar()
     thread.join(60)
     assert not thread.is_alive()
@@ -76,11 +86,15 @@ def beside(database: Database, first: Work, second: Work) -> tuple[Any, Other]:
 
 
 def planned(database: Database, **changes: Any) -> tuple[Delivery, Work]:
-    """A delivery whose event is stored, and the work that puts it into the table: by that alone, with no lock taken before."""
+    """A delivery whose event is stored, and the work that puts it into the table: by that alone,
+    with no lock taken before.
+    """
     event = make_event(None)
     events.add(database, event, [], lambda *_: [])
     one = make_delivery(event, **changes)
-    return one, lambda connection: connection.execute(insert(schema.delivery), [delivery_row(one, database.sealer)])
+    return one, lambda connection: connection.execute(
+        insert(schema.delivery), [delivery_row(one, database.sealer)]
+    )
 
 
 def statuses(database: Database, *ids: str) -> list[str]:
@@ -95,14 +109,18 @@ def unknown(database: Database, **changes: Any) -> tuple[str, claims.Claim]:
 
 
 def settled(held: claims.Claim, outcome: Outcome, now: float = NOW + 20) -> Work:
-    return lambda connection: ledger.record(connection, [Settled(held, outcome, 1.0)], now, jitter=0.5)
+    return lambda connection: ledger.record(
+        connection, [Settled(held, outcome, 1.0)], now, jitter=0.5
+    )
 
 
 # -- lines and keys
 
 
 def test_of_two_that_come_into_a_line_at_once_one_is_its_head(postgresql: Database) -> None:
-    (first, insert_first), (second, insert_second) = (planned(postgresql, order=Order(key="k")) for _ in range(2))
+    (first, insert_first), (second, insert_second) = (
+        planned(postgresql, order=Order(key="k")) for _ in range(2)
+    )
     _, other = beside(postgresql, insert_first, insert_second)
     other.result()
     assert other.waited_for == "advisory"
@@ -110,13 +128,18 @@ def test_of_two_that_come_into_a_line_at_once_one_is_its_head(postgresql: Databa
 
 
 def test_one_of_another_line_waits_for_nobody(postgresql: Database) -> None:
-    (_, insert_first), (_, insert_second) = (planned(postgresql, order=Order(key=key)) for key in "ab")
+    (_, insert_first), (_, insert_second) = (
+        planned(postgresql, order=Order(key=key)) for key in "ab"
+    )
     _, other = beside(postgresql, insert_first, insert_second)
     assert (other.waited_for, other.error) == (None, None)
 
 
 def test_of_two_that_are_debounced_at_once_one_is_left(postgresql: Database) -> None:
-    both = [planned(postgresql, debounce=Debounce(key="k", until=NOW + until_), due_at=NOW + 30) for until_ in (60, 90)]
+    both = [
+        planned(postgresql, debounce=Debounce(key="k", until=NOW + until_), due_at=NOW + 30)
+        for until_ in (60, 90)
+    ]
     (first, insert_first), (second, insert_second) = both
     _, other = beside(postgresql, insert_first, insert_second)
     other.result()
@@ -137,7 +160,9 @@ def test_a_head_that_leaves_sees_who_lines_up_at_that_moment(postgresql: Databas
     [head] = add(postgresql, order=Order(key="k"))
     [held] = claim(postgresql)
     late, insert_late = planned(postgresql, order=Order(key="k"))
-    _, other = beside(postgresql, insert_late, settled(held, Outcome(kind=Kind.REJECTED, detail="400")))
+    _, other = beside(
+        postgresql, insert_late, settled(held, Outcome(kind=Kind.REJECTED, detail="400"))
+    )
     assert other.result() == [Status.DEAD]
     assert other.waited_for == "advisory"
     assert statuses(postgresql, head, late.id) == ["dead", "queued"]
@@ -147,17 +172,25 @@ def test_who_lines_up_sees_the_head_that_leaves_at_that_moment(postgresql: Datab
     [head] = add(postgresql, order=Order(key="k"))
     [held] = claim(postgresql)
     late, insert_late = planned(postgresql, order=Order(key="k"))
-    _, other = beside(postgresql, settled(held, Outcome(kind=Kind.REJECTED, detail="400")), insert_late)
+    _, other = beside(
+        postgresql, settled(held, Outcome(kind=Kind.REJECTED, detail="400")), insert_late
+    )
     other.result()
     assert other.waited_for == "advisory"
     assert statuses(postgresql, head, late.id) == ["dead", "queued"]
 
 
-def test_one_that_is_retried_sees_who_has_become_the_head_at_that_moment(postgresql: Database) -> None:
+def test_one_that_is_retried_sees_who_has_become_the_head_at_that_moment(
+    postgresql: Database,
+) -> None:
     [dead] = add(postgresql, order=Order(key="k"))
     record(postgresql, claim(postgresql)[0], Outcome(kind=Kind.REJECTED, detail="400"))
     late, insert_late = planned(postgresql, order=Order(key="k"))
-    _, other = beside(postgresql, insert_late, lambda connection: ledger.move(connection, dead, Status.QUEUED, NOW + 30))
+    _, other = beside(
+        postgresql,
+        insert_late,
+        lambda connection: ledger.move(connection, dead, Status.QUEUED, NOW + 30),
+    )
     other.result()
     assert other.waited_for == "advisory"
     assert statuses(postgresql, dead, late.id) == ["blocked", "queued"]
@@ -168,7 +201,9 @@ def test_one_that_is_retried_sees_who_has_become_the_head_at_that_moment(postgre
 
 def test_two_workers_that_claim_at_once_stay_within_the_slots(postgresql: Database) -> None:
     add(postgresql, 4)
-    work: Callable[[str], Work] = lambda lease: lambda c: claims.claim(c, Allowed(caps={"local": 3}), most=2, now=NOW, lease=lease)  # noqa: E731
+    work: Callable[[str], Work] = lambda lease: (  # noqa: E731
+        lambda c: claims.claim(c, Allowed(caps={"local": 3}), most=2, now=NOW, lease=lease)
+    )
     first, other = beside(postgresql, work("a"), work("b"))
     assert (len(first), len(other.result()), other.waited_for) == (2, 1, "advisory")
     assert {one.delivery.id for one in first}.isdisjoint(one.delivery.id for one in other.result())
@@ -178,7 +213,9 @@ def test_two_workers_that_claim_at_once_stay_within_the_slots(postgresql: Databa
 def test_two_workers_that_learn_at_once_learn_from_both(postgresql: Database, known: bool) -> None:
     add(postgresql, 3)
     *held, before = claim(postgresql)
-    learn: Callable[[claims.Claim], Work] = lambda one: lambda c: ledger.learn(c, [Settled(one, UNKNOWN)], {"local": 5}, NOW, jitter=0.5)  # noqa: E731
+    learn: Callable[[claims.Claim], Work] = lambda one: (  # noqa: E731
+        lambda c: ledger.learn(c, [Settled(one, UNKNOWN)], {"local": 5}, NOW, jitter=0.5)
+    )
     if known:
         postgresql.write(learn(before))
     _, other = beside(postgresql, learn(held[0]), learn(held[1]))
@@ -192,8 +229,12 @@ def test_one_who_learns_waits_for_one_who_claims(postgresql: Database) -> None:
     """Who claims has read the circuit, and may write down that its probe is under way."""
     add(postgresql, 2)
     [held] = claim(postgresql, most=1)
-    claims_one: Work = lambda c: claims.claim(c, Allowed(caps={"local": 5}), most=1, now=NOW, lease="b")  # noqa: E731
-    learns: Work = lambda c: ledger.learn(c, [Settled(held, UNKNOWN)], {"local": 5}, NOW, jitter=0.5)  # noqa: E731
+    claims_one: Work = lambda c: claims.claim(  # noqa: E731
+        c, Allowed(caps={"local": 5}), most=1, now=NOW, lease="b"
+    )
+    learns: Work = lambda c: ledger.learn(  # noqa: E731
+        c, [Settled(held, UNKNOWN)], {"local": 5}, NOW, jitter=0.5
+    )
     _, other = beside(postgresql, claims_one, learns)
     other.result()
     assert other.waited_for == "advisory"
@@ -202,8 +243,12 @@ def test_one_who_learns_waits_for_one_who_claims(postgresql: Database) -> None:
 def test_where_all_is_well_nobody_who_learns_waits(postgresql: Database) -> None:
     add(postgresql, 2)
     [held] = claim(postgresql, most=1)
-    claims_one: Work = lambda c: claims.claim(c, Allowed(caps={"local": 5}), most=1, now=NOW, lease="b")  # noqa: E731
-    learns: Work = lambda c: ledger.learn(c, [Settled(held, STARTED)], {"local": 5}, NOW, jitter=0.5)  # noqa: E731
+    claims_one: Work = lambda c: claims.claim(  # noqa: E731
+        c, Allowed(caps={"local": 5}), most=1, now=NOW, lease="b"
+    )
+    learns: Work = lambda c: ledger.learn(  # noqa: E731
+        c, [Settled(held, STARTED)], {"local": 5}, NOW, jitter=0.5
+    )
     _, other = beside(postgresql, claims_one, learns)
     assert (other.waited_for, other.error) == (None, None)
 
@@ -214,23 +259,38 @@ def test_one_that_is_cancelled_at_this_moment_is_not_claimed(postgresql: Databas
     _, other = beside(postgresql, lambda c: ledger.move(c, first, Status.CANCELLED, NOW), work)
     assert [one.delivery.id for one in other.result()] == [second]
     assert other.waited_for is None, "others are claimed meanwhile"
-    assert (statuses(postgresql, first, second), attempts(postgresql, first)) == (["cancelled", "sending"], [])
+    assert (statuses(postgresql, first, second), attempts(postgresql, first)) == (
+        ["cancelled", "sending"],
+        [],
+    )
 
 
 def test_an_attempt_that_is_begun_twice_at_once_is_begun_once(postgresql: Database) -> None:
     [one] = add(postgresql)
-    [held] = postgresql.write(lambda c: claims.claim(c, Allowed(caps={"local": 5}), most=1, now=NOW, lease="w", intents=False))
-    begin: Callable[[str], Work] = lambda own: lambda c: claims.begin(c, one, held.lease, own, ["local"], NOW + 1)  # noqa: E731
+    [held] = postgresql.write(
+        lambda c: claims.claim(
+            c, Allowed(caps={"local": 5}), most=1, now=NOW, lease="w", intents=False
+        )
+    )
+    begin: Callable[[str], Work] = lambda own: (  # noqa: E731
+        lambda c: claims.begin(c, one, held.lease, own, ["local"], NOW + 1)
+    )
     first, other = beside(postgresql, begin("a"), begin("b"))
     assert (first.lease, other.result(), other.waited_for) == ("a", None, "transactionid")
     assert (column(postgresql, one, "lease"), len(attempts(postgresql, one))) == ("a", 1)
 
 
-def test_one_that_is_taken_over_at_this_moment_is_settled_by_nobody_else(postgresql: Database) -> None:
+def test_one_that_is_taken_over_at_this_moment_is_settled_by_nobody_else(
+    postgresql: Database,
+) -> None:
     """The answer of the first worker waits for the one who reaps, and is then a late one."""
     [one] = add(postgresql, on_unknown="retry")
     [held] = claim(postgresql)
-    reaped, other = beside(postgresql, lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None), settled(held, STARTED, NOW + 61))
+    reaped, other = beside(
+        postgresql,
+        lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None),
+        settled(held, STARTED, NOW + 61),
+    )
     assert [status for _, status in reaped] == [Status.QUEUED]
     assert (other.result(), other.waited_for) == ([None], "transactionid")
     assert (statuses(postgresql, one), get(postgresql, one).attempts) == (["queued"], 1)
@@ -240,8 +300,14 @@ def test_one_that_is_taken_over_at_this_moment_is_settled_by_nobody_else(postgre
 def test_one_whose_answer_comes_at_this_moment_is_not_taken_over(postgresql: Database) -> None:
     [one] = add(postgresql)
     [held] = claim(postgresql)
-    _, other = beside(postgresql, settled(held, STARTED), lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
-    assert (other.result(), other.waited_for, statuses(postgresql, one)) == ([], None, ["delivered"])
+    _, other = beside(
+        postgresql, settled(held, STARTED), lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None)
+    )
+    assert (other.result(), other.waited_for, statuses(postgresql, one)) == (
+        [],
+        None,
+        ["delivered"],
+    )
 
 
 def test_two_who_reap_at_once_take_over_each_once(postgresql: Database) -> None:
@@ -252,29 +318,46 @@ def test_two_who_reap_at_once_take_over_each_once(postgresql: Database) -> None:
     assert (len(first), other.result(), other.waited_for) == (2, [], None)
 
 
-def test_a_late_answer_waits_for_a_person_and_leaves_what_they_have_said(postgresql: Database) -> None:
+def test_a_late_answer_waits_for_a_person_and_leaves_what_they_have_said(
+    postgresql: Database,
+) -> None:
     one, held = unknown(postgresql)
-    _, other = beside(postgresql, lambda c: ledger.move(c, one, Status.DEAD, NOW + 5), settled(held, STARTED))
+    _, other = beside(
+        postgresql, lambda c: ledger.move(c, one, Status.DEAD, NOW + 5), settled(held, STARTED)
+    )
     assert (other.result(), other.waited_for) == ([None], "transactionid")
-    assert (statuses(postgresql, one), late_starts(postgresql)) == (["dead"], [(one, 1, "r1", "dead")])
+    assert (statuses(postgresql, one), late_starts(postgresql)) == (
+        ["dead"],
+        [(one, 1, "r1", "dead")],
+    )
 
 
-def test_a_person_waits_for_a_late_answer_and_is_told_that_it_has_come(postgresql: Database) -> None:
+def test_a_person_waits_for_a_late_answer_and_is_told_that_it_has_come(
+    postgresql: Database,
+) -> None:
     one, held = unknown(postgresql)
     to_queue: Work = lambda c: ledger.move(c, one, Status.QUEUED, NOW + 5)  # noqa: E731
-    _, other = beside(postgresql, settled(held, STARTED), lambda c: ledger.move(c, one, Status.CANCELLED, NOW + 5))
+    _, other = beside(
+        postgresql, settled(held, STARTED), lambda c: ledger.move(c, one, Status.CANCELLED, NOW + 5)
+    )
     with pytest.raises(IllegalTransition, match="is delivered"):
         other.result()
     assert (other.waited_for, statuses(postgresql, one)) == ("transactionid", ["delivered"])
     first, other = beside(postgresql, lambda c: ledger.move(c, one, Status.DEAD, NOW + 6), to_queue)
-    assert (first.status, other.result().status, other.waited_for) == (Status.DELIVERED, Status.DEAD, "transactionid")
+    assert (first.status, other.result().status, other.waited_for) == (
+        Status.DELIVERED,
+        Status.DEAD,
+        "transactionid",
+    )
 
 
 def test_two_workers_never_poll_the_same_run_at_once(postgresql: Database) -> None:
     add(postgresql, 2)
     for number, held in enumerate(claim(postgresql)):
         record(postgresql, held, replace(STARTED, run_id=f"r{number}"))
-    poll: Callable[[int], Work] = lambda most: lambda c: run_tracking.claim_polls(c, platforms=["local"], most=most, now=NOW + 5)  # noqa: E731
+    poll: Callable[[int], Work] = lambda most: (  # noqa: E731
+        lambda c: run_tracking.claim_polls(c, platforms=["local"], most=most, now=NOW + 5)
+    )
     first, other = beside(postgresql, poll(1), poll(9))
     assert (len(first), len(other.result()), other.waited_for) == (1, 1, None)
     assert first[0][0].id != other.result()[0][0].id
@@ -284,7 +367,9 @@ def test_two_workers_never_poll_the_same_run_at_once(postgresql: Database) -> No
 
 
 def test_two_starts_at_once_stay_within_the_cap(postgresql: Database) -> None:
-    start: Callable[[str], Work] = lambda key: lambda c: runs.start(c, new_run(idempotency_key=key), 1)  # noqa: E731
+    start: Callable[[str], Work] = lambda key: (  # noqa: E731
+        lambda c: runs.start(c, new_run(idempotency_key=key), 1)
+    )
     _, other = beside(postgresql, start("a"), start("b"))
     with pytest.raises(Full):
         other.result()
@@ -295,13 +380,17 @@ def test_two_starts_with_one_key_at_once_are_one_run(postgresql: Database) -> No
     for cap in (None, 5):
         start: Work = lambda c, cap=cap: runs.start(c, new_run(idempotency_key=f"k{cap}"), cap)  # type: ignore[misc]  # noqa: E731
         first, other = beside(postgresql, start, start)
-        assert other.result().id == first.id and other.waited_for == ("advisory" if cap else "transactionid")
+        assert other.result().id == first.id and other.waited_for == (
+            "advisory" if cap else "transactionid"
+        )
 
 
 def test_two_workers_execute_no_run_twice_and_no_more_than_the_cap(postgresql: Database) -> None:
     for _ in range(4):
         postgresql.write(lambda c: runs.start(c, new_run()))
-    take: Callable[[str, int | None], Work] = lambda lease, cap: lambda c: runs.claim(c, 2, NOW, lease, cap)  # noqa: E731
+    take: Callable[[str, int | None], Work] = lambda lease, cap: (  # noqa: E731
+        lambda c: runs.claim(c, 2, NOW, lease, cap)
+    )
     first, other = beside(postgresql, take("a", 3), take("b", 3))
     assert (len(first), len(other.result()), other.waited_for) == (2, 1, "advisory")
     first, other = beside(postgresql, take("a", None), take("b", None))
@@ -330,11 +419,20 @@ def lost(database: Database, count: int, outcome: Outcome = UNKNOWN) -> list[rec
         return [known for one in ids if (known := reconciling.case(connection, one)) is not None]
 
 
-def found(known: reconciling.Case, *run_ids: str, echo: reconcile.Echo | None = None) -> reconciling.Answers:
+def found(
+    known: reconciling.Case, *run_ids: str, echo: reconcile.Echo | None = None
+) -> reconciling.Answers:
     """The answers of a look that has found these runs of the flow, which nobody else starts."""
-    candidates = tuple(reconcile.Candidate(run_id=one, created_at=known.began_at + 1, state=RunState.DONE, echo=echo) for one in run_ids)
+    candidates = tuple(
+        reconcile.Candidate(
+            run_id=one, created_at=known.began_at + 1, state=RunState.DONE, echo=echo
+        )
+        for one in run_ids
+    )
     window = reconcile.window(known.began_at, 30.0)
-    look = reconcile.Look(at=known.began_at + 100, window=window, listed=len(run_ids), candidates=candidates)
+    look = reconcile.Look(
+        at=known.began_at + 100, window=window, listed=len(run_ids), candidates=candidates
+    )
     return reconciling.Answers(look=look, reports={}, exclusive=True, next_look=5.0)
 
 
@@ -344,8 +442,13 @@ def settle(known: reconciling.Case, answers: reconciling.Answers) -> Work:
 
 def test_two_looks_at_once_adopt_a_run_once(postgresql: Database) -> None:
     first, second = lost(postgresql, 2)
-    echoing = {"echo": reconcile.Echo.DELIVERY}  # else each would wait for the other, whose run is not known
-    (_, status), other = beside(postgresql, settle(first, found(first, "r1", **echoing)), settle(second, found(second, "r1", **echoing)))
+    # else each would wait for the other, whose run is not known
+    echoing = {"echo": reconcile.Echo.DELIVERY}
+    (_, status), other = beside(
+        postgresql,
+        settle(first, found(first, "r1", **echoing)),
+        settle(second, found(second, "r1", **echoing)),
+    )
     assert other.waited_for == "advisory"
     evidence, later = other.result()
     assert (status, later, evidence.look.candidates) == (Status.DELIVERED, Status.UNKNOWN, ())
@@ -359,19 +462,27 @@ def test_looks_for_runs_of_other_flows_do_not_wait(postgresql: Database) -> None
     with postgresql.read() as connection:
         second = reconciling.case(connection, other_flow)
     assert second is not None
-    _, other = beside(postgresql, settle(first, found(first, "r1")), settle(second, found(second, "r2")))
+    _, other = beside(
+        postgresql, settle(first, found(first, "r1")), settle(second, found(second, "r2"))
+    )
     assert (other.result()[1], other.waited_for) == (Status.DELIVERED, None)
 
 
-def test_a_call_that_ends_while_a_look_is_settled_is_seen_before_or_after(postgresql: Database) -> None:
-    """Its run is the sole candidate. The call was open when it was asked which are, or its run is known when that is asked."""
+def test_a_call_that_ends_while_a_look_is_settled_is_seen_before_or_after(
+    postgresql: Database,
+) -> None:
+    """Its run is the sole candidate. The call was open when it was asked which are, or its run is
+    known when that is asked.
+    """
     [known] = lost(postgresql, 1)
     [late] = add(postgresql, **FLOW)
     [held] = claim(postgresql, caps={"gumloop": 9}, now=NOW + 5)
     asked: list[str] = []
 
     def end_the_call(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        """The first question has two statements: which calls are open and unknown, or which runs deliveries and attempts have."""
+        """The first question has two statements: which calls are open and unknown, or which runs
+        deliveries and attempts have.
+        """
         asked.extend(word for word in ("BETWEEN", "run_id IN") if word in statement)
         if len(asked) == 2 and get(postgresql, late).status is Status.SENDING:
             record(postgresql, held, replace(STARTED, run_id="r1"), NOW + 6)
@@ -388,7 +499,11 @@ def test_a_look_waits_for_a_person_and_leaves_what_they_have_said(postgresql: Da
     [known] = lost(postgresql, 1)
     move: Work = lambda c: ledger.move(c, known.delivery.id, Status.DEAD, NOW + 50)  # noqa: E731
     _, other = beside(postgresql, move, settle(known, found(known, "r1")))
-    assert (other.result(), other.waited_for, statuses(postgresql, known.delivery.id)) == (None, "transactionid", ["dead"])
+    assert (other.result(), other.waited_for, statuses(postgresql, known.delivery.id)) == (
+        None,
+        "transactionid",
+        ["dead"],
+    )
 
 
 def test_a_retry_that_overtakes_a_look_is_not_touched_by_it(postgresql: Database) -> None:

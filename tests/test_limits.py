@@ -25,13 +25,18 @@ from bridge.web.learned_secrets import lesson_of
 MIB = 1024 * 1024
 BOMB = b'{"":0},' * (5 * MIB // 7)  # read, it takes 170 MiB
 BOMBS = (b"[" + BOMB + b"0]", b'{"notificationItems":[' + BOMB + b"0]}")
-values = st.recursive(st.none() | st.text(), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4))
+values = st.recursive(
+    st.none() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
 
 
 @given(values, st.integers(0, 12))
 def test_no_value_escapes_being_counted(value: object, limit: int) -> None:
     def count(one: object) -> int:
-        inner = list(one.values()) if isinstance(one, dict) else one if isinstance(one, list) else []
+        inner = (
+            list(one.values()) if isinstance(one, dict) else one if isinstance(one, list) else []
+        )
         return 1 + sum(map(count, inner))
 
     raw = json.dumps(value, ensure_ascii=False).encode()
@@ -49,7 +54,9 @@ def test_no_value_escapes_being_counted(value: object, limit: int) -> None:
     ],
     ids=["quotes", "backslashes", "escapes", "texts", "marks"],
 )
-def test_counting_takes_time_that_grows_with_the_bytes_alone(body: Callable[[int], bytes], size: int) -> None:
+def test_counting_takes_time_that_grows_with_the_bytes_alone(
+    body: Callable[[int], bytes], size: int
+) -> None:
     def prepare(size: int) -> Work:
         raw = body(size)
         return lambda: values_over(raw)
@@ -77,7 +84,11 @@ def taken(call: object) -> int:
 def test_a_body_that_proves_nothing_takes_little_memory_whatever_is_in_it(name: str) -> None:
     one = PROVEN[name]
     forged = stranger(one).signed()
-    request = replace(forged, body=BOMBS[name == "adyen"], headers={**forged.headers, "content-type": "application/json"})
+    request = replace(
+        forged,
+        body=BOMBS[name == "adyen"],
+        headers={**forged.headers, "content-type": "application/json"},
+    )
     assert taken(lambda: one.receive(request)) < 20 * MIB
 
 
@@ -90,19 +101,32 @@ def test_a_form_that_is_sent_as_json_takes_little_memory_too() -> None:
 def test_an_insecure_source_keeps_what_it_does_not_read_with_the_reason() -> None:
     one = sender("github")
     open_to_all = Sender(one.row, Unsigned(), "", "")
-    for body, kind in ((BOMBS[0], "application/json"), (b"payload=" + BOMBS[0], "application/x-www-form-urlencoded")):
+    for body, kind in (
+        (BOMBS[0], "application/json"),
+        (b"payload=" + BOMBS[0], "application/x-www-form-urlencoded"),
+    ):
         _, (event,) = open_to_all.receive(post(body, {"content-type": kind}))
         assert event.problem is not None
 
 
-TESTED = [name for name, row in PROVIDERS.items() if any(not shake.signed and "POST" in shake.methods for shake in row.handshakes)]
+TESTED = [
+    name
+    for name, row in PROVIDERS.items()
+    if any(not shake.signed and "POST" in shake.methods for shake in row.handshakes)
+]
 
 
 @pytest.mark.parametrize("name", TESTED)
-def test_what_is_larger_than_any_test_of_the_url_is_not_read_to_see_if_it_is_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_larger_than_any_test_of_the_url_is_not_read_to_see_if_it_is_one(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[int] = []
     real = receive.read_body
-    monkeypatch.setattr(receive, "read_body", lambda source, kind, raw: (read.append(len(raw)), real(source, kind, raw))[1])
+    monkeypatch.setattr(
+        receive,
+        "read_body",
+        lambda source, kind, raw: (read.append(len(raw)), real(source, kind, raw))[1],
+    )
     for size in (MAX_TEST, MAX_TEST + 1):
         with pytest.raises(BadSignature):
             sender(name).receive(unproven(name, size))
@@ -110,10 +134,17 @@ def test_what_is_larger_than_any_test_of_the_url_is_not_read_to_see_if_it_is_one
 
 
 def unproven(name: str, size: int) -> Request:
-    return post(b'{"a":"' + b"x" * (size - 8) + b'"}', {"content-type": "application/json"}, url=f"https://example.com/hooks/{name}")
+    return post(
+        b'{"a":"' + b"x" * (size - 8) + b'"}',
+        {"content-type": "application/json"},
+        url=f"https://example.com/hooks/{name}",
+    )
 
 
 def test_what_is_larger_than_any_lesson_teaches_nothing() -> None:
     for size, is_lesson in ((200, True), (MAX_TEST + 1, False)):
-        request = post(b'{"verification_token":"secret_abcdefgh"' + b" " * size + b"}", {"content-type": "application/json"})
+        request = post(
+            b'{"verification_token":"secret_abcdefgh"' + b" " * size + b"}",
+            {"content-type": "application/json"},
+        )
         assert (lesson_of(request, sender("notion").source()) is not None) is is_lesson

@@ -1,4 +1,6 @@
-"""Order: of the deliveries of a route with one key one goes at a time, in the order they came, on both stores."""
+"""Order: of the deliveries of a route with one key one goes at a time, in the order they came, on
+both stores.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,17 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from test_ledger import STARTED, add, claim, get, record
 
-from bridge.core.model import DeadKind, Delivery, Kind, Order, Outcome, Retry, RunReport, RunState, Status
+from bridge.core.model import (
+    DeadKind,
+    Delivery,
+    Kind,
+    Order,
+    Outcome,
+    Retry,
+    RunReport,
+    RunState,
+    Status,
+)
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import ledger, ordering, run_tracking
@@ -33,16 +45,26 @@ def statuses(database: Database, ids: list[str]) -> list[str]:
 
 def look(database: Database, delivery_id: str, report: RunReport, now: float = NOW + 5) -> bool:
     followed = get(database, delivery_id)
-    return database.write(lambda c: run_tracking.record_run(c, followed, report, now, next_poll=1.0))
+    return database.write(
+        lambda c: run_tracking.record_run(c, followed, report, now, next_poll=1.0)
+    )
 
 
-def move(database: Database, delivery_id: str, to: Status, now: float = NOW + 9, **more: Any) -> Delivery:
+def move(
+    database: Database, delivery_id: str, to: Status, now: float = NOW + 9, **more: Any
+) -> Delivery:
     return database.write(lambda c: ledger.move(c, delivery_id, to, now, **more))
 
 
 def heads(database: Database) -> dict[str, str]:
     with database.read() as connection:
-        return dict(connection.execute(select(schema.delivery.c.order_key, schema.delivery.c.id).where(schema.delivery.c.holds_key)).all())
+        return dict(
+            connection.execute(
+                select(schema.delivery.c.order_key, schema.delivery.c.id).where(
+                    schema.delivery.c.holds_key
+                )
+            ).all()
+        )
 
 
 def test_the_first_of_a_key_goes_and_the_others_wait(database: Database) -> None:
@@ -83,7 +105,9 @@ def test_on_a_platform_without_runs_the_next_goes_when_it_is_accepted(database: 
 
 
 @pytest.mark.parametrize(
-    "report", [FAILED, RunReport(state=RunState.TERMINATED), RunReport(state=None, gone=True)], ids=["failed", "terminated", "gone"]
+    "report",
+    [FAILED, RunReport(state=RunState.TERMINATED), RunReport(state=None, gone=True)],
+    ids=["failed", "terminated", "gone"],
 )
 def test_however_the_run_ends_the_next_goes(database: Database, report: RunReport) -> None:
     ids = add(database, 2, order=A)
@@ -117,8 +141,13 @@ def test_an_unknown_one_holds_the_line_until_it_is_settled(database: Database) -
     assert statuses(database, ids) == ["delivered", "queued"]
 
 
-@pytest.mark.parametrize(("to", "then"), [(Status.DELIVERED, "queued"), (Status.DEAD, "queued"), (Status.QUEUED, "blocked")])
-def test_settling_an_unknown_one_by_hand_lets_the_next_go_where_it_is_over(database: Database, to: Status, then: str) -> None:
+@pytest.mark.parametrize(
+    ("to", "then"),
+    [(Status.DELIVERED, "queued"), (Status.DEAD, "queued"), (Status.QUEUED, "blocked")],
+)
+def test_settling_an_unknown_one_by_hand_lets_the_next_go_where_it_is_over(
+    database: Database, to: Status, then: str
+) -> None:
     ids = add(database, 2, order=A)
     record(database, claim(database)[0], UNKNOWN)
     move(database, ids[0], to)
@@ -131,7 +160,9 @@ def test_a_dead_one_lets_the_next_pass(database: Database) -> None:
     assert statuses(database, ids) == ["dead", "queued"]
 
 
-def test_a_dead_one_that_blocks_holds_the_line_until_a_person_retries_or_cancels_it(database: Database) -> None:
+def test_a_dead_one_that_blocks_holds_the_line_until_a_person_retries_or_cancels_it(
+    database: Database,
+) -> None:
     ids = add(database, 3, order=replace(A, blocks=True))
     record(database, claim(database)[0], REJECTED)
     assert statuses(database, ids) == ["dead", "blocked", "blocked"]
@@ -143,8 +174,16 @@ def test_a_dead_one_that_blocks_holds_the_line_until_a_person_retries_or_cancels
 
 
 @pytest.mark.parametrize(("then", "status"), [("dead", "dead"), ("retry", "queued")])
-def test_a_run_that_failed_and_is_followed_by_something_holds_the_line(database: Database, then: str, status: str) -> None:
-    ids = add(database, 2, order=replace(A, blocks=True), on_run_failed=then, run_retries=int(then == "retry"))
+def test_a_run_that_failed_and_is_followed_by_something_holds_the_line(
+    database: Database, then: str, status: str
+) -> None:
+    ids = add(
+        database,
+        2,
+        order=replace(A, blocks=True),
+        on_run_failed=then,
+        run_retries=int(then == "retry"),
+    )
     record(database, claim(database)[0], STARTED)
     look(database, ids[0], FAILED)
     assert statuses(database, ids) == [status, "blocked"]
@@ -177,17 +216,34 @@ def test_a_retried_one_is_the_head_where_nobody_waits(database: Database) -> Non
 
 
 def parked(database: Database, order: Order) -> str:
-    return add(database, order=order, status=Status.DEAD, dead_kind=DeadKind.OURS, reason="the payload does not fit")[0]
+    return add(
+        database,
+        order=order,
+        status=Status.DEAD,
+        dead_kind=DeadKind.OURS,
+        reason="the payload does not fit",
+    )[0]
 
 
-def test_a_parked_one_holds_the_line_where_dead_ones_do_once_its_turn_has_come(database: Database) -> None:
-    """Its event came between two others: the one after it must not go before it was mended or given up."""
+def test_a_parked_one_holds_the_line_where_dead_ones_do_once_its_turn_has_come(
+    database: Database,
+) -> None:
+    """Its event came between two others: the one after it must not go before it was mended or given
+    up.
+    """
     blocks = replace(A, blocks=True)
-    first, bad, last = add(database, order=blocks)[0], parked(database, blocks), add(database, order=blocks)[0]
+    first, bad, last = (
+        add(database, order=blocks)[0],
+        parked(database, blocks),
+        add(database, order=blocks)[0],
+    )
     assert statuses(database, [first, bad, last]) == ["queued", "blocked", "blocked"]
     record(database, claim(database)[0], Outcome(kind=Kind.STARTED), first_poll=None)
     assert statuses(database, [first, bad, last]) == ["delivered", "dead", "blocked"]
-    assert (get(database, bad).dead_kind, get(database, bad).reason) == (DeadKind.OURS, "the payload does not fit")
+    assert (get(database, bad).dead_kind, get(database, bad).reason) == (
+        DeadKind.OURS,
+        "the payload does not fit",
+    )
     move(database, bad, Status.CANCELLED)
     assert statuses(database, [first, bad, last]) == ["delivered", "cancelled", "queued"]
 
@@ -208,8 +264,14 @@ def test_a_dead_workers_delivery_keeps_its_place(database: Database) -> None:
 def test_the_store_itself_refuses_a_second_head(database: Database) -> None:
     ids = add(database, 2, order=A)
     with pytest.raises(Exception) as refused:
-        database.write(lambda c: c.execute(update(schema.delivery).where(schema.delivery.c.id == ids[1]).values(holds_key=True)))
-    assert isinstance(refused.value, IntegrityError) or isinstance(refused.value.__cause__, IntegrityError)
+        database.write(
+            lambda c: c.execute(
+                update(schema.delivery).where(schema.delivery.c.id == ids[1]).values(holds_key=True)
+            )
+        )
+    assert isinstance(refused.value, IntegrityError) or isinstance(
+        refused.value.__cause__, IntegrityError
+    )
 
 
 def test_a_line_without_a_head_is_mended(database: Database) -> None:
@@ -220,7 +282,9 @@ def test_a_line_without_a_head_is_mended(database: Database) -> None:
     assert database.write(lambda c: ordering.mend(c, NOW + 7)) == []
 
 
-def test_a_late_answer_of_an_unknown_start_lets_the_next_go_when_its_run_ends(database: Database) -> None:
+def test_a_late_answer_of_an_unknown_start_lets_the_next_go_when_its_run_ends(
+    database: Database,
+) -> None:
     ids = add(database, 2, order=A)
     [held] = claim(database)
     database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
@@ -239,29 +303,47 @@ def test_events_of_one_batch_line_up_in_their_order(database: Database) -> None:
     ids = [delivery.id for _, [delivery] in arrivals]
     for at in range(5):
         assert statuses(database, ids) == ["delivered"] * at + ["queued"] + ["blocked"] * (4 - at)
-        record(database, claim(database, now=NOW + at)[0], Outcome(kind=Kind.STARTED), NOW + at, first_poll=None)
+        record(
+            database,
+            claim(database, now=NOW + at)[0],
+            Outcome(kind=Kind.STARTED),
+            NOW + at,
+            first_poll=None,
+        )
 
 
 def test_a_line_of_any_length_is_promoted_by_one_look_into_an_index(database: Database) -> None:
     plans: Mapping[bool, str] = {True: "EXPLAIN QUERY PLAN ", False: "EXPLAIN "}
-    sql = "SELECT min(seq) FROM delivery WHERE status = 'blocked' AND route = 'triage' AND order_key = 'a'"
+    sql = (
+        "SELECT min(seq) FROM delivery WHERE status = 'blocked' AND route = 'triage' AND order_key"
+        " = 'a'"
+    )
     add(database, 50, order=A)
     with database.read() as connection:
         if not database.is_sqlite:
             connection.exec_driver_sql("SET enable_seqscan = off")
-        plan = "\n".join(str(row) for row in connection.exec_driver_sql(plans[database.is_sqlite] + sql))
+        plan = "\n".join(
+            str(row) for row in connection.exec_driver_sql(plans[database.is_sqlite] + sql)
+        )
     assert "ix_delivery_line" in plan
 
 
 def test_many_at_once_make_one_line_with_one_head(database: Database) -> None:
-    """Receivers that insert and workers that promote at the same moment: nobody is overtaken, left behind, or two at once."""
+    """Receivers that insert and workers that promote at the same moment: nobody is overtaken, left
+    behind, or two at once.
+    """
     started: list[str] = []
     order = replace(A, until="delivered")
 
     def arrive() -> None:
         for _ in range(15):
             event = make_event(None)
-            events.add(database, event, [make_delivery(event, order=order, retry=Retry(3, 0.001, 0.001))], lambda *_: [])
+            events.add(
+                database,
+                event,
+                [make_delivery(event, order=order, retry=Retry(3, 0.001, 0.001))],
+                lambda *_: [],
+            )
 
     def work() -> None:
         while len(started) < 60 and not over.is_set():
@@ -280,13 +362,17 @@ def test_many_at_once_make_one_line_with_one_head(database: Database) -> None:
         thread.join(60)
     over.set()
     with database.read() as connection:
-        rows = connection.execute(select(schema.delivery.c.id, schema.delivery.c.status).order_by(schema.delivery.c.seq)).all()
+        rows = connection.execute(
+            select(schema.delivery.c.id, schema.delivery.c.status).order_by(schema.delivery.c.seq)
+        ).all()
     assert {row.status for row in rows} == {"delivered"} and len(rows) == 60
     assert len(started) == len(set(started)) == 60
     assert heads(database) == {}
 
 
-def test_batches_with_the_same_keys_in_another_order_do_not_wait_for_each_other_in_a_circle(database: Database) -> None:
+def test_batches_with_the_same_keys_in_another_order_do_not_wait_for_each_other_in_a_circle(
+    database: Database,
+) -> None:
     keys = [f"k{number}" for number in range(8)]
 
     def arrive(ordered: list[str]) -> None:
@@ -301,13 +387,18 @@ def test_batches_with_the_same_keys_in_another_order_do_not_wait_for_each_other_
                 failed.append(error)
 
     failed: list[Exception] = []
-    threads = [threading.Thread(target=arrive, args=(order,)) for order in (keys, keys[::-1], keys[4:] + keys[:4])]
+    threads = [
+        threading.Thread(target=arrive, args=(order,))
+        for order in (keys, keys[::-1], keys[4:] + keys[:4])
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
     assert failed == []
     with database.read() as connection:
-        rows = connection.execute(select(schema.delivery.c.order_key, schema.delivery.c.status)).all()
+        rows = connection.execute(
+            select(schema.delivery.c.order_key, schema.delivery.c.status)
+        ).all()
     assert len(rows) == 3 * 8 * 8
     assert sorted(row.order_key for row in rows if row.status == "queued") == keys

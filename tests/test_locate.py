@@ -52,11 +52,15 @@ BODY = {
     ],
 )
 def test_locator_finds(text: str, found: str | None) -> None:
-    request = post(headers={"x-event": "made"}, query_string="token=a+b&token=c&blank=&na%C3%AFve=1")
+    request = post(
+        headers={"x-event": "made"}, query_string="token=a+b&token=c&blank=&na%C3%AFve=1"
+    )
     assert compile_locator(text)(request, BODY) == found
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
 def test_form_field_is_read_from_the_decoded_form(kind: str) -> None:
     request = post(headers={"content-type": kind})
     assert compile_locator("form:command")(request, {"command": "/deploy"}) == "/deploy"
@@ -93,7 +97,9 @@ def test_first_alternative_that_finds_a_text_wins() -> None:
     assert locate((), post(), BODY) is None
 
 
-@pytest.mark.parametrize("query", ["&".join(["a=1"] * 2000) + "&token=x", "%zz&token", "token", ";token=1"])
+@pytest.mark.parametrize(
+    "query", ["&".join(["a=1"] * 2000) + "&token=x", "%zz&token", "token", ";token=1"]
+)
 def test_unreadable_query_has_no_values(query: str) -> None:
     assert not compile_locator("query:token")(post(query_string=query), None)
 

@@ -1,4 +1,6 @@
-"""A process that is stopped while it holds the lock of SQLite's commits: others end it and go on, and nothing acknowledged is lost."""
+"""A process that is stopped while it holds the lock of SQLite's commits: others end it and go on,
+and nothing acknowledged is lost.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ sys.stdin.read()
 def holder(sqlite: Database) -> Iterator[subprocess.Popen[bytes]]:
     """A process that holds the lock and does nothing."""
     path = sqlite.path.with_name(f"{sqlite.path.name}.lock")
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert process.stdout is not None and process.stdin is not None
     assert process.stdout.readline() == b"held\n"
     yield process
@@ -52,7 +56,9 @@ def test_who_holds_the_lock_is_known(sqlite: Database, holder: subprocess.Popen[
     holder.wait(60)
     assert lock_watch.holder_of(lock_file(sqlite)) is None
     with locked(sqlite.path, "lock"):
-        assert lock_watch.holder_of(lock_file(sqlite)) is None, "this process is never killed by itself"
+        assert lock_watch.holder_of(lock_file(sqlite)) is None, (
+            "this process is never killed by itself"
+        )
         assert lock_watch.is_long(lock_file(sqlite))
     assert not lock_watch.is_long(lock_file(sqlite))
 
@@ -82,7 +88,9 @@ def test_one_that_does_long_work_is_not_killed(
     real = lock_watch.is_long
     monkeypatch.setattr(lock_watch, "is_long", is_long)
     with lock_watch.held_long(lock_file(sqlite)):
-        writer = threading.Thread(target=lambda: events.add(sqlite, make_event("1"), [], lambda *_: []))
+        writer = threading.Thread(
+            target=lambda: events.add(sqlite, make_event("1"), [], lambda *_: [])
+        )
         writer.start()
         assert looked.wait(60)
         assert holder.poll() is None
@@ -92,7 +100,9 @@ def test_one_that_does_long_work_is_not_killed(
     assert holder.wait(60) == 0
 
 
-def test_a_receiver_that_is_stopped_with_the_lock_loses_no_acknowledged_event(tmp_path: Path) -> None:
+def test_a_receiver_that_is_stopped_with_the_lock_loses_no_acknowledged_event(
+    tmp_path: Path,
+) -> None:
     """A real SIGSTOP, in the middle of a commit, under load."""
     over, acked, lock = threading.Event(), list[str](), threading.Lock()
     with Bridge(tmp_path) as bridge:
@@ -112,7 +122,13 @@ def test_a_receiver_that_is_stopped_with_the_lock_loses_no_acknowledged_event(tm
         try:
             stopped = until(lambda: stop_holder(path), what="a process that holds the lock")
             until(lambda: not is_alive(stopped), what="its end")
-            until(lambda: any(line["event"] == "lock_holder_killed" and line["pid"] == stopped for line in bridge.log), what="the line")
+            until(
+                lambda: any(
+                    line["event"] == "lock_holder_killed" and line["pid"] == stopped
+                    for line in bridge.log
+                ),
+                what="the line",
+            )
             before = len(acked)
             until(lambda: len(acked) > before + 20, what="more acknowledgements")
         finally:
@@ -133,7 +149,11 @@ def stop_holder(path: Path) -> int | None:
             continue
         with suppress(ProcessLookupError):
             os.kill(holder, signal.SIGSTOP)
-            if lock_watch.holder_of(path) == holder and is_stopped(holder) and lock_watch.holder_of(path) == holder:
+            if (
+                lock_watch.holder_of(path) == holder
+                and is_stopped(holder)
+                and lock_watch.holder_of(path) == holder
+            ):
                 return holder
             os.kill(holder, signal.SIGCONT)
     return None
@@ -141,5 +161,7 @@ def stop_holder(path: Path) -> int | None:
 
 def is_stopped(pid: int) -> bool:
     with suppress(OSError):
-        return until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", 10)
+        return until(
+            lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", 10
+        )
     return False

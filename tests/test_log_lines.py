@@ -1,4 +1,6 @@
-"""What `serve` prints on a terminal: one readable line per event, and nothing that a terminal obeys."""
+"""What `serve` prints on a terminal: one readable line per event, and nothing that a terminal
+obeys.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,20 @@ from serving import Bridge, until
 from bridge.system.log_lines import brief
 
 AT = "2026-11-27T08:26:25.123456Z"
-EVENT = {"event_id": "evt_01k2m9abcd", "source": "github", "type": "issues", "provider_id": "1", "bytes": 2, "files": 0, "deliveries": 1,
-         "routes": ["triage"], "duplicate": False, "problem": None, "spam": None, "ms": 12.3}  # fmt: skip
+EVENT = {
+    "event_id": "evt_01k2m9abcd",
+    "source": "github",
+    "type": "issues",
+    "provider_id": "1",
+    "bytes": 2,
+    "files": 0,
+    "deliveries": 1,
+    "routes": ["triage"],
+    "duplicate": False,
+    "problem": None,
+    "spam": None,
+    "ms": 12.3,
+}
 
 
 def shown(event: str, level: str = "info", **values: Any) -> str | None:
@@ -32,10 +46,22 @@ def shown(event: str, level: str = "info", **values: Any) -> str | None:
     [
         ({}, "08:26:25  github issues         202            → triage  12 ms\n"),
         ({"type": None}, "08:26:25  github                202            → triage  12 ms\n"),
-        ({"routes": [], "deliveries": 0}, "08:26:25  github issues         202 no route   flowbridge show k2m9abcd  12 ms\n"),
-        ({"duplicate": True}, "08:26:25  github issues         200 duplicate  flowbridge show k2m9abcd  12 ms\n"),
-        ({"spam": "token"}, "08:26:25  github issues         202 spam       flowbridge show k2m9abcd  12 ms\n"),
-        ({"problem": "cannot be\x1b[2J read"}, "08:26:25  github issues         202 problem    cannot be\\x1b[2J read  12 ms\n"),
+        (
+            {"routes": [], "deliveries": 0},
+            "08:26:25  github issues         202 no route   flowbridge show k2m9abcd  12 ms\n",
+        ),
+        (
+            {"duplicate": True},
+            "08:26:25  github issues         200 duplicate  flowbridge show k2m9abcd  12 ms\n",
+        ),
+        (
+            {"spam": "token"},
+            "08:26:25  github issues         202 spam       flowbridge show k2m9abcd  12 ms\n",
+        ),
+        (
+            {"problem": "cannot be\x1b[2J read"},
+            "08:26:25  github issues         202 problem    cannot be\\x1b[2J read  12 ms\n",
+        ),
     ],
 )
 def test_an_event_is_one_line_of_eighty_columns(changes: dict[str, Any], text: str) -> None:
@@ -43,22 +69,52 @@ def test_an_event_is_one_line_of_eighty_columns(changes: dict[str, Any], text: s
 
 
 def test_what_becomes_of_it_is_a_line_each() -> None:
-    run = {"delivery_id": "dlv_1", "event_id": "evt_1", "route": "triage", "flow": "local/x", "run_id": "0123456789", "seconds": 0.314}
-    assert shown("run", state="done", **run) == "08:26:25    triage → local/x    done           0.31 s\n"
-    assert shown("run", state="failed", **run) == "08:26:25    triage → local/x    failed         flowbridge show 23456789  0.31 s\n"
-    assert shown("run", state="done", **run | {"seconds": None}) == "08:26:25    triage → local/x    done\n"
+    run = {
+        "delivery_id": "dlv_1",
+        "event_id": "evt_1",
+        "route": "triage",
+        "flow": "local/x",
+        "run_id": "0123456789",
+        "seconds": 0.314,
+    }
+    assert (
+        shown("run", state="done", **run)
+        == "08:26:25    triage → local/x    done           0.31 s\n"
+    )
+    assert (
+        shown("run", state="failed", **run)
+        == "08:26:25    triage → local/x    failed         flowbridge show 23456789  0.31 s\n"
+    )
+    assert (
+        shown("run", state="done", **run | {"seconds": None})
+        == "08:26:25    triage → local/x    done\n"
+    )
     attempt = {"route": "triage", "flow": "gumloop/x", "outcome": "started", "detail": None}
     assert shown("attempt", **attempt) is None
-    refused = shown("attempt", "warning", **attempt | {"outcome": "refused", "detail": "the connection was refused"})
+    refused = shown(
+        "attempt",
+        "warning",
+        **attempt | {"outcome": "refused", "detail": "the connection was refused"},
+    )
     assert refused == "08:26:25    triage → gumloop/x  refused        the connection was refused\n"
     unauthorized = shown("attempt", "warning", **attempt | {"outcome": "unauthorized"})
     assert unauthorized == "08:26:25    triage → gumloop/x  unauthorized   flowbridge status\n"
-    rejected = shown("rejected", "warning", source="github", reason="mismatch", client=None, reject_id="rej_01k2m9abcd")
+    rejected = shown(
+        "rejected",
+        "warning",
+        source="github",
+        reason="mismatch",
+        client=None,
+        reject_id="rej_01k2m9abcd",
+    )
     assert rejected == "08:26:25  github                401 refused    flowbridge show k2m9abcd\n"
 
 
 def test_a_request_to_no_source_and_one_that_doctor_sent() -> None:
-    misspelt, none = shown("unknown_source", source="gihub\x1b", near="github"), shown("unknown_source", source="crm", near=None)
+    misspelt, none = (
+        shown("unknown_source", source="gihub\x1b", near="github"),
+        shown("unknown_source", source="crm", near=None),
+    )
     assert misspelt == f"08:26:25  {'gihub':<5}\\x1b{' ' * 13}404            did you mean github?\n"
     assert none == f"08:26:25  {'crm':<20}  404            routes.yaml has no such source\n"
     assert shown("event", **EVENT, dry=True) is None
@@ -73,48 +129,78 @@ def test_a_request_to_no_source_and_one_that_doctor_sent() -> None:
         (409, "used_before", [], "409 used_before"),
     ],
 )
-def test_a_form_that_was_refused_is_a_line_with_the_key_that_decides_it(status: int, code: str, fields: list[str], text: str) -> None:
+def test_a_form_that_was_refused_is_a_line_with_the_key_that_decides_it(
+    status: int, code: str, fields: list[str], text: str
+) -> None:
     line = shown("form_refused", source="contact", status=status, code=code, fields=fields)
     assert line == f"08:26:25  {'contact':<20}  {text}\n" and len(line) <= 80
 
 
 def test_the_rest_is_left_out_unless_it_needs_attention() -> None:
     assert shown("flows_loaded", flows=8) is None
-    invalid = shown("config_invalid", "error", problems=("routes.yaml:3:1: a", "routes.yaml:4:1: b\x07"), kept="abc")
-    assert invalid == "08:26:25  error  config invalid\n    routes.yaml:3:1: a\n    routes.yaml:4:1: b\\x07\n"
+    invalid = shown(
+        "config_invalid",
+        "error",
+        problems=("routes.yaml:3:1: a", "routes.yaml:4:1: b\x07"),
+        kept="abc",
+    )
+    assert (
+        invalid
+        == "08:26:25  error  config invalid\n    routes.yaml:3:1: a\n    routes.yaml:4:1: b\\x07\n"
+    )
     failed = shown("flow_failed", "warning", flow="x", exception="Traceback…\nKeyError\n")
     assert failed == "08:26:25  warning  flow failed  flow=x\nTraceback…\nKeyError\n"
 
 
 def test_what_can_be_used_again_is_said() -> None:
     taken = {"hash": "b", "was": "a", "sources": 2, "routes": 3}
-    assert shown("config_reloaded", **taken, mended=False) == "08:26:25  routes.yaml was read again: 2 sources, 3 routes\n"
-    assert shown("config_reloaded", **taken, mended=True) == "08:26:25  routes.yaml can be used again: 2 sources, 3 routes\n"
-    assert shown("config_valid", hash="a") == "08:26:25  routes.yaml can be used again: it is as before\n"
-    assert shown("flows_loaded", flows=9, mended=True) == "08:26:25  flows.py can be used again: 9 flows\n"
+    assert (
+        shown("config_reloaded", **taken, mended=False)
+        == "08:26:25  routes.yaml was read again: 2 sources, 3 routes\n"
+    )
+    assert (
+        shown("config_reloaded", **taken, mended=True)
+        == "08:26:25  routes.yaml can be used again: 2 sources, 3 routes\n"
+    )
+    assert (
+        shown("config_valid", hash="a")
+        == "08:26:25  routes.yaml can be used again: it is as before\n"
+    )
+    assert (
+        shown("flows_loaded", flows=9, mended=True)
+        == "08:26:25  flows.py can be used again: 9 flows\n"
+    )
     assert shown("flows_loaded", flows=9, mended=False) is None
 
 
 def test_another_bridge_on_the_store_is_named() -> None:
     said = shown("store_shared", "warning", data="/srv/hooks/data", pid=4711, bind="127.0.0.1:8080")
-    assert said == (
-        "08:26:25  warning  another flowbridge runs on this store: /srv/hooks/data\n"
-        "    process 4711 at http://127.0.0.1:8080; both deliver events, so stop one unless you want two\n"
+    assert (
+        said
+        == "08:26:25  warning  another flowbridge runs on this store: /srv/hooks/data\n    process"
+        " 4711 at http://127.0.0.1:8080; both deliver events, so stop one unless you want two\n"
     )
-    assert "process 4711; both" in str(shown("store_shared", "warning", data="/srv", pid=4711, bind=None))
+    assert "process 4711; both" in str(
+        shown("store_shared", "warning", data="/srv", pid=4711, bind=None)
+    )
 
 
 def test_settings_that_count_after_a_restart_are_listed() -> None:
-    assert shown("restart_needed", "warning", settings=("FLOWBRIDGE_BIND", "FLOWBRIDGE_LOG")) == (
-        "08:26:25  warning  settings in .env changed; restart flowbridge to use them\n"
+    assert (
+        shown("restart_needed", "warning", settings=("FLOWBRIDGE_BIND", "FLOWBRIDGE_LOG"))
+        == "08:26:25  warning  settings in .env changed; restart flowbridge to use them\n"
         "    FLOWBRIDGE_BIND\n    FLOWBRIDGE_LOG\n"
     )
 
 
 def test_missing_values_are_listed_with_what_they_come_to() -> None:
-    missing = {"sources.github": "environment variable A_SECRET is not set", "platforms.crm": "file crm.key is empty\x07"}
-    assert shown("values_missing", "warning", missing=missing) == (
-        "08:26:25  warning  values are missing; set them in .env (no restart needed)\n"
+    missing = {
+        "sources.github": "environment variable A_SECRET is not set",
+        "platforms.crm": "file crm.key is empty\x07",
+    }
+    assert (
+        shown("values_missing", "warning", missing=missing)
+        == "08:26:25  warning  values are missing; set them in .env (no restart needed)\n"
         "    source github answers 503: A_SECRET is not set\n"
         "    deliveries to platform crm wait: file crm.key is empty\\x07\n"
     )
@@ -122,18 +208,27 @@ def test_missing_values_are_listed_with_what_they_come_to() -> None:
 
 def test_flows_that_are_missing_are_listed_by_route_and_their_end_is_said() -> None:
     missing = {"triage": "triaje", "mail\x07": "sent"}
-    assert shown("flows_missing", "warning", flows=missing) == (
-        "08:26:25  warning  routes name flows that the local platform does not have; their deliveries wait\n"
-        "    route triage: triaje\n    route mail\\x07: sent\n"
-        "    put them back into flows.py, or name others in routes.yaml; flowbridge status has the next step\n"
+    assert (
+        shown("flows_missing", "warning", flows=missing)
+        == "08:26:25  warning  routes name flows that the local platform does not have; their"
+        " deliveries wait\n    route triage: triaje\n    route mail\\x07: sent\n    put them"
+        " back into flows.py, or name others in routes.yaml; flowbridge status has the next"
+        " step\n"
     )
-    assert shown("flows_found", flows=missing) == "08:26:25  no flow is missing any more for triage, mail\\x07\n"
+    assert (
+        shown("flows_found", flows=missing)
+        == "08:26:25  no flow is missing any more for triage, mail\\x07\n"
+    )
 
 
 def test_of_a_flow_that_failed_the_last_line_of_its_traceback_is_shown() -> None:
-    traceback = 'Traceback (most recent call last):\n  File "flows.py", line 18, in triage\n    raise KeyError("x")\nKeyError\n'
-    assert shown("flow_failed", "warning", flow="triage", run_id="r1", traceback=traceback) == (
-        "08:26:25  warning  flow triage failed: KeyError\n"
+    traceback = (
+        'Traceback (most recent call last):\n  File "flows.py", line 18, in triage\n    raise'
+        ' KeyError("x")\nKeyError\n'
+    )
+    assert (
+        shown("flow_failed", "warning", flow="triage", run_id="r1", traceback=traceback)
+        == "08:26:25  warning  flow triage failed: KeyError\n"
     )
 
 
@@ -142,15 +237,23 @@ class OnTerminal(Bridge):
 
     def start_without_waiting(self) -> None:
         self.screen, child = pty.openpty()
-        self.process = subprocess.Popen(self._command(), stdout=child, stderr=child, env=self.environ, cwd=self.folder,
-                                                      start_new_session=True)  # fmt: skip
+        self.process = subprocess.Popen(
+            self._command(),
+            stdout=child,
+            stderr=child,
+            env=self.environ,
+            cwd=self.folder,
+            start_new_session=True,
+        )
         os.close(child)
         self.text = ""
 
     def read(self) -> str:
         while select.select([self.screen], [], [], 0)[0]:
             try:
-                self.text += re.sub(r"\x1b\[\d*m", "", os.read(self.screen, 65536).decode()).replace("\r\n", "\n")
+                self.text += re.sub(
+                    r"\x1b\[\d*m", "", os.read(self.screen, 65536).decode()
+                ).replace("\r\n", "\n")
             except OSError:
                 break
         return self.text
@@ -164,12 +267,27 @@ class OnTerminal(Bridge):
 def test_serve_on_a_terminal_prints_a_line_for_each_event_and_run(tmp_path: Path) -> None:
     with OnTerminal(tmp_path, fresh=True) as bridge:
         assert bridge.event().status == 202
-        until(lambda: re.search(r"\d\d:\d\d:\d\d    everything → local/echo\s+done ", bridge.read()), what="the end of its run")
+        until(
+            lambda: re.search(r"\d\d:\d\d:\d\d    everything → local/echo\s+done ", bridge.read()),
+            what="the end of its run",
+        )
         lines = [line for line in bridge.read().splitlines() if re.match(r"\d\d:\d\d:\d\d  ", line)]
-        assert re.fullmatch(r"\d\d:\d\d:\d\d  github issues\s+202\s+→ everything  \d+ ms", lines[0]), lines
+        assert re.fullmatch(
+            r"\d\d:\d\d:\d\d  github issues\s+202\s+→ everything  \d+ ms", lines[0]
+        ), lines
         assert len(lines) == 2 and not any("{" in line for line in lines)
-        assert bridge.post("/hooks/github", b"{}", {"X-Hub-Signature-256": "sha256=00", "X-GitHub-Event": "issues"}).status == 401
-        until(lambda: re.search(r"401 refused +flowbridge show [0-9a-z]{8}", bridge.read()), what="the refused one")
+        assert (
+            bridge.post(
+                "/hooks/github",
+                b"{}",
+                {"X-Hub-Signature-256": "sha256=00", "X-GitHub-Event": "issues"},
+            ).status
+            == 401
+        )
+        until(
+            lambda: re.search(r"401 refused +flowbridge show [0-9a-z]{8}", bridge.read()),
+            what="the refused one",
+        )
         assert bridge.post("/hooks/gitub", b"{}").status == 404
         until(lambda: "did you mean github?" in bridge.read(), what="the misspelt one")
         assert bridge.stop(signal.SIGINT) == 0

@@ -53,7 +53,9 @@ def stderr(as_it_was: None) -> Stderr:
     return stream
 
 
-def test_a_logger_that_was_used_goes_where_the_log_is_set_up_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_logger_that_was_used_goes_where_the_log_is_set_up_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     logger, streams = get_logger(), (Stderr(), Stderr())
     for number, stream in enumerate(streams):
         monkeypatch.setattr("sys.stderr", stream)
@@ -63,7 +65,9 @@ def test_a_logger_that_was_used_goes_where_the_log_is_set_up_last(monkeypatch: p
     assert [stream.told() for stream in streams] == [["info 0", "warning 0"], ["warning 1"]]
 
 
-def test_a_command_that_a_test_runs_leaves_this_processs_log_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_that_a_test_runs_leaves_this_processs_log_as_it_was(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run("celery").exit_code == 2, "it sets up its log, and then sees that it cannot run"
     get_logger().warning("still_here")
     assert "still_here" in "".join(capsys.readouterr())
@@ -74,10 +78,19 @@ def test_a_line_has_when_how_grave_what_and_what_belongs_to_it(stderr: Stderr) -
     line = json.loads(stderr.said())
     assert list(line) == ["timestamp", "level", "event", "source", "seconds", "error", "path"]
     assert datetime.fromisoformat(line.pop("timestamp")).tzinfo is UTC
-    assert line == {"level": "warning", "event": "slow", "source": "shop", "seconds": 1.5, "error": None, "path": "/x"}
+    assert line == {
+        "level": "warning",
+        "event": "slow",
+        "source": "shop",
+        "seconds": 1.5,
+        "error": None,
+        "path": "/x",
+    }
 
 
-@pytest.mark.parametrize("odd", ["\ud800", 2**70, {1: 2}, b"\xff", object()], ids=lambda odd: type(odd).__name__)
+@pytest.mark.parametrize(
+    "odd", ["\ud800", 2**70, {1: 2}, b"\xff", object()], ids=lambda odd: type(odd).__name__
+)
 def test_whatever_is_said_is_one_line_of_json(odd: object, stderr: Stderr) -> None:
     get_logger().info("odd", value=odd, text="two\nlines")
     [line] = stderr.said().splitlines()
@@ -89,25 +102,38 @@ def test_an_error_is_told_by_where_and_not_by_what(how: object, stderr: Stderr) 
     try:
         int("a secret")
     except ValueError as error:
-        get_logger().error("failed", exc_info={True: True, "error": error, "triple": sys.exc_info()}[how])  # type: ignore[index]
+        get_logger().error(
+            "failed", exc_info={True: True, "error": error, "triple": sys.exc_info()}[how]
+        )  # type: ignore[index]
     told = json.loads(stderr.said())["exception"]
     assert told.startswith("Traceback") and told.endswith("ValueError\n") and "secret\n" not in told
     get_logger().error("none", exc_info=True)
     assert "exception" not in json.loads(stderr.said().splitlines()[1]), "nothing is being handled"
 
 
-def test_on_a_terminal_a_line_is_for_people_and_nothing_in_it_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_a_line_is_for_people_and_nothing_in_it_is_obeyed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     stream = Terminal()
     monkeypatch.setattr("sys.stderr", stream)
     get_logger().error("failed", value="\x1b[2Jgone", words="two words", exc_info=KeyError("x"))
     get_logger().info("plain", number=1)
     coloured, plain = stream.said().split("KeyError\n")
-    assert "\x1b[31m" in coloured and "\x1b[2J" not in coloured and "'two words'" in coloured and r"\x1b[2Jgone" in coloured
+    assert (
+        "\x1b[31m" in coloured
+        and "\x1b[2J" not in coloured
+        and "'two words'" in coloured
+        and r"\x1b[2Jgone" in coloured
+    )
     assert re.sub(r"\x1b\[\d*m", "", plain).split()[1:] == ["info", "plain", "number=1"]
 
 
-@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), ValueError("I/O operation on closed file")])
-def test_what_cannot_be_logged_does_not_stop_what_is_done(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "fault", [OSError(28, "No space left on device"), ValueError("I/O operation on closed file")]
+)
+def test_what_cannot_be_logged_does_not_stop_what_is_done(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Full(Stderr):
         def write(self, _text: str) -> int:
             raise fault
@@ -120,6 +146,11 @@ def test_lines_of_many_threads_stay_whole(monkeypatch: pytest.MonkeyPatch, tmp_p
     with (tmp_path / "log").open("w") as file:
         monkeypatch.setattr("sys.stderr", file)
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda number: get_logger().info("line", number=number, pad="x" * 3000), range(400)))
+            list(
+                pool.map(
+                    lambda number: get_logger().info("line", number=number, pad="x" * 3000),
+                    range(400),
+                )
+            )
     told = [json.loads(line)["number"] for line in (tmp_path / "log").read_text().splitlines()]
     assert sorted(told) == list(range(400))

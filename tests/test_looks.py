@@ -1,4 +1,6 @@
-"""Looks at runs, with real stores and real sockets: few, together, and soon where somebody waits for a slot."""
+"""Looks at runs, with real stores and real sockets: few, together, and soon where somebody waits
+for a slot.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,12 @@ DELIVERY = schema.delivery.c
 
 def finished(database: Database) -> int:
     with database.read() as connection:
-        return connection.execute(select(func.count()).where(DELIVERY.finished_at.isnot(None))).scalar() or 0
+        return (
+            connection.execute(
+                select(func.count()).where(DELIVERY.finished_at.isnot(None))
+            ).scalar()
+            or 0
+        )
 
 
 def column(database: Database, column: Any) -> set[Any]:
@@ -41,8 +48,11 @@ def column(database: Database, column: Any) -> set[Any]:
         return set(connection.execute(select(column)).scalars())
 
 
-def test_a_burst_over_the_cap_all_starts_with_few_looks(sqlite: Database, capsys: pytest.CaptureFixture[str]) -> None:
-    """150 events at once, five slots, runs of 0.4 s: twelve seconds at best. Nothing is refused, and each run costs few looks.
+def test_a_burst_over_the_cap_all_starts_with_few_looks(
+    sqlite: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """150 events at once, five slots, runs of 0.4 s: twelve seconds at best. Nothing is refused,
+    and each run costs few looks.
 
     How long it takes is printed only: it is the machine's.
     """
@@ -53,7 +63,10 @@ def test_a_burst_over_the_cap_all_starts_with_few_looks(sqlite: Database, capsys
             until(lambda: finished(sqlite) == 150, 600, "the ends of all runs")
         ratio = (time.monotonic() - began) / 12.0
     with capsys.disabled():
-        print(f"\n  150 runs in {ratio:.2f} of the ideal, with {fake.looks} looks and {fake.lists} lists")  # noqa: T201
+        print(  # noqa: T201
+            f"\n  150 runs in {ratio:.2f} of the ideal, with {fake.looks} looks and {fake.lists}"
+            " lists"
+        )
     assert len(fake.starts) == len(fake.accepted) == 150
     assert fake.peak <= 5
     assert column(sqlite, DELIVERY.run_state) == {"done"}
@@ -80,18 +93,26 @@ def changing_others(fake: FakePlatform, most: int) -> Iterator[None]:
         thread.join()
 
 
-def test_a_burst_beside_others_who_come_and_go_is_all_started_with_few_refusals(database: Database) -> None:
+def test_a_burst_beside_others_who_come_and_go_is_all_started_with_few_refusals(
+    database: Database,
+) -> None:
     with FakePlatform(cap=6, run_seconds=0.2) as fake, changing_others(fake, 4):
         add(database, 80)
         with working(database, configured(gumloop(fake, max_concurrent_runs=6))):
             until(lambda: finished(database) == 80, 180, "the ends of all runs")
     assert len(fake.accepted) == 80
-    assert (column(database, DELIVERY.status), column(database, DELIVERY.attempts)) == ({"delivered"}, {1})
-    assert sum(start.status == 429 for start in fake.starts) <= 80  # 25 as a rule; who learns nothing is refused hundreds of times
+    assert (column(database, DELIVERY.status), column(database, DELIVERY.attempts)) == (
+        {"delivered"},
+        {1},
+    )
+    # 25 as a rule; who learns nothing is refused hundreds of times
+    assert sum(start.status == 429 for start in fake.starts) <= 80
 
 
 def until_listed(sqlite: Database, fake: FakePlatform, lists: int) -> list[Delivery]:
-    """Have runs until so many lists were asked for: one is where several are due at once, which they usually are."""
+    """Have runs until so many lists were asked for: one is where several are due at once, which
+    they usually are.
+    """
     found: list[Delivery] = []
     while not found or fake.lists < lists:
         assert len(found) < 200, "no list was asked for"
@@ -99,8 +120,14 @@ def until_listed(sqlite: Database, fake: FakePlatform, lists: int) -> list[Deliv
     return found
 
 
-@pytest.mark.parametrize("fields", [("run_id", "created_ts"), ("run_id", "state"), ("state",)], ids=["no states", "states only", "no ids"])
-def test_only_a_state_that_a_list_tells_is_trusted(sqlite: Database, fields: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [("run_id", "created_ts"), ("run_id", "state"), ("state",)],
+    ids=["no states", "states only", "no ids"],
+)
+def test_only_a_state_that_a_list_tells_is_trusted(
+    sqlite: Database, fields: tuple[str, ...]
+) -> None:
     with FakePlatform(run_seconds=0.4) as fake, working(sqlite, configured(gumloop(fake))):
         fake.list_fields = fields
         tells = {"run_id", "state"} <= set(fields)
@@ -130,7 +157,10 @@ def test_a_list_that_lags_delays_an_end_and_hides_none(sqlite: Database) -> None
 
 def test_runs_of_steady_length_cost_few_looks_each(sqlite: Database) -> None:
     """One after the other, so that no list is asked."""
-    with FakePlatform(run_seconds=0.5) as fake, working(sqlite, configured(gumloop(fake, max_concurrent_runs=1))):
+    with (
+        FakePlatform(run_seconds=0.5) as fake,
+        working(sqlite, configured(gumloop(fake, max_concurrent_runs=1))),
+    ):
         wait(sqlite, add(sqlite, 8), ended)
     assert fake.lists == 0
     assert fake.looks <= 8 * 4
@@ -138,10 +168,21 @@ def test_runs_of_steady_length_cost_few_looks_each(sqlite: Database) -> None:
 
 def test_a_run_that_goes_on_keeps_the_log_that_a_list_does_not_have(sqlite: Database) -> None:
     one = started(sqlite)
-    following_one = sqlite.write(lambda c: run_tracking.claim_polls(c, platforms=["gumloop"], most=1, now=NOW))[0][0]
-    for report in (RunReport(state=RunState.RUNNING, log=("Reading",)), RunReport(state=RunState.RUNNING)):
-        sqlite.write(lambda c, report=report: run_tracking.record_run(c, following_one, report, NOW, next_poll=1.0))
-    assert events.deliveries_of(sqlite, [following_one.event_id])[following_one.event_id][0].log == ("Reading",)
+    following_one = sqlite.write(
+        lambda c: run_tracking.claim_polls(c, platforms=["gumloop"], most=1, now=NOW)
+    )[0][0]
+    for report in (
+        RunReport(state=RunState.RUNNING, log=("Reading",)),
+        RunReport(state=RunState.RUNNING),
+    ):
+        sqlite.write(
+            lambda c, report=report: run_tracking.record_run(
+                c, following_one, report, NOW, next_poll=1.0
+            )
+        )
+    assert events.deliveries_of(sqlite, [following_one.event_id])[following_one.event_id][
+        0
+    ].log == ("Reading",)
     assert following_one.id == one
 
 
@@ -151,11 +192,24 @@ def test_a_run_that_goes_on_keeps_the_log_that_a_list_does_not_have(sqlite: Data
 def started(database: Database, poll_at: float = NOW, **changes: Any) -> str:
     """A delivery whose run is under way and looked at next at `poll_at`."""
     event = make_event(None)
-    given: dict[str, Any] = {"platform": "gumloop", "saved_item_id": "q3da", "status": Status.DELIVERED, **changes}
+    given: dict[str, Any] = {
+        "platform": "gumloop",
+        "saved_item_id": "q3da",
+        "status": Status.DELIVERED,
+        **changes,
+    }
     one = make_delivery(event, **given)
     events.add(database, event, [one], lambda *_: [])
-    values = {"poll_at": poll_at, "slot": True, "run_id": f"run of {one.id}", "run_state": "running", "delivered_at": NOW - 1}
-    database.write(lambda c: c.execute(schema.delivery.update().where(DELIVERY.id == one.id).values(values)))
+    values = {
+        "poll_at": poll_at,
+        "slot": True,
+        "run_id": f"run of {one.id}",
+        "run_state": "running",
+        "delivered_at": NOW - 1,
+    }
+    database.write(
+        lambda c: c.execute(schema.delivery.update().where(DELIVERY.id == one.id).values(values))
+    )
     return one.id
 
 
@@ -164,16 +218,26 @@ def test_those_of_a_flow_that_are_nearly_due_come_along(database: Database) -> N
     other_flow = started(database, NOW + 0.5, saved_item_id="other")
     other_platform = started(database, NOW + 0.5, platform="another")
     taken = database.write(
-        lambda c: run_tracking.claim_polls(c, platforms=["gumloop", "another"], most=10, now=NOW, near=lambda *_: 1.0)
+        lambda c: run_tracking.claim_polls(
+            c, platforms=["gumloop", "another"], most=10, now=NOW, near=lambda *_: 1.0
+        )
     )
     assert [one.id for one, _ in taken] == [due, soon]
-    again = database.write(lambda c: run_tracking.claim_polls(c, platforms=["gumloop", "another"], most=10, now=NOW + 1.2, near=None))
+    again = database.write(
+        lambda c: run_tracking.claim_polls(
+            c, platforms=["gumloop", "another"], most=10, now=NOW + 1.2, near=None
+        )
+    )
     assert {one.id for one, _ in again} == {later, other_flow, other_platform}
 
 
 def test_what_another_worker_looks_at_does_not_come_along(database: Database) -> None:
     """However long before its time a run may be looked at."""
-    claim = lambda: database.write(lambda c: run_tracking.claim_polls(c, platforms=["gumloop"], most=10, now=NOW, near=lambda *_: 60.0))  # noqa: E731
+    claim = lambda: database.write(  # noqa: E731
+        lambda c: run_tracking.claim_polls(
+            c, platforms=["gumloop"], most=10, now=NOW, near=lambda *_: 60.0
+        )
+    )
     first = started(database)
     assert [one.id for one, _ in claim()] == [first]
     second = started(database)
@@ -185,7 +249,12 @@ def test_no_more_are_taken_than_asked_for(database: Database) -> None:
         started(database, NOW + wait_)
 
     def claim(most: int) -> int:
-        asked: dict[str, Any] = {"platforms": ["gumloop"], "most": most, "now": NOW, "near": lambda *_: 1.0}
+        asked: dict[str, Any] = {
+            "platforms": ["gumloop"],
+            "most": most,
+            "now": NOW,
+            "near": lambda *_: 1.0,
+        }
         return len(database.write(lambda c: run_tracking.claim_polls(c, **asked)))
 
     assert [claim(3), claim(0), claim(3)] == [3, 0, 0]
@@ -211,7 +280,9 @@ def queued(database: Database, route: str = "triage", **changes: Any) -> str:
     return one.id
 
 
-def test_somebody_waits_for_a_slot_where_a_delivery_is_due_that_is_not_paused(database: Database) -> None:
+def test_somebody_waits_for_a_slot_where_a_delivery_is_due_that_is_not_paused(
+    database: Database,
+) -> None:
     def waits(paused: tuple[str, ...] = (), platform: str = "gumloop") -> bool:
         with database.read() as connection:
             return run_tracking.somebody_waits(connection, platform, paused, NOW)
@@ -229,11 +300,18 @@ def test_somebody_waits_for_a_slot_where_a_delivery_is_due_that_is_not_paused(da
 
 
 @pytest.mark.parametrize(("until_", "holds"), [("run_end", True), ("delivered", False)])
-def test_the_next_in_line_waits_for_the_end_of_a_run(database: Database, until_: str, holds: bool) -> None:
+def test_the_next_in_line_waits_for_the_end_of_a_run(
+    database: Database, until_: str, holds: bool
+) -> None:
     order = Order(key="a", until=until_)
     queued(database, order=order)
     with database.read() as connection:
-        [head] = [one for [one] in events.deliveries_of(database, column(database, DELIVERY.event_id)).values()]
+        [head] = [
+            one
+            for [one] in events.deliveries_of(
+                database, column(database, DELIVERY.event_id)
+            ).values()
+        ]
         assert not run_tracking.holds_up(connection, head)
     queued(database, order=Order(key="b", until=until_))
     with database.read() as connection:
@@ -250,10 +328,18 @@ def looks_of(**platform: Any) -> run_tracker.Looks:
         raise AssertionError("a call")
 
     config = configured(gumloop(url="http://127.0.0.1:1/api/v1", **platform))
-    return run_tracker.Looks(lambda: config, never, never, Pool("call", 0, never), never, lambda: NOW)  # type: ignore[arg-type]
+    return run_tracker.Looks(
+        lambda: config, never, never, Pool("call", 0, never), never, lambda: NOW
+    )  # type: ignore[arg-type]
 
 
-def next_in(database: Database, looks: run_tracker.Looks, delivery_id: str, report: RunReport, now: float = NOW) -> float | None:
+def next_in(
+    database: Database,
+    looks: run_tracker.Looks,
+    delivery_id: str,
+    report: RunReport,
+    now: float = NOW,
+) -> float | None:
     """The seconds until a run is looked at again, null where it is over."""
     followed = get(database, delivery_id)
     database.write(lambda c: looks.record(c, [(followed, 0, report)], now, Taken()))
@@ -265,11 +351,23 @@ def next_in(database: Database, looks: run_tracker.Looks, delivery_id: str, repo
 GOES_ON, SILENT = RunReport(state=RunState.RUNNING), RunReport(state=None, detail="HTTP 500")
 
 
-def test_a_run_is_looked_at_sooner_where_somebody_waits_for_its_slot_or_behind_it(database: Database) -> None:
+def test_a_run_is_looked_at_sooner_where_somebody_waits_for_its_slot_or_behind_it(
+    database: Database,
+) -> None:
     """It has gone on for a second, and nothing is known of its flow."""
-    looks, (alone, head) = looks_of(), (started(database), started(database, order=Order(key="a"), route="lined"))
+    looks, (alone, head) = (
+        looks_of(),
+        (
+            started(database),
+            started(database, order=Order(key="a"), route="lined"),
+        ),
+    )
     assert [next_in(database, looks, one, GOES_ON) for one in (alone, head)] == [1.0, 1.0]
-    database.write(lambda c: c.execute(schema.delivery.update().where(DELIVERY.id == head).values(holds_key=True)))
+    database.write(
+        lambda c: c.execute(
+            schema.delivery.update().where(DELIVERY.id == head).values(holds_key=True)
+        )
+    )
     queued(database, "lined", order=Order(key="a"))
     assert [next_in(database, looks, one, GOES_ON) for one in (alone, head)] == [1.0, 0.5]
     queued(database)
@@ -278,7 +376,10 @@ def test_a_run_is_looked_at_sooner_where_somebody_waits_for_its_slot_or_behind_i
 
 def test_a_platform_that_lacks_a_value_is_not_asked_about_its_runs(database: Database) -> None:
     started(database)
-    for looks, count in ((looks_of(missing="environment variable KEY is not set"), 0), (looks_of(), 1)):
+    for looks, count in (
+        (looks_of(missing="environment variable KEY is not set"), 0),
+        (looks_of(), 1),
+    ):
         taken = Taken()
         database.write(lambda c, looks=looks, taken=taken: looks.take(c, 5, NOW, taken))
         assert len(taken.looks) == count
@@ -290,7 +391,9 @@ def test_looks_that_learn_nothing_grow_apart_and_one_that_does_ends_that(sqlite:
     assert [next_in(sqlite, looks, one, report) for report in (GOES_ON, SILENT)] == [1.0, 1.0]
 
 
-def test_what_the_runs_of_a_flow_take_is_learned_from_what_the_platform_says(sqlite: Database) -> None:
+def test_what_the_runs_of_a_flow_take_is_learned_from_what_the_platform_says(
+    sqlite: Database,
+) -> None:
     looks, ids = looks_of(), [started(sqlite) for _ in range(3)]
     assert looks.first(get(sqlite, ids[0])) == 0.5
     done = RunReport(state=RunState.DONE, created_at=NOW - 50, finished_at=NOW)

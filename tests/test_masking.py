@@ -17,15 +17,24 @@ from bridge.core.masking import MASK, hidden, within
 from bridge.core.model import Body
 from bridge.routing.planner import context
 
-CREDENTIALS = frozenset(["header:authorization", "header:x-gitlab-token", "query:token", "query:api key"])
+CREDENTIALS = frozenset(
+    ["header:authorization", "header:x-gitlab-token", "query:token", "query:api key"]
+)
 SECRET = "s3cr3t-value"
 FORM = "application/x-www-form-urlencoded"
 
 
-def request(body: bytes = b"", query: str = "", media: str = "application/json", **headers: str) -> Request:
+def request(
+    body: bytes = b"", query: str = "", media: str = "application/json", **headers: str
+) -> Request:
     url = f"https://example.com/hooks/x?{query}" if query else "https://example.com/hooks/x"
-    given = {"content-type": media, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return Request(method="POST", path="/hooks/x", headers=given, body=body, query_string=query, url=url)
+    given = {
+        "content-type": media,
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    return Request(
+        method="POST", path="/hooks/x", headers=given, body=body, query_string=query, url=url
+    )
 
 
 def shown(body: bytes, *locators: str, media: str = "application/json", **more: Any) -> bytes:
@@ -51,12 +60,24 @@ def shown(body: bytes, *locators: str, media: str = "application/json", **more: 
     ],
 )
 def test_a_credential_is_masked_however_its_name_is_written(query: str) -> None:
-    sent = request(query=query.replace("{}", SECRET), authorization=f"Bearer {SECRET}", x_gitlab_token=SECRET, x_event="push")
+    sent = request(
+        query=query.replace("{}", SECRET),
+        authorization=f"Bearer {SECRET}",
+        x_gitlab_token=SECRET,
+        x_event="push",
+    )
     kept = hidden(sent, CREDENTIALS)
     assert SECRET not in repr(kept)
     assert kept.url == f"https://example.com/hooks/x?{kept.query_string}"
-    assert kept.headers == {"content-type": "application/json", "authorization": MASK, "x-gitlab-token": MASK, "x-event": "push"}
-    roots = context(make_event("1", query_string=kept.query_string, headers=kept.headers), Body(value={}), NOW)
+    assert kept.headers == {
+        "content-type": "application/json",
+        "authorization": MASK,
+        "x-gitlab-token": MASK,
+        "x-event": "push",
+    }
+    roots = context(
+        make_event("1", query_string=kept.query_string, headers=kept.headers), Body(value={}), NOW
+    )
     assert set(roots["headers"]) == {"content-type", "x-event"}
     assert SECRET not in repr(roots)
     assert not {"token", "api key"} & set(roots["query"])
@@ -70,7 +91,12 @@ def test_what_is_no_credential_is_left_as_it_was_sent() -> None:
 @given(st.text(alphabet="tokenTOKEN%746F6b65+&=;a\xe9\x00#", max_size=40))
 def test_no_query_makes_masking_fail_or_lets_the_token_through(text: str) -> None:
     kept = hidden(request(query=text), CREDENTIALS)
-    assert "token" not in context(make_event("1", query_string=kept.query_string), Body(value=None), NOW)["query"]
+    assert (
+        "token"
+        not in context(make_event("1", query_string=kept.query_string), Body(value=None), NOW)[
+            "query"
+        ]
+    )
 
 
 # -- the body
@@ -79,15 +105,24 @@ def test_no_query_makes_masking_fail_or_lets_the_token_through(text: str) -> Non
 BODIES = {
     "alone": (b'{"passcode":"{}"}', b'{"passcode":"***"}'),
     "among others": (b'{"a":1,"passcode":"{}","b":[2]}', b'{"a":1,"passcode":"***","b":[2]}'),
-    "written with blanks": (b' {\n  "a" : 1.50 ,\r\n\t"passcode"  :  "{}" } \n', b' {\n  "a" : 1.50 ,\r\n\t"passcode"  :  "***" } \n'),
+    "written with blanks": (
+        b' {\n  "a" : 1.50 ,\r\n\t"passcode"  :  "{}" } \n',
+        b' {\n  "a" : 1.50 ,\r\n\t"passcode"  :  "***" } \n',
+    ),
     "twice": (b'{"passcode":"{}","passcode":"{}"}', b'{"passcode":"***","passcode":"***"}'),
     "with its name in escapes": (rb'{"p\u0061ss\u0063ode":"{}"}', rb'{"p\u0061ss\u0063ode":"***"}'),
     "with quotes in it": (rb'{"passcode":"\"{}\\","a":"\\"}', rb'{"passcode":"***","a":"\\"}'),
     "an object": (b'{"passcode":{"x":["{}"]},"a":1}', b'{"passcode":"***","a":1}'),
     "a list": (b'{"passcode":["{}",{"passcode":"{}"}]}', b'{"passcode":"***"}'),
     "a number": (b'{"passcode":123456789}', b'{"passcode":"***"}'),
-    "elsewhere is none": (b'{"a":{"passcode":"kept"},"b":["passcode"]}', b'{"a":{"passcode":"kept"},"b":["passcode"]}'),
-    "other bytes": ('{"ä":"\u2028","passcode":"{}","e":1e400}'.encode(), '{"ä":"\u2028","passcode":"***","e":1e400}'.encode()),
+    "elsewhere is none": (
+        b'{"a":{"passcode":"kept"},"b":["passcode"]}',
+        b'{"a":{"passcode":"kept"},"b":["passcode"]}',
+    ),
+    "other bytes": (
+        '{"ä":"\u2028","passcode":"{}","e":1e400}'.encode(),
+        '{"ä":"\u2028","passcode":"***","e":1e400}'.encode(),
+    ),
 }
 
 
@@ -100,9 +135,13 @@ def test_only_the_bytes_of_the_value_change(name: str) -> None:
 
 def test_each_element_of_a_list_is_masked() -> None:
     sent = b'{"value":[{"clientState":"s","a":1},{"clientState":"t"},"x",[]],"clientState":"kept"}'
-    masked = b'{"value":[{"clientState":"***","a":1},{"clientState":"***"},"x",[]],"clientState":"kept"}'
+    masked = (
+        b'{"value":[{"clientState":"***","a":1},{"clientState":"***"},"x",[]],"clientState":"kept"}'
+    )
     assert shown(sent, "body:value.0.clientState") == masked
-    assert within(["body:value.0.clientState", "body:other.0.x", "body:value.name", "header:x"], "value") == ["body:clientState"]
+    assert within(
+        ["body:value.0.clientState", "body:other.0.x", "body:value.name", "header:x"], "value"
+    ) == ["body:clientState"]
     assert within(["body:0.a.b", "body:passcode"], "") == ["body:a.b"]
 
 
@@ -111,8 +150,14 @@ def test_each_element_of_a_list_is_masked() -> None:
     [
         (b"passcode=s3&a=%20b", b"passcode=***&a=%20b"),
         (b"a=1&pass%63ode=s3&passcode=t4", b"a=1&pass%63ode=***&passcode=***"),
-        (b"payload=%7B%22passcode%22%3A+%22s3%22%7D&b=+", b"payload=%7B%22passcode%22%3A%20%22%2A%2A%2A%22%7D&b=+"),
-        (b"payload=%7B%22a%22%3A+1%7D&passcodes=kept", b"payload=%7B%22a%22%3A+1%7D&passcodes=kept"),
+        (
+            b"payload=%7B%22passcode%22%3A+%22s3%22%7D&b=+",
+            b"payload=%7B%22passcode%22%3A%20%22%2A%2A%2A%22%7D&b=+",
+        ),
+        (
+            b"payload=%7B%22a%22%3A+1%7D&passcodes=kept",
+            b"payload=%7B%22a%22%3A+1%7D&passcodes=kept",
+        ),
         (b' {"passcode":"s3"}', b' {"passcode":"***"}'),
     ],
 )
@@ -120,12 +165,24 @@ def test_a_form_is_masked_field_by_field_and_the_json_in_it(sent: bytes, expecte
     assert shown(sent, media=FORM, wrapped_in="payload") == expected
 
 
-@pytest.mark.parametrize("sent", [b"", b"[]", b"passcode=x", b'"passcode"', b"{", b"\xff", b'{"passcode"', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"[]", b"passcode=x", b'"passcode"', b"{", b"\xff", b'{"passcode"', b"[" * 100_000],
+)
 def test_what_was_verified_is_never_lost(sent: bytes) -> None:
     assert shown(sent) == sent
 
 
-@pytest.mark.parametrize("sent", [b"passcode=s3", b"<passcode>s3</passcode>", b'\xef\xbb\xbf{"passcode":"s3"}', b'{passcode:"s3"}', b"s3"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"passcode=s3",
+        b"<passcode>s3</passcode>",
+        b'\xef\xbb\xbf{"passcode":"s3"}',
+        b'{passcode:"s3"}',
+        b"s3",
+    ],
+)
 def test_of_what_was_not_verified_nothing_is_kept_that_cannot_be_read(sent: bytes) -> None:
     assert shown(sent, media="multipart/form-data", verified=False) in (b"***", b"{***")
     assert b"s3" not in shown(sent, verified=False)
@@ -153,17 +210,29 @@ def _as_json(body: bytes) -> Any:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["passcode", "a", "1", '"', "ä"]), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["passcode", "a", "1", '"', "ä"]), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
 
 @given(
-    st.lists(values) | st.dictionaries(st.sampled_from(["passcode", "a"]), values), st.sampled_from([None, 1]), st.booleans(), st.booleans()
+    st.lists(values) | st.dictionaries(st.sampled_from(["passcode", "a"]), values),
+    st.sampled_from([None, 1]),
+    st.booleans(),
+    st.booleans(),
 )
 @settings(deadline=None)
-def test_all_else_reads_as_it_did(value: Any, indent: int | None, ascii_only: bool, verified: bool) -> None:
+def test_all_else_reads_as_it_did(
+    value: Any, indent: int | None, ascii_only: bool, verified: bool
+) -> None:
     sent = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
     kept = json.loads(shown(sent, "body:a.1.passcode", "body:passcode", verified=verified))
     assert kept == _masked(value)
@@ -187,7 +256,10 @@ def _without(value: Any) -> Any:
 
 @given(st.dictionaries(st.text(min_size=1, max_size=6), st.text(max_size=6), max_size=5))
 def test_all_other_fields_of_a_form_read_as_they_did(fields: dict[str, str]) -> None:
-    sent = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in {**fields, "passcode": SECRET}.items()).encode()
+    sent = "&".join(
+        f"{quote_plus(name)}={quote_plus(value)}"
+        for name, value in {**fields, "passcode": SECRET}.items()
+    ).encode()
     kept = dict(parse_qsl(shown(sent, media=FORM).decode(), keep_blank_values=True))
     assert kept == {**fields, "passcode": MASK}
 
@@ -195,10 +267,14 @@ def test_all_other_fields_of_a_form_read_as_they_did(fields: dict[str, str]) -> 
 @pytest.mark.parametrize(
     ("first", "piece", "size"),
     [
-        (b"", b"[", 16384), (b"", b'{"a":', 2500), (b"", b'"\\', 8000), (b"", b'{"passcode":[', 1250), (b"", b"1 ", 8192),
+        (b"", b"[", 16384),
+        (b"", b'{"a":', 2500),
+        (b"", b'"\\', 8000),
+        (b"", b'{"passcode":[', 1250),
+        (b"", b"1 ", 8192),
         (b'[""', b',""', 5250),
     ],
-)  # fmt: skip
+)
 def test_nobody_buys_much_time(first: bytes, piece: bytes, size: int) -> None:
     def prepare(size: int) -> Work:
         body = first + piece * size
@@ -213,4 +289,7 @@ def test_a_form_that_begins_as_json_does_is_masked_as_both(begins: bytes) -> Non
     for verified in (True, False):
         assert SECRET.encode() not in shown(sent, "form:passcode", media=FORM, verified=verified)
     whole = json.dumps({"url": "https://x/?a=1&passcode=2", "passcode": SECRET}).encode()
-    assert json.loads(shown(whole, "body:passcode", media=FORM)) == {"url": "https://x/?a=1&passcode=2", "passcode": MASK}
+    assert json.loads(shown(whole, "body:passcode", media=FORM)) == {
+        "url": "https://x/?a=1&passcode=2",
+        "passcode": MASK,
+    }

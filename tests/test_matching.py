@@ -23,7 +23,14 @@ BODY = {
     "items": [{"x-y": "z"}],
     "e": "",
 }
-CONTEXT = {"body": BODY, "headers": {"x-event": "push"}, "query": {"a": "1"}, "form": None, "files": [], "event": {"type": "t"}}
+CONTEXT = {
+    "body": BODY,
+    "headers": {"x-event": "push"},
+    "query": {"a": "1"},
+    "form": None,
+    "files": [],
+    "event": {"type": "t"},
+}
 
 CASES = [
     # operator, path, expected, verdict
@@ -97,12 +104,20 @@ def test_operators(operator, path, expected, verdict):
     clause = compile_match({path: {operator: expected}})
     assert clause(CONTEXT) is verdict
     explained = clause.explain(CONTEXT)
-    assert (explained.path, explained.operator, explained.expected, explained.verdict) == (path, operator, expected, verdict)
+    assert (explained.path, explained.operator, explained.expected, explained.verdict) == (
+        path,
+        operator,
+        expected,
+        verdict,
+    )
 
 
 def test_every_operator_has_cases_of_both_verdicts():
     for name in OPERATORS:
-        assert {verdict for operator, _, _, verdict in CASES if operator == name} == {True, False}, name
+        assert {verdict for operator, _, _, verdict in CASES if operator == name} == {
+            True,
+            False,
+        }, name
 
 
 PATHS = [
@@ -154,7 +169,9 @@ def test_nesting(document, verdict):
 
 
 def test_an_explanation_shows_what_was_found_clause_by_clause():
-    explained = compile_match({"body.n": {"gt": 9}, "any": [{"body.s": "x"}, {"when": "body.yes"}]}).explain(CONTEXT)
+    explained = compile_match(
+        {"body.n": {"gt": 9}, "any": [{"body.s": "x"}, {"when": "body.yes"}]}
+    ).explain(CONTEXT)
     assert explained.operator == "all"
     first, second = explained.inner
     assert (first.path, first.found, first.verdict) == ("body.n", 5, False)
@@ -194,7 +211,9 @@ PROBLEMS = [
 ]
 
 
-@pytest.mark.parametrize(("document", "path", "message"), PROBLEMS, ids=[str(row[0]) for row in PROBLEMS])
+@pytest.mark.parametrize(
+    ("document", "path", "message"), PROBLEMS, ids=[str(row[0]) for row in PROBLEMS]
+)
 def test_problems_say_where_and_why(document, path, message):
     with pytest.raises(CompileError) as caught:
         compile_match(document)
@@ -260,7 +279,9 @@ def test_a_pattern_of_many_stars_takes_no_time():
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -274,10 +295,19 @@ def test_any_operator_on_any_value_is_a_verdict_or_refused_at_load(found, expect
     assert clause({"body": {"x": found}}) in (True, False)
 
 
-LEAVES = st.sampled_from([
-    {"body.n": 5}, {"body.n": [4, 6]}, {"body.s": {"ne": "hello"}}, {"body.missing": {"exists": False}}, {"body.s": {"regex": "^h"}},
-    {"when": "body.n > `3`"}, {"when": "body.s > `3`"}, {"headers.x-event": {"starts_with": "pu"}}, {"body.l": {"contains": "z"}},
-])  # fmt: skip
+LEAVES = st.sampled_from(
+    [
+        {"body.n": 5},
+        {"body.n": [4, 6]},
+        {"body.s": {"ne": "hello"}},
+        {"body.missing": {"exists": False}},
+        {"body.s": {"regex": "^h"}},
+        {"when": "body.n > `3`"},
+        {"when": "body.s > `3`"},
+        {"headers.x-event": {"starts_with": "pu"}},
+        {"body.l": {"contains": "z"}},
+    ]
+)
 NESTED = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
@@ -290,15 +320,21 @@ NESTED = st.recursive(
 
 
 @given(NESTED)
-def test_reasons_are_given_exactly_where_an_event_does_not_match(document: dict[str, object]) -> None:
+def test_reasons_are_given_exactly_where_an_event_does_not_match(
+    document: dict[str, object],
+) -> None:
     clause = compile_match(document)
     try:
         matches = clause(CONTEXT)
     except ExpressionError:  # the route fails on the event, which is another outcome than no match
         return
     reasons = explain_mismatch(clause, CONTEXT)
-    assert matches is clause.explain(CONTEXT).verdict or any("needs number" in reason for reason in reasons)
-    assert not (matches and reasons and "needs number" not in " ".join(reasons)) and (matches or reasons)
+    assert matches is clause.explain(CONTEXT).verdict or any(
+        "needs number" in reason for reason in reasons
+    )
+    assert not (matches and reasons and "needs number" not in " ".join(reasons)) and (
+        matches or reasons
+    )
 
 
 def test_a_reason_names_what_was_expected_and_what_was_found() -> None:
@@ -306,32 +342,49 @@ def test_a_reason_names_what_was_expected_and_what_was_found() -> None:
         return explain_mismatch(compile_match(document), CONTEXT)
 
     assert reasons({"body.missing": 1}) == ["body.missing: expected 1, found nothing"]
-    assert reasons({"body.n": {"gt": 5, "lt": 5}}) == ["body.n: expected more than 5, found 5", "body.n: expected less than 5, found 5"]
+    assert reasons({"body.n": {"gt": 5, "lt": 5}}) == [
+        "body.n: expected more than 5, found 5",
+        "body.n: expected less than 5, found 5",
+    ]
     assert reasons({"body.s": {"exists": False}}) == ['body.s: expected no value, found "hello"']
     assert reasons({"any": [{"body.n": 1}, {"body.s": {"contains": "z"}}]}) == [
-        "body.n: expected 1, found 5", 'body.s: expected a text or list that contains "z", found "hello"',
-    ]  # fmt: skip
+        "body.n: expected 1, found 5",
+        'body.s: expected a text or list that contains "z", found "hello"',
+    ]
     assert reasons({"not": {"all": [{"body.n": 5}, {"when": "body.yes"}]}}) == [
-        "body.n: not (expected 5), found 5", "when: body.yes is true, within `not`",
-    ]  # fmt: skip
-    assert explain_type(("push", "issues.*"), None) == 'event.type: expected one of "push", "issues.*", found nothing'
+        "body.n: not (expected 5), found 5",
+        "when: body.yes is true, within `not`",
+    ]
+    assert (
+        explain_type(("push", "issues.*"), None)
+        == 'event.type: expected one of "push", "issues.*", found nothing'
+    )
 
 
 WHEN = {
-    "money(body.cents, 'usd') > 100": "money(body.cents, 'usd') > 100 is false: money(body.cents, 'usd') is \"45.00 USD\"",
+    "money(body.cents, 'usd') > 100": (
+        "money(body.cents, 'usd') > 100 is false: money(body.cents, 'usd') is \"45.00 USD\""
+    ),
     "body.n > 3 && body.s == 'x'": "body.n > 3 && body.s == 'x' is false: body.n is 2",
-    "body.n > 3 || contains(body.tags, 'b')": "body.n > 3 || contains(body.tags, 'b') is false: body.n is 2, body.tags is [\"a\"]",
+    "body.n > 3 || contains(body.tags, 'b')": (
+        "body.n > 3 || contains(body.tags, 'b') is false: body.n is 2, body.tags is [\"a\"]"
+    ),
     "body.gone && body.s > 3": "body.gone && body.s > 3 is nothing: body.gone is nothing",
-    "if(body.n == 2, body.gone, money(body.s, 'usd'))":
-        "if(body.n == 2, body.gone, money(body.s, 'usd')) is nothing: body.n == 2 is true, body.gone is nothing",
+    "if(body.n == 2, body.gone, money(body.s, 'usd'))": (
+        "if(body.n == 2, body.gone, money(body.s, 'usd')) is nothing: body.n == 2 is true,"
+        " body.gone is nothing"
+    ),
     "!(body.n == 2)": "!(body.n == 2) is false: body.n is 2",
     "body.n == body.m": "body.n == body.m is false: body.n is 2, body.m is nothing",
-    "body.tag[0] == 'a'": "body.tag[0] == 'a' is false: body.tag[0] is nothing (did you mean `body.tags[0]`?)",
+    "body.tag[0] == 'a'": (
+        "body.tag[0] == 'a' is false: body.tag[0] is nothing (did you mean `body.tags[0]`?)"
+    ),
     "body.gone": "body.gone is nothing",
     "body.tag": "body.tag is nothing (did you mean `body.tags`?)",
-    "length(body.tags[?starts_with(@, 'wholly other text')]) > 1":
-        "length(body.tags[?starts_with(@, 'wholly other text')]) > 1 is false: length(…) is 0",
-}  # fmt: skip
+    "length(body.tags[?starts_with(@, 'wholly other text')]) > 1": (
+        "length(body.tags[?starts_with(@, 'wholly other text')]) > 1 is false: length(…) is 0"
+    ),
+}
 
 
 @pytest.mark.parametrize(("text", "said"), WHEN.items(), ids=WHEN)
@@ -348,7 +401,10 @@ def test_a_condition_within_not_says_what_it_compared() -> None:
 
 def test_a_path_that_leads_nowhere_names_the_one_that_was_meant() -> None:
     context = {"body": {"issue": {"state": "open", "milestone": None}}}
-    assert explain_mismatch(compile_match({"body.isue.state": "open", "body.issue.milestone": {"exists": True}}), context) == [
+    assert explain_mismatch(
+        compile_match({"body.isue.state": "open", "body.issue.milestone": {"exists": True}}),
+        context,
+    ) == [
         'body.isue.state: expected "open", found nothing (did you mean `body.issue.state`?)',
         "body.issue.milestone: expected a value, found nothing",
     ]

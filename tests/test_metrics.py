@@ -1,4 +1,6 @@
-"""`/metrics`: what a real bridge tells, on both databases, split up, and after its processes were killed."""
+"""`/metrics`: what a real bridge tells, on both databases, split up, and after its processes were
+killed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,16 @@ from test_overview import WELL as ALL_IS_WELL
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.errors import StoreError
-from bridge.core.status import Backups, Certificate, ConfigNow, Lane, Overview, PlatformNow, Process, SourceNow
+from bridge.core.status import (
+    Backups,
+    Certificate,
+    ConfigNow,
+    Lane,
+    Overview,
+    PlatformNow,
+    Process,
+    SourceNow,
+)
 from bridge.monitoring.counters import BUCKETS, Counts, CountsFile
 from bridge.monitoring.metrics import ACK, EVENTS, GAUGES, METRICS, OTHER, STORE_UP
 from bridge.monitoring.presence import present
@@ -32,7 +43,9 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 
 
 def parsed(text: str) -> Samples:
-    """The value of each series, by its name and the values of its labels, in the order of their names in the row."""
+    """The value of each series, by its name and the values of its labels, in the order of their
+    names in the row.
+    """
     rows = {metric.name: metric for metric in METRICS}
     found: Samples = {}
     for family in text_string_to_metric_families(text):
@@ -69,17 +82,35 @@ def total(port: int, name: str, *labels: str) -> Callable[[], float]:
 
 
 @pytest.mark.slow
-def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(database: Database, tmp_path: Path) -> None:
-    with Bridge(tmp_path, environ=environ_of(database), constants={"bridge.monitoring.prometheus.KEPT": 0.0}) as bridge:
+def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(
+    database: Database, tmp_path: Path
+) -> None:
+    with Bridge(
+        tmp_path, environ=environ_of(database), constants={"bridge.monitoring.prometheus.KEPT": 0.0}
+    ) as bridge:
         accepted = total(bridge.port, "flowbridge_events_total", "github", "accepted")
         for number in range(3):
             assert bridge.event(delivery=f"one-{number}").status == 202
         assert bridge.event(delivery="one-0").status in (200, 202)
         assert bridge.post("/hooks/github", b"{}", github(b"[]")).status == 401
         assert bridge.post("/hooks/nobody", b"{}").status == 404
-        until(lambda: scrape(bridge.port).get(("flowbridge_runs_ended_total", ("everything", "done")), 0) >= 3, what="the runs")
-        assert scrape(bridge.port)["flowbridge_runs_ended_total", ("everything", "failed")] == 0, "so that a rule sees the first"
-        until(lambda: accepted() + total(bridge.port, "flowbridge_events_total", "github", "duplicate")() == 4, what="the events")
+        until(
+            lambda: (
+                scrape(bridge.port).get(("flowbridge_runs_ended_total", ("everything", "done")), 0)
+                >= 3
+            ),
+            what="the runs",
+        )
+        assert scrape(bridge.port)["flowbridge_runs_ended_total", ("everything", "failed")] == 0, (
+            "so that a rule sees the first"
+        )
+        until(
+            lambda: (
+                accepted() + total(bridge.port, "flowbridge_events_total", "github", "duplicate")()
+                == 4
+            ),
+            what="the events",
+        )
         counted: Samples = {
             ("flowbridge_ack_seconds_count", ()): 4,
             ("flowbridge_verification_failures_total", ("github", "mismatch")): 1,
@@ -88,11 +119,17 @@ def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(databa
             ("flowbridge_processes", ("work",)): 1,
             ("flowbridge_processes", ("web",)): min(2, processors()),
         }
-        found = until(lambda: counted.items() <= (one := scrape(bridge.port)).items() and one, what="what receivers counted")
+        found = until(
+            lambda: counted.items() <= (one := scrape(bridge.port)).items() and one,
+            what="what receivers counted",
+        )
         assert found["flowbridge_attempts_total", ("local", "started")] >= 3
         assert found["flowbridge_config_ok", ()] == found["flowbridge_store_up", ()] == 1
         assert found["flowbridge_circuit_state", ("local", "closed")] == 1
-        assert abs(found["flowbridge_source_last_event_timestamp_seconds", ("github",)] - time.time()) < 60
+        assert (
+            abs(found["flowbridge_source_last_event_timestamp_seconds", ("github",)] - time.time())
+            < 60
+        )
         assert found["flowbridge_database_bytes", ()] > 10_000
         assert found["flowbridge_platform_slots", ("local",)] > 0
         conventions(bridge.get("/metrics").body.decode())
@@ -104,7 +141,10 @@ def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(databa
             if key[0].endswith(("_total", "_bucket", "_count", "_sum")):
                 assert after[key] >= value, key
         assert bridge.event().status == 202
-        until(lambda: accepted() == found["flowbridge_events_total", ("github", "accepted")] + 1, what="one more")
+        until(
+            lambda: accepted() == found["flowbridge_events_total", ("github", "accepted")] + 1,
+            what="one more",
+        )
 
 
 def json_processes(bridge: Bridge) -> list[int]:
@@ -129,7 +169,9 @@ def test_it_is_of_the_private_face(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_receivers_and_workers_apart(postgresql: Database, tmp_path: Path) -> None:
-    """Two workers of another machine, with a data folder of their own, and one address: either tells for both."""
+    """Two workers of another machine, with a data folder of their own, and one address: either
+    tells for both.
+    """
     port = free_port()
     environ = environ_of(postgresql)
     folders = [tmp_path / name for name in ("web", "work")]
@@ -138,11 +180,16 @@ def test_receivers_and_workers_apart(postgresql: Database, tmp_path: Path) -> No
     told = {**environ, "FLOWBRIDGE_METRICS_BIND": f"127.0.0.1:{port}"}
     quick = {"bridge.monitoring.prometheus.KEPT": 0.0, "bridge.monitoring.prometheus.AGAIN": 0.1}
     web = Bridge(folders[0], "web", environ=environ, constants=quick)
-    workers = [Bridge(folders[1], "work", environ=told, constants=quick, port=web.port) for _ in range(2)]
+    workers = [
+        Bridge(folders[1], "work", environ=told, constants=quick, port=web.port) for _ in range(2)
+    ]
     with web, workers[0], workers[1]:
         for _ in range(4):
             assert web.event().status == 202
-        until(lambda: answers(port) and scrape(port).get(("flowbridge_processes", ("work",))) == 2, what="both workers")
+        until(
+            lambda: answers(port) and scrape(port).get(("flowbridge_processes", ("work",))) == 2,
+            what="both workers",
+        )
         attempts = lambda: sum(counts(port, "flowbridge_attempts_total").values())  # noqa: E731
         made = until(lambda: (one := attempts()) >= 4 and one, what="their calls")
         until(lambda: scrape(web.port)["flowbridge_ack_seconds_count", ()] == 4, what="its answers")
@@ -165,12 +212,20 @@ def answers(port: int) -> bool:
 
 
 def conventions(text: str) -> None:
-    """Of https://prometheus.io/docs/practices/naming/: and each row is there, with its help and its type."""
+    """Of https://prometheus.io/docs/practices/naming/: and each row is there, with its help and its
+    type.
+    """
     kinds = dict(line.split()[2:4] for line in text.splitlines() if line.startswith("# TYPE "))
-    helps = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP ") and len(line.split()) > 4}
+    helps = {
+        line.split()[2]
+        for line in text.splitlines()
+        if line.startswith("# HELP ") and len(line.split()) > 4
+    }
     optional = {"flowbridge_database_clock_ahead_seconds"}
     assert kinds.keys() - {metric.name for metric in METRICS} == set()
-    assert {metric.name: metric.kind for metric in METRICS if metric.name not in optional}.items() <= kinds.items()
+    assert {
+        metric.name: metric.kind for metric in METRICS if metric.name not in optional
+    }.items() <= kinds.items()
     assert set(kinds) == helps
     for name, kind in kinds.items():
         assert (kind == "counter") == name.endswith("_total"), name
@@ -183,45 +238,109 @@ def everything(at: float = 1_764_000_000.0) -> Overview:
     return replace(
         ALL_IS_WELL,
         at=at,
-        config=ConfigNow(hash="a" * 64, since=at - 5, error=("routes.yaml:8: no",), restart=("FLOWBRIDGE_LOG",)),
-        processes=[Process(pid=1, host="h", role=role, since=at) for role in ("web", "web", "celery")],
+        config=ConfigNow(
+            hash="a" * 64, since=at - 5, error=("routes.yaml:8: no",), restart=("FLOWBRIDGE_LOG",)
+        ),
+        processes=[
+            Process(pid=1, host="h", role=role, since=at) for role in ("web", "web", "celery")
+        ],
         sources=[SourceNow(name="github", last_at=at - 9), SourceNow(name="never")],
         queue=[
-            Lane(route="live", platform="p", queued=3, oldest_at=at - 100, oldest_id="d", due_at=at - 40),
-            Lane(route="later", platform="p", queued=1, oldest_at=at - 10, oldest_id="d", due_at=at + 50),
-            Lane(route="paused", platform="p", queued=1, oldest_at=at - 10, oldest_id="d", due_at=at - 10, state="paused"),
+            Lane(
+                route="live",
+                platform="p",
+                queued=3,
+                oldest_at=at - 100,
+                oldest_id="d",
+                due_at=at - 40,
+            ),
+            Lane(
+                route="later",
+                platform="p",
+                queued=1,
+                oldest_at=at - 10,
+                oldest_id="d",
+                due_at=at + 50,
+            ),
+            Lane(
+                route="paused",
+                platform="p",
+                queued=1,
+                oldest_at=at - 10,
+                oldest_id="d",
+                due_at=at - 10,
+                state="paused",
+            ),
         ],
         blocked={"live": 4},
         platforms=[
-            PlatformNow(name="p", cap=5, calls=1, runs=2, circuit=Circuit(platform="p", open_until=at + 9)),
+            PlatformNow(
+                name="p", cap=5, calls=1, runs=2, circuit=Circuit(platform="p", open_until=at + 9)
+            ),
             PlatformNow(name="gone", cap=None, runs=1),
         ],
-        dead=7, dead_today=2, unknown=3, held=1, hold_since=at, disk_free=10, disk_total=20, database_size=5, database_ahead=-0.5,
+        dead=7,
+        dead_today=2,
+        unknown=3,
+        held=1,
+        hold_since=at,
+        disk_free=10,
+        disk_total=20,
+        database_size=5,
+        database_ahead=-0.5,
         backups=Backups(folder="/b", every=60.0, newest_at=at - 121),
-        certificate=Certificate(url="https://hooks.example.com", looked_at=at, begins_at=at - 9, ends_at=at + 9),
-    )  # fmt: skip
+        certificate=Certificate(
+            url="https://hooks.example.com", looked_at=at, begins_at=at - 9, ends_at=at + 9
+        ),
+    )
 
 
 def test_gauges_say_what_an_overview_says(tmp_path: Path) -> None:
     text = Exposition(tmp_path, everything).text().decode()
     conventions(text)
     found = parsed(text)
-    gauges = {key: value for key, value in found.items() if key[0] in {metric.name for metric in GAUGES}}
-    said = {(name.removeprefix("flowbridge_"), *labels): value for (name, labels), value in gauges.items()}
+    gauges = {
+        key: value for key, value in found.items() if key[0] in {metric.name for metric in GAUGES}
+    }
+    said = {
+        (name.removeprefix("flowbridge_"), *labels): value
+        for (name, labels), value in gauges.items()
+    }
     assert {key: said[key] for key in said if key[0].startswith("queue")} == {
-        ("queue_deliveries", "live", "p"): 3, ("queue_deliveries", "later", "p"): 1, ("queue_deliveries", "paused", "p"): 1,
-        ("queue_oldest_age_seconds", "live", "p"): 100, ("queue_oldest_age_seconds", "later", "p"): 10,
-        ("queue_oldest_age_seconds", "paused", "p"): 10, ("queue_late_seconds", "live", "p"): 40,
-        ("queue_late_seconds", "later", "p"): 0, ("queue_late_seconds", "paused", "p"): 0,
-    }  # fmt: skip
+        ("queue_deliveries", "live", "p"): 3,
+        ("queue_deliveries", "later", "p"): 1,
+        ("queue_deliveries", "paused", "p"): 1,
+        ("queue_oldest_age_seconds", "live", "p"): 100,
+        ("queue_oldest_age_seconds", "later", "p"): 10,
+        ("queue_oldest_age_seconds", "paused", "p"): 10,
+        ("queue_late_seconds", "live", "p"): 40,
+        ("queue_late_seconds", "later", "p"): 0,
+        ("queue_late_seconds", "paused", "p"): 0,
+    }
     assert [said["processes", role] for role in ("web", "work", "reload", "celery")] == [2, 0, 0, 1]
-    assert [said["circuit_state", "p", state] for state in ("closed", "open", "half_open")] == [0, 1, 0]
+    assert [said["circuit_state", "p", state] for state in ("closed", "open", "half_open")] == [
+        0,
+        1,
+        0,
+    ]
     assert said["circuit_state", "gone", "closed"] == 1
     assert [said[f"platform_{what}", "p"] for what in ("calls", "runs", "slots")] == [1, 2, 5]
     assert ("platform_slots", "gone") not in said
-    assert (said["backup_newest_timestamp_seconds",], said["backup_missed",]) == (1_764_000_000.0 - 121, 1)
-    assert [said[key, ] for key in ("config_ok", "config_restart_needed", "starts_held_back")] == [0, 1, 1]
-    assert [said[f"deliveries_{what}",] for what in ("dead", "dead_day", "unknown", "held")] == [7, 2, 3, 1]
+    assert (said["backup_newest_timestamp_seconds",], said["backup_missed",]) == (
+        1_764_000_000.0 - 121,
+        1,
+    )
+    assert [said[key,] for key in ("config_ok", "config_restart_needed", "starts_held_back")] == [
+        0,
+        1,
+        1,
+    ]
+    assert [said[f"deliveries_{what}",] for what in ("dead", "dead_day", "unknown", "held")] == [
+        7,
+        2,
+        3,
+        1,
+    ]
     assert {key[1] for key in said if key[0].startswith("source")} == {"github"}
     assert said["database_clock_ahead_seconds",] == -0.5
 
@@ -232,7 +351,11 @@ def test_a_histogram_is_one(tmp_path: Path) -> None:
         mine.observe(ACK, seconds)
     CountsFile(tmp_path, mine).write()
     found = parsed(Exposition(tmp_path, everything).text().decode())
-    buckets = {key[1][0]: value for key, value in found.items() if key[0] == "flowbridge_ack_seconds_bucket"}
+    buckets = {
+        key[1][0]: value
+        for key, value in found.items()
+        if key[0] == "flowbridge_ack_seconds_bucket"
+    }
     assert list(buckets) == [*map(str, BUCKETS), "+Inf"]
     assert all(one <= next_one for one, next_one in pairwise(buckets.values()))
     assert (buckets["0.001"], buckets["0.005"], buckets["5.0"], buckets["+Inf"]) == (1, 3, 4, 5)
@@ -254,7 +377,9 @@ def test_where_the_store_does_not_answer_the_counts_are_told_all_the_same(tmp_pa
     assert not {name for name, _ in found} & {metric.name for metric in GAUGES}
 
 
-def test_a_storm_of_scrapes_asks_the_store_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_storm_of_scrapes_asks_the_store_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bridge.monitoring.prometheus.KEPT", 600.0)  # however long it rages
     looks = []
 

@@ -1,4 +1,6 @@
-"""Migrations: they give exactly the tables, by many processes at once, and never touch what is newer."""
+"""Migrations: they give exactly the tables, by many processes at once, and never touch what is
+newer.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def wipe(database: Database) -> None:
 
 def test_the_migrations_give_exactly_the_tables(database: Database) -> None:
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
         assert compare_metadata(context, schema.metadata) == []
 
 
@@ -49,11 +53,17 @@ def test_constraints_and_partial_indexes_are_there(database: Database) -> None:
         found = inspect(connection)
         for table in schema.metadata.tables.values():
             checks = {one["name"] for one in found.get_check_constraints(table.name)}
-            assert {str(one.name) for one in table.constraints if isinstance(one, CheckConstraint)} == checks
+            assert {
+                str(one.name) for one in table.constraints if isinstance(one, CheckConstraint)
+            } == checks
         if database.is_sqlite:
-            rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"))
+            rows = connection.execute(
+                text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+            )
         else:
-            rows = connection.execute(text("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"))
+            rows = connection.execute(
+                text("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'")
+            )
         partial = {name for name, sql in rows if " WHERE " in sql}
     wanted = {
         str(index.name)
@@ -84,7 +94,9 @@ def test_a_newer_schema_is_refused_and_left_alone(database: Database) -> None:
     events.add(database, event, [], lambda *_: [])
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreError, match="has schema 9999, which is newer than this version of flowbridge"):
+    with pytest.raises(
+        StoreError, match="has schema 9999, which is newer than this version of flowbridge"
+    ):
         upgrade.upgrade(database)
     assert upgrade.revision(database) == "9999"
     assert events.get(database, event.id) == event
@@ -104,7 +116,9 @@ def test_of_five_processes_one_migrates(database: Database) -> None:
     database.close()
     with multiprocessing.get_context("spawn").Pool(5) as pool:
         outcomes = pool.map(_upgrade, [url] * 5, chunksize=1)
-    assert sorted(outcomes, key=str) == sorted([(None, schema.HEAD), *[(schema.HEAD, schema.HEAD)] * 4], key=str)
+    assert sorted(outcomes, key=str) == sorted(
+        [(None, schema.HEAD), *[(schema.HEAD, schema.HEAD)] * 4], key=str
+    )
     assert upgrade.revision(database) == schema.HEAD
 
 

@@ -1,4 +1,6 @@
-"""multipart/form-data: what browsers and libraries write is read as it was meant, and nothing else is read at all."""
+"""multipart/form-data: what browsers and libraries write is read as it was meant, and nothing else
+is read at all.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +21,43 @@ def read(raw: bytes, boundary: str = BOUNDARY) -> Read:
 
 
 def test_what_a_browser_sends() -> None:
-    raw = multipart(part("name", "Zoë".encode()), part("cv", b"a\r\n--b\r\n\0", "Zoë's cv.pdf", "application/pdf"), part("empty", b""))
-    assert read(raw) == [("name", None, "Zoë".encode()), ("cv", "Zoë's cv.pdf", b"a\r\n--b\r\n\0"), ("empty", None, b"")]
+    raw = multipart(
+        part("name", "Zoë".encode()),
+        part("cv", b"a\r\n--b\r\n\0", "Zoë's cv.pdf", "application/pdf"),
+        part("empty", b""),
+    )
+    assert read(raw) == [
+        ("name", None, "Zoë".encode()),
+        ("cv", "Zoë's cv.pdf", b"a\r\n--b\r\n\0"),
+        ("empty", None, b""),
+    ]
     assert [one.type[0] for one in parts(raw, BOUNDARY)] == ["", "application/pdf", ""]
 
 
 @pytest.mark.parametrize(
     "raw",
     [
-        b'preamble\r\n--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--\r\nepilogue\r\n--b\r\n',
+        (
+            b"preamble\r\n--b\r\nContent-Disposition: form-data;"
+            b' name="a"\r\n\r\n1\r\n--b--\r\nepilogue\r\n--b\r\n'
+        ),
         b'--b\nContent-Disposition: form-data; name="a"\n\n1\n--b--',
         b"--b \t\r\ncontent-disposition:form-data;name=a\r\nX-Other: 1\r\n\r\n1\r\n--b--",
         b"--b\r\nContent-Disposition: form-data; name=\"x\"; name*=UTF-8''a\r\n\r\n1\r\n--b--",
-        b'--b\r\nContent-Disposition: form-data; name="a"\r\nContent-Disposition: form-data; name="b"\r\n\r\n1\r\n--b--',
+        (
+            b'--b\r\nContent-Disposition: form-data; name="a"\r\nContent-Disposition: form-data;'
+            b' name="b"\r\n\r\n1\r\n--b--'
+        ),
         b'--b\r\nContent-Disposition: FORM-DATA;NAME="a";other\r\n\r\n1\r\n--b--',
     ],
-    ids=["before and after", "LF alone", "blanks, an unquoted name", "an extended name", "a header twice", "capitals"],
+    ids=[
+        "before and after",
+        "LF alone",
+        "blanks, an unquoted name",
+        "an extended name",
+        "a header twice",
+        "capitals",
+    ],
 )
 def test_other_ways_to_write_the_same(raw: bytes) -> None:
     assert read(raw, "b") == [("a", None, b"1")]
@@ -54,7 +77,7 @@ def test_other_ways_to_write_the_same(raw: bytes) -> None:
         ("", ""),
         ("\"x\"; filename*=UTF-8''%e2%82%ac%20rates", "€ rates"),
         ("\"x\"; filename*=iso-8859-1'en'%A3", "£"),
-        ("\"x\"; filename*=nonsense", ""),
+        ('"x"; filename*=nonsense', ""),
     ],
 )
 def test_a_files_name_as_different_senders_write_it(written: str, name: str) -> None:
@@ -63,7 +86,10 @@ def test_a_files_name_as_different_senders_write_it(written: str, name: str) -> 
 
 
 def test_a_boundary_that_is_the_beginning_of_what_stands_in_the_content() -> None:
-    raw = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--bc\r\n--b-\r\n2\r\n--b--\r\n'
+    raw = (
+        b"--b\r\nContent-Disposition: form-data;"
+        b' name="a"\r\n\r\n1\r\n--bc\r\n--b-\r\n2\r\n--b--\r\n'
+    )
     assert read(raw, "b") == [("a", None, b"1\r\n--bc\r\n--b-\r\n2")]
 
 
@@ -95,9 +121,16 @@ def test_what_is_no_multipart_is_said_to_be_none(raw: bytes, boundary: str) -> N
         list(parts(raw, boundary))
 
 
-# Browsers escape quotes and line ends; a backslash and %22 itself they write as they are, so that nobody can tell.
-NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\\%"), min_size=1, max_size=40).filter(str.strip)
-CONTENTS = st.binary(max_size=300) | st.sampled_from([b"\r", b"\n", b"\r\n", b"--", b"\r\n--", f"\r\n--{BOUNDARY[:-1]}\r\n".encode()])
+# Browsers escape quotes and line ends; a backslash and %22 itself they write as they are, so that
+# nobody can tell.
+NAMES = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\\%"),
+    min_size=1,
+    max_size=40,
+).filter(str.strip)
+CONTENTS = st.binary(max_size=300) | st.sampled_from(
+    [b"\r", b"\n", b"\r\n", b"--", b"\r\n--", f"\r\n--{BOUNDARY[:-1]}\r\n".encode()]
+)
 
 
 @given(st.lists(st.tuples(NAMES, CONTENTS, st.none() | NAMES), max_size=8))
@@ -107,9 +140,14 @@ def test_what_a_browser_writes_is_read_as_it_was(sent: list[tuple[str, bytes, st
     assert read(raw) == [(name, filename, content) for name, content, filename in sent]
 
 
-@given(st.lists(st.tuples(NAMES, CONTENTS, NAMES), min_size=1, max_size=8), st.dictionaries(NAMES, st.text(max_size=50)))
+@given(
+    st.lists(st.tuples(NAMES, CONTENTS, NAMES), min_size=1, max_size=8),
+    st.dictionaries(NAMES, st.text(max_size=50)),
+)
 @settings(deadline=None)
-def test_what_requests_writes_is_read_as_it_was(files: list[tuple[str, bytes, str]], fields: dict[str, str]) -> None:
+def test_what_requests_writes_is_read_as_it_was(
+    files: list[tuple[str, bytes, str]], fields: dict[str, str]
+) -> None:
     given_ = [(name, (filename, content)) for name, content, filename in files]
     made = requests.Request("POST", "http://127.0.0.1/", data=fields, files=given_).prepare()
     boundary = made.headers["Content-Type"].partition("boundary=")[2]
@@ -120,7 +158,21 @@ def test_what_requests_writes_is_read_as_it_was(files: list[tuple[str, bytes, st
 
 
 @given(
-    st.lists(st.sampled_from([b"--b", b"--b--", b"\r\n", b"\n", b"\r", b" ", b"Content-Disposition: form-data; name=a", b"x"]), max_size=30)
+    st.lists(
+        st.sampled_from(
+            [
+                b"--b",
+                b"--b--",
+                b"\r\n",
+                b"\n",
+                b"\r",
+                b" ",
+                b"Content-Disposition: form-data; name=a",
+                b"x",
+            ]
+        ),
+        max_size=30,
+    )
 )
 def test_no_bytes_make_it_fail_otherwise(pieces: list[bytes]) -> None:
     raw, end = b"".join(pieces), 0
@@ -191,5 +243,7 @@ def test_a_files_name_is_one_name_that_can_be_shown(sent: str, name: str) -> Non
 def test_no_name_is_a_path_or_too_long(sent: str) -> None:
     name = file_name(sent)
     assert 0 < len(name.encode()) <= NAME_BYTES and name == name.strip()
-    assert not set(name) & set('/\\\0\r\n"') and name not in (".", "..") and not name.startswith(".")
+    assert (
+        not set(name) & set('/\\\0\r\n"') and name not in (".", "..") and not name.startswith(".")
+    )
     assert file_name(name) == name

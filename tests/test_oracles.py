@@ -1,4 +1,6 @@
-"""Some tests of a URL are answered with a digest under the secret, for whoever asks: with that nobody gets in."""
+"""Some tests of a URL are answered with a digest under the secret, for whoever asks: with that
+nobody gets in.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from bridge.providers.signatures.encodings import ENCODE, unbase64
 PUBLIC = "public_key|"
 #: provider -> (parameter of the query, what an attacker would like to have signed)
 ASKED = {
-    "x": ("crc_token", ["123", "null", "true", "tweet_create_events=buy+now", "a=b/c", "eyJhIjoxfQ=="]),
+    "x": (
+        "crc_token",
+        ["123", "null", "true", "tweet_create_events=buy+now", "a=b/c", "eyJhIjoxfQ=="],
+    ),
     "braintree": ("bt_challenge", ["20f9f8ed05f77439fe955c977e4c8a53", "1" * 20]),
     "linkedin": ("challengeCode", ["890e4665-4dfe-4ab1-b689-ed553bceeed0"]),
     "ebay": ("challenge_code", ["123", "null"]),
@@ -36,7 +41,9 @@ def asking(name: str) -> Sender:
 
 
 def ask(name: str, query: str) -> Request:
-    return replace(post(b"", url=f"https://example.com/hooks/{name}?{query}", query_string=query), method="GET")
+    return replace(
+        post(b"", url=f"https://example.com/hooks/{name}?{query}", query_string=query), method="GET"
+    )
 
 
 def answered(one: Sender, query: str) -> bytes:
@@ -49,23 +56,39 @@ def answered(one: Sender, query: str) -> bytes:
 
 def digests(said: bytes) -> list[bytes]:
     """Everything in an answer that may be a digest."""
-    found = [bytes.fromhex(text) for text in re.findall(r"\b(?:[0-9a-f]{40}|[0-9a-f]{64})\b", said.decode())]
+    found = [
+        bytes.fromhex(text)
+        for text in re.findall(r"\b(?:[0-9a-f]{40}|[0-9a-f]{64})\b", said.decode())
+    ]
     return found + [unbase64(text) for text in re.findall(r"[A-Za-z0-9+/]{43}=", said.decode())]
 
 
 def forgeries(one: Sender, token: str, digest: bytes) -> Iterator[Request]:
-    """Requests that show the digest of the token as their signature, where the row looks for it and in every encoding."""
+    """Requests that show the digest of the token as their signature, where the row looks for it and
+    in every encoding.
+    """
     bodies = [(token, "application/json"), (token, FORM), (token, "text/plain")]
-    fields = [urlencode({"bt_payload": token}), f"bt_payload={token}&bt_payload={EVIL}", f"bt_payload={EVIL}&bt_payload={token}"]
+    fields = [
+        urlencode({"bt_payload": token}),
+        f"bt_payload={token}&bt_payload={EVIL}",
+        f"bt_payload={EVIL}&bt_payload={token}",
+    ]
     fields += [f"bt_payload={token}%0A", f"bt_payload={token}&kind=x"]
     prefix = getattr(chosen(one)[0], "prefix", "")
     for text in (encode(digest) for encode in ENCODE.values()):
-        headers = dict.fromkeys(("x-twitter-webhooks-signature", "x-li-signature", "x-ebay-signature"), prefix + text)
-        for body, kind in [*bodies, *((f"bt_signature={quote(PUBLIC + text)}&{more}", FORM) for more in fields)]:
+        headers = dict.fromkeys(
+            ("x-twitter-webhooks-signature", "x-li-signature", "x-ebay-signature"), prefix + text
+        )
+        for body, kind in [
+            *bodies,
+            *((f"bt_signature={quote(PUBLIC + text)}&{more}", FORM) for more in fields),
+        ]:
             yield post(body.encode(), {**headers, "content-type": kind})
 
 
-@pytest.mark.parametrize(("name", "token"), [(name, token) for name, (_, tokens) in ASKED.items() for token in tokens])
+@pytest.mark.parametrize(
+    ("name", "token"), [(name, token) for name, (_, tokens) in ASKED.items() for token in tokens]
+)
 def test_what_anyone_can_have_signed_lets_nobody_in(name: str, token: str) -> None:
     one = asking(name)
     said = answered(one, urlencode({ASKED[name][0]: token}))
@@ -77,13 +100,27 @@ def test_what_anyone_can_have_signed_lets_nobody_in(name: str, token: str) -> No
 
 
 def test_no_other_row_signs_what_it_is_asked_to() -> None:
-    names = {query for query, _ in ASKED.values()} | {"challenge", "hub.challenge", "validationToken", "token"}
+    names = {query for query, _ in ASKED.values()} | {
+        "challenge",
+        "hub.challenge",
+        "validationToken",
+        "token",
+    }
     asked = [*ASKED["braintree"][1], *ASKED["linkedin"][1]]
-    queries = [urlencode({"hub.mode": "subscribe", **dict.fromkeys(names, token)}) for token in asked]
+    queries = [
+        urlencode({"hub.mode": "subscribe", **dict.fromkeys(names, token)}) for token in asked
+    ]
     signing = set()
     for name in PROVIDERS:
-        one, other = asking(name), stranger(sender(name)) if sender(name).is_proven else sender(name)
-        other = replace(other, secret=one.secret.replace(sender(name).secret, other.secret)) if name != "ebay" else other
+        one, other = (
+            asking(name),
+            (stranger(sender(name)) if sender(name).is_proven else sender(name)),
+        )
+        other = (
+            replace(other, secret=one.secret.replace(sender(name).secret, other.secret))
+            if name != "ebay"
+            else other
+        )
         if any(answered(one, query) != answered(other, query) for query in queries):
             signing.add(name)
     assert signing == set(ASKED)

@@ -31,10 +31,23 @@ def test_what_is_overdue_or_lies_too_far_ahead_is_counted(database: Database) ->
     with database.engine.begin() as connection:
         row = schema.delivery.c
         connection.execute(update(schema.delivery).values(held | {"lease_until": now}))
-        connection.execute(update(schema.delivery).where(row.id == one).values(lease_until=now - 3600))
-        followed: dict[str, Any] = {"status": "delivered", "lease": None, "lease_until": None, "delivered_at": now}
-        connection.execute(update(schema.delivery).where(row.id == other).values(followed | {"poll_at": now - 3600}))
-        connection.execute(update(schema.delivery).where(row.id == third).values(followed | {"poll_at": now + DAY}))
+        connection.execute(
+            update(schema.delivery).where(row.id == one).values(lease_until=now - 3600)
+        )
+        followed: dict[str, Any] = {
+            "status": "delivered",
+            "lease": None,
+            "lease_until": None,
+            "delivered_at": now,
+        }
+        connection.execute(
+            update(schema.delivery)
+            .where(row.id == other)
+            .values(followed | {"poll_at": now - 3600})
+        )
+        connection.execute(
+            update(schema.delivery).where(row.id == third).values(followed | {"poll_at": now + DAY})
+        )
     with database.read() as connection:
         assert overdue(connection, now) == Overdue(leases=1, looks=1, ahead=1)
         assert overdue(connection, now - 3600) == Overdue(leases=0, looks=0, ahead=3)

@@ -14,7 +14,17 @@ from sqlalchemy import event as hooks
 from bridge.config.settings import load_settings
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
-from bridge.core.status import Backups, ClockStep, ConfigNow, Lane, LateStart, Overview, PlatformNow, Process, SourceNow
+from bridge.core.status import (
+    Backups,
+    ClockStep,
+    ConfigNow,
+    Lane,
+    LateStart,
+    Overview,
+    PlatformNow,
+    Process,
+    SourceNow,
+)
 from bridge.monitoring.conditions import notes, troubles
 from bridge.monitoring.status import overview
 from bridge.store.db.database import Database
@@ -27,7 +37,14 @@ from bridge.store.queue import heartbeats, throttling
 HASH = "a" * 64
 WEB = Process(pid=1, host="h", role="web", since=NOW - 100, config_hash=HASH)
 WORK = Process(pid=2, host="h", role="work", since=NOW - 100, config_hash=HASH)
-LANE = Lane(route="triage", platform="gumloop", queued=3, oldest_at=NOW - 9000, oldest_id="dlv_1", due_at=NOW - 60)
+LANE = Lane(
+    route="triage",
+    platform="gumloop",
+    queued=3,
+    oldest_at=NOW - 9000,
+    oldest_id="dlv_1",
+    due_at=NOW - 60,
+)
 WELL = Overview(
     at=NOW,
     version="1.0",
@@ -54,9 +71,15 @@ WELL = Overview(
     database_ahead=0.1,
 )
 DAILY = Backups(folder="/srv/data/backups", every=86400.0, newest_at=NOW - 90000)
-OPEN = Circuit(platform="gumloop", failures=5, open_for=60.0, open_until=NOW + 30, reason="HTTP 503")
-DENIED = Circuit(platform="gumloop", open_for=60.0, open_until=NOW + 30, reason="HTTP 401 unauthorized: bad key")
-BUSY = Circuit(platform="gumloop", allowance=0, raise_at=NOW + 10, raise_for=15.0, reason="HTTP 429")
+OPEN = Circuit(
+    platform="gumloop", failures=5, open_for=60.0, open_until=NOW + 30, reason="HTTP 503"
+)
+DENIED = Circuit(
+    platform="gumloop", open_for=60.0, open_until=NOW + 30, reason="HTTP 401 unauthorized: bad key"
+)
+BUSY = Circuit(
+    platform="gumloop", allowance=0, raise_at=NOW + 10, raise_for=15.0, reason="HTTP 429"
+)
 OTHER = replace(WORK, config_hash="b" * 64)
 
 
@@ -75,59 +98,217 @@ def test_what_comes_up_is_given_a_moment() -> None:
 @pytest.mark.parametrize(
     ("change", "what", "do"),
     [
-        ({"hold_since": NOW, "hold_reason": "the store was restored"}, "nothing is started, since", "flowbridge db release"),
-        ({"flows_absent": {"triage": "gone"}}, "route triage names the flow gone, which the local platform does not have",
-         "put gone back into flows.py (flowbridge check has the names). Or name another flow in routes.yaml: what waits keeps gone, so"),
+        (
+            {"hold_since": NOW, "hold_reason": "the store was restored"},
+            "nothing is started, since",
+            "flowbridge db release",
+        ),
+        (
+            {"flows_absent": {"triage": "gone"}},
+            "route triage names the flow gone, which the local platform does not have",
+            (
+                "put gone back into flows.py (flowbridge check has the names). Or name another flow"
+                " in routes.yaml: what waits keeps gone, so"
+            ),
+        ),
         ({"processes": []}, "nothing runs: no event is received or delivered", "flowbridge serve"),
         ({"processes": [WEB]}, "no worker is running", "flowbridge work"),
         ({"processes": [WORK]}, "no receiver is running", "flowbridge web"),
-        ({"config": ConfigNow(hash=HASH, since=NOW - 60, error=["routes.yaml:3:1: a", "b", "c"])},
-         "the configuration cannot be used: routes.yaml:3:1: a (and 2 more); the last good configuration is used", "flowbridge check"),
-        ({"config": ConfigNow(hash=None, error=["routes.yaml:3:1: a"])}, "the configuration cannot be used: routes.yaml:3:1: a", "check"),
-        ({"processes": [WEB, OTHER]}, "process 2 (work) has not taken on the newest configuration", "restart"),
-        ({"flows_error": "flows.py:3: SyntaxError"}, "flows.py cannot be loaded: flows.py:3: SyntaxError", "flowbridge check"),
-        ({"sources": [SourceNow(name="github", last_at=NOW, missing="environment variable X is not set")]},
-         "source github answers 503, since its secret cannot be read: environment variable X is not set", "set it in .env"),
-        ({"platforms": [PlatformNow(name="gumloop", cap=5, missing="environment variable X is not set")]},
-         "deliveries wait for platform gumloop, which cannot be called: environment variable X is not set", "set it in .env"),
-        ({"disk_free": 900 * 10**6}, "the disk of /srv/data is nearly full: 858 MB are free", "larger"),
-        ({"sources": [SourceNow(name="jobs", files=95 * 1024**2, files_keep=100 * 1024**2)]},
-         "form jobs has 95.0 MiB of files of at most 100.0 MiB: what is more is refused (507)", "raise `files: {keep}`"),
-        ({"sources": [SourceNow(name="contact", stored_today=60 * 1024**2, daily_bytes=64 * 1024**2)]},
-         "source contact stored 60.0 MiB of at most 64.0 MiB today: more is refused (507)", "flowbridge events --source contact"),
-        ({"disk_free": 99 * 1024**2, "disk_total": 1000 * 1024**2, "sources": [SourceNow(name="contact", is_public=True)]},
-         "99 MB of the disk of /srv/data are free, and they are for signed sources: forms are refused (507)", "larger"),
-        ({"database_ahead": -3.0}, "the database's clock is 3.0 s behind this machine's", "timedatectl"),
-        ({"clocks_ahead": {"api.example.com": 31.0, "other": -29.0}}, "the clock of api.example.com is 31 s ahead of this", "timedatectl"),
-        ({"sources": [SourceNow(name="github", last_at=NOW + 900)]},
-         "the newest event is 900 s ahead of this machine's clock", "timedatectl"),
-        ({"platforms": [PlatformNow(name="gumloop", cap=5, circuit=OPEN)]},
-         "platform gumloop is not called until 16:00:30Z: HTTP 503", "up"),
-        ({"platforms": [PlatformNow(name="gumloop", cap=5, circuit=replace(OPEN, open_until=NOW - 1))]},
-         "not called, but for a probe", "up"),
-        ({"platforms": [PlatformNow(name="gumloop", cap=5, circuit=DENIED, credentials="`api_key`")]},
-         "platform gumloop refused its `api_key` (HTTP 401 unauthorized: bad key): its deliveries wait and none is lost; one is tried at "
-         "16:00:30Z",
-         "set the right value in .env"),
-        ({"platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)], "queue": [replace(LANE, due_at=NOW - 301)]},
-         "platform gumloop says that it is full at 0 of 5 runs, and deliveries wait", "flowbridge show dlv_1"),
-        ({"queue": [replace(LANE, due_at=NOW - 7200)]}, "deliveries of route triage are 120 min late", "flowbridge show dlv_1"),
-        ({"queue": [replace(LANE, state="no platform")]}, "3 of route triage wait for platform gumloop, which is not", "--route triage"),
+        (
+            {
+                "config": ConfigNow(
+                    hash=HASH, since=NOW - 60, error=["routes.yaml:3:1: a", "b", "c"]
+                )
+            },
+            (
+                "the configuration cannot be used: routes.yaml:3:1: a (and 2 more); the last good"
+                " configuration is used"
+            ),
+            "flowbridge check",
+        ),
+        (
+            {"config": ConfigNow(hash=None, error=["routes.yaml:3:1: a"])},
+            "the configuration cannot be used: routes.yaml:3:1: a",
+            "check",
+        ),
+        (
+            {"processes": [WEB, OTHER]},
+            "process 2 (work) has not taken on the newest configuration",
+            "restart",
+        ),
+        (
+            {"flows_error": "flows.py:3: SyntaxError"},
+            "flows.py cannot be loaded: flows.py:3: SyntaxError",
+            "flowbridge check",
+        ),
+        (
+            {
+                "sources": [
+                    SourceNow(
+                        name="github", last_at=NOW, missing="environment variable X is not set"
+                    )
+                ]
+            },
+            (
+                "source github answers 503, since its secret cannot be read: environment variable X"
+                " is not set"
+            ),
+            "set it in .env",
+        ),
+        (
+            {
+                "platforms": [
+                    PlatformNow(name="gumloop", cap=5, missing="environment variable X is not set")
+                ]
+            },
+            (
+                "deliveries wait for platform gumloop, which cannot be called: environment variable"
+                " X is not set"
+            ),
+            "set it in .env",
+        ),
+        (
+            {"disk_free": 900 * 10**6},
+            "the disk of /srv/data is nearly full: 858 MB are free",
+            "larger",
+        ),
+        (
+            {"sources": [SourceNow(name="jobs", files=95 * 1024**2, files_keep=100 * 1024**2)]},
+            "form jobs has 95.0 MiB of files of at most 100.0 MiB: what is more is refused (507)",
+            "raise `files: {keep}`",
+        ),
+        (
+            {
+                "sources": [
+                    SourceNow(name="contact", stored_today=60 * 1024**2, daily_bytes=64 * 1024**2)
+                ]
+            },
+            "source contact stored 60.0 MiB of at most 64.0 MiB today: more is refused (507)",
+            "flowbridge events --source contact",
+        ),
+        (
+            {
+                "disk_free": 99 * 1024**2,
+                "disk_total": 1000 * 1024**2,
+                "sources": [SourceNow(name="contact", is_public=True)],
+            },
+            (
+                "99 MB of the disk of /srv/data are free, and they are for signed sources: forms"
+                " are refused (507)"
+            ),
+            "larger",
+        ),
+        (
+            {"database_ahead": -3.0},
+            "the database's clock is 3.0 s behind this machine's",
+            "timedatectl",
+        ),
+        (
+            {"clocks_ahead": {"api.example.com": 31.0, "other": -29.0}},
+            "the clock of api.example.com is 31 s ahead of this",
+            "timedatectl",
+        ),
+        (
+            {"sources": [SourceNow(name="github", last_at=NOW + 900)]},
+            "the newest event is 900 s ahead of this machine's clock",
+            "timedatectl",
+        ),
+        (
+            {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=OPEN)]},
+            "platform gumloop is not called until 16:00:30Z: HTTP 503",
+            "up",
+        ),
+        (
+            {
+                "platforms": [
+                    PlatformNow(name="gumloop", cap=5, circuit=replace(OPEN, open_until=NOW - 1))
+                ]
+            },
+            "not called, but for a probe",
+            "up",
+        ),
+        (
+            {
+                "platforms": [
+                    PlatformNow(name="gumloop", cap=5, circuit=DENIED, credentials="`api_key`")
+                ]
+            },
+            (
+                "platform gumloop refused its `api_key` (HTTP 401 unauthorized: bad key): its"
+                " deliveries wait and none is lost; one is tried at 16:00:30Z"
+            ),
+            "set the right value in .env",
+        ),
+        (
+            {
+                "platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)],
+                "queue": [replace(LANE, due_at=NOW - 301)],
+            },
+            "platform gumloop says that it is full at 0 of 5 runs, and deliveries wait",
+            "flowbridge show dlv_1",
+        ),
+        (
+            {"queue": [replace(LANE, due_at=NOW - 7200)]},
+            "deliveries of route triage are 120 min late",
+            "flowbridge show dlv_1",
+        ),
+        (
+            {"queue": [replace(LANE, state="no platform")]},
+            "3 of route triage wait for platform gumloop, which is not",
+            "--route triage",
+        ),
         ({"held": 1}, "1 delivery with an unknown outcome waits for", "flowbridge resolve"),
         ({"held": 2}, "2 deliveries with an unknown outcome wait for", "flowbridge resolve"),
-        ({"late_starts": [LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.QUEUED)]},
-         "dlv_1 is queued, and attempt 1 of it has started run r1", "flowbridge cancel dlv_1, or it is started again"),
-        ({"late_starts": [LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.DELIVERED)]},
-         "dlv_1 is delivered, and attempt 1", "look at that run there; flowbridge show dlv_1"),
-        ({"backups": replace(DAILY, newest_at=NOW - 172801)}, "the newest backup is 48 h old", "flowbridge db backup"),
-        ({"backups": replace(DAILY, newest_at=None, tried_since=NOW - 172801)}, "there is none yet", "flowbridge db backup"),
-        ({"backups": replace(DAILY, tried_since=NOW - 60, error="no such folder")},
-         "no backup can be made (the newest backup is 25 h old): no such folder", "flowbridge db backup"),
-        ({"clock_step": ClockStep(at=NOW - 600, seconds=-86400.0)}, "the clock was set back by 86400 s at", "keep NTP running"),
-        ({"clock_step": ClockStep(at=NOW - 600, seconds=200.0)}, "the clock was set forward by 200 s at", "--status unknown"),
-        ({"dead_today": 100}, "100+ deliveries died within a day", "flowbridge deliveries --status dead --since 1d"),
+        (
+            {
+                "late_starts": [
+                    LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.QUEUED)
+                ]
+            },
+            "dlv_1 is queued, and attempt 1 of it has started run r1",
+            "flowbridge cancel dlv_1, or it is started again",
+        ),
+        (
+            {
+                "late_starts": [
+                    LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.DELIVERED)
+                ]
+            },
+            "dlv_1 is delivered, and attempt 1",
+            "look at that run there; flowbridge show dlv_1",
+        ),
+        (
+            {"backups": replace(DAILY, newest_at=NOW - 172801)},
+            "the newest backup is 48 h old",
+            "flowbridge db backup",
+        ),
+        (
+            {"backups": replace(DAILY, newest_at=None, tried_since=NOW - 172801)},
+            "there is none yet",
+            "flowbridge db backup",
+        ),
+        (
+            {"backups": replace(DAILY, tried_since=NOW - 60, error="no such folder")},
+            "no backup can be made (the newest backup is 25 h old): no such folder",
+            "flowbridge db backup",
+        ),
+        (
+            {"clock_step": ClockStep(at=NOW - 600, seconds=-86400.0)},
+            "the clock was set back by 86400 s at",
+            "keep NTP running",
+        ),
+        (
+            {"clock_step": ClockStep(at=NOW - 600, seconds=200.0)},
+            "the clock was set forward by 200 s at",
+            "--status unknown",
+        ),
+        (
+            {"dead_today": 100},
+            "100+ deliveries died within a day",
+            "flowbridge deliveries --status dead --since 1d",
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, do: str) -> None:
     (found,) = troubles(replace(WELL, **change))
     assert what in found.what
@@ -139,10 +320,16 @@ def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, 
     [
         {"processes": [WORK], "is_shared": True},  # receivers may be on other machines
         {"processes": [WEB, replace(OTHER, since=NOW - 3)]},  # it has just been started
-        {"processes": [WEB, OTHER], "config": ConfigNow(hash=HASH, since=NOW - 3)},  # it has just been read
+        # it has just been read
+        {"processes": [WEB, OTHER], "config": ConfigNow(hash=HASH, since=NOW - 3)},
         {"processes": [WEB, replace(WORK, config_hash=None)]},  # a worker elsewhere
         {"queue": [replace(LANE, due_at=NOW - 7200, state="paused")]},
-        {"sources": [SourceNow(name="jobs", files=90, files_keep=100), SourceNow(name="closed", files=95)]},
+        {
+            "sources": [
+                SourceNow(name="jobs", files=90, files_keep=100),
+                SourceNow(name="closed", files=95),
+            ]
+        },
         {"disk_free": 2 * 10**9},  # less than a twentieth, and yet enough
         {"disk_free": 300 * 10**6, "disk_total": 4 * 10**9},  # not much, but more than a twentieth
         {"clock_step": ClockStep(at=NOW - 3601, seconds=-86400.0)},  # long enough ago
@@ -150,9 +337,17 @@ def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, 
         {"backups": replace(DAILY, newest_at=None)},  # the first is still to be tried
         {"backups": replace(DAILY, every=None, newest_at=NOW - 10**8)},  # it is made by hand
         {"disk_free": None, "disk_total": None, "database_ahead": None},
-        {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=Circuit(platform="gumloop", failures=2))]},
-        {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)]},  # nothing has waited for minutes
-        {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=replace(BUSY, allowance=5))], "queue": [replace(LANE, due_at=NOW - 301)]},
+        {
+            "platforms": [
+                PlatformNow(name="gumloop", cap=5, circuit=Circuit(platform="gumloop", failures=2))
+            ]
+        },
+        # nothing has waited for minutes
+        {"platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)]},
+        {
+            "platforms": [PlatformNow(name="gumloop", cap=5, circuit=replace(BUSY, allowance=5))],
+            "queue": [replace(LANE, due_at=NOW - 301)],
+        },
     ],
 )
 def test_what_is_as_it_may_be_is_no_trouble(change: dict[str, Any]) -> None:
@@ -174,15 +369,26 @@ def test_that_nobody_is_told_is_noted_where_there_is_something_to_tell() -> None
 
 @pytest.mark.parametrize(
     ("route", "told"),
-    [("", False), ("on: flowbridge alert.*", True), ("on: flowbridge", True),
-     ("on: flowbridge alert.raised, match: {body.severity: critical}", True), ("on: flowbridge alert.resolved", False),
-     ("on: flowbridge alert.*, mode: paused", False), ("on: contact", False)],
-)  # fmt: skip
+    [
+        ("", False),
+        ("on: flowbridge alert.*", True),
+        ("on: flowbridge", True),
+        ("on: flowbridge alert.raised, match: {body.severity: critical}", True),
+        ("on: flowbridge alert.resolved", False),
+        ("on: flowbridge alert.*, mode: paused", False),
+        ("on: contact", False),
+    ],
+)
 def test_who_is_told_follows_from_the_routes(route: str, told: bool, tmp_path: Path) -> None:
     text = "version: 1\nplatforms: {local: {type: local}}\nsources: {contact: {provider: form}}\n"
     text += f"routes: [{{name: a, {route}, flow: local/echo, inputs: {{}}}}]\n" if route else ""
     (tmp_path / "routes.yaml").write_text(text)
-    settings = load_settings({"FLOWBRIDGE_DATA": str(tmp_path / "data"), "FLOWBRIDGE_CONFIG": str(tmp_path / "routes.yaml")})
+    settings = load_settings(
+        {
+            "FLOWBRIDGE_DATA": str(tmp_path / "data"),
+            "FLOWBRIDGE_CONFIG": str(tmp_path / "routes.yaml"),
+        }
+    )
     assert overview(settings, None).tells is told
 
 
@@ -198,23 +404,51 @@ def look(database: Database, *sources: str) -> store.Standing:
 
 def test_an_empty_store_has_nothing(database: Database) -> None:
     found = look(database, "github")
-    assert (found.sources, found.queue, found.dead, found.held, found.workers) == ({"github": (None, 0)}, [], 0, 0, [])
+    assert (found.sources, found.queue, found.dead, found.held, found.workers) == (
+        {"github": (None, 0)},
+        [],
+        0,
+        0,
+        [],
+    )
     assert store.size(database) > 0
 
 
-def test_sources_with_their_last_event_and_those_of_today(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_with_their_last_event_and_those_of_today(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "PAGE", 3)
     yesterday = MIDNIGHT - 60
-    at = [("old", yesterday - 86400), ("github", yesterday), ("github", yesterday + 1), ("stripe", yesterday), ("stripe", yesterday)]
-    at += [("github", MIDNIGHT), ("github", NOW - 3), ("stripe", NOW - 2), ("github", yesterday), ("github", NOW - 1), ("github", NOW - 4)]
+    at = [
+        ("old", yesterday - 86400),
+        ("github", yesterday),
+        ("github", yesterday + 1),
+        ("stripe", yesterday),
+        ("stripe", yesterday),
+    ]
+    at += [
+        ("github", MIDNIGHT),
+        ("github", NOW - 3),
+        ("stripe", NOW - 2),
+        ("github", yesterday),
+        ("github", NOW - 1),
+        ("github", NOW - 4),
+    ]
     for source, when in at:
         events.add(database, make_event(None, source=source, now=when), [], lambda *_: [])
     found = look(database, "github", "old", "never")
-    assert found.sources == {"github": (NOW - 1, 4), "stripe": (NOW - 2, 1), "old": (yesterday - 86400, 0), "never": (None, 0)}
+    assert found.sources == {
+        "github": (NOW - 1, 4),
+        "stripe": (NOW - 2, 1),
+        "old": (yesterday - 86400, 0),
+        "never": (None, 0),
+    }
     assert not found.today_cut
 
 
-def test_of_very_many_today_it_says_that_there_are_more(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_today_it_says_that_there_are_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "PAGE", 2)
     monkeypatch.setattr(store, "PAGES", 2)
     for _ in range(6):
@@ -233,7 +467,9 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
     first = add("triage", created_at=NOW - 500, due_at=NOW - 100)[1]
     add("triage", due_at=NOW - 200)
     add("paid", platform="gumloop")
-    for number, (status, slot) in enumerate([("sending", True), ("delivered", True), ("delivered", True), ("blocked", False)]):
+    for number, (status, slot) in enumerate(
+        [("sending", True), ("delivered", True), ("delivered", True), ("blocked", False)]
+    ):
         put(database, add(f"r{number}")[1], status=status, slot=slot)
     put(database, add("lost")[1], status="unknown", poll_at=NOW + 5)
     put(database, add("lost")[1], status="unknown")
@@ -242,7 +478,12 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
     put(database, add("bad")[1], status="dead", dead_kind="person", finished_at=NOW - 60)
     replayed, dead = add("bad")
     put(database, dead, status="dead", finished_at=NOW - 60)
-    again = replace(make_delivery(make_event(None), "bad"), event_id=replayed, id="dlv_again", status=Status.SHADOW)
+    again = replace(
+        make_delivery(make_event(None), "bad"),
+        event_id=replayed,
+        id="dlv_again",
+        status=Status.SHADOW,
+    )
     from bridge.store.tables import rows, schema
 
     with database.engine.begin() as connection:
@@ -252,7 +493,11 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
         throttling.write(connection, {}, {"gumloop": OPEN}, NOW)
     found = look(database)
     lanes = {one.route: one for one in found.queue}
-    assert (lanes["triage"].queued, lanes["triage"].oldest_id, lanes["triage"].oldest_at) == (2, first, NOW - 500)
+    assert (lanes["triage"].queued, lanes["triage"].oldest_id, lanes["triage"].oldest_at) == (
+        2,
+        first,
+        NOW - 500,
+    )
     assert (lanes["triage"].due_at, lanes["paid"].platform) == (NOW - 200, "gumloop")
     assert found.blocked == {"r3": 1}
     assert found.slots == {"local": (1, 2)}
@@ -265,7 +510,13 @@ def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> N
     first, second = make_event("1"), make_event("2")
     for event in (first, second):
         events.add(database, event, [make_delivery(event)], lambda *_: [])
-        put(database, make_delivery(event).id, status="delivered", run_state="failed", finished_at=NOW)
+        put(
+            database,
+            make_delivery(event).id,
+            status="delivered",
+            run_state="failed",
+            finished_at=NOW,
+        )
 
     def ended() -> dict[str, tuple[int, int]]:
         with database.read() as connection:
@@ -286,9 +537,16 @@ def plans(sqlite: Database) -> Iterator[list[str]]:
     found: list[str] = []
 
     @hooks.listens_for(sqlite.engine, "before_cursor_execute")
-    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+    def explain(
+        _connection: Any, cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+    ) -> None:
         if "SELECT" in statement:
-            found.extend(row[3] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall())
+            found.extend(
+                row[3]
+                for row in cursor.connection.execute(
+                    f"EXPLAIN QUERY PLAN {statement}", parameters
+                ).fetchall()
+            )
 
     yield found
 
@@ -296,8 +554,21 @@ def plans(sqlite: Database) -> Iterator[list[str]]:
 def test_no_look_walks_a_table_of_a_million(sqlite: Database, plans: list[str]) -> None:
     events.add(sqlite, (event := make_event("p", now=NOW)), [make_delivery(event)], lambda *_: [])
     look(sqlite, "github", "other")
-    walked = [plan for plan in plans if plan.startswith("SCAN") and any(name in plan for name in ("event", "delivery", "attempt"))]
+    walked = [
+        plan
+        for plan in plans
+        if plan.startswith("SCAN")
+        and any(name in plan for name in ("event", "delivery", "attempt"))
+    ]
     assert all("USING" in plan and "INDEX" in plan for plan in walked), walked
-    assert {plan.rpartition(" ")[2] for plan in walked} <= {"ix_delivery_slot", "ix_delivery_unknown", "ix_delivery_line"}
-    for index in ("ix_event_age (source=?)", "ix_delivery_stuck (status=?)", "ix_delivery_queue (platform=? AND route=?)"):
+    assert {plan.rpartition(" ")[2] for plan in walked} <= {
+        "ix_delivery_slot",
+        "ix_delivery_unknown",
+        "ix_delivery_line",
+    }
+    for index in (
+        "ix_event_age (source=?)",
+        "ix_delivery_stuck (status=?)",
+        "ix_delivery_queue (platform=? AND route=?)",
+    ):
         assert any(index in plan for plan in plans), index

@@ -29,8 +29,14 @@ def test_a_rate_is_spread_evenly() -> None:
     assert all(1.95 <= second - first <= 2.05 for first, second in pairwise(starts))
 
 
-@given(st.integers(1, 500), st.sampled_from([1.0, 60.0, 3600.0]), st.lists(st.floats(0, 5), max_size=200))
-def test_no_time_holds_more_starts_than_its_share_and_a_tenth_of_a_second(count: int, per: float, gaps: list[float]) -> None:
+@given(
+    st.integers(1, 500),
+    st.sampled_from([1.0, 60.0, 3600.0]),
+    st.lists(st.floats(0, 5), max_size=200),
+)
+def test_no_time_holds_more_starts_than_its_share_and_a_tenth_of_a_second(
+    count: int, per: float, gaps: list[float]
+) -> None:
     limits, pace, starts, now = Limits(rate=Rate(count=count, per=per)), Pace(), [], NOW
     for gap in gaps:
         now += gap
@@ -66,7 +72,9 @@ CAPS = {"local": 50}
 def test_a_route_with_a_rate_waits_and_others_do_not(database: Database) -> None:
     slow, quick = add(database, 5, "slow"), add(database, 5, "quick")
     limits = {"slow": Limits(rate=Rate(count=1, per=2.0))}
-    take = lambda now: [held.delivery.id for held in claim(database, caps=CAPS, limits=limits, now=now)]  # noqa: E731
+    take = lambda now: [  # noqa: E731
+        held.delivery.id for held in claim(database, caps=CAPS, limits=limits, now=now)
+    ]
     assert sorted(take(NOW)) == sorted([slow[0], *quick])
     assert take(NOW + 1.5) == []
     assert take(NOW + 2) == [slow[1]]
@@ -74,7 +82,9 @@ def test_a_route_with_a_rate_waits_and_others_do_not(database: Database) -> None
     assert get(database, slow[3]).attempts == 0
 
 
-def test_a_day_has_so_many_starts_and_those_that_came_to_nothing_do_not_count(database: Database) -> None:
+def test_a_day_has_so_many_starts_and_those_that_came_to_nothing_do_not_count(
+    database: Database,
+) -> None:
     add(database, 9, created_at=MIDNIGHT, due_at=MIDNIGHT)
     limits = {"triage": Limits(max_runs_per_day=3)}
     first, second, third = claim(database, caps=CAPS, limits=limits, now=MIDNIGHT + 10)
@@ -109,7 +119,11 @@ def test_a_routes_cap_counts_its_runs_in_flight_and_what_is_unknown(database: Da
     add(database, 6, "capped")
     add(database, 1, "other")
     limits = {"capped": Limits(max_concurrent_runs=2)}
-    taken = [held for held in claim(database, caps=CAPS, limits=limits) if held.delivery.route == "capped"]
+    taken = [
+        held
+        for held in claim(database, caps=CAPS, limits=limits)
+        if held.delivery.route == "capped"
+    ]
     assert len(taken) == 2
     record(database, taken[0], STARTED)
     record(database, taken[1], Outcome(kind=Kind.UNKNOWN, detail="reset"))
@@ -117,5 +131,9 @@ def test_a_routes_cap_counts_its_runs_in_flight_and_what_is_unknown(database: Da
     database.write(lambda c: ledger.move(c, taken[1].delivery.id, Status.DEAD, NOW + 2))
     assert len(claim(database, caps=CAPS, limits=limits, now=NOW + 2)) == 1
     run = get(database, taken[0].delivery.id)
-    database.write(lambda c: run_tracking.record_run(c, run, RunReport(state=RunState.DONE), NOW + 3, next_poll=1.0))
+    database.write(
+        lambda c: run_tracking.record_run(
+            c, run, RunReport(state=RunState.DONE), NOW + 3, next_poll=1.0
+        )
+    )
     assert len(claim(database, caps=CAPS, limits=limits, now=NOW + 3)) == 1

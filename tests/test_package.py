@@ -21,7 +21,9 @@ BUILT = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what is packaged, so that building leaves nothing in the tree and finds nothing that was left there."""
+    """A copy of what is packaged, so that building leaves nothing in the tree and finds nothing
+    that was left there.
+    """
     copy = tmp_path_factory.mktemp("tree")
     shutil.copytree(ROOT / "bridge", copy / "bridge", ignore=shutil.ignore_patterns("__pycache__"))
     for name in BUILT:
@@ -31,11 +33,27 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel, built by pip. Without pip, or without setuptools and a network to get it from, there is none."""
+    """The wheel, built by pip. Without pip, or without setuptools and a network to get it from,
+    there is none.
+    """
     out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), str(tree)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(out),
+        str(tree),
+    ]
     built = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    unable = re.search(r"No module named pip|No matching distribution|Could not find a version|Temporary failure|Connection", built.stderr)
+    unable = re.search(
+        r"No module named pip|No matching distribution|Could not find a version|Temporary"
+        r" failure|Connection",
+        built.stderr,
+    )
     if built.returncode and unable:
         pytest.skip(f"no wheel can be built here: {unable[0]}")
     assert built.returncode == 0, built.stderr
@@ -43,7 +61,11 @@ def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFi
 
 
 def test_the_wheel_holds_every_file(tree: Path, wheel: zipfile.ZipFile) -> None:
-    there = {str(path.relative_to(tree)) for path in (tree / "bridge").rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    there = {
+        str(path.relative_to(tree))
+        for path in (tree / "bridge").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert packed == there
 
@@ -58,18 +80,28 @@ def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_constraints_cover_what_is_required() -> None:
-    """Every requirement of the package and of the extras postgres, celery and fast has its version, and the version fits."""
+    """Every requirement of the package and of the extras postgres, celery and fast has its version,
+    and the version fits.
+    """
     packaging = pytest.importorskip("packaging.requirements", reason="packaging is not installed")
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
     extras = setup["options.extras_require"]
-    required = "\n".join((setup["options"]["install_requires"], extras["postgres"], extras["celery"], extras["fast"])).split("\n")
+    required = "\n".join(
+        (setup["options"]["install_requires"], extras["postgres"], extras["celery"], extras["fast"])
+    ).split("\n")
     lines = (ROOT / "deploy" / "constraints.txt").read_text("utf-8").splitlines()
-    pinned = dict(line.partition(";")[0].strip().split("==") for line in lines if line and not line.startswith("#"))
+    pinned = dict(
+        line.partition(";")[0].strip().split("==")
+        for line in lines
+        if line and not line.startswith("#")
+    )
     for line in filter(None, required):
         requirement = packaging.Requirement(line)
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
-        assert requirement.specifier.contains(pinned[name]), f"{line}: constraints.txt has {pinned[name]}"
+        assert requirement.specifier.contains(pinned[name]), (
+            f"{line}: constraints.txt has {pinned[name]}"
+        )
 
 
 def test_hashes_are_there_of_the_versions_that_constraints_txt_says() -> None:
@@ -77,20 +109,31 @@ def test_hashes_are_there_of_the_versions_that_constraints_txt_says() -> None:
     constraints = {line for line in lines if line and not line.startswith("#")}
     locked: dict[str, set[str]] = {}
     for path in (ROOT / "deploy" / "requirements").glob("*.txt"):
-        text = "".join(line for line in path.read_text("utf-8").splitlines(keepends=True) if not line.startswith("#")).replace(" \\\n", " ")
+        text = "".join(
+            line
+            for line in path.read_text("utf-8").splitlines(keepends=True)
+            if not line.startswith("#")
+        ).replace(" \\\n", " ")
         for line in text.splitlines():
             requirement, *hashes = re.split(r"\s+--hash=", line)
-            assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes), line
+            assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes), (
+                line
+            )
             locked.setdefault(path.stem, set()).add(requirement.strip())
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    assert locked.keys() - {"base", "build"} == setup["options.extras_require"].keys() - {"test", "mutation"}
+    assert locked.keys() - {"base", "build"} == setup["options.extras_require"].keys() - {
+        "test",
+        "mutation",
+    }
     (builder,) = locked.pop("build")
     assert f'requires = ["{builder}"]' in (ROOT / "pyproject.toml").read_text("utf-8")
     assert set().union(*locked.values()) == constraints
     names = {line.partition("==")[0] for line in locked["base"]}
     required = filter(None, setup["options"]["install_requires"].split("\n"))
-    assert {re.sub(r"[-_.]+", "-", re.split(r"[\[<>=]", line)[0]).lower() for line in required} <= names
+    assert {
+        re.sub(r"[-_.]+", "-", re.split(r"[\[<>=]", line)[0]).lower() for line in required
+    } <= names
 
 
 def test_the_version_is_that_of_the_package() -> None:
@@ -102,5 +145,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 def test_the_changelog_keeps_its_form() -> None:
-    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    headings = re.findall(
+        r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
     assert headings[0] == "Unreleased"

@@ -1,4 +1,6 @@
-"""Planning: what one event becomes by the routes; nothing is dropped, and no credential is in reach of an expression."""
+"""Planning: what one event becomes by the routes; nothing is dropped, and no credential is in reach
+of an expression.
+"""
 
 from __future__ import annotations
 
@@ -35,29 +37,63 @@ BODY = {"action": "opened", "issue": {"title": "Bug", "number": 7}}
 
 
 def route(name: str = "r", inputs: JSON = None, **changes: Any) -> Route:
-    made = Route(name=name, source="github", flow=FLOW, reshape=compile_inputs(inputs or {"title": "${body.issue.title}"}))
+    made = Route(
+        name=name,
+        source="github",
+        flow=FLOW,
+        reshape=compile_inputs(inputs or {"title": "${body.issue.title}"}),
+    )
     return replace(made, **changes)
 
 
 def planned(*routes: Route, body: JSON = None, nonce: str = "", **event: Any):
-    return plan(make_event("1", **event), Body(value=BODY if body is None else body), routes, NOW, nonce)
+    return plan(
+        make_event("1", **event), Body(value=BODY if body is None else body), routes, NOW, nonce
+    )
 
 
 def test_a_delivery_is_frozen_from_its_route() -> None:
     event = make_event("1", config_hash="c" * 64)
     made = route(retry=Retry(3, 1.0, 9.0), on_unknown="retry", run_timeout=60.0)
     (one,) = plan(event, Body(value=BODY), [made], NOW)
-    assert (one.event_id, one.route, one.flow, one.platform, one.saved_item_id) == (event.id, "r", "triage", "gumloop", FLOW.saved_item_id)
-    assert (one.inputs, one.status, one.reason, one.config_hash) == ({"title": "Bug"}, Status.QUEUED, None, "c" * 64)
-    assert (one.retry, one.on_unknown, one.run_timeout, one.due_at, one.created_at) == (made.retry, "retry", 60.0, NOW, NOW)
+    assert (one.event_id, one.route, one.flow, one.platform, one.saved_item_id) == (
+        event.id,
+        "r",
+        "triage",
+        "gumloop",
+        FLOW.saved_item_id,
+    )
+    assert (one.inputs, one.status, one.reason, one.config_hash) == (
+        {"title": "Bug"},
+        Status.QUEUED,
+        None,
+        "c" * 64,
+    )
+    assert (one.retry, one.on_unknown, one.run_timeout, one.due_at, one.created_at) == (
+        made.retry,
+        "retry",
+        60.0,
+        NOW,
+        NOW,
+    )
 
 
 def test_files_are_objects_and_in_what_was_filled_in_their_names() -> None:
     cv = FormFile(field="cv", name="cv.pdf", type="application/pdf", size=3, sha256="f" * 64)
-    form = {"name": "Ann", "cv": asdict(cv), "all": [asdict(cv), "x"], "forged": asdict(replace(cv, size=4))}
+    form = {
+        "name": "Ann",
+        "cv": asdict(cv),
+        "all": [asdict(cv), "x"],
+        "forged": asdict(replace(cv, size=4)),
+    }
     roots = context(make_event("1"), Body(value=form, form=form, files=(cv,)), NOW)
     assert (roots["files"], roots["form"]["cv"]) == ([asdict(cv)], asdict(cv))
-    assert roots["fields"] == {"name": "Ann", "cv": "cv.pdf", "all": ["cv.pdf", "x"], "forged": form["forged"]}
+    assert roots["fields"] == {
+        "name": "Ann",
+        "cv": "cv.pdf",
+        "all": ["cv.pdf", "x"],
+        "forged": form["forged"],
+    }
 
 
 def test_every_route_that_matches_makes_one_and_no_other() -> None:
@@ -72,11 +108,21 @@ def test_every_route_that_matches_makes_one_and_no_other() -> None:
     assert len({one.id for one in found}) == 3
 
 
-@pytest.mark.parametrize(("amount", "currency", "is_large"), [
-    (25_000, "eur", True), (10_000, "eur", False), (4_900, "eur", False), (250, "jpy", True), (99, "jpy", False),
-    (250_000, "kwd", True), (25_000, "kwd", False),
-])  # fmt: skip
-def test_a_route_by_amount_counts_in_units_of_the_currency(tmp_path: Path, amount: int, currency: str, is_large: bool) -> None:
+@pytest.mark.parametrize(
+    ("amount", "currency", "is_large"),
+    [
+        (25_000, "eur", True),
+        (10_000, "eur", False),
+        (4_900, "eur", False),
+        (250, "jpy", True),
+        (99, "jpy", False),
+        (250_000, "kwd", True),
+        (25_000, "kwd", False),
+    ],
+)
+def test_a_route_by_amount_counts_in_units_of_the_currency(
+    tmp_path: Path, amount: int, currency: str, is_large: bool
+) -> None:
     (tmp_path / "routes.yaml").write_text(LARGE_PAYMENTS)
     config, problems = check(tmp_path / "routes.yaml", {"S": "whsec_x"})
     assert config is not None, problems
@@ -97,7 +143,12 @@ def fails(_roots: object) -> Any:
 @pytest.mark.parametrize("broken", [{"match": fails}, {"reshape": fails}])
 def test_an_expression_that_fails_parks_its_own_delivery_only(broken: dict[str, Any]) -> None:
     bad, good = planned(route("bad", **broken), route("good"))
-    assert (bad.status, bad.inputs, bad.reason, bad.finished_at) == (Status.DEAD, None, "`body.a + 1`: a string and a number", NOW)
+    assert (bad.status, bad.inputs, bad.reason, bad.finished_at) == (
+        Status.DEAD,
+        None,
+        "`body.a + 1`: a string and a number",
+        NOW,
+    )
     assert good.status is Status.QUEUED
 
 
@@ -117,12 +168,17 @@ def test_a_payload_that_does_not_fit_parks_with_the_reason() -> None:
 
 
 def test_inputs_that_do_not_fit_park_and_are_kept() -> None:
-    (one,) = planned(route(inputs_schema=compile_schema({"properties": {"title": {"maxLength": 1}}})))
+    (one,) = planned(
+        route(inputs_schema=compile_schema({"properties": {"title": {"maxLength": 1}}}))
+    )
     assert (one.status, one.inputs) == (Status.DEAD, {"title": "Bug"})
     assert (one.reason or "").startswith("the inputs do not fit inputs_schema: $.title: ")
 
 
-@pytest.mark.parametrize(("value", "kind"), [([1], "a list"), ("x", "a string"), (3, "a number"), (True, "true or false"), (None, "null")])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [([1], "a list"), ("x", "a string"), (3, "a number"), (True, "true or false"), (None, "null")],
+)
 def test_inputs_that_are_no_object_park(value: JSON, kind: str) -> None:
     (one,) = planned(route(reshape=compile_inputs("${body.v}"), whole_body=True), body={"v": value})
     assert (one.status, one.inputs) == (Status.DEAD, None)
@@ -143,9 +199,15 @@ def test_a_reserved_name_from_a_payload_parks_or_is_dropped(name: str) -> None:
 
 def test_shadow_is_kept_as_shadow_and_paused_waits() -> None:
     shadow, paused, broken = planned(
-        route("s", mode=Mode.SHADOW), route("p", mode=Mode.PAUSED), route("b", mode=Mode.SHADOW, reshape=fails)
+        route("s", mode=Mode.SHADOW),
+        route("p", mode=Mode.PAUSED),
+        route("b", mode=Mode.SHADOW, reshape=fails),
     )
-    assert [one.status for one in (shadow, paused, broken)] == [Status.SHADOW, Status.QUEUED, Status.DEAD]
+    assert [one.status for one in (shadow, paused, broken)] == [
+        Status.SHADOW,
+        Status.QUEUED,
+        Status.DEAD,
+    ]
     assert shadow.inputs == {"title": "Bug"}
     assert shadow.finished_at is None
 
@@ -173,20 +235,39 @@ def test_a_route_of_several_flows_makes_a_delivery_for_each() -> None:
     other = Flow(name="local/append_csv", platform="local", saved_item_id="append_csv")
     ordering = Ordering(key=lambda roots: str(roots["body"]["issue"]["number"]))
     shared = {"has_siblings": True, "ordering": ordering}
-    both = [route("both", flow=flow, on_unknown=how, **shared) for flow, how in ((FLOW, "hold"), (other, "retry"))]
+    both = [
+        route("both", flow=flow, on_unknown=how, **shared)
+        for flow, how in ((FLOW, "hold"), (other, "retry"))
+    ]
     one, two = planned(*both)
-    assert [(each.route, each.flow, each.saved_item_id, each.on_unknown) for each in (one, two)] == [
-        ("both", "triage", FLOW.saved_item_id, "hold"), ("both", "local/append_csv", "append_csv", "retry"),
-    ]  # fmt: skip
+    assert [
+        (each.route, each.flow, each.saved_item_id, each.on_unknown) for each in (one, two)
+    ] == [
+        ("both", "triage", FLOW.saved_item_id, "hold"),
+        ("both", "local/append_csv", "append_csv", "retry"),
+    ]
     assert one.inputs == two.inputs == {"title": "Bug"} and one.id != two.id
-    assert (one.order and one.order.key, two.order and two.order.key) == ("triage: 7", "local/append_csv: 7")
+    assert (one.order and one.order.key, two.order and two.order.key) == (
+        "triage: 7",
+        "local/append_csv: 7",
+    )
     again = planned(*both)
-    assert [each.id[30:] for each in again] == [one.id[30:], two.id[30:]]  # the last letters follow from route and flow
+    # the last letters follow from route and flow
+    assert [each.id[30:] for each in again] == [one.id[30:], two.id[30:]]
     (alone,) = planned(route("both", ordering=ordering))
-    assert alone.order is not None and alone.order.key == "7" and alone.id[30:] not in (one.id[30:], two.id[30:])
+    assert (
+        alone.order is not None
+        and alone.order.key == "7"
+        and alone.id[30:] not in (one.id[30:], two.id[30:])
+    )
 
 
 def test_events_are_merged_for_each_flow_of_a_route_by_itself() -> None:
     other = Flow(name="local/echo", platform="local", saved_item_id="echo")
-    found = planned(*(route("both", flow=flow, has_siblings=True, debounce=Debouncing(wait=1.0, max=9.0)) for flow in (FLOW, other)))
+    found = planned(
+        *(
+            route("both", flow=flow, has_siblings=True, debounce=Debouncing(wait=1.0, max=9.0))
+            for flow in (FLOW, other)
+        )
+    )
     assert [each.debounce and each.debounce.key for each in found] == ["triage: ", "local/echo: "]

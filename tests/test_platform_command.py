@@ -1,4 +1,6 @@
-"""flowbridge platform and the fixture of bridge.testing: a platform to rehearse against, and a bridge on its bad days."""
+"""flowbridge platform and the fixture of bridge.testing: a platform to rehearse against, and a
+bridge on its bad days.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +32,28 @@ def greet(name: str, greeting: str = "Hello"):
 '''
 
 
-def start(platform: FlowPlatform, flow: str, timeout: float = 60.0, **inputs: object) -> tuple[int, dict[str, str], bytes] | Lost:
+def start(
+    platform: FlowPlatform, flow: str, timeout: float = 60.0, **inputs: object
+) -> tuple[int, dict[str, str], bytes] | Lost:
     """Start a flow as anyone would; no worker, no retry."""
     sender = Sender()
     body = json.dumps({"user_id": platform.user_id, "saved_item_id": flow, **inputs}).encode()
     headers = {"Authorization": f"Bearer {platform.api_key}", "Content-Type": "application/json"}
-    answer = sender.send(Call(method="POST", url=f"{platform.base_url}/start_pipeline", headers=headers, body=body), timeout)
+    answer = sender.send(
+        Call(method="POST", url=f"{platform.base_url}/start_pipeline", headers=headers, body=body),
+        timeout,
+    )
     sender.close()
-    return answer if isinstance(answer, Lost) else (answer.status, dict(answer.headers), answer.body)
+    return (
+        answer if isinstance(answer, Lost) else (answer.status, dict(answer.headers), answer.body)
+    )
 
 
 def test_it_runs_flows_and_ends_with_nothing_left_behind(tmp_path: Path) -> None:
     (tmp_path / "flows.py").write_text(FLOWS)
-    (tmp_path / ".env").write_text("FLOWBRIDGE_LOCAL_API_KEY=of-the-project\nFLOWBRIDGE_BIND=nonsense\n")
+    (tmp_path / ".env").write_text(
+        "FLOWBRIDGE_LOCAL_API_KEY=of-the-project\nFLOWBRIDGE_BIND=nonsense\n"
+    )
     (tmp_path / "tmp").mkdir()
     environ = environment(TMPDIR=str(tmp_path / "tmp"))
     with running(tmp_path, "platform", "--flows", "flows.py", "--json", environ=environ) as process:
@@ -51,7 +62,9 @@ def test_it_runs_flows_and_ends_with_nothing_left_behind(tmp_path: Path) -> None
         assert set(told) == {"base_url", "api_key", "user_id"} and len(told["api_key"]) == 32
         platform = FlowPlatform(**told, log=tmp_path / "none", process=None)  # type: ignore[arg-type]
         assert isinstance(start(platform, "greet", name="Ada"), tuple)
-        (run,) = eventually(lambda: [run for run in platform.runs("greet").values() if run.finished_at])
+        (run,) = eventually(
+            lambda: [run for run in platform.runs("greet").values() if run.finished_at]
+        )
         assert (run.state, run.outputs) == (RunState.DONE, {"text": "Hello, Ada!"})
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
@@ -60,7 +73,9 @@ def test_it_runs_flows_and_ends_with_nothing_left_behind(tmp_path: Path) -> None
 
 def test_a_person_is_told_what_to_write_into_routes_yaml(tmp_path: Path) -> None:
     port = free_port()
-    with running(tmp_path, "platform", "--port", str(port), "--fault", "start_pipeline=429:2*3") as process:
+    with running(
+        tmp_path, "platform", "--port", str(port), "--fault", "start_pipeline=429:2*3"
+    ) as process:
         assert process.stderr
         said = [process.stderr.readline() for _ in range(2)]
         process.send_signal(signal.SIGTERM)
@@ -69,48 +84,79 @@ def test_a_person_is_told_what_to_write_into_routes_yaml(tmp_path: Path) -> None
     (tmp_path / "routes.yaml").write_text(f"version: 1\n{stdout}")
     assert call(tmp_path, "check").returncode == 0
     assert f'base_url: "http://127.0.0.1:{port}/api/v1"' in stdout
-    assert said[1] == "fault start_pipeline=429:2*3: does nothing, and answers 429 (Retry-After: 2); 3 times\n"
+    assert (
+        said[1]
+        == "fault start_pipeline=429:2*3: does nothing, and answers 429 (Retry-After: 2); 3 times\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--fault", "start_pipelin=500"), "there is no endpoint 'start_pipelin'; did you mean `start_pipeline`?"),
+        (
+            ("--fault", "start_pipelin=500"),
+            "there is no endpoint 'start_pipelin'; did you mean `start_pipeline`?",
+        ),
         (("--flows", "nowhere.py"), "'nowhere.py' does not exist"),
         (("--overflow", "drop"), "'drop' is not one of"),
         (("--flows", "broken.py"), "broken.py:1: ZeroDivisionError"),
         (("--port", "70000"), "70000"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_runs(tmp_path: Path, arguments: tuple[str, ...], text: str) -> None:
+def test_what_is_wrong_is_said_and_nothing_runs(
+    tmp_path: Path, arguments: tuple[str, ...], text: str
+) -> None:
     (tmp_path / "broken.py").write_text("1 / 0\n")
     result = call(tmp_path, "platform", *arguments)
     assert (result.returncode, result.stdout) == (2, "") and text in result.stderr
 
 
-def test_with_a_data_folder_the_next_one_takes_up_where_the_last_was_killed(flow_platform: StartPlatform, tmp_path: Path) -> None:
+def test_with_a_data_folder_the_next_one_takes_up_where_the_last_was_killed(
+    flow_platform: StartPlatform, tmp_path: Path
+) -> None:
     port = free_port()
     first = flow_platform(data=tmp_path / "kept", port=port)
     assert isinstance(start(first, "echo", n=1), tuple)
     first.stop(signal.SIGKILL)
     second = flow_platform(data=tmp_path / "kept", port=port)
-    assert (second.base_url, second.api_key, second.user_id) == (first.base_url, first.api_key, first.user_id)
+    assert (second.base_url, second.api_key, second.user_id) == (
+        first.base_url,
+        first.api_key,
+        first.user_id,
+    )
     (run,) = until(lambda: [run for run in second.runs("echo").values() if run.finished_at], 60)
-    assert (run.state, run.outputs) == (RunState.DONE, {"n": 1}), "it was acknowledged, and it is idempotent"
+    assert (run.state, run.outputs) == (
+        RunState.DONE,
+        {"n": 1},
+    ), "it was acknowledged, and it is idempotent"
 
 
 def test_each_fault_over_http(flow_platform: StartPlatform) -> None:
     kinds = ("ok*1", "429:7*1", "503*1", "garbage*1", "drop*1", "lost*1", "slow:12*1", "slow:0.3*1")
     platform = flow_platform(*(f"start_pipeline={kind}" for kind in kinds), "get_inputs=500")
-    seen = [start(platform, "echo", 4.0 if kind == "slow:12*1" else 60.0, n=n) for n, kind in enumerate(kinds)]
+    seen = [
+        start(platform, "echo", 4.0 if kind == "slow:12*1" else 60.0, n=n)
+        for n, kind in enumerate(kinds)
+    ]
     assert isinstance(seen[1], tuple) and seen[1][0] == 429 and seen[1][1]["retry-after"] == "7"
-    assert json.loads(seen[1][2]) == {"error": "rate_limit", "message": "as the fault start_pipeline=429:7*1 says"}
+    assert json.loads(seen[1][2]) == {
+        "error": "rate_limit",
+        "message": "as the fault start_pipeline=429:7*1 says",
+    }
     assert [one[0] if isinstance(one, tuple) else one.reason for one in seen] == [
-        200, 429, 503, 200, "127.0.0.1: the connection was closed before an answer",
-        "127.0.0.1: the connection was closed before an answer", "127.0.0.1: no answer within 4 s", 200,
-    ]  # fmt: skip
+        200,
+        429,
+        503,
+        200,
+        "127.0.0.1: the connection was closed before an answer",
+        "127.0.0.1: the connection was closed before an answer",
+        "127.0.0.1: no answer within 4 s",
+        200,
+    ]
     assert isinstance(seen[3], tuple) and b"<html>" in seen[3][2]
-    numbers = eventually(lambda: len(found := sorted(run["n"] for run in outputs_of(platform))) == 5 and found)
+    numbers = eventually(
+        lambda: len(found := sorted(run["n"] for run in outputs_of(platform))) == 5 and found
+    )
     assert numbers == [0, 3, 5, 6, 7], "which of them ran, though their answers said otherwise"
     assert [fault["fault"].partition("=")[2] for fault in platform.faults()] == list(kinds)
 
@@ -147,7 +193,15 @@ routes:
 def test_a_bridge_on_a_bad_day_starts_nothing_twice_and_spends_no_attempt_on_a_full_platform(
     flow_platform: StartPlatform, tmp_path: Path
 ) -> None:
-    kinds = {0: "429*3", 1: "lost*1", 2: "drop*1", 3: "slow:20*1", 4: "garbage*1", 5: "500*1", 6: "ok"}
+    kinds = {
+        0: "429*3",
+        1: "lost*1",
+        2: "drop*1",
+        3: "slow:20*1",
+        4: "garbage*1",
+        5: "500*1",
+        6: "ok",
+    }
     platform = flow_platform(*(f"start_pipeline?n={n}={kind}" for n, kind in kinds.items()))
     routes = ROUTES.format(**platform.entry)
     with Bridge(tmp_path, routes=routes) as bridge:
@@ -155,25 +209,52 @@ def test_a_bridge_on_a_bad_day_starts_nothing_twice_and_spends_no_attempt_on_a_f
         ids = [bridge.post("/hooks/github", body, github(body)).json["event_id"] for body in sent]
 
         def settled() -> list[Delivery]:
-            found = [one for several in events.deliveries_of(bridge.database, ids).values() for one in several]
-            return found if {one.status.value for one in found} <= {"unknown", "delivered", "dead"} else []
+            found = [
+                one
+                for several in events.deliveries_of(bridge.database, ids).values()
+                for one in several
+            ]
+            return (
+                found
+                if {one.status.value for one in found} <= {"unknown", "delivered", "dead"}
+                else []
+            )
 
         deliveries = eventually(settled)
     by_number = {one.inputs["n"]: one for one in deliveries}
     assert {n: one.status.value for n, one in by_number.items()} == {
-        0: "delivered", 1: "unknown", 2: "unknown", 3: "unknown", 4: "unknown", 5: "unknown", 6: "delivered",
-    }  # fmt: skip
+        0: "delivered",
+        1: "unknown",
+        2: "unknown",
+        3: "unknown",
+        4: "unknown",
+        5: "unknown",
+        6: "delivered",
+    }
     assert (by_number[0].throttled, by_number[0].attempts, by_number[6].attempts) == (3, 1, 1)
-    started = eventually(lambda: len(found := sorted(run["n"] for run in outputs_of(platform))) == 5 and found)
+    started = eventually(
+        lambda: len(found := sorted(run["n"] for run in outputs_of(platform))) == 5 and found
+    )
     assert started == [0, 1, 3, 4, 6], "each once, whether or not the bridge was told"
 
 
 def test_a_platform_ends_with_the_test_that_started_it(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
-        'import os, signal\npytest_plugins = ["bridge.testing"]\n'
-        "def test(flow_platform):\n    print(flow_platform().base_url, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        'import os, signal\npytest_plugins = ["bridge.testing"]\ndef test(flow_platform):\n   '
+        " print(flow_platform().base_url, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "--basetemp=inner", "test_it.py"]
-    result = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=60, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-s",
+        "-p",
+        "no:cacheprovider",
+        "--basetemp=inner",
+        "test_it.py",
+    ]
+    result = subprocess.run(
+        command, cwd=tmp_path, text=True, capture_output=True, timeout=60, check=False
+    )
     port = int(result.stdout.split("http://127.0.0.1:")[1].split("/")[0])
     eventually(lambda: not is_listening(port))

@@ -16,12 +16,21 @@ from bridge.core.model import Delivery, Kind, RunState, Status
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.model import Listing
 from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.platforms.responses import DETAIL_LENGTH, error_text, load_beginning, parse_time, printable, retry_after
+from bridge.delivery.platforms.responses import (
+    DETAIL_LENGTH,
+    error_text,
+    load_beginning,
+    parse_time,
+    printable,
+    retry_after,
+)
 from bridge.delivery.polling import Polling
 from bridge.routing.model import Platform
 
 NOW = 1_700_000_000.0
-GUMLOOP = Platform(name="gumloop", type="gumloop", api_key="k" * 32, user_id="user+1&x", base_url="")
+GUMLOOP = Platform(
+    name="gumloop", type="gumloop", api_key="k" * 32, user_id="user+1&x", base_url=""
+)
 RUN = "B7uiXDngvzFvUWxHRKQFAD"
 
 
@@ -44,18 +53,22 @@ def delivery(inputs: object, **changed: object) -> Delivery:
 
 def answer(status: int, body: object = b"", **headers: str) -> Answer:
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=payload)
+    return Answer(
+        status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=payload
+    )
 
 
-# -- building ----------------------------------------------------------------------------------------------------------
+# -- building
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_gumloop_inputs_are_top_level_keys_and_our_ids_come_last() -> None:
     call = gumloop.build_start(GUMLOOP, delivery({"title": "Grüße", "labels": ["a"], "n": None}))
     assert call.method == "POST"
     assert call.url == "https://api.gumloop.com/api/v1/start_pipeline"
-    assert call.body.decode() == (
-        '{"title":"Grüße","labels":["a"],"n":null,"user_id":"user+1&x","saved_item_id":"q3dasHQBidkNeXvAZo6Dby"}'
+    assert (
+        call.body.decode()
+        == '{"title":"Grüße","labels":["a"],"n":null,"user_id":"user+1&x","saved_item_id":"q3dasHQBidkNeXvAZo6Dby"}'
     )
     assert call.headers == {
         "Authorization": "Bearer " + "k" * 32,
@@ -80,18 +93,37 @@ def test_gumloop_hostile_inputs_cannot_replace_the_ids_nor_add_a_credential() ->
 
 
 def test_gumloop_project_id_is_sent_where_there_is_one() -> None:
-    team = Platform(name="g", type="gumloop", api_key="k", user_id="u", project_id="team", base_url="https://h.example/api/v1/")
+    team = Platform(
+        name="g",
+        type="gumloop",
+        api_key="k",
+        user_id="u",
+        project_id="team",
+        base_url="https://h.example/api/v1/",
+    )
     call = gumloop.build_start(team, delivery({}))
-    assert json.loads(call.body) == {"user_id": "u", "saved_item_id": "q3dasHQBidkNeXvAZo6Dby", "project_id": "team"}
+    assert json.loads(call.body) == {
+        "user_id": "u",
+        "saved_item_id": "q3dasHQBidkNeXvAZo6Dby",
+        "project_id": "team",
+    }
     assert call.url == "https://h.example/api/v1/start_pipeline"
-    assert gumloop.build_run(team, RUN).url == f"https://h.example/api/v1/get_pl_run?run_id={RUN}&user_id=u&project_id=team"
+    assert (
+        gumloop.build_run(team, RUN).url
+        == f"https://h.example/api/v1/get_pl_run?run_id={RUN}&user_id=u&project_id=team"
+    )
 
 
 @pytest.mark.parametrize("payload", [{"user_id": 7, "deep": {"a": [1]}}, [1, 2], "text", None, 1.5])
-def test_gumloop_a_whole_payload_is_the_body_and_the_ids_travel_in_the_query(payload: object) -> None:
+def test_gumloop_a_whole_payload_is_the_body_and_the_ids_travel_in_the_query(
+    payload: object,
+) -> None:
     call = gumloop.build_start(GUMLOOP, delivery(payload, whole_body=True))
     assert json.loads(call.body) == payload
-    assert parse_qs(urlsplit(call.url).query) == {"user_id": ["user+1&x"], "saved_item_id": ["q3dasHQBidkNeXvAZo6Dby"]}
+    assert parse_qs(urlsplit(call.url).query) == {
+        "user_id": ["user+1&x"],
+        "saved_item_id": ["q3dasHQBidkNeXvAZo6Dby"],
+    }
     assert "user%2B1%26x" in call.url
 
 
@@ -109,9 +141,17 @@ def test_local_speaks_the_same_api_and_sends_its_idempotency_key() -> None:
     call = PLATFORMS["local"].build_start(local, delivery({"a": 1}, id="evt_1/route ü\n"))
     assert call.url == "http://127.0.0.1:8080/api/v1/start_pipeline"
     assert call.headers["Idempotency-Key"] == "evt_1/route %C3%BC%0A"
-    assert json.loads(call.body) == {"a": 1, "user_id": "u", "saved_item_id": "q3dasHQBidkNeXvAZo6Dby"}
+    assert json.loads(call.body) == {
+        "a": 1,
+        "user_id": "u",
+        "saved_item_id": "q3dasHQBidkNeXvAZo6Dby",
+    }
     assert PLATFORMS["local"].build_run is not None
-    assert PLATFORMS["local"].build_run(local, RUN).url.startswith("http://127.0.0.1:8080/api/v1/get_pl_run?run_id=")
+    assert (
+        PLATFORMS["local"]
+        .build_run(local, RUN)
+        .url.startswith("http://127.0.0.1:8080/api/v1/get_pl_run?run_id=")
+    )
 
 
 def test_http_sends_the_inputs_to_the_fixed_url() -> None:
@@ -120,10 +160,18 @@ def test_http_sends_the_inputs_to_the_fixed_url() -> None:
         type="http",
         base_url="https://crm.example/in?x=1",
         method="PUT",
-        headers={"authorization": "Basic abc", "content-type": "application/vnd.crm+json", "idempotency-key": "mine"},
+        headers={
+            "authorization": "Basic abc",
+            "content-type": "application/vnd.crm+json",
+            "idempotency-key": "mine",
+        },
     )
     call = PLATFORMS["http"].build_start(target, delivery({"user_id": 7}))
-    assert (call.method, call.url, call.body) == ("PUT", "https://crm.example/in?x=1", b'{"user_id":7}')
+    assert (call.method, call.url, call.body) == (
+        "PUT",
+        "https://crm.example/in?x=1",
+        b'{"user_id":7}',
+    )
     assert call.headers == {
         "authorization": "Basic abc",
         "content-type": "application/vnd.crm+json",
@@ -133,7 +181,9 @@ def test_http_sends_the_inputs_to_the_fixed_url() -> None:
 
 
 def test_the_table_says_which_platforms_have_runs_and_may_be_repeated() -> None:
-    assert {name: (row.has_runs, row.idempotent, row.on_unknown) for name, row in PLATFORMS.items()} == {
+    assert {
+        name: (row.has_runs, row.idempotent, row.on_unknown) for name, row in PLATFORMS.items()
+    } == {
         "gumloop": (True, False, "reconcile"),
         "local": (True, True, "retry"),
         "http": (False, True, "retry"),
@@ -146,7 +196,8 @@ def test_polling_grows_to_its_ceiling() -> None:
     assert [polling.delay(n) for n in (0, 1, 2, 1000)] == [1.0, 1.5, 2.25, 30.0]
 
 
-# -- reading a start ---------------------------------------------------------------------------------------------------
+# -- reading a start
+# ---------------------------------------------------------------------------------------------------
 
 STARTED = {
     "run_id": RUN,
@@ -160,34 +211,85 @@ STARTS = {
     "another 2xx with a run id": (answer(202, {"run_id": RUN}), Kind.STARTED, ""),
     "200 empty": (answer(200), Kind.UNKNOWN, "not JSON"),
     "200 html": (answer(200, b"<html><title>Welcome</title>"), Kind.UNKNOWN, "not JSON"),
-    "200 cut off": (Answer(status=200, body=b'{"run_id": "B7ui', truncated=True), Kind.UNKNOWN, "cut off"),
+    "200 cut off": (
+        Answer(status=200, body=b'{"run_id": "B7ui', truncated=True),
+        Kind.UNKNOWN,
+        "cut off",
+    ),
     "200 without run_id": (answer(200, {"ok": True}), Kind.UNKNOWN, "without a usable run_id"),
     "200 with null": (answer(200, {"run_id": None}), Kind.UNKNOWN, "without a usable run_id"),
     "200 with a number": (answer(200, {"run_id": 12}), Kind.UNKNOWN, "without a usable run_id"),
     "200 with an empty id": (answer(200, {"run_id": ""}), Kind.UNKNOWN, "without a usable run_id"),
-    "200 with a hostile id": (answer(200, {"run_id": "a\r\nb"}), Kind.UNKNOWN, "without a usable run_id"),
+    "200 with a hostile id": (
+        answer(200, {"run_id": "a\r\nb"}),
+        Kind.UNKNOWN,
+        "without a usable run_id",
+    ),
     "200 with a list": (answer(200, [STARTED]), Kind.UNKNOWN, "without a usable run_id"),
     "204": (answer(204), Kind.UNKNOWN, "not JSON"),
     "301": (answer(301, b"", location="/x"), Kind.REJECTED, "base_url"),
     "307": (answer(307), Kind.REJECTED, "base_url"),
     "303": (answer(303), Kind.REJECTED, "base_url"),
-    "400 flat": (answer(400, {"error": "bad_request", "message": "no flow"}), Kind.REJECTED, "HTTP 400 bad_request: no flow"),
+    "400 flat": (
+        answer(400, {"error": "bad_request", "message": "no flow"}),
+        Kind.REJECTED,
+        "HTTP 400 bad_request: no flow",
+    ),
     "401 nested": (
-        answer(401, {"error": {"code": "invalid_key", "message": "no such key", "type": "auth", "param": None, "details": {}}}),
+        answer(
+            401,
+            {
+                "error": {
+                    "code": "invalid_key",
+                    "message": "no such key",
+                    "type": "auth",
+                    "param": None,
+                    "details": {},
+                }
+            },
+        ),
         Kind.UNAUTHORIZED,
         "HTTP 401 invalid_key: no such key",
     ),
-    "402": (answer(402, {"error": "insufficient_credits"}), Kind.REJECTED, "HTTP 402 insufficient_credits"),
-    "403 bare": (answer(403, {"error": "tier_required_pro", "metadata": {}}), Kind.REJECTED, "HTTP 403 tier_required_pro"),
-    "403 oauth": (answer(403, {"error": "bad_token", "error_description": "old"}), Kind.REJECTED, "HTTP 403 bad_token: old"),
+    "402": (
+        answer(402, {"error": "insufficient_credits"}),
+        Kind.REJECTED,
+        "HTTP 402 insufficient_credits",
+    ),
+    "403 bare": (
+        answer(403, {"error": "tier_required_pro", "metadata": {}}),
+        Kind.REJECTED,
+        "HTTP 403 tier_required_pro",
+    ),
+    "403 oauth": (
+        answer(403, {"error": "bad_token", "error_description": "old"}),
+        Kind.REJECTED,
+        "HTTP 403 bad_token: old",
+    ),
     "404 detail": (answer(404, {"detail": "Not Found"}), Kind.REJECTED, "HTTP 404: Not Found"),
     "409": (answer(409), Kind.REJECTED, "HTTP 409"),
-    "422 detail list": (answer(422, {"detail": [{"loc": ["body"], "msg": "field required"}]}), Kind.REJECTED, "field required"),
+    "422 detail list": (
+        answer(422, {"detail": [{"loc": ["body"], "msg": "field required"}]}),
+        Kind.REJECTED,
+        "field required",
+    ),
     "408": (answer(408), Kind.UNKNOWN, "HTTP 408"),
     "425": (answer(425), Kind.REFUSED, "HTTP 425"),
-    "429": (answer(429, {"error": "gummie_rate_limit"}), Kind.THROTTLED, "HTTP 429 gummie_rate_limit"),
-    "500 text": (answer(500, b"Internal Server Error"), Kind.UNKNOWN, "HTTP 500: Internal Server Error"),
-    "502 page": (answer(502, b"<html><head><title>502 Bad\n Gateway</title></head>"), Kind.UNKNOWN, "a page titled '502 Bad"),
+    "429": (
+        answer(429, {"error": "gummie_rate_limit"}),
+        Kind.THROTTLED,
+        "HTTP 429 gummie_rate_limit",
+    ),
+    "500 text": (
+        answer(500, b"Internal Server Error"),
+        Kind.UNKNOWN,
+        "HTTP 500: Internal Server Error",
+    ),
+    "502 page": (
+        answer(502, b"<html><head><title>502 Bad\n Gateway</title></head>"),
+        Kind.UNKNOWN,
+        "a page titled '502 Bad",
+    ),
     "503": (answer(503, b"", retry_after="7"), Kind.UNKNOWN, "HTTP 503"),
     "no known status": (answer(999), Kind.UNKNOWN, "HTTP 999"),
     "101": (answer(101), Kind.UNKNOWN, "HTTP 101"),
@@ -254,7 +356,9 @@ def test_http_takes_any_2xx_for_a_start(status: int, headers: dict[str, str], ki
         ("inf", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_and_at_most_an_hour(text: str, seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date_and_at_most_an_hour(
+    text: str, seconds: float | None
+) -> None:
     assert retry_after(answer(429, b"", retry_after=text), NOW) == seconds
     assert gumloop.read_start(answer(429, b"", retry_after=text), NOW).retry_after == seconds
 
@@ -262,14 +366,20 @@ def test_retry_after_is_seconds_or_a_date_and_at_most_an_hour(text: str, seconds
 def test_error_texts_are_short_printable_and_hold_no_echoed_credential() -> None:
     long = error_text(answer(400, {"error": "e", "message": "x" * 5000}))
     assert len(long) == DETAIL_LENGTH and long.endswith("…")
-    assert error_text(answer(400, b"\x1b[31mred\x00\x07\r\nnext\xe2\x80\xae\xff")) == "HTTP 400: [31mred next \ufffd"
+    assert (
+        error_text(answer(400, b"\x1b[31mred\x00\x07\r\nnext\xe2\x80\xae\xff"))
+        == "HTTP 400: [31mred next \ufffd"
+    )
     assert all(char.isprintable() for char in error_text(answer(400, bytes(range(256)))))
-    echoed = error_text(answer(401, {"message": "got Authorization: Bearer abcdef123 and ?api_key=zzz999&x=1"}))
+    echoed = error_text(
+        answer(401, {"message": "got Authorization: Bearer abcdef123 and ?api_key=zzz999&x=1"})
+    )
     assert "abcdef123" not in echoed and "zzz999" not in echoed and "x=1" in echoed
     assert printable("a\u2028b\u200bc") == "a b c"
 
 
-# -- reading a run -----------------------------------------------------------------------------------------------------
+# -- reading a run
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -288,7 +398,13 @@ def test_error_texts_are_short_printable_and_hold_no_echoed_credential() -> None
 )
 def test_every_run_state_is_known_and_an_unknown_one_is_no_end(raw: str, state: RunState) -> None:
     report = gumloop.read_run(answer(200, {"state": raw}))
-    assert (report.state, report.raw_state, report.outputs, report.log, report.gone) == (state, raw, {}, (), False)
+    assert (report.state, report.raw_state, report.outputs, report.log, report.gone) == (
+        state,
+        raw,
+        {},
+        (),
+        False,
+    )
 
 
 def test_a_run_is_read_with_outputs_times_and_a_clean_log() -> None:
@@ -314,20 +430,40 @@ def test_a_run_is_read_with_outputs_times_and_a_clean_log() -> None:
         )
     )
     assert report.outputs == {"text": "hi"}
-    assert report.log == ("__system__: __STARTING__:Read files", "7", "two", "lines", '{"a":1}', "link")
+    assert report.log == (
+        "__system__: __STARTING__:Read files",
+        "7",
+        "two",
+        "lines",
+        '{"a":1}',
+        "link",
+    )
     assert (report.created_at, report.finished_at) == (1700417191.102786, 1700417192.0)
 
 
 def test_the_log_keeps_its_last_lines_each_cut() -> None:
     lines = [f"{n} " + "x" * 900 for n in range(300)]
     log = gumloop.read_run(answer(200, {"state": "RUNNING", "outputs": None, "log": lines})).log
-    assert len(log) == 50 and log[0].startswith("250 ") and log[-1].startswith("299 ") and {len(line) for line in log} == {500}
-    assert gumloop.read_run(answer(200, {"state": "FAILED", "log": "one text"})).log == ("one text",)
+    assert (
+        len(log) == 50
+        and log[0].startswith("250 ")
+        and log[-1].startswith("299 ")
+        and {len(line) for line in log} == {500}
+    )
+    assert gumloop.read_run(answer(200, {"state": "FAILED", "log": "one text"})).log == (
+        "one text",
+    )
 
 
 @pytest.mark.parametrize("cut", [30, 45, 60, 200, 5000])
 def test_a_run_whose_outputs_or_log_are_too_long_is_seen_to_end_all_the_same(cut: int) -> None:
-    record = {"run_id": RUN, "state": "DONE", "outputs": {"a": "ü" * 20}, "log": ["x" * 1000] * 9, "finished_ts": None}
+    record = {
+        "run_id": RUN,
+        "state": "DONE",
+        "outputs": {"a": "ü" * 20},
+        "log": ["x" * 1000] * 9,
+        "finished_ts": None,
+    }
     body = json.dumps(record, ensure_ascii=False, indent=cut % 2 or None).encode()
     report = gumloop.read_run(Answer(status=200, body=body[:cut], truncated=True))
     if b'"DONE",' not in body[:cut]:
@@ -350,7 +486,9 @@ def test_a_run_whose_outputs_or_log_are_too_long_is_seen_to_end_all_the_same(cut
         (b'{"a":1}', {}),
     ],
 )
-def test_the_beginning_of_an_object_gives_the_members_that_are_whole(body: bytes, found: object) -> None:
+def test_the_beginning_of_an_object_gives_the_members_that_are_whole(
+    body: bytes, found: object
+) -> None:
     assert load_beginning(body) == found
 
 
@@ -366,16 +504,39 @@ JSON_VALUES = st.recursive(
 )
 SHAPED = st.dictionaries(
     st.sampled_from(
-        ["run_id", "url", "state", "outputs", "log", "created_ts", "finished_ts", "error", "message", "detail", "code", "success",
-         "saved_items", "inputs"]
+        [
+            "run_id",
+            "url",
+            "state",
+            "outputs",
+            "log",
+            "created_ts",
+            "finished_ts",
+            "error",
+            "message",
+            "detail",
+            "code",
+            "success",
+            "saved_items",
+            "inputs",
+        ]
     ),
-    JSON_VALUES | st.lists(st.dictionaries(st.sampled_from(["run_id", "saved_item_id", "name", "created_ts"]), JSON_VALUES)),
+    JSON_VALUES
+    | st.lists(
+        st.dictionaries(
+            st.sampled_from(["run_id", "saved_item_id", "name", "created_ts"]), JSON_VALUES
+        )
+    ),
 ).map(lambda value: json.dumps(value).encode())
 ANSWERS = st.builds(
     Answer,
     status=st.integers(-1, 1000) | st.sampled_from([200, 404, 429, 503]),
-    headers=st.dictionaries(st.sampled_from(["retry-after", "content-type", "location"]), st.text()),
-    body=st.binary() | SHAPED | st.integers(1, 1500).map(lambda n: b'{"error":' + b"[" * n + b"]" * n + b"}"),
+    headers=st.dictionaries(
+        st.sampled_from(["retry-after", "content-type", "location"]), st.text()
+    ),
+    body=st.binary()
+    | SHAPED
+    | st.integers(1, 1500).map(lambda n: b'{"error":' + b"[" * n + b"]" * n + b"}"),
     truncated=st.booleans(),
 )
 
@@ -397,5 +558,7 @@ def test_no_answer_makes_reading_fail(some: Answer) -> None:
 
 
 def test_a_deeply_nested_log_entry_is_not_written_out() -> None:
-    report = gumloop.read_run(Answer(status=200, body=b'{"state":"DONE","log":[' + b"[" * 1020 + b"]" * 1020 + b"]}"))
+    report = gumloop.read_run(
+        Answer(status=200, body=b'{"state":"DONE","log":[' + b"[" * 1020 + b"]" * 1020 + b"]}")
+    )
     assert report.state is RunState.DONE and len(report.log) == 1

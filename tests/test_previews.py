@@ -60,9 +60,10 @@ def pdf(catalog: str = "", page: str = "", more: str = "") -> bytes:
     """A page of 400 by 200 points whose left half is red and whose right half is blue."""
     drawn = "1 0 0 rg 0 0 200 200 re f 0 0 1 rg 200 0 200 200 re f"
     body = (
-        f"1 0 obj<</Type/Catalog/Pages 2 0 R {catalog}>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-        f"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 400 200]/Contents 4 0 R {page}>>endobj\n"
-        f"4 0 obj<</Length {len(drawn)}>>stream\n{drawn}\nendstream endobj\n{more}\ntrailer<</Root 1 0 R>>\n%%EOF"
+        f"1 0 obj<</Type/Catalog/Pages 2 0 R {catalog}>>endobj\n2 0 obj<</Type/Pages/Kids[3 0"
+        " R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 400 200]/Contents 4 0"
+        f" R {page}>>endobj\n4 0 obj<</Length {len(drawn)}>>stream\n{drawn}\nendstream"
+        f" endobj\n{more}\ntrailer<</Root 1 0 R>>\n%%EOF"
     )
     return f"%PDF-1.7\n{body}".encode()
 
@@ -93,7 +94,10 @@ def test_a_small_picture_of_each_kind(content: bytes, media: str) -> None:
 
 
 def test_what_is_clear_is_white_and_sixteen_bits_are_scaled() -> None:
-    for mode, value, shown in (("RGBA", (9, 9, 9, 0), (255, 255, 255)), ("I;16", 0x8000, (128, 128, 128))):
+    for mode, value, shown in (
+        ("RGBA", (9, 9, 9, 0), (255, 255, 255)),
+        ("I;16", 0x8000, (128, 128, 128)),
+    ):
         written = io.BytesIO()
         Image.new(mode, (20, 10), value).save(written, "PNG")
         made = seen(preview(written.getvalue(), "image/png"))
@@ -106,9 +110,15 @@ def test_nothing_of_the_file_but_its_looks_is_in_its_picture() -> None:
     content = image("JPEG", exif=exif, comment=b"of Ann", icc_profile=b"of Ann" * 100)
     assert b"of Ann" in content
     picture = preview(content + b"of Ann", "image/jpeg")
-    assert b"Ann" not in picture and {picture[at + 4 : at + 8] for at in _chunks(picture)} == {b"IHDR", b"IDAT", b"IEND"}
+    assert b"Ann" not in picture and {picture[at + 4 : at + 8] for at in _chunks(picture)} == {
+        b"IHDR",
+        b"IDAT",
+        b"IEND",
+    }
     made = seen(picture)
-    assert made.size == (EDGE // 2, EDGE) and is_like(made.getpixel((100, 100)), RED), "it is turned as it was taken"
+    assert made.size == (EDGE // 2, EDGE) and is_like(made.getpixel((100, 100)), RED), (
+        "it is turned as it was taken"
+    )
     assert not made.info and not made.getexif()
 
 
@@ -124,7 +134,11 @@ def _chunks(picture: bytes) -> list[int]:
 
 
 NO_PNG = b"\x89PNG\r\n\x1a\n"
-BOMB = NO_PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(bytes(10_000)))
+BOMB = (
+    NO_PNG
+    + chunk(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0))
+    + chunk(b"IDAT", zlib.compress(bytes(10_000)))
+)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +154,26 @@ BOMB = NO_PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "image/png"),
         (image("GIF"), "image/png"),
     ],
-    ids=["cut png", "cut jpeg", "cut pdf", "vast page", "bomb", "empty", "svg", "postscript", "another kind"],
+    ids=[
+        "cut png",
+        "cut jpeg",
+        "cut pdf",
+        "vast page",
+        "bomb",
+        "empty",
+        "svg",
+        "postscript",
+        "another kind",
+    ],
 )
 def test_what_is_broken_vast_or_of_another_kind_is_not_drawn(content: bytes, media: str) -> None:
     with pytest.raises(NoPreview, match="cannot be drawn"):
         preview(content, media)
 
 
-def test_of_other_types_there_is_none_and_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_other_types_there_is_none_and_nothing_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
     for row in TYPES.values():
         if row.media not in KINDS:
@@ -161,7 +187,10 @@ def test_of_other_types_there_is_none_and_nothing_is_started(monkeypatch: pytest
 def test_a_pdf_with_programs_in_it_is_merely_drawn() -> None:
     action = "<</S/JavaScript/JS(app.launchURL\\('http://127.0.0.1:1/'\\);app.alert\\(1\\))>>"
     launch = "<</S/Launch/F(/bin/sh)/Next<</S/URI/URI(http://127.0.0.1:1/)>>>>"
-    content = pdf(f"/OpenAction {action}/Names<</JavaScript<</Names[(a){action}]>>>>/AA<</WC {launch}>>", f"/AA<</O {launch}>>")
+    content = pdf(
+        f"/OpenAction {action}/Names<</JavaScript<</Names[(a){action}]>>>>/AA<</WC {launch}>>",
+        f"/AA<</O {launch}>>",
+    )
     assert preview(content, "application/pdf") == preview(pdf(), "application/pdf")
     assert not {"V8", "XFA"} & set(pdfium.PDFIUM_INFO.flags), "this PDFium knows no JavaScript"
 
@@ -169,12 +198,21 @@ def test_a_pdf_with_programs_in_it_is_merely_drawn() -> None:
 # -- who draws
 
 
-PRELUDE = "import os, sys, socket, resource; sys.path.append(sys.argv[1]); from bridge.system.previews import drawing, fence\n"
+PRELUDE = (
+    "import os, sys, socket, resource; sys.path.append(sys.argv[1]); from bridge.system.previews"
+    " import drawing, fence\n"
+)
 
 
 def apart(program: str) -> subprocess.CompletedProcess[str]:
     root = os.fspath(render._ROOT)
-    return subprocess.run([sys.executable, "-I", "-c", PRELUDE + program, root], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [sys.executable, "-I", "-c", PRELUDE + program, root],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 TRIES = """
@@ -200,32 +238,51 @@ def test_behind_the_fence_nothing_is_opened_connected_or_started() -> None:
 
 
 def test_it_has_so_much_memory_time_and_output() -> None:
-    tells = "print([resource.getrlimit(one) for one in (resource.RLIMIT_CPU, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE)])"
-    done = apart(f"drawing.hold_back()\ntry:\n    bytearray(2 ** 30)\nexcept MemoryError:\n    {tells}")
+    tells = (
+        "print([resource.getrlimit(one) for one in (resource.RLIMIT_CPU, resource.RLIMIT_FSIZE,"
+        " resource.RLIMIT_CORE)])"
+    )
+    done = apart(
+        f"drawing.hold_back()\ntry:\n    bytearray(2 ** 30)\nexcept MemoryError:\n    {tells}"
+    )
     assert done.stdout == f"{[(PROCESSOR, PROCESSOR), (LARGEST, LARGEST), (0, 0)]}\n", done.stderr
 
 
-def test_what_takes_too_long_or_says_too_much_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_takes_too_long_or_says_too_much_is_no_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     left = subprocess.Popen
     started: list[subprocess.Popen[bytes]] = []
-    monkeypatch.setattr(subprocess, "Popen", lambda *given, **named: started.append(left(*given, **named)) or started[-1])
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda *given, **named: started.append(left(*given, **named)) or started[-1],
+    )
     monkeypatch.setattr(render, "START", "import time; time.sleep(1000)")
     monkeypatch.setattr(render, "SECONDS", 0.2)
     with pytest.raises(NoPreview, match=r"not drawn within 0\.2 s"):
         preview(image("PNG"), "image/png")
     assert started[0].returncode is not None, "nothing is left of it"
     monkeypatch.setattr(render, "SECONDS", 30.0)
-    monkeypatch.setattr(render, "START", f"import os; os.write(1, bytes.fromhex('89504e470d0a1a0a') + bytes({LARGEST}))")
+    monkeypatch.setattr(
+        render,
+        "START",
+        f"import os; os.write(1, bytes.fromhex('89504e470d0a1a0a') + bytes({LARGEST}))",
+    )
     with pytest.raises(NoPreview, match="cannot be drawn"):
         preview(image("PNG"), "image/png")
 
 
 def test_it_has_no_secret_and_no_file_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOWBRIDGE_SECRET_KEY", "s" * 40)
-    says = "import os; os.write(1, b'\\x89PNG\\r\\n\\x1a\\n' + repr((sorted(os.environ), sorted(os.listdir('/proc/self/fd')))).encode())"
+    says = (
+        "import os; os.write(1, b'\\x89PNG\\r\\n\\x1a\\n' + repr((sorted(os.environ),"
+        " sorted(os.listdir('/proc/self/fd')))).encode())"
+    )
     monkeypatch.setattr(render, "START", says)
     told = preview(b"", "image/png")[8:].decode()
-    assert "FLOWBRIDGE" not in told and told.endswith("['0', '1', '2', '3'])"), told  # 3: the folder that it lists
+    # 3: the folder that it lists
+    assert "FLOWBRIDGE" not in told and told.endswith("['0', '1', '2', '3'])"), told
 
 
 def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
@@ -253,12 +310,19 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
         asked = [pool.submit(lambda: app.test_client().get(url)) for _ in range(web.SEATS + 1)]
         refused = next(as_completed(asked)).result()  # the others wait for `go`, or for their turn
         go.set()
-        assert (refused.status_code, refused.json["error"], refused.headers["Retry-After"]) == (503, "busy", "2")
+        assert (refused.status_code, refused.json["error"], refused.headers["Retry-After"]) == (
+            503,
+            "busy",
+            "2",
+        )
         assert sorted(each.result().status_code for each in asked) == [200] * web.SEATS + [503]
     monkeypatch.setattr(web, "preview", preview)
     monkeypatch.setattr(render, "NEEDED", ("bridge_without",))
     refused = app.test_client().get(url)
-    assert (refused.status_code, refused.json["error"]) == (404, "no_preview") and "extra `previews`" in refused.json["message"]
+    assert (refused.status_code, refused.json["error"]) == (
+        404,
+        "no_preview",
+    ) and "extra `previews`" in refused.json["message"]
 
 
 def test_for_an_unknown_processor_there_is_no_fence_and_so_no_picture() -> None:

@@ -1,4 +1,6 @@
-"""The process tree of `serve`: what dies comes back, what ends takes everything with it, and nothing acknowledged is lost."""
+"""The process tree of `serve`: what dies comes back, what ends takes everything with it, and
+nothing acknowledged is lost.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import ROUTES, Bridge, children_of, exchange, free_port, github, head, is_alive, read_answer, tree_of, until
+from serving import (
+    ROUTES,
+    Bridge,
+    children_of,
+    exchange,
+    free_port,
+    github,
+    head,
+    is_alive,
+    read_answer,
+    tree_of,
+    until,
+)
 
 from bridge.system.cpu_affinity import processors
 
@@ -40,7 +54,12 @@ def web_and_work(bridge: Bridge) -> tuple[int, int]:
     def found() -> tuple[int, int] | None:
         pids = children_of(bridge.pid)
         with bridge.database.read() as connection:
-            workers = [row[0] for row in connection.exec_driver_sql("SELECT pid FROM worker ORDER BY started_at DESC")]
+            workers = [
+                row[0]
+                for row in connection.exec_driver_sql(
+                    "SELECT pid FROM worker ORDER BY started_at DESC"
+                )
+            ]
         worker = next((one for one in workers if one in pids), None)
         parent = next((one for one in pids if one != worker and children_of(one)), None)
         return (parent, worker) if len(pids) == 3 and parent and worker else None
@@ -85,7 +104,9 @@ def test_ctrl_c_ends_it_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("whom", ["the first", "all"])
 def test_a_stop_finishes_the_runs_under_way(tmp_path: Path, whom: str) -> None:
-    routes = ROUTES.replace('inputs: {body: "${body}"}, flow: local/echo', "inputs: {seconds: 4.0}, flow: local/sleep")
+    routes = ROUTES.replace(
+        'inputs: {body: "${body}"}, flow: local/echo', "inputs: {seconds: 4.0}, flow: local/sleep"
+    )
     patient = {
         "bridge.worker.worker.DRAIN": 60.0,
         "bridge.runtime.services.AHEAD": 60.0,
@@ -114,10 +135,19 @@ def test_a_killed_worker_comes_back(bridge: Bridge) -> None:
 
 def test_a_killed_receiver_comes_back(bridge: Bridge) -> None:
     parent, _ = web_and_work(bridge)
-    before = until(lambda: len(found := children_of(parent)) == min(2, processors()) and found, what="all receivers") or []
+    before = (
+        until(
+            lambda: len(found := children_of(parent)) == min(2, processors()) and found,
+            what="all receivers",
+        )
+        or []
+    )
     os.kill(before[0], signal.SIGKILL)
     flows(bridge)
-    until(lambda: len(children_of(parent)) == len(before) and before[0] not in children_of(parent), what="another receiver")
+    until(
+        lambda: len(children_of(parent)) == len(before) and before[0] not in children_of(parent),
+        what="another receiver",
+    )
     assert web_and_work(bridge)[0] == parent
 
 
@@ -145,11 +175,20 @@ def test_a_worker_that_dies_at_once_is_not_started_all_the_time(tmp_path: Path) 
     with Bridge(tmp_path, constants=SHORT) as bridge:
         killed = set()
         for _ in range(3):
-            worker = until(lambda: (found := web_and_work(bridge)[1]) not in killed and found, 60, "a worker")
+            worker = until(
+                lambda: (found := web_and_work(bridge)[1]) not in killed and found, 60, "a worker"
+            )
             os.kill(worker, signal.SIGKILL)
             killed.add(worker)
-        until(lambda: len([line for line in bridge.log if line["event"] == "process_ended"]) >= 3, what="three ends")
-        waits = [line["restart_in"] for line in bridge.log if line["event"] == "process_ended" and line["process"] == "work"]
+        until(
+            lambda: len([line for line in bridge.log if line["event"] == "process_ended"]) >= 3,
+            what="three ends",
+        )
+        waits = [
+            line["restart_in"]
+            for line in bridge.log
+            if line["event"] == "process_ended" and line["process"] == "work"
+        ]
         assert waits == sorted(waits)
         assert waits[-1] > waits[0]
 
@@ -170,14 +209,25 @@ def test_a_port_that_is_taken_is_said_and_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"FLOWBRIDGE_BIND": "192.0.2.1:1", "FLOWBRIDGE_PRIVATE_BIND": "127.0.0.1:0"}, "cannot listen on 192.0.2.1:1"),
+        (
+            {"FLOWBRIDGE_BIND": "192.0.2.1:1", "FLOWBRIDGE_PRIVATE_BIND": "127.0.0.1:0"},
+            "cannot listen on 192.0.2.1:1",
+        ),
         ({"FLOWBRIDGE_BIND": "nonsense"}, "FLOWBRIDGE_BIND"),
-        ({"FLOWBRIDGE_DATABASE_URL": "mysql://localhost/x", "FLOWBRIDGE_SECRET_KEY": "k" * 32}, "FLOWBRIDGE_DATABASE_URL"),
-        ({"FLOWBRIDGE_DATABASE_URL": "not a url:hunter2", "FLOWBRIDGE_SECRET_KEY": "k" * 32}, "FLOWBRIDGE_DATABASE_URL"),
+        (
+            {"FLOWBRIDGE_DATABASE_URL": "mysql://localhost/x", "FLOWBRIDGE_SECRET_KEY": "k" * 32},
+            "FLOWBRIDGE_DATABASE_URL",
+        ),
+        (
+            {"FLOWBRIDGE_DATABASE_URL": "not a url:hunter2", "FLOWBRIDGE_SECRET_KEY": "k" * 32},
+            "FLOWBRIDGE_DATABASE_URL",
+        ),
         ({"FLOWBRIDGE_DATABASE_URL": "sqlite:////proc/nowhere/x.db"}, "/proc/nowhere"),
     ],
 )
-def test_what_cannot_be_used_is_said_and_not_served(tmp_path: Path, environ: dict[str, str], said: str) -> None:
+def test_what_cannot_be_used_is_said_and_not_served(
+    tmp_path: Path, environ: dict[str, str], said: str
+) -> None:
     code, stderr = Bridge(tmp_path, environ=environ).run()
     assert code in (1, 2)
     assert said in stderr
@@ -186,7 +236,9 @@ def test_what_cannot_be_used_is_said_and_not_served(tmp_path: Path, environ: dic
 
 
 def test_a_routes_yaml_that_is_wrong_is_2_with_every_place(tmp_path: Path) -> None:
-    routes = ROUTES.replace("flow: local/echo", "flow: locl/echo").replace("provider: github", "provider: githup")
+    routes = ROUTES.replace("flow: local/echo", "flow: locl/echo").replace(
+        "provider: github", "provider: githup"
+    )
     for command in ("serve", "web", "work"):
         code, said = Bridge(tmp_path, command, routes=routes).run()
         assert code == 2
@@ -207,7 +259,9 @@ def test_no_routes_yaml_at_all(tmp_path: Path) -> None:
 
 
 def test_acknowledged_events_survive_the_death_of_everything(tmp_path: Path) -> None:
-    """Senders post as fast as they can while the whole tree is killed; each event that got its 202 ends in one run."""
+    """Senders post as fast as they can while the whole tree is killed; each event that got its 202
+    ends in one run.
+    """
     acknowledged: list[str] = []
     stop = threading.Event()
     bridge = Bridge(tmp_path, constants=SHORT)
@@ -217,7 +271,14 @@ def test_acknowledged_events_survive_the_death_of_everything(tmp_path: Path) -> 
             while not stop.is_set():
                 body = json.dumps({"at": time.time()}).encode()
                 try:
-                    sock.sendall(head("POST", "/hooks/github", {"Content-Length": str(len(body)), **github(body)}) + body)
+                    sock.sendall(
+                        head(
+                            "POST",
+                            "/hooks/github",
+                            {"Content-Length": str(len(body)), **github(body)},
+                        )
+                        + body
+                    )
                     answer = read_answer(sock)
                 except OSError:
                     return
@@ -243,11 +304,16 @@ def test_acknowledged_events_survive_the_death_of_everything(tmp_path: Path) -> 
         assert set(acknowledged) <= kept
         assert len(set(acknowledged)) == len(acknowledged)
         until(
-            lambda: bridge.count("delivery", "run_state = 'done'") + bridge.count("delivery", "run_state = 'failed'") == total,
+            lambda: (
+                bridge.count("delivery", "run_state = 'done'")
+                + bridge.count("delivery", "run_state = 'failed'")
+                == total
+            ),
             120,
             "every run",
         )
-        # A run that the killed worker was executing has failed, since half of it may have happened; none was executed twice.
+        # A run that the killed worker was executing has failed, since half of it may have happened;
+        # none was executed twice.
         failed = bridge.count("delivery", "run_state = 'failed'")
         assert failed <= 2 * 8
         assert bridge.count("local_run", "state = 'FAILED' AND log NOT LIKE '%interrupted%'") == 0
@@ -259,12 +325,16 @@ def test_acknowledged_events_survive_the_death_of_everything(tmp_path: Path) -> 
 
 def test_what_was_acknowledged_by_web_alone_is_delivered_by_a_later_worker(tmp_path: Path) -> None:
     with Bridge(tmp_path, "web") as web:
-        ids = [web.event(json.dumps({"n": number}).encode()).json["event_id"] for number in range(20)]
+        ids = [
+            web.event(json.dumps({"n": number}).encode()).json["event_id"] for number in range(20)
+        ]
         web.kill()
         web.arguments = ("serve",)
         web.start()
         for number, event_id in enumerate(ids):
-            assert web.wait_for(event_id, lambda one: one.run_state == "done").outputs == {"body": {"n": number}}
+            assert web.wait_for(event_id, lambda one: one.run_state == "done").outputs == {
+                "body": {"n": number}
+            }
         assert web.count("local_run") == 20
         assert web.count("delivery", "attempts <> 1") == 0
 
@@ -278,18 +348,23 @@ def test_a_worker_of_its_own_works_for_web_and_ends_in_time(tmp_path: Path) -> N
             web.wait_for(event_id, lambda one: one.run_state == "done")
             until(lambda: web.get("/readyz").json == {"ready": True}, what="ready")
             assert worker.stop() == 0
-            until(lambda: web.get("/readyz").json == {"ready": False}, what="not ready")  # a receiver remembers its answer for a second
+            # a receiver remembers its answer for a second
+            until(lambda: web.get("/readyz").json == {"ready": False}, what="not ready")
         finally:
             worker.__exit__()
         assert web.stop() == 0
 
 
 def test_serve_on_any_free_port(tmp_path: Path) -> None:
-    """Port 0: the kernel chooses, the first line says which, and the local platform is reached there."""
+    """Port 0: the kernel chooses, the first line says which, and the local platform is reached
+    there.
+    """
     bridge = Bridge(tmp_path, environ={"FLOWBRIDGE_BIND": "127.0.0.1:0"})
     try:
         bridge.start_without_waiting()
-        found = until(lambda: re.search(r"http://127\.0\.0\.1:(\d+)\n", bridge.stderr), what="the address")
+        found = until(
+            lambda: re.search(r"http://127\.0\.0\.1:(\d+)\n", bridge.stderr), what="the address"
+        )
         bridge.port = int(found[1])
         until(bridge.is_up, what="/readyz")
         flows(bridge)
@@ -304,7 +379,15 @@ def test_readiness_ends_with_the_worker(bridge: Bridge) -> None:
         """Stopped where it holds the store's lock it holds up receivers as well: then once more."""
         os.kill(worker, signal.SIGSTOP)
         try:
-            until(lambda: exchange(bridge.port, head("GET", "/readyz", {"Connection": "close"}), timeout=5).status == 503, what="503")
+            until(
+                lambda: (
+                    exchange(
+                        bridge.port, head("GET", "/readyz", {"Connection": "close"}), timeout=5
+                    ).status
+                    == 503
+                ),
+                what="503",
+            )
             return bridge.event().status == 202
         except TimeoutError:
             return False
@@ -316,7 +399,9 @@ def test_readiness_ends_with_the_worker(bridge: Bridge) -> None:
 
 
 def test_an_unused_port_is_needed_only_once(tmp_path: Path) -> None:
-    """Restarted at once on the same port, though connections of the one before are still known to the kernel."""
+    """Restarted at once on the same port, though connections of the one before are still known to
+    the kernel.
+    """
     port = free_port()
     for _ in range(2):
         with Bridge(tmp_path, "web", port=port) as web:
@@ -326,7 +411,9 @@ def test_an_unused_port_is_needed_only_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["serve", "web"])
 def test_told_to_end_while_it_begins_it_ends_at_once(command: str, tmp_path: Path) -> None:
-    """A receiver that was just forked and has no handler of its own yet is told too; else it would be killed at its work later."""
+    """A receiver that was just forked and has no handler of its own yet is told too; else it would
+    be killed at its work later.
+    """
     for _ in range(3):
         bridge = Bridge(tmp_path, command)
         try:
@@ -334,7 +421,9 @@ def test_told_to_end_while_it_begins_it_ends_at_once(command: str, tmp_path: Pat
             deep = 2 if command == "serve" else 1
             until(lambda bridge=bridge, deep=deep: _depth(bridge.pid) >= deep, what="a receiver")  # type: ignore[misc]
             bridge.stop()
-            assert "SIGKILL" not in bridge.stderr, "each receiver was told, and none was killed after its time to end"
+            assert "SIGKILL" not in bridge.stderr, (
+                "each receiver was told, and none was killed after its time to end"
+            )
         finally:
             bridge.kill()
 

@@ -1,4 +1,6 @@
-"""Every provider through a real receiver: its samples get in and are stored, its tests of the URL are answered, forgeries are not."""
+"""Every provider through a real receiver: its samples get in and are stored, its tests of the URL
+are answered, forgeries are not.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +46,16 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
         YAML().dump(routes(), file)
     secrets = {f"SECRET_OF_{name.upper()}": sender(name).secret for name in PROVEN}
     environ = {"FLOWBRIDGE_PUBLIC_URL": "https://example.com", **secrets}
-    with Bridge(folder, "web", routes=(folder / "written.yaml").read_text(), environ=environ) as bridge:
+    with Bridge(
+        folder, "web", routes=(folder / "written.yaml").read_text(), environ=environ
+    ) as bridge:
         yield bridge
 
 
 def send(web: Bridge, signed: Callable[[float], Request]) -> tuple[Answer, float]:
-    """Send what is signed at a time, and return the answer and the time: a signature is good for seconds, so late ones are sent anew."""
+    """Send what is signed at a time, and return the answer and the time: a signature is good for
+    seconds, so late ones are sent anew.
+    """
     while True:
         now = time.time()
         request = signed(now)
@@ -60,7 +66,9 @@ def send(web: Bridge, signed: Callable[[float], Request]) -> tuple[Answer, float
 
 
 @pytest.mark.parametrize(("name", "type_"), SAMPLES)
-def test_sample_gets_in_and_is_answered_as_its_sender_wants(web: Bridge, name: str, type_: str) -> None:
+def test_sample_gets_in_and_is_answered_as_its_sender_wants(
+    web: Bridge, name: str, type_: str
+) -> None:
     one = sender(name)
     answer, now = send(web, lambda now: one.signed(type_, f"edge-{now}", now))
     expected, events = one.receive(one.signed(type_, f"edge-{now}", now), now)
@@ -75,7 +83,10 @@ def test_sample_gets_in_and_is_answered_as_its_sender_wants(web: Bridge, name: s
 @pytest.mark.parametrize("name", PROVEN)
 def test_forgery_stays_out_and_is_told_nothing(web: Bridge, name: str) -> None:
     answer, _ = send(web, lambda now: stranger(sender(name)).signed(None, f"forged-{now}", now))
-    assert (answer.status, answer.body) == (401, b"" if PROVIDERS[name].bare_refusal else b'{"error":"unauthorized"}')
+    assert (answer.status, answer.body) == (
+        401,
+        b"" if PROVIDERS[name].bare_refusal else b'{"error":"unauthorized"}',
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,29 +96,77 @@ def test_forgery_stays_out_and_is_told_nothing(web: Bridge, name: str) -> None:
         ("HEAD", "/hooks/intercom", {}, 200, b""),
         ("GET", "/hooks/mailchimp", {}, 200, b""),
         ("GET", "/hooks/nylas?challenge=xyz", {}, 200, b"xyz"),
-        ("GET", "/hooks/okta", {"X-Okta-Verification-Challenge": "abc"}, 200, b'{"verification":"abc"}'),
-        ("GET", "/hooks/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=" + verify_token(sender("meta").secret), {}, 200,
-         b"1158201444"),
-        ("GET", "/hooks/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=guessed", {}, 401, b'{"error":"unauthorized"}'),
-        ("GET", "/hooks/x?crc_token=" + quote('{"for_user_id":"1"}'), {}, 401, b'{"error":"unauthorized"}'),
-        ("POST", "/hooks/msgraph?validationToken=Validation%3A+a%20b", {"Content-Type": "text/plain", "Content-Length": "0"}, 200,
-         b"Validation: a b"),
-        ("OPTIONS", "/hooks/cloudevents", {"WebHook-Request-Origin": "eventemitter.example.com"}, 200, b""),
+        (
+            "GET",
+            "/hooks/okta",
+            {"X-Okta-Verification-Challenge": "abc"},
+            200,
+            b'{"verification":"abc"}',
+        ),
+        (
+            "GET",
+            "/hooks/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="
+            + verify_token(sender("meta").secret),
+            {},
+            200,
+            b"1158201444",
+        ),
+        (
+            "GET",
+            "/hooks/meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=guessed",
+            {},
+            401,
+            b'{"error":"unauthorized"}',
+        ),
+        (
+            "GET",
+            "/hooks/x?crc_token=" + quote('{"for_user_id":"1"}'),
+            {},
+            401,
+            b'{"error":"unauthorized"}',
+        ),
+        (
+            "POST",
+            "/hooks/msgraph?validationToken=Validation%3A+a%20b",
+            {"Content-Type": "text/plain", "Content-Length": "0"},
+            200,
+            b"Validation: a b",
+        ),
+        (
+            "OPTIONS",
+            "/hooks/cloudevents",
+            {"WebHook-Request-Origin": "eventemitter.example.com"},
+            200,
+            b"",
+        ),
     ],
-)  # fmt: skip
-def test_the_url_is_tested_over_http(web: Bridge, method: str, target: str, headers: dict[str, str], status: int, body: bytes) -> None:
+)
+def test_the_url_is_tested_over_http(
+    web: Bridge, method: str, target: str, headers: dict[str, str], status: int, body: bytes
+) -> None:
     answer = exchange(web.port, head(method, target, {"Connection": "close", **headers}))
     assert (answer.status, answer.body) == (status, body)
     if status == 200:
         assert answer.headers["x-content-type-options"] == "nosniff"
     if method == "OPTIONS":
-        wanted = {"webhook-allowed-origin": "eventemitter.example.com", "webhook-allowed-rate": "*", "allow": "POST"}
+        wanted = {
+            "webhook-allowed-origin": "eventemitter.example.com",
+            "webhook-allowed-rate": "*",
+            "allow": "POST",
+        }
         assert wanted.items() <= answer.headers.items()
 
 
 @pytest.mark.parametrize("origin", ["", "a b", "<b>", "x" * 300, "a\u00e9"])
 def test_no_origin_that_is_none_is_allowed(web: Bridge, origin: str) -> None:
-    answer = exchange(web.port, head("OPTIONS", "/hooks/cloudevents", {"Connection": "close", "WebHook-Request-Origin": origin}))
+    answer = exchange(
+        web.port,
+        head(
+            "OPTIONS",
+            "/hooks/cloudevents",
+            {"Connection": "close", "WebHook-Request-Origin": origin},
+        ),
+    )
     assert answer.status in (400, 401) and "webhook-allowed-origin" not in answer.headers
 
 
@@ -119,5 +178,6 @@ def test_no_secret_is_in_the_log(web: Bridge) -> None:
 def test_no_secret_is_in_the_database(web: Bridge) -> None:
     kept = b"".join(path.read_bytes() for path in (web.folder / "data").glob("flowbridge.db*"))
     for name in PROVEN:
-        for one in (sender(name), stranger(sender(name))):  # also what a reject showed may be right elsewhere
+        # also what a reject showed may be right elsewhere
+        for one in (sender(name), stranger(sender(name))):
             assert one.secret.encode() not in kept, name

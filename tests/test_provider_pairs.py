@@ -1,4 +1,6 @@
-"""No provider's requests are let in as another's, whatever secret the two share, unless their schemes are one by design."""
+"""No provider's requests are let in as another's, whatever secret the two share, unless their
+schemes are one by design.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,28 @@ def signs(scheme: Scheme, secret: str) -> Scheme:
     if isinstance(scheme, HeaderSets):
         return signs(scheme.sets[scheme.usual][1], secret)
     if isinstance(scheme, AnyOf):
-        return signs(next(one for start, one in scheme.by_secret if secret.startswith(start)), secret)
+        return signs(
+            next(one for start, one in scheme.by_secret if secret.startswith(start)), secret
+        )
     return scheme
 
 
 def kin(one: Sender, other: Sender) -> bool:
-    """Whether the scheme that signs for `other` is by design one that is looked at for `one`: an equal one, or a token there too."""
+    """Whether the scheme that signs for `other` is by design one that is looked at for `one`: an
+    equal one, or a token there too.
+    """
     signing = signs(other.scheme, other.private)
-    return any(each == signing or tokens(each)[:1] == tokens(signing)[:1] != [] for each in chosen(one))
+    return any(
+        each == signing or tokens(each)[:1] == tokens(signing)[:1] != [] for each in chosen(one)
+    )
 
 
 def tokens(scheme: Scheme) -> list[tuple[str, str]]:
-    return [(str(place), scheme.prefix) for place in scheme.compiled] if isinstance(scheme, Token) else []
+    return (
+        [(str(place), scheme.prefix) for place in scheme.compiled]
+        if isinstance(scheme, Token)
+        else []
+    )
 
 
 @cache
@@ -48,10 +60,13 @@ def signed_by(key: str, secret: str) -> tuple[Sender, Request] | None:
 
 
 @pytest.mark.parametrize("name", PROVEN)
-def test_requests_of_another_provider_are_let_in_just_where_the_two_share_a_scheme(name: str) -> None:
+def test_requests_of_another_provider_are_let_in_just_where_the_two_share_a_scheme(
+    name: str,
+) -> None:
     one = PROVEN[name]
     for key, usual in ALL.items():
-        for secret in {one.private, one.secret}:  # a public key is no secret to anyone, and may be taken for a shared one
+        # a public key is no secret to anyone, and may be taken for a shared one
+        for secret in {one.private, one.secret}:
             found = signed_by(key, secret) or signed_by(key, usual.private)
             assert found is not None
             other, request = found
@@ -76,9 +91,18 @@ def test_most_pairs_of_providers_share_no_scheme_but_can_share_a_secret() -> Non
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from(sorted(PROVEN)), st.sampled_from(sorted(PROVEN)), st.binary(max_size=200), st.integers(-400, 400))
-def test_whatever_is_sent_no_two_rows_take_each_others_requests_unless_by_design(a: str, b: str, body: bytes, late: int) -> None:
-    """With one secret between them, any body, and any time: the worst that a person can set up by mistake."""
+@given(
+    st.sampled_from(sorted(PROVEN)),
+    st.sampled_from(sorted(PROVEN)),
+    st.binary(max_size=200),
+    st.integers(-400, 400),
+)
+def test_whatever_is_sent_no_two_rows_take_each_others_requests_unless_by_design(
+    a: str, b: str, body: bytes, late: int
+) -> None:
+    """With one secret between them, any body, and any time: the worst that a person can set up by
+    mistake.
+    """
     one, other = PROVEN[a], replace(PROVEN[b], private=PROVEN[a].private)
     try:
         request = other.sign(replace(other.request(), body=body), NOW + late)

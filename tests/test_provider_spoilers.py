@@ -1,4 +1,6 @@
-"""Whatever is spoiled in a request of any provider keeps it out, says nothing but BadSignature, and costs no more than a good one."""
+"""Whatever is spoiled in a request of any provider keeps it out, says nothing but BadSignature, and
+costs no more than a good one.
+"""
 
 from __future__ import annotations
 
@@ -41,17 +43,32 @@ GARBAGE = (
     "a.b.c",
     "x" * 100_000,
 )
-HOSTILE_BODIES = (b"", b"\x00", b"\xff" * 40, b"[" * 5000, b'{"a":', b"null", b"=&=&%zz", b"a=1;b=2" * 10_000)
+HOSTILE_BODIES = (
+    b"",
+    b"\x00",
+    b"\xff" * 40,
+    b"[" * 5000,
+    b'{"a":',
+    b"null",
+    b"=&=&%zz",
+    b"a=1;b=2" * 10_000,
+)
 
 TIMED = [key for key, one in PROVEN.items() if tolerances(one)]
-LISTED = [key for key, one in PROVEN.items() if any(getattr(getattr(each, "parse", None), "separator", "") for each in chosen(one))]
+LISTED = [
+    key
+    for key, one in PROVEN.items()
+    if any(getattr(getattr(each, "parse", None), "separator", "") for each in chosen(one))
+]
 COVERED = [key for key, one in PROVEN.items() if covers_body(one)]
 each = pytest.mark.parametrize("name", PROVEN)
 
 
 @pytest.fixture
 def digests(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of digests with a secret, and of signatures checked with a public key, so far: its only element."""
+    """The number of digests with a secret, and of signatures checked with a public key, so far: its
+    only element.
+    """
     counted = [0]
 
     def count(owner: Any, name: str) -> None:
@@ -64,14 +81,18 @@ def digests(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         monkeypatch.setattr(owner, name, counting)
 
     count(HMACAlgorithm, "get_signature")
-    count(type(Hmac(at="header:x", plain=True, signed="{secret}").compiled_algorithm), "get_signature")
+    count(
+        type(Hmac(at="header:x", plain=True, signed="{secret}").compiled_algorithm), "get_signature"
+    )
     count(key_material, "verifies")
     count(Ed25519PublicKey, "from_public_bytes")
     return counted
 
 
 def most(digests: list[int], one: Sender) -> int:
-    """How many digests a good request takes at most: one, or one for each text that may have been signed; a token takes none."""
+    """How many digests a good request takes at most: one, or one for each text that may have been
+    signed; a token takes none.
+    """
     signed = one.signed()
     before = digests[0]
     one.verify(signed)
@@ -82,7 +103,9 @@ def most(digests: list[int], one: Sender) -> int:
 
 
 def spent(digests: list[int], one: Sender, request: Request, now: float = NOW) -> int:
-    """How many digests the refusal of a request took; fails where it is let in, or raises anything else."""
+    """How many digests the refusal of a request took; fails where it is let in, or raises anything
+    else.
+    """
     before = digests[0]
     with pytest.raises(BadSignature):
         one.verify(request, now)
@@ -100,22 +123,39 @@ def spoiled(one: Sender) -> Iterator[tuple[str, Request]]:
     signed, plain = one.signed(), one.request()
     yield "unsigned", plain
     yield "wrong secret", stranger(one).signed()
-    yield "no headers at all", replace(signed, headers={}, query_string="", url="https://example.com/hooks/x", body=b"")
+    yield (
+        "no headers at all",
+        replace(signed, headers={}, query_string="", url="https://example.com/hooks/x", body=b""),
+    )
     for name in added(one):
-        yield f"without {name}", replace(signed, headers={key: value for key, value in signed.headers.items() if key != name})
+        yield (
+            f"without {name}",
+            replace(
+                signed, headers={key: value for key, value in signed.headers.items() if key != name}
+            ),
+        )
         for value in GARBAGE:
             if value != plain.headers.get(name):
-                yield f"{name}: {value[:12]!r}", replace(signed, headers={**signed.headers, name: value})
+                yield (
+                    f"{name}: {value[:12]!r}",
+                    replace(signed, headers={**signed.headers, name: value}),
+                )
     if signed.query_string != plain.query_string:
         for value in GARBAGE:
-            yield f"?{value[:12]!r}", replace(signed, query_string=value, url=f"{plain.url}?{value}")
+            yield (
+                f"?{value[:12]!r}",
+                replace(signed, query_string=value, url=f"{plain.url}?{value}"),
+            )
     if covers_body(one) or signed.body != plain.body:
         for body in HOSTILE_BODIES:
             yield f"body {body[:12]!r}", replace(signed, body=body)
     if covers_body(one):
         yield "a byte more", replace(signed, body=signed.body + b"\n")
         middle = len(signed.body) // 2
-        yield "a byte changed", replace(signed, body=signed.body[:middle] + b"~" + signed.body[middle + 1 :])
+        yield (
+            "a byte changed",
+            replace(signed, body=signed.body[:middle] + b"~" + signed.body[middle + 1 :]),
+        )
 
 
 @each
@@ -127,7 +167,9 @@ def test_good_request_is_let_in_whatever_other_secrets_live_beside_its_own(name:
 
 
 @each
-def test_what_is_spoiled_is_refused_and_costs_no_more_digests_than_a_good_request(name: str, digests: list[int]) -> None:
+def test_what_is_spoiled_is_refused_and_costs_no_more_digests_than_a_good_request(
+    name: str, digests: list[int]
+) -> None:
     one = PROVEN[name]
     allowed = most(digests, one)
     for what, request in spoiled(one):
@@ -142,12 +184,20 @@ def test_many_wrong_signatures_cost_no_more_digests_than_one(name: str, digests:
     for leaf in chosen(one):
         if isinstance(leaf, Hmac) and (separator := getattr(leaf.parse, "separator", "")):
             header = leaf.compiled.at[0].name
-            many = replace(wrong, headers={**wrong.headers, header: separator.join([wrong.headers.get(header, "")] * 9)})
+            many = replace(
+                wrong,
+                headers={
+                    **wrong.headers,
+                    header: separator.join([wrong.headers.get(header, "")] * 9),
+                },
+            )
             assert spent(digests, one, many) <= allowed
 
 
 @pytest.mark.parametrize("name", TIMED)
-def test_too_old_and_too_new_is_refused_before_anything_is_hashed(name: str, digests: list[int]) -> None:
+def test_too_old_and_too_new_is_refused_before_anything_is_hashed(
+    name: str, digests: list[int]
+) -> None:
     one = PROVEN[name]
     late = max(tolerances(one)) + 2
     for when in (NOW + late, NOW - late, NOW + 10 * 86400, NOW - 10 * 86400):
@@ -169,7 +219,9 @@ def test_no_secret_lets_nobody_in(name: str) -> None:
 
 
 def weaker(one: Sender) -> Iterator[Scheme]:
-    """The same scheme as a weaker one: a short digest, or one without a key, or under the label of an older version."""
+    """The same scheme as a weaker one: a short digest, or one without a key, or under the label of
+    an older version.
+    """
     for leaf in chosen(one):
         if isinstance(leaf, Hmac):
             if leaf.algorithm != "sha1":
@@ -190,7 +242,8 @@ def test_weaker_signature_by_the_right_secret_is_refused(name: str, digests: lis
             spent(digests, one, request)
 
 
-#: (provider, header): what it also sends, by a weaker digest or none, and what must never be enough.
+#: (provider, header): what it also sends, by a weaker digest or none, and what must never be
+#: enough.
 OFFERED = (
     ("github", "x-hub-signature", "sha1"),
     ("meta", "x-hub-signature", "sha1"),
@@ -199,8 +252,12 @@ OFFERED = (
 )
 
 
-@pytest.mark.parametrize(("name", "header", "algorithm"), [row for row in OFFERED if row[0] in PROVEN])
-def test_older_header_beside_the_new_one_is_not_looked_at(name: str, header: str, algorithm: str, digests: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("name", "header", "algorithm"), [row for row in OFFERED if row[0] in PROVEN]
+)
+def test_older_header_beside_the_new_one_is_not_looked_at(
+    name: str, header: str, algorithm: str, digests: list[int]
+) -> None:
     one = PROVEN[name]
     old = Hmac(at=f"header:{header}", prefix=f"{algorithm}=", algorithm=algorithm)
     offered = old.sign(one.request(), one.private, NOW)

@@ -1,4 +1,6 @@
-"""The provider table: each row is whole, its samples are real requests of it, its handshake answers only what is one."""
+"""The provider table: each row is whole, its samples are real requests of it, its handshake answers
+only what is one.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ from bridge.providers.signatures.shared_token import Token, Unsigned
 
 HERE = Path(__file__).parent
 VECTORS: list[Vector] = [
-    vector for path in sorted(HERE.glob("vectors*.py")) for vector in importlib.import_module(path.stem).VECTORS
+    vector
+    for path in sorted(HERE.glob("vectors*.py"))
+    for vector in importlib.import_module(path.stem).VECTORS
 ]
 ROWS = list(PROVIDERS.values())
 SAMPLES = [(row.name, entry.type) for row in ROWS for entry in row.samples]
@@ -38,9 +42,14 @@ UNCONFIRMED = 0.2  # the part of the table that may be so
 
 
 def test_names_are_told_once_and_those_that_users_rely_on_are_there() -> None:
-    modules = [importlib.import_module(f"bridge.providers.catalog.{one.name}") for one in pkgutil.iter_modules(catalog.__path__)]
+    modules = [
+        importlib.import_module(f"bridge.providers.catalog.{one.name}")
+        for one in pkgutil.iter_modules(catalog.__path__)
+    ]
     rows = [row for module in modules for row in getattr(module, "ROWS", ())]
-    assert sorted(row.name for row in rows) == sorted(PROVIDERS), "a module of rows that is not imported, or a name used twice"
+    assert sorted(row.name for row in rows) == sorted(PROVIDERS), (
+        "a module of rows that is not imported, or a name used twice"
+    )
     assert [name for name in FIRST if name not in PROVIDERS] == []
     assert [row.name for row in ROWS if row.scheme is None] == ["hmac"]
     assert len({row.title for row in ROWS}) == len(ROWS)
@@ -65,22 +74,31 @@ def test_row_is_whole(row: Provider) -> None:
     assert set(CREDENTIALS) <= set(row.credentials)
     assert row.samples and len(set(sample_types(row.name))) == len(row.samples)
     for place in (*row.event_type, *row.event_id, *row.retry):
-        for text in place.texts if isinstance(place, Joined) else (place,) if isinstance(place, str) else ():
+        for text in (
+            place.texts if isinstance(place, Joined) else (place,) if isinstance(place, str) else ()
+        ):
             compile_locator(text.removesuffix("?"))
     for text in row.credentials:
         compile_locator(text)
-    assert not (row.dedup_body and row.event_id and not row.limits and row.batch), "a batch with ids needs no body to tell it by"
+    assert not (row.dedup_body and row.event_id and not row.limits and row.batch), (
+        "a batch with ids needs no body to tell it by"
+    )
 
 
 def test_table_is_light() -> None:
     """Every command reads the rows, so they import no large library: two small ones alone."""
-    code = "import sys; before = set(sys.modules); import bridge.providers.registry; print(*set(sys.modules) - before)"
+    code = (
+        "import sys; before = set(sys.modules); import bridge.providers.registry;"
+        " print(*set(sys.modules) - before)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     imported = {name.partition(".")[0] for name in done.stdout.split()}
     assert imported - sys.stdlib_module_names == {"bridge", "itsdangerous", "orjson"}
 
 
-@pytest.mark.parametrize("folder", sorted(path.name for path in Path(loader.__file__).parent.iterdir() if path.is_dir()))
+@pytest.mark.parametrize(
+    "folder", sorted(path.name for path in Path(loader.__file__).parent.iterdir() if path.is_dir())
+)
 def test_every_payload_on_disk_is_a_sample_of_a_row(folder: str) -> None:
     if folder == "__pycache__":
         return
@@ -92,7 +110,10 @@ def test_every_payload_on_disk_is_a_sample_of_a_row(folder: str) -> None:
 def test_published_vectors_are_judged_as_their_publisher_says(vector: Vector) -> None:
     if vector.provider == "generic":
         return  # tests/test_signatures.py knows its schemes
-    one, request = sender(vector.provider), post(vector.body.encode(), vector.headers, **vector.request)
+    one, request = (
+        sender(vector.provider),
+        post(vector.body.encode(), vector.headers, **vector.request),
+    )
     if vector.valid:
         one.scheme.verify(request, secrets(vector.secret), vector.now or NOW)
     else:
@@ -100,7 +121,9 @@ def test_published_vectors_are_judged_as_their_publisher_says(vector: Vector) ->
             one.scheme.verify(request, secrets(vector.secret), vector.now or NOW)
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.evidence == "vector"], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.evidence == "vector"], ids=lambda row: row.name
+)
 def test_row_with_vector_evidence_has_a_valid_and_an_invalid_vector(row: Provider) -> None:
     name = "generic" if row.name == "hmac" else row.name
     verdicts = {vector.valid for vector in VECTORS if vector.provider == name}
@@ -109,11 +132,16 @@ def test_row_with_vector_evidence_has_a_valid_and_an_invalid_vector(row: Provide
 
 @pytest.mark.parametrize(("name", "type_"), SAMPLES)
 class TestSample:
-    def test_is_let_in_with_its_type_and_a_fresh_id_or_is_a_test_of_the_url(self, name: str, type_: str) -> None:
+    def test_is_let_in_with_its_type_and_a_fresh_id_or_is_a_test_of_the_url(
+        self, name: str, type_: str
+    ) -> None:
         one = sender(name)
         received, events = one.receive(one.signed(type_))
         if not events:
-            assert one.row.handshakes and received.reply.status in (200, 204), "neither an event nor a handshake"
+            assert one.row.handshakes and received.reply.status in (
+                200,
+                204,
+            ), "neither an event nor a handshake"
             return
         assert received.reply.status in (200, 202, 204)
         if one.row.confirmation and type_ == one.row.confirmation.kind[1]:
@@ -141,7 +169,9 @@ class TestSample:
 
     def test_is_unsigned(self, name: str, type_: str) -> None:
         headers = sample(name, type_, now=NOW, new_id="x").headers
-        assert [header for header in headers if "signature" in header or "authorization" in header] == []
+        assert [
+            header for header in headers if "signature" in header or "authorization" in header
+        ] == []
 
     def test_tells_how_often_it_was_tried(self, name: str, type_: str) -> None:
         row = PROVIDERS[name]
@@ -149,11 +179,15 @@ class TestSample:
         for place in row.retry:
             assert isinstance(place, str) and place.startswith(("header:", "body:"))
             if place.startswith("header:"):
-                marked = replace(request, headers={**request.headers, place.partition(":")[2].lower(): "2"})
+                marked = replace(
+                    request, headers={**request.headers, place.partition(":")[2].lower(): "2"}
+                )
                 assert locate(row.retry, marked, None) == "2"
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if not row.event_id and row.dedup_body], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if not row.event_id and row.dedup_body], ids=lambda row: row.name
+)
 def test_body_tells_events_apart_where_the_row_says_so(row: Provider) -> None:
     one = sender(row.name)
     (event,) = one.receive(one.signed())[1]
@@ -178,7 +212,10 @@ def test_batch_is_taken_apart_and_one_that_grew_has_only_one_new_event(row: Prov
         other = other[int(step)] if isinstance(other, list) else other[step]
     before = {event.provider_id for event in one.receive(one.signed())[1]}
     items.append(other[0])
-    after = [event.provider_id for event in one.receive(one.sign(replace(request, body=json.dumps(document).encode())))[1]]
+    after = [
+        event.provider_id
+        for event in one.receive(one.sign(replace(request, body=json.dumps(document).encode())))[1]
+    ]
     if None not in before:
         assert len(set(after)) == len(after) and len(set(after) - before) == 1
 
@@ -192,19 +229,29 @@ def test_unknown_sample_says_what_there_is() -> None:
 
 def test_github_type_is_the_header_alone() -> None:
     request = post(headers={"x-github-event": "issues"})
-    assert locate(PROVIDERS["github"].event_type, request, {"action": "opened", "type": "x"}) == "issues"
+    assert (
+        locate(PROVIDERS["github"].event_type, request, {"action": "opened", "type": "x"})
+        == "issues"
+    )
 
 
 @pytest.mark.parametrize(
     ("body", "form", "type_", "id_"),
     [
-        ({"type": "event_callback", "event_id": "Ev1", "event": {"type": "message"}}, False, "message", "Ev1"),
+        (
+            {"type": "event_callback", "event_id": "Ev1", "event": {"type": "message"}},
+            False,
+            "message",
+            "Ev1",
+        ),
         ({"type": "block_actions", "trigger_id": "1.2.a"}, True, "block_actions", "1.2.a"),
         ({"command": "/deploy", "trigger_id": "1.2.b", "text": ""}, True, "/deploy", "1.2.b"),
         ({"type": "app_rate_limited"}, False, "app_rate_limited", None),
     ],
 )
-def test_slack_names_its_three_kinds_of_request(body: dict[str, Any], form: bool, type_: str, id_: str | None) -> None:
+def test_slack_names_its_three_kinds_of_request(
+    body: dict[str, Any], form: bool, type_: str, id_: str | None
+) -> None:
     request = post(headers={"content-type": FORM if form else "application/json"})
     assert locate(PROVIDERS["slack"].event_type, request, body) == type_
     assert locate(PROVIDERS["slack"].event_id, request, body) == id_
@@ -215,7 +262,11 @@ def test_slack_challenge_is_answered_after_verification_and_nothing_else_is() ->
     assert handshake.signed and handshake.methods == ("POST",)
     reply = handshake.answer(Probe(post(), {"type": "url_verification", "challenge": "3eZbrw1a"}))
     assert reply is not None
-    assert (reply.status, reply.content_type, json.loads(reply.body)) == (200, "application/json", {"challenge": "3eZbrw1a"})
+    assert (reply.status, reply.content_type, json.loads(reply.body)) == (
+        200,
+        "application/json",
+        {"challenge": "3eZbrw1a"},
+    )
     for body in (
         None,
         [],
@@ -243,7 +294,11 @@ def test_which_try_of_the_sender_it_was_is_read(name: str) -> None:
         request = replace(request, headers={**request.headers, at.name: "3"})
     else:
         document = json.loads(request.body)
-        held = dig(document, one.row.batch.at.split(".") if one.row.batch.at else ()) if one.row.batch else [document]
+        held = (
+            dig(document, one.row.batch.at.split(".") if one.row.batch.at else ())
+            if one.row.batch
+            else [document]
+        )
         for each in held:
             inner = each
             for step in at.path[:-1]:
@@ -255,9 +310,17 @@ def test_which_try_of_the_sender_it_was_is_read(name: str) -> None:
 
 
 def test_static_credentials_are_masked() -> None:
-    assert masked(PROVIDERS["token"], Token(at=("header:X-Key", "query:token")), None) == {*CREDENTIALS, "header:x-key", "query:token"}
+    assert masked(PROVIDERS["token"], Token(at=("header:X-Key", "query:token")), None) == {
+        *CREDENTIALS,
+        "header:x-key",
+        "query:token",
+    }
     graph = PROVIDERS["msgraph"]
-    assert masked(graph, Unsigned(), graph.batch) == {*CREDENTIALS, "body:value.0.clientState", "body:clientState"}, "insecure or not"
+    assert masked(graph, Unsigned(), graph.batch) == {
+        *CREDENTIALS,
+        "body:value.0.clientState",
+        "body:clientState",
+    }, "insecure or not"
     for row in ROWS:
         scheme = row.scheme or PROVIDERS["basic"].scheme or Token()
         assert {*CREDENTIALS, *scheme.credentials} <= masked(row, scheme, row.batch)
@@ -277,7 +340,9 @@ def test_static_credentials_are_masked() -> None:
         ("form", "", None),
     ],
 )
-def test_unusable_secret_is_explained_and_not_quoted(name: str, secret: str, says: str | None) -> None:
+def test_unusable_secret_is_explained_and_not_quoted(
+    name: str, secret: str, says: str | None
+) -> None:
     scheme = PROVIDERS[name].scheme
     assert scheme is not None
     problem = scheme.secret_problem(secret)

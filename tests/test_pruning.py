@@ -39,7 +39,9 @@ def keep(database: Database, event: Event, *deliveries: Delivery) -> Event:
     return event
 
 
-def old_event(database: Database, status: str = "delivered", at: float = OLD, **columns: object) -> tuple[Event, Delivery]:
+def old_event(
+    database: Database, status: str = "delivered", at: float = OLD, **columns: object
+) -> tuple[Event, Delivery]:
     """Keep an event of long ago with one delivery that stands so, and which ended then."""
     event = make_event(None, now=at)
     delivery = make_delivery(event, now=at)
@@ -48,7 +50,9 @@ def old_event(database: Database, status: str = "delivered", at: float = OLD, **
     return event, delivery
 
 
-def prune(database: Database, config: Config = CONFIG, now: float = NOW, only: str | None = None) -> Counter[str]:
+def prune(
+    database: Database, config: Config = CONFIG, now: float = NOW, only: str | None = None
+) -> Counter[str]:
     """Prune to the end; return how many rows of each table went."""
     gone: Counter[str] = Counter()
     for _, _, counts in pruning.prune(Pruning(database, config, now, only), database.write):
@@ -74,14 +78,38 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
     fresh = keep(database, make_event("new"))
     sha256 = "a" * 64
     with database.engine.begin() as connection:
-        connection.execute(insert(schema.attempt).values(delivery_id=delivery.id, number=1, started_at=OLD, outcome="started"))
+        connection.execute(
+            insert(schema.attempt).values(
+                delivery_id=delivery.id, number=1, started_at=OLD, outcome="started"
+            )
+        )
         for number, run_id in enumerate(("run_1", "run_2")):
-            run = LocalRun(id=run_id, saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=OLD,
-                           idempotency_key=start_key(delivery.id, number))  # fmt: skip
+            run = LocalRun(
+                id=run_id,
+                saved_item_id="echo",
+                user_id="u",
+                inputs="{}",
+                state=LocalState.QUEUED,
+                created_at=OLD,
+                idempotency_key=start_key(delivery.id, number),
+            )
             runs.start(connection, run)
-            local_files.keep_file(connection, LocalFile(user_id="u", run_id=run_id, name="f", sha256=sha256, size=1, created_at=OLD))
+            local_files.keep_file(
+                connection,
+                LocalFile(
+                    user_id="u", run_id=run_id, name="f", sha256=sha256, size=1, created_at=OLD
+                ),
+            )
         connection.execute(update(schema.local_run).values(state="DONE", finished_at=OLD))
-    act = log.begin(database, "act_1", command="retry", actor="me", asked={}, ids=[delivery.id, event.id, fresh.id], now=NOW)
+    act = log.begin(
+        database,
+        "act_1",
+        command="retry",
+        actor="me",
+        asked={},
+        ids=[delivery.id, event.id, fresh.id],
+        now=NOW,
+    )
 
     class Nothing:
         def prepare(self, _database: Database, ids: list[str], _now: float) -> list[str]:
@@ -91,14 +119,34 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
             return [Result(id=one) for one in prepared]
 
     log.advance(database, act, Nothing(), NOW)
-    reject = Reject(id="rej_1", source="github", provider="github", received_at=NOW, reason="mismatch", method="POST", path="/", headers={},
-                    query_string="", url="", body=b"{}", size=2)  # fmt: skip
+    reject = Reject(
+        id="rej_1",
+        source="github",
+        provider="github",
+        received_at=NOW,
+        reason="mismatch",
+        method="POST",
+        path="/",
+        headers={},
+        query_string="",
+        url="",
+        body=b"{}",
+        size=2,
+    )
     rejects.add(database, reject)
     rejects.add(database, replace(reject, id="rej_2"))
     for one, became in (("rej_1", event.id), ("rej_2", fresh.id)):
         rejects.claim(database, one, NOW)
         rejects.settle(database, one, (became,))
-    assert prune(database) == {"event": 1, "delivery": 1, "attempt": 1, "act_item": 2, "local_run": 2, "local_file": 2, "reject": 1}
+    assert prune(database) == {
+        "event": 1,
+        "delivery": 1,
+        "attempt": 1,
+        "act_item": 2,
+        "local_run": 2,
+        "local_file": 2,
+        "reject": 1,
+    }
     assert column(database, "id FROM event") == [fresh.id]
     assert column(database, "id FROM reject") == ["rej_2"]
     assert column(database, "item_id FROM act_item") == [fresh.id]
@@ -113,7 +161,8 @@ UNFINISHED: dict[str, dict[str, object]] = {
     "blocked": {"status": "blocked", "finished_at": None, "order_key": "k"},
     "followed": {"poll_at": NOW, "finished_at": None, "delivered_at": OLD},
     "in a slot": {"slot": True},
-    "the head of its line": {"status": "dead", "order_key": "k", "order_blocks": True},  # it becomes that by coming in
+    # it becomes that by coming in
+    "the head of its line": {"status": "dead", "order_key": "k", "order_blocks": True},
     "ended lately": {"finished_at": NOW - 3 * DAY},
     "delivered lately": {"finished_at": None, "delivered_at": NOW - 3 * DAY},
     "replayed lately": {"status": "cancelled", "finished_at": None, "created_at": NOW - 3 * DAY},
@@ -131,8 +180,18 @@ def test_what_somebody_needs_stays_however_old(database: Database, name: str) ->
 def test_an_event_whose_run_goes_on_unwatched_stays(database: Database) -> None:
     _, delivery = old_event(database, run_id="run_1")
     with database.engine.begin() as connection:
-        runs.start(connection, LocalRun(id="run_1", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=OLD,
-                                        idempotency_key=delivery.id))  # fmt: skip
+        runs.start(
+            connection,
+            LocalRun(
+                id="run_1",
+                saved_item_id="echo",
+                user_id="u",
+                inputs="{}",
+                state=LocalState.QUEUED,
+                created_at=OLD,
+                idempotency_key=delivery.id,
+            ),
+        )
     assert prune(database) == {}
     with database.engine.begin() as connection:
         runs.kill(connection, "run_1", OLD)
@@ -142,7 +201,9 @@ def test_an_event_whose_run_goes_on_unwatched_stays(database: Database) -> None:
 def test_one_that_is_needed_again_meanwhile_stays(database: Database) -> None:
     """It was found by a reader, and retried before its turn came."""
     event, delivery = old_event(database, status="dead", dead_kind="platform")
-    (batch,) = (batch for kind in pruning.KINDS[:1] for batch in kind.find(Pruning(database, CONFIG, NOW)))
+    (batch,) = (
+        batch for kind in pruning.KINDS[:1] for batch in kind.find(Pruning(database, CONFIG, NOW))
+    )
     database.write(lambda connection: ledger.move(connection, delivery.id, Status.QUEUED, NOW))
     assert database.write(batch.work) == {}
     assert column(database, "id FROM event") == [event.id]
@@ -175,9 +236,14 @@ def test_each_source_has_its_own_time_and_one_that_is_gone_that_of_all(database:
     for source, days in ages.items():
         for age in days:
             keep(database, make_event(None, now=NOW - age * DAY, source=source))
-    counted = {(one["source"]): one["rows"] for one in pruning.count(Pruning(database, configured, NOW)) if one["kind"] == "events"}
+    counted = {
+        (one["source"]): one["rows"]
+        for one in pruning.count(Pruning(database, configured, NOW))
+        if one["kind"] == "events"
+    }
     assert counted == {"short": 1, "gone": 1}
-    assert prune(database, configured) == {"event": 2, "body": 1}  # of `gone` one is older than 30 days, and stays without what was in it
+    # of `gone` one is older than 30 days, and stays without what was in it
+    assert prune(database, configured) == {"event": 2, "body": 1}
     left = Counter(column(database, "source FROM event"))
     assert left == {"short": 1, "long": 3, "gone": 1}
 
@@ -191,17 +257,26 @@ def test_only_one_source_is_pruned_where_one_is_named(database: Database) -> Non
 
 def test_many_go_in_batches_of_few(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruning, "ROWS", 7)
-    arrivals = [(make_event(None, now=OLD + place // 3), ()) for place in range(50)]  # several of the same time
+    # several of the same time
+    arrivals = [(make_event(None, now=OLD + place // 3), ()) for place in range(50)]
     events.add_all(database, arrivals, lambda *_: [])
-    sizes = [counts["event"] for _, _, counts in pruning.prune(Pruning(database, CONFIG, NOW), database.write)]
+    sizes = [
+        counts["event"]
+        for _, _, counts in pruning.prune(Pruning(database, CONFIG, NOW), database.write)
+    ]
     assert sum(sizes) == 50 and max(sizes) == 7
 
 
-def test_large_bodies_go_in_batches_of_few_bytes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_bodies_go_in_batches_of_few_bytes(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pruning, "BYTES", 250)
     for _ in range(5):
         keep(database, make_event(None, now=OLD, body=b"x" * 100))
-    sizes = [counts["event"] for _, _, counts in pruning.prune(Pruning(database, CONFIG, NOW), database.write)]
+    sizes = [
+        counts["event"]
+        for _, _, counts in pruning.prune(Pruning(database, CONFIG, NOW), database.write)
+    ]
     assert sizes == [2, 2, 1]
 
 
@@ -225,7 +300,12 @@ def test_what_is_young_or_waits_stays_and_all_else_goes(plan: list[tuple[int, St
         for age, status in plan:
             lease = {"lease": "w", "lease_until": NOW} if status is Status.SENDING else {}
             event, _ = old_event(database, status.value, NOW - age * DAY, **lease)
-            if age <= 90 or status in (Status.QUEUED, Status.SENDING, Status.UNKNOWN, Status.BLOCKED):
+            if age <= 90 or status in (
+                Status.QUEUED,
+                Status.SENDING,
+                Status.UNKNOWN,
+                Status.BLOCKED,
+            ):
                 staying.add(event.id)
         prune(database)
         assert set(column(database, "id FROM event")) == staying
@@ -240,14 +320,24 @@ def test_what_is_young_or_waits_stays_and_all_else_goes(plan: list[tuple[int, St
 def test_what_was_uploaded_of_a_form_goes_with_it(database: Database, days: int) -> None:
     """Files that others have uploaded stay, also one of the same bytes."""
     at = NOW - days * DAY
-    files = tuple(FormFile(field="cv", name=name, type="text/plain", size=3, sha256="f" * 64) for name in ("a_b.txt", "50%.txt"))
+    files = tuple(
+        FormFile(field="cv", name=name, type="text/plain", size=3, sha256="f" * 64)
+        for name in ("a_b.txt", "50%.txt")
+    )
     event, fresh = make_event("id-1", now=at, files=files), make_event("id-2", files=files)
     keep(database, event, replace(make_delivery(event, now=at), status=Status.DEAD, finished_at=at))
     keep(database, fresh)
-    names = [uploaded_name(one.id, number, file) for one in (event, fresh) for number, file in enumerate(files)]
+    names = [
+        uploaded_name(one.id, number, file)
+        for one in (event, fresh)
+        for number, file in enumerate(files)
+    ]
     with database.engine.begin() as connection:
         for name in [*names, "a_b.txt"]:
-            local_files.keep_file(connection, LocalFile(user_id="u", name=name, sha256="f" * 64, size=3, created_at=at))
+            local_files.keep_file(
+                connection,
+                LocalFile(user_id="u", name=name, sha256="f" * 64, size=3, created_at=at),
+            )
     prune(database)
     assert sorted(column(database, "name FROM local_file")) == sorted([*names[2:], "a_b.txt"])
 
@@ -258,7 +348,16 @@ def test_a_body_goes_before_its_event_and_the_facts_stay(database: Database) -> 
     event = make_event("id-1", now=at, body=b'{"secret":"of a person"}', files=files)
     delivery = make_delivery(event, now=at)
     keep(database, event, delivery)
-    put(database, delivery.id, status="dead", dead_kind="platform", finished_at=at, outputs='{"a":1}', log='["x"]', evidence='{"b":1}')
+    put(
+        database,
+        delivery.id,
+        status="dead",
+        dead_kind="platform",
+        finished_at=at,
+        outputs='{"a":1}',
+        log='["x"]',
+        evidence='{"b":1}',
+    )
     assert blob_owners.owned(database) == {"f" * 64}
     [found] = pruning.count(Pruning(database, CONFIG, NOW))
     assert found == {"kind": "bodies", "source": "github", "rows": 1, "bytes": len(event.body)}
@@ -283,7 +382,9 @@ def test_no_bytes_are_no_lost_body(database: Database) -> None:
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_a_copy_of_an_event_without_its_body_makes_it_whole_or_is_a_duplicate(database: Database, same: bool) -> None:
+def test_a_copy_of_an_event_without_its_body_makes_it_whole_or_is_a_duplicate(
+    database: Database, same: bool
+) -> None:
     at = NOW - 40 * DAY
     known = make_event("id-1", now=at, body=b'{"n":1}')
     keep(database, known, make_delivery(known, now=at, status=Status.DEAD, finished_at=at))
@@ -296,12 +397,18 @@ def test_a_copy_of_an_event_without_its_body_makes_it_whole_or_is_a_duplicate(da
 
     copy = make_event("id-1", body=b'{"n":1}' if same else b'{"n":2}')
     added = events.add(database, copy, [], replan)
-    assert (added.event_id, added.duplicate, len(added.deliveries)) == (known.id, not same, int(same))
+    assert (added.event_id, added.duplicate, len(added.deliveries)) == (
+        known.id,
+        not same,
+        int(same),
+    )
     assert seen == ([b'{"n":1}'] if same else [])
     assert events.get(database, known.id).body == (b'{"n":1}' if same else b"")
 
 
-def test_a_copy_of_an_event_that_went_this_moment_is_a_duplicate(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_of_an_event_that_went_this_moment_is_a_duplicate(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known = keep(database, make_event("id-1", now=OLD))
     append = database.append
 
@@ -319,8 +426,16 @@ def test_a_copy_of_an_event_that_went_this_moment_is_a_duplicate(database: Datab
 def test_a_replay_of_an_event_that_went_this_moment_makes_nothing(database: Database) -> None:
     event, _ = old_event(database)
     replaying = Replaying(config_of=lambda _: CONFIG, nonce="n")
-    prepared = [replace(one, deliveries=[make_delivery(event, "another")], known=event, problem=None, kept_problem=None)
-                for one in replaying.prepare(database, [event.id], NOW)]  # fmt: skip
+    prepared = [
+        replace(
+            one,
+            deliveries=[make_delivery(event, "another")],
+            known=event,
+            problem=None,
+            kept_problem=None,
+        )
+        for one in replaying.prepare(database, [event.id], NOW)
+    ]
     prune(database)
     [result] = database.write(lambda connection: replaying.carry_out(connection, prepared, NOW))
     assert result.problem == "there is no such event" and rows(database, "delivery") == 0
@@ -331,8 +446,23 @@ def test_a_replay_of_an_event_that_went_this_moment_makes_nothing(database: Data
 
 def test_old_rejects_go(database: Database) -> None:
     for number, age in enumerate((13, 15)):
-        rejects.add(database, Reject(id=f"rej_{number}", source="github", provider="github", received_at=NOW - age * DAY, reason="mismatch",
-                                     method="POST", path="/", headers={}, query_string="", url="", body=b"{}", size=2))  # fmt: skip
+        rejects.add(
+            database,
+            Reject(
+                id=f"rej_{number}",
+                source="github",
+                provider="github",
+                received_at=NOW - age * DAY,
+                reason="mismatch",
+                method="POST",
+                path="/",
+                headers={},
+                query_string="",
+                url="",
+                body=b"{}",
+                size=2,
+            ),
+        )
     assert prune(database) == {"reject": 1}
     assert column(database, "id FROM reject") == ["rej_0"]
 
@@ -341,13 +471,39 @@ def test_a_run_goes_when_it_is_old_and_its_delivery_is_over(database: Database) 
     at = NOW - 40 * DAY
     _, over = old_event(database, at=at)
     _, waiting = old_event(database, "unknown", at=at, finished_at=None)
-    keys = {"over": over.id, "its second": start_key(over.id, 1), "waiting": waiting.id, "nobody's": "abc", "unnamed": None}
+    keys = {
+        "over": over.id,
+        "its second": start_key(over.id, 1),
+        "waiting": waiting.id,
+        "nobody's": "abc",
+        "unnamed": None,
+    }
     with database.engine.begin() as connection:
         for name, key in keys.items():
-            runs.start(connection, LocalRun(id=name, saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=at,
-                                            idempotency_key=key))  # fmt: skip
+            runs.start(
+                connection,
+                LocalRun(
+                    id=name,
+                    saved_item_id="echo",
+                    user_id="u",
+                    inputs="{}",
+                    state=LocalState.QUEUED,
+                    created_at=at,
+                    idempotency_key=key,
+                ),
+            )
         connection.execute(update(schema.local_run).values(state="DONE", finished_at=at))
-        runs.start(connection, LocalRun(id="young", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=at))
+        runs.start(
+            connection,
+            LocalRun(
+                id="young",
+                saved_item_id="echo",
+                user_id="u",
+                inputs="{}",
+                state=LocalState.QUEUED,
+                created_at=at,
+            ),
+        )
     assert prune(database)["local_run"] == 4
     assert set(column(database, "id FROM local_run")) == {"waiting", "young"}
 
@@ -356,24 +512,45 @@ def test_runs_of_a_source_are_kept_as_long_as_it_says(database: Database) -> Non
     at = NOW - 40 * DAY
     _, over = old_event(database, at=at)
     with database.engine.begin() as connection:
-        runs.start(connection, LocalRun(id="r", saved_item_id="echo", user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=at,
-                                        idempotency_key=over.id))  # fmt: skip
+        runs.start(
+            connection,
+            LocalRun(
+                id="r",
+                saved_item_id="echo",
+                user_id="u",
+                inputs="{}",
+                state=LocalState.QUEUED,
+                created_at=at,
+                idempotency_key=over.id,
+            ),
+        )
         connection.execute(update(schema.local_run).values(state="FAILED", finished_at=at))
     for kept, batches in ((Retention(runs=FOR_EVER), 0), (Retention(), 1)):
-        assert len(list(prune_records.runs(database, CONFIG, NOW, lambda _, kept=kept: kept))) == batches  # type: ignore[misc]
+        assert (
+            len(list(prune_records.runs(database, CONFIG, NOW, lambda _, kept=kept: kept)))
+            == batches
+        )  # type: ignore[misc]
 
 
 def test_old_acts_go_with_their_items(database: Database) -> None:
     ids = [f"evt_{number}" for number in range(1200)]
     log.begin(database, "act_old", command="replay", actor="me", asked={}, ids=ids, now=OLD)
     log.begin(database, "act_young", command="replay", actor="me", asked={}, ids=ids[:3], now=NOW)
-    worked = log.begin(database, "act_worked", command="replay", actor="me", asked={}, ids=ids[:1], now=OLD)
-    database.write(lambda connection: connection.execute(update(schema.act).where(schema.act.c.seq == worked.seq).values(worked_at=NOW)))
+    worked = log.begin(
+        database, "act_worked", command="replay", actor="me", asked={}, ids=ids[:1], now=OLD
+    )
+    database.write(
+        lambda connection: connection.execute(
+            update(schema.act).where(schema.act.c.seq == worked.seq).values(worked_at=NOW)
+        )
+    )
     assert prune(database) == {"act": 1, "act_item": 1200}
     assert set(column(database, "id FROM act")) == {"act_young", "act_worked"}
 
 
-def test_a_configuration_stays_that_planned_something_or_was_used_lately(database: Database) -> None:
+def test_a_configuration_stays_that_planned_something_or_was_used_lately(
+    database: Database,
+) -> None:
     for name in ("event's", "delivery's", "unused", "lately"):
         events.remember_config(database, name, "{}", OLD)
     events.remember_config(database, CONFIG.hash, "{}", OLD)
@@ -381,13 +558,20 @@ def test_a_configuration_stays_that_planned_something_or_was_used_lately(databas
     event = make_event(None, config_hash="event's")
     keep(database, event, make_delivery(event, config_hash="delivery's"))
     assert prune(database) == {"config": 1}
-    assert set(column(database, "hash FROM config")) == {"event's", "delivery's", "lately", CONFIG.hash}
+    assert set(column(database, "hash FROM config")) == {
+        "event's",
+        "delivery's",
+        "lately",
+        CONFIG.hash,
+    }
 
 
 def test_marks_that_say_nothing_any_more_go(database: Database) -> None:
     with database.engine.begin() as connection:
         for route, at in (("old", NOW - 9 * DAY), ("new", NOW - DAY)):
-            connection.execute(insert(schema.pace).values(route=route, next_at=at, day=int(at / DAY), starts=1))
+            connection.execute(
+                insert(schema.pace).values(route=route, next_at=at, day=int(at / DAY), starts=1)
+            )
     learned_secrets.allow(database, "closed", NOW - 9 * DAY)
     learned_secrets.allow(database, "open", NOW + 60)
     learned_secrets.allow(database, "told", NOW - 9 * DAY)

@@ -1,4 +1,6 @@
-"""What anyone may send cannot take the room of signed requests: bytes a day, and the rest of the disk. Through the store, and over HTTP."""
+"""What anyone may send cannot take the room of signed requests: bytes a day, and the rest of the
+disk. Through the store, and over HTTP.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +31,26 @@ FLOOD = 70  # submissions of 15 KiB, which are more than a MiB
 # -- through the store
 
 
-def submit(database: Database, size: int, *, now: float = NOW, key: str = "", source: str = "contact", most: int | None = 100) -> int:
+def submit(
+    database: Database,
+    size: int,
+    *,
+    now: float = NOW,
+    key: str = "",
+    source: str = "contact",
+    most: int | None = 100,
+) -> int:
     one = make_event(provider="form", source=source, body=b"x" * size)
-    marks = Marks(now=now, digest=key, once=(Once(key, now + 600),) if key else (), daily_bytes=most)
+    marks = Marks(
+        now=now, digest=key, once=(Once(key, now + 600),) if key else (), daily_bytes=most
+    )
     try:
         return 200 if submissions.add(database, one, [], marks, lambda *_: []).duplicate else 202
     except Refused as refused:
-        assert (refused.code, int(refused.headers["Retry-After"])) == ("daily_bytes_full", int(DAY - now % DAY) + 1)
+        assert (refused.code, int(refused.headers["Retry-After"])) == (
+            "daily_bytes_full",
+            int(DAY - now % DAY) + 1,
+        )
         return refused.status
 
 
@@ -47,10 +62,16 @@ def stored(database: Database, now: float = NOW) -> dict[str, int]:
 def test_a_form_stores_so_many_bytes_in_a_day(database: Database) -> None:
     assert [submit(database, size) for size in (60, 41, 40, 1)] == [202, 507, 202, 507]
     assert submit(database, 101, source="other") == 507
-    assert [submit(database, 100, source="other"), submit(database, 500, source="free", most=None)] == [202, 202]
+    assert [
+        submit(database, 100, source="other"),
+        submit(database, 500, source="free", most=None),
+    ] == [202, 202]
     assert stored(database) == {"contact": 100, "other": 100}, "what was refused was not counted"
     assert daily_bytes.stored_by(database, "contact", NOW) == 100
-    assert (submit(database, 1, now=NOW + DAY), stored(database, NOW + DAY)) == (202, {"contact": 1}), "the next day begins anew"
+    assert (submit(database, 1, now=NOW + DAY), stored(database, NOW + DAY)) == (
+        202,
+        {"contact": 1},
+    ), "the next day begins anew"
     assert submit(database, 100, now=NOW + DAY) == 507
 
 
@@ -69,7 +90,9 @@ def test_of_many_at_once_no_more_are_stored_also_after_a_restart(database: Datab
         other.close()
 
 
-def test_events_of_other_sources_count_too_and_a_batch_is_stored_whole_or_not(database: Database) -> None:
+def test_events_of_other_sources_count_too_and_a_batch_is_stored_whole_or_not(
+    database: Database,
+) -> None:
     def add(*ids: str) -> list[bool]:
         """Whether each event is new."""
         arrivals = [(make_event(one, source="open", body=b"x" * 40), []) for one in ids]
@@ -79,7 +102,10 @@ def test_events_of_other_sources_count_too_and_a_batch_is_stored_whole_or_not(da
     assert add("a") == [True]
     with pytest.raises(Refused):
         add("b", "c")
-    assert add("a", "b") == [False, True], "a duplicate counts nothing, and of what was refused nothing is known"
+    assert add("a", "b") == [
+        False,
+        True,
+    ], "a duplicate counts nothing, and of what was refused nothing is known"
     assert (add("a", "b"), stored(database)) == ([False, False], {"open": 80})
 
 
@@ -98,7 +124,10 @@ sources:
   bounded: {provider: github, secret: "${env:SECRET}", daily_bytes: 10 MiB}
 """)
     sources = load(path, {"SECRET": "a-long-secret-of-the-tests"}).sources
-    said = {name: (one.is_public, one.daily_bytes and one.daily_bytes // MIB, one.max_body // 1024) for name, one in sources.items()}
+    said = {
+        name: (one.is_public, one.daily_bytes and one.daily_bytes // MIB, one.max_body // 1024)
+        for name, one in sources.items()
+    }
     assert said == {
         "form": (True, 64, 256),
         "files": (True, 1024, 25 * 1024),
@@ -126,17 +155,25 @@ sources:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def web(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+def web(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bridge]:
     environ = {"FLOWBRIDGE_SECRET_KEY": "x" * 40}
     if request.param == "postgresql":
-        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(request.getfixturevalue("postgres"))
+        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(
+            request.getfixturevalue("postgres")
+        )
     with Bridge(tmp_path_factory.mktemp("public"), "web", routes=ROUTES, environ=environ) as bridge:
         yield bridge
 
 
-def send(web: Bridge, source: str, number: int, accept: str = "application/json", size: int = 15 * 1024) -> Answer:
+def send(
+    web: Bridge, source: str, number: int, accept: str = "application/json", size: int = 15 * 1024
+) -> Answer:
     body = json.dumps({"name": f"{number}", "text": "x" * size}).encode()
-    return web.post(f"/hooks/{source}", body, {"Content-Type": "application/json", "Accept": accept})
+    return web.post(
+        f"/hooks/{source}", body, {"Content-Type": "application/json", "Accept": accept}
+    )
 
 
 def command(web: Bridge, *arguments: str) -> str:
@@ -145,25 +182,43 @@ def command(web: Bridge, *arguments: str) -> str:
 
 
 def send_file(web: Bridge, number: int) -> Answer:
-    body = multipart(part("name", b"%d" % number + b"x" * 15 * 1024), part("cv", PDF + b"%d" % number, "cv.pdf"))
+    body = multipart(
+        part("name", b"%d" % number + b"x" * 15 * 1024), part("cv", PDF + b"%d" % number, "cv.pdf")
+    )
     return web.post("/hooks/jobs", body, {"Content-Type": MULTIPART, "Accept": "application/json"})
 
 
 @pytest.mark.parametrize("source", ["contact", "open", "jobs"])
-def test_a_flood_of_a_public_source_is_refused_and_signed_ones_go_on(web: Bridge, source: str) -> None:
-    answers = [send_file(web, number) if source == "jobs" else send(web, source, number) for number in range(FLOOD)]
+def test_a_flood_of_a_public_source_is_refused_and_signed_ones_go_on(
+    web: Bridge, source: str
+) -> None:
+    answers = [
+        send_file(web, number) if source == "jobs" else send(web, source, number)
+        for number in range(FLOOD)
+    ]
     statuses = [one.status for one in answers]
     kept = statuses.count(202)
-    assert statuses == [202] * kept + [507] * (FLOOD - kept) and 15 * 1024 * kept <= MIB < 16 * 1024 * (kept + 1)
-    assert answers[-1].json["error"] == "daily_bytes_full" and 0 < int(answers[-1].headers["retry-after"]) <= DAY
+    assert statuses == [202] * kept + [507] * (
+        FLOOD - kept
+    ) and 15 * 1024 * kept <= MIB < 16 * 1024 * (kept + 1)
+    assert (
+        answers[-1].json["error"] == "daily_bytes_full"
+        and 0 < int(answers[-1].headers["retry-after"]) <= DAY
+    )
     if source != "open":
         page = send(web, source, 9999, "text/html")
-        assert page.status == 507 and b"takes no more today" in page.body and b'value="9999"' in page.body, "with what was typed"
+        assert (
+            page.status == 507
+            and b"takes no more today" in page.body
+            and b'value="9999"' in page.body
+        ), "with what was typed"
     assert web.event().status == 202
     web.stop()
     web.start()
     assert send(web, source, FLOOD).status == 507, "also after a restart"
-    found = {one["name"]: one for one in json.loads(command(web, "status", "--json"))["sources"]}[source]
+    found = {one["name"]: one for one in json.loads(command(web, "status", "--json"))["sources"]}[
+        source
+    ]
     assert found["daily_bytes"] == MIB and 0.9 * MIB < found["stored_today"] <= MIB
     assert f"source {source} stored 1.0 MiB of at most 1.0 MiB today" in command(web, "status")
 
@@ -191,18 +246,31 @@ def test_a_signed_source_may_have_a_bound_of_its_own(web: Bridge) -> None:
 
 @pytest.mark.slow
 def test_the_rest_of_a_disk_is_for_signed_sources(tmp_path: Path, small: SmallDisk) -> None:
-    environ = {"FLOWBRIDGE_DATA": str(small.path / "data"), "FLOWBRIDGE_DATABASE_URL": f"sqlite:///{small.path}/data/flowbridge.db"}
+    environ = {
+        "FLOWBRIDGE_DATA": str(small.path / "data"),
+        "FLOWBRIDGE_DATABASE_URL": f"sqlite:///{small.path}/data/flowbridge.db",
+    }
     with Bridge(tmp_path, "web", routes=ROUTES, environ=environ) as bridge:
-        assert [send(bridge, "contact", 1).status, send(bridge, "open", 1).status, bridge.event().status] == [202, 202, 202]
+        assert [
+            send(bridge, "contact", 1).status,
+            send(bridge, "open", 1).status,
+            bridge.event().status,
+        ] == [202, 202, 202]
         small.fill()
         ballast = small.path / "ballast"
-        left = signed_reserve(SIZE * MIB) * 3 // 4  # more than a twentieth of the disk, less than a tenth
+        # more than a twentieth of the disk, less than a tenth
+        left = signed_reserve(SIZE * MIB) * 3 // 4
         with ballast.open("r+b") as file:
             file.truncate(ballast.stat().st_size - left)
-        until(lambda: send(bridge, "contact", 2, size=10).status == 507, what="a form that is refused")
+        until(
+            lambda: send(bridge, "contact", 2, size=10).status == 507, what="a form that is refused"
+        )
         answer = send(bridge, "contact", 3, size=10)
         assert answer.json["error"] == "disk_full" and int(answer.headers["retry-after"]) > 0
-        assert b"cannot be taken at the moment" in send(bridge, "contact", 3, "text/html", size=10).body
+        assert (
+            b"cannot be taken at the moment"
+            in send(bridge, "contact", 3, "text/html", size=10).body
+        )
         assert send(bridge, "open", 3, size=10).status == 507
         assert bridge.event().status == 202, "a signed request is stored"
         assert "they are for signed sources" in command(bridge, "status")

@@ -18,7 +18,9 @@ def run_pytest(*options: str) -> subprocess.CompletedProcess[str]:
     """Run pytest in a process of its own, which must not take itself for one of ours."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-    return subprocess.run(command, cwd=HERE.parent, env=environ, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=HERE.parent, env=environ, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("options", [("-p", "no:xdist"), ("-n0",), ("-n", "2"), ()], ids=" ".join)
@@ -35,10 +37,16 @@ def test_tests_run_without_xdist() -> None:
 
 
 def test_each_file_runs_in_one_process_by_default() -> None:
-    done = run_pytest("-n", "2", "-vv", "tests/test_shares.py", "tests/test_shapes.py", "tests/test_patterns.py")
+    done = run_pytest(
+        "-n", "2", "-vv", "tests/test_shares.py", "tests/test_shapes.py", "tests/test_patterns.py"
+    )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     processes = defaultdict(set)
     for process, file in re.findall(r"^\[(gw\d+)\].* (tests/\w+\.py)::", done.stdout, re.MULTILINE):
         processes[file].add(process)
-    assert sorted(processes) == ["tests/test_patterns.py", "tests/test_shapes.py", "tests/test_shares.py"]
+    assert sorted(processes) == [
+        "tests/test_patterns.py",
+        "tests/test_shapes.py",
+        "tests/test_shares.py",
+    ]
     assert {len(some) for some in processes.values()} == {1}

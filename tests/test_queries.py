@@ -30,18 +30,29 @@ def ids(database: Database, limit: int = 50, **filters: object) -> list[str]:
 
 @pytest.fixture
 def five(database: Database) -> list[Event]:
-    """Five events of two sources, one second apart: dead, queued, without a delivery, dead and queued, of another source."""
+    """Five events of two sources, one second apart: dead, queued, without a delivery, dead and
+    queued, of another source.
+    """
     types = ("a.one", "a.two", "b", "a_one")
-    made = [make_event(str(number), now=NOW + number, type=type_) for number, type_ in enumerate(types)]
+    made = [
+        make_event(str(number), now=NOW + number, type=type_) for number, type_ in enumerate(types)
+    ]
     keep(database, made[0], make_delivery(made[0], status=Status.DEAD))
     keep(database, made[1], make_delivery(made[1]))
     keep(database, made[2])
-    keep(database, made[3], make_delivery(made[3], "other", status=Status.DEAD), make_delivery(made[3]))
+    keep(
+        database,
+        made[3],
+        make_delivery(made[3], "other", status=Status.DEAD),
+        make_delivery(made[3]),
+    )
     other = make_event("9", now=NOW + 4, source="crm", type=None)
     return [*made, keep(database, other, make_delivery(other, "other"))]
 
 
-def test_events_come_newest_first_with_all_their_deliveries(database: Database, five: list[Event]) -> None:
+def test_events_come_newest_first_with_all_their_deliveries(
+    database: Database, five: list[Event]
+) -> None:
     listed = list(queries.list_events(database, Filters()))
     assert [event.id for event, _ in listed] == [event.id for event in reversed(five)]
     routes = [[one.route for one in deliveries] for _, deliveries in listed]
@@ -70,26 +81,63 @@ def test_events_come_newest_first_with_all_their_deliveries(database: Database, 
     ],
     ids=str,
 )
-def test_filters(database: Database, five: list[Event], filters: dict[str, object], expected: list[int]) -> None:
+def test_filters(
+    database: Database, five: list[Event], filters: dict[str, object], expected: list[int]
+) -> None:
     assert ids(database, **filters) == [five[number].id for number in expected]
 
 
 @pytest.fixture
 def told(database: Database) -> list[Event]:
-    """Six events: parked, refused by the platform, given up, not readable, waiting, and parked beside one that went."""
-    made = [make_event(str(number), now=NOW + number, body=body) for number, body in enumerate(BODIES)]
+    """Six events: parked, refused by the platform, given up, not readable, waiting, and parked
+    beside one that went.
+    """
+    made = [
+        make_event(str(number), now=NOW + number, body=body) for number, body in enumerate(BODIES)
+    ]
     ours = {"status": Status.DEAD, "dead_kind": DeadKind.OURS}
-    keep(database, made[0], make_delivery(made[0], reason="the payload does not fit: 100% of a_b", **ours))
-    keep(database, made[1], make_delivery(made[1], status=Status.DEAD, dead_kind=DeadKind.PLATFORM, reason="HTTP 401 Unauthorized"))
-    keep(database, made[2], make_delivery(made[2], status=Status.DEAD, dead_kind=DeadKind.PERSON, reason="resolved as dead: 100 of aXb"))
+    keep(
+        database,
+        made[0],
+        make_delivery(made[0], reason="the payload does not fit: 100% of a_b", **ours),
+    )
+    keep(
+        database,
+        made[1],
+        make_delivery(
+            made[1], status=Status.DEAD, dead_kind=DeadKind.PLATFORM, reason="HTTP 401 Unauthorized"
+        ),
+    )
+    keep(
+        database,
+        made[2],
+        make_delivery(
+            made[2],
+            status=Status.DEAD,
+            dead_kind=DeadKind.PERSON,
+            reason="resolved as dead: 100 of aXb",
+        ),
+    )
     made[3] = replace(made[3], problem="the body is not JSON: 401")
     keep(database, made[3])
     keep(database, made[4], make_delivery(made[4], reason="http 503"))
-    keep(database, made[5], make_delivery(made[5], reason="Straße \\ 5%", **ours), make_delivery(made[5], "other"))
+    keep(
+        database,
+        made[5],
+        make_delivery(made[5], reason="Straße \\ 5%", **ours),
+        make_delivery(made[5], "other"),
+    )
     return made
 
 
-BODIES = (b'{"id":"ord_1"}', b'{"id":"ord_%"}', b'{"id":"ORD_1"}', b"\x00ord_1\xff", "{'t':'grün'}".encode(), b'{"a\\b":"ord_12"}')
+BODIES = (
+    b'{"id":"ord_1"}',
+    b'{"id":"ord_%"}',
+    b'{"id":"ORD_1"}',
+    b"\x00ord_1\xff",
+    "{'t':'grün'}".encode(),
+    b'{"a\\b":"ord_12"}',
+)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +167,13 @@ BODIES = (b'{"id":"ord_1"}', b'{"id":"ord_%"}', b'{"id":"ORD_1"}', b"\x00ord_1\x
     ],
     ids=str,
 )
-def test_what_is_sought_in_reasons_and_bodies(database: Database, told: list[Event], filters: dict[str, object],
-                                              of_events: list[int], of_deliveries: list[int]) -> None:  # fmt: skip
+def test_what_is_sought_in_reasons_and_bodies(
+    database: Database,
+    told: list[Event],
+    filters: dict[str, object],
+    of_events: list[int],
+    of_deliveries: list[int],
+) -> None:
     assert ids(database, **filters) == [told[number].id for number in of_events]
     if filters.get("status") != "none":
         found = queries.list_deliveries(database, Filters(**filters))  # type: ignore[arg-type]
@@ -140,16 +193,24 @@ def test_bodies_are_read_few_at_a_time_and_only_those_that_the_other_filters_lea
             yield connection
 
     monkeypatch.setattr(database, "read", counted)
-    assert queries.event_ids(database, Filters(body=b"ord_1")) == [told[0].id, told[3].id, told[5].id]
+    assert queries.event_ids(database, Filters(body=b"ord_1")) == [
+        told[0].id,
+        told[3].id,
+        told[5].id,
+    ]
     assert len(opened) == 4  # the last finds nothing more
     opened.clear()
     assert queries.event_ids(database, Filters(body=b"ord_1"), 1) == [told[5].id]
     assert len(opened) == 1
     assert queries.count(database, Filters(body=b"ord_1", since=NOW + 3), of_deliveries=False) == 3
-    assert queries.count(database, Filters(body=b"ord_1", dead_kind="ours"), of_deliveries=True) == 2
+    assert (
+        queries.count(database, Filters(body=b"ord_1", dead_kind="ours"), of_deliveries=True) == 2
+    )
 
 
-def test_searching_bodies_never_holds_up_who_writes(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_searching_bodies_never_holds_up_who_writes(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(queries, "BODIES", 1)
     for number in range(3):
         keep(sqlite, make_event(str(number), body=b"x"))
@@ -159,7 +220,9 @@ def test_searching_bodies_never_holds_up_who_writes(sqlite: Database, monkeypatc
     assert found + [event.provider_id for event, _ in listing] == ["2", "1", "0"]
 
 
-def test_of_which_events_something_goes_already_is_counted_by_route(database: Database, told: list[Event]) -> None:
+def test_of_which_events_something_goes_already_is_counted_by_route(
+    database: Database, told: list[Event]
+) -> None:
     every = [event.id for event in told]
     assert queries.going(database, every) == 2
     assert queries.going(database, every, "other") == 1
@@ -173,7 +236,12 @@ def test_the_latest_run_of_a_flow_is_found(database: Database, told: list[Event]
     one = next(queries.list_deliveries(database, Filters()))
     assert queries.latest_run(database, one) is None
     for number, event in enumerate(told[:2]):
-        put(database, events.deliveries_of(database, [event.id])[event.id][0].id, status="delivered", run_id=f"R{number}")
+        put(
+            database,
+            events.deliveries_of(database, [event.id])[event.id][0].id,
+            status="delivered",
+            run_id=f"R{number}",
+        )
     latest = queries.latest_run(database, one)
     assert latest is not None and latest.run_id == "R1"
     assert queries.latest_run(database, replace(one, saved_item_id="other")) is None
@@ -190,15 +258,21 @@ def test_the_limit_counts_from_the_newest_and_0_is_all(
     assert queries.event_ids(database, Filters(), 2) == newest[:2][::-1]
 
 
-def test_all_is_streamed_while_more_comes_in(database: Database, five: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_is_streamed_while_more_comes_in(
+    database: Database, five: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(queries, "PAGE", 2)
     listing = queries.list_events(database, Filters(), 0)
     first = next(listing)
     keep(database, make_event("late"))
-    assert [first[0].id, *(event.id for event, _ in listing)] == [event.id for event in reversed(five)]
+    assert [first[0].id, *(event.id for event, _ in listing)] == [
+        event.id for event in reversed(five)
+    ]
 
 
-def test_deliveries_are_listed_by_filters_of_theirs_and_of_their_event(database: Database, five: list[Event]) -> None:
+def test_deliveries_are_listed_by_filters_of_theirs_and_of_their_event(
+    database: Database, five: list[Event]
+) -> None:
     def routes(**filters: object) -> list[tuple[str, str]]:
         listed = queries.list_deliveries(database, Filters(**filters))  # type: ignore[arg-type]
         return [(one.route, one.status) for one in listed]
@@ -208,17 +282,29 @@ def test_deliveries_are_listed_by_filters_of_theirs_and_of_their_event(database:
     assert routes(source="crm") == [("other", "queued")]
     assert routes(type="a.*", status="queued") == [("triage", "queued")]
     assert routes(since=NOW + 1) == []  # deliveries are planned at NOW here
-    assert len(queries.delivery_ids(database, Filters(), also=schema.delivery.c.route == "other")) == 2
+    assert (
+        len(queries.delivery_ids(database, Filters(), also=schema.delivery.c.route == "other")) == 2
+    )
 
 
 def test_one_is_shown_by_any_of_its_ids(database: Database, five: list[Event]) -> None:
     event = five[3]
     first, second = events.deliveries_of(database, [event.id])[event.id]
     with database.engine.begin() as connection:
-        connection.execute(update(schema.delivery).where(schema.delivery.c.id == second.id).values(run_id="Run22"))
+        connection.execute(
+            update(schema.delivery).where(schema.delivery.c.id == second.id).values(run_id="Run22")
+        )
         for number in (2, 1):
-            connection.execute(insert(schema.attempt).values(delivery_id=second.id, number=number, started_at=NOW))
-    by = {event.id: None, first.id: first.id, second.id: second.id, "Run22": second.id, "Run2": second.id}
+            connection.execute(
+                insert(schema.attempt).values(delivery_id=second.id, number=number, started_at=NOW)
+            )
+    by = {
+        event.id: None,
+        first.id: first.id,
+        second.id: second.id,
+        "Run22": second.id,
+        "Run2": second.id,
+    }
     for text, asked in by.items():
         found = queries.show(database, text)
         assert (found.event.id, found.delivery_id) == (event.id, asked)
@@ -241,22 +327,32 @@ def test_the_beginning_of_an_id_is_enough_where_no_other_has_it(database: Databa
             queries.find(database, text)
 
 
-def test_what_arrives_and_what_moves_is_seen_once_it_does(database: Database, five: list[Event]) -> None:
+def test_what_arrives_and_what_moves_is_seen_once_it_does(
+    database: Database, five: list[Event]
+) -> None:
     at_event, at_delivery = queries.newest(database)
     new = keep(database, make_event("10"), make_delivery(make_event("10")))
     assert new.id in [event.id for _, event in queries.arrived(database, at_event, Filters())]
     moved = queries.moving(database, at_delivery, [], Filters())
     assert moved[-1][0] > at_delivery
     old = events.deliveries_of(database, [five[0].id])[five[0].id][0]
-    assert old.id in [one.id for _, one in queries.moving(database, moved[-1][0], [old.id], Filters())]
+    assert old.id in [
+        one.id for _, one in queries.moving(database, moved[-1][0], [old.id], Filters())
+    ]
     with database.engine.begin() as connection:
-        connection.execute(update(schema.delivery).where(schema.delivery.c.id == old.id).values(slot=True))
+        connection.execute(
+            update(schema.delivery).where(schema.delivery.c.id == old.id).values(slot=True)
+        )
     assert old.id in [one.id for _, one in queries.moving(database, moved[-1][0], [], Filters())]
     assert queries.moving(database, moved[-1][0] + 100, [], Filters(source="crm")) == []
 
 
 def test_an_empty_store_has_nothing(database: Database) -> None:
-    assert (ids(database), queries.event_ids(database, Filters()), queries.newest(database)) == ([], [], (0, 0))
+    assert (ids(database), queries.event_ids(database, Filters()), queries.newest(database)) == (
+        [],
+        [],
+        (0, 0),
+    )
 
 
 def test_lists_do_not_read_what_they_do_not_show(database: Database) -> None:

@@ -27,7 +27,9 @@ def sources(tmp_path: Path) -> dict[str, Source]:
 
 @pytest.mark.parametrize("name", ["hooks", "form"])
 def test_requests_that_are_refused_do_not_count(sources: dict[str, Source], name: str) -> None:
-    """However many are refused: one is let through as soon as the first of those that were would have been forgotten."""
+    """However many are refused: one is let through as soon as the first of those that were would
+    have been forgotten.
+    """
     limiter, source = Limiter(), sources[name]
     assert [wait_of(limiter, source, "192.0.2.1", NOW) for _ in range(3)] == [0.0] * 3
     for _ in range(50):

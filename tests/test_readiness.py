@@ -58,7 +58,10 @@ def test_a_look_that_hangs_holds_one_thread_up(monkeypatch: pytest.MonkeyPatch) 
 def test_a_receiver_remembers_its_answer(tmp_path: Path) -> None:
     """Here for longer than the test lasts, so that a worker that comes is not seen."""
     constants = {"bridge.web.health.NOT_READY_SECONDS": 600.0}
-    with Bridge(tmp_path, "web", constants=constants) as web, socket.create_connection(("127.0.0.1", web.port), 60) as sock:
+    with (
+        Bridge(tmp_path, "web", constants=constants) as web,
+        socket.create_connection(("127.0.0.1", web.port), 60) as sock,
+    ):
 
         def ask() -> int:
             sock.sendall(head("GET", "/readyz"))  # always the same receiver

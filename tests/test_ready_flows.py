@@ -35,17 +35,31 @@ def test_echo_fail_and_sleep(tmp_path: Path) -> None:
 
 def test_append_jsonl_adds_one_line_with_its_time(tmp_path: Path) -> None:
     for number in range(2):
-        assert run(READY["append_jsonl"], tmp_path, file="orders/new.jsonl", id=number, note="ü\n").state is LocalState.DONE
+        assert (
+            run(
+                READY["append_jsonl"], tmp_path, file="orders/new.jsonl", id=number, note="ü\n"
+            ).state
+            is LocalState.DONE
+        )
     lines = (tmp_path / "files/orders/new.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [0, 1]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", json.loads(lines[0])["received_at"])
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", json.loads(lines[0])["received_at"]
+    )
 
 
 def test_append_jsonl_mixes_no_lines_however_many_write(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        states = list(pool.map(lambda n: run(READY["append_jsonl"], tmp_path, n=n, text="x" * 20_000).state, range(40)))
+        states = list(
+            pool.map(
+                lambda n: run(READY["append_jsonl"], tmp_path, n=n, text="x" * 20_000).state,
+                range(40),
+            )
+        )
     assert set(states) == {LocalState.DONE}
-    assert sorted(json.loads(line)["n"] for line in (tmp_path / "files/events.jsonl").read_text().splitlines()) == list(range(40))
+    assert sorted(
+        json.loads(line)["n"] for line in (tmp_path / "files/events.jsonl").read_text().splitlines()
+    ) == list(range(40))
 
 
 def test_a_line_torn_by_a_crash_swallows_none(tmp_path: Path) -> None:
@@ -55,7 +69,24 @@ def test_a_line_torn_by_a_crash_swallows_none(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "files/events.jsonl").read_text().splitlines()[1])["n"] == 1
 
 
-@pytest.mark.parametrize("file", ["../x", "/etc/x", "a/../../x", "", ".", "a/", "a\0b", "..", "a\\..\\b", 7, None, ["x"], "x" * 300])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "../x",
+        "/etc/x",
+        "a/../../x",
+        "",
+        ".",
+        "a/",
+        "a\0b",
+        "..",
+        "a\\..\\b",
+        7,
+        None,
+        ["x"],
+        "x" * 300,
+    ],
+)
 def test_append_jsonl_stays_in_its_folder(tmp_path: Path, file: Any) -> None:
     result = run(READY["append_jsonl"], tmp_path / "data", file=file, n=1)
     assert result.state is LocalState.FAILED and result.log[-1].startswith("file: ")
@@ -68,11 +99,14 @@ def test_append_jsonl_follows_no_symbolic_link(tmp_path: Path) -> None:
     (tmp_path / "data/files/link").symlink_to(tmp_path / "outside")
     (tmp_path / "data/files/direct.jsonl").symlink_to(tmp_path / "outside/x.jsonl")
     for file in ("link/x.jsonl", "direct.jsonl"):
-        assert run(READY["append_jsonl"], tmp_path / "data", file=file, n=1).state is LocalState.FAILED
+        assert (
+            run(READY["append_jsonl"], tmp_path / "data", file=file, n=1).state is LocalState.FAILED
+        )
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-# -- append_csv --------------------------------------------------------------------------------------------------------
+# -- append_csv
+# --------------------------------------------------------------------------------------------------------
 
 PAST = "2025-01-02 03:04:05"  # given as an input, so that a row is the same each time
 
@@ -83,34 +117,78 @@ def rows(path: Path, delimiter: str = ",") -> list[list[str]]:
 
 
 def test_append_csv_makes_the_header_of_the_first_record(tmp_path: Path) -> None:
-    outputs = done("append_csv", tmp_path, file="orders/new.csv", name='Ü, "x"', tags=["a", 1], paid=True, note=None, total=-5)
+    outputs = done(
+        "append_csv",
+        tmp_path,
+        file="orders/new.csv",
+        name='Ü, "x"',
+        tags=["a", 1],
+        paid=True,
+        note=None,
+        total=-5,
+    )
     path = tmp_path / "files/orders/new.csv"
     assert outputs == {
         "file": "orders/new.csv",
         "new_columns": ["received_at", "name", "tags", "paid", "note", "total"],
         "size": path.stat().st_size,
     }
-    done("append_csv", tmp_path, file="orders/new.csv", total="-5,30", name="two\r\nlines", tags={"b": "ü"})
+    done(
+        "append_csv",
+        tmp_path,
+        file="orders/new.csv",
+        total="-5,30",
+        name="two\r\nlines",
+        tags={"b": "ü"},
+    )
     header, first, second = rows(path)
     assert header == ["received_at", "name", "tags", "paid", "note", "total"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", first[0])
     assert first[1:] == ['Ü, "x"', '["a",1]', "true", "", "-5"]
     assert second[1:] == ["two\nlines", '{"b":"ü"}', "", "", "-5,30"]
     data = path.read_bytes()
-    assert data.startswith(BOM) and data.count(b"\r\n") == 3 and data.endswith(b"\r\n") and b'"two\nlines"' in data
+    assert (
+        data.startswith(BOM)
+        and data.count(b"\r\n") == 3
+        and data.endswith(b"\r\n")
+        and b'"two\nlines"' in data
+    )
 
 
 @pytest.mark.parametrize("bom", [False, "false", "no", None, 0])
 def test_append_csv_writes_no_mark_where_none_is_wanted(tmp_path: Path, bom: Any) -> None:
     done("append_csv", tmp_path, bom=bom, n=1)
     assert (tmp_path / "files/events.csv").read_bytes().startswith(b"received_at,n\r\n")
-    assert failed("append_csv", tmp_path, bom="maybe") == "bom: 'maybe' was given; true or false is wanted"
+    assert (
+        failed("append_csv", tmp_path, bom="maybe")
+        == "bom: 'maybe' was given; true or false is wanted"
+    )
 
 
 FORMULAS = [
-    "=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "=", "-", "-5%", "--5", "- 5", "-5=1+1", "-٥", "＝1+1", "＠x",
-    "+49 170 1", '=HYPERLINK("http://x","y")', "-2+3+cmd|' /C calc'!D2", "-1\n=2", "+5",
-]  # fmt: skip
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "  =1",
+    "=",
+    "-",
+    "-5%",
+    "--5",
+    "- 5",
+    "-5=1+1",
+    "-٥",
+    "＝1+1",
+    "＠x",
+    "+49 170 1",
+    '=HYPERLINK("http://x","y")',
+    "-2+3+cmd|' /C calc'!D2",
+    "-1\n=2",
+    "+5",
+]
 
 
 @pytest.mark.parametrize("text", FORMULAS)
@@ -118,17 +196,43 @@ def test_append_csv_writes_no_formula_but_what_was_written(tmp_path: Path, text:
     done("append_csv", tmp_path, received_at=PAST, **{text: text})
     shown = "'" + text.replace("\r", "\n")
     assert rows(tmp_path / "files/events.csv") == [["received_at", shown], [PAST, shown]]
-    assert done("append_csv", tmp_path, received_at=PAST, **{text: 1})["new_columns"] == [], "the column is known by the same name"
+    assert done("append_csv", tmp_path, received_at=PAST, **{text: 1})["new_columns"] == [], (
+        "the column is known by the same name"
+    )
 
 
-@pytest.mark.parametrize("value", ["-5", "-0.5", "-5,25", "-1e9", "-1.5E-7", -5, -1.5, 0, "5", "a=b", "x@y.example", "'x", "", " x "])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "-5",
+        "-0.5",
+        "-5,25",
+        "-1e9",
+        "-1.5E-7",
+        -5,
+        -1.5,
+        0,
+        "5",
+        "a=b",
+        "x@y.example",
+        "'x",
+        "",
+        " x ",
+    ],
+)
 def test_append_csv_keeps_numbers_and_plain_texts(tmp_path: Path, value: Any) -> None:
     done("append_csv", tmp_path, a=value)
     assert rows(tmp_path / "files/events.csv")[1][1] == str(value)
 
 
 NAMES = st.text(max_size=20)
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.text(max_size=40), st.lists(st.text(max_size=5), max_size=3))
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.text(max_size=40),
+    st.lists(st.text(max_size=5), max_size=3),
+)
 
 
 def read_back(value: Any) -> str:
@@ -136,7 +240,11 @@ def read_back(value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return (
+            value
+            if isinstance(value, str)
+            else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        )
     text = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
     return text.encode("utf-8", "replace").decode()
 
@@ -144,10 +252,18 @@ def read_back(value: Any) -> str:
 @QUICK
 @given(
     st.lists(
-        st.dictionaries(NAMES.filter(lambda name: name not in ("file", "bom", "received_at")), VALUES, max_size=5), min_size=1, max_size=5
+        st.dictionaries(
+            NAMES.filter(lambda name: name not in ("file", "bom", "received_at")),
+            VALUES,
+            max_size=5,
+        ),
+        min_size=1,
+        max_size=5,
     )
 )
-def test_append_csv_is_read_back_whatever_is_written(tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]]) -> None:
+def test_append_csv_is_read_back_whatever_is_written(
+    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]]
+) -> None:
     folder = tmp_path_factory.mktemp("csv")
     kept = []
     for record in records:
@@ -163,9 +279,13 @@ def test_append_csv_is_read_back_whatever_is_written(tmp_path_factory: pytest.Te
     for record, row in zip(kept, found, strict=True):
         cells = dict(zip(header, row, strict=True))
         for name, value in record.items():
-            text = next(cells[one] for one in (read_back(name), "'" + read_back(name)) if one in cells)
+            text = next(
+                cells[one] for one in (read_back(name), "'" + read_back(name)) if one in cells
+            )
             assert text in (read_back(value), "'" + read_back(value))
-            assert not (isinstance(value, str) and text[:1] in tuple("=+@\t\r\n")), "no text begins as a formula does"
+            assert not (isinstance(value, str) and text[:1] in tuple("=+@\t\r\n")), (
+                "no text begins as a formula does"
+            )
 
 
 def test_append_csv_gives_a_new_input_a_column_and_changes_nothing_else(tmp_path: Path) -> None:
@@ -176,8 +296,13 @@ def test_append_csv_gives_a_new_input_a_column_and_changes_nothing_else(tmp_path
     path.chmod(0o640)
     outputs = done("append_csv", tmp_path, received_at=PAST, c=1, d=2)
     assert outputs["new_columns"] == ["c", "d"]
-    assert path.read_bytes() == f'received_at,"a, ""b""",c,d\nx,5" pipe,,\ny,"two\nlines",,\n\nz,,\r\n{PAST},,1,2\r\n'.encode()
-    assert path.stat().st_mode & 0o777 == 0o640 and [one.name for one in path.parent.iterdir()] == ["events.csv"]
+    assert (
+        path.read_bytes()
+        == f'received_at,"a, ""b""",c,d\nx,5" pipe,,\ny,"two\nlines",,\n\nz,,\r\n{PAST},,1,2\r\n'.encode()
+    )
+    assert path.stat().st_mode & 0o777 == 0o640 and [one.name for one in path.parent.iterdir()] == [
+        "events.csv"
+    ]
     assert done("append_csv", tmp_path, received_at=PAST, d=3)["new_columns"] == []
     assert rows(path)[-1] == [PAST, "", "", "3"]
 
@@ -203,7 +328,9 @@ def test_append_csv_writes_semicolons_into_a_file_that_has_them(tmp_path: Path) 
         (b"received_at,a\nx,1\n", [["received_at", "a"], ["x", "1"]]),
     ],
 )
-def test_a_row_torn_by_a_crash_or_an_editor_swallows_none(tmp_path: Path, before: bytes, after: list[list[str]]) -> None:
+def test_a_row_torn_by_a_crash_or_an_editor_swallows_none(
+    tmp_path: Path, before: bytes, after: list[list[str]]
+) -> None:
     path = tmp_path / "files/events.csv"
     path.parent.mkdir()
     for more in ({}, {"new": "2"}):
@@ -225,7 +352,9 @@ def test_a_row_torn_by_a_crash_or_an_editor_swallows_none(tmp_path: Path, before
         (b"a\rb\r\n", "no row of a CSV"),
     ],
 )
-def test_append_csv_leaves_alone_what_is_no_csv_of_its_kind(tmp_path: Path, content: bytes, words: str) -> None:
+def test_append_csv_leaves_alone_what_is_no_csv_of_its_kind(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
     path = tmp_path / "files/events.csv"
     path.parent.mkdir()
     path.write_bytes(content)
@@ -239,19 +368,32 @@ def test_append_csv_has_bounded_columns(tmp_path: Path) -> None:
     assert "at most 500" in failed("append_csv", tmp_path, one_more=1)
     assert done("append_csv", tmp_path, c7="still")["new_columns"] == []
     assert "at most 200" in failed("append_csv", tmp_path, **{"x" * 201: 1})
-    assert "two inputs would be the column 'a\\nb'" in failed("append_csv", tmp_path, **{"a\rb": 1, "a\nb": 2})
+    assert "two inputs would be the column 'a\\nb'" in failed(
+        "append_csv", tmp_path, **{"a\rb": 1, "a\nb": 2}
+    )
 
 
 def test_append_csv_mixes_no_rows_however_many_write_and_widen(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        states = list(pool.map(lambda n: run(READY["append_csv"], tmp_path, n=n, **{f"c{n % 10}": "x\n" * 5000}).state, range(40)))
+        states = list(
+            pool.map(
+                lambda n: (
+                    run(READY["append_csv"], tmp_path, n=n, **{f"c{n % 10}": "x\n" * 5000}).state
+                ),
+                range(40),
+            )
+        )
     assert set(states) == {LocalState.DONE}
     header, *found = rows(tmp_path / "files/events.csv")
-    assert sorted(int(row[1]) for row in found) == list(range(40)) and {len(row) for row in found} == {12}
+    assert sorted(int(row[1]) for row in found) == list(range(40)) and {
+        len(row) for row in found
+    } == {12}
     assert sorted(header) == sorted(["received_at", "n", *(f"c{n}" for n in range(10))])
 
 
-def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from bridge.flows.ready import files
 
     path = tmp_path / "files/events.csv"
@@ -265,13 +407,25 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
         return real(descriptor, data[:2])
 
     monkeypatch.setattr(files.os, "write", full)
-    assert failed("append_csv", tmp_path, a="2") == "the file cannot be written: No space left on device"
-    assert failed("append_csv", tmp_path, b="2") == "the file cannot be written: No space left on device"
-    assert failed("append_jsonl", tmp_path, file="events.csv", b="2").endswith("No space left on device")
-    assert path.read_bytes() == before and [one.name for one in path.parent.iterdir()] == ["events.csv"]
+    assert (
+        failed("append_csv", tmp_path, a="2")
+        == "the file cannot be written: No space left on device"
+    )
+    assert (
+        failed("append_csv", tmp_path, b="2")
+        == "the file cannot be written: No space left on device"
+    )
+    assert failed("append_jsonl", tmp_path, file="events.csv", b="2").endswith(
+        "No space left on device"
+    )
+    assert path.read_bytes() == before and [one.name for one in path.parent.iterdir()] == [
+        "events.csv"
+    ]
 
 
-@pytest.mark.parametrize("file", ["../x", "/etc/x", "a/../../x", "", "a/", "a\0b", "a\\b", 7, None, "x" * 300, "\ud800"])
+@pytest.mark.parametrize(
+    "file", ["../x", "/etc/x", "a/../../x", "", "a/", "a\0b", "a\\b", 7, None, "x" * 300, "\ud800"]
+)
 def test_append_csv_stays_in_its_folder(tmp_path: Path, file: Any) -> None:
     assert failed("append_csv", tmp_path / "data", file=file, n=1).startswith("file: ")
     assert [one for one in tmp_path.rglob("*") if one.is_file()] == []
@@ -290,18 +444,39 @@ def test_append_csv_writes_to_ordinary_files_only(tmp_path: Path) -> None:
 def test_append_csv_makes_columns_of_the_fields_of_a_form(tmp_path: Path) -> None:
     """They cannot choose the file, and take no column that the route gives."""
     fields = {"file": "../x", "bom": "maybe", "=cmd": "=1"}
-    assert done("append_csv", tmp_path, id=5, fields=fields, received_at=PAST)["file"] == "events.csv"
-    assert rows(tmp_path / "files/events.csv") == [["received_at", "id", "file", "bom", "'=cmd"], [PAST, "5", "../x", "maybe", "'=1"]]
-    assert "two inputs would be the column 'id'" in failed("append_csv", tmp_path, id=5, fields={"id": 6})
+    assert (
+        done("append_csv", tmp_path, id=5, fields=fields, received_at=PAST)["file"] == "events.csv"
+    )
+    assert rows(tmp_path / "files/events.csv") == [
+        ["received_at", "id", "file", "bom", "'=cmd"],
+        [PAST, "5", "../x", "maybe", "'=1"],
+    ]
+    assert "two inputs would be the column 'id'" in failed(
+        "append_csv", tmp_path, id=5, fields={"id": 6}
+    )
     assert done("append_csv", tmp_path, fields="a text")["new_columns"] == ["fields"]
-    assert done("append_csv", tmp_path, fields=None)["new_columns"] == done("append_csv", tmp_path, fields={})["new_columns"] == []
+    assert (
+        done("append_csv", tmp_path, fields=None)["new_columns"]
+        == done("append_csv", tmp_path, fields={})["new_columns"]
+        == []
+    )
 
 
-# -- all of them -------------------------------------------------------------------------------------------------------
+# -- all of them
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_each_says_what_it_does_and_takes() -> None:
-    assert list(READY) == ["echo", "fail", "sleep", "append_jsonl", "append_csv", "send_email", "http_request", "slack_message"]
+    assert list(READY) == [
+        "echo",
+        "fail",
+        "sleep",
+        "append_jsonl",
+        "append_csv",
+        "send_email",
+        "http_request",
+        "slack_message",
+    ]
     for name, one in READY.items():
         first = one.description.splitlines()[0]
         assert first.endswith(".") and len(first) <= 140, name
@@ -312,4 +487,9 @@ def test_knowing_them_costs_nothing() -> None:
     """What reaches the world is loaded by the run that needs it."""
     heavy = {"smtplib", "requests", "urllib3", "email.message", "bridge.system.http_client"}
     code = f"import sys, bridge.flows.ready; print(*({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "\n"
+    )

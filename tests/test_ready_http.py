@@ -13,7 +13,19 @@ from typing import Any
 import pytest
 from mail_server import make_certificates
 from ready import Env, done, failed, run, server_context
-from servers import Misbehaving, chunked, cut_off, drip_body, drop, garbage, huge, redirect, refusing, respond, slow_headers
+from servers import (
+    Misbehaving,
+    chunked,
+    cut_off,
+    drip_body,
+    drop,
+    garbage,
+    huge,
+    redirect,
+    refusing,
+    respond,
+    slow_headers,
+)
 
 from bridge.core.local_runs import LocalState
 from bridge.flows.ready.catalog import READY
@@ -35,7 +47,8 @@ def env(monkeypatch: pytest.MonkeyPatch) -> Env:
     return Env(monkeypatch)
 
 
-# -- http_request ------------------------------------------------------------------------------------------------------
+# -- http_request
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -47,18 +60,41 @@ def web(env: Env) -> Iterator[Misbehaving]:
 
 
 def test_a_request_is_sent_as_it_was_asked_for(tmp_path: Path, web: Misbehaving) -> None:
-    url = web.script("/a%20b/%C3%BC", respond(201, {"id": 7}, {"Content-Type": "application/json; charset=utf-8", "X-Y": "z"}))
+    url = web.script(
+        "/a%20b/%C3%BC",
+        respond(201, {"id": 7}, {"Content-Type": "application/json; charset=utf-8", "X-Y": "z"}),
+    )
     outputs = done(
-        "http_request", tmp_path, url=web.url + "/a%20b/ü?x=1#part", query={"q": "a&b=ü", "n": 5, "list": ["1", True], "no": None},
-        headers={"Authorization": "Bearer x", "X-Number": 5}, json={"name": "Ü", "tags": [None]},
-    )  # fmt: skip
-    assert outputs["status"] == 201 and outputs["body"] == {"id": 7} and outputs["headers"]["x-y"] == "z" and "truncated" not in outputs
+        "http_request",
+        tmp_path,
+        url=web.url + "/a%20b/ü?x=1#part",
+        query={"q": "a&b=ü", "n": 5, "list": ["1", True], "no": None},
+        headers={"Authorization": "Bearer x", "X-Number": 5},
+        json={"name": "Ü", "tags": [None]},
+    )
+    assert (
+        outputs["status"] == 201
+        and outputs["body"] == {"id": 7}
+        and outputs["headers"]["x-y"] == "z"
+        and "truncated" not in outputs
+    )
     (got,) = web.received
-    assert (got.method, got.path, got.query) == ("POST", "/a%20b/%C3%BC", "x=1&q=a%26b%3D%C3%BC&n=5&list=1&list=true")
+    assert (got.method, got.path, got.query) == (
+        "POST",
+        "/a%20b/%C3%BC",
+        "x=1&q=a%26b%3D%C3%BC&n=5&list=1&list=true",
+    )
     assert json.loads(got.body) == {"name": "Ü", "tags": [None]} and url.endswith(got.path)
-    assert {name: got.headers[name] for name in ("content-type", "authorization", "x-number", "accept", "host")} == {
-        "content-type": "application/json", "authorization": "Bearer x", "x-number": "5", "accept": "*/*", "host": f"127.0.0.1:{web.port}",
-    }  # fmt: skip
+    assert {
+        name: got.headers[name]
+        for name in ("content-type", "authorization", "x-number", "accept", "host")
+    } == {
+        "content-type": "application/json",
+        "authorization": "Bearer x",
+        "x-number": "5",
+        "accept": "*/*",
+        "host": f"127.0.0.1:{web.port}",
+    }
     assert re.fullmatch(r"flowbridge/[\d.]+\w*", got.headers["user-agent"])
 
 
@@ -68,7 +104,14 @@ def test_the_method_follows_from_what_is_sent(tmp_path: Path, web: Misbehaving) 
         ({"body": "Grüße"}, ("POST", "Grüße".encode(), "text/plain; charset=utf-8")),
         ({"json": False}, ("POST", b"false", "application/json")),
         ({"method": "delete"}, ("DELETE", b"", None)),
-        ({"method": "PUT", "body": "<a/>", "headers": {"content-type": "text/xml", "user-agent": "me"}}, ("PUT", b"<a/>", "text/xml")),
+        (
+            {
+                "method": "PUT",
+                "body": "<a/>",
+                "headers": {"content-type": "text/xml", "user-agent": "me"},
+            },
+            ("PUT", b"<a/>", "text/xml"),
+        ),
         ({"headers": '{"X-A": "1"}', "body": "", "method": ""}, ("GET", b"", None)),
     ]:
         done("http_request", tmp_path, url=web.url, **inputs)
@@ -92,64 +135,107 @@ def test_the_method_follows_from_what_is_sent(tmp_path: Path, web: Misbehaving) 
         ({}, b"", ""),
     ],
 )
-def test_an_answer_is_json_or_text(tmp_path: Path, web: Misbehaving, headers: dict[str, str], body: bytes, expected: Any) -> None:
-    assert done("http_request", tmp_path, url=web.script("/x", respond(200, body, headers)))["body"] == expected
+def test_an_answer_is_json_or_text(
+    tmp_path: Path, web: Misbehaving, headers: dict[str, str], body: bytes, expected: Any
+) -> None:
+    assert (
+        done("http_request", tmp_path, url=web.script("/x", respond(200, body, headers)))["body"]
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
     ("status", "expect", "good"),
     [
-        (200, "2xx", True), (204, "2xx", True), (404, "2xx", False), (404, "200, 404", True), (404, [200, "404"], True), (404, 404, True),
-        (500, "any", True), (302, "3XX", True), (200, "404", False), (418, "4xx,5xx", True),
+        (200, "2xx", True),
+        (204, "2xx", True),
+        (404, "2xx", False),
+        (404, "200, 404", True),
+        (404, [200, "404"], True),
+        (404, 404, True),
+        (500, "any", True),
+        (302, "3XX", True),
+        (200, "404", False),
+        (418, "4xx,5xx", True),
     ],
-)  # fmt: skip
-def test_a_status_that_is_not_expected_fails_the_run(tmp_path: Path, web: Misbehaving, status: int, expect: Any, good: bool) -> None:
-    url = web.script("/x", respond(status, {"error": "gone", "message": "it\nis"}, {"Content-Type": "application/json"}))
+)
+def test_a_status_that_is_not_expected_fails_the_run(
+    tmp_path: Path, web: Misbehaving, status: int, expect: Any, good: bool
+) -> None:
+    url = web.script(
+        "/x",
+        respond(
+            status, {"error": "gone", "message": "it\nis"}, {"Content-Type": "application/json"}
+        ),
+    )
     if good:
         assert done("http_request", tmp_path, url=url, expect=expect)["status"] == status
     else:
-        assert failed("http_request", tmp_path, url=url, expect=expect) == f"HTTP {status} gone: it is"
+        assert (
+            failed("http_request", tmp_path, url=url, expect=expect) == f"HTTP {status} gone: it is"
+        )
 
 
 def test_redirects_are_told_and_not_followed(tmp_path: Path, web: Misbehaving) -> None:
     for status in (301, 302, 303, 307, 308):
         url = web.script("/x", redirect("http://169.254.169.254/latest/\x1b[2J", status))
         said = failed("http_request", tmp_path, url=url)
-        assert said.startswith(f"HTTP {status}: moved to http://169.254.169.254/latest/ [2J; redirects are not followed")
+        assert said.startswith(
+            f"HTTP {status}: moved to http://169.254.169.254/latest/ [2J; redirects are not"
+            " followed"
+        )
     assert len(web.received) == 5
 
 
 def test_an_answer_is_bounded(tmp_path: Path, web: Misbehaving) -> None:
     outputs = done("http_request", tmp_path, url=web.script("/x", huge(50 * 2**20)))
     assert outputs["truncated"] is True and outputs["body"] == "x" * MAX_ANSWER
-    outputs = done("http_request", tmp_path, url=web.script("/y", chunked(b"[" + b"1," * MAX_ANSWER)))
+    outputs = done(
+        "http_request", tmp_path, url=web.script("/y", chunked(b"[" + b"1," * MAX_ANSWER))
+    )
     assert outputs["truncated"] is True and outputs["body"].startswith("[1,1,")
-    assert "HTTP 200, but the answer broke off" in failed("http_request", tmp_path, url=web.script("/z", cut_off()))
+    assert "HTTP 200, but the answer broke off" in failed(
+        "http_request", tmp_path, url=web.script("/z", cut_off())
+    )
 
 
 def test_time_is_bounded_however_slowly_it_comes(tmp_path: Path, web: Misbehaving) -> None:
     host = "127.0.0.1"
-    assert failed("http_request", tmp_path, url=web.script("/a", slow_headers(120)), timeout=3.5) == (
-        f"url: {host}: no answer within 3.5 s; the request may have arrived"
+    assert (
+        failed("http_request", tmp_path, url=web.script("/a", slow_headers(120)), timeout=3.5)
+        == f"url: {host}: no answer within 3.5 s; the request may have arrived"
     )
-    assert "broke off, or took over 3.5 s" in failed("http_request", tmp_path, url=web.script("/b", drip_body(every=0.01)), timeout="3.5")
+    assert "broke off, or took over 3.5 s" in failed(
+        "http_request", tmp_path, url=web.script("/b", drip_body(every=0.01)), timeout="3.5"
+    )
     for timeout in (0, -1, 301, "soon", None, "nan", [1]):
-        assert failed("http_request", tmp_path, url=web.url, timeout=timeout).startswith("timeout: ")
+        assert failed("http_request", tmp_path, url=web.url, timeout=timeout).startswith(
+            "timeout: "
+        )
 
 
 def test_what_is_no_answer_is_told(tmp_path: Path, web: Misbehaving) -> None:
-    assert "closed before an answer; the request may have arrived" in failed("http_request", tmp_path, url=web.script("/a", drop))
-    assert failed("http_request", tmp_path, url=web.script("/b", garbage())).startswith("url: 127.0.0.1: ")
+    assert "closed before an answer; the request may have arrived" in failed(
+        "http_request", tmp_path, url=web.script("/a", drop)
+    )
+    assert failed("http_request", tmp_path, url=web.script("/b", garbage())).startswith(
+        "url: 127.0.0.1: "
+    )
     with refusing() as port:
         said = failed("http_request", tmp_path, url=f"http://127.0.0.1:{port}/?key=secret")
     assert said == "url: 127.0.0.1: the connection was refused"
 
 
-def test_certificates_are_checked(tmp_path: Path, env: Env, tls: ssl.SSLContext, certificates: tuple[Path, Path]) -> None:
+def test_certificates_are_checked(
+    tmp_path: Path, env: Env, tls: ssl.SSLContext, certificates: tuple[Path, Path]
+) -> None:
     env(HTTP_REQUEST_PRIVATE="1")
     with Misbehaving(context=tls) as server:
         url = server.script("/x", respond(200, b"safe"))
-        assert failed("http_request", tmp_path, url=url) == "url: 127.0.0.1: the certificate is not to be trusted"
+        assert (
+            failed("http_request", tmp_path, url=url)
+            == "url: 127.0.0.1: the certificate is not to be trusted"
+        )
         env(HTTP_REQUEST_CA=str(certificates[0]))
         assert done("http_request", tmp_path, url=url)["body"] == "safe"
         env(HTTP_REQUEST_CA=str(tmp_path / "none"))
@@ -160,21 +246,44 @@ def test_certificates_are_checked(tmp_path: Path, env: Env, tls: ssl.SSLContext,
 @pytest.mark.parametrize(
     "url",
     [
-        "http://127.0.0.1:{port}/", "http://localhost:{port}/", "http://127.1:{port}/", "http://2130706433:{port}/", "http://0x7f.1:{port}/",
-        "http://0.0.0.0:{port}/", "http://0:{port}/", "http://[::1]:{port}/", "http://[::ffff:127.0.0.1]:{port}/", "http://[::]:{port}/",
-        "http://169.254.169.254/latest/meta-data/", "http://[fe80::1]/", "http://[fd00:ec2::254]/", "http://100.100.100.200/", "http://10.0.0.1/",
-        "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/", "http://[::127.0.0.1]/", "http://224.0.0.1/", "https://192.168.0.1/",
+        "http://127.0.0.1:{port}/",
+        "http://localhost:{port}/",
+        "http://127.1:{port}/",
+        "http://2130706433:{port}/",
+        "http://0x7f.1:{port}/",
+        "http://0.0.0.0:{port}/",
+        "http://0:{port}/",
+        "http://[::1]:{port}/",
+        "http://[::ffff:127.0.0.1]:{port}/",
+        "http://[::]:{port}/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[fe80::1]/",
+        "http://[fd00:ec2::254]/",
+        "http://100.100.100.200/",
+        "http://10.0.0.1/",
+        "http://[64:ff9b::7f00:1]/",
+        "http://[2002:7f00:1::]/",
+        "http://[::127.0.0.1]/",
+        "http://224.0.0.1/",
+        "https://192.168.0.1/",
     ],
-)  # fmt: skip
+)
 def test_no_address_within_is_reached(tmp_path: Path, url: str) -> None:
     with Misbehaving() as server:
         said = failed("http_request", tmp_path, url=url.format(port=server.port), timeout=2)
-        assert "belongs to this machine or to a network that is not the internet" in said and "FLOWBRIDGE_HTTP_REQUEST_PRIVATE" in said
+        assert (
+            "belongs to this machine or to a network that is not the internet" in said
+            and "FLOWBRIDGE_HTTP_REQUEST_PRIVATE" in said
+        )
     assert (server.connections, server.received) == (0, [])
 
 
-def test_the_address_that_is_checked_is_the_one_that_is_connected_to(tmp_path: Path, env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server that says something else the second time, or several things at once, leads nowhere."""
+def test_the_address_that_is_checked_is_the_one_that_is_connected_to(
+    tmp_path: Path, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name server that says something else the second time, or several things at once, leads
+    nowhere.
+    """
     answers = [["93.184.215.14"], ["127.0.0.1"]]
     asked = []
     real = socket.getaddrinfo
@@ -183,17 +292,29 @@ def test_the_address_that_is_checked_is_the_one_that_is_connected_to(tmp_path: P
         if host != "rebind.example":
             return real(host, port, *more, **named)
         asked.append(host)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in answers[min(len(asked), len(answers)) - 1]]
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port))
+            for one in answers[min(len(asked), len(answers)) - 1]
+        ]
 
     monkeypatch.setattr(socket, "getaddrinfo", changing)
     with Misbehaving() as server:
         connected = []
         monkeypatch.setattr(
-            socket.socket, "connect", lambda sock, address: connected.append(address) or (_ for _ in ()).throw(ConnectionRefusedError())
+            socket.socket,
+            "connect",
+            lambda sock, address: (
+                connected.append(address) or (_ for _ in ()).throw(ConnectionRefusedError())
+            ),
         )
         failed("http_request", tmp_path, url=f"http://rebind.example:{server.port}/")
-        assert (asked, connected) == (["rebind.example"], [("93.184.215.14", server.port)]), "looked up once, and that is where it went"
-        assert "is at 127.0.0.1" in failed("http_request", tmp_path, url=f"http://rebind.example:{server.port}/")
+        assert (asked, connected) == (
+            ["rebind.example"],
+            [("93.184.215.14", server.port)],
+        ), "looked up once, and that is where it went"
+        assert "is at 127.0.0.1" in failed(
+            "http_request", tmp_path, url=f"http://rebind.example:{server.port}/"
+        )
         answers.append(["10.0.0.1", "93.184.215.14", "::1"])
         failed("http_request", tmp_path, url=f"http://rebind.example:{server.port}/")
         assert connected == [("93.184.215.14", server.port)] * 2
@@ -204,33 +325,61 @@ def test_the_address_that_is_checked_is_the_one_that_is_connected_to(tmp_path: P
 @pytest.mark.parametrize(
     ("allowed", "good"),
     [
-        ("1", True), ("127.0.0.1", True), ("10.0.0.0/8, 127.0.0.0/8", True), ("localhost", False), ("other.example,127.0.0.2", False),
+        ("1", True),
+        ("127.0.0.1", True),
+        ("10.0.0.0/8, 127.0.0.0/8", True),
+        ("localhost", False),
+        ("other.example,127.0.0.2", False),
         ("0", False),
-        ("::1", False), ("", False),
+        ("::1", False),
+        ("", False),
     ],
-)  # fmt: skip
-def test_private_addresses_can_be_allowed(tmp_path: Path, env: Env, allowed: str, good: bool) -> None:
+)
+def test_private_addresses_can_be_allowed(
+    tmp_path: Path, env: Env, allowed: str, good: bool
+) -> None:
     env(HTTP_REQUEST_PRIVATE=allowed)
     with Misbehaving() as server:
-        assert (run(READY["http_request"], tmp_path, url=server.url).state is LocalState.DONE) is good
-        by_name = run(READY["http_request"], tmp_path, url=server.url.replace("127.0.0.1", "LOCALHOST")).state is LocalState.DONE
+        assert (
+            run(READY["http_request"], tmp_path, url=server.url).state is LocalState.DONE
+        ) is good
+        by_name = (
+            run(
+                READY["http_request"], tmp_path, url=server.url.replace("127.0.0.1", "LOCALHOST")
+            ).state
+            is LocalState.DONE
+        )
     assert by_name is (good or allowed == "localhost")
 
 
 @pytest.mark.parametrize(
     ("address", "public"),
     [
-        ("93.184.215.14", True), ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", True), ("64:ff9b::8.8.8.8", True), ("::ffff:8.8.8.8", True),
+        ("93.184.215.14", True),
+        ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", True),
+        ("64:ff9b::8.8.8.8", True),
+        ("::ffff:8.8.8.8", True),
         ("::ffff:10.0.0.1", False),
-        ("2002:808:808::", True), ("2002:a00:1::", False), ("64:ff9b::10.0.0.1", False), ("64:ff9b:1::8.8.8.8", False),
+        ("2002:808:808::", True),
+        ("2002:a00:1::", False),
+        ("64:ff9b::10.0.0.1", False),
+        ("64:ff9b:1::8.8.8.8", False),
         ("2001:0:808:808::", False),
-        ("168.63.129.16", False), ("192.0.2.1", False), ("198.18.0.1", False), ("203.0.113.9", False), ("240.0.0.1", False),
+        ("168.63.129.16", False),
+        ("192.0.2.1", False),
+        ("198.18.0.1", False),
+        ("203.0.113.9", False),
+        ("240.0.0.1", False),
         ("255.255.255.255", False),
-        ("fec0::1", False), ("ff02::1", False), ("fe80::1%eth0", False), ("fc00::1", False), ("2001:db8::1", False),
+        ("fec0::1", False),
+        ("ff02::1", False),
+        ("fe80::1%eth0", False),
+        ("fc00::1", False),
+        ("2001:db8::1", False),
         ("172.31.255.255", False),
         ("172.32.0.1", True),
     ],
-)  # fmt: skip
+)
 def test_what_is_out_on_the_internet(address: str, public: bool) -> None:
     assert is_public(address) is public
 
@@ -286,7 +435,8 @@ def test_what_is_wrong_with_a_request_is_said_and_nothing_sent(
     assert inputs == {"expect": []} or web.received == []
 
 
-# -- slack_message -----------------------------------------------------------------------------------------------------
+# -- slack_message
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -302,8 +452,13 @@ def test_a_message_is_posted_with_its_text_escaped(tmp_path: Path, slack: Misbeh
     assert done("slack_message", tmp_path, text=text, channel="#sales") == {"ok": True}
     done("slack_message", tmp_path, text=7)
     first, second = (json.loads(one.body) for one in slack.received)
-    assert first == {"text": "*Paid* &lt;!channel&gt; &amp; &lt;https://evil.example|your bank&gt;\nü", "channel": "#sales"}
-    assert second == {"text": "7"} and slack.received[0].headers["content-type"] == "application/json"
+    assert first == {
+        "text": "*Paid* &lt;!channel&gt; &amp; &lt;https://evil.example|your bank&gt;\nü",
+        "channel": "#sales",
+    }
+    assert (
+        second == {"text": "7"} and slack.received[0].headers["content-type"] == "application/json"
+    )
 
 
 def test_a_long_message_is_cut_between_characters(tmp_path: Path, slack: Misbehaving) -> None:
@@ -326,7 +481,9 @@ def test_a_long_message_is_cut_between_characters(tmp_path: Path, slack: Misbeha
         (302, b"", "HTTP 302"),
     ],
 )
-def test_what_slack_refuses_is_told_in_words(tmp_path: Path, slack: Misbehaving, status: int, body: bytes, words: str) -> None:
+def test_what_slack_refuses_is_told_in_words(
+    tmp_path: Path, slack: Misbehaving, status: int, body: bytes, words: str
+) -> None:
     slack.script("/services/T0/B0/hunter2", respond(status, body))
     said = failed("slack_message", tmp_path, text="x")
     assert said.startswith("Slack refused it: ") and words in said and "hunter2" not in said
@@ -336,9 +493,15 @@ def test_slack_is_given_the_time_it_asks_for(tmp_path: Path, slack: Misbehaving)
     busy = respond(429, b"rate_limited", {"Retry-After": "0"})
     slack.script("/services/T0/B0/hunter2", busy, busy, respond(200, b"ok"))
     result = run(READY["slack_message"], tmp_path, text="x")
-    assert (result.state, result.log) == (LocalState.DONE, ("Slack takes no more for 0 s",) * 2 + ("posted 1 characters",))
+    assert (result.state, result.log) == (
+        LocalState.DONE,
+        ("Slack takes no more for 0 s",) * 2 + ("posted 1 characters",),
+    )
     slack.script("/services/T0/B0/hunter2", respond(429, b"rate_limited", {"Retry-After": "61"}))
-    assert failed("slack_message", tmp_path, text="x") == "Slack takes no more messages for now (HTTP 429)"
+    assert (
+        failed("slack_message", tmp_path, text="x")
+        == "Slack takes no more messages for now (HTTP 429)"
+    )
     slack.script("/services/T0/B0/hunter2", busy)
     assert "HTTP 429" in failed("slack_message", tmp_path, text="x")
     assert len(slack.received) == 3 + 1 + 4
@@ -347,38 +510,61 @@ def test_slack_is_given_the_time_it_asks_for(tmp_path: Path, slack: Misbehaving)
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("https://evil.example/services/hunter2", "it leads to https://evil.example; allowed is https:// at hooks.slack.com"),
-        ("http://hooks.slack.com/services/hunter2", "it leads to http://hooks.slack.com; allowed is https://"),
-        ("https://hooks.slack.com.evil.example/hunter2", "it leads to https://hooks.slack.com.evil.example"),
+        (
+            "https://evil.example/services/hunter2",
+            "it leads to https://evil.example; allowed is https:// at hooks.slack.com",
+        ),
+        (
+            "http://hooks.slack.com/services/hunter2",
+            "it leads to http://hooks.slack.com; allowed is https://",
+        ),
+        (
+            "https://hooks.slack.com.evil.example/hunter2",
+            "it leads to https://hooks.slack.com.evil.example",
+        ),
         ("https://hooks.slack.com@evil.example/hunter2", "put them into a header"),
         ("https://hooks.slack.com\n.evil.example/hunter2", "a line end"),
         ("hunter2", "a URL that begins with"),
     ],
 )
-def test_a_webhook_that_is_an_input_leads_to_slack_only(tmp_path: Path, slack: Misbehaving, url: str, words: str) -> None:
+def test_a_webhook_that_is_an_input_leads_to_slack_only(
+    tmp_path: Path, slack: Misbehaving, url: str, words: str
+) -> None:
     said = failed("slack_message", tmp_path, text="x", webhook_url=url)
     assert words in said and "hunter2" not in said and slack.received == []
 
 
-def test_another_host_can_be_allowed(tmp_path: Path, env: Env, tls: ssl.SSLContext, certificates: tuple[Path, Path]) -> None:
+def test_another_host_can_be_allowed(
+    tmp_path: Path, env: Env, tls: ssl.SSLContext, certificates: tuple[Path, Path]
+) -> None:
     env(SLACK_HOSTS="chat.example, localhost", HTTP_REQUEST_CA=str(certificates[0]))
     with Misbehaving(context=tls) as server:
         url = server.script("/hooks/x", respond(200, b"ok")).replace("127.0.0.1", "localhost")
         done("slack_message", tmp_path, text="x", webhook_url=url)
-        assert failed("slack_message", tmp_path, text="x", webhook_url=url.replace("localhost", "127.0.0.1")).startswith(
-            "webhook_url: it leads to"
-        )
+        assert failed(
+            "slack_message", tmp_path, text="x", webhook_url=url.replace("localhost", "127.0.0.1")
+        ).startswith("webhook_url: it leads to")
     assert len(server.received) == 1
 
 
-def test_slack_hosts_own_name_leads_to_no_address_within(tmp_path: Path, env: Env, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))])
-    said = failed("slack_message", tmp_path, text="x", webhook_url="https://hooks.slack.com/services/hunter2")
+def test_slack_hosts_own_name_leads_to_no_address_within(
+    tmp_path: Path, env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))],
+    )
+    said = failed(
+        "slack_message", tmp_path, text="x", webhook_url="https://hooks.slack.com/services/hunter2"
+    )
     assert "hooks.slack.com is at 127.0.0.1" in said and "hunter2" not in said
 
 
 def test_what_a_message_needs_is_named(tmp_path: Path, env: Env) -> None:
-    assert failed("slack_message", tmp_path, text="x").startswith("no webhook: set FLOWBRIDGE_SLACK_WEBHOOK_URL")
+    assert failed("slack_message", tmp_path, text="x").startswith(
+        "no webhook: set FLOWBRIDGE_SLACK_WEBHOOK_URL"
+    )
     assert failed("slack_message", tmp_path, text=" \n") == "text: it is empty"
     assert failed("slack_message", tmp_path, text={"a": 1}).startswith("text: a text is wanted")
     env(SLACK_WEBHOOK_URL="nonsense hunter2")

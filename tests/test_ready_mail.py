@@ -46,7 +46,10 @@ def env(monkeypatch: pytest.MonkeyPatch) -> Env:
 def mail(env: Env) -> Iterator[MailServer]:
     """A server that wants nothing, and is known."""
     with MailServer() as server:
-        env(SMTP_URL=f"smtp://127.0.0.1:{server.port}?starttls=no", SMTP_FROM="Hooks <hooks@example.com>")
+        env(
+            SMTP_URL=f"smtp://127.0.0.1:{server.port}?starttls=no",
+            SMTP_FROM="Hooks <hooks@example.com>",
+        )
         yield server
 
 
@@ -59,24 +62,46 @@ def test_mail_goes_out_encrypted_and_logged_in(
         outputs = done("send_email", tmp_path, **MAIL)
     assert (server.encrypted, server.logins) == ([True], [USER])
     envelope, mail = server.envelopes[0], server.mails[0]
-    assert (envelope.mail_from, envelope.rcpt_tos) == (USER, ["ada@example.com"]), "the account is the sender where none is set"
-    assert (mail["From"], mail["To"], mail["Subject"], mail.get_content()) == (USER, "ada@example.com", "Hello", "A line.\r\n")
+    assert (envelope.mail_from, envelope.rcpt_tos) == (
+        USER,
+        ["ada@example.com"],
+    ), "the account is the sender where none is set"
+    assert (mail["From"], mail["To"], mail["Subject"], mail.get_content()) == (
+        USER,
+        "ada@example.com",
+        "Hello",
+        "A line.\r\n",
+    )
     assert outputs == {"message_id": mail["Message-ID"], "recipients": ["ada@example.com"]}
-    assert mail["Message-ID"].endswith("@example.com>") and mail["Auto-Submitted"] == "auto-generated" and mail["Date"].datetime
+    assert (
+        mail["Message-ID"].endswith("@example.com>")
+        and mail["Auto-Submitted"] == "auto-generated"
+        and mail["Date"].datetime
+    )
 
 
 def test_a_mail_has_all_that_was_given(tmp_path: Path, mail: MailServer) -> None:
     done(
-        "send_email", tmp_path, to=["Ada Lövelace <ada@example.com>", "bob@bücher.example"], cc="Cy <cy@example.com>",
-        bcc=["eve@example.com", "ada@EXAMPLE.com"], reply_to="Customer, Inc. <c@shop.example>", from_='"Shop" <shop@example.com>',
-        subject="Größe: 5 €", text="Grüße\n.\n..dots\nFrom here\n" + "x" * 2000, html="<p>Grüße</p>",
-    )  # fmt: skip
+        "send_email",
+        tmp_path,
+        to=["Ada Lövelace <ada@example.com>", "bob@bücher.example"],
+        cc="Cy <cy@example.com>",
+        bcc=["eve@example.com", "ada@EXAMPLE.com"],
+        reply_to="Customer, Inc. <c@shop.example>",
+        from_='"Shop" <shop@example.com>',
+        subject="Größe: 5 €",
+        text="Grüße\n.\n..dots\nFrom here\n" + "x" * 2000,
+        html="<p>Grüße</p>",
+    )
     envelope, found = mail.envelopes[0], mail.mails[0]
     assert (envelope.mail_from, envelope.rcpt_tos) == (
         "shop@example.com",
         ["ada@example.com", "bob@xn--bcher-kva.example", "cy@example.com", "eve@example.com"],
     )
-    assert found["To"] == "Ada Lövelace <ada@example.com>, bob@xn--bcher-kva.example" and found["Cc"] == "Cy <cy@example.com>"
+    assert (
+        found["To"] == "Ada Lövelace <ada@example.com>, bob@xn--bcher-kva.example"
+        and found["Cc"] == "Cy <cy@example.com>"
+    )
     assert (found["From"], found["Reply-To"], found["Subject"]) == (
         "Shop <shop@example.com>",
         '"Customer Inc." <c@shop.example>',
@@ -85,7 +110,10 @@ def test_a_mail_has_all_that_was_given(tmp_path: Path, mail: MailServer) -> None
     assert "Bcc" not in found and b"eve@" not in envelope.content
     text, html = found.get_body(("plain",)), found.get_body(("html",))
     assert text is not None and html is not None
-    assert text.get_content().replace("\r\n", "\n") == "Grüße\n.\n..dots\nFrom here\n" + "x" * 2000 + "\n"
+    assert (
+        text.get_content().replace("\r\n", "\n")
+        == "Grüße\n.\n..dots\nFrom here\n" + "x" * 2000 + "\n"
+    )
     assert html.get_content() == "<p>Grüße</p>\r\n"
     assert envelope.content.isascii() and max(map(len, envelope.content.split(b"\r\n"))) <= 998
     done("send_email", tmp_path, to="a@example.com", subject="", html="<p>1</p>")
@@ -110,7 +138,9 @@ BREAKS = [
 
 @pytest.mark.parametrize("name", ["to", "cc", "bcc", "reply_to", "from_"])
 @pytest.mark.parametrize("text", BREAKS)
-def test_no_input_can_begin_a_header(tmp_path: Path, mail: MailServer, name: str, text: str) -> None:
+def test_no_input_can_begin_a_header(
+    tmp_path: Path, mail: MailServer, name: str, text: str
+) -> None:
     before = "ada@example.com"
     for value in (before + text + "x", f"{text}{before}", f"A{text}B <{before}>"):
         said = failed("send_email", tmp_path, **MAIL | {name: value})
@@ -119,7 +149,9 @@ def test_no_input_can_begin_a_header(tmp_path: Path, mail: MailServer, name: str
 
 
 @pytest.mark.parametrize("text", BREAKS)
-def test_what_could_begin_a_line_in_a_subject_is_a_blank(tmp_path: Path, mail: MailServer, text: str) -> None:
+def test_what_could_begin_a_line_in_a_subject_is_a_blank(
+    tmp_path: Path, mail: MailServer, text: str
+) -> None:
     done("send_email", tmp_path, **MAIL | {"subject": f"From Ada{text}Bcc: eve@example.com{text}"})
     (found,) = mail.mails
     blank = f"From Ada {text}Bcc: eve@example.com{text}".replace("\0", " ").replace("\x7f", " ")
@@ -128,11 +160,17 @@ def test_what_could_begin_a_line_in_a_subject_is_a_blank(tmp_path: Path, mail: M
     assert mail.envelopes[0].rcpt_tos == ["ada@example.com"]
 
 
-ENCODED = ["=?utf-8?q?x=0d=0aBcc:=20evil=40example.com?=", "=?utf-8?b?DQpCY2M6IGV2aWxAZXhhbXBsZS5jb20=?=", "a =?us-ascii?q?=0a=0abody?="]
+ENCODED = [
+    "=?utf-8?q?x=0d=0aBcc:=20evil=40example.com?=",
+    "=?utf-8?b?DQpCY2M6IGV2aWxAZXhhbXBsZS5jb20=?=",
+    "a =?us-ascii?q?=0a=0abody?=",
+]
 
 
 @pytest.mark.parametrize("text", ENCODED)
-def test_what_a_reader_would_decode_is_no_header_either(tmp_path: Path, mail: MailServer, text: str) -> None:
+def test_what_a_reader_would_decode_is_no_header_either(
+    tmp_path: Path, mail: MailServer, text: str
+) -> None:
     """Encoded words are decoded on the way, and the line end in them would be one of the mail's."""
     done("send_email", tmp_path, **MAIL | {"subject": text, "to": f"{text} <ada@example.com>"})
     assert (
@@ -140,26 +178,49 @@ def test_what_a_reader_would_decode_is_no_header_either(tmp_path: Path, mail: Ma
         and "Bcc" not in mail.mails[0]
         and mail.envelopes[0].rcpt_tos == ["ada@example.com"]
     )
-    with pytest.MonkeyPatch.context() as patch:  # the second wall stands without the first: some Pythons write the line end, some encode it
+    # the second wall stands without the first: some Pythons write the line end, some encode it
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bridge.flows.ready.mail._subject", lambda value: value)
         run(READY["send_email"], tmp_path, **MAIL | {"subject": text})
     assert not any("Bcc" in one or one.get_content() != "A line.\r\n" for one in mail.mails)
 
 
 HOSTILE = st.text(
-    st.one_of(st.sampled_from("\r\n:<>@,;\"\\()[]=? \tü\u2028\0"), st.characters(codec="utf-8")), max_size=60
-) | st.sampled_from([
-    "=?utf-8?q?=0d=0aBcc:=20evil=40example.com?=", "=?utf-8?b?DQpCY2M6IGV2aWxAZXhhbXBsZS5jb20=?=", "x" * 998, "ü" * 500, "ü, " * 200,
-    "=?utf-8?q?a=40example.com=2C?=", "\ud800", " ", "\t", "a" * 77 + " " * 200 + "ü", "=?utf-8?q?a?= =?utf-8?q?=0a=20b?=",
-])  # fmt: skip
+    st.one_of(st.sampled_from('\r\n:<>@,;"\\()[]=? \tü\u2028\0'), st.characters(codec="utf-8")),
+    max_size=60,
+) | st.sampled_from(
+    [
+        "=?utf-8?q?=0d=0aBcc:=20evil=40example.com?=",
+        "=?utf-8?b?DQpCY2M6IGV2aWxAZXhhbXBsZS5jb20=?=",
+        "x" * 998,
+        "ü" * 500,
+        "ü, " * 200,
+        "=?utf-8?q?a=40example.com=2C?=",
+        "\ud800",
+        " ",
+        "\t",
+        "a" * 77 + " " * 200 + "ü",
+        "=?utf-8?q?a?= =?utf-8?q?=0a=20b?=",
+    ]
+)
 
 
 @settings(QUICK, max_examples=150)
 @given(subject=HOSTILE, name=HOSTILE, reply=HOSTILE, text=HOSTILE.filter(bool))
 def test_a_mail_that_is_sent_has_our_headers_and_no_others(
-    tmp_path_factory: pytest.TempPathFactory, sink: list[bytes], subject: str, name: str, reply: str, text: str
+    tmp_path_factory: pytest.TempPathFactory,
+    sink: list[bytes],
+    subject: str,
+    name: str,
+    reply: str,
+    text: str,
 ) -> None:
-    inputs = {"to": f"{name} <ada@example.com>", "reply_to": f"{reply} <bob@example.com>", "subject": subject, "text": text}
+    inputs = {
+        "to": f"{name} <ada@example.com>",
+        "reply_to": f"{reply} <bob@example.com>",
+        "subject": subject,
+        "text": text,
+    }
     sink.clear()
     result = run(READY["send_email"], tmp_path_factory.getbasetemp(), **inputs)
     if result.state is LocalState.FAILED:
@@ -190,9 +251,13 @@ def test_a_mail_that_is_sent_has_our_headers_and_no_others(
 
 @pytest.fixture
 def sink(mail: MailServer, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What goes to the server, as it would go out: each example with a connection of its own would take minutes."""
+    """What goes to the server, as it would go out: each example with a connection of its own would
+    take minutes.
+    """
     sent: list[bytes] = []
-    monkeypatch.setattr(smtp, "deliver", lambda server, sender, recipients, message: sent.append(message))
+    monkeypatch.setattr(
+        smtp, "deliver", lambda server, sender, recipients, message: sent.append(message)
+    )
     return sent
 
 
@@ -213,7 +278,11 @@ def sink(mail: MailServer, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         ("to", "a@ex_ample.com", "no mail address"),
         ("to", "<a@example.com", "no mail address"),
         ("to", "A <a@example.com> <b@example.com>", "no mail address"),
-        ("to", "a@example.com, b@example.com", "several are a list: [ada@example.com, bob@example.com]"),
+        (
+            "to",
+            "a@example.com, b@example.com",
+            "several are a list: [ada@example.com, bob@example.com]",
+        ),
         ("to", "a@example.com;b@example.com", "several are a list"),
         ("to", "evil@example.com,@example.com", "several are a list"),
         ("to", {"a": 1}, "a text is wanted, an object was given"),
@@ -231,14 +300,19 @@ def sink(mail: MailServer, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         ("html", "x" * (5 * 2**20 + 1), "html: 5242881 characters"),
     ],
 )
-def test_what_is_wrong_with_a_mail_is_said(tmp_path: Path, mail: MailServer, name: str, value: Any, words: str) -> None:
+def test_what_is_wrong_with_a_mail_is_said(
+    tmp_path: Path, mail: MailServer, name: str, value: Any, words: str
+) -> None:
     assert words in failed("send_email", tmp_path, **MAIL | {name: value})
     assert mail.envelopes == []
 
 
 def test_a_name_can_add_no_recipient(tmp_path: Path, mail: MailServer) -> None:
     done("send_email", tmp_path, **MAIL | {"to": 'evil@example.net, Bob" <me@example.com>'})
-    assert mail.envelopes[0].rcpt_tos == ["me@example.com"] and mail.mails[0]["To"] == '"evil example.net Bob" <me@example.com>'
+    assert (
+        mail.envelopes[0].rcpt_tos == ["me@example.com"]
+        and mail.mails[0]["To"] == '"evil example.net Bob" <me@example.com>'
+    )
 
 
 def test_recipients_can_be_limited(tmp_path: Path, mail: MailServer, env: Env) -> None:
@@ -246,7 +320,12 @@ def test_recipients_can_be_limited(tmp_path: Path, mail: MailServer, env: Env) -
     for to in ("a@example.com", "A <B@EXAMPLE.com>", ["boss@partner.example", "a@example.com"]):
         done("send_email", tmp_path, **MAIL | {"to": to})
     for name in ("to", "cc", "bcc"):
-        for address in ("x@partner.example", "a@sub.example.com", "a@example.com.evil.example", "a@notexample.com"):
+        for address in (
+            "x@partner.example",
+            "a@sub.example.com",
+            "a@example.com.evil.example",
+            "a@notexample.com",
+        ):
             assert (
                 failed("send_email", tmp_path, **MAIL | {name: [address]})
                 == f"{address}: FLOWBRIDGE_SMTP_ALLOWED_TO does not allow mail to it"
@@ -259,25 +338,38 @@ def test_recipients_can_be_limited(tmp_path: Path, mail: MailServer, env: Env) -
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
-        ({"to": ["ada@example.com", "unknown@example.com"]}, "unknown@example.com was refused: 550 5.1.1 no such mailbox"),
+        (
+            {"to": ["ada@example.com", "unknown@example.com"]},
+            "unknown@example.com was refused: 550 5.1.1 no such mailbox",
+        ),
         ({"bcc": "later@example.com"}, "later@example.com was refused: 451 4.7.1 come back later"),
-        ({"from_": "spammer@example.com"}, "the sender spammer@example.com was refused: 550 we do not know you"),
+        (
+            {"from_": "spammer@example.com"},
+            "the sender spammer@example.com was refused: 550 we do not know you",
+        ),
         ({"text": "a virus"}, "554 5.7.1 that is no mail"),
     ],
 )
-def test_what_the_server_refuses_goes_to_nobody(tmp_path: Path, mail: MailServer, inputs: dict[str, Any], words: str) -> None:
+def test_what_the_server_refuses_goes_to_nobody(
+    tmp_path: Path, mail: MailServer, inputs: dict[str, Any], words: str
+) -> None:
     said = failed("send_email", tmp_path, **MAIL | inputs)
     assert said.startswith(f"127.0.0.1:{mail.port}: not sent") and said.endswith(words)
     assert mail.envelopes == []
 
 
-def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path, env: Env, tls: ssl.SSLContext, certificates: tuple[Path, Path]) -> None:
+def test_a_wrong_password_is_said_and_not_shown(
+    tmp_path: Path, env: Env, tls: ssl.SSLContext, certificates: tuple[Path, Path]
+) -> None:
     env(SMTP_CA=str(certificates[0]))
     with MailServer(tls, login=True) as server:
         env(SMTP_URL=f"smtp://{LOGIN}x@localhost:{server.port}")
         said = failed("send_email", tmp_path, **MAIL)
         assert (
-            said.startswith(f"localhost:{server.port}: no login: the user name or the password was refused: 535") and PASSWORD not in said
+            said.startswith(
+                f"localhost:{server.port}: no login: the user name or the password was refused: 535"
+            )
+            and PASSWORD not in said
         )
         assert server.tried > 0
         env(SMTP_URL=f"smtp://localhost:{server.port}", SMTP_FROM="a@example.com")
@@ -293,20 +385,34 @@ def test_nothing_is_said_to_a_server_that_is_not_encrypted_or_not_known(
         assert "offers no STARTTLS" in failed("send_email", tmp_path, **MAIL)
         assert (server.tried, server.envelopes) == (0, [])
         env(SMTP_URL=f"smtps://{LOGIN}@localhost:{server.port}")
-        assert "no connection: TLS failed: smtps:// is for" in failed("send_email", tmp_path, **MAIL)
+        assert "no connection: TLS failed: smtps:// is for" in failed(
+            "send_email", tmp_path, **MAIL
+        )
         env(SMTP_URL=f"smtp://{LOGIN}@localhost:{server.port}?starttls=no")
         done("send_email", tmp_path, **MAIL)
     for implicit in (False, True):
         with MailServer(tls, tls=implicit, login=True) as server:
             env(SMTP_URL=f"{'smtps' if implicit else 'smtp'}://{LOGIN}@localhost:{server.port}")
-            assert "the certificate is not to be trusted (an own authority: FLOWBRIDGE_SMTP_CA)" in failed("send_email", tmp_path, **MAIL)
+            assert (
+                "the certificate is not to be trusted (an own authority: FLOWBRIDGE_SMTP_CA)"
+                in failed("send_email", tmp_path, **MAIL)
+            )
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("FLOWBRIDGE_SMTP_CA", str(certificates[0]))
                 patch.setattr(
-                    socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
+                    socket,
+                    "getaddrinfo",
+                    lambda *_, **__: [
+                        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+                    ],
                 )
-                patch.setenv("FLOWBRIDGE_SMTP_URL", f"{'smtps' if implicit else 'smtp'}://{LOGIN}@other.example:{server.port}")
-                assert "the certificate is not to be trusted" in failed("send_email", tmp_path, **MAIL)
+                patch.setenv(
+                    "FLOWBRIDGE_SMTP_URL",
+                    f"{'smtps' if implicit else 'smtp'}://{LOGIN}@other.example:{server.port}",
+                )
+                assert "the certificate is not to be trusted" in failed(
+                    "send_email", tmp_path, **MAIL
+                )
             assert (server.tried, server.envelopes) == (0, [])
 
 
@@ -317,19 +423,33 @@ def test_nothing_is_said_to_a_server_that_is_not_encrypted_or_not_known(
         ([b"554 go away\r\n"], "no connection: 554 go away"),
         ([b"\x00\xff no SMTP\r\n"], "no connection: "),
         ([b"220 hi\r\n", b"250 x\r\n"], "not sent: the server closed the connection"),
-        ([b"220 hi\r\n", b"250 x\r\n", b"421 too busy\r\n"], "the sender hooks@example.com was refused: 421 too busy"),
-        ([b"220 hi\r\n", b"250 x\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", lambda sock: None],
-         "or it is not known whether it was: the server closed"),
+        (
+            [b"220 hi\r\n", b"250 x\r\n", b"421 too busy\r\n"],
+            "the sender hooks@example.com was refused: 421 too busy",
+        ),
+        (
+            [
+                b"220 hi\r\n",
+                b"250 x\r\n",
+                b"250 ok\r\n",
+                b"250 ok\r\n",
+                b"354 go\r\n",
+                lambda sock: None,
+            ],
+            "or it is not known whether it was: the server closed",
+        ),
         ([b"220 hi\r\n", lambda sock: sock.recv(1)], "no answer within 0.2 s"),
         ([lambda sock: sock.recv(1)], "no connection: no answer within 0.2 s"),
     ],
-)  # fmt: skip
+)
 def test_a_server_that_breaks_off_is_told_apart(
     tmp_path: Path, env: Env, monkeypatch: pytest.MonkeyPatch, steps: list[Any], words: str
 ) -> None:
     if "within" in words:
         monkeypatch.setattr(smtp, "TIMEOUT", 0.2)
-    monkeypatch.setattr(smtp, "REASONS", tuple((kind, text.replace("30 s", "0.2 s")) for kind, text in smtp.REASONS))
+    monkeypatch.setattr(
+        smtp, "REASONS", tuple((kind, text.replace("30 s", "0.2 s")) for kind, text in smtp.REASONS)
+    )
     with scripted(*steps) as port:
         env(SMTP_URL=f"smtp://127.0.0.1:{port}?starttls=no", SMTP_FROM="hooks@example.com")
         assert words in failed("send_email", tmp_path, **MAIL)
@@ -349,7 +469,9 @@ def test_what_a_server_says_before_tls_counts_for_nothing(
 
     with scripted(b"220 hi\r\n", b"250-x\r\n250 STARTTLS\r\n", switch) as port:
         env(SMTP_URL=f"smtp://{LOGIN}@localhost:{port}", SMTP_CA=str(certificates[0]))
-        assert failed("send_email", tmp_path, **MAIL).endswith("no login: the server does not offer it")
+        assert failed("send_email", tmp_path, **MAIL).endswith(
+            "no login: the server does not offer it"
+        )
 
 
 def test_a_connection_that_cannot_be_made_is_told(tmp_path: Path, env: Env) -> None:
@@ -357,34 +479,60 @@ def test_a_connection_that_cannot_be_made_is_told(tmp_path: Path, env: Env) -> N
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         env(SMTP_URL=f"smtp://127.0.0.1:{port}", SMTP_FROM="a@example.com")
-        assert failed("send_email", tmp_path, **MAIL) == f"127.0.0.1:{port}: no connection: the connection was refused"
+        assert (
+            failed("send_email", tmp_path, **MAIL)
+            == f"127.0.0.1:{port}: no connection: the connection was refused"
+        )
     env(SMTP_URL="smtp://no.such.host.invalid")
-    assert failed("send_email", tmp_path, **MAIL) == "no.such.host.invalid:587: no connection: the name was not found"
+    assert (
+        failed("send_email", tmp_path, **MAIL)
+        == "no.such.host.invalid:587: no connection: the name was not found"
+    )
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "mail.example.com:587", "http://hunter2@mail.example.com", "smtp://u:hunter2", "smtp://u:hunt/er2@mail.example.com", "smtp://u:12#hunter2@h",
-        "smtp://u:hunter2@h/path", "smtp://u:hunter2@h?tls=no", "smtp://u:hunter2@h?starttls=maybe", "smtps://u:hunter2@h?starttls=no",
-        "smtp://u:hunter2@h:99999", "smtp://u:hunter2@[::1", "smtp://u:hunter2@mail.example.com?starttls=no", "smtp://u@h", "smtp://u:hünter2@h",
-        "smtp://:hunter2@h", "smtp://",
+        "mail.example.com:587",
+        "http://hunter2@mail.example.com",
+        "smtp://u:hunter2",
+        "smtp://u:hunt/er2@mail.example.com",
+        "smtp://u:12#hunter2@h",
+        "smtp://u:hunter2@h/path",
+        "smtp://u:hunter2@h?tls=no",
+        "smtp://u:hunter2@h?starttls=maybe",
+        "smtps://u:hunter2@h?starttls=no",
+        "smtp://u:hunter2@h:99999",
+        "smtp://u:hunter2@[::1",
+        "smtp://u:hunter2@mail.example.com?starttls=no",
+        "smtp://u@h",
+        "smtp://u:hünter2@h",
+        "smtp://:hunter2@h",
+        "smtp://",
     ],
-)  # fmt: skip
-def test_a_mail_server_that_cannot_be_used_is_told_without_its_password(tmp_path: Path, env: Env, url: str) -> None:
+)
+def test_a_mail_server_that_cannot_be_used_is_told_without_its_password(
+    tmp_path: Path, env: Env, url: str
+) -> None:
     env(SMTP_URL=url, SMTP_FROM="a@example.com")
     said = failed("send_email", tmp_path, **MAIL)
     assert said.startswith("FLOWBRIDGE_SMTP_URL: ") and "nter2" not in said and "er2" not in said
 
 
 def test_what_a_mail_needs_of_the_settings_is_named(tmp_path: Path, env: Env) -> None:
-    assert failed("send_email", tmp_path, **MAIL).startswith("no mail server: set FLOWBRIDGE_SMTP_URL")
+    assert failed("send_email", tmp_path, **MAIL).startswith(
+        "no mail server: set FLOWBRIDGE_SMTP_URL"
+    )
     env(SMTP_URL="smtp://mail.example.com")
     assert failed("send_email", tmp_path, **MAIL).startswith("no sender: set FLOWBRIDGE_SMTP_FROM")
     env(SMTP_FROM="nobody")
-    assert failed("send_email", tmp_path, **MAIL).startswith("FLOWBRIDGE_SMTP_FROM: 'nobody' is no mail address")
+    assert failed("send_email", tmp_path, **MAIL).startswith(
+        "FLOWBRIDGE_SMTP_FROM: 'nobody' is no mail address"
+    )
     env(SMTP_FROM="a@example.com", SMTP_CA=str(tmp_path / "none.pem"))
-    assert failed("send_email", tmp_path, **MAIL).endswith("none.pem cannot be read: No such file or directory")
+    assert failed("send_email", tmp_path, **MAIL).endswith(
+        "none.pem cannot be read: No such file or directory"
+    )
     (tmp_path / "none.pem").write_text("nothing")
     assert failed("send_email", tmp_path, **MAIL).endswith("holds no certificates in PEM form")
 
@@ -398,17 +546,24 @@ def uploaded(folder: Path, name: str, content: bytes) -> File:
     return File(name, path, len(content))
 
 
-def test_files_are_attached_as_what_they_are_and_nothing_to_run(tmp_path: Path, mail: MailServer) -> None:
+def test_files_are_attached_as_what_they_are_and_nothing_to_run(
+    tmp_path: Path, mail: MailServer
+) -> None:
     event = "evt_" + "0" * 26
     files = [
-        uploaded(tmp_path, f"{event}-1-Größe \"1\"; x=y.png", PNG), uploaded(tmp_path, f"{event}-2-page.html", HTML),
-        uploaded(tmp_path, "notes.txt", "Grüße".encode()), uploaded(tmp_path, "../a\r\nBcc: eve@example.com.pdf", PDF),
-    ]  # fmt: skip
+        uploaded(tmp_path, f'{event}-1-Größe "1"; x=y.png', PNG),
+        uploaded(tmp_path, f"{event}-2-page.html", HTML),
+        uploaded(tmp_path, "notes.txt", "Grüße".encode()),
+        uploaded(tmp_path, "../a\r\nBcc: eve@example.com.pdf", PDF),
+    ]
     done("send_email", tmp_path, **MAIL, html="<p>1</p>", attachments=files)
     done("send_email", tmp_path, **MAIL, attachments=files[0])
     done("send_email", tmp_path, **MAIL, attachments=[])
     many, one, none = mail.mails
-    found = [(part.get_filename(), part.get_content_type(), part.get_payload(decode=True)) for part in many.iter_attachments()]
+    found = [
+        (part.get_filename(), part.get_content_type(), part.get_payload(decode=True))
+        for part in many.iter_attachments()
+    ]
     assert found == [
         ("Größe _1_; x=y.png", "image/png", PNG),
         ("page.html", "application/octet-stream", HTML),
@@ -418,12 +573,19 @@ def test_files_are_attached_as_what_they_are_and_nothing_to_run(tmp_path: Path, 
     text = many.get_body(("plain",))
     assert text is not None and text.get_content() == "A line.\r\n" and "Bcc" not in many
     assert all(part.get_content_disposition() == "attachment" for part in many.iter_attachments())
-    assert [part.get_filename() for part in one.iter_attachments()] == ["Größe _1_; x=y.png"] and not none.is_multipart()
+    assert [part.get_filename() for part in one.iter_attachments()] == [
+        "Größe _1_; x=y.png"
+    ] and not none.is_multipart()
     assert [len(envelope.rcpt_tos) for envelope in mail.envelopes] == [1, 1, 1]
 
 
 def test_what_is_no_file_or_too_much_is_refused(tmp_path: Path, mail: MailServer) -> None:
-    assert "attachments: an uploaded file" in failed("send_email", tmp_path, **MAIL, attachments=["/etc/passwd"])
+    assert "attachments: an uploaded file" in failed(
+        "send_email", tmp_path, **MAIL, attachments=["/etc/passwd"]
+    )
     big = File("big.bin", tmp_path / "big", 26 * 1024 * 1024)
-    assert failed("send_email", tmp_path, **MAIL, attachments=[big]) == "attachments: 26.0 MiB were given; at most 25 MiB are allowed"
+    assert (
+        failed("send_email", tmp_path, **MAIL, attachments=[big])
+        == "attachments: 26.0 MiB were given; at most 25 MiB are allowed"
+    )
     assert mail.mails == []

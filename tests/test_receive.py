@@ -87,7 +87,10 @@ class Store:
 
     def _keep(self, event: Event, deliveries: Any) -> Kept:
         for known in self.events:
-            if event.provider_id is not None and (known.source, known.provider_id) == (event.source, event.provider_id):
+            if event.provider_id is not None and (known.source, known.provider_id) == (
+                event.source,
+                event.provider_id,
+            ):
                 return Kept(known.id, (), duplicate=True)
         self.events.append(event)
         self.deliveries += deliveries
@@ -106,16 +109,36 @@ class Bench:
     config: Config
     store: Store = field(default_factory=Store)
 
-    def post(self, source: str, body: bytes, headers: Mapping[str, str] | None = None, *, query: str = "", sign: bool = True,
-             secret: str = SECRET, method: str = "POST", now: float = NOW) -> Received:  # fmt: skip
-        given = {name.lower(): value for name, value in (headers or {"content-type": "application/json"}).items()}
+    def post(
+        self,
+        source: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        query: str = "",
+        sign: bool = True,
+        secret: str = SECRET,
+        method: str = "POST",
+        now: float = NOW,
+    ) -> Received:
+        given = {
+            name.lower(): value
+            for name, value in (headers or {"content-type": "application/json"}).items()
+        }
         request = Request(
-            method=method, path=f"/hooks/{source}", url=f"https://x/hooks/{source}", headers=given, body=body, query_string=query
+            method=method,
+            path=f"/hooks/{source}",
+            url=f"https://x/hooks/{source}",
+            headers=given,
+            body=body,
+            query_string=query,
         )
         known = self.config.sources[source]
         if sign and known.provider.name in ("github", "slack"):
             request = known.scheme.sign(request, secret, now)
-        return receive(request, known, self.config, keep=self.store.keep, now=now, new_id=lambda: event_id(now))
+        return receive(
+            request, known, self.config, keep=self.store.keep, now=now, new_id=lambda: event_id(now)
+        )
 
 
 @pytest.fixture
@@ -123,8 +146,14 @@ def bench(config: Config) -> Bench:
     return Bench(config)
 
 
-def github(event_type: str = "issues", delivery: str = "d-1", content_type: str = "application/json") -> dict[str, str]:
-    return {"content-type": content_type, "x-github-event": event_type, "x-github-delivery": delivery}
+def github(
+    event_type: str = "issues", delivery: str = "d-1", content_type: str = "application/json"
+) -> dict[str, str]:
+    return {
+        "content-type": content_type,
+        "x-github-event": event_type,
+        "x-github-delivery": delivery,
+    }
 
 
 ISSUE = json.dumps({"action": "opened", "issue": {"title": "Ünicode & more", "number": 7}}).encode()
@@ -138,8 +167,18 @@ def test_a_verified_request_is_kept_with_its_delivery_and_answered_202(bench: Be
     received = bench.post("github", ISSUE, github())
     (event,), (delivery,) = bench.store.events, bench.store.deliveries
     assert answer(received) == (202, {"event_id": event.id, "deliveries": 1})
-    assert (event.source, event.provider, event.type, event.provider_id) == ("github", "github", "issues", "d-1")
-    assert (event.body, event.received_at, event.problem, event.config_hash) == (ISSUE, NOW, None, bench.config.hash)
+    assert (event.source, event.provider, event.type, event.provider_id) == (
+        "github",
+        "github",
+        "issues",
+        "d-1",
+    )
+    assert (event.body, event.received_at, event.problem, event.config_hash) == (
+        ISSUE,
+        NOW,
+        None,
+        bench.config.hash,
+    )
     assert delivery.inputs["title"] == "Ünicode & more"
 
 
@@ -164,7 +203,9 @@ def test_nothing_unverified_is_kept_planned_or_explained(bench: Bench, source: s
 
 
 def test_a_body_changed_after_signing_is_refused(bench: Bench) -> None:
-    signed = bench.config.sources["github"].scheme.sign(Request(method="POST", path="/", headers=github(), body=ISSUE), SECRET, NOW)
+    signed = bench.config.sources["github"].scheme.sign(
+        Request(method="POST", path="/", headers=github(), body=ISSUE), SECRET, NOW
+    )
     with pytest.raises(BadSignature):
         bench.post("github", ISSUE + b" ", signed.headers, sign=False)
     assert bench.store == Store()
@@ -183,7 +224,9 @@ def test_a_body_changed_after_signing_is_refused(bench: Bench) -> None:
         (b"[" * 100_000, "application/json", "deeper than 100"),
     ],
 )
-def test_verified_but_unreadable_is_kept_with_its_problem(bench: Bench, body: bytes, content_type: str, found: str) -> None:
+def test_verified_but_unreadable_is_kept_with_its_problem(
+    bench: Bench, body: bytes, content_type: str, found: str
+) -> None:
     received = bench.post("github", body, github(content_type=content_type))
     assert answer(received)[0] == 202
     (event,) = bench.store.events
@@ -201,7 +244,11 @@ def test_depth_is_the_sources_own(bench: Bench) -> None:
 
 def test_githubs_form_mode_plans_the_same_as_its_json_mode(bench: Bench) -> None:
     bench.post("github", ISSUE, github(delivery="1"))
-    bench.post("github", b"payload=" + quote_plus(ISSUE).encode(), github(delivery="2", content_type="application/x-www-form-urlencoded"))
+    bench.post(
+        "github",
+        b"payload=" + quote_plus(ISSUE).encode(),
+        github(delivery="2", content_type="application/x-www-form-urlencoded"),
+    )
     one, two = bench.store.deliveries
     assert one.inputs["title"] == two.inputs["title"] == "Ünicode & more"
 
@@ -219,7 +266,9 @@ def test_a_fault_of_planning_keeps_the_event(bench: Bench, monkeypatch: pytest.M
     assert b"hunter2" not in received.reply.body
 
 
-def test_a_fault_of_the_store_is_no_acknowledgement(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_the_store_is_no_acknowledgement(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> Any:
         raise StoreError("database or disk is full")
 
@@ -233,25 +282,44 @@ def test_a_fault_of_the_store_is_no_acknowledgement(bench: Bench, monkeypatch: p
 
 def test_a_duplicate_is_answered_200_with_the_first_ones_id(bench: Bench) -> None:
     first = answer(bench.post("github", ISSUE, github()))[1]["event_id"]
-    assert answer(bench.post("github", b'{"other": 1}', github())) == (200, {"event_id": first, "duplicate": True})
+    assert answer(bench.post("github", b'{"other": 1}', github())) == (
+        200,
+        {"event_id": first, "duplicate": True},
+    )
 
 
 def test_dedup_by_body_and_none(bench: Bench) -> None:
-    statuses = [answer(bench.post("bodies", body, github(delivery=str(n))))[0] for n, body in enumerate([b"[1]", b"[1]", b"[2]"])]
+    statuses = [
+        answer(bench.post("bodies", body, github(delivery=str(n))))[0]
+        for n, body in enumerate([b"[1]", b"[1]", b"[2]"])
+    ]
     assert statuses == [202, 200, 202]
     assert [answer(bench.post("open", b'{"id": 1}'))[0] for _ in range(2)] == [202, 202]
     assert [event.provider_id for event in bench.store.events][-2:] == [None, None]
 
 
 def test_numbers_are_ids_too_and_objects_are_none(bench: Bench) -> None:
-    for body in (b'{"id": 12345678901234567, "type": 3}', b'{"id": {"a": 1}, "type": []}', b'{"id": null}', b'{"id": ""}', b"[1]"):
+    for body in (
+        b'{"id": 12345678901234567, "type": 3}',
+        b'{"id": {"a": 1}, "type": []}',
+        b'{"id": null}',
+        b'{"id": ""}',
+        b"[1]",
+    ):
         bench.post("ids", body)
-    assert [(event.provider_id, event.type) for event in bench.store.events] == [("12345678901234567", "3"), *[(None, None)] * 4]
+    assert [(event.provider_id, event.type) for event in bench.store.events] == [
+        ("12345678901234567", "3"),
+        *[(None, None)] * 4,
+    ]
 
 
 @pytest.mark.parametrize("strange", ["x" * 100_000, "a\0b", "a\nb", "\x1b[31m"])
-def test_an_id_or_type_that_no_index_or_terminal_could_take_is_tamed(bench: Bench, strange: str) -> None:
-    """They come from the body: PostgreSQL takes no NUL and indexes no megabytes, and neither is a reason to lose the event."""
+def test_an_id_or_type_that_no_index_or_terminal_could_take_is_tamed(
+    bench: Bench, strange: str
+) -> None:
+    """They come from the body: PostgreSQL takes no NUL and indexes no megabytes, and neither is a
+    reason to lose the event.
+    """
     for text in (strange, strange, strange + "!"):
         bench.post("ids", json.dumps({"id": text, "type": text}).encode())
     first, second = bench.store.events
@@ -264,12 +332,16 @@ def test_an_id_or_type_that_no_index_or_terminal_could_take_is_tamed(bench: Benc
 
 
 @pytest.mark.parametrize(("length", "fits"), [(200, True), (201, False)])
-def test_an_id_and_a_type_have_200_characters_at_most(bench: Bench, length: int, fits: bool) -> None:
+def test_an_id_and_a_type_have_200_characters_at_most(
+    bench: Bench, length: int, fits: bool
+) -> None:
     said = "x" * length
     bench.post("ids", json.dumps({"id": said, "type": said}).encode())
     event = bench.store.events[0]
     assert event.type == "x" * 200
-    assert event.provider_id == (said if fits else f"sha256:{hashlib.sha256(said.encode()).hexdigest()}")
+    assert event.provider_id == (
+        said if fits else f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
+    )
 
 
 # -- batches
@@ -281,9 +353,16 @@ def batch_of(config: Config, batch: Batch, **row: Any) -> Source:
 
 
 def take(bench: Bench, source: Source, value: Any, **more: Any) -> Received:
-    request = Request(method="POST", path="/hooks/ids", headers={"content-type": "application/json", "x-kept": "1"},
-                      body=json.dumps(value).encode(), **more)  # fmt: skip
-    return receive(request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+    request = Request(
+        method="POST",
+        path="/hooks/ids",
+        headers={"content-type": "application/json", "x-kept": "1"},
+        body=json.dumps(value).encode(),
+        **more,
+    )
+    return receive(
+        request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
+    )
 
 
 def test_each_element_of_a_batch_is_an_event_of_its_own(bench: Bench) -> None:
@@ -292,7 +371,9 @@ def test_each_element_of_a_batch_is_an_event_of_its_own(bench: Bench) -> None:
     status, said = answer(take(bench, source, {"account": "acme", "events": [one, two]}))
     assert status == 202 and [each["deliveries"] for each in said["events"]] == [0, 0]
     assert said["event_id"] == said["events"][0]["event_id"] != said["events"][1]["event_id"]
-    assert [(each.type, each.provider_id, json.loads(each.body)) for each in bench.store.events] == [
+    assert [
+        (each.type, each.provider_id, json.loads(each.body)) for each in bench.store.events
+    ] == [
         ("a", "1", {"account": "acme", **one}),
         ("b", "2", two),
     ]
@@ -304,43 +385,79 @@ def test_a_redelivered_batch_with_one_new_element_is_one_event(bench: Bench) -> 
     source = batch_of(bench.config, Batch())
     take(bench, source, [{"id": "1"}, {"id": "2"}])
     status, said = answer(take(bench, source, [{"id": "2"}, {"id": "3"}, {"id": "3"}]))
-    assert status == 202 and [each.get("duplicate", False) for each in said["events"]] == [True, False, True]
+    assert status == 202 and [each.get("duplicate", False) for each in said["events"]] == [
+        True,
+        False,
+        True,
+    ]
     assert [each.provider_id for each in bench.store.events] == ["1", "2", "3"]
     status, said = answer(take(bench, source, [{"id": "2"}, {"id": "3"}]))
     assert status == 200 and len(bench.store.events) == 3
 
 
-@pytest.mark.parametrize("value", [{"events": []}, {"other": 1}, {"events": {"id": "1"}}, [], "text"])
+@pytest.mark.parametrize(
+    "value", [{"events": []}, {"other": 1}, {"events": {"id": "1"}}, [], "text"]
+)
 def test_what_holds_no_batch_is_one_event(bench: Bench, value: Any) -> None:
     received = take(bench, batch_of(bench.config, Batch("events")), value)
     assert len(received.kept) == 1 and json.loads(bench.store.events[0].body) == value
 
 
 def test_a_batch_of_a_thousand_is_taken_apart(bench: Bench) -> None:
-    status, said = answer(take(bench, batch_of(bench.config, Batch()), [{"id": str(number)} for number in range(1000)]))
+    status, said = answer(
+        take(
+            bench, batch_of(bench.config, Batch()), [{"id": str(number)} for number in range(1000)]
+        )
+    )
     assert status == 202 and len(said["events"]) == len(bench.store.events) == 1000
 
 
 def test_a_batch_that_is_too_long_is_kept_whole_and_says_so(bench: Bench) -> None:
     take(bench, batch_of(bench.config, Batch()), [1] * (module.MAX_BATCH + 1))
     assert len(bench.store.events) == 1
-    assert bench.store.events[0].problem == f"a batch of {module.MAX_BATCH + 1} events; at most {module.MAX_BATCH} are taken apart"
+    assert (
+        bench.store.events[0].problem
+        == f"a batch of {module.MAX_BATCH + 1} events; at most {module.MAX_BATCH} are taken apart"
+    )
 
 
 def test_what_is_kept_beside_an_element_is_what_there_is_of_it(bench: Bench) -> None:
-    """An element is JSON, whatever the whole was; a batch at the top of the body has nothing beside it."""
-    take(bench, batch_of(bench.config, Batch("events", keep=("account", "absent"))), {"account": "acme", "events": [{"id": "1"}, "text"]})
+    """An element is JSON, whatever the whole was; a batch at the top of the body has nothing beside
+    it.
+    """
+    take(
+        bench,
+        batch_of(bench.config, Batch("events", keep=("account", "absent"))),
+        {"account": "acme", "events": [{"id": "1"}, "text"]},
+    )
     take(bench, batch_of(bench.config, Batch(keep=("account",))), [{"id": "2"}])
-    assert [json.loads(event.body) for event in bench.store.events] == [{"account": "acme", "id": "1"}, "text", {"id": "2"}]
-    form = Request(method="POST", path="/hooks/ids", headers={"content-type": "application/x-www-form-urlencoded"},
-                   body=urlencode({"events": '[{"id": "3"}]'}).encode())  # fmt: skip
+    assert [json.loads(event.body) for event in bench.store.events] == [
+        {"account": "acme", "id": "1"},
+        "text",
+        {"id": "2"},
+    ]
+    form = Request(
+        method="POST",
+        path="/hooks/ids",
+        headers={"content-type": "application/x-www-form-urlencoded"},
+        body=urlencode({"events": '[{"id": "3"}]'}).encode(),
+    )
     source = batch_of(bench.config, Batch(), body="form_payload:events")
-    receive(form, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
-    assert (bench.store.events[-1].headers["content-type"], json.loads(bench.store.events[-1].body)) == ("application/json", {"id": "3"})
+    receive(
+        form, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
+    )
+    assert (
+        bench.store.events[-1].headers["content-type"],
+        json.loads(bench.store.events[-1].body),
+    ) == ("application/json", {"id": "3"})
 
 
 def test_a_batch_may_be_further_down(bench: Bench) -> None:
-    take(bench, batch_of(bench.config, Batch("data.events")), {"data": {"events": [{"id": "1"}, {"id": "2"}]}})
+    take(
+        bench,
+        batch_of(bench.config, Batch("data.events")),
+        {"data": {"events": [{"id": "1"}, {"id": "2"}]}},
+    )
     assert [event.provider_id for event in bench.store.events] == ["1", "2"]
 
 
@@ -365,23 +482,32 @@ def test_ids_and_types_are_kept_up_to_200_characters(bench: Bench) -> None:
         bench.post("ids", json.dumps({"id": "i" * size, "type": "t" * size}).encode())
     fits, too_long = bench.store.events
     assert (fits.provider_id, fits.type) == ("i" * 200, "t" * 200)
-    assert (too_long.provider_id, too_long.type) == (f"sha256:{hashlib.sha256(b'i' * 201).hexdigest()}", "t" * 200)
+    assert (too_long.provider_id, too_long.type) == (
+        f"sha256:{hashlib.sha256(b'i' * 201).hexdigest()}",
+        "t" * 200,
+    )
     bench.post("ids", json.dumps({"id": "x", "type": "a\nb\x1b[0m"}).encode())
     assert bench.store.events[2].type == "a\ufffdb\ufffd[0m"
 
 
 def test_a_body_is_read_as_deep_and_as_long_as_its_source_may(bench: Bench) -> None:
-    """Without a signature a body of many small values buys too much work; behind one it may be that long."""
+    """Without a signature a body of many small values buys too much work; behind one it may be that
+    long.
+    """
     many = b"[" + b"1," * 60_000 + b"1]"
     bench.post("open", many)
     bench.post("github", many, github())
     assert [event.problem is None for event in bench.store.events] == [False, True]
     shallow, deep = bench.config.sources["shallow"], b'{"a":{"b":{"c":{"d":1}}}}'
     assert module.read_body(shallow, "application/json", deep).problem is not None
-    assert module.read_body(bench.config.sources["github"], "application/json", deep).problem is None
+    assert (
+        module.read_body(bench.config.sources["github"], "application/json", deep).problem is None
+    )
     form = replace(bench.config.sources["bare"], max_depth=3)
     assert module.read_body(form, "application/json", deep).problem is not None
-    assert module.read_body(bench.config.sources["bare"], "application/json", b'{"a":"b"}').value == {"a": "b"}
+    assert module.read_body(
+        bench.config.sources["bare"], "application/json", b'{"a":"b"}'
+    ).value == {"a": "b"}
 
 
 def test_a_token_as_a_body_is_read_as_its_row_says(bench: Bench) -> None:
@@ -390,7 +516,10 @@ def test_a_token_as_a_body_is_read_as_its_row_says(bench: Bench) -> None:
     raw = b".".join((base64.urlsafe_b64encode(b'{"alg":"RS256"}').rstrip(b"="), told, b"c2ln"))
     known = bench.config.sources["ids"]
     source = replace(known, provider=replace(known.provider, body="jwt:data,data,identity"))
-    assert module.read_body(source, "", raw).value == {"identity": {"id": "1"}, "data": {"deep": {"er": [1]}}}
+    assert module.read_body(source, "", raw).value == {
+        "identity": {"id": "1"},
+        "data": {"deep": {"er": [1]}},
+    }
     shallow = module.read_body(replace(source, max_depth=2), "", raw)
     assert shallow.value == {"identity": {"id": "1"}, "data": '{"deep": {"er": [1]}}'}
 
@@ -409,14 +538,32 @@ def test_without_an_id_the_body_is_one_only_where_the_row_says_so(bench: Bench) 
 def test_a_test_of_the_url_may_come_by_another_method_and_sees_the_secrets(bench: Bench) -> None:
     def echo(probe: Probe) -> Reply | None:
         asked = query_value(probe.request.query_string, "challenge")
-        return Reply(body=f"{asked} {len(probe.secrets)}".encode(), content_type="text/plain") if asked else None
+        return (
+            Reply(body=f"{asked} {len(probe.secrets)}".encode(), content_type="text/plain")
+            if asked
+            else None
+        )
 
     known = bench.config.sources["github"]
-    source = replace(known, provider=replace(known.provider, handshakes=(Handshake(echo, signed=False, methods=("GET",)),)))
+    source = replace(
+        known,
+        provider=replace(
+            known.provider, handshakes=(Handshake(echo, signed=False, methods=("GET",)),)
+        ),
+    )
 
     def get(query: str, method: str = "GET") -> Received:
-        request = Request(method=method, path="/hooks/github", headers={}, body=b"", query_string=query)
-        return receive(request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+        request = Request(
+            method=method, path="/hooks/github", headers={}, body=b"", query_string=query
+        )
+        return receive(
+            request,
+            source,
+            bench.config,
+            keep=bench.store.keep,
+            now=NOW,
+            new_id=lambda: event_id(NOW),
+        )
 
     assert get("challenge=abc").reply.body == b"abc 1"
     with pytest.raises(BadSignature):
@@ -429,15 +576,28 @@ def test_a_test_of_the_url_may_come_by_another_method_and_sees_the_secrets(bench
     assert bench.store == Store()
 
 
-def shaking(bench: Bench, answers: Callable[[Probe], Reply | None], name: str = "github", **more: Any) -> Source:
+def shaking(
+    bench: Bench, answers: Callable[[Probe], Reply | None], name: str = "github", **more: Any
+) -> Source:
     """A source with one handshake."""
     known = bench.config.sources[name]
-    return replace(known, provider=replace(known.provider, handshakes=(Handshake(answers, **more),)))
+    return replace(
+        known, provider=replace(known.provider, handshakes=(Handshake(answers, **more),))
+    )
 
 
-def ask(bench: Bench, source: Source, body: bytes = b"{}", method: str = "POST", **headers: str) -> Received:
-    request = Request(method=method, path="/hooks/x", headers={name.replace("_", "-"): text for name, text in headers.items()}, body=body)
-    return receive(request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+def ask(
+    bench: Bench, source: Source, body: bytes = b"{}", method: str = "POST", **headers: str
+) -> Received:
+    request = Request(
+        method=method,
+        path="/hooks/x",
+        headers={name.replace("_", "-"): text for name, text in headers.items()},
+        body=body,
+    )
+    return receive(
+        request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
+    )
 
 
 def test_an_unsigned_test_of_the_url_is_short(bench: Bench) -> None:
@@ -446,13 +606,22 @@ def test_an_unsigned_test_of_the_url_is_short(bench: Bench) -> None:
     assert ask(bench, source, b'"' + b"x" * (module.MAX_TEST - 2) + b'"').reply.body == b"yes"
     with pytest.raises(BadSignature):
         ask(bench, source, b'"' + b"x" * (module.MAX_TEST - 1) + b'"')
-    long = Request(method="POST", path="/hooks/x", headers={"content-type": "application/json"}, body=b'"' + b"x" * module.MAX_TEST + b'"')
+    long = Request(
+        method="POST",
+        path="/hooks/x",
+        headers={"content-type": "application/json"},
+        body=b'"' + b"x" * module.MAX_TEST + b'"',
+    )
     signed = source.scheme.sign(long, SECRET, NOW)
-    received = receive(signed, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+    received = receive(
+        signed, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
+    )
     assert (received.reply.status, len(bench.store.events)) == (202, 1), "and signed it is an event"
 
 
-def test_a_body_is_read_as_its_content_type_says_and_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_is_read_as_its_content_type_says_and_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read, bodies = module.read_body, list[Any]()
 
     def counted(*given: Any, **more: Any) -> Any:
@@ -464,11 +633,22 @@ def test_a_body_is_read_as_its_content_type_says_and_once(bench: Bench, monkeypa
         bench.post("github", ISSUE, github(), sign=False)
     assert bodies == [], "nothing is read of what nobody has signed"
     source = shaking(bench, lambda probe: Reply(body=json.dumps(probe.body).encode()), signed=False)
-    assert ask(bench, source, b"challenge=abc", content_type="application/x-www-form-urlencoded").reply.body == b'{"challenge": "abc"}'
+    assert (
+        ask(
+            bench, source, b"challenge=abc", content_type="application/x-www-form-urlencoded"
+        ).reply.body
+        == b'{"challenge": "abc"}'
+    )
     bodies.clear()
     silent = shaking(bench, lambda _: None, signed=False)
-    signed = silent.scheme.sign(Request(method="POST", path="/x", headers={"content-type": "text/plain"}, body=b"[1]"), SECRET, NOW)
-    received = receive(signed, silent, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+    signed = silent.scheme.sign(
+        Request(method="POST", path="/x", headers={"content-type": "text/plain"}, body=b"[1]"),
+        SECRET,
+        NOW,
+    )
+    received = receive(
+        signed, silent, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
+    )
     assert (len(bodies), received.body) == (1, bodies[0])
 
 
@@ -476,10 +656,18 @@ def test_a_signed_get_that_is_no_test_is_405(bench: Bench) -> None:
     source = shaking(bench, lambda _: None, "open", methods=("GET",))
     with pytest.raises(Refused) as refused:
         ask(bench, source, method="GET")
-    assert (refused.value.status, refused.value.code, refused.value.headers) == (405, "method_not_allowed", {"Allow": "POST"})
+    assert (refused.value.status, refused.value.code, refused.value.headers) == (
+        405,
+        "method_not_allowed",
+        {"Allow": "POST"},
+    )
     with pytest.raises(Refused) as refused:
         ask(bench, bench.config.sources["open"], method="GET")
-    assert (refused.value.status, refused.value.code, refused.value.headers) == (405, "method_not_allowed", {"Allow": "POST"})
+    assert (refused.value.status, refused.value.code, refused.value.headers) == (
+        405,
+        "method_not_allowed",
+        {"Allow": "POST"},
+    )
     assert bench.store == Store()
 
 
@@ -488,10 +676,21 @@ def test_an_expired_secret_answers_no_test_of_the_url(bench: Bench) -> None:
         return Reply(body=" ".join(probe.secrets).encode())
 
     known = bench.config.sources["github"]
-    held = (Secret("expired", NOW - 1), Secret("ends-now", NOW), Secret("live", NOW + 1), Secret("lasting"))
-    source = replace(known, secrets=held, provider=replace(known.provider, handshakes=(Handshake(tell, signed=False),)))
+    held = (
+        Secret("expired", NOW - 1),
+        Secret("ends-now", NOW),
+        Secret("live", NOW + 1),
+        Secret("lasting"),
+    )
+    source = replace(
+        known,
+        secrets=held,
+        provider=replace(known.provider, handshakes=(Handshake(tell, signed=False),)),
+    )
     request = Request(method="POST", path="/hooks/github", headers={}, body=b"{}")
-    received = receive(request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW))
+    received = receive(
+        request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
+    )
     assert received.reply.body == b"live lasting"
 
 
@@ -509,8 +708,15 @@ def test_slacks_interactions_and_commands_are_read(bench: Bench) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
     inside = json.dumps({"type": "block_actions", "trigger_id": "t1", "user": {"id": "U1"}})
     bench.post("slack", urlencode({"payload": inside}).encode(), form)
-    bench.post("slack", urlencode({"command": "/deploy", "trigger_id": "t2", "text": "now"}).encode(), form)
-    bench.post("slack", json.dumps({"type": "event_callback", "event_id": "Ev1", "event": {"type": "message"}}).encode())
+    bench.post(
+        "slack", urlencode({"command": "/deploy", "trigger_id": "t2", "text": "now"}).encode(), form
+    )
+    bench.post(
+        "slack",
+        json.dumps(
+            {"type": "event_callback", "event_id": "Ev1", "event": {"type": "message"}}
+        ).encode(),
+    )
     assert [(event.type, event.provider_id) for event in bench.store.events] == [
         ("block_actions", "t1"),
         ("/deploy", "t2"),
@@ -521,7 +727,11 @@ def test_slacks_interactions_and_commands_are_read(bench: Bench) -> None:
 
 def test_a_challenge_inside_a_form_is_no_handshake(bench: Bench) -> None:
     inside = json.dumps({"type": "url_verification", "challenge": "abc"})
-    bench.post("slack", urlencode({"payload": inside}).encode(), {"content-type": "application/x-www-form-urlencoded"})
+    bench.post(
+        "slack",
+        urlencode({"payload": inside}).encode(),
+        {"content-type": "application/x-www-form-urlencoded"},
+    )
     assert len(bench.store.events) == 1
 
 
@@ -530,10 +740,20 @@ def test_a_challenge_inside_a_form_is_no_handshake(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("said", "kept"),
-    [("1", 1), ("0", 0), ("007", 7), ("9" * 9, 999_999_999), *((odd, None) for odd in (None, "", "-1", "1.5", "once", "\u0661", "9" * 10))],
+    [
+        ("1", 1),
+        ("0", 0),
+        ("007", 7),
+        ("9" * 9, 999_999_999),
+        *((odd, None) for odd in (None, "", "-1", "1.5", "once", "\u0661", "9" * 10)),
+    ],
 )
-def test_which_try_it_is_is_a_small_number_or_nothing(bench: Bench, said: str | None, kept: int | None) -> None:
-    headers = {"content-type": "application/json"} | ({} if said is None else {"x-slack-retry-num": said})
+def test_which_try_it_is_is_a_small_number_or_nothing(
+    bench: Bench, said: str | None, kept: int | None
+) -> None:
+    headers = {"content-type": "application/json"} | (
+        {} if said is None else {"x-slack-retry-num": said}
+    )
     bench.post("slack", b'{"type":"event_callback","event_id":"Ev1"}', headers)
     assert bench.store.events[0].sender_retry == kept
 
@@ -541,7 +761,9 @@ def test_which_try_it_is_is_a_small_number_or_nothing(bench: Bench, said: str | 
 # -- credentials
 
 
-@pytest.mark.parametrize("query", [f"token={TOKEN}", f"a=1&%74oken={TOKEN}", f"token={TOKEN}&t%6fken={TOKEN}"])
+@pytest.mark.parametrize(
+    "query", [f"token={TOKEN}", f"a=1&%74oken={TOKEN}", f"token={TOKEN}&t%6fken={TOKEN}"]
+)
 def test_a_token_in_the_query_is_nowhere_afterwards(bench: Bench, query: str) -> None:
     bench.post("token", b"{}", query=query)
     assert TOKEN not in repr(bench.store)
@@ -560,7 +782,9 @@ def test_credential_headers_are_nowhere_afterwards(bench: Bench) -> None:
     assert "hunter2" not in repr(bench.store)
 
 
-FIGMA = f'{{ "webhook_id": "22", "passcode" :"{TOKEN}", "event_type":"PING","timestamp":"t" }}'.encode()
+FIGMA = (
+    f'{{ "webhook_id": "22", "passcode" :"{TOKEN}", "event_type":"PING","timestamp":"t" }}'.encode()
+)
 
 
 @pytest.mark.parametrize("source", ["figma", "figma_open"])
@@ -578,25 +802,42 @@ def test_a_passcode_in_the_body_is_nowhere_afterwards(bench: Bench, source: str)
 
 
 def test_a_passcode_is_found_under_any_content_type(bench: Bench) -> None:
-    for number, media in enumerate(("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", "")):
+    for number, media in enumerate(
+        ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", "")
+    ):
         bench.post("figma", FIGMA.replace(b'"t"', b'"%d"' % number), {"content-type": media})
     assert len(bench.store.events) == 4
     assert TOKEN not in repr(bench.store)
 
 
 def test_each_notification_of_a_batch_is_kept_without_its_state(bench: Bench) -> None:
-    sent = [{"changeType": "created", "clientState": TOKEN, "id": str(number)} for number in range(3)]
+    sent = [
+        {"changeType": "created", "clientState": TOKEN, "id": str(number)} for number in range(3)
+    ]
     bench.post("graph", json.dumps({"value": sent}).encode())
     assert TOKEN not in repr(bench.store)
-    assert [json.loads(event.body) for event in bench.store.events] == [{**one, "clientState": "***"} for one in sent]
+    assert [json.loads(event.body) for event in bench.store.events] == [
+        {**one, "clientState": "***"} for one in sent
+    ]
     assert bench.store.events[0].body_sha256 == hashlib.sha256(orjson.dumps(sent[0])).hexdigest()
 
 
 def test_slacks_old_token_is_nowhere_afterwards(bench: Bench) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
-    bench.post("slack", json.dumps({"token": TOKEN, "type": "event_callback", "event": {"type": "x", "token": "kept"}}).encode())
-    bench.post("slack", urlencode({"token": TOKEN, "command": "/deploy", "text": "a b"}).encode(), form)
-    bench.post("slack", urlencode({"payload": json.dumps({"token": TOKEN, "type": "block_actions"})}).encode(), form)
+    bench.post(
+        "slack",
+        json.dumps(
+            {"token": TOKEN, "type": "event_callback", "event": {"type": "x", "token": "kept"}}
+        ).encode(),
+    )
+    bench.post(
+        "slack", urlencode({"token": TOKEN, "command": "/deploy", "text": "a b"}).encode(), form
+    )
+    bench.post(
+        "slack",
+        urlencode({"payload": json.dumps({"token": TOKEN, "type": "block_actions"})}).encode(),
+        form,
+    )
     assert TOKEN not in repr(bench.store)
     assert [one.inputs["body"]["token"] for one in bench.store.deliveries] == ["***"] * 3
     assert bench.store.events[1].body == b"token=***&command=%2Fdeploy&text=a+b"
@@ -626,7 +867,10 @@ def test_what_is_wrong_with_a_form_is_said_by_field_and_nothing_is_kept(bench: B
 
 
 def test_a_form_with_a_file_is_415(bench: Bench) -> None:
-    body = b'--b\r\nContent-Disposition: form-data; name="cv"; filename="cv.pdf"\r\n\r\n%PDF\r\n--b--\r\n'
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="cv";'
+        b' filename="cv.pdf"\r\n\r\n%PDF\r\n--b--\r\n'
+    )
     with pytest.raises(Refused) as refused:
         bench.post("bare", body, {"content-type": "multipart/form-data; boundary=b"})
     assert refused.value.status == 415
@@ -644,15 +888,32 @@ def test_the_files_of_a_form_are_kept_before_its_event(bench: Bench) -> None:
         steps.append("event")
         return bench.store.keep(arrivals, replanned)
 
-    parts = (f'--b\r\nContent-Disposition: form-data; name="cv"; filename="{n}.pdf"\r\n\r\n%PDF-{n}\r\n' for n in range(2))
-    request = Request(method="POST", path="/hooks/jobs", headers={"content-type": "multipart/form-data; boundary=b"},
-                      body="".join([*parts, "--b--\r\n"]).encode())  # fmt: skip
+    parts = (
+        f'--b\r\nContent-Disposition: form-data; name="cv"; filename="{n}.pdf"\r\n\r\n%PDF-{n}\r\n'
+        for n in range(2)
+    )
+    request = Request(
+        method="POST",
+        path="/hooks/jobs",
+        headers={"content-type": "multipart/form-data; boundary=b"},
+        body="".join([*parts, "--b--\r\n"]).encode(),
+    )
     source = bench.config.sources["jobs"]
-    receive(request, source, bench.config, keep=keep, now=NOW, new_id=lambda: event_id(NOW), keep_file=keep_file)
+    receive(
+        request,
+        source,
+        bench.config,
+        keep=keep,
+        now=NOW,
+        new_id=lambda: event_id(NOW),
+        keep_file=keep_file,
+    )
     assert steps == ["file %PDF-0", "file %PDF-1", "event"]
     (event,) = bench.store.events
     assert [file.field for file in event.files] == ["cv", "cv"]
-    assert event.body != request.body and event.body_sha256 == hashlib.sha256(request.body).hexdigest(), "of what was sent"
+    assert (
+        event.body != request.body and event.body_sha256 == hashlib.sha256(request.body).hexdigest()
+    ), "of what was sent"
 
 
 def test_a_compressed_form_is_415(bench: Bench) -> None:
@@ -677,33 +938,68 @@ class Passing:
 
 @pytest.mark.parametrize("repeats", [False, True])
 @pytest.mark.parametrize("spam", [None, "words"])
-def test_a_gate_decides_what_is_kept_of_a_form(bench: Bench, monkeypatch: pytest.MonkeyPatch, repeats: bool, spam: str | None) -> None:
-    """What repeats another has its files kept already; spam starts nothing; and the request is kept as the gate returns it."""
+def test_a_gate_decides_what_is_kept_of_a_form(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, repeats: bool, spam: str | None
+) -> None:
+    """What repeats another has its files kept already; spam starts nothing; and the request is kept
+    as the gate returns it.
+    """
     gate, asked, files, kept = object(), list[Any](), list[bytes](), list[Any]()
 
     def keep(arrivals: Any, replanned: Callable[..., Any]) -> list[Kept]:
         kept.append(arrivals)
         return bench.store.keep(arrivals, replanned)
 
-    def through(request: Request, _body: Any, _source: Source, _form: Any, given: Any, now: float, _size: int) -> Passing:
+    def through(
+        request: Request,
+        _body: Any,
+        _source: Source,
+        _form: Any,
+        given: Any,
+        now: float,
+        _size: int,
+    ) -> Passing:
         asked.append((given, now))
-        return Passing(replace(request, headers={**request.headers, "x-masked": "yes"}), keep, object() if repeats else None, spam=spam)
+        return Passing(
+            replace(request, headers={**request.headers, "x-masked": "yes"}),
+            keep,
+            object() if repeats else None,
+            spam=spam,
+        )
 
     def keep_file(content: memoryview) -> str:
         files.append(bytes(content))
         return hashlib.sha256(content).hexdigest()
 
     monkeypatch.setattr(module, "pass_through", through)
-    body = b'--b\r\nContent-Disposition: form-data; name="cv"; filename="a.pdf"\r\n\r\n%PDF-1\r\n--b--\r\n'
-    request = Request(method="POST", path="/hooks/jobs", headers={"content-type": "multipart/form-data; boundary=b"}, body=body)
-    receive(request, bench.config.sources["jobs"], bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW),
-            keep_file=keep_file, gate=gate)  # type: ignore[arg-type]  # fmt: skip
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="cv";'
+        b' filename="a.pdf"\r\n\r\n%PDF-1\r\n--b--\r\n'
+    )
+    request = Request(
+        method="POST",
+        path="/hooks/jobs",
+        headers={"content-type": "multipart/form-data; boundary=b"},
+        body=body,
+    )
+    receive(
+        request,
+        bench.config.sources["jobs"],
+        bench.config,
+        keep=bench.store.keep,
+        now=NOW,
+        new_id=lambda: event_id(NOW),
+        keep_file=keep_file,
+        gate=gate,
+    )  # type: ignore[arg-type]
     (event,) = bench.store.events
     assert (asked, len(kept), files) == ([(gate, NOW)], 1, [] if repeats else [b"%PDF-1"])
     assert (event.client, event.spam, event.headers["x-masked"]) == ("192.0.2.0", spam, "yes")
     planned = [(one.route, one.status) for one in bench.store.deliveries]
     assert planned == ([] if spam else [("jobs", Status.QUEUED)])
-    assert [one.route for one in replan(event, bench.config, NOW, "n")] == ([] if spam else ["jobs"])
+    assert [one.route for one in replan(event, bench.config, NOW, "n")] == (
+        [] if spam else ["jobs"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -729,17 +1025,39 @@ def test_a_form_that_cannot_be_read_is_400(bench: Bench, body: bytes, content_ty
 @given(
     source=st.sampled_from(["github", "slack", "open", "ids", "contact", "bare"]),
     body=st.binary(max_size=120)
-    | st.sampled_from([b'{"type": "url_verification", "challenge": 1}', b"payload=[]", b'{"id": 1e400}', b'{"id":true,"type":1.5}']),
-    content_type=st.sampled_from(["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "\xff", ""]),
+    | st.sampled_from(
+        [
+            b'{"type": "url_verification", "challenge": 1}',
+            b"payload=[]",
+            b'{"id": 1e400}',
+            b'{"id":true,"type":1.5}',
+        ]
+    ),
+    content_type=st.sampled_from(
+        [
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=b",
+            "\xff",
+            "",
+        ]
+    ),
     query=st.text(alphabet="a&=%+t\xff", max_size=20),
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150
+)
 def test_any_request_that_verifies_is_kept_or_refused_with_a_reason(
     config: Config, source: str, body: bytes, content_type: str, query: str
 ) -> None:
     bench = Bench(config)
     try:
-        received = bench.post(source, body, {"content-type": content_type, "x-github-event": content_type}, query=query)
+        received = bench.post(
+            source,
+            body,
+            {"content-type": content_type, "x-github-event": content_type},
+            query=query,
+        )
     except Refused as refused:
         assert refused.status in (400, 415, 422)
         assert bench.store == Store()
@@ -752,15 +1070,31 @@ def test_any_request_that_verifies_is_kept_or_refused_with_a_reason(
 @given(
     st.binary(max_size=80),
     st.dictionaries(
-        st.sampled_from(["x-hub-signature-256", "authorization", "x-slack-signature", "x-slack-request-timestamp"]), st.text(max_size=80)
+        st.sampled_from(
+            [
+                "x-hub-signature-256",
+                "authorization",
+                "x-slack-signature",
+                "x-slack-request-timestamp",
+            ]
+        ),
+        st.text(max_size=80),
     ),
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100
+)
 def test_no_unsigned_request_gets_in(config: Config, body: bytes, headers: dict[str, str]) -> None:
     bench = Bench(config)
     for source in ("github", "slack", "token", "bearer"):
         with pytest.raises(BadSignature):
-            bench.post(source, body, headers, sign=False, query="token=" + quote_plus(headers.get("authorization", "")))
+            bench.post(
+                source,
+                body,
+                headers,
+                sign=False,
+                query="token=" + quote_plus(headers.get("authorization", "")),
+            )
     assert bench.store == Store()
 
 

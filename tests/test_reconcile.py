@@ -43,7 +43,11 @@ GOING = replace(RUN, state=RunState.RUNNING)
 UNTOLD = replace(RUN, state=None)
 OPEN, HELD, TWIN = (
     Rival(delivery_id=name, event_id=event, is_open=is_open)
-    for name, event, is_open in (("d2", "e2", True), ("d3", "e3", False), ("d4", DELIVERY.event_id, False))
+    for name, event, is_open in (
+        ("d2", "e2", True),
+        ("d3", "e3", False),
+        ("d4", DELIVERY.event_id, False),
+    )
 )
 WHOLE: dict[str, Any] = {"listed": 3}  # what the list held: all there is
 REACHES: dict[str, Any] = {"listed": FULL, "oldest": WINDOW.since - 1}
@@ -55,7 +59,9 @@ def seen(*some: Candidate, **more: Any) -> Look:
     return Look(at=LOOKED, window=WINDOW, candidates=some, **{**WHOLE, **more})
 
 
-def judged(look: Look, before: Earlier | None = None, *, exclusive: bool = False, one: Delivery = DELIVERY) -> Evidence:
+def judged(
+    look: Look, before: Earlier | None = None, *, exclusive: bool = False, one: Delivery = DELIVERY
+) -> Evidence:
     return judge(one, 1, NOW, look, before or Earlier(), exclusive=exclusive)
 
 
@@ -84,7 +90,8 @@ def judged(look: Look, before: Earlier | None = None, *, exclusive: bool = False
         (seen(RUN, **REACHES), None, True, Verdict.ADOPT),
         (seen(RUN), None, False, Verdict.HOLD),
         (seen(RUN, **SHORT), None, True, Verdict.HOLD),
-        (seen(RUN, **SHORT), replace(EMPTY, run_ids=("r1",)), True, Verdict.ADOPT),  # an earlier look has covered the window, and found it
+        # an earlier look has covered the window, and found it
+        (seen(RUN, **SHORT), replace(EMPTY, run_ids=("r1",)), True, Verdict.ADOPT),
         (seen(RUN, **SHORT), EMPTY, True, Verdict.HOLD),
         (seen(RUN, **SHORT), Earlier(looks=1, run_ids=("r1",)), True, Verdict.HOLD),
         (seen(RUN, unread=1), None, True, Verdict.HOLD),
@@ -115,7 +122,9 @@ def judged(look: Look, before: Earlier | None = None, *, exclusive: bool = False
         (seen(RUN), EMPTY, False, Verdict.HOLD),
     ],
 )
-def test_a_look_decides(look: Look, before: Earlier | None, exclusive: bool, verdict: Verdict) -> None:
+def test_a_look_decides(
+    look: Look, before: Earlier | None, exclusive: bool, verdict: Verdict
+) -> None:
     decision = judged(look, before, exclusive=exclusive).decision
     assert decision.verdict is verdict, decision.why
     assert (decision.run_id == "r1") is (verdict is Verdict.ADOPT)
@@ -123,9 +132,15 @@ def test_a_look_decides(look: Look, before: Earlier | None, exclusive: bool, ver
 
 
 def test_of_several_that_echo_the_deliverys_own_comes_first_and_then_the_oldest() -> None:
-    old, new = replace(EVENTS, run_id="old", created_at=NOW), replace(EVENTS, run_id="new", created_at=NOW + 2)
+    old, new = (
+        replace(EVENTS, run_id="old", created_at=NOW),
+        replace(EVENTS, run_id="new", created_at=NOW + 2),
+    )
     assert judged(seen(new, old)).decision.run_id == "old"
-    assert judged(seen(new, old, replace(OURS, run_id="own", created_at=NOW + 9))).decision.run_id == "own"
+    assert (
+        judged(seen(new, old, replace(OURS, run_id="own", created_at=NOW + 9))).decision.run_id
+        == "own"
+    )
 
 
 def test_who_holds_is_told_what_was_found_and_what_to_do() -> None:
@@ -135,14 +150,20 @@ def test_who_holds_is_told_what_was_found_and_what_to_do() -> None:
     several = judged(seen(*(replace(RUN, run_id=f"r{n}") for n in range(5)))).decision.why
     assert several.startswith("r0 (done), r1 (done), r2 (done) and 2 more may each be its run")
     assert "--run-id RUN" in several
-    assert "holds the 10 newest runs, which do not go back so far" in judged(seen(**SHORT)).decision.why
+    assert (
+        "holds the 10 newest runs, which do not go back so far"
+        in judged(seen(**SHORT)).decision.why
+    )
     assert "or that of d3" in judged(seen(RUN, rivals=(HELD,)), exclusive=True).decision.why
 
 
 def test_each_decision_says_why() -> None:
     """A person reads it in `show`, and it is what a hold is settled by."""
     two = replace(RUN, run_id="r2")
-    advice = f"look there, then `flowbridge resolve {DELIVERY.id} --as delivered --run-id RUN`, or `--as queued` if it is not there"
+    advice = (
+        f"look there, then `flowbridge resolve {DELIVERY.id} --as delivered --run-id RUN`, or `--as"
+        " queued` if it is not there"
+    )
     with_run = advice.replace("RUN", "r1")
     agree = "no run fits; a second look has to agree"
     lacks = "no run that fits was found, but the platform's list holds"
@@ -150,19 +171,64 @@ def test_each_decision_says_why() -> None:
         (seen(problem="HTTP 500"), None, False, "HTTP 500"),
         (seen(OURS), None, False, "the outputs of r1 have the id of its delivery"),
         (seen(EVENTS), None, False, "the outputs of r1 have the id of its event"),
-        (seen(EVENTS, rivals=(TWIN,)), None, False, f"r1 (done) may be its run, or that of d4: {with_run}"),
-        (seen(RUN), None, True, "r1 is the only run that fits, and nobody but flowbridge starts this flow"),
-        (seen(RUN, rivals=(OPEN,)), None, True, "r1 (done) may be its run, or that of d2, whose call is under way"),
-        (seen(RUN, rivals=(HELD, OPEN, TWIN, TWIN)), None, True, f"r1 (done) may be its run, or that of d3, d2, d4: {with_run}"),
+        (
+            seen(EVENTS, rivals=(TWIN,)),
+            None,
+            False,
+            f"r1 (done) may be its run, or that of d4: {with_run}",
+        ),
+        (
+            seen(RUN),
+            None,
+            True,
+            "r1 is the only run that fits, and nobody but flowbridge starts this flow",
+        ),
+        (
+            seen(RUN, rivals=(OPEN,)),
+            None,
+            True,
+            "r1 (done) may be its run, or that of d2, whose call is under way",
+        ),
+        (
+            seen(RUN, rivals=(HELD, OPEN, TWIN, TWIN)),
+            None,
+            True,
+            f"r1 (done) may be its run, or that of d3, d2, d4: {with_run}",
+        ),
         (seen(GOING), None, False, "r1 (running) may be its run, and it has not ended yet"),
-        (seen(UNTOLD), None, False, "r1 (state unknown) may be its run, and the platform does not say how it stands"),
-        (seen(RUN), None, False, f"r1 (done) may be its run, but does not tell by its outputs: {with_run}"),
-        (seen(RUN, two), None, False, f"r1 (done), r2 (done) may each be its run, and none tells by its outputs: {advice}"),
-        (seen(replace(UNTOLD, gone=True)), None, False, f"r1 (gone) may be its run, but does not tell by its outputs: {with_run}"),
+        (
+            seen(UNTOLD),
+            None,
+            False,
+            "r1 (state unknown) may be its run, and the platform does not say how it stands",
+        ),
+        (
+            seen(RUN),
+            None,
+            False,
+            f"r1 (done) may be its run, but does not tell by its outputs: {with_run}",
+        ),
+        (
+            seen(RUN, two),
+            None,
+            False,
+            f"r1 (done), r2 (done) may each be its run, and none tells by its outputs: {advice}",
+        ),
+        (
+            seen(replace(UNTOLD, gone=True)),
+            None,
+            False,
+            f"r1 (gone) may be its run, but does not tell by its outputs: {with_run}",
+        ),
         (seen(), None, False, agree),
         (seen(), replace(EMPTY, empty_at=LOOKED - AGREE + 1), False, agree),
         (seen(), EMPTY, False, "no run of it was found, by two looks"),
-        (seen(**SHORT), EMPTY, False, f"{lacks} the 10 newest runs, which do not go back so far: {advice}"),
+        (
+            seen(**SHORT),
+            EMPTY,
+            False,
+            f"{lacks} the 10 newest runs, which do not go back so far: {advice}",
+        ),
         (seen(unread=1), EMPTY, False, f"{lacks} entries that cannot be read: {advice}"),
     ):
         assert judged(look, before, exclusive=exclusive).decision.why == why
@@ -192,20 +258,35 @@ def test_a_list_covers_the_window_where_its_oldest_is_older() -> None:
 
 
 def test_of_those_that_echo_one_without_a_time_comes_first() -> None:
-    old, timeless = replace(EVENTS, run_id="old", created_at=NOW), replace(EVENTS, run_id="timeless", created_at=None)
+    old, timeless = (
+        replace(EVENTS, run_id="old", created_at=NOW),
+        replace(EVENTS, run_id="timeless", created_at=None),
+    )
     assert judged(seen(old, timeless)).decision.run_id == "timeless"
 
 
 def test_the_window_has_skew_on_both_sides_and_follows_the_platforms_clock() -> None:
     assert window(NOW, TIMEOUT) == Window(NOW - SKEW, NOW + TIMEOUT + SKEW)
-    assert window(NOW, TIMEOUT, -300.0) == window(NOW, TIMEOUT, 300.0) == Window(NOW - SKEW - 300, NOW + TIMEOUT + SKEW + 300)
+    assert (
+        window(NOW, TIMEOUT, -300.0)
+        == window(NOW, TIMEOUT, 300.0)
+        == Window(NOW - SKEW - 300, NOW + TIMEOUT + SKEW + 300)
+    )
 
 
 @pytest.mark.parametrize(
     ("created_at", "is_one"),
-    [(WINDOW.since, True), (WINDOW.until, True), (WINDOW.since - 0.1, False), (WINDOW.until + 0.1, False), (None, True)],
+    [
+        (WINDOW.since, True),
+        (WINDOW.until, True),
+        (WINDOW.since - 0.1, False),
+        (WINDOW.until + 0.1, False),
+        (None, True),
+    ],
 )
-def test_a_candidate_was_created_in_the_window_or_nobody_knows_when(created_at: float | None, is_one: bool) -> None:
+def test_a_candidate_was_created_in_the_window_or_nobody_knows_when(
+    created_at: float | None, is_one: bool
+) -> None:
     found = [replace(RUN, created_at=created_at)]
     assert (candidates(found, (), WINDOW) == tuple(found)) is is_one
     assert candidates(found, {"r1"}, WINDOW) == ()
@@ -223,7 +304,8 @@ def test_a_candidate_was_created_in_the_window_or_nobody_knows_when(created_at: 
         ({DELIVERY.event_id: "x"}, None),
         ({}, None),
         (None, None),
-        pytest.param(DELIVERY.event_id, None, id="text"),  # each process that collects makes another id
+        # each process that collects makes another id
+        pytest.param(DELIVERY.event_id, None, id="text"),
         ([DELIVERY.event_id], None),
     ],
 )
@@ -236,7 +318,12 @@ def test_an_echo_is_an_output_that_is_the_id(outputs: Any, found: Echo | None) -
 
 def test_a_look_that_failed_has_listed_nothing() -> None:
     evidence = judged(Look(at=LOOKED, window=WINDOW, problem="HTTP 500")).as_json()
-    assert (evidence["listed"], evidence["covers"], evidence["candidates"], evidence["others"]) == (0, False, [], [])
+    assert (evidence["listed"], evidence["covers"], evidence["candidates"], evidence["others"]) == (
+        0,
+        False,
+        [],
+        [],
+    )
 
 
 def test_what_is_kept_is_read_again_for_the_same_attempt_only() -> None:
@@ -246,20 +333,33 @@ def test_what_is_kept_is_read_again_for_the_same_attempt_only() -> None:
     assert earlier(kept, 2) == earlier(None, 1) == earlier("?", 1) == Earlier()
 
 
-def test_the_first_look_without_a_candidate_counts_through_looks_that_fail_but_not_through_a_candidate() -> None:
+def test_the_first_look_without_a_candidate_counts_through_looks_that_fail_but_not_through_a_candidate() -> (
+    None
+):
     first = judged(seen())
     assert first.empty_at == LOOKED
     failed = judged(replace(seen(problem="HTTP 500"), at=LOOKED + 10), earlier(first.as_json(), 1))
     assert failed.empty_at == LOOKED
-    assert judged(replace(seen(), at=LOOKED + AGREE), earlier(failed.as_json(), 1)).decision.verdict is Verdict.QUEUE
+    assert (
+        judged(replace(seen(), at=LOOKED + AGREE), earlier(failed.as_json(), 1)).decision.verdict
+        is Verdict.QUEUE
+    )
     found = judged(replace(seen(GOING), at=LOOKED + 10), earlier(first.as_json(), 1))
     assert found.empty_at is None
-    assert judged(replace(seen(), at=LOOKED + AGREE), earlier(found.as_json(), 1)).decision.verdict is Verdict.AGAIN
+    assert (
+        judged(replace(seen(), at=LOOKED + AGREE), earlier(found.as_json(), 1)).decision.verdict
+        is Verdict.AGAIN
+    )
 
 
 def test_what_is_kept_of_a_look() -> None:
-    look = seen(OURS, replace(GOING, run_id="r2", created_at=None), replace(UNTOLD, run_id="r3", gone=True, echo=Echo.EVENT),
-                replace(UNTOLD, run_id="r4"), rivals=(HELD, OPEN))  # fmt: skip
+    look = seen(
+        OURS,
+        replace(GOING, run_id="r2", created_at=None),
+        replace(UNTOLD, run_id="r3", gone=True, echo=Echo.EVENT),
+        replace(UNTOLD, run_id="r4"),
+        rivals=(HELD, OPEN),
+    )
     assert judged(look, replace(EMPTY, looks=2)).as_json() == {
         "attempt": 1,
         "looks": 3,
@@ -282,16 +382,26 @@ def test_what_is_kept_of_a_look() -> None:
         "why": "the outputs of r1 have the id of its delivery",
         "run_id": "r1",
     }
-    for other, before, decided in ((seen(GOING), None, "again"), (seen(), EMPTY, "queue"), (seen(RUN), None, "hold")):
+    for other, before, decided in (
+        (seen(GOING), None, "again"),
+        (seen(), EMPTY, "queue"),
+        (seen(RUN), None, "hold"),
+    ):
         assert judged(other, before).as_json()["decided"] == decided
     assert type(judged(look).as_json()["candidates"][0]["echo"]) is str  # type: ignore[index, call-overload]
     assert type(judged(look).as_json()["candidates"][0]["state"]) is str  # type: ignore[index, call-overload]
 
 
 def test_a_window_that_was_covered_once_stays_so_and_the_first_empty_look_counts() -> None:
-    assert judged(seen(**SHORT), EMPTY).covered and not judged(seen(**SHORT)).covered and judged(seen()).covered
+    assert (
+        judged(seen(**SHORT), EMPTY).covered
+        and not judged(seen(**SHORT)).covered
+        and judged(seen()).covered
+    )
     assert not judged(seen(problem="HTTP 500")).covered
-    assert judged(replace(seen(), at=LOOKED + 10), replace(EMPTY, empty_at=LOOKED)).empty_at == LOOKED
+    assert (
+        judged(replace(seen(), at=LOOKED + 10), replace(EMPTY, empty_at=LOOKED)).empty_at == LOOKED
+    )
     assert judged(seen(**SHORT)).empty_at is None, "what does not cover the window tells nothing"
     assert judged(seen(problem="HTTP 500")).empty_at is None
 
@@ -306,10 +416,21 @@ def test_waits_grow_to_their_ceiling() -> None:
 ids = st.sampled_from(["r1", "r2", "r3", "r4"])
 times = st.one_of(st.none(), st.floats(NOW - 200, NOW + 200))
 runs = st.builds(
-    Candidate, run_id=ids, created_at=times, state=st.one_of(st.none(), st.sampled_from(RunState)),
-    echo=st.one_of(st.none(), st.sampled_from(Echo)), gone=st.booleans(),
-)  # fmt: skip
-rivals = st.lists(st.builds(Rival, delivery_id=st.just("d"), event_id=st.sampled_from([DELIVERY.event_id, "e2"]), is_open=st.booleans()))
+    Candidate,
+    run_id=ids,
+    created_at=times,
+    state=st.one_of(st.none(), st.sampled_from(RunState)),
+    echo=st.one_of(st.none(), st.sampled_from(Echo)),
+    gone=st.booleans(),
+)
+rivals = st.lists(
+    st.builds(
+        Rival,
+        delivery_id=st.just("d"),
+        event_id=st.sampled_from([DELIVERY.event_id, "e2"]),
+        is_open=st.booleans(),
+    )
+)
 befores = st.builds(
     Earlier,
     looks=st.integers(0, 99),
@@ -325,7 +446,9 @@ looks = st.builds(
     listed=st.integers(0, 12),
     unread=st.sampled_from([0, 0, 0, 1]),
     oldest=times,
-    candidates=st.tuples(found, st.sets(ids, max_size=2)).map(lambda drawn: candidates(*drawn, WINDOW)),
+    candidates=st.tuples(found, st.sets(ids, max_size=2)).map(
+        lambda drawn: candidates(*drawn, WINDOW)
+    ),
     rivals=rivals.map(tuple),
     problem=st.sampled_from([None, None, None, "HTTP 500"]),
 )
@@ -341,21 +464,31 @@ def test_nothing_is_started_twice(look: Look, before: Earlier, exclusive: bool) 
 
 
 @given(looks, befores, st.booleans())
-def test_nothing_is_adopted_that_may_be_anothers(look: Look, before: Earlier, exclusive: bool) -> None:
+def test_nothing_is_adopted_that_may_be_anothers(
+    look: Look, before: Earlier, exclusive: bool
+) -> None:
     decision = judged(look, before, exclusive=exclusive).decision
     if decision.verdict is not Verdict.ADOPT:
         return
     assert look.problem is None
     (one,) = (each for each in look.candidates if each.run_id == decision.run_id)
     if one.echo is None:
-        assert exclusive and len(look.candidates) == 1 and not look.rivals and not look.unread and (look.covers or before.covered)
+        assert (
+            exclusive
+            and len(look.candidates) == 1
+            and not look.rivals
+            and not look.unread
+            and (look.covers or before.covered)
+        )
         assert one.created_at is not None and WINDOW.holds(one.created_at) and not one.gone
     elif one.echo is Echo.EVENT:
         assert all(each.event_id != DELIVERY.event_id for each in look.rivals)
 
 
 @given(looks, befores, st.booleans())
-def test_every_decision_can_be_carried_out_and_is_kept(look: Look, before: Earlier, exclusive: bool) -> None:
+def test_every_decision_can_be_carried_out_and_is_kept(
+    look: Look, before: Earlier, exclusive: bool
+) -> None:
     evidence = judged(look, before, exclusive=exclusive)
     decision = evidence.decision
     if decision.verdict is Verdict.HOLD:
@@ -363,7 +496,10 @@ def test_every_decision_can_be_carried_out_and_is_kept(look: Look, before: Earli
     if decision.verdict is Verdict.AGAIN:
         assert decision.wait is not None and 0 < decision.wait <= MOST
     kept = earlier(evidence.as_json(), 1)
-    assert (kept.looks, kept.run_ids) == (before.looks + 1, tuple(one.run_id for one in look.candidates))
+    assert (kept.looks, kept.run_ids) == (
+        before.looks + 1,
+        tuple(one.run_id for one in look.candidates),
+    )
 
 
 @given(found, st.sets(ids))

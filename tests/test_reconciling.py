@@ -1,4 +1,6 @@
-"""Starts without an answer, with real stores and real sockets: their runs are found, or found missing, and nothing is started twice."""
+"""Starts without an answer, with real stores and real sockets: their runs are found, or found
+missing, and nothing is started twice.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,11 @@ AGREE = 0.2
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other soon."""
-    monkeypatch.setitem(PLATFORMS, "gumloop", replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)))
+    monkeypatch.setitem(
+        PLATFORMS,
+        "gumloop",
+        replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)),
+    )
     monkeypatch.setattr(reconcile, "AGREE", AGREE)
     monkeypatch.setattr(reconcile, "FIRST", 0.05)
     monkeypatch.setattr(reconcile, "MOST", 0.2)
@@ -52,27 +58,46 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def send(database: Database, route: str = "triage", *, echo: bool = True, **changes: Any) -> str:
-    """One more event for the flow, which gives its inputs as outputs; with `echo` the event's id is among them."""
+    """One more event for the flow, which gives its inputs as outputs; with `echo` the event's id is
+    among them.
+    """
     now = time.time()
     event = make_event(None, now=now)
-    given: dict[str, Any] = {"platform": "gumloop", "flow": "triage", "saved_item_id": "q3da", "retry": FAST, "on_unknown": "reconcile"}
+    given: dict[str, Any] = {
+        "platform": "gumloop",
+        "flow": "triage",
+        "saved_item_id": "q3da",
+        "retry": FAST,
+        "on_unknown": "reconcile",
+    }
     inputs = {"title": "Bug"} | ({"event_id": event.id} if echo else {})
     delivery = make_delivery(event, route, now=now, **{**given, "inputs": inputs, **changes})
     events.add(database, event, [delivery], lambda *_: [])
     return delivery.id
 
 
-def config(fake: FakePlatform, *, exclusive: bool = False, routes: tuple[Route, ...] = (), **more: Any) -> Config:
+def config(
+    fake: FakePlatform, *, exclusive: bool = False, routes: tuple[Route, ...] = (), **more: Any
+) -> Config:
     flow = Flow(name="triage", platform="gumloop", saved_item_id="q3da", exclusive=exclusive)
-    return replace(configured(gumloop(fake, **{"timeout": TIMEOUT, **more}), routes=routes), flows={"triage": flow})
+    return replace(
+        configured(gumloop(fake, **{"timeout": TIMEOUT, **more}), routes=routes),
+        flows={"triage": flow},
+    )
 
 
 @contextmanager
 def reconciling_worker(database: Database, given: Config) -> Iterator[None]:
-    """A worker that looks for a run soon after the intent of its attempt, however long a call may take: no test waits for that time."""
+    """A worker that looks for a run soon after the intent of its attempt, however long a call may
+    take: no test waits for that time.
+    """
     after = SOON - given.platforms["gumloop"].timeout
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(test_worker, "load_settings", lambda environ: replace(load_settings(environ), reconcile_after=after))
+        patch.setattr(
+            test_worker,
+            "load_settings",
+            lambda environ: replace(load_settings(environ), reconcile_after=after),
+        )
         with working(database, given):
             yield
 
@@ -87,7 +112,9 @@ def held(database: Database, delivery_id: str) -> Delivery:
 
     def is_held() -> bool:
         with database.read() as connection:
-            row = connection.execute(select(schema.delivery).where(schema.delivery.c.id == delivery_id)).one()
+            row = connection.execute(
+                select(schema.delivery).where(schema.delivery.c.id == delivery_id)
+            ).one()
             return row.status == "unknown" and row.poll_at is None
 
     until(is_held, what="a hold")
@@ -98,7 +125,9 @@ def held(database: Database, delivery_id: str) -> Delivery:
 
 
 @pytest.mark.parametrize("on_unknown", ["reconcile", "retry", "hold"])
-def test_a_run_of_another_flow_is_never_the_deliverys_and_a_person_decides(database: Database, on_unknown: str) -> None:
+def test_a_run_of_another_flow_is_never_the_deliverys_and_a_person_decides(
+    database: Database, on_unknown: str
+) -> None:
     with FakePlatform() as fake, reconciling_worker(database, config(fake, exclusive=True)):
         fake.faults = ["other flow"]
         one = held(database, send(database, on_unknown=on_unknown))
@@ -106,7 +135,11 @@ def test_a_run_of_another_flow_is_never_the_deliverys_and_a_person_decides(datab
         assert (len(fake.starts), fake.lists, get(database, one.id).status) == (2, 0, "unknown")
     assert (one.status, one.run_id, one.attempts) == ("unknown", None, 1)
     run_id = next(run.id for run in fake.runs.values() if run.saved_item_id == "another")
-    assert run_id in (one.reason or "") and "'another'" in (one.reason or "") and "'q3da' was to be started" in (one.reason or "")
+    assert (
+        run_id in (one.reason or "")
+        and "'another'" in (one.reason or "")
+        and "'q3da' was to be started" in (one.reason or "")
+    )
     (attempt,) = attempts(database, one.id)
     assert (attempt.outcome, attempt.run_id, attempt.status_code) == ("unknown", None, 200)
 
@@ -117,10 +150,17 @@ def test_a_run_of_another_flow_is_never_the_deliverys_and_a_person_decides(datab
 @pytest.mark.parametrize("fault", ["drop", "reset", "late", "error", "garbage"])
 def test_a_start_that_was_executed_is_found_by_its_echo(database: Database, fault: str) -> None:
     timeout = 4.0 if fault == "late" else TIMEOUT  # of a call that is not answered in time
-    with FakePlatform(run_seconds=0.3) as fake, reconciling_worker(database, config(fake, timeout=timeout)):
+    with (
+        FakePlatform(run_seconds=0.3) as fake,
+        reconciling_worker(database, config(fake, timeout=timeout)),
+    ):
         fake.faults, fake.late = [fault], 30.0
         (one,) = wait(database, [send(database)], ended)
-        assert (one.status, one.run_state, one.run_id) == ("delivered", "done", fake.accepted[0].run_id)
+        assert (one.status, one.run_state, one.run_id) == (
+            "delivered",
+            "done",
+            fake.accepted[0].run_id,
+        )
         assert len(fake.starts) == 1
     assert one.outputs["event_id"] == one.event_id
     assert (one.attempts, one.reason, slots(database)) == (1, None, 0)
@@ -128,12 +168,29 @@ def test_a_start_that_was_executed_is_found_by_its_echo(database: Database, faul
     assert (attempt.outcome, attempt.run_id) == ("started", one.run_id)
     assert attempt.detail.endswith("; its run was found")
     found = evidence(one)
-    assert (found["decided"], found["run_id"], found["covers"], found["listed"]) == ("adopt", one.run_id, True, 1)
-    assert found["candidates"] == [{"run_id": one.run_id, "state": "done", "created_at": pytest.approx(one.delivered_at), "echo": "event"}]
+    assert (found["decided"], found["run_id"], found["covers"], found["listed"]) == (
+        "adopt",
+        one.run_id,
+        True,
+        1,
+    )
+    assert found["candidates"] == [
+        {
+            "run_id": one.run_id,
+            "state": "done",
+            "created_at": pytest.approx(one.delivered_at),
+            "echo": "event",
+        }
+    ]
 
 
-def test_the_sole_run_of_an_exclusive_flow_is_adopted_while_it_goes_on_and_followed(database: Database) -> None:
-    with FakePlatform(run_seconds=60, echoes=False) as fake, reconciling_worker(database, config(fake, exclusive=True)):
+def test_the_sole_run_of_an_exclusive_flow_is_adopted_while_it_goes_on_and_followed(
+    database: Database,
+) -> None:
+    with (
+        FakePlatform(run_seconds=60, echoes=False) as fake,
+        reconciling_worker(database, config(fake, exclusive=True)),
+    ):
         fake.faults = ["drop"]
         (one,) = wait(database, [send(database, echo=False)], is_in("delivered"))
         assert (one.run_id, slots(database)) == (fake.accepted[0].run_id, 1)
@@ -144,7 +201,10 @@ def test_the_sole_run_of_an_exclusive_flow_is_adopted_while_it_goes_on_and_follo
 
 
 def test_without_exclusive_a_sole_run_without_an_echo_is_for_a_person(database: Database) -> None:
-    with FakePlatform(run_seconds=0.1, echoes=False) as fake, reconciling_worker(database, config(fake)):
+    with (
+        FakePlatform(run_seconds=0.1, echoes=False) as fake,
+        reconciling_worker(database, config(fake)),
+    ):
         fake.faults = ["drop"]
         one = held(database, send(database))
         assert len(fake.starts) == 1
@@ -153,10 +213,17 @@ def test_without_exclusive_a_sole_run_without_an_echo_is_for_a_person(database: 
     assert attempts(database, one.id)[0].outcome == "unknown"
 
 
-def test_a_failed_run_that_is_found_is_followed_by_another_where_the_route_says_so(database: Database) -> None:
-    with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake, exclusive=True)):
+def test_a_failed_run_that_is_found_is_followed_by_another_where_the_route_says_so(
+    database: Database,
+) -> None:
+    with (
+        FakePlatform(run_seconds=0.05) as fake,
+        reconciling_worker(database, config(fake, exclusive=True)),
+    ):
         fake.faults, fake.run_ends = ["drop"], ["FAILED"]
-        one = send(database, echo=False, on_run_failed="retry", run_retries=1, retry=Retry(1, 0.02, 0.1))
+        one = send(
+            database, echo=False, on_run_failed="retry", run_retries=1, retry=Retry(1, 0.02, 0.1)
+        )
         (done,) = wait(database, [one], lambda one: one.run_state == "done")
     first, second = attempts(database, one)
     assert (first.outcome, first.run_state, second.outcome) == ("started", "failed", "started")
@@ -165,10 +232,17 @@ def test_a_failed_run_that_is_found_is_followed_by_another_where_the_route_says_
 
 def test_runs_of_other_deliveries_are_never_taken(database: Database) -> None:
     """Each is linked to its own delivery, or to an attempt of one that has another run by now."""
-    with FakePlatform(run_seconds=0.05, echoes=False) as fake, reconciling_worker(database, config(fake, exclusive=True)):
+    with (
+        FakePlatform(run_seconds=0.05, echoes=False) as fake,
+        reconciling_worker(database, config(fake, exclusive=True)),
+    ):
         fake.run_ends = ["FAILED"]
         again: dict[str, Any] = {"on_run_failed": "retry", "run_retries": 1}
-        wait(database, [send(database, **again), send(database, **again)], lambda one: one.run_state == "done")
+        wait(
+            database,
+            [send(database, **again), send(database, **again)],
+            lambda one: one.run_state == "done",
+        )
         assert len(fake.accepted) == 3
         fake.faults = ["lost"]
         (one,) = wait(database, [send(database)], ended)
@@ -184,7 +258,9 @@ def test_two_starts_of_one_moment_without_an_echo_are_for_a_person(sqlite: Datab
             both = [held(sqlite, one) for one in ids]
         assert len(fake.accepted) == 1
     for one, other in (both, both[::-1]):
-        assert f"{fake.accepted[0].run_id} (done) may be its run, or that of {other.id}" in (one.reason or "")
+        assert f"{fake.accepted[0].run_id} (done) may be its run, or that of {other.id}" in (
+            one.reason or ""
+        )
 
 
 def test_a_run_that_a_person_has_named_is_in_nobodys_way(database: Database) -> None:
@@ -197,7 +273,11 @@ def test_a_run_that_a_person_has_named_is_in_nobodys_way(database: Database) -> 
             database.write(move)
             wait(database, [first.id], ended)
         with database.engine.begin() as connection:
-            connection.execute(schema.delivery.update().where(schema.delivery.c.id == second.id).values(poll_at=time.time()))
+            connection.execute(
+                schema.delivery.update()
+                .where(schema.delivery.c.id == second.id)
+                .values(poll_at=time.time())
+            )
         with reconciling_worker(database, config(fake, exclusive=True)):
             (one,) = wait(database, [second.id], ended)
         assert one.run_id == fake.accepted[1].run_id
@@ -211,7 +291,9 @@ def test_two_starts_of_one_moment_with_an_echo_are_both_found(database: Database
     assert all(one.outputs["event_id"] == one.event_id for one in found)
 
 
-def test_a_candidate_that_goes_on_is_followed_even_where_the_list_has_no_room_for_it_any_more(sqlite: Database) -> None:
+def test_a_candidate_that_goes_on_is_followed_even_where_the_list_has_no_room_for_it_any_more(
+    sqlite: Database,
+) -> None:
     with FakePlatform(run_seconds=60) as fake, reconciling_worker(sqlite, config(fake)):
         fake.faults = ["drop"]
         one = send(sqlite)
@@ -282,7 +364,11 @@ def test_a_list_of_which_entries_cannot_be_read_decides_nothing(sqlite: Database
 
 def test_looks_that_fail_are_made_again_and_decide_nothing(database: Database) -> None:
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
-        fake.faults, fake.list_faults, fake.look_faults = ["drop"], [500, "drop", 401], [500, "drop"]
+        fake.faults, fake.list_faults, fake.look_faults = (
+            ["drop"],
+            [500, "drop", 401],
+            [500, "drop"],
+        )
         (one,) = wait(database, [send(database)], ended)
         assert (one.run_id, len(fake.starts)) == (fake.accepted[0].run_id, 1)
     assert evidence(one)["looks"] == 6
@@ -309,18 +395,26 @@ def test_looks_that_fail_do_not_open_the_circuit(database: Database) -> None:
         wait(database, [one], ended)
 
 
-def test_no_look_is_made_while_the_circuit_is_open_or_the_platform_is_gone(database: Database) -> None:
+def test_no_look_is_made_while_the_circuit_is_open_or_the_platform_is_gone(
+    database: Database,
+) -> None:
     with FakePlatform() as fake, working(database, config(fake)):
         fake.faults = ["drop"]
         (one,) = wait(database, [send(database)], is_in("unknown"))
     later = time.time() + 3600
 
     def taken(*platforms: str) -> list[str]:
-        polls = database.write(lambda connection: run_tracking.claim_polls(connection, platforms=platforms, most=10, now=later))
+        polls = database.write(
+            lambda connection: run_tracking.claim_polls(
+                connection, platforms=platforms, most=10, now=later
+            )
+        )
         return [one.id for one, _ in polls]
 
     def circuit(**values: float | None) -> None:
-        database.write(lambda connection: connection.execute(schema.circuit.update().values(**values)))
+        database.write(
+            lambda connection: connection.execute(schema.circuit.update().values(**values))
+        )
 
     circuit(open_until=later + 1)
     assert taken("gumloop") == []
@@ -341,17 +435,25 @@ def test_nothing_is_looked_for_before_its_time(sqlite: Database) -> None:
             connection.execute(schema.delivery.update().values(poll_at=time.time()))
         with working(sqlite, config(fake, timeout=1.0), reconcile_after="0.5"):
             wait(sqlite, [one.id], ended)
-    assert evidence(get(sqlite, one.id))["looked_at"] >= attempts(sqlite, one.id)[0].started_at + 1.5
+    assert (
+        evidence(get(sqlite, one.id))["looked_at"] >= attempts(sqlite, one.id)[0].started_at + 1.5
+    )
 
 
 @pytest.mark.parametrize("ahead", [600.0, -600.0])
-def test_the_window_of_a_start_goes_by_the_platforms_clock(database: Database, ahead: float) -> None:
-    """The run was created ten minutes from now, as the platform says, whose clock differs by that much."""
+def test_the_window_of_a_start_goes_by_the_platforms_clock(
+    database: Database, ahead: float
+) -> None:
+    """The run was created ten minutes from now, as the platform says, whose clock differs by that
+    much.
+    """
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
         fake.ahead, fake.faults = ahead, ["drop"]
         (one,) = wait(database, [send(database)], ended)
         assert (one.run_id, len(fake.starts)) == (fake.accepted[0].run_id, 1)
-    assert evidence(one)["candidates"][0]["created_at"] == pytest.approx(attempts(database, one.id)[0].started_at + ahead, abs=60)
+    assert evidence(one)["candidates"][0]["created_at"] == pytest.approx(
+        attempts(database, one.id)[0].started_at + ahead, abs=60
+    )
 
 
 # -- who waits meanwhile
@@ -367,8 +469,13 @@ def test_what_is_unknown_holds_its_line_until_it_is_settled(database: Database) 
     assert titles == [get(database, first).event_id, get(database, second).event_id]
 
 
-@pytest.mark.parametrize(("fault", "retry", "status"), [("drop", FAST, "delivered"), ("lost", Retry(1, 0.02, 0.1), "dead")])
-def test_what_is_settled_lets_the_next_in_line_go(sqlite: Database, fault: str, retry: Retry, status: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "retry", "status"),
+    [("drop", FAST, "delivered"), ("lost", Retry(1, 0.02, 0.1), "dead")],
+)
+def test_what_is_settled_lets_the_next_in_line_go(
+    sqlite: Database, fault: str, retry: Retry, status: str
+) -> None:
     order = Order(key="customer 7", until="delivered")
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(sqlite, config(fake)):
         fake.faults = [fault]
@@ -378,8 +485,13 @@ def test_what_is_settled_lets_the_next_in_line_go(sqlite: Database, fault: str, 
     assert attempts(sqlite, second)[0].started_at - attempts(sqlite, first)[0].started_at >= SOON
 
 
-def test_a_run_that_is_found_while_it_goes_on_lets_go_who_waits_for_its_start_only(sqlite: Database) -> None:
-    with FakePlatform(run_seconds=60, echoes=False) as fake, reconciling_worker(sqlite, config(fake, exclusive=True)):
+def test_a_run_that_is_found_while_it_goes_on_lets_go_who_waits_for_its_start_only(
+    sqlite: Database,
+) -> None:
+    with (
+        FakePlatform(run_seconds=60, echoes=False) as fake,
+        reconciling_worker(sqlite, config(fake, exclusive=True)),
+    ):
         fake.faults = ["drop"]
         orders = [Order(key="a", until="delivered")] * 2 + [Order(key="b", until="run_end")] * 2
         first, second = (send(sqlite, order=order) for order in orders[:2])
@@ -393,17 +505,32 @@ def test_a_run_that_is_found_while_it_goes_on_lets_go_who_waits_for_its_start_on
 
 
 def test_a_start_that_was_not_executed_is_not_counted_to_its_routes_day(database: Database) -> None:
-    route = Route(name="rare", source="x", flow=None, reshape=lambda _: {}, limits=Limits(max_runs_per_day=1))  # type: ignore[arg-type]
-    with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake, routes=(route,))):
+    route = Route(
+        name="rare", source="x", flow=None, reshape=lambda _: {}, limits=Limits(max_runs_per_day=1)
+    )  # type: ignore[arg-type]
+    with (
+        FakePlatform(run_seconds=0.05) as fake,
+        reconciling_worker(database, config(fake, routes=(route,))),
+    ):
         fake.faults = ["lost"]
         (one,) = wait(database, [send(database, "rare")], ended)
     assert one.attempts == 2
 
 
 def test_what_is_unknown_holds_its_routes_slot_and_not_its_platforms(database: Database) -> None:
-    route = Route(name="narrow", source="x", flow=None, reshape=lambda _: {}, limits=Limits(max_concurrent_runs=1))  # type: ignore[arg-type]
-    with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake, routes=(route,))):
-        fake.faults, fake.list_faults = ["drop"], [503] * 100_000  # nobody knows which runs there are
+    route = Route(
+        name="narrow",
+        source="x",
+        flow=None,
+        reshape=lambda _: {},
+        limits=Limits(max_concurrent_runs=1),
+    )  # type: ignore[arg-type]
+    with (
+        FakePlatform(run_seconds=0.05) as fake,
+        reconciling_worker(database, config(fake, routes=(route,))),
+    ):
+        # nobody knows which runs there are
+        fake.faults, fake.list_faults = ["drop"], [503] * 100_000
         first = send(database, "narrow")
         wait(database, [first], is_in("unknown"))
         second, other = send(database, "narrow"), send(database, "wide")
@@ -424,15 +551,28 @@ def test_a_person_who_was_faster_is_right(sqlite: Database) -> None:
         with sqlite.read() as connection:
             known = reconciling.case(connection, one.id)
         assert known is not None
-        sqlite.write(lambda connection: ledger.move(connection, one.id, Status.DEAD, time.time(), reason="by hand"))
+        sqlite.write(
+            lambda connection: ledger.move(
+                connection, one.id, Status.DEAD, time.time(), reason="by hand"
+            )
+        )
         answers = looked(known, fake.accepted[0].run_id or "")
-        assert sqlite.write(lambda connection: reconciling.settle(connection, known, answers, time.time(), jitter=0.5)) is None
+        assert (
+            sqlite.write(
+                lambda connection: reconciling.settle(
+                    connection, known, answers, time.time(), jitter=0.5
+                )
+            )
+            is None
+        )
     assert (get(sqlite, one.id).status, get(sqlite, one.id).run_id) == ("dead", None)
 
 
 def looked(known: reconciling.Case, run_id: str) -> reconciling.Answers:
     window = reconcile.window(known.began_at, 0.5)
-    candidate = reconcile.Candidate(run_id=run_id, created_at=known.began_at, state=None, echo=reconcile.Echo.DELIVERY)
+    candidate = reconcile.Candidate(
+        run_id=run_id, created_at=known.began_at, state=None, echo=reconcile.Echo.DELIVERY
+    )
     look = reconcile.Look(at=time.time(), window=window, listed=1, candidates=(candidate,))
     return reconciling.Answers(look=look, reports={}, exclusive=False, next_look=0.1)
 
@@ -444,11 +584,20 @@ def test_a_later_attempt_is_not_settled_by_a_look_for_an_earlier_one(database: D
             (one,) = wait(database, [send(database)], is_in("unknown"))
             with database.read() as connection:
                 known = reconciling.case(connection, one.id)
-            database.write(lambda connection: ledger.move(connection, one.id, Status.QUEUED, time.time()))
+            database.write(
+                lambda connection: ledger.move(connection, one.id, Status.QUEUED, time.time())
+            )
             wait(database, [one.id], lambda one: one.status == "unknown" and one.attempts == 2)
         assert known is not None
         answers = looked(known, "r1")
-        assert database.write(lambda connection: reconciling.settle(connection, known, answers, time.time(), jitter=0.5)) is None
+        assert (
+            database.write(
+                lambda connection: reconciling.settle(
+                    connection, known, answers, time.time(), jitter=0.5
+                )
+            )
+            is None
+        )
     assert get(database, one.id).status == "unknown"
 
 
@@ -461,28 +610,49 @@ def test_one_run_is_adopted_once(database: Database) -> None:
             known = [reconciling.case(connection, one.id) for one in found]
 
         def settle(one: Any) -> Any:
-            return database.write(lambda connection: reconciling.settle(connection, one, looked(one, "r1"), time.time(), jitter=0.5))
+            return database.write(
+                lambda connection: reconciling.settle(
+                    connection, one, looked(one, "r1"), time.time(), jitter=0.5
+                )
+            )
 
         (_, first), (seen, second) = settle(known[0]), settle(known[1])
     assert (first, second) == (Status.DELIVERED, Status.UNKNOWN)
     assert seen.look.candidates == ()
 
 
-def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(database: Database) -> None:
+def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
+    database: Database,
+) -> None:
     asked: list[tuple[str, Any]] = []
     one = make_delivery(make_event(), status=Status.UNKNOWN)
     known = reconciling.Case(one, 1, NOW)
     with database.read() as connection:
         if not database.is_sqlite:
             connection.exec_driver_sql("SET enable_seqscan = off")
-        listen(connection, "before_cursor_execute", lambda _, __, statement, given, *___: asked.append((statement, given)))
+        listen(
+            connection,
+            "before_cursor_execute",
+            lambda _, __, statement, given, *___: asked.append((statement, given)),
+        )
         reconciling.linked(connection, ["r1", "r2"])
-        reconciling.rivals(connection, known, reconcile.Look(at=NOW, window=reconcile.window(NOW, 30.0)))
+        reconciling.rivals(
+            connection, known, reconcile.Look(at=NOW, window=reconcile.window(NOW, 30.0))
+        )
         run_tracking.next_due(connection, NOW)
         explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
         statements = [each for each in asked if each[0].lstrip().startswith("SELECT")]
-        plans = [str(connection.exec_driver_sql(explain + statement, given).all()) for statement, given in statements]
-    indexes = ["ix_delivery_run", "ix_attempt_run", "ix_delivery_lease", "ix_attempt_unknown", "ix_delivery_poll"]
+        plans = [
+            str(connection.exec_driver_sql(explain + statement, given).all())
+            for statement, given in statements
+        ]
+    indexes = [
+        "ix_delivery_run",
+        "ix_attempt_run",
+        "ix_delivery_lease",
+        "ix_attempt_unknown",
+        "ix_delivery_poll",
+    ]
     assert len(plans) == len(indexes)
     for index, plan in zip(indexes, plans, strict=True):
         assert index in plan, plan
@@ -502,7 +672,9 @@ made(Database({url!r}), configured(platform)).run()
 
 
 @pytest.mark.parametrize(("fault", "starts"), [("late", 1), ("slow and lost", 2)])
-def test_a_call_that_kill_9_cut_off_is_reconciled(database: Database, tmp_path: Path, fault: str, starts: int) -> None:
+def test_a_call_that_kill_9_cut_off_is_reconciled(
+    database: Database, tmp_path: Path, fault: str, starts: int
+) -> None:
     """The run that the call has made is adopted; where it has made none, it is made once."""
     with FakePlatform(run_seconds=0.05) as fake:
         fake.faults, fake.late = [fault], 30.0

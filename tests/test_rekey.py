@@ -1,4 +1,6 @@
-"""db rekey: all that is kept is sealed with the first key, or with none, beside whoever works on it; db check says which key is needed."""
+"""db rekey: all that is kept is sealed with the first key, or with none, beside whoever works on
+it; db check says which key is needed.
+"""
 
 from __future__ import annotations
 
@@ -56,36 +58,98 @@ def opened(database: Database) -> Iterator[Open]:
 def fill(database: Database, name: str) -> None:
     """Something in every column that is sealed."""
     file = FormFile(field="f", name="n", type="t", size=1, sha256="a" * 64)
-    event = make_event(f"{name}-1", body=b"$fb of " + name.encode(), query_string="q=1", client="192.0.2.1", files=(file,))
+    event = make_event(
+        f"{name}-1",
+        body=b"$fb of " + name.encode(),
+        query_string="q=1",
+        client="192.0.2.1",
+        files=(file,),
+    )
     delivery = make_delivery(event, inputs={"of": name})
     events.add(database, event, [delivery], lambda *_: [])
     now, allowed = NOW + 1, Allowed(caps={"local": 99})
     [claim] = database.write(lambda c: claims.claim(c, allowed, most=9, now=now, lease="w:1"))
     outcome = Outcome(kind=Kind.REJECTED, detail=f"{name} was refused")
     database.write(lambda c: ledger.record(c, [ledger.Settled(claim, outcome)], now, jitter=0.5))
-    reject = Reject(id=f"rej_{name}", source="github", provider="github", received_at=NOW, reason="mismatch", method="POST",
-                    path="/hooks/github", headers={"a": name}, query_string="x=1", url="https://x/?x=1", body=name.encode(), size=3,
-                    cut=False, client="192.0.2.2")  # fmt: skip
+    reject = Reject(
+        id=f"rej_{name}",
+        source="github",
+        provider="github",
+        received_at=NOW,
+        reason="mismatch",
+        method="POST",
+        path="/hooks/github",
+        headers={"a": name},
+        query_string="x=1",
+        url="https://x/?x=1",
+        body=name.encode(),
+        size=3,
+        cut=False,
+        client="192.0.2.2",
+    )
     rejects.add(database, reject)
-    log.begin(database, f"act_{name}", command="retry", actor="me", asked={"of": name}, ids=[event.id], now=NOW)
-    mine = LocalRun(id=f"run_{name}", saved_item_id="echo", user_id="u", inputs=f'{{"of":"{name}"}}', body=name, state=LocalState.QUEUED,
-                    created_at=NOW)  # fmt: skip
+    log.begin(
+        database,
+        f"act_{name}",
+        command="retry",
+        actor="me",
+        asked={"of": name},
+        ids=[event.id],
+        now=NOW,
+    )
+    mine = LocalRun(
+        id=f"run_{name}",
+        saved_item_id="echo",
+        user_id="u",
+        inputs=f'{{"of":"{name}"}}',
+        body=name,
+        state=LocalState.QUEUED,
+        created_at=NOW,
+    )
 
     def ran(connection: Any) -> None:
         runs.start(connection, mine)
         runs.claim(connection, 1, NOW, "w")
-        runs.finish(connection, mine.id, RunResult(state=LocalState.DONE, outputs={"of": name}, log=(name,)), NOW, "w")
+        runs.finish(
+            connection,
+            mine.id,
+            RunResult(state=LocalState.DONE, outputs={"of": name}, log=(name,)),
+            NOW,
+            "w",
+        )
         file = LocalFile(user_id="u", name=name, sha256="b" * 64, size=1, created_at=NOW)
         files.keep_file(connection, file)
-        values = {"outputs": json.dumps({"of": name}), "log": json.dumps([name]), "evidence": json.dumps({"of": name})}
+        values = {
+            "outputs": json.dumps({"of": name}),
+            "log": json.dumps([name]),
+            "evidence": json.dumps({"of": name}),
+        }
         sealer = database.sealer
-        connection.execute(update(schema.delivery).where(schema.delivery.c.id == delivery.id).values(
-            {column: sealer.seal(value, "delivery", column, delivery.id) for column, value in values.items()}))  # fmt: skip
+        connection.execute(
+            update(schema.delivery)
+            .where(schema.delivery.c.id == delivery.id)
+            .values(
+                {
+                    column: sealer.seal(value, "delivery", column, delivery.id)
+                    for column, value in values.items()
+                }
+            )
+        )
         said = {"outputs": json.dumps({"of": name}), "log": json.dumps([name])}
-        connection.execute(update(schema.attempt).where(schema.attempt.c.delivery_id == delivery.id).values(
-            {column: sealer.seal(value, "attempt", column, f"{delivery.id}\0{1}") for column, value in said.items()}))  # fmt: skip
+        connection.execute(
+            update(schema.attempt)
+            .where(schema.attempt.c.delivery_id == delivery.id)
+            .values(
+                {
+                    column: sealer.seal(value, "attempt", column, f"{delivery.id}\0{1}")
+                    for column, value in said.items()
+                }
+            )
+        )
         secret = learned_secrets.seal(of_secrets(sealer.given, SECRET_KEY), name, f"told by {name}")
-        connection.execute(insert(schema.learned).values(source=name, sealed=secret, learned_at=NOW))
+        connection.execute(
+            insert(schema.learned).values(source=name, sealed=secret, learned_at=NOW)
+        )
 
     database.write(ran)
 
@@ -99,7 +163,10 @@ def everything(database: Database) -> dict[str, list[Any]]:
             for kept in connection.execute(select(row.table)).mappings():
                 name = "\0".join(str(kept[one]) for one in row.named)
                 opener = secrets.open_old if row.always else database.sealer.open
-                said = {column: opener(kept[column], row.table.name, column, name) for column in row.columns}  # type: ignore[operator]
+                said = {
+                    column: opener(kept[column], row.table.name, column, name)
+                    for column in row.columns
+                }  # type: ignore[operator]
                 found.setdefault(row.table.name, []).append((name, said))
     return {name: sorted(rows, key=repr) for name, rows in found.items()}
 
@@ -116,12 +183,16 @@ def rekey(database: Database, **how: Any) -> Rekeying:
     return one
 
 
-def test_all_of_it_is_sealed_with_the_first_key_and_back_in_clear(database: Database, opened: Open) -> None:
+def test_all_of_it_is_sealed_with_the_first_key_and_back_in_clear(
+    database: Database, opened: Open
+) -> None:
     fill(database, "clear")
     fill(opened(OLD), "old")
     both = opened(NEW, OLD)
     was = everything(both)
-    assert all(all(value for value in said.values()) for rows in was.values() for _, said in rows), "something is in every column"
+    assert all(
+        all(value for value in said.values()) for rows in was.values() for _, said in rows
+    ), "something is in every column"
     assert keys_used(both) == {None, FIRST}
     left = Rekeying(both, SECRET_KEY).left()
     done = rekey(both).done
@@ -141,27 +212,40 @@ def test_a_learned_secret_of_an_earlier_version_is_sealed_anew(opened: Open) -> 
     with database.engine.begin() as connection:
         connection.execute(insert(schema.learned).values(source="asana", sealed=token))
     rekey(database)
-    assert learned_secrets.opened(Sealer([NEW]), "asana", learned_secrets.find(database, "asana").sealed or "") == "told"
+    assert (
+        learned_secrets.opened(
+            Sealer([NEW]), "asana", learned_secrets.find(database, "asana").sealed or ""
+        )
+        == "told"
+    )
 
 
-def test_digests_become_ones_that_no_guess_can_be_compared_with(database: Database, opened: Open) -> None:
+def test_digests_become_ones_that_no_guess_can_be_compared_with(
+    database: Database, opened: Open
+) -> None:
     def add(to: Database, body: bytes, source: str = "github", keyed: bool = False) -> Any:
         event = make_event(None, body=body, source=source)
         digest = unguessable(SECRET_KEY, source, event.body_sha256) if keyed else event.body_sha256
-        given = make_event(digest if keyed else f"sha256:{digest}", body=body, source=source, body_sha256=digest)
+        given = make_event(
+            digest if keyed else f"sha256:{digest}", body=body, source=source, body_sha256=digest
+        )
         return events.add(to, given, [make_delivery(given)], lambda *_: [])
 
     one = add(database, b"one")
     add(database, b"")
     sealed = opened(OLD)
     slipped = add(database, b"two"), add(sealed, b"two", keyed=True)
-    assert not slipped[1].duplicate, "between the first start with keys and the rekey it is taken for a new one"
+    assert not slipped[1].duplicate, (
+        "between the first start with keys and the rekey it is taken for a new one"
+    )
     rekey(sealed)
     again = add(sealed, b"one", keyed=True)
     assert again.duplicate and again.event_id == one.event_id
     known = events.get(sealed, one.event_id)
     assert known.body_sha256 == known.provider_id and known.body_sha256.startswith("hmac:")
-    assert events.get(sealed, slipped[0].event_id).provider_id.startswith("sha256:"), "its place is taken"  # type: ignore[union-attr]
+    assert events.get(sealed, slipped[0].event_id).provider_id.startswith("sha256:"), (
+        "its place is taken"
+    )  # type: ignore[union-attr]
 
 
 def test_what_cannot_be_opened_stays_and_is_named(opened: Open) -> None:
@@ -170,8 +254,12 @@ def test_what_cannot_be_opened_stays_and_is_named(opened: Open) -> None:
     for event in (good, bad):
         events.add(database, event, [], lambda *_: [])
     with database.engine.begin() as connection:
-        moved = connection.execute(select(schema.event.c.body).where(schema.event.c.id == good.id)).scalar_one()
-        connection.execute(update(schema.event).where(schema.event.c.id == bad.id).values(body=moved))
+        moved = connection.execute(
+            select(schema.event.c.body).where(schema.event.c.id == good.id)
+        ).scalar_one()
+        connection.execute(
+            update(schema.event).where(schema.event.c.id == bad.id).values(body=moved)
+        )
     one = Rekeying(opened(NEW, OLD), SECRET_KEY)
     one.run(rest=lambda _: None)
     assert len(one.broken) == 1 and bad.id in one.broken[0]
@@ -186,7 +274,9 @@ def test_without_an_old_key_nothing_is_done_and_it_is_named(opened: Open) -> Non
     assert keys_used(new) == {FIRST}
 
 
-def test_it_needs_a_key_and_sealing_is_not_given_up_under_a_worker(database: Database, opened: Open) -> None:
+def test_it_needs_a_key_and_sealing_is_not_given_up_under_a_worker(
+    database: Database, opened: Open
+) -> None:
     with pytest.raises(StoreError, match="FLOWBRIDGE_ENCRYPTION_KEYS is not set"):
         Rekeying(database, SECRET_KEY).check()
     database.write(lambda connection: heartbeats.beat(connection, "host:1", "host", 1, time.time()))
@@ -210,7 +300,9 @@ def test_what_others_change_meanwhile_is_theirs(opened: Open) -> None:
     assert events.get(database, event.id).body == b""
 
 
-def test_a_row_that_changes_meanwhile_is_looked_at_again(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_changes_meanwhile_is_looked_at_again(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database, event, before = opened(NEW, OLD), make_event("a"), opened(OLD)
     events.add(before, event, [], lambda *_: [])
     write, meddled = database.write, []
@@ -229,7 +321,10 @@ def test_a_row_that_changes_meanwhile_is_looked_at_again(opened: Open, monkeypat
 
 
 def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> None:
-    plain, old, both, new = (Blobs(tmp_path, sealer) for sealer in (OFF, Sealer([OLD]), Sealer([NEW, OLD]), Sealer([NEW])))
+    plain, old, both, new = (
+        Blobs(tmp_path, sealer)
+        for sealer in (OFF, Sealer([OLD]), Sealer([NEW, OLD]), Sealer([NEW]))
+    )
     digests = [plain.keep(b"$fb1$01234567$ in clear"), old.keep(b"sealed")]
     assert sorted(map(str, both.keys())) == sorted(["None", FIRST])
     assert all(both.needs_resealing(digest) and both.reseal(digest) for digest in digests)
@@ -237,13 +332,18 @@ def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> 
     assert [new.read(digest) for digest in digests] == [b"$fb1$01234567$ in clear", b"sealed"]
     assert list(both.keys()) == [SECOND] * 2
     for path in tmp_path.rglob("*"):
-        assert path.is_dir() or not ({path.name} & set(digests) or b"sealed" in path.read_bytes()[40:])
+        assert path.is_dir() or not (
+            {path.name} & set(digests) or b"sealed" in path.read_bytes()[40:]
+        )
     with pytest.raises(FileNotFoundError):
         old.read(digests[0])
     assert new.keep(b"sealed") == digests[1], "the same bytes are one file"
     assert new.sweep(lambda: set(digests), time.time() + 10) == (0, 0)
     assert all(new.reseal(digest, clear=True) for digest in digests)
-    assert [plain.read(digest) for digest in digests] == [b"$fb1$01234567$ in clear", b"sealed"] and set(new.keys()) == {None}
+    assert [plain.read(digest) for digest in digests] == [
+        b"$fb1$01234567$ in clear",
+        b"sealed",
+    ] and set(new.keys()) == {None}
     assert new.sweep(set, time.time() + 10)[0] == 2
 
 
@@ -256,7 +356,9 @@ def test_a_blob_is_kept_in_clear_again_by_a_store_that_still_has_two_keys(tmp_pa
     assert both.path(digest).name == digest, "where there is none, it would be there in clear"
 
 
-def test_two_processes_may_reseal_one_blob_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_may_reseal_one_blob_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     digest = Blobs(tmp_path, Sealer([OLD])).keep(b"said")
     one, other = Blobs(tmp_path, Sealer([NEW, OLD])), Blobs(tmp_path, Sealer([NEW, OLD]))
     read = one.read
@@ -294,13 +396,21 @@ def test_a_blob_that_was_changed_or_moved_is_no_blob(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_keys_change_beside_a_bridge_that_works(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                kind: str) -> None:  # fmt: skip
+def test_keys_change_beside_a_bridge_that_works(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     environ = {"FLOWBRIDGE_ENCRYPTION_KEYS": OLD, "FLOWBRIDGE_SECRET_KEY": SECRET_KEY}
     if kind == "postgresql":
-        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(request.getfixturevalue("postgres"))
+        environ["FLOWBRIDGE_DATABASE_URL"] = new_postgres_database(
+            request.getfixturevalue("postgres")
+        )
     with Bridge(tmp_path, environ=environ) as bridge:
-        for name in ("FLOWBRIDGE_DATA", "FLOWBRIDGE_DATABASE_URL", "GITHUB_SECRET", "FLOWBRIDGE_SECRET_KEY"):
+        for name in (
+            "FLOWBRIDGE_DATA",
+            "FLOWBRIDGE_DATABASE_URL",
+            "GITHUB_SECRET",
+            "FLOWBRIDGE_SECRET_KEY",
+        ):
             if name in bridge.environ:
                 monkeypatch.setenv(name, bridge.environ[name])
         monkeypatch.setenv("FLOWBRIDGE_CONFIG", str(bridge.config))
@@ -330,7 +440,9 @@ def test_keys_change_beside_a_bridge_that_works(request: pytest.FixtureRequest, 
         found = json.loads(checked.stdout)
         assert not found["problems"], found
         assert {one["key"] for one in found["sealed"]} == {SECOND}
-        assert any(f"the key {FIRST} seals nothing here any more" in note for note in found["notes"])
+        assert any(
+            f"the key {FIRST} seals nothing here any more" in note for note in found["notes"]
+        )
         for event_id in sent:
             bridge.wait_for(event_id, lambda one: one.finished_at)
         bridge.stop()
@@ -346,7 +458,14 @@ def test_keys_change_beside_a_bridge_that_works(request: pytest.FixtureRequest, 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path) -> Path:
     """A project whose store is a SQLite file with something from before there were keys."""
-    data = project_in(tmp_path, monkeypatch, migrated_file, "version: 1\n", ENCRYPTION_KEYS=OLD, SECRET_KEY=SECRET_KEY)
+    data = project_in(
+        tmp_path,
+        monkeypatch,
+        migrated_file,
+        "version: 1\n",
+        ENCRYPTION_KEYS=OLD,
+        SECRET_KEY=SECRET_KEY,
+    )
     database = Database(f"sqlite:///{data / 'flowbridge.db'}")
     fill(database, "zqmarkzq")
     database.close()
@@ -361,7 +480,9 @@ def test_clear_to_sealed_leaves_no_letter_in_the_files(folder: Path) -> None:
     assert "nobody can be asked here" in run("db", "rekey").stderr
     done = run("db", "rekey", "--yes")
     assert done.exit_code == 0 and "1 row of event" in done.stdout, done.stderr
-    kept = (folder / "data" / "flowbridge.db").read_bytes() + (wal.read_bytes() if wal.exists() else b"")
+    kept = (folder / "data" / "flowbridge.db").read_bytes() + (
+        wal.read_bytes() if wal.exists() else b""
+    )
     assert b"of zqmarkzq" not in kept and b'zqmarkzq"' not in kept
     again = run("db", "rekey")
     assert again.exit_code == 0 and "nothing, all of it was so" in again.stdout
@@ -372,7 +493,11 @@ def test_check_names_a_key_that_is_missing(folder: Path, monkeypatch: pytest.Mon
     for keys in (NEW, ""):
         monkeypatch.setenv("FLOWBRIDGE_ENCRYPTION_KEYS", keys)
         checked = run("db", "check")
-        assert checked.exit_code == 1 and f"sealed with the key {FIRST}, which FLOWBRIDGE_ENCRYPTION_KEYS does not have" in checked.stdout
+        assert (
+            checked.exit_code == 1
+            and f"sealed with the key {FIRST}, which FLOWBRIDGE_ENCRYPTION_KEYS does not have"
+            in checked.stdout
+        )
         assert OLD not in checked.stdout + checked.stderr
     refused = run("db", "rekey", "--clear", "--yes")
     assert refused.exit_code == 1 and FIRST in refused.stderr
@@ -381,7 +506,10 @@ def test_check_names_a_key_that_is_missing(folder: Path, monkeypatch: pytest.Mon
 def test_sealing_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("db", "rekey", "--yes")
     done = run("db", "rekey", "--clear", "--yes")
-    assert done.exit_code == 0 and "take FLOWBRIDGE_ENCRYPTION_KEYS out of the environment" in done.stderr
+    assert (
+        done.exit_code == 0
+        and "take FLOWBRIDGE_ENCRYPTION_KEYS out of the environment" in done.stderr
+    )
     monkeypatch.delenv("FLOWBRIDGE_ENCRYPTION_KEYS")
     found = json.loads(run("db", "check", "--json").stdout)
     assert not found["sealed"] and not found["problems"]

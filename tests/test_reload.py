@@ -1,4 +1,6 @@
-"""What a change of the files comes to: when it is taken, what is taken, and what is said; without processes but those that read."""
+"""What a change of the files comes to: when it is taken, what is taken, and what is said; without
+processes but those that read.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def written(name: str = "first", cap: int = 3) -> str:
 
 
 class Bench:
-    """A reader of the files in a folder, and the board that it writes; time passes as the reader wants it."""
+    """A reader of the files in a folder, and the board that it writes; time passes as the reader
+    wants it.
+    """
 
     def __init__(self, folder: Path, *, known: bool = True) -> None:
         self.folder, self.kept, self.fails = folder, [], 0
@@ -56,17 +60,23 @@ class Bench:
         (folder / "issue.json").write_text('{"type": "object"}')
         (folder / "secret").write_text("s" * 40)
         (folder / ".env").write_text("GITHUB_SECRET=" + "g" * 40)
-        self.settings = load_settings({"FLOWBRIDGE_DATA": str(folder / "data")}, config=str(self.file))
+        self.settings = load_settings(
+            {"FLOWBRIDGE_DATA": str(folder / "data")}, config=str(self.file)
+        )
         self.loaded = load_all(self.settings)
         self.following = Following(self.settings, self.loaded)
         self.board = self.following.board
-        self.reader = Reader(self.settings, self.board, self.loaded.disk if known else None, self.remember)
+        self.reader = Reader(
+            self.settings, self.board, self.loaded.disk if known else None, self.remember
+        )
 
     def remember(self, good: Good) -> None:
         if self.fails:
             self.fails -= 1
             raise StoreError("the disk is full")
-        assert self.board.read().hash != good.hash or self.board.read().key != good.key, "kept before anybody has it"
+        assert self.board.read().hash != good.hash or self.board.read().key != good.key, (
+            "kept before anybody has it"
+        )
         self.kept.append(good.hash)
 
     @property
@@ -122,7 +132,9 @@ def test_what_is_built_from_the_parts_is_what_was_read(bench: Bench) -> None:
     assert again.platforms == config.platforms
     assert again.sources["github"].secrets == config.sources["github"].secrets
     assert [route.name for route in again.routes] == ["first", "more"]
-    assert list(again.routes[0].reshape({"body": {"z": 1, "a": 2}})) == ["z", "a"], "inputs keep their order"  # type: ignore[arg-type]
+    assert list(again.routes[0].reshape({"body": {"z": 1, "a": 2}})) == ["z", "a"], (
+        "inputs keep their order"
+    )  # type: ignore[arg-type]
     assert again.routes[0].payload_schema is not None
     assert again.routes[0].payload_schema.errors([])
 
@@ -167,7 +179,9 @@ WAYS = [replaced, made_anew, in_place, in_place_with_the_same_times]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_file_is_taken_however_it_is_changed(bench: Bench, way: Callable[[Path, str], None]) -> None:
+def test_a_file_is_taken_however_it_is_changed(
+    bench: Bench, way: Callable[[Path, str], None]
+) -> None:
     before = bench.known
     way(bench.file, written("other"))  # of the same length
     known = bench.settle()
@@ -176,7 +190,9 @@ def test_a_file_is_taken_however_it_is_changed(bench: Bench, way: Callable[[Path
     assert bench.following().platforms["local"].base_url, "it is reached as at the start"
 
 
-def test_a_folder_of_links_is_swapped_as_kubernetes_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_links_is_swapped_as_kubernetes_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """routes.yaml -> ..data/routes.yaml, and ..data is a link that is replaced."""
     monkeypatch.setattr(watcher, "QUIET", 0.03)
     bench = Bench(tmp_path)
@@ -199,7 +215,9 @@ def test_a_folder_of_links_is_swapped_as_kubernetes_does(tmp_path: Path, monkeyp
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may mount")
 def test_what_a_bind_mount_shows_is_taken(tmp_path: Path) -> None:
-    """A file of another folder is mounted over the one that is read; what is written there, in place, is seen here."""
+    """A file of another folder is mounted over the one that is read; what is written there, in
+    place, is seen here.
+    """
     (tmp_path / "outside.yaml").write_text(written("first"))
     program = f"""
 import sys; sys.path[:0] = {[str(Path(__file__).parent)]}
@@ -237,7 +255,10 @@ def test_all_that_belongs_to_it_counts(bench: Bench, name: str, text: str) -> No
     (bench.folder / name).write_text(text)
     known = bench.settle()
     assert known.key != before.key
-    config, again = bench.following(), load(bench.file, {"GITHUB_SECRET": "g" * 40} | _dotenv(bench.folder))
+    config, again = (
+        bench.following(),
+        load(bench.file, {"GITHUB_SECRET": "g" * 40} | _dotenv(bench.folder)),
+    )
     assert config.hash == again.hash
     assert config.sources["github"].secrets == again.sources["github"].secrets
     is_secret = name in ("secret", ".env")
@@ -248,10 +269,14 @@ def _dotenv(folder: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines())
 
 
-def test_the_environment_proper_wins_over_what_env_says_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_proper_wins_over_what_env_says_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(watcher, "QUIET", 0.03)
     bench = Bench(tmp_path)
-    settings = load_settings({"FLOWBRIDGE_DATA": str(tmp_path), "GITHUB_SECRET": "e" * 40}, config=str(bench.file))
+    settings = load_settings(
+        {"FLOWBRIDGE_DATA": str(tmp_path), "GITHUB_SECRET": "e" * 40}, config=str(bench.file)
+    )
     found = watcher.find(settings)
     assert found.good is not None
     (tmp_path / ".env").write_text("GITHUB_SECRET=" + "x" * 40)
@@ -261,7 +286,13 @@ def test_the_environment_proper_wins_over_what_env_says_now(tmp_path: Path, monk
 
 
 def test_settings_of_env_are_named_but_not_taken(bench: Bench, said: list[Any]) -> None:
-    (bench.folder / ".env").write_text("GITHUB_SECRET=" + "g" * 40 + "\nFLOWBRIDGE_LOG=debug\nFLOWBRIDGE_SECRET_KEY=" + "h" * 40 + "\n")
+    (bench.folder / ".env").write_text(
+        "GITHUB_SECRET="
+        + "g" * 40
+        + "\nFLOWBRIDGE_LOG=debug\nFLOWBRIDGE_SECRET_KEY="
+        + "h" * 40
+        + "\n"
+    )
     known = bench.settle()
     assert known.restart == ("FLOWBRIDGE_LOG", "FLOWBRIDGE_SECRET_KEY")
     assert said == [("restart_needed", {"settings": known.restart})]
@@ -280,7 +311,9 @@ def test_what_changed_before_the_first_look_is_seen_too(bench: Bench) -> None:
 
 
 def test_a_file_that_is_being_written_is_not_taken(bench: Bench) -> None:
-    """The first half is valid by itself, and so is every pause of the writer shorter than the quiet that is waited for."""
+    """The first half is valid by itself, and so is every pause of the writer shorter than the quiet
+    that is waited for.
+    """
     whole = written("other") + "  - {name: last, on: github, inputs: {n: 1}, flow: local/echo}\n"
     half = whole[: whole.index("  - {name: last")]
     numbers = []
@@ -362,28 +395,43 @@ def test_what_is_missing_is_invalid_and_its_return_is_seen(bench: Bench, name: s
     assert bench.settle().error == ()
 
 
-@pytest.mark.parametrize(("name", "why"), [("secret", "file secret cannot be read: no such file or directory"),
-                                           (".env", "environment variable GITHUB_SECRET is not set")])  # fmt: skip
-def test_a_configuration_whose_secret_is_gone_is_taken_with_a_warning(bench: Bench, said: list[Any], name: str, why: str,
-                                                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("secret", "file secret cannot be read: no such file or directory"),
+        (".env", "environment variable GITHUB_SECRET is not set"),
+    ],
+)
+def test_a_configuration_whose_secret_is_gone_is_taken_with_a_warning(
+    bench: Bench, said: list[Any], name: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(startup, "log", watcher.log)
     raw, secrets = (bench.folder / name).read_bytes(), bench.following().sources["github"].secrets
     (bench.folder / name).unlink()
     bench.file.write_text(written("other"))
     assert bench.settle().error == ()
     source = bench.following().sources["github"]
-    assert (bench.route, source.missing, len(source.secrets)) == ("other", why, 1), "the other secret counts, this one no more"
+    assert (bench.route, source.missing, len(source.secrets)) == (
+        "other",
+        why,
+        1,
+    ), "the other secret counts, this one no more"
     assert [event for event, _ in said] == ["config_reloaded", "values_missing"]
     assert said[1][1] == {"missing": {"sources.github": why}}
     (bench.folder / name).write_bytes(raw)
     bench.settle()
-    assert (bench.following().sources["github"].missing, bench.following().sources["github"].secrets) == (None, secrets)
+    assert (
+        bench.following().sources["github"].missing,
+        bench.following().sources["github"].secrets,
+    ) == (None, secrets)
     assert [event for event, _ in said] == ["config_reloaded", "values_missing", "config_reloaded"]
 
 
 def test_a_secret_of_which_a_part_is_gone_is_none(bench: Bench) -> None:
     """What is left of it could be guessed."""
-    bench.file.write_text(written().replace('"${env:GITHUB_SECRET}", "${file:secret}"', '"v1-${env:GITHUB_SECRET}"'))
+    bench.file.write_text(
+        written().replace('"${env:GITHUB_SECRET}", "${file:secret}"', '"v1-${env:GITHUB_SECRET}"')
+    )
     bench.settle()
     assert [one.value for one in bench.following().sources["github"].secrets] == ["v1-" + "g" * 40]
     (bench.folder / ".env").write_text("")
@@ -392,7 +440,9 @@ def test_a_secret_of_which_a_part_is_gone_is_none(bench: Bench) -> None:
     assert (source.secrets, source.missing) == ((), "environment variable GITHUB_SECRET is not set")
 
 
-def test_a_link_out_of_the_folder_is_refused_and_its_end_is_seen(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_link_out_of_the_folder_is_refused_and_its_end_is_seen(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     outside = tmp_path_factory.mktemp("outside") / "issue.json"
     outside.write_text('{"type": "array"}')
     (bench.folder / "issue.json").unlink()
@@ -424,14 +474,18 @@ def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> N
     bench.reader.look()
     time.sleep(watcher.QUIET)
     assert bench.reader.look() == watcher.RETRY
-    assert bench.known.error == ("the configuration could not be kept in the database: the disk is full",)
+    assert bench.known.error == (
+        "the configuration could not be kept in the database: the disk is full",
+    )
     bench.following.catch_up()
     assert bench.route == "first"
     assert bench.settle().error == ()
     assert bench.route == "other"
 
 
-def test_a_reader_that_dies_while_it_reads_is_an_error_that_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_dies_while_it_reads_is_an_error_that_ends(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = watcher.find
     monkeypatch.setattr(watcher, "find", lambda _settings: os._exit(9))
     bench.file.write_text(written("other"))
@@ -474,7 +528,14 @@ def test_a_board_is_never_read_half_written() -> None:
     writer = os.fork()
     if writer == 0:
         for number in takewhile(lambda _: os.getppid() == reader_, count()):
-            board.write(Known(str(number), "k", float(number), parts=str(number % 10) * (1 + number % 7 * 20_000)))
+            board.write(
+                Known(
+                    str(number),
+                    "k",
+                    float(number),
+                    parts=str(number % 10) * (1 + number % 7 * 20_000),
+                )
+            )
         os._exit(0)
     try:
         seen, began = set(), time.monotonic()
@@ -502,7 +563,10 @@ def test_the_board_knows_who_lives() -> None:
         os._exit(0)
     os.read(asked, 1)
     try:
-        assert {(one.pid, one.role, one.hash) for one in board.places()} == {(os.getpid(), "mine", "1" * 64), (child, "child", "3" * 64)}
+        assert {(one.pid, one.role, one.hash) for one in board.places()} == {
+            (os.getpid(), "mine", "1" * 64),
+            (child, "child", "3" * 64),
+        }
     finally:
         os.kill(child, 9)
         os.waitpid(child, 0)

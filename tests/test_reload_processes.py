@@ -1,4 +1,6 @@
-"""A change of the files while whole bridges run: it is taken everywhere, no request fails, and no process has to begin anew."""
+"""A change of the files while whole bridges run: it is taken everywhere, no request fails, and no
+process has to begin anew.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ from bridge.system.cpu_affinity import processors
 TOKEN = "admin-token-of-thirty-two-characters"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 OTHER = "another secret that is long enough"
-QUICK = {"bridge.runtime.reload.watcher.LOOK": 0.1, "bridge.runtime.reload.watcher.QUIET": 0.1, "bridge.runtime.reload.follower.LOOK": 0.02}
+QUICK = {
+    "bridge.runtime.reload.watcher.LOOK": 0.1,
+    "bridge.runtime.reload.watcher.QUIET": 0.1,
+    "bridge.runtime.reload.follower.LOOK": 0.02,
+}
 BEAT = {"bridge.worker.worker.BEAT": 0.3}
 BY_HAND = QUICK | {"bridge.runtime.reload.watcher.LOOK": 3600.0}
 HEAD = """
@@ -36,16 +42,30 @@ ROUTE = '  - {name: NAME, on: github, inputs: {by: NAME, body: "${body}"}, flow:
 
 
 def routes(*names: str, head: str = HEAD) -> str:
-    return head + "".join(ROUTE.replace("NAME", name) for name in names) + ("" if names else "  []\n")
+    return (
+        head + "".join(ROUTE.replace("NAME", name) for name in names) + ("" if names else "  []\n")
+    )
 
 
 class Reloading(Bridge):
     """A bridge whose files change."""
 
-    def __init__(self, folder: Path, *arguments: str, text: str = routes("first"), constants: dict[str, Any] | None = None,
-                 **more: Any) -> None:  # fmt: skip
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        text: str = routes("first"),
+        constants: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
         more["environ"] = {"FLOWBRIDGE_ADMIN_TOKEN": TOKEN, **more.get("environ", {})}
-        super().__init__(folder, *arguments, routes=text, constants={**BEAT, **(QUICK if constants is None else constants)}, **more)
+        super().__init__(
+            folder,
+            *arguments,
+            routes=text,
+            constants={**BEAT, **(QUICK if constants is None else constants)},
+            **more,
+        )
         (folder / ".env").write_text(f"HOOK_SECRET={OTHER}\n")
 
     @property
@@ -64,7 +84,13 @@ class Reloading(Bridge):
             detail = self.detail
             processes = [one for one in detail["processes"] if one["role"] in roles]
             hashes = {one["config_hash"] for one in processes} | {detail["config"]["hash"]}
-            return hashes.pop() if len(hashes) == 1 and before not in hashes and {one["role"] for one in processes} == set(roles) else None
+            return (
+                hashes.pop()
+                if len(hashes) == 1
+                and before not in hashes
+                and {one["role"] for one in processes} == set(roles)
+                else None
+            )
 
         return until(look, 60, "the same in every process") or ""
 
@@ -76,12 +102,18 @@ class Reloading(Bridge):
     def planned(self, secret: str = OTHER) -> Any:
         """Post an event and return it with what became of it at once."""
         body = b'{"n": 1}'
-        answer = self.post("/hooks/github", body, github(body) | {"X-Hub-Signature-256": signature(body, secret)})
+        answer = self.post(
+            "/hooks/github", body, github(body) | {"X-Hub-Signature-256": signature(body, secret)}
+        )
         assert answer.status == 202, answer
         return self.found(answer.json["event_id"])
 
     def status_of(self, secret: str) -> int:
-        return self.post("/hooks/github", b"{}", github(b"{}") | {"X-Hub-Signature-256": signature(b"{}", secret)}).status
+        return self.post(
+            "/hooks/github",
+            b"{}",
+            github(b"{}") | {"X-Hub-Signature-256": signature(b"{}", secret)},
+        ).status
 
     def said(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.log if line["event"] == event]
@@ -96,7 +128,10 @@ def bridge(tmp_path: Path) -> Iterator[Reloading]:
 def every_process(bridge: Reloading) -> set[int]:
     """The first process's children, and all that have a place on the board, once all are there."""
     roles = ["reload", *["web"] * min(2, processors()), "work"]
-    until(lambda: sorted(one["role"] for one in bridge.detail["processes"]) == roles, what="all processes")
+    until(
+        lambda: sorted(one["role"] for one in bridge.detail["processes"]) == roles,
+        what="all processes",
+    )
     return {*children_of(bridge.pid), *(one["pid"] for one in bridge.detail["processes"])}
 
 
@@ -104,7 +139,10 @@ def test_valid_invalid_valid_in_every_process(bridge: Reloading) -> None:
     before, processes = bridge.planned(), every_process(bridge)
     second = bridge.swap(routes("second"))
     found = bridge.planned()
-    assert ([one.route for one in found.deliveries], found.event.config_hash) == (["second"], second)
+    assert ([one.route for one in found.deliveries], found.event.config_hash) == (
+        ["second"],
+        second,
+    )
     bridge.write(routes("third").replace("local/echo", "locl/echo"))
     error = until(lambda: bridge.detail["config"]["error"], what="an error")
     assert "locl" in error[0]
@@ -114,9 +152,13 @@ def test_valid_invalid_valid_in_every_process(bridge: Reloading) -> None:
     found = bridge.planned()
     assert ([one.route for one in found.deliveries], found.event.config_hash) == (["third"], third)
     assert bridge.detail["config"]["error"] == []
-    assert bridge.count("config", f"hash IN ('{before.event.config_hash}', '{second}', '{third}')") == 3
+    assert (
+        bridge.count("config", f"hash IN ('{before.event.config_hash}', '{second}', '{third}')")
+        == 3
+    )
     assert every_process(bridge) >= processes, "nobody had to begin anew"
-    until(lambda: len(bridge.said("config_reloaded")) >= 2, what="a line of each")  # which is said after it was taken
+    # which is said after it was taken
+    until(lambda: len(bridge.said("config_reloaded")) >= 2, what="a line of each")
     assert [line["hash"] for line in bridge.said("config_reloaded")] == [second, third]
     assert len(bridge.said("config_invalid")) == 1
     bridge.wait_for(found.event.id, lambda one: one.run_state == "done")
@@ -124,9 +166,23 @@ def test_valid_invalid_valid_in_every_process(bridge: Reloading) -> None:
 
 
 def test_detail_is_for_who_has_the_token(bridge: Reloading) -> None:
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": "Bearer"}):
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": "Bearer"},
+    ):
         assert bridge.get("/readyz", headers).json == {"ready": True}
-    assert set(bridge.detail) == {"ready", "version", "store", "workers", "config", "flows", "processes", "overdue"}
+    assert set(bridge.detail) == {
+        "ready",
+        "version",
+        "store",
+        "workers",
+        "config",
+        "flows",
+        "processes",
+        "overdue",
+    }
 
 
 INCOMPLETE = """
@@ -149,63 +205,122 @@ LATER = "the secret that comes later on"
 
 def test_what_lacks_a_value_waits_for_it_while_all_else_works(tmp_path: Path) -> None:
     def send(source: str, secret: str) -> Answer:
-        return bridge.post(f"/hooks/{source}", b"{}", github(b"{}") | {"X-Hub-Signature-256": signature(b"{}", secret)})
+        return bridge.post(
+            f"/hooks/{source}",
+            b"{}",
+            github(b"{}") | {"X-Hub-Signature-256": signature(b"{}", secret)},
+        )
 
     def problems() -> dict[str, str]:
-        found = call(tmp_path, "--config", str(bridge.config), "status", "--json", environ=bridge.environ)
-        return {one["key"]: one["what"] for one in json.loads(found.stdout)["problems"] if one["key"].startswith("no_")}
+        found = call(
+            tmp_path, "--config", str(bridge.config), "status", "--json", environ=bridge.environ
+        )
+        return {
+            one["key"]: one["what"]
+            for one in json.loads(found.stdout)["problems"]
+            if one["key"].startswith("no_")
+        }
 
-    with Misbehaving() as server, Reloading(tmp_path, text=INCOMPLETE.replace("PORT", str(server.port))) as bridge:
-        for secret in (OTHER, LATER, "wrong"):  # also what is forged: there is nothing to tell it by
+    with (
+        Misbehaving() as server,
+        Reloading(tmp_path, text=INCOMPLETE.replace("PORT", str(server.port))) as bridge,
+    ):
+        # also what is forged: there is nothing to tell it by
+        for secret in (OTHER, LATER, "wrong"):
             refused = send("later", secret)
-            assert (refused.status, refused.json["error"], refused.headers["retry-after"]) == (503, "no_secret", "60")
+            assert (refused.status, refused.json["error"], refused.headers["retry-after"]) == (
+                503,
+                "no_secret",
+                "60",
+            )
         assert bridge.get("/hooks/later").status == 503
         assert (send("both", OTHER).status, send("both", LATER).status) == (202, 503)
         assert bridge.count("reject") == 0
         planned = bridge.planned()
         done = bridge.wait_for(planned.event.id, lambda one: one.run_state == "done")
         assert done.route == "first"
-        (waiting,) = [one for one in bridge.found(planned.event.id).deliveries if one.route == "away"]
-        shown = call(tmp_path, "--config", str(bridge.config), "show", waiting.id, environ=bridge.environ).stdout
-        assert "waits         the platform 'crm' cannot be called: environment variable CRM_TOKEN is not set\n" in shown
-        assert set(found := until(problems, what="problems")) == {"no_secret:later", "no_secret:both", "no_credentials:crm"}
-        assert "LATER_SECRET is not set" in found["no_secret:later"] and "CRM_TOKEN is not set" in found["no_credentials:crm"]
+        (waiting,) = [
+            one for one in bridge.found(planned.event.id).deliveries if one.route == "away"
+        ]
+        shown = call(
+            tmp_path, "--config", str(bridge.config), "show", waiting.id, environ=bridge.environ
+        ).stdout
+        assert (
+            "waits         the platform 'crm' cannot be called: environment variable CRM_TOKEN is"
+            " not set\n" in shown
+        )
+        assert set(found := until(problems, what="problems")) == {
+            "no_secret:later",
+            "no_secret:both",
+            "no_credentials:crm",
+        }
+        assert (
+            "LATER_SECRET is not set" in found["no_secret:later"]
+            and "CRM_TOKEN is not set" in found["no_credentials:crm"]
+        )
         checked = call(tmp_path, "--config", str(bridge.config), "check", environ=bridge.environ)
-        assert checked.returncode == 2 and "LATER_SECRET is not set" in checked.stdout and "CRM_TOKEN is not set" in checked.stdout
+        assert (
+            checked.returncode == 2
+            and "LATER_SECRET is not set" in checked.stdout
+            and "CRM_TOKEN is not set" in checked.stdout
+        )
         assert server.received == []
-        (tmp_path / ".env").write_text(f"HOOK_SECRET={OTHER}\nLATER_SECRET={LATER}\nCRM_TOKEN=token-of-the-crm\n")
+        (tmp_path / ".env").write_text(
+            f"HOOK_SECRET={OTHER}\nLATER_SECRET={LATER}\nCRM_TOKEN=token-of-the-crm\n"
+        )
         until(lambda: send("later", LATER).status == 202, what="the secret")
         assert (send("later", "wrong").status, send("both", LATER).status) == (401, 202)
         until(lambda: server.received, what="the delivery that waited")
         assert server.received[0].headers["authorization"] == "Bearer token-of-the-crm"
         until(lambda: not problems(), what="the end of the problems")
         missing = {"platforms.crm": "environment variable CRM_TOKEN is not set"}
-        missing |= dict.fromkeys(("sources.later", "sources.both"), "environment variable LATER_SECRET is not set")
-        assert [line["missing"] for line in bridge.said("values_missing")] == [missing], "once, at the start"
+        missing |= dict.fromkeys(
+            ("sources.later", "sources.both"), "environment variable LATER_SECRET is not set"
+        )
+        assert [line["missing"] for line in bridge.said("values_missing")] == [missing], (
+            "once, at the start"
+        )
 
 
 def test_a_running_bridge_takes_a_configuration_without_a_secret(tmp_path: Path) -> None:
     """As at a start: that source answers 503, whatever it is sent; the others serve."""
     bridge = Reloading(tmp_path, text=INCOMPLETE.replace("PORT", "9"))
-    (tmp_path / ".env").write_text(f"HOOK_SECRET={OTHER}\nLATER_SECRET={LATER}\nCRM_TOKEN=token-of-the-crm\n")
+    (tmp_path / ".env").write_text(
+        f"HOOK_SECRET={OTHER}\nLATER_SECRET={LATER}\nCRM_TOKEN=token-of-the-crm\n"
+    )
 
     def send(source: str, secret: str) -> int:
-        return bridge.post(f"/hooks/{source}", b"{}", github(b"{}") | {"X-Hub-Signature-256": signature(b"{}", secret)}).status
+        return bridge.post(
+            f"/hooks/{source}",
+            b"{}",
+            github(b"{}") | {"X-Hub-Signature-256": signature(b"{}", secret)},
+        ).status
 
     with bridge:
         assert (send("github", OTHER), send("later", LATER), send("both", LATER)) == (202, 202, 202)
         (tmp_path / ".env").write_text(f"HOOK_SECRET={OTHER}\nCRM_TOKEN=token-of-the-crm\n")
-        until(lambda: {send("later", secret) for secret in 4 * (LATER, OTHER, "", "wrong")} == {503}, what="it in every process")
+        until(
+            lambda: {send("later", secret) for secret in 4 * (LATER, OTHER, "", "wrong")} == {503},
+            what="it in every process",
+        )
         kept = bridge.count("event"), bridge.count("reject")
         assert (send("both", LATER), send("both", "")) == (503, 503)
         assert (bridge.count("event"), bridge.count("reject")) == kept, "nothing of it"
         assert (send("github", OTHER), send("both", OTHER)) == (202, 202)
         why = "environment variable LATER_SECRET is not set"
         (warned,) = until(lambda: bridge.said("values_missing"), what="the warning")
-        assert (warned["level"], warned["missing"]) == ("warning", {"sources.later": why, "sources.both": why})
+        assert (warned["level"], warned["missing"]) == (
+            "warning",
+            {"sources.later": why, "sources.both": why},
+        )
         assert bridge.said("config_invalid") == []
-        shown = call(tmp_path, "--config", str(bridge.config), "status", environ=bridge.environ).stdout
-        assert "source later answers 503, since its secret cannot be read" in shown and "cannot be used" not in shown
+        shown = call(
+            tmp_path, "--config", str(bridge.config), "status", environ=bridge.environ
+        ).stdout
+        assert (
+            "source later answers 503, since its secret cannot be read" in shown
+            and "cannot be used" not in shown
+        )
 
 
 def test_a_source_cannot_start_without_what_says_how_it_is_verified(tmp_path: Path) -> None:
@@ -215,7 +330,10 @@ sources: {crm: {provider: token, secret: "${env:HOOK_SECRET}", verify: {header: 
 routes: []
 """
     code, said = Reloading(tmp_path, text=text).run()
-    assert code == 2 and "sources.crm.verify.header: environment variable HEADER_NAME is not set" in said
+    assert (
+        code == 2
+        and "sources.crm.verify.header: environment variable HEADER_NAME is not set" in said
+    )
 
 
 def test_without_a_token_nobody_has_it(tmp_path: Path) -> None:
@@ -229,7 +347,10 @@ def test_a_changed_secret_counts_at_once_and_the_one_before_no_more(bridge: Relo
     assert (bridge.status_of(OTHER), bridge.status_of(new)) == (202, 401)
     (bridge.folder / ".env").write_text(f"HOOK_SECRET={new}\n")
     until(lambda: {bridge.status_of(new) for _ in range(8)} == {202}, what="the new secret")
-    until(lambda: {bridge.status_of(OTHER) for _ in range(8)} == {401}, what="the end of the one before")
+    until(
+        lambda: {bridge.status_of(OTHER) for _ in range(8)} == {401},
+        what="the end of the one before",
+    )
     assert new not in bridge.stderr
 
 
@@ -251,7 +372,9 @@ def test_a_removed_schema_keeps_what_was(tmp_path: Path) -> None:
 
 
 def test_what_waits_goes_on_by_what_the_worker_has_now(bridge: Reloading) -> None:
-    """Paused, live, and gone: a paused route holds its deliveries, and so does one whose platform is gone; those of a removed route go."""
+    """Paused, live, and gone: a paused route holds its deliveries, and so does one whose platform
+    is gone; those of a removed route go.
+    """
     paused = routes("first").replace("flow: local", "mode: paused, flow: local")
     bridge.swap(paused)
     first, second = bridge.planned().event.id, bridge.planned().event.id
@@ -262,7 +385,11 @@ def test_what_waits_goes_on_by_what_the_worker_has_now(bridge: Reloading) -> Non
         bridge.wait_for(each, lambda one: one.run_state == "done")
     bridge.swap(paused)
     third = bridge.planned().event.id
-    bridge.swap(routes().replace("  local: {type: local}", "  hook: {type: http, url: 'http://127.0.0.1:9/'}"))
+    bridge.swap(
+        routes().replace(
+            "  local: {type: local}", "  hook: {type: http, url: 'http://127.0.0.1:9/'}"
+        )
+    )
     time.sleep(0.5)
     assert bridge.found(third).deliveries[0].status == "queued"
     bridge.swap(routes("first"))
@@ -271,23 +398,40 @@ def test_what_waits_goes_on_by_what_the_worker_has_now(bridge: Reloading) -> Non
 
 
 def test_the_local_platform_comes_with_a_reload_and_its_flows_with_it(tmp_path: Path) -> None:
-    none = routes().replace("  local: {type: local}", "  hook: {type: http, url: 'http://127.0.0.1:9/'}")
-    (tmp_path / "one.py").write_text("from bridge.flows import flow\n@flow\ndef mine(): return {'from': 'one'}\n")
-    (tmp_path / "two.py").write_text("from bridge.flows import flow\n@flow\ndef mine(): return {'from': 'two'}\n")
+    none = routes().replace(
+        "  local: {type: local}", "  hook: {type: http, url: 'http://127.0.0.1:9/'}"
+    )
+    (tmp_path / "one.py").write_text(
+        "from bridge.flows import flow\n@flow\ndef mine(): return {'from': 'one'}\n"
+    )
+    (tmp_path / "two.py").write_text(
+        "from bridge.flows import flow\n@flow\ndef mine(): return {'from': 'two'}\n"
+    )
     with Reloading(tmp_path, text=none) as bridge:
         assert bridge.get("/api/v1/openapi.json").status == 404
-        (worker,) = until(lambda: [one["pid"] for one in bridge.detail["processes"] if one["role"] == "work"], what="a worker")
+        (worker,) = until(
+            lambda: [one["pid"] for one in bridge.detail["processes"] if one["role"] == "work"],
+            what="a worker",
+        )
         for name in ("one", "two"):
-            text = routes("first").replace("local/echo", "local/mine").replace("inputs: {by: first, body: \"${body}\"}", "inputs: {}")
+            text = (
+                routes("first")
+                .replace("local/echo", "local/mine")
+                .replace('inputs: {by: first, body: "${body}"}', "inputs: {}")
+            )
             bridge.swap(text.replace("{type: local}", f"{{type: local, flows: {name}.py}}"))
 
             def is_from(name: str = name) -> bool:
                 event = bridge.planned().event.id
-                return bridge.wait_for(event, lambda one: one.run_state in ("done", "failed")).outputs == {"from": name}
+                return bridge.wait_for(
+                    event, lambda one: one.run_state in ("done", "failed")
+                ).outputs == {"from": name}
 
             until(is_from, what=f"a run of {name}.py")
         assert bridge.get("/api/v1/openapi.json").status == 200
-        assert [one["pid"] for one in bridge.detail["processes"] if one["role"] == "work"] == [worker]
+        assert [one["pid"] for one in bridge.detail["processes"] if one["role"] == "work"] == [
+            worker
+        ]
 
 
 # -- signals, and processes that die
@@ -330,13 +474,19 @@ def test_who_is_started_again_has_what_is_newest(bridge: Reloading) -> None:
     parent = next(pid for pid in children_of(bridge.pid) if len(children_of(pid)) > 1)
     receivers = children_of(parent)
     os.kill(parent, signal.SIGKILL)
-    until(lambda: not any(map(is_alive, receivers)) and bridge.is_up("/healthz"), what="other receivers")
+    until(
+        lambda: not any(map(is_alive, receivers)) and bridge.is_up("/healthz"),
+        what="other receivers",
+    )
     assert [one.route for one in bridge.planned().deliveries] == ["second"]
 
 
 def test_what_changes_while_nobody_reads_is_taken_by_the_next_reader(bridge: Reloading) -> None:
     before = bridge.detail["config"]["hash"]
-    (pid,) = until(lambda: [one["pid"] for one in bridge.detail["processes"] if one["role"] == "reload"], what="who reads")
+    (pid,) = until(
+        lambda: [one["pid"] for one in bridge.detail["processes"] if one["role"] == "reload"],
+        what="who reads",
+    )
     os.kill(pid, signal.SIGSTOP)
     bridge.write(routes("second"))
     os.kill(pid, signal.SIGKILL)
@@ -361,14 +511,17 @@ def test_web_and_work_alone_follow_too(tmp_path: Path) -> None:
             found = web.planned()
             assert [one.route for one in found.deliveries] == ["second"]
             web.wait_for(found.event.id, lambda one: one.run_state == "done")
-            until(lambda: len(web.said("config_reloaded")) == 2, what="a line of each")  # they share a file
+            # they share a file
+            until(lambda: len(web.said("config_reloaded")) == 2, what="a line of each")
             assert work.stop() == 0
         finally:
             work.__exit__()
         assert web.stop() == 0
 
 
-def test_two_machines_on_postgresql_each_take_their_own_file(tmp_path: Path, postgres_database: str) -> None:
+def test_two_machines_on_postgresql_each_take_their_own_file(
+    tmp_path: Path, postgres_database: str
+) -> None:
     environ = {"FLOWBRIDGE_DATABASE_URL": postgres_database, "FLOWBRIDGE_SECRET_KEY": "k" * 32}
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
@@ -387,7 +540,10 @@ def test_two_machines_on_postgresql_each_take_their_own_file(tmp_path: Path, pos
             assert [one.route for one in found.deliveries] == ["second"]
             node.wait_for(found.event.id, lambda one: one.run_state == "done")
         third = nodes[0].swap(routes("third"))
-        assert {nodes[0].planned().event.config_hash, nodes[1].planned().event.config_hash} == {third, *hashes}
+        assert {nodes[0].planned().event.config_hash, nodes[1].planned().event.config_hash} == {
+            third,
+            *hashes,
+        }
         assert nodes[0].count("config") == 3
         assert not any("Traceback" in node.stderr for node in nodes)
     finally:

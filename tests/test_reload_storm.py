@@ -1,4 +1,5 @@
-"""A storm of rewrites under load: no request fails, and no event is planned by a file that was half written.
+"""A storm of rewrites under load: no request fails, and no event is planned by a file that was half
+written.
 
 A few seconds of it by itself; the whole, with `wrk` where it is installed, is
 
@@ -30,7 +31,11 @@ from bridge.runtime.reload import watcher
 from bridge.system.cpu_affinity import processors
 
 WHOLE = float(os.environ.get("FLOWBRIDGE_STORM", "0"))  # seconds
-BODY = b'{"action": "opened", "issue": {"number": 7, "title": "' + b"All work and no play. " * 50 + b'"}}'
+BODY = (
+    b'{"action": "opened", "issue": {"number": 7, "title": "'
+    + b"All work and no play. " * 50
+    + b'"}}'
+)
 HEAD = """
 version: 1
 platforms:
@@ -46,17 +51,29 @@ REST = """  - {name: vNUMBER-b, on: github, inputs: {n: NUMBER, title: "${body.i
 
 def halves(number: int) -> tuple[str, str]:
     """A version, in two pieces of which the first is valid by itself."""
-    return tuple(text.replace("NUMBER", str(number)).replace("CAP", str(1 + number % 5)) for text in (HEAD, REST))  # type: ignore[return-value]
+    return tuple(
+        text.replace("NUMBER", str(number)).replace("CAP", str(1 + number % 5))
+        for text in (HEAD, REST)
+    )  # type: ignore[return-value]
 
 
 class Storm:
-    """Rewrites a routes.yaml: five in quick succession, then a pause in which the last may be taken."""
+    """Rewrites a routes.yaml: five in quick succession, then a pause in which the last may be
+    taken.
+    """
 
     def __init__(self, file: Path, seed: int, pause: float, gap: float, quiet: float) -> None:
-        self.file, self.random, self.pause, self.gap, self.quiet = file, Random(seed), pause, gap, quiet
+        self.file, self.random, self.pause, self.gap, self.quiet = (
+            file,
+            Random(seed),
+            pause,
+            gap,
+            quiet,
+        )
         self.whole: dict[str, int] = {}  # number by hash
         self.short: dict[str, str] = {}  # first piece by hash
-        self.stood: set[str] = set()  # first pieces that were there alone for so long that they were to be taken
+        # first pieces that were there alone for so long that they were to be taken
+        self.stood: set[str] = set()
         self.kinds: Counter[str] = Counter()
         self.last = -1  # the last that was valid
 
@@ -110,7 +127,9 @@ KINDS: dict[str, Callable[[Storm, str, str], None]] = {
     "valid, in place": lambda storm, first, rest: in_place(storm.file, first + rest),
     "valid, in place, in two pieces": Storm.in_two,
     "invalid: cut off": lambda storm, first, rest: replaced(storm.file, first + rest[:40]),
-    "invalid: unknown flow": lambda storm, first, rest: in_place(storm.file, (first + rest).replace("local/", "locl/")),
+    "invalid: unknown flow": lambda storm, first, rest: in_place(
+        storm.file, (first + rest).replace("local/", "locl/")
+    ),
     "invalid: empty": lambda storm, _first, _rest: in_place(storm.file, ""),
 }
 
@@ -136,7 +155,10 @@ class Load:
     def _send(self) -> None:
         with socket.create_connection(("127.0.0.1", self.port), 60) as sock:
             while not self._over.is_set():
-                headers = github(BODY) | {"X-Hub-Signature-256": signature(BODY, OTHER), "Content-Length": str(len(BODY))}
+                headers = github(BODY) | {
+                    "X-Hub-Signature-256": signature(BODY, OTHER),
+                    "Content-Length": str(len(BODY)),
+                }
                 began = time.monotonic()
                 try:
                     sock.sendall(head("POST", "/hooks/github", headers) + BODY)
@@ -171,7 +193,15 @@ function done(summary, latency)
     e.connect + e.read + e.write + e.status + e.timeout))
 end
 """)
-    command = ["wrk", "-t1", "-c8", f"-d{seconds:g}s", "-s", str(script), f"http://127.0.0.1:{port}"]
+    command = [
+        "wrk",
+        "-t1",
+        "-c8",
+        f"-d{seconds:g}s",
+        "-s",
+        str(script),
+        f"http://127.0.0.1:{port}",
+    ]
     found: dict[str, float] = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield found
@@ -186,19 +216,33 @@ end
 def test_no_request_fails_and_nothing_is_planned_by_half_a_file(tmp_path: Path) -> None:
     seconds, count = (WHOLE, 100) if WHOLE else (5.0, 25)
     quiet = watcher.QUIET if WHOLE else 0.3
-    bridge = Bridge(tmp_path, constants={} if WHOLE else QUICK | {"bridge.runtime.reload.watcher.QUIET": quiet},
-                    environ={"HOOK_SECRET": OTHER, "FLOWBRIDGE_ADMIN_TOKEN": TOKEN, "FLOWBRIDGE_LOG": "warning"})  # fmt: skip
+    bridge = Bridge(
+        tmp_path,
+        constants={} if WHOLE else QUICK | {"bridge.runtime.reload.watcher.QUIET": quiet},
+        environ={
+            "HOOK_SECRET": OTHER,
+            "FLOWBRIDGE_ADMIN_TOKEN": TOKEN,
+            "FLOWBRIDGE_LOG": "warning",
+        },
+    )
     bridge.config.write_text("".join(halves(0)))
-    storm = Storm(bridge.config, seed=int(seconds), pause=1.1 if WHOLE else 0.7, gap=0.1, quiet=quiet)
+    storm = Storm(
+        bridge.config, seed=int(seconds), pause=1.1 if WHOLE else 0.7, gap=0.1, quiet=quiet
+    )
     storm.prepare(count)
     uses_wrk = bool(WHOLE) and shutil.which("wrk") is not None
     with bridge:
         processes = 2 + min(2, processors())  # who reads, the worker, and the receivers
-        before = until(lambda: len(pids := {pid for pid, _ in places(bridge)}) == processes and pids, what="all processes")
+        before = until(
+            lambda: len(pids := {pid for pid, _ in places(bridge)}) == processes and pids,
+            what="all processes",
+        )
         with Load(bridge.port, 4) as load_of:
             if uses_wrk:
                 with wrk(tmp_path, bridge.port, seconds) as told:
-                    storm.run(count, seconds, lambda number: is_used(bridge, storm, load_of, number))
+                    storm.run(
+                        count, seconds, lambda number: is_used(bridge, storm, load_of, number)
+                    )
             else:
                 told = {}
                 storm.run(count, seconds, lambda number: is_used(bridge, storm, load_of, number))
@@ -210,25 +254,34 @@ def test_no_request_fails_and_nothing_is_planned_by_half_a_file(tmp_path: Path) 
         taken = check(bridge, storm, load_of.sent + int(told.get("requests", 0)))
         assert len(taken) >= count // 12, "some of them were taken"
         assert "Traceback" not in bridge.stderr
-        print(f"\n{sum(storm.kinds.values())} rewrites in {seconds:g} s, {dict(storm.kinds)}; {len(taken)} configurations planned events;"  # noqa: T201
-              f" senders: {load_of.sent} requests, {sum(load_of.failed.values())} failed, slowest {load_of.slowest * 1000:.0f} ms;"
-              f" wrk: {told or 'not used'}")  # fmt: skip
+        print(  # noqa: T201
+            f"\n{sum(storm.kinds.values())} rewrites in {seconds:g} s, {dict(storm.kinds)}; {len(taken)} configurations planned events;"
+            f" senders: {load_of.sent} requests, {sum(load_of.failed.values())} failed, slowest"
+            f" {load_of.slowest * 1000:.0f} ms;"
+            f" wrk: {told or 'not used'}"
+        )
 
 
 def places(bridge: Bridge) -> list[tuple[int, str]]:
-    return [(one["pid"], one["config_hash"]) for one in bridge.get("/readyz", ADMIN).json["processes"]]
+    return [
+        (one["pid"], one["config_hash"]) for one in bridge.get("/readyz", ADMIN).json["processes"]
+    ]
 
 
 def is_used(bridge: Bridge, storm: Storm, load_of: Load, number: int) -> None:
     """Wait until every process has a version, and each sender has been answered by it."""
     expected = next(digest for digest, one in storm.whole.items() if one == number)
-    until(lambda: {digest for _, digest in places(bridge)} == {expected}, what="the last in every process")
+    until(
+        lambda: {digest for _, digest in places(bridge)} == {expected},
+        what="the last in every process",
+    )
     before = load_of.sent
     until(lambda: load_of.failed or load_of.sent >= before + 8, what="requests")
 
 
 def check(bridge: Bridge, storm: Storm, sent: int) -> set[int]:
-    """See that each event was planned by the whole of a version, which is kept; return those versions.
+    """See that each event was planned by the whole of a version, which is kept; return those
+    versions.
 
     But for a first piece that was not gone on with for as long as the bridge waits.
     """
@@ -252,5 +305,7 @@ FROM event JOIN delivery ON delivery.event_id = event.id GROUP BY event.config_h
         assert deliveries == 2 * of_it
         events += of_it
     assert events == bridge.count()
-    assert 0 <= events - sent <= 8, "each request that was answered, and what was under way when wrk ended"
+    assert 0 <= events - sent <= 8, (
+        "each request that was answered, and what was under way when wrk ended"
+    )
     return {storm.whole[digest] for digest, *_ in planned if digest not in stood}

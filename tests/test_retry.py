@@ -31,7 +31,9 @@ DELIVERY = make_delivery(make_event("1"), retry=Retry(3, 5.0, 60.0), on_unknown=
         (Kind.UNKNOWN, 2, "retry", Status.DEAD, True),
     ],
 )
-def test_each_outcome_settles_a_delivery(outcome: Kind, attempts: int, on_unknown: str, status: Status, spends: bool) -> None:
+def test_each_outcome_settles_a_delivery(
+    outcome: Kind, attempts: int, on_unknown: str, status: Status, spends: bool
+) -> None:
     delivery = replace(DELIVERY, attempts=attempts, on_unknown=on_unknown)
     decision = settle(delivery, Outcome(kind=outcome, detail="why"), NOW, 0.5)
     assert (decision.status, decision.spends) == (status, spends)
@@ -40,8 +42,17 @@ def test_each_outcome_settles_a_delivery(outcome: Kind, attempts: int, on_unknow
 
 def test_a_call_that_was_not_made_spends_no_attempt_and_waits_before_the_next() -> None:
     delivery = replace(DELIVERY, attempts=2)  # another would be its third of three
-    decision = settle(delivery, Outcome(kind=Kind.REFUSED, detail="it stood still", ours=True, made=False), NOW, 0.5)
-    assert (decision.status, decision.spends, decision.reason) == (Status.QUEUED, False, "it stood still")
+    decision = settle(
+        delivery,
+        Outcome(kind=Kind.REFUSED, detail="it stood still", ours=True, made=False),
+        NOW,
+        0.5,
+    )
+    assert (decision.status, decision.spends, decision.reason) == (
+        Status.QUEUED,
+        False,
+        "it stood still",
+    )
     assert decision.due_at > NOW
 
 
@@ -52,14 +63,23 @@ def test_a_delivery_whose_credentials_were_refused_lets_the_others_that_are_due_
 
 
 def test_retry_after_is_honoured_and_capped() -> None:
-    asked = lambda seconds: settle(DELIVERY, Outcome(kind=Kind.REFUSED, retry_after=seconds), NOW, 0.5).due_at - NOW  # noqa: E731
+    asked = lambda seconds: (  # noqa: E731
+        settle(DELIVERY, Outcome(kind=Kind.REFUSED, retry_after=seconds), NOW, 0.5).due_at - NOW
+    )
     assert asked(30.0) == 30.0
     assert asked(10 * RETRY_AFTER_MAX) == RETRY_AFTER_MAX
     assert asked(0.0) == 2.5
 
 
-@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True), st.floats(0.001, 1e4), st.floats(0.001, 1e6))
-def test_the_wait_is_positive_and_bounded(attempts: int, jitter: float, first: float, most: float) -> None:
+@given(
+    st.integers(0, 10_000),
+    st.floats(0, 1, exclude_max=True),
+    st.floats(0.001, 1e4),
+    st.floats(0.001, 1e6),
+)
+def test_the_wait_is_positive_and_bounded(
+    attempts: int, jitter: float, first: float, most: float
+) -> None:
     delivery = replace(DELIVERY, attempts=attempts, retry=Retry(20_000, first, most))
     assert 0 < backoff(delivery, jitter) <= most
 
@@ -76,10 +96,13 @@ def test_the_wait_is_positive_and_bounded(attempts: int, jitter: float, first: f
         ("retry", 2, 0, RunState.FAILED, Status.QUEUED),
         ("retry", 2, 1, RunState.FAILED, Status.QUEUED),
         ("retry", 2, 2, RunState.FAILED, Status.DEAD),
-        ("retry", 2, 0, RunState.TERMINATED, Status.DEAD),  # somebody ended it: it is not begun again behind their back
+        # somebody ended it: it is not begun again behind their back
+        ("retry", 2, 0, RunState.TERMINATED, Status.DEAD),
     ],
 )
-def test_what_follows_a_run_is_what_the_route_says(then: str, retries: int, reruns: int, state: RunState, status: Status) -> None:
+def test_what_follows_a_run_is_what_the_route_says(
+    then: str, retries: int, reruns: int, state: RunState, status: Status
+) -> None:
     delivery = replace(DELIVERY, on_run_failed=then, run_retries=retries, reruns=reruns)
     decision = after_run(delivery, RunReport(state=state, log=("first", "the last word")), NOW, 0.5)
     assert decision.status is status

@@ -1,4 +1,6 @@
-"""Order, debounce, further runs and limits as routes.yaml says them, through a whole bridge: real requests, real runs."""
+"""Order, debounce, further runs and limits as routes.yaml says them, through a whole bridge: real
+requests, real runs.
+"""
 
 from __future__ import annotations
 
@@ -66,14 +68,22 @@ def send(bridge: Bridge, kind: str, **body: object) -> str:
 
 def deliveries(bridge: Bridge, route: str) -> list[dict[str, object]]:
     with bridge.database.read() as connection:
-        rows = connection.execute(select(schema.delivery).where(schema.delivery.c.route == route).order_by(schema.delivery.c.seq)).all()
+        rows = connection.execute(
+            select(schema.delivery)
+            .where(schema.delivery.c.route == route)
+            .order_by(schema.delivery.c.seq)
+        ).all()
     return [dict(row._mapping) | {"outputs": json.loads(row.outputs or "{}")} for row in rows]
 
 
 def ended(bridge: Bridge, route: str, count: int) -> list[dict[str, object]]:
     def look() -> list[dict[str, object]] | None:
         found = deliveries(bridge, route)
-        over = [one for one in found if one["status"] in ("cancelled", "dead") or one["run_state"] in ("done", "failed")]
+        over = [
+            one
+            for one in found
+            if one["status"] in ("cancelled", "dead") or one["run_state"] in ("done", "failed")
+        ]
         return found if len(found) == len(over) == count else None
 
     return until(look, 60, f"the deliveries of {route}") or []
@@ -92,7 +102,9 @@ def test_runs_of_a_key_follow_each_other_and_keys_go_side_by_side(bridge: Bridge
     for mine in by_key.values():
         assert [one["outputs"]["number"] for one in mine] == [0, 1, 2, 3]  # type: ignore[index]
         assert all(first[1] <= second[0] for first, second in pairwise(spans(mine)))
-    (begin, end), (other_begin, other_end) = ((spans(by_key[key])[0][0], spans(by_key[key])[-1][1]) for key in "ab")
+    (begin, end), (other_begin, other_end) = (
+        (spans(by_key[key])[0][0], spans(by_key[key])[-1][1]) for key in "ab"
+    )
     assert begin < other_end and other_begin < end
 
 
@@ -101,7 +113,13 @@ def test_the_last_of_what_follows_each_other_is_sent(bridge: Bridge) -> None:
         send(bridge, "page_build", key="x", number=number)
     send(bridge, "page_build", key="y", number=9)
     found = ended(bridge, "last", 5)
-    assert [one["status"] for one in found] == ["cancelled", "cancelled", "cancelled", "delivered", "delivered"]
+    assert [one["status"] for one in found] == [
+        "cancelled",
+        "cancelled",
+        "cancelled",
+        "delivered",
+        "delivered",
+    ]
     assert [one["outputs"] for one in found[3:]] == [{"number": 3}, {"number": 9}]
     assert [one["merged_into"] for one in found[:3]] == [one["id"] for one in found[1:4]]
 
@@ -109,10 +127,21 @@ def test_the_last_of_what_follows_each_other_is_sent(bridge: Bridge) -> None:
 def test_a_flow_that_fails_is_run_so_often_and_then_a_dead_letter(bridge: Bridge) -> None:
     send(bridge, "check_run")
     [one] = ended(bridge, "again", 1)
-    assert (one["status"], one["dead_kind"], one["reruns"], one["attempts"]) == ("dead", "platform", 2, 3)
+    assert (one["status"], one["dead_kind"], one["reruns"], one["attempts"]) == (
+        "dead",
+        "platform",
+        2,
+        3,
+    )
     assert str(one["reason"]).startswith("gave up after 3 runs that failed")
     with bridge.database.read() as connection:
-        runs = connection.execute(select(schema.local_run.c.state).where(schema.local_run.c.saved_item_id == "fail")).scalars().all()
+        runs = (
+            connection.execute(
+                select(schema.local_run.c.state).where(schema.local_run.c.saved_item_id == "fail")
+            )
+            .scalars()
+            .all()
+        )
     assert runs == ["FAILED"] * 3
 
 

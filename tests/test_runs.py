@@ -1,4 +1,6 @@
-"""The store of the embedded platform: its runs, their cap and their end; what is known of flows and files."""
+"""The store of the embedded platform: its runs, their cap and their end; what is known of flows and
+files.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ DONE = RunResult(state=LocalState.DONE, outputs={"a": 1}, log=("so",))
 
 
 def new_run(flow: str = "echo", **changes: Any) -> LocalRun:
-    run = LocalRun(id=new_run_id(), saved_item_id=flow, user_id="u", inputs="{}", state=LocalState.QUEUED, created_at=NOW)
+    run = LocalRun(
+        id=new_run_id(),
+        saved_item_id=flow,
+        user_id="u",
+        inputs="{}",
+        state=LocalState.QUEUED,
+        created_at=NOW,
+    )
     return replace(run, **changes)
 
 
@@ -30,7 +39,9 @@ def kept(database: Database) -> Runs:
     return Runs(database, lambda: None)
 
 
-def claim(database: Database, most: int = 9, now: float = NOW, lease: str = "w", cap: int | None = None) -> list[str]:
+def claim(
+    database: Database, most: int = 9, now: float = NOW, lease: str = "w", cap: int | None = None
+) -> list[str]:
     return [run.id for run in database.write(lambda c: runs.claim(c, most, now, lease, cap))]
 
 
@@ -44,11 +55,15 @@ def state(kept: Runs, run: LocalRun) -> tuple[str, tuple[str, ...]]:
     return found.state.value, found.log
 
 
-def test_a_start_over_the_cap_is_refused_until_a_run_is_over(database: Database, kept: Runs) -> None:
+def test_a_start_over_the_cap_is_refused_until_a_run_is_over(
+    database: Database, kept: Runs
+) -> None:
     first, second = kept.start(new_run(idempotency_key="k"), 2), kept.start(new_run(), 2)
     with pytest.raises(Full, match="at most 2"):
         kept.start(new_run(), 2)
-    assert kept.start(new_run(idempotency_key="k"), 2).id == first.id, "the same start gives the same run, however full it is"
+    assert kept.start(new_run(idempotency_key="k"), 2).id == first.id, (
+        "the same start gives the same run, however full it is"
+    )
     claim(database)
     kept.kill(first.id, NOW)
     with pytest.raises(Full):
@@ -75,20 +90,30 @@ def test_of_many_starts_at_once_no_more_than_the_cap_get_in(database: Database, 
     assert (results.count(True), results.count(False)) == (5, 15)
 
 
-def test_no_more_runs_than_the_cap_are_under_way_whoever_executes_them(database: Database, kept: Runs) -> None:
+def test_no_more_runs_than_the_cap_are_under_way_whoever_executes_them(
+    database: Database, kept: Runs
+) -> None:
     ids = [kept.start(new_run()).id for _ in range(5)]
     assert claim(database, lease="a", cap=3, most=2) == ids[:2]
     assert claim(database, lease="b", cap=3) == ids[2:3]
     assert claim(database, lease="b", cap=3) == []
 
 
-def test_a_queued_run_is_terminated_at_once_and_a_running_one_when_it_has_ended(database: Database, kept: Runs) -> None:
+def test_a_queued_run_is_terminated_at_once_and_a_running_one_when_it_has_ended(
+    database: Database, kept: Runs
+) -> None:
     first, second = kept.start(new_run()), kept.start(new_run())
     claim(database, most=1)
-    assert [kept.kill(one.id, NOW).state for one in (first, second)] == ["TERMINATING", "TERMINATED"]  # type: ignore[union-attr]
+    assert [kept.kill(one.id, NOW).state for one in (first, second)] == [
+        "TERMINATING",
+        "TERMINATED",
+    ]  # type: ignore[union-attr]
     assert kept.kill("unheard-of", NOW) is None
     with database.read() as connection:
-        assert (runs.terminating(connection, "w"), runs.terminating(connection, "x")) == ([first.id], [])
+        assert (runs.terminating(connection, "w"), runs.terminating(connection, "x")) == (
+            [first.id],
+            [],
+        )
     assert not finish(database, first, lease="another")
     assert finish(database, first)
     assert state(kept, first) == ("TERMINATED", ("so",))
@@ -96,16 +121,40 @@ def test_a_queued_run_is_terminated_at_once_and_a_running_one_when_it_has_ended(
     assert kept.kill(first.id, NOW + 9).finished_at == NOW + 1, "what is over stays as it is"  # type: ignore[union-attr]
 
 
-def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(database: Database, kept: Runs) -> None:
-    flows = [LocalFlow(id="again", workbook="flows.py", idempotent=True), LocalFlow(id="once", workbook="flows.py")]
+def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(
+    database: Database, kept: Runs
+) -> None:
+    flows = [
+        LocalFlow(id="again", workbook="flows.py", idempotent=True),
+        LocalFlow(id="once", workbook="flows.py"),
+    ]
     database.write(lambda c: local_flows.replace(c, flows, NOW))
-    once, again, killed = kept.start(new_run("once")), kept.start(new_run("again")), kept.start(new_run("again"))
+    once, again, killed = (
+        kept.start(new_run("once")),
+        kept.start(new_run("again")),
+        kept.start(new_run("again")),
+    )
     claim(database)
-    database.write(lambda c: runs.extend(c, "w", NOW + 1, [once.id, again.id, killed.id], {once.id: '["line"]', again.id: '["line"]'}))
+    database.write(
+        lambda c: runs.extend(
+            c,
+            "w",
+            NOW + 1,
+            [once.id, again.id, killed.id],
+            {once.id: '["line"]', again.id: '["line"]'},
+        )
+    )
     kept.kill(killed.id, NOW)
     assert database.write(lambda c: runs.abandon_running(c, NOW + 1 + runs.LEASE)) == []
-    assert set(database.write(lambda c: runs.abandon_running(c, NOW + 1.1 + runs.LEASE))) == {once.id, again.id, killed.id}
-    assert state(kept, once) == ("FAILED", ("line", "The run was interrupted: the worker that executed it died."))
+    assert set(database.write(lambda c: runs.abandon_running(c, NOW + 1.1 + runs.LEASE))) == {
+        once.id,
+        again.id,
+        killed.id,
+    }
+    assert state(kept, once) == (
+        "FAILED",
+        ("line", "The run was interrupted: the worker that executed it died."),
+    )
     assert state(kept, killed)[0] == "TERMINATED"
     text = f"The run was interrupted: the worker that executed it died. {runs.AGAIN}"
     assert state(kept, again) == ("QUEUED", ("line", text))
@@ -115,12 +164,18 @@ def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(database: 
     assert state(kept, again)[0] == "FAILED", "it is not begun for ever"
 
 
-def test_runs_that_were_never_begun_go_back_to_where_they_stood(database: Database, kept: Runs) -> None:
+def test_runs_that_were_never_begun_go_back_to_where_they_stood(
+    database: Database, kept: Runs
+) -> None:
     first, second, third = (kept.start(new_run()) for _ in range(3))
     claim(database, most=2)
     kept.kill(second.id, NOW)
     database.write(lambda c: runs.hand_back(c, [first.id, second.id, third.id], "w", NOW))
-    assert [state(kept, one)[0] for one in (first, second, third)] == ["QUEUED", "TERMINATED", "QUEUED"]
+    assert [state(kept, one)[0] for one in (first, second, third)] == [
+        "QUEUED",
+        "TERMINATED",
+        "QUEUED",
+    ]
     assert claim(database) == [first.id, third.id]
 
 
@@ -135,11 +190,27 @@ def test_the_newest_runs_are_those_of_the_flow_and_the_user(kept: Runs) -> None:
     }
 
 
-def test_flows_are_replaced_and_keep_the_time_they_were_first_seen(database: Database, kept: Runs) -> None:
-    greet = LocalFlow(id="greet", workbook="flows.py", description="Greets.", inputs=(Input("name", "str", False, ["x"], "file"),),
-                      takes_any=True, idempotent=True, time_limit=1.5, memory=2**20)  # fmt: skip
-    database.write(lambda c: local_flows.replace(c, [greet, LocalFlow(id="gone", workbook="flows.py")], NOW))
-    database.write(lambda c: local_flows.replace(c, [replace(greet, description="Hi."), LocalFlow(id="a", workbook="b")], NOW + 5))
+def test_flows_are_replaced_and_keep_the_time_they_were_first_seen(
+    database: Database, kept: Runs
+) -> None:
+    greet = LocalFlow(
+        id="greet",
+        workbook="flows.py",
+        description="Greets.",
+        inputs=(Input("name", "str", False, ["x"], "file"),),
+        takes_any=True,
+        idempotent=True,
+        time_limit=1.5,
+        memory=2**20,
+    )
+    database.write(
+        lambda c: local_flows.replace(c, [greet, LocalFlow(id="gone", workbook="flows.py")], NOW)
+    )
+    database.write(
+        lambda c: local_flows.replace(
+            c, [replace(greet, description="Hi."), LocalFlow(id="a", workbook="b")], NOW + 5
+        )
+    )
     assert [(one.id, one.created_at) for one in kept.flows()] == [("a", NOW + 5), ("greet", NOW)]
     assert kept.flow("greet") == replace(greet, description="Hi.", created_at=NOW)
     assert kept.flow("gone") is None
@@ -147,7 +218,12 @@ def test_flows_are_replaced_and_keep_the_time_they_were_first_seen(database: Dat
 
 def test_a_file_is_known_by_user_run_and_name(kept: Runs) -> None:
     file = LocalFile(user_id="u", name="a.txt", sha256="0" * 64, size=3, created_at=NOW)
-    for one in (file, replace(file, run_id="r", size=4), replace(file, user_id="v"), replace(file, size=9)):
+    for one in (
+        file,
+        replace(file, run_id="r", size=4),
+        replace(file, user_id="v"),
+        replace(file, size=9),
+    ):
         kept.keep_file(one)
     assert (kept.file("u", "a.txt").size, kept.file("u", "a.txt", "r").size) == (9, 4)  # type: ignore[union-attr]
     assert kept.file("u", "b.txt") is None

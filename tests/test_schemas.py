@@ -1,4 +1,6 @@
-"""JSON Schemas: what is wrong and where, formats, references to files only, and bounds on every check."""
+"""JSON Schemas: what is wrong and where, formats, references to files only, and bounds on every
+check.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ from bridge.routing.schemas import agreed, keywords, plain
 from bridge.routing.schemas.validator import compile_schema
 
 FILES = {
-    "schemas/issue.json": {"properties": {"user": {"$ref": "user.json#/$defs/user"}, "self": {"$ref": "#/properties/user"}}},
+    "schemas/issue.json": {
+        "properties": {
+            "user": {"$ref": "user.json#/$defs/user"},
+            "self": {"$ref": "#/properties/user"},
+        }
+    },
     "schemas/user.json": {"$defs": {"user": {"type": "string", "minLength": 2}}},
     "schemas/up.json": {"$ref": "../top.json"},
     "top.json": {"type": "integer"},
@@ -24,7 +31,11 @@ FILES = {
     "schemas/loop_a.json": {"$ref": "loop_b.json"},
     "schemas/loop_b.json": {"$ref": "loop_a.json"},
     "schemas/list.json": [],
-    "schemas/id.json": {"$id": "https://example.com/id.json", "$defs": {"n": {"type": "integer"}}, "$ref": "#/$defs/n"},
+    "schemas/id.json": {
+        "$id": "https://example.com/id.json",
+        "$defs": {"n": {"type": "integer"}},
+        "$ref": "#/$defs/n",
+    },
 }
 
 
@@ -37,10 +48,22 @@ def resolve(name):
 INVALID = [
     ({"type": "integer"}, "5", [("$", "'5' is not of type integer")]),
     ({"type": ["integer", "null"]}, [], [("$", "array is not of type integer or null")]),
-    ({"required": ["a", "b"]}, {}, [("$", "'a' is a required property"), ("$", "'b' is a required property")]),
-    ({"properties": {"a b": {"type": "null"}}}, {"a b": 1}, [("$['a b']", "1 is not of type null")]),
+    (
+        {"required": ["a", "b"]},
+        {},
+        [("$", "'a' is a required property"), ("$", "'b' is a required property")],
+    ),
+    (
+        {"properties": {"a b": {"type": "null"}}},
+        {"a b": 1},
+        [("$['a b']", "1 is not of type null")],
+    ),
     ({"items": {"minimum": 3}}, [5, 1], [("$[1]", "1 is less than the minimum of 3")]),
-    ({"additionalProperties": False, "properties": {"a": {}}}, {"a": 1, "b": 2}, [("$", "has unknown properties: 'b'")]),
+    (
+        {"additionalProperties": False, "properties": {"a": {}}},
+        {"a": 1, "b": 2},
+        [("$", "has unknown properties: 'b'")],
+    ),
     ({"enum": ["a", 1]}, "b", [("$", "'b' is not one of 'a', 1")]),
     ({"enum": [1]}, True, [("$", "true is not one of 1")]),
     ({"const": {"a": 1}}, 5, [("$", "5 is not object")]),
@@ -54,7 +77,11 @@ INVALID = [
     ({"minItems": 1}, [], [("$", "has too few elements: 0, at least 1")]),
     ({"unevaluatedProperties": False}, {"a": 1}, [("$", "has properties that no schema allows")]),
     ({"prefixItems": [{"type": "string"}], "items": False}, ["a", 1], None),
-    ({"patternProperties": {"^x": {"type": "integer"}}}, {"x1": "a"}, [("$.x1", "'a' is not of type integer")]),
+    (
+        {"patternProperties": {"^x": {"type": "integer"}}},
+        {"x1": "a"},
+        [("$.x1", "'a' is not of type integer")],
+    ),
     (
         {"patternProperties": {"^x": {}}, "additionalProperties": {"type": "null"}},
         {"x": 1, "y": 1},
@@ -63,7 +90,9 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "value", "errors"), INVALID, ids=[str(row[0]) for row in INVALID])
+@pytest.mark.parametrize(
+    ("schema", "value", "errors"), INVALID, ids=[str(row[0]) for row in INVALID]
+)
 @pytest.mark.parametrize("fast", [True, False])
 def test_what_is_wrong_and_where(schema, value, errors, fast):
     found = compile_schema(schema, fast=fast).errors(value)
@@ -119,7 +148,18 @@ def test_formats_are_checked(name):
     assert schema.errors(bad) != []
 
 
-NO_ADDRESS = ("a@b.c, d@e.f", "Ann <a@b.c>", "a@b@c", "a@-b.c", "a@b..c", "a@b.c\n", "a\r\nBcc: x@y.z", "@b.c", "a@", '"a b"@c')
+NO_ADDRESS = (
+    "a@b.c, d@e.f",
+    "Ann <a@b.c>",
+    "a@b@c",
+    "a@-b.c",
+    "a@b..c",
+    "a@b.c\n",
+    "a\r\nBcc: x@y.z",
+    "@b.c",
+    "a@",
+    '"a b"@c',
+)
 
 
 @pytest.mark.parametrize("text", NO_ADDRESS)
@@ -141,7 +181,9 @@ def test_no_text_hangs_or_breaks_a_format(name, piece):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_time_of_a_format_grows_with_the_text_only(name):
-    """Above the length at which texts are cut: below it, a format may take the square of the length."""
+    """Above the length at which texts are cut: below it, a format may take the square of the
+    length.
+    """
     schema = compile_schema({"format": name})
 
     def prepare(size):
@@ -160,7 +202,13 @@ def test_at_most_ten_errors_in_order():
 
 
 def test_messages_are_short_and_do_not_quote_long_values():
-    schema = compile_schema({"type": "object", "properties": {"x": {"enum": ["a" * 50] * 20}}, "additionalProperties": False})
+    schema = compile_schema(
+        {
+            "type": "object",
+            "properties": {"x": {"enum": ["a" * 50] * 20}},
+            "additionalProperties": False,
+        }
+    )
     secret = "s3cret" * 20
     for value in (secret, {"x": secret}, {secret: 1}, [secret]):
         for path, message in schema.errors(value):
@@ -171,7 +219,11 @@ def test_messages_are_short_and_do_not_quote_long_values():
 
 SCHEMAS = [
     ({"type": "strin"}, ("type",), "not a JSON Schema"),
-    ({"properties": {"a": {"minimum": "x"}}}, ("properties", "a", "minimum"), "'x' is not of type number"),
+    (
+        {"properties": {"a": {"minimum": "x"}}},
+        ("properties", "a", "minimum"),
+        "'x' is not of type number",
+    ),
     ({"pattern": "("}, ("pattern",), "not a regular expression"),
     ({"properties": {"a": {"pattern": "(?=x)"}}}, ("properties", "a", "pattern"), "bounded time"),
     ({"patternProperties": {"(": {}}}, ("patternProperties", "("), "not a"),
@@ -200,11 +252,15 @@ SCHEMAS = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "path", "message"), SCHEMAS, ids=[str(row[0]) for row in SCHEMAS])
+@pytest.mark.parametrize(
+    ("schema", "path", "message"), SCHEMAS, ids=[str(row[0]) for row in SCHEMAS]
+)
 def test_schemas_that_cannot_be_used_say_why(schema, path, message):
     with pytest.raises(CompileError) as caught:
         compile_schema(schema, resolve)
-    assert any(found[: len(path)] == path and message in text for found, text in caught.value.problems), caught.value.problems
+    assert any(
+        found[: len(path)] == path and message in text for found, text in caught.value.problems
+    ), caught.value.problems
 
 
 def test_a_schema_that_is_too_deep_or_too_big_is_refused():
@@ -221,8 +277,12 @@ def test_references_lead_to_files_under_the_folder():
     assert schema.errors({"user": "x"}) == [("$.user", "is too short: 1 characters, at least 2")]
     assert schema.errors({"self": "x"}) != []
     assert schema.errors({"user": "xy"}) == []
-    assert compile_schema({"$ref": "schemas/issue.json"}, resolve).errors({"user": 5}) == [("$.user", "5 is not of type string")]
-    assert compile_schema({"$ref": "schemas/up.json"}, resolve).errors("x") == [("$", "'x' is not of type integer")]
+    assert compile_schema({"$ref": "schemas/issue.json"}, resolve).errors({"user": 5}) == [
+        ("$.user", "5 is not of type string")
+    ]
+    assert compile_schema({"$ref": "schemas/up.json"}, resolve).errors("x") == [
+        ("$", "'x' is not of type integer")
+    ]
     assert compile_schema(FILES["schemas/id.json"], resolve, "schemas/id.json").errors("x") != []
 
 
@@ -237,7 +297,11 @@ def test_nothing_is_fetched(monkeypatch):
 
 def test_older_drafts_are_read_as_such():
     schema = compile_schema(
-        {"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "string"}], "additionalItems": False}
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "items": [{"type": "string"}],
+            "additionalItems": False,
+        }
     )
     assert schema.errors(["a"]) == []
     assert schema.errors([1]) != []
@@ -248,13 +312,19 @@ HOSTILE = [
     ({"uniqueItems": True}, lambda size: [{"a": n, "b": [n]} for n in range(size)], 2_000),
     ({"pattern": "^(a+)+$"}, lambda size: "a" * size + "b", 249),
     ({"pattern": "^(a+)+$"}, lambda size: "a" * size, 250_000),
-    ({"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}, lambda size: {"a" * size + "b": 1}, 1_250),
+    (
+        {"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False},
+        lambda size: {"a" * size + "b": 1},
+        1_250,
+    ),
     ({"propertyNames": {"pattern": "(x+x+)+y"}}, lambda size: {"x" * size: 1}, 225),
     ({"format": "regex"}, lambda size: "(" * size, 750),
 ]
 
 
-@pytest.mark.parametrize(("schema", "payload", "size"), HOSTILE, ids=[str(row[0]) for row in HOSTILE])
+@pytest.mark.parametrize(
+    ("schema", "payload", "size"), HOSTILE, ids=[str(row[0]) for row in HOSTILE]
+)
 def test_no_payload_makes_a_check_slow(schema, payload, size):
     compiled = compile_schema(schema)
 
@@ -273,20 +343,31 @@ def test_a_pattern_is_checked_on_a_thousand_characters():
 
 def test_recursion_is_bounded(monkeypatch):
     either = {"items": {"$ref": "#/$defs/x"}, "type": "array"}
-    schema = compile_schema({"$defs": {"x": {"anyOf": [either, {**either, "minItems": 1}]}}, "$ref": "#/$defs/x"})
+    schema = compile_schema(
+        {"$defs": {"x": {"anyOf": [either, {**either, "minItems": 1}]}}, "$ref": "#/$defs/x"}
+    )
     value: object = 1
     for _ in range(90):
         value = [value]
     monkeypatch.setattr(keywords, "MAX_REFERENCES", 1_000)  # else it takes seconds
-    assert schema.errors(value) == [("$", "nests too deep, or the schema refers to itself without end")]
+    assert schema.errors(value) == [
+        ("$", "nests too deep, or the schema refers to itself without end")
+    ]
     assert compile_schema({"allOf": [{"$ref": "#"}]}).errors(1) == [
         ("$", "nests too deep, or the schema refers to itself without end")
     ]
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 schemas = st.recursive(
@@ -335,7 +416,9 @@ narrowing = st.recursive(
         ]
     ),
     lambda inner: st.one_of(
-        st.tuples(inner, inner | st.booleans()).map(lambda s: {"properties": {"a": s[0]}, "additionalProperties": s[1]}),
+        st.tuples(inner, inner | st.booleans()).map(
+            lambda s: {"properties": {"a": s[0]}, "additionalProperties": s[1]}
+        ),
         inner.map(lambda s: {"items": s}),
         st.lists(inner | st.booleans(), min_size=1, max_size=3).map(lambda s: {"anyOf": s}),
         st.lists(inner, min_size=1, max_size=2).map(lambda s: {"allOf": s}),
@@ -355,7 +438,13 @@ def test_both_engines_give_the_same_verdict(schema, value):
 
 
 @pytest.mark.parametrize(
-    "keyword", [{"pattern": "a"}, {"format": "date"}, {"multipleOf": 0.1}, {"items": {"allOf": [{"$ref": "#"}]}}]
+    "keyword",
+    [
+        {"pattern": "a"},
+        {"format": "date"},
+        {"multipleOf": 0.1},
+        {"items": {"allOf": [{"$ref": "#"}]}},
+    ],
 )
 def test_other_engines_are_asked_only_where_both_agree(keyword):
     assert compile_schema(keyword).accepts is None
@@ -370,17 +459,27 @@ def test_what_is_plainly_valid_is_valid(schema, value):
         assert compile_schema(schema, fast=False).errors(value) == []
 
 
-@pytest.mark.parametrize(("schema", "value", "errors"), INVALID, ids=[str(row[0]) for row in INVALID])
+@pytest.mark.parametrize(
+    ("schema", "value", "errors"), INVALID, ids=[str(row[0]) for row in INVALID]
+)
 def test_what_is_invalid_is_not_accepted(schema, value, errors):
     accepts = compile_schema(schema).accepts
     assert accepts is None or not accepts(value)
 
 
 def test_the_usual_payload_is_plainly_valid():
-    person = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string", "maxLength": 5}, "age": {"minimum": 0}}}
+    person = {
+        "type": "object",
+        "required": ["name"],
+        "properties": {"name": {"type": "string", "maxLength": 5}, "age": {"minimum": 0}},
+    }
     schema = {
         "type": "object",
-        "properties": {"people": {"type": "array", "minItems": 1, "items": person}, "kind": {"enum": ["a", None]}, "n": {"const": "x"}},
+        "properties": {
+            "people": {"type": "array", "minItems": 1, "items": person},
+            "kind": {"enum": ["a", None]},
+            "n": {"const": "x"},
+        },
         "additionalProperties": {"type": ["number", "null"]},
         "anyOf": [{"required": ["kind"]}, {"required": ["other"]}],
         "allOf": [True, {"maxProperties": 4}],
@@ -394,19 +493,56 @@ def test_the_usual_payload_is_plainly_valid():
     assert not accepts({"n": "x"})
 
 
-@pytest.mark.parametrize("text", ["P4DT12H30M5S", "P4Y", "PT0S", "P0D", "P1M", "PT1M", "PT36H", "P1DT12H", "P2W", "P1Y2M3DT4H5M6S"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "P4DT12H30M5S",
+        "P4Y",
+        "PT0S",
+        "P0D",
+        "P1M",
+        "PT1M",
+        "PT36H",
+        "P1DT12H",
+        "P2W",
+        "P1Y2M3DT4H5M6S",
+    ],
+)
 def test_a_duration_is_one(text):
     assert compile_schema({"format": "duration"}).errors(text) == []
 
 
 @pytest.mark.parametrize(
-    "text", ["PT1D", "4DT12H30M5S", "P", "P1YT", "PT", "P2D1Y", "P1D2H", "P2S", "P1Y2W", "P1", "P১Y", "P1Y2D", "PT1H3S", "P1.5D", "-P1D"]
+    "text",
+    [
+        "PT1D",
+        "4DT12H30M5S",
+        "P",
+        "P1YT",
+        "PT",
+        "P2D1Y",
+        "P1D2H",
+        "P2S",
+        "P1Y2W",
+        "P1",
+        "P১Y",
+        "P1Y2D",
+        "PT1H3S",
+        "P1.5D",
+        "-P1D",
+    ],
 )
 def test_a_duration_is_none(text):
     assert compile_schema({"format": "duration"}).errors(text) != []
 
 
 def test_the_library_is_loaded_without_its_slow_grammar():
-    program = "import sys; from bridge.routing.schemas.validator import compile_schema; assert 'jsonschema' not in sys.modules\n"
-    program += "compile_schema({'format': 'iri'}).errors('x'); assert not {'lark', 'arrow'} & set(sys.modules)"
+    program = (
+        "import sys; from bridge.routing.schemas.validator import compile_schema; assert"
+        " 'jsonschema' not in sys.modules\n"
+    )
+    program += (
+        "compile_schema({'format': 'iri'}).errors('x'); assert not {'lark', 'arrow'} &"
+        " set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)

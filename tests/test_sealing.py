@@ -1,4 +1,6 @@
-"""What is sealed opens where it was sealed for, with any of the keys, and nowhere else; what is in clear is never taken for sealed."""
+"""What is sealed opens where it was sealed for, with any of the keys, and nowhere else; what is in
+clear is never taken for sealed.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,13 @@ OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 PLACE = ("event", "body", "evt_1")
 BOTH = Sealer([NEW, OLD])
 BEGINNINGS = ["", "$", "$fb", "$fb0$", "$fb1$", "$fb1$0123abcd$", "$fb9$"]
-TEXTS = st.builds(str.__add__, st.sampled_from(BEGINNINGS), st.text(st.characters(exclude_categories=())))  # half characters, too
-RAWS = st.builds(bytes.__add__, st.sampled_from([each.encode() for each in BEGINNINGS]), st.binary())
+# half characters, too
+TEXTS = st.builds(
+    str.__add__, st.sampled_from(BEGINNINGS), st.text(st.characters(exclude_categories=()))
+)
+RAWS = st.builds(
+    bytes.__add__, st.sampled_from([each.encode() for each in BEGINNINGS]), st.binary()
+)
 
 
 @given(value=TEXTS | RAWS)
@@ -47,11 +54,16 @@ def test_a_sealed_text_is_text_that_any_column_takes() -> None:
     assert kept.isascii() and kept.isprintable()
 
 
-@pytest.mark.parametrize("place", [("event", "body", "evt_2"), ("event", "headers", "evt_1"), ("reject", "body", "evt_1")])
+@pytest.mark.parametrize(
+    "place",
+    [("event", "body", "evt_2"), ("event", "headers", "evt_1"), ("reject", "body", "evt_1")],
+)
 @pytest.mark.parametrize("value", ["geheim", b"geheim"])
 def test_it_opens_at_no_other_place(value: str | bytes, place: tuple[str, str, str]) -> None:
     kept = BOTH.seal(value, *PLACE)
-    with pytest.raises(Unsealable, match=r"cannot be opened: it was changed, or comes from another place") as error:
+    with pytest.raises(
+        Unsealable, match=r"cannot be opened: it was changed, or comes from another place"
+    ) as error:
         BOTH.open(kept, *place)
     assert place[2] in str(error.value) and "geheim" not in str(error.value)
 
@@ -77,11 +89,15 @@ def test_a_missing_key_is_named_by_its_id_and_the_setting() -> None:
     for sealer in (Sealer([NEW]), OFF):
         with pytest.raises(KeyMissing) as error:
             sealer.open(kept, *PLACE)
-        assert key_id(urlsafe_b64decode(OLD)) in str(error.value) and "FLOWBRIDGE_ENCRYPTION_KEYS" in str(error.value)
+        assert key_id(urlsafe_b64decode(OLD)) in str(
+            error.value
+        ) and "FLOWBRIDGE_ENCRYPTION_KEYS" in str(error.value)
         assert OLD not in str(error.value) and "geheim" not in str(error.value)
 
 
-def test_no_two_are_alike_and_a_key_is_derived_anew_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_two_are_alike_and_a_key_is_derived_anew_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert BOTH.seal("x", *PLACE) != BOTH.seal("x", *PLACE)
     monkeypatch.setattr(encryption, "AFRESH", 3)
     sealer = Sealer([NEW])
@@ -99,13 +115,28 @@ def test_a_key_that_is_none_is_refused_without_a_word_of_it() -> None:
 
 def test_names_of_blobs_tell_nothing_without_the_key() -> None:
     digest = "a" * 64
-    assert Sealer([NEW, OLD]).names(digest) == Sealer([NEW]).names(digest) + Sealer([OLD]).names(digest)
+    assert Sealer([NEW, OLD]).names(digest) == Sealer([NEW]).names(digest) + Sealer([OLD]).names(
+        digest
+    )
     assert not OFF.names(digest)
     assert all(len(name) == 64 and name != digest for name in BOTH.names(digest))
 
 
 def test_a_keyed_digest_is_the_same_for_the_same_body_of_a_source() -> None:
     keyed = unguessable("k" * 32, "github", "a" * 64)
-    assert keyed == unguessable("k" * 32, "github", "a" * 64) and keyed.startswith("hmac:") and "a" * 64 not in keyed
-    assert len({keyed, unguessable("j" * 32, "github", "a" * 64), unguessable("k" * 32, "stripe", "a" * 64)}) == 3
+    assert (
+        keyed == unguessable("k" * 32, "github", "a" * 64)
+        and keyed.startswith("hmac:")
+        and "a" * 64 not in keyed
+    )
+    assert (
+        len(
+            {
+                keyed,
+                unguessable("j" * 32, "github", "a" * 64),
+                unguessable("k" * 32, "stripe", "a" * 64),
+            }
+        )
+        == 3
+    )
     assert unguessable("k" * 32, "github", NOTHING) == NOTHING

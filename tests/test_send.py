@@ -1,4 +1,6 @@
-"""The sender against a server that misbehaves: every fault is an answer or a loss, in time, and `sent` never lies."""
+"""The sender against a server that misbehaves: every fault is an answer or a loss, in time, and
+`sent` never lies.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ from bridge.system import http_connections
 from bridge.system.http_client import Sender
 
 BODY = b'{"title":"hi"}'
-#: Seconds until what never comes is given up. A machine that stands still before the request has left must not make it another loss.
+#: Seconds until what never comes is given up. A machine that stands still before the request has
+#: left must not make it another loss.
 MAX_IDLE = http_connections.MAX_IDLE  # before a test changes it
 SHORT = 3.5
 
@@ -63,22 +66,37 @@ def sender() -> Iterator[Sender]:
 
 def post(url: str, body: bytes = BODY, **headers: str) -> Call:
     return Call(
-        method="POST", url=url, headers={"Content-Type": "application/json", "User-Agent": "flowbridge/0", **headers}, body=body
+        method="POST",
+        url=url,
+        headers={"Content-Type": "application/json", "User-Agent": "flowbridge/0", **headers},
+        body=body,
     )
 
 
-def test_an_answer_comes_back_whole_with_lower_case_header_names(server: Misbehaving, sender: Sender) -> None:
+def test_an_answer_comes_back_whole_with_lower_case_header_names(
+    server: Misbehaving, sender: Sender
+) -> None:
     url = server.script("/start", respond(201, {"run_id": "a"}, {"X-One": "1", "Retry-After": "5"}))
     answer = sender.send(post(url + "?user_id=a%2Bb", Authorization="Bearer k"), 60)
     assert isinstance(answer, Answer) and not answer.truncated
-    assert (answer.status, json.loads(answer.body), answer.headers["x-one"], answer.headers["retry-after"]) == (
+    assert (
+        answer.status,
+        json.loads(answer.body),
+        answer.headers["x-one"],
+        answer.headers["retry-after"],
+    ) == (
         201,
         {"run_id": "a"},
         "1",
         "5",
     )
     (request,) = server.received
-    assert (request.method, request.path, request.query, request.body) == ("POST", "/start", "user_id=a%2Bb", BODY)
+    assert (request.method, request.path, request.query, request.body) == (
+        "POST",
+        "/start",
+        "user_id=a%2Bb",
+        BODY,
+    )
     assert request.headers == {
         "host": f"127.0.0.1:{server.port}",
         "accept-encoding": "identity",
@@ -91,13 +109,19 @@ def test_an_answer_comes_back_whole_with_lower_case_header_names(server: Misbeha
 
 @pytest.mark.parametrize("status", [204, 304, 400, 401, 429, 500, 503, 599])
 def test_every_status_is_an_answer(server: Misbehaving, sender: Sender, status: int) -> None:
-    answer = sender.send(post(server.script("/x", respond(status, b"" if status in (204, 304) else b"why"))), 60)
+    answer = sender.send(
+        post(server.script("/x", respond(status, b"" if status in (204, 304) else b"why"))), 60
+    )
     assert isinstance(answer, Answer) and answer.status == status and not answer.truncated
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed(server: Misbehaving, sender: Sender) -> None:
     answer = sender.send(post(server.script("/x", redirect(server.url + "/other"))), 60)
-    assert isinstance(answer, Answer) and answer.status == 307 and [one.path for one in server.received] == ["/x"]
+    assert (
+        isinstance(answer, Answer)
+        and answer.status == 307
+        and [one.path for one in server.received] == ["/x"]
+    )
 
 
 def test_neither_cookies_nor_netrc_nor_the_environments_proxy_is_used(
@@ -117,13 +141,17 @@ def test_neither_cookies_nor_netrc_nor_the_environments_proxy_is_used(
 def test_a_chunked_body_and_a_compressed_one_are_read(server: Misbehaving, sender: Sender) -> None:
     answer = sender.send(post(server.script("/c", chunked(b'{"run_', b'id":"a"}'))), 60)
     assert isinstance(answer, Answer) and answer.body == b'{"run_id":"a"}' and not answer.truncated
-    zipped = server.script("/z", respond(200, gzip.compress(b'{"run_id":"a"}'), {"Content-Encoding": "gzip"}))
+    zipped = server.script(
+        "/z", respond(200, gzip.compress(b'{"run_id":"a"}'), {"Content-Encoding": "gzip"})
+    )
     answer = sender.send(post(zipped), 60)
     assert isinstance(answer, Answer) and answer.body == b'{"run_id":"a"}' and not answer.truncated
 
 
 def test_a_connection_is_kept_and_used_again(server: Misbehaving, sender: Sender) -> None:
-    url = server.script("/x", respond(200, b"ok"), chunked(b"ok"), respond(204), respond(200, b"ok"))
+    url = server.script(
+        "/x", respond(200, b"ok"), chunked(b"ok"), respond(204), respond(200, b"ok")
+    )
     for _ in range(4):
         assert isinstance(sender.send(post(url), 60), Answer)
     assert server.connections == 1
@@ -132,12 +160,20 @@ def test_a_connection_is_kept_and_used_again(server: Misbehaving, sender: Sender
 def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_used_again(
     server: Misbehaving, sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Servers close after 5 seconds or more. A request on a connection that is just being closed would be ambiguous."""
+    """Servers close after 5 seconds or more. A request on a connection that is just being closed
+    would be ambiguous.
+    """
     clock = [time.monotonic()]
     monkeypatch.setattr(http_connections, "MAX_IDLE", MAX_IDLE)
     monkeypatch.setattr(http_connections, "monotonic", lambda: clock[0])
     url = server.script("/x", respond(200, b"ok"))
-    for seconds, connected in ((0.0, 1), (MAX_IDLE - 0.1, 1), (MAX_IDLE - 0.1, 1), (MAX_IDLE, 2), (0.0, 2)):
+    for seconds, connected in (
+        (0.0, 1),
+        (MAX_IDLE - 0.1, 1),
+        (MAX_IDLE - 0.1, 1),
+        (MAX_IDLE, 2),
+        (0.0, 2),
+    ):
         clock[0] += seconds
         assert isinstance(sender.send(post(url), 600), Answer)
         assert server.connections == connected
@@ -145,7 +181,9 @@ def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_us
 
 
 @pytest.mark.parametrize("times", [2, 5000], ids=["in one packet", "in many"])
-def test_what_is_left_of_an_answer_is_never_read_as_the_next(server: Misbehaving, times: int) -> None:
+def test_what_is_left_of_an_answer_is_never_read_as_the_next(
+    server: Misbehaving, times: int
+) -> None:
     """The first answer is longer than is read of it, and what follows looks like answers."""
     forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
     sender = Sender(max_answer=len(forged) - 1)
@@ -167,13 +205,26 @@ def test_what_is_left_of_an_answer_is_never_read_as_the_next(server: Misbehaving
         (respond(200, b"no gzip", {"Content-Encoding": "gzip"}), 200),
         (respond(200, gzip.compress(b"0" * 50_000_000), {"Content-Encoding": "gzip"}), 200),
     ],
-    ids=["huge", "huge error", "cut off", "cut off error", "chunks without end", "bad gzip", "gzip bomb"],
+    ids=[
+        "huge",
+        "huge error",
+        "cut off",
+        "cut off error",
+        "chunks without end",
+        "bad gzip",
+        "gzip bomb",
+    ],
 )
 def test_a_body_that_cannot_be_had_whole_leaves_the_status(
     server: Misbehaving, sender: Sender, script: object, status: int
 ) -> None:
     answer = sender.send(post(server.script("/x", script, respond(200, b"fine"))), 60)  # type: ignore[arg-type]
-    assert isinstance(answer, Answer) and answer.status == status and answer.truncated and len(answer.body) <= 256 * 1024
+    assert (
+        isinstance(answer, Answer)
+        and answer.status == status
+        and answer.truncated
+        and len(answer.body) <= 256 * 1024
+    )
     following = sender.send(post(server.url + "/x"), 60)
     assert following == Answer(status=200, headers={"content-length": "4"}, body=b"fine"), (
         "the next call has a connection of its own"
@@ -208,15 +259,24 @@ def test_a_call_may_ask_for_a_longer_answer(server: Misbehaving, sender: Sender)
     ],
     ids=["drop", "reset", "garbage", "bad status line", "too many headers", "endless header"],
 )
-def test_once_the_request_has_left_a_loss_is_ambiguous(server: Misbehaving, sender: Sender, script: object, reason: str) -> None:
+def test_once_the_request_has_left_a_loss_is_ambiguous(
+    server: Misbehaving, sender: Sender, script: object, reason: str
+) -> None:
     lost = sender.send(post(server.script("/x", script) + "?user_id=secret-id"), 60)  # type: ignore[arg-type]
     assert isinstance(lost, Lost) and lost.sent and len(server.received) == 1
     assert reason in lost.reason and "127.0.0.1" in lost.reason and "secret-id" not in lost.reason
 
 
 def test_the_deadline_holds_however_an_answer_drips(server: Misbehaving, sender: Sender) -> None:
-    """All at once, since each takes its whole time: silence, headers, 100 Continue without end, and a body, whose status is kept."""
-    scripts = (slow_headers(120), drip_headers(0.02), drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 5000, 0.001), drip_body(429, 0.02))
+    """All at once, since each takes its whole time: silence, headers, 100 Continue without end, and
+    a body, whose status is kept.
+    """
+    scripts = (
+        slow_headers(120),
+        drip_headers(0.02),
+        drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 5000, 0.001),
+        drip_body(429, 0.02),
+    )
     urls = [server.script(f"/{number}", script) for number, script in enumerate(scripts)]
 
     def send(url: str) -> tuple[Answer | Lost, float]:
@@ -224,8 +284,10 @@ def test_the_deadline_holds_however_an_answer_drips(server: Misbehaving, sender:
         return sender.send(post(url), SHORT), time.monotonic() - began
 
     with ThreadPoolExecutor(len(urls)) as pool:
-        (*lost, (answer, seconds)) = pool.map(send, urls)
-    assert [one for one, _ in lost] == [Lost(f"127.0.0.1: no answer within {SHORT} s", sent=True)] * 3
+        *lost, (answer, seconds) = pool.map(send, urls)
+    assert [one for one, _ in lost] == [
+        Lost(f"127.0.0.1: no answer within {SHORT} s", sent=True)
+    ] * 3
     assert isinstance(answer, Answer) and answer.status == 429 and answer.truncated
     assert all(SHORT - 0.05 <= each < 60 for each in (*(taken for _, taken in lost), seconds))
 
@@ -233,7 +295,9 @@ def test_the_deadline_holds_however_an_answer_drips(server: Misbehaving, sender:
 def test_the_deadline_holds_while_the_request_cannot_leave(sender: Sender) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # accepts by its backlog and never reads
         began = time.monotonic()
-        lost = sender.send(post(f"http://127.0.0.1:{deaf.getsockname()[1]}/x", b"x" * 30_000_000), SHORT)
+        lost = sender.send(
+            post(f"http://127.0.0.1:{deaf.getsockname()[1]}/x", b"x" * 30_000_000), SHORT
+        )
         assert time.monotonic() - began < 60
     assert lost == Lost(f"127.0.0.1: no answer within {SHORT} s", sent=False), (
         "a request whose end never left cannot have been acted on"
@@ -268,7 +332,10 @@ def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: Sender
         lost = sender.send(post(f"http://127.0.0.1:{port}/x"), 0.3)
         for one in waiting:
             one.close()
-    assert lost == Lost("127.0.0.1: no connection within 0.3 s", sent=False) and time.monotonic() - began < 60
+    assert (
+        lost == Lost("127.0.0.1: no connection within 0.3 s", sent=False)
+        and time.monotonic() - began < 60
+    )
 
 
 @pytest.mark.parametrize(
@@ -285,12 +352,16 @@ def test_a_connection_that_does_not_come_about_in_time_is_certain(sender: Sender
         post("http://127.0.0.1:1/x\r\nX-Bad: 1"),
     ],
 )
-def test_a_call_that_cannot_be_written_is_a_certain_loss_not_an_error(sender: Sender, call: Call) -> None:
+def test_a_call_that_cannot_be_written_is_a_certain_loss_not_an_error(
+    sender: Sender, call: Call
+) -> None:
     lost = sender.send(call, 60)
     assert isinstance(lost, Lost) and not lost.sent and "Bad" not in lost.reason
 
 
-def test_a_connection_the_server_closed_between_calls_is_not_written_to(server: Misbehaving, sender: Sender) -> None:
+def test_a_connection_the_server_closed_between_calls_is_not_written_to(
+    server: Misbehaving, sender: Sender
+) -> None:
     url = server.script("/x", then_close(respond(200, b"one")), respond(200, b"two"))
     assert isinstance(sender.send(post(url), 60), Answer)
     assert server.closed.acquire(timeout=60)
@@ -326,11 +397,15 @@ def test_one_sender_serves_many_threads(server: Misbehaving, sender: Sender) -> 
     for one in threads:
         one.join(60)
     assert sum(isinstance(one, Answer) and one.status == 200 for one in results) == 160
-    assert sum(one == Lost(f"127.0.0.1: no answer within {SHORT} s", sent=True) for one in results) == 8
+    assert (
+        sum(one == Lost(f"127.0.0.1: no answer within {SHORT} s", sent=True) for one in results)
+        == 8
+    )
     assert server.connections <= 16
 
 
-# -- TLS ---------------------------------------------------------------------------------------------------------------
+# -- TLS
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -355,7 +430,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .sign(key, hashes.SHA256())
     )
     path = tmp_path_factory.mktemp("tls") / "both.pem"
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
     return path
 
@@ -368,13 +445,19 @@ def tls_server(certificate: Path) -> Iterator[Misbehaving]:
         yield running
 
 
-def test_tls_is_verified_kept_alive_and_under_the_same_deadline(tls_server: Misbehaving, certificate: Path) -> None:
-    url = tls_server.script("/x", respond(200, b"a"), respond(200, b"b"), drip_headers(0.02)).replace("127.0.0.1", "localhost")
+def test_tls_is_verified_kept_alive_and_under_the_same_deadline(
+    tls_server: Misbehaving, certificate: Path
+) -> None:
+    url = tls_server.script(
+        "/x", respond(200, b"a"), respond(200, b"b"), drip_headers(0.02)
+    ).replace("127.0.0.1", "localhost")
     sender = Sender(ca_file=str(certificate))
     assert [getattr(sender.send(post(url), 60), "body", None) for _ in range(2)] == [b"a", b"b"]
     assert tls_server.connections == 1
     began = time.monotonic()
-    assert sender.send(post(url), SHORT) == Lost(f"localhost: no answer within {SHORT} s", sent=True)
+    assert sender.send(post(url), SHORT) == Lost(
+        f"localhost: no answer within {SHORT} s", sent=True
+    )
     assert time.monotonic() - began < 60
     sender.close()
 
@@ -390,23 +473,32 @@ def test_a_certificate_that_is_not_to_be_trusted_gets_no_request(
     assert tls_server.received == []
 
 
-def test_who_the_machine_trusts_is_trusted(tls_server: Misbehaving, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_the_machine_trusts_is_trusted(
+    tls_server: Misbehaving, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = tls_server.script("/x", respond(200, b"a")).replace("127.0.0.1", "localhost")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))  # is not looked at
-    assert Sender().send(post(url), 60) == Lost("localhost: the certificate is not to be trusted", sent=False)
+    assert Sender().send(post(url), 60) == Lost(
+        "localhost: the certificate is not to be trusted", sent=False
+    )
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     answer = Sender().send(post(url), 60)
     assert isinstance(answer, Answer) and answer.body == b"a"
 
 
-def test_a_server_that_does_not_speak_tls_gets_no_request(server: Misbehaving, sender: Sender) -> None:
+def test_a_server_that_does_not_speak_tls_gets_no_request(
+    server: Misbehaving, sender: Sender
+) -> None:
     server.drop_connections = 1
     lost = sender.send(post(server.url.replace("http:", "https:") + "/x"), 60)
     assert isinstance(lost, Lost) and not lost.sent
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         lost = sender.send(post(f"https://127.0.0.1:{silent.getsockname()[1]}/x"), 0.3)
-        assert lost == Lost("127.0.0.1: no connection within 0.3 s", sent=False) and time.monotonic() - began < 60
+        assert (
+            lost == Lost("127.0.0.1: no connection within 0.3 s", sent=False)
+            and time.monotonic() - began < 60
+        )
 
 
 def test_a_proxy_is_used_where_it_is_given(server: Misbehaving) -> None:
@@ -418,11 +510,15 @@ def test_a_proxy_is_used_where_it_is_given(server: Misbehaving) -> None:
 
 def test_of_a_header_that_is_given_twice_in_other_letters_the_last_is_sent(sender: Sender) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
-        call = post(f"http://127.0.0.1:{server.getsockname()[1]}/start", **{"X-One": "1", "x-one": "2"})
+        call = post(
+            f"http://127.0.0.1:{server.getsockname()[1]}/start", **{"X-One": "1", "x-one": "2"}
+        )
         sending, request = pool.submit(sender.send, call, 60), b""
         with server.accept()[0] as sock:
             while not request.endswith(BODY):
                 request += sock.recv(65536)
             sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         assert isinstance(sending.result(), Answer)
-    assert [line for line in request.lower().split(b"\r\n") if line.startswith(b"x-one")] == [b"x-one: 2"]
+    assert [line for line in request.lower().split(b"\r\n") if line.startswith(b"x-one")] == [
+        b"x-one: 2"
+    ]

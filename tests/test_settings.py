@@ -1,4 +1,6 @@
-"""Settings: what each variable may hold, where defaults come from, and a secret key that is made once."""
+"""Settings: what each variable may hold, where defaults come from, and a secret key that is made
+once.
+"""
 
 # ruff: noqa: S104 - to all interfaces is what is being tested
 
@@ -35,18 +37,37 @@ def test_the_defaults(folder: Path) -> None:
         None,
     )
     assert settings.database_url == f"sqlite:///{folder / 'data' / 'flowbridge.db'}"
-    assert (settings.expose, settings.public_url, settings.trusted_proxies, settings.log) == (frozenset(), "", (), "info")
+    assert (settings.expose, settings.public_url, settings.trusted_proxies, settings.log) == (
+        frozenset(),
+        "",
+        (),
+        "info",
+    )
     assert settings.local_base_url == "http://127.0.0.1:8080/api/v1"
 
 
 def test_backups(folder: Path) -> None:
-    assert (made().backups, made().backup_every, made().backup_keep) == (folder / "data" / "backups", None, 7)
+    assert (made().backups, made().backup_every, made().backup_keep) == (
+        folder / "data" / "backups",
+        None,
+        7,
+    )
     chosen = made(backup="daily", backups="elsewhere", backup_keep="30")
-    assert (chosen.backups, chosen.backup_every, chosen.backup_keep) == (folder / "elsewhere", 86400.0, 30)
+    assert (chosen.backups, chosen.backup_every, chosen.backup_keep) == (
+        folder / "elsewhere",
+        86400.0,
+        30,
+    )
     for environ, what in (
-        ({"backup": "often"}, "FLOWBRIDGE_BACKUP: 'often' is not known; allowed: off, hourly, daily, weekly"),
+        (
+            {"backup": "often"},
+            "FLOWBRIDGE_BACKUP: 'often' is not known; allowed: off, hourly, daily, weekly",
+        ),
         ({"backup_keep": "0"}, "FLOWBRIDGE_BACKUP_KEEP: '0' is no number of backups"),
-        ({"backup": "daily", "database_url": "postgresql://x/y", "secret_key": "k" * 32}, "FLOWBRIDGE_BACKUP is for SQLite"),
+        (
+            {"backup": "daily", "database_url": "postgresql://x/y", "secret_key": "k" * 32},
+            "FLOWBRIDGE_BACKUP is for SQLite",
+        ),
     ):
         with pytest.raises(SettingsError, match=what):
             made(**environ)
@@ -75,7 +96,9 @@ def test_an_empty_variable_is_an_unset_one() -> None:
     ]
     empty = load_settings({f"FLOWBRIDGE_{name}": "" for name in names})
     default = load_settings({})
-    assert {name: getattr(empty, name) for name in empty.__slots__ if name not in ("environ", "own")} == {
+    assert {
+        name: getattr(empty, name) for name in empty.__slots__ if name not in ("environ", "own")
+    } == {
         name: getattr(default, name) for name in default.__slots__ if name not in ("environ", "own")
     }
 
@@ -138,7 +161,12 @@ def test_what_cannot_be_used_is_refused_with_what_can(name: str, text: str, said
 
 
 def test_what_can_be_used() -> None:
-    settings = made(expose=" api ,console,", trusted_proxies="10.0.0.1/8, ::1", log="WARNING", public_url="https://x.example/")
+    settings = made(
+        expose=" api ,console,",
+        trusted_proxies="10.0.0.1/8, ::1",
+        log="WARNING",
+        public_url="https://x.example/",
+    )
     assert settings.expose == {"api", "console"}
     assert [str(one) for one in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
     assert (settings.log, settings.public_url) == ("warning", "https://x.example")
@@ -167,7 +195,9 @@ def test_loopback(host: str, local: bool) -> None:
 
 def test_the_env_file_beside_the_config_is_read_and_the_environment_wins(folder: Path) -> None:
     (folder / "elsewhere").mkdir()
-    (folder / "elsewhere" / ".env").write_text('FLOWBRIDGE_LOG=debug\nFLOWBRIDGE_BIND=127.0.0.1:1\nGITHUB="a # b"\nEMPTY=\nNOTHING\n')
+    (folder / "elsewhere" / ".env").write_text(
+        'FLOWBRIDGE_LOG=debug\nFLOWBRIDGE_BIND=127.0.0.1:1\nGITHUB="a # b"\nEMPTY=\nNOTHING\n'
+    )
     (folder / ".env").write_text("FLOWBRIDGE_LOG=error\n")
     settings = load_settings({"FLOWBRIDGE_BIND": "127.0.0.1:2"}, config="elsewhere/routes.yaml")
     assert (settings.log, settings.bind) == ("debug", ("127.0.0.1", 2))
@@ -176,7 +206,11 @@ def test_the_env_file_beside_the_config_is_read_and_the_environment_wins(folder:
 
 
 def test_an_option_wins_over_the_environment() -> None:
-    settings = load_settings({"FLOWBRIDGE_BIND": "127.0.0.1:1", "FLOWBRIDGE_CONFIG": "a.yaml"}, config="b.yaml", bind="127.0.0.1:2")
+    settings = load_settings(
+        {"FLOWBRIDGE_BIND": "127.0.0.1:1", "FLOWBRIDGE_CONFIG": "a.yaml"},
+        config="b.yaml",
+        bind="127.0.0.1:2",
+    )
     assert (settings.config, settings.bind) == (Path("b.yaml"), ("127.0.0.1", 2))
 
 
@@ -195,14 +229,27 @@ def test_the_secret_key_is_made_once_for_its_owner_alone(folder: Path) -> None:
 def test_the_local_credentials_follow_from_the_key() -> None:
     first, second = made(secret_key="k" * 32), made(secret_key="k" * 32)
     other = made(secret_key="l" * 32)
-    assert (first.local_api_key, first.local_user_id) == (second.local_api_key, second.local_user_id)
-    assert not {first.local_api_key, first.local_user_id} & {other.local_api_key, other.local_user_id, first.secret_key}
+    assert (first.local_api_key, first.local_user_id) == (
+        second.local_api_key,
+        second.local_user_id,
+    )
+    assert not {first.local_api_key, first.local_user_id} & {
+        other.local_api_key,
+        other.local_user_id,
+        first.secret_key,
+    }
     assert (len(first.local_api_key), len(first.local_user_id)) == (32, 28)
     assert made(secret_key="k" * 32, local_api_key="mine").local_api_key == "mine"
 
 
 def test_no_repr_tells_a_secret() -> None:
-    settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "hunter2" * 6, "FLOWBRIDGE_LOCAL_API_KEY": "hunter3", "GITHUB": "hunter4"})
+    settings = load_settings(
+        {
+            "FLOWBRIDGE_SECRET_KEY": "hunter2" * 6,
+            "FLOWBRIDGE_LOCAL_API_KEY": "hunter3",
+            "GITHUB": "hunter4",
+        }
+    )
     assert "hunter" not in repr(settings)
 
 
@@ -216,7 +263,10 @@ def test_of_many_that_make_the_key_at_once_one_wins_for_all(folder: Path) -> Non
     assert set(keys) == {(folder / "data" / "secret_key").read_text()}
 
 
-@pytest.mark.parametrize("url", ["postgresql://u@h/d", "postgresql+psycopg://u@h/d", "postgresql:///d?host=/run/postgresql"])
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u@h/d", "postgresql+psycopg://u@h/d", "postgresql:///d?host=/run/postgresql"],
+)
 def test_postgresql_needs_the_key_of_all_machines(folder: Path, url: str) -> None:
     with pytest.raises(SettingsError, match="FLOWBRIDGE_SECRET_KEY is not set"):
         made(database_url=url)
@@ -237,15 +287,34 @@ def test_a_key_file_that_is_empty_is_no_key(folder: Path) -> None:
         load_settings({})
 
 
-@pytest.mark.parametrize("url", ["hooks.example.com", "hooks.example.com:8080", "ftp://hooks.example.com", "https://", "https://a:x/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hooks.example.com",
+        "hooks.example.com:8080",
+        "ftp://hooks.example.com",
+        "https://",
+        "https://a:x/",
+    ],
+)
 def test_a_public_url_is_a_url(url: str) -> None:
-    assert load_settings({"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com/in/"}, secrets=False).public_url == "https://hooks.example.com/in"
+    assert (
+        load_settings(
+            {"FLOWBRIDGE_PUBLIC_URL": "https://hooks.example.com/in/"}, secrets=False
+        ).public_url
+        == "https://hooks.example.com/in"
+    )
     with pytest.raises(SettingsError, match="FLOWBRIDGE_PUBLIC_URL is no URL"):
         load_settings({"FLOWBRIDGE_PUBLIC_URL": url}, secrets=False)
 
 
 def test_a_variable_that_is_called_as_a_setting_and_is_none_is_said(folder: Path) -> None:
-    environ = {"FLOWBRIDGE_PUBLIC_UR": "https://secret.example.com", "FLOWBRIDGE_MINE": "x", "FLOWBRIDGE_ODD": "y", "FLOWBRIDGE_LOG": ""}
+    environ = {
+        "FLOWBRIDGE_PUBLIC_UR": "https://secret.example.com",
+        "FLOWBRIDGE_MINE": "x",
+        "FLOWBRIDGE_ODD": "y",
+        "FLOWBRIDGE_LOG": "",
+    }
     said = misnamed(load_settings(environ, secrets=False), '{"secret":"${env:FLOWBRIDGE_MINE}"}')
     assert said == [
         "FLOWBRIDGE_ODD is no setting of flowbridge, and routes.yaml does not ask for it",
@@ -254,15 +323,33 @@ def test_a_variable_that_is_called_as_a_setting_and_is_none_is_said(folder: Path
     (folder / "routes.yaml").write_text("version: 1\n")
     (folder / ".env").write_text("FLOWBRIDGE_PUBLIC_UR=https://secret.example.com\n")
     checked = run("check")
-    assert checked.exit_code == 0 and f"note: {said[1]}" in checked.stderr and "secret" not in checked.stderr
+    assert (
+        checked.exit_code == 0
+        and f"note: {said[1]}" in checked.stderr
+        and "secret" not in checked.stderr
+    )
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("60", 60.0), ("2.5s", 2.5), ("5m", 300.0), ("1h", 3600.0)])
-def test_a_length_of_time_is_written_as_in_routes_yaml_or_as_seconds(text: str, seconds: float) -> None:
-    assert load_settings({"FLOWBRIDGE_RECONCILE_AFTER": text, "FLOWBRIDGE_DATA": "/nowhere"}, secrets=False).reconcile_after == seconds
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("60", 60.0), ("2.5s", 2.5), ("5m", 300.0), ("1h", 3600.0)]
+)
+def test_a_length_of_time_is_written_as_in_routes_yaml_or_as_seconds(
+    text: str, seconds: float
+) -> None:
+    assert (
+        load_settings(
+            {"FLOWBRIDGE_RECONCILE_AFTER": text, "FLOWBRIDGE_DATA": "/nowhere"}, secrets=False
+        ).reconcile_after
+        == seconds
+    )
 
 
 @pytest.mark.parametrize("text", ["soon", "5 days", "-1", "1e3"])
 def test_what_is_no_length_of_time_is_said(text: str) -> None:
-    with pytest.raises(SettingsError, match=r"FLOWBRIDGE_RECONCILE_AFTER: .* is no length of time; write 60, 60s or 5m"):
-        load_settings({"FLOWBRIDGE_RECONCILE_AFTER": text, "FLOWBRIDGE_DATA": "/nowhere"}, secrets=False)
+    with pytest.raises(
+        SettingsError,
+        match=r"FLOWBRIDGE_RECONCILE_AFTER: .* is no length of time; write 60, 60s or 5m",
+    ):
+        load_settings(
+            {"FLOWBRIDGE_RECONCILE_AFTER": text, "FLOWBRIDGE_DATA": "/nowhere"}, secrets=False
+        )

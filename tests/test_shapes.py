@@ -11,12 +11,12 @@ from bridge.core.model import Attempt, RunState, Status
 from bridge.monitoring.serializers import delivery_json, event_json, iso, whole_event_json
 
 EVENT_KEYS = (
-    "id source provider type provider_id received_at problem config_hash body_sha256 same_body_as duplicates sender_retry "
-    "files spam client deliveries"
+    "id source provider type provider_id received_at problem config_hash body_sha256 same_body_as"
+    " duplicates sender_retry files spam client deliveries"
 )
 DELIVERY_KEYS = (
-    "id event_id route flow platform status reason attempts throttled run_id run_url run_state outputs "
-    "created_at due_at delivered_at finished_at dead_kind order_key merged_into reruns"
+    "id event_id route flow platform status reason attempts throttled run_id run_url run_state"
+    " outputs created_at due_at delivered_at finished_at dead_kind order_key merged_into reruns"
 )
 
 
@@ -36,7 +36,12 @@ def test_times_are_iso_8601_in_utc_with_microseconds() -> None:
 
 
 def test_states_are_their_words() -> None:
-    changes = {"status": Status.DELIVERED, "run_state": RunState.DONE, "outputs": {"a": 1}, "delivered_at": NOW}
+    changes = {
+        "status": Status.DELIVERED,
+        "run_state": RunState.DONE,
+        "outputs": {"a": 1},
+        "delivered_at": NOW,
+    }
     shape = delivery_json(replace(make_delivery(make_event()), **changes))  # type: ignore[arg-type]
     words = {"status": "delivered", "run_state": "done", "delivered_at": iso(NOW)}
     assert {name: shape[name] for name in changes} == changes | words
@@ -45,13 +50,28 @@ def test_states_are_their_words() -> None:
 def test_a_whole_event_has_its_request_and_each_delivery_its_attempts() -> None:
     event = make_event("1", body="ünï".encode(), headers={"x-a": "b"}, query_string="q=1")
     delivery = make_delivery(event)
-    attempt = Attempt(delivery_id=delivery.id, number=1, started_at=NOW, outcome="started", status_code=200, run_id="r")
+    attempt = Attempt(
+        delivery_id=delivery.id,
+        number=1,
+        started_at=NOW,
+        outcome="started",
+        status_code=200,
+        run_id="r",
+    )
     shape = whole_event_json(event, [delivery], {delivery.id: [attempt]}, {}, [])
     assert list(shape)[: len(EVENT_KEYS.split())] == EVENT_KEYS.split()
-    assert (shape["headers"], shape["query_string"], shape["body"], shape["body_base64"]) == ({"x-a": "b"}, "q=1", "ünï", None)
+    assert (shape["headers"], shape["query_string"], shape["body"], shape["body_base64"]) == (
+        {"x-a": "b"},
+        "q=1",
+        "ünï",
+        None,
+    )
     one = shape["deliveries"][0]
     assert (one["attempts"], one["inputs"], one["log"]) == (0, {"title": "Found a bug"}, [])
-    keys = "number started_at finished_at outcome status_code detail run_id run_state run_finished_at outputs log late_at"
+    keys = (
+        "number started_at finished_at outcome status_code detail run_id run_state run_finished_at"
+        " outputs log late_at"
+    )
     assert list(one["attempt_list"][0]) == keys.split()
     assert (one["evidence"], one["waits_for"], shape["acts"]) == (None, None, [])
 
@@ -59,9 +79,24 @@ def test_a_whole_event_has_its_request_and_each_delivery_its_attempts() -> None:
 def test_the_times_of_evidence_are_iso_8601_too() -> None:
     event = make_event()
     run = {"run_id": "r1", "state": "done", "created_at": NOW, "echo": None}
-    kept = {"attempt": 1, "looked_at": NOW, "since": NOW - 60, "until": NOW + 90, "empty_at": None, "candidates": [run], "why": "so"}
-    one = whole_event_json(event, [make_delivery(event, evidence=kept), make_delivery(event)], {}, {}, [])["deliveries"]
-    times = {"looked_at": iso(NOW), "since": iso(NOW - 60), "until": iso(NOW + 90), "empty_at": None}
+    kept = {
+        "attempt": 1,
+        "looked_at": NOW,
+        "since": NOW - 60,
+        "until": NOW + 90,
+        "empty_at": None,
+        "candidates": [run],
+        "why": "so",
+    }
+    one = whole_event_json(
+        event, [make_delivery(event, evidence=kept), make_delivery(event)], {}, {}, []
+    )["deliveries"]
+    times = {
+        "looked_at": iso(NOW),
+        "since": iso(NOW - 60),
+        "until": iso(NOW + 90),
+        "empty_at": None,
+    }
     assert one[0]["evidence"] == kept | times | {"candidates": [run | {"created_at": iso(NOW)}]}
     assert one[1]["evidence"] is None
 

@@ -38,4 +38,7 @@ def test_platforms_have_nothing_to_do_with_each_other() -> None:
     shares = Shares()
     shares.order("p", ["a", "b"])
     shares.count([("p", "a")])
-    assert (shares.order("p", ["a", "b"]), shares.order("q", ["a", "b"])) == (["b", "a"], ["a", "b"])
+    assert (shares.order("p", ["a", "b"]), shares.order("q", ["a", "b"])) == (
+        ["b", "a"],
+        ["a", "b"],
+    )

@@ -1,4 +1,6 @@
-"""What is particular to the rows of websites, subscriptions and notifications: tokens that hold the event, times, ids."""
+"""What is particular to the rows of websites, subscriptions and notifications: tokens that hold the
+event, times, ids.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ TEXT = {"content-type": "text/plain"}
 
 def wix(event: Any) -> Request:
     """A webhook of Wix that holds this event, as JSON text, or as the text that it is."""
-    return sender("wix").sign(post((event if isinstance(event, str) else json.dumps(event)).encode(), TEXT))
+    return sender("wix").sign(
+        post((event if isinstance(event, str) else json.dumps(event)).encode(), TEXT)
+    )
 
 
 def of_wix(event: Any) -> Event:
@@ -37,26 +41,61 @@ def token(value: Any, claim: str = "data") -> bytes:
     return b"e30." + to_base64url(json.dumps({claim: value}).encode()).encode() + b".AA"
 
 
-INNER = {"id": "11-22", "entityFqdn": "wix.contacts.v4.contact", "slug": "created", "entityId": "e1"}
+INNER = {
+    "id": "11-22",
+    "entityFqdn": "wix.contacts.v4.contact",
+    "slug": "created",
+    "entityId": "e1",
+}
 
 
 class TestWix:
     """https://dev.wix.com/docs/rest/articles/get-started/webhook-structure"""
 
-    def test_event_is_known_by_its_type_and_by_the_id_that_stands_in_a_text_within_a_text(self) -> None:
-        event = of_wix({"eventType": "wix.contacts.v4.contact_created", "instanceId": "i", "data": json.dumps(INNER)})
-        assert (event.type, event.provider_id, event.problem) == ("wix.contacts.v4.contact_created", "11-22", None)
-        assert event.body == wix({"eventType": "wix.contacts.v4.contact_created", "instanceId": "i", "data": json.dumps(INNER)}).body
+    def test_event_is_known_by_its_type_and_by_the_id_that_stands_in_a_text_within_a_text(
+        self,
+    ) -> None:
+        event = of_wix(
+            {
+                "eventType": "wix.contacts.v4.contact_created",
+                "instanceId": "i",
+                "data": json.dumps(INNER),
+            }
+        )
+        assert (event.type, event.provider_id, event.problem) == (
+            "wix.contacts.v4.contact_created",
+            "11-22",
+            None,
+        )
+        assert (
+            event.body
+            == wix(
+                {
+                    "eventType": "wix.contacts.v4.contact_created",
+                    "instanceId": "i",
+                    "data": json.dumps(INNER),
+                }
+            ).body
+        )
 
     def test_what_routes_see_is_the_event_and_not_the_token(self) -> None:
-        body = decode_token(token(json.dumps({"data": json.dumps(INNER), "identity": "{}"})), "data", ("data", "identity"), max_depth=9)
+        body = decode_token(
+            token(json.dumps({"data": json.dumps(INNER), "identity": "{}"})),
+            "data",
+            ("data", "identity"),
+            max_depth=9,
+        )
         assert body == Body(value={"data": INNER, "identity": {}})
 
     @pytest.mark.parametrize("inner", ["deleted", "", "17", "[1]", "null", "{", '{"a":'])
     def test_text_that_is_no_object_stays_text(self, inner: str) -> None:
         event = of_wix({"eventType": "OrderCanceled", "data": inner})
-        assert (event.type, event.problem) == ("OrderCanceled", None) and str(event.provider_id).startswith("sha256:")
-        assert decode_token(token({"data": inner}), "data", ("data",), max_depth=9).value == {"data": inner}
+        assert (event.type, event.problem) == ("OrderCanceled", None) and str(
+            event.provider_id
+        ).startswith("sha256:")
+        assert decode_token(token({"data": inner}), "data", ("data",), max_depth=9).value == {
+            "data": inner
+        }
 
     @pytest.mark.parametrize("event", ["", "{", "plain text"])
     def test_token_that_holds_no_json_is_kept_with_a_problem(self, event: str) -> None:
@@ -75,11 +114,19 @@ class TestWix:
         assert again == Body(value={"eventType": "t", "data": INNER})
 
     def test_event_beside_the_token_is_refused(self) -> None:
-        for body in (b'{"eventType":"t"}', wix({}).body + b"\n", wix({}).body + b".e30", b'"' + wix({}).body + b'"'):
+        for body in (
+            b'{"eventType":"t"}',
+            wix({}).body + b"\n",
+            wix({}).body + b".e30",
+            b'"' + wix({}).body + b'"',
+        ):
             with pytest.raises(BadSignature):
                 sender("wix").verify(post(body, TEXT))
 
-    @given(st.binary(max_size=200) | st.recursive(st.none() | st.text() | st.floats(), st.lists).map(token))
+    @given(
+        st.binary(max_size=200)
+        | st.recursive(st.none() | st.text() | st.floats(), st.lists).map(token)
+    )
     def test_no_bytes_make_reading_fail(self, raw: bytes) -> None:
         body = decode_token(raw, "data", ("data", "identity"), max_depth=10)
         assert body.form is None and (body.problem is None or body.value is None)
@@ -89,7 +136,10 @@ class TestRecurly:
     """https://docs.recurly.com/recurly-subscriptions/docs/signature-verification"""
 
     def headers(self, when: str, *signatures: str) -> dict[str, str]:
-        return {"content-type": "application/json", "recurly-signature": ",".join((when, *signatures))}
+        return {
+            "content-type": "application/json",
+            "recurly-signature": ",".join((when, *signatures)),
+        }
 
     def test_any_of_several_signatures_is_enough_and_the_time_is_in_milliseconds(self) -> None:
         one, body, when = sender("recurly"), b'{"id":"a"}', f"{int(NOW)}123"
@@ -109,9 +159,20 @@ class TestRecurly:
 
     def test_kinds_of_events_and_moments_are_told_apart(self) -> None:
         one = sender("recurly")
-        base = {"id": "a", "object_type": "invoice", "event_type": "paid", "event_time": "2026-11-24T17:03:05Z"}
+        base = {
+            "id": "a",
+            "object_type": "invoice",
+            "event_type": "paid",
+            "event_time": "2026-11-24T17:03:05Z",
+        }
         seen = set()
-        for change in ({}, {"event_type": "failed"}, {"event_time": "2026-11-24T17:03:06Z"}, {"id": "b"}, {}):
+        for change in (
+            {},
+            {"event_type": "failed"},
+            {"event_time": "2026-11-24T17:03:06Z"},
+            {"id": "b"},
+            {},
+        ):
             (event,) = one.receive(one.sign(post(json.dumps(base | change).encode())))[1]
             seen.add(event.provider_id)
         assert len(seen) == 4

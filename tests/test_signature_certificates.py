@@ -1,4 +1,6 @@
-"""RSA signatures with certificates that a request names: which are asked for, and which are believed."""
+"""RSA signatures with certificates that a request names: which are asked for, and which are
+believed.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,22 @@ from bridge.web.key_fetcher import Keyring
 
 class TestSns:
     def signed(self, **fields: Any) -> Request:
-        body = {name: value for name, value in (json.loads(SNS_BODY) | fields).items() if value is not None}
+        body = {
+            name: value
+            for name, value in (json.loads(SNS_BODY) | fields).items()
+            if value is not None
+        }
         return SUBSCRIBED.sign(post(json.dumps(body).encode()), RSA_PRIVATE, NOW)
 
     def test_versions_and_kinds_of_message(self) -> None:
         for fields in (
             {"SignatureVersion": "1"},
             {"SignatureVersion": "2", "Subject": "s", "Message": "a\nMessageId\nb\n"},
-            {"Type": "SubscriptionConfirmation", "Token": "t", "SubscribeURL": "https://sns.us-west-2.amazonaws.com/?x"},
+            {
+                "Type": "SubscriptionConfirmation",
+                "Token": "t",
+                "SubscribeURL": "https://sns.us-west-2.amazonaws.com/?x",
+            },
         ):
             SUBSCRIBED.verify(self.signed(**fields), secrets(RSA_PUBLIC), NOW)
 
@@ -60,20 +70,41 @@ class TestSns:
 
     @pytest.mark.parametrize("kind", ["Notification", "SubscriptionConfirmation"])
     def test_a_message_to_another_topic_cannot_be_cut_into_one_to_this(self, kind: str) -> None:
-        """Amazon signs for everyone: whoever writes the fields of a message into that of a topic of his own has its signature for both."""
-        fields = {"MessageId": "m", "Timestamp": "2026-01-01T00:00:00Z", "TopicArn": TOPIC, "Type": kind}
+        """Amazon signs for everyone: whoever writes the fields of a message into that of a topic of
+        his own has its signature for both.
+        """
+        fields = {
+            "MessageId": "m",
+            "Timestamp": "2026-01-01T00:00:00Z",
+            "TopicArn": TOPIC,
+            "Type": kind,
+        }
         if kind == "SubscriptionConfirmation":
-            fields = {"MessageId": "m", "SubscribeURL": "u", "Timestamp": "t", "Token": "t", "TopicArn": TOPIC, "Type": kind}
+            fields = {
+                "MessageId": "m",
+                "SubscribeURL": "u",
+                "Timestamp": "t",
+                "Token": "t",
+                "TopicArn": TOPIC,
+                "Type": kind,
+            }
         inside = "".join(f"\n{name}\n{value}" for name, value in fields.items())
         theirs = pinned(SNS, {"topic_arn": TOPIC + "-theirs"})
         sent = json.loads(SNS_BODY) | {"Message": f"evil{inside}", "TopicArn": TOPIC + "-theirs"}
         signed = json.loads(theirs.sign(post(json.dumps(sent).encode()), RSA_PRIVATE, NOW).body)
-        rest = "".join(f"\n{name}\n{signed[name]}" for name in ("MessageId", "Timestamp", "TopicArn", "Type"))
+        rest = "".join(
+            f"\n{name}\n{signed[name]}" for name in ("MessageId", "Timestamp", "TopicArn", "Type")
+        )
         forged = signed | fields | {"Message": "evil", "Type": kind + rest}
         assert refusal(SUBSCRIBED, post(json.dumps(forged).encode()), RSA_PUBLIC) == "malformed"
         for name in ("MessageId", "Timestamp", "TopicArn", "Type"):
             cut = json.loads(SNS_BODY) | {name: json.loads(SNS_BODY)[name] + "\nx"}
-            assert refusal(SUBSCRIBED, post(json.dumps(cut).encode()), RSA_PUBLIC) in ("malformed", "mismatch", "not_pinned", "missing")
+            assert refusal(SUBSCRIBED, post(json.dumps(cut).encode()), RSA_PUBLIC) in (
+                "malformed",
+                "mismatch",
+                "not_pinned",
+                "missing",
+            )
 
     @pytest.mark.parametrize("version", ["3", "", None, 1, "sha1", ["1"], {}])
     def test_unknown_version(self, version: Any) -> None:
@@ -89,7 +120,10 @@ class TestSns:
         other = pinned(SNS, {"topic_arn": [TOPIC + "2", TOPIC]})
         other.verify(self.signed(), secrets(RSA_PUBLIC), NOW)
         keys = Served()
-        assert refusal(pinned(SNS, {"topic_arn": TOPIC + "2"}), self.signed(), RSA_PUBLIC) == "not_pinned"
+        assert (
+            refusal(pinned(SNS, {"topic_arn": TOPIC + "2"}), self.signed(), RSA_PUBLIC)
+            == "not_pinned"
+        )
         assert refused(pinned(SNS, {"topic_arn": TOPIC + "2"}), self.signed(), keys) == "not_pinned"
         assert refusal(SNS, self.signed(), RSA_PUBLIC) == "not_pinned"
         assert keys.asked == []
@@ -129,13 +163,25 @@ class TestSns:
         keys = Served(**{url: pem})
         for now in (NOW - 100, NOW, NOW + 100):
             SUBSCRIBED.verify(self.signed(), [], now, keys)
-            for text in (pem.decode(), pem.decode().replace("\n", "\\n"), pem.decode().replace("\n", "")):
+            for text in (
+                pem.decode(),
+                pem.decode().replace("\n", "\\n"),
+                pem.decode().replace("\n", ""),
+            ):
                 SUBSCRIBED.verify(self.signed(), secrets(text), now)
         for now in (NOW - 101, NOW + 101, float("nan"), float("inf"), -1.0, 1e18):
             assert refused(SUBSCRIBED, self.signed(), keys, now) == "no_key"
             assert refusal(SUBSCRIBED, self.signed(), pem.decode(), now=now) == "no_secret"
 
-    @pytest.mark.parametrize("document", [b"", b"x", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"\xff" * 100])
+    @pytest.mark.parametrize(
+        "document",
+        [
+            b"",
+            b"x",
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            b"\xff" * 100,
+        ],
+    )
     def test_what_is_no_certificate(self, document: bytes) -> None:
         url = json.loads(SNS_BODY)["SigningCertURL"]
         assert refused(SUBSCRIBED, self.signed(), Served(**{url: document})) == "no_key"
@@ -155,13 +201,33 @@ class TestPayPal:
         pem = certificate(self.name, by=middle) + middle.pem
         PAID.verify(self.signed(), [], NOW, Served(root.pem, **{self.url: pem}))
         elsewhere = Authority("Root")
-        assert refused(PAID, self.signed(), Served(Keyring().roots(), **{self.url: pem})) == "no_key"
+        assert (
+            refused(PAID, self.signed(), Served(Keyring().roots(), **{self.url: pem})) == "no_key"
+        )
         for trusted in (b"", b"x", elsewhere.pem):
             assert refused(PAID, self.signed(), Served(trusted, **{self.url: pem})) == "no_key"
-        assert refused(PAID, self.signed(), Served(root.pem, **{self.url: certificate(self.name, by=middle)})) == "no_key", "no middle"
-        assert refused(PAID, self.signed(), Served(root.pem, **{self.url: certificate(self.name)})) == "no_key", "signed by itself"
+        assert (
+            refused(
+                PAID,
+                self.signed(),
+                Served(root.pem, **{self.url: certificate(self.name, by=middle)}),
+            )
+            == "no_key"
+        ), "no middle"
+        assert (
+            refused(PAID, self.signed(), Served(root.pem, **{self.url: certificate(self.name)}))
+            == "no_key"
+        ), "signed by itself"
 
-    @pytest.mark.parametrize("name", ["paypal.com", "messageverificationcerts.paypal.com.evil.example", "evil.example", "*.paypal.com"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "paypal.com",
+            "messageverificationcerts.paypal.com.evil.example",
+            "evil.example",
+            "*.paypal.com",
+        ],
+    )
     def test_certificate_of_another_name(self, name: str) -> None:
         root = Authority("Root")
         pem = certificate(name, by=root)
@@ -173,7 +239,10 @@ class TestPayPal:
 
     def test_dates(self) -> None:
         root = Authority("Root")
-        keys = Served(root.pem, **{self.url: certificate(self.name, by=root, begins=NOW - 100, ends=NOW + 100)})
+        keys = Served(
+            root.pem,
+            **{self.url: certificate(self.name, by=root, begins=NOW - 100, ends=NOW + 100)},
+        )
         for now in (NOW - 100, NOW + 100):
             PAID.verify(self.signed(), [], now, keys)
         for now in (NOW - 101, NOW + 101):
@@ -193,7 +262,9 @@ class TestPayPal:
     )
     def test_certificate_of_another_host_is_not_asked_for(self, url: str) -> None:
         request, keys = self.signed(), Served()
-        assert refused(PAID, replace(request, headers={**request.headers, "paypal-cert-url": url}), keys) in {"not_pinned", "missing"}
+        assert refused(
+            PAID, replace(request, headers={**request.headers, "paypal-cert-url": url}), keys
+        ) in {"not_pinned", "missing"}
         assert keys.asked == []
 
     def test_what_is_signed(self) -> None:

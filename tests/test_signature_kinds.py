@@ -1,4 +1,6 @@
-"""The kinds of scheme whose keys come in pairs or are tokens: what is theirs verifies, and whatever is spoiled does not."""
+"""The kinds of scheme whose keys come in pairs or are tokens: what is theirs verifies, and whatever
+is spoiled does not.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,23 @@ ROWS: dict[str, Scheme] = {
     "aws_sns": SUBSCRIBED,
     "paypal": PAID,
 }
-GARBAGE = ["", " ", "=", ".", "..", "...", "AAAA", "é", "\udcff", "\x00", "😀", "A" * 86, "a.b.c", "MEUC" * 20, "x" * 100_000]
+GARBAGE = [
+    "",
+    " ",
+    "=",
+    ".",
+    "..",
+    "...",
+    "AAAA",
+    "é",
+    "\udcff",
+    "\x00",
+    "😀",
+    "A" * 86,
+    "a.b.c",
+    "MEUC" * 20,
+    "x" * 100_000,
+]
 
 
 def vectors() -> list[dict[str, Any]]:
@@ -60,15 +78,31 @@ def vectors() -> list[dict[str, Any]]:
 @pytest.mark.skipif(not FILE.exists(), reason="the collected vectors are not beside this checkout")
 @pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector["id"])
 def test_every_vector_on_file_is_judged_right_by_a_row(vector: dict[str, Any]) -> None:
-    body = base64.b64decode(vector["body_base64"]) if "body_base64" in vector else vector["body"].encode()
+    body = (
+        base64.b64decode(vector["body_base64"])
+        if "body_base64" in vector
+        else vector["body"].encode()
+    )
     url = vector.get("url", "https://example.com/hooks/x")
     path, _, query = url.removeprefix("https://example.com").partition("?")
     request = replace(post(body, vector["headers"], url=url, query_string=query), path=path)
-    scheme, now, held, keys = ROWS[vector["provider"]], vector.get("now", NOW), [vector["secret"]], Served()
+    scheme, now, held, keys = (
+        ROWS[vector["provider"]],
+        vector.get("now", NOW),
+        [vector["secret"]],
+        Served(),
+    )
     if vector["provider"] == "aws_sns":
-        held, keys = [], Served(**{json.loads(body)["SigningCertURL"]: vector["certificate_pem"].encode()})
+        held, keys = (
+            [],
+            Served(**{json.loads(body)["SigningCertURL"]: vector["certificate_pem"].encode()}),
+        )
     if vector["provider"] == "paypal":
-        scheme, held, now = pinned(PAYPAL, {"webhook_id": vector["secret"]}), [vector["certificate_pem"]], 1_490_904_245
+        scheme, held, now = (
+            pinned(PAYPAL, {"webhook_id": vector["secret"]}),
+            [vector["certificate_pem"]],
+            1_490_904_245,
+        )
     try:
         scheme.verify(request, secrets(*held), now, keys)
         accepted = True
@@ -83,7 +117,9 @@ def with_signature(name: str, request: Request, text: str) -> Request:
         return replace(request, headers={**request.headers, KINDS[name].at: text})
     if KINDS[name].scheme is WIX:
         return replace(request, body=text.encode("utf-8", "surrogatepass"))
-    body = json.dumps({**json.loads(request.body), "Signature": text}).encode("utf-8", "surrogatepass")
+    body = json.dumps({**json.loads(request.body), "Signature": text}).encode(
+        "utf-8", "surrogatepass"
+    )
     return replace(request, body=body)
 
 
@@ -104,7 +140,8 @@ class TestEveryKind:
         assert all(KINDS[name].scheme.secret_problem(value) for value in values)
 
     def test_no_secret_and_no_keys_lets_nothing_in(self, name: str) -> None:
-        why = {"no_secret"} if KINDS[name].scheme.needs_secret else {"no_key", "missing"}  # missing: the URL of a certificate
+        # missing: the URL of a certificate
+        why = {"no_secret"} if KINDS[name].scheme.needs_secret else {"no_key", "missing"}
         assert refusal(KINDS[name].scheme, kind_request(name)) in why
 
     def test_expired_secret_is_not_used(self, name: str) -> None:
@@ -119,7 +156,11 @@ class TestEveryKind:
     def test_garbage_for_a_signature_is_refused(self, name: str, garbage: str) -> None:
         request = kind_request(name)
         spoiled = with_signature(name, request, garbage)
-        assert refusal(KINDS[name].scheme, spoiled, KINDS[name].secret) in {"missing", "malformed", "mismatch"}
+        assert refusal(KINDS[name].scheme, spoiled, KINDS[name].secret) in {
+            "missing",
+            "malformed",
+            "mismatch",
+        }
 
     def test_no_other_kinds_signature_is_accepted(self, name: str) -> None:
         for other in KINDS:
@@ -129,7 +170,14 @@ class TestEveryKind:
     def test_changed_body(self, name: str) -> None:
         request = kind_request(name)
         if KINDS[name].covers_body:
-            assert refusal(KINDS[name].scheme, replace(request, body=request.body + b" "), KINDS[name].secret) == "mismatch"
+            assert (
+                refusal(
+                    KINDS[name].scheme,
+                    replace(request, body=request.body + b" "),
+                    KINDS[name].secret,
+                )
+                == "mismatch"
+            )
 
 
 class TestKeysAsText:
@@ -150,9 +198,21 @@ class TestKeysAsText:
         assert private not in problem
 
     @pytest.mark.parametrize(
-        "text", ["nonsense", "{", "[]", "{}", '{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}', '{"kty":"EC","crv":"P-256","x":1}',
-                 "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----", "MFkw" * 10, "A" * 20_000, "é"]
-    )  # fmt: skip
+        "text",
+        [
+            "nonsense",
+            "{",
+            "[]",
+            "{}",
+            '{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}',
+            '{"kty":"EC","crv":"P-256","x":1}',
+            "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----",
+            "-----BEGIN CERTIFICATE-----",
+            "MFkw" * 10,
+            "A" * 20_000,
+            "é",
+        ],
+    )
     def test_what_is_no_key(self, text: str) -> None:
         problem = KINDS["ecdsa"].scheme.secret_problem(text) or ""
         assert problem.startswith("the secret")
@@ -170,8 +230,13 @@ class TestListedHeaders:
 
     def refused(self, **headers: str | None) -> str:
         request = kind_request("contentful")
-        changed = {**request.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        spoiled = replace(request, headers={name: value for name, value in changed.items() if value is not None})
+        changed = {
+            **request.headers,
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        spoiled = replace(
+            request, headers={name: value for name, value in changed.items() if value is not None}
+        )
         return refusal(CONTENTFUL, spoiled, "a" * 64)
 
     def test_listed_header_is_covered(self) -> None:
@@ -180,11 +245,20 @@ class TestListedHeaders:
 
     def test_list_itself_and_the_time_must_be_listed(self) -> None:
         assert self.refused(x_contentful_signed_headers=None) == "missing"
-        for listed in ("", ",", "content-type", "x-contentful-signed-headers", "x-contentful-timestamp", "x-contentful-signed-headers,é"):
+        for listed in (
+            "",
+            ",",
+            "content-type",
+            "x-contentful-signed-headers",
+            "x-contentful-timestamp",
+            "x-contentful-signed-headers,é",
+        ):
             assert self.refused(x_contentful_signed_headers=listed) in {"missing", "malformed"}
 
     def test_more_than_is_reasonable(self) -> None:
-        listed = "x-contentful-signed-headers,x-contentful-timestamp," + ",".join(f"x-{n}" for n in range(5000))
+        listed = "x-contentful-signed-headers,x-contentful-timestamp," + ",".join(
+            f"x-{n}" for n in range(5000)
+        )
         assert self.refused(x_contentful_signed_headers=listed) == "malformed"
 
     def test_time(self) -> None:
@@ -192,7 +266,11 @@ class TestListedHeaders:
 
     def test_path_and_method_are_covered(self) -> None:
         request = kind_request("contentful")
-        for spoiled in (replace(request, path="/hooks/y"), replace(request, method="PUT"), replace(request, query_string="a=1")):
+        for spoiled in (
+            replace(request, path="/hooks/y"),
+            replace(request, method="PUT"),
+            replace(request, query_string="a=1"),
+        ):
             assert refusal(CONTENTFUL, spoiled, "a" * 64) == "mismatch"
 
 
@@ -205,7 +283,10 @@ class TestPins:
             ({"audience": "a", "email": " "}, "email must be text"),
             ({"audience": "a", "email": []}, "needs email"),
             ({"audience": "a", "email": ["b"] * 101}, "at most 100"),
-            ({"audience": "a", "email": "b", "topic_arn": "c"}, "'topic_arn' cannot be pinned; allowed: audience, email"),
+            (
+                {"audience": "a", "email": "b", "topic_arn": "c"},
+                "'topic_arn' cannot be pinned; allowed: audience, email",
+            ),
         ],
     )
     def test_what_is_wrong_is_said(self, given: dict[str, Any], said: str) -> None:
@@ -228,7 +309,9 @@ class TestPins:
 
 
 class TestWrapped:
-    """eBay: the header is an object in base64. The values are of the tests of event-notification-nodejs-sdk, test/test.json."""
+    """eBay: the header is an object in base64. The values are of the tests of
+    event-notification-nodejs-sdk, test/test.json.
+    """
 
     key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEZhhxXKtR+TOvtDbgTPCkSof02qgBB7IsYOyf76ilExJ/upAa/vKIKheOoCyOpcLmi4t0b4uepb7LLjmMr90FUg=="
     signature = (
@@ -246,14 +329,31 @@ class TestWrapped:
         request = post(self.body, {"X-EBAY-SIGNATURE": self.signature})
         for key in (self.key, f"-----BEGIN PUBLIC KEY-----{self.key}-----END PUBLIC KEY-----"):
             EBAY.verify(request, secrets(key), NOW)
-        assert refusal(EBAY, replace(request, body=self.body.replace(b'"1.0"', b"null")), self.key) == "mismatch"
+        assert (
+            refusal(EBAY, replace(request, body=self.body.replace(b'"1.0"', b"null")), self.key)
+            == "mismatch"
+        )
 
     @pytest.mark.parametrize(
-        "change", [{"digest": "SHA256"}, {"digest": None}, {"alg": "none"}, {"alg": ["ecdsa"]}, {"signature": None}, {"signature": 1}]
+        "change",
+        [
+            {"digest": "SHA256"},
+            {"digest": None},
+            {"alg": "none"},
+            {"alg": ["ecdsa"]},
+            {"signature": None},
+            {"signature": 1},
+        ],
     )
     def test_object_says_what_it_must(self, change: dict[str, Any]) -> None:
-        said = {name: value for name, value in (json.loads(base64.b64decode(self.signature)) | change).items() if value is not None}
-        spoiled = post(self.body, {"X-EBAY-SIGNATURE": base64.b64encode(json.dumps(said).encode()).decode()})
+        said = {
+            name: value
+            for name, value in (json.loads(base64.b64decode(self.signature)) | change).items()
+            if value is not None
+        }
+        spoiled = post(
+            self.body, {"X-EBAY-SIGNATURE": base64.b64encode(json.dumps(said).encode()).decode()}
+        )
         assert refusal(EBAY, spoiled, self.key) in {"malformed", "missing"}
 
     @pytest.mark.parametrize("text", [b"", b"[]", b"1", b"{", b"null", b"[" * 2000])

@@ -25,7 +25,9 @@ def reason(name: str, request: Request) -> str:
     return caught.value.reason
 
 
-@pytest.mark.parametrize("text", ["QQ", "QR==", "QQ==\n", " QQ==", "QQ===", "Q-==", "QQ==QQ==", "é", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["QQ", "QR==", "QQ==\n", " QQ==", "QQ===", "Q-==", "QQ==QQ==", "é", "\x00"]
+)
 def test_base64_has_one_spelling(text: str) -> None:
     assert unbase64("QQ==") == b"A"
     with pytest.raises(ValueError):
@@ -50,31 +52,60 @@ def test_signature_with_stray_bits_is_refused() -> None:
     request = case_request("svix")
     value = request.headers["svix-signature"]
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-    sibling = alphabet[alphabet.index(value[-2]) | 1]  # the last two bits of this digit stand for nothing
+    # the last two bits of this digit stand for nothing
+    sibling = alphabet[alphabet.index(value[-2]) | 1]
     assert (
-        reason("svix", replace(request, headers={**request.headers, "svix-signature": value[:-2] + sibling + "="})) == "malformed"
+        reason(
+            "svix",
+            replace(
+                request, headers={**request.headers, "svix-signature": value[:-2] + sibling + "="}
+            ),
+        )
+        == "malformed"
     )
 
 
 def test_fields_are_read_from_urlencoded_bodies_only() -> None:
     request = case_request("form_field")
-    assert reason("form_field", replace(request, headers={"content-type": "application/json"})) == "missing"
+    assert (
+        reason("form_field", replace(request, headers={"content-type": "application/json"}))
+        == "missing"
+    )
 
 
 @pytest.mark.parametrize(
-    ("version", "why"), [(None, "missing"), ("2", "mismatch"), ("", "mismatch"), ("é", "mismatch"), ("😀", "malformed")]
+    ("version", "why"),
+    [
+        (None, "missing"),
+        ("2", "mismatch"),
+        ("", "mismatch"),
+        ("é", "mismatch"),
+        ("😀", "malformed"),
+    ],
 )
 def test_required_header_must_be_right(version: str | None, why: str) -> None:
     request = case_request("required")
     headers = {name: value for name, value in request.headers.items() if name != "x-version"}
-    assert reason("required", replace(request, headers=headers | ({} if version is None else {"x-version": version}))) == why
+    assert (
+        reason(
+            "required",
+            replace(request, headers=headers | ({} if version is None else {"x-version": version})),
+        )
+        == why
+    )
 
 
 def test_body_whose_hash_the_url_lacks_is_refused() -> None:
     scheme = CASES["url_and_form"].scheme
     form = scheme.sign(post(b"a=1", FORM), "shared", NOW)
     scheme.verify(form, secrets("shared"), NOW)
-    assert reason("url_and_form", replace(form, headers={**form.headers, "content-type": "application/json"})) == "missing"
+    assert (
+        reason(
+            "url_and_form",
+            replace(form, headers={**form.headers, "content-type": "application/json"}),
+        )
+        == "missing"
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,23 +128,32 @@ def test_url_with_the_other_spelling_of_its_port(url: str, other: bytes) -> None
         ("https://h/hooks/x", "https://h/hooks/x"),
         ("https://h/x?a=%3A%2F%3F%40%21%24%27%28%29%2A%2C%3B", "https://h/x?a=:/?@!$'()*,;"),
         ("https://h/x?a=%3a%2f", "https://h/x?a=:/"),
-        ("https://h/x?a=%20%26%3D%23%25%2B%22%5B%C3%A9", "https://h/x?a=%20%26%3D%23%25%2B%22%5B%C3%A9"),
+        (
+            "https://h/x?a=%20%26%3D%23%25%2B%22%5B%C3%A9",
+            "https://h/x?a=%20%26%3D%23%25%2B%22%5B%C3%A9",
+        ),
         ("https://h/x?a=%253A&b=%25%33A&c=%&d=%3", "https://h/x?a=%253A&b=%25%33A&c=%&d=%3"),
         ("https://h/é?a=%3A", "https://h/é?a=:"),
         ("", ""),
     ],
 )
-def test_escapes_of_twelve_marks_are_undone_once_where_hubspot_signs_them_undone(url: str, signed: str) -> None:
+def test_escapes_of_twelve_marks_are_undone_once_where_hubspot_signs_them_undone(
+    url: str, signed: str
+) -> None:
     assert Signed("{url_unescaped}").build(View(post(url=url))) == signed.encode()
 
 
 @pytest.mark.parametrize("part", ["h:X-Id", "q:id", "f:id", "json:id"])
 def test_a_part_that_is_missing_is_not_an_empty_one(part: str) -> None:
-    """A signature of the rest alone must not do, as a sender's own signature of a shorter template might."""
+    """A signature of the rest alone must not do, as a sender's own signature of a shorter template
+    might.
+    """
     request = post(b"{}" if part.startswith("json") else b"")
     optional = Hmac(at="header:X-Sig", signed=f"{{{part}?}}.{{body}}").sign(request, "shared", NOW)
     with pytest.raises(BadSignature) as caught:
-        Hmac(at="header:X-Sig", signed=f"{{{part}}}.{{body}}").verify(optional, secrets("shared"), NOW)
+        Hmac(at="header:X-Sig", signed=f"{{{part}}}.{{body}}").verify(
+            optional, secrets("shared"), NOW
+        )
     assert caught.value.reason == "missing"
 
 
@@ -144,7 +184,9 @@ def test_a_checked_time_must_be_signed() -> None:
     Hmac(at="header:X-Sig", timestamp=Timestamp("header:X-Time", enforced=False))
 
 
-@pytest.mark.parametrize("bad", [{"plain": True}, {"signed": ()}, {"at": ()}, {"signed": "{secret}"}, {"at": "nowhere"}])
+@pytest.mark.parametrize(
+    "bad", [{"plain": True}, {"signed": ()}, {"at": ()}, {"signed": "{secret}"}, {"at": "nowhere"}]
+)
 def test_scheme_that_could_not_protect_is_refused_when_it_is_made(bad: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         Hmac(**{"at": "header:X-Sig", **bad})  # type: ignore[arg-type]

@@ -75,9 +75,23 @@ known = sorted({header for name in ALL for header in good_request(name).headers}
     st.floats(),
 )
 def test_nothing_but_bad_signature_comes_out(
-    name: str, body: bytes, headers: dict[str, str], query: str, url: str, kind: str, values: list[str], now: float
+    name: str,
+    body: bytes,
+    headers: dict[str, str],
+    query: str,
+    url: str,
+    kind: str,
+    values: list[str],
+    now: float,
 ) -> None:
-    request = Request(method="POST", path="/", url=url, query_string=query, headers={"content-type": kind, **headers}, body=body)
+    request = Request(
+        method="POST",
+        path="/",
+        url=url,
+        query_string=query,
+        headers={"content-type": kind, **headers},
+        body=body,
+    )
     for offered in (values, [ALL[name].secret]):
         with pytest.raises(BadSignature):
             ALL[name].scheme.verify(request, secrets(*offered), now)
@@ -85,23 +99,36 @@ def test_nothing_but_bad_signature_comes_out(
 
 @settings(max_examples=150, deadline=None)
 @given(names, texts, st.data())
-def test_one_spoiled_header_of_a_good_request_raises_nothing_else(name: str, text: str, data: st.DataObject) -> None:
+def test_one_spoiled_header_of_a_good_request_raises_nothing_else(
+    name: str, text: str, data: st.DataObject
+) -> None:
     request = good_request(name)
     header = data.draw(st.sampled_from(sorted(request.headers)))
     try:
-        ALL[name].scheme.verify(replace(request, headers={**request.headers, header: text}), secrets(ALL[name].secret), NOW)
+        ALL[name].scheme.verify(
+            replace(request, headers={**request.headers, header: text}),
+            secrets(ALL[name].secret),
+            NOW,
+        )
     except BadSignature:
         return
-    assert header in {"content-type", "authorization"} or request.headers[header].strip() == text.strip()
+    assert (
+        header in {"content-type", "authorization"}
+        or request.headers[header].strip() == text.strip()
+    )
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(COVERED), st.binary(min_size=1, max_size=200), st.data())
-def test_a_flipped_bit_of_the_body_never_verifies(name: str, body: bytes, data: st.DataObject) -> None:
+def test_a_flipped_bit_of_the_body_never_verifies(
+    name: str, body: bytes, data: st.DataObject
+) -> None:
     request = good_request(name, body)
     ALL[name].scheme.verify(request, secrets(ALL[name].secret), NOW)
     with pytest.raises(BadSignature):
-        ALL[name].scheme.verify(replace(request, body=flip(request.body, data)), secrets(ALL[name].secret), NOW)
+        ALL[name].scheme.verify(
+            replace(request, body=flip(request.body, data)), secrets(ALL[name].secret), NOW
+        )
 
 
 @settings(max_examples=200, deadline=None)
@@ -124,14 +151,22 @@ def test_a_flipped_bit_of_the_body_never_verifies(name: str, body: bytes, data: 
 )
 def test_a_flipped_bit_of_the_signature_never_verifies(name: str, data: st.DataObject) -> None:
     request = good_request(name)
-    header = KINDS[name].at if name in KINDS else next(header for header in request.headers if "signature" in header)
+    header = (
+        KINDS[name].at
+        if name in KINDS
+        else next(header for header in request.headers if "signature" in header)
+    )
     value = request.headers[header]
     flipped = flip(value.encode(), data).decode("latin-1")
     in_tokens = name in KINDS and name not in ("contentful", "pubsub")
     if flipped.lower() == value.lower() and not in_tokens:
         return  # the case of a hexadecimal digit, or of a label: the same signature, or none
     with pytest.raises(BadSignature):
-        ALL[name].scheme.verify(replace(request, headers={**request.headers, header: flipped}), secrets(ALL[name].secret), NOW)
+        ALL[name].scheme.verify(
+            replace(request, headers={**request.headers, header: flipped}),
+            secrets(ALL[name].secret),
+            NOW,
+        )
 
 
 @settings(max_examples=150, deadline=None)
@@ -155,5 +190,16 @@ def flip(raw: bytes, data: st.DataObject) -> bytes:
 def test_refusals_hold_one_of_the_known_words(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "BadSignature":
-            words = {inner.value for inner in ast.walk(node.args[0]) if isinstance(inner, ast.Constant)}
-            assert words <= {"missing", "malformed", "mismatch", "stale", "future", "no_secret", "not_pinned", "no_key"}
+            words = {
+                inner.value for inner in ast.walk(node.args[0]) if isinstance(inner, ast.Constant)
+            }
+            assert words <= {
+                "missing",
+                "malformed",
+                "mismatch",
+                "stale",
+                "future",
+                "no_secret",
+                "not_pinned",
+                "no_key",
+            }

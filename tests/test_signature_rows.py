@@ -1,4 +1,6 @@
-"""Every vector on file is judged right by the row of its provider, and every provider on file is a row."""
+"""Every vector on file is judged right by the row of its provider, and every provider on file is a
+row.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.pins import pinned, pins_of
 
 FILE = Path(__file__).parents[2] / "shared" / "reference" / "signature_vectors.json.gz"
-#: Good by a scheme that its sender has replaced by a stronger one: the row knows the stronger one only.
+#: Good by a scheme that its sender has replaced by a stronger one: the row knows the stronger one
+#: only.
 SUPERSEDED = {"hubspot-v1", "hubspot-v2-get", "hubspot-v2-post", "twilio-form-duplicates"}
 #: What is pinned where a vector is of one topic, webhook or the like.
 PINNED: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -30,7 +33,9 @@ PINNED: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 #: When a vector that names no moment was made, where that counts: PayPal's certificate has run out.
 WHEN = {"paypal": 1_490_904_245}
-here = pytest.mark.skipif(not FILE.exists(), reason="the collected vectors are not beside this checkout")
+here = pytest.mark.skipif(
+    not FILE.exists(), reason="the collected vectors are not beside this checkout"
+)
 
 
 def on_file() -> list[dict[str, Any]]:
@@ -41,13 +46,21 @@ def on_file() -> list[dict[str, Any]]:
 
 
 def of_rows() -> list[dict[str, Any]]:
-    return [vector for vector in on_file() if vector["type"] == "delivery" and vector["provider"] in PROVIDERS]
+    return [
+        vector
+        for vector in on_file()
+        if vector["type"] == "delivery" and vector["provider"] in PROVIDERS
+    ]
 
 
 @here
 @pytest.mark.parametrize("vector", of_rows(), ids=lambda vector: vector["id"])
 def test_every_vector_on_file_is_judged_right_by_the_row(vector: dict[str, Any]) -> None:
-    body = base64.b64decode(vector["body_base64"]) if "body_base64" in vector else vector["body"].encode()
+    body = (
+        base64.b64decode(vector["body_base64"])
+        if "body_base64" in vector
+        else vector["body"].encode()
+    )
     url = vector.get("url", "https://example.com/")
     parts, now = urlsplit(url), vector.get("now", WHEN.get(vector["provider"], NOW))
     sent = post(body, vector["headers"], url=url, query_string=parts.query)
@@ -69,20 +82,36 @@ def test_every_provider_on_file_is_a_row() -> None:
 
 
 def asked_of_urls() -> list[dict[str, Any]]:
-    known = set(PROVIDERS) - {"braintree", "ebay", "strava"}  # whose secrets are more than one text: they have tests of their own
-    return [vector for vector in on_file() if vector["type"] != "delivery" and vector["provider"] in known]
+    # whose secrets are more than one text: they have tests of their own
+    known = set(PROVIDERS) - {"braintree", "ebay", "strava"}
+    return [
+        vector
+        for vector in on_file()
+        if vector["type"] != "delivery" and vector["provider"] in known
+    ]
 
 
 @here
 @pytest.mark.parametrize("vector", asked_of_urls(), ids=lambda vector: vector["id"])
-def test_every_test_of_a_url_on_file_is_answered_as_its_sender_wants(vector: dict[str, Any]) -> None:
+def test_every_test_of_a_url_on_file_is_answered_as_its_sender_wants(
+    vector: dict[str, Any],
+) -> None:
     """What teaches a source its secret has tests of its own."""
     one = sender(vector["provider"])
-    one = replace(one, secret=vector["secret"] or one.secret, private=vector["secret"] or one.private)
+    one = replace(
+        one, secret=vector["secret"] or one.secret, private=vector["secret"] or one.private
+    )
     asked = vector.get("query", {})
-    query = urlencode(asked | ({"hub.verify_token": verify_token(one.secret)} if "hub.mode" in asked else {}))
+    query = urlencode(
+        asked | ({"hub.verify_token": verify_token(one.secret)} if "hub.mode" in asked else {})
+    )
     headers = vector["headers"] or {"content-type": "application/json"}
-    request = post(vector["body"].encode(), headers, url=f"https://example.com/hooks/x?{query}", query_string=query)
+    request = post(
+        vector["body"].encode(),
+        headers,
+        url=f"https://example.com/hooks/x?{query}",
+        query_string=query,
+    )
     request = replace(request, method=vector.get("method", "POST"))
     if any(shake.signed and request.method in shake.methods for shake in one.row.handshakes):
         request = one.sign(request)
@@ -94,4 +123,8 @@ def test_every_test_of_a_url_on_file_is_answered_as_its_sender_wants(vector: dic
     text, wanted = received.reply.body.decode(), vector.get("expected_response_body", "")
     if vector["provider"] == "slack":  # takes the bare text, or this
         wanted = json.dumps({"challenge": wanted})
-    assert json.loads(text) == json.loads(wanted) if "json" in received.reply.content_type else text == wanted
+    assert (
+        json.loads(text) == json.loads(wanted)
+        if "json" in received.reply.content_type
+        else text == wanted
+    )

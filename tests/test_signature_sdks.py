@@ -19,7 +19,9 @@ TEXT = BODY.decode()
 
 def test_stripe_signs_for_us_and_accepts_ours() -> None:
     stripe = pytest.importorskip("stripe")
-    header = stripe.WebhookSignature.generate_signature_header(TEXT, "whsec_abc", timestamp=int(NOW))
+    header = stripe.WebhookSignature.generate_signature_header(
+        TEXT, "whsec_abc", timestamp=int(NOW)
+    )
     row("stripe").verify(post(headers={"Stripe-Signature": header}), secrets("whsec_abc"), NOW)
     with pytest.raises(BadSignature):
         row("stripe").verify(post(headers={"Stripe-Signature": header}), secrets("whsec_abd"), NOW)
@@ -31,7 +33,10 @@ def test_slack_signs_for_us_and_accepts_ours() -> None:
     signature = pytest.importorskip("slack_sdk.signature")
     verifier = signature.SignatureVerifier("8f742231b10e8888abcd99yyyzzz85a5")
     stamp = str(int(NOW))
-    headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": verifier.generate_signature(timestamp=stamp, body=TEXT)}
+    headers = {
+        "X-Slack-Request-Timestamp": stamp,
+        "X-Slack-Signature": verifier.generate_signature(timestamp=stamp, body=TEXT),
+    }
     row("slack").verify(post(headers=headers), secrets("8f742231b10e8888abcd99yyyzzz85a5"), NOW)
     ours = case_request("slack").headers
     assert verifier.generate_signature(timestamp=stamp, body=TEXT) == ours["x-slack-signature"]
@@ -40,17 +45,30 @@ def test_slack_signs_for_us_and_accepts_ours() -> None:
 def test_standard_webhooks_signs_for_us() -> None:
     library = pytest.importorskip("standardwebhooks")
     signed = library.Webhook(WHSEC).sign("msg_1", datetime.fromtimestamp(NOW, UTC), TEXT)
-    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(NOW)), "webhook-signature": signed}
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(NOW)),
+        "webhook-signature": signed,
+    }
     row("standard_webhooks").verify(post(headers=headers), secrets(WHSEC), NOW)
     row("svix").verify(post(headers=headers), secrets(WHSEC), NOW)
 
 
 def test_standard_webhooks_signs_as_bigcommerce_and_brex_have_it() -> None:
-    """BigCommerce's documentation makes the library's secret of the client secret's text; Brex gives base64 without a start."""
+    """BigCommerce's documentation makes the library's secret of the client secret's text; Brex
+    gives base64 without a start.
+    """
     library = pytest.importorskip("standardwebhooks")
-    for name, secret, key in (("bigcommerce", "client-secret", b64encode(b"client-secret").decode()), ("brex", WHSEC[6:], WHSEC)):
+    for name, secret, key in (
+        ("bigcommerce", "client-secret", b64encode(b"client-secret").decode()),
+        ("brex", WHSEC[6:], WHSEC),
+    ):
         signed = library.Webhook(key).sign("msg_1", datetime.fromtimestamp(NOW, UTC), TEXT)
-        headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(NOW)), "webhook-signature": signed}
+        headers = {
+            "webhook-id": "msg_1",
+            "webhook-timestamp": str(int(NOW)),
+            "webhook-signature": signed,
+        }
         row(name).verify(post(headers=headers), secrets(secret), NOW)
         with pytest.raises(BadSignature):
             row(name).verify(post(b"{}", headers), secrets(secret), NOW)
@@ -65,12 +83,25 @@ def test_svix_signs_for_us() -> None:
         row("standard_webhooks").verify(post(headers=headers), secrets(WHSEC), NOW)
 
 
-@pytest.mark.parametrize("url", ["https://example.com/hooks/twilio", "https://example.com/hooks/twilio?a=1&b=%20", "http://example.com:8080/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/hooks/twilio",
+        "https://example.com/hooks/twilio?a=1&b=%20",
+        "http://example.com:8080/",
+    ],
+)
 def test_twilio_signs_for_us_and_accepts_ours(url: str) -> None:
     """Forms over the URL and their fields, other bodies over the URL that carries their hash."""
     library = pytest.importorskip("twilio.request_validator")
     validator = library.RequestValidator("12345")
-    pairs = [("CallSid", "CA123"), ("From", "+14158675309"), ("Digits", "5678"), ("Digits", "1234"), ("Body", "ä ß")]
+    pairs = [
+        ("CallSid", "CA123"),
+        ("From", "+14158675309"),
+        ("Digits", "5678"),
+        ("Digits", "1234"),
+        ("Body", "ä ß"),
+    ]
     fields = MultiDict(pairs)
     form = urlencode(pairs).encode()
     hashed = f"{url}{'&' if '?' in url else '?'}bodySHA256={sha256(BODY).hexdigest()}"
@@ -78,24 +109,43 @@ def test_twilio_signs_for_us_and_accepts_ours(url: str) -> None:
         (url, form, "application/x-www-form-urlencoded", validator.compute_signature(url, fields)),
         (hashed, BODY, "application/json", validator.compute_signature(hashed, {})),
     ):
-        request = post(body, {"X-Twilio-Signature": signature, "Content-Type": kind}, url=called, query_string=called.partition("?")[2])
+        request = post(
+            body,
+            {"X-Twilio-Signature": signature, "Content-Type": kind},
+            url=called,
+            query_string=called.partition("?")[2],
+        )
         row("twilio").verify(request, secrets("12345"), NOW)
         with pytest.raises(BadSignature):
             row("twilio").verify(request, secrets("12346"), NOW)
-        ours = row("twilio").sign(post(body, {"Content-Type": kind}, url=url, query_string=url.partition("?")[2]), "12345", NOW)
-        assert validator.validate(ours.url, fields if body == form else BODY.decode(), ours.headers["x-twilio-signature"])
+        ours = row("twilio").sign(
+            post(body, {"Content-Type": kind}, url=url, query_string=url.partition("?")[2]),
+            "12345",
+            NOW,
+        )
+        assert validator.validate(
+            ours.url, fields if body == form else BODY.decode(), ours.headers["x-twilio-signature"]
+        )
 
 
 def test_a_pair_that_is_repeated_is_refused_though_twilios_library_accepts_it() -> None:
-    """The signature covers the set of pairs, so a request that was seen could be sent again and again as another event."""
+    """The signature covers the set of pairs, so a request that was seen could be sent again and
+    again as another event.
+    """
     library = pytest.importorskip("twilio.request_validator")
-    validator, url, pairs = library.RequestValidator("12345"), "https://example.com/hooks/twilio", [("CallSid", "CA123"), ("Digits", "1")]
+    validator, url, pairs = (
+        library.RequestValidator("12345"),
+        "https://example.com/hooks/twilio",
+        [("CallSid", "CA123"), ("Digits", "1")],
+    )
     signature = validator.compute_signature(url, MultiDict(pairs))
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
     row("twilio").verify(post(urlencode(pairs).encode(), headers, url=url), secrets("12345"), NOW)
     assert validator.validate(url, MultiDict([*pairs, pairs[1]]), signature)
     with pytest.raises(BadSignature, match="malformed"):
-        row("twilio").verify(post(urlencode([*pairs, pairs[1]]).encode(), headers, url=url), secrets("12345"), NOW)
+        row("twilio").verify(
+            post(urlencode([*pairs, pairs[1]]).encode(), headers, url=url), secrets("12345"), NOW
+        )
 
 
 def test_pynacl_signs_and_discords_library_accepts_ours() -> None:
@@ -111,5 +161,15 @@ def test_pynacl_signs_and_discords_library_accepts_ours() -> None:
         with pytest.raises(BadSignature):
             row(name).verify(post(BODY + b" ", headers), secrets(public), NOW)
         ours = sender(name).signed()
-        assert library.verify_key(ours.body, ours.headers["x-signature-ed25519"], ours.headers["x-signature-timestamp"], public)
-        assert not library.verify_key(ours.body + b" ", ours.headers["x-signature-ed25519"], ours.headers["x-signature-timestamp"], public)
+        assert library.verify_key(
+            ours.body,
+            ours.headers["x-signature-ed25519"],
+            ours.headers["x-signature-timestamp"],
+            public,
+        )
+        assert not library.verify_key(
+            ours.body + b" ",
+            ours.headers["x-signature-ed25519"],
+            ours.headers["x-signature-timestamp"],
+            public,
+        )

@@ -1,4 +1,6 @@
-"""What was signed is what becomes the event: readings that the signature does not tell apart are refused, or are one event."""
+"""What was signed is what becomes the event: readings that the signature does not tell apart are
+refused, or are one event.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,15 @@ from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.shared_token import Basic, Token, Unsigned
 from bridge.providers.signatures.timestamps import Timestamp
 
-MESSAGE = {"MessageSid": "SM0123456789", "SmsSid": "SM0123456789", "Body": "pay the bill", "From": "+420601123456", "To": "+1202555",
-           "SmsStatus": "received", "AccountSid": "AC1"}  # fmt: skip
+MESSAGE = {
+    "MessageSid": "SM0123456789",
+    "SmsSid": "SM0123456789",
+    "Body": "pay the bill",
+    "From": "+420601123456",
+    "To": "+1202555",
+    "SmsStatus": "received",
+    "AccountSid": "AC1",
+}
 CALL = {"AccountSid": "AC1", "CallSid": "CA1", "CallStatus": "ringing", "From": "+420601123456"}
 
 
@@ -60,7 +69,9 @@ class TestTwilio:
             (b"&SmsSid=SM0123456789", b"&&SmsSid=SM0123456789"),
         ],
     )
-    def test_a_form_that_could_be_read_in_another_way_is_refused(self, old: bytes, new: bytes) -> None:
+    def test_a_form_that_could_be_read_in_another_way_is_refused(
+        self, old: bytes, new: bytes
+    ) -> None:
         good = twilio(MESSAGE)
         assert known_as("twilio", good) == ["SM0123456789:received"]
         assert old in good.body
@@ -72,16 +83,28 @@ class TestTwilio:
     @pytest.mark.parametrize(
         "fields",
         [
-            [("ConversationSid", "CH1"), ("MessagingBinding.Address", "+18550000000"), ("MessagingBinding.Address", "+18330000000")],
+            [
+                ("ConversationSid", "CH1"),
+                ("MessagingBinding.Address", "+18550000000"),
+                ("MessagingBinding.Address", "+18330000000"),
+            ],
             [("CallSid", "CA1"), ("SipHeader_X-Order", "7"), ("SipHeader_User-to-User", "ab")],
-            [("MessageSid", "MM1"), ("NumMedia", "2"), ("MediaUrl0", "https://a/0"), ("MediaUrl1", "https://a/0"), ("Body", "")],
+            [
+                ("MessageSid", "MM1"),
+                ("NumMedia", "2"),
+                ("MediaUrl0", "https://a/0"),
+                ("MediaUrl1", "https://a/0"),
+                ("Body", ""),
+            ],
             [("Memory", '{"a": "b&c=d"}'), ("a", "=")],
         ],
     )
     def test_what_twilio_does_send_gets_in(self, fields: list[tuple[str, str]]) -> None:
         request = twilio(fields)
         text = f"{request.url}{''.join(name + value for name, value in sorted(fields))}"
-        signature = base64.b64encode(hmac.new(sender("twilio").secret.encode(), text.encode(), "sha1").digest()).decode()
+        signature = base64.b64encode(
+            hmac.new(sender("twilio").secret.encode(), text.encode(), "sha1").digest()
+        ).decode()
         assert request.headers["x-twilio-signature"] == signature, "as its documentation has it"
         (event,) = sender("twilio").receive(request)[1]
         assert event.problem is None
@@ -99,12 +122,20 @@ class TestTwilio:
         told = replace(good, headers={**good.headers, "i-twilio-idempotency-token": "another"})
         assert known_as("twilio", told) == [known], "this header is not signed"
         moved = replace(good, body=good.body.replace(b"CallSid=CA1", b"CallSidC=A1"))
-        assert known_as("twilio", moved) == [known], "letters are moved, and it is still the same event"
+        assert known_as("twilio", moved) == [known], (
+            "letters are moved, and it is still the same event"
+        )
         assert known_as("twilio", twilio(CALL | {"CallStatus": "in-progress"})) != [known]
 
     def test_the_hash_of_a_body_counts_whatever_the_type_of_the_body_is(self) -> None:
         one = sender("twilio")
-        good = one.sign(post(b'{"id":"EV1","pay":1}', {"content-type": "application/json"}, url="https://example.com/hooks/twilio"))
+        good = one.sign(
+            post(
+                b'{"id":"EV1","pay":1}',
+                {"content-type": "application/json"},
+                url="https://example.com/hooks/twilio",
+            )
+        )
         assert known_as("twilio", good) == ["EV1"] and "bodySHA256=" in good.url
         for body in (b"", b"a=b", good.body):
             with pytest.raises(BadSignature):
@@ -114,10 +145,14 @@ class TestTwilio:
 
 
 class TestMandrill:
-    EVENTS = json.dumps([{"event": "send", "_id": "m1", "ts": 1}, {"event": "open", "_id": "m1", "ts": 2}])
+    EVENTS = json.dumps(
+        [{"event": "send", "_id": "m1", "ts": 1}, {"event": "open", "_id": "m1", "ts": 2}]
+    )
 
     def good(self) -> Request:
-        return sender("mandrill").sign(form(urlencode({"mandrill_events": self.EVENTS}).encode(), "mandrill"))
+        return sender("mandrill").sign(
+            form(urlencode({"mandrill_events": self.EVENTS}).encode(), "mandrill")
+        )
 
     def test_its_one_field_comes_once(self) -> None:
         good = self.good()
@@ -137,13 +172,20 @@ class TestMandrill:
         """The signature of the URL alone would be that of any body which is no form."""
         one = sender("mandrill")
         bare = "https://example.com/hooks/mandrill"
-        signature = base64.b64encode(hmac.new(one.secret.encode(), bare.encode(), "sha1").digest()).decode()
+        signature = base64.b64encode(
+            hmac.new(one.secret.encode(), bare.encode(), "sha1").digest()
+        ).decode()
         headers = {"x-mandrill-signature": signature, "content-type": "application/json"}
         for body in (b"", b"[]", b'[{"event":"send","_id":"1","ts":1}]'):
             with pytest.raises(BadSignature):
                 one.verify(post(body, headers, url=bare))
             with pytest.raises(BadSignature):
-                plain = Hmac(at="header:X-Mandrill-Signature", algorithm="sha1", encoding="base64", signed="{url}{form_sorted}")
+                plain = Hmac(
+                    at="header:X-Mandrill-Signature",
+                    algorithm="sha1",
+                    encoding="base64",
+                    signed="{url}{form_sorted}",
+                )
                 replace(one, scheme=plain).verify(post(body, headers, url=bare))
 
 
@@ -153,11 +195,19 @@ def custom(scheme: Scheme) -> Sender:
 
 LATER = NOW + 120.0
 TIMED = {
-    "in the template": Hmac(at="header:X-Sig", signed="{timestamp}{q:a}", timestamp=Timestamp("header:X-Time")),
-    "by its header": Hmac(at="header:X-Sig", signed="{h:X-Time}{path}", timestamp=Timestamp("header:X-Time")),
+    "in the template": Hmac(
+        at="header:X-Sig", signed="{timestamp}{q:a}", timestamp=Timestamp("header:X-Time")
+    ),
+    "by its header": Hmac(
+        at="header:X-Sig", signed="{h:X-Time}{path}", timestamp=Timestamp("header:X-Time")
+    ),
     "in the URL": Hmac(at="header:X-Sig", signed="{url}", timestamp=Timestamp("query:t")),
-    "beside the body": Hmac(at="header:X-Sig", signed="{timestamp}.{body}", timestamp=Timestamp("header:X-Time")),
-    "before the digest": Hmac(at="header:X-Sig", signed="{timestamp}.{body_sha256}", timestamp=Timestamp("header:X-Time")),
+    "beside the body": Hmac(
+        at="header:X-Sig", signed="{timestamp}.{body}", timestamp=Timestamp("header:X-Time")
+    ),
+    "before the digest": Hmac(
+        at="header:X-Sig", signed="{timestamp}.{body_sha256}", timestamp=Timestamp("header:X-Time")
+    ),
 }
 
 
@@ -168,7 +218,9 @@ def test_the_time_is_no_part_of_what_tells_an_event(scheme: Scheme) -> None:
     bare = post(b'{"n":1}', url="https://example.com/hooks/a?a=1", query_string="a=1")
     first, again = (one.receive(one.sign(bare, now), now)[1][0].provider_id for now in (NOW, LATER))
     assert first is not None and first == again
-    other = replace(post(b'{"n":2}', url="https://example.com/hooks/a?a=2", query_string="a=2"), path="/hooks/b")
+    other = replace(
+        post(b'{"n":2}', url="https://example.com/hooks/a?a=2", query_string="a=2"), path="/hooks/b"
+    )
     assert one.receive(one.sign(other, NOW), NOW)[1][0].provider_id != first
 
 
@@ -190,7 +242,9 @@ def test_each_item_of_adyens_is_told_by_its_own_signed_fields() -> None:
     document["notificationItems"] = [item, second]
     good = one.sign(replace(one.request(), body=json.dumps(document).encode()))
     known = known_as("adyen", good)
-    assert len(set(known)) == 2 and all(each is not None and each.startswith("sha256:") for each in known)
+    assert len(set(known)) == 2 and all(
+        each is not None and each.startswith("sha256:") for each in known
+    )
     document["notificationItems"] = [item]
     alone = one.sign(replace(one.request(), body=json.dumps(document).encode()))
     assert known_as("adyen", alone) == known[:1]
@@ -199,8 +253,11 @@ def test_each_item_of_adyens_is_told_by_its_own_signed_fields() -> None:
     assert known_as("adyen", replace(good, body=json.dumps(changed).encode())) == known
 
 
-SIGNED = [row for row in PROVIDERS.values() if row.scheme is not None and (row.event_id or row.dedup_body)]
-BY_PARTS = {"adyen", "aws_sns", "braintree", "mailgun", "mandrill", "twilio"}  # they sign fields, which this body does not have
+SIGNED = [
+    row for row in PROVIDERS.values() if row.scheme is not None and (row.event_id or row.dedup_body)
+]
+# they sign fields, which this body does not have
+BY_PARTS = {"adyen", "aws_sns", "braintree", "mailgun", "mandrill", "twilio"}
 
 
 @pytest.mark.parametrize("row", SIGNED, ids=lambda row: row.name)
@@ -215,7 +272,9 @@ def test_a_signed_request_without_an_id_is_the_same_event_each_time(row: Provide
     first, again = [[event.provider_id for event in events] for events in received]
     assert first == again and first
     signed = any(covers_content(leaf) for leaf in leaves(one.scheme))
-    assert (None not in first) is (signed or row.dedup_body), "where nothing is signed, nothing tells a copy"
+    assert (None not in first) is (signed or row.dedup_body), (
+        "where nothing is signed, nothing tells a copy"
+    )
 
 
 @pytest.mark.parametrize(
@@ -277,7 +336,11 @@ def test_a_time_without_a_limit_is_a_time() -> None:
     one.verify(good)
     at = "x-zendesk-webhook-signature-timestamp"
     with pytest.raises(BadSignature, match="malformed"):
-        one.verify(replace(good, headers={**good.headers, at: good.headers[at] + "7 is the"}, body=b" ticket"))
+        one.verify(
+            replace(
+                good, headers={**good.headers, at: good.headers[at] + "7 is the"}, body=b" ticket"
+            )
+        )
 
 
 def test_the_command_knows_what_a_replay_is_known_by() -> None:
@@ -305,13 +368,25 @@ def test_a_captured_message_gets_in_once(tmp_path: Path) -> None:
     scheme = sender("twilio").scheme
     with Bridge(tmp_path, "web", routes=ROUTES, environ=environ) as bridge:
         for fields in (MESSAGE, CALL):
-            bare = post(urlencode(fields).encode(), {"content-type": FORM}, url="https://hooks.example.com/hooks/twilio")
+            bare = post(
+                urlencode(fields).encode(),
+                {"content-type": FORM},
+                url="https://hooks.example.com/hooks/twilio",
+            )
             good = scheme.sign(bare, secret, NOW)
             before = bridge.count()
-            assert [bridge.post("/hooks/twilio", good.body, good.headers).status for _ in range(2)] == [200, 200]
+            assert [
+                bridge.post("/hooks/twilio", good.body, good.headers).status for _ in range(2)
+            ] == [200, 200]
             assert bridge.count() == before + 1
-            repeats = [good.body + b"&" + urlencode([next(iter(fields.items()))]).encode() * times for times in (1, 2, 3)]
-            boundaries = [good.body.replace(b"From=%2B", b"From%2B="), good.body.replace(b"AccountSid=", b"AccountSid")]
+            repeats = [
+                good.body + b"&" + urlencode([next(iter(fields.items()))]).encode() * times
+                for times in (1, 2, 3)
+            ]
+            boundaries = [
+                good.body.replace(b"From=%2B", b"From%2B="),
+                good.body.replace(b"AccountSid=", b"AccountSid"),
+            ]
             for body in (*repeats, *boundaries):
                 assert bridge.post("/hooks/twilio", body, good.headers).status == 401
             told = {**good.headers, "I-Twilio-Idempotency-Token": "x"}

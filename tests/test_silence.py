@@ -1,4 +1,6 @@
-"""By when a source has spoken again: of sources that are regular, pause at night and at weekends, come in bursts, are new."""
+"""By when a source has spoken again: of sources that are regular, pause at night and at weekends,
+come in bursts, are new.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,20 @@ DAYS = 30
 Times = list[float]
 
 
-def regular(every: float, jitter: float, when: Callable[[float], bool] = lambda _: True, seed: int = 1) -> Times:
+def regular(
+    every: float, jitter: float, when: Callable[[float], bool] = lambda _: True, seed: int = 1
+) -> Times:
     rng = random.Random(seed)
-    times = (MONDAY + number * every + rng.uniform(0, jitter) for number in range(int(DAYS * DAY / every)))
+    times = (
+        MONDAY + number * every + rng.uniform(0, jitter)
+        for number in range(int(DAYS * DAY / every))
+    )
     return sorted(filter(when, times))
 
 
-def by_chance(per_hour: float, when: Callable[[float], bool] = lambda _: True, seed: int = 1) -> Times:
+def by_chance(
+    per_hour: float, when: Callable[[float], bool] = lambda _: True, seed: int = 1
+) -> Times:
     rng, at, times = random.Random(seed), MONDAY, []
     while at < MONDAY + DAYS * DAY:
         at += rng.expovariate(per_hour / HOUR)
@@ -35,7 +44,11 @@ def by_chance(per_hour: float, when: Callable[[float], bool] = lambda _: True, s
 
 def bursts(per_day: float, seed: int = 1) -> Times:
     rng = random.Random(seed)
-    return sorted(at + rng.uniform(0, 15 * MINUTE) for at in by_chance(per_day / 24, seed=seed) for _ in range(rng.randint(5, 50)))
+    return sorted(
+        at + rng.uniform(0, 15 * MINUTE)
+        for at in by_chance(per_day / 24, seed=seed)
+        for _ in range(rng.randint(5, 50))
+    )
 
 
 def is_workday(at: float) -> bool:
@@ -62,14 +75,40 @@ def due(times: Sequence[float], cut: float) -> tuple[float, float]:
 @pytest.mark.parametrize(
     ("times", "cut", "least", "most"),
     [
-        pytest.param(regular(5 * MINUTE, 30), 20.4 * DAY, LEAST, 4.5 * 5 * MINUTE, id="every five minutes"),
+        pytest.param(
+            regular(5 * MINUTE, 30), 20.4 * DAY, LEAST, 4.5 * 5 * MINUTE, id="every five minutes"
+        ),
         pytest.param(regular(HOUR, 5 * MINUTE), 20.4 * DAY, 2 * HOUR, 2.5 * HOUR, id="every hour"),
         pytest.param(regular(DAY, 30 * MINUTE), 20.4 * DAY, 2 * DAY, 3.1 * DAY, id="once a day"),
         pytest.param(by_chance(40), 20.4 * DAY, LEAST, HOUR, id="forty an hour, by chance"),
-        pytest.param(regular(5 * MINUTE, 30, is_office), 22.5 * DAY, LEAST, 30 * MINUTE, id="office hours, on a Tuesday at noon"),
-        pytest.param(regular(5 * MINUTE, 30, is_office), 22.9 * DAY, 15 * HOUR, 15.5 * HOUR, id="office hours, from a Tuesday's evening"),
-        pytest.param(regular(5 * MINUTE, 30, is_office), 26 * DAY, 63 * HOUR, 63.5 * HOUR, id="office hours, from a Friday's evening"),
-        pytest.param(regular(DAY, 30 * MINUTE, is_workday), 26.5 * DAY, 72 * HOUR, 9 * DAY, id="once a workday, from a Friday"),
+        pytest.param(
+            regular(5 * MINUTE, 30, is_office),
+            22.5 * DAY,
+            LEAST,
+            30 * MINUTE,
+            id="office hours, on a Tuesday at noon",
+        ),
+        pytest.param(
+            regular(5 * MINUTE, 30, is_office),
+            22.9 * DAY,
+            15 * HOUR,
+            15.5 * HOUR,
+            id="office hours, from a Tuesday's evening",
+        ),
+        pytest.param(
+            regular(5 * MINUTE, 30, is_office),
+            26 * DAY,
+            63 * HOUR,
+            63.5 * HOUR,
+            id="office hours, from a Friday's evening",
+        ),
+        pytest.param(
+            regular(DAY, 30 * MINUTE, is_workday),
+            26.5 * DAY,
+            72 * HOUR,
+            9 * DAY,
+            id="once a workday, from a Friday",
+        ),
         pytest.param(bursts(20), 20.4 * DAY, 4 * HOUR, 36 * HOUR, id="twenty bursts a day"),
     ],
 )
@@ -89,7 +128,15 @@ def test_by_when_it_has_spoken_again(times: Times, cut: float, least: float, mos
         lambda seed: by_chance(8, lambda at: at % DAY < DAY / 2 or int(at * 1000) % 10 == 0, seed),
         lambda seed: bursts(6, seed),
     ],
-    ids=["office hours", "once a day", "by chance", "often", "by chance in office hours", "few at night", "bursts"],
+    ids=[
+        "office hours",
+        "once a day",
+        "by chance",
+        "often",
+        "by chance in office hours",
+        "few at night",
+        "bursts",
+    ],
 )
 def test_false_alarms_are_rare(make: Callable[[int], Times]) -> None:
     """Of 32 days after the first fourteen at most one has an alarm."""
@@ -103,14 +150,19 @@ def test_false_alarms_are_rare(make: Callable[[int], Times]) -> None:
     assert alarms <= 1
 
 
-@pytest.mark.parametrize("times", [[], regular(HOUR, 0)[: int(LEAST_HISTORY / HOUR)], regular(HOUR, 0)[:: 24 * 3][: FEW - 1]],
-                         ids=["no event", "a new source", "few events"])  # fmt: skip
+@pytest.mark.parametrize(
+    "times",
+    [[], regular(HOUR, 0)[: int(LEAST_HISTORY / HOUR)], regular(HOUR, 0)[:: 24 * 3][: FEW - 1]],
+    ids=["no event", "a new source", "few events"],
+)
 def test_of_too_little_nothing_is_learned(times: Times) -> None:
     assert speaks_by(times) is None
 
 
 @given(st.lists(st.floats(0, HISTORY), min_size=FEW, max_size=60))
-def test_it_is_after_the_longest_gap_of_all_or_in_hours_that_are_awake(offsets: list[float]) -> None:
+def test_it_is_after_the_longest_gap_of_all_or_in_hours_that_are_awake(
+    offsets: list[float],
+) -> None:
     times = sorted(MONDAY + each for each in offsets)
     by = speaks_by(times)
     if by is not None:

@@ -1,4 +1,6 @@
-"""Requests that do not arrive whole hold a part of a receiver only, whatever their number; good ones are answered beside them."""
+"""Requests that do not arrive whole hold a part of a receiver only, whatever their number; good
+ones are answered beside them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ from bridge.web.server.connection import Connection
 from bridge.web.server.incomplete_requests import PER_NETWORK, IncompleteRequests, Reading
 
 BUSY = "HTTP/1.1 503 Service Unavailable Retry-After"
-PATIENT = {"bridge.web.server.incomplete_requests.HEAD_TIME": 600.0, "bridge.web.server.incomplete_requests.BODY_TIME": 600.0}
+PATIENT = {
+    "bridge.web.server.incomplete_requests.HEAD_TIME": 600.0,
+    "bridge.web.server.incomplete_requests.BODY_TIME": 600.0,
+}
 HALF = THREADS // 2
 KINDS = {"head": endless_head(), "body": endless_body()}
 CROWDS = {"64 from one network": ["127.0.0.9"] * 64, "500 from 100 networks": networks(100) * 5}
@@ -29,14 +34,18 @@ CROWDS = {"64 from one network": ["127.0.0.9"] * 64, "500 from 100 networks": ne
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
-    """Receivers that wait for longer than any test does: what they refuse is refused for its number."""
+    """Receivers that wait for longer than any test does: what they refuse is refused for its
+    number.
+    """
     with Bridge(tmp_path_factory.mktemp("slow"), "web", constants=PATIENT) as bridge:
         yield bridge
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("crowd", CROWDS)
-def test_good_requests_are_answered_while_slow_senders_are_connected(web: Bridge, kind: str, crowd: str) -> None:
+def test_good_requests_are_answered_while_slow_senders_are_connected(
+    web: Bridge, kind: str, crowd: str
+) -> None:
     """Without a bound each slow sender would hold a thread for ten minutes."""
     with SlowSenders(web.port, KINDS[kind], CROWDS[crowd]) as slow:
         until(lambda: len(slow.answers) > 64, what="refusals")
@@ -52,7 +61,9 @@ def test_a_network_has_a_few_places_and_others_have_theirs(web: Bridge, kind: st
     with SlowSenders(web.port, KINDS[kind], ["127.0.0.9"] * 64) as slow:
         until(lambda: len(slow.answers) >= 64 - receivers * PER_NETWORK, what="refusals")
         whole = head("POST", "/hooks/github", {"Content-Length": "2", **github(b"{}")}) + b"{}"
-        with socket.create_connection(("127.0.0.1", web.port), 60, source_address=("127.9.9.9", 0)) as sock:
+        with socket.create_connection(
+            ("127.0.0.1", web.port), 60, source_address=("127.9.9.9", 0)
+        ) as sock:
             sock.sendall(whole[:-1] if kind == "body" else whole[:20])
             count = len(slow.answers)
             until(lambda: len(slow.answers) > count + 64, what="more refusals")
@@ -61,7 +72,9 @@ def test_a_network_has_a_few_places_and_others_have_theirs(web: Bridge, kind: st
 
 
 def test_a_trusted_proxy_has_half_of_the_places(tmp_path: Path) -> None:
-    """Who calls it is not known before a head is whole, so all that it passes on would be of one network."""
+    """Who calls it is not known before a head is whole, so all that it passes on would be of one
+    network.
+    """
     environ = {"FLOWBRIDGE_TRUSTED_PROXIES": "127.0.0.9"}
     processors = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(processors)})  # one receiver
@@ -71,7 +84,9 @@ def test_a_trusted_proxy_has_half_of_the_places(tmp_path: Path) -> None:
         os.sched_setaffinity(0, processors)
     with ExitStack() as held:
         held.callback(bridge.__exit__)
-        connect = lambda: socket.create_connection(("127.0.0.1", bridge.port), 60, source_address=("127.0.0.9", 0))  # noqa: E731
+        connect = lambda: socket.create_connection(  # noqa: E731
+            ("127.0.0.1", bridge.port), 60, source_address=("127.0.0.9", 0)
+        )
         socks = [held.enter_context(connect()) for _ in range(64)]
         for sock in socks:
             sock.sendall(endless_head())
@@ -83,7 +98,9 @@ def test_a_trusted_proxy_has_half_of_the_places(tmp_path: Path) -> None:
 
 
 def test_a_body_that_nothing_reads_is_not_waited_for(web: Bridge) -> None:
-    """An unknown source is answered by its head; the rest of its body would hold a thread for seconds."""
+    """An unknown source is answered by its head; the rest of its body would hold a thread for
+    seconds.
+    """
     begin = head("POST", "/hooks/unknown", {"Content-Length": "1000000"})
     with SlowSenders(web.port, begin, networks(100)) as slow:
         until(lambda: len(slow.answers) > 100, what="answers")
@@ -131,7 +148,10 @@ def test_a_peer_that_does_not_close_holds_nothing_up(web: Bridge) -> None:
 
 def test_places_are_counted_by_network_and_in_all() -> None:
     counts = IncompleteRequests(8)
-    one, other = counts.network_of(("192.0.2.7", 1), ("127.0.0.1", 80)), counts.network_of(("198.51.100.1", 1), None)
+    one, other = (
+        counts.network_of(("192.0.2.7", 1), ("127.0.0.1", 80)),
+        counts.network_of(("198.51.100.1", 1), None),
+    )
     assert [counts.take_place(one) for _ in range(5)] == [True] * 4 + [False]
     assert [counts.take_place(other) for _ in range(5)] == [True] * 4 + [False]
     assert not counts.take_place("203.0.113.0/24") and not counts.take_place("")
@@ -151,7 +171,9 @@ def test_places_are_counted_by_network_and_in_all() -> None:
         ("127.0.0.1", "127.0.0.1", ""),
     ],
 )
-def test_networks_are_of_24_and_56_bits_and_proxies_and_the_private_socket_have_none(peer: str, server: str, network: str) -> None:
+def test_networks_are_of_24_and_56_bits_and_proxies_and_the_private_socket_have_none(
+    peer: str, server: str, network: str
+) -> None:
     counts = IncompleteRequests(8, [ip_network("10.0.0.0/8")], ("127.0.0.1", 8081))
     assert counts.network_of((peer, 5000), (server, 8081)) == network
 
@@ -182,7 +204,9 @@ def test_a_request_that_is_there_needs_no_place(ends: tuple[Connection, socket.s
     assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "5")
 
 
-def test_one_that_waits_holds_a_place_until_it_is_whole(ends: tuple[Connection, socket.socket]) -> None:
+def test_one_that_waits_holds_a_place_until_it_is_whole(
+    ends: tuple[Connection, socket.socket],
+) -> None:
     connection, sender = ends
     counts = IncompleteRequests(1)
     connection.reading = Reading(counts, "")

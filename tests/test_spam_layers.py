@@ -1,4 +1,6 @@
-"""What a form's submission is held to be spam by: each layer with what passes and what does not; tokens, proofs of work, lists."""
+"""What a form's submission is held to be spam by: each layer with what passes and what does not;
+tokens, proofs of work, lists.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,14 @@ from bridge.core.http_messages import Answer, Lost
 from bridge.core.rate_limits import Rate
 from bridge.ingest.forms.spam import altcha, blocklists, captchas, tokens
 from bridge.ingest.forms.spam.dedup import derive
-from bridge.ingest.forms.spam.layers import CONTROLS, LAYERS, TOKEN_FIELD, Submission, judge, marks_of
+from bridge.ingest.forms.spam.layers import (
+    CONTROLS,
+    LAYERS,
+    TOKEN_FIELD,
+    Submission,
+    judge,
+    marks_of,
+)
 from bridge.routing.form import Captcha, Spam
 
 KEY = "k" * 64
@@ -28,24 +37,48 @@ USUAL = Spam()
 NONCE, SALT = "0" * 32, "a" * 24
 
 
-def submission(fields: Mapping[str, Any] | None = None, spam: Spam = USUAL, **changes: Any) -> Submission:
+def submission(
+    fields: Mapping[str, Any] | None = None, spam: Spam = USUAL, **changes: Any
+) -> Submission:
     """What a person sends; honeypots and the like stand among the fields, as they come."""
     given = {"name": "Ann", "message": "Hello there"} if fields is None else dict(fields)
     beside = CONTROLS.union(spam.honeypots)
     filled = {name: value for name, value in given.items() if name not in beside}
     made = Submission(
-        source="contact", spam=spam, fields=filled, controls=given, address="203.0.113.9", now=NOW, secret_key=KEY, digest="d"
+        source="contact",
+        spam=spam,
+        fields=filled,
+        controls=given,
+        address="203.0.113.9",
+        now=NOW,
+        secret_key=KEY,
+        digest="d",
     )
     return replace(made, **changes)
 
 
-def token(at: float = NOW - 10, source: str = "contact", key: str = KEY, nonce: str = NONCE, *, is_ours: bool = False) -> str:
+def token(
+    at: float = NOW - 10,
+    source: str = "contact",
+    key: str = KEY,
+    nonce: str = NONCE,
+    *,
+    is_ours: bool = False,
+) -> str:
     return tokens.issue(derive(key, "tokens"), source, at, nonce, is_ours=is_ours)
 
 
-def solution(until: float = NOW + 600, source: str = "contact", key: str = KEY, right: int = 77, **changes: Any) -> str:
+def solution(
+    until: float = NOW + 600,
+    source: str = "contact",
+    key: str = KEY,
+    right: int = 77,
+    **changes: Any,
+) -> str:
     """What the widget sends for a challenge that it has solved."""
-    given = altcha.challenge(derive(key, "altcha"), source, until, salt=SALT, number=right, most=1000)
+    given = altcha.challenge(
+        derive(key, "altcha"), source, until, salt=SALT, number=right, most=1000
+    )
     return encoded(
         {
             "algorithm": "SHA-256",
@@ -103,7 +136,9 @@ def test_honeypots_of_ones_own_replace_the_usual_ones() -> None:
 def test_a_token_is_good_between_the_least_time_and_its_end() -> None:
     rules = Spam(min_fill=3.0, expires=100.0)
     ages = {0.0: "token", 2.9: "token", 3.1: None, 99.0: None, 101.0: "token", 1e6: "token"}
-    assert {age: layer_of(submission({TOKEN_FIELD: token(NOW - age)}, rules)) for age in ages} == ages
+    assert {
+        age: layer_of(submission({TOKEN_FIELD: token(NOW - age)}, rules)) for age in ages
+    } == ages
 
 
 def test_a_clock_that_goes_before_is_no_hindrance_and_no_way_in() -> None:
@@ -185,16 +220,33 @@ def test_a_solution_that_was_changed_is_spam(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "e30=", encoded([]), encoded("x"), "====", "A" * 3000, ["e30="], 7, True, encoded({"a": 1})], ids=range(10)
+    "text",
+    [
+        "x",
+        "e30=",
+        encoded([]),
+        encoded("x"),
+        "====",
+        "A" * 3000,
+        ["e30="],
+        7,
+        True,
+        encoded({"a": 1}),
+    ],
+    ids=range(10),
 )
 def test_a_solution_that_cannot_be_read_is_spam(text: Any) -> None:
     assert layer_of(submission({"altcha": text})) == "altcha"
 
 
 def test_the_end_of_a_challenge_cannot_be_moved_into_the_number() -> None:
-    """Salt and number stand one after the other in what is digested: a digit of one must not be read as one of the other."""
+    """Salt and number stand one after the other in what is digested: a digit of one must not be
+    read as one of the other.
+    """
     until, number = int(NOW) - 5, 345
-    given = altcha.challenge(derive(KEY, "altcha"), "contact", until, salt=SALT, number=number, most=1000)
+    given = altcha.challenge(
+        derive(KEY, "altcha"), "contact", until, salt=SALT, number=number, most=1000
+    )
     whole = f"{given['salt']}{number}"
     for cut in range(1, len(whole)):
         salt, digits = whole[:cut], whole[cut:]
@@ -204,8 +256,14 @@ def test_the_end_of_a_challenge_cannot_be_moved_into_the_number() -> None:
 
 
 def test_the_form_cannot_be_moved_either() -> None:
-    given = altcha.challenge(derive(KEY, "altcha"), "contact", NOW + 60, salt=SALT, number=5, most=10)
-    for salt in (given["salt"] + "form=other&", given["salt"].replace("contact", "other"), given["salt"] + "\n"):
+    given = altcha.challenge(
+        derive(KEY, "altcha"), "contact", NOW + 60, salt=SALT, number=5, most=10
+    )
+    for salt in (
+        given["salt"] + "form=other&",
+        given["salt"].replace("contact", "other"),
+        given["salt"] + "\n",
+    ):
         digest = sha256(f"{salt}5".encode()).hexdigest()
         again = encoded({**given, "salt": salt, "challenge": digest, "number": 5})
         assert isinstance(altcha.check(derive(KEY, "altcha"), again, "other", NOW), str)
@@ -218,11 +276,20 @@ def test_a_solution_is_asked_for_only_where_it_is_required() -> None:
 
 
 def test_what_the_protocol_says_of_a_known_challenge() -> None:
-    """As altcha-lib computes it: the hexadecimal SHA-256 of salt and number, and the HMAC of those digits."""
+    """As altcha-lib computes it: the hexadecimal SHA-256 of salt and number, and the HMAC of those
+    digits.
+    """
     given = altcha.challenge(b"secret", "f", 1715523102, salt="c0ffee" * 4, number=1234, most=5000)
     assert given["salt"] == "c0ffeec0ffeec0ffeec0ffee?expires=1715523102&form=f&"
-    assert given["challenge"] == sha256(b"c0ffeec0ffeec0ffeec0ffee?expires=1715523102&form=f&1234").hexdigest()
-    assert (given["algorithm"], given["maxnumber"], len(given["signature"])) == ("SHA-256", 5000, 64)
+    assert (
+        given["challenge"]
+        == sha256(b"c0ffeec0ffeec0ffeec0ffee?expires=1715523102&form=f&1234").hexdigest()
+    )
+    assert (given["algorithm"], given["maxnumber"], len(given["signature"])) == (
+        "SHA-256",
+        5000,
+        64,
+    )
 
 
 # -- lists and links
@@ -266,7 +333,9 @@ def test_words_are_found_whole(words: list[str], text: str, hit: bool) -> None:
         ({"domains": ["spam.ru"]}, "@ spam.ru @@ @spam.ru", False),
     ],
 )
-def test_names_are_found_with_those_below(lists: dict[str, list[str]], text: str, hit: bool) -> None:
+def test_names_are_found_with_those_below(
+    lists: dict[str, list[str]], text: str, hit: bool
+) -> None:
     assert layer_of(submission({"m": text}, blocking(**lists))) == ("name" if hit else None)
 
 
@@ -307,7 +376,10 @@ def test_entries_that_cannot_be_used_are_named(lists: dict[str, list[str]], abou
 
 
 def test_links_are_counted() -> None:
-    text = 'http://a.b <a href="https://c.d/e?f=http">x</a> [url=https://g.h]i[/url] www.j.k, mailto:l@m.n, http: //o'
+    text = (
+        'http://a.b <a href="https://c.d/e?f=http">x</a> [url=https://g.h]i[/url] www.j.k,'
+        " mailto:l@m.n, http: //o"
+    )
     assert blocklists.links(text) == 4
     assert layer_of(submission({"m": text}, Spam(max_links=3))) == "links"
     assert judge(submission({"m": text}, Spam(max_links=4))) is None
@@ -325,14 +397,26 @@ def test_all_values_are_looked_at_however_they_are_nested() -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.text(alphabet="ab@.:/<>whtps \n\u0130ß", max_size=2000))
 def test_no_text_makes_the_lists_fail(text: str) -> None:
-    rules = replace(blocking(words=["a b", "*bbb*"], addresses=["a@b.a"], domains=["b.a"]), max_links=1)
+    rules = replace(
+        blocking(words=["a b", "*bbb*"], addresses=["a@b.a"], domains=["b.a"]), max_links=1
+    )
     judge(submission({"m": text}, rules))
 
 
 @pytest.mark.parametrize(
-    ("piece", "size"), [("a@", 100_000), ("http://", 40_000), ("www.", 60_000), ("x", 250_000), ("a" * 64 + "@", 4_000), ("é ", 100_000)]
+    ("piece", "size"),
+    [
+        ("a@", 100_000),
+        ("http://", 40_000),
+        ("www.", 60_000),
+        ("x", 250_000),
+        ("a" * 64 + "@", 4_000),
+        ("é ", 100_000),
+    ],
 )
-def test_the_time_of_long_texts_and_long_lists_grows_with_the_text_only(piece: str, size: int) -> None:
+def test_the_time_of_long_texts_and_long_lists_grows_with_the_text_only(
+    piece: str, size: int
+) -> None:
     rules = replace(
         blocking(
             words=[f"word{n} and more" for n in range(10_000)],
@@ -369,7 +453,16 @@ def test_a_captcha_that_is_solved_speaks_for_the_submission(kind: str) -> None:
         assert judge(submission({"a": "b", name: "tok"}, Spam(captcha=site), solve=solve)) is None
     assert asked[0] == (site, "tok", "203.0.113.9")
     assert layer_of(submission({"a": "b"}, Spam(captcha=site), solve=solve)) == "captcha"
-    assert layer_of(submission({"a": "b", captchas.KINDS[kind].fields[0]: "x" * 9000}, Spam(captcha=site), solve=solve)) == "captcha"
+    assert (
+        layer_of(
+            submission(
+                {"a": "b", captchas.KINDS[kind].fields[0]: "x" * 9000},
+                Spam(captcha=site),
+                solve=solve,
+            )
+        )
+        == "captcha"
+    )
     assert len(asked) == len(captchas.KINDS[kind].fields)
 
 
@@ -386,23 +479,42 @@ def test_a_captcha_that_is_solved_speaks_for_the_submission(kind: str) -> None:
         (told(), "could not be checked"),
         (Answer(status=200, body=b"<html>"), "could not be checked"),
         (Answer(status=200, body=b"[true]"), "could not be checked"),
-        (Answer(status=302, headers={"location": "http://x"}, body=b'{"success":true}'), "could not be checked"),
+        (
+            Answer(status=302, headers={"location": "http://x"}, body=b'{"success":true}'),
+            "could not be checked",
+        ),
         (Answer(status=500, body=b'{"success":true}'), "could not be checked"),
         (Answer(status=400, body=b'{"success":false}'), "not solved"),
         (Answer(status=200, body=b'{"success":true}', truncated=True), "could not be checked"),
-        (Lost("captcha.example: no answer within 5 s", sent=True), "could not be checked: captcha.example"),
+        (
+            Lost("captcha.example: no answer within 5 s", sent=True),
+            "could not be checked: captcha.example",
+        ),
         (told(success=True, hostname="evil.example"), "another site"),
         (told(success=True), "another site"),
         (told(success=True, hostname="Example.com", action="login"), "another action"),
-        (told(success=True, hostname="example.com", action="contact", score=0.3), "its score is 0.30"),
-        (told(success=True, hostname="example.com", action="contact", score="0.9"), "could not be checked"),
-        (told(success=True, hostname="example.com", action="contact", score=True), "could not be checked"),
+        (
+            told(success=True, hostname="example.com", action="contact", score=0.3),
+            "its score is 0.30",
+        ),
+        (
+            told(success=True, hostname="example.com", action="contact", score="0.9"),
+            "could not be checked",
+        ),
+        (
+            told(success=True, hostname="example.com", action="contact", score=True),
+            "could not be checked",
+        ),
         (told(success=True, hostname="example.com", action="contact"), "could not be checked"),
         (told(success=True, hostname="example.com", action="contact", score=0.5), None),
     ],
 )
-def test_what_a_service_says_is_taken_for_no_more_than_it_is(answer: Answer | Lost, about: str | None) -> None:
-    site = replace(SITE, kind="recaptcha_v3", score=0.5, action="contact", hostnames=frozenset({"example.com"}))
+def test_what_a_service_says_is_taken_for_no_more_than_it_is(
+    answer: Answer | Lost, about: str | None
+) -> None:
+    site = replace(
+        SITE, kind="recaptcha_v3", score=0.5, action="contact", hostnames=frozenset({"example.com"})
+    )
     reason = captchas.read(site, answer)
     assert reason is None if about is None else about in (reason or "")
 
@@ -411,16 +523,25 @@ def test_a_service_that_cannot_be_asked_holds_or_lets_pass() -> None:
     lost = Lost("captcha.example: no connection", sent=False)
     fields = {"a": "b", "cf-turnstile-response": "tok"}
     for holds in (True, False):
-        one = submission(fields, Spam(captcha=replace(SITE, holds=holds)), solve=lambda captcha, *_: captchas.read(captcha, lost))
+        one = submission(
+            fields,
+            Spam(captcha=replace(SITE, holds=holds)),
+            solve=lambda captcha, *_: captchas.read(captcha, lost),
+        )
         assert (layer_of(one) == "captcha") is holds
     bad = submission(
-        fields, Spam(captcha=replace(SITE, holds=False)), solve=lambda captcha, *_: captchas.read(captcha, told(success=False))
+        fields,
+        Spam(captcha=replace(SITE, holds=False)),
+        solve=lambda captcha, *_: captchas.read(captcha, told(success=False)),
     )
     assert layer_of(bad) == "captcha"
 
 
 def test_the_service_is_told_the_address_only_where_the_form_says_so() -> None:
-    quiet, open_ = captchas.ask(SITE, "a&b=c", "203.0.113.9"), captchas.ask(replace(SITE, tells_address=True), "t", "203.0.113.9")
+    quiet, open_ = (
+        captchas.ask(SITE, "a&b=c", "203.0.113.9"),
+        captchas.ask(replace(SITE, tells_address=True), "t", "203.0.113.9"),
+    )
     assert quiet.body == b"secret=s3cret&response=a%26b%3Dc"
     assert open_.body.endswith(b"remoteip=203.0.113.9")
     assert "s3cret" not in repr(SITE) + quiet.url
@@ -430,7 +551,14 @@ def test_nobody_is_asked_about_what_is_spam_anyway() -> None:
     def solve(*_: Any) -> str | None:
         raise AssertionError("asked")
 
-    assert layer_of(submission({"_gotcha": "x", "cf-turnstile-response": "tok"}, Spam(captcha=SITE), solve=solve)) == "honeypot"
+    assert (
+        layer_of(
+            submission(
+                {"_gotcha": "x", "cf-turnstile-response": "tok"}, Spam(captcha=SITE), solve=solve
+            )
+        )
+        == "honeypot"
+    )
 
 
 @pytest.mark.parametrize(
@@ -447,8 +575,12 @@ def test_nobody_is_asked_about_what_is_spam_anyway() -> None:
     ],
     ids=range(8),
 )
-def test_on_pages_of_ours_work_stands_for_a_captcha(fields: dict[str, Any], layer: str | None) -> None:
-    """They have nothing of others in them, so no widget; and it has to be both: a token that says so, and the work."""
+def test_on_pages_of_ours_work_stands_for_a_captcha(
+    fields: dict[str, Any], layer: str | None
+) -> None:
+    """They have nothing of others in them, so no widget; and it has to be both: a token that says
+    so, and the work.
+    """
     assert layer_of(submission({"a": "b", **fields}, Spam(captcha=SITE))) == layer
     off = Spam(captcha=SITE, token="off", altcha="off")
     assert layer_of(submission({"a": "b", **fields}, off)) == (None if layer is None else "captcha")
@@ -467,18 +599,28 @@ def test_marks_are_keyed_hashes_of_what_is_there_once() -> None:
     assert plain.once[0].until == NOW + 600
     everything = repr((plain, with_token))
     assert "203.0.113" not in everything and NONCE not in everything
-    assert marks_of(replace(submission(), secret_key="x" * 64), *rates).limits[1].key != plain.limits[1].key
+    assert (
+        marks_of(replace(submission(), secret_key="x" * 64), *rates).limits[1].key
+        != plain.limits[1].key
+    )
 
 
 def test_what_is_no_good_token_is_not_remembered_as_one() -> None:
     for text in (token(key="x" * 64), token(NOW - 1e6), "rubbish"):
-        assert [one.key.partition(":")[0] for one in marks_of(submission({TOKEN_FIELD: text}), None, None).once] == ["same"]
+        assert [
+            one.key.partition(":")[0]
+            for one in marks_of(submission({TOKEN_FIELD: text}), None, None).once
+        ] == ["same"]
     assert marks_of(submission(spam=Spam(duplicates=None)), None, None).once == ()
 
 
 def test_an_address_of_ipv6_counts_with_all_of_its_network() -> None:
     def key(address: str) -> str:
-        return marks_of(replace(submission(), address=address), None, Rate(count=1, per=1.0)).limits[0].key
+        return (
+            marks_of(replace(submission(), address=address), None, Rate(count=1, per=1.0))
+            .limits[0]
+            .key
+        )
 
     assert key("2001:db8:1:2::1") == key("2001:db8:1:2:ffff::9") != key("2001:db8:1:3::1")
     assert key("203.0.113.9") == key("::ffff:203.0.113.9") != key("203.0.113.8")

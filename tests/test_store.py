@@ -38,23 +38,47 @@ def counted(database: Database, table) -> int:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("failed to resolve host 'db.invalid': [Errno -2] Name or service not known",
-         "no connection to the database: failed to resolve host 'db.invalid': Name or service not known"),
-        ('connection failed: connection to server at "::1", port 1 failed: Connection refused\nmore',
-         'no connection to the database: connection to server at "::1", port 1 failed: Connection refused'),
+        (
+            "failed to resolve host 'db.invalid': [Errno -2] Name or service not known",
+            (
+                "no connection to the database: failed to resolve host 'db.invalid': Name or"
+                " service not known"
+            ),
+        ),
+        (
+            (
+                'connection failed: connection to server at "::1", port 1 failed: Connection'
+                " refused\nmore"
+            ),
+            (
+                'no connection to the database: connection to server at "::1", port 1 failed:'
+                " Connection refused"
+            ),
+        ),
         ("database or disk is full", "OperationalError: database or disk is full"),
     ],
-)  # fmt: skip
+)
 def test_a_server_that_is_not_reached_is_told_plainly(said: str, told: str) -> None:
     assert brief(DBAPIError("SELECT 1", {}, sqlite3.OperationalError(said))) == told
 
 
 def test_an_event_is_kept_verbatim_with_its_deliveries(database: Database) -> None:
-    event = make_event("1", body=b'\xff\x00 raw "bytes"\r\n', headers={"x-a": "\xe9"}, query_string="a=%00", problem="odd")
-    added = events.add(database, event, [make_delivery(event), make_delivery(event, "second")], never)
+    event = make_event(
+        "1",
+        body=b'\xff\x00 raw "bytes"\r\n',
+        headers={"x-a": "\xe9"},
+        query_string="a=%00",
+        problem="odd",
+    )
+    added = events.add(
+        database, event, [make_delivery(event), make_delivery(event, "second")], never
+    )
     assert (added.event_id, len(added.deliveries), added.duplicate) == (event.id, 2, False)
     assert events.get(database, event.id) == event
-    assert [each.route for each in events.deliveries_of(database, [event.id])[event.id]] == ["triage", "second"]
+    assert [each.route for each in events.deliveries_of(database, [event.id])[event.id]] == [
+        "triage",
+        "second",
+    ]
 
 
 def test_an_unknown_event_is_not_found(database: Database) -> None:
@@ -97,7 +121,10 @@ def test_a_copy_is_one_too_beside_a_delivery_that_stands_in_line(database: Datab
     copy = make_event("1")
     in_line = make_delivery(fresh, order=Order(key="k"))
     added = events.add_all(database, [(copy, []), (fresh, [in_line])], lambda *_: [])
-    assert [(one.event_id, one.duplicate or one.event_id == known.id) for one in added] == [(known.id, True), (fresh.id, False)]
+    assert [(one.event_id, one.duplicate or one.event_id == known.id) for one in added] == [
+        (known.id, True),
+        (fresh.id, False),
+    ]
     assert events.get(database, known.id).duplicates == 1 and counted(database, schema.event) == 2
 
 
@@ -105,7 +132,9 @@ def test_several_events_are_kept_together_and_each_known_one_is_counted(database
     known = make_event("2")
     events.add(database, known, [], lambda *_: [])
     fresh = [make_event(name) for name in ("1", "2", "3", "3")]
-    added = events.add_all(database, [(event, [make_delivery(event)]) for event in fresh], lambda *_: [])
+    added = events.add_all(
+        database, [(event, [make_delivery(event)]) for event in fresh], lambda *_: []
+    )
     assert [(one.event_id, one.duplicate, len(one.deliveries)) for one in added] == [
         (fresh[0].id, False, 1),
         (known.id, False, 0),  # nothing of it ever started, so it was planned again: to nothing
@@ -124,7 +153,9 @@ def test_of_several_events_one_bad_one_keeps_all_out(database: Database) -> None
 
 def test_a_thousand_events_come_in_at_once_beside_others(sqlite: Database) -> None:
     many = [[(make_event(f"{name}-{number}"), []) for number in range(1000)] for name in "abc"]
-    threads = [threading.Thread(target=events.add_all, args=(sqlite, arrivals, never)) for arrivals in many]
+    threads = [
+        threading.Thread(target=events.add_all, args=(sqlite, arrivals, never)) for arrivals in many
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -137,44 +168,79 @@ def test_the_same_id_from_another_source_is_another_event(database: Database) ->
     assert not events.add(database, make_event("1", source="gitlab"), [], never).duplicate
 
 
-def test_a_duplicate_of_an_event_of_which_nothing_started_is_planned_again(database: Database) -> None:
+def test_a_duplicate_of_an_event_of_which_nothing_started_is_planned_again(
+    database: Database,
+) -> None:
     first, second = make_event("1"), make_event("1")
-    events.add(database, first, [make_delivery(first, status=Status.DEAD, reason="bad expression", inputs=None)], never)
-    added = events.add(database, second, [], lambda known, nonce: [replace(make_delivery(known), id=f"dlv_{nonce}")])
+    events.add(
+        database,
+        first,
+        [make_delivery(first, status=Status.DEAD, reason="bad expression", inputs=None)],
+        never,
+    )
+    added = events.add(
+        database,
+        second,
+        [],
+        lambda known, nonce: [replace(make_delivery(known), id=f"dlv_{nonce}")],
+    )
     assert not added.duplicate
     assert added.event_id == first.id
     assert [each.event_id for each in added.deliveries] == [first.id]
-    assert [each.status for each in events.deliveries_of(database, [first.id])[first.id]] == [Status.DEAD, Status.QUEUED]
+    assert [each.status for each in events.deliveries_of(database, [first.id])[first.id]] == [
+        Status.DEAD,
+        Status.QUEUED,
+    ]
 
 
-@pytest.mark.parametrize("status", [Status.QUEUED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN, Status.BLOCKED])
-def test_a_duplicate_of_an_event_that_waits_or_has_started_is_only_counted(database: Database, status: Status) -> None:
+@pytest.mark.parametrize(
+    "status", [Status.QUEUED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN, Status.BLOCKED]
+)
+def test_a_duplicate_of_an_event_that_waits_or_has_started_is_only_counted(
+    database: Database, status: Status
+) -> None:
     first = make_event("1")
     events.add(database, first, [make_delivery(first, status=status)], never)
     assert events.add(database, make_event("1"), [], never).duplicate
 
 
-def test_a_duplicate_of_an_event_that_a_later_one_stands_for_is_only_counted(database: Database) -> None:
+def test_a_duplicate_of_an_event_that_a_later_one_stands_for_is_only_counted(
+    database: Database,
+) -> None:
     """Planned again it would start what is out of date, after what took its place."""
     first, later = make_event("1"), make_event("2")
     for event in (first, later):
-        events.add(database, event, [make_delivery(event, debounce=Debounce(key="k", until=NOW + 60))], never)
+        events.add(
+            database,
+            event,
+            [make_delivery(event, debounce=Debounce(key="k", until=NOW + 60))],
+            never,
+        )
     merged = events.deliveries_of(database, [first.id])[first.id][0]
     assert (merged.status, merged.merged_into) == (Status.CANCELLED, make_delivery(later).id)
     assert events.add(database, make_event("1"), [], never).duplicate
 
 
-def test_a_duplicate_of_an_event_that_was_tried_and_given_up_is_only_counted(database: Database) -> None:
+def test_a_duplicate_of_an_event_that_was_tried_and_given_up_is_only_counted(
+    database: Database,
+) -> None:
     first = make_event("1")
     events.add(database, first, [make_delivery(first, status=Status.DEAD)], never)
-    database.write(lambda connection: connection.execute(update(schema.delivery).values(attempts=1)))
+    database.write(
+        lambda connection: connection.execute(update(schema.delivery).values(attempts=1))
+    )
     assert events.add(database, make_event("1"), [], never).duplicate
 
 
 def test_planning_again_adds_no_second_shadow(database: Database) -> None:
     first = make_event("1")
     events.add(database, first, [make_delivery(first, status=Status.SHADOW)], never)
-    added = events.add(database, make_event("1"), [], lambda known, _: [make_delivery(known, status=Status.SHADOW, id="dlv_2")])
+    added = events.add(
+        database,
+        make_event("1"),
+        [],
+        lambda known, _: [make_delivery(known, status=Status.SHADOW, id="dlv_2")],
+    )
     assert (added.duplicate, added.deliveries) == (False, ())
 
 
@@ -236,7 +302,9 @@ def test_bad_work_in_a_batch_fails_alone(sqlite: Database) -> None:
 
     def run(name: str, work) -> None:
         try:
-            outcomes[name] = sqlite.write(work) if callable(work) else events.add(sqlite, work, [], never)
+            outcomes[name] = (
+                sqlite.write(work) if callable(work) else events.add(sqlite, work, [], never)
+            )
         except Exception as error:
             outcomes[name] = error
 
@@ -272,11 +340,14 @@ def test_a_full_disk_is_a_store_error_and_recovers(sqlite: Database) -> None:
     """max_page_count stands in for a disk: SQLite reports both as "database or disk is full"."""
     with sqlite.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-    sqlite.write(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar())
+    sqlite.write(
+        lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar()
+    )
     with pytest.raises(StoreError, match="full"):
         events.add(sqlite, make_event("1", body=b"x" * 200_000), [], never)
     event = make_event("2")
-    assert events.add(sqlite, event, [], never).event_id == event.id  # the failed connection was dropped, and its limit with it
+    # the failed connection was dropped, and its limit with it
+    assert events.add(sqlite, event, [], never).event_id == event.id
     assert counted(sqlite, schema.event) == 1
 
 
@@ -289,7 +360,9 @@ def test_a_configuration_is_remembered_once(database: Database) -> None:
 def test_a_worker_is_alive_while_it_beats(database: Database) -> None:
     assert heartbeats.workers_alive(database, NOW) == 0
     for now in (NOW, NOW + 3):
-        database.write(lambda connection, now=now: heartbeats.beat(connection, "w1", "host", 1, now))
+        database.write(
+            lambda connection, now=now: heartbeats.beat(connection, "w1", "host", 1, now)
+        )
     assert heartbeats.workers_alive(database, NOW + 10) == 1
     assert heartbeats.workers_alive(database, NOW + 30) == 0
     database.write(lambda connection: heartbeats.leave(connection, "w1"))

@@ -1,4 +1,6 @@
-"""Submissions in the store: each once, no more than the rates allow, on any node; what is remembered stays bounded."""
+"""Submissions in the store: each once, no more than the rates allow, on any node; what is
+remembered stays bounded.
+"""
 
 from __future__ import annotations
 
@@ -25,22 +27,43 @@ from bridge.worker.maintenance.scheduler import CHORES
 FORM, EACH = Rate(count=60, per=60.0), Rate(count=3, per=60.0)
 
 
-def marks(*once: str, digest: str = "d", now: float = NOW, until: float = 600.0, limits: Sequence[Limit] = ()) -> Marks:
-    return Marks(now=now, digest=digest, once=tuple(Once(key, now + until) for key in sorted(once)), limits=tuple(limits))
+def marks(
+    *once: str,
+    digest: str = "d",
+    now: float = NOW,
+    until: float = 600.0,
+    limits: Sequence[Limit] = (),
+) -> Marks:
+    return Marks(
+        now=now,
+        digest=digest,
+        once=tuple(Once(key, now + until) for key in sorted(once)),
+        limits=tuple(limits),
+    )
 
 
-def add(database: Database, given: Marks, *, spam: str | None = None, plans: bool = True, **changes: Any) -> Added:
+def add(
+    database: Database, given: Marks, *, spam: str | None = None, plans: bool = True, **changes: Any
+) -> Added:
     one = make_event(now=given.now, provider="form", source="contact", spam=spam, **changes)
-    return submissions.add(database, one, [make_delivery(one)] if spam is None and plans else [], given, replan)
+    return submissions.add(
+        database, one, [make_delivery(one)] if spam is None and plans else [], given, replan
+    )
 
 
 def replan(event: Event, nonce: str) -> list[Delivery]:
-    return [] if event.spam is not None else [replace(make_delivery(event), id=f"dlv_{event.id[4:]}{nonce.replace(' ', '')}")]
+    return (
+        []
+        if event.spam is not None
+        else [replace(make_delivery(event), id=f"dlv_{event.id[4:]}{nonce.replace(' ', '')}")]
+    )
 
 
 def rows(database: Database, table: str = "event") -> int:
     with database.read() as connection:
-        return connection.execute(select(func.count()).select_from(schema.metadata.tables[table])).scalar_one()
+        return connection.execute(
+            select(func.count()).select_from(schema.metadata.tables[table])
+        ).scalar_one()
 
 
 # -- once
@@ -49,7 +72,11 @@ def rows(database: Database, table: str = "event") -> int:
 def test_the_same_again_is_the_first_one_and_counted(database: Database) -> None:
     first, again = add(database, marks("token:1")), add(database, marks("token:1", now=NOW + 5))
     assert (again.event_id, again.duplicate, again.deliveries) == (first.event_id, True, ())
-    assert (rows(database), rows(database, "delivery"), events.get(database, first.event_id).duplicates) == (1, 1, 1)
+    assert (
+        rows(database),
+        rows(database, "delivery"),
+        events.get(database, first.event_id).duplicates,
+    ) == (1, 1, 1)
 
 
 def test_with_other_fields_it_is_refused_and_nothing_is_kept(database: Database) -> None:
@@ -58,7 +85,9 @@ def test_with_other_fields_it_is_refused_and_nothing_is_kept(database: Database)
         add(database, marks("token:1", "altcha:9", digest="other"))
     assert (refused.value.status, refused.value.code, rows(database)) == (409, "used_before", 1)
     assert events.get(database, first.event_id).duplicates == 0
-    assert not add(database, marks("altcha:9", digest="third")).duplicate, "what was refused has used up nothing"
+    assert not add(database, marks("altcha:9", digest="third")).duplicate, (
+        "what was refused has used up nothing"
+    )
 
 
 def test_it_is_another_once_its_time_is_over_and_not_a_moment_before(database: Database) -> None:
@@ -72,7 +101,9 @@ def test_it_is_another_once_its_time_is_over_and_not_a_moment_before(database: D
 def test_a_token_and_a_proof_of_work_each_tell_that_it_came_before(database: Database) -> None:
     first = add(database, marks("token:1", "altcha:1"))
     assert add(database, marks("token:2", "altcha:1")).event_id == first.event_id
-    assert add(database, marks("token:2")).event_id == first.event_id, "what a copy showed belongs to the first, too"
+    assert add(database, marks("token:2")).event_id == first.event_id, (
+        "what a copy showed belongs to the first, too"
+    )
 
 
 def test_of_many_who_send_the_same_at_once_one_is_kept(database: Database) -> None:
@@ -122,7 +153,12 @@ def test_a_copy_of_spam_is_planned_only_where_it_is_none_itself(database: Databa
     good = add(database, marks("token:1"))
     assert (good.event_id, good.duplicate, len(good.deliveries)) == (first.event_id, True, 1)
     kept = events.get(database, first.event_id)
-    assert (kept.spam, kept.duplicates, rows(database, "delivery"), rows(database)) == (None, 2, 1, 1)
+    assert (kept.spam, kept.duplicates, rows(database, "delivery"), rows(database)) == (
+        None,
+        2,
+        1,
+        1,
+    )
     assert add(database, marks("token:1")).deliveries == (), "once is enough"
 
 
@@ -137,7 +173,12 @@ def test_what_a_person_has_marked_stays_spam(database: Database) -> None:
 def test_a_duplicate_by_its_id_of_what_is_spam_is_not_planned(database: Database) -> None:
     first = add(database, marks(), spam="word: it holds “casino”", provider_id="own")
     again = add(database, marks(), provider_id="own")
-    assert (again.event_id, again.duplicate, again.deliveries, rows(database, "delivery")) == (first.event_id, True, (), 0)
+    assert (again.event_id, again.duplicate, again.deliveries, rows(database, "delivery")) == (
+        first.event_id,
+        True,
+        (),
+        0,
+    )
 
 
 def test_only_what_was_let_through_is_known_before_it_is_judged(database: Database) -> None:
@@ -147,7 +188,12 @@ def test_only_what_was_let_through_is_known_before_it_is_judged(database: Databa
     known = submissions.repeated(database, marks("token:1"))
     assert known is not None and (known.event_id, known.duplicate) == (first.event_id, True)
     assert events.get(database, first.event_id).duplicates == 1
-    for other in (marks("token:1", digest="other"), marks("token:2"), marks("token:3"), marks("token:1", now=NOW + 601)):
+    for other in (
+        marks("token:1", digest="other"),
+        marks("token:2"),
+        marks("token:3"),
+        marks("token:1", now=NOW + 601),
+    ):
         assert submissions.repeated(database, other) is None
     assert events.get(database, held.event_id).duplicates == 0
 
@@ -171,7 +217,15 @@ def statuses(database: Database, *moments: float, address: str = "address:a") ->
 
 
 def test_an_address_sends_so_many_in_a_time(database: Database) -> None:
-    assert statuses(database, NOW, NOW, NOW, NOW, NOW + 19.9, NOW + 20.1, NOW + 20.2) == [202, 202, 202, 429, 429, 202, 429]
+    assert statuses(database, NOW, NOW, NOW, NOW, NOW + 19.9, NOW + 20.1, NOW + 20.2) == [
+        202,
+        202,
+        202,
+        429,
+        429,
+        202,
+        429,
+    ]
     assert statuses(database, NOW, address="address:b") == [202]
     with pytest.raises(Refused) as refused:
         add(database, marks(now=NOW + 21, limits=limits()))
@@ -209,14 +263,18 @@ def test_what_is_remembered_outlives_the_process(database: Database) -> None:
 
 
 def test_ten_thousand_addresses_leave_few_rows(sqlite: Database) -> None:
-    """At a hundred a second, which is more than forms take: rows that mean nothing go as others come."""
+    """At a hundred a second, which is more than forms take: rows that mean nothing go as others
+    come.
+    """
     rate = Rate(count=10**6, per=10.0)
 
     def one_second(connection: Any, second: int) -> None:
         for number in range(100):
             now = NOW + second + number / 100
             submissions.sweep(connection, now, submissions.SWEPT)
-            submissions._limit(connection, marks(now=now, limits=[Limit(f"address:{second}-{number}", rate)]))
+            submissions._limit(
+                connection, marks(now=now, limits=[Limit(f"address:{second}-{number}", rate)])
+            )
 
     for second in range(100):
         sqlite.write(lambda connection, second=second: one_second(connection, second))
@@ -237,11 +295,17 @@ def test_the_chore_lets_go_of_what_means_nothing(database: Database) -> None:
 
 def test_rows_that_go_and_come_again_at_once_lead_to_no_deadlock(database: Database) -> None:
     """What one lets go another may just need, and the other way round."""
-    rate = Rate(count=1000, per=10.0)  # a row means nothing after ten milliseconds; nobody is refused who comes late by all of the time
+    # a row means nothing after ten milliseconds; nobody is refused who comes late by all of the
+    # time
+    rate = Rate(count=1000, per=10.0)
 
     def send(number: int) -> str:
         limits = [Limit(f"form:{number % 2}", rate), Limit(f"address:{number % 3}", rate)]
-        return add(database, marks(f"same:{number % 7}", now=NOW + number / 100, until=0.001, limits=limits), plans=False).event_id
+        return add(
+            database,
+            marks(f"same:{number % 7}", now=NOW + number / 100, until=0.001, limits=limits),
+            plans=False,
+        ).event_id
 
     with ThreadPoolExecutor(16) as pool:
         assert len(set(pool.map(send, range(200)))) > 100

@@ -1,4 +1,6 @@
-"""A process takes over from another: nobody waits for its start, and what the other has under way is seen to its end."""
+"""A process takes over from another: nobody waits for its start, and what the other has under way
+is seen to its end.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from bridge.worker import worker
 pytestmark = pytest.mark.slow
 
 
-def bridges(folder: Path, fake: Gated, heard: NotifySocket | None, command: str = "serve", **environ: str) -> Bridge:
+def bridges(
+    folder: Path, fake: Gated, heard: NotifySocket | None, command: str = "serve", **environ: str
+) -> Bridge:
     told = {"NOTIFY_SOCKET": heard.address, "WATCHDOG_USEC": "4000000"} if heard else {}
     given = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, **told, **environ}
     routes = ROUTES.format(url=fake.base_url).replace("runs: 50", "runs: 500")
@@ -36,7 +40,9 @@ def successor_of(bridge: Bridge) -> int:
 
 
 @pytest.mark.parametrize("manager", ["systemd", "nobody"])
-def test_serve_gives_way_to_another_while_its_calls_go_on(manager: str, tmp_path: Path, heard: NotifySocket) -> None:
+def test_serve_gives_way_to_another_while_its_calls_go_on(
+    manager: str, tmp_path: Path, heard: NotifySocket
+) -> None:
     with (
         Gated(cap=1000, run_seconds=0.05) as fake,
         bridges(tmp_path, fake, heard if manager == "systemd" else None) as bridge,
@@ -47,19 +53,32 @@ def test_serve_gives_way_to_another_while_its_calls_go_on(manager: str, tmp_path
             until(lambda: fake.waiting > 2, what="calls under way")
             os.kill(bridge.pid, signal.SIGUSR2)
             pid = until(lambda: successor_of(bridge), what="a successor")
-            assert pid not in tree_of(bridge.pid), "systemd would not wait for its end if it were not its own child"
+            assert pid not in tree_of(bridge.pid), (
+                "systemd would not wait for its end if it were not its own child"
+            )
             if manager == "systemd":
                 heard.wait_for("MAINPID=")
-            until(lambda: any(line["event"] == "gives_way" for line in bridge.log), what="the successor to be ready")
+            until(
+                lambda: any(line["event"] == "gives_way" for line in bridge.log),
+                what="the successor to be ready",
+            )
             until(lambda: len(children_of(bridge.pid)) == 1, what="the end of all but the worker")
             count = len(accepted)
             until(lambda: len(accepted) > count + 10, what="acknowledgements by the successor")
-            until(lambda: fake.waiting > worker.CALLS, what="starts by the successor: one worker has not so many calls under way")
-            assert bridge.process is not None and bridge.process.poll() is None, "its calls are under way"
+            until(
+                lambda: fake.waiting > worker.CALLS,
+                what="starts by the successor: one worker has not so many calls under way",
+            )
+            assert bridge.process is not None and bridge.process.poll() is None, (
+                "its calls are under way"
+            )
             fake.gate.set()
             assert bridge.process.wait(60) == 0
             count = len(accepted)
-            until(lambda: len(accepted) > count + 10, what="acknowledgements after the end of the first")
+            until(
+                lambda: len(accepted) > count + 10,
+                what="acknowledgements after the end of the first",
+            )
         settle(bridge, fake, accepted)
         if manager == "systemd":
             heard.wait_for("WATCHDOG=1")  # of the successor: there is nobody else
@@ -71,7 +90,9 @@ def test_serve_gives_way_to_another_while_its_calls_go_on(manager: str, tmp_path
 
 
 @pytest.mark.parametrize("command", ["web", "work"])
-def test_receivers_and_a_worker_by_themselves_give_way_too(command: str, tmp_path: Path, heard: NotifySocket) -> None:
+def test_receivers_and_a_worker_by_themselves_give_way_too(
+    command: str, tmp_path: Path, heard: NotifySocket
+) -> None:
     other = {"web": "work", "work": "web"}[command]
     with Gated(cap=1000, run_seconds=0.05) as fake, bridges(tmp_path, fake, None, other) as beside:
         bridge = bridges(tmp_path, fake, heard, command, FLOWBRIDGE_BIND=f"127.0.0.1:{beside.port}")
@@ -86,7 +107,9 @@ def test_receivers_and_a_worker_by_themselves_give_way_too(command: str, tmp_pat
                 told = heard.wait_for("MAINPID=")
                 assert bridge.process is not None and bridge.process.wait(60) == 0
                 count = len(fake.accepted)
-                until(lambda: len(fake.accepted) > count + 5, what="starts after the end of the first")
+                until(
+                    lambda: len(fake.accepted) > count + 5, what="starts after the end of the first"
+                )
             settle(web, fake, accepted)
             pid = int(told.removeprefix("MAINPID="))
             os.kill(pid, signal.SIGTERM)
@@ -102,7 +125,12 @@ def test_a_successor_that_cannot_start_changes_nothing(tmp_path: Path, heard: No
         for number in (1, 2):
             bridge.config.write_text("version: 1\nplatforms: [\n")
             os.kill(bridge.pid, signal.SIGUSR2)
-            until(lambda number=number: sum(one["event"] == "successor_failed" for one in bridge.log) == number, what="the failure")  # type: ignore[misc]
+            until(
+                lambda number=number: (
+                    sum(one["event"] == "successor_failed" for one in bridge.log) == number
+                ),
+                what="the failure",
+            )  # type: ignore[misc]
         bridge.config.write_text(good)
         with sending(bridge) as accepted:
             until(lambda: len(accepted) > 3, what="acknowledgements")
@@ -142,7 +170,9 @@ class Systemd:
     def replace(self, *units: str) -> subprocess.CompletedProcess[str]:
         environ = {**os.environ, "PATH": f"{self._folder / 'bin'}:{os.environ['PATH']}"}
         command = [str(DEPLOY / "flowbridge-replace"), *units]
-        return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=120, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, env=environ, timeout=120, check=False
+        )
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -162,7 +192,9 @@ class Systemd:
                     self.tell(**{{"MAINPID": "MainPID", "STATUS": "StatusText"}[name]: value})
 
 
-def test_the_command_waits_until_another_has_taken_over_and_says_where_none_could(tmp_path: Path, heard: NotifySocket) -> None:
+def test_the_command_waits_until_another_has_taken_over_and_says_where_none_could(
+    tmp_path: Path, heard: NotifySocket
+) -> None:
     with Gated(cap=1000, run_seconds=0.05) as fake, bridges(tmp_path, fake, heard) as bridge:
         heard.wait_for("READY=1")
         systemd = Systemd(tmp_path, heard)
@@ -172,25 +204,41 @@ def test_the_command_waits_until_another_has_taken_over_and_says_where_none_coul
             for _ in range(2):  # what was said the first time is no answer the second
                 bridge.config.write_text("version: 1\nplatforms: [\n")
                 failed = systemd.replace("flowbridge.service")
-                assert failed.returncode == 1 and "flowbridge.service goes on as it was: process" in failed.stderr
+                assert (
+                    failed.returncode == 1
+                    and "flowbridge.service goes on as it was: process" in failed.stderr
+                )
                 assert "journalctl -u flowbridge.service" in failed.stderr
             bridge.config.write_text(good)
             done = systemd.replace("flowbridge.service")
             pid = _pids(bridge)[-1]
-            assert (done.returncode, done.stdout, done.stderr) == (0, f"flowbridge.service is process {pid} now\n", "")
+            assert (done.returncode, done.stdout, done.stderr) == (
+                0,
+                f"flowbridge.service is process {pid} now\n",
+                "",
+            )
             assert bridge.process is not None and bridge.process.wait(60) == 0
             assert bridge.get("/readyz").status == 200
 
 
-def test_the_command_says_how_it_is_used_and_what_does_not_run(tmp_path: Path, heard: NotifySocket) -> None:
+def test_the_command_says_how_it_is_used_and_what_does_not_run(
+    tmp_path: Path, heard: NotifySocket
+) -> None:
     systemd = Systemd(tmp_path, heard)
     systemd.tell(MainPID="1")  # which nobody may tell
     for units in ((), ("--help",), ("flowbridge.service", "caddy.service")):
         asked = systemd.replace(*units)
-        assert asked.returncode == 2 and "sudo flowbridge-replace flowbridge.service" in asked.stdout and not asked.stderr
+        assert (
+            asked.returncode == 2
+            and "sudo flowbridge-replace flowbridge.service" in asked.stdout
+            and not asked.stderr
+        )
     systemd.tell(MainPID="0")
     gone = systemd.replace("flowbridge.service")
-    assert (gone.returncode, gone.stderr) == (1, "flowbridge.service does not run: sudo systemctl start flowbridge.service\n")
+    assert (gone.returncode, gone.stderr) == (
+        1,
+        "flowbridge.service does not run: sudo systemctl start flowbridge.service\n",
+    )
 
 
 # -- what is told

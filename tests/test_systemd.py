@@ -1,4 +1,6 @@
-"""What systemd hands over and hears: sockets by their names, readiness that is true, signs of life that stop with life."""
+"""What systemd hands over and hears: sockets by their names, readiness that is true, signs of life
+that stop with life.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,18 @@ from types import SimpleNamespace
 import pytest
 from deploying import Activated, NotifySocket
 from servers import Misbehaving, drop, respond, slow_headers
-from serving import SECRET, Bridge, children_of, exchange, free_port, github, head, read_answer, tree_of, until
+from serving import (
+    SECRET,
+    Bridge,
+    children_of,
+    exchange,
+    free_port,
+    github,
+    head,
+    read_answer,
+    tree_of,
+    until,
+)
 from test_processes import SHORT
 
 from bridge.core.errors import SettingsError
@@ -26,7 +39,11 @@ from bridge.runtime import watchdog as watch
 from bridge.runtime.systemd import Notify, take_notify, take_sockets
 from bridge.runtime.watchdog import LONG, Watch
 
-QUICK = {"bridge.runtime.watchdog.STILL": 1.5, "bridge.runtime.watchdog.ANSWER": 0.7, "bridge.runtime.watchdog.LATER": 0.2}
+QUICK = {
+    "bridge.runtime.watchdog.STILL": 1.5,
+    "bridge.runtime.watchdog.ANSWER": 0.7,
+    "bridge.runtime.watchdog.LATER": 0.2,
+}
 
 # -- sockets
 
@@ -40,7 +57,12 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, 
     def hand(names: str, *sockets: socket.socket, **more: str) -> dict[str, str]:
         for number, sock in enumerate(sockets, first):
             placed.append(os.dup2(sock.fileno(), number))
-        given = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": names, "PATH": "/bin"}
+        given = {
+            "LISTEN_PID": str(os.getpid()),
+            "LISTEN_FDS": str(len(sockets)),
+            "LISTEN_FDNAMES": names,
+            "PATH": "/bin",
+        }
         return {name: value for name, value in {**given, **more}.items() if value}
 
     yield hand
@@ -60,9 +82,13 @@ def listening() -> Iterator[list[socket.socket]]:
 
 
 @pytest.mark.parametrize("order", ["public:private", "private:public"])
-def test_sockets_are_told_apart_by_name(order: str, handed: Callable[..., dict[str, str]], listening: list[socket.socket]) -> None:
+def test_sockets_are_told_apart_by_name(
+    order: str, handed: Callable[..., dict[str, str]], listening: list[socket.socket]
+) -> None:
     environ = handed(order, *listening[:2])
-    ports = {name: sock.getsockname()[1] for name, sock in zip(order.split(":"), listening, strict=False)}
+    ports = {
+        name: sock.getsockname()[1] for name, sock in zip(order.split(":"), listening, strict=False)
+    }
     given = take_sockets(environ)
     assert [sock.getsockname()[1] for sock in given] == [ports["public"], ports["private"]]
     assert not any(sock.get_inheritable() for sock in given)
@@ -71,7 +97,9 @@ def test_sockets_are_told_apart_by_name(order: str, handed: Callable[..., dict[s
         sock.close()
 
 
-def test_sockets_of_another_process_are_not_ours(handed: Callable[..., dict[str, str]], listening: list[socket.socket]) -> None:
+def test_sockets_of_another_process_are_not_ours(
+    handed: Callable[..., dict[str, str]], listening: list[socket.socket]
+) -> None:
     environ = handed("public", listening[0], LISTEN_PID=str(os.getppid()))
     assert take_sockets(environ) == [] and environ == {"PATH": "/bin"}
     assert take_sockets({"PATH": "/bin"}) == []
@@ -94,18 +122,30 @@ def test_sockets_of_another_process_are_not_ours(handed: Callable[..., dict[str,
     ],
 )
 def test_sockets_with_other_names_or_numbers_are_refused(
-    names: str, count: int, more: dict[str, str], handed: Callable[..., dict[str, str]], listening: list[socket.socket]
+    names: str,
+    count: int,
+    more: dict[str, str],
+    handed: Callable[..., dict[str, str]],
+    listening: list[socket.socket],
 ) -> None:
     with pytest.raises(SettingsError, match=r"public|number"):
         take_sockets(handed(names, *listening[:count], **more))
 
 
-def test_what_does_not_listen_for_tcp_is_refused(handed: Callable[..., dict[str, str]], tmp_path: Path) -> None:
-    with socket.socket() as deaf, socket.socket(type=socket.SOCK_DGRAM) as datagrams, socket.socket(socket.AF_UNIX) as local:
+def test_what_does_not_listen_for_tcp_is_refused(
+    handed: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    with (
+        socket.socket() as deaf,
+        socket.socket(type=socket.SOCK_DGRAM) as datagrams,
+        socket.socket(socket.AF_UNIX) as local,
+    ):
         local.bind(str(tmp_path / "socket"))
         local.listen()
         for sock in (deaf, datagrams, local):
-            with pytest.raises(SettingsError, match=r"public does not listen for TCP|public cannot be used"):
+            with pytest.raises(
+                SettingsError, match=r"public does not listen for TCP|public cannot be used"
+            ):
                 take_sockets(handed("public", sock))
 
 
@@ -121,7 +161,12 @@ def test_a_number_that_is_no_socket_is_refused(handed: Callable[..., dict[str, s
 @pytest.mark.parametrize("abstract", [True, False])
 def test_lines_reach_the_socket(abstract: bool, tmp_path: Path) -> None:
     address = f"@flowbridge-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
-    environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": str(os.getpid()), "PATH": "/bin"}
+    environ = {
+        "NOTIFY_SOCKET": address,
+        "WATCHDOG_USEC": "3000000",
+        "WATCHDOG_PID": str(os.getpid()),
+        "PATH": "/bin",
+    }
     with NotifySocket(address) as heard:
         notify = take_notify(environ)
         assert notify and notify.watchdog == 3.0 and environ == {"PATH": "/bin"}
@@ -138,11 +183,19 @@ def test_nobody_who_listens_is_no_error(tmp_path: Path) -> None:
 
 
 def test_the_watchdog_of_another_process_is_not_ours() -> None:
-    assert take_notify({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}).watchdog == 0.0
+    assert (
+        take_notify(
+            {"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}
+        ).watchdog
+        == 0.0
+    )
 
 
 def test_an_address_of_another_kind_is_refused() -> None:
-    for environ in ({"NOTIFY_SOCKET": "vsock:2:1234"}, {"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "soon"}):
+    for environ in (
+        {"NOTIFY_SOCKET": "vsock:2:1234"},
+        {"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "soon"},
+    ):
         with pytest.raises(SettingsError):
             take_notify(environ)
 
@@ -167,7 +220,9 @@ class Told:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Short times, by a clock that goes on with each look and stands still while this machine does; gives what it shows."""
+    """Short times, by a clock that goes on with each look and stands still while this machine does;
+    gives what it shows.
+    """
     for name, value in {"SOON": 0.01, "LATER": 0.02, "ANSWER": 0.2, "STILL": 0.3}.items():
         monkeypatch.setattr(watch, name, value)
     clock = [1000.0]
@@ -178,8 +233,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 STEP = 0.005  # seconds by that clock, and at least as many by any, from one look to the next
 
 
-def watched(seen: Watch, clock: list[float], condition: Callable[[], object] | None = None, *, seconds: float = 0.0,
-            all_alive: bool = True) -> None:  # fmt: skip
+def watched(
+    seen: Watch,
+    clock: list[float],
+    condition: Callable[[], object] | None = None,
+    *,
+    seconds: float = 0.0,
+    all_alive: bool = True,
+) -> None:
     """Look until something holds, or for some time by the clock of the watch."""
     end, patience = clock[0] + seconds, time.monotonic() + 60.0
     while not condition() if condition else clock[0] < end:
@@ -207,11 +268,15 @@ def test_ready_is_what_readyz_says_and_later_changes_are_told(quick: list[float]
         seen.stopping()
         assert told.lines[-2] == "STOPPING=1"
         assert "READY=1" not in told.lines
-        assert {(each.method, each.path, each.headers["connection"]) for each in server.received} == {("GET", "/readyz", "close")}
+        assert {
+            (each.method, each.path, each.headers["connection"]) for each in server.received
+        } == {("GET", "/readyz", "close")}
 
 
 @pytest.mark.parametrize("succeeds", [False, True])
-def test_what_moves_has_started_after_a_while_though_it_is_not_ready_unless_another_goes_on(succeeds: bool, quick: list[float]) -> None:
+def test_what_moves_has_started_after_a_while_though_it_is_not_ready_unless_another_goes_on(
+    succeeds: bool, quick: list[float]
+) -> None:
     with Misbehaving() as server:
         server.script("/readyz", respond(503))
         told = Told(succeeds=succeeds)
@@ -220,14 +285,18 @@ def test_what_moves_has_started_after_a_while_though_it_is_not_ready_unless_anot
         assert told.lines == []
         quick[0] += LONG
         watched(seen, quick, seconds=0.3)
-        assert told.lines[:2] == ([] if succeeds else ["READY=1", "STATUS=not ready: /readyz does not say yes"])
+        assert told.lines[:2] == (
+            [] if succeeds else ["READY=1", "STATUS=not ready: /readyz does not say yes"]
+        )
         server.script("/readyz", respond(200))
         watched(seen, quick, lambda: "STATUS=receiving and delivering" in told.lines)
         assert told.lines.count("READY=1") == 1
         seen.stopping()
 
 
-@pytest.mark.parametrize("what", ["no answer", "garbage", "a dead process", "a worker that stands still"])
+@pytest.mark.parametrize(
+    "what", ["no answer", "garbage", "a dead process", "a worker that stands still"]
+)
 def test_signs_of_life_stop_with_life(what: str, quick: list[float]) -> None:
     with Misbehaving() as server:
         server.script("/readyz", respond(200))
@@ -279,7 +348,9 @@ def falls_silent(heard: NotifySocket) -> bool:
     return "WATCHDOG=1" not in heard.listen(3.0)
 
 
-def test_serve_is_ready_when_it_says_so_and_its_pings_stop_with_the_worker(tmp_path: Path, heard: NotifySocket) -> None:
+def test_serve_is_ready_when_it_says_so_and_its_pings_stop_with_the_worker(
+    tmp_path: Path, heard: NotifySocket
+) -> None:
     bridge = Bridge(tmp_path, environ=telling(heard), constants=QUICK)
     try:
         bridge.start_without_waiting()
@@ -311,8 +382,12 @@ def _workers(bridge: Bridge) -> list[int]:
         return [row[0] for row in connection.exec_driver_sql("SELECT pid FROM worker")]
 
 
-def test_a_store_that_cannot_be_written_is_told_and_is_no_reason_to_be_killed(tmp_path: Path, heard: NotifySocket) -> None:
-    with Bridge(tmp_path, environ=telling(heard), constants={**SHORT, "bridge.runtime.watchdog.LATER": 0.2}) as bridge:
+def test_a_store_that_cannot_be_written_is_told_and_is_no_reason_to_be_killed(
+    tmp_path: Path, heard: NotifySocket
+) -> None:
+    with Bridge(
+        tmp_path, environ=telling(heard), constants={**SHORT, "bridge.runtime.watchdog.LATER": 0.2}
+    ) as bridge:
         heard.wait_for("READY=1")
         tree = tree_of(bridge.pid)
         size = (tmp_path / "data" / "flowbridge.db-wal").stat().st_size
@@ -322,13 +397,17 @@ def test_a_store_that_cannot_be_written_is_told_and_is_no_reason_to_be_killed(tm
         assert bridge.event(b'{"text": "%s"}' % (b"x" * 100_000)).status == 503
         heard.wait_for("WATCHDOG=1")
         for pid in tree:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            resource.prlimit(
+                pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            )
         heard.wait_for("STATUS=receiving and delivering")
         assert bridge.event(b'{"n": 2}').status == 202
 
 
 @pytest.mark.parametrize("command", ["web", "work"])
-def test_receivers_and_a_worker_by_themselves_tell_too(command: str, tmp_path: Path, heard: NotifySocket) -> None:
+def test_receivers_and_a_worker_by_themselves_tell_too(
+    command: str, tmp_path: Path, heard: NotifySocket
+) -> None:
     bridge = Bridge(tmp_path, command, environ=telling(heard), constants=QUICK)
     try:
         bridge.start_without_waiting()
@@ -349,23 +428,37 @@ def test_sockets_of_systemd_are_the_two_faces_by_their_names(names: str, tmp_pat
     sockets = {name: free_port() for name in names.split()}
     environ = {"FLOWBRIDGE_PRIVATE_BIND": "127.0.0.1:2"}
     with Activated(tmp_path, "serve", sockets=sockets, again=False, environ=environ) as bridge:
-        for target, public, private in (("/healthz", 200, 404), ("/api/v1/get_pl_run", 404, 401), ("/hooks/github", 405, 404)):
-            assert (bridge.get(target).status, bridge.get(target, port=sockets["private"]).status) == (public, private)
+        for target, public, private in (
+            ("/healthz", 200, 404),
+            ("/api/v1/get_pl_run", 404, 401),
+            ("/hooks/github", 405, 404),
+        ):
+            assert (
+                bridge.get(target).status,
+                bridge.get(target, port=sockets["private"]).status,
+            ) == (public, private)
         event_id = bridge.event(b'{"by": "a socket"}').json["event_id"]
-        bridge.wait_for(event_id, lambda one: one.run_state == "done")  # the worker finds the local platform
+        # the worker finds the local platform
+        bridge.wait_for(event_id, lambda one: one.run_state == "done")
 
 
 @pytest.mark.parametrize(
     ("sockets", "environ", "said"),
     [
         ({"flowbridge.socket": 0}, {}, "one called public is wanted"),
-        ({"public": 0}, {"FLOWBRIDGE_PRIVATE_BIND": "127.0.0.1:2"}, "systemd gave no socket called private"),
+        (
+            {"public": 0},
+            {"FLOWBRIDGE_PRIVATE_BIND": "127.0.0.1:2"},
+            "systemd gave no socket called private",
+        ),
     ],
 )
 def test_sockets_that_do_not_fit_keep_it_from_starting(
     sockets: dict[str, int], environ: dict[str, str], said: str, tmp_path: Path
 ) -> None:
-    bridge = Activated(tmp_path, sockets={name: free_port() for name in sockets}, again=False, environ=environ)
+    bridge = Activated(
+        tmp_path, sockets={name: free_port() for name in sockets}, again=False, environ=environ
+    )
     try:
         bridge.start_without_waiting()
         until(lambda: _knock(bridge.port), what="somebody who listens")
@@ -382,7 +475,9 @@ def _knock(port: int) -> bool:
 
 @dataclass
 class Sender:
-    """Posts one event after another, by connections of their own or by one that is kept alive, and counts what it is answered."""
+    """Posts one event after another, by connections of their own or by one that is kept alive, and
+    counts what it is answered.
+    """
 
     bridge: Bridge
     name: str
@@ -399,9 +494,15 @@ class Sender:
         sock: socket.socket | None = None
         while not self.stop.is_set():
             body = b'{"sender": "%s", "n": %d}' % (self.name.encode(), len(self.answered))
-            headers = github(body, Content_Length=str(len(body)), Connection="keep-alive" if self.keeps else "close")
+            headers = github(
+                body,
+                Content_Length=str(len(body)),
+                Connection="keep-alive" if self.keeps else "close",
+            )
             try:
-                sock = sock or stack.enter_context(socket.create_connection(("127.0.0.1", self.bridge.port), 60))
+                sock = sock or stack.enter_context(
+                    socket.create_connection(("127.0.0.1", self.bridge.port), 60)
+                )
                 sock.sendall(head("POST", "/hooks/github", headers) + body)
                 answer = read_answer(sock)
             except OSError as error:
@@ -418,10 +519,15 @@ class Sender:
 
 
 def test_a_restart_refuses_and_loses_nothing(tmp_path: Path) -> None:
-    """Three restarts under a stream of events, each as soon as a receiver answers again: every one is answered 202 and kept, once."""
-    patient = {"bridge.web.server.worker.LAST_WORD": 30.0}  # the senders here may be slow; each says something soon, and is told to go then
+    """Three restarts under a stream of events, each as soon as a receiver answers again: every one
+    is answered 202 and kept, once.
+    """
+    # the senders here may be slow; each says something soon, and is told to go then
+    patient = {"bridge.web.server.worker.LAST_WORD": 30.0}
     with Activated(tmp_path, environ={"GITHUB_SECRET": SECRET}, constants=patient) as bridge:
-        senders = [Sender(bridge, f"{keeps}-{n}", keeps) for keeps in (True, False) for n in range(3)]
+        senders = [
+            Sender(bridge, f"{keeps}-{n}", keeps) for keeps in (True, False) for n in range(3)
+        ]
         threads = [threading.Thread(target=each.run) for each in senders]
         for thread in threads:
             thread.start()
@@ -449,7 +555,9 @@ def main_of(bridge: Bridge) -> int:
     return next(iter(children_of(bridge.pid)), 0)
 
 
-def test_a_connection_that_says_nothing_until_the_end_has_begun_is_answered_and_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_connection_that_says_nothing_until_the_end_has_begun_is_answered_and_holds_up_nobody(
+    tmp_path: Path,
+) -> None:
     body = b'{"late": true}'
     with (
         Activated(tmp_path, constants={"bridge.web.server.worker.LAST_WORD": 60.0}) as bridge,
@@ -461,13 +569,22 @@ def test_a_connection_that_says_nothing_until_the_end_has_begun_is_answered_and_
         for _ in range(3):  # from the second on it was accepted after the end had begun
             until(lambda: _is_told_to_go(bridge), what="an answer at the end")
         assert main_of(bridge) == before
-        sock.sendall(head("POST", "/hooks/github", github(body, Content_Length=str(len(body)), Connection="close")) + body)
+        sock.sendall(
+            head(
+                "POST",
+                "/hooks/github",
+                github(body, Content_Length=str(len(body)), Connection="close"),
+            )
+            + body
+        )
         assert read_answer(sock).status == 202
         assert until(lambda: main_of(bridge) not in (0, before), what="another process")
 
 
 def _is_told_to_go(bridge: Bridge) -> bool:
-    """Whether who would keep a connection is told that it ends: the receivers' end has begun. Each answer is 202 in any case."""
+    """Whether who would keep a connection is told that it ends: the receivers' end has begun. Each
+    answer is 202 in any case.
+    """
     headers = github(b"{}", Content_Length="2", Connection="keep-alive")
     answer = exchange(bridge.port, head("POST", "/hooks/github", headers) + b"{}")
     assert answer.status == 202
@@ -482,8 +599,9 @@ def _accepted(bridge: Bridge, sock: socket.socket) -> bool:
 
 def test_flows_see_nothing_of_systemd(tmp_path: Path, heard: NotifySocket) -> None:
     (tmp_path / "flows.py").write_text(
-        "import os\nfrom bridge.flows import flow\n\n@flow\ndef looks(**inputs):\n"
-        "    return {'names': sorted(n for n in os.environ if n.startswith(('LISTEN', 'NOTIFY', 'WATCHDOG')))}\n"
+        "import os\nfrom bridge.flows import flow\n\n@flow\ndef looks(**inputs):\n    return"
+        " {'names': sorted(n for n in os.environ if n.startswith(('LISTEN', 'NOTIFY',"
+        " 'WATCHDOG')))}\n"
     )
     routes = """
 version: 1
@@ -493,5 +611,7 @@ routes: [{name: all, on: github, inputs: {a: "1"}, flow: local/looks}]
 """
     with Activated(tmp_path, routes=routes, environ=telling(heard)) as bridge:
         event_id = bridge.event(b"{}").json["event_id"]
-        assert bridge.wait_for(event_id, lambda one: one.run_state == "done").outputs == {"names": []}
+        assert bridge.wait_for(event_id, lambda one: one.run_state == "done").outputs == {
+            "names": []
+        }
         assert exchange(bridge.port, head("GET", "/readyz", {"Connection": "close"})).status == 200

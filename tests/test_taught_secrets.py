@@ -54,7 +54,13 @@ class TestAsana:
         assert learned is None or (learned.secret == secret and secret in (MARKUP, "x" * 201))
 
     def test_a_signed_request_teaches_nothing(self) -> None:
-        assert taught("asana", json_post("asana", {}, **{"x-hook-secret": self.secret, "x-hook-signature": "ab"})) is None
+        assert (
+            taught(
+                "asana",
+                json_post("asana", {}, **{"x-hook-secret": self.secret, "x-hook-signature": "ab"}),
+            )
+            is None
+        )
 
     def test_nobody_is_listened_to_unless_asked(self) -> None:
         with pytest.raises(BadSignature):
@@ -68,16 +74,28 @@ class TestNotion:
 
     def test_the_token_is_learned_and_shown(self) -> None:
         lesson = taught("notion", json_post("notion", {"verification_token": self.token}))
-        assert lesson is not None and (lesson.secret, lesson.reply.status, lesson.reply.body) == (self.token, 200, b"")
+        assert lesson is not None and (lesson.secret, lesson.reply.status, lesson.reply.body) == (
+            self.token,
+            200,
+            b"",
+        )
         learn = PROVIDERS["notion"].learn
         assert learn is not None and learn.shown
 
-    @pytest.mark.parametrize("token", [value for value in HOSTILE if value not in (MARKUP, "x" * 201)])
+    @pytest.mark.parametrize(
+        "token", [value for value in HOSTILE if value not in (MARKUP, "x" * 201)]
+    )
     def test_what_is_no_token_teaches_nothing(self, token: Any) -> None:
         assert taught("notion", json_post("notion", {"verification_token": token})) is None
 
     def test_an_event_that_holds_one_teaches_nothing(self) -> None:
-        assert taught("notion", json_post("notion", {"verification_token": self.token, "type": "page.created"})) is None
+        assert (
+            taught(
+                "notion",
+                json_post("notion", {"verification_token": self.token, "type": "page.created"}),
+            )
+            is None
+        )
 
     def test_nobody_is_listened_to_unless_asked(self) -> None:
         with pytest.raises(BadSignature):

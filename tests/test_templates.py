@@ -11,8 +11,25 @@ from hypothesis import strategies as st
 from bridge.core.errors import CompileError, ExpressionError
 from bridge.routing.templates import RESERVED_INPUTS, compile_inputs, compile_template
 
-BODY = {"n": 1, "f": 2.5, "t": "text", "yes": True, "no": None, "o": {"a": [1]}, "l": ["a", "b"], "u": "ü"}
-CONTEXT = {"body": BODY, "headers": {}, "query": {}, "form": {"name": "Ada"}, "files": [], "event": {"id": "e1"}, "now": 0.0}
+BODY = {
+    "n": 1,
+    "f": 2.5,
+    "t": "text",
+    "yes": True,
+    "no": None,
+    "o": {"a": [1]},
+    "l": ["a", "b"],
+    "u": "ü",
+}
+CONTEXT = {
+    "body": BODY,
+    "headers": {},
+    "query": {},
+    "form": {"name": "Ada"},
+    "files": [],
+    "event": {"id": "e1"},
+    "now": 0.0,
+}
 
 FILLED = [
     ("plain", "plain"),
@@ -67,13 +84,19 @@ BROKEN = [
     ("${'a}", (), "a ' is opened at character 1 and not closed"),
     ("${}", (), "an empty expression"),
     ("${bdy.n}", (), "did you mean `body`?"),
-    ("${env:HOME}", (), "only under platforms and in secret, secrets, verify and a captcha's secret"),
+    (
+        "${env:HOME}",
+        (),
+        "only under platforms and in secret, secrets, verify and a captcha's secret",
+    ),
     ("x ${file:/etc/passwd}", (), "only under platforms"),
     ({"a": ["ok", "${x}"]}, ("a", 1), "`x` is not a root"),
 ]
 
 
-@pytest.mark.parametrize(("document", "path", "message"), BROKEN, ids=[str(row[0]) for row in BROKEN])
+@pytest.mark.parametrize(
+    ("document", "path", "message"), BROKEN, ids=[str(row[0]) for row in BROKEN]
+)
 def test_broken_ones_say_where_and_why(document, path, message):
     with pytest.raises(CompileError) as caught:
         compile_template(document)
@@ -89,7 +112,9 @@ def test_all_problems_are_found_at_once():
 
 
 def test_null_inputs_are_left_out_at_the_top_only():
-    inputs = compile_inputs({"a": "${body.no}", "b": "${body.n}", "c": {"d": "${body.no}"}, "e": "${body.no}!"})
+    inputs = compile_inputs(
+        {"a": "${body.no}", "b": "${body.n}", "c": {"d": "${body.no}"}, "e": "${body.no}!"}
+    )
     assert inputs(CONTEXT) == {"b": 1, "c": {"d": None}, "e": "!"}
 
 
@@ -140,11 +165,16 @@ def test_texts_are_bounded():
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 texts = st.lists(
-    st.sampled_from(["${", "}", "$", "{", "body", ".a", "'", '"', "`1`", " ", "x", "|", "[0]", "#", "env:"]), max_size=8
+    st.sampled_from(
+        ["${", "}", "$", "{", "body", ".a", "'", '"', "`1`", " ", "x", "|", "[0]", "#", "env:"]
+    ),
+    max_size=8,
 ).map("".join)
 
 

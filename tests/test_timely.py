@@ -1,4 +1,6 @@
-"""An attempt makes its calls within its own time: others take it over afterwards, and go by that nothing leaves any more."""
+"""An attempt makes its calls within its own time: others take it over afterwards, and go by that
+nothing leaves any more.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,20 @@ from bridge.worker.attempt_deadline import attempt
 TIMEOUT = 30.0
 CALL = Call(method="POST", url="http://127.0.0.1/start", headers={}, body=b"{}")
 PLATFORM = Platform(name="http", type="http", base_url="http://127.0.0.1/", timeout=TIMEOUT)
-CLAIM = claims.Claim(make_delivery(make_event("1")), 1, "w:1", NOW, ClockReading(at=NOW, boot_clock=NOW, boot_id="b", host="h"))
+CLAIM = claims.Claim(
+    make_delivery(make_event("1")),
+    1,
+    "w:1",
+    NOW,
+    ClockReading(at=NOW, boot_clock=NOW, boot_id="b", host="h"),
+)
 DONE = Outcome(kind=Kind.STARTED, run_id="r1")
 
 
 class Machine:
-    """A clock that goes on while calls are made, and the calls: how long each may take. `lasts`: what they take."""
+    """A clock that goes on while calls are made, and the calls: how long each may take. `lasts`:
+    what they take.
+    """
 
     def __init__(self, at: float, *lasts: float) -> None:
         self.at, self.lasts = at, list(lasts)
@@ -47,7 +57,12 @@ class Machine:
 def calls(answers: list[Answer | Lost], *wanted: float) -> Callable[..., Outcome]:
     """Make one call after the other, each with the time that is wanted for it."""
 
-    def deliver(_delivery: Delivery, _platform: Platform, send: Callable[[Call, float], Answer | Lost], at: float) -> Outcome:
+    def deliver(
+        _delivery: Delivery,
+        _platform: Platform,
+        send: Callable[[Call, float], Answer | Lost],
+        at: float,
+    ) -> Outcome:
         answers.extend(send(CALL, seconds) for seconds in wanted)
         return DONE
 
@@ -55,7 +70,9 @@ def calls(answers: list[Answer | Lost], *wanted: float) -> Callable[..., Outcome
 
 
 def test_a_call_whose_attempt_is_over_is_not_made() -> None:
-    """Several calls of one attempt, as uploads before a start: the machine stands still in the first."""
+    """Several calls of one attempt, as uploads before a start: the machine stands still in the
+    first.
+    """
     machine, answers = Machine(NOW, TIMEOUT), list[Answer | Lost]()
     assert machine.attempt(calls(answers, 10.0, 10.0)) is DONE
     assert isinstance(answers[0], Answer)
@@ -84,11 +101,15 @@ def test_each_call_has_what_is_left_of_the_time_and_no_more_than_it_wants() -> N
         (NOW + TIMEOUT, NOW + TIMEOUT - 1.0, False),  # its lease is kept, its time is over
     ],
 )
-def test_an_attempt_begins_while_it_has_its_lease_and_time(at: float, kept_at: float, begins: bool) -> None:
+def test_an_attempt_begins_while_it_has_its_lease_and_time(
+    at: float, kept_at: float, begins: bool
+) -> None:
     machine, answers = Machine(at, 0.0), list[Answer | Lost]()
     outcome = machine.attempt(calls(answers, 1.0), kept_at)
     assert (outcome is DONE, len(machine.given)) == (begins, int(begins))
-    assert begins or (outcome is attempt_deadline.NOT_MADE and outcome.kind is Kind.REFUSED and not outcome.made)
+    assert begins or (
+        outcome is attempt_deadline.NOT_MADE and outcome.kind is Kind.REFUSED and not outcome.made
+    )
 
 
 def test_a_fault_of_an_attempt_is_unknown() -> None:

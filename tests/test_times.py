@@ -1,4 +1,6 @@
-"""Times of others: what lies outside the years that everybody can write is dropped, and one bad row never breaks a listing."""
+"""Times of others: what lies outside the years that everybody can write is dropped, and one bad row
+never breaks a listing.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,18 @@ OUTSIDE = [
     "9999-12-31T23:59:59-14:00",
     "9999-12-31T23:59:59.999999-00:01",
 ]
-ODD = [math.nan, math.inf, -math.inf, 1e300, -1e300, -62_135_596_801.0, 253_402_300_800.0, 253_402_300_799.999999999, 1e12, -1e12]
+ODD = [
+    math.nan,
+    math.inf,
+    -math.inf,
+    1e300,
+    -1e300,
+    -62_135_596_801.0,
+    253_402_300_800.0,
+    253_402_300_799.999999999,
+    1e12,
+    -1e12,
+]
 
 
 @pytest.mark.parametrize("text", OUTSIDE)
@@ -58,7 +71,14 @@ def test_a_time_within_them_is_read() -> None:
     assert iso(LATEST) == "9999-12-31T23:59:59.000000Z"
 
 
-@pytest.mark.parametrize("text", ["Mon, 01 Jan 0900 00:00:00 GMT", "Sun, 31 Dec 1899 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1400"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mon, 01 Jan 0900 00:00:00 GMT",
+        "Sun, 31 Dec 1899 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -1400",
+    ],
+)
 def test_the_clock_of_a_platform_is_not_believed_outside_them(text: str) -> None:
     assert told_at(Answer(status=200, headers={"date": text}, body=b"")) is None
 
@@ -82,31 +102,68 @@ def test_one_bad_row_never_breaks_a_listing(store: Database, at: float) -> None:
     for event in (good, bad):
         events.add(store, event, [make_delivery(event)], lambda *_: [])
     allowed = Allowed(caps={"local": 5})
-    [one, other] = store.write(lambda connection: claims.claim(connection, allowed, most=5, now=NOW + 2, lease="w"))
-    store.write(lambda connection: ledger.record(connection, [Settled(one, STARTED), Settled(other, STARTED)], NOW + 3, jitter=0.5))
-    for table, mine in ((delivery, delivery.c.event_id == bad.id), (attempt, attempt.c.delivery_id != one.delivery.id)):
-        times = [column.name for column in table.c if isinstance(column.type, Float) and column.name.endswith("_at")]
+    [one, other] = store.write(
+        lambda connection: claims.claim(connection, allowed, most=5, now=NOW + 2, lease="w")
+    )
+    store.write(
+        lambda connection: ledger.record(
+            connection, [Settled(one, STARTED), Settled(other, STARTED)], NOW + 3, jitter=0.5
+        )
+    )
+    for table, mine in (
+        (delivery, delivery.c.event_id == bad.id),
+        (attempt, attempt.c.delivery_id != one.delivery.id),
+    ):
+        times = [
+            column.name
+            for column in table.c
+            if isinstance(column.type, Float) and column.name.endswith("_at")
+        ]
         for name in times:
-            value = None if math.isnan(at) and table.c[name].nullable else 0.0 if math.isnan(at) else at
-            store.write(lambda connection, table=table, mine=mine, name=name, value=value:
-                        connection.execute(update(table).where(mine).values({name: value})))  # type: ignore[misc]  # fmt: skip
+            value = (
+                None if math.isnan(at) and table.c[name].nullable else 0.0 if math.isnan(at) else at
+            )
+            store.write(
+                lambda connection, table=table, mine=mine, name=name, value=value: (
+                    connection.execute(update(table).where(mine).values({name: value}))
+                )
+            )  # type: ignore[misc]
     assert [one["id"] for one in lines(run("events", "--json"))] == [bad.id, good.id]
     assert len(lines(run("deliveries", "--json"))) == 2
-    for command in ("events", "deliveries", f"show {bad.id}", f"show {bad.id} --json", "status", "status --json", "export",
-                    "acts", "db check", "db prune --dry-run"):  # fmt: skip
+    for command in (
+        "events",
+        "deliveries",
+        f"show {bad.id}",
+        f"show {bad.id} --json",
+        "status",
+        "status --json",
+        "export",
+        "acts",
+        "db check",
+        "db prune --dry-run",
+    ):
         done = run(*command.split())
-        assert done.exception is None or isinstance(done.exception, SystemExit), (command, done.exception)
+        assert done.exception is None or isinstance(done.exception, SystemExit), (
+            command,
+            done.exception,
+        )
 
 
 @pytest.mark.parametrize("at", [math.inf, 1e300, -1.0, LATEST])
 def test_a_span_of_a_run_has_times_that_can_be_exported(at: float) -> None:
-    one = replace(make_delivery(make_event()), run_id="r1", delivered_at=NOW, status=Status.DELIVERED)
-    span = run_ended(Trace(id="1" * 32), one, RunReport(state=RunState.DONE, created_at=at, finished_at=at), NOW)
+    one = replace(
+        make_delivery(make_event()), run_id="r1", delivered_at=NOW, status=Status.DELIVERED
+    )
+    span = run_ended(
+        Trace(id="1" * 32), one, RunReport(state=RunState.DONE, created_at=at, finished_at=at), NOW
+    )
     assert 0 <= span.began <= span.ended < 2**63
 
 
 def test_a_platform_that_dates_a_run_wrongly_teaches_no_length_of_runs() -> None:
-    """Else the next run of the flow would be first looked at decades from now, and hold its slot until then."""
+    """Else the next run of the flow would be first looked at decades from now, and hold its slot
+    until then.
+    """
     one = replace(make_delivery(make_event()), delivered_at=NOW)
     wrong = RunReport(state=RunState.DONE, created_at=0.0, finished_at=LATEST)
     assert _took(one, wrong, NOW + 7) == 7.0
@@ -118,11 +175,23 @@ def test_a_run_that_ends_in_the_future_ended_now(database: Database) -> None:
     """Else its event would count as recent for thousands of years, and never be deleted."""
     event = make_event("1")
     events.add(database, event, [make_delivery(event)], lambda *_: [])
-    [claim] = database.write(lambda connection: claims.claim(connection, Allowed(caps={"local": 1}), most=1, now=NOW, lease="w"))
-    database.write(lambda connection: ledger.record(connection, [Settled(claim, STARTED, 1.0)], NOW + 1, jitter=0.5))
+    [claim] = database.write(
+        lambda connection: claims.claim(
+            connection, Allowed(caps={"local": 1}), most=1, now=NOW, lease="w"
+        )
+    )
+    database.write(
+        lambda connection: ledger.record(
+            connection, [Settled(claim, STARTED, 1.0)], NOW + 1, jitter=0.5
+        )
+    )
     [followed] = events.deliveries_of(database, [event.id])[event.id]
     report = RunReport(state=RunState.DONE, finished_at=LATEST)
-    database.write(lambda connection: run_tracking.record_run(connection, followed, report, NOW + 9, next_poll=1.0))
+    database.write(
+        lambda connection: run_tracking.record_run(
+            connection, followed, report, NOW + 9, next_poll=1.0
+        )
+    )
     [known] = events.deliveries_of(database, [event.id])[event.id]
     assert known.finished_at == NOW + 9
     assert delivery_json(known)["finished_at"] == iso(NOW + 9)

@@ -48,7 +48,10 @@ def processes_of(folder: Path) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and f"FLOWBRIDGE_DATA={mark.decode()}".encode() in (entry / "environ").read_bytes():
+            if (
+                entry.name.isdigit()
+                and f"FLOWBRIDGE_DATA={mark.decode()}".encode() in (entry / "environ").read_bytes()
+            ):
                 found.append(int(entry.name))
         except OSError:
             continue
@@ -56,10 +59,14 @@ def processes_of(folder: Path) -> list[int]:
 
 
 def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a torture to its end; its folder is made in `place`, and nothing of the environment leads it astray."""
+    """Run a torture to its end; its folder is made in `place`, and nothing of the environment leads
+    it astray.
+    """
     command = [sys.executable, "-m", "bridge", "torture", "--json", *arguments]
     environ = environment(TMPDIR=str(place), **MISLEADING)
-    return subprocess.run(command, cwd=place, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=place, env=environ, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def recounted(folder: Path, *more: str) -> Result:
@@ -69,10 +76,22 @@ def recounted(folder: Path, *more: str) -> Result:
 
 @pytest.fixture(scope="module")
 def tortured(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    """The certificate and the folder of a short torture, which began with a receiver, the worker and the whole tree."""
+    """The certificate and the folder of a short torture, which began with a receiver, the worker
+    and the whole tree.
+    """
     place = tmp_path_factory.mktemp("torture")
     kinds = [f"--only={kind}" for kind in ("receiver", "worker", "tree", "takeover", "weather")]
-    asked = ["--minutes", "2.2", "--kills", "5", "--seed", "7", "--keep", "--certificate", str(place / "certificate.json")]
+    asked = [
+        "--minutes",
+        "2.2",
+        "--kills",
+        "5",
+        "--seed",
+        "7",
+        "--keep",
+        "--certificate",
+        str(place / "certificate.json"),
+    ]
     done = run(place, *asked, *kinds)
     assert done.returncode == 0, done.stdout + done.stderr
     [folder] = place.glob("flowbridge-torture-*")
@@ -82,21 +101,30 @@ def tortured(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
     return json.loads(line), folder
 
 
-def test_a_certificate_has_what_was_done_and_what_came_of_it(tortured: tuple[dict[str, Any], Path]) -> None:
+def test_a_certificate_has_what_was_done_and_what_came_of_it(
+    tortured: tuple[dict[str, Any], Path],
+) -> None:
     made, folder = tortured
     assert made["verdict"] == "kept" and made["drained"] and made["findings"] == []
-    assert set(made["kills"]) == {"SIGKILL", "SIGUSR2"} and 5 <= sum(sum(victims.values()) for victims in made["kills"].values()) <= 7
-    assert {"receiver", "worker"} <= set(made["kills"]["SIGKILL"]) and set(made["kills"]["SIGUSR2"]) == {"supervisor"}
+    assert (
+        set(made["kills"]) == {"SIGKILL", "SIGUSR2"}
+        and 5 <= sum(sum(victims.values()) for victims in made["kills"].values()) <= 7
+    )
+    assert {"receiver", "worker"} <= set(made["kills"]["SIGKILL"]) and set(
+        made["kills"]["SIGUSR2"]
+    ) == {"supervisor"}
     assert made["acknowledged"] == made["events"] > 30 and made["posted"] > made["events"]
     assert made["started"] > 20 and made["deliveries"]["delivered"] > 20
     assert made["faults"]["platform"] and (made["not_run"], made["missed"]) == ({}, [])
     assert len(made["code"]["sha256"]) == 64
     looked = [made[f"reconciled_{how}"] for how in ("adopted", "queued_again", "held")]
-    assert min(looked) >= 0 and made["reconciled_held"] <= made["held"]  # whether a start lost its answer there is chance
+    # whether a start lost its answer there is chance
+    assert min(looked) >= 0 and made["reconciled_held"] <= made["held"]
     assert made["database"]["kind"] == "sqlite" and made["machine"]["cores"] >= 1
     with closing(sqlite3.connect(folder / "data" / "flowbridge.db")) as store:
         assert store.execute("SELECT count(*) FROM event").fetchone()[0] == made["events"]
-        assert {path for (path,) in store.execute("SELECT source FROM reject")} <= {"torture"}  # the forged ones
+        # the forged ones
+        assert {path for (path,) in store.execute("SELECT source FROM reject")} <= {"torture"}
     assert processes_of(folder) == []
 
 
@@ -109,7 +137,9 @@ def test_counted_again_it_is_the_same(tortured: tuple[dict[str, Any], Path]) -> 
 def test_for_people_it_is_a_table_with_the_verdict(tortured: tuple[dict[str, Any], Path]) -> None:
     _, folder = tortured
     done = recounted(folder)
-    assert "\nlost            0\nstarted twice   0\n" in done.stdout and done.stdout.splitlines()[-1].startswith("kept: every acknowledged")
+    assert "\nlost            0\nstarted twice   0\n" in done.stdout and done.stdout.splitlines()[
+        -1
+    ].startswith("kept: every acknowledged")
 
 
 # -- the harness can fail
@@ -119,19 +149,30 @@ def start_again(folder: Path) -> None:
     """A start of a route that never repeats one, twice in the platform's record."""
     record = folder / "starts.jsonl"
     lines = record.read_text().splitlines()
-    again = next(line for line in map(json.loads, lines) if line["what"] == "start" and line["route"] == "held")
-    record.write_text("\n".join([*lines, json.dumps(again | {"run": "another", "at": again["at"] + 1})]) + "\n")
+    again = next(
+        line
+        for line in map(json.loads, lines)
+        if line["what"] == "start" and line["route"] == "held"
+    )
+    record.write_text(
+        "\n".join([*lines, json.dumps(again | {"run": "another", "at": again["at"] + 1})]) + "\n"
+    )
 
 
 def sql(statement: str) -> Callable[[Path], None]:
     """Change what belongs to one delivery that was started and is over, and to its event."""
     one = "(SELECT {} FROM delivery WHERE route = 'held' AND status = 'delivered' LIMIT 1)"
-    statement = statement.replace("ONE_EVENT", one.format("event_id")).replace("ONE", one.format("id"))
+    statement = statement.replace("ONE_EVENT", one.format("event_id")).replace(
+        "ONE", one.format("id")
+    )
 
     def plant(folder: Path) -> None:
         with closing(sqlite3.connect(folder / "data" / "flowbridge.db")) as store, store:
-            for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-                store.execute(f"DROP TRIGGER {name}")  # the store itself refuses most of what is planted
+            for (name,) in store.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            ).fetchall():
+                # the store itself refuses most of what is planted
+                store.execute(f"DROP TRIGGER {name}")
             assert store.execute(statement).rowcount >= 1
         store.close()
 
@@ -141,45 +182,98 @@ def sql(statement: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("plant", "kinds"),
     [
-        pytest.param(sql("DELETE FROM event WHERE id = ONE_EVENT"), {"lost", "ghost", "database"}, id="an event is gone"),
-        pytest.param(sql("DELETE FROM delivery WHERE id = ONE"), {"lost", "ghost", "database"}, id="a delivery is gone"),
-        pytest.param(sql("UPDATE delivery SET status = 'sending', lease = 'w' WHERE id = ONE"), {"unsettled"}, id="a call never ended"),
-        pytest.param(sql("UPDATE delivery SET lease = 'x', lease_until = 9e9 WHERE id = ONE"), {"stuck", "database"}, id="a stuck lease"),
-        pytest.param(sql("UPDATE delivery SET slot = true WHERE id = ONE"), {"stuck", "database"}, id="a slot is leaked"),
-        pytest.param(sql("UPDATE attempt SET outcome = NULL WHERE delivery_id = ONE"), {"stuck", "database"}, id="an open attempt"),
-        pytest.param(sql("UPDATE event SET body_sha256 = 'x' WHERE id = ONE_EVENT"), {"altered"}, id="a body is another"),
-        pytest.param(sql("UPDATE delivery SET run_id = 'x' WHERE id = ONE"), {"altered"}, id="a run is another"),
+        pytest.param(
+            sql("DELETE FROM event WHERE id = ONE_EVENT"),
+            {"lost", "ghost", "database"},
+            id="an event is gone",
+        ),
+        pytest.param(
+            sql("DELETE FROM delivery WHERE id = ONE"),
+            {"lost", "ghost", "database"},
+            id="a delivery is gone",
+        ),
+        pytest.param(
+            sql("UPDATE delivery SET status = 'sending', lease = 'w' WHERE id = ONE"),
+            {"unsettled"},
+            id="a call never ended",
+        ),
+        pytest.param(
+            sql("UPDATE delivery SET lease = 'x', lease_until = 9e9 WHERE id = ONE"),
+            {"stuck", "database"},
+            id="a stuck lease",
+        ),
+        pytest.param(
+            sql("UPDATE delivery SET slot = true WHERE id = ONE"),
+            {"stuck", "database"},
+            id="a slot is leaked",
+        ),
+        pytest.param(
+            sql("UPDATE attempt SET outcome = NULL WHERE delivery_id = ONE"),
+            {"stuck", "database"},
+            id="an open attempt",
+        ),
+        pytest.param(
+            sql("UPDATE event SET body_sha256 = 'x' WHERE id = ONE_EVENT"),
+            {"altered"},
+            id="a body is another",
+        ),
+        pytest.param(
+            sql("UPDATE delivery SET run_id = 'x' WHERE id = ONE"),
+            {"altered"},
+            id="a run is another",
+        ),
         pytest.param(start_again, {"started_twice"}, id="a start was repeated"),
     ],
-)  # fmt: skip
-def test_what_is_planted_is_found_and_the_exit_code_is_1(tortured: tuple[dict[str, Any], Path], tmp_path: Path,
-                                                         plant: Callable[[Path], None], kinds: set[str]) -> None:  # fmt: skip
+)
+def test_what_is_planted_is_found_and_the_exit_code_is_1(
+    tortured: tuple[dict[str, Any], Path],
+    tmp_path: Path,
+    plant: Callable[[Path], None],
+    kinds: set[str],
+) -> None:
     folder = tmp_path / "planted"
     shutil.copytree(tortured[1], folder)
     plant(folder)
     done = recounted(folder, "--json")
     made = json.loads(done.stdout)
-    assert done.exit_code == 1 and made["verdict"] == ("unsettled" if kinds == {"unsettled"} else "broken")
+    assert done.exit_code == 1 and made["verdict"] == (
+        "unsettled" if kinds == {"unsettled"} else "broken"
+    )
     assert {finding["kind"] for finding in made["findings"]} == kinds
     people = recounted(folder)
-    assert people.exit_code == 1 and f"wrong: {made['findings'][0]['kind']}: {made['findings'][0]['id']}" in people.stdout
+    assert (
+        people.exit_code == 1
+        and f"wrong: {made['findings'][0]['kind']}: {made['findings'][0]['id']}" in people.stdout
+    )
 
 
-def test_a_process_that_did_not_end_is_in_the_certificate(tortured: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+def test_a_process_that_did_not_end_is_in_the_certificate(
+    tortured: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
     folder = Folder(tmp_path / "planted")
     shutil.copytree(tortured[1], folder.path)
-    facts = folder.facts() | {"process_findings": [{"kind": "process", "id": "node 0", "text": "it did not end"}]}
+    facts = folder.facts() | {
+        "process_findings": [{"kind": "process", "id": "node 0", "text": "it did not end"}]
+    }
     folder.keep(folder.sent(), facts)
     assert recounted(folder.path).exit_code == 1
 
 
-def test_a_kind_that_was_not_done_is_incomplete_and_the_exit_code_is_1(tortured: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+def test_a_kind_that_was_not_done_is_incomplete_and_the_exit_code_is_1(
+    tortured: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
     folder = Folder(tmp_path / "planted")
     shutil.copytree(tortured[1], folder.path)
-    facts = folder.facts() | {"missed": ["web"], "not_run": {"web": "it was not done before the time was up"}}
+    facts = folder.facts() | {
+        "missed": ["web"],
+        "not_run": {"web": "it was not done before the time was up"},
+    }
     folder.keep(folder.sent(), facts)
     done = recounted(folder.path)
-    assert done.exit_code == 1 and "\nmissed          web: it was not done before the time was up\n" in done.stdout
+    assert (
+        done.exit_code == 1
+        and "\nmissed          web: it was not done before the time was up\n" in done.stdout
+    )
     assert done.stdout.splitlines()[-1].startswith("incomplete: nothing was found to be wrong")
 
 
@@ -191,7 +285,9 @@ def test_only_a_folder_of_torture_is_counted(tmp_path: Path) -> None:
 # -- nothing is left
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+)
 def test_however_it_ends_no_process_is_left(tmp_path: Path, number: int) -> None:
     with running(tmp_path, "torture", environ=environment(TMPDIR=str(tmp_path))) as process:
         assert process.stderr
@@ -224,34 +320,70 @@ def test_however_it_ends_no_process_is_left(tmp_path: Path, number: int) -> None
         (["--database-url", "postgresql://127.0.0.1:1/x"], "the database cannot be used"),
     ],
 )
-def test_what_cannot_be_done_is_2_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str],
-                                                             said: str) -> None:  # fmt: skip
+def test_what_cannot_be_done_is_2_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     done = command_line.run("torture", *arguments)
     assert done.exit_code == 2 and said in done.stderr and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_has_anything_in_it_is_refused_and_untouched(tmp_path: Path, empty_postgres: str) -> None:
+def test_a_database_that_has_anything_in_it_is_refused_and_untouched(
+    tmp_path: Path, empty_postgres: str
+) -> None:
     theirs = Database(empty_postgres)
     theirs.write(lambda connection: connection.exec_driver_sql("CREATE TABLE precious (n int)"))
-    done = call(tmp_path, "torture", "--database-url", empty_postgres, environ=environment(TMPDIR=str(tmp_path)))
+    done = call(
+        tmp_path,
+        "torture",
+        "--database-url",
+        empty_postgres,
+        environ=environment(TMPDIR=str(tmp_path)),
+    )
     assert done.returncode == 2 and "is not empty: it has public.precious" in done.stderr
     with theirs.read() as connection:
-        assert "flowbridge" not in str(connection.exec_driver_sql("SELECT nspname FROM pg_namespace").scalars().all())
+        assert "flowbridge" not in str(
+            connection.exec_driver_sql("SELECT nspname FROM pg_namespace").scalars().all()
+        )
     theirs.close()
 
 
-def test_two_nodes_on_postgresql_and_the_schema_is_gone_afterwards(tmp_path: Path, empty_postgres: str) -> None:
-    asked = ["--minutes", "1.5", "--kills", "2", "--only", "receiver", "--only", "web", "--rate", "10", "--nodes", "2"]
+def test_two_nodes_on_postgresql_and_the_schema_is_gone_afterwards(
+    tmp_path: Path, empty_postgres: str
+) -> None:
+    asked = [
+        "--minutes",
+        "1.5",
+        "--kills",
+        "2",
+        "--only",
+        "receiver",
+        "--only",
+        "web",
+        "--rate",
+        "10",
+        "--nodes",
+        "2",
+    ]
     done = run(tmp_path, "--database-url", empty_postgres, *asked)
     made = json.loads(done.stdout)
-    assert (done.returncode, made["verdict"], made["nodes"], made["held"]) == (0, "kept", 2, 0), done.stderr
+    assert (done.returncode, made["verdict"], made["nodes"], made["held"]) == (
+        0,
+        "kept",
+        2,
+        0,
+    ), done.stderr
     assert made["database"]["version"].startswith("PostgreSQL") and made["faults"]["platform"] == {}
     assert list(tmp_path.iterdir()) == []
     database = Database(empty_postgres)
     with database.read() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM pg_class WHERE relname = 'delivery'").scalar() == 0
+        assert (
+            connection.exec_driver_sql(
+                "SELECT count(*) FROM pg_class WHERE relname = 'delivery'"
+            ).scalar()
+            == 0
+        )
     database.close()
 
 
@@ -267,7 +399,11 @@ def test_of_two_who_want_a_database_at_the_same_moment_one_gets_it(empty_postgre
     with ThreadPoolExecutor(len(names)) as pool:
         said = list(pool.map(make, names))
     [got] = [name for name, url in zip(names, said, strict=True) if "search_path" in url]
-    assert all(f"is not empty: it has {got} of a torture" in one for one in said if "search_path" not in one)
+    assert all(
+        f"is not empty: it has {got} of a torture" in one
+        for one in said
+        if "search_path" not in one
+    )
     scratch_schema.disconnect(empty_postgres)  # as a torture does to everybody on the database
     assert "is not empty" in make("flowbridge_torture_later")
     scratch_schema.remove(empty_postgres, got)
@@ -278,7 +414,11 @@ def test_a_rented_schema_is_used_by_its_url_alone(empty_postgres: str) -> None:
     inside.write(lambda connection: connection.exec_driver_sql("CREATE TABLE mine (n int)"))
     outside = Database(empty_postgres)
     with outside.read() as connection:
-        found = connection.exec_driver_sql("SELECT schemaname FROM pg_tables WHERE tablename = 'mine'").scalars().all()
+        found = (
+            connection.exec_driver_sql("SELECT schemaname FROM pg_tables WHERE tablename = 'mine'")
+            .scalars()
+            .all()
+        )
     assert found == ["flowbridge_torture_x"]
     assert scratch_schema.disconnect(empty_postgres) >= 1
     inside.close()
@@ -302,20 +442,38 @@ def test_only_and_the_plan_have_the_same_kinds() -> None:
 def test_the_time_of_a_plan_holds_all_its_parts(minutes: float) -> None:
     plan = Plan(minutes=minutes)
     assert plan.load + plan.drain + CLOSING == pytest.approx(60 * minutes) and plan.load > 5
-    assert 0 < plan.step <= plan.drain - TAKEN_OVER  # what was planned under a wrong clock comes due within the drain
+    # what was planned under a wrong clock comes due within the drain
+    assert 0 < plan.step <= plan.drain - TAKEN_OVER
 
 
 def test_clocks_are_stepped_beyond_what_a_window_covers() -> None:
-    steps = {(sign * size): clock.step_size(sign * size) for sign in (-1, 1) for size in (STEPS[1], SKEW, *MINUTES, DAY, 2 * DAY)}
+    steps = {
+        (sign * size): clock.step_size(sign * size)
+        for sign in (-1, 1)
+        for size in (STEPS[1], SKEW, *MINUTES, DAY, 2 * DAY)
+    }
     assert {size for step, size in steps.items() if abs(step) <= SKEW} == {None}
-    assert {size for step, size in steps.items() if SKEW < abs(step) <= MINUTES[1]} == {"clock_minutes"}
+    assert {size for step, size in steps.items() if SKEW < abs(step) <= MINUTES[1]} == {
+        "clock_minutes"
+    }
     assert {size for step, size in steps.items() if abs(step) >= DAY} == {"clock_days"}
     assert MINUTES[0] >= 2 * SKEW
 
 
 def test_the_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
-    sent = [Sent("t-1", "held", "abc", tries=3, refused=1, unanswered=1, acknowledged=["evt-1", ""], last_status=200)]
+    sent = [
+        Sent(
+            "t-1",
+            "held",
+            "abc",
+            tries=3,
+            refused=1,
+            unanswered=1,
+            acknowledged=["evt-1", ""],
+            last_status=200,
+        )
+    ]
     folder.keep(sent, {"seed": 1})
     assert folder.sent() == sent and folder.facts() == {"seed": 1}
     assert folder.executed() == ([], {}, 0)
@@ -323,7 +481,10 @@ def test_the_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_file_system_of_a_folder_is_that_of_the_deepest_mount() -> None:
     mounts = "/dev/a / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/b /tmp/a\\040b xfs rw 0 0\n"
-    found = [machine.filesystem(Path(path), mounts) for path in ("/home/me", "/tmp/x", "/tmp/a b/c", "/tmpfile")]
+    found = [
+        machine.filesystem(Path(path), mounts)
+        for path in ("/home/me", "/tmp/x", "/tmp/a b/c", "/tmpfile")
+    ]
     assert found == ["ext4", "tmpfs", "xfs", "ext4"]
     assert machine.facts(Path("/"))["memory_bytes"] > 1e8
 
@@ -353,12 +514,21 @@ def test_a_small_disk_fills_up_and_what_was_on_it_comes_back(tmp_path: Path) -> 
     data, small = tmp_path / "data", tmp_path / "small"
     data.mkdir()
     (data / "kept").write_text("old")
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(data), str(small)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(data), str(small)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode == 77:
         pytest.skip("no file system can be mounted here")
     assert done.returncode == 0, done.stderr
-    assert [(path.name, path.read_text()) for path in data.iterdir() if path.name == "kept"] == [("kept", "new")]
-    assert str(small) not in Path("/proc/self/mounts").read_text() and sorted(path.name for path in tmp_path.iterdir()) == ["data", "small"]
+    assert [(path.name, path.read_text()) for path in data.iterdir() if path.name == "kept"] == [
+        ("kept", "new")
+    ]
+    assert str(small) not in Path("/proc/self/mounts").read_text() and sorted(
+        path.name for path in tmp_path.iterdir()
+    ) == ["data", "small"]
 
 
 WRITER = """
@@ -376,7 +546,9 @@ def test_files_of_a_running_process_are_limited_and_let_go(tmp_path: Path) -> No
     import errno
 
     command = [sys.executable, "-c", WRITER, str(tmp_path / "file")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
         assert writer.stdin and writer.stdout
 
         def write() -> str:
@@ -402,7 +574,12 @@ def test_a_clock_is_stepped_for_those_alone_who_go_by_it(tmp_path: Path) -> None
     if faketime is None:
         pytest.skip(clock.ABSENT)
     one = clock.Clock(tmp_path / "clock", faketime)
-    with subprocess.Popen([sys.executable, "-c", TICKING], env=os.environ | one.environ, stdout=subprocess.PIPE, text=True) as ticking:
+    with subprocess.Popen(
+        [sys.executable, "-c", TICKING],
+        env=os.environ | one.environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as ticking:
         assert ticking.stdout
         try:
             for offset in (0.0, 300.0, -40.0, 0.0):
@@ -427,13 +604,32 @@ print(time.process_time())
 
 
 def test_many_threads_cost_no_more_by_that_clock(tmp_path: Path) -> None:
-    """Each that waited for the interpreter's lock came back at once, again and again: a bridge under load stood still for minutes."""
+    """Each that waited for the interpreter's lock came back at once, again and again: a bridge
+    under load stood still for minutes.
+    """
     faketime = clock.library()
     if faketime is None:
         pytest.skip(clock.ABSENT)
 
     def cost(environ: dict[str, str]) -> float:
-        command, environ = ["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable, "-c", CROWDED], os.environ | environ
-        return min(float(subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout) for _ in range(3))
+        command, environ = (
+            [
+                "taskset",
+                "-c",
+                str(min(os.sched_getaffinity(0))),
+                sys.executable,
+                "-c",
+                CROWDED,
+            ],
+            os.environ | environ,
+        )
+        return min(
+            float(
+                subprocess.run(
+                    command, env=environ, capture_output=True, text=True, check=True
+                ).stdout
+            )
+            for _ in range(3)
+        )
 
     assert cost(clock.Clock(tmp_path / "clock", faketime).environ) < 3 * cost({})

@@ -29,8 +29,16 @@ class World:
     runs: list[RunRow]
 
     def account(self, *, ended: bool = True, lanes: tuple[Lane, ...] = LANES) -> Account:
-        books = Books(tuple(self.events), tuple(self.deliveries), tuple(self.attempts), tuple(self.runs))
-        return account(self.sent, books, sorted(self.starts, key=lambda start: start.at), ended=ended, lanes=lanes)
+        books = Books(
+            tuple(self.events), tuple(self.deliveries), tuple(self.attempts), tuple(self.runs)
+        )
+        return account(
+            self.sent,
+            books,
+            sorted(self.starts, key=lambda start: start.at),
+            ended=ended,
+            lanes=lanes,
+        )
 
     def kinds(self) -> list[str]:
         return sorted(finding.kind for finding in self.account().findings)
@@ -42,13 +50,17 @@ class World:
 
     def attempt(self, id_: str, number: int, outcome: str | None) -> None:
         """Add an attempt to the delivery of a sender's id, or change one."""
-        self.attempts = [one for one in self.attempts if (one.delivery_id, one.number) != (f"dlv-{id_}", number)]
+        self.attempts = [
+            one for one in self.attempts if (one.delivery_id, one.number) != (f"dlv-{id_}", number)
+        ]
         self.attempts.append(AttemptRow(f"dlv-{id_}", number, outcome, None))
 
     def start_again(self, id_: str, **changes: object) -> None:
         """Start the delivery of a sender's id once more."""
         first = next(start for start in self.starts if start.id == id_)
-        self.starts.append(replace(first, **{"at": first.at + 100.0, "run_id": f"{first.run_id}-again", **changes}))  # type: ignore[arg-type]
+        self.starts.append(
+            replace(first, **{"at": first.at + 100.0, "run_id": f"{first.run_id}-again", **changes})
+        )  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -58,13 +70,31 @@ def world() -> World:
         route = id_.removeprefix("t-")
         platform = next(lane.platform for lane in LANES if lane.route == route)
         run = f"run-{id_}" if platform == "gumloop" else None
-        made.sent.append(Sent(id_, route, f"sha-{id_}", tries=1, acknowledged=[f"evt-{id_}"], last_status=202))
+        made.sent.append(
+            Sent(id_, route, f"sha-{id_}", tries=1, acknowledged=[f"evt-{id_}"], last_status=202)
+        )
         made.events.append(EventRow(seq, f"evt-{id_}", SOURCE, id_, f"sha-{id_}", 0))
-        made.deliveries.append(DeliveryRow(seq, f"dlv-{id_}", f"evt-{id_}", route, platform, "delivered", None, None, False, None, run,
-                                           None if platform == "http" else "done"))  # fmt: skip
+        made.deliveries.append(
+            DeliveryRow(
+                seq,
+                f"dlv-{id_}",
+                f"evt-{id_}",
+                route,
+                platform,
+                "delivered",
+                None,
+                None,
+                False,
+                None,
+                run,
+                None if platform == "http" else "done",
+            )
+        )
         made.attempts.append(AttemptRow(f"dlv-{id_}", 1, "started", run))
         key = f"dlv-{id_}" if platform != "gumloop" else None
-        made.starts.append(Start(100.0 + seq, platform, route, f"evt-{id_}", id_, "k1", run, key, 100.5 + seq))
+        made.starts.append(
+            Start(100.0 + seq, platform, route, f"evt-{id_}", id_, "k1", run, key, 100.5 + seq)
+        )
     return made
 
 
@@ -72,13 +102,25 @@ def test_where_all_is_well_nothing_is_found_and_everything_is_counted(world: Wor
     world.sent[0].acknowledged.append(f"evt-{HELD}")  # sent twice
     world.sent[0].tries = 3
     world.sent[0].unanswered = 1
-    world.sent.append(Sent("t-forged", "held", "x", forged=True, tries=1, refused=1, last_status=401))
+    world.sent.append(
+        Sent("t-forged", "held", "x", forged=True, tries=1, refused=1, last_status=401)
+    )
     world.sent.append(Sent("t-given-up", "held", "x", tries=2, refused=2, last_status=503))
     result = world.account()
     assert result.findings == []
     assert result.statuses == {"delivered": 4}
-    counted = {"posted": 9, "events": 5, "acknowledged": 4, "duplicates": 1, "unanswered": 1, "refused": 3, "forged": 1, "given_up": 1,
-               "kept_unacknowledged": 0, "started": 4}  # fmt: skip
+    counted = {
+        "posted": 9,
+        "events": 5,
+        "acknowledged": 4,
+        "duplicates": 1,
+        "unanswered": 1,
+        "refused": 3,
+        "forged": 1,
+        "given_up": 1,
+        "kept_unacknowledged": 0,
+        "started": 4,
+    }
     assert {name: result.counts[name] for name in counted} == counted
 
 
@@ -144,7 +186,16 @@ def local_runs_with_one_key(world: World) -> None:
 
 
 def shadow_started(world: World) -> None:
-    world.deliveries.append(replace(world.deliveries[0], id="dlv-s", route="shadowed", status="shadow", run_id=None, run_state=None))
+    world.deliveries.append(
+        replace(
+            world.deliveries[0],
+            id="dlv-s",
+            route="shadowed",
+            status="shadow",
+            run_id=None,
+            run_state=None,
+        )
+    )
     world.starts.append(replace(world.starts[0], route="shadowed", run_id="run-s"))
 
 
@@ -165,7 +216,9 @@ def another_body(world: World) -> None:
 
 
 def parked_is_delivered(world: World) -> None:
-    world.deliveries.append(replace(world.deliveries[1], id="dlv-p", route="parked", status="shadow"))
+    world.deliveries.append(
+        replace(world.deliveries[1], id="dlv-p", route="parked", status="shadow")
+    )
 
 
 def by_no_route(world: World) -> None:
@@ -174,7 +227,15 @@ def by_no_route(world: World) -> None:
 
 def kept_twice(world: World) -> None:
     world.events.append(replace(world.events[0], id="evt-again", seq=9))
-    world.deliveries.append(replace(world.deliveries[0], id="dlv-again", event_id="evt-again", status="dead", reason="HTTP 400"))
+    world.deliveries.append(
+        replace(
+            world.deliveries[0],
+            id="dlv-again",
+            event_id="evt-again",
+            status="dead",
+            reason="HTTP 400",
+        )
+    )
 
 
 def forged(world: World) -> None:
@@ -214,29 +275,57 @@ def local_run_left(world: World) -> None:
 
 
 PLANTED = {
-    "lost": [lose_delivery, another_event, never_started, never_posted, done_and_never_run, dead_without_a_reason, cancelled],
-    "started_twice": [started_twice, started_again_though_unknown, posted_again_after_a_clear_answer, posted_again_under_another_key,
-                      run_once_twice, local_runs_with_one_key, shadow_started],
+    "lost": [
+        lose_delivery,
+        another_event,
+        never_started,
+        never_posted,
+        done_and_never_run,
+        dead_without_a_reason,
+        cancelled,
+    ],
+    "started_twice": [
+        started_twice,
+        started_again_though_unknown,
+        posted_again_after_a_clear_answer,
+        posted_again_under_another_key,
+        run_once_twice,
+        local_runs_with_one_key,
+        shadow_started,
+    ],
     "ghost": [started_and_not_kept],
     "altered": [started_for_another, another_run, another_body, parked_is_delivered, by_no_route],
     "kept_twice": [kept_twice],
     "forged": [forged],
     "unsettled": [still_queued, still_sending, blocked_for_ever],
     "stuck": [stuck_lease, leaked_slot, run_not_followed, attempt_without_outcome, local_run_left],
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(("kind", "plant"), [pytest.param(kind, one, id=one.__name__) for kind, all_ in PLANTED.items() for one in all_])
-def test_what_is_planted_is_found_and_nothing_else(world: World, kind: str, plant: Callable[[World], None]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "plant"),
+    [pytest.param(kind, one, id=one.__name__) for kind, all_ in PLANTED.items() for one in all_],
+)
+def test_what_is_planted_is_found_and_nothing_else(
+    world: World, kind: str, plant: Callable[[World], None]
+) -> None:
     plant(world)
     assert set(world.kinds()) == {kind}
-    assert certificate.verdict(world.account().findings) == ("unsettled" if kind == "unsettled" else "broken")
+    assert certificate.verdict(world.account().findings) == (
+        "unsettled" if kind == "unsettled" else "broken"
+    )
 
 
-def test_an_event_that_is_gone_is_lost_with_its_delivery_and_its_start_a_ghost(world: World) -> None:
+def test_an_event_that_is_gone_is_lost_with_its_delivery_and_its_start_a_ghost(
+    world: World,
+) -> None:
     lose_event(world)
     found = world.account().findings
-    assert [(one.kind, one.id) for one in found] == [("lost", HELD), ("lost", f"dlv-{HELD}"), ("ghost", f"evt-{HELD}")]
+    assert [(one.kind, one.id) for one in found] == [
+        ("lost", HELD),
+        ("lost", f"dlv-{HELD}"),
+        ("ghost", f"evt-{HELD}"),
+    ]
     assert f"evt-{HELD}" in found[0].text
 
 
@@ -247,7 +336,9 @@ def test_a_2xx_that_was_cut_off_is_an_acknowledgement(world: World) -> None:
     assert world.kinds() == ["lost"]
 
 
-def test_a_repeat_is_declared_where_an_attempt_was_unknown_on_a_route_that_retries(world: World) -> None:
+def test_a_repeat_is_declared_where_an_attempt_was_unknown_on_a_route_that_retries(
+    world: World,
+) -> None:
     world.attempt(POSTED, 2, "unknown")
     world.start_again(POSTED)
     result = world.account()
@@ -268,7 +359,10 @@ def test_a_run_that_failed_may_be_followed_by_another_where_the_route_says_so(wo
     world.start_again(HELD, failed=True)
     assert world.kinds() == ["started_twice"]
     result = world.account(lanes=lanes)
-    assert result.findings == [] and (result.counts["rerun_as_declared"], result.counts["repeated_as_declared"]) == (1, 0)
+    assert result.findings == [] and (
+        result.counts["rerun_as_declared"],
+        result.counts["repeated_as_declared"],
+    ) == (1, 0)
     world.start_again(HELD)  # one more than it says
     assert [one.kind for one in world.account(lanes=lanes).findings] == ["started_twice"]
 
@@ -279,39 +373,66 @@ def test_one_that_was_merged_into_a_later_one_is_accounted_for(world: World) -> 
     world.starts = [start for start in world.starts if start.id != POSTED]
     assert world.kinds() == ["lost"]  # there is no such one
     world.events.append(replace(world.events[1], id="evt-later", provider_id="t-later", seq=9))
-    world.deliveries.append(replace(first, seq=9, id="dlv-later", event_id="evt-later", status="dead", reason="HTTP 400"))
+    world.deliveries.append(
+        replace(
+            first, seq=9, id="dlv-later", event_id="evt-later", status="dead", reason="HTTP 400"
+        )
+    )
     result = world.account()
     assert result.findings == [] and result.counts["merged"] == 1
-    world.deliveries[-1] = replace(world.deliveries[-1], seq=1)  # an earlier one stands for nothing that came after it
+    # an earlier one stands for nothing that came after it
+    world.deliveries[-1] = replace(world.deliveries[-1], seq=1)
     assert world.kinds() == ["lost"]
 
 
 def test_held_is_counted_and_whether_it_did_start(world: World) -> None:
     world.delivery(HELD, status="unknown", run_id=None, run_state=None)
     result = world.account()
-    assert result.findings == [] and (result.counts["held"], result.counts["held_started"]) == (1, 1)
+    assert result.findings == [] and (result.counts["held"], result.counts["held_started"]) == (
+        1,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
     ("reason", "counted"),
-    [("clock_stepped: the clock was set back by 86400 s", 1), ("clock_not_comparable: an earlier version", 1), ("no answer", 0), (None, 0)],
+    [
+        ("clock_stepped: the clock was set back by 86400 s", 1),
+        ("clock_not_comparable: an earlier version", 1),
+        ("no answer", 0),
+        (None, 0),
+    ],
 )
-def test_what_is_held_because_of_a_clock_is_held_and_not_lost(world: World, reason: str | None, counted: int) -> None:
+def test_what_is_held_because_of_a_clock_is_held_and_not_lost(
+    world: World, reason: str | None, counted: int
+) -> None:
     world.delivery(HELD, status="unknown", run_id=None, run_state=None, reason=reason)
     result = world.account()
-    assert result.findings == [] and (result.counts["held"], result.counts["held_clock"]) == (1, counted)
-    assert ("1 of them wait since a clock was stepped" in rows(certificate.make(FACTS, result, {}))) is bool(counted)
+    assert result.findings == [] and (result.counts["held"], result.counts["held_clock"]) == (
+        1,
+        counted,
+    )
+    assert (
+        "1 of them wait since a clock was stepped" in rows(certificate.make(FACTS, result, {}))
+    ) is bool(counted)
 
 
 def test_what_came_of_looking_for_runs_is_counted_where_that_is_the_policy(world: World) -> None:
     found, nothing = f"connection reset; {FOUND}", f"connection reset; {NOT_FOUND}"
-    world.attempts += [AttemptRow(f"dlv-{HELD}", 2, "refused", None, nothing), AttemptRow(f"dlv-{HELD}", 3, "started", "run-t-held", found)]
+    world.attempts += [
+        AttemptRow(f"dlv-{HELD}", 2, "refused", None, nothing),
+        AttemptRow(f"dlv-{HELD}", 3, "started", "run-t-held", found),
+    ]
     world.attempts.append(AttemptRow(f"dlv-{POSTED}", 2, "refused", None, nothing))
-    lanes = tuple(replace(lane, on_unknown="reconcile") if lane.route == "held" else lane for lane in LANES)
+    lanes = tuple(
+        replace(lane, on_unknown="reconcile") if lane.route == "held" else lane for lane in LANES
+    )
     result = world.account(lanes=lanes)
     names = ("reconciled_adopted", "reconciled_queued_again", "reconciled_held")
     assert result.findings == [] and [result.counts[name] for name in names] == [1, 1, 0]
-    assert "reconciled: 2 starts without an answer: 1 adopted, 1 queued again, 0 held" in rows(certificate.make(FACTS, result, {}))
+    assert "reconciled: 2 starts without an answer: 1 adopted, 1 queued again, 0 held" in rows(
+        certificate.make(FACTS, result, {})
+    )
     world.delivery(HELD, status="unknown", run_id=None, run_state=None)
     assert world.account(lanes=lanes).counts["reconciled_held"] == 1
     world.start_again(HELD)  # queued again, though the first had started
@@ -328,22 +449,34 @@ def test_what_was_cut_off_is_unsettled_and_not_called_stuck(world: World) -> Non
     world.delivery(POSTED, status="sending", lease="somebody", slot=True)
     world.attempt(POSTED, 1, None)
     world.delivery(HELD, slot=True, poll_at=5.0)
-    assert [(one.kind, one.id) for one in world.account(ended=False).findings] == [("unsettled", f"dlv-{id_}") for id_ in (POSTED, HELD)]
+    assert [(one.kind, one.id) for one in world.account(ended=False).findings] == [
+        ("unsettled", f"dlv-{id_}") for id_ in (POSTED, HELD)
+    ]
     assert set(world.kinds()) == {"unsettled", "stuck"}
 
 
 ORDERED = tuple(replace(lane, ordered=lane.route == "held", cap=None) for lane in LANES)
-CAPPED = tuple(replace(lane, ordered=False, cap=2 if lane.route == "held" else None) for lane in LANES)
+CAPPED = tuple(
+    replace(lane, ordered=False, cap=2 if lane.route == "held" else None) for lane in LANES
+)
 
 
-def wrong_with(world: World, lanes: tuple[Lane, ...], *starts: tuple[float, float | None]) -> list[str]:
-    """Put deliveries of one key in their order, each started and ended at these times; return what is wrong."""
+def wrong_with(
+    world: World, lanes: tuple[Lane, ...], *starts: tuple[float, float | None]
+) -> list[str]:
+    """Put deliveries of one key in their order, each started and ended at these times; return what
+    is wrong.
+    """
     event, delivery, start = world.events[0], world.deliveries[0], world.starts[0]
     for number, (at, ended) in enumerate(starts):
         name = f"evt-{number}"
         world.events.append(replace(event, seq=10 + number, id=name, provider_id=name))
-        world.deliveries.append(replace(delivery, seq=10 + number, id=f"dlv-{number}", event_id=name, run_id=name))
-        world.starts.append(replace(start, at=at, event_id=name, id=name, run_id=name, ended_at=ended, key="k7"))
+        world.deliveries.append(
+            replace(delivery, seq=10 + number, id=f"dlv-{number}", event_id=name, run_id=name)
+        )
+        world.starts.append(
+            replace(start, at=at, event_id=name, id=name, run_id=name, ended_at=ended, key="k7")
+        )
     return [f"{one.kind} {one.id}" for one in world.account(lanes=lanes).findings]
 
 
@@ -356,16 +489,25 @@ def wrong_with(world: World, lanes: tuple[Lane, ...], *starts: tuple[float, floa
         ([(1.0, 3.0), (2.0, 4.0)], ["out_of_order dlv-1"]),  # while the run before went on
     ],
 )
-def test_starts_of_a_key_come_in_order_and_one_at_a_time(world: World, starts: list[tuple[float, float | None]], wrong: list[str]) -> None:
+def test_starts_of_a_key_come_in_order_and_one_at_a_time(
+    world: World, starts: list[tuple[float, float | None]], wrong: list[str]
+) -> None:
     assert wrong_with(world, ORDERED, *starts) == wrong
 
 
 def test_a_run_that_was_started_in_vain_is_not_waited_for(world: World) -> None:
-    """Its answer was lost, so it is not the run of the delivery, and the bridge cannot know how long it goes on."""
+    """Its answer was lost, so it is not the run of the delivery, and the bridge cannot know how
+    long it goes on.
+    """
     assert wrong_with(world, ORDERED, (1.0, 2.0), (2.5, 3.0)) == []
-    world.starts.append(replace(world.starts[-2], at=0.5, run_id="in vain", ended_at=9.0, fault="reset though started"))
+    world.starts.append(
+        replace(
+            world.starts[-2], at=0.5, run_id="in vain", ended_at=9.0, fault="reset though started"
+        )
+    )
     found = world.account(lanes=ORDERED).findings
-    assert [one.kind for one in found] == ["started_twice"]  # by this route; and nothing of the order
+    # by this route; and nothing of the order
+    assert [one.kind for one in found] == ["started_twice"]
 
 
 @pytest.mark.parametrize(
@@ -373,10 +515,13 @@ def test_a_run_that_was_started_in_vain_is_not_waited_for(world: World) -> None:
     [
         ([(1.0, 2.0), (1.5, 3.0), (2.0, 4.0)], []),
         ([(1.0, 9.0), (1.5, 9.0), (2.0, 4.0)], ["over_cap dlv-2"]),
-        ([(1.0, None), (1.5, None), (2.0, 4.0)], []),  # those that never end are given up by the bridge
+        # those that never end are given up by the bridge
+        ([(1.0, None), (1.5, None), (2.0, 4.0)], []),
     ],
 )
-def test_no_more_runs_of_a_route_go_on_than_it_allows(world: World, starts: list[tuple[float, float | None]], wrong: list[str]) -> None:
+def test_no_more_runs_of_a_route_go_on_than_it_allows(
+    world: World, starts: list[tuple[float, float | None]], wrong: list[str]
+) -> None:
     assert wrong_with(world, CAPPED, *starts) == wrong
 
 
@@ -395,9 +540,20 @@ def test_every_share_of_the_load_is_for_a_route_except_one() -> None:
 # -- the certificate
 
 FACTS = {
-    "flowbridge": "1.0", "made_at": "2026-11-24T17:03:05Z", "engine": "worker", "nodes": 1, "seed": 7,
-    "machine": {"cpu": "One", "cores": 2, "memory_bytes": 2**31, "kernel": "Linux 6", "system": "Debian", "filesystem": "ext4",
-                "python": "3.11"},
+    "flowbridge": "1.0",
+    "made_at": "2026-11-24T17:03:05Z",
+    "engine": "worker",
+    "nodes": 1,
+    "seed": 7,
+    "machine": {
+        "cpu": "One",
+        "cores": 2,
+        "memory_bytes": 2**31,
+        "kernel": "Linux 6",
+        "system": "Debian",
+        "filesystem": "ext4",
+        "python": "3.11",
+    },
     "database": {"kind": "sqlite", "version": "SQLite 3"},
     "seconds": {"load": 70.0, "drain": 20.0, "total": 92.0},
     "kills": {"SIGKILL": {"worker": 3}},
@@ -406,7 +562,7 @@ FACTS = {
     "code": {"commit": "0123abc", "changed": True, "sha256": "9f" * 32},
     "missed": [],
     "not_run": {"clock": "libfaketime is not installed"},
-}  # fmt: skip
+}
 
 
 def rows(made: dict[str, object]) -> str:
@@ -415,23 +571,46 @@ def rows(made: dict[str, object]) -> str:
 
 def test_a_certificate_says_kept_only_where_nothing_was_found(world: World) -> None:
     made = certificate.make(FACTS, world.account(), {"429": 3, "reset": 1})
-    assert (made["verdict"], made["lost"], made["started_twice"], made["findings"]) == ("kept", 0, 0, [])
-    assert made["faults"] == {"disk": 1, "disk_refusals": 1, "clock": 0, "platform": {"429": 3, "reset": 1}}
+    assert (made["verdict"], made["lost"], made["started_twice"], made["findings"]) == (
+        "kept",
+        0,
+        0,
+        [],
+    )
+    assert made["faults"] == {
+        "disk": 1,
+        "disk_refusals": 1,
+        "clock": 0,
+        "platform": {"429": 3, "reset": 1},
+    }
     assert made["schema"] == certificate.SCHEMA and made["acknowledged"] == 4
     text = rows(made)
-    assert "lost: 0" in text and "SIGKILL: worker 3" in text and "not run: clock: libfaketime is not installed" in text
+    assert (
+        "lost: 0" in text
+        and "SIGKILL: worker 3" in text
+        and "not run: clock: libfaketime is not installed" in text
+    )
     assert "unsettled" not in text and "reconciled" not in text
-    assert "engine worker" in text and f"code: commit 0123abc, and changes, files {'9f' * 32}" in text
+    assert (
+        "engine worker" in text and f"code: commit 0123abc, and changes, files {'9f' * 32}" in text
+    )
     assert "faults: 1 full disks, 1 met by senders\n" in text
 
 
 def test_a_certificate_counts_steps_of_a_clock_by_their_size(world: World) -> None:
     facts = FACTS | {"faults": {"clock": 5, "clock_minutes": 2, "clock_days": 1}}
-    assert "faults: 5 clock steps, 2 of them by minutes, 1 by a day\n" in rows(certificate.make(facts, world.account(), {}))
+    assert "faults: 5 clock steps, 2 of them by minutes, 1 by a day\n" in rows(
+        certificate.make(facts, world.account(), {})
+    )
 
 
-def test_what_could_have_been_done_and_was_not_is_incomplete_unless_something_is_worse(world: World) -> None:
-    facts = FACTS | {"missed": ["broker"], "not_run": {"broker": "it was not done before the time was up"}}
+def test_what_could_have_been_done_and_was_not_is_incomplete_unless_something_is_worse(
+    world: World,
+) -> None:
+    facts = FACTS | {
+        "missed": ["broker"],
+        "not_run": {"broker": "it was not done before the time was up"},
+    }
     made = certificate.make(facts, world.account(), {})
     assert made["verdict"] == "incomplete" and "missed: broker: it was not done" in rows(made)
     world.delivery(POSTED, status="queued")
@@ -445,7 +624,11 @@ def test_a_certificate_counts_everything_and_lists_a_bounded_number(world: World
     result.findings = [Finding("lost", f"t-{number}", "gone") for number in range(1000)]
     made = certificate.make(FACTS, result, {})
     assert made["verdict"] == "broken" and made["lost"] == made["wrong"]["lost"] == 1000
-    assert len(made["findings"]) == certificate.LISTED and made["findings"][0] == {"kind": "lost", "id": "t-0", "text": "gone"}
+    assert len(made["findings"]) == certificate.LISTED and made["findings"][0] == {
+        "kind": "lost",
+        "id": "t-0",
+        "text": "gone",
+    }
     assert "lost: 1000  acknowledged, and not in the store" in rows(made)
 
 

@@ -1,4 +1,6 @@
-"""What torture does: each kind is done once, what is lost was there, and what is not possible is refused."""
+"""What torture does: each kind is done once, what is lost was there, and what is not possible is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ def test_each_kind_comes_before_chance_decides_and_again_until_it_was_done() -> 
     first = list(islice(order, 4))
     assert first[0] == "lapse" and sorted(first) == sorted(KINDS_HERE)
     one.done.update(set(KINDS_HERE) - {"clock"})  # that could not be done just then
-    assert list(islice(order, 2)) == ["clock", "clock"]  # as often as it is tried before the others have to wait no longer
+    # as often as it is tried before the others have to wait no longer
+    assert list(islice(order, 2)) == ["clock", "clock"]
     assert Counter(islice(order, 4 + 4)).keys() == set(KINDS_HERE)
 
 
@@ -49,7 +52,9 @@ def test_without_anything_to_do_the_order_is_empty() -> None:
 
 
 @pytest.mark.parametrize("minutes", [1.5, 2.0, 60.0])
-def test_kinds_that_were_not_done_have_a_little_more_time_and_the_drain_has_enough_left(minutes: float) -> None:
+def test_kinds_that_were_not_done_have_a_little_more_time_and_the_drain_has_enough_left(
+    minutes: float,
+) -> None:
     plan = Plan(minutes=minutes)
     assert plan.load <= plan.latest <= plan.seconds - AT_LEAST - CLOSING
 
@@ -63,8 +68,9 @@ def test_kinds_that_were_not_done_have_a_little_more_time_and_the_drain_has_enou
         (Plan(database_url="postgresql://x/y", nodes=2, engine="celery"), {"disk"}),
     ],
 )
-def test_what_goes_with_a_configuration_is_possible_and_what_is_named_has_to_be(plan: Plan, no: set[str],
-                                                                               monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_what_goes_with_a_configuration_is_possible_and_what_is_named_has_to_be(
+    plan: Plan, no: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bridge.torture.clock.PLACES", ())
     assert set(impossible(plan)) == no | {"clock"} and plan.kinds == tuple(KINDS)
     for kind in sorted(no | {"clock"}):
@@ -80,8 +86,16 @@ def test_the_broker_tells_how_many_messages_it_loses(tmp_path: Path) -> None:
     assert (broker.holds(), broker.flush()) == (0, 0)  # it does not run
     broker.start()
     try:
-        publish = publisher(load_settings({"FLOWBRIDGE_ENGINE": "celery", "FLOWBRIDGE_BROKER_URL": broker.url,
-                                           "FLOWBRIDGE_DATABASE_URL": "postgresql://x/y", "FLOWBRIDGE_SECRET_KEY": "k" * 32}))  # fmt: skip
+        publish = publisher(
+            load_settings(
+                {
+                    "FLOWBRIDGE_ENGINE": "celery",
+                    "FLOWBRIDGE_BROKER_URL": broker.url,
+                    "FLOWBRIDGE_DATABASE_URL": "postgresql://x/y",
+                    "FLOWBRIDGE_SECRET_KEY": "k" * 32,
+                }
+            )
+        )
 
         def published() -> bool:
             try:
@@ -103,7 +117,11 @@ def test_who_has_just_been_started_may_die_of_sigterm_and_later_nobody(tmp_path:
     deaf.command[1:] = ["-c", "print('up', flush=True); input()"]
     for age, code in ((0.0, 0), (YOUNG, -signal.SIGTERM)):
         deaf.start()
-        until(lambda: deaf.log.exists() and deaf.log.read_text().count("up") == deaf.starts, 60, "it runs")
+        until(
+            lambda: deaf.log.exists() and deaf.log.read_text().count("up") == deaf.starts,
+            60,
+            "it runs",
+        )
         deaf.started_at -= age
         assert node.stop() == [code]
 
@@ -138,7 +156,11 @@ def test_who_takes_over_is_the_service_and_goes_with_it(tmp_path: Path) -> None:
     service = Service("one", [sys.executable, "-c", TAKES_OVER], tmp_path, os.environ)
     for number in (1, 2):  # nothing of the first time is left at the second
         service.start()
-        until(lambda: service.log.exists() and service.log.read_text().count("up") == number, 60, "it runs")  # noqa: B023
+        until(
+            lambda: service.log.exists() and service.log.read_text().count("up") == number,  # noqa: B023
+            60,
+            "it runs",
+        )
         first = service.pid
         os.kill(first, signal.SIGUSR2)
         until(lambda: service.pid not in (0, first), 60, "another")  # noqa: B023

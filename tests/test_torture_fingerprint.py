@@ -22,7 +22,9 @@ def package(tmp_path: Path) -> Path:
 
 def test_the_digest_is_what_sha256sum_says_and_changes_with_a_file(package: Path) -> None:
     said = "find . -type f ! -path '*/__pycache__/*' | LC_ALL=C sort | xargs sha256sum | sha256sum"
-    by_hand = subprocess.run(["sh", "-c", said], cwd=package, capture_output=True, text=True, check=True).stdout.split()[0]
+    by_hand = subprocess.run(
+        ["sh", "-c", said], cwd=package, capture_output=True, text=True, check=True
+    ).stdout.split()[0]
     assert fingerprint.digest(package) == by_hand
     (package / "below" / "__pycache__" / "a.pyc").write_text("compiled anew")
     assert fingerprint.digest(package) == by_hand
@@ -31,17 +33,31 @@ def test_the_digest_is_what_sha256sum_says_and_changes_with_a_file(package: Path
 
 
 def git(folder: Path, *command: str) -> str:
-    asked = ["git", "-c", "user.name=n", "-c", "user.email=e@example.com", "-C", str(folder), *command]
+    asked = [
+        "git",
+        "-c",
+        "user.name=n",
+        "-c",
+        "user.email=e@example.com",
+        "-C",
+        str(folder),
+        *command,
+    ]
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_the_commit_is_that_of_the_checkout_that_the_package_belongs_to(package: Path) -> None:
     if shutil.which("git") is None:
         pytest.skip("there is no git")
-    assert fingerprint.facts(package) == {"commit": None, "changed": None, "sha256": fingerprint.digest(package)}
+    assert fingerprint.facts(package) == {
+        "commit": None,
+        "changed": None,
+        "sha256": fingerprint.digest(package),
+    }
     git(package.parent, "init", "--quiet")
     git(package.parent, "commit", "--quiet", "--allow-empty", "-m", "of somebody else")
-    assert fingerprint.facts(package)["commit"] is None  # installed below a checkout of another project
+    # installed below a checkout of another project
+    assert fingerprint.facts(package)["commit"] is None
     git(package.parent, "add", "package")
     git(package.parent, "commit", "--quiet", "-m", "x")
     found = fingerprint.facts(package)

@@ -1,4 +1,6 @@
-"""The platform of torture: it answers as each fault says, and its record has every start that it executed, whatever became of it."""
+"""The platform of torture: it answers as each fault says, and its record has every start that it
+executed, whatever became of it.
+"""
 
 from __future__ import annotations
 
@@ -42,26 +44,53 @@ asyncio.run(platform.main())
 
 
 class Wicked:
-    """A platform in a process of its own that meets its requests with these faults, one after the other."""
+    """A platform in a process of its own that meets its requests with these faults, one after the
+    other.
+    """
 
     def __init__(self, folder: Path, *faults: str) -> None:
         self.folder, self.port = Folder(folder), free_port(Random(os.getpid()))
-        self.process = Process("platform", [sys.executable, "-c", ONE_OF_EACH, "|".join(faults)], folder, os.environ)
+        self.process = Process(
+            "platform", [sys.executable, "-c", ONE_OF_EACH, "|".join(faults)], folder, os.environ
+        )
         self.sender, self.number = Sender(), 0
         self.patience = SHORT if any(BY_NAME[name].wait > CALL_TIMEOUT for name in faults) else LONG
         self.start()
 
     def start(self) -> None:
-        told = {"port": self.port, "record": str(self.folder.starts), "seed": 1, "api_key": "key", "user_id": "user", "bad": True}
+        told = {
+            "port": self.port,
+            "record": str(self.folder.starts),
+            "seed": 1,
+            "api_key": "key",
+            "user_id": "user",
+            "bad": True,
+        }
         self.process.start(orjson.dumps(told))
         eventually(lambda: is_listening(self.port))
 
     def post(self, path: str = "/api/v1/start_pipeline", **more: Any) -> Answer | Lost:
         self.number += 1
-        body = {"route": "held", "event": f"evt-{self.number}", "id": f"t-{self.number}", "key": "k"}
+        body = {
+            "route": "held",
+            "event": f"evt-{self.number}",
+            "id": f"t-{self.number}",
+            "key": "k",
+        }
         body |= {"user_id": "user", "saved_item_id": "f"}
-        headers = {"Authorization": "Bearer key", "Content-Type": "application/json", "Idempotency-Key": f"dlv-{self.number}"}
-        return self.send(Call(method="POST", url=f"http://127.0.0.1:{self.port}{path}", headers=headers, body=orjson.dumps(body | more)))
+        headers = {
+            "Authorization": "Bearer key",
+            "Content-Type": "application/json",
+            "Idempotency-Key": f"dlv-{self.number}",
+        }
+        return self.send(
+            Call(
+                method="POST",
+                url=f"http://127.0.0.1:{self.port}{path}",
+                headers=headers,
+                body=orjson.dumps(body | more),
+            )
+        )
 
     def get(self, question: str) -> Answer | Lost:
         return self.send(Call(method="GET", url=f"http://127.0.0.1:{self.port}/api/v1/{question}"))
@@ -100,13 +129,19 @@ def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: Faul
     platform = wicked(fault.name)
     kind = kind_of(platform.post(), "gumloop")
     expected = {} if fault.name == "ok" else {fault.name: 1}
-    eventually(lambda: platform.folder.executed()[1] == expected)  # nothing else says that one which is late was taken
+    # nothing else says that one which is late was taken
+    eventually(lambda: platform.folder.executed()[1] == expected)
     starts, faults, odd = platform.folder.executed()
     assert len(starts) == fault.executes and odd == 0
     assert faults == expected
     assert not (kind in CERTAIN and starts) and not (kind is Kind.STARTED and not starts)
     if fault.name == "ok":
-        assert (starts[0].id, starts[0].event_id, starts[0].route, starts[0].key) == ("t-1", "evt-1", "held", "k")
+        assert (starts[0].id, starts[0].event_id, starts[0].route, starts[0].key) == (
+            "t-1",
+            "evt-1",
+            "held",
+            "k",
+        )
     assert (kind is Kind.STARTED) == (fault.name in ("ok", "slow"))
 
 
@@ -114,7 +149,9 @@ def test_a_post_without_runs_is_started_by_any_2xx_and_its_key_is_written_down(w
     platform = wicked("ok", "empty", "garbage")
     assert {kind_of(platform.post("/post"), "http") for _ in range(3)} == {Kind.STARTED}
     starts, _, _ = platform.folder.executed()
-    assert [(start.platform, start.idempotency_key, start.run_id) for start in starts] == [("http", f"dlv-{n}", None) for n in (1, 2, 3)]
+    assert [(start.platform, start.idempotency_key, start.run_id) for start in starts] == [
+        ("http", f"dlv-{n}", None) for n in (1, 2, 3)
+    ]
 
 
 def test_a_start_that_it_does_not_know_is_refused_and_noted(wicked: Any) -> None:
@@ -170,7 +207,9 @@ def test_one_delivery_is_spared_only_so_often(tmp_path: Path) -> None:
     platform.open()
     asked = Asked("POST", "/post", {}, {})
     body = orjson.dumps({"route": "posted", "event": "e", "id": "t", "key": "k"})
-    names = [platform.start(asked, body, BY_NAME["429"])[0].name for _ in range(weather.PATIENCE + 2)]
+    names = [
+        platform.start(asked, body, BY_NAME["429"])[0].name for _ in range(weather.PATIENCE + 2)
+    ]
     assert names == ["429"] * weather.PATIENCE + ["ok"] * 2
     again = Platform(tmp_path / "starts.jsonl", "key", "user", Random(1))
     again.open()  # it knows that after a kill, too
@@ -178,9 +217,16 @@ def test_one_delivery_is_spared_only_so_often(tmp_path: Path) -> None:
 
 
 def test_runs_go_through_their_states_to_their_end() -> None:
-    assert [weather.state("DONE", 0.4, age) for age in (0.0, 0.2, 0.5)] == ["QUEUED", "RUNNING", "DONE"]
+    assert [weather.state("DONE", 0.4, age) for age in (0.0, 0.2, 0.5)] == [
+        "QUEUED",
+        "RUNNING",
+        "DONE",
+    ]
     assert [weather.state("ENDLESS", 0.4, age) for age in (0.2, 1e9)] == ["RUNNING", "RUNNING"]
-    assert [weather.state("STRANGE", 0.4, age) for age in (0.2, 0.5)] == ["PAUSED BY AN ADMIN", "DONE"]
+    assert [weather.state("STRANGE", 0.4, age) for age in (0.2, 0.5)] == [
+        "PAUSED BY AN ADMIN",
+        "DONE",
+    ]
 
 
 def test_every_fault_has_a_name_of_its_own() -> None:

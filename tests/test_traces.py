@@ -80,12 +80,17 @@ def test_a_traceparent_is_exactly_one_or_none(header: str, found: Place | None) 
 
 
 def test_a_traceparent_is_written_as_it_was_read() -> None:
-    assert (str(read(GOOD)), str(Place(TRACE, SPAN, sampled=False))) == (GOOD, f"00-{TRACE}-{SPAN}-00")
+    assert (str(read(GOOD)), str(Place(TRACE, SPAN, sampled=False))) == (
+        GOOD,
+        f"00-{TRACE}-{SPAN}-00",
+    )
 
 
 @pytest.mark.parametrize("source", ["github", "bearer"])
 def test_who_proves_himself_has_his_trace_gone_on_with(config: Config, source: str) -> None:
-    assert trace_of("evt_1", {"traceparent": GOOD}, config.sources[source]) == Trace(id=TRACE, parent=Place(TRACE, SPAN))
+    assert trace_of("evt_1", {"traceparent": GOOD}, config.sources[source]) == Trace(
+        id=TRACE, parent=Place(TRACE, SPAN)
+    )
 
 
 @pytest.mark.parametrize("source", ["open", "contact", "gone"])
@@ -93,13 +98,19 @@ def test_anyone_elses_is_only_pointed_to(config: Config, source: str) -> None:
     trace = trace_of("evt_1", {"traceparent": GOOD}, config.sources.get(source))
     assert (trace.parent, trace.link) == (None, Place(TRACE, SPAN))
     assert trace.id != TRACE
-    assert replace(trace, link=None) == trace_of("evt_1", {}, None), "it follows from the event's id"
+    assert replace(trace, link=None) == trace_of("evt_1", {}, None), (
+        "it follows from the event's id"
+    )
 
 
 def test_the_ids_are_ones_that_others_take() -> None:
     event = make_event()
     trace, delivery = trace_of(event.id, {}, None), make_delivery(event)
-    for span_id in (event_span(event.id), attempt_span(delivery.id, 1), run_span(idempotency_key(delivery))):
+    for span_id in (
+        event_span(event.id),
+        attempt_span(delivery.id, 1),
+        run_span(idempotency_key(delivery)),
+    ):
         assert read(str(Place(trace.id, span_id))) == Place(trace.id, span_id)
     assert len({attempt_span(delivery.id, number) for number in range(20)}) == 20
 
@@ -112,29 +123,52 @@ def test_a_delivery_tells_of_which_event_it_is() -> None:
 
 
 def arrived(config: Config, *events: Event, duplicate: str = "") -> list[object]:
-    kept = [(event, Added(duplicate or event.id, (), duplicate=bool(duplicate))) for event in events]
+    kept = [
+        (event, Added(duplicate or event.id, (), duplicate=bool(duplicate))) for event in events
+    ]
     return list(received(kept, config.sources["github"], STAGES, scheme="https", status=202))
 
 
 def test_a_request_has_a_span_with_its_stages_below(config: Config) -> None:
-    event = make_event(body=b"personal", headers={"traceparent": GOOD, "authorization": "secret"}, query_string="token=secret")
+    event = make_event(
+        body=b"personal",
+        headers={"traceparent": GOOD, "authorization": "secret"},
+        query_string="token=secret",
+    )
     root, *stages = arrived(config, event)
-    assert (root.name, root.kind, root.id, root.parent) == ("POST /hooks/github", SpanKind.SERVER, event_span(event.id), SPAN)
-    assert [(one.name, one.parent, one.began, one.ended) for one in stages] == [(s.name, root.id, s.began, s.ended) for s in STAGES]
+    assert (root.name, root.kind, root.id, root.parent) == (
+        "POST /hooks/github",
+        SpanKind.SERVER,
+        event_span(event.id),
+        SPAN,
+    )
+    assert [(one.name, one.parent, one.began, one.ended) for one in stages] == [
+        (s.name, root.id, s.began, s.ended) for s in STAGES
+    ]
     assert {one.trace.id for one in (root, *stages)} == {TRACE}
     assert len({one.id for one in (root, *stages)}) == 4
     assert root.attributes == {
-        "http.request.method": "POST", "http.route": "/hooks/github", "url.path": "/hooks/github", "url.scheme": "https",
-        "http.response.status_code": 202, "flowbridge.source": "github", "flowbridge.event.id": event.id, "flowbridge.event.type": "issues",
-        "flowbridge.event.size": 8, "flowbridge.deliveries": 0, "flowbridge.outcome": "accepted",
-    }  # fmt: skip
+        "http.request.method": "POST",
+        "http.route": "/hooks/github",
+        "url.path": "/hooks/github",
+        "url.scheme": "https",
+        "http.response.status_code": 202,
+        "flowbridge.source": "github",
+        "flowbridge.event.id": event.id,
+        "flowbridge.event.type": "issues",
+        "flowbridge.event.size": 8,
+        "flowbridge.deliveries": 0,
+        "flowbridge.outcome": "accepted",
+    }
 
 
 def test_each_event_of_a_batch_has_a_trace_and_points_to_the_first(config: Config) -> None:
     first, *rest = (make_event() for _ in range(3))
     spans = arrived(config, first, *rest)
     roots = [span for span in spans if span.parent is None]
-    assert [span.trace.id for span in roots] == [trace_of(event.id, {}, None).id for event in (first, *rest)]
+    assert [span.trace.id for span in roots] == [
+        trace_of(event.id, {}, None).id for event in (first, *rest)
+    ]
     assert [span.kind for span in roots] == [SpanKind.SERVER, SpanKind.INTERNAL, SpanKind.INTERNAL]
     assert [span.links for span in roots[1:]] == [[Place(roots[0].trace.id, roots[0].id)]] * 2
 
@@ -154,32 +188,65 @@ def test_a_duplicate_is_in_the_trace_of_the_event_that_it_repeats(config: Config
         (Outcome(kind=Kind.UNKNOWN, detail="personal"), None, "unknown"),
     ],
 )
-def test_an_attempt_says_what_came_of_it_and_no_more(outcome: Outcome, status: Status | None, error: str) -> None:
+def test_an_attempt_says_what_came_of_it_and_no_more(
+    outcome: Outcome, status: Status | None, error: str
+) -> None:
     event = make_event()
     delivery = make_delivery(event, inputs={"text": "personal"})
-    platform = Platform(name="local", type="http", base_url="https://user:secret@example.com/secret?key=secret", method="PUT")
+    platform = Platform(
+        name="local",
+        type="http",
+        base_url="https://user:secret@example.com/secret?key=secret",
+        method="PUT",
+    )
     span = attempted(trace_of(event.id, {}, None), delivery, 2, platform, outcome, status, 1, 5)
-    assert (span.id, span.parent, span.kind, span.error) == (attempt_span(delivery.id, 2), event_span(event.id), SpanKind.CLIENT, error)
+    assert (span.id, span.parent, span.kind, span.error) == (
+        attempt_span(delivery.id, 2),
+        event_span(event.id),
+        SpanKind.CLIENT,
+        error,
+    )
     attributes = dict(span.attributes)
     assert "secret" not in str(attributes)
     assert "personal" not in str(attributes)
-    assert (attributes["http.request.method"], attributes["server.address"], attributes["server.port"]) == ("PUT", "example.com", 443)
-    assert (attributes["http.request.resend_count"], attributes["flowbridge.outcome"]) == (1, outcome.kind.value)
+    assert (
+        attributes["http.request.method"],
+        attributes["server.address"],
+        attributes["server.port"],
+    ) == ("PUT", "example.com", 443)
+    assert (attributes["http.request.resend_count"], attributes["flowbridge.outcome"]) == (
+        1,
+        outcome.kind.value,
+    )
     assert attributes.get("flowbridge.status") == status
 
 
 @pytest.mark.parametrize(
     ("report", "began", "ended", "error"),
     [
-        (RunReport(state=RunState.DONE, created_at=NOW + 1, finished_at=NOW + 3), NOW + 1, NOW + 3, ""),
+        (
+            RunReport(state=RunState.DONE, created_at=NOW + 1, finished_at=NOW + 3),
+            NOW + 1,
+            NOW + 3,
+            "",
+        ),
         (RunReport(state=RunState.FAILED), NOW, NOW + 9, "failed"),
         (RunReport(state=None, gone=True), NOW, NOW + 9, "unseen"),
-        (RunReport(state=RunState.DONE, created_at=NOW + 20), NOW + 9, NOW + 9, ""),  # clocks differ
+        # clocks differ
+        (RunReport(state=RunState.DONE, created_at=NOW + 20), NOW + 9, NOW + 9, ""),
     ],
 )
-def test_the_span_of_a_run_is_below_the_attempt_that_started_it(report: RunReport, began: float, ended: float, error: str) -> None:
+def test_the_span_of_a_run_is_below_the_attempt_that_started_it(
+    report: RunReport, began: float, ended: float, error: str
+) -> None:
     event = make_event()
-    followed = make_delivery(event, status=Status.DELIVERED, attempts=2, throttled=1, run_id="r1", delivered_at=NOW)
+    followed = make_delivery(
+        event, status=Status.DELIVERED, attempts=2, throttled=1, run_id="r1", delivered_at=NOW
+    )
     span = run_ended(trace_of(event.id, {}, None), followed, report, NOW + 9)
     assert (span.id, span.parent) == (run_span(followed.id), attempt_span(followed.id, 3))
-    assert (span.began / 1e9, span.ended / 1e9, span.error) == (pytest.approx(began), pytest.approx(ended), error)
+    assert (span.began / 1e9, span.ended / 1e9, span.error) == (
+        pytest.approx(began),
+        pytest.approx(ended),
+        error,
+    )

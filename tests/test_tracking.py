@@ -39,18 +39,26 @@ def test_a_run_of_ten_minutes_that_nobody_waits_for_takes_some_25_looks() -> Non
 
 
 @given(st.floats(0.01, 4000), st.booleans())
-def test_a_run_of_an_unknown_flow_is_seen_to_end_within_its_own_time(seconds: float, eager: bool) -> None:
-    """At most so late as it has taken, half of that where somebody waits; never later than 30 seconds."""
+def test_a_run_of_an_unknown_flow_is_seen_to_end_within_its_own_time(
+    seconds: float, eager: bool
+) -> None:
+    """At most so late as it has taken, half of that where somebody waits; never later than 30
+    seconds.
+    """
     late = looks(GUMLOOP, seconds, None, eager=eager)[-1] - seconds
     assert late <= max(0.5, min(30.0, seconds * (0.5 if eager else 1.0))) + 1e-6
 
 
 @given(st.floats(0.01, 4000), st.floats(0.01, 4000), st.floats(0, 1000), st.booleans())
-def test_looks_end_and_are_bounded_however_wrong_what_was_learned_is(seconds: float, mean: float, spread: float, eager: bool) -> None:
+def test_looks_end_and_are_bounded_however_wrong_what_was_learned_is(
+    seconds: float, mean: float, spread: float, eager: bool
+) -> None:
     times = looks(GUMLOOP, seconds, Usual(mean, spread), eager=eager)
     assert all(later - earlier >= GUMLOOP.least - 1e-9 for earlier, later in pairwise(times))
     assert times[-1] - seconds <= max(30.0, mean / 2)
-    assert len(times) <= 12 + max(0.0, seconds - mean) / 30 + 10 * (1 + spread / mean) + 2 * seconds / max(0.5, mean)
+    assert len(times) <= 12 + max(0.0, seconds - mean) / 30 + 10 * (
+        1 + spread / mean
+    ) + 2 * seconds / max(0.5, mean)
 
 
 def test_a_run_that_fails_early_of_a_flow_that_takes_minutes_is_seen_halfway() -> None:

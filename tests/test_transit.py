@@ -1,4 +1,6 @@
-"""What was done to a request on its way is found out: renamed headers, another name of the URL; and what no stranger's copy may show."""
+"""What was done to a request on its way is found out: renamed headers, another name of the URL; and
+what no stranger's copy may show.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +47,22 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     return load(path, {})
 
 
-def signed(config: Config, name: str, url: str = HERE, query: str = "", headers: dict[str, str] | None = None) -> Request:
+def signed(
+    config: Config,
+    name: str,
+    url: str = HERE,
+    query: str = "",
+    headers: dict[str, str] | None = None,
+) -> Request:
     given = {"content-type": "application/json", "host": "127.0.0.1:8080", **(headers or {})}
-    request = Request(method="POST", path=f"/hooks/{name}", headers=given, body=BODY, query_string=query,
-                      url=f"{url}/hooks/{name}{'?' if query else ''}{query}")  # fmt: skip
+    request = Request(
+        method="POST",
+        path=f"/hooks/{name}",
+        headers=given,
+        body=BODY,
+        query_string=query,
+        url=f"{url}/hooks/{name}{'?' if query else ''}{query}",
+    )
     source = config.sources[name]
     return source.scheme.sign(request, source.secrets[0].value, NOW)
 
@@ -64,28 +78,43 @@ def why(config: Config, name: str, request: Request, reason: str = "missing") ->
 
 
 def renamed(request: Request, name: str, once: str) -> Request:
-    return replace(request, headers={once if one == name else one: value for one, value in request.headers.items()})
+    return replace(
+        request,
+        headers={once if one == name else one: value for one, value in request.headers.items()},
+    )
 
 
-@pytest.mark.parametrize("name", ["x-original-x-hub-signature-256", "x_hub_signature_256", "hub-signature-256", "x-sig", "zzz"])
-def test_a_header_that_was_renamed_is_found_by_its_value_whatever_it_is_called(config: Config, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["x-original-x-hub-signature-256", "x_hub_signature_256", "hub-signature-256", "x-sig", "zzz"],
+)
+def test_a_header_that_was_renamed_is_found_by_its_value_whatever_it_is_called(
+    config: Config, name: str
+) -> None:
     request = renamed(signed(config, "github"), "x-hub-signature-256", name)
     assert why(config, "github", request) == AGAIN.format(name, "x-hub-signature-256")
 
 
 def test_headers_that_were_all_renamed_alike_are_found(config: Config) -> None:
     request = signed(config, "svix")
-    moved = replace(request, headers={f"x-original-{name}": value for name, value in request.headers.items()})
+    moved = replace(
+        request, headers={f"x-original-{name}": value for name, value in request.headers.items()}
+    )
     assert why(config, "svix", moved).startswith("All is right once the header 'x-original-svix-")
     time = renamed(request, "svix-timestamp", "x-original-svix-timestamp")
     assert why(config, "svix", time) == AGAIN.format("x-original-svix-timestamp", "svix-timestamp")
 
 
 def test_a_header_that_was_renamed_and_proves_nothing_is_told_by_its_name(config: Config) -> None:
-    request = renamed(signed(config, "github"), "x-hub-signature-256", "x-original-x-hub-signature-256")
+    request = renamed(
+        signed(config, "github"), "x-hub-signature-256", "x-original-x-hub-signature-256"
+    )
     said = why(config, "github", replace(request, body=b"{}"))
     name = "x-original-x-hub-signature-256"
-    assert said == f"The signature stands in the header {name!r}, not in header:x-hub-signature-256: a proxy renamed it."
+    assert (
+        said == f"The signature stands in the header {name!r}, not in header:x-hub-signature-256: a"
+        " proxy renamed it."
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,29 +127,60 @@ def test_a_header_that_was_renamed_and_proves_nothing_is_told_by_its_name(config
     ],
 )
 @pytest.mark.parametrize("name", ["square", "twilio"])
-def test_the_url_that_the_sender_called_is_found(config: Config, name: str, called: str, query: str, headers: dict[str, str]) -> None:
+def test_the_url_that_the_sender_called_is_found(
+    config: Config, name: str, called: str, query: str, headers: dict[str, str]
+) -> None:
     request = signed(config, name, called, query, headers)
     here = replace(request, url=request.url.replace(called, HERE))
     said = why(config, name, here, "mismatch")
-    assert said.startswith(f"The signature is right for the URL '{called}/hooks/{name}', which is taken here for '{HERE}/hooks/{name}': ")
+    assert said.startswith(
+        f"The signature is right for the URL '{called}/hooks/{name}', which is taken here for"
+        f" '{HERE}/hooks/{name}': "
+    )
     assert "FLOWBRIDGE_PUBLIC_URL" in said and "a=1" not in said
 
 
 def test_where_no_url_fits_the_one_that_is_taken_is_shown(config: Config) -> None:
-    request = replace(signed(config, "square", "https://elsewhere.example"), url=f"{HERE}/hooks/square")
+    request = replace(
+        signed(config, "square", "https://elsewhere.example"), url=f"{HERE}/hooks/square"
+    )
     assert f"is taken here for '{HERE}/hooks/square'" in why(config, "square", request, "mismatch")
     nobodys = signed(config, "github")
-    assert why(config, "github", replace(nobodys, headers={**nobodys.headers, "x-hub-signature-256": "sha256=" + "0" * 64})) == ""
+    assert (
+        why(
+            config,
+            "github",
+            replace(
+                nobodys, headers={**nobodys.headers, "x-hub-signature-256": "sha256=" + "0" * 64}
+            ),
+        )
+        == ""
+    )
 
 
 def test_a_source_that_knows_no_secret_says_so(config: Config) -> None:
-    request = Request(method="POST", path="/", headers={"x-notion-signature": "sha256=" + "0" * 64}, body=BODY)
+    request = Request(
+        method="POST", path="/", headers={"x-notion-signature": "sha256=" + "0" * 64}, body=BODY
+    )
     said = why(config, "notion", request, "no_secret")
-    assert said == "The source knows no secret yet: `flowbridge learn notion` waits for Notion to tell it."
-    knowing = replace(config, sources={**config.sources, "notion": replace(config.sources["notion"], secrets=(Secret("x" * 20),))})
-    assert "knows no secret" not in " ".join(diagnose(turned_away(config, "notion", request), knowing))
+    assert (
+        said
+        == "The source knows no secret yet: `flowbridge learn notion` waits for Notion to tell it."
+    )
+    knowing = replace(
+        config,
+        sources={
+            **config.sources,
+            "notion": replace(config.sources["notion"], secrets=(Secret("x" * 20),)),
+        },
+    )
+    assert "knows no secret" not in " ".join(
+        diagnose(turned_away(config, "notion", request), knowing)
+    )
     ended = config.sources["ended"].scheme.sign(replace(request, headers={}), "another-one", NOW)
-    assert "had no secret that was live" in " ".join(diagnose(turned_away(config, "ended", ended, "no_secret"), config))
+    assert "had no secret that was live" in " ".join(
+        diagnose(turned_away(config, "ended", ended, "no_secret"), config)
+    )
 
 
 def test_what_was_readmitted_is_not_offered_again(config: Config) -> None:
@@ -130,31 +190,59 @@ def test_what_was_readmitted_is_not_offered_again(config: Config) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["authorization", "x-gitlab-token", "x-api-key", "x-telegram-bot-api-secret-token", "x-original-authorization", "x-a-x-gitlab-token"],
+    [
+        "authorization",
+        "x-gitlab-token",
+        "x-api-key",
+        "x-telegram-bot-api-secret-token",
+        "x-original-authorization",
+        "x-a-x-gitlab-token",
+    ],
 )
 @pytest.mark.parametrize("name", ["github", "gitlab", "square"])
-def test_what_was_shown_to_the_wrong_source_is_not_kept(config: Config, name: str, header: str) -> None:
-    request = Request(method="POST", path=f"/hooks/{name}", headers={header: TOKEN, "x-event": "push"}, body=BODY)
+def test_what_was_shown_to_the_wrong_source_is_not_kept(
+    config: Config, name: str, header: str
+) -> None:
+    request = Request(
+        method="POST", path=f"/hooks/{name}", headers={header: TOKEN, "x-event": "push"}, body=BODY
+    )
     reject = turned_away(config, name, request)
     assert TOKEN not in repr(reject) and reject.headers == {header: "***", "x-event": "push"}
 
 
 def test_the_sender_of_a_token_that_is_not_kept_is_told_by_the_header(config: Config) -> None:
-    request = Request(method="POST", path="/hooks/github", headers={"x-gitlab-token": TOKEN}, body=BODY)
+    request = Request(
+        method="POST", path="/hooks/github", headers={"x-gitlab-token": TOKEN}, body=BODY
+    )
     found = " ".join(diagnose(turned_away(config, "github", request), config))
-    assert "It looks like GitLab: it has the header 'x-gitlab-token', and GitHub does not send that." in found
+    assert (
+        "It looks like GitLab: it has the header 'x-gitlab-token', and GitHub does not send that."
+        in found
+    )
 
 
 def test_a_token_in_the_query_is_not_kept_unless_the_query_is_signed(config: Config) -> None:
-    request = Request(method="POST", path="/", headers={}, body=BODY, query_string=f"token={TOKEN}&a=1", url=f"{HERE}/?token={TOKEN}&a=1")
+    request = Request(
+        method="POST",
+        path="/",
+        headers={},
+        body=BODY,
+        query_string=f"token={TOKEN}&a=1",
+        url=f"{HERE}/?token={TOKEN}&a=1",
+    )
     reject = turned_away(config, "github", request)
     assert (reject.query_string, reject.url) == ("token=***&a=1", f"{HERE}/?token=***&a=1")
     twilio = signed(config, "twilio", query=f"token={TOKEN}")
     assert diagnose(turned_away(config, "twilio", twilio), config)[0].startswith("It verifies now")
 
 
-@given(st.dictionaries(st.text("ab-_x", max_size=40), st.text(max_size=5), max_size=8), st.lists(st.text("ab-x", max_size=9), max_size=3))
-def test_no_headers_make_it_fail_and_what_is_there_stays_there(headers: dict[str, str], wanted: list[str]) -> None:
+@given(
+    st.dictionaries(st.text("ab-_x", max_size=40), st.text(max_size=5), max_size=8),
+    st.lists(st.text("ab-x", max_size=9), max_size=3),
+)
+def test_no_headers_make_it_fail_and_what_is_there_stays_there(
+    headers: dict[str, str], wanted: list[str]
+) -> None:
     for _, once, respelled in proxy_changes.renamed(headers, wanted):
         assert {**respelled, **headers} == respelled | headers
         assert once in respelled
@@ -167,5 +255,8 @@ def test_a_name_of_many_parts_has_few_spellings() -> None:
 @pytest.mark.parametrize("url", ["http://[", "", "x", "http://h:99999/p"])
 def test_no_url_makes_it_fail(url: str) -> None:
     assert all(
-        isinstance(one, str) for one in proxy_changes.urls(Request(method="POST", path="/", headers={"host": "h"}, body=b"", url=url))
+        isinstance(one, str)
+        for one in proxy_changes.urls(
+            Request(method="POST", path="/", headers={"host": "h"}, body=b"", url=url)
+        )
     )

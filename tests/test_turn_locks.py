@@ -1,4 +1,6 @@
-"""Transactions on PostgreSQL that change the same things at the same moment: the one waits for the other, and never both."""
+"""Transactions on PostgreSQL that change the same things at the same moment: the one waits for the
+other, and never both.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ def waiting(database: Database) -> int:
     """Return how many transactions wait for a lock."""
     with database.read() as connection:
         return connection.execute(
-            text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+            text(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND"
+                " wait_event_type = 'Lock'"
+            )
         ).scalar_one()
 
 
@@ -63,7 +68,9 @@ def side_by_side(*works: Callable[[], Any]) -> list[Side]:
 
 
 class Meeting:
-    """Where transactions meet in the middle: each goes on once the others are there, too, or wait for a lock."""
+    """Where transactions meet in the middle: each goes on once the others are there, too, or wait
+    for a lock.
+    """
 
     def __init__(self, database: Database, parties: int = 2) -> None:
         self._database, self._parties = database, parties
@@ -76,7 +83,9 @@ class Meeting:
         until(lambda: self._there + waiting(self._database) >= self._parties, what="the others")
 
 
-def meeting_after(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, meeting: Meeting) -> None:
+def meeting_after(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, meeting: Meeting
+) -> None:
     """Have each thread meet the others once it has called this for the first time."""
     real, met = getattr(module, name), threading.local()
 
@@ -90,7 +99,9 @@ def meeting_after(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, meeti
     monkeypatch.setattr(module, name, called)
 
 
-def worker_with(database: Database, attempts: Sequence[tuple], looks: Sequence[tuple] = ()) -> Worker:
+def worker_with(
+    database: Database, attempts: Sequence[tuple], looks: Sequence[tuple] = ()
+) -> Worker:
     """A worker of which this has ended since its last turn."""
     worker = made(database, configured(gumloop(url="http://127.0.0.1:1")))
     worker._ended = Ended(attempts=list(attempts), looks=list(looks))
@@ -110,14 +121,27 @@ def test_two_turns_that_change_the_same_lines_in_another_order_do_not_deadlock(
     calls = {held.delivery.order.key: held for held in claim(postgresql, now=NOW + 2)}
     done = RunReport(state=RunState.DONE)
     first, second = (
-        worker_with(postgresql, [(calls[mine], replace(STARTED, run_id=f"2{mine}"))], [(get(postgresql, runs[other].delivery.id), 1, done)])
+        worker_with(
+            postgresql,
+            [(calls[mine], replace(STARTED, run_id=f"2{mine}"))],
+            [(get(postgresql, runs[other].delivery.id), 1, done)],
+        )
         for mine, other in (("x", "y"), ("y", "x"))
     )
     meeting_after(monkeypatch, ledger, "record", Meeting(postgresql))
-    sides = side_by_side(*(lambda one=one: postgresql.write(lambda c: one._turn(c, ClockReading(at=NOW + 5))) for one in (first, second)))
+    sides = side_by_side(
+        *(
+            lambda one=one: postgresql.write(lambda c: one._turn(c, ClockReading(at=NOW + 5)))
+            for one in (first, second)
+        )
+    )
     assert [side.error for side in sides] == [None, None]
-    assert {get(postgresql, held.delivery.id).run_state for held in runs.values()} == {RunState.DONE}
-    assert {get(postgresql, held.delivery.id).status for held in calls.values()} == {Status.DELIVERED}
+    assert {get(postgresql, held.delivery.id).run_state for held in runs.values()} == {
+        RunState.DONE
+    }
+    assert {get(postgresql, held.delivery.id).status for held in calls.values()} == {
+        Status.DELIVERED
+    }
 
 
 def test_two_turns_that_change_the_same_deliveries_in_another_order_do_not_deadlock(
@@ -133,12 +157,21 @@ def test_two_turns_that_change_the_same_deliveries_in_another_order_do_not_deadl
     looks = [(one, 1, goes_on) for one in followed]
     meeting_after(monkeypatch, run_tracking, "record_run", Meeting(postgresql))
     workers = [worker_with(postgresql, [], looks), worker_with(postgresql, [], looks[::-1])]
-    sides = side_by_side(*(lambda one=one: postgresql.write(lambda c: one._turn(c, ClockReading(at=NOW + 5))) for one in workers))
+    sides = side_by_side(
+        *(
+            lambda one=one: postgresql.write(lambda c: one._turn(c, ClockReading(at=NOW + 5)))
+            for one in workers
+        )
+    )
     assert [side.error for side in sides] == [None, None]
 
 
-def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one gives a start back, and then counts slots; the other counts slots, and then spends a start."""
+def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one gives a start back, and then counts slots; the other counts slots, and then spends a
+    start.
+    """
     add(postgresql, 3)
     limits = {"triage": Limits(max_runs_per_day=10)}
     [held] = claim(postgresql, most=1, limits=limits)
@@ -162,7 +195,9 @@ def test_a_refusal_and_a_claim_of_a_paced_route_do_not_deadlock(postgresql: Data
 
 
 def test_a_redelivery_waits_for_a_person_who_retries_what_it_looks_at(postgresql: Database) -> None:
-    """Else both would be queued: the delivery that is retried, and one that is planned again since nothing of the event ever started."""
+    """Else both would be queued: the delivery that is retried, and one that is planned again since
+    nothing of the event ever started.
+    """
     event, copy = make_event("1"), make_event("1")
     planned = make_delivery(event, status=Status.CANCELLED)
     events.add(postgresql, event, [planned], lambda *_: [])
@@ -191,17 +226,26 @@ def test_a_redelivery_waits_for_a_person_who_retries_what_it_looks_at(postgresql
     assert [(one.id, one.status) for one in kept] == [(planned.id, Status.QUEUED)]
 
 
-def test_redeliveries_of_the_same_events_in_another_order_do_not_deadlock(postgresql: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redeliveries_of_the_same_events_in_another_order_do_not_deadlock(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("1", "2"):
         event = make_event(name)
         events.add(postgresql, event, [make_delivery(event)], lambda *_: [])
     meeting_after(monkeypatch, postgresql, "append", Meeting(postgresql))
     meeting_after(monkeypatch, events, "add_duplicate", Meeting(postgresql))
     orders = (("1", "2"), ("2", "1"))
-    sides = side_by_side(*(
-        lambda order=order: events.add_all(postgresql, [(make_event(name), []) for name in order], lambda *_: []) for order in orders
-    ))
+    sides = side_by_side(
+        *(
+            lambda order=order: events.add_all(
+                postgresql, [(make_event(name), []) for name in order], lambda *_: []
+            )
+            for order in orders
+        )
+    )
     assert [side.error for side in sides] == [None, None]
     assert all(one.duplicate for side in sides for one in side.value)
     for order, side in zip(orders, sides, strict=True):
-        assert [events.get(postgresql, one.event_id).provider_id for one in side.value] == list(order)
+        assert [events.get(postgresql, one.event_id).provider_id for one in side.value] == list(
+            order
+        )

@@ -85,9 +85,19 @@ def test_the_length_of_a_name_that_a_sender_chose_costs_nothing() -> None:
 
 def test_in_no_sample_two_names_side_by_side_look_like_typos() -> None:
     """Only the plural of a name stands beside it in some, and the same name in two spellings."""
-    found = {pair for provider in PROVIDERS for type_ in sample_types(provider) for pair in _look_alikes(_payload(provider, type_))}
-    assert found == {("assignee", "assignees"), ("fork", "forks"), ("provider", "providers"), ("messageId", "message_id"),
-                     ("publishTime", "publish_time")}  # fmt: skip
+    found = {
+        pair
+        for provider in PROVIDERS
+        for type_ in sample_types(provider)
+        for pair in _look_alikes(_payload(provider, type_))
+    }
+    assert found == {
+        ("assignee", "assignees"),
+        ("fork", "forks"),
+        ("provider", "providers"),
+        ("messageId", "message_id"),
+        ("publishTime", "publish_time"),
+    }
 
 
 def _payload(provider: str, type_: str) -> Any:
@@ -101,11 +111,14 @@ def _look_alikes(value: Any) -> Iterator[tuple[str, str]]:
             near = find_typo(name, [other for other in value if other != name])
             if near is not None:
                 yield min(name, near), max(name, near)
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for inner in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         yield from _look_alikes(inner)
 
 
 def test_a_typo_goes_before_a_name_that_is_longer_and_alike() -> None:
     assert close_name("fiel", ["file", "bom", "fields"]) == "file"
-    assert close_name("creation_date", ["created_at", "date_of_creation"]) is not None  # alike, and no typo
+    # alike, and no typo
+    assert close_name("creation_date", ["created_at", "date_of_creation"]) is not None
     assert close_name("file", ["file"]) is None

@@ -1,4 +1,6 @@
-"""The units of deploy/systemd: what systemd's own tools say of them, and the bridge at work under what they forbid."""
+"""The units of deploy/systemd: what systemd's own tools say of them, and the bridge at work under
+what they forbid.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,14 @@ def by_name(path: Path) -> str:
 @pytest.mark.parametrize("path", SERVICES, ids=by_name)
 def test_exposure_is_small(path: Path) -> None:
     needs("systemd-analyze")
-    command = ["systemd-analyze", "security", "--offline=true", f"--threshold={WORST * 10:.0f}", "--no-pager", str(path)]
+    command = [
+        "systemd-analyze",
+        "security",
+        "--offline=true",
+        f"--threshold={WORST * 10:.0f}",
+        "--no-pager",
+        str(path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = re.search(r"Overall exposure level for \S+: (\d+\.\d+)", done.stdout)
     assert said is not None, done.stderr
@@ -51,7 +60,12 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     for path in UNITS:
         (tmp_path / path.name).write_text(path.read_text().replace(COMMAND, str(command)))
     units = [str(tmp_path / path.name) for path in UNITS]
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *units],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     ours = [line for line in done.stderr.splitlines() if "flowbridge" in line]
     assert (done.returncode, ours) == (0, [])
 
@@ -59,13 +73,32 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
 def test_a_unit_that_is_wrong_is_found(tmp_path: Path) -> None:
     needs("systemd-analyze")
     broken = tmp_path / "broken.service"
-    broken.write_text(SERVICES[0].read_text().replace(COMMAND, "/bin/true").replace("ProtectSystem=strict", "ProtectSystem=perhaps"))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(broken)], capture_output=True, text=True, check=False)
+    broken.write_text(
+        SERVICES[0]
+        .read_text()
+        .replace(COMMAND, "/bin/true")
+        .replace("ProtectSystem=strict", "ProtectSystem=perhaps")
+    )
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(broken)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "ProtectSystem" in done.stderr
 
 
 def test_the_services_are_confined_alike_and_run_commands_that_exist() -> None:
-    own = {"ExecStart", "Description", "Requires", "After", "Conflicts", "Sockets", "MemoryHigh", "MemoryMax"}
+    own = {
+        "ExecStart",
+        "Description",
+        "Requires",
+        "After",
+        "Conflicts",
+        "Sockets",
+        "MemoryHigh",
+        "MemoryMax",
+    }
     read = [directives(path) for path in SERVICES]
     shared = [{name: value for name, value in each.items() if name not in own} for each in read]
     assert all(each == shared[0] for each in shared)
@@ -81,8 +114,17 @@ def test_sockets_have_the_names_that_are_looked_for_and_belong_to_a_service() ->
         wanted = directives(service)["Sockets"]
         for name in wanted[0].split() if wanted else ():
             assert read[name]["Service"] == [service.name]
-    private = {each["ListenStream"][0] for each in read.values() if each["FileDescriptorName"] == ["private"]}
-    told = {line.partition("=")[2] for path in SERVICES for line in directives(path)["Environment"] if "PRIVATE_BIND" in line}
+    private = {
+        each["ListenStream"][0]
+        for each in read.values()
+        if each["FileDescriptorName"] == ["private"]
+    }
+    told = {
+        line.partition("=")[2]
+        for path in SERVICES
+        for line in directives(path)["Environment"]
+        if "PRIVATE_BIND" in line
+    }
     assert private == told == {"127.0.0.1:8081"}
 
 
@@ -100,7 +142,13 @@ def state() -> Iterator[Path]:
 
 
 def confined(unit: Path, state: Path, *command: str) -> list[str]:
-    return [sys.executable, str(Path(__file__).with_name("confined.py")), str(unit), str(state), *command]
+    return [
+        sys.executable,
+        str(Path(__file__).with_name("confined.py")),
+        str(unit),
+        str(state),
+        *command,
+    ]
 
 
 TRIES = """
@@ -139,7 +187,12 @@ print(json.dumps({
 
 @pytest.mark.parametrize("unit", SERVICES, ids=by_name)
 def test_what_is_forbidden_is_forbidden_here_too(unit: Path, state: Path) -> None:
-    done = subprocess.run(confined(unit, state, sys.executable, "-c", TRIES), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        confined(unit, state, sys.executable, "-c", TRIES),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "write": "EROFS",
@@ -161,10 +214,23 @@ def test_what_is_forbidden_is_forbidden_here_too(unit: Path, state: Path) -> Non
 
 
 def test_the_demo_works_under_what_the_unit_forbids(state: Path) -> None:
-    command = confined(DEPLOY / "systemd" / "flowbridge.service", state, sys.executable, "-m", "bridge", "demo", "--once", "--json")
+    command = confined(
+        DEPLOY / "systemd" / "flowbridge.service",
+        state,
+        sys.executable,
+        "-m",
+        "bridge",
+        "demo",
+        "--once",
+        "--json",
+    )
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     assert (done.returncode, done.stderr) == (0, "Starting flowbridge in a temporary folder…\n")
-    states = [one["run_state"] for event in json.loads(done.stdout)["events"] for one in event["deliveries"]]
+    states = [
+        one["run_state"]
+        for event in json.loads(done.stdout)["events"]
+        for one in event["deliveries"]
+    ]
     assert states == ["done"] * 3
 
 
@@ -219,10 +285,22 @@ def test_flows_keep_their_limits_under_what_the_unit_forbids(state: Path) -> Non
         for name in ("looks", "writes", "eats", "spins"):
             one = next(each for each in bridge.found(event_id).deliveries if each.route == name)
             ended[name] = bridge_run(bridge, event_id, one.id)
-        assert [ended[name].run_state for name in ("looks", "writes", "eats", "spins")] == ["done", "done", "failed", "failed"]
+        assert [ended[name].run_state for name in ("looks", "writes", "eats", "spins")] == [
+            "done",
+            "done",
+            "failed",
+            "failed",
+        ]
         looked = ended["looks"].outputs
-        assert (looked["policy"], looked["oom"], looked["uid"], looked["nice"] >= 10) == (os.SCHED_IDLE, 1000, 65534, True)
-        assert looked["most"] <= int(directives(DEPLOY / "systemd" / "flowbridge.service")["LimitNPROC"][0])
+        assert (looked["policy"], looked["oom"], looked["uid"], looked["nice"] >= 10) == (
+            os.SCHED_IDLE,
+            1000,
+            65534,
+            True,
+        )
+        assert looked["most"] <= int(
+            directives(DEPLOY / "systemd" / "flowbridge.service")["LimitNPROC"][0]
+        )
         assert (state / "data" / "files" / "kept.csv").read_text().splitlines()[1].endswith(",1")
         assert bridge.stop() == 0
 
@@ -242,5 +320,15 @@ def test_the_filter_knows_what_systemd_knows() -> None:
     """The calls that flows and pinning need are let through, those that need power are not."""
     needs("systemd-analyze")
     allowed = allowed_calls(directives(SERVICES[0])["SystemCallFilter"])
-    assert {"setrlimit", "prlimit64", "setpriority", "sched_setscheduler", "sched_setaffinity", "clone", "execve"} <= allowed
-    assert allowed.isdisjoint({"mount", "ptrace", "setuid", "bpf", "mlock", "init_module", "reboot"})
+    assert {
+        "setrlimit",
+        "prlimit64",
+        "setpriority",
+        "sched_setscheduler",
+        "sched_setaffinity",
+        "clone",
+        "execve",
+    } <= allowed
+    assert allowed.isdisjoint(
+        {"mount", "ptrace", "setuid", "bpf", "mlock", "init_module", "reboot"}
+    )

@@ -1,4 +1,6 @@
-"""A fleet is upgraded one process after another: those of the version before go on working while the schema changes under them."""
+"""A fleet is upgraded one process after another: those of the version before go on working while
+the schema changes under them.
+"""
 
 from __future__ import annotations
 
@@ -33,29 +35,115 @@ from bridge.store.tables import schema
 pytestmark = pytest.mark.slow
 
 # What the version with schema 0003 wrote, statement by statement.
-EVENT = ("id", "source", "provider", "type", "provider_id", "received_at", "config_hash", "problem", "body_sha256", "headers",
-         "query_string", "body")  # fmt: skip
-DELIVERY = ("id", "event_id", "route", "flow", "platform", "saved_item_id", "status", "reason", "created_at", "due_at", "finished_at",
-            "config_hash", "retry_attempts", "retry_first", "retry_max", "on_unknown", "run_timeout", "whole_body", "inputs")  # fmt: skip
-READ = ("seq", *DELIVERY, "attempts", "throttled", "delivered_at", "lease", "lease_until", "slot", "poll_at", "polls", "run_id", "run_url",
-        "run_state", "raw_state", "outputs", "log")  # fmt: skip
+EVENT = (
+    "id",
+    "source",
+    "provider",
+    "type",
+    "provider_id",
+    "received_at",
+    "config_hash",
+    "problem",
+    "body_sha256",
+    "headers",
+    "query_string",
+    "body",
+)
+DELIVERY = (
+    "id",
+    "event_id",
+    "route",
+    "flow",
+    "platform",
+    "saved_item_id",
+    "status",
+    "reason",
+    "created_at",
+    "due_at",
+    "finished_at",
+    "config_hash",
+    "retry_attempts",
+    "retry_first",
+    "retry_max",
+    "on_unknown",
+    "run_timeout",
+    "whole_body",
+    "inputs",
+)
+READ = (
+    "seq",
+    *DELIVERY,
+    "attempts",
+    "throttled",
+    "delivered_at",
+    "lease",
+    "lease_until",
+    "slot",
+    "poll_at",
+    "polls",
+    "run_id",
+    "run_url",
+    "run_state",
+    "raw_state",
+    "outputs",
+    "log",
+)
 HEAD = f"SELECT {', '.join(READ)} FROM delivery WHERE status = 'queued' AND platform = 'p' ORDER BY due_at, seq LIMIT 1"  # noqa: S608
-LEASE = "UPDATE delivery SET status = 'sending', lease = ?, lease_until = ?, slot = ?, reason = NULL WHERE id = ? AND status = 'queued'"
+LEASE = (
+    "UPDATE delivery SET status = 'sending', lease = ?, lease_until = ?, slot = ?, reason = NULL"
+    " WHERE id = ? AND status = 'queued'"
+)
 INTENT = "INSERT INTO attempt (delivery_id, number, started_at) VALUES (?, ?, ?)"
-COMPLETE = "UPDATE attempt SET finished_at = ?, outcome = 'started', status_code = 200, detail = NULL, run_id = ? WHERE delivery_id = ?"
+COMPLETE = (
+    "UPDATE attempt SET finished_at = ?, outcome = 'started', status_code = 200, detail = NULL,"
+    " run_id = ? WHERE delivery_id = ?"
+)
 SETTLE = (
-    "UPDATE delivery SET status = 'delivered', reason = NULL, delivered_at = ?, run_id = ?, run_url = NULL, run_state = 'queued', slot = ?,"
-    " poll_at = ?, attempts = attempts + 1, throttled = throttled + 0, lease = NULL, lease_until = NULL, polls = 0 WHERE id = ?"
+    "UPDATE delivery SET status = 'delivered', reason = NULL, delivered_at = ?, run_id = ?, run_url"
+    " = NULL, run_state = 'queued', slot = ?, poll_at = ?, attempts = attempts + 1, throttled ="
+    " throttled + 0, lease = NULL, lease_until = NULL, polls = 0 WHERE id = ?"
 )
 
 
 def event_values(number: int) -> tuple[Any, ...]:
-    return (f"evt_old{number}", "github", "github", "issues", f"id-{number}", NOW, "0" * 64, None, f"sha-{number}", "{}", "", b"{}")
+    return (
+        f"evt_old{number}",
+        "github",
+        "github",
+        "issues",
+        f"id-{number}",
+        NOW,
+        "0" * 64,
+        None,
+        f"sha-{number}",
+        "{}",
+        "",
+        b"{}",
+    )
 
 
 def delivery_values(number: int) -> tuple[Any, ...]:
-    return (f"dlv_old{number}", f"evt_old{number}", "old", "p/f", "p", "f", "queued", None, NOW, NOW, None, "0" * 64, 12, 5.0, 21600.0,
-            "hold", 3600.0, False, '{"a":1}')  # fmt: skip
+    return (
+        f"dlv_old{number}",
+        f"evt_old{number}",
+        "old",
+        "p/f",
+        "p",
+        "f",
+        "queued",
+        None,
+        NOW,
+        NOW,
+        None,
+        "0" * 64,
+        12,
+        5.0,
+        21600.0,
+        "hold",
+        3600.0,
+        False,
+        '{"a":1}',
+    )
 
 
 class OldSqlite:
@@ -80,9 +168,17 @@ class OldSqlite:
 
     def receive(self, number: int) -> None:
         columns = (*EVENT, "since", "deliveries")
-        values = (*event_values(number), NOW - 7 * 86400.0, orjson.dumps([list(delivery_values(number))]).decode())
+        values = (
+            *event_values(number),
+            NOW - 7 * 86400.0,
+            orjson.dumps([list(delivery_values(number))]).decode(),
+        )
         with self._turn(begin=False) as raw:
-            raw.execute(f"INSERT INTO arrival ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", values)  # noqa: S608
+            raw.execute(
+                f"INSERT INTO arrival ({', '.join(columns)}) VALUES"  # noqa: S608
+                f" ({', '.join('?' * len(columns))})",
+                values,
+            )
 
     def work(self, token: str) -> str | None:
         with self._turn(begin=True) as raw:
@@ -99,12 +195,20 @@ class OldPostgres:
     def __init__(self, url: str) -> None:
         import psycopg
 
-        self._raw = psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False))
+        self._raw = psycopg.connect(
+            make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        )
 
     def receive(self, number: int) -> None:
-        same = "(SELECT known.id FROM event AS known WHERE known.seq = (SELECT max(seq) FROM event WHERE source = %s AND body_sha256 = %s))"
+        same = (
+            "(SELECT known.id FROM event AS known WHERE known.seq = (SELECT max(seq) FROM event"
+            " WHERE source = %s AND body_sha256 = %s))"
+        )
         event = f"INSERT INTO event ({', '.join(EVENT)}, same_body_as) VALUES ({', '.join(['%s'] * len(EVENT))}, {same})"  # noqa: S608
-        event += " ON CONFLICT (source, provider_id) WHERE provider_id IS NOT NULL DO NOTHING RETURNING seq"
+        event += (
+            " ON CONFLICT (source, provider_id) WHERE provider_id IS NOT NULL DO NOTHING"
+            " RETURNING seq"
+        )
         delivery = f"INSERT INTO delivery ({', '.join(DELIVERY)}) VALUES ({', '.join(['%s'] * len(DELIVERY))})"  # noqa: S608
         with self._raw.transaction():
             self._raw.execute(event, (*event_values(number), "github", f"sha-{number}"))
@@ -137,7 +241,9 @@ def work(execute: Callable[..., Any], token: str) -> str | None:
 
 
 def old_process(url: str, first: int, over: Any, told: Any) -> None:
-    """Receive and work until `over`; tell what was received, what was worked on, and what went wrong."""
+    """Receive and work until `over`; tell what was received, what was worked on, and what went
+    wrong.
+    """
     old = OldSqlite(url) if url.startswith("sqlite") else OldPostgres(url)
     received, worked, wrong, number = [], [], "", first
     try:
@@ -164,7 +270,9 @@ def scripts(connection: Any) -> Config:
 def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database that the version with schema 0003 made, with some hundred events."""
     sqlite_url = f"sqlite:///{tmp_path / 'flowbridge.db'}"
-    database = Database(sqlite_url if request.param == "sqlite" else request.getfixturevalue("postgres_database"))
+    database = Database(
+        sqlite_url if request.param == "sqlite" else request.getfixturevalue("postgres_database")
+    )
     with database.engine.begin() as connection:
         command.upgrade(scripts(connection), "0003")
     old = OldSqlite(sqlite_url) if database.is_sqlite else OldPostgres(url_of(database))
@@ -185,7 +293,9 @@ class Old:
     def __init__(self, database: Database) -> None:
         context = multiprocessing.get_context("spawn")
         self._over, self._told = context.Event(), context.Queue()
-        self._process = context.Process(target=old_process, args=(url_of(database), 1000, self._over, self._told), daemon=True)
+        self._process = context.Process(
+            target=old_process, args=(url_of(database), 1000, self._over, self._told), daemon=True
+        )
         self._process.start()
 
     def goes_on(self, turns: int = 20) -> None:
@@ -200,7 +310,9 @@ class Old:
         return said
 
 
-def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(before: Database) -> None:
+def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(
+    before: Database,
+) -> None:
     old = Old(before)
     old.goes_on()
     assert upgrade.upgrade(before) == ("0003", schema.HEAD)
@@ -212,15 +324,30 @@ def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(bef
     with before.read() as connection:
         kept = set(connection.execute(text("SELECT id FROM event")).scalars())
         assert set(received) <= kept
-        assert len(kept) == 300 + len(received) == connection.execute(text("SELECT count(*) FROM delivery")).scalar()
-        rows = connection.execute(text("SELECT status, attempts, on_run_failed, holds_key FROM delivery WHERE run_id IS NOT NULL")).all()
+        assert (
+            len(kept)
+            == 300 + len(received)
+            == connection.execute(text("SELECT count(*) FROM delivery")).scalar()
+        )
+        rows = connection.execute(
+            text(
+                "SELECT status, attempts, on_run_failed, holds_key FROM delivery WHERE run_id IS"
+                " NOT NULL"
+            )
+        ).all()
         assert {tuple(row) for row in rows} == {("delivered", 1, "ignore", 0)}
-    taken = before.write(lambda c: claims.claim(c, Allowed(caps={"p": 1000}), most=5, now=NOW + 60, lease="new"))
+    taken = before.write(
+        lambda c: claims.claim(c, Allowed(caps={"p": 1000}), most=5, now=NOW + 60, lease="new")
+    )
     assert len(taken) == 5, "and the present version takes what is left"
 
 
-def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long transaction stands in the migration's way; those that wait behind the two go on while it is still open."""
+def test_a_migration_gives_way_instead_of_holding_up_traffic(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long transaction stands in the migration's way; those that wait behind the two go on while
+    it is still open.
+    """
     monkeypatch.setattr(upgrade, "LOCK_TIME", "100ms")
     monkeypatch.setattr(upgrade, "WAITS", (0.1,))
     database = Database(postgres_database)
@@ -246,10 +373,14 @@ def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: 
 
 def waiting(database: Database) -> int:
     with database.read() as connection:
-        return connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one()
+        return connection.execute(
+            text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        ).scalar_one()
 
 
-def test_a_migration_that_never_gets_its_turn_says_so(postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_never_gets_its_turn_says_so(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {"LOCK_TIME": "50ms", "WAITS": (0.05,), "PATIENCE": 0.3}.items():
         monkeypatch.setattr(upgrade, name, value)
     database = Database(postgres_database)
@@ -277,7 +408,12 @@ migrate.upgrade(Database({url!r}))
 
 
 def test_a_migration_that_is_killed_has_changed_nothing(before: Database) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED.format(url=url_of(before))], capture_output=True, timeout=60, check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED.format(url=url_of(before))],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert upgrade.revision(before) == "0003"
     old = OldSqlite(url_of(before)) if before.is_sqlite else OldPostgres(url_of(before))

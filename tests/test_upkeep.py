@@ -1,4 +1,6 @@
-"""Upkeep that is done by itself or on demand: errands, pruning, giving room back, holding starts, and looking whether all is well."""
+"""Upkeep that is done by itself or on demand: errands, pruning, giving room back, holding starts,
+and looking whether all is well.
+"""
 
 from __future__ import annotations
 
@@ -47,13 +49,17 @@ CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="c" * 64, ca
 
 
 def settings_in(folder: Path, **environ: str) -> Settings:
-    return load_settings({"FLOWBRIDGE_DATA": str(folder), "FLOWBRIDGE_SECRET_KEY": "k" * 32, **environ})
+    return load_settings(
+        {"FLOWBRIDGE_DATA": str(folder), "FLOWBRIDGE_SECRET_KEY": "k" * 32, **environ}
+    )
 
 
 def old(database: Database, count: int = 1, now: float | None = None, body: bytes = b"x") -> None:
     """Keep events of a hundred days ago."""
     at = (time.time() if now is None else now) - 100 * DAY
-    events.add_all(database, [(make_event(None, now=at, body=body), ()) for _ in range(count)], lambda *_: [])
+    events.add_all(
+        database, [(make_event(None, now=at, body=body), ()) for _ in range(count)], lambda *_: []
+    )
 
 
 def count(database: Database, table: str = "event") -> int:
@@ -76,9 +82,13 @@ def of(database: Database, folder: Path, *rows: Errand, first: float = 0.0) -> E
     return Errands(settings_in(folder), lambda: CONFIG, database, Clock(database), rows, first)
 
 
-def test_errands_are_done_one_after_the_other_by_whoever_leads(sqlite: Database, tmp_path: Path) -> None:
+def test_errands_are_done_one_after_the_other_by_whoever_leads(
+    sqlite: Database, tmp_path: Path
+) -> None:
     done: list[str] = []
-    running = of(sqlite, tmp_path, errand("leads", done), errand("everywhere", done, everywhere=True))
+    running = of(
+        sqlite, tmp_path, errand("leads", done), errand("everywhere", done, everywhere=True)
+    )
     for _ in range(3):
         running.look(lambda: False)
         until(lambda: not running._thread or not running._thread.is_alive(), what="the errand")
@@ -88,7 +98,9 @@ def test_errands_are_done_one_after_the_other_by_whoever_leads(sqlite: Database,
     running.close()
 
 
-def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(sqlite: Database, tmp_path: Path) -> None:
+def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(
+    sqlite: Database, tmp_path: Path
+) -> None:
     done: list[str] = []
     later = of(sqlite, tmp_path, errand("later", done), first=3600.0)
     later.look(lambda: True)
@@ -105,7 +117,9 @@ def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(sqlite: Databas
     keeper.close()
 
 
-def test_a_long_errand_ends_when_it_is_to(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_errand_ends_when_it_is_to(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(jobs, "REST", 3600.0)  # it would take days
     monkeypatch.setattr("bridge.store.operations.prune.ROWS", 1)
     old(sqlite, 200)
@@ -117,7 +131,9 @@ def test_a_long_errand_ends_when_it_is_to(sqlite: Database, tmp_path: Path, monk
     until(lambda: running._thread is not None and not running._thread.is_alive(), what="its end")
 
 
-def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_prunes_by_itself(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "BEAT", 0.1)
     old(database, 30)
     fresh = make_event("fresh", now=time.time())
@@ -134,7 +150,9 @@ def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path, monkeypat
     assert events.get(database, fresh.id).id == fresh.id
 
 
-def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_errands_do_what_they_say(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old(sqlite, 3)
     blobs = Blobs(tmp_path / "blobs")
     sha256 = blobs.keep(b"nobody's")
@@ -151,10 +169,14 @@ def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path, monkeypa
     assert jobs.back_up(of_round) == {}, "the last is young"
 
 
-def test_backups_that_fail_are_known_to_who_asks_until_one_is_made(sqlite: Database, tmp_path: Path) -> None:
+def test_backups_that_fail_are_known_to_who_asks_until_one_is_made(
+    sqlite: Database, tmp_path: Path
+) -> None:
     folder = tmp_path / "mount" / "backups"
     folder.parent.write_text("no folder")
-    of_round = round_of(sqlite, tmp_path, FLOWBRIDGE_BACKUP="hourly", FLOWBRIDGE_BACKUPS=str(folder))
+    of_round = round_of(
+        sqlite, tmp_path, FLOWBRIDGE_BACKUP="hourly", FLOWBRIDGE_BACKUPS=str(folder)
+    )
 
     def known() -> Backups:
         found = overview(of_round.settings, sqlite, CONFIG).backups
@@ -176,7 +198,9 @@ def test_backups_that_fail_are_known_to_who_asks_until_one_is_made(sqlite: Datab
     assert not made.are_missed(time.time()) and made.are_missed(time.time() + 7300)
 
 
-def test_a_backup_that_was_killed_is_a_try_and_one_made_by_hand_ends_it(sqlite: Database, tmp_path: Path) -> None:
+def test_a_backup_that_was_killed_is_a_try_and_one_made_by_hand_ends_it(
+    sqlite: Database, tmp_path: Path
+) -> None:
     settings = settings_in(tmp_path, FLOWBRIDGE_BACKUP="hourly")
     with pytest.raises(KeyboardInterrupt), age.trying(settings):
         raise KeyboardInterrupt
@@ -193,7 +217,9 @@ def test_a_backup_that_was_killed_is_a_try_and_one_made_by_hand_ends_it(sqlite: 
 # -- giving room back
 
 
-def test_a_new_file_gives_room_back_page_by_page(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_file_gives_room_back_page_by_page(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old(sqlite, 40, body=b"x" * 50_000)
     before = vacuum.pages(sqlite)
     assert before.incremental and before.free < 10
@@ -216,7 +242,9 @@ def test_a_step_gives_back_a_few_pages_and_none_where_there_are_none(sqlite: Dat
     assert sqlite.write(vacuum.step) == vacuum.STEP
 
 
-def test_an_older_file_is_written_anew_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_file_is_written_anew_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from bridge.store.migrations import upgrade
 
     monkeypatch.setattr(vacuum, "prepare", lambda _: None)
@@ -237,8 +265,12 @@ def test_an_older_file_is_written_anew_once(tmp_path: Path, monkeypatch: pytest.
     database.close()
 
 
-def test_the_write_ahead_log_does_not_stay_large(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that takes long lets it grow; once it is gone, the log is cut when it is started afresh."""
+def test_the_write_ahead_log_does_not_stay_large(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that takes long lets it grow; once it is gone, the log is cut when it is started
+    afresh.
+    """
     monkeypatch.setattr("bridge.store.db.database.LOG", 200_000)
     database = Database(f"sqlite:///{sqlite.path}")
     log = sqlite.path.with_name("flowbridge.db-wal")
@@ -256,10 +288,15 @@ def test_the_write_ahead_log_does_not_stay_large(sqlite: Database, monkeypatch: 
 
 
 def test_db_prune_counts_first(folder: Path, store: Database) -> None:
-    (folder / "routes.yaml").write_text("version: 1\nsources: {github: {provider: github, secret: '${env:NOT_SET}', retention: 95d}}\n")
+    (folder / "routes.yaml").write_text(
+        "version: 1\nsources: {github: {provider: github, secret: '${env:NOT_SET}', retention:"
+        " 95d}}\n"
+    )
     old(store, 3, body=b"12345")
     events.add(store, make_event(None, now=time.time()), [], lambda *_: [])
-    assert lines(run("db", "prune", "--dry-run", "--json")) == [{"kind": "events", "source": "github", "rows": 3, "bytes": 15}]
+    assert lines(run("db", "prune", "--dry-run", "--json")) == [
+        {"kind": "events", "source": "github", "rows": 3, "bytes": 15}
+    ]
     assert "events" in run("db", "prune", "--dry-run").stdout
     assert count(store) == 4
     assert run("db", "prune").exit_code == 2, "nobody can be asked"
@@ -273,8 +310,13 @@ def test_db_prune_counts_first(folder: Path, store: Database) -> None:
     assert run("db", "prune", "--dry-run").exit_code == 2, "no other configuration was ever used"
 
 
-def test_db_prune_goes_by_the_last_good_configuration_where_routes_yaml_is_broken(folder: Path, store: Database) -> None:
-    routes = "version: 1\nsources: {{github: {{provider: github, secret: '${{env:NOT_SET}}', retention: {days}d}}}}\n"
+def test_db_prune_goes_by_the_last_good_configuration_where_routes_yaml_is_broken(
+    folder: Path, store: Database
+) -> None:
+    routes = (
+        "version: 1\nsources: {{github: {{provider: github, secret: '${{env:NOT_SET}}', retention:"
+        " {days}d}}}}\n"
+    )
     for used_at, days in ((NOW + 1, 95), (NOW, 9000)):
         (folder / "routes.yaml").write_text(routes.format(days=days))
         good = load("routes.yaml", {}, strict_secrets=False)
@@ -304,7 +346,9 @@ def test_without_a_store_there_is_nothing_to_do(folder: Path) -> None:
 # -- holding starts
 
 
-def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_starts_nothing_while_it_is_held(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "BEAT", 0.1)
     started: list[str] = []
 
@@ -314,8 +358,12 @@ def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: 
         started.append(call.headers["Idempotency-Key"])
         return Answer(status=200, body=b"{}")
 
-    platform = Platform(name="crm", type="http", base_url="http://127.0.0.1:9/", max_concurrent_runs=5)
-    config = Config(sources={}, routes=(), flows={}, platforms={"crm": platform}, hash="c" * 64, canonical="{}")
+    platform = Platform(
+        name="crm", type="http", base_url="http://127.0.0.1:9/", max_concurrent_runs=5
+    )
+    config = Config(
+        sources={}, routes=(), flows={}, platforms={"crm": platform}, hash="c" * 64, canonical="{}"
+    )
 
     def add() -> str:
         event = make_event(None, now=time.time())
@@ -355,7 +403,9 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
     delivery = make_delivery(event, now=time.time())
     events.add(store, event, [delivery], lambda *_: [])
     assert "Nothing is held back" in run("db", "release").stderr
-    assert "the CRM is being moved" in run("db", "hold", "--reason", "the CRM is being moved").stdout
+    assert (
+        "the CRM is being moved" in run("db", "hold", "--reason", "the CRM is being moved").stdout
+    )
     (shown,) = lines(run("show", delivery.id, "--json"))
     assert shown["deliveries"][0]["waits_for"]["kind"] == "hold"
     (found,) = lines(run("db", "release", "--dry-run", "--json"))
@@ -366,7 +416,10 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
         assert hold.current(connection) is None
     assert run("db", "hold", "--restored", "2025-11-24").exit_code == 0
     (found,) = lines(run("db", "release", "--dry-run", "--json"))
-    assert found["taken_at"] == "2025-11-24T00:00:00.000000Z" and found["reason"] == "the store was restored from a backup"
+    assert (
+        found["taken_at"] == "2025-11-24T00:00:00.000000Z"
+        and found["reason"] == "the store was restored from a backup"
+    )
 
 
 # -- looking whether all is well
@@ -374,24 +427,71 @@ def test_hold_and_release(folder: Path, store: Database) -> None:
 
 BREAKS: dict[str, Any] = {
     "deliveries without an event": ("delivery", {"event_id": "evt_gone"}),
-    "attempts without a delivery": ("attempt", {"delivery_id": "dlv_gone", "number": 1, "started_at": NOW, "outcome": "started"}),
+    "attempts without a delivery": (
+        "attempt",
+        {"delivery_id": "dlv_gone", "number": 1, "started_at": NOW, "outcome": "started"},
+    ),
     "lines of acts without an act": ("act_item", {"act": 9, "number": 1, "item_id": "evt_x"}),
-    "files without their run": ("local_file", {"user_id": "u", "run_id": "gone", "name": "f", "sha256": "0", "size": 1, "created_at": NOW}),
+    "files without their run": (
+        "local_file",
+        {
+            "user_id": "u",
+            "run_id": "gone",
+            "name": "f",
+            "sha256": "0",
+            "size": 1,
+            "created_at": NOW,
+        },
+    ),
     "deliveries that nobody is calling for and that hold a lease": ("delivery", {"lease": "w"}),
     "deliveries that are being sent, and no worker holds them": ("delivery", {"status": "sending"}),
-    "deliveries that are over and hold a slot of their platform": ("delivery", {"status": "cancelled", "slot": True}),
-    "deliveries whose run is over and hold a slot of their platform": ("delivery", {"status": "delivered", "slot": True}),
-    "deliveries that nobody follows and are to be looked at": ("delivery", {"status": "shadow", "poll_at": NOW}),
+    "deliveries that are over and hold a slot of their platform": (
+        "delivery",
+        {"status": "cancelled", "slot": True},
+    ),
+    "deliveries whose run is over and hold a slot of their platform": (
+        "delivery",
+        {"status": "delivered", "slot": True},
+    ),
+    "deliveries that nobody follows and are to be looked at": (
+        "delivery",
+        {"status": "shadow", "poll_at": NOW},
+    ),
     "dead deliveries without a reason": ("delivery", {"status": "dead", "dead_kind": "ours"}),
-    "deliveries that wait in a line that has no head": ("delivery", {"status": "blocked", "order_key": "k"}),
-    "deliveries at the head of a line that let the next go and have not": ("delivery", {"status": "cancelled", "holds_key": True}),
-    "deliveries that wait to be merged and are over": ("delivery", {"status": "delivered", "debounce_until": NOW}),
-    "attempts without an outcome of deliveries that are not being sent": ("attempt", {"number": 1, "started_at": NOW}),
-    "local runs that are over and leased": ("local_run", {"state": "DONE", "finished_at": NOW, "lease": "w"}),
+    "deliveries that wait in a line that has no head": (
+        "delivery",
+        {"status": "blocked", "order_key": "k"},
+    ),
+    "deliveries at the head of a line that let the next go and have not": (
+        "delivery",
+        {"status": "cancelled", "holds_key": True},
+    ),
+    "deliveries that wait to be merged and are over": (
+        "delivery",
+        {"status": "delivered", "debounce_until": NOW},
+    ),
+    "attempts without an outcome of deliveries that are not being sent": (
+        "attempt",
+        {"number": 1, "started_at": NOW},
+    ),
+    "local runs that are over and leased": (
+        "local_run",
+        {"state": "DONE", "finished_at": NOW, "lease": "w"},
+    ),
     "local runs that are over without an end": ("local_run", {"state": "FAILED"}),
-    "acts that have done more than was chosen": ("act", {"id": "act_1", "command": "retry", "actor": "me", "created_at": NOW, "asked": "{}",
-                                                         "chosen": 1, "done": 2}),
-}  # fmt: skip
+    "acts that have done more than was chosen": (
+        "act",
+        {
+            "id": "act_1",
+            "command": "retry",
+            "actor": "me",
+            "created_at": NOW,
+            "asked": "{}",
+            "chosen": 1,
+            "done": 2,
+        },
+    ),
+}
 
 
 def test_every_invariant_is_tried() -> None:
@@ -411,7 +511,13 @@ def test_what_does_not_hold_is_found_and_named(database: Database, name: str) ->
     else:
         given = {"delivery_id": delivery.id} if table == "attempt" else {}
         if table == "local_run":
-            given = {"id": "run", "saved_item_id": "echo", "user_id": "u", "created_at": NOW, "inputs": "{}"}
+            given = {
+                "id": "run",
+                "saved_item_id": "echo",
+                "user_id": "u",
+                "created_at": NOW,
+                "inputs": "{}",
+            }
         with database.engine.begin() as connection:
             connection.execute(insert(schema.metadata.tables[table]).values(given | columns))
     with database.read() as connection:
@@ -434,24 +540,42 @@ def test_many_are_counted_and_a_few_named(sqlite: Database) -> None:
 
 @pytest.mark.parametrize(
     ("version", "bugs"),
-    [((3, 40, 1), 1), ((3, 44, 5), 1), ((3, 44, 6), 0), ((3, 45, 0), 1), ((3, 50, 6), 1), ((3, 50, 7), 0), ((3, 51, 2), 1), ((3, 51, 3), 0),
-     ((3, 52, 0), 1), ((3, 53, 0), 0), ((4, 0, 0), 0)],
-)  # fmt: skip
+    [
+        ((3, 40, 1), 1),
+        ((3, 44, 5), 1),
+        ((3, 44, 6), 0),
+        ((3, 45, 0), 1),
+        ((3, 50, 6), 1),
+        ((3, 50, 7), 0),
+        ((3, 51, 2), 1),
+        ((3, 51, 3), 0),
+        ((3, 52, 0), 1),
+        ((3, 53, 0), 0),
+        ((4, 0, 0), 0),
+    ],
+)
 def test_versions_of_sqlite_with_bugs_are_known(version: tuple[int, ...], bugs: int) -> None:
     assert len(list(checkup.known_bugs(version))) == bugs
 
 
 def test_what_db_check_says_of_the_file(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     found = checkup.look(sqlite)
-    assert found["problems"] == [] and found["size"]["database"] > 50_000 and found["size"]["disk_free"] > 0
+    assert (
+        found["problems"] == []
+        and found["size"]["database"] > 50_000
+        and found["size"]["disk_free"] > 0
+    )
     monkeypatch.setattr(checkup, "LARGE_LOG", -1)
     monkeypatch.setattr(checkup, "MUCH_FREE", -1)
     old(sqlite, 40, body=b"x" * 50_000)
     sqlite.write(lambda connection: connection.execute(text("DELETE FROM event")))
     said = "; ".join(checkup.look(sqlite)["notes"])
     assert "the write-ahead log has" in said and "flowbridge db vacuum gives them back" in said
-    for kind, where, what in (("nfs4", "problems", "network file system (nfs4)"), ("fuse.sshfs", "problems", "fuse.sshfs"),
-                              ("tmpfs", "notes", "in memory (tmpfs)")):  # fmt: skip
+    for kind, where, what in (
+        ("nfs4", "problems", "network file system (nfs4)"),
+        ("fuse.sshfs", "problems", "fuse.sshfs"),
+        ("tmpfs", "notes", "in memory (tmpfs)"),
+    ):
         monkeypatch.setattr(disk_space, "kind", lambda _, kind=kind: kind)
         assert what in "; ".join(checkup.look(sqlite)[where])
     monkeypatch.setattr(disk_space, "free", lambda _: (1, 2))
@@ -468,9 +592,17 @@ MOUNTS = """\
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/var/lib/x", "ext4"), ("/mnt/x", "tmpfs"), ("/mnt/with blank/data/x.db", "nfs4"), ("/mnt2", "cifs"), ("/mnt22/x", "ext4")],
+    [
+        ("/var/lib/x", "ext4"),
+        ("/mnt/x", "tmpfs"),
+        ("/mnt/with blank/data/x.db", "nfs4"),
+        ("/mnt2", "cifs"),
+        ("/mnt22/x", "ext4"),
+    ],
 )
-def test_the_file_system_is_told_by_the_longest_mount(monkeypatch: pytest.MonkeyPatch, path: str, kind: str) -> None:
+def test_the_file_system_is_told_by_the_longest_mount(
+    monkeypatch: pytest.MonkeyPatch, path: str, kind: str
+) -> None:
     monkeypatch.setattr(Path, "read_text", lambda _: MOUNTS)
     assert disk_space.kind(Path(path)) == kind
 
@@ -487,7 +619,10 @@ def test_new_events_leave_the_reserve(left: int, blocks: int, size: int) -> None
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(disk_space.os, "statvfs", lambda _: Disk)
         room = disk_space.Room(Path("/"))
-        reserve, signed = min(32 * disk_space.MIB, blocks // 20), min(256 * disk_space.MIB, blocks // 10)
+        reserve, signed = (
+            min(32 * disk_space.MIB, blocks // 20),
+            min(256 * disk_space.MIB, blocks // 10),
+        )
         assert room.is_low(size) == (left - 4 * size < reserve)
         assert room.is_low(size, is_public=True) == (left - 4 * size < signed)
         if room.is_low(size, is_public=True):
@@ -522,4 +657,7 @@ def test_rejects_are_not_kept_while_the_disk_is_nearly_full(sqlite: Database) ->
 @pytest.fixture(autouse=True)
 def _no_leftovers() -> Iterator[None]:
     yield
-    until(lambda: not {one.name for one in threading.enumerate()} & {row.name for row in ERRANDS}, what="the end of every errand")
+    until(
+        lambda: not {one.name for one in threading.enumerate()} & {row.name for row in ERRANDS},
+        what="the end of every errand",
+    )

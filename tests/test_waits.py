@@ -1,4 +1,6 @@
-"""Why a delivery does not go yet: each thing that can be in its way, alone, and which of several is named; then what the stores say."""
+"""Why a delivery does not go yet: each thing that can be in its way, alone, and which of several is
+named; then what the stores say.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,14 @@ from bridge.store.queue.claims import Allowed
 from bridge.store.tables import schema
 
 FREE = Around(cap=5)
-OPEN = Circuit(platform="local", failures=5, open_for=10.0, open_until=NOW + 7, reason="connection refused")
+OPEN = Circuit(
+    platform="local", failures=5, open_for=10.0, open_until=NOW + 7, reason="connection refused"
+)
 HALF = replace(OPEN, open_until=NOW - 1, probe_until=NOW + 40)
 FULL = Circuit(platform="local", allowance=2, raise_at=NOW + 3)
-DENIED = Circuit(platform="local", open_for=60.0, open_until=NOW + 50, reason="HTTP 401: unknown key")
+DENIED = Circuit(
+    platform="local", open_for=60.0, open_until=NOW + 50, reason="HTTP 401: unknown key"
+)
 PUT_OFF = Circuit(platform="local", not_before=NOW + 9)
 USED_UP = Pace(day=day_of(NOW), starts=100)
 
@@ -43,22 +49,88 @@ DUE_LATER = {"due_at": NOW + 30}
     [
         ({}, Around(), "platform", None, "the platform 'local' is not in routes.yaml any more"),
         ({}, replace(FREE, is_paused=True), "paused", None, "the route 'triage' is paused"),
-        ({}, replace(FREE, absent="gone"), "flow", None, "the route 'triage' names the flow 'gone', which the local platform"),
-        ({}, replace(FREE, lacks_own=True), "flow", None, "it was planned for the flow 'echo', which the local platform does not"),
+        (
+            {},
+            replace(FREE, absent="gone"),
+            "flow",
+            None,
+            "the route 'triage' names the flow 'gone', which the local platform",
+        ),
+        (
+            {},
+            replace(FREE, lacks_own=True),
+            "flow",
+            None,
+            "it was planned for the flow 'echo', which the local platform does not",
+        ),
         (DUE_LATER, FREE, "delay", NOW + 30, "it is not due yet"),
         (DUE_LATER | {"attempts": 1}, FREE, "retry", NOW + 30, "its next attempt is due then"),
         (DUE_LATER | {"throttled": 1}, FREE, "retry", NOW + 30, "its next attempt is due then"),
-        (DUE_LATER | {"debounce": Debounce(key="k", until=NOW + 90)}, FREE, "debounce", NOW + 30, "no later than 2025-11-24T16:01:30Z"),
-        (DUE_LATER | {"debounce": Debounce(key="k", until=NOW + 30)}, FREE, "debounce", NOW + 30, "each puts it off"),
+        (
+            DUE_LATER | {"debounce": Debounce(key="k", until=NOW + 90)},
+            FREE,
+            "debounce",
+            NOW + 30,
+            "no later than 2025-11-24T16:01:30Z",
+        ),
+        (
+            DUE_LATER | {"debounce": Debounce(key="k", until=NOW + 30)},
+            FREE,
+            "debounce",
+            NOW + 30,
+            "each puts it off",
+        ),
         ({}, replace(FREE, workers=0), "worker", None, "no worker is running"),
-        ({}, replace(FREE, circuit=OPEN), "circuit", NOW + 7, "local failed 5 times in a row (connection refused): its circuit is open"),
-        ({}, replace(FREE, circuit=HALF), "circuit", NOW + 40, "one start tries out whether local answers again"),
-        ({}, replace(FREE, circuit=DENIED, workers=0), "credentials", NOW + 50, "local refused the credentials (HTTP 401: unknown key)"),
-        ({}, replace(FREE, circuit=PUT_OFF), "circuit", NOW + 9, "local asked not to be called until then"),
+        (
+            {},
+            replace(FREE, circuit=OPEN),
+            "circuit",
+            NOW + 7,
+            "local failed 5 times in a row (connection refused): its circuit is open",
+        ),
+        (
+            {},
+            replace(FREE, circuit=HALF),
+            "circuit",
+            NOW + 40,
+            "one start tries out whether local answers again",
+        ),
+        (
+            {},
+            replace(FREE, circuit=DENIED, workers=0),
+            "credentials",
+            NOW + 50,
+            "local refused the credentials (HTTP 401: unknown key)",
+        ),
+        (
+            {},
+            replace(FREE, circuit=PUT_OFF),
+            "circuit",
+            NOW + 9,
+            "local asked not to be called until then",
+        ),
         ({}, replace(FREE, used=5), "slots", None, "all 5 slots of local are taken"),
-        ({}, replace(FREE, used=2, circuit=FULL), "allowance", NOW + 3, "local says that it is full at 2 runs; one more is tried then"),
-        ({}, replace(FREE, limits=Limits(max_concurrent_runs=2), used_by_route=2), "route", None, "all 2 runs that the route 'triage'"),
-        ({}, replace(FREE, limits=Limits(max_runs_per_day=100), pace=USED_UP), "day", (day_of(NOW) + 1) * DAY, "the 100 runs a day"),
+        (
+            {},
+            replace(FREE, used=2, circuit=FULL),
+            "allowance",
+            NOW + 3,
+            "local says that it is full at 2 runs; one more is tried then",
+        ),
+        (
+            {},
+            replace(FREE, limits=Limits(max_concurrent_runs=2), used_by_route=2),
+            "route",
+            None,
+            "all 2 runs that the route 'triage'",
+        ),
+        (
+            {},
+            replace(FREE, limits=Limits(max_runs_per_day=100), pace=USED_UP),
+            "day",
+            (day_of(NOW) + 1) * DAY,
+            "the 100 runs a day",
+        ),
         (
             {},
             replace(FREE, limits=Limits(rate=Rate(count=6, per=60.0)), pace=Pace(next_at=NOW + 4)),
@@ -69,17 +141,56 @@ DUE_LATER = {"due_at": NOW + 30}
         ({}, replace(FREE, ahead=12), "turn", None, "12 of its route go before it"),
         ({}, replace(FREE, ahead=MOST), "turn", None, "1000 or more of its route go before it"),
         ({}, FREE, "turn", None, "it is due, and goes next"),
-        ({}, Around(is_configured=False), "turn", None, "it is due, and goes next"),  # routes.yaml is broken: it says nothing
-        ({"status": Status.BLOCKED}, replace(FREE, head=HEAD), "line", None, "behind dlv_head: that one is sending"),
-        ({"status": Status.BLOCKED}, replace(FREE, head=HEAD, before=1), "line", None, "behind dlv_head, after 1 other: that one"),
-        ({"status": Status.BLOCKED}, replace(FREE, head=HEAD, before=3), "line", None, "behind dlv_head, after 3 others: that one"),
+        # routes.yaml is broken: it says nothing
+        ({}, Around(is_configured=False), "turn", None, "it is due, and goes next"),
+        (
+            {"status": Status.BLOCKED},
+            replace(FREE, head=HEAD),
+            "line",
+            None,
+            "behind dlv_head: that one is sending",
+        ),
+        (
+            {"status": Status.BLOCKED},
+            replace(FREE, head=HEAD, before=1),
+            "line",
+            None,
+            "behind dlv_head, after 1 other: that one",
+        ),
+        (
+            {"status": Status.BLOCKED},
+            replace(FREE, head=HEAD, before=3),
+            "line",
+            None,
+            "behind dlv_head, after 3 others: that one",
+        ),
         ({"status": Status.BLOCKED}, FREE, "line", None, "nothing holds its line any more"),
-        ({"status": Status.UNKNOWN}, Around(look_at=NOW + 60), "unknown", NOW + 60, "the platform's list of runs is looked through then"),
-        ({"status": Status.UNKNOWN}, Around(look_at=NOW - 1), "unknown", NOW - 1, "is looked through at once"),
-        ({"status": Status.UNKNOWN, "id": "dlv_1"}, Around(), "unknown", None, "whether it started is not known: flowbridge resolve dlv_1"),
+        (
+            {"status": Status.UNKNOWN},
+            Around(look_at=NOW + 60),
+            "unknown",
+            NOW + 60,
+            "the platform's list of runs is looked through then",
+        ),
+        (
+            {"status": Status.UNKNOWN},
+            Around(look_at=NOW - 1),
+            "unknown",
+            NOW - 1,
+            "is looked through at once",
+        ),
+        (
+            {"status": Status.UNKNOWN, "id": "dlv_1"},
+            Around(),
+            "unknown",
+            None,
+            "whether it started is not known: flowbridge resolve dlv_1",
+        ),
     ],
 )
-def test_what_is_in_its_way(changes: dict[str, object], around: Around, kind: str, until: float | None, says: str) -> None:
+def test_what_is_in_its_way(
+    changes: dict[str, object], around: Around, kind: str, until: float | None, says: str
+) -> None:
     wait = why_waiting(queued(**changes), around, NOW)
     assert wait is not None
     assert (wait.kind, wait.until) == (kind, until)
@@ -90,21 +201,33 @@ def test_what_is_in_its_way(changes: dict[str, object], around: Around, kind: st
 @pytest.mark.parametrize(
     ("status", "says"),
     [
-        (Status.DEAD, "is dead and holds the line (on_dead: block) until it is retried or cancelled"),
+        (
+            Status.DEAD,
+            "is dead and holds the line (on_dead: block) until it is retried or cancelled",
+        ),
         (Status.UNKNOWN, "is unknown, and has to be settled first"),
         (Status.DELIVERED, "has started, and its run has not ended"),
         (Status.QUEUED, "is queued"),
     ],
 )
 def test_what_the_head_of_its_line_holds_it_by(status: Status, says: str) -> None:
-    wait = why_waiting(queued(status=Status.BLOCKED), replace(FREE, head=replace(HEAD, status=status)), NOW)
+    wait = why_waiting(
+        queued(status=Status.BLOCKED), replace(FREE, head=replace(HEAD, status=status)), NOW
+    )
     assert wait is not None and wait.detail.endswith(f"that one {says}")
 
 
 def test_of_several_the_one_that_a_person_has_to_change_is_named() -> None:
     everything = replace(FREE, is_paused=True, workers=0, circuit=OPEN, used=5, ahead=3)
     order = []
-    for without in ({}, {"is_paused": False}, {"workers": 1}, {"circuit": None}, {"used": 0}, {"ahead": 0}):
+    for without in (
+        {},
+        {"is_paused": False},
+        {"workers": 1},
+        {"circuit": None},
+        {"used": 0},
+        {"ahead": 0},
+    ):
         everything = replace(everything, **without)  # type: ignore[arg-type]
         wait = why_waiting(queued(), everything, NOW)
         assert wait is not None
@@ -112,7 +235,9 @@ def test_of_several_the_one_that_a_person_has_to_change_is_named() -> None:
     assert order == ["paused", "worker", "circuit", "slots", "turn", "turn"]
 
 
-@pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED, Status.BLOCKED, Status.UNKNOWN}))
+@pytest.mark.parametrize(
+    "status", sorted(set(Status) - {Status.QUEUED, Status.BLOCKED, Status.UNKNOWN})
+)
 def test_what_does_not_wait_waits_for_nothing(status: Status) -> None:
     assert why_waiting(queued(status=status), FREE, NOW) is None
 
@@ -125,7 +250,9 @@ FLOW = Flow(name="local/echo", platform="local", saved_item_id="echo")
 def configured(cap: int = 2, **route: object) -> Config:
     made = Route(name="triage", source="github", flow=FLOW, reshape=lambda _: {}, **route)  # type: ignore[arg-type]
     platforms = {"local": Platform(name="local", type="local", max_concurrent_runs=cap)}
-    return Config(sources={}, routes=(made,), flows={}, platforms=platforms, hash="h", canonical="{}")
+    return Config(
+        sources={}, routes=(made,), flows={}, platforms=platforms, hash="h", canonical="{}"
+    )
 
 
 @pytest.fixture
@@ -155,7 +282,8 @@ def test_slots_are_counted_as_a_claim_counts_them(working: Database) -> None:
     assert wait_of(working, ids[2], configured(3)).kind == "turn"
     limited = configured(9, limits=Limits(max_concurrent_runs=2))
     assert wait_of(working, ids[2], limited).kind == "route"
-    record(working, held[0], Outcome(kind=Came.UNKNOWN, detail="reset"))  # it holds its route's slot, not the platform's
+    # it holds its route's slot, not the platform's
+    record(working, held[0], Outcome(kind=Came.UNKNOWN, detail="reset"))
     assert wait_of(working, ids[2], configured()).kind == "turn"
     assert wait_of(working, ids[2], limited).kind == "route"
     assert wait_of(working, ids[3], None).detail == "1 of its route go before it"
@@ -164,7 +292,8 @@ def test_slots_are_counted_as_a_claim_counts_them(working: Database) -> None:
 def test_what_routes_yaml_says_of_platform_and_route_counts(working: Database) -> None:
     one, other = add(working, platform="gone") + add(working, route="orphan")
     assert wait_of(working, one, configured()).kind == "platform"
-    assert wait_of(working, other, configured(mode=Mode.PAUSED)).kind == "turn"  # a route that is gone pauses nothing
+    # a route that is gone pauses nothing
+    assert wait_of(working, other, configured(mode=Mode.PAUSED)).kind == "turn"
     [mine] = add(working)
     assert wait_of(working, mine, configured(mode=Mode.PAUSED)).kind == "paused"
 
@@ -172,14 +301,31 @@ def test_what_routes_yaml_says_of_platform_and_route_counts(working: Database) -
 def test_circuit_and_pace_are_those_of_the_store(working: Database) -> None:
     [one] = add(working)
     with working.engine.begin() as connection:
-        connection.execute(insert(schema.pace).values(route="triage", next_at=NOW + 5, day=day_of(NOW), starts=9))
+        connection.execute(
+            insert(schema.pace).values(route="triage", next_at=NOW + 5, day=day_of(NOW), starts=9)
+        )
     paced = configured(limits=Limits(rate=Rate(count=1, per=60.0)))
-    assert (wait_of(working, one, paced).kind, wait_of(working, one, paced).until) == ("pace", NOW + 5)
+    assert (wait_of(working, one, paced).kind, wait_of(working, one, paced).until) == (
+        "pace",
+        NOW + 5,
+    )
     assert wait_of(working, one, configured(limits=Limits(max_runs_per_day=9))).kind == "day"
     with working.engine.begin() as connection:
-        values = {"failures": 5, "open_for": 10.0, "open_until": NOW + 8, "raise_at": 0.0, "raise_for": 0.0, "not_before": 0.0}
-        connection.execute(insert(schema.circuit).values(platform="local", changed_at=NOW, **values))
-    assert (wait_of(working, one, paced).kind, wait_of(working, one, None).until) == ("circuit", NOW + 8)
+        values = {
+            "failures": 5,
+            "open_for": 10.0,
+            "open_until": NOW + 8,
+            "raise_at": 0.0,
+            "raise_for": 0.0,
+            "not_before": 0.0,
+        }
+        connection.execute(
+            insert(schema.circuit).values(platform="local", changed_at=NOW, **values)
+        )
+    assert (wait_of(working, one, paced).kind, wait_of(working, one, None).until) == (
+        "circuit",
+        NOW + 8,
+    )
 
 
 def test_a_blocked_one_names_the_head_of_its_line(working: Database) -> None:
@@ -190,7 +336,8 @@ def test_a_blocked_one_names_the_head_of_its_line(working: Database) -> None:
     wait = wait_of(working, third, configured())
     assert (wait.behind, wait.detail) == (head, f"behind {head}, after 1 other: that one is queued")
     assert [held_up_by(working, get(working, one)) for one in (head, second, third)] == [2, 0, 0]
-    put(working, head, status="dead", dead_kind=DeadKind.PLATFORM.value, holds_key=False)  # the trigger makes it the head
+    # the trigger makes it the head
+    put(working, head, status="dead", dead_kind=DeadKind.PLATFORM.value, holds_key=False)
     assert "is dead and holds the line" in wait_of(working, second, None).detail
 
 
@@ -207,7 +354,9 @@ def test_an_unknown_one_says_when_its_run_is_looked_for(working: Database) -> No
 def test_only_what_waits_is_looked_at(working: Database) -> None:
     one, other = add(working, 2)
     record(working, claim(working, caps={"local": 1})[0], STARTED)
-    assert list(waits_of(working, [get(working, one), get(working, other)], configured(), NOW)) == [other]
+    assert list(waits_of(working, [get(working, one), get(working, other)], configured(), NOW)) == [
+        other
+    ]
 
 
 def test_what_is_said_is_what_a_claim_does(working: Database) -> None:
@@ -215,7 +364,9 @@ def test_what_is_said_is_what_a_claim_does(working: Database) -> None:
     [one] = add(working)
     limits = Limits(max_runs_per_day=1)
     with working.engine.begin() as connection:
-        connection.execute(insert(schema.pace).values(route="triage", next_at=0.0, day=day_of(NOW), starts=1))
+        connection.execute(
+            insert(schema.pace).values(route="triage", next_at=0.0, day=day_of(NOW), starts=1)
+        )
     allowed = Allowed(caps={"local": 2}, limits={"triage": limits})
     wait = wait_of(working, one, configured(limits=limits))
     assert wait.kind == "day" and wait.until is not None
@@ -223,6 +374,12 @@ def test_what_is_said_is_what_a_claim_does(working: Database) -> None:
     def taken(now: float) -> int:
         from bridge.store.queue import claims
 
-        return len(working.write(lambda connection: claims.claim(connection, allowed, most=9, now=now, lease=f"w:{now}")))
+        return len(
+            working.write(
+                lambda connection: claims.claim(
+                    connection, allowed, most=9, now=now, lease=f"w:{now}"
+                )
+            )
+        )
 
     assert (taken(wait.until - 1), taken(wait.until)) == (0, 1)

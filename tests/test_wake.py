@@ -21,7 +21,9 @@ def test_a_ring_is_heard_now_or_the_next_time() -> None:
     assert wake.wait(60.0)
 
 
-def test_many_rings_are_one_call_into_the_kernel_and_heard_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rings_are_one_call_into_the_kernel_and_heard_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     wake, written, write = Wake(), [], os.write
     monkeypatch.setattr(os, "write", lambda fd, data: written.append(data) or write(fd, data))
     for _ in range(1000):
@@ -41,7 +43,9 @@ def test_who_dies_in_the_middle_of_ringing_is_not_waited_for() -> None:
 
 
 def test_no_ring_is_lost_between_processes() -> None:
-    """The sleeper is slow, so that others ring at every moment of its turn; what they did before they rang it sees after it woke."""
+    """The sleeper is slow, so that others ring at every moment of its turn; what they did before
+    they rang it sees after it woke.
+    """
     wake, done, rings = Wake(), Wake(), 20_000
     read, written = os.pipe()
     child = os.fork()

@@ -15,7 +15,8 @@ import pytest
 from serving import SECRET, Answer, Bridge, exchange, github, head, read_answer, signature, until
 
 MARKER = "pl4nted-m4rker"
-READ_TIME = 1.5  # where that is what is looked at; elsewhere it is longer than any machine stands still
+# where that is what is looked at; elsewhere it is longer than any machine stands still
+READ_TIME = 1.5
 ROUTES = """
 version: 1
 platforms:
@@ -42,23 +43,45 @@ TOKEN = "a-long-random-token-of-ours"
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
-    """Receivers without a worker: what they keep stays as it was kept. They wait for longer than any test does."""
-    constants = {"bridge.web.server.incomplete_requests.HEAD_TIME": 600.0, "bridge.web.server.incomplete_requests.BODY_TIME": 600.0}
-    with Bridge(tmp_path_factory.mktemp("web"), "web", routes=ROUTES, constants=constants, environ={"TOKEN": TOKEN}) as bridge:
+    """Receivers without a worker: what they keep stays as it was kept. They wait for longer than
+    any test does.
+    """
+    constants = {
+        "bridge.web.server.incomplete_requests.HEAD_TIME": 600.0,
+        "bridge.web.server.incomplete_requests.BODY_TIME": 600.0,
+    }
+    with Bridge(
+        tmp_path_factory.mktemp("web"),
+        "web",
+        routes=ROUTES,
+        constants=constants,
+        environ={"TOKEN": TOKEN},
+    ) as bridge:
         yield bridge
 
 
 @pytest.fixture(scope="module")
 def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """Receivers that wait no longer than READ_TIME."""
-    constants = {"bridge.web.server.incomplete_requests.HEAD_TIME": READ_TIME, "bridge.web.server.incomplete_requests.BODY_TIME": READ_TIME}
-    with Bridge(tmp_path_factory.mktemp("hurried"), "web", routes=ROUTES, constants=constants, environ={"TOKEN": TOKEN}) as bridge:
+    constants = {
+        "bridge.web.server.incomplete_requests.HEAD_TIME": READ_TIME,
+        "bridge.web.server.incomplete_requests.BODY_TIME": READ_TIME,
+    }
+    with Bridge(
+        tmp_path_factory.mktemp("hurried"),
+        "web",
+        routes=ROUTES,
+        constants=constants,
+        environ={"TOKEN": TOKEN},
+    ) as bridge:
         yield bridge
 
 
 @pytest.fixture(autouse=True)
 def nothing_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After each test: the receivers still answer, and no marker, secret, signature or traceback has reached the log."""
+    """After each test: the receivers still answer, and no marker, secret, signature or traceback
+    has reached the log.
+    """
     name = next((name for name in ("web", "hurried") if name in request.fixturenames), None)
     bridge: Bridge | None = request.getfixturevalue(name) if name else None
     before = len(bridge.stderr) if bridge else 0
@@ -69,16 +92,37 @@ def nothing_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
             assert planted not in bridge.stderr[before:]
 
 
-def post(web: Bridge, source: str, body: bytes, headers: dict[str, str] | None = None, target: str | None = None) -> Answer:
-    answer = web.post(target or f"/hooks/{source}", body, github(body) if headers is None else headers)
+def post(
+    web: Bridge,
+    source: str,
+    body: bytes,
+    headers: dict[str, str] | None = None,
+    target: str | None = None,
+) -> Answer:
+    answer = web.post(
+        target or f"/hooks/{source}", body, github(body) if headers is None else headers
+    )
     tells_nothing(answer)
     return answer
 
 
 def tells_nothing(answer: Answer) -> None:
-    """An answer never holds what is inside: no path, no traceback, no class, no statement, nothing that was sent."""
+    """An answer never holds what is inside: no path, no traceback, no class, no statement, nothing
+    that was sent.
+    """
     text = answer.body.decode().lower()
-    for inside in ("traceback", "bridge", "sqlite", "error:", "/work", "insert", ".py", SECRET.lower(), MARKER, "sha256="):
+    for inside in (
+        "traceback",
+        "bridge",
+        "sqlite",
+        "error:",
+        "/work",
+        "insert",
+        ".py",
+        SECRET.lower(),
+        MARKER,
+        "sha256=",
+    ):
         assert inside not in text, answer
 
 
@@ -127,7 +171,10 @@ def test_requests_follow_each_other_on_one_connection(web: Bridge) -> None:
     with socket.create_connection(("127.0.0.1", web.port), 60) as sock:
         statuses = []
         for body in (b"[1]", b"[22]", b"[333]"):
-            sock.sendall(head("POST", "/hooks/github", {"Content-Length": str(len(body)), **github(body)}) + body)
+            sock.sendall(
+                head("POST", "/hooks/github", {"Content-Length": str(len(body)), **github(body)})
+                + body
+            )
             statuses.append(read_answer(sock).status)
     assert statuses == [202, 202, 202]
 
@@ -140,17 +187,34 @@ def test_requests_follow_each_other_on_one_connection(web: Bridge) -> None:
     [
         lambda headers, body: headers.pop("X-Hub-Signature-256"),
         lambda headers, body: headers.update({"X-Hub-Signature-256": signature(body + b" ")}),
-        lambda headers, body: headers.update({"X-Hub-Signature-256": signature(body, "another secret of some length")}),
+        lambda headers, body: headers.update(
+            {"X-Hub-Signature-256": signature(body, "another secret of some length")}
+        ),
         lambda headers, body: headers.update({"X-Hub-Signature-256": ""}),
         lambda headers, body: headers.update({"X-Hub-Signature-256": "sha256=" + "0" * 64}),
-        lambda headers, body: headers.update({"X-Hub-Signature-256": headers["X-Hub-Signature-256"].removeprefix("sha256=")}),
         lambda headers, body: headers.update(
-            {"X-Hub-Signature-256": headers["X-Hub-Signature-256"] + ", " + headers["X-Hub-Signature-256"]}
+            {"X-Hub-Signature-256": headers["X-Hub-Signature-256"].removeprefix("sha256=")}
+        ),
+        lambda headers, body: headers.update(
+            {
+                "X-Hub-Signature-256": (
+                    headers["X-Hub-Signature-256"] + ", " + headers["X-Hub-Signature-256"]
+                )
+            }
         ),
         lambda headers, body: headers.update({"X-Hub-Signature-256": "sha256=\xe9\xff"}),
-        lambda headers, body: (headers.pop("X-Hub-Signature-256"), headers.update({"X-Hub-Signature": "sha1=" + "0" * 40})),
-        lambda headers, body: (headers.pop("X-Hub-Signature-256"), headers.update({"X_Hub_Signature_256": signature(body)})),
-        lambda headers, body: (headers.pop("X-Hub-Signature-256"), headers.update({"Authorization": signature(body)})),
+        lambda headers, body: (
+            headers.pop("X-Hub-Signature-256"),
+            headers.update({"X-Hub-Signature": "sha1=" + "0" * 40}),
+        ),
+        lambda headers, body: (
+            headers.pop("X-Hub-Signature-256"),
+            headers.update({"X_Hub_Signature_256": signature(body)}),
+        ),
+        lambda headers, body: (
+            headers.pop("X-Hub-Signature-256"),
+            headers.update({"Authorization": signature(body)}),
+        ),
     ],
     ids=[
         "none",
@@ -185,12 +249,20 @@ def test_two_signature_headers_never_count_as_one_good_one(web: Bridge, order: i
     pair = [("X-Hub-Signature-256", good), ("X-Hub-Signature-256", bad)][:: -1 if order else 1]
     sent = head("POST", "/hooks/github", [("Content-Length", "2"), *headers.items(), *pair])
     assert exchange(web.port, sent + body).status == 401
-    twice = head("POST", "/hooks/github", [("Content-Length", "2"), *headers.items(), *[("X-Hub-Signature-256", good)] * 2])
+    twice = head(
+        "POST",
+        "/hooks/github",
+        [("Content-Length", "2"), *headers.items(), *[("X-Hub-Signature-256", good)] * 2],
+    )
     assert exchange(web.port, twice + body).status == 401
 
 
 def test_the_event_of_two_event_headers_is_not_either_of_them(web: Bridge) -> None:
-    sent = head("POST", "/hooks/github", [("Content-Length", "2"), *github(b"{}").items(), ("X-GitHub-Event", "push")])
+    sent = head(
+        "POST",
+        "/hooks/github",
+        [("Content-Length", "2"), *github(b"{}").items(), ("X-GitHub-Event", "push")],
+    )
     answer = exchange(web.port, sent + b"{}")
     assert web.found(answer.json["event_id"]).event.type == "issues,push"
 
@@ -204,13 +276,19 @@ def test_a_token_in_the_query_never_reaches_the_log(web: Bridge) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
 def test_other_methods_are_405(web: Bridge, method: str) -> None:
-    answer = exchange(web.port, head(method, "/hooks/github", {**github(b""), "Connection": "close"}))
+    answer = exchange(
+        web.port, head(method, "/hooks/github", {**github(b""), "Connection": "close"})
+    )
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize("method", ["TRACE", "BREW", "get"])
 def test_strange_methods_are_refused(web: Bridge, method: str) -> None:
-    assert exchange(web.port, head(method, "/hooks/github", {"Connection": "close"})).status in (400, 405, 501)
+    assert exchange(web.port, head(method, "/hooks/github", {"Connection": "close"})).status in (
+        400,
+        405,
+        501,
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,19 +323,25 @@ def test_paths_are_taken_literally(web: Bridge, target: str, status: int) -> Non
 
 
 def test_404_does_not_tell_which_sources_there_are(web: Bridge) -> None:
-    assert post(web, "", b"{}", {}, "/hooks/nobody").json == {"error": "unknown_source", "message": "no such source"}
+    assert post(web, "", b"{}", {}, "/hooks/nobody").json == {
+        "error": "unknown_source",
+        "message": "no such source",
+    }
 
 
 # -- sizes and framing
 
 
 def test_a_length_over_the_limit_is_413_before_a_byte_is_read(web: Bridge) -> None:
-    answer = exchange(web.port, head("POST", "/hooks/github", {"Content-Length": str(10**12)}))  # none of it ever comes
+    # none of it ever comes
+    answer = exchange(web.port, head("POST", "/hooks/github", {"Content-Length": str(10**12)}))
     assert answer.status == 413
 
 
 def test_the_connection_of_a_413_is_closed(web: Bridge) -> None:
-    """Else what was to be its body would be read as the next request, or swallowed for as long as it comes."""
+    """Else what was to be its body would be read as the next request, or swallowed for as long as
+    it comes.
+    """
     with socket.create_connection(("127.0.0.1", web.port), 60) as sock:
         sock.sendall(head("POST", "/hooks/github", {"Content-Length": str(10**9)}))
         assert read_answer(sock).status == 413
@@ -269,13 +353,23 @@ def test_the_connection_of_a_413_is_closed(web: Bridge) -> None:
 
 
 def chunks(body: bytes, size: int) -> bytes:
-    return b"".join(b"%x\r\n%s\r\n" % (len(body[at : at + size]), body[at : at + size]) for at in range(0, len(body), size)) + b"0\r\n\r\n"
+    return (
+        b"".join(
+            b"%x\r\n%s\r\n" % (len(body[at : at + size]), body[at : at + size])
+            for at in range(0, len(body), size)
+        )
+        + b"0\r\n\r\n"
+    )
 
 
 @pytest.mark.parametrize("size", [1, 7, 65536, 10**6])
 def test_a_chunked_body_is_read_whole(web: Bridge, size: int) -> None:
     body = json.dumps({"text": "x" * (2000 if size == 1 else 150_000)}).encode()
-    sent = head("POST", "/hooks/github", {"Transfer-Encoding": "chunked", "Connection": "close", **github(body)})
+    sent = head(
+        "POST",
+        "/hooks/github",
+        {"Transfer-Encoding": "chunked", "Connection": "close", **github(body)},
+    )
     answer = exchange(web.port, sent + chunks(body, size))
     assert answer.status == 202
     assert web.found(answer.json["event_id"]).event.body == body
@@ -285,8 +379,14 @@ def test_a_chunked_body_is_read_whole(web: Bridge, size: int) -> None:
 def test_a_chunked_body_over_the_limit_is_413_and_never_cut(web: Bridge, extra: int) -> None:
     """The signature is that of the first 200 KiB: a body cut there would verify."""
     kept = b"x" * (200 * 1024)
-    sent = head("POST", "/hooks/github", {"Transfer-Encoding": "chunked", "Connection": "close", **github(kept)})
-    assert exchange(web.port, sent + chunks(kept + b"y" * extra, 50_000)).status == (413 if extra else 202)
+    sent = head(
+        "POST",
+        "/hooks/github",
+        {"Transfer-Encoding": "chunked", "Connection": "close", **github(kept)},
+    )
+    assert exchange(web.port, sent + chunks(kept + b"y" * extra, 50_000)).status == (
+        413 if extra else 202
+    )
 
 
 @pytest.mark.parametrize(
@@ -322,14 +422,26 @@ def test_a_chunked_body_over_the_limit_is_413_and_never_cut(web: Bridge, extra: 
 )
 def test_chunks_that_are_none_are_400_and_not_kept(web: Bridge, framing: bytes) -> None:
     before = web.count()
-    sent = head("POST", "/hooks/github", {"Transfer-Encoding": "chunked", "Connection": "close", **github(b"{}")})
+    sent = head(
+        "POST",
+        "/hooks/github",
+        {"Transfer-Encoding": "chunked", "Connection": "close", **github(b"{}")},
+    )
     answer = exchange(web.port, sent + framing, end=True)
     assert answer.status in (0, 400)
     assert web.count() == before
 
 
 @pytest.mark.parametrize(
-    "codings", [["gzip, chunked"], ["gzip", "chunked"], ["deflate, chunked"], ["compress,chunked"], ["identity, chunked"], ["br, chunked"]]
+    "codings",
+    [
+        ["gzip, chunked"],
+        ["gzip", "chunked"],
+        ["deflate, chunked"],
+        ["compress,chunked"],
+        ["identity, chunked"],
+        ["br, chunked"],
+    ],
 )
 def test_a_coding_that_would_stay_on_the_body_is_501(web: Bridge, codings: list[str]) -> None:
     before = web.count()
@@ -361,7 +473,9 @@ def test_a_coding_that_would_stay_on_the_body_is_501(web: Bridge, codings: list[
         [(" Transfer-Encoding", "chunked"), ("Content-Length", "2")],
     ],
 )
-def test_framing_that_two_parsers_could_read_differently_is_refused(web: Bridge, headers: list[tuple[str, str]]) -> None:
+def test_framing_that_two_parsers_could_read_differently_is_refused(
+    web: Bridge, headers: list[tuple[str, str]]
+) -> None:
     before = web.count()
     sent = head("POST", "/hooks/github", [*github(b"{}").items(), *headers])
     smuggled = head("POST", "/hooks/github", {**github(b"[]"), "Content-Length": "2"}) + b"[]"
@@ -385,7 +499,9 @@ def test_framing_that_two_parsers_could_read_differently_is_refused(web: Bridge,
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"POST /hooks/github HTTP/1.1\r\nA: " + b"b" * 9000 + b"\r\n\r\n",
         b"POST /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
-        b"POST /hooks/github HTTP/1.1\r\n" + b"".join(b"A%d: b\r\n" % n for n in range(101)) + b"\r\n",
+        b"POST /hooks/github HTTP/1.1\r\n"
+        + b"".join(b"A%d: b\r\n" % n for n in range(101))
+        + b"\r\n",
         b"GET /hooks/github\x7f HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /hooks/github HTTP/1.1\r\nA: b\rX-GitHub-Event: c\r\n\r\n",
     ],
@@ -399,14 +515,24 @@ def test_what_is_no_request_is_refused(web: Bridge, raw: bytes) -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"{"])
 def test_a_body_shorter_than_its_length_is_400(web: Bridge, sent: bytes) -> None:
-    answer = exchange(web.port, head("POST", "/hooks/github", {"Content-Length": "2", **github(sent)}) + sent, end=True)
+    answer = exchange(
+        web.port,
+        head("POST", "/hooks/github", {"Content-Length": "2", **github(sent)}) + sent,
+        end=True,
+    )
     assert answer.status == 400
     tells_nothing(answer)
 
 
 def test_expect_100_continue_is_honoured(web: Bridge) -> None:
     with socket.create_connection(("127.0.0.1", web.port), 60) as sock:
-        sock.sendall(head("POST", "/hooks/github", {"Content-Length": "2", "Expect": "100-continue", **github(b"{}")}))
+        sock.sendall(
+            head(
+                "POST",
+                "/hooks/github",
+                {"Content-Length": "2", "Expect": "100-continue", **github(b"{}")},
+            )
+        )
         assert sock.recv(100).startswith(b"HTTP/1.1 100")
         sock.sendall(b"{}")
         assert read_answer(sock).status == 202
@@ -444,7 +570,9 @@ def test_a_drip_is_cut_off_at_its_deadline(hurried: Bridge, in_body: bool) -> No
 
 
 def test_silent_connections_hold_nobody_up(web: Bridge) -> None:
-    """More than there are threads: a connection without a request takes none. Who waited for one would wait for longer than we do."""
+    """More than there are threads: a connection without a request takes none. Who waited for one
+    would wait for longer than we do.
+    """
     silent = [socket.create_connection(("127.0.0.1", web.port)) for _ in range(40)]
     try:
         for _ in range(8):
@@ -455,21 +583,38 @@ def test_silent_connections_hold_nobody_up(web: Bridge) -> None:
 
 
 def test_bodies_in_flight_are_bounded(tmp_path: Path) -> None:
-    """Receivers with a budget of 1 MiB: while it is held, more is told to come back; when it is free, all is well."""
-    constants = {"bridge.web.body_reader.IN_FLIGHT": 1024 * 1024, "bridge.web.server.incomplete_requests.BODY_TIME": 600.0}
+    """Receivers with a budget of 1 MiB: while it is held, more is told to come back; when it is
+    free, all is well.
+    """
+    constants = {
+        "bridge.web.body_reader.IN_FLIGHT": 1024 * 1024,
+        "bridge.web.server.incomplete_requests.BODY_TIME": 600.0,
+    }
     big = b"x" * (2 * 1024 * 1024)
-    with Bridge(tmp_path, "web", routes=ROUTES, constants=constants, environ={"TOKEN": TOKEN}) as web:
+    with Bridge(
+        tmp_path, "web", routes=ROUTES, constants=constants, environ={"TOKEN": TOKEN}
+    ) as web:
         assert web.post("/hooks/big", big, github(big)).status == 503
         with ExitStack() as held:
-            socks = [held.enter_context(socket.create_connection(("127.0.0.1", web.port), 60)) for _ in range(3)]
-            for sock in socks:  # two receivers at most: of three, one comes to one whose budget is held
-                sock.sendall(head("POST", "/hooks/big", {"Content-Length": "1000000", **github(b"")}) + b"x" * 990_000)
+            socks = [
+                held.enter_context(socket.create_connection(("127.0.0.1", web.port), 60))
+                for _ in range(3)
+            ]
+            # two receivers at most: of three, one comes to one whose budget is held
+            for sock in socks:
+                sock.sendall(
+                    head("POST", "/hooks/big", {"Content-Length": "1000000", **github(b"")})
+                    + b"x" * 990_000
+                )
             answered, _, _ = select(socks, [], [], 60)
             busy = read_answer(answered[0])
             assert (busy.status, busy.headers["retry-after"]) == (503, "5")
             tells_nothing(busy)
             assert web.event().status == 202  # a small one still fits
-        until(lambda: web.post("/hooks/big", big[:900_000], github(big[:900_000])).status == 202, what="a free budget")
+        until(
+            lambda: web.post("/hooks/big", big[:900_000], github(big[:900_000])).status == 202,
+            what="a free budget",
+        )
 
 
 # -- rates and forms
@@ -498,7 +643,10 @@ def test_a_form_is_answered_with_a_page(web: Bridge) -> None:
 def test_a_form_is_answered_with_a_redirect_where_it_has_one(web: Bridge) -> None:
     answer = post(web, "away", b"name=Ann", AS_PAGE)
     assert (answer.status, answer.headers["location"]) == (303, "https://example.com/thanks")
-    assert post(web, "away", b"name=Ann&redirect=https://evil.example", AS_PAGE).headers["location"] == "https://example.com/thanks"
+    assert (
+        post(web, "away", b"name=Ann&redirect=https://evil.example", AS_PAGE).headers["location"]
+        == "https://example.com/thanks"
+    )
 
 
 def test_a_script_gets_json(web: Bridge) -> None:
@@ -519,7 +667,10 @@ def test_what_is_wrong_is_422_by_field(web: Bridge) -> None:
 
 
 def test_a_file_is_415_and_nonsense_400(web: Bridge) -> None:
-    body = b'--b\r\nContent-Disposition: form-data; name="cv"; filename="a.pdf"\r\n\r\n%PDF\r\n--b--\r\n'
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="cv";'
+        b' filename="a.pdf"\r\n\r\n%PDF\r\n--b--\r\n'
+    )
     kind = {"Content-Type": "multipart/form-data; boundary=b", "Accept": "application/json"}
     assert post(web, "away", body, kind).status == 415
     assert post(web, "away", b"--x", kind).status == 400
@@ -528,19 +679,39 @@ def test_a_file_is_415_and_nonsense_400(web: Bridge) -> None:
 
 @pytest.mark.parametrize(
     ("origin", "status", "allowed"),
-    [("https://example.com", 202, "https://example.com"), ("https://evil.example", 403, None), ("null", 403, None), (None, 202, None)],
+    [
+        ("https://example.com", 202, "https://example.com"),
+        ("https://evil.example", 403, None),
+        ("null", 403, None),
+        (None, 202, None),
+    ],
 )
-def test_a_form_is_for_its_sites(web: Bridge, origin: str | None, status: int, allowed: str | None) -> None:
+def test_a_form_is_for_its_sites(
+    web: Bridge, origin: str | None, status: int, allowed: str | None
+) -> None:
     more = {} if origin is None else {"Origin": origin}
     answer = post(web, "sites", b"name=Ann", AS_JSON | more)
     assert (answer.status, answer.headers.get("access-control-allow-origin")) == (status, allowed)
     assert answer.headers["vary"] == "Origin"
-    asked = exchange(web.port, head("OPTIONS", "/hooks/sites", {"Connection": "close", "Access-Control-Request-Method": "POST", **more}))
-    assert (asked.status, asked.headers.get("access-control-allow-origin")) == (403 if status == 403 else 204, allowed)
+    asked = exchange(
+        web.port,
+        head(
+            "OPTIONS",
+            "/hooks/sites",
+            {"Connection": "close", "Access-Control-Request-Method": "POST", **more},
+        ),
+    )
+    assert (asked.status, asked.headers.get("access-control-allow-origin")) == (
+        403 if status == 403 else 204,
+        allowed,
+    )
 
 
 def test_a_form_has_a_rate_per_address(web: Bridge) -> None:
-    answers = [post(web, "slow_form", b"a=1", AS_JSON | {"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(3)]
+    answers = [
+        post(web, "slow_form", b"a=1", AS_JSON | {"X-Forwarded-For": f"203.0.113.{n}"})
+        for n in range(3)
+    ]
     assert [answer.status for answer in answers] == [202, 202, 429]
 
 
@@ -554,7 +725,9 @@ def test_health(web: Bridge) -> None:
 
 
 def test_a_store_that_fails_is_503_and_recovers(tmp_path: Path) -> None:
-    """A limit on the size of files stands in for a full disk; the sender is told to come back, and the event comes in then."""
+    """A limit on the size of files stands in for a full disk; the sender is told to come back, and
+    the event comes in then.
+    """
     with Bridge(tmp_path, "web", routes=ROUTES, environ={"TOKEN": TOKEN}) as web:
         import resource
 
@@ -568,24 +741,42 @@ def test_a_store_that_fails_is_503_and_recovers(tmp_path: Path) -> None:
         body = b'{"text": "' + b"x" * 100_000 + b'"}'
         headers = github(body)
         answer = web.post("/hooks/github", body, headers)
-        assert (answer.status, answer.headers["retry-after"], answer.json["error"]) == (503, "5", "store_failed")
+        assert (answer.status, answer.headers["retry-after"], answer.json["error"]) == (
+            503,
+            "5",
+            "store_failed",
+        )
         tells_nothing(answer)
         assert web.get("/readyz").json == {"ready": False}
         assert web.count() == 1
         for pid in tree_of(web.process.pid):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            resource.prlimit(
+                pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            )
         again = web.post("/hooks/github", body, headers)
         assert again.status == 202
         assert web.found(again.json["event_id"]).event.body == body
-        (line,) = until(lambda: [line for line in web.log if line["event"] == "not_stored"], what="its line")
+        (line,) = until(
+            lambda: [line for line in web.log if line["event"] == "not_stored"], what="its line"
+        )
         assert (line["source"], line["level"]) == ("github", "error")
 
 
 def test_the_log_has_one_line_of_json_for_each_event(web: Bridge) -> None:
     answer = post(web, "github", b"{}", github(b"{}", event="push", delivery="for-the-log"))
-    lines = until(lambda: [line for line in web.log if line.get("event_id") == answer.json["event_id"]], what="a line")
+    lines = until(
+        lambda: [line for line in web.log if line.get("event_id") == answer.json["event_id"]],
+        what="a line",
+    )
     (line,) = lines
-    assert (line["event"], line["source"], line["type"], line["provider_id"], line["bytes"], line["duplicate"]) == (
+    assert (
+        line["event"],
+        line["source"],
+        line["type"],
+        line["provider_id"],
+        line["bytes"],
+        line["duplicate"],
+    ) == (
         "event",
         "github",
         "push",
@@ -601,4 +792,8 @@ def test_a_reject_is_one_line_with_its_reason(web: Bridge) -> None:
     before = len(rejected())
     post(web, "github", b"{}", {"X-Hub-Signature-256": "sha256=" + "0" * 64})
     (line,) = until(lambda: rejected()[before:], what="a line")
-    assert (line["source"], line["reason"], line["client"]) == ("github", "mismatch", "127.0.0.0/24")
+    assert (line["source"], line["reason"], line["client"]) == (
+        "github",
+        "mismatch",
+        "127.0.0.0/24",
+    )

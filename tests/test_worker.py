@@ -1,4 +1,6 @@
-"""The worker with real stores and real sockets: what starts, what is tried again, what is held, and what outlives it."""
+"""The worker with real stores and real sockets: what starts, what is tried again, what is held, and
+what outlives it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,17 @@ from typing import Any
 import pytest
 from conftest import make_delivery, make_event
 from forking import parent
-from servers import FakePlatform, Misbehaving, cut_off, drop, garbage, refusing, reset, respond, slow_headers
+from servers import (
+    FakePlatform,
+    Misbehaving,
+    cut_off,
+    drop,
+    garbage,
+    refusing,
+    reset,
+    respond,
+    slow_headers,
+)
 from serving import is_alive, until
 from sqlalchemy import select
 
@@ -51,41 +63,73 @@ FAST = Retry(attempts=3, first=0.02, max=0.1)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are looked at soon, and a dead worker is noticed soon."""
-    monkeypatch.setitem(PLATFORMS, "gumloop", replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)))
+    monkeypatch.setitem(
+        PLATFORMS,
+        "gumloop",
+        replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)),
+    )
     monkeypatch.setattr("bridge.delivery.circuit_breaker.RAISE_FIRST", 0.02)
     monkeypatch.setattr(loop, "BEAT", 0.2)
 
 
 def gumloop(fake: FakePlatform | None = None, url: str = "", **more: Any) -> Platform:
     base = fake.base_url if fake else url
-    given: dict[str, Any] = {"api_key": "fake-key", "user_id": "fake-user", "timeout": 60.0, "max_concurrent_runs": 5}
+    given: dict[str, Any] = {
+        "api_key": "fake-key",
+        "user_id": "fake-user",
+        "timeout": 60.0,
+        "max_concurrent_runs": 5,
+    }
     return Platform(name="gumloop", type="gumloop", base_url=base, **given | more)
 
 
 def configured(*platforms: Platform, routes: tuple[Route, ...] = ()) -> Config:
-    return Config(sources={}, routes=routes, flows={}, platforms={one.name: one for one in platforms}, hash="0" * 64, canonical="{}")
+    return Config(
+        sources={},
+        routes=routes,
+        flows={},
+        platforms={one.name: one for one in platforms},
+        hash="0" * 64,
+        canonical="{}",
+    )
 
 
 Present = Config | Callable[[], Config]
 
 
-def made(database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any) -> Worker:
+def made(
+    database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any
+) -> Worker:
     environ = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(more.pop("data", "."))}
-    settings: Settings = load_settings(environ | {"FLOWBRIDGE_RECONCILE_AFTER": more.pop("reconcile_after", "60")})
+    settings: Settings = load_settings(
+        environ | {"FLOWBRIDGE_RECONCILE_AFTER": more.pop("reconcile_after", "60")}
+    )
     host = host_of(flows) if flows else None
     read = (lambda: config) if isinstance(config, Config) else config
-    return Worker(settings, read, database, more.pop("send", None) or Sender().send, Wake(), host, more.pop("relay", None))
+    return Worker(
+        settings,
+        read,
+        database,
+        more.pop("send", None) or Sender().send,
+        Wake(),
+        host,
+        more.pop("relay", None),
+    )
 
 
 def host_of(flows: Mapping[str, Any]) -> Host:
-    """A flow host with these flows. Other tests have left threads behind, which a real worker has not when it forks."""
+    """A flow host with these flows. Other tests have left threads behind, which a real worker has
+    not when it forks.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return start_host(lambda _path: Library(flows), {"PATH": os.environ["PATH"]})
 
 
 @contextmanager
-def working(database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any) -> Iterator[Worker]:
+def working(
+    database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any
+) -> Iterator[Worker]:
     """A worker in a thread of its own."""
     worker = made(database, config, flows, **more)
     thread = threading.Thread(target=worker.run)
@@ -103,7 +147,13 @@ def add(database: Database, count: int = 1, route: str = "triage", **changes: An
     for _ in range(count):
         now = time.time()
         event = make_event(None, now=now)
-        given: dict[str, Any] = {"platform": "gumloop", "flow": "triage", "saved_item_id": "q3da", "retry": FAST, **changes}
+        given: dict[str, Any] = {
+            "platform": "gumloop",
+            "flow": "triage",
+            "saved_item_id": "q3da",
+            "retry": FAST,
+            **changes,
+        }
         delivery = make_delivery(event, route, now=now, **given)
         events.add(database, event, [delivery], lambda *_: [])
         ids.append(delivery.id)
@@ -112,23 +162,37 @@ def add(database: Database, count: int = 1, route: str = "triage", **changes: An
 
 def get(database: Database, delivery_id: str) -> Delivery:
     with database.read() as connection:
-        row = connection.execute(select(schema.delivery.c.event_id).where(schema.delivery.c.id == delivery_id)).one()
-    return next(one for one in events.deliveries_of(database, [row.event_id])[row.event_id] if one.id == delivery_id)
+        row = connection.execute(
+            select(schema.delivery.c.event_id).where(schema.delivery.c.id == delivery_id)
+        ).one()
+    return next(
+        one
+        for one in events.deliveries_of(database, [row.event_id])[row.event_id]
+        if one.id == delivery_id
+    )
 
 
 def attempts(database: Database, delivery_id: str) -> list[Any]:
     with database.read() as connection:
         return list(
-            connection.execute(select(schema.attempt).where(schema.attempt.c.delivery_id == delivery_id).order_by(schema.attempt.c.number))
+            connection.execute(
+                select(schema.attempt)
+                .where(schema.attempt.c.delivery_id == delivery_id)
+                .order_by(schema.attempt.c.number)
+            )
         )
 
 
 def slots(database: Database) -> int:
     with database.read() as connection:
-        return len(connection.execute(select(schema.delivery.c.id).where(schema.delivery.c.slot)).all())
+        return len(
+            connection.execute(select(schema.delivery.c.id).where(schema.delivery.c.slot)).all()
+        )
 
 
-def wait(database: Database, ids: list[str], done: Callable[[Delivery], bool], seconds: float = 60.0) -> list[Delivery]:
+def wait(
+    database: Database, ids: list[str], done: Callable[[Delivery], bool], seconds: float = 60.0
+) -> list[Delivery]:
     def look() -> list[Delivery] | None:
         found = [get(database, one) for one in ids]
         return found if all(map(done, found)) else None
@@ -151,16 +215,28 @@ def test_a_delivery_is_started_and_followed_to_its_end(database: Database) -> No
     with FakePlatform(run_seconds=0.1) as fake, working(database, configured(gumloop(fake))):
         (one,) = wait(database, add(database, inputs={"title": "Bug"}), ended)
         start = fake.starts[0]
-    assert (one.status, one.run_state, one.raw_state, one.attempts, one.throttled) == ("delivered", "done", "DONE", 1, 0)
+    assert (one.status, one.run_state, one.raw_state, one.attempts, one.throttled) == (
+        "delivered",
+        "done",
+        "DONE",
+        1,
+        0,
+    )
     assert (one.run_id, one.outputs) == (start.run_id, {"title": "Bug"})
     assert one.run_url.startswith("https://www.gumloop.com/")
     assert (start.json, start.headers["authorization"]) == (
         {"title": "Bug", "user_id": "fake-user", "saved_item_id": "q3da"},
         "Bearer fake-key",
     )
-    assert one.created_at <= one.delivered_at and one.created_at <= one.finished_at + 0.001  # which the platform tells in milliseconds
+    # which the platform tells in milliseconds
+    assert one.created_at <= one.delivered_at and one.created_at <= one.finished_at + 0.001
     (attempt,) = attempts(database, one.id)
-    assert (attempt.number, attempt.outcome, attempt.status_code, attempt.run_id) == (1, "started", 200, one.run_id)
+    assert (attempt.number, attempt.outcome, attempt.status_code, attempt.run_id) == (
+        1,
+        "started",
+        200,
+        one.run_id,
+    )
     assert slots(database) == 0
 
 
@@ -196,16 +272,23 @@ def test_a_platform_that_others_use_too_throttles_and_nothing_is_spent(database:
     with FakePlatform(cap=2, run_seconds=0.1) as fake, working(database, configured(gumloop(fake))):
         fake.others = 2
         ids = add(database, 10, retry=Retry(1, 0.02, 0.1))
-        until(lambda: any(start.status == 429 for start in fake.starts), what="a start that is put off")
+        until(
+            lambda: any(start.status == 429 for start in fake.starts),
+            what="a start that is put off",
+        )
         fake.others = 0
         found = wait(database, ids, ended)
     assert fake.peak <= 2
     assert len(fake.accepted) == 10
     assert {one.attempts for one in found} == {1}
-    assert sum(one.throttled for one in found) == sum(start.status == 429 for start in fake.starts) > 0
+    assert (
+        sum(one.throttled for one in found) == sum(start.status == 429 for start in fake.starts) > 0
+    )
 
 
-def test_no_more_calls_are_under_way_than_there_are_threads_for(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_calls_are_under_way_than_there_are_threads_for(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "CALLS", 2)
     ids, over = add(sqlite, 5), threading.Event()
 
@@ -225,7 +308,9 @@ def test_no_more_calls_are_under_way_than_there_are_threads_for(sqlite: Database
         worker.run()
 
 
-def test_an_idle_worker_writes_nothing_between_heartbeats(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_worker_writes_nothing_between_heartbeats(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "BEAT", 3600.0)
     worker, writes, write = made(sqlite, configured()), [], sqlite.write
     worker.step()  # the first heartbeat
@@ -237,7 +322,11 @@ def test_an_idle_worker_writes_nothing_between_heartbeats(sqlite: Database, monk
 def test_what_a_route_has_had_counts_for_the_next_turn(sqlite: Database) -> None:
     for route in ("first", "second"):
         add(sqlite, 3, route)
-    worker = made(sqlite, configured(gumloop(url="http://127.0.0.1:9", max_concurrent_runs=1)), send=lambda *_: Lost("over", sent=False))
+    worker = made(
+        sqlite,
+        configured(gumloop(url="http://127.0.0.1:9", max_concurrent_runs=1)),
+        send=lambda *_: Lost("over", sent=False),
+    )
     worker.step()
     assert worker._shares.order("gumloop", ["first", "second"]) == ["second", "first"]
     worker.stop()
@@ -266,7 +355,11 @@ def test_a_long_queue_of_one_route_does_not_hold_up_another(sqlite: Database) ->
 def test_what_is_paused_or_has_no_platform_waits(sqlite: Database) -> None:
     paused = Route(name="paused", source="x", flow=None, reshape=lambda _: {}, mode=Mode.PAUSED)  # type: ignore[arg-type]
     with FakePlatform() as fake, working(sqlite, configured(gumloop(fake), routes=(paused,))):
-        waiting = [*add(sqlite, 1, "paused"), *add(sqlite, 1, platform="gone"), *add(sqlite, 1, status=Status.SHADOW)]
+        waiting = [
+            *add(sqlite, 1, "paused"),
+            *add(sqlite, 1, platform="gone"),
+            *add(sqlite, 1, status=Status.SHADOW),
+        ]
         wait(sqlite, add(sqlite), is_in("delivered"))
         assert [get(sqlite, one).status for one in waiting] == ["queued", "queued", "shadow"]
         assert len(fake.starts) == 1
@@ -293,11 +386,31 @@ def test_what_is_paused_or_has_no_platform_waits(sqlite: Database) -> None:
         (respond(408, b""), False),
         (respond(100, b""), True),
     ],
-    ids=["timeout", "closed", "reset", "no HTTP", "cut off", "a page", "no run id", "odd run id", "500", "502", "503", "504", "408", "100"],
+    ids=[
+        "timeout",
+        "closed",
+        "reset",
+        "no HTTP",
+        "cut off",
+        "a page",
+        "no run id",
+        "odd run id",
+        "500",
+        "502",
+        "503",
+        "504",
+        "408",
+        "100",
+    ],
 )
-def test_a_start_that_may_have_happened_is_held_and_never_made_again(sqlite: Database, reply: Any, is_silent: bool) -> None:
+def test_a_start_that_may_have_happened_is_held_and_never_made_again(
+    sqlite: Database, reply: Any, is_silent: bool
+) -> None:
     seconds = 5.0 if is_silent else 60.0
-    with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url, timeout=seconds))):
+    with (
+        Misbehaving() as server,
+        working(sqlite, configured(gumloop(url=server.url, timeout=seconds))),
+    ):
         server.script("/start_pipeline", reply)
         (one,) = wait(sqlite, add(sqlite), is_in("unknown"))
         # Another one after it shows that the worker has gone on and that the slot is free.
@@ -337,12 +450,17 @@ def test_a_refused_connection_is_tried_again_and_starts_once(database: Database)
             return sender.send(replace(call, url=call.url.replace(f":{fake.port}", ":1")), timeout)
         return sender.send(call, timeout)
 
-    with FakePlatform(run_seconds=0.05) as fake, working(database, configured(gumloop(fake)), send=send):
+    with (
+        FakePlatform(run_seconds=0.05) as fake,
+        working(database, configured(gumloop(fake)), send=send),
+    ):
         (one,) = wait(database, add(database), ended)
     assert (one.attempts, len(fake.starts)) == (3, 1)
     waits = [
         later.started_at - earlier.finished_at
-        for earlier, later in zip(attempts(database, one.id), attempts(database, one.id)[1:], strict=False)
+        for earlier, later in zip(
+            attempts(database, one.id), attempts(database, one.id)[1:], strict=False
+        )
     ]
     assert all(wait >= 0.002 for wait in waits)
 
@@ -352,7 +470,9 @@ def known_of(database: Database) -> dict[str, Circuit]:
         return throttling.read(connection)
 
 
-def test_refused_credentials_hold_the_platform_until_the_configuration_has_others(database: Database) -> None:
+def test_refused_credentials_hold_the_platform_until_the_configuration_has_others(
+    database: Database,
+) -> None:
     with FakePlatform(run_seconds=0.05) as fake:
         present = [configured(gumloop(fake, api_key="revoked"))]
         with working(database, lambda: present[0]):
@@ -390,7 +510,13 @@ def test_a_403_concerns_the_delivery_alone(sqlite: Database) -> None:
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
 def test_a_rejected_start_is_dead_with_the_platforms_words(sqlite: Database, status: int) -> None:
     with Misbehaving() as server, working(sqlite, configured(gumloop(url=server.url))):
-        server.script("/start_pipeline", respond(status, {"error": "invalid_flow", "message": "flow q3da is not yours, Bearer fake-key"}))
+        server.script(
+            "/start_pipeline",
+            respond(
+                status,
+                {"error": "invalid_flow", "message": "flow q3da is not yours, Bearer fake-key"},
+            ),
+        )
         (one,) = wait(sqlite, add(sqlite), is_in("dead"))
     assert one.attempts == 1
     assert f"HTTP {status} invalid_flow: flow q3da is not yours" in (one.reason or "")
@@ -403,7 +529,11 @@ def test_an_idempotent_platform_is_called_again_with_the_same_key(sqlite: Databa
         url = server.script("/hook", drop, respond(500), reset, respond(200))
         platform = Platform(name="mine", type="http", base_url=url, timeout=60.0)
         with working(sqlite, configured(platform)):
-            (one,) = wait(sqlite, add(sqlite, platform="mine", on_unknown="retry", retry=Retry(5, 0.02, 0.05)), is_in("delivered"))
+            (one,) = wait(
+                sqlite,
+                add(sqlite, platform="mine", on_unknown="retry", retry=Retry(5, 0.02, 0.05)),
+                is_in("delivered"),
+            )
         assert [each.headers["idempotency-key"] for each in server.received] == [one.id] * 4
     assert (one.attempts, one.run_id, one.run_state) == (4, None, None)
     assert slots(sqlite) == 0
@@ -417,14 +547,20 @@ def test_a_fault_in_a_call_is_unknown_and_the_worker_goes_on(sqlite: Database) -
             raise ZeroDivisionError("a fault of our own")
         return sender.send(call, timeout)
 
-    with FakePlatform(run_seconds=0.05) as fake, working(sqlite, configured(gumloop(fake)), send=send):
+    with (
+        FakePlatform(run_seconds=0.05) as fake,
+        working(sqlite, configured(gumloop(fake)), send=send),
+    ):
         (one,) = wait(sqlite, add(sqlite), is_in("unknown"))
         wait(sqlite, add(sqlite), ended)
     assert "a fault of flowbridge's own" in (one.reason or "")
 
 
 def test_a_run_that_never_ends_gives_its_slot_back_and_says_so(sqlite: Database) -> None:
-    with FakePlatform(run_seconds=60) as fake, working(sqlite, configured(gumloop(fake, max_concurrent_runs=1))):
+    with (
+        FakePlatform(run_seconds=60) as fake,
+        working(sqlite, configured(gumloop(fake, max_concurrent_runs=1))),
+    ):
         first, second = add(sqlite, 2, run_timeout=0.3)
         wait(sqlite, [second], is_in("delivered"))
         one = get(sqlite, first)
@@ -448,8 +584,12 @@ def test_a_look_that_fails_is_made_again(sqlite: Database) -> None:
     assert one.outputs == {"a": 1}
 
 
-def test_a_store_that_fails_costs_time_and_no_result(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While every write fails, an answer comes in; it is written down once they work again, and nothing is started twice."""
+def test_a_store_that_fails_costs_time_and_no_result(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While every write fails, an answer comes in; it is written down once they work again, and
+    nothing is started twice.
+    """
     broken, write = threading.Event(), sqlite.write
     failed = threading.Event()
 
@@ -472,8 +612,12 @@ def test_a_store_that_fails_costs_time_and_no_result(sqlite: Database, monkeypat
         assert len(fake.starts) == 1
 
 
-def test_a_result_that_cannot_be_written_holds_up_no_other(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault in writing one result: the others are written, the worker goes on, and the one is settled when its lease has run out."""
+def test_a_result_that_cannot_be_written_holds_up_no_other(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in writing one result: the others are written, the worker goes on, and the one is
+    settled when its lease has run out.
+    """
     monkeypatch.setattr("bridge.store.queue.claims.LEASE", 3.0)
     monkeypatch.setattr("bridge.worker.worker.BEAT", 0.1)
     record = ledger.record
@@ -482,7 +626,9 @@ def test_a_result_that_cannot_be_written_holds_up_no_other(sqlite: Database, mon
         bad, *good = add(sqlite, 4)
 
         def failing(connection: Any, settled: Any, now: float, *, jitter: float) -> Any:
-            if any(each.claim.delivery.id == bad and each.outcome.kind == "started" for each in settled):
+            if any(
+                each.claim.delivery.id == bad and each.outcome.kind == "started" for each in settled
+            ):
                 raise ZeroDivisionError("a fault of our own")
             return record(connection, settled, now, jitter=jitter)
 
@@ -497,7 +643,9 @@ def test_a_result_that_cannot_be_written_holds_up_no_other(sqlite: Database, mon
 # -- the end of a worker
 
 
-def test_a_worker_told_to_stop_finishes_what_it_began_and_hands_back_the_rest(sqlite: Database) -> None:
+def test_a_worker_told_to_stop_finishes_what_it_began_and_hands_back_the_rest(
+    sqlite: Database,
+) -> None:
     with FakePlatform(cap=50, run_seconds=600) as fake:
         fake.faults = [0.5] * 50
         ids = add(sqlite, 50)
@@ -507,13 +655,19 @@ def test_a_worker_told_to_stop_finishes_what_it_began_and_hands_back_the_rest(sq
     delivered = [one for one in found if one.status == "delivered"]
     assert {one.status for one in found} <= {"delivered", "queued"}
     assert len(delivered) == len(fake.accepted) == len(fake.starts)
-    assert all(not attempts(sqlite, one.id) and one.attempts == 0 and one.lease is None for one in found if one.status == "queued")
+    assert all(
+        not attempts(sqlite, one.id) and one.attempts == 0 and one.lease is None
+        for one in found
+        if one.status == "queued"
+    )
     assert slots(sqlite) == len(delivered)
     with sqlite.read() as connection:
         assert connection.execute(select(schema.worker)).all() == []
 
 
-def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(database: Database) -> None:
+def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(
+    database: Database,
+) -> None:
     """Its looks hang. Whoever else works may look at once, and on PostgreSQL is woken."""
     looks, go_on, heard, sender = threading.Event(), threading.Event(), threading.Event(), Sender()
 
@@ -526,14 +680,19 @@ def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(databas
     listener = Listener(database, heard.set)
     listener.start()
     try:
-        with FakePlatform(run_seconds=60) as fake, working(database, configured(gumloop(fake)), send=send):
+        with (
+            FakePlatform(run_seconds=60) as fake,
+            working(database, configured(gumloop(fake)), send=send),
+        ):
             (one,) = add(database)
             until(looks.is_set, what="a look")
             if not database.is_sqlite:
                 until(heard.is_set, what="one who listens")
                 heard.clear()
         with database.read() as connection:
-            poll_at = connection.execute(select(schema.delivery.c.poll_at).where(schema.delivery.c.id == one)).scalar_one()
+            poll_at = connection.execute(
+                select(schema.delivery.c.poll_at).where(schema.delivery.c.id == one)
+            ).scalar_one()
         assert poll_at < time.time() + claims.LEASE
         assert database.is_sqlite or heard.wait(60)
     finally:
@@ -541,7 +700,9 @@ def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(databas
         listener.close()
 
 
-def test_what_does_not_end_in_time_is_unknown(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_end_in_time_is_unknown(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "DRAIN", 0.2)
     with Misbehaving() as server:
         server.script("/start_pipeline", slow_headers(30))
@@ -569,21 +730,34 @@ made(Database({url!r}), configured(*platforms)).run()
 
 
 def test_a_killed_workers_deliveries_are_taken_over(database: Database, tmp_path: Path) -> None:
-    """kill -9 in the middle of three calls: what may have started is unknown, what may be repeated is repeated."""
+    """kill -9 in the middle of three calls: what may have started is unknown, what may be repeated
+    is repeated.
+    """
     with Misbehaving() as server:
         server.script("/start_pipeline", slow_headers(120))
         http = server.script("/hook", slow_headers(120), respond(200))
         url = database.url.render_as_string(hide_password=False)
-        program = WORKER.format(tests=str(Path(__file__).parent), gumloop=server.url, http=http, url=url)
+        program = WORKER.format(
+            tests=str(Path(__file__).parent), gumloop=server.url, http=http, url=url
+        )
         process = parent().execute(program, os.environ, tmp_path)
         try:
-            ids = [*add(database, 2), *add(database, 1, "hook", platform="mine", on_unknown="retry")]
+            ids = [
+                *add(database, 2),
+                *add(database, 1, "hook", platform="mine", on_unknown="retry"),
+            ]
             until(lambda: len(server.received) == 3, what="three calls")
             process.send_signal(signal.SIGKILL)
         finally:
             process.kill()
             process.wait(60)
-        with working(database, configured(gumloop(url=server.url), Platform(name="mine", type="http", base_url=http, timeout=60.0))):
+        with working(
+            database,
+            configured(
+                gumloop(url=server.url),
+                Platform(name="mine", type="http", base_url=http, timeout=60.0),
+            ),
+        ):
             first, second, third = wait(database, ids, is_in("unknown", "delivered"))
         assert [one.status for one in (first, second, third)] == ["unknown", "unknown", "delivered"]
         assert "died while the call was under way" in (first.reason or "")
@@ -595,8 +769,12 @@ def test_a_killed_workers_deliveries_are_taken_over(database: Database, tmp_path
 
 
 @pytest.mark.parametrize("outlived", ["lease", "time"])
-def test_a_worker_that_stood_still_makes_no_call(database: Database, monkeypatch: pytest.MonkeyPatch, outlived: str) -> None:
-    """Its machine is suspended when the intent is on disk and the call about to be made; meanwhile another worker takes over."""
+def test_a_worker_that_stood_still_makes_no_call(
+    database: Database, monkeypatch: pytest.MonkeyPatch, outlived: str
+) -> None:
+    """Its machine is suspended when the intent is on disk and the call about to be made; meanwhile
+    another worker takes over.
+    """
     monkeypatch.setattr(claims, "LEASE", 0.3 if outlived == "lease" else 60.0)
     with FakePlatform(run_seconds=0.02) as fake:
         config = configured(gumloop(fake, timeout=60.0 if outlived == "lease" else 0.3))
@@ -606,7 +784,10 @@ def test_a_worker_that_stood_still_makes_no_call(database: Database, monkeypatch
         first.step()
         assert len(suspended) == 1
         began_at = attempts(database, one)[0].started_at
-        until(lambda: first._now() > began_at + 0.3, what="the lease, or the time of the call, to run out")
+        until(
+            lambda: first._now() > began_at + 0.3,
+            what="the lease, or the time of the call, to run out",
+        )
         if outlived == "lease":
             with monkeypatch.context() as patience, working(database, configured(gumloop(fake))):
                 patience.setattr(claims, "LEASE", 60.0)  # of the one that takes over
@@ -636,7 +817,14 @@ def start_run(database: Database, name: str, inputs: str = "{}") -> str:
     from bridge.core.local_runs import LocalRun, LocalState
     from bridge.flows.ids import new_run_id
 
-    run = LocalRun(id=new_run_id(), saved_item_id=name, user_id="u", inputs=inputs, state=LocalState.QUEUED, created_at=time.time())
+    run = LocalRun(
+        id=new_run_id(),
+        saved_item_id=name,
+        user_id="u",
+        inputs=inputs,
+        state=LocalState.QUEUED,
+        created_at=time.time(),
+    )
     return database.write(lambda connection: runs.start(connection, run)).id
 
 
@@ -656,16 +844,32 @@ def leaves() -> None:
     sys.exit("gone")
 
 
-LOCAL = Platform(name="local", type="local", base_url="http://127.0.0.1:1/api/v1", max_concurrent_runs=4)
+LOCAL = Platform(
+    name="local", type="local", base_url="http://127.0.0.1:1/api/v1", max_concurrent_runs=4
+)
 
 
 def test_local_runs_are_executed_whatever_they_do(database: Database, tmp_path: Path) -> None:
     flows = READY | {"odd_text": odd_text, "leaves": leaves}
     with working(database, configured(LOCAL), flows, data=tmp_path):
-        names = {name: start_run(database, name, '{"x": 1}') for name in ("echo", "fail", "odd_text", "leaves", "gone")}
-        until(lambda: all(run_of(database, one).state in ("DONE", "FAILED") for one in names.values()), what="all runs' ends")
+        names = {
+            name: start_run(database, name, '{"x": 1}')
+            for name in ("echo", "fail", "odd_text", "leaves", "gone")
+        }
+        until(
+            lambda: all(
+                run_of(database, one).state in ("DONE", "FAILED") for one in names.values()
+            ),
+            what="all runs' ends",
+        )
     states = {name: run_of(database, one).state.value for name, one in names.items()}
-    assert states == {"echo": "DONE", "fail": "FAILED", "odd_text": "DONE", "leaves": "FAILED", "gone": "FAILED"}
+    assert states == {
+        "echo": "DONE",
+        "fail": "FAILED",
+        "odd_text": "DONE",
+        "leaves": "FAILED",
+        "gone": "FAILED",
+    }
     assert run_of(database, names["echo"]).outputs == {"x": 1}
     assert "there is no flow 'gone' any more" in run_of(database, names["gone"]).log[0]
 
@@ -688,11 +892,14 @@ def test_no_more_local_runs_at_once_than_the_cap(database: Database, tmp_path: P
         time.sleep(0.05)
         return {"began": began, "ended": time.time()}
 
-    with working(database, configured(LOCAL), {"busy": busy}, data=tmp_path), working(
-        database, configured(LOCAL), {"busy": busy}, data=tmp_path
+    with (
+        working(database, configured(LOCAL), {"busy": busy}, data=tmp_path),
+        working(database, configured(LOCAL), {"busy": busy}, data=tmp_path),
     ):
         ids = [start_run(database, "busy") for _ in range(24)]
-        until(lambda: all(run_of(database, one).state == "DONE" for one in ids), what="all runs' ends")
+        until(
+            lambda: all(run_of(database, one).state == "DONE" for one in ids), what="all runs' ends"
+        )
     outputs = [run_of(database, one).outputs for one in ids]
     assert 2 <= peak([(one["began"], one["ended"]) for one in outputs]) <= 4
 
@@ -713,14 +920,18 @@ def begun(folder: Path) -> list[Path]:
     return list(folder.glob("begun-*"))
 
 
-def test_a_run_under_way_when_the_worker_stops_is_finished(sqlite: Database, tmp_path: Path) -> None:
+def test_a_run_under_way_when_the_worker_stops_is_finished(
+    sqlite: Database, tmp_path: Path
+) -> None:
     with working(sqlite, configured(LOCAL), {"slow": slow_flow(tmp_path, 0.4)}, data=tmp_path):
         run_id = start_run(sqlite, "slow")
         until(lambda: begun(tmp_path), what="a run")
     assert run_of(sqlite, run_id).state == "DONE"
 
 
-def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(
+    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "DRAIN", 0.1)
     with working(sqlite, configured(LOCAL), {"slow": slow_flow(tmp_path, 600)}, data=tmp_path):
         run_id = start_run(sqlite, "slow")
@@ -730,16 +941,29 @@ def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(sqlite: Database
     assert (run.state, run.log) == ("FAILED", ("The run was interrupted: flowbridge was stopped.",))
 
 
-def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(sqlite: Database, tmp_path: Path, monkeypatch: Any) -> None:
+def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(
+    sqlite: Database, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(loop, "DRAIN", 0.1)
-    flows = {"once": slow_flow(tmp_path, 600, "once"), "again": slow_flow(tmp_path, 600, "again", idempotent=True)}
+    flows = {
+        "once": slow_flow(tmp_path, 600, "once"),
+        "again": slow_flow(tmp_path, 600, "again", idempotent=True),
+    }
     with working(sqlite, configured(LOCAL), flows, data=tmp_path):
         ids = {name: start_run(sqlite, name) for name in flows}
         until(lambda: len(begun(tmp_path)) == 2, what="two runs")
     once, again = run_of(sqlite, ids["once"]), run_of(sqlite, ids["again"])
-    assert (once.state, once.log) == ("FAILED", ("The run was interrupted: flowbridge was stopped.",))
-    assert (again.state, again.log) == ("QUEUED", (f"The run was interrupted: flowbridge was stopped. {runs.AGAIN}",))
-    with working(sqlite, configured(LOCAL), {"again": slow_flow(tmp_path, 0, "again")}, data=tmp_path):
+    assert (once.state, once.log) == (
+        "FAILED",
+        ("The run was interrupted: flowbridge was stopped.",),
+    )
+    assert (again.state, again.log) == (
+        "QUEUED",
+        (f"The run was interrupted: flowbridge was stopped. {runs.AGAIN}",),
+    )
+    with working(
+        sqlite, configured(LOCAL), {"again": slow_flow(tmp_path, 0, "again")}, data=tmp_path
+    ):
         until(lambda: run_of(sqlite, ids["again"]).state == "DONE", what="the second time")
     assert run_of(sqlite, ids["again"]).log == again.log, "its log says that it was run twice"
 
@@ -761,11 +985,17 @@ def test_queued_runs_are_still_there_after_a_stop(sqlite: Database, tmp_path: Pa
         go_on.touch()
     assert {run_of(sqlite, one).state.value for one in ids} == {"DONE", "QUEUED"}
     with working(sqlite, configured(LOCAL), flows, data=tmp_path):
-        until(lambda: all(run_of(sqlite, one).state == "DONE" for one in ids), what="all runs' ends")
+        until(
+            lambda: all(run_of(sqlite, one).state == "DONE" for one in ids), what="all runs' ends"
+        )
 
 
-def test_the_end_of_the_flow_host_ends_the_worker_so_that_it_is_made_anew(sqlite: Database, tmp_path: Path) -> None:
-    settings: Settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
+def test_the_end_of_the_flow_host_ends_the_worker_so_that_it_is_made_anew(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    settings: Settings = load_settings(
+        {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)}
+    )
     host = host_of({"slow": slow_flow(tmp_path, 0.5)})
     worker = Worker(settings, lambda: configured(LOCAL), sqlite, Sender().send, Wake(), host)
     ended: list[BaseException] = []

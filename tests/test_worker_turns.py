@@ -1,4 +1,5 @@
-"""The worker's turns one by one, by a clock that only the test moves: what each takes, extends, hands back and settles.
+"""The worker's turns one by one, by a clock that only the test moves: what each takes, extends,
+hands back and settles.
 
 Its calls wait until a test makes them, and it never sleeps.
 """
@@ -20,7 +21,20 @@ from conftest import make_delivery, make_event
 from servers import FakePlatform
 from serving import is_alive, until
 from sqlalchemy import select, update
-from test_worker import LOCAL, add, attempts, begun, configured, get, gumloop, host_of, run_of, slots, slow_flow, start_run
+from test_worker import (
+    LOCAL,
+    add,
+    attempts,
+    begun,
+    configured,
+    get,
+    gumloop,
+    host_of,
+    run_of,
+    slots,
+    slow_flow,
+    start_run,
+)
 
 from bridge.config.settings import load_settings
 from bridge.core.clock_reading import ClockReading
@@ -53,7 +67,8 @@ class Clock:
     step = 0.0
 
     def __init__(self) -> None:
-        self.at = float(int(time.time()) + 3600)  # what a test adds is due, however slowly it goes on
+        # what a test adds is due, however slowly it goes on
+        self.at = float(int(time.time()) + 3600)
         self.sets = 0
 
     def __call__(self) -> float:
@@ -67,22 +82,38 @@ class Clock:
 
 
 class Hand:
-    """A worker in the test's hand. `tasks`: calls and looks that wait; `sleeps`: the seconds it would have slept."""
+    """A worker in the test's hand. `tasks`: calls and looks that wait; `sleeps`: the seconds it
+    would have slept.
+    """
 
     def __init__(self, database: Database, config: Config, **more: Any) -> None:
         self.database, self.config = database, config
         self.tasks: list[tuple[str, Callable[[], None]]] = []
         self.sleeps: list[float] = []
         self.reads = self.writes = 0
-        self.fails: str | None = None  # "before": writes fail and nothing is kept; "after": they were kept all the same
+        # "before": writes fail and nothing is kept; "after": they were kept all the same
+        self.fails: str | None = None
         self.asleep: Callable[[], None] = lambda: None
         self.closed = False
         flows = more.pop("flows", None)
         data, after = str(more.pop("data", ".")), more.pop("reconcile_after", "60")
-        settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": data, "FLOWBRIDGE_RECONCILE_AFTER": after})
+        settings = load_settings(
+            {
+                "FLOWBRIDGE_SECRET_KEY": "k" * 32,
+                "FLOWBRIDGE_DATA": data,
+                "FLOWBRIDGE_RECONCILE_AFTER": after,
+            }
+        )
         ours = _Counted(database, self)
-        self.worker = Worker(settings, lambda: self.config, ours, more.pop("send", None) or Sender().send, Wake(),  # type: ignore[arg-type]
-                             host_of(flows) if flows else None, more.pop("relay", None))  # fmt: skip
+        self.worker = Worker(
+            settings,
+            lambda: self.config,
+            ours,
+            more.pop("send", None) or Sender().send,
+            Wake(),  # type: ignore[arg-type]
+            host_of(flows) if flows else None,
+            more.pop("relay", None),
+        )
         calls = self.worker._calls
         calls.submit = lambda key, task: self.tasks.append((key, task))  # type: ignore[method-assign]
         calls.cancel = self._cancel  # type: ignore[method-assign]
@@ -143,7 +174,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(loop, "Clock", lambda _database: one)
     for module in (loop, attempt_deadline, run_tracker):
         monkeypatch.setattr(module, "elapsed", one)
-    monkeypatch.setitem(PLATFORMS, "gumloop", replace(PLATFORMS["gumloop"], polling=Polling(first=20.0, growth=2.0, max=60.0)))
+    monkeypatch.setitem(
+        PLATFORMS,
+        "gumloop",
+        replace(PLATFORMS["gumloop"], polling=Polling(first=20.0, growth=2.0, max=60.0)),
+    )
     return one
 
 
@@ -160,12 +195,16 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[dict[s
 
     stream = io.StringIO()
     monkeypatch.setattr(logs, "setup", logs.Setup(stream=stream))
-    yield lambda *events: [line for line in map(json.loads, stream.getvalue().splitlines()) if line["event"] in events]
+    yield lambda *events: [
+        line for line in map(json.loads, stream.getvalue().splitlines()) if line["event"] in events
+    ]
 
 
 def row(database: Database, delivery_id: str) -> Any:
     with database.read() as connection:
-        return connection.execute(select(schema.delivery).where(schema.delivery.c.id == delivery_id)).one()
+        return connection.execute(
+            select(schema.delivery).where(schema.delivery.c.id == delivery_id)
+        ).one()
 
 
 def statuses(database: Database, ids: list[str]) -> list[str]:
@@ -175,7 +214,9 @@ def statuses(database: Database, ids: list[str]) -> list[str]:
 # -- when there is a turn
 
 
-def test_a_worker_with_nothing_to_do_asks_the_store_once_a_beat(sqlite: Database, clock: Clock) -> None:
+def test_a_worker_with_nothing_to_do_asks_the_store_once_a_beat(
+    sqlite: Database, clock: Clock
+) -> None:
     hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")))
     hand.step()
     first = hand.writes
@@ -195,7 +236,9 @@ def test_a_worker_with_nothing_to_do_asks_the_store_once_a_beat(sqlite: Database
     assert (hand.writes, clock.sets) == (first + 1, 2)
 
 
-def test_what_somebody_else_adds_is_taken_though_nothing_was_expected(sqlite: Database, clock: Clock) -> None:
+def test_what_somebody_else_adds_is_taken_though_nothing_was_expected(
+    sqlite: Database, clock: Clock
+) -> None:
     hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")))
     for _ in range(3):
         hand.step()
@@ -204,8 +247,12 @@ def test_what_somebody_else_adds_is_taken_though_nothing_was_expected(sqlite: Da
     assert hand.waiting == ids
 
 
-@pytest.mark.parametrize(("due_in", "asks"), [(loop.BEAT - 0.5, True), (loop.BEAT, True), (loop.BEAT + 0.5, False)])
-def test_what_becomes_due_before_the_next_beat_is_waited_for(sqlite: Database, clock: Clock, due_in: float, asks: bool) -> None:
+@pytest.mark.parametrize(
+    ("due_in", "asks"), [(loop.BEAT - 0.5, True), (loop.BEAT, True), (loop.BEAT + 0.5, False)]
+)
+def test_what_becomes_due_before_the_next_beat_is_waited_for(
+    sqlite: Database, clock: Clock, due_in: float, asks: bool
+) -> None:
     (one,) = add(sqlite, due_at=clock.at + due_in)
     hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")))
     for _ in range(3):
@@ -246,7 +293,9 @@ def test_a_turn_between_two_beats_is_none(sqlite: Database, clock: Clock) -> Non
         assert connection.execute(select(schema.worker.c.seen_at)).scalars().all() == [began]
 
 
-def test_an_end_is_written_down_at_once_and_looked_for_again(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_an_end_is_written_down_at_once_and_looked_for_again(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite)
     hand.step()
@@ -268,7 +317,9 @@ def test_a_changed_configuration_counts_from_the_next_step(sqlite: Database, clo
     assert hand.waiting == ids
 
 
-def test_how_long_it_sleeps(sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_long_it_sleeps(
+    sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     worker = hand.worker
 
@@ -293,7 +344,9 @@ def test_how_long_it_sleeps(sqlite: Database, clock: Clock, fake: FakePlatform, 
     assert sleep() == loop.IDLE, "something is due soon"
 
 
-def test_it_sleeps_a_tick_while_calls_wait_and_until_the_next_look(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_it_sleeps_a_tick_while_calls_wait_and_until_the_next_look(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite)
     hand.step()
@@ -313,8 +366,9 @@ def test_it_sleeps_a_tick_while_calls_wait_and_until_the_next_look(sqlite: Datab
     assert hand.sleeps[-1] == loop.IDLE, "it is due already"
 
 
-def test_it_does_not_rest_for_long_while_a_call_waits_for_a_thread(sqlite: Database, clock: Clock, fake: FakePlatform,
-                                                                   monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_it_does_not_rest_for_long_while_a_call_waits_for_a_thread(
+    sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     monkeypatch.setattr(loop, "time", _Monotonic([100.0]))
     hand.step()
@@ -325,7 +379,9 @@ def test_it_does_not_rest_for_long_while_a_call_waits_for_a_thread(sqlite: Datab
     assert hand.sleeps == [loop.IDLE, loop.TICK], "the pool grows after a tick"
 
 
-def test_what_becomes_due_again_waits_a_fifth_of_a_second_at_most(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_what_becomes_due_again_waits_a_fifth_of_a_second_at_most(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     """Nobody rings for a retry."""
     hand = Hand(sqlite, configured(gumloop(fake)))
     add(sqlite, due_at=clock.at + 1.0)
@@ -336,7 +392,9 @@ def test_what_becomes_due_again_waits_a_fifth_of_a_second_at_most(sqlite: Databa
     assert hand.sleeps[-1] <= 0.2
 
 
-def test_the_pool_is_asked_to_grow_no_more_than_once_a_tick(sqlite: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pool_is_asked_to_grow_no_more_than_once_a_tick(
+    sqlite: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hand, at, grown = Hand(sqlite, configured()), [100.0], list[float]()
     monkeypatch.setattr(loop.time, "monotonic", lambda: at[0])
     hand.worker._calls.grow = lambda: bool(grown.append(at[0]))  # type: ignore[method-assign]
@@ -348,8 +406,12 @@ def test_the_pool_is_asked_to_grow_no_more_than_once_a_tick(sqlite: Database, cl
 # -- leases
 
 
-def test_a_beat_keeps_the_leases_of_calls_under_way(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
-    """A call that takes longer than a lease, beside a second worker that takes over what is not kept."""
+def test_a_beat_keeps_the_leases_of_calls_under_way(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
+    """A call that takes longer than a lease, beside a second worker that takes over what is not
+    kept.
+    """
     first, second = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite, on_unknown="retry")
     first.step()
@@ -363,10 +425,16 @@ def test_a_beat_keeps_the_leases_of_calls_under_way(sqlite: Database, clock: Clo
         assert (get(sqlite, one).status, second.waiting) == ("sending", [])
     first.call()
     first.step()
-    assert (get(sqlite, one).status, len(fake.starts), get(sqlite, one).attempts) == ("delivered", 1, 1)
+    assert (get(sqlite, one).status, len(fake.starts), get(sqlite, one).attempts) == (
+        "delivered",
+        1,
+        1,
+    )
 
 
-def test_a_lease_outlasts_two_beats_that_come_late(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_a_lease_outlasts_two_beats_that_come_late(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     """A machine that is busy for a while loses no call."""
     late, other = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite, on_unknown="retry")
@@ -379,7 +447,9 @@ def test_a_lease_outlasts_two_beats_that_come_late(sqlite: Database, clock: Cloc
     assert row(sqlite, one).lease_until == clock.at + claims.LEASE
 
 
-def test_the_lease_of_a_call_that_has_ended_is_not_kept(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_the_lease_of_a_call_that_has_ended_is_not_kept(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite)
     hand.step()
@@ -388,7 +458,9 @@ def test_the_lease_of_a_call_that_has_ended_is_not_kept(sqlite: Database, clock:
     assert (row(sqlite, one).lease, hand.worker._held) == (None, {})
 
 
-def test_what_a_dead_worker_left_is_taken_over_when_its_lease_is_over(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_what_a_dead_worker_left_is_taken_over_when_its_lease_is_over(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     dead, other = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
     asked, repeatable = (*add(sqlite, on_unknown="reconcile"), *add(sqlite, on_unknown="retry"))
     dead.step()
@@ -400,14 +472,18 @@ def test_what_a_dead_worker_left_is_taken_over_when_its_lease_is_over(sqlite: Da
     clock.at += loop.BEAT
     other.step()
     assert get(sqlite, asked).status == "unknown"
-    assert row(sqlite, asked).poll_at == began + gumloop(fake).timeout + 60.0, "then its run is looked for"
+    assert row(sqlite, asked).poll_at == began + gumloop(fake).timeout + 60.0, (
+        "then its run is looked for"
+    )
     assert get(sqlite, repeatable).status == "queued"
     clock.at = row(sqlite, asked).poll_at
     other.step()
     assert sorted(other.waiting) == sorted([repeatable, f"look {asked}"])
 
 
-def test_nothing_is_taken_over_soon_after_the_store_has_failed(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_nothing_is_taken_over_soon_after_the_store_has_failed(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     """Others may have been kept from extending their leases by the same failure."""
     other, ours = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite, on_unknown="hold")
@@ -429,7 +505,9 @@ def test_nothing_is_taken_over_soon_after_the_store_has_failed(sqlite: Database,
 # -- a store that fails
 
 
-def test_a_turn_that_failed_is_tried_again_after_a_second(sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any) -> None:
+def test_a_turn_that_failed_is_tried_again_after_a_second(
+    sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite)
     hand.step()
@@ -440,10 +518,16 @@ def test_a_turn_that_failed_is_tried_again_after_a_second(sqlite: Database, cloc
     assert [line["error"] for line in lines("store_failed")] == ["OperationalError: disk I/O error"]
     hand.fails = None
     hand.step()
-    assert (get(sqlite, one).status, get(sqlite, one).attempts, len(fake.starts)) == ("delivered", 1, 1)
+    assert (get(sqlite, one).status, get(sqlite, one).attempts, len(fake.starts)) == (
+        "delivered",
+        1,
+        1,
+    )
 
 
-def test_a_store_that_fails_from_the_first_turn_on_is_waited_for(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_a_store_that_fails_from_the_first_turn_on_is_waited_for(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     ids = add(sqlite)
     hand.fails = "before"
@@ -455,7 +539,9 @@ def test_a_store_that_fails_from_the_first_turn_on_is_waited_for(sqlite: Databas
     assert hand.waiting == ids
 
 
-def test_a_beat_follows_a_turn_that_failed_at_once(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_a_beat_follows_a_turn_that_failed_at_once(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     add(sqlite)
     hand.step()
@@ -472,8 +558,12 @@ def test_a_beat_follows_a_turn_that_failed_at_once(sqlite: Database, clock: Cloc
         assert connection.execute(select(schema.worker.c.seen_at)).scalars().all() == [clock.at]
 
 
-def test_what_turns_that_failed_took_is_handed_back(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
-    """The commits were made, and their answers lost: what they took is nobody's until the next turn gives it back."""
+def test_what_turns_that_failed_took_is_handed_back(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
+    """The commits were made, and their answers lost: what they took is nobody's until the next turn
+    gives it back.
+    """
     hand = Hand(sqlite, configured(gumloop(fake)))
     hand.step()  # the first beat has a commit of its own, for the clocks
     first = add(sqlite, 2)
@@ -488,11 +578,17 @@ def test_what_turns_that_failed_took_is_handed_back(sqlite: Database, clock: Clo
     assert sorted(hand.waiting) == sorted([*first, *second])
     hand.call()
     hand.step()
-    assert {(one.status, one.attempts) for one in (get(sqlite, each) for each in (*first, *second))} == {("delivered", 1)}
-    assert all(len(attempts(sqlite, one)) == 1 for one in (*first, *second)) and len(fake.starts) == 3
+    assert {
+        (one.status, one.attempts) for one in (get(sqlite, each) for each in (*first, *second))
+    } == {("delivered", 1)}
+    assert (
+        all(len(attempts(sqlite, one)) == 1 for one in (*first, *second)) and len(fake.starts) == 3
+    )
 
 
-def test_looks_that_a_turn_took_that_failed_are_made_once(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_looks_that_a_turn_took_that_failed_are_made_once(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite)
     hand.step()
@@ -508,39 +604,61 @@ def test_looks_that_a_turn_took_that_failed_are_made_once(sqlite: Database, cloc
     poll_at = row(sqlite, one).poll_at
     clock.at += loop.BEAT
     hand.step()
-    assert (hand.waiting, row(sqlite, one).poll_at) == ([f"look {one}"], poll_at), "it is given back once, not in each turn from then on"
+    assert (hand.waiting, row(sqlite, one).poll_at) == (
+        [f"look {one}"],
+        poll_at,
+    ), "it is given back once, not in each turn from then on"
 
 
-def test_a_result_that_cannot_be_written_loses_no_other(sqlite: Database, clock: Clock, fake: FakePlatform,
-                                                        monkeypatch: pytest.MonkeyPatch, lines: Any) -> None:  # fmt: skip
+def test_a_result_that_cannot_be_written_loses_no_other(
+    sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch, lines: Any
+) -> None:
     hand, record = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=50))), ledger.record
     bad, *good = add(sqlite, 4, on_unknown="hold")
     hand.step()
     hand.call()
 
     def failing(connection: Any, settled: Any, now: float, *, jitter: float) -> Any:
-        if any(each.claim.delivery.id == bad and each.outcome.kind is Kind.STARTED for each in settled):
+        if any(
+            each.claim.delivery.id == bad and each.outcome.kind is Kind.STARTED for each in settled
+        ):
             raise ZeroDivisionError("a fault of our own")
         return record(connection, settled, now, jitter=jitter)
 
     monkeypatch.setattr(ledger, "record", failing)
     hand.step()
-    assert (statuses(sqlite, good), get(sqlite, bad).status, hand.sleeps) == (["delivered"] * 3, "sending", [1.0])
-    assert (len(lines("turn_failed")), len(lines("result_lost")), len(lines("attempt"))) == (1, 1, 4)
+    assert (statuses(sqlite, good), get(sqlite, bad).status, hand.sleeps) == (
+        ["delivered"] * 3,
+        "sending",
+        [1.0],
+    )
+    assert (len(lines("turn_failed")), len(lines("result_lost")), len(lines("attempt"))) == (
+        1,
+        1,
+        4,
+    )
     hand.step()
-    assert (len(lines("turn_failed")), len(lines("result_lost")), len(lines("attempt"))) == (1, 1, 4), "none is written again"
+    assert (len(lines("turn_failed")), len(lines("result_lost")), len(lines("attempt"))) == (
+        1,
+        1,
+        4,
+    ), "none is written again"
     clock.at += claims.LEASE
     hand.step()
     clock.at += loop.BEAT
     hand.step()
-    assert (get(sqlite, bad).status, get(sqlite, bad).reason) == ("unknown", ledger.DIED), "its lease was not kept"
+    assert (get(sqlite, bad).status, get(sqlite, bad).reason) == (
+        "unknown",
+        ledger.DIED,
+    ), "its lease was not kept"
 
 
 # -- what a turn takes
 
 
-def test_no_more_calls_and_looks_are_under_way_than_there_is_room_for(sqlite: Database, clock: Clock, fake: FakePlatform,
-                                                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_no_more_calls_and_looks_are_under_way_than_there_is_room_for(
+    sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "CALLS", 3)
     hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=50)))
     (followed,) = add(sqlite, saved_item_id="followed")
@@ -550,7 +668,9 @@ def test_no_more_calls_and_looks_are_under_way_than_there_is_room_for(sqlite: Da
     clock.at = row(sqlite, followed).poll_at
     ids = add(sqlite, 4)
     hand.step()
-    assert sorted(hand.waiting) == sorted([f"look {followed}", *ids[:2]]), "a look, and what room it leaves"
+    assert sorted(hand.waiting) == sorted([f"look {followed}", *ids[:2]]), (
+        "a look, and what room it leaves"
+    )
     hand.step()
     assert len(hand.waiting) == 3
     hand.call(ids[0])
@@ -563,12 +683,17 @@ def test_no_more_calls_and_looks_are_under_way_than_there_is_room_for(sqlite: Da
     assert sorted(hand.waiting) == sorted(ids[1:])
 
 
-def test_a_worker_without_room_leaves_the_slots_to_others(sqlite: Database, clock: Clock, fake: FakePlatform,
-                                                          monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_a_worker_without_room_leaves_the_slots_to_others(
+    sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who claims keeps all other workers from claiming meanwhile."""
     monkeypatch.setattr(loop, "CALLS", 1)
     asked, claim = list[int](), claims.claim
-    monkeypatch.setattr(claims, "claim", lambda *given, most, **more: asked.append(most) or claim(*given, most=most, **more))
+    monkeypatch.setattr(
+        claims,
+        "claim",
+        lambda *given, most, **more: asked.append(most) or claim(*given, most=most, **more),
+    )
     hand = Hand(sqlite, configured(gumloop(fake)))
     ids = add(sqlite, 2)
     for _ in range(3):
@@ -577,8 +702,9 @@ def test_a_worker_without_room_leaves_the_slots_to_others(sqlite: Database, cloc
     assert (asked, hand.waiting) == ([1], ids[:1])
 
 
-def test_nothing_is_started_while_starts_are_held_and_runs_are_followed(sqlite: Database, clock: Clock, fake: FakePlatform,
-                                                                        lines: Any) -> None:  # fmt: skip
+def test_nothing_is_started_while_starts_are_held_and_runs_are_followed(
+    sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     (followed,) = add(sqlite)
     hand.step()
@@ -595,10 +721,15 @@ def test_nothing_is_started_while_starts_are_held_and_runs_are_followed(sqlite: 
     sqlite.write(lambda connection: connection.execute(schema.hold.delete()))
     hand.step()
     assert hand.waiting == [f"look {followed}", *ids]
-    assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held", "starts_released"]
+    assert [line["event"] for line in lines("starts_held", "starts_released")] == [
+        "starts_held",
+        "starts_released",
+    ]
 
 
-def test_a_worker_that_is_to_stop_takes_nothing(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_a_worker_that_is_to_stop_takes_nothing(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     ids = add(sqlite)
     hand.worker.stop()
@@ -606,8 +737,12 @@ def test_a_worker_that_is_to_stop_takes_nothing(sqlite: Database, clock: Clock, 
     assert (hand.waiting, statuses(sqlite, ids)) == ([], ["queued"])
 
 
-def test_a_worker_learns_from_what_its_calls_met(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
-    """The platform has no room: what it says is learned in the turn that settles the call, and the next start waits for it."""
+def test_a_worker_learns_from_what_its_calls_met(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
+    """The platform has no room: what it says is learned in the turn that settles the call, and the
+    next start waits for it.
+    """
     fake.faults, fake.retry_after = [429], "50"
     hand = Hand(sqlite, configured(gumloop(fake)))
     first, second = add(sqlite, 2)
@@ -621,7 +756,9 @@ def test_a_worker_learns_from_what_its_calls_met(sqlite: Database, clock: Clock,
     assert hand.waiting == [second]
 
 
-def test_routes_that_are_paused_or_limited_are_as_the_configuration_says_now(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_routes_that_are_paused_or_limited_are_as_the_configuration_says_now(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     def route(**more: Any) -> Route:
         return Route(name="triage", source="x", flow=None, reshape=lambda _: {}, **more)  # type: ignore[arg-type]
 
@@ -634,10 +771,13 @@ def test_routes_that_are_paused_or_limited_are_as_the_configuration_says_now(sql
     assert hand.waiting == ids[:1]
 
 
-def test_what_a_configuration_allows_is_worked_out_once(sqlite: Database, clock: Clock, fake: FakePlatform,
-                                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_what_a_configuration_allows_is_worked_out_once(
+    sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worked_out: list[Config] = []
-    monkeypatch.setattr(loop, "allowed_by", lambda config: worked_out.append(config) or allowed_by(config))
+    monkeypatch.setattr(
+        loop, "allowed_by", lambda config: worked_out.append(config) or allowed_by(config)
+    )
     hand = Hand(sqlite, configured(gumloop(fake)))
     first = hand.config
     for _ in range(3):
@@ -649,7 +789,9 @@ def test_what_a_configuration_allows_is_worked_out_once(sqlite: Database, clock:
     assert [id(each) for each in worked_out] == [id(first), id(second)]
 
 
-def test_each_turn_leases_under_a_name_of_its_own(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_each_turn_leases_under_a_name_of_its_own(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     leases = []
     for _ in range(2):
@@ -659,7 +801,9 @@ def test_each_turn_leases_under_a_name_of_its_own(sqlite: Database, clock: Clock
     assert len(set(leases)) == 2 and all(lease.startswith(f"{hand.worker.id}:") for lease in leases)
 
 
-def test_routes_share_the_slots_over_turns(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_routes_share_the_slots_over_turns(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=1)))
     many = add(sqlite, 3, "many")
     other = add(sqlite, 1, "other")
@@ -671,11 +815,17 @@ def test_routes_share_the_slots_over_turns(sqlite: Database, clock: Clock, fake:
         hand.call()
         hand.step()
         begun += [one for one in hand.waiting if one not in begun]
-    assert set(begun[:2]) & set(many) and set(begun[:2]) & set(other), "one of each of the two goes first"
+    assert set(begun[:2]) & set(many) and set(begun[:2]) & set(other), (
+        "one of each of the two goes first"
+    )
 
 
-def test_an_attempt_has_its_claim_and_the_time_of_the_last_beat(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
-    """A call that comes to its turn after its lease was lost is not made; one whose lease a beat has kept is."""
+def test_an_attempt_has_its_claim_and_the_time_of_the_last_beat(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
+    """A call that comes to its turn after its lease was lost is not made; one whose lease a beat
+    has kept is.
+    """
     hand = Hand(sqlite, configured(gumloop(fake, timeout=1000.0)))
     kept, lost = add(sqlite, 2)
     hand.step()
@@ -686,7 +836,10 @@ def test_an_attempt_has_its_claim_and_the_time_of_the_last_beat(sqlite: Database
     clock.at += claims.LEASE
     hand.call(lost)
     hand.step()
-    assert (get(sqlite, kept).status, [each.outcome for each in attempts(sqlite, lost)][:1]) == ("delivered", ["refused"])
+    assert (get(sqlite, kept).status, [each.outcome for each in attempts(sqlite, lost)][:1]) == (
+        "delivered",
+        ["refused"],
+    )
     assert len(fake.starts) == 1
 
 
@@ -708,7 +861,10 @@ def test_claims_go_to_the_relay_without_an_intent_and_come_back_where_it_does_no
     first, second = add(sqlite, 2)
     hand.step()
     assert (told, hand.waiting) == ([first], [])
-    assert (statuses(sqlite, [first, second]), attempts(sqlite, first)) == (["sending", "queued"], [])
+    assert (statuses(sqlite, [first, second]), attempts(sqlite, first)) == (
+        ["sending", "queued"],
+        [],
+    )
     hand.step()
     assert get(sqlite, second).status == "queued", "nothing is leased while the broker is away"
     lease_until = row(sqlite, first).lease_until
@@ -732,7 +888,11 @@ def test_at_the_end_what_has_not_begun_is_handed_back_and_what_has_is_waited_for
     hand.worker.stop()
     hand.worker.run()
     assert (get(sqlite, begun).status, get(sqlite, begun).attempts) == ("delivered", 1)
-    assert (get(sqlite, untouched).status, get(sqlite, untouched).attempts, attempts(sqlite, untouched)) == ("queued", 0, [])
+    assert (
+        get(sqlite, untouched).status,
+        get(sqlite, untouched).attempts,
+        attempts(sqlite, untouched),
+    ) == ("queued", 0, [])
     assert (len(fake.starts), slots(sqlite), hand.closed) == (1, 1, True)
     assert set(hand.sleeps) == {0.1}
     assert [line["handed_back"] for line in lines("worker_stopped")] == [1]
@@ -740,8 +900,9 @@ def test_at_the_end_what_has_not_begun_is_handed_back_and_what_has_is_waited_for
         assert connection.execute(select(schema.worker)).all() == []
 
 
-def test_at_the_end_what_goes_on_is_unknown_and_what_has_ended_is_not(sqlite: Database, clock: Clock, fake: FakePlatform,
-                                                                      lines: Any) -> None:  # fmt: skip
+def test_at_the_end_what_goes_on_is_unknown_and_what_has_ended_is_not(
+    sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     over, going_on = add(sqlite, 2)
     hand.step()
@@ -750,16 +911,21 @@ def test_at_the_end_what_goes_on_is_unknown_and_what_has_ended_is_not(sqlite: Da
     hand.worker.stop(within=0.0)
     hand.worker.run()
     assert statuses(sqlite, [over, going_on]) == ["delivered", "unknown"]
-    assert "flowbridge was stopped while the call was under way" in (get(sqlite, going_on).reason or "")
+    assert "flowbridge was stopped while the call was under way" in (
+        get(sqlite, going_on).reason or ""
+    )
     with sqlite.read() as connection:
-        assert connection.execute(select(schema.circuit)).all() == [], "it says nothing of the platform"
+        assert connection.execute(select(schema.circuit)).all() == [], (
+            "it says nothing of the platform"
+        )
     assert hand.sleeps == [], "no time was given"
     assert len(lines("attempt")) == 2
     assert hand.closed
 
 
-def test_it_is_given_the_time_that_is_said_or_the_usual(sqlite: Database, clock: Clock, fake: FakePlatform,
-                                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_it_is_given_the_time_that_is_said_or_the_usual(
+    sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = [1000.0]
     monkeypatch.setattr(loop, "time", _Monotonic(at))
     for within, seconds in ((None, loop.DRAIN), (20.0, 20.0)):
@@ -786,7 +952,9 @@ class _Monotonic:
         return self._at[0]
 
 
-def test_looks_under_way_are_handed_back_at_the_end(sqlite: Database, clock: Clock, fake: FakePlatform) -> None:
+def test_looks_under_way_are_handed_back_at_the_end(
+    sqlite: Database, clock: Clock, fake: FakePlatform
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite)
     hand.step()
@@ -800,7 +968,9 @@ def test_looks_under_way_are_handed_back_at_the_end(sqlite: Database, clock: Clo
     assert (row(sqlite, one).poll_at, hand.sleeps) == (clock.at, []), "a look is not waited for"
 
 
-def test_a_store_that_fails_at_the_end_keeps_nothing_from_ending(sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any) -> None:
+def test_a_store_that_fails_at_the_end_keeps_nothing_from_ending(
+    sqlite: Database, clock: Clock, fake: FakePlatform, lines: Any
+) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite)
     hand.step()
@@ -808,7 +978,10 @@ def test_a_store_that_fails_at_the_end_keeps_nothing_from_ending(sqlite: Databas
     hand.worker.stop()
     hand.worker.run()
     assert len(lines("store_failed")) == 3
-    assert (get(sqlite, one).status, hand.closed) == ("sending", True), "it is taken over when its lease has run out"
+    assert (get(sqlite, one).status, hand.closed) == (
+        "sending",
+        True,
+    ), "it is taken over when its lease has run out"
 
 
 def test_the_threads_of_a_worker_end_with_it(postgresql: Database) -> None:
@@ -845,10 +1018,18 @@ def turns_until(hand: Hand, condition: Callable[[], object]) -> None:
     until(one, what="it")
 
 
-def test_a_run_that_another_worker_has_taken_over_is_left_to_it(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
+def test_a_run_that_another_worker_has_taken_over_is_left_to_it(
+    sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
+) -> None:
     with with_flows(sqlite, tmp_path, flows=READY | {"slow": slow_flow(tmp_path, 600)}) as hand:
         ends, goes_on = start_run(sqlite, "sleep", '{"seconds": 0.5}'), start_run(sqlite, "slow")
-        turns_until(hand, lambda: {run_of(sqlite, one).state for one in (ends, goes_on)} == {"RUNNING"} and begun(tmp_path))
+        turns_until(
+            hand,
+            lambda: (
+                {run_of(sqlite, one).state for one in (ends, goes_on)} == {"RUNNING"}
+                and begun(tmp_path)
+            ),
+        )
         with sqlite.engine.begin() as connection:
             connection.execute(update(schema.local_run).values(lease="another worker"))
         turns_until(hand, lambda: lines("run_ended"))
@@ -857,14 +1038,23 @@ def test_a_run_that_another_worker_has_taken_over_is_left_to_it(sqlite: Database
         hand.step()
         assert [line["run_id"] for line in lines("lease_lost")] == [goes_on]
         with sqlite.read() as connection:
-            assert set(connection.execute(select(schema.local_run.c.lease)).scalars()) == {"another worker"}
-            assert max(connection.execute(select(schema.local_run.c.lease_until)).scalars()) < clock.at + runs.LEASE
+            assert set(connection.execute(select(schema.local_run.c.lease)).scalars()) == {
+                "another worker"
+            }
+            assert (
+                max(connection.execute(select(schema.local_run.c.lease_until)).scalars())
+                < clock.at + runs.LEASE
+            )
         assert not hand.worker._local or not hand.worker._local.busy
         (process,) = begun(tmp_path)
-        until(lambda: not is_alive(int(process.name.partition("-")[2])), what="the end of its process")
+        until(
+            lambda: not is_alive(int(process.name.partition("-")[2])), what="the end of its process"
+        )
 
 
-def test_no_run_begins_while_starts_are_held(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
+def test_no_run_begins_while_starts_are_held(
+    sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
+) -> None:
     sqlite.write(lambda connection: hold.begin(connection, "a test", clock.at))
     with with_flows(sqlite, tmp_path) as hand:
         one = start_run(sqlite, "echo")
@@ -878,7 +1068,9 @@ def test_no_run_begins_while_starts_are_held(sqlite: Database, tmp_path: Path, c
         turns_until(hand, lambda: run_of(sqlite, one).state == "DONE")
 
 
-def test_a_worker_without_a_run_under_way_ends_at_once(sqlite: Database, tmp_path: Path, clock: Clock) -> None:
+def test_a_worker_without_a_run_under_way_ends_at_once(
+    sqlite: Database, tmp_path: Path, clock: Clock
+) -> None:
     hand = Hand(sqlite, configured(LOCAL), flows=READY, data=tmp_path)
     hand.worker.stop()
     hand.worker.run()
@@ -899,10 +1091,18 @@ def test_what_is_for_local_flows_waits_until_those_of_a_changed_configuration_ar
         hand.tasks.clear()
 
 
-def test_flows_that_are_missing_are_said_once_for_each_change(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
+def test_flows_that_are_missing_are_said_once_for_each_change(
+    sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
+) -> None:
     def naming(*names: str) -> Config:
         flows = [Flow(name=name, platform="local", saved_item_id=name) for name in names]
-        return configured(LOCAL, routes=tuple(Route(name=f"to-{one.name}", source="x", flow=one, reshape=lambda _: {}) for one in flows))
+        return configured(
+            LOCAL,
+            routes=tuple(
+                Route(name=f"to-{one.name}", source="x", flow=one, reshape=lambda _: {})
+                for one in flows
+            ),
+        )
 
     with with_flows(sqlite, tmp_path) as hand:
         hand.config = naming("echo", "gone", "lost")
@@ -910,27 +1110,38 @@ def test_flows_that_are_missing_are_said_once_for_each_change(sqlite: Database, 
         for _ in range(3):
             clock.at += loop.BEAT
             hand.step()
-        assert [(line["level"], line["flows"]) for line in lines("flows_missing")] == [("warning", {"to-gone": "gone", "to-lost": "lost"})]
+        assert [(line["level"], line["flows"]) for line in lines("flows_missing")] == [
+            ("warning", {"to-gone": "gone", "to-lost": "lost"})
+        ]
         assert not lines("flows_found")
         for names in (("echo", "lost"), ("echo", "lost"), ("lost", "new"), ("echo",)):
             hand.config = naming(*names)
             hand.step()
             hand.step()
         assert [line["flows"] for line in lines("flows_missing")][1:] == [{"to-new": "new"}]
-        assert [line["flows"] for line in lines("flows_found")] == [{"to-gone": "gone"}, {"to-lost": "lost", "to-new": "new"}]
+        assert [line["flows"] for line in lines("flows_found")] == [
+            {"to-gone": "gone"},
+            {"to-lost": "lost", "to-new": "new"},
+        ]
 
 
-def test_a_run_whose_end_is_asked_for_ends_and_the_flows_are_written_down(sqlite: Database, tmp_path: Path, clock: Clock) -> None:
+def test_a_run_whose_end_is_asked_for_ends_and_the_flows_are_written_down(
+    sqlite: Database, tmp_path: Path, clock: Clock
+) -> None:
     with with_flows(sqlite, tmp_path) as hand:
         one = start_run(sqlite, "sleep", '{"seconds": 600}')
         turns_until(hand, lambda: run_of(sqlite, one).state == "RUNNING")
         with sqlite.read() as connection:
-            assert {flow.id for flow in connection.execute(select(schema.local_flow))} == READY.keys()
+            assert {
+                flow.id for flow in connection.execute(select(schema.local_flow))
+            } == READY.keys()
         sqlite.write(lambda connection: runs.kill(connection, one, clock.at))
         turns_until(hand, lambda: run_of(sqlite, one).state == "TERMINATED")
 
 
-def test_runs_that_a_turn_took_that_failed_are_begun_once(sqlite: Database, tmp_path: Path, clock: Clock, lines: Any) -> None:
+def test_runs_that_a_turn_took_that_failed_are_begun_once(
+    sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
+) -> None:
     with with_flows(sqlite, tmp_path) as hand:
         turns_until(hand, lambda: lines("flows_loaded"))
         hand.step()
@@ -943,7 +1154,9 @@ def test_runs_that_a_turn_took_that_failed_are_begun_once(sqlite: Database, tmp_
         assert run_of(sqlite, one).outputs == {"a": 1}
 
 
-def test_a_worker_whose_flow_host_died_ends_with_an_error(sqlite: Database, tmp_path: Path, clock: Clock, fake: FakePlatform) -> None:
+def test_a_worker_whose_flow_host_died_ends_with_an_error(
+    sqlite: Database, tmp_path: Path, clock: Clock, fake: FakePlatform
+) -> None:
     """What is under way is finished first, though nobody has said how long that may take."""
     hand = Hand(sqlite, configured(LOCAL, gumloop(fake)), flows=READY, data=tmp_path)
     (one,) = add(sqlite)
@@ -974,7 +1187,9 @@ def claim_of(**changes: Any) -> claims.Claim:
         (claim_of(platform="gumloop", on_unknown="retry"), None),
     ],
 )
-def test_a_run_is_looked_for_after_the_deadline_of_its_call(claim: claims.Claim, at: float | None) -> None:
+def test_a_run_is_looked_for_after_the_deadline_of_its_call(
+    claim: claims.Claim, at: float | None
+) -> None:
     assert look_at(configured(gumloop(url="http://x", timeout=25.0)), claim, 60.0, 1001.0) == at
 
 
@@ -983,18 +1198,37 @@ def test_what_a_configuration_allows() -> None:
         return Route(name=name, source="x", flow=None, reshape=lambda _: {}, **more)  # type: ignore[arg-type]
 
     limits = Limits(max_concurrent_runs=2)
-    routes = (route("plain"), route("paused", mode=Mode.PAUSED), route("shadow", mode=Mode.SHADOW), route("limited", limits=limits))
-    allowed = allowed_by(configured(gumloop(url="http://x", max_concurrent_runs=7), LOCAL, routes=routes))
-    assert (allowed.caps, allowed.limits, allowed.paused) == ({"gumloop": 7, "local": 4}, {"limited": limits}, {"paused"})
+    routes = (
+        route("plain"),
+        route("paused", mode=Mode.PAUSED),
+        route("shadow", mode=Mode.SHADOW),
+        route("limited", limits=limits),
+    )
+    allowed = allowed_by(
+        configured(gumloop(url="http://x", max_concurrent_runs=7), LOCAL, routes=routes)
+    )
+    assert (allowed.caps, allowed.limits, allowed.paused) == (
+        {"gumloop": 7, "local": 4},
+        {"limited": limits},
+        {"paused"},
+    )
 
 
-@pytest.mark.parametrize(("awaits", "caps", "absent", "has"), [
-    (True, {"gumloop": 7}, set(), {}), (False, {"gumloop": 7, "local": 4}, {("local", "b")}, {"local": ["a"]}),
-])  # fmt: skip
-def test_starts_of_local_flows_that_there_are_not_yet_are_not_allowed(awaits: bool, caps: Any, absent: Any, has: Any) -> None:
+@pytest.mark.parametrize(
+    ("awaits", "caps", "absent", "has"),
+    [
+        (True, {"gumloop": 7}, set(), {}),
+        (False, {"gumloop": 7, "local": 4}, {("local", "b")}, {"local": ["a"]}),
+    ],
+)
+def test_starts_of_local_flows_that_there_are_not_yet_are_not_allowed(
+    awaits: bool, caps: Any, absent: Any, has: Any
+) -> None:
     names = (("a", "local"), ("b", "local"), ("c", "gumloop"))
     flows = [Flow(name=name, platform=platform, saved_item_id=name) for name, platform in names]
-    routes = tuple(Route(name=flow.name, source="x", flow=flow, reshape=lambda _: {}) for flow in flows)
+    routes = tuple(
+        Route(name=flow.name, source="x", flow=flow, reshape=lambda _: {}) for flow in flows
+    )
     config = configured(gumloop(url="http://x", max_concurrent_runs=7), LOCAL, routes=routes)
     local: Any = SimpleNamespace(awaits_flows=awaits, flow_ids=lambda _: ["a"])
     allowed = without_flows(allowed_by(config), config, local, None)  # type: ignore[arg-type]
@@ -1011,4 +1245,7 @@ def test_a_hold_is_seen_and_its_changes_are_said(database: Database, lines: Any)
     assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held"]
     database.write(lambda connection: connection.execute(schema.hold.delete()))
     assert [seen(True), seen(False)] == [False, False]
-    assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held", "starts_released"]
+    assert [line["event"] for line in lines("starts_held", "starts_released")] == [
+        "starts_held",
+        "starts_released",
+    ]

@@ -1,4 +1,6 @@
-"""Whether the routes fit the embedded platform's flows: are they there, with these inputs, and what does a form's sender choose?"""
+"""Whether the routes fit the embedded platform's flows: are they there, with these inputs, and what
+does a form's sender choose?
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config, Route
 
 READY_MADE = "ready-made"
-#: The inputs of ready-made flows that whoever sends a form should not choose, and what would be chosen.
+#: The inputs of ready-made flows that whoever sends a form should not choose, and what would be
+#: chosen.
 CHOSEN = {
     "append_csv": {"file": "the file that is written to"},
     "append_jsonl": {"file": "the file that is written to"},
@@ -27,7 +30,8 @@ CHOSEN = {
     "send_email": {"to": "who gets mail in your name"},
     "slack_message": {"channel": "the channel"},
 }
-#: The settings that ready-made flows need, each with the input that a route may give instead, empty where there is none.
+#: The settings that ready-made flows need, each with the input that a route may give instead, empty
+#: where there is none.
 NEEDED = {
     "send_email": (("FLOWBRIDGE_SMTP_URL", ""), ("FLOWBRIDGE_SMTP_FROM", "from_")),
     "slack_message": (("FLOWBRIDGE_SLACK_WEBHOOK_URL", "webhook_url"),),
@@ -55,9 +59,12 @@ def missing_flows(config: Config, flows: Collection[str]) -> list[Problem]:
     return report.problems
 
 
-def misfits(config: Config, flows: Mapping[str, LocalFlow], environ: Mapping[str, str]) -> list[Problem]:
-    """Return these errors, and a warning for each input that a local flow does not have or does not get, where a form's sender chooses too
-    much, and where a ready-made flow lacks what it needs in `environ`; by their places.
+def misfits(
+    config: Config, flows: Mapping[str, LocalFlow], environ: Mapping[str, str]
+) -> list[Problem]:
+    """Return these errors, and a warning for each input that a local flow does not have or does not
+    get, where a form's sender chooses too much, and where a ready-made flow lacks what it needs in
+    `environ`; by their places.
     """
     report, written = _read(config)
     _look_for_flows(written, config, flows, report)
@@ -67,84 +74,146 @@ def misfits(config: Config, flows: Mapping[str, LocalFlow], environ: Mapping[str
             continue
         if isinstance(each.inputs, Mapping):
             _look_at_inputs(each, flow, _taken_by_siblings(each.route, config, flows), report)
-        elif each.inputs is None or (isinstance(each.inputs, str) and _WHOLE.fullmatch(each.inputs)):
+        elif each.inputs is None or (
+            isinstance(each.inputs, str) and _WHOLE.fullmatch(each.inputs)
+        ):
             _look_at_form(each, flow, config, report)
         if flow.workbook == READY_MADE:
             _look_at_settings(each, flow, environ, report)
     return sorted(report.problems)
 
 
-def _look_for_flows(written: Sequence[_Written], config: Config, flows: Collection[str], report: Report) -> None:
+def _look_for_flows(
+    written: Sequence[_Written], config: Config, flows: Collection[str], report: Report
+) -> None:
     for each in written:
         flow = each.route.flow
         if flow.saved_item_id in flows:
             continue
         wanted = flow.saved_item_id
-        message = f"the platform `{flow.platform}` has no flow `{wanted}`; {near(wanted, flows)}it has: {', '.join(flows)}"
-        where = ("flows", flow.name, "saved_item_id") if flow.name in config.flows else (*each.path, "flow")
+        message = (
+            f"the platform `{flow.platform}` has no flow `{wanted}`; {near(wanted, flows)}it has:"
+            f" {', '.join(flows)}"
+        )
+        where = (
+            ("flows", flow.name, "saved_item_id")
+            if flow.name in config.flows
+            else (*each.path, "flow")
+        )
         before = len(report.problems)
         report.add(where, message)
         report.problems[before:] = [
-            replace(one, path=f"routes.{each.index}.flow", shown=f"routes[{each.route.name}].flow") for one in report.problems[before:]
+            replace(one, path=f"routes.{each.index}.flow", shown=f"routes[{each.route.name}].flow")
+            for one in report.problems[before:]
         ]
 
 
 def _read(config: Config) -> tuple[Report, list[_Written]]:
-    """Return the routes to the embedded platform as they are written, and a report that knows where all stands."""
+    """Return the routes to the embedded platform as they are written, and a report that knows where
+    all stands.
+    """
     report, places = read_routes(config)
-    written = [_Written(index, route, each.get("inputs")) for route in config.routes for index, each in (places[route.name],)]
-    return report, [one for one in written if config.platforms[one.route.flow.platform].type == "local"]
+    written = [
+        _Written(index, route, each.get("inputs"))
+        for route in config.routes
+        for index, each in (places[route.name],)
+    ]
+    return report, [
+        one for one in written if config.platforms[one.route.flow.platform].type == "local"
+    ]
 
 
-def _taken_by_siblings(route: Route, config: Config, flows: Mapping[str, LocalFlow]) -> Collection[str] | None:
-    """Return the inputs that the other flows of the route take; None where one of them may take any."""
+def _taken_by_siblings(
+    route: Route, config: Config, flows: Mapping[str, LocalFlow]
+) -> Collection[str] | None:
+    """Return the inputs that the other flows of the route take; None where one of them may take
+    any.
+    """
     names: set[str] = set()
     for other in config.routes:
         if other.name != route.name or other.flow == route.flow:
             continue
-        flow = flows.get(other.flow.saved_item_id) if config.platforms[other.flow.platform].type == "local" else None
+        flow = (
+            flows.get(other.flow.saved_item_id)
+            if config.platforms[other.flow.platform].type == "local"
+            else None
+        )
         if flow is None or flow.takes_any or any(one.kind == "body" for one in flow.inputs):
             return None
         names.update(one.name for one in flow.inputs)
     return names
 
 
-def _look_at_inputs(written: _Written, flow: LocalFlow, taken: Collection[str] | None, report: Report) -> None:
-    """Warn of inputs that neither this flow nor, by `taken`, another of the route has, and of those that this one lacks."""
+def _look_at_inputs(
+    written: _Written, flow: LocalFlow, taken: Collection[str] | None, report: Report
+) -> None:
+    """Warn of inputs that neither this flow nor, by `taken`, another of the route has, and of those
+    that this one lacks.
+    """
     names = [one.name for one in flow.inputs]
     for name in written.inputs:
-        becomes = None if name in names or taken is None or name in taken else _becomes(name, flow, written.inputs)
+        becomes = (
+            None
+            if name in names or taken is None or name in taken
+            else _becomes(name, flow, written.inputs)
+        )
         if becomes is not None:
             has = f"it has: {', '.join(names)}" if names else "it has none"
-            message = f"the flow `{flow.id}` has no input `{name}`, so that it {becomes}; {_near(name, names)}{has}"
+            message = (
+                f"the flow `{flow.id}` has no input `{name}`, so that it {becomes};"
+                f" {_near(name, names)}{has}"
+            )
             report.add((*written.path, "inputs", name), message, key=True, level="warning")
-    lacking = [f"`{one.name}`" for one in flow.inputs if one.required and one.kind != "body" and one.name not in written.inputs]
+    lacking = [
+        f"`{one.name}`"
+        for one in flow.inputs
+        if one.required and one.kind != "body" and one.name not in written.inputs
+    ]
     if lacking:
-        message = f"the flow `{flow.id}` needs {', '.join(lacking)}, which the route does not give: every run will fail"
+        message = (
+            f"the flow `{flow.id}` needs {', '.join(lacking)}, which the route does not give: every"
+            " run will fail"
+        )
         report.add((*written.path, "inputs"), message, key=True, level="warning")
 
 
 def _becomes(name: str, flow: LocalFlow, given: Collection[str]) -> str | None:
-    """Return what becomes of an input that a flow does not name; None where it may be meant: the flow takes it, and it is no typo."""
+    """Return what becomes of an input that a flow does not name; None where it may be meant: the
+    flow takes it, and it is no typo.
+    """
     if any(one.kind == "body" for one in flow.inputs):
         return None
     if not flow.takes_any:
         return "is left out"
-    return "is passed as an extra one" if find_typo(name, [one.name for one in flow.inputs if one.name not in given]) else None
+    return (
+        "is passed as an extra one"
+        if find_typo(name, [one.name for one in flow.inputs if one.name not in given])
+        else None
+    )
 
 
-def _look_at_settings(written: _Written, flow: LocalFlow, environ: Mapping[str, str], report: Report) -> None:
+def _look_at_settings(
+    written: _Written, flow: LocalFlow, environ: Mapping[str, str], report: Report
+) -> None:
     for setting, instead in NEEDED.get(flow.id, ()):
-        if environ.get(setting) or (setting == "FLOWBRIDGE_SMTP_FROM" and _is_user_address(environ.get("FLOWBRIDGE_SMTP_URL", ""))):
+        if environ.get(setting) or (
+            setting == "FLOWBRIDGE_SMTP_FROM"
+            and _is_user_address(environ.get("FLOWBRIDGE_SMTP_URL", ""))
+        ):
             continue
         if not instead or (isinstance(written.inputs, Mapping) and instead not in written.inputs):
             otherwise = f" and the route gives no `{instead}`" if instead else ""
-            message = f"the flow `{flow.id}` needs {setting}, which is not set{otherwise}: every run will fail"
+            message = (
+                f"the flow `{flow.id}` needs {setting}, which is not set{otherwise}: every run will"
+                " fail"
+            )
             report.add((*written.path, "flow"), message, level="warning")
 
 
 def _is_user_address(url: str) -> bool:
-    """Tell whether the user of a mail server's URL is an address, which is the sender where no other is set."""
+    """Tell whether the user of a mail server's URL is an address, which is the sender where no
+    other is set.
+    """
     try:
         return "@" in unquote(urlsplit(url).username or "")
     except ValueError:
@@ -157,22 +226,36 @@ def _near(name: str, names: Collection[str]) -> str:
 
 
 def _look_at_form(written: _Written, flow: LocalFlow, config: Config, report: Report) -> None:
-    """Warn where all fields that a form is sent become inputs of a ready-made flow: their names are the sender's."""
+    """Warn where all fields that a form is sent become inputs of a ready-made flow: their names are
+    the sender's.
+    """
     source = config.sources[written.route.source]
     if source.provider.name != "form" or flow.workbook != READY_MADE:
         return
     schema = source.form.schema_document if source.form is not None else None
-    chosen = [(name, what) for name, what in CHOSEN.get(flow.id, {}).items() if _may_be_sent(name, schema)]
+    chosen = [
+        (name, what) for name, what in CHOSEN.get(flow.id, {}).items() if _may_be_sent(name, schema)
+    ]
     for name, what in chosen:
-        found = "without `inputs`" if written.inputs is None else f"with `inputs: {written.inputs.strip()}`"
-        message = f"{found}, whoever sends the form chooses `{name}`, {what}: name the inputs one by one"
+        found = (
+            "without `inputs`"
+            if written.inputs is None
+            else f"with `inputs: {written.inputs.strip()}`"
+        )
+        message = (
+            f"{found}, whoever sends the form chooses `{name}`, {what}: name the inputs one by one"
+        )
         where = "flow" if written.inputs is None else "inputs"
         report.add((*written.path, where), message, level="warning")
 
 
 def _may_be_sent(name: str, schema: Mapping[str, Any] | None) -> bool:
-    """Tell whether a form may have a field of that name; only a schema that allows no others keeps it out."""
+    """Tell whether a form may have a field of that name; only a schema that allows no others keeps
+    it out.
+    """
     if schema is None or schema.get("additionalProperties") is not False:
         return True
     properties = schema.get("properties")
-    return bool(schema.get("patternProperties")) or (isinstance(properties, Mapping) and name in properties)
+    return bool(schema.get("patternProperties")) or (
+        isinstance(properties, Mapping) and name in properties
+    )

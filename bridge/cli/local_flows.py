@@ -1,4 +1,6 @@
-"""The flows of the embedded platform, as a command learns them: flows.py is run in a process of its own, which it may end."""
+"""The flows of the embedded platform, as a command learns them: flows.py is run in a process of its
+own, which it may end.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ tell(sys.argv[2], int(sys.argv[3]))
 
 
 def known_flows(config: Config, environ: Mapping[str, str]) -> dict[str, LocalFlow]:
-    """Return the embedded platform's flows by name, none where there is no such platform; `FlowError` says what is wrong with flows.py.
+    """Return the embedded platform's flows by name, none where there is no such platform;
+    `FlowError` says what is wrong with flows.py.
 
     `environ` is what the file sees. What it prints goes to stderr.
     """
@@ -37,19 +40,27 @@ def known_flows(config: Config, environ: Mapping[str, str]) -> dict[str, LocalFl
     platform = config.local_platform
     if platform is None:
         return {}
-    listed = load_library(None).described() if platform.flows is None else _told(platform.flows, environ)
+    listed = (
+        load_library(None).described() if platform.flows is None else _told(platform.flows, environ)
+    )
     return {one.id: one for one in listed}
 
 
 def _told(path: str, environ: Mapping[str, str]) -> list[LocalFlow]:
     """Let a new process load flows.py and say what is in it.
 
-    It has our sys.path, as the processes of `serve` would; it answers in a file, since who inherits a pipe could keep it open.
+    It has our sys.path, as the processes of `serve` would; it answers in a file, since who inherits
+    a pipe could keep it open.
     """
     with tempfile.TemporaryFile() as answer:
         command = [sys.executable, "-c", CHILD, json.dumps(sys.path), path, str(answer.fileno())]
         status = subprocess.run(  # noqa: S603 - it is this Python and our own code
-            command, env=dict(environ), stdin=subprocess.DEVNULL, stdout=2, pass_fds=[answer.fileno()], check=False
+            command,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            pass_fds=[answer.fileno()],
+            check=False,
         ).returncode
         answer.seek(0)
         text = answer.read()
@@ -58,17 +69,25 @@ def _told(path: str, environ: Mapping[str, str]) -> list[LocalFlow]:
     said = json.loads(text)
     if "error" in said:
         raise FlowError(said["error"])
-    return [LocalFlow(**one | {"inputs": tuple(Input(**each) for each in one["inputs"])}) for one in said["flows"]]
+    return [
+        LocalFlow(**one | {"inputs": tuple(Input(**each) for each in one["inputs"])})
+        for one in said["flows"]
+    ]
 
 
 def _ended(status: int) -> str:
     if status < 0:
-        return f"the process died ({next((one.name for one in signal.Signals if one == -status), f'signal {-status}')})"
+        return (
+            "the process died"
+            f" ({next((one.name for one in signal.Signals if one == -status), f'signal {-status}')})"
+        )
     return f"the process ended with code {status}"
 
 
 def tell(path: str, descriptor: int) -> None:
-    """Be that process: load flows.py, write to the file what came of it, and end, whatever was left running."""
+    """Be that process: load flows.py, write to the file what came of it, and end, whatever was left
+    running.
+    """
     from bridge.flows.context import last_line
     from bridge.flows.registry import load_library
 
@@ -76,7 +95,9 @@ def tell(path: str, descriptor: int) -> None:
     try:
         said = {"flows": [asdict(one) for one in load_library(path).described()]}
     except BaseException as error:
-        said = {"error": str(error) if isinstance(error, FlowError) else f"{path}: {last_line(error)}"}
+        said = {
+            "error": str(error) if isinstance(error, FlowError) else f"{path}: {last_line(error)}"
+        }
     with open(descriptor, "wb") as answer:
         answer.write(json.dumps(said).encode())
     sys.stdout.flush()

@@ -14,37 +14,65 @@ from click.core import ParameterSource
 from bridge import __version__
 from bridge.core.errors import BridgeError, ConfigError, SettingsError
 
-#: What help lists, in its order: heading -> command -> (module, the line beside it); all here so that help imports nothing.
+#: What help lists, in its order: heading -> command -> (module, the line beside it); all here so
+#: that help imports nothing.
 SECTIONS = {
     "Begin": {
         "demo": ("bridge.cli.commands.demo.command", "See everything work, with nothing prepared."),
         "init": ("bridge.cli.commands.init", "Write routes.yaml, .env and flows.py."),
         "add": ("bridge.cli.commands.init", "Add a source and a route to routes.yaml."),
-        "providers": ("bridge.cli.commands.providers", "List the senders that are known, and how to set each up."),
+        "providers": (
+            "bridge.cli.commands.providers",
+            "List the senders that are known, and how to set each up.",
+        ),
         "check": ("bridge.cli.commands.check", "Check routes.yaml, flows.py and the database."),
         "schema": ("bridge.cli.commands.check", "Print the schema of routes.yaml for editors."),
         "form": ("bridge.cli.commands.form", "Print the HTML of a form, to paste into a page."),
         "sample": ("bridge.cli.commands.sample", "Make a signed, realistic event."),
-        "doctor": ("bridge.cli.commands.doctor", "Prove that the running bridge keeps forgeries out."),
+        "doctor": (
+            "bridge.cli.commands.doctor",
+            "Prove that the running bridge keeps forgeries out.",
+        ),
     },
     "Run": {
         "serve": ("bridge.cli.commands.serve", "Run everything: receivers and a worker."),
         "web": ("bridge.cli.commands.serve", "Run receivers only."),
         "work": ("bridge.cli.commands.serve", "Run a worker only."),
         "celery": ("bridge.cli.commands.serve", "Make the calls that workers hand over to Celery."),
-        "platform": ("bridge.cli.commands.platform", "Run the local platform alone, to rehearse failures."),
-        "torture": ("bridge.cli.commands.torture.command", "Kill a bridge of its own under load; account for every event."),
+        "platform": (
+            "bridge.cli.commands.platform",
+            "Run the local platform alone, to rehearse failures.",
+        ),
+        "torture": (
+            "bridge.cli.commands.torture.command",
+            "Kill a bridge of its own under load; account for every event.",
+        ),
     },
     "Look": {
-        "status": ("bridge.cli.commands.status", "One screen: what runs, waits, failed, and wants attention."),
-        "alerts": ("bridge.cli.commands.alerts", "List what is wrong, or was told; prove the way of alerts."),
+        "status": (
+            "bridge.cli.commands.status",
+            "One screen: what runs, waits, failed, and wants attention.",
+        ),
+        "alerts": (
+            "bridge.cli.commands.alerts",
+            "List what is wrong, or was told; prove the way of alerts.",
+        ),
         "events": ("bridge.cli.commands.events", "List events."),
         "deliveries": ("bridge.cli.commands.events", "List deliveries."),
         "show": ("bridge.cli.commands.events", "Show one event with all that became of it."),
-        "rejects": ("bridge.cli.commands.rejects", "List what failed verification, with the reason; let it in."),
+        "rejects": (
+            "bridge.cli.commands.rejects",
+            "List what failed verification, with the reason; let it in.",
+        ),
         "export": ("bridge.cli.commands.export", "Write submissions to a file, as CSV or JSON."),
-        "spam": ("bridge.cli.commands.spam", "List what forms were sent and is held to be spam; let it go."),
-        "receipt": ("bridge.cli.commands.fingerprint", "Tell what stands in the place of a value that is not kept."),
+        "spam": (
+            "bridge.cli.commands.spam",
+            "List what forms were sent and is held to be spam; let it go.",
+        ),
+        "receipt": (
+            "bridge.cli.commands.fingerprint",
+            "Tell what stands in the place of a value that is not kept.",
+        ),
         "tail": ("bridge.cli.commands.tail", "Follow what comes in and what becomes of it."),
         "flows": ("bridge.cli.commands.flows", "The flows of a platform: list, run, kill."),
     },
@@ -52,9 +80,18 @@ SECTIONS = {
         "replay": ("bridge.cli.commands.actions", "Plan stored events again: new deliveries."),
         "retry": ("bridge.cli.commands.actions", "Put deliveries back into the queue."),
         "cancel": ("bridge.cli.commands.actions", "Take waiting deliveries out of the queue."),
-        "resolve": ("bridge.cli.commands.actions", "Say what became of deliveries whose outcome is unknown."),
-        "acts": ("bridge.cli.commands.operations", "List who did what, and go on with what was interrupted."),
-        "learn": ("bridge.cli.commands.learn", "Let a source take the secret that its sender tells."),
+        "resolve": (
+            "bridge.cli.commands.actions",
+            "Say what became of deliveries whose outcome is unknown.",
+        ),
+        "acts": (
+            "bridge.cli.commands.operations",
+            "List who did what, and go on with what was interrupted.",
+        ),
+        "learn": (
+            "bridge.cli.commands.learn",
+            "Let a source take the secret that its sender tells.",
+        ),
         "erase": ("bridge.cli.commands.erase", "Take a person out of all that is kept."),
         "db": ("bridge.cli.commands.db.command", "Look after the database."),
     },
@@ -64,7 +101,9 @@ WITHOUT_ROUTES = frozenset({"demo", "init", "providers", "schema", "torture", "h
 HIDDEN = {"help": "bridge.cli.commands.usage", "version": "bridge.cli.commands.usage"}
 #: What a process writes is for its own user, whatever the shell says.
 UMASK = 0o077
-COMMANDS = {name: module for commands in SECTIONS.values() for name, (module, _) in commands.items()}
+COMMANDS = {
+    name: module for commands in SECTIONS.values() for name, (module, _) in commands.items()
+}
 
 
 class Group(click.Group):
@@ -77,7 +116,9 @@ class Group(click.Group):
         module = COMMANDS.get(cmd_name) or HIDDEN.get(cmd_name)
         return getattr(import_module(module), cmd_name) if module else None
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is wrong usage that names the nearest."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
@@ -98,7 +139,10 @@ class Group(click.Group):
         except click.NoSuchOption as error:
             if error.option_name == "--config" and error.ctx is not None:
                 program, _, command = error.ctx.command_path.partition(" ")
-                raise click.UsageError(f"--config stands before the command: {program} --config FILE {command}", error.ctx) from None
+                raise click.UsageError(
+                    f"--config stands before the command: {program} --config FILE {command}",
+                    error.ctx,
+                ) from None
             raise
         except (ConfigError, SettingsError) as error:
             _complain(str(error))
@@ -120,24 +164,37 @@ def _complain(text: str) -> None:
 
 
 def _note_other_routes(used: str) -> None:
-    """Say which routes.yaml is used where FLOWBRIDGE_CONFIG names one and the current folder has another."""
+    """Say which routes.yaml is used where FLOWBRIDGE_CONFIG names one and the current folder has
+    another.
+    """
     here, named = Path("routes.yaml"), Path(used)
     if here.is_file() and not (named.exists() and named.samefile(here)):
         instead = "and not the routes.yaml of this folder (unset FLOWBRIDGE_CONFIG for that)"
         _complain(f"note: FLOWBRIDGE_CONFIG is set, so {used} is used, {instead}")
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--config", metavar="FILE", envvar="FLOWBRIDGE_CONFIG", help="The routes.yaml to use (or FLOWBRIDGE_CONFIG).")
+@click.group(
+    cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    envvar="FLOWBRIDGE_CONFIG",
+    help="The routes.yaml to use (or FLOWBRIDGE_CONFIG).",
+)
 @click.version_option(__version__, prog_name="flowbridge")
 @click.pass_context
 def group(ctx: click.Context, config: str | None) -> None:
-    """A webhook-to-flow event bridge: verify webhooks, keep them, and start the flows that routes.yaml names.
+    """A webhook-to-flow event bridge: verify webhooks, keep them, and start the flows that
+    routes.yaml names.
 
     Try it with nothing prepared: flowbridge demo
     """
     ctx.obj = config
-    if ctx.get_parameter_source("config") is ParameterSource.ENVIRONMENT and ctx.invoked_subcommand not in WITHOUT_ROUTES:
+    if (
+        ctx.get_parameter_source("config") is ParameterSource.ENVIRONMENT
+        and ctx.invoked_subcommand not in WITHOUT_ROUTES
+    ):
         _note_other_routes(config or "")
     ctx.color = False if os.environ.get("NO_COLOR") else ctx.color  # https://no-color.org
 

@@ -1,4 +1,6 @@
-"""Whether the routes fit what their sources receive, as far as samples and declared fields show it: misspelt event types and paths."""
+"""Whether the routes fit what their sources receive, as far as samples and declared fields show it:
+misspelt event types and paths.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What is known of the events of a route. `lacks` and `see` are the parts of a message before and after the paths."""
+    """What is known of the events of a route. `lacks` and `see` are the parts of a message before
+    and after the paths.
+    """
 
     contexts: Sequence[Mapping[str, JSON]]
     is_free: IsFree
@@ -33,7 +37,9 @@ class _Shown:
 
 
 def find_misspelt(config: Config) -> list[Problem]:
-    """Return a warning for each event type and path that looks like a misspelt one of a sample or of a form's fields; by their places."""
+    """Return a warning for each event type and path that looks like a misspelt one of a sample or
+    of a form's fields; by their places.
+    """
     report, places = read_routes(config)
     for route in {one.name: one for one in config.routes}.values():
         source = config.sources.get(route.source)
@@ -44,13 +50,17 @@ def find_misspelt(config: Config) -> list[Problem]:
         shown = _declared(source) if source.form is not None else _sampled(source, route)
         for path, reading, is_dotted in _readings(written, shown) if shown.contexts else ():
             if reading.meant is not None:
-                found, meant = (write_path(each, dotted=is_dotted) for each in (reading.path, reading.meant))
+                found, meant = (
+                    write_path(each, dotted=is_dotted) for each in (reading.path, reading.meant)
+                )
                 message = f"{shown.lacks} `{found}`; did you mean `{meant}`? {shown.see}"
                 report.add(("routes", index, *path), message, key=is_dotted, level="warning")
     return sorted(report.problems)
 
 
-def _check_types(route: Route, source: Source, path: Path, written: Mapping[str, Any], report: Report) -> None:
+def _check_types(
+    route: Route, source: Source, path: Path, written: Mapping[str, Any], report: Report
+) -> None:
     """Warn of an event type that is near to one of a sample and fits none."""
     provider = source.provider
     known = [type_ for type_, _ in sample_events(source) if type_ is not None]
@@ -58,7 +68,10 @@ def _check_types(route: Route, source: Source, path: Path, written: Mapping[str,
     for type_ in route.types:
         near = None if "*" in type_ else find_typo(type_, known)
         if near is not None:
-            message = f"no sample of {provider.title} has the event type `{type_}`; did you mean `{near}`? {_see(provider.name)}"
+            message = (
+                f"no sample of {provider.title} has the event type `{type_}`; did you mean"
+                f" `{near}`? {_see(provider.name)}"
+            )
             report.add((*path, *key), message, level="warning")
 
 
@@ -66,28 +79,50 @@ def _see(provider: str, types: Sequence[str] = ()) -> str:
     """Return where samples are seen; `types`: those of events."""
     if not types:
         return f"Samples are only examples (`flowbridge providers {provider}` lists their types)."
-    named = [each for each in types if each in sample_types(provider)]  # an element of a batch may have another type than its sample
-    return f"A sample is only an example (`{' '.join(['flowbridge sample', provider, *named[:1]])}` prints it)."
+    # an element of a batch may have another type than its sample
+    named = [each for each in types if each in sample_types(provider)]
+    return (
+        f"A sample is only an example (`{' '.join(['flowbridge sample', provider, *named[:1]])}`"
+        " prints it)."
+    )
 
 
 def _sampled(source: Source, route: Route) -> _Shown:
     provider = source.provider
-    fitting = [(type_, roots) for type_, roots in sample_events(source) if match_type(route.types, type_)]
+    fitting = [
+        (type_, roots) for type_, roots in sample_events(source) if match_type(route.types, type_)
+    ]
     types = [type_ for type_ in dict.fromkeys(type_ for type_, _ in fitting) if type_ is not None]
-    who = " ".join([provider.title, *types[:1]]) if len(types) < 2 else f"{provider.title} {', '.join(types)}"
+    who = (
+        " ".join([provider.title, *types[:1]])
+        if len(types) < 2
+        else f"{provider.title} {', '.join(types)}"
+    )
     lacks = f"the sample of {who} has no" if len(types) < 2 else f"the samples of {who} have no"
-    return _Shown([roots for _, roots in fitting], free_names(provider.name), lacks, _see(provider.name, types))
+    return _Shown(
+        [roots for _, roots in fitting],
+        free_names(provider.name),
+        lacks,
+        _see(provider.name, types),
+    )
 
 
 def _declared(source: Source) -> _Shown:
     """Return what is known of a form: the fields of its schema, which sometimes allows others."""
     fields = dict.fromkeys(source.form.properties if source.form is not None else (), "")
     contexts = [{"body": fields, "form": fields, "fields": fields}] if fields else []
-    return _Shown(contexts, lambda _path: False, f"the schema of {source.name} declares no", f"It declares {', '.join(fields)}.")
+    return _Shown(
+        contexts,
+        lambda _path: False,
+        f"the schema of {source.name} declares no",
+        f"It declares {', '.join(fields)}.",
+    )
 
 
 def _readings(written: Mapping[str, Any], shown: _Shown) -> Iterator[tuple[Path, Reading, bool]]:
-    """Yield what a route reads: its place in the route, the path, and whether it is written as a dotted path."""
+    """Yield what a route reads: its place in the route, the path, and whether it is written as a
+    dotted path.
+    """
     yield from _of_match(written.get("match"), ("match",), shown)
     for key in ("when", "inputs", "order_by", "debounce"):
         yield from _of_texts(written.get(key), (key,), shown, is_expression=key != "inputs")
@@ -107,15 +142,23 @@ def _of_match(document: JSON, path: Path, shown: _Shown) -> Iterator[tuple[Path,
             yield (*path, key), follow_path(path_steps(key), shown.contexts, shown.is_free), True
 
 
-def _of_texts(document: JSON, path: Path, shown: _Shown, *, is_expression: bool) -> Iterator[tuple[Path, Reading, bool]]:
-    """Yield what the texts of a document read: their `${…}`, or where they are each one expression, the whole text."""
+def _of_texts(
+    document: JSON, path: Path, shown: _Shown, *, is_expression: bool
+) -> Iterator[tuple[Path, Reading, bool]]:
+    """Yield what the texts of a document read: their `${…}`, or where they are each one expression,
+    the whole text.
+    """
     if isinstance(document, (Mapping, list)):
-        for key, value in document.items() if isinstance(document, Mapping) else enumerate(document):
+        for key, value in (
+            document.items() if isinstance(document, Mapping) else enumerate(document)
+        ):
             if path != ("debounce",) or key == "key":
                 yield from _of_texts(value, (*path, key), shown, is_expression=is_expression)
     elif isinstance(document, str):
         for expression in _expressions(document, is_expression=is_expression):
-            yield from ((path, reading, False) for reading in expression.read(shown.contexts, shown.is_free))
+            yield from (
+                (path, reading, False) for reading in expression.read(shown.contexts, shown.is_free)
+            )
 
 
 def _expressions(text: str, *, is_expression: bool) -> list[Expression]:

@@ -18,6 +18,10 @@ class Bounded(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = self._type.convert(value, param, ctx)
         if number < self._least or (self._most is not None and number > self._most):
-            allowed = f"at least {self._least:g}" if self._most is None else f"from {self._least:g} to {self._most:g}"
+            allowed = (
+                f"at least {self._least:g}"
+                if self._most is None
+                else f"from {self._least:g} to {self._most:g}"
+            )
             self.fail(f"{value} is not allowed: a number {allowed}", param, ctx)
         return number

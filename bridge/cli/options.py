@@ -35,12 +35,16 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
 
     name = "time"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         if isinstance(value, float):
             return value
         span = _SPAN.fullmatch(value.strip())
         if span is None or not 0 < float(span[1]) * UNITS[span[2]] <= UNITS["w"]:
-            self.fail(f"{value!r} is no length of time: write 90s, 15m or 1h (at most 1w)", param, ctx)
+            self.fail(
+                f"{value!r} is no length of time: write 90s, 15m or 1h (at most 1w)", param, ctx
+            )
         return float(span[1]) * UNITS[span[2]]
 
 
@@ -66,7 +70,9 @@ class Excerpt(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
 
 
 class DeadKindWord(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """What has to be fixed about a dead delivery: a word of `DEAD_KINDS`, or an earlier word for the same."""
+    """What has to be fixed about a dead delivery: a word of `DEAD_KINDS`, or an earlier word for
+    the same.
+    """
 
     name = "kind"
 
@@ -78,11 +84,15 @@ class DeadKindWord(click.ParamType):  # type: ignore[type-arg]  # generic in new
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A time: so long ago (`90s`, `15m`, `1h`, `2d`, `1w`), a date, or ISO 8601; without a zone it is UTC."""
+    """A time: so long ago (`90s`, `15m`, `1h`, `2d`, `1w`), a date, or ISO 8601; without a zone it
+    is UTC.
+    """
 
     name = "time"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         if isinstance(value, float):
             return value
         if span := _SPAN.fullmatch(value.strip()):
@@ -91,11 +101,17 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer ver
             at = datetime.fromisoformat(value.strip())
             return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time: write 15m, 1h, 2d, 2026-11-24 or 2026-11-24T17:03:05Z", param, ctx)
+            self.fail(
+                f"{value!r} is no time: write 15m, 1h, 2d, 2026-11-24 or 2026-11-24T17:03:05Z",
+                param,
+                ctx,
+            )
 
 
 class Filter(click.Option):
-    """An option that says which events or deliveries a command is about; help lists these under a heading of their own."""
+    """An option that says which events or deliveries a command is about; help lists these under a
+    heading of their own.
+    """
 
 
 class FilteredCommand(click.Command):
@@ -123,8 +139,13 @@ DEAD_KINDS = {
 }
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 SOURCE = click.option("--source", cls=Filter, metavar="NAME", help="Only of this source.")
-SINCE = click.option("--since", cls=Filter, type=Moment(), metavar="TIME",
-                     help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")  # fmt: skip
+SINCE = click.option(
+    "--since",
+    cls=Filter,
+    type=Moment(),
+    metavar="TIME",
+    help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.",
+)
 UNTIL = click.option("--until", cls=Filter, type=Moment(), metavar="TIME", help="Only before then.")
 
 
@@ -142,31 +163,70 @@ def adding(*options: Callable[[F], F]) -> Callable[[F], F]:
 def newest(limit: int) -> Callable[[F], F]:
     """Return the option that says how many; all are asked for where `limit`, its default, is 0."""
     shown = f"{'The' if limit else 'Only the'} newest N; 0 is all."
-    return click.option("--limit", type=Bounded(0), default=limit, show_default=limit > 0, metavar="N", help=shown)
+    return click.option(
+        "--limit", type=Bounded(0), default=limit, show_default=limit > 0, metavar="N", help=shown
+    )
 
 
-def filtered(*, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True, body: bool = True) -> Callable[[F], F]:
+def filtered(
+    *, statuses: tuple[str, ...] = (), limit: int = 50, until: bool = True, body: bool = True
+) -> Callable[[F], F]:
     """Add the filter options to a command; it takes them as one keyword argument for each."""
     choice = click.Choice([*(status.value for status in Status), *statuses])
     words = " | ".join(choice.choices)
     kinds = ", ".join(f"{kind} ({what})" for kind, what in DEAD_KINDS.items())
     options = [
         SOURCE,
-        click.option("--route", cls=Filter, metavar="NAME", help="Only with a delivery by this route."),
-        click.option("--status", cls=Filter, type=choice, metavar="STATUS", help=f"Only with a delivery that is {words}."),
-        click.option("--run", cls=Filter, type=click.Choice([state.value for state in RunState]), metavar="STATE",
-                     help=f"Only with a delivery whose run is {' | '.join(RunState)}."),
-        click.option("--type", "type_", cls=Filter, metavar="TYPE", help="Only of this type; * stands for anything, as in 'invoice.*'."),
-        click.option("--reason", cls=Filter, type=Excerpt(), metavar="TEXT", help="Only with this in the reason or problem, in any case."),
-        click.option("--dead-kind", cls=Filter, type=DeadKindWord(), metavar="KIND",
-                     help=f"Only with a delivery that is dead for a reason of this kind: {kinds}."),
+        click.option(
+            "--route", cls=Filter, metavar="NAME", help="Only with a delivery by this route."
+        ),
+        click.option(
+            "--status",
+            cls=Filter,
+            type=choice,
+            metavar="STATUS",
+            help=f"Only with a delivery that is {words}.",
+        ),
+        click.option(
+            "--run",
+            cls=Filter,
+            type=click.Choice([state.value for state in RunState]),
+            metavar="STATE",
+            help=f"Only with a delivery whose run is {' | '.join(RunState)}.",
+        ),
+        click.option(
+            "--type",
+            "type_",
+            cls=Filter,
+            metavar="TYPE",
+            help="Only of this type; * stands for anything, as in 'invoice.*'.",
+        ),
+        click.option(
+            "--reason",
+            cls=Filter,
+            type=Excerpt(),
+            metavar="TEXT",
+            help="Only with this in the reason or problem, in any case.",
+        ),
+        click.option(
+            "--dead-kind",
+            cls=Filter,
+            type=DeadKindWord(),
+            metavar="KIND",
+            help=f"Only with a delivery that is dead for a reason of this kind: {kinds}.",
+        ),
         SINCE,
     ]
     if until:
         options.append(UNTIL)
     if body:
-        read = "Only with this in the raw body, letter by letter. Reads every body that the other filters leave: add --since."
-        options.append(click.option("--body", cls=Filter, type=Excerpt(raw=True), metavar="TEXT", help=read))
+        read = (
+            "Only with this in the raw body, letter by letter. Reads every body that the other"
+            " filters leave: add --since."
+        )
+        options.append(
+            click.option("--body", cls=Filter, type=Excerpt(raw=True), metavar="TEXT", help=read)
+        )
     return adding(*options, newest(limit))
 
 
@@ -177,8 +237,17 @@ def filters(*, type_: str | None, **chosen: Any) -> Filters:
     return Filters(type=type_, **chosen)
 
 
-def existing(settings: Settings, database: Database | None, *, source: str | None = None, route: str | None = None, **_: Any) -> None:
-    """Refuse, as wrong usage, a source or a route that routes.yaml does not have and nothing that is kept is of."""
+def existing(
+    settings: Settings,
+    database: Database | None,
+    *,
+    source: str | None = None,
+    route: str | None = None,
+    **_: Any,
+) -> None:
+    """Refuse, as wrong usage, a source or a route that routes.yaml does not have and nothing that
+    is kept is of.
+    """
     from bridge.config.loader import check
     from bridge.routing.expressions.roots import near
     from bridge.routing.model import OWN
@@ -192,23 +261,33 @@ def existing(settings: Settings, database: Database | None, *, source: str | Non
             continue
         names = [*config.sources, OWN] if what == "source" else list(config.route_names)
         if name not in names:
-            raise click.UsageError(f"there is no {what} {name!r}; {near(name, names)}there are: {', '.join(names) or 'none yet'}")
+            raise click.UsageError(
+                f"there is no {what} {name!r}; {near(name, names)}there are:"
+                f" {', '.join(names) or 'none yet'}"
+            )
 
 
-def searching(database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None) -> None:
+def searching(
+    database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None
+) -> None:
     """Say how many bodies are about to be read, where that takes a while."""
     from bridge.store.queries import events
 
     if wanted.body is not None:
         count = events.count(database, wanted, of_deliveries=of_deliveries, also=also)
         if count >= MANY_BODIES:
-            click.echo(f"Looking through {count:,} bodies; --since and other filters make it fewer.", err=True)
+            click.echo(
+                f"Looking through {count:,} bodies; --since and other filters make it fewer.",
+                err=True,
+            )
 
 
 def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
-    """Return the settings that every command uses; with `secrets` those that call the embedded platform.
+    """Return the settings that every command uses; with `secrets` those that call the embedded
+    platform.
 
-    The addresses are those of the bridge that runs on the data folder, if one does: it may have been started with other ones.
+    The addresses are those of the bridge that runs on the data folder, if one does: it may have
+    been started with other ones.
     """
     from bridge.config.settings import load_settings
     from bridge.monitoring.presence import addresses
@@ -219,7 +298,9 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
 
 
 def misnamed(settings: Settings, routes: str) -> list[str]:
-    """Return what is to be said of variables that are called as settings are, and are none; `routes` is the text that may ask for them."""
+    """Return what is to be said of variables that are called as settings are, and are none;
+    `routes` is the text that may ask for them.
+    """
     from bridge.config.settings import NAMES, PREFIX, strange
     from bridge.routing.expressions.roots import near
 
@@ -228,7 +309,10 @@ def misnamed(settings: Settings, routes: str) -> list[str]:
     for name in strange(settings.environ):
         if f"${{env:{name}}}" not in routes:
             hint = near(name.removeprefix(PREFIX), known).strip().replace("`", f"`{PREFIX}", 1)
-            found.append(f"{name} is no setting of flowbridge" + (f"; {hint}" if hint else ", and routes.yaml does not ask for it"))
+            found.append(
+                f"{name} is no setting of flowbridge"
+                + (f"; {hint}" if hint else ", and routes.yaml does not ask for it")
+            )
     return found
 
 
@@ -237,7 +321,12 @@ def url_of(to: str) -> str:
     url = to if "://" in to else f"http://{to}"
     try:
         parts = urlsplit(url)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+        fits = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+            and url.isprintable()
+        )
     except ValueError:
         fits = False
     if not fits:
@@ -246,26 +335,36 @@ def url_of(to: str) -> str:
 
 
 def need_project(settings: Settings) -> None:
-    """Refuse to go on where there is no routes.yaml: the command was most likely called in another folder than meant."""
+    """Refuse to go on where there is no routes.yaml: the command was most likely called in another
+    folder than meant.
+    """
     file = settings.config
     if not file.exists():
-        hint = "change to your project's folder, or pass --config FILE (`flowbridge init` makes a project)"
-        raise SettingsError(f"there is no {file.name} in {file.absolute().parent}, and no database: {hint}")
+        hint = (
+            "change to your project's folder, or pass --config FILE (`flowbridge init` makes a"
+            " project)"
+        )
+        raise SettingsError(
+            f"there is no {file.name} in {file.absolute().parent}, and no database: {hint}"
+        )
 
 
 def need_routes(settings: Settings) -> None:
     """Refuse to start where there is no routes.yaml, and say how to make one."""
     file = settings.config
     if not file.exists():
-        raise SettingsError(f"there is no {file.name} in {file.absolute().parent}: `flowbridge init` writes one in an empty folder; "
-                            "else change to your project's folder, or pass --config FILE")  # fmt: skip
+        raise SettingsError(
+            f"there is no {file.name} in {file.absolute().parent}: `flowbridge init` writes one in"
+            " an empty folder; else change to your project's folder, or pass --config FILE"
+        )
 
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database | None]:
     """Give the store, None where there is none yet: looking makes none.
 
-    `StoreError` where its schema is not this version's; `SettingsError` where there is neither a store nor a routes.yaml.
+    `StoreError` where its schema is not this version's; `SettingsError` where there is neither a
+    store nor a routes.yaml.
     """
     from bridge.store.db.database import Database
     from bridge.store.migrations import upgrade
@@ -282,7 +381,10 @@ def opened(settings: Settings) -> Iterator[Database | None]:
             yield None
             return
         if revision != HEAD:
-            raise StoreError(f"the database has schema {revision}, this flowbridge wants {HEAD}: {upgrade.remedy(revision)}")
+            raise StoreError(
+                f"the database has schema {revision}, this flowbridge wants {HEAD}:"
+                f" {upgrade.remedy(revision)}"
+            )
         yield database
     finally:
         database.close()

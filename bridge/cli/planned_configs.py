@@ -1,4 +1,6 @@
-"""What routes.yaml said when a delivery was planned, as the store remembers it, and whether its route plans the same now."""
+"""What routes.yaml said when a delivery was planned, as the store remembers it, and whether its
+route plans the same now.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ Plan = tuple[str, str]  # the name of a route, and the hash of the configuration
 
 
 class PlannedConfigs:
-    """The configurations that deliveries were planned with. One that is not stored any more says nothing."""
+    """The configurations that deliveries were planned with. One that is not stored any more says
+    nothing.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,8 +45,13 @@ class PlannedConfigs:
         """Return those whose route is still there, and makes other deliveries now."""
         now = json.loads(present.canonical)
         others = {(route, hash_) for route, hash_ in plans if hash_ != present.hash}
-        pairs = {(route, hash_): (_deciding(self._read(hash_), route), _deciding(now, route)) for route, hash_ in others}
-        return {plan for plan, (before, after) in pairs.items() if before and after and before != after}
+        pairs = {
+            (route, hash_): (_deciding(self._read(hash_), route), _deciding(now, route))
+            for route, hash_ in others
+        }
+        return {
+            plan for plan, (before, after) in pairs.items() if before and after and before != after
+        }
 
     def _read_stored(self, config_hash: str) -> Mapping[str, Any]:
         from bridge.store.inbound import events
@@ -57,7 +66,9 @@ def _routes(canonical: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _deciding(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """Return what decides which deliveries a route makes: its own keys, the flows it names, and its schemas; null without the route."""
+    """Return what decides which deliveries a route makes: its own keys, the flows it names, and its
+    schemas; null without the route.
+    """
     route = _routes(canonical).get(name)
     if route is None:
         return None
@@ -70,20 +81,32 @@ def _deciding(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | No
     }
 
 
-def changed_since(database: Database, settings: Settings, deliveries: Iterable[Delivery]) -> frozenset[str]:
-    """Return the ids of the deliveries whose route makes other deliveries now; none where routes.yaml cannot be used."""
+def changed_since(
+    database: Database, settings: Settings, deliveries: Iterable[Delivery]
+) -> frozenset[str]:
+    """Return the ids of the deliveries whose route makes other deliveries now; none where
+    routes.yaml cannot be used.
+    """
     from bridge.config.loader import load
 
     asked = list(deliveries)
     with suppress(ConfigError):
         present = load(settings.config, settings.environ, strict_secrets=False) if asked else None
-        plans = PlannedConfigs(database).changed(((one.route, one.config_hash) for one in asked), present) if present else set()
+        plans = (
+            PlannedConfigs(database).changed(
+                ((one.route, one.config_hash) for one in asked), present
+            )
+            if present
+            else set()
+        )
         return frozenset(one.id for one in asked if (one.route, one.config_hash) in plans)
     return frozenset()
 
 
 def say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> None:
-    """Say of deliveries that are sent again which inputs an older configuration made, and what makes them anew."""
+    """Say of deliveries that are sent again which inputs an older configuration made, and what
+    makes them anew.
+    """
     from bridge.config.loader import load
     from bridge.store.queries import events as queries
 
@@ -91,11 +114,19 @@ def say_older_inputs(database: Database, settings: Settings, ids: Sequence[str])
         present = load(settings.config, settings.environ, strict_secrets=False)
         plans = queries.plans(database, ids)
         older = {plan: plans[plan] for plan in PlannedConfigs(database).changed(plans, present)}
-        count, routes = sum(each.count for each in older.values()), sorted({route for route, _ in older})
+        count, routes = (
+            sum(each.count for each in older.values()),
+            sorted({route for route, _ in older}),
+        )
         if not older:
             return
         what = "1 delivery has inputs" if count == 1 else f"{count} deliveries have inputs"
-        output.say(f"{what} that an older configuration made (route {', '.join(routes)}); retry sends them as they are.")
+        output.say(
+            f"{what} that an older configuration made (route {', '.join(routes)}); retry sends them"
+            " as they are."
+        )
         one = next(iter(older.values())).event_id if count == 1 else "with the same filters or ids"
         through = f" --through {routes[0]}" if count == 1 else ""
-        output.say(f"To make them anew from routes.yaml as it is now: flowbridge replay {one}{through}")
+        output.say(
+            f"To make them anew from routes.yaml as it is now: flowbridge replay {one}{through}"
+        )

@@ -18,7 +18,9 @@ MAX_DEPTH = 100
 
 
 def good_config(settings: Settings) -> Config:
-    """Return the configuration of the files; where these cannot be used, say so and return the last good one."""
+    """Return the configuration of the files; where these cannot be used, say so and return the last
+    good one.
+    """
     from bridge.cli.options import opened
     from bridge.config.loader import load
     from bridge.monitoring.status import last_good
@@ -35,19 +37,27 @@ def good_config(settings: Settings) -> Config:
 
 
 def present_sources(settings: Settings) -> Mapping[str, Source]:
-    """Return the sources, none where no configuration can be used: what is kept can be exported and erased all the same."""
+    """Return the sources, none where no configuration can be used: what is kept can be exported and
+    erased all the same.
+    """
     with suppress(ConfigError):
         return good_config(settings).sources
     return {}
 
 
 def reader(sources: Mapping[str, Source]) -> Callable[[Event], Body]:
-    """Return what reads an event's body: as its source does, or, where routes.yaml has none any more, as it looks."""
+    """Return what reads an event's body: as its source does, or, where routes.yaml has none any
+    more, as it looks.
+    """
     from bridge.ingest.bodies import decode
     from bridge.ingest.receive import read_body
 
     def read(event: Event) -> Body:
         source, content_type = sources.get(event.source), event.headers.get("content-type", "")
-        return read_body(source, content_type, event.body, event.files) if source else decode(content_type, event.body, max_depth=MAX_DEPTH)
+        return (
+            read_body(source, content_type, event.body, event.files)
+            if source
+            else decode(content_type, event.body, max_depth=MAX_DEPTH)
+        )
 
     return read

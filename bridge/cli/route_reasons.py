@@ -1,4 +1,6 @@
-"""Why routes did not match an event, and why inputs of its deliveries are missing, by the configuration of now."""
+"""Why routes did not match an event, and why inputs of its deliveries are missing, by the
+configuration of now.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ UNUSABLE = "routes.yaml cannot be used, so the reason is not known: flowbridge c
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """An input without a value, or with a gap in its text: the `text` says which path leads nowhere, and whether it looks misspelt."""
+    """An input without a value, or with a gap in its text: the `text` says which path leads
+    nowhere, and whether it looks misspelt.
+    """
 
     text: str
     is_misspelt: bool
@@ -31,7 +35,9 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reasons:
-    """`unmatched`: pairs of a route and a reason, the route empty where the reason concerns none. `missing`: by delivery, its inputs."""
+    """`unmatched`: pairs of a route and a reason, the route empty where the reason concerns none.
+    `missing`: by delivery, its inputs.
+    """
 
     unmatched: Sequence[tuple[str, str]] = ()
     missing: Mapping[str, Sequence[Missing]] = field(default_factory=dict)
@@ -41,7 +47,9 @@ NO_REASONS = Reasons()
 
 
 def find_reasons(found: Found, settings: Settings) -> Reasons:
-    """Return why routes did not match, and which inputs are missing; nothing for events that no route is asked about."""
+    """Return why routes did not match, and which inputs are missing; nothing for events that no
+    route is asked about.
+    """
     from bridge.cli.reparse import good_config, reader
     from bridge.config.loader import load
     from bridge.core.retention import is_emptied
@@ -52,7 +60,11 @@ def find_reasons(found: Found, settings: Settings) -> Reasons:
     if event.problem or event.spam or is_emptied(event) or event.source == OWN:
         return NO_REASONS
     try:
-        config = load(settings.config, settings.environ, strict_secrets=False) if found.deliveries else good_config(settings)
+        config = (
+            load(settings.config, settings.environ, strict_secrets=False)
+            if found.deliveries
+            else good_config(settings)
+        )
     except ConfigError:
         return NO_REASONS if found.deliveries else Reasons(unmatched=[("", UNUSABLE)])
     roots = context(event, reader(config.sources)(event), event.received_at)
@@ -62,13 +74,19 @@ def find_reasons(found: Found, settings: Settings) -> Reasons:
     )
 
 
-def _unmatched(event: Event, deliveries: Sequence[Delivery], config: Config, roots: Context) -> Iterator[tuple[str, str]]:
-    """Yield each clause that failed; of routes beside others that matched only the first, and routes for other types in one line."""
+def _unmatched(
+    event: Event, deliveries: Sequence[Delivery], config: Config, roots: Context
+) -> Iterator[tuple[str, str]]:
+    """Yield each clause that failed; of routes beside others that matched only the first, and
+    routes for other types in one line.
+    """
     from bridge.routing.matching.matcher import match_type
     from bridge.routing.matching.reasons import explain_mismatch, explain_type
 
     planned = {one.route for one in deliveries}
-    routes = {one.name: one for one in config.routes_of(event.source) if one.name not in planned}.values()
+    routes = {
+        one.name: one for one in config.routes_of(event.source) if one.name not in planned
+    }.values()
     if not planned and not routes:
         yield "", f"routes.yaml has no route for the source {event.source}"
     other_types = []
@@ -84,7 +102,10 @@ def _unmatched(event: Event, deliveries: Sequence[Delivery], config: Config, roo
             through = f" --through {route.name}" if planned else ""
             yield route.name, f"it matches now: flowbridge replay {event.id}{through}"
         elif planned:
-            yield route.name, reasons[0] + (f" (and {len(reasons) - 1} more)" if reasons[1:] else "")
+            yield (
+                route.name,
+                reasons[0] + (f" (and {len(reasons) - 1} more)" if reasons[1:] else ""),
+            )
         else:
             yield from ((route.name, reason) for reason in reasons)
     if other_types:
@@ -92,7 +113,9 @@ def _unmatched(event: Event, deliveries: Sequence[Delivery], config: Config, roo
 
 
 def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[Missing]:
-    """Yield which inputs lack a value, and which paths lead nowhere; where the delivery went well, only what looks misspelt."""
+    """Yield which inputs lack a value, and which paths lead nowhere; where the delivery went well,
+    only what looks misspelt.
+    """
     from bridge.routing.templates import Inputs
 
     route = next((one for one in config.routes if one.name == delivery.route), None)
@@ -100,10 +123,21 @@ def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[Mis
         return
     is_bad = delivery.status is Status.DEAD or delivery.run_state in UNDONE
     given = delivery.inputs if isinstance(delivery.inputs, dict) else {}
-    for name, template in [("", route.reshape.whole)] if route.reshape.whole is not None else route.reshape.each.items():
-        readings = [one for expression in template.expressions for one in expression.read([roots]) if one.is_missing]
+    for name, template in (
+        [("", route.reshape.whole)]
+        if route.reshape.whole is not None
+        else route.reshape.each.items()
+    ):
+        readings = [
+            one
+            for expression in template.expressions
+            for one in expression.read([roots])
+            if one.is_missing
+        ]
         is_null = name not in given and _gives_null(template, roots)
-        shown = readings if is_null and is_bad else [one for one in readings if one.meant is not None]
+        shown = (
+            readings if is_null and is_bad else [one for one in readings if one.meant is not None]
+        )
         if shown:
             text = f"{f'input {name}' if name else 'inputs'}: {'; '.join(map(_describe, shown))}"
             yield Missing(text, any(one.meant is not None for one in shown))
@@ -119,5 +153,9 @@ def _describe(reading: Reading) -> str:
     from bridge.routing.expressions.paths import write_path
 
     hint = f" (did you mean `{write_path(reading.meant)}`?)" if reading.meant is not None else ""
-    found = "is null in this event" if reading.meant is None and reading.values else "is not in this event"
+    found = (
+        "is null in this event"
+        if reading.meant is None and reading.values
+        else "is not in this event"
+    )
     return f"{write_path(reading.path)} {found}{hint}"

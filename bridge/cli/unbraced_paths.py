@@ -1,4 +1,6 @@
-"""Whether inputs have texts that look like a path of the event and are none: `$body.id` and `{{body.id}}` instead of `${body.id}`."""
+"""Whether inputs have texts that look like a path of the event and are none: `$body.id` and
+`{{body.id}}` instead of `${body.id}`.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,21 @@ _STEPS = re.compile(r"""\.([\w-]+)|\."([^"]+)"|\[(\d+)\]|\[['"]([^'"]+)['"]\]"""
 
 
 def find_unbraced(config: Config) -> list[Problem]:
-    """Return a warning for each text of `inputs` that is plain and was most likely meant as an expression; by their places."""
+    """Return a warning for each text of `inputs` that is plain and was most likely meant as an
+    expression; by their places.
+    """
     report, places = read_routes(config)
     for index, written in places.values():
         for path, text in _texts(written.get("inputs"), ("routes", index, "inputs")):
-            found = next(filter(None, map(_search, (part for part in parse(text) if isinstance(part, str)))), None)
+            found = next(
+                filter(None, map(_search, (part for part in parse(text) if isinstance(part, str)))),
+                None,
+            )
             if found is not None:
-                said = f"`{found[0].strip()}` is plain text and stays as it is; did you mean `${{{_path(found)}}}`?"
+                said = (
+                    f"`{found[0].strip()}` is plain text and stays as it is; did you mean"
+                    f" `${{{_path(found)}}}`?"
+                )
                 report.add(path, said, level="warning")
     return sorted(report.problems)
 
@@ -54,5 +64,7 @@ def _texts(document: JSON, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(document, str):
         yield path, document
     elif isinstance(document, (Mapping, list)):
-        for key, value in document.items() if isinstance(document, Mapping) else enumerate(document):
+        for key, value in (
+            document.items() if isinstance(document, Mapping) else enumerate(document)
+        ):
             yield from _texts(value, (*path, key))

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def read_routes(config: Config) -> tuple[Report, dict[str, tuple[int, Mapping[str, Any]]]]:
-    """Return a report that knows where each key stands, and by the name of a route its index and what the file says of it.
+    """Return a report that knows where each key stands, and by the name of a route its index and
+    what the file says of it.
 
     The files have been checked before: no problem of theirs is in the report.
     """
@@ -25,4 +26,6 @@ def read_routes(config: Config) -> tuple[Report, dict[str, tuple[int, Mapping[st
     data, _ = gather(Path(config.files[0]), report)
     report.problems.clear()
     report.name_routes(data)
-    return report, {route["name"]: (index, route) for index, route in enumerate(data.get("routes") or [])}
+    return report, {
+        route["name"]: (index, route) for index, route in enumerate(data.get("routes") or [])
+    }

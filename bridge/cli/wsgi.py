@@ -24,11 +24,13 @@ _followings: list[Following] = []
 
 
 def create() -> Callable[..., Any]:
-    """Return the receivers' application, made of the environment, its store brought up to date. A worker elsewhere delivers.
+    """Return the receivers' application, made of the environment, its store brought up to date. A
+    worker elsewhere delivers.
 
     A process beside it reads routes.yaml when it changes; `begin` has a receiver follow.
 
-    Raises `ConfigError`, `FlowError` or `SettingsError`. The store is opened by each process for itself, after its fork.
+    Raises `ConfigError`, `FlowError` or `SettingsError`. The store is opened by each process for
+    itself, after its fork.
     """
     os.umask(UMASK)
     settings = load_settings(os.environ)
@@ -39,7 +41,9 @@ def create() -> Callable[..., Any]:
     following = Following(settings, loaded)
     start(settings, following.board, loaded)
     _followings.append(following)
-    return create_app(settings, following, Database.of(settings), Wake().ring, lambda: told(following.board))
+    return create_app(
+        settings, following, Database.of(settings), Wake().ring, lambda: told(following.board)
+    )
 
 
 def begin(role: str) -> None:
@@ -48,7 +52,8 @@ def begin(role: str) -> None:
 
 
 def gunicorn_options() -> dict[str, Any]:
-    """Return the settings of gunicorn for this application, made of the environment and `.env`. The log goes to stderr from now on.
+    """Return the settings of gunicorn for this application, made of the environment and `.env`. The
+    log goes to stderr from now on.
 
     Raises `SettingsError`.
     """

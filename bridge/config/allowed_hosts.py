@@ -1,4 +1,6 @@
-"""Which Host headers a private socket answers to: a page whose name was pointed at this machine must read nothing of it."""
+"""Which Host headers a private socket answers to: a page whose name was pointed at this machine
+must read nothing of it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,19 @@ from urllib.parse import urlsplit
 from bridge.config.settings import Address, Settings, is_loopback
 
 UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104 - browsers reach this machine by them
-MISDIRECTED = b'{"error":"misdirected","message":"this Host is not served here: see FLOWBRIDGE_CONSOLE_HOSTS"}'
+MISDIRECTED = (
+    b'{"error":"misdirected","message":"this Host is not served here: see'
+    b' FLOWBRIDGE_CONSOLE_HOSTS"}'
+)
 
 
 def own_hosts(settings: Settings, *bound: Address | None) -> frozenset[str]:
-    """Return the hosts beside those of the loopback by which the private face is called, where it is bound to these addresses."""
-    hosts = {address[0].lower() for address in bound if address is not None} | settings.console_hosts
+    """Return the hosts beside those of the loopback by which the private face is called, where it
+    is bound to these addresses.
+    """
+    hosts = {
+        address[0].lower() for address in bound if address is not None
+    } | settings.console_hosts
     if settings.expose and settings.public_url:
         hosts.add(urlsplit(settings.public_url).hostname or "")
     return frozenset(hosts - UNSPECIFIED - {""})

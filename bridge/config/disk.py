@@ -1,4 +1,6 @@
-"""The files of a configuration as one reading found them: what was asked of the disk, and how it would answer now."""
+"""The files of a configuration as one reading found them: what was asked of the disk, and how it
+would answer now.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,11 @@ class NotRegular(OSError):
 
 
 class Disk:
-    """Answers by the disk, and remembers each question with what tells its answer apart. What is missing is an answer too.
+    """Answers by the disk, and remembers each question with what tells its answer apart. What is
+    missing is an answer too.
 
-    `again`: it is read again and again, so that what can be read but once, such as a pipe, is an error.
+    `again`: it is read again and again, so that what can be read but once, such as a pipe, is an
+    error.
     """
 
     def __init__(self, *, again: bool = False) -> None:
@@ -44,7 +48,9 @@ class Disk:
         return found
 
     def holds(self, folder: Path, name: str) -> bool:
-        """Tell whether `name` stays under `folder`, through links too; OSError or ValueError where it is no name of a file."""
+        """Tell whether `name` stays under `folder`, through links too; OSError or ValueError where
+        it is no name of a file.
+        """
         found = _holds(folder, name)
         self._asked[_holds, (folder, name)] = found
         return found

@@ -1,4 +1,6 @@
-"""The files of a configuration: routes.yaml, what it includes, schemas and pages, all under one folder."""
+"""The files of a configuration: routes.yaml, what it includes, schemas and pages, all under one
+folder.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,16 @@ SECTIONS: dict[str, type] = {"platforms": dict, "sources": dict, "flows": dict, 
 
 
 class Folder:
-    """The folder of routes.yaml. Remembers what was read; nothing outside is, not through a link either."""
+    """The folder of routes.yaml. Remembers what was read; nothing outside is, not through a link
+    either.
+    """
 
-    def __init__(self, path: Path, texts: Mapping[str, str] | None = None, disk: Disk | None = None) -> None:
+    def __init__(
+        self, path: Path, texts: Mapping[str, str] | None = None, disk: Disk | None = None
+    ) -> None:
         self.path, self.disk = path, disk or Disk()
-        self.texts: dict[str, str] = dict(texts or {})  #: text of each schema and page, by its path under the folder
+        #: text of each schema and page, by its path under the folder
+        self.texts: dict[str, str] = dict(texts or {})
         self.read: list[str] = []
         self.frozen = texts is not None  #: texts are all there is, the disk is not looked at
 
@@ -41,7 +48,9 @@ class Folder:
         try:
             raw = self.disk.read(file, MAX_FILE + 1)
         except OSError as error:
-            raise CompileError(f"cannot read {file}: {(error.strerror or 'error').lower()}") from None
+            raise CompileError(
+                f"cannot read {file}: {(error.strerror or 'error').lower()}"
+            ) from None
         if len(raw) > MAX_FILE:
             raise CompileError(f"{file} is larger than {MAX_FILE} bytes")
         self.read.append(str(file))
@@ -51,12 +60,16 @@ class Folder:
             raise CompileError(f"{file} is not UTF-8 text") from None
 
     def schema(self, name: str) -> Any:
-        """Return the parsed schema file `name` (a path under the folder); CompileError where there is none."""
+        """Return the parsed schema file `name` (a path under the folder); CompileError where there
+        is none.
+        """
         name = str(PurePosixPath(name))
         return parse_schema(self.part(name), name)
 
     def part(self, name: str) -> str:
-        """Return the text of the file `name` (a path under the folder), which is then part of the configuration; else CompileError."""
+        """Return the text of the file `name` (a path under the folder), which is then part of the
+        configuration; else CompileError.
+        """
         name = str(PurePosixPath(name))
         if name not in self.texts:
             if self.frozen:
@@ -92,7 +105,11 @@ def gather(file: Path, report: Report, disk: Disk | None = None) -> tuple[dict[s
         return {}, folder
     if not isinstance(document, dict):
         if () not in report.settled:
-            report.settle((), f"needs a mapping with version, platforms, sources, flows and routes, found {found(document)}")
+            report.settle(
+                (),
+                "needs a mapping with version, platforms, sources, flows and routes, found"
+                f" {found(document)}",
+            )
         return {}, folder
     for where, include in _includes(document.pop("include", None), folder, report):
         _include(document, include, where, folder, report)
@@ -112,7 +129,11 @@ def _includes(value: Any, folder: Folder, report: Report) -> list[tuple[Where, P
             continue
         try:
             folder.find(name)
-            matches = folder.disk.names(folder.path, name) if any(sign in name for sign in "*?[") else [folder.path / name]
+            matches = (
+                folder.disk.names(folder.path, name)
+                if any(sign in name for sign in "*?[")
+                else [folder.path / name]
+            )
             for match in matches:
                 files.setdefault(folder.find(str(match.relative_to(folder.path))), where)
         except CompileError as error:
@@ -122,7 +143,9 @@ def _includes(value: Any, folder: Folder, report: Report) -> list[tuple[Where, P
     return [(where, file) for file, where in files.items()]
 
 
-def _include(document: dict[str, Any], file: Path, where: Where, folder: Folder, report: Report) -> None:
+def _include(
+    document: dict[str, Any], file: Path, where: Where, folder: Folder, report: Report
+) -> None:
     """Add what `file` says to `document`, and its places and problems to `report`."""
     own = Report(str(file))
     try:
@@ -132,16 +155,24 @@ def _include(document: dict[str, Any], file: Path, where: Where, folder: Folder,
         return
     if own.failed or not isinstance(part, dict):
         if not own.failed:
-            own.add((), f"needs a mapping with platforms, sources, flows or routes, found {found(part)}")
+            own.add(
+                (), f"needs a mapping with platforms, sources, flows or routes, found {found(part)}"
+            )
         report.problems += own.problems
         return
     for key, value in part.items():
         if key == "version" and value == 1:
             continue
         if key not in SECTIONS:
-            own.add((key,), f"an included file has only {', '.join(SECTIONS)} (and version: 1)", key=True)
+            own.add(
+                (key,),
+                f"an included file has only {', '.join(SECTIONS)} (and version: 1)",
+                key=True,
+            )
         elif value is not None and not isinstance(value, SECTIONS[key]):
-            own.add((key,), f"needs a {'list' if key == 'routes' else 'mapping'}, found {found(value)}")
+            own.add(
+                (key,), f"needs a {'list' if key == 'routes' else 'mapping'}, found {found(value)}"
+            )
         elif value is not None:
             _merge(document, key, value, own, report)
     report.problems += own.problems
@@ -165,4 +196,6 @@ def _merge(document: dict[str, Any], key: str, value: Any, own: Report, report: 
                 own.add((key, name), f"`{name}` is defined already{where}", key=True)
                 continue
             section[name] = each
-            report.places |= {path: place for path, place in own.places.items() if path[:2] == (key, name)}
+            report.places |= {
+                path: place for path, place in own.places.items() if path[:2] == (key, name)
+            }

@@ -1,4 +1,6 @@
-"""Fill in `${env:NAME}` and `${file:PATH}` where credentials are allowed, and nowhere else; note what is missing."""
+"""Fill in `${env:NAME}` and `${file:PATH}` where credentials are allowed, and nowhere else; note
+what is missing.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,31 @@ def may_fill(path: Path) -> bool:
 class Filler:
     """Fills in values; `strict`: one that is missing is an error, else a warning and an empty text.
 
-    `filled` is what it found, by what stands between the braces, and `reasons` says why a value is missing. `given` and
-    `given_reasons`, where they are not null, are such from an earlier reading: nothing else is looked at.
-    `missing` says by source or platform, as `("sources", NAME)`, what it lacks. What is missing under `verify` is always an error, since
-    it decides how requests are checked.
+    `filled` is what it found, by what stands between the braces, and `reasons` says why a value is
+    missing. `given` and `given_reasons`, where they are not null, are such from an earlier reading:
+    nothing else is looked at. `missing` says by source or platform, as `("sources", NAME)`, what it
+    lacks. What is missing under `verify` is always an error, since it decides how requests are
+    checked.
     """
 
-    def __init__(self, environ: Mapping[str, str], folder: File, report: Report, strict: bool, disk: Disk | None = None,
-                 given: Mapping[str, str] | None = None, given_reasons: Mapping[str, str] | None = None) -> None:  # fmt: skip
-        self.environ, self.folder, self.report, self.strict, self.disk, self.given = environ, folder, report, strict, disk or Disk(), given
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        folder: File,
+        report: Report,
+        strict: bool,
+        disk: Disk | None = None,
+        given: Mapping[str, str] | None = None,
+        given_reasons: Mapping[str, str] | None = None,
+    ) -> None:
+        self.environ, self.folder, self.report, self.strict, self.disk, self.given = (
+            environ,
+            folder,
+            report,
+            strict,
+            disk or Disk(),
+            given,
+        )
         self.given_reasons = given_reasons or {}
         self.filled: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
@@ -69,14 +87,20 @@ class Filler:
             found = f"${{{name}}}" if re.fullmatch(r"\w{1,80}", name) else "a ${…}"
             hint = f"; did you mean ${{env:{name}}}?" if re.fullmatch(r"\w{1,80}", name) else ""
             self.report.settle(
-                path, f"{found} has no meaning here{hint} allowed: ${{env:NAME}}, ${{file:PATH}}, and $${{ for a literal ${{"
+                path,
+                f"{found} has no meaning here{hint} allowed: ${{env:NAME}}, ${{file:PATH}}, and"
+                " $${ for a literal ${",
             )
             return ""
         key = f"{kind}:{name}"
         if self.given is not None:
             value = self.given.get(key, "")
             if not value:
-                self._missing(path, key, self.given_reasons.get(key, f"{key[:80]} is not among what was given"))
+                self._missing(
+                    path,
+                    key,
+                    self.given_reasons.get(key, f"{key[:80]} is not among what was given"),
+                )
         else:
             value = self._environment(name, path) if kind == "env" else self._file(name, path)
         self.filled[key] = value
@@ -88,7 +112,11 @@ class Filler:
             return ""
         value = self.environ.get(name)
         if not value:
-            self._missing(path, f"env:{name}", f"environment variable {name} is {'not set' if value is None else 'empty'}")
+            self._missing(
+                path,
+                f"env:{name}",
+                f"environment variable {name} is {'not set' if value is None else 'empty'}",
+            )
         return value or ""
 
     def _file(self, name: str, path: Path) -> str:

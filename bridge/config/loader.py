@@ -1,4 +1,6 @@
-"""routes.yaml read, checked and compiled into `routes.Config`; all its problems at once, each with its place."""
+"""routes.yaml read, checked and compiled into `routes.Config`; all its problems at once, each with
+its place.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,31 @@ from bridge.core.errors import ConfigError, Problem
 from bridge.core.retention import DEFAULT
 from bridge.routing.model import Config
 
-__all__ = ["Disk", "Reading", "check", "editor_schema", "load", "load_canonical", "read", "rebuild", "schema_text"]
+__all__ = [
+    "Disk",
+    "Reading",
+    "check",
+    "editor_schema",
+    "load",
+    "load_canonical",
+    "read",
+    "rebuild",
+    "schema_text",
+]
 
 
-def load(path: str | Path, environ: Mapping[str, str], *, strict_secrets: bool = True, cpus: int | None = None) -> Config:
+def load(
+    path: str | Path,
+    environ: Mapping[str, str],
+    *,
+    strict_secrets: bool = True,
+    cpus: int | None = None,
+) -> Config:
     """Return the configuration in the file `path`, or raise ConfigError with every problem.
 
-    `environ` fills `${env:NAME}`. Without `strict_secrets` a missing secret is no error: its source then answers 503, and the deliveries of
-    a platform that lacks a value wait.
-    `cpus` (this machine's) gives the default cap of local platforms.
+    `environ` fills `${env:NAME}`. Without `strict_secrets` a missing secret is no error: its source
+    then answers 503, and the deliveries of a platform that lacks a value wait. `cpus` (this
+    machine's) gives the default cap of local platforms.
     """
     config, problems = check(path, environ, strict_secrets=strict_secrets, cpus=cpus)
     if config is None:
@@ -44,9 +62,11 @@ def load(path: str | Path, environ: Mapping[str, str], *, strict_secrets: bool =
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What reading a configuration came to: null where it cannot be used, and every problem, warnings too.
+    """What reading a configuration came to: null where it cannot be used, and every problem,
+    warnings too.
 
-    `parts` is all that it is made of, as JSON: what is written, the schema files and the secrets. `rebuild` makes the same of it.
+    `parts` is all that it is made of, as JSON: what is written, the schema files and the secrets.
+    `rebuild` makes the same of it.
     """
 
     config: Config | None
@@ -60,7 +80,11 @@ class Reading:
 
 
 def check(
-    path: str | Path, environ: Mapping[str, str], *, strict_secrets: bool = True, cpus: int | None = None
+    path: str | Path,
+    environ: Mapping[str, str],
+    *,
+    strict_secrets: bool = True,
+    cpus: int | None = None,
 ) -> tuple[Config | None, list[Problem]]:
     """Return the configuration (None where it cannot be used) and every problem, warnings too."""
     found = read(path, environ, strict_secrets=strict_secrets, cpus=cpus)
@@ -68,22 +92,36 @@ def check(
 
 
 def read(
-    path: str | Path, environ: Mapping[str, str], disk: Disk | None = None, *, strict_secrets: bool = True, cpus: int | None = None
+    path: str | Path,
+    environ: Mapping[str, str],
+    disk: Disk | None = None,
+    *,
+    strict_secrets: bool = True,
+    cpus: int | None = None,
 ) -> Reading:
     """Read the configuration; every file through `disk`."""
     disk, report = disk or Disk(), Report(str(path))
     data, folder = gather(Path(path), report, disk)
     filler = Filler(environ, folder.path, report, strict_secrets, disk)
     config = _build(data, folder, filler, report, cpus)
-    parts = {"config": data, "schemas": folder.texts, "filled": filler.filled, "reasons": filler.reasons}
+    parts = {
+        "config": data,
+        "schemas": folder.texts,
+        "filled": filler.filled,
+        "reasons": filler.reasons,
+    }
     return Reading(config, report.sorted(), json.dumps(parts) if config else "")
 
 
 def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) -> Config:
-    """Return the configuration that `Reading.parts` are of; nothing is read. No YAML is parsed, so it takes a third of the time."""
+    """Return the configuration that `Reading.parts` are of; nothing is read. No YAML is parsed, so
+    it takes a third of the time.
+    """
     given = json.loads(parts)
     report, held = Report("(kept configuration)"), Folder(Path(folder), given["schemas"])
-    filler = Filler({}, held.path, report, strict=False, given=given["filled"], given_reasons=given["reasons"])
+    filler = Filler(
+        {}, held.path, report, strict=False, given=given["filled"], given_reasons=given["reasons"]
+    )
     config = _build(given["config"], held, filler, report, cpus)
     if config is None:
         raise ConfigError(report.sorted())
@@ -91,18 +129,29 @@ def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) ->
 
 
 def load_canonical(
-    text: str, environ: Mapping[str, str], folder: str | Path = ".", *, strict_secrets: bool = True, cpus: int | None = None
+    text: str,
+    environ: Mapping[str, str],
+    folder: str | Path = ".",
+    *,
+    strict_secrets: bool = True,
+    cpus: int | None = None,
 ) -> Config:
-    """Return the configuration that `Config.canonical` was kept of; the schema files are those in it, secrets those of now."""
+    """Return the configuration that `Config.canonical` was kept of; the schema files are those in
+    it, secrets those of now.
+    """
     document = json.loads(text)
     report, held = Report("(kept configuration)"), Folder(Path(folder), document["schemas"])
-    config = _build(document["config"], held, Filler(environ, held.path, report, strict_secrets), report, cpus)
+    config = _build(
+        document["config"], held, Filler(environ, held.path, report, strict_secrets), report, cpus
+    )
     if config is None:
         raise ConfigError(report.sorted())
     return config
 
 
-def _build(data: dict[str, Any], folder: Folder, filler: Filler, report: Report, cpus: int | None) -> Config | None:
+def _build(
+    data: dict[str, Any], folder: Folder, filler: Filler, report: Report, cpus: int | None
+) -> Config | None:
     if () in report.settled:
         return None
     report.name_routes(data)
@@ -110,7 +159,10 @@ def _build(data: dict[str, Any], folder: Folder, filler: Filler, report: Report,
     filled = filler.fill(data)
     document = check_document(filled, report)
     schemas = Schemas(folder, report)
-    names = {key: list(data[key]) if isinstance(data.get(key), dict) else [] for key in ("platforms", "sources", "flows")}
+    names = {
+        key: list(data[key]) if isinstance(data.get(key), dict) else []
+        for key in ("platforms", "sources", "flows")
+    }
     platforms = build_platforms(document, folder.path, cpus or os.cpu_count() or 1, report)
     flows = build_flows(document, platforms, names["platforms"], report)
     retention = retained(document.retention, DEFAULT, ("retention",), report)
@@ -132,10 +184,29 @@ def _build(data: dict[str, Any], folder: Folder, filler: Filler, report: Report,
         report.add((), "cannot be used without what is missing")
     if report.failed:
         return None
-    sources = {name: replace(one, missing=filler.missing.get(("sources", name))) for name, one in sources.items()}
-    platforms = {name: replace(one, missing=filler.missing.get(("platforms", name))) for name, one in platforms.items()}
-    canonical = json.dumps({"config": data, "schemas": folder.texts}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    sources = {
+        name: replace(one, missing=filler.missing.get(("sources", name)))
+        for name, one in sources.items()
+    }
+    platforms = {
+        name: replace(one, missing=filler.missing.get(("platforms", name)))
+        for name, one in platforms.items()
+    }
+    canonical = json.dumps(
+        {"config": data, "schemas": folder.texts},
+        sort_keys=True,
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
     files = tuple(dict.fromkeys([*folder.read, *filler.read]))
-    return Config(sources=sources, routes=routes, flows=flows, platforms=platforms, hash=digest, canonical=canonical, files=files,
-                  retention=retention)  # fmt: skip
+    return Config(
+        sources=sources,
+        routes=routes,
+        flows=flows,
+        platforms=platforms,
+        hash=digest,
+        canonical=canonical,
+        files=files,
+        retention=retention,
+    )

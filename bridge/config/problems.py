@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from bridge.core.errors import CompileError, Problem
 
 Path = tuple[str | int, ...]
-WHOLE_FILE = "(file)"  # the path of a problem that belongs to no key: nothing else of the file was looked at
+# the path of a problem that belongs to no key: nothing else of the file was looked at
+WHOLE_FILE = "(file)"
 _NAME = re.compile(r"[a-z0-9_-]{1,63}")
 
 
@@ -37,7 +38,8 @@ class Report:
     places: dict[Path, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     settled: set[Path] = field(default_factory=set)  #: paths that have been complained of for good
-    filled: set[Path] = field(default_factory=set)  #: paths of what came from the environment or a file
+    #: paths of what came from the environment or a file
+    filled: set[Path] = field(default_factory=set)
     routes: dict[int, str] = field(default_factory=dict)  #: the names of the routes, by their index
 
     def name_routes(self, document: object) -> None:
@@ -68,8 +70,14 @@ class Report:
             self.problems.append(problem)
 
     def _shown(self, path: Path) -> str:
-        """Return a path with the name of its route: `routes[triage].inputs.title`; empty where it has none."""
-        name = self.routes.get(path[1]) if path[:1] == ("routes",) and len(path) > 1 and isinstance(path[1], int) else None
+        """Return a path with the name of its route: `routes[triage].inputs.title`; empty where it
+        has none.
+        """
+        name = (
+            self.routes.get(path[1])
+            if path[:1] == ("routes",) and len(path) > 1 and isinstance(path[1], int)
+            else None
+        )
         return "" if name is None else dotted((f"routes[{name}]", *path[2:]))
 
     def settle(self, path: Path, message: str) -> None:
@@ -83,7 +91,9 @@ class Report:
             self.add((*path, *below), prefix + message)
 
     def is_filled(self, path: Path) -> bool:
-        """Return whether something at or below `path` was filled in, so that no message may show it."""
+        """Return whether something at or below `path` was filled in, so that no message may show
+        it.
+        """
         return any(each[: len(path)] == path for each in self.filled)
 
     @property
@@ -103,7 +113,14 @@ def dotted(path: Path) -> str:
 
 def found(value: object) -> str:
     """Return what a value is, in the words of YAML and JSON."""
-    names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
+    names = {
+        str: "text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "a mapping",
+    }
     return "nothing" if value is None else names.get(type(value), "something else")
 
 

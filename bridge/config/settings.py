@@ -22,21 +22,63 @@ from bridge.core.errors import SettingsError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = tuple[str, int]
-FACES = frozenset({"api", "console", "admin", "metrics"})  # what FLOWBRIDGE_EXPOSE can put on the public face
-ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
+# what FLOWBRIDGE_EXPOSE can put on the public face
+FACES = frozenset({"api", "console", "admin", "metrics"})
+ADDRESS = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})"
+)
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[?[0-9a-f]*:[0-9a-f:.]+\]?")
 SHORTEST = 32  # characters of a secret key
 #: What no flow gets to see in its environment: the last two hold the key of a collector of traces.
 HIDDEN = frozenset(
-    f"FLOWBRIDGE_{name}" for name in ("SECRET_KEY", "LOCAL_API_KEY", "ADMIN_TOKEN", "DATABASE_URL", "ENCRYPTION_KEYS", "BROKER_URL")
+    f"FLOWBRIDGE_{name}"
+    for name in (
+        "SECRET_KEY",
+        "LOCAL_API_KEY",
+        "ADMIN_TOKEN",
+        "DATABASE_URL",
+        "ENCRYPTION_KEYS",
+        "BROKER_URL",
+    )
 ) | {"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
 PREFIX = "FLOWBRIDGE_"
-NAMES = frozenset(PREFIX + name for name in (
-    "CONFIG", "DATA", "DATABASE_URL", "ENGINE", "BROKER_URL", "BIND", "PRIVATE_BIND", "METRICS_BIND", "EXPOSE", "CONSOLE_HOSTS",
-    "PUBLIC_URL", "TRUSTED_PROXIES", "ADMIN_TOKEN", "SECRET_KEY", "ENCRYPTION_KEYS", "LOCAL_API_KEY", "LOCAL_USER_ID", "BACKUP", "BACKUPS",
-    "BACKUP_KEEP", "ACTOR", "LOG", "LOG_ADDRESSES", "RECONCILE_AFTER", "SMTP_URL", "SMTP_FROM", "SMTP_ALLOWED_TO", "SMTP_CA",
-    "SLACK_WEBHOOK_URL", "SLACK_HOSTS", "HTTP_REQUEST_PRIVATE", "HTTP_REQUEST_CA",
-))  # fmt: skip
+NAMES = frozenset(
+    PREFIX + name
+    for name in (
+        "CONFIG",
+        "DATA",
+        "DATABASE_URL",
+        "ENGINE",
+        "BROKER_URL",
+        "BIND",
+        "PRIVATE_BIND",
+        "METRICS_BIND",
+        "EXPOSE",
+        "CONSOLE_HOSTS",
+        "PUBLIC_URL",
+        "TRUSTED_PROXIES",
+        "ADMIN_TOKEN",
+        "SECRET_KEY",
+        "ENCRYPTION_KEYS",
+        "LOCAL_API_KEY",
+        "LOCAL_USER_ID",
+        "BACKUP",
+        "BACKUPS",
+        "BACKUP_KEEP",
+        "ACTOR",
+        "LOG",
+        "LOG_ADDRESSES",
+        "RECONCILE_AFTER",
+        "SMTP_URL",
+        "SMTP_FROM",
+        "SMTP_ALLOWED_TO",
+        "SMTP_CA",
+        "SLACK_WEBHOOK_URL",
+        "SLACK_HOSTS",
+        "HTTP_REQUEST_PRIVATE",
+        "HTTP_REQUEST_CA",
+    )
+)
 ENGINES = ("worker", "celery")
 BACKUPS = {"off": None, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0}
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -45,7 +87,9 @@ ADDRESSES = ("full", "truncated", "none")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment decides. `environ` is the environment, which `own` is, with the `.env` beside routes.yaml beneath it."""
+    """What the environment decides. `environ` is the environment, which `own` is, with the `.env`
+    beside routes.yaml beneath it.
+    """
 
     config: Path
     data: Path
@@ -62,7 +106,8 @@ class Settings:
     engine: str = "worker"  # who makes the calls: the worker itself, or Celery
     actor: str = ""  # who acts, where it is not the user of the machine
     backups: Path = Path("data/backups")
-    backup_every: float | None = None  # seconds between backups that are made by themselves, null for none
+    # seconds between backups that are made by themselves, null for none
+    backup_every: float | None = None
     backup_keep: int = 7  # of them
     reconcile_after: float = 60.0  # seconds after a call's deadline until its run is looked for
     broker_url: str = field(default="", repr=False)
@@ -98,10 +143,18 @@ def add_to_environ(environ: Mapping[str, str]) -> None:
     os.environ.update(environ)
 
 
-def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind: str | None = None, secrets: bool = True) -> Settings:
-    """Return the settings of `environ`; `SettingsError` says which variable holds what that cannot be used.
+def load_settings(
+    environ: Mapping[str, str],
+    *,
+    config: str | None = None,
+    bind: str | None = None,
+    secrets: bool = True,
+) -> Settings:
+    """Return the settings of `environ`; `SettingsError` says which variable holds what that cannot
+    be used.
 
-    `secrets`: false for those who only look at the store: nothing is generated then, and nothing must be set.
+    `secrets`: false for those who only look at the store: nothing is generated then, and nothing
+    must be set.
     """
     path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
     merged = with_dotenv(environ, _dotenv(path.parent / ".env"))
@@ -117,14 +170,24 @@ def load_settings(environ: Mapping[str, str], *, config: str | None = None, bind
         private_bind=_address("FLOWBRIDGE_PRIVATE_BIND", private) if private else None,
         metrics_bind=_address("FLOWBRIDGE_METRICS_BIND", metrics) if metrics else None,
         expose=_choices("FLOWBRIDGE_EXPOSE", merged.get("FLOWBRIDGE_EXPOSE", "")),
-        console_hosts=_hosts("FLOWBRIDGE_CONSOLE_HOSTS", merged.get("FLOWBRIDGE_CONSOLE_HOSTS", ""), public, private, metrics),
+        console_hosts=_hosts(
+            "FLOWBRIDGE_CONSOLE_HOSTS",
+            merged.get("FLOWBRIDGE_CONSOLE_HOSTS", ""),
+            public,
+            private,
+            metrics,
+        ),
         public_url=_public_url(merged.get("FLOWBRIDGE_PUBLIC_URL", "").rstrip("/")),
         trusted_proxies=_networks(merged.get("FLOWBRIDGE_TRUSTED_PROXIES", "")),
         log=_level(merged.get("FLOWBRIDGE_LOG") or "info"),
         log_addresses=_addresses(merged.get("FLOWBRIDGE_LOG_ADDRESSES") or "truncated"),
         actor=_name("FLOWBRIDGE_ACTOR", merged.get("FLOWBRIDGE_ACTOR", "")),
-        reconcile_after=_seconds("FLOWBRIDGE_RECONCILE_AFTER", merged.get("FLOWBRIDGE_RECONCILE_AFTER") or "60"),
-        encryption_keys=tuple(filter(None, map(str.strip, merged.get("FLOWBRIDGE_ENCRYPTION_KEYS", "").split(",")))),
+        reconcile_after=_seconds(
+            "FLOWBRIDGE_RECONCILE_AFTER", merged.get("FLOWBRIDGE_RECONCILE_AFTER") or "60"
+        ),
+        encryption_keys=tuple(
+            filter(None, map(str.strip, merged.get("FLOWBRIDGE_ENCRYPTION_KEYS", "").split(",")))
+        ),
         admin_token=_admin_token(merged),
         environ=merged,
         own=dict(environ),
@@ -151,7 +214,9 @@ def _dotenv(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}") from None
+        raise SettingsError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}"
+        ) from None
 
 
 def bracket(host: str) -> str:
@@ -172,42 +237,66 @@ def is_loopback(host: str) -> bool:
 def _address(name: str, text: str) -> Address:
     found = ADDRESS.fullmatch(text)
     if not found or int(found["port"]) > 65535:
-        raise SettingsError(f"{name}: {text!r} is no HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
+        raise SettingsError(
+            f"{name}: {text!r} is no HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
+        )
     return found["six"] or found["host"] or "0.0.0.0", int(found["port"])  # noqa: S104
 
 
 def _public_url(text: str) -> str:
     try:
         parts = urlsplit(text)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+        fits = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+            and text.isprintable()
+        )
     except ValueError:
         fits = False
     if text and not fits:
-        raise SettingsError("FLOWBRIDGE_PUBLIC_URL is no URL: it begins with https:// (or http://), as https://hooks.example.com does")
+        raise SettingsError(
+            "FLOWBRIDGE_PUBLIC_URL is no URL: it begins with https:// (or http://), as"
+            " https://hooks.example.com does"
+        )
     return text
 
 
 def _choices(name: str, text: str) -> frozenset[str]:
     chosen = frozenset(filter(None, (word.strip() for word in text.split(","))))
     if unknown := sorted(chosen - FACES):
-        raise SettingsError(f"{name}: {unknown[0]!r} cannot be exposed; allowed: {', '.join(sorted(FACES))}")
+        raise SettingsError(
+            f"{name}: {unknown[0]!r} cannot be exposed; allowed: {', '.join(sorted(FACES))}"
+        )
     return chosen
 
 
 def _hosts(name: str, text: str, *binds: str | None) -> frozenset[str]:
-    """Return the hosts of a list, and those of addresses as they are written: a name becomes a number where it is bound."""
+    """Return the hosts of a list, and those of addresses as they are written: a name becomes a
+    number where it is bound.
+    """
     hosts = [word.strip().lower() for word in text.split(",") if word.strip()]
     for host in hosts:
         if not HOST.fullmatch(host):
-            raise SettingsError(f"{name}: {host!r} is no host, such as bridge.internal or 10.0.0.5 (without a port)")
-    return frozenset(host.strip("[]") for host in hosts) | {_address(name, bind)[0].lower() for bind in binds if bind}
+            raise SettingsError(
+                f"{name}: {host!r} is no host, such as bridge.internal or 10.0.0.5 (without a port)"
+            )
+    return frozenset(host.strip("[]") for host in hosts) | {
+        _address(name, bind)[0].lower() for bind in binds if bind
+    }
 
 
 def _networks(text: str) -> tuple[Network, ...]:
     try:
-        return tuple(ipaddress.ip_network(word.strip(), strict=False) for word in text.split(",") if word.strip())
+        return tuple(
+            ipaddress.ip_network(word.strip(), strict=False)
+            for word in text.split(",")
+            if word.strip()
+        )
     except ValueError as error:
-        raise SettingsError(f"FLOWBRIDGE_TRUSTED_PROXIES: {error}; write addresses or networks, joined by commas") from None
+        raise SettingsError(
+            f"FLOWBRIDGE_TRUSTED_PROXIES: {error}; write addresses or networks, joined by commas"
+        ) from None
 
 
 def _seconds(name: str, text: str) -> float:
@@ -226,60 +315,96 @@ def _name(name: str, text: str) -> str:
 def _admin_token(environ: Mapping[str, str]) -> str:
     token = environ.get("FLOWBRIDGE_ADMIN_TOKEN", "")
     if token and len(token) < SHORTEST:
-        raise SettingsError(f"FLOWBRIDGE_ADMIN_TOKEN is shorter than {SHORTEST} characters: it opens all that an administrator sees")
+        raise SettingsError(
+            f"FLOWBRIDGE_ADMIN_TOKEN is shorter than {SHORTEST} characters: it opens all that an"
+            " administrator sees"
+        )
     return token
 
 
 def _level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
-        raise SettingsError(f"FLOWBRIDGE_LOG: {text!r} is no level; allowed: {', '.join(LOG_LEVELS)}")
+        raise SettingsError(
+            f"FLOWBRIDGE_LOG: {text!r} is no level; allowed: {', '.join(LOG_LEVELS)}"
+        )
     return text.lower()
 
 
 def _addresses(text: str) -> str:
     if text not in ADDRESSES:
-        raise SettingsError(f"FLOWBRIDGE_LOG_ADDRESSES: {text!r} is not known; allowed: {', '.join(ADDRESSES)}")
+        raise SettingsError(
+            f"FLOWBRIDGE_LOG_ADDRESSES: {text!r} is not known; allowed: {', '.join(ADDRESSES)}"
+        )
     return text
 
 
 def _engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
-    """Who makes the calls, and the broker's URL where that is Celery. The URL holds a password, so no message has it."""
-    engine, broker = environ.get("FLOWBRIDGE_ENGINE") or "worker", environ.get("FLOWBRIDGE_BROKER_URL") or ""
+    """Who makes the calls, and the broker's URL where that is Celery. The URL holds a password, so
+    no message has it.
+    """
+    engine, broker = (
+        environ.get("FLOWBRIDGE_ENGINE") or "worker",
+        environ.get("FLOWBRIDGE_BROKER_URL") or "",
+    )
     if engine not in ENGINES:
-        raise SettingsError(f"FLOWBRIDGE_ENGINE: {engine!r} is no engine; allowed: {', '.join(ENGINES)}")
+        raise SettingsError(
+            f"FLOWBRIDGE_ENGINE: {engine!r} is no engine; allowed: {', '.join(ENGINES)}"
+        )
     if engine == "celery" and url.startswith("sqlite"):
-        raise SettingsError("FLOWBRIDGE_ENGINE=celery is for several machines, which share a PostgreSQL: set FLOWBRIDGE_DATABASE_URL")
+        raise SettingsError(
+            "FLOWBRIDGE_ENGINE=celery is for several machines, which share a PostgreSQL: set"
+            " FLOWBRIDGE_DATABASE_URL"
+        )
     if engine == "celery" and "://" not in broker:
         found = "what it holds is no URL" if broker else "it is not set"
-        raise SettingsError(f"FLOWBRIDGE_BROKER_URL is where Celery's broker is, such as redis://broker.internal:6379/0: {found}")
+        raise SettingsError(
+            "FLOWBRIDGE_BROKER_URL is where Celery's broker is, such as"
+            f" redis://broker.internal:6379/0: {found}"
+        )
     return {"engine": engine, "broker_url": broker}
 
 
 def _backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
     """Where backups go, how often they are made by themselves, and how many of those are kept."""
-    often, keep = environ.get("FLOWBRIDGE_BACKUP") or "off", environ.get("FLOWBRIDGE_BACKUP_KEEP") or "7"
+    often, keep = (
+        environ.get("FLOWBRIDGE_BACKUP") or "off",
+        environ.get("FLOWBRIDGE_BACKUP_KEEP") or "7",
+    )
     if often not in BACKUPS:
-        raise SettingsError(f"FLOWBRIDGE_BACKUP: {often!r} is not known; allowed: {', '.join(BACKUPS)}")
+        raise SettingsError(
+            f"FLOWBRIDGE_BACKUP: {often!r} is not known; allowed: {', '.join(BACKUPS)}"
+        )
     if BACKUPS[often] is not None and not url.startswith("sqlite"):
         raise SettingsError("FLOWBRIDGE_BACKUP is for SQLite; back up PostgreSQL with pg_dump")
     if not re.fullmatch(r"[1-9]\d{0,2}", keep):
         raise SettingsError(f"FLOWBRIDGE_BACKUP_KEEP: {keep!r} is no number of backups, such as 7")
     folder = environ.get("FLOWBRIDGE_BACKUPS")
-    return {"backups": Path(folder).absolute() if folder else data / "backups", "backup_every": BACKUPS[often], "backup_keep": int(keep)}
+    return {
+        "backups": Path(folder).absolute() if folder else data / "backups",
+        "backup_every": BACKUPS[often],
+        "backup_keep": int(keep),
+    }
 
 
 def _local_credentials(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
-    """The secret key, and the embedded platform's credentials: derived from it, so that every process has the same."""
+    """The secret key, and the embedded platform's credentials: derived from it, so that every
+    process has the same.
+    """
     key = environ.get("FLOWBRIDGE_SECRET_KEY") or ""
     if not key and not url.startswith("sqlite"):
         raise SettingsError(
-            "FLOWBRIDGE_SECRET_KEY is not set: machines that share a PostgreSQL database must share it (32 or more random characters)"
+            "FLOWBRIDGE_SECRET_KEY is not set: machines that share a PostgreSQL database must share"
+            " it (32 or more random characters)"
         )
     key = key or _generated(data / "secret_key")
     return {
         "secret_key": key,
-        "local_api_key": environ.get("FLOWBRIDGE_LOCAL_API_KEY") or _derive(key, "local api key")[:32],
-        "local_user_id": environ.get("FLOWBRIDGE_LOCAL_USER_ID") or _derive(key, "local user id")[:28],
+        "local_api_key": (
+            environ.get("FLOWBRIDGE_LOCAL_API_KEY") or _derive(key, "local api key")[:32]
+        ),
+        "local_user_id": (
+            environ.get("FLOWBRIDGE_LOCAL_USER_ID") or _derive(key, "local user id")[:28]
+        ),
     }
 
 
@@ -288,7 +413,9 @@ def _derive(key: str, purpose: str) -> str:
 
 
 def _generated(path: Path) -> str:
-    """Return the secret in `path`, made once and readable by its owner alone; of two processes that make it, one wins for both."""
+    """Return the secret in `path`, made once and readable by its owner alone; of two processes that
+    make it, one wins for both.
+    """
     try:
         if not path.exists():
             _make(path)
@@ -297,7 +424,10 @@ def _generated(path: Path) -> str:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise SettingsError(f"the secret key cannot be kept in {path}: {reason}") from error
     if len(key) < SHORTEST:
-        raise SettingsError(f"{path} holds no secret key of {SHORTEST} characters or more: delete the file, and a new one is made")
+        raise SettingsError(
+            f"{path} holds no secret key of {SHORTEST} characters or more: delete the file, and a"
+            " new one is made"
+        )
     return key
 
 

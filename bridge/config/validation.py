@@ -33,7 +33,9 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """The parts of a document that fit their models; routes with their index in the file. `complete`: that is all of them."""
+    """The parts of a document that fit their models; routes with their index in the file.
+    `complete`: that is all of them.
+    """
 
     platforms: dict[str, Any]
     sources: dict[str, document.Source]
@@ -46,7 +48,8 @@ class Usable:
 def check(data: dict[str, Any], report: Report) -> Usable:
     """Return what of the document fits its models, every problem of the rest noted.
 
-    Keys that do not fit are taken out of their part, so that what is wrong elsewhere in it is found in the same go.
+    Keys that do not fit are taken out of their part, so that what is wrong elsewhere in it is found
+    in the same go.
     """
     try:
         document.Document.model_validate(data)
@@ -66,19 +69,31 @@ def check(data: dict[str, Any], report: Report) -> Usable:
         _usable(document.Source, data.get("sources")),
         _usable(document.Flow, data.get("flows")),
         list(_usable(document.Route, data.get("routes")).items()),
-        _usable(Kept, [data.get("retention")]).get(0) or {} if data.get("retention") is not None else {},
+        (
+            _usable(Kept, [data.get("retention")]).get(0) or {}
+            if data.get("retention") is not None
+            else {}
+        ),
         complete,
     )
 
 
 def _key(path: Path) -> Path:
-    """Return the key that is taken out where this does not fit: that of a platform, a source, …, or one of a part that has its own."""
+    """Return the key that is taken out where this does not fit: that of a platform, a source, …, or
+    one of a part that has its own.
+    """
     return path[: 4 if path[:1] == ("sources",) and path[2:3] and path[2] in PARTS else 3]
 
 
 def _usable(kind: Any, section: Any) -> dict[Any, Any]:
     adapter = TypeAdapter(kind)
-    parts = section.items() if isinstance(section, dict) else enumerate(section) if isinstance(section, list) else ()
+    parts = (
+        section.items()
+        if isinstance(section, dict)
+        else enumerate(section)
+        if isinstance(section, list)
+        else ()
+    )
     typed = {}
     for name, part in parts:
         with suppress(ValidationError):  # noted already
@@ -100,36 +115,64 @@ def _note(error: Any, data: Any, report: Report) -> Path:
         if given is None:
             report.add(
                 (*path, "type"),
-                f"`type` is missing; allowed: {allowed}" if isinstance(value, dict) else f"needs a mapping, found {found(value)}",
+                (
+                    f"`type` is missing; allowed: {allowed}"
+                    if isinstance(value, dict)
+                    else f"needs a mapping, found {found(value)}"
+                ),
             )
         else:
             path = (*path, "type")
-            report.add(path, f"found {_shown(given, path, report)}; {near(given, allowed.split(', '))}allowed: {allowed}")
+            report.add(
+                path,
+                f"found {_shown(given, path, report)}; {near(given, allowed.split(', '))}allowed:"
+                f" {allowed}",
+            )
     elif kind == "literal_error":
         allowed = context["expected"].replace("'", "").replace(" or ", ", ")
-        report.add(path, f"found {_shown(value, path, report)}; {near(value, allowed.split(', '))}allowed: {allowed}")
+        report.add(
+            path,
+            f"found {_shown(value, path, report)}; {near(value, allowed.split(', '))}allowed:"
+            f" {allowed}",
+        )
     elif kind == "value_error":
         message = str(context.get("error", error["msg"]))
         message = "what was filled in cannot be used here" if report.is_filled(path) else message
-        report.add(path, message if "; allowed" in message else f"{message}, found {_shown(value, path, report)}")
+        report.add(
+            path,
+            (
+                message
+                if "; allowed" in message
+                else f"{message}, found {_shown(value, path, report)}"
+            ),
+        )
     elif kind in _TYPES:
         report.add(path, f"needs {_TYPES[kind]}, found {_shown(value, path, report)}")
     else:
-        report.add(path, f"{_limit(kind, context) or error['msg']}, found {_shown(value, path, report)}")
+        report.add(
+            path, f"{_limit(kind, context) or error['msg']}, found {_shown(value, path, report)}"
+        )
     return path
 
 
 def _limit(kind: str, context: dict[str, Any]) -> str:
     match kind:
         case "greater_than_equal" | "greater_than":
-            return f"must be {'at least' if kind == 'greater_than_equal' else 'more than'} {next(iter(context.values()))}"
+            return (
+                f"must be {'at least' if kind == 'greater_than_equal' else 'more than'}"
+                f" {next(iter(context.values()))}"
+            )
         case "less_than_equal":
             return f"must be at most {context['le']}"
         case "string_too_short":
             return "must not be empty"
         case "too_short" | "too_long":
             most = context.get("max_length")
-            return f"needs at most {most} entries" if kind == "too_long" else "needs at least one entry"
+            return (
+                f"needs at most {most} entries"
+                if kind == "too_long"
+                else "needs at least one entry"
+            )
     return ""
 
 
@@ -143,7 +186,12 @@ def _path(loc: tuple[str | int, ...], data: Any) -> Path:
         if inside:
             path.append(step)
             data = data[step]
-        elif index == len(loc) - 1 and step != "[key]" and isinstance(data, dict) and step not in ALTERNATIVES:
+        elif (
+            index == len(loc) - 1
+            and step != "[key]"
+            and isinstance(data, dict)
+            and step not in ALTERNATIVES
+        ):
             path.append(step)
     return tuple(path)
 
@@ -176,7 +224,11 @@ def _shown(value: Any, path: Path, report: Report) -> str:
     return found(value)
 
 
-_MODELS: dict[str, Any] = {"sources": document.Source, "flows": document.Flow, "routes": document.Route}
+_MODELS: dict[str, Any] = {
+    "sources": document.Source,
+    "flows": document.Flow,
+    "routes": document.Route,
+}
 
 
 def _unknown(path: Path, data: Any) -> str:
@@ -190,7 +242,10 @@ def _unknown(path: Path, data: Any) -> str:
     if hint := near(key, allowed):
         return f"unknown key `{key}`; {hint.strip()}"
     alike = get_close_matches(key, allowed, n=KEYS_NAMED, cutoff=0) or sorted(allowed)[:KEYS_NAMED]
-    return f"unknown key `{key}`; the nearest of {len(allowed)} keys: {', '.join(alike)} (`flowbridge schema` has them all)"
+    return (
+        f"unknown key `{key}`; the nearest of {len(allowed)} keys: {', '.join(alike)} (`flowbridge"
+        " schema` has them all)"
+    )
 
 
 def _allowed(path: Path, data: Any) -> list[str]:
@@ -203,7 +258,8 @@ def _allowed(path: Path, data: Any) -> list[str]:
                 (
                     each
                     for each in get_args(get_args(document.Platform)[0])
-                    if isinstance(kind, dict) and get_args(each.model_fields["type"].annotation)[0] == kind.get("type")
+                    if isinstance(kind, dict)
+                    and get_args(each.model_fields["type"].annotation)[0] == kind.get("type")
                 ),
                 document.Local,
             )

@@ -1,4 +1,6 @@
-"""YAML 1.2 text into plain values, with the place of each; every slip that YAML allows and nobody means is a problem."""
+"""YAML 1.2 text into plain values, with the place of each; every slip that YAML allows and nobody
+means is a problem.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ MAX_DEPTH = 60
 QUOTE = 'quote it: "${…}"'
 
 _HINTS = (  # what ruamel says, what it usually comes from
-    ("cannot start any token", "a text that begins with this character wants quotes; indent with spaces"),
+    (
+        "cannot start any token",
+        "a text that begins with this character wants quotes; indent with spaces",
+    ),
     ("mapping values are not allowed", "a text with `: ` in it wants quotes"),
     ("expected alphabetic or numeric", "a text that begins with * or & wants quotes"),
     ("undefined alias", "a text that begins with * wants quotes"),
@@ -33,7 +38,9 @@ class Source:
 
 
 def read(source: Source, report: Report) -> Any:
-    """Return the value of the YAML text, its places and problems noted in `report`; None where it cannot be parsed."""
+    """Return the value of the YAML text, its places and problems noted in `report`; None where it
+    cannot be parsed.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -42,10 +49,18 @@ def read(source: Source, report: Report) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        _syntax(report, source, line, column, str(error.problem or error.context or "cannot be read"))
+        _syntax(
+            report, source, line, column, str(error.problem or error.context or "cannot be read")
+        )
         return None
     except (YAMLError, ValueError, RecursionError) as error:
-        _syntax(report, source, 0, 0, "nests too deep" if isinstance(error, RecursionError) else str(error).splitlines()[0])
+        _syntax(
+            report,
+            source,
+            0,
+            0,
+            "nests too deep" if isinstance(error, RecursionError) else str(error).splitlines()[0],
+        )
         return None
     if node is None:
         return {}
@@ -78,7 +93,10 @@ class _Reader:
         self._place(node, path, key)
         if self.count > MAX_NODES or len(path) > MAX_DEPTH:
             if self.count <= MAX_NODES + 1:
-                self.report.add(path, f"more than {MAX_NODES} values, or more than {MAX_DEPTH} within each other")
+                self.report.add(
+                    path,
+                    f"more than {MAX_NODES} values, or more than {MAX_DEPTH} within each other",
+                )
             return None
         kind = type(node).__name__
         if kind == "MappingNode":
@@ -95,7 +113,9 @@ class _Reader:
         if empty:  # its mark is wherever the next thing stands
             mark = at
         cut = self._is_cut(node)
-        self.report.places[path] = Place(self.source.name, mark.line + 1, mark.column + 1, at.line + 1, at.column + 1, empty, cut)
+        self.report.places[path] = Place(
+            self.source.name, mark.line + 1, mark.column + 1, at.line + 1, at.column + 1, empty, cut
+        )
 
     def _is_cut(self, node: Any) -> bool:
         if type(node).__name__ != "ScalarNode" or not _plain(node) or "${" not in node.value:
@@ -106,7 +126,9 @@ class _Reader:
     def _check_tag(self, node: Any, path: Path, plain: str) -> None:
         tag = str(node.tag) if node.tag else plain
         if tag not in (plain, "!"):
-            self.report.add(path, f"the tag {tag} has no meaning here; a text that begins with ! wants quotes")
+            self.report.add(
+                path, f"the tag {tag} has no meaning here; a text that begins with ! wants quotes"
+            )
 
     def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
         self._check_tag(node, path, "tag:yaml.org,2002:map")
@@ -121,7 +143,11 @@ class _Reader:
             elif key.value in lines:
                 place = self.report.places[(*path, key.value)]
                 self._place(value, (*path, key.value), key)
-                self.report.add((*path, key.value), f"the key stands twice; first in line {lines[key.value]}", key=True)
+                self.report.add(
+                    (*path, key.value),
+                    f"the key stands twice; first in line {lines[key.value]}",
+                    key=True,
+                )
                 self.report.places[(*path, key.value)] = place
             else:
                 lines[key.value] = key.start_mark.line + 1
@@ -142,7 +168,11 @@ class _Reader:
 
     def _scalar(self, node: Any, path: Path) -> Any:
         text = str(node.value)
-        kind = str(node.tag).rpartition(":")[2] if str(node.tag).startswith("tag:yaml.org,2002:") else "?"
+        kind = (
+            str(node.tag).rpartition(":")[2]
+            if str(node.tag).startswith("tag:yaml.org,2002:")
+            else "?"
+        )
         if not _plain(node) or kind in ("str", "timestamp", "merge"):
             if kind == "?" and str(node.tag) != "!":
                 self._check_tag(node, path, "tag:yaml.org,2002:str")

@@ -1,4 +1,6 @@
-"""An alert as a frozen record: a health condition, since when it holds, and when it was notified. Pure."""
+"""An alert as a frozen record: a health condition, since when it holds, and when it was notified.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from dataclasses import dataclass
 class Alert:
     """A condition that is there or was lately.
 
-    `raised_at` null: not told yet, or its end was. `told`: how often it was, all in all; `told_at`: when it, or its end, last was.
+    `raised_at` null: not told yet, or its end was. `told`: how often it was, all in all; `told_at`:
+    when it, or its end, last was.
     """
 
     key: str
@@ -26,7 +29,13 @@ class Alert:
     @property
     def state(self) -> str:
         """`pending`: not told yet, `raised`, or `resolved`."""
-        return "resolved" if self.resolved_at is not None else "pending" if self.raised_at is None else "raised"
+        return (
+            "resolved"
+            if self.resolved_at is not None
+            else "pending"
+            if self.raised_at is None
+            else "raised"
+        )
 
     @property
     def is_told_over(self) -> bool:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circuit:
-    """What is known of a platform that does not take all it is asked. Where all is well there is none.
+    """What is known of a platform that does not take all it is asked. Where all is well there is
+    none.
 
-    `failures`: in a row; 0 in a circuit that a 401 opened. `open_until`: it is open, or half open once that is past; `open_for`: how long
-    it was opened. `probe_until`: a probe is under way. `allowance`: so many runs are known to fit (null: all), one more from `raise_at` on.
+    `failures`: in a row; 0 in a circuit that a 401 opened. `open_until`: it is open, or half open
+    once that is past; `open_for`: how long it was opened. `probe_until`: a probe is under way.
+    `allowance`: so many runs are known to fit (null: all), one more from `raise_at` on.
     `not_before`: the platform asked not to be called until then.
     """
 

@@ -1,7 +1,9 @@
-"""Readings of a machine's clocks, and by how much its wall clock was stepped between two of them. Pure.
+"""Readings of a machine's clocks, and by how much its wall clock was stepped between two of them.
+Pure.
 
-The wall clock says what time it is, and can be set. The boot clock counts the seconds since the machine booted, goes on while the machine
-is suspended, and cannot be set; it means nothing on another machine or after another boot.
+The wall clock says what time it is, and can be set. The boot clock counts the seconds since the
+machine booted, goes on while the machine is suspended, and cannot be set; it means nothing on
+another machine or after another boot.
 """
 
 from __future__ import annotations
@@ -9,14 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-STEP_SECONDS: Final = 2.0  # a smaller difference between two clocks is drift, or the time that a question takes
+# a smaller difference between two clocks is drift, or the time that a question takes
+STEP_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockReading:
-    """The clocks at one moment: the wall clock that the store goes by (`at`), and the boot clock with its boot and its host.
+    """The clocks at one moment: the wall clock that the store goes by (`at`), and the boot clock
+    with its boot and its host.
 
-    `platform_at`: what time it was by the clock of the platform that is called. Null is what is not known.
+    `platform_at`: what time it was by the clock of the platform that is called. Null is what is not
+    known.
     """
 
     at: float
@@ -33,7 +38,9 @@ class ClockReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passed:
-    """The time between two readings: `seconds` that really passed, and by how many the wall clock was stepped forward meanwhile."""
+    """The time between two readings: `seconds` that really passed, and by how many the wall clock
+    was stepped forward meanwhile.
+    """
 
     seconds: float
     step: float

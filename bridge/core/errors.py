@@ -41,7 +41,8 @@ class ConfigError(BridgeError):
 class CompileError(BridgeError):
     """A part of routes.yaml (an expression, a template, a match, a schema) that cannot be compiled.
 
-    `problems` are (path, message): where inside that part, as keys and list indexes, and what is wrong.
+    `problems` are (path, message): where inside that part, as keys and list indexes, and what is
+    wrong.
     """
 
     def __init__(self, problems: str | list[tuple[tuple[str | int, ...], str]]) -> None:
@@ -56,9 +57,9 @@ class SettingsError(BridgeError):
 class BadSignature(BridgeError):
     """The request is not proven to come from the source's provider.
 
-    `reason` is one word for our own log (`missing`, `malformed`, `mismatch`, `stale`, `future`, `no_secret`; `not_pinned`: not
-    whom or what the source pins; `no_key`: the sender's key could not be fetched); the sender is told none of it, and it never
-    holds a signature or a secret.
+    `reason` is one word for our own log (`missing`, `malformed`, `mismatch`, `stale`, `future`,
+    `no_secret`; `not_pinned`: not whom or what the source pins; `no_key`: the sender's key could
+    not be fetched); the sender is told none of it, and it never holds a signature or a secret.
     """
 
     def __init__(self, reason: str) -> None:
@@ -68,9 +69,11 @@ class BadSignature(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """What is wrong with a field of a form, to be said in the sender's language: `key` names the sentence in `forms.texts`.
+    """What is wrong with a field of a form, to be said in the sender's language: `key` names the
+    sentence in `forms.texts`.
 
-    `limit` and `names` are what stands in it: what the schema asks for, and names of fields, which may be the sender's own.
+    `limit` and `names` are what stands in it: what the schema asks for, and names of fields, which
+    may be the sender's own.
     """
 
     key: str
@@ -79,13 +82,22 @@ class FieldFault:
 
 
 class Refused(BridgeError):
-    """A request that is answered with an HTTP error of its own: `status`, a `code` word, and a sentence.
+    """A request that is answered with an HTTP error of its own: `status`, a `code` word, and a
+    sentence.
 
-    `fields` says of a form what is wrong with each field, by its name; what belongs to none is under `""`.
+    `fields` says of a form what is wrong with each field, by its name; what belongs to none is
+    under `""`.
     """
 
-    def __init__(self, status: int, code: str, message: str, *, fields: Mapping[str, FieldFault] | None = None,
-                 headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        fields: Mapping[str, FieldFault] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         self.status, self.code, self.message = status, code, message
         self.fields = fields or {}
         self.headers = headers or {}
@@ -93,15 +105,21 @@ class Refused(BridgeError):
 
 
 class ExpressionError(BridgeError):
-    """An expression of routes.yaml could not be evaluated on this event; the text names the expression and the value's type."""
+    """An expression of routes.yaml could not be evaluated on this event; the text names the
+    expression and the value's type.
+    """
 
 
 class StoreError(BridgeError):
-    """The store could not keep what it was given: nothing of it was kept, and the sender must be told so."""
+    """The store could not keep what it was given: nothing of it was kept, and the sender must be
+    told so.
+    """
 
 
 class KeyMissing(StoreError):
-    """A value is sealed with a key that is not here; the text has the key's id and the setting, never a key."""
+    """A value is sealed with a key that is not here; the text has the key's id and the setting,
+    never a key.
+    """
 
 
 class Unsealable(StoreError):

@@ -1,6 +1,7 @@
 """Links by which a form's file can be downloaded: who has one, has the file, until it expires.
 
-The token says which file of which event, and until when; it is signed with a key made of the secret key, so nobody else can make one.
+The token says which file of which event, and until when; it is signed with a key made of the secret
+key, so nobody else can make one.
 """
 
 from __future__ import annotations
@@ -30,4 +31,8 @@ def file_of(token: str, secret_key: str, now: float) -> tuple[str, int] | None:
 
 
 def _serializer(secret_key: str) -> URLSafeSerializer:
-    return URLSafeSerializer(secret_key, salt="flowbridge file link", signer_kwargs={"key_derivation": "hmac", "digest_method": sha256})
+    return URLSafeSerializer(
+        secret_key,
+        salt="flowbridge file link",
+        signer_kwargs={"key_derivation": "hmac", "digest_method": sha256},
+    )

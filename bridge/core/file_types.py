@@ -1,7 +1,8 @@
 """What a file is, told by its bytes. Pure.
 
-A row a type. Nothing is unpacked or parsed: a type is known by how the bytes begin, and a few by what stands in them. Where several types
-look alike (a CSV and a note, a .doc and an .xls) the name's extension decides among those, never beyond.
+A row a type. Nothing is unpacked or parsed: a type is known by how the bytes begin, and a few by
+what stands in them. Where several types look alike (a CSV and a note, a .doc and an .xls) the
+name's extension decides among those, never beyond.
 
 Signatures: https://mimesniff.spec.whatwg.org/ and https://www.iana.org/assignments/media-types/
 """
@@ -13,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-#: What browsers take for bytes that are no text. https://mimesniff.spec.whatwg.org/#binary-data-byte
+#: What browsers take for bytes that are no text.
+#: https://mimesniff.spec.whatwg.org/#binary-data-byte
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n\x0c]*<[a-zA-Z!?/]")
 _SVG = re.compile(rb"<(?:[a-z]{1,20}:)?svg[\s>/]", re.IGNORECASE)
@@ -25,10 +27,12 @@ BEGINNING: Final = 4096  # bytes in which markup shows what it is
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """One type of file. `begins`: (place, bytes) that are there, one of these alternatives; `holds`: what else stands in it, one of these.
+    """One type of file. `begins`: (place, bytes) that are there, one of these alternatives;
+    `holds`: what else stands in it, one of these.
 
-    `group` is what people choose several by; those of none are chosen by their own name only. `shown`: a download may be given this
-    media type, since no browser runs anything that is in such a file.
+    `group` is what people choose several by; those of none are chosen by their own name only.
+    `shown`: a download may be given this media type, since no browser runs anything that is in such
+    a file.
     """
 
     name: str
@@ -78,20 +82,43 @@ TEXTS: Final = (
     FileType("ics", "text", "text/calendar", ("ics",)),
     FileType("vcf", "text", "text/vcard", ("vcf",)),
 )
-#: The first row whose signature is there tells; of alike ones the first, unless the extension is another's.
+#: The first row whose signature is there tells; of alike ones the first, unless the extension is
+#: another's.
 BINARIES: Final = (
     FileType("png", "image", "image/png", ("png",), _at(b"\x89PNG\r\n\x1a\n")),
     FileType("jpeg", "image", "image/jpeg", ("jpg", "jpeg", "jfif"), _at(b"\xff\xd8\xff")),
     FileType("gif", "image", "image/gif", ("gif",), _at(b"GIF87a", b"GIF89a")),
     FileType("webp", "image", "image/webp", ("webp",), _riff(b"WEBP")),
     FileType("avif", "image", "image/avif", ("avif",), _ftyp(b"avif", b"avis")),
-    FileType("heic", "image", "image/heic", ("heic", "heif"), _ftyp(b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1")),
+    FileType(
+        "heic",
+        "image",
+        "image/heic",
+        ("heic", "heif"),
+        _ftyp(b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1"),
+    ),
     FileType("tiff", "image", "image/tiff", ("tif", "tiff"), _at(b"II*\x00", b"MM\x00*")),
     FileType("bmp", "image", "image/bmp", ("bmp",), (((0, b"BM"), (6, b"\x00\x00\x00\x00")),)),
     FileType("pdf", "pdf", "application/pdf", ("pdf",), _at(b"%PDF-")),
-    FileType("docx", "document", f"{_OOXML}wordprocessingml.document", ("docx",), _ZIP, (b"word/document.xml",)),
-    FileType("xlsx", "document", f"{_OOXML}spreadsheetml.sheet", ("xlsx",), _ZIP, (b"xl/workbook.xml",)),
-    FileType("pptx", "document", f"{_OOXML}presentationml.presentation", ("pptx",), _ZIP, (b"ppt/presentation.xml",)),
+    FileType(
+        "docx",
+        "document",
+        f"{_OOXML}wordprocessingml.document",
+        ("docx",),
+        _ZIP,
+        (b"word/document.xml",),
+    ),
+    FileType(
+        "xlsx", "document", f"{_OOXML}spreadsheetml.sheet", ("xlsx",), _ZIP, (b"xl/workbook.xml",)
+    ),
+    FileType(
+        "pptx",
+        "document",
+        f"{_OOXML}presentationml.presentation",
+        ("pptx",),
+        _ZIP,
+        (b"ppt/presentation.xml",),
+    ),
     FileType("odt", "document", f"{_ODF}text", ("odt",), _odf("text")),
     FileType("ods", "document", f"{_ODF}spreadsheet", ("ods",), _odf("spreadsheet")),
     FileType("odp", "document", f"{_ODF}presentation", ("odp",), _odf("presentation")),
@@ -99,13 +126,25 @@ BINARIES: Final = (
     FileType("xls", "document", "application/vnd.ms-excel", ("xls",), _OLE),
     FileType("ppt", "document", "application/vnd.ms-powerpoint", ("ppt",), _OLE),
     FileType("rtf", "document", "application/rtf", ("rtf",), _at(b"{\\rtf")),
-    FileType("mp3", "audio", "audio/mpeg", ("mp3",), (((0, b"ID3"), (4, b"\x00")), *_at(b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"))),
+    FileType(
+        "mp3",
+        "audio",
+        "audio/mpeg",
+        ("mp3",),
+        (((0, b"ID3"), (4, b"\x00")), *_at(b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")),
+    ),
     FileType("wav", "audio", "audio/wav", ("wav",), _riff(b"WAVE")),
     FileType("flac", "audio", "audio/flac", ("flac",), _at(b"fLaC")),
     FileType("ogg", "audio", "audio/ogg", ("ogg", "oga", "opus"), _at(b"OggS")),
     FileType("m4a", "audio", "audio/mp4", ("m4a",), _ftyp(b"M4A ")),
     FileType("mov", "video", "video/quicktime", ("mov",), _ftyp(b"qt  ")),
-    FileType("mp4", "video", "video/mp4", ("mp4", "m4v", "3gp"), _ftyp(b"isom", b"iso", b"mp4", b"avc1", b"M4V", b"3gp", b"dash", b"MSNV")),
+    FileType(
+        "mp4",
+        "video",
+        "video/mp4",
+        ("mp4", "m4v", "3gp"),
+        _ftyp(b"isom", b"iso", b"mp4", b"avc1", b"M4V", b"3gp", b"dash", b"MSNV"),
+    ),
     FileType("webm", "video", "video/webm", ("webm", "mkv"), _at(b"\x1a\x45\xdf\xa3")),
     FileType("avi", "video", "video/x-msvideo", ("avi",), _riff(b"AVI ")),
     FileType("zip", "archive", "application/zip", ("zip",), _ZIP),
@@ -115,13 +154,31 @@ BINARIES: Final = (
     FileType("7z", "archive", "application/x-7z-compressed", ("7z",), _at(b"7z\xbc\xaf\x27\x1c")),
     FileType("rar", "archive", "application/vnd.rar", ("rar",), _at(b"Rar!\x1a\x07")),
     FileType("tar", "archive", "application/x-tar", ("tar",), _at(b"ustar", place=257)),
-    FileType("exe", "", "application/vnd.microsoft.portable-executable", ("exe", "dll", "scr", "com"), _at(b"MZ"), (b"\x00",), shown=False),
+    FileType(
+        "exe",
+        "",
+        "application/vnd.microsoft.portable-executable",
+        ("exe", "dll", "scr", "com"),
+        _at(b"MZ"),
+        (b"\x00",),
+        shown=False,
+    ),
     FileType("elf", "", "application/x-elf", ("elf", "so"), _at(b"\x7fELF"), shown=False),
-    FileType("macho", "", "application/x-mach-binary", ("dylib",),
-             _at(b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe"), shown=False),
-    FileType("script", "", "text/x-shellscript", ("sh", "py", "pl", "bash"), _at(b"#!"), shown=False),
-)  # fmt: skip
-TYPES: Final[Mapping[str, FileType]] = {row.name: row for row in (*BINARIES, *TEXTS, SVG, HTML, XML)}
+    FileType(
+        "macho",
+        "",
+        "application/x-mach-binary",
+        ("dylib",),
+        _at(b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe"),
+        shown=False,
+    ),
+    FileType(
+        "script", "", "text/x-shellscript", ("sh", "py", "pl", "bash"), _at(b"#!"), shown=False
+    ),
+)
+TYPES: Final[Mapping[str, FileType]] = {
+    row.name: row for row in (*BINARIES, *TEXTS, SVG, HTML, XML)
+}
 GROUPS: Final = tuple(dict.fromkeys(row.group for row in TYPES.values() if row.group))
 #: Media types that a download may have: of files in which no browser runs anything.
 SHOWN: Final = frozenset(row.media for row in TYPES.values() if row.shown)
@@ -138,8 +195,12 @@ def tell(content: bytes | memoryview, name: str = "") -> FileType:
     beginning, last = bytes(content[:BEGINNING]), extension(name)
     alike = [row for row in BINARIES if _fits(row, beginning, content)]
     if alike:
-        return next((row for row in alike if last in row.extensions and row.begins == alike[0].begins), alike[0])
-    if beginning[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16, which browsers read as text whatever is in it
+        return next(
+            (row for row in alike if last in row.extensions and row.begins == alike[0].begins),
+            alike[0],
+        )
+    # UTF-16, which browsers read as text whatever is in it
+    if beginning[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return TEXT if not _MARKUP.match(beginning.replace(b"\x00", b"")[2:]) else HTML
     if _NO_TEXT.search(content):
         return OTHER
@@ -150,6 +211,8 @@ def tell(content: bytes | memoryview, name: str = "") -> FileType:
 
 
 def _fits(row: FileType, beginning: bytes, content: bytes | memoryview) -> bool:
-    if not any(all(beginning.startswith(text, place) for place, text in marks) for marks in row.begins):
+    if not any(
+        all(beginning.startswith(text, place) for place, text in marks) for marks in row.begins
+    ):
         return False
     return not row.holds or any(re.search(re.escape(text), content) for text in row.holds)

@@ -1,4 +1,6 @@
-"""HTTP requests and answers as frozen records: what a sender sent, and what a platform is sent and answers. Pure."""
+"""HTTP requests and answers as frozen records: what a sender sent, and what a platform is sent and
+answers. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ from dataclasses import dataclass, field
 class Request:
     """One inbound HTTP request as it came: nothing in it has been checked.
 
-    `headers` have lower-case names; a header sent twice is one value joined by a comma, as WSGI has it. `url` is the URL the
-    sender called as far as we know it: the configured public URL with path and query.
+    `headers` have lower-case names; a header sent twice is one value joined by a comma, as WSGI has
+    it. `url` is the URL the sender called as far as we know it: the configured public URL with path
+    and query.
     """
 
     method: str
@@ -30,7 +33,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """An outgoing HTTP request, built by a platform, not yet sent. `most`: bytes of its answer that are read, null for the usual."""
+    """An outgoing HTTP request, built by a platform, not yet sent. `most`: bytes of its answer that
+    are read, null for the usual.
+    """
 
     method: str
     url: str
@@ -41,7 +46,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back. `headers` have lower-case names; `body` is cut at the sender's limit (then `truncated`)."""
+    """What came back. `headers` have lower-case names; `body` is cut at the sender's limit (then
+    `truncated`).
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +58,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A call without an answer. `sent` is False only where it is certain that the request never left."""
+    """A call without an answer. `sent` is False only where it is certain that the request never
+    left.
+    """
 
     reason: str
     sent: bool

@@ -1,7 +1,9 @@
-"""Regular expressions in linear time: Python's syntax, run as an automaton that never backtracks. Pure.
+"""Regular expressions in linear time: Python's syntax, run as an automaton that never backtracks.
+Pure.
 
-Python's own engine takes exponential time on patterns like `^(a+)+$` and cannot be interrupted, so an event could stop a
-worker. Here every character of the text is looked at once. What cannot be run so (back-references, look-around) is refused.
+Python's own engine takes exponential time on patterns like `^(a+)+$` and cannot be interrupted, so
+an event could stop a worker. Here every character of the text is looked at once. What cannot be run
+so (back-references, look-around) is refused.
 """
 
 from __future__ import annotations
@@ -18,8 +20,11 @@ MAX_STATES = 2000  # of its automaton, counted repeats written out
 MAX_CACHE = 2000  # remembered sets of states
 
 Condition = tuple[
-    str, bool
-]  # what an edge without a character asks of its place: start, end, line_start, line_end, word, not_word
+    str,
+    bool,
+    # what an edge without a character asks of its place: start, end, line_start, line_end, word,
+    # not_word
+]
 Edge = tuple[Any, int]  # (None, a condition, or the number of a character class), next state
 
 _ASSERTIONS = {
@@ -34,7 +39,9 @@ _MULTILINE = {sre.AT_BEGINNING: "line_start", sre.AT_END: "line_end"}
 
 
 class Pattern:
-    """A compiled pattern. `search` says whether it is found anywhere in a text, as `re.search` would."""
+    """A compiled pattern. `search` says whether it is found anywhere in a text, as `re.search`
+    would.
+    """
 
     __slots__ = ("_classes", "_edges", "_memory", "_needs_place", "_start", "_steps", "text")
 
@@ -42,7 +49,9 @@ class Pattern:
         self.text = text
         builder = _Builder(text)
         self._start, self._edges, self._classes = builder.start, builder.edges, builder.classes
-        self._needs_place = any(isinstance(label, str) for edges in self._edges for label, _ in edges)
+        self._needs_place = any(
+            isinstance(label, str) for edges in self._edges for label, _ in edges
+        )
         self._memory: list[dict[str, bool]] = [{} for _ in self._classes]
         self._steps: dict[tuple[frozenset[int], Any], tuple[frozenset[int], bool]] = {}
 
@@ -64,8 +73,12 @@ class Pattern:
                 return True
         return False
 
-    def _step(self, states: frozenset[int], place: Any, char: str | None) -> tuple[frozenset[int], bool]:
-        """Return the states after `char`, and whether the pattern has ended before it. A match may begin at every place."""
+    def _step(
+        self, states: frozenset[int], place: Any, char: str | None
+    ) -> tuple[frozenset[int], bool]:
+        """Return the states after `char`, and whether the pattern has ended before it. A match may
+        begin at every place.
+        """
         closed: set[int] = set()
         stack = [*states, self._start]
         following = set()
@@ -94,7 +107,14 @@ class Pattern:
         before = text[position - 1] if position else ""
         after = text[position] if position < len(text) else ""
         last = not after or (after == "\n" and position == len(text) - 1)
-        return _Place.of(not before, not after, last, before == "\n", after == "\n", _is_word(before) != _is_word(after))
+        return _Place.of(
+            not before,
+            not after,
+            last,
+            before == "\n",
+            after == "\n",
+            _is_word(before) != _is_word(after),
+        )
 
 
 _END = 0  # the state in which the pattern has been found
@@ -105,7 +125,9 @@ def _is_word(char: str) -> bool:
 
 
 class _Place(dict[str, bool]):
-    """What is true of a place between two characters; one object for each combination, so that it can be a key."""
+    """What is true of a place between two characters; one object for each combination, so that it
+    can be a key.
+    """
 
     _known: dict[tuple[bool, ...], _Place] = {}  # noqa: RUF012 - shared on purpose
 
@@ -133,7 +155,9 @@ class _Place(dict[str, bool]):
 
 
 class _Builder:
-    """Builds the automaton of a parsed pattern backwards: each part is given the state that follows it."""
+    """Builds the automaton of a parsed pattern backwards: each part is given the state that follows
+    it.
+    """
 
     def __init__(self, text: str) -> None:
         if len(text) > MAX_PATTERN:
@@ -141,7 +165,9 @@ class _Builder:
         try:
             tree = _parser.parse(text)
         except (re.error, RecursionError, OverflowError, ValueError) as error:
-            raise CompileError(f"not a regular expression: {getattr(error, 'msg', 'it nests too deep')}") from None
+            raise CompileError(
+                f"not a regular expression: {getattr(error, 'msg', 'it nests too deep')}"
+            ) from None
         self.edges: list[list[Edge]] = [[]]
         self.classes: list[re.Pattern[str]] = []
         self._numbers: dict[str, int] = {}
@@ -163,7 +189,9 @@ class _Builder:
         if operation in (sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN):
             return self._state((self._class(item, flags), after))
         if operation is sre.BRANCH:
-            return self._state(*((None, self._sequence(branch, flags, after)) for branch in argument[1]))
+            return self._state(
+                *((None, self._sequence(branch, flags, after)) for branch in argument[1])
+            )
         if operation is sre.SUBPATTERN:
             _, added, removed, inner = argument
             return self._sequence(inner, (flags | added) & ~removed, after)
@@ -172,8 +200,14 @@ class _Builder:
         if operation is sre.AT:
             name = _MULTILINE.get(argument) if flags & re.MULTILINE else None
             return self._state((name or _ASSERTIONS[argument], after))
-        kind = "a back-reference" if operation in (sre.GROUPREF, sre.GROUPREF_EXISTS) else "look-around or a possessive repeat"
-        raise CompileError(f"{kind} in a pattern cannot be run in bounded time; write the pattern without")
+        kind = (
+            "a back-reference"
+            if operation in (sre.GROUPREF, sre.GROUPREF_EXISTS)
+            else "look-around or a possessive repeat"
+        )
+        raise CompileError(
+            f"{kind} in a pattern cannot be run in bounded time; write the pattern without"
+        )
 
     def _repeat(self, argument: tuple[int, int, Any], flags: int, after: int) -> int:
         least, most, inner = argument
@@ -193,7 +227,9 @@ class _Builder:
         return after
 
     def _class(self, item: tuple[Any, Any], flags: int) -> int:
-        """Return the number of the character class; Python's engine says which single characters belong to it."""
+        """Return the number of the character class; Python's engine says which single characters
+        belong to it.
+        """
         key = repr((item, flags))
         if key not in self._numbers:
             flags &= re.IGNORECASE | re.DOTALL | re.ASCII

@@ -22,7 +22,9 @@ class LocalState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """How a run of the embedded local platform ended: DONE, FAILED or TERMINATED. `outputs` is an object, never null."""
+    """How a run of the embedded local platform ended: DONE, FAILED or TERMINATED. `outputs` is an
+    object, never null.
+    """
 
     state: LocalState
     outputs: Mapping[str, JSON] = field(default_factory=dict)
@@ -31,9 +33,11 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One Input node: a parameter of the function. `type` is the annotation as text, empty where there is none.
+    """One Input node: a parameter of the function. `type` is the annotation as text, empty where
+    there is none.
 
-    `kind`: `text` takes any JSON value, `file` the name of an uploaded file, `body` the whole body of the start as one string.
+    `kind`: `text` takes any JSON value, `file` the name of an uploaded file, `body` the whole body
+    of the start as one string.
     """
 
     name: str
@@ -45,7 +49,9 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalFlow:
-    """What is known of a flow of the embedded platform without its code. Times in seconds, memory in bytes; null: the default."""
+    """What is known of a flow of the embedded platform without its code. Times in seconds, memory
+    in bytes; null: the default.
+    """
 
     id: str
     workbook: str  # where it comes from: `ready-made`, or the file's name
@@ -64,7 +70,9 @@ OF_EVENT = "evt_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalFile:
-    """A file that was uploaded (`run_id` is empty) or kept by a run. Its bytes are the blob of that digest."""
+    """A file that was uploaded (`run_id` is empty) or kept by a run. Its bytes are the blob of that
+    digest.
+    """
 
     user_id: str
     name: str
@@ -76,10 +84,11 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalRun:
-    """One run of the embedded local platform, as its store keeps it. `inputs` is the JSON text it was started with.
+    """One run of the embedded local platform, as its store keeps it. `inputs` is the JSON text it
+    was started with.
 
-    `body` is the whole body of the start as text, kept only for flows with an input of that kind. `unsealable`: why what was in it cannot
-    be read any more; then it is not begun.
+    `body` is the whole body of the start as text, kept only for flows with an input of that kind.
+    `unsealable`: why what was in it cannot be read any more; then it is not begun.
     """
 
     id: str

@@ -1,4 +1,6 @@
-"""Where a value stands in a request: `header:X-Event`, `query:token`, `form:name`, `body:data.object.id`. Pure."""
+"""Where a value stands in a request: `header:X-Event`, `query:token`, `form:name`,
+`body:data.object.id`. Pure.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ MAX_FIELDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """A compiled locator: call it with a request and its decoded body to get the text that stands there, or None.
+    """A compiled locator: call it with a request and its decoded body to get the text that stands
+    there, or None.
 
-    Numbers and booleans become text as JSON writes them; an object, a list and null are None. `path` is set for `body` only.
+    Numbers and booleans become text as JSON writes them; an object, a list and null are None.
+    `path` is set for `body` only.
     """
 
     kind: str
@@ -49,7 +53,9 @@ def compile_locator(text: str) -> Locator:
     kind, colon, name = text.partition(":")
     name = name.strip()
     if not colon or kind not in KINDS or not name:
-        raise ValueError(f"{text!r} is no locator: use header:NAME, query:NAME, form:NAME or body:dotted.path")
+        raise ValueError(
+            f"{text!r} is no locator: use header:NAME, query:NAME, form:NAME or body:dotted.path"
+        )
     if kind == "header":
         if not name.isascii() or any(char in " \t\r\n:," for char in name):
             raise ValueError(f"{text!r}: {name!r} is no header name")
@@ -58,19 +64,26 @@ def compile_locator(text: str) -> Locator:
         return Locator(kind, name)
     path = tuple(name.split("."))
     if "" in path:
-        raise ValueError(f"{text!r}: the path has an empty step; write names and list positions joined by single dots")
+        raise ValueError(
+            f"{text!r}: the path has an empty step; write names and list positions joined by single"
+            " dots"
+        )
     return Locator(kind, name, path)
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Several locators whose texts make one, joined by `by`. All must be there, except those that end in `?`."""
+    """Several locators whose texts make one, joined by `by`. All must be there, except those that
+    end in `?`.
+    """
 
     texts: tuple[str, ...]
     by: str = ":"
 
     def __call__(self, request: Request, body: JSON) -> str | None:
-        found = [(text, compile_locator(text.removesuffix("?"))(request, body)) for text in self.texts]
+        found = [
+            (text, compile_locator(text.removesuffix("?"))(request, body)) for text in self.texts
+        ]
         if any(value is None and not text.endswith("?") for text, value in found):
             return None
         return self.by.join(value for _, value in found if value)
@@ -78,12 +91,18 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class KeyBeside:
-    """The first key of the body that is none of `names`, for senders that say what it is by where they put it (Telegram, X)."""
+    """The first key of the body that is none of `names`, for senders that say what it is by where
+    they put it (Telegram, X).
+    """
 
     names: tuple[str, ...]
 
     def __call__(self, request: Request, body: JSON) -> str | None:  # noqa: ARG002 - as its siblings
-        return next((key for key in body if key not in self.names), None) if isinstance(body, dict) else None
+        return (
+            next((key for key in body if key not in self.names), None)
+            if isinstance(body, dict)
+            else None
+        )
 
     def __str__(self) -> str:
         return f"the first key of the body beside {', '.join(self.names)}"
@@ -93,7 +112,9 @@ Place = str | Joined | KeyBeside
 
 
 def locate(places: Sequence[Place], request: Request, body: JSON) -> str | None:
-    """Return what the first of the alternatives `places` that finds a non-empty text finds, or None."""
+    """Return what the first of the alternatives `places` that finds a non-empty text finds, or
+    None.
+    """
     for place in places:
         if found := (compile_locator(place) if isinstance(place, str) else place)(request, body):
             return found
@@ -123,7 +144,9 @@ def as_text(value: JSON) -> str | None:
 
 
 def query_value(query_string: str, name: str) -> str | None:
-    """Return the first value of `name` in a query string, or None; a query that cannot be read has no values."""
+    """Return the first value of `name` in a query string, or None; a query that cannot be read has
+    no values.
+    """
     if name not in query_string and "%" not in query_string and "+" not in query_string:
         return None
     try:

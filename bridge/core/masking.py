@@ -1,6 +1,7 @@
 """Static credentials of a request, replaced by a mask before anything of it is kept. Pure.
 
-Each stands at a locator (`header:authorization`, `query:token`, `body:passcode`). In a body only the bytes of the value change.
+Each stands at a locator (`header:authorization`, `query:token`, `body:passcode`). In a body only
+the bytes of the value change.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
-    """What of a source is not kept: paths of the body (a position stands for each of a list), headers (lower-case) and parameters.
+    """What of a source is not kept: paths of the body (a position stands for each of a list),
+    headers (lower-case) and parameters.
 
     `secret_key` is that of the receipts: see `bridge.ingest.redaction.keyed`.
     """
@@ -37,20 +39,39 @@ class Redaction:
     secret_key: str = field(default="", repr=False)
 
 
-def hidden(request: Request, locators: Collection[str], *, wrapped_in: str | None = None, verified: bool = True) -> Request:
-    """Return `request` with a mask for what stands at the locators; the same object where there is nothing.
+def hidden(
+    request: Request,
+    locators: Collection[str],
+    *,
+    wrapped_in: str | None = None,
+    verified: bool = True,
+) -> Request:
+    """Return `request` with a mask for what stands at the locators; the same object where there is
+    nothing.
 
-    `wrapped_in`: the form field that may hold the JSON. A list position in a locator stands for each of the list. Of a body that is
-    not `verified`, what cannot be read is hidden too: nobody knows what stands there.
+    `wrapped_in`: the form field that may hold the JSON. A list position in a locator stands for
+    each of the list. Of a body that is not `verified`, what cannot be read is hidden too: nobody
+    knows what stands there.
     """
     changes: dict[str, object] = {}
-    if names := [name for locator in locators if locator.startswith("header:") and (name := locator[7:]) in request.headers]:
+    if names := [
+        name
+        for locator in locators
+        if locator.startswith("header:") and (name := locator[7:]) in request.headers
+    ]:
         changes["headers"] = {**request.headers, **dict.fromkeys(names, MASK)}
-    if request.query_string and (query := _hidden_query(request.query_string, locators)) != request.query_string:
+    if (
+        request.query_string
+        and (query := _hidden_query(request.query_string, locators)) != request.query_string
+    ):
         changes["query_string"] = query
         changes["url"] = request.url and f"{request.url.partition('?')[0]}?{query}"
     paths = [_path(locator) for locator in locators if locator.startswith(_IN_BODY)]
-    if paths and request.body and (body := _hidden_body(request, paths, wrapped_in, verified=verified)) != request.body:
+    if (
+        paths
+        and request.body
+        and (body := _hidden_body(request, paths, wrapped_in, verified=verified)) != request.body
+    ):
         changes["body"] = body
     return replace(request, **changes) if changes else request  # type: ignore[arg-type]
 
@@ -61,9 +82,15 @@ def in_body(locator: str) -> bool:
 
 
 def within(locators: Collection[str], at: str) -> list[str]:
-    """Return locators of the same values as seen from an element of the list at the dotted path `at` of the body."""
+    """Return locators of the same values as seen from an element of the list at the dotted path
+    `at` of the body.
+    """
     list_at = f"body:{at}." if at else "body:"
-    inner = [locator.removeprefix(list_at).partition(".") for locator in locators if locator.startswith(list_at)]
+    inner = [
+        locator.removeprefix(list_at).partition(".")
+        for locator in locators
+        if locator.startswith(list_at)
+    ]
     return [f"body:{path}" for position, _, path in inner if position.isdigit() and path]
 
 
@@ -80,12 +107,19 @@ def _hidden_query(query_string: str, locators: Collection[str]) -> str:
     )
 
 
-def _hidden_body(request: Request, paths: Sequence[Path], wrapped_in: str | None, *, verified: bool) -> bytes:
-    """A scheme reads JSON under any content type, so a form is only what is no JSON. What only begins as JSON does is read as both."""
+def _hidden_body(
+    request: Request, paths: Sequence[Path], wrapped_in: str | None, *, verified: bool
+) -> bytes:
+    """A scheme reads JSON under any content type, so a form is only what is no JSON. What only
+    begins as JSON does is read as both.
+    """
     is_json = request.body.lstrip()[:1] in (b"{", b"[")
     if request.content_type != URLENCODED or (is_json and _is_whole(request.body)):
         return _hidden_json(request.body, paths, verified=verified)
-    shown = b"&".join(_hidden_field(pair, paths, wrapped_in, verified=verified) for pair in request.body.split(b"&"))
+    shown = b"&".join(
+        _hidden_field(pair, paths, wrapped_in, verified=verified)
+        for pair in request.body.split(b"&")
+    )
     return _hidden_json(shown, paths, verified=verified) if is_json else shown
 
 
@@ -95,7 +129,9 @@ def _is_whole(raw: bytes) -> bool:
     return walk.is_whole
 
 
-def _hidden_field(pair: bytes, paths: Sequence[Path], wrapped_in: str | None, *, verified: bool) -> bytes:
+def _hidden_field(
+    pair: bytes, paths: Sequence[Path], wrapped_in: str | None, *, verified: bool
+) -> bytes:
     name, _, value = pair.partition(b"=")
     decoded = unquote_plus(name.decode("latin-1"))
     if (decoded,) in paths:
@@ -111,13 +147,19 @@ def _hidden_field(pair: bytes, paths: Sequence[Path], wrapped_in: str | None, *,
 
 
 def rewritten(raw: bytes, paths: Sequence[Path], mark: Callable[[bytes], bytes]) -> bytes | None:
-    """Return JSON with another value in the place of each at the paths, which `mark` makes of its bytes; None where it is no JSON."""
+    """Return JSON with another value in the place of each at the paths, which `mark` makes of its
+    bytes; None where it is no JSON.
+    """
     walk = _Walk(raw)
     pieces, at = [], 0
     for begin, end in walk.spans(paths):
         pieces += [raw[at:begin], mark(raw[begin:end])]
         at = end
-    return b"".join([*pieces, raw[at:]]) if walk.is_whole and raw.lstrip()[:1] in (b"{", b"[") else None
+    return (
+        b"".join([*pieces, raw[at:]])
+        if walk.is_whole and raw.lstrip()[:1] in (b"{", b"[")
+        else None
+    )
 
 
 def _hidden_json(raw: bytes, paths: Sequence[Path], *, verified: bool) -> bytes:
@@ -152,7 +194,9 @@ _ALLOWED = {
 
 @dataclass(slots=True)
 class _Open:
-    """An object or list that has not ended: the paths that lead on into it, and where it begins if it is hidden whole."""
+    """An object or list that has not ended: the paths that lead on into it, and where it begins if
+    it is hidden whole.
+    """
 
     is_object: bool
     paths: Sequence[Path]
@@ -170,9 +214,13 @@ class _Walk:
     around: list[_Open] = field(default_factory=list)
 
     def spans(self, paths: Sequence[Path]) -> Iterator[tuple[int, int]]:
-        """Yield where values at `paths` begin and end, in order, all of them where a key comes twice."""
+        """Yield where values at `paths` begin and end, in order, all of them where a key comes
+        twice.
+        """
         ahead = paths  # those that lead into the value that comes next
-        while (found := _TOKEN.match(self.raw, self.read)) and (kind := found.lastgroup) in _ALLOWED[self.expected]:
+        while (found := _TOKEN.match(self.raw, self.read)) and (
+            kind := found.lastgroup
+        ) in _ALLOWED[self.expected]:
             begin, end = found.span(kind)
             if kind == "open":
                 ahead = self._open(begin, ahead)
@@ -198,11 +246,17 @@ class _Walk:
                     yield begin, end
                 self._after_value()
             self.read = end
-        self.is_whole = self.expected == "nothing" and _BLANK.fullmatch(self.raw, self.read) is not None
-        yield from ((one.hidden_from, len(self.raw)) for one in self.around if one.hidden_from is not None)
+        self.is_whole = (
+            self.expected == "nothing" and _BLANK.fullmatch(self.raw, self.read) is not None
+        )
+        yield from (
+            (one.hidden_from, len(self.raw)) for one in self.around if one.hidden_from is not None
+        )
 
     def _open(self, begin: int, ahead: Sequence[Path]) -> Sequence[Path]:
-        """Enter an object or list, and return the paths that lead into what comes next: none inside of what is hidden whole."""
+        """Enter an object or list, and return the paths that lead into what comes next: none inside
+        of what is hidden whole.
+        """
         is_object, is_hidden = self.raw[begin] == ord("{"), () in ahead
         if is_hidden:
             ahead = ()

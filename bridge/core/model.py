@@ -18,7 +18,8 @@ class Status(StrEnum):
 
     QUEUED = "queued"  #: waits for its time and a slot
     SENDING = "sending"  #: leased by a worker
-    DELIVERED = "delivered"  #: the platform accepted it (and gave a run id); says nothing of how the run ended
+    #: the platform accepted it (and gave a run id); says nothing of how the run ended
+    DELIVERED = "delivered"
     UNKNOWN = "unknown"  #: an attempt left and no answer came: a run may exist
     DEAD = "dead"  #: given up, with a reason
     BLOCKED = "blocked"  #: waits for an earlier delivery of its ordering key
@@ -31,18 +32,23 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.SENDING: frozenset({Status.DELIVERED, Status.UNKNOWN, Status.QUEUED, Status.DEAD}),
     Status.UNKNOWN: frozenset({Status.DELIVERED, Status.QUEUED, Status.DEAD}),
     Status.DELIVERED: frozenset({Status.QUEUED, Status.DEAD}),
-    Status.BLOCKED: frozenset({Status.QUEUED, Status.CANCELLED, Status.DEAD}),  # dead: it was parked, and its turn has come
-    Status.DEAD: frozenset({Status.QUEUED, Status.BLOCKED, Status.CANCELLED}),  # a person's retry; cancelled: it held its key
+    # dead: it was parked, and its turn has come
+    Status.BLOCKED: frozenset({Status.QUEUED, Status.CANCELLED, Status.DEAD}),
+    # a person's retry; cancelled: it held its key
+    Status.DEAD: frozenset({Status.QUEUED, Status.BLOCKED, Status.CANCELLED}),
     Status.CANCELLED: frozenset({Status.QUEUED, Status.BLOCKED}),  # a person's retry
     Status.SHADOW: frozenset(),
 }
 
 
 class DeadKind(StrEnum):
-    """What has to be fixed about a dead delivery. The values are those of the database; people and programs read `word`."""
+    """What has to be fixed about a dead delivery. The values are those of the database; people and
+    programs read `word`.
+    """
 
     OURS = "ours"  #: an expression, a schema, the configuration: fix routes.yaml, then replay
-    PLATFORM = "platform"  #: the platform refused it, or its run failed: retry once it would be accepted
+    #: the platform refused it, or its run failed: retry once it would be accepted
+    PLATFORM = "platform"
     PERSON = "person"  #: a person gave it up
 
     @property
@@ -52,7 +58,9 @@ class DeadKind(StrEnum):
 
     @classmethod
     def of_word(cls, word: str) -> DeadKind:
-        """Return the kind of a word; the values of the database are accepted too. `ValueError` for any other."""
+        """Return the kind of a word; the values of the database are accepted too. `ValueError` for
+        any other.
+        """
         return cls({"config": "ours", "manual": "person"}.get(word, word))
 
 
@@ -71,9 +79,11 @@ RUN_ENDED = frozenset({RunState.DONE, RunState.FAILED, RunState.TERMINATED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormFile:
-    """A file of a form: the field it came in, its name and type, and the bytes, which are the blob of that digest.
+    """A file of a form: the field it came in, its name and type, and the bytes, which are the blob
+    of that digest.
 
-    `name` is the last part of what the sender called it; `type` is told by the bytes, never by the sender.
+    `name` is the last part of what the sender called it; `type` is told by the bytes, never by the
+    sender.
     """
 
     field: str
@@ -85,9 +95,11 @@ class FormFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """What a body says. `form` is the same object as `value` for form posts, else null; `problem` says why it cannot be read.
+    """What a body says. `form` is the same object as `value` for form posts, else null; `problem`
+    says why it cannot be read.
 
-    `files`: what came with it, in order. Those of a form source are kept; those of other senders are in their body, which stays as it is.
+    `files`: what came with it, in order. Those of a form source are kept; those of other senders
+    are in their body, which stays as it is.
     """
 
     value: JSON = None
@@ -98,7 +110,9 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One verified inbound request, verbatim but for static credentials, which are masked. `body_sha256` is that of what was sent."""
+    """One verified inbound request, verbatim but for static credentials, which are masked.
+    `body_sha256` is that of what was sent.
+    """
 
     id: str
     source: str
@@ -116,13 +130,16 @@ class Event:
     duplicates: int = 0
     sender_retry: int | None = None  # which of the sender's own tries it was, where it says so
     files: tuple[FormFile, ...] = ()  # what a form was sent with; `body` is without their bytes
-    spam: str | None = None  # why it is held to be spam: nothing is planned of it until a person says that it is not
+    # why it is held to be spam: nothing is planned of it until a person says that it is not
+    spam: str | None = None
     client: str | None = None  # a form's: who sent it, as far as its `addresses` has that kept
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and how far apart a delivery is tried: at most `attempts` calls, waits from `first` up to `max` seconds."""
+    """How often and how far apart a delivery is tried: at most `attempts` calls, waits from `first`
+    up to `max` seconds.
+    """
 
     attempts: int = 12
     first: float = 5.0
@@ -131,10 +148,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A delivery's place in line: of those of its route with the same `key`, one goes at a time, in the order they came.
+    """A delivery's place in line: of those of its route with the same `key`, one goes at a time, in
+    the order they came.
 
-    The next goes once its run has ended, or already once it is `delivered` (`until`). A dead one lets the next pass, or with
-    `blocks` holds the key until a person retries or cancels it.
+    The next goes once its run has ended, or already once it is `delivered` (`until`). A dead one
+    lets the next pass, or with `blocks` holds the key until a person retries or cancels it.
     """
 
     key: str
@@ -144,7 +162,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debounce:
-    """A delivery that waits for later ones: one of its route with the same `key` takes its place, but none waits beyond `until`."""
+    """A delivery that waits for later ones: one of its route with the same `key` takes its place,
+    but none waits beyond `until`.
+    """
 
     key: str
     until: float
@@ -152,9 +172,11 @@ class Debounce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """A bounded copy of a request that failed verification: it starts nothing unless it is verified again.
+    """A bounded copy of a request that failed verification: it starts nothing unless it is verified
+    again.
 
-    `reason` is BadSignature's word. `cut`: the body was too large, and only its beginning is here. Static credentials are masked.
+    `reason` is BadSignature's word. `cut`: the body was too large, and only its beginning is here.
+    Static credentials are masked.
     `readmitted_at`: when it was let in after all, as the events `event_ids`.
     """
 
@@ -180,9 +202,11 @@ class Reject:
 class Delivery:
     """One event bound for one flow by one route. All that planning decided is frozen here.
 
-    `inputs` is the object of input values, or, where `whole_body` is true, the whole payload for a Webhook Input node. `reruns`: how
-    many of its runs failed and were followed by another. `holds_key`: those behind it in line wait for it. `evidence`: what the
-    platform's list of runs said, while its outcome was unknown; `look_at`: when that list is read next, null where a person settles it.
+    `inputs` is the object of input values, or, where `whole_body` is true, the whole payload for a
+    Webhook Input node. `reruns`: how many of its runs failed and were followed by another.
+    `holds_key`: those behind it in line wait for it. `evidence`: what the platform's list of runs
+    said, while its outcome was unknown; `look_at`: when that list is read next, null where a person
+    settles it.
     `unsealable`: why what was in it cannot be read any more; then it is not sent.
     """
 
@@ -228,10 +252,12 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One HTTP call made for a delivery. Written before the call (`outcome` null), completed after it.
+    """One HTTP call made for a delivery. Written before the call (`outcome` null), completed after
+    it.
 
-    `run_state`, `run_finished_at`, `outputs`, `log`: how its run ended, where another followed it. `late_at`: when its answer came and told
-    of a run, and the delivery had gone on without it; null once a person has acted on the delivery.
+    `run_state`, `run_finished_at`, `outputs`, `log`: how its run ended, where another followed it.
+    `late_at`: when its answer came and told of a run, and the delivery had gone on without it; null
+    once a person has acted on the delivery.
     """
 
     delivery_id: str
@@ -254,19 +280,23 @@ class Kind(StrEnum):
 
     STARTED = "started"
     REFUSED = "refused"  #: it certainly did not start, and trying again may help
-    THROTTLED = "throttled"  #: it certainly did not start because the platform is full; spends no attempt
-    UNAUTHORIZED = "unauthorized"  #: it certainly did not start because the platform refused our credentials; spends no attempt
+    #: it certainly did not start because the platform is full; spends no attempt
+    THROTTLED = "throttled"
+    #: it certainly did not start because the platform refused our credentials; spends no attempt
+    UNAUTHORIZED = "unauthorized"
     REJECTED = "rejected"  #: it certainly did not start, and trying again cannot help
     UNKNOWN = "unknown"  #: it may have started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A platform's answer to a start, read. `run_id` and `run_url` only where it started and the platform has runs.
+    """A platform's answer to a start, read. `run_id` and `run_url` only where it started and the
+    platform has runs.
 
-    `ours`: it says nothing of the platform, since it was us who did not see the call to its end. `made`: whether there was a call at all;
-    else it spends no attempt. `saved_item_id`: the flow that the platform names as started, null where it names none. `held`: only a
-    person can tell what became of the start: the bridge neither repeats it nor looks for its run.
+    `ours`: it says nothing of the platform, since it was us who did not see the call to its end.
+    `made`: whether there was a call at all; else it spends no attempt. `saved_item_id`: the flow
+    that the platform names as started, null where it names none. `held`: only a person can tell
+    what became of the start: the bridge neither repeats it nor looks for its run.
     """
 
     kind: Kind
@@ -283,7 +313,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """A platform's answer to "how is this run?". `state` is null where it did not tell (then `detail` says why)."""
+    """A platform's answer to "how is this run?". `state` is null where it did not tell (then
+    `detail` says why).
+    """
 
     state: RunState | None
     raw_state: str | None = None

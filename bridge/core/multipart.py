@@ -1,7 +1,9 @@
-"""multipart/form-data taken apart where it lies: each part is a place in the body, and nothing of it is copied. Pure.
+"""multipart/form-data taken apart where it lies: each part is a place in the body, and nothing of
+it is copied. Pure.
 
-Spec: RFC 7578, RFC 2046 section 5.1. Lines may end in LF alone, what stands before the first and after the last part is ignored, and
-names are unescaped as browsers escape them: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+Spec: RFC 7578, RFC 2046 section 5.1. Lines may end in LF alone, what stands before the first and
+after the last part is ignored, and names are unescaped as browsers escape them:
+https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
 """
 
 from __future__ import annotations
@@ -46,15 +48,17 @@ class Malformed(ValueError):
     """This is no multipart body; the text says what is wrong, and quotes nothing."""
 
 
-Names = tuple[str, str | None]  # of the field, empty without one, and of the file, null where it is no file
+# of the field, empty without one, and of the file, null where it is no file
+Names = tuple[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: its headers by lower-case name, still as bytes, and where in the body its content stands.
+    """One part: its headers by lower-case name, still as bytes, and where in the body its content
+    stands.
 
-    `names` are those of the field and of the file, read as UTF-8. `type`: the media type that the sender gives it, with its parameters;
-    empty without one.
+    `names` are those of the field and of the file, read as UTF-8. `type`: the media type that the
+    sender gives it, with its parameters; empty without one.
     """
 
     headers: dict[str, bytes]
@@ -64,7 +68,9 @@ class Part:
     type: tuple[str, dict[str, str]]
 
     def named(self, encoding: str) -> Names:
-        """Return `names` read in another charset. UnicodeDecodeError where they are not in it, `Malformed` as `parts` raises it."""
+        """Return `names` read in another charset. UnicodeDecodeError where they are not in it,
+        `Malformed` as `parts` raises it.
+        """
         raw = self.headers.get("content-disposition", b"")
         text = raw.decode(encoding)
         return self.names if encoding == "utf-8" or raw.isascii() else _names(text)
@@ -78,7 +84,9 @@ def _names(text: str) -> Names:
 
 
 def _parameters(text: str) -> dict[str, str]:
-    """Return the parameters of a header by lower-case name; of one that comes twice the first counts. What is no parameter is skipped."""
+    """Return the parameters of a header by lower-case name; of one that comes twice the first
+    counts. What is no parameter is skipped.
+    """
     given: dict[str, str] = {}
     place = text.find(";")
     for _ in range(MAX_PARAMETERS):
@@ -100,11 +108,19 @@ def _type(header: bytes) -> tuple[str, dict[str, str]]:
 
 
 def _value(found: re.Match[str]) -> str:
-    """Return the value of a parameter: browsers escape by %22, others by backslashes, some say the charset (RFC 5987)."""
+    """Return the value of a parameter: browsers escape by %22, others by backslashes, some say the
+    charset (RFC 5987).
+    """
     if found["key"].endswith("*"):
         charset, _, quoted = found["plain"].partition("'")
-        return unquote(quoted.partition("'")[2], "latin-1" if charset.lower() == "iso-8859-1" else "utf-8")
-    text = found["plain"] if found["escaped"] is None and found["quoted"] is None else found["escaped"] or found["quoted"] or ""
+        return unquote(
+            quoted.partition("'")[2], "latin-1" if charset.lower() == "iso-8859-1" else "utf-8"
+        )
+    text = (
+        found["plain"]
+        if found["escaped"] is None and found["quoted"] is None
+        else found["escaped"] or found["quoted"] or ""
+    )
     text = _BACKSLASHED.sub(r"\1", text) if found["escaped"] else text
     return _ESCAPED.sub(lambda escape: _ESCAPES[escape[0]], text) if "%" in text else text
 
@@ -128,7 +144,9 @@ def parts(raw: bytes, boundary: str) -> Iterator[Part]:
 
 
 def _next(raw: bytes, mark: bytes, place: int) -> tuple[int, int]:
-    """Return where the content ends that stands before the next delimiter, and where that one's mark is."""
+    """Return where the content ends that stands before the next delimiter, and where that one's
+    mark is.
+    """
     found = raw.find(b"\n" + mark, max(place - 1, 0))  # one before: a part may be empty
     while found >= 0:
         after = found + 1 + len(mark)
@@ -136,7 +154,9 @@ def _next(raw: bytes, mark: bytes, place: int) -> tuple[int, int]:
             end = found - 1 if found > place and raw[found - 1] == 0x0D else found
             return max(end, place), found + 1
         found = raw.find(b"\n" + mark, after)
-    raise Malformed("the last part does not end: the body was cut short, or its boundary is another")
+    raise Malformed(
+        "the last part does not end: the body was cut short, or its boundary is another"
+    )
 
 
 def _head(raw: bytes, place: int) -> tuple[dict[str, bytes], int]:
@@ -157,19 +177,24 @@ def _head(raw: bytes, place: int) -> tuple[dict[str, bytes], int]:
 
 
 def file_name(sent: str) -> str:
-    """Return what a file is called, of what its sender calls it: one name, never a path, that can be shown and kept under anywhere.
+    """Return what a file is called, of what its sender calls it: one name, never a path, that can
+    be shown and kept under anywhere.
 
-    Control and invisible characters are gone, also those that turn the direction of writing around; so are dots and blanks at the ends. A
-    long name is cut before its extension.
+    Control and invisible characters are gone, also those that turn the direction of writing around;
+    so are dots and blanks at the ends. A long name is cut before its extension.
     """
     last = re.split(r"[/\\]", sent[-4 * NAME_BYTES :])[-1]
     if last.isascii():
         shown = _CONTROL.sub("", last)
     else:
-        shown = "".join(one for one in normalize("NFC", last) if unicodedata.category(one) not in _INVISIBLE)
+        shown = "".join(
+            one for one in normalize("NFC", last) if unicodedata.category(one) not in _INVISIBLE
+        )
     name = _ENDS.sub("", _UNWANTED.sub("_", shown))
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension) > 20:
         stem, dot, extension = name, "", ""
     room = NAME_BYTES - len((dot + extension).encode())
-    return (_ENDS.sub("", stem.encode()[:room].decode(errors="ignore")) + dot + extension) or NAMELESS
+    return (
+        _ENDS.sub("", stem.encode()[:room].decode(errors="ignore")) + dot + extension
+    ) or NAMELESS

@@ -23,8 +23,10 @@ class Became(StrEnum):
 class Act:
     """One command of a person, on all that it chose before it began.
 
-    `asked` is what the command was told: `filters`, and how. `chosen` is null for one that was ended while it wrote down what it had
-    chosen: it did nothing. `worked_at` is the time of the latest commit. `resumed`: who went on with it, and when, as (actor, time).
+    `asked` is what the command was told: `filters`, and how. `chosen` is null for one that was
+    ended while it wrote down what it had
+    chosen: it did nothing. `worked_at` is the time of the latest commit. `resumed`: who went on
+    with it, and when, as (actor, time).
     """
 
     seq: int
@@ -50,7 +52,8 @@ class Act:
 class Item:
     """One item of an act: null `outcome` where its turn has not come.
 
-    `was` and `became` are the statuses of a delivery that was moved; `made` the deliveries that a replay has planned.
+    `was` and `became` are the statuses of a delivery that was moved; `made` the deliveries that a
+    replay has planned.
     """
 
     act: int

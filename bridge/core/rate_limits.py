@@ -24,7 +24,9 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much of a route goes at a time: runs in flight, starts in a time, starts in a day (UTC). Null: no limit."""
+    """How much of a route goes at a time: runs in flight, starts in a time, starts in a day (UTC).
+    Null: no limit.
+    """
 
     max_concurrent_runs: int | None = None
     rate: Rate | None = None
@@ -36,7 +38,9 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """What has started of a route lately: the next start is due at `next_at`, and `starts` were made on `day` (days since 1970)."""
+    """What has started of a route lately: the next start is due at `next_at`, and `starts` were
+    made on `day` (days since 1970).
+    """
 
     next_at: float = 0.0
     day: int = 0
@@ -53,7 +57,9 @@ def room(limits: Limits, pace: Pace, now: float) -> int | None:
     rooms = []
     if limits.rate is not None:
         begin = _begin(pace, now)
-        rooms.append(floor((now - begin) * limits.rate.count / limits.rate.per) + 1 if begin <= now else 0)
+        rooms.append(
+            floor((now - begin) * limits.rate.count / limits.rate.per) + 1 if begin <= now else 0
+        )
     if limits.max_runs_per_day is not None:
         today = pace.starts if pace.day == day_of(now) else 0
         rooms.append(max(0, limits.max_runs_per_day - today))
@@ -64,7 +70,11 @@ def spend(limits: Limits, pace: Pace, starts: int, now: float) -> Pace:
     """Return the pace after so many have started."""
     day = day_of(now)
     every = limits.rate.per / limits.rate.count if limits.rate is not None else 0.0
-    return Pace(next_at=_begin(pace, now) + starts * every, day=day, starts=starts + (pace.starts if pace.day == day else 0))
+    return Pace(
+        next_at=_begin(pace, now) + starts * every,
+        day=day,
+        starts=starts + (pace.starts if pace.day == day else 0),
+    )
 
 
 def _begin(pace: Pace, now: float) -> float:

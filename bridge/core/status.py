@@ -17,7 +17,9 @@ LATELY: Final = 3600.0  # seconds in which rejects are compared with those befor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process that runs: where, what it does, since when, and the hash of its configuration, null where only its heartbeat is known."""
+    """A process that runs: where, what it does, since when, and the hash of its configuration, null
+    where only its heartbeat is known.
+    """
 
     pid: int
     host: str
@@ -30,11 +32,13 @@ class Process:
 class SourceNow:
     """A source: its last event, and how many events and rejects it had today (UTC).
 
-    `heard`: events in the time of `expect`, as far as that counts; `expected_since`: when it was first seen. `speaks_by`: when it has
-    usually spoken again, null where that is not known or was not looked up; `silent_since`: since when an alert calls it silent by that.
+    `heard`: events in the time of `expect`, as far as that counts; `expected_since`: when it was
+    first seen. `speaks_by`: when it has usually spoken again, null where that is not known or was
+    not looked up; `silent_since`: since when an alert calls it silent by that.
     `rejected_lately`: rejects within `LATELY`;
-    `rejected_usually`: as many as it has in such a time. `files`: bytes of files that a form has; `files_keep`: so many at most, null
-    where it takes none. `stored_today`: bytes of bodies that it stored today (UTC); `daily_bytes`: so many at most, null without a limit.
+    `rejected_usually`: as many as it has in such a time. `files`: bytes of files that a form has;
+    `files_keep`: so many at most, null where it takes none. `stored_today`: bytes of bodies that it
+    stored today (UTC); `daily_bytes`: so many at most, null without a limit.
     `is_public`: anyone may send to it.
     """
 
@@ -60,7 +64,9 @@ class SourceNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """What waits of a route for a platform. `oldest_*`: the one that was planned first; `due_at`: when the first is, or was, due."""
+    """What waits of a route for a platform. `oldest_*`: the one that was planned first; `due_at`:
+    when the first is, or was, due.
+    """
 
     route: str
     platform: str
@@ -73,7 +79,9 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformNow:
-    """A platform: calls under way and runs in flight, which hold its slots, and its circuit. `cap` null: it is not configured."""
+    """A platform: calls under way and runs in flight, which hold its slots, and its circuit. `cap`
+    null: it is not configured.
+    """
 
     name: str
     cap: int | None
@@ -85,19 +93,27 @@ class PlatformNow:
 
     @property
     def fits(self) -> int | None:
-        """So many runs fit beside those of others, as it said; null where it did not say so, or all slots fit."""
+        """So many runs fit beside those of others, as it said; null where it did not say so, or all
+        slots fit.
+        """
         known = self.circuit.allowance if self.circuit is not None else None
         return known if known is not None and (self.cap is None or known < self.cap) else None
 
     @property
     def full_until(self) -> float | None:
         """When one more than fits is tried; null where nothing says that it is full."""
-        return max(self.circuit.raise_at, self.circuit.not_before) if self.circuit is not None and self.fits is not None else None
+        return (
+            max(self.circuit.raise_at, self.circuit.not_before)
+            if self.circuit is not None and self.fits is not None
+            else None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateStart:
-    """A run that an answer told of when its delivery, of that `status` now, had gone on without it: nobody follows it."""
+    """A run that an answer told of when its delivery, of that `status` now, had gone on without it:
+    nobody follows it.
+    """
 
     delivery_id: str
     attempt: int
@@ -107,9 +123,11 @@ class LateStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """What is overdue. `leases`: calls that no worker holds or took over; `looks`: runs that were to be looked at.
+    """What is overdue. `leases`: calls that no worker holds or took over; `looks`: runs that were
+    to be looked at.
 
-    `ahead`: times that lie further in the future than they ever may; the next heartbeat of a worker pulls them back.
+    `ahead`: times that lie further in the future than they ever may; the next heartbeat of a worker
+    pulls them back.
     """
 
     leases: int = 0
@@ -119,7 +137,9 @@ class Overdue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockStep:
-    """The last step of the store's clock: when it was (by the clock after it), and how many seconds it went forward."""
+    """The last step of the store's clock: when it was (by the clock after it), and how many seconds
+    it went forward.
+    """
 
     at: float
     seconds: float
@@ -127,7 +147,9 @@ class ClockStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigNow:
-    """The configuration that is used, and what is wrong with the files. `since` null: nothing runs that would say so."""
+    """The configuration that is used, and what is wrong with the files. `since` null: nothing runs
+    that would say so.
+    """
 
     hash: str | None
     since: float | None = None
@@ -138,7 +160,8 @@ class ConfigNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """The certificate that the public URL showed this machine at `looked_at`; `begins_at` and `ends_at` null: it never saw one.
+    """The certificate that the public URL showed this machine at `looked_at`; `begins_at` and
+    `ends_at` null: it never saw one.
 
     `refused`: why who checks it does not trust it. `unreached`: why none was seen the last time.
     """
@@ -158,9 +181,11 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backups:
-    """Backups in `folder`, made by themselves `every` so many seconds; null: they are not. `newest_at` is null where there is none.
+    """Backups in `folder`, made by themselves `every` so many seconds; null: they are not.
+    `newest_at` is null where there is none.
 
-    `tried_since`: since when tries to make one have come to nothing; `error`: why the last of them that ended did.
+    `tried_since`: since when tries to make one have come to nothing; `error`: why the last of them
+    that ended did.
     """
 
     folder: str
@@ -170,17 +195,22 @@ class Backups:
     error: str | None = None
 
     def are_missed(self, at: float) -> bool:
-        """Return whether the last try failed, or there is none as young as twice the time between two."""
+        """Return whether the last try failed, or there is none as young as twice the time between
+        two.
+        """
         since = self.newest_at if self.newest_at is not None else self.tried_since
-        return self.every is not None and (self.error is not None or (since is not None and at - since > 2 * self.every))
+        return self.every is not None and (
+            self.error is not None or (since is not None and at - since > 2 * self.every)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """All of it. Counts go as far as `counted_to`; `today_cut`: there were more events today than were counted.
+    """All of it. Counts go as far as `counted_to`; `today_cut`: there were more events today than
+    were counted.
 
-    `dead_today` died within a day, but for those that a person gave up, and were not replayed since. `held`: unknown ones that wait for
-    a person. `database_ahead`: seconds.
+    `dead_today` died within a day, but for those that a person gave up, and were not replayed
+    since. `held`: unknown ones that wait for a person. `database_ahead`: seconds.
     """
 
     at: float
@@ -206,14 +236,18 @@ class Overview:
     disk_total: int | None
     database_size: int
     database_ahead: float | None
-    runs_ended: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by route, within a day: all, and those that failed
-    clocks_ahead: Mapping[str, float] = field(default_factory=dict)  # seconds, by the host of a platform, where that was seen
+    # by route, within a day: all, and those that failed
+    runs_ended: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    # seconds, by the host of a platform, where that was seen
+    clocks_ahead: Mapping[str, float] = field(default_factory=dict)
     clock_step: ClockStep | None = None
     overdue: Overdue = Overdue()
     late_starts: Sequence[LateStart] = ()  # within a day, until a person acts on the delivery
-    certificate: Certificate | None = None  # null: the public URL is not https, or was not looked at yet
+    # null: the public URL is not https, or was not looked at yet
+    certificate: Certificate | None = None
     backups: Backups | None = None  # null: the store has its own
     flows_error: str | None = None  # why flows.py of this machine cannot be loaded
     flows_error_since: float | None = None
-    flows_absent: Mapping[str, str] = field(default_factory=dict)  # by route, the local flow that it names and that there is not
+    # by route, the local flow that it names and that there is not
+    flows_absent: Mapping[str, str] = field(default_factory=dict)
     tells: bool = True  # a route takes alerts

@@ -1,4 +1,6 @@
-"""Times of others as seconds since 1970: read only where every part of flowbridge can write them, and written without raising. Pure."""
+"""Times of others as seconds since 1970: read only where every part of flowbridge can write them,
+and written without raising. Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 EARLIEST: Final = 0.0  # 1970-01-01T00:00:00Z
-LATEST: Final = 253_402_300_799.0  # 9999-12-31T23:59:59Z, the last second that ISO 8601 writes with four digits of the year
+# 9999-12-31T23:59:59Z, the last second that ISO 8601 writes with four digits of the year
+LATEST: Final = 253_402_300_799.0
 
 
 def within_years(at: float) -> float | None:
@@ -15,7 +18,9 @@ def within_years(at: float) -> float | None:
 
 
 def parse_iso(text: str) -> float | None:
-    """Return an ISO 8601 time (one without a zone is UTC), or None where it is none or lies outside the years 1970 to 9999."""
+    """Return an ISO 8601 time (one without a zone is UTC), or None where it is none or lies outside
+    the years 1970 to 9999.
+    """
     try:
         at = datetime.fromisoformat(text)
         return within_years((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
@@ -24,7 +29,9 @@ def parse_iso(text: str) -> float | None:
 
 
 def in_utc(at: float) -> datetime | None:
-    """Return a time as a date and time of day in UTC, or None where no calendar has it: NaN, infinity, a year before 1 or after 9999."""
+    """Return a time as a date and time of day in UTC, or None where no calendar has it: NaN,
+    infinity, a year before 1 or after 9999.
+    """
     try:
         return datetime.fromtimestamp(at, UTC)
     except (ValueError, OverflowError, OSError):

@@ -1,7 +1,7 @@
 """Find the name that a misspelt name stands for. Pure.
 
-Stricter than a search for similar names: names that senders use side by side (`state` and `status`, `line1` and `line2`, `subscribe` and
-`unsubscribe`) are no typos of each other.
+Stricter than a search for similar names: names that senders use side by side (`state` and `status`,
+`line1` and `line2`, `subscribe` and `unsubscribe`) are no typos of each other.
 """
 
 from __future__ import annotations
@@ -13,26 +13,39 @@ from typing import Final
 ONE_SLIP: Final = 4  # letters of a word in which one slip is a typo
 TWO_SLIPS: Final = 9  # letters of a word in which two slips are a typo
 MOST_SLIPS: Final = 2  # in all words of a name
-LONGER: Final = 6  # characters by which names may differ in length, `_` among them; senders choose how long the others are
+# characters by which names may differ in length, `_` among them; senders choose how long the others
+# are
+LONGER: Final = 6
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+|\d+")
 
 
 def find_typo(name: str, names: Iterable[str]) -> str | None:
-    """Return which of `names` a misspelt `name` stands for, the nearest first; None where it is one of them, or like none."""
+    """Return which of `names` a misspelt `name` stands for, the nearest first; None where it is one
+    of them, or like none.
+    """
     known = list(names)
-    near = [] if name in known else [(distance, each) for each in known if (distance := _distance(name, each)) is not None]
+    near = (
+        []
+        if name in known
+        else [(distance, each) for each in known if (distance := _distance(name, each)) is not None]
+    )
     return min(near, key=lambda pair: pair[0])[1] if near else None
 
 
 def _distance(name: str, other: str) -> int | None:
-    """Return by how many slips a name is off; None where it is another name. Digits are never a slip."""
+    """Return by how many slips a name is off; None where it is another name. Digits are never a
+    slip.
+    """
     if abs(len(name) - len(other)) > LONGER:
         return None
-    if name[:1].casefold() != other[:1].casefold() or re.findall(r"\d+", name) != re.findall(r"\d+", other):
+    if name[:1].casefold() != other[:1].casefold() or re.findall(r"\d+", name) != re.findall(
+        r"\d+", other
+    ):
         return None
     words, others = _words(name), _words(other)
     most = MOST_SLIPS
-    if len(words) != len(others) or "".join(words) == "".join(others):  # `pullrequest` is `pull_request`, `project` not `project_id`
+    # `pullrequest` is `pull_request`, `project` not `project_id`
+    if len(words) != len(others) or "".join(words) == "".join(others):
         words, others, most = ["".join(words)], ["".join(others)], 1
     distances = [_off(*pair) for pair in zip(words, others, strict=True)]
     slips = [slip for slip in distances if slip is not None]
@@ -40,7 +53,9 @@ def _distance(name: str, other: str) -> int | None:
 
 
 def _off(written: str, meant: str) -> int | None:
-    """Return by how many slips a word is off; None where it is another word, as one that begins or ends otherwise."""
+    """Return by how many slips a word is off; None where it is another word, as one that begins or
+    ends otherwise.
+    """
     if written == meant:
         return 0
     if written in _forms(meant) or meant in _forms(written):
@@ -57,12 +72,21 @@ def _words(name: str) -> list[str]:
 
 
 def _forms(word: str) -> tuple[str, ...]:
-    """Return the plurals of a noun, and the past of a verb as it is often misspelt (`payed` for `paid`)."""
-    return (f"{word}s", f"{word}es", f"{word[:-1]}ies" if word.endswith("y") else "", f"{word[:-2]}yed" if word.endswith("id") else "")
+    """Return the plurals of a noun, and the past of a verb as it is often misspelt (`payed` for
+    `paid`).
+    """
+    return (
+        f"{word}s",
+        f"{word}es",
+        f"{word[:-1]}ies" if word.endswith("y") else "",
+        f"{word[:-2]}yed" if word.endswith("id") else "",
+    )
 
 
 def _slips(written: str, meant: str) -> int:
-    """Return how many letters were left out, added, changed or exchanged with their neighbour (optimal string alignment distance)."""
+    """Return how many letters were left out, added, changed or exchanged with their neighbour
+    (optimal string alignment distance).
+    """
     before, row = list[int](), list(range(len(meant) + 1))
     for i, mine in enumerate(written, 1):
         older, before, row = before, row, [i]

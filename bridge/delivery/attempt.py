@@ -1,4 +1,6 @@
-"""Make one attempt, or look at runs: build the call, send it, read the answer. Pure: `send` is an argument."""
+"""Make one attempt, or look at runs: build the call, send it, read the answer. Pure: `send` is an
+argument.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,11 @@ __all__ = ["Send", "deliver", "look", "newest"]
 NO_RUNS = "this platform has no runs"
 
 
-def deliver(delivery: Delivery, platform: Platform, send: Send, now: float, hands: Hands | None = None) -> Outcome:
-    """Start the delivery's flow and return what came of it. A call without an answer is `unknown` unless it certainly never left.
+def deliver(
+    delivery: Delivery, platform: Platform, send: Send, now: float, hands: Hands | None = None
+) -> Outcome:
+    """Start the delivery's flow and return what came of it. A call without an answer is `unknown`
+    unless it certainly never left.
 
     `hands` has the files that the inputs refer to, null where they refer to none.
     """
@@ -33,15 +38,24 @@ def deliver(delivery: Delivery, platform: Platform, send: Send, now: float, hand
     if isinstance(answer, Lost):
         return Outcome(kind=Kind.UNKNOWN if answer.sent else Kind.REFUSED, detail=answer.reason)
     outcome = replace(kind.read_start(answer, now), status_code=answer.status)
-    return outcome if outcome.saved_item_id in (None, delivery.saved_item_id) else _of_another_flow(delivery, outcome)
+    return (
+        outcome
+        if outcome.saved_item_id in (None, delivery.saved_item_id)
+        else _of_another_flow(delivery, outcome)
+    )
 
 
 def _of_another_flow(delivery: Delivery, outcome: Outcome) -> Outcome:
-    """Return the outcome of a start that the platform answers with a run of another flow: that run is not the delivery's.
+    """Return the outcome of a start that the platform answers with a run of another flow: that run
+    is not the delivery's.
 
-    The delivery's flow may have started or not. Its key may belong to the other run, so a repetition would bring the same answer.
+    The delivery's flow may have started or not. Its key may belong to the other run, so a
+    repetition would bring the same answer.
     """
-    said = printable(f"HTTP {outcome.status_code}: the platform names the run {outcome.run_id} of the flow {outcome.saved_item_id!r}")
+    said = printable(
+        f"HTTP {outcome.status_code}: the platform names the run {outcome.run_id} of the flow"
+        f" {outcome.saved_item_id!r}"
+    )
     detail = f"{said}; {delivery.saved_item_id!r} was to be started. Whether it was is not known"
     return Outcome(kind=Kind.UNKNOWN, detail=detail, status_code=outcome.status_code, held=True)
 
@@ -52,7 +66,11 @@ def look(run_id: str, platform: Platform, send: Send) -> RunReport:
     if kind.build_run is None or kind.read_run is None:
         return RunReport(state=None, detail=NO_RUNS)
     answer = send(kind.build_run(platform, run_id), platform.timeout)
-    return RunReport(state=None, detail=answer.reason) if isinstance(answer, Lost) else kind.read_run(answer)
+    return (
+        RunReport(state=None, detail=answer.reason)
+        if isinstance(answer, Lost)
+        else kind.read_run(answer)
+    )
 
 
 def newest(saved_item_id: str, platform: Platform, send: Send) -> Listing[ListedRun]:
@@ -61,4 +79,6 @@ def newest(saved_item_id: str, platform: Platform, send: Send) -> Listing[Listed
     if runs is None:
         return Listing(items=None, detail=NO_RUNS)
     answer = send(runs.build(platform, saved_item_id), platform.timeout)
-    return Listing(items=None, detail=answer.reason) if isinstance(answer, Lost) else runs.read(answer)
+    return (
+        Listing(items=None, detail=answer.reason) if isinstance(answer, Lost) else runs.read(answer)
+    )

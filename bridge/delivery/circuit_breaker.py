@@ -1,13 +1,16 @@
-"""What a platform's answers say about how much it can be asked: the circuit breaker, and how many runs fit beside others'. Pure.
+"""What a platform's answers say about how much it can be asked: the circuit breaker, and how many
+runs fit beside others'. Pure.
 
-**Circuit.** After some failures in a row (no connection, no answer, 5xx) the circuit is open: nothing is sent. When its time is over, one
-start goes as a probe; it closes the circuit or opens it again, for twice as long. https://martinfowler.com/bliki/CircuitBreaker.html
+**Circuit.** After some failures in a row (no connection, no answer, 5xx) the circuit is open:
+nothing is sent. When its time is over, one start goes as a probe; it closes the circuit or opens it
+again, for twice as long. https://martinfowler.com/bliki/CircuitBreaker.html
 
-**Credentials.** One 401 opens the circuit, since the credentials are those of all starts. Probes are rare, and the circuit is half open at
-once when the configuration may have other credentials.
+**Credentials.** One 401 opens the circuit, since the credentials are those of all starts. Probes
+are rare, and the circuit is half open at once when the configuration may have other credentials.
 
-**Allowance.** A 429 although we count free slots means that someone else uses the platform's slots. Then as many runs are allowed as are in
-flight, and after a while one more is tried: where it starts the next is tried at once, where it does not, half as often.
+**Allowance.** A 429 although we count free slots means that someone else uses the platform's slots.
+Then as many runs are allowed as are in flight, and after a while one more is tried: where it starts
+the next is tried at once, where it does not, half as often.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ FAILURES: Final = 5  # in a row, until it opens
 OPEN_FIRST, OPEN_MAX = 10.0, 300.0  # seconds that it stays open: the first time, and at most
 UNAUTHORIZED_FIRST, UNAUTHORIZED_MAX = 60.0, 900.0  # the same after a 401
 PROBE: Final = 45.0  # seconds after which a probe that nothing was heard of does not count
-RAISE_FIRST, RAISE_MAX = 0.5, 15.0  # seconds until one more run is tried: after the first 429, and at most
+# seconds until one more run is tried: after the first 429, and at most
+RAISE_FIRST, RAISE_MAX = 0.5, 15.0
 FAILED: Final = (Kind.REFUSED, Kind.UNKNOWN)
 
 
@@ -33,7 +37,11 @@ def free(circuit: Circuit | None, cap: int, used: int, now: float) -> int:
         return max(0, cap - used)
     if now < circuit.not_before:
         return 0
-    limit = cap if circuit.allowance is None else min(cap, circuit.allowance + (now >= circuit.raise_at))
+    limit = (
+        cap
+        if circuit.allowance is None
+        else min(cap, circuit.allowance + (now >= circuit.raise_at))
+    )
     room = max(0, limit - used)
     if circuit.open_until is None:
         return room
@@ -46,8 +54,12 @@ def probe(circuit: Circuit, now: float) -> Circuit:
     return circuit if circuit.open_until is None else replace(circuit, probe_until=now + PROBE)
 
 
-def learn(circuit: Circuit | None, platform: str, outcome: Outcome, used: int, now: float, jitter: float) -> Circuit | None:
-    """Return what is known after an attempt, null where all is well. `used`: the slots that are taken once it is settled."""
+def learn(
+    circuit: Circuit | None, platform: str, outcome: Outcome, used: int, now: float, jitter: float
+) -> Circuit | None:
+    """Return what is known after an attempt, null where all is well. `used`: the slots that are
+    taken once it is settled.
+    """
     if outcome.ours:
         return circuit
     if outcome.kind in FAILED:
@@ -60,7 +72,9 @@ def learn(circuit: Circuit | None, platform: str, outcome: Outcome, used: int, n
         return None
     known = replace(circuit, failures=0, open_for=0.0, open_until=None, probe_until=None)
     if outcome.kind is Kind.STARTED and known.allowance is not None and used > known.allowance:
-        known = replace(known, allowance=used, raise_at=now, raise_for=max(RAISE_FIRST, known.raise_for / 2))
+        known = replace(
+            known, allowance=used, raise_at=now, raise_for=max(RAISE_FIRST, known.raise_for / 2)
+        )
     return known
 
 
@@ -72,38 +86,67 @@ def settled(circuit: Circuit | None, cap: int) -> Circuit | None:
 
 
 def try_credentials(circuit: Circuit, now: float) -> Circuit:
-    """Return the circuit once the configuration may have other credentials: after a 401 one start goes at once."""
-    return replace(circuit, open_for=0.0, open_until=now, probe_until=None) if circuit.is_unauthorized else circuit
+    """Return the circuit once the configuration may have other credentials: after a 401 one start
+    goes at once.
+    """
+    return (
+        replace(circuit, open_for=0.0, open_until=now, probe_until=None)
+        if circuit.is_unauthorized
+        else circuit
+    )
 
 
 def _unauthorized(known: Circuit, outcome: Outcome, now: float, jitter: float) -> Circuit:
     if known.is_unauthorized and known.state(now) == "open":  # a call that began before it opened
         return known
     open_for = max(UNAUTHORIZED_FIRST, 2 * known.open_for if known.is_unauthorized else 0.0)
-    return _opened(replace(known, failures=0, reason=outcome.detail or None), open_for, UNAUTHORIZED_MAX, now, jitter)
+    return _opened(
+        replace(known, failures=0, reason=outcome.detail or None),
+        open_for,
+        UNAUTHORIZED_MAX,
+        now,
+        jitter,
+    )
 
 
 def _opened(known: Circuit, open_for: float, most: float, now: float, jitter: float) -> Circuit:
     open_for = min(most, open_for)
-    return replace(known, open_for=open_for, open_until=now + open_for * (0.9 + jitter / 5), probe_until=None)
+    return replace(
+        known, open_for=open_for, open_until=now + open_for * (0.9 + jitter / 5), probe_until=None
+    )
 
 
 def _failed(known: Circuit, outcome: Outcome, now: float, jitter: float) -> Circuit:
     if known.is_unauthorized:  # the probe has not found out whether the credentials are accepted
         waits = known.state(now) == "open"
-        return known if waits else _opened(known, max(OPEN_FIRST, known.open_for), UNAUTHORIZED_MAX, now, jitter)
+        return (
+            known
+            if waits
+            else _opened(known, max(OPEN_FIRST, known.open_for), UNAUTHORIZED_MAX, now, jitter)
+        )
     known = replace(known, failures=known.failures + 1, reason=outcome.detail or None)
-    waiting = known.open_until is not None and now < known.open_until  # a call that began before it opened
+    # a call that began before it opened
+    waiting = known.open_until is not None and now < known.open_until
     if known.failures < FAILURES or waiting:
         return known
     return _opened(known, max(OPEN_FIRST, 2 * known.open_for), OPEN_MAX, now, jitter)
 
 
 def _throttled(known: Circuit, outcome: Outcome, used: int, now: float, jitter: float) -> Circuit:
-    known = replace(known, failures=0, open_for=0.0, open_until=None, probe_until=None, reason=outcome.detail or None)
+    known = replace(
+        known,
+        failures=0,
+        open_for=0.0,
+        open_until=None,
+        probe_until=None,
+        reason=outcome.detail or None,
+    )
     asked = now + min(outcome.retry_after or 0.0, RETRY_AFTER_MAX)
     known = replace(known, not_before=max(known.not_before, asked))
-    if known.allowance is not None and now < known.raise_at:  # more of those that were under way when it said so first
+    # more of those that were under way when it said so first
+    if known.allowance is not None and now < known.raise_at:
         return replace(known, allowance=min(known.allowance, used))
     raise_for = min(RAISE_MAX, max(RAISE_FIRST, 2 * known.raise_for))
-    return replace(known, allowance=used, raise_for=raise_for, raise_at=now + raise_for * (0.75 + jitter / 2))
+    return replace(
+        known, allowance=used, raise_for=raise_for, raise_at=now + raise_for * (0.75 + jitter / 2)
+    )

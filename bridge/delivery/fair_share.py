@@ -1,7 +1,8 @@
 """Who goes first among the routes that wait for the same slots: who has had least of them. Pure.
 
-A route counts from the moment at which it waits: one that comes to wait begins with what the least of the others had, so that it has no
-claim on what it missed, and no other has to wait until it caught up.
+A route counts from the moment at which it waits: one that comes to wait begins with what the least
+of the others had, so that it has no claim on what it missed, and no other has to wait until it
+caught up.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Iterable, Sequence
 
 
 class Shares:
-    """What each route had of each platform's slots since it has been waiting. Held by one worker: what is fair of each is fair of all."""
+    """What each route had of each platform's slots since it has been waiting. Held by one worker:
+    what is fair of each is fair of all.
+    """
 
     def __init__(self) -> None:
         self._had: dict[str, dict[str, int]] = {}  # by platform, by route

@@ -1,7 +1,9 @@
-"""Hand a form's files over to the platform on which the delivery's flow is. Pure: who has the bytes is an argument.
+"""Hand a form's files over to the platform on which the delivery's flow is. Pure: who has the bytes
+is an argument.
 
-The frozen inputs hold what is known of a file (a `FormFile`, as an object), not its bytes. When the call is built, each such object is
-replaced by what the platform calls the file by, and so is each mark that `file_url` made, by a link. Only what is of the event's own files
+The frozen inputs hold what is known of a file (a `FormFile`, as an object), not its bytes. When the
+call is built, each such object is replaced by what the platform calls the file by, and so is each
+mark that `file_url` made, by a link. Only what is of the event's own files
 is: what a sender makes look like one stays what it is.
 """
 
@@ -23,7 +25,10 @@ from bridge.routing.model import Platform
 
 LEAST: Final = 1.0  # seconds that must be left for the start
 _UPLOADED: Final = re.compile(r"^evt_[0-9a-z]{26}-[0-9]+-(?=.)")
-NO_URL: Final = "nobody knows the URL of this flowbridge, which a link to a file begins with: set FLOWBRIDGE_PUBLIC_URL"
+NO_URL: Final = (
+    "nobody knows the URL of this flowbridge, which a link to a file begins with: set"
+    " FLOWBRIDGE_PUBLIC_URL"
+)
 _KEYS: Final = frozenset(field.name for field in fields(FormFile))
 
 Send = Callable[[Call, float], Answer | Lost]
@@ -31,11 +36,12 @@ Send = Callable[[Call, float], Answer | Lost]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """Who has the files of one delivery's event. `files`: those that its inputs refer to, by their number among the event's.
+    """Who has the files of one delivery's event. `files`: those that its inputs refer to, by their
+    number among the event's.
 
-    `content` gives the bytes of a file, null where they are not here; `link` makes a URL of (event id, number, until when), null where
-    nobody knows this flowbridge's own; `left` tells how many seconds the call has; `uploaded` remembers by what name a platform has a file
-    already.
+    `content` gives the bytes of a file, null where they are not here; `link` makes a URL of (event
+    id, number, until when), null where nobody knows this flowbridge's own; `left` tells how many
+    seconds the call has; `uploaded` remembers by what name a platform has a file already.
     """
 
     files: Mapping[int, FormFile]
@@ -46,7 +52,9 @@ class Hands:
 
 
 def may_refer(inputs: JSON) -> bool:
-    """Return whether anything in the inputs looks like a file, or like a mark that a link takes the place of."""
+    """Return whether anything in the inputs looks like a file, or like a mark that a link takes the
+    place of.
+    """
     return next(_alike(inputs), None) is not None or has_links(inputs)
 
 
@@ -61,10 +69,14 @@ def referred(inputs: JSON, files: Sequence[FormFile]) -> dict[int, FormFile]:
     return {number: file for number, file in enumerate(files) if _identity(asdict(file)) in wanted}
 
 
-def hand_over(delivery: Delivery, platform: Platform, send: Send, now: float, hands: Hands) -> Delivery | Outcome:
-    """Return the delivery with each file as its platform takes it, or what came of trying: then nothing was started.
+def hand_over(
+    delivery: Delivery, platform: Platform, send: Send, now: float, hands: Hands
+) -> Delivery | Outcome:
+    """Return the delivery with each file as its platform takes it, or what came of trying: then
+    nothing was started.
 
-    Uploads come before the start and share its time: nobody looks for the run of a start that came later than its attempt may have.
+    Uploads come before the start and share its time: nobody looks for the run of a start that came
+    later than its attempt may have.
     """
     values: dict[Any, JSON] = {}
     for number, file in hands.files.items():
@@ -73,17 +85,23 @@ def hand_over(delivery: Delivery, platform: Platform, send: Send, now: float, ha
             return value
         values[_identity(asdict(file))] = value
     if hands.left() < LEAST:
-        return _refused("handing over the files took all the time of the call; the platform's `timeout` says how much there is")
+        return _refused(
+            "handing over the files took all the time of the call; the platform's `timeout` says"
+            " how much there is"
+        )
     inputs = _replaced(delivery.inputs, values)
     if has_links(inputs):
         if hands.link is None:
             return _refused(NO_URL)
-        inputs = _linked(inputs, delivery, link_until(delivery.created_at, now, platform.file_links), hands.link)
+        inputs = _linked(
+            inputs, delivery, link_until(delivery.created_at, now, platform.file_links), hands.link
+        )
     return replace(delivery, inputs=inputs)
 
 
 def uploaded_name(event_id: str, number: int, file: FormFile) -> str:
-    """Return the name that a file has on the platform to which it is uploaded: the same however often that is done, and no other's.
+    """Return the name that a file has on the platform to which it is uploaded: the same however
+    often that is done, and no other's.
 
     `number`: its place among the event's files.
     """
@@ -91,7 +109,9 @@ def uploaded_name(event_id: str, number: int, file: FormFile) -> str:
 
 
 def sent_name(uploaded: str) -> str:
-    """Return what a file was called by its sender, of the name that `uploaded_name` has made; any other as it is."""
+    """Return what a file was called by its sender, of the name that `uploaded_name` has made; any
+    other as it is.
+    """
     return _UPLOADED.sub("", uploaded)
 
 
@@ -104,20 +124,43 @@ def link_until(created_at: float, now: float, lasts: float) -> float:
     return created_at + step * max(ceil((now + lasts - created_at) / step), 3)
 
 
-def _handed(delivery: Delivery, platform: Platform, number: int, file: FormFile, send: Send, now: float, hands: Hands) -> JSON | Outcome:
+def _handed(
+    delivery: Delivery,
+    platform: Platform,
+    number: int,
+    file: FormFile,
+    send: Send,
+    now: float,
+    hands: Hands,
+) -> JSON | Outcome:
     if PLATFORMS[platform.type].upload is not None:
         return _upload(delivery, platform, number, file, send, now, hands)
     if platform.files == "link":
         if hands.link is None:
             return _refused(NO_URL)
         until = link_until(delivery.created_at, now, platform.file_links)
-        expires = datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return asdict(file) | {"url": hands.link(delivery.event_id, number, until), "expires_at": expires}
+        expires = (
+            datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        )
+        return asdict(file) | {
+            "url": hands.link(delivery.event_id, number, until),
+            "expires_at": expires,
+        }
     content = hands.content(file)
-    return _lost(file) if content is None else asdict(file) | {"content": b64encode(content).decode()}
+    return (
+        _lost(file) if content is None else asdict(file) | {"content": b64encode(content).decode()}
+    )
 
 
-def _upload(delivery: Delivery, platform: Platform, number: int, file: FormFile, send: Send, now: float, hands: Hands) -> str | Outcome:
+def _upload(
+    delivery: Delivery,
+    platform: Platform,
+    number: int,
+    file: FormFile,
+    send: Send,
+    now: float,
+    hands: Hands,
+) -> str | Outcome:
     question = PLATFORMS[platform.type].upload
     name = uploaded_name(delivery.event_id, number, file)
     if known := hands.uploaded.get((platform.name, name)):
@@ -126,16 +169,22 @@ def _upload(delivery: Delivery, platform: Platform, number: int, file: FormFile,
     if content is None or question is None:
         return _lost(file)
     if hands.left() < LEAST:
-        return _refused(f"there was no time left to upload {file.name}; the platform's `timeout` says how much there is")
+        return _refused(
+            f"there was no time left to upload {file.name}; the platform's `timeout` says how much"
+            " there is"
+        )
     answer = send(question.build(platform, name, content), hands.left())
     if isinstance(answer, Lost):
         return Outcome(kind=Kind.REFUSED, detail=f"{file.name} was not uploaded: {answer.reason}")
     report = question.read(answer, now)
     if isinstance(report, Outcome):
-        # Nothing was started, whatever the status. What an upload is answered says nothing of how starts fare, but for a 401.
+        # Nothing was started, whatever the status. What an upload is answered says nothing of how
+        # starts fare, but for a 401.
         kind = report.kind if report.kind in (Kind.REJECTED, Kind.UNAUTHORIZED) else Kind.REFUSED
         ours = kind is not Kind.UNAUTHORIZED
-        return replace(report, kind=kind, detail=f"{file.name} was not uploaded: {report.detail}", ours=ours)
+        return replace(
+            report, kind=kind, detail=f"{file.name} was not uploaded: {report.detail}", ours=ours
+        )
     hands.uploaded[platform.name, name] = report
     return report
 
@@ -192,11 +241,17 @@ def _texts(value: JSON) -> Iterator[str]:
             waiting += one
 
 
-def _linked(value: JSON, delivery: Delivery, until: float, link: Callable[[str, int, float], str]) -> JSON:
+def _linked(
+    value: JSON, delivery: Delivery, until: float, link: Callable[[str, int, float], str]
+) -> JSON:
     """Return the inputs with a link for each mark of the delivery's own event."""
 
     def of(found: re.Match[str]) -> str:
-        return link(delivery.event_id, int(found[2]), until) if found[1] == delivery.event_id else found[0]
+        return (
+            link(delivery.event_id, int(found[2]), until)
+            if found[1] == delivery.event_id
+            else found[0]
+        )
 
     def linked(one: JSON) -> JSON:
         if isinstance(one, str):

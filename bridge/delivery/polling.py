@@ -1,8 +1,11 @@
-"""When a run is looked at: by how long the runs of its flow usually take, and by whether somebody waits for it to end. Pure.
+"""When a run is looked at: by how long the runs of its flow usually take, and by whether somebody
+waits for it to end. Pure.
 
-A run whose flow is not known yet is looked at after `first` seconds, and then each time after half as long as it has gone on, or, where
-nobody waits for it, after as long. What its runs take is learned from those that end: then the next is first looked at when it has taken
-0.85 of that (earlier where they differ, and halfway where they take minutes), and from then on in steps of a tenth, or of a quarter.
+A run whose flow is not known yet is looked at after `first` seconds, and then each time after half
+as long as it has gone on, or, where nobody waits for it, after as long. What its runs take is
+learned from those that end: then the next is first looked at when it has taken 0.85 of that
+(earlier where they differ, and halfway where they take minutes), and from then on in steps of a
+tenth, or of a quarter.
 """
 
 from __future__ import annotations
@@ -13,14 +16,17 @@ from typing import Final
 EARLY: Final = 0.85  # of the usual duration, when a run is first expected to be over
 STEP_EAGER, STEP_LAZY = 0.1, 0.25  # of the usual duration, between looks from then on
 EAGER: Final = 0.5  # of the growth, where somebody waits
-NEAR: Final = 0.5  # of `first`: so early a run may be looked at with others of its flow where nothing is known of it
+# of `first`: so early a run may be looked at with others of its flow where nothing is known of it
+NEAR: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """How often a run is asked after: first after `first` seconds, then `growth` times longer each time, up to `max`.
+    """How often a run is asked after: first after `first` seconds, then `growth` times longer each
+    time, up to `max`.
 
-    `least`: never sooner than that. `together`: so many runs of a flow are asked about by one look at its list of runs; 0: each alone.
+    `least`: never sooner than that. `together`: so many runs of a flow are asked about by one look
+    at its list of runs; 0: each alone.
     """
 
     first: float
@@ -30,13 +36,17 @@ class Polling:
     together: int = 2
 
     def delay(self, polls: int) -> float:
-        """Return the seconds to wait before the next look where `polls` have been made and nothing else is known."""
+        """Return the seconds to wait before the next look where `polls` have been made and nothing
+        else is known.
+        """
         return min(self.first * self.growth ** min(max(polls, 0), 64), self.max)
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """How long the runs of a flow take, and by how much they usually differ from that: moving averages, in seconds."""
+    """How long the runs of a flow take, and by how much they usually differ from that: moving
+    averages, in seconds.
+    """
 
     mean: float
     spread: float = 0.0
@@ -51,7 +61,9 @@ def learn(usual: Usual | None, seconds: float) -> Usual:
 
 
 def next_look(polling: Polling, elapsed: float, usual: Usual | None, *, eager: bool) -> float:
-    """Return the seconds until a run that has gone on for `elapsed` is looked at. `eager`: somebody waits for it to end."""
+    """Return the seconds until a run that has gone on for `elapsed` is looked at. `eager`: somebody
+    waits for it to end.
+    """
     growth = (polling.growth - 1) * (EAGER if eager else 1)
     if usual is None:
         return min(max(polling.first, elapsed * growth), polling.max)
@@ -62,12 +74,16 @@ def next_look(polling: Polling, elapsed: float, usual: Usual | None, *, eager: b
 
 
 def near(polling: Polling, usual: Usual | None) -> float:
-    """Return how many seconds before its time a run may be looked at, where others of its flow are looked at anyway."""
+    """Return how many seconds before its time a run may be looked at, where others of its flow are
+    looked at anyway.
+    """
     return polling.first * NEAR if usual is None else _step(polling, usual, eager=True)
 
 
 def after_failures(polling: Polling, wait: float, failures: int) -> float:
-    """Return the seconds until the next look where so many in a row have failed, and it would else be `wait`."""
+    """Return the seconds until the next look where so many in a row have failed, and it would else
+    be `wait`.
+    """
     return max(wait, polling.delay(failures)) if failures else wait
 
 

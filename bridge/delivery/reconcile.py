@@ -1,13 +1,16 @@
 """What a platform's list of runs says about a start without an answer: is its run among them? Pure.
 
-The window of an attempt reaches from its intent to its deadline, with some skew. A run of the flow that was created in it and is linked to
-no delivery is a candidate. The list covers the window where it holds fewer runs than it can, or its oldest is older than the window.
+The window of an attempt reaches from its intent to its deadline, with some skew. A run of the flow
+that was created in it and is linked to no delivery is a candidate. The list covers the window where
+it holds fewer runs than it can, or its oldest is older than the window.
 
-A run is adopted where its outputs echo the id of the delivery or of its event, or where it is the sole candidate of a flow that nobody else
-starts. The delivery is queued again only where two looks agree that there is no candidate. Everything else is for a person.
+A run is adopted where its outputs echo the id of the delivery or of its event, or where it is the
+sole candidate of a flow that nobody else starts. The delivery is queued again only where two looks
+agree that there is no candidate. Everything else is for a person.
 
-The window is in wall-clock time, so it means something only where the clock was not set in between. A step of the clock between the intent
-and the look widens the window, up to `SKEW`. Beyond that, or where no clock tells the step, the delivery is held.
+The window is in wall-clock time, so it means something only where the clock was not set in between.
+A step of the clock between the intent and the look widens the window, up to `SKEW`. Beyond that, or
+where no clock tells the step, the delivery is held.
 """
 
 from __future__ import annotations
@@ -20,15 +23,21 @@ from typing import Any, Final
 from bridge.core.clock_reading import ClockReading, passed
 from bridge.core.model import JSON, RUN_ENDED, Delivery, RunState
 
-SKEW: Final = 60.0  # seconds by which the platform's clock may differ from ours, beyond what its answers tell
+# seconds by which the platform's clock may differ from ours, beyond what its answers tell
+SKEW: Final = 60.0
 FULL: Final = 10  # runs that a list holds at most: one with fewer is whole
 AGREE: Final = 30.0  # seconds until the second look, where the first found no candidate
 FIRST, GROWTH, MOST = 5.0, 1.5, 600.0  # seconds until a look is made again, and how that grows
 NAMED: Final = 3  # runs that a reason names
 STEPPED: Final = "clock_stepped"
 NOT_COMPARABLE: Final = "clock_not_comparable"
-NO_PLATFORM_CLOCK: Final = "the call was made before a reboot or on another host, and the platform did not tell its time before and after"
-EARLIER_VERSION: Final = "an earlier version of flowbridge made the call, and did not store the clocks"
+NO_PLATFORM_CLOCK: Final = (
+    "the call was made before a reboot or on another host, and the platform did not tell its time"
+    " before and after"
+)
+EARLIER_VERSION: Final = (
+    "an earlier version of flowbridge made the call, and did not store the clocks"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +53,20 @@ class Window:
 
 
 def window(began_at: float, timeout: float, off: float = 0.0) -> Window:
-    """Return the window of an attempt. `timeout`: seconds until its deadline; `off`: by how much the platform's clock differs."""
+    """Return the window of an attempt. `timeout`: seconds until its deadline; `off`: by how much
+    the platform's clock differs.
+    """
     skew = SKEW + abs(off)
     return Window(began_at - skew, began_at + timeout + skew)
 
 
 def window_by_clocks(intent: ClockReading, look: ClockReading, timeout: float) -> Window:
-    """Return the window of an attempt by the clocks at its intent and at the look, in the time of the platform.
+    """Return the window of an attempt by the clocks at its intent and at the look, in the time of
+    the platform.
 
-    What the platform's clock showed may have been known at the intent, and is at the look, from where a step of our clock leads back to the
-    intent. Where it was not known at the intent it may have agreed with ours then.
+    What the platform's clock showed may have been known at the intent, and is at the look, from
+    where a step of our clock leads back to the intent. Where it was not known at the intent it may
+    have agreed with ours then.
     """
     between = passed(intent, look)
     step = 0.0 if between is None else between.step
@@ -70,8 +83,14 @@ class Echo(StrEnum):
 
 
 def echo(outputs: JSON, delivery: Delivery) -> Echo | None:
-    """Return what a run's outputs echo: one of them is the id of the delivery, or that of its event. Null where none is."""
-    values = {value.strip() for value in outputs.values() if isinstance(value, str)} if isinstance(outputs, dict) else set()
+    """Return what a run's outputs echo: one of them is the id of the delivery, or that of its
+    event. Null where none is.
+    """
+    values = (
+        {value.strip() for value in outputs.values() if isinstance(value, str)}
+        if isinstance(outputs, dict)
+        else set()
+    )
     if delivery.id in values:
         return Echo.DELIVERY
     return Echo.EVENT if delivery.event_id in values else None
@@ -79,7 +98,9 @@ def echo(outputs: JSON, delivery: Delivery) -> Echo | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A run that may be the one. `created_at` and `state` are null where the platform does not tell; `gone`: it has it no more."""
+    """A run that may be the one. `created_at` and `state` are null where the platform does not
+    tell; `gone`: it has it no more.
+    """
 
     run_id: str
     created_at: float | None = None
@@ -95,7 +116,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rival:
-    """Another attempt for the same flow whose run is not known, and whose window overlaps. `is_open`: its call is under way."""
+    """Another attempt for the same flow whose run is not known, and whose window overlaps.
+    `is_open`: its call is under way.
+    """
 
     delivery_id: str
     event_id: str
@@ -106,8 +129,9 @@ class Rival:
 class Look:
     """What a look at the platform's list of runs has found, at the time `at`.
 
-    `listed`: runs that the list holds, of which `unread` could not be read; `oldest`: when the oldest was created. `problem`: why the look
-    has learned nothing. `step`: seconds by which the wall clock was stepped forward since the intent; null where no clock tells.
+    `listed`: runs that the list holds, of which `unread` could not be read; `oldest`: when the
+    oldest was created. `problem`: why the look has learned nothing. `step`: seconds by which the
+    wall clock was stepped forward since the intent; null where no clock tells.
     `read_clocks`: the intent stored the clocks, which an earlier version did not.
     """
 
@@ -125,7 +149,9 @@ class Look:
     @property
     def covers(self) -> bool:
         """Whether no run of the window can be missing from the list."""
-        return self.problem is None and (self.listed < FULL or (self.oldest is not None and self.oldest < self.window.since))
+        return self.problem is None and (
+            self.listed < FULL or (self.oldest is not None and self.oldest < self.window.since)
+        )
 
 
 class Verdict(StrEnum):
@@ -139,7 +165,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What becomes of a delivery, and why. `run_id`: the adopted run; `wait`: seconds until the next look."""
+    """What becomes of a delivery, and why. `run_id`: the adopted run; `wait`: seconds until the
+    next look.
+    """
 
     verdict: Verdict
     why: str
@@ -151,7 +179,8 @@ class Decision:
 class Evidence:
     """What the looks for the run of one attempt have found, as it is kept with the delivery.
 
-    `covered`: a look has covered the window; `empty_at`: since then no look has found a candidate, and the first of them covered it.
+    `covered`: a look has covered the window; `empty_at`: since then no look has found a candidate,
+    and the first of them covered it.
     """
 
     attempt: int
@@ -185,7 +214,9 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What later looks need to know of the earlier ones for the same attempt. `step`: that of the clock since the intent, at the last."""
+    """What later looks need to know of the earlier ones for the same attempt. `step`: that of the
+    clock since the intent, at the last.
+    """
 
     looks: int = 0
     covered: bool = False
@@ -194,8 +225,14 @@ class Earlier:
     step: float = 0.0
 
     def by_clock_of(self, look: Look) -> Earlier:
-        """Return it with its times as the clock has them now, which was stepped since by as much more as `look` says."""
-        return self if self.empty_at is None else replace(self, empty_at=self.empty_at + (look.step or 0.0) - self.step)
+        """Return it with its times as the clock has them now, which was stepped since by as much
+        more as `look` says.
+        """
+        return (
+            self
+            if self.empty_at is None
+            else replace(self, empty_at=self.empty_at + (look.step or 0.0) - self.step)
+        )
 
 
 def earlier(kept: JSON, attempt: int) -> Earlier:
@@ -203,24 +240,55 @@ def earlier(kept: JSON, attempt: int) -> Earlier:
     if not isinstance(kept, dict) or kept.get("attempt") != attempt:
         return Earlier()
     run_ids = tuple(one["run_id"] for one in kept["candidates"])
-    return Earlier(kept["looks"], kept["covered"], kept["empty_at"], run_ids, kept.get("clock_step") or 0.0)
+    return Earlier(
+        kept["looks"], kept["covered"], kept["empty_at"], run_ids, kept.get("clock_step") or 0.0
+    )
 
 
-def candidates(found: Iterable[Candidate], linked: Collection[str], within: Window) -> tuple[Candidate, ...]:
-    """Return those that are linked to no delivery and were created within the window, or nobody knows when."""
+def candidates(
+    found: Iterable[Candidate], linked: Collection[str], within: Window
+) -> tuple[Candidate, ...]:
+    """Return those that are linked to no delivery and were created within the window, or nobody
+    knows when.
+    """
     fit = (one for one in found if one.created_at is None or within.holds(one.created_at))
     return tuple(one for one in fit if one.run_id not in linked)
 
 
-def judge(delivery: Delivery, attempt: int, began_at: float, look: Look, before: Earlier, *, exclusive: bool) -> Evidence:
-    """Decide what a look means for a delivery whose attempt began at `began_at`. `exclusive`: nobody else starts its flow."""
+def judge(
+    delivery: Delivery,
+    attempt: int,
+    began_at: float,
+    look: Look,
+    before: Earlier,
+    *,
+    exclusive: bool,
+) -> Evidence:
+    """Decide what a look means for a delivery whose attempt began at `began_at`. `exclusive`:
+    nobody else starts its flow.
+    """
     before = before.by_clock_of(look)
     covered = before.covered or look.covers
     empty = look.problem is None and not look.candidates
-    empty_at = before.empty_at if look.problem else (before.empty_at or look.at) if empty and look.covers else None
+    empty_at = (
+        before.empty_at
+        if look.problem
+        else (before.empty_at or look.at)
+        if empty and look.covers
+        else None
+    )
     was_there = before.covered and all(one.run_id in before.run_ids for one in look.candidates)
-    decision = _decide(delivery, began_at, look, before, sole=exclusive and (look.covers or was_there))
-    return Evidence(attempt=attempt, looks=before.looks + 1, look=look, decision=decision, covered=covered, empty_at=empty_at)
+    decision = _decide(
+        delivery, began_at, look, before, sole=exclusive and (look.covers or was_there)
+    )
+    return Evidence(
+        attempt=attempt,
+        looks=before.looks + 1,
+        look=look,
+        decision=decision,
+        covered=covered,
+        empty_at=empty_at,
+    )
 
 
 def wait(looks: int) -> float:
@@ -228,7 +296,9 @@ def wait(looks: int) -> float:
     return min(FIRST * GROWTH ** min(looks, 40), MOST)
 
 
-def _decide(delivery: Delivery, began_at: float, look: Look, before: Earlier, *, sole: bool) -> Decision:
+def _decide(
+    delivery: Delivery, began_at: float, look: Look, before: Earlier, *, sole: bool
+) -> Decision:
     """`sole`: a candidate that is the only one is the run, whether it echoes or not."""
     again = wait(before.looks)
     if (undecided := _unusable(delivery, look, again)) is not None:
@@ -243,12 +313,18 @@ def _decide(delivery: Delivery, began_at: float, look: Look, before: Earlier, *,
         untold = any(one.state is None for one in open_ones)
         if untold or look.at < began_at + delivery.run_timeout:
             says = "the platform does not say how it stands" if untold else "it has not ended yet"
-            return Decision(verdict=Verdict.AGAIN, why=f"{_named(open_ones)} may be its run, and {says}", wait=again)
+            return Decision(
+                verdict=Verdict.AGAIN,
+                why=f"{_named(open_ones)} may be its run, and {says}",
+                wait=again,
+            )
     return _ambiguous(delivery, look)
 
 
 def _unusable(delivery: Delivery, look: Look, again: float) -> Decision | None:
-    """Return what follows from a look that failed, or that cannot be held against the time of the intent; null where neither is so."""
+    """Return what follows from a look that failed, or that cannot be held against the time of the
+    intent; null where neither is so.
+    """
     if look.problem is not None:
         return Decision(verdict=Verdict.AGAIN, why=look.problem, wait=again)
     if look.step is None:
@@ -256,10 +332,16 @@ def _unusable(delivery: Delivery, look: Look, again: float) -> Decision | None:
         why = f"{NOT_COMPARABLE}: {by}"
     elif abs(look.step) > SKEW:
         way = "forward" if look.step > 0 else "back"
-        why = f"{STEPPED}: the clock was set {way} by {abs(look.step):.0f} s between the call and this look"
+        why = (
+            f"{STEPPED}: the clock was set {way} by {abs(look.step):.0f} s between the call and"
+            " this look"
+        )
     else:
         return None
-    return Decision(verdict=Verdict.HOLD, why=f"{why}, so no run can be ruled out: {_advice(delivery, look.candidates)}")
+    return Decision(
+        verdict=Verdict.HOLD,
+        why=f"{why}, so no run can be ruled out: {_advice(delivery, look.candidates)}",
+    )
 
 
 def _clearest(one: Candidate) -> tuple[bool, float]:
@@ -273,9 +355,17 @@ def _is_certain(one: Candidate) -> bool:
 
 def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> Decision:
     """An event's id alone is in the outputs of each of its deliveries' runs."""
-    twins = [] if one.echo is Echo.DELIVERY else [each for each in look.rivals if each.event_id == delivery.event_id]
+    twins = (
+        []
+        if one.echo is Echo.DELIVERY
+        else [each for each in look.rivals if each.event_id == delivery.event_id]
+    )
     if not twins:
-        return Decision(verdict=Verdict.ADOPT, why=f"the outputs of {one.run_id} have the id of its {one.echo}", run_id=one.run_id)
+        return Decision(
+            verdict=Verdict.ADOPT,
+            why=f"the outputs of {one.run_id} have the id of its {one.echo}",
+            run_id=one.run_id,
+        )
     return _contested(delivery, twins, one, again)
 
 
@@ -286,7 +376,9 @@ def _only(delivery: Delivery, look: Look, one: Candidate, again: float) -> Decis
     return _contested(delivery, look.rivals, one, again)
 
 
-def _contested(delivery: Delivery, rivals: Collection[Rival], one: Candidate, again: float) -> Decision:
+def _contested(
+    delivery: Delivery, rivals: Collection[Rival], one: Candidate, again: float
+) -> Decision:
     """A run that may be another delivery's: a call that is under way is waited for."""
     ids = ", ".join([each.delivery_id for each in rivals][:NAMED])
     why = f"{_named([one])} may be its run, or that of {ids}"
@@ -297,30 +389,55 @@ def _contested(delivery: Delivery, rivals: Collection[Rival], one: Candidate, ag
 
 def _without(delivery: Delivery, look: Look, before: Earlier) -> Decision:
     if not look.covers or look.unread:
-        lack = "holds entries that cannot be read" if look.unread else f"holds the {look.listed} newest runs, which do not go back so far"
-        return Decision(verdict=Verdict.HOLD, why=f"no run that fits was found, but the platform's list {lack}: {_advice(delivery, [])}")
+        lack = (
+            "holds entries that cannot be read"
+            if look.unread
+            else f"holds the {look.listed} newest runs, which do not go back so far"
+        )
+        return Decision(
+            verdict=Verdict.HOLD,
+            why=(
+                f"no run that fits was found, but the platform's list {lack}:"
+                f" {_advice(delivery, [])}"
+            ),
+        )
     if before.empty_at is None:
-        return Decision(verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=AGREE)
+        return Decision(
+            verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=AGREE
+        )
     left = before.empty_at + AGREE - look.at
     if left > 0:
-        return Decision(verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=left)
+        return Decision(
+            verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=left
+        )
     return Decision(verdict=Verdict.QUEUE, why="no run of it was found, by two looks")
 
 
 def _ambiguous(delivery: Delivery, look: Look) -> Decision:
     some = look.candidates
-    are = "may be its run, but does not tell by its outputs" if len(some) == 1 else "may each be its run, and none tells by its outputs"
+    are = (
+        "may be its run, but does not tell by its outputs"
+        if len(some) == 1
+        else "may each be its run, and none tells by its outputs"
+    )
     return Decision(verdict=Verdict.HOLD, why=f"{_named(some)} {are}: {_advice(delivery, some)}")
 
 
 def _named(some: Collection[Candidate]) -> str:
-    names = [f"{one.run_id} ({'gone' if one.gone else one.state or 'state unknown'})" for one in some]
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    names = [
+        f"{one.run_id} ({'gone' if one.gone else one.state or 'state unknown'})" for one in some
+    ]
+    return ", ".join(names[:NAMED]) + (
+        f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    )
 
 
 def _advice(delivery: Delivery, some: Collection[Candidate]) -> str:
     run = next((one.run_id for one in some), "RUN") if len(some) == 1 else "RUN"
-    return f"look there, then `flowbridge resolve {delivery.id} --as delivered --run-id {run}`, or `--as queued` if it is not there"
+    return (
+        f"look there, then `flowbridge resolve {delivery.id} --as delivered --run-id {run}`, or"
+        " `--as queued` if it is not there"
+    )
 
 
 def _candidate_json(one: Candidate) -> dict[str, Any]:

@@ -11,7 +11,9 @@ RETRY_AFTER_MAX = 3600.0  # a platform cannot put us off for longer than this
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The status a delivery goes to, when it is due again, why, and whether the attempt counts against `retry.attempts`."""
+    """The status a delivery goes to, when it is due again, why, and whether the attempt counts
+    against `retry.attempts`.
+    """
 
     status: Status
     due_at: float
@@ -22,7 +24,8 @@ class Decision:
 def settle(delivery: Delivery, outcome: Outcome, now: float, jitter: float) -> Decision:
     """Decide what becomes of a delivery after an attempt.
 
-    `delivery.attempts` counts the attempts spent before this one; `jitter` is a random number in [0, 1).
+    `delivery.attempts` counts the attempts spent before this one; `jitter` is a random number in
+    [0, 1).
     """
     match outcome.kind:
         case Kind.STARTED:
@@ -30,20 +33,24 @@ def settle(delivery: Delivery, outcome: Outcome, now: float, jitter: float) -> D
         case Kind.REJECTED:
             return Decision(Status.DEAD, now, outcome.detail)
         case Kind.THROTTLED | Kind.UNAUTHORIZED:
-            # When it goes is the circuit's to say. It was due, whatever a clock that was ahead said, and a full platform leaves it its
-            # place; after a 401 it goes behind the others that are due, so that the next probe is another delivery.
+            # When it goes is the circuit's to say. It was due, whatever a clock that was ahead
+            # said, and a full platform leaves it its place; after a 401 it goes behind the others
+            # that are due, so that the next probe is another delivery.
             due_at = min(delivery.due_at, now) if outcome.kind is Kind.THROTTLED else now
             return Decision(Status.QUEUED, due_at, outcome.detail, spends=False)
         case Kind.UNKNOWN if outcome.held or delivery.on_unknown != "retry":
             return Decision(Status.UNKNOWN, now, outcome.detail)
     if outcome.made and delivery.attempts + 1 >= delivery.retry.attempts:
-        return Decision(Status.DEAD, now, f"gave up after {delivery.attempts + 1} attempts: {outcome.detail}")
+        return Decision(
+            Status.DEAD, now, f"gave up after {delivery.attempts + 1} attempts: {outcome.detail}"
+        )
     due_at = now + _after(outcome, backoff(delivery, jitter), delivery.retry.max)
     return Decision(Status.QUEUED, due_at, outcome.detail, spends=outcome.made)
 
 
 def after_run(delivery: Delivery, report: RunReport, now: float, jitter: float) -> Decision:
-    """Decide what follows a run that has ended: nothing, unless it failed and the delivery says what then.
+    """Decide what follows a run that has ended: nothing, unless it failed and the delivery says
+    what then.
 
     A run that was terminated was ended on purpose: it is not run again.
     """
@@ -54,7 +61,9 @@ def after_run(delivery: Delivery, report: RunReport, now: float, jitter: float) 
         if delivery.reruns < delivery.run_retries:
             wait = _full_jitter(delivery.retry, delivery.reruns, jitter)
             return Decision(Status.QUEUED, now + wait, f"its run failed, and another follows{said}")
-        return Decision(Status.DEAD, now, f"gave up after {delivery.reruns + 1} runs that failed{said}")
+        return Decision(
+            Status.DEAD, now, f"gave up after {delivery.reruns + 1} runs that failed{said}"
+        )
     ended = "failed" if report.state is RunState.FAILED else "was terminated"
     return Decision(Status.DEAD, now, f"its run {ended}{said}")
 
@@ -62,8 +71,8 @@ def after_run(delivery: Delivery, report: RunReport, now: float, jitter: float) 
 def backoff(delivery: Delivery, jitter: float) -> float:
     """Return the wait before the next attempt in seconds: full jitter below an exponential ceiling.
 
-    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ ("Full Jitter"); never under a tenth of the ceiling,
-    so that a retry is never at once.
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ ("Full Jitter"); never
+    under a tenth of the ceiling, so that a retry is never at once.
     """
     return _full_jitter(delivery.retry, delivery.attempts, jitter)
 

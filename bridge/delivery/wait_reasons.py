@@ -18,7 +18,9 @@ MOST: Final = 1000  # deliveries that go before one, counted as far as that
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """What a delivery waits for: a word for it, a sentence, and where they are known until when, and behind which delivery."""
+    """What a delivery waits for: a word for it, a sentence, and where they are known until when,
+    and behind which delivery.
+    """
 
     kind: str
     detail: str
@@ -30,12 +32,16 @@ class Wait:
 class Around:
     """What a delivery waits among, as the store and routes.yaml have it.
 
-    `cap`: the slots of its platform, null where routes.yaml has no such platform. `missing`: which value of the platform is not set.
-    `absent`: the flow that its route names and that the local platform does not have. `lacks_own`: it does not have the delivery's own.
-    `is_configured`: false where routes.yaml cannot be used, so that cap, `paused` and `limits` say nothing.
-    `used`, `used_by_route`: the slots taken (of a route also by what is unknown).
-    `ahead`: those of its route that are due and go before it. `head`: of its line, with `before` others between the two.
-    `look_at`: when the platform is asked for its run. `hold`: why nothing at all is started, until a person lets it go.
+    `cap`: the slots of its platform, null where routes.yaml has no such platform. `missing`: which
+    value of the platform is not set.
+    `absent`: the flow that its route names and that the local platform does not have. `lacks_own`:
+    it does not have the delivery's own.
+    `is_configured`: false where routes.yaml cannot be used, so that cap, `paused` and `limits` say
+    nothing. `used`, `used_by_route`: the slots taken (of a route also by what is unknown).
+    `ahead`: those of its route that are due and go before it. `head`: of its line, with `before`
+    others between the two.
+    `look_at`: when the platform is asked for its run. `hold`: why nothing at all is started, until
+    a person lets it go.
     """
 
     cap: int | None = None
@@ -58,22 +64,37 @@ class Around:
 
 
 def why_waiting(one: Delivery, around: Around, now: float) -> Wait | None:
-    """Return what keeps a delivery, null for one that does not wait. What a person has to change comes before what passes by itself."""
+    """Return what keeps a delivery, null for one that does not wait. What a person has to change
+    comes before what passes by itself.
+    """
     if one.status is Status.BLOCKED:
         return _in_line(around)
     if one.status is Status.UNKNOWN:
         return _unsettled(one, around, now)
     if one.status is not Status.QUEUED:
         return None
-    by_itself = _not_due(one, now) or _no_worker(around) or _platform(one, around, now) or _route(one, around, now)
+    by_itself = (
+        _not_due(one, now)
+        or _no_worker(around)
+        or _platform(one, around, now)
+        or _route(one, around, now)
+    )
     return _held(around) or _closed(one, around) or by_itself
 
 
 def _in_line(around: Around) -> Wait:
     if around.head is None:
         return Wait(kind="line", detail="its turn comes at once: nothing holds its line any more")
-    others = f", after {_count(around.before)} other{'' if around.before == 1 else 's'}" if around.before else ""
-    return Wait(kind="line", detail=f"behind {around.head.id}{others}: that one {_holds(around.head)}", behind=around.head.id)
+    others = (
+        f", after {_count(around.before)} other{'' if around.before == 1 else 's'}"
+        if around.before
+        else ""
+    )
+    return Wait(
+        kind="line",
+        detail=f"behind {around.head.id}{others}: that one {_holds(around.head)}",
+        behind=around.head.id,
+    )
 
 
 def _holds(head: Delivery) -> str:
@@ -89,10 +110,17 @@ def _holds(head: Delivery) -> str:
 
 def _unsettled(one: Delivery, around: Around, now: float) -> Wait:
     if around.look_at is not None:
-        when = "the platform's list of runs is looked through" + (" at once" if around.look_at <= now else " then")
-        detail = f"whether it started is not known; {when}. flowbridge resolve is only for what stays unknown"
+        when = "the platform's list of runs is looked through" + (
+            " at once" if around.look_at <= now else " then"
+        )
+        detail = (
+            f"whether it started is not known; {when}. flowbridge resolve is only for what stays"
+            " unknown"
+        )
         return Wait(kind="unknown", detail=detail, until=around.look_at)
-    return Wait(kind="unknown", detail=f"whether it started is not known: flowbridge resolve {one.id}")
+    return Wait(
+        kind="unknown", detail=f"whether it started is not known: flowbridge resolve {one.id}"
+    )
 
 
 def settles_itself(one: Delivery) -> str | None:
@@ -101,86 +129,155 @@ def settles_itself(one: Delivery) -> str | None:
         return None
     is_second = isinstance(one.evidence, dict) and one.evidence.get("empty_at") is not None
     again = "" if is_second else f", and again {AGREE:g} s later if no run is found"
-    return f"it settles itself when the platform's list of runs is read (at {_clock(one.look_at)}{again})"
+    return (
+        "it settles itself when the platform's list of runs is read (at"
+        f" {_clock(one.look_at)}{again})"
+    )
 
 
 def _held(around: Around) -> Wait | None:
     if around.hold is None:
         return None
-    return Wait(kind="hold", detail=f"nothing is started, since {around.hold}: flowbridge db release")
+    return Wait(
+        kind="hold", detail=f"nothing is started, since {around.hold}: flowbridge db release"
+    )
 
 
 def _closed(one: Delivery, around: Around) -> Wait | None:
     if not around.is_configured:
         return None
     if around.cap is None:
-        return Wait(kind="platform", detail=f"the platform {one.platform!r} is not in routes.yaml any more")
+        return Wait(
+            kind="platform", detail=f"the platform {one.platform!r} is not in routes.yaml any more"
+        )
     if around.missing is not None:
-        return Wait(kind="platform", detail=f"the platform {one.platform!r} cannot be called: {around.missing}")
+        return Wait(
+            kind="platform",
+            detail=f"the platform {one.platform!r} cannot be called: {around.missing}",
+        )
     if around.circuit is not None and around.circuit.is_unauthorized:
         return _unauthorized(one, around.circuit)
     if around.absent is not None or around.lacks_own:
         return Wait(kind="flow", detail=_flow(one, around.absent))
-    return Wait(kind="paused", detail=f"the route {one.route!r} is paused") if around.is_paused else None
+    return (
+        Wait(kind="paused", detail=f"the route {one.route!r} is paused")
+        if around.is_paused
+        else None
+    )
 
 
 def _flow(one: Delivery, absent: str | None) -> str:
     if absent is not None:
-        return f"the route {one.route!r} names the flow {absent!r}, which the local platform does not have"
-    do = f"put it back into flows.py, or flowbridge cancel {one.id}, then flowbridge replay {one.event_id}"
-    return f"it was planned for the flow {one.saved_item_id!r}, which the local platform does not have: {do}"
+        return (
+            f"the route {one.route!r} names the flow {absent!r}, which the local platform does not"
+            " have"
+        )
+    do = (
+        f"put it back into flows.py, or flowbridge cancel {one.id}, then flowbridge replay"
+        f" {one.event_id}"
+    )
+    return (
+        f"it was planned for the flow {one.saved_item_id!r}, which the local platform does not"
+        f" have: {do}"
+    )
 
 
 def _unauthorized(one: Delivery, known: Circuit) -> Wait:
     why = f" ({known.reason})" if known.reason else ""
     do = "correct them in .env. Without a change one start is tried then"
-    return Wait(kind="credentials", detail=f"{one.platform} refused the credentials{why}: {do}", until=known.open_until)
+    return Wait(
+        kind="credentials",
+        detail=f"{one.platform} refused the credentials{why}: {do}",
+        until=known.open_until,
+    )
 
 
 def _not_due(one: Delivery, now: float) -> Wait | None:
     if one.due_at <= now:
         return None
     if one.debounce is not None:
-        most = "" if one.due_at >= one.debounce.until else f", but no later than {_clock(one.debounce.until)}"
-        return Wait(kind="debounce", detail=f"a later event of its key would take its place; each puts it off{most}", until=one.due_at)
+        most = (
+            ""
+            if one.due_at >= one.debounce.until
+            else f", but no later than {_clock(one.debounce.until)}"
+        )
+        return Wait(
+            kind="debounce",
+            detail=f"a later event of its key would take its place; each puts it off{most}",
+            until=one.due_at,
+        )
     if one.attempts or one.throttled:
         return Wait(kind="retry", detail="its next attempt is due then", until=one.due_at)
     return Wait(kind="delay", detail="it is not due yet", until=one.due_at)
 
 
 def _no_worker(around: Around) -> Wait | None:
-    return None if around.workers else Wait(kind="worker", detail="no worker is running: flowbridge serve, or flowbridge work")
+    return (
+        None
+        if around.workers
+        else Wait(
+            kind="worker", detail="no worker is running: flowbridge serve, or flowbridge work"
+        )
+    )
 
 
 def _platform(one: Delivery, around: Around, now: float) -> Wait | None:
     known = around.circuit
     if known is not None and known.state(now) == "open":
         why = f" ({known.reason})" if known.reason else ""
-        return Wait(kind="circuit", detail=f"{one.platform} failed {known.failures} times in a row{why}: its circuit is open",
-                    until=known.open_until)  # fmt: skip
+        return Wait(
+            kind="circuit",
+            detail=(
+                f"{one.platform} failed {known.failures} times in a row{why}: its circuit is open"
+            ),
+            until=known.open_until,
+        )
     if known is not None and now < known.not_before:
-        return Wait(kind="circuit", detail=f"{one.platform} asked not to be called until then", until=known.not_before)
+        return Wait(
+            kind="circuit",
+            detail=f"{one.platform} asked not to be called until then",
+            until=known.not_before,
+        )
     if not around.is_configured or around.cap is None or free(known, around.cap, around.used, now):
         return None
     if around.used >= around.cap:
         return Wait(kind="slots", detail=f"all {around.cap} slots of {one.platform} are taken")
     if known is not None and known.open_until is not None:
-        return Wait(kind="circuit", detail=f"one start tries out whether {one.platform} answers again", until=known.probe_until)
+        return Wait(
+            kind="circuit",
+            detail=f"one start tries out whether {one.platform} answers again",
+            until=known.probe_until,
+        )
     until = known.raise_at if known is not None else None
-    return Wait(kind="allowance", detail=f"{one.platform} says that it is full at {around.used} runs; one more is tried then", until=until)
+    return Wait(
+        kind="allowance",
+        detail=f"{one.platform} says that it is full at {around.used} runs; one more is tried then",
+        until=until,
+    )
 
 
 def _route(one: Delivery, around: Around, now: float) -> Wait:
     limits, cap = around.limits, around.limits.max_concurrent_runs
     if cap is not None and around.used_by_route >= cap:
-        return Wait(kind="route", detail=f"all {cap} runs that the route {one.route!r} may have are under way, or unknown")
+        return Wait(
+            kind="route",
+            detail=(
+                f"all {cap} runs that the route {one.route!r} may have are under way, or unknown"
+            ),
+        )
     today = around.pace.starts if around.pace.day == day_of(now) else 0
     if limits.max_runs_per_day is not None and today >= limits.max_runs_per_day:
         most = f"the {limits.max_runs_per_day} runs a day of the route {one.route!r} are used up"
         return Wait(kind="day", detail=most, until=(day_of(now) + 1) * DAY)
     if limits.rate is not None and room(limits, around.pace, now) == 0:
-        return Wait(kind="pace", detail=f"the route {one.route!r} starts at most {limits.rate.count} in {limits.rate.per:g} s",
-                    until=around.pace.next_at)  # fmt: skip
+        return Wait(
+            kind="pace",
+            detail=(
+                f"the route {one.route!r} starts at most {limits.rate.count} in"
+                f" {limits.rate.per:g} s"
+            ),
+            until=around.pace.next_at,
+        )
     if around.ahead:
         return Wait(kind="turn", detail=f"{_count(around.ahead)} of its route go before it")
     return Wait(kind="turn", detail="it is due, and goes next")

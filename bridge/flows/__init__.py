@@ -18,4 +18,15 @@ from bridge.flows.context import current, log, run_flow, save_file
 from bridge.flows.function import FlowError, FlowFunction, flow
 from bridge.flows.types import File, WebhookInput
 
-__all__ = ["File", "FlowError", "FlowFunction", "Input", "WebhookInput", "current", "flow", "log", "run_flow", "save_file"]
+__all__ = [
+    "File",
+    "FlowError",
+    "FlowFunction",
+    "Input",
+    "WebhookInput",
+    "current",
+    "flow",
+    "log",
+    "run_flow",
+    "save_file",
+]

@@ -1,4 +1,6 @@
-"""Runs one flow: inputs in, a result out. What a flow may ask about its run, wherever that is executed."""
+"""Runs one flow: inputs in, a result out. What a flow may ask about its run, wherever that is
+executed.
+"""
 
 from __future__ import annotations
 
@@ -92,18 +94,24 @@ def log(*values: object) -> None:
 
 
 def save_file(name: str, data: bytes | str) -> str:
-    """Keep a file of this run, to be downloaded by its name, and return the name. Text is kept as UTF-8."""
+    """Keep a file of this run, to be downloaded by its name, and return the name. Text is kept as
+    UTF-8.
+    """
     run = current()
     if run.keep is None:
         raise FlowError("a file can be kept only by a run of the local platform")
     if not isinstance(data, bytes | bytearray | memoryview | str):
-        raise FlowError(f"file {name!r}: {type(data).__name__} was given; bytes or a text is wanted")
+        raise FlowError(
+            f"file {name!r}: {type(data).__name__} was given; bytes or a text is wanted"
+        )
     run.keep(check_name(name), data.encode() if isinstance(data, str) else bytes(data))
     return name
 
 
 class _Output(io.TextIOBase):
-    """Stands for sys.stdout: text printed inside a run goes to its log, all other text where it always went."""
+    """Stands for sys.stdout: text printed inside a run goes to its log, all other text where it
+    always went.
+    """
 
     def __init__(self, real: Any) -> None:
         self.real = real
@@ -140,9 +148,11 @@ class _Output(io.TextIOBase):
 
 
 def run_flow(flow: FlowFunction, inputs: Mapping[str, JSON], *, data_dir: Path) -> RunResult:
-    """Run a flow to its end in this process and return how it ended. Nothing a flow does is raised, except KeyboardInterrupt.
+    """Run a flow to its end in this process and return how it ended. Nothing a flow does is raised,
+    except KeyboardInterrupt.
 
-    Inputs the flow has no parameter for are left out, as the public platform does; a missing one fails the run.
+    Inputs the flow has no parameter for are left out, as the public platform does; a missing one
+    fails the run.
     """
     with _install:
         if not isinstance(sys.stdout, _Output):
@@ -175,7 +185,9 @@ def _keeper(data_dir: Path) -> Callable[[str, bytes], None]:
 
 
 def call(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Call the flow's function and return its outputs. What it raises is raised; FlowError for inputs or outputs that cannot be."""
+    """Call the flow's function and return its outputs. What it raises is raised; FlowError for
+    inputs or outputs that cannot be.
+    """
     return _outputs(flow.function(**_arguments(flow, inputs)))
 
 
@@ -184,7 +196,10 @@ def _arguments(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON
     missing = [one.name for one in flow.inputs if one.required and one.name not in inputs]
     if missing:
         wanted = ", ".join(one.name for one in flow.inputs if one.required)
-        raise FlowError(f"flow {flow.name}: required inputs are missing: {', '.join(missing)} (it requires: {wanted})")
+        raise FlowError(
+            f"flow {flow.name}: required inputs are missing: {', '.join(missing)} (it requires:"
+            f" {wanted})"
+        )
     return {name: value for name, value in inputs.items() if flow.takes_any or name in names}
 
 
@@ -193,13 +208,18 @@ def _outputs(value: Any) -> dict[str, JSON]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise FlowError(f"the flow returned {type(value).__name__}; a flow returns a mapping of outputs, or nothing")
+        raise FlowError(
+            f"the flow returned {type(value).__name__}; a flow returns a mapping of outputs, or"
+            " nothing"
+        )
     try:
         text = orjson.dumps(dict(value))
     except TypeError as error:
         raise FlowError(f"the outputs are not JSON: {error}") from error
     if len(text) > MAX_OUTPUTS:
-        raise FlowError(f"the outputs are {len(text)} bytes of JSON; at most {MAX_OUTPUTS} are kept")
+        raise FlowError(
+            f"the outputs are {len(text)} bytes of JSON; at most {MAX_OUTPUTS} are kept"
+        )
     outputs: dict[str, JSON] = orjson.loads(text)
     return outputs
 

@@ -28,13 +28,16 @@ class FlowError(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class FlowFunction:
-    """One flow. Calling it calls the function, so that flows can be tested as the functions they are."""
+    """One flow. Calling it calls the function, so that flows can be tested as the functions they
+    are.
+    """
 
     name: str
     function: Callable[..., Any]
     inputs: tuple[Input, ...]
     description: str = ""
-    takes_any: bool = False  #: it has **inputs: inputs without a parameter of their own are given to it, too
+    #: it has **inputs: inputs without a parameter of their own are given to it, too
+    takes_any: bool = False
     idempotent: bool = False  #: a run that was interrupted may be run again
     time_limit: float | None = None  #: seconds; None: TIME_LIMIT
     memory: int | None = None  #: bytes; None: MEMORY
@@ -43,7 +46,9 @@ class FlowFunction:
         return self.function(*args, **inputs)
 
     def described(self, workbook: str) -> LocalFlow:
-        """Return what is to be known of the flow without its code. A default that is no JSON is shown as Python writes it."""
+        """Return what is to be known of the flow without its code. A default that is no JSON is
+        shown as Python writes it.
+        """
         return LocalFlow(
             id=self.name,
             workbook=workbook,
@@ -59,20 +64,41 @@ class FlowFunction:
 @overload
 def flow(function: Callable[..., Any], /) -> FlowFunction: ...
 @overload
-def flow(*, name: str | None = None, idempotent: bool = False, time_limit: float | None = None,
-         memory: int | str | None = None) -> Callable[[Callable[..., Any]], FlowFunction]: ...  # fmt: skip
-def flow(function: Callable[..., Any] | None = None, /, *, name: str | None = None, idempotent: bool = False,
-         time_limit: float | None = None, memory: int | str | None = None) -> Any:  # fmt: skip
-    """Make a function a flow: `@flow`, or `@flow(name="send-invoice", idempotent=True, time_limit=30, memory="256MB")`.
+def flow(
+    *,
+    name: str | None = None,
+    idempotent: bool = False,
+    time_limit: float | None = None,
+    memory: int | str | None = None,
+) -> Callable[[Callable[..., Any]], FlowFunction]: ...
+def flow(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    idempotent: bool = False,
+    time_limit: float | None = None,
+    memory: int | str | None = None,
+) -> Any:
+    """Make a function a flow: `@flow`, or `@flow(name="send-invoice", idempotent=True,
+    time_limit=30, memory="256MB")`.
 
-    `idempotent`: a run that was interrupted is run again instead of failing. A run over `time_limit` (seconds; an hour) or `memory`
-    (bytes, or a text; 512 MB) fails.
+    `idempotent`: a run that was interrupted is run again instead of failing. A run over
+    `time_limit` (seconds; an hour) or `memory` (bytes, or a text; 512 MB) fails.
     """
 
     def decorate(decorated: Callable[..., Any]) -> FlowFunction:
         found = _describe(decorated, name)
         limits = _time_limit(found.name, time_limit), _memory(found.name, memory)
-        return FlowFunction(found.name, decorated, found.inputs, found.description, found.takes_any, idempotent, *limits)
+        return FlowFunction(
+            found.name,
+            decorated,
+            found.inputs,
+            found.description,
+            found.takes_any,
+            idempotent,
+            *limits,
+        )
 
     return decorate(function) if function is not None else decorate
 
@@ -80,9 +106,15 @@ def flow(function: Callable[..., Any] | None = None, /, *, name: str | None = No
 def _describe(function: Callable[..., Any], name: str | None) -> FlowFunction:
     name = name or function.__name__
     if not NAME.fullmatch(name):
-        raise FlowError(f"flow {name!r}: a name is 1 to 100 letters, digits, '_', '-' or '.', and starts with a letter or digit")
+        raise FlowError(
+            f"flow {name!r}: a name is 1 to 100 letters, digits, '_', '-' or '.', and starts with a"
+            " letter or digit"
+        )
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-        raise FlowError(f"flow {name!r}: an async function or a generator cannot be a flow; write a plain function")
+        raise FlowError(
+            f"flow {name!r}: an async function or a generator cannot be a flow; write a plain"
+            " function"
+        )
     inputs, takes_any = [], False
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in _KINDS:
@@ -100,11 +132,19 @@ def _input(parameter: inspect.Parameter, names: dict[str, Any]) -> Input:
         annotation = ""
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     required = default is parameter.empty
-    return Input(parameter.name, text, required, None if required else _as_json(default), _kind(annotation, names))
+    return Input(
+        parameter.name,
+        text,
+        required,
+        None if required else _as_json(default),
+        _kind(annotation, names),
+    )
 
 
 def _kind(annotation: Any, names: dict[str, Any]) -> str:
-    """Return what the input takes: see `Input`. An annotation in quotes, or under `from __future__ import annotations`, is looked up."""
+    """Return what the input takes: see `Input`. An annotation in quotes, or under `from __future__
+    import annotations`, is looked up.
+    """
     from bridge.flows.types import File, WebhookInput
 
     if isinstance(annotation, str) and annotation:
@@ -131,15 +171,23 @@ def _as_json(default: Any) -> Any:
 def _time_limit(name: str, seconds: object) -> float | None:
     if seconds is None:
         return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 366 * 86400:
-        raise FlowError(f"flow {name!r}: time_limit: {seconds!r} was given; a number of seconds is wanted, more than 0, at most 366 days")
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0 < seconds <= 366 * 86400
+    ):
+        raise FlowError(
+            f"flow {name!r}: time_limit: {seconds!r} was given; a number of seconds is wanted, more"
+            " than 0, at most 366 days"
+        )
     return float(seconds)
 
 
 def _memory(name: str, amount: int | str | None) -> int | None:
     if amount is None:
         return None
-    from bridge.config.schema import units  # not at the top: flows.py would wait for all of it wherever it is imported
+    # not at the top: flows.py would wait for all of it wherever it is imported
+    from bridge.config.schema import units
 
     try:
         return units.memory(amount)

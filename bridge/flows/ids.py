@@ -1,4 +1,6 @@
-"""Ids in the shape the public platform gives its own: 22 characters of base 57, as shortuuid writes a UUID."""
+"""Ids in the shape the public platform gives its own: 22 characters of base 57, as shortuuid writes
+a UUID.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ def new_run_id() -> str:
 
 def workbook_id(name: str) -> str:
     """Return the id of the workbook of that name, always the same."""
-    return _written(int.from_bytes(hashlib.sha256(b"workbook " + name.encode("utf-8", "surrogatepass")).digest()[:16], "big"))
+    return _written(
+        int.from_bytes(
+            hashlib.sha256(b"workbook " + name.encode("utf-8", "surrogatepass")).digest()[:16],
+            "big",
+        )
+    )
 
 
 def _written(number: int) -> str:

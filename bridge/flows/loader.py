@@ -12,10 +12,11 @@ from bridge.flows.function import FlowError, FlowFunction
 
 
 def load_flows(path: Path | str) -> dict[str, FlowFunction]:
-    """Return the flows that the file defines or imports, by name. FlowError says which line is wrong.
+    """Return the flows that the file defines or imports, by name. FlowError says which line is
+    wrong.
 
-    The file is run as a module under a name nothing else can have, so that it hides no module and none hides it; it leaves no
-    __pycache__ beside itself.
+    The file is run as a module under a name nothing else can have, so that it hides no module and
+    none hides it; it leaves no __pycache__ beside itself.
     """
     path = Path(path)
     try:
@@ -23,7 +24,10 @@ def load_flows(path: Path | str) -> dict[str, FlowFunction]:
     except OSError as error:
         raise FlowError(f"{path}: {error.strerror}") from error
     except (SyntaxError, ValueError) as error:
-        raise FlowError(f"{path}:{getattr(error, 'lineno', None) or 1}: {type(error).__name__}: {_first_line(error)}") from error
+        raise FlowError(
+            f"{path}:{getattr(error, 'lineno', None) or 1}: {type(error).__name__}:"
+            f" {_first_line(error)}"
+        ) from error
     module = ModuleType(f"_flows_{sha256(str(path.resolve()).encode()).hexdigest()[:16]}")
     module.__file__ = str(path)
     previous = sys.modules.get(module.__name__)
@@ -32,7 +36,9 @@ def load_flows(path: Path | str) -> dict[str, FlowFunction]:
         exec(code, module.__dict__)  # noqa: S102 - it is the operator's own program
     except (Exception, SystemExit) as error:
         _restore(module.__name__, previous)
-        raise FlowError(f"{path}:{_line(error, str(path))}: {type(error).__name__}: {_first_line(error)}") from error
+        raise FlowError(
+            f"{path}:{_line(error, str(path))}: {type(error).__name__}: {_first_line(error)}"
+        ) from error
     return _flows(module, path)
 
 
@@ -42,7 +48,9 @@ def _flows(module: ModuleType, path: Path) -> dict[str, FlowFunction]:
         if not isinstance(value, FlowFunction):
             continue
         if flows.setdefault(value.name, value) is not value:
-            raise FlowError(f"{path}: two flows are called {value.name!r}; each needs a name of its own")
+            raise FlowError(
+                f"{path}: two flows are called {value.name!r}; each needs a name of its own"
+            )
     return flows
 
 
@@ -55,7 +63,11 @@ def _restore(name: str, previous: ModuleType | None) -> None:
 
 def _line(error: BaseException, filename: str) -> int:
     """Return the last line of the file itself that was being run."""
-    lines = [frame.lineno or 1 for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
+    lines = [
+        frame.lineno or 1
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == filename
+    ]
     return lines[-1] if lines else 1
 
 

@@ -23,13 +23,18 @@ class Library:
 
     def described(self) -> list[LocalFlow]:
         """Return what is to be known of all of them."""
-        return [one.described(READY_MADE if READY.get(name) is one else self.workbook) for name, one in sorted(self.flows.items())]
+        return [
+            one.described(READY_MADE if READY.get(name) is one else self.workbook)
+            for name, one in sorted(self.flows.items())
+        ]
 
 
 def load_library(path: str | None) -> Library:
-    """Run flows.py, if there is one, and return its flows with the ready-made ones, which give way to one of the same name.
+    """Run flows.py, if there is one, and return its flows with the ready-made ones, which give way
+    to one of the same name.
 
-    FlowError says which line is wrong. Only for processes that may be lost: the file can do anything.
+    FlowError says which line is wrong. Only for processes that may be lost: the file can do
+    anything.
     """
     if path is None:
         return Library(READY)

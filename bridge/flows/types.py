@@ -36,7 +36,12 @@ class File:
 
 def check_name(name: object) -> str:
     """Return a name that a file may be kept under; FlowError for any other."""
-    if not isinstance(name, str) or not name or name in (".", "..") or any(one in "/\\" or one < " " for one in name):
+    if (
+        not isinstance(name, str)
+        or not name
+        or name in (".", "..")
+        or any(one in "/\\" or one < " " for one in name)
+    ):
         raise FlowError(f"a file's name is wanted, without a folder: {str(name)[:100]!r} was given")
     if len(name.encode("utf-8", "replace")) > LONGEST:
         raise FlowError(f"a file's name has at most {LONGEST} bytes: {name[:100]!r}… has more")

@@ -1,6 +1,7 @@
 """Read a verified request's body: JSON, form fields or text, within limits. Pure.
 
-A body that cannot be read is not an error here: the event is kept all the same, with the `problem` that this found.
+A body that cannot be read is not an error here: the event is kept all the same, with the `problem`
+that this found.
 """
 
 from __future__ import annotations
@@ -26,12 +27,19 @@ MULTIPART = "multipart/form-data"
 media_of = lru_cache(maxsize=256)(parse_options_header)  # senders say the same every time
 
 
-def decode(content_type: str, raw: bytes, *, max_depth: int, wrapped_in: str | None = None, max_values: int | None = None) -> Body:
+def decode(
+    content_type: str,
+    raw: bytes,
+    *,
+    max_depth: int,
+    wrapped_in: str | None = None,
+    max_values: int | None = None,
+) -> Body:
     """Return what `raw` says under `content_type` (the whole header value).
 
-    `wrapped_in`: the form field that holds the JSON where a provider posts it inside a form (GitHub's and Slack's `payload`).
-    A body without a content type, or with one we do not know, is JSON if it reads as JSON and text otherwise. `max_values`: of JSON,
-    where anyone may send it.
+    `wrapped_in`: the form field that holds the JSON where a provider posts it inside a form
+    (GitHub's and Slack's `payload`). A body without a content type, or with one we do not know, is
+    JSON if it reads as JSON and text otherwise. `max_values`: of JSON, where anyone may send it.
     """
     media, options = media_of(content_type)
     if media == URLENCODED:
@@ -45,9 +53,11 @@ def decode(content_type: str, raw: bytes, *, max_depth: int, wrapped_in: str | N
 
 
 def decode_token(raw: bytes, claim: str, texts: tuple[str, ...] = (), *, max_depth: int) -> Body:
-    """Return what the token that `raw` is holds under `claim` (Wix): JSON. It must have been verified.
+    """Return what the token that `raw` is holds under `claim` (Wix): JSON. It must have been
+    verified.
 
-    `texts`: names in that object under which the sender puts JSON as a text; they are read too, where they hold an object.
+    `texts`: names in that object under which the sender puts JSON as a text; they are read too,
+    where they hold an object.
     """
     inner = unwrapped(raw, claim)
     if inner is None:
@@ -55,25 +65,40 @@ def decode_token(raw: bytes, claim: str, texts: tuple[str, ...] = (), *, max_dep
     body = read_json(inner, max_depth)
     if not isinstance(body.value, dict):
         return body
-    read = {name: read_json(text.encode(), max_depth - 1) for name in texts if isinstance(text := body.value.get(name), str)}
-    return Body(value=body.value | {name: found.value for name, found in read.items() if isinstance(found.value, dict)})
+    read = {
+        name: read_json(text.encode(), max_depth - 1)
+        for name in texts
+        if isinstance(text := body.value.get(name), str)
+    }
+    return Body(
+        value=body.value
+        | {name: found.value for name, found in read.items() if isinstance(found.value, dict)}
+    )
 
 
 def _unwrap(body: Body, wrapped_in: str | None, max_depth: int, max_values: int | None) -> Body:
-    """Take the JSON out of the form field that the provider put it in; without that field it is an ordinary form."""
+    """Take the JSON out of the form field that the provider put it in; without that field it is an
+    ordinary form.
+    """
     inner = (body.form or {}).get(wrapped_in) if wrapped_in else None
     return read_json(inner.encode(), max_depth, max_values) if isinstance(inner, str) else body
 
 
 def read_json(raw: bytes, max_depth: int, max_values: int | None = None) -> Body:
     if max_values is not None and values_over(raw, max_values):
-        return Body(problem=f"the JSON body has more than {max_values} values, and anyone may send it")
+        return Body(
+            problem=f"the JSON body has more than {max_values} values, and anyone may send it"
+        )
     if depth_over(raw, max_depth):
         return Body(problem=f"the JSON body is nested deeper than {max_depth} levels (max_depth)")
     try:
         return Body(value=orjson.loads(raw))
     except orjson.JSONDecodeError as error:
-        return Body(problem=f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}")
+        return Body(
+            problem=(
+                f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+            )
+        )
 
 
 def _text(raw: bytes) -> Body:
@@ -85,9 +110,17 @@ def _text(raw: bytes) -> Body:
 
 def _urlencoded(raw: bytes) -> Body:
     try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, strict_parsing=bool(raw), max_num_fields=MAX_FIELDS, errors="strict")
+        pairs = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(raw),
+            max_num_fields=MAX_FIELDS,
+            errors="strict",
+        )
     except (ValueError, UnicodeDecodeError):
-        return Body(problem=f"the body is not a URL-encoded form of at most {MAX_FIELDS} fields in UTF-8")
+        return Body(
+            problem=f"the body is not a URL-encoded form of at most {MAX_FIELDS} fields in UTF-8"
+        )
     return _form(pairs)
 
 
@@ -104,7 +137,9 @@ def _multipart(raw: bytes, boundary: str) -> Body:
             elif name and filename is None:
                 pairs.append((name, raw[part.begin : part.end].decode()))
     except ValueError:
-        return Body(problem=f"the body is not a multipart form of at most {MAX_FIELDS} fields in UTF-8")
+        return Body(
+            problem=f"the body is not a multipart form of at most {MAX_FIELDS} fields in UTF-8"
+        )
     body = _form(pairs)
     return Body(value=body.value, form=body.form, files=tuple(files))
 
@@ -113,11 +148,19 @@ def _listed(raw: bytes, part: Part, field: str, name: str) -> FormFile:
     """What there is to know of a file that stays in the body."""
     content = memoryview(raw)[part.begin : part.end]
     kind = file_types.tell(content, name)
-    return FormFile(field=field, name=file_name(name), type=kind.media, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return FormFile(
+        field=field,
+        name=file_name(name),
+        type=kind.media,
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
 
 
 def _form(pairs: list[tuple[str, str]]) -> Body:
-    """Make an object of form fields; a field that came more than once is a list, in the order it came."""
+    """Make an object of form fields; a field that came more than once is a list, in the order it
+    came.
+    """
     fields: dict[str, JSON] = {}
     for name, value in pairs:
         if name not in fields:

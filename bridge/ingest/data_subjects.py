@@ -1,4 +1,6 @@
-"""A person as what is kept knows one: a value that stands in fields, such as an e-mail address. Pure."""
+"""A person as what is kept knows one: a value that stands in fields, such as an e-mail address.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import orjson
 from bridge.core.model import JSON, Body, Event, Reject
 from bridge.core.unicode_text import normalize
 
-ROOTS = ("body", "form", "fields", "query")  # with which a field's path may begin, as in routes.yaml
+# with which a field's path may begin, as in routes.yaml
+ROOTS = ("body", "form", "fields", "query")
 NESTED = 3  # texts that are JSON within texts that are JSON
 
 Path = tuple[str, ...]
@@ -19,10 +22,11 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is sought: the `text` that a field is to hold, whatever its case and the blanks around it.
+    """Who is sought: the `text` that a field is to hold, whatever its case and the blanks around
+    it.
 
-    `at`: only in fields whose path ends so; positions in lists are passed over. `anywhere`: as a part of any text, in headers too. `marks`
-    stand in its place where it was redacted.
+    `at`: only in fields whose path ends so; positions in lists are passed over. `anywhere`: as a
+    part of any text, in headers too. `marks` stand in its place where it was redacted.
     """
 
     text: str = field(repr=False)
@@ -31,15 +35,30 @@ class Subject:
     marks: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, text: str, named: str | None = None, *, anywhere: bool = False, marks: Iterable[str] = ()) -> Subject:
-        """Return the subject; `named` is a field as it stands in `match`, from its root or its last parts."""
+    def of(
+        cls,
+        text: str,
+        named: str | None = None,
+        *,
+        anywhere: bool = False,
+        marks: Iterable[str] = (),
+    ) -> Subject:
+        """Return the subject; `named` is a field as it stands in `match`, from its root or its last
+        parts.
+        """
         parts = tuple(named.split(".")) if named else ()
         at = parts[1:] if len(parts) > 1 and parts[0] in ROOTS else parts
         return cls(folded(text), at, anywhere, frozenset(map(folded, marks)))
 
     def in_event(self, event: Event, body: Body) -> bool:
-        """Tell whether an event holds it. Of a body that cannot be read any part of the text will do: nobody knows its fields."""
-        if self.in_value(body.value) or self.in_query(event.query_string) or (body.problem is not None and self.in_raw(event.body)):
+        """Tell whether an event holds it. Of a body that cannot be read any part of the text will
+        do: nobody knows its fields.
+        """
+        if (
+            self.in_value(body.value)
+            or self.in_query(event.query_string)
+            or (body.problem is not None and self.in_raw(event.body))
+        ):
             return True
         if not self.at and event.client is not None and folded(event.client) == self.text:
             return True
@@ -47,23 +66,45 @@ class Subject:
             return True
         if not self.anywhere:
             return False
-        beside = [*event.headers.values(), event.type, event.provider_id, event.problem, event.spam, event.client]
-        return self.in_raw(event.body) or self.in_texts([*beside, *(file.name for file in event.files)])
+        beside = [
+            *event.headers.values(),
+            event.type,
+            event.provider_id,
+            event.problem,
+            event.spam,
+            event.client,
+        ]
+        return self.in_raw(event.body) or self.in_texts(
+            [*beside, *(file.name for file in event.files)]
+        )
 
     def in_reject(self, reject: Reject, body: Body) -> bool:
         """Tell whether a reject holds it; its body may have been cut."""
-        if self.in_value(body.value) or self.in_query(reject.query_string) or (body.problem is not None and self.in_raw(reject.body)):
+        if (
+            self.in_value(body.value)
+            or self.in_query(reject.query_string)
+            or (body.problem is not None and self.in_raw(reject.body))
+        ):
             return True
         if not self.at and reject.client is not None and folded(reject.client) == self.text:
             return True
-        return self.anywhere and (self.in_raw(reject.body) or self.in_texts([*reject.headers.values(), reject.url, reject.client]))
+        return self.anywhere and (
+            self.in_raw(reject.body)
+            or self.in_texts([*reject.headers.values(), reject.url, reject.client])
+        )
 
     def in_value(self, value: JSON) -> bool:
-        """Tell whether a field of a payload holds it; with `anywhere`, whether a text or a name in it does."""
+        """Tell whether a field of a payload holds it; with `anywhere`, whether a text or a name in
+        it does.
+        """
         for path, leaf in leaves(value):
-            if self.anywhere and (self.text in leaf or any(self.text in folded(name) for name in path)):
+            if self.anywhere and (
+                self.text in leaf or any(self.text in folded(name) for name in path)
+            ):
                 return True
-            if (leaf == self.text or leaf in self.marks) and path[len(path) - len(self.at) :] == self.at:
+            if (leaf == self.text or leaf in self.marks) and path[
+                len(path) - len(self.at) :
+            ] == self.at:
                 return True
         return False
 
@@ -71,7 +112,10 @@ class Subject:
         """Tell whether a parameter of a URL holds it."""
         if self.anywhere and self.text in folded(unquote_plus(query_string)):
             return True
-        return any(self.in_value({name: value}) for name, value in parse_qsl(query_string, keep_blank_values=True))
+        return any(
+            self.in_value({name: value})
+            for name, value in parse_qsl(query_string, keep_blank_values=True)
+        )
 
     def in_raw(self, raw: bytes) -> bool:
         """Tell whether it is a part of these bytes, as text or as a form writes it."""
@@ -89,7 +133,9 @@ def folded(text: str) -> str:
 
 
 def leaves(value: JSON) -> Iterator[tuple[Path, str]]:
-    """Yield texts and numbers of a payload with the names that lead to each, folded; a text that is JSON is read, too."""
+    """Yield texts and numbers of a payload with the names that lead to each, folded; a text that is
+    JSON is read, too.
+    """
     waiting: list[tuple[Path, JSON, int]] = [((), value, 0)]
     while waiting:
         path, one, within = waiting.pop()

@@ -1,4 +1,5 @@
-"""Why a request failed verification: what would have made it pass, tried out on the kept copy when somebody looks. Pure.
+"""Why a request failed verification: what would have made it pass, tried out on the kept copy when
+somebody looks. Pure.
 
 Never on receipt: a flood of bad requests must not buy work, and the sender is told nothing.
 """
@@ -31,17 +32,31 @@ SHOWN = 60  # characters of a header's name
 MOST_SAID = 200  # characters of what is pinned
 #: What was known when it came, where that is all that can be said.
 REASONS = {
-    "not_pinned": "It is not from whom, or not for whom, the source's `pins` say; or it names a key on a host that is not the sender's.",
+    "not_pinned": (
+        "It is not from whom, or not for whom, the source's `pins` say; or it names a key on a host"
+        " that is not the sender's."
+    ),
     "no_secret": "The source had no secret that was live when it came.",
-    "no_key": "The sender's keys could not be fetched when it came, nor now: is its host reached from here?",
+    "no_key": (
+        "The sender's keys could not be fetched when it came, nor now: is its host reached from"
+        " here?"
+    ),
 }
-UNREADABLE = "The proof cannot be looked for: the body is not the JSON that should hold it, or the form or query has too many fields."
+UNREADABLE = (
+    "The proof cannot be looked for: the body is not the JSON that should hold it, or the form or"
+    " query has too many fields."
+)
 PUBLIC_URL = "let FLOWBRIDGE_PUBLIC_URL be what the sender calls, without the path."
-NOT_KEPT = "What it showed as proof does not fit the secret here, and is not kept: once the two agree, let the sender send it again."
+NOT_KEPT = (
+    "What it showed as proof does not fit the secret here, and is not kept: once the two agree, let"
+    " the sender send it again."
+)
 
 
 def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
-    """Return what is found, the most telling first; never a secret, a signature or a part of the body. Empty: nothing was found."""
+    """Return what is found, the most telling first; never a secret, a signature or a part of the
+    body. Empty: nothing was found.
+    """
     source = config.sources.get(reject.source)
     if source is None:
         return [obstacle(reject, config) or ""]
@@ -49,7 +64,10 @@ def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
         return ["It was readmitted, and is an event now."]
     request, now = request_of(reject), reject.received_at
     if verifies(reject, config, keys):
-        return ["It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets it in."]
+        return [
+            "It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets"
+            " it in."
+        ]
     found: list[str] = []
     for look in LOOKS:
         try:
@@ -58,11 +76,17 @@ def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
             found += [] if reject.cut else [UNREADABLE]
     found += [REASONS[reject.reason]] if reject.reason in REASONS else []
     if reject.cut:
-        found.append(f"Only the first {MOST} of its {reject.size} bytes are kept, so the signature cannot be tried out.")
+        found.append(
+            f"Only the first {MOST} of its {reject.size} bytes are kept, so the signature cannot be"
+            " tried out."
+        )
     elif obstacle(reject, config):
         found.append(NOT_KEPT)
     elif not found and signs_url(source.scheme):
-        found.append(f"Its sender signs the URL too, which is taken here for {_shown(request.url)}: {PUBLIC_URL}")
+        found.append(
+            f"Its sender signs the URL too, which is taken here for {_shown(request.url)}:"
+            f" {PUBLIC_URL}"
+        )
     return list(dict.fromkeys(found))
 
 
@@ -74,7 +98,9 @@ def verifies(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> bool:
     return fits(source.scheme, request_of(reject), source.secrets, reject.received_at, keys)
 
 
-def fits(scheme: Scheme, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> bool:
+def fits(
+    scheme: Scheme, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+) -> bool:
     """Return whether the request is signed with one of the secrets."""
     try:
         scheme.verify(request, secrets, now, keys)
@@ -83,14 +109,18 @@ def fits(scheme: Scheme, request: Request, secrets: Sequence[Secret], now: float
     return True
 
 
-# -- what is looked for: (request, source, configuration, when it came) -> sentences; BadSignature where that cannot be read
+# -- what is looked for: (request, source, configuration, when it came) -> sentences; BadSignature
+# where that cannot be read
 
 
 def _untaught(_request: Request, source: Source, _config: Config, _now: float) -> list[str]:
     """Whether the sender has not told its secret yet."""
     if source.provider.learn is None or source.secrets:
         return []
-    return [f"The source knows no secret yet: `flowbridge learn {source.name}` waits for {source.provider.title} to tell it."]
+    return [
+        f"The source knows no secret yet: `flowbridge learn {source.name}` waits for"
+        f" {source.provider.title} to tell it."
+    ]
 
 
 def _time(request: Request, source: Source, _config: Config, now: float) -> list[str]:
@@ -102,44 +132,76 @@ def _time(request: Request, source: Source, _config: Config, now: float) -> list
         if abs(age) <= scheme.timestamp.tolerance:
             continue
         signed = fits(source.scheme, request, source.secrets, sent)
-        when = f"{abs(age):.0f} seconds {'before' if age > 0 else 'after'} it came, and {scheme.timestamp.tolerance:g} are allowed"
+        when = (
+            f"{abs(age):.0f} seconds {'before' if age > 0 else 'after'} it came, and"
+            f" {scheme.timestamp.tolerance:g} are allowed"
+        )
         if signed and age > 0:
-            return [f"The signature is right, but was made {when}: an old request sent again, or a clock that is wrong."]
+            return [
+                f"The signature is right, but was made {when}: an old request sent again, or a"
+                " clock that is wrong."
+            ]
         if signed:
-            return [f"The signature is right, but was made {when}: this machine's clock is slow, or the sender's is fast."]
+            return [
+                f"The signature is right, but was made {when}: this machine's clock is slow, or the"
+                " sender's is fast."
+            ]
         return [f"It says that it was signed {when}."]
     return []
 
 
 def _secret(request: Request, source: Source, config: Config, now: float) -> list[str]:
     """Whether another secret fits."""
-    ended = [Secret(one.value) for one in source.secrets if one.not_after is not None and one.not_after <= now]
+    ended = [
+        Secret(one.value)
+        for one in source.secrets
+        if one.not_after is not None and one.not_after <= now
+    ]
     if ended and fits(source.scheme, request, ended, now):
-        return ["It is signed with a secret of this source whose not_after had passed: the sender still uses the old one."]
+        return [
+            "It is signed with a secret of this source whose not_after had passed: the sender still"
+            " uses the old one."
+        ]
     for other in config.sources.values():
         if other.name == source.name or not other.secrets:
             continue
         always = [Secret(one.value) for one in other.secrets]
         if fits(source.scheme, request, always, now):
-            return [f"It is signed with the secret of the source {other.name!r}: the two are swapped, or the sender has the wrong URL."]
+            return [
+                f"It is signed with the secret of the source {other.name!r}: the two are swapped,"
+                " or the sender has the wrong URL."
+            ]
         if other.provider.name != source.provider.name and fits(other.scheme, request, always, now):
-            return [f"It is what the source {other.name!r} ({other.provider.title}) takes: the sender has the wrong URL."]
+            return [
+                f"It is what the source {other.name!r} ({other.provider.title}) takes: the sender"
+                " has the wrong URL."
+            ]
     return []
 
 
 def _body(request: Request, source: Source, _config: Config, now: float) -> list[str]:
     """Whether the signature is that of a body that somebody rewrote on the way."""
     for what, body in proxy_changes.bodies(request.body):
-        if body != request.body and fits(source.scheme, replace(request, body=body), source.secrets, now):
-            return [f"The signature is right for the body {what}: something on the way (a proxy, a function) rewrote it."]
+        if body != request.body and fits(
+            source.scheme, replace(request, body=body), source.secrets, now
+        ):
+            return [
+                f"The signature is right for the body {what}: something on the way (a proxy, a"
+                " function) rewrote it."
+            ]
     return []
 
 
 def _url(request: Request, source: Source, _config: Config, now: float) -> list[str]:
     """Whether it is signed for the URL by another name."""
     for url in proxy_changes.urls(request) if signs_url(source.scheme) else ():
-        if url != request.url and fits(source.scheme, replace(request, url=url), source.secrets, now):
-            return [f"The signature is right for the URL {_shown(url)}, which is taken here for {_shown(request.url)}: {PUBLIC_URL}"]
+        if url != request.url and fits(
+            source.scheme, replace(request, url=url), source.secrets, now
+        ):
+            return [
+                f"The signature is right for the URL {_shown(url)}, which is taken here for"
+                f" {_shown(request.url)}: {PUBLIC_URL}"
+            ]
     return []
 
 
@@ -149,10 +211,18 @@ def _shown(url: str) -> str:
 
 def _moved(request: Request, source: Source, _config: Config, now: float) -> list[str]:
     """Whether all is right once its headers have their names again."""
-    wanted = [name for one in _envelopes(source.scheme) for name in _read(one) if name not in request.headers]
+    wanted = [
+        name
+        for one in _envelopes(source.scheme)
+        for name in _read(one)
+        if name not in request.headers
+    ]
     for name, once, headers in proxy_changes.renamed(request.headers, list(dict.fromkeys(wanted))):
         if fits(source.scheme, replace(request, headers=headers), source.secrets, now):
-            return [f"All is right once the header {name[:SHOWN]!r} is called {once!r} again: a proxy renamed it."]
+            return [
+                f"All is right once the header {name[:SHOWN]!r} is called {once!r} again: a proxy"
+                " renamed it."
+            ]
     return []
 
 
@@ -174,13 +244,19 @@ def _form(request: Request, source: Source, _config: Config, now: float) -> list
 def _variants(scheme: Hmac) -> Iterator[tuple[str, dict[str, Any]]]:
     for encoding in ("hex", "base64", "base64url"):
         if encoding != scheme.encoding:
-            yield f"written as {encoding}, where {scheme.encoding} is expected", {"encoding": encoding}
+            yield (
+                f"written as {encoding}, where {scheme.encoding} is expected",
+                {"encoding": encoding},
+            )
     for key, what in _KEYS.items():
         if key != scheme.key and not scheme.plain:
             yield f"{what} (expected: {_KEYS.get(scheme.key, scheme.key)})", {"key": key}
     for algorithm in ("sha1", "sha256", "sha512"):
         if algorithm != scheme.algorithm:
-            yield f"made with {algorithm}, where {scheme.algorithm} is expected", {"algorithm": algorithm}
+            yield (
+                f"made with {algorithm}, where {scheme.algorithm} is expected",
+                {"algorithm": algorithm},
+            )
     if scheme.prefix:
         yield f"it lacks the {scheme.prefix!r} before it", {"prefix": ""}
 
@@ -199,12 +275,29 @@ def _missing(request: Request, source: Source, _config: Config, _now: float) -> 
     if not wanted or any(_is_there(request, locator) for locator in wanted):
         return []
     there = [name for name in request.headers if "signature" in name or "hmac" in name]
-    near = [(name, locator) for name in request.headers for locator in wanted if _is_like(name, locator)]
+    near = [
+        (name, locator) for name in request.headers for locator in wanted if _is_like(name, locator)
+    ]
     if near:
-        return [f"The signature stands in the header {near[0][0][:SHOWN]!r}, not in {near[0][1]}: a proxy renamed it."]
-    beside = f"; there is {', '.join(repr(name[:SHOWN]) for name in there[:5])}" if there else ", and nothing like a signature at all"
-    advice = "" if there or not source.scheme.needs_secret else ": no secret is set at the sender, or a proxy removed it"
-    what = "token or password" if all(isinstance(one, Token | Basic) for one in leaves(source.scheme)) else "signature"
+        return [
+            f"The signature stands in the header {near[0][0][:SHOWN]!r}, not in {near[0][1]}: a"
+            " proxy renamed it."
+        ]
+    beside = (
+        f"; there is {', '.join(repr(name[:SHOWN]) for name in there[:5])}"
+        if there
+        else ", and nothing like a signature at all"
+    )
+    advice = (
+        ""
+        if there or not source.scheme.needs_secret
+        else ": no secret is set at the sender, or a proxy removed it"
+    )
+    what = (
+        "token or password"
+        if all(isinstance(one, Token | Basic) for one in leaves(source.scheme))
+        else "signature"
+    )
     return [f"The {what} is missing: it is looked for in {_named(wanted)}{beside}{advice}."]
 
 
@@ -238,9 +331,14 @@ def _sender(request: Request, source: Source, _config: Config, _now: float) -> l
     for row in PROVIDERS.values():
         if row.scheme is None or row.name == source.provider.name:
             continue
-        marks = [name for name in _headers(row.scheme) if name in request.headers and name not in own]
+        marks = [
+            name for name in _headers(row.scheme) if name in request.headers and name not in own
+        ]
         if marks and not own & set(request.headers):
-            return [f"It looks like {row.title}: it has the header {marks[0]!r}, and {source.provider.title} does not send that."]
+            return [
+                f"It looks like {row.title}: it has the header {marks[0]!r}, and"
+                f" {source.provider.title} does not send that."
+            ]
     return []
 
 
@@ -262,8 +360,14 @@ def _envelopes(scheme: Scheme) -> list[Envelope]:
 
 def _read(scheme: Envelope) -> list[str]:
     """Return the headers that the scheme reads."""
-    locators = [*scheme.compiled.at, scheme.compiled.time_at, *(locator for locator, _ in scheme.compiled.requires)]
-    named = [locator.name for locator in locators if locator is not None and locator.kind == "header"]
+    locators = [
+        *scheme.compiled.at,
+        scheme.compiled.time_at,
+        *(locator for locator, _ in scheme.compiled.requires),
+    ]
+    named = [
+        locator.name for locator in locators if locator is not None and locator.kind == "header"
+    ]
     return [*named, *(name for signed in scheme.compiled.signed for name in signed.headers)]
 
 

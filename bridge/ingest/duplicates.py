@@ -1,4 +1,6 @@
-"""What two requests of a source have in common where they are the same event: the sender's id, or what is signed of them. Pure."""
+"""What two requests of a source have in common where they are the same event: the sender's id, or
+what is signed of them. Pure.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ NAME_LENGTH = 200  # characters of a type and of a provider's id
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """What tells an event without an id: the digest of its `body`, and what returns that of what is `signed`, null where nothing is."""
+    """What tells an event without an id: the digest of its `body`, and what returns that of what is
+    `signed`, null where nothing is.
+    """
 
     body: str
     signed: Callable[[], str | None]
@@ -27,16 +31,24 @@ class Digests:
 
 #: What makes two requests of a source the same event, by its `dedup`.
 DEDUP: Mapping[str, Callable[[Source, Request, Body, Digests], str | None]] = {
-    "id": lambda source, request, body, digests: locate(source.event_id, request, body.value) or _without_id(source, digests),
+    "id": (
+        lambda source, request, body, digests: (
+            locate(source.event_id, request, body.value) or _without_id(source, digests)
+        )
+    ),
     "body": lambda _source, _request, _body, digests: _called(digests.signed() or digests.body),
     "none": lambda *_: None,
 }
 
 
-def signed_digest(source: Source, sent: Request, content: Content | None, digest: str) -> str | None:
-    """Return the digest of what is signed of a request as it came; `digest` is that of its body. Null where nothing is signed.
+def signed_digest(
+    source: Source, sent: Request, content: Content | None, digest: str
+) -> str | None:
+    """Return the digest of what is signed of a request as it came; `digest` is that of its body.
+    Null where nothing is signed.
 
-    It is keyed where the body's digest is, and for a source that redacts: a guess must not be tested against it.
+    It is keyed where the body's digest is, and for a source that redacts: a guess must not be
+    tested against it.
     """
     try:
         signed = content and content(sent)
@@ -50,7 +62,9 @@ def signed_digest(source: Source, sent: Request, content: Content | None, digest
 
 
 def _without_id(source: Source, digests: Digests) -> str | None:
-    """Return what tells an event without an id: what is signed of it, or its body where nothing is signed and the row says so."""
+    """Return what tells an event without an id: what is signed of it, or its body where nothing is
+    signed and the row says so.
+    """
     has_ids, by_body = bool(source.event_id), source.provider.dedup_body
     digest = digests.signed() if has_ids or by_body else None
     return _called(digest or digests.body) if digest or by_body else None
@@ -68,5 +82,7 @@ def _fit_id(text: str | None) -> str | None:
 
 
 def identify(source: Source, request: Request, body: Body, digests: Digests) -> str | None:
-    """Return the provider's id of an event, as short as the store wants it; null for one that is never a duplicate."""
+    """Return the provider's id of an event, as short as the store wants it; null for one that is
+    never a duplicate.
+    """
     return _fit_id(DEDUP[source.dedup](source, request, body, digests))

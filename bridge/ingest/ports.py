@@ -9,7 +9,8 @@ from bridge.core.errors import Refused
 from bridge.core.model import Delivery, Event
 from bridge.core.rate_limits import DAY
 
-SIGNED_RESERVE: Final = 256 * 1024 * 1024  # bytes of the disk that sources without a signature leave to those with one
+# bytes of the disk that sources without a signature leave to those with one
+SIGNED_RESERVE: Final = 256 * 1024 * 1024
 SIGNED_SHARE: Final = 10  # or that part of a small disk
 DISK_RETRY: Final = 300  # seconds after which a sender may try again where the disk is nearly full
 
@@ -37,7 +38,11 @@ Keep = Callable[[Arrivals, Replan], Sequence[Kept]]
 
 def no_room() -> Refused:
     """Return what is answered where a source has no room for the files that came."""
-    return Refused(507, "files_full", "no more files are kept for this form at the moment: send it without, or later")
+    return Refused(
+        507,
+        "files_full",
+        "no more files are kept for this form at the moment: send it without, or later",
+    )
 
 
 def signed_reserve(total: int) -> int:
@@ -48,10 +53,22 @@ def signed_reserve(total: int) -> int:
 def no_daily_room(now: float) -> Refused:
     """Return the answer to a request that is more than its source stores in a day."""
     wait = {"Retry-After": str(int(DAY - now % DAY) + 1)}
-    return Refused(507, "daily_bytes_full", "no more is stored of this source today: send it again tomorrow", headers=wait)
+    return Refused(
+        507,
+        "daily_bytes_full",
+        "no more is stored of this source today: send it again tomorrow",
+        headers=wait,
+    )
 
 
 def no_disk_room() -> Refused:
-    """Return the answer to a request without a signature where the disk has room for signed ones only."""
+    """Return the answer to a request without a signature where the disk has room for signed ones
+    only.
+    """
     wait = {"Retry-After": str(DISK_RETRY)}
-    return Refused(507, "disk_full", "the disk is nearly full, and its rest is for signed sources: send it again later", headers=wait)
+    return Refused(
+        507,
+        "disk_full",
+        "the disk is nearly full, and its rest is for signed sources: send it again later",
+        headers=wait,
+    )

@@ -1,4 +1,6 @@
-"""What happens to a request on its way: bodies are written anew, headers renamed, URLs called by another name. Pure."""
+"""What happens to a request on its way: bodies are written anew, headers renamed, URLs called by
+another name. Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,19 @@ import orjson
 from bridge.core.http_messages import Request
 
 MOST_PARTS = 12  # of a header's name, joined by hyphens
-HOSTS = ("x-forwarded-host", "x-original-host", "host")  # where proxies leave the name that was called
+# where proxies leave the name that was called
+HOSTS = ("x-forwarded-host", "x-original-host", "host")
 _WRITERS: dict[str, dict[str, Any]] = {
     "compact JSON": {"separators": (",", ":"), "ensure_ascii": False},
     "compact JSON with \\u escapes": {"separators": (",", ":")},
     "JSON with blanks after , and :": {"ensure_ascii": False},
     "JSON with blanks after , and : and with \\u escapes": {},
     "JSON indented by 2": {"indent": 2, "ensure_ascii": False},
-    "JSON with its keys sorted": {"separators": (",", ":"), "ensure_ascii": False, "sort_keys": True},
+    "JSON with its keys sorted": {
+        "separators": (",", ":"),
+        "ensure_ascii": False,
+        "sort_keys": True,
+    },
 }
 
 
@@ -37,15 +44,22 @@ def bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
         return
     try:
         for what, options in _WRITERS.items():
-            yield f"written as {what}", json.dumps(value, **options).encode("utf-8", "surrogatepass")
+            yield (
+                f"written as {what}",
+                json.dumps(value, **options).encode("utf-8", "surrogatepass"),
+            )
     except (RecursionError, ValueError):
         return
 
 
-def renamed(headers: Mapping[str, str], wanted: Collection[str]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Yield (the name that is there, the name that is wanted, the headers as they may have been) for each renaming that is thinkable.
+def renamed(
+    headers: Mapping[str, str], wanted: Collection[str]
+) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield (the name that is there, the name that is wanted, the headers as they may have been)
+    for each renaming that is thinkable.
 
-    First all that proxies do to names at once (`x-original-` before them, `_` for `-`), then any other header for the wanted one.
+    First all that proxies do to names at once (`x-original-` before them, `_` for `-`), then any
+    other header for the wanted one.
     """
     before = {once: name for name in headers for once in spellings(name) if once not in headers}
     found = {one: before[one] for one in wanted if one in before}
@@ -66,7 +80,9 @@ def spellings(name: str) -> list[str]:
 
 
 def is_like(name: str, other: str) -> bool:
-    """Return whether a header's name is `other` with something before it, or without its `x-`, or with other marks."""
+    """Return whether a header's name is `other` with something before it, or without its `x-`, or
+    with other marks.
+    """
     bare = name.replace("_", "-")
     return bare != other and (bare.endswith(f"-{other}") or _letters(bare) == _letters(other))
 
@@ -87,4 +103,3 @@ def urls(request: Request) -> Iterator[str]:
         for scheme in ("https", "http"):
             for path in dict.fromkeys(paths):
                 yield f"{scheme}://{host}{path}" + (f"?{called.query}" if called.query else "")
-

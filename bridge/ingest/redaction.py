@@ -1,6 +1,8 @@
-"""What of a source is not kept: values at `redact` give way to their receipts before anything is planned or stored. Pure.
+"""What of a source is not kept: values at `redact` give way to their receipts before anything is
+planned or stored. Pure.
 
-A receipt is the same for the same value of a source, so ids, duplicates and ordering keys work with it as with the value.
+A receipt is the same for the same value of a source, so ids, duplicates and ordering keys work with
+it as with the value.
 """
 
 from __future__ import annotations
@@ -26,13 +28,18 @@ JSON_TYPE = "application/json"
 
 
 def compile_redaction(texts: tuple[str, ...]) -> Redaction:
-    """Return what `redact` says: paths as in `match`, with [] for each of a list. ValueError says what is allowed."""
+    """Return what `redact` says: paths as in `match`, with [] for each of a list. ValueError says
+    what is allowed.
+    """
     found: dict[str, list[Path]] = {root: [] for root in ROOTS}
     for text in texts:
         root, _, rest = text.partition(".")
         path = tuple(rest.replace("[]", ".0").split("."))
         if root not in ROOTS or "" in path:
-            raise ValueError(f"`{text[:60]}` is no place; write body.PATH, body.LIST[].NAME, form.NAME, headers.NAME or query.NAME")
+            raise ValueError(
+                f"`{text[:60]}` is no place; write body.PATH, body.LIST[].NAME, form.NAME,"
+                " headers.NAME or query.NAME"
+            )
         if root in ("headers", "query") and len(path) != 1:
             path = (rest,)  # their names may hold dots
         found[root].append(path)
@@ -49,33 +56,67 @@ def mark(secret_key: str, source: str, value: str) -> str:
 
 
 def keyed(source: Source, secret_key: str, *, seals: bool = False) -> Source:
-    """Return the source with the key of its receipts, where it needs one, and of digests where bodies are sealed."""
+    """Return the source with the key of its receipts, where it needs one, and of digests where
+    bodies are sealed.
+    """
     source = replace(source, digest_key=secret_key) if seals else source
-    return source if source.redact is None else replace(source, redact=replace(source.redact, secret_key=secret_key))
+    return (
+        source
+        if source.redact is None
+        else replace(source, redact=replace(source.redact, secret_key=secret_key))
+    )
 
 
-def redacted(request: Request, body: Body, source: Source, read: Callable[[Request], Body]) -> tuple[Request, Body, str]:
-    """Return the request as it is kept, what that says, and the digest by which it is known: none of them tells what was redacted.
+def redacted(
+    request: Request, body: Body, source: Source, read: Callable[[Request], Body]
+) -> tuple[Request, Body, str]:
+    """Return the request as it is kept, what that says, and the digest by which it is known: none
+    of them tells what was redacted.
 
-    `body` is what the request says, `read` what a request that is kept says. A body of fields is kept as JSON of them; one in which nobody
-    can tell what stands where is left out, and its problem says so. Raises `SettingsError` without a key.
+    `body` is what the request says, `read` what a request that is kept says. A body of fields is
+    kept as JSON of them; one in which nobody can tell what stands where is left out, and its
+    problem says so. Raises `SettingsError` without a key.
     """
     redaction = source.redact or Redaction()
     marked = partial(mark, redaction.secret_key, source.name)
-    headers = {name: marked(value) if name in redaction.headers else value for name, value in request.headers.items()}
-    query = "&".join(_parameter(pair, redaction, marked) for pair in request.query_string.split("&"))
-    kept = replace(request, headers=headers, query_string=query, url=request.url.partition("?")[0] + (f"?{query}" if query else ""))
+    headers = {
+        name: marked(value) if name in redaction.headers else value
+        for name, value in request.headers.items()
+    }
+    query = "&".join(
+        _parameter(pair, redaction, marked) for pair in request.query_string.split("&")
+    )
+    kept = replace(
+        request,
+        headers=headers,
+        query_string=query,
+        url=request.url.partition("?")[0] + (f"?{query}" if query else ""),
+    )
     if not redaction.body:
         return kept, body, sha256(request.body).hexdigest()
     is_fields = request.content_type in FORMS or body.form is not None
     raw = _dumped(read(request).value) if is_fields else request.body
     is_read = body.problem is None or body.value is not None
-    written = rewritten(raw, redaction.body, lambda token: _mark_token(token, marked)) if is_read and raw is not None else None
+    written = (
+        rewritten(raw, redaction.body, lambda token: _mark_token(token, marked))
+        if is_read and raw is not None
+        else None
+    )
     if written is None:
         problem = "; ".join(filter(None, (body.problem, LOST)))
-        return replace(kept, body=b""), Body(problem=problem), keyed_digest(redaction.secret_key, source.name, request.body)
-    kept = replace(kept, body=written, headers=headers | {"content-type": JSON_TYPE} if is_fields else headers)
-    return kept, replace(read(kept), problem=body.problem, files=body.files), sha256(written).hexdigest()
+        return (
+            replace(kept, body=b""),
+            Body(problem=problem),
+            keyed_digest(redaction.secret_key, source.name, request.body),
+        )
+    kept = replace(
+        kept, body=written, headers=headers | {"content-type": JSON_TYPE} if is_fields else headers
+    )
+    return (
+        kept,
+        replace(read(kept), problem=body.problem, files=body.files),
+        sha256(written).hexdigest(),
+    )
 
 
 def _dumped(value: JSON) -> bytes | None:
@@ -87,11 +128,17 @@ def _dumped(value: JSON) -> bytes | None:
 
 def _parameter(pair: str, redaction: Redaction, marked: Callable[[str], str]) -> str:
     name, equals, value = pair.partition("=")
-    return f"{name}={quote(marked(unquote_plus(value)), safe='')}" if equals and unquote_plus(name) in redaction.query else pair
+    return (
+        f"{name}={quote(marked(unquote_plus(value)), safe='')}"
+        if equals and unquote_plus(name) in redaction.query
+        else pair
+    )
 
 
 def _mark_token(token: bytes, marked: Callable[[str], str]) -> bytes:
-    """What stands for a JSON value: of null nothing has to be hidden; an object or a list has the receipt of its JSON, keys sorted."""
+    """What stands for a JSON value: of null nothing has to be hidden; an object or a list has the
+    receipt of its JSON, keys sorted.
+    """
     try:
         value = orjson.loads(token)
     except ValueError:
@@ -99,4 +146,6 @@ def _mark_token(token: bytes, marked: Callable[[str], str]) -> bytes:
     if value is None:
         return token
     text = as_text(value)
-    return orjson.dumps(marked(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if text is None else text))
+    return orjson.dumps(
+        marked(orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if text is None else text)
+    )

@@ -1,4 +1,6 @@
-"""Requests that failed verification: the bounded copy that is kept of one, and letting it in after all. Pure."""
+"""Requests that failed verification: the bounded copy that is kept of one, and letting it in after
+all. Pure.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +24,31 @@ MOST = 64 * 1024  # bytes of a body that are kept
 HEADERS = 16 * 1024  # characters of names and values of headers that are kept
 
 
-def reject_of(request: Request, source: Source, reason: str, now: float, new_id: str, others: Iterable[Source] = ()) -> Reject:
+def reject_of(
+    request: Request,
+    source: Source,
+    reason: str,
+    now: float,
+    new_id: str,
+    others: Iterable[Source] = (),
+) -> Reject:
     """Return the copy of a request that is kept; static credentials are masked.
 
-    As in an event, but for one in a body that is signed: with the mask it could not be verified again. Whoever has the wrong URL shows
-    another source's: what any provider's row, or one of the `others`, has for a credential is masked too.
+    As in an event, but for one in a body that is signed: with the mask it could not be verified
+    again. Whoever has the wrong URL shows another source's: what any provider's row, or one of the
+    `others`, has for a credential is masked too.
     """
-    most = MOST if source.redact is None or not source.redact.body else 0  # of what was not verified nobody knows what stands where
+    # of what was not verified nobody knows what stands where
+    most = MOST if source.redact is None or not source.redact.body else 0
     kept_from = replace(request, body=request.body[:most])
-    locators = [one for one in source.credentials if not in_body(one) or one in source.scheme.credentials]
+    locators = [
+        one for one in source.credentials if not in_body(one) or one in source.scheme.credentials
+    ]
     locators += _strangers(request, source, others)
     if source.redact is not None:
-        locators += [f"header:{name}" for name in source.redact.headers] + [f"query:{name}" for name in source.redact.query]
+        locators += [f"header:{name}" for name in source.redact.headers] + [
+            f"query:{name}" for name in source.redact.query
+        ]
     shown = hidden(kept_from, locators, wrapped_in=source.provider.wrapped_in, verified=False)
     room, kept = HEADERS, {}
     for name, value in shown.headers.items():
@@ -59,19 +74,41 @@ def reject_of(request: Request, source: Source, reason: str, now: float, new_id:
 
 
 def _strangers(request: Request, source: Source, others: Iterable[Source]) -> list[str]:
-    """Return where there may be credentials that are no business of this source's, under their names or with something before those."""
-    rows = (row.credentials + (row.scheme.credentials if row.scheme else ()) for row in PROVIDERS.values())
+    """Return where there may be credentials that are no business of this source's, under their
+    names or with something before those.
+    """
+    rows = (
+        row.credentials + (row.scheme.credentials if row.scheme else ())
+        for row in PROVIDERS.values()
+    )
     signatures = set(proofs(source.scheme)) - source.credentials  # kept, to be verified again
-    known = {locator for row in rows for locator in row}.union(*(one.credentials for one in others)) - signatures
+    known = {locator for row in rows for locator in row}.union(
+        *(one.credentials for one in others)
+    ) - signatures
     headers = tuple(locator[7:] for locator in known if locator.startswith("header:"))
-    found = [f"header:{name}" for name in request.headers if name in headers or name.endswith(tuple(f"-{one}" for one in headers))]
-    return found if signs_url(source.scheme) else [*found, *(locator for locator in known if locator.startswith("query:"))]
+    found = [
+        f"header:{name}"
+        for name in request.headers
+        if name in headers or name.endswith(tuple(f"-{one}" for one in headers))
+    ]
+    return (
+        found
+        if signs_url(source.scheme)
+        else [*found, *(locator for locator in known if locator.startswith("query:"))]
+    )
 
 
 def request_of(reject: Reject) -> Request:
     """Return the request again, as far as it is kept."""
-    return Request(method=reject.method, path=reject.path, headers=reject.headers, body=reject.body,
-                   query_string=reject.query_string, url=reject.url, client=reject.client)  # fmt: skip
+    return Request(
+        method=reject.method,
+        path=reject.path,
+        headers=reject.headers,
+        body=reject.body,
+        query_string=reject.query_string,
+        url=reject.url,
+        client=reject.client,
+    )
 
 
 def obstacle(reject: Reject, config: Config) -> str | None:
@@ -86,7 +123,9 @@ def obstacle(reject: Reject, config: Config) -> str | None:
 
 
 def _is_masked(reject: Reject, source: Source) -> bool:
-    """Return whether the mask stands where the scheme looks for its proof, or where that could not be read."""
+    """Return whether the mask stands where the scheme looks for its proof, or where that could not
+    be read.
+    """
     view = View(request_of(reject))
     for text in proofs(source.scheme):
         try:
@@ -97,12 +136,23 @@ def _is_masked(reject: Reject, source: Source) -> bool:
     return False
 
 
-def readmit(reject: Reject, config: Config, *, keep: Keep, new_id: Callable[[], str], keys: Keys = NO_KEYS) -> Received:
-    """Verify a reject under the present configuration as of when it was received, and only then make it events.
+def readmit(
+    reject: Reject, config: Config, *, keep: Keep, new_id: Callable[[], str], keys: Keys = NO_KEYS
+) -> Received:
+    """Verify a reject under the present configuration as of when it was received, and only then
+    make it events.
 
     Raises `BadSignature` where it still fails, with the present reason, and what `receive` raises.
     """
     if obstacle(reject, config):
         raise BadSignature(reject.reason)
     source = config.sources[reject.source]
-    return receive(request_of(reject), source, config, keep=keep, now=reject.received_at, new_id=new_id, keys=keys)
+    return receive(
+        request_of(reject),
+        source,
+        config,
+        keep=keep,
+        now=reject.received_at,
+        new_id=new_id,
+        keys=keys,
+    )

@@ -13,22 +13,30 @@ HISTORY: Final = 14 * DAY  # seconds that are looked back from the last event
 LEAST_HISTORY: Final = 7 * DAY  # a week has a weekend
 STEP: Final = 600.0  # seconds; shorter gaps are not measured
 LEAST: Final = 1200.0  # seconds without an event that are no silence
-FEW, MANY = 10, 50  # moments below which nothing is learned, and from which on the longest gap is well known
+# moments below which nothing is learned, and from which on the longest gap is well known
+FEW, MANY = 10, 50
 TIMES_MANY, TIMES_FEW = 2.0, 3.0  # so many times the longest gap is a silence
-OFTEN, LEAST_DAYS = 0.8, 4  # part of the days, and how many at least, on which something came in an hour in which it usually does
+# part of the days, and how many at least, on which something came in an hour in which it usually
+# does
+OFTEN, LEAST_DAYS = 0.8, 4
 
 
 def speaks_by(moments: Sequence[float]) -> float | None:
-    """Return by when it has usually spoken again after the last of `moments`; None where too little is known.
+    """Return by when it has usually spoken again after the last of `moments`; None where too little
+    is known.
 
-    `moments`: Unix times of its events, of `HISTORY` until the last, in their order; of those that come within `STEP` some are enough.
-    Two clocks tell: that on the wall, and one that only runs in the hours in which something usually comes, which stands still at night
-    and at weekends. By each it has usually spoken after twice the longest gap that it had, or three times where few are known.
+    `moments`: Unix times of its events, of `HISTORY` until the last, in their order; of those that
+    come within `STEP` some are enough. Two clocks tell: that on the wall, and one that only runs in
+    the hours in which something usually comes, which stands still at night and at weekends. By each
+    it has usually spoken after twice the longest gap that it had, or three times where few are
+    known.
     """
     if len(moments) < FEW or moments[-1] - moments[0] < LEAST_HISTORY:
         return None
     last, times = moments[-1], TIMES_MANY if len(moments) >= MANY else TIMES_FEW
-    by_wall = last + max(LEAST, times * max(STEP, *(later - one for one, later in pairwise(moments))))
+    by_wall = last + max(
+        LEAST, times * max(STEP, *(later - one for one, later in pairwise(moments)))
+    )
     awake = _awake(moments)
     if not awake:
         return by_wall
@@ -49,11 +57,19 @@ def speaks_by(moments: Sequence[float]) -> float | None:
 
 
 def _awake(moments: Sequence[float]) -> set[tuple[bool, int]]:
-    """Return the hours in which something usually comes, each with whether it is one of a weekend (UTC)."""
+    """Return the hours in which something usually comes, each with whether it is one of a weekend
+    (UTC).
+    """
     first, last = int(moments[0] // HOUR) + 1, int(moments[-1] // HOUR)
-    heard = Counter(_of_day(hour) for hour in {int(each // HOUR) for each in moments} if first <= hour < last)
+    heard = Counter(
+        _of_day(hour) for hour in {int(each // HOUR) for each in moments} if first <= hour < last
+    )
     days = Counter(map(_of_day, range(first, last)))
-    return {each for each, count in heard.items() if days[each] >= LEAST_DAYS and count >= OFTEN * days[each]}
+    return {
+        each
+        for each, count in heard.items()
+        if days[each] >= LEAST_DAYS and count >= OFTEN * days[each]
+    }
 
 
 def _of_day(hour: int) -> tuple[bool, int]:

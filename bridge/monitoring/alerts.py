@@ -1,8 +1,10 @@
-"""What is told of what is wrong, and when: once when it has held for a while, seldom while it lasts, once when it is over. Pure.
+"""What is told of what is wrong, and when: once when it has held for a while, seldom while it
+lasts, once when it is over. Pure.
 
-An alert is an event of the source `flowbridge`, which nobody can send: routes take it to flows as they take any other. What was told is
-kept with the alert, so that a restart tells nothing twice. What an alert's own delivery comes to is a condition like others, told as
-seldom as others: alerts about alerts end there. What more is wrong than is told one by one is told as one, `flood`.
+An alert is an event of the source `flowbridge`, which nobody can send: routes take it to flows as
+they take any other. What was told is kept with the alert, so that a restart tells nothing twice.
+What an alert's own delivery comes to is a condition like others, told as seldom as others: alerts
+about alerts end there. What more is wrong than is told one by one is told as one, `flood`.
 """
 
 from __future__ import annotations
@@ -25,8 +27,11 @@ from bridge.routing.model import OWN, Config, Mode
 RAISED, RESOLVED, TEST = "alert.raised", "alert.resolved", "alert.test"
 GONE: Final = 300.0  # seconds that a condition is away until its alert is over
 AGAIN: Final = 86400.0  # seconds until what lasts is told again
-QUIET: Final = 3600.0  # seconds after it was told in which a condition that comes and goes is not told as a new one
-MOST: Final = 20  # alerts of one severity that are told in `WINDOW`, and ends of them; others wait, and are told when there is room
+# seconds after it was told in which a condition that comes and goes is not told as a new one
+QUIET: Final = 3600.0
+# alerts of one severity that are told in `WINDOW`, and ends of them; others wait, and are told when
+# there is room
+MOST: Final = 20
 WINDOW: Final = 3600.0  # seconds; not more than `QUIET`, or one could take two places
 REMEMBERED: Final = 86400.0  # seconds that one which is over is kept
 KEPT: Final = 500  # alerts of one severity; conditions beyond are not followed
@@ -40,9 +45,15 @@ class Notice:
     alert: Alert
 
 
-def step(known: Mapping[str, Alert], found: Sequence[Trouble], now: float) -> tuple[dict[str, Alert], list[Notice]]:
+def step(
+    known: Mapping[str, Alert], found: Sequence[Trouble], now: float
+) -> tuple[dict[str, Alert], list[Notice]]:
     """Return the alerts as they are now that `found` is wrong, and what is to be told."""
-    alerts = {key: one for key, one in known.items() if not (one.is_told_over and now - (one.resolved_at or 0.0) >= REMEMBERED)}
+    alerts = {
+        key: one
+        for key, one in known.items()
+        if not (one.is_told_over and now - (one.resolved_at or 0.0) >= REMEMBERED)
+    }
     notices, untold = _raised(alerts, found, now, _room(alerts.values(), now))
     if untold:
         found = [*found, _flood(untold)]
@@ -50,9 +61,16 @@ def step(known: Mapping[str, Alert], found: Sequence[Trouble], now: float) -> tu
     return alerts, notices + _resolved(alerts, {one.key for one in found}, now)
 
 
-def _raised(alerts: dict[str, Alert], found: Sequence[Trouble], now: float, room: Counter[str],
-            most: int = KEPT) -> tuple[list[Notice], list[Trouble]]:  # fmt: skip
-    """Note in `alerts` what is wrong; return what is to be told of it, and what should be told and has to wait."""
+def _raised(
+    alerts: dict[str, Alert],
+    found: Sequence[Trouble],
+    now: float,
+    room: Counter[str],
+    most: int = KEPT,
+) -> tuple[list[Notice], list[Trouble]]:
+    """Note in `alerts` what is wrong; return what is to be told of it, and what should be told and
+    has to wait.
+    """
     notices, untold = [], []
     kept = Counter(one.severity for one in alerts.values())
     for trouble in found:
@@ -77,7 +95,9 @@ def _raised(alerts: dict[str, Alert], found: Sequence[Trouble], now: float, room
 def _resolved(alerts: dict[str, Alert], present: Set[str], now: float) -> list[Notice]:
     """Note in `alerts` what is over; return what is to be told of it."""
     notices = []
-    room = _room((one for one in alerts.values() if one.is_told_over and one.told_at == one.resolved_at), now)
+    room = _room(
+        (one for one in alerts.values() if one.is_told_over and one.told_at == one.resolved_at), now
+    )
     for key in sorted(alerts.keys() - present):
         alert = alerts[key]
         if alert.is_told_over or now - alert.seen_at < GONE:
@@ -97,36 +117,55 @@ def _resolved(alerts: dict[str, Alert], present: Set[str], now: float) -> list[N
 
 def _room(told: Iterable[Alert], now: float) -> Counter[str]:
     """Return by severity how many more may be told now."""
-    lately = Counter(one.severity for one in told if one.told_at is not None and 0 <= now - one.told_at < WINDOW)
+    lately = Counter(
+        one.severity for one in told if one.told_at is not None and 0 <= now - one.told_at < WINDOW
+    )
     return Counter({severity: MOST - lately[severity] for severity in (CRITICAL, WARNING)})
 
 
 def _flood(untold: Sequence[Trouble]) -> Trouble:
     counts = Counter(one.condition for one in untold).most_common()
     what = ", ".join(f"{count} of {condition}" for condition, count in counts)
-    return Trouble("flood", f"more is wrong than is told one by one: {what}", "flowbridge status; flowbridge alerts")
+    return Trouble(
+        "flood",
+        f"more is wrong than is told one by one: {what}",
+        "flowbridge status; flowbridge alerts",
+    )
 
 
 def _seen(alert: Alert | None, trouble: Trouble, now: float) -> Alert:
     said = {"severity": trouble.severity, "what": trouble.what, "do": trouble.do, "seen_at": now}
     if alert is None:
         return Alert(key=trouble.key, since=now, **said)  # type: ignore[arg-type]
-    is_anew = alert.raised_at is None and (alert.resolved_at is not None or now - alert.seen_at > GONE)
+    is_anew = alert.raised_at is None and (
+        alert.resolved_at is not None or now - alert.seen_at > GONE
+    )
     return replace(alert, since=now if is_anew else alert.since, resolved_at=None, **said)  # type: ignore[arg-type]
 
 
 def _is_due(alert: Alert, trouble: Trouble, now: float) -> bool:
     if alert.raised_at is not None:
         return now - (alert.told_at or 0.0) >= AGAIN
-    return now - alert.since >= CONDITIONS[trouble.condition].holds and (alert.told_at is None or now - alert.told_at >= QUIET)
+    return now - alert.since >= CONDITIONS[trouble.condition].holds and (
+        alert.told_at is None or now - alert.told_at >= QUIET
+    )
 
 
 def body(notice: Notice, now: float) -> bytes:
     """Return what the event says, as JSON."""
     alert = notice.alert
     condition, _, subject = alert.key.partition(":")
-    said = {"key": alert.key, "condition": condition, "severity": alert.severity, "summary": alert.what, "subject": subject or None,
-            "since": iso(alert.since), "what_to_do": alert.do, "told": alert.told, "at": iso(now)}  # fmt: skip
+    said = {
+        "key": alert.key,
+        "condition": condition,
+        "severity": alert.severity,
+        "summary": alert.what,
+        "subject": subject or None,
+        "since": iso(alert.since),
+        "what_to_do": alert.do,
+        "told": alert.told,
+        "at": iso(now),
+    }
     return orjson.dumps(said)
 
 
@@ -150,15 +189,27 @@ def event(notice: Notice, event_id: str, config_hash: str, now: float) -> Event:
 
 def proof(now: float) -> Notice:
     """Return a notice of nothing wrong, which goes the way that alerts go."""
-    said = Alert(key="test", severity="info", what="this is a test of the alerts of flowbridge", do="nothing", since=now, seen_at=now)
+    said = Alert(
+        key="test",
+        severity="info",
+        what="this is a test of the alerts of flowbridge",
+        do="nothing",
+        since=now,
+        seen_at=now,
+    )
     return Notice(TEST, said)
 
 
 def is_told(config: Config) -> bool:
     """Return whether a route takes alerts that are raised, whatever more it says of them."""
-    return any(route.mode is Mode.LIVE and match_type(route.types, RAISED) for route in config.routes_of(OWN))
+    return any(
+        route.mode is Mode.LIVE and match_type(route.types, RAISED)
+        for route in config.routes_of(OWN)
+    )
 
 
 def listed(alerts: Iterable[Alert]) -> list[Alert]:
     """Return those that are not over, the oldest first."""
-    return sorted((one for one in alerts if one.resolved_at is None), key=lambda one: (one.since, one.key))
+    return sorted(
+        (one for one in alerts if one.resolved_at is None), key=lambda one: (one.since, one.key)
+    )

@@ -1,4 +1,6 @@
-"""The certificate that a URL shows to the world: looked at over the network, and kept in the data folder for all who ask."""
+"""The certificate that a URL shows to the world: looked at over the network, and kept in the data
+folder for all who ask.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ PATIENCE: Final = 10.0  # seconds for each step on the way there
 
 
 def look(url: str) -> Certificate:
-    """Return the certificate of an https URL, whoever issued it. The authorities of the machine are trusted, and those of certifi.
+    """Return the certificate of an https URL, whoever issued it. The authorities of the machine are
+    trusted, and those of certifi.
 
-    Where none is seen, the reason stands in `unreached`. It takes a few seconds, and half a minute at most but for a name that is slow.
+    Where none is seen, the reason stands in `unreached`. It takes a few seconds, and half a minute
+    at most but for a name that is slow.
     """
     begins_at = ends_at = refused = unreached = None
     try:
@@ -31,8 +35,19 @@ def look(url: str) -> Certificate:
             refused = error.verify_message
             begins_at, ends_at = _dates(url, _indifferent())
     except (OSError, ValueError) as error:
-        unreached = None if refused else str(getattr(error, "strerror", None) or error or type(error).__name__)
-    return Certificate(url=url, looked_at=time.time(), begins_at=begins_at, ends_at=ends_at, refused=refused, unreached=unreached)
+        unreached = (
+            None
+            if refused
+            else str(getattr(error, "strerror", None) or error or type(error).__name__)
+        )
+    return Certificate(
+        url=url,
+        looked_at=time.time(),
+        begins_at=begins_at,
+        ends_at=ends_at,
+        refused=refused,
+        unreached=unreached,
+    )
 
 
 def _trusting() -> ssl.SSLContext:
@@ -57,7 +72,10 @@ def _dates(url: str, context: ssl.SSLContext) -> tuple[float, float]:
 
     parts = urlsplit(url)
     host = parts.hostname or ""
-    with socket.create_connection((host, parts.port or 443), PATIENCE) as plain, context.wrap_socket(plain, server_hostname=host) as tls:
+    with (
+        socket.create_connection((host, parts.port or 443), PATIENCE) as plain,
+        context.wrap_socket(plain, server_hostname=host) as tls,
+    ):
         shown = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
     return shown.not_valid_before_utc.timestamp(), shown.not_valid_after_utc.timestamp()
 
@@ -66,13 +84,17 @@ def _dates(url: str, context: ssl.SSLContext) -> tuple[float, float]:
 
 
 def kept(data: Path, url: str) -> Certificate | None:
-    """Return what was seen last of a URL from this data folder; None where nothing was, or it cannot be read."""
+    """Return what was seen last of a URL from this data folder; None where nothing was, or it
+    cannot be read.
+    """
     found = recall(data / FILE, Certificate)
     return found if found is not None and found.url == url else None
 
 
 def keep(data: Path, seen: Certificate) -> None:
-    """Keep what was seen; where none was, with the dates that were seen before. `OSError`: it cannot be written."""
+    """Keep what was seen; where none was, with the dates that were seen before. `OSError`: it
+    cannot be written.
+    """
     before = kept(data, seen.url)
     if seen.unreached is not None and before is not None:
         seen = replace(before, looked_at=seen.looked_at, unreached=seen.unreached)

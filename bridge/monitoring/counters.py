@@ -1,7 +1,8 @@
-"""What a process counts, for `/metrics`: in memory, written beside the store once a second, summed over the processes of a machine.
+"""What a process counts, for `/metrics`: in memory, written beside the store once a second, summed
+over the processes of a machine.
 
-Nothing of it is ever in the way of an event: a count is an addition in memory, and a disk that is full costs counts, nothing else. A
-process that is killed takes its last second of counts along.
+Nothing of it is ever in the way of an event: a count is an addition in memory, and a disk that is
+full costs counts, nothing else. A process that is killed takes its last second of counts along.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from bridge.monitoring.metrics import COUNTED, Metric
 FOLDER: Final = "counts"
 EVERY: Final = 1.0  # seconds between two writings
 MOST_SERIES: Final = 5000  # of a process; beyond them nothing new is counted
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds; the last one is unbounded
+# seconds; the last one is unbounded
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 GONE: Final = "gone.json"  # what processes counted that are gone
 SLOT: Final = 4 * 1024**2  # bytes, two in a file; what is not written takes no room on the disk
 _HEAD: Final = struct.Struct("<QII")  # the number of the writing, the length, the CRC-32
@@ -64,10 +66,15 @@ class Counts:
         """Return all of it, as JSON has it."""
         with self._mutex:
             numbers = [[*series, number] for series, number in self._numbers.items()]
-            return {"numbers": numbers, "spans": {name: list(span) for name, span in self._spans.items()}}
+            return {
+                "numbers": numbers,
+                "spans": {name: list(span) for name, span in self._spans.items()},
+            }
 
     def take_in(self, told: dict[str, Any]) -> None:
-        """Add what another process counted; metrics, labels and buckets that this version does not have count nothing."""
+        """Add what another process counted; metrics, labels and buckets that this version does not
+        have count nothing.
+        """
         for name, *labels, number in told["numbers"]:
             if name in _KINDS and len(labels) == len(_KINDS[name].labels):
                 self.add(_KINDS[name], *labels, by=number)
@@ -80,7 +87,11 @@ class Counts:
     def numbers(self, metric: Metric) -> list[tuple[Series, float]]:
         """Return the series of one metric: the values of its labels, and the number."""
         with self._mutex:
-            return [(series[1:], number) for series, number in self._numbers.items() if series[0] == metric.name]
+            return [
+                (series[1:], number)
+                for series, number in self._numbers.items()
+                if series[0] == metric.name
+            ]
 
     def span(self, metric: Metric) -> list[float]:
         """Return how many fell into each bucket (the last is unbounded), and at the end their sum."""
@@ -93,11 +104,14 @@ def _no_span() -> list[float]:
 
 
 COUNTS: Final = Counts()  # this process's
-_begun: dict[int, CountsFile] = {}  # by the id of the process that writes it: what is forked has the parent's too
+# by the id of the process that writes it: what is forked has the parent's too
+_begun: dict[int, CountsFile] = {}
 
 
 def begin(data: Path) -> None:
-    """Write what this process counts from now on into the data folder. To be called after the fork; nothing of it fails."""
+    """Write what this process counts from now on into the data folder. To be called after the fork;
+    nothing of it fails.
+    """
     if os.getpid() in _begun:
         return
     file = _begun[os.getpid()] = CountsFile(data, COUNTS)
@@ -114,7 +128,8 @@ def finish() -> None:
 class CountsFile:
     """One process's counts, locked for as long as it lives.
 
-    Two slots are written in turn, so that one is whole whenever the process is killed, or the disk is full, while it writes the other.
+    Two slots are written in turn, so that one is whole whenever the process is killed, or the disk
+    is full, while it writes the other.
     """
 
     def __init__(self, data: Path, counts: Counts) -> None:
@@ -139,7 +154,9 @@ class CountsFile:
                 self._open()
             number, raw = self._number + 1, orjson.dumps(self._counts.dump())
             framed = _HEAD.pack(number, len(raw), zlib.crc32(raw)) + raw
-            if len(framed) <= SLOT and os.pwrite(self._fd, framed, number % 2 * SLOT) == len(framed):
+            if len(framed) <= SLOT and os.pwrite(self._fd, framed, number % 2 * SLOT) == len(
+                framed
+            ):
                 self._number, self._written = number, changes
 
     def _open(self) -> None:
@@ -154,7 +171,9 @@ class CountsFile:
 
 
 def of_machine(data: Path) -> Counts:
-    """Return the sum of what the processes of this data folder have counted, the dead ones too. It never goes down."""
+    """Return the sum of what the processes of this data folder have counted, the dead ones too. It
+    never goes down.
+    """
     found, folder = Counts(), data / FOLDER
     with suppress(FileNotFoundError, PermissionError), _locked(folder, fcntl.LOCK_SH):
         gone = _gone(folder)
@@ -164,9 +183,11 @@ def of_machine(data: Path) -> Counts:
 
 
 def _fold(folder: Path) -> None:
-    """Add what dead processes counted to what those before them did, so that nothing goes down and files do not pile up.
+    """Add what dead processes counted to what those before them did, so that nothing goes down and
+    files do not pile up.
 
-    What was added is written down in the same file, so that nothing is added twice where this ends before their files are gone.
+    What was added is written down in the same file, so that nothing is added twice where this ends
+    before their files are gone.
     """
     gone = _gone(folder)
     for name in gone["folded"]:

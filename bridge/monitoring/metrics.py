@@ -1,7 +1,8 @@
 """What `/metrics` tells: one row for each metric, which is all there is to registering one. Pure.
 
-A metric is counted by the processes (`counting`), or derived from how things stand at the moment (`overview`). Names and units follow
-https://prometheus.io/docs/practices/naming/. Labels have the names of configured sources, routes and platforms, and words of our own.
+A metric is counted by the processes (`counting`), or derived from how things stand at the moment
+(`overview`). Names and units follow https://prometheus.io/docs/practices/naming/. Labels have the
+names of configured sources, routes and platforms, and words of our own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Final
 
 from bridge.core.status import Backups, Certificate, Lane, Overview
 
-Values = Iterable[tuple[tuple[str, ...], float]]  # of each series: the values of its labels, and the number
+# of each series: the values of its labels, and the number
+Values = Iterable[tuple[tuple[str, ...], float]]
 
 STATES: Final = ("closed", "open", "half_open")
 ROLES: Final = ("web", "work", "reload")  # told of even where there are none
@@ -21,7 +23,9 @@ OTHER: Final = "other"  # the source of a request to none that is configured
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric. `kind`: counter, histogram or gauge; `of` derives a gauge's values, and is null where processes count."""
+    """One metric. `kind`: counter, histogram or gauge; `of` derives a gauge's values, and is null
+    where processes count.
+    """
 
     name: str
     kind: str
@@ -34,18 +38,45 @@ def _counter(name: str, text: str, *labels: str) -> Metric:
     return Metric(f"flowbridge_{name}_total", "counter", text, labels)
 
 
-EVENTS: Final = _counter("events", "Events by what became of them: accepted, duplicate, spam, problem or handshake.", "source", "outcome")
-REFUSED: Final = _counter("requests_refused", "Requests that were answered with an error.", "source", "status")
-UNVERIFIED: Final = _counter("verification_failures", "Requests that were not proven to come from their sender.", "source", "reason")
-ACK: Final = Metric("flowbridge_ack_seconds", "histogram", "From the head of a request until its events were kept.")
-ATTEMPTS: Final = _counter("attempts", "Calls that start a flow, by what came of them.", "platform", "outcome")
+EVENTS: Final = _counter(
+    "events",
+    "Events by what became of them: accepted, duplicate, spam, problem or handshake.",
+    "source",
+    "outcome",
+)
+REFUSED: Final = _counter(
+    "requests_refused", "Requests that were answered with an error.", "source", "status"
+)
+UNVERIFIED: Final = _counter(
+    "verification_failures",
+    "Requests that were not proven to come from their sender.",
+    "source",
+    "reason",
+)
+ACK: Final = Metric(
+    "flowbridge_ack_seconds", "histogram", "From the head of a request until its events were kept."
+)
+ATTEMPTS: Final = _counter(
+    "attempts", "Calls that start a flow, by what came of them.", "platform", "outcome"
+)
 RUNS: Final = _counter("runs_ended", "Runs by how they ended.", "route", "state")
 DEAD: Final = _counter("deaths", "Deliveries that were given up after a call.", "route")
-TAKEN_OVER: Final = _counter("leases_taken_over", "Deliveries whose worker was gone, taken over by another.", "route")
+TAKEN_OVER: Final = _counter(
+    "leases_taken_over", "Deliveries whose worker was gone, taken over by another.", "route"
+)
 
 COUNTED: Final = (EVENTS, REFUSED, UNVERIFIED, ACK, ATTEMPTS, RUNS, DEAD, TAKEN_OVER)
-OF_EACH_ROUTE: Final = {RUNS.name: (("done",), ("failed",)), DEAD.name: ((),), TAKEN_OVER.name: ((),)}  # what follows its name in labels
-STORE_UP: Final = Metric("flowbridge_store_up", "gauge", "1: the store answered; 0: it did not, and no other gauge is told.")
+# what follows its name in labels
+OF_EACH_ROUTE: Final = {
+    RUNS.name: (("done",), ("failed",)),
+    DEAD.name: ((),),
+    TAKEN_OVER.name: ((),),
+}
+STORE_UP: Final = Metric(
+    "flowbridge_store_up",
+    "gauge",
+    "1: the store answered; 0: it did not, and no other gauge is told.",
+)
 
 
 def _one(value: float | None) -> Values:
@@ -86,47 +117,167 @@ def _gauge(name: str, text: str, of: Callable[[Overview], Values], *labels: str)
 
 GAUGES: Final = (
     _gauge("build_info", "The version; always 1.", lambda now: [((now.version,), 1.0)], "version"),
-    _gauge("processes", "Processes of this machine, and the workers of others that share the store.", _processes, "role"),
-    _gauge("config_ok", "1: the files are what is used; 0: they are wrong, and the last good configuration is used.",
-           lambda now: _one(not now.config.error)),
-    _gauge("config_info", "The hash of the configuration; always 1.", lambda now: [((now.config.hash or "",), 1.0)], "hash"),
-    _gauge("config_loaded_timestamp_seconds", "Since when the configuration is used.", lambda now: _one(now.config.since)),
-    _gauge("config_restart_needed", "Settings that have changed and count from the next start on.",
-           lambda now: _one(len(now.config.restart))),
-    _gauge("source_last_event_timestamp_seconds", "When the newest event of a source came in.",
-           lambda now: [((one.name,), one.last_at) for one in now.sources if one.last_at is not None], "source"),
-    _gauge("queue_deliveries", "Deliveries that wait for their time and a slot.",
-           lambda now: _lanes(now, lambda one: one.queued), "route", "platform"),
-    _gauge("queue_oldest_age_seconds", "Age of the delivery that was planned first of those that wait.",
-           lambda now: _lanes(now, lambda one: max(0.0, now.at - one.oldest_at)), "route", "platform"),
-    _gauge("queue_late_seconds", "For how long the first of those that wait could have gone; 0 where the route is paused.",
-           lambda now: _lanes(now, lambda one: max(0.0, now.at - one.due_at) if one.state == "live" else 0.0), "route", "platform"),
-    _gauge("deliveries_blocked", "Deliveries that wait for an earlier one of their ordering key.",
-           lambda now: [((route,), count) for route, count in now.blocked.items()], "route"),
-    _gauge("deliveries_dead", "Deliveries that were given up (dead letters).", lambda now: _one(now.dead)),
-    _gauge("deliveries_dead_day", "Of those, the ones of the last day that were not replayed since.", lambda now: _one(now.dead_today)),
-    _gauge("deliveries_unknown", "Calls without an answer: a run may exist.", lambda now: _one(now.unknown)),
-    _gauge("deliveries_held", "Of the unknown ones, those that wait for a person.", lambda now: _one(now.held)),
-    _gauge("starts_held_back", "1: a person, or a restored backup, holds all starts back.", lambda now: _one(now.hold_since is not None)),
-    _gauge("platform_calls", "Calls under way.", lambda now: [((one.name,), one.calls) for one in now.platforms], "platform"),
-    _gauge("platform_runs", "Runs in flight.", lambda now: [((one.name,), one.runs) for one in now.platforms], "platform"),
-    _gauge("platform_slots", "How many calls and runs may be under way at once.",
-           lambda now: [((one.name,), one.cap) for one in now.platforms if one.cap is not None], "platform"),
-    _gauge("platform_fits", "How many runs fit beside those of others, as the platform said; absent where it said nothing of the kind.",
-           lambda now: [((one.name,), one.fits) for one in now.platforms if one.fits is not None], "platform"),
-    _gauge("circuit_state", "1 for the state that the platform's circuit is in.", _circuits, "platform", "state"),
-    _gauge("database_bytes", "What the database takes, with SQLite's write-ahead log.", lambda now: _one(now.database_size)),
-    _gauge("database_clock_ahead_seconds", "How far PostgreSQL's clock is ahead of this machine's.", lambda now: _one(now.database_ahead)),
-    _gauge("backup_newest_timestamp_seconds", "When the newest backup was made.",
-           lambda now: _backups(now, lambda one: one.newest_at)),
-    _gauge("backup_missed", "1: the last try to make a backup failed, or the newest is too old; absent where none is made by itself.",
-           lambda now: _backups(now, lambda one: None if one.every is None else float(one.are_missed(now.at)))),
-    _gauge("certificate_expiry_timestamp_seconds", "When the certificate ends that the public URL shows; looked at every six hours.",
-           lambda now: _certificate(now, lambda one: one.ends_at), "host"),
-    _gauge("certificate_trusted", "1: who checks that certificate trusts it; 0: senders refuse it.",
-           lambda now: _certificate(now, _trusted), "host"),
-    _gauge("disk_free_bytes", "What is free on the disk of the data folder.", lambda now: _one(now.disk_free)),
+    _gauge(
+        "processes",
+        "Processes of this machine, and the workers of others that share the store.",
+        _processes,
+        "role",
+    ),
+    _gauge(
+        "config_ok",
+        "1: the files are what is used; 0: they are wrong, and the last good configuration is"
+        " used.",
+        lambda now: _one(not now.config.error),
+    ),
+    _gauge(
+        "config_info",
+        "The hash of the configuration; always 1.",
+        lambda now: [((now.config.hash or "",), 1.0)],
+        "hash",
+    ),
+    _gauge(
+        "config_loaded_timestamp_seconds",
+        "Since when the configuration is used.",
+        lambda now: _one(now.config.since),
+    ),
+    _gauge(
+        "config_restart_needed",
+        "Settings that have changed and count from the next start on.",
+        lambda now: _one(len(now.config.restart)),
+    ),
+    _gauge(
+        "source_last_event_timestamp_seconds",
+        "When the newest event of a source came in.",
+        lambda now: [((one.name,), one.last_at) for one in now.sources if one.last_at is not None],
+        "source",
+    ),
+    _gauge(
+        "queue_deliveries",
+        "Deliveries that wait for their time and a slot.",
+        lambda now: _lanes(now, lambda one: one.queued),
+        "route",
+        "platform",
+    ),
+    _gauge(
+        "queue_oldest_age_seconds",
+        "Age of the delivery that was planned first of those that wait.",
+        lambda now: _lanes(now, lambda one: max(0.0, now.at - one.oldest_at)),
+        "route",
+        "platform",
+    ),
+    _gauge(
+        "queue_late_seconds",
+        "For how long the first of those that wait could have gone; 0 where the route is paused.",
+        lambda now: _lanes(
+            now, lambda one: max(0.0, now.at - one.due_at) if one.state == "live" else 0.0
+        ),
+        "route",
+        "platform",
+    ),
+    _gauge(
+        "deliveries_blocked",
+        "Deliveries that wait for an earlier one of their ordering key.",
+        lambda now: [((route,), count) for route, count in now.blocked.items()],
+        "route",
+    ),
+    _gauge(
+        "deliveries_dead",
+        "Deliveries that were given up (dead letters).",
+        lambda now: _one(now.dead),
+    ),
+    _gauge(
+        "deliveries_dead_day",
+        "Of those, the ones of the last day that were not replayed since.",
+        lambda now: _one(now.dead_today),
+    ),
+    _gauge(
+        "deliveries_unknown",
+        "Calls without an answer: a run may exist.",
+        lambda now: _one(now.unknown),
+    ),
+    _gauge(
+        "deliveries_held",
+        "Of the unknown ones, those that wait for a person.",
+        lambda now: _one(now.held),
+    ),
+    _gauge(
+        "starts_held_back",
+        "1: a person, or a restored backup, holds all starts back.",
+        lambda now: _one(now.hold_since is not None),
+    ),
+    _gauge(
+        "platform_calls",
+        "Calls under way.",
+        lambda now: [((one.name,), one.calls) for one in now.platforms],
+        "platform",
+    ),
+    _gauge(
+        "platform_runs",
+        "Runs in flight.",
+        lambda now: [((one.name,), one.runs) for one in now.platforms],
+        "platform",
+    ),
+    _gauge(
+        "platform_slots",
+        "How many calls and runs may be under way at once.",
+        lambda now: [((one.name,), one.cap) for one in now.platforms if one.cap is not None],
+        "platform",
+    ),
+    _gauge(
+        "platform_fits",
+        "How many runs fit beside those of others, as the platform said; absent where it said"
+        " nothing of the kind.",
+        lambda now: [((one.name,), one.fits) for one in now.platforms if one.fits is not None],
+        "platform",
+    ),
+    _gauge(
+        "circuit_state",
+        "1 for the state that the platform's circuit is in.",
+        _circuits,
+        "platform",
+        "state",
+    ),
+    _gauge(
+        "database_bytes",
+        "What the database takes, with SQLite's write-ahead log.",
+        lambda now: _one(now.database_size),
+    ),
+    _gauge(
+        "database_clock_ahead_seconds",
+        "How far PostgreSQL's clock is ahead of this machine's.",
+        lambda now: _one(now.database_ahead),
+    ),
+    _gauge(
+        "backup_newest_timestamp_seconds",
+        "When the newest backup was made.",
+        lambda now: _backups(now, lambda one: one.newest_at),
+    ),
+    _gauge(
+        "backup_missed",
+        "1: the last try to make a backup failed, or the newest is too old; absent where none is"
+        " made by itself.",
+        lambda now: _backups(
+            now, lambda one: None if one.every is None else float(one.are_missed(now.at))
+        ),
+    ),
+    _gauge(
+        "certificate_expiry_timestamp_seconds",
+        "When the certificate ends that the public URL shows; looked at every six hours.",
+        lambda now: _certificate(now, lambda one: one.ends_at),
+        "host",
+    ),
+    _gauge(
+        "certificate_trusted",
+        "1: who checks that certificate trusts it; 0: senders refuse it.",
+        lambda now: _certificate(now, _trusted),
+        "host",
+    ),
+    _gauge(
+        "disk_free_bytes",
+        "What is free on the disk of the data folder.",
+        lambda now: _one(now.disk_free),
+    ),
     _gauge("disk_size_bytes", "The size of that disk.", lambda now: _one(now.disk_total)),
-)  # fmt: skip
+)
 
 METRICS: Final = (*COUNTED, STORE_UP, *GAUGES)

@@ -1,4 +1,6 @@
-"""Which bridges run on this machine: a small file for each in the data folder, locked for as long as its process lives."""
+"""Which bridges run on this machine: a small file for each in the data folder, locked for as long
+as its process lives.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ class Presence:
         folder.mkdir(parents=True, exist_ok=True)
         present(data)  # those of bridges that are gone are let go
         self.path = folder / f"{os.getpid()}-{os.urandom(4).hex()}.json"
-        draft = self.path.with_suffix(".new")  # nobody takes it for one whose process is gone before it is locked
+        # nobody takes it for one whose process is gone before it is locked
+        draft = self.path.with_suffix(".new")
         self._fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         draft.rename(self.path)
@@ -45,7 +48,9 @@ class Presence:
 
 
 def present(data: Path) -> list[dict[str, Any]]:
-    """Return what the bridges that run say of themselves; the files of those that are gone are removed."""
+    """Return what the bridges that run say of themselves; the files of those that are gone are
+    removed.
+    """
     found = []
     for path in sorted((data / FOLDER).glob("*.json")):
         with suppress(OSError):
@@ -55,7 +60,9 @@ def present(data: Path) -> list[dict[str, Any]]:
 
 
 def addresses(data: Path) -> tuple[Address, Address | None] | None:
-    """Return where the receivers that run on this data folder listen: the public and the private address; None where none runs."""
+    """Return where the receivers that run on this data folder listen: the public and the private
+    address; None where none runs.
+    """
     for bridge in reversed(present(data)):
         if bridge.get("bind"):
             bind, private = bridge["bind"], bridge.get("private_bind")

@@ -1,4 +1,5 @@
-"""`/metrics` as Prometheus reads it: the rows of `metrics`, what the processes of this machine have counted, and how things stand.
+"""`/metrics` as Prometheus reads it: the rows of `metrics`, what the processes of this machine have
+counted, and how things stand.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -37,12 +38,16 @@ AGAIN: Final = 5.0  # seconds until an address that is taken is tried again
 
 
 class Exposition:
-    """What is told, made at most once in two seconds however many ask. `look` tells how things stand, or raises `BridgeError`.
+    """What is told, made at most once in two seconds however many ask. `look` tells how things
+    stand, or raises `BridgeError`.
 
-    `routes` gives the names of those whose counts are told from the start, as 0: else no rule could see the first of them.
+    `routes` gives the names of those whose counts are told from the start, as 0: else no rule could
+    see the first of them.
     """
 
-    def __init__(self, data: Path, look: Callable[[], Overview], routes: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(
+        self, data: Path, look: Callable[[], Overview], routes: Callable[[], Iterable[str]] = tuple
+    ) -> None:
         self._data, self._look, self._routes = data, look, routes
         self._mutex = threading.Lock()
         self._text, self._until = b"", 0.0
@@ -67,11 +72,17 @@ class Exposition:
         return generate_latest(registry)
 
     def collect(self) -> Iterator[Family]:
-        """Yield every metric. Where the store does not answer, that and what was counted is all that is known."""
+        """Yield every metric. Where the store does not answer, that and what was counted is all
+        that is known.
+        """
         counts = counters.of_machine(self._data)
         routes = list(self._routes())
         for metric in COUNTED:
-            yield _counted(metric, counts, [(route, *rest) for route in routes for rest in OF_EACH_ROUTE.get(metric.name, ())])
+            yield _counted(
+                metric,
+                counts,
+                [(route, *rest) for route in routes for rest in OF_EACH_ROUTE.get(metric.name, ())],
+            )
         now = None
         try:
             now = self._look()
@@ -83,7 +94,9 @@ class Exposition:
                 yield _family(metric, metric.of(now))
 
 
-def exposition_of(settings: Settings, database: Database, config: Callable[[], Config]) -> Exposition:
+def exposition_of(
+    settings: Settings, database: Database, config: Callable[[], Config]
+) -> Exposition:
     """Return the exposition of a process that has a configuration and a store."""
     look = lambda: overview(settings, database, config(), usual=False)  # noqa: E731
     return Exposition(settings.data, look, lambda: (route.name for route in config().routes))
@@ -99,15 +112,22 @@ def _family(metric: Metric, values: Any) -> Family:
     return family
 
 
-def _counted(metric: Metric, counts: counters.Counts, from_the_start: Iterable[counters.Series]) -> Family:
+def _counted(
+    metric: Metric, counts: counters.Counts, from_the_start: Iterable[counters.Series]
+) -> Family:
     if metric.kind == "counter":
-        return _family(metric, sorted((dict.fromkeys(from_the_start, 0.0) | dict(counts.numbers(metric))).items()))
+        return _family(
+            metric,
+            sorted((dict.fromkeys(from_the_start, 0.0) | dict(counts.numbers(metric))).items()),
+        )
     from prometheus_client.metrics_core import HistogramMetricFamily
 
     family = HistogramMetricFamily(metric.name, metric.help)
     *found, total = counts.span(metric)
     bounds = [*map(str, counters.BUCKETS), "+Inf"]
-    family.add_metric([], [(bound, sum(found[: place + 1])) for place, bound in enumerate(bounds)], total)
+    family.add_metric(
+        [], [(bound, sum(found[: place + 1])) for place, bound in enumerate(bounds)], total
+    )
     return family
 
 
@@ -117,12 +137,18 @@ def _counted(metric: Metric, counts: counters.Counts, from_the_start: Iterable[c
 def serve(settings: Settings, database: Database, config: Callable[[], Config]) -> None:
     """Tell the metrics at `FLOWBRIDGE_METRICS_BIND`, where that is set, in a thread.
 
-    Of the processes of a machine that are told the same address one serves it, for all of them; another takes it over when that one ends.
+    Of the processes of a machine that are told the same address one serves it, for all of them;
+    another takes it over when that one ends.
     """
     if settings.metrics_bind is not None:
         exposition = exposition_of(settings, database, config)
         hosts = own_hosts(settings, settings.metrics_bind)
-        threading.Thread(target=_serve, args=(settings.metrics_bind, hosts, exposition), name="metrics", daemon=True).start()
+        threading.Thread(
+            target=_serve,
+            args=(settings.metrics_bind, hosts, exposition),
+            name="metrics",
+            daemon=True,
+        ).start()
 
 
 def _serve(address: Address, hosts: frozenset[str], exposition: Exposition) -> None:
@@ -152,11 +178,15 @@ def _serve(address: Address, hosts: frozenset[str], exposition: Exposition) -> N
     while True:
         try:
             with _server(address, Handler) as server:
-                log.info("metrics_served", address=f"{bracket(address[0])}:{server.server_address[1]}")
+                log.info(
+                    "metrics_served", address=f"{bracket(address[0])}:{server.server_address[1]}"
+                )
                 server.serve_forever()
         except OSError as error:
             if said != (said := str(error.strerror)):
-                log.warning("metrics_not_served", address=f"{bracket(address[0])}:{address[1]}", error=said)
+                log.warning(
+                    "metrics_not_served", address=f"{bracket(address[0])}:{address[1]}", error=said
+                )
         time.sleep(AGAIN)
 
 

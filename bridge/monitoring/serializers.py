@@ -1,4 +1,5 @@
-"""What a user sees of an event, a delivery and an attempt as JSON: every key always there, null where there is nothing. Pure.
+"""What a user sees of an event, a delivery and an attempt as JSON: every key always there, null
+where there is nothing. Pure.
 
 Times are ISO 8601 in UTC with microseconds and a Z, such as `2026-11-24T17:03:05.776753Z`.
 """
@@ -18,7 +19,9 @@ from bridge.delivery.wait_reasons import Wait
 def iso(at: float | None) -> str | None:
     """Return a time as JSON has it, null for null and for one that no calendar has."""
     found = None if at is None else in_utc(at)
-    return None if found is None else found.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        None if found is None else found.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    )
 
 
 def event_json(event: Event, deliveries: Iterable[Delivery]) -> dict[str, JSON]:
@@ -61,7 +64,9 @@ def reject_json(reject: Reject, diagnosis: Sequence[str]) -> dict[str, JSON]:
 
 
 def whole_reject_json(reject: Reject, diagnosis: Sequence[str]) -> dict[str, JSON]:
-    """Return a reject with what was sent: `body` is text, or null beside `body_base64` where it is not UTF-8."""
+    """Return a reject with what was sent: `body` is text, or null beside `body_base64` where it is
+    not UTF-8.
+    """
     return reject_json(reject, diagnosis) | {
         "method": reject.method,
         "path": reject.path,
@@ -99,7 +104,9 @@ def delivery_json(delivery: Delivery) -> dict[str, JSON]:
 
 
 def attempt_json(attempt: Attempt) -> dict[str, JSON]:
-    """Return an attempt; without an outcome it is under way. `run_state` and what follows are of a run that another has followed."""
+    """Return an attempt; without an outcome it is under way. `run_state` and what follows are of a
+    run that another has followed.
+    """
     return {
         "number": attempt.number,
         "started_at": iso(attempt.started_at),
@@ -153,16 +160,32 @@ def evidence_json(value: JSON) -> JSON:
         return [evidence_json(each) for each in value]
     if not isinstance(value, dict):
         return value
-    return {name: iso(each) if _is_time(name, each) else evidence_json(each) for name, each in value.items()}
+    return {
+        name: iso(each) if _is_time(name, each) else evidence_json(each)
+        for name, each in value.items()
+    }
 
 
 def _is_time(name: str, value: JSON) -> bool:
-    return (name.endswith("_at") or name in ("since", "until")) and isinstance(value, int | float) and not isinstance(value, bool)
+    return (
+        (name.endswith("_at") or name in ("since", "until"))
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+    )
 
 
 def wait_json(wait: Wait | None) -> dict[str, JSON] | None:
     """Return what a delivery waits for, null where it does not."""
-    return None if wait is None else {"kind": wait.kind, "detail": wait.detail, "until": iso(wait.until), "behind": wait.behind}
+    return (
+        None
+        if wait is None
+        else {
+            "kind": wait.kind,
+            "detail": wait.detail,
+            "until": iso(wait.until),
+            "behind": wait.behind,
+        }
+    )
 
 
 def _body(body: bytes) -> dict[str, JSON]:
@@ -172,25 +195,41 @@ def _body(body: bytes) -> dict[str, JSON]:
         return {"body": None, "body_base64": b64encode(body).decode()}
 
 
-def whole_event_json(event: Event, deliveries: Iterable[Delivery], attempts: Mapping[str, Sequence[Attempt]],
-                     waits: Mapping[str, Wait], acts: Iterable[tuple[Act, Item]]) -> dict[str, JSON]:  # fmt: skip
+def whole_event_json(
+    event: Event,
+    deliveries: Iterable[Delivery],
+    attempts: Mapping[str, Sequence[Attempt]],
+    waits: Mapping[str, Wait],
+    acts: Iterable[tuple[Act, Item]],
+) -> dict[str, JSON]:
     """Return an event with all that is kept of it.
 
-    Beyond `event_json`: `headers`, `query_string`, `body` (its text) or `body_base64` (where it is no UTF-8), the other null; `acts`: what
-    people did to it and its deliveries; and of each delivery `inputs`, `log`, `evidence`, `waits_for` and `attempt_list` (`attempts` is
-    the number of those that count, and stays one).
+    Beyond `event_json`: `headers`, `query_string`, `body` (its text) or `body_base64` (where it is
+    no UTF-8), the other null; `acts`: what people did to it and its deliveries; and of each
+    delivery `inputs`, `log`, `evidence`, `waits_for` and `attempt_list` (`attempts` is the number
+    of those that count, and stays one).
     """
     shape = event_json(event, ())
-    shape["deliveries"] = [_whole_delivery(one, attempts.get(one.id, ()), waits.get(one.id)) for one in deliveries]
-    shape |= {"headers": dict(event.headers), "query_string": event.query_string, **_body(event.body)}
+    shape["deliveries"] = [
+        _whole_delivery(one, attempts.get(one.id, ()), waits.get(one.id)) for one in deliveries
+    ]
+    shape |= {
+        "headers": dict(event.headers),
+        "query_string": event.query_string,
+        **_body(event.body),
+    }
     told = ("id", "command", "actor")
     shape["acts"] = [
-        {name: value for name, value in act_json(act).items() if name in told} | {"item": item_json(item)} for act, item in acts
+        {name: value for name, value in act_json(act).items() if name in told}
+        | {"item": item_json(item)}
+        for act, item in acts
     ]
     return shape
 
 
-def _whole_delivery(delivery: Delivery, attempts: Sequence[Attempt], wait: Wait | None) -> dict[str, JSON]:
+def _whole_delivery(
+    delivery: Delivery, attempts: Sequence[Attempt], wait: Wait | None
+) -> dict[str, JSON]:
     return delivery_json(delivery) | {
         "inputs": delivery.inputs,
         "log": list(delivery.log),

@@ -1,7 +1,9 @@
 """The trace of an event: which one it is, and the spans that it has. Pure.
 
-All ids follow from ids that are on disk anyway. So every process tells of the same trace, at any time, and a crash loses nothing of it.
-Attributes are those of https://opentelemetry.io/docs/specs/semconv/http/http-spans/ as far as they hold no secret and nothing of a
+All ids follow from ids that are on disk anyway. So every process tells of the same trace, at any
+time, and a crash loses nothing of it. Attributes are those of
+https://opentelemetry.io/docs/specs/semconv/http/http-spans/ as far as they hold no secret and
+nothing of a
 person: no URL of a platform, no query, no address and no header is among them.
 """
 
@@ -22,9 +24,13 @@ from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.model import Platform, Source
 
 TRACEPARENT: Final = "traceparent"
-ENVIRONMENT: Final = "TRACEPARENT"  # of a run's process: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
-#: https://www.w3.org/TR/trace-context/#traceparent-header-field-values; a later version may have more behind these four.
-_HEADER: Final = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+# of a run's process: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
+ENVIRONMENT: Final = "TRACEPARENT"
+#: https://www.w3.org/TR/trace-context/#traceparent-header-field-values; a later version may have
+#: more behind these four.
+_HEADER: Final = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
+)
 _SAMPLED: Final = 1
 _LATEST: Final = 9_000_000_000.0  # seconds since 1970 that still fit as nanoseconds
 
@@ -33,7 +39,9 @@ Attributes = Mapping[str, str | int | bool]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A span as others name it: its trace (32 hexadecimal digits), its id (16), and whether its trace is recorded."""
+    """A span as others name it: its trace (32 hexadecimal digits), its id (16), and whether its
+    trace is recorded.
+    """
 
     trace_id: str
     span_id: str
@@ -54,7 +62,9 @@ def read(header: str) -> Place | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One trace. `parent`: the sender's span that it goes on from; `link`: one of somebody unproven, that it only points to."""
+    """One trace. `parent`: the sender's span that it goes on from; `link`: one of somebody
+    unproven, that it only points to.
+    """
 
     id: str
     parent: Place | None = None
@@ -62,12 +72,16 @@ class Trace:
 
 
 def trace_of(event_id: str, headers: Mapping[str, str], source: Source | None) -> Trace:
-    """Return the trace of an event: the sender's, where the source has proof of who sends, else one of its own.
+    """Return the trace of an event: the sender's, where the source has proof of who sends, else one
+    of its own.
 
-    What anyone can send is no parent: it would choose what is recorded, and could write into a trace of somebody else.
+    What anyone can send is no parent: it would choose what is recorded, and could write into a
+    trace of somebody else.
     """
     sent = read(headers.get(TRACEPARENT, ""))
-    is_proven = source is not None and source.form is None and not isinstance(source.scheme, Unsigned)
+    is_proven = (
+        source is not None and source.form is None and not isinstance(source.scheme, Unsigned)
+    )
     if sent is not None and is_proven:
         return Trace(id=sent.trace_id, parent=sent)
     return Trace(id=_digest(32, "trace", event_id), link=sent)
@@ -102,7 +116,9 @@ class SpanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One span, over. Times in nanoseconds since 1970; `parent`: the id of a span of its trace; `error`: what went wrong, in a word."""
+    """One span, over. Times in nanoseconds since 1970; `parent`: the id of a span of its trace;
+    `error`: what went wrong, in a word.
+    """
 
     trace: Trace
     id: str
@@ -125,11 +141,19 @@ class Stage:
     ended: int
 
 
-def received(kept: Sequence[tuple[Event, Kept]], source: Source, stages: Sequence[Stage], *, scheme: str,
-             status: int | None) -> Iterator[Span]:  # fmt: skip
-    """Return the spans of one request: its receipt with its stages, and of a batch each further event, which points to the first.
+def received(
+    kept: Sequence[tuple[Event, Kept]],
+    source: Source,
+    stages: Sequence[Stage],
+    *,
+    scheme: str,
+    status: int | None,
+) -> Iterator[Span]:
+    """Return the spans of one request: its receipt with its stages, and of a batch each further
+    event, which points to the first.
 
-    A duplicate is in the trace of the event that it repeats. `status`: what is answered, None where that is not known yet.
+    A duplicate is in the trace of the event that it repeats. `status`: what is answered, None where
+    that is not known yet.
     """
     first: Span | None = None
     for event, one in kept:
@@ -142,25 +166,48 @@ def received(kept: Sequence[tuple[Event, Kept]], source: Source, stages: Sequenc
             kind=SpanKind.SERVER if first is None else SpanKind.INTERNAL,
             began=stages[0].began,
             ended=stages[-1].ended,
-            attributes=_of_event(event, one) | (_of_request(event, scheme, status) if first is None else {}),
-            links=[place for place in (trace.link, first and Place(first.trace.id, first.id)) if place],
+            attributes=_of_event(event, one)
+            | (_of_request(event, scheme, status) if first is None else {}),
+            links=[
+                place for place in (trace.link, first and Place(first.trace.id, first.id)) if place
+            ],
         )
         yield span
         if first is None:
             first = span
             for stage in stages:
-                yield Span(trace=trace, id=_digest(16, stage.name, event.id), parent=span.id, name=stage.name, began=stage.began,
-                           ended=stage.ended)  # fmt: skip
+                yield Span(
+                    trace=trace,
+                    id=_digest(16, stage.name, event.id),
+                    parent=span.id,
+                    name=stage.name,
+                    began=stage.began,
+                    ended=stage.ended,
+                )
 
 
 def _of_request(event: Event, scheme: str, status: int | None) -> dict[str, str | int | bool]:
     route = f"/hooks/{event.source}"
     said = {} if status is None else {"http.response.status_code": status}
-    return {"http.request.method": "POST", "http.route": route, "url.path": route, "url.scheme": scheme, **said}
+    return {
+        "http.request.method": "POST",
+        "http.route": route,
+        "url.path": route,
+        "url.scheme": scheme,
+        **said,
+    }
 
 
 def _of_event(event: Event, kept: Kept) -> dict[str, str | int | bool]:
-    outcome = "duplicate" if kept.duplicate else "spam" if event.spam else "problem" if event.problem else "accepted"
+    outcome = (
+        "duplicate"
+        if kept.duplicate
+        else "spam"
+        if event.spam
+        else "problem"
+        if event.problem
+        else "accepted"
+    )
     return {
         "flowbridge.source": event.source,
         "flowbridge.event.id": kept.event_id,
@@ -171,13 +218,24 @@ def _of_event(event: Event, kept: Kept) -> dict[str, str | int | bool]:
     }
 
 
-def attempted(trace: Trace, delivery: Delivery, number: int, platform: Platform | None, outcome: Outcome,
-              status: Status | None, began: int, ended: int) -> Span:  # fmt: skip
-    """Return the span of an attempt. `status`: what its delivery has become, None where that could not be kept.
+def attempted(
+    trace: Trace,
+    delivery: Delivery,
+    number: int,
+    platform: Platform | None,
+    outcome: Outcome,
+    status: Status | None,
+    began: int,
+    ended: int,
+) -> Span:
+    """Return the span of an attempt. `status`: what its delivery has become, None where that could
+    not be kept.
 
     All attempts of an event, retries too, are beside each other below its receipt.
     """
-    answer = {} if outcome.status_code is None else {"http.response.status_code": outcome.status_code}
+    answer = (
+        {} if outcome.status_code is None else {"http.response.status_code": outcome.status_code}
+    )
     return Span(
         trace=trace,
         id=attempt_span(delivery.id, number),
@@ -196,12 +254,18 @@ def attempted(trace: Trace, delivery: Delivery, number: int, platform: Platform 
             **({"flowbridge.status": status.value} if status else {}),
             **({"flowbridge.run.id": outcome.run_id} if outcome.run_id else {}),
         },
-        error="" if outcome.kind is Kind.STARTED else str(answer.get("http.response.status_code", outcome.kind.value)),
+        error=(
+            ""
+            if outcome.kind is Kind.STARTED
+            else str(answer.get("http.response.status_code", outcome.kind.value))
+        ),
     )
 
 
 def run_ended(trace: Trace, followed: Delivery, report: RunReport, now: float) -> Span:
-    """Return the span of a run that is over, or is not followed any more. It is below the attempt that started it."""
+    """Return the span of a run that is over, or is not followed any more. It is below the attempt
+    that started it.
+    """
     began = followed.delivered_at if report.created_at is None else report.created_at
     ended = now if report.finished_at is None else report.finished_at
     state = report.state.value if report.state else "unseen"
@@ -212,7 +276,11 @@ def run_ended(trace: Trace, followed: Delivery, report: RunReport, now: float) -
         name=f"run {followed.flow}",
         began=_nanoseconds(ended if began is None else min(began, ended)),
         ended=_nanoseconds(ended),
-        attributes={**_of_delivery(followed), "flowbridge.run.id": followed.run_id or "", "flowbridge.run.state": state},
+        attributes={
+            **_of_delivery(followed),
+            "flowbridge.run.id": followed.run_id or "",
+            "flowbridge.run.state": state,
+        },
         error="" if report.state is RunState.DONE else state,
     )
 
@@ -229,7 +297,10 @@ def _of_delivery(delivery: Delivery) -> dict[str, str | int | bool]:
 
 def _server(platform: Platform) -> dict[str, str | int]:
     url = urlsplit(platform.base_url)
-    return {"server.address": url.hostname or "", "server.port": url.port or (443 if url.scheme == "https" else 80)}
+    return {
+        "server.address": url.hostname or "",
+        "server.port": url.port or (443 if url.scheme == "https" else 80),
+    }
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -1,4 +1,6 @@
-"""How the bridge is, put together: what runs on this machine, what the store has, what is configured, and the machine itself."""
+"""How the bridge is, put together: what runs on this machine, what the store has, what is
+configured, and the machine itself.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import __version__
 from bridge.core.errors import BridgeError
-from bridge.core.status import DAY, LATELY, ConfigNow, Lane, Overdue, Overview, PlatformNow, Process, SourceNow
+from bridge.core.status import (
+    DAY,
+    LATELY,
+    ConfigNow,
+    Lane,
+    Overdue,
+    Overview,
+    PlatformNow,
+    Process,
+    SourceNow,
+)
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate
 from bridge.monitoring.alerts import is_told
@@ -26,10 +38,13 @@ if TYPE_CHECKING:
     from bridge.store.queries.status import Standing
 
 
-def overview(settings: Settings, database: Database | None, used: Config | None = None, *, usual: bool = True) -> Overview:
+def overview(
+    settings: Settings, database: Database | None, used: Config | None = None, *, usual: bool = True
+) -> Overview:
     """Return how things stand; without a store nothing has come in yet.
 
-    `used` is the configuration of who asks, where it has one. Without `usual`, it is left out what the last days were like.
+    `used` is the configuration of who asks, where it has one. Without `usual`, it is left out what
+    the last days were like.
     """
     from bridge.monitoring.presence import present
     from bridge.store.db import clock
@@ -42,7 +57,11 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
     now = time.time()
     midnight = now - now % DAY
     at = now + (ahead or 0.0)
-    standing = None if database is None else status.look(database, config.sources if config else (), at, midnight=midnight, day=DAY)
+    standing = (
+        None
+        if database is None
+        else status.look(database, config.sources if config else (), at, midnight=midnight, day=DAY)
+    )
     disk, absent = _disk(settings), _absent(config, database)
     days = database if usual else None
     return Overview(
@@ -82,8 +101,12 @@ def overview(settings: Settings, database: Database | None, used: Config | None 
     )
 
 
-def _heard(database: Database | None, config: Config | None, sources: list[SourceNow], at: float) -> list[SourceNow]:
-    """Add what is usual of each source. By when it speaks again is looked up only where it has been silent for a while."""
+def _heard(
+    database: Database | None, config: Config | None, sources: list[SourceNow], at: float
+) -> list[SourceNow]:
+    """Add what is usual of each source. By when it speaks again is looked up only where it has been
+    silent for a while.
+    """
     from bridge.store.queries import alerts, expected
     from bridge.store.queries import baselines as usual
 
@@ -91,7 +114,11 @@ def _heard(database: Database | None, config: Config | None, sources: list[Sourc
         return sources
     known = config.sources if config else {}
     with database.read() as connection:
-        rejected, since, silent = usual.rejects(connection, at, LATELY), expected.since(connection), alerts.silent(connection)
+        rejected, since, silent = (
+            usual.rejects(connection, at, LATELY),
+            expected.since(connection),
+            alerts.silent(connection),
+        )
         found = []
         for one in sources:
             expect = known[one.name].expect if one.name in known else None
@@ -103,7 +130,11 @@ def _heard(database: Database | None, config: Config | None, sources: list[Sourc
                     expect=expect,
                     expected_since=since.get(one.name) if expect else None,
                     heard=usual.heard(connection, one.name, expect, at) if expect else 0,
-                    speaks_by=None if quiet_since is None else usual.speaks_by(connection, one.name, quiet_since, at),
+                    speaks_by=(
+                        None
+                        if quiet_since is None
+                        else usual.speaks_by(connection, one.name, quiet_since, at)
+                    ),
                     silent_since=None if expect else silent.get(one.name),
                     rejected_lately=lately,
                     rejected_usually=usually,
@@ -119,9 +150,15 @@ def _runs(database: Database, since: float) -> dict[str, tuple[int, int]]:
         return usual.runs_ended(connection, since)
 
 
-def _config(settings: Settings, database: Database | None, bridges: list[dict[str, Any]],
-            used: Config | None) -> tuple[Config | None, ConfigNow]:  # fmt: skip
-    """Return the configuration `used`, else the one that this machine's bridges use, else the files'; and what is to be said of it."""
+def _config(
+    settings: Settings,
+    database: Database | None,
+    bridges: list[dict[str, Any]],
+    used: Config | None,
+) -> tuple[Config | None, ConfigNow]:
+    """Return the configuration `used`, else the one that this machine's bridges use, else the
+    files'; and what is to be said of it.
+    """
     from bridge.config.loader import check
 
     if bridges:
@@ -144,7 +181,9 @@ def _config(settings: Settings, database: Database | None, bridges: list[dict[st
 
 
 def last_good(settings: Settings, database: Database) -> Config | None:
-    """Return the configuration that this machine's bridges use, else the one used last; None where none is kept that can be used."""
+    """Return the configuration that this machine's bridges use, else the one used last; None where
+    none is kept that can be used.
+    """
     from bridge.monitoring.presence import present
     from bridge.store.inbound import events
 
@@ -163,7 +202,13 @@ def _kept(settings: Settings, database: Database, config_hash: str) -> Config | 
 
     canonical = events.kept_config(database, config_hash)
     with suppress(BridgeError):  # it was read by another version
-        return load_canonical(canonical, settings.environ, settings.config.parent, strict_secrets=False) if canonical else None
+        return (
+            load_canonical(
+                canonical, settings.environ, settings.config.parent, strict_secrets=False
+            )
+            if canonical
+            else None
+        )
     return None
 
 
@@ -175,7 +220,11 @@ def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list
     """Those of this machine, and the workers of others by their heartbeats."""
     found = {
         (each["host"], one["pid"]): Process(
-            pid=one["pid"], host=each["host"], role=one["role"], since=_at(one["since"]) or 0.0, config_hash=one["config_hash"]
+            pid=one["pid"],
+            host=each["host"],
+            role=one["role"],
+            since=_at(one["since"]) or 0.0,
+            config_hash=one["config_hash"],
         )
         for each in bridges
         for one in each["processes"]
@@ -204,7 +253,11 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
             stored_today=standing.stored_today.get(name, 0) if standing else 0,
             daily_bytes=source.daily_bytes if (source := sources.get(name)) else None,
             is_public=source is not None and source.is_public,
-            missing=config.sources[name].missing if config is not None and name in config.sources else None,
+            missing=(
+                config.sources[name].missing
+                if config is not None and name in config.sources
+                else None
+            ),
         )
         for name in names
     ]
@@ -220,10 +273,14 @@ def _absent(config: Config | None, database: Database | None) -> dict[str, str]:
         return flows.absent(connection, config)
 
 
-def _queue(config: Config | None, standing: Standing | None, absent: Mapping[str, str]) -> list[Lane]:
+def _queue(
+    config: Config | None, standing: Standing | None, absent: Mapping[str, str]
+) -> list[Lane]:
     from bridge.routing.model import Mode
 
-    paused = {route.name for route in config.routes if route.mode is Mode.PAUSED} if config else set()
+    paused = (
+        {route.name for route in config.routes if route.mode is Mode.PAUSED} if config else set()
+    )
 
     def state(route: str, platform: str) -> str:
         if config is not None and platform not in config.platforms:
@@ -232,19 +289,35 @@ def _queue(config: Config | None, standing: Standing | None, absent: Mapping[str
             return "no flow"
         return "paused" if route in paused else "live"
 
-    return [replace(one, state=state(one.route, one.platform)) for one in (standing.queue if standing else ())]
+    return [
+        replace(one, state=state(one.route, one.platform))
+        for one in (standing.queue if standing else ())
+    ]
 
 
 def _platforms(config: Config | None, standing: Standing | None) -> list[PlatformNow]:
-    caps = {one.name: one.max_concurrent_runs for one in config.platforms.values()} if config else {}
+    caps = (
+        {one.name: one.max_concurrent_runs for one in config.platforms.values()} if config else {}
+    )
     missing = {one.name: one.missing for one in config.platforms.values()} if config else {}
-    told = {one.name: PLATFORMS[one.type].credentials for one in config.platforms.values()} if config else {}
+    told = (
+        {one.name: PLATFORMS[one.type].credentials for one in config.platforms.values()}
+        if config
+        else {}
+    )
     slots, circuits = (standing.slots, standing.circuits) if standing else ({}, {})
     names = [*caps, *sorted((slots.keys() | circuits.keys()) - caps.keys())]
     used = {name: slots.get(name, (0, 0)) for name in names}
     return [
-        PlatformNow(name=name, cap=caps.get(name), calls=calls, runs=runs, circuit=circuits.get(name), missing=missing.get(name),
-                    credentials=told.get(name, "credentials"))
+        PlatformNow(
+            name=name,
+            cap=caps.get(name),
+            calls=calls,
+            runs=runs,
+            circuit=circuits.get(name),
+            missing=missing.get(name),
+            credentials=told.get(name, "credentials"),
+        )
         for name, (calls, runs) in used.items()
     ]
 

@@ -1,4 +1,6 @@
-"""Subscriptions that are confirmed by fetching a URL, which a verified request names (Amazon SNS). Pure: the fetching is the edge's."""
+"""Subscriptions that are confirmed by fetching a URL, which a verified request names (Amazon SNS).
+Pure: the fetching is the edge's.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,13 @@ MAX_URL = 2048  # characters
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """How a sender has a subscription confirmed. A request asks for it where `kind`, a locator and its text, says so.
+    """How a sender has a subscription confirmed. A request asks for it where `kind`, a locator and
+    its text, says so.
 
-    `of` is what is subscribed to, which the source must pin. The URL stands at `at`: what precedes its query must match all of the
-    pattern `url`, the hosts of the sender over https; its query is `query` and no more: names with a locator of what the request
-    says elsewhere, or a constant. `answer` stands in an answer that did confirm. All of it is read as the signature was.
+    `of` is what is subscribed to, which the source must pin. The URL stands at `at`: what precedes
+    its query must match all of the pattern `url`, the hosts of the sender over https; its query is
+    `query` and no more: names with a locator of what the request says elsewhere, or a constant.
+    `answer` stands in an answer that did confirm. All of it is read as the signature was.
     """
 
     kind: tuple[str, str]
@@ -43,14 +47,25 @@ class Confirmation:
         return _find(View(request), self.kind[0]) == self.kind[1]
 
     def ask(self, request: Request, pinned: Collection[str]) -> Ask | None:
-        """Return what to fetch; None where it is for anything but `pinned`, or the URL is not just as it must be."""
+        """Return what to fetch; None where it is for anything but `pinned`, or the URL is not just
+        as it must be.
+        """
         view = View(request)
         of, url = _find(view, self.of), _find(view, self.at)
-        if not of or of not in pinned or not url or len(url) > MAX_URL or not url.isascii() or not url.isprintable():
+        if (
+            not of
+            or of not in pinned
+            or not url
+            or len(url) > MAX_URL
+            or not url.isascii()
+            or not url.isprintable()
+        ):
             return None
         place, _, query = url.partition("?")
         try:
-            given = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=len(self.query))
+            given = parse_qsl(
+                query, keep_blank_values=True, strict_parsing=True, max_num_fields=len(self.query)
+            )
         except ValueError:
             return None
         wanted = [(name, _find(view, text) if ":" in text else text) for name, text in self.query]

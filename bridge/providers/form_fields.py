@@ -1,8 +1,9 @@
-"""What people filled in, from the bodies of form services: one flat object {label: value}, whoever sent it. Pure.
+"""What people filled in, from the bodies of form services: one flat object {label: value}, whoever
+sent it. Pure.
 
-A value is a text, a number, true or false, or a list of these. What a service has as parts (a name's first and last) is a label for
-each part. Two questions with one label are told apart by a number. What is not as documented is left out, never an error: the whole
-body is there beside it.
+A value is a text, a number, true or false, or a list of these. What a service has as parts (a
+name's first and last) is a label for each part. Two questions with one label are told apart by a
+number. What is not as documented is left out, never an error: the whole body is there beside it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _JOTFORM_DIGITS = re.compile(r"\d{0,4}")
 
 
 def flat(pairs: Iterable[tuple[Any, JSON]]) -> dict[str, JSON]:
-    """Return labels and values as one object. An empty answer is left out, as in a form that leaves out what is not filled in."""
+    """Return labels and values as one object. An empty answer is left out, as in a form that leaves
+    out what is not filled in.
+    """
     fields: dict[str, JSON] = {}
     for label, value in _parts(pairs):
         if len(fields) >= MOST:
@@ -46,7 +49,11 @@ def _parts(pairs: Iterable[tuple[Any, JSON]]) -> Iterator[tuple[str, JSON]]:
         if not isinstance(label, str) or value in (None, "", [], {}):
             continue
         if isinstance(value, dict):
-            yield from ((f"{label} {part}", each) for part, each in value.items() if _plain(each) and each not in (None, ""))
+            yield from (
+                (f"{label} {part}", each)
+                for part, each in value.items()
+                if _plain(each) and each not in (None, "")
+            )
         elif isinstance(value, list):
             yield label, [each if _plain(each) else _text(each) for each in value]
         else:
@@ -91,9 +98,15 @@ def mapped(body: JSON, *, at: str) -> dict[str, JSON]:
 
 
 def typeform(body: JSON) -> dict[str, JSON]:
-    """https://www.typeform.com/developers/webhooks/example-payload/: questions and answers stand apart, hidden fields beside them."""
+    """https://www.typeform.com/developers/webhooks/example-payload/: questions and answers stand
+    apart, hidden fields beside them.
+    """
     response = _at(body, "form_response")
-    titles = {each.get("id"): each.get("title") for each in _objects(_at(response, "definition.fields")) if isinstance(each.get("id"), str)}
+    titles = {
+        each.get("id"): each.get("title")
+        for each in _objects(_at(response, "definition.fields"))
+        if isinstance(each.get("id"), str)
+    }
 
     def pairs() -> Pairs:
         for answer in _objects(_at(response, "answers")):
@@ -101,7 +114,11 @@ def typeform(body: JSON) -> dict[str, JSON]:
             title = titles.get(asked) if isinstance(asked, str) else None
             value = answer.get(kind) if isinstance(kind, str) else None
             if isinstance(value, dict) and kind in ("choice", "choices"):
-                value = _chosen(value) if kind == "choices" else value.get("label") or value.get("other")
+                value = (
+                    _chosen(value)
+                    if kind == "choices"
+                    else value.get("label") or value.get("other")
+                )
             yield title or _at(answer, "field.ref"), value
         hidden = _at(response, "hidden")
         yield from hidden.items() if isinstance(hidden, dict) else ()
@@ -120,10 +137,20 @@ def tally(body: JSON) -> dict[str, JSON]:
     def pairs() -> Pairs:
         for field in _objects(_at(body, "data.fields")):
             label, value = field.get("label") or field.get("key"), field.get("value")
-            texts = {option.get("id"): option.get("text") for option in _objects(field.get("options")) if isinstance(option.get("id"), str)}
+            texts = {
+                option.get("id"): option.get("text")
+                for option in _objects(field.get("options"))
+                if isinstance(option.get("id"), str)
+            }
             if texts and isinstance(value, list):
-                chosen = [texts.get(each, each) if isinstance(each, str) else each for each in value]
-                value = chosen[0] if len(chosen) == 1 and field.get("type") in ("MULTIPLE_CHOICE", "DROPDOWN") else chosen
+                chosen = [
+                    texts.get(each, each) if isinstance(each, str) else each for each in value
+                ]
+                value = (
+                    chosen[0]
+                    if len(chosen) == 1 and field.get("type") in ("MULTIPLE_CHOICE", "DROPDOWN")
+                    else chosen
+                )
             if field.get("type") == "CHECKBOXES" and isinstance(value, bool):
                 continue  # each box once more, by itself
             yield label, value
@@ -132,10 +159,14 @@ def tally(body: JSON) -> dict[str, JSON]:
 
 
 def jotform(body: JSON) -> dict[str, JSON]:
-    """https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/: answers are JSON in rawRequest, as q3_name."""
+    """https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/: answers are JSON in
+    rawRequest, as q3_name.
+    """
     try:
         raw = orjson.loads(body["rawRequest"])
-        answers = [(found[1], value) for name, value in raw.items() if (found := _JOTFORM.fullmatch(name))]
+        answers = [
+            (found[1], value) for name, value in raw.items() if (found := _JOTFORM.fullmatch(name))
+        ]
     except (TypeError, KeyError, AttributeError, ValueError):
         return {}
     return flat((name, _joined(value)) for name, value in answers)
@@ -143,30 +174,54 @@ def jotform(body: JSON) -> dict[str, JSON]:
 
 def _joined(value: JSON) -> JSON:
     """A date, a time or a telephone number comes in parts that are digits: they are one text."""
-    if isinstance(value, dict) and value and all(isinstance(each, str) and _JOTFORM_DIGITS.fullmatch(each) for each in value.values()):
+    if (
+        isinstance(value, dict)
+        and value
+        and all(
+            isinstance(each, str) and _JOTFORM_DIGITS.fullmatch(each) for each in value.values()
+        )
+    ):
         return "-".join(each for each in value.values() if each)
     return value
 
 
 def formstack(body: JSON) -> dict[str, JSON]:
-    """https://developers.formstack.com/docs/webhook-examples: answers stand beside the ids, with their field_type if asked for."""
+    """https://developers.formstack.com/docs/webhook-examples: answers stand beside the ids, with
+    their field_type if asked for.
+    """
     if not isinstance(body, dict):
         return {}
-    answers = [(label, value) for label, value in body.items() if label not in ("FormID", "UniqueID", "HandshakeKey")]
+    answers = [
+        (label, value)
+        for label, value in body.items()
+        if label not in ("FormID", "UniqueID", "HandshakeKey")
+    ]
     return flat((label, _untyped(value)) for label, value in answers)
 
 
 def _untyped(value: JSON) -> JSON:
     if not isinstance(value, dict) or "field_type" not in value:
         return value
-    return value["value"] if "value" in value else {part: each for part, each in value.items() if part != "field_type"}
+    return (
+        value["value"]
+        if "value" in value
+        else {part: each for part, each in value.items() if part != "field_type"}
+    )
 
 
 def cal_com(body: JSON) -> dict[str, JSON]:
-    """https://cal.com/docs/developing/guides/automation/webhooks: responses by name, each with its label."""
+    """https://cal.com/docs/developing/guides/automation/webhooks: responses by name, each with its
+    label.
+    """
     responses = _at(body, "payload.responses")
-    answers: Iterable[tuple[str, JSON]] = responses.items() if isinstance(responses, Mapping) else ()
-    return flat((each.get("label") or name, each.get("value")) for name, each in answers if isinstance(each, dict))
+    answers: Iterable[tuple[str, JSON]] = (
+        responses.items() if isinstance(responses, Mapping) else ()
+    )
+    return flat(
+        (each.get("label") or name, each.get("value"))
+        for name, each in answers
+        if isinstance(each, dict)
+    )
 
 
 def calendly(body: JSON) -> dict[str, JSON]:
@@ -174,13 +229,18 @@ def calendly(body: JSON) -> dict[str, JSON]:
 
     def pairs() -> Pairs:
         yield from ((name, _at(body, f"payload.{name}")) for name in ("name", "email"))
-        yield from ((each.get("question"), each.get("answer")) for each in _objects(_at(body, "payload.questions_and_answers")))
+        yield from (
+            (each.get("question"), each.get("answer"))
+            for each in _objects(_at(body, "payload.questions_and_answers"))
+        )
 
     return flat(pairs())
 
 
 def hubspot(body: JSON) -> dict[str, JSON]:
-    """https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3: a change of a property tells its name and its value."""
+    """https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3: a change of a
+    property tells its name and its value.
+    """
     return flat([(_at(body, "propertyName"), _at(body, "propertyValue"))])
 
 

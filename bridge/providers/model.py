@@ -33,7 +33,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a handshake is answered from. `body` is the decoded body (None without one); `secrets` are those live now, newest first."""
+    """What a handshake is answered from. `body` is the decoded body (None without one); `secrets`
+    are those live now, newest first.
+    """
 
     request: Request
     body: JSON
@@ -42,7 +44,8 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """How a sender tests a URL. `answer` returns None for what is no test; `signed`: it is answered only after verification.
+    """How a sender tests a URL. `answer` returns None for what is no test; `signed`: it is answered
+    only after verification.
 
     `methods`: those that are tests; any but POST is never an event.
     """
@@ -54,7 +57,9 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a request teaches: the `secret` that all later ones are signed with, and what is answered to it."""
+    """What a request teaches: the `secret` that all later ones are signed with, and what is
+    answered to it.
+    """
 
     secret: str = field(repr=False)
     reply: Reply
@@ -64,9 +69,10 @@ class Lesson:
 class Learn:
     """How a sender tells its secret: once, in a request that nothing proves.
 
-    `read` returns None for a request that teaches nothing. It is asked only while someone lets the source learn, and what it returns
-    is taken once; at any other time such a request is refused like every unsigned one. `ask`: what a person does to make the sender
-    send it. `shown`: the sender wants the secret typed in, so the person must see it.
+    `read` returns None for a request that teaches nothing. It is asked only while someone lets the
+    source learn, and what it returns is taken once; at any other time such a request is refused
+    like every unsigned one. `ask`: what a person does to make the sender send it. `shown`: the
+    sender wants the secret typed in, so the person must see it.
     """
 
     read: Callable[[Probe], Lesson | None]
@@ -76,10 +82,12 @@ class Learn:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One request that holds many events: `at` is the dotted path of their list in the body, empty where the body is the list.
+    """One request that holds many events: `at` is the dotted path of their list in the body, empty
+    where the body is the list.
 
-    Each element becomes an event whose body it is; the row's `event_type` and `event_id` are looked up in it. With `keep`, what
-    stands at these paths beside the list is put into each element under the same name where it has none.
+    Each element becomes an event whose body it is; the row's `event_type` and `event_id` are looked
+    up in it. With `keep`, what stands at these paths beside the list is put into each element under
+    the same name where it has none.
     """
 
     at: str = ""
@@ -88,7 +96,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A realistic event: `payload` names a JSON file in `samples/<provider>/`, sent as `content_type`.
+    """A realistic event: `payload` names a JSON file in `samples/<provider>/`, sent as
+    `content_type`.
 
     `{id}`, `{now}` and `{now_iso}` in headers and payload stand for what is fresh in each copy.
     """
@@ -101,18 +110,26 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One sender. `event_type` and `event_id` are places in order of preference, `credentials` what is masked when stored.
+    """One sender. `event_type` and `event_id` are places in order of preference, `credentials` what
+    is masked when stored.
 
-    `scheme` is null where only a source's `verify:` can tell. `body`: `json`, or `form_payload:FIELD`: a form may carry the JSON in
-    that field, or `jwt:CLAIM,NAME…`: a token is the whole body and its claim holds the JSON, some of it as text under these names.
-    `ack` replaces the 202; `bare_refusal`: a 401 has no body. `generates_secret`: we make the secret and the sender is told it, not
-    the reverse.
-    `dedup_body`: where it gives no id, the same body is the same event (never where an empty ping may come twice).
-    `fields`: what people filled in, of the body, as {label: value}, where it is a service for forms.
-    `test_types`: the types of events by which a sender only tries the URL, so that no route has to take them.
-    `retry`: where the sender says which of its tries it is, as it counts them. `answer_within`: how long it waits for the answer, in words.
-    `signs`: what the signature covers, in words. `limits`: what a person should know before relying on it, empty if nothing.
-    `learn`: where the sender makes the secret and tells it by a request. `confirmation`: where it wants a URL to be fetched.
+    `scheme` is null where only a source's `verify:` can tell. `body`: `json`, or
+    `form_payload:FIELD`: a form may carry the JSON in that field, or `jwt:CLAIM,NAME…`: a token is
+    the whole body and its claim holds the JSON, some of it as text under these names. `ack`
+    replaces the 202; `bare_refusal`: a 401 has no body. `generates_secret`: we make the secret and
+    the sender is told it, not the reverse.
+    `dedup_body`: where it gives no id, the same body is the same event (never where an empty ping
+    may come twice).
+    `fields`: what people filled in, of the body, as {label: value}, where it is a service for
+    forms.
+    `test_types`: the types of events by which a sender only tries the URL, so that no route has to
+    take them.
+    `retry`: where the sender says which of its tries it is, as it counts them. `answer_within`: how
+    long it waits for the answer, in words.
+    `signs`: what the signature covers, in words. `limits`: what a person should know before relying
+    on it, empty if nothing.
+    `learn`: where the sender makes the secret and tells it by a request. `confirmation`: where it
+    wants a URL to be fetched.
     """
 
     name: str
@@ -152,11 +169,13 @@ class Provider:
 
 
 def masked(provider: Provider, scheme: Scheme, batch: Batch | None) -> frozenset[str]:
-    """Return the locators (header names lower-case) of the static credentials of a source's requests, and of an element of its batch.
+    """Return the locators (header names lower-case) of the static credentials of a source's
+    requests, and of an element of its batch.
 
-    Those of the provider's own scheme are among them also where the source takes another, or is insecure.
+    Those of the provider's own scheme are among them also where the source takes another, or is
+    insecure.
     """
-    credentials = frozenset(provider.credentials).union(*(one.credentials for one in (provider.scheme, scheme) if one))
+    credentials = frozenset(provider.credentials).union(
+        *(one.credentials for one in (provider.scheme, scheme) if one)
+    )
     return credentials.union(within(credentials, batch.at)) if batch else credentials
-
-

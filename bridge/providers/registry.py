@@ -1,7 +1,8 @@
 """Who sends: one row per provider. Pure.
 
-Adding a provider is a row in one of the modules here, a sample payload under `samples/` and its vectors under `tests/`. The sources of
-each row are the page in `docs` and, where `evidence` is `vector`, published values that `tests/vectors*.py` hold.
+Adding a provider is a row in one of the modules here, a sample payload under `samples/` and its
+vectors under `tests/`. The sources of each row are the page in `docs` and, where `evidence` is
+`vector`, published values that `tests/vectors*.py` hold.
 """
 
 from types import ModuleType
@@ -91,8 +92,10 @@ MODULES = (
 
 
 def kind_of(module: ModuleType) -> str:
-    """Return what the rows of a module have in common, as its first line says: `Billing and subscriptions`."""
-    kind = (module.__doc__ or "").partition(": ")[2].partition(". Pure")[0]
+    """Return what the rows of a module have in common, as its first line says: `Billing and
+    subscriptions`.
+    """
+    kind = " ".join((module.__doc__ or "").split()).partition(": ")[2].partition(". Pure")[0]
     return kind[:1].upper() + kind[1:]
 
 

@@ -1,4 +1,6 @@
-"""What only a source of forms has, checked and compiled, as frozen records. Pure: `config` builds them, the core only reads them."""
+"""What only a source of forms has, checked and compiled, as frozen records. Pure: `config` builds
+them, the core only reads them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Template(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What a form's pages say, and who may see them. Null texts are our own, in the language of the browser."""
+    """What a form's pages say, and who may see them. Null texts are our own, in the language of the
+    browser.
+    """
 
     title: str | None = None
     intro: str | None = None
@@ -34,7 +38,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captcha:
-    """A form's captcha: a row of `bridge.ingest.forms.captchas` by its name, and what its answer must be. `url`: where it is asked."""
+    """A form's captcha: a row of `bridge.ingest.forms.captchas` by its name, and what its answer
+    must be. `url`: where it is asked.
+    """
 
     kind: str
     url: str
@@ -42,7 +48,8 @@ class Captcha:
     site_key: str | None = None  # of the widget; not secret
     score: float | None = None  # the least, of a captcha that gives one
     action: str | None = None
-    hostnames: frozenset[str] = frozenset()  # of the pages where it may have been solved; empty: any
+    # of the pages where it may have been solved; empty: any
+    hostnames: frozenset[str] = frozenset()
     tells_address: bool = False
     holds: bool = True  # what could not be checked is spam
     timeout: float = 5.0  # seconds
@@ -50,10 +57,11 @@ class Captcha:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocked:
-    """What no submission may hold or come from, ready to be looked up; built by `bridge.ingest.forms.blocklists`.
+    """What no submission may hold or come from, ready to be looked up; built by
+    `bridge.ingest.forms.blocklists`.
 
-    `phrases` are runs of words by how many they are; `parts` may stand inside of a word. `networks`: by (version, prefix length), the
-    bits of each network.
+    `phrases` are runs of words by how many they are; `parts` may stand inside of a word.
+    `networks`: by (version, prefix length), the bits of each network.
     """
 
     phrases: Mapping[int, frozenset[tuple[str, ...]]] = field(default_factory=dict)
@@ -65,7 +73,9 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spam:
-    """By what a form's submissions are held to be spam. `token` and `altcha`: optional (right where it is there) | required | off."""
+    """By what a form's submissions are held to be spam. `token` and `altcha`: optional (right where
+    it is there) | required | off.
+    """
 
     honeypots: tuple[str, ...] = ("_gotcha", "botcheck", "bot-field")
     token: str = "optional"  # noqa: S105 - no password
@@ -76,7 +86,8 @@ class Spam:
     captcha: Captcha | None = None
     blocked: Blocked = Blocked()
     max_links: int | None = None
-    duplicates: float | None = 600.0  # seconds in which the same fields from the same address are one submission; null: never
+    # seconds in which the same fields from the same address are one submission; null: never
+    duplicates: float | None = 600.0
 
     @property
     def reads_tokens(self) -> bool:
@@ -91,7 +102,9 @@ class Spam:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRules:
-    """What fields a form takes: how many, of how many characters each, and whether `a[b]` is an object's member."""
+    """What fields a form takes: how many, of how many characters each, and whether `a[b]` is an
+    object's member.
+    """
 
     max: int = 1000
     max_length: int = 100_000
@@ -100,9 +113,11 @@ class FieldRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileRules:
-    """What files a form takes. `types` are rows of `filetypes`, null for any; of `extensions` whatever no browser runs.
+    """What files a form takes. `types` are rows of `filetypes`, null for any; of `extensions`
+    whatever no browser runs.
 
-    `required`: fields in which a file has to be. `keep`: bytes of all its files that are kept at a time.
+    `required`: fields in which a file has to be. `keep`: bytes of all its files that are kept at a
+    time.
     """
 
     max: int = 4
@@ -118,25 +133,30 @@ USUAL_FIELDS = FieldRules()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What only a form source has. `schema_document` is the JSON Schema that `schema` was compiled from; both null without one.
+    """What only a form source has. `schema_document` is the JSON Schema that `schema` was compiled
+    from; both null without one.
 
     `files` is null where the form takes none.
     """
 
     redirect: str | None = None  # the page that follows
-    on_error: str = "page"  # what follows where it is not taken: page | back, to the page that sent it | the URL of one
+    # what follows where it is not taken: page | back, to the page that sent it | the URL of one
+    on_error: str = "page"
     allowed_origins: tuple[str, ...] = ()  # empty: every site may send it
     page: Page = Page()
     schema: Validator | None = None
     schema_document: Mapping[str, JSON] | None = None
     fields: FieldRules = USUAL_FIELDS
     files: FileRules | None = None
-    addresses: str = "truncated"  # what is kept of a sender's address: full | truncated | hashed | none
+    # what is kept of a sender's address: full | truncated | hashed | none
+    addresses: str = "truncated"
     spam: Spam = Spam()
 
     @property
     def trades_captcha(self) -> bool:
-        """Whether on pages of ours, which have nothing of others in them, a proof of work stands for the captcha."""
+        """Whether on pages of ours, which have nothing of others in them, a proof of work stands
+        for the captcha.
+        """
         return self.spam.captcha is not None and self.page.hosted
 
     @property

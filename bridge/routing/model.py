@@ -1,4 +1,6 @@
-"""routes.yaml, checked and compiled, as frozen records. Pure: `config` builds them from files, the core only reads them."""
+"""routes.yaml, checked and compiled, as frozen records. Pure: `config` builds them from files, the
+core only reads them.
+"""
 
 from __future__ import annotations
 
@@ -55,9 +57,12 @@ class Source:
     rate_per_address: Rate | None = None
     form: Form | None = None
     retention: Retention = DEFAULT
-    digest_key: str = field(default="", repr=False)  # of digests of bodies, where these are sealed: see `receipts.unguessable`
-    missing: str | None = None  # which secret is not set; requests that fail verification are then answered 503
-    expect: Rate | None = None  # so many events at least in that time; none at all is no silence; null: what it usually does
+    # of digests of bodies, where these are sealed: see `receipts.unguessable`
+    digest_key: str = field(default="", repr=False)
+    # which secret is not set; requests that fail verification are then answered 503
+    missing: str | None = None
+    # so many events at least in that time; none at all is no silence; null: what it usually does
+    expect: Rate | None = None
 
     @property
     def is_public(self) -> bool:
@@ -67,9 +72,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalKey:
-    """A key of the embedded platform. `hash` is the SHA-256 of the key in hexadecimal digits; the key itself is nowhere.
+    """A key of the embedded platform. `hash` is the SHA-256 of the key in hexadecimal digits; the
+    key itself is nowhere.
 
-    `user_id` is null for the built-in user, which a key with `flows` is never by default; `flows` are saved_item_ids, null for all.
+    `user_id` is null for the built-in user, which a key with `flows` is never by default; `flows`
+    are saved_item_ids, null for all.
     """
 
     name: str
@@ -102,7 +109,9 @@ class Platform:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A saved flow on a platform, under the name that routes use. `time_limit` in seconds, `memory` in bytes; null: the flow's own."""
+    """A saved flow on a platform, under the name that routes use. `time_limit` in seconds, `memory`
+    in bytes; null: the flow's own.
+    """
 
     name: str
     platform: str
@@ -126,9 +135,11 @@ class Ordering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debouncing:
-    """A route's `debounce`: events of one key that follow within `wait` seconds become one, no later than `max` after the first.
+    """A route's `debounce`: events of one key that follow within `wait` seconds become one, no
+    later than `max` after the first.
 
-    `key` is null where all events of the route are of one key; one that evaluates to null is not merged.
+    `key` is null where all events of the route are of one key; one that evaluates to null is not
+    merged.
     """
 
     wait: float
@@ -140,10 +151,12 @@ class Debouncing:
 class Route:
     """Which events go to which flow, in what shape.
 
-    `types` are patterns with `*`; empty means every type. `match` is null where every event matches. `reshape` gives the
-    inputs, or the whole payload where `whole_body` is true. `links_files`: there are links to a form's files in them.
+    `types` are patterns with `*`; empty means every type. `match` is null where every event
+    matches. `reshape` gives the inputs, or the whole payload where `whole_body` is true.
+    `links_files`: there are links to a form's files in them.
 
-    A route that starts several flows is a record for each: they share the name, and `has_siblings` is true.
+    A route that starts several flows is a record for each: they share the name, and `has_siblings`
+    is true.
     """
 
     name: str
@@ -172,7 +185,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole of routes.yaml. `canonical` is the JSON it was hashed from: before any secret was filled in.
+    """The whole of routes.yaml. `canonical` is the JSON it was hashed from: before any secret was
+    filled in.
 
     `retention`: of what belongs to no source that is here (any more).
     """
@@ -205,12 +219,16 @@ class Config:
         return {name: one for name, one in self.platforms.items() if one.missing is None}
 
     def absent_flows(self, known: Collection[str]) -> dict[str, str]:
-        """By route, the flow of the embedded platform that it names and that is not among the `known` ones."""
+        """By route, the flow of the embedded platform that it names and that is not among the
+        `known` ones.
+        """
         local = {name for name, one in self.platforms.items() if one.type == "local"}
         return {
             route.name: route.flow.saved_item_id
             for route in self.routes
-            if route.flow.platform in local and route.flow.saved_item_id not in known and route.mode is not Mode.SHADOW
+            if route.flow.platform in local
+            and route.flow.saved_item_id not in known
+            and route.mode is not Mode.SHADOW
         }
 
     @property
@@ -228,10 +246,21 @@ class Config:
         return OWN_SOURCE if name == OWN else self.sources.get(name)
 
 
-OWN: Final = "flowbridge"  #: the source of what flowbridge says of itself; it has no URL, and nobody can send to it
+#: the source of what flowbridge says of itself; it has no URL, and nobody can send to it
+OWN: Final = "flowbridge"
 OWN_SOURCE: Final = Source(
     name=OWN,
-    provider=Provider(name=OWN, title="flowbridge", scheme=None, secret_hint="", generates_secret=False, setup="", docs="", evidence="",
-                      retries="", samples=()),
+    provider=Provider(
+        name=OWN,
+        title="flowbridge",
+        scheme=None,
+        secret_hint="",
+        generates_secret=False,
+        setup="",
+        docs="",
+        evidence="",
+        retries="",
+        samples=(),
+    ),
     scheme=Unsigned(),
-)  # fmt: skip
+)

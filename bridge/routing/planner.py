@@ -1,7 +1,8 @@
 """Match, reshape, validate: turn one event into the deliveries that the routes make of it. Pure.
 
-Nothing is dropped here: a route whose expression fails, whose schema refuses the payload, or whose inputs use a reserved name
-leaves a delivery that is `dead` with the reason, so that it is seen and can be replayed after the route is mended.
+Nothing is dropped here: a route whose expression fails, whose schema refuses the payload, or whose
+inputs use a reserved name leaves a delivery that is `dead` with the reason, so that it is seen and
+can be replayed after the route is mended.
 """
 
 from __future__ import annotations
@@ -31,14 +32,20 @@ _DELIVERY_ID = re.compile(r"dlv_([0-9a-z]{26})[a-z2-7]{8}")
 
 
 def context(event: Event, body: Body, now: float) -> Context:
-    """Return the roots that expressions see. Masked credentials are not among the headers and the query; in the body is the mask."""
+    """Return the roots that expressions see. Masked credentials are not among the headers and the
+    query; in the body is the mask.
+    """
     return {
         "body": body.value,
         "form": body.form,
         "fields": filled_in(event, body),
         "files": [asdict(file) for file in body.files],
         "headers": {name: value for name, value in event.headers.items() if value != MASK},
-        "query": {name: value for name, value in parse_qsl(event.query_string, keep_blank_values=True) if value != MASK},
+        "query": {
+            name: value
+            for name, value in parse_qsl(event.query_string, keep_blank_values=True)
+            if value != MASK
+        },
         "event": {
             "id": event.id,
             "type": event.type,
@@ -52,7 +59,8 @@ def context(event: Event, body: Body, now: float) -> Context:
 
 
 def filled_in(event: Event, body: Body) -> JSON:
-    """Return what a person filled in, as {label: value}: the form, or what a service for forms sends of it; null for all others.
+    """Return what a person filled in, as {label: value}: the form, or what a service for forms
+    sends of it; null for all others.
 
     In it a file is the text of its name.
     """
@@ -60,7 +68,11 @@ def filled_in(event: Event, body: Body) -> JSON:
     if row is not None and row.fields is not None:
         return row.fields(body.value)
     files = [asdict(file) for file in body.files]
-    return body.form if not files or body.form is None else {name: _by_name(value, files) for name, value in body.form.items()}
+    return (
+        body.form
+        if not files or body.form is None
+        else {name: _by_name(value, files) for name, value in body.form.items()}
+    )
 
 
 def _by_name(value: JSON, files: list[JSON]) -> JSON:
@@ -69,11 +81,13 @@ def _by_name(value: JSON, files: list[JSON]) -> JSON:
     return value["name"] if isinstance(value, dict) and value in files else value
 
 
-def plan(event: Event, body: Body, routes: Iterable[Route], now: float, nonce: str = "") -> list[Delivery]:
+def plan(
+    event: Event, body: Body, routes: Iterable[Route], now: float, nonce: str = ""
+) -> list[Delivery]:
     """Return one delivery for each route that `event` matches or that fails on it.
 
-    `nonce` tells plannings of the same event apart (a replay): a delivery's id follows from event, route, nonce and, where the route
-    starts several flows, the flow.
+    `nonce` tells plannings of the same event apart (a replay): a delivery's id follows from event,
+    route, nonce and, where the route starts several flows, the flow.
     """
     roots = context(event, body, now)
     deliveries = []
@@ -89,49 +103,78 @@ def plan(event: Event, body: Body, routes: Iterable[Route], now: float, nonce: s
         except ExpressionError as error:
             inputs, reason = None, str(error)
         planned = _delivery(event, route, inputs, reason, now, nonce)
-        deliveries.append(replace(planned, **_waits(planned, order, debounce)) if order or debounce else planned)
+        deliveries.append(
+            replace(planned, **_waits(planned, order, debounce)) if order or debounce else planned
+        )
     return deliveries
 
 
 def _order(route: Route, roots: Context) -> Order | None:
     rule = route.ordering
     key = None if rule is None else _key(route, "order_by", rule.key(roots))
-    return None if rule is None or key is None else Order(key=key, until=rule.until, blocks=rule.blocks)
+    return (
+        None
+        if rule is None or key is None
+        else Order(key=key, until=rule.until, blocks=rule.blocks)
+    )
 
 
 def _debounce(route: Route, roots: Context, now: float) -> Debounce | None:
     rule = route.debounce
-    key = None if rule is None else _key(route, "debounce", "" if rule.key is None else rule.key(roots))
+    key = (
+        None
+        if rule is None
+        else _key(route, "debounce", "" if rule.key is None else rule.key(roots))
+    )
     return None if rule is None or key is None else Debounce(key=key, until=now + rule.max)
 
 
 def _key(route: Route, what: str, value: JSON) -> str | None:
-    """Return a value as the text that tells keys apart: a string as it is, anything else as JSON, a long one by its digest.
+    """Return a value as the text that tells keys apart: a string as it is, anything else as JSON, a
+    long one by its digest.
 
     Where a route starts several flows, each flow has its own line, so its name goes before the key.
     """
     if value is None:
         return None
     try:
-        text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        text = (
+            value
+            if isinstance(value, str)
+            else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        )
     except TypeError:
-        raise ExpressionError(f"the value of {what} cannot be a key: it is nested too deep, or no text of Unicode") from None
+        raise ExpressionError(
+            f"the value of {what} cannot be a key: it is nested too deep, or no text of Unicode"
+        ) from None
     if route.has_siblings:
         text = f"{route.flow.name}: {text}"
     fits = len(text) <= KEY_LENGTH and text.isprintable()
-    return text if fits else f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+    return (
+        text
+        if fits
+        else f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+    )
 
 
 def _waits(planned: Delivery, order: Order | None, debounce: Debounce | None) -> dict[str, Any]:
-    """What changes of a delivery that stands in line or waits for later ones. A parked one waits for nothing, but may hold its key."""
+    """What changes of a delivery that stands in line or waits for later ones. A parked one waits
+    for nothing, but may hold its key.
+    """
     if planned.status is Status.QUEUED:
         return {"order": order, "debounce": debounce}
-    return {"order": order} if planned.status is Status.DEAD and order is not None and order.blocks else {}
+    return (
+        {"order": order}
+        if planned.status is Status.DEAD and order is not None and order.blocks
+        else {}
+    )
 
 
 def _inputs(route: Route, roots: Context) -> tuple[JSON, str | None]:
     """Return the flow's inputs and, where they must not be sent, why."""
-    problem = _invalid(route.payload_schema, roots["body"], "the payload does not fit payload_schema")
+    problem = _invalid(
+        route.payload_schema, roots["body"], "the payload does not fit payload_schema"
+    )
     if problem:
         return None, problem
     inputs = route.reshape(roots)
@@ -139,7 +182,13 @@ def _inputs(route: Route, roots: Context) -> tuple[JSON, str | None]:
         return None, f"inputs must be an object, but the expression gave {_kind(inputs)}"
     reserved = sorted(name for name in inputs if name.lower() in RESERVED_INPUTS)
     if reserved and not route.drop_reserved:
-        return inputs, f"the inputs use names that the platform reserves: {', '.join(reserved)} (reserved: drop leaves them out)"
+        return (
+            inputs,
+            (
+                f"the inputs use names that the platform reserves: {', '.join(reserved)} (reserved:"
+                " drop leaves them out)"
+            ),
+        )
     if reserved:
         inputs = {name: value for name, value in inputs.items() if name not in reserved}
     return inputs, _invalid(route.inputs_schema, inputs, "the inputs do not fit inputs_schema")
@@ -147,11 +196,19 @@ def _inputs(route: Route, roots: Context) -> tuple[JSON, str | None]:
 
 def _invalid(schema: Validator | None, value: JSON, what: str) -> str | None:
     errors = schema.errors(value) if schema is not None else []
-    return f"{what}: " + "; ".join(f"{path}: {message}" for path, message in errors) if errors else None
+    return (
+        f"{what}: " + "; ".join(f"{path}: {message}" for path, message in errors)
+        if errors
+        else None
+    )
 
 
-def _delivery(event: Event, route: Route, inputs: JSON, reason: str | None, now: float, nonce: str) -> Delivery:
-    status = Status.DEAD if reason else Status.SHADOW if route.mode is Mode.SHADOW else Status.QUEUED
+def _delivery(
+    event: Event, route: Route, inputs: JSON, reason: str | None, now: float, nonce: str
+) -> Delivery:
+    status = (
+        Status.DEAD if reason else Status.SHADOW if route.mode is Mode.SHADOW else Status.QUEUED
+    )
     return Delivery(
         id=delivery_id(event.id, route.name, nonce, route.flow.name if route.has_siblings else ""),
         event_id=event.id,
@@ -162,7 +219,8 @@ def _delivery(event: Event, route: Route, inputs: JSON, reason: str | None, now:
         inputs=inputs,
         whole_body=route.whole_body,
         status=status,
-        reason=reason and reason.replace("\0", "\ufffd"),  # it may quote the payload, and PostgreSQL's texts hold no NUL
+        # it may quote the payload, and PostgreSQL's texts hold no NUL
+        reason=reason and reason.replace("\0", "\ufffd"),
         dead_kind=DeadKind.OURS if reason else None,
         created_at=now,
         due_at=now + (route.debounce.wait if route.debounce is not None else route.delay),
@@ -177,7 +235,8 @@ def _delivery(event: Event, route: Route, inputs: JSON, reason: str | None, now:
 
 
 def delivery_id(event_id: str, route: str, nonce: str = "", flow: str = "") -> str:
-    """Return the delivery's id: its event's, and eight letters that follow from route and nonce, and from `flow` where it is given.
+    """Return the delivery's id: its event's, and eight letters that follow from route and nonce,
+    and from `flow` where it is given.
 
     Ids that begin alike sort beside each other, which keeps the index of a growing queue compact.
     """
@@ -185,7 +244,9 @@ def delivery_id(event_id: str, route: str, nonce: str = "", flow: str = "") -> s
 
 
 def event_id_of(delivery_id: str) -> str | None:
-    """Return the id of the event that a delivery is of, as its id has it; None where it is no delivery's."""
+    """Return the id of the event that a delivery is of, as its id has it; None where it is no
+    delivery's.
+    """
     found = _DELIVERY_ID.fullmatch(delivery_id)
     return f"evt_{found[1]}" if found else None
 
@@ -197,5 +258,11 @@ def _letters(route: str, nonce: str, flow: str) -> str:
 
 
 def _kind(value: JSON) -> str:
-    names = {str: "a string", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+    names = {
+        str: "a string",
+        list: "a list",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
     return "null" if value is None else names.get(type(value), "something else")

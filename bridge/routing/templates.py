@@ -1,7 +1,7 @@
 """`${…}` in texts, through mappings and lists: compiled at load, filled in per event. Pure.
 
-A text that is one `${…}` and nothing else keeps the JSON type of its value; in any other text values are written as text.
-`$${` is a literal `${`.
+A text that is one `${…}` and nothing else keeps the JSON type of its value; in any other text
+values are written as text. `$${` is a literal `${`.
 """
 
 from __future__ import annotations
@@ -34,14 +34,21 @@ RESERVED_INPUTS = frozenset(
         "pipeline_inputs",
     ]
 )
-ENV_ALLOWED = "${env:…} and ${file:…} are filled in only under platforms and in secret, secrets, verify and a captcha's secret"
+ENV_ALLOWED = (
+    "${env:…} and ${file:…} are filled in only under platforms and in secret, secrets, verify and a"
+    " captcha's secret"
+)
 
-_SKIP = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`(?:\\.|[^`\\])*`|[^'"`{}]+|.""", re.DOTALL)
+_SKIP = re.compile(
+    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`(?:\\.|[^`\\])*`|[^'"`{}]+|.""", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled value of routes.yaml: called with the roots it gives JSON, or raises ExpressionError."""
+    """A compiled value of routes.yaml: called with the roots it gives JSON, or raises
+    ExpressionError.
+    """
 
     document: JSON
     fill: Fill = field(repr=False, compare=False)
@@ -54,7 +61,9 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """A route's compiled `inputs`: one template for each input, or one (`whole`) that gives them all."""
+    """A route's compiled `inputs`: one template for each input, or one (`whole`) that gives them
+    all.
+    """
 
     each: Mapping[str, Template]
     whole: Template | None = None
@@ -64,10 +73,14 @@ class Inputs:
     def functions(self) -> frozenset[str]:
         """The functions that they call."""
         templates = [self.whole] if self.whole is not None else self.each.values()
-        return frozenset().union(*(expression.functions for template in templates for expression in template.expressions))
+        return frozenset().union(
+            *(expression.functions for template in templates for expression in template.expressions)
+        )
 
     def __call__(self, context: Context) -> JSON:
-        """Return the inputs; null ones are left out, or with `strict` an ExpressionError, whose text names the input."""
+        """Return the inputs; null ones are left out, or with `strict` an ExpressionError, whose
+        text names the input.
+        """
         if self.whole is not None:
             return self.whole(context)
         inputs = {}
@@ -84,23 +97,43 @@ class Inputs:
 
 
 def compile_inputs(document: JSON, *, strict: bool = False) -> Inputs:
-    """Return `document` (a mapping of inputs, or one `${…}`) compiled; CompileError carries every problem with its path."""
+    """Return `document` (a mapping of inputs, or one `${…}`) compiled; CompileError carries every
+    problem with its path.
+    """
     if isinstance(document, str):
         parts = parse(document)
         if len(parts) != 1 or isinstance(parts[0], str):
-            raise CompileError("inputs is a mapping of names to values, or one ${…} that gives an object")
+            raise CompileError(
+                "inputs is a mapping of names to values, or one ${…} that gives an object"
+            )
         return Inputs({}, compile_template(document), strict)
     if not isinstance(document, Mapping):
-        raise CompileError("inputs is a mapping of names to values, or one ${…} that gives an object")
+        raise CompileError(
+            "inputs is a mapping of names to values, or one ${…} that gives an object"
+        )
     problems: Problems = []
     each = {}
     for name, value in document.items():
         if name.lower() in RESERVED_INPUTS:
             problems.append(
-                ((name,), f"the platform reserves the name {name}; allowed: any but {', '.join(sorted(RESERVED_INPUTS))}")
+                (
+                    (name,),
+                    (
+                        f"the platform reserves the name {name}; allowed: any but"
+                        f" {', '.join(sorted(RESERVED_INPUTS))}"
+                    ),
+                )
             )
         elif value is None:
-            problems.append(((name,), "an input without a value; if its text begins with #, quote it, else leave the input out"))
+            problems.append(
+                (
+                    (name,),
+                    (
+                        "an input without a value; if its text begins with #, quote it, else leave"
+                        " the input out"
+                    ),
+                )
+            )
         else:
             each[name] = _compile(value, (name,), problems)
     if problems:
@@ -118,7 +151,9 @@ def compile_template(document: JSON) -> Template:
 
 
 def parse(text: str) -> list[str | Expression]:
-    """Return the literal texts and the expressions that `text` consists of, in order; CompileError where it cannot be read."""
+    """Return the literal texts and the expressions that `text` consists of, in order; CompileError
+    where it cannot be read.
+    """
     parts: list[str | Expression] = []
     literal, position = "", 0
     while (start := text.find("${", position)) >= 0:
@@ -146,7 +181,9 @@ def _end(text: str, start: int) -> int:
         if token[0] == "}" and depth == 0:
             return token.start()
         depth += (token[0] == "{") - (token[0] == "}")
-    raise CompileError("a ${ without its }; a text with a # or a quote in it wants quotes around it")
+    raise CompileError(
+        "a ${ without its }; a text with a # or a quote in it wants quotes around it"
+    )
 
 
 def _compile(document: JSON, path: Path, problems: Problems) -> Template:
@@ -167,7 +204,9 @@ def _compile_mapping(document: Mapping[str, JSON], path: Path, problems: Problem
     found = tuple(expression for each in fields.values() for expression in each.expressions)
     if not found:
         return Template(document, lambda _context: document)
-    return Template(document, lambda context: {key: each.fill(context) for key, each in fields.items()}, found)
+    return Template(
+        document, lambda context: {key: each.fill(context) for key, each in fields.items()}, found
+    )
 
 
 def _compile_text(text: str, path: Path, problems: Problems) -> Template:
@@ -179,10 +218,16 @@ def _compile_text(text: str, path: Path, problems: Problems) -> Template:
     found = tuple(part for part in parts if isinstance(part, Expression))
     if len(parts) == 1:
         only = parts[0]
-        return Template(text, only, found) if isinstance(only, Expression) else Template(text, lambda _context: only)
+        return (
+            Template(text, only, found)
+            if isinstance(only, Expression)
+            else Template(text, lambda _context: only)
+        )
 
     def fill(context: Context) -> str:
-        return bounded("".join([part if isinstance(part, str) else _written(part(context)) for part in parts]))
+        return bounded(
+            "".join([part if isinstance(part, str) else _written(part(context)) for part in parts])
+        )
 
     return Template(text, fill, found)
 

@@ -1,7 +1,9 @@
-"""A process that takes over from this one: the same command with the same sockets, begun beside it, so that nobody waits for its start.
+"""A process that takes over from this one: the same command with the same sockets, begun beside it,
+so that nobody waits for its start.
 
-It says that it is ready by a byte in a pipe, and then this one may end. systemd is told which process the service is from then on, so the
-new version of a program that was installed meanwhile takes over without a stop of the service.
+It says that it is ready by a byte in a pipe, and then this one may end. systemd is told which
+process the service is from then on, so the new version of a program that was installed meanwhile
+takes over without a stop of the service.
 """
 
 from __future__ import annotations
@@ -32,10 +34,12 @@ class Successor:
 
     @classmethod
     def begin(cls, sockets: Sequence[socket.socket], environ: Mapping[str, str]) -> Successor:
-        """Begin it: this process's own command in the environment that it was begun in, with the listening `sockets`.
+        """Begin it: this process's own command in the environment that it was begun in, with the
+        listening `sockets`.
 
-        It is no child of this process: systemd waits for the end of a service's first process only where that is its own child, else it
-        kills it at once when it stops the service. OSError where no process can be made.
+        It is no child of this process: systemd waits for the end of a service's first process only
+        where that is its own child, else it kills it at once when it stops the service. OSError
+        where no process can be made.
         """
         said, says = os.pipe2(os.O_CLOEXEC)
         number, numbers = os.pipe2(os.O_CLOEXEC)
@@ -59,7 +63,9 @@ class Successor:
         return cls(int(told), said)
 
     def look(self) -> bool | None:
-        """Return True once it is ready, False where it has ended before, None while neither is known. Never waits."""
+        """Return True once it is ready, False where it has ended before, None while neither is
+        known. Never waits.
+        """
         if self._is_ready:
             return True
         try:
@@ -89,7 +95,9 @@ def _become(sockets: Sequence[int], says: int, environ: Mapping[str, str]) -> No
 
 
 def _command() -> list[str]:
-    """Return this process's own command: the program where it is one, so that it keeps its name, else the interpreter and its arguments."""
+    """Return this process's own command: the program where it is one, so that it keeps its name,
+    else the interpreter and its arguments.
+    """
     program, given = sys.argv[0], sys.orig_argv[1:]
     if given[:1] == [program] and Path(program).is_absolute() and os.access(program, os.X_OK):
         return given

@@ -1,6 +1,7 @@
 """What the processes of a command are: receivers, a worker, and who reads routes.yaml for them.
 
-Everything is imported once, before the fork; the store is opened after it, by each process for itself.
+Everything is imported once, before the fork; the store is opened after it, by each process for
+itself.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ from bridge.worker.worker import Worker
 
 PREPARED = "prepared"
 UNHURRIED = 120.0  # seconds that calls under way have to end when another worker has taken over
-AHEAD = 7.5  # seconds that the worker has to end before the receivers are told to: until then nobody who calls waits for it
+# seconds that the worker has to end before the receivers are told to: until then nobody who calls
+# waits for it
+AHEAD = 7.5
 
 
 def listen(settings: Settings) -> list[socket.socket]:
     """Bind the sockets of both faces; `SettingsError` where an address is taken or not ours."""
-    return [_bind(address) for address in (settings.bind, settings.private_bind) if address is not None]
+    return [
+        _bind(address) for address in (settings.bind, settings.private_bind) if address is not None
+    ]
 
 
 def _bind(address: Address) -> socket.socket:
@@ -56,28 +61,41 @@ def _bind(address: Address) -> socket.socket:
         sock.listen(1024)
     except OSError as error:
         sock.close()
-        raise SettingsError(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}") from None
+        raise SettingsError(
+            f"cannot listen on {address[0]}:{address[1]}: {error.strerror}"
+        ) from None
     sock.set_inheritable(True)
     return sock
 
 
 def as_bound(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
-    """Return the settings with the addresses that the sockets really have: a name such as `localhost` has become a number."""
+    """Return the settings with the addresses that the sockets really have: a name such as
+    `localhost` has become a number.
+    """
     addresses: list[Address] = [sock.getsockname()[:2] for sock in sockets]
-    return replace(settings, bind=addresses[0], private_bind=addresses[1] if len(addresses) > 1 else None)
+    return replace(
+        settings, bind=addresses[0], private_bind=addresses[1] if len(addresses) > 1 else None
+    )
 
 
 def reached_at(loaded: Loaded, before: str, now: str) -> Loaded:
-    """Return what was loaded with the embedded platform at the address that it really has: port 0 has become a number."""
+    """Return what was loaded with the embedded platform at the address that it really has: port 0
+    has become a number.
+    """
     platforms = {
-        name: replace(each, base_url=now) if each.type == "local" and each.base_url == before else each
+        name: (
+            replace(each, base_url=now)
+            if each.type == "local" and each.base_url == before
+            else each
+        )
         for name, each in loaded.config.platforms.items()
     }
     return replace(loaded, config=replace(loaded.config, platforms=platforms))
 
 
 def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
-    """Prepare the store in a process of its own: Alembic's memory goes with it, the store stays unopened here, and flows.py does no harm.
+    """Prepare the store in a process of its own: Alembic's memory goes with it, the store stays
+    unopened here, and flows.py does no harm.
 
     `SettingsError` with what was wrong: with the store, or with flows.py.
     """
@@ -94,7 +112,9 @@ def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
         said = file.read(65536).decode("utf-8", "replace")
     os.waitpid(child, 0)
     if said != PREPARED:
-        raise SettingsError(said or "the process that prepared the store and loaded the flows ended without a word")
+        raise SettingsError(
+            said or "the process that prepared the store and loaded the flows ended without a word"
+        )
 
 
 def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
@@ -102,15 +122,22 @@ def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
         prepare_store(settings, loaded.config)
         said = PREPARED
     except StoreError as error:
-        said = f"the store in {settings.data if Database.of(settings).is_sqlite else 'the database'} cannot be used: {error}"
+        said = (
+            f"the store in {settings.data if Database.of(settings).is_sqlite else 'the database'}"
+            f" cannot be used: {error}"
+        )
     except BridgeError as error:
         said = str(error)
     os.write(told, said.encode("utf-8", "backslashreplace")[:65536])
 
 
 def work_forever(settings: Settings, following: Following, wake: Wake) -> None:
-    """Be a worker process until SIGTERM or SIGINT. The flow host is forked first, before there are threads, a store, or one processor."""
-    host = replace(start_host(load_library, settings.flow_environ), report=following.board.report_flows)
+    """Be a worker process until SIGTERM or SIGINT. The flow host is forked first, before there are
+    threads, a store, or one processor.
+    """
+    host = replace(
+        start_host(load_library, settings.flow_environ), report=following.board.report_flows
+    )
     following.start("work")
     relay = None
     if settings.engine == "celery":
@@ -123,14 +150,17 @@ def work_forever(settings: Settings, following: Following, wake: Wake) -> None:
     worker = Worker(settings, following, database, Sender().send, wake, host, relay, traced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
-    signal.signal(GIVE_WAY, lambda *_: worker.stop(within=UNHURRIED))  # another takes on what comes, so nobody waits for this one
+    # another takes on what comes, so nobody waits for this one
+    signal.signal(GIVE_WAY, lambda *_: worker.stop(within=UNHURRIED))
     signal.signal(signal.SIGHUP, lambda *_: following.board.wake.ring())
     pin(0)
     worker.run()
 
 
 def celery_forever(settings: Settings, following: Following, concurrency: int) -> int:
-    """Be a Celery worker, which makes the calls that workers hand over, until SIGTERM or SIGINT; return its exit code."""
+    """Be a Celery worker, which makes the calls that workers hand over, until SIGTERM or SIGINT;
+    return its exit code.
+    """
     from bridge.worker.celery import app as broker
     from bridge.worker.celery.tasks import Calls
 
@@ -142,7 +172,14 @@ def celery_forever(settings: Settings, following: Following, concurrency: int) -
 
     def calls() -> Calls:
         traced = traced_by(exporter.current(), following, database)
-        return Calls(following, database, Sender().send, settings.reconcile_after, Files(settings, database), traced)
+        return Calls(
+            following,
+            database,
+            Sender().send,
+            settings.reconcile_after,
+            Files(settings, database),
+            traced,
+        )
 
     return broker.execute_forever(settings, calls, concurrency, following.board.wake.ring)
 
@@ -153,16 +190,32 @@ def following_at(settings: Settings, loaded: Loaded, sockets: Sequence[socket.so
     return Following(bound, reached_at(loaded, settings.local_base_url, bound.local_base_url))
 
 
-def everything(settings: Settings, loaded: Loaded, following: Following, wake: Wake, sockets: Sequence[socket.socket],
-               faults: Sequence[Fault] = ()) -> list[Child]:  # fmt: skip
+def everything(
+    settings: Settings,
+    loaded: Loaded,
+    following: Following,
+    wake: Wake,
+    sockets: Sequence[socket.socket],
+    faults: Sequence[Fault] = (),
+) -> list[Child]:
     """Return what `serve` runs: the receivers, a worker, and who reads routes.yaml when it changes."""
     bound = as_bound(settings, sockets)
-    return [receivers(bound, following, wake, sockets, faults), worker(settings, following, wake), reader(bound, loaded, following)]
+    return [
+        receivers(bound, following, wake, sockets, faults),
+        worker(settings, following, wake),
+        reader(bound, loaded, following),
+    ]
 
 
-def receivers(settings: Settings, following: Following, wake: Wake, sockets: Sequence[socket.socket],
-              faults: Sequence[Fault] = ()) -> Child:  # fmt: skip
-    """Return the receivers, with their parent; made before the fork, so that what making them touches is in memory once.
+def receivers(
+    settings: Settings,
+    following: Following,
+    wake: Wake,
+    sockets: Sequence[socket.socket],
+    faults: Sequence[Fault] = (),
+) -> Child:
+    """Return the receivers, with their parent; made before the fork, so that what making them
+    touches is in memory once.
 
     `settings` have the addresses of the sockets. With `faults` the flow API misbehaves as they say.
     """
@@ -170,16 +223,25 @@ def receivers(settings: Settings, following: Following, wake: Wake, sockets: Seq
     app = create_app(settings, following, Database.of(settings), wake.ring, lambda: told(board))
     if faults:
         app.wsgi_app = Faults(app.wsgi_app, faults)  # type: ignore[method-assign]
-    chosen = options(settings, following.start) | {"bind": [f"fd://{sock.fileno()}" for sock in sockets]}
+    chosen = options(settings, following.start) | {
+        "bind": [f"fd://{sock.fileno()}" for sock in sockets]
+    }
     return Child("web", Receivers(app, chosen, board.wake.ring).run)
 
 
 def worker(settings: Settings, following: Following, wake: Wake) -> Child:
     """Return a worker."""
-    return Child("work", lambda: work_forever(settings, following, wake), ahead=AHEAD, unhurried=UNHURRIED + GRACE)
+    return Child(
+        "work",
+        lambda: work_forever(settings, following, wake),
+        ahead=AHEAD,
+        unhurried=UNHURRIED + GRACE,
+    )
 
 
 def reader(settings: Settings, loaded: Loaded, following: Following) -> Child:
     """Return who reads routes.yaml when it changes, for all that `following` is given to."""
     board, top = following.board, os.getpid()
-    return Child("reload", lambda: read_forever(settings, board, loaded, top), reread=board.wake.ring)
+    return Child(
+        "reload", lambda: read_forever(settings, board, loaded, top), reread=board.wake.ring
+    )

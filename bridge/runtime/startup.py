@@ -1,4 +1,6 @@
-"""What every process of flowbridge begins with: the configuration, ready to use, and a store that knows the flows."""
+"""What every process of flowbridge begins with: the configuration, ready to use, and a store that
+knows the flows.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,18 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 MAX_DOTENV: Final = 1024 * 1024  # bytes
-NOWHERE: Final = "nobody knows the URL of this flowbridge: set FLOWBRIDGE_PUBLIC_URL (such as https://hooks.example.com)"
+NOWHERE: Final = (
+    "nobody knows the URL of this flowbridge: set FLOWBRIDGE_PUBLIC_URL (such as"
+    " https://hooks.example.com)"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The configuration, with the embedded platform where it really is.
 
-    `key`: see `config.Reading`. `disk`: the files that it was read from, null where it is not sure that they were so.
+    `key`: see `config.Reading`. `disk`: the files that it was read from, null where it is not sure
+    that they were so.
     """
 
     config: Config
@@ -44,7 +50,9 @@ def load_all(settings: Settings) -> Loaded:
 
 
 def read_routes(settings: Settings) -> Loaded:
-    """Read routes.yaml, the embedded platform as it is written. Raises as `load_all` does; nothing is generated for it."""
+    """Read routes.yaml, the embedded platform as it is written. Raises as `load_all` does; nothing
+    is generated for it.
+    """
     disk = Disk()
     is_same = with_dotenv(settings.own, read_dotenv(settings, disk)) == settings.environ
     reading = read(settings.config, settings.environ, disk, strict_secrets=False)
@@ -54,27 +62,42 @@ def read_routes(settings: Settings) -> Loaded:
 
 
 def made_ready(loaded: Loaded, settings: Settings) -> Loaded:
-    """Return what was read with what the embedded platform is reached by; `SettingsError` where it cannot be."""
+    """Return what was read with what the embedded platform is reached by; `SettingsError` where it
+    cannot be.
+    """
     return replace(loaded, config=ready(loaded.config, settings))
 
 
 def read_dotenv(settings: Settings, disk: Disk) -> str:
-    """Return the text of the `.env` beside routes.yaml, empty where there is none; `SettingsError` where it cannot be read."""
+    """Return the text of the `.env` beside routes.yaml, empty where there is none; `SettingsError`
+    where it cannot be read.
+    """
     path = settings.config.parent / ".env"
     try:
         return disk.read(path, MAX_DOTENV).decode()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}") from None
+        raise SettingsError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}"
+        ) from None
 
 
 def ready(config: Config, settings: Settings) -> Config:
-    """Return the configuration with what the embedded platform is reached by; `SettingsError` where it cannot be."""
+    """Return the configuration with what the embedded platform is reached by; `SettingsError` where
+    it cannot be.
+    """
     for route in config.routes:
         if route.links_files and not settings.public_url:
-            raise SettingsError(f"route {route.name!r} has links to files in its inputs (`file_url`), but {NOWHERE}")
-    return replace(config, platforms={name: _reachable(platform, settings) for name, platform in config.platforms.items()})
+            raise SettingsError(
+                f"route {route.name!r} has links to files in its inputs (`file_url`), but {NOWHERE}"
+            )
+    return replace(
+        config,
+        platforms={
+            name: _reachable(platform, settings) for name, platform in config.platforms.items()
+        },
+    )
 
 
 def warn_of_missing(missing: Mapping[str, str]) -> None:
@@ -84,7 +107,8 @@ def warn_of_missing(missing: Mapping[str, str]) -> None:
 
 
 def library_of(config: Config) -> Library | None:
-    """Run flows.py and return the embedded platform's flows, None where there is none; `FlowError` says what is wrong.
+    """Run flows.py and return the embedded platform's flows, None where there is none; `FlowError`
+    says what is wrong.
 
     The file can do anything, so this is for processes that may be lost.
     """
@@ -93,16 +117,25 @@ def library_of(config: Config) -> Library | None:
 
 
 def _reachable(platform: Platform, settings: Settings) -> Platform:
-    """Fill in where the embedded platform is and what it is called with; refuse what cannot be reached."""
+    """Fill in where the embedded platform is and what it is called with; refuse what cannot be
+    reached.
+    """
     if platform.files == "link" and not settings.public_url:
-        raise SettingsError(f"platform {platform.name!r} is sent links to files (`files: link`), but {NOWHERE}")
+        raise SettingsError(
+            f"platform {platform.name!r} is sent links to files (`files: link`), but {NOWHERE}"
+        )
     if platform.type != "local":
         return platform
-    if not platform.base_url and settings.private_bind is None and not is_loopback(settings.bind[0]) and "api" not in settings.expose:
+    if (
+        not platform.base_url
+        and settings.private_bind is None
+        and not is_loopback(settings.bind[0])
+        and "api" not in settings.expose
+    ):
         raise SettingsError(
-            f"platform {platform.name!r} is served on the private face, but {settings.bind[0]}:{settings.bind[1]} "
-            "can be reached from outside: "
-            "set FLOWBRIDGE_PRIVATE_BIND (such as 127.0.0.1:8081)"
+            f"platform {platform.name!r} is served on the private face, but"
+            f" {settings.bind[0]}:{settings.bind[1]} can be reached from outside: set"
+            " FLOWBRIDGE_PRIVATE_BIND (such as 127.0.0.1:8081)"
         )
     return replace(
         platform,
@@ -121,7 +154,9 @@ def prepare_store(settings: Settings, config: Config) -> None:
     try:
         upgrade.upgrade(database)
     except OSError as error:
-        raise SettingsError(f"the database cannot be kept in {database.path.parent}: {error.strerror}") from error
+        raise SettingsError(
+            f"the database cannot be kept in {database.path.parent}: {error.strerror}"
+        ) from error
     key_usage.must_open(database)
     events.remember_config(database, config.hash, config.canonical, time.time())
     database.close()  # what flows.py starts has none of it

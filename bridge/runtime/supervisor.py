@@ -1,4 +1,6 @@
-"""The first process of a tree: it keeps the others alive, ends them in order, and gives way to one that takes over."""
+"""The first process of a tree: it keeps the others alive, ends them in order, and gives way to one
+that takes over.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from bridge.system.shared_memory import save_memory
 
 log = get_logger()
 
-GIVE_WAY = signal.SIGUSR2  # begin one that takes over, and end when it is ready; to a process that is kept: end without hurry
+# begin one that takes over, and end when it is ready; to a process that is kept: end without hurry
+GIVE_WAY = signal.SIGUSR2
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 STEADY = 60.0  # a process that lived this long is restarted at once
 BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -39,18 +42,26 @@ class Child:
     started_at: float = 0.0
     failures: int = 0
     restart_at: float | None = field(default=0.0)
-    ahead: float = 0.0  # seconds that it has to end before those that were listed before it are told to
-    unhurried: float = 0.0  # seconds that it has to end when another has taken over, which it is told by `GIVE_WAY`
+    # seconds that it has to end before those that were listed before it are told to
+    ahead: float = 0.0
+    # seconds that it has to end when another has taken over, which it is told by `GIVE_WAY`
+    unhurried: float = 0.0
     reread: Callable[[], None] = lambda: None  # called on SIGHUP
 
 
 class Supervisor:
-    """Keeps children alive until it is told to stop; each that ends is started again, sooner or later by how often it has.
+    """Keeps children alive until it is told to stop; each that ends is started again, sooner or
+    later by how often it has.
 
     `successor` begins a process that takes over, None where none can.
     """
 
-    def __init__(self, children: Sequence[Child], watch: Watch | None = None, successor: Callable[[], Successor] | None = None) -> None:
+    def __init__(
+        self,
+        children: Sequence[Child],
+        watch: Watch | None = None,
+        successor: Callable[[], Successor] | None = None,
+    ) -> None:
         self._children, self._watch = children, watch or Watch(Notify())
         self._begin = successor
         self._successor: Successor | None = None
@@ -71,7 +82,9 @@ class Supervisor:
                     self._start(child)
             self._reap()
             self._watch.look(all_alive=all(child.pid for child in self._children))
-            if (successor := self._ready_successor()) is not None and self._watch.give_way(successor):
+            if (successor := self._ready_successor()) is not None and self._watch.give_way(
+                successor
+            ):
                 return self._leave(successor)
             time.sleep(0.05)
         self._watch.stopping()
@@ -132,14 +145,26 @@ class Supervisor:
         self._is_asked = False
         verdict = None if self._successor is None else self._successor.look()
         if self._successor is not None and verdict is False:
-            log.error("successor_failed", pid=self._successor.pid, note="it ended before it was ready; all goes on as before")
-            self._watch.notify.say(f"STATUS=as before: process {self._successor.pid}, which was to take over, ended before it was ready")
+            log.error(
+                "successor_failed",
+                pid=self._successor.pid,
+                note="it ended before it was ready; all goes on as before",
+            )
+            self._watch.notify.say(
+                f"STATUS=as before: process {self._successor.pid}, which was to take over, ended"
+                " before it was ready"
+            )
             self._successor = None
         return self._successor.pid if self._successor is not None and verdict else None
 
     def _succeed(self) -> None:
         if self._begin is None or os.getpid() == 1:
-            log.error("no_successor", note="this process cannot be followed by another: what was begun for it ends with it")
+            log.error(
+                "no_successor",
+                note=(
+                    "this process cannot be followed by another: what was begun for it ends with it"
+                ),
+            )
             return
         try:
             self._successor = self._begin()
@@ -147,24 +172,33 @@ class Supervisor:
             log.error("no_successor", note=str(error))
         else:
             log.info("successor_begun", pid=self._successor.pid)
-            self._watch.notify.say(f"STATUS=process {self._successor.pid} is to take over, and starts")
+            self._watch.notify.say(
+                f"STATUS=process {self._successor.pid} is to take over, and starts"
+            )
 
     def _leave(self, successor: int) -> int:
-        """End beside the successor. Nobody waits for these any more, so calls under way are seen to their end."""
+        """End beside the successor. Nobody waits for these any more, so calls under way are seen to
+        their end.
+        """
         self._stopping = self._leaving = True
         log.info("gives_way", to=successor)
         for child in self._children:
             if child.pid:
                 os.kill(child.pid, GIVE_WAY if child.unhurried else signal.SIGTERM)
-        self._wait_for([child for child in self._children if not child.unhurried], time.monotonic() + GRACE)
-        self._wait_for(self._children, time.monotonic() + max(child.unhurried for child in self._children))
+        self._wait_for(
+            [child for child in self._children if not child.unhurried], time.monotonic() + GRACE
+        )
+        self._wait_for(
+            self._children, time.monotonic() + max(child.unhurried for child in self._children)
+        )
         return self._kill()
 
     def _stop(self) -> int:
         until = time.monotonic() + GRACE
         if self._successor is not None:  # it would go on
             os.kill(self._successor.pid, signal.SIGTERM)
-        for child in reversed(self._children):  # the worker before the receivers: its calls to the local platform are still answered
+        # the worker before the receivers: its calls to the local platform are still answered
+        for child in reversed(self._children):
             if child.pid:
                 os.kill(child.pid, signal.SIGTERM)
             self._wait_for([child], time.monotonic() + child.ahead)
@@ -189,7 +223,9 @@ class Supervisor:
 
 
 def end(work: Callable[[], object]) -> NoReturn:
-    """Do the work of a process and end it at once, without exit handlers: those of a forked one are its parent's."""
+    """Do the work of a process and end it at once, without exit handlers: those of a forked one are
+    its parent's.
+    """
     code = 1
     try:
         work()

@@ -1,8 +1,11 @@
-"""How the processes fare, as seen by the one that keeps them: ready or not, and whether they still move. systemd is told of it.
+"""How the processes fare, as seen by the one that keeps them: ready or not, and whether they still
+move. systemd is told of it.
 
-*Ready* is what `/readyz` says, asked from outside like anyone would. *Moving* is less: the receivers answer that question in time, whatever
-they answer, and the worker comes by its bell. A full disk or a database that is away keeps a bridge from being ready, but from nothing
-else: to start it anew would mend nothing, and would lose what came of calls and could not be written down yet.
+*Ready* is what `/readyz` says, asked from outside like anyone would. *Moving* is less: the
+receivers answer that question in time, whatever they answer, and the worker comes by its bell. A
+full disk or a database that is away keeps a bridge from being ready, but from nothing
+else: to start it anew would mend nothing, and would lose what came of calls and could not be
+written down yet.
 """
 
 from __future__ import annotations
@@ -19,9 +22,15 @@ from bridge.runtime.systemd import READY, Notify
 
 ANSWER: Final = 10.0  # seconds that an answer may take
 STILL: Final = 60.0  # seconds after which a worker that has not come by its bell stands still
-SOON, SLOWLY, LATER = 0.1, 1.0, 10.0  # seconds between questions until it is ready, where that takes long, and then
-LONG: Final = 30.0  # seconds after which the service has started though it is not ready: it moves, and to start it anew would mend nothing
-HERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - how all addresses of this machine are reached
+# seconds between questions until it is ready, where that takes long, and then
+SOON, SLOWLY, LATER = 0.1, 1.0, 10.0
+# seconds after which the service has started though it is not ready: it moves, and to start it anew
+# would mend nothing
+LONG: Final = 30.0
+HERE: Final = {
+    "0.0.0.0": "127.0.0.1",  # noqa: S104 - how all addresses of this machine are reached
+    "::": "::1",
+}
 PATH: Final = "/readyz"
 
 
@@ -33,7 +42,9 @@ class Question:
         self._left = f"GET {PATH} HTTP/1.1\r\nHost: {bracket(host)}:{port}\r\nConnection: close\r\n\r\n".encode()
         self._read = b""
         self.asked_at = time.monotonic()
-        self._sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        self._sock = socket.socket(
+            socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM
+        )
         self._sock.setblocking(False)
         self._failed = self._sock.connect_ex((host, port)) not in (0, errno.EINPROGRESS)
 
@@ -62,17 +73,31 @@ class Question:
 
 
 class Watch:
-    """Looks now and then, and tells. `receivers`: where those answer, None where there are none; `worker_seen`: when the worker came by.
+    """Looks now and then, and tells. `receivers`: where those answer, None where there are none;
+    `worker_seen`: when the worker came by.
 
-    `begun`: whether receivers of this one are there: those of a process that it takes over from answer at the same address.
-    Receivers alone are ready when they answer: where the worker is, and whether it lives, is no matter of theirs.
+    `begun`: whether receivers of this one are there: those of a process that it takes over from
+    answer at the same address. Receivers alone are ready when they answer: where the worker is, and
+    whether it lives, is no matter of theirs.
     """
 
-    def __init__(self, notify: Notify, receivers: Address | None = None, worker_seen: Callable[[], float] | None = None,
-                 begun: Callable[[], bool] = lambda: True) -> None:  # fmt: skip
-        self.notify, self._receivers, self._worker_seen, self._begun = notify, receivers, worker_seen, begun
+    def __init__(
+        self,
+        notify: Notify,
+        receivers: Address | None = None,
+        worker_seen: Callable[[], float] | None = None,
+        begun: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.notify, self._receivers, self._worker_seen, self._begun = (
+            notify,
+            receivers,
+            worker_seen,
+            begun,
+        )
         self._good = (200,) if worker_seen else (200, 503)
-        self._state = " and ".join(["receiving"] * bool(receivers) + ["delivering"] * bool(worker_seen))
+        self._state = " and ".join(
+            ["receiving"] * bool(receivers) + ["delivering"] * bool(worker_seen)
+        )
         self._question: Question | None = None
         self._next = self._pinged_at = self._answered_at = 0.0
         self._began_at = time.monotonic()
@@ -80,7 +105,9 @@ class Watch:
         self._ready = False
 
     def look(self, *, all_alive: bool) -> None:
-        """Look, as often as you like; never waits. `all_alive`: whether every process that should run does."""
+        """Look, as often as you like; never waits. `all_alive`: whether every process that should
+        run does.
+        """
         if not self.notify:
             return
         now = time.monotonic()
@@ -88,7 +115,15 @@ class Watch:
             self._ready = all_alive and self._moves(now)
         else:
             self._ask(self._receivers, now)
-        self._tell(is_up=self._ready or (all_alive and now - self._began_at >= LONG and not self.notify.succeeds and self._moves(now)))
+        self._tell(
+            is_up=self._ready
+            or (
+                all_alive
+                and now - self._began_at >= LONG
+                and not self.notify.succeeds
+                and self._moves(now)
+            )
+        )
         due = self.notify.watchdog and now - self._pinged_at >= self.notify.watchdog / 4
         if due and self._told is not None and all_alive and self._moves(now):
             self.notify.say("WATCHDOG=1")
@@ -103,13 +138,17 @@ class Watch:
             self._ready = status in self._good and self._began()
             self._answered_at = now if status else self._answered_at
             at_start = SOON if now - self._began_at < LONG else SLOWLY
-            self._next = asked_at + (at_start if self._told is None else min(LATER, self.notify.watchdog / 4 or LATER))
+            self._next = asked_at + (
+                at_start if self._told is None else min(LATER, self.notify.watchdog / 4 or LATER)
+            )
 
     def _tell(self, *, is_up: bool) -> None:
         """Say once that it is up, and from then on when it becomes ready, or is not any more."""
         if self._ready == self._told or (self._told is None and not is_up):
             return
-        status = f"STATUS={self._state}" if self._ready else f"STATUS=not ready: {PATH} does not say yes"
+        status = (
+            f"STATUS={self._state}" if self._ready else f"STATUS=not ready: {PATH} does not say yes"
+        )
         self.notify.say(*([READY] if self._told is None else []), status)
         self._told = self._ready
 
@@ -117,12 +156,16 @@ class Watch:
         return self._begun() and (self._worker_seen is None or self._worker_seen() > 0)
 
     def _moves(self, now: float) -> bool:
-        answers = self._receivers is None or (self._answered_at > 0 and now - self._answered_at < ANSWER + LATER)
+        answers = self._receivers is None or (
+            self._answered_at > 0 and now - self._answered_at < ANSWER + LATER
+        )
         seen_at = now if self._worker_seen is None else self._worker_seen()
         return answers and seen_at > 0 and now - seen_at < STILL
 
     def give_way(self, pid: int) -> bool:
-        """Tell that the service is that process from now on; return whether it is known, else this one's end would be the service's."""
+        """Tell that the service is that process from now on; return whether it is known, else this
+        one's end would be the service's.
+        """
         return self.notify.say(f"MAINPID={pid}", f"STATUS={self._state}")
 
     def stopping(self) -> None:

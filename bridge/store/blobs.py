@@ -1,8 +1,8 @@
 """Files by what is in them: bytes under the name of their SHA-256, in the data folder.
 
-The same bytes are one file, whoever keeps them, and what a blob says never changes, so nothing has to be locked. Who owns what under
-which name is the store's to know. Where there are keys the bytes are sealed, and the name is one that only who has the key can make of the
-SHA-256.
+The same bytes are one file, whoever keeps them, and what a blob says never changes, so nothing has
+to be locked. Who owns what under which name is the store's to know. Where there are keys the bytes
+are sealed, and the name is one that only who has the key can make of the SHA-256.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Blobs:
         return cls(settings.data / "blobs", Sealer(settings.encryption_keys))
 
     def keep(self, data: bytes | memoryview) -> str:
-        """Keep bytes and return their SHA-256. When this returns they are on disk, whole; OSError where they cannot be."""
+        """Keep bytes and return their SHA-256. When this returns they are on disk, whole; OSError
+        where they cannot be.
+        """
         sha256 = hashlib.sha256(data).hexdigest()
         self._keep(sha256, data, self._places(sha256)[0])
         return sha256
@@ -49,8 +51,16 @@ class Blobs:
             try:
                 os.utime(path)  # it is somebody's again: see `sweep`
             except FileNotFoundError:
-                self._write(path, data if path.name == sha256 else self._sealer.seal(bytes(data), *_place(sha256)))
-        for folder in (path.parent, self.folder, self.folder.parent):  # they may be new, and the blob another's of this moment
+                self._write(
+                    path,
+                    (
+                        data
+                        if path.name == sha256
+                        else self._sealer.seal(bytes(data), *_place(sha256))
+                    ),
+                )
+        # they may be new, and the blob another's of this moment
+        for folder in (path.parent, self.folder, self.folder.parent):
             sync(folder)
 
     def path(self, sha256: str) -> Path:
@@ -63,12 +73,20 @@ class Blobs:
         return path.name != sha256
 
     def open(self, sha256: str) -> BinaryIO:
-        """Open a blob for reading; FileNotFoundError where there is none, OSError where it cannot be opened."""
+        """Open a blob for reading; FileNotFoundError where there is none, OSError where it cannot
+        be opened.
+        """
         path = self.path(sha256)
-        return io.BytesIO(self._unsealed(path, sha256)) if self.is_sealed(path, sha256) else path.open("rb")
+        return (
+            io.BytesIO(self._unsealed(path, sha256))
+            if self.is_sealed(path, sha256)
+            else path.open("rb")
+        )
 
     def read(self, sha256: str) -> bytes:
-        """Return the bytes of a blob; FileNotFoundError where there is none, OSError where they cannot be opened."""
+        """Return the bytes of a blob; FileNotFoundError where there is none, OSError where they
+        cannot be opened.
+        """
         path = self.path(sha256)
         return self._unsealed(path, sha256) if self.is_sealed(path, sha256) else path.read_bytes()
 
@@ -85,7 +103,9 @@ class Blobs:
         return [self.folder / name[:2] / name for name in (*self._sealer.names(sha256), sha256)]
 
     def reseal(self, sha256: str, *, clear: bool = False) -> bool:
-        """Have a blob sealed with the first key, or kept in clear; return whether it was not so. OSError where it cannot be."""
+        """Have a blob sealed with the first key, or kept in clear; return whether it was not so.
+        OSError where it cannot be.
+        """
         wanted, others = self._misplaced(sha256, clear=clear)
         if others:
             self._keep(sha256, self.read(sha256), wanted)
@@ -109,14 +129,22 @@ class Blobs:
             with suppress(FileNotFoundError):
                 with path.open("rb") as file:
                     key = sealed_with(file.read(HEAD))
-                # What somebody has sent may begin as a sealed file does: in clear it has the name of what is in it.
-                yield None if key is not None and hashlib.sha256(path.read_bytes()).hexdigest() == path.name else key
+                # What somebody has sent may begin as a sealed file does: in clear it has the name
+                # of what is in it.
+                yield (
+                    None
+                    if key is not None
+                    and hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+                    else key
+                )
 
     def sweep(self, owned: Callable[[], Set[str]], before: float) -> tuple[int, int]:
-        """Delete blobs that nobody owns and that were last kept before a time; return how many, and their bytes.
+        """Delete blobs that nobody owns and that were last kept before a time; return how many, and
+        their bytes.
 
-        `owned` is asked for the digests of all that are owned once it is known which are old, so that one that is being kept just now is
-        missed by it only where it is young. Drafts that a crash has left go too. Nothing is deleted where the blobs are to be `still`.
+        `owned` is asked for the digests of all that are owned once it is known which are old, so
+        that one that is being kept just now is missed by it only where it is young. Drafts that a
+        crash has left go too. Nothing is deleted where the blobs are to be `still`.
         """
         old = list(self._kept_before(before))
         known = {path.name for digest in (owned() if old else ()) for path in self._places(digest)}
@@ -124,11 +152,19 @@ class Blobs:
         return len(gone), sum(gone)
 
     def discard(self, digests: Set[str], before: float) -> set[str]:
-        """Delete these, which nobody owns, where they were last kept before a time; return those that are still there."""
-        return {one for one in digests if not all(self._delete(path, before) for path in self._places(one) if path.exists())}
+        """Delete these, which nobody owns, where they were last kept before a time; return those
+        that are still there.
+        """
+        return {
+            one
+            for one in digests
+            if not all(self._delete(path, before) for path in self._places(one) if path.exists())
+        }
 
     def _delete(self, path: Path, before: float) -> bool:
-        """Delete a blob unless somebody is keeping one at this moment, or has kept it again since it was looked at."""
+        """Delete a blob unless somebody is keeping one at this moment, or has kept it again since
+        it was looked at.
+        """
         with self._holding(fcntl.LOCK_EX | fcntl.LOCK_NB) as may, suppress(FileNotFoundError):
             if may and path.stat().st_mtime < before:
                 path.unlink()
@@ -146,7 +182,9 @@ class Blobs:
 
     @contextmanager
     def _holding(self, how: int) -> Iterator[bool]:
-        """Hold the folder, as many do who keep, or as the one who deletes; give whether that may be."""
+        """Hold the folder, as many do who keep, or as the one who deletes; give whether that may
+        be.
+        """
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, how)
@@ -172,7 +210,9 @@ class Blobs:
         return disk.f_bavail * disk.f_frsize
 
     def _write(self, path: Path, data: bytes | memoryview) -> None:
-        """Write a draft and give it its name once it is on disk: whoever sees the name sees the whole."""
+        """Write a draft and give it its name once it is on disk: whoever sees the name sees the
+        whole.
+        """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

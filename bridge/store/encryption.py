@@ -1,8 +1,9 @@
 """Keep a value on disk so that the disk alone does not give it away.
 
-A sealed value is `$fb1$`, the id of its key, `$`, and then 16 bytes of salt, 12 of nonce, and what AES-256-GCM makes of it, in URL-safe
-Base64 where the value is text. What it is sealed with is derived from one of `FLOWBRIDGE_ENCRYPTION_KEYS` and the salt, so that no key is
-used up by how much it seals; a value's place is authenticated with it, so that it opens nowhere else.
+A sealed value is `$fb1$`, the id of its key, `$`, and then 16 bytes of salt, 12 of nonce, and what
+AES-256-GCM makes of it, in URL-safe Base64 where the value is text. What it is sealed with is
+derived from one of `FLOWBRIDGE_ENCRYPTION_KEYS` and the salt, so that no key is used up by how much
+it seals; a value's place is authenticated with it, so that it opens nowhere else.
 Spec: https://nvlpubs.nist.gov/nistpubs/Legacy/SP/nistspecialpublication800-38d.pdf
 """
 
@@ -24,19 +25,24 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value", str, bytes)
 SETTING: Final = "FLOWBRIDGE_ENCRYPTION_KEYS"
-ANY: Final = "$fb"  # what a sealed value begins with; one in clear that does is written behind `CLEAR`
+# what a sealed value begins with; one in clear that does is written behind `CLEAR`
+ANY: Final = "$fb"
 CLEAR, SEALED = "$fb0$", "$fb1$"
 ID: Final = 8  # hexadecimal digits that a key is known by
 HEAD: Final = len(SEALED) + ID + 1  # letters before what is sealed
 SALT, NONCE = 16, 12  # bytes
-AFRESH: Final = 2**24  # values after which another salt is drawn: far below the 2**32 that one key may seal with nonces drawn at random
+# values after which another salt is drawn: far below the 2**32 that one key may seal with nonces
+# drawn at random
+AFRESH: Final = 2**24
 REMEMBERED: Final = 256  # derived keys that are kept at hand: one for each process that has sealed
 _ANY, _CLEAR, _SEALED = ANY.encode(), CLEAR.encode(), SEALED.encode()
 _OLD: Final = "gAAAA"  # what a Fernet token begins with: learned secrets were such
 
 
 class Sealer:
-    """Seals with the first of its keys and opens with any; without keys it seals nothing. A key is 32 bytes in URL-safe Base64."""
+    """Seals with the first of its keys and opens with any; without keys it seals nothing. A key is
+    32 bytes in URL-safe Base64.
+    """
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
         if keys:
@@ -61,7 +67,9 @@ class Sealer:
     @overload
     def seal(self, value: Value | None, table: str, column: str, name: str) -> Value | None: ...
     def seal(self, value: Value | None, table: str, column: str, name: str) -> Value | None:
-        """Return what is kept of a value at its place: `name` names the row. What is empty stays so, and is not sealed."""
+        """Return what is kept of a value at its place: `name` names the row. What is empty stays
+        so, and is not sealed.
+        """
         if not value:
             return value
         if self.first is None:
@@ -70,7 +78,13 @@ class Sealer:
             self._salt = os.urandom(SALT)
         salt, nonce = self._salt, os.urandom(NONCE)
         raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
-        sealed = salt + nonce + self._derived(self.first, salt).encrypt(nonce, raw, _place(self.first, table, column, name))
+        sealed = (
+            salt
+            + nonce
+            + self._derived(self.first, salt).encrypt(
+                nonce, raw, _place(self.first, table, column, name)
+            )
+        )
         if isinstance(value, str):
             return f"{SEALED}{self.first}${urlsafe_b64encode(sealed).decode()}"
         return b"%b%b$%b" % (_SEALED, self.first.encode(), sealed)
@@ -89,17 +103,33 @@ class Sealer:
         if kept is None or not kept.startswith(ANY if isinstance(kept, str) else _ANY):
             return kept
         if (key := sealed_with(kept)) is None:
-            return kept[len(CLEAR) :] if kept.startswith(CLEAR if isinstance(kept, str) else _CLEAR) else kept
+            return (
+                kept[len(CLEAR) :]
+                if kept.startswith(CLEAR if isinstance(kept, str) else _CLEAR)
+                else kept
+            )
         if key not in self._keys:
-            raise KeyMissing(f"{table}.{column} of {name} is sealed with the key {key}, which {SETTING} does not have")
+            raise KeyMissing(
+                f"{table}.{column} of {name} is sealed with the key {key}, which {SETTING} does not"
+                " have"
+            )
         from cryptography.exceptions import InvalidTag
 
         try:
-            raw = b64decode(kept[HEAD:], b"-_", validate=True) if isinstance(kept, str) else kept[HEAD:]
+            raw = (
+                b64decode(kept[HEAD:], b"-_", validate=True)
+                if isinstance(kept, str)
+                else kept[HEAD:]
+            )
             salt, nonce, sealed = raw[:SALT], raw[SALT : SALT + NONCE], raw[SALT + NONCE :]
-            opened = self._derived(key, salt).decrypt(nonce, sealed, _place(key, table, column, name))
+            opened = self._derived(key, salt).decrypt(
+                nonce, sealed, _place(key, table, column, name)
+            )
         except (InvalidTag, ValueError):
-            raise Unsealable(f"{table}.{column} of {name} cannot be opened: it was changed, or comes from another place") from None
+            raise Unsealable(
+                f"{table}.{column} of {name} cannot be opened: it was changed, or comes from"
+                " another place"
+            ) from None
         return opened.decode("utf-8", "surrogatepass") if isinstance(kept, str) else opened
 
     def open_old(self, kept: str, table: str, column: str, name: str) -> str:
@@ -116,11 +146,15 @@ class Sealer:
         raise KeyMissing(f"{table}.{column} of {name} is sealed with a key that is not here")
 
     def names(self, digest: str) -> list[str]:
-        """Return what bytes of this SHA-256 are called where they are kept sealed: by the first key, then by the others.
+        """Return what bytes of this SHA-256 are called where they are kept sealed: by the first
+        key, then by the others.
 
         Who has none of the keys cannot tell from a name what is called so.
         """
-        return [hmac.digest(root, b"flowbridge name\0" + digest.encode(), sha256).hex() for root in self._keys.values()]
+        return [
+            hmac.digest(root, b"flowbridge name\0" + digest.encode(), sha256).hex()
+            for root in self._keys.values()
+        ]
 
     def _derive(self, key: str, salt: bytes) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -129,10 +163,18 @@ class Sealer:
 
 
 def of_secrets(keys: Sequence[str], secret_key: str) -> Sealer:
-    """Return what seals learned secrets: the keys, or else one that is derived from the secret key, which opens in any case."""
-    derived = urlsafe_b64encode(hmac.digest(secret_key.encode(), b"sealing", sha256)).decode() if secret_key else ""
+    """Return what seals learned secrets: the keys, or else one that is derived from the secret key,
+    which opens in any case.
+    """
+    derived = (
+        urlsafe_b64encode(hmac.digest(secret_key.encode(), b"sealing", sha256)).decode()
+        if secret_key
+        else ""
+    )
     if not keys and not derived:
-        raise SettingsError(f"nothing can be kept sealed: neither {SETTING} nor a secret key is there")
+        raise SettingsError(
+            f"nothing can be kept sealed: neither {SETTING} nor a secret key is there"
+        )
     return Sealer([*keys, *([derived] if derived else [])])
 
 
@@ -143,7 +185,9 @@ def sealed_with(kept: str | bytes) -> str | None:
 
 
 def in_clear(value: Value) -> Value:
-    """Return what is kept of a value that is not sealed: itself, unless it begins as a sealed one does."""
+    """Return what is kept of a value that is not sealed: itself, unless it begins as a sealed one
+    does.
+    """
     if isinstance(value, str):
         return CLEAR + value if value.startswith(ANY) else value
     return _CLEAR + value if value.startswith(_ANY) else value
@@ -160,7 +204,9 @@ def _root(key: str) -> bytes:
     except ValueError:
         root = b""
     if len(root) != 32:
-        raise SettingsError(f"{SETTING}: each key is 32 bytes in URL-safe base64, joined by commas") from None
+        raise SettingsError(
+            f"{SETTING}: each key is 32 bytes in URL-safe base64, joined by commas"
+        ) from None
     return root
 
 

@@ -1,4 +1,6 @@
-"""Work that is done in a process of its own: its memory goes with it, and what it breaks is nobody else's."""
+"""Work that is done in a process of its own: its memory goes with it, and what it breaks is nobody
+else's.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,11 @@ log = get_logger()
 
 
 def apart(work: Callable[[], T], seconds: float) -> T:
-    """Return what `work` returns, which is done in a forked process and must be fit to be pickled. For a process without threads.
+    """Return what `work` returns, which is done in a forked process and must be fit to be pickled.
+    For a process without threads.
 
-    `BridgeError`: what it raised of that kind, or that it ended without a word or was not done in that time.
+    `BridgeError`: what it raised of that kind, or that it ended without a word or was not done in
+    that time.
     """
     answers, told = os.pipe2(os.O_CLOEXEC)
     sys.stderr.flush()

@@ -1,7 +1,7 @@
 """The only outgoing HTTP: one call out, one answer or a loss back, within one deadline.
 
-Built on the transport adapter of requests rather than on a Session: no redirect is followed, no cookie kept, no netrc and no
-proxy variable read, nothing retried.
+Built on the transport adapter of requests rather than on a Session: no redirect is followed, no
+cookie kept, no netrc and no proxy variable read, nothing retried.
 """
 
 from __future__ import annotations
@@ -28,15 +28,23 @@ MAX_ANSWER: Final = 256 * 1024  # bytes
 
 
 class Sender:
-    """Sends calls. One is enough for a process: it may be used by any number of threads, and must be made after a fork.
+    """Sends calls. One is enough for a process: it may be used by any number of threads, and must
+    be made after a fork.
 
-    `ca_file`: the certificates to trust instead of certifi's and the machine's. `proxies`: {"https": URL} as requests has it; those of the
-    environment are not used. `peers` says of an IP address whether it may be connected to: of the very one, so that no name can lead
-    elsewhere.
+    `ca_file`: the certificates to trust instead of certifi's and the machine's. `proxies`:
+    {"https": URL} as requests has it; those of the environment are not used. `peers` says of an IP
+    address whether it may be connected to: of the very one, so that no name can lead elsewhere.
     """
 
-    def __init__(self, *, max_answer: int = MAX_ANSWER, connections: int = 32, ca_file: str | None = None,
-                 proxies: Mapping[str, str] | None = None, peers: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_answer: int = MAX_ANSWER,
+        connections: int = 32,
+        ca_file: str | None = None,
+        proxies: Mapping[str, str] | None = None,
+        peers: Callable[[str], bool] | None = None,
+    ) -> None:
         self._connections, self._ca_file, self._peers = connections, ca_file, peers
         self._plain = Adapter(None, connections)
         self._max_answer = max_answer
@@ -44,7 +52,9 @@ class Sender:
 
     @cached_property
     def _tls(self) -> Adapter:
-        """Made when it is first needed: the certificates are megabytes, and the embedded platform needs none."""
+        """Made when it is first needed: the certificates are megabytes, and the embedded platform
+        needs none.
+        """
         context = ssl.create_default_context(cafile=self._ca_file or certifi.where())
         if self._ca_file is None:
             context.load_default_certs()  # who has authorities of their own puts them there
@@ -52,15 +62,18 @@ class Sender:
         return Adapter(context, self._connections)
 
     def send(self, call: Call, timeout: float) -> Answer | Lost:
-        """Make the call and return its answer, or what became of it when there is none within `timeout` seconds.
+        """Make the call and return its answer, or what became of it when there is none within
+        `timeout` seconds.
 
-        Looking up the name is in the time but cannot be cut short. An answer whose body is too long, breaks off or comes too
-        slowly still has its status: it is `truncated`.
+        Looking up the name is in the time but cannot be cut short. An answer whose body is too
+        long, breaks off or comes too slowly still has its status: it is `truncated`.
         """
         progress.deadline, progress.connected, progress.sent = monotonic() + timeout, False, False
         progress.peers = self._peers
         try:
-            adapter = self._plain if call.url.startswith("http:") and not self._proxies else self._tls
+            adapter = (
+                self._plain if call.url.startswith("http:") and not self._proxies else self._tls
+            )
             response = adapter.call(_prepare(call), timeout, self._proxies)
             return self._read(response, call.most or self._max_answer)
         except (RequestException, failure.HTTPError, HTTPException, OSError, ValueError) as error:
@@ -75,7 +88,9 @@ class Sender:
             self._tls.close()
 
     def _read(self, response: BaseHTTPResponse, most: int) -> Answer:
-        """Read the body up to the limit, and give the connection back only where all of it was read."""
+        """Read the body up to the limit, and give the connection back only where all of it was
+        read.
+        """
         body, complete = b"", False
         try:
             body = response.read(most + 1, decode_content=True)
@@ -85,11 +100,15 @@ class Sender:
         if not complete:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(status=response.status, headers=headers, body=body[:most], truncated=not complete)
+        return Answer(
+            status=response.status, headers=headers, body=body[:most], truncated=not complete
+        )
 
 
 def _prepare(call: Call) -> PreparedRequest:
-    """Return the call as requests has it, without the parsing that its `prepare` would do again on a finished URL."""
+    """Return the call as requests has it, without the parsing that its `prepare` would do again on
+    a finished URL.
+    """
     request = PreparedRequest()
     request.method, request.url, request.body = call.method, call.url, call.body or None
     request.headers = CaseInsensitiveDict(call.headers)
@@ -112,7 +131,13 @@ REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (failure.SSLError, "TLS failed"),
     (HTTPException, "the answer is not HTTP"),
     (failure.LocationParseError, "the URL cannot be used"),
-    (UnicodeError, "the request cannot be written: a header or the URL has characters that HTTP does not allow"),
+    (
+        UnicodeError,
+        (
+            "the request cannot be written: a header or the URL has characters that HTTP does not"
+            " allow"
+        ),
+    ),
     (OSError, "no connection"),
     (ValueError, "the request cannot be written: the URL or a header is malformed"),
 )
@@ -121,7 +146,10 @@ REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
 def _reason(error: BaseException, call: Call, timeout: float) -> str:
     """Return what happened, naming the host only: a URL may hold ids in its query."""
     causes = list(_causes(error))
-    text = next((text for kind, text in REASONS if any(isinstance(cause, kind) for cause in causes)), "no answer")
+    text = next(
+        (text for kind, text in REASONS if any(isinstance(cause, kind) for cause in causes)),
+        "no answer",
+    )
     if not text:
         text = f"no {'answer' if progress.connected else 'connection'} within {_shown(timeout)} s"
     try:
@@ -136,7 +164,9 @@ def _shown(seconds: float) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and all it was made of: requests and urllib3 keep the cause in their arguments, too."""
+    """Yield the error and all it was made of: requests and urllib3 keep the cause in their
+    arguments, too.
+    """
     waiting, seen = [error], set[int]()
     while waiting:
         cause = waiting.pop()

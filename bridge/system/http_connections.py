@@ -1,4 +1,5 @@
-"""Connections whose every wait ends at the deadline of the whole call, and which know how far it has come.
+"""Connections whose every wait ends at the deadline of the whole call, and which know how far it
+has come.
 
 Built on the transport adapter of requests and urllib3, whose timeouts begin anew with each byte.
 """
@@ -20,8 +21,9 @@ from urllib3 import BaseHTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-#: Seconds after which an idle connection is not used again. A server that closes it just as we write makes a start ambiguous,
-#: and common servers close after 5 s or more; what a shorter-lived one has closed already is noticed before it is used.
+#: Seconds after which an idle connection is not used again. A server that closes it just as we
+#: write makes a start ambiguous, and common servers close after 5 s or more; what a shorter-lived
+#: one has closed already is noticed before it is used.
 MAX_IDLE: Final = 4.0
 LEEWAY: Final = 0.02  # seconds by which a wait may end late
 
@@ -47,9 +49,11 @@ def _remaining() -> float:
 
 
 class _Bounded:
-    """What both kinds of socket share: every wait ends at the deadline of the whole call. A timeout alone starts anew with each byte.
+    """What both kinds of socket share: every wait ends at the deadline of the whole call. A timeout
+    alone starts anew with each byte.
 
-    To set one is a call into the kernel, for which the interpreter is given up, so one that is as good as set already is not set again.
+    To set one is a call into the kernel, for which the interpreter is given up, so one that is as
+    good as set already is not set again.
     """
 
     def settimeout(self, value: float | None) -> None:
@@ -78,7 +82,9 @@ class TLSSocket(_Bounded, ssl.SSLSocket):
 
 
 class _Deadlined:
-    """What both kinds of connection share: how they connect, when they may be used again, and when a request has left."""
+    """What both kinds of connection share: how they connect, when they may be used again, and when
+    a request has left.
+    """
 
     host: str
     port: int
@@ -95,7 +101,9 @@ class _Deadlined:
         except (socket.gaierror, UnicodeError) as error:
             raise failure.NewConnectionError(self, "name not found") from error  # type: ignore[arg-type]
         reason: OSError = OSError("the name has no address")
-        for left, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        for left, (family, kind, protocol, _, address) in zip(
+            range(len(addresses), 0, -1), addresses, strict=True
+        ):
             if progress.peers is not None and not progress.peers(str(address[0])):
                 reason = PermissionError("an address that is not allowed")
                 continue
@@ -121,7 +129,9 @@ class _Deadlined:
         return monotonic() - self.idle_since < MAX_IDLE and bool(super().is_connected)  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
-        """Keep a piece of the request that is being written, until all are there: one call into the kernel, and one packet."""
+        """Keep a piece of the request that is being written, until all are there: one call into the
+        kernel, and one packet.
+        """
         if self._pieces is None:
             super().send(data)  # type: ignore[misc]
         else:
@@ -136,7 +146,8 @@ class _Deadlined:
         finally:
             self._pieces = None
         self.send(b"".join(pieces))
-        # A request whose last byte never left cannot have been acted on: its body is shorter than its Content-Length.
+        # A request whose last byte never left cannot have been acted on: its body is shorter than
+        # its Content-Length.
         progress.sent = True
 
     def getresponse(self) -> Any:
@@ -162,15 +173,21 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """The adapter of requests with our connections, and one TLS context instead of one per connection."""
+    """The adapter of requests with our connections, and one TLS context instead of one per
+    connection.
+    """
 
     def __init__(self, context: ssl.SSLContext | None, connections: int) -> None:
         self._context = context
         super().__init__(pool_connections=32, pool_maxsize=connections, max_retries=0)
 
-    def call(self, request: PreparedRequest, timeout: float, proxies: Mapping[str, str]) -> BaseHTTPResponse:
+    def call(
+        self, request: PreparedRequest, timeout: float, proxies: Mapping[str, str]
+    ) -> BaseHTTPResponse:
         """Send a request and return its answer, of which the body is still to be read."""
-        return cast("BaseHTTPResponse", self.send(request, stream=True, timeout=timeout, proxies=proxies))
+        return cast(
+            "BaseHTTPResponse", self.send(request, stream=True, timeout=timeout, proxies=proxies)
+        )
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options, ssl_context=self._context)
@@ -181,8 +198,12 @@ class Adapter(HTTPAdapter):
         self._use_ours(manager)
         return manager
 
-    def get_connection_with_tls_context(self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
-        """Return the pool of the URL's host; requests would look for a proxy, and make a key of all that it may be asked for."""
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Return the pool of the URL's host; requests would look for a proxy, and make a key of all
+        that it may be asked for.
+        """
         if proxies:
             return super().get_connection_with_tls_context(request, verify, proxies, cert)
         host, _ = self.build_connection_pool_key_attributes(request)
@@ -196,7 +217,9 @@ class Adapter(HTTPAdapter):
         """Leave the certificates to the context, which requires them."""
 
     def build_response(self, _: PreparedRequest, resp: Any) -> Any:
-        """Return urllib3's own response; to make one of requests of it, with cookies and encodings, would cost a sixth of the call."""
+        """Return urllib3's own response; to make one of requests of it, with cookies and encodings,
+        would cost a sixth of the call.
+        """
         return resp
 
     @staticmethod

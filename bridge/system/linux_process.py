@@ -1,4 +1,6 @@
-"""What a process asks of the kernel for itself: to end with its parent, to adopt orphans, to give way to others."""
+"""What a process asks of the kernel for itself: to end with its parent, to adopt orphans, to give
+way to others.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
-PR_SET_CHILD_SUBREAPER = 36  # https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
+# https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
+PR_SET_CHILD_SUBREAPER = 36
 _ENDING = {signal.SIGTERM, signal.SIGINT}
 
 
@@ -21,7 +24,9 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
 
 @contextmanager
 def deaf() -> Iterator[None]:
-    """Hear SIGTERM and SIGINT only afterwards. Around a fork the child is deaf too, until it has handlers of its own and `listen`s."""
+    """Hear SIGTERM and SIGINT only afterwards. Around a fork the child is deaf too, until it has
+    handlers of its own and `listen`s.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         yield
@@ -35,14 +40,20 @@ def listen() -> None:
 
 
 def adopt_orphans(*, yes: bool = True) -> None:
-    """Become the parent of descendants whose own parent dies, so that none gets out of sight; or of no more of them."""
+    """Become the parent of descendants whose own parent dies, so that none gets out of sight; or of
+    no more of them.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, int(yes))
 
 
 def children() -> list[int]:
-    """Return the children of this process, as far as its main thread has them: those it forked and those it adopted."""
+    """Return the children of this process, as far as its main thread has them: those it forked and
+    those it adopted.
+    """
     try:
-        return [int(one) for one in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+        return [
+            int(one) for one in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        ]
     except OSError:  # a kernel without it
         return []
 
@@ -50,7 +61,8 @@ def children() -> list[int]:
 def own_group() -> None:
     """Lead a process group of one's own, in the session of the parent.
 
-    A session of one's own would do too, but where the kernel groups processes by session (autogroup) niceness counts inside a group only:
-    an endless loop of a flow would then hold up whoever acknowledges events for as long as a fair share lasts.
+    A session of one's own would do too, but where the kernel groups processes by session
+    (autogroup) niceness counts inside a group only: an endless loop of a flow would then hold up
+    whoever acknowledges events for as long as a fair share lasts.
     """
     os.setpgid(0, 0)

@@ -1,6 +1,8 @@
-"""Show the log on a terminal: one readable line per event, and a line for whatever needs attention. Pure.
+"""Show the log on a terminal: one readable line per event, and a line for whatever needs attention.
+Pure.
 
-A line that is not among `BRIEF` is shown from the level `warning` on; the rest is for `-v`, and for JSON elsewhere.
+A line that is not among `BRIEF` is shown from the level `warning` on; the rest is for `-v`, and for
+JSON elsewhere.
 """
 
 from __future__ import annotations
@@ -16,16 +18,23 @@ LEVEL_COLOURS: Final = {"warning": YELLOW, "error": RED, "critical": RED}
 RUN_COLOURS: Final = {"done": GREEN, "failed": RED, "terminated": RED}
 LISTED: Final = ("problems", "settings")  # values that are printed one a line
 LEFT_OUT: Final = ("kept", "client")  # values that only `-v` shows
-MISSING: Final = {"sources": "source {} answers 503", "platforms": "deliveries to platform {} wait"}  # while a value is missing
+# while a value is missing
+MISSING: Final = {"sources": "source {} answers 503", "platforms": "deliveries to platform {} wait"}
 #: By the code of a form's refusal: which key of the source in routes.yaml decides it.
-SEE_KEY: Final = {"origin_not_allowed": "see allowed_origins", "invalid": "see schema", "too_many": "see rate"}
+SEE_KEY: Final = {
+    "origin_not_allowed": "see allowed_origins",
+    "invalid": "see schema",
+    "too_many": "see rate",
+}
 SHORT_ID: Final = 8  # last characters of an id, by which `flowbridge show` finds it
 
 Values = Mapping[str, Any]
 
 
 def brief(line: Values) -> str | None:
-    """Return a line of the log as a terminal shows it, with its line end; None where it is left out."""
+    """Return a line of the log as a terminal shows it, with its line end; None where it is left
+    out.
+    """
     values = dict(line)
     at, level, event = str(values.pop("timestamp"))[11:19], values.pop("level"), values.pop("event")
     exception = values.pop("exception", "")
@@ -44,14 +53,22 @@ def colour(code: str, text: str) -> str:
 
 
 def plain(value: object) -> str:
-    """Return a value as a terminal may show it: in quotes where it is not one word, and never as something that a terminal obeys."""
+    """Return a value as a terminal may show it: in quotes where it is not one word, and never as
+    something that a terminal obeys.
+    """
     text = str(value)
     return text if text.isprintable() and text and " " not in text else repr(text)
 
 
 def _general(level: str, event: str, values: Values) -> str:
-    listed = "".join(f"\n    {_printable(one)}" for name in LISTED for one in values.get(name) or ())
-    said = " ".join(f"{name}={plain(value)}" for name, value in values.items() if value is not None and name not in (*LISTED, *LEFT_OUT))
+    listed = "".join(
+        f"\n    {_printable(one)}" for name in LISTED for one in values.get(name) or ()
+    )
+    said = " ".join(
+        f"{name}={plain(value)}"
+        for name, value in values.items()
+        if value is not None and name not in (*LISTED, *LEFT_OUT)
+    )
     head = f"{colour(LEVEL_COLOURS.get(level, CYAN), level)}  {event.replace('_', ' ')}"
     return f"{head}  {said}".rstrip() + listed
 
@@ -74,7 +91,11 @@ def _became(values: Values) -> tuple[str, str, str]:
         return "202 spam", YELLOW, _show(values["event_id"])
     if values["problem"]:
         return "202 problem", YELLOW, _printable(values["problem"])
-    return ("202", GREEN, f"→ {routes}") if routes else ("202 no route", YELLOW, _show(values["event_id"]))
+    return (
+        ("202", GREEN, f"→ {routes}")
+        if routes
+        else ("202 no route", YELLOW, _show(values["event_id"]))
+    )
 
 
 def _rejected(values: Values) -> str:
@@ -90,7 +111,11 @@ def _form_refused(values: Values) -> str:
 
 
 def _unknown_source(values: Values) -> str:
-    hint = f"did you mean {_printable(values['near'])}?" if values.get("near") else "routes.yaml has no such source"
+    hint = (
+        f"did you mean {_printable(values['near'])}?"
+        if values.get("near")
+        else "routes.yaml has no such source"
+    )
     return f"{_columns(_printable(values['source']), '404', RED)}  {hint}"
 
 
@@ -103,9 +128,16 @@ def _run(values: Values) -> str:
 
 
 def _flow_failed(values: Values) -> str | None:
-    """Return the last line of a flow's traceback; `flowbridge show` has the rest, which only `-v` prints."""
+    """Return the last line of a flow's traceback; `flowbridge show` has the rest, which only `-v`
+    prints.
+    """
     lines = str(values.get("traceback") or "").splitlines()
-    return f"{colour(YELLOW, 'warning')}  flow {_printable(values['flow'])} failed: {_printable(lines[-1])}" if lines else None
+    return (
+        f"{colour(YELLOW, 'warning')}  flow {_printable(values['flow'])} failed:"
+        f" {_printable(lines[-1])}"
+        if lines
+        else None
+    )
 
 
 def _reloaded(values: Values) -> str:
@@ -118,42 +150,83 @@ def _valid(_values: Values) -> str:
 
 
 def _flows_loaded(values: Values) -> str | None:
-    """Return the line of a flows.py that could not be loaded before; none for another, since nothing was wrong."""
-    return f"{colour(GREEN, 'flows.py can be used again')}: {values['flows']} flows" if values.get("mended") else None
+    """Return the line of a flows.py that could not be loaded before; none for another, since
+    nothing was wrong.
+    """
+    return (
+        f"{colour(GREEN, 'flows.py can be used again')}: {values['flows']} flows"
+        if values.get("mended")
+        else None
+    )
 
 
 def _flows_missing(values: Values) -> str:
-    lines = [f"\n    {_printable(f'route {route}: {flow}')}" for route, flow in values["flows"].items()]
-    head = f"{colour(YELLOW, 'warning')}  routes name flows that the local platform does not have; their deliveries wait"
-    return head + "".join(lines) + "\n    put them back into flows.py, or name others in routes.yaml; flowbridge status has the next step"
+    lines = [
+        f"\n    {_printable(f'route {route}: {flow}')}" for route, flow in values["flows"].items()
+    ]
+    head = (
+        f"{colour(YELLOW, 'warning')}  routes name flows that the local platform does not have;"
+        " their deliveries wait"
+    )
+    return (
+        head
+        + "".join(lines)
+        + "\n    put them back into flows.py, or name others in routes.yaml; flowbridge status has"
+        " the next step"
+    )
 
 
 def _flows_found(values: Values) -> str:
-    """Return the line of routes whose flows were missing: they are there now, or the routes name others."""
-    return f"{colour(GREEN, 'no flow is missing any more')} for {_printable(', '.join(values['flows']))}"
+    """Return the line of routes whose flows were missing: they are there now, or the routes name
+    others.
+    """
+    return (
+        f"{colour(GREEN, 'no flow is missing any more')} for"
+        f" {_printable(', '.join(values['flows']))}"
+    )
 
 
 def _shared(values: Values) -> str:
     place = f" at http://{_printable(values['bind'])}" if values["bind"] else ""
-    head = f"{colour(YELLOW, 'warning')}  another flowbridge runs on this store: {_printable(values['data'])}"
-    return f"{head}\n    process {values['pid']}{place}; both deliver events, so stop one unless you want two"
+    head = (
+        f"{colour(YELLOW, 'warning')}  another flowbridge runs on this store:"
+        f" {_printable(values['data'])}"
+    )
+    return (
+        f"{head}\n    process {values['pid']}{place}; both deliver events, so stop one unless you"
+        " want two"
+    )
 
 
 def _restart(values: Values) -> str:
     named = "".join(f"\n    {_printable(name)}" for name in values["settings"])
-    return f"{colour(YELLOW, 'warning')}  settings in .env changed; restart flowbridge to use them" + named
+    return (
+        f"{colour(YELLOW, 'warning')}  settings in .env changed; restart flowbridge to use them"
+        + named
+    )
 
 
 def _missing(values: Values) -> str:
-    """Return which sources answer 503 and which platforms are not called, each with the value that is missing."""
+    """Return which sources answer 503 and which platforms are not called, each with the value that
+    is missing.
+    """
     found = [(name.partition("."), why) for name, why in values["missing"].items()]
     parts = [(MISSING[kind], name, why) for (kind, _, name), why in found]
-    lines = [f"\n    {_printable(what.format(name))}: {_printable(why.removeprefix('environment variable '))}" for what, name, why in parts]
-    return f"{colour(YELLOW, 'warning')}  values are missing; set them in .env (no restart needed)" + "".join(lines)
+    lines = [
+        f"\n    {_printable(what.format(name))}:"
+        f" {_printable(why.removeprefix('environment variable '))}"
+        for what, name, why in parts
+    ]
+    return (
+        f"{colour(YELLOW, 'warning')}  values are missing; set them in .env (no restart needed)"
+        + "".join(lines)
+    )
 
 
 def _attempt(values: Values) -> str | None:
-    """Return the line of an attempt; none for one that started the flow, since the line of its run says so."""
+    """Return the line of an attempt; none for one that started the flow, since the line of its run
+    says so.
+    """
     if values["outcome"] == "started":
         return None
     what = _printable(f"  {values['route']} → {values['flow']}")

@@ -14,8 +14,9 @@ M_ARENA_MAX = -8  # https://man7.org/linux/man-pages/man3/mallopt.3.html
 def save_memory() -> None:
     """Make what is about to be shared with the children small, and keep it shared.
 
-    The garbage of starting goes back to the system, and so does the code that only starting needed; the collector leaves the rest alone,
-    since it would write to it; and the threads of each process share two of malloc's arenas, as one for each is memory for nothing.
+    The garbage of starting goes back to the system, and so does the code that only starting needed;
+    the collector leaves the rest alone, since it would write to it; and the threads of each process
+    share two of malloc's arenas, as one for each is memory for nothing.
     """
     gc.collect()
     gc.freeze()
@@ -27,7 +28,9 @@ def save_memory() -> None:
 
 
 def _let_go_of_code(libc: ctypes.CDLL) -> None:
-    """Unmap the pages of machine code: those that are used again come back from the page cache, as code is never written to."""
+    """Unmap the pages of machine code: those that are used again come back from the page cache, as
+    code is never written to.
+    """
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, mode, *_, name = line.split(maxsplit=5)
         if mode == "r-xp" and name.startswith("/"):

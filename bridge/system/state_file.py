@@ -1,4 +1,6 @@
-"""A record that is remembered over restarts in a small file of the data folder: read by whoever asks, replaced as a whole."""
+"""A record that is remembered over restarts in a small file of the data folder: read by whoever
+asks, replaced as a whole.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 def recall(file: Path, kind: type[T]) -> T | None:
-    """Return the dataclass of that kind which a file has; None where there is none, or it cannot be read."""
+    """Return the dataclass of that kind which a file has; None where there is none, or it cannot be
+    read.
+    """
     try:
         return kind(**orjson.loads(file.read_bytes()))
     except (OSError, ValueError, TypeError):

@@ -1,4 +1,6 @@
-"""A bell between processes and threads: whoever has work for the worker rings, the worker sleeps until it hears it."""
+"""A bell between processes and threads: whoever has work for the worker rings, the worker sleeps
+until it hears it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,15 @@ import struct
 import time
 
 _TIME = struct.Struct("d")
-_RUNG = _TIME.size  # where it stands, after the time, that somebody has rung and the sleeper has not woken yet
+# where it stands, after the time, that somebody has rung and the sleeper has not woken yet
+_RUNG = _TIME.size
 
 
 class Wake:
     """A pipe, made before the fork. Ringing never blocks and many rings are heard as one.
 
-    Whoever rings while another's ring is not heard yet has nothing to do: the sleeper looks at what there is after it has heard.
+    Whoever rings while another's ring is not heard yet has nothing to do: the sleeper looks at what
+    there is after it has heard.
     """
 
     def __init__(self) -> None:
@@ -24,7 +28,9 @@ class Wake:
 
     @property
     def seen_at(self) -> float:
-        """When the sleeper, whichever process it is, came by last, by the monotonic clock; 0.0 where it never did."""
+        """When the sleeper, whichever process it is, came by last, by the monotonic clock; 0.0
+        where it never did.
+        """
         (at,) = _TIME.unpack_from(self._seen)
         return float(at)
 
@@ -44,5 +50,7 @@ class Wake:
         heard, _, _ = select.select([self._read], [], [], max(0.0, seconds))
         if heard:
             os.read(self._read, 65536)
-        self._seen[_RUNG] = False  # not before the pipe is empty; and where nobody rang, since one may have died between the two
+        # not before the pipe is empty; and where nobody rang, since one may have died between the
+        # two
+        self._seen[_RUNG] = False
         return bool(heard)

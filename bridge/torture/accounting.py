@@ -1,4 +1,6 @@
-"""The reckoning: what was sent, what the store has, and what was really started, held against each other. No I/O, no clock."""
+"""The reckoning: what was sent, what the store has, and what was really started, held against each
+other. No I/O, no clock.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,18 @@ class _Ledger:
     starts: dict[tuple[str, str], list[Start]]  # the same key as deliveries
 
 
-def account(sent: Sequence[Sent], books: Books, starts: Sequence[Start], *, ended: bool = True, lanes: Sequence[Lane] = LANES) -> Account:
+def account(
+    sent: Sequence[Sent],
+    books: Books,
+    starts: Sequence[Start],
+    *,
+    ended: bool = True,
+    lanes: Sequence[Lane] = LANES,
+) -> Account:
     """Return what became of everything. `starts` come in the order in which they happened.
 
-    `ended`: the bridge had come to rest and was stopped in order, so nothing may be held on to; else it was cut off.
+    `ended`: the bridge had come to rest and was stopped in order, so nothing may be held on to;
+    else it was cut off.
     """
     result, ledger = Account(), _index(lanes, books, starts)
     for each in sent:
@@ -63,14 +73,24 @@ def _index(lanes: Iterable[Lane], books: Books, starts: Iterable[Start]) -> _Led
     deliveries = {(each.event_id, each.route): each for each in books.deliveries}
     by_id = {each.id: each for each in books.deliveries}
     events = {event.id: event for event in books.events}
-    return _Ledger({lane.route: lane for lane in lanes}, events, by_sender, deliveries, by_id, attempts, started)
+    return _Ledger(
+        {lane.route: lane for lane in lanes},
+        events,
+        by_sender,
+        deliveries,
+        by_id,
+        attempts,
+        started,
+    )
 
 
 # -- what the sender knows
 
 
 def _sender(sent: Sent, ledger: _Ledger, result: Account) -> None:
-    """An acknowledged event is there, whole, under the id that was told, with a delivery by each route."""
+    """An acknowledged event is there, whole, under the id that was told, with a delivery by each
+    route.
+    """
     counts, kept = result.counts, ledger.by_sender.get(sent.id, [])
     counts["posted"] += sent.tries
     counts["refused"] += sent.refused
@@ -78,7 +98,9 @@ def _sender(sent: Sent, ledger: _Ledger, result: Account) -> None:
     if sent.forged:
         counts["forged"] += 1
         if kept or sent.acknowledged:
-            result.wrong("forged", sent.id, f"event {kept[0].id}" if kept else "it was acknowledged")
+            result.wrong(
+                "forged", sent.id, f"event {kept[0].id}" if kept else "it was acknowledged"
+            )
         return
     counts["events"] += 1
     if not sent.acknowledged:
@@ -93,7 +115,9 @@ def _sender(sent: Sent, ledger: _Ledger, result: Account) -> None:
         return
     for told in dict.fromkeys(sent.acknowledged):
         if told and told not in {event.id for event in kept}:
-            result.wrong("lost", sent.id, f"acknowledged as {told}, and the store has it as {kept[0].id}")
+            result.wrong(
+                "lost", sent.id, f"acknowledged as {told}, and the store has it as {kept[0].id}"
+            )
     for event in kept:
         if event.body_sha256 != sent.sha256:
             result.wrong("altered", sent.id, f"the body of {event.id} is not the one that was sent")
@@ -128,11 +152,20 @@ def _waiting(one: DeliveryRow, _starts: Sequence[Start], _ledger: _Ledger, resul
     result.wrong("unsettled", one.id, f"{one.status} ({one.reason or 'no reason'}), by {one.route}")
 
 
-def _delivered(one: DeliveryRow, starts: Sequence[Start], _ledger: _Ledger, result: Account) -> None:
+def _delivered(
+    one: DeliveryRow, starts: Sequence[Start], _ledger: _Ledger, result: Account
+) -> None:
     if not starts and (one.platform != "local" or one.run_state == "done"):
-        result.wrong("lost", one.id, f"delivered by {one.route}, and never started: run {one.run_id}")
+        result.wrong(
+            "lost", one.id, f"delivered by {one.route}, and never started: run {one.run_id}"
+        )
     elif one.platform == "gumloop" and one.run_id not in {start.run_id for start in starts}:
-        result.wrong("altered", one.id, f"delivered as run {one.run_id}, and started as {', '.join(str(start.run_id) for start in starts)}")
+        result.wrong(
+            "altered",
+            one.id,
+            f"delivered as run {one.run_id}, and started as"
+            f" {', '.join(str(start.run_id) for start in starts)}",
+        )
 
 
 def _unknown(one: DeliveryRow, starts: Sequence[Start], _ledger: _Ledger, result: Account) -> None:
@@ -148,12 +181,22 @@ def _dead(one: DeliveryRow, _starts: Sequence[Start], _ledger: _Ledger, result: 
 
 
 def _cancelled(one: DeliveryRow, starts: Sequence[Start], ledger: _Ledger, result: Account) -> None:
-    """Nobody cancels anything here: it was merged into a later one of its route, which stands for it."""
+    """Nobody cancels anything here: it was merged into a later one of its route, which stands for
+    it.
+    """
     later = ledger.by_id.get(one.merged_into or "")
     if later is None or later.route != one.route or later.seq <= one.seq:
-        result.wrong("lost", one.id, f"cancelled, and merged into {one.merged_into or 'nothing'}, by {one.route}")
+        result.wrong(
+            "lost",
+            one.id,
+            f"cancelled, and merged into {one.merged_into or 'nothing'}, by {one.route}",
+        )
     elif starts:
-        result.wrong("started_twice", one.id, f"started, though it was merged into {one.merged_into}: {_told(starts)}")
+        result.wrong(
+            "started_twice",
+            one.id,
+            f"started, though it was merged into {one.merged_into}: {_told(starts)}",
+        )
     result.counts["merged"] += 1
 
 
@@ -166,14 +209,26 @@ _STANDING: Final[Mapping[str, Callable[[DeliveryRow, Sequence[Start], _Ledger, A
 }
 
 
-def _repeats(one: DeliveryRow, lane: Lane, starts: Sequence[Start], attempts: Sequence[AttemptRow], result: Account) -> None:
-    """A start more than one is allowed only for an attempt whose outcome was unknown, on a route that says so, under the same key."""
+def _repeats(
+    one: DeliveryRow,
+    lane: Lane,
+    starts: Sequence[Start],
+    attempts: Sequence[AttemptRow],
+    result: Account,
+) -> None:
+    """A start more than one is allowed only for an attempt whose outcome was unknown, on a route
+    that says so, under the same key.
+    """
     expected = {"live": None, "shadow": ("shadow",), "parked": ("dead",)}[lane.mode]
     if expected is not None:
         if one.status not in expected:
             result.wrong("altered", one.id, f"{one.status}, and {one.route} is {lane.mode}")
         if starts:
-            result.wrong("started_twice", one.id, f"started {len(starts)} times, and {one.route} is {lane.mode}: {_told(starts)}")
+            result.wrong(
+                "started_twice",
+                one.id,
+                f"started {len(starts)} times, and {one.route} is {lane.mode}: {_told(starts)}",
+            )
         return
     if len(starts) < 2:
         return
@@ -184,25 +239,40 @@ def _repeats(one: DeliveryRow, lane: Lane, starts: Sequence[Start], attempts: Se
         doubtful = sum(attempt.outcome in ("started", "unknown", None) for attempt in attempts)
         allowed = len(starts) if lane.platform == "local" else max(1, doubtful)
     if len(starts) > allowed:
-        text = f"started {len(starts)} times by {one.route} (on_unknown: {lane.on_unknown}), allowed {allowed}: {_told(starts)}"
+        text = (
+            f"started {len(starts)} times by {one.route} (on_unknown: {lane.on_unknown}), allowed"
+            f" {allowed}: {_told(starts)}"
+        )
         result.wrong("started_twice", one.id, text)
     elif lane.platform == "http" and {start.idempotency_key for start in starts} != {one.id}:
-        result.wrong("started_twice", one.id, f"started again under another Idempotency-Key: {_told(starts)}")
+        result.wrong(
+            "started_twice", one.id, f"started again under another Idempotency-Key: {_told(starts)}"
+        )
     else:
         result.counts["repeated_as_declared"] += len(starts) - 1 - failed
 
 
 def _looked_for(one: DeliveryRow, ledger: _Ledger, result: Account) -> None:
     """Count what came of looking for the runs of starts without an answer."""
-    lane, details = ledger.lanes.get(one.route), [attempt.detail or "" for attempt in ledger.attempts.get(one.id, ())]
+    lane, details = (
+        ledger.lanes.get(one.route),
+        [attempt.detail or "" for attempt in ledger.attempts.get(one.id, ())],
+    )
     if lane is not None and lane.on_unknown == "reconcile":
-        result.counts["reconciled_adopted"] += sum(detail.endswith(reconcile.FOUND) for detail in details)
-        result.counts["reconciled_queued_again"] += sum(detail.endswith(reconcile.NOT_FOUND) for detail in details)
+        result.counts["reconciled_adopted"] += sum(
+            detail.endswith(reconcile.FOUND) for detail in details
+        )
+        result.counts["reconciled_queued_again"] += sum(
+            detail.endswith(reconcile.NOT_FOUND) for detail in details
+        )
         result.counts["reconciled_held"] += one.status == "unknown"
 
 
 def _told(starts: Sequence[Start]) -> str:
-    return "; ".join(f"{start.at:.3f} {start.run_id or start.idempotency_key or ''} ({start.fault})" for start in starts[:5])
+    return "; ".join(
+        f"{start.at:.3f} {start.run_id or start.idempotency_key or ''} ({start.fault})"
+        for start in starts[:5]
+    )
 
 
 def _start(start: Start, ledger: _Ledger, result: Account) -> None:
@@ -210,18 +280,37 @@ def _start(start: Start, ledger: _Ledger, result: Account) -> None:
     result.counts["started"] += 1
     event = ledger.events.get(start.event_id)
     if event is None:
-        result.wrong("ghost", start.event_id, f"started at {start.at:.3f} by {start.route} for {start.id}")
+        result.wrong(
+            "ghost", start.event_id, f"started at {start.at:.3f} by {start.route} for {start.id}"
+        )
     elif event.provider_id != start.id:
-        result.wrong("altered", start.event_id, f"started for {start.id}, and the event is {event.provider_id}")
+        result.wrong(
+            "altered",
+            start.event_id,
+            f"started for {start.id}, and the event is {event.provider_id}",
+        )
     elif (start.event_id, start.route) not in ledger.deliveries:
-        result.wrong("ghost", start.event_id, f"started by {start.route}, by which it has no delivery")
+        result.wrong(
+            "ghost", start.event_id, f"started by {start.route}, by which it has no delivery"
+        )
 
 
 def _held_on_to(books: Books, kind: str, result: Account) -> None:
-    """Nothing is held on to when nobody is there: no lease, no slot, no run to look at, no attempt without an outcome."""
-    waiting = {one.id for one in books.deliveries if one.status not in _STANDING}  # they are unsettled anyway
+    """Nothing is held on to when nobody is there: no lease, no slot, no run to look at, no attempt
+    without an outcome.
+    """
+    # they are unsettled anyway
+    waiting = {one.id for one in books.deliveries if one.status not in _STANDING}
     for one in books.deliveries:
-        held = [word for word, it_is in (("a lease", one.lease), ("a slot", one.slot), ("a look", one.poll_at is not None)) if it_is]
+        held = [
+            word
+            for word, it_is in (
+                ("a lease", one.lease),
+                ("a slot", one.slot),
+                ("a look", one.poll_at is not None),
+            )
+            if it_is
+        ]
         if held and one.id not in waiting:
             result.wrong(kind, one.id, f"{one.status}, with {' and '.join(held)}, by {one.route}")
     for attempt in books.attempts:
@@ -232,37 +321,67 @@ def _held_on_to(books: Books, kind: str, result: Account) -> None:
         if run.state in ("QUEUED", "RUNNING", "TERMINATING"):
             result.wrong(kind, run.id, f"a local run is {run.state}")
         if run.idempotency_key in keys:
-            result.wrong("started_twice", run.id, f"another local run has the key {run.idempotency_key}")
+            result.wrong(
+                "started_twice", run.id, f"another local run has the key {run.idempotency_key}"
+            )
         keys |= {run.idempotency_key} if run.idempotency_key else set()
 
 
-def _in_order(lane: Lane, deliveries: Iterable[DeliveryRow], ledger: _Ledger, result: Account) -> None:
-    """For each key the first starts come in the order of the events' commits, each after the end of the run before."""
+def _in_order(
+    lane: Lane, deliveries: Iterable[DeliveryRow], ledger: _Ledger, result: Account
+) -> None:
+    """For each key the first starts come in the order of the events' commits, each after the end of
+    the run before.
+    """
     by_key: dict[str, list[tuple[DeliveryRow, list[Start]]]] = defaultdict(list)
     for one in deliveries:
         if one.route == lane.route and (starts := ledger.starts.get((one.event_id, one.route))):
             by_key[starts[0].key].append((one, starts))
     for key, started in by_key.items():
         for (one, first), (after, then) in pairwise(started):
-            ended = max((start.ended_at or 0.0 for start in first if _was_followed(one, start)), default=0.0)
+            ended = max(
+                (start.ended_at or 0.0 for start in first if _was_followed(one, start)), default=0.0
+            )
             if then[0].at < first[0].at:
-                result.wrong("out_of_order", after.id, f"key {key}: started at {then[0].at:.3f}, and {one.id} at {first[0].at:.3f}")
+                result.wrong(
+                    "out_of_order",
+                    after.id,
+                    f"key {key}: started at {then[0].at:.3f}, and {one.id} at {first[0].at:.3f}",
+                )
             elif then[0].at < ended:
-                result.wrong("out_of_order", after.id, f"key {key}: started {ended - then[0].at:.3f} s before the run of {one.id} ended")
+                result.wrong(
+                    "out_of_order",
+                    after.id,
+                    f"key {key}: started {ended - then[0].at:.3f} s before the run of {one.id}"
+                    " ended",
+                )
             result.counts["in_order"] += 1
 
 
-def _within_cap(lane: Lane, cap: int, deliveries: Iterable[DeliveryRow], ledger: _Ledger, result: Account) -> None:
+def _within_cap(
+    lane: Lane, cap: int, deliveries: Iterable[DeliveryRow], ledger: _Ledger, result: Account
+) -> None:
     """At no start are more runs of the route going on than it allows."""
-    runs = [(start.at, start.ended_at, one) for one in deliveries if one.route == lane.route
-            for start in ledger.starts.get((one.event_id, one.route), ()) if start.ended_at and _was_followed(one, start)]  # fmt: skip
+    runs = [
+        (start.at, start.ended_at, one)
+        for one in deliveries
+        if one.route == lane.route
+        for start in ledger.starts.get((one.event_id, one.route), ())
+        if start.ended_at and _was_followed(one, start)
+    ]
     going: list[float] = []
     for at, ended, one in sorted(runs, key=lambda run: run[0]):
         going = [*(end for end in going if end > at), ended]
         if len(going) > cap:
-            result.wrong("over_cap", one.id, f"started at {at:.3f} as number {len(going)}, and {lane.route} allows {cap}")
+            result.wrong(
+                "over_cap",
+                one.id,
+                f"started at {at:.3f} as number {len(going)}, and {lane.route} allows {cap}",
+            )
 
 
 def _was_followed(one: DeliveryRow, start: Start) -> bool:
-    """Whether that is the run that the delivery has, and was seen to its end: not one whose answer was lost, or that was given up."""
+    """Whether that is the run that the delivery has, and was seen to its end: not one whose answer
+    was lost, or that was given up.
+    """
     return start.run_id is not None and start.run_id == one.run_id and not one.reason

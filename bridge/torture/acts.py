@@ -1,4 +1,6 @@
-"""What is done to the bridge: a row for each kind. An act returns whether it could be done just now."""
+"""What is done to the bridge: a row for each kind. An act returns whether it could be done just
+now.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ EARLY: Final = 0.3  # of the acts do not wait until the bridge has recovered fro
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One kind. `share`: how often, beside the others. `turn`: when, in the first round: 0 wants a bridge that is well, 2 takes long."""
+    """One kind. `share`: how often, beside the others. `turn`: when, in the first round: 0 wants a
+    bridge that is well, 2 takes long.
+    """
 
     do: Callable[[Arena], bool]
     share: int
@@ -52,14 +56,18 @@ def _receiver(arena: Arena, node: Node) -> int:
 
 
 def _flows(arena: Arena, node: Node) -> int:
-    """The host, the generation below it, or the keeper of a run: never the runs alone, which are for their flows to lose."""
+    """The host, the generation below it, or the keeper of a run: never the runs alone, which are
+    for their flows to lose.
+    """
     worker = node.worker(arena.workers())
     found = descendants_of(worker) if worker else []
     return arena.random.choice(found[:3]) if found else 0
 
 
 def _tree(arena: Arena) -> bool:
-    """All processes of a node at one moment; or the supervisor alone, with whom all end; or, rarely, every node."""
+    """All processes of a node at one moment; or the supervisor alone, with whom all end; or,
+    rarely, every node.
+    """
     for node in arena.nodes if arena.random.random() < 0.2 else [arena.random.choice(arena.nodes)]:
         supervisors = [service.pid for service in node.services if service.pid]
         if supervisors and arena.random.random() < 0.5:
@@ -78,7 +86,8 @@ def _deploy(arena: Arena) -> bool:
         if not all(process.pid for process in node.processes.values()):
             continue
         arena.kills["SIGTERM", "node"] += 1
-        if None in node.stop():  # the code says nothing here: it may just have been dying of the blow before
+        # the code says nothing here: it may just have been dying of the blow before
+        if None in node.stop():
             text = f"it had not ended {time.monotonic() - began:.1f} s after SIGTERM: see logs/"
             arena.findings.append(Finding("process", f"node {node.number}", text))
         node.start()
@@ -87,7 +96,9 @@ def _deploy(arena: Arena) -> bool:
 
 
 def _take_over(arena: Arena) -> bool:
-    """A service is replaced as a deployment without a stop does it; or one of the two is killed meanwhile."""
+    """A service is replaced as a deployment without a stop does it; or one of the two is killed
+    meanwhile.
+    """
     node = arena.random.choice([node for node in arena.nodes if node.services])
     service = arena.random.choice(node.services)
     before = service.pid
@@ -135,11 +146,19 @@ def _platform(arena: Arena) -> bool:
 
 
 def _clock(arena: Arena) -> bool:
-    """One node's clock jumps, by minutes, by a day or by seconds in turn; the next act of this kind takes it elsewhere, the drain mends it.
+    """One node's clock jumps, by minutes, by a day or by seconds in turn; the next act of this kind
+    takes it elsewhere, the drain mends it.
 
     Now and then it is right again for a while.
     """
-    one, sizes = arena.random.choice(arena.clocks), (arena.random.uniform(*MINUTES), DAY, arena.plan.step)
+    one, sizes = (
+        arena.random.choice(arena.clocks),
+        (
+            arena.random.uniform(*MINUTES),
+            DAY,
+            arena.plan.step,
+        ),
+    )
     offset = sizes[arena.done["clock"] % len(sizes)] * arena.random.choice((-1.0, 1.0))
     for to in (offset, 0.0) if arena.random.random() < SET_RIGHT else (offset,):
         arena.done.update(size for size in (step_size(to - one.offset),) if size)
@@ -165,7 +184,9 @@ def _disk(arena: Arena) -> bool:
 
 
 def _small_disk(arena: Arena, small: disk.SmallDisk) -> bool:
-    """The bridge goes on, on a disk that fills up under it; somebody makes room, or does not; then it gets its own disk back."""
+    """The bridge goes on, on a disk that fills up under it; somebody makes room, or does not; then
+    it gets its own disk back.
+    """
     [node] = arena.nodes
     node.kill()
     arena.kills["SIGKILL", "tree"] += 1
@@ -203,7 +224,9 @@ def _limited_files(arena: Arena) -> bool:
 
 
 def _while_full(arena: Arena, make_room: Callable[[], None]) -> None:
-    """Let senders meet the full disk; then, mostly, make room and see that events are taken in again without a restart."""
+    """Let senders meet the full disk; then, mostly, make room and see that events are taken in
+    again without a restart.
+    """
     refused = arena.load.count()[2]
     arena.done["disk_refusals"] += arena.until(lambda: arena.load.count()[2] > refused, 6.0)
     arena.wait(arena.random.uniform(0.5, 2.0))
@@ -212,7 +235,13 @@ def _while_full(arena: Arena, make_room: Callable[[], None]) -> None:
     make_room()
     acknowledged = arena.load.count()[1]
     if not arena.until(lambda: arena.load.count()[1] > acknowledged, 15.0):
-        arena.findings.append(Finding("process", "disk", "no event was taken in within 15 s after there was room on the disk again"))
+        arena.findings.append(
+            Finding(
+                "process",
+                "disk",
+                "no event was taken in within 15 s after there was room on the disk again",
+            )
+        )
 
 
 ACTS: Final[Mapping[str, Act]] = {
@@ -235,16 +264,22 @@ ACTS: Final[Mapping[str, Act]] = {
 
 
 def possible(arena: Arena, secluded: bool) -> list[str]:
-    """Return the kinds that were asked for and can be done here; why the others cannot is noted in `not_run`."""
+    """Return the kinds that were asked for and can be done here; why the others cannot is noted in
+    `not_run`.
+    """
     asked, cannot = [kind for kind in ACTS if kind in arena.plan.kinds], impossible(arena.plan)
     if "disk" in asked and "disk" not in cannot and not secluded:
-        arena.not_run["a full file system"] = "none can be mounted here, which needs root: the size of files was limited instead"
+        arena.not_run["a full file system"] = (
+            "none can be mounted here, which needs root: the size of files was limited instead"
+        )
     arena.not_run |= {kind: cannot[kind] for kind in asked if kind in cannot}
     return [kind for kind in asked if kind not in cannot]
 
 
 def order(kinds: list[str], arena: Arena) -> Iterator[str]:
-    """Yield kinds for ever: each until it was done once, or could not be done again and again; then by their shares, shuffled."""
+    """Yield kinds for ever: each until it was done once, or could not be done again and again; then
+    by their shares, shuffled.
+    """
     for _ in range(TRIES):
         due = [kind for kind in kinds if not arena.done[kind]]
         yield from sorted(arena.random.sample(due, len(due)), key=lambda kind: ACTS[kind].turn)

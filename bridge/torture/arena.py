@@ -51,7 +51,8 @@ Tell = Callable[[Progress], None]
 
 @dataclass(slots=True)
 class Arena:
-    """The bridge, its platform, its senders, and what has been done to it. `again_after`: seconds from a blow to the next 2xx.
+    """The bridge, its platform, its senders, and what has been done to it. `again_after`: seconds
+    from a blow to the next 2xx.
 
     `missed`: kinds that can be done, and were not done once.
     """
@@ -98,7 +99,9 @@ class Arena:
         self.until(lambda: False, seconds)
 
     def until(self, condition: Callable[[], bool], seconds: float, every: float = SLICE) -> bool:
-        """Wait for a condition, which is looked at again and again; return whether it came true within `seconds`."""
+        """Wait for a condition, which is looked at again and again; return whether it came true
+        within `seconds`.
+        """
         end = time.monotonic() + seconds
         while not (true := condition()) and time.monotonic() < end:
             self._show()
@@ -110,12 +113,24 @@ class Arena:
             self._looked = time.monotonic()
             self._moving = self.moving() if self.disk is None or not self.disk.mounted else None
             self.load.hold_back((self._moving or 0) > FULL)
-        self.tell(Progress(self.phase, self.elapsed, self.plan.seconds, *self.load.count(), self._moving, self.doing, self.kills.total()))
+        self.tell(
+            Progress(
+                self.phase,
+                self.elapsed,
+                self.plan.seconds,
+                *self.load.count(),
+                self._moving,
+                self.doing,
+                self.kills.total(),
+            )
+        )
 
     # -- looking
 
     def moving(self) -> int | None:
-        """Return how much is under way, None where the store cannot be asked now: it is not opened while nobody else has it open."""
+        """Return how much is under way, None where the store cannot be asked now: it is not opened
+        while nobody else has it open.
+        """
         if not any(process.pid for node in self.nodes for process in node.processes.values()):
             return None
         return self.ask(census.moving)
@@ -149,7 +164,9 @@ class Arena:
             node.start()
 
     def recover(self, within: float = RETURN) -> bool:
-        """Have everything run and be ready; return whether it came to that. How long it took until an event was acknowledged is noted."""
+        """Have everything run and be ready; return whether it came to that. How long it took until
+        an event was acknowledged is noted.
+        """
         began, acknowledged = time.monotonic(), self.load.count()[1]
 
         def ready() -> bool:
@@ -158,7 +175,9 @@ class Arena:
 
         if not self.until(ready, within):
             return False
-        if self.phase == "load" and self.until(lambda: self.load.count()[1] > acknowledged, min(2.0, within)):
+        if self.phase == "load" and self.until(
+            lambda: self.load.count()[1] > acknowledged, min(2.0, within)
+        ):
             self.again_after.append(time.monotonic() - began)
         return True
 

@@ -1,4 +1,6 @@
-"""Celery's broker for a torture: a redis-server of its own on the loopback, which keeps nothing and is emptied and killed."""
+"""Celery's broker for a torture: a redis-server of its own on the loopback, which keeps nothing and
+is emptied and killed.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ class Broker:
     def __init__(self, folder: Path, environ: Mapping[str, str], random: Random) -> None:
         self._port, self._password = free_port(random), secrets.token_hex(16)
         self.url = f"redis://:{self._password}@127.0.0.1:{self._port}/0"
-        (folder / "redis.conf").write_text(f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\nsave \"\"\ndir {folder}\n")
+        (folder / "redis.conf").write_text(
+            f'bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\nsave ""\ndir'
+            f" {folder}\n"
+        )
         self._process = Process("broker", [SERVER, str(folder / "redis.conf")], folder, environ)
 
     def start(self) -> None:
@@ -58,7 +63,9 @@ class Broker:
 
     def _ask(self, *commands: str) -> bytes:
         """Return its answers, of one line each; what has come of them where it does not answer."""
-        said = "".join(f"{command}\r\n" for command in (f"AUTH {self._password}", "MULTI", *commands, "EXEC")).encode()
+        said = "".join(
+            f"{command}\r\n" for command in (f"AUTH {self._password}", "MULTI", *commands, "EXEC")
+        ).encode()
         answer = b""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1.0) as sock:
             sock.sendall(said)

@@ -10,23 +10,59 @@ from bridge.torture.records import WRONG, Account, Finding
 SCHEMA: Final = 1
 LISTED: Final = 100  # findings that are listed; all are counted
 REASONS: Final = 20  # reasons of dead deliveries that are told apart
-FAULTS: Final = {"disk": "full disks", "disk_refusals": "met by senders", "clock": "clock steps",
-                 "clock_minutes": "of them by minutes", "clock_days": "by a day", "database": "times all connections ended",
-                 "overtaken": "calls overtaken by others", "broker_emptied": "times the broker emptied",
-                 "messages_lost": "messages lost with it"}  # fmt: skip
-COUNTS: Final = ("posted", "events", "acknowledged", "refused", "unanswered", "duplicates", "forged", "given_up", "kept_unacknowledged",
-                 "started", "repeated_as_declared", "rerun_as_declared", "merged", "held", "held_started", "held_clock", "in_order",
-                 "reconciled_adopted", "reconciled_queued_again", "reconciled_held")  # fmt: skip
+FAULTS: Final = {
+    "disk": "full disks",
+    "disk_refusals": "met by senders",
+    "clock": "clock steps",
+    "clock_minutes": "of them by minutes",
+    "clock_days": "by a day",
+    "database": "times all connections ended",
+    "overtaken": "calls overtaken by others",
+    "broker_emptied": "times the broker emptied",
+    "messages_lost": "messages lost with it",
+}
+COUNTS: Final = (
+    "posted",
+    "events",
+    "acknowledged",
+    "refused",
+    "unanswered",
+    "duplicates",
+    "forged",
+    "given_up",
+    "kept_unacknowledged",
+    "started",
+    "repeated_as_declared",
+    "rerun_as_declared",
+    "merged",
+    "held",
+    "held_started",
+    "held_clock",
+    "in_order",
+    "reconciled_adopted",
+    "reconciled_queued_again",
+    "reconciled_held",
+)
 VERDICTS: Final = {
-    "kept": "every acknowledged event is accounted for, and nothing was started twice that was not declared",
-    "incomplete": "nothing was found to be wrong, but not everything that can be done here was done",
-    "unsettled": "nothing was lost or started twice, but not everything had come to an end when the time was up",
+    "kept": (
+        "every acknowledged event is accounted for, and nothing was started twice that was not"
+        " declared"
+    ),
+    "incomplete": (
+        "nothing was found to be wrong, but not everything that can be done here was done"
+    ),
+    "unsettled": (
+        "nothing was lost or started twice, but not everything had come to an end when the time"
+        " was up"
+    ),
     "broken": "a promise was broken",
 }
 
 
 def make(facts: Mapping[str, Any], account: Account, faults: Mapping[str, int]) -> dict[str, Any]:
-    """Return the certificate of a torture with these facts (see `facts.facts_of`), this account, and these faults of the platform."""
+    """Return the certificate of a torture with these facts (see `facts.facts_of`), this account,
+    and these faults of the platform.
+    """
     wrong = {kind: sum(one.kind == kind for one in account.findings) for kind in WRONG}
     dead = dict(account.dead.most_common(REASONS))
     if others := account.dead.total() - sum(dead.values()):
@@ -42,45 +78,121 @@ def make(facts: Mapping[str, Any], account: Account, faults: Mapping[str, int]) 
         "lost": wrong["lost"],
         "started_twice": wrong["started_twice"],
         "wrong": wrong,
-        "findings": [{"kind": one.kind, "id": one.id, "text": one.text} for one in account.findings[:LISTED]],
+        "findings": [
+            {"kind": one.kind, "id": one.id, "text": one.text} for one in account.findings[:LISTED]
+        ],
     }
 
 
 def verdict(findings: Iterable[Finding], missed: Collection[str] = ()) -> str:
     """Return the word for it: of VERDICTS. `missed`: what could have been done, and was not."""
     kinds = {one.kind for one in findings}
-    return ("incomplete" if missed else "kept") if not kinds else "unsettled" if kinds == {"unsettled"} else "broken"
+    return (
+        ("incomplete" if missed else "kept")
+        if not kinds
+        else "unsettled"
+        if kinds == {"unsettled"}
+        else "broken"
+    )
 
 
 def rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (what, how it was) for people."""
     machine, database = made["machine"], made["database"]
     code, engine = made["code"], f"engine {made['engine']}"
-    yield "flowbridge", f"{made['flowbridge']}, {database['version']}, {_count(made['nodes'], 'node')}, {engine}, seed {made['seed']}"
-    commit = f"commit {code['commit']}{', and changes' if code['changed'] else ''}, " if code["commit"] else ""
+    yield (
+        "flowbridge",
+        (
+            f"{made['flowbridge']}, {database['version']}, {_count(made['nodes'], 'node')},"
+            f" {engine}, seed {made['seed']}"
+        ),
+    )
+    commit = (
+        f"commit {code['commit']}{', and changes' if code['changed'] else ''}, "
+        if code["commit"]
+        else ""
+    )
     yield "code", f"{commit}files {code['sha256']}"
-    yield "machine", f"{machine['cores']} x {machine['cpu']}, {machine['memory_bytes'] / 2**30:.1f} GiB, {machine['filesystem']}"
+    yield (
+        "machine",
+        (
+            f"{machine['cores']} x {machine['cpu']}, {machine['memory_bytes'] / 2**30:.1f} GiB,"
+            f" {machine['filesystem']}"
+        ),
+    )
     yield "", f"{machine['system']}, {machine['kernel']}, Python {machine['python']}"
     spent = made["seconds"]
-    yield "time", f"{spent['load']:.0f} s of load, {spent['drain']:.0f} s until everything was settled"
+    yield (
+        "time",
+        f"{spent['load']:.0f} s of load, {spent['drain']:.0f} s until everything was settled",
+    )
     for signal, victims in made["kills"].items():
         yield f"{signal}", ", ".join(f"{victim} {count}" for victim, count in victims.items())
-    yield "faults", ", ".join(f"{made['faults'][name]} {words}" for name, words in FAULTS.items() if made["faults"].get(name)) or "none"
-    yield "platform", f"misbehaved {sum(made['faults']['platform'].values())} times, in {len(made['faults']['platform'])} ways"
+    yield (
+        "faults",
+        ", ".join(
+            f"{made['faults'][name]} {words}"
+            for name, words in FAULTS.items()
+            if made["faults"].get(name)
+        )
+        or "none",
+    )
+    yield (
+        "platform",
+        (
+            f"misbehaved {sum(made['faults']['platform'].values())} times, in"
+            f" {len(made['faults']['platform'])} ways"
+        ),
+    )
     back = made["acknowledges_again_after"]
     if back["count"]:
-        yield "takes in again", f"after {back['median']:.1f} s (median), {back['longest']:.1f} s at most"
-    yield "events", f"{made['events']} sent in {_count(made['posted'], 'request')}, {made['acknowledged']} acknowledged"
-    yield "", f"{made['refused']} refusals, {made['unanswered']} without an answer, {made['duplicates']} acknowledged again"
-    yield "forged", f"{made['forged']}, all kept out" if not made["wrong"]["forged"] else f"{made['forged']}"
-    yield "deliveries", ", ".join(f"{count} {status}" for status, count in made["deliveries"].items())
-    again = f"{made['repeated_as_declared']} of them repeated as declared, {made['rerun_as_declared']} after a run that failed"
+        yield (
+            "takes in again",
+            f"after {back['median']:.1f} s (median), {back['longest']:.1f} s at most",
+        )
+    yield (
+        "events",
+        (
+            f"{made['events']} sent in {_count(made['posted'], 'request')}, {made['acknowledged']}"
+            " acknowledged"
+        ),
+    )
+    yield (
+        "",
+        (
+            f"{made['refused']} refusals, {made['unanswered']} without an answer,"
+            f" {made['duplicates']} acknowledged again"
+        ),
+    )
+    yield (
+        "forged",
+        (f"{made['forged']}, all kept out" if not made["wrong"]["forged"] else f"{made['forged']}"),
+    )
+    yield (
+        "deliveries",
+        ", ".join(f"{count} {status}" for status, count in made["deliveries"].items()),
+    )
+    again = (
+        f"{made['repeated_as_declared']} of them repeated as declared, {made['rerun_as_declared']}"
+        " after a run that failed"
+    )
     yield "started", f"{made['started']}, {again}"
-    yield "held", f"{made['held']} starts are unknown and wait for a person; {made['held_started']} of them did start"
+    yield (
+        "held",
+        (
+            f"{made['held']} starts are unknown and wait for a person; {made['held_started']} of"
+            " them did start"
+        ),
+    )
     if made.get("held_clock"):
         yield "", f"{made['held_clock']} of them wait since a clock was stepped"
-    if looked := sum(made[name] for name in ("reconciled_adopted", "reconciled_queued_again", "reconciled_held")):
-        found = f"{made['reconciled_adopted']} adopted, {made['reconciled_queued_again']} queued again, {made['reconciled_held']} held"
+    if looked := sum(
+        made[name] for name in ("reconciled_adopted", "reconciled_queued_again", "reconciled_held")
+    ):
+        found = (
+            f"{made['reconciled_adopted']} adopted, {made['reconciled_queued_again']} queued again,"
+            f" {made['reconciled_held']} held"
+        )
         yield "reconciled", f"{looked} starts without an answer: {found}"
     for kind, count in made["wrong"].items():
         if count or kind in ("lost", "started_twice"):

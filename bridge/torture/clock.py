@@ -8,7 +8,12 @@ from typing import Final
 
 from bridge.delivery.reconcile import SKEW
 
-PLACES: Final = ("/usr/lib/*/faketime", "/usr/lib64/faketime", "/usr/lib/faketime", "/usr/local/lib/faketime")
+PLACES: Final = (
+    "/usr/lib/*/faketime",
+    "/usr/lib64/faketime",
+    "/usr/lib/faketime",
+    "/usr/local/lib/faketime",
+)
 NAME: Final = "libfaketime.so.1"
 #: Steps of a clock that no window covers -> how many seconds they have at least.
 BEYOND_SKEW: Final = {"clock_days": 43_200.0, "clock_minutes": SKEW + 1.0}
@@ -36,10 +41,13 @@ class Clock:
             "LD_PRELOAD": str(self._faketime),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",  # seconds until the file is read again
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # a step of the real clock leaves that one alone, too
-            # Else it has each thread that waits for the interpreter's lock come back at once, again and again, and nobody gets on.
+            # a step of the real clock leaves that one alone, too
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # Else it has each thread that waits for the interpreter's lock come back at once, again
+            # and again, and nobody gets on.
             "FAKETIME_FORCE_MONOTONIC_FIX": "0",
-            "FAKETIME_DISABLE_SHM": "1",  # what a killed process leaves behind would be a lock that nobody opens
+            # what a killed process leaves behind would be a lock that nobody opens
+            "FAKETIME_DISABLE_SHM": "1",
             "NO_FAKE_STAT": "1",
         }
 
@@ -52,7 +60,9 @@ class Clock:
 
 
 def step_size(seconds: float) -> str | None:
-    """Return the word for a step that is larger than the skew, of `BEYOND_SKEW`; null for a smaller one."""
+    """Return the word for a step that is larger than the skew, of `BEYOND_SKEW`; null for a smaller
+    one.
+    """
     return next((word for word, least in BEYOND_SKEW.items() if abs(seconds) >= least), None)
 
 

@@ -1,4 +1,6 @@
-"""A disk that is full: a small file system in memory that nobody else sees, or a limit on the size of files where none can be mounted."""
+"""A disk that is full: a small file system in memory that nobody else sees, or a limit on the size
+of files where none can be mounted.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,17 @@ from typing import Final
 from bridge.torture.evidence import size_of
 
 CLONE_NEWNS: Final = 0x20000  # https://man7.org/linux/man-pages/man2/unshare.2.html
-MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV = 0x4000, 1 << 18, 2, 4  # https://man7.org/linux/man-pages/man2/mount.2.html
+# https://man7.org/linux/man-pages/man2/mount.2.html
+MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV = 0x4000, 1 << 18, 2, 4
 MNT_DETACH: Final = 2
 LARGEST: Final = 200_000_000  # bytes of data that are copied into memory
 ROOM: Final = 8_000_000  # bytes that the small disk has beyond the data, before it is filled
 
 
 def seclude() -> bool:
-    """Give this process, and those that it starts, mounts of their own; return whether it may. They are gone with the last of them."""
+    """Give this process, and those that it starts, mounts of their own; return whether it may. They
+    are gone with the last of them.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) != 0:
         return False
@@ -29,21 +34,30 @@ def seclude() -> bool:
 
 
 class SmallDisk:
-    """A file system of its own for a data folder, for as long as nothing else will do. Only after `seclude`."""
+    """A file system of its own for a data folder, for as long as nothing else will do. Only after
+    `seclude`.
+    """
 
     def __init__(self, place: Path) -> None:
         self.path, self._ballast = place, place / "ballast"
         self.mounted = False
 
     def mount(self, data: Path) -> None:
-        """Mount it with a copy of the data. OSError where that fails, or where the data is too large."""
+        """Mount it with a copy of the data. OSError where that fails, or where the data is too
+        large.
+        """
         size = size_of([data])
         if size > LARGEST:
-            raise OSError(f"the data has {size} bytes by now, which is too much to be copied into memory")
+            raise OSError(
+                f"the data has {size} bytes by now, which is too much to be copied into memory"
+            )
         self.path.mkdir(mode=0o700, exist_ok=True)
         libc = ctypes.CDLL(None, use_errno=True)
         options = f"size={2 * size + ROOM},mode=700".encode()
-        if libc.mount(b"tmpfs", os.fsencode(self.path), b"tmpfs", MS_NOSUID | MS_NODEV, options) != 0:
+        if (
+            libc.mount(b"tmpfs", os.fsencode(self.path), b"tmpfs", MS_NOSUID | MS_NODEV, options)
+            != 0
+        ):
             raise OSError(ctypes.get_errno(), "tmpfs cannot be mounted")
         self.mounted = True
         shutil.copytree(data, self.path, dirs_exist_ok=True)
@@ -61,7 +75,9 @@ class SmallDisk:
         self._ballast.unlink(missing_ok=True)
 
     def give_back(self, data: Path) -> None:
-        """Put the data where it came from, as somebody would who has bought a larger disk; nothing runs meanwhile."""
+        """Put the data where it came from, as somebody would who has bought a larger disk; nothing
+        runs meanwhile.
+        """
         self.empty()
         draft, before = data.with_name("data.new"), data.with_name("data.before")
         shutil.copytree(self.path, draft)
@@ -77,7 +93,9 @@ class SmallDisk:
 
 
 def limit_files(pids: Iterable[int], size: int) -> None:
-    """Let these processes, and those that they start, write no file beyond `size` bytes; RLIM_INFINITY lets them again."""
+    """Let these processes, and those that they start, write no file beyond `size` bytes;
+    RLIM_INFINITY lets them again.
+    """
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)

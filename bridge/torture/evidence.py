@@ -1,4 +1,6 @@
-"""The folder of a torture: what the senders know, what the platform and the local flows wrote down, and the facts of the run itself."""
+"""The folder of a torture: what the senders know, what the platform and the local flows wrote down,
+and the facts of the run itself.
+"""
 
 from __future__ import annotations
 
@@ -58,11 +60,15 @@ class Folder:
         try:
             found: dict[str, Any] = orjson.loads((self.path / FACTS).read_bytes())
         except (OSError, orjson.JSONDecodeError):
-            raise SettingsError(f"{self.path} is no folder that a torture has kept: it has no {FACTS}") from None
+            raise SettingsError(
+                f"{self.path} is no folder that a torture has kept: it has no {FACTS}"
+            ) from None
         return found
 
     def executed(self) -> tuple[list[Start], Counter[str], int]:
-        """Return the starts in their order, how often each fault happened, and how many calls made no sense."""
+        """Return the starts in their order, how often each fault happened, and how many calls made
+        no sense.
+        """
         starts, faults, odd = [], Counter[str](), 0
         for line in _lines(self.starts):
             if line["what"] == "start":
@@ -70,7 +76,10 @@ class Folder:
             odd += line["what"] == "odd"
             if line.get("fault", "ok") != "ok":
                 faults[line["fault"]] += 1
-        starts += [Start(line["at"], "local", line["route"], line["event"], line["id"]) for line in _lines(self.local)]
+        starts += [
+            Start(line["at"], "local", line["route"], line["event"], line["id"])
+            for line in _lines(self.local)
+        ]
         return sorted(starts, key=lambda start: start.at), faults, odd
 
 
@@ -78,7 +87,9 @@ def _start(line: dict[str, Any]) -> Start:
     ends = line["at"] + line["seconds"] if line["run"] and line["ends"] != "ENDLESS" else None
     identity = (line["route"], line["event"], line["id"], line["key"])
     failed = bool(line["run"]) and line["ends"] == "FAILED"
-    return Start(line["at"], line["on"], *identity, line["run"], line["idem"], ends, line["fault"], failed)
+    return Start(
+        line["at"], line["on"], *identity, line["run"], line["idem"], ends, line["fault"], failed
+    )
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -25,8 +25,12 @@ from bridge.torture.clock import BEYOND_SKEW
 WITHIN = ("disk_refusals", "overtaken", "broker_emptied", "messages_lost", *BEYOND_SKEW)
 
 
-def facts_of(arena: Arena, *, drained: bool, schema: str, load: float, drain: float) -> dict[str, Any]:
-    """Return what is known of the run itself: with `process_findings` and `database_schema`, which only counting needs."""
+def facts_of(
+    arena: Arena, *, drained: bool, schema: str, load: float, drain: float
+) -> dict[str, Any]:
+    """Return what is known of the run itself: with `process_findings` and `database_schema`, which
+    only counting needs.
+    """
     plan, database = arena.plan, Database(arena.url)
     try:
         version = checkup.look(database)["version"]
@@ -46,19 +50,26 @@ def facts_of(arena: Arena, *, drained: bool, schema: str, load: float, drain: fl
         "nodes": plan.nodes,
         "seed": plan.seed,
         "plan": {name: value for name, value in asdict(plan).items() if name != "database_url"},
-        "seconds": {"load": round(load, 1), "drain": round(drain, 1), "total": round(arena.elapsed, 1)},
+        "seconds": {
+            "load": round(load, 1),
+            "drain": round(drain, 1),
+            "total": round(arena.elapsed, 1),
+        },
         "drained": drained,
         "cycles": arena.done.total() - sum(arena.done[what] for what in WITHIN),
         "kills": kills,
         "faults": {kind: arena.done[kind] for kind in ("disk", "clock", "database", *WITHIN)},
-        "acknowledges_again_after": {"count": len(after), "median": round(statistics.median(after), 2) if after else None,
-                        "longest": round(max(after), 2) if after else None},
+        "acknowledges_again_after": {
+            "count": len(after),
+            "median": round(statistics.median(after), 2) if after else None,
+            "longest": round(max(after), 2) if after else None,
+        },
         "missed": arena.missed,
         "not_run": arena.not_run,
         "errors_logged": logged_errors(arena.folder.path.glob("logs/*.log")),
         "process_findings": [asdict(one) for one in arena.findings],
         "database_schema": schema,
-    }  # fmt: skip
+    }
 
 
 def logged_errors(paths: Iterable[Path]) -> dict[str, int]:

@@ -1,4 +1,6 @@
-"""The senders: they post signed events at a bounded rate, remember what was answered, and send again what got no answer."""
+"""The senders: they post signed events at a bounded rate, remember what was answered, and send
+again what got no answer.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +32,18 @@ WAITS: Final = (0.2, 0.5, 1.0, 2.0)  # seconds before the next try
 
 
 class Load:
-    """Senders in threads of their own, from `start` to `finish`. `urls` are the nodes' addresses; one that fails is followed by another."""
+    """Senders in threads of their own, from `start` to `finish`. `urls` are the nodes' addresses;
+    one that fails is followed by another.
+    """
 
     def __init__(self, urls: Sequence[str], secret: str, seed: int, rate: float) -> None:
         self._urls, self._secret, self._rate = urls, secret.encode(), rate
         self._stop, self._held_back = threading.Event(), threading.Event()
         self._until = float("inf")  # monotonic; only once it is to stop
         self.wanted: deque[str] = deque()  # types of the next events, before chance decides
-        self._senders = [_Sender(self, number, Random(f"{seed}/{number}")) for number in range(SENDERS)]
+        self._senders = [
+            _Sender(self, number, Random(f"{seed}/{number}")) for number in range(SENDERS)
+        ]
         self.name = f"{seed:x}-{int(time.time()):x}"
 
     def start(self) -> None:
@@ -69,8 +75,12 @@ class Load:
         return [one for each in self._senders for one in list(each.sent)]
 
     def count(self) -> tuple[int, int, int]:
-        """Return how many events were begun, how many acknowledged, and how many answers were refusals."""
-        begun, acknowledged, refused = (sum(numbers) for numbers in zip(*(each.counts for each in self._senders), strict=True))
+        """Return how many events were begun, how many acknowledged, and how many answers were
+        refusals.
+        """
+        begun, acknowledged, refused = (
+            sum(numbers) for numbers in zip(*(each.counts for each in self._senders), strict=True)
+        )
         return begun, acknowledged, refused
 
 
@@ -105,7 +115,11 @@ class _Sender:
     def _new(self) -> Sent:
         random, number = self.random, len(self.sent)
         id_ = f"{self.load.name}-{self.number}-{number}"
-        pad = "x" * (random.randrange(50_000, 150_000) if random.random() < LARGE else random.randrange(0, 3000))
+        pad = "x" * (
+            random.randrange(50_000, 150_000)
+            if random.random() < LARGE
+            else random.randrange(0, 3000)
+        )
         body = orjson.dumps({"id": id_, "key": f"k{random.randrange(KEYS)}", "pad": pad})
         [by_chance] = random.choices(list(SHARES), list(SHARES.values()))
         try:
@@ -124,7 +138,12 @@ class _Sender:
         secret = b"not the secret" if one.forged else self.load._secret
         signature = "sha256=" + hmac.digest(secret, body, hashlib.sha256).hex()
         headers = {"Content-Type": "application/json", SIGNATURE: signature, TYPE: one.type}
-        call = Call(method="POST", url=f"{self.random.choice(self.load._urls)}/hooks/{SOURCE}", headers=headers, body=body)
+        call = Call(
+            method="POST",
+            url=f"{self.random.choice(self.load._urls)}/hooks/{SOURCE}",
+            headers=headers,
+            body=body,
+        )
         one.tries += 1
         self._note(one, self._sender.send(call, 0.005 if self.random.random() < GONE else PATIENCE))
 
@@ -153,7 +172,9 @@ class _Sender:
 
 
 def _told(body: bytes) -> str:
-    """Return the event id of an answer; nothing where it was cut off: a 2xx is an acknowledgement all the same."""
+    """Return the event id of an answer; nothing where it was cut off: a 2xx is an acknowledgement
+    all the same.
+    """
     try:
         return str(orjson.loads(body)["event_id"])
     except (orjson.JSONDecodeError, KeyError, TypeError):

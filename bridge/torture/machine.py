@@ -10,9 +10,14 @@ from typing import Any
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """Return the machine's processor, cores, memory, kernel and Python, and the file system that `folder` is on."""
+    """Return the machine's processor, cores, memory, kernel and Python, and the file system that
+    `folder` is on.
+    """
     return {
-        "cpu": _first(Path("/proc/cpuinfo"), r"(?:model name|Model|Hardware)\s*: (.+)") or platform.machine(),
+        "cpu": (
+            _first(Path("/proc/cpuinfo"), r"(?:model name|Model|Hardware)\s*: (.+)")
+            or platform.machine()
+        ),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "kernel": f"{platform.system()} {platform.release()}",

@@ -17,9 +17,11 @@ from bridge.core.http_messages import Answer, Call
 from bridge.system.http_client import Sender
 from bridge.torture.processes import Process, Service, children_of
 
-#: Seconds between the looks for a run, instead of a minute's: as the product has them, torture would see its end before a second look.
+#: Seconds between the looks for a run, instead of a minute's: as the product has them, torture
+#: would see its end before a second look.
 FIRST, AGREE = 0.5, 1.0
-#: `flowbridge`, which ends when the process that tortures dies, however it dies. One that takes over becomes its child a moment later.
+#: `flowbridge`, which ends when the process that tortures dies, however it dies. One that takes
+#: over becomes its child a moment later.
 COMMAND: Final = f"""
 import os, sys, time
 parent, tries = int(sys.argv.pop(1)), 1000
@@ -36,8 +38,10 @@ main(sys.argv[1:])
 """
 STOPPING: Final = 12.0  # seconds from SIGTERM until it should have ended
 YOUNG: Final = 20.0  # seconds that a process may need on a busy machine until it listens to SIGTERM
-SERVICES: Final = ("serve", "web", "work")  # what is kept as systemd keeps it on every other node; on the others as a container is
-PORTS: Final = (15_000, 32_000)  # below those of outgoing connections, one of which would take it in the second of a restart
+# what is kept as systemd keeps it on every other node; on the others as a container is
+SERVICES: Final = ("serve", "web", "work")
+# below those of outgoing connections, one of which would take it in the second of a restart
+PORTS: Final = (15_000, 32_000)
 
 
 def free_port(random: Random) -> int:
@@ -57,13 +61,29 @@ def free_port(random: Random) -> int:
 class Node:
     """One machine's worth of flowbridge: `serve`, or `web` and `work` side by side."""
 
-    def __init__(self, number: int, folder: Path, environ: Mapping[str, str], port: int, commands: Iterable[str]) -> None:
+    def __init__(
+        self,
+        number: int,
+        folder: Path,
+        environ: Mapping[str, str],
+        port: int,
+        commands: Iterable[str],
+    ) -> None:
         self.number, self.port, self.url = number, port, f"http://127.0.0.1:{port}"
         self._sender = Sender()
         ours = {"FLOWBRIDGE_BIND": f"127.0.0.1:{port}", **environ}
-        begin = [sys.executable, "-c", COMMAND, str(os.getpid()), "--config", str(folder / "routes.yaml")]
+        begin = [
+            sys.executable,
+            "-c",
+            COMMAND,
+            str(os.getpid()),
+            "--config",
+            str(folder / "routes.yaml"),
+        ]
         self.processes = {
-            name: (Service if name in SERVICES and number % 2 == 0 else Process)(f"{name}-{number}", [*begin, name], folder, ours)
+            name: (Service if name in SERVICES and number % 2 == 0 else Process)(
+                f"{name}-{number}", [*begin, name], folder, ours
+            )
             for name in commands
         }
 
@@ -91,16 +111,24 @@ class Node:
     def stop(self) -> list[int | None]:
         """End it as a service manager does; return the exit codes, None for what had to be killed.
 
-        One that has just been started, and does not listen to SIGTERM yet, is ended by it all the same: that is 0.
+        One that has just been started, and does not listen to SIGTERM yet, is ended by it all the
+        same: that is 0.
         """
-        young = [time.monotonic() - process.started_at < YOUNG for process in self.processes.values()]
+        young = [
+            time.monotonic() - process.started_at < YOUNG for process in self.processes.values()
+        ]
         for process in self.processes.values():
             process.end()
         until = time.monotonic() + STOPPING
-        codes = [process.wait(max(0.1, until - time.monotonic())) for process in self.processes.values()]
+        codes = [
+            process.wait(max(0.1, until - time.monotonic())) for process in self.processes.values()
+        ]
         if None in codes:
             self.kill()
-        return [0 if is_young and code == -signal.SIGTERM else code for code, is_young in zip(codes, young, strict=True)]
+        return [
+            0 if is_young and code == -signal.SIGTERM else code
+            for code, is_young in zip(codes, young, strict=True)
+        ]
 
     @property
     def is_ready(self) -> bool:
@@ -110,7 +138,8 @@ class Node:
         answer = self._sender.send(Call(method="GET", url=f"{self.url}/readyz"), 2.0)
         return isinstance(answer, Answer) and answer.status == 200
 
-    # -- who is who; 0 where there is none now. `workers` are the processes that the store has as workers.
+    # -- who is who; 0 where there is none now. `workers` are the processes that the store has as
+    # workers.
 
     def worker(self, workers: Collection[int]) -> int:
         """Return the worker."""
@@ -126,4 +155,6 @@ class Node:
             return process.pid
         if not self.worker(workers):  # it has children as well, and may not be known yet
             return 0
-        return next((pid for pid in children_of(process.pid) if pid not in workers and children_of(pid)), 0)
+        return next(
+            (pid for pid in children_of(process.pid) if pid not in workers and children_of(pid)), 0
+        )

@@ -15,34 +15,54 @@ KINDS: Final = {
     "web": "kill -9 of the receivers' parent",
     "worker": "kill -9 of the worker",
     "flows": "kill -9 of the flow host, or of what keeps a run",
-    "tree": "kill -9 of all processes of a node at one moment, or of the supervisor, with whom all end",
+    "tree": (
+        "kill -9 of all processes of a node at one moment, or of the supervisor, with whom all end"
+    ),
     "deploy": "SIGTERM under load, then a start; it has to end in time",
-    "takeover": "SIGUSR2 under load: another process takes over while the one before sees its calls to their end; or one of both is killed",
+    "takeover": (
+        "SIGUSR2 under load: another process takes over while the one before sees its calls to"
+        " their end; or one of both is killed"
+    ),
     "freeze": "SIGSTOP, and SIGCONT some seconds later",
-    "lapse": "SIGSTOP in the middle of calls, and SIGCONT only after others have taken them over and looked for their runs (several nodes)",
-    "disk": "the disk is full; mostly somebody makes room, and it has to go on without a restart (SQLite)",
-    "clock": "the clock of its processes is stepped forward and backward by seconds, by minutes and by a day, with libfaketime",
+    "lapse": (
+        "SIGSTOP in the middle of calls, and SIGCONT only after others have taken them over and"
+        " looked for their runs (several nodes)"
+    ),
+    "disk": (
+        "the disk is full; mostly somebody makes room, and it has to go on without a restart"
+        " (SQLite)"
+    ),
+    "clock": (
+        "the clock of its processes is stepped forward and backward by seconds, by minutes and by a"
+        " day, with libfaketime"
+    ),
     "database": "all connections to the database are ended (PostgreSQL)",
     "celery": "kill -9 of a Celery worker (--engine celery)",
     "broker": "the broker loses all that it holds (FLUSHALL), or is killed (--engine celery)",
     "platform": "kill -9 of the flow platform",
-    "weather": "the platform misbehaves, all the time: 429 with and without Retry-After, 5xx, redirects, nonsense, slow, dropped, reset, "
-    "cut off and late answers, runs that fail or never end, states that nobody knows",
+    "weather": (
+        "the platform misbehaves, all the time: 429 with and without Retry-After, 5xx, redirects,"
+        " nonsense, slow, dropped, reset, cut off and late answers, runs that fail or never end,"
+        " states that nobody knows"
+    ),
 }
 #: What makes the calls -> the commands that run beside `web` on each node.
 ENGINES: Final = {"worker": ("work",), "celery": ("work", "celery")}
 CLOSING: Final = 6.0  # seconds for the stop and the accounting
 DRAIN: Final = (60.0, 150.0)  # seconds: the least and the most that the drain may take
 AT_LEAST: Final = 35.0  # seconds of a drain that kinds which were not done in time leave
-TAKEN_OVER: Final = 50.0  # seconds until all that a dead worker held is in other hands: a circuit's probe takes longest
-STEPS: Final = (5.0, 45.0)  # seconds by which a clock is stepped that stays within the skew, the least and the most
+# seconds until all that a dead worker held is in other hands: a circuit's probe takes longest
+TAKEN_OVER: Final = 50.0
+# seconds by which a clock is stepped that stays within the skew, the least and the most
+STEPS: Final = (5.0, 45.0)
 MINUTES: Final = (120.0, 600.0)  # the same, of one that is stepped by minutes
 DAY: Final = 86400.0  # and by a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What was asked for. `kills`: stop after so many signals; 0: when the time is up. `rate`: events a second, of all senders.
+    """What was asked for. `kills`: stop after so many signals; 0: when the time is up. `rate`:
+    events a second, of all senders.
 
     `only`: these kinds, each of which has to be possible here; none: whatever is possible.
     """
@@ -95,15 +115,22 @@ class Plan:
 def checked(plan: Plan) -> Plan:
     """Return the plan; `SettingsError` where it cannot be done."""
     if plan.nodes > 1 and not plan.database_url:
-        raise SettingsError("--nodes: several nodes need one PostgreSQL database: give its --database-url")
+        raise SettingsError(
+            "--nodes: several nodes need one PostgreSQL database: give its --database-url"
+        )
     if plan.engine not in ENGINES:
         raise SettingsError(f"--engine: {plan.engine!r} is none; allowed: {', '.join(ENGINES)}")
     if plan.engine == "celery" and not plan.database_url:
-        raise SettingsError("--engine celery: it is for several machines on one PostgreSQL database: give its --database-url")
+        raise SettingsError(
+            "--engine celery: it is for several machines on one PostgreSQL database: give its"
+            " --database-url"
+        )
     if plan.engine == "celery" and not broker.is_there():
         raise SettingsError(f"--engine celery: {broker.ABSENT}")
     if unknown := sorted(set(plan.only) - set(KINDS)):
-        raise SettingsError(f"--only: {unknown[0]!r} is nothing that can be done; allowed: {', '.join(KINDS)}")
+        raise SettingsError(
+            f"--only: {unknown[0]!r} is nothing that can be done; allowed: {', '.join(KINDS)}"
+        )
     if missing := [f"{kind}: {why}" for kind, why in impossible(plan).items() if kind in plan.only]:
         raise SettingsError(f"--only {missing[0]}")
     return plan
@@ -111,8 +138,15 @@ def checked(plan: Plan) -> Plan:
 
 def impossible(plan: Plan) -> Mapping[str, str]:
     """Return what cannot be done with this database and engine on this machine -> why."""
-    cannot = {"disk": "the disk of a PostgreSQL server is not ours to fill"} if plan.database_url else {
-        "database": "SQLite has no connections to end"}  # fmt: skip
+    cannot = (
+        {"disk": "the disk of a PostgreSQL server is not ours to fill"}
+        if plan.database_url
+        else {"database": "SQLite has no connections to end"}
+    )
     cannot |= {} if plan.nodes > 1 else {"lapse": "one node alone has nobody who takes over"}
-    cannot |= {} if plan.engine == "celery" else dict.fromkeys(("celery", "broker"), "the workers make the calls themselves")
+    cannot |= (
+        {}
+        if plan.engine == "celery"
+        else dict.fromkeys(("celery", "broker"), "the workers make the calls themselves")
+    )
     return cannot | ({} if clock.library() else {"clock": clock.ABSENT})

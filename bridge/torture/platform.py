@@ -1,7 +1,9 @@
-"""The torture's own flow platform: a process that misbehaves, and writes down every start that it executes before anybody hears of it.
+"""The torture's own flow platform: a process that misbehaves, and writes down every start that it
+executes before anybody hears of it.
 
-It knows nothing of the bridge. `python -m bridge.torture.platform` reads its settings as one line of JSON from stdin, then a word a line:
-`bad` and `good` change the weather. It ends with its stdin. What it wrote it takes up again when it is started anew, as after a kill.
+It knows nothing of the bridge. `python -m bridge.torture.platform` reads its settings as one line
+of JSON from stdin, then a word a line: `bad` and `good` change the weather. It ends with its stdin.
+What it wrote it takes up again when it is started anew, as after a kill.
 """
 
 from __future__ import annotations
@@ -77,14 +79,20 @@ class Platform:
         """Return how this request is to be answered."""
         if not self.bad:
             return OK
-        return weather.choose(weather.LOOKS if asked.method == "GET" else weather.STARTS, self.random)
+        return weather.choose(
+            weather.LOOKS if asked.method == "GET" else weather.STARTS, self.random
+        )
 
     def start(self, asked: Asked, body: bytes, fault: Fault) -> tuple[Fault, bytes]:
-        """Execute a start if the fault wants it; return the fault as it is now, and the answer's body."""
+        """Execute a start if the fault wants it; return the fault as it is now, and the answer's
+        body.
+        """
         given = _object(body)
         identity = {name: str(given.get(name)) for name in IDENTITY}
         on = "gumloop" if asked.path.startswith(API) else "http"
-        if not all(isinstance(given.get(name), str) for name in IDENTITY) or (on == "gumloop" and not self._is_known(asked, given)):
+        if not all(isinstance(given.get(name), str) for name in IDENTITY) or (
+            on == "gumloop" and not self._is_known(asked, given)
+        ):
             self.write(what="odd", on=on, **identity)
             return weather.BY_NAME["400"], b'{"error":"bad_request"}'
         if not fault.executes and self.spared.get(_of(identity), 0) >= weather.PATIENCE:
@@ -94,19 +102,37 @@ class Platform:
             self.write(what="call", **line)
             self._know({"what": "call", **identity})
             return fault, fault.body
-        run = {"run": secrets.token_urlsafe(17)[:22], "seconds": self.random.uniform(0.0, weather.LONGEST),
-               "ends": weather.ending(str(given.get("saved_item_id")), self.random, bad=self.bad)}  # fmt: skip
-        started = {"what": "start", "at": time.time(), **line, **(run if on == "gumloop" else {"run": None}),
-                   "idem": asked.headers.get("idempotency-key"), "flow": given.get("saved_item_id")}  # fmt: skip
+        run = {
+            "run": secrets.token_urlsafe(17)[:22],
+            "seconds": self.random.uniform(0.0, weather.LONGEST),
+            "ends": weather.ending(str(given.get("saved_item_id")), self.random, bad=self.bad),
+        }
+        started = {
+            "what": "start",
+            "at": time.time(),
+            **line,
+            **(run if on == "gumloop" else {"run": None}),
+            "idem": asked.headers.get("idempotency-key"),
+            "flow": given.get("saved_item_id"),
+        }
         self.write(**started)
         self._know(started)
         if fault.body != weather.STARTED or fault.status != 200:
             return fault, fault.body
-        return fault, orjson.dumps({"run_id": run["run"], "saved_item_id": given.get("saved_item_id"), "workbook_id": "torture",
-                                    "url": f"https://example.com/{run['run']}"})  # fmt: skip
+        return fault, orjson.dumps(
+            {
+                "run_id": run["run"],
+                "saved_item_id": given.get("saved_item_id"),
+                "workbook_id": "torture",
+                "url": f"https://example.com/{run['run']}",
+            }
+        )
 
     def _is_known(self, asked: Asked, given: dict[str, Any]) -> bool:
-        return asked.headers.get("authorization") == f"Bearer {self.api_key}" and given.get("user_id") == self.user_id
+        return (
+            asked.headers.get("authorization") == f"Bearer {self.api_key}"
+            and given.get("user_id") == self.user_id
+        )
 
     def look(self, asked: Asked, fault: Fault) -> tuple[Fault, bytes]:
         """Answer a question about runs."""
@@ -116,10 +142,17 @@ class Platform:
             return fault, fault.body
         if asked.path == f"{API}get_pl_run":
             run = self.runs.get(asked.query.get("run_id", ""))
-            return (fault, orjson.dumps(_report(run))) if run else (weather.BY_NAME["look: no such run"], b'{"error":"not_found"}')
+            return (
+                (fault, orjson.dumps(_report(run)))
+                if run
+                else (weather.BY_NAME["look: no such run"], b'{"error":"not_found"}')
+            )
         if asked.path == f"{API}get_plrun_saved_item_map":
             flow = asked.query.get("saved_item_id", "")
-            of_flow = sorted((run for run in self.runs.values() if run["flow"] == flow), key=lambda run: -run["at"])
+            of_flow = sorted(
+                (run for run in self.runs.values() if run["flow"] == flow),
+                key=lambda run: -run["at"],
+            )
             return fault, orjson.dumps({flow: [_report(run) for run in of_flow[:NEWEST]]})
         return fault, b"{}"
 
@@ -140,9 +173,15 @@ def _report(run: dict[str, Any]) -> dict[str, Any]:
     age = time.time() - run["at"]
     state = weather.state(run["ends"], run["seconds"], age)
     over = state in ("DONE", "FAILED", "TERMINATED")
-    return {"run_id": run["run"], "user_id": "torture", "state": state, "log": ["failed, as it was to"] if state == "FAILED" else [],
-            "outputs": {name: run[name] for name in IDENTITY} if state == "DONE" else {}, "created_ts": _stamp(run["at"]),
-            "finished_ts": _stamp(run["at"] + run["seconds"]) if over else None}  # fmt: skip
+    return {
+        "run_id": run["run"],
+        "user_id": "torture",
+        "state": state,
+        "log": ["failed, as it was to"] if state == "FAILED" else [],
+        "outputs": {name: run[name] for name in IDENTITY} if state == "DONE" else {},
+        "created_ts": _stamp(run["at"]),
+        "finished_ts": _stamp(run["at"] + run["seconds"]) if over else None,
+    }
 
 
 def _stamp(at: float) -> str:
@@ -152,7 +191,9 @@ def _stamp(at: float) -> str:
 # -- the wire
 
 
-async def converse(platform: Platform, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def converse(
+    platform: Platform, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     """Answer the requests of one connection until a fault or the caller ends it."""
     try:
         while asked := await _read_head(reader):
@@ -161,7 +202,11 @@ async def converse(platform: Platform, reader: asyncio.StreamReader, writer: asy
                 platform.write(what="unread", fault=fault.name)
                 return
             body = await reader.readexactly(int(asked.headers.get("content-length", "0")))
-            fault, answer = platform.look(asked, fault) if asked.method == "GET" else platform.start(asked, body, fault)
+            fault, answer = (
+                platform.look(asked, fault)
+                if asked.method == "GET"
+                else platform.start(asked, body, fault)
+            )
             await asyncio.sleep(fault.wait)
             if not await _answer(writer, fault, answer):
                 return
@@ -176,7 +221,10 @@ async def _read_head(reader: asyncio.StreamReader) -> Asked | None:
     line, *rest = head.decode("latin-1").rstrip().split("\r\n")
     method, target, _ = line.split(" ")
     parts = urlsplit(target)
-    headers = {name.strip().lower(): value.strip() for name, _, value in (one.partition(":") for one in rest)}
+    headers = {
+        name.strip().lower(): value.strip()
+        for name, _, value in (one.partition(":") for one in rest)
+    }
     return Asked(method, parts.path, headers, dict(parse_qsl(parts.query)))
 
 
@@ -190,7 +238,9 @@ async def _answer(writer: asyncio.StreamWriter, fault: Fault, body: bytes) -> bo
     headers = {"Date": formatdate(usegmt=True), "Content-Type": "application/json", **fault.headers}
     if fault.status != 204:
         headers["Content-Length"] = str(len(body))
-    head = f"HTTP/1.1 {fault.status} As told\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"HTTP/1.1 {fault.status} As told\r\n" + "".join(
+        f"{name}: {value}\r\n" for name, value in headers.items()
+    )
     message = f"{head}\r\n".encode() + body
     writer.write(message[: len(message) - len(body) // 2 - 1] if fault.ending == "cut" else message)
     await writer.drain()
@@ -199,7 +249,9 @@ async def _answer(writer: asyncio.StreamWriter, fault: Fault, body: bytes) -> bo
 
 async def serve(platform: Platform, port: int, words: asyncio.StreamReader) -> None:
     """Serve on that port of the loopback until there are no more words."""
-    server = await asyncio.start_server(lambda reader, writer: converse(platform, reader, writer), "127.0.0.1", port)
+    server = await asyncio.start_server(
+        lambda reader, writer: converse(platform, reader, writer), "127.0.0.1", port
+    )
     async with server:
         while word := (await words.readline()).strip():
             platform.bad = word == b"bad"
@@ -208,9 +260,13 @@ async def serve(platform: Platform, port: int, words: asyncio.StreamReader) -> N
 async def main() -> None:
     """Be the platform that the first line of stdin describes."""
     words = asyncio.StreamReader(limit=1 << 20)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(words), sys.stdin
+    )
     told = orjson.loads(await words.readline())
-    platform = Platform(Path(told["record"]), told["api_key"], told["user_id"], Random(told["seed"]), told["bad"])
+    platform = Platform(
+        Path(told["record"]), told["api_key"], told["user_id"], Random(told["seed"]), told["bad"]
+    )
     platform.open()
     await serve(platform, told["port"], words)
 

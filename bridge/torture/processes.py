@@ -1,6 +1,7 @@
 """Processes that are started, looked at, killed and started again, and that others take over from.
 
-Who tortures adopts what its processes leave behind, so one that takes over, whose parent is gone at once, ends with it too.
+Who tortures adopts what its processes leave behind, so one that takes over, whose parent is gone at
+once, ends with it too.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def strike(pid: int, number: int) -> bool:
 
 
 class Adopted:
-    """A process that another has started, and whose parent this one has become: as much of `Popen` as is wanted of it."""
+    """A process that another has started, and whose parent this one has become: as much of `Popen`
+    as is wanted of it.
+    """
 
     stdin = None
 
@@ -89,11 +92,17 @@ class Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self.session, self.starts, self.started_at = self.popen.pid, self.starts + 1, time.monotonic()
+        self.session, self.starts, self.started_at = (
+            self.popen.pid,
+            self.starts + 1,
+            time.monotonic(),
+        )
         self.sessions.add(self.session)
         assert self.popen.stdin is not None and self.popen.stdout is not None  # noqa: S101 - for the type checker
         self.say(first_line)
-        threading.Thread(target=_pump, args=(self.popen.stdout, self.log), name=self.name, daemon=True).start()
+        threading.Thread(
+            target=_pump, args=(self.popen.stdout, self.log), name=self.name, daemon=True
+        ).start()
 
     @property
     def log(self) -> Path:
@@ -126,7 +135,9 @@ class Process:
 
     def kill(self) -> None:
         """Kill it with everything in its session, and wait for its end."""
-        started = [pid for one in self._all() if one.poll() is None for pid in descendants_of(one.pid)]
+        started = [
+            pid for one in self._all() if one.poll() is None for pid in descendants_of(one.pid)
+        ]
         with suppress(ProcessLookupError):
             if self.session:
                 os.killpg(self.session, signal.SIGKILL)
@@ -136,7 +147,9 @@ class Process:
         self._bury()
 
     def wait(self, seconds: float) -> int | None:
-        """Return how it ended, 0 where it was never started, None where it has not ended within that time."""
+        """Return how it ended, 0 where it was never started, None where it has not ended within
+        that time.
+        """
         until = time.monotonic() + seconds
         while None in (codes := [one.poll() for one in self._all()]):
             if time.monotonic() >= until:
@@ -157,7 +170,11 @@ class Process:
     def _left_behind(self) -> list[int]:
         """Those of its sessions that this process has adopted, now or earlier."""
         known = {one.pid for one in self._all()}
-        return [pid for pid in children_of(os.getpid()) if pid not in known and _session(pid) in self.sessions]
+        return [
+            pid
+            for pid in children_of(os.getpid())
+            if pid not in known and _session(pid) in self.sessions
+        ]
 
     def _bury(self) -> None:
         """Take note of the end of those that it left behind."""
@@ -168,7 +185,8 @@ class Process:
 
 @dataclass(slots=True)
 class Service(Process):
-    """One that is kept as systemd keeps a service of Type=notify: it says which process it is; nothing is left when it starts again.
+    """One that is kept as systemd keeps a service of Type=notify: it says which process it is;
+    nothing is left when it starts again.
 
     `earlier`: those from which another has taken over, and which may still finish what they began.
     """
@@ -180,7 +198,8 @@ class Service(Process):
         """Start it, once all that is left of the one before is gone."""
         self.kill()
         self.earlier.clear()
-        address = f"flowbridge-torture-{secrets.token_hex(8)}"  # a new one: what the one before said late is not taken for this one's
+        # a new one: what the one before said late is not taken for this one's
+        address = f"flowbridge-torture-{secrets.token_hex(8)}"
         self.hears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.hears.setblocking(False)
         self.hears.bind(f"\0{address}")
@@ -193,7 +212,9 @@ class Service(Process):
         return [pid for pid in self._left_behind() if _session(pid) == self.session]
 
     def wait(self, seconds: float) -> int | None:
-        """Return how it ended, and those from which it took over, None where one has not within that time."""
+        """Return how it ended, and those from which it took over, None where one has not within
+        that time.
+        """
         code = Process.wait(self, seconds)
         if code is not None and self.hears is not None:
             self.hears.close()

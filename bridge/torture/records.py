@@ -1,4 +1,6 @@
-"""What is counted: what was sent, what was started, and what is found to be wrong. No I/O, no clock."""
+"""What is counted: what was sent, what was started, and what is found to be wrong. No I/O, no
+clock.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,21 @@ from typing import Final
 
 #: What can be wrong, and what it means.
 WRONG: Final[Mapping[str, str]] = {
-    "lost": "acknowledged, and not in the store; or its delivery is not there, ended without a reason, or was never started",
-    "started_twice": "started again where nothing declares that it may be, or where nothing was to be started",
+    "lost": (
+        "acknowledged, and not in the store; or its delivery is not there, ended without a reason,"
+        " or was never started"
+    ),
+    "started_twice": (
+        "started again where nothing declares that it may be, or where nothing was to be started"
+    ),
     "ghost": "started, and its event is not in the store",
     "altered": "kept or started with something else than what was sent",
     "kept_twice": "one id of the sender is two events",
     "forged": "a request with a wrong signature became an event",
     "unsettled": "still waiting or under way at the end",
-    "stuck": "held by a lease, by a slot or by an attempt without an outcome, and nobody works on it",
+    "stuck": (
+        "held by a lease, by a slot or by an attempt without an outcome, and nobody works on it"
+    ),
     "out_of_order": "started before an earlier one of the same key, or while its run was going on",
     "over_cap": "more runs of a route at once than it allows",
     "database": "the database's own check found something",
@@ -26,7 +35,9 @@ WRONG: Final[Mapping[str, str]] = {
 
 @dataclass(slots=True)
 class Sent:
-    """One event as its sender knows it. `acknowledged`: the event ids that 2xx answers told, in their order; empty where none was told."""
+    """One event as its sender knows it. `acknowledged`: the event ids that 2xx answers told, in
+    their order; empty where none was told.
+    """
 
     id: str
     type: str
@@ -41,7 +52,9 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One execution, as the platform (or the local flow) wrote it down itself. `ended_at` is null for a run that never ends."""
+    """One execution, as the platform (or the local flow) wrote it down itself. `ended_at` is null
+    for a run that never ends.
+    """
 
     at: float
     platform: str

@@ -52,15 +52,21 @@ def torture(plan: Plan, environ: Mapping[str, str], tell: Tell, *, keep: bool = 
         _begin(arena)
         _hurt(arena, kinds)
         arena.missed = [kind for kind in kinds if not arena.done[kind]]
-        arena.not_run = dict.fromkeys(arena.missed, "it was not done before the time was up") | arena.not_run
+        arena.not_run = (
+            dict.fromkeys(arena.missed, "it was not done before the time was up") | arena.not_run
+        )
         load_ended = arena.elapsed
         drained = _drain(arena)
         drain_ended = arena.elapsed
         _stop(arena, drained)
-        facts = facts_of(arena, drained=drained, schema=schema, load=load_ended, drain=drain_ended - load_ended)
+        facts = facts_of(
+            arena, drained=drained, schema=schema, load=load_ended, drain=drain_ended - load_ended
+        )
         folder.keep(arena.load.sent, facts)
         made = count(folder, url, facts)
-        (folder.path / "certificate.json").write_bytes(orjson.dumps(made, option=orjson.OPT_INDENT_2))
+        (folder.path / "certificate.json").write_bytes(
+            orjson.dumps(made, option=orjson.OPT_INDENT_2)
+        )
         kept.it = keep or made["verdict"] != "kept"
     return Result(made, folder.path if kept.it else None)
 
@@ -81,19 +87,34 @@ def count(folder: Folder, url: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     if not facts["drained"] and not result.findings:
         result.wrong("unsettled", "drain", "it had not come to rest when the time was up")
     if odd:
-        result.wrong("altered", "starts", f"{odd} calls to the platform were no starts that it knows, see {folder.starts.name}")
-    shown = {name: value for name, value in facts.items() if name not in ("process_findings", "database_schema")}
+        result.wrong(
+            "altered",
+            "starts",
+            f"{odd} calls to the platform were no starts that it knows, see {folder.starts.name}",
+        )
+    shown = {
+        name: value
+        for name, value in facts.items()
+        if name not in ("process_findings", "database_schema")
+    }
     return certificate.make(shown, result, faults)
 
 
 def recount(path: Path, database_url: str) -> dict[str, Any]:
-    """Count again what a torture has kept; on PostgreSQL with the URL of the database in which its schema still is."""
+    """Count again what a torture has kept; on PostgreSQL with the URL of the database in which its
+    schema still is.
+    """
     folder = Folder(path.resolve())
     facts = folder.facts()
     schema = facts["database_schema"]
     if schema and not database_url:
-        raise BridgeError(f"that torture's store is the schema {schema} of a PostgreSQL database: give its --database-url")
-    return count(folder, scratch_schema.within(database_url, schema) if schema else folder.sqlite, facts)
+        raise BridgeError(
+            f"that torture's store is the schema {schema} of a PostgreSQL database: give its"
+            " --database-url"
+        )
+    return count(
+        folder, scratch_schema.within(database_url, schema) if schema else folder.sqlite, facts
+    )
 
 
 # -- the phases
@@ -104,14 +125,20 @@ def _begin(arena: Arena) -> None:
     arena.phase = "start"
     arena.start_platform()
     if not arena.recover(min(FIRST, arena.left(arena.plan.load))):
-        logs = "".join(process.log.read_text("utf-8", "replace")[-2000:] for node in arena.nodes for process in node.processes.values()
-                       if process.log.exists())  # fmt: skip
+        logs = "".join(
+            process.log.read_text("utf-8", "replace")[-2000:]
+            for node in arena.nodes
+            for process in node.processes.values()
+            if process.log.exists()
+        )
         raise BridgeError(f"flowbridge did not become ready:\n{logs}")
     arena.load.start()
 
 
 def _hurt(arena: Arena, kinds: list[str]) -> None:
-    """One act after the other, until the time of the load is up, or enough was killed; each kind once, if there is any time for it."""
+    """One act after the other, until the time of the load is up, or enough was killed; each kind
+    once, if there is any time for it.
+    """
     arena.phase = "load"
     order, plan = acts.order(kinds, arena), arena.plan
 
@@ -121,7 +148,9 @@ def _hurt(arena: Arena, kinds: list[str]) -> None:
     def left() -> float:
         return arena.left(plan.latest if due() else plan.load)
 
-    def share() -> float:  # of the time, so that one kind from which it is long in recovering does not take that of the others
+    # of the time, so that one kind from which it is long in recovering does not take that of the
+    # others
+    def share() -> float:
         return max(1.0, left() / (due() + 1))
 
     arena.wait(min(1.0, left()))
@@ -143,7 +172,9 @@ def _hurt(arena: Arena, kinds: list[str]) -> None:
 
 
 def _drain(arena: Arena) -> bool:
-    """Leave the bridge in peace, on a good day, until nothing is under way; return whether it came to that."""
+    """Leave the bridge in peace, on a good day, until nothing is under way; return whether it came
+    to that.
+    """
     arena.phase = "drain"
     clock.mend(arena.clocks)
     arena.forecast(False)
@@ -151,7 +182,9 @@ def _drain(arena: Arena) -> bool:
     if not arena.platform.pid:
         arena.start_platform()
     if not arena.recover(max(1.0, arena.left(limit))):
-        arena.findings.append(Finding("process", "drain", "flowbridge was not ready again when it was left in peace"))
+        arena.findings.append(
+            Finding("process", "drain", "flowbridge was not ready again when it was left in peace")
+        )
         return False
     arena.load.finish(time.monotonic() + arena.left(limit))
     quiet = 0
@@ -166,18 +199,30 @@ def _drain(arena: Arena) -> bool:
 
 
 def _stop(arena: Arena, drained: bool) -> None:
-    """End everything: in order, or, where there is no time left for that, at once. Then nobody may be left."""
+    """End everything: in order, or, where there is no time left for that, at once. Then nobody may
+    be left.
+    """
     arena.phase = "stop"
     for node in arena.nodes:
         if not drained:
             node.kill()
         elif any(codes := node.stop()) or None in codes:
-            text = f"SIGTERM ended it with {', '.join('kill -9' if code is None else str(code) for code in codes)}: see logs/"
+            text = (
+                "SIGTERM ended it with"
+                f" {', '.join('kill -9' if code is None else str(code) for code in codes)}: see"
+                " logs/"
+            )
             arena.findings.append(Finding("process", f"node {node.number}", text))
     arena.platform.kill()
     if arena.broker is not None:
         arena.broker.kill()
     if not arena.until(lambda: not of_folder(arena.folder.path), 3.0):
         left = of_folder(arena.folder.path)
-        arena.findings.append(Finding("process", ", ".join(map(str, left)), f"{len(left)} processes were left when it had ended"))
+        arena.findings.append(
+            Finding(
+                "process",
+                ", ".join(map(str, left)),
+                f"{len(left)} processes were left when it had ended",
+            )
+        )
     arena.phase = "count"

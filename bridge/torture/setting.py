@@ -1,4 +1,6 @@
-"""What a torture needs for its time: a folder, a database, and everything that takes part; nothing of it is left afterwards."""
+"""What a torture needs for its time: a folder, a database, and everything that takes part; nothing
+of it is left afterwards.
+"""
 
 from __future__ import annotations
 
@@ -62,36 +64,81 @@ def store_of(plan: Plan, folder: Folder, kept: Kept) -> Iterator[tuple[str, str]
 
 
 @contextmanager
-def arena_of(plan: Plan, folder: Folder, url: str, environ: Mapping[str, str], tell: Tell, secluded: bool) -> Iterator[Arena]:
+def arena_of(
+    plan: Plan, folder: Folder, url: str, environ: Mapping[str, str], tell: Tell, secluded: bool
+) -> Iterator[Arena]:
     """Give everything, not yet started. Whatever happens, nothing of it runs afterwards."""
     adopt_orphans()
     random = Random(plan.seed)
-    keys = lanes.Keys(source=secrets.token_hex(24), api_key=secrets.token_hex(16), user_id="torture")
+    keys = lanes.Keys(
+        source=secrets.token_hex(24), api_key=secrets.token_hex(16), user_id="torture"
+    )
     port = free_port(random)
     (folder.path / "routes.yaml").write_text(lanes.document(f"http://127.0.0.1:{port}", keys))
     (folder.path / "flows.py").write_text(lanes.flows_py(str(folder.local)))
     clean = {name: value for name, value in environ.items() if not name.startswith("FLOWBRIDGE_")}
-    clean |= {"FLOWBRIDGE_DATA": str(folder.data), "FLOWBRIDGE_LOG": "warning", "FLOWBRIDGE_SECRET_KEY": secrets.token_hex(32),
-              "FLOWBRIDGE_RECONCILE_AFTER": "2"}  # fmt: skip
+    clean |= {
+        "FLOWBRIDGE_DATA": str(folder.data),
+        "FLOWBRIDGE_LOG": "warning",
+        "FLOWBRIDGE_SECRET_KEY": secrets.token_hex(32),
+        "FLOWBRIDGE_RECONCILE_AFTER": "2",
+    }
     clean |= {"FLOWBRIDGE_DATABASE_URL": url} if plan.database_url else {}
     broker = Broker(folder.path, clean, random) if plan.engine == "celery" else None
-    called = clean | ({} if broker is None else {"FLOWBRIDGE_ENGINE": "celery", "FLOWBRIDGE_BROKER_URL": broker.url})
+    called = clean | (
+        {}
+        if broker is None
+        else {"FLOWBRIDGE_ENGINE": "celery", "FLOWBRIDGE_BROKER_URL": broker.url}
+    )
     faketime = clock.library() if "clock" in plan.kinds else None
-    clocks = [Clock(folder.path / f"clock-{number}", faketime) for number in range(plan.nodes)] if faketime else []
+    clocks = (
+        [Clock(folder.path / f"clock-{number}", faketime) for number in range(plan.nodes)]
+        if faketime
+        else []
+    )
     nodes = [
-        Node(number, folder.path, called | (clocks[number].environ if clocks else {}), free_port(random), plan.commands)
+        Node(
+            number,
+            folder.path,
+            called | (clocks[number].environ if clocks else {}),
+            free_port(random),
+            plan.commands,
+        )
         for number in range(plan.nodes)
     ]
 
     def words(bad: bool) -> bytes:
-        return orjson.dumps({"port": port, "record": str(folder.starts), "seed": random.random(), "api_key": keys.api_key,
-                             "user_id": keys.user_id, "bad": bad})  # fmt: skip
+        return orjson.dumps(
+            {
+                "port": port,
+                "record": str(folder.starts),
+                "seed": random.random(),
+                "api_key": keys.api_key,
+                "user_id": keys.user_id,
+                "bad": bad,
+            }
+        )
 
-    platform = Process("platform", [sys.executable, "-m", "bridge.torture.platform"], folder.path, clean)
+    platform = Process(
+        "platform", [sys.executable, "-m", "bridge.torture.platform"], folder.path, clean
+    )
     load = Load([node.url for node in nodes], keys.source, plan.seed, plan.rate)
     small = disk.SmallDisk(folder.path / "small") if secluded else None
-    arena = Arena(plan, folder, url, nodes, platform, words, load, tell, random, clocks=clocks, disk=small, broker=broker,
-                  bad="weather" in plan.kinds)  # fmt: skip
+    arena = Arena(
+        plan,
+        folder,
+        url,
+        nodes,
+        platform,
+        words,
+        load,
+        tell,
+        random,
+        clocks=clocks,
+        disk=small,
+        broker=broker,
+        bad="weather" in plan.kinds,
+    )
     try:
         yield arena
     finally:
@@ -104,7 +151,10 @@ def _end_all(arena: Arena) -> None:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
-        for process in [arena.platform, *(each for node in arena.nodes for each in node.processes.values())]:
+        for process in [
+            arena.platform,
+            *(each for node in arena.nodes for each in node.processes.values()),
+        ]:
             process.kill()
         if arena.broker is not None:
             arena.broker.kill()
@@ -119,7 +169,9 @@ def _end_all(arena: Arena) -> None:
 
 
 def of_folder(path: Path) -> list[int]:
-    """Return the processes whose environment names the data of this folder: whoever belongs to the torture there."""
+    """Return the processes whose environment names the data of this folder: whoever belongs to the
+    torture there.
+    """
     mark, found = os.fsencode(f"FLOWBRIDGE_DATA={path}/"), []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):

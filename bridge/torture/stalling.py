@@ -1,4 +1,6 @@
-"""Blows that find the bridge in the middle of something: who makes the calls is stopped first, so that there is something to be lost."""
+"""Blows that find the bridge in the middle of something: who makes the calls is stopped first, so
+that there is something to be lost.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +16,26 @@ from bridge.torture.arena import Arena
 from bridge.torture.lanes import LANES
 from bridge.torture.processes import strike
 
-WAITING: Final = 2.0  # seconds in which nobody makes calls, so that many wait for the first who does
-MANY: Final = "seldom"  # the type of the event that is sent meanwhile: it makes a delivery by each of many routes
+# seconds in which nobody makes calls, so that many wait for the first who does
+WAITING: Final = 2.0
+# the type of the event that is sent meanwhile: it makes a delivery by each of many routes
+MANY: Final = "seldom"
 LOOKED_FOR: Final = {lane.route for lane in LANES if lane.on_unknown == "reconcile"}
-CAUGHT: Final = 12.0  # seconds in which somebody who makes calls again begins some; who was stopped may hold a lock, for 10 at most
-SETTLED: Final = 25.0  # seconds in which others have taken over what one held, and have looked twice for the runs: leases last 10
+# seconds in which somebody who makes calls again begins some; who was stopped may hold a lock, for
+# 10 at most
+CAUGHT: Final = 12.0
+# seconds in which others have taken over what one held, and have looked twice for the runs: leases
+# last 10
+SETTLED: Final = 25.0
 HELD: Final = 5.0  # seconds in which messages come to wait in the broker
 
 
 def lapse(arena: Arena) -> bool:
-    """A machine that is suspended in the middle of its calls for so long that others have looked for its runs and gone on without it.
+    """A machine that is suspended in the middle of its calls for so long that others have looked
+    for its runs and gone on without it.
 
-    Everybody is stopped for a moment, so that much waits; one goes on, and is stopped again as soon as it has written down that it begins.
+    Everybody is stopped for a moment, so that much waits; one goes on, and is stopped again as soon
+    as it has written down that it begins.
     """
     node, maker = arena.random.choice(arena.nodes), "celery" if arena.broker is not None else "work"
     others = [pid for each in arena.nodes if each is not node for pid in each.processes[maker].tree]
@@ -45,13 +55,19 @@ def lapse(arena: Arena) -> bool:
 
 
 def _caught(arena: Arena, own: Collection[int]) -> set[tuple[str, int]]:
-    """Let it go on until it has begun attempts, and stop it at once; return those that it had begun by then."""
+    """Let it go on until it has begun attempts, and stop it at once; return those that it had begun
+    by then.
+    """
     database = Database(arena.url)  # one for all looks: it is about milliseconds
     try:
         before = census.open_attempts(database)
 
         def begun() -> dict[tuple[str, int], str]:
-            return {one: route for one, route in census.open_attempts(database).items() if one not in before}
+            return {
+                one: route
+                for one, route in census.open_attempts(database).items()
+                if one not in before
+            }
 
         _signal(own, signal.SIGCONT)
         arena.until(lambda: not LOOKED_FOR.isdisjoint(begun().values()), CAUGHT, every=0.001)

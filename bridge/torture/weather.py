@@ -15,9 +15,11 @@ GARBAGE: Final = b"\x00\xff<html><title>Welcome to nginx!</title>"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to answer. `executes`: what was asked for is done first. `ending`: how the connection goes on.
+    """One way to answer. `executes`: what was asked for is done first. `ending`: how the connection
+    goes on.
 
-    `answer`: as it should; `close`: closed without an answer; `reset`: the same with a reset; `unread`: closed before the body is read;
+    `answer`: as it should; `close`: closed without an answer; `reset`: the same with a reset;
+    `unread`: closed before the body is read;
     `cut`: closed in the middle of the answer. `wait`: seconds before any of it.
     """
 
@@ -33,7 +35,8 @@ class Fault:
 
 OK: Final = Fault("ok", 100, executes=True)
 _LATE: Final = CALL_TIMEOUT + 0.7
-#: Of a start. None of them lies: a status that says "not started" is never given when it was, as no caller could see that.
+#: Of a start. None of them lies: a status that says "not started" is never given when it was, as no
+#: caller could see that.
 STARTS: Final[tuple[Fault, ...]] = (
     OK,
     Fault("429", 2, status=429, body=b'{"error":"rate_limit"}'),
@@ -72,11 +75,14 @@ LOOKS: Final[tuple[Fault, ...]] = (
     Fault("look: too late", 1, executes=True, wait=_LATE),
 )
 BY_NAME: Final = {fault.name: fault for fault in (*STARTS, *LOOKS)}
-#: How a run ends -> its weight. `ENDLESS` never does; `STRANGE` is in a state that nobody knows, then done.
+#: How a run ends -> its weight. `ENDLESS` never does; `STRANGE` is in a state that nobody knows,
+#: then done.
 ENDINGS: Final = {"DONE": 88, "FAILED": 6, "TERMINATED": 2, "ENDLESS": 2, "STRANGE": 2}
 MANY_FAIL: Final = {"DONE": 60, "FAILED": 40}  # of the flow FLAKY, however the weather is
 LONGEST: Final = 0.8  # seconds of a run that ends
-PATIENCE: Final = 4  # times that one delivery is not started for no reason; from then on it is, so that a drain comes to its end
+# times that one delivery is not started for no reason; from then on it is, so that a drain comes to
+# its end
+PATIENCE: Final = 4
 
 
 def choose(faults: tuple[Fault, ...], random: Random) -> Fault:
@@ -93,5 +99,11 @@ def ending(flow: str, random: Random, *, bad: bool) -> str:
 def state(ends: str, seconds: float, age: float) -> str:
     """Return the state of a run that is `age` seconds old, in the platform's words."""
     if ends == "ENDLESS" or age < seconds:
-        return "QUEUED" if age < seconds / 4 else "PAUSED BY AN ADMIN" if ends == "STRANGE" else "RUNNING"
+        return (
+            "QUEUED"
+            if age < seconds / 4
+            else "PAUSED BY AN ADMIN"
+            if ends == "STRANGE"
+            else "RUNNING"
+        )
     return "DONE" if ends == "STRANGE" else ends

@@ -50,9 +50,15 @@ log = get_logger()
 NOT_FOUND = b'{"error":"not_found","message":"there is nothing here"}'
 
 
-def create_app(settings: Settings, config: Callable[[], Config], database: Database, ring: Callable[[], None],
-               told: Told = dict) -> Flask:  # fmt: skip
-    """Return the application. `config` gives the configuration of the moment; `ring` wakes the worker of this process tree.
+def create_app(
+    settings: Settings,
+    config: Callable[[], Config],
+    database: Database,
+    ring: Callable[[], None],
+    told: Told = dict,
+) -> Flask:
+    """Return the application. `config` gives the configuration of the moment; `ring` wakes the
+    worker of this process tree.
 
     `told` is what an administrator gets to see of the configuration and the processes.
 
@@ -67,20 +73,42 @@ def create_app(settings: Settings, config: Callable[[], Config], database: Datab
 
     def keep(arrivals: Arrivals, replan: Replan) -> list[Added]:
         source = config().source(arrivals[0][0].source)
-        check_room(sum(len(event.body) for event, _ in arrivals), is_public=source is not None and source.is_public)
+        check_room(
+            sum(len(event.body) for event, _ in arrivals),
+            is_public=source is not None and source.is_public,
+        )
         if source is None or source.daily_bytes is None:
             return events.add_all(database, arrivals, replan)
         return daily_bytes.add_all(database, arrivals, replan, source.daily_bytes, time.time())
 
     ring = Bell(database, ring).ring
     limiter, blobs = Limiter(), Blobs.of(settings)
-    turned_away = TurnedAway(lambda reject: rejects.add(database, reject), limiter, lambda: room is not None and room.is_low())
-    learning = Learning(database, cache(lambda: of_secrets(settings.encryption_keys, settings.secret_key)))
+    turned_away = TurnedAway(
+        lambda reject: rejects.add(database, reject),
+        limiter,
+        lambda: room is not None and room.is_low(),
+    )
+    learning = Learning(
+        database, cache(lambda: of_secrets(settings.encryption_keys, settings.secret_key))
+    )
     secret_key = settings.secret_key or secrets.token_hex(32)
     gate = cache(lambda: _gate(database, secret_key, check_room))
     parts = lambda source, came: given_parts(source, secret_key, time.time(), came)  # noqa: E731
-    receiving = hooks.Hooks(settings, config, keep, ring, Intake(), limiter, turned_away, learning, cache(Keyring), gate=gate,
-                            parts=parts, keep_file=keeper_of(blobs), tracer=exporter.current)  # fmt: skip
+    receiving = hooks.Hooks(
+        settings,
+        config,
+        keep,
+        ring,
+        Intake(),
+        limiter,
+        turned_away,
+        learning,
+        cache(Keyring),
+        gate=gate,
+        parts=parts,
+        keep_file=keeper_of(blobs),
+        tracer=exporter.current,
+    )
     credentials = settings.local_api_key, settings.local_user_id
     served = Served(Runs(database, ring), blobs, lambda: config().local_platform, credentials)
     app.register_blueprint(flow_api(served))

@@ -26,7 +26,9 @@ class Intake:
 
     @contextmanager
     def body(self, environ: Mapping[str, Any], most: int) -> Iterator[bytes]:
-        """Give the whole body; hold its share of the budget until the request is over. `Refused` where it cannot be read."""
+        """Give the whole body; hold its share of the budget until the request is over. `Refused`
+        where it cannot be read.
+        """
         held = 0
         chunks: list[bytes] = []
         try:
@@ -67,7 +69,9 @@ class Intake:
     def _take(self, size: int) -> None:
         with self._mutex:
             if size > 0 and self._held + size > self._limit:
-                raise Refused(503, "busy", "too much is being received at once", headers={"Retry-After": "5"})
+                raise Refused(
+                    503, "busy", "too much is being received at once", headers={"Retry-After": "5"}
+                )
             self._held += size
 
 
@@ -84,11 +88,18 @@ def _declared(environ: Mapping[str, Any], most: int) -> int | None:
 
 
 def _too_large(most: int) -> Refused:
-    return Refused(413, "too_large", f"the body is larger than {most} bytes", headers={"Connection": "close"})
+    return Refused(
+        413, "too_large", f"the body is larger than {most} bytes", headers={"Connection": "close"}
+    )
 
 
 def _cut_short() -> Refused:
-    return Refused(400, "cut_short", "the body ended early, took too long or is framed wrongly", headers={"Connection": "close"})
+    return Refused(
+        400,
+        "cut_short",
+        "the body ended early, took too long or is framed wrongly",
+        headers={"Connection": "close"},
+    )
 
 
 def _reading_of(environ: Mapping[str, Any]) -> Reading | None:

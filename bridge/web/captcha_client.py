@@ -17,7 +17,9 @@ AT_ONCE = 8  # questions under way in a process; a service that hangs takes no m
 
 
 class Solving:
-    """Asks in threads of its own, since a host's name may take longer to be found than anyone waits. To be made after a fork."""
+    """Asks in threads of its own, since a host's name may take longer to be found than anyone
+    waits. To be made after a fork.
+    """
 
     def __init__(self, *, ca_file: str | None = None) -> None:
         self._ca_file = ca_file
@@ -27,7 +29,12 @@ class Solving:
         """Return why the captcha does not speak for a submission, null where it does."""
         reason = captchas.read(captcha, self._ask(captcha, response, address))
         if reason and captchas.UNCHECKED in reason:
-            log.error("captcha_not_checked", kind=captcha.kind, host=urlsplit(captcha.url).hostname, reason=reason)
+            log.error(
+                "captcha_not_checked",
+                kind=captcha.kind,
+                host=urlsplit(captcha.url).hostname,
+                reason=reason,
+            )
         return reason
 
     @cached_property
@@ -43,7 +50,9 @@ class Solving:
 
         def run() -> None:
             try:
-                answers.append(self._sender.send(captchas.ask(captcha, response, address), captcha.timeout))
+                answers.append(
+                    self._sender.send(captchas.ask(captcha, response, address), captcha.timeout)
+                )
             finally:
                 self._places.release()
                 over.set()
@@ -54,4 +63,8 @@ class Solving:
             self._places.release()
             return Lost(f"{host}: no thread could be started", sent=False)
         over.wait(captcha.timeout + 0.5)
-        return answers[0] if answers else Lost(f"{host}: no answer within {captcha.timeout:g} s", sent=True)
+        return (
+            answers[0]
+            if answers
+            else Lost(f"{host}: no answer within {captcha.timeout:g} s", sent=True)
+        )

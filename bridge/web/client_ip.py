@@ -10,7 +10,9 @@ from bridge.config.settings import Settings
 
 
 def client_address(environ: Mapping[str, Any], settings: Settings) -> str | None:
-    """Return who called: the last address that no trusted proxy of ours added, never one that the caller could have written himself."""
+    """Return who called: the last address that no trusted proxy of ours added, never one that the
+    caller could have written himself.
+    """
     address = environ.get("REMOTE_ADDR") or None
     if not settings.trusted_proxies or "HTTP_X_FORWARDED_FOR" not in environ:
         return address

@@ -1,6 +1,8 @@
-"""`GET /files/<token>`: a form's file, for who has the link. It is downloaded, never shown: anyone may have made it.
+"""`GET /files/<token>`: a form's file, for who has the link. It is downloaded, never shown: anyone
+may have made it.
 
-With `?preview` it is a small picture of it, which is shown: that was drawn here, and has nothing of the file but its looks.
+With `?preview` it is a small picture of it, which is shown: that was drawn here, and has nothing of
+the file but its looks.
 """
 
 from __future__ import annotations
@@ -28,16 +30,30 @@ from bridge.system.previews.render import MEDIA, NoPreview, preview
 log = get_logger()
 
 #: A download is never shown, run or guessed at by a browser, nor kept on the way.
-SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "no-store"}
-PRIVATE = {**SAFE, "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex", "Cross-Origin-Resource-Policy": "same-origin"}
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "no-store",
+}
+PRIVATE = {
+    **SAFE,
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 SEATS = 4  # threads of a receiver, of sixteen, that previews may hold up: receiving comes first
 GONE = ("not_found", "there is nothing here, or the link has expired")
 
 
 def disposition(name: str) -> str:
     """Return a Content-Disposition that no name can break out of (RFC 6266)."""
-    plain = "".join(one if one.isascii() and (one.isalnum() or one in "._- ") else "_" for one in name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
+    plain = "".join(
+        one if one.isascii() and (one.isalnum() or one in "._- ") else "_" for one in name
+    )
+    return (
+        f'attachment; filename="{plain}";'
+        f" filename*=UTF-8''{quote(name, safe='', errors='replace')}"
+    )
 
 
 class Drawing:
@@ -59,8 +75,12 @@ class Drawing:
             self._seats.release()
 
 
-def downloads(settings: Settings, database: Database, blobs: Blobs, clock: Callable[[], float] = time.time) -> Blueprint:
-    """Return the endpoint. A link that is forged, has expired, or whose event is gone: 404, all the same."""
+def downloads(
+    settings: Settings, database: Database, blobs: Blobs, clock: Callable[[], float] = time.time
+) -> Blueprint:
+    """Return the endpoint. A link that is forged, has expired, or whose event is gone: 404, all the
+    same.
+    """
     blueprint = Blueprint("files", __name__)
     drawing = Drawing()
 
@@ -70,7 +90,9 @@ def downloads(settings: Settings, database: Database, blobs: Blobs, clock: Calla
         if file is None:
             return _refuse(404, *GONE)
         try:
-            return _picture(blobs, file, drawing) if "preview" in request.args else _whole(blobs, file)
+            return (
+                _picture(blobs, file, drawing) if "preview" in request.args else _whole(blobs, file)
+            )
         except OSError as error:
             log.error("file_lost", sha256=file.sha256, error=error.strerror)
             return _refuse(404, *GONE)
@@ -80,9 +102,19 @@ def downloads(settings: Settings, database: Database, blobs: Blobs, clock: Calla
 
 def _whole(blobs: Blobs, file: FormFile) -> Response:
     opened = blobs.open(file.sha256)
-    headers = {**PRIVATE, "Content-Length": str(file.size), "Content-Disposition": disposition(file.name)}
+    headers = {
+        **PRIVATE,
+        "Content-Length": str(file.size),
+        "Content-Disposition": disposition(file.name),
+    }
     media = file.type if file.type in SHOWN else OTHER.media
-    return Response(wrap_file(request.environ, opened), 200, headers, content_type=media, direct_passthrough=True)
+    return Response(
+        wrap_file(request.environ, opened),
+        200,
+        headers,
+        content_type=media,
+        direct_passthrough=True,
+    )
 
 
 def _picture(blobs: Blobs, file: FormFile, drawing: Drawing) -> Response:
@@ -92,14 +124,21 @@ def _picture(blobs: Blobs, file: FormFile, drawing: Drawing) -> Response:
             response.headers["Retry-After"] = "2"
             return response
         try:
-            return Response(preview(blobs.read(file.sha256), file.type), 200, PRIVATE, content_type=MEDIA)
+            return Response(
+                preview(blobs.read(file.sha256), file.type), 200, PRIVATE, content_type=MEDIA
+            )
         except NoPreview as none:
             log.info("no_preview", sha256=file.sha256, type=file.type, reason=str(none))
             return _refuse(404, "no_preview", str(none))
 
 
 def _refuse(status: int, code: str, message: str) -> Response:
-    return Response(orjson.dumps({"error": code, "message": message}), status, PRIVATE, content_type="application/json")
+    return Response(
+        orjson.dumps({"error": code, "message": message}),
+        status,
+        PRIVATE,
+        content_type="application/json",
+    )
 
 
 def _file(database: Database, token: str, secret_key: str, now: float) -> FormFile | None:

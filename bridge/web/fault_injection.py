@@ -1,7 +1,8 @@
-"""The misbehaving twin: a wrapper around the application that answers chosen calls of the flow API as a bad day would.
+"""The misbehaving twin: a wrapper around the application that answers chosen calls of the flow API
+as a bad day would.
 
-A fault is written `ENDPOINT=KIND`, such as `start_pipeline=429:2*3`: what it is for, what happens, and how often. Of several, each request
-gets the first that is for it and is not used up.
+A fault is written `ENDPOINT=KIND`, such as `start_pipeline=429:2*3`: what it is for, what happens,
+and how often. Of several, each request gets the first that is for it and is not used up.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class FaultError(BridgeError):
 class Kind:
     """What can go wrong. `does` says it, with the `{kind}` and the `{argument}` that are written.
 
-    `argument` is what may stand after a colon, empty where nothing may; `check` says what is wrong with it.
+    `argument` is what may stand after a colon, empty where nothing may; `check` says what is wrong
+    with it.
     """
 
     does: str
@@ -62,7 +64,9 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault, read. `fields` are what a request must have in its query or its JSON body; `count` is null for every time."""
+    """One fault, read. `fields` are what a request must have in its query or its JSON body; `count`
+    is null for every time.
+    """
 
     text: str
     endpoint: str
@@ -74,17 +78,26 @@ class Fault:
     @property
     def words(self) -> str:
         """What happens and how often, as a sentence for people."""
-        often = "every time" if self.count is None else "once" if self.count == 1 else f"{self.count} times"
+        often = (
+            "every time"
+            if self.count is None
+            else "once"
+            if self.count == 1
+            else f"{self.count} times"
+        )
         does = row_of(self.kind).does.format(kind=self.kind, argument=self.argument)
         after = f" (Retry-After: {self.argument})" if self.kind.isdigit() and self.argument else ""
         return f"{does}{after}; {often}"
 
     def is_for(self, endpoint: str, fields: Callable[[], Mapping[str, str]]) -> bool:
         """Tell whether a request is meant."""
-        return fnmatchcase(endpoint, self.endpoint) and all(fields().get(name) == value for name, value in self.fields)
+        return fnmatchcase(endpoint, self.endpoint) and all(
+            fields().get(name) == value for name, value in self.fields
+        )
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
+# -- reading
+# -----------------------------------------------------------------------------------------------------------
 
 
 def row_of(kind: str) -> Kind:
@@ -93,22 +106,41 @@ def row_of(kind: str) -> Kind:
 
 
 def read_fault(text: str) -> Fault:
-    """Return a fault as written, or raise `FaultError` saying what is wrong with it and what would be right."""
+    """Return a fault as written, or raise `FaultError` saying what is wrong with it and what would
+    be right.
+    """
     where, equals, what = text.strip().rpartition("=")
     found = _FORM.fullmatch(what)
     if not equals or not where or found is None:
-        raise FaultError(f"{text!r} is no fault: write ENDPOINT=KIND, such as start_pipeline=429:2*3 (Retry-After 2, three times)")
+        raise FaultError(
+            f"{text!r} is no fault: write ENDPOINT=KIND, such as start_pipeline=429:2*3"
+            " (Retry-After 2, three times)"
+        )
     endpoint, _, query = where.partition("?")
     if not any(fnmatchcase(one, endpoint) for one in NAMES):
-        raise FaultError(f"{text!r}: there is no endpoint {endpoint!r}; {near(endpoint, NAMES)}there are: {', '.join(NAMES)}")
+        raise FaultError(
+            f"{text!r}: there is no endpoint {endpoint!r}; {near(endpoint, NAMES)}there are:"
+            f" {', '.join(NAMES)}"
+        )
     fields = tuple(parse_qsl(query, keep_blank_values=True))
-    if query and not all(name and "=" in part for part, (name, _) in zip(query.split("&"), fields, strict=False)):
-        raise FaultError(f"{text!r}: {query!r} is not NAME=VALUE, such as start_pipeline?saved_item_id=echo=500")
-    kind, argument, count = found["kind"], found["argument"] or "", int(found["count"]) if found["count"] else None
+    if query and not all(
+        name and "=" in part for part, (name, _) in zip(query.split("&"), fields, strict=False)
+    ):
+        raise FaultError(
+            f"{text!r}: {query!r} is not NAME=VALUE, such as start_pipeline?saved_item_id=echo=500"
+        )
+    kind, argument, count = (
+        found["kind"],
+        found["argument"] or "",
+        int(found["count"]) if found["count"] else None,
+    )
     row = KINDS["STATUS"] if re.fullmatch(r"[2-5]\d\d", kind) else KINDS.get(kind)
     if row is None or kind == "STATUS":
         known = ["429", *(name for name in KINDS if name != "STATUS")]
-        raise FaultError(f"{text!r}: there is no kind {kind!r}; {near(kind, known)}there are: a status such as {', '.join(known)}")
+        raise FaultError(
+            f"{text!r}: there is no kind {kind!r}; {near(kind, known)}there are: a status such as"
+            f" {', '.join(known)}"
+        )
     if argument and not row.argument:
         raise FaultError(f"{text!r}: {kind} takes nothing after a colon")
     if wrong := row.check(argument):
@@ -123,64 +155,99 @@ def _is_span(argument: str) -> str:
         fits = 0 <= float(argument) <= LONGEST
     except ValueError:
         fits = False
-    return "" if fits else f"slow wants seconds, at most {LONGEST:g}, such as slow:1.5; found {argument!r}"
+    return (
+        ""
+        if fits
+        else f"slow wants seconds, at most {LONGEST:g}, such as slow:1.5; found {argument!r}"
+    )
 
 
 def _is_header(argument: str) -> str:
-    return "" if argument.isascii() and argument.isprintable() else "Retry-After is seconds or a date, in ASCII"
+    return (
+        ""
+        if argument.isascii() and argument.isprintable()
+        else "Retry-After is seconds or a date, in ASCII"
+    )
 
 
-# -- what happens ------------------------------------------------------------------------------------------------------
+# -- what happens
+# ------------------------------------------------------------------------------------------------------
 
 
-def _status(fault: Fault, _app: Wsgi, _environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _status(
+    fault: Fault, _app: Wsgi, _environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
     status = int(fault.kind)
     phrase = HTTPStatus(status).phrase if status in list(HTTPStatus) else "As Asked For"
     headers = [("Retry-After", fault.argument)] if fault.argument else []
-    said = {"error": "rate_limit" if status == 429 else "fault", "message": f"as the fault {fault.text} says"}
+    said = {
+        "error": "rate_limit" if status == 429 else "fault",
+        "message": f"as the fault {fault.text} says",
+    }
     return _answer(start_response, f"{status} {phrase}", headers, orjson.dumps(said))
 
 
-def _garbage(_fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _garbage(
+    _fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
     _run(app, environ)
     return _answer(start_response, "200 OK", [], GARBAGE)
 
 
-def _slow(fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _slow(
+    fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
     status, headers, body = _run(app, environ)
     time.sleep(float(fault.argument))
     start_response(status, headers)
     return [body]
 
 
-def _drop(_fault: Fault, _app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]) -> Iterable[bytes]:
-    while environ["wsgi.input"].read(65536):  # else the kernel would reset the connection, maybe before all was sent
+def _drop(
+    _fault: Fault, _app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    # else the kernel would reset the connection, maybe before all was sent
+    while environ["wsgi.input"].read(65536):
         pass
     raise _cut(environ)
 
 
-def _lost(_fault: Fault, app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _lost(
+    _fault: Fault, app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
+) -> Iterable[bytes]:
     _run(app, environ)
     raise _cut(environ)
 
 
-def _ok(_fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _ok(
+    _fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
     return app(environ, start_response)
 
 
 #: What can go wrong, by the word for it; `STATUS` stands for any number from 200 to 599.
 KINDS: Final[Mapping[str, Kind]] = {
-    "STATUS": Kind("does nothing, and answers {kind}", _status, "what Retry-After says", _is_header),
+    "STATUS": Kind(
+        "does nothing, and answers {kind}", _status, "what Retry-After says", _is_header
+    ),
     "garbage": Kind("does what was asked, and answers 200 with what is no JSON", _garbage),
-    "slow": Kind("does what was asked, and answers {argument} seconds later", _slow, "seconds", _is_span),
+    "slow": Kind(
+        "does what was asked, and answers {argument} seconds later", _slow, "seconds", _is_span
+    ),
     "drop": Kind("does nothing, and closes the connection without an answer", _drop),
     "lost": Kind("does what was asked, and closes the connection without an answer", _lost),
-    "ok": Kind("does what was asked, and answers: to let some requests pass before the next fault", _ok),
+    "ok": Kind(
+        "does what was asked, and answers: to let some requests pass before the next fault", _ok
+    ),
 }
 
 
-def _answer(start_response: Callable[..., Any], status: str, headers: list[tuple[str, str]], body: bytes) -> list[bytes]:
-    start_response(status, [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+def _answer(
+    start_response: Callable[..., Any], status: str, headers: list[tuple[str, str]], body: bytes
+) -> list[bytes]:
+    start_response(
+        status, [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    )
     return [body]
 
 
@@ -201,14 +268,17 @@ def _run(app: Wsgi, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]]
 
 
 def _cut(environ: dict[str, Any]) -> ConnectionResetError:
-    """End the connection; the error that is returned is for gunicorn, which takes it for a client that has gone."""
+    """End the connection; the error that is returned is for gunicorn, which takes it for a client
+    that has gone.
+    """
     sock = environ.get("gunicorn.socket")
     if sock is not None:
         sock.shutdown(socket.SHUT_RDWR)
     return ConnectionResetError(errno.ECONNRESET, "cut off, as a fault says")
 
 
-# -- when --------------------------------------------------------------------------------------------------------------
+# -- when
+# --------------------------------------------------------------------------------------------------------------
 
 
 class Counts:
@@ -221,7 +291,9 @@ class Counts:
         self._mutex = threading.Lock()
 
     def take(self, place: int, most: int | None) -> int:
-        """Count one more and return how many there are; 0 where there have been as many as there may be."""
+        """Count one more and return how many there are; 0 where there have been as many as there
+        may be.
+        """
         with self._alone():
             (count,) = _COUNT.unpack_from(self._counts, place * _COUNT.size)
             if most is not None and count >= most:
@@ -245,7 +317,9 @@ class Faults:
     def __init__(self, app: Wsgi, faults: Sequence[Fault]) -> None:
         self._app, self._faults, self._counts = app, faults, Counts(len(faults))
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         fault = self._next(path.removeprefix(PREFIX), environ) if path.startswith(PREFIX) else None
         if fault is None:
@@ -268,7 +342,9 @@ class Faults:
 
 
 def _fields(environ: dict[str, Any]) -> dict[str, str]:
-    """Return the texts and numbers of a request's query and JSON body; the body can be read once more."""
+    """Return the texts and numbers of a request's query and JSON body; the body can be read once
+    more.
+    """
     query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     if environ["REQUEST_METHOD"] != "POST" or int(environ.get("CONTENT_LENGTH") or 0) > MAX_BODY:
         return query
@@ -279,4 +355,8 @@ def _fields(environ: dict[str, Any]) -> dict[str, str]:
         body = orjson.loads(data)
     except orjson.JSONDecodeError:
         return query
-    return query | {k: str(v) for k, v in body.items() if isinstance(v, str | int | float)} if isinstance(body, dict) else query
+    return (
+        query | {k: str(v) for k, v in body.items() if isinstance(v, str | int | float)}
+        if isinstance(body, dict)
+        else query
+    )

@@ -1,4 +1,6 @@
-"""Where the files of forms are kept: as blobs in the data folder, as long as the disk has room for more than them."""
+"""Where the files of forms are kept: as blobs in the data folder, as long as the disk has room for
+more than them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ SPARE = 256 * 1024 * 1024  # bytes of the disk that are left to the database
 
 
 def keeper_of(blobs: Blobs) -> KeepFile:
-    """Return what keeps a file's bytes: `Refused` where the disk is nearly full, `StoreError` where they cannot be kept."""
+    """Return what keeps a file's bytes: `Refused` where the disk is nearly full, `StoreError` where
+    they cannot be kept.
+    """
 
     def keep(content: memoryview) -> str:
         try:

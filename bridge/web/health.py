@@ -1,4 +1,6 @@
-"""`/healthz` and `/readyz`: whether the process is alive, and whether an event would be kept and delivered."""
+"""`/healthz` and `/readyz`: whether the process is alive, and whether an event would be kept and
+delivered.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,22 @@ from bridge.store.queries.overdue import overdue
 from bridge.store.queue import heartbeats
 
 Told = Callable[[], dict[str, Any]]
-Look = tuple[bool, int, str | None]  # whether the store can be written, how many workers are alive, what went wrong
+# whether the store can be written, how many workers are alive, what went wrong
+Look = tuple[bool, int, str | None]
 READY_SECONDS = 1.0  # seconds that a process remembers that all is well
 NOT_READY_SECONDS = 0.1  # seconds that it remembers that something is not
 
 
-def health_pages(settings: Settings, config: Callable[[], Config], database: Database, told: Told, room: Room | None) -> Blueprint:
-    """Return the pages. Who has the admin token also gets to see why, and what is `told` of the configuration and the processes."""
+def health_pages(
+    settings: Settings,
+    config: Callable[[], Config],
+    database: Database,
+    told: Told,
+    room: Room | None,
+) -> Blueprint:
+    """Return the pages. Who has the admin token also gets to see why, and what is `told` of the
+    configuration and the processes.
+    """
     pages = Blueprint("health", __name__)
     look = Remembered(lambda: _look(database, room))
 
@@ -44,8 +55,13 @@ def health_pages(settings: Settings, config: Callable[[], Config], database: Dat
         ready = writable and workers > 0
         body: dict[str, Any] = {"ready": ready}
         if _is_admin(settings.admin_token, request.headers.get("Authorization", "")):
-            body |= {"version": __version__, "store": {"writable": writable, "error": error}, "workers": workers,
-                     "overdue": _overdue(database) if writable else None, **told()}  # fmt: skip
+            body |= {
+                "version": __version__,
+                "store": {"writable": writable, "error": error},
+                "workers": workers,
+                "overdue": _overdue(database) if writable else None,
+                **told(),
+            }
             if "flows" in body:
                 body["flows"] |= {"absent": _absent(database, config()) if writable else None}
         return _json(200 if ready else 503, body)
@@ -62,9 +78,13 @@ class Remembered:
         self._until = 0.0
 
     def __call__(self) -> Look:
-        """Return what was found last, or look again where that was too long ago. While one thread looks, the others get the last."""
+        """Return what was found last, or look again where that was too long ago. While one thread
+        looks, the others get the last.
+        """
         found = self._found
-        if found is not None and (time.monotonic() < self._until or not self._mutex.acquire(blocking=False)):
+        if found is not None and (
+            time.monotonic() < self._until or not self._mutex.acquire(blocking=False)
+        ):
             return found
         if found is None:
             self._mutex.acquire()
@@ -104,7 +124,9 @@ def _overdue(database: Database) -> dict[str, int] | None:
 
 
 def _absent(database: Database, config: Config) -> dict[str, str] | None:
-    """Return by route the local flow that it names and that there is not, null where the store cannot say."""
+    """Return by route the local flow that it names and that there is not, null where the store
+    cannot say.
+    """
     try:
         with database.read() as connection:
             return flows.absent(connection, config)

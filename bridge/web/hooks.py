@@ -1,6 +1,7 @@
 """`/hooks/<source>`: the HTTP edge of `receive`.
 
-A WSGI application of its own in front of Flask: nearly all that comes in comes here, and needs none of what Flask prepares for a view.
+A WSGI application of its own in front of Flask: nearly all that comes in comes here, and needs none
+of what Flask prepares for a view.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ PREFIX = "/hooks/"
 DRY = f"HTTP_{dry_run.HEADER.upper().replace('-', '_')}"
 SOURCE_LENGTH = 63  # characters of a source's name
 UNKNOWN_SOURCE = Refused(404, "unknown_source", "no such source")
-TOLD_ALREADY = frozenset({"unauthorized", "no_key", "no_secret", "store_failed", "internal_error"})  # refusals with a line of their own
+# refusals with a line of their own
+TOLD_ALREADY = frozenset({"unauthorized", "no_key", "no_secret", "store_failed", "internal_error"})
 UNFORESEEN = Refused(500, "internal_error", "something went wrong here")
 
 StartResponse = Callable[..., Any]
@@ -86,12 +88,18 @@ class Hooks:
         source = config.sources.get(name)
         if source is None:
             self.counts.add(REFUSED, OTHER, "404")
-            self.log.info("unknown_source", source=name[:SOURCE_LENGTH], near=close_name(name[:SOURCE_LENGTH], config.sources))
+            self.log.info(
+                "unknown_source",
+                source=name[:SOURCE_LENGTH],
+                near=close_name(name[:SOURCE_LENGTH], config.sources),
+            )
             return _refuse(UNKNOWN_SOURCE, start_response)
         if source.form is not None:
             take = lambda: self._take(environ, source, config)  # noqa: E731
             asking = asking_of(environ, source.form, self.settings.public_url)
-            return responses.answer(source, asking, self.parts, take, partial(self._note_refusal, source))(environ, start_response)
+            return responses.answer(
+                source, asking, self.parts, take, partial(self._note_refusal, source)
+            )(environ, start_response)
         if is_dry(environ.get(DRY, ""), self.settings.secret_key, source.name):
             return self._try_out(environ, source, config, start_response)
         try:
@@ -101,16 +109,29 @@ class Hooks:
                 return _write(Reply(401, "text/plain"), start_response)
             return _refuse(refused, start_response)
 
-    def _try_out(self, environ: dict[str, Any], source: Source, config: Config, start_response: StartResponse) -> Iterable[bytes]:
-        """Do all that is done for a request, and keep nothing of it: no event or reject, nothing counted, learned or confirmed.
+    def _try_out(
+        self, environ: dict[str, Any], source: Source, config: Config, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Do all that is done for a request, and keep nothing of it: no event or reject, nothing
+        counted, learned or confirmed.
 
         What is logged of it says that it was dry.
         """
         noted, watching = {dry_run.HEADER: dry_run.DONE}, NotingDry()
         knowing = self.learning and replace(self.learning, teaches=False)
-        nothing = replace(self, keep=_keep_nothing, ring=lambda: None, limiter=Unlimited(), turned_away=watching, learning=knowing,
-                          confirms=False, keep_file=digest, tracer=lambda: None, counts=Counts(),
-                          log=self.log.bind(dry=True))  # fmt: skip
+        nothing = replace(
+            self,
+            keep=_keep_nothing,
+            ring=lambda: None,
+            limiter=Unlimited(),
+            turned_away=watching,
+            learning=knowing,
+            confirms=False,
+            keep_file=digest,
+            tracer=lambda: None,
+            counts=Counts(),
+            log=self.log.bind(dry=True),
+        )
         try:
             return _write(nothing._take(environ, source, config).reply, start_response, noted)
         except Refused as refused:
@@ -118,23 +139,43 @@ class Hooks:
             return _refuse(refused, start_response, watching.said)
 
     def _take(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
-        """Read, receive, log, count and trace one request; everything that is not stored is raised as `Refused`."""
+        """Read, receive, log, count and trace one request; everything that is not stored is raised
+        as `Refused`.
+        """
         try:
             tracer = self.tracer()
-            return self._receive(environ, source, config) if tracer is None else self._trace(tracer, environ, source, config)
+            return (
+                self._receive(environ, source, config)
+                if tracer is None
+                else self._trace(tracer, environ, source, config)
+            )
         except Refused as refused:
             self.counts.add(REFUSED, source.name, str(refused.status))
             raise
 
-    def _trace(self, tracer: Tracer, environ: dict[str, Any], source: Source, config: Config) -> Received:
-        """Receive one request, and export the spans of its events. What is refused has none: a flood must not buy work."""
+    def _trace(
+        self, tracer: Tracer, environ: dict[str, Any], source: Source, config: Config
+    ) -> Received:
+        """Receive one request, and export the spans of its events. What is refused has none: a
+        flood must not buy work.
+        """
         stages, gate = Stages(), self.gate
-        watched = replace(self, keep=stages.keep(self.keep), new_id=stages.new_id(self.new_id),
-                          gate=None if gate is None else lambda: stages.gate(gate()))  # fmt: skip
+        watched = replace(
+            self,
+            keep=stages.keep(self.keep),
+            new_id=stages.new_id(self.new_id),
+            gate=None if gate is None else lambda: stages.gate(gate()),
+        )
         received = watched._receive(environ, source, config)
-        over, scheme = stages.over(), self.settings.public_url.partition("://")[0] or environ["wsgi.url_scheme"]
-        status = None if source.form is not None else received.reply.status  # a form's answer is another
-        tracer.export(lambda: spans.received(received.kept, source, over, scheme=scheme, status=status))
+        over, scheme = (
+            stages.over(),
+            self.settings.public_url.partition("://")[0] or environ["wsgi.url_scheme"],
+        )
+        # a form's answer is another
+        status = None if source.form is not None else received.reply.status
+        tracer.export(
+            lambda: spans.received(received.kept, source, over, scheme=scheme, status=status)
+        )
         return received
 
     def _receive(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
@@ -144,7 +185,9 @@ class Hooks:
         source = keyed(source, self.settings.secret_key, seals=bool(self.settings.encryption_keys))
         client = client_address(environ, self.settings)
         if wait := wait_of(self.limiter, source, client, now):
-            raise Refused(429, "too_many", "too many requests", headers={"Retry-After": str(int(wait) + 1)})
+            raise Refused(
+                429, "too_many", "too many requests", headers={"Retry-After": str(int(wait) + 1)}
+            )
         try:
             with self.intake.body(environ, source.max_body) as body:
                 inbound = read_request(environ, body, self.settings.public_url, client)
@@ -153,62 +196,124 @@ class Hooks:
                     if reply := self.learning.taught(inbound, source, known, now):
                         return Received(reply)
                     source = self.learning.knowing(source, known)
-                received = receive(inbound, source, config, keep=self.keep, now=now, new_id=lambda: self.new_id(now), keys=self.keys(),
-                                   fetch=self.keys().fetch if self.confirms else None, keep_file=self.keep_file,
-                                   note_sent=partial(environ.__setitem__, responses.SENT),
-                                   gate=self.gate() if self.gate is not None and source.form is not None else None)  # fmt: skip
+                received = receive(
+                    inbound,
+                    source,
+                    config,
+                    keep=self.keep,
+                    now=now,
+                    new_id=lambda: self.new_id(now),
+                    keys=self.keys(),
+                    fetch=self.keys().fetch if self.confirms else None,
+                    keep_file=self.keep_file,
+                    note_sent=partial(environ.__setitem__, responses.SENT),
+                    gate=self.gate() if self.gate is not None and source.form is not None else None,
+                )
         except BadSignature as bad:
             if source.missing is not None:  # it may be signed with the secret that is not set
                 raise self._without_secret(source) from None
             self.counts.add(UNVERIFIED, source.name, bad.reason)
             kept = None
-            if self.turned_away is not None and lesson_of(inbound, source) is None:  # a lesson holds a secret
-                kept = self.turned_away.note(inbound, source, bad.reason, now, config.sources.values())
+            # a lesson holds a secret
+            if self.turned_away is not None and lesson_of(inbound, source) is None:
+                kept = self.turned_away.note(
+                    inbound, source, bad.reason, now, config.sources.values()
+                )
             if bad.reason == "no_key":  # not the sender's fault: it may pass when it is sent again
                 self.log.error("no_key", source=source.name)
-                raise Refused(503, "no_key", "the sender's keys cannot be had now; send it again", headers={"Retry-After": "60"}) from None
+                raise Refused(
+                    503,
+                    "no_key",
+                    "the sender's keys cannot be had now; send it again",
+                    headers={"Retry-After": "60"},
+                ) from None
             note = self.log.debug if isinstance(self.turned_away, NotingDry) else self.log.warning
             note("rejected", source=source.name, reason=bad.reason, client=client, reject_id=kept)
             raise Refused(401, "unauthorized", "the request could not be verified") from None
         except StoreError as error:
             self.log.error("not_stored", source=source.name, error=str(error))
-            raise Refused(503, "store_failed", "the event could not be kept; send it again", headers={"Retry-After": "5"}) from error
+            raise Refused(
+                503,
+                "store_failed",
+                "the event could not be kept; send it again",
+                headers={"Retry-After": "5"},
+            ) from error
         except Refused:
             raise
         except Exception as bug:
             self.log.error("unforeseen", source=source.name, exc_info=bug)
             raise UNFORESEEN from bug
         self._note(received, source, time.time() - now)
-        if any(each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries):
+        if any(
+            each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries
+        ):
             self.ring()
         return received
 
     def _note_refusal(self, source: Source, refused: Refused) -> None:
-        """One line for a refused submission of a form, so many a minute for each code: its fields as far as the schema names them."""
-        if refused.code in TOLD_ALREADY or self.limiter.wait([(f"refusal {source.name} {refused.code}", OFTEN)], time.time()):
+        """One line for a refused submission of a form, so many a minute for each code: its fields
+        as far as the schema names them.
+        """
+        if refused.code in TOLD_ALREADY or self.limiter.wait(
+            [(f"refusal {source.name} {refused.code}", OFTEN)], time.time()
+        ):
             return
         known = source.form.properties if source.form is not None else ()
-        self.log.info("form_refused", source=source.name, status=refused.status, code=refused.code,
-                      fields=[name for name in refused.fields if name in known])  # fmt: skip
+        self.log.info(
+            "form_refused",
+            source=source.name,
+            status=refused.status,
+            code=refused.code,
+            fields=[name for name in refused.fields if name in known],
+        )
 
     def _without_secret(self, source: Source) -> Refused:
         self.log.error("no_secret", source=source.name, missing=source.missing)
-        return Refused(503, "no_secret", "this source is not set up completely; send it again later", headers={"Retry-After": "60"})
+        return Refused(
+            503,
+            "no_secret",
+            "this source is not set up completely; send it again later",
+            headers={"Retry-After": "60"},
+        )
 
     def _note(self, received: Received, source: Source, seconds: float) -> None:
         """One line per event: ids and counts, never a body or a header's value."""
         self.counts.observe(ACK, max(seconds, 0.0))
         if received.fault is not None:
-            self.log.error("planning_failed", source=source.name, event_id=received.kept[-1][0].id, exc_info=received.fault)
+            self.log.error(
+                "planning_failed",
+                source=source.name,
+                event_id=received.kept[-1][0].id,
+                exc_info=received.fault,
+            )
         if not received.kept:
             self.log.info("handshake", source=source.name)
             self.counts.add(EVENTS, source.name, "handshake")
         for event, kept in received.kept:
-            self.log.info("event", event_id=kept.event_id, source=source.name, type=event.type, provider_id=event.provider_id,
-                          bytes=len(event.body), files=len(event.files), deliveries=len(kept.deliveries),
-                          routes=[one.route for one in kept.deliveries], duplicate=kept.duplicate,
-                          problem=event.problem, spam=event.spam and event.spam.partition(":")[0], ms=round(seconds * 1000, 1))  # fmt: skip
-            outcome = "duplicate" if kept.duplicate else "spam" if event.spam else "problem" if event.problem else "accepted"
+            self.log.info(
+                "event",
+                event_id=kept.event_id,
+                source=source.name,
+                type=event.type,
+                provider_id=event.provider_id,
+                bytes=len(event.body),
+                files=len(event.files),
+                deliveries=len(kept.deliveries),
+                routes=[one.route for one in kept.deliveries],
+                duplicate=kept.duplicate,
+                problem=event.problem,
+                spam=event.spam and event.spam.partition(":")[0],
+                ms=round(seconds * 1000, 1),
+            )
+            outcome = (
+                "duplicate"
+                if kept.duplicate
+                else "spam"
+                if event.spam
+                else "problem"
+                if event.problem
+                else "accepted"
+            )
             self.counts.add(EVENTS, source.name, outcome)
 
 
@@ -216,9 +321,17 @@ def _keep_nothing(arrivals: Arrivals, _replan: object) -> list[Added]:
     return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
 
 
-def read_request(environ: Mapping[str, Any], body: bytes, public_url: str, client: str | None) -> Request:
-    """Return the request of a WSGI environment. Its path is as it was sent, so that a signature over the URL can be checked."""
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
+def read_request(
+    environ: Mapping[str, Any], body: bytes, public_url: str, client: str | None
+) -> Request:
+    """Return the request of a WSGI environment. Its path is as it was sent, so that a signature
+    over the URL can be checked.
+    """
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name[:5] == "HTTP_"
+    }
     if content_type := environ.get("CONTENT_TYPE"):
         headers["content-type"] = content_type
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
@@ -234,13 +347,25 @@ def read_request(environ: Mapping[str, Any], body: bytes, public_url: str, clien
     )
 
 
-def _write(reply: Reply, start_response: StartResponse, headers: Mapping[str, str] | None = None) -> list[bytes]:
+def _write(
+    reply: Reply, start_response: StartResponse, headers: Mapping[str, str] | None = None
+) -> list[bytes]:
     given = [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
     given += [*reply.headers.items(), *(headers or {}).items()]
     start_response(f"{reply.status} {HTTP_STATUS_CODES.get(reply.status, 'Unknown')}", given)
     return [reply.body]
 
 
-def _refuse(refused: Refused, start_response: StartResponse, more: Mapping[str, JSON] | None = None) -> list[bytes]:
-    body = {"error": refused.code} if refused.status == 401 else {"error": refused.code, "message": refused.message}
-    return _write(Reply(refused.status, body=orjson.dumps({**body, **(more or {})})), start_response, refused.headers)
+def _refuse(
+    refused: Refused, start_response: StartResponse, more: Mapping[str, JSON] | None = None
+) -> list[bytes]:
+    body = (
+        {"error": refused.code}
+        if refused.status == 401
+        else {"error": refused.code, "message": refused.message}
+    )
+    return _write(
+        Reply(refused.status, body=orjson.dumps({**body, **(more or {})})),
+        start_response,
+        refused.headers,
+    )

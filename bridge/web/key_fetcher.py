@@ -1,8 +1,10 @@
-"""Fetch the keys that senders publish, when a request needs one, and remember them: `bridge.providers.signatures.key_source.Keys`.
+"""Fetch the keys that senders publish, when a request needs one, and remember them:
+`bridge.providers.signatures.key_source.Keys`.
 
-Anyone who can reach a source can send what looks as if it needed a key. So a URL is fetched once a minute and a sender's new URLs together
-a few times a minute, whatever comes; failures count; nobody waits longer than the deadline; and what is remembered is bounded.
-What confirms a subscription (`bridge.providers.confirmation.Confirmation`) is fetched in the same way.
+Anyone who can reach a source can send what looks as if it needed a key. So a URL is fetched once a
+minute and a sender's new URLs together a few times a minute, whatever comes; failures count; nobody
+waits longer than the deadline; and what is remembered is bounded. What confirms a subscription
+(`bridge.providers.confirmation.Confirmation`) is fetched in the same way.
 """
 
 from __future__ import annotations
@@ -26,12 +28,16 @@ if TYPE_CHECKING:
     from bridge.system.http_client import Sender
 
 log = get_logger()
-DEADLINE: Final = 3.0  # seconds in all that a request waits for a key, looking up the host's name included
+# seconds in all that a request waits for a key, looking up the host's name included
+DEADLINE: Final = 3.0
 PAUSE: Final = 60.0  # seconds between two fetches of one URL
-MOST: Final = 6  # fetches of new URLs of one group within PAUSE; one, where the group is a service that is asked for each key
+# fetches of new URLs of one group within PAUSE; one, where the group is a service that is asked for
+# each key
+MOST: Final = 6
 MAX_DOCUMENT: Final = 64 * 1024  # bytes
 MAX_REMEMBERED: Final = 256  # documents
-FRESH: Final = (300.0, 3600.0, 86400.0)  # seconds before a document is fetched anew: at least, unless it says so itself, at most
+# seconds before a document is fetched anew: at least, unless it says so itself, at most
+FRESH: Final = (300.0, 3600.0, 86400.0)
 KEPT: Final = 86400.0  # seconds that a document is still used when it cannot be fetched anew
 MAX_AGE = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})", re.IGNORECASE)
 
@@ -48,24 +54,38 @@ class _Entry:
 
 
 class Keyring:
-    """Fetches keys and remembers them. One is enough for a process: any number of threads may use it; it must be made after a fork.
+    """Fetches keys and remembers them. One is enough for a process: any number of threads may use
+    it; it must be made after a fork.
 
-    `ca_file`: the certificates to trust, of hosts and of what they serve, instead of certifi's (of hosts, the machine's too). No proxy of
-    the environment is used, no redirect followed.
+    `ca_file`: the certificates to trust, of hosts and of what they serve, instead of certifi's (of
+    hosts, the machine's too). No proxy of the environment is used, no redirect followed.
     """
 
-    def __init__(self, *, ca_file: str | None = None, deadline: float = DEADLINE, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        ca_file: str | None = None,
+        deadline: float = DEADLINE,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._ca_file, self._deadline, self._clock = ca_file, deadline, clock
         self._entries: dict[Ask, _Entry] = {}
         self._fetches: dict[str, deque[float]] = {}  # when each group's latest were
         self._changed = threading.Condition()
 
     def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:
-        """Return the document, or None where it cannot be had now. `again`: what is remembered lacks the key that is needed."""
+        """Return the document, or None where it cannot be had now. `again`: what is remembered
+        lacks the key that is needed.
+        """
         with self._changed:
             now = self._clock()
             entry = self._entries.get(ask)
-            if entry is not None and entry.document is not None and now < entry.fresh_until and not again:
+            if (
+                entry is not None
+                and entry.document is not None
+                and now < entry.fresh_until
+                and not again
+            ):
                 return entry.document
             if (entry is None or not entry.is_running) and self._may_fetch(ask, entry, now):
                 entry = self._start(ask, entry, now)
@@ -101,21 +121,26 @@ class Keyring:
     def _may_fetch(self, ask: Ask, entry: _Entry | None, now: float) -> bool:
         if entry is not None and now - entry.tried_at < PAUSE:
             return False
-        if entry is not None and entry.document is not None:  # whoever names other URLs does not keep a good one from being renewed
+        # whoever names other URLs does not keep a good one from being renewed
+        if entry is not None and entry.document is not None:
             return True
         latest = self._fetches.get(ask.group, ())
         is_service = bool(ask.body or ask.headers)
         return sum(now - moment < PAUSE for moment in latest) < (1 if is_service else MOST)
 
     def _start(self, ask: Ask, entry: _Entry | None, now: float) -> _Entry:
-        """Fetch in a thread of its own, so that whoever waits can stop waiting, even while a host's name is looked up."""
+        """Fetch in a thread of its own, so that whoever waits can stop waiting, even while a host's
+        name is looked up.
+        """
         if entry is None:
             self._forget()
             entry = self._entries[ask] = _Entry()
         entry.tried_at, entry.is_running = now, True
         self._fetches.setdefault(ask.group, deque(maxlen=MOST)).append(now)
         try:
-            threading.Thread(target=self._run, args=(ask, entry), name="keyring", daemon=True).start()
+            threading.Thread(
+                target=self._run, args=(ask, entry), name="keyring", daemon=True
+            ).start()
         except RuntimeError:  # no more threads
             entry.is_running = False
         return entry
@@ -124,7 +149,13 @@ class Keyring:
         """Make room: what failed goes first, then what was tried longest ago."""
         if len(self._entries) >= MAX_REMEMBERED:
             idle = [ask for ask, entry in self._entries.items() if not entry.is_running]
-            for ask in sorted(idle, key=lambda ask: (self._entries[ask].document is not None, self._entries[ask].tried_at))[:1]:
+            for ask in sorted(
+                idle,
+                key=lambda ask: (
+                    self._entries[ask].document is not None,
+                    self._entries[ask].tried_at,
+                ),
+            )[:1]:
                 del self._entries[ask]
 
     def _run(self, ask: Ask, entry: _Entry) -> None:
@@ -135,7 +166,11 @@ class Keyring:
             with self._changed:
                 if document is not None:
                     now = self._clock()
-                    entry.document, entry.fresh_until, entry.kept_until = document, now + fresh, now + max(fresh, KEPT)
+                    entry.document, entry.fresh_until, entry.kept_until = (
+                        document,
+                        now + fresh,
+                        now + max(fresh, KEPT),
+                    )
                 entry.is_running = False
                 self._changed.notify_all()
 
@@ -145,14 +180,22 @@ class Keyring:
         if ask.body:
             headers["Content-Type"] = "application/json"
         headers |= dict(ask.headers)
-        call = Call(method="POST" if ask.body else "GET", url=ask.url, headers=headers, body=ask.body)
+        call = Call(
+            method="POST" if ask.body else "GET", url=ask.url, headers=headers, body=ask.body
+        )
         answer = self._sender.send(call, self._deadline)
         host = urlsplit(ask.url).hostname
         if isinstance(answer, Lost):
             log.warning("not_fetched", what=ask.what, host=host, reason=answer.reason)
             return None, 0.0
         if answer.status != 200 or answer.truncated or not answer.body:
-            log.warning("not_fetched", what=ask.what, host=host, status=answer.status, truncated=answer.truncated)
+            log.warning(
+                "not_fetched",
+                what=ask.what,
+                host=host,
+                status=answer.status,
+                truncated=answer.truncated,
+            )
             return None, 0.0
         log.info("fetched", what=ask.what, host=host, bytes=len(answer.body))
         return answer.body, _freshness(answer.headers.get("cache-control", ""))

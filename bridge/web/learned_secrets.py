@@ -22,7 +22,8 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """Teaches sources and adds what they learned to their secrets. `sealer` is asked when it is needed.
+    """Teaches sources and adds what they learned to their secrets. `sealer` is asked when it is
+    needed.
 
     One that does not teach only knows: a lesson is to it a request like any other.
     """
@@ -36,17 +37,31 @@ class Learning:
         return learned_secrets.find(self.database, source.name)
 
     def taught(self, request: Request, source: Source, kept: Learned, now: float) -> Reply | None:
-        """Return the answer to a request that teaches the source its secret, None for any other; once, and only while it may learn."""
-        if not self.teaches or kept.until is None or kept.until < now or (lesson := lesson_of(request, source)) is None:
+        """Return the answer to a request that teaches the source its secret, None for any other;
+        once, and only while it may learn.
+        """
+        if (
+            not self.teaches
+            or kept.until is None
+            or kept.until < now
+            or (lesson := lesson_of(request, source)) is None
+        ):
             return None
-        if not learned_secrets.teach(self.database, source.name, learned_secrets.seal(self.sealer(), source.name, lesson.secret), now):
+        if not learned_secrets.teach(
+            self.database,
+            source.name,
+            learned_secrets.seal(self.sealer(), source.name, lesson.secret),
+            now,
+        ):
             return None
         log.info("learned", source=source.name)
         return lesson.reply
 
     def knowing(self, source: Source, kept: Learned) -> Source:
         """Return the source with the secret that it learned."""
-        secret = learned_secrets.opened(self.sealer(), source.name, kept.sealed) if kept.sealed else None
+        secret = (
+            learned_secrets.opened(self.sealer(), source.name, kept.sealed) if kept.sealed else None
+        )
         if kept.sealed and secret is None:
             log.error("learned_secret_sealed", source=source.name)
         return replace(source, secrets=(*source.secrets, Secret(secret))) if secret else source

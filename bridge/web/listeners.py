@@ -1,4 +1,6 @@
-"""Which paths a socket serves: the public face to senders, the private face to the operator and the embedded platform."""
+"""Which paths a socket serves: the public face to senders, the private face to the operator and the
+embedded platform.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,14 @@ from bridge.config.allowed_hosts import is_own_host, own_hosts
 from bridge.config.settings import Address, Settings, is_loopback
 
 PRIVATE = {"api": "/api/v1", "metrics": "/metrics", "console": "/console", "admin": "/admin"}
-FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")  # what the names of a proxy's headers begin with
+# what the names of a proxy's headers begin with
+FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")
 
 
 class Faces:
-    """Decide from the socket that a request came in by, never from a header that can grant anything."""
+    """Decide from the socket that a request came in by, never from a header that can grant
+    anything.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._private = settings.private_bind
@@ -33,14 +38,18 @@ class Faces:
         return self._one_is_loopback and not self._is_proxied(environ)
 
     def knows_host(self, path: str, environ: Mapping[str, Any]) -> bool:
-        """Tell whether a request that is served names a host that it may: for the public face any, for the private face one of ours."""
+        """Tell whether a request that is served names a host that it may: for the public face any,
+        for the private face one of ours.
+        """
         return not _under("/" + path.lstrip("/"), tuple(PRIVATE.values())) or self._is_own(environ)
 
     def _is_own(self, environ: Mapping[str, Any]) -> bool:
         return is_own_host(environ.get("HTTP_HOST", ""), self._hosts)
 
     def _is_proxied(self, environ: Mapping[str, Any]) -> bool:
-        """Whether someone passed this request on: a proxy on this machine makes every sender look local."""
+        """Whether someone passed this request on: a proxy on this machine makes every sender look
+        local.
+        """
         return any(name.startswith(FORWARDED) for name in environ) or not self._is_own(environ)
 
 

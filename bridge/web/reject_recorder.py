@@ -1,4 +1,6 @@
-"""Keep a copy of a request that failed verification, for a person to look at: seldom, small, and never in the way of the answer."""
+"""Keep a copy of a request that failed verification, for a person to look at: seldom, small, and
+never in the way of the answer.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,24 @@ from bridge.web import dry_run
 from bridge.web.rate_limiter import Limiter
 
 log = get_logger()
-OFTEN = Rate(count=30, per=60.0)  # copies of one source, and log lines of one kind of refusal; a flood fills no disk
+# copies of one source, and log lines of one kind of refusal; a flood fills no disk
+OFTEN = Rate(count=30, per=60.0)
 
 
 class Noting(Protocol):
     """Who is told of a request that failed verification."""
 
-    def note(self, request: Request, source: Source, reason: str, now: float, others: Iterable[Source] = ()) -> str | None:
-        """Return the id of the copy that is kept, or None where none is; `others`: the other sources there are."""
+    def note(
+        self,
+        request: Request,
+        source: Source,
+        reason: str,
+        now: float,
+        others: Iterable[Source] = (),
+    ) -> str | None:
+        """Return the id of the copy that is kept, or None where none is; `others`: the other
+        sources there are.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +46,14 @@ class NotingDry:
 
     said: dict[str, JSON] = field(default_factory=dict)
 
-    def note(self, request: Request, source: Source, reason: str, now: float, others: Iterable[Source] = ()) -> None:  # noqa: ARG002
+    def note(
+        self,
+        request: Request,
+        source: Source,  # noqa: ARG002
+        reason: str,  # noqa: ARG002
+        now: float,  # noqa: ARG002
+        others: Iterable[Source] = (),  # noqa: ARG002
+    ) -> None:
         """Tell how it arrived."""
         self.said["arrived"] = dry_run.arrived(request)
 
@@ -47,8 +66,17 @@ class TurnedAway:
     limiter: Limiter
     is_full: Callable[[], bool] = lambda: False  # the disk has no room for them
 
-    def note(self, request: Request, source: Source, reason: str, now: float, others: Iterable[Source] = ()) -> str | None:
-        """Keep a copy and return its id, or None where there are too many or the store fails: the answer is the same."""
+    def note(
+        self,
+        request: Request,
+        source: Source,
+        reason: str,
+        now: float,
+        others: Iterable[Source] = (),
+    ) -> str | None:
+        """Keep a copy and return its id, or None where there are too many or the store fails: the
+        answer is the same.
+        """
         if self.is_full() or self.limiter.wait([(f"reject {source.name}", OFTEN)], now):
             return None
         reject = reject_of(request, source, reason, now, reject_id(now), others)

@@ -1,4 +1,6 @@
-"""When the stages of a request began and ended, for its trace: seen by who makes the ids, and by who keeps the events."""
+"""When the stages of a request began and ended, for its trace: seen by who makes the ids, and by
+who keeps the events.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class Stages:
     def gate(self, gate: Gate) -> Gate:
         """Return the gate of forms, which keeps what is submitted."""
 
-        def noting(event: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan) -> Kept:
+        def noting(
+            event: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan
+        ) -> Kept:
             self.planned = time.time_ns()
             kept = gate.submit(event, deliveries, marks, replan)
             self.kept = time.time_ns()
@@ -54,8 +58,14 @@ class Stages:
         return replace(gate, submit=noting)
 
     def over(self) -> list[Stage]:
-        """Return the stages of a request that was kept; one that only repeats another is not always planned and kept again."""
+        """Return the stages of a request that was kept; one that only repeats another is not always
+        planned and kept again.
+        """
         now = time.time_ns()
         verified = self.verified or now
         planned = self.planned or now
-        return [Stage("verify", self.began, verified), Stage("plan", verified, planned), Stage("keep", planned, self.kept or now)]
+        return [
+            Stage("verify", self.began, verified),
+            Stage("plan", verified, planned),
+            Stage("keep", planned, self.kept or now),
+        ]

@@ -1,10 +1,12 @@
 """A call is made in the time of its attempt, or not at all.
 
-Whoever takes over an attempt without an outcome goes by that nothing leaves any more once the lease is lost and the time is over: the run
-is looked for then, and where there is none the flow is started again. So a worker that stood still meanwhile (a machine that was
-suspended, a process that was stopped) must not go on where it was.
+Whoever takes over an attempt without an outcome goes by that nothing leaves any more once the lease
+is lost and the time is over: the run is looked for then, and where there is none the flow is
+started again. So a worker that stood still meanwhile (a machine that was suspended, a process that
+was stopped) must not go on where it was.
 
-Both the wall clock and the boot clock have to be in time, so a clock that is set, forward or back, gives no call more time.
+Both the wall clock and the boot clock have to be in time, so a clock that is set, forward or back,
+gives no call more time.
 """
 
 from __future__ import annotations
@@ -26,14 +28,24 @@ log = get_logger()
 Deliver = Callable[[Delivery, Platform, Send, float], Outcome]
 STOOD_STILL: Final = "the call was not made: this process stood still until its lease was lost"
 NOT_MADE: Final = Outcome(kind=Kind.REFUSED, detail=STOOD_STILL, ours=True, made=False)
-FAULT: Final = Outcome(kind=Kind.UNKNOWN, detail="the call failed by a fault of flowbridge's own", ours=True)
+FAULT: Final = Outcome(
+    kind=Kind.UNKNOWN, detail="the call failed by a fault of flowbridge's own", ours=True
+)
 OVER: Final = "the time of the attempt was over"
 
 
-def attempt(claim: Claim, platform: Platform, deliver: Deliver, send: Send, now: Clock, kept_at: float | None = None) -> Outcome:
+def attempt(
+    claim: Claim,
+    platform: Platform,
+    deliver: Deliver,
+    send: Send,
+    now: Clock,
+    kept_at: float | None = None,
+) -> Outcome:
     """Make the attempt of a claim and return what came of it. Nothing is raised.
 
-    `kept_at`: what the boot clock showed when the lease was last extended; null where that was not done since the claim.
+    `kept_at`: what the boot clock showed when the lease was last extended; null where that was not
+    done since the claim.
     """
     try:
         at = now()
@@ -57,12 +69,20 @@ def _lease_left(claim: Claim, now: float, kept_at: float | None) -> float:
 
 
 def _began(claim: Claim) -> float:
-    """Return what the boot clock showed at the intent; where that was not read, now, which leaves it to the other clock."""
-    return elapsed() if claim.clocks is None or claim.clocks.boot_clock is None else claim.clocks.boot_clock
+    """Return what the boot clock showed at the intent; where that was not read, now, which leaves
+    it to the other clock.
+    """
+    return (
+        elapsed()
+        if claim.clocks is None or claim.clocks.boot_clock is None
+        else claim.clocks.boot_clock
+    )
 
 
 def _in_time(send: Send, claim: Claim, timeout: float, now: Clock) -> Send:
-    """Return what makes the calls of an attempt, so that all of them end within `timeout` seconds of its intent."""
+    """Return what makes the calls of an attempt, so that all of them end within `timeout` seconds
+    of its intent.
+    """
 
     def bounded(call: Call, seconds: float) -> Answer | Lost:
         left = _left(claim, timeout, now())

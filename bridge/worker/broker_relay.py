@@ -1,7 +1,9 @@
-"""The worker's end of an engine that makes the calls elsewhere: what is leased is handed to a broker, which may lose or repeat it.
+"""The worker's end of an engine that makes the calls elsewhere: what is leased is handed to a
+broker, which may lose or repeat it.
 
-The broker carries a delivery's id and its lease, no more. Whoever gets them begins the attempt in the store (`claims.begin`), or finds
-that it is not his to begin. What gets lost is queued again when its lease has run out, and has spent nothing.
+The broker carries a delivery's id and its lease, no more. Whoever gets them begins the attempt in
+the store (`claims.begin`), or finds that it is not his to begin. What gets lost is queued again
+when its lease has run out, and has spent nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 MOST: Final = 200  # deliveries handed over at once
-BACKOFF: Final = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds in which nothing is leased after the broker could not be reached
+# seconds in which nothing is leased after the broker could not be reached
+BACKOFF: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 
-Publish = Callable[[str, str], None]  # a delivery's id and its lease; raises where the broker did not take them
+# a delivery's id and its lease; raises where the broker did not take them
+Publish = Callable[[str, str], None]
 
 
 class Relay:
@@ -35,15 +39,23 @@ class Relay:
         return MOST if time.monotonic() >= self._not_before else 0
 
     def hand_over(self, claims: Sequence[Claim]) -> Sequence[Claim]:
-        """Hand claims over that are committed; return those that were not, or of which that is not known."""
+        """Hand claims over that are committed; return those that were not, or of which that is not
+        known.
+        """
         for place, claim in enumerate(claims):
             try:
                 self._publish(claim.delivery.id, claim.lease)
-            except Exception as error:  # whatever a broker's client may raise; its text may hold the broker's URL
+            except Exception as error:
+                # whatever a broker's client may raise; its text may hold the broker's URL
                 wait = BACKOFF[min(self._failures, len(BACKOFF) - 1)]
                 self._failures += 1
                 self._not_before = time.monotonic() + wait
-                log.error("not_handed_over", error=type(error).__name__, deliveries=len(claims) - place, again_in=wait)
+                log.error(
+                    "not_handed_over",
+                    error=type(error).__name__,
+                    deliveries=len(claims) - place,
+                    again_in=wait,
+                )
                 return claims[place:]
             self._failures = 0
         return ()

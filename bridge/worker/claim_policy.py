@@ -1,4 +1,6 @@
-"""What the present says of deliveries that were planned earlier: what may go, by configuration and hold, and what follows an attempt."""
+"""What the present says of deliveries that were planned earlier: what may go, by configuration and
+hold, and what follows an attempt.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,22 @@ def allowed_by(config: Config) -> Allowed:
     )
 
 
-def without_flows(allowed: Allowed, config: Config, local: LocalRuns, connection: Connection) -> Allowed:
-    """Return what is allowed, without starts of local flows that are being loaded, or that there are not: they would be refused.
+def without_flows(
+    allowed: Allowed, config: Config, local: LocalRuns, connection: Connection
+) -> Allowed:
+    """Return what is allowed, without starts of local flows that are being loaded, or that there
+    are not: they would be refused.
 
-    A delivery keeps the flow that it was planned for, so that its flow counts beside the one that its route names now.
+    A delivery keeps the flow that it was planned for, so that its flow counts beside the one that
+    its route names now.
     """
     platform = config.local_platform
     if platform is None:
         return allowed
     if local.awaits_flows:
-        return replace(allowed, caps={name: cap for name, cap in allowed.caps.items() if name != platform.name})
+        return replace(
+            allowed, caps={name: cap for name, cap in allowed.caps.items() if name != platform.name}
+        )
     flows = local.flow_ids(connection)
     absent = frozenset((platform.name, route) for route in config.absent_flows(flows))
     return replace(allowed, absent=absent, flows={platform.name: flows})
@@ -49,9 +57,11 @@ def is_held(connection: Connection, before: bool) -> bool:
 
 
 def look_at(config: Config, claim: Claim, after: float, now: float) -> float | None:
-    """When the platform is asked whether a start without an answer is among its runs, null where it is not.
+    """When the platform is asked whether a start without an answer is among its runs, null where it
+    is not.
 
-    `after`: seconds after the deadline of the call. A clock that was set back since the attempt began puts it off no further.
+    `after`: seconds after the deadline of the call. A clock that was set back since the attempt
+    began puts it off no further.
     """
     platform = config.platforms.get(claim.delivery.platform)
     if claim.delivery.on_unknown != "reconcile":

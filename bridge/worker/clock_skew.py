@@ -1,6 +1,8 @@
-"""How far the clocks of others are ahead of this machine's, by the dates of their answers: calls go through here.
+"""How far the clocks of others are ahead of this machine's, by the dates of their answers: calls go
+through here.
 
-It is remembered by this process alone, and anew after each start: whoever leads tells of those that it calls itself.
+It is remembered by this process alone, and anew after each start: whoever leads tells of those that
+it calls itself.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ HALF: Final = 0.5  # seconds that a date in whole seconds lies behind, on averag
 
 @dataclass(slots=True)
 class _Host:
-    """The last answers of a host: seconds ahead, and when the last came. `begun`: its time when our boot clock began."""
+    """The last answers of a host: seconds ahead, and when the last came. `begun`: its time when our
+    boot clock began.
+    """
 
     ahead: deque[float] = field(default_factory=lambda: deque(maxlen=SEVERAL))
     at: float = 0.0
@@ -39,7 +43,9 @@ class _Host:
 
 
 class Clocks:
-    """Makes calls by `send`, and looks at the Date of each answer. Any number of threads may use it."""
+    """Makes calls by `send`, and looks at the Date of each answer. Any number of threads may use
+    it.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send, self._hosts, self._mutex = send, dict[str, _Host](), threading.Lock()
@@ -49,7 +55,10 @@ class Clocks:
         before = time.time()
         answer = self._send(call, timeout)
         after, boot_clock = time.time(), elapsed()
-        if isinstance(answer, Answer) and (ahead := _ahead(answer.headers.get("date", ""), before, after)) is not None:
+        if (
+            isinstance(answer, Answer)
+            and (ahead := _ahead(answer.headers.get("date", ""), before, after)) is not None
+        ):
             with self._mutex:
                 host = _host(call.url)
                 known = self._hosts.pop(host, None) or _Host()
@@ -62,13 +71,20 @@ class Clocks:
         return answer
 
     def ahead(self) -> Mapping[str, float]:
-        """Return by host how many seconds its clock is ahead, negative where it is behind, if several answers of the last hour tell."""
+        """Return by host how many seconds its clock is ahead, negative where it is behind, if
+        several answers of the last hour tell.
+        """
         since = time.monotonic() - FRESH
         with self._mutex:
-            return {host: median(one.ahead) for host, one in self._hosts.items() if len(one.ahead) == SEVERAL and one.at > since}
+            return {
+                host: median(one.ahead)
+                for host, one in self._hosts.items()
+                if len(one.ahead) == SEVERAL and one.at > since
+            }
 
     def platform_at(self, url: str, boot_clock: float) -> float | None:
-        """Return what time it is by the clock of a URL's host when our boot clock shows this; null where no answer of the last hour tells.
+        """Return what time it is by the clock of a URL's host when our boot clock shows this; null
+        where no answer of the last hour tells.
 
         A step of our own wall clock changes nothing of it.
         """
@@ -79,8 +95,12 @@ class Clocks:
             return known.begun + boot_clock
 
 
-def at_intent(clocks: ClockReading, others: Clocks, platforms: Mapping[str, Platform]) -> Callable[[str], ClockReading]:
-    """Return what gives the clocks that an intent stores for a platform: ours as they were read, and its own where that is known."""
+def at_intent(
+    clocks: ClockReading, others: Clocks, platforms: Mapping[str, Platform]
+) -> Callable[[str], ClockReading]:
+    """Return what gives the clocks that an intent stores for a platform: ours as they were read,
+    and its own where that is known.
+    """
 
     def read(name: str) -> ClockReading:
         platform = platforms.get(name)
@@ -97,7 +117,9 @@ def _host(url: str) -> str:
 
 
 def _ahead(date: str, before: float, after: float) -> float | None:
-    """Return how far a date in whole seconds lies outside of the time that the call took; None where it cannot be read."""
+    """Return how far a date in whole seconds lies outside of the time that the call took; None
+    where it cannot be read.
+    """
     try:
         at = parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError):

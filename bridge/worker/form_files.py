@@ -1,4 +1,6 @@
-"""A form's files, as the calls of deliveries need them: looked up, read from disk within a budget, and uploaded once."""
+"""A form's files, as the calls of deliveries need them: looked up, read from disk within a budget,
+and uploaded once.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-ROOM: Final = 32 * 1024 * 1024  # bytes of files in hand at once; in Base64 and in a call's body each is there several times
+# bytes of files in hand at once; in Base64 and in a call's body each is there several times
+ROOM: Final = 32 * 1024 * 1024
 REMEMBERED: Final = 4096  # uploads
 FRESH: Final = 3600.0  # seconds in which what was uploaded is taken to be there
 
@@ -45,12 +48,21 @@ class Files:
         try:
             files = referred(delivery.inputs, events.files_of(self._database, delivery.event_id))
         except StoreError:
-            return Outcome(kind=Kind.REFUSED, detail="the store could not say which files there are", ours=True)
+            return Outcome(
+                kind=Kind.REFUSED, detail="the store could not say which files there are", ours=True
+            )
         try:
-            with self._room(0 if platform.files == "link" else sum(file.size for file in files.values()), platform.timeout):
+            with self._room(
+                0 if platform.files == "link" else sum(file.size for file in files.values()),
+                platform.timeout,
+            ):
                 return deliver(delivery, platform, send, now, self._hands(files, until))
         except TimeoutError:
-            return Outcome(kind=Kind.REFUSED, detail="the files of others took all the time of the call", ours=True)
+            return Outcome(
+                kind=Kind.REFUSED,
+                detail="the files of others took all the time of the call",
+                ours=True,
+            )
 
     def _hands(self, files: Mapping[int, FormFile], until: float) -> Hands:
         return Hands(
@@ -75,7 +87,9 @@ class Files:
     def _room(self, size: int, patience: float) -> Iterator[None]:
         """Wait until there is room for so many bytes; more than all the room is in hand alone."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._held == 0 or self._held + size <= ROOM, patience):
+            if not self._changed.wait_for(
+                lambda: self._held == 0 or self._held + size <= ROOM, patience
+            ):
                 raise TimeoutError
             self._held += size
         try:
@@ -87,7 +101,9 @@ class Files:
 
 
 class Uploaded(MutableMapping[tuple[str, str], str]):
-    """What was uploaded lately, by (platform, name). It only saves uploads: doing one again does no harm."""
+    """What was uploaded lately, by (platform, name). It only saves uploads: doing one again does no
+    harm.
+    """
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()

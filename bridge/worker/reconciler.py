@@ -1,4 +1,6 @@
-"""Looks for the run of a start without an answer: asks the platform, has the store decide, and says what was decided."""
+"""Looks for the run of a start without an answer: asks the platform, has the store decide, and says
+what was decided.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,20 @@ log = get_logger()
 class Reconciler:
     """Looks for runs, each look in the thread of whoever calls.
 
-    `after`: seconds after an attempt's deadline until the first look. `now`: the time that attempts are kept with.
+    `after`: seconds after an attempt's deadline until the first look. `now`: the time that attempts
+    are kept with.
     """
 
-    def __init__(self, config: Callable[[], Config], database: Database, send: Send, after: float, now: Clock) -> None:
-        self._config, self._database, self._send, self._after, self._now = config, database, send, after, now
+    def __init__(
+        self, config: Callable[[], Config], database: Database, send: Send, after: float, now: Clock
+    ) -> None:
+        self._config, self._database, self._send, self._after, self._now = (
+            config,
+            database,
+            send,
+            after,
+            now,
+        )
 
     def look(self, unknown: Delivery) -> None:
         """Make one look for the run of a delivery, and settle the delivery by it."""
@@ -41,21 +52,35 @@ class Reconciler:
             return
         clocks = self._now.read()
         if (early := self._early(known, platform, clocks)) > 0:
-            self._database.write(lambda connection: reconcile.postpone(connection, known, clocks.at + early))
+            self._database.write(
+                lambda connection: reconcile.postpone(connection, known, clocks.at + early)
+            )
             return
         answers = self._ask(known, platform, exclusive=_is_exclusive(config, unknown))
         now, jitter = self._now(), random.random()
-        settled = self._database.write(lambda connection: reconcile.settle(connection, known, answers, now, jitter=jitter))
+        settled = self._database.write(
+            lambda connection: reconcile.settle(connection, known, answers, now, jitter=jitter)
+        )
         if settled is not None:
             evidence, status = settled
-            log.info("reconciled", delivery_id=unknown.id, event_id=unknown.event_id, route=unknown.route, platform=platform.name,
-                     attempt=known.attempt, decided=evidence.decision.verdict.value, why=evidence.decision.why, status=status,
-                     run_id=evidence.decision.run_id)  # fmt: skip
+            log.info(
+                "reconciled",
+                delivery_id=unknown.id,
+                event_id=unknown.event_id,
+                route=unknown.route,
+                platform=platform.name,
+                attempt=known.attempt,
+                decided=evidence.decision.verdict.value,
+                why=evidence.decision.why,
+                status=status,
+                run_id=evidence.decision.run_id,
+            )
 
     def _early(self, known: Case, platform: Platform, clocks: ClockReading) -> float:
         """Return the seconds that are left until the run is looked for.
 
-        A clock that was set back may say that the attempt has yet to begin: only time that really passed is waited for.
+        A clock that was set back may say that the attempt has yet to begin: only time that really
+        passed is waited for.
         """
         after = platform.timeout + self._after
         between = passed(known.clocks, clocks)
@@ -64,26 +89,37 @@ class Reconciler:
         return after - (clocks.at - known.began_at) if known.began_at <= clocks.at else 0.0
 
     def _ask(self, known: Case, platform: Platform, *, exclusive: bool) -> Answers:
-        """Ask for the flow's newest runs, and of those that may be the one, each by itself, how it stands and what its outputs are."""
+        """Ask for the flow's newest runs, and of those that may be the one, each by itself, how it
+        stands and what its outputs are.
+        """
         one = known.delivery
         listing = newest(one.saved_item_id, platform, self._send)
         clocks = replace(self._now.read(), platform_at=listing.told_at)
         between = passed(known.clocks, clocks)
         within = window_by_clocks(known.clocks, clocks, platform.timeout)
         listed = [run for run in listing.items or () if run.saved_item_id == one.saved_item_id]
-        found = {run_id: RunReport(state=None) for run_id in known.before.run_ids} | {run.id: run.report for run in listed}
+        found = {run_id: RunReport(state=None) for run_id in known.before.run_ids} | {
+            run.id: run.report for run in listed
+        }
         look = Look(
             at=clocks.at,
             window=within,
             listed=len(listed) + listing.unread,
             unread=listing.unread,
-            oldest=min((run.report.created_at for run in listed if run.report.created_at is not None), default=None),
+            oldest=min(
+                (run.report.created_at for run in listed if run.report.created_at is not None),
+                default=None,
+            ),
             problem=_problem(listing, listed),
             step=None if between is None else between.step,
             read_clocks=known.clocks.boot_clock is not None or known.clocks.host is not None,
         )
         asked = self._unlinked(found, within) if look.problem is None else []
-        reports = found if look.problem else {run_id: self._report(run_id, found[run_id], platform) for run_id in asked}
+        reports = (
+            found
+            if look.problem
+            else {run_id: self._report(run_id, found[run_id], platform) for run_id in asked}
+        )
         some = tuple(_candidate(run_id, report, one) for run_id, report in reports.items())
         polling = PLATFORMS[platform.type].polling
         return Answers(
@@ -95,15 +131,28 @@ class Reconciler:
 
     def _unlinked(self, found: dict[str, RunReport], within: Window) -> list[str]:
         """Return the runs that may be the one, by what is known before each is asked about."""
-        some = candidates((Candidate(run_id=run_id, created_at=report.created_at) for run_id, report in found.items()), (), within)
+        some = candidates(
+            (
+                Candidate(run_id=run_id, created_at=report.created_at)
+                for run_id, report in found.items()
+            ),
+            (),
+            within,
+        )
         with self._database.read() as connection:
             taken = reconcile.linked(connection, [one.run_id for one in some])
         return [one.run_id for one in some if one.run_id not in taken]
 
     def _report(self, run_id: str, listed: RunReport, platform: Platform) -> RunReport:
-        """Ask about a run: what it says of itself counts, but for its time, which the list may know better."""
+        """Ask about a run: what it says of itself counts, but for its time, which the list may know
+        better.
+        """
         report = look(run_id, platform, self._send)
-        return report if report.created_at is not None else replace(report, created_at=listed.created_at)
+        return (
+            report
+            if report.created_at is not None
+            else replace(report, created_at=listed.created_at)
+        )
 
 
 def _candidate(run_id: str, report: RunReport, unknown: Delivery) -> Candidate:
@@ -127,4 +176,8 @@ def _problem(listing: Listing[ListedRun], listed: Sequence[ListedRun]) -> str | 
 def _is_exclusive(config: Config, one: Delivery) -> bool:
     """Whether routes.yaml says now that nobody else starts the delivery's flow."""
     mine = (one.platform, one.saved_item_id)
-    return any(flow.exclusive for flow in config.flows.values() if (flow.platform, flow.saved_item_id) == mine)
+    return any(
+        flow.exclusive
+        for flow in config.flows.values()
+        if (flow.platform, flow.saved_item_id) == mine
+    )

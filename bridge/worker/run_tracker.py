@@ -23,7 +23,8 @@ from bridge.worker.turn import Ended, Taken
 log = get_logger()
 
 SILENT: Final = 600.0  # seconds for which a list is not asked that told nothing of our runs
-UNFOLLOWED: Final = 5.0  # seconds until it is seen whether a platform is back in routes.yaml, or has runs again
+# seconds until it is seen whether a platform is back in routes.yaml, or has runs again
+UNFOLLOWED: Final = 5.0
 ALONE: Final = 4  # one of so many looks at a run asks about it alone, should a list lag behind
 
 Flow = tuple[str, str]  # platform, saved_item_id
@@ -32,14 +33,31 @@ Report = Callable[[Callable[[Ended], None]], None]
 
 
 class Looks:
-    """The looks of a worker. `calls` runs them; `report` has its argument called in the worker's thread, where all else happens."""
+    """The looks of a worker. `calls` runs them; `report` has its argument called in the worker's
+    thread, where all else happens.
+    """
 
-    def __init__(self, config: Callable[[], Config], send: Send, reconciler: Reconciler, calls: Pool, report: Report,
-                 now: Callable[[], float]) -> None:  # fmt: skip
-        self._config, self._send, self._reconciler, self._calls, self._report, self._now = config, send, reconciler, calls, report, now
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        send: Send,
+        reconciler: Reconciler,
+        calls: Pool,
+        report: Report,
+        now: Callable[[], float],
+    ) -> None:
+        self._config, self._send, self._reconciler, self._calls, self._report, self._now = (
+            config,
+            send,
+            reconciler,
+            calls,
+            report,
+            now,
+        )
         self.under_way: set[str] = set()  # by delivery id: taken, and not reported yet
         self._usual: dict[Flow, Usual] = {}
-        self._silent: dict[Flow, float] = {}  # lists that are not asked, until the boot clock shows that
+        # lists that are not asked, until the boot clock shows that
+        self._silent: dict[Flow, float] = {}
         self._failed: dict[str, int] = {}  # by delivery id: looks in a row that learned nothing
         self._eager: dict[str, bool] = {}  # by platform, within a turn
         self._changed = True
@@ -52,12 +70,27 @@ class Looks:
     # -- in a turn
 
     def first(self, claim: Delivery) -> float | None:
-        """Return the seconds until the run of a delivery is looked at that is started now, null where its platform has no runs."""
+        """Return the seconds until the run of a delivery is looked at that is started now, null
+        where its platform has no runs.
+        """
         polling = _polling(self._config(), claim.platform)
         self._changed = True
-        return None if polling is None else min(next_look(polling, 0.0, self._usual.get(_flow(claim)), eager=True), claim.run_timeout)
+        return (
+            None
+            if polling is None
+            else min(
+                next_look(polling, 0.0, self._usual.get(_flow(claim)), eager=True),
+                claim.run_timeout,
+            )
+        )
 
-    def record(self, connection: Connection, looks: Sequence[tuple[Delivery, int, RunReport]], now: float, taken: Taken) -> None:
+    def record(
+        self,
+        connection: Connection,
+        looks: Sequence[tuple[Delivery, int, RunReport]],
+        now: float,
+        taken: Taken,
+    ) -> None:
         """Write down what looks have learned."""
         self._eager.clear()
         for followed, _, report in looks:
@@ -69,7 +102,9 @@ class Looks:
     def take(self, connection: Connection, most: int, now: float, taken: Taken) -> None:
         """Take on what is due, and see when the next will be."""
         platforms = self._config().callable_platforms
-        taken.looks = run_tracking.claim_polls(connection, platforms=platforms, most=most, now=now, near=self._near)
+        taken.looks = run_tracking.claim_polls(
+            connection, platforms=platforms, most=most, now=now, near=self._near
+        )
         if self._changed or taken.looks:
             self.next_at = run_tracking.next_due(connection, now) or 0.0
             self._changed = False
@@ -80,7 +115,9 @@ class Looks:
             return 0.0
         return near(polling, self._usual.get((platform, saved_item_id)))
 
-    def _wait(self, connection: Connection, followed: Delivery, report: RunReport, now: float) -> float:
+    def _wait(
+        self, connection: Connection, followed: Delivery, report: RunReport, now: float
+    ) -> float:
         """Return the seconds until a run is looked at again, should it go on."""
         polling = _polling(self._config(), followed.platform)
         if polling is None:
@@ -124,7 +161,9 @@ class Looks:
             self._ask_some(flow, some, platforms[flow[0]])
 
     def _ask_some(self, flow: Flow, some: Sequence[Followed], platform: Platform) -> None:
-        """Ask about runs of one flow: by one look at its list where they are enough, else each by itself."""
+        """Ask about runs of one flow: by one look at its list where they are enough, else each by
+        itself.
+        """
         polling = PLATFORMS[platform.type].polling
         listed = [one for one in some if (one[1] + 1) % ALONE]
         if polling is None or not 0 < polling.together <= len(listed) or self._is_silent(flow):
@@ -140,7 +179,10 @@ class Looks:
 
     def _ask_each(self, some: Sequence[Followed], platform: Platform) -> None:
         for followed, polls in some:
-            self._calls.submit(f"look {followed.id}", lambda one=followed, polls=polls: self._ask(one, polls, platform))  # type: ignore[misc]
+            self._calls.submit(
+                f"look {followed.id}",
+                lambda one=followed, polls=polls: self._ask(one, polls, platform),  # type: ignore[misc]
+            )
 
     def _ask(self, followed: Delivery, polls: int, platform: Platform) -> None:
         try:
@@ -151,15 +193,20 @@ class Looks:
         self._report(lambda ended: self._told([(followed, polls, report)], ended))
 
     def _ask_list(self, flow: Flow, some: Sequence[Followed], platform: Platform) -> None:
-        """Ask for the flow's newest runs: what goes on is told by the list, what has ended or is not in it is asked about by itself."""
+        """Ask for the flow's newest runs: what goes on is told by the list, what has ended or is
+        not in it is asked about by itself.
+        """
         try:
             listed = newest(flow[1], platform, self._send).items or ()
         except Exception as fault:
             log.error("look_failed", platform=flow[0], saved_item_id=flow[1], exc_info=fault)
             listed = ()
         told = {run.id: run.report for run in listed if run.report.state is not None}
-        goes_on = [(one, polls, report) for one, polls in some
-                   if (report := told.get(one.run_id or "")) is not None and report.state not in RUN_ENDED]  # fmt: skip
+        goes_on = [
+            (one, polls, report)
+            for one, polls in some
+            if (report := told.get(one.run_id or "")) is not None and report.state not in RUN_ENDED
+        ]
         known = {one.id for one, _, _ in goes_on}
         rest = [each for each in some if each[0].id not in known]
 
@@ -178,8 +225,15 @@ class Looks:
             log.error("look_failed", delivery_id=unknown.id, exc_info=fault)
         self._report(lambda ended: self._told([], ended, unknown))
 
-    def _told(self, looks: Sequence[tuple[Delivery, int, RunReport]], ended: Ended, unknown: Delivery | None = None) -> None:
-        self.under_way -= {followed.id for followed, _, _ in looks} | ({unknown.id} if unknown else set())
+    def _told(
+        self,
+        looks: Sequence[tuple[Delivery, int, RunReport]],
+        ended: Ended,
+        unknown: Delivery | None = None,
+    ) -> None:
+        self.under_way -= {followed.id for followed, _, _ in looks} | (
+            {unknown.id} if unknown else set()
+        )
         self._changed = True
         ended.looks += looks
 
@@ -194,7 +248,9 @@ def _polling(config: Config, platform: str) -> Polling | None:
 
 
 def _took(followed: Delivery, report: RunReport, now: float) -> float | None:
-    """Return how long a run took: as its platform says, where a run can take so long, else as we saw it."""
+    """Return how long a run took: as its platform says, where a run can take so long, else as we
+    saw it.
+    """
     if report.created_at is not None and report.finished_at is not None:
         said = report.finished_at - report.created_at
         if 0.0 <= said <= followed.run_timeout:

@@ -1,6 +1,7 @@
 """Threads for calls that wait: as many as the calls' slowness asks for, no more.
 
-Two keep up with calls that take a millisecond, and more would only fight for the interpreter; slow calls need one each.
+Two keep up with calls that take a millisecond, and more would only fight for the interpreter; slow
+calls need one each.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Pool:
             self._start()
 
     def grow(self) -> bool:
-        """Start threads if tasks wait and none was taken up since the last look; return whether any waits.
+        """Start threads if tasks wait and none was taken up since the last look; return whether any
+        waits.
 
         Call it every few milliseconds.
         """
@@ -42,7 +44,9 @@ class Pool:
         return waiting > 0
 
     def cancel(self) -> set[str]:
-        """Forget the tasks that no thread has taken, and return their keys: what is not among them has begun or will."""
+        """Forget the tasks that no thread has taken, and return their keys: what is not among them
+        has begun or will.
+        """
         keys = set()
         while True:
             try:
@@ -63,7 +67,9 @@ class Pool:
             if self._threads >= self._most:
                 return
             self._threads += 1
-            threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+            threading.Thread(
+                target=self._work, name=f"{self._name}-{self._threads}", daemon=True
+            ).start()
 
     def _work(self) -> None:
         while (taken := self._waiting.get()) is not None:

@@ -1,4 +1,6 @@
-"""The worker's part of a trace: the span of each attempt and of each run's end, and the `traceparent` that goes out with a start."""
+"""The worker's part of a trace: the span of each attempt and of each run's end, and the
+`traceparent` that goes out with a start.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,17 @@ from bridge.core.errors import StoreError
 from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import Delivery, Kind, Outcome, Status
 from bridge.delivery.attempt import Send
-from bridge.monitoring.spans import ENVIRONMENT, TRACEPARENT, Span, Trace, attempt_span, attempted, run_ended, run_span, trace_of
+from bridge.monitoring.spans import (
+    ENVIRONMENT,
+    TRACEPARENT,
+    Span,
+    Trace,
+    attempt_span,
+    attempted,
+    run_ended,
+    run_span,
+    trace_of,
+)
 from bridge.monitoring.tracing.exporter import Tracer
 from bridge.routing.model import Config, Platform
 from bridge.routing.planner import event_id_of
@@ -42,17 +54,22 @@ class Untraced:
         note_attempt(claim, outcome, status)
 
     def environ(self, key: str | None) -> dict[str, str]:  # noqa: ARG002
-        """Return what the process of a run gets to know of its trace; `key`: the idempotency key of its start."""
+        """Return what the process of a run gets to know of its trace; `key`: the idempotency key of
+        its start.
+        """
         return {}
 
 
 class Traced(Untraced):
-    """The same, with spans. Where the store cannot say which trace an event is of, its spans are left out, and nothing else."""
+    """The same, with spans. Where the store cannot say which trace an event is of, its spans are
+    left out, and nothing else.
+    """
 
     def __init__(self, tracer: Tracer, config: Callable[[], Config], database: Database) -> None:
         self._tracer, self._config, self._database = tracer, config, database
         self._remembered = lru_cache(REMEMBERED)(self._look_up)
-        self._times: dict[tuple[str, int], tuple[int, int]] = {}  # when a call began and ended, until its end is told
+        # when a call began and ended, until its end is told
+        self._times: dict[tuple[str, int], tuple[int, int]] = {}
 
     def delivering(self, deliver: Deliver) -> Deliver:
         """Return what makes attempts, each with the `traceparent` of its span."""
@@ -69,18 +86,27 @@ class Traced(Untraced):
         self._tracer.export(lambda: self._attempt(claim, outcome, status))
 
     def environ(self, key: str | None) -> dict[str, str]:
-        """Return the variable that names the span of the run; none for a run that no delivery started."""
+        """Return the variable that names the span of the run; none for a run that no delivery
+        started.
+        """
         event_id = event_id_of(unquote(key or "").partition("~")[0])
         trace = self._trace(event_id) if event_id else None
         return {ENVIRONMENT: self._tracer.header(trace, run_span(key or ""))} if trace else {}
 
-    def _deliver(self, deliver: Deliver, delivery: Delivery, platform: Platform, send: Send, now: float) -> Outcome:
+    def _deliver(
+        self, deliver: Deliver, delivery: Delivery, platform: Platform, send: Send, now: float
+    ) -> Outcome:
         trace, number = self._trace(delivery.event_id), delivery.attempts + delivery.throttled + 1
         if trace is None:
             return deliver(delivery, platform, send, now)
         began = time.time_ns()
         try:
-            return deliver(delivery, platform, _naming(send, self._tracer.header(trace, attempt_span(delivery.id, number))), now)
+            return deliver(
+                delivery,
+                platform,
+                _naming(send, self._tracer.header(trace, attempt_span(delivery.id, number))),
+                now,
+            )
         finally:
             self._times[delivery.id, number] = began, time.time_ns()
 
@@ -89,14 +115,18 @@ class Traced(Untraced):
             yield from self._attempt(claim, outcome, status)
         for claim, status in taken.reaped:
             if claim.attempt:
-                yield from self._attempt(claim, Outcome(kind=Kind.UNKNOWN, detail=DIED, ours=True), status)
+                yield from self._attempt(
+                    claim, Outcome(kind=Kind.UNKNOWN, detail=DIED, ours=True), status
+                )
         for followed, report in taken.over:
             if trace := self._trace(followed.event_id):
                 yield run_ended(trace, followed, report, time.time())
 
     def _attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> Iterator[Span]:
         one = claim.delivery
-        began, ended = self._times.pop((one.id, claim.attempt), (int(claim.began_at * 1e9), time.time_ns()))
+        began, ended = self._times.pop(
+            (one.id, claim.attempt), (int(claim.began_at * 1e9), time.time_ns())
+        )
         if trace := self._trace(one.event_id):
             platform = self._config().platforms.get(one.platform)
             yield attempted(trace, one, claim.attempt, platform, outcome, status, began, ended)
@@ -118,7 +148,9 @@ def traced_by(tracer: Tracer | None, config: Callable[[], Config], database: Dat
 
 
 def _naming(send: Send, traceparent: str) -> Send:
-    """Return what sends calls with that `traceparent`, unless they have one: a platform's configured headers are the operator's."""
+    """Return what sends calls with that `traceparent`, unless they have one: a platform's
+    configured headers are the operator's.
+    """
 
     def named(call: Call, timeout: float) -> Answer | Lost:
         if all(name.lower() != TRACEPARENT for name in call.headers):

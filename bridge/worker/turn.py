@@ -72,32 +72,62 @@ def hand_back(connection: Connection, taken: Taken, worker: str, now: float) -> 
 
 
 def note(taken: Taken) -> None:
-    """Log and count what a turn has settled: one line per attempt and per run's end, ids and outcomes only."""
+    """Log and count what a turn has settled: one line per attempt and per run's end, ids and
+    outcomes only.
+    """
     for claim, outcome, status in taken.settled:
         note_attempt(claim, outcome, status)
     for followed, report in taken.over:
         since, until = followed.delivered_at, report.finished_at
         seconds = None if since is None or until is None else round(max(until - since, 0.0), 3)
-        log.info("run", delivery_id=followed.id, event_id=followed.event_id, route=followed.route, flow=followed.flow,
-                 run_id=followed.run_id, state=report.state, seconds=seconds)  # fmt: skip
+        log.info(
+            "run",
+            delivery_id=followed.id,
+            event_id=followed.event_id,
+            route=followed.route,
+            flow=followed.flow,
+            run_id=followed.run_id,
+            state=report.state,
+            seconds=seconds,
+        )
         COUNTS.add(RUNS, followed.route, str(report.state or "unseen"))
     for claim, status in taken.reaped:
-        log.warning("taken_over", delivery_id=claim.delivery.id, event_id=claim.delivery.event_id, status=status)
+        log.warning(
+            "taken_over",
+            delivery_id=claim.delivery.id,
+            event_id=claim.delivery.event_id,
+            status=status,
+        )
         COUNTS.add(TAKEN_OVER, claim.delivery.route)
 
 
 def note_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
-    """Log and count what has come of a call. `status`: what its delivery has become, null where that could not be kept."""
+    """Log and count what has come of a call. `status`: what its delivery has become, null where
+    that could not be kept.
+    """
     one = claim.delivery
     level = log.info if outcome.kind is Kind.STARTED else log.warning
-    level("attempt", delivery_id=one.id, event_id=one.event_id, route=one.route, flow=one.flow, platform=one.platform,
-          attempt=claim.attempt, outcome=outcome.kind.value, status=status, run_id=outcome.run_id, status_code=outcome.status_code,
-          detail=_own_words(outcome))  # fmt: skip
+    level(
+        "attempt",
+        delivery_id=one.id,
+        event_id=one.event_id,
+        route=one.route,
+        flow=one.flow,
+        platform=one.platform,
+        attempt=claim.attempt,
+        outcome=outcome.kind.value,
+        status=status,
+        run_id=outcome.run_id,
+        status_code=outcome.status_code,
+        detail=_own_words(outcome),
+    )
     COUNTS.add(ATTEMPTS, one.platform, outcome.kind.value)
     if status is Status.DEAD:
         COUNTS.add(DEAD, one.route)
 
 
 def _own_words(outcome: Outcome) -> str | None:
-    """Return why there was no answer; what a platform answers is kept with the attempt only, since it may quote the inputs."""
+    """Return why there was no answer; what a platform answers is kept with the attempt only, since
+    it may quote the inputs.
+    """
     return outcome.detail or None if outcome.status_code is None else None

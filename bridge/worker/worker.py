@@ -1,4 +1,6 @@
-"""The worker's loop. Each turn is one durable commit: what has ended is written down, what is due is taken on."""
+"""The worker's loop. Each turn is one durable commit: what has ended is written down, what is due
+is taken on.
+"""
 
 from __future__ import annotations
 
@@ -50,22 +52,35 @@ log = get_logger()
 CALLS = 32  # calls under way at once
 BEAT = 3.0  # seconds between heartbeats
 IDLE = 0.2  # seconds between looks at the queue when nobody rings
-QUIET = 1.0  # the same where a ring would be heard from other machines too, and nothing becomes due by itself meanwhile
+# the same where a ring would be heard from other machines too, and nothing becomes due by itself
+# meanwhile
+QUIET = 1.0
 TICK = 0.005  # the same while calls wait for a thread
 DRAIN = 7.0  # seconds given to calls under way when the worker is told to stop
 
 
 class Worker:
-    """One worker process. `send` makes the calls; `host` executes the embedded platform's runs, None where it is not used.
+    """One worker process. `send` makes the calls; `host` executes the embedded platform's runs,
+    None where it is not used.
 
     `relay` has calls of deliveries made elsewhere; `traced` traces those made here.
     """
 
-    def __init__(self, settings: Settings, config: Callable[[], Config], database: Database, send: Send, wake: Wake,
-                 host: Host | None, relay: Relay | None = None, traced: Untraced | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        settings: Settings,
+        config: Callable[[], Config],
+        database: Database,
+        send: Send,
+        wake: Wake,
+        host: Host | None,
+        relay: Relay | None = None,
+        traced: Untraced | None = None,
+    ) -> None:
         self._clocks = Clocks(send)
         send = self._clocks.send
-        self._config, self._present = config, config()  # the one that a turn begins with is the one that it ends with
+        # the one that a turn begins with is the one that it ends with
+        self._config, self._present = config, config()
         self._database, self._send, self._wake, self._relay = database, send, wake, relay
         self._reconcile_after, self._traced = settings.reconcile_after, traced or Untraced()
         self._attempt = self._traced.delivering(Files(settings, database).deliver)
@@ -77,27 +92,42 @@ class Worker:
         self._now = Clock(database)
         self._calls = Pool("call", CALLS, lambda error: log.error("worker_fault", exc_info=error))
         reconciler = Reconciler(config, database, send, settings.reconcile_after, self._now)
-        self._looks = Looks(lambda: self._present, send, reconciler, self._calls, self._report, self._now)
-        self._local = LocalRuns(settings, lambda: self._present, host, self.id, self._report, self._traced.environ) if host else None
+        self._looks = Looks(
+            lambda: self._present, send, reconciler, self._calls, self._report, self._now
+        )
+        self._local = (
+            LocalRuns(
+                settings, lambda: self._present, host, self.id, self._report, self._traced.environ
+            )
+            if host
+            else None
+        )
         self._listener, self._changes = Listener(database, wake.ring), Changes(database)
         self._housekeeper = housekeeper(settings, config, database, self._now, BEAT, self._clocks)
         self._taking = Taken()  # what the turn takes that is being made
-        self._unsure: list[Taken] = []  # what turns took that failed: they may have been committed all the same
-        self._quiet = self._waiting = False  # nothing becomes due soon, and a ring would be heard; calls wait for a thread
+        # what turns took that failed: they may have been committed all the same
+        self._unsure: list[Taken] = []
+        # nothing becomes due soon, and a ring would be heard; calls wait for a thread
+        self._quiet = self._waiting = False
         self._turns = count()
         self._shares = Shares()
         self._grown_at = 0.0
-        # Times of the boot clock, since a wall clock that is set back would put them off. `_kept_at`: the last heartbeat that is on disk.
+        # Times of the boot clock, since a wall clock that is set back would put them off.
+        # `_kept_at`: the last heartbeat that is on disk.
         self._beat_at, self._kept_at, self._failed_at = -math.inf, 0.0, -math.inf
-        self._idle_until = 0.0  # there is nothing to do until then, unless somebody changes the store or something ends
+        # there is nothing to do until then, unless somebody changes the store or something ends
+        self._idle_until = 0.0
         self._stopping = self._is_held = False
-        self._tries_credentials = True  # the configuration may have other credentials than those that were refused
-        self._within = DRAIN  # seconds given to calls under way at the end, also where nobody has told it to end
+        # the configuration may have other credentials than those that were refused
+        self._tries_credentials = True
+        # seconds given to calls under way at the end, also where nobody has told it to end
+        self._within = DRAIN
 
     def run(self) -> None:
         """Work until `stop` was called, then finish what is under way and hand back what is not.
 
-        BridgeError where it cannot go on: a worker cannot make another flow host, since it has threads by now.
+        BridgeError where it cannot go on: a worker cannot make another flow host, since it has
+        threads by now.
         """
         self._listener.start()
         self._housekeeper.start()
@@ -122,17 +152,24 @@ class Worker:
         if now - self._grown_at >= TICK:
             self._waiting = self._calls.grow()
             self._grown_at = now
-        until_look, idle = self._looks.next_at - self._now(), min(QUIET, BEAT) if self._quiet else IDLE
+        until_look, idle = (
+            self._looks.next_at - self._now(),
+            (min(QUIET, BEAT) if self._quiet else IDLE),
+        )
         self._wake.wait(TICK if self._waiting else until_look if 0 < until_look < idle else idle)
 
     def stop(self, within: float | None = None) -> None:
-        """Ask the loop to end, and give calls under way so many seconds, `DRAIN` where it is not said; safe in a signal handler."""
+        """Ask the loop to end, and give calls under way so many seconds, `DRAIN` where it is not
+        said; safe in a signal handler.
+        """
         self._within = DRAIN if within is None else within
         self._stopping = True
         self._wake.ring()
 
     def step(self) -> None:
-        """Make one turn if there is anything to do. A store that fails costs nothing but time: what ended is kept for the next turn."""
+        """Make one turn if there is anything to do. A store that fails costs nothing but time: what
+        ended is kept for the next turn.
+        """
         if (config := self._config()) is not self._present:
             self._present, self._idle_until, self._tries_credentials = config, 0.0, True
             if self._local is not None:
@@ -150,7 +187,9 @@ class Worker:
                 taken = self._database.write(lambda connection: self._turn(connection, clocks))
                 self._ended, self._taking, self._unsure = Ended(), Taken(), []
                 self._kept_at, self._tries_credentials = self._beat_at, False
-                self._shares.count((each.delivery.platform, each.delivery.route) for each in taken.claims)
+                self._shares.count(
+                    (each.delivery.platform, each.delivery.route) for each in taken.claims
+                )
                 self._begin(taken)
                 self._traced.note(taken)
         except StoreError as error:
@@ -163,15 +202,19 @@ class Worker:
             self._salvage(self._now())
 
     def _salvage(self, now: float) -> None:
-        """After a turn that failed by a fault of our own: write down each result by itself, so that one bad one does not hold up the rest.
+        """After a turn that failed by a fault of our own: write down each result by itself, so that
+        one bad one does not hold up the rest.
 
-        A result that still fails is let go: its lease runs out, and its delivery is then settled as one whose answer was lost.
+        A result that still fails is let go: its lease runs out, and its delivery is then settled as
+        one whose answer was lost.
         """
         ended, self._ended = self._ended, Ended()
         for self._ended in ended.each():
             taken = Taken()
             try:
-                self._database.write(lambda connection, taken=taken: self._record(connection, now, taken))  # type: ignore[misc]
+                self._database.write(
+                    lambda connection, taken=taken: self._record(connection, now, taken)  # type: ignore[misc]
+                )
             except Exception as fault:
                 log.error("result_lost", exc_info=fault)
                 taken.settled = [(claim, outcome, None) for claim, outcome in self._ended.attempts]
@@ -204,7 +247,9 @@ class Worker:
             self._quiet = self._listener.hears and nothing_soon
             is_idle = nothing_soon and (self._local is None or self._local.is_idle(connection))
             self._idle_until = elapsed() + BEAT if is_idle else 0.0
-            return is_due or (self._local is not None and not is_idle and self._local.anything(connection))
+            return is_due or (
+                self._local is not None and not is_idle and self._local.anything(connection)
+            )
 
     # -- one turn, inside one transaction
 
@@ -219,7 +264,14 @@ class Worker:
         if beats:
             self._beat(connection, now, taken)
         reaped = [claim.delivery for claim, _ in taken.reaped]
-        ledger.learn(connection, settled, self._allowed(config).caps, now, jitter=random.random(), reaped=reaped)
+        ledger.learn(
+            connection,
+            settled,
+            self._allowed(config).caps,
+            now,
+            jitter=random.random(),
+            reaped=reaped,
+        )
         if self._local is not None:
             self._local.look(connection, now, taken)
         if self._tries_credentials:
@@ -229,13 +281,24 @@ class Worker:
         return taken
 
     def _lock(self, connection: Connection, now: float, *, beats: bool) -> None:
-        """Take the locks of all that this turn writes down, hands back and, where it beats, extends."""
+        """Take the locks of all that this turn writes down, hands back and, where it beats,
+        extends.
+        """
         never_begun = [claim for each in self._unsure for claim in each.claims]
-        changed = [*(claim.delivery for claim, _ in self._ended.attempts), *(one for one, _, _ in self._ended.looks)]
-        ids = {claim.delivery.id for claim in never_begun} | {one.id for each in self._unsure for one, _ in each.looks}
-        to_nothing = bool(never_begun) or any(outcome.kind in ledger.CAME_TO_NOTHING for _, outcome in self._ended.attempts)
+        changed = [
+            *(claim.delivery for claim, _ in self._ended.attempts),
+            *(one for one, _, _ in self._ended.looks),
+        ]
+        ids = {claim.delivery.id for claim in never_begun} | {
+            one.id for each in self._unsure for one, _ in each.looks
+        }
+        to_nothing = bool(never_begun) or any(
+            outcome.kind in ledger.CAME_TO_NOTHING for _, outcome in self._ended.attempts
+        )
         if beats:
-            turn_locks.lock_all(connection, changed, ids | self._held.keys(), self.id, now, counts_slots=to_nothing)
+            turn_locks.lock_all(
+                connection, changed, ids | self._held.keys(), self.id, now, counts_slots=to_nothing
+            )
         else:
             turn_locks.lock(connection, changed, ids, counts_slots=to_nothing)
 
@@ -245,7 +308,10 @@ class Worker:
             first = self._looks.first(claim.delivery) if outcome.run_id else None
             settled.append(Settled(claim, outcome, first, self._look_for(claim, now)))
         statuses = ledger.record(connection, settled, now, jitter=random.random())
-        taken.settled = [(each.claim, each.outcome, status) for each, status in zip(settled, statuses, strict=True)]
+        taken.settled = [
+            (each.claim, each.outcome, status)
+            for each, status in zip(settled, statuses, strict=True)
+        ]
         self._looks.record(connection, self._ended.looks, now, taken)
         if self._local is not None:
             self._local.record(connection, self._ended, now)
@@ -261,22 +327,40 @@ class Worker:
         if self._local is not None:
             self._local.beat(connection, now)
         at = elapsed()
-        if at - self._failed_at > claims.LEASE and clock_steps.is_settled(connection, now):  # else others could not extend theirs either
-            taken.reaped = ledger.reap(connection, now, random.random(), lambda claim: self._look_for(claim, now))
+        # else others could not extend theirs either
+        if at - self._failed_at > claims.LEASE and clock_steps.is_settled(connection, now):
+            taken.reaped = ledger.reap(
+                connection, now, random.random(), lambda claim: self._look_for(claim, now)
+            )
         self._beat_at = at
 
-    def _take(self, connection: Connection, config: Config, clocks: ClockReading, taken: Taken) -> None:
+    def _take(
+        self, connection: Connection, config: Config, clocks: ClockReading, taken: Taken
+    ) -> None:
         now = clocks.at
         free = CALLS - len(self._held) - len(self._looks)
         self._looks.take(connection, max(free, 0), now, taken)
-        most = 0 if self._is_held else free - len(taken.looks) if self._relay is None else self._relay.room
+        most = (
+            0
+            if self._is_held
+            else free - len(taken.looks)
+            if self._relay is None
+            else self._relay.room
+        )
         if most > 0:
             allowed, lease = self._allowed(config), f"{self.id}:{next(self._turns)}"
             if self._local is not None:
                 allowed = without_flows(allowed, config, self._local, connection)
-            taken.claims = claims.claim(connection, allowed, most=most, now=now, lease=lease, order=self._shares.order,
-                                        intents=self._relay is None,
-                                        clocks=at_intent(clocks, self._clocks, config.platforms))  # fmt: skip
+            taken.claims = claims.claim(
+                connection,
+                allowed,
+                most=most,
+                now=now,
+                lease=lease,
+                order=self._shares.order,
+                intents=self._relay is None,
+                clocks=at_intent(clocks, self._clocks, config.platforms),
+            )
         if self._local is not None and not self._is_held:
             self._local.take(connection, now, taken)
 
@@ -295,13 +379,18 @@ class Worker:
             self._held.pop(claim.delivery.id, None)
         for claim in taken.claims if self._relay is None else ():
             self._held[claim.delivery.id] = claim
-            self._calls.submit(claim.delivery.id, lambda claim=claim: self._deliver(claim, platforms[claim.delivery.platform]))  # type: ignore[misc]
+            self._calls.submit(
+                claim.delivery.id,
+                lambda claim=claim: self._deliver(claim, platforms[claim.delivery.platform]),  # type: ignore[misc]
+            )
         self._looks.begin(taken, platforms)
         self._waiting = bool(self._waiting or taken.claims or taken.looks)
         if self._local is not None:
             self._local.begin(taken)
         if self._relay is not None and (kept := self._relay.hand_over(taken.claims)):
-            self._try(lambda: self._database.write(lambda connection: claims.hand_back(connection, kept)))
+            self._try(
+                lambda: self._database.write(lambda connection: claims.hand_back(connection, kept))
+            )
 
     def _report(self, done: Callable[[Ended], None]) -> None:
         self._done.put(done)
@@ -314,21 +403,28 @@ class Worker:
     # -- the end
 
     def _drain(self) -> None:
-        """Hand back what has not begun, and looks at runs; let the calls under way end, and write down how; then say goodbye."""
+        """Hand back what has not begun, and looks at runs; let the calls under way end, and write
+        down how; then say goodbye.
+        """
         untouched = [self._held.pop(key) for key in self._calls.cancel() & self._held.keys()]
 
         def let_go(connection: Connection) -> None:
             claims.hand_back(connection, untouched)
-            run_tracking.hand_back(connection, self._looks.under_way, self._now())  # those whose answer is still heard may be made twice
+            # those whose answer is still heard may be made twice
+            run_tracking.hand_back(connection, self._looks.under_way, self._now())
 
         self._try(lambda: self._database.write(let_go))  # else others wait until leases run out
         notify.ring(self._database)
         told_at = time.monotonic()
-        while (self._held or (self._local is not None and self._local.busy)) and time.monotonic() < told_at + self._within:
+        while (
+            self._held or (self._local is not None and self._local.busy)
+        ) and time.monotonic() < told_at + self._within:
             self._wake.wait(0.1)
             self.step()
         self._try(self._cut_off)
-        self._try(lambda: self._database.write(lambda connection: heartbeats.leave(connection, self.id)))
+        self._try(
+            lambda: self._database.write(lambda connection: heartbeats.leave(connection, self.id))
+        )
         if self._local is not None:
             self._local.close()
         self._calls.close()
@@ -346,7 +442,11 @@ class Worker:
         ended = {claim.delivery.id for claim, _ in self._ended.attempts}
         for claim in self._held.values():
             if claim.delivery.id not in ended:
-                unknown = Outcome(kind=Kind.UNKNOWN, detail="flowbridge was stopped while the call was under way", ours=True)
+                unknown = Outcome(
+                    kind=Kind.UNKNOWN,
+                    detail="flowbridge was stopped while the call was under way",
+                    ours=True,
+                )
                 self._ended.attempts.append((claim, unknown))
         clocks = self._now.read()
 

@@ -1,4 +1,6 @@
-"""The published Python client of the flow platform, told by lines of JSON what to do. It may run in an environment of its own."""
+"""The published Python client of the flow platform, told by lines of JSON what to do. It may run in
+an environment of its own.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,18 @@ def do(asked: dict) -> dict:
         try:
             if "run_id" in asked:
                 return {"status": client.get_run_status(asked["run_id"])}
-            return {"outputs": client.run_flow(asked["flow"], asked["inputs"], poll_interval=0.05, timeout=asked["timeout"])}
+            return {
+                "outputs": client.run_flow(
+                    asked["flow"], asked["inputs"], poll_interval=0.05, timeout=asked["timeout"]
+                )
+            }
         except Exception as error:
             response = getattr(error, "response", None)
-            return {"error": type(error).__name__, "message": str(error), "http": response.status_code if response is not None else None}
+            return {
+                "error": type(error).__name__,
+                "message": str(error),
+                "http": response.status_code if response is not None else None,
+            }
 
 
 for line in sys.stdin:

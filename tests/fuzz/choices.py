@@ -1,4 +1,6 @@
-"""What a target makes of the bytes of the fuzzer: numbers from the front, pieces, and the rest. And how long work may take."""
+"""What a target makes of the bytes of the fuzzer: numbers from the front, pieces, and the rest. And
+how long work may take.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 LARGEST = 1024 * 1024  # bytes of a body that is grown
-SECONDS, SECONDS_PER_BYTE = 0.5, 5e-6  # of processor time; instrumented code takes several times what it takes else
+# of processor time; instrumented code takes several times what it takes else
+SECONDS, SECONDS_PER_BYTE = 0.5, 5e-6
 
 
 class Finding(AssertionError):
@@ -16,7 +19,9 @@ class Finding(AssertionError):
 
 
 class Choices:
-    """Reads the bytes of one input from the front. An input that is too short chooses the first of everything."""
+    """Reads the bytes of one input from the front. An input that is too short chooses the first of
+    everything.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -44,7 +49,9 @@ class Choices:
         return found
 
     def body(self) -> bytes:
-        """Return what is left; of 128 inputs one is a beginning and its end over and over, so that growth shows."""
+        """Return what is left; of 128 inputs one is a beginning and its end over and over, so that
+        growth shows.
+        """
         grows = self.number(128) == 127
         cut = self.number(256)
         rest = self.rest()
@@ -53,7 +60,9 @@ class Choices:
 
 
 def bounded(size: int, work: Callable[[], T]) -> T:
-    """Do the work and return its result; a Finding where it takes longer than `size` bytes may. What is slow once is tried again."""
+    """Do the work and return its result; a Finding where it takes longer than `size` bytes may.
+    What is slow once is tried again.
+    """
     allowed, spent = SECONDS + size * SECONDS_PER_BYTE, []
     for _ in range(3):
         began = time.thread_time()

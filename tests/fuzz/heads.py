@@ -1,4 +1,6 @@
-"""Target: raw bytes of a connection, through gunicorn's parser as the receivers set it, to the answer of `/hooks`."""
+"""Target: raw bytes of a connection, through gunicorn's parser as the receivers set it, to the
+answer of `/hooks`.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,12 @@ def _parts() -> tuple[Hooks, Any, list[Event]]:
     folder = Path(tempfile.mkdtemp(prefix="flowbridge-fuzz-"))
     path = folder / "routes.yaml"
     path.write_text(ROUTES)
-    environ = {"SECRET": SECRET, "FLOWBRIDGE_CONFIG": str(path), "FLOWBRIDGE_DATA": str(folder / "data"), "FLOWBRIDGE_LOG": "error"}
+    environ = {
+        "SECRET": SECRET,
+        "FLOWBRIDGE_CONFIG": str(path),
+        "FLOWBRIDGE_DATA": str(folder / "data"),
+        "FLOWBRIDGE_LOG": "error",
+    }
     settings, config = load_settings(environ), load(path, environ)
     kept: list[Event] = []
 
@@ -57,21 +64,39 @@ def _parts() -> tuple[Hooks, Any, list[Event]]:
         kept.extend(event for event, _ in arrivals)
         return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
 
-    hooks = Hooks(settings=settings, config=lambda: config, keep=keep, ring=lambda: None, intake=Intake(1 << 30), limiter=Unlimited())
+    hooks = Hooks(
+        settings=settings,
+        config=lambda: config,
+        keep=keep,
+        ring=lambda: None,
+        intake=Intake(1 << 30),
+        limiter=Unlimited(),
+    )
     cfg = Gunicorn()
     for name, value in options(settings, lambda _: None).items():
-        if name in ("limit_request_line", "limit_request_fields", "limit_request_field_size", "forwarded_allow_ips", "forwarder_headers"):
+        if name in (
+            "limit_request_line",
+            "limit_request_fields",
+            "limit_request_field_size",
+            "forwarded_allow_ips",
+            "forwarder_headers",
+        ):
             cfg.set(name, value)
     return hooks, cfg, kept
 
 
 def heads(data: bytes) -> None:
-    """A connection's bytes end in an answer that is no fault of the receiver's, and only a whole request in an event."""
+    """A connection's bytes end in an answer that is no fault of the receiver's, and only a whole
+    request in an event.
+    """
     choices = Choices(data)
-    raw = choices.one_of((b"", HEAD, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", HEAD + b"Content-Length: 7\r\n"))
+    raw = choices.one_of(
+        (b"", HEAD, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", HEAD + b"Content-Length: 7\r\n")
+    )
     cut = 1 + choices.number(7000)
     raw += choices.body()
-    step = max(cut, len(raw) // 64)  # gunicorn copies what it has of a head with each piece that comes
+    # gunicorn copies what it has of a head with each piece that comes
+    step = max(cut, len(raw) // 64)
     pieces = [raw[at : at + step] for at in range(0, len(raw), step)]
     hooks, cfg, kept = _parts()
     kept.clear()
@@ -83,7 +108,9 @@ def heads(data: bytes) -> None:
 
 
 def _answers(hooks: Hooks, cfg: Any, pieces: list[bytes]) -> Iterator[int]:
-    """Yield the status of each request of the connection, until one is refused by the parser or closes it."""
+    """Yield the status of each request of the connection, until one is refused by the parser or
+    closes it.
+    """
     ours, theirs = socket.socketpair()
     with ours, theirs:
         try:

@@ -1,4 +1,6 @@
-"""Runs one target under atheris: `one.py TARGET [LIBFUZZER OPTION or CORPUS FOLDER]…`. run.py calls it."""
+"""Runs one target under atheris: `one.py TARGET [LIBFUZZER OPTION or CORPUS FOLDER]…`. run.py calls
+it.
+"""
 
 from __future__ import annotations
 

@@ -73,44 +73,87 @@ def _config() -> Config:
 
 
 def plans(data: bytes) -> None:
-    """Whatever a payload holds, each route of it makes a delivery, a reason or nothing; no payload is a fault."""
+    """Whatever a payload holds, each route of it makes a delivery, a reason or nothing; no payload
+    is a fault.
+    """
     choices, config = Choices(data), _config()
     kind, query = choices.one_of((JSON, FORM, "text/plain")), choices.piece(40).decode("latin-1")
     raw = choices.body()[: 64 * 1024]
     body = decode(kind, raw, max_depth=100)
     if body.problem is not None:
         return
-    event = Event(id="evt_0123456789abcdefghjkmnpqrs", source="any", provider="hmac", type=None, provider_id=None, received_at=NOW,
-                  headers={"content-type": kind}, query_string=query, body=raw, body_sha256="", config_hash=config.hash)  # fmt: skip
+    event = Event(
+        id="evt_0123456789abcdefghjkmnpqrs",
+        source="any",
+        provider="hmac",
+        type=None,
+        provider_id=None,
+        received_at=NOW,
+        headers={"content-type": kind},
+        query_string=query,
+        body=raw,
+        body_sha256="",
+        config_hash=config.hash,
+    )
     for delivery in bounded(8 * len(raw), lambda: plan(event, body, config.routes_of("any"), NOW)):
-        if delivery.reason is not None and ("\0" in delivery.reason or len(delivery.reason) > 20_000):
+        if delivery.reason is not None and (
+            "\0" in delivery.reason or len(delivery.reason) > 20_000
+        ):
             raise Finding("the reason cannot be shown")
 
 
-PLACES = ("header:x-token", "header:authorization", "query:token", "form:token", "body:a.token", "body:token", "body:list.0.token")
+PLACES = (
+    "header:x-token",
+    "header:authorization",
+    "query:token",
+    "form:token",
+    "body:a.token",
+    "body:token",
+    "body:list.0.token",
+)
 
 
 def masks(data: bytes) -> None:
-    """A credential at a place that is known for it is not in what is kept, however the body is written."""
+    """A credential at a place that is known for it is not in what is kept, however the body is
+    written.
+    """
     choices = Choices(data)
     place = choices.one_of(PLACES)
     kind, _, name = place.partition(":")
     noise = choices.piece(60)
-    request = Request(method="POST", path="/hooks/x", headers={"content-type": JSON}, body=noise, query_string="", url="https://x/hooks/x")
+    request = Request(
+        method="POST",
+        path="/hooks/x",
+        headers={"content-type": JSON},
+        body=noise,
+        query_string="",
+        url="https://x/hooks/x",
+    )
     if kind == "header":
         request = replace(request, headers={**request.headers, name: TOKEN})
     elif kind == "query":
         text = noise.decode("latin-1").replace("#", "")
-        request = replace(request, query_string=f"{text}&token={TOKEN}", url=f"https://x/hooks/x?{text}&token={TOKEN}")
+        request = replace(
+            request,
+            query_string=f"{text}&token={TOKEN}",
+            url=f"https://x/hooks/x?{text}&token={TOKEN}",
+        )
     elif kind == "form":
-        noise = noise.replace(b'"', b"")  # what is whole JSON is no form, though a field may stand in a text of it
+        # what is whole JSON is no form, though a field may stand in a text of it
+        noise = noise.replace(b'"', b"")
         form = b"&".join((noise.replace(b"&", b""), b"token=" + TOKEN.encode(), noise))
         request = replace(request, headers={"content-type": FORM}, body=form)
     else:
         inner = orjson.dumps(noise.decode("latin-1"))
-        tail = {"a.token": b'"a":{"n":%s,"token":%s}', "token": b'"n":%s,"token":%s', "list.0.token": b'"list":[{"n":%s,"token":%s}]'}[name]
+        tail = {
+            "a.token": b'"a":{"n":%s,"token":%s}',
+            "token": b'"n":%s,"token":%s',
+            "list.0.token": b'"list":[{"n":%s,"token":%s}]',
+        }[name]
         blank = choices.one_of((b"", b" ", b"\n\t"))
-        request = replace(request, body=b"{" + blank + tail % (inner, blank + orjson.dumps(TOKEN) + blank) + b"}")
+        request = replace(
+            request, body=b"{" + blank + tail % (inner, blank + orjson.dumps(TOKEN) + blank) + b"}"
+        )
     shown = bounded(len(request.body) + 200, lambda: hidden(request, [place]))
     if TOKEN in repr(shown):
         raise Finding(f"what stands at {place} is kept")

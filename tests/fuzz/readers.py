@@ -38,7 +38,9 @@ def bodies(data: bytes) -> None:
     choices = Choices(data)
     kind, wrapped = choices.one_of(TYPES), choices.one_of((None, "payload"))
     raw = choices.body()
-    body = bounded(len(raw), lambda: decode(kind, raw, max_depth=DEPTH, wrapped_in=wrapped, max_values=50_000))
+    body = bounded(
+        len(raw), lambda: decode(kind, raw, max_depth=DEPTH, wrapped_in=wrapped, max_values=50_000)
+    )
     if body.problem is not None and body.value is not None:
         raise Finding("a body with a problem has a value")
     if _depth(body.value) > DEPTH:
@@ -74,15 +76,23 @@ def parts(data: bytes) -> None:
         place = 0
         for part in multipart.parts(raw, boundary):
             if not place <= part.begin <= part.end <= len(raw):
-                raise Finding(f"the part {part.begin}..{part.end} is not after {place} in {len(raw)} bytes")
+                raise Finding(
+                    f"the part {part.begin}..{part.end} is not after {place} in {len(raw)} bytes"
+                )
             place = part.end
             name = part.named("utf-8")[1]
             kept = multipart.file_name(name) if name is not None else ""
-            if "/" in kept or "\\" in kept or "\0" in kept or len(kept.encode()) > multipart.NAME_BYTES:
+            if (
+                "/" in kept
+                or "\\" in kept
+                or "\0" in kept
+                or len(kept.encode()) > multipart.NAME_BYTES
+            ):
                 raise Finding("the file's name is no name")
             _ = part.type
 
-    with suppress(multipart.Malformed, UnicodeDecodeError):  # a name that is in no UTF-8: the callers refuse it
+    # a name that is in no UTF-8: the callers refuse it
+    with suppress(multipart.Malformed, UnicodeDecodeError):
         bounded(len(raw), walk)
 
 
@@ -110,12 +120,16 @@ def _depth(value: Any) -> int:
         one, depth = todo.pop()
         if isinstance(one, dict | list):
             deepest = max(deepest, depth)
-            todo += [(inner, depth + 1) for inner in (one.values() if isinstance(one, dict) else one)]
+            todo += [
+                (inner, depth + 1) for inner in (one.values() if isinstance(one, dict) else one)
+            ]
     return deepest
 
 
 def _values(value: Any) -> int:
-    """Elements and members, the fewest that the bytes can have held: of a key that comes twice one is left."""
+    """Elements and members, the fewest that the bytes can have held: of a key that comes twice one
+    is left.
+    """
     count, todo = 0, [value]
     while todo:
         one = todo.pop()

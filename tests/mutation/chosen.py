@@ -1,4 +1,6 @@
-"""A pytest plugin that runs chosen tests in a chosen order, and one that notes which tests execute which lines."""
+"""A pytest plugin that runs chosen tests in a chosen order, and one that notes which tests execute
+which lines.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,24 @@ from typing import Any
 
 import pytest
 
-POSTGRES = {"postgres", "postgresql", "postgres_database", "empty_postgres", "migrated_postgres"}  # fixtures of conftest.py
+# fixtures of conftest.py
+POSTGRES = {"postgres", "postgresql", "postgres_database", "empty_postgres", "migrated_postgres"}
 
 
 def _uses_postgres(item: pytest.Item) -> bool:
-    """Tell whether a test needs a PostgreSQL server. Most have a twin that does the same with SQLite."""
-    return bool(set(getattr(item, "fixturenames", ())) & POSTGRES) or "postgresql" in item.nodeid.partition("[")[2]
+    """Tell whether a test needs a PostgreSQL server. Most have a twin that does the same with
+    SQLite.
+    """
+    return (
+        bool(set(getattr(item, "fixturenames", ())) & POSTGRES)
+        or "postgresql" in item.nodeid.partition("[")[2]
+    )
 
 
 class Chosen:
-    """Keeps the tests of a request (all where it names none), and writes down the first that fails, or what was traced."""
+    """Keeps the tests of a request (all where it names none), and writes down the first that fails,
+    or what was traced.
+    """
 
     def __init__(self, request: dict[str, Any], report: Path) -> None:
         self._tests = {name: place for place, name in enumerate(request["tests"])}
@@ -34,10 +44,14 @@ class Chosen:
         if trace := request.get("trace"):
             import coverage
 
-            self._coverage = coverage.Coverage(data_file=None, include=trace, config_file=False, messages=False)
+            self._coverage = coverage.Coverage(
+                data_file=None, include=trace, config_file=False, messages=False
+            )
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
         """Keep the chosen tests, in their order."""
         if self._tests:
             keep = [item for item in items if item.nodeid in self._tests]
@@ -69,7 +83,9 @@ class Chosen:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note the first failure, at once: what follows may never end."""
         worst = self._outcomes.get(report.nodeid, "passed")
-        self._outcomes[report.nodeid] = worst if worst == "failed" else report.outcome if report.outcome != "passed" else worst
+        self._outcomes[report.nodeid] = (
+            worst if worst == "failed" else report.outcome if report.outcome != "passed" else worst
+        )
         if report.failed and self._failed is None:
             self._failed, self._why = report.nodeid, str(report.longrepr)[-600:]
             self._write("noticed")
@@ -84,13 +100,31 @@ class Chosen:
         """Write down what there is."""
         if self._coverage is not None:
             self._coverage.stop()
-        self._write("noticed" if self._failed is not None else "passed" if exitstatus in {0, 5} else "error", at_end=True)
+        self._write(
+            (
+                "noticed"
+                if self._failed is not None
+                else "passed"
+                if exitstatus in {0, 5}
+                else "error"
+            ),
+            at_end=True,
+        )
 
     def _write(self, result: str, *, at_end: bool = False) -> None:
-        said: dict[str, Any] = {"result": result, "failed": self._failed, "why": self._why, "tests": len(self._outcomes)}
+        said: dict[str, Any] = {
+            "result": result,
+            "failed": self._failed,
+            "why": self._why,
+            "tests": len(self._outcomes),
+        }
         if self._coverage is not None and at_end:
-            said |= {"seconds_of": self._seconds, "outcomes": self._outcomes, "postgres": sorted(self._postgres),
-                     "lines": self._lines()}  # fmt: skip
+            said |= {
+                "seconds_of": self._seconds,
+                "outcomes": self._outcomes,
+                "postgres": sorted(self._postgres),
+                "lines": self._lines(),
+            }
         draft = self._report.with_suffix(".draft")
         draft.write_text(json.dumps(said))
         draft.rename(self._report)
@@ -101,6 +135,9 @@ class Chosen:
             warnings.simplefilter("ignore")  # that none of the files was executed
             data = self._coverage.get_data()
         return {
-            file: {str(line): sorted(set(tests) - {""}) for line, tests in data.contexts_by_lineno(file).items()}
+            file: {
+                str(line): sorted(set(tests) - {""})
+                for line, tests in data.contexts_by_lineno(file).items()
+            }
             for file in data.measured_files()
         }

@@ -18,7 +18,8 @@ SECONDS = 900  # for one test file
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the tests: those that execute a line by file and line, how long each takes, and those that need a server.
+    """What is known of the tests: those that execute a line by file and line, how long each takes,
+    and those that need a server.
 
     `whole`: test files that could not be traced.
     """
@@ -29,10 +30,19 @@ class Known:
     whole: frozenset[str]
 
 
-def trace(root: Path, scratch: Path, trees: Sequence[Tree], test_files: Sequence[str], files: Sequence[str],
-          say: Callable[[str], None]) -> Known:  # fmt: skip
+def trace(
+    root: Path,
+    scratch: Path,
+    trees: Sequence[Tree],
+    test_files: Sequence[str],
+    files: Sequence[str],
+    say: Callable[[str], None],
+) -> Known:
     """Run the test files, or read what an earlier run has found of the same code."""
-    code = [*(root / "bridge").rglob("*.py"), *(each for each in (root / "tests").glob("*.py") if not each.name.startswith("test_"))]
+    code = [
+        *(root / "bridge").rglob("*.py"),
+        *(each for each in (root / "tests").glob("*.py") if not each.name.startswith("test_")),
+    ]
     free: SimpleQueue[Tree] = SimpleQueue()
     for tree in trees:
         free.put(tree)
@@ -50,9 +60,14 @@ def trace(root: Path, scratch: Path, trees: Sequence[Tree], test_files: Sequence
             found = tree.run(files=[test_file], tests=[], options=[], seconds=SECONDS, trace=traced)
         finally:
             free.put(tree)
-        short = {str(Path(file).relative_to(tree.folder)): lines for file, lines in found.get("lines", {}).items()}
+        short = {
+            str(Path(file).relative_to(tree.folder)): lines
+            for file, lines in found.get("lines", {}).items()
+        }
         known = {"files": list(files), **found, "lines": short}
-        say(f"{test_file}: {found['result']}, {len(known.get('seconds_of', ()))} tests in {found['seconds']} s {found.get('failed') or ''}")  # type: ignore[arg-type]
+        say(
+            f"{test_file}: {found['result']}, {len(known.get('seconds_of', ()))} tests in {found['seconds']} s {found.get('failed') or ''}"
+        )  # type: ignore[arg-type]
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(known))
         return known
@@ -66,12 +81,19 @@ def _merged(found: Mapping[str, Mapping[str, object]]) -> Known:
     seconds: dict[str, float] = {}
     for known in found.values():
         good = {name for name, outcome in known.get("outcomes", {}).items() if outcome == "passed"}  # type: ignore[attr-defined]
-        seconds |= {name: took for name, took in known.get("seconds_of", {}).items() if name in good}  # type: ignore[attr-defined]
+        seconds |= {
+            name: took for name, took in known.get("seconds_of", {}).items() if name in good
+        }  # type: ignore[attr-defined]
         for file, lines in known["lines"].items():  # type: ignore[attr-defined]
             for line, tests in lines.items():
-                by_line.setdefault(file, {}).setdefault(int(line), set()).update(good.intersection(tests))
+                by_line.setdefault(file, {}).setdefault(int(line), set()).update(
+                    good.intersection(tests)
+                )
     return Known(
-        {file: {line: frozenset(tests) for line, tests in lines.items()} for file, lines in by_line.items()},
+        {
+            file: {line: frozenset(tests) for line, tests in lines.items()}
+            for file, lines in by_line.items()
+        },
         seconds,
         frozenset(name for known in found.values() for name in known.get("postgres", ())),  # type: ignore[attr-defined]
         frozenset(file for file, known in found.items() if "seconds_of" not in known),
@@ -79,7 +101,9 @@ def _merged(found: Mapping[str, Mapping[str, object]]) -> Known:
 
 
 def tests_of(known: Known, file: str, text: str, lines: Iterable[int]) -> set[str]:
-    """Return the traced tests that execute lines of a file; for what is executed at the import, those that execute what uses its names."""
+    """Return the traced tests that execute lines of a file; for what is executed at the import,
+    those that execute what uses its names.
+    """
     by_line = known.by_line.get(file, {})
     tree = ast.parse(text)
     wanted = set(lines)
@@ -87,28 +111,48 @@ def tests_of(known: Known, file: str, text: str, lines: Iterable[int]) -> set[st
     if function is not None:
         statement = _innermost(function, wanted, ast.stmt) or function
         near = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
-        simple = not isinstance(statement, ast.FunctionDef | ast.If | ast.For | ast.While | ast.With | ast.Try)
-        for attempt in (wanted, near if simple else wanted, range(function.lineno + 1, (function.end_lineno or 0) + 1)):
+        simple = not isinstance(
+            statement, ast.FunctionDef | ast.If | ast.For | ast.While | ast.With | ast.Try
+        )
+        for attempt in (
+            wanted,
+            near if simple else wanted,
+            range(function.lineno + 1, (function.end_lineno or 0) + 1),
+        ):
             if found := set().union(*(by_line.get(line, frozenset()) for line in attempt)):
                 return found
         return set()
     statement = _innermost(tree, wanted, ast.stmt)
     named = ast.walk(statement) if statement is not None else ()
-    names = {node.id for node in named if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names = {
+        node.id for node in named if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
     pattern = re.compile(rf"\b({'|'.join(map(re.escape, names))})\b") if names else None
     bodies = _function_lines(tree)
-    users = [line for line, code in enumerate(text.splitlines(), 1) if line in bodies and pattern is not None and pattern.search(code)]
+    users = [
+        line
+        for line, code in enumerate(text.splitlines(), 1)
+        if line in bodies and pattern is not None and pattern.search(code)
+    ]
     found = set().union(*(by_line.get(line, frozenset()) for line in users))
     return found or set().union(*(tests for line, tests in by_line.items() if line in bodies))
 
 
 def _innermost(tree: ast.AST, lines: set[int], kind: type) -> ast.stmt | None:
     """Return the smallest statement of a kind that holds all these lines."""
-    fit = [node for node in ast.walk(tree) if isinstance(node, kind) and node is not tree
-           and node.lineno <= min(lines) and max(lines) <= (node.end_lineno or 0)]  # fmt: skip
+    fit = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, kind)
+        and node is not tree
+        and node.lineno <= min(lines)
+        and max(lines) <= (node.end_lineno or 0)
+    ]
     return min(fit, key=lambda node: (node.end_lineno - node.lineno, -node.lineno), default=None)
 
 
 def _function_lines(tree: ast.AST) -> set[int]:
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    return {line for node in functions for line in range(node.lineno + 1, (node.end_lineno or 0) + 1)}
+    return {
+        line for node in functions for line in range(node.lineno + 1, (node.end_lineno or 0) + 1)
+    }

@@ -1,7 +1,9 @@
-"""The mutation operators: those of cosmic-ray whose mutants mean something here, and four of our own.
+"""The mutation operators: those of cosmic-ray whose mutants mean something here, and four of our
+own.
 
-cosmic-ray replaces each operator by each other one. Most of those raise a TypeError wherever they run (`a << b` of two times), or change
-nothing (`is` for `==`), and would only improve the score; the tables name those that are left.
+cosmic-ray replaces each operator by each other one. Most of those raise a TypeError wherever they
+run (`a << b` of two times), or change nothing (`is` for `==`), and would only improve the score;
+the tables name those that are left.
 """
 
 from __future__ import annotations
@@ -15,20 +17,43 @@ from cosmic_ray.operators.boolean_replacer import AddNot
 from cosmic_ray.operators.operator import Operator
 
 COMPARISONS = {
-    "Eq": ("NotEq",), "NotEq": ("Eq",), "Lt": ("LtE", "Gt", "GtE"), "LtE": ("Lt", "Gt", "GtE"), "Gt": ("GtE", "Lt", "LtE"),
-    "GtE": ("Gt", "Lt", "LtE"), "Is": ("IsNot",), "IsNot": ("Is",),
-}  # fmt: skip
+    "Eq": ("NotEq",),
+    "NotEq": ("Eq",),
+    "Lt": ("LtE", "Gt", "GtE"),
+    "LtE": ("Lt", "Gt", "GtE"),
+    "Gt": ("GtE", "Lt", "LtE"),
+    "GtE": ("Gt", "Lt", "LtE"),
+    "Is": ("IsNot",),
+    "IsNot": ("Is",),
+}
 ARITHMETIC = {
-    "Add": "Sub", "Sub": "Add", "Mul": "Div", "Div": "Mul", "FloorDiv": "Mul", "Mod": "Mul", "Pow": "Mul", "BitOr": "BitAnd",
+    "Add": "Sub",
+    "Sub": "Add",
+    "Mul": "Div",
+    "Div": "Mul",
+    "FloorDiv": "Mul",
+    "Mod": "Mul",
+    "Pow": "Mul",
+    "BitOr": "BitAnd",
     "BitAnd": "BitOr",
-}  # fmt: skip
-PLAIN = ("ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceBreakWithContinue",
-         "ReplaceContinueWithBreak", "ExceptionReplacer", "NumberReplacer", "ZeroIterationForLoop")
+}
+PLAIN = (
+    "ReplaceTrueWithFalse",
+    "ReplaceFalseWithTrue",
+    "ReplaceAndWithOr",
+    "ReplaceOrWithAnd",
+    "ReplaceBreakWithContinue",
+    "ReplaceContinueWithBreak",
+    "ExceptionReplacer",
+    "NumberReplacer",
+    "ZeroIterationForLoop",
+)
 UNARY = ("Delete_Not", "Delete_USub", "Delete_Invert", "USub_UAdd")
 
 
 _ARITHMETIC_NODES = {"term", "power", "arith_expr", "expr", "and_expr", "xor_expr", "shift_expr"}
-_NEGATED = {"is", "is not", "==", "!=", "in", "not in"}  # comparisons that have a mutant which is their negation
+# comparisons that have a mutant which is their negation
+_NEGATED = {"is", "is not", "==", "!=", "in", "not in"}
 
 
 class RemoveCall(Operator):
@@ -53,12 +78,16 @@ class RemoveCall(Operator):
 
 
 class NegateCondition(AddNot):
-    """Negate a whole condition; `AddNot` negates only the first part of `a or b`, as another mutant does."""
+    """Negate a whole condition; `AddNot` negates only the first part of `a or b`, as another mutant
+    does.
+    """
 
     def mutate(self, node: Any, index: int) -> Any:
         """Put `not` before the condition."""
         at = 2 if node.type == "test" else 1
-        node.children[at] = parso.parse(f" not ({node.children[at].get_code().strip()})").children[0]
+        node.children[at] = parso.parse(f" not ({node.children[at].get_code().strip()})").children[
+            0
+        ]
         return node
 
 
@@ -68,12 +97,18 @@ class SwapIn(Operator):
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
         """Yield the places of both operators."""
         if node.type == "comparison":
-            yield from ((each.start_pos, each.end_pos) for each in node.children[1::2] if _is_in(each))
+            yield from (
+                (each.start_pos, each.end_pos) for each in node.children[1::2] if _is_in(each)
+            )
 
     def mutate(self, node: Any, index: int) -> Any:
         """Replace the operator at this index."""
-        at = [place for place, each in enumerate(node.children) if place % 2 and _is_in(each)][index]
-        node.children[at] = parso.parse(" not in" if node.children[at].get_code().split() == ["in"] else " in").children[0]
+        at = [place for place, each in enumerate(node.children) if place % 2 and _is_in(each)][
+            index
+        ]
+        node.children[at] = parso.parse(
+            " not in" if node.children[at].get_code().split() == ["in"] else " in"
+        ).children[0]
         return node
 
     @classmethod
@@ -102,18 +137,27 @@ class NegateFilter(Operator):
 
 
 def says_nothing(operator: str, node: Any) -> bool:
-    """Tell whether a mutant only repeats another one, or changes a sign that is no arithmetic (`*` in a list of parameters)."""
+    """Tell whether a mutant only repeats another one, or changes a sign that is no arithmetic (`*`
+    in a list of parameters).
+    """
     if operator.startswith("ReplaceBinaryOperator"):
         return node.parent.type not in _ARITHMETIC_NODES
     if operator != "NegateCondition":
         return False
     condition = node.children[2] if node.type == "test" else node.children[1]
-    return condition.type == "not_test" or (condition.type == "comparison" and len(condition.children) == 3
-                                            and " ".join(condition.children[1].get_code().split()) in _NEGATED)  # fmt: skip
+    return condition.type == "not_test" or (
+        condition.type == "comparison"
+        and len(condition.children) == 3
+        and " ".join(condition.children[1].get_code().split()) in _NEGATED
+    )
 
 
 def _is_call(node: Any) -> bool:
-    return node.type in {"atom_expr", "power"} and node.children[-1].type == "trailer" and node.children[-1].children[0].value == "("
+    return (
+        node.type in {"atom_expr", "power"}
+        and node.children[-1].type == "trailer"
+        and node.children[-1].children[0].value == "("
+    )
 
 
 def _is_in(node: Any) -> bool:
@@ -121,7 +165,11 @@ def _is_in(node: Any) -> bool:
 
 
 def _names() -> Iterator[str]:
-    yield from (f"ReplaceComparisonOperator_{old}_{new}" for old, many in COMPARISONS.items() for new in many)
+    yield from (
+        f"ReplaceComparisonOperator_{old}_{new}"
+        for old, many in COMPARISONS.items()
+        for new in many
+    )
     yield from (f"ReplaceBinaryOperator_{old}_{new}" for old, new in ARITHMETIC.items())
     yield from (f"ReplaceUnaryOperator_{name}" for name in UNARY)
     yield from PLAIN

@@ -1,7 +1,8 @@
-"""Mutation testing: change the code in one place at a time, and see whether a test notices. See README.md beside this file.
+"""Mutation testing: change the code in one place at a time, and see whether a test notices. See
+README.md beside this file.
 
-    python tests/mutation/run.py known            # the mutants that were made by hand: each is to be noticed
-    python tests/mutation/run.py sample           # 300 generated ones: 95 % are to be noticed
+python tests/mutation/run.py known            # the mutants that were made by hand: each is to be
+noticed python tests/mutation/run.py sample           # 300 generated ones: 95 % are to be noticed
 """
 
 from __future__ import annotations
@@ -32,17 +33,21 @@ from trees import Tree
 ROOT = Path(__file__).parents[2]
 SEED, SIZE = 15, 300
 LEAST = 0.95  # of the generated mutants that are not equivalent
-FIRST_TESTS, FIRST_SECONDS = 200, 40.0  # the tests that are run first, and how long they take without a mutant
+# the tests that are run first, and how long they take without a mutant
+FIRST_TESTS, FIRST_SECONDS = 200, 40.0
 MORE_TESTS, MORE_SECONDS = 1000, 240.0  # the same for the others that execute the line
 SERVER_TESTS = 60  # those of them that are run on PostgreSQL
 CHECK_TESTS, CHECK_SECONDS = 60, 10.0  # the tests that are to pass without a mutant
-PATIENCE, EACH_SECONDS = 10.0, 30.0  # a test may take so many times as long as without a mutant, and so much longer
+# a test may take so many times as long as without a mutant, and so much longer
+PATIENCE, EACH_SECONDS = 10.0, 30.0
 WHOLE_SECONDS = 900.0  # for a test file of which it is not known how long it takes
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One run of pytest: test files, the tests in them (all where none are named), and how long all and `each` may take."""
+    """One run of pytest: test files, the tests in them (all where none are named), and how long all
+    and `each` may take.
+    """
 
     files: tuple[str, ...]
     tests: tuple[str, ...]
@@ -52,7 +57,9 @@ class Step:
 
 @dataclass(slots=True)
 class Result:
-    """What became of a mutant: `noticed` (by the test `by`), `timeout`, `survived` or `stale` (its old text is not in the file)."""
+    """What became of a mutant: `noticed` (by the test `by`), `timeout`, `survived` or `stale` (its
+    old text is not in the file).
+    """
 
     id: str
     title: str
@@ -71,7 +78,8 @@ class Result:
 
 
 def steps_for(found: lines.Known, mutant: Mutant, named: Sequence[str] = ()) -> list[Step]:
-    """Return the runs that are to notice a mutant: fast tests that execute its lines, all that do, then whole files.
+    """Return the runs that are to notice a mutant: fast tests that execute its lines, all that do,
+    then whole files.
 
     `named`: the test files that alone are to notice it, where those are known.
     """
@@ -83,29 +91,51 @@ def steps_for(found: lines.Known, mutant: Mutant, named: Sequence[str] = ()) -> 
     own.update(targets.test_files(ROOT, mutant.file)[:1])
     ordered = _ordered(tests, found.seconds, own)
     first = _within(ordered, found.seconds, FIRST_SECONDS, FIRST_TESTS)
-    only = set(named or targets.test_files(ROOT, mutant.file)) - {each.partition("::")[0] for each in found.seconds}  # PostgreSQL alone
+    # PostgreSQL alone
+    only = set(named or targets.test_files(ROOT, mutant.file)) - {
+        each.partition("::")[0] for each in found.seconds
+    }
     servers = sorted(each for each in found.postgres if each.partition("::")[0] in only)
-    servers += [twin for each in ordered if (twin := each.replace("sqlite", "postgresql")) in found.postgres]
+    servers += [
+        twin for each in ordered if (twin := each.replace("sqlite", "postgresql")) in found.postgres
+    ]
     files = {each.partition("::")[0] for each in tests}
-    servers += sorted(each for each in found.postgres if "postgresql" not in each and each.partition("::")[0] in files)
-    more = _within([each for each in ordered if each not in set(first)], found.seconds, MORE_SECONDS, MORE_TESTS)
+    servers += sorted(
+        each
+        for each in found.postgres
+        if "postgresql" not in each and each.partition("::")[0] in files
+    )
+    more = _within(
+        [each for each in ordered if each not in set(first)],
+        found.seconds,
+        MORE_SECONDS,
+        MORE_TESTS,
+    )
     steps = [_step(found, each) for each in (first, more, servers[:SERVER_TESTS]) if each]
     whole = named or targets.test_files(ROOT, mutant.file, wider=True)
     return [*steps, *(Step((each,), (), WHOLE_SECONDS) for each in whole)]
 
 
 def _ordered(tests: Iterable[str], seconds: Mapping[str, float], own: Collection[str]) -> list[str]:
-    """Return the tests of the own files of the subject first, then the fastest; the many cases of one test are no more than a few."""
+    """Return the tests of the own files of the subject first, then the fastest; the many cases of
+    one test are no more than a few.
+    """
     rank: Counter[str] = Counter()
     places: dict[str, tuple[bool, float, str]] = {}
     for test in sorted(tests, key=lambda each: (seconds.get(each, 0.0), each)):
         function = test.partition("[")[0]
-        places[test] = test.partition("::")[0] not in own, seconds.get(test, 0.0) + 0.1 * rank[function], test
+        places[test] = (
+            test.partition("::")[0] not in own,
+            seconds.get(test, 0.0) + 0.1 * rank[function],
+            test,
+        )
         rank[function] += 1
     return sorted(places, key=places.__getitem__)
 
 
-def _within(tests: Sequence[str], seconds: Mapping[str, float], most: float, number: int) -> list[str]:
+def _within(
+    tests: Sequence[str], seconds: Mapping[str, float], most: float, number: int
+) -> list[str]:
     chosen, spent = [], 0.0
     for test in tests[:number]:
         spent += seconds.get(test, 0.0)
@@ -117,11 +147,19 @@ def _within(tests: Sequence[str], seconds: Mapping[str, float], most: float, num
 
 def _step(found: lines.Known, tests: Sequence[str]) -> Step:
     files = tuple(dict.fromkeys(test.partition("::")[0] for test in tests))
-    longest: dict[str, float] = {}  # by file: what its tests share is made by whichever comes first, and was not when they were traced
+    # by file: what its tests share is made by whichever comes first, and was not when they were
+    # traced
+    longest: dict[str, float] = {}
     for test, seconds in found.seconds.items():
         longest[test.partition("::")[0]] = max(seconds, longest.get(test.partition("::")[0], 0.0))
-    each = {test: EACH_SECONDS + PATIENCE * found.seconds.get(test.replace("postgresql", "sqlite"), 1.0)
-            + longest.get(test.partition("::")[0], 0.0) for test in tests}  # fmt: skip
+    each = {
+        test: (
+            EACH_SECONDS
+            + PATIENCE * found.seconds.get(test.replace("postgresql", "sqlite"), 1.0)
+            + longest.get(test.partition("::")[0], 0.0)
+        )
+        for test in tests
+    }
     return Step(files, tuple(tests), sum(each.values()), each)
 
 
@@ -146,11 +184,20 @@ def try_mutant(tree: Tree, mutant: Mutant, steps: Sequence[Step]) -> Result:
 
 
 def _run(tree: Tree, step: Step, changed: str) -> Mapping[str, Any]:
-    return tree.run(files=step.files, tests=step.tests, options=["-x"], seconds=step.seconds, each=step.each, changed=changed)
+    return tree.run(
+        files=step.files,
+        tests=step.tests,
+        options=["-x"],
+        seconds=step.seconds,
+        each=step.each,
+        changed=changed,
+    )
 
 
 def _passes(tree: Tree, step: Step, changed: str) -> bool:
-    """Tell whether whole test files pass without a mutant: they were not traced, so nobody has seen it. Each is run once."""
+    """Tell whether whole test files pass without a mutant: they were not traced, so nobody has seen
+    it. Each is run once.
+    """
     if step.files not in _PASS:
         _PASS[step.files] = _run(tree, step, changed)["result"] == "passed"
     return _PASS[step.files]
@@ -167,15 +214,26 @@ def digest_of(text: str) -> str:
 
 
 def known_mutants() -> tuple[list[tuple[Mutant, list[str]]], list[Result]]:
-    """Return the mutants made by hand with their tests, and those whose old text is not in the code any more."""
+    """Return the mutants made by hand with their tests, and those whose old text is not in the code
+    any more.
+    """
     found, stale = [], []
     for each in known.KNOWN:
         text = (ROOT / each["file"]).read_text()
         if text.count(each["old"]) != 1:
-            stale.append(Result(each["name"], f"{each['file']}: its old text is there {text.count(each['old'])} times", "by hand", "stale"))
+            stale.append(
+                Result(
+                    each["name"],
+                    f"{each['file']}: its old text is there {text.count(each['old'])} times",
+                    "by hand",
+                    "stale",
+                )
+            )
             continue
         code = text.replace(each["old"], each["new"])
-        mutant = generate.mutant_of(each["file"], text, code, name=each["name"], function="", operator="by hand")
+        mutant = generate.mutant_of(
+            each["file"], text, code, name=each["name"], function="", operator="by hand"
+        )
         found.append((mutant, [name for name in each["tests"] if (ROOT / name).exists()]))
     return found, stale
 
@@ -198,7 +256,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     todo, reviewed = [], equivalent.EQUIVALENT if given.what == "sample" else {}
     for mutant, tests in wanted:
         before = earlier.get(mutant.id)
-        is_done = before is not None and (before.is_noticed or not given.retry or mutant.id in reviewed)
+        is_done = before is not None and (
+            before.is_noticed or not given.retry or mutant.id in reviewed
+        )
         if before is not None and is_done and before.code == digest_of(mutant.code):
             results.append(before)
         else:
@@ -213,16 +273,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=("known", "sample"))
-    parser.add_argument("--jobs", type=int, default=1, help="copies of the tree in which mutants run at once")
-    parser.add_argument("--only", default="", help="only mutants of these files, or whose name or id begins so; several with commas")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="copies of the tree in which mutants run at once"
+    )
+    parser.add_argument(
+        "--only",
+        default="",
+        help="only mutants of these files, or whose name or id begins so; several with commas",
+    )
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--size", type=int, default=SIZE)
-    parser.add_argument("--resume", action="store_true", help="go on with the results of the run before")
-    parser.add_argument("--retry", action="store_true", help="with --resume: run once more those that had survived and are not equivalent")
-    parser.add_argument("--fast", action="store_true", help="only the fast tests: what survives is no survivor yet, see --retry")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the results of the run before"
+    )
+    parser.add_argument(
+        "--retry",
+        action="store_true",
+        help="with --resume: run once more those that had survived and are not equivalent",
+    )
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="only the fast tests: what survives is no survivor yet, see --retry",
+    )
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
-    parser.add_argument("--trace", action="store_true", help="find which tests execute which lines, though there is no mutant to run")
-    parser.add_argument("--scratch", type=Path, default=ROOT / ".cache" / "mutation", help="folder for results and traces")
+    parser.add_argument(
+        "--trace",
+        action="store_true",
+        help="find which tests execute which lines, though there is no mutant to run",
+    )
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        default=ROOT / ".cache" / "mutation",
+        help="folder for results and traces",
+    )
     return parser
 
 
@@ -231,20 +316,38 @@ def _wanted(given: argparse.Namespace) -> tuple[list[tuple[Mutant, list[str]]], 
     if given.what == "known":
         wanted, results = known_mutants()
     else:
-        wanted = [(each, []) for each in generate.sample(ROOT, list(targets.TARGETS), seed=given.seed, size=given.size)]
+        wanted = [
+            (each, [])
+            for each in generate.sample(
+                ROOT, list(targets.TARGETS), seed=given.seed, size=given.size
+            )
+        ]
     if given.only:
         names = tuple(given.only.split(","))
-        wanted = [(mutant, tests) for mutant, tests in wanted if mutant.file in names or mutant.id.startswith(names)]
+        wanted = [
+            (mutant, tests)
+            for mutant, tests in wanted
+            if mutant.file in names or mutant.id.startswith(names)
+        ]
         results = [each for each in results if each.id.startswith(names)]
     return wanted, results
 
 
-def _run_all(folder: Path, scratch: Path, todo: Sequence[tuple[Mutant, list[str]]], log: Path, given: argparse.Namespace,
-             say: _Saying) -> list[Result]:  # fmt: skip
+def _run_all(
+    folder: Path,
+    scratch: Path,
+    todo: Sequence[tuple[Mutant, list[str]]],
+    log: Path,
+    given: argparse.Namespace,
+    say: _Saying,
+) -> list[Result]:
     files = sorted({mutant.file for mutant, _ in todo} | set(targets.TARGETS))
     mutated = files if given.trace else sorted({mutant.file for mutant, _ in todo})
-    test_files = {each for file in mutated for each in targets.test_files(ROOT, file)} if given.what == "sample" or given.trace else {
-        each for _, tests in todo for each in tests if (ROOT / each).exists()}  # fmt: skip
+    test_files = (
+        {each for file in mutated for each in targets.test_files(ROOT, file)}
+        if given.what == "sample" or given.trace
+        else {each for _, tests in todo for each in tests if (ROOT / each).exists()}
+    )
     first = Tree(ROOT, folder / "0")
     first.warm(sorted(test_files))
     trees = [first, *(Tree(first.folder, folder / str(number)) for number in range(1, given.jobs))]
@@ -277,14 +380,26 @@ def _run_all(folder: Path, scratch: Path, todo: Sequence[tuple[Mutant, list[str]
 
 
 def _check(tree: Tree, found: lines.Known, file: str) -> None:
-    """Run tests of a file as for a mutant, but without one: a test that fails then would notice every mutant."""
+    """Run tests of a file as for a mutant, but without one: a test that fails then would notice
+    every mutant.
+    """
     tests = set().union(*found.by_line.get(file, {}).values())
-    chosen = _within(_ordered(tests, found.seconds, targets.test_files(ROOT, file)[:1]), found.seconds, CHECK_SECONDS, CHECK_TESTS)
+    chosen = _within(
+        _ordered(tests, found.seconds, targets.test_files(ROOT, file)[:1]),
+        found.seconds,
+        CHECK_SECONDS,
+        CHECK_TESTS,
+    )
     if chosen:
         step = _step(found, chosen)
-        said = tree.run(files=step.files, tests=step.tests, options=["-x"], seconds=step.seconds, changed=file)
+        said = tree.run(
+            files=step.files, tests=step.tests, options=["-x"], seconds=step.seconds, changed=file
+        )
         if said["result"] != "passed":
-            raise SystemExit(f"{file}: without a mutant {said.get('failed') or 'a run'} fails: {said.get('why', '')}")
+            raise SystemExit(
+                f"{file}: without a mutant {said.get('failed') or 'a run'} fails:"
+                f" {said.get('why', '')}"
+            )
 
 
 def _read(log: Path) -> dict[str, Result]:
@@ -313,22 +428,35 @@ def _report(results: Sequence[Result], given: argparse.Namespace, say: _Saying) 
     by_file: dict[str, Counter[str]] = {}
     for each in results:
         is_reviewed = not each.is_noticed and each.id in reasons
-        by_file.setdefault(each.title.partition(":")[0], Counter())["equivalent" if is_reviewed else each.result] += 1
-    say(f"\n{'file':34} {'mutants':>8} {'noticed':>8} {'by time':>8} {'equivalent':>11} {'survived':>9}")
+        by_file.setdefault(each.title.partition(":")[0], Counter())[
+            "equivalent" if is_reviewed else each.result
+        ] += 1
+    say(
+        f"\n{'file':34} {'mutants':>8} {'noticed':>8} {'by time':>8} {'equivalent':>11}"
+        f" {'survived':>9}"
+    )
     for file, counts in sorted(by_file.items()):
-        say(f"{file:34} {counts.total():8} {counts['noticed'] + counts['error']:8} {counts['timeout']:8} {counts['equivalent']:11} "
-            f"{counts['survived'] + counts['stale']:9}")  # fmt: skip
+        say(
+            f"{file:34} {counts.total():8} {counts['noticed'] + counts['error']:8}"
+            f" {counts['timeout']:8} {counts['equivalent']:11}"
+            f" {counts['survived'] + counts['stale']:9}"
+        )
     noticed = len(results) - len(survivors)
     for each in survivors:
-        say(f"{'equivalent' if each.id in reasons else each.result}: {each.id} {each.operator} {each.title}")
-        say(f"    {reasons.get(each.id) or 'ran ' + ('; '.join(each.ran) or 'nothing: no test executes it')}")
+        say(
+            f"{'equivalent' if each.id in reasons else each.result}: {each.id} {each.operator}"
+            f" {each.title}"
+        )
+        say(
+            f"    {reasons.get(each.id) or 'ran ' + ('; '.join(each.ran) or 'nothing: no test executes it')}"
+        )
     share = noticed / len(results) if results else 1.0
     counted = noticed / (noticed + len(holes)) if noticed + len(holes) else 1.0
-    say(f"\n{len(results)} mutants, {noticed} noticed ({share:.1%}), {len(survivors) - len(holes)} equivalent, {len(holes)} survived; "
-        f"without the equivalent ones {counted:.1%} are noticed")  # fmt: skip
+    say(
+        f"\n{len(results)} mutants, {noticed} noticed ({share:.1%}), {len(survivors) - len(holes)}"
+        f" equivalent, {len(holes)} survived; without the equivalent ones {counted:.1%} are noticed"
+    )
     return int(bool(holes) if given.what == "known" else counted < LEAST)
-
-
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Run pytest many times in one copy of the tree: this process imports what does not change, and forks for each run.
+"""Run pytest many times in one copy of the tree: this process imports what does not change, and
+forks for each run.
 
-It reads one request a line and answers each with one line. A run that takes too long is ended, with every process that it has started.
+It reads one request a line and answers each with one line. A run that takes too long is ended, with
+every process that it has started.
 """
 
 from __future__ import annotations
@@ -20,18 +22,44 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-MODULES = ("pytest", "sqlalchemy", "sqlalchemy.dialects.sqlite", "flask", "werkzeug.test", "orjson", "pydantic", "cryptography.x509",
-           "cryptography.hazmat.primitives.asymmetric.ec", "alembic.command", "alembic.migration", "jsonschema", "click", "click.testing",
-           "rich.console", "rich.table", "requests", "urllib3", "prometheus_client", "ruamel.yaml", "jmespath", "itsdangerous", "dotenv",
-           "asyncio", "http.server", "multiprocessing")  # fmt: skip
-NOT_IMPORTED = ("bridge.testing", "bridge.store.migrations")  # pytest rewrites the one; alembic loads the others
+MODULES = (
+    "pytest",
+    "sqlalchemy",
+    "sqlalchemy.dialects.sqlite",
+    "flask",
+    "werkzeug.test",
+    "orjson",
+    "pydantic",
+    "cryptography.x509",
+    "cryptography.hazmat.primitives.asymmetric.ec",
+    "alembic.command",
+    "alembic.migration",
+    "jsonschema",
+    "click",
+    "click.testing",
+    "rich.console",
+    "rich.table",
+    "requests",
+    "urllib3",
+    "prometheus_client",
+    "ruamel.yaml",
+    "jmespath",
+    "itsdangerous",
+    "dotenv",
+    "asyncio",
+    "http.server",
+    "multiprocessing",
+)
+# pytest rewrites the one; alembic loads the others
+NOT_IMPORTED = ("bridge.testing", "bridge.store.migrations")
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 
 
 def serve(tree: Path, scratch: Path) -> None:
     """Answer requests until the input ends."""
     sys.path[:] = [each for each in sys.path if Path(each) != Path(__file__).parent]
-    ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)  # what a test leaves behind becomes a child of this process
+    # what a test leaves behind becomes a child of this process
+    ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     os.chdir(tree)
     for name in MODULES:
         with contextlib.suppress(ImportError):
@@ -39,10 +67,14 @@ def serve(tree: Path, scratch: Path) -> None:
     modules = _import_all(tree)
     for line in sys.stdin:
         request = json.loads(line)
-        request["forget"] = sorted(_dependents(modules, request["changed"])) if request.get("changed") else []
+        request["forget"] = (
+            sorted(_dependents(modules, request["changed"])) if request.get("changed") else []
+        )
         began = time.monotonic()
         outcome = _run(request, scratch)
-        sys.stdout.write(json.dumps({**outcome, "seconds": round(time.monotonic() - began, 2)}) + "\n")
+        sys.stdout.write(
+            json.dumps({**outcome, "seconds": round(time.monotonic() - began, 2)}) + "\n"
+        )
         sys.stdout.flush()
 
 
@@ -66,21 +98,31 @@ def _imported(name: str, file: Path) -> list[str]:
             found += [each.name for each in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             found += [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("bridge."):
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and node.value.startswith("bridge.")
+        ):
             found.append(node.value.partition(":")[0])  # imported by its name
     return found
 
 
 def _dependents(modules: dict[str, set[str]], file: str) -> set[str]:
-    """Return the module of a file, and all that import it: a run that changes it imports these again."""
+    """Return the module of a file, and all that import it: a run that changes it imports these
+    again.
+    """
     found = {".".join(Path(file).with_suffix("").parts).removesuffix(".__init__")}
-    while more := {name for name, imported in modules.items() if name not in found and imported & found}:
+    while more := {
+        name for name, imported in modules.items() if name not in found and imported & found
+    }:
         found |= more
     return found
 
 
 def _run(request: dict[str, Any], scratch: Path) -> dict[str, Any]:
-    """Fork, run the tests of the request, and return `noticed`, `passed`, `timeout` or `error`, with the test that noticed."""
+    """Fork, run the tests of the request, and return `noticed`, `passed`, `timeout` or `error`,
+    with the test that noticed.
+    """
     folder = scratch / "run"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o755, parents=True)
@@ -140,7 +182,12 @@ def _be(request: dict[str, Any], folder: Path, report: Path) -> None:
 
         sys.path.pop(0)
         plugin = chosen.Chosen(request, report)
-        status = int(pytest.main([*request["files"], *request["options"], "-n0", "-p", "no:cacheprovider"], plugins=[plugin]))
+        status = int(
+            pytest.main(
+                [*request["files"], *request["options"], "-n0", "-p", "no:cacheprovider"],
+                plugins=[plugin],
+            )
+        )
         sys.stdout.flush()
     except BaseException:
         traceback.print_exc()
@@ -151,7 +198,9 @@ def _be(request: dict[str, Any], folder: Path, report: Path) -> None:
 
 
 def _forget(names: list[str]) -> None:
-    """Have modules imported again. A package has its modules as attributes, too, where `from package import module` finds them."""
+    """Have modules imported again. A package has its modules as attributes, too, where `from
+    package import module` finds them.
+    """
     for name in names:
         module = sys.modules.pop(name, None)
         package, _, last = name.rpartition(".")
@@ -162,7 +211,11 @@ def _forget(names: list[str]) -> None:
 def _end_all() -> None:
     """End every process that the run has left."""
     for _ in range(200):
-        children = [int(each) for file in Path("/proc/self/task").glob("*/children") for each in file.read_text().split()]
+        children = [
+            int(each)
+            for file in Path("/proc/self/task").glob("*/children")
+            for each in file.read_text().split()
+        ]
         if not children:
             return
         for child in _descendants(children):

@@ -7,18 +7,58 @@ from pathlib import Path
 
 #: By source file the test files that execute it in their own process, those of its subject first.
 TARGETS: dict[str, tuple[str, ...]] = {
-    "bridge/store/queue/ledger.py": ("ledger", "lines", "circuit", "pace", "acts", "pruning", "ledger_machine", "worker"),
-    "bridge/store/queue/claims.py": ("ledger", "circuit", "pace", "waits", "counting", "handing", "changes", "lines", "worker"),
+    "bridge/store/queue/ledger.py": (
+        "ledger",
+        "lines",
+        "circuit",
+        "pace",
+        "acts",
+        "pruning",
+        "ledger_machine",
+        "worker",
+    ),
+    "bridge/store/queue/claims.py": (
+        "ledger",
+        "circuit",
+        "pace",
+        "waits",
+        "counting",
+        "handing",
+        "changes",
+        "lines",
+        "worker",
+    ),
     "bridge/store/db/group_commit.py": ("store", "ledger", "faults", "disk_full"),
     "bridge/store/queue/reconcile.py": ("reconciling", "encryption"),
     "bridge/delivery/reconcile.py": ("reconcile", "reconciling", "cli_look"),
-    "bridge/ingest/receive.py": ("receive", "redact", "confirming", "limits", "handshakes", "handshakes_business", "forms",
-                          "form_uploads", "form_spam", "provider_edge", "previews", "signed_content"),
-    "bridge/store/blobs.py": ("blobs", "erase", "rekey", "encryption", "form_uploads", "upkeep", "backup"),
+    "bridge/ingest/receive.py": (
+        "receive",
+        "redact",
+        "confirming",
+        "limits",
+        "handshakes",
+        "handshakes_business",
+        "forms",
+        "form_uploads",
+        "form_spam",
+        "provider_edge",
+        "previews",
+        "signed_content",
+    ),
+    "bridge/store/blobs.py": (
+        "blobs",
+        "erase",
+        "rekey",
+        "encryption",
+        "form_uploads",
+        "upkeep",
+        "backup",
+    ),
     "bridge/worker/worker.py": ("worker", "upkeep", "changes", "reconciling", "tracing", "pool"),
-}  # fmt: skip
+}
 
-#: The path by which the mutants of a file are numbered: the one it had at first, so that a move changes no id.
+#: The path by which the mutants of a file are numbered: the one it had at first, so that a move
+#: changes no id.
 NUMBERED_AS = {
     "bridge/store/queue/ledger.py": "bridge/store/ledger.py",
     "bridge/store/queue/claims.py": "bridge/store/claims.py",
@@ -30,7 +70,8 @@ NUMBERED_AS = {
     "bridge/worker/worker.py": "bridge/worker/loop.py",
 }
 
-#: By source file the test files that start whole bridges: run as they are, one after the other, where nothing else has noticed.
+#: By source file the test files that start whole bridges: run as they are, one after the other,
+#: where nothing else has noticed.
 WIDER: dict[str, tuple[str, ...]] = {
     "bridge/store/queue/ledger.py": ("fleet", "celery"),
     "bridge/store/queue/claims.py": ("fleet", "celery"),
@@ -43,21 +84,50 @@ WIDER: dict[str, tuple[str, ...]] = {
 }
 
 
-#: Test files that mention a source file and take minutes, or execute it only in processes of their own.
-NOT_TRACED = {"alerts_live", "backup", "celery", "copy", "deploys", "first_schema", "fleet", "flow_processes", "processes",
-              "reload_processes", "succession", "torture", "torture_accounting", "upgrade"}  # fmt: skip
+#: Test files that mention a source file and take minutes, or execute it only in processes of their
+#: own.
+NOT_TRACED = {
+    "alerts_live",
+    "backup",
+    "celery",
+    "copy",
+    "deploys",
+    "first_schema",
+    "fleet",
+    "flow_processes",
+    "processes",
+    "reload_processes",
+    "succession",
+    "torture",
+    "torture_accounting",
+    "upgrade",
+}
 
 
 def test_files(root: Path, file: str, *, wider: bool = False) -> list[str]:
-    """Return the test files of a source file: those that the tables name and, unless they are the `wider` ones, all that import it."""
+    """Return the test files of a source file: those that the tables name and, unless they are the
+    `wider` ones, all that import it.
+    """
     names = list((WIDER if wider else TARGETS).get(file, ()))
     if not wider:
-        names += [name for name in _that_import(root, file) if name not in NOT_TRACED and name not in names]
+        names += [
+            name
+            for name in _that_import(root, file)
+            if name not in NOT_TRACED and name not in names
+        ]
     return [path for name in names if (root / (path := f"tests/test_{name}.py")).exists()]
 
 
 def _that_import(root: Path, file: str) -> list[str]:
     package, _, module = ".".join(Path(file).with_suffix("").parts).rpartition(".")
-    ways = (rf"from {package}\.{module} import", rf"import {package}\.{module}\b", rf"from {package} import .*\b{module}\b")
+    ways = (
+        rf"from {package}\.{module} import",
+        rf"import {package}\.{module}\b",
+        rf"from {package} import .*\b{module}\b",
+    )
     imports = re.compile(rf"^\s*({'|'.join(ways)})", re.MULTILINE)
-    return sorted(path.stem.removeprefix("test_") for path in (root / "tests").glob("test_*.py") if imports.search(path.read_text()))
+    return sorted(
+        path.stem.removeprefix("test_")
+        for path in (root / "tests").glob("test_*.py")
+        if imports.search(path.read_text())
+    )

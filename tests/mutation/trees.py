@@ -14,23 +14,40 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
-LEFT_OUT = (".git", ".venv", ".cache", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache", "node_modules", "build", "dist",
-            "data")  # fmt: skip
+LEFT_OUT = (
+    ".git",
+    ".venv",
+    ".cache",
+    ".hypothesis",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    "node_modules",
+    "build",
+    "dist",
+    "data",
+)
 
 
 def copy_tree(root: Path, to: Path) -> None:
     """Copy what is needed to run the tests, with what is compiled of it."""
     top = {str(root / name) for name in LEFT_OUT}
     shutil.rmtree(to, ignore_errors=True)
-    shutil.copytree(root, to, symlinks=True, ignore=lambda folder, names: [
-        name for name in names if os.path.join(folder, name) in top])  # noqa: PTH118 # fmt: skip
+    shutil.copytree(
+        root,
+        to,
+        symlinks=True,
+        ignore=lambda folder, names: [name for name in names if os.path.join(folder, name) in top],  # noqa: PTH118
+    )
 
 
 def digest(root: Path, files: Iterator[Path]) -> str:
     """Return a digest of files, by their paths and what they hold."""
     known = hashlib.sha256()
     for file in sorted(files):
-        known.update(f"{file.relative_to(root)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+        known.update(
+            f"{file.relative_to(root)}\0".encode() + hashlib.sha256(file.read_bytes()).digest()
+        )
     return known.hexdigest()[:16]
 
 
@@ -44,11 +61,28 @@ class Tree:
         self._server: subprocess.Popen[str] | None = None
 
     def warm(self, test_files: Sequence[str]) -> None:
-        """Compile everything once: runs do not write what they compile, as a mutant could be as long and as old as what it replaces."""
+        """Compile everything once: runs do not write what they compile, as a mutant could be as
+        long and as old as what it replaces.
+        """
         environ = {**os.environ, "PYTHONPATH": str(self.folder)}
         environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        subprocess.run([sys.executable, "-m", "compileall", "-q", "bridge"], cwd=self.folder, env=environ, check=True)
-        collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", "-p", "no:cacheprovider", *test_files]
+        subprocess.run(
+            [sys.executable, "-m", "compileall", "-q", "bridge"],
+            cwd=self.folder,
+            env=environ,
+            check=True,
+        )
+        collect = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--collect-only",
+            "-q",
+            "-n0",
+            "-p",
+            "no:cacheprovider",
+            *test_files,
+        ]
         subprocess.run(collect, cwd=self.folder, env=environ, check=True, stdout=subprocess.DEVNULL)
 
     @contextmanager
@@ -83,10 +117,28 @@ class Tree:
         return known
 
     def _begin(self) -> subprocess.Popen[str]:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")}
-        environ |= {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
-        command = [sys.executable, str(Path(__file__).with_name("server.py")), str(self.folder), str(self._scratch)]
-        return subprocess.Popen(command, cwd=self.folder, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        environ = {
+            name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")
+        }
+        environ |= {
+            "PYTHONPATH": str(self.folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",
+        }
+        command = [
+            sys.executable,
+            str(Path(__file__).with_name("server.py")),
+            str(self.folder),
+            str(self._scratch),
+        ]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def close(self) -> None:
         """End the process."""

@@ -1,4 +1,6 @@
-"""What an act does to its items, made of what was asked: for one that begins, and for one that is gone on with."""
+"""What an act does to its items, made of what was asked: for one that begins, and for one that is
+gone on with.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,19 @@ KEPT_CONFIGS = 8  # configurations of then that are held ready at once
 
 
 def doing_of(settings: Settings, one: Act) -> Callable[[Database, Act], Doing[Any]]:
-    """Return what makes of an act what is done to its items. Raises `ConfigError` where routes.yaml is needed and cannot be used."""
+    """Return what makes of an act what is done to its items. Raises `ConfigError` where routes.yaml
+    is needed and cannot be used.
+    """
     if one.command == "spam mark":
         return marking
     if one.command == "erase":
         return erasing(settings)
     is_release = one.command == "spam release"
-    return replaying(settings, one.asked, releases=is_release) if one.command == "replay" or is_release else moving
+    return (
+        replaying(settings, one.asked, releases=is_release)
+        if one.command == "replay" or is_release
+        else moving
+    )
 
 
 def moving(_database: Database, one: Act) -> Moving:
@@ -41,7 +49,9 @@ def moving(_database: Database, one: Act) -> Moving:
 
     asked = one.asked
     move = move_of(one.command, force=bool(asked.get("force")))
-    return Moving(move=move, to=Status(asked["to"]), reason=asked.get("reason"), run_id=asked.get("run_id"))
+    return Moving(
+        move=move, to=Status(asked["to"]), reason=asked.get("reason"), run_id=asked.get("run_id")
+    )
 
 
 def marking(_database: Database, _one: Act) -> Marking:
@@ -61,8 +71,11 @@ def erasing(settings: Settings) -> Callable[[Database, Act], Erasing]:
     return lambda _database, _act: Erasing(lambda source: stored_for.get(source, DEDUP_FOR))
 
 
-def replaying(settings: Settings, asked: Mapping[str, Any], *, releases: bool = False) -> Callable[[Database, Act], Replaying]:
-    """Return what makes of an act what plans its events: through the routes of now, or each through those it was planned with.
+def replaying(
+    settings: Settings, asked: Mapping[str, Any], *, releases: bool = False
+) -> Callable[[Database, Act], Replaying]:
+    """Return what makes of an act what plans its events: through the routes of now, or each through
+    those it was planned with.
 
     `releases`: those that are held to be spam, which they then are no more.
     """
@@ -77,9 +90,16 @@ def replaying(settings: Settings, asked: Mapping[str, Any], *, releases: bool = 
 
     def make(database: Database, one: Act) -> Replaying:
         if present is None:
-            return Replaying(config_of=_of_then(database, settings), nonce=one.id, through=through, releases=releases)
+            return Replaying(
+                config_of=_of_then(database, settings),
+                nonce=one.id,
+                through=through,
+                releases=releases,
+            )
         events.remember_config(database, present.hash, present.canonical, time.time())
-        return Replaying(config_of=lambda _: present, nonce=one.id, through=through, releases=releases)
+        return Replaying(
+            config_of=lambda _: present, nonce=one.id, through=through, releases=releases
+        )
 
     return make
 
@@ -89,11 +109,16 @@ def _check_route(name: str | None, config: Config) -> None:
         from bridge.routing.expressions.roots import near
 
         names = list(config.route_names)
-        raise click.UsageError(f"routes.yaml has no route {name!r}; {near(name, names)}it has: {', '.join(names) or 'none'}")
+        raise click.UsageError(
+            f"routes.yaml has no route {name!r}; {near(name, names)}it has:"
+            f" {', '.join(names) or 'none'}"
+        )
 
 
 def _of_then(database: Database, settings: Settings) -> Callable[[Event], Config]:
-    """Return what gives the configuration that an event was planned with, filled in with the credentials of now."""
+    """Return what gives the configuration that an event was planned with, filled in with the
+    credentials of now.
+    """
     from bridge.config.loader import load_canonical
     from bridge.store.inbound import events
 
@@ -103,11 +128,16 @@ def _of_then(database: Database, settings: Settings) -> Callable[[Event], Config
         if canonical is None:
             return f"the configuration that it was planned with ({config_hash[:12]}) is not kept"
         try:
-            return load_canonical(canonical, settings.environ, settings.config.parent, strict_secrets=False)
+            return load_canonical(
+                canonical, settings.environ, settings.config.parent, strict_secrets=False
+            )
         except ConfigError as error:
             first, *more = error.problems
             found = f"{first.path}: {first.message}" + (f" (and {len(more)} more)" if more else "")
-            return f"the configuration that it was planned with ({config_hash[:12]}) cannot be used any more: {found}"
+            return (
+                f"the configuration that it was planned with ({config_hash[:12]}) cannot be used"
+                f" any more: {found}"
+            )
 
     def config_of(event: Event) -> Config:
         config = load(event.config_hash)

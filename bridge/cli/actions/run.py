@@ -1,4 +1,6 @@
-"""What the commands that act have in common: which items, the question, and the act itself with a line for each."""
+"""What the commands that act have in common: which items, the question, and the act itself with a
+line for each.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,20 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 MANY = 20  # items from which on a bar shows how far it is
 NAMES = 5  # of the ids that were given, so many are kept with an act beside its items
-DONE = {"replay": "replayed", "retry": "retried", "cancel": "cancelled", "resolve": "resolved", "spam release": "released",
-        "spam mark": "marked as spam", "erase": "erased"}  # fmt: skip
-VERBS = {"spam release": "release", "spam mark": "mark as spam"}  # of those that are not called as their command
-THINGS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {"erase": ("record", "records")}
+DONE = {
+    "replay": "replayed",
+    "retry": "retried",
+    "cancel": "cancelled",
+    "resolve": "resolved",
+    "spam release": "released",
+    "spam mark": "marked as spam",
+    "erase": "erased",
+}
+# of those that are not called as their command
+VERBS = {"spam release": "release", "spam mark": "mark as spam"}
+THINGS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {
+    "erase": ("record", "records")
+}
 
 
 YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -63,7 +75,9 @@ class Asked:
     def of(cls, options: Mapping[str, Any]) -> Asked:
         """Take a command's options apart."""
         own = {name: options[name] for name in ("yes", "dry_run", "as_json", "limit", "rate")}
-        return cls(**own, chosen={name: value for name, value in options.items() if name not in own})
+        return cls(
+            **own, chosen={name: value for name, value in options.items() if name not in own}
+        )
 
     @property
     def is_filtered(self) -> bool:
@@ -71,8 +85,14 @@ class Asked:
         return any(value is not None for value in self.chosen.values())
 
     def kept(self, names: Sequence[str], **how: Any) -> dict[str, Any]:
-        """Return what of this is kept with the act: the filters, or the names that were given, and how."""
-        filters = {name.rstrip("_"): _text(value) for name, value in sorted(self.chosen.items()) if value is not None}
+        """Return what of this is kept with the act: the filters, or the names that were given, and
+        how.
+        """
+        filters = {
+            name.rstrip("_"): _text(value)
+            for name, value in sorted(self.chosen.items())
+            if value is not None
+        }
         own = {"names": list(names[:NAMES]), "limit": self.limit or None, "rate": self.rate}
         return {"filters": filters} | {name: value for name, value in (own | how).items() if value}
 
@@ -86,7 +106,9 @@ def need_some(names: Sequence[str], asked: Asked) -> None:
     if not names and not asked.is_filtered:
         example = "" if "status" not in asked.chosen else "--status dead or "
         raise click.UsageError(f"name some, or choose them by a filter such as {example}--since 1h")
-    if names and any(value is not None for option, value in asked.chosen.items() if option != "route"):
+    if names and any(
+        value is not None for option, value in asked.chosen.items() if option != "route"
+    ):
         raise click.UsageError("ids and filters do not go together")
 
 
@@ -104,7 +126,9 @@ def kept(settings: Settings) -> Iterator[Database]:
             ring(database)
 
 
-def named(names: Sequence[str], find: Callable[[str], list[str]]) -> tuple[list[str], dict[str, str]]:
+def named(
+    names: Sequence[str], find: Callable[[str], list[str]]
+) -> tuple[list[str], dict[str, str]]:
     """Return the ids that names stand for, each once, and what is wrong with the other names."""
     ids: dict[str, None] = {}
     problems: dict[str, str] = {}
@@ -138,7 +162,9 @@ def things(command: str, count: int) -> str:
 
 def agreed(text: str, count: int, asked: Asked) -> bool:
     """Say how many there are, and ask; False where nothing is to be done."""
-    return confirmed(text, count, dry_run=asked.dry_run, yes=asked.yes or not count, as_json=asked.as_json)
+    return confirmed(
+        text, count, dry_run=asked.dry_run, yes=asked.yes or not count, as_json=asked.as_json
+    )
 
 
 def confirmed(text: str, count: int, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
@@ -159,8 +185,14 @@ def confirmed(text: str, count: int, *, dry_run: bool, yes: bool, as_json: bool)
 # -- the act, and the answer
 
 
-def carry_out(database: Database, command: str, one: Act | None, doing: Doing[Any] | None, asked: Asked,
-              problems: Mapping[str, str]) -> None:  # fmt: skip
+def carry_out(
+    database: Database,
+    command: str,
+    one: Act | None,
+    doing: Doing[Any] | None,
+    asked: Asked,
+    problems: Mapping[str, str],
+) -> None:
     """Do what is left of an act, print a line for each item, and exit with 1 if any was not done.
 
     `problems` are of names that stand for no item; where all are such there is no act.
@@ -169,7 +201,10 @@ def carry_out(database: Database, command: str, one: Act | None, doing: Doing[An
 
     told = _Told(command, one.id if one else None, asked, one.left if one else 0)
     if one is not None and one.left > MANY:
-        output.say(f"{one.id}: Ctrl-C stops it, and `flowbridge acts resume {one.id}` goes on with the rest")
+        output.say(
+            f"{one.id}: Ctrl-C stops it, and `flowbridge acts resume {one.id}` goes on with the"
+            " rest"
+        )
     try:
         with _progress(one) as advance:
             for results in _batches(database, one, doing, asked.rate) if one and doing else ():
@@ -183,7 +218,9 @@ def carry_out(database: Database, command: str, one: Act | None, doing: Doing[An
     told.end([Result(id=name, problem=problem) for name, problem in problems.items()])
 
 
-def _batches(database: Database, one: Act, doing: Doing[Any], rate: str | None) -> Iterator[list[Result]]:
+def _batches(
+    database: Database, one: Act, doing: Doing[Any], rate: str | None
+) -> Iterator[list[Result]]:
     """Yield what came of the items, some to a commit, no faster than `rate`."""
     from bridge.store.operations import log
 
@@ -202,7 +239,8 @@ class _Told:
 
     def __init__(self, command: str, act_id: str | None, asked: Asked, total: int) -> None:
         self._command, self._act_id, self._as_json = command, act_id, asked.as_json
-        self._quiet = total > MANY and not asked.as_json and output.on_terminal()  # a bar and the exceptions are enough for a person
+        # a bar and the exceptions are enough for a person
+        self._quiet = total > MANY and not asked.as_json and output.on_terminal()
         self._held: list[Result] = []
         self._done = self._bad = 0
 
@@ -222,7 +260,11 @@ class _Told:
         through = ""
         with suppress(StoreError):  # it may be the store that is gone
             one = log.find(database, self._act_id or "")
-            through = f" {one.chosen - one.left} of {things(one.command, one.chosen)} are through;" if one.chosen else ""
+            through = (
+                f" {one.chosen - one.left} of {things(one.command, one.chosen)} are through;"
+                if one.chosen
+                else ""
+            )
         output.say(f"{why}.{through} `flowbridge acts resume {self._act_id}` goes on with the rest")
         sys.exit(code)
 
@@ -241,17 +283,29 @@ class _Told:
     def _print(self, result: Result) -> None:
         try:
             self._line(result)
-        except BrokenPipeError:  # the reader, such as `head`, has seen enough; what was agreed on is done all the same
+        except BrokenPipeError:
+            # the reader, such as `head`, has seen enough; what was agreed on is done all the same
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _line(self, result: Result) -> None:
         done = DONE[self._command]
         if self._as_json:
             shown = [delivery_json(one) for one in result.deliveries]
-            output.json_line({"act": self._act_id, "id": result.id, "ok": result.problem is None, "problem": result.problem,
-                              "was": result.was, "deliveries": shown})  # fmt: skip
+            output.json_line(
+                {
+                    "act": self._act_id,
+                    "id": result.id,
+                    "ok": result.problem is None,
+                    "problem": result.problem,
+                    "was": result.was,
+                    "deliveries": shown,
+                }
+            )
         elif result.problem is not None:
-            click.echo(f"{output.clean(result.id)}  {click.style(f'not {done}', fg='red')}: {output.clean(result.problem)}")
+            click.echo(
+                f"{output.clean(result.id)}  {click.style(f'not {done}', fg='red')}:"
+                f" {output.clean(result.problem)}"
+            )
         elif result.became is None:
             planned = ", ".join(f"{one.id} {one.route} {one.status}" for one in result.deliveries)
             output.answer(f"{result.id}  {done}: {planned or 'no delivery'}")
@@ -261,18 +315,38 @@ class _Told:
 
 @contextmanager
 def _progress(one: Act | None) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr where a person sees it and there is enough to do: how many, how fast, and how long it still takes."""
+    """Show a bar on stderr where a person sees it and there is enough to do: how many, how fast,
+    and how long it still takes.
+    """
     if one is None or one.left <= MANY or not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.text import Text
 
     class Speed(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text("" if task.speed is None else f"{task.speed:,.{0 if task.speed >= 10 else 1}f}/s")
+            return Text(
+                "" if task.speed is None else f"{task.speed:,.{0 if task.speed >= 10 else 1}f}/s"
+            )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Speed(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=output.console(err=True), transient=True) as progress:
-        task = progress.add_task(one.command, total=one.chosen, completed=(one.chosen or 0) - one.left)
+        task = progress.add_task(
+            one.command, total=one.chosen, completed=(one.chosen or 0) - one.left
+        )
         yield lambda count: progress.advance(task, count)

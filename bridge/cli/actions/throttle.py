@@ -28,7 +28,12 @@ class Pace(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
         return str(value)
 
 
-RATE = click.option("--rate", type=Pace(), metavar="RATE", help="At most so many in a time, such as 50/s or 600/min. Default: at once.")
+RATE = click.option(
+    "--rate",
+    type=Pace(),
+    metavar="RATE",
+    help="At most so many in a time, such as 50/s or 600/min. Default: at once.",
+)
 
 
 def rate_of(text: str) -> Rate:

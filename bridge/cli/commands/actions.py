@@ -1,4 +1,6 @@
-"""replay, retry, cancel, resolve: act on what is kept, on one or on all that filters choose, after a count."""
+"""replay, retry, cancel, resolve: act on what is kept, on one or on all that filters choose, after
+a count.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +28,34 @@ NOW, THEN = "now", "then"
 
 @click.command(cls=FilteredCommand)
 @click.argument("events", metavar="[EVENT]...", nargs=-1)
-@click.option("--through", metavar="ROUTE", help="Plan through this route only (default: that of --route, else every route).")
-@click.option("--with-routes", "when", type=click.Choice([NOW, THEN]), default=NOW, show_default=True,
-              help="The routes.yaml to plan with: as it is now, or as it was then, when the event was first planned.")  # fmt: skip
+@click.option(
+    "--through",
+    metavar="ROUTE",
+    help="Plan through this route only (default: that of --route, else every route).",
+)
+@click.option(
+    "--with-routes",
+    "when",
+    type=click.Choice([NOW, THEN]),
+    default=NOW,
+    show_default=True,
+    help=(
+        "The routes.yaml to plan with: as it is now, or as it was then, when the event was first"
+        " planned."
+    ),
+)
 @filtered(statuses=("none",), limit=0)
 @asking
 @click.pass_obj
-def replay(config: str | None, /, events: tuple[str, ...], through: str | None, when: str, **options: Any) -> None:
-    """Plan stored events again: new deliveries, whatever became of the earlier ones. Credentials are those of now in any case.
+def replay(
+    config: str | None, /, events: tuple[str, ...], through: str | None, when: str, **options: Any
+) -> None:
+    """Plan stored events again: new deliveries, whatever became of the earlier ones. Credentials
+    are those of now in any case.
 
-    Many are planned as fast as they can be, and those of a route stand in front of what comes in later: --rate paces them. An act that
-    was interrupted is gone on with by flowbridge acts resume. What is held to be spam is not replayed: flowbridge spam release.
+    Many are planned as fast as they can be, and those of a route stand in front of what comes in
+    later: --rate paces them. An act that was interrupted is gone on with by flowbridge acts resume.
+    What is held to be spam is not replayed: flowbridge spam release.
 
     \b
     flowbridge replay evt_01jd2x
@@ -60,8 +79,11 @@ def replay(config: str | None, /, events: tuple[str, ...], through: str | None, 
             searching(database, wanted, of_deliveries=False)
             ids = queries.event_ids(database, wanted, asked.limit)
         if again := queries.going(database, ids, how["through"]):
-            output.say(f"{again} of them {'has' if again == 1 else 'have'} deliveries that went already or are about to go: "
-                       "those flows are started again, unless --through names another route")  # fmt: skip
+            output.say(
+                f"{again} of them {'has' if again == 1 else 'have'} deliveries that went already or"
+                " are about to go: those flows are started again, unless --through names another"
+                " route"
+            )
         go(database, settings, "replay", ids, problems, asked, asked.kept(events, **how), routes)
 
 
@@ -71,11 +93,13 @@ def replay(config: str | None, /, events: tuple[str, ...], through: str | None, 
 @asking
 @click.pass_obj
 def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -> None:
-    """Send deliveries again that are dead, cancelled, or whose run failed: the same deliveries with the same inputs.
+    """Send deliveries again that are dead, cancelled, or whose run failed: the same deliveries with
+    the same inputs.
 
-    Filters choose among those that are dead or whose run failed. An event's id stands for all of its deliveries. What was parked by
-    planning (--dead-kind config) is never sent: mend routes.yaml, then replay. One with an ordering key joins its line.
-    Where a route was changed since, retry says so: its new inputs are made by replay only.
+    Filters choose among those that are dead or whose run failed. An event's id stands for all of
+    its deliveries. What was parked by planning (--dead-kind config) is never sent: mend
+    routes.yaml, then replay. One with an ordering key joins its line. Where a route was changed
+    since, retry says so: its new inputs are made by replay only.
 
     \b
     flowbridge retry dlv_01jd2x
@@ -93,31 +117,64 @@ def retry(config: str | None, /, deliveries: tuple[str, ...], **options: Any) ->
 def cancel(config: str | None, /, deliveries: tuple[str, ...], **options: Any) -> None:
     """Take deliveries out of the queue that were not sent yet. A retry puts them back.
 
-    A dead delivery that holds up its line (on_dead: block) can be cancelled, too: the next one goes. Filters choose it by --status dead.
+    A dead delivery that holds up its line (on_dead: block) can be cancelled, too: the next one
+    goes. Filters choose it by --status dead.
 
     \b
     flowbridge cancel --route newsletter --dry-run
     flowbridge cancel dlv_01jd2x --yes
     """
-    _act("cancel", config, deliveries, {"to": Status.CANCELLED.value, "reason": "cancelled by a person"}, options)
+    _act(
+        "cancel",
+        config,
+        deliveries,
+        {"to": Status.CANCELLED.value, "reason": "cancelled by a person"},
+        options,
+    )
 
 
 @click.command(cls=FilteredCommand)
 @click.argument("deliveries", metavar="[DELIVERY]...", nargs=-1)
-@click.option("--as", "to", type=click.Choice(SETTLED), help="What it is; queued sends it again. Without it, what is known is shown.")
-@click.option("--run-id", metavar="RUN", help="With --as delivered: the run it started, which is then followed.")
-@click.option("--force", is_flag=True, help="Also what settles itself; with --run-id: although the platform says that it has no such run.")
+@click.option(
+    "--as",
+    "to",
+    type=click.Choice(SETTLED),
+    help="What it is; queued sends it again. Without it, what is known is shown.",
+)
+@click.option(
+    "--run-id",
+    metavar="RUN",
+    help="With --as delivered: the run it started, which is then followed.",
+)
+@click.option(
+    "--force",
+    is_flag=True,
+    help=(
+        "Also what settles itself; with --run-id: although the platform says that it has no such"
+        " run."
+    ),
+)
 @filtered(limit=0)
 @asking
 @click.pass_obj
-def resolve(config: str | None, /, deliveries: tuple[str, ...], to: str | None, run_id: str | None, force: bool,
-            **options: Any) -> None:  # fmt: skip
-    """Say what became of deliveries whose outcome is unknown, after a look at the platform. Without --as: what is known of each.
+def resolve(
+    config: str | None,
+    /,
+    deliveries: tuple[str, ...],
+    to: str | None,
+    run_id: str | None,
+    force: bool,
+    **options: Any,
+) -> None:
+    """Say what became of deliveries whose outcome is unknown, after a look at the platform. Without
+    --as: what is known of each.
 
-    It is for what stays unknown. While flowbridge still looks for the run of a delivery itself, that one is refused, unless --force is
+    It is for what stays unknown. While flowbridge still looks for the run of a delivery itself,
+    that one is refused, unless --force is
     given: its run may be found, and is then not started again.
 
-    The run of --run-id is looked up first, where the platform can be asked; one that it does not have is refused.
+    The run of --run-id is looked up first, where the platform can be asked; one that it does not
+    have is refused.
 
     \b
     flowbridge resolve                                       all that is unknown, with the evidence
@@ -134,33 +191,54 @@ def resolve(config: str | None, /, deliveries: tuple[str, ...], to: str | None, 
     if run_id is not None and not force:
         _look_up(config, deliveries[0], run_id)
     reason = None if to == "queued" else f"resolved as {to} by a person"
-    _act("resolve", config, deliveries, {"to": to, "reason": reason, "run_id": run_id, "force": force}, options)
+    _act(
+        "resolve",
+        config,
+        deliveries,
+        {"to": to, "reason": reason, "run_id": run_id, "force": force},
+        options,
+    )
 
 
 def _look_up(config: str | None, name: str, run_id: str) -> None:
-    """Ask the platform of a delivery for the run. `NotFound` where it has none; what it does not tell is said, and taken."""
+    """Ask the platform of a delivery for the run. `NotFound` where it has none; what it does not
+    tell is said, and taken.
+    """
     from bridge.cli import platforms as asking
     from bridge.store.operations import actions
     from bridge.store.queries import events as queries
 
     with kept(settings_of(config)) as database:
-        _, problems = named([name], lambda one: _deliveries(database, one, actions.MOVES["resolve"]))
+        _, problems = named(
+            [name], lambda one: _deliveries(database, one, actions.MOVES["resolve"])
+        )
         if problems:  # is told by the act
             return
         found = queries.show(database, name)
-        platform = next(one.platform for one in found.deliveries if found.delivery_id in (None, one.id))
+        platform = next(
+            one.platform for one in found.deliveries if found.delivery_id in (None, one.id)
+        )
     try:
         report = asking.look_at(asking.find_platform(asking.config_of(config), platform), run_id)
     except (BridgeError, click.UsageError) as error:
         output.say(f"the run was not looked up: {error}")
         return
     if report.gone:
-        raise NotFound(f"platform {platform} has no run {run_id!r}: {report.detail or 'it says'} (--force takes it all the same)")
+        raise NotFound(
+            f"platform {platform} has no run {run_id!r}: {report.detail or 'it says'} (--force"
+            " takes it all the same)"
+        )
     if report.state is None:
         output.say(f"the run was not looked up: {report.detail}")
 
 
-def _act(name: str, config: str | None, names: tuple[str, ...], how: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+def _act(
+    name: str,
+    config: str | None,
+    names: tuple[str, ...],
+    how: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> None:
     from bridge.cli.actions.build import moving
     from bridge.cli.planned_configs import say_older_inputs
     from bridge.store.operations import actions
@@ -187,14 +265,28 @@ def _chosen(database: Database, name: str, move: Move, asked: Asked) -> list[str
     wanted, among = filters(**asked.chosen), move.wants if chooses_state else move.usual
     searching(database, wanted, of_deliveries=True, also=among)
     ids = queries.delivery_ids(database, wanted, asked.limit, also=among)
-    settling = queries.count(database, wanted, of_deliveries=True, also=actions.SETTLING) if move is actions.MOVES["resolve"] else 0
+    settling = (
+        queries.count(database, wanted, of_deliveries=True, also=actions.SETTLING)
+        if move is actions.MOVES["resolve"]
+        else 0
+    )
     if settling:
         what = "settles itself, and is" if settling == 1 else "settle themselves, and are"
-        output.say(f"{things(name, settling)} like that {what} left out: flowbridge resolve says when (--force: resolve at once)")
-    parked = queries.count(database, wanted, of_deliveries=True, also=actions.PARKED) if name == "retry" and wanted.body is None else 0
+        output.say(
+            f"{things(name, settling)} like that {what} left out: flowbridge resolve says when"
+            " (--force: resolve at once)"
+        )
+    parked = (
+        queries.count(database, wanted, of_deliveries=True, also=actions.PARKED)
+        if name == "retry" and wanted.body is None
+        else 0
+    )
     if parked:
-        output.say(f"{things(name, parked)} like that {'was' if parked == 1 else 'were'} parked by planning, and never sent: mend "
-                   "routes.yaml, then `flowbridge replay --dead-kind config` with the same filters")  # fmt: skip
+        output.say(
+            f"{things(name, parked)} like that {'was' if parked == 1 else 'were'} parked by"
+            " planning, and never sent: mend routes.yaml, then `flowbridge replay --dead-kind"
+            " config` with the same filters"
+        )
     return ids
 
 
@@ -205,14 +297,26 @@ def _deliveries(database: Database, name: str, move: Move) -> list[str]:
     event_id, delivery_id = queries.find(database, name)
     if delivery_id is not None:
         return [delivery_id]
-    fit = [one.id for one in events.deliveries_of(database, [event_id])[event_id] if move.refuse(one) is None]
+    fit = [
+        one.id
+        for one in events.deliveries_of(database, [event_id])[event_id]
+        if move.refuse(one) is None
+    ]
     if not fit:
         raise NotFound(f"no delivery of {event_id} is in a state for it")
     return fit
 
 
-def go(database: Database, settings: Settings, name: str, ids: Sequence[str], problems: Mapping[str, str], asked: Asked,
-       kept_asked: Mapping[str, Any], doing: Any) -> None:  # fmt: skip
+def go(
+    database: Database,
+    settings: Settings,
+    name: str,
+    ids: Sequence[str],
+    problems: Mapping[str, str],
+    asked: Asked,
+    kept_asked: Mapping[str, Any],
+    doing: Any,
+) -> None:
     """Ask, keep what was chosen, and do it. `doing` makes of the act what is done to its items."""
     from bridge.store.operations import log
     from bridge.system.ids import act_id
@@ -225,5 +329,13 @@ def go(database: Database, settings: Settings, name: str, ids: Sequence[str], pr
         return
     now, one = time.time(), None
     if ids:
-        one = log.begin(database, act_id(now), command=name, actor=run.who(settings), asked=kept_asked, ids=ids, now=now)
+        one = log.begin(
+            database,
+            act_id(now),
+            command=name,
+            actor=run.who(settings),
+            asked=kept_asked,
+            ids=ids,
+            now=now,
+        )
     run.carry_out(database, name, one, doing(database, one) if one else None, asked, problems)

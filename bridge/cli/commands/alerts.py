@@ -17,8 +17,13 @@ from bridge.core.errors import BridgeError
 from bridge.monitoring.alerts import is_told, listed, proof
 from bridge.monitoring.serializers import iso
 
-COLUMNS = (Column("since", whole=True), Column("severity", whole=True), Column("state", whole=True), Column("notified", whole=True),
-           Column("alert", spare=True))  # fmt: skip
+COLUMNS = (
+    Column("since", whole=True),
+    Column("severity", whole=True),
+    Column("state", whole=True),
+    Column("notified", whole=True),
+    Column("alert", spare=True),
+)
 NO_ROUTE = "no route"  # takes alerts, so no notification is sent
 
 
@@ -26,9 +31,11 @@ NO_ROUTE = "no route"  # takes alerts, so no notification is sent
 @AS_JSON
 @click.pass_context
 def alerts(ctx: click.Context, /, as_json: bool) -> None:
-    """List what is wrong by the last look of the worker, which looks every 30 seconds: alerts that are raised, and those to be.
+    """List what is wrong by the last look of the worker, which looks every 30 seconds: alerts that
+    are raised, and those to be.
 
-    An alert is an event of the source flowbridge, of type alert.raised or alert.resolved; a route takes it to a flow:
+    An alert is an event of the source flowbridge, of type alert.raised or alert.resolved; a route
+    takes it to a flow:
 
     \b
     - {name: tell-me, on: flowbridge alert.*, flow: local/send_email,
@@ -56,11 +63,25 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     elif not known:
         click.echo("No alert is raised.")
     else:
-        rows = [(output.utc(one.since), one.severity, one.state, _notified(one) if notifies else NO_ROUTE, one.what) for one in known]
+        rows = [
+            (
+                output.utc(one.since),
+                one.severity,
+                one.state,
+                _notified(one) if notifies else NO_ROUTE,
+                one.what,
+            )
+            for one in known
+        ]
         output.print_table(COLUMNS, rows)
     if known and not notifies:
-        output.say(f"note: no notification is sent, since no route in {settings.config} takes alerts.")
-        output.say("      Write one with `on: flowbridge alert.*` (flowbridge alerts --help has one), then try it: flowbridge alerts test")
+        output.say(
+            f"note: no notification is sent, since no route in {settings.config} takes alerts."
+        )
+        output.say(
+            "      Write one with `on: flowbridge alert.*` (flowbridge alerts --help has one), then"
+            " try it: flowbridge alerts test"
+        )
 
 
 def _notifies(settings: Settings) -> bool:
@@ -95,7 +116,8 @@ def _shape(one: Alert, *, notifies: bool) -> dict[str, Any]:
 @alerts.command()
 @click.pass_obj
 def test(config: str | None, /) -> None:
-    """Send a test through the routes that alerts take: an event alert.test, with deliveries as any other.
+    """Send a test through the routes that alerts take: an event alert.test, with deliveries as any
+    other.
 
     A worker has to run. Exit code 1: no route takes it.
 
@@ -112,6 +134,12 @@ def test(config: str | None, /) -> None:
             raise BridgeError("there is no database yet; start it: flowbridge serve")
         count = database.write(lambda connection: keep(connection, proof(now), routes, now))
     if not count:
-        click.echo("No route takes alert.test; write one with `on: flowbridge alert.*` (see flowbridge alerts --help)")
+        click.echo(
+            "No route takes alert.test; write one with `on: flowbridge alert.*` (see flowbridge"
+            " alerts --help)"
+        )
         sys.exit(1)
-    click.echo(f"{output.number(count, 'delivery', 'deliveries')} planned: flowbridge deliveries --limit {count}")
+    click.echo(
+        f"{output.number(count, 'delivery', 'deliveries')} planned: flowbridge deliveries --limit"
+        f" {count}"
+    )

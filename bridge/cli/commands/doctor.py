@@ -1,4 +1,6 @@
-"""doctor: prove on the running bridge that good requests get in and bad ones stay out, with nothing kept of either."""
+"""doctor: prove on the running bridge that good requests get in and bad ones stay out, with nothing
+kept of either.
+"""
 
 from __future__ import annotations
 
@@ -59,18 +61,27 @@ class Finding:
 
 
 @click.command()
-@click.option("--to", metavar="URL", help="The bridge to try (default: FLOWBRIDGE_PUBLIC_URL, else the address it is bound to).")
-@click.option("-v", "--verbose", is_flag=True, help="A row for each check, also for those that were passed.")
+@click.option(
+    "--to",
+    metavar="URL",
+    help="The bridge to try (default: FLOWBRIDGE_PUBLIC_URL, else the address it is bound to).",
+)
+@click.option(
+    "-v", "--verbose", is_flag=True, help="A row for each check, also for those that were passed."
+)
 @AS_JSON
 @click.pass_obj
 def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) -> None:
-    """Prove that bad requests stay out: each source of the running bridge gets a good sample and forgeries of it, in a dry mode.
+    """Prove that bad requests stay out: each source of the running bridge gets a good sample and
+    forgeries of it, in a dry mode.
 
-    Nothing is kept of them, so that a replay is only spoken of, not tried. Beside that it looks at the public URL, its certificate, the
-    clock, and the size of body that a proxy lets through. The exit code is 1 where something is wrong.
+    Nothing is kept of them, so that a replay is only spoken of, not tried. Beside that it looks at
+    the public URL, its certificate, the clock, and the size of body that a proxy lets through. The
+    exit code is 1 where something is wrong.
 
-    A source whose secret is not set is a row that says so, and the others are tried. Of each source one row says how many forgeries were
-    refused, and whether a good request got in; --verbose and --json list each check.
+    A source whose secret is not set is a row that says so, and the others are tried. Of each source
+    one row says how many forgeries were refused, and whether a good request got in; --verbose and
+    --json list each check.
 
     \b
     flowbridge doctor
@@ -83,27 +94,44 @@ def doctor(config: str | None, /, to: str | None, verbose: bool, as_json: bool) 
     settings = settings_of(config, secrets=True)
     read = load(settings.config, settings.environ, strict_secrets=False)
     sources = knowing(config, read.sources)
-    target = (url_of(to) if to else settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}").rstrip("/")
+    target = (
+        url_of(to) if to else settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
+    ).rstrip("/")
     sender = Sender()
     findings: list[Finding] = []
-    exposed = (Finding("file modes", "-", "warning", text) for text in exposed_files(settings, read.canonical))
+    exposed = (
+        Finding("file modes", "-", "warning", text)
+        for text in exposed_files(settings, read.canonical)
+    )
     try:
         for finding in chain(examine(sender, target, settings, list(sources.values())), exposed):
             findings.append(finding)
             if as_json:
-                output.json_line({"check": finding.check, "of": finding.of, "result": finding.result, "found": finding.found})
+                output.json_line(
+                    {
+                        "check": finding.check,
+                        "of": finding.of,
+                        "result": finding.result,
+                        "found": finding.found,
+                    }
+                )
     finally:
         sender.close()
     if not as_json:
         shown = findings if verbose else list(summed_up(findings))
         output.print_table(COLUMNS, ((one.check, one.of, one.result, one.found) for one in shown))
     bad = sum(one.result == "error" for one in findings)
-    output.say(f"{len(findings)} checks at {target}: " + (f"{bad} went wrong" if bad else "bad requests stay out, good ones get in"))
+    output.say(
+        f"{len(findings)} checks at {target}: "
+        + (f"{bad} went wrong" if bad else "bad requests stay out, good ones get in")
+    )
     sys.exit(1 if bad else 0)
 
 
 def summed_up(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield the findings, those of signed requests to one source as one; what went wrong is a row of its own beside it."""
+    """Yield the findings, those of signed requests to one source as one; what went wrong is a row
+    of its own beside it.
+    """
     for of, some in groupby(findings, key=lambda one: one.of if _is_trial(one) else None):
         trials = list(some)
         if of is None:
@@ -115,28 +143,51 @@ def summed_up(findings: Sequence[Finding]) -> Iterator[Finding]:
         good = sum(one.check == GOOD and one.result == "ok" for one in trials)
         fine = refused == len(forged) and good
         got = "a good request gets in" if good else "no good request got in"
-        yield Finding("requests", of, "ok" if fine else "error", f"forgeries {refused} of {len(forged)} refused, {got}")
+        yield Finding(
+            "requests",
+            of,
+            "ok" if fine else "error",
+            f"forgeries {refused} of {len(forged)} refused, {got}",
+        )
 
 
 def _is_trial(one: Finding) -> bool:
     return one.check in (GOOD, REPLAY) or one.check.startswith(FORGED)
 
 
-def examine(sender: Sender, target: str, settings: Settings, sources: list[Source]) -> Iterator[Finding]:
-    """Yield all findings. `BridgeError` where the bridge cannot be reached, or does not know dry requests of this secret key."""
+def examine(
+    sender: Sender, target: str, settings: Settings, sources: list[Source]
+) -> Iterator[Finding]:
+    """Yield all findings. `BridgeError` where the bridge cannot be reached, or does not know dry
+    requests of this secret key.
+    """
     yield from _reachable(sender, target, settings)
     for source in sources:
         if source.missing is not None:
-            what = f"not tried: {source.missing}. Set it in .env; until then requests that need it are answered 503"
+            what = (
+                f"not tried: {source.missing}. Set it in .env; until then requests that need it are"
+                " answered 503"
+            )
             yield Finding("secret", source.name, "error", what)
             continue
         if isinstance(source.scheme, Unsigned):
-            what = "a form is public by nature" if source.provider.name == "form" else "insecure: anyone may send to it"
-            yield Finding("verified", source.name, "ok" if source.provider.name == "form" else "warning", what)
+            what = (
+                "a form is public by nature"
+                if source.provider.name == "form"
+                else "insecure: anyone may send to it"
+            )
+            yield Finding(
+                "verified", source.name, "ok" if source.provider.name == "form" else "warning", what
+            )
             continue
         if not source.secrets:
             what = "not learned yet" if source.provider.learn else "published by the sender"
-            yield Finding("verified", source.name, "-", f"what it is signed with is {what}, so nothing can be signed here to try it")
+            yield Finding(
+                "verified",
+                source.name,
+                "-",
+                f"what it is signed with is {what}, so nothing can be signed here to try it",
+            )
             continue
         yield from _tried(sender, target, settings, source)
     signed = (one for one in sources if one.secrets and one.missing is None)
@@ -151,12 +202,27 @@ def _reachable(sender: Sender, target: str, settings: Settings) -> Iterator[Find
     before = time.time()
     answer = _ask(sender, Call(method="GET", url=f"{target}/healthz", headers={}, body=b""))
     if answer.status != 200:
-        raise BridgeError(f"{target}/healthz answers {answer.status}: is that a flowbridge, and does the proxy pass /healthz on?")
-    yield Finding("reached", target, "ok", f"/healthz answers 200 in {(time.time() - before) * 1000:.0f} ms")
+        raise BridgeError(
+            f"{target}/healthz answers {answer.status}: is that a flowbridge, and does the proxy"
+            " pass /healthz on?"
+        )
+    yield Finding(
+        "reached", target, "ok", f"/healthz answers 200 in {(time.time() - before) * 1000:.0f} ms"
+    )
     if not settings.public_url:
-        yield Finding("public URL", "-", "warning", "FLOWBRIDGE_PUBLIC_URL is not set: senders that sign the URL cannot be verified")
+        yield Finding(
+            "public URL",
+            "-",
+            "warning",
+            "FLOWBRIDGE_PUBLIC_URL is not set: senders that sign the URL cannot be verified",
+        )
     elif urlsplit(settings.public_url).scheme != "https":
-        yield Finding("public URL", settings.public_url, "warning", "it is not https: tokens and payloads travel in clear")
+        yield Finding(
+            "public URL",
+            settings.public_url,
+            "warning",
+            "it is not https: tokens and payloads travel in clear",
+        )
     if urlsplit(target).scheme == "https":
         yield _certificate(target)
     if "date" in answer.headers:
@@ -171,7 +237,12 @@ def _certificate(target: str) -> Finding:
     if seen.ends_at is None:
         return Finding("certificate", host, "error", f"it was not seen: {seen.unreached}")
     left = seen.ends_at - time.time()
-    return Finding("certificate", host, "ok" if left > SOON else "warning", f"valid for {left / DAY:.0f} more days")
+    return Finding(
+        "certificate",
+        host,
+        "ok" if left > SOON else "warning",
+        f"valid for {left / DAY:.0f} more days",
+    )
 
 
 def _clock(date: str, now: float) -> Finding:
@@ -181,28 +252,53 @@ def _clock(date: str, now: float) -> Finding:
         return Finding("clock", "-", "warning", "the answer's Date cannot be read")
     if apart <= CLOCK:
         return Finding("clock", "-", "ok", "this machine's clock and the server's agree")
-    return Finding("clock", "-", "error", f"this machine's clock and the server's are {apart:.0f} seconds apart: signed times will not fit")
+    return Finding(
+        "clock",
+        "-",
+        "error",
+        f"this machine's clock and the server's are {apart:.0f} seconds apart: signed times will"
+        " not fit",
+    )
 
 
 # -- what gets in
 
 
 def _tried(sender: Sender, target: str, settings: Settings, source: Source) -> Iterator[Finding]:
-    """A forgery comes first: one that is not known as dry shows it, and no good request is sent to leave an event behind."""
+    """A forgery comes first: one that is not known as dry shows it, and no good request is sent to
+    leave an event behind.
+    """
     from bridge.providers.samples.loader import sample
 
     live = live_secrets(source)
     if not live:
-        yield Finding("verified", source.name, "error", "no secret of it is live (not_after), so everything is refused")
+        yield Finding(
+            "verified",
+            source.name,
+            "error",
+            "no secret of it is live (not_after), so everything is refused",
+        )
         return
     secret = next((one for one in live if not is_pair(source.scheme, one)), None)
     if secret is None:
-        yield Finding("verified", source.name, "-", "only the sender has the private key, so nothing can be signed here to try it")
+        yield Finding(
+            "verified",
+            source.name,
+            "-",
+            "only the sender has the private key, so nothing can be signed here to try it",
+        )
         return
     signer = Signer(source.name, source.provider, source.scheme, secret, of=source)
     url, now = f"{target}/hooks/{source.name}", time.time()
     called = called_as(settings, url)
-    request = sample(source.provider.name, None, now=now, new_id=secrets.token_hex(8), path=f"/hooks/{source.name}", url=called)
+    request = sample(
+        source.provider.name,
+        None,
+        now=now,
+        new_id=secrets.token_hex(8),
+        path=f"/hooks/{source.name}",
+        url=called,
+    )
     try:
         good = source.scheme.sign(request, signer.secret, now)
     except ValueError as error:
@@ -221,13 +317,19 @@ def _tried(sender: Sender, target: str, settings: Settings, source: Source) -> I
         yield Finding(f"{FORGED}{kind}", source.name, "ok" if fine else "error", found)
     answer = _send(sender, aimed(good, called, url), marks)
     fine = answer.status // 100 == 2
-    found = f"gets in ({answer.status})" if fine else f"answered {answer.status}: {_why(source, good, answer)}"
+    found = (
+        f"gets in ({answer.status})"
+        if fine
+        else f"answered {answer.status}: {_why(source, good, answer)}"
+    )
     yield Finding(GOOD, source.name, "ok" if fine else "error", found)
     yield _replayed(signer, good, target)
 
 
 def _why(source: Source, good: Request, answer: Answer) -> str:
-    """Return why a request that is signed as it should be was refused, by what the bridge says arrived of it."""
+    """Return why a request that is signed as it should be was refused, by what the bridge says
+    arrived of it.
+    """
     try:
         came = orjson.loads(answer.body).get("arrived")
     except (orjson.JSONDecodeError, AttributeError):
@@ -235,17 +337,28 @@ def _why(source: Source, good: Request, answer: Answer) -> str:
     if came is None:
         return "it does not say why"
     found = "; ".join(dry_run.changes(good, came, signs_url=signs_url(source.scheme)))
-    return f"on the way {found}" if found else "it came as it was sent, so the running bridge has another secret or another routes.yaml"
+    return (
+        f"on the way {found}"
+        if found
+        else (
+            "it came as it was sent, so the running bridge has another secret or another"
+            " routes.yaml"
+        )
+    )
 
 
 def _replayed(signer: Signer, good: Request, target: str) -> Finding:
-    """A second copy is known by the first, and nothing is kept of a dry one: say how to try it, or that it would not be known."""
+    """A second copy is known by the first, and nothing is kept of a dry one: say how to try it, or
+    that it would not be known.
+    """
     try:
         expected(signer, good)
     except ValueError as reason:
         return Finding(REPLAY, signer.source, "-", str(reason))
     how = f"flowbridge sample {signer.source} --to {target} --tamper replay"
-    return Finding(REPLAY, signer.source, "-", f"not tried, as dry requests are not stored; to try it: {how}")
+    return Finding(
+        REPLAY, signer.source, "-", f"not tried, as dry requests are not stored; to try it: {how}"
+    )
 
 
 def _send(sender: Sender, request: Request, marks: dict[str, str]) -> Answer:
@@ -253,21 +366,36 @@ def _send(sender: Sender, request: Request, marks: dict[str, str]) -> Answer:
     answer = _ask(sender, Call(method="POST", url=request.url, headers=headers, body=request.body))
     if answer.headers.get(dry_run.HEADER.lower()) != dry_run.DONE and answer.status != 413:
         raise BridgeError(
-            f"{request.url} answers {answer.status} and does not take the request as dry: it has another FLOWBRIDGE_SECRET_KEY "
-            "(or <data>/secret_key), another routes.yaml or an older flowbridge, or a proxy answers in its place. Nothing more was sent."
+            f"{request.url} answers {answer.status} and does not take the request as dry: it has"
+            " another FLOWBRIDGE_SECRET_KEY (or <data>/secret_key), another routes.yaml or an"
+            " older flowbridge, or a proxy answers in its place. Nothing more was sent."
         )
     return answer
 
 
 def _size(sender: Sender, target: str, secret_key: str, source: Source) -> Finding:
-    """Whether a body as large as the largest that is allowed gets through, or a proxy refuses it first."""
+    """Whether a body as large as the largest that is allowed gets through, or a proxy refuses it
+    first.
+    """
     path = f"/hooks/{source.name}"
-    request = Request(method="POST", path=path, headers={"content-type": "text/plain"}, body=b"x" * source.max_body, url=target + path)
+    request = Request(
+        method="POST",
+        path=path,
+        headers={"content-type": "text/plain"},
+        body=b"x" * source.max_body,
+        url=target + path,
+    )
     mib = f"{source.max_body / 1024 / 1024:.0f} MiB"
     try:
-        answer = _send(sender, replace(request), {dry_run.HEADER.lower(): dry_run.token(secret_key, source.name)})
+        answer = _send(
+            sender,
+            replace(request),
+            {dry_run.HEADER.lower(): dry_run.token(secret_key, source.name)},
+        )
     except BridgeError as error:
-        return Finding("largest body", source.name, "error", f"{mib} (max_body) do not get through: {error}")
+        return Finding(
+            "largest body", source.name, "error", f"{mib} (max_body) do not get through: {error}"
+        )
     if answer.status == 413:
         found = f"a proxy refuses {mib} (max_body): raise its limit (client_max_body_size in nginx)"
         return Finding("largest body", source.name, "error", found)

@@ -30,26 +30,47 @@ SHORTEST = 3  # letters that may be sought as a part of a text
 LONGEST = 1000
 SHOWN = 20  # runs, and files, that are named
 MOMENT = 600.0  # seconds: a blob is no younger where what it belongs to is kept
-JUST_NOW = 60.0  # seconds: the same, where what it belonged to was kept and is erased, so that only another with the same bytes could come
+# seconds: the same, where what it belonged to was kept and is erased, so that only another with the
+# same bytes could come
+JUST_NOW = 60.0
 APART = 1.0  # seconds between looks at blobs that came just now
 
 
 @click.command()
 @click.argument("subject")
-@click.option("--source", metavar="NAME", help="Only what came in at this source, and what was made of it.")
-@click.option("--field", metavar="PATH", help="Only in fields whose path ends so: email, customer.email.")
-@click.option("--anywhere", is_flag=True, help="As a part of any text, in headers and logs too, not only as the whole of a field.")
+@click.option(
+    "--source", metavar="NAME", help="Only what came in at this source, and what was made of it."
+)
+@click.option(
+    "--field", metavar="PATH", help="Only in fields whose path ends so: email, customer.email."
+)
+@click.option(
+    "--anywhere",
+    is_flag=True,
+    help="As a part of any text, in headers and logs too, not only as the whole of a field.",
+)
 @asking
 @click.pass_obj
-def erase(config: str | None, /, subject: str, source: str | None, field: str | None, anywhere: bool, **options: Any) -> None:
-    """Take a person out of all that is kept: SUBJECT is what a field holds, such as an e-mail address, in any case; - reads it from stdin.
+def erase(
+    config: str | None,
+    /,
+    subject: str,
+    source: str | None,
+    field: str | None,
+    anywhere: bool,
+    **options: Any,
+) -> None:
+    """Take a person out of all that is kept: SUBJECT is what a field holds, such as an e-mail
+    address, in any case; - reads it from stdin.
 
-    Events that hold it go with deliveries, attempts, inputs, outputs, runs and files; so do rejects, and runs of the local platform that
-    others started. What waits is taken out of the queue; what is under way is refused, to be erased once it is over. What went to
-    flows is listed: what they did with it is theirs. It is kept as an act, which does not say who it was.
+    Events that hold it go with deliveries, attempts, inputs, outputs, runs and files; so do
+    rejects, and runs of the local platform that others started. What waits is taken out of the
+    queue; what is under way is refused, to be erased once it is over. What went to flows is listed:
+    what they did with it is theirs. It is kept as an act, which does not say who it was.
 
-    Backups that were made before hold it still; files that were uploaded, or came with a form, are found by their events only. Those
-    that flows have written (data/files) are named where it stands in them.
+    Backups that were made before hold it still; files that were uploaded, or came with a form, are
+    found by their events only. Those that flows have written (data/files) are named where it stands
+    in them.
 
     \b
     flowbridge erase ann@example.com --dry-run
@@ -67,31 +88,54 @@ def erase(config: str | None, /, subject: str, source: str | None, field: str | 
     asked, settings = Asked.of(options | {"limit": 0}), settings_of(config, secrets=True)
     chosen = {"source": source, "field": field, "anywhere": anywhere or None}
     sources = present_sources(settings)
-    marks = [mark(settings.secret_key, name, letters.strip()) for name, one in sources.items() if one.redact is not None]
+    marks = [
+        mark(settings.secret_key, name, letters.strip())
+        for name, one in sources.items()
+        if one.redact is not None
+    ]
     wanted = Subject.of(letters, field, anywhere=anywhere, marks=marks)
     with kept(settings) as database:
         existing(settings, database, source=source)
         were = blob_owners.owned(database)
         ids = _found(database, sources, wanted, source)
         _tell_started(database, ids, as_json=asked.as_json and asked.dry_run)
-        told = {"names": [receipt(settings.secret_key, "", wanted.text)], "rate": asked.rate,
-                "filters": {name: value for name, value in chosen.items() if value is not None}}  # fmt: skip
-        with _settling(database, settings, were, wanted.text, begun=not ids and not asked.dry_run) as doing:
-            go(database, settings, "erase", ids, {}, asked, {name: value for name, value in told.items() if value}, doing)
+        told = {
+            "names": [receipt(settings.secret_key, "", wanted.text)],
+            "rate": asked.rate,
+            "filters": {name: value for name, value in chosen.items() if value is not None},
+        }
+        with _settling(
+            database, settings, were, wanted.text, begun=not ids and not asked.dry_run
+        ) as doing:
+            go(
+                database,
+                settings,
+                "erase",
+                ids,
+                {},
+                asked,
+                {name: value for name, value in told.items() if value},
+                doing,
+            )
 
 
 def _must_be_a_subject(wanted: Subject, field: str | None, *, anywhere: bool) -> None:
     least = SHORTEST if anywhere else 1
     if not least <= len(wanted.text) <= LONGEST:
-        raise click.UsageError(f"a subject has {least} to {LONGEST} letters, not {len(wanted.text)}")
+        raise click.UsageError(
+            f"a subject has {least} to {LONGEST} letters, not {len(wanted.text)}"
+        )
     if field and anywhere:
         raise click.UsageError("--field and --anywhere do not go together")
 
 
 @contextmanager
-def _settling(database: Database, settings: Settings, were: Set[str], letters: str, *,
-              begun: bool) -> Iterator[Callable[[Database, Act], Erasing]]:  # fmt: skip
-    """Give what makes the act, and settle if that was done. `begun`: in any case; there is nothing to lose then, and nobody is asked."""
+def _settling(
+    database: Database, settings: Settings, were: Set[str], letters: str, *, begun: bool
+) -> Iterator[Callable[[Database, Act], Erasing]]:
+    """Give what makes the act, and settle if that was done. `begun`: in any case; there is nothing
+    to lose then, and nobody is asked.
+    """
     from bridge.cli.actions.build import erasing
 
     def doing(database: Database, act: Act) -> Erasing:
@@ -113,7 +157,9 @@ def _letters(subject: str) -> str:
     return text
 
 
-def _found(database: Database, sources: Mapping[str, Source], subject: Subject, source: str | None) -> list[str]:
+def _found(
+    database: Database, sources: Mapping[str, Source], subject: Subject, source: str | None
+) -> list[str]:
     from bridge.store.operations.search import Search
 
     search = Search(database, subject, reader(sources), source)
@@ -128,13 +174,25 @@ def _tell_started(database: Database, ids: Sequence[str], *, as_json: bool) -> N
     went = erasing.started(database, [one for one in ids if one.startswith("evt_")])
     if as_json:
         for one in went:
-            output.json_line({"event_id": one.event_id, "delivery_id": one.id, "platform": one.platform, "flow": one.flow,
-                              "run_id": one.run_id, "run_url": one.run_url, "delivered_at": iso(one.delivered_at)})  # fmt: skip
+            output.json_line(
+                {
+                    "event_id": one.event_id,
+                    "delivery_id": one.id,
+                    "platform": one.platform,
+                    "flow": one.flow,
+                    "run_id": one.run_id,
+                    "run_url": one.run_url,
+                    "delivered_at": iso(one.delivered_at),
+                }
+            )
         return
     listed = list(went)
     if listed:
         went_on = output.number(len(listed), "delivery", "deliveries")
-        output.say(f"{went_on} went to flows; what these did with the data is theirs, and is not erased here:")
+        output.say(
+            f"{went_on} went to flows; what these did with the data is theirs, and is not erased"
+            " here:"
+        )
     for one in listed[:SHOWN]:
         output.say(f"  {_run(one)}")
     if len(listed) > SHOWN:
@@ -142,22 +200,42 @@ def _tell_started(database: Database, ids: Sequence[str], *, as_json: bool) -> N
 
 
 def _run(one: Delivery) -> str:
-    return " ".join(filter(None, (one.event_id, one.flow, f"run {one.run_id}" if one.run_id else "(run unknown)", output.run_link(one))))
+    return " ".join(
+        filter(
+            None,
+            (
+                one.event_id,
+                one.flow,
+                f"run {one.run_id}" if one.run_id else "(run unknown)",
+                output.run_link(one),
+            ),
+        )
+    )
 
 
 def settle(database: Database, settings: Settings, were: Set[str], letters: str = "") -> None:
-    """Have what was erased gone from the disk as well, as far as that is ours, and say what is not. `were`: the blobs owned before."""
+    """Have what was erased gone from the disk as well, as far as that is ours, and say what is not.
+    `were`: the blobs owned before.
+    """
     from bridge.store.inbound import deleted_ids
     from bridge.store.operations import erase as erasing
 
     if letters and (count := erasing.scrub_acts(database, letters)):
-        output.say(f"it was taken out of what {count} earlier act{'s were' if count > 1 else ' was'} asked")
+        output.say(
+            f"it was taken out of what {count} earlier act{'s were' if count > 1 else ' was'} asked"
+        )
     if letters and (count := deleted_ids.erase(database, letters)):
-        output.say(f"it stood in {output.number(count, 'id')} of deleted events, which {'are' if count > 1 else 'is'} a keyed hash now")
+        output.say(
+            f"it stood in {output.number(count, 'id')} of deleted events, which"
+            f" {'are' if count > 1 else 'is'} a keyed hash now"
+        )
     if database.is_sqlite:
         _settle_file(database, letters)
     else:
-        output.say("PostgreSQL keeps old rows until VACUUM, and in archives of its log and backups: those are the server's to clear")
+        output.say(
+            "PostgreSQL keeps old rows until VACUUM, and in archives of its log and backups: those"
+            " are the server's to clear"
+        )
     _settle_blobs(database, settings, were)
     if letters:
         _tell_files(settings, letters)
@@ -168,21 +246,33 @@ def _settle_file(database: Database, letters: str) -> None:
     from bridge.store.operations import erase as erasing
 
     if not erasing.settle_file(database):
-        output.say("a reader is in the way of emptying the write-ahead log, which holds older pages: it is emptied by a later checkpoint")
+        output.say(
+            "a reader is in the way of emptying the write-ahead log, which holds older pages: it is"
+            " emptied by a later checkpoint"
+        )
     if letters and (count := erasing.traces(database, letters)):
         times = output.number(count, "time")
-        output.say(f"its letters stand in the database file {times} yet, in what was not to go, was refused, or in free space of "
-                   "pages; flowbridge db vacuum --anew writes the file without free space")  # fmt: skip
+        output.say(
+            f"its letters stand in the database file {times} yet, in what was not to go, was"
+            " refused, or in free space of pages; flowbridge db vacuum --anew writes the file"
+            " without free space"
+        )
 
 
 def _tell_files(settings: Settings, letters: str) -> None:
-    """Name the files that flows have written and that hold it: only the flow knows what a line of them is, so a person mends them."""
+    """Name the files that flows have written and that hold it: only the flow knows what a line of
+    them is, so a person mends them.
+    """
     from bridge.store.operations import erase as erasing
 
     folder = settings.data / "files"
     found, unread = erasing.files_with(folder, letters)
-    said = {"its letters stand yet in files that flows have written; take it out of them:": found,
-            "not looked through, since it is too much or cannot be read, of the files that flows have written:": unread}  # fmt: skip
+    said = {
+        "its letters stand yet in files that flows have written; take it out of them:": found,
+        "not looked through, since it is too much or cannot be read, of the files that flows have written:": (
+            unread
+        ),
+    }
     for what, names in said.items():
         if names:
             output.say("\n  ".join([what, *(str(folder / name) for name in names[:SHOWN])]))
@@ -191,14 +281,19 @@ def _tell_files(settings: Settings, letters: str) -> None:
 
 
 def _settle_blobs(database: Database, settings: Settings, were: Set[str]) -> None:
-    """Delete the blobs that nobody owns any more; those that came just now are waited for, until it is sure that nobody else keeps them."""
+    """Delete the blobs that nobody owns any more; those that came just now are waited for, until it
+    is sure that nobody else keeps them.
+    """
     from bridge.store.blobs import Blobs
     from bridge.store.inbound import blob_owners
 
     blobs = Blobs.of(settings)
     if not blobs.folder.exists():
         return
-    lost, until = {one for one in were - blob_owners.owned(database) if blobs.path(one).exists()}, time.time() + JUST_NOW + APART
+    lost, until = (
+        {one for one in were - blob_owners.owned(database) if blobs.path(one).exists()},
+        time.time() + JUST_NOW + APART,
+    )
     left = blobs.discard(lost, time.time() - JUST_NOW)
     if left:
         came = f"{output.number(len(left), 'file')} came in the last {JUST_NOW:.0f} seconds"

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.options import AS_JSON, FilteredCommand, existing, filtered, filters, opened, searching, settings_of
+from bridge.cli.options import (
+    AS_JSON,
+    FilteredCommand,
+    existing,
+    filtered,
+    filters,
+    opened,
+    searching,
+    settings_of,
+)
 from bridge.cli.planned_configs import PlannedConfigs, changed_since
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
@@ -47,7 +56,11 @@ DELIVERY_COLUMNS = (
 
 @click.command(cls=FilteredCommand)
 @filtered(statuses=("none",))
-@click.option("--spam/--not-spam", default=None, help="Only what is held to be spam (--reason is then why), or only the rest.")
+@click.option(
+    "--spam/--not-spam",
+    default=None,
+    help="Only what is held to be spam (--reason is then why), or only the rest.",
+)
 @AS_JSON
 @click.pass_obj
 def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
@@ -74,14 +87,26 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
             for event, deliveries in found:
                 output.json_line(event_json(event, deliveries))
             return
-        count = output.print_table(EVENT_COLUMNS, (_event_row(event, deliveries) for event, deliveries in found))
-        _after(count, limit, "events", settings, is_filtered=any(value is not None for value in chosen.values()))
+        count = output.print_table(
+            EVENT_COLUMNS, (_event_row(event, deliveries) for event, deliveries in found)
+        )
+        _after(
+            count,
+            limit,
+            "events",
+            settings,
+            is_filtered=any(value is not None for value in chosen.values()),
+        )
 
 
 def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
     counts = Counter(map(output.standing, deliveries))
-    became = " · ".join(f"{count} × {word}" if count > 1 else word for word, count in counts.items())
-    duplicates = f"{event.duplicates} duplicate{'s' * (event.duplicates > 1)}" if event.duplicates else ""
+    became = " · ".join(
+        f"{count} × {word}" if count > 1 else word for word, count in counts.items()
+    )
+    duplicates = (
+        f"{event.duplicates} duplicate{'s' * (event.duplicates > 1)}" if event.duplicates else ""
+    )
     same_body = "same body as another" if event.same_body_as else ""
     spam = event.spam and f"spam: {event.spam}"
     became = became or ((event.problem or spam) and "none") or "none: no route matched"
@@ -112,7 +137,9 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
         existing(settings, database, **chosen)
         if database:
             searching(database, wanted, of_deliveries=True)
-        found: Iterator[Delivery] = queries.list_deliveries(database, wanted, limit) if database else iter(())
+        found: Iterator[Delivery] = (
+            queries.list_deliveries(database, wanted, limit) if database else iter(())
+        )
         if as_json:
             for delivery in found:
                 output.json_line(delivery_json(delivery))
@@ -122,21 +149,37 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
         count = output.print_table(DELIVERY_COLUMNS, rows)
         if wrong and output.on_terminal():
             output.say(f"why, and what to do next: flowbridge show {output.short_id(wrong[0])}")
-        _after(count, limit, "deliveries", settings, is_filtered=any(value is not None for value in chosen.values()))
+        _after(
+            count,
+            limit,
+            "deliveries",
+            settings,
+            is_filtered=any(value is not None for value in chosen.values()),
+        )
 
 
-def _delivery_rows(found: Iterator[Delivery], planned: PlannedConfigs, wrong: list[str]) -> Iterator[tuple[str, ...]]:
+def _delivery_rows(
+    found: Iterator[Delivery], planned: PlannedConfigs, wrong: list[str]
+) -> Iterator[tuple[str, ...]]:
     """Yield a row for each, and put the ids of those that want a person into `wrong`.
 
     On a terminal, where a flow may have no room, it stands with the route if that has several.
     """
     for one in found:
         is_held = one.status is Status.UNKNOWN and one.look_at is None
-        is_wrong = one.status is Status.DEAD or one.run_state in (RunState.FAILED, RunState.TERMINATED) or is_held
+        is_wrong = (
+            one.status is Status.DEAD
+            or one.run_state in (RunState.FAILED, RunState.TERMINATED)
+            or is_held
+        )
         wrong += [one.id] if is_wrong else []
         at, id_, route, status, flow, told = _delivery_row(one)
         joined = output.on_terminal() and planned.has_several_flows(one)
-        yield (at, id_, f"{route}{output.ARROW}{flow}", status, "-", told) if joined else (at, id_, route, status, flow, told)
+        yield (
+            (at, id_, f"{route}{output.ARROW}{flow}", status, "-", told)
+            if joined
+            else (at, id_, route, status, flow, told)
+        )
 
 
 def _delivery_row(delivery: Delivery) -> tuple[str, str, str, str, str, str]:
@@ -145,11 +188,20 @@ def _delivery_row(delivery: Delivery) -> tuple[str, str, str, str, str, str]:
         told = f"in line: order key {delivery.order.key}"
     if not told and delivery.status is Status.QUEUED and delivery.debounce is not None:
         told = f"waits for later ones until {output.moment(delivery.due_at)}"
-    return output.moment(delivery.created_at), delivery.id, delivery.route, output.standing(delivery), delivery.flow, told
+    return (
+        output.moment(delivery.created_at),
+        delivery.id,
+        delivery.route,
+        output.standing(delivery),
+        delivery.flow,
+        told,
+    )
 
 
 def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered: bool) -> None:
-    """Say, beside the answer, what a list alone does not: that there is more, or why there is nothing."""
+    """Say, beside the answer, what a list alone does not: that there is more, or why there is
+    nothing.
+    """
     if count and count == limit and output.on_terminal():
         output.say(f"the newest {limit}; --limit 0 lists all")
     if count:
@@ -159,33 +211,56 @@ def _after(count: int, limit: int, what: str, settings: Settings, *, is_filtered
         return
     host = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
     output.say(f"No {what} yet.")
-    output.say(f"Start `flowbridge serve`, then send one: flowbridge sample {_any_source(settings)} --to {host}")
+    output.say(
+        f"Start `flowbridge serve`, then send one: flowbridge sample {_any_source(settings)} --to"
+        f" {host}"
+    )
 
 
 def _any_source(settings: Settings) -> str:
-    """Return the name of a source that a sample can go to; "form" where routes.yaml has none, or cannot be used."""
+    """Return the name of a source that a sample can go to; "form" where routes.yaml has none, or
+    cannot be used.
+    """
     from bridge.config.loader import load
 
     with suppress(ConfigError):
-        return next(iter(load(settings.config, settings.environ, strict_secrets=False).sources), "form")
+        return next(
+            iter(load(settings.config, settings.environ, strict_secrets=False).sources), "form"
+        )
     return "form"
 
 
 @click.command()
 @click.argument("id_", metavar="[ID]", required=False)
-@click.option("--body", "with_body", is_flag=True, help="Of a delivery, a run or an event: the whole request too, however long it is.")
-@click.option("--save", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Write its files to this folder instead, never over what is there, and print where each is.")
+@click.option(
+    "--body",
+    "with_body",
+    is_flag=True,
+    help="Of a delivery, a run or an event: the whole request too, however long it is.",
+)
+@click.option(
+    "--save",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help=(
+        "Write its files to this folder instead, never over what is there, and print where each is."
+    ),
+)
 @AS_JSON
 @click.pass_obj
-def show(config: str | None, /, id_: str | None, with_body: bool, folder: Path | None, as_json: bool) -> None:
-    """Show one event with its deliveries, their attempts and runs; one delivery; or one reject, and why it failed.
+def show(
+    config: str | None, /, id_: str | None, with_body: bool, folder: Path | None, as_json: bool
+) -> None:
+    """Show one event with its deliveries, their attempts and runs; one delivery; or one reject, and
+    why it failed.
 
-    ID is the id of an event, a delivery, a run or a reject. A beginning or an ending that no other id shares is enough; without ID
-    the newest event is shown.
+    ID is the id of an event, a delivery, a run or a reject. A beginning or an ending that no other
+    id shares is enough; without ID the newest event is shown.
 
-    It says why a route did not match: which clause failed, what it expected, and what it found. Where an input has no value, as its
-    path leads nowhere in the event, it says which input and which path. Both are worked out with the routes.yaml of now.
+    It says why a route did not match: which clause failed, what it expected, and what it found.
+    Where an input has no value, as its path leads nowhere in the event, it says which input and
+    which path. Both are worked out with the routes.yaml of now.
 
     \b
     flowbridge show                                   the newest event
@@ -202,7 +277,9 @@ def show(config: str | None, /, id_: str | None, with_body: bool, folder: Path |
             raise NotFound(f"{missing}nothing was received yet")
         reject, found = _find(database, id_)
         if reject is None and found is not None:
-            _show_event(database, found, settings, with_body=with_body, folder=folder, as_json=as_json)
+            _show_event(
+                database, found, settings, with_body=with_body, folder=folder, as_json=as_json
+            )
             return
     if folder is not None:
         raise click.UsageError(NO_FILES)
@@ -233,7 +310,15 @@ def _find(database: Database, text: str | None) -> tuple[Reject | None, Found | 
         raise
 
 
-def _show_event(database: Database, found: Found, settings: Settings, *, with_body: bool, folder: Path | None, as_json: bool) -> None:
+def _show_event(
+    database: Database,
+    found: Found,
+    settings: Settings,
+    *,
+    with_body: bool,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
     from bridge.cli.save_files import save_files
     from bridge.cli.ui.event_view import print_delivery, print_event
     from bridge.monitoring.serializers import whole_event_json
@@ -243,7 +328,11 @@ def _show_event(database: Database, found: Found, settings: Settings, *, with_bo
         sys.exit(not save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
     beside = _beside(database, found, settings, with_reasons=not as_json)
     if as_json:
-        output.json_line(whole_event_json(found.event, found.deliveries, found.attempts, beside.waits, beside.acts))
+        output.json_line(
+            whole_event_json(
+                found.event, found.deliveries, found.attempts, beside.waits, beside.acts
+            )
+        )
     elif found.delivery_id is not None:
         print_delivery(found, beside, with_body=with_body)
     else:
@@ -251,7 +340,9 @@ def _show_event(database: Database, found: Found, settings: Settings, *, with_bo
 
 
 def _beside(database: Database, found: Found, settings: Settings, *, with_reasons: bool) -> Beside:
-    """Look up what the deliveries wait for, what people did, and by routes.yaml why routes did not match and inputs are missing."""
+    """Look up what the deliveries wait for, what people did, and by routes.yaml why routes did not
+    match and inputs are missing.
+    """
     from bridge.cli.route_reasons import NO_REASONS, find_reasons
     from bridge.cli.ui.event_view import Beside, is_retried
     from bridge.config.loader import load
@@ -264,9 +355,17 @@ def _beside(database: Database, found: Found, settings: Settings, *, with_reason
             config = load(settings.config, settings.environ, strict_secrets=False)
     return Beside(
         waits=wait_facts.waits_of(database, found.deliveries, config, time.time()),
-        behind={one.id: wait_facts.held_up_by(database, one) for one in found.deliveries if one.holds_key},
+        behind={
+            one.id: wait_facts.held_up_by(database, one)
+            for one in found.deliveries
+            if one.holds_key
+        },
         acts=log.done_to(database, [found.event.id, *(one.id for one in found.deliveries)]),
         reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,
-        several=frozenset(one.id for one in found.deliveries if is_retried(one) and planned.has_several_flows(one)),
-        changed=changed_since(database, settings, [one for one in found.deliveries if is_retried(one)]),
+        several=frozenset(
+            one.id for one in found.deliveries if is_retried(one) and planned.has_several_flows(one)
+        ),
+        changed=changed_since(
+            database, settings, [one for one in found.deliveries if is_retried(one)]
+        ),
     )

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.options import FilteredCommand, existing, filtered, filters, opened, searching, settings_of
+from bridge.cli.options import (
+    FilteredCommand,
+    existing,
+    filtered,
+    filters,
+    opened,
+    searching,
+    settings_of,
+)
 from bridge.cli.reparse import present_sources, reader
 from bridge.cli.ui import output
 from bridge.core.model import JSON, Event
@@ -25,14 +33,25 @@ ABOUT = ("received_at", "id", "source")  # the columns before the fields
 
 @click.command(cls=FilteredCommand)
 @filtered(statuses=("none",), limit=0)
-@click.option("--spam", is_flag=True, help="Only what is held to be spam, which is left out otherwise.")
-@click.option("--as", "kind", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="What is written.")
+@click.option(
+    "--spam", is_flag=True, help="Only what is held to be spam, which is left out otherwise."
+)
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="What is written.",
+)
 @click.pass_obj
 def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> None:
-    """Write what people filled in, oldest first: of forms, and of services for forms such as Typeform.
+    """Write what people filled in, oldest first: of forms, and of services for forms such as
+    Typeform.
 
-    CSV has a column for each field; a text that a spreadsheet would run as a formula has an apostrophe before it. Events of other senders,
-    and those whose body cannot be read, or went by `retention`, are left out, and counted at the end.
+    CSV has a column for each field; a text that a spreadsheet would run as a formula has an
+    apostrophe before it. Events of other senders, and those whose body cannot be read, or went by
+    `retention`, are left out, and counted at the end.
 
     \b
     flowbridge export --source contact > contact.csv
@@ -52,7 +71,9 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
 
 
 class _Submissions:
-    """The events that were asked for and are submissions, each with its fields; they can be gone through again."""
+    """The events that were asked for and are submissions, each with its fields; they can be gone
+    through again.
+    """
 
     def __init__(self, database: Database, settings: Settings, wanted: Filters, limit: int) -> None:
         from bridge.store.queries import events
@@ -102,12 +123,20 @@ def _write_csv(submissions: _Submissions) -> int:
         names |= dict.fromkeys(fields)
     columns = list(names)[:MOST_COLUMNS]
     if len(names) > MOST_COLUMNS:
-        output.say(f"only {MOST_COLUMNS} of {len(names)} fields are columns: those that came first; --as jsonl has all")
+        output.say(
+            f"only {MOST_COLUMNS} of {len(names)} fields are columns: those that came first; --as"
+            " jsonl has all"
+        )
     write = sys.stdout.buffer.write
     write(record([*ABOUT, *(cell(name) for name in columns)]))
     count = 0
     for event, fields in submissions:
-        write(record(cell(value) for value in (*_about(event).values(), *(fields.get(name) for name in columns))))
+        write(
+            record(
+                cell(value)
+                for value in (*_about(event).values(), *(fields.get(name) for name in columns))
+            )
+        )
         count += 1
     return count
 

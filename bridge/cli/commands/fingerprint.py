@@ -12,13 +12,20 @@ from bridge.cli.ui import output
 
 @click.command()
 @click.argument("value")
-@click.option("--source", metavar="NAME", required=True, help="The source that it came in at: each has its own receipts.")
+@click.option(
+    "--source",
+    metavar="NAME",
+    required=True,
+    help="The source that it came in at: each has its own receipts.",
+)
 @AS_JSON
 @click.pass_obj
 def receipt(config: str | None, /, value: str, source: str, as_json: bool) -> None:
-    """Tell what stands in the place of VALUE in what a source with `redact` keeps; - reads the value from stdin, as it is.
+    """Tell what stands in the place of VALUE in what a source with `redact` keeps; - reads the
+    value from stdin, as it is.
 
-    It is made with the secret key: who has the value can show by it that it was that value which came in.
+    It is made with the secret key: who has the value can show by it that it was that value which
+    came in.
 
     \b
     flowbridge receipt 078-05-1120 --source crm

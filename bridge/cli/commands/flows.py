@@ -25,20 +25,33 @@ if TYPE_CHECKING:
     from bridge.delivery.platforms.model import KillReport, ListedRun, SavedFlow
     from bridge.routing.model import Platform
 
-FLOWS = (Column("platform", whole=True), Column("flow", whole=True), Column("name", spare=True, optional=True),
-         Column("description", optional=True))  # fmt: skip
+FLOWS = (
+    Column("platform", whole=True),
+    Column("flow", whole=True),
+    Column("name", spare=True, optional=True),
+    Column("description", optional=True),
+)
 INPUTS = (Column("name", whole=True), Column("type"), Column("description", spare=True))
-RUNS = (Column("state", output.styled, whole=True), Column("started", whole=True), Column("took", whole=True), Column("run id", whole=True))
+RUNS = (
+    Column("state", output.styled, whole=True),
+    Column("started", whole=True),
+    Column("took", whole=True),
+    Column("run id", whole=True),
+)
 NEWEST = 10  # runs that are listed; a platform has no more to tell
-WAIT = click.option("--wait", is_flag=True, help="Wait for the run's end and show what becomes of it.")
+WAIT = click.option(
+    "--wait", is_flag=True, help="Wait for the run's end and show what becomes of it."
+)
 
 
 @click.group()
 def flows() -> None:
-    """The saved flows of a platform of routes.yaml: list them, see their inputs and runs, run one by hand, end a run.
+    """The saved flows of a platform of routes.yaml: list them, see their inputs and runs, run one
+    by hand, end a run.
 
-    FLOW is a name under `flows:` of routes.yaml, or PLATFORM/FLOW, such as local/echo. The local platform is asked where
-    `flowbridge serve` runs. A platform of type http has no list of flows and no runs.
+    FLOW is a name under `flows:` of routes.yaml, or PLATFORM/FLOW, such as local/echo. The local
+    platform is asked where `flowbridge serve` runs. A platform of type http has no list of flows
+    and no runs.
     """
 
 
@@ -70,10 +83,16 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
             problems.append(error)
     if as_json:
         for one, flow in listed:
-            told = {"name": flow.name, "description": flow.description or None, "created_at": iso(flow.created_at)}
+            told = {
+                "name": flow.name,
+                "description": flow.description or None,
+                "created_at": iso(flow.created_at),
+            }
             output.json_line({"platform": one.name, "saved_item_id": flow.id} | told)
     elif not output.print_table(FLOWS, (_flow_row(one, flow) for one, flow in listed)):
-        output.say("" if problems else "No flows. Save one on the platform, or write one into flows.py.")
+        output.say(
+            "" if problems else "No flows. Save one on the platform, or write one into flows.py."
+        )
     for problem in problems:
         output.say(f"Error: {problem}")
     sys.exit(1 if problems else 0)
@@ -99,27 +118,53 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
     question = platforms.kind_of(platform).inputs
     if question is None:
         raise platforms.none_of(platform, "list of inputs")
-    nodes = platforms.items(platform, question.read(platforms.send(platform, question.build(platform, saved_item_id))), saved_item_id)
+    nodes = platforms.items(
+        platform,
+        question.read(platforms.send(platform, question.build(platform, saved_item_id))),
+        saved_item_id,
+    )
     if as_json:
         for node in nodes:
-            told = {"name": node.name, "type": node.type or None, "description": node.description or None}
+            told = {
+                "name": node.name,
+                "type": node.type or None,
+                "description": node.description or None,
+            }
             output.json_line({"platform": platform.name, "saved_item_id": saved_item_id} | told)
-    elif not output.print_table(INPUTS, ((node.name, node.type, _first_line(node.description)) for node in nodes)):
+    elif not output.print_table(
+        INPUTS, ((node.name, node.type, _first_line(node.description)) for node in nodes)
+    ):
         output.say("It names no inputs.")
 
 
 @flows.command()
 @click.argument("flow")
-@click.option("--input", "pairs", metavar="NAME=VALUE", multiple=True, help="One input, as text; may be given many times.")
-@click.option("--json-input", metavar="OBJECT", help="Inputs as a JSON object; --input adds to them.")
+@click.option(
+    "--input",
+    "pairs",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="One input, as text; may be given many times.",
+)
+@click.option(
+    "--json-input", metavar="OBJECT", help="Inputs as a JSON object; --input adds to them."
+)
 @WAIT
 @AS_JSON
 @click.pass_obj
-def run(config: str | None, /, flow: str, pairs: tuple[str, ...], json_input: str | None, wait: bool, as_json: bool) -> None:
+def run(
+    config: str | None,
+    /,
+    flow: str,
+    pairs: tuple[str, ...],
+    json_input: str | None,
+    wait: bool,
+    as_json: bool,
+) -> None:
     """Start a flow by hand. It is no delivery, and flowbridge keeps nothing of it.
 
-    With --wait its state and its log are shown as they come, and its outputs at the end; Ctrl-C ends the waiting, not the run.
-    Exit code 1: it did not start, or its run did not end as done.
+    With --wait its state and its log are shown as they come, and its outputs at the end; Ctrl-C
+    ends the waiting, not the run. Exit code 1: it did not start, or its run did not end as done.
 
     \b
     flowbridge flows run local/echo --input name=Ada --wait
@@ -127,7 +172,9 @@ def run(config: str | None, /, flow: str, pairs: tuple[str, ...], json_input: st
     """
     platform, saved_item_id = platforms.find_flow(platforms.config_of(config), flow)
     if wait and not platforms.kind_of(platform).has_runs:
-        raise click.UsageError(f"--wait: the platform {platform.name!r} ({platform.type}) has no runs to wait for")
+        raise click.UsageError(
+            f"--wait: the platform {platform.name!r} ({platform.type}) has no runs to wait for"
+        )
     given = _inputs(pairs, json_input)
     _check_inputs(platform, saved_item_id, given)
     outcome = _start(platform, saved_item_id, given)
@@ -135,12 +182,21 @@ def run(config: str | None, /, flow: str, pairs: tuple[str, ...], json_input: st
         _say_start(platform, saved_item_id, outcome)
     report, interrupted = RunReport(state=None), False
     if wait and outcome.run_id:
-        parting = f"The run goes on. To end it: flowbridge flows kill {platform.name}/{outcome.run_id}"
+        parting = (
+            f"The run goes on. To end it: flowbridge flows kill {platform.name}/{outcome.run_id}"
+        )
         report, interrupted = follow(platform, outcome.run_id, parting, quiet=as_json)
     if as_json:
-        start = {"outcome": outcome.kind, "detail": outcome.detail or None, "run_id": outcome.run_id, "run_url": outcome.run_url}
+        start = {
+            "outcome": outcome.kind,
+            "detail": outcome.detail or None,
+            "run_id": outcome.run_id,
+            "run_url": outcome.run_url,
+        }
         ended = {"run_state": report.state, "outputs": report.outputs, "log": list(report.log)}
-        output.json_line({"platform": platform.name, "saved_item_id": saved_item_id} | start | ended)
+        output.json_line(
+            {"platform": platform.name, "saved_item_id": saved_item_id} | start | ended
+        )
     elif report.state in RUN_ENDED:
         click.echo(output.indented(report.outputs))
     if interrupted:
@@ -153,7 +209,11 @@ def _say_start(platform: Platform, saved_item_id: str, outcome: Outcome) -> None
     output.say(" ".join(filter(None, (said, output.served_link(outcome.run_url)))))
     if outcome.run_id:
         output.answer(outcome.run_id)
-    elif outcome.kind is Kind.REJECTED and outcome.status_code in (400, 404) and (hint := platforms.no_such_flow(platform, saved_item_id)):
+    elif (
+        outcome.kind is Kind.REJECTED
+        and outcome.status_code in (400, 404)
+        and (hint := platforms.no_such_flow(platform, saved_item_id))
+    ):
         output.say(f"Error: {hint}")
 
 
@@ -163,7 +223,7 @@ def _inputs(pairs: tuple[str, ...], text: str | None) -> dict[str, JSON]:
     except orjson.JSONDecodeError as error:
         raise click.UsageError(f"--json-input is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise click.UsageError("--json-input must be an object, such as '{\"title\": \"Broken\"}'")
+        raise click.UsageError('--json-input must be an object, such as \'{"title": "Broken"}\'')
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
@@ -173,12 +233,19 @@ def _inputs(pairs: tuple[str, ...], text: str | None) -> dict[str, JSON]:
 
 
 def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JSON]) -> None:
-    """Refuse to start without an input that the flow requires, as far as the platform says which; name inputs that look misspelt."""
+    """Refuse to start without an input that the flow requires, as far as the platform says which;
+    name inputs that look misspelt.
+    """
     from bridge.routing.expressions.roots import near
 
     question = platforms.kind_of(platform).inputs
-    is_of_use = question is not None and (bool(given) or platform.type == "local")  # only the local platform says what is required
-    answer = platforms.try_to_send(platform, question.build(platform, saved_item_id)) if question and is_of_use else None
+    # only the local platform says what is required
+    is_of_use = question is not None and (bool(given) or platform.type == "local")
+    answer = (
+        platforms.try_to_send(platform, question.build(platform, saved_item_id))
+        if question and is_of_use
+        else None
+    )
     nodes = question.read(answer).items if question and isinstance(answer, Answer) else None
     names = [node.name for node in nodes or ()]
     for name in given:
@@ -187,15 +254,30 @@ def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JS
     missing = [node.name for node in nodes or () if node.required and node.name not in given]
     if missing:
         options = " ".join(f"--input {name}=…" for name in missing)
-        raise click.UsageError(f"the flow {saved_item_id!r} requires {', '.join(missing)}: {options}")
+        raise click.UsageError(
+            f"the flow {saved_item_id!r} requires {', '.join(missing)}: {options}"
+        )
 
 
 def _start(platform: Platform, saved_item_id: str, given: dict[str, JSON]) -> Outcome:
     now = time.time()
-    by_hand = Delivery(id=f"run_{os.urandom(8).hex()}", event_id="", route="", flow="", platform=platform.name, config_hash="",
-                       saved_item_id=saved_item_id, inputs=given, status=Status.SENDING, created_at=now, due_at=now)  # fmt: skip
+    by_hand = Delivery(
+        id=f"run_{os.urandom(8).hex()}",
+        event_id="",
+        route="",
+        flow="",
+        platform=platform.name,
+        config_hash="",
+        saved_item_id=saved_item_id,
+        inputs=given,
+        status=Status.SENDING,
+        created_at=now,
+        due_at=now,
+    )
     kind = platforms.kind_of(platform)
-    return kind.read_start(platforms.send(platform, kind.build_start(platform, by_hand)), time.time())
+    return kind.read_start(
+        platforms.send(platform, kind.build_start(platform, by_hand)), time.time()
+    )
 
 
 @flows.command()
@@ -217,9 +299,20 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
     found = platforms.items(platform, question.read(answer), saved_item_id)[:NEWEST]
     if as_json:
         for one in found:
-            told = {"run_state": one.report.state, "raw_state": one.report.raw_state, "outputs": one.report.outputs}
-            times = {"created_at": iso(one.report.created_at), "finished_at": iso(one.report.finished_at)}
-            output.json_line({"platform": platform.name, "saved_item_id": one.saved_item_id, "run_id": one.id} | told | times)
+            told = {
+                "run_state": one.report.state,
+                "raw_state": one.report.raw_state,
+                "outputs": one.report.outputs,
+            }
+            times = {
+                "created_at": iso(one.report.created_at),
+                "finished_at": iso(one.report.finished_at),
+            }
+            output.json_line(
+                {"platform": platform.name, "saved_item_id": one.saved_item_id, "run_id": one.id}
+                | told
+                | times
+            )
     elif not output.print_table(RUNS, (_run_row(one, time.time()) for one in found)):
         output.say(platforms.no_such_flow(platform, saved_item_id) or "No run of it yet.")
 
@@ -238,9 +331,11 @@ def _run_row(run: ListedRun, now: float) -> Sequence[object]:
 @AS_JSON
 @click.pass_obj
 def kill(config: str | None, /, run_ids: tuple[str, ...], wait: bool, as_json: bool) -> None:
-    """End runs, each with all its subflow runs. RUN is PLATFORM/RUN_ID, or the id alone where only one platform has runs.
+    """End runs, each with all its subflow runs. RUN is PLATFORM/RUN_ID, or the id alone where only
+    one platform has runs.
 
-    Without --wait it returns as soon as the platform has promised to. Exit code 1: a run could not be ended.
+    Without --wait it returns as soon as the platform has promised to. Exit code 1: a run could not
+    be ended.
 
     \b
     flowbridge flows kill local/7Hq3bVtDnk2yXcN9wLpRsA
@@ -260,11 +355,18 @@ def _kill(platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
     killed: KillReport = question.read(platforms.send(platform, question.build(platform, run_id)))
     report, interrupted = RunReport(state=None), False
     if killed.accepted and wait:
-        report, interrupted = follow(platform, run_id, "The platform was asked to end it.", quiet=as_json)
+        report, interrupted = follow(
+            platform, run_id, "The platform was asked to end it.", quiet=as_json
+        )
     elif killed.accepted:
         report = platforms.look_at(platform, run_id)
     if as_json:
-        head = {"platform": platform.name, "run_id": run_id, "killed": killed.accepted, "detail": killed.detail or None}
+        head = {
+            "platform": platform.name,
+            "run_id": run_id,
+            "killed": killed.accepted,
+            "detail": killed.detail or None,
+        }
         output.json_line(head | {"run_state": report.state, "raw_state": report.raw_state})
     elif killed.accepted:
         output.answer(f"{platform.name}/{run_id} {word(report)}")

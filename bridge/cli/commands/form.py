@@ -19,17 +19,40 @@ KINDS = ("html", "plain", "fetch", "react")
 
 @click.command()
 @click.argument("name")
-@click.option("--as", "kind", type=click.Choice(KINDS), default="html", show_default=True,
-              help="Plain HTML (plain: the same), sent by a script, or for React.")  # fmt: skip
-@click.option("--url", metavar="URL", help="Where the bridge is reached (default: FLOWBRIDGE_PUBLIC_URL, else its address here).")
-@click.option("--language", type=click.Choice(LANGUAGES), help="The language of what is not in the schema (default: the source's, or en).")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(KINDS),
+    default="html",
+    show_default=True,
+    help="Plain HTML (plain: the same), sent by a script, or for React.",
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Where the bridge is reached (default: FLOWBRIDGE_PUBLIC_URL, else its address here).",
+)
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    help="The language of what is not in the schema (default: the source's, or en).",
+)
 @AS_JSON
 @click.pass_obj
-def form(config: str | None, *, name: str, kind: str, url: str | None, language: str | None, as_json: bool) -> None:
+def form(
+    config: str | None,
+    *,
+    name: str,
+    kind: str,
+    url: str | None,
+    language: str | None,
+    as_json: bool,
+) -> None:
     """Print the HTML of the form source NAME, to paste into a page of yours.
 
-    Its fields are those of the source's `schema`: labels by `title`, what is required, the limits, and what browsers may fill in. A
-    field that no person sees is a trap for bots. What the browser checks is checked again when it is sent.
+    Its fields are those of the source's `schema`: labels by `title`, what is required, the limits,
+    and what browsers may fill in. A field that no person sees is a trap for bots. What the browser
+    checks is checked again when it is sent.
 
     \b
     flowbridge form contact
@@ -51,18 +74,33 @@ def form(config: str | None, *, name: str, kind: str, url: str | None, language:
     hosted = f"{base}/forms/{name}" if page and page.hosted else None
     example = source.form is None or source.form.schema_document is None
     if as_json:
-        output.json_line({"source": name, "as": kind, "action": f"{base}/hooks/{name}", "hosted": hosted, "example": example, "text": text})
+        output.json_line(
+            {
+                "source": name,
+                "as": kind,
+                "action": f"{base}/hooks/{name}",
+                "hosted": hosted,
+                "example": example,
+                "text": text,
+            }
+        )
         return
     output.answer(text)
     if example:
         output.say(f"{name} has no `schema`, so this is an example: any names will do.")
     captcha = source.form.spam.captcha if source.form else None
     if captcha is not None and captcha.site_key is None:
-        output.say("Its captcha needs a widget where the comment stands: `site_key` under `captcha` has it written.")
+        output.say(
+            "Its captcha needs a widget where the comment stands: `site_key` under `captcha` has it"
+            " written."
+        )
     if hosted:
         output.say(f"The same form as a page of its own: {hosted}")
     if not url and not settings.public_url:
-        output.say("That is its address on this machine; --url URL or FLOWBRIDGE_PUBLIC_URL gives the one that others reach.")
+        output.say(
+            "That is its address on this machine; --url URL or FLOWBRIDGE_PUBLIC_URL gives the one"
+            " that others reach."
+        )
 
 
 def _source(config: Config, name: str) -> Source:

@@ -23,13 +23,23 @@ LOOK = 0.3  # seconds between looks
 
 @click.command()
 @click.argument("source")
-@click.option("--for", "seconds", type=Span(), default="10m", show_default=True, metavar="TIME", help="How long it may learn.")
+@click.option(
+    "--for",
+    "seconds",
+    type=Span(),
+    default="10m",
+    show_default=True,
+    metavar="TIME",
+    help="How long it may learn.",
+)
 @click.pass_obj
 def learn(config: str | None, /, source: str, seconds: float) -> None:
-    """Let a source learn its secret: some senders (Asana, Notion) tell it once, in a request that nothing proves.
+    """Let a source learn its secret: some senders (Asana, Notion) tell it once, in a request that
+    nothing proves.
 
-    Only while this command waits is such a request believed, and only the first. A secret that was learned before stays until then. It is
-    kept sealed with FLOWBRIDGE_ENCRYPTION_KEYS, or else with the secret key.
+    Only while this command waits is such a request believed, and only the first. A secret that was
+    learned before stays until then. It is kept sealed with FLOWBRIDGE_ENCRYPTION_KEYS, or else with
+    the secret key.
 
     \b
     flowbridge learn asana
@@ -38,10 +48,15 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
     from bridge.config.loader import load
 
     settings = settings_of(config, secrets=True)
-    known, lesson = _source(load(settings.config, settings.environ, strict_secrets=False).sources, source)
+    known, lesson = _source(
+        load(settings.config, settings.environ, strict_secrets=False).sources, source
+    )
     with opened(settings) as database:
         if database is None:
-            raise NotFound("there is no database yet: start `flowbridge serve` first, so that the sender reaches it")
+            raise NotFound(
+                "there is no database yet: start `flowbridge serve` first, so that the sender"
+                " reaches it"
+            )
         host = settings.public_url or f"http://{settings.bind[0]}:{settings.bind[1]}"
         output.say(f"{known.name} learns for {seconds:g} seconds, at {host}/hooks/{known.name}")
         output.say(lesson.ask)
@@ -54,13 +69,17 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
         from bridge.store.encryption import of_secrets
         from bridge.store.inbound import learned_secrets
 
-        secret = learned_secrets.opened(of_secrets(settings.encryption_keys, settings.secret_key), known.name, sealed)
+        secret = learned_secrets.opened(
+            of_secrets(settings.encryption_keys, settings.secret_key), known.name, sealed
+        )
         output.say("This is it, to be typed in at the sender:")
         output.answer(secret or "(sealed with a key that is not here)")
 
 
 def _wait(database: Database, source: str, seconds: float) -> str | None:
-    """Let the source learn, and return the sealed secret once it has; None, and it may no more, where it has not in time."""
+    """Let the source learn, and return the sealed secret once it has; None, and it may no more,
+    where it has not in time.
+    """
     from bridge.store.inbound import learned_secrets
 
     began = time.time()
@@ -80,9 +99,17 @@ def _wait(database: Database, source: str, seconds: float) -> str | None:
 def _source(sources: Mapping[str, Source], name: str) -> tuple[Source, Learn]:
     from bridge.routing.expressions.roots import near
 
-    learning = {one.name: one.provider.learn for one in sources.values() if one.provider.learn is not None}
+    learning = {
+        one.name: one.provider.learn for one in sources.values() if one.provider.learn is not None
+    }
     if name in learning:
         return sources[name], learning[name]
     if name in sources:
-        raise click.UsageError(f"{sources[name].provider.title} does not tell a secret: {name} has the one in routes.yaml")
-    raise click.UsageError(f"no source {name!r} that learns its secret; {near(name, learning)}there is: {', '.join(learning) or 'none'}")
+        raise click.UsageError(
+            f"{sources[name].provider.title} does not tell a secret: {name} has the one in"
+            " routes.yaml"
+        )
+    raise click.UsageError(
+        f"no source {name!r} that learns its secret; {near(name, learning)}there is:"
+        f" {', '.join(learning) or 'none'}"
+    )

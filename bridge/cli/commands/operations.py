@@ -1,4 +1,6 @@
-"""acts: who has replayed, retried, cancelled or resolved what, and going on with what was interrupted."""
+"""acts: who has replayed, retried, cancelled or resolved what, and going on with what was
+interrupted.
+"""
 
 from __future__ import annotations
 
@@ -26,23 +28,50 @@ COLUMNS = (
     Column("done", style=output.styled, whole=True),
     Column("command", spare=True),
 )
-ITEMS = (output.ID, Column("outcome", style=output.styled, whole=True), Column("what became of it", spare=True))
+ITEMS = (
+    output.ID,
+    Column("outcome", style=output.styled, whole=True),
+    Column("what became of it", spare=True),
+)
 OPEN = "open"
 COME_TO = (*(one.value for one in Became), OPEN)
-OPTIONS = {"routes": "--with-routes", "to": "--as", "run_id": "--run-id", "force": "--force", "rate": "--rate", "limit": "--limit"}
+OPTIONS = {
+    "routes": "--with-routes",
+    "to": "--as",
+    "run_id": "--run-id",
+    "force": "--force",
+    "rate": "--rate",
+    "limit": "--limit",
+}
 
 
 @click.group(invoke_without_command=True)
-@click.option("--since", type=Moment(), metavar="TIME", help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")
+@click.option(
+    "--since",
+    type=Moment(),
+    metavar="TIME",
+    help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.",
+)
 @click.option("--unfinished", is_flag=True, help="Only those that have not come to their end.")
-@click.option("--limit", type=Bounded(0), default=50, show_default=True, metavar="N", help="The newest N; 0 is all.")
+@click.option(
+    "--limit",
+    type=Bounded(0),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="The newest N; 0 is all.",
+)
 @AS_JSON
 @click.pass_context
-def acts(ctx: click.Context, /, since: float | None, unfinished: bool, limit: int, as_json: bool) -> None:
-    """List what people have done to events and deliveries, newest first: who, when, which command, on how many, and how far it came.
+def acts(
+    ctx: click.Context, /, since: float | None, unfinished: bool, limit: int, as_json: bool
+) -> None:
+    """List what people have done to events and deliveries, newest first: who, when, which command,
+    on how many, and how far it came.
 
-    Who is the user of the machine and its name, or FLOWBRIDGE_ACTOR. What an act has chosen is kept before it begins: one that was
-    interrupted, by Ctrl-C or a crash, goes on where it was, and does nothing twice.
+    Who is the user of the machine and its name, or FLOWBRIDGE_ACTOR. What an act has chosen is kept
+    before it begins: one that was interrupted, by Ctrl-C or a crash, goes on where it was, and does
+    nothing twice.
 
     \b
     flowbridge acts --since 1d
@@ -54,12 +83,23 @@ def acts(ctx: click.Context, /, since: float | None, unfinished: bool, limit: in
     from bridge.store.operations import log
 
     with opened(settings_of(ctx.obj)) as database:
-        found = log.listed(database, since=since, unfinished=unfinished, limit=limit) if database else iter(())
+        found = (
+            log.listed(database, since=since, unfinished=unfinished, limit=limit)
+            if database
+            else iter(())
+        )
         if as_json:
             for one in found:
                 output.json_line(act_json(one))
         elif not output.print_table(COLUMNS, map(_row, found)):
-            output.say("No acts" + (" like that." if since or unfinished else ": nobody has done anything to events or deliveries."))
+            output.say(
+                "No acts"
+                + (
+                    " like that."
+                    if since or unfinished
+                    else ": nobody has done anything to events or deliveries."
+                )
+            )
 
 
 def _row(one: Act) -> tuple[str, ...]:
@@ -70,12 +110,18 @@ def progress(one: Act) -> str:
     """Return how far an act came, in few words."""
     if one.chosen is None:
         return "never began"
-    gone = str(one.chosen) if one.finished_at else f"{one.chosen - one.left} of {one.chosen}, unfinished"
+    gone = (
+        str(one.chosen)
+        if one.finished_at
+        else f"{one.chosen - one.left} of {one.chosen}, unfinished"
+    )
     return gone + (f", {one.refused} refused" if one.refused else "")
 
 
 def command_line(one: Act) -> str:
-    """Return an act as it would be typed; times are absolute, and of many ids the first stand there."""
+    """Return an act as it would be typed; times are absolute, and of many ids the first stand
+    there.
+    """
     names = one.asked.get("names", ())
     words = [*one.command.split(), *names, *(["…"] if 0 < len(names) < (one.chosen or 0) else [])]
     told = dict(one.asked.get("filters", {}))
@@ -85,7 +131,10 @@ def command_line(one: Act) -> str:
     if told.get("through") == told.get("route"):
         told.pop("through", None)
     for name, value in told.items():
-        words += [OPTIONS.get(name, f"--{name.replace('_', '-')}"), *([] if value is True else [_shown(name, value)])]
+        words += [
+            OPTIONS.get(name, f"--{name.replace('_', '-')}"),
+            *([] if value is True else [_shown(name, value)]),
+        ]
     return " ".join(word if word == "…" else shlex.quote(str(word)) for word in words)
 
 
@@ -95,12 +144,24 @@ def _shown(name: str, value: Any) -> str:
 
 @acts.command()
 @click.argument("id_", metavar="ACT")
-@click.option("--only", type=click.Choice(COME_TO), help="Only those that were done, refused, or are open yet.")
-@click.option("--limit", type=Bounded(0), default=50, show_default=True, metavar="N", help="The first N items; 0 is all.")
+@click.option(
+    "--only",
+    type=click.Choice(COME_TO),
+    help="Only those that were done, refused, or are open yet.",
+)
+@click.option(
+    "--limit",
+    type=Bounded(0),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="The first N items; 0 is all.",
+)
 @AS_JSON
 @click.pass_obj
 def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json: bool) -> None:
-    """Show one act with what became of each of its items. With --json the first line is the act, every other one an item.
+    """Show one act with what became of each of its items. With --json the first line is the act,
+    every other one an item.
 
     \b
     flowbridge acts show act_01jd2x
@@ -119,7 +180,12 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
             return
         _print_act(one)
         count = output.print_table(ITEMS, map(_item_row, found))
-        total = {None: one.chosen or 0, OPEN: one.left, Became.DONE.value: one.done, Became.REFUSED.value: one.refused}[only]
+        total = {
+            None: one.chosen or 0,
+            OPEN: one.left,
+            Became.DONE.value: one.done,
+            Became.REFUSED.value: one.refused,
+        }[only]
         if count < total:
             output.say(f"the first {count} of {total}; --limit 0 shows all")
 
@@ -141,7 +207,9 @@ def _print_act(one: Act) -> None:
 
 
 def _item_row(item: Item) -> tuple[str, ...]:
-    became = item.problem or (f"{item.was} → {item.became}" if item.became else ", ".join(item.made))
+    became = item.problem or (
+        f"{item.was} → {item.became}" if item.became else ", ".join(item.made)
+    )
     return item.item_id, str(item.outcome or OPEN), became
 
 
@@ -152,11 +220,14 @@ def _item_row(item: Item) -> tuple[str, ...]:
 @DRY_RUN
 @AS_JSON
 @click.pass_obj
-def resume(config: str | None, /, id_: str, rate: str | None, yes: bool, dry_run: bool, as_json: bool) -> None:
+def resume(
+    config: str | None, /, id_: str, rate: str | None, yes: bool, dry_run: bool, as_json: bool
+) -> None:
     """Go on with an act that was interrupted.
 
-    It goes on from where it was with what it had chosen, at the rate it had unless another is given. What is still to be replayed goes
-    through routes.yaml as it is now, unless the act was told --with-routes then.
+    It goes on from where it was with what it had chosen, at the rate it had unless another is
+    given. What is still to be replayed goes through routes.yaml as it is now, unless the act was
+    told --with-routes then.
 
     \b
     flowbridge acts resume act_01jd2x
@@ -170,14 +241,26 @@ def resume(config: str | None, /, id_: str, rate: str | None, yes: bool, dry_run
     with kept(settings) as database:
         one = log.find(database, id_)
         if one.chosen is None:
-            raise BridgeError(f"{one.id} was ended while it wrote down what it had chosen: nothing was done; give the command again")
+            raise BridgeError(
+                f"{one.id} was ended while it wrote down what it had chosen: nothing was done; give"
+                " the command again"
+            )
         if not one.left:
             output.say(f"{one.id} has come to its end: nothing is left of it.")
             return
-        asked = Asked(yes=yes, dry_run=dry_run, as_json=as_json, limit=0, rate=rate or one.asked.get("rate"), chosen={})
+        asked = Asked(
+            yes=yes,
+            dry_run=dry_run,
+            as_json=as_json,
+            limit=0,
+            rate=rate or one.asked.get("rate"),
+            chosen={},
+        )
         making = doing_of(settings, one)
         verb = run.VERBS.get(one.command, one.command)
-        if not run.agreed(f"{things(one.command, one.left)} of {one.chosen} left to {verb}", one.left, asked):
+        if not run.agreed(
+            f"{things(one.command, one.left)} of {one.chosen} left to {verb}", one.left, asked
+        ):
             return
         one = log.resume(database, one, run.who(settings), time.time())
         were = blob_owners.owned(database) if one.command == "erase" else set[str]()

@@ -1,4 +1,6 @@
-"""platform: the local platform alone, on a folder of its own, so that people can rehearse against it; with faults where asked."""
+"""platform: the local platform alone, on a folder of its own, so that people can rehearse against
+it; with faults where asked.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 TAKEN = ("FLOWBRIDGE_LOCAL_API_KEY", "FLOWBRIDGE_LOCAL_USER_ID", "FLOWBRIDGE_LOG")
 
 
-def _read_faults(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> list[Fault]:
+def _read_faults(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> list[Fault]:
     from bridge.web.fault_injection import FaultError, read_fault
 
     try:
@@ -36,23 +40,67 @@ def _read_faults(_context: click.Context, _option: click.Parameter, texts: tuple
 
 
 @click.command()
-@click.option("--port", type=Bounded(0, 65535), default=0, metavar="N", help="The port (default: a free one).")
-@click.option("--flows", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-              help="A flows.py: its functions are flows, beside the ready-made ones.")  # fmt: skip
-@click.option("--fault", "faults", multiple=True, metavar="ENDPOINT=KIND", callback=_read_faults,
-              help="Go wrong: answer ENDPOINT (or a pattern, as get_*) with KIND[:ARGUMENT][*TIMES]. May be given many times.")  # fmt: skip
-@click.option("--max-concurrent-runs", type=Bounded(1), metavar="N", help="Runs at once (default: 2 for each core).")
-@click.option("--overflow", type=click.Choice(["queue", "reject"]), help="More than that: wait (the default), or are answered 429.")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Keep runs, files and the key there (default: a folder that is removed at the end).")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print base_url, api_key and user_id as one line of JSON.")
-def platform(*, port: int, file: Path | None, faults: list[Fault], max_concurrent_runs: int | None, overflow: str | None,
-             data: Path | None, as_json: bool) -> None:  # fmt: skip
-    """Run the local platform alone, to rehearse against it: with no account, and with the faults of a bad day.
+@click.option(
+    "--port", type=Bounded(0, 65535), default=0, metavar="N", help="The port (default: a free one)."
+)
+@click.option(
+    "--flows",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A flows.py: its functions are flows, beside the ready-made ones.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="ENDPOINT=KIND",
+    callback=_read_faults,
+    help=(
+        "Go wrong: answer ENDPOINT (or a pattern, as get_*) with KIND[:ARGUMENT][*TIMES]. May be"
+        " given many times."
+    ),
+)
+@click.option(
+    "--max-concurrent-runs",
+    type=Bounded(1),
+    metavar="N",
+    help="Runs at once (default: 2 for each core).",
+)
+@click.option(
+    "--overflow",
+    type=click.Choice(["queue", "reject"]),
+    help="More than that: wait (the default), or are answered 429.",
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep runs, files and the key there (default: a folder that is removed at the end).",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print base_url, api_key and user_id as one line of JSON.",
+)
+def platform(
+    *,
+    port: int,
+    file: Path | None,
+    faults: list[Fault],
+    max_concurrent_runs: int | None,
+    overflow: str | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the local platform alone, to rehearse against it: with no account, and with the faults of
+    a bad day.
 
-    It speaks the flow API, so a platform of type gumloop can be pointed at it by its base_url. Nothing of the folder you are in is
-    used. KIND is a status such as 429 or 500, or garbage, slow:SECONDS, drop (nothing is done, no answer), lost (done, but no answer),
-    ok (as usual). Ctrl-C ends it.
+    It speaks the flow API, so a platform of type gumloop can be pointed at it by its base_url.
+    Nothing of the folder you are in is used. KIND is a status such as 429 or 500, or garbage,
+    slow:SECONDS, drop (nothing is done, no answer), lost (done, but no answer), ok (as usual).
+    Ctrl-C ends it.
 
     \b
     flowbridge platform --fault 'start_pipeline=429:2*3'      Retry-After 2, three times
@@ -65,10 +113,15 @@ def platform(*, port: int, file: Path | None, faults: list[Fault], max_concurren
     from bridge.system.logs import configure
     from bridge.system.wakeup import Wake
 
-    row = {"type": "local", "flows": str(file.absolute()) if file else None, "max_concurrent_runs": max_concurrent_runs,
-           "overflow": overflow}  # fmt: skip
+    row = {
+        "type": "local",
+        "flows": str(file.absolute()) if file else None,
+        "max_concurrent_runs": max_concurrent_runs,
+        "overflow": overflow,
+    }
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(0))  # what was begun is removed; once it runs, the supervisor sees to that
+        # what was begun is removed; once it runs, the supervisor sees to that
+        signal.signal(number, lambda *_: sys.exit(0))
     with _settings(row, port, data) as settings:
         configure(settings.log, settings.log_addresses)
         loaded = load_all(settings)
@@ -83,18 +136,29 @@ def platform(*, port: int, file: Path | None, faults: list[Fault], max_concurren
 
 @contextmanager
 def _settings(row: Mapping[str, Any], port: int, data: Path | None) -> Iterator[Settings]:
-    """Give the settings of a platform on loopback, whose routes.yaml has but this row; removed afterwards."""
+    """Give the settings of a platform on loopback, whose routes.yaml has but this row; removed
+    afterwards.
+    """
     from bridge.config.settings import load_settings
 
     with _folder(data) as folder:
-        written = {"version": 1, "platforms": {"local": {key: value for key, value in row.items() if value is not None}}}
+        written = {
+            "version": 1,
+            "platforms": {"local": {key: value for key, value in row.items() if value is not None}},
+        }
         config = folder / "platform" / "routes.yaml"
         try:
             config.parent.mkdir(parents=True, exist_ok=True)
             config.write_bytes(orjson.dumps(written))
         except OSError as error:
-            raise SettingsError(f"the platform cannot be kept in {folder}: {error.strerror}") from None
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("FLOWBRIDGE_") or key in TAKEN}
+            raise SettingsError(
+                f"the platform cannot be kept in {folder}: {error.strerror}"
+            ) from None
+        environ = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith("FLOWBRIDGE_") or key in TAKEN
+        }
         environ["FLOWBRIDGE_DATA"] = str(folder)
         yield load_settings(environ, config=str(config), bind=f"127.0.0.1:{port}")
 
@@ -109,11 +173,18 @@ def _folder(data: Path | None) -> Iterator[Path]:
 
 
 def _say(settings: Settings, faults: list[Fault], *, as_json: bool) -> None:
-    told = {"base_url": settings.local_base_url, "api_key": settings.local_api_key, "user_id": settings.local_user_id}
+    told = {
+        "base_url": settings.local_base_url,
+        "api_key": settings.local_api_key,
+        "user_id": settings.local_user_id,
+    }
     if as_json:
         output.json_line(told)
     else:
-        output.answer("platforms:\n  gumloop:\n    type: gumloop\n" + "".join(f'    {key}: "{value}"\n' for key, value in told.items()))
+        output.answer(
+            "platforms:\n  gumloop:\n    type: gumloop\n"
+            + "".join(f'    {key}: "{value}"\n' for key, value in told.items())
+        )
         output.say("Put this into a routes.yaml, and its routes start flows here. Ctrl-C ends it.")
         for fault in faults:
             output.say(f"fault {fault.text}: {fault.words}")

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from bridge.core.locators import Place
     from bridge.providers.model import Provider
 
-COLUMNS = (Column("provider", whole=True), Column("who", spare=True), Column("evidence", whole=True), Column("signed", spare=True))
+COLUMNS = (
+    Column("provider", whole=True),
+    Column("who", spare=True),
+    Column("evidence", whole=True),
+    Column("signed", spare=True),
+)
 EVIDENCE = {
     "vector": "published signatures are among the tests",
     "sdk": "checked against the sender's own library",
@@ -33,10 +38,11 @@ NAME = 16  # columns of a name
 @click.argument("name", required=False, metavar="[NAME | WORD]")
 @AS_JSON
 def providers(name: str | None, as_json: bool) -> None:
-    """List the senders that flowbridge knows, or show one: how to set it up, what it signs, what to expect of it.
+    """List the senders that flowbridge knows, or show one: how to set it up, what it signs, what to
+    expect of it.
 
-    A word that is no provider's name lists those with the word in their name, title or kind. Any other sender works too, as hmac, token
-    or basic with a `verify:` of its own in routes.yaml.
+    A word that is no provider's name lists those with the word in their name, title or kind. Any
+    other sender works too, as hmac, token or basic with a `verify:` of its own in routes.yaml.
 
     \b
     flowbridge providers
@@ -52,7 +58,10 @@ def providers(name: str | None, as_json: bool) -> None:
     groups = _found(name or "")
     if not groups:
         other = "`flowbridge providers` lists all; any other sender works as hmac or token"
-        raise click.UsageError(f"no provider is called {name!r} or has it in its title; {near(name or '', PROVIDERS)}{other}")
+        raise click.UsageError(
+            f"no provider is called {name!r} or has it in its title;"
+            f" {near(name or '', PROVIDERS)}{other}"
+        )
     rows = [row for found in groups.values() for row in found]
     if as_json:
         for row in rows:
@@ -60,10 +69,19 @@ def providers(name: str | None, as_json: bool) -> None:
         return
     for number, (kind, found) in enumerate(groups.items()):
         click.secho(("\n" if number else "") + kind, bold=True)
-        output.print_table(COLUMNS, ((row.name, row.title, row.evidence, row.signs) for row in found))
-    output.say("\nEVIDENCE: " + "; ".join(f"{word} = {meaning}" for word, meaning in EVIDENCE.items()) + ".")
+        output.print_table(
+            COLUMNS, ((row.name, row.title, row.evidence, row.signs) for row in found)
+        )
+    output.say(
+        "\nEVIDENCE: "
+        + "; ".join(f"{word} = {meaning}" for word, meaning in EVIDENCE.items())
+        + "."
+    )
     proven = sum(row.evidence != "unconfirmed" for row in rows)
-    output.say(f"{output.number(len(rows), 'provider')}, {proven} of them confirmed. One of them: flowbridge providers NAME")
+    output.say(
+        f"{output.number(len(rows), 'provider')}, {proven} of them confirmed. One of them:"
+        " flowbridge providers NAME"
+    )
 
 
 def _found(word: str) -> dict[str, list[Provider]]:
@@ -72,7 +90,11 @@ def _found(word: str) -> dict[str, list[Provider]]:
 
     wanted = word.casefold().strip()
     found = {
-        kind_of(module): [row for row in module.ROWS if any(wanted in text.casefold() for text in (row.name, row.title, kind_of(module)))]
+        kind_of(module): [
+            row
+            for row in module.ROWS
+            if any(wanted in text.casefold() for text in (row.name, row.title, kind_of(module)))
+        ]
         for module in MODULES
     }
     return {kind: rows for kind, rows in found.items() if rows}
@@ -111,13 +133,18 @@ def _print(row: Provider) -> None:
     click.echo(output.wrapped(row.setup))
     click.echo()
     ids, pins = ", else ".join(_place(one) for one in row.event_id), pins_of(row.scheme)
-    unknown = "the same body is the same event" if row.dedup_body else "it gives no id: none are known"
+    unknown = (
+        "the same body is the same event" if row.dedup_body else "it gives no id: none are known"
+    )
     facts = {
         "signed": row.signs,
         "evidence": EVIDENCE[row.evidence],
         "secret": row.secret_hint,
         "pins": ", ".join(f"{pin.name} ({pin.what})" for pin in pins),
-        "event type": ", else ".join(_place(one) for one in row.event_type) or "what event_type: of the source names",
+        "event type": (
+            ", else ".join(_place(one) for one in row.event_type)
+            or "what event_type: of the source names"
+        ),
         "duplicates": f"known by {ids}" if ids else unknown,
         "batches": "each element of a request is an event of its own" if row.batch else "",
         "test of the URL": "answered by itself" if row.handshakes else "",
@@ -132,7 +159,14 @@ def _print(row: Provider) -> None:
         if value:
             click.echo(click.style(name.ljust(NAME), dim=True) + output.wrapped(value, NAME))
     click.echo()
-    output.answer(" ".join([f"flowbridge add {row.name}", *(f"--pin {pin.name}=VALUE" for pin in pins if pin.required)]))
+    output.answer(
+        " ".join(
+            [
+                f"flowbridge add {row.name}",
+                *(f"--pin {pin.name}=VALUE" for pin in pins if pin.required),
+            ]
+        )
+    )
     if row.learn is not None:
         output.answer(f"flowbridge learn {row.name}")
     for sample in row.samples:

@@ -31,19 +31,37 @@ COLUMNS = (
     Column("reason", style=output.styled),
     Column("why", spare=True),
 )
-UNCLEAR = "no secret, time or form of the body that was tried matches: the sender uses another secret, or the body was changed in transit"
+UNCLEAR = (
+    "no secret, time or form of the body that was tried matches: the sender uses another secret, or"
+    " the body was changed in transit"
+)
 
 
 @click.group(invoke_without_command=True)
 @click.option("--source", metavar="NAME", help="Only of this source.")
-@click.option("--since", type=Moment(), metavar="TIME", help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.")
-@click.option("--limit", type=Bounded(0), default=50, show_default=True, metavar="N", help="The newest N; 0 is all.")
+@click.option(
+    "--since",
+    type=Moment(),
+    metavar="TIME",
+    help="Only from then on: 15m, 1h, 2d (ago), a date, or ISO 8601.",
+)
+@click.option(
+    "--limit",
+    type=Bounded(0),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="The newest N; 0 is all.",
+)
 @AS_JSON
 @click.pass_context
-def rejects(ctx: click.Context, /, source: str | None, since: float | None, limit: int, as_json: bool) -> None:
+def rejects(
+    ctx: click.Context, /, source: str | None, since: float | None, limit: int, as_json: bool
+) -> None:
     """List requests that failed verification, newest first, each with what would have made it pass.
 
-    Of each source the newest hundred are kept. They start nothing unless they are readmitted. `flowbridge show ID` shows one.
+    Of each source the newest hundred are kept. They start nothing unless they are readmitted.
+    `flowbridge show ID` shows one.
 
     \b
     flowbridge rejects --source stripe --since 1h
@@ -58,28 +76,39 @@ def rejects(ctx: click.Context, /, source: str | None, since: float | None, limi
     config = _routes(ctx.obj, to_look=True)
     with opened(settings) as database:
         existing(settings, database, source=source)
-        found = kept.listed(database, source=source, since=since, limit=limit) if database else iter(())
+        found = (
+            kept.listed(database, source=source, since=since, limit=limit) if database else iter(())
+        )
         looked = ((one, _findings(one, config)) for one in found)
         if as_json:
             for one, findings in looked:
                 output.json_line(reject_json(one, findings))
             return
         if not output.print_table(COLUMNS, (_row(one, findings) for one, findings in looked)):
-            output.say(f"No rejects {'like that ' if source or since is not None else ''}are stored.")
+            output.say(
+                f"No rejects {'like that ' if source or since is not None else ''}are stored."
+            )
     _say_unset(config, source)
 
 
 def _say_unset(config: Config, source: str | None) -> None:
-    """Say which sources store no rejects, since a secret of theirs is not set: all of them, or the one that is asked for."""
+    """Say which sources store no rejects, since a secret of theirs is not set: all of them, or the
+    one that is asked for.
+    """
     for one in config.sources.values():
         if one.missing is not None and source in (None, one.name):
             which = f"{one.name} that its other secrets do not verify" if one.secrets else one.name
-            output.say(f"Requests to source {which} are answered 503 and not stored, since its secret cannot be read: {one.missing}.\n"
-                       "Next: set it in .env, which is read again by itself.")  # fmt: skip
+            output.say(
+                f"Requests to source {which} are answered 503 and not stored, since its secret"
+                f" cannot be read: {one.missing}.\nNext: set it in .env, which is read again by"
+                " itself."
+            )
 
 
 def _row(one: Reject, findings: list[str]) -> tuple[str, ...]:
-    why = f"readmitted as {', '.join(one.event_ids)}" if one.event_ids else (findings or [UNCLEAR])[0]
+    why = (
+        f"readmitted as {', '.join(one.event_ids)}" if one.event_ids else (findings or [UNCLEAR])[0]
+    )
     return output.moment(one.received_at), one.id, one.source, one.reason, why
 
 
@@ -103,12 +132,22 @@ def show_reject(config: str | None, one: Reject, *, as_json: bool) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @AS_JSON
 @click.pass_obj
-def readmit(config: str | None, /, ids: tuple[str, ...], source: str | None, since: float | None, dry_run: bool, yes: bool,
-            as_json: bool) -> None:  # fmt: skip
-    """Verify rejects again, under the present routes.yaml and as of when they came; what passes becomes events, once.
+def readmit(
+    config: str | None,
+    /,
+    ids: tuple[str, ...],
+    source: str | None,
+    since: float | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Verify rejects again, under the present routes.yaml and as of when they came; what passes
+    becomes events, once.
 
-    Mend the secret first. By a filter, those that still fail are passed over; by id, they are named with the reason. What showed a
-    token or password is kept without it, and cannot be verified again.
+    Mend the secret first. By a filter, those that still fail are passed over; by id, they are named
+    with the reason. What showed a token or password is kept without it, and cannot be verified
+    again.
 
     \b
     flowbridge rejects readmit --source stripe --dry-run
@@ -140,14 +179,24 @@ def _agreed(text: str) -> bool:
     return click.confirm(f"{text}. Go on?", err=True)
 
 
-def _chosen(database: Database, config: Config, ids: tuple[str, ...], source: str | None, since: float | None) -> list[Reject]:
+def _chosen(
+    database: Database,
+    config: Config,
+    ids: tuple[str, ...],
+    source: str | None,
+    since: float | None,
+) -> list[Reject]:
     """Return those named, or those of the filter that would pass; oldest first, as they came."""
     from bridge.ingest.diagnosis import verifies
     from bridge.store.inbound import rejects as kept
 
     if ids:
         return list({one.id: one for one in (kept.get(database, text) for text in ids)}.values())
-    return [one for one in kept.listed(database, source=source, since=since, waiting=True) if verifies(one, config, _keys())][::-1]
+    return [
+        one
+        for one in kept.listed(database, source=source, since=since, waiting=True)
+        if verifies(one, config, _keys())
+    ][::-1]
 
 
 def _readmit(database: Database, config: Config, one: Reject, *, as_json: bool) -> bool:
@@ -163,8 +212,13 @@ def _readmit(database: Database, config: Config, one: Reject, *, as_json: bool) 
         problem = "it was readmitted already" if one.readmitted_at else "somebody is readmitting it"
     else:
         try:
-            received = let_in(one, config, keep=lambda arrivals, replan: events.add_all(database, arrivals, replan),
-                              new_id=lambda: event_id(one.received_at), keys=_keys())  # fmt: skip
+            received = let_in(
+                one,
+                config,
+                keep=lambda arrivals, replan: events.add_all(database, arrivals, replan),
+                new_id=lambda: event_id(one.received_at),
+                keys=_keys(),
+            )
             ids = tuple(kept_one.event_id for _, kept_one in received.kept)
             kept.settle(database, one.id, ids)
         except BridgeError as error:
@@ -172,25 +226,43 @@ def _readmit(database: Database, config: Config, one: Reject, *, as_json: bool) 
             findings = _findings(one, config) if isinstance(error, BadSignature) else [str(error)]
             problem = (findings or [UNCLEAR])[0]
     if as_json:
-        output.json_line({"id": one.id, "ok": problem is None, "problem": problem, "events": list(ids)})
+        output.json_line(
+            {"id": one.id, "ok": problem is None, "problem": problem, "events": list(ids)}
+        )
     elif problem is None:
-        output.answer(f"{one.id}  readmitted: {', '.join(ids) or 'a test of the URL, which makes no event'}")
+        output.answer(
+            f"{one.id}  readmitted: {', '.join(ids) or 'a test of the URL, which makes no event'}"
+        )
     else:
-        click.echo(f"{output.clean(one.id)}  {click.style('not readmitted', fg='red')}: {output.clean(problem)}")
+        click.echo(
+            f"{output.clean(one.id)}  {click.style('not readmitted', fg='red')}:"
+            f" {output.clean(problem)}"
+        )
     return problem is None
 
 
 def _routes(config: str | None, *, to_look: bool = False) -> Config:
-    """Return the present routes.yaml as the receivers have it; `to_look`: the last good one where it cannot be used."""
+    """Return the present routes.yaml as the receivers have it; `to_look`: the last good one where
+    it cannot be used.
+    """
     from bridge.config.loader import load
     from bridge.ingest.redaction import keyed
 
     settings = settings_of(config)
-    routes = good_config(settings) if to_look else load(settings.config, settings.environ, strict_secrets=False)
+    routes = (
+        good_config(settings)
+        if to_look
+        else load(settings.config, settings.environ, strict_secrets=False)
+    )
     seals = bool(settings.encryption_keys)
     if seals or any(source.redact for source in routes.sources.values()):
         key = settings_of(config, secrets=True).secret_key
-        routes = replace(routes, sources={name: keyed(source, key, seals=seals) for name, source in routes.sources.items()})
+        routes = replace(
+            routes,
+            sources={
+                name: keyed(source, key, seals=seals) for name, source in routes.sources.items()
+            },
+        )
     return replace(routes, sources=knowing(config, routes.sources))
 
 

@@ -42,28 +42,72 @@ RUNNING = ""  # what --to holds where it is given without a URL
 @click.command()
 @click.argument("provider", metavar="PROVIDER|SOURCE")
 @click.argument("type_", metavar="[TYPE]", required=False)
-@click.option("--to", metavar="[URL]", is_flag=False, flag_value=RUNNING,
-              help="Send it there; without URL, to the bridge of this project. The path /hooks/SOURCE is added if there is none.")
-@click.option("--secret", metavar="SECRET|@FILE", help="Sign with this (default: the source's in routes.yaml).")
-@click.option("--made-up", is_flag=True, help="Sign with a secret or a pair of keys made up for this once, and say it.")
-@click.option("--tamper", type=click.Choice([*KINDS, REPLAY]), help="Make it a forgery that must be refused; replay: send it twice.")
-@click.option("--set", "sets", metavar="PATH=VALUE", multiple=True,
-              help="Set a value before signing, by its path as in `match`; VALUE is JSON where it parses, else text. A path that is "
-              "not there is added. Repeatable.")
-@click.option("--body", "body_file", metavar="FILE|-", help="Send this body instead of the sample's; - is standard input.")
+@click.option(
+    "--to",
+    metavar="[URL]",
+    is_flag=False,
+    flag_value=RUNNING,
+    help=(
+        "Send it there; without URL, to the bridge of this project. The path /hooks/SOURCE is added"
+        " if there is none."
+    ),
+)
+@click.option(
+    "--secret",
+    metavar="SECRET|@FILE",
+    help="Sign with this (default: the source's in routes.yaml).",
+)
+@click.option(
+    "--made-up",
+    is_flag=True,
+    help="Sign with a secret or a pair of keys made up for this once, and say it.",
+)
+@click.option(
+    "--tamper",
+    type=click.Choice([*KINDS, REPLAY]),
+    help="Make it a forgery that must be refused; replay: send it twice.",
+)
+@click.option(
+    "--set",
+    "sets",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help=(
+        "Set a value before signing, by its path as in `match`; VALUE is JSON where it parses, else"
+        " text. A path that is not there is added. Repeatable."
+    ),
+)
+@click.option(
+    "--body",
+    "body_file",
+    metavar="FILE|-",
+    help="Send this body instead of the sample's; - is standard input.",
+)
 @click.pass_obj
-def sample(config: str | None, /, provider: str, type_: str | None, to: str | None, secret: str | None, made_up: bool,
-           tamper: str | None, **changes: Any) -> None:  # fmt: skip
-    """Make a realistic event, signed as its provider would: a curl command, or with --to sent at once.
+def sample(
+    config: str | None,
+    /,
+    provider: str,
+    type_: str | None,
+    to: str | None,
+    secret: str | None,
+    made_up: bool,
+    tamper: str | None,
+    **changes: Any,
+) -> None:
+    """Make a realistic event, signed as its provider would: a curl command, or with --to sent at
+    once.
 
-    --set and --body change the event before it is signed. To a form that requires a token or a proof of work, --to sends both, as a
-    browser does.
+    --set and --body change the event before it is signed. To a form that requires a token or a
+    proof of work, --to sends both, as a browser does.
 
-    With --to it says why an event was refused, or that an accepted one starts nothing, and the next step. The exit code is 0 where it
-    was accepted, or, tampered with, where it was refused; a replay, where the second copy was refused or is the same event.
+    With --to it says why an event was refused, or that an accepted one starts nothing, and the next
+    step. The exit code is 0 where it was accepted, or, tampered with, where it was refused; a
+    replay, where the second copy was refused or is the same event.
 
-    What is sent to this machine is signed for FLOWBRIDGE_PUBLIC_URL, which some senders sign. Senders with a pair of keys (Discord,
-    SendGrid, PayPal) sign with the private one, which is theirs alone: --secret takes another, --made-up makes a pair to try it with.
+    What is sent to this machine is signed for FLOWBRIDGE_PUBLIC_URL, which some senders sign.
+    Senders with a pair of keys (Discord, SendGrid, PayPal) sign with the private one, which is
+    theirs alone: --secret takes another, --made-up makes a pair to try it with.
 
     \b
     flowbridge sample github
@@ -88,7 +132,14 @@ def sample(config: str | None, /, provider: str, type_: str | None, to: str | No
     is_replay = tamper == REPLAY
     called = called_as(settings, url)
     body = read_body(changes["body_file"]) if changes["body_file"] is not None else None
-    request = make(signer, type_, called, None if is_replay else tamper, now, lambda made: edit(made, changes["sets"], body))
+    request = make(
+        signer,
+        type_,
+        called,
+        None if is_replay else tamper,
+        now,
+        lambda made: edit(made, changes["sets"], body),
+    )
     if tamper is None or is_replay:
         _say_misfit(signer, request, now)
     if is_replay:
@@ -97,12 +148,19 @@ def sample(config: str | None, /, provider: str, type_: str | None, to: str | No
     form = signer.of.form if signer.of is not None else None
     if to is None:
         if form is not None and needs_challenge(form):
-            output.say("This form marks what comes without its token or proof of work as spam; --to sends both.")
+            output.say(
+                "This form marks what comes without its token or proof of work as spam; --to sends"
+                " both."
+            )
         click.echo("\n\n".join([curl(request)] * (2 if is_replay else 1)))
         return
     if form is not None and signer.of is not None and needs_challenge(form):
         request = solve_challenge(request, signer.of, form)
-    sys.exit(send_twice(request, signer) if is_replay else send(request, signer, settings, is_forged=tamper is not None))
+    sys.exit(
+        send_twice(request, signer)
+        if is_replay
+        else send(request, signer, settings, is_forged=tamper is not None)
+    )
 
 
 def _given(secret: str | None) -> str | None:
@@ -112,7 +170,10 @@ def _given(secret: str | None) -> str | None:
     try:
         return Path(secret[1:]).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"--secret {secret}: the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise click.UsageError(
+            f"--secret {secret}: the file cannot be read:"
+            f" {getattr(error, 'strerror', None) or error}"
+        ) from error
 
 
 def _here(settings: Settings) -> str:
@@ -132,18 +193,25 @@ def _target(to: str, source: str) -> str:
 
 
 def _signer(config: str | None, name: str, secret: str | None, *, made_up: bool) -> Signer:
-    """Find who is meant: a source of that name, else the first source of that provider, else the provider by itself."""
+    """Find who is meant: a source of that name, else the first source of that provider, else the
+    provider by itself.
+    """
     from bridge.providers.registry import PROVIDERS
     from bridge.routing.expressions.roots import near
 
     sources = _sources(config)
-    source = sources.get(name) or next((one for one in sources.values() if one.provider.name == name), None)
+    source = sources.get(name) or next(
+        (one for one in sources.values() if one.provider.name == name), None
+    )
     if source is not None:
         return _of_source(source, secret, made_up=made_up)
     if name not in PROVIDERS:
         known = [*sources, *(provider for provider in PROVIDERS if provider not in sources)]
         there = f"; sources: {', '.join(sources)}" if sources else ""
-        raise click.UsageError(f"there is no source or provider {name!r}; {near(name, known)}`flowbridge providers` lists all{there}")
+        raise click.UsageError(
+            f"there is no source or provider {name!r}; {near(name, known)}`flowbridge providers`"
+            f" lists all{there}"
+        )
     row = PROVIDERS[name]
     scheme = row.scheme or Hmac(at="header:X-Signature")
     pins = new_pins(scheme, lambda pin: _said(name, pin))
@@ -153,7 +221,10 @@ def _signer(config: str | None, name: str, secret: str | None, *, made_up: bool)
     if secret is None:
         made = new_secret(scheme)
         what = "a pair of keys" if is_pair(scheme) else "a secret"
-        output.say(f"routes.yaml has no source for {name}: signed with {what} made up for this once (--secret takes another)")
+        output.say(
+            f"routes.yaml has no source for {name}: signed with {what} made up for this once"
+            " (--secret takes another)"
+        )
         if is_pair(scheme) or made_up:
             _say_made(made, pins)
         return Signer(name, row, scheme, made.signs)
@@ -161,26 +232,38 @@ def _signer(config: str | None, name: str, secret: str | None, *, made_up: bool)
 
 
 def _of_source(source: Source, secret: str | None, *, made_up: bool) -> Signer:
-    """Return who signs for a source of routes.yaml; wrong usage where that takes a secret that is not there."""
+    """Return who signs for a source of routes.yaml; wrong usage where that takes a secret that is
+    not there.
+    """
     name, title, scheme = source.name, source.provider.title, source.scheme
     if isinstance(scheme, Unsigned):
         return Signer(name, source.provider, scheme, "", of=source)
     own = next(iter(live_secrets(source)), "")
     if made_up or not (secret or own or scheme.needs_secret):
         made = new_secret(scheme, own)
-        keys = "its secret is this" if own or scheme.needs_secret else f"it has this secret in place of the keys that {title} publishes"
-        output.say(f"Signed with what was made up for this once: the source {name} refuses it, unless {keys}.")
+        keys = (
+            "its secret is this"
+            if own or scheme.needs_secret
+            else f"it has this secret in place of the keys that {title} publishes"
+        )
+        output.say(
+            f"Signed with what was made up for this once: the source {name} refuses it, unless"
+            f" {keys}."
+        )
         _say_made(made, {})
         return Signer(name, source.provider, scheme, made.signs, of=source)
     if secret:
         verified_by = source.secrets if is_pair(scheme, own) else ()
-        return Signer(name, source.provider, scheme, signing_text(scheme, secret), verified_by, of=source)
+        return Signer(
+            name, source.provider, scheme, signing_text(scheme, secret), verified_by, of=source
+        )
     if not own:
         raise click.UsageError(f"{_why_none(source)}; say --secret")
     if is_pair(scheme, own):
         raise click.UsageError(
-            f"{title} signs with a private key that is its own; what the source {name!r} has only verifies. Say --secret PRIVATE "
-            "(the key, or @FILE), or --made-up for a pair of keys to try it with"
+            f"{title} signs with a private key that is its own; what the source {name!r} has only"
+            " verifies. Say --secret PRIVATE (the key, or @FILE), or --made-up for a pair of keys"
+            " to try it with"
         )
     return Signer(name, source.provider, scheme, own, of=source)
 
@@ -188,7 +271,10 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> Signer:
 def _why_none(source: Source) -> str:
     """Return why a source has no secret to sign with."""
     if source.provider.learn:
-        return f"the source {source.name!r} knows no secret until {source.provider.title} tells it (flowbridge learn {source.name})"
+        return (
+            f"the source {source.name!r} knows no secret until {source.provider.title} tells it"
+            f" (flowbridge learn {source.name})"
+        )
     if any(one.value for one in source.secrets):
         return f"no secret of the source {source.name!r} is live (not_after)"
     return f"the secret of the source {source.name!r} is not set"
@@ -211,7 +297,10 @@ def _say_made(made: Made, pins: Mapping[str, str]) -> None:
     if pins:
         output.say(f"  pins: {{{', '.join(f'{name}: {value!r}' for name, value in pins.items())}}}")
     if made.signs != made.verifies:
-        output.say("and its events are signed with --secret and this private key (or @FILE, where it is kept in one):")
+        output.say(
+            "and its events are signed with --secret and this private key (or @FILE, where it is"
+            " kept in one):"
+        )
         output.say(f"  {made.signs}")
 
 
@@ -221,7 +310,10 @@ def _say_misfit(signer: Signer, request: Request, now: float) -> None:
     try:
         signer.scheme.verify(request, signer.verified_by, now)
     except BadSignature:
-        output.say(f"This private key does not belong to the secret of {signer.source}, which will refuse the event.")
+        output.say(
+            f"This private key does not belong to the secret of {signer.source}, which will refuse"
+            " the event."
+        )
 
 
 def _sources(config: str | None) -> Mapping[str, Source]:
@@ -235,14 +327,29 @@ def _sources(config: str | None) -> Mapping[str, Source]:
     return knowing(config, load(settings.config, settings.environ, strict_secrets=False).sources)
 
 
-def make(signer: Signer, type_: str | None, url: str, tamper: str | None, now: float,
-         change: Callable[[Request], Request] = lambda made: made) -> Request:  # fmt: skip
-    """Return a sample of the signer's provider, changed by `change` and then signed; tampered with if `tamper` names how."""
+def make(
+    signer: Signer,
+    type_: str | None,
+    url: str,
+    tamper: str | None,
+    now: float,
+    change: Callable[[Request], Request] = lambda made: made,
+) -> Request:
+    """Return a sample of the signer's provider, changed by `change` and then signed; tampered with
+    if `tamper` names how.
+    """
     from bridge.providers.samples.loader import sample as unsigned
 
     parts = urlsplit(url)
     try:
-        request = unsigned(signer.provider.name, type_, now=now, new_id=secrets.token_hex(8), path=parts.path, url=url)
+        request = unsigned(
+            signer.provider.name,
+            type_,
+            now=now,
+            new_id=secrets.token_hex(8),
+            path=parts.path,
+            url=url,
+        )
         request = change(replace(request, query_string=parts.query))
         if tamper is not None:
             return forge(signer, request, tamper, now)
@@ -265,5 +372,7 @@ def curl(request: Request) -> str:
     try:
         lines.append(f"  --data-binary {shlex.quote(request.body.decode())}")
     except UnicodeDecodeError:
-        raise click.UsageError("this body is no text, so no shell command holds it; send it with --to") from None
+        raise click.UsageError(
+            "this body is no text, so no shell command holds it; send it with --to"
+        ) from None
     return " \\\n".join(lines)

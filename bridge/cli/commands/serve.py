@@ -27,30 +27,51 @@ if TYPE_CHECKING:
 
 log = get_logger()
 
-VERBOSE = click.option("-v", "--verbose", is_flag=True, help="On a terminal, print the whole log: every line with all its values.")
-BIND = click.option("--bind", metavar="HOST:PORT", help="Where to listen (default: 127.0.0.1:8080, or FLOWBRIDGE_BIND).")
+VERBOSE = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="On a terminal, print the whole log: every line with all its values.",
+)
+BIND = click.option(
+    "--bind",
+    metavar="HOST:PORT",
+    help="Where to listen (default: 127.0.0.1:8080, or FLOWBRIDGE_BIND).",
+)
 
 
-def _load(config: str | None, bind: str | None = None, given: Sequence[socket.socket] = (), *,
-          verbose: bool = True) -> tuple[Settings, Loaded]:  # fmt: skip
-    """Read settings and routes.yaml. The addresses are those of the sockets that were `given`, whatever the settings say."""
+def _load(
+    config: str | None,
+    bind: str | None = None,
+    given: Sequence[socket.socket] = (),
+    *,
+    verbose: bool = True,
+) -> tuple[Settings, Loaded]:
+    """Read settings and routes.yaml. The addresses are those of the sockets that were `given`,
+    whatever the settings say.
+    """
     without = load_settings(os.environ, config=config, bind=bind, secrets=False)
     configure(without.log, without.log_addresses, brief=not verbose and without.log != "debug")
     exporter.prepare(without.environ)
     need_routes(without)
-    read = read_routes(without)  # before the secret key is generated: a mistyped folder stays as it is
+    # before the secret key is generated: a mistyped folder stays as it is
+    read = read_routes(without)
     settings = load_settings(os.environ, config=config, bind=bind)
     if given:
         from bridge.runtime.services import as_bound
 
         if len(given) == 1 and settings.private_bind is not None:
-            raise SettingsError("FLOWBRIDGE_PRIVATE_BIND is set, but systemd gave no socket called private")
+            raise SettingsError(
+                "FLOWBRIDGE_PRIVATE_BIND is set, but systemd gave no socket called private"
+            )
         settings = as_bound(settings, given)
     return settings, loaded_and_told(settings, read)
 
 
 def loaded_and_told(settings: Settings, read: Loaded | None = None) -> Loaded:
-    """Read routes.yaml, unless it was `read`, and warn in the log of values that are missing, and of variables that are no settings."""
+    """Read routes.yaml, unless it was `read`, and warn in the log of values that are missing, and
+    of variables that are no settings.
+    """
     loaded = made_ready(read or read_routes(settings), settings)
     for text in misnamed(settings, loaded.config.canonical):
         log.warning("strange_setting", found=text)
@@ -77,8 +98,9 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
 
     On a terminal it prints a line for each event and each run that ends; elsewhere the log is JSON.
 
-    SIGTERM or Ctrl-C ends it within 10 seconds: calls under way are finished, the rest is handed back to the queue. Sockets that systemd
-    listens on, called public and private, are used instead of the addresses in the settings.
+    SIGTERM or Ctrl-C ends it within 10 seconds: calls under way are finished, the rest is handed
+    back to the queue. Sockets that systemd listens on, called public and private, are used instead
+    of the addresses in the settings.
     """
     notify, given = _told()
     settings, loaded = _load(config, bind, given, verbose=verbose)
@@ -86,13 +108,22 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
     from bridge.runtime.watchdog import Watch
     from bridge.system.wakeup import Wake
 
-    if not given:  # with sockets it takes over from the one that runs, or systemd sees to it that there is one
+    # with sockets it takes over from the one that runs, or systemd sees to it that there is one
+    if not given:
         _warn_of_others(settings)
     sockets = given or services.listen(settings)
     services.prepare_in_child(settings, loaded)
     wake, following = Wake(), services.following_at(settings, loaded, sockets)
-    click.echo(f"flowbridge listens on http://{bracket(settings.bind[0])}:{sockets[0].getsockname()[1]}", err=True)
-    watch = Watch(notify, services.as_bound(settings, sockets).bind, lambda: wake.seen_at, lambda: following.board.has("web"))
+    click.echo(
+        f"flowbridge listens on http://{bracket(settings.bind[0])}:{sockets[0].getsockname()[1]}",
+        err=True,
+    )
+    watch = Watch(
+        notify,
+        services.as_bound(settings, sockets).bind,
+        lambda: wake.seen_at,
+        lambda: following.board.has("web"),
+    )
     _keep(services.everything(settings, loaded, following, wake, sockets), watch, sockets)
 
 
@@ -114,14 +145,23 @@ def web(config: str | None, bind: str | None, verbose: bool) -> None:
     settings = services.as_bound(settings, sockets)
     following = Following(settings, loaded)
     watch = Watch(notify, settings.bind, begun=lambda: following.board.has("web"))
-    _run(services.receivers(settings, following, Wake(), sockets), settings, loaded, following, watch, sockets)
+    _run(
+        services.receivers(settings, following, Wake(), sockets),
+        settings,
+        loaded,
+        following,
+        watch,
+        sockets,
+    )
 
 
 @click.command()
 @VERBOSE
 @click.pass_obj
 def work(config: str | None, verbose: bool) -> None:
-    """Run a worker only: it starts the flows and follows their runs. Any number may run on PostgreSQL."""
+    """Run a worker only: it starts the flows and follows their runs. Any number may run on
+    PostgreSQL.
+    """
     notify, _ = _told()
     settings, loaded = _load(config, verbose=verbose)
     from bridge.runtime import services
@@ -136,7 +176,9 @@ def work(config: str | None, verbose: bool) -> None:
 
 
 def _warn_of_others(settings: Settings) -> None:
-    """Warn in the log of each bridge that runs on this store already: that is allowed, and mostly a mistake."""
+    """Warn in the log of each bridge that runs on this store already: that is allowed, and mostly a
+    mistake.
+    """
     from bridge.monitoring.presence import present
 
     if settings.database_url.startswith("sqlite"):
@@ -155,9 +197,17 @@ def _told() -> tuple[Notify, list[socket.socket]]:
     return notify, given
 
 
-def _run(child: Child, settings: Settings, loaded: Loaded, following: Following, watch: Watch,
-         sockets: Sequence[socket.socket] = ()) -> None:  # fmt: skip
-    """Be that process, beside who reads routes.yaml for it; where somebody wants to hear of it, keep both instead, and tell."""
+def _run(
+    child: Child,
+    settings: Settings,
+    loaded: Loaded,
+    following: Following,
+    watch: Watch,
+    sockets: Sequence[socket.socket] = (),
+) -> None:
+    """Be that process, beside who reads routes.yaml for it; where somebody wants to hear of it,
+    keep both instead, and tell.
+    """
     if not watch.notify:
         from bridge.runtime.reload.process import start
 
@@ -175,25 +225,36 @@ def _keep(children: Sequence[Child], watch: Watch, sockets: Sequence[socket.sock
     from bridge.runtime.supervisor import Supervisor, end
 
     supervisor = Supervisor(children, watch, lambda: Successor.begin(sockets, watch.notify.environ))
-    end(lambda: sys.exit(supervisor.run()))  # nothing is left to tidy up, and whoever is started next waits for the end
+    # nothing is left to tidy up, and whoever is started next waits for the end
+    end(lambda: sys.exit(supervisor.run()))
 
 
 @click.command()
-@click.option("--concurrency", type=Bounded(1, 1000), default=32, show_default=True, metavar="N",
-              help="So many calls at once.")  # fmt: skip
+@click.option(
+    "--concurrency",
+    type=Bounded(1, 1000),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="So many calls at once.",
+)
 @click.pass_obj
 def celery(config: str | None, concurrency: int) -> None:
-    """Run a Celery worker: it makes the calls that `flowbridge work` hands over. Any number may run, on any machines.
+    """Run a Celery worker: it makes the calls that `flowbridge work` hands over. Any number may
+    run, on any machines.
 
-    For FLOWBRIDGE_ENGINE=celery: workers lease deliveries within their limits, and the broker carries them here. SIGTERM or Ctrl-C ends it
-    when the calls under way are over.
+    For FLOWBRIDGE_ENGINE=celery: workers lease deliveries within their limits, and the broker
+    carries them here. SIGTERM or Ctrl-C ends it when the calls under way are over.
 
     \b
     FLOWBRIDGE_ENGINE=celery FLOWBRIDGE_BROKER_URL=redis://broker.internal:6379/0 flowbridge celery
     """
     settings, loaded = _load(config)
     if settings.engine != "celery":
-        raise SettingsError("FLOWBRIDGE_ENGINE is not celery, so no worker hands anything over: set it for work and for celery alike")
+        raise SettingsError(
+            "FLOWBRIDGE_ENGINE is not celery, so no worker hands anything over: set it for work and"
+            " for celery alike"
+        )
     from bridge.runtime import services
 
     sys.exit(services.celery_forever(settings, _following(settings, loaded), concurrency))

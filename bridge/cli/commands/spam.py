@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bridge.cli.actions.run import Asked, asking, kept, named, need_some
-from bridge.cli.options import AS_JSON, SINCE, SOURCE, UNTIL, Excerpt, adding, existing, filters, newest, opened, settings_of
+from bridge.cli.options import (
+    AS_JSON,
+    SINCE,
+    SOURCE,
+    UNTIL,
+    Excerpt,
+    adding,
+    existing,
+    filters,
+    newest,
+    opened,
+    settings_of,
+)
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 
@@ -16,12 +28,24 @@ if TYPE_CHECKING:
     from bridge.core.model import Event
 
 F = TypeVar("F", bound=Callable[..., Any])
-COLUMNS = (Column("received", whole=True), output.ID, Column("source"), Column("from"), Column("why", spare=True))
+COLUMNS = (
+    Column("received", whole=True),
+    output.ID,
+    Column("source"),
+    Column("from"),
+    Column("why", spare=True),
+)
 
 
 def _chosen(*, limit: int, reason: str) -> Callable[[F], F]:
     """Add the filters of these commands."""
-    return adding(SOURCE, click.option("--reason", type=Excerpt(), metavar="TEXT", help=reason), SINCE, UNTIL, newest(limit))
+    return adding(
+        SOURCE,
+        click.option("--reason", type=Excerpt(), metavar="TEXT", help=reason),
+        SINCE,
+        UNTIL,
+        newest(limit),
+    )
 
 
 @click.group(invoke_without_command=True)
@@ -29,7 +53,8 @@ def _chosen(*, limit: int, reason: str) -> Callable[[F], F]:
 @AS_JSON
 @click.pass_context
 def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> None:
-    """List what forms were sent and is held to be spam, newest first, with the reason. Nothing of it was planned.
+    """List what forms were sent and is held to be spam, newest first, with the reason. Nothing of
+    it was planned.
 
     Who sent it was answered as anyone is. What is none is let go, once, by flowbridge spam release.
 
@@ -46,16 +71,29 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
     settings = settings_of(ctx.obj)
     with opened(settings) as database:
         existing(settings, database, **chosen)
-        found = queries.list_events(database, filters(type_=None, **chosen, spam=True), limit) if database else iter(())
+        found = (
+            queries.list_events(database, filters(type_=None, **chosen, spam=True), limit)
+            if database
+            else iter(())
+        )
         if as_json:
             for event, deliveries in found:
                 output.json_line(event_json(event, deliveries))
         elif not output.print_table(COLUMNS, (_row(event) for event, _ in found)):
-            output.say("No spam" + (" like that." if any(value is not None for value in chosen.values()) else "."))
+            output.say(
+                "No spam"
+                + (" like that." if any(value is not None for value in chosen.values()) else ".")
+            )
 
 
 def _row(event: Event) -> tuple[str, ...]:
-    return output.moment(event.received_at), event.id, event.source, event.client or "", event.spam or ""
+    return (
+        output.moment(event.received_at),
+        event.id,
+        event.source,
+        event.client or "",
+        event.spam or "",
+    )
 
 
 @spam.command()
@@ -64,9 +102,11 @@ def _row(event: Event) -> tuple[str, ...]:
 @asking
 @click.pass_obj
 def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> None:
-    """Say that events are no spam: they are planned through the present routes.yaml, as if they had just come. Each once.
+    """Say that events are no spam: they are planned through the present routes.yaml, as if they had
+    just come. Each once.
 
-    It is kept as an act: flowbridge acts has who did it, and goes on with it where it was interrupted.
+    It is kept as an act: flowbridge acts has who did it, and goes on with it where it was
+    interrupted.
 
     \b
     flowbridge spam release evt_01jd2x
@@ -84,7 +124,9 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
         ids, problems = named(events, lambda name: [queries.find(database, name)[0]])
         if not events:
             existing(settings, database, **asked.chosen)
-            ids = queries.event_ids(database, filters(type_=None, **asked.chosen, spam=True), asked.limit)
+            ids = queries.event_ids(
+                database, filters(type_=None, **asked.chosen, spam=True), asked.limit
+            )
         go(database, settings, "spam release", ids, problems, asked, asked.kept(events), routes)
 
 
@@ -93,7 +135,8 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
 @asking
 @click.pass_obj
 def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None:
-    """Say that events are spam. What of them waits is taken out of the queue; a flow that was started goes on.
+    """Say that events are spam. What of them waits is taken out of the queue; a flow that was
+    started goes on.
 
     \b
     flowbridge spam mark evt_01jd2x

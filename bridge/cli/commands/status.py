@@ -27,10 +27,12 @@ UNITS = ("kB", "MB", "GB", "TB")
 @AS_JSON
 @click.pass_obj
 def status(config: str | None, /, as_json: bool) -> None:
-    """Show on one screen what runs, what came in, what waits, and what wants attention, each with what to do.
+    """Show on one screen what runs, what came in, what waits, and what wants attention, each with
+    what to do.
 
-    It asks the store and the bridges of this machine; nothing has to run for it. Exit code 0: all is well. 1: something wants attention.
-    A delivery that died wants it for a day, or until it is replayed.
+    It asks the store and the bridges of this machine; nothing has to run for it. Exit code 0: all
+    is well. 1: something wants attention. A delivery that died wants it for a day, or until it is
+    replayed.
 
     \b
     flowbridge status
@@ -59,7 +61,10 @@ def status(config: str | None, /, as_json: bool) -> None:
 def _shape(now: Overview, store: str, found: list[Trouble]) -> dict[str, Any]:
     head = {
         "ok": not found,
-        "problems": [{"key": one.key, "severity": one.severity, "what": one.what, "do": one.do} for one in found],
+        "problems": [
+            {"key": one.key, "severity": one.severity, "what": one.what, "do": one.do}
+            for one in found
+        ],
         "notes": notes(now),
         "at": iso(now.at),
         "version": now.version,
@@ -70,7 +75,11 @@ def _shape(now: Overview, store: str, found: list[Trouble]) -> dict[str, Any]:
 
 def _running(now: Overview, store: str) -> dict[str, Any]:
     return {
-        "database": {"version": store, "size": now.database_size, "clock_ahead": now.database_ahead},
+        "database": {
+            "version": store,
+            "size": now.database_size,
+            "clock_ahead": now.database_ahead,
+        },
         "config": {
             "hash": now.config.hash,
             "since": iso(now.config.since),
@@ -79,7 +88,13 @@ def _running(now: Overview, store: str) -> dict[str, Any]:
             "restart": list(now.config.restart),
         },
         "processes": [
-            {"pid": one.pid, "host": one.host, "role": one.role, "since": iso(one.since), "config_hash": one.config_hash}
+            {
+                "pid": one.pid,
+                "host": one.host,
+                "role": one.role,
+                "since": iso(one.since),
+                "config_hash": one.config_hash,
+            }
             for one in now.processes
         ],
     }
@@ -88,48 +103,97 @@ def _running(now: Overview, store: str) -> dict[str, Any]:
 def _kept(now: Overview) -> dict[str, Any]:
     return {
         "sources": [
-            {"name": one.name, "configured": one.is_configured, "last_event_at": iso(one.last_at), "today": one.today,
-             "rejected_today": one.rejected_today, "files": one.files, "files_keep": one.files_keep, "stored_today": one.stored_today,
-             "daily_bytes": one.daily_bytes}
+            {
+                "name": one.name,
+                "configured": one.is_configured,
+                "last_event_at": iso(one.last_at),
+                "today": one.today,
+                "rejected_today": one.rejected_today,
+                "files": one.files,
+                "files_keep": one.files_keep,
+                "stored_today": one.stored_today,
+                "daily_bytes": one.daily_bytes,
+            }
             for one in now.sources
         ],
         "today_cut": now.today_cut,
         "queue": [
-            {"route": one.route, "platform": one.platform, "queued": one.queued, "oldest_id": one.oldest_id,
-             "oldest_created_at": iso(one.oldest_at), "due_at": iso(one.due_at), "state": one.state}
+            {
+                "route": one.route,
+                "platform": one.platform,
+                "queued": one.queued,
+                "oldest_id": one.oldest_id,
+                "oldest_created_at": iso(one.oldest_at),
+                "due_at": iso(one.due_at),
+                "state": one.state,
+            }
             for one in now.queue
         ],
         "blocked": dict(now.blocked),
         "platforms": [
-            {"name": one.name, "max_concurrent_runs": one.cap, "calls": one.calls, "runs": one.runs,
-             "circuit": one.circuit.state(now.at) if one.circuit else "closed",
-             "open_until": iso(one.circuit.open_until) if one.circuit else None,
-             "allowance": one.circuit.allowance if one.circuit else None, "full_until": iso(one.full_until)}
+            {
+                "name": one.name,
+                "max_concurrent_runs": one.cap,
+                "calls": one.calls,
+                "runs": one.runs,
+                "circuit": one.circuit.state(now.at) if one.circuit else "closed",
+                "open_until": iso(one.circuit.open_until) if one.circuit else None,
+                "allowance": one.circuit.allowance if one.circuit else None,
+                "full_until": iso(one.full_until),
+            }
             for one in now.platforms
         ],
-        "runs": [{"route": route, "ended_within_a_day": ended, "failed_within_a_day": failed}
-                 for route, (ended, failed) in sorted(now.runs_ended.items())],
+        "runs": [
+            {"route": route, "ended_within_a_day": ended, "failed_within_a_day": failed}
+            for route, (ended, failed) in sorted(now.runs_ended.items())
+        ],
         "dead": {"total": now.dead, "within_a_day": now.dead_today},
         "unknown": {"total": now.unknown, "for_a_person": now.held},
-        "overdue": {"leases": now.overdue.leases, "looks": now.overdue.looks, "ahead": now.overdue.ahead},
-        "hold": None if now.hold_since is None else {"since": iso(now.hold_since), "reason": now.hold_reason},
+        "overdue": {
+            "leases": now.overdue.leases,
+            "looks": now.overdue.looks,
+            "ahead": now.overdue.ahead,
+        },
+        "hold": (
+            None
+            if now.hold_since is None
+            else {"since": iso(now.hold_since), "reason": now.hold_reason}
+        ),
         "counted_to": now.counted_to,
-    }  # fmt: skip
+    }
 
 
 def _machine(now: Overview) -> dict[str, Any]:
     return {
-        "clock_step": None if now.clock_step is None else {"at": iso(now.clock_step.at), "seconds": round(now.clock_step.seconds, 3)},
+        "clock_step": (
+            None
+            if now.clock_step is None
+            else {"at": iso(now.clock_step.at), "seconds": round(now.clock_step.seconds, 3)}
+        ),
         "disk": {"data": now.data, "free": now.disk_free, "total": now.disk_total},
-        "backup": None if now.backups is None else {
-            "folder": now.backups.folder, "every": now.backups.every, "newest_at": iso(now.backups.newest_at),
-            "tried_since": iso(now.backups.tried_since), "error": now.backups.error,
-        },
-        "certificate": None if now.certificate is None else {
-            "url": now.certificate.url, "ends_at": iso(now.certificate.ends_at), "looked_at": iso(now.certificate.looked_at),
-            "refused": now.certificate.refused, "unreached": now.certificate.unreached,
-        },
-    }  # fmt: skip
+        "backup": (
+            None
+            if now.backups is None
+            else {
+                "folder": now.backups.folder,
+                "every": now.backups.every,
+                "newest_at": iso(now.backups.newest_at),
+                "tried_since": iso(now.backups.tried_since),
+                "error": now.backups.error,
+            }
+        ),
+        "certificate": (
+            None
+            if now.certificate is None
+            else {
+                "url": now.certificate.url,
+                "ends_at": iso(now.certificate.ends_at),
+                "looked_at": iso(now.certificate.looked_at),
+                "refused": now.certificate.refused,
+                "unreached": now.certificate.unreached,
+            }
+        ),
+    }
 
 
 # -- for people
@@ -137,12 +201,19 @@ def _machine(now: Overview) -> dict[str, Any]:
 
 def _print(now: Overview, store: str, found: list[Trouble], file: str) -> None:
     click.secho(f"flowbridge {now.version}", bold=True, nl=False)
-    click.echo(f" on Python {platform.python_version()}, {output.clean(store)}; {output.utc(now.at)}")
+    click.echo(
+        f" on Python {platform.python_version()}, {output.clean(store)}; {output.utc(now.at)}"
+    )
     _verdict(now, found)
     click.echo()
     _facts(now, file)
-    for columns, rows in ((PROCESSES, _processes(now)), (SOURCES, _sources(now)), (PLATFORMS, _platforms(now)), (QUEUE, _queue(now)),
-                          (RUNS, _runs(now))):  # fmt: skip
+    for columns, rows in (
+        (PROCESSES, _processes(now)),
+        (SOURCES, _sources(now)),
+        (PLATFORMS, _platforms(now)),
+        (QUEUE, _queue(now)),
+        (RUNS, _runs(now)),
+    ):
         if rows:
             click.echo()
             output.print_table(columns, rows)
@@ -152,7 +223,10 @@ def _verdict(now: Overview, found: list[Trouble]) -> None:
     if not found:
         click.secho("All is well.", fg="green")
     else:
-        click.secho(f"{len(found)} {'thing wants' if len(found) == 1 else 'things want'} attention:", fg="red")
+        click.secho(
+            f"{len(found)} {'thing wants' if len(found) == 1 else 'things want'} attention:",
+            fg="red",
+        )
     for one in found:
         click.echo(click.style("! ", fg="red") + _wrapped(one.what))
         click.echo(click.style(f"  -> {_wrapped(one.do)}", dim=True))
@@ -162,7 +236,9 @@ def _verdict(now: Overview, found: list[Trouble]) -> None:
 
 def _wrapped(text: str) -> str:
     """Return a text in lines that fit, after two columns; a command or a path is not broken."""
-    lines = textwrap.wrap(output.clean(text), WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(
+        output.clean(text), WIDTH - 4, break_long_words=False, break_on_hyphens=False
+    )
     return "\n  ".join(lines)
 
 
@@ -170,24 +246,49 @@ def _facts(now: Overview, file: str) -> None:
     config = now.config
     output.line("routes", file)
     used = f"{config.hash[:HASH]}, " if config.hash else ""
-    output.line("config", used + (f"used since {output.utc(config.since)}" if config.since else "nothing runs with it"))
+    output.line(
+        "config",
+        used
+        + (f"used since {output.utc(config.since)}" if config.since else "nothing runs with it"),
+    )
     if config.error_since:
         output.line("wrong", f"since {output.utc(config.error_since)}", "red")
-    output.line("dead", f"{_count(now.dead, now)} ({_count(now.dead_today, now)} in 24 h)", "red" if now.dead_today else None)
-    unknown = f"{_count(now.unknown, now)} ({_count(now.held, now)} {'needs' if now.held == 1 else 'need'} a decision)"
+    output.line(
+        "dead",
+        f"{_count(now.dead, now)} ({_count(now.dead_today, now)} in 24 h)",
+        "red" if now.dead_today else None,
+    )
+    unknown = (
+        f"{_count(now.unknown, now)} ({_count(now.held, now)}"
+        f" {'needs' if now.held == 1 else 'need'} a decision)"
+    )
     output.line("unknown", unknown, "yellow" if now.held else None)
     if now.overdue != Overdue():
         late = now.overdue
-        output.line("overdue", f"{late.leases} calls, {late.looks} looks at runs, {late.ahead} times too far ahead", "yellow")
-    free = "" if now.disk_free is None or now.disk_total is None else f", {_size(now.disk_free)} of {_size(now.disk_total)} free"
+        output.line(
+            "overdue",
+            f"{late.leases} calls, {late.looks} looks at runs, {late.ahead} times too far ahead",
+            "yellow",
+        )
+    free = (
+        ""
+        if now.disk_free is None or now.disk_total is None
+        else f", {_size(now.disk_free)} of {_size(now.disk_total)} free"
+    )
     output.line("data", now.data)
     output.line("disk", f"database {_size(now.database_size)}{free}")
     if now.backups is not None:
-        output.line("backup", _backup(now.backups), "red" if now.backups.are_missed(now.at) else None)
+        output.line(
+            "backup", _backup(now.backups), "red" if now.backups.are_missed(now.at) else None
+        )
     if now.certificate is not None:
         output.line("certificate", _certificate(now.certificate))
     if now.database_ahead is not None:
-        output.line("clock", f"the database's is {abs(now.database_ahead):.2f} s {'ahead' if now.database_ahead > 0 else 'behind'}")
+        output.line(
+            "clock",
+            f"the database's is {abs(now.database_ahead):.2f} s"
+            f" {'ahead' if now.database_ahead > 0 else 'behind'}",
+        )
 
 
 def _backup(one: Backups) -> str:
@@ -200,25 +301,57 @@ def _backup(one: Backups) -> str:
 
 def _certificate(one: Certificate) -> str:
     ends = "not seen" if one.ends_at is None else f"ends {output.utc(one.ends_at)}"
-    return f"of {one.host}, {ends}" + (f"; {one.unreached} at {output.utc(one.looked_at)}" if one.unreached else "")
+    return f"of {one.host}, {ends}" + (
+        f"; {one.unreached} at {output.utc(one.looked_at)}" if one.unreached else ""
+    )
 
 
-ROLES = {"reload": "config", "web": "receiver", "work": "worker"}  # a process's role -> the word for it in the table
-PROCESSES = (Column("process", whole=True), Column("pid", whole=True), Column("up", whole=True), Column("config", whole=True),
-             Column("host", spare=True))  # fmt: skip
-SOURCES = (Column("source"), Column("last event", whole=True), Column("today", whole=True), Column("rejected today", whole=True))
-PLATFORMS = (Column("platform"), Column("slots", whole=True), Column("calls", whole=True), Column("runs", whole=True),
-             Column("circuit", whole=True, style=lambda text: None if text == "closed" else "red"),
-             Column("capacity", whole=True, style=lambda text: None if text == "all" else "yellow"))  # fmt: skip
-QUEUE = (Column("route"), Column("queued", whole=True), Column("oldest", whole=True), Column("blocked", whole=True),
-         Column("state", whole=True, style=lambda text: None if text == "live" else "yellow"))  # fmt: skip
-RUNS = (Column("route"), Column("runs in 24 h", whole=True),
-        Column("failed", whole=True, style=lambda text: None if text == "0" else "red"))  # fmt: skip
+# a process's role -> the word for it in the table
+ROLES = {"reload": "config", "web": "receiver", "work": "worker"}
+PROCESSES = (
+    Column("process", whole=True),
+    Column("pid", whole=True),
+    Column("up", whole=True),
+    Column("config", whole=True),
+    Column("host", spare=True),
+)
+SOURCES = (
+    Column("source"),
+    Column("last event", whole=True),
+    Column("today", whole=True),
+    Column("rejected today", whole=True),
+)
+PLATFORMS = (
+    Column("platform"),
+    Column("slots", whole=True),
+    Column("calls", whole=True),
+    Column("runs", whole=True),
+    Column("circuit", whole=True, style=lambda text: None if text == "closed" else "red"),
+    Column("capacity", whole=True, style=lambda text: None if text == "all" else "yellow"),
+)
+QUEUE = (
+    Column("route"),
+    Column("queued", whole=True),
+    Column("oldest", whole=True),
+    Column("blocked", whole=True),
+    Column("state", whole=True, style=lambda text: None if text == "live" else "yellow"),
+)
+RUNS = (
+    Column("route"),
+    Column("runs in 24 h", whole=True),
+    Column("failed", whole=True, style=lambda text: None if text == "0" else "red"),
+)
 
 
 def _processes(now: Overview) -> list[tuple[object, ...]]:
     return [
-        (ROLES.get(one.role, one.role), one.pid, _age(now.at - one.since), (one.config_hash or "-")[:HASH], one.host)
+        (
+            ROLES.get(one.role, one.role),
+            one.pid,
+            _age(now.at - one.since),
+            (one.config_hash or "-")[:HASH],
+            one.host,
+        )
         for one in now.processes
     ]
 
@@ -226,34 +359,63 @@ def _processes(now: Overview) -> list[tuple[object, ...]]:
 def _sources(now: Overview) -> list[tuple[object, ...]]:
     more = "+" if now.today_cut else ""
     return [
-        (one.name if one.is_configured else f"{one.name} (gone)",
-         "none kept" if one.last_at is None else f"{_age(now.at - one.last_at)} ago",
-         f"{one.today}{more}", one.rejected_today)
+        (
+            one.name if one.is_configured else f"{one.name} (gone)",
+            "none kept" if one.last_at is None else f"{_age(now.at - one.last_at)} ago",
+            f"{one.today}{more}",
+            one.rejected_today,
+        )
         for one in now.sources
-    ]  # fmt: skip
+    ]
 
 
 def _platforms(now: Overview) -> list[tuple[object, ...]]:
     return [
-        (one.name, f"{one.calls + one.runs} of {'?' if one.cap is None else one.cap}", one.calls, one.runs,
-         one.circuit.state(now.at).replace("_", " ") if one.circuit else "closed", _fits(one, now.at))
+        (
+            one.name,
+            f"{one.calls + one.runs} of {'?' if one.cap is None else one.cap}",
+            one.calls,
+            one.runs,
+            one.circuit.state(now.at).replace("_", " ") if one.circuit else "closed",
+            _fits(one, now.at),
+        )
         for one in now.platforms
-    ]  # fmt: skip
+    ]
 
 
 def _fits(one: PlatformNow, at: float) -> str:
-    """Return how many runs fit beside those of others, as the platform said, and until when no more is tried."""
+    """Return how many runs fit beside those of others, as the platform said, and until when no more
+    is tried.
+    """
     if one.fits is None or one.full_until is None:
         return "all"
-    return f"{one.fits} until {output.utc(one.full_until)}" if one.full_until > at else f"{one.fits} or more"
+    return (
+        f"{one.fits} until {output.utc(one.full_until)}"
+        if one.full_until > at
+        else f"{one.fits} or more"
+    )
 
 
 def _queue(now: Overview) -> list[tuple[object, ...]]:
     rows = [
-        (one.route, _count(one.queued, now), _age(now.at - one.oldest_at), now.blocked.get(one.route, 0), one.state) for one in now.queue
+        (
+            one.route,
+            _count(one.queued, now),
+            _age(now.at - one.oldest_at),
+            now.blocked.get(one.route, 0),
+            one.state,
+        )
+        for one in now.queue
     ]
     queued = {one.route for one in now.queue}
-    return [*rows, *((route, 0, "-", count, "in line") for route, count in sorted(now.blocked.items()) if route not in queued)]
+    return [
+        *rows,
+        *(
+            (route, 0, "-", count, "in line")
+            for route, count in sorted(now.blocked.items())
+            if route not in queued
+        ),
+    ]
 
 
 def _runs(now: Overview) -> list[tuple[object, ...]]:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.options import AS_JSON, FilteredCommand, existing, filtered, filters, opened, settings_of
+from bridge.cli.options import (
+    AS_JSON,
+    FilteredCommand,
+    existing,
+    filtered,
+    filters,
+    opened,
+    settings_of,
+)
 from bridge.cli.ui import output
 from bridge.core.errors import StoreError
 from bridge.core.model import RUN_ENDED, Delivery, Event, Reject, Status
@@ -31,18 +39,25 @@ Change = tuple[float, Event | Delivery]
 
 
 class Follower:
-    """What is new in the store since the last look: events, and deliveries whose standing has changed."""
+    """What is new in the store since the last look: events, and deliveries whose standing has
+    changed.
+    """
 
     def __init__(self, database: Database, chosen: Filters) -> None:
         self._database, self._chosen = database, chosen
         self._event_seq, self._delivery_seq = queries.newest(database)
-        self._said: OrderedDict[str, tuple[object, ...]] = OrderedDict()  # by delivery: how it stood when it was last yielded
-        self._open: OrderedDict[str, None] = OrderedDict()  # those of them that something is still to become of
+        # by delivery: how it stood when it was last yielded
+        self._said: OrderedDict[str, tuple[object, ...]] = OrderedDict()
+        # those of them that something is still to become of
+        self._open: OrderedDict[str, None] = OrderedDict()
         self._events: OrderedDict[str, None] = OrderedDict()
 
     def look(self) -> Iterator[Change]:
-        """Yield each change with the time at which it was seen; a delivery that ended before it was seen is one change."""
-        # Deliveries are read first and told last, so that an event always comes before its deliveries.
+        """Yield each change with the time at which it was seen; a delivery that ended before it was
+        seen is one change.
+        """
+        # Deliveries are read first and told last, so that an event always comes before its
+        # deliveries.
         moving = queries.moving(self._database, self._delivery_seq, self._open, self._chosen)
         for seq, event in queries.arrived(self._database, self._event_seq, self._chosen):
             self._event_seq = max(self._event_seq, seq)
@@ -51,7 +66,13 @@ class Follower:
                 yield event.received_at, event
         for seq, delivery in moving:
             self._delivery_seq = max(self._delivery_seq, seq)
-            stands = (delivery.status, delivery.run_state, delivery.attempts, delivery.throttled, delivery.reason)
+            stands = (
+                delivery.status,
+                delivery.run_state,
+                delivery.attempts,
+                delivery.throttled,
+                delivery.reason,
+            )
             if self._said.get(delivery.id) != stands and self._chosen.fits(delivery):
                 yield time.time(), delivery
             self._said[delivery.id] = stands
@@ -77,8 +98,9 @@ def is_over(delivery: Delivery) -> bool:
 def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
     """Follow events as they come in, and what becomes of their deliveries, until Ctrl-C.
 
-    The newest events (--limit) are printed first. With --json a line is an event (its id begins with evt_) or, each time one
-    changes, a delivery (dlv_). A delivery is printed whenever it comes to what --status, --run, --reason and --dead-kind ask for.
+    The newest events (--limit) are printed first. With --json a line is an event (its id begins
+    with evt_) or, each time one changes, a delivery (dlv_). A delivery is printed whenever it comes
+    to what --status, --run, --reason and --dead-kind ask for.
 
     \b
     flowbridge tail
@@ -128,7 +150,12 @@ def print_change(database: Database, at: float, change: Event | Delivery, *, as_
         if as_json:
             output.json_line(delivery_json(change))
         else:
-            _print_line(at, f"  {change.route} → {change.flow}", output.standing(change), change.reason or change.run_id or "")
+            _print_line(
+                at,
+                f"  {change.route} → {change.flow}",
+                output.standing(change),
+                change.reason or change.run_id or "",
+            )
         return
     deliveries = events.deliveries_of(database, [change.id])[change.id]
     if as_json:
@@ -144,15 +171,22 @@ def print_refused(one: Reject) -> None:
 
 
 def _print_line(at: float, what: str, standing: str, detail: str) -> None:
-    """Print columns of fixed width; on a terminal they are as wide as it allows, and what is longer is cut."""
+    """Print columns of fixed width; on a terminal they are as wide as it allows, and what is longer
+    is cut.
+    """
     what, standing, detail = output.clean(what), output.clean(standing), output.clean(detail)
     clock, wide = output.clock(at), 36
     if output.on_terminal():
         room = get_terminal_size().columns
         clock = clock[:8]
         wide = min(max(room - len(clock) - STANDING - EVENT_ID - 3 * output.GAP, 16), wide)
-        what, detail = _cut(what, wide), _cut(detail, max(room - len(clock) - wide - STANDING - 3 * output.GAP, EVENT_ID))
-    coloured = click.style(standing.ljust(STANDING), fg=output.styled(standing.replace("·", " ")) or "yellow")
+        what, detail = (
+            _cut(what, wide),
+            _cut(detail, max(room - len(clock) - wide - STANDING - 3 * output.GAP, EVENT_ID)),
+        )
+    coloured = click.style(
+        standing.ljust(STANDING), fg=output.styled(standing.replace("·", " ")) or "yellow"
+    )
     click.echo(f"{click.style(clock, dim=True)}  {what.ljust(wide)}  {coloured}  {detail}".rstrip())
 
 

@@ -18,11 +18,17 @@ def variable(source: str) -> str:
 
 
 def put(path: Path, values: Mapping[str, str]) -> None:
-    """Set variables: a line that sets one is replaced, others are added at the end. A new file is its owner's alone."""
+    """Set variables: a line that sets one is replaced, others are added at the end. A new file is
+    its owner's alone.
+    """
     text = path.read_text("utf-8") if path.exists() else ""
     for name, value in values.items():
         line = f"{name}={value}"
-        text, count = re.subn(rf"(?m)^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=.*$", lambda _, line=line: line, text)  # type: ignore[misc]
+        text, count = re.subn(
+            rf"(?m)^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=.*$",
+            lambda _, line=line: line,  # type: ignore[misc]
+            text,
+        )
         if not count:
             text += ("\n" if text and not text.endswith("\n") else "") + line + "\n"
     write(path, text, 0o600)
@@ -30,11 +36,17 @@ def put(path: Path, values: Mapping[str, str]) -> None:
 
 def known(path: Path) -> dict[str, str]:
     """Return what the file sets."""
-    return {name: value for name, value in dotenv_values(path).items() if value is not None} if path.exists() else {}
+    return (
+        {name: value for name, value in dotenv_values(path).items() if value is not None}
+        if path.exists()
+        else {}
+    )
 
 
 def write(path: Path, text: str, mode: int) -> None:
-    """Replace a file as a whole, or make it with `mode`; a link stays one, and a file that is there keeps its mode."""
+    """Replace a file as a whole, or make it with `mode`; a link stays one, and a file that is there
+    keeps its mode.
+    """
     path = path.resolve()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     mode = path.stat().st_mode & 0o777 if path.exists() else mode

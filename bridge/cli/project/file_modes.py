@@ -13,16 +13,27 @@ _SECRET_FILE = re.compile(r"(?<!\$)\$\{file:([^}\"\\]+)\}")
 
 
 def exposed_files(settings: Settings, canonical: str = "") -> list[str]:
-    """Return a sentence for each file or folder that others can read: `.env`, the data folder, the secret key, and `${file:…}`."""
+    """Return a sentence for each file or folder that others can read: `.env`, the data folder, the
+    secret key, and `${file:…}`.
+    """
     folder = settings.config.parent
     secrets = [folder / name for name in sorted(set(_SECRET_FILE.findall(canonical)))]
-    wanted = {"go-rwx": [folder / ".env", settings.data / "secret_key", *secrets], "o-rwx": [settings.data]}
-    return [f"{path} can be read by other users of this machine: chmod {mode} {path}" for mode, paths in wanted.items()
-            for path in paths if _is_exposed(path)]  # fmt: skip
+    wanted = {
+        "go-rwx": [folder / ".env", settings.data / "secret_key", *secrets],
+        "o-rwx": [settings.data],
+    }
+    return [
+        f"{path} can be read by other users of this machine: chmod {mode} {path}"
+        for mode, paths in wanted.items()
+        for path in paths
+        if _is_exposed(path)
+    ]
 
 
 def _is_exposed(path: Path) -> bool:
-    """Tell whether any user can read a file, or list a folder: its mode lets them, and so do those of the folders on the way."""
+    """Tell whether any user can read a file, or list a folder: its mode lets them, and so do those
+    of the folders on the way.
+    """
     try:
         mode = path.stat().st_mode
         ways = list(_folders(path.resolve()))

@@ -1,7 +1,8 @@
 """Add to routes.yaml what it lacks, leaving every other character of it as it is.
 
-The text is put in where ruamel.yaml says that the section ends, in block or in flow style (`sources: {…}`); where that does not
-do, the file goes through its round trip. The outcome is read back: it must say what the file said and the addition, comments too.
+The text is put in where ruamel.yaml says that the section ends, in block or in flow style
+(`sources: {…}`); where that does not do, the file goes through its round trip. The outcome is read
+back: it must say what the file said and the addition, comments too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ Entry = Mapping[str, Any]
 
 
 def add(text: str, section: str, name: str | None, entry: Entry) -> str:
-    """Return the text of routes.yaml with `entry` at the end of `section`: under `name`, or in a list where that is None.
+    """Return the text of routes.yaml with `entry` at the end of `section`: under `name`, or in a
+    list where that is None.
 
     `BridgeError` where the file cannot be read as YAML or the section is of another kind.
     """
@@ -38,7 +40,9 @@ def add(text: str, section: str, name: str | None, entry: Entry) -> str:
         except (YAMLError, BridgeError):
             continue
     by_hand = "\n".join(_lines(name, entry, 2))
-    raise BridgeError(f"`{section}` cannot be added to as it is written; add this by hand:\n\n{by_hand}")
+    raise BridgeError(
+        f"`{section}` cannot be added to as it is written; add this by hand:\n\n{by_hand}"
+    )
 
 
 def _comments(text: str) -> list[str]:
@@ -60,7 +64,9 @@ def _plain(text: str) -> dict[str, Any]:
 def _wanted(before: dict[str, Any], section: str, name: str | None, entry: Entry) -> dict[str, Any]:
     value = before.get(section)
     if value is not None and not isinstance(value, list if name is None else dict):
-        raise BridgeError(f"`{section}` in routes.yaml is not {'a list' if name is None else 'a mapping'}")
+        raise BridgeError(
+            f"`{section}` in routes.yaml is not {'a list' if name is None else 'a mapping'}"
+        )
     kept: Any = value or ([] if name is None else {})
     return before | {section: [*kept, dict(entry)] if name is None else {**kept, name: dict(entry)}}
 
@@ -80,14 +86,19 @@ def _by_text(text: str, section: str, name: str | None, entry: Entry) -> str:
     key, value = next((key, value) for key, value in root.value if key.value == section)
     if not root.flow_style and (isinstance(value, ScalarNode) or not value.value):
         if text[value.start_mark.index : value.end_mark.index].strip():  # `{}`, `[]`, `~`
-            lines = (text[: key.end_mark.index] + ":" + text[value.end_mark.index :]).splitlines(keepends=True)
+            lines = (text[: key.end_mark.index] + ":" + text[value.end_mark.index :]).splitlines(
+                keepends=True
+            )
         return _insert(lines, key.end_mark.line + 1, _lines(name, entry, 2), end)
     if value.flow_style:
         return _insert_inside(text, value, _in_brackets(name, entry)[1:-1])
     indent, last = value.start_mark.column, value.value[-1]
     first = (last[0] if isinstance(last, tuple) else last).start_mark.line
-    is_spaced = len(value.value) > 1 and not lines[first - 1].strip()  # a blank line stands between the entries
-    return _insert(lines, _after(value, lines, indent), [""] * is_spaced + _lines(name, entry, indent), end)
+    # a blank line stands between the entries
+    is_spaced = len(value.value) > 1 and not lines[first - 1].strip()
+    return _insert(
+        lines, _after(value, lines, indent), [""] * is_spaced + _lines(name, entry, indent), end
+    )
 
 
 def _insert_inside(text: str, node: Any, new: str) -> str:
@@ -121,7 +132,9 @@ def _keys(root: MappingNode) -> list[str]:
 
 
 def _after(node: Any, lines: list[str], indent: int) -> int:
-    """Return the line after the last one that belongs to `node`: comments that are indented deeper than its entries still do."""
+    """Return the line after the last one that belongs to `node`: comments that are indented deeper
+    than its entries still do.
+    """
     at = _last_line(node) + 1
     ahead = at
     while ahead < len(lines) and (comment := re.match(r"( *)#|\s*$", lines[ahead])):
@@ -134,7 +147,9 @@ def _after(node: Any, lines: list[str], indent: int) -> int:
 def _last_line(node: Any) -> int:
     if isinstance(node, ScalarNode) or node.flow_style or not node.value:
         mark = node.end_mark
-        return int(mark.line if mark.column > 0 or mark.line == node.start_mark.line else mark.line - 1)
+        return int(
+            mark.line if mark.column > 0 or mark.line == node.start_mark.line else mark.line - 1
+        )
     last = node.value[-1]
     if not isinstance(last, tuple):
         return _last_line(last)
@@ -164,7 +179,10 @@ def _pairs(entry: Entry, indent: int) -> list[str]:
         if isinstance(value, Mapping):
             lines += [" " * indent + f"{key}:", *_pairs(value, indent + 2)]
         elif isinstance(value, list):
-            lines += [" " * indent + f"{key}:", *(" " * (indent + 2) + f"- {_scalar(one)}" for one in value)]
+            lines += [
+                " " * indent + f"{key}:",
+                *(" " * (indent + 2) + f"- {_scalar(one)}" for one in value),
+            ]
         else:
             lines.append(" " * indent + f"{key}: {_scalar(value)}")
     return lines

@@ -30,7 +30,9 @@ def read_body(name: str) -> bytes:
     try:
         raw = sys.stdin.buffer.read(LARGEST_BODY + 1) if name == "-" else _read(Path(name))
     except OSError as error:
-        raise click.UsageError(f"--body {name}: the file cannot be read: {error.strerror}") from None
+        raise click.UsageError(
+            f"--body {name}: the file cannot be read: {error.strerror}"
+        ) from None
     if len(raw) > LARGEST_BODY:
         raise click.UsageError(f"--body {name}: it is larger than {LARGEST_BODY} bytes")
     return raw
@@ -44,17 +46,22 @@ def _read(path: Path) -> bytes:
 def edit(request: Request, sets: Sequence[str], body: bytes | None) -> Request:
     """Return the request with another body, if one is given, and then with each `PATH=VALUE` set.
 
-    Says which path is not there and looks like a misspelt one that is. Raises `UsageError` where a path cannot be set.
+    Says which path is not there and looks like a misspelt one that is. Raises `UsageError` where a
+    path cannot be set.
     """
     if body is not None:
-        request = replace(request, body=body, headers={**request.headers, "content-type": _type_of(request, body)})
+        request = replace(
+            request, body=body, headers={**request.headers, "content-type": _type_of(request, body)}
+        )
     for text in sets:
         request = _set(request, text)
     return request
 
 
 def _type_of(request: Request, body: bytes) -> str:
-    """Return the content type for a body of the caller's: that of the sample, unless one is a form and the other JSON."""
+    """Return the content type for a body of the caller's: that of the sample, unless one is a form
+    and the other JSON.
+    """
     kept = request.headers.get("content-type", JSON_TYPE)
     is_form = kept.partition(";")[0].strip().lower() == FORM_TYPE
     try:
@@ -70,11 +77,15 @@ def _set(request: Request, text: str) -> Request:
     if not equals or not steps or "" in steps:
         raise click.UsageError(f"--set {text!r} is not PATH=VALUE, such as body.action=closed")
     if root not in ROOTS:
-        raise click.UsageError(f"--set {text!r}: {root!r} cannot be set; a path begins with {', '.join(ROOTS)}")
+        raise click.UsageError(
+            f"--set {text!r}: {root!r} cannot be set; a path begins with {', '.join(ROOTS)}"
+        )
     value = _value(written)
     if root == "headers":
         _warn_of_typo(text, [root, ".".join(steps).lower()], dict(request.headers))
-        return replace(request, headers={**request.headers, ".".join(steps).lower(): _line(text, value)})
+        return replace(
+            request, headers={**request.headers, ".".join(steps).lower(): _line(text, value)}
+        )
     if root == "query":
         given = dict(parse_qsl(request.query_string, keep_blank_values=True))
         _warn_of_typo(text, [root, ".".join(steps)], given)
@@ -85,10 +96,15 @@ def _set(request: Request, text: str) -> Request:
 
 
 def _warn_of_typo(text: str, path: Sequence[str], found: JSON) -> None:
-    """Say that a path is added, where it is near to one that is there. `found`: what stands at the path's root."""
+    """Say that a path is added, where it is near to one that is there. `found`: what stands at the
+    path's root.
+    """
     meant = follow_path(path, [{path[0]: found}]).meant
     if meant is not None:
-        output.say(f"--set {text}: there is no {'.'.join(path)}, so it is added; did you mean {write_path(meant, dotted=True)}?")
+        output.say(
+            f"--set {text}: there is no {'.'.join(path)}, so it is added; did you mean"
+            f" {write_path(meant, dotted=True)}?"
+        )
 
 
 def _value(written: str) -> JSON:
@@ -125,7 +141,9 @@ def _set_in_body(request: Request, root: str, steps: list[str], value: JSON, tex
 
 
 def _with(document: JSON, steps: Sequence[str], value: JSON, text: str) -> JSON:
-    """Return the document with `value` at a path; objects and list items that are missing on the way are added."""
+    """Return the document with `value` at a path; objects and list items that are missing on the
+    way are added.
+    """
     if not steps:
         return value
     step, *rest = steps
@@ -136,6 +154,8 @@ def _with(document: JSON, steps: Sequence[str], value: JSON, text: str) -> JSON:
         filled[int(step)] = _with(filled[int(step)], rest, value, text)
         return filled
     if document is not None and not isinstance(document, dict):
-        raise click.UsageError(f"--set {text!r}: {step!r} is below a value that is no object and no list")
+        raise click.UsageError(
+            f"--set {text!r}: {step!r} is below a value that is no object and no list"
+        )
     members = document or {}
     return {**members, step: _with(members.get(step), rest, value, text)}

@@ -16,17 +16,67 @@ from bridge.routing.expressions.paths import IsFree, Steps
 from bridge.routing.model import Source
 from bridge.routing.planner import context
 
-#: Providers whose payload has the shape that its sender gave it: their samples say nothing of another sender's names.
-OWN_SHAPE: Final = frozenset({
-    "airtable", "basic", "cloudevents", "form", "formstack", "google_forms", "google_pubsub", "hmac", "hookdeck", "salesforce", "sanity",
-    "segment", "standard_webhooks", "supabase_db", "svix", "token", "webflow",
-})  # fmt: skip
+#: Providers whose payload has the shape that its sender gave it: their samples say nothing of
+#: another sender's names.
+OWN_SHAPE: Final = frozenset(
+    {
+        "airtable",
+        "basic",
+        "cloudevents",
+        "form",
+        "formstack",
+        "google_forms",
+        "google_pubsub",
+        "hmac",
+        "hookdeck",
+        "salesforce",
+        "sanity",
+        "segment",
+        "standard_webhooks",
+        "supabase_db",
+        "svix",
+        "token",
+        "webflow",
+    }
+)
 #: Objects whose names are chosen by customers of the sender, without case, `_` and `-`.
-FREE: Final = frozenset({
-    "additionaldata", "annotations", "answers", "appmetadata", "args", "commonannotations", "commonlabels", "context", "customattributes",
-    "customdata", "customfields", "eventdata", "fields", "grouplabels", "hidden", "input", "inputs", "labels", "merges", "meta", "metadata",
-    "output", "outputs", "params", "parameters", "properties", "tags", "traits", "urlparams", "usermetadata", "values", "variables", "vars",
-})  # fmt: skip
+FREE: Final = frozenset(
+    {
+        "additionaldata",
+        "annotations",
+        "answers",
+        "appmetadata",
+        "args",
+        "commonannotations",
+        "commonlabels",
+        "context",
+        "customattributes",
+        "customdata",
+        "customfields",
+        "eventdata",
+        "fields",
+        "grouplabels",
+        "hidden",
+        "input",
+        "inputs",
+        "labels",
+        "merges",
+        "meta",
+        "metadata",
+        "output",
+        "outputs",
+        "params",
+        "parameters",
+        "properties",
+        "tags",
+        "traits",
+        "urlparams",
+        "usermetadata",
+        "values",
+        "variables",
+        "vars",
+    }
+)
 #: … which are the sender's own at some providers.
 FIXED: Final = {
     "jira": frozenset({"fields"}),
@@ -38,7 +88,9 @@ _MOMENT: Final = 1_772_366_400.0
 
 
 def sample_events(source: Source) -> list[tuple[str | None, Mapping[str, JSON]]]:
-    """Return the samples of the source's provider as its events: each with its type and the roots that expressions see."""
+    """Return the samples of the source's provider as its events: each with its type and the roots
+    that expressions see.
+    """
     name = source.provider.name
     if name in OWN_SHAPE or name not in PROVIDERS:
         return []
@@ -46,8 +98,12 @@ def sample_events(source: Source) -> list[tuple[str | None, Mapping[str, JSON]]]
     for row in source.provider.samples:
         request = sample(name, row.type, now=_MOMENT, new_id="sample")
         body = read_body(source, request.headers.get("content-type", ""), request.body)
-        events += [(event.type, context(event, read, _MOMENT)) for part, read in split(request, source, body)
-                   for event in [_event(part, source, read.value)] if read.problem is None]  # fmt: skip
+        events += [
+            (event.type, context(event, read, _MOMENT))
+            for part, read in split(request, source, body)
+            for event in [_event(part, source, read.value)]
+            if read.problem is None
+        ]
     return events
 
 
@@ -56,12 +112,25 @@ def free_names(provider: str) -> IsFree:
     free = FREE - FIXED.get(provider, frozenset())
 
     def is_free(path: Steps) -> bool:
-        return path in (("fields",), ("query",)) or (len(path) > 1 and re.sub(r"[-_\W]", "", str(path[-1])).casefold() in free)
+        return path in (("fields",), ("query",)) or (
+            len(path) > 1 and re.sub(r"[-_\W]", "", str(path[-1])).casefold() in free
+        )
 
     return is_free
 
 
 def _event(request: Request, source: Source, body: JSON) -> Event:
     type_ = locate(source.event_type, request, body)
-    return Event(id="", source=source.name, provider=source.provider.name, type=type_, provider_id=None, received_at=_MOMENT,
-                 headers=request.headers, query_string=request.query_string, body=request.body, body_sha256="", config_hash="")  # fmt: skip
+    return Event(
+        id="",
+        source=source.name,
+        provider=source.provider.name,
+        type=type_,
+        provider_id=None,
+        received_at=_MOMENT,
+        headers=request.headers,
+        query_string=request.query_string,
+        body=request.body,
+        body_sha256="",
+        config_hash="",
+    )

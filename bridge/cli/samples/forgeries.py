@@ -28,7 +28,8 @@ TOKEN_LASTS = 300.0  # seconds until a token of a sample expires
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who is to have sent the event: a source of routes.yaml (then it is `of`), or a provider alone. `secret` is what signs.
+    """Who is to have sent the event: a source of routes.yaml (then it is `of`), or a provider
+    alone. `secret` is what signs.
 
     `verified_by`: what the source verifies with, where that is another key than the one that signs.
     """
@@ -42,9 +43,14 @@ class Signer:
 
 
 def forge(signer: Signer, request: Request, kind: str, now: float) -> Request:
-    """Return the request as someone without the secret would send it; ValueError where a forgery of this kind proves nothing."""
+    """Return the request as someone without the secret would send it; ValueError where a forgery of
+    this kind proves nothing.
+    """
     if isinstance(signer.scheme, Unsigned):
-        raise ValueError(f"{signer.source} is not signed ({signer.provider.title}), so there is nothing to tamper with")
+        raise ValueError(
+            f"{signer.source} is not signed ({signer.provider.title}), so there is nothing to"
+            " tamper with"
+        )
     return KINDS[kind](signer, request, signer.scheme.sign(request, signer.secret, now), now)
 
 
@@ -61,7 +67,10 @@ def _need_body(signer: Signer, request: Request, signed: Request, now: float) ->
         longer = signer.scheme.sign(replace(request, body=request.body + b" "), signer.secret, now)
         is_covered = (longer.headers, longer.query_string) != (signed.headers, signed.query_string)
     if not is_covered:
-        raise ValueError(f"the signature of {signer.source} does not cover the whole body: a change might not be noticed")
+        raise ValueError(
+            f"the signature of {signer.source} does not cover the whole body: a change might not be"
+            " noticed"
+        )
 
 
 def _secret(signer: Signer, request: Request, _signed: Request, now: float) -> Request:
@@ -70,12 +79,17 @@ def _secret(signer: Signer, request: Request, _signed: Request, now: float) -> R
 
 def _timestamp(signer: Signer, request: Request, _signed: Request, now: float) -> Request:
     if not time_limit(signer):
-        raise ValueError(f"{signer.source} signs no time that has a limit, so an old request cannot be told from a new one")
+        raise ValueError(
+            f"{signer.source} signs no time that has a limit, so an old request cannot be told from"
+            " a new one"
+        )
     return signer.scheme.sign(request, signer.secret, now - OLD)
 
 
 def time_limit(signer: Signer) -> float:
-    """Return how old a request may be, in seconds, by what is signed of its time; 0 where that has no limit."""
+    """Return how old a request may be, in seconds, by what is signed of its time; 0 where that has
+    no limit.
+    """
     scheme: Scheme = chosen(signer.scheme, signer.secret)[1]
     if isinstance(scheme, Jwt):
         return scheme.max_age or (TOKEN_LASTS if scheme.expires else 0.0)
@@ -84,15 +98,21 @@ def time_limit(signer: Signer) -> float:
 
 
 def _header(_signer: Signer, request: Request, signed: Request, _now: float) -> Request:
-    kept = {name: value for name, value in signed.headers.items() if request.headers.get(name) == value}
+    kept = {
+        name: value for name, value in signed.headers.items() if request.headers.get(name) == value
+    }
     return replace(request, headers=kept)
 
 
 def _encoding(signer: Signer, request: Request, signed: Request, _now: float) -> Request:
-    added = {name: value for name, value in signed.headers.items() if request.headers.get(name) != value}
+    added = {
+        name: value for name, value in signed.headers.items() if request.headers.get(name) != value
+    }
     recoded = {name: _recoded(value) for name, value in added.items()}
     if recoded == added:
-        raise ValueError(f"{signer.source} shows no signature that could be written in another encoding")
+        raise ValueError(
+            f"{signer.source} shows no signature that could be written in another encoding"
+        )
     return replace(signed, headers={**signed.headers, **recoded})
 
 
@@ -103,7 +123,9 @@ def _reorder(signer: Signer, request: Request, signed: Request, now: float) -> R
     except orjson.JSONDecodeError:
         body = signed.body
     if body == signed.body:
-        raise ValueError(f"the sample of {signer.source} has no keys that could be put in another order")
+        raise ValueError(
+            f"the sample of {signer.source} has no keys that could be put in another order"
+        )
     return replace(signed, body=body)
 
 
@@ -128,12 +150,17 @@ def _reversed(value: JSON) -> JSON:
 def _changed(body: bytes) -> bytes:
     """Return the body with one letter or digit of it changed, so that it can still be read."""
     later = range(len(body) // 2, len(body))
-    at = next((place for place in later if chr(body[place]).isalnum() and body[place] < 128), len(body) - 1)
+    at = next(
+        (place for place in later if chr(body[place]).isalnum() and body[place] < 128),
+        len(body) - 1,
+    )
     return body[:at] + (b"x" if body[at : at + 1] != b"x" else b"y") + body[at + 1 :]
 
 
 def _recoded(value: str) -> str:
-    """Return a header's value with its signature in base64 where it was hexadecimal, and hexadecimal where it was either base64."""
+    """Return a header's value with its signature in base64 where it was hexadecimal, and
+    hexadecimal where it was either base64.
+    """
 
     def hex_to_base64(found: re.Match[str]) -> str:
         return b64encode(bytes.fromhex(found[0])).decode()
@@ -141,10 +168,14 @@ def _recoded(value: str) -> str:
     def base64_to_hex(found: re.Match[str]) -> str:
         text = found[0] + "=" * (-len(found[0]) % 4)
         try:
-            return b64decode(text, altchars=b"-_" if set(text) & set("-_") else None, validate=True).hex()
+            return b64decode(
+                text, altchars=b"-_" if set(text) & set("-_") else None, validate=True
+            ).hex()
         except ValueError:
             return found[0]
 
     recode: Callable[[re.Match[str]], str] = base64_to_hex
-    text, count = re.subn(r"(?<![0-9a-zA-Z+/])(?:[0-9a-f]{2}){20,}(?![0-9a-zA-Z+/=])", hex_to_base64, value)
+    text, count = re.subn(
+        r"(?<![0-9a-zA-Z+/])(?:[0-9a-f]{2}){20,}(?![0-9a-zA-Z+/=])", hex_to_base64, value
+    )
     return text if count else re.sub(r"[A-Za-z0-9+/_-]{26,}={0,2}", recode, value)

@@ -30,9 +30,11 @@ def needs_challenge(form: Form) -> bool:
 
 
 def solve_challenge(request: Request, source: Source, form: Form) -> Request:
-    """Return the request with the token and the proof of work that the form gives out at `/forms/NAME/challenge`.
+    """Return the request with the token and the proof of work that the form gives out at
+    `/forms/NAME/challenge`.
 
-    Waits as long as the form asks a person to take. Raises `BridgeError` where the challenge cannot be fetched.
+    Waits as long as the form asks a person to take. Raises `BridgeError` where the challenge cannot
+    be fetched.
     """
     parts = urlsplit(request.url)
     given = _fetch(f"{parts.scheme}://{parts.netloc}/forms/{source.name}/challenge")
@@ -42,7 +44,10 @@ def solve_challenge(request: Request, source: Source, form: Form) -> Request:
     if "challenge" in given:
         fields[FIELD] = _solve(given)
     wait = form.spam.min_fill
-    output.say(f"The form asks for {' and '.join(fields) or 'nothing'}: fetched and solved. Waiting {wait:g} s, as a person would.")
+    output.say(
+        f"The form asks for {' and '.join(fields) or 'nothing'}: fetched and solved. Waiting"
+        f" {wait:g} s, as a person would."
+    )
     time.sleep(wait)
     return replace(request, body=_with_fields(request, fields))
 
@@ -51,7 +56,9 @@ def _fetch(url: str) -> dict[str, Any]:
     from bridge.system.http_client import Sender
 
     sender = Sender()
-    answer = sender.send(Call(method="GET", url=url, headers={"accept": "application/json"}, body=b""), SECONDS)
+    answer = sender.send(
+        Call(method="GET", url=url, headers={"accept": "application/json"}, body=b""), SECONDS
+    )
     sender.close()
     if isinstance(answer, Lost):
         raise BridgeError(f"not sent: {url}: {output.unanswered(answer.reason)}")
@@ -66,13 +73,19 @@ def _fetch(url: str) -> dict[str, Any]:
 
 def _solve(given: dict[str, Any]) -> str:
     """Return the solution of an ALTCHA challenge, as its widget sends it."""
-    salt, wanted, most = str(given["salt"]), given["challenge"], min(int(given["maxnumber"]), MOST_WORK)
+    salt, wanted, most = (
+        str(given["salt"]),
+        given["challenge"],
+        min(int(given["maxnumber"]), MOST_WORK),
+    )
     start = sha256(salt.encode())
     for number in range(most + 1):
         tried = start.copy()
         tried.update(str(number).encode())
         if tried.hexdigest() == wanted:
-            solution = {name: given[name] for name in ("algorithm", "challenge", "salt", "signature")} | {"number": number}
+            solution = {
+                name: given[name] for name in ("algorithm", "challenge", "salt", "signature")
+            } | {"number": number}
             return b64encode(orjson.dumps(solution)).decode()
     raise BridgeError("not sent: the form's proof of work has no solution")
 

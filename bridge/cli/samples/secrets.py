@@ -1,4 +1,6 @@
-"""Secrets and pairs of keys made up: for sources whose secret is ours to choose, and to sign samples with."""
+"""Secrets and pairs of keys made up: for sources whose secret is ours to choose, and to sign
+samples with.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,18 @@ RSA_BITS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What `verifies` stands in routes.yaml, what `signs` is the sender's: the same text, unless they are a pair of keys."""
+    """What `verifies` stands in routes.yaml, what `signs` is the sender's: the same text, unless
+    they are a pair of keys.
+    """
 
     verifies: str
     signs: str
 
 
 def new_secret(scheme: Scheme, like: str = "") -> Made:
-    """Return a random secret that the scheme can use, or a pair of keys: of the kind that `like` is, else of the usual one."""
+    """Return a random secret that the scheme can use, or a pair of keys: of the kind that `like`
+    is, else of the usual one.
+    """
     start, one = chosen(scheme, like)
     kind = pair_kind(one)
     if kind is not None:
@@ -43,7 +49,9 @@ def new_secret(scheme: Scheme, like: str = "") -> Made:
 
 
 def signing_text(scheme: Scheme, text: str) -> str:
-    """Return a private key as the scheme takes it: an Ed25519 key may be PEM too. Any other text is returned as it is."""
+    """Return a private key as the scheme takes it: an Ed25519 key may be PEM too. Any other text is
+    returned as it is.
+    """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -56,12 +64,20 @@ def signing_text(scheme: Scheme, text: str) -> str:
     if not isinstance(key, Ed25519PrivateKey):
         return text
     seed = key.private_bytes_raw()
-    return PRIVATE + b64encode(seed).decode() if chosen(scheme, PRIVATE)[0] == PRIVATE else seed.hex()
+    return (
+        PRIVATE + b64encode(seed).decode() if chosen(scheme, PRIVATE)[0] == PRIVATE else seed.hex()
+    )
 
 
 def new_pins(scheme: Scheme, said: Callable[[Pin], str | None]) -> dict[str, str]:
-    """Return a value for each pin that is required: what a request says of it (`said`), else one made up."""
-    return {pin.name: said(pin) or (pin.choices or (f"made-up-{pin.name}",))[0] for pin in pins_of(scheme) if pin.required}
+    """Return a value for each pin that is required: what a request says of it (`said`), else one
+    made up.
+    """
+    return {
+        pin.name: said(pin) or (pin.choices or (f"made-up-{pin.name}",))[0]
+        for pin in pins_of(scheme)
+        if pin.required
+    }
 
 
 def _shared(scheme: Scheme) -> str:
@@ -105,7 +121,9 @@ def _written(key: EllipticCurvePrivateKey | RSAPrivateKey) -> Made:
     """Return both halves as base64 of their DER form, which stands on one line."""
     from cryptography.hazmat.primitives import serialization as forms
 
-    public = key.public_key().public_bytes(forms.Encoding.DER, forms.PublicFormat.SubjectPublicKeyInfo)
+    public = key.public_key().public_bytes(
+        forms.Encoding.DER, forms.PublicFormat.SubjectPublicKeyInfo
+    )
     private = key.private_bytes(forms.Encoding.DER, forms.PrivateFormat.PKCS8, forms.NoEncryption())
     return Made(b64encode(public).decode(), b64encode(private).decode())
 

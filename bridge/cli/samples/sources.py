@@ -1,4 +1,6 @@
-"""Sources as the receivers have them, and URLs as senders call them: for the commands that verify and sign."""
+"""Sources as the receivers have them, and URLs as senders call them: for the commands that verify
+and sign.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def knowing(config: str | None, sources: Mapping[str, Source]) -> dict[str, Source]:
-    """Return the sources, those that learned their secret (Asana, Notion) with it; where it cannot be opened here, without."""
+    """Return the sources, those that learned their secret (Asana, Notion) with it; where it cannot
+    be opened here, without.
+    """
     learning = [name for name, one in sources.items() if one.provider.learn is not None]
     if not learning:
         return dict(sources)
@@ -30,19 +34,34 @@ def knowing(config: str | None, sources: Mapping[str, Source]) -> dict[str, Sour
         if database is None:
             return dict(sources)
         settings = settings_of(config, secrets=True)
-        knows = Learning(database, lambda: of_secrets(settings.encryption_keys, settings.secret_key), teaches=False)
-        return {**sources, **{name: knows.knowing(sources[name], knows.known(sources[name])) for name in learning}}
+        knows = Learning(
+            database,
+            lambda: of_secrets(settings.encryption_keys, settings.secret_key),
+            teaches=False,
+        )
+        return {
+            **sources,
+            **{name: knows.knowing(sources[name], knows.known(sources[name])) for name in learning},
+        }
 
 
 def live_secrets(source: Source, now: float | None = None) -> list[str]:
-    """Return the secrets of a source that verify now: none that ended, that is empty, or that only answers a test of the URL."""
+    """Return the secrets of a source that verify now: none that ended, that is empty, or that only
+    answers a test of the URL.
+    """
     now = time.time() if now is None else now
-    lasting = [one.value for one in source.secrets if one.value and (one.not_after is None or one.not_after > now)]
+    lasting = [
+        one.value
+        for one in source.secrets
+        if one.value and (one.not_after is None or one.not_after > now)
+    ]
     return [value for value in lasting if chosen(source.scheme, value)[0] != ASIDE]
 
 
 def called_as(settings: Settings, url: str) -> str:
-    """Return what the sender calls, which some sign: `url`, or FLOWBRIDGE_PUBLIC_URL in its place where it leads to this machine only."""
+    """Return what the sender calls, which some sign: `url`, or FLOWBRIDGE_PUBLIC_URL in its place
+    where it leads to this machine only.
+    """
     from bridge.config.settings import is_loopback
 
     parts = urlsplit(url)
@@ -52,5 +71,7 @@ def called_as(settings: Settings, url: str) -> str:
 
 
 def aimed(request: Request, called: str, url: str) -> Request:
-    """Return a request that was signed for the URL `called` as one to `url`, with what signing has added to the query."""
+    """Return a request that was signed for the URL `called` as one to `url`, with what signing has
+    added to the query.
+    """
     return replace(request, url=url + request.url.removeprefix(called))

@@ -1,8 +1,10 @@
-"""Flows of the local platform. The parameters are a flow's inputs, the mapping it returns are its outputs.
+"""Flows of the local platform. The parameters are a flow's inputs, the mapping it returns are its
+outputs.
 
-A change is picked up within seconds. Beside these there are ready-made ones: echo, append_csv, append_jsonl, send_email,
-slack_message and http_request (`flowbridge flows list` lists them, `flowbridge flows inputs local/send_email` their inputs);
-send_email is set up in .env by FLOWBRIDGE_SMTP_URL, FLOWBRIDGE_SMTP_FROM and FLOWBRIDGE_SMTP_ALLOWED_TO.
+A change is picked up within seconds. Beside these there are ready-made ones: echo, append_csv,
+append_jsonl, send_email, slack_message and http_request (`flowbridge flows list` lists them,
+`flowbridge flows inputs local/send_email` their inputs); send_email is set up in .env by
+FLOWBRIDGE_SMTP_URL, FLOWBRIDGE_SMTP_FROM and FLOWBRIDGE_SMTP_ALLOWED_TO.
 """
 
 from __future__ import annotations
@@ -28,4 +30,7 @@ def triage(title: str, author: str = "someone", text: str = "") -> dict[str, obj
 @flow
 def receipt(total: str, email: str = "", number: str = "") -> dict[str, object]:
     """Writes the line of a ledger for a payment."""
-    return {"to": email, "line": f"Received {total} for invoice {number or '(no number)'}. Thank you."}
+    return {
+        "to": email,
+        "line": f"Received {total} for invoice {number or '(no number)'}. Thank you.",
+    }

@@ -28,9 +28,11 @@ LONGEST = 4000  # characters of a body or of outputs that are shown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """What is shown beside an event: by delivery what it waits for and how many wait for it; what people did; what routes.yaml explains.
+    """What is shown beside an event: by delivery what it waits for and how many wait for it; what
+    people did; what routes.yaml explains.
 
-    `changed`: the deliveries whose route has changed since. `several`: those whose route has several flows.
+    `changed`: the deliveries whose route has changed since. `several`: those whose route has
+    several flows.
     """
 
     waits: Mapping[str, Wait] = field(default_factory=dict)
@@ -42,7 +44,9 @@ class Beside:
 
 
 def print_event(found: Found, beside: Beside, *, with_body: bool = False) -> None:
-    """Print all that is known of an event: names on the left, values beside them, the same on a terminal and in a file."""
+    """Print all that is known of an event: names on the left, values beside them, the same on a
+    terminal and in a file.
+    """
     _print_head(found.event)
     _print_unmatched(found, beside.reasons)
     _print_acts(beside, found.event.id)
@@ -57,7 +61,9 @@ def print_delivery(found: Found, beside: Beside, *, with_body: bool = False) -> 
     """Print one delivery, with a line about its event; the event's request only `with_body`."""
     event = found.event
     delivery = next(one for one in found.deliveries if one.id == found.delivery_id)
-    _print_whole_delivery(found, delivery, beside, event=f"{event.id}  {event.source} {event.type or ''}".rstrip())
+    _print_whole_delivery(
+        found, delivery, beside, event=f"{event.id}  {event.source} {event.type or ''}".rstrip()
+    )
     if with_body:
         click.echo()
         _print_request(event, whole=True)
@@ -66,7 +72,9 @@ def print_delivery(found: Found, beside: Beside, *, with_body: bool = False) -> 
         output.line("the event", f"flowbridge show {event.id}")
 
 
-def _print_whole_delivery(found: Found, delivery: Delivery, beside: Beside, event: str | None = None) -> None:
+def _print_whole_delivery(
+    found: Found, delivery: Delivery, beside: Beside, event: str | None = None
+) -> None:
     click.secho(output.clean(delivery.id), bold=True)
     output.line("event", event)
     _print_delivery(delivery, beside)
@@ -86,7 +94,10 @@ def _print_unmatched(found: Found, reasons: Reasons) -> None:
         for index, line in enumerate(lines):
             output.line("" if index else "not matched", line)
     elif lines and (provider := _tester(found.event)) is not None:
-        output.line("deliveries", f"none, and none is needed: {found.event.type} is how {provider.title} tries the URL")
+        output.line(
+            "deliveries",
+            f"none, and none is needed: {found.event.type} is how {provider.title} tries the URL",
+        )
     elif lines:
         output.line("deliveries", "none: no route matched", "yellow")
         for line in lines:
@@ -105,14 +116,23 @@ def _tester(event: Event) -> Provider | None:
 def print_reject(reject: Reject, findings: Sequence[str]) -> None:
     """Print all that is known of a request that failed verification, and why it did."""
     click.secho(output.clean(reject.id), bold=True)
-    output.line("source", reject.source if reject.source == reject.provider else f"{reject.source} ({reject.provider})")
+    output.line(
+        "source",
+        (
+            reject.source
+            if reject.source == reject.provider
+            else f"{reject.source} ({reject.provider})"
+        ),
+    )
     output.line("received", iso(reject.received_at))
     output.line("from", reject.client)
     output.line("refused", f"401 ({reject.reason})", "red")
     for finding in findings:
         output.line("why", finding, "yellow")
     if reject.event_ids:
-        output.line("readmitted", f"{iso(reject.readmitted_at)} as {', '.join(reject.event_ids)}", "green")
+        output.line(
+            "readmitted", f"{iso(reject.readmitted_at)} as {', '.join(reject.event_ids)}", "green"
+        )
     if reject.cut:
         output.line("size", f"{reject.size} bytes; the first {len(reject.body)} are kept")
     click.echo()
@@ -121,7 +141,10 @@ def print_reject(reject: Reject, findings: Sequence[str]) -> None:
 
 def _print_head(event: Event) -> None:
     click.secho(output.clean(event.id), bold=True)
-    output.line("source", event.source if event.source == event.provider else f"{event.source} ({event.provider})")
+    output.line(
+        "source",
+        event.source if event.source == event.provider else f"{event.source} ({event.provider})",
+    )
     output.line("type", event.type)
     output.line("provider id", event.provider_id)
     output.line("received", iso(event.received_at))
@@ -141,7 +164,9 @@ def _print_head(event: Event) -> None:
 def _print_acts(beside: Beside, id_: str) -> None:
     for act, item in beside.acts:
         if item.item_id == id_:
-            changed = f"{item.was} → {item.became}" if item.became else item.was and f"was {item.was}"
+            changed = (
+                f"{item.was} → {item.became}" if item.became else item.was and f"was {item.was}"
+            )
             came = f"not done: {item.problem}" if item.problem else changed or ""
             output.line(act.command, f"{iso(item.at)} by {act.actor} ({act.id}) {came}".rstrip())
 
@@ -166,15 +191,23 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
     output.line("merged into", delivery.merged_into)
     output.line("run", " ".join(filter(None, (delivery.run_id, output.run_link(delivery)))))
     took = _took(delivery.delivered_at, delivery.finished_at) if delivery.run_id else ""
-    output.line("run ended" if delivery.run_id else "ended", delivery.finished_at and f"{iso(delivery.finished_at)}{took}")
+    output.line(
+        "run ended" if delivery.run_id else "ended",
+        delivery.finished_at and f"{iso(delivery.finished_at)}{took}",
+    )
     if delivery.reruns:
-        output.line("earlier runs", f"{delivery.reruns}, each of which failed or was given up: see the attempts")
+        output.line(
+            "earlier runs",
+            f"{delivery.reruns}, each of which failed or was given up: see the attempts",
+        )
     if delivery.throttled:
         output.line("throttled", f"{delivery.throttled} times, which spent no attempt")
 
 
 def is_retried(delivery: Delivery) -> bool:
-    """Tell whether `flowbridge retry` is for a delivery: it is dead but was not parked, or its run failed."""
+    """Tell whether `flowbridge retry` is for a delivery: it is dead but was not parked, or its run
+    failed.
+    """
     if delivery.status is Status.DEAD:
         return delivery.dead_kind is not DeadKind.OURS
     return delivery.status is Status.DELIVERED and delivery.run_state in UNDONE
@@ -183,9 +216,14 @@ def is_retried(delivery: Delivery) -> bool:
 def _next(delivery: Delivery, beside: Beside) -> list[str]:
     """Return what a person can do about a delivery that nothing becomes of by itself."""
     all_flows = ", which starts all flows of the route" if delivery.id in beside.several else ""
-    retry, replay = f"flowbridge retry {delivery.id}", f"flowbridge replay {delivery.event_id} --through {delivery.route}{all_flows}"
+    retry, replay = (
+        f"flowbridge retry {delivery.id}",
+        f"flowbridge replay {delivery.event_id} --through {delivery.route}{all_flows}",
+    )
     blocks = delivery.holds_key and delivery.status is Status.DEAD
-    cancel = [f"or flowbridge cancel {delivery.id}, which lets those behind it go"] if blocks else []
+    cancel = (
+        [f"or flowbridge cancel {delivery.id}, which lets those behind it go"] if blocks else []
+    )
     if delivery.status is Status.UNKNOWN:
         settles = settles_itself(delivery)
         return [f"nothing: {settles}"] if settles else [f"flowbridge resolve {delivery.id}"]
@@ -204,7 +242,11 @@ def _next(delivery: Delivery, beside: Beside) -> list[str]:
 
 
 def _print_attempt(attempt: Attempt) -> None:
-    took = "" if attempt.finished_at is None else f" after {(attempt.finished_at - attempt.started_at) * 1000:.0f} ms"
+    took = (
+        ""
+        if attempt.finished_at is None
+        else f" after {(attempt.finished_at - attempt.started_at) * 1000:.0f} ms"
+    )
     outcome = attempt.outcome or "under way"
     code = f" (HTTP {attempt.status_code})" if attempt.status_code else ""
     detail = f": {attempt.detail}" if attempt.detail else ""
@@ -212,14 +254,22 @@ def _print_attempt(attempt: Attempt) -> None:
     ran = f"; its run {attempt.run_id} {attempt.run_state}{after}" if attempt.run_state else ""
     late = f"; too late, so nobody follows its run {attempt.run_id}" if attempt.late_at else ""
     colour = "yellow" if late else output.styled(attempt.run_state or outcome)
-    output.line(f"attempt {attempt.number}", f"{iso(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}{late}", colour)
+    output.line(
+        f"attempt {attempt.number}",
+        f"{iso(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}{late}",
+        colour,
+    )
     _block("  its outputs", attempt.outputs)
     _block("  its log", "\n".join(attempt.log) or None)
 
 
 def _took(since: float | None, until: float | None) -> str:
-    """Return how long a run took, as seen from here, to be put behind its end; nothing where that is not known."""
-    return "" if since is None or until is None else f", after {output.span(max(until - since, 0.0))}"
+    """Return how long a run took, as seen from here, to be put behind its end; nothing where that
+    is not known.
+    """
+    return (
+        "" if since is None or until is None else f", after {output.span(max(until - since, 0.0))}"
+    )
 
 
 def _block(name: str, value: JSON) -> None:
@@ -236,7 +286,11 @@ def _block(name: str, value: JSON) -> None:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… ({len(text) - LONGEST} characters more: --body shows all)"
+    return (
+        text
+        if len(text) <= LONGEST
+        else f"{text[:LONGEST]}\n… ({len(text) - LONGEST} characters more: --body shows all)"
+    )
 
 
 def _print_request(event: Event | Reject, *, whole: bool = False) -> None:
@@ -247,7 +301,9 @@ def _print_request(event: Event | Reject, *, whole: bool = False) -> None:
         click.echo(f"  ?{output.clean(event.query_string)}")
     click.echo()
     if isinstance(event, Event) and is_emptied(event):
-        click.echo("  its body was let go by the `retention` of its source, and what deliveries made of it")
+        click.echo(
+            "  its body was let go by the `retention` of its source, and what deliveries made of it"
+        )
         return
     try:
         text = event.body.decode()
@@ -256,4 +312,9 @@ def _print_request(event: Event | Reject, *, whole: bool = False) -> None:
         return
     with suppress(orjson.JSONDecodeError):  # what is no JSON is shown as it came
         text = orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
-    click.echo("\n".join(f"  {line}" for line in output.clean_lines(text if whole else _shortened(text)).split("\n")))
+    click.echo(
+        "\n".join(
+            f"  {line}"
+            for line in output.clean_lines(text if whole else _shortened(text)).split("\n")
+        )
+    )

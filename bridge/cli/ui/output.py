@@ -1,7 +1,8 @@
-"""Everything the command line prints: tables and lines for people, JSON for programs, nothing that could command a terminal.
+"""Everything the command line prints: tables and lines for people, JSON for programs, nothing that
+could command a terminal.
 
-Bodies, headers, reasons and outputs are written by strangers: control characters and those that turn the direction of writing are
-escaped in all of them.
+Bodies, headers, reasons and outputs are written by strangers: control characters and those that
+turn the direction of writing are escaped in all of them.
 """
 
 from __future__ import annotations
@@ -33,14 +34,19 @@ ARROW = " → "  # between a route and the flow it starts
 LEAST = 10  # columns that a shortened one keeps
 UNSERVED_PAGE = "/console/runs?"  # the page of a run of the embedded platform
 WRAPPED = 100  # columns in which running text is broken into lines, at most
-#: How an id begins -> how many of its last characters tell it from others. Of a delivery's the last eight are the same for all of a route.
+#: How an id begins -> how many of its last characters tell it from others. Of a delivery's the last
+#: eight are the same for all of a route.
 ENDINGS = {"evt_": 8, "rej_": 8, "act_": 8, "dlv_": 14}
-ROOMY = 24  # columns in which a text is broken into lines beside the others; with less room it goes below its row
+# columns in which a text is broken into lines beside the others; with less room it goes below its
+# row
+ROOMY = 24
 STYLES = {
     **dict.fromkeys(("delivered", "done", "ok", "started"), "green"),
     **dict.fromkeys(("queued", "sending", "running"), "cyan"),
     **dict.fromkeys(("unknown", "blocked", "throttled", "refused", "warning"), "yellow"),
-    **dict.fromkeys(("dead", "failed", "terminated", "rejected", "unauthorized", "401", "error"), "red"),
+    **dict.fromkeys(
+        ("dead", "failed", "terminated", "rejected", "unauthorized", "401", "error"), "red"
+    ),
     **dict.fromkeys(("cancelled", "shadow", "none", "-"), "bright_black"),
 }
 _HARMFUL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -49,16 +55,26 @@ _HARMFUL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-
 def clean(value: object) -> str:
     """Return a text on one line, in which what is not printable is escaped as Python writes it."""
     text = "" if value is None else str(value)
-    return text if text.isprintable() else "".join(one if one.isprintable() else _escape(one) for one in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(one if one.isprintable() else _escape(one) for one in text)
+    )
 
 
 def clean_lines(text: str) -> str:
     """Return a text with its lines as they are, each cleaned."""
-    return "\n".join(clean(line.replace("\t", "    ")) for line in text.replace("\r\n", "\n").split("\n"))
+    return "\n".join(
+        clean(line.replace("\t", "    ")) for line in text.replace("\r\n", "\n").split("\n")
+    )
 
 
 def _escape(char: str) -> str:
-    return " " if char.isspace() and char not in "\n\r\t\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029" else repr(char)[1:-1]
+    return (
+        " "
+        if char.isspace() and char not in "\n\r\t\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029"
+        else repr(char)[1:-1]
+    )
 
 
 def say(text: str = "") -> None:
@@ -83,14 +99,21 @@ def rows_of(counts: Mapping[str, int]) -> str:
 
 def unanswered(reason: str) -> str:
     """Return why a call had no answer, with what to look at where nobody listens there."""
-    return f"{reason} (is `flowbridge serve` running?)" if reason.endswith("the connection was refused") else reason
+    return (
+        f"{reason} (is `flowbridge serve` running?)"
+        if reason.endswith("the connection was refused")
+        else reason
+    )
 
 
 def line(name: str, value: object, colour: str | None = None) -> None:
     """Print a name and beside it a value, of the answer; nothing where there is no value."""
     if value is not None and value != "":
         text = clean(value)
-        click.echo(click.style(name.ljust(NAME), dim=True) + (click.style(text, fg=colour) if colour else text))
+        click.echo(
+            click.style(name.ljust(NAME), dim=True)
+            + (click.style(text, fg=colour) if colour else text)
+        )
 
 
 def json_line(value: JSON) -> None:
@@ -100,7 +123,9 @@ def json_line(value: JSON) -> None:
 
 def json_text(value: JSON) -> str:
     """Return JSON in which a terminal finds nothing to obey either."""
-    return _HARMFUL_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value).decode())
+    return _HARMFUL_IN_JSON.sub(
+        lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value).decode()
+    )
 
 
 def indented(value: JSON) -> str:
@@ -123,16 +148,20 @@ def console(*, err: bool = False) -> Console:
 def styled(text: str) -> str | None:
     """Return the colour of a status, a run's state or an outcome: that of its worst word."""
     found = [STYLES[word] for word in re.split(r"[ ,→]+", text) if word in STYLES]
-    return next((style for style in ("red", "yellow", "cyan", "green", "bright_black") if style in found), None)
+    return next(
+        (style for style in ("red", "yellow", "cyan", "green", "bright_black") if style in found),
+        None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a list. `style` gives the colour of a cell.
 
-    On a terminal a `whole` column is never cut, and a `spare` one has all of its text in what room the others leave, or below. Where
-    not everything fits, `short` gives what a cell shows instead, and an `optional` column that has no room, or no text, is left out.
-    `cut` cuts a cell to a width, where that is not done at its end.
+    On a terminal a `whole` column is never cut, and a `spare` one has all of its text in what room
+    the others leave, or below. Where not everything fits, `short` gives what a cell shows instead,
+    and an `optional` column that has no room, or no text, is left out. `cut` cuts a cell to a
+    width, where that is not done at its end.
     """
 
     title: str
@@ -145,7 +174,9 @@ class Column:
 
 
 def cut_route(text: str, width: int) -> str:
-    """Cut `ROUTE → FLOW` so that the flow, which tells the deliveries of one route apart, is there whole as far as it can be."""
+    """Cut `ROUTE → FLOW` so that the flow, which tells the deliveries of one route apart, is there
+    whole as far as it can be.
+    """
     route, arrow, flow = text.partition(ARROW)
     if not arrow:
         return text
@@ -157,14 +188,20 @@ def cut_route(text: str, width: int) -> str:
 def short_id(text: str) -> str:
     """Return an id by its two ends, as commands accept it: `evt_…k2m9abcd`."""
     kind = text[:4]
-    return f"{kind}…{text[-ENDINGS[kind]:]}" if kind in ENDINGS and len(text) > len(kind) + 1 + ENDINGS[kind] else text
+    return (
+        f"{kind}…{text[-ENDINGS[kind] :]}"
+        if kind in ENDINGS and len(text) > len(kind) + 1 + ENDINGS[kind]
+        else text
+    )
 
 
 ID = Column("id", whole=True, short=short_id)
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> int:
-    """Print rows as they come and return how many: a table on a terminal, aligned text with two spaces between elsewhere."""
+    """Print rows as they come and return how many: a table on a terminal, aligned text with two
+    spaces between elsewhere.
+    """
     cells = (tuple(clean(value) or "-" for value in row) for row in rows)
     count = 0
     widths: list[int] = []
@@ -174,7 +211,9 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> 
             screen.print(grid(columns, chunk, screen.width, header=count == 0), crop=False)
         else:
             widths = widths or _widths(columns, chunk)
-            lines = ([tuple(column.title.upper() for column in columns)] if count == 0 else []) + chunk
+            lines = (
+                [tuple(column.title.upper() for column in columns)] if count == 0 else []
+            ) + chunk
             click.echo("\n".join(_plain(line, widths) for line in lines))
         count += len(chunk)
     return count
@@ -186,32 +225,54 @@ def _chunks(cells: Iterator[tuple[str, ...]]) -> Iterator[list[tuple[str, ...]]]
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
-    return [min(WIDEST, max(len(column.title), *(len(row[place]) for row in rows))) for place, column in enumerate(columns)]
+    return [
+        min(WIDEST, max(len(column.title), *(len(row[place]) for row in rows)))
+        for place, column in enumerate(columns)
+    ]
 
 
 def _plain(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def grid(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *, header: bool = True) -> RenderableType:
+def grid(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *, header: bool = True
+) -> RenderableType:
     """Return rows as a table for a terminal that is `room` columns wide."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    used = [place for place, column in enumerate(columns) if not column.optional or any(row[place] != "-" for row in rows)]
-    columns, rows = [columns[place] for place in used], [[row[place] for place in used] for row in rows]
+    used = [
+        place
+        for place, column in enumerate(columns)
+        if not column.optional or any(row[place] != "-" for row in rows)
+    ]
+    columns, rows = (
+        [columns[place] for place in used],
+        [[row[place] for place in used] for row in rows],
+    )
     longest = _longest(columns, rows)
     widths = fit(columns, longest, room)
-    if any(width < length for column, width, length in zip(columns, widths, longest, strict=True) if not (column.spare and width)) or (
-        sum(widths) + GAP * (len(widths) - 1) > room
-    ):
-        rows = [[column.short(cell) if column.short else cell for column, cell in zip(columns, row, strict=True)] for row in rows]
+    if any(
+        width < length
+        for column, width, length in zip(columns, widths, longest, strict=True)
+        if not (column.spare and width)
+    ) or (sum(widths) + GAP * (len(widths) - 1) > room):
+        rows = [
+            [
+                column.short(cell) if column.short else cell
+                for column, cell in zip(columns, row, strict=True)
+            ]
+            for row in rows
+        ]
         widths = fit(columns, _longest(columns, rows), room)
     beside = [place for place, width in enumerate(widths) if width]
     below = [
-        place for place, width in enumerate(widths) if not width and not columns[place].optional and any(row[place] != "-" for row in rows)
+        place
+        for place, width in enumerate(widths)
+        if not width and not columns[place].optional and any(row[place] != "-" for row in rows)
     ]
 
     def cell(row: Sequence[str], place: int) -> str:
@@ -219,12 +280,28 @@ def grid(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *,
         return row[place] if cut is None else cut(row[place], widths[place])
 
     def table(some: Sequence[Sequence[str]], *, header: bool) -> Table:
-        made = Table(box=None, show_header=header, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0))
+        made = Table(
+            box=None,
+            show_header=header,
+            header_style="bold",
+            pad_edge=False,
+            padding=(0, GAP, 0, 0),
+        )
         for place in beside:
             spare = columns[place].spare
-            made.add_column(columns[place].title, width=widths[place], no_wrap=not spare, overflow="fold" if spare else "ellipsis")
+            made.add_column(
+                columns[place].title,
+                width=widths[place],
+                no_wrap=not spare,
+                overflow="fold" if spare else "ellipsis",
+            )
         for row in some:
-            made.add_row(*(Text(cell(row, place), style=columns[place].style(row[place]) or "") for place in beside))
+            made.add_row(
+                *(
+                    Text(cell(row, place), style=columns[place].style(row[place]) or "")
+                    for place in beside
+                )
+            )
         return made
 
     def indented(told: Sequence[Text]) -> list[RenderableType]:
@@ -232,31 +309,53 @@ def grid(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int, *,
 
     if not below:
         return table(rows, header=header)
-    parts = [table([], header=True), *indented([Text(columns[place].title, "bold") for place in below])] if header else []
+    parts = (
+        [table([], header=True), *indented([Text(columns[place].title, "bold") for place in below])]
+        if header
+        else []
+    )
     for row in rows:
         parts.append(table([row], header=False))
-        parts += indented([Text(row[place], columns[place].style(row[place]) or "") for place in below if row[place] != "-"])
+        parts += indented(
+            [
+                Text(row[place], columns[place].style(row[place]) or "")
+                for place in below
+                if row[place] != "-"
+            ]
+        )
     return Group(*parts)
 
 
 def _longest(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
     from rich.cells import cell_len
 
-    return [max(cell_len(column.title), *(cell_len(row[place]) for row in rows)) for place, column in enumerate(columns)]
+    return [
+        max(cell_len(column.title), *(cell_len(row[place]) for row in rows))
+        for place, column in enumerate(columns)
+    ]
 
 
 def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[int]:
-    """Return how wide each column becomes, 0 for one that goes below its row: of the spare ones, the longest first.
+    """Return how wide each column becomes, 0 for one that goes below its row: of the spare ones,
+    the longest first.
 
     Of those that may be cut, the widest is cut first.
     """
     widths = [0 if column.spare else width for column, width in zip(columns, longest, strict=True)]
     left = room - sum(width + GAP for width in widths if width) + GAP
     cut = [place for place, column in enumerate(columns) if not column.whole and not column.spare]
-    while left < 0 and cut and widths[widest := max(cut, key=lambda place: (widths[place], place))] > LEAST:
+    while (
+        left < 0
+        and cut
+        and widths[widest := max(cut, key=lambda place: (widths[place], place))] > LEAST
+    ):
         widths[widest] -= 1
         left += 1
-    wanted = {place: min(ROOMY, longest[place]) + GAP for place, column in enumerate(columns) if column.spare}
+    wanted = {
+        place: min(ROOMY, longest[place]) + GAP
+        for place, column in enumerate(columns)
+        if column.spare
+    }
     while wanted and sum(wanted.values()) > left:
         del wanted[max(wanted, key=lambda place: longest[place])]
     while wanted:
@@ -268,10 +367,19 @@ def fit(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[in
 
 
 def wrapped(text: str, indent: int = 0) -> str:
-    """Return a text in lines as wide as the terminal, at most a hundred, behind `indent` others; names with hyphens and URLs stay whole."""
+    """Return a text in lines as wide as the terminal, at most a hundred, behind `indent` others;
+    names with hyphens and URLs stay whole.
+    """
     margin = " " * indent
     wide = min(WRAPPED, get_terminal_size().columns) if on_terminal() else WRAPPED
-    filled = textwrap.fill(text, wide, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False)
+    filled = textwrap.fill(
+        text,
+        wide,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
     return filled[indent:]
 
 
@@ -305,11 +413,17 @@ def span(seconds: float | None) -> str:
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes = int(seconds) // 60
-    return f"{minutes} min {int(seconds) % 60} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return (
+        f"{minutes} min {int(seconds) % 60} s"
+        if minutes < 60
+        else f"{minutes // 60} h {minutes % 60} min"
+    )
 
 
 def run_link(delivery: Delivery) -> str | None:
-    """Return the URL of a delivery's run, None where it leads to a page that this version does not serve."""
+    """Return the URL of a delivery's run, None where it leads to a page that this version does not
+    serve.
+    """
     return served_link(delivery.run_url)
 
 
@@ -319,7 +433,9 @@ def served_link(url: str | None) -> str | None:
 
 
 def standing(delivery: Delivery) -> str:
-    """Return a delivery's status with what it comes to: `delivered, done`, by its run's state; `dead, config`, by what has to be fixed."""
+    """Return a delivery's status with what it comes to: `delivered, done`, by its run's state;
+    `dead, config`, by what has to be fixed.
+    """
     if delivery.status is Status.DEAD:
         more = delivery.dead_kind and delivery.dead_kind.word
     else:

@@ -1,4 +1,6 @@
-"""Wait for a run, and show what becomes of it: changes of its state, and lines of its log as they come."""
+"""Wait for a run, and show what becomes of it: changes of its state, and lines of its log as they
+come.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ INTERRUPTED = 130  # exit code after Ctrl-C, as a shell has it
 
 
 def wait_for(platform: Platform, run_id: str, watcher: Watcher) -> RunReport:
-    """Return how a run ended, telling the watcher of each look; `BridgeError` where that cannot be found out."""
+    """Return how a run ended, telling the watcher of each look; `BridgeError` where that cannot be
+    found out.
+    """
     polling = kind_of(platform).polling
     if polling is None:
         raise none_of(platform, "runs to wait for")
@@ -43,7 +47,9 @@ def wait_for(platform: Platform, run_id: str, watcher: Watcher) -> RunReport:
 
 
 def added(before: Sequence[str], now: Sequence[str]) -> tuple[Sequence[str], bool]:
-    """Return the lines that a log has more than before, and whether lines between were missed: it may have let its first ones go."""
+    """Return the lines that a log has more than before, and whether lines between were missed: it
+    may have let its first ones go.
+    """
     for start in range(len(before)):
         kept = before[start:]
         if tuple(now[: len(kept)]) == tuple(kept):
@@ -88,15 +94,21 @@ class Watcher:
 
         state = self.last.state.value if self.last.state else "…"
         took = output.span(time.monotonic() - self.began)
-        return Text(f"{state}  {took}  (Ctrl-C ends the waiting, not the run)", style="bright_black")
+        return Text(
+            f"{state}  {took}  (Ctrl-C ends the waiting, not the run)", style="bright_black"
+        )
 
 
 def word(report: RunReport) -> str:
-    """Return a run's state, and the platform's own word where that says more: `running (terminating)`."""
+    """Return a run's state, and the platform's own word where that says more: `running
+    (terminating)`.
+    """
     if report.state is None:
         return "-"
     raw = (report.raw_state or "").lower()
-    return report.state.value if raw in ("", report.state.value) else f"{report.state.value} ({raw})"
+    return (
+        report.state.value if raw in ("", report.state.value) else f"{report.state.value} ({raw})"
+    )
 
 
 @contextmanager
@@ -108,13 +120,23 @@ def watching() -> Iterator[Watcher]:
     from rich.live import Live
 
     screen = output.console(err=True)
-    watcher = Watcher(lambda text, style: screen.print(output.clean(text), style=style or None, soft_wrap=True))
-    with Live(get_renderable=watcher.footer, console=screen, transient=True, refresh_per_second=8, redirect_stdout=False):
+    watcher = Watcher(
+        lambda text, style: screen.print(output.clean(text), style=style or None, soft_wrap=True)
+    )
+    with Live(
+        get_renderable=watcher.footer,
+        console=screen,
+        transient=True,
+        refresh_per_second=8,
+        redirect_stdout=False,
+    ):
         yield watcher
 
 
 def follow(platform: Platform, run_id: str, parting: str, *, quiet: bool) -> tuple[RunReport, bool]:
-    """Wait for a run and return the last that is known of it, and whether Ctrl-C ended the waiting, to which `parting` is said."""
+    """Wait for a run and return the last that is known of it, and whether Ctrl-C ended the waiting,
+    to which `parting` is said.
+    """
     watcher = Watcher(lambda *_: None)
     try:
         with nullcontext(watcher) if quiet else watching() as watcher:

@@ -1,4 +1,6 @@
-"""What is known of deliveries whose outcome is unknown, and the commands that settle each: `flowbridge resolve` without --as."""
+"""What is known of deliveries whose outcome is unknown, and the commands that settle each:
+`flowbridge resolve` without --as.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,19 @@ if TYPE_CHECKING:
 NEVER = "not yet, in the platform's list of runs"
 NOT_ASKED = "no: its route says on_unknown: {}"
 #: What can be said of an unknown delivery, and when.
-SETTLING = (("delivered --run-id {run}", "if it ran"), ("queued", "if it did not"), ("dead", "to give up"))
-BESIDE = ("attempt", "covered", "empty_at", "run_id", "clock_step")  # of the evidence: what looks tell later looks
+SETTLING = (
+    ("delivered --run-id {run}", "if it ran"),
+    ("queued", "if it did not"),
+    ("dead", "to give up"),
+)
+# of the evidence: what looks tell later looks
+BESIDE = ("attempt", "covered", "empty_at", "run_id", "clock_step")
 
 
 def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None:
-    """Print each unknown delivery that is named or chosen (all, where nothing is asked for), newest first, with what is known of it."""
+    """Print each unknown delivery that is named or chosen (all, where nothing is asked for), newest
+    first, with what is known of it.
+    """
     if names and asked.is_filtered:
         raise click.UsageError("ids and filters do not go together")
     if asked.dry_run or asked.yes or asked.rate:
@@ -50,13 +59,22 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None
     for name, problem in problems.items():
         output.say(f"{name}: {problem}")
     if not ids and not problems:
-        output.say("No deliveries like that are unknown." if asked.is_filtered else "No delivery is unknown.")
+        output.say(
+            "No deliveries like that are unknown."
+            if asked.is_filtered
+            else "No delivery is unknown."
+        )
     elif len(ids) > 1 and not asked.as_json and output.on_terminal():
-        output.say(f"\n{len(ids)} are unknown. Filters settle many at once: flowbridge resolve --route NAME --as queued")
+        output.say(
+            f"\n{len(ids)} are unknown. Filters settle many at once: flowbridge resolve --route"
+            " NAME --as queued"
+        )
     sys.exit(1 if problems else 0)
 
 
-def _found(database: Database, names: Sequence[str], asked: Asked) -> tuple[list[str], dict[str, str]]:
+def _found(
+    database: Database, names: Sequence[str], asked: Asked
+) -> tuple[list[str], dict[str, str]]:
     if names:
         return named(names, lambda name: _unknown_of(database, name))
     return _chosen(database, asked), {}
@@ -98,11 +116,17 @@ def _show(database: Database, id_: str, *, as_json: bool) -> None:
         return
     click.secho(output.clean(id_), bold=True)
     output.line("route", f"{one.route} → {one.flow}")
-    output.line("event", f"{found.event.id}  {found.event.source} {found.event.type or ''}".rstrip())
+    output.line(
+        "event", f"{found.event.id}  {found.event.source} {found.event.type or ''}".rstrip()
+    )
     output.line("status", output.standing(one), "yellow")
     output.line("reason", one.reason, "yellow")
     for each in lost:
-        output.line("the call", f"attempt {each.number}, from {iso(each.started_at)} to {iso(each.finished_at) or 'nobody knows when'}")
+        output.line(
+            "the call",
+            f"attempt {each.number}, from {iso(each.started_at)} to"
+            f" {iso(each.finished_at) or 'nobody knows when'}",
+        )
         output.line("how it ended", ": ".join(filter(None, (each.outcome, each.detail))))
     never = NEVER if one.on_unknown == "reconcile" else NOT_ASKED.format(one.on_unknown)
     for name, value in told(one.evidence) if one.evidence is not None else [("looked", never)]:
@@ -119,33 +143,50 @@ def _show(database: Database, id_: str, *, as_json: bool) -> None:
 def _json(one: Delivery, lost: Sequence[Attempt], near: Delivery | None) -> dict[str, JSON]:
     """The delivery's keys, and what is known of its start.
 
-    `evidence`, `attempt` (the call that was lost), `near` (the latest run of the flow), `look_at` and `commands`.
+    `evidence`, `attempt` (the call that was lost), `near` (the latest run of the flow), `look_at`
+    and `commands`.
     """
     return delivery_json(one) | {
         "evidence": evidence_json(one.evidence),
         "attempt": attempt_json(lost[0]) if lost else None,
-        "near": near and {"run_id": near.run_id, "run_url": near.run_url, "delivered_at": iso(near.delivered_at)},
+        "near": (
+            near
+            and {
+                "run_id": near.run_id,
+                "run_url": near.run_url,
+                "delivered_at": iso(near.delivered_at),
+            }
+        ),
         "look_at": iso(one.look_at),
         "commands": [command for command, _ in _commands(one)],
     }
 
 
 def _commands(one: Delivery) -> list[tuple[str, str]]:
-    """Return the commands that settle a delivery, each with when it is right; none where it settles itself."""
+    """Return the commands that settle a delivery, each with when it is right; none where it settles
+    itself.
+    """
     if settles_itself(one):
         return []
     run = _run_of(one.evidence)
-    return [(f"flowbridge resolve {one.id} --as {said.format(run=run)}", when) for said, when in SETTLING]
+    return [
+        (f"flowbridge resolve {one.id} --as {said.format(run=run)}", when)
+        for said, when in SETTLING
+    ]
 
 
 def told(evidence: JSON) -> list[tuple[str, str]]:
     """Return what the platform's list of runs said last, as names and values."""
     if not isinstance(evidence, dict):
         return [("evidence", orjson.dumps(evidence).decode())]
-    left = {name: value for name, value in evidence_json(evidence).items() if value not in (None, [])}
+    left = {
+        name: value for name, value in evidence_json(evidence).items() if value not in (None, [])
+    }
     lines = []
     if "since" in left and "until" in left:
-        lines.append(("looked for", f"a run created from {left.pop('since')} to {left.pop('until')}"))
+        lines.append(
+            ("looked for", f"a run created from {left.pop('since')} to {left.pop('until')}")
+        )
     if "looks" in left and "looked_at" in left:
         whole = "all of that time" if left.pop("covers", None) else "not all of that time"
         times = left.pop("looks")
@@ -157,8 +198,10 @@ def told(evidence: JSON) -> list[tuple[str, str]]:
         lines.append(("decided", f"{left.pop('decided', 'nothing')}: {left.pop('why')}"))
     for name in BESIDE:
         left.pop(name, None)
-    return lines + [(name.replace("_", " "), value if isinstance(value, str) else orjson.dumps(value).decode())
-                    for name, value in left.items()]  # fmt: skip
+    return lines + [
+        (name.replace("_", " "), value if isinstance(value, str) else orjson.dumps(value).decode())
+        for name, value in left.items()
+    ]
 
 
 def _candidate(one: JSON) -> str:

@@ -13,13 +13,27 @@ from bridge.ingest.forms.custom_page import compile_page
 from bridge.ingest.forms.redirects import landing, origin_of, plain_origin
 from bridge.routing.form import Form, Page
 
-FORM_ONLY = ("redirect", "on_error", "allowed_origins", "page", "addresses", "spam", "fields", "files", "schema")
+FORM_ONLY = (
+    "redirect",
+    "on_error",
+    "allowed_origins",
+    "page",
+    "addresses",
+    "spam",
+    "fields",
+    "files",
+    "schema",
+)
 ON_ERROR = ("page", "back")
 
 
 def build_form(written: Written, schemas: Schemas) -> Form:
     """Return what a source of the provider form says; what is wrong with it is in the report."""
-    schema = schemas.compile(written.model.schema_, (*written.path, "schema")) if written.model.schema_ is not None else None
+    schema = (
+        schemas.compile(written.model.schema_, (*written.path, "schema"))
+        if written.model.schema_ is not None
+        else None
+    )
     document = schema.document if schema is not None else None
     return Form(
         redirect=_url(written, "redirect", written.model.redirect),
@@ -48,12 +62,24 @@ def _url(written: Written, key: str, url: str | None) -> str | None:
 
 def _on_error(written: Written) -> str:
     given: str = written.model.on_error
-    if given == "back" and not written.model.allowed_origins and not written.is_settled("allowed_origins"):
-        written.add("on_error", "`back` leads to pages of `allowed_origins` only, and there are none: say which sites may send the form")
+    if (
+        given == "back"
+        and not written.model.allowed_origins
+        and not written.is_settled("allowed_origins")
+    ):
+        written.add(
+            "on_error",
+            "`back` leads to pages of `allowed_origins` only, and there are none: say which sites"
+            " may send the form",
+        )
     if given in ON_ERROR:
         return given
     if "://" not in given:
-        written.add("on_error", f"found `{given[:40]}`; allowed: page, back, or a URL that begins with https:// or http://")
+        written.add(
+            "on_error",
+            f"found `{given[:40]}`; allowed: page, back, or a URL that begins with https:// or"
+            " http://",
+        )
         return "page"
     return _url(written, "on_error", given) or "page"
 
@@ -69,7 +95,10 @@ def _page(written: Written, folder: Folder) -> Page:
         except CompileError as error:
             written.report.add((*written.path, "page", "thanks_template"), str(error))
     return Page(
-        **{name: getattr(model, name) for name in ("title", "intro", "submit", "thanks", "language", "hosted", "noindex")},
+        **{
+            name: getattr(model, name)
+            for name in ("title", "intro", "submit", "thanks", "language", "hosted", "noindex")
+        },
         thanks_template=template,
         embed_in=_origins(written, ("page", "embed_in"), model.embed_in),
     )
@@ -81,7 +110,8 @@ def _origins(written: Written, keys: Path, texts: list[str] | None) -> tuple[str
         origin = plain_origin(text.strip().removesuffix("/"))
         if origin is None:
             written.report.add(
-                (*written.path, *keys, index), "needs an origin: scheme and host, without a path, like https://example.com"
+                (*written.path, *keys, index),
+                "needs an origin: scheme and host, without a path, like https://example.com",
             )
         else:
             origins.append(origin)

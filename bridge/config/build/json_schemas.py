@@ -18,7 +18,9 @@ class Schemas:
         self._compiled: dict[str, Schema | CompileError] = {}
 
     def compile(self, written: Any, path: Path) -> Schema | None:
-        """Return the schema written at `path`: the name of a file, or the schema itself; None where it has problems."""
+        """Return the schema written at `path`: the name of a file, or the schema itself; None where
+        it has problems.
+        """
         if isinstance(written, str):
             return self._file(written, path)
         try:
@@ -38,7 +40,14 @@ class Schemas:
         if isinstance(known, Schema):
             return known
         for below, message in known.problems:
-            self.report.add(path, f"{name}: {'.'.join(map(str, below))}: {message}" if below else _named(name, message))
+            self.report.add(
+                path,
+                (
+                    f"{name}: {'.'.join(map(str, below))}: {message}"
+                    if below
+                    else _named(name, message)
+                ),
+            )
         return None
 
 

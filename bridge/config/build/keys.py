@@ -1,4 +1,6 @@
-"""`keys` of a local platform into records: who else may call the flow API, as whom, and which flows."""
+"""`keys` of a local platform into records: who else may call the flow API, as whom, and which
+flows.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +19,31 @@ _HOW = "needs sha256: and the 64 digits that `printf %s KEY | sha256sum` prints"
 _EMPTY = {hashlib.sha256(nothing).hexdigest() for nothing in (b"", b"\n")}
 
 
-def build_keys(written: document.Local, platform: str, flows: Mapping[str, document.Flow], report: Report) -> tuple[LocalKey, ...]:
-    """Return the keys of the local platform `platform`. `flows` are those of the document: a key may name them, or saved_item_ids."""
+def build_keys(
+    written: document.Local, platform: str, flows: Mapping[str, document.Flow], report: Report
+) -> tuple[LocalKey, ...]:
+    """Return the keys of the local platform `platform`. `flows` are those of the document: a key
+    may name them, or saved_item_ids.
+    """
     keys: list[LocalKey] = []
     for index, each in enumerate(written.keys or ()):
         path: Path = ("platforms", platform, "keys", index)
         for key, problem in _problems(each, keys):
             report.add((*path, key), problem)
         allowed = _flows(each, platform, flows, path, report)
-        user_id = own_user(each.name) if each.user_id is None and allowed is not None else each.user_id
-        keys.append(LocalKey(name=each.name, hash=_digest(each.hash), user_id=user_id, flows=allowed))
+        user_id = (
+            own_user(each.name) if each.user_id is None and allowed is not None else each.user_id
+        )
+        keys.append(
+            LocalKey(name=each.name, hash=_digest(each.hash), user_id=user_id, flows=allowed)
+        )
     return tuple(keys)
 
 
 def own_user(name: str) -> str:
-    """Return the user of a key that is limited to some flows and names none: files of other users are not for it."""
+    """Return the user of a key that is limited to some flows and names none: files of other users
+    are not for it.
+    """
     return f"key-{name}"
 
 
@@ -39,11 +51,23 @@ def _problems(written: document.LocalKey, earlier: list[LocalKey]) -> list[tuple
     digest = _digest(written.hash)
     same = next((one.name for one in earlier if one.hash == digest), None)
     rows = (
-        ("name", not NAME.fullmatch(written.name), f"`{written.name[:80]}` is not a name; allowed: letters, digits, - _ ."),
-        ("name", any(one.name == written.name for one in earlier), f"the name `{written.name[:80]}` stands twice"),
+        (
+            "name",
+            not NAME.fullmatch(written.name),
+            f"`{written.name[:80]}` is not a name; allowed: letters, digits, - _ .",
+        ),
+        (
+            "name",
+            any(one.name == written.name for one in earlier),
+            f"the name `{written.name[:80]}` stands twice",
+        ),
         ("hash", not digest, _HOW),
         ("hash", digest in _EMPTY, f"this is the hash of an empty key; {_HOW}"),
-        ("hash", bool(digest) and same is not None, f"the same key as `{same}`; a key has one user and one list of flows"),
+        (
+            "hash",
+            bool(digest) and same is not None,
+            f"the same key as `{same}`; a key has one user and one list of flows",
+        ),
         (
             "user_id",
             written.user_id is not None and not USER_ID.fullmatch(written.user_id),
@@ -59,7 +83,11 @@ def _digest(text: str) -> str:
 
 
 def _flows(
-    written: document.LocalKey, platform: str, flows: Mapping[str, document.Flow], path: Path, report: Report
+    written: document.LocalKey,
+    platform: str,
+    flows: Mapping[str, document.Flow],
+    path: Path,
+    report: Report,
 ) -> frozenset[str] | None:
     if written.flows is None:
         return None
@@ -67,7 +95,10 @@ def _flows(
     for index, name in enumerate(written.flows):
         flow = flows.get(name)
         if flow is not None and flow.platform != platform:
-            report.add((*path, "flows", index), f"the flow `{name}` is of the platform `{flow.platform}`, not of `{platform}`")
+            report.add(
+                (*path, "flows", index),
+                f"the flow `{name}` is of the platform `{flow.platform}`, not of `{platform}`",
+            )
         if not name.strip():
             report.add((*path, "flows", index), "must not be empty")
         found.add(name if flow is None else flow.saved_item_id)

@@ -22,7 +22,9 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _OURS = frozenset({"content-length", "host", "transfer-encoding", "connection", "idempotency-key"})
 
 
-def build_platforms(document: Usable, folder: File, cpus: int, report: Report) -> dict[str, Platform]:
+def build_platforms(
+    document: Usable, folder: File, cpus: int, report: Report
+) -> dict[str, Platform]:
     """Return the platforms by name."""
     platforms: dict[str, Platform] = {}
     for name, written in document.platforms.items():
@@ -31,21 +33,34 @@ def build_platforms(document: Usable, folder: File, cpus: int, report: Report) -
             report.add(path, f"`{name}` is not a name; allowed: letters, digits, - _ .", key=True)
         platforms[name] = _BUILDERS[written.type](name, written, folder, cpus, path, report)
         if written.type == "local":
-            platforms[name] = replace(platforms[name], keys=build_keys(written, name, document.flows, report))
+            platforms[name] = replace(
+                platforms[name], keys=build_keys(written, name, document.flows, report)
+            )
     local = [name for name, one in platforms.items() if one.type == "local"]
     for name in local[1:]:
-        report.add(("platforms", name), f"`{local[0]}` is of type local already; there can be one, as it is served under /api/v1", key=True)
+        report.add(
+            ("platforms", name),
+            f"`{local[0]}` is of type local already; there can be one, as it is served under"
+            " /api/v1",
+            key=True,
+        )
     return platforms
 
 
-def _gumloop(name: str, written: models.Gumloop, _folder: File, _cpus: int, path: Path, report: Report) -> Platform:
+def _gumloop(
+    name: str, written: models.Gumloop, _folder: File, _cpus: int, path: Path, report: Report
+) -> Platform:
     for key in ("api_key", "user_id"):
         if not getattr(written, key).strip():
             report.add((*path, key), "must not be empty")
     is_rehearsal = written.base_url.startswith("http://")  # which is allowed for this machine only
     if written.api_key.strip() and not is_rehearsal and not report.is_filled((*path, "api_key")):
         advice = "put it into .env as GUMLOOP_API_KEY and write ${env:GUMLOOP_API_KEY}"
-        report.add((*path, "api_key"), f"this key is readable by everyone who reads this file: {advice}", level="warning")
+        report.add(
+            (*path, "api_key"),
+            f"this key is readable by everyone who reads this file: {advice}",
+            level="warning",
+        )
     _check_url(written.base_url, (*path, "base_url"), "the API key would travel", report)
     return Platform(
         name=name,
@@ -60,7 +75,9 @@ def _gumloop(name: str, written: models.Gumloop, _folder: File, _cpus: int, path
     )
 
 
-def _local(name: str, written: models.Local, folder: File, cpus: int, _path: Path, _report: Report) -> Platform:
+def _local(
+    name: str, written: models.Local, folder: File, cpus: int, _path: Path, _report: Report
+) -> Platform:
     return Platform(
         name=name,
         type="local",
@@ -72,12 +89,18 @@ def _local(name: str, written: models.Local, folder: File, cpus: int, _path: Pat
     )
 
 
-def _http(name: str, written: models.Http, _folder: File, _cpus: int, path: Path, report: Report) -> Platform:
+def _http(
+    name: str, written: models.Http, _folder: File, _cpus: int, path: Path, report: Report
+) -> Platform:
     headers = written.headers or {}
     _check_url(written.url, (*path, "url"), "the headers and the inputs would travel", report)
     for header, value in headers.items():
         if not _HEADER.fullmatch(header) or header.lower() in _OURS:
-            report.add((*path, "headers", header), f"`{header[:60]}` is not a header that can be set", key=True)
+            report.add(
+                (*path, "headers", header),
+                f"`{header[:60]}` is not a header that can be set",
+                key=True,
+            )
         elif re.search(r"[\r\n\0]", value) or not value.isprintable():
             report.add((*path, "headers", header), "a header's value is one line of printable text")
     return Platform(
@@ -93,7 +116,11 @@ def _http(name: str, written: models.Http, _folder: File, _cpus: int, path: Path
     )
 
 
-_BUILDERS: dict[str, Callable[..., Platform]] = {"gumloop": _gumloop, "local": _local, "http": _http}
+_BUILDERS: dict[str, Callable[..., Platform]] = {
+    "gumloop": _gumloop,
+    "local": _local,
+    "http": _http,
+}
 
 
 def _check_url(url: str, path: Path, what: str, report: Report) -> None:
@@ -110,7 +137,9 @@ def _check_url(url: str, path: Path, what: str, report: Report) -> None:
         report.add(path, "must not have a ? or # part")
     elif parts.scheme == "http" and not is_loopback(host):
         report.add(
-            path, f"http:// is allowed only for this machine (127.0.0.1, ::1, localhost), because {what} in clear; write https://"
+            path,
+            f"http:// is allowed only for this machine (127.0.0.1, ::1, localhost), because {what}"
+            " in clear; write https://",
         )
 
 
@@ -122,8 +151,12 @@ def is_loopback(host: str) -> bool:
         return host.lower().rstrip(".") == "localhost"
 
 
-def build_flows(document: Usable, platforms: dict[str, Platform], declared: list[str], report: Report) -> dict[str, Flow]:
-    """Return the named flows; `declared` are the names of all platforms, also of those with problems of their own."""
+def build_flows(
+    document: Usable, platforms: dict[str, Platform], declared: list[str], report: Report
+) -> dict[str, Flow]:
+    """Return the named flows; `declared` are the names of all platforms, also of those with
+    problems of their own.
+    """
     flows = {}
     for name, written in document.flows.items():
         path: Path = ("flows", name)
@@ -140,7 +173,10 @@ def build_flows(document: Usable, platforms: dict[str, Platform], declared: list
 def _flow(name: str, written: models.Flow, platform: Platform, path: Path, report: Report) -> Flow:
     for key in ("time_limit", "memory"):
         if getattr(written, key) is not None and platform.type != "local":
-            problem = f"`{key}` is only for flows of a platform of type local; `{platform.name}` is of type {platform.type}"
+            problem = (
+                f"`{key}` is only for flows of a platform of type local; `{platform.name}` is of"
+                f" type {platform.type}"
+            )
             report.add((*path, key), problem, key=True)
     return Flow(
         name=name,
@@ -157,9 +193,16 @@ def _check_limits(flows: dict[str, Flow], report: Report) -> None:
     for key in ("time_limit", "memory"):
         said: dict[tuple[str, str], str] = {}
         for name, flow in flows.items():
-            first = said.setdefault((flow.platform, flow.saved_item_id), name) if getattr(flow, key) is not None else name
+            first = (
+                said.setdefault((flow.platform, flow.saved_item_id), name)
+                if getattr(flow, key) is not None
+                else name
+            )
             if getattr(flows[first], key) != getattr(flow, key):
-                report.add(("flows", name, key), f"`{first}` is the same saved flow and has another `{key}`")
+                report.add(
+                    ("flows", name, key),
+                    f"`{first}` is the same saved flow and has another `{key}`",
+                )
 
 
 def no_platform(name: str, declared: list[str]) -> str:

@@ -8,13 +8,21 @@ from bridge.config.problems import Path, Report
 from bridge.core.retention import DAY, Retention
 
 
-def retained(said: Mapping[str, float], otherwise: Retention, path: Path, report: Report) -> Retention:
-    """Return how long things are kept: as `said`, else as `otherwise`, but what belongs to an event no longer than the event."""
+def retained(
+    said: Mapping[str, float], otherwise: Retention, path: Path, report: Report
+) -> Retention:
+    """Return how long things are kept: as `said`, else as `otherwise`, but what belongs to an event
+    no longer than the event.
+    """
     events = said.get("events", otherwise.events)
     longest = f"{events / DAY:g}d"
     for name in ("bodies", "runs"):
         if said.get(name, 0.0) > events:
-            report.add(path, f"`{name}` are not kept longer than the events that they belong to ({longest}); allowed: at most {longest}")
+            report.add(
+                path,
+                f"`{name}` are not kept longer than the events that they belong to ({longest});"
+                f" allowed: at most {longest}",
+            )
     return Retention(
         events=events,
         bodies=said.get("bodies", min(otherwise.bodies, events)),

@@ -29,7 +29,9 @@ MAX_FLOWS = 20  # that a route starts
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What routes may refer to. `declared` and `platform_names` hold also what has problems of its own."""
+    """What routes may refer to. `declared` and `platform_names` hold also what has problems of its
+    own.
+    """
 
     sources: Mapping[str, Source]
     declared: list[str]
@@ -50,9 +52,15 @@ def build_routes(
     for index, model in written:
         path: Path = ("routes", index)
         if not NAME.fullmatch(model.name):
-            report.add((*path, "name"), f"`{model.name[:80]}` is not a route's name; allowed: a-z 0-9 _ -, at most 63")
+            report.add(
+                (*path, "name"),
+                f"`{model.name[:80]}` is not a route's name; allowed: a-z 0-9 _ -, at most 63",
+            )
         elif model.name in names:
-            report.add((*path, "name"), f"the name `{model.name}` stands twice; first at routes.{names[model.name]}")
+            report.add(
+                (*path, "name"),
+                f"the name `{model.name}` stands twice; first at routes.{names[model.name]}",
+            )
         names.setdefault(model.name, index)
         route = _Builder(model, path, known, schemas, report)
         source, types = route.origin()
@@ -64,15 +72,31 @@ def build_routes(
 class _Builder:
     """Builds one route."""
 
-    def __init__(self, model: models.Route, path: Path, known: Known, schemas: Schemas, report: Report) -> None:
-        self.model, self.path, self.known, self.schemas, self.report = model, path, known, schemas, report
+    def __init__(
+        self, model: models.Route, path: Path, known: Known, schemas: Schemas, report: Report
+    ) -> None:
+        self.model, self.path, self.known, self.schemas, self.report = (
+            model,
+            path,
+            known,
+            schemas,
+            report,
+        )
 
     def build(self, source: str, types: tuple[str, ...]) -> list[Route]:
         """Return a record for each flow of the route, none where it has problems."""
         model, path = self.model, self.path
         flows, match, inputs = self.flows(), self.match(), self.inputs(source)
-        payload_schema = self.schemas.compile(model.payload_schema, (*path, "payload_schema")) if model.payload_schema else None
-        inputs_schema = self.schemas.compile(model.inputs_schema, (*path, "inputs_schema")) if model.inputs_schema else None
+        payload_schema = (
+            self.schemas.compile(model.payload_schema, (*path, "payload_schema"))
+            if model.payload_schema
+            else None
+        )
+        inputs_schema = (
+            self.schemas.compile(model.inputs_schema, (*path, "inputs_schema"))
+            if model.inputs_schema
+            else None
+        )
         retry, waits = self.retry(), Waits(model, path, self.report)
         ordering, debounce, limits = waits.ordering(), waits.debounce(), waits.limits()
         if inputs is None or source not in (*self.known.sources, OWN):
@@ -117,12 +141,21 @@ class _Builder:
                 if model.on is None
                 else "has both `on` and `source`: one is enough"
             )
-            self.report.add(path, what) if model.on is None else self.report.add((*path, "source"), what, key=True)
+            (
+                self.report.add(path, what)
+                if model.on is None
+                else self.report.add((*path, "source"), what, key=True)
+            )
         key = "on" if model.on is not None else "source"
         name, types = split_on(model.on) if model.on is not None else (model.source or "", ())
-        if (model.on is not None or model.source is not None) and name not in (*self.known.declared, OWN):
+        if (model.on is not None or model.source is not None) and name not in (
+            *self.known.declared,
+            OWN,
+        ):
             self.report.add(
-                (*path, key), f"no source `{name}`; {near(name, self.known.declared)}allowed: {listed(self.known.declared)}"
+                (*path, key),
+                f"no source `{name}`; {near(name, self.known.declared)}allowed:"
+                f" {listed(self.known.declared)}",
             )
         if types and long:
             self.report.add((*path, "match", "event"), "the types stand in `on` already", key=True)
@@ -139,8 +172,15 @@ class _Builder:
         if value is None:
             return ()
         texts = [value] if isinstance(value, str) else value
-        if not isinstance(texts, list) or not texts or not all(isinstance(each, str) and each for each in texts):
-            self.report.add((*self.path, "match", "event"), f"needs a type or a list of types, found {found(value)}")
+        if (
+            not isinstance(texts, list)
+            or not texts
+            or not all(isinstance(each, str) and each for each in texts)
+        ):
+            self.report.add(
+                (*self.path, "match", "event"),
+                f"needs a type or a list of types, found {found(value)}",
+            )
             return ()
         return tuple(texts)
 
@@ -148,7 +188,9 @@ class _Builder:
         model, clauses = self.model, []
         document = {key: value for key, value in (model.match or {}).items() if key != "event"}
         if model.match is not None and not model.match:
-            self.report.add((*self.path, "match"), "an empty match; leave it out to take every event")
+            self.report.add(
+                (*self.path, "match"), "an empty match; leave it out to take every event"
+            )
         parts: list[tuple[str, Callable[[Any], Clause], Any]] = [
             ("match", compile_match, document),
             ("when", compile_when, model.when),
@@ -167,13 +209,19 @@ class _Builder:
         written: Any = model.inputs
         if written is None:
             row = PROVIDERS.get(self.known.providers.get(source, ""))
-            if "inputs" not in model.model_fields_set and row is not None and (row.name == FORM or row.fields is not None):
-                return compile_inputs("${form}" if row.name == FORM else "${fields}", strict=model.strict)
+            if (
+                "inputs" not in model.model_fields_set
+                and row is not None
+                and (row.name == FORM or row.fields is not None)
+            ):
+                return compile_inputs(
+                    "${form}" if row.name == FORM else "${fields}", strict=model.strict
+                )
             if source in (*self.known.providers, OWN) or "inputs" in model.model_fields_set:
                 self.report.add(
                     path,
-                    "`inputs` is missing; write a mapping, or inputs: ${body} for the whole payload "
-                    "(only forms, and services for forms, have a default)",
+                    "`inputs` is missing; write a mapping, or inputs: ${body} for the whole payload"
+                    " (only forms, and services for forms, have a default)",
                 )
             return None
         try:
@@ -183,14 +231,21 @@ class _Builder:
             return None
         provider = self.known.providers.get(source, FORM)
         if LINKS in inputs.functions and provider != FORM:
-            self.report.add(path, f"only files of forms have links ({LINKS}), and the provider of {source} is {provider}")
+            self.report.add(
+                path,
+                f"only files of forms have links ({LINKS}), and the provider of {source} is"
+                f" {provider}",
+            )
         return inputs
 
     def flows(self) -> list[Flow]:
         """Return the flows that the route starts; those with problems are left out."""
         names = self.model.flow
         if len(names) > MAX_FLOWS:
-            self.report.add((*self.path, "flow"), f"{len(names)} flows stand here; a route starts {MAX_FLOWS} at most")
+            self.report.add(
+                (*self.path, "flow"),
+                f"{len(names)} flows stand here; a route starts {MAX_FLOWS} at most",
+            )
             return []
         found: dict[tuple[str, str], Flow] = {}
         for name in names:
@@ -198,7 +253,10 @@ class _Builder:
             if flow is None:
                 continue
             if (flow.platform, flow.saved_item_id) in found:
-                self.report.add((*self.path, "flow"), f"the flow `{name}` stands twice: one event would start it twice")
+                self.report.add(
+                    (*self.path, "flow"),
+                    f"the flow `{name}` stands twice: one event would start it twice",
+                )
             found[flow.platform, flow.saved_item_id] = flow
         return list(found.values())
 
@@ -231,7 +289,9 @@ class _Builder:
 
 
 def split_on(texts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return (source, types) of `SOURCE TYPE, TYPE`, `SOURCE [TYPE, TYPE]` or a list that begins with the source."""
+    """Return (source, types) of `SOURCE TYPE, TYPE`, `SOURCE [TYPE, TYPE]` or a list that begins
+    with the source.
+    """
     source, _, rest = texts[0].strip().partition(" ")
     rest = rest.strip()
     if rest.startswith("[") and rest.endswith("]"):

@@ -39,23 +39,32 @@ _SECRET_KEYS = ("secret", "secrets")
 _VERIFIED = ("hmac", "token")
 
 
-def build_sources(document: Usable, schemas: Schemas, retention: Retention, report: Report) -> dict[str, Source]:
+def build_sources(
+    document: Usable, schemas: Schemas, retention: Retention, report: Report
+) -> dict[str, Source]:
     """Return the sources by name. `retention` is that of those who do not say theirs."""
     sources = {}
     for name, model in document.sources.items():
         path: Path = ("sources", name)
         if not NAME.fullmatch(name):
-            report.add(path, f"`{name}` is not a name that can stand in a URL; allowed: letters, digits, - _", key=True)
+            report.add(
+                path,
+                f"`{name}` is not a name that can stand in a URL; allowed: letters, digits, - _",
+                key=True,
+            )
         if name == OWN:
             report.add(
-                path, f"`{OWN}` is the source of flowbridge's own alerts; give this one another name", key=True
+                path,
+                f"`{OWN}` is the source of flowbridge's own alerts; give this one another name",
+                key=True,
             )
             continue
         provider = PROVIDERS.get(model.provider)
         if provider is None:
             report.add(
                 (*path, "provider"),
-                f"no provider `{model.provider}`; {near(model.provider, PROVIDERS)}`flowbridge providers` lists all {len(PROVIDERS)}",
+                f"no provider `{model.provider}`; {near(model.provider, PROVIDERS)}`flowbridge"
+                f" providers` lists all {len(PROVIDERS)}",
             )
             continue
         source = _source(Written(name, model, provider, report), schemas, retention)
@@ -89,13 +98,16 @@ def _source(written: Written, schemas: Schemas, retention: Retention) -> Source 
         dedup_for=model.dedup_for,
         batch=batch,
         max_body=largest_body(written, form),
-        daily_bytes=model.daily_bytes or (PUBLIC_DAILY_BYTES if isinstance(scheme, Unsigned) else None),
+        daily_bytes=model.daily_bytes
+        or (PUBLIC_DAILY_BYTES if isinstance(scheme, Unsigned) else None),
         max_depth=model.max_depth,
         rate=rate,
         rate_per_address=per_address,
         form=form,
         expect=model.expect,
-        retention=retained(model.retention or {}, retention, (*written.path, "retention"), written.report),
+        retention=retained(
+            model.retention or {}, retention, (*written.path, "retention"), written.report
+        ),
     )
 
 
@@ -103,7 +115,11 @@ def _redaction(written: Written) -> Redaction | None:
     if written.model.redact is None:
         return None
     if written.provider.body.startswith("jwt"):
-        written.add("redact", f"the body of {written.provider.name} is a token, which cannot be kept in part", key=True)
+        written.add(
+            "redact",
+            f"the body of {written.provider.name} is a token, which cannot be kept in part",
+            key=True,
+        )
     try:
         return compile_redaction(written.model.redact)
     except ValueError as error:
@@ -112,13 +128,23 @@ def _redaction(written: Written) -> Redaction | None:
 
 
 def _batch(written: Written) -> Batch | None:
-    """Return where the list of events stands: the source's `split`, or what the provider's row says."""
+    """Return where the list of events stands: the source's `split`, or what the provider's row
+    says.
+    """
     text = written.model.split
     if text is None:
         return written.provider.batch
-    path = text.removeprefix("body").removeprefix(":") if text == "body" or text.startswith("body:") else None
+    path = (
+        text.removeprefix("body").removeprefix(":")
+        if text == "body" or text.startswith("body:")
+        else None
+    )
     if path is None or (path and "" in path.split(".")):
-        written.add("split", f"`{text[:60]}` is no place of a list; write body:PATH, or body where the body is the list")
+        written.add(
+            "split",
+            f"`{text[:60]}` is no place of a list; write body:PATH, or body where the body is the"
+            " list",
+        )
         return None
     return Batch(path)
 
@@ -127,40 +153,72 @@ def _check_keys(written: Written, is_form: bool) -> None:
     name = written.provider.name
     for key in FORM_ONLY:
         if written.has(key) and not is_form:
-            written.add(key, f"`{key}` is only for the provider form, this source's is {name}", key=True)
+            written.add(
+                key, f"`{key}` is only for the provider form, this source's is {name}", key=True
+            )
     for key in (*_SECRET_KEYS, "verify", "insecure"):
         if written.has(key) and is_form:
-            written.add(key, "forms are public by nature: nothing is verified, so there is no `" + key + "`", key=True)
+            written.add(
+                key,
+                "forms are public by nature: nothing is verified, so there is no `" + key + "`",
+                key=True,
+            )
     if written.has("verify") and not is_form and name not in _VERIFIED:
-        written.add("verify", f"`verify` is only for the providers {', '.join(_VERIFIED)}; {name} has a scheme of its own", key=True)
+        written.add(
+            "verify",
+            f"`verify` is only for the providers {', '.join(_VERIFIED)}; {name} has a scheme of"
+            " its own",
+            key=True,
+        )
     if all(map(written.has, _SECRET_KEYS)):
         written.add("secrets", "either `secret` or `secrets`, not both", key=True)
 
 
 def _scheme(written: Written) -> Scheme | None:
-    """Return how the source's requests are verified, or None where that cannot be told (and has been complained of)."""
+    """Return how the source's requests are verified, or None where that cannot be told (and has
+    been complained of).
+    """
     model, provider = written.model, written.provider
     has_secret = any(written.has(key) or written.is_settled(key) for key in _SECRET_KEYS)
     if provider.name == "form":
         return Unsigned()
     if model.insecure:
         if has_secret:
-            written.add("insecure", "either a secret or `insecure: true`: with both, anyone could send", key=True)
+            written.add(
+                "insecure",
+                "either a secret or `insecure: true`: with both, anyone could send",
+                key=True,
+            )
         return Unsigned()
-    if not has_secret and provider.learn is None and (provider.scheme is None or provider.scheme.needs_secret):
+    if (
+        not has_secret
+        and provider.learn is None
+        and (provider.scheme is None or provider.scheme.needs_secret)
+    ):
         written.report.add(
-            written.path, "has no secret, so anyone could send; give it `secret: ${env:NAME}`, or say `insecure: true`", key=True
+            written.path,
+            "has no secret, so anyone could send; give it `secret: ${env:NAME}`, or say `insecure:"
+            " true`",
+            key=True,
         )
     if model.verify is not None and provider.name in _VERIFIED:
         try:
-            return _token(model.verify, written) if provider.name == "token" else _hmac(model.verify)
+            return (
+                _token(model.verify, written) if provider.name == "token" else _hmac(model.verify)
+            )
         except ValueError as error:
             filled = written.report.is_filled((*written.path, "verify"))
-            written.add("verify", "cannot be used; what was filled in is not shown" if filled else str(error))
+            written.add(
+                "verify",
+                "cannot be used; what was filled in is not shown" if filled else str(error),
+            )
             return None
     if provider.scheme is None and not written.is_settled("verify"):
         written.report.add(
-            written.path, f"the provider {provider.name} needs `verify`: where the signature stands and what is signed", key=True
+            written.path,
+            f"the provider {provider.name} needs `verify`: where the signature stands and what is"
+            " signed",
+            key=True,
         )
     return _pinned(written, provider.scheme) if provider.scheme is not None else None
 
@@ -173,23 +231,35 @@ def _pinned(written: Written, scheme: Scheme) -> Scheme | None:
         return pinned(scheme, written.model.pins or {})
     except ValueError as error:
         if written.model.pins is None:
-            written.report.add(written.path, f"the provider {written.provider.name} {error}; say it under `pins:`", key=True)
+            written.report.add(
+                written.path,
+                f"the provider {written.provider.name} {error}; say it under `pins:`",
+                key=True,
+            )
         else:
             written.add("pins", str(error))
         return None
 
 
 def _place(verify: models.Verify | models.Timestamp, *more: str) -> str:
-    given = [(kind, name) for kind in ("header", "query", "label") if (name := getattr(verify, kind, None)) and (kind != "label" or more)]
+    given = [
+        (kind, name)
+        for kind in ("header", "query", "label")
+        if (name := getattr(verify, kind, None)) and (kind != "label" or more)
+    ]
     if len(given) != 1:
-        raise ValueError(f"needs one of {', '.join(('header', 'query', *more))}, found {len(given)}")
+        raise ValueError(
+            f"needs one of {', '.join(('header', 'query', *more))}, found {len(given)}"
+        )
     return f"{given[0][0]}:{given[0][1]}"
 
 
 def _hmac(verify: models.Verify) -> Scheme:
     time = verify.timestamp
     if "separator" in verify.model_fields_set and not verify.label:
-        raise ValueError("`separator` belongs to a list, which needs the `label` of the signature too")
+        raise ValueError(
+            "`separator` belongs to a list, which needs the `label` of the signature too"
+        )
     return Hmac(
         at=_place(verify),
         prefix=verify.prefix or "",
@@ -198,7 +268,11 @@ def _hmac(verify: models.Verify) -> Scheme:
         key=verify.key,
         parse=Pairs(verify.label, separator=verify.separator) if verify.label else Plain(),
         signed=tuple(verify.signed),
-        timestamp=Timestamp(_place(time, "label"), unit=time.unit, tolerance=float(time.tolerance)) if time else None,
+        timestamp=(
+            Timestamp(_place(time, "label"), unit=time.unit, tolerance=float(time.tolerance))
+            if time
+            else None
+        ),
     )
 
 
@@ -206,7 +280,9 @@ def _token(verify: models.Verify, written: Written) -> Scheme:
     other = verify.model_fields_set - {"header", "query", "prefix"}
     for key in sorted(other):
         written.report.add(
-            (*written.path, "verify", key), f"`{key}` is for the provider hmac; a token has header or query, and prefix", key=True
+            (*written.path, "verify", key),
+            f"`{key}` is for the provider hmac; a token has header or query, and prefix",
+            key=True,
         )
     return Token(at=_place(verify), prefix=verify.prefix or "")
 
@@ -230,11 +306,19 @@ def _secrets(written: Written, scheme: Scheme) -> tuple[Secret, ...]:
         if problem:
             written.report.add(at, problem)
         elif len(value) < SHORT:
-            written.report.add(at, f"a short secret can be guessed: {len(value)} characters, better {SHORT} or more", level="warning")
+            written.report.add(
+                at,
+                f"a short secret can be guessed: {len(value)} characters, better {SHORT} or more",
+                level="warning",
+            )
         if scheme.needs_secret and not is_pair(scheme, value) and not written.report.is_filled(at):
             name = re.sub(r"[^A-Z0-9]+", "_", f"{written.name}_WEBHOOK_SECRET".upper())
             advice = f"put it into .env as {name} and write ${{env:{name}}}"
-            written.report.add(at, f"this secret is readable by everyone who reads this file: {advice}", level="warning")
+            written.report.add(
+                at,
+                f"this secret is readable by everyone who reads this file: {advice}",
+                level="warning",
+            )
         secrets.append(Secret(value, None if not_after is None else float(not_after)))
     return tuple(secrets)
 
@@ -246,7 +330,10 @@ def _rates(written: Written, is_form: bool) -> tuple[Rate | None, Rate | None]:
     rate, per_address = given
     if not is_form:
         if per_address is not None:
-            written.add("rate", "a rate per address is only for forms: other senders call from few addresses")
+            written.add(
+                "rate",
+                "a rate per address is only for forms: other senders call from few addresses",
+            )
         return rate, None
     return rate, per_address or FORM_RATES[1]
 

@@ -20,10 +20,15 @@ LONGEST_NAME = 100  # characters of a field's name
 
 
 def build_spam(written: Written, folder: Folder, fields: Container[str]) -> Spam:
-    """Return what a form's `spam:` says; what is wrong with it is in the report. `fields`: those that the schema has."""
+    """Return what a form's `spam:` says; what is wrong with it is in the report. `fields`: those
+    that the schema has.
+    """
     model: spam_keys.Spam = written.model.spam or spam_keys.Spam.model_validate({})
     if written.model.spam is not None and model.min_fill >= model.expires:
-        written.report.add((*written.path, "spam", "min_fill"), "must be shorter than `expires`: else every token is too new or too old")
+        written.report.add(
+            (*written.path, "spam", "min_fill"),
+            "must be shorter than `expires`: else every token is too new or too old",
+        )
     return Spam(
         honeypots=_honeypots(written, model, fields),
         token=model.token,
@@ -39,15 +44,23 @@ def build_spam(written: Written, folder: Folder, fields: Container[str]) -> Spam
 
 
 def _honeypots(written: Written, model: spam_keys.Spam, fields: Container[str]) -> tuple[str, ...]:
-    """Return the honeypots. A field of the schema is one that people see, so it is no honeypot, and must not be called one."""
+    """Return the honeypots. A field of the schema is one that people see, so it is no honeypot, and
+    must not be called one.
+    """
     names = tuple(dict.fromkeys(model.honeypots))
     if "honeypots" not in model.model_fields_set:
         return tuple(name for name in names if name not in fields)
     if any(not 0 < len(name) <= LONGEST_NAME for name in names):
-        written.report.add((*written.path, "spam", "honeypots"), f"needs names of fields of 1 to {LONGEST_NAME} characters")
+        written.report.add(
+            (*written.path, "spam", "honeypots"),
+            f"needs names of fields of 1 to {LONGEST_NAME} characters",
+        )
     for name in names:
         if name in fields:
-            message = f"`{name[:60]}` is a field of the schema: whoever fills it in would be held to be a bot"
+            message = (
+                f"`{name[:60]}` is a field of the schema: whoever fills it in would be held to be"
+                " a bot"
+            )
             written.report.add((*written.path, "spam", "honeypots"), message)
     return names
 
@@ -57,10 +70,14 @@ def _captcha(written: Written, model: spam_keys.Captcha) -> Captcha | None:
     row = captchas.KINDS[model.kind]
     url = model.url or row.url
     if not _is_safe(url):
-        written.report.add((*path, "url"), "needs a URL that begins with https://, or with http:// on this machine")
+        written.report.add(
+            (*path, "url"), "needs a URL that begins with https://, or with http:// on this machine"
+        )
     if model.score is not None and not row.has_score:
         scored = ", ".join(name for name, kind in captchas.KINDS.items() if kind.has_score)
-        written.report.add((*path, "score"), f"{model.kind} gives no score; allowed: with {scored}", key=True)
+        written.report.add(
+            (*path, "score"), f"{model.kind} gives no score; allowed: with {scored}", key=True
+        )
     if not model.secret.strip():
         written.report.add((*path, "secret"), "an empty secret")
     return Captcha(
@@ -80,9 +97,16 @@ def _captcha(written: Written, model: spam_keys.Captcha) -> Captcha | None:
 def _is_safe(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return url.isprintable() and bool(parts.hostname) and not parts.username and parts.port != 0 and (
-            parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-        )  # fmt: skip
+        return (
+            url.isprintable()
+            and bool(parts.hostname)
+            and not parts.username
+            and parts.port != 0
+            and (
+                parts.scheme == "https"
+                or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+            )
+        )
     except ValueError:
         return False
 
@@ -94,7 +118,11 @@ def _blocked(written: Written, model: spam_keys.Spam, folder: Folder) -> Blocked
         try:
             entries = _entries(getattr(model, key), folder)
             one = blocklists.build(**{key.removeprefix("block_"): entries})
-            built |= {name: value for name in ("phrases", "parts", "mailboxes", "domains", "networks") if (value := getattr(one, name))}
+            built |= {
+                name: value
+                for name in ("phrases", "parts", "mailboxes", "domains", "networks")
+                if (value := getattr(one, name))
+            }
         except (ValueError, CompileError) as error:
             written.report.add(path, str(error))
     return Blocked(**built)
@@ -108,6 +136,13 @@ def _entries(listed: Any, folder: Folder) -> list[str]:
     entries = listed or []
     if len(entries) > blocklists.MOST:
         raise ValueError(f"has {len(entries)} entries; allowed: {blocklists.MOST}")
-    if bad := next((entry for entry in entries if not isinstance(entry, str) or not 0 < len(entry.strip()) <= blocklists.LONGEST), None):
+    if bad := next(
+        (
+            entry
+            for entry in entries
+            if not isinstance(entry, str) or not 0 < len(entry.strip()) <= blocklists.LONGEST
+        ),
+        None,
+    ):
         raise ValueError(f"`{str(bad)[:40]}` is no text of 1 to {blocklists.LONGEST} characters")
     return [entry.strip() for entry in entries]

@@ -1,4 +1,6 @@
-"""What of a route says when its deliveries go: order, delay, debounce, limits, and what follows where no answer came or a run failed."""
+"""What of a route says when its deliveries go: order, delay, debounce, limits, and what follows
+where no answer came or a run failed.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,17 @@ class Waits:
                     self._note(f"`{key}` goes with `order_by`, which is missing", key, at_key=True)
             return None
         if model.debounce is not None:
-            self._note("`order_by` does not go with `debounce`, which sends only the last event of a key", "order_by", at_key=True)
+            self._note(
+                "`order_by` does not go with `debounce`, which sends only the last event of a key",
+                "order_by",
+                at_key=True,
+            )
         by = self._expression(model.order_by, "order_by")
-        return None if by is None else Ordering(key=by, until=model.order_until, blocks=model.on_dead == "block")
+        return (
+            None
+            if by is None
+            else Ordering(key=by, until=model.order_until, blocks=model.on_dead == "block")
+        )
 
     def debounce(self) -> Debouncing | None:
         """Return what is merged."""
@@ -36,7 +46,9 @@ class Waits:
         if written is None:
             return None
         if self._model.delay is not None:
-            self._note("`delay` does not go with `debounce`, which waits already", "delay", at_key=True)
+            self._note(
+                "`delay` does not go with `debounce`, which waits already", "delay", at_key=True
+            )
         wait = float(written.wait)
         most = 10 * wait if written.max is None else float(written.max)
         if wait > most:
@@ -47,19 +59,36 @@ class Waits:
     def limits(self) -> Limits:
         """Return how much goes at a time."""
         model = self._model
-        return Limits(max_concurrent_runs=model.max_concurrent_runs, rate=model.rate, max_runs_per_day=model.max_runs_per_day)
+        return Limits(
+            max_concurrent_runs=model.max_concurrent_runs,
+            rate=model.rate,
+            max_runs_per_day=model.max_runs_per_day,
+        )
 
     def on_unknown(self, platform: Platform) -> str:
-        """Return what follows a start without an answer; what needs runs is refused on a platform without them."""
+        """Return what follows a start without an answer; what needs runs is refused on a platform
+        without them.
+        """
         model, kind = self._model, PLATFORMS[platform.type]
         if not kind.has_runs:
             if model.on_unknown == "reconcile":
-                self._note(f"the platform `{platform.name}` ({platform.type}) has no runs to look for; allowed: hold, retry", "on_unknown")
+                self._note(
+                    f"the platform `{platform.name}` ({platform.type}) has no runs to look for;"
+                    " allowed: hold, retry",
+                    "on_unknown",
+                )
             if model.on_run_failed[0] != "ignore":
-                self._note(f"the platform `{platform.name}` ({platform.type}) has no runs that could fail", "on_run_failed", at_key=True)
+                self._note(
+                    f"the platform `{platform.name}` ({platform.type}) has no runs that could fail",
+                    "on_run_failed",
+                    at_key=True,
+                )
         most = model.max_concurrent_runs
         if most is not None and most > platform.max_concurrent_runs:
-            says = f"{most} at once, but the platform `{platform.name}` takes {platform.max_concurrent_runs}"
+            says = (
+                f"{most} at once, but the platform `{platform.name}` takes"
+                f" {platform.max_concurrent_runs}"
+            )
             self._report.add((*self._path, "max_concurrent_runs"), says, level="warning")
         return model.on_unknown or kind.on_unknown
 

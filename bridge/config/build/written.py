@@ -24,7 +24,9 @@ class Written:
         return ("sources", self.name)
 
     def has(self, key: str) -> bool:
-        return ("schema_" if key == "schema" else key) in self.model.model_fields_set and self.get(key) is not None
+        return ("schema_" if key == "schema" else key) in self.model.model_fields_set and self.get(
+            key
+        ) is not None
 
     def get(self, key: str) -> Any:
         return getattr(self.model, "schema_" if key == "schema" else key)

@@ -27,8 +27,16 @@ def text_or(value: Any, kind: type, what: str) -> Any:
     return value
 
 
-Duration = Annotated[float, BeforeValidator(units.duration), WithJsonSchema({"type": "string", "pattern": units.DURATION})]
-RateOf = Annotated[Any, BeforeValidator(units.plain_rate), WithJsonSchema({"type": "string", "pattern": units.RATE})]
+Duration = Annotated[
+    float,
+    BeforeValidator(units.duration),
+    WithJsonSchema({"type": "string", "pattern": units.DURATION}),
+]
+RateOf = Annotated[
+    Any,
+    BeforeValidator(units.plain_rate),
+    WithJsonSchema({"type": "string", "pattern": units.RATE}),
+]
 RunFailed = Annotated[
     Any,
     BeforeValidator(units.run_failed),
@@ -38,7 +46,9 @@ RunFailed = Annotated[
                 {"type": "string", "pattern": units.RUN_FAILED},
                 {
                     "type": "object",
-                    "properties": {"retry": {"type": "integer", "minimum": 1, "maximum": units.MAX_RERUNS}},
+                    "properties": {
+                        "retry": {"type": "integer", "minimum": 1, "maximum": units.MAX_RERUNS}
+                    },
                     "required": ["retry"],
                     "additionalProperties": False,
                 },
@@ -46,36 +56,75 @@ RunFailed = Annotated[
         }
     ),
 ]
-Expected = Annotated[Any, BeforeValidator(units.expected), WithJsonSchema({"type": "string", "pattern": units.EXPECTED})]
-FormRate = Annotated[Any, BeforeValidator(units.form_rate), WithJsonSchema({"type": "string", "pattern": units.FORM_RATE})]
+Expected = Annotated[
+    Any,
+    BeforeValidator(units.expected),
+    WithJsonSchema({"type": "string", "pattern": units.EXPECTED}),
+]
+FormRate = Annotated[
+    Any,
+    BeforeValidator(units.form_rate),
+    WithJsonSchema({"type": "string", "pattern": units.FORM_RATE}),
+]
 Moment = Annotated[float, BeforeValidator(units.moment), WithJsonSchema({"type": "string"})]
 Size = Annotated[
     Any,
     BeforeValidator(units.size),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": units.SIZE}]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": units.SIZE}]}
+    ),
 ]
 Memory = Annotated[
     Any,
     BeforeValidator(units.memory),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": units.MEMORIES[0]}, {"type": "string", "pattern": units.MEMORY}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": units.MEMORIES[0]},
+                {"type": "string", "pattern": units.MEMORY},
+            ]
+        }
+    ),
 ]
 _AGE = {"type": "string", "pattern": units.AGE}
 Age = Annotated[float, BeforeValidator(units.age), WithJsonSchema(_AGE)]
 Kept = Annotated[
     Any,
     BeforeValidator(units.retention),
-    WithJsonSchema({"anyOf": [_AGE, {"type": "object", "properties": dict.fromkeys(LEAST, _AGE), "additionalProperties": False}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _AGE,
+                {
+                    "type": "object",
+                    "properties": dict.fromkeys(LEAST, _AGE),
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
 ]
-TEXTS = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+TEXTS = WithJsonSchema(
+    {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+)
 Texts = Annotated[Any, AfterValidator(texts_of), TEXTS]
 SchemaOf = Annotated[
     Any,
     AfterValidator(lambda value: text_or(value, dict, "the path of a schema file, or a schema")),
-    WithJsonSchema({"anyOf": [{"type": "string", "description": "a file under the folder of routes.yaml"}, {"type": "object"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "description": "a file under the folder of routes.yaml"},
+                {"type": "object"},
+            ]
+        }
+    ),
 ]
 
 
 class Written(BaseModel):
-    """What all parts share: unknown keys are errors, nothing changes after reading, no value is converted."""
+    """What all parts share: unknown keys are errors, nothing changes after reading, no value is
+    converted.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)

@@ -13,21 +13,33 @@ from bridge.ingest.bodies import MAX_FIELDS
 class Fields(Written):
     """Which fields a form takes."""
 
-    max: Annotated[int, Field(ge=1, le=MAX_FIELDS)] = Field(MAX_FIELDS, description="Fields at most.")
-    max_length: Annotated[int, Field(ge=1, le=10_000_000)] = Field(100_000, description="Characters of a field at most.")
-    nested: bool = Field(False, description="a[b]=x is an object's member, a[0][b]=x one of a list's element.")
+    max: Annotated[int, Field(ge=1, le=MAX_FIELDS)] = Field(
+        MAX_FIELDS, description="Fields at most."
+    )
+    max_length: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        100_000, description="Characters of a field at most."
+    )
+    nested: bool = Field(
+        False, description="a[b]=x is an object's member, a[0][b]=x one of a list's element."
+    )
 
 
 class Files(Written):
     """Which files a form takes."""
 
-    max: Annotated[int, Field(ge=1, le=50)] = Field(4, description="Files in one submission at most.")
+    max: Annotated[int, Field(ge=1, le=50)] = Field(
+        4, description="Files in one submission at most."
+    )
     max_size: Size = Field(6 * 1024 * 1024, description="The largest file, up to 25 MiB.")
     types: Texts = Field(
-        ("image", "pdf", "document", "text"), description="Which: groups (image, pdf, document, text…), types, .extensions, or any."
+        ("image", "pdf", "document", "text"),
+        description="Which: groups (image, pdf, document, text…), types, .extensions, or any.",
     )
     required: Texts | None = Field(None, description="Fields in which there must be a file.")
-    keep: Memory = Field(2 * 1024**3, description="What all files of the form that are kept may come to, in bytes or as 2 GiB.")
+    keep: Memory = Field(
+        2 * 1024**3,
+        description="What all files of the form that are kept may come to, in bytes or as 2 GiB.",
+    )
 
 
 def _kind_of_files(value: Any) -> str:
@@ -41,6 +53,8 @@ def _bool_or_mapping(value: Any) -> Any:
 
 
 FilesOf = Annotated[
-    Annotated[Annotated[bool, Tag("yes")] | Annotated[Files, Tag("which")], Discriminator(_kind_of_files)],
+    Annotated[
+        Annotated[bool, Tag("yes")] | Annotated[Files, Tag("which")], Discriminator(_kind_of_files)
+    ],
     BeforeValidator(_bool_or_mapping),
 ]

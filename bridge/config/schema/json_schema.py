@@ -27,8 +27,12 @@ def schema_text() -> str:
 
 
 def _plain(node: Any) -> None:
-    """Take out what pydantic adds and no editor needs: titles, null defaults, OpenAPI's discriminator."""
+    """Remove what pydantic adds and no editor needs (titles, null defaults, OpenAPI's
+    discriminator), and join the lines of each description.
+    """
     if isinstance(node, dict):
+        if isinstance(node.get("description"), str):
+            node["description"] = node["description"].replace("\n", " ")
         if isinstance(node.get("title"), str):
             del node["title"]
         if "discriminator" in node and not isinstance(node.get("discriminator"), str):

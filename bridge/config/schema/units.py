@@ -12,14 +12,29 @@ from bridge.core.times import parse_iso
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 PERIODS = {
     name: seconds
-    for names, seconds in (("s sec second", 1.0), ("m min minute", 60.0), ("h hour", 3600.0), ("d day", 86400.0))
+    for names, seconds in (
+        ("s sec second", 1.0),
+        ("m min minute", 60.0),
+        ("h hour", 3600.0),
+        ("d day", 86400.0),
+    )
     for name in names.split()
 }
-SIZES = {"b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2, "gb": 1000**3, "gib": 1024**3}
+SIZES = {
+    "b": 1,
+    "kb": 1000,
+    "mb": 1000**2,
+    "kib": 1024,
+    "mib": 1024**2,
+    "gb": 1000**3,
+    "gib": 1024**3,
+}
 
 DURATION = r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$"
 RATE = r"^\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)$"
-FORM_RATE = RATE[:-1] + r"((,| and)\s*\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day) per address)?$"
+FORM_RATE = (
+    RATE[:-1] + r"((,| and)\s*\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day) per address)?$"
+)
 EXPECTED = r"^(none|\d+\s*per\s*\d+(\.\d+)?\s*(ms|s|m|h|d))$"
 SIZE = r"^\d+(\.\d+)?\s*(B|KB|MB|KiB|MiB)$"
 MEMORY = r"^\d+(\.\d+)?\s*(KB|MB|GB|KiB|MiB|GiB)$"
@@ -33,9 +48,16 @@ MEMORIES = (1024**2, 1024**4)  # the least and the most that a run can be given
 
 def duration(text: Any) -> float:
     """Return the seconds of `30s`, `5m`, `6h`, `1d`."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|m|h|d)", text.strip()) if isinstance(text, str) else None
+    match = (
+        re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|m|h|d)", text.strip())
+        if isinstance(text, str)
+        else None
+    )
     if match is None:
-        raise ValueError(f"{_shown(text)} is not a duration; allowed: a number and a unit (ms s m h d), like 30s or 6h")
+        raise ValueError(
+            f"{_shown(text)} is not a duration; allowed: a number and a unit (ms s m h d), like 30s"
+            " or 6h"
+        )
     seconds = float(match[1]) * UNITS[match[2]]
     if not 0 < seconds <= MAX_DURATION:
         raise ValueError(f"{_shown(text)} is out of range; allowed: more than 0, at most 366d")
@@ -46,7 +68,10 @@ def rate(text: str) -> Rate:
     """Return `60/min`, `10/s`, `5/h` as a Rate."""
     match = re.fullmatch(r"(\d{1,9})\s*/\s*([a-z]+)", text.strip())
     if match is None or match[2] not in PERIODS or int(match[1]) == 0:
-        raise ValueError(f"{_shown(text)} is not a rate; allowed: a number above 0 and a period, like 60/min, 10/s or 5/h")
+        raise ValueError(
+            f"{_shown(text)} is not a rate; allowed: a number above 0 and a period, like 60/min,"
+            " 10/s or 5/h"
+        )
     return Rate(count=int(match[1]), per=PERIODS[match[2]])
 
 
@@ -55,9 +80,18 @@ def run_failed(value: Any) -> tuple[str, int]:
     if value in ("ignore", "dead"):
         return value, 0
     match = re.fullmatch(r"retry:\s*(\d{1,3})", value.strip()) if isinstance(value, str) else None
-    times = int(match[1]) if match else value.get("retry") if isinstance(value, dict) and len(value) == 1 else None
+    times = (
+        int(match[1])
+        if match
+        else value.get("retry")
+        if isinstance(value, dict) and len(value) == 1
+        else None
+    )
     if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MAX_RERUNS:
-        raise ValueError(f"{_shown(value)} is not known here; allowed: ignore, dead, or retry: 1 to retry: {MAX_RERUNS}")
+        raise ValueError(
+            f"{_shown(value)} is not known here; allowed: ignore, dead, or retry: 1 to retry:"
+            f" {MAX_RERUNS}"
+        )
     return "retry", times
 
 
@@ -67,7 +101,10 @@ def expected(text: Any) -> Rate:
         return Rate(count=0, per=UNITS["d"])
     match = re.fullmatch(r"(\d{1,4})\s*per\s*(.+)", text.strip()) if isinstance(text, str) else None
     if match is None or int(match[1]) == 0:
-        raise ValueError(f"{_shown(text)} is nothing to expect; allowed: a number above 0 and a time, like 1 per 6h, or none")
+        raise ValueError(
+            f"{_shown(text)} is nothing to expect; allowed: a number above 0 and a time, like 1 per"
+            " 6h, or none"
+        )
     return Rate(count=int(match[1]), per=duration(match[2]))
 
 
@@ -79,7 +116,10 @@ def plain_rate(text: Any) -> Rate:
 def form_rate(text: Any) -> tuple[Rate, Rate | None]:
     """Return `60/min` or `60/min and 10/min per address` as (rate, rate per address)."""
     if not isinstance(text, str):
-        raise ValueError(f"{_shown(text)} is not a rate; allowed: a number above 0 and a period, like 60/min, 10/s or 5/h")
+        raise ValueError(
+            f"{_shown(text)} is not a rate; allowed: a number above 0 and a period, like 60/min,"
+            " 10/s or 5/h"
+        )
     match = re.fullmatch(r"([^,]+?)(?:,| and) (.+) per address", text.strip())
     return (rate(match[1]), rate(match[2])) if match else (rate(text), None)
 
@@ -88,7 +128,10 @@ def size(value: Any) -> int:
     """Return the bytes of `5 MiB`, `512 KiB`, `1000000`."""
     bytes_ = _bytes(value)
     if bytes_ is None:
-        raise ValueError(f"{_shown(value)} is not a size; allowed: bytes, or a number and a unit (B KB MB KiB MiB), like 5 MiB")
+        raise ValueError(
+            f"{_shown(value)} is not a size; allowed: bytes, or a number and a unit (B KB MB KiB"
+            " MiB), like 5 MiB"
+        )
     if not 1 <= bytes_ <= MAX_SIZE:
         raise ValueError(f"{_shown(value)} is out of range; allowed: 1 byte to 64 MiB")
     return bytes_
@@ -98,7 +141,10 @@ def memory(value: Any) -> int:
     """Return the bytes of `256MB`, `1 GiB`, `300000000`."""
     bytes_ = _bytes(value)
     if bytes_ is None:
-        raise ValueError(f"{_shown(value)} is not a size; allowed: bytes, or a number and a unit (KB MB GB KiB MiB GiB), like 256MB")
+        raise ValueError(
+            f"{_shown(value)} is not a size; allowed: bytes, or a number and a unit (KB MB GB KiB"
+            " MiB GiB), like 256MB"
+        )
     if not MEMORIES[0] <= bytes_ <= MEMORIES[1]:
         raise ValueError(f"{_shown(value)} is out of range; allowed: 1 MiB to 1024 GiB")
     return bytes_
@@ -108,22 +154,36 @@ def age(text: Any) -> float:
     """Return the seconds of `36h`, `30d`; infinity for `forever`."""
     if text == "forever":
         return FOR_EVER
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*(h|d)", text.strip()) if isinstance(text, str) else None
+    match = (
+        re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*(h|d)", text.strip())
+        if isinstance(text, str)
+        else None
+    )
     if match is None:
-        raise ValueError(f"{_shown(text)} is not a time to keep something; allowed: a number and a unit (h d), like 30d, or forever")
+        raise ValueError(
+            f"{_shown(text)} is not a time to keep something; allowed: a number and a unit (h d),"
+            " like 30d, or forever"
+        )
     return float(match[1]) * UNITS[match[2]]
 
 
 def retention(value: Any) -> dict[str, float]:
-    """Return `30d`, which is for everything, or `{events: 90d, bodies: 30d}` as seconds by what is kept."""
+    """Return `30d`, which is for everything, or `{events: 90d, bodies: 30d}` as seconds by what is
+    kept.
+    """
     if not isinstance(value, dict):
         value = dict.fromkeys(LEAST, value)
     if unknown := [name for name in value if name not in LEAST]:
-        raise ValueError(f"{_shown(unknown[0])} is nothing that is kept; allowed: {', '.join(LEAST)}")
+        raise ValueError(
+            f"{_shown(unknown[0])} is nothing that is kept; allowed: {', '.join(LEAST)}"
+        )
     kept = {name: age(each) for name, each in value.items()}
     for name, seconds in kept.items():
         if seconds < LEAST[name]:
-            raise ValueError(f"`{name}` are kept for {_shown(value[name])}; allowed: {_written(LEAST[name])} at least, or forever")
+            raise ValueError(
+                f"`{name}` are kept for {_shown(value[name])}; allowed: {_written(LEAST[name])} at"
+                " least, or forever"
+            )
     return kept
 
 
@@ -133,7 +193,12 @@ def _written(seconds: float) -> str:
 
 def _bytes(value: Any) -> int | None:
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?)\s*([a-z]*)", str(value).strip().lower())
-    if isinstance(value, bool) or not isinstance(value, (int, str)) or match is None or (match[2] or "b") not in SIZES:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, str))
+        or match is None
+        or (match[2] or "b") not in SIZES
+    ):
         return None
     return int(float(match[1]) * SIZES[match[2] or "b"])
 
@@ -142,10 +207,14 @@ def moment(text: Any) -> float:
     """Return a date (its first second, UTC) or an ISO 8601 time as seconds since 1970."""
     found = parse_iso(text.strip()) if isinstance(text, str) else None
     if found is None:
-        raise ValueError(f"{_shown(text)} is not a date; allowed: 2027-01-01 or 2027-01-01T12:00:00Z")
+        raise ValueError(
+            f"{_shown(text)} is not a date; allowed: 2027-01-01 or 2027-01-01T12:00:00Z"
+        )
     return found
 
 
 def _shown(value: Any) -> str:
     value = str(value).lower() if isinstance(value, bool) else value
-    return f"`{value}`" if isinstance(value, (str, int, float)) and len(str(value)) <= 40 else "this"
+    return (
+        f"`{value}`" if isinstance(value, (str, int, float)) and len(str(value)) <= 40 else "this"
+    )

@@ -1,4 +1,5 @@
-"""Gumloop: starts a saved flow, asks how its run is, ends it, and lists flows, inputs and runs. Pure.
+"""Gumloop: starts a saved flow, asks how its run is, ends it, and lists flows, inputs and runs.
+Pure.
 
 https://docs.gumloop.com/api-reference/running-an-automation/start-automation
 """
@@ -50,19 +51,27 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@
 def build_start(platform: Platform, delivery: Delivery) -> Call:
     """Return the call that starts the delivery's flow.
 
-    The inputs are top-level keys of the body and our ids come last; a whole payload is the body, and the ids travel in the query.
+    The inputs are top-level keys of the body and our ids come last; a whole payload is the body,
+    and the ids travel in the query.
     """
     ids = _ids(platform, saved_item_id=delivery.saved_item_id)
     url, inputs = f"{_base(platform)}/start_pipeline", delivery.inputs
     if delivery.whole_body or not isinstance(inputs, dict):
-        return Call(method="POST", url=f"{url}?{urlencode(ids)}", headers=_headers(platform), body=dump(inputs))
+        return Call(
+            method="POST",
+            url=f"{url}?{urlencode(ids)}",
+            headers=_headers(platform),
+            body=dump(inputs),
+        )
     # Planning keeps reserved names out; here nothing can bring them back in.
     body = {name: value for name, value in inputs.items() if name.lower() not in RESERVED_INPUTS}
     return Call(method="POST", url=url, headers=_headers(platform), body=dump(body | ids))
 
 
 def read_start(answer: Answer, now: float) -> Outcome:
-    """Return what the answer to a start says. Only `run_id` is required of a success; a 2xx without one is unknown."""
+    """Return what the answer to a start says. Only `run_id` is required of a success; a 2xx without
+    one is unknown.
+    """
     if answer.status // 100 != 2:
         return not_started(answer, now)
     value = load(answer.body)
@@ -75,8 +84,18 @@ def read_start(answer: Answer, now: float) -> Outcome:
             status_code=answer.status,
             saved_item_id=as_text(value.get("saved_item_id")) or None,
         )
-    found = "cut off" if answer.truncated else "not JSON" if value is None else "without a usable run_id"
-    return Outcome(kind=Kind.UNKNOWN, detail=f"HTTP {answer.status}: the answer is {found}", status_code=answer.status)
+    found = (
+        "cut off"
+        if answer.truncated
+        else "not JSON"
+        if value is None
+        else "without a usable run_id"
+    )
+    return Outcome(
+        kind=Kind.UNKNOWN,
+        detail=f"HTTP {answer.status}: the answer is {found}",
+        status_code=answer.status,
+    )
 
 
 def build_run(platform: Platform, run_id: str) -> Call:
@@ -96,7 +115,9 @@ def read_run(answer: Answer, lines: int = LOG_LINES) -> RunReport:
     value = load_beginning(answer.body) if answer.truncated else load(answer.body)
     report = _report(value, lines)
     if report.state is None:
-        found = "cut off" if answer.truncated else "not JSON" if value is None else "without a state"
+        found = (
+            "cut off" if answer.truncated else "not JSON" if value is None else "without a state"
+        )
         return RunReport(state=None, detail=f"HTTP {answer.status}: the answer is {found}")
     return replace(report, log=(*report.log, CUT_OFF)) if answer.truncated else report
 
@@ -123,13 +144,21 @@ def read_inputs(answer: Answer) -> Listing[InputNode]:
 
 def build_runs(platform: Platform, saved_item_id: str) -> Call:
     """Return the call that lists a flow's newest runs; the platform gives ten at most."""
-    return replace(_get(platform, "get_plrun_saved_item_map", saved_item_id=saved_item_id), most=LONGEST_LIST)
+    return replace(
+        _get(platform, "get_plrun_saved_item_map", saved_item_id=saved_item_id), most=LONGEST_LIST
+    )
 
 
 def read_runs(answer: Answer) -> Listing[ListedRun]:
-    """Return the runs, the newest first. Which fields a run has is not documented: only its id is required."""
+    """Return the runs, the newest first. Which fields a run has is not documented: only its id is
+    required.
+    """
     value = load(answer.body)
-    lists = {flow: entries for flow, entries in value.items() if isinstance(entries, list)} if isinstance(value, dict) else {}
+    lists = (
+        {flow: entries for flow, entries in value.items() if isinstance(entries, list)}
+        if isinstance(value, dict)
+        else {}
+    )
     if answer.status // 100 != 2 or not (lists or value == {}):
         return _no_listing(answer)
     found = [run for flow, entries in lists.items() for run in _listed_runs(flow, entries)]
@@ -141,7 +170,9 @@ def read_runs(answer: Answer) -> Listing[ListedRun]:
 def build_kill(platform: Platform, run_id: str) -> Call:
     """Return the call that ends a run and all its subflow runs."""
     body = dump(_ids(platform, run_id=run_id))
-    return Call(method="POST", url=f"{_base(platform)}/kill_pipeline", headers=_headers(platform), body=body)
+    return Call(
+        method="POST", url=f"{_base(platform)}/kill_pipeline", headers=_headers(platform), body=body
+    )
 
 
 def read_kill(answer: Answer) -> KillReport:
@@ -151,14 +182,21 @@ def read_kill(answer: Answer) -> KillReport:
         return KillReport(accepted=False, detail=error_text(answer), gone=answer.status == 404)
     if isinstance(value, dict) and value.get("success") is True:
         return KillReport(accepted=True)
-    return KillReport(accepted=False, detail=f"HTTP {answer.status}: the answer does not say that the run is ended")
+    return KillReport(
+        accepted=False,
+        detail=f"HTTP {answer.status}: the answer does not say that the run is ended",
+    )
 
 
 def build_upload(platform: Platform, name: str, content: bytes) -> Call:
-    """Return the call that uploads a file. https://docs.gumloop.com/api-reference/file-operations/upload-file"""
+    """Return the call that uploads a file.
+    https://docs.gumloop.com/api-reference/file-operations/upload-file
+    """
     said = dump(_ids(platform, file_name=name))
     body = b"".join((said[:-1], b',"file_content":"', b64encode(content), b'"}'))
-    return Call(method="POST", url=f"{_base(platform)}/upload_file", headers=_headers(platform), body=body)
+    return Call(
+        method="POST", url=f"{_base(platform)}/upload_file", headers=_headers(platform), body=body
+    )
 
 
 def read_upload(answer: Answer, now: float) -> str | Outcome:
@@ -166,11 +204,20 @@ def read_upload(answer: Answer, now: float) -> str | Outcome:
     if answer.status // 100 != 2:
         return not_started(answer, now)
     value = load(answer.body)
-    name = _identifier(value.get("file_name")) if isinstance(value, dict) and value.get("success") is not False else ""
-    return name or Outcome(kind=Kind.REFUSED, detail=f"HTTP {answer.status}: the answer names no file", status_code=answer.status)
+    name = (
+        _identifier(value.get("file_name"))
+        if isinstance(value, dict) and value.get("success") is not False
+        else ""
+    )
+    return name or Outcome(
+        kind=Kind.REFUSED,
+        detail=f"HTTP {answer.status}: the answer names no file",
+        status_code=answer.status,
+    )
 
 
-# -- calls -------------------------------------------------------------------------------------------------------------
+# -- calls
+# -------------------------------------------------------------------------------------------------------------
 
 
 def _get(platform: Platform, endpoint: str, **query: str) -> Call:
@@ -179,7 +226,9 @@ def _get(platform: Platform, endpoint: str, **query: str) -> Call:
 
 
 def _ids(platform: Platform, **more: str) -> dict[str, str]:
-    return {"user_id": platform.user_id, **more} | ({"project_id": platform.project_id} if platform.project_id else {})
+    return {"user_id": platform.user_id, **more} | (
+        {"project_id": platform.project_id} if platform.project_id else {}
+    )
 
 
 def _base(platform: Platform) -> str:
@@ -195,7 +244,8 @@ def _headers(platform: Platform) -> dict[str, str]:
     }
 
 
-# -- answers -----------------------------------------------------------------------------------------------------------
+# -- answers
+# -----------------------------------------------------------------------------------------------------------
 
 
 def _report(value: JSON, lines: int = LOG_LINES) -> RunReport:
@@ -226,18 +276,41 @@ def _listing(answer: Answer, key: str, read: Callable[[dict[str, JSON]], T | Non
 def _no_listing(answer: Answer) -> Listing[T]:
     if answer.status // 100 != 2:
         return Listing(items=None, detail=error_text(answer), unknown=answer.status == 404)
-    return Listing(items=None, detail=f"HTTP {answer.status}: the answer is {'cut off' if answer.truncated else 'no such list'}")
+    return Listing(
+        items=None,
+        detail=(
+            f"HTTP {answer.status}: the answer is"
+            f" {'cut off' if answer.truncated else 'no such list'}"
+        ),
+    )
 
 
 def _saved_flow(entry: dict[str, JSON]) -> SavedFlow | None:
     id_ = _identifier(entry.get("saved_item_id"))
     name, description = as_text(entry.get("name")), as_text(entry.get("description"))
-    return SavedFlow(id=id_, name=name, description=description, created_at=parse_time(entry.get("created_ts"))) if id_ else None
+    return (
+        SavedFlow(
+            id=id_,
+            name=name,
+            description=description,
+            created_at=parse_time(entry.get("created_ts")),
+        )
+        if id_
+        else None
+    )
 
 
 def _input_node(entry: dict[str, JSON]) -> InputNode | None:
     name = as_text(entry.get("name"))
-    return InputNode(name=name, type=as_text(entry.get("data_type")), description=as_text(entry.get("description"))) if name else None
+    return (
+        InputNode(
+            name=name,
+            type=as_text(entry.get("data_type")),
+            description=as_text(entry.get("description")),
+        )
+        if name
+        else None
+    )
 
 
 def _listed_runs(flow: str, entries: list[JSON]) -> Iterator[ListedRun]:
@@ -254,7 +327,9 @@ def _identifier(value: JSON) -> str:
 
 def _link(value: JSON) -> str | None:
     """Return a run's page where it is an http link fit to be shown, else None."""
-    fit = isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= 2000
+    fit = (
+        isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= 2000
+    )
     return value if fit and value.isprintable() else None
 
 
@@ -263,7 +338,9 @@ def _log(value: JSON, most: int) -> tuple[str, ...]:
     entries = value if isinstance(value, list) else [] if value is None else [value]
     lines: list[str] = []
     for entry in reversed(entries):
-        lines += [line for line in reversed(_ANSI.sub("", as_text(entry)).splitlines()) if line.strip()]
+        lines += [
+            line for line in reversed(_ANSI.sub("", as_text(entry)).splitlines()) if line.strip()
+        ]
         if len(lines) >= most:
             break
     return tuple(printable(line, LOG_LENGTH) for line in reversed(lines[:most]))

@@ -1,4 +1,6 @@
-"""Any URL that takes JSON: the inputs are the body, a 2xx is a start, and there are no runs to follow. Pure."""
+"""Any URL that takes JSON: the inputs are the body, a 2xx is a start, and there are no runs to
+follow. Pure.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,26 @@ from bridge.routing.model import Platform
 
 
 def build_start(platform: Platform, delivery: Delivery) -> Call:
-    """Return the call to the platform's fixed URL; its configured headers may replace ours, except the Idempotency-Key."""
+    """Return the call to the platform's fixed URL; its configured headers may replace ours, except
+    the Idempotency-Key.
+    """
     configured = {name.lower() for name in platform.headers} - {"idempotency-key"}
-    headers = {name: value for name, value in platform.headers.items() if name.lower() in configured}
+    headers = {
+        name: value for name, value in platform.headers.items() if name.lower() in configured
+    }
     for name, value in (("Content-Type", "application/json"), ("User-Agent", USER_AGENT)):
         if name.lower() not in configured:
             headers[name] = value
     headers["Idempotency-Key"] = idempotency_key(delivery)
-    return Call(method=platform.method, url=platform.base_url, headers=headers, body=dump(delivery.inputs))
+    return Call(
+        method=platform.method, url=platform.base_url, headers=headers, body=dump(delivery.inputs)
+    )
 
 
 def read_start(answer: Answer, now: float) -> Outcome:
-    """Return what the answer says: any 2xx started; 429, and a 503 that says when to come back, are throttling."""
+    """Return what the answer says: any 2xx started; 429, and a 503 that says when to come back, are
+    throttling.
+    """
     if answer.status // 100 == 2:
         return Outcome(kind=Kind.STARTED, status_code=answer.status)
     outcome = not_started(answer, now)

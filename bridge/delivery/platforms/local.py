@@ -1,4 +1,6 @@
-"""The embedded local platform: the same API over loopback HTTP, and a start that can be repeated. Pure."""
+"""The embedded local platform: the same API over loopback HTTP, and a start that can be repeated.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ read_upload = gumloop.read_upload
 
 
 def build_start(platform: Platform, delivery: Delivery) -> Call:
-    """Return the call that starts the delivery's flow; the same delivery gives the same run, however often it is sent."""
+    """Return the call that starts the delivery's flow; the same delivery gives the same run,
+    however often it is sent.
+    """
     call = gumloop.build_start(_here(platform), delivery)
     return replace(call, headers={**call.headers, "Idempotency-Key": idempotency_key(delivery)})
 
@@ -46,7 +50,13 @@ def read_inputs(answer: Answer) -> Listing[InputNode]:
     listing = gumloop.read_inputs(answer)
     if listing.items is None:
         return listing
-    return replace(listing, items=tuple(replace(node, required="required" in node.description.split(", ")) for node in listing.items))
+    return replace(
+        listing,
+        items=tuple(
+            replace(node, required="required" in node.description.split(", "))
+            for node in listing.items
+        ),
+    )
 
 
 def build_runs(platform: Platform, saved_item_id: str) -> Call:

@@ -1,4 +1,6 @@
-"""What a platform tells beside starts and runs: its flows, their inputs, the newest runs, whether a run will be ended. Pure."""
+"""What a platform tells beside starts and runs: its flows, their inputs, the newest runs, whether a
+run will be ended. Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedFlow:
-    """A saved flow as its platform lists it. `id` is its saved_item_id; `created_at` is null where the platform does not tell."""
+    """A saved flow as its platform lists it. `id` is its saved_item_id; `created_at` is null where
+    the platform does not tell.
+    """
 
     id: str
     name: str = ""
@@ -26,7 +30,9 @@ class SavedFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputNode:
-    """One Input node of a flow. `type` is the platform's word for it: `string` or `file`. `required`: known of the local platform only."""
+    """One Input node of a flow. `type` is the platform's word for it: `string` or `file`.
+    `required`: known of the local platform only.
+    """
 
     name: str
     type: str = ""
@@ -45,10 +51,11 @@ class ListedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Generic[T]):
-    """A platform's answer to a question for a list. `items` is null where it did not tell; then `detail` says why.
+    """A platform's answer to a question for a list. `items` is null where it did not tell; then
+    `detail` says why.
 
-    `unknown`: the platform says that it has not what was asked about. `unread`: entries that could not be read; `told_at`: what time it
-    was by the platform's clock. Both are told of runs only.
+    `unknown`: the platform says that it has not what was asked about. `unread`: entries that could
+    not be read; `told_at`: what time it was by the platform's clock. Both are told of runs only.
     """
 
     items: tuple[T, ...] | None
@@ -60,7 +67,9 @@ class Listing(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillReport:
-    """A platform's answer to "end this run". `accepted` says that it will end it; whether it has ended is for its state to say."""
+    """A platform's answer to "end this run". `accepted` says that it will end it; whether it has
+    ended is for its state to say.
+    """
 
     accepted: bool
     detail: str = ""
@@ -77,7 +86,8 @@ class Question(Generic[P, T]):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Two pure functions: one builds the call that uploads (name, bytes), one reads by what name inputs call the file then.
+    """Two pure functions: one builds the call that uploads (name, bytes), one reads by what name
+    inputs call the file then.
 
     The second gets the time, too, and returns an outcome where the file was not taken.
     """

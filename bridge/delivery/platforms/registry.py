@@ -1,6 +1,7 @@
 """Where flows live: one row per type of platform. Pure.
 
-A platform is two pure functions per call: one builds the request, one reads the answer. Adding one is a file and a row.
+A platform is two pure functions per call: one builds the request, one reads the answer. Adding one
+is a file and a row.
 """
 
 from __future__ import annotations
@@ -12,11 +13,29 @@ from typing import Final, Protocol
 from bridge.core.http_messages import Answer, Call
 from bridge.core.model import Delivery, Outcome, RunReport
 from bridge.delivery.platforms import gumloop, http, local
-from bridge.delivery.platforms.model import InputNode, KillReport, ListedRun, Listing, Question, SavedFlow, Upload
+from bridge.delivery.platforms.model import (
+    InputNode,
+    KillReport,
+    ListedRun,
+    Listing,
+    Question,
+    SavedFlow,
+    Upload,
+)
 from bridge.delivery.polling import Polling
 from bridge.routing.model import Platform
 
-__all__ = ["PLATFORMS", "InputNode", "KillReport", "ListedRun", "Listing", "PlatformType", "Polling", "Question", "SavedFlow"]
+__all__ = [
+    "PLATFORMS",
+    "InputNode",
+    "KillReport",
+    "ListedRun",
+    "Listing",
+    "PlatformType",
+    "Polling",
+    "Question",
+    "SavedFlow",
+]
 
 
 class ReadRun(Protocol):
@@ -29,10 +48,11 @@ class ReadRun(Protocol):
 class PlatformType:
     """One type of platform.
 
-    `idempotent`: every start carries `Idempotency-Key: <delivery id>`, so repeating it is meant to be harmless.
-    `on_unknown`, `base_url`: what holds where routes.yaml does not say. `credentials`: what has to be corrected after a 401. What follows
-    `read_start` is null for one without runs: how a run is, which flows there are, what inputs a flow has, its newest runs, and the end of
-    a run. `upload` is null where files go in the start itself.
+    `idempotent`: every start carries `Idempotency-Key: <delivery id>`, so repeating it is meant to
+    be harmless. `on_unknown`, `base_url`: what holds where routes.yaml does not say. `credentials`:
+    what has to be corrected after a 401. What follows `read_start` is null for one without runs:
+    how a run is, which flows there are, what inputs a flow has, its newest runs, and the end of a
+    run. `upload` is null where files go in the start itself.
     """
 
     build_start: Callable[[Platform, Delivery], Call]

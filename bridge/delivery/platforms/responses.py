@@ -21,12 +21,19 @@ from bridge.delivery.retry import RETRY_AFTER_MAX
 USER_AGENT: Final = f"flowbridge/{bridge.__version__}"
 DETAIL_LENGTH: Final = 300  # characters of an error text
 
-#: Statuses that do not follow their class. 408: some gateways say it of a slow backend, which may well have started the run.
-#: 425 (RFC 8470) says that the request was not processed. 401 concerns the credentials, which all starts of a platform share; 403 may
-#: concern one flow.
-BY_STATUS: Final = {401: Kind.UNAUTHORIZED, 408: Kind.UNKNOWN, 425: Kind.REFUSED, 429: Kind.THROTTLED}
-#: A redirect comes from something standing before the API (a moved host, a login page) and is never followed; REJECTED
-#: repeats nothing by itself. Everything not listed (1xx, 5xx, a 2xx that makes no sense, no status at all) may have started.
+#: Statuses that do not follow their class. 408: some gateways say it of a slow backend, which may
+#: well have started the run.
+#: 425 (RFC 8470) says that the request was not processed. 401 concerns the credentials, which all
+#: starts of a platform share; 403 may concern one flow.
+BY_STATUS: Final = {
+    401: Kind.UNAUTHORIZED,
+    408: Kind.UNKNOWN,
+    425: Kind.REFUSED,
+    429: Kind.THROTTLED,
+}
+#: A redirect comes from something standing before the API (a moved host, a login page) and is never
+#: followed; REJECTED repeats nothing by itself. Everything not listed (1xx, 5xx, a 2xx that makes
+#: no sense, no status at all) may have started.
 BY_CLASS: Final = {3: Kind.REJECTED, 4: Kind.REJECTED}
 
 _DECODER = JSONDecoder()
@@ -36,7 +43,9 @@ _CREDENTIAL = re.compile(r"(?i)(bearer\s+|api_key[\"']?\s*[=:]\s*[\"']?)[^\s\"',
 
 
 def idempotency_key(delivery: Delivery) -> str:
-    """Return what a start carries so that repeating it gives the same run: the delivery's id, another for each run after a failed one."""
+    """Return what a start carries so that repeating it gives the same run: the delivery's id,
+    another for each run after a failed one.
+    """
     return start_key(delivery.id, delivery.reruns)
 
 
@@ -46,7 +55,9 @@ def start_key(delivery_id: str, reruns: int) -> str:
 
 
 def dump(value: JSON) -> bytes:
-    """Return `value` as UTF-8 JSON: what orjson refuses (integers over 64 bits, lone surrogates) is written in ASCII escapes."""
+    """Return `value` as UTF-8 JSON: what orjson refuses (integers over 64 bits, lone surrogates) is
+    written in ASCII escapes.
+    """
     try:
         return orjson.dumps(value)
     except TypeError:
@@ -62,9 +73,11 @@ def load(body: bytes) -> JSON:
 
 
 def load_beginning(body: bytes) -> dict[str, JSON]:
-    """Return the members of a JSON object that was cut off: those that stand there whole. Empty where it is none.
+    """Return the members of a JSON object that was cut off: those that stand there whole. Empty
+    where it is none.
 
-    A run's state comes before its outputs and its log, which may be larger than what is read of an answer.
+    A run's state comes before its outputs and its log, which may be larger than what is read of an
+    answer.
     """
     text, found = body.decode("utf-8", "ignore"), {}
     try:
@@ -90,23 +103,34 @@ def _after(text: str, mark: str, place: int) -> int:
 
 
 def not_started(answer: Answer, now: float) -> Outcome:
-    """Return the outcome of an answer that does not say "started", by its status and with the platform's own words."""
+    """Return the outcome of an answer that does not say "started", by its status and with the
+    platform's own words.
+    """
     kind = BY_STATUS.get(answer.status) or BY_CLASS.get(answer.status // 100, Kind.UNKNOWN)
     detail = error_text(answer)
     if answer.status // 100 == 3:
-        detail = f"HTTP {answer.status}: a redirect, which is never followed: is the platform's base_url (or url) right?"
-    return Outcome(kind=kind, detail=detail, retry_after=retry_after(answer, now), status_code=answer.status)
+        detail = (
+            f"HTTP {answer.status}: a redirect, which is never followed: is the platform's base_url"
+            " (or url) right?"
+        )
+    return Outcome(
+        kind=kind, detail=detail, retry_after=retry_after(answer, now), status_code=answer.status
+    )
 
 
 def error_text(answer: Answer) -> str:
-    """Return "HTTP 403 code: message" from any of the shapes error bodies have, printable, at most DETAIL_LENGTH characters."""
+    """Return "HTTP 403 code: message" from any of the shapes error bodies have, printable, at most
+    DETAIL_LENGTH characters.
+    """
     code, message = _code_and_message(answer.body)
     head = f"HTTP {answer.status}" + (f" {code}" if code else "")
     return printable(f"{head}: {message}" if message else head)
 
 
 def printable(text: str, length: int = DETAIL_LENGTH) -> str:
-    """Return `text` on one line, without control or direction characters and without credentials a server may have echoed."""
+    """Return `text` on one line, without control or direction characters and without credentials a
+    server may have echoed.
+    """
     text = "".join(char if char.isprintable() else " " for char in text[: 8 * length])
     text = _CREDENTIAL.sub(r"\1***", " ".join(text.split()))
     return text if len(text) <= length else text[: length - 1] + "…"
@@ -123,14 +147,19 @@ def as_text(value: JSON) -> str:
 
 
 def _code_and_message(body: bytes) -> tuple[str, str]:
-    """Read {"error": {"code", "message"}}, {"error": code, "message"}, {"error", "error_description"}, {"detail"}, or text."""
+    """Read {"error": {"code", "message"}}, {"error": code, "message"}, {"error",
+    "error_description"}, {"detail"}, or text.
+    """
     value = load(body)
     if not isinstance(value, dict):
         return ("", value) if isinstance(value, str) else ("", _text(body))
     error = value.get("error")
     if isinstance(error, dict):
         return as_text(error.get("code") or error.get("type")), as_text(error.get("message"))
-    message = next((value[key] for key in ("message", "error_description", "detail", "msg") if value.get(key)), None)
+    message = next(
+        (value[key] for key in ("message", "error_description", "detail", "msg") if value.get(key)),
+        None,
+    )
     return as_text(error or value.get("code")), as_text(message)
 
 
@@ -144,7 +173,9 @@ def _text(body: bytes) -> str:
 
 
 def retry_after(answer: Answer, now: float) -> float | None:
-    """Return the seconds of Retry-After (a number or an HTTP date: RFC 9110 10.2.3), at most RETRY_AFTER_MAX, or None."""
+    """Return the seconds of Retry-After (a number or an HTTP date: RFC 9110 10.2.3), at most
+    RETRY_AFTER_MAX, or None.
+    """
     text = answer.headers.get("retry-after", "").strip()
     if not text or len(text) > 64:
         return None
@@ -168,5 +199,7 @@ def _until(text: str, now: float) -> float | None:
 
 
 def parse_time(value: JSON) -> float | None:
-    """Return an ISO 8601 time as epoch seconds (one without a zone is UTC); None where it is none, or not within 1970 to 9999."""
+    """Return an ISO 8601 time as epoch seconds (one without a zone is UTC); None where it is none,
+    or not within 1970 to 9999.
+    """
     return parse_iso(value) if isinstance(value, str) and len(value) <= 64 else None

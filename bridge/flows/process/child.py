@@ -1,6 +1,8 @@
-"""What the process of a run does: it leads a process group of its own within its limits, calls the flow, and says how that ended.
+"""What the process of a run does: it leads a process group of its own within its limits, calls the
+flow, and says how that ended.
 
-It says so on a pipe, one JSON line for each file that it keeps and one for the end. The process is lost afterwards, and may be lost
+It says so on a pipe, one JSON line for each file that it keeps and one for the end. The process is
+lost afterwards, and may be lost
 before: whatever the flow does, its keeper goes on.
 """
 
@@ -33,14 +35,17 @@ from bridge.system.logs import told
 
 SPARE: Final = 64 * 1024**2  # bytes beyond the limit, to say that it was reached
 TRACEBACK: Final = 64 * 1024  # characters of one that are kept
-PROCESSES: Final = 1024  # a run may start processes and threads until its user has so many more than before
+# a run may start processes and threads until its user has so many more than before
+PROCESSES: Final = 1024
 GO: Final = b"g"  # what it waits for
 NEVER_RESET: Final = {signal.SIGKILL, signal.SIGSTOP}
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The open files of a run's process: where its output and its result go, where it is told to begin, and what it must not keep."""
+    """The open files of a run's process: where its output and its result go, where it is told to
+    begin, and what it must not keep.
+    """
 
     output: int
     result: int
@@ -67,7 +72,8 @@ def _settle(ends: Ends, keeper: int) -> None:
         os._exit(70)
     for one in ends.others:
         os.close(one)
-    if os.read(ends.waits, 1) != GO:  # the keeper died before the worker knew of a run: it is begun again
+    # the keeper died before the worker knew of a run: it is begun again
+    if os.read(ends.waits, 1) != GO:
         os._exit(70)
     os.close(ends.waits)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -87,11 +93,15 @@ def _settle(ends: Ends, keeper: int) -> None:
 
 def _written_to(descriptor: int) -> io.TextIOWrapper:
     raw = io.FileIO(descriptor, "w", closefd=False)
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
 
 
 def _limit(memory: int, processes: int) -> None:
-    """Allow `memory` bytes beyond what is shared with the flow host. Out of memory, the kernel is to kill runs before anything else."""
+    """Allow `memory` bytes beyond what is shared with the flow host. Out of memory, the kernel is
+    to kill runs before anything else.
+    """
     used = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
     _lower(resource.RLIMIT_DATA, used + memory, used + memory + SPARE)
     _lower(resource.RLIMIT_CORE, 0, 0)
@@ -101,7 +111,9 @@ def _limit(memory: int, processes: int) -> None:
 
 
 def _lower(which: int, soft: int, hard: int) -> None:
-    allowed = [one if one != resource.RLIM_INFINITY else sys.maxsize for one in resource.getrlimit(which)]
+    allowed = [
+        one if one != resource.RLIM_INFINITY else sys.maxsize for one in resource.getrlimit(which)
+    ]
     resource.setrlimit(which, (min(soft, *allowed), min(hard, allowed[1])))
 
 
@@ -132,7 +144,9 @@ def _outcome(flow: FlowFunction | None, spec: Spec, result: int) -> dict[str, JS
 
 
 def _inputs(flow: FlowFunction, spec: Spec) -> dict[str, JSON]:
-    """Return the inputs as the function takes them: uploaded files, and the whole body, where it asks for them."""
+    """Return the inputs as the function takes them: uploaded files, and the whole body, where it
+    asks for them.
+    """
     inputs = orjson.loads(spec.inputs)
     inputs = dict(inputs) if isinstance(inputs, dict) else {}
     for one in flow.inputs:

@@ -1,8 +1,10 @@
-"""The flow host: the processes that flows come from, so that nothing of theirs is ever in the worker.
+"""The flow host: the processes that flows come from, so that nothing of theirs is ever in the
+worker.
 
-The worker forks the host before it has threads or a store. The host has no flow's code either: for flows.py as it is now it forks a
-*generation*, which loads the file and then forks a keeper for each run, which forks the run's process. A changed file is another
-generation; runs of the one before go on. The worker talks to each generation directly; the host only makes and ends them.
+The worker forks the host before it has threads or a store. The host has no flow's code either: for
+flows.py as it is now it forks a *generation*, which loads the file and then forks a keeper for each
+run, which forks the run's process. A changed file is another generation; runs of the one before go
+on. The worker talks to each generation directly; the host only makes and ends them.
 """
 
 from __future__ import annotations
@@ -38,14 +40,18 @@ log = get_logger()
 SPARE_PROCESSES: Final = 64  # of those that our user may have, kept from runs
 NICE: Final = 10  # how much lower than the bridge's the priority of flows is
 LOADED, BROKEN = b"loaded", b"broken"  # what a generation says of itself, once
-FORKED, FAILED = b"forked", b"failed"  # what the host answers to LOAD; with FORKED come the generation's socket and its report
-LOAD, STOP = b"load ", b"stop"  # what the host is asked; the path of flows.py follows on LOAD, nothing where there is none
+# what the host answers to LOAD; with FORKED come the generation's socket and its report
+FORKED, FAILED = b"forked", b"failed"
+# what the host is asked; the path of flows.py follows on LOAD, nothing where there is none
+LOAD, STOP = b"load ", b"stop"
 LONGEST: Final = 8192  # bytes of what it is asked
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The flow host as the worker has it. `report` is given why flows.py cannot be loaded, or None once it is loaded."""
+    """The flow host as the worker has it. `report` is given why flows.py cannot be loaded, or None
+    once it is loaded.
+    """
 
     pid: int
     sock: socket.socket
@@ -53,7 +59,9 @@ class Host:
 
 
 def start_host(load: Callable[[str | None], Library], environ: Mapping[str, str]) -> Host:
-    """Fork the flow host. `load` is called in each generation, with the path of flows.py; `environ` is the environment that flows get."""
+    """Fork the flow host. `load` is called in each generation, with the path of flows.py; `environ`
+    is the environment that flows get.
+    """
     ours, its = protocol.pair(socket.SOCK_SEQPACKET)
     parent = os.getpid()
     sys.stdout.flush()
@@ -75,7 +83,9 @@ def _for_good(work: Callable[[], None]) -> NoReturn:
 
 
 def _keep_only(*wanted: int) -> None:
-    """Close every open file but these and the standard ones: above all the sockets that the bridge listens on."""
+    """Close every open file but these and the standard ones: above all the sockets that the bridge
+    listens on.
+    """
     for one in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
         if one > 2 and one not in wanted:
             with suppress(OSError):
@@ -85,7 +95,12 @@ def _keep_only(*wanted: int) -> None:
 class _Root:
     """The host's own process."""
 
-    def __init__(self, worker: socket.socket, load: Callable[[str | None], Library], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        worker: socket.socket,
+        load: Callable[[str | None], Library],
+        environ: Mapping[str, str],
+    ) -> None:
         self._worker, self._load, self._environ = worker, load, environ
         self._newest = 0  # the process of the newest generation
         self._rings, self._bell = -1, -1
@@ -98,12 +113,14 @@ class _Root:
         _keep_only(self._worker.fileno())
         adopt_orphans()
         os.nice(NICE)
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # niceness alone lets a loop finish its slice before who acknowledges
+        # niceness alone lets a loop finish its slice before who acknowledges
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.dup2(2, 1)  # stdout holds a command's answer only
         os.close(nothing)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # whoever sends them to all means the worker, and we end with it
+        # whoever sends them to all means the worker, and we end with it
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         self._hear_of_ends()
         gc.freeze()
@@ -135,7 +152,9 @@ class _Root:
         return bool(asked)
 
     def _fork(self, path: str | None) -> None:
-        """Make a generation. The one before keeps its socket, and ends when the worker has closed the other end."""
+        """Make a generation. The one before keeps its socket, and ends when the worker has closed
+        the other end.
+        """
         to_worker, own = protocol.pair(socket.SOCK_SEQPACKET)
         report = protocol.in_memory("flows")
         root = os.getpid()
@@ -150,7 +169,11 @@ class _Root:
                 one.close()
             os.close(self._rings)
             os.close(self._bell)
-            _for_good(lambda: _Generation(own, report, self._environ).serve(lambda: self._load(path), root))
+            _for_good(
+                lambda: _Generation(own, report, self._environ).serve(
+                    lambda: self._load(path), root
+                )
+            )
         self._newest = max(pid, 0)
         if pid > 0:
             protocol.give(self._worker, FORKED, [to_worker.fileno(), report])
@@ -188,7 +211,8 @@ class _Generation:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are nobody's to wait for
         gc.collect()
         gc.freeze()
-        with suppress(BrokenPipeError):  # the file has changed again, and another generation is on its way
+        # the file has changed again, and another generation is on its way
+        with suppress(BrokenPipeError):
             self._worker.send(LOADED)
         while self._take_one(library, processes):
             pass
@@ -216,12 +240,22 @@ def _keep(library: Library, run: int, written: int, processes: int) -> None:
 
 
 def _processes() -> int:
-    """Return up to how many processes and threads of our user a run may start more: some of what is allowed is the bridge's own."""
+    """Return up to how many processes and threads of our user a run may start more: some of what is
+    allowed is the bridge's own.
+    """
     now = 0
     for one in Path("/proc").iterdir():
         if one.name.isdecimal():
             with suppress(OSError):
-                now += sum(1 for _ in (one / "task").iterdir()) if one.stat().st_uid == os.getuid() else 0
+                now += (
+                    sum(1 for _ in (one / "task").iterdir())
+                    if one.stat().st_uid == os.getuid()
+                    else 0
+                )
     allowed, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     most = now + PROCESSES
-    return most if allowed == resource.RLIM_INFINITY else max(now + SPARE_PROCESSES, min(most, allowed - SPARE_PROCESSES))
+    return (
+        most
+        if allowed == resource.RLIM_INFINITY
+        else max(now + SPARE_PROCESSES, min(most, allowed - SPARE_PROCESSES))
+    )

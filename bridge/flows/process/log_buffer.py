@@ -1,4 +1,6 @@
-"""The end of what a run writes, in bounded memory, however much it is: how it ended matters more than how it began."""
+"""The end of what a run writes, in bounded memory, however much it is: how it ended matters more
+than how it began.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,18 @@ from typing import Final
 
 LOG_LINES: Final = 1000
 LOG_LENGTH: Final = 2000  # characters
-_ROOM: Final = 4 * (LOG_LENGTH + 2)  # bytes that hold more characters than are kept of a line, whatever they are
+# bytes that hold more characters than are kept of a line, whatever they are
+_ROOM: Final = 4 * (LOG_LENGTH + 2)
 
 
 class Tail:
-    """The last LOG_LINES lines, each at most LOG_LENGTH characters. Of a flood only what is kept is looked at closely."""
+    """The last LOG_LINES lines, each at most LOG_LENGTH characters. Of a flood only what is kept is
+    looked at closely.
+    """
 
     def __init__(self) -> None:
-        self._lines: deque[bytes] = deque(maxlen=LOG_LINES - 1)  # one is kept for the note that some are gone
+        # one is kept for the note that some are gone
+        self._lines: deque[bytes] = deque(maxlen=LOG_LINES - 1)
         self._open = b""  # the line whose end has not come yet, as far as it is kept
         self._ended = 0  # lines
 

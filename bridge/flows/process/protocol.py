@@ -21,7 +21,8 @@ KILL: Final = b"k"  # what it is sent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """A run as it is handed over. `inputs` is JSON text; `files` are (name, path, size) of those that an input names.
+    """A run as it is handed over. `inputs` is JSON text; `files` are (name, path, size) of those
+    that an input names.
 
     `environ` is added to the environment of its process.
     """
@@ -39,7 +40,9 @@ class Spec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a run ended. `files` are (name, sha256, size) of those it kept; `traceback` is for our own log."""
+    """How a run ended. `files` are (name, sha256, size) of those it kept; `traceback` is for our
+    own log.
+    """
 
     state: LocalState
     outputs: dict[str, JSON] = field(default_factory=dict)
@@ -51,7 +54,13 @@ class Ended:
 def ended_of(text: bytes) -> Ended:
     """Read what a keeper has sent as ENDED."""
     found = orjson.loads(text)
-    return Ended(**found | {"state": LocalState(found["state"]), "files": [tuple(one) for one in found["files"]]})
+    return Ended(
+        **found
+        | {
+            "state": LocalState(found["state"]),
+            "files": [tuple(one) for one in found["files"]],
+        }
+    )
 
 
 def in_memory(name: str, content: bytes = b"", flags: int = 0) -> int:
@@ -79,7 +88,9 @@ def give(sock: socket.socket, message: bytes, descriptors: Sequence[int] = ()) -
 
 
 def take(sock: socket.socket) -> tuple[bytes, list[int]]:
-    """Receive what `give` sent; empty where the other end is gone. The files are ours now, and not for programs we start."""
+    """Receive what `give` sent; empty where the other end is gone. The files are ours now, and not
+    for programs we start.
+    """
     message, descriptors, _, _ = socket.recv_fds(sock, 4096, 4)
     for one in descriptors:
         os.set_inheritable(one, False)
@@ -98,7 +109,9 @@ class Frames:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Add what was received; give each frame that is whole. ValueError for one that is too large."""
+        """Add what was received; give each frame that is whole. ValueError for one that is too
+        large.
+        """
         self._buffer += data
         while len(self._buffer) >= 5:
             end = 5 + int.from_bytes(self._buffer[:4], "big")

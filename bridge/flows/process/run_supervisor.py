@@ -1,6 +1,7 @@
-"""The keeper of a run: the parent of its process. Reads what it writes into bounded memory, holds it to its time limit, ends it when
-told to, and sees to it that nothing of it is left. It is a process of its own, so that a flood of output or a storm of
-processes costs the run itself and nobody else.
+"""The keeper of a run: the parent of its process. Reads what it writes into bounded memory, holds
+it to its time limit, ends it when told to, and sees to it that nothing of it is left. It is a
+process of its own, so that a flood of output or a storm of processes costs the run itself and
+nobody else.
 
 It talks to the worker on one stream: see `wire`. When the worker is gone, so is the run.
 """
@@ -38,27 +39,41 @@ RESULT: Final = MOST // 4  # bytes that a run may say of itself
 class Keeper:
     """Keeps one run from its fork to its end.
 
-    `pid` is its process, `output` and `result` the pipes it writes to, `go` the one on which it waits.
+    `pid` is its process, `output` and `result` the pipes it writes to, `go` the one on which it
+    waits.
     """
 
-    def __init__(self, spec: Spec, worker: socket.socket, pid: int, output: int, result: int, go: int) -> None:
-        self._spec, self._worker, self._pid, self._output, self._result, self._go = spec, worker, pid, output, result, go
+    def __init__(
+        self, spec: Spec, worker: socket.socket, pid: int, output: int, result: int, go: int
+    ) -> None:
+        self._spec, self._worker, self._pid, self._output, self._result, self._go = (
+            spec,
+            worker,
+            pid,
+            output,
+            result,
+            go,
+        )
         self._tail = Tail()
         self._said = bytearray()  # on the pipe for results
-        self._why: str | None = None  # it is being ended, and why: a LocalState.TERMINATED, or a sentence
+        # it is being ended, and why: a LocalState.TERMINATED, or a sentence
+        self._why: str | None = None
         self._deadline = time.monotonic() + spec.time_limit
         self._kill_at = float("inf")
         self._sent = 0
         self._look_at = time.monotonic() + LOOK / 4
 
     def keep(self) -> None:
-        """Let the process go once the worker was told that it does, watch until it has ended, and tell the worker how."""
+        """Let the process go once the worker was told that it does, watch until it has ended, and
+        tell the worker how.
+        """
         self._send(BEGUN, b"")
         with suppress(BrokenPipeError):  # it is dead already
             os.write(self._go, process.GO)
         os.close(self._go)
         self._watch()
-        self._signal(signal.SIGKILL)  # its group, whose number is taken until the process is waited for
+        # its group, whose number is taken until the process is waited for
+        self._signal(signal.SIGKILL)
         status = os.waitpid(self._pid, 0)[1]
         self._leave_nothing()
         self._drain()
@@ -83,7 +98,11 @@ class Keeper:
             self._look(time.monotonic())
 
     def _next(self) -> float:
-        return min(self._deadline, self._kill_at, self._look_at if self._tail.size != self._sent else float("inf"))
+        return min(
+            self._deadline,
+            self._kill_at,
+            self._look_at if self._tail.size != self._sent else float("inf"),
+        )
 
     def _read(self, descriptor: int) -> bool:
         data = os.read(descriptor, PIECE)
@@ -131,7 +150,9 @@ class Keeper:
         os._exit(0)
 
     def _leave_nothing(self) -> None:
-        """Kill whoever is left. They are our children by now: those that left the group, and their children after them."""
+        """Kill whoever is left. They are our children by now: those that left the group, and their
+        children after them.
+        """
         until = time.monotonic() + CHASE
         while time.monotonic() < until:
             for child in children():
@@ -164,23 +185,41 @@ class Keeper:
     def _ended(self, status: int) -> Ended:
         files, said = _read_result(bytes(self._said))
         if self._why is not None and said.get("state") != LocalState.DONE:
-            state = LocalState.TERMINATED if self._why is LocalState.TERMINATED else LocalState.FAILED
+            state = (
+                LocalState.TERMINATED if self._why is LocalState.TERMINATED else LocalState.FAILED
+            )
             reason = None if self._why is LocalState.TERMINATED else self._why
             return self._telling(state, reason, files)
         if not said:
             return self._telling(LocalState.FAILED, _died(status), files)
         state = LocalState.DONE if said["state"] == LocalState.DONE else LocalState.FAILED
-        return self._telling(state, said.get("reason"), files, said.get("outputs"), said.get("traceback"))
+        return self._telling(
+            state, said.get("reason"), files, said.get("outputs"), said.get("traceback")
+        )
 
-    def _telling(self, state: LocalState, reason: str | None, files: list[tuple[str, str, int]], outputs: Any = None,
-                 traceback: str | None = None) -> Ended:  # fmt: skip
+    def _telling(
+        self,
+        state: LocalState,
+        reason: str | None,
+        files: list[tuple[str, str, int]],
+        outputs: Any = None,
+        traceback: str | None = None,
+    ) -> Ended:
         if reason is not None:
             self._tail.add(reason)
-        return Ended(state=state, outputs=outputs or {}, log=list(self._tail.lines()), files=files, traceback=traceback)
+        return Ended(
+            state=state,
+            outputs=outputs or {},
+            log=list(self._tail.lines()),
+            files=files,
+            traceback=traceback,
+        )
 
 
 def _read_result(text: bytes) -> tuple[list[tuple[str, str, int]], dict[str, Any]]:
-    """Return the files that were kept, and what was said at the end: empty where it did not come to that."""
+    """Return the files that were kept, and what was said at the end: empty where it did not come to
+    that.
+    """
     files, said = [], {}
     for line in text.splitlines():
         try:
@@ -198,7 +237,11 @@ def _died(status: int) -> str:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         known = next((one.name for one in signal.Signals if one == number), f"signal {number}")
-        hint = " (not sent by flowbridge; the kernel sends it where memory runs out)" if number == signal.SIGKILL else ""
+        hint = (
+            " (not sent by flowbridge; the kernel sends it where memory runs out)"
+            if number == signal.SIGKILL
+            else ""
+        )
         return f"The flow's process died: {known}{hint}"
     return f"The flow's process ended with code {os.WEXITSTATUS(status)} and no result"
 
@@ -213,17 +256,29 @@ def _newest(lines: tuple[str, ...]) -> list[str]:
 
 
 def keep_run(flow: FlowFunction | None, spec: Spec, worker: socket.socket, processes: int) -> None:
-    """Be the keeper of a run, and its process: fork, and watch. What fails before there is a run is OSError."""
+    """Be the keeper of a run, and its process: fork, and watch. What fails before there is a run is
+    OSError.
+    """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     own_group()
     adopt_orphans()
-    (output, writes), (result, says), (waits, go) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+    (output, writes), (result, says), (waits, go) = (
+        os.pipe2(os.O_CLOEXEC),
+        os.pipe2(os.O_CLOEXEC),
+        os.pipe2(os.O_CLOEXEC),
+    )
     keeper = os.getpid()
     with deaf():  # it hears what comes before it has made itself ready when it has
         pid = os.fork()
         if pid == 0:
-            process.run(flow, spec, process.Ends(writes, says, waits, (output, result, go, worker.fileno())), keeper, processes)
+            process.run(
+                flow,
+                spec,
+                process.Ends(writes, says, waits, (output, result, go, worker.fileno())),
+                keeper,
+                processes,
+            )
     with suppress(OSError):  # it does so too: whoever is first
         os.setpgid(pid, pid)
     for one in (writes, says, waits):

@@ -1,6 +1,7 @@
 """Mail addresses, as a route gives them. Pure.
 
-One text is one address: were a list read out of a text, whoever chooses a part of the text (a name in a form) could add recipients.
+One text is one address: were a list read out of a text, whoever chooses a part of the text (a name
+in a form) could add recipients.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ MAX_RECIPIENTS: Final = 50  # of a mail, all together
 
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _USER: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
-_DOMAIN: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_DOMAIN: Final = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)
 _NAMED: Final = re.compile(r"([^<>]*)<([^<>]*)>")
 _SPECIAL: Final = re.compile(r'[<>@,;:"()\[\]\\=?]+')
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One mail address, all of it ASCII but the name, which is there for people only and has no character with a meaning in a header."""
+    """One mail address, all of it ASCII but the name, which is there for people only and has no
+    character with a meaning in a header.
+    """
 
     display_name: str
     user: str
@@ -38,7 +43,9 @@ class Address:
 
 
 def parse_address(name: str, value: JSON) -> Address:
-    """Return the address in `ada@example.com` or `Ada Lovelace <ada@example.com>`. `name` is the input's, for the error."""
+    """Return the address in `ada@example.com` or `Ada Lovelace <ada@example.com>`. `name` is the
+    input's, for the error.
+    """
     text = one_line(name, value).strip()
     named = _NAMED.fullmatch(text)
     display, bare = (named[1], named[2].strip()) if named else ("", text)
@@ -48,9 +55,21 @@ def parse_address(name: str, value: JSON) -> Address:
             domain = domain.encode("idna").decode()
         except UnicodeError:
             domain = ""
-    if not _USER.fullmatch(user) or not _DOMAIN.fullmatch(domain) or len(user) > 64 or len(domain) > 253:
-        more = "; several are a list: [ada@example.com, bob@example.com]" if bare.count("@") > 1 else ""
-        raise FlowError(f"{name}: {shown(text)} is no mail address such as ada@example.com or Ada <ada@example.com>{more}")
+    if (
+        not _USER.fullmatch(user)
+        or not _DOMAIN.fullmatch(domain)
+        or len(user) > 64
+        or len(domain) > 253
+    ):
+        more = (
+            "; several are a list: [ada@example.com, bob@example.com]"
+            if bare.count("@") > 1
+            else ""
+        )
+        raise FlowError(
+            f"{name}: {shown(text)} is no mail address such as ada@example.com or Ada"
+            f" <ada@example.com>{more}"
+        )
     return Address(display_name_of(display), user, domain)
 
 
@@ -58,23 +77,32 @@ def parse_addresses(name: str, value: JSON) -> list[Address]:
     """Return the addresses of a text (one) or a list (any number); none for null or an empty text."""
     listed = value if isinstance(value, list) else [] if value is None or value == "" else [value]
     if len(listed) > MAX_RECIPIENTS:
-        raise FlowError(f"{name}: {len(listed)} addresses were given; at most {MAX_RECIPIENTS} are allowed")
+        raise FlowError(
+            f"{name}: {len(listed)} addresses were given; at most {MAX_RECIPIENTS} are allowed"
+        )
     return [parse_address(name, one) for one in listed]
 
 
 def display_name_of(text: str) -> str:
     """Return the name without what has a meaning in a header."""
-    plain = "".join(" " if unicodedata.category(char).startswith("C") else char for char in _SPECIAL.sub(" ", text))
+    plain = "".join(
+        " " if unicodedata.category(char).startswith("C") else char
+        for char in _SPECIAL.sub(" ", text)
+    )
     return " ".join(plain.split())[:100].rstrip()
 
 
 def check_allowed(addresses: list[Address], allowed: list[str], setting: str) -> None:
-    """Refuse an address that `allowed` (addresses, and domains as `@example.com`; none: any) does not name."""
+    """Refuse an address that `allowed` (addresses, and domains as `@example.com`; none: any) does
+    not name.
+    """
     if not allowed:
         return
     listed = {word.removeprefix("*").lower() for word in allowed}
     if wrong := next((word for word in sorted(listed) if "@" not in word), None):
-        raise FlowError(f"{setting}: {shown(wrong)} is neither an address nor a domain such as @example.com")
+        raise FlowError(
+            f"{setting}: {shown(wrong)} is neither an address nor a domain such as @example.com"
+        )
     for address in addresses:
         if not listed & {address.spec.lower(), f"@{address.domain.lower()}"}:
             raise FlowError(f"{address.spec}: {setting} does not allow mail to it")

@@ -1,6 +1,7 @@
 """Ready-made flows of the local platform: `saved_item_id` is the name.
 
-What a flow needs to reach the world (requests, smtplib, ssl) it imports when it runs: listing the flows costs no memory.
+What a flow needs to reach the world (requests, smtplib, ssl) it imports when it runs: listing the
+flows costs no memory.
 """
 
 from __future__ import annotations
@@ -16,5 +17,15 @@ from bridge.flows.ready.mail import send_email
 from bridge.flows.ready.slack import slack_message
 
 READY: Final[dict[str, FlowFunction]] = {
-    one.name: one for one in (echo, fail, sleep, append_jsonl, append_csv, send_email, http_request, slack_message)
+    one.name: one
+    for one in (
+        echo,
+        fail,
+        sleep,
+        append_jsonl,
+        append_csv,
+        send_email,
+        http_request,
+        slack_message,
+    )
 }

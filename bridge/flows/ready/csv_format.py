@@ -11,11 +11,13 @@ from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import dump
 from bridge.flows.function import FlowError
 
-END: Final = "\r\n"  # of a record, as RFC 4180 has it; a line end inside a cell is \n, so that the two differ
+# of a record, as RFC 4180 has it; a line end inside a cell is \n, so that the two differ
+END: Final = "\r\n"
 BOM: Final = b"\xef\xbb\xbf"
 HEADER_MAX: Final = 1024 * 1024  # bytes
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # a spreadsheet may run what begins so
+# a spreadsheet may run what begins so
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NUMBER: Final = re.compile(r"-[0-9]+(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _QUOTED: Final = re.compile(r'[",;\t\r\n]|^ | $')
 _CLOSING: Final = re.compile(rb'(?:[^"]|"")*+"')
@@ -23,9 +25,11 @@ _WITHOUT_QUOTED: Final = re.compile(rb'"(?:[^"]|"")*+(?:"|$)')
 
 
 def cell(value: JSON) -> str:
-    """Return what stands in the cell: a text as it is, a list or an object as JSON, null as nothing.
+    """Return what stands in the cell: a text as it is, a list or an object as JSON, null as
+    nothing.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it, unless it is a plain negative number.
+    A text that a spreadsheet would take for a formula gets an apostrophe before it, unless it is a
+    plain negative number.
     """
     if value is None:
         return ""
@@ -42,12 +46,17 @@ def cell(value: JSON) -> str:
 
 def record(cells: Iterable[str], delimiter: str = ",") -> bytes:
     """Return the cells as one record with its line end."""
-    row = [f'"{text.replace(chr(34), chr(34) * 2)}"' if _QUOTED.search(text) else text for text in cells]
+    row = [
+        f'"{text.replace(chr(34), chr(34) * 2)}"' if _QUOTED.search(text) else text
+        for text in cells
+    ]
     return ((delimiter.join(row) if row != [""] else '""') + END).encode()
 
 
 def delimiter_of(line: bytes) -> str:
-    """Return what separates the cells of a header row: a comma, or the semicolon that spreadsheets of many countries write."""
+    """Return what separates the cells of a header row: a comma, or the semicolon that spreadsheets
+    of many countries write.
+    """
     bare = _WITHOUT_QUOTED.sub(b"", line)
     return ";" if b";" in bare and b"," not in bare else ","
 
@@ -59,30 +68,45 @@ def header(lines: Iterable[bytes], delimiter: str) -> tuple[list[str], bytes]:
         raw += line
         inside = is_open(line, inside, delimiter)
         if len(raw) > HEADER_MAX:
-            raise FlowError(f"the file's first row, which names the columns, is over {HEADER_MAX} bytes: is it a CSV file?")
+            raise FlowError(
+                f"the file's first row, which names the columns, is over {HEADER_MAX} bytes: is it"
+                " a CSV file?"
+            )
         if not inside:
             break
     else:
         if inside:
-            raise FlowError("the file's first row, which names the columns, has a quoted name without its end")
+            raise FlowError(
+                "the file's first row, which names the columns, has a quoted name without its end"
+            )
     raw = raw.rstrip(b"\r\n")
     try:
         text = raw.removeprefix(BOM).decode()
     except UnicodeDecodeError:
-        raise FlowError("the file's first row is not UTF-8: save it as `CSV UTF-8` in your spreadsheet") from None
+        raise FlowError(
+            "the file's first row is not UTF-8: save it as `CSV UTF-8` in your spreadsheet"
+        ) from None
     try:
         return next(csv.reader([text], delimiter=delimiter), []), raw
     except csv.Error as error:
-        raise FlowError(f"the file's first row, which names the columns, is no row of a CSV file: {error}") from None
+        raise FlowError(
+            f"the file's first row, which names the columns, is no row of a CSV file: {error}"
+        ) from None
 
 
 def padded(lines: Iterable[bytes], empty: bytes, delimiter: str) -> Iterator[bytes]:
-    """Yield the lines with `empty` (delimiters) at the end of each record, and every other byte as it was; the last one gets its end."""
+    """Yield the lines with `empty` (delimiters) at the end of each record, and every other byte as
+    it was; the last one gets its end.
+    """
     inside, line = False, b""
     for line in lines:
         inside = is_open(line, inside, delimiter)
         content = line.rstrip(b"\r\n")
-        yield line if inside or not content else content + empty + (line[len(content) :] or END.encode())
+        yield (
+            line
+            if inside or not content
+            else content + empty + (line[len(content) :] or END.encode())
+        )
     if inside:  # torn by a crash inside quotes
         yield b'"' + empty + END.encode()
 
@@ -90,7 +114,8 @@ def padded(lines: Iterable[bytes], empty: bytes, delimiter: str) -> Iterator[byt
 def is_open(line: bytes, inside: bool, delimiter: str) -> bool:
     """Tell whether a quoted cell goes on after this line; `inside`: whether one was open before it.
 
-    A quote opens a cell only where the cell begins: one in the middle of a cell is a character as any other.
+    A quote opens a cell only where the cell begins: one in the middle of a cell is a character as
+    any other.
     """
     if b'"' not in line:
         return inside

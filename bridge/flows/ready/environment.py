@@ -19,7 +19,9 @@ def words(name: str) -> list[str]:
 
 
 def readable_file(name: str) -> str | None:
-    """Return the path that the variable holds, or None; FlowError where no file is to be read there."""
+    """Return the path that the variable holds, or None; FlowError where no file is to be read
+    there.
+    """
     path = variable(name)
     try:
         if path:

@@ -1,4 +1,6 @@
-"""Files in the folder `files` of the data folder: no name leads out of it, one writer at a time, on disk when it returns."""
+"""Files in the folder `files` of the data folder: no name leads out of it, one writer at a time, on
+disk when it returns.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,15 @@ class Locked:
 
     def ends_with(self, end: bytes) -> bool:
         """Tell whether the file's last bytes are `end`."""
-        return self.size >= len(end) and os.pread(self.descriptor, len(end), self.size - len(end)) == end
+        return (
+            self.size >= len(end)
+            and os.pread(self.descriptor, len(end), self.size - len(end)) == end
+        )
 
     def append(self, data: bytes) -> int:
-        """Write whole or not at all (what a full disk cut short is taken back), and return the file's new size."""
+        """Write whole or not at all (what a full disk cut short is taken back), and return the
+        file's new size.
+        """
         try:
             _write(self.descriptor, data)
             os.fsync(self.descriptor)
@@ -49,9 +56,15 @@ class Locked:
 
     def replace(self, pieces: Iterable[bytes]) -> int:
         """Put a file with this content in its place, at once or not at all, and return its size."""
-        draft = f".flowbridge-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}.new"  # one a crash left is written over
+        # one a crash left is written over
+        draft = f".flowbridge-{hashlib.sha256(self.name.encode()).hexdigest()[:16]}.new"
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.folder)
+            descriptor = os.open(
+                draft,
+                os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC,
+                0o600,
+                dir_fd=self.folder,
+            )
             try:
                 size = sum(_write(descriptor, piece) for piece in pieces)
                 _like(descriptor, os.fstat(self.descriptor))
@@ -69,30 +82,41 @@ class Locked:
 
 @contextmanager
 def locked(folder: Path, name: Any, example: str) -> Iterator[Locked]:
-    """Open `folder/name`, made if it is not there, and lock it. No part of `name` may lead out of `folder`.
+    """Open `folder/name`, made if it is not there, and lock it. No part of `name` may lead out of
+    `folder`.
 
-    Each folder on the way is opened relative to the one before and never through a symbolic link, so none can be put in between.
+    Each folder on the way is opened relative to the one before and never through a symbolic link,
+    so none can be put in between.
     """
     if not isinstance(name, str) or "\0" in name or "\\" in name:
         raise FlowError(f"file: a path inside the folder `files` is wanted, such as {example}")
     path = PurePosixPath(name)
     if path.is_absolute() or not path.parts or ".." in path.parts or name.endswith("/"):
-        raise FlowError(f"file: {name!r} was given; a path inside the folder `files` is wanted, such as {example}")
+        raise FlowError(
+            f"file: {name!r} was given; a path inside the folder `files` is wanted, such as"
+            f" {example}"
+        )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         at, descriptor = _open(folder, path.parts)
     except (OSError, UnicodeError) as error:
-        raise FlowError(f"file: {name!r} cannot be opened: {getattr(error, 'strerror', None) or 'no file can have that name'}") from error
+        raise FlowError(
+            f"file: {name!r} cannot be opened:"
+            f" {getattr(error, 'strerror', None) or 'no file can have that name'}"
+        ) from error
     try:
         yield Locked(at, path.parts[-1], descriptor, os.fstat(descriptor).st_size)
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # not left to the closing: a descriptor made for reading holds the lock, too
+        # not left to the closing: a descriptor made for reading holds the lock, too
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
         os.close(at)
 
 
 def _open(folder: Path, parts: tuple[str, ...]) -> tuple[int, int]:
-    """Return the folder's descriptor and the file's, which is locked; one that was replaced meanwhile is opened again."""
+    """Return the folder's descriptor and the file's, which is locked; one that was replaced
+    meanwhile is opened again.
+    """
     at = _folder(folder, parts[:-1])
     try:
         while True:
@@ -134,7 +158,9 @@ def _folder(folder: Path, parts: tuple[str, ...]) -> int:
 def _is(descriptor: int, folder: int, name: str) -> bool:
     """Tell whether `name` is still the file that was opened."""
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=folder, follow_symlinks=False))
+        return os.path.samestat(
+            os.fstat(descriptor), os.stat(name, dir_fd=folder, follow_symlinks=False)
+        )
     except FileNotFoundError:
         return False
 

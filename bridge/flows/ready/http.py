@@ -19,11 +19,24 @@ TIMEOUT_MAX: Final = 300.0  # seconds
 BODY_MAX: Final = 5 * 1024 * 1024  # characters
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # a token of RFC 9110
-#: Headers that follow from the URL and the body: another value would make two readers see two requests.
+#: Headers that follow from the URL and the body: another value would make two readers see two
+#: requests.
 _OURS: Final = frozenset(
-    {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "proxy-authorization",
-     "proxy-connection", "accept-encoding"}
-)  # fmt: skip
+    {
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "proxy-authorization",
+        "proxy-connection",
+        "accept-encoding",
+    }
+)
 _STATUS: Final = re.compile(r"any|[1-5]xx|[1-5][0-9][0-9]")
 _CHARSET: Final = re.compile(r"""charset=["']?([\w.:-]+)""", re.IGNORECASE)
 
@@ -39,29 +52,51 @@ def http_request(
     timeout: float = 30.0,
     expect: str = "2xx",
 ) -> dict[str, JSON]:
-    """Calls a URL and returns `status`, `headers` and `body` of the answer; `body` is a value where the answer is JSON.
+    """Calls a URL and returns `status`, `headers` and `body` of the answer; `body` is a value where
+    the answer is JSON.
 
-    `query` is added to the URL. `json` is sent as JSON, `body` as text. `method` is GET, or POST with something to send. A status
-    other than `expect` (2xx; or such as 200, 404 or any) fails the run. Redirects are not followed. Private addresses are refused.
+    `query` is added to the URL. `json` is sent as JSON, `body` as text. `method` is GET, or POST
+    with something to send. A status other than `expect` (2xx; or such as 200, 404 or any) fails the
+    run. Redirects are not followed. Private addresses are refused.
     """
     parts = _with_query(parse_url("url", text("url", url, 10**6)), mapping("query", query))
     content, content_type = _content(json, body)
     verb = one_line("method", method, 20).upper() or ("POST" if content_type else "GET")
     if not verb.isascii() or not verb.isalpha() or verb in ("CONNECT", "TRACE"):
-        raise FlowError(f"method: {shown(method)} was given; allowed are GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS and the like")
+        raise FlowError(
+            f"method: {shown(method)} was given; allowed are GET, POST, PUT, PATCH, DELETE, HEAD,"
+            " OPTIONS and the like"
+        )
     wanted = _expected(expect)
-    call = Call(method=verb, url=urlunsplit(parts), headers=_headers(mapping("headers", headers), content_type), body=content)
+    call = Call(
+        method=verb,
+        url=urlunsplit(parts),
+        headers=_headers(mapping("headers", headers), content_type),
+        body=content,
+    )
     host = parts.hostname or ""
     answer = exchange("url", call, Reach(host), number("timeout", timeout, TIMEOUT_MAX, 0.1))
-    log(f"{verb} {host}: HTTP {answer.status}, {len(answer.body)} bytes{', cut' if answer.truncated else ''}")
+    log(
+        f"{verb} {host}: HTTP {answer.status}, {len(answer.body)}"
+        f" bytes{', cut' if answer.truncated else ''}"
+    )
     if not wanted & {"any", f"{answer.status // 100}xx", str(answer.status)}:
         raise FlowError(_unexpected(answer))
-    outputs: dict[str, JSON] = {"status": answer.status, "headers": dict(answer.headers), "body": _value(answer)}
+    outputs: dict[str, JSON] = {
+        "status": answer.status,
+        "headers": dict(answer.headers),
+        "body": _value(answer),
+    }
     return outputs | ({"truncated": True} if answer.truncated else {})
 
 
 def _with_query(parts: SplitResult, query: Mapping[str, JSON]) -> SplitResult:
-    pairs = [(name, one) for name, value in query.items() for one in (value if isinstance(value, list) else [value]) if one is not None]
+    pairs = [
+        (name, one)
+        for name, value in query.items()
+        for one in (value if isinstance(value, list) else [value])
+        if one is not None
+    ]
     more = urlencode([(name, _plain(f"query.{name}", value)) for name, value in pairs])
     return parts._replace(query="&".join(filter(None, (parts.query, more))))
 
@@ -87,13 +122,18 @@ def _headers(given: Mapping[str, JSON], content_type: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in given.items():
         if not _NAME.fullmatch(name) or name.lower() in _OURS:
-            raise FlowError(f"headers: {shown(name)} cannot be set: it is no header's name, or follows from the call itself")
+            raise FlowError(
+                f"headers: {shown(name)} cannot be set: it is no header's name, or follows from the"
+                " call itself"
+            )
         found = one_line(f"headers.{name}", value, 8190)
         if not found.isascii():
             raise FlowError(f"headers.{name}: characters outside ASCII cannot be sent in a header")
         headers[name] = found.strip()
     named = {name.lower() for name in headers}
-    ours = {"User-Agent": USER_AGENT, "Accept": "*/*"} | ({"Content-Type": content_type} if content_type else {})
+    ours = {"User-Agent": USER_AGENT, "Accept": "*/*"} | (
+        {"Content-Type": content_type} if content_type else {}
+    )
     return headers | {name: value for name, value in ours.items() if name.lower() not in named}
 
 
@@ -102,14 +142,20 @@ def _expected(expect: JSON) -> frozenset[str]:
     found = frozenset(str(word).strip().lower() for word in listed)
     wrong = next((word for word in sorted(found) if not _STATUS.fullmatch(word)), None)
     if wrong is not None:
-        raise FlowError(f"expect: {shown(wrong)} was given; allowed are 2xx, 3xx … or a status such as 404, joined by commas, or any")
+        raise FlowError(
+            f"expect: {shown(wrong)} was given; allowed are 2xx, 3xx … or a status such as 404,"
+            " joined by commas, or any"
+        )
     return found
 
 
 def _unexpected(answer: Answer) -> str:
     """Return what came instead, in the server's own words."""
     if answer.status // 100 == 3 and (location := answer.headers.get("location")):
-        return f"HTTP {answer.status}: moved to {printable(location)}; redirects are not followed: use that URL if it is the right one"
+        return (
+            f"HTTP {answer.status}: moved to {printable(location)}; redirects are not followed: use"
+            " that URL if it is the right one"
+        )
     return error_text(answer)
 
 

@@ -19,19 +19,27 @@ URL_LENGTH: Final = 8190
 
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]+\]")
 _KEPT: Final = "/%:@!$&'()*+,;=~-._"  # of what stands in a path or query already
-#: Addresses that ipaddress calls global although nobody's site is there: Azure's own services, NAT64 and SRv6 within a network.
-_INNER: Final = tuple(map(ipaddress.ip_network, ("168.63.129.16/32", "64:ff9b:1::/48", "5f00::/16", "2001::/32")))
+#: Addresses that ipaddress calls global although nobody's site is there: Azure's own services,
+#: NAT64 and SRv6 within a network.
+_INNER: Final = tuple(
+    map(ipaddress.ip_network, ("168.63.129.16/32", "64:ff9b:1::/48", "5f00::/16", "2001::/32"))
+)
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE: Final = ipaddress.ip_network("::/96")
 
 
 def parse_url(name: str, url: str) -> SplitResult:
-    """Return an http or https URL in parts, ASCII only and without a fragment; FlowError says what is wrong with it, never quoting it.
+    """Return an http or https URL in parts, ASCII only and without a fragment; FlowError says what
+    is wrong with it, never quoting it.
 
-    Its host is what will be called: a name or an address of plain characters, without a user name, which some readers take for the host.
+    Its host is what will be called: a name or an address of plain characters, without a user name,
+    which some readers take for the host.
     """
     if len(url) > URL_LENGTH or re.search(r"[\x00-\x20\x7f-\xa0\\]", url):
-        raise FlowError(f"{name}: a URL has at most {URL_LENGTH} characters, and no blank, backslash or control character: write %20 …")
+        raise FlowError(
+            f"{name}: a URL has at most {URL_LENGTH} characters, and no blank, backslash or control"
+            " character: write %20 …"
+        )
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -41,16 +49,26 @@ def parse_url(name: str, url: str) -> SplitResult:
     if parts.scheme not in ("http", "https"):
         raise FlowError(f"{name}: a URL that begins with https:// or http:// is wanted")
     if "@" in parts.netloc:
-        raise FlowError(f"{name}: a user name or password cannot stand in the URL; put them into a header")
+        raise FlowError(
+            f"{name}: a user name or password cannot stand in the URL; put them into a header"
+        )
     if not _HOST.fullmatch(host):
         raise FlowError(f"{name}: the URL has no host that can be called")
     netloc = host if port is None else f"{host}:{port}"
-    return SplitResult(parts.scheme, netloc, quote(parts.path or "/", safe=_KEPT), quote(parts.query, safe=_KEPT + "?"), "")
+    return SplitResult(
+        parts.scheme,
+        netloc,
+        quote(parts.path or "/", safe=_KEPT),
+        quote(parts.query, safe=_KEPT + "?"),
+        "",
+    )
 
 
 @dataclass(slots=True)
 class Reach:
-    """Says of each address whether a call to `host` may connect to it; `refused` is the last that it may not."""
+    """Says of each address whether a call to `host` may connect to it; `refused` is the last that
+    it may not.
+    """
 
     host: str
     private: bool = False  #: any address will do
@@ -63,7 +81,9 @@ class Reach:
         return allowed
 
     def _is_listed(self, address: str) -> bool:
-        """Tell whether the operator lists it: `1` is everything, all else a host name, an address or a network."""
+        """Tell whether the operator lists it: `1` is everything, all else a host name, an address
+        or a network.
+        """
         listed = [word.lower().strip("[]") for word in words(PRIVATE)]
         if "1" in listed or self.host.rstrip(".") in listed:
             return True
@@ -72,7 +92,9 @@ class Reach:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address is out on the internet; one that carries an IPv4 address is what that is."""
+    """Tell whether an address is out on the internet; one that carries an IPv4 address is what that
+    is.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         carried = ip.ipv4_mapped or ip.sixtofour
@@ -93,7 +115,8 @@ def _network(word: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 def exchange(name: str, call: Call, reach: Reach, timeout: float) -> Answer:
-    """Make the call and return its answer; FlowError, which names the host only, where there is none or it is not whole.
+    """Make the call and return its answer; FlowError, which names the host only, where there is
+    none or it is not whole.
 
     An answer over MAX_ANSWER is returned cut, and says so.
     """
@@ -106,7 +129,10 @@ def exchange(name: str, call: Call, reach: Reach, timeout: float) -> Answer:
         sender.close()
     if isinstance(answer, Answer):
         if answer.truncated and len(answer.body) < MAX_ANSWER:
-            raise FlowError(f"{name}: {reach.host}: HTTP {answer.status}, but the answer broke off, or took over {timeout:g} s")
+            raise FlowError(
+                f"{name}: {reach.host}: HTTP {answer.status}, but the answer broke off, or took"
+                f" over {timeout:g} s"
+            )
         return answer
     raise FlowError(f"{name}: {_why(answer, reach)}")
 
@@ -114,7 +140,7 @@ def exchange(name: str, call: Call, reach: Reach, timeout: float) -> Answer:
 def _why(lost: Lost, reach: Reach) -> str:
     if reach.refused and not lost.sent:
         return (
-            f"{reach.host} is at {reach.refused}, which belongs to this machine or to a network that is not the internet; "
-            f"to allow it, list the host in {PRIVATE}"
+            f"{reach.host} is at {reach.refused}, which belongs to this machine or to a network"
+            f" that is not the internet; to allow it, list the host in {PRIVATE}"
         )
     return lost.reason + ("; the request may have arrived" if lost.sent else "")

@@ -1,4 +1,6 @@
-"""Reads inputs: they come from a route as any JSON, and from the command line or a query as text. Pure."""
+"""Reads inputs: they come from a route as any JSON, and from the command line or a query as text.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,15 @@ from bridge.core.model import JSON
 from bridge.delivery.platforms.responses import load
 from bridge.flows.function import FlowError
 
-YES_NO: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
+YES_NO: Final = {
+    "true": True,
+    "yes": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "0": False,
+    "": False,
+}
 BREAKING: Final = ("Cc", "Zl", "Zp")  # categories of what could begin a line of its own
 LINE_LENGTH: Final = 998  # characters: what RFC 5322 allows a line
 
@@ -36,7 +46,9 @@ def yes_no(name: str, value: JSON) -> bool:
 
 
 def text(name: str, value: JSON, most: int) -> str:
-    """Return a text, or a number as one; null is empty. What no UTF-8 can say (lone surrogates) becomes a question mark."""
+    """Return a text, or a number as one; null is empty. What no UTF-8 can say (lone surrogates)
+    becomes a question mark.
+    """
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -48,22 +60,35 @@ def text(name: str, value: JSON, most: int) -> str:
 
 
 def one_line(name: str, value: JSON, most: int = LINE_LENGTH) -> str:
-    """Return a text of one line: a line end or another control character in it is refused, as it could begin a line of its own."""
+    """Return a text of one line: a line end or another control character in it is refused, as it
+    could begin a line of its own.
+    """
     found = text(name, value, most)
     for position, char in enumerate(found):
         if unicodedata.category(char) in BREAKING:
-            raise FlowError(f"{name}: a line end or control character (U+{ord(char):04X}, at character {position + 1}) is not allowed here")
+            raise FlowError(
+                f"{name}: a line end or control character (U+{ord(char):04X}, at character"
+                f" {position + 1}) is not allowed here"
+            )
     return found
 
 
 def folded(name: str, value: JSON, most: int = LINE_LENGTH) -> str:
     """Return a text as one line: each line end or other control character in it is a blank."""
-    return "".join(" " if unicodedata.category(char) in BREAKING else char for char in text(name, value, most))
+    return "".join(
+        " " if unicodedata.category(char) in BREAKING else char for char in text(name, value, most)
+    )
 
 
 def mapping(name: str, value: JSON) -> Mapping[str, JSON]:
-    """Return an object, or the one that the JSON text `value` is; null and an empty text are an empty one."""
-    found = load(value.encode("utf-8", "replace")) if isinstance(value, str) and value.strip() else value
+    """Return an object, or the one that the JSON text `value` is; null and an empty text are an
+    empty one.
+    """
+    found = (
+        load(value.encode("utf-8", "replace"))
+        if isinstance(value, str) and value.strip()
+        else value
+    )
     if found is None and isinstance(value, str):
         raise FlowError(f"{name}: a JSON object is wanted")
     found = found or {}
@@ -74,7 +99,13 @@ def mapping(name: str, value: JSON) -> Mapping[str, JSON]:
 
 def kind(value: JSON) -> str:
     """Name the JSON type of `value`."""
-    names = {dict: "an object", list: "a list", bool: "true or false", type(None): "null", str: "a text"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        bool: "true or false",
+        type(None): "null",
+        str: "a text",
+    }
     return names.get(type(value), "a number")
 
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.model import JSON
 from bridge.flows.context import log
 from bridge.flows.function import FlowError, flow
-from bridge.flows.ready.addresses import MAX_RECIPIENTS, Address, check_allowed, parse_address, parse_addresses
+from bridge.flows.ready.addresses import (
+    MAX_RECIPIENTS,
+    Address,
+    check_allowed,
+    parse_address,
+    parse_addresses,
+)
 from bridge.flows.ready.environment import variable, words
 from bridge.flows.ready.inputs import folded
 from bridge.flows.ready.inputs import text as text_of
@@ -22,7 +28,8 @@ if TYPE_CHECKING:
 MIB: Final = 1024 * 1024
 FROM: Final = "FLOWBRIDGE_SMTP_FROM"
 ALLOWED_TO: Final = "FLOWBRIDGE_SMTP_ALLOWED_TO"
-ATTACHED_MAX: Final = 25 * MIB  # bytes of all files; as Base64 they are a third more, and few servers take as much
+# bytes of all files; as Base64 they are a third more, and few servers take as much
+ATTACHED_MAX: Final = 25 * MIB
 TEXT_MAX: Final = 5 * MIB  # characters
 
 
@@ -38,26 +45,39 @@ def send_email(  # noqa: PLR0913, PLR0917 - a parameter is an input
     from_: str = "",
     attachments: File | list[File] | None = None,
 ) -> dict[str, JSON]:
-    """Sends a mail through the server of FLOWBRIDGE_SMTP_URL, from FLOWBRIDGE_SMTP_FROM or `from_`. All recipients get it, or none.
+    """Sends a mail through the server of FLOWBRIDGE_SMTP_URL, from FLOWBRIDGE_SMTP_FROM or `from_`.
+    All recipients get it, or none.
 
-    `to`, `cc` and `bcc` are an address (`ada@example.com` or `Ada <ada@example.com>`) or a list of them. `text`, `html` or both are
-    the content. `reply_to` is where an answer goes. `attachments` are uploaded files, such as those of a form.
+    `to`, `cc` and `bcc` are an address (`ada@example.com` or `Ada <ada@example.com>`) or a list of
+    them. `text`, `html` or both are the content. `reply_to` is where an answer goes. `attachments`
+    are uploaded files, such as those of a form.
     """
     from bridge.flows.ready.smtp import deliver, find_server
 
     server = find_server()
     sender = _sender(from_, server.user)
-    groups = {"To": parse_addresses("to", to), "Cc": parse_addresses("cc", cc), "Bcc": parse_addresses("bcc", bcc)}
+    groups = {
+        "To": parse_addresses("to", to),
+        "Cc": parse_addresses("cc", cc),
+        "Bcc": parse_addresses("bcc", bcc),
+    }
     recipients = list(dict.fromkeys(one.spec for group in groups.values() for one in group))
     if not groups["To"]:
         raise FlowError("to: an address is wanted")
     if len(recipients) > MAX_RECIPIENTS:
-        raise FlowError(f"to, cc, bcc: {len(recipients)} addresses were given; at most {MAX_RECIPIENTS} are allowed")
-    check_allowed([one for group in groups.values() for one in group], words(ALLOWED_TO), ALLOWED_TO)
+        raise FlowError(
+            f"to, cc, bcc: {len(recipients)} addresses were given; at most {MAX_RECIPIENTS} are"
+            " allowed"
+        )
+    check_allowed(
+        [one for group in groups.values() for one in group], words(ALLOWED_TO), ALLOWED_TO
+    )
     replies = parse_addresses("reply_to", reply_to)
     message = _message(text_of("text", text, TEXT_MAX), text_of("html", html, TEXT_MAX))
     _attach(message, _files(attachments))
-    _address(message, {"From": [sender], "To": groups["To"], "Cc": groups["Cc"], "Reply-To": replies})
+    _address(
+        message, {"From": [sender], "To": groups["To"], "Cc": groups["Cc"], "Reply-To": replies}
+    )
     message["Subject"] = _subject(subject)
     _complete(message, sender)
     deliver(server, sender.spec, recipients, _written(message))
@@ -66,7 +86,9 @@ def send_email(  # noqa: PLR0913, PLR0917 - a parameter is an input
 
 
 def _sender(given: JSON, user: str) -> Address:
-    """Return the sender: the input's, the setting's, or the account's where its user name is an address."""
+    """Return the sender: the input's, the setting's, or the account's where its user name is an
+    address.
+    """
     if given not in (None, ""):
         return parse_address("from_", given)
     found = variable(FROM) or (user if "@" in user else "")
@@ -84,7 +106,9 @@ def _subject(value: JSON) -> str:
 
 
 def _message(text: str, html: str) -> EmailMessage:
-    """Return a message with its content: lines of ASCII that every server takes, so that nothing in them is a command."""
+    """Return a message with its content: lines of ASCII that every server takes, so that nothing in
+    them is a command.
+    """
     from email.message import EmailMessage
     from email.policy import SMTP
 
@@ -105,14 +129,21 @@ def _files(given: object) -> list[File]:
     listed = given if isinstance(given, list) else [] if given in (None, "") else [given]
     files = [one for one in listed if isinstance(one, File)]
     if len(files) < len(listed):
-        raise FlowError("attachments: an uploaded file, or a list of them, is wanted, such as ${files}")
+        raise FlowError(
+            "attachments: an uploaded file, or a list of them, is wanted, such as ${files}"
+        )
     if (size := sum(file.size for file in files)) > ATTACHED_MAX:
-        raise FlowError(f"attachments: {size / MIB:.1f} MiB were given; at most {ATTACHED_MAX // MIB} MiB are allowed")
+        raise FlowError(
+            f"attachments: {size / MIB:.1f} MiB were given; at most {ATTACHED_MAX // MIB} MiB are"
+            " allowed"
+        )
     return files
 
 
 def _attach(message: EmailMessage, files: list[File]) -> None:
-    """Attach files as what their bytes say they are, but as nothing that a reader's program would run."""
+    """Attach files as what their bytes say they are, but as nothing that a reader's program would
+    run.
+    """
     from bridge.core.file_types import OTHER, SHOWN, tell
     from bridge.core.multipart import file_name
     from bridge.delivery.file_transfer import sent_name
@@ -121,7 +152,9 @@ def _attach(message: EmailMessage, files: list[File]) -> None:
         content = file.read_bytes()
         media = tell(content, file.name).media
         main, _, kind = (media if media in SHOWN else OTHER.media).partition("/")
-        message.add_attachment(content, maintype=main, subtype=kind, filename=file_name(sent_name(file.name)))
+        message.add_attachment(
+            content, maintype=main, subtype=kind, filename=file_name(sent_name(file.name))
+        )
 
 
 def _address(message: EmailMessage, groups: Mapping[str, list[Address]]) -> None:
@@ -141,10 +174,16 @@ def _complete(message: EmailMessage, sender: Address) -> None:
 
 
 def _written(message: EmailMessage) -> bytes:
-    """Return the message as it is sent, once its headers are seen to be the ones that were set, each of its own lines."""
+    """Return the message as it is sent, once its headers are seen to be the ones that were set,
+    each of its own lines.
+    """
     raw = message.as_bytes()
     head = raw.partition(b"\r\n\r\n")[0]
-    names = [line.partition(b":")[0].decode("ascii", "replace") for line in head.split(b"\r\n") if line[:1] not in (b" ", b"\t")]
+    names = [
+        line.partition(b":")[0].decode("ascii", "replace")
+        for line in head.split(b"\r\n")
+        if line[:1] not in (b" ", b"\t")
+    ]
     if names != list(message.keys()) or re.search(rb"\r(?!\n)|(?<!\r)\n|[^\x00-\x7f]", raw):
         raise FlowError("subject: the mail's headers cannot be written safely")
     return raw

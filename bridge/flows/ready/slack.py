@@ -21,7 +21,8 @@ WEBHOOK: Final = "FLOWBRIDGE_SLACK_WEBHOOK_URL"
 HOSTS: Final = "FLOWBRIDGE_SLACK_HOSTS"
 SLACK: Final = "hooks.slack.com"
 LENGTH: Final = 40_000  # characters: what Slack shows of a message
-TRIES: Final = 4  # while Slack says that it is too much at once; it takes about one message a second
+# while Slack says that it is too much at once; it takes about one message a second
+TRIES: Final = 4
 PATIENCE: Final = 60.0  # seconds that one wait may take
 TIMEOUT: Final = 30.0
 
@@ -45,10 +46,12 @@ MEANINGS: Final = {
 
 @flow(time_limit=600)
 def slack_message(text: str, channel: str = "", webhook_url: str = "") -> dict[str, JSON]:
-    """Posts a message to Slack through an incoming webhook: FLOWBRIDGE_SLACK_WEBHOOK_URL, or `webhook_url`.
+    """Posts a message to Slack through an incoming webhook: FLOWBRIDGE_SLACK_WEBHOOK_URL, or
+    `webhook_url`.
 
-    The webhook decides the channel; `channel` names another where the webhook allows it. `*bold*`, `_italic_` and line ends work;
-    `<`, `>` and `&` are shown as they are, so that what a sender wrote can neither call everyone nor hide a link.
+    The webhook decides the channel; `channel` names another where the webhook allows it. `*bold*`,
+    `_italic_` and line ends work; `<`, `>` and `&` are shown as they are, so that what a sender
+    wrote can neither call everyone nor hide a link.
     """
     message = {"text": _escaped(text_of("text", text, 10**6))}
     if not message["text"].strip():
@@ -66,7 +69,9 @@ def slack_message(text: str, channel: str = "", webhook_url: str = "") -> dict[s
 
 
 def _escaped(text: str) -> str:
-    """Return the text with the three characters escaped that begin Slack's mentions and links, cut at what it shows."""
+    """Return the text with the three characters escaped that begin Slack's mentions and links, cut
+    at what it shows.
+    """
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     if len(escaped) <= LENGTH:
         return escaped
@@ -75,21 +80,31 @@ def _escaped(text: str) -> str:
 
 
 def _webhook(given: str) -> tuple[SplitResult, Reach]:
-    """Return the URL and what it may reach: the operator's own is trusted, an input leads to Slack only. No error quotes either."""
+    """Return the URL and what it may reach: the operator's own is trusted, an input leads to Slack
+    only. No error quotes either.
+    """
     if not given:
         if not (own := variable(WEBHOOK)):
-            raise FlowError(f"no webhook: set {WEBHOOK}, which Slack shows under Incoming Webhooks, or give `webhook_url`")
+            raise FlowError(
+                f"no webhook: set {WEBHOOK}, which Slack shows under Incoming Webhooks, or give"
+                " `webhook_url`"
+            )
         parts = parse_url(WEBHOOK, own)
         return parts, Reach(parts.hostname or "", private=True)
     parts = parse_url("webhook_url", given)
     host, allowed = parts.hostname or "", [SLACK, *map(str.lower, words(HOSTS))]
     if parts.scheme != "https" or host not in allowed:
-        raise FlowError(f"webhook_url: it leads to {parts.scheme}://{host}; allowed is https:// at {', '.join(allowed)} (more: {HOSTS})")
+        raise FlowError(
+            f"webhook_url: it leads to {parts.scheme}://{host}; allowed is https:// at"
+            f" {', '.join(allowed)} (more: {HOSTS})"
+        )
     return parts, Reach(host, private=host != SLACK)
 
 
 def _post(call: Call, reach: Reach) -> Answer:
-    """Post it, and again after a while where Slack says that it is too much at once, which keeps nothing."""
+    """Post it, and again after a while where Slack says that it is too much at once, which keeps
+    nothing.
+    """
     answer = exchange("slack", call, reach, TIMEOUT)
     for _ in range(TRIES - 1):
         if answer.status != 429:

@@ -1,4 +1,6 @@
-"""SMTP: one message to one server, which is encrypted and known by its certificate unless the operator says otherwise."""
+"""SMTP: one message to one server, which is encrypted and known by its certificate unless the
+operator says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,16 @@ CA: Final = "FLOWBRIDGE_SMTP_CA"
 TIMEOUT: Final = 30.0  # seconds for each answer of the server
 PORTS: Final = {"smtp": 587, "smtps": 465}
 WANTED: Final = (
-    f"{URL}: smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465 is wanted; in USER and PASSWORD write / ? # % : @ [ ] as "
-    "%2F %3F %23 %25 %3A %40 %5B %5D"
+    f"{URL}: smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465 is wanted; in USER and"
+    " PASSWORD write / ? # % : @ [ ] as %2F %3F %23 %25 %3A %40 %5B %5D"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where mail is handed in. `tls`: from the first byte; `starttls`: it must be switched on before anything is said."""
+    """Where mail is handed in. `tls`: from the first byte; `starttls`: it must be switched on
+    before anything is said.
+    """
 
     host: str
     port: int
@@ -40,17 +44,27 @@ class Server:
 
 
 def find_server() -> Server:
-    """Return the server that the environment names; FlowError, which never quotes it, where it cannot be used."""
+    """Return the server that the environment names; FlowError, which never quotes it, where it
+    cannot be used.
+    """
     text = variable(URL)
     if not text:
-        raise FlowError(f"no mail server: set {URL}, such as smtp://USER:PASSWORD@smtp.example.com:587")
+        raise FlowError(
+            f"no mail server: set {URL}, such as smtp://USER:PASSWORD@smtp.example.com:587"
+        )
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         raise FlowError(WANTED) from None
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if parts.scheme not in PORTS or not parts.hostname or parts.path not in ("", "/") or parts.fragment or set(options) - {"starttls"}:
+    if (
+        parts.scheme not in PORTS
+        or not parts.hostname
+        or parts.path not in ("", "/")
+        or parts.fragment
+        or set(options) - {"starttls"}
+    ):
         raise FlowError(WANTED)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) != bool(password) or not (user + password).isascii():
@@ -59,9 +73,19 @@ def find_server() -> Server:
     if starttls not in ("yes", "no") or (parts.scheme == "smtps" and options):
         raise FlowError(f"{URL}: ?starttls= is yes or no, and only for smtp://")
     if starttls == "no" and user and not is_loopback(parts.hostname):
-        raise FlowError(f"{URL}: with ?starttls=no the password would travel in clear; that is allowed on this machine only")
+        raise FlowError(
+            f"{URL}: with ?starttls=no the password would travel in clear; that is allowed on this"
+            " machine only"
+        )
     tls = parts.scheme == "smtps"
-    return Server(parts.hostname, port or PORTS[parts.scheme], tls, not tls and starttls == "yes", user, password)
+    return Server(
+        parts.hostname,
+        port or PORTS[parts.scheme],
+        tls,
+        not tls and starttls == "yes",
+        user,
+        password,
+    )
 
 
 def deliver(server: Server, sender: str, recipients: Sequence[str], message: bytes) -> None:
@@ -101,12 +125,16 @@ def _context() -> ssl.SSLContext:
 
 def _connect(server: Server, context: ssl.SSLContext | None) -> smtplib.SMTP:
     if server.tls:
-        return smtplib.SMTP_SSL(server.host, server.port, _own_name(), timeout=TIMEOUT, context=context)
+        return smtplib.SMTP_SSL(
+            server.host, server.port, _own_name(), timeout=TIMEOUT, context=context
+        )
     return smtplib.SMTP(server.host, server.port, _own_name(), timeout=TIMEOUT)
 
 
 def _own_name() -> str:
-    """Return what to greet the server with: this machine's name where it can be one on the internet."""
+    """Return what to greet the server with: this machine's name where it can be one on the
+    internet.
+    """
     name = socket.gethostname()
     return name if re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", name) else "[127.0.0.1]"
 
@@ -114,8 +142,8 @@ def _own_name() -> str:
 def _start_tls(client: smtplib.SMTP, server: Server, context: ssl.SSLContext | None) -> None:
     if not client.has_extn("starttls"):
         raise FlowError(
-            f"{server.host}:{server.port}: the server offers no STARTTLS, so that others could read along; "
-            f"where that is right, end {URL} with ?starttls=no"
+            f"{server.host}:{server.port}: the server offers no STARTTLS, so that others could read"
+            f" along; where that is right, end {URL} with ?starttls=no"
         )
     client.starttls(context=context)
     client.ehlo()
@@ -133,7 +161,9 @@ def _address(client: smtplib.SMTP, sender: str, recipients: Sequence[str], size:
 
 @contextmanager
 def _told(server: Server, doing: str) -> Iterator[None]:
-    """Turn what smtplib and the network raise into a FlowError that tells the server, the step and the reason, and no password."""
+    """Turn what smtplib and the network raise into a FlowError that tells the server, the step and
+    the reason, and no password.
+    """
     try:
         yield
     except (smtplib.SMTPException, OSError, ValueError) as error:
@@ -147,8 +177,17 @@ def _told(server: Server, doing: str) -> Iterator[None]:
 REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (smtplib.SMTPServerDisconnected, "the server closed the connection"),
     (smtplib.SMTPNotSupportedError, "the server does not offer it"),
-    (ssl.SSLCertVerificationError, f"the certificate is not to be trusted (an own authority: {CA})"),
-    (ssl.SSLError, "TLS failed: smtps:// is for ports that speak TLS at once (465), smtp:// for the others (587)"),
+    (
+        ssl.SSLCertVerificationError,
+        f"the certificate is not to be trusted (an own authority: {CA})",
+    ),
+    (
+        ssl.SSLError,
+        (
+            "TLS failed: smtps:// is for ports that speak TLS at once (465), smtp:// for the others"
+            " (587)"
+        ),
+    ),
     (socket.gaierror, "the name was not found"),
     (ConnectionRefusedError, "the connection was refused"),
     (TimeoutError, f"no answer within {TIMEOUT:g} s"),
@@ -157,18 +196,29 @@ REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error.__context__, TimeoutError):  # smtplib says of it that the connection was closed
+    # smtplib says of it that the connection was closed
+    if isinstance(error.__context__, TimeoutError):
         error = error.__context__
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return "; ".join(f"{one} was refused: {_said(*answer)}" for one, answer in list(error.recipients.items())[:5])
+        return "; ".join(
+            f"{one} was refused: {_said(*answer)}"
+            for one, answer in list(error.recipients.items())[:5]
+        )
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        return f"the user name or the password was refused: {_said(error.smtp_code, error.smtp_error)}"
+        return (
+            f"the user name or the password was refused: {_said(error.smtp_code, error.smtp_error)}"
+        )
     if isinstance(error, smtplib.SMTPSenderRefused):
         return f"the sender {error.sender} was refused: {_said(error.smtp_code, error.smtp_error)}"
     if isinstance(error, smtplib.SMTPResponseException):
         return _said(error.smtp_code, error.smtp_error)
-    return next((text for kind, text in REASONS if isinstance(error, kind)), "the server's answer makes no sense")
+    return next(
+        (text for kind, text in REASONS if isinstance(error, kind)),
+        "the server's answer makes no sense",
+    )
 
 
 def _said(code: int, text: bytes | str) -> str:
-    return printable(f"{code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}")
+    return printable(
+        f"{code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}"
+    )

@@ -7,5 +7,19 @@ from bridge.ingest.forms.error_messages import field_faults
 from bridge.ingest.forms.parser import Sent, Upload, read
 from bridge.ingest.forms.validation import check
 
-__all__ = ["KeepFile", "Sent", "Upload", "body_of", "check", "digest", "field_faults", "file_fields", "keep", "parted", "read",
-           "sent_again", "take", "type_fields"]  # fmt: skip
+__all__ = [
+    "KeepFile",
+    "Sent",
+    "Upload",
+    "body_of",
+    "check",
+    "digest",
+    "field_faults",
+    "file_fields",
+    "keep",
+    "parted",
+    "read",
+    "sent_again",
+    "take",
+    "type_fields",
+]

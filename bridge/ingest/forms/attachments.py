@@ -1,7 +1,8 @@
-"""A submission taken apart: its files are kept beside the event, its body without their bytes in it. Pure: who keeps bytes is an argument.
+"""A submission taken apart: its files are kept beside the event, its body without their bytes in
+it. Pure: who keeps bytes is an argument.
 
-What stands in the place of a file says how large it was and its digest, so that the body can be read again with the same result: the nth
-file in it is the nth of the event's files.
+What stands in the place of a file says how large it was and its digest, so that the body can be
+read again with the same result: the nth file in it is the nth of the event's files.
 """
 
 from __future__ import annotations
@@ -42,7 +43,13 @@ def keep(sent: Sent, keep_file: KeepFile) -> None:
 def _known(sent: Sent, upload: Upload) -> FormFile:
     content = sent.content(upload)
     kind = file_types.tell(content, upload.name)
-    return FormFile(field=upload.field, name=upload.name, type=kind.media, size=upload.size, sha256=digest(content))
+    return FormFile(
+        field=upload.field,
+        name=upload.name,
+        type=kind.media,
+        size=upload.size,
+        sha256=digest(content),
+    )
 
 
 def _without(sent: Sent, files: Sequence[FormFile]) -> bytes:
@@ -50,12 +57,17 @@ def _without(sent: Sent, files: Sequence[FormFile]) -> bytes:
         return sent.raw
     pieces, place = [], 0
     for upload, file in zip(sent.uploads, files, strict=True):
-        pieces += [sent.raw[place : upload.begin], f"({file.size} bytes, sha256 {file.sha256})".encode()]
+        pieces += [
+            sent.raw[place : upload.begin],
+            f"({file.size} bytes, sha256 {file.sha256})".encode(),
+        ]
         place = upload.end
     return b"".join([*pieces, sent.raw[place:]])
 
 
-def body_of(form: Form, content_type: str, raw: bytes, files: Sequence[FormFile], *, max_depth: int) -> Body:
+def body_of(
+    form: Form, content_type: str, raw: bytes, files: Sequence[FormFile], *, max_depth: int
+) -> Body:
     """Return what a body says that was kept without the bytes of `files`."""
     try:
         sent = read(form, content_type, raw, max_depth=max_depth)
@@ -83,7 +95,9 @@ def _placed(value: Any, files: Sequence[FormFile]) -> JSON:
     if isinstance(value, list):
         return [_placed(each, files) for each in value if not _is_gone(each, files)]
     if isinstance(value, dict):
-        return {name: _placed(each, files) for name, each in value.items() if not _is_gone(each, files)}
+        return {
+            name: _placed(each, files) for name, each in value.items() if not _is_gone(each, files)
+        }
     return value
 
 

@@ -1,6 +1,8 @@
-"""The encodings that a form may be sent in: those that browsers know, by every name that is in use for them. Pure.
+"""The encodings that a form may be sent in: those that browsers know, by every name that is in use
+for them. Pure.
 
-https://encoding.spec.whatwg.org/#names-and-labels. Python knows codecs that unpack or execute; none but these is ever asked for.
+https://encoding.spec.whatwg.org/#names-and-labels. Python knows codecs that unpack or execute; none
+but these is ever asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ UNSAID: Final = "cp1252"  # of a page that says no charset
 #: Python's codec -> the labels of it. As in browsers, Latin-1 and ASCII are read as windows-1252.
 _LABELS: Final = {
     UTF_8: "utf-8 utf8 unicode-1-1-utf-8",
-    "cp1252": "windows-1252 cp1252 x-cp1252 iso-8859-1 iso8859-1 iso_8859-1 latin1 l1 us-ascii ascii",
+    "cp1252": (
+        "windows-1252 cp1252 x-cp1252 iso-8859-1 iso8859-1 iso_8859-1 latin1 l1 us-ascii ascii"
+    ),
     "iso8859-2": "iso-8859-2 iso8859-2 iso_8859-2 latin2 l2",
     "iso8859-3": "iso-8859-3 iso8859-3 latin3",
     "iso8859-4": "iso-8859-4 iso8859-4 latin4",
@@ -45,7 +49,9 @@ _LABELS: Final = {
     "euc_jp": "euc-jp x-euc-jp",
     "cp949": "euc-kr ks_c_5601-1987 korean windows-949",
 }
-CODECS: Final[Mapping[str, str]] = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
+CODECS: Final[Mapping[str, str]] = {
+    label: codec for codec, labels in _LABELS.items() for label in labels.split()
+}
 
 
 def codec(label: str) -> str | None:

@@ -17,10 +17,12 @@ _BY_VALUE = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 def type_fields(fields: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Return `fields` with each value as the type its schema names, where the text can be read as that type.
+    """Return `fields` with each value as the type its schema names, where the text can be read as
+    that type.
 
-    What cannot be read stays text, and the schema then says so. A field that the schema wants as an array is a list even when
-    it came once; an empty field that is not required is left out, as a form cannot leave a text field out.
+    What cannot be read stays text, and the schema then says so. A field that the schema wants as an
+    array is a list even when it came once; an empty field that is not required is left out, as a
+    form cannot leave a text field out.
     """
     properties = schema.get("properties")
     if not isinstance(properties, Mapping):
@@ -29,7 +31,11 @@ def type_fields(fields: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[
     typed: dict[str, JSON] = {}
     for name, value in fields.items():
         wanted = _type_of(properties.get(name))
-        if value == "" and name not in required and (wanted != "string" or _asks_more(properties[name])):
+        if (
+            value == ""
+            and name not in required
+            and (wanted != "string" or _asks_more(properties[name]))
+        ):
             continue
         typed[name] = _typed(value, properties.get(name))
     for name, rule in properties.items():
@@ -40,11 +46,16 @@ def type_fields(fields: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[
 
 def _asks_more(rule: Mapping[str, Any]) -> bool:
     """Whether a text must be more than any: then an empty one means that nothing was said."""
-    return any(word in rule for word in ("format", "pattern", "enum", "const")) or rule.get("minLength", 0) > 0
+    return (
+        any(word in rule for word in ("format", "pattern", "enum", "const"))
+        or rule.get("minLength", 0) > 0
+    )
 
 
 def _type_of(rule: Any) -> str | None:
-    """The first type that is not null of a property's schema; without one that of the values it lists, as `const: true`."""
+    """The first type that is not null of a property's schema; without one that of the values it
+    lists, as `const: true`.
+    """
     kinds = rule.get("type") if isinstance(rule, Mapping) else None
     if kinds is None and isinstance(rule, Mapping):
         listed = rule.get("enum", [rule["const"]] if "const" in rule else [])
@@ -58,16 +69,28 @@ def _type_of(rule: Any) -> str | None:
 def _typed(value: JSON, rule: Any) -> JSON:
     wanted = _type_of(rule)
     if wanted == "array":
-        return [_typed(item, rule.get("items")) for item in (value if isinstance(value, list) else [value])]
+        return [
+            _typed(item, rule.get("items"))
+            for item in (value if isinstance(value, list) else [value])
+        ]
     if wanted == "object" and isinstance(value, dict):
         return type_fields(value, rule)
     return _scalar(value, wanted)
 
 
 def file_fields(properties: Mapping[str, JSON]) -> list[str]:
-    """Return which properties of a form's schema are files: `format: binary`, alone or as items of an array."""
-    items = {name: rule.get("items") if _type_of(rule) == "array" else rule for name, rule in properties.items()}
-    return [name for name, rule in items.items() if isinstance(rule, Mapping) and rule.get("format") == "binary"]
+    """Return which properties of a form's schema are files: `format: binary`, alone or as items of
+    an array.
+    """
+    items = {
+        name: rule.get("items") if _type_of(rule) == "array" else rule
+        for name, rule in properties.items()
+    }
+    return [
+        name
+        for name, rule in items.items()
+        if isinstance(rule, Mapping) and rule.get("format") == "binary"
+    ]
 
 
 def _scalar(value: JSON, wanted: str | None) -> JSON:

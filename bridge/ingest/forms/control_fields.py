@@ -1,7 +1,8 @@
-"""The fields of a form that say what is to be done with it, under the names that the known form services gave them. Pure.
+"""The fields of a form that say what is to be done with it, under the names that the known form
+services gave them. Pure.
 
-They are no answers of a person: `form` is without them, `body` has them (`body._subject`). A field that the source's schema names is
-an ordinary one, unless it proves something.
+They are no answers of a person: `form` is without them, `body` has them (`body._subject`). A field
+that the source's schema names is an ordinary one, unless it proves something.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from bridge.routing.form import Form
 
 @dataclass(frozen=True, slots=True)
 class ControlField:
-    """One such name. `role`: what flowbridge itself does with it, empty where it is only put aside, for routes to use.
+    """One such name. `role`: what flowbridge itself does with it, empty where it is only put aside,
+    for routes to use.
 
-    `only_with`: another field without which it is an ordinary field, as the name alone is too common.
+    `only_with`: another field without which it is an ordinary field, as the name alone is too
+    common.
     """
 
     name: str
@@ -29,23 +32,39 @@ class ControlField:
 
 #: In order: of several redirects the first that is allowed is taken.
 CONTROL_FIELDS = (
-    ControlField("_next", "Formspree", "the page that follows, where its site is allowed", "redirect"),
+    ControlField(
+        "_next", "Formspree", "the page that follows, where its site is allowed", "redirect"
+    ),
     ControlField("_redirect", "Basin", "the same", "redirect"),
     ControlField("redirect", "Web3Forms", "the same", "redirect"),
     ControlField("_language", "Formspree", "the language of the answer", "language"),
-    ControlField("_gotcha", "Formspree, Basin", "a honeypot: nobody sees it, so only a bot fills it in", "honeypot"),
+    ControlField(
+        "_gotcha",
+        "Formspree, Basin",
+        "a honeypot: nobody sees it, so only a bot fills it in",
+        "honeypot",
+    ),
     ControlField("bot-field", "Netlify", "the same", "honeypot"),
     ControlField("botcheck", "Web3Forms", "the same", "honeypot"),
     ControlField("_subject", "Formspree", "kept for routes: a subject for the mail"),
     ControlField("_replyto", "Formspree", "kept for routes: whom the mail is answered to"),
-    ControlField("_cc", "Formspree", "kept for routes, and never mailed to by itself: anyone can write it"),
+    ControlField(
+        "_cc", "Formspree", "kept for routes, and never mailed to by itself: anyone can write it"
+    ),
     ControlField("_format", "Formspree", "kept, and does nothing"),
     ControlField("form-name", "Netlify", "kept for routes: which form of the site it is"),
-    ControlField("access_key", "Web3Forms", "kept, and proves nothing: the URL says which form it is"),
+    ControlField(
+        "access_key", "Web3Forms", "kept, and proves nothing: the URL says which form it is"
+    ),
     ControlField("subject", "Web3Forms", "kept for routes", only_with="access_key"),
     ControlField("from_name", "Web3Forms", "kept for routes", only_with="access_key"),
     ControlField("replyto", "Web3Forms", "kept for routes", only_with="access_key"),
-    ControlField("ccemail", "Web3Forms", "kept for routes, and never mailed to by itself", only_with="access_key"),
+    ControlField(
+        "ccemail",
+        "Web3Forms",
+        "kept for routes, and never mailed to by itself",
+        only_with="access_key",
+    ),
     ControlField("_token", "", "when the form was given out, signed by flowbridge", "proof"),
     ControlField("altcha", "", "a proof of work", "proof"),
     ControlField("g-recaptcha-response", "all", "what a captcha gave the browser", "proof"),
@@ -66,7 +85,11 @@ def _is_control(name: str, fields: Collection[str], form: Form) -> bool:
     row = _BY_NAME.get(name)
     if name in form.spam.honeypots or (row is not None and row.role == "proof"):
         return True
-    return row is not None and name not in form.properties and (not row.only_with or row.only_with in fields)
+    return (
+        row is not None
+        and name not in form.properties
+        and (not row.only_with or row.only_with in fields)
+    )
 
 
 def texts_of(control: Mapping[str, JSON], role: str) -> list[str]:

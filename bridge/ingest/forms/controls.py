@@ -1,6 +1,7 @@
 """The controls of a form, made from its JSON Schema: what a browser asks for each field. Pure.
 
-What a browser can check itself it is told (https://html.spec.whatwg.org/multipage/input.html); the schema is checked again by us.
+What a browser can check itself it is told (https://html.spec.whatwg.org/multipage/input.html); the
+schema is checked again by us.
 """
 
 from __future__ import annotations
@@ -15,18 +16,35 @@ from bridge.core.model import JSON
 LONG = 200  # characters from which a text gets several lines
 MOST = 200  # fields of one form
 CHAIN = 10  # references that lead to a reference
-_LONG_NAMES = re.compile(r"message|comment|description|text|notes?|question|feedback|details|body|nachricht|mensaje", re.I)
-_TYPES = {"email": "email", "idn-email": "email", "uri": "url", "iri": "url", "url": "url", "date": "date"}
+_LONG_NAMES = re.compile(
+    r"message|comment|description|text|notes?|question|feedback|details|body|nachricht|mensaje",
+    re.I,
+)
+_TYPES = {
+    "email": "email",
+    "idn-email": "email",
+    "uri": "url",
+    "iri": "url",
+    "url": "url",
+    "date": "date",
+}
 _TEL = re.compile(r"(tele)?phone|tel|mobile|telefon|telephone|telefono", re.IGNORECASE)
 #: A field's name, without what is no letter -> the token for what a browser may fill in.
 #: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#autofill
 AUTOCOMPLETE: Mapping[str, str] = {
     **dict.fromkeys(("name", "fullname", "yourname"), "name"),
     **dict.fromkeys(("firstname", "givenname", "vorname", "prenom", "nombre"), "given-name"),
-    **dict.fromkeys(("lastname", "familyname", "surname", "nachname", "nom", "apellido"), "family-name"),
+    **dict.fromkeys(
+        ("lastname", "familyname", "surname", "nachname", "nom", "apellido"), "family-name"
+    ),
     **dict.fromkeys(("email", "mail", "emailaddress", "youremail", "replyto"), "email"),
-    **dict.fromkeys(("phone", "tel", "telephone", "phonenumber", "mobile", "telefon", "telefono"), "tel"),
-    **dict.fromkeys(("company", "organization", "organisation", "firma", "entreprise", "empresa"), "organization"),
+    **dict.fromkeys(
+        ("phone", "tel", "telephone", "phonenumber", "mobile", "telefon", "telefono"), "tel"
+    ),
+    **dict.fromkeys(
+        ("company", "organization", "organisation", "firma", "entreprise", "empresa"),
+        "organization",
+    ),
     **dict.fromkeys(("jobtitle", "role", "position"), "organization-title"),
     **dict.fromkeys(("street", "address", "streetaddress", "strasse"), "street-address"),
     **dict.fromkeys(("city", "town", "ort", "stadt", "ville", "ciudad"), "address-level2"),
@@ -40,10 +58,12 @@ AUTOCOMPLETE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """One field as it is asked for. `kind`: input, textarea, select, checkbox, choices (boxes of which several may be ticked), file.
+    """One field as it is asked for. `kind`: input, textarea, select, checkbox, choices (boxes of
+    which several may be ticked), file.
 
-    `attributes` are those of the element beside name, id and value, in order; True stands for one without a value. `options` are
-    (value, label). `value` is what stands in it at first; of a checkbox what it sends where it is ticked at first; several for `choices`.
+    `attributes` are those of the element beside name, id and value, in order; True stands for one
+    without a value. `options` are (value, label). `value` is what stands in it at first; of a
+    checkbox what it sends where it is ticked at first; several for `choices`.
     """
 
     name: str
@@ -57,7 +77,9 @@ class Control:
 
     @property
     def slug(self) -> str:
-        """The name as part of an id: an id that ends in it is unique in a form whose names differ in more than signs."""
+        """The name as part of an id: an id that ends in it is unique in a form whose names differ
+        in more than signs.
+        """
         return re.sub(r"[^A-Za-z0-9_-]+", "-", self.name).strip("-") or "field"
 
 
@@ -67,12 +89,17 @@ def controls(schema: Mapping[str, JSON]) -> tuple[Control, ...]:
     if not isinstance(properties, Mapping):
         return ()
     required = schema.get("required") or ()
-    made = (_control(name, _followed(rule, schema), required=name in required) for name, rule in list(properties.items())[:MOST])
+    made = (
+        _control(name, _followed(rule, schema), required=name in required)
+        for name, rule in list(properties.items())[:MOST]
+    )
     return tuple(control for control in made if control is not None)
 
 
 def guessed(name: str, text: str) -> Control:
-    """Return the control of a field of which nothing is known but what was sent: asked for by its name, and large enough for its text."""
+    """Return the control of a field of which nothing is known but what was sent: asked for by its
+    name, and large enough for its text.
+    """
     made = _line({}, {"name": name, "label": _readable(name) or "?"}, required=bool(text.strip()))
     is_long = "\n" in text or len(text) > LONG
     return replace(made, kind="textarea", attributes={"rows": 6}) if is_long else made
@@ -86,7 +113,11 @@ def _followed(rule: Any, schema: Mapping[str, JSON]) -> Mapping[str, Any]:
             break
         target: Any = schema
         for step in ref[2:].split("/"):
-            target = target.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(target, Mapping) else None
+            target = (
+                target.get(step.replace("~1", "/").replace("~0", "~"))
+                if isinstance(target, Mapping)
+                else None
+            )
         if not isinstance(target, Mapping):
             break
         rule = {**target, **{key: value for key, value in rule.items() if key != "$ref"}}
@@ -99,7 +130,11 @@ def _control(name: str, rule: Mapping[str, Any], *, required: bool) -> Control |
     if kind == "object":
         return None
     make = next(make for fits, make in MAKERS if fits(rule, kind))
-    common = {"name": name, "label": _text(rule.get("title")) or _readable(name), "hint": _text(rule.get("description"))}
+    common = {
+        "name": name,
+        "label": _text(rule.get("title")) or _readable(name),
+        "hint": _text(rule.get("description")),
+    }
     return make(rule, common, required)
 
 
@@ -115,12 +150,16 @@ def _file(_rule: Mapping[str, Any], common: Common, required: bool) -> Control:
 
 
 def _box(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
-    """A box that may be ticked. One that the schema only requires is false where it is not; one for a single value must be ticked."""
+    """A box that may be ticked. One that the schema only requires is false where it is not; one for
+    a single value must be ticked.
+    """
     only = rule.get("const", True)
     must = (required and "const" in rule) or rule.get("const") is True or rule.get("enum") == [True]
     ticked = "default" in rule and rule["default"] == only
     value = _shown(only) if ticked else ""
-    return Control(**common, kind="checkbox", required=must, attributes={"value": _shown(only)}, value=value)
+    return Control(
+        **common, kind="checkbox", required=must, attributes={"value": _shown(only)}, value=value
+    )
 
 
 def _several(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
@@ -133,12 +172,21 @@ def _several(rule: Mapping[str, Any], common: Common, required: bool) -> Control
         chosen = tuple(map(_shown, default)) if isinstance(default, list) else ()
         return Control(**common, kind="choices", required=required, options=options, value=chosen)
     one = _control(common["name"], items, required=required)
-    return Control(**common, required=required, attributes=one.attributes if one else {"type": "text"})
+    return Control(
+        **common, required=required, attributes=one.attributes if one else {"type": "text"}
+    )
 
 
 def _list(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
     attributes = _filled(common["name"])
-    return Control(**common, kind="select", required=required, options=_options(rule), attributes=attributes, value=_first(rule))
+    return Control(
+        **common,
+        kind="select",
+        required=required,
+        options=_options(rule),
+        attributes=attributes,
+        value=_first(rule),
+    )
 
 
 def _number(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
@@ -148,23 +196,47 @@ def _number(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
 
 def _line(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
     """A text of one line, or of several."""
-    limits = {key: rule[word] for key, word in (("minlength", "minLength"), ("maxlength", "maxLength")) if isinstance(rule.get(word), int)}
+    limits = {
+        key: rule[word]
+        for key, word in (("minlength", "minLength"), ("maxlength", "maxLength"))
+        if isinstance(rule.get(word), int)
+    }
     if limits.get("minlength") == 0:
         del limits["minlength"]
     name, form, longest = common["name"], rule.get("format"), limits.get("maxlength")
     is_long = longest >= LONG if longest is not None else bool(_LONG_NAMES.search(name))
     if is_long and form is None and "pattern" not in rule:
-        return Control(**common, kind="textarea", required=required, attributes={"rows": 6, **limits}, value=_first(rule))
-    kind = _TYPES.get(str(form)) or ("tel" if _TEL.fullmatch(re.sub(r"[^A-Za-z]", "", name)) else "text")
-    attributes: dict[str, Any] = {"type": kind, **_filled(name), **(limits if kind != "date" else {})}
+        return Control(
+            **common,
+            kind="textarea",
+            required=required,
+            attributes={"rows": 6, **limits},
+            value=_first(rule),
+        )
+    kind = _TYPES.get(str(form)) or (
+        "tel" if _TEL.fullmatch(re.sub(r"[^A-Za-z]", "", name)) else "text"
+    )
+    attributes: dict[str, Any] = {
+        "type": kind,
+        **_filled(name),
+        **(limits if kind != "date" else {}),
+    }
     if isinstance(rule.get("pattern"), str) and kind != "date":
-        attributes |= {"pattern": _anchored(rule["pattern"]), **({"title": common["hint"]} if common["hint"] else {})}
+        attributes |= {
+            "pattern": _anchored(rule["pattern"]),
+            **({"title": common["hint"]} if common["hint"] else {}),
+        }
     return Control(**common, required=required, attributes=attributes, value=_first(rule))
 
 
 Common = dict[str, Any]
 #: Which control a property is asked for by: the first that fits its schema and its type.
-MAKERS: Sequence[tuple[Callable[[Mapping[str, Any], str], bool], Callable[[Mapping[str, Any], Common, bool], Control]]] = (
+MAKERS: Sequence[
+    tuple[
+        Callable[[Mapping[str, Any], str], bool],
+        Callable[[Mapping[str, Any], Common, bool], Control],
+    ]
+] = (
     (lambda rule, _: rule.get("format") == "binary", _file),
     (lambda rule, kind: kind == "boolean" or "const" in rule, _box),
     (lambda _, kind: kind == "array", _several),
@@ -176,30 +248,60 @@ MAKERS: Sequence[tuple[Callable[[Mapping[str, Any], str], bool], Callable[[Mappi
 
 def _numeric(rule: Mapping[str, Any], kind: str) -> dict[str, Any]:
     step = rule.get("multipleOf")
-    attributes: dict[str, Any] = {"step": step if isinstance(step, int | float) else 1 if kind == "integer" else "any"}
+    attributes: dict[str, Any] = {
+        "step": step if isinstance(step, int | float) else 1 if kind == "integer" else "any"
+    }
     least, most = rule.get("minimum"), rule.get("maximum")
     if kind == "integer":  # HTML has no exclusive limits
-        least = rule["exclusiveMinimum"] + 1 if isinstance(rule.get("exclusiveMinimum"), int) else least
-        most = rule["exclusiveMaximum"] - 1 if isinstance(rule.get("exclusiveMaximum"), int) else most
-    attributes |= {key: value for key, value in (("min", least), ("max", most)) if isinstance(value, int | float)}
-    return attributes | {"inputmode": "numeric" if kind == "integer" and (least or 0) >= 0 and least is not None else "decimal"}
+        least = (
+            rule["exclusiveMinimum"] + 1 if isinstance(rule.get("exclusiveMinimum"), int) else least
+        )
+        most = (
+            rule["exclusiveMaximum"] - 1 if isinstance(rule.get("exclusiveMaximum"), int) else most
+        )
+    attributes |= {
+        key: value
+        for key, value in (("min", least), ("max", most))
+        if isinstance(value, int | float)
+    }
+    return attributes | {
+        "inputmode": (
+            "numeric"
+            if kind == "integer" and (least or 0) >= 0 and least is not None
+            else "decimal"
+        )
+    }
 
 
 def _options(rule: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The answers that `enum`, or `oneOf` of `const` with `title`, offers."""
     members = rule.get("enum")
     if isinstance(members, list):
-        return tuple((_shown(each), _shown(each)) for each in members if each is not None and each != "")
+        return tuple(
+            (_shown(each), _shown(each)) for each in members if each is not None and each != ""
+        )
     for word in ("oneOf", "anyOf"):
         rows = rule.get(word)
-        if isinstance(rows, list) and rows and all(isinstance(row, Mapping) and "const" in row for row in rows):
-            return tuple((_shown(row["const"]), _text(row.get("title")) or _shown(row["const"])) for row in rows)
+        if (
+            isinstance(rows, list)
+            and rows
+            and all(isinstance(row, Mapping) and "const" in row for row in rows)
+        ):
+            return tuple(
+                (_shown(row["const"]), _text(row.get("title")) or _shown(row["const"]))
+                for row in rows
+            )
     return ()
 
 
 def _anchored(pattern: str) -> str:
     """A pattern of JSON Schema as the attribute has it, where it must fit the whole value."""
-    if pattern.startswith("^") and pattern.endswith("$") and "|" not in pattern and not pattern.endswith("\\$"):
+    if (
+        pattern.startswith("^")
+        and pattern.endswith("$")
+        and "|" not in pattern
+        and not pattern.endswith("\\$")
+    ):
         return pattern[1:-1]
     return f".*(?:{pattern}).*"
 
@@ -212,7 +314,9 @@ def _filled(name: str) -> dict[str, str]:
 def _readable(name: str) -> str:
     """A property's name as a label: `first_name` is First name."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", re.sub(r"[_\-.\[\]\s]+", " ", name)).strip()
-    return words[:1].upper() + (words[1:] if words.isupper() else words[1:].lower()) if words else name
+    return (
+        words[:1].upper() + (words[1:] if words.isupper() else words[1:].lower()) if words else name
+    )
 
 
 def _first(rule: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
-"""A thank-you page of the operator's own: a Jinja template that can be given what a stranger wrote. Pure.
+"""A thank-you page of the operator's own: a Jinja template that can be given what a stranger wrote.
+Pure.
 
-https://jinja.palletsprojects.com/en/stable/sandbox/ : no attribute that begins with an underscore, no method that changes a value; and
-nothing that would let a value through as HTML.
+https://jinja.palletsprojects.com/en/stable/sandbox/ : no attribute that begins with an underscore,
+no method that changes a value; and nothing that would let a value through as HTML.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from bridge.core.errors import CompileError
 from bridge.core.model import JSON
 
 MOST = 256 * 1024  # characters of a page
-#: What a template is given; the same names with nothing in them show at load whether it can be rendered.
+#: What a template is given; the same names with nothing in them show at load whether it can be
+#: rendered.
 NAMES: Mapping[str, str] = {
     "form": "the fields, by name",
     "title": "the title of our own page, in the language of the browser",
@@ -31,8 +33,15 @@ NAMES: Mapping[str, str] = {
 
 _UNSAFE = ("safe", "xmlattr", "tojson", "urlize")  # filters whose results are HTML
 _REFUSED: Mapping[tuple[type[nodes.Node], ...], str] = {
-    (nodes.EvalContextModifier,): "`autoescape` cannot be changed: what a stranger wrote would be HTML",
-    (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends): "a page is one file: it cannot include, import or extend another",
+    (
+        nodes.EvalContextModifier,
+    ): "`autoescape` cannot be changed: what a stranger wrote would be HTML",
+    (
+        nodes.Include,
+        nodes.Import,
+        nodes.FromImport,
+        nodes.Extends,
+    ): "a page is one file: it cannot include, import or extend another",
 }
 
 
@@ -51,7 +60,9 @@ class OwnPage:
     template: Template = field(repr=False, compare=False)
 
     def render(self, values: Mapping[str, JSON]) -> str:
-        """Return the page; `CompileError` where this submission makes it fail, or makes it too long."""
+        """Return the page; `CompileError` where this submission makes it fail, or makes it too
+        long.
+        """
         try:
             pieces, size = [], 0
             for piece in self.template.generate(**values):
@@ -60,7 +71,14 @@ class OwnPage:
                 if size > MOST:
                     raise CompileError(f"{self.name}: makes a page of more than {MOST} characters")
             return "".join(pieces)
-        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except (
+            TemplateError,
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ) as error:
             raise CompileError(f"{self.name}: {type(error).__name__}: {error}") from None
 
 
@@ -77,6 +95,8 @@ def compile_page(text: str, name: str) -> OwnPage:
         page = OwnPage(name, environment.from_string(text))
     except TemplateError as error:
         line = getattr(error, "lineno", None)
-        raise CompileError(f"{name}:{line or 1}: {getattr(error, 'message', None) or error}") from None
+        raise CompileError(
+            f"{name}:{line or 1}: {getattr(error, 'message', None) or error}"
+        ) from None
     page.render({**dict.fromkeys(NAMES, ""), "form": {}})
     return page

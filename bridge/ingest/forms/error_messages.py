@@ -1,4 +1,6 @@
-"""What is wrong with each field of a submission: a JSON Schema's failures as sentences that people have in their language. Pure."""
+"""What is wrong with each field of a submission: a JSON Schema's failures as sentences that people
+have in their language. Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,13 @@ from bridge.routing.schemas.messages import Failure
 from bridge.routing.schemas.validator import Validator
 
 MOST = 50  # fields of which it is said
-_BY_TYPE = {"integer": "no_integer", "number": "no_number", "boolean": "no_boolean", "array": "no_list", "string": "no_text"}
+_BY_TYPE = {
+    "integer": "no_integer",
+    "number": "no_number",
+    "boolean": "no_boolean",
+    "array": "no_list",
+    "string": "no_text",
+}
 _BY_FORMAT = {
     **dict.fromkeys(("email", "idn-email"), "no_email"),
     **dict.fromkeys(("uri", "iri", "uri-reference", "iri-reference", "url"), "no_url"),
@@ -45,11 +53,17 @@ def _shortest(failure: Failure) -> FieldFault:
 
 
 def _fewest(failure: Failure) -> FieldFault:
-    return FieldFault("required") if failure.value == [] and failure.limit == 1 else _by_limit("too_few")(failure)
+    return (
+        FieldFault("required")
+        if failure.value == [] and failure.limit == 1
+        else _by_limit("too_few")(failure)
+    )
 
 
 def _extra(failure: Failure) -> FieldFault:
-    return FieldFault("unknown_fields", names=failure.names) if failure.names else FieldFault("wrong")
+    return (
+        FieldFault("unknown_fields", names=failure.names) if failure.names else FieldFault("wrong")
+    )
 
 
 #: keyword -> the sentence about a value that fails it
@@ -76,7 +90,8 @@ SENTENCES: Mapping[str, Callable[[Failure], FieldFault]] = {
 
 
 def field_faults(fields: Mapping[str, JSON], schema: Validator) -> dict[str, FieldFault]:
-    """Return what is wrong with each field, by its name; a fault that belongs to no field is under ``""``.
+    """Return what is wrong with each field, by its name; a fault that belongs to no field is under
+    ``""``.
 
     Of several faults of a field the first is said, but that it is empty before all others.
     """
@@ -87,16 +102,29 @@ def field_faults(fields: Mapping[str, JSON], schema: Validator) -> dict[str, Fie
                 faults.setdefault(name, fault)
     if "" not in fields.values():
         return faults
-    must = {name for failure in schema.failures({}) if not failure.steps for name in failure.names if failure.keyword == "required"}
-    return {name: FieldFault("required") if name in must and fields.get(name) == "" else fault for name, fault in faults.items()}
+    must = {
+        name
+        for failure in schema.failures({})
+        if not failure.steps
+        for name in failure.names
+        if failure.keyword == "required"
+    }
+    return {
+        name: FieldFault("required") if name in must and fields.get(name) == "" else fault
+        for name, fault in faults.items()
+    }
 
 
 #: kind of a control -> the sentence about one that is left empty
 EMPTY = {"checkbox": "required_box", "select": "required_choice", "choices": "required_choice"}
 
 
-def by_control(faults: Mapping[str, FieldFault], listed: Iterable[Control]) -> dict[str, FieldFault]:
-    """Return the faults, of fields that are left empty in the words for how each is asked for: a box is ticked, not filled in."""
+def by_control(
+    faults: Mapping[str, FieldFault], listed: Iterable[Control]
+) -> dict[str, FieldFault]:
+    """Return the faults, of fields that are left empty in the words for how each is asked for: a
+    box is ticked, not filled in.
+    """
     words = {control.name: EMPTY[control.kind] for control in listed if control.kind in EMPTY}
 
     def reworded(name: str, fault: FieldFault) -> FieldFault:
@@ -108,6 +136,8 @@ def by_control(faults: Mapping[str, FieldFault], listed: Iterable[Control]) -> d
 def _of(failure: Failure) -> list[tuple[str, FieldFault]]:
     where = str(failure.steps[0]) if failure.steps else ""
     if failure.keyword in ("required", "dependentRequired"):
-        return [(where or name, FieldFault("required")) for name in failure.names] or [(where, FieldFault("wrong"))]
+        return [(where or name, FieldFault("required")) for name in failure.names] or [
+            (where, FieldFault("wrong"))
+        ]
     write = SENTENCES.get(failure.keyword)
     return [(where, write(failure) if write else FieldFault("wrong"))]

@@ -1,4 +1,6 @@
-"""Pairs of a form made into fields: what came twice is a list, `a[]` always is one, and `a[b]` is a member where the form nests. Pure."""
+"""Pairs of a form made into fields: what came twice is a list, `a[]` always is one, and `a[b]` is a
+member where the form nests. Pure.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class _Values(list[Any]):
 
 
 def gather(pairs: Iterable[tuple[str, Any]], *, nested: bool) -> Fields:
-    """Return the fields in the order in which their names came first; `Refused` where names contradict each other or nest too deep."""
+    """Return the fields in the order in which their names came first; `Refused` where names
+    contradict each other or nest too deep.
+    """
     top: Fields = {}
     for name, value in pairs:
         path, listed = _path(name, nested)
@@ -70,7 +74,11 @@ def _plain(value: Any) -> Any:
         return value.plain()
     members = {name: _plain(each) for name, each in value.items()}
     positions = [str(number) for number in range(len(members))]
-    return [members[position] for position in positions] if members.keys() == set(positions) else members
+    return (
+        [members[position] for position in positions]
+        if members.keys() == set(positions)
+        else members
+    )
 
 
 def _wrong(name: str, fault: FieldFault) -> Refused:

@@ -19,7 +19,9 @@ from bridge.ingest.forms.charsets import UNSAID, UTF_8, codec
 from bridge.ingest.forms.nesting import Fields, gather, shown
 from bridge.routing.form import FieldRules, Form
 
-CHARSET: Final = "_charset_"  # a hidden field of that name is filled in by the browser: https://www.rfc-editor.org/rfc/rfc7578#section-4.6
+# a hidden field of that name is filled in by the browser:
+# https://www.rfc-editor.org/rfc/rfc7578#section-4.6
+CHARSET: Final = "_charset_"
 LONGEST_NAME: Final = 200  # characters of a field's name
 CHARACTER_BYTES: Final = 4  # at most, in every charset that is known
 TAKEN: Final = f"{URLENCODED}, {MULTIPART}, application/json or text/plain"
@@ -27,7 +29,9 @@ TAKEN: Final = f"{URLENCODED}, {MULTIPART}, application/json or text/plain"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as it was sent: the field that it came in, what it is called, and its place in the body. `number` counts them."""
+    """A file as it was sent: the field that it came in, what it is called, and its place in the
+    body. `number` counts them.
+    """
 
     number: int
     field: str
@@ -43,7 +47,9 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A submission. In `fields` an `Upload` stands where a file came; `raw` is the body, in which the files are."""
+    """A submission. In `fields` an `Upload` stands where a file came; `raw` is the body, in which
+    the files are.
+    """
 
     raw: bytes
     fields: Fields
@@ -60,11 +66,16 @@ Pairs = Iterator[tuple[str, str | Upload]]
 def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
     """Return what was sent.
 
-    `Refused` where it cannot be read (400), is of a type or in a charset that is not known (415), or too much (413).
+    `Refused` where it cannot be read (400), is of a type or in a charset that is not known (415),
+    or too much (413).
     """
     media, options = media_of(content_type)
     charset = options.get("charset", "")
-    if media in ("", "application/json") or media.endswith("+json") or (media == "text/plain" and raw.lstrip()[:1] == b"{"):
+    if (
+        media in ("", "application/json")
+        or media.endswith("+json")
+        or (media == "text/plain" and raw.lstrip()[:1] == b"{")
+    ):
         return Sent(raw, _json(raw, charset, max_depth, form.fields.max))
     if media == MULTIPART:
         pairs = _multipart(raw, options.get("boundary", ""), charset, form.fields.max)
@@ -72,7 +83,11 @@ def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
         pairs = _decoded(_SPLITS[media](raw, form.fields), charset)
     else:
         raise Refused(415, "unknown_type", f"a form is sent as {TAKEN}")
-    named = [(name, value) for name, value in pairs if name and (name != CHARSET or isinstance(value, Upload))]
+    named = [
+        (name, value)
+        for name, value in pairs
+        if name and (name != CHARSET or isinstance(value, Upload))
+    ]
     if long := next((name for name, _ in named if len(name) > LONGEST_NAME), None):
         fault = FieldFault("name_too_long", limit=LONGEST_NAME)
         raise Refused(422, "invalid", "some fields are not right", fields={shown(long): fault})
@@ -88,7 +103,12 @@ def unreadable(message: str, fields: dict[str, FieldFault] | None = None) -> Ref
 
 
 def _too_long(name: str, most: int) -> Refused:
-    return Refused(413, "too_large", "some fields are not right", fields={shown(name): FieldFault("too_long", limit=most)})
+    return Refused(
+        413,
+        "too_large",
+        "some fields are not right",
+        fields={shown(name): FieldFault("too_long", limit=most)},
+    )
 
 
 def _malformed(error: Malformed) -> Refused:
@@ -96,7 +116,11 @@ def _malformed(error: Malformed) -> Refused:
 
 
 def _too_many(most: int) -> Refused:
-    return Refused(413, "too_many_fields", f"the form was sent with too many fields; at most {most} are allowed")
+    return Refused(
+        413,
+        "too_many_fields",
+        f"the form was sent with too many fields; at most {most} are allowed",
+    )
 
 
 # -- JSON
@@ -130,7 +154,8 @@ def _unquoted(text: bytes) -> bytes:
 
 
 def _lines(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
-    """Split lines of a name and a value; one without = goes on with the value before, in which there was a line break.
+    """Split lines of a name and a value; one without = goes on with the value before, in which
+    there was a line break.
 
     A value is refused as soon as it has more bytes than its characters may have.
     https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#plain-text-form-data
@@ -155,12 +180,17 @@ def _lines(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
     return [(name, b"\r\n".join(lines)) for name, lines in fields]
 
 
-_SPLITS: Final[Mapping[str, Callable[[bytes, FieldRules], list[tuple[bytes, bytes]]]]] = {URLENCODED: _urlencoded, "text/plain": _lines}
+_SPLITS: Final[Mapping[str, Callable[[bytes, FieldRules], list[tuple[bytes, bytes]]]]] = {
+    URLENCODED: _urlencoded,
+    "text/plain": _lines,
+}
 
 
 def _decoded(pairs: list[tuple[bytes, bytes]], charset: str) -> Pairs:
     said = next((value for name, value in pairs if name == CHARSET.encode() and value), b"")
-    encoding = _encoding(said.decode("latin-1") or charset, (text for pair in pairs for text in pair))
+    encoding = _encoding(
+        said.decode("latin-1") or charset, (text for pair in pairs for text in pair)
+    )
     for name, value in pairs:
         text = _text(name, encoding, "")
         yield text, _text(value, encoding, text)
@@ -174,7 +204,14 @@ def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
         found = _bounded(parts(raw, boundary), most)
     except Malformed as error:
         raise _malformed(error) from None
-    said = next((raw[one.begin : one.end] for one in found if one.names[0] == CHARSET and one.begin < one.end), b"")
+    said = next(
+        (
+            raw[one.begin : one.end]
+            for one in found
+            if one.names[0] == CHARSET and one.begin < one.end
+        ),
+        b"",
+    )
     encoding = _encoding(said.decode("latin-1") or charset, _unmarked(raw, found))
     uploads = 0
     for part in found:
@@ -182,9 +219,13 @@ def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
         if filename is None:
             own = part.type[1].get("charset", "")
             yield name, _text(raw[part.begin : part.end], _encoding(own) if own else encoding, name)
-        elif filename or part.begin < part.end:  # neither: a browser sends that for an input in which no file was chosen
+        elif filename or part.begin < part.end:
+            # neither: a browser sends that for an input in which no file was chosen
             name = name or NAMELESS
-            yield name, Upload(uploads, name.removesuffix("[]"), file_name(filename), part.begin, part.end)
+            yield (
+                name,
+                Upload(uploads, name.removesuffix("[]"), file_name(filename), part.begin, part.end),
+            )
             uploads += 1
 
 
@@ -219,12 +260,18 @@ def _named(part: Part, encoding: str) -> tuple[str, str | None]:
 
 
 def _encoding(label: str, texts: Iterable[bytes] = ()) -> str:
-    """Return the codec of a label. Without one `texts` are UTF-8, or of a page that says no charset: that is windows-1252 to a browser."""
+    """Return the codec of a label. Without one `texts` are UTF-8, or of a page that says no
+    charset: that is windows-1252 to a browser.
+    """
     encoding = codec(label)
     if not label.strip() and not all(map(_is_utf_8, texts)):
         return UNSAID
     if encoding is None:
-        raise Refused(415, "unknown_charset", "the charset of the form is not known; UTF-8 is right for every form")
+        raise Refused(
+            415,
+            "unknown_charset",
+            "the charset of the form is not known; UTF-8 is right for every form",
+        )
     return encoding
 
 
@@ -241,4 +288,6 @@ def _text(raw: bytes, encoding: str, name: str) -> str:
         return raw.decode(encoding)
     except UnicodeDecodeError:
         fault = {shown(name): FieldFault("not_in_charset", limit=encoding)} if name else None
-        raise unreadable(f"the form cannot be read: it is not in the charset {encoding}", fault) from None
+        raise unreadable(
+            f"the form cannot be read: it is not in the charset {encoding}", fault
+        ) from None

@@ -1,7 +1,7 @@
 """Where a browser may be sent after a form: to pages of allowed sites, and nowhere else. Pure.
 
-What a browser would read otherwise than we do (https://url.spec.whatwg.org/#url-parsing) is refused, never repaired; what is returned
-begins with an origin as the configuration has it.
+What a browser would read otherwise than we do (https://url.spec.whatwg.org/#url-parsing) is
+refused, never repaired; what is returned begins with an origin as the configuration has it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"
 
 
 def origin_of(url: str) -> str | None:
-    """Return the origin of an absolute URL, `https://example.com:8443`, lower-case and without a default port; None for any other text."""
+    """Return the origin of an absolute URL, `https://example.com:8443`, lower-case and without a
+    default port; None for any other text.
+    """
     if len(url) > MAX_URL or _UNFIT.search(url):
         return None
     try:
@@ -29,16 +31,23 @@ def origin_of(url: str) -> str | None:
 
 
 def plain_origin(text: str) -> str | None:
-    """Return an origin as origins are compared; None for what is none, such as `null` or a URL with a path."""
+    """Return an origin as origins are compared; None for what is none, such as `null` or a URL with
+    a path.
+    """
     found = _ORIGIN.fullmatch(text.lower())
     if not found:
         return None
     scheme, host, port = found.groups()
-    return f"{scheme}://{host}" if port in (None, _DEFAULT_PORT[scheme]) else f"{scheme}://{host}:{port}"
+    return (
+        f"{scheme}://{host}"
+        if port in (None, _DEFAULT_PORT[scheme])
+        else f"{scheme}://{host}:{port}"
+    )
 
 
 def landing(url: str, allowed: Container[str], base: str | None = None) -> str | None:
-    """Return the absolute URL to send a browser to, or None where `url` does not lead to one of the origins `allowed`.
+    """Return the absolute URL to send a browser to, or None where `url` does not lead to one of the
+    origins `allowed`.
 
     `base`: the origin that a URL without one, as `/thanks`, belongs to.
     """
@@ -52,5 +61,9 @@ def landing(url: str, allowed: Container[str], base: str | None = None) -> str |
     origin = origin_of(absolute)
     if origin is None or origin not in allowed:
         return None
-    rest = (parts.path or "/") + (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
+    rest = (
+        (parts.path or "/")
+        + (f"?{parts.query}" if parts.query else "")
+        + (f"#{parts.fragment}" if parts.fragment else "")
+    )
     return origin + quote(rest, safe=_AS_IT_IS)

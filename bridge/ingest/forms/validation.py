@@ -26,12 +26,18 @@ Fault = tuple[str, int, FieldFault]  # field, status, what is wrong
 
 
 def check(form: Form, sent: Sent) -> None:
-    """Raise `Refused` where a submission is empty or not as the form wants it, with a message for each field that is wrong.
+    """Raise `Refused` where a submission is empty or not as the form wants it, with a message for
+    each field that is wrong.
 
-    Its status is that of what is wrong: 413 too large, 415 a file of a type that is not allowed, 422 all else, and several things.
+    Its status is that of what is wrong: 413 too large, 415 a file of a type that is not allowed,
+    422 all else, and several things.
     """
     if sent.uploads and form.files is None:
-        raise Refused(415, "files_not_supported", f"this form takes no files (field {shown(sent.uploads[0].field)!r})")
+        raise Refused(
+            415,
+            "files_not_supported",
+            f"this form takes no files (field {shown(sent.uploads[0].field)!r})",
+        )
     if _is_empty(form, sent):
         raise Refused(422, "empty", "nothing was filled in")
     faults = [*_lengths(form, sent), *(_files(form.files, sent) if form.files is not None else ())]
@@ -51,7 +57,9 @@ def _is_empty(form: Form, sent: Sent) -> bool:
     """Whether nobody filled in anything: control fields come filled in."""
     fields, control = parted(sent.fields, form)
     said = [*fields.values(), *(control.get(name) for name in SAID)]
-    return not sent.uploads and not any(text is None or text.strip() for value in said for text in _texts(value))
+    return not sent.uploads and not any(
+        text is None or text.strip() for value in said for text in _texts(value)
+    )
 
 
 def _texts(value: Any) -> Iterator[str | None]:
@@ -80,20 +88,37 @@ def _files(rules: FileRules, sent: Sent) -> Iterator[Fault]:
         yield sent.uploads[rules.max].field, 413, FieldFault("too_many_files", limit=rules.max)
     for upload in sent.uploads:
         if upload.size > rules.max_size:
-            yield upload.field, 413, FieldFault("file_too_large", limit=size(rules.max_size), names=(upload.name,))
+            yield (
+                upload.field,
+                413,
+                FieldFault("file_too_large", limit=size(rules.max_size), names=(upload.name,)),
+            )
         elif not is_allowed(rules, sent, upload):
-            yield upload.field, 415, FieldFault("file_type", limit=accepted(rules), names=(upload.name,))
+            yield (
+                upload.field,
+                415,
+                FieldFault("file_type", limit=accepted(rules), names=(upload.name,)),
+            )
     came = {upload.field for upload in sent.uploads}
     for field in rules.required:
         if field not in came:  # a form without that enctype sends a file's name
-            yield field, 422, FILE_WANTED if any(_texts(sent.fields.get(field))) else FieldFault("required")
+            yield (
+                field,
+                422,
+                FILE_WANTED if any(_texts(sent.fields.get(field))) else FieldFault("required"),
+            )
 
 
 def is_allowed(rules: FileRules, sent: Sent, upload: Upload) -> bool:
-    """Return whether a file may be of its type: its bytes are of one that is allowed, and so is what its name says."""
+    """Return whether a file may be of its type: its bytes are of one that is allowed, and so is
+    what its name says.
+    """
     if rules.types is None:
         return True
-    kind, last = file_types.tell(sent.content(upload), upload.name), file_types.extension(upload.name)
+    kind, last = (
+        file_types.tell(sent.content(upload), upload.name),
+        file_types.extension(upload.name),
+    )
     if last in rules.extensions:
         return kind not in (HTML, SVG, XML) or kind.name in rules.types
     is_named_so = not last or any(last in TYPES[name].extensions for name in rules.types)
@@ -101,13 +126,22 @@ def is_allowed(rules: FileRules, sent: Sent, upload: Upload) -> bool:
 
 
 def extensions(rules: FileRules) -> list[str]:
-    """Return the extensions of files that are allowed, in the order of the table; none where any is."""
-    known = [each for name, row in TYPES.items() if rules.types is not None and name in rules.types for each in row.extensions]
+    """Return the extensions of files that are allowed, in the order of the table; none where any
+    is.
+    """
+    known = [
+        each
+        for name, row in TYPES.items()
+        if rules.types is not None and name in rules.types
+        for each in row.extensions
+    ]
     return [*known, *sorted(rules.extensions)]
 
 
 def accepted(rules: FileRules) -> tuple[str, ...]:
-    """Return what files are allowed, for people: groups that are allowed as a whole (`image`), and extensions of others (`.csv`)."""
+    """Return what files are allowed, for people: groups that are allowed as a whole (`image`), and
+    extensions of others (`.csv`).
+    """
     allowed = rules.types or frozenset()
     known: list[str] = []
     for group in (*GROUPS, ""):
@@ -121,19 +155,36 @@ def accepted(rules: FileRules) -> tuple[str, ...]:
 
 def size(bytes_: int) -> str:
     """Return a size as people read it."""
-    return f"{bytes_ / MIB:.3g} MiB" if bytes_ >= MIB else f"{bytes_ / 1024:.3g} KiB" if bytes_ >= 1024 else f"{bytes_} bytes"
+    return (
+        f"{bytes_ / MIB:.3g} MiB"
+        if bytes_ >= MIB
+        else f"{bytes_ / 1024:.3g} KiB"
+        if bytes_ >= 1024
+        else f"{bytes_} bytes"
+    )
 
 
 # -- the schema
 
 
 def _by_schema(form: Form, schema: Validator, sent: Sent) -> Iterator[Fault]:
-    """To a schema a file is the text of its name. A text is never taken for a file: it could be the name of somebody else's."""
+    """To a schema a file is the text of its name. A text is never taken for a file: it could be the
+    name of somebody else's.
+    """
     fields = {name: _named(value) for name, value in parted(sent.fields, form)[0].items()}
-    for name in [name for name in file_fields(form.properties) if name in fields and not _is_file(sent.fields[name])]:
+    for name in [
+        name
+        for name in file_fields(form.properties)
+        if name in fields and not _is_file(sent.fields[name])
+    ]:
         if fields.pop(name) != "":
             yield name, 422, FILE_WANTED
-    yield from ((name, 422, message) for name, message in field_faults(type_fields(fields, form.schema_document or {}), schema).items())
+    yield from (
+        (name, 422, message)
+        for name, message in field_faults(
+            type_fields(fields, form.schema_document or {}), schema
+        ).items()
+    )
 
 
 def _is_file(value: Any) -> bool:
@@ -145,4 +196,6 @@ def _named(value: Any) -> JSON:
         return value.name
     if isinstance(value, list):
         return [_named(each) for each in value]
-    return {name: _named(each) for name, each in value.items()} if isinstance(value, dict) else value
+    return (
+        {name: _named(each) for name, each in value.items()} if isinstance(value, dict) else value
+    )

@@ -1,6 +1,8 @@
-"""Traces are exported where the environment asks for it and the extra `otel` is installed; else nothing of it is even imported.
+"""Traces are exported where the environment asks for it and the extra `otel` is installed; else
+nothing of it is even imported.
 
-The variables are OpenTelemetry's own: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. Nothing here
+The variables are OpenTelemetry's own:
+https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. Nothing here
 fails or holds up anything else: what cannot be exported is lost.
 """
 
@@ -41,14 +43,19 @@ _begun: dict[int, Tracer] = {}  # by the id of the process: what is forked has t
 
 def is_wanted(environ: Mapping[str, str]) -> bool:
     """Return whether an environment asks for traces: it names a collector, or the exporter."""
-    exporters = {one.strip() for one in environ.get("OTEL_TRACES_EXPORTER", "").split(",") if one.strip()}
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or (exporters and "otlp" not in exporters):
+    exporters = {
+        one.strip() for one in environ.get("OTEL_TRACES_EXPORTER", "").split(",") if one.strip()
+    }
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or (
+        exporters and "otlp" not in exporters
+    ):
         return False
     return bool(exporters) or any(environ.get(name) for name in ENDPOINTS)
 
 
 def prepare(environ: Mapping[str, str]) -> None:
-    """Import what exporting needs, so that all processes share it, and warn where traces are wanted and cannot be had.
+    """Import what exporting needs, so that all processes share it, and warn where traces are wanted
+    and cannot be had.
 
     To be called before the fork.
     """
@@ -62,7 +69,8 @@ def begin(environ: Mapping[str, str]) -> None:
         return
     from bridge.monitoring.tracing.otlp import Exporting
 
-    add_to_environ({name: value for name, value in environ.items() if name.startswith(PREFIX)})  # .env counts, too
+    # .env counts, too
+    add_to_environ({name: value for name, value in environ.items() if name.startswith(PREFIX)})
     try:
         _begun[os.getpid()] = Exporting()
     except Exception as fault:  # a value that OpenTelemetry cannot use; its text may hold a secret
@@ -90,5 +98,7 @@ def _missing(environ: Mapping[str, str]) -> str | None:
     try:
         import bridge.monitoring.tracing.otlp  # noqa: F401
     except ModuleNotFoundError:
-        return "the environment asks for traces, which need the extra: pip install 'flowbridge[otel]'"
+        return (
+            "the environment asks for traces, which need the extra: pip install 'flowbridge[otel]'"
+        )
     return None

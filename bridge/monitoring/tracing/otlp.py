@@ -1,4 +1,6 @@
-"""OpenTelemetry: spans that are over, to a collector by OTLP over HTTP. The only module that imports it."""
+"""OpenTelemetry: spans that are over, to a collector by OTLP over HTTP. The only module that
+imports it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,15 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags, set_span_in_context
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
 
 from bridge import __version__
 from bridge.monitoring.spans import Place, Span, Trace
@@ -26,17 +36,24 @@ LAST: Final = 1.0  # seconds for what is left at the end
 
 
 class Exporting:
-    """One process's export: a queue that drops what does not fit, and a thread that empties it. Made after the fork."""
+    """One process's export: a queue that drops what does not fit, and a thread that empties it.
+    Made after the fork.
+    """
 
     def __init__(self) -> None:
         name = OTELResourceDetector().detect().attributes.get("service.name") or "flowbridge"
-        resource = Resource.create({"service.name": name, "service.version": __version__, "process.pid": os.getpid()})
+        resource = Resource.create(
+            {"service.name": name, "service.version": __version__, "process.pid": os.getpid()}
+        )
         self._ids = _Ids()
-        self._provider = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
+        self._provider = TracerProvider(
+            resource=resource, id_generator=self._ids, shutdown_on_exit=False
+        )
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("flowbridge", __version__)
         self._over, self._closed = threading.Event(), threading.Event()
-        threading.Thread(target=self._close, name="traces", daemon=True).start()  # at the end of a process none can be started
+        # at the end of a process none can be started
+        threading.Thread(target=self._close, name="traces", daemon=True).start()
 
     def header(self, trace: Trace, span_id: str) -> str:
         """Return the `traceparent` that names a span of a trace."""
@@ -62,16 +79,22 @@ class Exporting:
         self._closed.set()
 
     def _is_sampled(self, trace: Trace) -> bool:
-        """Return whether a trace is recorded: by the sampler, which says the same of it in every process."""
+        """Return whether a trace is recorded: by the sampler, which says the same of it in every
+        process.
+        """
         parent = Context() if trace.parent is None else _within(trace.parent)
-        decision: Decision = self._provider.sampler.should_sample(parent, int(trace.id, 16), "event").decision
+        decision: Decision = self._provider.sampler.should_sample(
+            parent, int(trace.id, 16), "event"
+        ).decision
         return decision is Decision.RECORD_AND_SAMPLE
 
     def _put(self, span: Span) -> None:
         self._ids.next.trace, self._ids.next.span = int(span.trace.id, 16), int(span.id, 16)
         made = self._tracer.start_span(
             span.name,
-            context=Context() if span.parent is None else _within(Place(span.trace.id, span.parent)),
+            context=(
+                Context() if span.parent is None else _within(Place(span.trace.id, span.parent))
+            ),
             kind=SpanKind[span.kind.name],
             attributes={**span.attributes, **({"error.type": span.error} if span.error else {})},
             links=[Link(_context(place)) for place in span.links],
@@ -101,4 +124,6 @@ def _within(parent: Place) -> Context:
 
 def _context(place: Place) -> SpanContext:
     flags = TraceFlags(TraceFlags.SAMPLED if place.sampled else TraceFlags.DEFAULT)
-    return SpanContext(int(place.trace_id, 16), int(place.span_id, 16), is_remote=True, trace_flags=flags)
+    return SpanContext(
+        int(place.trace_id, 16), int(place.span_id, 16), is_remote=True, trace_flags=flags
+    )

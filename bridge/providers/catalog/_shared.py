@@ -1,4 +1,6 @@
-"""Standard Webhooks, which many senders use under header names of their own, and what rows say in the same words. Pure."""
+"""Standard Webhooks, which many senders use under header names of their own, and what rows say in
+the same words. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +12,49 @@ from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.timestamps import Timestamp
 
-TAKEN = Reply(content_type="text/plain")  # for senders that take 200 for a yes, and hardly anything else
+# for senders that take 200 for a yes, and hardly anything else
+TAKEN = Reply(content_type="text/plain")
 COPIED = "No time is signed: a copy of a request can be sent again, and is told by its id."
-COPIED_BODY = "No time and no id is signed: a copy of a request can be sent again, and is told by its body."
+COPIED_BODY = (
+    "No time and no id is signed: a copy of a request can be sent again, and is told by its body."
+)
 COPIED_UNTOLD = "No time and no id is signed: a copy of a request is a new event."
-SHOWN = "A token is shown, nothing is signed: it does not prove that the body is the sender's. Use HTTPS."
-IN_URL = "The token stands in the URL, which proxies and logs may keep; it does not prove that the body is the sender's. Use HTTPS."
+SHOWN = (
+    "A token is shown, nothing is signed: it does not prove that the body is the sender's. Use"
+    " HTTPS."
+)
+IN_URL = (
+    "The token stands in the URL, which proxies and logs may keep; it does not prove that the body"
+    " is the sender's. Use HTTPS."
+)
 THREE_PARTS = "The id, the time and the body, joined by dots."
 WHSEC = "whsec_… and base64, from the sender"
 SVIX_RETRIES = "Retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h more."
 
 
 def standard(start: str) -> Scheme:
-    """Standard Webhooks, whose header names begin with `start`. The secret says which of the two kinds of entry counts."""
-    public = Ed25519(at=f"header:{start}signature", parse=_entries("v1a"), encoding="base64", signed=_signed(start), timestamp=_time(start))
+    """Standard Webhooks, whose header names begin with `start`. The secret says which of the two
+    kinds of entry counts.
+    """
+    public = Ed25519(
+        at=f"header:{start}signature",
+        parse=_entries("v1a"),
+        encoding="base64",
+        signed=_signed(start),
+        timestamp=_time(start),
+    )
     return AnyOf(by_secret=(("whpk_", public), ("whsk_", public), ("", shared(start))))
 
 
 def shared(start: str) -> Hmac:
     """Standard Webhooks by a shared secret alone (`whsec_…`)."""
     return Hmac(
-        at=f"header:{start}signature", parse=_entries("v1"), encoding="base64", key="whsec", signed=_signed(start), timestamp=_time(start)
+        at=f"header:{start}signature",
+        parse=_entries("v1"),
+        encoding="base64",
+        key="whsec",
+        signed=_signed(start),
+        timestamp=_time(start),
     )
 
 
@@ -47,7 +71,9 @@ def _time(start: str) -> Timestamp:
 
 
 def svix() -> Scheme:
-    """Standard Webhooks as Svix sends it: under two sets of names, the first of which counts where any of it is there."""
+    """Standard Webhooks as Svix sends it: under two sets of names, the first of which counts where
+    any of it is there.
+    """
     return HeaderSets(sets=(("svix-", standard("svix-")), ("webhook-", standard("webhook-"))))
 
 

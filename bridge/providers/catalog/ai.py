@@ -21,15 +21,22 @@ ROWS = (
         secret_hint=WHSEC,
         generates_secret=False,
         setup=(
-            "In the OpenAI platform's settings open your project → Webhooks → Create, paste the URL, and choose the events. The "
-            "signing secret (whsec_…) is shown once: put it where routes.yaml names it."
+            "In the OpenAI platform's settings open your project → Webhooks → Create, paste the"
+            " URL, and choose the events. The signing secret (whsec_…) is shown once: put it where"
+            " routes.yaml names it."
         ),
         docs="https://platform.openai.com/docs/guides/webhooks",
         evidence="docs",
         retries="Retried with growing waits for up to 72 hours.",
         answer_within="a few seconds",
         signs=THREE_PARTS,
-        samples=(Sample("response.completed", "response.completed.json", {"webhook-id": "wh_{id}", "user-agent": "OpenAI/1.0"}),),
+        samples=(
+            Sample(
+                "response.completed",
+                "response.completed.json",
+                {"webhook-id": "wh_{id}", "user-agent": "OpenAI/1.0"},
+            ),
+        ),
     ),
     Provider(
         name="gemini",
@@ -40,16 +47,20 @@ ROWS = (
         secret_hint="the signing secret, returned once by the call that creates the webhook",
         generates_secret=False,
         setup=(
-            "Create a webhook with `client.webhooks.create(name=…, uri=URL, subscribed_events=[…])`, and put its new_signing_secret, "
-            "which is returned once, where routes.yaml names it. Webhooks given with a single request are signed otherwise and are "
-            "refused."
+            "Create a webhook with `client.webhooks.create(name=…, uri=URL,"
+            " subscribed_events=[…])`, and put its new_signing_secret, which is returned once,"
+            " where routes.yaml names it. Webhooks given with a single request are signed otherwise"
+            " and are refused."
         ),
         docs="https://ai.google.dev/gemini-api/docs/webhooks",
         evidence="docs",
         retries="Retried with growing waits.",
         answer_within="a few seconds",
         signs=THREE_PARTS,
-        limits="Only webhooks of a project (static ones) have a shared secret; dynamic ones are signed with a key pair.",
+        limits=(
+            "Only webhooks of a project (static ones) have a shared secret; dynamic ones are signed"
+            " with a key pair."
+        ),
         samples=(Sample("batch.succeeded", "batch.succeeded.json", {"webhook-id": "{id}"}),),
     ),
     Provider(
@@ -61,27 +72,37 @@ ROWS = (
         secret_hint="whsec_… and base64, from Replicate's API",
         generates_secret=False,
         setup=(
-            "Give the URL as `webhook` when a prediction or training is created, and say in webhook_events_filter when to call. Fetch "
-            "the signing secret from /v1/webhooks/default/secret and put it where routes.yaml names it."
+            "Give the URL as `webhook` when a prediction or training is created, and say in"
+            " webhook_events_filter when to call. Fetch the signing secret from"
+            " /v1/webhooks/default/secret and put it where routes.yaml names it."
         ),
         docs="https://replicate.com/docs/topics/webhooks/verify-webhook",
         evidence="docs",
-        retries="The last call of a prediction is retried with growing waits, the ones before it are not.",
+        retries=(
+            "The last call of a prediction is retried with growing waits, the ones before it are"
+            " not."
+        ),
         signs=THREE_PARTS,
         samples=(Sample("succeeded", "succeeded.json", {"webhook-id": "msg_{id}"}),),
     ),
     Provider(
         name="elevenlabs",
         title="ElevenLabs",
-        scheme=Hmac(at="header:ElevenLabs-Signature", parse=Pairs("v0"), signed="{t}.{body}", timestamp=Timestamp("label:t", "s", 1800)),
+        scheme=Hmac(
+            at="header:ElevenLabs-Signature",
+            parse=Pairs("v0"),
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t", "s", 1800),
+        ),
         event_type=("body:type",),
         event_id=(Joined(("body:type", "body:data.conversation_id", "body:event_timestamp")),),
         ack=TAKEN,
         secret_hint="wsec_…, shown once when the webhook is made",
         generates_secret=False,
         setup=(
-            "In ElevenLabs open Developers → Webhooks → Create webhook, paste the URL, and choose HMAC. The secret is shown once: put "
-            "it where routes.yaml names it, and choose the webhook in the agent's or workspace's settings."
+            "In ElevenLabs open Developers → Webhooks → Create webhook, paste the URL, and choose"
+            " HMAC. The secret is shown once: put it where routes.yaml names it, and choose the"
+            " webhook in the agent's or workspace's settings."
         ),
         docs="https://elevenlabs.io/docs/overview/administration/webhooks",
         evidence="docs",
@@ -92,14 +113,22 @@ ROWS = (
     Provider(
         name="retell",
         title="Retell AI",
-        scheme=Hmac(at="header:X-Retell-Signature", parse=Pairs("d"), signed="{body}{label:v}", timestamp=Timestamp("label:v", "ms", 300)),
+        scheme=Hmac(
+            at="header:X-Retell-Signature",
+            parse=Pairs("d"),
+            signed="{body}{label:v}",
+            timestamp=Timestamp("label:v", "ms", 300),
+        ),
         event_type=("body:event",),
-        event_id=(Joined(("body:event", "body:call.call_id")), Joined(("body:event", "body:chat.chat_id"))),
+        event_id=(
+            Joined(("body:event", "body:call.call_id")),
+            Joined(("body:event", "body:chat.chat_id")),
+        ),
         secret_hint="the API key that has the webhook badge, from Retell",
         generates_secret=False,
         setup=(
-            "In the Retell dashboard paste the URL under Webhooks for the account, or as the agent's webhook URL. The secret is the "
-            "API key marked with the webhook badge."
+            "In the Retell dashboard paste the URL under Webhooks for the account, or as the"
+            " agent's webhook URL. The secret is the API key marked with the webhook badge."
         ),
         docs="https://docs.retellai.com/features/secure-webhook",
         evidence="docs",

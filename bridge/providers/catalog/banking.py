@@ -26,24 +26,41 @@ ROWS = (
         secret_hint="the webhook endpoint's secret, from GoCardless, or any text that it is told",
         generates_secret=True,
         setup=(
-            "In the GoCardless dashboard open Developers → Create → Webhook endpoint, enter the URL and the secret. Each account, "
-            "and the sandbox, has endpoints of its own."
+            "In the GoCardless dashboard open Developers → Create → Webhook endpoint, enter the URL"
+            " and the secret. Each account, and the sandbox, has endpoints of its own."
         ),
-        docs="https://developer.gocardless.com/getting-started/api/staying-up-to-date-with-webhooks/",
+        docs=(
+            "https://developer.gocardless.com/getting-started/api/staying-up-to-date-with-webhooks/"
+        ),
         evidence="sdk",
         signs="The body.",
         answer_within="10 s",
         limits=COPIED,
         retries="GoCardless tries up to 8 times with growing waits, the whole batch each time.",
-        samples=(Sample("payments.confirmed", "payments.confirmed.json", {"user-agent": "gocardless-webhook-service/1.1"}),),
+        samples=(
+            Sample(
+                "payments.confirmed",
+                "payments.confirmed.json",
+                {"user-agent": "gocardless-webhook-service/1.1"},
+            ),
+        ),
     ),
     Provider(
         name="qonto",
         title="Qonto",
-        # Its two APIs sign in two ways, with secrets of their own; the first whose header is there is the one that is checked.
+        # Its two APIs sign in two ways, with secrets of their own; the first whose header is there
+        # is the one that is checked.
         scheme=HeaderSets(
             sets=(
-                ("x-qonto-", Hmac(at="header:X-Qonto-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t"))),
+                (
+                    "x-qonto-",
+                    Hmac(
+                        at="header:X-Qonto-Signature",
+                        parse=Pairs("v1"),
+                        signed="{t}.{body}",
+                        timestamp=Timestamp("label:t"),
+                    ),
+                ),
                 ("qonto-", Hmac(at="header:Qonto-SHA256-Signature")),
             )
         ),
@@ -52,29 +69,41 @@ ROWS = (
         secret_hint="the subscription's secret, from Qonto, or the one you gave it",
         generates_secret=True,
         setup=(
-            "Create a webhook subscription with Qonto's API (POST /v2/webhook_subscriptions, one for each type of event) with the "
-            "URL as callback_url, and keep the secret. Subscriptions of the onboarding API work too."
+            "Create a webhook subscription with Qonto's API (POST /v2/webhook_subscriptions, one"
+            " for each type of event) with the URL as callback_url, and keep the secret."
+            " Subscriptions of the onboarding API work too."
         ),
         docs="https://docs.qonto.com/api-reference/business-api/webhooks/overview",
         evidence="vector",
         signs="Business API: the time and the body, joined by a dot. Onboarding API: the body.",
         answer_within="1 s",
-        limits="The onboarding API signs no time: a copy of its requests can be sent again, and is told by its id.",
+        limits=(
+            "The onboarding API signs no time: a copy of its requests can be sent again, and is"
+            " told by its id."
+        ),
         retries="Qonto tries again; its documentation has the schedule.",
         samples=(Sample("transactions.created", "transactions.created.json"),),
     ),
     Provider(
         name="revolut",
         title="Revolut (Merchant and Business)",
-        scheme=Hmac(at="header:Revolut-Signature", parse=Pairs("v1"), signed="v1.{timestamp}.{body}",
-                    timestamp=Timestamp("header:Revolut-Request-Timestamp", "ms")),
+        scheme=Hmac(
+            at="header:Revolut-Signature",
+            parse=Pairs("v1"),
+            signed="v1.{timestamp}.{body}",
+            timestamp=Timestamp("header:Revolut-Request-Timestamp", "ms"),
+        ),
         event_type=("body:event",),
-        event_id=(Joined(("body:event", "body:order_id", "body:timestamp?")), Joined(("body:event", "body:data.id", "body:timestamp"))),
+        event_id=(
+            Joined(("body:event", "body:order_id", "body:timestamp?")),
+            Joined(("body:event", "body:data.id", "body:timestamp")),
+        ),
         secret_hint="wsk_…, the webhook's signing secret, from Revolut",
         generates_secret=False,
         setup=(
-            "Create a webhook with Revolut's API (Merchant: POST /api/webhooks, Business: POST /api/2.0/webhooks) with the URL and "
-            "its events. The answer holds the signing secret (wsk_…)."
+            "Create a webhook with Revolut's API (Merchant: POST /api/webhooks, Business: POST"
+            " /api/2.0/webhooks) with the URL and its events. The answer holds the signing secret"
+            " (wsk_…)."
         ),
         docs="https://developer.revolut.com/docs/guides/merchant/monitor-and-observe/webhooks/verify-the-payload-signature",
         evidence="docs",
@@ -86,15 +115,21 @@ ROWS = (
     Provider(
         name="airwallex",
         title="Airwallex",
-        scheme=Hmac(at="header:x-signature", signed="{timestamp}{body}", timestamp=Timestamp("header:x-timestamp", "ms")),
+        scheme=Hmac(
+            at="header:x-signature",
+            signed="{timestamp}{body}",
+            timestamp=Timestamp("header:x-timestamp", "ms"),
+        ),
         event_type=("body:name",),
         event_id=("body:id",),
         ack=TAKEN,
-        secret_hint="whsec_…, the notification URL's secret key (the whole text is the key), from Airwallex",
+        secret_hint=(
+            "whsec_…, the notification URL's secret key (the whole text is the key), from Airwallex"
+        ),
         generates_secret=False,
         setup=(
-            "In Airwallex open Developer → Webhooks, add a webhook with the URL and choose its events. Copy the secret key that "
-            "is shown for it."
+            "In Airwallex open Developer → Webhooks, add a webhook with the URL and choose its"
+            " events. Copy the secret key that is shown for it."
         ),
         docs="https://www.airwallex.com/docs/developer-tools/webhooks/listen-for-webhook-events",
         evidence="docs",
@@ -112,16 +147,25 @@ ROWS = (
         secret_hint="any text; flowbridge makes one, Dwolla is told it",
         generates_secret=True,
         setup=(
-            "Create a webhook subscription with Dwolla's API (POST /webhook-subscriptions) with the URL and the secret. The event "
-            "holds links: let the flow fetch the resource."
+            "Create a webhook subscription with Dwolla's API (POST /webhook-subscriptions) with the"
+            " URL and the secret. The event holds links: let the flow fetch the resource."
         ),
         docs="https://developers.dwolla.com/docs/balance/webhooks/process-validate",
         evidence="docs",
         signs="The body.",
         answer_within="10 s",
         limits=COPIED,
-        retries="Dwolla tries after 15 min, 45 min, 2, 3, 6, 12, 24 and 24 h, and pauses the subscription after 400 failures in a row.",
-        samples=(Sample("transfer_completed", "transfer_completed.json", {"x-dwolla-topic": "transfer_completed"}),),
+        retries=(
+            "Dwolla tries after 15 min, 45 min, 2, 3, 6, 12, 24 and 24 h, and pauses the"
+            " subscription after 400 failures in a row."
+        ),
+        samples=(
+            Sample(
+                "transfer_completed",
+                "transfer_completed.json",
+                {"x-dwolla-topic": "transfer_completed"},
+            ),
+        ),
     ),
     Provider(
         name="plaid",
@@ -131,16 +175,32 @@ ROWS = (
             algorithm="ES256",
             body_hash="request_body_sha256",
             max_age=300,
-            keys=KeySet("https://{environment}.plaid.com/webhook_verification_key/get", ("client_id", "secret"), "key_id", "key"),
-            pins=(Pin("environment", "which of Plaid's", required=False, choices=("production", "sandbox")),),
+            keys=KeySet(
+                "https://{environment}.plaid.com/webhook_verification_key/get",
+                ("client_id", "secret"),
+                "key_id",
+                "key",
+            ),
+            pins=(
+                Pin(
+                    "environment",
+                    "which of Plaid's",
+                    required=False,
+                    choices=("production", "sandbox"),
+                ),
+            ),
         ),
         event_type=(Joined(("body:webhook_type", "body:webhook_code"), by="."),),
-        secret_hint="client_id:secret, as Plaid's dashboard has them, to fetch keys with; or a pinned key (JWK)",
+        secret_hint=(
+            "client_id:secret, as Plaid's dashboard has them, to fetch keys with; or a pinned key"
+            " (JWK)"
+        ),
         generates_secret=False,
         setup=(
-            "Give Plaid the URL as webhook when you create a link token (or with /item/webhook/update). In Plaid's dashboard open "
-            "Developers → Keys: client_id and secret joined by a colon are the secret here. For the sandbox write pins: environment: "
-            "sandbox."
+            "Give Plaid the URL as webhook when you create a link token (or with"
+            " /item/webhook/update). In Plaid's dashboard open Developers → Keys: client_id and"
+            " secret joined by a colon are the secret here. For the sandbox write pins:"
+            " environment: sandbox."
         ),
         docs="https://plaid.com/docs/api/webhooks/webhook-verification/",
         evidence="docs",
@@ -148,10 +208,14 @@ ROWS = (
         ack=TAKEN,
         answer_within="10 s, with a 200",
         limits=(
-            "There is no id, and two events may look alike: nothing is taken for a duplicate. The token does not say whose account is "
-            "meant: let the flow look whether it knows the item_id."
+            "There is no id, and two events may look alike: nothing is taken for a duplicate. The"
+            " token does not say whose account is meant: let the flow look whether it knows the"
+            " item_id."
         ),
-        retries="Plaid tries after 30 seconds, and then after four times as long each time, for up to 24 hours.",
+        retries=(
+            "Plaid tries after 30 seconds, and then after four times as long each time, for up to"
+            " 24 hours."
+        ),
         samples=(Sample("TRANSACTIONS.SYNC_UPDATES_AVAILABLE", "SYNC_UPDATES_AVAILABLE.json"),),
     ),
     Provider(
@@ -165,8 +229,8 @@ ROWS = (
         secret_hint="the webhook shared secret, from Coinbase Commerce",
         generates_secret=False,
         setup=(
-            "In Coinbase Commerce open Settings → Notifications (Webhook subscriptions), add an endpoint with the URL, and press "
-            "Show shared secret."
+            "In Coinbase Commerce open Settings → Notifications (Webhook subscriptions), add an"
+            " endpoint with the URL, and press Show shared secret."
         ),
         docs="https://docs.cdp.coinbase.com/commerce/api-arcitecture/webhooks-security",
         evidence="sdk",
@@ -184,13 +248,16 @@ ROWS = (
         secret_hint="whsec_… and base64, the subscription's secret, from Lithic",
         generates_secret=False,
         setup=(
-            "In the Lithic dashboard (or with POST /v1/event_subscriptions) add an event subscription with the URL and choose its "
-            "events. Copy its secret (whsec_…)."
+            "In the Lithic dashboard (or with POST /v1/event_subscriptions) add an event"
+            " subscription with the URL and choose its events. Copy its secret (whsec_…)."
         ),
         docs="https://docs.lithic.com/docs/events-api",
         evidence="docs",
         signs=THREE_PARTS,
-        retries="Lithic tries again with growing waits, and switches the endpoint off after five days of failures.",
+        retries=(
+            "Lithic tries again with growing waits, and switches the endpoint off after five days"
+            " of failures."
+        ),
         samples=(Sample("card.created", "card.created.json", {"webhook-id": "msg_{id}"}),),
     ),
     Provider(
@@ -202,13 +269,16 @@ ROWS = (
         secret_hint="base64, the secret of GET /v1/webhooks/secrets, from Brex",
         generates_secret=False,
         setup=(
-            "Create a webhook with Brex's API (POST /v1/webhooks) with the URL and its event types, and fetch the secrets with GET "
-            "/v1/webhooks/secrets; while Brex changes its secret there are two: put both where routes.yaml names them."
+            "Create a webhook with Brex's API (POST /v1/webhooks) with the URL and its event types,"
+            " and fetch the secrets with GET /v1/webhooks/secrets; while Brex changes its secret"
+            " there are two: put both where routes.yaml names them."
         ),
         docs="https://developer.brex.com/docs/webhooks/",
         evidence="unconfirmed",
         signs=THREE_PARTS,
         retries="Not documented in what was read.",
-        samples=(Sample("TRANSFER_PROCESSED", "TRANSFER_PROCESSED.json", {"webhook-id": "msg_{id}"}),),
+        samples=(
+            Sample("TRANSFER_PROCESSED", "TRANSFER_PROCESSED.json", {"webhook-id": "msg_{id}"}),
+        ),
     ),
 )

@@ -19,16 +19,28 @@ ROWS = (
         title="Xero",
         scheme=Hmac(at="header:x-xero-signature", encoding="base64"),
         event_type=(Joined(("body:eventCategory", "body:eventType"), by="."),),
-        event_id=(Joined(("body:tenantId", "body:resourceId", "body:eventCategory", "body:eventType", "body:eventDateUtc")),),
+        event_id=(
+            Joined(
+                (
+                    "body:tenantId",
+                    "body:resourceId",
+                    "body:eventCategory",
+                    "body:eventType",
+                    "body:eventDateUtc",
+                )
+            ),
+        ),
         batch=Batch("events"),
         handshakes=(Handshake(xero_intent),),
         ack=TAKEN,
-        bare_refusal=True,  # its test of the URL wants 401 and nothing else where the signature is wrong
+        # its test of the URL wants 401 and nothing else where the signature is wrong
+        bare_refusal=True,
         secret_hint="the webhook key, base64 that is used as it stands, from Xero",
         generates_secret=False,
         setup=(
-            "In the Xero developer portal open your app → Webhooks, choose the events, enter the URL and copy the webhook key. "
-            "Start flowbridge and press Send intent to receive: Xero sends good and bad signatures, and wants 200 and 401."
+            "In the Xero developer portal open your app → Webhooks, choose the events, enter the"
+            " URL and copy the webhook key. Start flowbridge and press Send intent to receive: Xero"
+            " sends good and bad signatures, and wants 200 and 401."
         ),
         docs="https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/",
         evidence="docs",
@@ -47,21 +59,28 @@ ROWS = (
         scheme=Hmac(at="header:intuit-signature", encoding="base64"),
         event_type=("body:type",),
         event_id=("body:id",),
-        batch=Batch(),  # a list of CloudEvents; the older eventNotifications are an object, and stay one event
+        # a list of CloudEvents; the older eventNotifications are an object, and stay one event
+        batch=Batch(),
         dedup_body=True,
         ack=TAKEN,
         secret_hint="the webhook's verifier token, from Intuit",
         generates_secret=False,
         setup=(
-            "In the Intuit developer portal open your app → Webhooks, enter the URL, choose the entities and copy the verifier "
-            "token (Show verifier token)."
+            "In the Intuit developer portal open your app → Webhooks, enter the URL, choose the"
+            " entities and copy the verifier token (Show verifier token)."
         ),
         docs="https://developer.intuit.com/app/developer/qbo/docs/develop/webhooks",
         evidence="sdk",
         signs="The body.",
         answer_within="3 s, with a 200",
-        limits="Notifications in the older form (eventNotifications) have neither type nor id: the same body is the same event.",
-        retries="Intuit tries after 10, 20 and 30 s, 5 and 20 min, 2, 4 and 6 h, then every 6 h, and holds back later events meanwhile.",
+        limits=(
+            "Notifications in the older form (eventNotifications) have neither type nor id: the"
+            " same body is the same event."
+        ),
+        retries=(
+            "Intuit tries after 10, 20 and 30 s, 5 and 20 min, 2, 4 and 6 h, then every 6 h, and"
+            " holds back later events meanwhile."
+        ),
         samples=(Sample("qbo.invoice.created.v1", "qbo.invoice.created.v1.json"),),
     ),
     Provider(
@@ -73,69 +92,101 @@ ROWS = (
         secret_hint="user:password, both of your choice; flowbridge makes the password",
         generates_secret=True,
         setup=(
-            "In Chargebee open Settings → Configure Chargebee → Webhooks, add one with the URL, tick Protect webhook URL with basic "
-            "authentication, and enter user and password: the secret is the two joined by a colon."
+            "In Chargebee open Settings → Configure Chargebee → Webhooks, add one with the URL,"
+            " tick Protect webhook URL with basic authentication, and enter user and password: the"
+            " secret is the two joined by a colon."
         ),
         docs="https://www.chargebee.com/docs/2.0/webhook_settings.html",
         evidence="docs",
         signs="Nothing: user and password are shown.",
-        limits="A password does not prove that the body is Chargebee's: let the flow fetch what matters.",
+        limits=(
+            "A password does not prove that the body is Chargebee's: let the flow fetch what"
+            " matters."
+        ),
         retries="Chargebee tries 7 times: after 2, 6 and 30 minutes, 1 and 5 hours, 1 and 2 days.",
-        samples=(Sample("subscription_created", "subscription_created.json", {"user-agent": "ChargeBee"}),),
+        samples=(
+            Sample(
+                "subscription_created", "subscription_created.json", {"user-agent": "ChargeBee"}
+            ),
+        ),
     ),
     Provider(
         name="recurly",
         title="Recurly",
-        scheme=Hmac(at="header:recurly-signature", parse=Positional(), signed="{timestamp}.{body}", timestamp=Timestamp("label:0", "ms")),
+        scheme=Hmac(
+            at="header:recurly-signature",
+            parse=Positional(),
+            signed="{timestamp}.{body}",
+            timestamp=Timestamp("label:0", "ms"),
+        ),
         event_type=(Joined(("body:object_type", "body:event_type"), by="."),),
         event_id=(Joined(("body:object_type", "body:id", "body:event_type", "body:event_time")),),
         secret_hint="the endpoint's secret key, from Recurly",
         generates_secret=False,
         setup=(
-            "In Recurly open Integrations → Webhooks, add an endpoint with the URL and the format JSON, choose its notifications, and copy "
-            "its secret key. Endpoints of the format XML are not signed, and are refused."
+            "In Recurly open Integrations → Webhooks, add an endpoint with the URL and the format"
+            " JSON, choose its notifications, and copy its secret key. Endpoints of the format XML"
+            " are not signed, and are refused."
         ),
         docs="https://docs.recurly.com/recurly-subscriptions/docs/signature-verification",
         evidence="vector",
         signs="The time and the body, joined by a dot.",
         limits=(
-            "An event says only what changed: let the flow fetch it. There is no id of its own: two changes of one kind to one thing in "
-            "one second count once."
+            "An event says only what changed: let the flow fetch it. There is no id of its own: two"
+            " changes of one kind to one thing in one second count once."
         ),
-        retries="Recurly tries 10 more times: at first after 10 s, 1 and 5 minutes, then more and more rarely, over about three days.",
+        retries=(
+            "Recurly tries 10 more times: at first after 10 s, 1 and 5 minutes, then more and more"
+            " rarely, over about three days."
+        ),
         samples=(Sample("account.created", "account.created.json"),),
     ),
     Provider(
         name="polar",
         title="Polar",
         # Standard Webhooks, but the whole of the secret is the key, as text.
-        scheme=Hmac(at="header:webhook-signature", parse=Pairs("v1", separator=" ", assign=","), encoding="base64",
-                    signed="{h:webhook-id}.{timestamp}.{body}", timestamp=Timestamp("header:webhook-timestamp")),
+        scheme=Hmac(
+            at="header:webhook-signature",
+            parse=Pairs("v1", separator=" ", assign=","),
+            encoding="base64",
+            signed="{h:webhook-id}.{timestamp}.{body}",
+            timestamp=Timestamp("header:webhook-timestamp"),
+        ),
         event_type=("body:type",),
         event_id=("header:webhook-id",),
         secret_hint="any text of your choice, as it is entered at Polar; flowbridge makes one",
         generates_secret=True,
         setup=(
-            "In Polar open your organization's Settings → Webhooks, add an endpoint with the URL, format Raw, the secret and its "
-            "events."
+            "In Polar open your organization's Settings → Webhooks, add an endpoint with the URL,"
+            " format Raw, the secret and its events."
         ),
         docs="https://polar.sh/docs/integrate/webhooks/delivery",
         evidence="docs",
         signs=THREE_PARTS,
         answer_within="10 s",
-        retries="Polar tries up to 10 times with growing waits, and switches the endpoint off after 10 failures in a row.",
+        retries=(
+            "Polar tries up to 10 times with growing waits, and switches the endpoint off after 10"
+            " failures in a row."
+        ),
         samples=(Sample("order.paid", "order.paid.json", {"webhook-id": "{id}"}),),
     ),
     Provider(
         name="orb",
         title="Orb",
-        scheme=Hmac(at="header:X-Orb-Signature", parse=Pairs("v1", separator=" "), signed="v1:{timestamp}:{body}",
-                    timestamp=Timestamp("header:X-Orb-Timestamp", "iso8601")),
+        scheme=Hmac(
+            at="header:X-Orb-Signature",
+            parse=Pairs("v1", separator=" "),
+            signed="v1:{timestamp}:{body}",
+            timestamp=Timestamp("header:X-Orb-Timestamp", "iso8601"),
+        ),
         event_type=("body:type",),
         event_id=("body:id",),
         secret_hint="the endpoint's signing secret, from Orb",
         generates_secret=False,
-        setup="In Orb open Developers → Webhooks, add an endpoint with the URL, and copy its signing secret.",
+        setup=(
+            "In Orb open Developers → Webhooks, add an endpoint with the URL, and copy its signing"
+            " secret."
+        ),
         docs="https://docs.withorb.com/integrations-and-exports/webhooks",
         evidence="vector",
         signs="The version v1, the time and the body, joined by colons.",
@@ -147,21 +198,31 @@ ROWS = (
         title="Paystack",
         scheme=Hmac(at="header:x-paystack-signature", algorithm="sha512"),
         event_type=("body:event",),
-        event_id=(Joined(("body:event", "body:data.id")), Joined(("body:event", "body:data.reference"))),
+        event_id=(
+            Joined(("body:event", "body:data.id")),
+            Joined(("body:event", "body:data.reference")),
+        ),
         dedup_body=True,
         ack=TAKEN,
         secret_hint="sk_live_… or sk_test_…, the secret API key, from Paystack",
         generates_secret=False,
         setup=(
-            "In the Paystack Dashboard open Settings → API Keys & Webhooks and enter the URL as webhook URL, once for test and once "
-            "for live mode. The secret is the secret key of the same mode."
+            "In the Paystack Dashboard open Settings → API Keys & Webhooks and enter the URL as"
+            " webhook URL, once for test and once for live mode. The secret is the secret key of"
+            " the same mode."
         ),
         docs="https://paystack.com/docs/payments/webhooks/",
         evidence="docs",
         signs="The body.",
         answer_within="30 s, with a 200",
-        limits="An event has no id of its own: its kind and the id of what it is about tell it. No time is signed.",
-        retries="In live mode Paystack tries 4 times 3 minutes apart, then every hour for 72 hours; in test mode every hour for 10.",
+        limits=(
+            "An event has no id of its own: its kind and the id of what it is about tell it. No"
+            " time is signed."
+        ),
+        retries=(
+            "In live mode Paystack tries 4 times 3 minutes apart, then every hour for 72 hours; in"
+            " test mode every hour for 10."
+        ),
         samples=(Sample("charge.success", "charge.success.json"),),
     ),
     Provider(
@@ -173,8 +234,8 @@ ROWS = (
         secret_hint="the signature key of the webhook's workflow action; flowbridge makes one",
         generates_secret=True,
         setup=(
-            "In the Checkout.com Dashboard open Developers → Workflows (or use the Workflows API), add a webhook action with the "
-            "URL, and enter the secret as its signature key."
+            "In the Checkout.com Dashboard open Developers → Workflows (or use the Workflows API),"
+            " add a webhook action with the URL, and enter the secret as its signature key."
         ),
         docs="https://www.checkout.com/docs/developer-resources/webhooks/receive-webhooks",
         evidence="docs",
@@ -186,20 +247,29 @@ ROWS = (
     Provider(
         name="authorize_net",
         title="Authorize.Net",
-        scheme=Hmac(at="header:X-ANET-Signature", prefix="sha512=", algorithm="sha512"),  # the key's digits as text, not decoded
+        # the key's digits as text, not decoded
+        scheme=Hmac(at="header:X-ANET-Signature", prefix="sha512=", algorithm="sha512"),
         event_type=("body:eventType",),
         event_id=("body:notificationId",),
         secret_hint="128 hexadecimal digits, the account's Signature Key, from Authorize.Net",
         generates_secret=False,
         setup=(
-            "In the Merchant Interface open Account → Settings: make a Signature Key under API Credentials & Keys, and add the URL "
-            "with its events under Webhooks."
+            "In the Merchant Interface open Account → Settings: make a Signature Key under API"
+            " Credentials & Keys, and add the URL with its events under Webhooks."
         ),
         docs="https://developer.authorize.net/api/reference/features/webhooks.html",
         evidence="vector",
         signs="The body.",
         limits=COPIED,
-        retries="Authorize.Net tries up to 10 times with growing waits, and then switches the webhook off.",
-        samples=(Sample("net.authorize.payment.authcapture.created", "net.authorize.payment.authcapture.created.json"),),
+        retries=(
+            "Authorize.Net tries up to 10 times with growing waits, and then switches the webhook"
+            " off."
+        ),
+        samples=(
+            Sample(
+                "net.authorize.payment.authcapture.created",
+                "net.authorize.payment.authcapture.created.json",
+            ),
+        ),
     ),
 )

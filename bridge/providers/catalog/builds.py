@@ -16,15 +16,17 @@ ROWS = (
     Provider(
         name="circleci",
         title="CircleCI",
-        scheme=Hmac(at="header:circleci-signature", parse=Pairs("v1")),  # v2 and later are to come, and are not looked at
+        # v2 and later are to come, and are not looked at
+        scheme=Hmac(at="header:circleci-signature", parse=Pairs("v1")),
         event_type=("body:type",),
         event_id=("body:id",),
         test_types=("ping",),
         secret_hint="any long random text; flowbridge makes one, CircleCI is told it",
         generates_secret=True,
         setup=(
-            "In the project open Project Settings → Webhooks → Add Webhook, paste the URL, and enter the secret as Secret token. "
-            "Choose Workflow Completed, Job Completed or both; Test Ping Event sends an event of type ping."
+            "In the project open Project Settings → Webhooks → Add Webhook, paste the URL, and"
+            " enter the secret as Secret token. Choose Workflow Completed, Job Completed or both;"
+            " Test Ping Event sends an event of type ping."
         ),
         docs="https://circleci.com/docs/guides/integration/outbound-webhooks/",
         evidence="vector",
@@ -33,28 +35,41 @@ ROWS = (
         signs="The body.",
         limits=COPIED,
         samples=(
-            Sample("workflow-completed", "workflow-completed.json", {"circleci-event-type": "workflow-completed"}),
+            Sample(
+                "workflow-completed",
+                "workflow-completed.json",
+                {"circleci-event-type": "workflow-completed"},
+            ),
             Sample("ping", "ping.json", {"circleci-event-type": "ping"}),
         ),
     ),
     Provider(
         name="buildkite",
         title="Buildkite",
-        scheme=Hmac(at="header:X-Buildkite-Signature", parse=Pairs("signature"), signed="{label:timestamp}.{body}",
-                    timestamp=Timestamp("label:timestamp")),
+        scheme=Hmac(
+            at="header:X-Buildkite-Signature",
+            parse=Pairs("signature"),
+            signed="{label:timestamp}.{body}",
+            timestamp=Timestamp("label:timestamp"),
+        ),
         event_type=("body:event", "header:X-Buildkite-Event"),
         secret_hint="the notification service's token, sent as a signature; from Buildkite",
         generates_secret=False,
         setup=(
-            "In the organization open Settings → Notification Services → Webhook, paste the URL, and choose “Send an HMAC signature in "
-            "the X-Buildkite-Signature header”. Copy the token and put it where routes.yaml names it."
+            "In the organization open Settings → Notification Services → Webhook, paste the URL,"
+            " and choose “Send an HMAC signature in the X-Buildkite-Signature header”. Copy the"
+            " token and put it where routes.yaml names it."
         ),
         docs="https://buildkite.com/docs/apis/webhooks/pipelines",
         evidence="docs",
         retries="Not documented.",
         signs="The time and the body, joined by a dot.",
         limits="There is no id: one that comes twice within five minutes is two events.",
-        samples=(Sample("build.finished", "build.finished.json", {"x-buildkite-event": "build.finished"}),),
+        samples=(
+            Sample(
+                "build.finished", "build.finished.json", {"x-buildkite-event": "build.finished"}
+            ),
+        ),
     ),
     Provider(
         name="vercel",
@@ -65,9 +80,9 @@ ROWS = (
         secret_hint="the webhook's secret, shown once; for an integration its Client Secret",
         generates_secret=False,
         setup=(
-            "In the team's Settings → Webhooks choose the events and projects, paste the URL, and create the webhook. Vercel shows its "
-            "secret once: put it where routes.yaml names it. Webhooks of an integration are signed with the integration's Client "
-            "Secret."
+            "In the team's Settings → Webhooks choose the events and projects, paste the URL, and"
+            " create the webhook. Vercel shows its secret once: put it where routes.yaml names it."
+            " Webhooks of an integration are signed with the integration's Client Secret."
         ),
         docs="https://vercel.com/docs/webhooks/webhooks-api",
         evidence="docs",
@@ -80,21 +95,31 @@ ROWS = (
     Provider(
         name="netlify",
         title="Netlify",
-        scheme=Jwt(at="header:X-Webhook-Signature", algorithm="HS256", issuer=("netlify",), body_hash="sha256"),
+        scheme=Jwt(
+            at="header:X-Webhook-Signature",
+            algorithm="HS256",
+            issuer=("netlify",),
+            body_hash="sha256",
+        ),
         event_type=("header:X-Netlify-Event", "body:state"),
         dedup_body=True,
-        secret_hint="any long random text; flowbridge makes one, Netlify is told it as JWS secret token",
+        secret_hint=(
+            "any long random text; flowbridge makes one, Netlify is told it as JWS secret token"
+        ),
         generates_secret=True,
         setup=(
-            "In the site's configuration open Notifications → Emails and webhooks → Add notification → HTTP POST request. Choose the "
-            "event, paste the URL, and enter the secret as JWS secret token."
+            "In the site's configuration open Notifications → Emails and webhooks → Add"
+            " notification → HTTP POST request. Choose the event, paste the URL, and enter the"
+            " secret as JWS secret token."
         ),
         docs="https://docs.netlify.com/deploy/deploy-notifications/",
         evidence="docs",
         retries="Not documented; a notification that keeps failing is switched off.",
         signs="The body, by its SHA-256 in a token.",
         limits="No time and no id is signed: a copy of a request is told by its body.",
-        samples=(Sample("deploy_created", "deploy_created.json", {"x-netlify-event": "deploy_created"}),),
+        samples=(
+            Sample("deploy_created", "deploy_created.json", {"x-netlify-event": "deploy_created"}),
+        ),
     ),
     Provider(
         name="heroku",
@@ -105,15 +130,22 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Heroku is told it",
         generates_secret=True,
         setup=(
-            "Run `heroku webhooks:add --include api:release --level notify --secret SECRET --url URL -a APP`, with the entities you "
-            "want behind --include. With --level sync Heroku tries again where the answer is no 2xx; with notify it does not."
+            "Run `heroku webhooks:add --include api:release --level notify --secret SECRET --url"
+            " URL -a APP`, with the entities you want behind --include. With --level sync Heroku"
+            " tries again where the answer is no 2xx; with notify it does not."
         ),
         docs="https://devcenter.heroku.com/articles/app-webhooks",
         evidence="docs",
         retries="At level sync retried for a while; at level notify sent once.",
         signs="The body.",
         limits=COPIED,
-        samples=(Sample("release.create", "release.create.json", {"heroku-webhook-id": "01234567-89ab-cdef-0123-456789abcdef"}),),
+        samples=(
+            Sample(
+                "release.create",
+                "release.create.json",
+                {"heroku-webhook-id": "01234567-89ab-cdef-0123-456789abcdef"},
+            ),
+        ),
     ),
     Provider(
         name="render",
@@ -124,8 +156,9 @@ ROWS = (
         secret_hint=WHSEC,
         generates_secret=False,
         setup=(
-            "In the Render Dashboard open Integrations → Webhooks → Create Webhook, paste the URL, and choose the events. Copy the "
-            "Signing Secret (whsec_…) and put it where routes.yaml names it."
+            "In the Render Dashboard open Integrations → Webhooks → Create Webhook, paste the URL,"
+            " and choose the events. Copy the Signing Secret (whsec_…) and put it where routes.yaml"
+            " names it."
         ),
         docs="https://render.com/docs/webhooks",
         evidence="docs",
@@ -138,13 +171,21 @@ ROWS = (
         title="HCP Terraform and Terraform Enterprise",
         scheme=Hmac(at="header:X-TFE-Notification-Signature", algorithm="sha512"),
         event_type=("body:notifications.0.trigger",),
-        event_id=(Joined(("body:run_id", "body:notifications.0.trigger", "body:notifications.0.run_updated_at?")),),
+        event_id=(
+            Joined(
+                (
+                    "body:run_id",
+                    "body:notifications.0.trigger",
+                    "body:notifications.0.run_updated_at?",
+                )
+            ),
+        ),
         secret_hint="any long random text; flowbridge makes one, Terraform is told it as Token",
         generates_secret=True,
         setup=(
-            "In the workspace open Settings → Notifications → Create a notification, choose Webhook, paste the URL, and enter the "
-            "secret as Token. Choose the triggers and enable it: Terraform sends an event of type verification at once, which needs a "
-            "2xx."
+            "In the workspace open Settings → Notifications → Create a notification, choose"
+            " Webhook, paste the URL, and enter the secret as Token. Choose the triggers and enable"
+            " it: Terraform sends an event of type verification at once, which needs a 2xx."
         ),
         docs="https://developer.hashicorp.com/terraform/cloud-docs/api-docs/notification-configurations",
         evidence="docs",
@@ -156,21 +197,35 @@ ROWS = (
     Provider(
         name="hookdeck",
         title="Hookdeck",
-        scheme=Hmac(at=("header:X-Hookdeck-Signature", "header:X-Hookdeck-Signature-2"), encoding="base64"),
+        scheme=Hmac(
+            at=("header:X-Hookdeck-Signature", "header:X-Hookdeck-Signature-2"), encoding="base64"
+        ),
         event_type=("body:type",),
         event_id=("header:X-Hookdeck-EventID",),
         retry=("header:X-Hookdeck-Attempt-Count",),
         secret_hint="the project's Signing Secret, from Hookdeck",
         generates_secret=False,
         setup=(
-            "In Hookdeck create a destination of type HTTP with the URL, and leave its authentication at Hookdeck Signature. Copy the "
-            "Signing Secret from Settings → Project → Secrets; while it is rotated both signatures are sent, and either is enough."
+            "In Hookdeck create a destination of type HTTP with the URL, and leave its"
+            " authentication at Hookdeck Signature. Copy the Signing Secret from Settings → Project"
+            " → Secrets; while it is rotated both signatures are sent, and either is enough."
         ),
         docs="https://hookdeck.com/docs/authentication",
         evidence="docs",
-        retries="As the connection's retry rule says; each attempt is counted in X-Hookdeck-Attempt-Count.",
+        retries=(
+            "As the connection's retry rule says; each attempt is counted in"
+            " X-Hookdeck-Attempt-Count."
+        ),
         signs="The body.",
-        limits=COPIED + " The type is read from body:type; where the original sender puts it elsewhere, say event_type: in routes.yaml.",
-        samples=(Sample("order.created", "order.created.json", {"x-hookdeck-eventid": "evt_{id}", "x-hookdeck-attempt-count": "1"}),),
+        limits=COPIED
+        + " The type is read from body:type; where the original sender puts it elsewhere, say"
+        " event_type: in routes.yaml.",
+        samples=(
+            Sample(
+                "order.created",
+                "order.created.json",
+                {"x-hookdeck-eventid": "evt_{id}", "x-hookdeck-attempt-count": "1"},
+            ),
+        ),
     ),
 )

@@ -7,7 +7,11 @@ from __future__ import annotations
 from bridge.core.locators import Joined
 from bridge.providers.catalog._shared import IN_URL, SHOWN
 from bridge.providers.confirmation import Confirmation
-from bridge.providers.handshakes.general import cloudevents_options, event_grid_validation, graph_validation
+from bridge.providers.handshakes.general import (
+    cloudevents_options,
+    event_grid_validation,
+    graph_validation,
+)
 from bridge.providers.model import Batch, Handshake, Provider, Sample
 from bridge.providers.signatures.certificates import Certificate
 from bridge.providers.signatures.jwks import KeySet
@@ -23,7 +27,11 @@ SNS_CONFIRMATION = Confirmation(
     of="body:TopicArn",
     at="body:SubscribeURL",
     url=SNS,
-    query=(("Action", "ConfirmSubscription"), ("TopicArn", "body:TopicArn"), ("Token", "body:Token")),
+    query=(
+        ("Action", "ConfirmSubscription"),
+        ("TopicArn", "body:TopicArn"),
+        ("Token", "body:Token"),
+    ),
     answer=b"ConfirmSubscriptionResponse",
 )
 CLOUDEVENT = "application/cloudevents+json"
@@ -34,7 +42,9 @@ ROWS = (
         title="Amazon SNS",
         scheme=Rsa(
             at="body:Signature",
-            signed="{lines:Message,MessageId,Subject?,SubscribeURL?,Timestamp,Token?,TopicArn,Type}",
+            signed=(
+                "{lines:Message,MessageId,Subject?,SubscribeURL?,Timestamp,Token?,TopicArn,Type}"
+            ),
             version_at="body:SignatureVersion",
             versions=(("1", "sha1"), ("2", "sha256")),
             certificate=Certificate(at="body:SigningCertURL", url=SNS_CERTIFICATE),
@@ -46,23 +56,37 @@ ROWS = (
         secret_hint="none; Amazon's certificate is fetched, or one is put here to fetch nothing",
         generates_secret=False,
         setup=(
-            "Say under pins: in routes.yaml the topic's ARN as topic_arn, and start flowbridge. In the SNS console create a "
-            "subscription with the protocol HTTPS and the URL as endpoint, raw message delivery off. It is confirmed at once; where "
-            "it is not, `flowbridge events` shows the SubscriptionConfirmation with the reason."
+            "Say under pins: in routes.yaml the topic's ARN as topic_arn, and start flowbridge. In"
+            " the SNS console create a subscription with the protocol HTTPS and the URL as"
+            " endpoint, raw message delivery off. It is confirmed at once; where it is not,"
+            " `flowbridge events` shows the SubscriptionConfirmation with the reason."
         ),
         docs="https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
         evidence="docs",
         retries="Retried for an hour or so, as the topic's delivery policy says.",
         answer_within="15 s",
-        signs="The message, its id, subject, time, topic and type; in a confirmation the token and the URL too.",
+        signs=(
+            "The message, its id, subject, time, topic and type; in a confirmation the token and"
+            " the URL too."
+        ),
         limits=(
-            "Everyone can get Amazon's signature for a topic of their own: only topics that are pinned get in. What SNS adds beside "
-            "the signed fields is not proven. Raw message delivery is unsigned and refused."
+            "Everyone can get Amazon's signature for a topic of their own: only topics that are"
+            " pinned get in. What SNS adds beside the signed fields is not proven. Raw message"
+            " delivery is unsigned and refused."
         ),
         samples=(
-            Sample("Notification", "notification.json", {"x-amz-sns-message-type": "Notification"}, "text/plain; charset=UTF-8"),
-            Sample("SubscriptionConfirmation", "subscription_confirmation.json",
-                   {"x-amz-sns-message-type": "SubscriptionConfirmation"}, "text/plain; charset=UTF-8"),
+            Sample(
+                "Notification",
+                "notification.json",
+                {"x-amz-sns-message-type": "Notification"},
+                "text/plain; charset=UTF-8",
+            ),
+            Sample(
+                "SubscriptionConfirmation",
+                "subscription_confirmation.json",
+                {"x-amz-sns-message-type": "SubscriptionConfirmation"},
+                "text/plain; charset=UTF-8",
+            ),
         ),
     ),
     Provider(
@@ -87,18 +111,20 @@ ROWS = (
         secret_hint="none; Google's keys are fetched, or one is put here to fetch nothing",
         generates_secret=False,
         setup=(
-            "Create a push subscription: `gcloud pubsub subscriptions create NAME --topic TOPIC --push-endpoint URL "
-            "--push-auth-service-account ACCOUNT --push-auth-token-audience URL`. Say the audience and the account's email under pins: "
-            "in routes.yaml."
+            "Create a push subscription: `gcloud pubsub subscriptions create NAME --topic TOPIC"
+            " --push-endpoint URL --push-auth-service-account ACCOUNT --push-auth-token-audience"
+            " URL`. Say the audience and the account's email under pins: in routes.yaml."
         ),
         docs="https://docs.cloud.google.com/pubsub/docs/authenticate-push-subscriptions",
         evidence="docs",
-        retries="Retried until the message is acknowledged or older than the subscription keeps it.",
+        retries=(
+            "Retried until the message is acknowledged or older than the subscription keeps it."
+        ),
         answer_within="10 s, unless the subscription says otherwise",
         signs="Nothing of the body: the token says who calls whom, and until when.",
         limits=(
-            "The token does not prove that the body is Google's: use HTTPS. The message stands in base64: "
-            "`${unb64(body.message.data)}`."
+            "The token does not prove that the body is Google's: use HTTPS. The message stands in"
+            " base64: `${unb64(body.message.data)}`."
         ),
         samples=(Sample("OBJECT_FINALIZE", "object_finalize.json", {"user-agent": "APIs-Google"}),),
     ),
@@ -112,18 +138,29 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, the sender is told it",
         generates_secret=True,
         setup=(
-            "Give the sender the URL and let it send the header “Authorization: Bearer SECRET”, or add ?access_token=SECRET to the "
-            "URL. Its OPTIONS request, which asks whether it may send, is answered with yes."
+            "Give the sender the URL and let it send the header “Authorization: Bearer SECRET”, or"
+            " add ?access_token=SECRET to the URL. Its OPTIONS request, which asks whether it may"
+            " send, is answered with yes."
         ),
         docs="https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md",
         evidence="docs",
         retries="As the sender does; 410 ends it, 429 slows it down.",
         signs="Nothing: the token is shown.",
-        limits=SHOWN + " Both the binary and the structured form are read, the batched one is one event.",
+        limits=SHOWN
+        + " Both the binary and the structured form are read, the batched one is one event.",
         samples=(
             Sample("com.example.order.created", "order.created.json", {}, CLOUDEVENT),
-            Sample("com.example.bed.dry", "bed.dry.json", {"ce-specversion": "1.0", "ce-type": "com.example.bed.dry", "ce-id": "{id}",
-                                                            "ce-source": "/garden/beds", "ce-time": "{now_iso}"}),
+            Sample(
+                "com.example.bed.dry",
+                "bed.dry.json",
+                {
+                    "ce-specversion": "1.0",
+                    "ce-type": "com.example.bed.dry",
+                    "ce-id": "{id}",
+                    "ce-source": "/garden/beds",
+                    "ce-time": "{now_iso}",
+                },
+            ),
         ),
     ),
     Provider(
@@ -137,9 +174,10 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, and it becomes a part of the URL",
         generates_secret=True,
         setup=(
-            "Start flowbridge, then in the Azure portal open your topic → Event Subscription, choose the Event Grid schema and the "
-            "endpoint type Web Hook, and paste the URL with ?token=SECRET added to it: Azure tests it at once. For the CloudEvents "
-            "schema use the provider cloudevents."
+            "Start flowbridge, then in the Azure portal open your topic → Event Subscription,"
+            " choose the Event Grid schema and the endpoint type Web Hook, and paste the URL with"
+            " ?token=SECRET added to it: Azure tests it at once. For the CloudEvents schema use the"
+            " provider cloudevents."
         ),
         docs="https://learn.microsoft.com/en-us/azure/event-grid/end-point-validation-event-grid-events-schema",
         evidence="docs",
@@ -147,9 +185,18 @@ ROWS = (
         answer_within="30 s",
         signs="Nothing: the token in the URL is all.",
         limits=IN_URL,
-        samples=(Sample("Microsoft.Storage.BlobCreated", "blob_created.json", {"aeg-event-type": "Notification"}),
-                 Sample("Microsoft.EventGrid.SubscriptionValidationEvent", "validation.json",
-                        {"aeg-event-type": "SubscriptionValidation"})),
+        samples=(
+            Sample(
+                "Microsoft.Storage.BlobCreated",
+                "blob_created.json",
+                {"aeg-event-type": "Notification"},
+            ),
+            Sample(
+                "Microsoft.EventGrid.SubscriptionValidationEvent",
+                "validation.json",
+                {"aeg-event-type": "SubscriptionValidation"},
+            ),
+        ),
     ),
     Provider(
         name="msgraph",
@@ -162,8 +209,9 @@ ROWS = (
         secret_hint="at most 128 characters; flowbridge makes one, Graph is told it as clientState",
         generates_secret=True,
         setup=(
-            "Start flowbridge, then POST /v1.0/subscriptions with changeType, notificationUrl (the URL), resource, expirationDateTime, "
-            "and the secret as clientState: Graph tests the URL at once. Subscriptions end after hours or days and must be renewed."
+            "Start flowbridge, then POST /v1.0/subscriptions with changeType, notificationUrl (the"
+            " URL), resource, expirationDateTime, and the secret as clientState: Graph tests the"
+            " URL at once. Subscriptions end after hours or days and must be renewed."
         ),
         docs="https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks",
         evidence="docs",
@@ -171,7 +219,8 @@ ROWS = (
         answer_within="3 s (the test: 10 s)",
         signs="Nothing: the clientState is shown, in the body.",
         limits=(
-            SHOWN.replace("token", "clientState") + " In the body that is kept it is masked. Notifications with encrypted resource data "
+            SHOWN.replace("token", "clientState")
+            + " In the body that is kept it is masked. Notifications with encrypted resource data "
             "are kept as they come; few have an id, so what comes twice is mostly two events."
         ),
         samples=(Sample("created", "created.json"),),

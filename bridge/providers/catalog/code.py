@@ -17,7 +17,8 @@ ROWS = (
     Provider(
         name="github",
         title="GitHub",
-        scheme=Hmac(at="header:X-Hub-Signature-256", prefix="sha256="),  # X-Hub-Signature (sha1) comes along and is not looked at
+        # X-Hub-Signature (sha1) comes along and is not looked at
+        scheme=Hmac(at="header:X-Hub-Signature-256", prefix="sha256="),
         event_type=("header:X-GitHub-Event",),
         event_id=("header:X-GitHub-Delivery",),
         test_types=("ping",),
@@ -26,9 +27,10 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, GitHub is told it",
         generates_secret=True,
         setup=(
-            "In the repository (or organization) open Settings → Webhooks → Add webhook. Paste the URL as Payload URL and the secret "
-            "as Secret, choose content type application/json, and pick the events under “Let me select individual events”. GitHub "
-            "sends a ping at once, which shows up as an event of type ping."
+            "In the repository (or organization) open Settings → Webhooks → Add webhook. Paste the"
+            " URL as Payload URL and the secret as Secret, choose content type application/json,"
+            " and pick the events under “Let me select individual events”. GitHub sends a ping at"
+            " once, which shows up as an event of type ping."
         ),
         docs="https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
         evidence="vector",
@@ -44,28 +46,59 @@ ROWS = (
     Provider(
         name="gitlab",
         title="GitLab",
-        # The secret says which: GitLab's signing token is Standard Webhooks, the older secret token is shown as it is.
-        scheme=AnyOf(by_secret=(("whsec_", shared("webhook-")), ("", Token(at="header:X-Gitlab-Token")))),
+        # The secret says which: GitLab's signing token is Standard Webhooks, the older secret token
+        # is shown as it is.
+        scheme=AnyOf(
+            by_secret=(("whsec_", shared("webhook-")), ("", Token(at="header:X-Gitlab-Token")))
+        ),
         event_type=("body:object_kind", "body:event_name", "header:X-Gitlab-Event"),
         event_id=("header:webhook-id", "header:Idempotency-Key"),
         max_body=25 * MIB,
-        secret_hint="any long random text as Secret token, which flowbridge makes; or a signing token, whsec_… and 32 bytes in base64",
+        secret_hint=(
+            "any long random text as Secret token, which flowbridge makes; or a signing token,"
+            " whsec_… and 32 bytes in base64"
+        ),
         generates_secret=True,
         setup=(
-            "In the project (or group) open Settings → Webhooks → Add new webhook, paste the URL, and enter the secret as Secret "
-            "token. Where your GitLab offers a signing token, use that instead: it begins with whsec_, goes into .env likewise, and "
-            "then the body is signed. Choose the triggers, save, and press Test."
+            "In the project (or group) open Settings → Webhooks → Add new webhook, paste the URL,"
+            " and enter the secret as Secret token. Where your GitLab offers a signing token, use"
+            " that instead: it begins with whsec_, goes into .env likewise, and then the body is"
+            " signed. Choose the triggers, save, and press Test."
         ),
         docs="https://docs.gitlab.com/user/project/integrations/webhooks/",
         evidence="docs",
-        retries="A webhook that fails several times in a row is switched off for a while, then for good; a person can send it again.",
+        retries=(
+            "A webhook that fails several times in a row is switched off for a while, then for"
+            " good; a person can send it again."
+        ),
         answer_within="10 s",
-        signs="With a signing token the id, the time and the body, joined by dots; with a secret token nothing.",
-        limits="A secret token does not prove that the body is GitLab's: use HTTPS, or the signing token of newer versions.",
+        signs=(
+            "With a signing token the id, the time and the body, joined by dots; with a secret"
+            " token nothing."
+        ),
+        limits=(
+            "A secret token does not prove that the body is GitLab's: use HTTPS, or the signing"
+            " token of newer versions."
+        ),
         samples=(
-            Sample("push", "push.json", {"x-gitlab-event": "Push Hook", "idempotency-key": "{id}", "user-agent": "GitLab/18.5.1"}),
-            Sample("merge_request", "merge_request.json",
-                   {"x-gitlab-event": "Merge Request Hook", "idempotency-key": "{id}", "user-agent": "GitLab/18.5.1"}),
+            Sample(
+                "push",
+                "push.json",
+                {
+                    "x-gitlab-event": "Push Hook",
+                    "idempotency-key": "{id}",
+                    "user-agent": "GitLab/18.5.1",
+                },
+            ),
+            Sample(
+                "merge_request",
+                "merge_request.json",
+                {
+                    "x-gitlab-event": "Merge Request Hook",
+                    "idempotency-key": "{id}",
+                    "user-agent": "GitLab/18.5.1",
+                },
+            ),
         ),
     ),
     Provider(
@@ -78,16 +111,27 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Bitbucket is told it",
         generates_secret=True,
         setup=(
-            "In the repository open Repository settings → Webhooks → Add webhook, paste the URL, and enter the secret. Choose the "
-            "triggers and save; without a secret Bitbucket signs nothing, and nothing gets in."
+            "In the repository open Repository settings → Webhooks → Add webhook, paste the URL,"
+            " and enter the secret. Choose the triggers and save; without a secret Bitbucket signs"
+            " nothing, and nothing gets in."
         ),
         docs="https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/",
         evidence="vector",
         retries="A failed delivery is tried again a few times, counted in X-Attempt-Number.",
         signs="The body.",
         limits="Bitbucket sends no payload above 256 KB. " + COPIED,
-        samples=(Sample("repo:push", "push.json", {"x-event-key": "repo:push", "x-request-uuid": "{id}", "x-attempt-number": "1",
-                                                   "user-agent": "Bitbucket-Webhooks/2.0"}),),
+        samples=(
+            Sample(
+                "repo:push",
+                "push.json",
+                {
+                    "x-event-key": "repo:push",
+                    "x-request-uuid": "{id}",
+                    "x-attempt-number": "1",
+                    "user-agent": "Bitbucket-Webhooks/2.0",
+                },
+            ),
+        ),
     ),
     Provider(
         name="bitbucket_server",
@@ -99,15 +143,22 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Bitbucket is told it",
         generates_secret=True,
         setup=(
-            "In the repository (or project) open Settings → Webhooks → Create webhook, paste the URL, enter the secret, and choose the "
-            "events. Test connection sends an event of type diagnostics:ping, which may come unsigned and is then refused."
+            "In the repository (or project) open Settings → Webhooks → Create webhook, paste the"
+            " URL, enter the secret, and choose the events. Test connection sends an event of type"
+            " diagnostics:ping, which may come unsigned and is then refused."
         ),
         docs="https://confluence.atlassian.com/bitbucketserver/manage-webhooks-938025878.html",
         evidence="docs",
         retries="Not documented; a webhook that fails often is skipped for a while.",
         signs="The body.",
         limits=COPIED,
-        samples=(Sample("repo:refs_changed", "refs_changed.json", {"x-event-key": "repo:refs_changed", "x-request-id": "{id}"}),),
+        samples=(
+            Sample(
+                "repo:refs_changed",
+                "refs_changed.json",
+                {"x-event-key": "repo:refs_changed", "x-request-id": "{id}"},
+            ),
+        ),
     ),
     Provider(
         name="gitea",
@@ -120,29 +171,46 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Gitea is told it",
         generates_secret=True,
         setup=(
-            "In the repository open Settings → Webhooks → Add Webhook → Gitea (or Forgejo), paste the URL as Target URL, leave POST "
-            "and the content type application/json, and enter the secret. Without a secret Gitea sends an empty signature, which is "
-            "refused."
+            "In the repository open Settings → Webhooks → Add Webhook → Gitea (or Forgejo), paste"
+            " the URL as Target URL, leave POST and the content type application/json, and enter"
+            " the secret. Without a secret Gitea sends an empty signature, which is refused."
         ),
         docs="https://docs.gitea.com/usage/repository/webhooks",
         evidence="sdk",
         retries="Gitea tries once; a delivery can be sent again from the webhook's page.",
         answer_within="5 s, unless the server says otherwise (DELIVER_TIMEOUT)",
         signs="The body.",
-        limits="The content type must be application/json: as a form only a part of the body is signed, and it is refused. " + COPIED,
-        samples=(Sample("push", "push.json", {"x-gitea-event": "push", "x-gitea-event-type": "push", "x-gitea-delivery": "{id}",
-                                              "x-github-event": "push", "x-github-delivery": "{id}"}),),
+        limits=(
+            "The content type must be application/json: as a form only a part of the body is"
+            " signed, and it is refused. "
+        )
+        + COPIED,
+        samples=(
+            Sample(
+                "push",
+                "push.json",
+                {
+                    "x-gitea-event": "push",
+                    "x-gitea-event-type": "push",
+                    "x-gitea-delivery": "{id}",
+                    "x-github-event": "push",
+                    "x-github-delivery": "{id}",
+                },
+            ),
+        ),
     ),
     Provider(
         name="docker_hub",
         title="Docker Hub",
         scheme=Token(at="query:token"),
-        event_id=(Joined(("body:repository.repo_name", "body:push_data.tag", "body:push_data.pushed_at")),),
+        event_id=(
+            Joined(("body:repository.repo_name", "body:push_data.tag", "body:push_data.pushed_at")),
+        ),
         secret_hint="any long random text; flowbridge makes one, and it becomes a part of the URL",
         generates_secret=True,
         setup=(
-            "In the repository on Docker Hub open Webhooks, name the webhook, and paste the URL with ?token=SECRET added to it. Docker "
-            "Hub signs nothing: who knows the URL can send."
+            "In the repository on Docker Hub open Webhooks, name the webhook, and paste the URL"
+            " with ?token=SECRET added to it. Docker Hub signs nothing: who knows the URL can send."
         ),
         docs="https://docs.docker.com/docker-hub/repos/manage/webhooks/",
         evidence="docs",
@@ -156,11 +224,14 @@ ROWS = (
         title="Hugging Face Hub",
         scheme=Token(at="header:X-Webhook-Secret"),
         event_type=(Joined(("body:event.scope", "body:event.action"), by="."),),
-        secret_hint="any long random text of printable ASCII; flowbridge makes one, Hugging Face is told it",
+        secret_hint=(
+            "any long random text of printable ASCII; flowbridge makes one, Hugging Face is told it"
+        ),
         generates_secret=True,
         setup=(
-            "In your settings on Hugging Face open Webhooks → Add a new webhook, choose the repositories or users to watch, paste the "
-            "URL, and enter the secret. It is sent along in the header X-Webhook-Secret."
+            "In your settings on Hugging Face open Webhooks → Add a new webhook, choose the"
+            " repositories or users to watch, paste the URL, and enter the secret. It is sent along"
+            " in the header X-Webhook-Secret."
         ),
         docs="https://huggingface.co/docs/hub/webhooks",
         evidence="docs",
@@ -177,14 +248,15 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, the registry is told it",
         generates_secret=True,
         setup=(
-            "Register with `npm hook add PACKAGE URL SECRET` of npm 10 or older, with --registry, or through the hooks API of a registry "
-            "of your own."
+            "Register with `npm hook add PACKAGE URL SECRET` of npm 10 or older, with --registry,"
+            " or through the hooks API of a registry of your own."
         ),
         docs="https://github.com/npm/registry/blob/main/docs/hooks/endpoints.md",
         evidence="docs",
         retries="Not documented.",
         signs="The body.",
-        limits="npm's own registry gave its hooks up in 2024, and npm 11 has no `npm hook`. " + COPIED_UNTOLD,
+        limits="npm's own registry gave its hooks up in 2024, and npm 11 has no `npm hook`. "
+        + COPIED_UNTOLD,
         samples=(Sample("package:publish", "publish.json"),),
     ),
 )

@@ -16,7 +16,10 @@ from bridge.providers.signatures.jwks import KeyService
 from bridge.providers.signatures.setup_secret import Aside
 from bridge.providers.signatures.timestamps import Timestamp
 
-HEADERS_OPEN = "Only the body is signed, not the headers with type and id: the same body under another id is marked."
+HEADERS_OPEN = (
+    "Only the body is signed, not the headers with type and id: the same body under another id is"
+    " marked."
+)
 
 ROWS = (
     Provider(
@@ -24,29 +27,42 @@ ROWS = (
         title="Shopify",
         scheme=Hmac(at="header:X-Shopify-Hmac-Sha256", encoding="base64"),
         event_type=("header:X-Shopify-Topic",),
-        event_id=(Joined(("header:X-Shopify-Event-Id", "header:X-Shopify-Topic?")), "header:X-Shopify-Webhook-Id"),
-        secret_hint="the app's client secret, or the key shown under Settings → Notifications → Webhooks, from Shopify",
+        event_id=(
+            Joined(("header:X-Shopify-Event-Id", "header:X-Shopify-Topic?")),
+            "header:X-Shopify-Webhook-Id",
+        ),
+        secret_hint=(
+            "the app's client secret, or the key shown under Settings → Notifications → Webhooks,"
+            " from Shopify"
+        ),
         generates_secret=False,
         setup=(
-            "In the shop's admin open Settings → Notifications → Webhooks, create one with the URL and format JSON, and copy the key "
-            "under “Your webhooks will be signed with”. An app's webhooks (shopify.app.toml, Admin API) are signed with its client "
-            "secret."
+            "In the shop's admin open Settings → Notifications → Webhooks, create one with the URL"
+            " and format JSON, and copy the key under “Your webhooks will be signed with”. An app's"
+            " webhooks (shopify.app.toml, Admin API) are signed with its client secret."
         ),
         docs="https://shopify.dev/docs/apps/build/webhooks/subscribe/https",
         evidence="docs",
         signs="The body.",
         answer_within="5 s, and 1 s to connect",
         limits=HEADERS_OPEN,
-        retries="Shopify tries 8 times in 4 hours; a subscription made by the API that keeps failing is deleted.",
+        retries=(
+            "Shopify tries 8 times in 4 hours; a subscription made by the API that keeps failing is"
+            " deleted."
+        ),
         samples=tuple(
-            Sample(topic, "orders-create.json", {  # an order that is paid as it is made
-                "x-shopify-topic": topic,
-                "x-shopify-shop-domain": "acme-garden.myshopify.com",
-                "x-shopify-api-version": "2026-07",
-                "x-shopify-event-id": "{id}",
-                "x-shopify-webhook-id": "wh-{id}",
-                "x-shopify-triggered-at": "{now_iso}",
-            })
+            Sample(
+                topic,
+                "orders-create.json",
+                {  # an order that is paid as it is made
+                    "x-shopify-topic": topic,
+                    "x-shopify-shop-domain": "acme-garden.myshopify.com",
+                    "x-shopify-api-version": "2026-07",
+                    "x-shopify-event-id": "{id}",
+                    "x-shopify-webhook-id": "wh-{id}",
+                    "x-shopify-triggered-at": "{now_iso}",
+                },
+            )
             for topic in ("orders/create", "orders/paid")
         ),
     ),
@@ -55,57 +71,75 @@ ROWS = (
         title="WooCommerce",
         scheme=Hmac(at="header:X-WC-Webhook-Signature", encoding="base64"),
         event_type=("header:X-WC-Webhook-Topic",),
-        # The delivery id is a hash of the webhook's id and the second: two orders of one second share it.
-        event_id=(Joined(("header:X-WC-Webhook-Delivery-ID", "header:X-WC-Webhook-Topic?", "body:id?")),),
+        # The delivery id is a hash of the webhook's id and the second: two orders of one second
+        # share it.
+        event_id=(
+            Joined(("header:X-WC-Webhook-Delivery-ID", "header:X-WC-Webhook-Topic?", "body:id?")),
+        ),
         handshakes=(Handshake(woocommerce_ping, signed=False),),
         secret_hint="any text; flowbridge makes one, WooCommerce is told it",
         generates_secret=True,
         setup=(
-            "In WordPress open WooCommerce → Settings → Advanced → Webhooks, add one with the URL as delivery URL, the secret, a "
-            "topic and status Active. Start flowbridge before you save: WooCommerce calls the URL at once."
+            "In WordPress open WooCommerce → Settings → Advanced → Webhooks, add one with the URL"
+            " as delivery URL, the secret, a topic and status Active. Start flowbridge before you"
+            " save: WooCommerce calls the URL at once."
         ),
         docs="https://developer.woocommerce.com/docs/apis/rest-api/v3/webhooks/",
         evidence="sdk",
         signs="The body.",
         answer_within="60 s",
         limits=HEADERS_OPEN,
-        retries="WooCommerce never tries again, and switches the webhook off after more than 5 failures in a row.",
+        retries=(
+            "WooCommerce never tries again, and switches the webhook off after more than 5 failures"
+            " in a row."
+        ),
         samples=(
-            Sample("order.created", "order.created.json", {
-                "user-agent": "WooCommerce/9.9.0 Hookshot (WordPress/6.8)",
-                "x-wc-webhook-source": "https://shop.example.com/",
-                "x-wc-webhook-topic": "order.created",
-                "x-wc-webhook-resource": "order",
-                "x-wc-webhook-event": "created",
-                "x-wc-webhook-id": "4",
-                "x-wc-webhook-delivery-id": "{id}",
-            }),
+            Sample(
+                "order.created",
+                "order.created.json",
+                {
+                    "user-agent": "WooCommerce/9.9.0 Hookshot (WordPress/6.8)",
+                    "x-wc-webhook-source": "https://shop.example.com/",
+                    "x-wc-webhook-topic": "order.created",
+                    "x-wc-webhook-resource": "order",
+                    "x-wc-webhook-event": "created",
+                    "x-wc-webhook-id": "4",
+                    "x-wc-webhook-delivery-id": "{id}",
+                },
+            ),
         ),
     ),
     Provider(
         name="bigcommerce",
         title="BigCommerce",
-        scheme=Hmac(at="header:webhook-signature", parse=Pairs("v1", separator=" ", assign=","), encoding="base64",
-                    signed="{h:webhook-id}.{timestamp}.{body}", timestamp=Timestamp("header:webhook-timestamp")),
+        scheme=Hmac(
+            at="header:webhook-signature",
+            parse=Pairs("v1", separator=" ", assign=","),
+            encoding="base64",
+            signed="{h:webhook-id}.{timestamp}.{body}",
+            timestamp=Timestamp("header:webhook-timestamp"),
+        ),
         event_type=("body:scope",),
         event_id=("header:webhook-id",),
         ack=TAKEN,
         secret_hint="the client secret of the app that made the webhook, from BigCommerce",
         generates_secret=False,
         setup=(
-            "Create the webhook with BigCommerce's API (POST /stores/HASH/v3/hooks) with the URL as destination and a scope such as "
-            "store/order/created. For webhooks whose app's secret you do not have, set a header of your own there and use the provider "
-            "token."
+            "Create the webhook with BigCommerce's API (POST /stores/HASH/v3/hooks) with the URL as"
+            " destination and a scope such as store/order/created. For webhooks whose app's secret"
+            " you do not have, set a header of your own there and use the provider token."
         ),
         docs="https://docs.bigcommerce.com/developer/docs/integrations/webhooks/https",
         evidence="docs",
         signs=THREE_PARTS,
         limits="An event says only what changed: let the flow fetch it.",
         retries=(
-            "BigCommerce tries after 1, 3, 5, 10, 15 and 30 minutes and 1, 2, 6, 14 and 24 hours, and then switches the webhook off; a "
-            "host that fails often waits 3 minutes more."
+            "BigCommerce tries after 1, 3, 5, 10, 15 and 30 minutes and 1, 2, 6, 14 and 24 hours,"
+            " and then switches the webhook off; a host that fails often waits 3 minutes more."
         ),
-        samples=(Sample("store/order/created", "store-order-created.json", {"webhook-id": "{id}"}),),
+        samples=(
+            Sample("store/order/created", "store-order-created.json", {"webhook-id": "{id}"}),
+        ),
     ),
     Provider(
         name="ebay",
@@ -133,22 +167,29 @@ ROWS = (
         retry=("body:notification.publishAttemptCount",),
         handshakes=(Handshake(ebay_challenge, signed=False, methods=("GET",)),),
         ack=TAKEN,
-        secret_hint="two: token: and a verification token of your choice; and APP_ID:CERT_ID of the keyset, or eBay's public key (PEM)",
+        secret_hint=(
+            "two: token: and a verification token of your choice; and APP_ID:CERT_ID of the keyset,"
+            " or eBay's public key (PEM)"
+        ),
         generates_secret=False,
         setup=(
-            "Choose a verification token of 32 to 80 letters, digits, _ and -, and put token:TOKEN among the secrets; start flowbridge, "
-            "and enter the URL and the token under Alerts & Notifications of your keyset: eBay tests it at once. Put the keyset's App ID "
-            "and Cert ID among the secrets too, joined by a colon: with them eBay's public keys are fetched (getPublicKey). For the "
-            "sandbox put the key itself there instead."
+            "Choose a verification token of 32 to 80 letters, digits, _ and -, and put token:TOKEN"
+            " among the secrets; start flowbridge, and enter the URL and the token under Alerts &"
+            " Notifications of your keyset: eBay tests it at once. Put the keyset's App ID and Cert"
+            " ID among the secrets too, joined by a colon: with them eBay's public keys are fetched"
+            " (getPublicKey). For the sandbox put the key itself there instead."
         ),
         docs="https://developer.ebay.com/marketplace-account-deletion",
         evidence="vector",
         signs="The body.",
         limits=(
-            "eBay signs for every application alike: let the flow look whether the notification is about one of your users. Where a public "
-            "key is put among the secrets nothing is fetched: put the new one beside it when eBay changes it. " + COPIED
+            "eBay signs for every application alike: let the flow look whether the notification is"
+            " about one of your users. Where a public key is put among the secrets nothing is"
+            " fetched: put the new one beside it when eBay changes it. " + COPIED
         ),
-        retries="eBay tries again, and may switch off a keyset whose notifications are not answered.",
+        retries=(
+            "eBay tries again, and may switch off a keyset whose notifications are not answered."
+        ),
         samples=(Sample("MARKETPLACE_ACCOUNT_DELETION", "MARKETPLACE_ACCOUNT_DELETION.json"),),
     ),
     Provider(
@@ -161,8 +202,9 @@ ROWS = (
         secret_hint="the endpoint's secret, from Tebex",
         generates_secret=False,
         setup=(
-            "In the Tebex Creator Panel open Developers → Webhooks → Endpoints, copy the secret, start flowbridge, and add an "
-            "endpoint with the URL and its events: Tebex tests it at once."
+            "In the Tebex Creator Panel open Developers → Webhooks → Endpoints, copy the secret,"
+            " start flowbridge, and add an endpoint with the URL and its events: Tebex tests it at"
+            " once."
         ),
         docs="https://docs.tebex.io/developers/webhooks/overview",
         evidence="docs",
@@ -177,21 +219,29 @@ ROWS = (
     Provider(
         name="recharge",
         title="Recharge",
-        scheme=Hmac(at="header:X-Recharge-Webhook-Signature", parse=Pairs("v1"), signed="{t}.{body}",
-                    timestamp=Timestamp("label:t", tolerance=86400)),
+        scheme=Hmac(
+            at="header:X-Recharge-Webhook-Signature",
+            parse=Pairs("v1"),
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t", tolerance=86400),
+        ),
         dedup_body=True,
         ack=TAKEN,
         secret_hint="the API client secret, from Recharge",
         generates_secret=False,
         setup=(
-            "Create the webhook with Recharge's API (POST /webhooks) with the URL as address and a topic. The secret is the API "
-            "client secret, on the page of the API token. One source for each topic tells them apart."
+            "Create the webhook with Recharge's API (POST /webhooks) with the URL as address and a"
+            " topic. The secret is the API client secret, on the page of the API token. One source"
+            " for each topic tells them apart."
         ),
         docs="https://docs.getrecharge.com/docs/webhooks-overview",
         evidence="docs",
         signs="The time and the body, joined by a dot.",
         answer_within="5 s, with a 200",
-        limits="There is neither type nor id: the same body is the same event. A request may be a day old; Recharge allows two.",
+        limits=(
+            "There is neither type nor id: the same body is the same event. A request may be a day"
+            " old; Recharge allows two."
+        ),
         retries="Recharge tries 20 times in 48 hours, and then deletes the webhook.",
         samples=(Sample("charge/paid", "charge-paid.json"),),
     ),
@@ -204,16 +254,23 @@ ROWS = (
         secret_hint="the webhook's shared_secret, from Commerce Layer",
         generates_secret=False,
         setup=(
-            "Create the webhook with Commerce Layer's API (POST /api/webhooks) with the URL as callback_url and a topic such as "
-            "orders.place. The answer holds its shared_secret."
+            "Create the webhook with Commerce Layer's API (POST /api/webhooks) with the URL as"
+            " callback_url and a topic such as orders.place. The answer holds its shared_secret."
         ),
         docs="https://docs.commercelayer.io/core/callbacks-security",
         evidence="docs",
         signs="The body.",
         answer_within="5 s",
-        limits="There is no id: the same body is the same event. The header with the type is not signed.",
-        retries="Commerce Layer tries up to 10 times, and stops the webhook after 30 failures in a row.",
-        samples=(Sample("orders.place", "orders.place.json", {"x-commercelayer-topic": "orders.place"}),),
+        limits=(
+            "There is no id: the same body is the same event. The header with the type is not"
+            " signed."
+        ),
+        retries=(
+            "Commerce Layer tries up to 10 times, and stops the webhook after 30 failures in a row."
+        ),
+        samples=(
+            Sample("orders.place", "orders.place.json", {"x-commercelayer-topic": "orders.place"}),
+        ),
     ),
     Provider(
         name="shipbob",
@@ -223,12 +280,21 @@ ROWS = (
         event_id=("header:webhook-id",),
         secret_hint="whsec_… and base64, the subscription's secret, from ShipBob",
         generates_secret=False,
-        setup="Create the webhook with ShipBob's API (POST /2026-01/webhook) with the URL and its topics, and keep the secret (whsec_…).",
+        setup=(
+            "Create the webhook with ShipBob's API (POST /2026-01/webhook) with the URL and its"
+            " topics, and keep the secret (whsec_…)."
+        ),
         docs="https://developer.shipbob.com/2026-01/webhooks",
         evidence="docs",
         signs=THREE_PARTS,
         limits="The header with the type is not signed.",
         retries="Not documented in what was read.",
-        samples=(Sample("order.shipped", "order.shipped.json", {"webhook-id": "msg_{id}", "x-webhook-topic": "order.shipped"}),),
+        samples=(
+            Sample(
+                "order.shipped",
+                "order.shipped.json",
+                {"webhook-id": "msg_{id}", "x-webhook-topic": "order.shipped"},
+            ),
+        ),
     ),
 )

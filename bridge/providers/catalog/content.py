@@ -19,8 +19,11 @@ ROWS = (
     Provider(
         name="webflow",
         title="Webflow",
-        scheme=Hmac(at="header:x-webflow-signature", signed="{timestamp}:{body}",
-                    timestamp=Timestamp("header:x-webflow-timestamp", "ms")),
+        scheme=Hmac(
+            at="header:x-webflow-signature",
+            signed="{timestamp}:{body}",
+            timestamp=Timestamp("header:x-webflow-timestamp", "ms"),
+        ),
         event_type=("body:triggerType",),
         dedup_body=True,
         ack=TAKEN,
@@ -28,8 +31,9 @@ ROWS = (
         secret_hint="the app's client secret, or the webhook's secretKey, from Webflow",
         generates_secret=False,
         setup=(
-            "Create the webhook with Webflow's API (POST /v2/sites/SITE/webhooks) with the URL and a triggerType: with a site token the "
-            "answer holds a secretKey, with an app's token its client secret signs. Webhooks made on the dashboard are not signed."
+            "Create the webhook with Webflow's API (POST /v2/sites/SITE/webhooks) with the URL and"
+            " a triggerType: with a site token the answer holds a secretKey, with an app's token"
+            " its client secret signs. Webhooks made on the dashboard are not signed."
         ),
         docs="https://developers.webflow.com/data/docs/working-with-webhooks",
         evidence="docs",
@@ -50,19 +54,25 @@ ROWS = (
         secret_hint="the app's public key (PEM), from Wix",
         generates_secret=False,
         setup=(
-            "At Wix open Custom Apps, your app → Webhooks, press Get Public Key, and create a webhook for an event with the URL as "
-            "callback URL. What Wix writes as text inside the event (data and identity) is read: body.data.entityId is the entity."
+            "At Wix open Custom Apps, your app → Webhooks, press Get Public Key, and create a"
+            " webhook for an event with the URL as callback URL. What Wix writes as text inside the"
+            " event (data and identity) is read: body.data.entityId is the entity."
         ),
         docs="https://dev.wix.com/docs/rest/articles/get-started/webhook-structure",
         evidence="docs",
         signs="The whole body, which is a token with an end of life.",
         answer_within="1.25 s, with a 200",
         limits=(
-            "Older webhooks of Wix have no id: an event in the same words counts once. Until its token ends a copy of a request can "
-            "be sent again, and is told by its id."
+            "Older webhooks of Wix have no id: an event in the same words counts once. Until its"
+            " token ends a copy of a request can be sent again, and is told by its id."
         ),
-        retries="Wix tries up to 12 more times, after 1 and 10 minutes, 1, 2, 2, 2, 4, 4, 4, 8, 8 and 12 hours.",
-        samples=(Sample("wix.contacts.v4.contact_created", "contact_created.json", {}, "text/plain"),),
+        retries=(
+            "Wix tries up to 12 more times, after 1 and 10 minutes, 1, 2, 2, 2, 4, 4, 4, 8, 8 and"
+            " 12 hours."
+        ),
+        samples=(
+            Sample("wix.contacts.v4.contact_created", "contact_created.json", {}, "text/plain"),
+        ),
     ),
     Provider(
         name="contentful",
@@ -77,45 +87,73 @@ ROWS = (
         secret_hint="64 characters, the space's signing secret; Contentful makes it, or is told it",
         generates_secret=False,
         setup=(
-            "In Contentful open Settings → Webhooks, switch request verification on under Settings there and copy the secret, and add a "
-            "webhook with the URL and its triggers."
+            "In Contentful open Settings → Webhooks, switch request verification on under Settings"
+            " there and copy the secret, and add a webhook with the URL and its triggers."
         ),
         docs="https://www.contentful.com/developers/docs/webhooks/request-verification/",
         evidence="sdk",
         signs="The method, the path with its query, the headers that are listed, and the body.",
         answer_within="30 s",
-        limits="A request may be 30 seconds old: keep this machine's clock set. The id may stand in a header that is not signed.",
-        retries="Contentful tries twice more, 30 seconds apart, unless a policy of your own says otherwise.",
+        limits=(
+            "A request may be 30 seconds old: keep this machine's clock set. The id may stand in a"
+            " header that is not signed."
+        ),
+        retries=(
+            "Contentful tries twice more, 30 seconds apart, unless a policy of your own says"
+            " otherwise."
+        ),
         samples=(
-            Sample("ContentManagement.Entry.publish", "Entry.publish.json", {
-                "x-contentful-topic": "ContentManagement.Entry.publish",
-                "x-contentful-idempotency-key": "{id}",
-            }),
+            Sample(
+                "ContentManagement.Entry.publish",
+                "Entry.publish.json",
+                {
+                    "x-contentful-topic": "ContentManagement.Entry.publish",
+                    "x-contentful-idempotency-key": "{id}",
+                },
+            ),
         ),
     ),
     Provider(
         name="sanity",
         title="Sanity",
-        scheme=Hmac(at="header:sanity-webhook-signature", parse=Pairs("v1"), encoding="base64url", signed="{t}.{body}",
-                    timestamp=Timestamp("label:t", "ms", enforced=False)),
-        event_type=(Joined(("body:_type", "header:sanity-operation?"), by="."), "header:sanity-operation"),
+        scheme=Hmac(
+            at="header:sanity-webhook-signature",
+            parse=Pairs("v1"),
+            encoding="base64url",
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t", "ms", enforced=False),
+        ),
+        event_type=(
+            Joined(("body:_type", "header:sanity-operation?"), by="."),
+            "header:sanity-operation",
+        ),
         event_id=("header:idempotency-key",),
         secret_hint="any long random text; flowbridge makes one, Sanity is told it",
         generates_secret=True,
         setup=(
-            "At sanity.io/manage open the project → API → Webhooks, create one with the URL, a filter, a projection that keeps _type, "
-            "and the secret."
+            "At sanity.io/manage open the project → API → Webhooks, create one with the URL, a"
+            " filter, a projection that keeps _type, and the secret."
         ),
         docs="https://www.sanity.io/docs/content-lake/webhooks",
         evidence="vector",
         signs="The time and the body, joined by a dot.",
         answer_within="30 s",
-        limits="Sanity's own library sets no limit for the age of a request, so none is set. The id stands in a header that is not signed.",
+        limits=(
+            "Sanity's own library sets no limit for the age of a request, so none is set. The id"
+            " stands in a header that is not signed."
+        ),
         retries="Sanity tries twice more, 30 seconds apart, after a 429 or 5xx.",
         samples=(
-            Sample("post.update", "post.update.json", {
-                "idempotency-key": "{id}", "sanity-operation": "update", "sanity-dataset": "production", "sanity-project-id": "gardenx7",
-            }),
+            Sample(
+                "post.update",
+                "post.update.json",
+                {
+                    "idempotency-key": "{id}",
+                    "sanity-operation": "update",
+                    "sanity-dataset": "production",
+                    "sanity-project-id": "gardenx7",
+                },
+            ),
         ),
     ),
     Provider(
@@ -127,29 +165,40 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Segment is told it",
         generates_secret=True,
         setup=(
-            "In Segment open Connections → Catalog → Webhooks, add the destination with the URL, and enter the secret as shared secret: "
-            "without one Segment does not sign, and is refused."
+            "In Segment open Connections → Catalog → Webhooks, add the destination with the URL,"
+            " and enter the secret as shared secret: without one Segment does not sign, and is"
+            " refused."
         ),
         docs="https://segment.com/docs/connections/destinations/catalog/webhooks/",
         evidence="docs",
         signs="The body.",
         answer_within="5 s",
-        limits="With batching on, Segment signs only the first event of a batch, and is refused: leave it off. " + COPIED,
+        limits=(
+            "With batching on, Segment signs only the first event of a batch, and is refused: leave"
+            " it off. "
+        )
+        + COPIED,
         retries="Segment tries for 4 hours.",
         samples=(Sample("Order Completed", "order_completed.json"),),
     ),
     Provider(
         name="revenuecat",
         title="RevenueCat (signed)",
-        scheme=Hmac(at="header:X-RevenueCat-Webhook-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t")),
+        scheme=Hmac(
+            at="header:X-RevenueCat-Webhook-Signature",
+            parse=Pairs("v1"),
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t"),
+        ),
         event_type=("body:event.type",),
         event_id=("body:event.id",),
         ack=TAKEN,
         secret_hint="the integration's signing secret, from RevenueCat",
         generates_secret=False,
         setup=(
-            "In RevenueCat open the project → Integrations → Webhooks, add one with the URL, and switch its signature on. Where it cannot "
-            "be switched on, use the provider revenuecat_static."
+            "In RevenueCat open the project → Integrations → Webhooks, add one with the URL, and"
+            " switch its signature on. Where it cannot be switched on, use the provider"
+            " revenuecat_static."
         ),
         docs="https://www.revenuecat.com/docs/integrations/webhooks",
         evidence="docs",
@@ -168,46 +217,65 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, RevenueCat is told it",
         generates_secret=True,
         setup=(
-            "In RevenueCat open the project → Integrations → Webhooks, add one with the URL, and enter “Bearer SECRET” as authorization "
-            "header value."
+            "In RevenueCat open the project → Integrations → Webhooks, add one with the URL, and"
+            " enter “Bearer SECRET” as authorization header value."
         ),
         docs="https://www.revenuecat.com/docs/integrations/webhooks",
         evidence="docs",
         signs="Nothing: the token is shown.",
         answer_within="60 s, with a 200",
-        limits="A token does not prove that the body is RevenueCat's: let the flow fetch the customer.",
+        limits=(
+            "A token does not prove that the body is RevenueCat's: let the flow fetch the customer."
+        ),
         retries="RevenueCat tries after 5, 10, 20, 40 and 80 minutes.",
         samples=(Sample("RENEWAL", "RENEWAL.json"),),
     ),
     Provider(
         name="cloudinary",
         title="Cloudinary",
-        scheme=Hmac(at="header:X-Cld-Signature", plain=True, algorithm="sha1", signed="{body}{timestamp}{secret}",
-                    timestamp=Timestamp("header:X-Cld-Timestamp", tolerance=7200)),
+        scheme=Hmac(
+            at="header:X-Cld-Signature",
+            plain=True,
+            algorithm="sha1",
+            signed="{body}{timestamp}{secret}",
+            timestamp=Timestamp("header:X-Cld-Timestamp", tolerance=7200),
+        ),
         event_type=("body:notification_type",),
         dedup_body=True,  # each holds its time, and mostly an id of the request
         secret_hint="the account's API secret, from Cloudinary",
         generates_secret=False,
         setup=(
-            "In the Cloudinary Console open Settings → Webhook Notifications and add the URL for the notifications you want. The "
-            "secret is the API secret, under Settings → API Keys; the account must sign with SHA-1, as it does unless changed."
+            "In the Cloudinary Console open Settings → Webhook Notifications and add the URL for"
+            " the notifications you want. The secret is the API secret, under Settings → API Keys;"
+            " the account must sign with SHA-1, as it does unless changed."
         ),
         docs="https://cloudinary.com/documentation/notification_signatures",
         evidence="docs",
         signs="The body, the time and the secret: a digest without a key.",
-        limits="There is no id: the same body is the same event. A request may be two hours old, as Cloudinary's own libraries have it.",
+        limits=(
+            "There is no id: the same body is the same event. A request may be two hours old, as"
+            " Cloudinary's own libraries have it."
+        ),
         retries="Cloudinary tries again; its documentation has the schedule.",
         samples=(Sample("upload", "upload.json"),),
     ),
     Provider(
         name="mux",
         title="Mux",
-        scheme=Hmac(at="header:Mux-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t")),
+        scheme=Hmac(
+            at="header:Mux-Signature",
+            parse=Pairs("v1"),
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t"),
+        ),
         event_type=("body:type",),
         event_id=("body:id",),
         secret_hint="the webhook's signing secret, from Mux",
         generates_secret=False,
-        setup="In the Mux dashboard open Settings → Webhooks, create one with the URL for an environment, and copy its signing secret.",
+        setup=(
+            "In the Mux dashboard open Settings → Webhooks, create one with the URL for an"
+            " environment, and copy its signing secret."
+        ),
         docs="https://www.mux.com/docs/core/verify-webhook-signatures",
         evidence="docs",
         signs="The time and the body, joined by a dot.",
@@ -222,7 +290,10 @@ ROWS = (
         event_id=("body:id",),
         secret_hint="whsec_…, the webhook's secret (the whole text is the key), from Dub",
         generates_secret=False,
-        setup="In Dub open Settings → Webhooks, create one with the URL and its events, and copy its signing secret.",
+        setup=(
+            "In Dub open Settings → Webhooks, create one with the URL and its events, and copy its"
+            " signing secret."
+        ),
         docs="https://dub.co/docs/concepts/webhooks/verify-webhook-requests",
         evidence="docs",
         signs="The body.",
@@ -235,20 +306,34 @@ ROWS = (
         title="Strava",
         scheme=Token(at="query:token"),
         event_type=(Joined(("body:object_type", "body:aspect_type"), by="."),),
-        event_id=(Joined(("body:subscription_id", "body:object_type", "body:object_id", "body:aspect_type", "body:event_time")),),
+        event_id=(
+            Joined(
+                (
+                    "body:subscription_id",
+                    "body:object_type",
+                    "body:object_id",
+                    "body:aspect_type",
+                    "body:event_time",
+                )
+            ),
+        ),
         handshakes=(Handshake(strava_challenge, signed=False, methods=("GET",)),),
         ack=TAKEN,
         secret_hint="any long random text; flowbridge makes one, it goes into the URL",
         generates_secret=True,
         setup=(
-            "Start flowbridge and create the subscription with Strava's API (POST /api/v3/push_subscriptions) with the URL and "
-            "?token=SECRET as callback_url, and any verify_token: Strava tests the URL at once. An application has one subscription."
+            "Start flowbridge and create the subscription with Strava's API (POST"
+            " /api/v3/push_subscriptions) with the URL and ?token=SECRET as callback_url, and any"
+            " verify_token: Strava tests the URL at once. An application has one subscription."
         ),
         docs="https://developers.strava.com/docs/webhooks/",
         evidence="docs",
         signs="Nothing.",
         answer_within="2 s, with a 200",
-        limits="Strava signs nothing: whoever learns the URL with its token can send. It holds ids only: let the flow fetch the rest.",
+        limits=(
+            "Strava signs nothing: whoever learns the URL with its token can send. It holds ids"
+            " only: let the flow fetch the rest."
+        ),
         retries="Strava tries up to three times in all.",
         samples=(Sample("activity.create", "activity.create.json"),),
     ),

@@ -13,8 +13,10 @@ from bridge.providers.signatures.shared_token import Basic, Token
 from bridge.providers.signatures.timestamps import Timestamp
 
 SOAP_ACK = (
-    b'<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>'
-    b'<notificationsResponse xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>true</Ack></notificationsResponse>'
+    b'<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope'
+    b' xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>'
+    b"<notificationsResponse"
+    b' xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>true</Ack></notificationsResponse>'
     b"</soapenv:Body></soapenv:Envelope>"
 )
 
@@ -22,36 +24,48 @@ ROWS = (
     Provider(
         name="hubspot",
         title="HubSpot",
-        # X-HubSpot-Signature (v1 and v2) comes along and is not looked at: a plain digest of secret and body, without a time. Whoever
-        # has seen one request could send it again for ever, and lengthen it (a SHA-256 can be continued without the secret).
-        scheme=Hmac(at="header:X-HubSpot-Signature-v3", encoding="base64", signed="{method}{url_unescaped}{body}{timestamp}",
-                    timestamp=Timestamp("header:X-HubSpot-Request-Timestamp", "ms")),
+        # X-HubSpot-Signature (v1 and v2) comes along and is not looked at: a plain digest of secret
+        # and body, without a time. Whoever has seen one request could send it again for ever, and
+        # lengthen it (a SHA-256 can be continued without the secret).
+        scheme=Hmac(
+            at="header:X-HubSpot-Signature-v3",
+            encoding="base64",
+            signed="{method}{url_unescaped}{body}{timestamp}",
+            timestamp=Timestamp("header:X-HubSpot-Request-Timestamp", "ms"),
+        ),
         event_type=("body:subscriptionType",),
-        event_id=(Joined(("body:eventId", "body:subscriptionId", "body:objectId?", "body:occurredAt")),),
+        event_id=(
+            Joined(("body:eventId", "body:subscriptionId", "body:objectId?", "body:occurredAt")),
+        ),
         batch=Batch(),
         retry=("body:attemptNumber",),
         fields=form_fields.hubspot,
         secret_hint="the app's client secret, from HubSpot",
         generates_secret=False,
         setup=(
-            "In HubSpot open your app's settings (for a private app Settings → Integrations → Private Apps) → Webhooks, enter the "
-            "URL as target and subscribe to events. The secret is on the page Auth. The URL is part of what is signed: set "
-            "FLOWBRIDGE_PUBLIC_URL."
+            "In HubSpot open your app's settings (for a private app Settings → Integrations →"
+            " Private Apps) → Webhooks, enter the URL as target and subscribe to events. The secret"
+            " is on the page Auth. The URL is part of what is signed: set FLOWBRIDGE_PUBLIC_URL."
         ),
         docs="https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation",
         evidence="vector",
         signs="The method, the URL, the body and the time.",
         answer_within="5 s (a workflow's webhook: 30 s)",
         limits=(
-            "Only the signature of version 3 counts, which HubSpot puts beside the older ones; a request with those alone (custom workflow "
-            "actions are documented so) is refused. For such a workflow let “Send a webhook” show an API key in a header, and use the "
-            "provider token."
+            "Only the signature of version 3 counts, which HubSpot puts beside the older ones; a"
+            " request with those alone (custom workflow actions are documented so) is refused. For"
+            " such a workflow let “Send a webhook” show an API key in a header, and use the"
+            " provider token."
         ),
         retries=(
-            "HubSpot tries up to 10 times in 24 hours, and says how often in attemptNumber; a workflow's webhook for up to three days, "
-            "except after a 4xx."
+            "HubSpot tries up to 10 times in 24 hours, and says how often in attemptNumber; a"
+            " workflow's webhook for up to three days, except after a 4xx."
         ),
-        samples=(Sample("contact.creation", "contact.creation.json", {"user-agent": "HubSpot Connect 2.0"}),),
+        samples=(
+            Sample(
+                "contact.creation", "contact.creation.json", {"user-agent": "HubSpot Connect 2.0"}
+            ),
+        ),
     ),
     Provider(
         name="salesforce",
@@ -62,43 +76,65 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, it goes into the URL",
         generates_secret=True,
         setup=(
-            "In Setup open Workflow Actions → Outbound Messages (or add one to a flow), create one for the object, and enter the URL "
-            "with ?token=SECRET as endpoint. Leave Send Session ID off: a retry would then differ."
+            "In Setup open Workflow Actions → Outbound Messages (or add one to a flow), create one"
+            " for the object, and enter the URL with ?token=SECRET as endpoint. Leave Send Session"
+            " ID off: a retry would then differ."
         ),
         docs="https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_om_outboundmessaging.htm",
         evidence="docs",
         signs="Nothing.",
         limits=(
-            "Salesforce signs nothing: whoever learns the URL with its token can send. The body is XML text, without type or id here: "
-            "compare OrganizationId in the flow."
+            "Salesforce signs nothing: whoever learns the URL with its token can send. The body is"
+            " XML text, without type or id here: compare OrganizationId in the flow."
         ),
         answer_within="60 s",
-        retries="Salesforce tries for 24 hours, waiting longer each time and 2 hours at most, until it is told <Ack>true</Ack>.",
+        retries=(
+            "Salesforce tries for 24 hours, waiting longer each time and 2 hours at most, until it"
+            " is told <Ack>true</Ack>."
+        ),
         samples=(Sample("notifications", "notifications.json", {"soapaction": '""'}, XML),),
     ),
     Provider(
         name="zendesk",
         title="Zendesk",
-        scheme=Hmac(at="header:X-Zendesk-Webhook-Signature", encoding="base64", signed="{timestamp}{body}",
-                    timestamp=Timestamp("header:X-Zendesk-Webhook-Signature-Timestamp", "iso8601", enforced=False)),
+        scheme=Hmac(
+            at="header:X-Zendesk-Webhook-Signature",
+            encoding="base64",
+            signed="{timestamp}{body}",
+            timestamp=Timestamp(
+                "header:X-Zendesk-Webhook-Signature-Timestamp", "iso8601", enforced=False
+            ),
+        ),
         event_type=("body:type",),
         event_id=("header:X-Zendesk-Webhook-Invocation-Id",),
         secret_hint="the webhook's signing secret (Reveal secret), from Zendesk",
         generates_secret=False,
         setup=(
-            "In Zendesk's Admin Center open Apps and integrations → Webhooks, create one with the URL (for events, or for a trigger to "
-            "use), and press Reveal secret on its page. A trigger's payload is yours: put a type into it."
+            "In Zendesk's Admin Center open Apps and integrations → Webhooks, create one with the"
+            " URL (for events, or for a trigger to use), and press Reveal secret on its page. A"
+            " trigger's payload is yours: put a type into it."
         ),
         docs="https://developer.zendesk.com/documentation/webhooks/verifying/",
         evidence="docs",
         signs="The time and the body, one after the other.",
         answer_within="12 s",
-        limits="Zendesk gives no limit for the age of a request, so none is set. Its id stands in a header that is not signed.",
-        retries="Zendesk tries up to 5 times after a timeout, up to 3 after a 409, and pauses while too much fails.",
+        limits=(
+            "Zendesk gives no limit for the age of a request, so none is set. Its id stands in a"
+            " header that is not signed."
+        ),
+        retries=(
+            "Zendesk tries up to 5 times after a timeout, up to 3 after a 409, and pauses while too"
+            " much fails."
+        ),
         samples=(
-            Sample("zen:event-type:ticket.created", "ticket.created.json", {
-                "user-agent": "Zendesk Webhook", "x-zendesk-webhook-invocation-id": "{id}",
-            }),
+            Sample(
+                "zen:event-type:ticket.created",
+                "ticket.created.json",
+                {
+                    "user-agent": "Zendesk Webhook",
+                    "x-zendesk-webhook-invocation-id": "{id}",
+                },
+            ),
         ),
     ),
     Provider(
@@ -109,14 +145,18 @@ ROWS = (
         secret_hint="user:password, both of your choice; flowbridge makes the password",
         generates_secret=True,
         setup=(
-            "In Freshdesk open Admin → Workflows → Automations, add the action Trigger webhook with method POST, the URL, encoding "
-            "JSON and “Requires authentication”, and enter user and password: the secret is the two joined by a colon. Put a type into "
-            "the advanced content."
+            "In Freshdesk open Admin → Workflows → Automations, add the action Trigger webhook with"
+            " method POST, the URL, encoding JSON and “Requires authentication”, and enter user and"
+            " password: the secret is the two joined by a colon. Put a type into the advanced"
+            " content."
         ),
         docs="https://support.freshdesk.com/support/solutions/articles/132589-using-webhooks-in-automation-rules",
         evidence="unconfirmed",
         signs="Nothing: user and password are shown.",
-        limits="A password does not prove that the body is Freshdesk's. There is no id: nothing is taken for a duplicate.",
+        limits=(
+            "A password does not prove that the body is Freshdesk's. There is no id: nothing is"
+            " taken for a duplicate."
+        ),
         retries="Not documented in what was read.",
         samples=(Sample("ticket.updated", "ticket.updated.json"),),
     ),
@@ -124,44 +164,70 @@ ROWS = (
         name="pipedrive",
         title="Pipedrive",
         scheme=Basic(),
-        event_type=(Joined(("body:meta.action", "body:meta.entity"), by="."), Joined(("body:meta.action", "body:meta.object"), by=".")),
+        event_type=(
+            Joined(("body:meta.action", "body:meta.entity"), by="."),
+            Joined(("body:meta.action", "body:meta.object"), by="."),
+        ),
         event_id=(
-            Joined(("body:meta.id", "body:meta.webhook_id?", "body:meta.action", "body:meta.entity_id?", "body:meta.timestamp")),
+            Joined(
+                (
+                    "body:meta.id",
+                    "body:meta.webhook_id?",
+                    "body:meta.action",
+                    "body:meta.entity_id?",
+                    "body:meta.timestamp",
+                )
+            ),
         ),
         retry=("body:meta.attempt",),
         secret_hint="user:password, both of your choice; flowbridge makes the password",
         generates_secret=True,
         setup=(
-            "In Pipedrive open Tools and apps → Webhooks, create one with the URL, an action and an object, and enter HTTP auth user "
-            "and password: the secret is the two joined by a colon."
+            "In Pipedrive open Tools and apps → Webhooks, create one with the URL, an action and an"
+            " object, and enter HTTP auth user and password: the secret is the two joined by a"
+            " colon."
         ),
         docs="https://pipedrive.readme.io/docs/guide-for-webhooks-v2",
         evidence="docs",
         signs="Nothing: user and password are shown.",
-        limits="A password does not prove that the body is Pipedrive's: let the flow fetch what matters.",
+        limits=(
+            "A password does not prove that the body is Pipedrive's: let the flow fetch what"
+            " matters."
+        ),
         answer_within="10 s",
-        retries="Pipedrive tries after 3, 30 and 150 seconds, and deletes a webhook that fails for three days.",
+        retries=(
+            "Pipedrive tries after 3, 30 and 150 seconds, and deletes a webhook that fails for"
+            " three days."
+        ),
         samples=(Sample("create.deal", "create.deal.json", {"user-agent": "Pipedrive Webhooks"}),),
     ),
     Provider(
         name="front",
         title="Front (application webhooks)",
-        scheme=Hmac(at="header:X-Front-Signature", encoding="base64", signed="{timestamp}:{body}",
-                    timestamp=Timestamp("header:X-Front-Request-Timestamp", "ms")),
+        scheme=Hmac(
+            at="header:X-Front-Signature",
+            encoding="base64",
+            signed="{timestamp}:{body}",
+            timestamp=Timestamp("header:X-Front-Request-Timestamp", "ms"),
+        ),
         event_type=("body:type",),
         event_id=("body:payload.id", "body:id"),
         handshakes=(Handshake(front_challenge, signed=False),),
         secret_hint="the app's signing key, from Front",
         generates_secret=False,
         setup=(
-            "In Front open Settings → Developers, your app → Features → Webhooks. Start flowbridge, enter the URL, which Front tests "
-            "at once, and copy the signing key from the app's page. Webhooks of rules are signed in another way."
+            "In Front open Settings → Developers, your app → Features → Webhooks. Start flowbridge,"
+            " enter the URL, which Front tests at once, and copy the signing key from the app's"
+            " page. Webhooks of rules are signed in another way."
         ),
         docs="https://dev.frontapp.com/docs/application-webhooks",
         evidence="docs",
         signs="The time and the body, joined by a colon.",
         answer_within="10 s",
-        retries="Front tries up to 3 times after a 408, 429, 500 or a timeout, and then switches the webhook off.",
+        retries=(
+            "Front tries up to 3 times after a 408, 429, 500 or a timeout, and then switches the"
+            " webhook off."
+        ),
         samples=(Sample("inbound", "inbound.json"),),
     ),
     Provider(
@@ -169,18 +235,25 @@ ROWS = (
         title="Help Scout",
         scheme=Hmac(at="header:X-HelpScout-Signature", algorithm="sha1", encoding="base64"),
         event_type=("header:X-HelpScout-Event",),
-        secret_hint="any text of at most 40 characters; flowbridge makes one, Help Scout is told it",
+        secret_hint=(
+            "any text of at most 40 characters; flowbridge makes one, Help Scout is told it"
+        ),
         generates_secret=True,
         setup=(
-            "In Help Scout open Manage → Apps → Webhooks, install it, and enter the URL as callback, the secret and the events; or "
-            "use the Mailbox API (POST /v2/webhooks)."
+            "In Help Scout open Manage → Apps → Webhooks, install it, and enter the URL as"
+            " callback, the secret and the events; or use the Mailbox API (POST /v2/webhooks)."
         ),
         docs="https://developer.helpscout.com/webhooks/",
         evidence="docs",
         signs="The body.",
-        limits="There is no id, and two events of one conversation may look alike: nothing is taken for a duplicate. No time is signed.",
+        limits=(
+            "There is no id, and two events of one conversation may look alike: nothing is taken"
+            " for a duplicate. No time is signed."
+        ),
         retries="Help Scout tries again with growing waits; its documentation has the schedule.",
-        samples=(Sample("convo.created", "convo.created.json", {"x-helpscout-event": "convo.created"}),),
+        samples=(
+            Sample("convo.created", "convo.created.json", {"x-helpscout-event": "convo.created"}),
+        ),
     ),
     Provider(
         name="mautic",
@@ -189,11 +262,17 @@ ROWS = (
         dedup_body=True,  # each holds its time
         secret_hint="any text; flowbridge makes one, Mautic is told it",
         generates_secret=True,
-        setup="In Mautic open Settings → Webhooks, create one with the URL, the secret and its events.",
+        setup=(
+            "In Mautic open Settings → Webhooks, create one with the URL, the secret and its"
+            " events."
+        ),
         docs="https://developer.mautic.org/#webhooks",
         evidence="docs",
         signs="The body.",
-        limits="A body may hold events of several kinds under their names, and has neither type nor id: the same body is the same event.",
+        limits=(
+            "A body may hold events of several kinds under their names, and has neither type nor"
+            " id: the same body is the same event."
+        ),
         retries="Mautic tries again from its queue, and switches a webhook off that keeps failing.",
         samples=(Sample("mautic.lead_post_save_new", "mautic.lead_post_save_new.json"),),
     ),

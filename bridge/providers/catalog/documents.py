@@ -20,17 +20,20 @@ ROWS = (
         secret_hint="the app secret, from Dropbox",
         generates_secret=False,
         setup=(
-            "At dropbox.com/developers/apps open your app and copy the app secret. Start flowbridge, and add the URL under Webhooks: "
-            "Dropbox tests it at once."
+            "At dropbox.com/developers/apps open your app and copy the app secret. Start"
+            " flowbridge, and add the URL under Webhooks: Dropbox tests it at once."
         ),
         docs="https://www.dropbox.com/developers/reference/webhooks",
         evidence="sdk",
         signs="The body.",
         answer_within="10 s",
         limits=(
-            "A call says only whose files changed, and has neither type nor id: each is an event. Let the flow ask what changed."
+            "A call says only whose files changed, and has neither type nor id: each is an event."
+            " Let the flow ask what changed."
         ),
-        retries="Dropbox tries again with growing waits, and switches off a URL that fails too often.",
+        retries=(
+            "Dropbox tries again with growing waits, and switches off a URL that fails too often."
+        ),
         samples=(Sample("list_folder", "list_folder.json", {"user-agent": "DropboxWebhooks/1.0"}),),
     ),
     Provider(
@@ -41,42 +44,65 @@ ROWS = (
             encoding="base64",
             signed="{body}{timestamp}",
             timestamp=Timestamp("header:Box-Delivery-Timestamp", "iso8601", 600),
-            requires=(("header:Box-Signature-Version", "1"), ("header:Box-Signature-Algorithm", "HmacSHA256")),
+            requires=(
+                ("header:Box-Signature-Version", "1"),
+                ("header:Box-Signature-Algorithm", "HmacSHA256"),
+            ),
         ),
         event_type=("body:trigger",),
         event_id=("body:id",),  # the header's delivery id is another at each try
         secret_hint="the app's primary or secondary signature key, from Box",
         generates_secret=False,
         setup=(
-            "In the Box Developer Console open your app → Webhooks, press Manage signature keys and generate the primary key. Then "
-            "create a V2 webhook with the URL for a file or folder, and choose its triggers."
+            "In the Box Developer Console open your app → Webhooks, press Manage signature keys and"
+            " generate the primary key. Then create a V2 webhook with the URL for a file or folder,"
+            " and choose its triggers."
         ),
         docs="https://developer.box.com/guides/webhooks/v2/signatures-v2/",
         evidence="vector",
         signs="The body and the time, one after the other.",
         answer_within="30 s",
         retries="Box tries up to 12 times in 2 hours.",
-        samples=(Sample("FILE.UPLOADED", "FILE.UPLOADED.json", {"user-agent": "Box-WH-Client/0.1", "box-delivery-id": "delivery-{id}"}),),
+        samples=(
+            Sample(
+                "FILE.UPLOADED",
+                "FILE.UPLOADED.json",
+                {"user-agent": "Box-WH-Client/0.1", "box-delivery-id": "delivery-{id}"},
+            ),
+        ),
     ),
     Provider(
         name="docusign",
         title="DocuSign Connect",
         scheme=Hmac(at="header:X-DocuSign-Signature-*", encoding="base64"),
         event_type=("body:event",),
-        event_id=(Joined(("body:data.envelopeId", "body:data.recipientId?", "body:event", "body:generatedDateTime")),),
+        event_id=(
+            Joined(
+                (
+                    "body:data.envelopeId",
+                    "body:data.recipientId?",
+                    "body:event",
+                    "body:generatedDateTime",
+                )
+            ),
+        ),
         retry=("body:retryCount",),
         ack=TAKEN,
         secret_hint="one of the account's HMAC keys for Connect, from DocuSign",
         generates_secret=False,
         setup=(
-            "In eSignature Admin open Integrations → Connect: add a key under Connect Keys, and a custom configuration with the URL, "
-            "data format REST v2.1 and JSON (SIM), the events, and “Include HMAC signature”."
+            "In eSignature Admin open Integrations → Connect: add a key under Connect Keys, and a"
+            " custom configuration with the URL, data format REST v2.1 and JSON (SIM), the events,"
+            " and “Include HMAC signature”."
         ),
         docs="https://developers.docusign.com/platform/webhooks/connect/validate/",
         evidence="docs",
         signs="The body.",
         limits=COPIED,
-        retries="DocuSign tries after 5 minutes and then after twice as long each time, for up to 15 days.",
+        retries=(
+            "DocuSign tries after 5 minutes and then after twice as long each time, for up to 15"
+            " days."
+        ),
         samples=(Sample("envelope-completed", "envelope-completed.json"),),
     ),
     Provider(
@@ -93,8 +119,9 @@ ROWS = (
         secret_hint="the webhook's shared key, from PandaDoc",
         generates_secret=False,
         setup=(
-            "In PandaDoc open Settings → API → Configuration (Developer Dashboard), create a webhook with the URL and its events, and "
-            "copy its shared key. PandaDoc adds ?signature=… to the URL by itself."
+            "In PandaDoc open Settings → API → Configuration (Developer Dashboard), create a"
+            " webhook with the URL and its events, and copy its shared key. PandaDoc adds"
+            " ?signature=… to the URL by itself."
         ),
         docs="https://developers.pandadoc.com/docs/webhook-verification",
         evidence="docs",

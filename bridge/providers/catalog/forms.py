@@ -28,18 +28,20 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Typeform is told it",
         generates_secret=True,
         setup=(
-            "In Typeform open the form → Connect → Webhooks, add one with the URL, then edit it, enter the secret and switch it on. "
-            "Send test request shows up as an event."
+            "In Typeform open the form → Connect → Webhooks, add one with the URL, then edit it,"
+            " enter the secret and switch it on. Send test request shows up as an event."
         ),
         docs="https://www.typeform.com/developers/webhooks/secure-your-webhooks/",
         evidence="docs",
         signs="The body.",
         limits=COPIED,
         retries=(
-            "Typeform tries every 2 to 3 minutes for 10 hours after a 408, 423, 429 or 503, else about 5 times; a 404 or 410 "
-            "switches the webhook off."
+            "Typeform tries every 2 to 3 minutes for 10 hours after a 408, 423, 429 or 503, else"
+            " about 5 times; a 404 or 410 switches the webhook off."
         ),
-        samples=(Sample("form_response", "form_response.json", {"user-agent": "Typeform Webhooks"}),),
+        samples=(
+            Sample("form_response", "form_response.json", {"user-agent": "Typeform Webhooks"}),
+        ),
     ),
     Provider(
         name="tally",
@@ -51,8 +53,8 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Tally is told it",
         generates_secret=True,
         setup=(
-            "In Tally open the form → Integrations → Webhooks, connect one with the URL, and add the secret as signing secret: "
-            "without one Tally does not sign, and is refused."
+            "In Tally open the form → Integrations → Webhooks, connect one with the URL, and add"
+            " the secret as signing secret: without one Tally does not sign, and is refused."
         ),
         docs="https://tally.so/help/webhooks",
         evidence="docs",
@@ -71,8 +73,8 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, it goes into the URL",
         generates_secret=True,
         setup=(
-            "In Jotform open the form → Settings → Integrations → Webhooks and add the URL with ?token=SECRET. The answers are JSON in "
-            "the field rawRequest."
+            "In Jotform open the form → Settings → Integrations → Webhooks and add the URL with"
+            " ?token=SECRET. The answers are JSON in the field rawRequest."
         ),
         docs="https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/",
         evidence="docs",
@@ -85,11 +87,16 @@ ROWS = (
         name="fillout",
         title="Fillout",
         scheme=URL_TOKEN,
-        event_id=(Joined(("body:submission.submissionId", "body:submission.lastUpdatedAt?")), "body:submissionId"),
+        event_id=(
+            Joined(("body:submission.submissionId", "body:submission.lastUpdatedAt?")),
+            "body:submissionId",
+        ),
         fields=form_fields.IN_QUESTIONS,
         secret_hint="any long random text; flowbridge makes one, it goes into the URL",
         generates_secret=True,
-        setup="In Fillout open the form → Integrate → Webhook and enter the URL with ?token=SECRET.",
+        setup=(
+            "In Fillout open the form → Integrate → Webhook and enter the URL with ?token=SECRET."
+        ),
         docs="https://www.fillout.com/help/webhook",
         evidence="unconfirmed",
         signs="Nothing that is documented.",
@@ -107,16 +114,26 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, it goes into the script",
         generates_secret=True,
         setup=(
-            "In the form open ⋮ → Apps Script, paste the script of our guide to Google Forms, put the secret into its script properties, "
-            "and add a trigger “on form submit” for its function. It posts JSON with event, responseId and answers, and signs it in "
-            "X-Signature: sha256= and the hexadecimal digits of the HMAC."
+            "In the form open ⋮ → Apps Script, paste the script of our guide to Google Forms, put"
+            " the secret into its script properties, and add a trigger “on form submit” for its"
+            " function. It posts JSON with event, responseId and answers, and signs it in"
+            " X-Signature: sha256= and the hexadecimal digits of the HMAC."
         ),
         docs="https://developers.google.com/apps-script/reference/utilities/utilities",
         evidence="docs",
         signs="The body.",
         limits="What is sent is up to the script; Google Forms has no webhooks of its own.",
-        retries="The script sends up to four times within some seconds, then shows up as failed under Executions.",
-        samples=(Sample("form_response", "form_response.json", {"user-agent": "Mozilla/5.0 (compatible; Google-Apps-Script)"}),),
+        retries=(
+            "The script sends up to four times within some seconds, then shows up as failed under"
+            " Executions."
+        ),
+        samples=(
+            Sample(
+                "form_response",
+                "form_response.json",
+                {"user-agent": "Mozilla/5.0 (compatible; Google-Apps-Script)"},
+            ),
+        ),
     ),
     Provider(
         name="formstack",
@@ -127,8 +144,9 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Formstack is told it",
         generates_secret=True,
         setup=(
-            "In Formstack open the form → Settings → Emails & Actions → WebHook, enter the URL, choose JSON, and enter the secret as HMAC "
-            "key; leave the header's name empty. Without a key Formstack does not sign, and is refused."
+            "In Formstack open the form → Settings → Emails & Actions → WebHook, enter the URL,"
+            " choose JSON, and enter the secret as HMAC key; leave the header's name empty. Without"
+            " a key Formstack does not sign, and is refused."
         ),
         docs="https://help.formstack.com/hc/en-us/articles/4402808103315-WebHook",
         evidence="vector",
@@ -144,11 +162,14 @@ ROWS = (
         event_type=("body:event_type",),
         event_id=("body:event_id",),
         handshakes=(Handshake(only_head, signed=False, methods=("HEAD",)),),
-        secret_hint="the app's client id, an ampersand and its client secret: ID&SECRET, from SurveyMonkey",
+        secret_hint=(
+            "the app's client id, an ampersand and its client secret: ID&SECRET, from SurveyMonkey"
+        ),
         generates_secret=False,
         setup=(
-            "Start flowbridge and create the webhook with SurveyMonkey's API (POST /v3/webhooks) with the URL as subscription_url: it is "
-            "tested at once. The secret is the app's client id and secret, joined by an ampersand."
+            "Start flowbridge and create the webhook with SurveyMonkey's API (POST /v3/webhooks)"
+            " with the URL as subscription_url: it is tested at once. The secret is the app's"
+            " client id and secret, joined by an ampersand."
         ),
         docs="https://api.surveymonkey.com/v3/docs#webhooks",
         evidence="docs",
@@ -156,7 +177,12 @@ ROWS = (
         limits="An event says only what happened: let the flow fetch the response. " + COPIED,
         retries="Not documented in what was read.",
         samples=(
-            Sample("response_completed", "response_completed.json", {}, "application/vnd.surveymonkey.response.v1+json"),
+            Sample(
+                "response_completed",
+                "response_completed.json",
+                {},
+                "application/vnd.surveymonkey.response.v1+json",
+            ),
         ),
     ),
     Provider(
@@ -169,8 +195,9 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Cal.com is told it",
         generates_secret=True,
         setup=(
-            "In Cal.com open Settings → Developer → Webhooks, create one with the URL, the secret and its triggers. A payload "
-            "template of your own should keep triggerEvent, createdAt and payload.uid."
+            "In Cal.com open Settings → Developer → Webhooks, create one with the URL, the secret"
+            " and its triggers. A payload template of your own should keep triggerEvent, createdAt"
+            " and payload.uid."
         ),
         docs="https://cal.com/docs/developing/guides/automation/webhooks",
         evidence="docs",
@@ -182,20 +209,28 @@ ROWS = (
     Provider(
         name="calendly",
         title="Calendly",
-        scheme=Hmac(at="header:Calendly-Webhook-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t")),
+        scheme=Hmac(
+            at="header:Calendly-Webhook-Signature",
+            parse=Pairs("v1"),
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t"),
+        ),
         event_type=("body:event",),
         event_id=(Joined(("body:event", "body:payload.uri", "body:created_at?")),),
         fields=form_fields.calendly,
         secret_hint="any long random text; flowbridge makes one, Calendly is told it",
         generates_secret=True,
         setup=(
-            "Create the subscription with Calendly's API (POST /webhook_subscriptions) with the URL, its events and the secret as "
-            "signing_key; without a signing_key Calendly does not sign, and is refused."
+            "Create the subscription with Calendly's API (POST /webhook_subscriptions) with the"
+            " URL, its events and the secret as signing_key; without a signing_key Calendly does"
+            " not sign, and is refused."
         ),
         docs="https://developer.calendly.com/api-docs/ZG9jOjM2MzE2MDM4-webhook-signatures",
         evidence="docs",
         signs="The time and the body, joined by a dot.",
-        retries="Calendly tries for 24 hours with growing waits, and then disables the subscription.",
+        retries=(
+            "Calendly tries for 24 hours with growing waits, and then disables the subscription."
+        ),
         samples=(Sample("invitee.created", "invitee.created.json"),),
     ),
     Provider(
@@ -206,14 +241,20 @@ ROWS = (
         secret_hint="the account's API key, from Acuity",
         generates_secret=False,
         setup=(
-            "In Acuity open Integrations → API → View credentials and copy the API key; then enter the URL under Webhooks there, or "
-            "with Acuity's API (POST /webhooks)."
+            "In Acuity open Integrations → API → View credentials and copy the API key; then enter"
+            " the URL under Webhooks there, or with Acuity's API (POST /webhooks)."
         ),
         docs="https://developers.acuityscheduling.com/docs/webhooks",
         evidence="docs",
         signs="The body.",
-        limits="There is no id, and two changes of one appointment look alike: nothing is taken for a duplicate. Let the flow fetch it.",
-        retries="Acuity tries for 24 hours after a 5xx, with growing waits, and disables the webhook after 5 days of failures.",
+        limits=(
+            "There is no id, and two changes of one appointment look alike: nothing is taken for a"
+            " duplicate. Let the flow fetch it."
+        ),
+        retries=(
+            "Acuity tries for 24 hours after a 5xx, with growing waits, and disables the webhook"
+            " after 5 days of failures."
+        ),
         samples=(Sample("scheduled", "scheduled.json", {}, FORM),),
     ),
 )

@@ -5,7 +5,16 @@
 from __future__ import annotations
 
 from bridge.core.locators import Joined
-from bridge.providers.catalog._shared import SHOWN, SVIX_ID, SVIX_RETRIES, TAKEN, THREE_PARTS, WHSEC, standard, svix
+from bridge.providers.catalog._shared import (
+    SHOWN,
+    SVIX_ID,
+    SVIX_RETRIES,
+    TAKEN,
+    THREE_PARTS,
+    WHSEC,
+    standard,
+    svix,
+)
 from bridge.providers.handshakes.general import okta_verification
 from bridge.providers.model import Batch, Handshake, Provider, Reply, Sample
 from bridge.providers.signatures.header_formats import Pairs
@@ -23,11 +32,14 @@ ROWS = (
         event_type=("body:data.type",),
         event_id=("body:log_id",),
         batch=Batch(),
-        secret_hint="any long random text; flowbridge makes one, Auth0 is told it as Authorization Token",
+        secret_hint=(
+            "any long random text; flowbridge makes one, Auth0 is told it as Authorization Token"
+        ),
         generates_secret=True,
         setup=(
-            "In the Auth0 Dashboard open Monitoring → Streams → Create Log Stream → Custom Webhook. Paste the URL as Payload URL, "
-            "enter the secret as Authorization Token, and choose content type application/json and the format JSON Array."
+            "In the Auth0 Dashboard open Monitoring → Streams → Create Log Stream → Custom Webhook."
+            " Paste the URL as Payload URL, enter the secret as Authorization Token, and choose"
+            " content type application/json and the format JSON Array."
         ),
         docs="https://auth0.com/docs/customize/log-streams/custom-log-streams",
         evidence="docs",
@@ -39,15 +51,21 @@ ROWS = (
     Provider(
         name="workos",
         title="WorkOS",
-        scheme=Hmac(at="header:WorkOS-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t", "ms", 180)),
+        scheme=Hmac(
+            at="header:WorkOS-Signature",
+            parse=Pairs("v1"),
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t", "ms", 180),
+        ),
         event_type=("body:event",),
         event_id=("body:id",),
         ack=TAKEN,
         secret_hint="the endpoint's signing secret, from WorkOS",
         generates_secret=False,
         setup=(
-            "In the WorkOS Dashboard open Webhooks → Create Webhook, paste the URL, and choose the events. Copy the signing secret to "
-            "where routes.yaml names it; Send test event tries it out."
+            "In the WorkOS Dashboard open Webhooks → Create Webhook, paste the URL, and choose the"
+            " events. Copy the signing secret to where routes.yaml names it; Send test event tries"
+            " it out."
         ),
         docs="https://workos.com/docs/events/data-syncing/webhooks",
         evidence="sdk",
@@ -64,12 +82,15 @@ ROWS = (
         batch=Batch("data.events", keep=("eventId", "source")),
         handshakes=(Handshake(okta_verification, signed=False, methods=("GET",)),),
         ack=TAKEN,
-        secret_hint="any long random text; flowbridge makes one, Okta is told it as Authentication secret",
+        secret_hint=(
+            "any long random text; flowbridge makes one, Okta is told it as Authentication secret"
+        ),
         generates_secret=True,
         setup=(
-            "In the Okta Admin Console open Workflow → Event Hooks → Create Event Hook. Paste the URL, enter Authorization as "
-            "Authentication field and the secret as Authentication secret, and choose the events. Save, and press Verify: flowbridge "
-            "answers Okta's test."
+            "In the Okta Admin Console open Workflow → Event Hooks → Create Event Hook. Paste the"
+            " URL, enter Authorization as Authentication field and the secret as Authentication"
+            " secret, and choose the events. Save, and press Verify: flowbridge answers Okta's"
+            " test."
         ),
         docs="https://developer.okta.com/docs/concepts/event-hooks/",
         evidence="docs",
@@ -88,8 +109,8 @@ ROWS = (
         secret_hint=WHSEC,
         generates_secret=False,
         setup=(
-            "In the Clerk Dashboard open Configure → Webhooks → Add Endpoint, paste the URL, and choose the events. Copy the Signing "
-            "Secret (whsec_…) to where routes.yaml names it."
+            "In the Clerk Dashboard open Configure → Webhooks → Add Endpoint, paste the URL, and"
+            " choose the events. Copy the Signing Secret (whsec_…) to where routes.yaml names it."
         ),
         docs="https://clerk.com/docs/guides/development/webhooks/overview",
         evidence="docs",
@@ -107,8 +128,8 @@ ROWS = (
         secret_hint=WHSEC,
         generates_secret=False,
         setup=(
-            "In the Stytch Dashboard open Webhooks → Add endpoint, paste the URL, and choose the events. Copy the signing secret "
-            "(whsec_…) to where routes.yaml names it."
+            "In the Stytch Dashboard open Webhooks → Add endpoint, paste the URL, and choose the"
+            " events. Copy the signing secret (whsec_…) to where routes.yaml names it."
         ),
         docs="https://stytch.com/docs/guides/webhooks",
         evidence="docs",
@@ -127,15 +148,19 @@ ROWS = (
         secret_hint="v1,whsec_… and base64, from Supabase",
         generates_secret=False,
         setup=(
-            "In the Supabase Dashboard open Authentication → Hooks → Add hook, choose one such as Send Email, choose HTTPS, and paste "
-            "the URL. Generate the secret there, and put it, whole, where routes.yaml names it."
+            "In the Supabase Dashboard open Authentication → Hooks → Add hook, choose one such as"
+            " Send Email, choose HTTPS, and paste the URL. Generate the secret there, and put it,"
+            " whole, where routes.yaml names it."
         ),
         docs="https://supabase.com/docs/guides/auth/auth-hooks",
         evidence="docs",
         retries="Retried up to three times where the answer is 429 or 503 with Retry-After.",
         answer_within="5 s",
         signs=THREE_PARTS,
-        limits="Signing in waits for the answer, which is always an empty object: use hooks that decide nothing, such as Send Email.",
+        limits=(
+            "Signing in waits for the answer, which is always an empty object: use hooks that"
+            " decide nothing, such as Send Email."
+        ),
         samples=(Sample("signup", "send_email.json", {"webhook-id": "{id}"}),),
     ),
     Provider(
@@ -143,11 +168,14 @@ ROWS = (
         title="Supabase database webhooks",
         scheme=Token(at="header:Authorization", prefix="Bearer "),
         event_type=(Joined(("body:table", "body:type"), by="."),),
-        secret_hint="any long random text; flowbridge makes one, and it goes into a header of the webhook",
+        secret_hint=(
+            "any long random text; flowbridge makes one, and it goes into a header of the webhook"
+        ),
         generates_secret=True,
         setup=(
-            "In the Supabase Dashboard open Integrations → Database Webhooks → Create a new hook, choose the table and the events, "
-            "HTTP Request, POST, and paste the URL. Add the header Authorization with the value “Bearer SECRET”."
+            "In the Supabase Dashboard open Integrations → Database Webhooks → Create a new hook,"
+            " choose the table and the events, HTTP Request, POST, and paste the URL. Add the"
+            " header Authorization with the value “Bearer SECRET”."
         ),
         docs="https://supabase.com/docs/guides/database/webhooks",
         evidence="docs",

@@ -5,7 +5,18 @@
 from __future__ import annotations
 
 from bridge.core.locators import Joined
-from bridge.providers.catalog._shared import COPIED, IN_URL, SHOWN, SVIX_ID, SVIX_RETRIES, TAKEN, THREE_PARTS, WHSEC, standard, svix
+from bridge.providers.catalog._shared import (
+    COPIED,
+    IN_URL,
+    SHOWN,
+    SVIX_ID,
+    SVIX_RETRIES,
+    TAKEN,
+    THREE_PARTS,
+    WHSEC,
+    standard,
+    svix,
+)
 from bridge.providers.handshakes.general import alive, nothing_in, query_challenge
 from bridge.providers.model import FORM, Batch, Handshake, Provider, Sample
 from bridge.providers.signatures.ecdsa import Ecdsa
@@ -20,44 +31,62 @@ ROWS = (
     Provider(
         name="sendgrid",
         title="Twilio SendGrid",
-        scheme=Ecdsa(at=f"{SENDGRID}-Signature", signed="{timestamp}{body}", timestamp=Timestamp(f"{SENDGRID}-Timestamp", enforced=False)),
+        scheme=Ecdsa(
+            at=f"{SENDGRID}-Signature",
+            signed="{timestamp}{body}",
+            timestamp=Timestamp(f"{SENDGRID}-Timestamp", enforced=False),
+        ),
         event_type=("body:event",),
         event_id=("body:sg_event_id",),
         batch=Batch(),
         secret_hint="base64, the Verification Key (a public key), from SendGrid",
         generates_secret=False,
         setup=(
-            "In SendGrid open Settings → Mail Settings → Event Webhooks → Create new webhook, paste the URL as Post URL, choose the "
-            "events, and under Security features enable Signed Event Webhook. Copy the Verification Key to where routes.yaml names it."
+            "In SendGrid open Settings → Mail Settings → Event Webhooks → Create new webhook, paste"
+            " the URL as Post URL, choose the events, and under Security features enable Signed"
+            " Event Webhook. Copy the Verification Key to where routes.yaml names it."
         ),
         docs="https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features",
         evidence="vector",
         retries="Retried with growing waits for up to 24 hours.",
         signs="The time and the body, its line end included.",
-        limits="The time is signed, but a late retry may be a day old, so it has no limit; a copy is told by its events' ids.",
+        limits=(
+            "The time is signed, but a late retry may be a day old, so it has no limit; a copy is"
+            " told by its events' ids."
+        ),
         samples=(Sample("delivered", "delivered.json"),),
     ),
     Provider(
         name="mailgun",
         title="Mailgun",
-        scheme=Hmac(at="body:signature.signature", signed="{timestamp}{json:signature.token}",
-                    timestamp=Timestamp("body:signature.timestamp", enforced=False)),
+        scheme=Hmac(
+            at="body:signature.signature",
+            signed="{timestamp}{json:signature.token}",
+            timestamp=Timestamp("body:signature.timestamp", enforced=False),
+        ),
         event_type=("body:event-data.event",),
         event_id=("body:signature.token",),  # it is signed, the event's own id is not
         ack=TAKEN,
         secret_hint="the account's HTTP webhook signing key, from Mailgun",
         generates_secret=False,
         setup=(
-            "In Mailgun copy HTTP webhook signing key from Account → API security to where routes.yaml names it. Under Send → Sending "
-            "→ Webhooks choose the domain and the event, and paste the URL."
+            "In Mailgun copy HTTP webhook signing key from Account → API security to where"
+            " routes.yaml names it. Under Send → Sending → Webhooks choose the domain and the"
+            " event, and paste the URL."
         ),
-        docs="https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks",
+        docs=(
+            "https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks"
+        ),
         evidence="docs",
-        retries="Retried after 10, 10, 15 and 30 minutes, then after 1, 2 and 4 hours, unless the answer is 200; 406 ends it.",
+        retries=(
+            "Retried after 10, 10, 15 and 30 minutes, then after 1, 2 and 4 hours, unless the"
+            " answer is 200; 406 ends it."
+        ),
         signs="The time and a token in the body, but not the event.",
         limits=(
-            "The event itself is not signed: who has seen one request could send another event with its signature, but only once the "
-            "token was never used, as each is taken once. Use HTTPS. Forms of old webhooks are refused."
+            "The event itself is not signed: who has seen one request could send another event with"
+            " its signature, but only once the token was never used, as each is taken once. Use"
+            " HTTPS. Forms of old webhooks are refused."
         ),
         samples=(Sample("delivered", "delivered.json"),),
     ),
@@ -66,18 +95,26 @@ ROWS = (
         title="Postmark",
         scheme=Basic(),
         event_type=("body:RecordType",),
-        event_id=(Joined(("body:RecordType", "body:MessageID", *(f"body:{name}?" for name in POSTMARK_TIMES))),
-                  Joined(("body:MessageStream", "body:MessageID"))),
+        event_id=(
+            Joined(
+                ("body:RecordType", "body:MessageID", *(f"body:{name}?" for name in POSTMARK_TIMES))
+            ),
+            Joined(("body:MessageStream", "body:MessageID")),
+        ),
         ack=TAKEN,
         secret_hint="user:password, both of your choice; flowbridge makes the password",
         generates_secret=True,
         setup=(
-            "In Postmark open your server → the message stream → Webhooks → Add webhook. Paste the URL, enter user and password under "
-            "Basic auth credentials, and choose the events. The secret is the two joined by a colon."
+            "In Postmark open your server → the message stream → Webhooks → Add webhook. Paste the"
+            " URL, enter user and password under Basic auth credentials, and choose the events. The"
+            " secret is the two joined by a colon."
         ),
         docs="https://postmarkapp.com/developer/webhooks/webhooks-overview",
         evidence="docs",
-        retries="Bounces and inbound mail are retried ten times over some hours, other events after 1, 5 and 15 minutes; 403 ends it.",
+        retries=(
+            "Bounces and inbound mail are retried ten times over some hours, other events after 1,"
+            " 5 and 15 minutes; 403 ends it."
+        ),
         signs="Nothing: user and password are shown.",
         limits=SHOWN.replace("A token is", "User and password are"),
         samples=(Sample("Delivery", "delivery.json"), Sample("Bounce", "bounce.json")),
@@ -91,42 +128,58 @@ ROWS = (
         secret_hint=WHSEC,
         generates_secret=False,
         setup=(
-            "In Resend open Webhooks → Add Webhook, paste the URL, and choose the events. Open the webhook and copy its Signing Secret "
-            "(whsec_…) to where routes.yaml names it."
+            "In Resend open Webhooks → Add Webhook, paste the URL, and choose the events. Open the"
+            " webhook and copy its Signing Secret (whsec_…) to where routes.yaml names it."
         ),
         docs="https://resend.com/docs/dashboard/webhooks/verify-webhooks-requests",
         evidence="docs",
         retries=SVIX_RETRIES,
         answer_within="15 s",
         signs=THREE_PARTS,
-        samples=(Sample("email.delivered", "email.delivered.json", {"svix-id": "msg_{id}", "user-agent": "Svix-Webhooks/1.76.1"}),),
+        samples=(
+            Sample(
+                "email.delivered",
+                "email.delivered.json",
+                {"svix-id": "msg_{id}", "user-agent": "Svix-Webhooks/1.76.1"},
+            ),
+        ),
     ),
     Provider(
         name="mandrill",
         title="Mailchimp Transactional (Mandrill)",
-        scheme=Hmac(at="header:X-Mandrill-Signature", algorithm="sha1", encoding="base64",
-                    signed="{url}{form_sorted:mandrill_events}"),
+        scheme=Hmac(
+            at="header:X-Mandrill-Signature",
+            algorithm="sha1",
+            encoding="base64",
+            signed="{url}{form_sorted:mandrill_events}",
+        ),
         event_type=("body:event", "body:type"),
-        event_id=(Joined(("body:event", "body:_id", "body:ts")), Joined(("body:type", "body:action", "body:reject.email", "body:ts"))),
+        event_id=(
+            Joined(("body:event", "body:_id", "body:ts")),
+            Joined(("body:type", "body:action", "body:reject.email", "body:ts")),
+        ),
         body="form_payload:mandrill_events",
         batch=Batch(),
         handshakes=(
             Handshake(alive, signed=False, methods=("HEAD",)),
-            Handshake(nothing_in(""), signed=False),  # signed with a key that everybody knows, and holds nothing
+            # signed with a key that everybody knows, and holds nothing
+            Handshake(nothing_in(""), signed=False),
         ),
         ack=TAKEN,
         max_body=25 * 1024 * 1024,
         secret_hint="the webhook's key, from Mandrill",
         generates_secret=False,
         setup=(
-            "Set FLOWBRIDGE_PUBLIC_URL and start flowbridge: the URL is signed, and Mandrill tests it. In Mandrill open Settings → "
-            "Webhooks → Add a Webhook, choose the events, and paste the URL. Copy the Key of the webhook to where routes.yaml names it."
+            "Set FLOWBRIDGE_PUBLIC_URL and start flowbridge: the URL is signed, and Mandrill tests"
+            " it. In Mandrill open Settings → Webhooks → Add a Webhook, choose the events, and"
+            " paste the URL. Copy the Key of the webhook to where routes.yaml names it."
         ),
         docs="https://mandrill.zendesk.com/hc/en-us/articles/205583257-How-to-Authenticate-Webhook-Requests",
         evidence="docs",
         retries="Retried with growing waits.",
         signs="The URL as it was pasted, and the form's fields, with SHA-1.",
-        limits="FLOWBRIDGE_PUBLIC_URL must be the start of the URL that was pasted, to the letter. " + COPIED,
+        limits="FLOWBRIDGE_PUBLIC_URL must be the start of the URL that was pasted, to the letter. "
+        + COPIED,
         samples=(Sample("send", "send.json", {"user-agent": "Mandrill-Webhook/1.0"}, FORM),),
     ),
     Provider(
@@ -140,15 +193,17 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, and it becomes a part of the URL",
         generates_secret=True,
         setup=(
-            "Start flowbridge, which Mailchimp tests. In Mailchimp open Audience → Settings → Webhooks → Create New Webhook, paste the "
-            "URL with ?token=SECRET added to it, and choose the events. Mailchimp signs nothing: who knows the URL can send."
+            "Start flowbridge, which Mailchimp tests. In Mailchimp open Audience → Settings →"
+            " Webhooks → Create New Webhook, paste the URL with ?token=SECRET added to it, and"
+            " choose the events. Mailchimp signs nothing: who knows the URL can send."
         ),
         docs="https://mailchimp.com/developer/marketing/guides/sync-audience-data-webhooks/",
         evidence="docs",
         retries="Retried with growing waits for a while.",
         answer_within="10 s",
         signs="Nothing: the token in the URL is all.",
-        limits=IN_URL + " Events have no id and are told by what is in them, the time fired_at included.",
+        limits=IN_URL
+        + " Events have no id and are told by what is in them, the time fired_at included.",
         samples=(Sample("subscribe", "subscribe.json", {"user-agent": "MailChimp"}, FORM),),
     ),
     Provider(
@@ -160,8 +215,9 @@ ROWS = (
         secret_hint="the webhook's signing secret, from MailerSend",
         generates_secret=False,
         setup=(
-            "In MailerSend open Email → Domains → Manage → Webhooks → Add webhook, paste the URL, and choose the events. Copy the "
-            "signing secret to where routes.yaml names it. The URL is tried out when it is saved."
+            "In MailerSend open Email → Domains → Manage → Webhooks → Add webhook, paste the URL,"
+            " and choose the events. Copy the signing secret to where routes.yaml names it. The URL"
+            " is tried out when it is saved."
         ),
         docs="https://developers.mailersend.com/api/v1/webhooks.html",
         evidence="docs",
@@ -179,31 +235,35 @@ ROWS = (
         secret_hint="the webhook's secret, from MailerLite",
         generates_secret=False,
         setup=(
-            "In MailerLite open Integrations → Webhooks (or call POST /api/webhooks), give the URL and choose the events. Copy the "
-            "secret to where routes.yaml names it."
+            "In MailerLite open Integrations → Webhooks (or call POST /api/webhooks), give the URL"
+            " and choose the events. Copy the secret to where routes.yaml names it."
         ),
         docs="https://developers.mailerlite.com/docs/webhooks.html",
         evidence="docs",
         retries="Not documented in detail.",
         signs="The body.",
         limits=(
-            "How a batch (batchable) names its events is not confirmed, so one request is one event: leave it off. No id is taken, and no "
-            "time is signed."
+            "How a batch (batchable) names its events is not confirmed, so one request is one"
+            " event: leave it off. No id is taken, and no time is signed."
         ),
         samples=(Sample("subscriber.created", "subscriber.created.json"),),
     ),
     Provider(
         name="customer_io",
         title="Customer.io",
-        scheme=Hmac(at="header:X-CIO-Signature", signed="v0:{timestamp}:{body}", timestamp=Timestamp("header:X-CIO-Timestamp")),
+        scheme=Hmac(
+            at="header:X-CIO-Signature",
+            signed="v0:{timestamp}:{body}",
+            timestamp=Timestamp("header:X-CIO-Timestamp"),
+        ),
         event_type=(Joined(("body:object_type", "body:metric"), by="."),),
         event_id=("body:event_id",),
         ack=TAKEN,
         secret_hint="the reporting webhook's signing key, from Customer.io",
         generates_secret=False,
         setup=(
-            "In Customer.io open Integrations → Reporting Webhooks → Add Reporting Webhook, paste the URL, and choose the events. Copy "
-            "the signing key to where routes.yaml names it."
+            "In Customer.io open Integrations → Reporting Webhooks → Add Reporting Webhook, paste"
+            " the URL, and choose the events. Copy the signing key to where routes.yaml names it."
         ),
         docs="https://docs.customer.io/journeys/webhooks/",
         evidence="docs",
@@ -223,9 +283,9 @@ ROWS = (
         secret_hint="the webhook's secret, shown once when its URL was tested",
         generates_secret=False,
         setup=(
-            "Start flowbridge, then in the Nylas Dashboard open Notifications → Create webhook, paste the URL, and choose the "
-            "triggers: Nylas tests the URL at once. Copy the webhook secret to where routes.yaml names it. Leave compressed delivery "
-            "off."
+            "Start flowbridge, then in the Nylas Dashboard open Notifications → Create webhook,"
+            " paste the URL, and choose the triggers: Nylas tests the URL at once. Copy the webhook"
+            " secret to where routes.yaml names it. Leave compressed delivery off."
         ),
         docs="https://developer.nylas.com/docs/v3/notifications/",
         evidence="docs",
@@ -244,8 +304,8 @@ ROWS = (
         secret_hint=WHSEC,
         generates_secret=False,
         setup=(
-            "In Loops open Settings → Webhooks, paste the URL as Endpoint URL, and choose the events. Copy the Signing secret "
-            "(whsec_…) to where routes.yaml names it."
+            "In Loops open Settings → Webhooks, paste the URL as Endpoint URL, and choose the"
+            " events. Copy the Signing secret (whsec_…) to where routes.yaml names it."
         ),
         docs="https://loops.so/docs/webhooks",
         evidence="docs",

@@ -6,7 +6,14 @@ from __future__ import annotations
 
 from bridge.core.locators import Joined, KeyBeside
 from bridge.providers.catalog._shared import COPIED, COPIED_UNTOLD, SHOWN, TAKEN
-from bridge.providers.handshakes.general import alive, discord_event_ping, discord_ping, nothing_in, slack_challenge, zoom_validation
+from bridge.providers.handshakes.general import (
+    alive,
+    discord_event_ping,
+    discord_ping,
+    nothing_in,
+    slack_challenge,
+    zoom_validation,
+)
 from bridge.providers.model import CREDENTIALS, Batch, Handshake, Provider, Reply, Sample
 from bridge.providers.signatures.ed25519 import Ed25519
 from bridge.providers.signatures.hmac_scheme import Hmac
@@ -17,36 +24,51 @@ SLACK = {"user-agent": "Slackbot 1.0 (+https://api.slack.com/robots)"}
 PUBLIC_KEY = "64 hexadecimal characters, the application's Public Key, from Discord"
 #: Discord documents no limit of age; it tries an event again for ten minutes.
 DISCORD = Ed25519(
-    at="header:X-Signature-Ed25519", signed="{timestamp}{body}", timestamp=Timestamp("header:X-Signature-Timestamp", "s", 900)
+    at="header:X-Signature-Ed25519",
+    signed="{timestamp}{body}",
+    timestamp=Timestamp("header:X-Signature-Timestamp", "s", 900),
 )
 
 ROWS = (
     Provider(
         name="slack",
         title="Slack",
-        scheme=Hmac(at="header:X-Slack-Signature", prefix="v0=", signed="v0:{timestamp}:{body}",
-                    timestamp=Timestamp("header:X-Slack-Request-Timestamp")),
+        scheme=Hmac(
+            at="header:X-Slack-Signature",
+            prefix="v0=",
+            signed="v0:{timestamp}:{body}",
+            timestamp=Timestamp("header:X-Slack-Request-Timestamp"),
+        ),
         event_type=("body:event.type", "body:type", "form:command"),
         event_id=("body:event_id", "body:trigger_id", "form:trigger_id"),
         retry=("header:X-Slack-Retry-Num",),
         body="form_payload:payload",
-        credentials=(*CREDENTIALS, "body:token"),  # deprecated, but some of the app's receivers may still believe it
+        # deprecated, but some of the app's receivers may still believe it
+        credentials=(*CREDENTIALS, "body:token"),
         handshakes=(Handshake(slack_challenge),),
-        ack=Reply(content_type="text/plain"),  # a command or a click shows what is answered, and takes nothing but 200
+        # a command or a click shows what is answered, and takes nothing but 200
+        ack=Reply(content_type="text/plain"),
         secret_hint="32 hexadecimal characters, the app's Signing Secret, from Slack",
         generates_secret=False,
         setup=(
-            "At api.slack.com/apps open your app and copy Signing Secret from Basic Information → App Credentials. Start flowbridge, "
-            "then under Event Subscriptions switch events on and paste the URL as Request URL: Slack tests it at once. Subscribe to "
-            "bot events such as message.channels, save, and reinstall the app; interactivity and slash commands have URL fields of "
-            "their own."
+            "At api.slack.com/apps open your app and copy Signing Secret from Basic Information →"
+            " App Credentials. Start flowbridge, then under Event Subscriptions switch events on"
+            " and paste the URL as Request URL: Slack tests it at once. Subscribe to bot events"
+            " such as message.channels, save, and reinstall the app; interactivity and slash"
+            " commands have URL fields of their own."
         ),
         docs="https://docs.slack.dev/authentication/verifying-requests-from-slack",
         evidence="vector",
-        retries="Slack retries an event about at once, after 1 minute and after 5 minutes; slash commands and clicks are not retried.",
+        retries=(
+            "Slack retries an event about at once, after 1 minute and after 5 minutes; slash"
+            " commands and clicks are not retried."
+        ),
         answer_within="3 s",
         signs="The version v0, the time and the body, joined by colons.",
-        limits="The deprecated verification token, which stands in each body, is kept masked and proves nothing here.",
+        limits=(
+            "The deprecated verification token, which stands in each body, is kept masked and"
+            " proves nothing here."
+        ),
         samples=(
             Sample("message", "message.json", SLACK),
             Sample("url_verification", "url_verification.json", SLACK),
@@ -59,13 +81,14 @@ ROWS = (
         event_type=("body:data.name", "body:data.custom_id", "body:type"),
         event_id=("body:id",),
         handshakes=(Handshake(discord_ping),),
-        ack=Reply(body=b'{"type":5}'),  # "thinking…": the flow says the rest by the interaction's token
+        # "thinking…": the flow says the rest by the interaction's token
+        ack=Reply(body=b'{"type":5}'),
         secret_hint=PUBLIC_KEY,
         generates_secret=False,
         setup=(
-            "At discord.com/developers open your application and copy its Public Key from General Information to where routes.yaml "
-            "names it. Start flowbridge, paste the URL as Interactions Endpoint URL and save: Discord sends good and bad requests at "
-            "once."
+            "At discord.com/developers open your application and copy its Public Key from General"
+            " Information to where routes.yaml names it. Start flowbridge, paste the URL as"
+            " Interactions Endpoint URL and save: Discord sends good and bad requests at once."
         ),
         docs="https://docs.discord.com/developers/interactions/overview",
         evidence="sdk",
@@ -73,8 +96,8 @@ ROWS = (
         answer_within="3 s",
         signs="The time and the body.",
         limits=(
-            "Every command is answered as deferred; the flow answers with the interaction's token, within 15 minutes. Autocompletion, "
-            "which wants choices at once, is not possible."
+            "Every command is answered as deferred; the flow answers with the interaction's token,"
+            " within 15 minutes. Autocompletion, which wants choices at once, is not possible."
         ),
         samples=(Sample("water", "water.json"), Sample("1", "ping.json")),
     ),
@@ -89,15 +112,21 @@ ROWS = (
         secret_hint=PUBLIC_KEY,
         generates_secret=False,
         setup=(
-            "At discord.com/developers open your application and copy its Public Key to where routes.yaml names it. Start flowbridge, "
-            "paste the URL under Webhooks as Endpoint, switch Events on, and choose them: Discord tests the URL at once."
+            "At discord.com/developers open your application and copy its Public Key to where"
+            " routes.yaml names it. Start flowbridge, paste the URL under Webhooks as Endpoint,"
+            " switch Events on, and choose them: Discord tests the URL at once."
         ),
         docs="https://docs.discord.com/developers/events/webhook-events",
         evidence="sdk",
-        retries="Retried with growing waits for up to 10 minutes; an endpoint that fails often is switched off.",
+        retries=(
+            "Retried with growing waits for up to 10 minutes; an endpoint that fails often is"
+            " switched off."
+        ),
         answer_within="3 s",
         signs="The time and the body.",
-        limits="Events have no id and are told by what is in them, the time of what happened included.",
+        limits=(
+            "Events have no id and are told by what is in them, the time of what happened included."
+        ),
         samples=(Sample("APPLICATION_AUTHORIZED", "application_authorized.json"),),
     ),
     Provider(
@@ -106,12 +135,14 @@ ROWS = (
         scheme=Hmac(at="header:Authorization", prefix="HMAC ", encoding="base64", key="base64"),
         event_type=("body:type",),
         event_id=("body:id",),
-        ack=Reply(body=b'{"type":"message","text":"Received."}'),  # Teams shows it in the conversation, and an error without it
+        # Teams shows it in the conversation, and an error without it
+        ack=Reply(body=b'{"type":"message","text":"Received."}'),
         secret_hint="base64, the security token that Teams shows once",
         generates_secret=False,
         setup=(
-            "In Teams open Manage team → Apps → Create an outgoing webhook, name it, and paste the URL as Callback URL. Teams shows "
-            "the security token once: put it where routes.yaml names it. Then mention the webhook by its name."
+            "In Teams open Manage team → Apps → Create an outgoing webhook, name it, and paste the"
+            " URL as Callback URL. Teams shows the security token once: put it where routes.yaml"
+            " names it. Then mention the webhook by its name."
         ),
         docs="https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook",
         evidence="docs",
@@ -124,8 +155,12 @@ ROWS = (
     Provider(
         name="zoom",
         title="Zoom",
-        scheme=Hmac(at="header:x-zm-signature", prefix="v0=", signed="v0:{timestamp}:{body}",
-                    timestamp=Timestamp("header:x-zm-request-timestamp")),
+        scheme=Hmac(
+            at="header:x-zm-signature",
+            prefix="v0=",
+            signed="v0:{timestamp}:{body}",
+            timestamp=Timestamp("header:x-zm-request-timestamp"),
+        ),
         event_type=("body:event",),
         dedup_body=True,
         handshakes=(Handshake(zoom_validation),),
@@ -133,17 +168,25 @@ ROWS = (
         secret_hint="the app's Secret Token, from Zoom",
         generates_secret=False,
         setup=(
-            "In the Zoom App Marketplace open your app → Features → Access → Event Subscription, and copy the Secret Token to where "
-            "routes.yaml names it. Start flowbridge, paste the URL as Event notification endpoint URL, press Validate, and choose the "
-            "events."
+            "In the Zoom App Marketplace open your app → Features → Access → Event Subscription,"
+            " and copy the Secret Token to where routes.yaml names it. Start flowbridge, paste the"
+            " URL as Event notification endpoint URL, press Validate, and choose the events."
         ),
         docs="https://developers.zoom.us/docs/api/webhooks/",
         evidence="docs",
-        retries="Retried three times, after 5, 20 and 60 minutes, where the answer is a 5xx or late.",
+        retries=(
+            "Retried three times, after 5, 20 and 60 minutes, where the answer is a 5xx or late."
+        ),
         answer_within="3 s",
         signs="The version v0, the time and the body, joined by colons.",
-        limits="Events have no id and are told by what is in them, event_ts included. Zoom tests the URL again every 72 hours.",
-        samples=(Sample("meeting.ended", "meeting.ended.json"), Sample("endpoint.url_validation", "endpoint.url_validation.json")),
+        limits=(
+            "Events have no id and are told by what is in them, event_ts included. Zoom tests the"
+            " URL again every 72 hours."
+        ),
+        samples=(
+            Sample("meeting.ended", "meeting.ended.json"),
+            Sample("endpoint.url_validation", "endpoint.url_validation.json"),
+        ),
     ),
     Provider(
         name="webex",
@@ -151,11 +194,14 @@ ROWS = (
         scheme=Hmac(at="header:X-Spark-Signature", algorithm="sha1"),
         event_type=(Joined(("body:resource", "body:event"), by="."),),
         ack=TAKEN,
-        secret_hint="any long random text; flowbridge makes one, Webex is told it when the webhook is created",
+        secret_hint=(
+            "any long random text; flowbridge makes one, Webex is told it when the webhook is"
+            " created"
+        ),
         generates_secret=True,
         setup=(
-            "Create a webhook through the API: POST /v1/webhooks with name, targetUrl (the URL), resource and event, such as messages "
-            "and created, and the secret."
+            "Create a webhook through the API: POST /v1/webhooks with name, targetUrl (the URL),"
+            " resource and event, such as messages and created, and the secret."
         ),
         docs="https://developer.webex.com/docs/api/guides/webhooks",
         evidence="docs",
@@ -170,11 +216,14 @@ ROWS = (
         scheme=Token(at="header:X-Telegram-Bot-Api-Secret-Token"),
         event_type=(KeyBeside(("update_id",)),),
         event_id=("body:update_id",),
-        secret_hint="1 to 256 characters of A-Z a-z 0-9 _ -; flowbridge makes one, Telegram is told it",
+        secret_hint=(
+            "1 to 256 characters of A-Z a-z 0-9 _ -; flowbridge makes one, Telegram is told it"
+        ),
         generates_secret=True,
         setup=(
-            "Call https://api.telegram.org/botTOKEN/setWebhook with url (the URL) and secret_token (the secret), and in "
-            "allowed_updates the kinds of updates you want. getWebhookInfo shows what went wrong last."
+            "Call https://api.telegram.org/botTOKEN/setWebhook with url (the URL) and secret_token"
+            " (the secret), and in allowed_updates the kinds of updates you want. getWebhookInfo"
+            " shows what went wrong last."
         ),
         docs="https://core.telegram.org/bots/api#setwebhook",
         evidence="docs",
@@ -195,12 +244,16 @@ ROWS = (
         secret_hint="the channel's Channel secret, from LINE",
         generates_secret=False,
         setup=(
-            "In the LINE Developers Console open your channel and copy Channel secret from Basic settings to where routes.yaml names "
-            "it. Under Messaging API paste the URL as Webhook URL, press Verify, and switch Use webhook on."
+            "In the LINE Developers Console open your channel and copy Channel secret from Basic"
+            " settings to where routes.yaml names it. Under Messaging API paste the URL as Webhook"
+            " URL, press Verify, and switch Use webhook on."
         ),
         docs="https://developers.line.biz/en/docs/messaging-api/receiving-messages/",
         evidence="vector",
-        retries="Only where Webhook redelivery is switched on; such events have deliveryContext.isRedelivery.",
+        retries=(
+            "Only where Webhook redelivery is switched on; such events have"
+            " deliveryContext.isRedelivery."
+        ),
         answer_within="a few seconds",
         signs="The body.",
         limits=COPIED,
@@ -217,9 +270,10 @@ ROWS = (
         secret_hint="the app's Client secret, from Intercom",
         generates_secret=False,
         setup=(
-            "In Intercom's Developer Hub open your app, and copy Client secret from Basic information to where routes.yaml names it. "
-            "Start flowbridge, paste the URL under Configure → Webhooks, which Intercom tests with a HEAD request, and choose the "
-            "topics."
+            "In Intercom's Developer Hub open your app, and copy Client secret from Basic"
+            " information to where routes.yaml names it. Start flowbridge, paste the URL under"
+            " Configure → Webhooks, which Intercom tests with a HEAD request, and choose the"
+            " topics."
         ),
         docs="https://developers.intercom.com/docs/webhooks/setting-up-webhooks",
         evidence="docs",
@@ -227,6 +281,9 @@ ROWS = (
         answer_within="5 s",
         signs="The body, with SHA-1.",
         limits=COPIED,
-        samples=(Sample("conversation.user.created", "conversation.user.created.json"), Sample("ping", "ping.json")),
+        samples=(
+            Sample("conversation.user.created", "conversation.user.created.json"),
+            Sample("ping", "ping.json"),
+        ),
     ),
 )

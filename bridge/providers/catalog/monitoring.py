@@ -20,22 +20,38 @@ ROWS = (
         name="sentry",
         title="Sentry",
         scheme=Hmac(at="header:Sentry-Hook-Signature"),
-        event_type=(Joined(("header:Sentry-Hook-Resource", "body:action"), by="."), "header:Sentry-Hook-Resource"),
+        event_type=(
+            Joined(("header:Sentry-Hook-Resource", "body:action"), by="."),
+            "header:Sentry-Hook-Resource",
+        ),
         event_id=("header:Request-ID",),
         secret_hint="the integration's Client Secret, from Sentry",
         generates_secret=False,
         setup=(
-            "In Sentry open Settings → Developer Settings → Custom Integrations, create an internal integration, and paste the URL as "
-            "Webhook URL. Choose the resources under Webhooks, save, and copy the Client Secret to where routes.yaml names it."
+            "In Sentry open Settings → Developer Settings → Custom Integrations, create an internal"
+            " integration, and paste the URL as Webhook URL. Choose the resources under Webhooks,"
+            " save, and copy the Client Secret to where routes.yaml names it."
         ),
         docs="https://docs.sentry.io/organization/integrations/integration-platform/webhooks/",
         evidence="docs",
-        retries="Not documented; an integration that times out 1000 times in 24 hours loses its webhooks.",
+        retries=(
+            "Not documented; an integration that times out 1000 times in 24 hours loses its"
+            " webhooks."
+        ),
         answer_within="1 s",
         signs="The body; the time in Sentry-Hook-Timestamp is not a part of it.",
         limits=COPIED,
-        samples=(Sample("issue.created", "issue.created.json", {"sentry-hook-resource": "issue", "sentry-hook-timestamp": "{now}",
-                                                                "request-id": "{id}"}),),
+        samples=(
+            Sample(
+                "issue.created",
+                "issue.created.json",
+                {
+                    "sentry-hook-resource": "issue",
+                    "sentry-hook-timestamp": "{now}",
+                    "request-id": "{id}",
+                },
+            ),
+        ),
     ),
     Provider(
         name="pagerduty",
@@ -47,25 +63,43 @@ ROWS = (
         secret_hint="the subscription's secret, shown once when it is made",
         generates_secret=False,
         setup=(
-            "In PagerDuty open Integrations → Generic Webhooks (v3) → New Webhook, paste the URL, choose the scope and the events. The "
-            "secret is shown once: put it where routes.yaml names it. Send Test Event sends pagey.ping."
+            "In PagerDuty open Integrations → Generic Webhooks (v3) → New Webhook, paste the URL,"
+            " choose the scope and the events. The secret is shown once: put it where routes.yaml"
+            " names it. Send Test Event sends pagey.ping."
         ),
         docs="https://developer.pagerduty.com/docs/verifying-webhook-signatures",
         evidence="sdk",
-        retries="Retried with growing waits where there is no answer or a 5xx; other errors end it.",
+        retries=(
+            "Retried with growing waits where there is no answer or a 5xx; other errors end it."
+        ),
         signs="The body.",
         limits=COPIED,
-        samples=(Sample("incident.triggered", "incident.triggered.json", {"x-webhook-id": "4c2a8b54-7ac5-4f19-8f7a-5b9d1f3f7a10",
-                                                                          "user-agent": "PagerDuty-Webhook/V3.0"}),),
+        samples=(
+            Sample(
+                "incident.triggered",
+                "incident.triggered.json",
+                {
+                    "x-webhook-id": "4c2a8b54-7ac5-4f19-8f7a-5b9d1f3f7a10",
+                    "user-agent": "PagerDuty-Webhook/V3.0",
+                },
+            ),
+        ),
     ),
     Provider(
         name="grafana",
         title="Grafana Alerting",
-        # The time is signed where the contact point names a header for it; without that header the body alone is.
+        # The time is signed where the contact point names a header for it; without that header the
+        # body alone is.
         scheme=HeaderSets(
             sets=(
-                ("x-grafana-alerting-timestamp", Hmac(at=GRAFANA, signed="{timestamp}:{body}",
-                                                      timestamp=Timestamp("header:X-Grafana-Alerting-Timestamp"))),
+                (
+                    "x-grafana-alerting-timestamp",
+                    Hmac(
+                        at=GRAFANA,
+                        signed="{timestamp}:{body}",
+                        timestamp=Timestamp("header:X-Grafana-Alerting-Timestamp"),
+                    ),
+                ),
                 ("x-grafana-alerting-signature", Hmac(at=GRAFANA)),
             )
         ),
@@ -73,18 +107,25 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Grafana is told it",
         generates_secret=True,
         setup=(
-            "In Grafana (12 or later) open Alerting → Contact points, add one of type Webhook with the URL, and under HMAC signature "
-            "enter the secret, leave the header X-Grafana-Alerting-Signature, and name X-Grafana-Alerting-Timestamp as timestamp "
-            "header."
+            "In Grafana (12 or later) open Alerting → Contact points, add one of type Webhook with"
+            " the URL, and under HMAC signature enter the secret, leave the header"
+            " X-Grafana-Alerting-Signature, and name X-Grafana-Alerting-Timestamp as timestamp"
+            " header."
         ),
-        docs=(
-            ""
-            "https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/"
-        ),
+        docs="https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/",
         evidence="docs",
-        retries="Grafana sends a notification again until it is taken; what was sent once it repeats at the policy's repeat interval.",
-        signs="The time and the body, joined by a colon; the body alone where no timestamp header is named.",
-        limits="There is no id, as a repeated alert is a new notification: what comes twice is two events.",
+        retries=(
+            "Grafana sends a notification again until it is taken; what was sent once it repeats at"
+            " the policy's repeat interval."
+        ),
+        signs=(
+            "The time and the body, joined by a colon; the body alone where no timestamp header is"
+            " named."
+        ),
+        limits=(
+            "There is no id, as a repeated alert is a new notification: what comes twice is two"
+            " events."
+        ),
         samples=(Sample("firing", "firing.json"),),
     ),
     Provider(
@@ -95,8 +136,9 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, and it goes into alertmanager.yml",
         generates_secret=True,
         setup=(
-            "In alertmanager.yml give a receiver `webhook_configs: [{url: URL, http_config: {authorization: {credentials: SECRET}}}]` "
-            "and route alerts to it. credentials_file keeps the secret in a file of its own."
+            "In alertmanager.yml give a receiver `webhook_configs: [{url: URL, http_config:"
+            " {authorization: {credentials: SECRET}}}]` and route alerts to it. credentials_file"
+            " keeps the secret in a file of its own."
         ),
         docs="https://prometheus.io/docs/alerting/latest/configuration/#webhook_config",
         evidence="docs",
@@ -113,8 +155,9 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, and it goes into a custom header",
         generates_secret=True,
         setup=(
-            'In Datadog open Integrations → Webhooks → New, paste the URL, and under Custom Headers write {"Authorization": "Bearer '
-            'SECRET"}. Name @webhook-NAME in the monitors that shall call it; leave the payload as it is, or keep event_type in it.'
+            "In Datadog open Integrations → Webhooks → New, paste the URL, and under Custom Headers"
+            ' write {"Authorization": "Bearer SECRET"}. Name @webhook-NAME in the monitors that'
+            " shall call it; leave the payload as it is, or keep event_type in it."
         ),
         docs="https://docs.datadoghq.com/integrations/webhooks/",
         evidence="docs",
@@ -126,38 +169,54 @@ ROWS = (
     Provider(
         name="tailscale",
         title="Tailscale",
-        scheme=Hmac(at="header:Tailscale-Webhook-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t")),
+        scheme=Hmac(
+            at="header:Tailscale-Webhook-Signature",
+            parse=Pairs("v1"),
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t"),
+        ),
         event_type=("body:type",),
         dedup_body=True,
         batch=Batch(),
         secret_hint="tskey-webhook-…, shown once when the webhook is made",
         generates_secret=False,
         setup=(
-            "In the admin console open Settings → Webhooks → Add endpoint, paste the URL, and choose the events. Copy the secret, "
-            "which is shown once, to where routes.yaml names it; Test endpoint sends an event of type test."
+            "In the admin console open Settings → Webhooks → Add endpoint, paste the URL, and"
+            " choose the events. Copy the secret, which is shown once, to where routes.yaml names"
+            " it; Test endpoint sends an event of type test."
         ),
         docs="https://tailscale.com/kb/1213/webhooks",
         evidence="docs",
         retries="Retried while the answer is no 2xx; later events wait meanwhile.",
         signs="The time and the body, joined by a dot.",
-        limits="Events have no id and are told by what is in them, the time of what happened included.",
+        limits=(
+            "Events have no id and are told by what is in them, the time of what happened included."
+        ),
         samples=(Sample("nodeCreated", "nodeCreated.json"),),
     ),
     Provider(
         name="langfuse",
         title="Langfuse",
-        scheme=Hmac(at="header:x-langfuse-signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t")),
+        scheme=Hmac(
+            at="header:x-langfuse-signature",
+            parse=Pairs("v1"),
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t"),
+        ),
         event_type=(Joined(("body:type", "body:action"), by="."),),
         event_id=("body:id",),
         secret_hint="the automation's secret, shown when it is made",
         generates_secret=False,
         setup=(
-            "In Langfuse open Prompts → Automations → Create Automation, choose Webhook, paste the URL, and choose the actions. Copy "
-            "the secret to where routes.yaml names it."
+            "In Langfuse open Prompts → Automations → Create Automation, choose Webhook, paste the"
+            " URL, and choose the actions. Copy the secret to where routes.yaml names it."
         ),
         docs="https://langfuse.com/docs/prompt-management/features/webhooks-slack-integrations",
         evidence="docs",
-        retries="Retried with growing waits; after some failures in a row the automation is switched off.",
+        retries=(
+            "Retried with growing waits; after some failures in a row the automation is switched"
+            " off."
+        ),
         signs="The time and the body, joined by a dot.",
         samples=(Sample("prompt-version.created", "prompt-version.created.json"),),
     ),

@@ -34,15 +34,21 @@ ROWS = (
         name="stripe",
         title="Stripe",
         # Only v1 counts (v0 is for test mode), and the whole of whsec_… is the key, unlike Svix's.
-        scheme=Hmac(at="header:Stripe-Signature", parse=Pairs("v1"), signed="{t}.{body}", timestamp=Timestamp("label:t")),
+        scheme=Hmac(
+            at="header:Stripe-Signature",
+            parse=Pairs("v1"),
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t"),
+        ),
         event_type=("body:type",),
         event_id=("body:id",),
         secret_hint="whsec_…, the endpoint's signing secret, from Stripe",
         generates_secret=False,
         setup=(
-            "In the Stripe Dashboard open Developers → Webhooks, add an endpoint (destination) with the URL and choose the "
-            "events, such as invoice.paid. Then reveal the endpoint's signing secret (whsec_…) and put it where routes.yaml "
-            "names it. Each endpoint, and `stripe listen`, has a secret of its own."
+            "In the Stripe Dashboard open Developers → Webhooks, add an endpoint (destination) with"
+            " the URL and choose the events, such as invoice.paid. Then reveal the endpoint's"
+            " signing secret (whsec_…) and put it where routes.yaml names it. Each endpoint, and"
+            " `stripe listen`, has a secret of its own."
         ),
         docs="https://docs.stripe.com/webhooks/signature",
         evidence="sdk",
@@ -56,65 +62,86 @@ ROWS = (
     Provider(
         name="paddle",
         title="Paddle Billing",
-        scheme=Hmac(at="header:Paddle-Signature", parse=Pairs("h1", separator=";"), signed="{timestamp}:{body}",
-                    timestamp=Timestamp("label:ts", tolerance=5)),
+        scheme=Hmac(
+            at="header:Paddle-Signature",
+            parse=Pairs("h1", separator=";"),
+            signed="{timestamp}:{body}",
+            timestamp=Timestamp("label:ts", tolerance=5),
+        ),
         event_type=("body:event_type",),
         event_id=("body:event_id",),
         ack=TAKEN,
         secret_hint="pdl_ntfset_…, the notification destination's secret key, from Paddle",
         generates_secret=False,
         setup=(
-            "In Paddle open Developer Tools → Notifications, add a destination of type webhook with the URL and choose its "
-            "events. Then open the destination, copy its secret key (pdl_ntfset_…) and put it where routes.yaml names it."
+            "In Paddle open Developer Tools → Notifications, add a destination of type webhook with"
+            " the URL and choose its events. Then open the destination, copy its secret key"
+            " (pdl_ntfset_…) and put it where routes.yaml names it."
         ),
         docs="https://developer.paddle.com/webhooks/signature-verification",
         evidence="vector",
         signs="The time and the body, joined by a colon.",
         answer_within="5 s, with a 200",
-        limits="A request may be 5 seconds old, as Paddle's own libraries have it: keep this machine's clock set.",
-        retries="In live mode Paddle tries up to 60 times in 3 days, in the sandbox 3 times in 15 minutes.",
+        limits=(
+            "A request may be 5 seconds old, as Paddle's own libraries have it: keep this machine's"
+            " clock set."
+        ),
+        retries=(
+            "In live mode Paddle tries up to 60 times in 3 days, in the sandbox 3 times in 15"
+            " minutes."
+        ),
         samples=(Sample("transaction.completed", "transaction.completed.json"),),
     ),
     Provider(
         name="lemon_squeezy",
         title="Lemon Squeezy",
         scheme=Hmac(at="header:X-Signature"),
-        event_type=("body:meta.event_name", "header:X-Event-Name"),  # the header says the same, and is not signed
+        # the header says the same, and is not signed
+        event_type=("body:meta.event_name", "header:X-Event-Name"),
         dedup_body=True,  # a retry sends the same bytes; two events differ at least in updated_at
         ack=TAKEN,
         secret_hint="6 to 40 characters of your choice; flowbridge makes some",
         generates_secret=True,
         setup=(
-            "In Lemon Squeezy open Settings → Webhooks, add a webhook with the URL as callback and the secret as signing secret, "
-            "and choose its events. Test mode and live mode have webhooks of their own."
+            "In Lemon Squeezy open Settings → Webhooks, add a webhook with the URL as callback and"
+            " the secret as signing secret, and choose its events. Test mode and live mode have"
+            " webhooks of their own."
         ),
         docs="https://docs.lemonsqueezy.com/help/webhooks/signing-requests",
         evidence="sdk",
         signs="The body.",
         limits="There is no id: the same body counts as the same event.",
-        retries="Anything but a 200 is tried again up to three times, after about 5, 25 and 125 seconds.",
+        retries=(
+            "Anything but a 200 is tried again up to three times, after about 5, 25 and 125"
+            " seconds."
+        ),
         samples=(Sample("order_created", "order_created.json", {"x-event-name": "order_created"}),),
     ),
     Provider(
         name="square",
         title="Square",
         # x-square-signature (sha1) comes along and is not looked at
-        scheme=Hmac(at="header:x-square-hmacsha256-signature", encoding="base64", signed="{url}{body}"),
+        scheme=Hmac(
+            at="header:x-square-hmacsha256-signature", encoding="base64", signed="{url}{body}"
+        ),
         event_type=("body:type",),
         event_id=("body:event_id",),
         retry=("header:square-retry-number",),
         secret_hint="the subscription's Signature Key, from Square",
         generates_secret=False,
         setup=(
-            "In the Square Developer Console open your application → Webhooks → Subscriptions, add one with the URL and choose its "
-            "events. Copy its Signature Key. The URL is part of what is signed: set FLOWBRIDGE_PUBLIC_URL to what Square calls."
+            "In the Square Developer Console open your application → Webhooks → Subscriptions, add"
+            " one with the URL and choose its events. Copy its Signature Key. The URL is part of"
+            " what is signed: set FLOWBRIDGE_PUBLIC_URL to what Square calls."
         ),
         docs="https://developer.squareup.com/docs/webhooks/step3validate",
         evidence="vector",
         signs="The URL and the body.",
         limits=COPIED,
         retries="Square tries for up to 24 hours, and says how often in square-retry-number.",
-        samples=(Sample("payment.updated", "payment.updated.json", {"square-environment": "Production"}),),
+        samples=(
+            Sample("payment.updated", "payment.updated.json", {"square-environment": "Production"}),
+        ),
     ),
     Provider(
         name="paypal",
@@ -125,30 +152,51 @@ ROWS = (
             requires=(("header:PAYPAL-AUTH-ALGO", "SHA256withRSA"),),
             certificate=Certificate(
                 at="header:PAYPAL-CERT-URL",
-                url=r"https://api(-m)?(\.sandbox)?\.paypal\.com/v1/notifications/certs/[\w-]{1,100}",
-                names=("messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com"),
+                url=(
+                    r"https://api(-m)?(\.sandbox)?\.paypal\.com/v1/notifications/certs/[\w-]{1,100}"
+                ),
+                names=(
+                    "messageverificationcerts.paypal.com",
+                    "messageverificationcerts.sandbox.paypal.com",
+                ),
             ),
             pins=(Pin("webhook_id", "the webhook's id, as PayPal shows it"),),
         ),
         event_type=("body:event_type",),
         event_id=("body:id",),
-        secret_hint="none: the certificate is fetched from PayPal; or a certificate or public key that is pinned (PEM)",
+        secret_hint=(
+            "none: the certificate is fetched from PayPal; or a certificate or public key that is"
+            " pinned (PEM)"
+        ),
         generates_secret=False,
         setup=(
-            "At developer.paypal.com open Apps & Credentials, your app → Webhooks, and add the URL with its events. Write the webhook's "
-            "id, which is shown there, under pins: webhook_id in routes.yaml."
+            "At developer.paypal.com open Apps & Credentials, your app → Webhooks, and add the URL"
+            " with its events. Write the webhook's id, which is shown there, under pins: webhook_id"
+            " in routes.yaml."
         ),
         docs="https://developer.paypal.com/api/rest/webhooks/rest/",
         evidence="sdk",
-        signs="The id and the time of the transmission, the webhook's id, and a checksum (CRC-32) of the body.",
-        limits="A CRC-32 is no hash: whoever has one signed request can make another body of the same sum. Let the flow fetch the payment.",
+        signs=(
+            "The id and the time of the transmission, the webhook's id, and a checksum (CRC-32) of"
+            " the body."
+        ),
+        limits=(
+            "A CRC-32 is no hash: whoever has one signed request can make another body of the same"
+            " sum. Let the flow fetch the payment."
+        ),
         retries="PayPal tries up to 25 times in three days.",
         samples=(
-            Sample("PAYMENT.CAPTURE.COMPLETED", "PAYMENT.CAPTURE.COMPLETED.json", {
-                "paypal-transmission-id": "{id}",
-                "paypal-transmission-time": "{now_iso}",
-                "paypal-cert-url": "https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-1d93a270",
-            }),
+            Sample(
+                "PAYMENT.CAPTURE.COMPLETED",
+                "PAYMENT.CAPTURE.COMPLETED.json",
+                {
+                    "paypal-transmission-id": "{id}",
+                    "paypal-transmission-time": "{now_iso}",
+                    "paypal-cert-url": (
+                        "https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-1d93a270"
+                    ),
+                },
+            ),
         ),
     ),
     Provider(
@@ -160,68 +208,121 @@ ROWS = (
                 at="body:NotificationRequestItem.additionalData.hmacSignature",
                 encoding="base64",
                 key="hex",
-                signed=":".join(f"{{json:NotificationRequestItem.{part}?}}" for part in ADYEN_SIGNED),
+                signed=":".join(
+                    f"{{json:NotificationRequestItem.{part}?}}" for part in ADYEN_SIGNED
+                ),
             ),
         ),
         event_type=("body:NotificationRequestItem.eventCode",),
-        event_id=(Joined(tuple(f"body:NotificationRequestItem.{part}" for part in ("pspReference", "eventCode", "success?"))),),
+        event_id=(
+            Joined(
+                tuple(
+                    f"body:NotificationRequestItem.{part}"
+                    for part in ("pspReference", "eventCode", "success?")
+                )
+            ),
+        ),
         batch=Batch("notificationItems", keep=("live",)),
         ack=Reply(200, "text/plain", b"[accepted]"),
         secret_hint="64 hexadecimal digits, the webhook's HMAC key, from Adyen",
         generates_secret=False,
         setup=(
-            "In Adyen's Customer Area open Developers → Webhooks, add a Standard webhook with the URL and method JSON, and "
-            "generate an HMAC key under Security. Put the key where routes.yaml names it; it takes a few minutes to be used."
+            "In Adyen's Customer Area open Developers → Webhooks, add a Standard webhook with the"
+            " URL and method JSON, and generate an HMAC key under Security. Put the key where"
+            " routes.yaml names it; it takes a few minutes to be used."
         ),
         docs="https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures/",
         evidence="vector",
-        signs="Of each item the references, the account, the amount, the event code and success, joined by colons.",
-        limits="The other fields of an item, such as reason, and its time are not signed: ask Adyen where they matter.",
-        retries="Adyen tries three times within half a minute and then keeps the message in a retry queue.",
-        samples=(Sample("AUTHORISATION", "AUTHORISATION.json", {"user-agent": "Adyen HttpClient 1.0"}),),
+        signs=(
+            "Of each item the references, the account, the amount, the event code and success,"
+            " joined by colons."
+        ),
+        limits=(
+            "The other fields of an item, such as reason, and its time are not signed: ask Adyen"
+            " where they matter."
+        ),
+        retries=(
+            "Adyen tries three times within half a minute and then keeps the message in a retry"
+            " queue."
+        ),
+        samples=(
+            Sample("AUTHORISATION", "AUTHORISATION.json", {"user-agent": "Adyen HttpClient 1.0"}),
+        ),
     ),
     Provider(
         name="adyen_platform",
         title="Adyen for Platforms, and other newer webhooks of Adyen",
         scheme=Hmac(at="header:HmacSignature", encoding="base64", key="hex"),
         event_type=("body:type",),
-        event_id=(Joined(("body:type", "body:data.id", "body:timestamp?", "body:createdAt?", "body:data.sequenceNumber?")),),
+        event_id=(
+            Joined(
+                (
+                    "body:type",
+                    "body:data.id",
+                    "body:timestamp?",
+                    "body:createdAt?",
+                    "body:data.sequenceNumber?",
+                )
+            ),
+        ),
         dedup_body=True,  # where an event's data has no id
         ack=Reply(200, "text/plain", b"[accepted]"),
         secret_hint="64 hexadecimal digits, the webhook's HMAC key, from Adyen",
         generates_secret=False,
         setup=(
-            "In Adyen's Customer Area open Developers → Webhooks → Platforms, add a webhook with the URL and generate an HMAC "
-            "key for it. Put the key where routes.yaml names it."
+            "In Adyen's Customer Area open Developers → Webhooks → Platforms, add a webhook with"
+            " the URL and generate an HMAC key for it. Put the key where routes.yaml names it."
         ),
         docs="https://docs.adyen.com/platforms/verify-hmac-signatures/",
         evidence="sdk",
         signs="The body.",
         limits=COPIED,
-        retries="Adyen tries three times within half a minute and then keeps the message in a retry queue.",
-        samples=(Sample("balancePlatform.transfer.updated", "balancePlatform.transfer.updated.json"),),
+        retries=(
+            "Adyen tries three times within half a minute and then keeps the message in a retry"
+            " queue."
+        ),
+        samples=(
+            Sample("balancePlatform.transfer.updated", "balancePlatform.transfer.updated.json"),
+        ),
     ),
     Provider(
         name="braintree",
         title="Braintree",
-        scheme=Hmac(at="form:bt_signature", parse=Pairs("*", "&", "|"), algorithm="sha1", key="sha1",
-                    signed=("{f:bt_payload}", "{f:bt_payload}\n"), given_away=BRAINTREE.pattern),
+        scheme=Hmac(
+            at="form:bt_signature",
+            parse=Pairs("*", "&", "|"),
+            algorithm="sha1",
+            key="sha1",
+            signed=("{f:bt_payload}", "{f:bt_payload}\n"),
+            given_away=BRAINTREE.pattern,
+        ),
         dedup_body=True,  # each notification holds its own time
         handshakes=(Handshake(braintree_challenge, signed=False, methods=("GET",)),),
         secret_hint="PUBLIC|PRIVATE, the API keys of the gateway joined by a bar, from Braintree",
         generates_secret=False,
         setup=(
-            "In the Braintree control panel open Settings → API and copy a public and a private key; joined by a bar they are the "
-            "secret. Start flowbridge, then add the URL under Settings → API → Webhooks with the notifications you want: Braintree "
-            "tests it at once."
+            "In the Braintree control panel open Settings → API and copy a public and a private"
+            " key; joined by a bar they are the secret. Start flowbridge, then add the URL under"
+            " Settings → API → Webhooks with the notifications you want: Braintree tests it at"
+            " once."
         ),
         docs="https://developer.paypal.com/braintree/docs/guides/webhooks/parse",
         evidence="sdk",
         signs="The field bt_payload.",
         answer_within="30 s",
-        limits="The notification is base64 of XML in the field bt_payload, and has no type here. No time is signed.",
+        limits=(
+            "The notification is base64 of XML in the field bt_payload, and has no type here. No"
+            " time is signed."
+        ),
         retries="Braintree tries every hour, for 24 hours in production and 3 in the sandbox.",
-        samples=(Sample("subscription_charged_successfully", "subscription_charged_successfully.json", {}, FORM),),
+        samples=(
+            Sample(
+                "subscription_charged_successfully",
+                "subscription_charged_successfully.json",
+                {},
+                FORM,
+            ),
+        ),
     ),
     Provider(
         name="razorpay",
@@ -232,35 +333,47 @@ ROWS = (
         secret_hint="any text; flowbridge makes one, Razorpay is told it",
         generates_secret=True,
         setup=(
-            "In the Razorpay Dashboard open Account & Settings → Webhooks, add one with the URL and the secret, and choose its "
-            "events. The secret is not the API key's."
+            "In the Razorpay Dashboard open Account & Settings → Webhooks, add one with the URL and"
+            " the secret, and choose its events. The secret is not the API key's."
         ),
         docs="https://razorpay.com/docs/webhooks/validate-test/",
         evidence="sdk",
         signs="The body.",
         limits="Neither time nor id is signed: the same body under another id is marked.",
-        retries="Razorpay tries for 24 hours with growing waits, and then switches the webhook off.",
-        samples=(Sample("payment.captured", "payment.captured.json", {"x-razorpay-event-id": "{id}"}),),
+        retries=(
+            "Razorpay tries for 24 hours with growing waits, and then switches the webhook off."
+        ),
+        samples=(
+            Sample("payment.captured", "payment.captured.json", {"x-razorpay-event-id": "{id}"}),
+        ),
     ),
     Provider(
         name="mollie",
         title="Mollie (webhooks of events)",
-        scheme=Hmac(at="header:X-Mollie-Signature", parse=Pairs("sha256")),  # two of them, comma between, while a secret is replaced
+        # two of them, comma between, while a secret is replaced
+        scheme=Hmac(at="header:X-Mollie-Signature", parse=Pairs("sha256")),
         event_type=("body:type",),
         event_id=("body:id",),
         ack=TAKEN,
         secret_hint="the webhook's signing secret, from Mollie",
         generates_secret=False,
         setup=(
-            "In the Mollie Dashboard open Developers → Webhooks (or use the Webhooks API), add one with the URL and choose its "
-            "events. Copy the signing secret that is shown once. Webhooks of single payments are the provider mollie_classic."
+            "In the Mollie Dashboard open Developers → Webhooks (or use the Webhooks API), add one"
+            " with the URL and choose its events. Copy the signing secret that is shown once."
+            " Webhooks of single payments are the provider mollie_classic."
         ),
         docs="https://docs.mollie.com/reference/webhooks-new",
         evidence="docs",
         signs="The body.",
         limits=COPIED,
         retries="Mollie tries again for about a day; its documentation has the schedule.",
-        samples=(Sample("payment-link.paid", "payment-link.paid.json", {"user-agent": "Mollie HTTP client/1.0"}),),
+        samples=(
+            Sample(
+                "payment-link.paid",
+                "payment-link.paid.json",
+                {"user-agent": "Mollie HTTP client/1.0"},
+            ),
+        ),
     ),
     Provider(
         name="mollie_classic",
@@ -270,14 +383,20 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, it goes into the URL",
         generates_secret=True,
         setup=(
-            "Give Mollie the URL with ?token=SECRET as webhookUrl when you create a payment, order or subscription. The call holds "
-            "only an id: let the flow fetch the payment from Mollie's API, and believe only that."
+            "Give Mollie the URL with ?token=SECRET as webhookUrl when you create a payment, order"
+            " or subscription. The call holds only an id: let the flow fetch the payment from"
+            " Mollie's API, and believe only that."
         ),
         docs="https://docs.mollie.com/reference/webhooks",
         evidence="docs",
         signs="Nothing.",
-        limits="Mollie signs nothing here: whoever learns the URL can call it. The same id comes again at each change.",
+        limits=(
+            "Mollie signs nothing here: whoever learns the URL can call it. The same id comes again"
+            " at each change."
+        ),
         retries="Mollie tries again for about a day; its documentation has the schedule.",
-        samples=(Sample("payment", "payment.json", {"user-agent": "Mollie HTTP client/1.0"}, FORM),),
+        samples=(
+            Sample("payment", "payment.json", {"user-agent": "Mollie HTTP client/1.0"}, FORM),
+        ),
     ),
 )

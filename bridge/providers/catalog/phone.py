@@ -15,11 +15,20 @@ from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.timestamps import Timestamp
 
 SINCH = "x-sinch-webhook-signature"
-SINCH_BESIDE = ("app_id", "accepted_time", "event_time", "project_id", "message_metadata", "correlation_id")
+SINCH_BESIDE = (
+    "app_id",
+    "accepted_time",
+    "event_time",
+    "project_id",
+    "message_metadata",
+    "correlation_id",
+)
 
 
 def twilio(algorithm: str) -> Scheme:
-    """Twilio signs its URL with or without the port; of a body that is no form, the hash is in the URL."""
+    """Twilio signs its URL with or without the port; of a body that is no form, the hash is in the
+    URL.
+    """
     return Hmac(
         at="header:X-Twilio-Signature",
         algorithm=algorithm,
@@ -33,42 +42,63 @@ ROWS = (
     Provider(
         name="twilio",
         title="Twilio",
-        # With a shared key of one's own Twilio says so in a header, and signs with SHA-256; else with the Auth Token and SHA-1.
+        # With a shared key of one's own Twilio says so in a header, and signs with SHA-256; else
+        # with the Auth Token and SHA-1.
         scheme=HeaderSets(
-            sets=(("x-twilio-webhooks-signature-settings", twilio("sha256")), ("x-twilio-signature", twilio("sha1"))), usual=1
+            sets=(
+                ("x-twilio-webhooks-signature-settings", twilio("sha256")),
+                ("x-twilio-signature", twilio("sha1")),
+            ),
+            usual=1,
         ),
         event_type=("form:MessageStatus", "form:SmsStatus", "form:CallStatus", "body:type"),
         event_id=(
             Joined(("form:MessageSid", "form:MessageStatus?", "form:SmsStatus?")),
             "body:id",
         ),  # not I-Twilio-Idempotency-Token, which is not signed
-        ack=Reply(content_type="text/xml", body=b'<?xml version="1.0" encoding="UTF-8"?><Response></Response>'),
-        secret_hint="32 hexadecimal characters, the account's Auth Token, or the secret of a shared key",
+        ack=Reply(
+            content_type="text/xml",
+            body=b'<?xml version="1.0" encoding="UTF-8"?><Response></Response>',
+        ),
+        secret_hint=(
+            "32 hexadecimal characters, the account's Auth Token, or the secret of a shared key"
+        ),
         generates_secret=False,
         setup=(
-            "Set FLOWBRIDGE_PUBLIC_URL: the URL is signed. Copy Auth Token from the Twilio Console to where routes.yaml names it. "
-            "Under Phone Numbers → Manage → Active numbers choose a number, and paste the URL for calls or messages, with HTTP POST."
+            "Set FLOWBRIDGE_PUBLIC_URL: the URL is signed. Copy Auth Token from the Twilio Console"
+            " to where routes.yaml names it. Under Phone Numbers → Manage → Active numbers choose a"
+            " number, and paste the URL for calls or messages, with HTTP POST."
         ),
         docs="https://www.twilio.com/docs/usage/webhooks/webhooks-security",
         evidence="vector",
         retries="Not retried unless the URL asks for it (#rc=…); a fallback URL may be set.",
         answer_within="15 s",
-        signs="The URL and the form's fields, with SHA-1; for other bodies the URL, which carries their SHA-256.",
-        limits=(
-            "The answer is always an empty TwiML document: a call is taken and ended, a message is not replied to. "
-            "FLOWBRIDGE_PUBLIC_URL must be the start of the URL that was pasted. No time is signed: a copied message is told by its id, "
-            "and what has none, such as a call, by all that is signed: two requests of a call with equal fields are one event. The "
-            "signature does not say where a field's name ends: who has seen a request could move letters from a name to its value, and "
-            "have that in once more."
+        signs=(
+            "The URL and the form's fields, with SHA-1; for other bodies the URL, which carries"
+            " their SHA-256."
         ),
-        samples=(Sample("received", "message.json", {"user-agent": "TwilioProxy/1.1"}, FORM),
-                 Sample("ringing", "call.json", {"user-agent": "TwilioProxy/1.1"}, FORM)),
+        limits=(
+            "The answer is always an empty TwiML document: a call is taken and ended, a message is"
+            " not replied to. FLOWBRIDGE_PUBLIC_URL must be the start of the URL that was pasted."
+            " No time is signed: a copied message is told by its id, and what has none, such as a"
+            " call, by all that is signed: two requests of a call with equal fields are one event."
+            " The signature does not say where a field's name ends: who has seen a request could"
+            " move letters from a name to its value, and have that in once more."
+        ),
+        samples=(
+            Sample("received", "message.json", {"user-agent": "TwilioProxy/1.1"}, FORM),
+            Sample("ringing", "call.json", {"user-agent": "TwilioProxy/1.1"}, FORM),
+        ),
     ),
     Provider(
         name="telnyx",
         title="Telnyx",
-        scheme=Ed25519(at="header:telnyx-signature-ed25519", encoding="base64", signed="{timestamp}|{body}",
-                       timestamp=Timestamp("header:telnyx-timestamp")),
+        scheme=Ed25519(
+            at="header:telnyx-signature-ed25519",
+            encoding="base64",
+            signed="{timestamp}|{body}",
+            timestamp=Timestamp("header:telnyx-timestamp"),
+        ),
         event_type=("body:data.event_type",),
         event_id=("body:data.id",),
         retry=("body:meta.attempt",),
@@ -76,73 +106,106 @@ ROWS = (
         secret_hint="base64, the account's Public Key, from Telnyx",
         generates_secret=False,
         setup=(
-            "In the Telnyx portal copy Public Key from Account Settings → Keys & Credentials to where routes.yaml names it. Paste the "
-            "URL as webhook URL of a messaging profile or a voice application, with API version 2."
+            "In the Telnyx portal copy Public Key from Account Settings → Keys & Credentials to"
+            " where routes.yaml names it. Paste the URL as webhook URL of a messaging profile or a"
+            " voice application, with API version 2."
         ),
-        docs="https://developers.telnyx.com/development/api-fundamentals/webhooks/receiving-webhooks",
+        docs=(
+            "https://developers.telnyx.com/development/api-fundamentals/webhooks/receiving-webhooks"
+        ),
         evidence="docs",
         retries="Retried a few times, then at the failover URL.",
         answer_within="2 s",
         signs="The time and the body, joined by a bar.",
-        samples=(Sample("message.received", "message.received.json", {"user-agent": "telnyx-webhooks"}),),
+        samples=(
+            Sample("message.received", "message.received.json", {"user-agent": "telnyx-webhooks"}),
+        ),
     ),
     Provider(
         name="sinch",
         title="Sinch Conversation API",
-        scheme=Hmac(at=f"header:{SINCH}", encoding="base64", signed=f"{{body}}.{{h:{SINCH}-nonce}}.{{timestamp}}",
-                    timestamp=Timestamp(f"header:{SINCH}-timestamp"), requires=((f"header:{SINCH}-algorithm", "HmacSHA256"),)),
+        scheme=Hmac(
+            at=f"header:{SINCH}",
+            encoding="base64",
+            signed=f"{{body}}.{{h:{SINCH}-nonce}}.{{timestamp}}",
+            timestamp=Timestamp(f"header:{SINCH}-timestamp"),
+            requires=((f"header:{SINCH}-algorithm", "HmacSHA256"),),
+        ),
         event_type=(KeyBeside(SINCH_BESIDE),),
         event_id=(f"header:{SINCH}-nonce",),
         ack=TAKEN,
-        secret_hint="any long random text; flowbridge makes one, Sinch is told it when the webhook is made",
+        secret_hint=(
+            "any long random text; flowbridge makes one, Sinch is told it when the webhook is made"
+        ),
         generates_secret=True,
         setup=(
-            "In the Sinch Build dashboard open Conversation API → Apps → your app → Webhooks → Add webhook, paste the URL as Target "
-            "URL, enter the secret as Secret token, and choose the triggers."
+            "In the Sinch Build dashboard open Conversation API → Apps → your app → Webhooks → Add"
+            " webhook, paste the URL as Target URL, enter the secret as Secret token, and choose"
+            " the triggers."
         ),
         docs="https://developers.sinch.com/docs/conversation/callbacks",
         evidence="docs",
         retries="Retried with growing waits.",
         signs="The body, a nonce and the time, joined by dots.",
-        limits="The type is the key that holds the event, such as message or message_delivery_report.",
+        limits=(
+            "The type is the key that holds the event, such as message or message_delivery_report."
+        ),
         samples=(Sample("message", "message.json"),),
     ),
     Provider(
         name="knock",
         title="Knock",
-        scheme=Hmac(at="header:x-knock-signature", parse=Pairs("s"), encoding="base64", signed="{t}.{body}",
-                    timestamp=Timestamp("label:t", "ms")),
+        scheme=Hmac(
+            at="header:x-knock-signature",
+            parse=Pairs("s"),
+            encoding="base64",
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t", "ms"),
+        ),
         event_type=("body:type",),
         event_id=("body:id",),
         ack=TAKEN,
         secret_hint="the webhook's signing key, from Knock",
         generates_secret=False,
         setup=(
-            "In the Knock dashboard open Developers → Webhooks → Create webhook, paste the URL, and choose the events. Copy the "
-            "signing key to where routes.yaml names it."
+            "In the Knock dashboard open Developers → Webhooks → Create webhook, paste the URL, and"
+            " choose the events. Copy the signing key to where routes.yaml names it."
         ),
         docs="https://docs.knock.app/developer-tools/outbound-webhooks/overview",
         evidence="docs",
         retries="Retried a few times with growing waits.",
         signs="The time in milliseconds and the body, joined by a dot.",
-        samples=(Sample("message.delivered", "message.delivered.json", {"x-knock-event": "message.delivered"}),),
+        samples=(
+            Sample(
+                "message.delivered",
+                "message.delivered.json",
+                {"x-knock-event": "message.delivered"},
+            ),
+        ),
     ),
     Provider(
         name="courier",
         title="Courier",
-        scheme=Hmac(at="header:courier-signature", parse=Pairs("signature"), signed="{t}.{body}",
-                    timestamp=Timestamp("label:t", "ms")),
+        scheme=Hmac(
+            at="header:courier-signature",
+            parse=Pairs("signature"),
+            signed="{t}.{body}",
+            timestamp=Timestamp("label:t", "ms"),
+        ),
         event_type=("body:type",),
         event_id=(Joined(("body:type", "body:data.id", "body:data.status", "body:data.updated?")),),
         secret_hint="the webhook's signing secret, from Courier",
         generates_secret=False,
         setup=(
-            "In Courier open Settings → General and press + Outbound Webhook, paste the URL, and choose the events. Copy the signing "
-            "secret to where routes.yaml names it."
+            "In Courier open Settings → General and press + Outbound Webhook, paste the URL, and"
+            " choose the events. Copy the signing secret to where routes.yaml names it."
         ),
         docs="https://www.courier.com/docs/platform/workspace/outbound-webhooks",
         evidence="docs",
-        retries="Retried after 5, 10, 20, 40, 60, 120, 240, 480, 720 and 900 s, then every 15 minutes, for up to three days.",
+        retries=(
+            "Retried after 5, 10, 20, 40, 60, 120, 240, 480, 720 and 900 s, then every 15 minutes,"
+            " for up to three days."
+        ),
         signs="The time and the body, joined by a dot.",
         samples=(Sample("message:updated", "message_updated.json"),),
     ),

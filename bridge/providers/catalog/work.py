@@ -6,7 +6,13 @@ from __future__ import annotations
 
 from bridge.core.locators import Joined
 from bridge.providers.catalog._shared import COPIED, TAKEN
-from bridge.providers.handshakes.work import asana_heartbeat, asana_secret, monday_challenge, notion_token, only_head
+from bridge.providers.handshakes.work import (
+    asana_heartbeat,
+    asana_secret,
+    monday_challenge,
+    notion_token,
+    only_head,
+)
 from bridge.providers.model import Batch, Handshake, Learn, Provider, Sample
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.jwt import Jwt
@@ -18,26 +24,40 @@ ROWS = (
     Provider(
         name="linear",
         title="Linear",
-        scheme=Hmac(at="header:Linear-Signature", timestamp=Timestamp("body:webhookTimestamp", "ms", 60)),
+        scheme=Hmac(
+            at="header:Linear-Signature", timestamp=Timestamp("body:webhookTimestamp", "ms", 60)
+        ),
         event_type=(Joined(("body:type", "body:action"), by="."),),
         event_id=("header:Linear-Delivery",),
         ack=TAKEN,
         secret_hint="lin_wh_…, the webhook's signing secret, from Linear",
         generates_secret=False,
         setup=(
-            "In Linear open Settings → Administration → API → Webhooks, create one with the URL and choose what it tells of. Open "
-            "it and copy its signing secret."
+            "In Linear open Settings → Administration → API → Webhooks, create one with the URL and"
+            " choose what it tells of. Open it and copy its signing secret."
         ),
         docs="https://linear.app/developers/webhooks",
         evidence="sdk",
         signs="The body, and with it the time.",
         answer_within="5 s, with a 200",
-        limits="The delivery id stands in a header that is not signed: the same body under another id is marked.",
-        retries="Linear tries three more times, after 1 minute, 1 hour and 6 hours, and may then switch the webhook off.",
+        limits=(
+            "The delivery id stands in a header that is not signed: the same body under another id"
+            " is marked."
+        ),
+        retries=(
+            "Linear tries three more times, after 1 minute, 1 hour and 6 hours, and may then switch"
+            " the webhook off."
+        ),
         samples=(
-            Sample("Issue.create", "Issue.create.json", {
-                "user-agent": "Linear-Webhook", "linear-event": "Issue", "linear-delivery": "{id}",
-            }),
+            Sample(
+                "Issue.create",
+                "Issue.create.json",
+                {
+                    "user-agent": "Linear-Webhook",
+                    "linear-event": "Issue",
+                    "linear-delivery": "{id}",
+                },
+            ),
         ),
     ),
     Provider(
@@ -49,22 +69,25 @@ ROWS = (
         retry=("body:attempt_number",),
         learn=Learn(
             notion_token,
-            "In the integration's settings at Notion open Webhooks and create a subscription with the URL; then press Verify there and "
-            "paste the token that was learned.",
+            "In the integration's settings at Notion open Webhooks and create a subscription with"
+            " the URL; then press Verify there and paste the token that was learned.",
             shown=True,
         ),
         secret_hint="secret_…, the verification token that Notion sends once",
         generates_secret=False,
         setup=(
-            "Let the source learn, and meanwhile create a webhook subscription with the URL in the integration's settings at "
-            "Notion, and choose its events. Notion sends a token, which becomes the secret; paste it at Notion to verify the "
-            "subscription."
+            "Let the source learn, and meanwhile create a webhook subscription with the URL in the"
+            " integration's settings at Notion, and choose its events. Notion sends a token, which"
+            " becomes the secret; paste it at Notion to verify the subscription."
         ),
         docs="https://developers.notion.com/reference/webhooks",
         evidence="docs",
         signs="The body.",
         limits="An event says only what changed: let the flow fetch the page. " + COPIED,
-        retries="Notion tries up to 8 more times with growing waits, the last about 24 hours after the event.",
+        retries=(
+            "Notion tries up to 8 more times with growing waits, the last about 24 hours after the"
+            " event."
+        ),
         samples=(Sample("page.content_updated", "page.content_updated.json"),),
     ),
     Provider(
@@ -77,27 +100,37 @@ ROWS = (
         handshakes=(Handshake(asana_heartbeat),),
         learn=Learn(
             asana_secret,
-            "Create the webhook with Asana's API (POST /webhooks) with the URL as target: Asana sends the secret while that call runs.",
+            "Create the webhook with Asana's API (POST /webhooks) with the URL as target: Asana"
+            " sends the secret while that call runs.",
         ),
         ack=TAKEN,
         secret_hint="32 or 64 hexadecimal digits, the X-Hook-Secret that Asana sends once",
         generates_secret=False,
         setup=(
-            "Let the source learn, and meanwhile create the webhook with Asana's API (POST /webhooks with resource and target, the "
-            "URL). Each webhook has a secret of its own, so give each a source."
+            "Let the source learn, and meanwhile create the webhook with Asana's API (POST"
+            " /webhooks with resource and target, the URL). Each webhook has a secret of its own,"
+            " so give each a source."
         ),
         docs="https://developers.asana.com/docs/webhooks-guide",
         evidence="docs",
         signs="The body.",
         answer_within="10 s",
-        limits="Events have no id: the same event in the same words counts once. Let the flow fetch what changed.",
-        retries="Asana tries for 24 hours with growing waits, and then deletes the webhook; so it does after 24 hours without an answer.",
+        limits=(
+            "Events have no id: the same event in the same words counts once. Let the flow fetch"
+            " what changed."
+        ),
+        retries=(
+            "Asana tries for 24 hours with growing waits, and then deletes the webhook; so it does"
+            " after 24 hours without an answer."
+        ),
         samples=(Sample("task.changed", "task.changed.json"),),
     ),
     Provider(
         name="trello",
         title="Trello",
-        scheme=Hmac(at="header:X-Trello-Webhook", algorithm="sha1", encoding="base64", signed="{body}{url}"),
+        scheme=Hmac(
+            at="header:X-Trello-Webhook", algorithm="sha1", encoding="base64", signed="{body}{url}"
+        ),
         event_type=("body:action.type",),
         event_id=("body:action.id",),
         handshakes=(Handshake(only_head, signed=False, methods=("HEAD",)),),
@@ -105,15 +138,19 @@ ROWS = (
         secret_hint="the OAuth1 secret of the Power-Up, from Trello",
         generates_secret=False,
         setup=(
-            "At trello.com/power-ups/admin open your Power-Up → API key and copy the OAuth1 secret. Start flowbridge and create the "
-            "webhook with Trello's API (POST /1/tokens/TOKEN/webhooks) with the URL as callbackURL: Trello tests it at once. The "
-            "URL is part of what is signed: set FLOWBRIDGE_PUBLIC_URL."
+            "At trello.com/power-ups/admin open your Power-Up → API key and copy the OAuth1 secret."
+            " Start flowbridge and create the webhook with Trello's API (POST"
+            " /1/tokens/TOKEN/webhooks) with the URL as callbackURL: Trello tests it at once. The"
+            " URL is part of what is signed: set FLOWBRIDGE_PUBLIC_URL."
         ),
         docs="https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/",
         evidence="docs",
         signs="The body and the URL.",
         limits=COPIED,
-        retries="Trello tries three more times, after 30, 60 and 120 seconds, and gives the webhook up after about 30 days of failures.",
+        retries=(
+            "Trello tries three more times, after 30, 60 and 120 seconds, and gives the webhook up"
+            " after about 30 days of failures."
+        ),
         samples=(Sample("createCard", "createCard.json"),),
     ),
     Provider(
@@ -126,29 +163,40 @@ ROWS = (
         secret_hint="any long random text; flowbridge makes one, Jira is told it",
         generates_secret=True,
         setup=(
-            "As an administrator open Settings → System → WebHooks, create one with the URL, the secret and its events. Webhooks of "
-            "Connect and OAuth apps are not signed this way."
+            "As an administrator open Settings → System → WebHooks, create one with the URL, the"
+            " secret and its events. Webhooks of Connect and OAuth apps are not signed this way."
         ),
         docs="https://developer.atlassian.com/cloud/jira/platform/webhooks/",
         evidence="docs",
         signs="The body.",
-        limits="The id stands in a header that is not signed: the same body under another id is marked. No time is signed.",
+        limits=(
+            "The id stands in a header that is not signed: the same body under another id is"
+            " marked. No time is signed."
+        ),
         retries=(
-            "Jira tries up to five more times, 5 to 15 minutes apart, after a 408, 409, 425, 429, 5xx or no answer, and says how often in "
-            "X-Atlassian-Webhook-Retry."
+            "Jira tries up to five more times, 5 to 15 minutes apart, after a 408, 409, 425, 429,"
+            " 5xx or no answer, and says how often in X-Atlassian-Webhook-Retry."
         ),
         samples=(
-            Sample("jira:issue_created", "issue_created.json", {
-                "user-agent": "Atlassian Webhook HTTP Client",
-                "x-atlassian-webhook-identifier": "{id}",
-                "x-atlassian-webhook-flow": "Primary",
-            }),
+            Sample(
+                "jira:issue_created",
+                "issue_created.json",
+                {
+                    "user-agent": "Atlassian Webhook HTTP Client",
+                    "x-atlassian-webhook-identifier": "{id}",
+                    "x-atlassian-webhook-flow": "Primary",
+                },
+            ),
         ),
     ),
     Provider(
         name="monday",
         title="monday.com",
-        scheme=Jwt(algorithm="HS256", expires=True, pins=(Pin("audience", "the URL of this source", at="aud", required=False),)),
+        scheme=Jwt(
+            algorithm="HS256",
+            expires=True,
+            pins=(Pin("audience", "the URL of this source", at="aud", required=False),),
+        ),
         event_type=("body:event.type",),
         event_id=("body:event.triggerUuid",),
         handshakes=(Handshake(monday_challenge, signed=False),),
@@ -156,13 +204,17 @@ ROWS = (
         secret_hint="the app's signing secret, from monday.com",
         generates_secret=False,
         setup=(
-            "At monday.com open Developers, your app → Basic information, and copy the signing secret. Start flowbridge and create "
-            "the webhook with the app's token (create_webhook): monday.com tests the URL at once."
+            "At monday.com open Developers, your app → Basic information, and copy the signing"
+            " secret. Start flowbridge and create the webhook with the app's token"
+            " (create_webhook): monday.com tests the URL at once."
         ),
         docs="https://developer.monday.com/apps/docs/integration-authorization",
         evidence="docs",
         signs="A token with an end of life, but not the body.",
-        limits="The body is not signed. Webhooks made with a personal token, or on the board, may carry no token and are refused.",
+        limits=(
+            "The body is not signed. Webhooks made with a personal token, or on the board, may"
+            " carry no token and are refused."
+        ),
         retries="monday.com tries once a minute for 30 minutes.",
         samples=(Sample("create_pulse", "create_pulse.json"),),
     ),
@@ -177,14 +229,17 @@ ROWS = (
         secret_hint="the webhook's secret, from ClickUp",
         generates_secret=False,
         setup=(
-            "Create the webhook with ClickUp's API (POST /api/v2/team/TEAM/webhook) with the URL as endpoint and its events. The "
-            "answer holds its secret."
+            "Create the webhook with ClickUp's API (POST /api/v2/team/TEAM/webhook) with the URL as"
+            " endpoint and its events. The answer holds its secret."
         ),
         docs="https://developer.clickup.com/docs/webhooksignature",
         evidence="docs",
         signs="The body.",
         answer_within="7 s",
-        limits="Events without history, such as taskDeleted, have no id: the same body is the same event. No time is signed.",
+        limits=(
+            "Events without history, such as taskDeleted, have no id: the same body is the same"
+            " event. No time is signed."
+        ),
         retries="ClickUp tries an event 5 times, and suspends the webhook after 100 failed events.",
         samples=(Sample("taskStatusUpdated", "taskStatusUpdated.json"),),
     ),
@@ -196,18 +251,21 @@ ROWS = (
         secret_hint="macSecretBase64, which Airtable shows once, when the webhook is made",
         generates_secret=False,
         setup=(
-            "Create the webhook with Airtable's API (POST /v0/bases/BASE/webhooks) with the URL as notificationUrl, and keep the "
-            "macSecretBase64 of the answer."
+            "Create the webhook with Airtable's API (POST /v0/bases/BASE/webhooks) with the URL as"
+            " notificationUrl, and keep the macSecretBase64 of the answer."
         ),
         docs="https://airtable.com/developers/web/api/webhooks-overview",
         evidence="sdk",
         signs="The body.",
         answer_within="25 s, with no body",
         limits=(
-            "A call says only that something changed, and has neither type nor id: let the flow fetch the payloads. A webhook ends "
-            "after 7 days unless its payloads are fetched."
+            "A call says only that something changed, and has neither type nor id: let the flow"
+            " fetch the payloads. A webhook ends after 7 days unless its payloads are fetched."
         ),
-        retries="Airtable tries up to 13 times in about a day, and then sends no more calls until told to.",
+        retries=(
+            "Airtable tries up to 13 times in about a day, and then sends no more calls until"
+            " told to."
+        ),
         samples=(Sample("ping", "ping.json"),),
     ),
     Provider(
@@ -217,18 +275,26 @@ ROWS = (
         event_type=("body:event_type",),
         event_id=(Joined(("body:webhook_id", "body:event_type", "body:timestamp")),),
         ack=TAKEN,
-        secret_hint="any random text of at most 100 characters; flowbridge makes one, Figma is told it",
+        secret_hint=(
+            "any random text of at most 100 characters; flowbridge makes one, Figma is told it"
+        ),
         generates_secret=True,
         setup=(
-            "Create the webhook with Figma's API (POST /v2/webhooks) with the URL as endpoint, the secret as passcode and an "
-            "event_type. Figma sends a PING at once."
+            "Create the webhook with Figma's API (POST /v2/webhooks) with the URL as endpoint, the"
+            " secret as passcode and an event_type. Figma sends a PING at once."
         ),
         docs="https://developers.figma.com/docs/rest-api/webhooks-security/",
         evidence="docs",
         signs="Nothing: the passcode stands in the body.",
         answer_within="not documented, with a 200",
-        limits="A passcode does not prove that the rest of the body is Figma's. In the body that is kept it is masked.",
-        retries="Figma tries three more times, after 5 minutes, 30 minutes and 3 hours, and never switches a webhook off.",
+        limits=(
+            "A passcode does not prove that the rest of the body is Figma's. In the body that is"
+            " kept it is masked."
+        ),
+        retries=(
+            "Figma tries three more times, after 5 minutes, 30 minutes and 3 hours, and never"
+            " switches a webhook off."
+        ),
         samples=(Sample("FILE_UPDATE", "FILE_UPDATE.json"),),
     ),
     Provider(
@@ -239,7 +305,10 @@ ROWS = (
         event_id=(Joined(("body:type", "body:action", "body:data.id", "body:date")),),
         secret_hint="any text; flowbridge makes one, Taiga is told it",
         generates_secret=True,
-        setup="In the project open Settings → Integrations → Webhooks, add one with a name, the URL and the secret as key.",
+        setup=(
+            "In the project open Settings → Integrations → Webhooks, add one with a name, the URL"
+            " and the secret as key."
+        ),
         docs="https://docs.taiga.io/webhooks.html",
         evidence="docs",
         signs="The body.",

@@ -15,18 +15,23 @@ BRAINTREE = re.compile(r"[a-f0-9]{20,32}")
 
 
 def word(value: JSON) -> str | None:
-    """Return a short text of letters, digits, `_` and `-`, which may be written back to whoever sent it; None for anything else."""
+    """Return a short text of letters, digits, `_` and `-`, which may be written back to whoever
+    sent it; None for anything else.
+    """
     return value if isinstance(value, str) and WORD.fullmatch(value) else None
 
 
 def braintree_challenge(probe: Probe) -> Reply | None:
     """Spec: https://developer.paypal.com/braintree/docs/guides/webhooks/create
 
-    `?bt_challenge=X` is answered with the public key, a bar, and the SHA-1 HMAC of X; the secret is `PUBLIC|PRIVATE`. The same HMAC
-    signs notifications, so X must be one of Braintree's (20 to 32 hexadecimal digits), which is no notification (`given_away` of the row).
+    `?bt_challenge=X` is answered with the public key, a bar, and the SHA-1 HMAC of X; the secret is
+    `PUBLIC|PRIVATE`. The same HMAC signs notifications, so X must be one of Braintree's (20 to 32
+    hexadecimal digits), which is no notification (`given_away` of the row).
     """
     challenge = query_value(probe.request.query_string, "bt_challenge")
-    public, bar, private = next((secret for secret in probe.secrets if "|" in secret), "").partition("|")
+    public, bar, private = next(
+        (secret for secret in probe.secrets if "|" in secret), ""
+    ).partition("|")
     if challenge is None or not BRAINTREE.fullmatch(challenge) or not bar or word(public) is None:
         return None
     key = sha1(private.encode("utf-8", "surrogateescape"), usedforsecurity=False).digest()
@@ -34,39 +39,64 @@ def braintree_challenge(probe: Probe) -> Reply | None:
 
 
 def woocommerce_ping(probe: Probe) -> Reply | None:
-    """Spec: WC_Webhook::deliver_ping of https://github.com/woocommerce/woocommerce: an unsigned form with `webhook_id=N` alone."""
+    """Spec: WC_Webhook::deliver_ping of https://github.com/woocommerce/woocommerce: an unsigned
+    form with `webhook_id=N` alone.
+    """
     request = probe.request
-    if request.content_type != FORM or "x-wc-webhook-topic" in request.headers or not isinstance(probe.body, dict):
+    if (
+        request.content_type != FORM
+        or "x-wc-webhook-topic" in request.headers
+        or not isinstance(probe.body, dict)
+    ):
         return None
     number = probe.body.get("webhook_id")
-    is_ping = len(probe.body) == 1 and isinstance(number, str) and number.isascii() and number.isdigit() and len(number) < 20
+    is_ping = (
+        len(probe.body) == 1
+        and isinstance(number, str)
+        and number.isascii()
+        and number.isdigit()
+        and len(number) < 20
+    )
     return text("OK") if is_ping else None
 
 
 def ebay_challenge(probe: Probe) -> Reply | None:
     """Spec: https://developer.ebay.com/marketplace-account-deletion
 
-    `?challenge_code=X` is answered with the SHA-256 of X, the verification token (the secret after `token:`) and the URL of this source.
+    `?challenge_code=X` is answered with the SHA-256 of X, the verification token (the secret after
+    `token:`) and the URL of this source.
     """
     code = word(query_value(probe.request.query_string, "challenge_code"))
-    token = next((secret.removeprefix("token:") for secret in probe.secrets if secret.startswith("token:")), "")
+    token = next(
+        (secret.removeprefix("token:") for secret in probe.secrets if secret.startswith("token:")),
+        "",
+    )
     if code is None or not token:
         return None
     url = probe.request.url.partition("?")[0]
-    return document({"challengeResponse": sha256(f"{code}{token}{url}".encode("utf-8", "surrogateescape")).hexdigest()})
+    return document(
+        {
+            "challengeResponse": (
+                sha256(f"{code}{token}{url}".encode("utf-8", "surrogateescape")).hexdigest()
+            )
+        }
+    )
 
 
 def xero_intent(probe: Probe) -> Reply | None:
     """Spec: https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/
 
-    “Intent to receive” is a signed batch without events, answered with an empty 200; a wrong signature has had its 401 before.
+    “Intent to receive” is a signed batch without events, answered with an empty 200; a wrong
+    signature has had its 401 before.
     """
     is_intent = isinstance(probe.body, dict) and probe.body.get("events") == []
     return Reply(200, "text/plain") if is_intent else None
 
 
 def tebex_validation(probe: Probe) -> Reply | None:
-    """Spec: https://docs.tebex.io/developers/webhooks/overview: `validation.webhook` wants its id back."""
+    """Spec: https://docs.tebex.io/developers/webhooks/overview: `validation.webhook` wants its id
+    back.
+    """
     if not isinstance(probe.body, dict) or probe.body.get("type") != "validation.webhook":
         return None
     id_ = word(probe.body.get("id"))

@@ -1,7 +1,8 @@
 """How senders test a URL before they use it. Pure.
 
-What is echoed is short, printable text of the form that the sender documents, under a type that no browser renders. Where the test
-asks for a digest under the secret, only what is never taken for an event is signed, or only after the request itself was verified.
+What is echoed is short, printable text of the form that the sender documents, under a type that no
+browser renders. Where the test asks for a digest under the secret, only what is never taken for an
+event is signed, or only after the request itself was verified.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def alive(probe: Probe) -> Reply | None:  # noqa: ARG001 - whatever is asked
 
 
 def nothing_in(key: str) -> Callable[[Probe], Reply | None]:
-    """A batch without events under `key` (`""`: the body is the list): the sender tries out the URL."""
+    """A batch without events under `key` (`""`: the body is the list): the sender tries out the
+    URL.
+    """
 
     def answer(probe: Probe) -> Reply | None:
         held = probe.body.get(key) if key and isinstance(probe.body, dict) else probe.body
@@ -57,14 +60,24 @@ def nothing_in(key: str) -> Callable[[Probe], Reply | None]:
 
 def slack_challenge(probe: Probe) -> Reply | None:
     """Spec: https://docs.slack.dev/reference/events/url_verification"""
-    if probe.request.content_type in FORMS or not isinstance(probe.body, dict) or probe.body.get("type") != "url_verification":
+    if (
+        probe.request.content_type in FORMS
+        or not isinstance(probe.body, dict)
+        or probe.body.get("type") != "url_verification"
+    ):
         return None
     challenge = probe.body.get("challenge")
-    return document({"challenge": challenge}) if isinstance(challenge, str) and len(challenge) <= MAX_ECHO else None
+    return (
+        document({"challenge": challenge})
+        if isinstance(challenge, str) and len(challenge) <= MAX_ECHO
+        else None
+    )
 
 
 def zoom_validation(probe: Probe) -> Reply | None:
-    """Only after verification: unverified, it would sign whatever it is asked to. Spec: https://developers.zoom.us/docs/api/webhooks/"""
+    """Only after verification: unverified, it would sign whatever it is asked to. Spec:
+    https://developers.zoom.us/docs/api/webhooks/
+    """
     if not isinstance(probe.body, dict) or probe.body.get("event") != "endpoint.url_validation":
         return None
     payload = probe.body.get("payload")
@@ -75,7 +88,9 @@ def zoom_validation(probe: Probe) -> Reply | None:
 
 
 def verify_token(secret: str) -> str:
-    """Return what is entered as Verify Token beside `secret`: it travels in a URL, so it must not give the secret away."""
+    """Return what is entered as Verify Token beside `secret`: it travels in a URL, so it must not
+    give the secret away.
+    """
     return sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -84,14 +99,22 @@ def hub_challenge(probe: Probe) -> Reply | None:
     query = probe.request.query_string
     if query_value(query, "hub.mode") != "subscribe":
         return None
-    given, challenge = query_value(query, "hub.verify_token") or "", query_value(query, "hub.challenge") or ""
-    if not any(compare_digest(given.encode(errors="replace"), verify_token(secret).encode()) for secret in probe.secrets):
+    given, challenge = (
+        query_value(query, "hub.verify_token") or "",
+        query_value(query, "hub.challenge") or "",
+    )
+    if not any(
+        compare_digest(given.encode(errors="replace"), verify_token(secret).encode())
+        for secret in probe.secrets
+    ):
         return None
     return text(challenge) if WORD.fullmatch(challenge) else None
 
 
 def x_crc(probe: Probe) -> Reply | None:
-    """X signs events just so: what can be a token is no event (`given_away` of the row). Spec: https://docs.x.com/x-api/webhooks/quickstart"""
+    """X signs events just so: what can be a token is no event (`given_away` of the row). Spec:
+    https://docs.x.com/x-api/webhooks/quickstart
+    """
     token = query_value(probe.request.query_string, "crc_token") or ""
     if not CRC_TOKEN.fullmatch(token) or not probe.secrets:
         return None
@@ -103,7 +126,9 @@ def linkedin_challenge(probe: Probe) -> Reply | None:
     code = query_value(probe.request.query_string, "challengeCode") or ""
     if not UUID.fullmatch(code) or not probe.secrets:
         return None
-    return document({"challengeCode": code, "challengeResponse": _digest(probe.secrets[0], code).hex()})
+    return document(
+        {"challengeCode": code, "challengeResponse": _digest(probe.secrets[0], code).hex()}
+    )
 
 
 def twitch_challenge(probe: Probe) -> Reply | None:
@@ -130,9 +155,14 @@ def query_challenge(probe: Probe) -> Reply | None:
 
 
 def event_grid_validation(probe: Probe) -> Reply | None:
-    """Spec: https://learn.microsoft.com/en-us/azure/event-grid/end-point-validation-event-grid-events-schema"""
+    """Spec:
+    https://learn.microsoft.com/en-us/azure/event-grid/end-point-validation-event-grid-events-schema
+    """
     event = probe.body[0] if isinstance(probe.body, list) and len(probe.body) == 1 else None
-    if not isinstance(event, dict) or event.get("eventType") != "Microsoft.EventGrid.SubscriptionValidationEvent":
+    if (
+        not isinstance(event, dict)
+        or event.get("eventType") != "Microsoft.EventGrid.SubscriptionValidationEvent"
+    ):
         return None
     data = event.get("data")
     code = data.get("validationCode") if isinstance(data, dict) else None
@@ -150,11 +180,17 @@ def discord_event_ping(probe: Probe) -> Reply | None:
 
 
 def cloudevents_options(probe: Probe) -> Reply | None:
-    """Spec: https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection"""
+    """Spec:
+    https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md#4-abuse-protection
+    """
     origin = probe.request.headers.get("webhook-request-origin", "")
     if not ORIGIN.fullmatch(origin):
         return None
-    allowed: Mapping[str, str] = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*", "Allow": "POST"}
+    allowed: Mapping[str, str] = {
+        "WebHook-Allowed-Origin": origin,
+        "WebHook-Allowed-Rate": "*",
+        "Allow": "POST",
+    }
     return Reply(content_type="text/plain; charset=utf-8", headers={**NOSNIFF, **allowed})
 
 

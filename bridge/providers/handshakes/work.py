@@ -1,4 +1,6 @@
-"""How work tools, file stores and form services test a URL, or tell a secret, before they use it. Pure."""
+"""How work tools, file stores and form services test a URL, or tell a secret, before they use it.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,16 @@ _SECRET = re.compile(r"[!-~]{8,256}")  # one word of printable ASCII: it goes in
 
 
 def only_head(probe: Probe) -> Reply | None:
-    """Spec: https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/: any 200 to a HEAD will do."""
+    """Spec: https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/: any 200 to a
+    HEAD will do.
+    """
     return Reply(200, "text/plain") if probe.request.method == "HEAD" else None
 
 
 def monday_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://developer.monday.com/api-reference/reference/webhooks: an object with `challenge` alone is written back."""
+    """Spec: https://developer.monday.com/api-reference/reference/webhooks: an object with
+    `challenge` alone is written back.
+    """
     if not isinstance(probe.body, dict) or len(probe.body) != 1:
         return None
     challenge = word(probe.body.get("challenge"))
@@ -28,31 +34,48 @@ def monday_challenge(probe: Probe) -> Reply | None:
 
 
 def dropbox_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://www.dropbox.com/developers/reference/webhooks: `?challenge=X` is written back as text that no browser guesses at."""
+    """Spec: https://www.dropbox.com/developers/reference/webhooks: `?challenge=X` is written back
+    as text that no browser guesses at.
+    """
     return text(word(query_value(probe.request.query_string, "challenge")))
 
 
 def front_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://dev.frontapp.com/docs/application-webhooks: the header X-Front-Challenge is written back as text."""
+    """Spec: https://dev.frontapp.com/docs/application-webhooks: the header X-Front-Challenge is
+    written back as text.
+    """
     return text(word(probe.request.headers.get("x-front-challenge")))
 
 
 def strava_challenge(probe: Probe) -> Reply | None:
-    """Spec: https://developers.strava.com/docs/webhooks/: `hub.challenge` is written back to who knows the token in the URL."""
+    """Spec: https://developers.strava.com/docs/webhooks/: `hub.challenge` is written back to who
+    knows the token in the URL.
+    """
     query = probe.request.query_string
     given, challenge = query_value(query, "token") or "", word(query_value(query, "hub.challenge"))
-    known = any(compare_digest(given.encode(errors="replace"), secret.encode(errors="replace")) for secret in probe.secrets)
-    return document({"hub.challenge": challenge}) if known and challenge and query_value(query, "hub.mode") == "subscribe" else None
+    known = any(
+        compare_digest(given.encode(errors="replace"), secret.encode(errors="replace"))
+        for secret in probe.secrets
+    )
+    return (
+        document({"hub.challenge": challenge})
+        if known and challenge and query_value(query, "hub.mode") == "subscribe"
+        else None
+    )
 
 
 def asana_heartbeat(probe: Probe) -> Reply | None:
-    """Spec: https://developers.asana.com/docs/webhooks-guide: a signed batch without events, every eight hours, is no event."""
+    """Spec: https://developers.asana.com/docs/webhooks-guide: a signed batch without events, every
+    eight hours, is no event.
+    """
     is_beat = isinstance(probe.body, dict) and probe.body.get("events") == []
     return Reply(200, "text/plain") if is_beat else None
 
 
 def asana_secret(probe: Probe) -> Lesson | None:
-    """Spec: https://developers.asana.com/docs/webhooks-guide: X-Hook-Secret is the secret, and is written back in the same header."""
+    """Spec: https://developers.asana.com/docs/webhooks-guide: X-Hook-Secret is the secret, and is
+    written back in the same header.
+    """
     secret = _secret(probe.request.headers.get("x-hook-secret"))
     if secret is None or "x-hook-signature" in probe.request.headers:
         return None
@@ -60,7 +83,9 @@ def asana_secret(probe: Probe) -> Lesson | None:
 
 
 def notion_token(probe: Probe) -> Lesson | None:
-    """Spec: https://developers.notion.com/reference/webhooks: an object with `verification_token` alone, which signs all that follows."""
+    """Spec: https://developers.notion.com/reference/webhooks: an object with `verification_token`
+    alone, which signs all that follows.
+    """
     if not isinstance(probe.body, dict) or set(probe.body) != {"verification_token"}:
         return None
     secret = _secret(probe.body["verification_token"])

@@ -1,4 +1,6 @@
-"""Realistic events of every provider, unsigned: the payloads beside this file, filled in anew for each copy."""
+"""Realistic events of every provider, unsigned: the payloads beside this file, filled in anew for
+each copy.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,20 @@ HOLE = re.compile(r"\{(id|now|now_iso)\}")
 NUMBER = re.compile(r"\{now\}0*")
 
 
-def sample(provider: str, type: str | None = None, *, now: float, new_id: str, path: str = "", url: str = "") -> Request:
-    """Return an unsigned request such as the named provider sends: its first sample, or the one of `type`.
+def sample(
+    provider: str,
+    type: str | None = None,
+    *,
+    now: float,
+    new_id: str,
+    path: str = "",
+    url: str = "",
+) -> Request:
+    """Return an unsigned request such as the named provider sends: its first sample, or the one of
+    `type`.
 
-    `now` and `new_id` go into every time and id of it. `path` is `/hooks/<provider>` if not given. ValueError for an unknown
-    provider or type.
+    `now` and `new_id` go into every time and id of it. `path` is `/hooks/<provider>` if not given.
+    ValueError for an unknown provider or type.
     """
     row = _row(provider, type)
     text = files(__package__).joinpath(provider, row.payload).read_text("utf-8")
@@ -51,11 +62,15 @@ def _row(provider: str, type: str | None) -> Sample:
     for row in PROVIDERS[provider].samples:
         if type is None or row.type == type:
             return row
-    raise ValueError(f"{provider} has no sample of type {type!r}; there are {', '.join(sample_types(provider))}")
+    raise ValueError(
+        f"{provider} has no sample of type {type!r}; there are {', '.join(sample_types(provider))}"
+    )
 
 
 def _filled(value: JSON, fills: dict[str, str]) -> JSON:
-    """Fill the holes in all strings; one that is `{now}` alone, or with zeros for milliseconds, becomes a number, as senders write it."""
+    """Fill the holes in all strings; one that is `{now}` alone, or with zeros for milliseconds,
+    becomes a number, as senders write it.
+    """
     if isinstance(value, dict):
         return {key: _filled(inner, fills) for key, inner in value.items()}
     if isinstance(value, list):
@@ -71,7 +86,10 @@ def _fill(text: str, fills: dict[str, str]) -> str:
 
 def _multipart(payload: JSON) -> bytes:
     boundary = MULTIPART.partition("boundary=")[2]
-    parts = (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in payload.items())
+    parts = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in payload.items()
+    )
     return "".join([*parts, f"--{boundary}--\r\n"]).encode()
 
 

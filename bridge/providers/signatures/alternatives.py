@@ -13,9 +13,11 @@ from bridge.providers.signatures.scheme import Proof, Scheme, Secret, live
 
 @dataclass(frozen=True, kw_only=True)
 class AnyOf:
-    """Several schemes, each for the secrets that start with its text; the first that fits. What was sent decides nothing.
+    """Several schemes, each for the secrets that start with its text; the first that fits. What was
+    sent decides nothing.
 
-    Standard Webhooks: `whpk_…` is a public key and checks `v1a` entries only, `whsec_…` a shared one and checks `v1` only.
+    Standard Webhooks: `whpk_…` is a public key and checks `v1a` entries only, `whsec_…` a shared
+    one and checks `v1` only.
     """
 
     by_secret: tuple[tuple[str, Scheme], ...]
@@ -27,8 +29,12 @@ class AnyOf:
         names = [name for _, scheme in self.by_secret for name in scheme.credentials]
         object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
-        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not."""
+    def verify(
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    ) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise
+        BadSignature, and nothing else, if it is not.
+        """
         groups: dict[int, list[Secret]] = {}
         for value in live(secrets, now):
             if (index := self._index(value)) is not None:
@@ -38,7 +44,8 @@ class AnyOf:
             try:
                 return self.by_secret[index][1].verify(request, group, now, keys)
             except BadSignature as error:
-                if error.reason != "no_secret":  # which says the least: another group's refusal tells what is wrong
+                # which says the least: another group's refusal tells what is wrong
+                if error.reason != "no_secret":
                     refusal = error
         raise refusal
 
@@ -54,7 +61,10 @@ class AnyOf:
         return self._starts() if index is None else self.by_secret[index][1].secret_problem(secret)
 
     def _index(self, secret: str) -> int | None:
-        return next((index for index, (start, _) in enumerate(self.by_secret) if secret.startswith(start)), None)
+        return next(
+            (index for index, (start, _) in enumerate(self.by_secret) if secret.startswith(start)),
+            None,
+        )
 
     def _starts(self) -> str:
         return "the secret must start with " + " or ".join(start for start, _ in self.by_secret)
@@ -64,8 +74,9 @@ class AnyOf:
 class HeaderSets:
     """The same scheme under several sets of header names, told by their common start, never mixed.
 
-    The first set of which any header is present is the one that is checked: so where the headers of an earlier set are there,
-    they are signed, and a row may take the event's id from the sets in the same order. `usual`: the place of the set to sign as.
+    The first set of which any header is present is the one that is checked: so where the headers of
+    an earlier set are there, they are signed, and a row may take the event's id from the sets in
+    the same order. `usual`: the place of the set to sign as.
     """
 
     sets: tuple[tuple[str, Scheme], ...]
@@ -78,8 +89,12 @@ class HeaderSets:
         names = [name for _, scheme in self.sets for name in scheme.credentials]
         object.__setattr__(self, "credentials", tuple(dict.fromkeys(names)))
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
-        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not."""
+    def verify(
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    ) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise
+        BadSignature, and nothing else, if it is not.
+        """
         for start, scheme in self.sets:
             if any(name.startswith(start) for name in request.headers):
                 return scheme.verify(request, secrets, now, keys)

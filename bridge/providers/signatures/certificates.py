@@ -1,4 +1,6 @@
-"""Certificates that a request names by URL, and which of them are believed (SNS, PayPal). Pure: `Keys` does the fetching."""
+"""Certificates that a request names by URL, and which of them are believed (SNS, PayPal). Pure:
+`Keys` does the fetching.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,20 @@ from bridge.providers.signatures.key_source import MAX_URL, Ask, Keys
 from bridge.providers.signatures.request_view import View
 
 MAX_CHAIN = 10  # certificates of one document
-STEP = 3600  # seconds for which a verified chain is believed without another look; the certificate's own dates are always checked
+# seconds for which a verified chain is believed without another look; the certificate's own dates
+# are always checked
+STEP = 3600
 PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """An RSA certificate whose URL stands at `at` and must match all of the pattern `url`: the hosts of the sender, https, no more.
+    """An RSA certificate whose URL stands at `at` and must match all of the pattern `url`: the
+    hosts of the sender, https, no more.
 
-    `names`: host names of which it must be one's, with a chain to an authority that is trusted. Without them the host it came from is
-    the proof, and its dates are.
+    `names`: host names of which it must be one's, with a chain to an authority that is trusted.
+    Without them the host it came from is the proof, and its dates are.
     """
 
     at: str
@@ -43,7 +48,9 @@ class Certificate:
         object.__setattr__(self, "pattern", re.compile(self.url, re.ASCII))
 
     def ask(self, view: View) -> Ask:
-        """Return what to fetch for a request; BadSignature unless it names a certificate on a host of the sender's."""
+        """Return what to fetch for a request; BadSignature unless it names a certificate on a host
+        of the sender's.
+        """
         url = view.find(self.locator)
         if not url:
             raise BadSignature("missing")
@@ -52,7 +59,9 @@ class Certificate:
         return Ask(url, self.url)
 
     def find(self, view: View, now: float, keys: Keys) -> bytes | None:
-        """Return the public key of the certificate in DER form, or None where it cannot be had or is not to be believed at `now`."""
+        """Return the public key of the certificate in DER form, or None where it cannot be had or
+        is not to be believed at `now`.
+        """
         document = keys.fetch(self.ask(view))
         if not document or not 0 <= now < NEVER.timestamp():
             return None
@@ -62,7 +71,9 @@ class Certificate:
 
 
 def is_current(text: str, now: float) -> bool:
-    """Return whether `text` is a certificate in force at `now`, or no certificate: a bare key has no dates."""
+    """Return whether `text` is a certificate in force at `now`, or no certificate: a bare key has
+    no dates.
+    """
     if not text.strip().startswith("-----BEGIN CERTIFICATE"):
         return True
     try:
@@ -73,8 +84,11 @@ def is_current(text: str, now: float) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _believed(document: bytes, names: Sequence[str], roots: bytes, step: int) -> tuple[bytes, float, float] | None:
-    """Return the key of the first certificate of `document`, and from when until when it is in force; None if it is not to be believed.
+def _believed(
+    document: bytes, names: Sequence[str], roots: bytes, step: int
+) -> tuple[bytes, float, float] | None:
+    """Return the key of the first certificate of `document`, and from when until when it is in
+    force; None if it is not to be believed.
 
     With `names`, the others lead from it to one of `roots`.
     """
@@ -110,7 +124,9 @@ def _leads_to(leaf: Any, others: Sequence[Any], name: str, roots: bytes, moment:
 
 @lru_cache(maxsize=4)
 def _store(roots: bytes) -> Any:
-    """Return what `cryptography` keeps trusted certificates in, or None without any; one that it cannot read is left out."""
+    """Return what `cryptography` keeps trusted certificates in, or None without any; one that it
+    cannot read is left out.
+    """
     from cryptography import x509
     from cryptography.x509.verification import Store
 

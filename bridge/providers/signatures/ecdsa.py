@@ -1,4 +1,6 @@
-"""ECDSA signatures on the curve P-256: the secret is the sender's public key, or a login to fetch it with (SendGrid, eBay). Pure."""
+"""ECDSA signatures on the curve P-256: the secret is the sender's public key, or a login to fetch
+it with (SendGrid, eBay). Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,12 @@ from bridge.providers.signatures.signed_scheme import Envelope
 
 @dataclass(frozen=True, kw_only=True)
 class Ecdsa(Envelope):
-    """An ECDSA signature on P-256 in DER form. The secret is the public key: PEM, a JWK, or base64 of its DER form.
+    """An ECDSA signature on P-256 in DER form. The secret is the public key: PEM, a JWK, or base64
+    of its DER form.
 
-    `digest`: sha256, or sha1 (eBay). `service`: where the key is that the signature's label `kid` names; the secret may then be a login
-    instead, and a key among the secrets needs no fetching. `sign` takes the private key instead, in the same forms.
+    `digest`: sha256, or sha1 (eBay). `service`: where the key is that the signature's label `kid`
+    names; the secret may then be a login instead, and a key among the secrets needs no fetching.
+    `sign` takes the private key instead, in the same forms.
     """
 
     encoding: str = "base64"
@@ -50,14 +54,21 @@ class Ecdsa(Envelope):
 
     def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:
         """Return the key that the signature names."""
-        found = self.service.find(view.labels.get("kid", ""), "ec", self._logins(secrets, now), keys) if self.service else None
+        found = (
+            self.service.find(view.labels.get("kid", ""), "ec", self._logins(secrets, now), keys)
+            if self.service
+            else None
+        )
         if found is None:
             raise BadSignature("no_key")
         return [found]
 
     def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
         """Return whether one of `signatures` is that of `message` under the public key."""
-        return any(key_material.verifies(f"ecdsa_{self.digest}", view.key, message, signature) for signature in signatures)
+        return any(
+            key_material.verifies(f"ecdsa_{self.digest}", view.key, message, signature)
+            for signature in signatures
+        )
 
     def seal(self, view: View, message: bytes) -> bytes:
         """Return the signature of `message` under the private key."""
@@ -68,7 +79,9 @@ class Ecdsa(Envelope):
         problem = Envelope.secret_problem(self, secret)
         if problem is None or not self.service or not secret.strip():
             return problem
-        return None if login_of(secret) else f"{problem}, or client_id:client_secret to fetch it with"
+        return (
+            None if login_of(secret) else f"{problem}, or client_id:client_secret to fetch it with"
+        )
 
     def _logins(self, secrets: Sequence[Secret], now: float) -> list[str]:
         return [secret for secret in live(secrets, now) if login_of(secret)] if self.service else []

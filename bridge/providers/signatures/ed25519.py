@@ -12,9 +12,11 @@ from bridge.providers.signatures.signed_scheme import Envelope
 
 @dataclass(frozen=True, kw_only=True)
 class Ed25519(Envelope):
-    """An Ed25519 signature of `signed`. The secret is the public key as hex, base64, or `whpk_` and base64.
+    """An Ed25519 signature of `signed`. The secret is the public key as hex, base64, or `whpk_` and
+    base64.
 
-    `sign` takes the private key instead: hex, base64, or `whsk_` and base64, of the seed with or without the public key.
+    `sign` takes the private key instead: hex, base64, or `whsk_` and base64, of the seed with or
+    without the public key.
     """
 
     def key_of(self, secret: str) -> bytes:

@@ -11,7 +11,9 @@ from bridge.providers.signatures.scheme import utf8
 
 
 def unhex(text: str) -> bytes:
-    """Return the bytes of hexadecimal `text`, either case. ValueError if it is not (blanks are refused)."""
+    """Return the bytes of hexadecimal `text`, either case. ValueError if it is not (blanks are
+    refused).
+    """
     return binascii.unhexlify(text)
 
 
@@ -20,7 +22,8 @@ def unbase64(text: str) -> bytes:
     given = text.encode("ascii")
     raw = binascii.a2b_base64(given, strict_mode=True)
     if not compare_digest(binascii.b2a_base64(raw, newline=False), given):
-        raise ValueError("stray bits in base64")  # two texts for one signature would defeat whoever compares texts
+        # two texts for one signature would defeat whoever compares texts
+        raise ValueError("stray bits in base64")
     return raw
 
 
@@ -45,8 +48,16 @@ def to_base64url(raw: bytes) -> str:
     return to_base64(raw).rstrip("=").replace("+", "-").replace("/", "_")
 
 
-DECODE: dict[str, Callable[[str], bytes]] = {"hex": unhex, "base64": unbase64, "base64url": unbase64url}
-ENCODE: dict[str, Callable[[bytes], str]] = {"hex": bytes.hex, "base64": to_base64, "base64url": to_base64url}
+DECODE: dict[str, Callable[[str], bytes]] = {
+    "hex": unhex,
+    "base64": unbase64,
+    "base64url": unbase64url,
+}
+ENCODE: dict[str, Callable[[bytes], str]] = {
+    "hex": bytes.hex,
+    "base64": to_base64,
+    "base64url": to_base64url,
+}
 
 
 def _whsec(secret: str) -> bytes:
@@ -59,7 +70,8 @@ KEY: dict[str, Callable[[str], bytes]] = {
     "hex": unhex,
     "base64": unbase64,
     "whsec": _whsec,  # Standard Webhooks and Svix; Stripe's whsec_ is "utf8", whole
-    "sha1": lambda secret: sha1(utf8(secret.rpartition("|")[2]), usedforsecurity=False).digest(),  # Braintree: [PUBLIC|]PRIVATE
+    # Braintree: [PUBLIC|]PRIVATE
+    "sha1": lambda secret: sha1(utf8(secret.rpartition("|")[2]), usedforsecurity=False).digest(),
 }
 KEY_FORM = {
     "utf8": "any text",

@@ -28,10 +28,12 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """A list of labelled values: `t=1,v1=ab,v1=cd` (Stripe), `ts=1;h1=ab` (Paddle), `v1,ab v1,cd` (Standard Webhooks).
+    """A list of labelled values: `t=1,v1=ab,v1=cd` (Stripe), `ts=1;h1=ab` (Paddle), `v1,ab v1,cd`
+    (Standard Webhooks).
 
-    Entries with `label` are signatures, `*` takes every entry (Braintree labels them with its public key). Entries with other
-    labels, such as those of a weaker scheme, are never signatures. Blanks around an entry do not count.
+    Entries with `label` are signatures, `*` takes every entry (Braintree labels them with its
+    public key). Entries with other labels, such as those of a weaker scheme, are never signatures.
+    Blanks around an entry do not count.
     """
 
     label: str
@@ -39,7 +41,9 @@ class Pairs:
     assign: str = "="
 
     def read(self, text: str) -> Offered:
-        """Return the signatures and the first value of every other label; a label given twice with two values is malformed."""
+        """Return the signatures and the first value of every other label; a label given twice with
+        two values is malformed.
+        """
         signatures: list[str] = []
         labels: dict[str, str] = {}
         for entry in text.split(self.separator):
@@ -60,7 +64,9 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Positional:
-    """A list told apart by position: `1700000000,ab,cd` (Recurly). Labels are the positions before `first`: `0`, `1`…"""
+    """A list told apart by position: `1700000000,ab,cd` (Recurly). Labels are the positions before
+    `first`: `0`, `1`…
+    """
 
     separator: str = ","
     first: int = 1
@@ -68,7 +74,9 @@ class Positional:
     def read(self, text: str) -> Offered:
         """Return the entries from `first` on, and those before it by position."""
         entries = [entry.strip() for entry in text.split(self.separator)]
-        return entries[self.first :], {str(index): entry for index, entry in enumerate(entries[: self.first])}
+        return entries[self.first :], {
+            str(index): entry for index, entry in enumerate(entries[: self.first])
+        }
 
     def write(self, signature: str, labels: Mapping[str, str]) -> str:
         """Return the value that carries `signature` after `labels`."""
@@ -77,7 +85,9 @@ class Positional:
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """Base64 of a JSON object, in which the signature stands under `label` (eBay). Every one of `fixed` must be in it as it is here."""
+    """Base64 of a JSON object, in which the signature stands under `label` (eBay). Every one of
+    `fixed` must be in it as it is here.
+    """
 
     label: str = "signature"
     fixed: tuple[tuple[str, str], ...] = ()
@@ -88,7 +98,9 @@ class Wrapped:
             found = orjson.loads(unbase64(text))
         except ValueError:
             raise BadSignature("malformed") from None
-        if not isinstance(found, dict) or any(found.get(name) != wanted for name, wanted in self.fixed):
+        if not isinstance(found, dict) or any(
+            found.get(name) != wanted for name, wanted in self.fixed
+        ):
             raise BadSignature("malformed")
         texts = {name: value for name, value in found.items() if isinstance(value, str)}
         signature = texts.pop(self.label, None)

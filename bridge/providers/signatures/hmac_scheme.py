@@ -14,7 +14,11 @@ from bridge.providers.signatures.encodings import KEY, KEY_FORM
 from bridge.providers.signatures.request_view import View
 from bridge.providers.signatures.signed_scheme import Envelope
 
-ALGORITHMS: dict[str, Callable[..., Any]] = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
+ALGORITHMS: dict[str, Callable[..., Any]] = {
+    "sha1": hashlib.sha1,
+    "sha256": hashlib.sha256,
+    "sha512": hashlib.sha512,
+}
 
 
 class _PlainDigest(SigningAlgorithm):
@@ -32,7 +36,8 @@ class _PlainDigest(SigningAlgorithm):
 class Hmac(Envelope):
     """An HMAC of `signed`, or with `plain` a digest of it (then `{secret}` is a part of it).
 
-    `algorithm`: sha1, sha256, sha512. `key`: how the secret text gives the key: utf8, hex, base64, whsec, sha1.
+    `algorithm`: sha1, sha256, sha512. `key`: how the secret text gives the key: utf8, hex, base64,
+    whsec, sha1.
     """
 
     algorithm: str = "sha256"
@@ -42,13 +47,18 @@ class Hmac(Envelope):
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
-            raise ValueError(f"algorithm {self.algorithm!r} is unknown; allowed are {', '.join(ALGORITHMS)}")
+            raise ValueError(
+                f"algorithm {self.algorithm!r} is unknown; allowed are {', '.join(ALGORITHMS)}"
+            )
         if self.key not in KEY:
             raise ValueError(f"key {self.key!r} is unknown; allowed are {', '.join(KEY)}")
         Envelope.__post_init__(self)
         for signed in self.compiled.signed:
             if signed.needs_key is not self.plain:
-                raise ValueError(f"signed {signed.text!r}: {{secret}} belongs into a plain digest, and only there")
+                raise ValueError(
+                    f"signed {signed.text!r}: {{secret}} belongs into a plain digest, and only"
+                    " there"
+                )
         kind = _PlainDigest if self.plain else HMACAlgorithm
         object.__setattr__(self, "compiled_algorithm", kind(ALGORITHMS[self.algorithm]))
 
@@ -63,7 +73,9 @@ class Hmac(Envelope):
         return key
 
     def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
-        """Return whether one of `signatures` is that of `message` under the key. The message is hashed once."""
+        """Return whether one of `signatures` is that of `message` under the key. The message is
+        hashed once.
+        """
         if len(signatures) == 1:
             return self.compiled_algorithm.verify_signature(view.key, message, signatures[0])
         expected = self.compiled_algorithm.get_signature(view.key, message)

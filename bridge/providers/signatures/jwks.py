@@ -1,4 +1,6 @@
-"""Where senders publish the keys of their tokens and signatures, and how those are read. Pure: `Keys` does the fetching."""
+"""Where senders publish the keys of their tokens and signatures, and how those are read. Pure:
+`Keys` does the fetching.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,9 @@ FORM = "application/x-www-form-urlencoded"
 class KeySet:
     """A JWK Set at a fixed `url`, in which a key is known by its `kid`. Spec: RFC 7517.
 
-    `{NAME}` in `url` stands for a pinned value. With `login` there is no set but a service that is asked for one key: the secret
-    is `a:b`, sent as JSON under these two names, beside the `kid` under `kid_name`; the answer has the JWK under `at` (Plaid).
+    `{NAME}` in `url` stands for a pinned value. With `login` there is no set but a service that is
+    asked for one key: the secret is `a:b`, sent as JSON under these two names, beside the `kid`
+    under `kid_name`; the answer has the JWK under `at` (Plaid).
     """
 
     url: str
@@ -35,14 +38,20 @@ class KeySet:
     kid_name: str = "kid"
     at: str = "key"
 
-    def find(self, kid: str, kind: str, logins: Sequence[str], pinned: Mapping[str, str], keys: Keys) -> bytes | None:
+    def find(
+        self, kid: str, kind: str, logins: Sequence[str], pinned: Mapping[str, str], keys: Keys
+    ) -> bytes | None:
         """Return the key `kid` in DER form, fetched if it must be; None where there is none."""
         if not kid:
             return None
         for ask in self._asks(kid, logins, pinned):
             for again in (False, True):
                 document = keys.fetch(ask, again=again)
-                found = _read(document, self.at if self.login else "").get((kid, kind)) if document else None
+                found = (
+                    _read(document, self.at if self.login else "").get((kid, kind))
+                    if document
+                    else None
+                )
                 if found:
                     return found
         return None
@@ -61,16 +70,25 @@ class KeySet:
         if self.login is None:
             return [Ask(url, url)]
         parts = [pair for secret in logins if (pair := self.login_of(secret))]
-        bodies = [(name, orjson.dumps({**dict(zip(self.login, (name, word), strict=True)), self.kid_name: kid})) for name, word in parts]
+        bodies = [
+            (
+                name,
+                orjson.dumps(
+                    {**dict(zip(self.login, (name, word), strict=True)), self.kid_name: kid}
+                ),
+            )
+            for name, word in parts
+        ]
         return [Ask(url, f"{url} {name}", body) for name, body in bodies]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyService:
-    """A service that shows one key to an application that is logged in (eBay). Spec: RFC 6749, section 4.4.
+    """A service that shows one key to an application that is logged in (eBay). Spec: RFC 6749,
+    section 4.4.
 
-    The secret is `a:b`: at `login` they are given for a token of `scope`, and that is shown at `url`, in which `{kid}` stands for the id
-    of the key. The answer has the key under `at`, as PEM.
+    The secret is `a:b`: at `login` they are given for a token of `scope`, and that is shown at
+    `url`, in which `{kid}` stands for the id of the key. The answer has the key under `at`, as PEM.
     """
 
     url: str
@@ -87,7 +105,11 @@ class KeyService:
                 token = _text(keys.fetch(self._login(*parts), again=again), "access_token")
                 if not TOKEN.fullmatch(token):
                     continue
-                ask = Ask(self.url.format(kid=kid), self.url, headers=(("Authorization", f"Bearer {token}"),))
+                ask = Ask(
+                    self.url.format(kid=kid),
+                    self.url,
+                    headers=(("Authorization", f"Bearer {token}"),),
+                )
                 try:
                     return public_key(_text(keys.fetch(ask, again=again), self.at), kind)
                 except ValueError:
@@ -97,7 +119,12 @@ class KeyService:
     def _login(self, name: str, word: str) -> Ask:
         body = urlencode({"grant_type": "client_credentials", "scope": self.scope}).encode()
         shown = to_base64(utf8(f"{name}:{word}"))
-        return Ask(self.login, f"{self.login} {name}", body, headers=(("Authorization", f"Basic {shown}"), ("Content-Type", FORM)))
+        return Ask(
+            self.login,
+            f"{self.login} {name}",
+            body,
+            headers=(("Authorization", f"Basic {shown}"), ("Content-Type", FORM)),
+        )
 
 
 def login_of(secret: str) -> tuple[str, str] | None:
@@ -117,7 +144,9 @@ def _text(document: bytes | None, at: str) -> str:
 
 @lru_cache(maxsize=64)
 def _read(document: bytes, at: str) -> Mapping[tuple[str, str], bytes]:
-    """Return the keys of a document by (kid, kind); those that cannot be used are left out. `at`: where its one JWK stands."""
+    """Return the keys of a document by (kid, kind); those that cannot be used are left out. `at`:
+    where its one JWK stands.
+    """
     try:
         content: JSON = orjson.loads(document)
     except ValueError:

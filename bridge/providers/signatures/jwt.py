@@ -1,6 +1,8 @@
-"""JSON Web Tokens: a signed statement beside the request, or instead of a signature (monday, Netlify, Plaid, Pub/Sub). Pure.
+"""JSON Web Tokens: a signed statement beside the request, or instead of a signature (monday,
+Netlify, Plaid, Pub/Sub). Pure.
 
-Spec: RFC 7519, RFC 7515. The row says which algorithm; what the token says of itself must agree and chooses nothing.
+Spec: RFC 7519, RFC 7515. The row says which algorithm; what the token says of itself must agree and
+chooses nothing.
 """
 
 from __future__ import annotations
@@ -49,14 +51,19 @@ class _Token:
 
 @dataclass(frozen=True, kw_only=True)
 class Jwt:
-    """A JWT at `at`, in a header after `prefix` whose case does not count. `algorithm`: HS256, HS512, ES256 or RS256, and no other.
+    """A JWT at `at`, in a header after `prefix` whose case does not count. `algorithm`: HS256,
+    HS512, ES256 or RS256, and no other.
 
-    `wraps`: the token is the whole body instead, and this claim holds the event, as JSON or as its text (Wix).
+    `wraps`: the token is the whole body instead, and this claim holds the event, as JSON or as its
+    text (Wix).
 
-    The secret is the shared key, or for ES256 and RS256 the sender's public key; without one, keys are those of `keys`.
-    `body_hash`: the claim that holds the body's SHA-256 (hexadecimal); without it the body is not proven. `issuer`: accepted `iss`.
-    `claims`: what others must be. `expires`: `exp` must be there; it counts where it is. `max_age`: seconds since `iat`, which must then
-    be there. `leeway`: seconds that clocks may differ. `pins`: claims a source pins (`at` names the claim).
+    The secret is the shared key, or for ES256 and RS256 the sender's public key; without one, keys
+    are those of `keys`.
+    `body_hash`: the claim that holds the body's SHA-256 (hexadecimal); without it the body is not
+    proven. `issuer`: accepted `iss`.
+    `claims`: what others must be. `expires`: `exp` must be there; it counts where it is. `max_age`:
+    seconds since `iat`, which must then be there. `leeway`: seconds that clocks may differ. `pins`:
+    claims a source pins (`at` names the claim).
     """
 
     at: str = "header:Authorization"
@@ -82,18 +89,27 @@ class Jwt:
 
     def __post_init__(self) -> None:
         if self.algorithm not in {*KIND, *DIGEST}:
-            raise ValueError(f"algorithm {self.algorithm!r} is unknown; allowed are {', '.join((*DIGEST, *KIND))}")
+            raise ValueError(
+                f"algorithm {self.algorithm!r} is unknown; allowed are"
+                f" {', '.join((*DIGEST, *KIND))}"
+            )
         if self.keys and self.algorithm in DIGEST:
             raise ValueError("a shared key is not fetched")
         if not (self.body_hash or self.wraps or self.expires or self.max_age):
             raise ValueError("a token that covers no body must end: expires or max_age")
         object.__setattr__(self, "compiled", compile_locator(self.at))
-        object.__setattr__(self, "credentials", () if self.body_hash or self.wraps else (str(self.compiled),))
+        object.__setattr__(
+            self, "credentials", () if self.body_hash or self.wraps else (str(self.compiled),)
+        )
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
-        """Return what is proven of `request`, whose token holds at `now`; raise BadSignature, and nothing else, if it does not.
+    def verify(
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    ) -> Proof | None:
+        """Return what is proven of `request`, whose token holds at `now`; raise BadSignature, and
+        nothing else, if it does not.
 
-        Everything that needs no key comes first: a key is fetched only for a token that could be a good one.
+        Everything that needs no key comes first: a key is fetched only for a token that could be a
+        good one.
         """
         held, logins = self._held(secrets, now)
         token = self._token(request)
@@ -109,17 +125,29 @@ class Jwt:
         return WHOLE_BODY if self.body_hash else None
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Return `request` with a token as the sender would make it; ValueError for an unusable secret."""
+        """Return `request` with a token as the sender would make it; ValueError for an unusable
+        secret.
+        """
         moment = int(now)
-        claims: dict[str, JSON] = {"iat": moment, "exp": moment + 300} if self.expires else {"iat": moment}
+        claims: dict[str, JSON] = (
+            {"iat": moment, "exp": moment + 300} if self.expires else {"iat": moment}
+        )
         claims |= {"iss": self.issuer[0]} if self.issuer else {}
         claims |= dict(self.claims)
-        claims |= {pin.at: values[0] for pin in self.pins if pin.at and (values := dict(self.pinned).get(pin.name))}
+        claims |= {
+            pin.at: values[0]
+            for pin in self.pins
+            if pin.at and (values := dict(self.pinned).get(pin.name))
+        }
         if self.body_hash:
             claims[self.body_hash] = sha256(request.body).hexdigest()
         if self.wraps:
             claims[self.wraps] = request.body.decode("utf-8", "replace")
-        head = {"alg": self.algorithm, "typ": "JWT", **({"kid": key_material.kid_of(secret)} if self.keys else {})}
+        head = {
+            "alg": self.algorithm,
+            "typ": "JWT",
+            **({"kid": key_material.kid_of(secret)} if self.keys else {}),
+        }
         message = b".".join(to_base64url(orjson.dumps(part)).encode() for part in (head, claims))
         made = self._seal(secret, message)
         if self.wraps:
@@ -148,11 +176,15 @@ class Jwt:
 
     def _seal(self, secret: str, message: bytes) -> bytes:
         if self.algorithm in KIND:
-            return key_material.seal(self.algorithm, key_material.private_key(secret, KIND[self.algorithm]), message)
+            return key_material.seal(
+                self.algorithm, key_material.private_key(secret, KIND[self.algorithm]), message
+            )
         return _hmac(self.algorithm).get_signature(self._key_of(secret), message)
 
     def _held(self, secrets: Sequence[Secret], now: float) -> tuple[list[bytes], list[str]]:
-        """Return the keys that the secrets hold, and those secrets that only serve to fetch keys. BadSignature without either."""
+        """Return the keys that the secrets hold, and those secrets that only serve to fetch keys.
+        BadSignature without either.
+        """
         if not secrets and not self.needs_secret:
             return [], []
         held, logins = [], []
@@ -192,17 +224,30 @@ class Jwt:
     def _check_claims(self, claims: Mapping[str, JSON]) -> None:
         if self.issuer and claims.get("iss") not in self.issuer:
             raise BadSignature("mismatch")
-        if any(type(claims.get(name)) is not type(wanted) or claims.get(name) != wanted for name, wanted in self.claims):
+        if any(
+            type(claims.get(name)) is not type(wanted) or claims.get(name) != wanted
+            for name, wanted in self.claims
+        ):
             raise BadSignature("mismatch")
         for name, values in allowed(self.pins, self.pinned).items():
             at = next(pin.at for pin in self.pins if pin.name == name)
             said = claims.get(at)
-            if at and values and not any(text in values for text in (said if isinstance(said, list) else [said])):
+            if (
+                at
+                and values
+                and not any(text in values for text in (said if isinstance(said, list) else [said]))
+            ):
                 raise BadSignature("not_pinned")
 
     def _fetched(self, token: _Token, logins: Sequence[str], keys: Keys) -> list[bytes]:
-        values = {name: values[0] for name, values in allowed(self.pins, self.pinned).items() if values}
-        found = self.keys.find(token.kid, KIND[self.algorithm], logins, values, keys) if self.keys else None
+        values = {
+            name: values[0] for name, values in allowed(self.pins, self.pinned).items() if values
+        }
+        found = (
+            self.keys.find(token.kid, KIND[self.algorithm], logins, values, keys)
+            if self.keys
+            else None
+        )
         if found is None:
             raise BadSignature("no_key")
         return [found]
@@ -214,7 +259,9 @@ class Jwt:
 
 
 def unwrapped(body: bytes, claim: str) -> bytes | None:
-    """Return the JSON that a token which is the whole body holds under `claim`, or None where it is no such token. Verify it first."""
+    """Return the JSON that a token which is the whole body holds under `claim`, or None where it is
+    no such token. Verify it first.
+    """
     try:
         said = orjson.loads(unbase64url(body.split(b".", 2)[1].decode("ascii")))
         value = said[claim]
@@ -229,7 +276,9 @@ def _hmac(algorithm: str) -> HMACAlgorithm:
 
 
 def _read(text: bytes, algorithm: str) -> _Token:
-    """Return the token's parts; BadSignature unless it is one of this `algorithm` that asks for nothing unusual."""
+    """Return the token's parts; BadSignature unless it is one of this `algorithm` that asks for
+    nothing unusual.
+    """
     if not text:
         raise BadSignature("missing")
     message, dot, signature = text.rpartition(b".")
@@ -250,7 +299,9 @@ def _read(text: bytes, algorithm: str) -> _Token:
 
 
 def _object(raw: bytes) -> dict[str, JSON]:
-    """Return a JSON object that nothing proves yet; BadSignature for what is none, or would fill the memory."""
+    """Return a JSON object that nothing proves yet; BadSignature for what is none, or would fill
+    the memory.
+    """
     if values_over(raw) or not isinstance(found := orjson.loads(raw), dict):
         raise BadSignature("malformed")
     return found

@@ -1,7 +1,8 @@
 """Public and private keys as text, and the signatures made with them. Pure.
 
-Keys go around as DER bytes, as secrets do everywhere in the engine; what `cryptography` makes of them is remembered. Its modules are
-imported when the first signature of a kind is checked: most sources need none of them.
+Keys go around as DER bytes, as secrets do everywhere in the engine; what `cryptography` makes of
+them is remembered. Its modules are imported when the first signature of a kind is checked: most
+sources need none of them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ ALGORITHMS: Mapping[str, tuple[str, str]] = {
 
 @lru_cache(maxsize=256)
 def public_key(text: str, kind: str) -> bytes:
-    """Return the DER form of the public key that `text` holds (PEM, certificate, JWK, base64); ValueError if it is none of `kind`."""
+    """Return the DER form of the public key that `text` holds (PEM, certificate, JWK, base64);
+    ValueError if it is none of `kind`.
+    """
     return _checked(_public(as_written(text)), kind)
 
 
@@ -48,7 +51,9 @@ def private_key(text: str, kind: str) -> bytes:
     if key is None:
         raise ValueError(f"signing needs the private key, {FORM[kind]}, {WRITTEN}")
     _checked(key.public_key(), kind)
-    return bytes(key.private_bytes(forms.Encoding.DER, forms.PrivateFormat.PKCS8, forms.NoEncryption()))
+    return bytes(
+        key.private_bytes(forms.Encoding.DER, forms.PrivateFormat.PKCS8, forms.NoEncryption())
+    )
 
 
 def verifies(algorithm: str, key: bytes, message: bytes, signature: bytes) -> bool:
@@ -71,7 +76,9 @@ def seal(algorithm: str, key: bytes, message: bytes) -> bytes:
 
 
 def jwk_key(document: JSON) -> Any:
-    """Return the public key of a JWK; ValueError if it is none that is known here. Spec: RFC 7517, RFC 7518."""
+    """Return the public key of a JWK; ValueError if it is none that is known here. Spec: RFC 7517,
+    RFC 7518.
+    """
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     if not isinstance(document, dict):
@@ -94,22 +101,34 @@ def kid_of(text: str) -> str:
 
 
 def public_der(key: Any, kind: str) -> bytes:
-    """Return the DER form of a public key of `cryptography`; ValueError if it is not of `kind`, or too weak."""
+    """Return the DER form of a public key of `cryptography`; ValueError if it is not of `kind`, or
+    too weak.
+    """
     return _checked(key, kind)
 
 
 def as_written(text: str) -> str:
-    """Return the text of a key with the line breaks that PEM has; ValueError if it is too long for one."""
+    """Return the text of a key with the line breaks that PEM has; ValueError if it is too long for
+    one.
+    """
     if len(text) > MAX_KEY:
         raise ValueError(f"the secret is longer than {MAX_KEY} characters")
-    text = text.strip().replace("\\n", "\n")  # PEM that had to fit into one line of an environment file
-    return LABEL.sub("\n\\g<0>\n", text).strip() if text.startswith("-----BEGIN") and "\n" not in text else text
+    # PEM that had to fit into one line of an environment file
+    text = text.strip().replace("\\n", "\n")
+    return (
+        LABEL.sub("\n\\g<0>\n", text).strip()
+        if text.startswith("-----BEGIN") and "\n" not in text
+        else text
+    )
 
 
 def _public(text: str) -> Any:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
+    from cryptography.hazmat.primitives.serialization import (
+        load_der_public_key,
+        load_pem_public_key,
+    )
 
     if _private(text) is not None:
         raise ValueError("the secret is a private key; the sender's public key belongs here")
@@ -128,13 +147,18 @@ def _public(text: str) -> Any:
 def _private(text: str) -> Any:
     """Return the private key in `text`, or None."""
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
+    from cryptography.hazmat.primitives.serialization import (
+        load_der_private_key,
+        load_pem_private_key,
+    )
 
     try:
         if text.startswith("{"):
             return _jwk_private(orjson.loads(text))
         if text.startswith("-----"):
-            return load_pem_private_key(text.encode("ascii"), None) if "PRIVATE KEY" in text else None
+            return (
+                load_pem_private_key(text.encode("ascii"), None) if "PRIVATE KEY" in text else None
+            )
         return load_der_private_key(unbase64(text), None)
     except (ValueError, TypeError, binascii.Error, UnsupportedAlgorithm):
         return None
@@ -202,7 +226,9 @@ def _es256_to_der(signature: bytes) -> bytes:
 
     if len(signature) != 64:
         raise ValueError("not two numbers of 32 bytes")
-    return encode_dss_signature(int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
+    return encode_dss_signature(
+        int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    )
 
 
 def _der_to_es256(signature: bytes) -> bytes:

@@ -1,4 +1,6 @@
-"""Keys that are not in routes.yaml: what a scheme asks for, and who gets it. Pure: fetching is the edge's (`bridge.web.key_fetcher`)."""
+"""Keys that are not in routes.yaml: what a scheme asks for, and who gets it. Pure: fetching is the
+edge's (`bridge.web.key_fetcher`).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,12 @@ MAX_URL = 300  # characters of a URL that a request names
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A document of the sender's, which holds keys. Who asks has checked that `url` is on a host of the sender's; it is https, or nothing.
+    """A document of the sender's, which holds keys. Who asks has checked that `url` is on a host of
+    the sender's; it is https, or nothing.
 
-    A `body` is sent by POST, as JSON if `headers` do not say otherwise. `headers`: what is shown beside; whoever may see the document
-    sees the same one. `group`: asks of one group are fetched rarely together, however many there are. `what`: for the log.
+    A `body` is sent by POST, as JSON if `headers` do not say otherwise. `headers`: what is shown
+    beside; whoever may see the document sees the same one. `group`: asks of one group are fetched
+    rarely together, however many there are. `what`: for the log.
     """
 
     url: str
@@ -31,7 +35,9 @@ class Keys(Protocol):
     """Who gets documents. It may answer from memory, must be quick to give up, and never raises."""
 
     def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:
-        """Return the document, or None where it cannot be had now. `again`: what is remembered lacks the key that is needed."""
+        """Return the document, or None where it cannot be had now. `again`: what is remembered
+        lacks the key that is needed.
+        """
 
     def roots(self) -> bytes:
         """Return the certificates (PEM) of the authorities that are trusted to name hosts."""

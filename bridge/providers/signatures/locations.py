@@ -26,7 +26,9 @@ def leaves(scheme: Scheme) -> Iterator[Scheme]:
 
 
 def proofs(scheme: Scheme) -> tuple[str, ...]:
-    """Return the locators of signatures, tokens and passwords; none where each element of a list has its own, or the body is the token."""
+    """Return the locators of signatures, tokens and passwords; none where each element of a list
+    has its own, or the body is the token.
+    """
     found: list[str] = []
     for one in leaves(scheme):
         if isinstance(one, Envelope):
@@ -39,16 +41,27 @@ def proofs(scheme: Scheme) -> tuple[str, ...]:
 
 
 def covers_content(scheme: Scheme) -> bool:
-    """Return whether a scheme that is no choice covers anything of what a request says; a token and a password do not."""
-    return bool(scheme.body_hash or scheme.wraps) if isinstance(scheme, Jwt) else not isinstance(scheme, Token | Basic | Unsigned | Aside)
+    """Return whether a scheme that is no choice covers anything of what a request says; a token and
+    a password do not.
+    """
+    return (
+        bool(scheme.body_hash or scheme.wraps)
+        if isinstance(scheme, Jwt)
+        else not isinstance(scheme, Token | Basic | Unsigned | Aside)
+    )
 
 
 def covers(scheme: Scheme, locator: Locator) -> bool:
     """Return whether what stands at `locator` is signed, in every way to sign that a scheme knows."""
     if isinstance(scheme, Items):
         return covers(scheme.scheme, locator)
-    if isinstance(scheme, HeaderSets):  # where a header of a set is there, that set is the one that is checked
-        own = [one for start, one in scheme.sets if locator.kind == "header" and locator.name.startswith(start)]
+    # where a header of a set is there, that set is the one that is checked
+    if isinstance(scheme, HeaderSets):
+        own = [
+            one
+            for start, one in scheme.sets
+            if locator.kind == "header" and locator.name.startswith(start)
+        ]
         return all(covers(one, locator) for one in own or [one for _, one in scheme.sets])
     signing = [one for one in leaves(scheme) if covers_content(one)]
     return bool(signing) and all(_covers(one, locator) for one in signing)
@@ -60,21 +73,34 @@ def _covers(scheme: Scheme, locator: Locator) -> bool:
     if not isinstance(scheme, Envelope):
         return False
     at_time = scheme.compiled.time_at == locator
-    return all(COVERED[locator.kind](signed, locator.name, bool(scheme.body_sha256)) or (at_time and "timestamp" in signed.parts)
-               for signed in scheme.compiled.signed)  # fmt: skip
+    return all(
+        COVERED[locator.kind](signed, locator.name, bool(scheme.body_sha256))
+        or (at_time and "timestamp" in signed.parts)
+        for signed in scheme.compiled.signed
+    )
 
 
 def _covers_field(signed: Signed, name: str, kind: str, is_hashed: bool) -> bool:
     listed = [part[6:].split(",") for part in signed.parts if part.startswith("lines:")]
     lines = {each.removesuffix("?") for names in listed for each in names}
     whole = signed.covers_body or signed.form_only or is_hashed
-    return whole or f"{kind}:{name}" in signed.parts or f"{kind}:{name}?" in signed.parts or name in lines
+    return (
+        whole
+        or f"{kind}:{name}" in signed.parts
+        or f"{kind}:{name}?" in signed.parts
+        or name in lines
+    )
 
 
 WITH_QUERY = ("url", "url_other_port", "url_unescaped", "canonical_uri", "query")
-#: For each kind of locator: whether a template covers that name. The last argument: the body's hash has to be in the request.
+#: For each kind of locator: whether a template covers that name. The last argument: the body's hash
+#: has to be in the request.
 COVERED: Mapping[str, Callable[[Signed, str, bool], bool]] = {
-    "header": lambda signed, name, _: name in signed.headers or any(name in (at, *must) for at, must in signed.lists.items()),
+    "header": (
+        lambda signed, name, _: (
+            name in signed.headers or any(name in (at, *must) for at, must in signed.lists.items())
+        )
+    ),
     "query": lambda signed, name, _: bool(signed.parts & {*WITH_QUERY, f"q:{name}"}),
     "form": lambda signed, name, is_hashed: _covers_field(signed, name, "f", is_hashed),
     "body": lambda signed, name, is_hashed: _covers_field(signed, name, "json", is_hashed),
@@ -84,4 +110,9 @@ COVERED: Mapping[str, Callable[[Signed, str, bool], bool]] = {
 def signs_url(scheme: Scheme) -> bool:
     """Return whether the URL is a part of what is signed."""
     envelopes = (one for one in leaves(scheme) if isinstance(one, Envelope))
-    return any(part.startswith("url") for one in envelopes for signed in one.compiled.signed for part in signed.parts)
+    return any(
+        part.startswith("url")
+        for one in envelopes
+        for signed in one.compiled.signed
+        for part in signed.parts
+    )

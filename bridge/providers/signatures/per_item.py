@@ -20,9 +20,11 @@ MAX_ITEMS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Items:
-    """Each element of the list at the dotted path `at` fits `scheme`, whose places are looked up in the element.
+    """Each element of the list at the dotted path `at` fits `scheme`, whose places are looked up in
+    the element.
 
-    One element that does not is enough to refuse the request: nothing beside the list is signed, so nothing else is believed.
+    One element that does not is enough to refuse the request: nothing beside the list is signed, so
+    nothing else is believed.
     """
 
     at: str
@@ -31,12 +33,18 @@ class Items:
 
     needs_secret = True
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
-        """Return what is proven where every element is signed with a secret live at `now`; raise BadSignature, and nothing else, if not."""
+    def verify(
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    ) -> Proof | None:
+        """Return what is proven where every element is signed with a secret live at `now`; raise
+        BadSignature, and nothing else, if not.
+        """
         live(secrets, now)
         proofs = [self.scheme.verify(one, secrets, now, keys) for one in self._elements(request)]
         proof = proofs[0] or WHOLE_BODY
-        return Proof(lambda whole: b"\n".join(map(proof.content, self._elements(whole))), proof.content)
+        return Proof(
+            lambda whole: b"\n".join(map(proof.content, self._elements(whole))), proof.content
+        )
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with every element signed."""
@@ -44,7 +52,10 @@ class Items:
         *steps, last = self.at.split(".")
         around = dig(document, steps)
         around[last] = [
-            orjson.loads(self.scheme.sign(replace(request, body=orjson.dumps(item)), secret, now).body) for item in around[last]
+            orjson.loads(
+                self.scheme.sign(replace(request, body=orjson.dumps(item)), secret, now).body
+            )
+            for item in around[last]
         ]
         return replace(request, body=orjson.dumps(document))
 

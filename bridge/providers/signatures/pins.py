@@ -1,6 +1,8 @@
-"""What a source says of its sender under `pins:` in routes.yaml: things that a good signature alone does not tell. Pure.
+"""What a source says of its sender under `pins:` in routes.yaml: things that a good signature alone
+does not tell. Pure.
 
-Everyone can get Amazon's or Google's signature on messages of their own: which topic, audience or account is meant must be pinned.
+Everyone can get Amazon's or Google's signature on messages of their own: which topic, audience or
+account is meant must be pinned.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ Pinned = tuple[tuple[str, tuple[str, ...]], ...]  # names and values, as a schem
 class Pin:
     """One thing that can be pinned: its `name` in routes.yaml, and `what` it is, for people.
 
-    `at`: where a request says it (a locator; in a token the name of a claim), empty where it is only a part of what is signed or of
-    a URL, and has one value. `choices`: the values there are, the first if none is given; else it is free text.
+    `at`: where a request says it (a locator; in a token the name of a claim), empty where it is
+    only a part of what is signed or of a URL, and has one value. `choices`: the values there are,
+    the first if none is given; else it is free text.
     """
 
     name: str
@@ -38,7 +41,9 @@ def pins_of(scheme: Scheme | None) -> tuple[Pin, ...]:
 
 
 def pinned(scheme: Scheme, given: Mapping[str, str | Sequence[str]]) -> Scheme:
-    """Return `scheme` with the values of a source's `pins:`. ValueError says what is unknown, missing or not allowed."""
+    """Return `scheme` with the values of a source's `pins:`. ValueError says what is unknown,
+    missing or not allowed.
+    """
     pins = {pin.name: pin for pin in pins_of(scheme)}
     if not pins and not given:
         return scheme
@@ -50,7 +55,9 @@ def pinned(scheme: Scheme, given: Mapping[str, str | Sequence[str]]) -> Scheme:
         value = given.get(pin.name, ())
         values[pin.name] = _checked(pin, (value,) if isinstance(value, str) else tuple(value))
     record: Any = scheme
-    bound: Scheme = replace(record, pinned=tuple((name, value) for name, value in values.items() if value))
+    bound: Scheme = replace(
+        record, pinned=tuple((name, value) for name, value in values.items() if value)
+    )
     return bound
 
 
@@ -58,7 +65,9 @@ def _checked(pin: Pin, values: tuple[str, ...]) -> tuple[str, ...]:
     if not values and pin.required:
         raise ValueError(f"needs {pin.name}: {pin.what}")
     if any(not value.strip() for value in values) or len(values) > MAX_PINNED:
-        raise ValueError(f"{pin.name} must be text that is not empty, or a list of at most {MAX_PINNED}")
+        raise ValueError(
+            f"{pin.name} must be text that is not empty, or a list of at most {MAX_PINNED}"
+        )
     if len(values) > 1 and not pin.at:
         raise ValueError(f"{pin.name} has one value, found {len(values)}")
     if pin.choices and not set(values) <= set(pin.choices):
@@ -67,7 +76,9 @@ def _checked(pin: Pin, values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def allowed(pins: Sequence[Pin], values: Pinned) -> dict[str, tuple[str, ...]]:
-    """Return the values of every pin; BadSignature where one is missing that is required: what is not pinned would be anyone's."""
+    """Return the values of every pin; BadSignature where one is missing that is required: what is
+    not pinned would be anyone's.
+    """
     found = dict(values)
     for pin in pins:
         if not found.get(pin.name):

@@ -17,9 +17,11 @@ UNREAD = object()
 
 
 class View:
-    """One request while it is verified or signed: the `key` tried, the `labels` and `timestamp` found, lazily parsed parts.
+    """One request while it is verified or signed: the `key` tried, the `labels` and `timestamp`
+    found, lazily parsed parts.
 
-    Form and query text is kept as latin-1, one character a byte, so that the exact bytes that were sent can be signed.
+    Form and query text is kept as latin-1, one character a byte, so that the exact bytes that were
+    sent can be signed.
     """
 
     __slots__ = ("_form", "_json", "_query", "key", "labels", "pins", "request", "timestamp")
@@ -35,7 +37,9 @@ class View:
         self._query: list[tuple[str, str]] | None = None
 
     def json(self) -> JSON:
-        """Return the body read as JSON, which is not proven yet: BadSignature for what is none, or would fill the memory."""
+        """Return the body read as JSON, which is not proven yet: BadSignature for what is none, or
+        would fill the memory.
+        """
         if self._json is UNREAD:
             if values_over(self.request.body):
                 raise BadSignature("malformed")
@@ -59,7 +63,9 @@ class View:
         return self._query
 
     def find(self, locator: Locator) -> str | None:
-        """Return the text at `locator`, or None; BadSignature for a field of a form or query that came with two values."""
+        """Return the text at `locator`, or None; BadSignature for a field of a form or query that
+        came with two values.
+        """
         if locator.kind == "header":
             return self.request.headers.get(locator.name)
         if locator.kind == "body":
@@ -67,7 +73,8 @@ class View:
         pairs = self.form() if locator.kind == "form" else self.query()
         name = locator.name.encode().decode("latin-1")
         found = {value for field, value in pairs if field == name}
-        if len(found) > 1:  # one of them would be verified, and the others be in the event beside it
+        # one of them would be verified, and the others be in the event beside it
+        if len(found) > 1:
             raise BadSignature("malformed")
         return next(iter(found), None)
 
@@ -89,6 +96,8 @@ def sent(text: str) -> bytes:
 
 def _pairs(text: str) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FIELDS)
+        return parse_qsl(
+            text, keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FIELDS
+        )
     except ValueError:
         raise BadSignature("malformed") from None

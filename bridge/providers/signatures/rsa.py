@@ -1,4 +1,6 @@
-"""RSA signatures: the key is a pinned one, or that of a certificate which the request names (SNS, PayPal). Pure."""
+"""RSA signatures: the key is a pinned one, or that of a certificate which the request names (SNS,
+PayPal). Pure.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,12 @@ DIGESTS = {"sha1": "rsa_sha1", "sha256": "rsa_sha256"}
 
 @dataclass(frozen=True, kw_only=True)
 class Rsa(Envelope):
-    """An RSA signature, PKCS #1 v1.5. `algorithm`: the digest, sha1 or sha256; `versions`: the text at `version_at` that says which.
+    """An RSA signature, PKCS #1 v1.5. `algorithm`: the digest, sha1 or sha256; `versions`: the text
+    at `version_at` that says which.
 
-    The secret is the sender's public key or certificate: PEM, a JWK, or base64 of its DER form; then nothing is fetched. With
-    `certificate` a source needs none. `sign` takes the private key instead.
+    The secret is the sender's public key or certificate: PEM, a JWK, or base64 of its DER form;
+    then nothing is fetched. With `certificate` a source needs none. `sign` takes the private key
+    instead.
     """
 
     encoding: str = "base64"
@@ -56,7 +60,9 @@ class Rsa(Envelope):
         """Return the keys that are pinned; a certificate only while it is in force."""
         if not secrets and self.certificate:
             return []
-        return Envelope.held(self, [Secret(value) for value in live(secrets, now) if is_current(value, now)], now)
+        return Envelope.held(
+            self, [Secret(value) for value in live(secrets, now) if is_current(value, now)], now
+        )
 
     def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - needs no login
         """Return the key of the certificate that the request names."""
@@ -69,21 +75,33 @@ class Rsa(Envelope):
     def check(self, view: View, message: bytes, signatures: Sequence[bytes]) -> bool:
         """Return whether one of `signatures` is that of `message` under the public key."""
         algorithm = self._algorithm(view)
-        return any(key_material.verifies(algorithm, view.key, message, signature) for signature in signatures)
+        return any(
+            key_material.verifies(algorithm, view.key, message, signature)
+            for signature in signatures
+        )
 
     def seal(self, view: View, message: bytes) -> bytes:
         """Return the signature of `message` under the private key."""
         return key_material.seal(self._algorithm(view), view.key, message)
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Return `request` signed as the sender would, by the newest version if it says none; ValueError for an unusable secret."""
-        if self.version_at and View(request).find(locator := compile_locator(self.version_at)) is None:
+        """Return `request` signed as the sender would, by the newest version if it says none;
+        ValueError for an unusable secret.
+        """
+        if (
+            self.version_at
+            and View(request).find(locator := compile_locator(self.version_at)) is None
+        ):
             request = place(request, locator, self.versions[-1][0])
         return Envelope.sign(self, request, secret, now)
 
     def _algorithm(self, view: View) -> str:
         said = view.find(compile_locator(self.version_at)) if self.version_at else None
-        digest = next((digest for text, digest in self.versions if text == said), None) if self.version_at else self.algorithm
+        digest = (
+            next((digest for text, digest in self.versions if text == said), None)
+            if self.version_at
+            else self.algorithm
+        )
         if digest is None:
             raise BadSignature("malformed")
         return DIGESTS[digest]

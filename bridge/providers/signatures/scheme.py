@@ -35,8 +35,9 @@ def body_of(request: Request) -> bytes:
 class Proof:
     """What a signature covers of a verified request: the same bytes for each of the sender's tries.
 
-    `content` returns them for the request, `element` for an element of its batch. The time of the signature is not among them, since it
-    changes with each try. Where the whole body is signed, they are the body.
+    `content` returns them for the request, `element` for an element of its batch. The time of the
+    signature is not among them, since it changes with each try. Where the whole body is signed,
+    they are the body.
     """
 
     content: Content = body_of
@@ -54,17 +55,25 @@ class Scheme(Protocol):
 
     @property
     def needs_secret(self) -> bool:
-        """True where nothing can be verified without a secret; False where none is used, or the keys are fetched."""
+        """True where nothing can be verified without a secret; False where none is used, or the
+        keys are fetched.
+        """
 
     @property
     def credentials(self) -> tuple[str, ...]:
-        """Locators of the static credentials that a request carries; they are masked before it is stored."""
+        """Locators of the static credentials that a request carries; they are masked before it is
+        stored.
+        """
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
-        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not.
+    def verify(
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    ) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise
+        BadSignature, and nothing else, if it is not.
 
-        Null where a proof covers nothing that the request holds: a token, a password.
-        Where the scheme's keys are the sender's to publish, they are taken from `keys`, unless a secret holds one.
+        Null where a proof covers nothing that the request holds: a token, a password. Where the
+        scheme's keys are the sender's to publish, they are taken from `keys`, unless a secret holds
+        one.
         """
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
@@ -75,13 +84,19 @@ class Scheme(Protocol):
 
 
 def live(secrets: Sequence[Secret], now: float) -> list[str]:
-    """Return the secrets that may be used at `now`; BadSignature where there is none: no secret, no entry."""
-    values = [s.value for s in secrets if (s.not_after is None or s.not_after > now) and s.value.strip()]
+    """Return the secrets that may be used at `now`; BadSignature where there is none: no secret, no
+    entry.
+    """
+    values = [
+        s.value for s in secrets if (s.not_after is None or s.not_after > now) and s.value.strip()
+    ]
     if not values:
         raise BadSignature("no_secret")
     return values[:MAX_SECRETS]
 
 
 def utf8(text: str) -> bytes:
-    """Return `text` as UTF-8, with bytes that the environment could not decode as they were; ValueError for other surrogates."""
+    """Return `text` as UTF-8, with bytes that the environment could not decode as they were;
+    ValueError for other surrogates.
+    """
     return text.encode("utf-8", "surrogateescape")

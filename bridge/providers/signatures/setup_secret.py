@@ -21,7 +21,9 @@ class Aside:
 
     needs_secret = True
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
+    def verify(
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    ) -> None:
         """Raise BadSignature."""
         raise BadSignature("no_secret")
 

@@ -21,7 +21,9 @@ from bridge.providers.signatures.signer import place
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """The secret itself at `at` (one of several places), in a header after `prefix`, whose case does not count (`Bearer `)."""
+    """The secret itself at `at` (one of several places), in a header after `prefix`, whose case
+    does not count (`Bearer `).
+    """
 
     at: str | tuple[str, ...] = "header:Authorization"
     prefix: str = ""
@@ -37,8 +39,12 @@ class Token:
         object.__setattr__(self, "compiled", compiled)
         object.__setattr__(self, "credentials", tuple(map(str, compiled)))
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
-        """Return only if `request` carries a secret that is live at `now`; raise BadSignature, and nothing else, if not."""
+    def verify(
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    ) -> None:
+        """Return only if `request` carries a secret that is live at `now`; raise BadSignature, and
+        nothing else, if not.
+        """
         usable = _usable(self, live(secrets, now))
         view = View(request)
         offered = [token for locator in self.compiled if (token := self._token(view, locator))]
@@ -69,10 +75,16 @@ class Basic:
     """HTTP basic authentication; the secret is `user:password`. Spec: RFC 7617."""
 
     needs_secret = True
-    credentials: tuple[str, ...] = field(default=("header:authorization",), init=False, repr=False, compare=False)
+    credentials: tuple[str, ...] = field(
+        default=("header:authorization",), init=False, repr=False, compare=False
+    )
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
-        """Return only if `request` carries a secret that is live at `now`; raise BadSignature, and nothing else, if not."""
+    def verify(
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    ) -> None:
+        """Return only if `request` carries a secret that is live at `now`; raise BadSignature, and
+        nothing else, if not.
+        """
         pairs = [utf8(secret).partition(b":") for secret in _usable(self, live(secrets, now))]
         given = request.headers.get("authorization", "")
         if not given:
@@ -86,28 +98,39 @@ class Basic:
             raise BadSignature("malformed") from None
         if not colon:
             raise BadSignature("malformed")
-        fits = [compare_digest(user, name) & compare_digest(password, word) for name, _, word in pairs]
+        fits = [
+            compare_digest(user, name) & compare_digest(password, word) for name, _, word in pairs
+        ]
         if not any(fits):
             raise BadSignature("mismatch")
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
         """Return `request` with the Authorization header."""
-        return replace(request, headers={**request.headers, "authorization": "Basic " + to_base64(utf8(secret))})
+        return replace(
+            request,
+            headers={**request.headers, "authorization": "Basic " + to_base64(utf8(secret))},
+        )
 
     def secret_problem(self, secret: str) -> str | None:
         """Return what makes `secret` unusable, without quoting it, or None."""
         user, _, password = secret.partition(":")
-        return _problem(secret) or (None if user and password else "the secret must be user:password, neither empty")
+        return _problem(secret) or (
+            None if user and password else "the secret must be user:password, neither empty"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unsigned:
-    """No proof at all: for forms, which are public by nature, and for a source that says `insecure: true`."""
+    """No proof at all: for forms, which are public by nature, and for a source that says `insecure:
+    true`.
+    """
 
     needs_secret = False
     credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> None:
+    def verify(
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    ) -> None:
         """Return: anyone may call."""
 
     def sign(self, request: Request, secret: str, now: float) -> Request:

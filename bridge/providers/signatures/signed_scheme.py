@@ -1,4 +1,6 @@
-"""What all signing schemes share: where the signature is, what is signed, when. The kinds differ in key and check only. Pure."""
+"""What all signing schemes share: where the signature is, what is signed, when. The kinds differ in
+key and check only. Pure.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from bridge.providers.signatures.header_formats import PLAIN, Parse
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
 from bridge.providers.signatures.pins import Pin, Pinned, allowed
 from bridge.providers.signatures.request_view import View, sent
-from bridge.providers.signatures.scheme import MAX_OFFERED, MAX_SIGNATURE, WHOLE_BODY, Proof, Secret, live
+from bridge.providers.signatures.scheme import (
+    MAX_OFFERED,
+    MAX_SIGNATURE,
+    WHOLE_BODY,
+    Proof,
+    Secret,
+    live,
+)
 from bridge.providers.signatures.signed_template import Signed
 from bridge.providers.signatures.signer import place, without
 from bridge.providers.signatures.timestamps import Timestamp
@@ -32,7 +41,8 @@ class Compiled:
     signed: tuple[Signed, ...]
     requires: tuple[tuple[Locator, str], ...]
     hash_at: Locator | None
-    time_at: Locator | None  # null where there is no time, or it stands in the signature value under `time_label`
+    # null where there is no time, or it stands in the signature value under `time_label`
+    time_at: Locator | None
     time_label: str
     decode: Callable[[str], bytes]
     given_away: re.Pattern[bytes] | None
@@ -40,12 +50,17 @@ class Compiled:
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope(ABC):
-    """The part of a scheme that is data. A kind (`Hmac`, `Ed25519`) adds `key_of`, `check`, `seal` (and `signing_key`).
+    """The part of a scheme that is data. A kind (`Hmac`, `Ed25519`) adds `key_of`, `check`, `seal`
+    (and `signing_key`).
 
-    `at`: locators of the signature; `header:X-Signature-*` means numbered headers. `prefix`: text that must stand before it.
-    `signed`: one template, or several of which one must fit. `requires`: (locator, text) pairs that the request must carry.
-    `body_sha256`: where the hash of a body that is no form stands, for senders that sign only the URL that carries it.
-    `given_away`: a pattern of what a test of the URL has signed for anyone (X, Braintree): such a message proves nothing.
+    `at`: locators of the signature; `header:X-Signature-*` means numbered headers. `prefix`: text
+    that must stand before it.
+    `signed`: one template, or several of which one must fit. `requires`: (locator, text) pairs that
+    the request must carry.
+    `body_sha256`: where the hash of a body that is no form stands, for senders that sign only the
+    URL that carries it.
+    `given_away`: a pattern of what a test of the URL has signed for anyone (X, Braintree): such a
+    message proves nothing.
     `pins`: what a source pins, `pinned`: to which values; `{pin:NAME}` in `signed` is one of them.
     """
 
@@ -87,13 +102,20 @@ class Envelope(ABC):
 
     def __post_init__(self) -> None:
         if self.encoding not in DECODE:
-            raise ValueError(f"encoding {self.encoding!r} is unknown; allowed are {', '.join(DECODE)}")
+            raise ValueError(
+                f"encoding {self.encoding!r} is unknown; allowed are {', '.join(DECODE)}"
+            )
         at, signed = _tuple(self.at), _tuple(self.signed)
         if not at or not all(signed) or not signed:
-            raise ValueError("a signature needs a place where it stands and something that is signed")
+            raise ValueError(
+                "a signature needs a place where it stands and something that is signed"
+            )
         where = self.timestamp.at if self.timestamp else ""
         if not where and (timed := next((text for text in signed if "{timestamp}" in text), "")):
-            raise ValueError(f"signed {timed!r}: {{timestamp}} needs a `timestamp` that says where the time stands")
+            raise ValueError(
+                f"signed {timed!r}: {{timestamp}} needs a `timestamp` that says where the time"
+                " stands"
+            )
         label = where.removeprefix("label:") if where.startswith("label:") else ""
         compiled = Compiled(
             at=tuple(map(compile_locator, at)),
@@ -108,15 +130,23 @@ class Envelope(ABC):
         object.__setattr__(self, "compiled", compiled)
         self._refuse_unsigned_time()
 
-    def verify(self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS) -> Proof | None:
-        """Return what is proven of `request`, signed with a secret live at `now`; raise BadSignature, and nothing else, if it is not."""
+    def verify(
+        self, request: Request, secrets: Sequence[Secret], now: float, keys: Keys = NO_KEYS
+    ) -> Proof | None:
+        """Return what is proven of `request`, signed with a secret live at `now`; raise
+        BadSignature, and nothing else, if it is not.
+        """
         held = self.held(secrets, now)
         view = View(request)
         signatures = self._open(view, now)
         held = held or self.fetched(view, secrets, now, keys)
         for signed in self.compiled.signed:
             message = None if signed.needs_key else signed.build(view)
-            if message is not None and self.compiled.given_away and self.compiled.given_away.fullmatch(message):
+            if (
+                message is not None
+                and self.compiled.given_away
+                and self.compiled.given_away.fullmatch(message)
+            ):
                 continue
             for view.key in held:
                 if self.check(view, signed.build(view) if message is None else message, signatures):
@@ -131,7 +161,9 @@ class Envelope(ABC):
         view.timestamp = self._time(view) if self.timestamp else ""
         view.pins = allowed(self.pins, self.pinned) if self.pins else {}
         signature = ENCODE[self.encoding](self.seal(view, self.compiled.signed[0].build(view)))
-        return place(request, self.compiled.at[0], self.prefix + self.parse.write(signature, labels))
+        return place(
+            request, self.compiled.at[0], self.prefix + self.parse.write(signature, labels)
+        )
 
     def secret_problem(self, secret: str) -> str | None:
         """Return what makes `secret` unusable, without quoting it, or None."""
@@ -156,11 +188,15 @@ class Envelope(ABC):
         return held
 
     def fetched(self, view: View, secrets: Sequence[Secret], now: float, keys: Keys) -> list[bytes]:  # noqa: ARG002 - for those that fetch
-        """Return the keys for the request of `view`, where the secrets hold none and everything cheaper has been checked."""
+        """Return the keys for the request of `view`, where the secrets hold none and everything
+        cheaper has been checked.
+        """
         return []
 
     def _open(self, view: View, now: float) -> list[bytes]:
-        """Return the offered signatures, decoded, after everything that is cheaper than hashing has been checked."""
+        """Return the offered signatures, decoded, after everything that is cheaper than hashing has
+        been checked.
+        """
         texts = self._values(view)
         offered: list[str] = []
         for text in texts:
@@ -183,7 +219,9 @@ class Envelope(ABC):
         return signatures
 
     def _values(self, view: View) -> list[str]:
-        """Return the values that carry signatures, without the prefix. A value without it, or over-long, is not considered."""
+        """Return the values that carry signatures, without the prefix. A value without it, or
+        over-long, is not considered.
+        """
         found = [text for locator in self.compiled.at for text in _texts(view, locator) if text]
         if not found:
             raise BadSignature("missing")
@@ -209,29 +247,45 @@ class Envelope(ABC):
             _same(view, locator, wanted)
         if self.compiled.hash_at and self._is_hashed(view):
             _same(view, self.compiled.hash_at, sha256(view.request.body).hexdigest())
-        elif view.request.content_type != URLENCODED and any(signed.form_only for signed in self.compiled.signed):
+        elif view.request.content_type != URLENCODED and any(
+            signed.form_only for signed in self.compiled.signed
+        ):
             raise BadSignature("malformed")  # nothing of this body would be signed
 
     def _is_hashed(self, view: View) -> bool:
-        """Tell whether the request has to carry the hash of its body. One that is there counts, whatever the type of the body."""
+        """Tell whether the request has to carry the hash of its body. One that is there counts,
+        whatever the type of the body.
+        """
         at = self.compiled.hash_at
-        return at is not None and (view.request.content_type != URLENCODED or view.find(at) is not None)
+        return at is not None and (
+            view.request.content_type != URLENCODED or view.find(at) is not None
+        )
 
     def _proof(self, view: View, signed: Signed) -> Proof:
         """Return what the template that fits covers."""
         if signed.covers_body or self._is_hashed(view):
             return WHOLE_BODY
-        labels = {**view.labels, self.compiled.time_label: ""} if self.compiled.time_label else view.labels
+        labels = (
+            {**view.labels, self.compiled.time_label: ""}
+            if self.compiled.time_label
+            else view.labels
+        )
         return Proof(partial(_content, signed, labels, view.pins, self.compiled.time_at))
 
     def _check_pins(self, view: View) -> None:
         view.pins = allowed(self.pins, self.pinned)
         for pin in self.pins:
-            if pin.at and view.pins[pin.name] and view.find(compile_locator(pin.at)) not in view.pins[pin.name]:
+            if (
+                pin.at
+                and view.pins[pin.name]
+                and view.find(compile_locator(pin.at)) not in view.pins[pin.name]
+            ):
                 raise BadSignature("not_pinned")
 
     def _prepare(self, request: Request, now: float) -> tuple[Request, dict[str, str]]:
-        """Return `request` with all that is signed beside the body, and the labels that the signature value will carry."""
+        """Return `request` with all that is signed beside the body, and the labels that the
+        signature value will carry.
+        """
         labels = {}
         if self.timestamp:
             text = self.timestamp.write(now)
@@ -247,9 +301,15 @@ class Envelope(ABC):
         if self.compiled.hash_at and request.content_type != URLENCODED:
             request = place(request, self.compiled.hash_at, sha256(request.body).hexdigest())
         made_up = "msg_" + sha256(request.body).hexdigest()[:24]
-        missing = {name: made_up for name in self.compiled.signed[0].headers if name not in request.headers}
+        missing = {
+            name: made_up for name in self.compiled.signed[0].headers if name not in request.headers
+        }
         for listing, must in self.compiled.signed[0].lists.items():
-            missing[listing] = ",".join(sorted({listing, *must, *(name for name in request.headers if name == "content-type")}))
+            missing[listing] = ",".join(
+                sorted(
+                    {listing, *must, *(name for name in request.headers if name == "content-type")}
+                )
+            )
         return replace(request, headers={**request.headers, **missing}), labels
 
     def _refuse_unsigned_time(self) -> None:
@@ -264,13 +324,25 @@ class Envelope(ABC):
             names |= {"url", "query", f"q:{where.name}"}
         for signed in self.compiled.signed:
             covered = {*signed.headers, *(name for must in signed.lists.values() for name in must)}
-            if not names & signed.parts and not (where and where.kind == "header" and where.name in covered):
-                raise ValueError(f"signed {signed.text!r} does not cover the time that is checked: add {{timestamp}}")
+            if not names & signed.parts and not (
+                where and where.kind == "header" and where.name in covered
+            ):
+                raise ValueError(
+                    f"signed {signed.text!r} does not cover the time that is checked: add"
+                    " {timestamp}"
+                )
 
 
-def _content(signed: Signed, labels: Mapping[str, str], pins: Mapping[str, tuple[str, ...]], time_at: Locator | None,
-             request: Request) -> bytes:  # fmt: skip
-    """Return what the template makes of the request, with nothing in the place of the key and of the time."""
+def _content(
+    signed: Signed,
+    labels: Mapping[str, str],
+    pins: Mapping[str, tuple[str, ...]],
+    time_at: Locator | None,
+    request: Request,
+) -> bytes:
+    """Return what the template makes of the request, with nothing in the place of the key and of
+    the time.
+    """
     view = View(request if time_at is None else without(request, time_at))
     view.labels, view.pins = labels, pins
     return signed.build(view)
@@ -281,12 +353,18 @@ def _tuple(value: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _texts(view: View, locator: Locator) -> list[str | None]:
-    """Return what stands at `locator`; for `header:name-*` every header so numbered, lowest number first."""
+    """Return what stands at `locator`; for `header:name-*` every header so numbered, lowest number
+    first.
+    """
     if locator.kind != "header" or not locator.name.endswith("*"):
         return [view.find(locator)]
     stem = locator.name[:-1]
     numbers = [name[len(stem) :] for name in view.request.headers if name.startswith(stem)]
-    numbered = sorted(int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 4)
+    numbered = sorted(
+        int(number)
+        for number in numbers
+        if number.isascii() and number.isdigit() and len(number) < 4
+    )
     return [view.request.headers.get(f"{stem}{number}") for number in numbered]
 
 

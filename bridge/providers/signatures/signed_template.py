@@ -1,4 +1,6 @@
-"""Templates of what is signed, such as `v0:{timestamp}:{body}`: compiled once, built per request. Pure."""
+"""Templates of what is signed, such as `v0:{timestamp}:{body}`: compiled once, built per request.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ Part = Callable[[View], bytes]
 
 
 def _url_other_port(view: View) -> bytes:
-    """The URL with its scheme's default port written out if it is not, and left out if it is (Twilio signs either)."""
+    """The URL with its scheme's default port written out if it is not, and left out if it is
+    (Twilio signs either).
+    """
     url = view.request.url
     try:
         scheme, rest = url.split("://", 1)
@@ -35,7 +39,9 @@ def _url(url: str) -> bytes:
 
 
 def _url_unescaped(view: View) -> bytes:
-    """The URL, in which HubSpot writes the escapes of some marks as the marks themselves, and leaves all others."""
+    """The URL, in which HubSpot writes the escapes of some marks as the marks themselves, and
+    leaves all others.
+    """
     return _url(HUBSPOT.sub(lambda escape: unquote(escape[0]), view.request.url))
 
 
@@ -50,22 +56,31 @@ def _form_of(names: list[str]) -> Part:
 
 
 def _run_together(view: View, names: Sequence[str]) -> bytes:
-    """Return the form as it is signed; BadSignature for one that can be read in another way than it was signed.
+    """Return the form as it is signed; BadSignature for one that can be read in another way than it
+    was signed.
 
-    Nothing in what is signed says where a name ends, or how often a pair comes. So no pair comes twice, each has its `=`, and a name
-    has no character that values begin with. A boundary can then only be moved within letters and digits.
+    Nothing in what is signed says where a name ends, or how often a pair comes. So no pair comes
+    twice, each has its `=`, and a name has no character that values begin with. A boundary can then
+    only be moved within letters and digits.
     """
     pairs, body = view.form(), view.request.body
     is_form = bool(body) and view.request.content_type == URLENCODED
-    if is_form and not (all(b"=" in pair for pair in body.split(b"&")) and all(FIELD.fullmatch(name) for name, _ in pairs)):
+    if is_form and not (
+        all(b"=" in pair for pair in body.split(b"&"))
+        and all(FIELD.fullmatch(name) for name, _ in pairs)
+    ):
         raise BadSignature("malformed")
-    if len(set(pairs)) < len(pairs) or (names and sorted(name for name, _ in pairs) != sorted(names)):
+    if len(set(pairs)) < len(pairs) or (
+        names and sorted(name for name, _ in pairs) != sorted(names)
+    ):
         raise BadSignature("malformed")
     return sent("".join(name + value for name, value in sorted(pairs)))
 
 
 def _canonical_uri(view: View) -> bytes:
-    """Path and query as Contentful signs them: JavaScript's encodeURI of the path and of the already escaped query."""
+    """Path and query as Contentful signs them: JavaScript's encodeURI of the path and of the
+    already escaped query.
+    """
     path, query = view.request.path, view.request.query_string.partition("?")[0]
     escaped = quote(query, safe=JS_COMPONENT, errors="replace")
     whole = f"{path}?{escaped}" if query else path
@@ -89,24 +104,39 @@ FIXED: dict[str, Part] = {
     "t": lambda view: _label(view, "t"),
 }
 HUBSPOT = re.compile("%(?:2[1478]|29|2[ACF]|3[ABF]|40)", re.IGNORECASE)  # ! $ ' ( ) * , / : ; ? @
-JS_COMPONENT, JS_URI = "-_.!~*'()", "-_.!~*'();,/?:@&=+$#"  # beside letters and digits, what JavaScript leaves as it is
-FIELD = re.compile("[A-Za-z][A-Za-z0-9_.-]{0,63}")  # Twilio has names such as MessagingBinding.Address and SipHeader_X-Order
+# beside letters and digits, what JavaScript leaves as it is
+JS_COMPONENT, JS_URI = "-_.!~*'()", "-_.!~*'();,/?:@&=+$#"
+# Twilio has names such as MessagingBinding.Address and SipHeader_X-Order
+FIELD = re.compile("[A-Za-z][A-Za-z0-9_.-]{0,63}")
 MAX_LISTED = 50  # headers
-NAMED = {"h": "header", "q": "query", "f": "form", "json": "body"}  # {h:Name}; a `?` after the name: empty where absent
-ALLOWED = ", ".join(f"{{{name}}}" for name in FIXED) + (
-    ", {label:NAME}, {h:NAME}, {q:NAME}, {f:NAME}, {json:PATH}, {pin:NAME}, {headers:LIST,NAME,…}, {lines:PATH,PATH?,…}, "
-    "{form_sorted:NAME,…}"
+# {h:Name}; a `?` after the name: empty where absent
+NAMED = {"h": "header", "q": "query", "f": "form", "json": "body"}
+ALLOWED = (
+    ", ".join(f"{{{name}}}" for name in FIXED)
+    + ", {label:NAME}, {h:NAME}, {q:NAME}, {f:NAME}, {json:PATH}, {pin:NAME},"
+    " {headers:LIST,NAME,…}, {lines:PATH,PATH?,…}, {form_sorted:NAME,…}"
 )
 TOKEN = re.compile(r"(\{\{|\}\}|\{[^{}]*\})")
 
 
 class Signed:
-    """A compiled template. `parts` names what stands in its braces; `needs_key` where the secret is one of them.
+    """A compiled template. `parts` names what stands in its braces; `needs_key` where the secret is
+    one of them.
 
-    `covers_body`: the whole body is signed; `form_only`: of the body only the fields of a form are, all of them.
+    `covers_body`: the whole body is signed; `form_only`: of the body only the fields of a form are,
+    all of them.
     """
 
-    __slots__ = ("_pieces", "covers_body", "form_only", "headers", "lists", "needs_key", "parts", "text")
+    __slots__ = (
+        "_pieces",
+        "covers_body",
+        "form_only",
+        "headers",
+        "lists",
+        "needs_key",
+        "parts",
+        "text",
+    )
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -117,7 +147,9 @@ class Signed:
         self.needs_key = "secret" in self.parts
         self.covers_body = not self.parts.isdisjoint(("body", "body_sha256"))
         self.form_only = any(name.partition(":")[0] == "form_sorted" for name in names)
-        self.headers = tuple(name[2:].lower() for name in names if name.startswith("h:") and not name.endswith("?"))
+        self.headers = tuple(
+            name[2:].lower() for name in names if name.startswith("h:") and not name.endswith("?")
+        )
         #: the header that lists the signed ones -> those that must be in it
         listings = [name[8:].lower().split(",") for name in names if name.startswith("headers:")]
         self.lists = {listing: tuple(must) for listing, *must in listings}
@@ -139,7 +171,9 @@ def _compile(piece: str, text: str) -> Part:
     if not _is_part(piece):
         literal = piece if piece not in ("{{", "}}") else piece[0]
         if literal == piece and ("{" in piece or "}" in piece):
-            raise ValueError(f"signed {text!r}: a brace is not closed; write {{{{ for a literal one")
+            raise ValueError(
+                f"signed {text!r}: a brace is not closed; write {{{{ for a literal one"
+            )
         constant = literal.encode()
         return lambda _view: constant
     name = piece[1:-1]
@@ -180,7 +214,9 @@ def _pin(names: list[str]) -> Part:
 
 
 def _headers(names: list[str]) -> Part:
-    """The headers that another one lists, as `name:value;…` by name (Contentful). That one and those after it must be in the list."""
+    """The headers that another one lists, as `name:value;…` by name (Contentful). That one and
+    those after it must be in the list.
+    """
     listing, *must = map(str.lower, names)
 
     def part(view: View) -> bytes:
@@ -188,34 +224,61 @@ def _headers(names: list[str]) -> Part:
         if not (text := headers.get(listing)):
             raise BadSignature("missing")
         listed = sorted({name.strip().lower() for name in text.split(",", MAX_LISTED)})
-        if len(listed) > MAX_LISTED or not {listing, *must} <= set(listed) or not headers.keys() >= set(listed):
+        if (
+            len(listed) > MAX_LISTED
+            or not {listing, *must} <= set(listed)
+            or not headers.keys() >= set(listed)
+        ):
             raise BadSignature("malformed")
-        return ";".join(f"{name}:{headers[name].strip()}" for name in listed).encode("utf-8", "surrogatepass")
+        return ";".join(f"{name}:{headers[name].strip()}" for name in listed).encode(
+            "utf-8", "surrogatepass"
+        )
 
     return part
 
 
 def _lines(paths: list[str]) -> Part:
-    """`Name\\nvalue\\n` for each of these fields of the body that is there (SNS); a `?` marks those that may be absent.
+    """`Name\\nvalue\\n` for each of these fields of the body that is there (SNS); a `?` marks those
+    that may be absent.
 
-    Only the first may have more than one line: else what is one field in the message that was signed could be read as several here.
+    Only the first may have more than one line: else what is one field in the message that was
+    signed could be read as several here.
     """
-    located = [(path.removesuffix("?"), _located(f"body:{path.removesuffix('?')}", optional=False), path[-1] == "?") for path in paths]
+    located = [
+        (
+            path.removesuffix("?"),
+            _located(f"body:{path.removesuffix('?')}", optional=False),
+            path[-1] == "?",
+        )
+        for path in paths
+    ]
 
     def part(view: View) -> bytes:
         document = view.json()
         if not isinstance(document, dict):
             raise BadSignature("malformed")
-        kept = [(path, find) for path, find, optional in located if not (optional and path not in document)]
+        kept = [
+            (path, find)
+            for path, find, optional in located
+            if not (optional and path not in document)
+        ]
         values = [find(view) for _, find in kept]
         if any(b"\n" in value for value in values[1:]):
             raise BadSignature("malformed")
-        return b"".join(path.encode() + b"\n" + value + b"\n" for (path, _), value in zip(kept, values, strict=True))
+        return b"".join(
+            path.encode() + b"\n" + value + b"\n"
+            for (path, _), value in zip(kept, values, strict=True)
+        )
 
     return part
 
 
-LISTS: dict[str, Callable[[list[str]], Part]] = {"pin": _pin, "headers": _headers, "lines": _lines, "form_sorted": _form_of}
+LISTS: dict[str, Callable[[list[str]], Part]] = {
+    "pin": _pin,
+    "headers": _headers,
+    "lines": _lines,
+    "form_sorted": _form_of,
+}
 
 
 def _label(view: View, label: str) -> bytes:

@@ -23,7 +23,11 @@ def without(request: Request, locator: Locator) -> Request:
         return replace(request, headers={**request.headers, locator.name: ""})
     if locator.kind != "query":
         return request
-    pairs = (pair for pair in request.query_string.split("&") if unquote_plus(pair.partition("=")[0]) != locator.name)
+    pairs = (
+        pair
+        for pair in request.query_string.split("&")
+        if unquote_plus(pair.partition("=")[0]) != locator.name
+    )
     query, (url, mark, _) = "&".join(pairs), request.url.partition("?")
     return replace(request, query_string=query, url=f"{url}{mark}{query}")
 
@@ -43,7 +47,9 @@ def _query(request: Request, locator: Locator, text: str) -> Request:
 def _form(request: Request, locator: Locator, text: str) -> Request:
     added = urlencode({locator.name: text}).encode()
     headers = {**request.headers, "content-type": URLENCODED}
-    return replace(request, headers=headers, body=request.body + b"&" + added if request.body else added)
+    return replace(
+        request, headers=headers, body=request.body + b"&" + added if request.body else added
+    )
 
 
 def _body(request: Request, locator: Locator, text: str) -> Request:
@@ -55,7 +61,8 @@ def _body(request: Request, locator: Locator, text: str) -> Request:
         elif after:
             inner = inner.setdefault(step, {})
         else:
-            is_number = isinstance(inner.get(step), int) and text.isdigit()  # a time that was a number stays one
+            # a time that was a number stays one
+            is_number = isinstance(inner.get(step), int) and text.isdigit()
             inner[step] = int(text) if is_number else text
     return replace(request, body=orjson.dumps(document))
 

@@ -12,9 +12,11 @@ from bridge.core.errors import BadSignature
 
 @dataclass(frozen=True, slots=True)
 class Timestamp:
-    """Where a request's time stands (a locator, or `label:t` inside the signature value) and what is accepted.
+    """Where a request's time stands (a locator, or `label:t` inside the signature value) and what
+    is accepted.
 
-    `tolerance` is seconds to either side of now. `enforced=False`: it is signed, but the sender gives it no limit.
+    `tolerance` is seconds to either side of now. `enforced=False`: it is signed, but the sender
+    gives it no limit.
     """
 
     at: str
@@ -24,14 +26,20 @@ class Timestamp:
 
     def __post_init__(self) -> None:
         if self.unit not in READ:
-            raise ValueError(f"timestamp unit {self.unit!r} is unknown; allowed are {', '.join(READ)}")
+            raise ValueError(
+                f"timestamp unit {self.unit!r} is unknown; allowed are {', '.join(READ)}"
+            )
         if not 0 < self.tolerance <= 86400:
-            raise ValueError(f"timestamp tolerance {self.tolerance!r} must be more than 0 and at most 86400 seconds")
+            raise ValueError(
+                f"timestamp tolerance {self.tolerance!r} must be more than 0 and at most 86400"
+                " seconds"
+            )
 
     def check(self, text: str, now: float) -> None:
         """Return only if `text` is a time near enough to `now`; raise BadSignature if not.
 
-        What is no time is refused also where the time has no limit: of `{timestamp}{body}` a part of the body could stand in it.
+        What is no time is refused also where the time has no limit: of `{timestamp}{body}` a part
+        of the body could stand in it.
         """
         if len(text) > 64:
             raise BadSignature("malformed")
@@ -63,7 +71,9 @@ def _iso(text: str) -> float:
 
 
 def _to_iso(now: float) -> str:
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
 
 
 READ: dict[str, Callable[[str], float]] = {

@@ -1,4 +1,5 @@
-"""Expressions: JMESPath with bare numbers and the functions of `functions`, compiled at load, evaluated per event. Pure.
+"""Expressions: JMESPath with bare numbers and the functions of `functions`, compiled at load,
+evaluated per event. Pure.
 
 https://jmespath.org/specification.html
 """
@@ -16,8 +17,25 @@ from bridge.core.errors import CompileError, ExpressionError
 from bridge.core.model import JSON
 from bridge.routing.expressions.evaluate import Run, Step, build
 from bridge.routing.expressions.parts import condition_parts
-from bridge.routing.expressions.paths import IsFree, Reading, Steps, follow_path, read_paths, write_path
-from bridge.routing.expressions.roots import MAX_COPIES, ROOTS, Node, check_depth, check_roots, close_name, copies, near, positions
+from bridge.routing.expressions.paths import (
+    IsFree,
+    Reading,
+    Steps,
+    follow_path,
+    read_paths,
+    write_path,
+)
+from bridge.routing.expressions.roots import (
+    MAX_COPIES,
+    ROOTS,
+    Node,
+    check_depth,
+    check_roots,
+    close_name,
+    copies,
+    near,
+    positions,
+)
 from bridge.routing.expressions.scan import scan
 from bridge.routing.functions.signature import shorten
 from bridge.routing.functions.structure import is_true
@@ -42,7 +60,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression: called with the roots it gives a JSON value, or raises ExpressionError."""
+    """A compiled expression: called with the roots it gives a JSON value, or raises
+    ExpressionError.
+    """
 
     text: str
     step: Step = field(repr=False, compare=False)
@@ -51,18 +71,28 @@ class Expression:
 
     def __call__(self, context: Mapping[str, JSON]) -> JSON:
         """Evaluate on the roots in `context`; its `now` is what now() gives."""
-        value: JSON = {root: context.get(root) for root in ROOTS} if self.whole or type(context) is not dict else context
+        value: JSON = (
+            {root: context.get(root) for root in ROOTS}
+            if self.whole or type(context) is not dict
+            else context
+        )
         try:
             return self.step(value, Run(context))
         except RecursionError:
             raise ExpressionError(f"`{shorten(self.text)}`: the value nests too deep") from None
 
-    def read(self, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False) -> list[Reading]:
-        """Return each path that it reads, with what stands there in any of the contexts; see `paths`."""
+    def read(
+        self, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False
+    ) -> list[Reading]:
+        """Return each path that it reads, with what stands there in any of the contexts; see
+        `paths`.
+        """
         return read_paths(_parse(self.text), contexts, is_free)
 
     def parts(self, context: Mapping[str, JSON]) -> list[tuple[str, JSON]]:
-        """Return what it compares, as (text, value), where that made it true or false; ExpressionError where it cannot be evaluated."""
+        """Return what it compares, as (text, value), where that made it true or false;
+        ExpressionError where it cannot be evaluated.
+        """
         value = {root: context.get(root) for root in ROOTS}
         return condition_parts(_parse(self.text), lambda node: build(node)(value, Run(context)))
 
@@ -70,7 +100,8 @@ class Expression:
 class Reader(Parser):  # type: ignore[misc]
     """The library's parser, for which `!a.b` is not (!a).b, which would always be null, but !(a.b)."""
 
-    BINDING_POWER: ClassVar[dict[str, int]] = {**Parser.BINDING_POWER, "not": 8}  # tighter than ==, looser than [] and .
+    # tighter than ==, looser than [] and .
+    BINDING_POWER: ClassVar[dict[str, int]] = {**Parser.BINDING_POWER, "not": 8}
     _CACHE: ClassVar[dict[str, Any]] = {}
 
 
@@ -89,7 +120,9 @@ def compile_expression(text: str) -> Expression:
             raise CompileError(f"it would hold more than {MAX_COPIES} copies of the same value")
     except CompileError as error:
         raise CompileError(f"in `{shorten(text.strip())}`: {error}") from None
-    called = frozenset(node["value"] for node, _ in positions(tree) if node["type"] == "function_expression")
+    called = frozenset(
+        node["value"] for node, _ in positions(tree) if node["type"] == "function_expression"
+    )
     return Expression(text, step, whole, called)
 
 
@@ -101,10 +134,14 @@ def _parse(text: str) -> Node:
     except exceptions.IncompleteExpressionError:
         raise CompileError("it ends too early: something is missing or not closed") from None
     except exceptions.LexerError as error:
-        raise CompileError(f"cannot be read at character {scanned.original(error.lexer_position) + 1}") from None
+        raise CompileError(
+            f"cannot be read at character {scanned.original(error.lexer_position) + 1}"
+        ) from None
     except exceptions.ParseError as error:
         position = scanned.original(error.lex_position) + 1
-        raise CompileError(f"cannot be read at character {position}: `{error.token_value}` was not expected") from None
+        raise CompileError(
+            f"cannot be read at character {position}: `{error.token_value}` was not expected"
+        ) from None
     except exceptions.JMESPathError:
         raise CompileError("cannot be read") from None
     except RecursionError:

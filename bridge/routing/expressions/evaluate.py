@@ -1,7 +1,8 @@
 """From a JMESPath tree to nested functions, built once and called per event. Pure.
 
-The library's own interpreter walks the tree anew for each event, reports a wrong type without saying where, and holds
-`[1] == [true]`; this one gives the same values otherwise, which a test compares with it.
+The library's own interpreter walks the tree anew for each event, reports a wrong type without
+saying where, and holds `[1] == [true]`; this one gives the same values otherwise, which a test
+compares with it.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def _path(names: tuple[str, ...]) -> Step:
 
 def _index(node: Node) -> Step:
     index = node["value"]
-    return lambda value, _run: value[index] if isinstance(value, list) and -len(value) <= index < len(value) else None
+    return lambda value, _run: (
+        value[index] if isinstance(value, list) and -len(value) <= index < len(value) else None
+    )
 
 
 def _slice(node: Node) -> Step:
@@ -111,17 +114,28 @@ def _not(node: Node) -> Step:
     return lambda value, run: not is_true(inner(value, run))
 
 
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+}
 
 
 def _comparable(node: Node) -> Step | None:
-    """Return the function that evaluates a side of a comparison which ends in a call that has a value of its own there, else null."""
+    """Return the function that evaluates a side of a comparison which ends in a call that has a
+    value of its own there, else null.
+    """
     if node["type"] in ("subexpression", "pipe"):
         *before, last = node["children"]
         step = _comparable(last)
         return None if step is None else _joined((*map(build, before), step))
     row = FUNCTIONS.get(node["value"]) if node["type"] == "function_expression" else None
-    return None if row is None or row.compared is None else _function(node, replace(row, call=row.compared))
+    return (
+        None
+        if row is None or row.compared is None
+        else _function(node, replace(row, call=row.compared))
+    )
 
 
 def _joined(steps: tuple[Step, ...]) -> Step:
@@ -134,11 +148,19 @@ def _joined(steps: tuple[Step, ...]) -> Step:
 
 
 def _in_units(left: Any, right: Any, node: Node) -> tuple[Any, Any]:
-    """Return both sides of a comparison, of which one is money, as values of one type: numbers beside a number, else texts."""
+    """Return both sides of a comparison, of which one is money, as values of one type: numbers
+    beside a number, else texts.
+    """
     if isinstance(left, Money) and isinstance(right, Money):
         if left.currency == right.currency or node["value"] in ("eq", "ne"):
-            return (left.amount, right.amount) if left.currency == right.currency else (str(left), str(right))
-        raise ExpressionError(f"amounts of two currencies have no order (in `{shorten(unparse(node))}`)")
+            return (
+                (left.amount, right.amount)
+                if left.currency == right.currency
+                else (str(left), str(right))
+            )
+        raise ExpressionError(
+            f"amounts of two currencies have no order (in `{shorten(unparse(node))}`)"
+        )
     money, other = (left, right) if isinstance(left, Money) else (right, left)
     is_number = type_of(other) == "number"
     pair = (money.amount, decimal(other)) if is_number else (str(money), other)
@@ -146,7 +168,9 @@ def _in_units(left: Any, right: Any, node: Node) -> tuple[Any, Any]:
 
 
 def _money_comparator(node: Node, left: Step, right: Step) -> Step:
-    """Return a comparison in units of a currency: `money(…) > 100` is about 100 of them, however many cents they have."""
+    """Return a comparison in units of a currency: `money(…) > 100` is about 100 of them, however
+    many cents they have.
+    """
     name = node["value"]
 
     def compare(value: JSON, run: Run) -> JSON:
@@ -163,7 +187,9 @@ def _money_comparator(node: Node, left: Step, right: Step) -> Step:
 def _comparator(node: Node) -> Step:
     compared = [_comparable(child) for child in node["children"]]
     if any(compared):
-        first, second = (step or build(child) for step, child in zip(compared, node["children"], strict=True))
+        first, second = (
+            step or build(child) for step, child in zip(compared, node["children"], strict=True)
+        )
         return _money_comparator(node, first, second)
     left, right = map(build, node["children"])
     if node["value"] in ("eq", "ne"):
@@ -179,13 +205,19 @@ def _comparator(node: Node) -> Step:
         if kinds != {"number", "string"}:  # JMESPath: ordering anything else gives null
             return None
         text = node["children"][0 if isinstance(a, str) else 1]
-        raise ExpressionError(f"`{shorten(unparse(text))}` is string, needs number (in `{shorten(unparse(node))}`)")
+        raise ExpressionError(
+            f"`{shorten(unparse(text))}` is string, needs number (in `{shorten(unparse(node))}`)"
+        )
 
     return compare
 
 
 def _projection(node: Node) -> Step:
-    return _collect(build(node["children"][0]), build(node["children"][1]), lambda base: base if isinstance(base, list) else None)
+    return _collect(
+        build(node["children"][0]),
+        build(node["children"][1]),
+        lambda base: base if isinstance(base, list) else None,
+    )
 
 
 def _value_projection(node: Node) -> Step:
@@ -226,7 +258,11 @@ def _flatten(node: Node) -> Step:
         base = inner(value, run)
         if not isinstance(base, list):
             return None
-        return [item for element in base for item in (element if isinstance(element, list) else (element,))]
+        return [
+            item
+            for element in base
+            for item in (element if isinstance(element, list) else (element,))
+        ]
 
     return flatten
 
@@ -238,7 +274,9 @@ def _select_list(node: Node) -> Step:
 
 def _select_dict(node: Node) -> Step:
     steps = tuple((child["value"], build(child["children"][0])) for child in node["children"])
-    return lambda value, run: None if value is None else {name: step(value, run) for name, step in steps}
+    return lambda value, run: (
+        None if value is None else {name: step(value, run) for name, step in steps}
+    )
 
 
 def _expref(node: Node) -> Step:
@@ -254,11 +292,18 @@ def _function(node: Node, given: Function | None = None) -> Step:
         hint = near(name, FUNCTIONS).rstrip() or f"allowed: {', '.join(sorted(FUNCTIONS))}"
         raise CompileError(f"no function `{name}`; {hint}")
     if len(arguments) < row.least or (row.most is not None and len(arguments) > row.most):
-        raise CompileError(f"`{name}` is written {row.signature}, found {len(arguments)} argument{'s' * (len(arguments) != 1)}")
+        raise CompileError(
+            f"`{name}` is written {row.signature}, found {len(arguments)}"
+            f" argument{'s' * (len(arguments) != 1)}"
+        )
     types = [row.types[min(index, len(row.types) - 1)] for index in range(len(arguments))]
     for argument, wanted in zip(arguments, types, strict=True):
         if (argument["type"] == "expref") != (wanted == "expression"):
-            slip = "wants an expression after &" if wanted == "expression" else "takes no expression after &"
+            slip = (
+                "wants an expression after &"
+                if wanted == "expression"
+                else "takes no expression after &"
+            )
             raise CompileError(f"`{name}` {slip} there: {row.signature}")
     steps = tuple(map(build, arguments))
     if row.lazy:
@@ -280,7 +325,12 @@ _PLAIN: dict[str, frozenset[type]] = {
 
 def _call(row: Function, node: Node, arguments: tuple[tuple[Step, str, str], ...]) -> Step:
     known = tuple(
-        (step, frozenset().union(*(_PLAIN.get(name, frozenset()) for name in wanted.split("|"))), wanted, text)
+        (
+            step,
+            frozenset().union(*(_PLAIN.get(name, frozenset()) for name in wanted.split("|"))),
+            wanted,
+            text,
+        )
         for step, wanted, text in arguments
     )
 
@@ -296,7 +346,9 @@ def _call(row: Function, node: Node, arguments: tuple[tuple[Step, str, str], ...
         except ExpressionError as error:
             raise ExpressionError(f"`{shorten(unparse(node))}`: {error}") from None
         except (TypeError, ValueError, ArithmeticError, RecursionError, MemoryError):
-            raise ExpressionError(f"`{shorten(unparse(node))}` cannot be evaluated on this value") from None
+            raise ExpressionError(
+                f"`{shorten(unparse(node))}` cannot be evaluated on this value"
+            ) from None
         if isinstance(result, (str, list)):
             run.made += len(result)
             if run.made > MAX_MADE:

@@ -17,7 +17,8 @@ Evaluate = Callable[[Node], JSON]
 
 
 def condition_parts(tree: Node, evaluate: Evaluate) -> list[tuple[str, JSON]]:
-    """Return what was compared in a condition, as (text, value), where that made the condition true or false.
+    """Return what was compared in a condition, as (text, value), where that made the condition true
+    or false.
 
     A condition that is one value and nothing else has no parts.
     """
@@ -33,7 +34,8 @@ def _parts(node: Node, evaluate: Evaluate) -> Iterator[tuple[str, JSON]]:
         for child in children:
             if is_true(evaluate(child)) is verdict:
                 yield from _parts(child, evaluate)
-                if verdict is (kind == "or_expression"):  # it decides alone: what follows was not evaluated
+                # it decides alone: what follows was not evaluated
+                if verdict is (kind == "or_expression"):
                     return
     elif kind == "not_expression":
         yield from _parts(children[0], evaluate)
@@ -48,4 +50,8 @@ def _parts(node: Node, evaluate: Evaluate) -> Iterator[tuple[str, JSON]]:
 
 def _text(node: Node) -> str:
     text = unparse(node)
-    return f"{node['value']}(…)" if node["type"] == "function_expression" and len(text) > LONGEST else text
+    return (
+        f"{node['value']}(…)"
+        if node["type"] == "function_expression" and len(text) > LONGEST
+        else text
+    )

@@ -1,4 +1,6 @@
-"""The paths that an expression reads, followed through given values: which lead nowhere, and which path was meant. Pure."""
+"""The paths that an expression reads, followed through given values: which lead nowhere, and which
+path was meant. Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,17 @@ IsFree = Callable[[Steps], bool]
 
 EACH: Final = -1  # the step from a list to each of its elements
 ANY: Final = "*"  # the step from an object to each of its members
-_CHAINS: Final = frozenset({"subexpression", "index_expression", "pipe", "current", "identity", "slice"})
+_CHAINS: Final = frozenset(
+    {"subexpression", "index_expression", "pipe", "current", "identity", "slice"}
+)
 _PROJECTIONS: Final = frozenset({"projection", "value_projection", "filter_projection"})
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A path that an expression reads. `values`: what stands there; `meant`: the path that exists, where this one looks misspelt."""
+    """A path that an expression reads. `values`: what stands there; `meant`: the path that exists,
+    where this one looks misspelt.
+    """
 
     path: Steps = ()
     values: tuple[JSON, ...] = ()
@@ -37,17 +43,29 @@ class Reading:
 COMPUTED: Final = Reading()  # what is no path of the event
 
 
-def follow_path(steps: Sequence[str], contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False) -> Reading:
-    """Return what stands at a dotted path of `match` in any of the contexts. The names of an object at an `is_free` path go unchecked."""
+def follow_path(
+    steps: Sequence[str], contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False
+) -> Reading:
+    """Return what stands at a dotted path of `match` in any of the contexts. The names of an object
+    at an `is_free` path go unchecked.
+    """
     reading = Reading(values=tuple(contexts))
     for step in steps:
-        is_index = step.isascii() and step.isdigit() and any(isinstance(value, list) for value in reading.values)
+        is_index = (
+            step.isascii()
+            and step.isdigit()
+            and any(isinstance(value, list) for value in reading.values)
+        )
         reading = _element(reading, int(step)) if is_index else _member(reading, step, is_free)
     return reading
 
 
-def read_paths(tree: Node, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False) -> list[Reading]:
-    """Return each path that an expression reads, with what stands there in any of the contexts; `is_free` as in `follow_path`."""
+def read_paths(
+    tree: Node, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False
+) -> list[Reading]:
+    """Return each path that an expression reads, with what stands there in any of the contexts;
+    `is_free` as in `follow_path`.
+    """
     walk = _Walk(is_free)
     walk.use(tree, Reading(values=tuple(contexts)))
     return walk.readings
@@ -59,37 +77,55 @@ def write_path(path: Steps, *, dotted: bool = False) -> str:
         return ".".join("0" if step == EACH else str(step) for step in path)
     written = ""
     for step in path:
-        part = f"[{'' if step == EACH else step}]" if isinstance(step, int) else step if step == ANY else name_text(step)
+        part = (
+            f"[{'' if step == EACH else step}]"
+            if isinstance(step, int)
+            else step
+            if step == ANY
+            else name_text(step)
+        )
         written += f".{part}" if written and isinstance(step, str) else part
     return written
 
 
 def _member(reading: Reading, name: str, is_free: IsFree) -> Reading:
-    """Step to a member of an object; where none of the objects has it, to the one that a misspelt name stands for."""
+    """Step to a member of an object; where none of the objects has it, to the one that a misspelt
+    name stands for.
+    """
     if reading == COMPUTED:
         return reading
     path, real = (*reading.path, name), reading.path if reading.meant is None else reading.meant
     objects = [value for value in reading.values if isinstance(value, dict)]
     found = tuple(value[name] for value in objects if name in value)
     if found:
-        return Reading(path, _open(found, path, is_free), None if reading.meant is None else (*real, name))
+        return Reading(
+            path, _open(found, path, is_free), None if reading.meant is None else (*real, name)
+        )
     names = dict.fromkeys(each for value in objects for each in value)
     near = find_typo(name, names) if reading.path else None
     if near is None:
         return Reading(path, (), reading.meant)
     meant = (*real, near)
-    return Reading(path, _open(tuple(value[near] for value in objects if near in value), meant, is_free), meant)
+    return Reading(
+        path, _open(tuple(value[near] for value in objects if near in value), meant, is_free), meant
+    )
 
 
 def _open(values: tuple[JSON, ...], path: Steps, is_free: IsFree) -> tuple[JSON, ...]:
-    return tuple(value for value in values if not isinstance(value, dict)) if is_free(path) else values
+    return (
+        tuple(value for value in values if not isinstance(value, dict)) if is_free(path) else values
+    )
 
 
 def _element(reading: Reading, index: int) -> Reading:
-    """Step to an element of a list. Any element may be there in another event, so all of them stand for it."""
+    """Step to an element of a list. Any element may be there in another event, so all of them stand
+    for it.
+    """
     if reading == COMPUTED:
         return reading
-    elements = tuple(element for value in reading.values if isinstance(value, list) for element in value)
+    elements = tuple(
+        element for value in reading.values if isinstance(value, list) for element in value
+    )
     meant = None if reading.meant is None else (*reading.meant, index)
     return Reading((*reading.path, index), elements, meant)
 
@@ -127,24 +163,44 @@ class _Walk:
 
     def _combine(self, kind: str, parts: Sequence[Node], at: Reading) -> Reading:
         """Follow what is computed: its parts are noted, and no path leads on from it."""
-        if kind == "or_expression":  # an alternative may be there for other events: it is wrong where all are
+        # an alternative may be there for other events: it is wrong where all are
+        if kind == "or_expression":
             walks = [_Walk(self.is_free) for _ in parts]
             sides = [walk.use(part, at) for walk, part in zip(walks, parts, strict=True)]
             noted = [reading for walk in walks for reading in walk.readings]
-            self.readings += noted if all(side.is_missing for side in sides) else [one for one in noted if not one.is_missing]
+            self.readings += (
+                noted
+                if all(side.is_missing for side in sides)
+                else [one for one in noted if not one.is_missing]
+            )
             return COMPUTED
         given = [self.use(part, at) for part in parts if part["type"] != "expref"]
-        elements = tuple(element for one in given for value in one.values if isinstance(value, list) for element in value)
-        over = next((one.path for one in given if any(isinstance(value, list) for value in one.values)), ())
+        elements = tuple(
+            element
+            for one in given
+            for value in one.values
+            if isinstance(value, list)
+            for element in value
+        )
+        over = next(
+            (one.path for one in given if any(isinstance(value, list) for value in one.values)), ()
+        )
         for part in parts:
             if part["type"] == "expref":
-                self.use(part["children"][0], Reading((*over, EACH), elements) if over else COMPUTED)
+                self.use(
+                    part["children"][0], Reading((*over, EACH), elements) if over else COMPUTED
+                )
         return COMPUTED
 
     def _project(self, node: Node, parts: Sequence[Node], at: Reading) -> Reading:
         base = self.step(parts[0], at)
         if node["type"] == "value_projection":
-            members = tuple(member for value in base.values if isinstance(value, dict) for member in value.values())
+            members = tuple(
+                member
+                for value in base.values
+                if isinstance(value, dict)
+                for member in value.values()
+            )
             inner = Reading((*base.path, ANY), members, base.meant and (*base.meant, ANY))
         else:
             inner = _element(base, EACH)
@@ -156,7 +212,12 @@ class _Walk:
     @staticmethod
     def _flatten(base: Reading) -> Reading:
         lists = [value for value in base.values if isinstance(value, list)]
-        flat = [inner for value in lists for each in value for inner in (each if isinstance(each, list) else [each])]
+        flat = [
+            inner
+            for value in lists
+            for each in value
+            for inner in (each if isinstance(each, list) else [each])
+        ]
         return replace(base, values=(flat,) if lists else ())
 
     @staticmethod

@@ -15,7 +15,16 @@ ROOTS = ("body", "headers", "query", "form", "fields", "files", "event")
 MAX_DEPTH = 200  # of the tree
 MAX_COPIES = 1000  # how many times the result may hold the same part of the event
 
-_FIRST_ONLY = frozenset({"subexpression", "index_expression", "pipe", "projection", "value_projection", "filter_projection"})
+_FIRST_ONLY = frozenset(
+    {
+        "subexpression",
+        "index_expression",
+        "pipe",
+        "projection",
+        "value_projection",
+        "filter_projection",
+    }
+)
 _WORDS = {"true": "`true`", "false": "`false`", "null": "`null`"}
 
 
@@ -30,7 +39,9 @@ def check_depth(tree: Node) -> None:
 
 
 def positions(node: Node, absolute: bool = True) -> Iterator[tuple[Node, bool]]:
-    """Yield each node with whether the whole event (not an element or an earlier result) is its current node."""
+    """Yield each node with whether the whole event (not an element or an earlier result) is its
+    current node.
+    """
     yield node, absolute
     for index, child in enumerate(node["children"]):
         if isinstance(child, dict):
@@ -39,14 +50,17 @@ def positions(node: Node, absolute: bool = True) -> Iterator[tuple[Node, bool]]:
 
 
 def check_roots(tree: Node) -> bool:
-    """Raise CompileError where a name at the beginning is no root; return whether the whole event (`@`) is used as a value."""
+    """Raise CompileError where a name at the beginning is no root; return whether the whole event
+    (`@`) is used as a value.
+    """
     whole = False
     for node, absolute in positions(tree):
         if node["type"] == "comparator":
             for child in node["children"]:
                 if child["type"] == "field" and child["value"] in _WORDS:
                     raise CompileError(
-                        f"`{child['value']}` here is the name of a field; the value wants backticks: {_WORDS[child['value']]}"
+                        f"`{child['value']}` here is the name of a field; the value wants"
+                        f" backticks: {_WORDS[child['value']]}"
                     )
         if absolute and node["type"] == "subexpression":
             _check_header(node["children"])
@@ -57,7 +71,11 @@ def check_roots(tree: Node) -> bool:
 
 
 def _check_header(steps: list[Node]) -> None:
-    name = steps[1].get("value") if steps[0].get("value") == "headers" and steps[1]["type"] == "field" else None
+    name = (
+        steps[1].get("value")
+        if steps[0].get("value") == "headers" and steps[1]["type"] == "field"
+        else None
+    )
     if isinstance(name, str) and name != name.lower():
         raise CompileError(f'the names of headers are lower-case here: headers."{name.lower()}"')
 
@@ -65,7 +83,10 @@ def _check_header(steps: list[Node]) -> None:
 def _unknown(name: str) -> str:
     if name in _WORDS:
         return f"`{name}` is not a root; the value wants backticks: {_WORDS[name]}"
-    return f"`{name}` is not a root; {near(name, ROOTS)}allowed: {', '.join(ROOTS)} (a text wants single quotes: '{name}')"
+    return (
+        f"`{name}` is not a root; {near(name, ROOTS)}allowed: {', '.join(ROOTS)} (a text wants"
+        f" single quotes: '{name}')"
+    )
 
 
 def near(name: str, names: Any) -> str:
@@ -75,7 +96,9 @@ def near(name: str, names: Any) -> str:
 
 
 def close_name(name: str, names: Any) -> str | None:
-    """Return which of `names` is close to another name, one that it looks misspelt of before others; null where none is."""
+    """Return which of `names` is close to another name, one that it looks misspelt of before
+    others; null where none is.
+    """
     known = [str(each) for each in names]
     if (typo := find_typo(str(name), known)) is not None:
         return typo
@@ -84,7 +107,9 @@ def close_name(name: str, names: Any) -> str | None:
 
 
 def copies(node: Node) -> int:
-    """Return how many times the value may hold the same part of what it is made from; a bound, known before evaluation."""
+    """Return how many times the value may hold the same part of what it is made from; a bound,
+    known before evaluation.
+    """
     children = [child for child in node["children"] if isinstance(child, dict)]
     kind = node["type"]
     if kind in ("comparator", "not_expression", "literal"):

@@ -1,4 +1,6 @@
-"""From what people write to what JMESPath reads: bare numbers become literals, usual slips get a hint. Pure."""
+"""From what people write to what JMESPath reads: bare numbers become literals, usual slips get a
+hint. Pure.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Scanned:
 
 
 def scan(expression: str) -> Scanned:
-    """Return `expression` with its bare numbers as literals; raise CompileError with a hint on a usual slip."""
+    """Return `expression` with its bare numbers as literals; raise CompileError with a hint on a
+    usual slip.
+    """
     pieces: list[str] = []
     widened: list[tuple[int, int]] = []
     length, depth, before, kind_before = 0, 0, "", ""
@@ -63,7 +67,9 @@ def _literal(number: str) -> str:
         value = json.loads(number)
     except ValueError:
         raise CompileError(f"`{number}` is not a number as JSON writes it") from None
-    if value in (float("inf"), float("-inf")) or (isinstance(value, int) and not -(2**63) <= value < 2**64):
+    if value in (float("inf"), float("-inf")) or (
+        isinstance(value, int) and not -(2**63) <= value < 2**64
+    ):
         raise CompileError(f"`{number}` is out of range")
     return number
 
@@ -73,7 +79,9 @@ def _check_literal(text: str) -> None:
     try:
         json.loads(text[1:-1].replace("\\`", "`"), parse_constant=_refuse)
     except (ValueError, RecursionError):
-        raise CompileError(f"{text} is not JSON; a text wants single quotes: '{text[1:-1]}'") from None
+        raise CompileError(
+            f"{text} is not JSON; a text wants single quotes: '{text[1:-1]}'"
+        ) from None
 
 
 def _refuse(constant: str) -> None:
@@ -86,17 +94,26 @@ def _check_slip(expression: str, match: re.Match[str], before: str, kind_before:
     if kind == "literal":
         _check_literal(text)
     if kind == "quoted" and before in ("==", "!="):
-        raise CompileError(f"{text} in double quotes is the name of a field; a text wants single quotes: '{text[1:-1]}'")
+        raise CompileError(
+            f"{text} in double quotes is the name of a field; a text wants single quotes:"
+            f" '{text[1:-1]}'"
+        )
     if kind == "number" and before == ".":
         raise CompileError(f"`.{text}`: an element of an array is written [{text}]")
     if kind == "number" and text.startswith("-") and after_value:
         raise CompileError("`-` is not an operator: write sub(a, b)")
     if kind != "operator":
         return
-    if text == "-" and kind_before == "name" and expression[match.end() : match.end() + 1].isalnum():
+    if (
+        text == "-"
+        and kind_before == "name"
+        and expression[match.end() : match.end() + 1].isalnum()
+    ):
         rest = re.match(r"[\w-]*", expression[match.start() :])
         name = before + (rest[0] if rest else "")
-        raise CompileError(f'a name with a hyphen wants double quotes: "{name}" (and to subtract, write sub(a, b))')
+        raise CompileError(
+            f'a name with a hyphen wants double quotes: "{name}" (and to subtract, write sub(a, b))'
+        )
     if text in _ARITHMETIC:
         raise CompileError(f"`{text}` is not an operator: write {_ARITHMETIC[text]}(a, b)")
     if text == "=":
@@ -104,4 +121,6 @@ def _check_slip(expression: str, match: re.Match[str], before: str, kind_before:
     if text in ("'", '"', "`"):
         raise CompileError(f"a {text} is opened at character {match.start() + 1} and not closed")
     if text == "$":
-        raise CompileError("`$` has no meaning inside an expression: names are written without ${ }")
+        raise CompileError(
+            "`$` has no meaning inside an expression: names are written without ${ }"
+        )

@@ -58,7 +58,11 @@ def _projection(node: Node) -> str:
         left += "[*]"
     if not right:
         return left
-    return left + right if right.startswith("[") and parts[1]["type"] != "multi_select_list" else f"{left}.{right}"
+    return (
+        left + right
+        if right.startswith("[") and parts[1]["type"] != "multi_select_list"
+        else f"{left}.{right}"
+    )
 
 
 _WRITE: dict[str, Callable[[Node], str]] = {

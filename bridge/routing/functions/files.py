@@ -1,7 +1,8 @@
 """A link to a form's file, as an expression names it. Pure.
 
-Inputs are kept, and a link is signed and expires: so what stands in them is a mark that names the file, and `handing` puts a link in its
-place in each call. A mark names its event, whose id nobody knows who sends it: what a sender writes is never one.
+Inputs are kept, and a link is signed and expires: so what stands in them is a mark that names the
+file, and `handing` puts a link in its place in each call. A mark names its event, whose id nobody
+knows who sends it: what a sender writes is never one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from bridge.routing.functions.signature import Function
 from bridge.routing.functions.structure import equal
 
 BEGINS: Final = "flowbridge-file:"
-MARK: Final = re.compile(rf"{BEGINS}(evt_[0-9a-z]{{26}})/(\d\d)")  #: event id, and the file's number among the event's
+#: event id, and the file's number among the event's
+MARK: Final = re.compile(rf"{BEGINS}(evt_[0-9a-z]{{26}})/(\d\d)")
 MOST: Final = 100  # files that can be named
 
 
@@ -36,7 +38,8 @@ FUNCTIONS = (
     Function(
         "file_url",
         ("file: object|null",),
-        "A link to download a form's file by. In the inputs stands a mark; each call has the link in its place.",
+        "A link to download a form's file by. In the inputs stands a mark; each call has the link"
+        " in its place.",
         "file_url(files[0])",
         f"{BEGINS}evt_01kbc3vmg00000000000000000/00",
         _file_url,

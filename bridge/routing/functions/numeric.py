@@ -1,6 +1,7 @@
 """Arithmetic and money. Pure.
 
-Decimal inside, so that `add(0.1, 0.2)` is 0.3; whole results are integers, as JSON from JavaScript has them.
+Decimal inside, so that `add(0.1, 0.2)` is 0.3; whole results are integers, as JSON from JavaScript
+has them.
 """
 
 from __future__ import annotations
@@ -19,9 +20,26 @@ Number = int | float
 _CONTEXT = Context(prec=40, rounding=ROUND_HALF_UP, Emax=MAX_EMAX, Emin=MIN_EMIN)
 MAX_DIGITS = 20  # decimal places round() takes
 
-# https://docs.stripe.com/currencies#zero-decimal and #three-decimal; UGX and ISK are sent with two decimals there.
+# https://docs.stripe.com/currencies#zero-decimal and #three-decimal; UGX and ISK are sent with two
+# decimals there.
 ZERO_DECIMALS = frozenset(
-    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
+    [
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "JPY",
+        "KMF",
+        "KRW",
+        "MGA",
+        "PYG",
+        "RWF",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    ]
 )
 THREE_DECIMALS = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 
@@ -34,7 +52,9 @@ def decimal(value: Number) -> Decimal:
 
 
 def number(value: Decimal | Number) -> Number:
-    """Return `value` as JSON can carry it: whole numbers as integers up to 64 bits, others as floats."""
+    """Return `value` as JSON can carry it: whole numbers as integers up to 64 bits, others as
+    floats.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         raise ExpressionError("a number out of range")
     if isinstance(value, Decimal):
@@ -42,7 +62,11 @@ def number(value: Decimal | Number) -> Number:
             raise ExpressionError("a number out of range")
         if value.adjusted() < -400:
             return 0
-    if (not isinstance(value, float) or abs(value) < 2**53) and value == int(value) and -(2**63) <= value < 2**64:
+    if (
+        (not isinstance(value, float) or abs(value) < 2**53)
+        and value == int(value)
+        and -(2**63) <= value < 2**64
+    ):
         return int(value)
     try:
         result = float(value)
@@ -84,14 +108,19 @@ def _div(left: Number, right: Number) -> Number:
 def _mod(left: Number, right: Number) -> Number:
     if right == 0:
         raise ExpressionError("division by zero")
-    return number(math.fmod(left, right) if isinstance(left, float) or isinstance(right, float) else left % right)
+    return number(
+        math.fmod(left, right)
+        if isinstance(left, float) or isinstance(right, float)
+        else left % right
+    )
 
 
 def _round(value: Number, digits: Number = 0) -> Number:
     if digits != int(digits) or abs(digits) > MAX_DIGITS:
         raise ExpressionError(f"digits must be a whole number from {-MAX_DIGITS} to {MAX_DIGITS}")
     exact = decimal(value)
-    if exact.adjusted() > 30 or -exact.adjusted() > 2 * MAX_DIGITS:  # nothing to round; and quantize() has 40 digits
+    # nothing to round; and quantize() has 40 digits
+    if exact.adjusted() > 30 or -exact.adjusted() > 2 * MAX_DIGITS:
         return number(exact) if exact.adjusted() > 0 else 0
     places = max(int(digits), -exact.adjusted() - 1) if exact.adjusted() < 0 else int(digits)
     if exact.adjusted() + places > 38:
@@ -155,9 +184,30 @@ def _avg(values: list[Number]) -> JSON:
 
 
 FUNCTIONS = (
-    Function("add", ("a: number", "b: number", "more*: number"), "The sum of all arguments.", "add(1.1, 2.2)", 3.3, _add),
-    Function("sub", ("a: number", "b: number"), "The first number less the second.", "sub(1, 0.9)", 0.1, _sub),
-    Function("mul", ("a: number", "b: number", "more*: number"), "The product of all arguments.", "mul(3, 0.5)", 1.5, _mul),
+    Function(
+        "add",
+        ("a: number", "b: number", "more*: number"),
+        "The sum of all arguments.",
+        "add(1.1, 2.2)",
+        3.3,
+        _add,
+    ),
+    Function(
+        "sub",
+        ("a: number", "b: number"),
+        "The first number less the second.",
+        "sub(1, 0.9)",
+        0.1,
+        _sub,
+    ),
+    Function(
+        "mul",
+        ("a: number", "b: number", "more*: number"),
+        "The product of all arguments.",
+        "mul(3, 0.5)",
+        1.5,
+        _mul,
+    ),
     Function(
         "div",
         ("a: number", "b: number"),
@@ -166,7 +216,14 @@ FUNCTIONS = (
         2.5,
         _div,
     ),
-    Function("mod", ("a: number", "b: number"), "The rest of dividing the first number by the second.", "mod(10, 4)", 2, _mod),
+    Function(
+        "mod",
+        ("a: number", "b: number"),
+        "The rest of dividing the first number by the second.",
+        "mod(10, 4)",
+        2,
+        _mod,
+    ),
     Function(
         "round",
         ("x: number", "digits?: number"),
@@ -178,22 +235,46 @@ FUNCTIONS = (
     Function(
         "money",
         ("amount: number", "currency: string"),
-        "An amount in minor units (cents) as text, with the decimals that the currency has. Compared with a number it is that many units "
-        "of the currency: `money(1234, 'eur') > 12`.",
+        "An amount in minor units (cents) as text, with the decimals that the currency has."
+        " Compared with a number it is that many units of the currency: `money(1234, 'eur') > 12`.",
         "money(1234, 'eur')",
         "12.34 EUR",
         _money,
         compared=_read_money,
     ),
     Function(
-        "number", ("x: any",), "The number that a text holds; null where it holds none.", "number(' 12.50 ')", 12.5, _number
+        "number",
+        ("x: any",),
+        "The number that a text holds; null where it holds none.",
+        "number(' 12.50 ')",
+        12.5,
+        _number,
     ),
     Function("to_number", ("x: any",), "The same as number().", "to_number('12')", 12, _number),
-    Function("abs", ("x: number",), "The number without its sign.", "abs(-3)", 3, lambda x: number(abs(x))),
+    Function(
+        "abs",
+        ("x: number",),
+        "The number without its sign.",
+        "abs(-3)",
+        3,
+        lambda x: number(abs(x)),
+    ),
     Function("ceil", ("x: number",), "The next whole number up.", "ceil(1.2)", 2, _ceil),
     Function("floor", ("x: number",), "The next whole number down.", "floor(1.8)", 1, _floor),
-    Function("sum", ("numbers: array[number]",), "The sum of an array of numbers.", "sum([0.1, 0.2])", 0.3, _sum),
     Function(
-        "avg", ("numbers: array[number]",), "The mean of an array of numbers; null where it is empty.", "avg([1, 2])", 1.5, _avg
+        "sum",
+        ("numbers: array[number]",),
+        "The sum of an array of numbers.",
+        "sum([0.1, 0.2])",
+        0.3,
+        _sum,
+    ),
+    Function(
+        "avg",
+        ("numbers: array[number]",),
+        "The mean of an array of numbers; null where it is empty.",
+        "avg([1, 2])",
+        1.5,
+        _avg,
     ),
 )

@@ -1,23 +1,45 @@
 """The functions of the expression language, one row each. Pure.
 
-JMESPath's own (https://jmespath.org/specification.html#builtin-functions) and ours. None does I/O, all end, and all give a
-JSON value of bounded size or raise ExpressionError, whatever JSON they are given.
+JMESPath's own (https://jmespath.org/specification.html#builtin-functions) and ours. None does I/O,
+all end, and all give a JSON value of bounded size or raise ExpressionError, whatever JSON they are
+given.
 """
 
 from __future__ import annotations
 
 from bridge.routing.functions import files, numeric, structure, text, times
 from bridge.routing.functions.numeric import Money, decimal
-from bridge.routing.functions.signature import Function, Reference, bounded, check_type, shorten, type_of
+from bridge.routing.functions.signature import (
+    Function,
+    Reference,
+    bounded,
+    check_type,
+    shorten,
+    type_of,
+)
 from bridge.routing.functions.structure import equal, identity_of, is_true
 from bridge.routing.functions.text import encode, string
 
-NOW = Function("now", (), "When the event is planned, as seconds since 1970.", "now()", 1772366400,
-               lambda roots: roots.get("now", 0.0), knows=True)  # fmt: skip
+NOW = Function(
+    "now",
+    (),
+    "When the event is planned, as seconds since 1970.",
+    "now()",
+    1772366400,
+    lambda roots: roots.get("now", 0.0),
+    knows=True,
+)
 
 FUNCTIONS: dict[str, Function] = {
     function.name: function
-    for function in (*text.FUNCTIONS, *structure.FUNCTIONS, *numeric.FUNCTIONS, *times.FUNCTIONS, *files.FUNCTIONS, NOW)
+    for function in (
+        *text.FUNCTIONS,
+        *structure.FUNCTIONS,
+        *numeric.FUNCTIONS,
+        *times.FUNCTIONS,
+        *files.FUNCTIONS,
+        NOW,
+    )
 }
 
 __all__ = [

@@ -26,8 +26,9 @@ class Reference:
 class Function:
     """A row of the function table.
 
-    `arguments` are "name: type", where type is `any` or JSON types joined by `|` (`array[string]`, `expression` too); a
-    name ending in `?` may be left out, and one ending in `*` may be repeated. `example` is an expression, `result` its value.
+    `arguments` are "name: type", where type is `any` or JSON types joined by `|` (`array[string]`,
+    `expression` too); a name ending in `?` may be left out, and one ending in `*` may be repeated.
+    `example` is an expression, `result` its value.
     """
 
     name: str
@@ -36,8 +37,10 @@ class Function:
     example: str
     result: JSON
     call: Callable[..., JSON]
-    lazy: bool = False  #: `call` gets its arguments as functions of nothing, and evaluates those it needs
-    compared: Callable[..., Any] | None = None  #: gives what a call of it is beside `<`, `==` and the like, where that is no text
+    #: `call` gets its arguments as functions of nothing, and evaluates those it needs
+    lazy: bool = False
+    #: gives what a call of it is beside `<`, `==` and the like, where that is no text
+    compared: Callable[..., Any] | None = None
     knows: bool = False  #: `call` gets the roots, and `now` beside them, before its arguments
 
     @property
@@ -48,12 +51,18 @@ class Function:
     @property
     def least(self) -> int:
         """How many arguments are needed."""
-        return sum(not argument.partition(":")[0].endswith(("?", "*")) for argument in self.arguments)
+        return sum(
+            not argument.partition(":")[0].endswith(("?", "*")) for argument in self.arguments
+        )
 
     @property
     def most(self) -> int | None:
         """How many arguments are taken; null for any number."""
-        return None if self.arguments and self.arguments[-1].partition(":")[0].endswith("*") else len(self.arguments)
+        return (
+            None
+            if self.arguments and self.arguments[-1].partition(":")[0].endswith("*")
+            else len(self.arguments)
+        )
 
     @property
     def signature(self) -> str:
@@ -61,7 +70,13 @@ class Function:
         shown = []
         for argument in self.arguments:
             name = argument.partition(":")[0]
-            shown.append(f"[{name[:-1]}]" if name.endswith("?") else f"{name[:-1]}…" if name.endswith("*") else name)
+            shown.append(
+                f"[{name[:-1]}]"
+                if name.endswith("?")
+                else f"{name[:-1]}…"
+                if name.endswith("*")
+                else name
+            )
         return f"{self.name}({', '.join(shown)})"
 
 
@@ -83,7 +98,9 @@ def type_of(value: Any) -> str:
 
 
 def check_type(value: Any, wanted: str, text: str) -> None:
-    """Raise ExpressionError unless `value` has a type of `wanted`; `text` is the expression that gave it."""
+    """Raise ExpressionError unless `value` has a type of `wanted`; `text` is the expression that
+    gave it.
+    """
     found = type_of(value)
     names = wanted.split("|")
     if found in names:
@@ -94,7 +111,7 @@ def check_type(value: Any, wanted: str, text: str) -> None:
                 return
     needs = " or ".join(name.replace("array[", "array of ").rstrip("]") for name in names)
     if found == "array" and "array[" in wanted:
-        found = "array of " + (" and ".join(sorted({type_of(item) for item in value})))
+        found = "array of " + " and ".join(sorted({type_of(item) for item in value}))
     hint = " (default() gives a missing value another)" if found == "null" else ""
     raise ExpressionError(f"`{shorten(text)}` is {found}, needs {needs}{hint}")
 

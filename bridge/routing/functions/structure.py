@@ -13,8 +13,12 @@ Lazy = Callable[[], JSON]
 
 
 def is_true(value: JSON) -> bool:
-    """Return JMESPath's truth: all but null, false, and the empty text, array and object. (0 is true.)"""
-    return not (value is None or value is False or (isinstance(value, (str, list, dict)) and not value))
+    """Return JMESPath's truth: all but null, false, and the empty text, array and object. (0 is
+    true.)
+    """
+    return not (
+        value is None or value is False or (isinstance(value, (str, list, dict)) and not value)
+    )
 
 
 def equal(left: JSON, right: JSON) -> bool:
@@ -93,7 +97,10 @@ def _keyed(items: list[JSON], by: Reference, name: str) -> list[tuple[Any, JSON]
     keyed = [(by.apply(item), item) for item in items]
     kinds = {type_of(key) for key, _ in keyed}
     if not kinds <= {"number"} and not kinds <= {"string"}:
-        raise ExpressionError(f"{name} needs keys that are all numbers or all strings, found {' and '.join(sorted(kinds))}")
+        raise ExpressionError(
+            f"{name} needs keys that are all numbers or all strings, found"
+            f" {' and '.join(sorted(kinds))}"
+        )
     return keyed
 
 
@@ -136,12 +143,29 @@ FUNCTIONS = (
         _default,
         lazy=True,
     ),
-    Function("coalesce", ("x: any", "fallback*: any"), "The same as default().", "coalesce(`null`, 0)", 0, _default, lazy=True),
-    Function("not_null", ("x: any", "more*: any"), "The same as default().", "not_null(`null`, 'a')", "a", _default, lazy=True),
+    Function(
+        "coalesce",
+        ("x: any", "fallback*: any"),
+        "The same as default().",
+        "coalesce(`null`, 0)",
+        0,
+        _default,
+        lazy=True,
+    ),
+    Function(
+        "not_null",
+        ("x: any", "more*: any"),
+        "The same as default().",
+        "not_null(`null`, 'a')",
+        "a",
+        _default,
+        lazy=True,
+    ),
     Function(
         "get",
         ("from: object|array|null", "key: string|number", "fallback?: any"),
-        "The value under a key that is computed, or has a hyphen; null (or the fallback) where there is none.",
+        "The value under a key that is computed, or has a hyphen; null (or the fallback) where"
+        " there is none.",
         "get({a: 1}, 'a')",
         1,
         _get,
@@ -171,10 +195,20 @@ FUNCTIONS = (
         lambda items: items[-1] if items else None,
     ),
     Function(
-        "unique", ("items: array",), "The elements without repetition, in order.", "unique(['b', 'a', 'b'])", ["b", "a"], _unique
+        "unique",
+        ("items: array",),
+        "The elements without repetition, in order.",
+        "unique(['b', 'a', 'b'])",
+        ["b", "a"],
+        _unique,
     ),
     Function(
-        "concat", ("array: array", "more*: array"), "One array of all elements.", "concat(['a'], ['b'])", ["a", "b"], _concat
+        "concat",
+        ("array: array", "more*: array"),
+        "One array of all elements.",
+        "concat(['a'], ['b'])",
+        ["a", "b"],
+        _concat,
     ),
     Function(
         "contains",
@@ -186,9 +220,21 @@ FUNCTIONS = (
     ),
     Function("keys", ("object: object",), "The keys of an object.", "keys({a: 1})", ["a"], list),
     Function(
-        "values", ("object: object",), "The values of an object.", "values({a: 1})", [1], lambda value: list(value.values())
+        "values",
+        ("object: object",),
+        "The values of an object.",
+        "values({a: 1})",
+        [1],
+        lambda value: list(value.values()),
     ),
-    Function("length", ("x: string|array|object",), "How many characters, elements or keys.", "length('abc')", 3, len),
+    Function(
+        "length",
+        ("x: string|array|object",),
+        "How many characters, elements or keys.",
+        "length('abc')",
+        3,
+        len,
+    ),
     Function(
         "reverse",
         ("x: array|string",),
@@ -237,7 +283,14 @@ FUNCTIONS = (
         {"n": 1},
         _min_by,
     ),
-    Function("sort", (f"items: {_ORDERED}",), "The numbers or texts in order.", "sort([3, 1, 2])", [1, 2, 3], sorted),
+    Function(
+        "sort",
+        (f"items: {_ORDERED}",),
+        "The numbers or texts in order.",
+        "sort([3, 1, 2])",
+        [1, 2, 3],
+        sorted,
+    ),
     Function(
         "sort_by",
         ("items: array", "by: expression"),
@@ -263,6 +316,11 @@ FUNCTIONS = (
         lambda x: x if isinstance(x, list) else [x],
     ),
     Function(
-        "type", ("x: any",), "The JSON type: string, number, boolean, array, object or null.", "type('a')", "string", type_of
+        "type",
+        ("x: any",),
+        "The JSON type: string, number, boolean, array, object or null.",
+        "type('a')",
+        "string",
+        type_of,
     ),
 )

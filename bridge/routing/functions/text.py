@@ -83,9 +83,25 @@ def _urlencode(text: str) -> str:
 
 
 FUNCTIONS = (
-    Function("lower", ("text: string",), "The text in lower case.", "lower('ABC')", "abc", str.lower),
-    Function("upper", ("text: string",), "The text in upper case.", "upper('abc')", "ABC", lambda text: bounded(text.upper())),
-    Function("trim", ("text: string",), "The text without white space at its ends.", "trim('  a b ')", "a b", str.strip),
+    Function(
+        "lower", ("text: string",), "The text in lower case.", "lower('ABC')", "abc", str.lower
+    ),
+    Function(
+        "upper",
+        ("text: string",),
+        "The text in upper case.",
+        "upper('abc')",
+        "ABC",
+        lambda text: bounded(text.upper()),
+    ),
+    Function(
+        "trim",
+        ("text: string",),
+        "The text without white space at its ends.",
+        "trim('  a b ')",
+        "a b",
+        str.strip,
+    ),
     Function(
         "replace",
         ("text: string", "old: string", "new: string"),
@@ -118,7 +134,14 @@ FUNCTIONS = (
         "abc…",
         _truncate,
     ),
-    Function("urlencode", ("text: string",), "The text as it may stand in a URL.", "urlencode('a b&c')", "a%20b%26c", _urlencode),
+    Function(
+        "urlencode",
+        ("text: string",),
+        "The text as it may stand in a URL.",
+        "urlencode('a b&c')",
+        "a%20b%26c",
+        _urlencode,
+    ),
     Function(
         "starts_with",
         ("text: string", "start: string"),
@@ -128,13 +151,32 @@ FUNCTIONS = (
         str.startswith,
     ),
     Function(
-        "ends_with", ("text: string", "end: string"), "Whether the text ends so.", "ends_with('abc', 'bc')", True, str.endswith
+        "ends_with",
+        ("text: string", "end: string"),
+        "Whether the text ends so.",
+        "ends_with('abc', 'bc')",
+        True,
+        str.endswith,
     ),
     Function(
-        "string", ("x: any",), "The value as text: a string as it is, everything else as JSON.", "string(12.5)", "12.5", string
+        "string",
+        ("x: any",),
+        "The value as text: a string as it is, everything else as JSON.",
+        "string(12.5)",
+        "12.5",
+        string,
     ),
-    Function("to_string", ("x: any",), "The same as string().", "to_string([1, 'a'])", '[1,"a"]', string),
-    Function("json", ("x: any",), "The value as compact JSON text.", "json({a: 'b'})", '{"a":"b"}', encode),
+    Function(
+        "to_string", ("x: any",), "The same as string().", "to_string([1, 'a'])", '[1,"a"]', string
+    ),
+    Function(
+        "json",
+        ("x: any",),
+        "The value as compact JSON text.",
+        "json({a: 'b'})",
+        '{"a":"b"}',
+        encode,
+    ),
     Function(
         "sha256",
         ("text: string",),

@@ -43,7 +43,9 @@ def _moment(value: str | int | float, zone: tzinfo = UTC) -> datetime:
     if not math.isfinite(value) or not -62_135_596_800 <= value <= _MOST:
         raise ExpressionError("a time outside the years 1 to 9999")
     whole = math.floor(value)
-    return datetime.fromtimestamp(whole, UTC).replace(microsecond=min(999_999, round((value - whole) * 1_000_000)))
+    return datetime.fromtimestamp(whole, UTC).replace(
+        microsecond=min(999_999, round((value - whole) * 1_000_000))
+    )
 
 
 def _parse(text: str, zone: tzinfo) -> datetime:
@@ -60,7 +62,9 @@ def _parse(text: str, zone: tzinfo) -> datetime:
         written += f"{digits[:3]}:{digits[3:] or '00'}"
     try:
         moment = datetime.fromisoformat(written)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC if offset else zone)).astimezone(UTC)
+        return (
+            moment if moment.tzinfo else moment.replace(tzinfo=UTC if offset else zone)
+        ).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ExpressionError("a text that is not an ISO 8601 time") from None
 
@@ -71,7 +75,9 @@ def seconds(moment: datetime) -> int | float:
     return int(value) if value == int(value) else value
 
 
-def _format_time(value: str | int | float, form: str = "%Y-%m-%dT%H:%M:%SZ", zone: str = "UTC") -> str:
+def _format_time(
+    value: str | int | float, form: str = "%Y-%m-%dT%H:%M:%SZ", zone: str = "UTC"
+) -> str:
     if len(form) > MAX_FORMAT:
         raise ExpressionError(f"a format of more than {MAX_FORMAT} characters")
     unknown = set(re.findall(r"%(.?)", form, re.DOTALL)) - _DIRECTIVES
@@ -81,10 +87,15 @@ def _format_time(value: str | int | float, form: str = "%Y-%m-%dT%H:%M:%SZ", zon
         return str(int(seconds(_moment(value))))
     try:
         moment = _moment(value).astimezone(_zone(zone))
-        # %Y has no leading zeros before the year 1000, and %s is the machine's own zone: both by hand.
+        # %Y has no leading zeros before the year 1000, and %s is the machine's own zone: both by
+        # hand.
         form = re.sub(
             "%(.)",
-            lambda m: {"Y": f"{moment.year:04}", "s": str(int(seconds(moment))), "e": str(moment.day)}.get(m[1], m[0]),
+            lambda m: {
+                "Y": f"{moment.year:04}",
+                "s": str(int(seconds(moment))),
+                "e": str(moment.day),
+            }.get(m[1], m[0]),
             form,
             flags=re.DOTALL,
         )
@@ -100,7 +111,9 @@ def _parse_time(value: str | int | float, form: JSON = None, zone: str = "UTC") 
         raise ExpressionError(f"a text of more than {MAX_FORMAT} characters")
     try:
         moment = datetime.strptime(value.strip(), form)
-        return seconds((moment if moment.tzinfo else moment.replace(tzinfo=_zone(zone))).astimezone(UTC))
+        return seconds(
+            (moment if moment.tzinfo else moment.replace(tzinfo=_zone(zone))).astimezone(UTC)
+        )
     except (ValueError, OverflowError, re.error, KeyError, IndexError):
         raise ExpressionError("a text that is not a time of that format") from None
 
@@ -109,7 +122,8 @@ FUNCTIONS = (
     Function(
         "format_time",
         ("time: string|number", "format?: string", "zone?: string"),
-        "A time (ISO 8601 or seconds) as text: a strftime format (ISO 8601 in UTC), in a zone (UTC).",
+        "A time (ISO 8601 or seconds) as text: a strftime format (ISO 8601 in UTC), in a zone"
+        " (UTC).",
         "format_time('2026-03-01T12:00:00Z', '%d.%m.%Y %H:%M', 'Europe/Berlin')",
         "01.03.2026 13:00",
         _format_time,

@@ -18,9 +18,11 @@ Context = Mapping[str, JSON]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How one clause came out: what it asked (`path`, `operator`, `expected`), what it `found`, and those inside it.
+    """How one clause came out: what it asked (`path`, `operator`, `expected`), what it `found`, and
+    those inside it.
 
-    `problem`: why an expression could not be evaluated; the clause is then false. `parts`: what a condition compared, as (text, value).
+    `problem`: why an expression could not be evaluated; the clause is then false. `parts`: what a
+    condition compared, as (text, value).
     `near`: paths that exist, where one that was read leads nowhere and looks misspelt.
     """
 
@@ -42,7 +44,9 @@ class Clause(Protocol):
         """Return whether the event matches; ExpressionError where a `when` cannot be evaluated."""
 
     def explain(self, context: Context) -> Verdict:
-        """Return how it came out, clause by clause; an expression that fails is a problem of its verdict, never an error."""
+        """Return how it came out, clause by clause; an expression that fails is a problem of its
+        verdict, never an error.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +82,17 @@ class When:
         try:
             found, parts = self.expression(context), tuple(self.expression.parts(context))
         except ExpressionError as error:
-            return Verdict("when", "when", self.expression.text, None, verdict=False, problem=str(error))
-        near = tuple(write_path(one.meant) for one in self.expression.read([context]) if one.meant is not None)
-        return Verdict("when", "when", self.expression.text, found, is_true(found), parts=parts, near=near)
+            return Verdict(
+                "when", "when", self.expression.text, None, verdict=False, problem=str(error)
+            )
+        near = tuple(
+            write_path(one.meant)
+            for one in self.expression.read([context])
+            if one.meant is not None
+        )
+        return Verdict(
+            "when", "when", self.expression.text, found, is_true(found), parts=parts, near=near
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +134,9 @@ class Not:
         return _explain("not", (self.clause,), context, lambda verdicts: not all(verdicts))
 
 
-def _explain(name: str, clauses: tuple[Clause, ...], context: Context, judge: Callable[[list[bool]], bool]) -> Verdict:
+def _explain(
+    name: str, clauses: tuple[Clause, ...], context: Context, judge: Callable[[list[bool]], bool]
+) -> Verdict:
     inner = tuple(clause.explain(context) for clause in clauses)
     return Verdict("", name, None, None, judge([each.verdict for each in inner]), inner)
 

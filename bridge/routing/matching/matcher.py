@@ -42,7 +42,9 @@ GROUPS = ("any", "all", "not", "when")
 
 
 def compile_match(document: JSON) -> Clause:
-    """Return `match:` compiled into a clause; CompileError carries every problem with its path in the document."""
+    """Return `match:` compiled into a clause; CompileError carries every problem with its path in
+    the document.
+    """
     problems: Problems = []
     clause = _mapping(document, (), problems, 0)
     if problems:
@@ -57,7 +59,9 @@ def compile_when(text: str) -> Clause:
 
 def _mapping(document: JSON, path: Path, problems: Problems, depth: int) -> Clause:
     if not isinstance(document, Mapping) or not document:
-        problems.append((path, f"needs a mapping of paths to what they should be, found {_found(document)}"))
+        problems.append(
+            (path, f"needs a mapping of paths to what they should be, found {_found(document)}")
+        )
         return AllOf(())
     if depth > MAX_NESTING:
         problems.append((path, f"any, all and not nest more than {MAX_NESTING} deep"))
@@ -79,18 +83,31 @@ def _entry(key: str, value: JSON, path: Path, problems: Problems, depth: int) ->
         problems.append((path, str(error)))
         return AllOf(())
     if isinstance(value, Mapping):
-        tests = [_leaf(key, steps, name, each, (*path, name), problems) for name, each in value.items()]
+        tests = [
+            _leaf(key, steps, name, each, (*path, name), problems) for name, each in value.items()
+        ]
         if not tests:
-            problems.append((path, f"needs a value, a list or an operator ({', '.join(OPERATORS)}), found an empty mapping"))
+            problems.append(
+                (
+                    path,
+                    (
+                        f"needs a value, a list or an operator ({', '.join(OPERATORS)}), found an"
+                        " empty mapping"
+                    ),
+                )
+            )
         return tests[0] if len(tests) == 1 else AllOf(tuple(tests))
     return _leaf(key, steps, "in" if isinstance(value, list) else "eq", value, path, problems)
 
 
 def _group(key: str, value: JSON, path: Path, problems: Problems, depth: int) -> Clause:
-    if isinstance(value, Mapping):  # any: {a: 1, b: 2} is a list of two clauses, all: {…} the mapping itself
+    # any: {a: 1, b: 2} is a list of two clauses, all: {…} the mapping itself
+    if isinstance(value, Mapping):
         clauses = [_mapping({each: value[each]}, path, problems, depth + 1) for each in value]
     elif isinstance(value, list):
-        clauses = [_mapping(each, (*path, index), problems, depth + 1) for index, each in enumerate(value)]
+        clauses = [
+            _mapping(each, (*path, index), problems, depth + 1) for index, each in enumerate(value)
+        ]
     else:
         clauses = []
     if not clauses:
@@ -100,7 +117,11 @@ def _group(key: str, value: JSON, path: Path, problems: Problems, depth: int) ->
 
 def _either(value: JSON, path: Path, problems: Problems, depth: int) -> Clause:
     """`not: [a, b]` is true where neither matches."""
-    return _group("any", value, path, problems, depth) if isinstance(value, list) else _mapping(value, path, problems, depth + 1)
+    return (
+        _group("any", value, path, problems, depth)
+        if isinstance(value, list)
+        else _mapping(value, path, problems, depth + 1)
+    )
 
 
 def _when(value: JSON, path: Path, problems: Problems) -> Clause:
@@ -117,29 +138,58 @@ def _when(value: JSON, path: Path, problems: Problems) -> Clause:
 def bare_expression(text: str) -> str:
     """Return the expression inside a lone `${…}`: both ways to write it are accepted."""
     stripped = text.strip()
-    return stripped[2:-1] if stripped.startswith("${") and stripped.endswith("}") and stripped.count("${") == 1 else text
+    return (
+        stripped[2:-1]
+        if stripped.startswith("${") and stripped.endswith("}") and stripped.count("${") == 1
+        else text
+    )
 
 
 def path_steps(key: str) -> tuple[str, ...]:
     """Return the steps of a dotted path of `match`; `CompileError` where it is none."""
     steps = tuple(key.split("."))
-    if "" in steps or not re.fullmatch(r"[^\s\[\](){}|&<>=!'\"`*@,]+(?: [^\s\[\](){}|&<>=!'\"`*@,]+)*", key):
-        raise CompileError(f"`{key}` is not a dotted path (like body.items.0.name); an expression belongs in when:")
+    if "" in steps or not re.fullmatch(
+        r"[^\s\[\](){}|&<>=!'\"`*@,]+(?: [^\s\[\](){}|&<>=!'\"`*@,]+)*", key
+    ):
+        raise CompileError(
+            f"`{key}` is not a dotted path (like body.items.0.name); an expression belongs in when:"
+        )
     if steps[0] not in ROOTS:
         hint = near(steps[0], (*ROOTS, *GROUPS))
-        raise CompileError(f"`{steps[0]}` is not a root; {hint}allowed: {', '.join(ROOTS)}, and {', '.join(GROUPS)}")
+        raise CompileError(
+            f"`{steps[0]}` is not a root; {hint}allowed: {', '.join(ROOTS)}, and"
+            f" {', '.join(GROUPS)}"
+        )
     if steps == ("event",):
-        raise CompileError("`event` (types of events) stands at the top of match; elsewhere write event.type")
-    return ("headers", ".".join(steps[1:]).lower()) if steps[0] == "headers" and len(steps) > 1 else steps
+        raise CompileError(
+            "`event` (types of events) stands at the top of match; elsewhere write event.type"
+        )
+    return (
+        ("headers", ".".join(steps[1:]).lower())
+        if steps[0] == "headers" and len(steps) > 1
+        else steps
+    )
 
 
-def _leaf(key: str, steps: tuple[str, ...], name: str, expected: JSON, path: Path, problems: Problems) -> Clause:
+def _leaf(
+    key: str, steps: tuple[str, ...], name: str, expected: JSON, path: Path, problems: Problems
+) -> Clause:
     row = OPERATORS.get(name)
     if row is None:
         hint = near(name, OPERATORS)
-        problems.append((path, f"no operator `{name}`; {hint}allowed: {', '.join(OPERATORS)} (a deeper value is {key}.{name})"))
+        problems.append(
+            (
+                path,
+                (
+                    f"no operator `{name}`; {hint}allowed: {', '.join(OPERATORS)} (a deeper value"
+                    f" is {key}.{name})"
+                ),
+            )
+        )
     elif type_of(expected) not in row.types:
-        problems.append((path, f"`{name}` needs {' or '.join(row.types)}, found {_found(expected)}"))
+        problems.append(
+            (path, f"`{name}` needs {' or '.join(row.types)}, found {_found(expected)}")
+        )
     elif name in ("in", "not_in") and not expected:
         problems.append((path, "an empty list holds nothing to compare with"))
     else:
@@ -155,10 +205,15 @@ def _found(value: JSON) -> str:
 
 
 def match_type(patterns: Sequence[str], event_type: str | None) -> bool:
-    """Return whether `event_type` fits one of `patterns` (`*` is any text); no patterns fit every event."""
+    """Return whether `event_type` fits one of `patterns` (`*` is any text); no patterns fit every
+    event.
+    """
     if not patterns:
         return True
-    return any(pattern == "*" or (event_type is not None and _fits(pattern, event_type)) for pattern in patterns)
+    return any(
+        pattern == "*" or (event_type is not None and _fits(pattern, event_type))
+        for pattern in patterns
+    )
 
 
 def _fits(pattern: str, text: str) -> bool:

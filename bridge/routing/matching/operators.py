@@ -58,23 +58,57 @@ _ANY = ("string", "number", "boolean", "null", "array", "object")
 OPERATORS: dict[str, Operator] = {
     row.name: row
     for row in (
-        Operator("eq", _ANY, lambda want: lambda found: equal(found, want), "is the same JSON value"),
-        Operator("ne", _ANY, lambda want: lambda found: not equal(found, want), "is another JSON value, or missing"),
-        Operator("in", ("array",), lambda want: lambda found: any(equal(found, each) for each in want), "is one of these"),
+        Operator(
+            "eq", _ANY, lambda want: lambda found: equal(found, want), "is the same JSON value"
+        ),
+        Operator(
+            "ne",
+            _ANY,
+            lambda want: lambda found: not equal(found, want),
+            "is another JSON value, or missing",
+        ),
+        Operator(
+            "in",
+            ("array",),
+            lambda want: lambda found: any(equal(found, each) for each in want),
+            "is one of these",
+        ),
         Operator(
             "not_in",
             ("array",),
             lambda want: lambda found: not any(equal(found, each) for each in want),
             "is none of these, or missing",
         ),
-        Operator("gt", ("number", "string"), _ordered(lambda a, b: a > b), "is greater (numbers, or texts by alphabet)"),
-        Operator("gte", ("number", "string"), _ordered(lambda a, b: a >= b), "is greater or the same"),
+        Operator(
+            "gt",
+            ("number", "string"),
+            _ordered(lambda a, b: a > b),
+            "is greater (numbers, or texts by alphabet)",
+        ),
+        Operator(
+            "gte", ("number", "string"), _ordered(lambda a, b: a >= b), "is greater or the same"
+        ),
         Operator("lt", ("number", "string"), _ordered(lambda a, b: a < b), "is less"),
         Operator("lte", ("number", "string"), _ordered(lambda a, b: a <= b), "is less or the same"),
-        Operator("exists", ("boolean",), lambda want: lambda found: (found is not None) is want, "is there and not null"),
-        Operator("contains", ("string", "number", "boolean", "null"), _contains, "has this part (a text) or element (an array)"),
+        Operator(
+            "exists",
+            ("boolean",),
+            lambda want: lambda found: (found is not None) is want,
+            "is there and not null",
+        ),
+        Operator(
+            "contains",
+            ("string", "number", "boolean", "null"),
+            _contains,
+            "has this part (a text) or element (an array)",
+        ),
         Operator("starts_with", ("string",), _of_text(str.startswith), "is a text that starts so"),
         Operator("ends_with", ("string",), _of_text(str.endswith), "is a text that ends so"),
-        Operator("regex", ("string",), _regex, f"is a text in whose first {MAX_REGEX_TEXT} characters the pattern is found"),
+        Operator(
+            "regex",
+            ("string",),
+            _regex,
+            f"is a text in whose first {MAX_REGEX_TEXT} characters the pattern is found",
+        ),
     )
 }

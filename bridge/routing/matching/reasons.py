@@ -1,4 +1,6 @@
-"""Say why a route does not match an event: the clauses that failed, each with what it expected and what it found. Pure."""
+"""Say why a route does not match an event: the clauses that failed, each with what it expected and
+what it found. Pure.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def explain_mismatch(match: Clause, context: Context) -> list[str]:
 
 
 def _reasons(verdict: Verdict, *, wanted: bool) -> list[str]:
-    """Return what keeps a clause from being `wanted`. Within `not`, the clauses that hold are what keeps it from being true."""
+    """Return what keeps a clause from being `wanted`. Within `not`, the clauses that hold are what
+    keeps it from being true.
+    """
     if verdict.verdict is wanted:
         return []
     if verdict.operator == "not":
@@ -52,17 +56,30 @@ def _reasons(verdict: Verdict, *, wanted: bool) -> list[str]:
 def _line(verdict: Verdict, *, wanted: bool) -> str:
     if verdict.problem is not None:
         return f"{verdict.path}: {verdict.problem}"
-    hint = f" (did you mean {' and '.join(f'`{path}`' for path in verdict.near)}?)" if verdict.near else ""
+    hint = (
+        f" (did you mean {' and '.join(f'`{path}`' for path in verdict.near)}?)"
+        if verdict.near
+        else ""
+    )
     if verdict.operator == "when":
         compared = ", ".join(f"{text} is {_quote(value)}" for text, value in verdict.parts)
-        came = f"when: {verdict.expected} is {_quote(verdict.found)}" + ("" if wanted else ", within `not`")
+        came = f"when: {verdict.expected} is {_quote(verdict.found)}" + (
+            "" if wanted else ", within `not`"
+        )
         return f"{came}: {compared}{hint}" if compared else f"{came}{hint}"
     if verdict.operator == "exists":
         expected = f"expected {'a value' if verdict.expected is True else 'no value'}"
     else:
-        quoted = _one_of(verdict.expected) if isinstance(verdict.expected, list) else _quote(verdict.expected)
+        quoted = (
+            _one_of(verdict.expected)
+            if isinstance(verdict.expected, list)
+            else _quote(verdict.expected)
+        )
         expected = _EXPECTED[verdict.operator].format(quoted)
-    return f"{verdict.path}: {expected if wanted else f'not ({expected})'}, found {_quote(verdict.found)}{hint}"
+    return (
+        f"{verdict.path}: {expected if wanted else f'not ({expected})'}, found"
+        f" {_quote(verdict.found)}{hint}"
+    )
 
 
 def _one_of(values: Sequence[JSON]) -> str:
@@ -70,7 +87,9 @@ def _one_of(values: Sequence[JSON]) -> str:
 
 
 def _quote(value: JSON) -> str:
-    """Return a value as JSON, shortened; `nothing` for null, as a path that leads nowhere counts as null."""
+    """Return a value as JSON, shortened; `nothing` for null, as a path that leads nowhere counts as
+    null.
+    """
     if value is None:
         return "nothing"
     try:

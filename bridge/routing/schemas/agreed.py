@@ -10,12 +10,25 @@ from bridge.routing.schemas.plain import Accept
 from bridge.routing.schemas.walk import parts
 
 AGREED = plain.ANNOTATIONS.union(
-    plain.KEYWORDS, ["$ref", "propertyNames", "dependentRequired", "prefixItems", "oneOf", "not", "if", "then", "else"]
+    plain.KEYWORDS,
+    [
+        "$ref",
+        "propertyNames",
+        "dependentRequired",
+        "prefixItems",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+    ],
 )
 
 
 def accepts(document: dict[str, Any]) -> Accept | None:
-    """Return jsonschema-rs's verdict on a schema of draft 2020-12, where it is installed and both engines agree on all its keywords."""
+    """Return jsonschema-rs's verdict on a schema of draft 2020-12, where it is installed and both
+    engines agree on all its keywords.
+    """
     for _, schema, _ in parts(document):
         if not AGREED.issuperset(schema) or not _is_plain(schema.get("$ref"), document):
             return None
@@ -29,11 +42,18 @@ def accepts(document: dict[str, Any]) -> Accept | None:
 
 
 def _is_plain(reference: JSON, document: dict[str, Any]) -> bool:
-    """Return whether a reference is none, or leads to a place in `document` that refers no further: no recursion."""
+    """Return whether a reference is none, or leads to a place in `document` that refers no further:
+    no recursion.
+    """
     if reference is None:
         return True
     target: Any = document
-    if not isinstance(reference, str) or not reference.startswith("#/") or "~" in reference or "%" in reference:
+    if (
+        not isinstance(reference, str)
+        or not reference.startswith("#/")
+        or "~" in reference
+        or "%" in reference
+    ):
         return False
     for step in reference[2:].split("/"):
         target = target.get(step) if isinstance(target, dict) else None

@@ -1,7 +1,7 @@
 """jsonschema's validators with every check bounded, whatever the payload. Pure.
 
-`uniqueItems` is quadratic there and hashes here; patterns run as an automaton on at most 1,000 characters; formats look at
-texts of bounded length; references are counted.
+`uniqueItems` is quadratic there and hashes here; patterns run as an automaton on at most 1,000
+characters; formats look at texts of bounded length; references are counted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class TooMuch(Exception):
 def jsonschema() -> Any:
     """Return the library, imported without two of its formats' own libraries.
 
-    Its IRI grammar takes most of a second to load and has no bound on time; its durations bring calendars in eighty languages.
+    Its IRI grammar takes most of a second to load and has no bound on time; its durations bring
+    calendars in eighty languages.
     """
     if "jsonschema" not in sys.modules:
         before = {name: sys.modules.get(name) for name in UNWANTED}
@@ -53,7 +54,9 @@ def jsonschema() -> Any:
 
 @lru_cache(maxsize=512)
 def pattern(text: str) -> Pattern:
-    """Return `text` compiled; CompileError where it is not a pattern that can be run in bounded time."""
+    """Return `text` compiled; CompileError where it is not a pattern that can be run in bounded
+    time.
+    """
     return Pattern(text)
 
 
@@ -89,12 +92,16 @@ def _pattern(validator: Any, value: str, instance: Any, _schema: Any) -> Iterato
     if not validator.is_type(instance, "string"):
         return
     if len(instance) > MAX_PATTERN_TEXT:
-        yield _error(f"is longer than the {MAX_PATTERN_TEXT} characters that a pattern is checked on")
+        yield _error(
+            f"is longer than the {MAX_PATTERN_TEXT} characters that a pattern is checked on"
+        )
     elif not pattern(value).search(instance):
         yield _error("does not match the pattern")
 
 
-def _pattern_properties(validator: Any, value: dict[str, Any], instance: Any, _schema: Any) -> Iterator[Any]:
+def _pattern_properties(
+    validator: Any, value: dict[str, Any], instance: Any, _schema: Any
+) -> Iterator[Any]:
     if not validator.is_type(instance, "object"):
         return
     for text, schema in value.items():
@@ -107,10 +114,14 @@ def _additional_properties(validator: Any, value: Any, instance: Any, schema: An
     if not validator.is_type(instance, "object"):
         return
     known, texts = schema.get("properties", {}), tuple(schema.get("patternProperties", {}))
-    extras = [key for key in instance if key not in known and not any(_names(text, key) for text in texts)]
+    extras = [
+        key for key in instance if key not in known and not any(_names(text, key) for text in texts)
+    ]
     if value is False:
         if extras:
-            names = ", ".join(repr(key if len(key) <= 60 else key[:59] + "…") for key in sorted(extras)[:5])
+            names = ", ".join(
+                repr(key if len(key) <= 60 else key[:59] + "…") for key in sorted(extras)[:5]
+            )
             yield _error(f"has unknown properties: {names}{', …' * (len(extras) > 5)}")
     elif isinstance(value, dict):
         for key in extras:
@@ -122,7 +133,11 @@ def _names(text: str, key: str) -> bool:
 
 
 def _unique_items(validator: Any, value: Any, instance: Any, _schema: Any) -> Iterator[Any]:
-    if value and validator.is_type(instance, "array") and len({identity_of(item) for item in instance}) < len(instance):
+    if (
+        value
+        and validator.is_type(instance, "array")
+        and len({identity_of(item) for item in instance}) < len(instance)
+    ):
         yield _error("has repeated elements")
 
 
@@ -132,13 +147,19 @@ def _error(message: str) -> Any:
 
 @lru_cache(maxsize=8)
 def formats(validator: Any) -> Any:
-    """Return the format checker of the class `validator`: all its formats, on bounded texts, failing where a check fails."""
+    """Return the format checker of the class `validator`: all its formats, on bounded texts,
+    failing where a check fails.
+    """
     library = jsonschema()
     checker = library.FormatChecker(formats=())
-    checker.checkers = {name: (_guard(check), ()) for name, (check, _) in validator.FORMAT_CHECKER.checkers.items()}
+    checker.checkers = {
+        name: (_guard(check), ()) for name, (check, _) in validator.FORMAT_CHECKER.checkers.items()
+    }
     for name in ("iri", "iri-reference"):
         inner = validator.FORMAT_CHECKER.checkers.get(name.replace("iri", "uri"))
-        if inner is not None and validator.META_SCHEMA.get("$schema", "") not in ("http://json-schema.org/draft-04/schema#",):
+        if inner is not None and validator.META_SCHEMA.get("$schema", "") not in (
+            "http://json-schema.org/draft-04/schema#",
+        ):
             checker.checkers[name] = (_guard(_iri(inner[0])), ())
     checker.checkers["regex"] = (_guard(_is_regex), ())
     checker.checkers["duration"] = (_guard(_DURATION.fullmatch), ())
@@ -155,7 +176,8 @@ def _guard(check: Any) -> Any:
             return False
         try:
             return bool(check(value))
-        except Exception:  # whatever a format's library raises on a text, the text is not of that format
+        except Exception:
+            # whatever a format's library raises on a text, the text is not of that format
             return False
 
     return guarded
@@ -163,7 +185,9 @@ def _guard(check: Any) -> Any:
 
 def _iri(is_uri: Any) -> Any:
     """An IRI is a URI once what is not ASCII is percent-encoded. Spec: RFC 3987, 3.1"""
-    return lambda value: is_uri(quote(value, safe="".join(map(chr, range(33, 127))))) if " " not in value else False
+    return lambda value: (
+        is_uri(quote(value, safe="".join(map(chr, range(33, 127))))) if " " not in value else False
+    )
 
 
 _TIME = "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)"
@@ -177,9 +201,14 @@ def _is_regex(value: str) -> bool:
     re.compile(value)
     return True
 
-# What browsers take for one address: https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address. The library takes whatever
-# has an @, a list of addresses too, and mail is sent to what passes here. Wide: what RFC 6531 adds, without blanks and controls.
+
+# What browsers take for one address:
+# https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address. The library takes whatever
+# has an @, a list of addresses too, and mail is sent to what passes here. Wide: what RFC 6531 adds,
+# without blanks and controls.
 _SIGNS, _LABEL = r"!#$%&'*+/=?^_`{|}~.-", "[{0}](?:[{0}-]{{0,61}}[{0}])?"
-_EMAIL = re.compile(rf"[A-Za-z0-9{_SIGNS}]+@{_LABEL.format('A-Za-z0-9')}(?:\.{_LABEL.format('A-Za-z0-9')})*")
+_EMAIL = re.compile(
+    rf"[A-Za-z0-9{_SIGNS}]+@{_LABEL.format('A-Za-z0-9')}(?:\.{_LABEL.format('A-Za-z0-9')})*"
+)
 _WIDE = r"A-Za-z0-9\u00a1-\u167f\u1681-\u1fff\u2070-\u2fff\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
 _IDN_EMAIL = re.compile(rf"[{_WIDE}{_SIGNS}]+@{_LABEL.format(_WIDE)}(?:\.{_LABEL.format(_WIDE)})*")

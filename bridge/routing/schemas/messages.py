@@ -17,9 +17,11 @@ MAX_PATH = 200
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is wrong, in parts: where (keys and indexes), by which keyword, what that asks for, and what was found.
+    """What is wrong, in parts: where (keys and indexes), by which keyword, what that asks for, and
+    what was found.
 
-    `names`: the properties that are missing (`required`, `dependentRequired`) or should not be there (`additionalProperties`).
+    `names`: the properties that are missing (`required`, `dependentRequired`) or should not be
+    there (`additionalProperties`).
     """
 
     steps: tuple[str | int, ...]
@@ -44,7 +46,9 @@ def failure(error: Any) -> Failure:
         names = [name for each in wanted for name in each if name not in error.instance]
     elif keyword == "additionalProperties" and "patternProperties" not in error.schema:
         names = [name for name in error.instance if name not in error.schema.get("properties", ())]
-    return Failure(tuple(error.absolute_path), keyword, error.validator_value, error.instance, tuple(names))
+    return Failure(
+        tuple(error.absolute_path), keyword, error.validator_value, error.instance, tuple(names)
+    )
 
 
 def describe(error: Any) -> tuple[str, str]:
@@ -89,7 +93,11 @@ def _types(wanted: Any) -> str:
 
 def _required(error: Any) -> str:
     found = re.match(r"'(.*)' is a required property", error.message, re.DOTALL)
-    return f"'{shorten(found[1], MAX_VALUE)}' is a required property" if found else "a required property is missing"
+    return (
+        f"'{shorten(found[1], MAX_VALUE)}' is a required property"
+        if found
+        else "a required property is missing"
+    )
 
 
 def _nearest(error: Any) -> Any:
@@ -102,10 +110,13 @@ def _alternatives(error: Any) -> str:
         return "fits more than one of the schemas of which it must fit one"
     path, message = describe(_nearest(error))
     here = json_path(error.absolute_path)
-    return f"fits none of the allowed schemas; nearest: {message}" + (f" (at {path})" if path != here else "")
+    return f"fits none of the allowed schemas; nearest: {message}" + (
+        f" (at {path})" if path != here else ""
+    )
 
 
-_OWN = frozenset({"pattern", "additionalProperties", "uniqueItems"})  # written where they are checked
+# written where they are checked
+_OWN = frozenset({"pattern", "additionalProperties", "uniqueItems"})
 _MESSAGES: dict[str, Callable[[Any], str]] = {
     "type": lambda e: f"{_value(e.instance)} is not of type {_types(e.validator_value)}",
     "required": _required,
@@ -117,13 +128,23 @@ _MESSAGES: dict[str, Callable[[Any], str]] = {
     "exclusiveMinimum": lambda e: f"{_value(e.instance)} is not greater than {e.validator_value}",
     "exclusiveMaximum": lambda e: f"{_value(e.instance)} is not less than {e.validator_value}",
     "multipleOf": lambda e: f"{_value(e.instance)} is not a multiple of {e.validator_value}",
-    "minLength": lambda e: f"is too short: {len(e.instance)} characters, at least {e.validator_value}",
-    "maxLength": lambda e: f"is too long: {len(e.instance)} characters, at most {e.validator_value}",
+    "minLength": lambda e: (
+        f"is too short: {len(e.instance)} characters, at least {e.validator_value}"
+    ),
+    "maxLength": lambda e: (
+        f"is too long: {len(e.instance)} characters, at most {e.validator_value}"
+    ),
     "minItems": lambda e: f"has too few elements: {len(e.instance)}, at least {e.validator_value}",
     "maxItems": lambda e: f"has too many elements: {len(e.instance)}, at most {e.validator_value}",
-    "minProperties": lambda e: f"has too few properties: {len(e.instance)}, at least {e.validator_value}",
-    "maxProperties": lambda e: f"has too many properties: {len(e.instance)}, at most {e.validator_value}",
-    "contains": lambda _: "has no element, or not the right number of elements, that `contains` asks for",
+    "minProperties": lambda e: (
+        f"has too few properties: {len(e.instance)}, at least {e.validator_value}"
+    ),
+    "maxProperties": lambda e: (
+        f"has too many properties: {len(e.instance)}, at most {e.validator_value}"
+    ),
+    "contains": lambda _: (
+        "has no element, or not the right number of elements, that `contains` asks for"
+    ),
     "dependentRequired": lambda _: "lacks a property that another of its properties requires",
     "unevaluatedProperties": lambda _: "has properties that no schema allows",
     "unevaluatedItems": lambda _: "has elements that no schema allows",

@@ -1,7 +1,8 @@
 """Accept what is plainly valid, without asking jsonschema. Pure.
 
-Nearly every payload is valid, and the library takes some hundred steps in Python to say so. `accepts` compiles the common keywords into
-closures that answer True only where the library would find nothing wrong; anything else, a doubtful number included, is for it to decide.
+Nearly every payload is valid, and the library takes some hundred steps in Python to say so.
+`accepts` compiles the common keywords into closures that answer True only where the library would
+find nothing wrong; anything else, a doubtful number included, is for it to decide.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from bridge.core.model import JSON
 
 Accept = Callable[[JSON], bool]
 
-#: The Python types of the values that orjson reads. An integer may be written 5.0: that is for the library to say.
+#: The Python types of the values that orjson reads. An integer may be written 5.0: that is for the
+#: library to say.
 TYPES: Mapping[str, frozenset[type]] = {
     "object": frozenset([dict]),
     "array": frozenset([list]),
@@ -26,7 +28,18 @@ TYPES: Mapping[str, frozenset[type]] = {
 }
 NUMBERS = TYPES["number"]
 ANNOTATIONS = frozenset(
-    ["$schema", "$comment", "$defs", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"]
+    [
+        "$schema",
+        "$comment",
+        "$defs",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+    ]
 )
 
 
@@ -35,7 +48,9 @@ class _Unknown(Exception):
 
 
 def accepts(document: dict[str, Any]) -> Accept | None:
-    """Return the check of a schema of draft 2020-12, or None where it uses a keyword that is not compiled here."""
+    """Return the check of a schema of draft 2020-12, or None where it uses a keyword that is not
+    compiled here.
+    """
     try:
         return _compile(document)
     except _Unknown:
@@ -45,7 +60,9 @@ def accepts(document: dict[str, Any]) -> Accept | None:
 def _compile(schema: Any) -> Accept:
     if isinstance(schema, bool):
         return lambda _: schema
-    checks = [KEYWORDS[keyword](value, schema) for keyword, value in schema.items() if keyword in KEYWORDS]
+    checks = [
+        KEYWORDS[keyword](value, schema) for keyword, value in schema.items() if keyword in KEYWORDS
+    ]
     if not ANNOTATIONS.union(KEYWORDS).issuperset(schema):
         raise _Unknown
     if len(checks) == 1:
@@ -61,7 +78,9 @@ def _compile(schema: Any) -> Accept:
 
 
 def _type(names: Any, _schema: Any) -> Accept:
-    allowed = frozenset().union(*(TYPES[name] for name in ([names] if isinstance(names, str) else names)))
+    allowed = frozenset().union(
+        *(TYPES[name] for name in ([names] if isinstance(names, str) else names))
+    )
     return lambda value: type(value) in allowed
 
 
@@ -92,7 +111,9 @@ def _properties(schemas: dict[str, Any], _schema: Any) -> Accept:
 def _additional(inner: Any, schema: Any) -> Accept:
     known = frozenset(schema.get("properties", ()))
     accept = _compile(inner)
-    return lambda value: type(value) is not dict or all(accept(value[name]) for name in value.keys() - known)
+    return lambda value: (
+        type(value) is not dict or all(accept(value[name]) for name in value.keys() - known)
+    )
 
 
 def _items(inner: Any, schema: Any) -> Accept:
@@ -112,16 +133,21 @@ def _some(schemas: list[Any], _schema: Any) -> Accept:
     return lambda value: any(each(value) for each in accept)
 
 
-def _size(kind: type[str | list[Any] | dict[str, Any]], fits: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Accept]:
-    return lambda limit, _schema: lambda value: not isinstance(value, kind) or fits(len(value), limit)
+def _size(
+    kind: type[str | list[Any] | dict[str, Any]], fits: Callable[[Any, Any], bool]
+) -> Callable[[Any, Any], Accept]:
+    return lambda limit, _schema: (
+        lambda value: not isinstance(value, kind) or fits(len(value), limit)
+    )
 
 
 def _number(fits: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Accept]:
     return lambda limit, _schema: lambda value: type(value) not in NUMBERS or fits(value, limit)
 
 
-#: keyword -> (its value, the schema it stands in) -> the check. Only keywords that can but narrow what is valid, and none that turns a
-#: verdict round (`not`, `oneOf`, `if`), so that a part which is not accepted never makes the whole accepted.
+#: keyword -> (its value, the schema it stands in) -> the check. Only keywords that can but narrow
+#: what is valid, and none that turns a verdict round (`not`, `oneOf`, `if`), so that a part which
+#: is not accepted never makes the whole accepted.
 KEYWORDS: Mapping[str, Callable[[Any, Any], Accept]] = {
     "type": _type,
     "enum": _enum,

@@ -1,6 +1,8 @@
-"""JSON Schemas compiled into validators: draft 2020-12, formats checked, references only to files, every check bounded. Pure.
+"""JSON Schemas compiled into validators: draft 2020-12, formats checked, references only to files,
+every check bounded. Pure.
 
-Reading the files is the caller's: `resolve` is asked for each one by its path under the config's folder.
+Reading the files is the caller's: `resolve` is asked for each one by its path under the config's
+folder.
 """
 
 from __future__ import annotations
@@ -16,7 +18,15 @@ from bridge.core.errors import CompileError
 from bridge.core.model import JSON
 from bridge.routing.functions.signature import shorten
 from bridge.routing.schemas import agreed, plain
-from bridge.routing.schemas.keywords import MAX_PATTERN_TEXT, TooMuch, bounded, followed, formats, jsonschema, pattern
+from bridge.routing.schemas.keywords import (
+    MAX_PATTERN_TEXT,
+    TooMuch,
+    bounded,
+    followed,
+    formats,
+    jsonschema,
+    pattern,
+)
 from bridge.routing.schemas.messages import MAX_MESSAGE, Failure, describe, failure, json_path
 from bridge.routing.schemas.plain import Accept
 from bridge.routing.schemas.walk import identifiers, parts, references
@@ -37,7 +47,9 @@ class Validator(Protocol):
     """What tells what is wrong with a value by a JSON Schema."""
 
     def errors(self, value: JSON) -> list[tuple[str, str]]:
-        """Return (path, message) of what is wrong, at most ten, in document order; empty when valid."""
+        """Return (path, message) of what is wrong, at most ten, in document order; empty when
+        valid.
+        """
 
     def failures(self, value: JSON) -> list[Failure]:
         """Return the same in parts."""
@@ -45,14 +57,18 @@ class Validator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A compiled JSON Schema; `accepts` is True only for values in which the validator would find nothing wrong."""
+    """A compiled JSON Schema; `accepts` is True only for values in which the validator would find
+    nothing wrong.
+    """
 
     document: JSON
     validator: Any = field(repr=False, compare=False)
     accepts: Accept | None = field(default=None, repr=False, compare=False)
 
     def errors(self, value: JSON) -> list[tuple[str, str]]:
-        """Return (JSON path, message) of what is wrong with `value`, at most ten, by path; empty when valid."""
+        """Return (JSON path, message) of what is wrong with `value`, at most ten, by path; empty
+        when valid.
+        """
         if self._is_plainly_valid(value):
             return []
         try:
@@ -61,7 +77,9 @@ class Schema:
             return [("$", TOO_DEEP)]
 
     def failures(self, value: JSON) -> list[Failure]:
-        """Return the same in parts, for those who say it in words of their own; as many as are looked at."""
+        """Return the same in parts, for those who say it in words of their own; as many as are
+        looked at.
+        """
         if self._is_plainly_valid(value):
             return []
         try:
@@ -72,7 +90,8 @@ class Schema:
     def _is_plainly_valid(self, value: JSON) -> bool:
         try:
             return self.accepts is not None and self.accepts(value)
-        except (ValueError, TypeError, OverflowError, RecursionError):  # a value that jsonschema-rs cannot take
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            # a value that jsonschema-rs cannot take
             return False
 
     def _found(self, value: JSON) -> list[Any]:
@@ -83,11 +102,15 @@ class Schema:
             followed.reset(token)
 
 
-def compile_schema(document: JSON, resolve: Resolve | None = None, base: str = "", *, fast: bool = True) -> Schema:
-    """Return `document` compiled; `base` is its file's path under the config's folder, where its references start.
+def compile_schema(
+    document: JSON, resolve: Resolve | None = None, base: str = "", *, fast: bool = True
+) -> Schema:
+    """Return `document` compiled; `base` is its file's path under the config's folder, where its
+    references start.
 
-    `resolve` returns the parsed file of such a path or raises CompileError. CompileError carries every problem with its path in
-    `document`. With `fast`, what is plainly valid is accepted without asking jsonschema, by jsonschema-rs where it takes that.
+    `resolve` returns the parsed file of such a path or raises CompileError. CompileError carries
+    every problem with its path in `document`. With `fast`, what is plainly valid is accepted
+    without asking jsonschema, by jsonschema-rs where it takes that.
     """
     library = jsonschema()
     if isinstance(document, bool):
@@ -102,10 +125,16 @@ def compile_schema(document: JSON, resolve: Resolve | None = None, base: str = "
 
     registry: Any = library.validators.SPECIFICATIONS
     for uri, each in documents.items():
-        registry = registry.with_resource(uri, Resource.from_contents(each, default_specification=DRAFT202012))
+        registry = registry.with_resource(
+            uri, Resource.from_contents(each, default_specification=DRAFT202012)
+        )
     registry = Registry().combine(registry.crawl())
     uri = ROOT + base
-    root = {"$schema": document.get("$schema", DRAFT), "$ref": uri} if len(documents) > 1 or base else document
+    root = (
+        {"$schema": document.get("$schema", DRAFT), "$ref": uri}
+        if len(documents) > 1 or base
+        else document
+    )
     _check_fragments(documents, registry)
     validator = bounded(kind)(root, registry=registry, format_checker=formats(kind))
     return Schema(document, validator, _acceptor(documents) if fast else None)
@@ -118,13 +147,24 @@ def _check(document: dict[str, Any]) -> Any:
         pass
     kind = library.Draft202012Validator
     if "$schema" in document:
-        kind = library.validators.validator_for(document, default=None) if isinstance(document["$schema"], str) else None
+        kind = (
+            library.validators.validator_for(document, default=None)
+            if isinstance(document["$schema"], str)
+            else None
+        )
     if kind is None:
         raise CompileError([(("$schema",), f"an unknown draft; allowed: {DRAFT}")])
     error = library.exceptions.best_match(kind(kind.META_SCHEMA).iter_errors(document))
     if error is not None:
         path, message = describe(error)
-        raise CompileError([(tuple(error.absolute_path), f"not a JSON Schema: {path}: {shorten(message, MAX_MESSAGE)}")])
+        raise CompileError(
+            [
+                (
+                    tuple(error.absolute_path),
+                    f"not a JSON Schema: {path}: {shorten(message, MAX_MESSAGE)}",
+                )
+            ]
+        )
     return kind
 
 
@@ -137,7 +177,11 @@ def _gather(document: dict[str, Any], resolve: Resolve | None, base: str) -> dic
     while waiting:
         uri, current, outermost = waiting.pop()
         for path, written, target in references(current, uri):
-            if target in documents or target in known or target.startswith("https://json-schema.org/draft/"):
+            if (
+                target in documents
+                or target in known
+                or target.startswith("https://json-schema.org/draft/")
+            ):
                 continue
             try:
                 documents[target] = _read(written, target, uri, resolve)
@@ -154,10 +198,16 @@ def _gather(document: dict[str, Any], resolve: Resolve | None, base: str) -> dic
 
 def _read(written: str, target: str, base: str, resolve: Resolve | None) -> dict[str, Any]:
     scheme, host, path = urlsplit(written)[:3]
-    inside = posixpath.normpath(posixpath.join(posixpath.dirname(base.removeprefix(ROOT)), unquote(path)))
-    is_outside = inside.startswith(("../", "/")) or inside == ".."  # of which some versions of Python make a URI without a folder
+    inside = posixpath.normpath(
+        posixpath.join(posixpath.dirname(base.removeprefix(ROOT)), unquote(path))
+    )
+    # of which some versions of Python make a URI without a folder
+    is_outside = inside.startswith(("../", "/")) or inside == ".."
     if scheme or host or not (is_outside or target.startswith(ROOT)):
-        raise CompileError(f"$ref `{shorten(written, 60)}`: only files under the folder of routes.yaml are read, never a URL")
+        raise CompileError(
+            f"$ref `{shorten(written, 60)}`: only files under the folder of routes.yaml are read,"
+            " never a URL"
+        )
     if is_outside:
         raise CompileError(f"$ref `{shorten(written, 60)}` leads out of the folder of routes.yaml")
     if resolve is None:
@@ -188,14 +238,22 @@ def _check_patterns(document: dict[str, Any]) -> None:
                 problems.append(((*path, *below), str(error)))
     if named and evaluated:  # the library would match the names with an engine that backtracks
         problems.append(
-            ((), "unevaluatedProperties and patternProperties in one schema are not supported; use additionalProperties")
+            (
+                (),
+                (
+                    "unevaluatedProperties and patternProperties in one schema are not supported;"
+                    " use additionalProperties"
+                ),
+            )
         )
     if problems:
         raise CompileError(problems)
 
 
 def _follow(resolver: Any, reference: str) -> None:
-    """Raise LookupError where `reference`, and those that stand where it leads, lead nowhere or in a circle."""
+    """Raise LookupError where `reference`, and those that stand where it leads, lead nowhere or in
+    a circle.
+    """
     for _ in range(MAX_CHAIN):
         found = resolver.lookup(reference)
         further = found.contents.get("$ref") if isinstance(found.contents, dict) else None
@@ -218,14 +276,19 @@ def _check_fragments(documents: dict[str, Any], registry: Any) -> None:
                 except (Unresolvable, ValueError, LookupError):
                     where = "" if index == 0 else f"in {uri.removeprefix(ROOT)}: "
                     problems.append(
-                        ((*path, "$ref") if index == 0 else (), f"{where}$ref `{shorten(schema['$ref'], 60)}` leads nowhere")
+                        (
+                            (*path, "$ref") if index == 0 else (),
+                            f"{where}$ref `{shorten(schema['$ref'], 60)}` leads nowhere",
+                        )
                     )
     if problems:
         raise CompileError(problems)
 
 
 def _acceptor(documents: dict[str, Any]) -> Accept | None:
-    """Return what accepts valid values sooner than the library, for one document of the usual draft."""
+    """Return what accepts valid values sooner than the library, for one document of the usual
+    draft.
+    """
     if len(documents) != 1:
         return None
     (document,) = documents.values()

@@ -27,14 +27,20 @@ _ONE = frozenset(
     ]
 )
 _LIST = frozenset(["allOf", "anyOf", "items", "oneOf", "prefixItems"])
-_MAP = frozenset(["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"])
+_MAP = frozenset(
+    ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"]
+)
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 MAX_PARTS = 20_000  # schemas within one document
 MAX_DEPTH = 60
 
 
-def parts(document: Any, path: Path = (), base: str = "") -> Iterator[tuple[Path, dict[str, Any], str]]:
-    """Yield (path, schema, base URI) of `document` and every schema in it; CompileError where it is too big."""
+def parts(
+    document: Any, path: Path = (), base: str = ""
+) -> Iterator[tuple[Path, dict[str, Any], str]]:
+    """Yield (path, schema, base URI) of `document` and every schema in it; CompileError where it is
+    too big.
+    """
     stack: list[tuple[Path, Any, str]] = [(path, document, base)]
     count = 0
     while stack:
@@ -57,7 +63,9 @@ def parts(document: Any, path: Path = (), base: str = "") -> Iterator[tuple[Path
 
 
 def references(document: Any, base: str) -> Iterator[tuple[Path, str, str]]:
-    """Yield (path, what is written, the absolute URI without fragment) of every reference in `document`."""
+    """Yield (path, what is written, the absolute URI without fragment) of every reference in
+    `document`.
+    """
     for path, schema, here in parts(document, base=base):
         for key in REFERENCES:
             if isinstance(schema.get(key), str):
@@ -66,4 +74,8 @@ def references(document: Any, base: str) -> Iterator[tuple[Path, str, str]]:
 
 def identifiers(document: Any, base: str) -> set[str]:
     """Return the absolute URIs that schemas in `document` give themselves with `$id`."""
-    return {urldefrag(here)[0] for _, schema, here in parts(document, base=base) if isinstance(schema.get("$id"), str)}
+    return {
+        urldefrag(here)[0]
+        for _, schema, here in parts(document, base=base)
+        if isinstance(schema.get("$id"), str)
+    }

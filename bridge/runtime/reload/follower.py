@@ -22,7 +22,9 @@ LOOK: Final = 0.2  # seconds between looks at the board
 
 
 class Following:
-    """Made before the fork; a process that it is for starts it after. Whoever asks within one request or turn asks once."""
+    """Made before the fork; a process that it is for starts it after. Whoever asks within one
+    request or turn asks once.
+    """
 
     def __init__(self, settings: Settings, loaded: Loaded, board: Board | None = None) -> None:
         self._settings, self._config, self._key = settings, loaded.config, loaded.key
@@ -34,7 +36,9 @@ class Following:
         return self._config
 
     def start(self, role: str) -> None:
-        """Have what is newest by now, and follow what comes, in a thread; from now on what this process counts and traces is told."""
+        """Have what is newest by now, and follow what comes, in a thread; from now on what this
+        process counts and traces is told.
+        """
         counters.begin(self._settings.data)
         exporter.begin(self._settings.environ)
         self.catch_up()
@@ -62,5 +66,6 @@ class Following:
             time.sleep(LOOK)
             try:
                 self.catch_up()
-            except Exception as fault:  # what it has is still good; the places show that it is another
+            except Exception as fault:
+                # what it has is still good; the places show that it is another
                 log.error("config_not_taken", exc_info=fault)

@@ -1,4 +1,6 @@
-"""The process that reads the configuration anew, and writes down for `flowbridge status` who runs with which."""
+"""The process that reads the configuration anew, and writes down for `flowbridge status` who runs
+with which.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ PATIENCE: Final = 60.0  # seconds for the store
 
 
 def start(settings: Settings, board: Board, loaded: Loaded) -> None:
-    """Fork the process beside this one, with which it ends; what is forked later sees it as no child of its own."""
+    """Fork the process beside this one, with which it ends; what is forked later sees it as no
+    child of its own.
+    """
     parent = os.getpid()
     sys.stderr.flush()
     if os.fork() == 0:
@@ -47,7 +51,9 @@ def start(settings: Settings, board: Board, loaded: Loaded) -> None:
 
 
 def read_forever(settings: Settings, board: Board, loaded: Loaded, top: int) -> None:
-    """Be that process until SIGTERM. `top` is the first process of the bridge, `loaded` what it was started with."""
+    """Be that process until SIGTERM. `top` is the first process of the bridge, `loaded` what it was
+    started with.
+    """
     presence = _presence(settings)
 
     def end(_number: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,8 @@
-"""The board: memory that the processes of one tree share, with the configuration of the moment and who has taken on which.
+"""The board: memory that the processes of one tree share, with the configuration of the moment and
+who has taken on which.
 
-One process writes what is known, the others read it; each tells in a place of its own what it has. Made before the first fork.
+One process writes what is known, the others read it; each tells in a place of its own what it has.
+Made before the first fork.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ _SIZE = _NUMBER.size + PLACES * _PLACE.size
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the configuration: the last good one, since when, and what is wrong with the files now.
+    """What is known of the configuration: the last good one, since when, and what is wrong with the
+    files now.
 
-    `key` and `parts`: see `config.Reading`; no parts where it is the one that everything was started with. `restart` are settings in `.env`
-    that have changed, and count from the next start on.
+    `key` and `parts`: see `config.Reading`; no parts where it is the one that everything was
+    started with. `restart` are settings in `.env` that have changed, and count from the next start
+    on.
     """
 
     hash: str
@@ -46,7 +50,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A living process: its id, what it does, since when, and the hash of the configuration that it has."""
+    """A living process: its id, what it does, since when, and the hash of the configuration that it
+    has.
+    """
 
     pid: int
     role: str
@@ -55,7 +61,9 @@ class Place:
 
 
 class Board:
-    """What is written is whole: it goes onto the page that nobody reads, and then that page is the one."""
+    """What is written is whole: it goes onto the page that nobody reads, and then that page is the
+    one.
+    """
 
     def __init__(self, known: Known) -> None:
         self.wake = Wake()  # rung for the reader: look now
@@ -63,7 +71,9 @@ class Board:
         os.ftruncate(self._head_fd, _SIZE)
         self._head = mmap.mmap(self._head_fd, _SIZE)
         # Not mapped: a process of flows shares mapped memory, and there are secrets on it.
-        self._pages = [os.memfd_create(f"flowbridge-page-{number}", os.MFD_CLOEXEC) for number in range(2)]
+        self._pages = [
+            os.memfd_create(f"flowbridge-page-{number}", os.MFD_CLOEXEC) for number in range(2)
+        ]
         self._flows = os.memfd_create("flowbridge-flows", os.MFD_CLOEXEC)
         self._place = -1
         self.write(known)
@@ -92,18 +102,26 @@ class Board:
             raw = os.pread(page, os.fstat(page).st_size, 0)
             if self.number == number:  # else its page may be in use again
                 found = orjson.loads(raw)
-                return Known(**found | {"error": tuple(found["error"]), "restart": tuple(found["restart"])})
+                return Known(
+                    **found | {"error": tuple(found["error"]), "restart": tuple(found["restart"])}
+                )
 
     # -- the flows of this machine
 
     def report_flows(self, problem: str | None) -> None:
         """Say that flows.py cannot be loaded, and why; None: it is loaded. For the worker alone."""
-        raw = b"" if problem is None else orjson.dumps({"error": problem[:LONGEST_PROBLEM], "since": time.time()})
+        raw = (
+            b""
+            if problem is None
+            else orjson.dumps({"error": problem[:LONGEST_PROBLEM], "since": time.time()})
+        )
         os.ftruncate(self._flows, 0)
         os.pwrite(self._flows, raw, 0)
 
     def flows_problem(self) -> tuple[str, float] | None:
-        """Return why flows.py cannot be loaded, and since when; None where it is loaded, or no worker has said."""
+        """Return why flows.py cannot be loaded, and since when; None where it is loaded, or no
+        worker has said.
+        """
         raw = os.pread(self._flows, os.fstat(self._flows).st_size, 0)
         try:
             found = orjson.loads(raw)
@@ -114,14 +132,23 @@ class Board:
     # -- who is there
 
     def take_place(self, role: str, config_hash: str) -> None:
-        """Be counted among the processes; once for each process, which is counted until it ends, however it ends."""
+        """Be counted among the processes; once for each process, which is counted until it ends,
+        however it ends.
+        """
         for place in range(PLACES):
             try:
                 fcntl.lockf(self._head_fd, fcntl.LOCK_EX | fcntl.LOCK_NB, _PLACE.size, _at(place))
             except OSError:
                 continue
             self._place = place
-            _PLACE.pack_into(self._head, _at(place), os.getpid(), time.time(), role.encode(), config_hash.encode())
+            _PLACE.pack_into(
+                self._head,
+                _at(place),
+                os.getpid(),
+                time.time(),
+                role.encode(),
+                config_hash.encode(),
+            )
             return
 
     def tell(self, config_hash: str) -> None:
@@ -132,7 +159,10 @@ class Board:
 
     def places(self) -> list[Place]:
         """Return the processes that live."""
-        return [Place(pid, role.rstrip(b"\0").decode(), since, text.decode()) for pid, since, role, text in self._living()]
+        return [
+            Place(pid, role.rstrip(b"\0").decode(), since, text.decode())
+            for pid, since, role, text in self._living()
+        ]
 
     def has(self, role: str) -> bool:
         """Whether there is a process that does this."""

@@ -27,7 +27,8 @@ SHOWN: Final = 20  # problems that are told
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A configuration that can be used. `canonical` is what is kept of it; for the others see `Known`.
+    """A configuration that can be used. `canonical` is what is kept of it; for the others see
+    `Known`.
 
     `missing`: by source and platform, which of its values is not set.
     """
@@ -52,14 +53,18 @@ class Found:
 
 
 class Reader:
-    """Looks at every file that the configuration is made of, or would be if it were there, by its content: that works on every mount.
+    """Looks at every file that the configuration is made of, or would be if it were there, by its
+    content: that works on every mount.
 
-    A configuration in which a value is missing is used as at a start: the source answers 503, the platform's deliveries wait.
-    `disk` is how the files were when the configuration on the board was read, null where that is not known.
-    `remember` keeps a configuration in the store before any process has it; BridgeError where it could not.
+    A configuration in which a value is missing is used as at a start: the source answers 503, the
+    platform's deliveries wait. `disk` is how the files were when the configuration on the board was
+    read, null where that is not known. `remember` keeps a configuration in the store before any
+    process has it; BridgeError where it could not.
     """
 
-    def __init__(self, settings: Settings, board: Board, disk: Disk | None, remember: Callable[[Good], None]) -> None:
+    def __init__(
+        self, settings: Settings, board: Board, disk: Disk | None, remember: Callable[[Good], None]
+    ) -> None:
         self._settings, self._board, self._remember = settings, board, remember
         self._known = board.read()
         self._judged = disk  # as the files were when they were judged last
@@ -68,7 +73,9 @@ class Reader:
         self._asked = False
 
     def look(self, *, asked: bool = False) -> float:
-        """Look at the files, read them where they have changed or it was `asked` for, and return in how many seconds to look again."""
+        """Look at the files, read them where they have changed or it was `asked` for, and return in
+        how many seconds to look again.
+        """
         self._asked = self._asked or asked
         now = time.monotonic()
         if self._coming is None:
@@ -95,10 +102,14 @@ class Reader:
         if good is not None and good.key != before.key:
             try:
                 self._remember(good)
-                known = replace(known, hash=good.hash, key=good.key, parts=good.parts, since=time.time())
+                known = replace(
+                    known, hash=good.hash, key=good.key, parts=good.parts, since=time.time()
+                )
             except BridgeError as error:
                 problems = (f"the configuration could not be kept in the database: {error}",)
-        since = (before.error_since if before.error == problems else time.time()) if problems else None
+        since = (
+            (before.error_since if before.error == problems else time.time()) if problems else None
+        )
         self._known = replace(known, error=problems, error_since=since)
         if self._known != before:
             self._board.write(self._known)
@@ -115,8 +126,14 @@ class Reader:
             if known.error != was.error or asked:
                 log.error("config_invalid", problems=known.error, kept=known.hash)
         elif known.key != was.key and good is not None:
-            log.info("config_reloaded", hash=known.hash, was=was.hash, sources=good.sources, routes=good.routes,
-                     mended=bool(was.error))  # fmt: skip
+            log.info(
+                "config_reloaded",
+                hash=known.hash,
+                was=was.hash,
+                sources=good.sources,
+                routes=good.routes,
+                mended=bool(was.error),
+            )
             warn_of_missing(good.missing)
         elif was.error:
             log.info("config_valid", hash=known.hash)
@@ -137,8 +154,15 @@ def find(settings: Settings) -> Found:
         config = ready(reading.config, settings)
     except BridgeError as error:
         return Found(disk, problems=(str(error),), restart=restart)
-    good = Good(config.hash, reading.key, config.canonical, reading.parts, len(config.sources), len(config.route_names),
-                config.missing)  # fmt: skip
+    good = Good(
+        config.hash,
+        reading.key,
+        config.canonical,
+        reading.parts,
+        len(config.sources),
+        len(config.route_names),
+        config.missing,
+    )
     return Found(disk, good, restart=restart)
 
 

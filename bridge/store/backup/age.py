@@ -1,4 +1,6 @@
-"""How old the newest backup is, and why there is none newer: for all who ask, without what makes one, which is large."""
+"""How old the newest backup is, and why there is none newer: for all who ask, without what makes
+one, which is large.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,16 @@ from bridge.core.status import Backups
 from bridge.system.state_file import recall, remember
 
 NAME: Final = re.compile(r"flowbridge-\d{8}T\d{6}Z\.tar")
-FILE: Final = "backup_failing.json"  # in the data folder, for as long as tries to make a backup come to nothing
+# in the data folder, for as long as tries to make a backup come to nothing
+FILE: Final = "backup_failing.json"
 LONGEST: Final = 300  # characters of an error
 
 
 @dataclass(frozen=True, slots=True)
 class _Tries:
-    """Tries that came to nothing: since when, when the last was noted, and why it failed, null where none has come to an end."""
+    """Tries that came to nothing: since when, when the last was noted, and why it failed, null
+    where none has come to an end.
+    """
 
     since: float
     at: float
@@ -35,7 +40,9 @@ def kept(folder: Path) -> list[Path]:
 
 
 def newest_at(folder: Path) -> float | None:
-    """Return when the newest backup in a folder was made; None where there is none, or the folder cannot be read."""
+    """Return when the newest backup in a folder was made; None where there is none, or the folder
+    cannot be read.
+    """
     try:
         there = kept(folder)
         return there[-1].stat().st_mtime if there else None
@@ -65,14 +72,20 @@ def look(settings: Settings) -> Backups | None:
 
 @contextmanager
 def trying(settings: Settings) -> Iterator[None]:
-    """Note that a backup is tried, and why it failed where it does; a try that is killed leaves since when there were any."""
+    """Note that a backup is tried, and why it failed where it does; a try that is killed leaves
+    since when there were any.
+    """
     before, now = _tries(settings), time.time()
     since, error = (before.since, before.error) if before else (now, None)
     _note(settings, _Tries(since, now, error))
     try:
         yield
     except Exception as fault:
-        said = str(fault) if isinstance(fault, (BridgeError, OSError)) else f"a fault of flowbridge's own ({type(fault).__name__})"
+        said = (
+            str(fault)
+            if isinstance(fault, (BridgeError, OSError))
+            else f"a fault of flowbridge's own ({type(fault).__name__})"
+        )
         _note(settings, _Tries(since, time.time(), said[:LONGEST]))
         raise
     (settings.data / FILE).unlink(missing_ok=True)

@@ -1,6 +1,8 @@
-"""A backup: one tar file with the database as of one moment, the bytes of files that it names, the secret key, and what flows have written.
+"""A backup: one tar file with the database as of one moment, the bytes of files that it names, the
+secret key, and what flows have written.
 
-What is in it is in docs/operations.md. The manifest comes last, so that a file that was cut off is known by not having one.
+What is in it is in docs/operations.md. The manifest comes last, so that a file that was cut off is
+known by not having one.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ Advance = Callable[[int], None]
 class Manifest:
     """What a backup says of itself.
 
-    `files`: name -> (bytes, SHA-256) of what is no blob, and of sealed blobs, whose names do not follow from what is in the file;
+    `files`: name -> (bytes, SHA-256) of what is no blob, and of sealed blobs, whose names do not
+    follow from what is in the file;
     `missing`: blobs that were not there.
     """
 
@@ -67,13 +70,24 @@ def name_of(now: float) -> str:
     return f"flowbridge-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}.tar"
 
 
-def write(database: Database, data: Path, target: IO[bytes], scratch: Path, now: float, advance: Advance = lambda _: None) -> Manifest:
-    """Write a backup to `target` while flowbridge runs; a copy of the database lies in the folder `scratch` meanwhile.
+def write(
+    database: Database,
+    data: Path,
+    target: IO[bytes],
+    scratch: Path,
+    now: float,
+    advance: Advance = lambda _: None,
+) -> Manifest:
+    """Write a backup to `target` while flowbridge runs; a copy of the database lies in the folder
+    `scratch` meanwhile.
 
     `advance` is told how many bytes were written. Raises `StoreError` or OSError.
     """
     if not database.is_sqlite:
-        raise StoreError("a PostgreSQL database is backed up with pg_dump: pg_dump --format=custom --file=FILE URL")
+        raise StoreError(
+            "a PostgreSQL database is backed up with pg_dump: pg_dump --format=custom"
+            " --file=FILE URL"
+        )
     if not database.path.exists():
         raise StoreError(f"there is no database {database.path}: nothing was received yet")
     blobs = Blobs(data / "blobs", database.sealer)
@@ -84,7 +98,10 @@ def write(database: Database, data: Path, target: IO[bytes], scratch: Path, now:
         try:
             _must_be_whole(taken)
             if (schema := upgrade.revision(taken)) != HEAD:
-                raise StoreError(f"the database has schema {schema}, this flowbridge wants {HEAD}: {upgrade.remedy(schema)}")
+                raise StoreError(
+                    f"the database has schema {schema}, this flowbridge wants {HEAD}:"
+                    f" {upgrade.remedy(schema)}"
+                )
             manifest = Manifest(taken_at=now, schema=HEAD, rows=copying.count(taken))
             owned = sorted(blob_owners.owned(taken))
         finally:
@@ -100,7 +117,15 @@ def _must_be_whole(database: Database) -> None:
         raise StoreError(f"the database is damaged, so no backup of it was made: {found[0]}")
 
 
-def _pack(manifest: Manifest, copy: Path, data: Path, blobs: Blobs, owned: list[str], target: IO[bytes], advance: Advance) -> Manifest:
+def _pack(
+    manifest: Manifest,
+    copy: Path,
+    data: Path,
+    blobs: Blobs,
+    owned: list[str],
+    target: IO[bytes],
+    advance: Advance,
+) -> Manifest:
     count, size, form = 0, 0, PLAIN
     missing: list[str] = []
     with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as tar:
@@ -116,7 +141,15 @@ def _pack(manifest: Manifest, copy: Path, data: Path, blobs: Blobs, owned: list[
             count, size = count + 1, size + added[0]
             if path.name != digest:
                 manifest.files[name], form = added, FORMAT
-        manifest = Manifest(**asdict(manifest) | {"format": form, "blobs": count, "blob_bytes": size, "missing": missing})
+        manifest = Manifest(
+            **asdict(manifest)
+            | {
+                "format": form,
+                "blobs": count,
+                "blob_bytes": size,
+                "missing": missing,
+            }
+        )
         text = orjson.dumps(asdict(manifest), option=orjson.OPT_INDENT_2)
         tar.addfile(_entry(MANIFEST, len(text), int(manifest.taken_at)), io.BytesIO(text))
     return manifest
@@ -168,7 +201,9 @@ def _add(tar: tarfile.TarFile, name: str, path: Path, at: int, advance: Advance)
 
 
 def begins(source: IO[bytes]) -> None:
-    """Raise `StoreError` where what a file begins with is no backup. It stands at its beginning afterwards."""
+    """Raise `StoreError` where what a file begins with is no backup. It stands at its beginning
+    afterwards.
+    """
     try:
         first = next((entry for _, entry in bounded_tar.entries(source)), None)
     except bounded_tar.UNREADABLE as error:
@@ -180,7 +215,9 @@ def begins(source: IO[bytes]) -> None:
 
 
 def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -> Manifest:
-    """Write what is in a backup to an empty folder, and return its manifest once all of it was found as it says. Raises `StoreError`."""
+    """Write what is in a backup to an empty folder, and return its manifest once all of it was
+    found as it says. Raises `StoreError`.
+    """
     found: dict[str, tuple[int, str]] = {}
     blobs, text = 0, None
     try:
@@ -193,19 +230,28 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
             size, digest = _unpack_one(tar, entry, folder, advance)
             blob = BLOB.fullmatch(entry.name)
             blobs += blob is not None
-            if blob is None or digest != blob[2]:  # a blob that is called otherwise is sealed, and in the manifest
+            # a blob that is called otherwise is sealed, and in the manifest
+            if blob is None or digest != blob[2]:
                 found[entry.name] = size, digest
     except bounded_tar.UNREADABLE as error:
         raise StoreError(f"it cannot be read: {error}") from error
     if text is None:
         raise StoreError("it has no manifest: it is no backup of flowbridge, or was cut off")
     manifest = _manifest(text)
-    if damaged := sorted(name for name in found if BLOB.fullmatch(name) and name not in manifest.files):
+    if damaged := sorted(
+        name for name in found if BLOB.fullmatch(name) and name not in manifest.files
+    ):
         raise StoreError(f"{damaged[0]} is damaged")
-    if wrong := sorted(name for name in {*found, *manifest.files} if found.get(name) != manifest.files.get(name)):
+    if wrong := sorted(
+        name for name in {*found, *manifest.files} if found.get(name) != manifest.files.get(name)
+    ):
         raise StoreError(f"{wrong[0]} is not what its manifest says")
     if blobs != manifest.blobs or DATABASE not in found:
-        raise StoreError(f"it has {blobs} blobs of {manifest.blobs}" if DATABASE in found else "it has no database")
+        raise StoreError(
+            f"it has {blobs} blobs of {manifest.blobs}"
+            if DATABASE in found
+            else "it has no database"
+        )
     return manifest
 
 
@@ -213,8 +259,14 @@ def _manifest(text: bytes) -> Manifest:
     try:
         said = orjson.loads(text)
         if said["format"] > FORMAT:
-            raise StoreError(f"it was made by flowbridge {said['flowbridge']}, which is newer than this one ({__version__}): upgrade first")
-        return Manifest(**said | {"files": {name: (size, digest) for name, (size, digest) in said["files"].items()}})
+            raise StoreError(
+                f"it was made by flowbridge {said['flowbridge']}, which is newer than this one"
+                f" ({__version__}): upgrade first"
+            )
+        return Manifest(
+            **said
+            | {"files": {name: (size, digest) for name, (size, digest) in said["files"].items()}}
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError("its manifest cannot be read") from error
 
@@ -226,17 +278,29 @@ def _reader(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
     return reader
 
 
-def _unpack_one(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path, advance: Advance) -> tuple[int, str]:
+def _unpack_one(
+    tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path, advance: Advance
+) -> tuple[int, str]:
     """Write one file. Names come from outside: only those that a backup has lead to a place."""
     parts = PurePosixPath(entry.name).parts
-    fits = entry.name in (DATABASE, KEY) or BLOB.fullmatch(entry.name) or (
-        parts[:1] == ("files",) and len(parts) > 1 and ".." not in parts and "\0" not in entry.name and "/".join(parts) == entry.name
-    )  # fmt: skip
+    fits = (
+        entry.name in (DATABASE, KEY)
+        or BLOB.fullmatch(entry.name)
+        or (
+            parts[:1] == ("files",)
+            and len(parts) > 1
+            and ".." not in parts
+            and "\0" not in entry.name
+            and "/".join(parts) == entry.name
+        )
+    )
     if not fits or not entry.isreg():
         raise StoreError(f"it has {entry.name[:100]!r}, which no backup has")
     path = folder.joinpath(*parts)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(
+        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+    )
     digest, reader, size = hashlib.sha256(), _reader(tar, entry), 0
     with os.fdopen(descriptor, "wb") as file:
         while piece := reader.read(PIECE):
@@ -251,21 +315,27 @@ def _unpack_one(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path, adva
 
 
 def _check_disk(folder: Path, size: int) -> None:
-    """Leave the disk what the store needs that is there: a file that claims to be a backup must not fill it."""
+    """Leave the disk what the store needs that is there: a file that claims to be a backup must not
+    fill it.
+    """
     left, reserve = free(folder)
     if left - size < reserve:
         raise StoreError("what it unpacks to does not fit on the disk")
 
 
 def check(source: IO[bytes], scratch: Path) -> Manifest:
-    """Restore a backup into a place of its own, look through it, and throw it away; `StoreError` where it is not whole."""
+    """Restore a backup into a place of its own, look through it, and throw it away; `StoreError`
+    where it is not whole.
+    """
     with unpacked(source, scratch) as (folder, manifest):
         look(folder, manifest)
         return manifest
 
 
 @contextmanager
-def unpacked(source: IO[bytes], scratch: Path, advance: Advance = lambda _: None) -> Iterator[tuple[Path, Manifest]]:
+def unpacked(
+    source: IO[bytes], scratch: Path, advance: Advance = lambda _: None
+) -> Iterator[tuple[Path, Manifest]]:
     """Give a folder with what is in a backup, for as long as it is needed."""
     folder = Path(tempfile.mkdtemp(prefix="restore-", dir=scratch))
     try:
@@ -275,13 +345,17 @@ def unpacked(source: IO[bytes], scratch: Path, advance: Advance = lambda _: None
 
 
 def look(folder: Path, manifest: Manifest) -> None:
-    """Raise `StoreError` where the database in a folder is not whole, or not the one that the manifest is of."""
+    """Raise `StoreError` where the database in a folder is not whole, or not the one that the
+    manifest is of.
+    """
     database = Database(f"sqlite:///{folder / DATABASE}")
     try:
         if damaged := checkup.damage(database):
             raise StoreError(f"its database is not whole: {damaged[0]}")
         if (schema := upgrade.revision(database)) != manifest.schema:
-            raise StoreError(f"its database has schema {schema}, and its manifest says {manifest.schema}")
+            raise StoreError(
+                f"its database has schema {schema}, and its manifest says {manifest.schema}"
+            )
         if schema == HEAD and (rows := copying.count(database)) != manifest.rows:
             raise StoreError(f"its database has rows {rows}, and its manifest says {manifest.rows}")
     finally:

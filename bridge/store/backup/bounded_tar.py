@@ -17,7 +17,11 @@ HEADER_BYTES: Final = 1024 * 1024  # of what stands before a file: tarfile holds
 FREE_BYTES: Final = 1024 * 1024 * 1024  # bytes that anything may unpack to, and beyond them:
 RATIO: Final = 1000  # bytes for each byte of the file; what is compressed further is a bomb
 UNREADABLE: Final = (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error)
-_MAGIC: Final[dict[bytes, Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+_MAGIC: Final[dict[bytes, Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
 
 
 class _Packed:
@@ -28,7 +32,10 @@ class _Packed:
         self.begins = self._ahead = source.read(6)
 
     def read(self, size: int = -1) -> bytes:
-        piece, self._ahead = self._ahead[:size] if size >= 0 else self._ahead, self._ahead[size:] if size >= 0 else b""
+        piece, self._ahead = (
+            self._ahead[:size] if size >= 0 else self._ahead,
+            (self._ahead[size:] if size >= 0 else b""),
+        )
         piece = piece or self._source.read(size)
         self.count += len(piece)
         return piece
@@ -39,7 +46,9 @@ class _Unpacked:
 
     def __init__(self, packed: _Packed) -> None:
         self._packed = packed
-        opened = next((each for magic, each in _MAGIC.items() if packed.begins.startswith(magic)), None)
+        opened = next(
+            (each for magic, each in _MAGIC.items() if packed.begins.startswith(magic)), None
+        )
         self._file: Any = packed if opened is None else opened(packed, "rb")
         self._count, self.left = 0, HEADER_BYTES
 
@@ -55,7 +64,9 @@ class _Unpacked:
 
 
 def entries(source: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Yield the entries of a tar file one after another, each to be read before the next. Raise `StoreError` or one of `UNREADABLE`."""
+    """Yield the entries of a tar file one after another, each to be read before the next. Raise
+    `StoreError` or one of `UNREADABLE`.
+    """
     unpacked = _Unpacked(_Packed(source))
     with tarfile.open(fileobj=unpacked, mode="r|") as tar:  # type: ignore[call-overload]
         for _ in range(MOST_FILES):

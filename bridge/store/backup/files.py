@@ -1,4 +1,6 @@
-"""Backups as files in a folder: a new one is read back before it counts, and of those that are made by themselves a few are kept."""
+"""Backups as files in a folder: a new one is read back before it counts, and of those that are made
+by themselves a few are kept.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,23 @@ from bridge.store.db.disk_space import MIB
 def size_of(database: Database, data: Path) -> int:
     """Return about how many bytes a backup has."""
     folders = (data / "blobs", data / "files")
-    others = sum(one.stat().st_size for folder in folders for one in folder.rglob("*") if one.is_file() and not one.is_symlink())
+    others = sum(
+        one.stat().st_size
+        for folder in folders
+        for one in folder.rglob("*")
+        if one.is_file() and not one.is_symlink()
+    )
     return database.path.stat().st_size + others if database.path.exists() else others
 
 
-def make(database: Database, data: Path, path: Path, now: float, advance: Advance = lambda _: None) -> Manifest:
-    """Write a backup to a new file, for its owner alone, and restore it into a place of its own to see that it is whole.
+def make(
+    database: Database, data: Path, path: Path, now: float, advance: Advance = lambda _: None
+) -> Manifest:
+    """Write a backup to a new file, for its owner alone, and restore it into a place of its own to
+    see that it is whole.
 
-    `StoreError` or OSError: there is no such file. `advance` is told of bytes as they are written, and once more as they are read back.
+    `StoreError` or OSError: there is no such file. `advance` is told of bytes as they are written,
+    and once more as they are read back.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _must_have_room(path.parent, size_of(database, data))
@@ -34,7 +45,9 @@ def make(database: Database, data: Path, path: Path, now: float, advance: Advanc
     draft = path.with_name(f".{path.name}.part")
     draft.unlink(missing_ok=True)
     try:
-        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
         with os.fdopen(descriptor, "w+b") as file:
             manifest = archive.write(database, data, file, path.parent, now, advance)
             file.flush()
@@ -61,5 +74,7 @@ def _must_have_room(folder: Path, size: int) -> None:
     left, reserve = disk_space.free(folder)
     wanted = 2 * size + reserve  # the file, and what is unpacked of it to look at
     if left < wanted:
-        raise StoreError(f"a backup in {folder} wants {wanted / MIB:.0f} MiB until it is verified, and the disk has {left / MIB:.0f} MiB "
-                         "left; write it to another disk, or through a pipe")  # fmt: skip
+        raise StoreError(
+            f"a backup in {folder} wants {wanted / MIB:.0f} MiB until it is verified, and the disk"
+            f" has {left / MIB:.0f} MiB left; write it to another disk, or through a pipe"
+        )

@@ -1,4 +1,6 @@
-"""Put a backup where a store is, or was: whole or not at all, with what was there kept aside, and nothing of it started by itself."""
+"""Put a backup where a store is, or was: whole or not at all, with what was there kept aside, and
+nothing of it started by itself.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ PRECIOUS: Final = ("event", "delivery", "reject", "act", "learned", "local_run",
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What came of it: the manifest, what waits in the store, and where what was there before is now, null where there was nothing."""
+    """What came of it: the manifest, what waits in the store, and where what was there before is
+    now, null where there was nothing.
+    """
 
     manifest: Manifest
     waiting: Waiting
@@ -49,22 +53,37 @@ def is_there(database: Database) -> bool:
     return any(counts[name] for name in PRECIOUS)
 
 
-def restore(source: IO[bytes], database: Database, data: Path, now: float, *, replace: bool = False,
-            advance: Advance = lambda _: None) -> Restored:  # fmt: skip
-    """Restore a backup to where `database` and the data folder are. `StoreError` or OSError: nothing has changed.
+def restore(
+    source: IO[bytes],
+    database: Database,
+    data: Path,
+    now: float,
+    *,
+    replace: bool = False,
+    advance: Advance = lambda _: None,
+) -> Restored:
+    """Restore a backup to where `database` and the data folder are. `StoreError` or OSError:
+    nothing has changed.
 
     `replace`: although there is a store already, which is kept aside in a folder beside it.
     """
     if not database.is_sqlite:
-        raise StoreError("a PostgreSQL database is restored with pg_restore: pg_restore --dbname=URL FILE")
+        raise StoreError(
+            "a PostgreSQL database is restored with pg_restore: pg_restore --dbname=URL FILE"
+        )
     if not replace and is_there(database):
-        raise StoreError(f"there is a store already ({database.path}); --replace keeps it aside and puts the backup in its place")
+        raise StoreError(
+            f"there is a store already ({database.path}); --replace keeps it aside and puts the"
+            " backup in its place"
+        )
     database.close()
     database.path.parent.mkdir(parents=True, exist_ok=True)
     data.mkdir(parents=True, exist_ok=True)
     with archive.unpacked(source, database.path.parent, advance) as (folder, manifest):
         archive.look(folder, manifest)
-        waiting = _prepare(Database(f"sqlite:///{folder / DATABASE}", database.sealer), manifest, now)
+        waiting = _prepare(
+            Database(f"sqlite:///{folder / DATABASE}", database.sealer), manifest, now
+        )
         with _alone(database.path):
             aside = _put_in_place(folder, database.path, data, now)
     return Restored(manifest, waiting, aside)
@@ -90,8 +109,13 @@ def _prepare(database: Database, manifest: Manifest, now: float) -> Waiting:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Have nobody use the database; `StoreError` where somebody does."""
-    in_use = StoreError(f"{path} is in use: stop flowbridge first (as a service: systemctl stop flowbridge.socket flowbridge)")
-    leader = os.open(path.with_name(path.name + ".leader"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    in_use = StoreError(
+        f"{path} is in use: stop flowbridge first (as a service: systemctl stop flowbridge.socket"
+        " flowbridge)"
+    )
+    leader = os.open(
+        path.with_name(path.name + ".leader"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
     try:
         fcntl.flock(leader, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with locked(path, "lock"):
@@ -111,9 +135,15 @@ class _InUse(Exception):
 
 
 def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | None:
-    """Move what was unpacked to its place, the database last: until then it is the store that it was."""
+    """Move what was unpacked to its place, the database last: until then it is the store that it
+    was.
+    """
     aside = data / f"replaced-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
-    there = [one for one in (path, *_beside(path), data / KEY, data / "blobs", data / "files") if one.exists()]
+    there = [
+        one
+        for one in (path, *_beside(path), data / KEY, data / "blobs", data / "files")
+        if one.exists()
+    ]
     for one in there:
         _keep_aside(one, aside / one.name)
     _merge(folder / "blobs", data / "blobs")
@@ -143,7 +173,9 @@ def _keep_aside(one: Path, kept: Path) -> None:
 
 
 def _link(one: str | Path, kept: str | Path) -> None:
-    """Give a file a second name, which is all that is left of it in the end; a copy where the file system has no links."""
+    """Give a file a second name, which is all that is left of it in the end; a copy where the file
+    system has no links.
+    """
     try:
         os.link(one, kept)
     except OSError:

@@ -30,8 +30,11 @@ def alone(connection: Connection, lock: Lock) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock.value})
 
 
-def alone_with_keys(connection: Connection, keys: Iterable[tuple[str, str]], seed: int = LINE) -> None:
-    """Let nobody else change the lines (or with MERGE: what is merged) of these (route, key) until the end of the transaction.
+def alone_with_keys(
+    connection: Connection, keys: Iterable[tuple[str, str]], seed: int = LINE
+) -> None:
+    """Let nobody else change the lines (or with MERGE: what is merged) of these (route, key) until
+    the end of the transaction.
 
     All in one order, so that of two who want the same ones neither waits for the other.
     """

@@ -1,4 +1,6 @@
-"""Whether somebody has changed the store, asked so cheaply that an idle worker can ask it all the time."""
+"""Whether somebody has changed the store, asked so cheaply that an idle worker can ask it all the
+time.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,12 @@ from bridge.store.db.database import Database
 
 
 class Changes:
-    """Tells whether the store may have been changed since it was asked last; for one thread, made after the last fork.
+    """Tells whether the store may have been changed since it was asked last; for one thread, made
+    after the last fork.
 
-    SQLite numbers the commits of other connections (https://www.sqlite.org/pragma.html#pragma_data_version). PostgreSQL does not: there
-    it may always have been.
+    SQLite numbers the commits of other connections
+    (https://www.sqlite.org/pragma.html#pragma_data_version). PostgreSQL does not: there it may
+    always have been.
     """
 
     def __init__(self, database: Database) -> None:

@@ -1,4 +1,6 @@
-"""The time that leases go by: the database's, so that machines whose clocks differ agree on when one has run out."""
+"""The time that leases go by: the database's, so that machines whose clocks differ agree on when
+one has run out.
+"""
 
 from __future__ import annotations
 
@@ -18,32 +20,45 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 WORTH_SAYING = 2.0  # seconds
-QUICK, TRIES = 0.1, 3  # an answer that took longer, in seconds, is asked for again: half of that is what is not known
-_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while a machine sleeps, where there is such a clock
+# an answer that took longer, in seconds, is asked for again: half of that is what is not known
+QUICK, TRIES = 0.1, 3
+# goes on while a machine sleeps, where there is such a clock
+_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock:
-    """Gives the database's time as it was when `set` was called last, carried on by a clock that nobody steps.
+    """Gives the database's time as it was when `set` was called last, carried on by a clock that
+    nobody steps.
 
-    Where this machine's own is stepped meanwhile, an intent would be dated by twice the step, and its run be looked for at another time.
-    Before `set`, and on SQLite, where all go by the same clock, it is this machine's.
+    Where this machine's own is stepped meanwhile, an intent would be dated by twice the step, and
+    its run be looked for at another time. Before `set`, and on SQLite, where all go by the same
+    clock, it is this machine's.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._begun: float | None = None  # the database's time when the clock that nobody steps began
-        self._seen: float | None = None  # the same, of the clock that is gone by, when it was looked at last
+        # the database's time when the clock that nobody steps began
+        self._begun: float | None = None
+        # the same, of the clock that is gone by, when it was looked at last
+        self._seen: float | None = None
         self._said = 0.0
-        self.step = 0.0  # seconds by which the clock was stepped forward, until somebody sets it to 0
+        # seconds by which the clock was stepped forward, until somebody sets it to 0
+        self.step = 0.0
 
     def __call__(self) -> float:
         """Return the time: seconds since 1970."""
         return time.time() if self._begun is None else self._begun + elapsed()
 
     def set(self) -> None:
-        """Look at the database's clock, and add to `step` what it was stepped by; `StoreError` where that is not possible."""
-        begun = _machine_difference() if self._database.is_sqlite else _difference(self._database, elapsed)
+        """Look at the database's clock, and add to `step` what it was stepped by; `StoreError`
+        where that is not possible.
+        """
+        begun = (
+            _machine_difference()
+            if self._database.is_sqlite
+            else _difference(self._database, elapsed)
+        )
         if self._seen is not None and abs(begun - self._seen) > STEP_SECONDS:
             self.step += begun - self._seen
         self._seen = begun
@@ -55,7 +70,6 @@ class Clock:
             self._said = off
             log.warning("clocks_differ", database_ahead=round(off, 3))
 
-
     def read(self) -> ClockReading:
         """Read all clocks at one moment."""
         difference = _machine_difference() if self._begun is None else self._begun
@@ -64,12 +78,16 @@ class Clock:
 
 
 def elapsed() -> float:
-    """Return the seconds on the clock that nobody steps: since this machine booted, where there is such a clock."""
+    """Return the seconds on the clock that nobody steps: since this machine booted, where there is
+    such a clock.
+    """
     return time.clock_gettime(_ELAPSED)
 
 
 def _machine_difference() -> float:
-    """Return how far this machine's wall clock is ahead of its boot clock; asked again where the process stood still in between."""
+    """Return how far this machine's wall clock is ahead of its boot clock; asked again where the
+    process stood still in between.
+    """
     quickest, difference = float("inf"), 0.0
     for _ in range(TRIES):
         before = elapsed()
@@ -83,7 +101,9 @@ def _machine_difference() -> float:
 
 @cache
 def machine() -> ClockReading:
-    """Return a reading that names this boot of this host. Without a boot id no reading can be compared with one of another process."""
+    """Return a reading that names this boot of this host. Without a boot id no reading can be
+    compared with one of another process.
+    """
     boot_id = None
     with suppress(OSError):
         boot_id = BOOT_ID.read_text().strip() or None
@@ -91,7 +111,9 @@ def machine() -> ClockReading:
 
 
 def ahead(database: Database) -> float:
-    """Return how many seconds the database's clock is ahead of this machine's, to within the time that the question takes."""
+    """Return how many seconds the database's clock is ahead of this machine's, to within the time
+    that the question takes.
+    """
     return _difference(database, time.time)
 
 
@@ -101,7 +123,9 @@ def _difference(database: Database, mine: Callable[[], float]) -> float:
         quickest, difference = float("inf"), 0.0
         for _ in range(TRIES):
             before = mine()
-            theirs: float = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())::double precision").scalar_one()
+            theirs: float = connection.exec_driver_sql(
+                "SELECT extract(epoch FROM clock_timestamp())::double precision"
+            ).scalar_one()
             after = mine()
             if after - before < quickest:
                 quickest, difference = after - before, theirs - (before + after) / 2

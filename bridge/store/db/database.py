@@ -1,7 +1,9 @@
-"""One door to the database: durable writes in groups, reads beside them; SQLite by default, PostgreSQL by URL.
+"""One door to the database: durable writes in groups, reads beside them; SQLite by default,
+PostgreSQL by URL.
 
-`write(work)` runs `work(connection)` and returns its value once the commit is on disk; `append` adds rows that many callers add at
-once. On SQLite both share their commits with others: see `group`.
+`write(work)` runs `work(connection)` and returns its value once the commit is on disk; `append`
+adds rows that many callers add at once. On SQLite both share their commits with others: see
+`group`.
 """
 
 from __future__ import annotations
@@ -29,26 +31,41 @@ from bridge.store.encryption import OFF, Sealer
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
 Work = Callable[[Connection], T]
-LOG = 64 * 1024 * 1024  # bytes that the write-ahead log keeps when it is started afresh; a long reader may have let it grow
+# bytes that the write-ahead log keeps when it is started afresh; a long reader may have let it grow
+LOG = 64 * 1024 * 1024
 BUSY = 10.0  # seconds to wait for a process that does not take part in the flock, such as a backup
 
 
 class Database:
-    """The store's engine. Open it after the last fork: neither sqlite3 connections nor a flock survive one.
+    """The store's engine. Open it after the last fork: neither sqlite3 connections nor a flock
+    survive one.
 
-    `sealer` seals what senders said: see `sealed`. `secret_key` is that of hashes of erased ids: see `deleted_ids`.
+    `sealer` seals what senders said: see `sealed`. `secret_key` is that of hashes of erased ids:
+    see `deleted_ids`.
     `said_by`: where the URL comes from, which is blamed where it cannot be used.
     """
 
-    def __init__(self, url: str, sealer: Sealer = OFF, *, said_by: str = "FLOWBRIDGE_DATABASE_URL", secret_key: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        sealer: Sealer = OFF,
+        *,
+        said_by: str = "FLOWBRIDGE_DATABASE_URL",
+        secret_key: str = "",
+    ) -> None:
         try:
             self.url = make_url(url)
         except (ArgumentError, ValueError):
-            raise SettingsError(f"{said_by} cannot be read as a URL; use sqlite:///PATH or postgresql://…") from None
+            raise SettingsError(
+                f"{said_by} cannot be read as a URL; use sqlite:///PATH or postgresql://…"
+            ) from None
         if self.url.drivername == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
         if self.url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise SettingsError(f"{said_by}: {self.url.get_backend_name()!r} is not supported; use sqlite:///PATH or postgresql://…")
+            raise SettingsError(
+                f"{said_by}: {self.url.get_backend_name()!r} is not supported; use sqlite:///PATH"
+                " or postgresql://…"
+            )
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = (_sqlite_engine if self.is_sqlite else postgres.engine_of)(self.url, said_by)
         self.sealer, self.secret_key = sealer, secret_key
@@ -58,13 +75,24 @@ class Database:
         self._closed = False
         event.listen(self.engine, "checkin", self._returned)
         driver: Any = self.engine.dialect.loaded_dbapi
-        self._read_failures: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout, driver.Error, MemoryError)
-        self._write_failures: tuple[type[Exception], ...] = (SQLAlchemyError, driver.Error, MemoryError)
+        self._read_failures: tuple[type[Exception], ...] = (
+            DBAPIError,
+            PoolTimeout,
+            driver.Error,
+            MemoryError,
+        )
+        self._write_failures: tuple[type[Exception], ...] = (
+            SQLAlchemyError,
+            driver.Error,
+            MemoryError,
+        )
 
     @classmethod
     def of(cls, settings: Settings) -> Database:
         """Return the store that the settings are of, with their keys."""
-        return cls(settings.database_url, Sealer(settings.encryption_keys), secret_key=settings.secret_key)
+        return cls(
+            settings.database_url, Sealer(settings.encryption_keys), secret_key=settings.secret_key
+        )
 
     @property
     def path(self) -> Path:
@@ -74,7 +102,8 @@ class Database:
     def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction; when this returns, its effect is durable.
 
-        What `work` raises is raised here and undoes only its own changes. `StoreError`: the database failed, nothing was kept.
+        What `work` raises is raised here and undoes only its own changes. `StoreError`: the
+        database failed, nothing was kept.
         """
         if self._group is not None:
             value: T = self._group.write(Job(None, work))
@@ -84,7 +113,8 @@ class Database:
     def append(self, appending: Appending[I], items: Sequence[I]) -> list[bool]:
         """Add the rows of all `items` or, where this fails, of none. Durable, as `write` is.
 
-        Return for each whether it was added: nothing of an item is where `appending` finds it there already.
+        Return for each whether it was added: nothing of an item is where `appending` finds it there
+        already.
         """
         if self._group is not None:
             added: list[bool] = self._group.write(Job(appending, items))
@@ -114,18 +144,22 @@ class Database:
 
     @contextmanager
     def at_length(self) -> Iterator[Connection]:
-        """Give a connection for one transaction that may take long: committed at the end, or nothing of it is kept.
+        """Give a connection for one transaction that may take long: committed at the end, or
+        nothing of it is kept.
 
-        On SQLite others who write wait for it, however long it takes; elsewhere it takes its own locks.
+        On SQLite others who write wait for it, however long it takes; elsewhere it takes its own
+        locks.
         """
         if not self.is_sqlite:
             with self.engine.begin() as connection:
                 yield connection
             return
-        # Its first word is that it writes: one that has only read when others write could not write any more. And those who write wait
-        # for the file that keeps their turns (see `group`), not for SQLite, which would tell them after a while that it is busy.
+        # Its first word is that it writes: one that has only read when others write could not write
+        # any more. And those who write wait for the file that keeps their turns (see `group`), not
+        # for SQLite, which would tell them after a while that it is busy.
         with locked(self.path, "lock"), self.engine.connect() as opened:
-            connection = opened.execution_options(isolation_level="AUTOCOMMIT")  # BEGIN and COMMIT are left to us
+            # BEGIN and COMMIT are left to us
+            connection = opened.execution_options(isolation_level="AUTOCOMMIT")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -149,7 +183,9 @@ class Database:
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock beside a SQLite database that is called so, for as long as the work takes; others wait."""
+    """Hold the lock beside a SQLite database that is called so, for as long as the work takes;
+    others wait.
+    """
     name = path.with_name(f"{path.name}.{what}")
     fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -162,9 +198,14 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def alone_with_file(path: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection of its own to a SQLite file while no other process commits. `StoreError`: the database failed."""
+    """Give a connection of its own to a SQLite file while no other process commits. `StoreError`:
+    the database failed.
+    """
     try:
-        with locked(path, "lock"), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with (
+            locked(path, "lock"),
+            closing(sqlite3.connect(path, isolation_level=None)) as connection,
+        ):
             yield connection
     except (sqlite3.Error, MemoryError) as error:
         raise StoreError(brief(error)) from error
@@ -172,20 +213,27 @@ def alone_with_file(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _sqlite_engine(url: Any, said_by: str) -> Engine:
     if not url.database or url.database == ":memory:":
-        raise SettingsError(f"{said_by}: SQLite needs a file, such as sqlite:////var/lib/flowbridge/flowbridge.db")
+        raise SettingsError(
+            f"{said_by}: SQLite needs a file, such as sqlite:////var/lib/flowbridge/flowbridge.db"
+        )
     shared = {"timeout": BUSY, "check_same_thread": False}
-    engine = create_engine(url, poolclass=QueuePool, pool_size=4, max_overflow=16, connect_args=shared)
+    engine = create_engine(
+        url, poolclass=QueuePool, pool_size=4, max_overflow=16, connect_args=shared
+    )
 
     @event.listens_for(engine, "connect")
     def connect(raw: sqlite3.Connection, _record: object) -> None:
-        raw.isolation_level = None  # no implicit BEGIN: transactions are opened where they are meant
+        # no implicit BEGIN: transactions are opened where they are meant
+        raw.isolation_level = None
         raw.execute("PRAGMA journal_mode = WAL")
         raw.execute(f"PRAGMA journal_size_limit = {LOG}")
         raw.execute("PRAGMA synchronous = FULL")  # a commit that returned survives power loss
-        raw.execute("PRAGMA secure_delete = ON")  # what was taken out leaves no letters behind; many builds of SQLite do so by themselves
+        # what was taken out leaves no letters behind; many builds of SQLite do so by themselves
+        raw.execute("PRAGMA secure_delete = ON")
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute("PRAGMA cache_size = -4096")
-        raw.execute("PRAGMA wal_autocheckpoint = 400")  # pages; at the usual 1,000 those who wait for one wait twice as long
+        # pages; at the usual 1,000 those who wait for one wait twice as long
+        raw.execute("PRAGMA wal_autocheckpoint = 400")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

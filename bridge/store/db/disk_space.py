@@ -12,10 +12,13 @@ from bridge.core.errors import StoreError
 from bridge.ingest.ports import no_disk_room, signed_reserve
 
 MIB: Final = 1024 * 1024
-RESERVE: Final = 32 * MIB  # bytes that are left to those who finish what was begun: outcomes, ends of runs, pruning
+# bytes that are left to those who finish what was begun: outcomes, ends of runs, pruning
+RESERVE: Final = 32 * MIB
 SHARE: Final = 20  # or that part of a small disk
-COPIES: Final = 4  # of an event's bytes: itself and what deliveries make of it, each in the write-ahead log, too
-#: A write-ahead log needs memory that all processes share, which machines do not: https://sqlite.org/wal.html
+# of an event's bytes: itself and what deliveries make of it, each in the write-ahead log, too
+COPIES: Final = 4
+#: A write-ahead log needs memory that all processes share, which machines do not:
+#: https://sqlite.org/wal.html
 NETWORKED: Final = re.compile(
     r"nfs\d?|cifs|smb\d?|smbfs|9p|ceph|glusterfs|fuse\.(sshfs|glusterfs|s3fs|rclone|ceph.*)|afs|lustre|vboxsf|davfs|ocfs2|gfs2"
 )
@@ -23,7 +26,8 @@ FLEETING: Final = ("tmpfs", "ramfs")
 
 
 def free(path: Path, *, is_public: bool = False) -> tuple[int, int]:
-    """Return how many bytes the file system of a path has left for us, and how many of them new events do not get.
+    """Return how many bytes the file system of a path has left for us, and how many of them new
+    events do not get.
 
     `is_public`: events of sources to which anyone may send, which leave room for those of others.
     """
@@ -32,11 +36,15 @@ def free(path: Path, *, is_public: bool = False) -> tuple[int, int]:
     except FileNotFoundError:
         return free(path.parent, is_public=is_public)
     total = disk.f_blocks * disk.f_frsize
-    return disk.f_bavail * disk.f_frsize, signed_reserve(total) if is_public else min(RESERVE, total // SHARE)
+    return disk.f_bavail * disk.f_frsize, (
+        signed_reserve(total) if is_public else min(RESERVE, total // SHARE)
+    )
 
 
 def kind(path: Path) -> str | None:
-    """Return the kind of file system that a path is on, such as `ext4`; None where that cannot be told."""
+    """Return the kind of file system that a path is on, such as `ext4`; None where that cannot be
+    told.
+    """
     # https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
     best, found = -1, None
     real = path.resolve()
@@ -46,7 +54,9 @@ def kind(path: Path) -> str | None:
         return None
     for line in lines:
         mounted, _, described = line.partition(" - ")
-        point = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mounted.split()[4]))
+        point = Path(
+            re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mounted.split()[4])
+        )
         if real.is_relative_to(point) and len(point.parts) >= best:
             best, found = len(point.parts), described.split()[0]
     return found
@@ -54,7 +64,9 @@ def kind(path: Path) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Keeps new events out while the disk is nearly full, so that what was acknowledged can still be brought to its end."""
+    """Keeps new events out while the disk is nearly full, so that what was acknowledged can still
+    be brought to its end.
+    """
 
     path: Path
 
@@ -64,9 +76,14 @@ class Room:
         return left - COPIES * size < reserve
 
     def check(self, size: int = 0, *, is_public: bool = False) -> None:
-        """Raise `StoreError` where there is too little room for events with so many bytes; `Refused` where anyone may send them."""
+        """Raise `StoreError` where there is too little room for events with so many bytes;
+        `Refused` where anyone may send them.
+        """
         if self.is_low(size, is_public=is_public):
             if is_public:
                 raise no_disk_room()
             left, reserve = free(self.path)
-            raise StoreError(f"the disk has {left / MIB:.1f} MiB left, of which {reserve / MIB:.1f} MiB are not for new events")
+            raise StoreError(
+                f"the disk has {left / MIB:.1f} MiB left, of which {reserve / MIB:.1f} MiB are not"
+                " for new events"
+            )

@@ -1,11 +1,14 @@
-"""Group commit for SQLite: the callers of one moment share one durable commit, fairly between processes.
+"""Group commit for SQLite: the callers of one moment share one durable commit, fairly between
+processes.
 
-Whoever comes first leads, and the others' work joins the batch, each in a savepoint of its own, so that work that fails takes nothing
-with it; a commit that fails is a `StoreError` for everyone in it. Between processes a `flock` around each commit keeps the queue fair:
-SQLite's own busy handler sleeps up to 100 ms and lets some wait a second.
+Whoever comes first leads, and the others' work joins the batch, each in a savepoint of its own, so
+that work that fails takes nothing with it; a commit that fails is a `StoreError` for everyone in
+it. Between processes a `flock` around each commit keeps the queue fair: SQLite's own busy handler
+sleeps up to 100 ms and lets some wait a second.
 
-Every call into SQLite gives up the interpreter, and a leader that has to get it back from busy threads holds the write lock meanwhile. So
-what comes in, the rows of many callers, is one statement, which is a transaction by itself: one call instead of eight.
+Every call into SQLite gives up the interpreter, and a leader that has to get it back from busy
+threads holds the write lock meanwhile. So what comes in, the rows of many callers, is one
+statement, which is a transaction by itself: one call instead of eight.
 """
 
 from __future__ import annotations
@@ -31,24 +34,38 @@ BATCH = 64  # how much work shares one commit at most
 ROWS = 1000  # and how many items; a statement takes 32,766 parameters
 CLOSE_SECONDS = 10.0  # that closing waits for commits under way
 NAMES_OF_ERRORS = re.compile(r"^connection failed: |\[Errno -?[0-9]+\] ")
-OF_THE_WORK = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
-UNREACHED = ("connection failed: ", "failed to resolve host")  # psycopg's words for a server that is not there
+OF_THE_WORK = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.NotSupportedError,
+)
+# psycopg's words for a server that is not there
+UNREACHED = ("connection failed: ", "failed to resolve host")
 
 
 class Appending(Protocol[Item]):
     """Rows that are added by the items of many callers, in one statement."""
 
     def statement(self, items: Sequence[Item]) -> tuple[str, Sequence[Any]]:
-        """Return the SQL (SQLite's) that adds the rows of all items which are not there yet, and its parameters."""
+        """Return the SQL (SQLite's) that adds the rows of all items which are not there yet, and
+        its parameters.
+        """
 
     def rows(self, item: Item) -> int | None:
-        """Return how many rows `item` changes if it is new, None where that is not known beforehand: triggers change some, too."""
+        """Return how many rows `item` changes if it is new, None where that is not known
+        beforehand: triggers change some, too.
+        """
 
     def added(self, raw: sqlite3.Connection, items: Sequence[Item]) -> list[bool]:
-        """Return which of the items were added; asked only when that does not follow from how many rows there were."""
+        """Return which of the items were added; asked only when that does not follow from how many
+        rows there were.
+        """
 
     def prepare(self, connection: Connection, items: Sequence[Item]) -> None:
-        """Take all locks, on another database, that adding these items takes: at once, so that nobody waits in a circle."""
+        """Take all locks, on another database, that adding these items takes: at once, so that
+        nobody waits in a circle.
+        """
 
     def insert(self, connection: Connection, item: Item) -> bool:
         """Add the rows of one item on another database; return whether it was new."""
@@ -73,7 +90,9 @@ class Job:
 
 
 class Group:
-    """Group commit for SQLite, led by the callers themselves: a lone caller commits at once and hands nothing to another thread."""
+    """Group commit for SQLite, led by the callers themselves: a lone caller commits at once and
+    hands nothing to another thread.
+    """
 
     def __init__(self, engine: Engine, path: Path) -> None:
         self._engine = engine
@@ -100,7 +119,9 @@ class Group:
         return job.value
 
     def _lead(self) -> None:
-        """Commit what is waiting (the leader's own job is in it), then make the next one waiting the leader."""
+        """Commit what is waiting (the leader's own job is in it), then make the next one waiting
+        the leader.
+        """
         batch: list[Job] = []
         try:
             self._commit(batch)
@@ -117,7 +138,9 @@ class Group:
             self._follow(batch)
 
     def _commit(self, batch: list[Job]) -> None:
-        """Fill `batch` and do it. What comes in while another process commits still joins: the lock first, then the batch."""
+        """Fill `batch` and do it. What comes in while another process commits still joins: the lock
+        first, then the batch.
+        """
         connection = self._open()
         raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
         with self._watch.waiting():
@@ -153,11 +176,15 @@ class Group:
         if self._connection is None:
             self._lock_fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             # AUTOCOMMIT tells SQLAlchemy to leave BEGIN and COMMIT to us.
-            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._connection = self._engine.connect().execution_options(
+                isolation_level="AUTOCOMMIT"
+            )
         return self._connection
 
     def _abandon(self) -> None:
-        """Drop the connection after a failure: closing it rolls back, and the next writer starts clean."""
+        """Drop the connection after a failure: closing it rolls back, and the next writer starts
+        clean.
+        """
         connection, self._connection = self._connection, None
         fd, self._lock_fd = self._lock_fd, -1
         if connection is not None:
@@ -167,9 +194,11 @@ class Group:
             os.close(fd)
 
     def close(self) -> None:
-        """Close the connection once the commits under way are over: SQLite crashes where another thread still uses it.
+        """Close the connection once the commits under way are over: SQLite crashes where another
+        thread still uses it.
 
-        After `CLOSE_SECONDS` it is left open; a process that was forked in the middle of a commit waits for a thread that it does not have.
+        After `CLOSE_SECONDS` it is left open; a process that was forked in the middle of a commit
+        waits for a thread that it does not have.
         """
         self._watch.close()
         with self._mutex:
@@ -197,7 +226,8 @@ def _append(jobs: list[Job], raw: sqlite3.Connection) -> None:
     except Exception as error:
         if _is_fatal(error):
             raise
-        if len(jobs) > 1:  # one of them is bad: the statement did nothing, and each is tried by itself
+        # one of them is bad: the statement did nothing, and each is tried by itself
+        if len(jobs) > 1:
             for job in jobs:
                 _append([job], raw)
         else:
@@ -226,18 +256,30 @@ def _attempt(job: Job, connection: Connection, raw: sqlite3.Connection) -> None:
 
 
 def _is_fatal(error: Exception) -> bool:
-    """Tell whether the database failed (disk full, I/O, corruption, memory), not this one piece of work.
+    """Tell whether the database failed (disk full, I/O, corruption, memory), not this one piece of
+    work.
 
-    sqlite3 raises a plain `DatabaseError` where the file is corrupt or no database, and `MemoryError` where SQLite got no memory.
+    sqlite3 raises a plain `DatabaseError` where the file is corrupt or no database, and
+    `MemoryError` where SQLite got no memory.
     """
     cause = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(cause, sqlite3.DatabaseError | MemoryError) and not isinstance(cause, OF_THE_WORK)
+    return isinstance(cause, sqlite3.DatabaseError | MemoryError) and not isinstance(
+        cause, OF_THE_WORK
+    )
 
 
 def brief(error: BaseException) -> str:
-    """The driver's own words, without the statement and its values; of a server that is not reached, plainly."""
+    """The driver's own words, without the statement and its values; of a server that is not
+    reached, plainly.
+    """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    said = str(cause).splitlines()[0] if str(cause) else "out of memory" if isinstance(cause, MemoryError) else "no detail"
+    said = (
+        str(cause).splitlines()[0]
+        if str(cause)
+        else "out of memory"
+        if isinstance(cause, MemoryError)
+        else "no detail"
+    )
     if said.startswith(UNREACHED):
         return f"no connection to the database: {NAMES_OF_ERRORS.sub('', said)}"
     return f"{type(cause).__name__}: {said}"

@@ -11,12 +11,14 @@ from bridge.core.errors import NotFound
 from bridge.store.db.database import Database
 
 SHORTEST_ENDING: Final = 4  # characters: fewer are shared by too many ids
-CANDIDATE_LIMIT: Final = 5  # rows that are read: enough to tell that an id is ambiguous, and to name some
+# rows that are read: enough to tell that an id is ambiguous, and to name some
+CANDIDATE_LIMIT: Final = 5
 GAP: Final = "…"  # stands between the beginning and the ending of an id that a listing shortened
 
 
 def conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[bool]]:
-    """Yield the ways in which `text` may name an id, the surest first: the whole id, its beginning, its ending.
+    """Yield the ways in which `text` may name an id, the surest first: the whole id, its beginning,
+    its ending.
 
     `evt_…k2m9` names an id by both of its ends, as listings print it.
     """
@@ -35,13 +37,17 @@ def conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[
 def ambiguous(text: str, ids: list[str]) -> NotFound:
     """Return the error for a text that several ids share."""
     more = f", {GAP}" if len(ids) >= CANDIDATE_LIMIT else ""
-    return NotFound(f"several ids match {text!r}: {', '.join(ids[: CANDIDATE_LIMIT - 1])}{more}; their endings differ")
+    return NotFound(
+        f"several ids match {text!r}: {', '.join(ids[: CANDIDATE_LIMIT - 1])}{more}; their endings"
+        " differ"
+    )
 
 
 def row_named(database: Database, table: Table, text: str, none: str) -> Row[Any]:
     """Return the row whose id is `text`, or the only one whose id begins or ends with it.
 
-    Raises `NotFound` with the message `none` where no row fits, and with the ids of some where several do.
+    Raises `NotFound` with the message `none` where no row fits, and with the ids of some where
+    several do.
     """
     for condition in conditions(table.c.id, text):
         with database.read() as connection:

@@ -1,7 +1,9 @@
-"""Who does what only one needs to do: the holder of a lock that lasts as long as its process, and goes to another when it dies.
+"""Who does what only one needs to do: the holder of a lock that lasts as long as its process, and
+goes to another when it dies.
 
-PostgreSQL: an advisory lock of a session, and what is done under it is done by that very session: who could commit held the lock. A holder
-that hangs loses its session, and with it the lock. SQLite: a `flock` on a file beside the database.
+PostgreSQL: an advisory lock of a session, and what is done under it is done by that very session:
+who could commit held the lock. A holder that hangs loses its session, and with it the lock. SQLite:
+a `flock` on a file beside the database.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from bridge.store.db.advisory_locks import Lock
 from bridge.store.db.database import Database, Work
 from bridge.store.db.group_commit import brief
 
-HANGS = "30s"  # a session that does nothing for so long is ended by the server: more than the time between two chores
+# a session that does nothing for so long is ended by the server: more than the time between two
+# chores
+HANGS = "30s"
 
 # Of this schema, since others of the same database may be another flowbridge's.
 _TRY = text("SELECT pg_try_advisory_lock(CAST(:lock AS integer), hashtext(current_schema()))")
@@ -32,7 +36,8 @@ class Leadership:
         self._session: Connection | None = None
 
     def do(self, work: Work[int]) -> int | None:
-        """Run `work` in a transaction and return its value once that is durable; None, and nothing is done, where another leads.
+        """Run `work` in a transaction and return its value once that is durable; None, and nothing
+        is done, where another leads.
 
         `StoreError`: the database failed; the lead may have gone to another.
         """
@@ -43,7 +48,8 @@ class Leadership:
             if session is None:
                 return None
             with session.begin():
-                session.execute(text("SELECT 1"))  # work that says nothing would not find out that the session is over
+                # work that says nothing would not find out that the session is over
+                session.execute(text("SELECT 1"))
                 return work(session)
         except SQLAlchemyError as error:
             self.give_up()
@@ -68,7 +74,10 @@ class Leadership:
             with session.begin():
                 leads = session.execute(_TRY, {"lock": Lock.LEAD.value}).scalar()
                 if leads:
-                    session.execute(text("SELECT set_config('idle_session_timeout', :long, false)"), {"long": HANGS})
+                    session.execute(
+                        text("SELECT set_config('idle_session_timeout', :long, false)"),
+                        {"long": HANGS},
+                    )
         except BaseException:
             session.invalidate()
             session.close()
@@ -82,7 +91,9 @@ class Leadership:
     def _has_file(self) -> bool:
         if self._fd < 0:
             path = self._database.path
-            self._fd = os.open(path.with_name(path.name + ".leader"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(
+                path.with_name(path.name + ".leader"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

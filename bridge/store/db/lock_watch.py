@@ -1,7 +1,9 @@
-"""Ends a process that holds the lock of SQLite's commits and stands still: stopped, or in a write that a disk does not answer.
+"""Ends a process that holds the lock of SQLite's commits and stands still: stopped, or in a write
+that a disk does not answer.
 
-Every commit of every process waits for it. To kill it is safe: an event is acknowledged after its commit, and what a killed process had
-begun in the database is rolled back. Work that may hold the lock for long (a migration, VACUUM) says so with a second lock beside it.
+Every commit of every process waits for it. To kill it is safe: an event is acknowledged after its
+commit, and what a killed process had begun in the database is rolled back. Work that may hold the
+lock for long (a migration, VACUUM) says so with a second lock beside it.
 """
 
 from __future__ import annotations
@@ -21,12 +23,16 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 LOOK_SECONDS: Final = 1.0  # between looks
-LOOKS: Final = 9  # that find the same process holding the lock in one wait, before it is killed; counted, as a clock jumps after a pause
+# that find the same process holding the lock in one wait, before it is killed; counted, as a clock
+# jumps after a pause
+LOOKS: Final = 9
 LOCKS: Final = Path("/proc/locks")
 
 
 class LockWatch:
-    """Watches the waits of one process for the lock file at `path`. Its thread begins with the first wait."""
+    """Watches the waits of one process for the lock file at `path`. Its thread begins with the
+    first wait.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -51,7 +57,8 @@ class LockWatch:
         self._over.set()
 
     def _run(self) -> None:
-        seen: tuple[float | None, int | None] = (None, None)  # the wait, and the process that held the lock in all looks so far
+        # the wait, and the process that held the lock in all looks so far
+        seen: tuple[float | None, int | None] = (None, None)
         looks = 0
         while not self._over.wait(LOOK_SECONDS):
             since = self._since
@@ -64,7 +71,9 @@ class LockWatch:
 
 
 def holder_of(path: Path) -> int | None:
-    """Return the process that holds the lock on a file; None where nobody does, or the kernel does not say, or it is this process."""
+    """Return the process that holds the lock on a file; None where nobody does, or the kernel does
+    not say, or it is this process.
+    """
     with suppress(OSError, ValueError, IndexError):
         file = path.stat()
         name = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
@@ -112,7 +121,8 @@ def _end(path: Path, holder: int) -> None:
     try:
         process = os.pidfd_open(holder)
         try:
-            if holder_of(path) == holder:  # else it has gone on meanwhile, or its number is another's
+            # else it has gone on meanwhile, or its number is another's
+            if holder_of(path) == holder:
                 log.error("lock_holder_killed", pid=holder, held_seconds=LOOKS * LOOK_SECONDS)
                 signal.pidfd_send_signal(process, signal.SIGKILL)
         finally:

@@ -1,10 +1,13 @@
-"""A bell between machines that share a PostgreSQL database: who has queued something rings, workers elsewhere wake at once.
+"""A bell between machines that share a PostgreSQL database: who has queued something rings, workers
+elsewhere wake at once.
 
-It is only a wake-up (https://www.postgresql.org/docs/current/sql-notify.html): a ring may be lost, so workers look by themselves too.
-On SQLite there is one machine, whose processes have a pipe (`bridge.system.wakeup`), and nothing here does anything.
+It is only a wake-up (https://www.postgresql.org/docs/current/sql-notify.html): a ring may be lost,
+so workers look by themselves too. On SQLite there is one machine, whose processes have a pipe
+(`bridge.system.wakeup`), and nothing here does anything.
 
-A transaction that notifies holds a lock of the whole server while it commits, which would take the syncs of concurrent receivers one after
-another. So the ringing has transactions of its own, after the commit; they write nothing, wait for no disk, and many rings are one.
+A transaction that notifies holds a lock of the whole server while it commits, which would take the
+syncs of concurrent receivers one after another. So the ringing has transactions of its own, after
+the commit; they write nothing, wait for no disk, and many rings are one.
 """
 
 from __future__ import annotations
@@ -47,7 +50,9 @@ def _own(database: Database) -> Connection:
 
 
 class Bell:
-    """Rings for a process that goes on, from a thread of its own: who rings waits for nothing. `near` wakes the worker beside it."""
+    """Rings for a process that goes on, from a thread of its own: who rings waits for nothing.
+    `near` wakes the worker beside it.
+    """
 
     def __init__(self, database: Database, near: Callable[[], None]) -> None:
         self._database, self._near = database, near
@@ -75,7 +80,9 @@ class Bell:
 
 
 class Listener:
-    """Hears the bell in a thread of its own and calls `heard`, also once after it could not listen for a while."""
+    """Hears the bell in a thread of its own and calls `heard`, also once after it could not listen
+    for a while.
+    """
 
     def __init__(self, database: Database, heard: Callable[[], None]) -> None:
         self._database, self._heard = database, heard
@@ -123,8 +130,12 @@ class Listener:
             return
 
     def _is_over(self, line: int, seconds: float) -> bool:
-        """Wait until something comes over the line, or for so long; tell whether `close` was called."""
-        heard, _, _ = select.select([self._over, line] if line >= 0 else [self._over], [], [], seconds)
+        """Wait until something comes over the line, or for so long; tell whether `close` was
+        called.
+        """
+        heard, _, _ = select.select(
+            [self._over, line] if line >= 0 else [self._over], [], [], seconds
+        )
         return self._over in heard
 
 

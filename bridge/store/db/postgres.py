@@ -1,4 +1,6 @@
-"""PostgreSQL as the store needs it, whatever the defaults of the server, the database or the role are."""
+"""PostgreSQL as the store needs it, whatever the defaults of the server, the database or the role
+are.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from sqlalchemy import URL, Engine, create_engine, event
 
 from bridge.core.errors import SettingsError
 
-#: A connection whose other end is gone is noticed within seconds, not after the hours that TCP would take. What the URL says goes before.
+#: A connection whose other end is gone is noticed within seconds, not after the hours that TCP
+#: would take. What the URL says goes before.
 #: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 PARAMETERS = {
     "application_name": "flowbridge",
@@ -18,15 +21,17 @@ PARAMETERS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "20000",  # milliseconds
 }
-#: For the life of a connection. A commit that returned is on disk: `local`, `remote_write` and `remote_apply` promise no less than that,
-#: so only `off` is changed. And what was begun by a process that hangs, or by a machine that is gone, holds its locks for no longer than a
-#: lease: all workers count slots under one lock, and would stand still with it.
+#: For the life of a connection. A commit that returned is on disk: `local`, `remote_write` and
+#: `remote_apply` promise no less than that, so only `off` is changed. And what was begun by a
+#: process that hangs, or by a machine that is gone, holds its locks for no longer than a lease: all
+#: workers count slots under one lock, and would stand still with it.
 PINNED = """
 SELECT set_config('synchronous_commit', CASE value WHEN 'off' THEN 'on' ELSE value END, false),
        set_config('idle_in_transaction_session_timeout', '10s', false)
 FROM current_setting('synchronous_commit') AS known(value)
 """
-#: Who counts under a lock (bridge/store/db/advisory_locks.py) must see what the one before committed: an older snapshot would not do.
+#: Who counts under a lock (bridge/store/db/advisory_locks.py) must see what the one before
+#: committed: an older snapshot would not do.
 WRITING = "READ COMMITTED"
 READING = "REPEATABLE READ"
 
@@ -36,10 +41,17 @@ def engine_of(url: URL, said_by: str) -> Engine:
     given = {name: value for name, value in PARAMETERS.items() if name not in url.query}
     try:
         engine = create_engine(
-            url, pool_size=8, max_overflow=24, pool_pre_ping=True, isolation_level=WRITING, connect_args=given
+            url,
+            pool_size=8,
+            max_overflow=24,
+            pool_pre_ping=True,
+            isolation_level=WRITING,
+            connect_args=given,
         )
     except ModuleNotFoundError as error:
-        raise SettingsError(f"{said_by}: PostgreSQL needs the extra: pip install 'flowbridge[postgres]'") from error
+        raise SettingsError(
+            f"{said_by}: PostgreSQL needs the extra: pip install 'flowbridge[postgres]'"
+        ) from error
 
     @event.listens_for(engine, "connect")
     def connect(raw: Any, _record: object) -> None:

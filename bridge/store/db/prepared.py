@@ -1,7 +1,9 @@
-"""The statements of a worker's turn: compiled once for each database, and given to its driver as they are.
+"""The statements of a worker's turn: compiled once for each database, and given to its driver as
+they are.
 
-SQLAlchemy takes several times longer over a small statement than the database does. What it would do with values and rows is not done:
-values are plain (text, numbers, booleans, None), and so is what comes back (SQLite's booleans are 0 and 1).
+SQLAlchemy takes several times longer over a small statement than the database does. What it would
+do with values and rows is not done: values are plain (text, numbers, booleans, None), and so is
+what comes back (SQLite's booleans are 0 and 1).
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ class Prepared:
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
-        self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}  # by database: the SQL, and the values that stand in the statement
+        # by database: the SQL, and the values that stand in the statement
+        self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}
         self._row: Any = None
 
     def rows(self, connection: Connection, **values: Any) -> list[Any]:
@@ -38,7 +41,9 @@ class Prepared:
     def change_each(self, connection: Connection, many: Sequence[Mapping[str, Any]]) -> None:
         """Run it once with each of these sets of values."""
         sql, own = self._for(connection)
-        _cursor(connection).executemany(sql, [{**own, **values} for values in many] if own else many)
+        _cursor(connection).executemany(
+            sql, [{**own, **values} for values in many] if own else many
+        )
 
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         sql, own = self._for(connection)
@@ -50,7 +55,9 @@ class Prepared:
         if known is None:
             named = type(dialect)(paramstyle="named") if dialect.name == "sqlite" else dialect
             compiled: Any = self._statement.compile(dialect=named)
-            own = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
+            own = {
+                name: bind.value for bind, name in compiled.bind_names.items() if not bind.required
+            }
             known = self._compiled[dialect.name] = str(compiled), own
         return known
 
@@ -61,12 +68,16 @@ def _cursor(connection: Connection) -> Any:
 
 
 def listed(texts: Iterable[str]) -> str:
-    """Return texts as the value of one parameter, for `Among` or for a function that takes JSON apart."""
+    """Return texts as the value of one parameter, for `Among` or for a function that takes JSON
+    apart.
+    """
     return orjson.dumps(list(texts)).decode()
 
 
 class Among(ColumnElement[Any]):
-    """The condition that a column is among the texts that are `listed` in a parameter: one statement, however many they are."""
+    """The condition that a column is among the texts that are `listed` in a parameter: one
+    statement, however many they are.
+    """
 
     inherit_cache = False
 
@@ -83,5 +94,6 @@ def _on_sqlite(among: Among, compiler: Any, **how: Any) -> str:
 @compiles(Among, "postgresql")
 def _on_postgresql(among: Among, compiler: Any, **how: Any) -> str:
     column, values = compiler.process(among.column, **how), compiler.process(among.values, **how)
-    # Of an array the planner expects ten, of a function's rows a hundred, for which it would rather read a small table than an index.
+    # Of an array the planner expects ten, of a function's rows a hundred, for which it would rather
+    # read a small table than an index.
     return f"{column} = ANY(ARRAY(SELECT json_array_elements_text(CAST({values} AS json))))"

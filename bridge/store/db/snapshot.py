@@ -1,4 +1,6 @@
-"""A SQLite database as one file, as of one moment, while others write; and whether anybody has a database open."""
+"""A SQLite database as one file, as of one moment, while others write; and whether anybody has a
+database open.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,18 @@ from bridge.store.db.group_commit import brief
 
 
 def take(source: Path, target: Path) -> None:
-    """Write a copy of the database to a new file, whole and on disk when this returns. Writers do not wait for it.
+    """Write a copy of the database to a new file, whole and on disk when this returns. Writers do
+    not wait for it.
 
-    It is read in one go: in several, each write of somebody else would make it begin anew. The write-ahead log cannot be started afresh
-    meanwhile, so it grows by what comes in.
+    It is read in one go: in several, each write of somebody else would make it begin anew. The
+    write-ahead log cannot be started afresh meanwhile, so it grows by what comes in.
     """
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
-        with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as reader, closing(sqlite3.connect(target)) as writer:
+        with (
+            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as reader,
+            closing(sqlite3.connect(target)) as writer,
+        ):
             writer.execute("PRAGMA synchronous = OFF")
             reader.backup(writer, pages=-1)
             writer.execute("PRAGMA journal_mode = DELETE").fetchall()
@@ -31,7 +37,8 @@ def take(source: Path, target: Path) -> None:
 
 
 def close(path: Path) -> bool:
-    """Make a database one file, without a write-ahead log beside it; False, and nothing changes, where somebody has it open.
+    """Make a database one file, without a write-ahead log beside it; False, and nothing changes,
+    where somebody has it open.
 
     `StoreError` where it is no database any more.
     """

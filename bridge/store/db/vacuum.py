@@ -1,6 +1,8 @@
-"""Give free pages of a SQLite file back to the disk: a few at a time where the file can do so, else by writing it anew.
+"""Give free pages of a SQLite file back to the disk: a few at a time where the file can do so, else
+by writing it anew.
 
-Files made since can (`auto_vacuum = INCREMENTAL`, see `database`): then it needs no room, which is what a full disk has none of.
+Files made since can (`auto_vacuum = INCREMENTAL`, see `database`): then it needs no room, which is
+what a full disk has none of.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ STEP: Final = 200  # pages that are given back in one transaction
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """How large a file is, in pages of so many bytes; how many of them are free; whether they can be given back one by one."""
+    """How large a file is, in pages of so many bytes; how many of them are free; whether they can
+    be given back one by one.
+    """
 
     size: int
     count: int
@@ -34,7 +38,9 @@ def pages(database: Database) -> Pages:
     """Return what the file has."""
     names = ("page_size", "page_count", "freelist_count", "auto_vacuum")
     with database.read() as connection:
-        size, count, free, mode = (int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names)
+        size, count, free, mode = (
+            int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names
+        )
     return Pages(size, count, free, mode == INCREMENTAL)
 
 
@@ -43,7 +49,8 @@ def step(connection: Connection) -> int:
     raw: Any = connection.connection.driver_connection
     before = int(raw.execute("PRAGMA freelist_count").fetchone()[0])
     for _ in range(min(STEP, before)):
-        raw.execute("PRAGMA incremental_vacuum(1)").close()  # sqlite3 takes one step of a statement that returns nothing, and no more
+        # sqlite3 takes one step of a statement that returns nothing, and no more
+        raw.execute("PRAGMA incremental_vacuum(1)").close()
     return before - int(raw.execute("PRAGMA freelist_count").fetchone()[0])
 
 
@@ -56,15 +63,20 @@ def prepare(path: Path) -> None:
 
 
 def rewrite(database: Database) -> None:
-    """Write the file anew, without its free pages; from then on they can be given back one by one. Who writes waits meanwhile.
+    """Write the file anew, without its free pages; from then on they can be given back one by one.
+    Who writes waits meanwhile.
 
     `StoreError` where the disk has too little room for it.
     """
     known = pages(database)
-    wanted = 2 * (known.count - known.free) * known.size  # a copy, and the write-ahead log that it goes through
+    # a copy, and the write-ahead log that it goes through
+    wanted = 2 * (known.count - known.free) * known.size
     left, reserve = disk_space.free(database.path)
     if left < wanted + reserve:
-        raise StoreError(f"writing the file anew wants {(wanted + reserve) / MIB:.0f} MiB, and the disk has {left / MIB:.0f} MiB left")
+        raise StoreError(
+            f"writing the file anew wants {(wanted + reserve) / MIB:.0f} MiB, and the disk has"
+            f" {left / MIB:.0f} MiB left"
+        )
     with alone_with_file(database.path) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")

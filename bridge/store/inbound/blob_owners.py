@@ -17,7 +17,9 @@ PAGE: Final = 2000  # rows that are read in one transaction
 
 
 def _one(row: Row[Any], sealer: Sealer) -> Iterator[str]:
-    yield sealer.open(row.sha256, "local_file", "sha256", name_of(row.user_id, row.run_id, row.name))
+    yield sealer.open(
+        row.sha256, "local_file", "sha256", name_of(row.user_id, row.run_id, row.name)
+    )
 
 
 def _files(row: Row[Any], sealer: Sealer) -> Iterator[str]:
@@ -26,7 +28,9 @@ def _files(row: Row[Any], sealer: Sealer) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A table whose rows own blobs: its columns of `key` say where a row stands, `digests` gives those of a row."""
+    """A table whose rows own blobs: its columns of `key` say where a row stands, `digests` gives
+    those of a row.
+    """
 
     query: str
     key: tuple[str, ...]
@@ -36,14 +40,26 @@ class Owner:
 
 #: Conditions are those of an index.
 OWNERS: Final = (
-    Owner("SELECT user_id, run_id, name, sha256 FROM local_file WHERE (user_id, run_id, name) > (:user_id, :run_id, :name)"
-          " ORDER BY user_id, run_id, name", ("user_id", "run_id", "name"), ("", "", ""), _one),
-    Owner("SELECT seq, id, files FROM event WHERE files IS NOT NULL AND seq > :seq ORDER BY seq", ("seq",), (0,), _files),
-)  # fmt: skip
+    Owner(
+        "SELECT user_id, run_id, name, sha256 FROM local_file WHERE (user_id, run_id, name) >"
+        " (:user_id, :run_id, :name) ORDER BY user_id, run_id, name",
+        ("user_id", "run_id", "name"),
+        ("", "", ""),
+        _one,
+    ),
+    Owner(
+        "SELECT seq, id, files FROM event WHERE files IS NOT NULL AND seq > :seq ORDER BY seq",
+        ("seq",),
+        (0,),
+        _files,
+    ),
+)
 
 
 def owned(database: Database) -> set[str]:
-    """Return the digests of all blobs that somebody owns. What is kept while this is read may be missing."""
+    """Return the digests of all blobs that somebody owns. What is kept while this is read may be
+    missing.
+    """
     return {digest for owner in OWNERS for digest in _owned_by(database, owner)}
 
 
@@ -51,7 +67,9 @@ def _owned_by(database: Database, owner: Owner) -> Iterator[str]:
     page, place = text(f"{owner.query} LIMIT :most"), owner.first
     while True:
         with database.read() as connection:
-            rows = connection.execute(page, {**dict(zip(owner.key, place, strict=True)), "most": PAGE}).all()
+            rows = connection.execute(
+                page, {**dict(zip(owner.key, place, strict=True)), "most": PAGE}
+            ).all()
         for row in rows:
             yield from owner.digests(row, database.sealer)
         if len(rows) < PAGE:

@@ -1,4 +1,5 @@
-"""Count the bytes that a source stores in a day, in the transaction that stores them: on any node, and through restarts.
+"""Count the bytes that a source stores in a day, in the transaction that stores them: on any node,
+and through restarts.
 
 A day begins at 00:00 UTC. Of each source one row is kept, for its newest day.
 """
@@ -18,9 +19,10 @@ from bridge.store.inbound.events import Added, Arrival, Replan
 from bridge.store.tables.schema import daily_bytes
 
 _TAKE = text(
-    "INSERT INTO daily_bytes (source, day, bytes) VALUES (:source, :day, :bytes) ON CONFLICT (source) DO UPDATE "
-    "SET bytes = CASE WHEN daily_bytes.day = :day THEN daily_bytes.bytes ELSE 0 END + :bytes, day = :day "
-    "WHERE CASE WHEN daily_bytes.day = :day THEN daily_bytes.bytes ELSE 0 END + :bytes <= :most RETURNING bytes"
+    "INSERT INTO daily_bytes (source, day, bytes) VALUES (:source, :day, :bytes) ON CONFLICT"
+    " (source) DO UPDATE SET bytes = CASE WHEN daily_bytes.day = :day THEN daily_bytes.bytes ELSE 0"
+    " END + :bytes, day = :day WHERE CASE WHEN daily_bytes.day = :day THEN daily_bytes.bytes ELSE 0"
+    " END + :bytes <= :most RETURNING bytes"
 )
 
 
@@ -33,7 +35,9 @@ def take(connection: Connection, source: str, size: int, most: int, now: float) 
 
 def stored(connection: Connection, now: float) -> dict[str, int]:
     """Return how many bytes each source stored today."""
-    query = select(daily_bytes.c.source, daily_bytes.c.bytes).where(daily_bytes.c.day == day_of(now))
+    query = select(daily_bytes.c.source, daily_bytes.c.bytes).where(
+        daily_bytes.c.day == day_of(now)
+    )
     return {row.source: row.bytes for row in connection.execute(query)}
 
 
@@ -43,12 +47,20 @@ def stored_by(database: Database, source: str, now: float) -> int:
         return stored(connection, now).get(source, 0)
 
 
-def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan, most: int, now: float) -> list[Added]:
-    """Keep events of one source as `events.add_all` does, and count the bytes of those that are new. `Refused` keeps none of them."""
+def add_all(
+    database: Database, arrivals: Sequence[Arrival], replan: Replan, most: int, now: float
+) -> list[Added]:
+    """Keep events of one source as `events.add_all` does, and count the bytes of those that are
+    new. `Refused` keeps none of them.
+    """
 
     def work(connection: Connection) -> list[Added]:
         added = [_add(connection, arrival, replan) for arrival in arrivals]
-        new = [event for (event, _), one in zip(arrivals, added, strict=True) if one.event_id == event.id]
+        new = [
+            event
+            for (event, _), one in zip(arrivals, added, strict=True)
+            if one.event_id == event.id
+        ]
         if new:
             take(connection, new[0].source, sum(len(event.body) for event in new), most, now)
         return added

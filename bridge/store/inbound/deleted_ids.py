@@ -1,7 +1,8 @@
-"""Provider ids that outlive their events, so that what a sender repeats late is still a duplicate: see `dedup_for`.
+"""Provider ids that outlive their events, so that what a sender repeats late is still a duplicate:
+see `dedup_for`.
 
-They are stored when events are deleted, not when they come in, so that receiving costs one look into an index more. An erased event leaves
-a keyed hash of its id.
+They are stored when events are deleted, not when they come in, so that receiving costs one look
+into an index more. An erased event leaves a keyed hash of its id.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from bridge.store.tables.schema import deleted_id, event
 
 DedupFor = Callable[[str], float]  # of a source, the seconds that its provider ids are stored
 TOGETHER: Final = 500  # rows of one transaction
-PLAIN_DIGEST: Final = "sha256:"  # how the id begins of an event that is known by its body: see `bridge.ingest.duplicates`
+# how the id begins of an event that is known by its body: see `bridge.ingest.duplicates`
+PLAIN_DIGEST: Final = "sha256:"
 OF_NOTHING: Final = PLAIN_DIGEST + NOTHING
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -41,10 +43,14 @@ DELETE FROM deleted_id WHERE (source, provider_id) IN
 
 
 def erased_id(secret_key: str, source: str, provider_id: str | None) -> str:
-    """Return the keyed hash that replaces the provider id of an erased event; an empty text where there is no id or no key."""
+    """Return the keyed hash that replaces the provider id of an erased event; an empty text where
+    there is no id or no key.
+    """
     if provider_id is None or not secret_key:
         return ""
-    return KEYED + keyed_digest(secret_key, source, b"provider id\0" + provider_id.encode("utf-8", "surrogatepass"))
+    return KEYED + keyed_digest(
+        secret_key, source, b"provider id\0" + provider_id.encode("utf-8", "surrogatepass")
+    )
 
 
 def secret_key_of(connection: Connection) -> str:
@@ -58,8 +64,16 @@ def of_all(_source: str) -> float:
     return DEDUP_FOR
 
 
-def store(connection: Connection, event_ids: Sequence[str], dedup_for: DedupFor, now: float, *, erased: bool = False) -> int:
-    """Store the provider ids of events that are about to be deleted, for as long as is left of their time; return how many.
+def store(
+    connection: Connection,
+    event_ids: Sequence[str],
+    dedup_for: DedupFor,
+    now: float,
+    *,
+    erased: bool = False,
+) -> int:
+    """Store the provider ids of events that are about to be deleted, for as long as is left of
+    their time; return how many.
 
     `erased`: only keyed hashes of them, none where there is no key.
     """
@@ -68,8 +82,15 @@ def store(connection: Connection, event_ids: Sequence[str], dedup_for: DedupFor,
         provider_id = erased_id(key, row.source, row.provider_id) if erased else row.provider_id
         expires_at = row.received_at + dedup_for(row.source)
         if provider_id and expires_at > now:
-            rows.append({"source": row.source, "provider_id": provider_id, "event_id": row.id, "received_at": row.received_at,
-                         "expires_at": expires_at})  # fmt: skip
+            rows.append(
+                {
+                    "source": row.source,
+                    "provider_id": provider_id,
+                    "event_id": row.id,
+                    "received_at": row.received_at,
+                    "expires_at": expires_at,
+                }
+            )
     if rows:
         connection.execute(_STORE, rows)
     return len(rows)
@@ -77,9 +98,18 @@ def store(connection: Connection, event_ids: Sequence[str], dedup_for: DedupFor,
 
 def find(connection: Connection, repeated: Event) -> str | None:
     """Return the id of the deleted event that an event repeats, None where it repeats none."""
-    names = [repeated.provider_id, erased_id(secret_key_of(connection), repeated.source, repeated.provider_id)]
-    same = (deleted_id.c.source == repeated.source) & deleted_id.c.provider_id.in_([name for name in names if name])
-    query = select(deleted_id.c.event_id).where(same, deleted_id.c.expires_at > repeated.received_at).limit(1)
+    names = [
+        repeated.provider_id,
+        erased_id(secret_key_of(connection), repeated.source, repeated.provider_id),
+    ]
+    same = (deleted_id.c.source == repeated.source) & deleted_id.c.provider_id.in_(
+        [name for name in names if name]
+    )
+    query = (
+        select(deleted_id.c.event_id)
+        .where(same, deleted_id.c.expires_at > repeated.received_at)
+        .limit(1)
+    )
     found: str | None = connection.execute(query).scalar()
     return found
 
@@ -110,12 +140,18 @@ def erase(database: Database, letters: str) -> int:
 def digests_in_clear(connection: Connection) -> int:
     """Return how many ids are digests of bodies that can be compared with guesses."""
     names = deleted_id.c.provider_id
-    query = select(func.count()).select_from(deleted_id).where(names.startswith(PLAIN_DIGEST), names != OF_NOTHING)
+    query = (
+        select(func.count())
+        .select_from(deleted_id)
+        .where(names.startswith(PLAIN_DIGEST), names != OF_NOTHING)
+    )
     return connection.execute(query).scalar_one()
 
 
 def key_digests(database: Database, secret_key: str) -> int:
-    """Replace digests of bodies by keyed ones, as `receive` has them where bodies are sealed; return how many."""
+    """Replace digests of bodies by keyed ones, as `receive` has them where bodies are sealed;
+    return how many.
+    """
     return _change(
         database,
         lambda name: name.startswith(PLAIN_DIGEST) and name != OF_NOTHING,
@@ -123,13 +159,19 @@ def key_digests(database: Database, secret_key: str) -> int:
     )
 
 
-def _change(database: Database, concerns: Callable[[str], bool], renamed: Callable[[str, str, str], str]) -> int:
-    """Give other names to the ids that this concerns; one whose new name is empty, or known already, is deleted."""
+def _change(
+    database: Database, concerns: Callable[[str], bool], renamed: Callable[[str, str, str], str]
+) -> int:
+    """Give other names to the ids that this concerns; one whose new name is empty, or known
+    already, is deleted.
+    """
     place, changed = ("", ""), 0
     while rows := _page(database, place):
         place = (rows[-1][0], rows[-1][1])
         if mine := [row for row in rows if concerns(row[1])]:
-            changed += database.write(lambda connection, mine=mine: _rename(connection, mine, renamed))  # type: ignore[misc]
+            changed += database.write(
+                lambda connection, mine=mine: _rename(connection, mine, renamed)  # type: ignore[misc]
+            )
     return changed
 
 
@@ -137,16 +179,31 @@ def _page(database: Database, place: tuple[str, str]) -> list[tuple[str, str]]:
     key = (deleted_id.c.source, deleted_id.c.provider_id)
     after = (key[0] > place[0]) | ((key[0] == place[0]) & (key[1] > place[1]))
     with database.read() as connection:
-        return [(row.source, row.provider_id) for row in connection.execute(select(*key).where(after).order_by(*key).limit(TOGETHER))]
+        return [
+            (row.source, row.provider_id)
+            for row in connection.execute(select(*key).where(after).order_by(*key).limit(TOGETHER))
+        ]
 
 
-def _rename(connection: Connection, rows: Sequence[tuple[str, str]], renamed: Callable[[str, str, str], str]) -> int:
+def _rename(
+    connection: Connection, rows: Sequence[tuple[str, str]], renamed: Callable[[str, str, str], str]
+) -> int:
     columns, changed = deleted_id.c, 0
     for source, name in rows:
-        mine, new = (columns.source == source) & (columns.provider_id == name), renamed(secret_key_of(connection), source, name)
-        known = new and connection.execute(select(columns.source).where(columns.source == source, columns.provider_id == new)).first()
+        mine, new = (
+            (columns.source == source) & (columns.provider_id == name),
+            renamed(secret_key_of(connection), source, name),
+        )
+        known = (
+            new
+            and connection.execute(
+                select(columns.source).where(columns.source == source, columns.provider_id == new)
+            ).first()
+        )
         if new and known is None:
-            changed += connection.execute(update(deleted_id).where(mine).values(provider_id=new)).rowcount
+            changed += connection.execute(
+                update(deleted_id).where(mine).values(provider_id=new)
+            ).rowcount
         else:
             changed += connection.execute(delete(deleted_id).where(mine)).rowcount
     return changed

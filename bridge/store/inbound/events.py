@@ -49,7 +49,9 @@ Arrival = tuple[Event, Sequence[Delivery]]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What is kept of an arrival: made before its turn comes, so that nobody waits while values are sealed."""
+    """What is kept of an arrival: made before its turn comes, so that nobody waits while values are
+    sealed.
+    """
 
     event_id: str
     event: dict[str, Any]
@@ -64,55 +66,96 @@ class Rows:
         event, planned = arrival
         deliveries = [delivery_row(one, sealer) for one in planned]
         erased_id = deleted_ids.erased_id(secret_key, event.source, event.provider_id)
-        return cls(event.id, event_row(event, sealer), deliveries, planned, event.received_at - SAME_BODY, erased_id)
+        return cls(
+            event.id,
+            event_row(event, sealer),
+            deliveries,
+            planned,
+            event.received_at - SAME_BODY,
+            erased_id,
+        )
 
 
 def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan) -> Added:
     """Keep an event and its deliveries in one durable transaction.
 
-    An event whose (source, provider_id) is known is a duplicate: it is counted, and which of the sender's tries it was is kept. If
-    nothing of the known one ever started and nothing of it waits to, it is planned again by `replan(known event, nonce)` in the same
-    transaction, and those deliveries are kept.
+    An event whose (source, provider_id) is known is a duplicate: it is counted, and which of the
+    sender's tries it was is kept. If nothing of the known one ever started and nothing of it waits
+    to, it is planned again by `replan(known event, nonce)` in the same transaction, and those
+    deliveries are kept.
     """
     return add_all(database, [(event, deliveries)], replan)[0]
 
 
 def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
     """Keep several events with their deliveries in one durable transaction, as `add` does each."""
-    new = database.append(ARRIVALS, [Rows.of(arrival, database.sealer, database.secret_key) for arrival in arrivals])
+    new = database.append(
+        ARRIVALS, [Rows.of(arrival, database.sealer, database.secret_key) for arrival in arrivals]
+    )
     known = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
     again = iter(_add_duplicates(database, known, replan) if known else ())
-    return [Added(event.id, tuple(planned)) if is_new else next(again) for (event, planned), is_new in zip(arrivals, new, strict=True)]
+    return [
+        Added(event.id, tuple(planned)) if is_new else next(again)
+        for (event, planned), is_new in zip(arrivals, new, strict=True)
+    ]
 
 
 def _add_duplicates(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
     # Each locks its event.
-    in_order = sorted(range(len(arrivals)), key=lambda at: (arrivals[at][0].source, arrivals[at][0].provider_id or ""))
+    in_order = sorted(
+        range(len(arrivals)),
+        key=lambda at: (arrivals[at][0].source, arrivals[at][0].provider_id or ""),
+    )
 
     def work(connection: Connection) -> dict[int, Added | None]:
         return {at: add_duplicate(connection, arrivals[at][0], replan) for at in in_order}
 
     found = database.write(work)
     # What was known a moment ago may have been removed since: then it is new.
-    return [found[at] or add_all(database, [arrival], replan)[0] for at, arrival in enumerate(arrivals)]
+    return [
+        found[at] or add_all(database, [arrival], replan)[0] for at, arrival in enumerate(arrivals)
+    ]
 
 
 class _Arrivals:
-    """Events with their deliveries, as rows of the view `arrival`: its trigger puts each where it belongs, unless the event is known."""
+    """Events with their deliveries, as rows of the view `arrival`: its trigger puts each where it
+    belongs, unless the event is known.
+    """
 
     def statement(self, items: Sequence[Rows]) -> tuple[str, list[Any]]:
         """Return the insert of `items`."""
-        values = [value for item in items for value in (*item.event.values(), item.since, item.erased_id, _deliveries(item.deliveries))]
+        values = [
+            value
+            for item in items
+            for value in (
+                *item.event.values(),
+                item.since,
+                item.erased_id,
+                _deliveries(item.deliveries),
+            )
+        ]
         return _insert_arrivals(len(items)), values
 
     def rows(self, item: Rows) -> int | None:
-        """Return the rows of an event and its deliveries; None where one of them stands in line or merges, which changes others."""
-        return None if any(one.order or one.debounce for one in item.planned) else 1 + len(item.planned)
+        """Return the rows of an event and its deliveries; None where one of them stands in line or
+        merges, which changes others.
+        """
+        return (
+            None
+            if any(one.order or one.debounce for one in item.planned)
+            else 1 + len(item.planned)
+        )
 
     def added(self, raw: sqlite3.Connection, items: Sequence[Rows]) -> list[bool]:
         """Return which events are new."""
         ids = [item.event_id for item in items]
-        kept = {row[0] for row in raw.execute(f"SELECT id FROM event WHERE id IN ({', '.join('?' * len(ids))})", ids)}  # noqa: S608
+        kept = {
+            row[0]
+            for row in raw.execute(
+                f"SELECT id FROM event WHERE id IN ({', '.join('?' * len(ids))})",  # noqa: S608
+                ids,
+            )
+        }
         return [event_id in kept for event_id in ids]
 
     def prepare(self, connection: Connection, items: Sequence[Rows]) -> None:
@@ -121,7 +164,12 @@ class _Arrivals:
 
     def insert(self, connection: Connection, item: Rows) -> bool:
         """Insert one event and its deliveries on PostgreSQL."""
-        if connection.execute(_insert_event(), {**item.event, "since": item.since, "erased_id": item.erased_id}).first() is None:
+        if (
+            connection.execute(
+                _insert_event(), {**item.event, "since": item.since, "erased_id": item.erased_id}
+            ).first()
+            is None
+        ):
             return False
         if item.deliveries:
             connection.execute(insert(schema.delivery), item.deliveries)
@@ -129,15 +177,35 @@ class _Arrivals:
 
 
 ARRIVALS = _Arrivals()
-ARRIVAL = ("id", "source", "provider", "type", "provider_id", "received_at", "config_hash", "problem", "body_sha256", "headers",
-           "query_string", "body", "sender_retry", "files", "spam", "client", "since", "erased_id")  # fmt: skip
+ARRIVAL = (
+    "id",
+    "source",
+    "provider",
+    "type",
+    "provider_id",
+    "received_at",
+    "config_hash",
+    "problem",
+    "body_sha256",
+    "headers",
+    "query_string",
+    "body",
+    "sender_retry",
+    "files",
+    "spam",
+    "client",
+    "since",
+    "erased_id",
+)
 BESIDE = ("since", "erased_id")  # those that are no columns of an event
 
 
 def take_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
     """Take the locks of the lines and of the keys to be merged, which the triggers take one by one."""
     alone_with_keys(connection, [(one.route, one.order.key) for one in planned if one.order], LINE)
-    alone_with_keys(connection, [(one.route, one.debounce.key) for one in planned if one.debounce], MERGE)
+    alone_with_keys(
+        connection, [(one.route, one.debounce.key) for one in planned if one.debounce], MERGE
+    )
 
 
 def _deliveries(rows: Sequence[dict[str, Any]]) -> str:
@@ -148,23 +216,45 @@ def _deliveries(rows: Sequence[dict[str, Any]]) -> str:
 @lru_cache(maxsize=128)
 def _insert_arrivals(rows: int) -> str:
     row = f"({', '.join('?' * (len(ARRIVAL) + 1))})"
-    return f"INSERT INTO arrival ({', '.join(ARRIVAL)}, deliveries) VALUES {', '.join([row] * rows)}"  # noqa: S608
+    return (
+        f"INSERT INTO arrival ({', '.join(ARRIVAL)}, deliveries) VALUES {', '.join([row] * rows)}"  # noqa: S608
+    )
 
 
 @cache
 def _insert_event() -> Any:
     from sqlalchemy.dialects import postgresql  # megabytes, for those who use it
 
-    table, earlier, known, gone = schema.event, schema.event.alias(), schema.event.alias(), schema.deleted_id
-    same = earlier.c.source == bindparam("source"), earlier.c.body_sha256 == bindparam("body_sha256")
+    table, earlier, known, gone = (
+        schema.event,
+        schema.event.alias(),
+        schema.event.alias(),
+        schema.deleted_id,
+    )
+    same = (
+        earlier.c.source == bindparam("source"),
+        earlier.c.body_sha256 == bindparam("body_sha256"),
+    )
     newest = select(func.max(earlier.c.seq)).where(*same).scalar_subquery()
-    same_body = select(known.c.id).where(known.c.seq == newest, known.c.received_at > bindparam("since")).scalar_subquery()
-    given = {name: bindparam(name, type_=table.c[name].type) for name in ARRIVAL if name not in BESIDE}
+    same_body = (
+        select(known.c.id)
+        .where(known.c.seq == newest, known.c.received_at > bindparam("since"))
+        .scalar_subquery()
+    )
+    given = {
+        name: bindparam(name, type_=table.c[name].type) for name in ARRIVAL if name not in BESIDE
+    }
     names = gone.c.provider_id.in_([given["provider_id"], bindparam("erased_id", type_=Text)])
-    deleted = exists().where(gone.c.source == given["source"], names, gone.c.expires_at > given["received_at"])
-    values = select(*(value.label(name) for name, value in given.items()), same_body.label("same_body_as")).where(~deleted)
+    deleted = exists().where(
+        gone.c.source == given["source"], names, gone.c.expires_at > given["received_at"]
+    )
+    values = select(
+        *(value.label(name) for name, value in given.items()), same_body.label("same_body_as")
+    ).where(~deleted)
     statement = postgresql.insert(table).from_select([*given, "same_body_as"], values)
-    statement = statement.on_conflict_do_nothing(index_elements=["source", "provider_id"], index_where=table.c.provider_id.isnot(None))
+    statement = statement.on_conflict_do_nothing(
+        index_elements=["source", "provider_id"], index_where=table.c.provider_id.isnot(None)
+    )
     return statement.returning(table.c.seq)
 
 
@@ -180,7 +270,8 @@ def add_one(connection: Connection, arrival: Arrival) -> bool:
 
 
 def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added | None:
-    """Count an event whose (source, provider_id) is known, within a transaction; see `add`. None where that is not known any more.
+    """Count an event whose (source, provider_id) is known, within a transaction; see `add`. None
+    where that is not known any more.
 
     One that repeats a deleted event is a duplicate, of which nothing is planned.
     """
@@ -188,7 +279,10 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
     same = (table.c.source == event.source) & (table.c.provider_id == event.provider_id)
     counted: dict[str, Any] = {"duplicates": table.c.duplicates + 1}
     if event.sender_retry is not None:  # the highest counts: copies may overtake each other
-        counted["sender_retry"] = case((table.c.sender_retry > event.sender_retry, table.c.sender_retry), else_=event.sender_retry)
+        counted["sender_retry"] = case(
+            (table.c.sender_retry > event.sender_retry, table.c.sender_retry),
+            else_=event.sender_retry,
+        )
     if connection.execute(update(table).where(same).values(counted)).rowcount == 0:
         deleted = deleted_ids.find(connection, event)
         return None if deleted is None else Added(deleted, (), duplicate=True)
@@ -202,30 +296,46 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
             return Added(known.id, (), duplicate=True)
         connection.execute(update(table).where(same).values(_content(event, known.id, sealer)))
         if event.files:
-            form_files.take(connection, event.source, form_files.size_of(event.files), None)  # it was taken once
+            # it was taken once
+            form_files.take(connection, event.source, form_files.size_of(event.files), None)
         known = replace(known, body=event.body, files=event.files)
     again = replan(known, f"again {known.duplicates}")
     if connection.dialect.name != "sqlite":
         take_keys(connection, again)  # lines come before deliveries in the order of locks
-        kept = _unstarted(connection, known, lock=True)  # a person may have acted on one of them meanwhile
+        # a person may have acted on one of them meanwhile
+        kept = _unstarted(connection, known, lock=True)
         if kept is None:
             return Added(known.id, (), duplicate=True)
     shadowed = {row.route for row in kept if row.status == Status.SHADOW}
-    planned = [delivery for delivery in again if not (delivery.status is Status.SHADOW and delivery.route in shadowed)]
+    planned = [
+        delivery
+        for delivery in again
+        if not (delivery.status is Status.SHADOW and delivery.route in shadowed)
+    ]
     if planned:
-        connection.execute(insert(schema.delivery), [delivery_row(delivery, sealer) for delivery in planned])
+        connection.execute(
+            insert(schema.delivery), [delivery_row(delivery, sealer) for delivery in planned]
+        )
     return Added(known.id, tuple(planned))
 
 
 def _unstarted(connection: Connection, known: Event, *, lock: bool = False) -> Sequence[Any] | None:
-    """Return the deliveries of an event of which nothing ever started and nothing waits to; None of any other.
+    """Return the deliveries of an event of which nothing ever started and nothing waits to; None of
+    any other.
 
-    One that was merged is replaced by a later one: planned again, it would start what is out of date.
+    One that was merged is replaced by a later one: planned again, it would start what is out of
+    date.
     """
     columns = schema.delivery.c
-    wanted = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(columns.event_id == known.id)
-    kept = connection.execute(wanted.order_by(columns.id).with_for_update() if lock else wanted).all()
-    if known.spam is not None or any(row.attempts or row.merged_into or row.status not in ENDED_UNSTARTED for row in kept):
+    wanted = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(
+        columns.event_id == known.id
+    )
+    kept = connection.execute(
+        wanted.order_by(columns.id).with_for_update() if lock else wanted
+    ).all()
+    if known.spam is not None or any(
+        row.attempts or row.merged_into or row.status not in ENDED_UNSTARTED for row in kept
+    ):
         return None
     return kept
 
@@ -239,7 +349,9 @@ def _content(event: Event, id_: str, sealer: Sealer) -> dict[str, Any]:
 def get(database: Database, event_id: str) -> Event:
     """Return the event; `NotFound` where there is none."""
     with database.read() as connection:
-        row = connection.execute(select(schema.event).where(schema.event.c.id == event_id)).one_or_none()
+        row = connection.execute(
+            select(schema.event).where(schema.event.c.id == event_id)
+        ).one_or_none()
     if row is None:
         raise NotFound(f"no event {event_id}")
     return to_event(row, database.sealer)
@@ -248,7 +360,9 @@ def get(database: Database, event_id: str) -> Event:
 def files_of(database: Database, event_id: str) -> tuple[FormFile, ...]:
     """Return the files of a form, in their order; none where there is no such event."""
     with database.read() as connection:
-        kept = connection.execute(select(schema.event.c.files).where(schema.event.c.id == event_id)).scalar()
+        kept = connection.execute(
+            select(schema.event.c.files).where(schema.event.c.id == event_id)
+        ).scalar()
     return files_in(kept, event_id, database.sealer)
 
 
@@ -256,15 +370,25 @@ def headers_of(database: Database, event_id: str) -> tuple[str, dict[str, str]]:
     """Return an event's source and headers; nothing of either where there is no such event."""
     columns = schema.event.c
     with database.read() as connection:
-        row = connection.execute(select(columns.source, columns.headers).where(columns.id == event_id)).one_or_none()
-    found: JSON = from_json(database.sealer.open(row.headers, "event", "headers", event_id)) if row is not None else None
+        row = connection.execute(
+            select(columns.source, columns.headers).where(columns.id == event_id)
+        ).one_or_none()
+    found: JSON = (
+        from_json(database.sealer.open(row.headers, "event", "headers", event_id))
+        if row is not None
+        else None
+    )
     return (row.source if row is not None else ""), found or {}
 
 
 def deliveries_of(database: Database, event_ids: Sequence[str]) -> dict[str, list[Delivery]]:
     """Return the deliveries of each of these events, in the order they were planned."""
     found: dict[str, list[Delivery]] = {event_id: [] for event_id in event_ids}
-    query = select(schema.delivery).where(schema.delivery.c.event_id.in_(event_ids)).order_by(schema.delivery.c.seq)
+    query = (
+        select(schema.delivery)
+        .where(schema.delivery.c.event_id.in_(event_ids))
+        .order_by(schema.delivery.c.seq)
+    )
     with database.read() as connection:
         for row in connection.execute(query):
             found[row.event_id].append(to_delivery(row, database.sealer))
@@ -272,7 +396,9 @@ def deliveries_of(database: Database, event_ids: Sequence[str]) -> dict[str, lis
 
 
 def remember_config(database: Database, config_hash: str, canonical: str, now: float) -> None:
-    """Keep the configuration under its hash, so that every event's plan can be explained and repeated, and when it was last used."""
+    """Keep the configuration under its hash, so that every event's plan can be explained and
+    repeated, and when it was last used.
+    """
 
     database.write(lambda connection: remember_within(connection, config_hash, canonical, now))
 
@@ -285,7 +411,9 @@ def remember_within(connection: Connection, config_hash: str, canonical: str, no
 def last_config(database: Database) -> str | None:
     """Return the hash of the configuration that was used last, null where none was remembered."""
     with database.read() as connection:
-        found: str | None = connection.execute(select(schema.config.c.hash).order_by(schema.config.c.seen_at.desc()).limit(1)).scalar()
+        found: str | None = connection.execute(
+            select(schema.config.c.hash).order_by(schema.config.c.seen_at.desc()).limit(1)
+        ).scalar()
     return found
 
 

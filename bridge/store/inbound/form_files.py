@@ -1,7 +1,9 @@
-"""How many bytes of files each form has: a number that goes up and down with its events, in their own transactions.
+"""How many bytes of files each form has: a number that goes up and down with its events, in their
+own transactions.
 
-A file counts as often as it was sent, though its bytes are kept once. Who counts all of them anew (`recount`) finds what was missed, such
-as files from before there was a count; nobody waits for that.
+A file counts as often as it was sent, though its bytes are kept once. Who counts all of them anew
+(`recount`) finds what was missed, such as files from before there was a count; nobody waits for
+that.
 """
 
 from __future__ import annotations
@@ -22,12 +24,19 @@ from bridge.store.tables.schema import form_files
 PAGE: Final = 2000  # rows that are read at once
 
 _ADD: Final = (
-    "INSERT INTO form_files (source, bytes) VALUES (:source, :bytes) ON CONFLICT (source) DO UPDATE SET bytes = form_files.bytes + :bytes"
+    "INSERT INTO form_files (source, bytes) VALUES (:source, :bytes) ON CONFLICT (source) DO UPDATE"
+    " SET bytes = form_files.bytes + :bytes"
 )
 _COUNT = text(_ADD)
 _TAKE = text(f"{_ADD} WHERE form_files.bytes + :bytes <= :most RETURNING bytes")
-_GIVE_BACK = text("UPDATE form_files SET bytes = CASE WHEN bytes > :bytes THEN bytes - :bytes ELSE 0 END WHERE source = :source")
-_WITH_FILES = text("SELECT seq, id, source, files FROM event WHERE files IS NOT NULL AND seq > :after ORDER BY seq LIMIT :most")
+_GIVE_BACK = text(
+    "UPDATE form_files SET bytes = CASE WHEN bytes > :bytes THEN bytes - :bytes ELSE 0 END WHERE"
+    " source = :source"
+)
+_WITH_FILES = text(
+    "SELECT seq, id, source, files FROM event WHERE files IS NOT NULL AND seq > :after ORDER BY seq"
+    " LIMIT :most"
+)
 
 
 def size_of(files: Iterable[FormFile]) -> int:
@@ -43,11 +52,18 @@ def held(connection: Connection) -> dict[str, int]:
 def held_by(database: Database, source: str) -> int:
     """Return how many bytes a source has."""
     with database.read() as connection:
-        return connection.execute(select(form_files.c.bytes).where(form_files.c.source == source)).scalar() or 0
+        return (
+            connection.execute(
+                select(form_files.c.bytes).where(form_files.c.source == source)
+            ).scalar()
+            or 0
+        )
 
 
 def take(connection: Connection, source: str, size: int, most: int | None) -> None:
-    """Count files that are kept from now on. `Refused` where there would be more than `most` bytes; without it there may be any number."""
+    """Count files that are kept from now on. `Refused` where there would be more than `most` bytes;
+    without it there may be any number.
+    """
     values = {"source": source, "bytes": size, "most": most}
     if most is None:
         connection.execute(_COUNT, values)

@@ -15,7 +15,9 @@ from bridge.store.tables.schema import learned
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What is kept of a source: until when it may learn (null: not now), its sealed secret, and since when."""
+    """What is kept of a source: until when it may learn (null: not now), its sealed secret, and
+    since when.
+    """
 
     until: float | None
     sealed: str | None
@@ -47,14 +49,21 @@ def allow(database: Database, source: str, until: float | None) -> None:
 
     def work(connection: Connection) -> None:
         values: dict[str, Any] = {"until": until}
-        if connection.execute(update(learned).where(learned.c.source == source).values(values)).rowcount == 0:
+        if (
+            connection.execute(
+                update(learned).where(learned.c.source == source).values(values)
+            ).rowcount
+            == 0
+        ):
             connection.execute(insert(learned).values(source=source, **values))
 
     database.write(work)
 
 
 def teach(database: Database, source: str, sealed: str, now: float) -> bool:
-    """Keep a secret if the source may learn now, which ends with it; False, and nothing is kept, where it may not."""
+    """Keep a secret if the source may learn now, which ends with it; False, and nothing is kept,
+    where it may not.
+    """
     open_now = update(learned).where(learned.c.source == source, learned.c.until >= now)
     taking = open_now.values(until=None, sealed=sealed, learned_at=now)
     return bool(database.write(lambda connection: connection.execute(taking).rowcount))

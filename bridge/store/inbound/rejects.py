@@ -1,4 +1,6 @@
-"""Keep bounded copies of requests that failed verification: the newest few of each source, so that no flood fills the disk."""
+"""Keep bounded copies of requests that failed verification: the newest few of each source, so that
+no flood fills the disk.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,17 @@ from bridge.store.tables.schema import reject
 
 KEPT = 100  # rejects of a source
 PAGE = 50  # rejects read at a time; each may be a hundred KiB
-STALE_CLAIM = 60.0  # seconds after which a readmission that left no event is taken to have been interrupted
+# seconds after which a readmission that left no event is taken to have been interrupted
+STALE_CLAIM = 60.0
 _NAMES = [field.name for field in fields(Reject)]
 
 
 def add(database: Database, one: Reject) -> None:
     """Keep a reject, and let go of its source's oldest."""
-    values = {name: getattr(one, name) for name in _NAMES} | {"headers": to_json(dict(one.headers)), "event_ids": None}
+    values = {name: getattr(one, name) for name in _NAMES} | {
+        "headers": to_json(dict(one.headers)),
+        "event_ids": None,
+    }
     values = closed(database.sealer, "reject", one.id, values)
     columns = reject.c
     newest = select(columns.seq).where(columns.source == one.source).order_by(columns.seq.desc())
@@ -33,15 +39,26 @@ def add(database: Database, one: Reject) -> None:
         lambda connection: (
             connection.execute(insert(reject).values(values)),
             connection.execute(
-                delete(reject).where(columns.source == one.source, columns.seq <= newest.offset(KEPT).limit(1).scalar_subquery())
+                delete(reject).where(
+                    columns.source == one.source,
+                    columns.seq <= newest.offset(KEPT).limit(1).scalar_subquery(),
+                )
             ),
         )
     )
 
 
-def listed(database: Database, *, source: str | None = None, since: float | None = None, waiting: bool = False,
-           limit: int = 0) -> Iterator[Reject]:  # fmt: skip
-    """Yield rejects, newest first, a page at a time in memory; `waiting`: only those that were not readmitted; `limit` 0 is no limit."""
+def listed(
+    database: Database,
+    *,
+    source: str | None = None,
+    since: float | None = None,
+    waiting: bool = False,
+    limit: int = 0,
+) -> Iterator[Reject]:
+    """Yield rejects, newest first, a page at a time in memory; `waiting`: only those that were not
+    readmitted; `limit` 0 is no limit.
+    """
     query = select(reject).order_by(reject.c.seq.desc())
     conditions: list[ColumnElement[bool]] = []
     if source is not None:
@@ -62,27 +79,52 @@ def listed(database: Database, *, source: str | None = None, since: float | None
 
 
 def get(database: Database, text: str) -> Reject:
-    """Return the reject with this id, or the only one whose id begins or ends so; `NotFound` where there is none, or several."""
-    row = row_named(database, reject, text, f"no reject has the id {text!r}; each source keeps its newest {KEPT}")
+    """Return the reject with this id, or the only one whose id begins or ends so; `NotFound` where
+    there is none, or several.
+    """
+    row = row_named(
+        database,
+        reject,
+        text,
+        f"no reject has the id {text!r}; each source keeps its newest {KEPT}",
+    )
     return to_reject(row, database.sealer)
 
 
 def claim(database: Database, reject_id: str, now: float) -> bool:
     """Take a reject to be readmitted; False where it was already, or someone is at it."""
     columns = reject.c
-    free = columns.readmitted_at.is_(None) | (columns.event_ids.is_(None) & (columns.readmitted_at < now - STALE_CLAIM))
+    free = columns.readmitted_at.is_(None) | (
+        columns.event_ids.is_(None) & (columns.readmitted_at < now - STALE_CLAIM)
+    )
     taking = update(reject).where(columns.id == reject_id, free).values(readmitted_at=now)
     return bool(database.write(lambda connection: connection.execute(taking).rowcount))
 
 
 def settle(database: Database, reject_id: str, event_ids: tuple[str, ...] | None) -> None:
     """Say what a claimed reject has become: events, or None where it stays a reject."""
-    became: dict[str, Any] = {"readmitted_at": None} if event_ids is None else {"event_ids": to_json(list(event_ids))}
-    database.write(lambda connection: connection.execute(update(reject).where(reject.c.id == reject_id).values(became)))
+    became: dict[str, Any] = (
+        {"readmitted_at": None} if event_ids is None else {"event_ids": to_json(list(event_ids))}
+    )
+    database.write(
+        lambda connection: connection.execute(
+            update(reject).where(reject.c.id == reject_id).values(became)
+        )
+    )
 
 
 def to_reject(row: Row[Any], sealer: Sealer) -> Reject:
     """Return the reject of a row."""
     values = {name: row._mapping[name] for name in _NAMES}
-    values |= {name: sealer.open(values[name], "reject", name, row.id) for name in OF_TABLE["reject"]}
-    return Reject(**(values | {"headers": from_json(values["headers"]), "event_ids": tuple(from_json(row.event_ids) or ())}))
+    values |= {
+        name: sealer.open(values[name], "reject", name, row.id) for name in OF_TABLE["reject"]
+    }
+    return Reject(
+        **(
+            values
+            | {
+                "headers": from_json(values["headers"]),
+                "event_ids": tuple(from_json(row.event_ids) or ()),
+            }
+        )
+    )

@@ -1,7 +1,8 @@
 """Take an event out of the store with all that it owns: the one place that knows what that is.
 
-Pruning by age and erasing by subject both come here. A new table that keeps something of an event is a statement of `remove`, and one that
-keeps something of what was in it (a payload, a person's words), of `empty`.
+Pruning by age and erasing by subject both come here. A new table that keeps something of an event
+is a statement of `remove`, and one that keeps something of what was in it (a payload, a person's
+words), of `empty`.
 
 All functions take a connection inside `Database.write`.
 """
@@ -12,25 +13,48 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, Delete, bindparam, delete, or_, select, text, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Delete,
+    bindparam,
+    delete,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from bridge.delivery.file_transfer import uploaded_name
 from bridge.delivery.platforms.responses import start_key
 from bridge.store.inbound import form_files
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import files_of, from_json
-from bridge.store.tables.schema import act_item, attempt, delivery, event, local_file, local_run, reject
+from bridge.store.tables.schema import (
+    act_item,
+    attempt,
+    delivery,
+    event,
+    local_file,
+    local_run,
+    reject,
+)
 
 Ids = Sequence[str]
 Counts = dict[str, int]
 
-#: Of a delivery `d`: somebody still has to do something about it, or others wait for it. Its event is not let go meanwhile.
-UNFINISHED: Final = "(d.status IN ('queued', 'sending', 'unknown', 'blocked') OR d.slot OR d.poll_at IS NOT NULL OR d.holds_key)"
+#: Of a delivery `d`: somebody still has to do something about it, or others wait for it. Its event
+#: is not let go meanwhile.
+UNFINISHED: Final = (
+    "(d.status IN ('queued', 'sending', 'unknown', 'blocked') OR d.slot OR d.poll_at IS NOT NULL OR"
+    " d.holds_key)"
+)
 #: What became of a delivery `d` became of it not long ago.
 RECENT: Final = "coalesce(d.finished_at, d.delivered_at, d.created_at) > :recent"
 #: A run of a delivery `d` goes on, though it may not be followed any more.
 RUNNING: Final = (
-    "EXISTS (SELECT 1 FROM local_run r WHERE r.id = d.run_id AND r.state IN ('QUEUED', 'RUNNING', 'TERMINATING'))"
+    "EXISTS (SELECT 1 FROM local_run r WHERE r.id = d.run_id AND r.state IN ('QUEUED', 'RUNNING',"
+    " 'TERMINATING'))"
 )
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -41,53 +65,82 @@ AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHE
 _LOCKED = select(event.c.id).where(event.c.id.in_(_ids)).order_by(event.c.id).with_for_update()
 _DELIVERIES = select(delivery.c.id, delivery.c.reruns).where(delivery.c.event_id.in_(_ids))
 _RUNS = select(local_run.c.id).where(local_run.c.idempotency_key.in_(_ids))
-_READMITTED = select(reject.c.seq, reject.c.event_ids).where(text("readmitted_at IS NOT NULL"), reject.c.event_ids.is_not(None))
-_WITH_FILES = select(event.c.id, event.c.source, event.c.files).where(event.c.id.in_(_ids), event.c.files.is_not(None))
+_READMITTED = select(reject.c.seq, reject.c.event_ids).where(
+    text("readmitted_at IS NOT NULL"), reject.c.event_ids.is_not(None)
+)
+_WITH_FILES = select(event.c.id, event.c.source, event.c.files).where(
+    event.c.id.in_(_ids), event.c.files.is_not(None)
+)
 _EMPTY_EVENTS = update(event).where(event.c.id.in_(_ids)).values(body=b"", files=None)
-_EMPTY_DELIVERIES = update(delivery).where(delivery.c.event_id.in_(_ids)).values(inputs=None, outputs=None, log=None, evidence=None)
+_EMPTY_DELIVERIES = (
+    update(delivery)
+    .where(delivery.c.event_id.in_(_ids))
+    .values(inputs=None, outputs=None, log=None, evidence=None)
+)
 _SAID = or_(attempt.c.log.is_not(None), attempt.c.outputs.is_not(None))
-_EMPTY_ATTEMPTS = update(attempt).where(attempt.c.delivery_id.in_(_ids), _SAID).values(log=None, outputs=None)
+_EMPTY_ATTEMPTS = (
+    update(attempt).where(attempt.c.delivery_id.in_(_ids), _SAID).values(log=None, outputs=None)
+)
 
 
 def free(connection: Connection, ids: Ids, recent: float) -> list[str]:
-    """Return which of these events nobody needs: no delivery waits or is under way, none ended after `recent`. They stay locked."""
+    """Return which of these events nobody needs: no delivery waits or is under way, none ended
+    after `recent`. They stay locked.
+    """
     if not ids:
         return []
-    connection.execute(_LOCKED, {"ids": list(ids)}).all()  # before it is looked: a replay waits, and then finds no event
+    # before it is looked: a replay waits, and then finds no event
+    connection.execute(_LOCKED, {"ids": list(ids)}).all()
     return list(connection.execute(_FREE, {"ids": list(ids), "recent": recent}).scalars())
 
 
 def remove(connection: Connection, ids: Ids) -> Counts:
-    """Take these events out with all that they own; return how many rows of each table went. Nothing is asked: see `free`.
+    """Take these events out with all that they own; return how many rows of each table went.
+    Nothing is asked: see `free`.
 
-    They own their deliveries with attempts and lines of acts, their runs on the local platform with files, their files that were uploaded
-    to it, and the rejects that they were once. An act keeps the lines whose turn has not come: going on with it finds no such event. Bytes
-    of files go once nobody owns them any more: see `blob_owners`.
+    They own their deliveries with attempts and lines of acts, their runs on the local platform with
+    files, their files that were uploaded to it, and the rejects that they were once. An act keeps
+    the lines whose turn has not come: going on with it finds no such event. Bytes of files go once
+    nobody owns them any more: see `blob_owners`.
     """
     deliveries = connection.execute(_DELIVERIES, {"ids": list(ids)}).all()
     owned = [row.id for row in deliveries]
     runs = _runs_of((row.id, row.reruns) for row in deliveries)
-    counts = remove_runs(connection, list(connection.execute(_RUNS, {"ids": runs}).scalars()) if runs else [])
-    counts["attempt"] = _gone(connection, delete(attempt).where(attempt.c.delivery_id.in_(_ids)), owned)
+    counts = remove_runs(
+        connection, list(connection.execute(_RUNS, {"ids": runs}).scalars()) if runs else []
+    )
+    counts["attempt"] = _gone(
+        connection, delete(attempt).where(attempt.c.delivery_id.in_(_ids)), owned
+    )
     done = act_item.c.item_id.in_(_ids) & act_item.c.outcome.is_not(None)
     counts["act_item"] = _gone(connection, delete(act_item).where(done), [*ids, *owned])
-    counts["reject"] = _gone(connection, delete(reject).where(reject.c.seq.in_(_ids)), _rejects_of(connection, ids))
-    counts["delivery"] = _gone(connection, delete(delivery).where(delivery.c.event_id.in_(_ids)), ids)
+    counts["reject"] = _gone(
+        connection, delete(reject).where(reject.c.seq.in_(_ids)), _rejects_of(connection, ids)
+    )
+    counts["delivery"] = _gone(
+        connection, delete(delivery).where(delivery.c.event_id.in_(_ids)), ids
+    )
     counts["local_file"] += _forget_files(connection, ids)
     counts["event"] = _gone(connection, delete(event).where(event.c.id.in_(_ids)), ids)
     return counts
 
 
 def remove_runs(connection: Connection, run_ids: Ids) -> Counts:
-    """Take runs of the local platform out with the files that they have kept; return how many rows of each table went."""
+    """Take runs of the local platform out with the files that they have kept; return how many rows
+    of each table went.
+    """
     return {
-        "local_file": _gone(connection, delete(local_file).where(local_file.c.run_id.in_(_ids)), run_ids),
+        "local_file": _gone(
+            connection, delete(local_file).where(local_file.c.run_id.in_(_ids)), run_ids
+        ),
         "local_run": _gone(connection, delete(local_run).where(local_run.c.id.in_(_ids)), run_ids),
     }
 
 
 def empty(connection: Connection, ids: Ids) -> int:
-    """Let go of what was in these events: bodies, files, and what deliveries made of them. What is known of each stays; return how many."""
+    """Let go of what was in these events: bodies, files, and what deliveries made of them. What is
+    known of each stays; return how many.
+    """
     if not ids:
         return 0
     owned = [row.id for row in connection.execute(_DELIVERIES, {"ids": list(ids)})]
@@ -99,7 +152,9 @@ def empty(connection: Connection, ids: Ids) -> int:
 
 
 def _forget_files(connection: Connection, ids: Ids) -> int:
-    """Count the files of these events no more, and take them out under the names by which they were uploaded to the local platform."""
+    """Count the files of these events no more, and take them out under the names by which they were
+    uploaded to the local platform.
+    """
     rows = connection.execute(_WITH_FILES, {"ids": list(ids)}).all() if ids else []
     sealer = sealer_of(connection)
     files = {row.id: files_of(row.files, row.id, sealer) for row in rows}
@@ -107,8 +162,16 @@ def _forget_files(connection: Connection, ids: Ids) -> int:
     for row in rows:
         sizes[row.source] += form_files.size_of(files[row.id])
     form_files.give_back(connection, sizes)
-    names = [uploaded_name(event_id, number, file) for event_id, each in files.items() for number, file in enumerate(each)]
-    return _gone(connection, delete(local_file).where(local_file.c.run_id == "", local_file.c.name.in_(_ids)), names)
+    names = [
+        uploaded_name(event_id, number, file)
+        for event_id, each in files.items()
+        for number, file in enumerate(each)
+    ]
+    return _gone(
+        connection,
+        delete(local_file).where(local_file.c.run_id == "", local_file.c.name.in_(_ids)),
+        names,
+    )
 
 
 def _runs_of(deliveries: Iterable[tuple[str, int]]) -> list[str]:
@@ -118,7 +181,9 @@ def _runs_of(deliveries: Iterable[tuple[str, int]]) -> list[str]:
 
 def _rejects_of(connection: Connection, ids: Ids) -> list[Any]:
     wanted = set(ids)
-    return [row.seq for row in connection.execute(_READMITTED) if wanted & set(from_json(row.event_ids))]
+    return [
+        row.seq for row in connection.execute(_READMITTED) if wanted & set(from_json(row.event_ids))
+    ]
 
 
 def _gone(connection: Connection, statement: Delete, ids: Sequence[Any]) -> int:

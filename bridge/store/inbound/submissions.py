@@ -1,8 +1,11 @@
-"""Keep what forms are sent, each submission once and no more than the rates allow, on every node and through restarts.
+"""Keep what forms are sent, each submission once and no more than the rates allow, on every node
+and through restarts.
 
-A submission, its event and what is remembered of it (`bridge.ingest.forms.spam.dedup.Marks`) are one transaction. Of a rate the
-time is remembered at which its bucket is empty again (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). The row of the
-form's own rate is locked first by all, and lets in only so many others in a time: there are never more rows than its rate allows.
+A submission, its event and what is remembered of it (`bridge.ingest.forms.spam.dedup.Marks`) are
+one transaction. Of a rate the time is remembered at which its bucket is empty again
+(https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). The row of the form's own rate is
+locked first by all, and lets in only so many others in a time: there are never more rows than its
+rate allows.
 """
 
 from __future__ import annotations
@@ -24,49 +27,67 @@ from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_event
 from bridge.store.tables.schema import delivery, event, recent
 
-SWEPT: Final = 20  # rows that mean nothing any more are let go with each submission: more than one can add
+# rows that mean nothing any more are let go with each submission: more than one can add
+SWEPT: Final = 20
 AT_ONCE: Final = 5000  # and by the chore
 ROUNDING: Final = 0.001  # seconds
 
 _ADMIT = text(
-    "INSERT INTO recent (key, until) VALUES (:key, :now + :apart) ON CONFLICT (key) DO UPDATE "
-    "SET until = CASE WHEN recent.until > :now THEN recent.until ELSE :now END + :apart "
-    "WHERE CASE WHEN recent.until > :now THEN recent.until ELSE :now END + :apart - :now <= :per RETURNING until"
+    "INSERT INTO recent (key, until) VALUES (:key, :now + :apart) ON CONFLICT (key) DO UPDATE SET"
+    " until = CASE WHEN recent.until > :now THEN recent.until ELSE :now END + :apart WHERE CASE"
+    " WHEN recent.until > :now THEN recent.until ELSE :now END + :apart - :now <= :per RETURNING"
+    " until"
 )
 _TAKE = text(
-    "INSERT INTO recent (key, until, digest, event_id) VALUES (:key, :until, :digest, :event_id) ON CONFLICT (key) DO UPDATE "
-    "SET until = excluded.until, digest = excluded.digest, event_id = excluded.event_id WHERE recent.until <= :now RETURNING key"
+    "INSERT INTO recent (key, until, digest, event_id) VALUES (:key, :until, :digest, :event_id) ON"
+    " CONFLICT (key) DO UPDATE SET until = excluded.until, digest = excluded.digest, event_id ="
+    " excluded.event_id WHERE recent.until <= :now RETURNING key"
 )
 _SWEEP = {
-    "sqlite": text("DELETE FROM recent WHERE key IN (SELECT key FROM recent WHERE until < :now LIMIT :most)"),
+    "sqlite": text(
+        "DELETE FROM recent WHERE key IN (SELECT key FROM recent WHERE until < :now LIMIT :most)"
+    ),
     "postgresql": text(
-        "DELETE FROM recent WHERE key IN (SELECT key FROM recent WHERE until < :now LIMIT :most FOR UPDATE SKIP LOCKED)"
+        "DELETE FROM recent WHERE key IN (SELECT key FROM recent WHERE until < :now LIMIT :most FOR"
+        " UPDATE SKIP LOCKED)"
     ),
 }
 
 
-def add(database: Database, one: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan) -> Added:
+def add(
+    database: Database, one: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan
+) -> Added:
     """Keep a submission with its deliveries, or count it with the one that it repeats.
 
-    One that repeats what was held to be spam, and is not itself, lets that go: the deliveries are then those of the known event.
-    Raises `Refused`: 429 over a rate, 409 where a token or a solution was used before with other fields, 507 where its files, or the bytes
-    of its day, are too much for the source; nothing is kept then.
+    One that repeats what was held to be spam, and is not itself, lets that go: the deliveries are
+    then those of the known event. Raises `Refused`: 429 over a rate, 409 where a token or a
+    solution was used before with other fields, 507 where its files, or the bytes of its day, are
+    too much for the source; nothing is kept then.
     """
 
     def work(connection: Connection) -> Added:
         added = _add(connection, one, deliveries, marks, replan)
-        sweep(connection, marks.now, SWEPT)  # last: who waits for nothing more can hold rows that others wait for
+        # last: who waits for nothing more can hold rows that others wait for
+        sweep(connection, marks.now, SWEPT)
         return added
 
     return database.write(work)
 
 
 def repeated(database: Database, marks: Marks) -> Added | None:
-    """Count a submission with the one that it repeats, where that was not held to be spam; None where it is to be judged."""
+    """Count a submission with the one that it repeats, where that was not held to be spam; None
+    where it is to be judged.
+    """
     known = recent.c.event_id == event.c.id
-    query = select(event.c.id).join(recent, known).where(recent.c.key.in_([mark.key for mark in marks.once]), recent.c.until > marks.now)
+    query = (
+        select(event.c.id)
+        .join(recent, known)
+        .where(recent.c.key.in_([mark.key for mark in marks.once]), recent.c.until > marks.now)
+    )
     with database.read() as connection:
-        found = connection.execute(query.where(recent.c.digest == marks.digest, event.c.spam.is_(None)).limit(1)).scalar()
+        found = connection.execute(
+            query.where(recent.c.digest == marks.digest, event.c.spam.is_(None)).limit(1)
+        ).scalar()
     if found is None:
         return None
 
@@ -77,11 +98,15 @@ def repeated(database: Database, marks: Marks) -> Added | None:
     return Added(found, (), duplicate=True) if database.write(count) is not None else None
 
 
-def _add(connection: Connection, one: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan) -> Added:
+def _add(
+    connection: Connection, one: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan
+) -> Added:
     _limit(connection, marks)
     repeats = _take(connection, marks, one.id)
     if repeats is not None and (known := _count(connection, repeats)) is not None:
-        connection.execute(update(recent).where(_of(marks), recent.c.event_id == one.id).values(event_id=repeats))
+        connection.execute(
+            update(recent).where(_of(marks), recent.c.event_id == one.id).values(event_id=repeats)
+        )
         return Added(repeats, _let_go(connection, known, one, replan), duplicate=True)
     if repeats is not None:  # the event is gone: this one takes its place
         connection.execute(update(recent).where(_of(marks)).values(event_id=one.id))
@@ -101,9 +126,16 @@ def _add(connection: Connection, one: Event, deliveries: Sequence[Delivery], mar
 def _limit(connection: Connection, marks: Marks) -> None:
     for limit in marks.limits:
         apart = limit.rate.per / limit.rate.count
-        values = {"key": limit.key, "now": marks.now, "apart": apart, "per": limit.rate.per + ROUNDING}
+        values = {
+            "key": limit.key,
+            "now": marks.now,
+            "apart": apart,
+            "per": limit.rate.per + ROUNDING,
+        }
         if connection.execute(_ADMIT, values).first() is None:
-            empty_at = connection.execute(select(recent.c.until).where(recent.c.key == limit.key)).scalar_one()
+            empty_at = connection.execute(
+                select(recent.c.until).where(recent.c.key == limit.key)
+            ).scalar_one()
             wait = int(empty_at + apart - marks.now - limit.rate.per) + 1
             raise Refused(429, "too_many", "too many requests", headers={"Retry-After": str(wait)})
 
@@ -112,12 +144,25 @@ def _take(connection: Connection, marks: Marks, event_id: str) -> str | None:
     """Remember what is there once, and return the event of which it was already."""
     repeats = None
     for mark in marks.once:
-        values = {"key": mark.key, "until": mark.until, "digest": marks.digest, "event_id": event_id, "now": marks.now}
+        values = {
+            "key": mark.key,
+            "until": mark.until,
+            "digest": marks.digest,
+            "event_id": event_id,
+            "now": marks.now,
+        }
         if connection.execute(_TAKE, values).first() is not None:
             continue
-        known = connection.execute(select(recent.c.digest, recent.c.event_id).where(recent.c.key == mark.key)).one()
+        known = connection.execute(
+            select(recent.c.digest, recent.c.event_id).where(recent.c.key == mark.key)
+        ).one()
         if known.digest != marks.digest:
-            raise Refused(409, "used_before", "this form was sent already with other answers: load its page again to send another")
+            raise Refused(
+                409,
+                "used_before",
+                "this form was sent already with other answers: load its page again to send"
+                " another",
+            )
         repeats = repeats or known.event_id
     return repeats
 
@@ -131,18 +176,26 @@ def _count(connection: Connection, event_id: str) -> Event | None:
     counting = update(event).where(event.c.id == event_id).values(duplicates=event.c.duplicates + 1)
     if not connection.execute(counting).rowcount:
         return None
-    return to_event(connection.execute(select(event).where(event.c.id == event_id)).one(), sealer_of(connection))
+    return to_event(
+        connection.execute(select(event).where(event.c.id == event_id)).one(), sealer_of(connection)
+    )
 
 
-def _let_go(connection: Connection, known: Event, one: Event, replan: Replan) -> tuple[Delivery, ...]:
-    """Plan an event that was held to be spam when the same comes again and is none, as where a captcha was asked too late."""
+def _let_go(
+    connection: Connection, known: Event, one: Event, replan: Replan
+) -> tuple[Delivery, ...]:
+    """Plan an event that was held to be spam when the same comes again and is none, as where a
+    captcha was asked too late.
+    """
     if one.spam is not None or known.spam in (None, MARKED):
         return ()
     connection.execute(update(event).where(event.c.id == known.id).values(spam=None))
     planned = replan(replace(known, spam=None), f"again {known.duplicates}")
     events.take_keys(connection, planned)
     if planned:
-        connection.execute(insert(delivery), [delivery_row(each, sealer_of(connection)) for each in planned])
+        connection.execute(
+            insert(delivery), [delivery_row(each, sealer_of(connection)) for each in planned]
+        )
     return tuple(planned)
 
 

@@ -1,4 +1,6 @@
-"""The files of the embedded local platform by name: uploaded, or kept by a run. Their bytes are blobs; see `bridge.store.blobs`."""
+"""The files of the embedded local platform by name: uploaded, or kept by a run. Their bytes are
+blobs; see `bridge.store.blobs`.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,12 @@ from bridge.core.local_runs import OF_EVENT, LocalFile
 from bridge.store.tables.encrypted import closed, name_of, sealer_of
 from bridge.store.tables.schema import local_file
 
-#: The same on both databases. Of two that keep a file of one name at the same moment the later stays.
+#: The same on both databases. Of two that keep a file of one name at the same moment the later
+#: stays.
 KEEP = text(
-    "INSERT INTO local_file (user_id, run_id, name, sha256, size, created_at) "
-    "VALUES (:user_id, :run_id, :name, :sha256, :size, :created_at) "
-    "ON CONFLICT (user_id, run_id, name) DO UPDATE SET sha256 = excluded.sha256, size = excluded.size, created_at = excluded.created_at"
+    "INSERT INTO local_file (user_id, run_id, name, sha256, size, created_at) VALUES (:user_id,"
+    " :run_id, :name, :sha256, :size, :created_at) ON CONFLICT (user_id, run_id, name) DO UPDATE"
+    " SET sha256 = excluded.sha256, size = excluded.size, created_at = excluded.created_at"
 )
 
 
@@ -29,15 +32,21 @@ def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> L
     row = connection.execute(select(local_file).where(*_same(user_id, name, run_id))).one_or_none()
     if row is None:
         return None
-    digest = sealer_of(connection).open(row.sha256, "local_file", "sha256", name_of(user_id, run_id, name))
+    digest = sealer_of(connection).open(
+        row.sha256, "local_file", "sha256", name_of(user_id, run_id, name)
+    )
     return LocalFile(**{**row._mapping, "sha256": digest})
 
 
 def uploaded(connection: Connection, user_id: str) -> int:
-    """Return how many bytes the files have that the user has uploaded, without those of events, which go with these."""
+    """Return how many bytes the files have that the user has uploaded, without those of events,
+    which go with these.
+    """
     columns = local_file.c
     total = select(func.coalesce(func.sum(columns.size), 0)).where(
-        columns.user_id == user_id, columns.run_id == "", ~columns.name.startswith(OF_EVENT, autoescape=True)
+        columns.user_id == user_id,
+        columns.run_id == "",
+        ~columns.name.startswith(OF_EVENT, autoescape=True),
     )
     return int(connection.execute(total).scalar_one())
 

@@ -1,4 +1,5 @@
-"""What is known of the embedded platform's flows: written by who loads flows.py, read by everybody else.
+"""What is known of the embedded platform's flows: written by who loads flows.py, read by everybody
+else.
 
 All functions take a connection; `replace` wants one inside `Database.write`.
 """
@@ -39,7 +40,9 @@ def find(connection: Connection, flow_id: str) -> LocalFlow | None:
 
 def listed(connection: Connection) -> list[LocalFlow]:
     """Return all flows, by id."""
-    return [_to_flow(row) for row in connection.execute(select(local_flow).order_by(local_flow.c.id))]
+    return [
+        _to_flow(row) for row in connection.execute(select(local_flow).order_by(local_flow.c.id))
+    ]
 
 
 def ids(connection: Connection) -> Sequence[str]:
@@ -48,18 +51,26 @@ def ids(connection: Connection) -> Sequence[str]:
 
 
 def absent(connection: Connection, config: Config) -> dict[str, str]:
-    """Return by route the local flow that it names and that there is not; nothing where no flows are known yet."""
+    """Return by route the local flow that it names and that there is not; nothing where no flows
+    are known yet.
+    """
     known = ids(connection)
     return config.absent_flows(known) if known else {}
 
 
 def _to_row(flow: LocalFlow) -> dict[str, Any]:
     described = asdict(flow)
-    return {"id": described.pop("id"), "workbook": described.pop("workbook"), "created_at": described.pop("created_at"),
-            "described": to_json(described)}  # fmt: skip
+    return {
+        "id": described.pop("id"),
+        "workbook": described.pop("workbook"),
+        "created_at": described.pop("created_at"),
+        "described": to_json(described),
+    }
 
 
 def _to_flow(row: Row[Any]) -> LocalFlow:
     described = from_json(row.described)
     inputs = tuple(Input(**one) for one in described.pop("inputs"))
-    return LocalFlow(id=row.id, workbook=row.workbook, created_at=row.created_at, inputs=inputs, **described)
+    return LocalFlow(
+        id=row.id, workbook=row.workbook, created_at=row.created_at, inputs=inputs, **described
+    )

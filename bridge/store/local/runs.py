@@ -1,7 +1,9 @@
 """The runs of the embedded local platform, kept in the same store as everything else.
 
-All functions take a connection; those that change something want one inside `Database.write`. A run is leased while it is
-executed: one whose lease ran out was interrupted. Half of it may have happened, so it has failed, unless its flow says that it is
+All functions take a connection; those that change something want one inside `Database.write`. A run
+is leased while it is
+executed: one whose lease ran out was interrupted. Half of it may have happened, so it has failed,
+unless its flow says that it is
 idempotent: then it is queued again.
 """
 
@@ -25,11 +27,19 @@ from bridge.store.tables.encrypted import OF_TABLE, closed, sealer_of
 from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import local_run
 
-# Written out, since an index on some rows is only used where its very condition stands in the statement.
+# Written out, since an index on some rows is only used where its very condition stands in the
+# statement.
 OPEN = text("local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
-QUEUED = text("local_run.state = 'QUEUED' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
-HELD = text("local_run.state IN ('RUNNING', 'TERMINATING') AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
-TERMINATING = text("local_run.state = 'TERMINATING' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
+QUEUED = text(
+    "local_run.state = 'QUEUED' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')"
+)
+HELD = text(
+    "local_run.state IN ('RUNNING', 'TERMINATING') AND local_run.state IN ('QUEUED', 'RUNNING',"
+    " 'TERMINATING')"
+)
+TERMINATING = text(
+    "local_run.state = 'TERMINATING' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')"
+)
 NEVER_BEGAN = "The run was terminated before it began."
 AGAIN = "It is run again."
 DIED = "the worker that executed it died"
@@ -38,7 +48,8 @@ BEGINNINGS = 5  # an idempotent run that is interrupted is begun at most so ofte
 
 
 def start(connection: Connection, run: LocalRun, cap: int | None = None) -> LocalRun:
-    """Keep a new run and return it, or the earlier one that has the same idempotency key, however it ended.
+    """Keep a new run and return it, or the earlier one that has the same idempotency key, however
+    it ended.
 
     `cap`: a new run is refused (`Full`) while so many are not over yet.
     """
@@ -46,15 +57,23 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
         alone(connection, Lock.COUNT_RUNS)
         if run.idempotency_key and (known := find(connection, run.idempotency_key)):
             return known
-        active = connection.execute(select(func.count()).select_from(local_run).where(OPEN)).scalar() or 0
+        active = (
+            connection.execute(select(func.count()).select_from(local_run).where(OPEN)).scalar()
+            or 0
+        )
         if active >= cap:
             raise Full(f"{active} runs are not over yet; at most {cap} are allowed at once")
     columns = local_run.c
-    values: dict[str, Any] = {name: getattr(run, name) for name in _STARTED} | {"state": run.state.value}
+    values: dict[str, Any] = {name: getattr(run, name) for name in _STARTED} | {
+        "state": run.state.value
+    }
     added = connection.execute(
         insert_of(connection.dialect.name)(local_run)
         .values(closed(sealer_of(connection), "local_run", run.id, values))
-        .on_conflict_do_nothing(index_elements=[columns.idempotency_key], index_where=columns.idempotency_key.is_not(None))
+        .on_conflict_do_nothing(
+            index_elements=[columns.idempotency_key],
+            index_where=columns.idempotency_key.is_not(None),
+        )
     )
     known = None if added.rowcount == 1 else find(connection, run.idempotency_key or "")
     return known or run
@@ -80,19 +99,38 @@ def get(connection: Connection, run_id: str) -> LocalRun | None:
 
 def find(connection: Connection, idempotency_key: str) -> LocalRun | None:
     """Return the run that was started with this idempotency key."""
-    row = connection.execute(select(local_run).where(local_run.c.idempotency_key == idempotency_key)).one_or_none()
+    row = connection.execute(
+        select(local_run).where(local_run.c.idempotency_key == idempotency_key)
+    ).one_or_none()
     return None if row is None else _to_run(row, sealer_of(connection))
 
 
-def claim(connection: Connection, most: int, now: float, lease: str, cap: int | None = None) -> list[LocalRun]:
-    """Take up to `most` queued runs, oldest first, to execute them under `lease`; `cap` are under way at most, whoever holds them."""
+def claim(
+    connection: Connection, most: int, now: float, lease: str, cap: int | None = None
+) -> list[LocalRun]:
+    """Take up to `most` queued runs, oldest first, to execute them under `lease`; `cap` are under
+    way at most, whoever holds them.
+    """
     columns = local_run.c
     if cap is not None:
         alone(connection, Lock.COUNT_RUNS)
-        most = min(most, cap - (connection.execute(select(func.count()).select_from(local_run).where(HELD)).scalar() or 0))
+        most = min(
+            most,
+            cap
+            - (
+                connection.execute(select(func.count()).select_from(local_run).where(HELD)).scalar()
+                or 0
+            ),
+        )
     if most <= 0:
         return []
-    queued = select(local_run).where(QUEUED).order_by(columns.seq).limit(most).with_for_update(skip_locked=True)
+    queued = (
+        select(local_run)
+        .where(QUEUED)
+        .order_by(columns.seq)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
     rows = connection.execute(queued).all()
     if rows:
         connection.execute(
@@ -109,8 +147,11 @@ def waiting(connection: Connection) -> bool:
     return connection.execute(select(local_run.c.seq).where(QUEUED).limit(1)).first() is not None
 
 
-def extend(connection: Connection, lease: str, now: float, ids: Collection[str], logs: Mapping[str, str]) -> set[str]:
-    """The heartbeat: keep the lease of these runs, and what they have written so far: by run id, as JSON.
+def extend(
+    connection: Connection, lease: str, now: float, ids: Collection[str], logs: Mapping[str, str]
+) -> set[str]:
+    """The heartbeat: keep the lease of these runs, and what they have written so far: by run id, as
+    JSON.
 
     Returns the ids of those that are still held under `lease`.
     """
@@ -124,52 +165,89 @@ def extend(connection: Connection, lease: str, now: float, ids: Collection[str],
 
 
 def hand_back(connection: Connection, ids: Sequence[str], lease: str, now: float) -> None:
-    """Return runs that were claimed under `lease` and never begun to the queue; one that is to be terminated is."""
+    """Return runs that were claimed under `lease` and never begun to the queue; one that is to be
+    terminated is.
+    """
     for run_id in ids:
         held = (local_run.c.id == run_id) & (local_run.c.lease == lease)
-        connection.execute(update(local_run).where(held, local_run.c.state == LocalState.RUNNING).values(_waiting_again()))
-        finish(connection, run_id, RunResult(state=LocalState.TERMINATED, log=(NEVER_BEGAN,)), now, lease)
+        connection.execute(
+            update(local_run)
+            .where(held, local_run.c.state == LocalState.RUNNING)
+            .values(_waiting_again())
+        )
+        finish(
+            connection,
+            run_id,
+            RunResult(state=LocalState.TERMINATED, log=(NEVER_BEGAN,)),
+            now,
+            lease,
+        )
 
 
 def finish(connection: Connection, run_id: str, result: RunResult, now: float, lease: str) -> bool:
-    """Record how a run ended: TERMINATED where that was asked for. False, and nothing changes, where it is not held under `lease`."""
+    """Record how a run ended: TERMINATED where that was asked for. False, and nothing changes,
+    where it is not held under `lease`.
+    """
     columns = local_run.c
-    asked = case((columns.state == LocalState.TERMINATING, LocalState.TERMINATED.value), else_=result.state.value)
+    asked = case(
+        (columns.state == LocalState.TERMINATING, LocalState.TERMINATED.value),
+        else_=result.state.value,
+    )
     ended = connection.execute(
         update(local_run)
         .where(columns.id == run_id, columns.lease == lease, HELD)
-        .values(closed(sealer_of(connection), "local_run", run_id, _ending(result, now)) | {"state": asked})
+        .values(
+            closed(sealer_of(connection), "local_run", run_id, _ending(result, now))
+            | {"state": asked}
+        )
     )
     return ended.rowcount == 1
 
 
 def kill(connection: Connection, run_id: str, now: float) -> LocalRun | None:
-    """End a queued run at once, ask for the end of a running one; return it as it is then. What is over stays as it is."""
+    """End a queued run at once, ask for the end of a running one; return it as it is then. What is
+    over stays as it is.
+    """
     columns = local_run.c
     never = RunResult(state=LocalState.TERMINATED, log=(NEVER_BEGAN,))
     mine = columns.id == run_id
     ended = closed(sealer_of(connection), "local_run", run_id, _ending(never, now))
-    connection.execute(update(local_run).where(mine, columns.state == LocalState.QUEUED).values(ended))
-    connection.execute(update(local_run).where(mine, columns.state == LocalState.RUNNING).values(state=LocalState.TERMINATING))
+    connection.execute(
+        update(local_run).where(mine, columns.state == LocalState.QUEUED).values(ended)
+    )
+    connection.execute(
+        update(local_run)
+        .where(mine, columns.state == LocalState.RUNNING)
+        .values(state=LocalState.TERMINATING)
+    )
     return get(connection, run_id)
 
 
 def terminating(connection: Connection, lease: str) -> list[str]:
     """Return the ids of the runs held under `lease` whose end was asked for."""
-    return list(connection.execute(select(local_run.c.id).where(local_run.c.lease == lease, TERMINATING)).scalars())
+    return list(
+        connection.execute(
+            select(local_run.c.id).where(local_run.c.lease == lease, TERMINATING)
+        ).scalars()
+    )
 
 
 def abandon_running(connection: Connection, now: float) -> list[str]:
     """Settle every run whose lease ran out (see `interrupt`); return their ids."""
     columns = local_run.c
-    expired = select(columns.id).where(HELD, columns.lease_until < now).with_for_update(skip_locked=True)
+    expired = (
+        select(columns.id).where(HELD, columns.lease_until < now).with_for_update(skip_locked=True)
+    )
     ids = list(connection.execute(expired).scalars())
     interrupt(connection, ids, DIED, now)
     return ids
 
 
-def interrupt(connection: Connection, ids: Sequence[str], why: str, now: float, lease: str | None = None) -> None:
-    """Settle runs that were cut off: TERMINATED where that was asked for, QUEUED where their flow is idempotent, else FAILED.
+def interrupt(
+    connection: Connection, ids: Sequence[str], why: str, now: float, lease: str | None = None
+) -> None:
+    """Settle runs that were cut off: TERMINATED where that was asked for, QUEUED where their flow
+    is idempotent, else FAILED.
 
     `lease`: those that are not held under it any more are left alone.
     """
@@ -186,23 +264,49 @@ def interrupt(connection: Connection, ids: Sequence[str], why: str, now: float, 
         if run.state is LocalState.TERMINATING:
             values = _ending(RunResult(state=LocalState.TERMINATED, log=run.log), now)
         elif flow is not None and flow.idempotent and begun < BEGINNINGS:
-            values = _waiting_again() | {"log": to_json([*run.log, f"The run was interrupted: {why}. {AGAIN}"])}
+            values = _waiting_again() | {
+                "log": to_json([*run.log, f"The run was interrupted: {why}. {AGAIN}"])
+            }
         else:
-            values = _ending(RunResult(state=LocalState.FAILED, log=(*run.log, f"The run was interrupted: {why}.")), now)
+            values = _ending(
+                RunResult(
+                    state=LocalState.FAILED, log=(*run.log, f"The run was interrupted: {why}.")
+                ),
+                now,
+            )
         values = closed(sealer, "local_run", run.id, values)
-        connection.execute(update(local_run).where(local_run.c.id == run.id, local_run.c.state == run.state.value).values(values))
+        connection.execute(
+            update(local_run)
+            .where(local_run.c.id == run.id, local_run.c.state == run.state.value)
+            .values(values)
+        )
 
 
-def newest(connection: Connection, flow_ids: Sequence[str], user_id: str, most: int = 10) -> dict[str, list[LocalRun]]:
+def newest(
+    connection: Connection, flow_ids: Sequence[str], user_id: str, most: int = 10
+) -> dict[str, list[LocalRun]]:
     """Return the newest runs of each flow that the user started, newest first."""
     columns = local_run.c
-    mine = select(local_run).where(columns.user_id == user_id).order_by(columns.seq.desc()).limit(most)
+    mine = (
+        select(local_run).where(columns.user_id == user_id).order_by(columns.seq.desc()).limit(most)
+    )
     sealer = sealer_of(connection)
-    return {one: [_to_run(row, sealer) for row in connection.execute(mine.where(columns.saved_item_id == one))] for one in flow_ids}
+    return {
+        one: [
+            _to_run(row, sealer)
+            for row in connection.execute(mine.where(columns.saved_item_id == one))
+        ]
+        for one in flow_ids
+    }
 
 
 def _waiting_again() -> dict[str, Any]:
-    return {"state": LocalState.QUEUED.value, "started_at": None, "lease": None, "lease_until": None}
+    return {
+        "state": LocalState.QUEUED.value,
+        "started_at": None,
+        "lease": None,
+        "lease_until": None,
+    }
 
 
 def _ending(result: RunResult, now: float) -> dict[str, Any]:
@@ -219,7 +323,10 @@ def _ending(result: RunResult, now: float) -> dict[str, Any]:
 def _to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
     values, unsealable = dict(row._mapping) | changed, None
     try:
-        values |= {name: sealer.open(values[name], "local_run", name, row.id) for name in OF_TABLE["local_run"]}
+        values |= {
+            name: sealer.open(values[name], "local_run", name, row.id)
+            for name in OF_TABLE["local_run"]
+        }
     except Unsealable as error:
         values |= {"inputs": "{}", "outputs": None, "log": None, "body": None}
         unsealable = str(error)
@@ -242,13 +349,17 @@ def _to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """What the local platform's HTTP needs of the store: each call is its own durable transaction. `ring` wakes the worker."""
+    """What the local platform's HTTP needs of the store: each call is its own durable transaction.
+    `ring` wakes the worker.
+    """
 
     database: Database
     ring: Callable[[], None]
 
     def start(self, run: LocalRun, cap: int | None = None) -> LocalRun:
-        """Keep a new run, or return the earlier one that has its idempotency key. `Full` where `cap` runs are not over yet."""
+        """Keep a new run, or return the earlier one that has its idempotency key. `Full` where
+        `cap` runs are not over yet.
+        """
         kept = self.database.write(lambda connection: start(connection, run, cap))
         self.ring()
         return kept
@@ -263,13 +374,17 @@ class Runs:
         with self.database.read() as connection:
             return find(connection, idempotency_key)
 
-    def newest(self, flow_ids: Sequence[str], user_id: str, most: int = 10) -> dict[str, list[LocalRun]]:
+    def newest(
+        self, flow_ids: Sequence[str], user_id: str, most: int = 10
+    ) -> dict[str, list[LocalRun]]:
         """Return the newest runs of each flow that the user started, newest first."""
         with self.database.read() as connection:
             return newest(connection, flow_ids, user_id, most)
 
     def kill(self, run_id: str, now: float) -> LocalRun | None:
-        """End a queued run at once, ask for the end of a running one; return it as it is then, None where there is none."""
+        """End a queued run at once, ask for the end of a running one; return it as it is then, None
+        where there is none.
+        """
         run = self.database.write(lambda connection: kill(connection, run_id, now))
         self.ring()
         return run
@@ -285,7 +400,9 @@ class Runs:
             return local_flows.listed(connection)
 
     def keep_file(self, file: LocalFile) -> None:
-        """Keep what is known of a file whose blob is there; one of the same user, run and name is replaced."""
+        """Keep what is known of a file whose blob is there; one of the same user, run and name is
+        replaced.
+        """
         self.database.write(lambda connection: files.keep_file(connection, file))
 
     def file(self, user_id: str, name: str, run_id: str = "") -> LocalFile | None:

@@ -8,6 +8,10 @@ for table in metadata.tables.values():
     for index in table.indexes:
         index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -22,7 +22,9 @@ log = get_logger()
 
 LOCK_TIME = "1s"  # that a migration waits for a lock, and others behind it
 WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds until it tries again
-GAVE_WAY = ("55P03", "40P01")  # https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available, deadlock_detected
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available,
+# deadlock_detected
+GAVE_WAY = ("55P03", "40P01")
 PATIENCE = 600.0  # seconds after which it is given up
 
 
@@ -35,14 +37,17 @@ def revision(database: Database) -> str | None:
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:
-    """Migrate to the newest schema and return (revision before, revision now); a database that is newer is refused.
+    """Migrate to the newest schema and return (revision before, revision now); a database that is
+    newer is refused.
 
-    Others may go on working meanwhile, those of the version before too. On PostgreSQL the migration waits for nobody's lock longer than
-    `LOCK_TIME`, since all that comes after it would wait with it: it gives way and tries again.
+    Others may go on working meanwhile, those of the version before too. On PostgreSQL the migration
+    waits for nobody's lock longer than `LOCK_TIME`, since all that comes after it would wait with
+    it: it gives way and tries again.
     """
     if database.is_sqlite:
         database.path.parent.mkdir(parents=True, exist_ok=True)
-        # Made here, for its owner alone: SQLite would let everyone read what senders wrote. Its other files take after it.
+        # Made here, for its owner alone: SQLite would let everyone read what senders wrote. Its
+        # other files take after it.
         os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         vacuum.prepare(database.path)
     until, waits = time.monotonic() + PATIENCE, chain(WAITS, repeat(WAITS[-1]))
@@ -51,19 +56,28 @@ def upgrade(database: Database) -> tuple[str | None, str]:
             return _migrate(database)
         except DBAPIError as error:
             if not _gave_way(error) or time.monotonic() > until:
-                raise StoreError(f"the schema could not be brought up to date: {brief(error)}") from error
+                raise StoreError(
+                    f"the schema could not be brought up to date: {brief(error)}"
+                ) from error
             log.warning("migration_gave_way", error=brief(error))
             time.sleep(next(waits))
 
 
 def _gave_way(error: DBAPIError) -> bool:
     """Whether it was only that others held locks that it wanted."""
-    return getattr(error.orig, "sqlstate", None) in GAVE_WAY or getattr(error.orig, "sqlite_errorname", None) == "SQLITE_BUSY"
+    return (
+        getattr(error.orig, "sqlstate", None) in GAVE_WAY
+        or getattr(error.orig, "sqlite_errorname", None) == "SQLITE_BUSY"
+    )
 
 
 def remedy(found: str | None) -> str:
     """Return what a person does about a schema that is not this version's."""
-    return "it is newer, so upgrade flowbridge" if found is not None and found > HEAD else "flowbridge db upgrade"
+    return (
+        "it is newer, so upgrade flowbridge"
+        if found is not None and found > HEAD
+        else "flowbridge db upgrade"
+    )
 
 
 def _migrate(database: Database) -> tuple[str | None, str]:
@@ -72,7 +86,9 @@ def _migrate(database: Database) -> tuple[str | None, str]:
     with database.at_length() as connection:
         if not database.is_sqlite:
             alone(connection, Lock.MIGRATE)
-            connection.execute(text("SELECT set_config('lock_timeout', :most, true)"), {"most": LOCK_TIME})
+            connection.execute(
+                text("SELECT set_config('lock_timeout', :most, true)"), {"most": LOCK_TIME}
+            )
         before = revision(database)
         if before != HEAD:
             _run_alembic(connection, before)
@@ -90,5 +106,8 @@ def _run_alembic(connection: Connection, before: str | None) -> None:
     settings.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(settings).walk_revisions()}
     if before is not None and before not in known:
-        raise StoreError(f"the database has schema {before}, which is newer than this version of flowbridge ({HEAD}): upgrade flowbridge")
+        raise StoreError(
+            f"the database has schema {before}, which is newer than this version of flowbridge"
+            f" ({HEAD}): upgrade flowbridge"
+        )
     command.upgrade(settings, "head")

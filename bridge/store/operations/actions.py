@@ -1,6 +1,7 @@
 """What a person does to what is kept: retry, cancel and resolve deliveries, replay events.
 
-One that cannot be moved says why and holds up none of the others. `audit` keeps who did what, and calls what is here.
+One that cannot be moved says why and holds up none of the others. `audit` keeps who did what, and
+calls what is here.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from bridge.store.tables.rows import delivery_row, to_delivery
 from bridge.store.tables.schema import delivery, event
 
 FAILED: Final = (RunState.FAILED, RunState.TERMINATED)
-MOST_BYTES: Final = 4 * 1024 * 1024  # of bodies that are planned anew in one transaction; one that is larger goes alone
+# of bodies that are planned anew in one transaction; one that is larger goes alone
+MOST_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What an act came to for one item: why it was not done, or the deliveries as they are now.
 
-    `was` is what changed: a moved delivery's status, which `became` another, or why an event was held to be spam.
+    `was` is what changed: a moved delivery's status, which `became` another, or why an event was
+    held to be spam.
     """
 
     id: str
@@ -46,7 +49,8 @@ class Result:
 class Move:
     """Something that is done to deliveries. `refuse` says why not to this one.
 
-    `wants` are those that filters may choose from, `usual` those they choose from where no status is asked for.
+    `wants` are those that filters may choose from, `usual` those they choose from where no status
+    is asked for.
     """
 
     refuse: Callable[[Delivery], str | None]
@@ -56,10 +60,16 @@ class Move:
 
 def _refuse_retry(one: Delivery) -> str | None:
     if one.dead_kind is DeadKind.OURS:
-        return f"it was parked by planning, and is not sent so ({one.reason}): mend routes.yaml, then replay {one.event_id}"
+        return (
+            f"it was parked by planning, and is not sent so ({one.reason}): mend routes.yaml, then"
+            f" replay {one.event_id}"
+        )
     if one.status is Status.DELIVERED and one.run_state not in FAILED:
         run = one.run_state or "not followed"
-        return f"it was delivered and its run is {run}: only one whose run failed is retried; replay makes a new delivery"
+        return (
+            f"it was delivered and its run is {run}: only one whose run failed is retried; replay"
+            " makes a new delivery"
+        )
     if one.status is Status.UNKNOWN:
         by_hand = "look at the platform, then say what became of it with resolve"
         return f"its outcome is unknown and a run may exist: {settles_itself(one) or by_hand}"
@@ -74,23 +84,44 @@ def _refuse_retry(one: Delivery) -> str | None:
 def _refuse_cancel(one: Delivery) -> str | None:
     holds = one.status is Status.DEAD and one.holds_key
     is_waiting = one.status in (Status.QUEUED, Status.BLOCKED) or holds
-    return None if is_waiting else f"it is {one.status}: only a waiting delivery can be cancelled, or a dead one that holds up others"
+    return (
+        None
+        if is_waiting
+        else (
+            f"it is {one.status}: only a waiting delivery can be cancelled, or a dead one that"
+            " holds up others"
+        )
+    )
 
 
 def _refuse_resolve(one: Delivery) -> str | None:
     settles = settles_itself(one)
-    return f"{settles}; only what stays unknown is resolved, unless --force is given" if settles else _refuse_known(one)
+    return (
+        f"{settles}; only what stays unknown is resolved, unless --force is given"
+        if settles
+        else _refuse_known(one)
+    )
 
 
 def _refuse_known(one: Delivery) -> str | None:
-    return None if one.status is Status.UNKNOWN else f"it is {one.status}: only one whose outcome is unknown is resolved"
+    return (
+        None
+        if one.status is Status.UNKNOWN
+        else f"it is {one.status}: only one whose outcome is unknown is resolved"
+    )
 
 
 _status = delivery.c.status
-_planned = delivery.c.dead_kind.is_distinct_from(DeadKind.OURS)  # else it was parked by planning, and is never sent
-_sendable = or_((_status == Status.DEAD) & _planned, (_status == Status.DELIVERED) & delivery.c.run_state.in_(FAILED))
-_taken_out = (_status == Status.CANCELLED) & _planned & delivery.c.merged_into.is_(None)  # by a person
-_is_unknown, _is_held = _status == Status.UNKNOWN, delivery.c.poll_at.is_(None)  # held: the platform is not asked about it
+# else it was parked by planning, and is never sent
+_planned = delivery.c.dead_kind.is_distinct_from(DeadKind.OURS)
+_sendable = or_(
+    (_status == Status.DEAD) & _planned,
+    (_status == Status.DELIVERED) & delivery.c.run_state.in_(FAILED),
+)
+# by a person
+_taken_out = (_status == Status.CANCELLED) & _planned & delivery.c.merged_into.is_(None)
+# held: the platform is not asked about it
+_is_unknown, _is_held = _status == Status.UNKNOWN, delivery.c.poll_at.is_(None)
 _waiting = _status.in_((Status.QUEUED, Status.BLOCKED))
 _cancellable = or_(_waiting, (_status == Status.DEAD) & delivery.c.holds_key)
 MOVES: Final[Mapping[str, Move]] = {
@@ -98,7 +129,8 @@ MOVES: Final[Mapping[str, Move]] = {
     "cancel": Move(_refuse_cancel, _cancellable, _waiting),
     "resolve": Move(_refuse_resolve, _is_unknown & _is_held, _is_unknown & _is_held),
 }
-FORCED: Final[Mapping[str, Move]] = {"resolve": Move(_refuse_known, _is_unknown, _is_unknown)}  # with --force
+# with --force
+FORCED: Final[Mapping[str, Move]] = {"resolve": Move(_refuse_known, _is_unknown, _is_unknown)}
 SETTLING: Final = _is_unknown & ~_is_held
 PARKED: Final = (_status == Status.DEAD) & ~_planned
 NO_SPAM: Final = "it is not held to be spam"
@@ -111,7 +143,9 @@ def move_of(command: str, *, force: bool) -> Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moving:
-    """Moves deliveries to a status. `run_id`: with `delivered`, the run that is followed from then on."""
+    """Moves deliveries to a status. `run_id`: with `delivered`, the run that is followed from then
+    on.
+    """
 
     move: Move
     to: Status
@@ -122,7 +156,9 @@ class Moving:
         """Return the ids."""
         return ids
 
-    def carry_out(self, connection: Connection, prepared: Sequence[str], now: float, /) -> list[Result]:
+    def carry_out(
+        self, connection: Connection, prepared: Sequence[str], now: float, /
+    ) -> list[Result]:
         """Move each."""
         ordering.alone_with(connection, delivery.c.id.in_(prepared))
         return [self._one(connection, one, now) for one in prepared]
@@ -132,15 +168,18 @@ class Moving:
         row = connection.execute(query.with_for_update()).one_or_none()
         if row is None:
             return Result(id=id_, problem="there is no such delivery")
-        if problem := self.move.refuse(to_delivery(row, sealer)) or (self._spam(connection, row) if self.to is Status.QUEUED else None):
+        if problem := self.move.refuse(to_delivery(row, sealer)) or (
+            self._spam(connection, row) if self.to is Status.QUEUED else None
+        ):
             return Result(id=id_, problem=problem)
         try:
-            known = ledger.move(connection, id_, self.to, now, reason=self.reason, run_id=self.run_id)
+            known = ledger.move(
+                connection, id_, self.to, now, reason=self.reason, run_id=self.run_id
+            )
         except IllegalTransition as error:
             return Result(id=id_, problem=str(error))
         moved = to_delivery(connection.execute(query).one(), sealer)
         return Result(id=id_, was=known.status, became=moved.status, deliveries=(moved,))
-
 
     def _spam(self, connection: Connection, row: Row[Any]) -> str | None:
         spam = connection.execute(select(event.c.spam).where(event.c.id == row.event_id)).scalar()
@@ -159,7 +198,8 @@ def spam_problem(event_id: str, spam: str) -> str:
 class Planned:
     """What planning an event anew came to, not kept yet.
 
-    `problem` is why nothing goes, `known` the event, null where there is none, and `kept_problem` what its problem is now.
+    `problem` is why nothing goes, `known` the event, null where there is none, and `kept_problem`
+    what its problem is now.
     """
 
     id: str
@@ -173,9 +213,10 @@ class Planned:
 class Replaying:
     """Plans stored events again through the routes of `config_of` (or only `through` one).
 
-    `config_of` gives the configuration for an event and raises `BridgeError` where it cannot be had. An event stays the same one: its
-    new deliveries stand beside the earlier ones, told apart by `nonce`. `releases`: only events that are held to be spam, which they then
-    are no more; without it none of those.
+    `config_of` gives the configuration for an event and raises `BridgeError` where it cannot be
+    had. An event stays the same one: its new deliveries stand beside the earlier ones, told apart
+    by `nonce`. `releases`: only events that are held to be spam, which they then are no more;
+    without it none of those.
     """
 
     config_of: Callable[[Event], Config]
@@ -184,7 +225,9 @@ class Replaying:
     releases: bool = False
 
     def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> list[Planned]:
-        """Plan the first of them anew, as many as fit into memory together; the database is only read."""
+        """Plan the first of them anew, as many as fit into memory together; the database is only
+        read.
+        """
         planned: list[Planned] = []
         size = 0
         for id_ in ids:
@@ -195,33 +238,66 @@ class Replaying:
                 break
         return planned
 
-    def carry_out(self, connection: Connection, prepared: Sequence[Planned], _now: float, /) -> list[Result]:
-        """Keep what was planned. A result has the deliveries as they stand then: a trigger may have blocked or merged them."""
-        there = select(event.c.id).where(event.c.id.in_([one.id for one in prepared if one.known])).order_by(event.c.id).with_for_update()
+    def carry_out(
+        self, connection: Connection, prepared: Sequence[Planned], _now: float, /
+    ) -> list[Result]:
+        """Keep what was planned. A result has the deliveries as they stand then: a trigger may have
+        blocked or merged them.
+        """
+        there = (
+            select(event.c.id)
+            .where(event.c.id.in_([one.id for one in prepared if one.known]))
+            .order_by(event.c.id)
+            .with_for_update()
+        )
         kept_ids = set(connection.execute(there).scalars())
-        prepared = [one if one.known is None or one.id in kept_ids else _gone(one.id) for one in prepared]
+        prepared = [
+            one if one.known is None or one.id in kept_ids else _gone(one.id) for one in prepared
+        ]
         for one in prepared:
             if one.known is not None and one.kept_problem != one.known.problem:
-                connection.execute(update(event).where(event.c.id == one.id).values(problem=one.kept_problem))
+                connection.execute(
+                    update(event).where(event.c.id == one.id).values(problem=one.kept_problem)
+                )
         held = self._release(connection, prepared) if self.releases else {}
-        prepared = [replace(one, problem=one.problem or NO_SPAM, deliveries=()) if self.releases and one.id not in held else one
-                    for one in prepared]  # fmt: skip
-        planned, sealer = [each for one in prepared for each in one.deliveries], sealer_of(connection)
+        prepared = [
+            (
+                replace(one, problem=one.problem or NO_SPAM, deliveries=())
+                if self.releases and one.id not in held
+                else one
+            )
+            for one in prepared
+        ]
+        planned, sealer = (
+            [each for one in prepared for each in one.deliveries],
+            sealer_of(connection),
+        )
         if planned:
             events.take_keys(connection, planned)
             connection.execute(insert(delivery), [delivery_row(each, sealer) for each in planned])
         kept = select(delivery).where(delivery.c.id.in_([each.id for each in planned]))
         stand = {row.id: to_delivery(row, sealer) for row in connection.execute(kept)}
-        return [Result(id=one.id, problem=one.problem, was=held.get(one.id), deliveries=[stand[each.id] for each in one.deliveries])
-                for one in prepared]  # fmt: skip
+        return [
+            Result(
+                id=one.id,
+                problem=one.problem,
+                was=held.get(one.id),
+                deliveries=[stand[each.id] for each in one.deliveries],
+            )
+            for one in prepared
+        ]
 
     @staticmethod
     def _release(connection: Connection, prepared: Sequence[Planned]) -> dict[str, str]:
-        """Have events be spam no more, and return why each was: of two who release the same, one does."""
+        """Have events be spam no more, and return why each was: of two who release the same, one
+        does.
+        """
         held = {}
         for one in prepared:
             if one.problem is None and one.known is not None:
-                spam = connection.execute(select(event.c.spam).where(event.c.id == one.id).with_for_update()).scalar()
+                spam = connection.execute(
+                    select(event.c.spam).where(event.c.id == one.id).with_for_update()
+                ).scalar()
                 if spam is not None:
                     held[one.id] = spam
                     connection.execute(update(event).where(event.c.id == one.id).values(spam=None))
@@ -233,7 +309,9 @@ class Replaying:
         except NotFound:
             return _gone(id_)
         if is_emptied(known):
-            return Planned(id=id_, problem="what was in it was let go by the `retention` of its source")
+            return Planned(
+                id=id_, problem="what was in it was let go by the `retention` of its source"
+            )
         try:
             config = self._config(known)
         except BridgeError as error:
@@ -241,10 +319,14 @@ class Replaying:
         if config.source(known.source) is None:
             return Planned(id=id_, problem=f"its source {known.source!r} is not in routes.yaml")
         if (known.spam is not None) is not self.releases:
-            return Planned(id=id_, problem=NO_SPAM if known.spam is None else spam_problem(id_, known.spam))
+            return Planned(
+                id=id_, problem=NO_SPAM if known.spam is None else spam_problem(id_, known.spam)
+            )
         kept_problem, planned = _plan(replace(known, spam=None), config, now, self.nonce)
         problem = None if self.releases else _why_not(known, kept_problem, planned, self.through)
-        return Planned(id=id_, problem=problem, known=known, kept_problem=kept_problem, deliveries=planned)
+        return Planned(
+            id=id_, problem=problem, known=known, kept_problem=kept_problem, deliveries=planned
+        )
 
     def _config(self, known: Event) -> Config:
         config = self.config_of(known)
@@ -260,7 +342,9 @@ def _gone(id_: str) -> Planned:
     return Planned(id=id_, problem="there is no such event")
 
 
-def _plan(known: Event, config: Config, now: float, nonce: str) -> tuple[str | None, list[Delivery]]:
+def _plan(
+    known: Event, config: Config, now: float, nonce: str
+) -> tuple[str | None, list[Delivery]]:
     """Return the event's problem as it is now, and what is planned."""
     source = config.source(known.source)
     if source is None or asks_to_confirm(source, known):
@@ -272,9 +356,13 @@ def _plan(known: Event, config: Config, now: float, nonce: str) -> tuple[str | N
         return f"{PLANNING_FAILED} ({type(fault).__name__})", []
 
 
-def _why_not(known: Event, problem: str | None, planned: Sequence[Delivery], through: str | None) -> str | None:
+def _why_not(
+    known: Event, problem: str | None, planned: Sequence[Delivery], through: str | None
+) -> str | None:
     """Return why nothing goes of an event that was planned anew; null where something does."""
     if not planned:
-        what = "no route matches it" if through is None else f"the route {through!r} does not match it"
+        what = (
+            "no route matches it" if through is None else f"the route {through!r} does not match it"
+        )
         return problem or f"{what} ({known.source} {known.type or ''}".rstrip() + ")"
     return planned[0].reason if all(one.status is Status.DEAD for one in planned) else None

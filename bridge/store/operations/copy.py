@@ -1,7 +1,9 @@
-"""Copy a whole database into an empty one, of the other kind or of the same: all of it, compared, or nothing.
+"""Copy a whole database into an empty one, of the other kind or of the same: all of it, compared,
+or nothing.
 
-What is read is one state of the source, what is written is one transaction of the target: a copy that is ended in the middle leaves the
-target as empty as it was. Triggers of the schema stay out of it, since what they would do to a row they have done already.
+What is read is one state of the source, what is written is one transaction of the target: a copy
+that is ended in the middle leaves the target as empty as it was. Triggers of the schema stay out of
+it, since what they would do to a row they have done already.
 """
 
 from __future__ import annotations
@@ -29,8 +31,12 @@ TOGETHER: Final = 500  # rows written at once
 PILE: Final = 4 * 1024 * 1024  # or so many bytes
 FEW, MANY = 16, 500  # rows read at once, of tables that keep what senders wrote, and of others
 NAMED: Final = 20  # rows that do not fit are named; more are counted
-#: What texts cannot hold. https://www.postgresql.org/docs/current/datatype-character.html; what is no UTF-8 is read as half characters.
-UNFIT: Final = {"postgresql": re.compile("[\0\ud800-\udfff]"), "sqlite": re.compile("[\ud800-\udfff]")}
+#: What texts cannot hold. https://www.postgresql.org/docs/current/datatype-character.html; what is
+#: no UTF-8 is read as half characters.
+UNFIT: Final = {
+    "postgresql": re.compile("[\0\ud800-\udfff]"),
+    "sqlite": re.compile("[\ud800-\udfff]"),
+}
 INSTEAD: Final = "\ufffd"
 Row = dict[str, Any]
 
@@ -65,7 +71,12 @@ class Copied:
 def count(database: Database) -> dict[str, int]:
     """Return how many rows each table has."""
     with database.read() as connection:
-        return {str(table.name): connection.execute(select(func.count()).select_from(table)).scalar_one() for table in TABLES}
+        return {
+            str(table.name): (
+                connection.execute(select(func.count()).select_from(table)).scalar_one()
+            )
+            for table in TABLES
+        }
 
 
 def check(source: Database, target: Database, *, snapshot: bool) -> None:
@@ -73,30 +84,48 @@ def check(source: Database, target: Database, *, snapshot: bool) -> None:
     if source.url == target.url:
         raise StoreError("the database would be copied into itself")
     if (revision := upgrade.revision(source)) != HEAD:
-        raise StoreError(f"the database to be copied has schema {revision}, this flowbridge wants {HEAD}: {upgrade.remedy(revision)}")
+        raise StoreError(
+            f"the database to be copied has schema {revision}, this flowbridge wants {HEAD}:"
+            f" {upgrade.remedy(revision)}"
+        )
     clock = Clock(source)
     clock.set()
     if not snapshot and heartbeats.workers_alive(source, clock()):
-        raise StoreError("a worker is running on the database to be copied: stop flowbridge everywhere, so that nothing is missed")
+        raise StoreError(
+            "a worker is running on the database to be copied: stop flowbridge everywhere, so that"
+            " nothing is missed"
+        )
     known = upgrade.revision(target) if not target.is_sqlite or target.path.exists() else None
     if known is not None and known != HEAD:
-        raise StoreError(f"the database to copy into has schema {known}, this flowbridge wants {HEAD}: make a new one")
+        raise StoreError(
+            f"the database to copy into has schema {known}, this flowbridge wants {HEAD}: make a"
+            " new one"
+        )
     if known is not None:
         _must_be_empty(count(target))
 
 
 def _must_be_empty(rows: Mapping[str, int]) -> None:
     if full := ", ".join(f"{number} in {name}" for name, number in rows.items() if number):
-        raise StoreError(f"the database to copy into is not empty: it has rows ({full}); make a new one")
+        raise StoreError(
+            f"the database to copy into is not empty: it has rows ({full}); make a new one"
+        )
 
 
-def copy(source: Database, target: Database, *, snapshot: bool = False, mend: bool = False,
-         advance: Callable[[int], None] = lambda _: None) -> Copied:  # fmt: skip
+def copy(
+    source: Database,
+    target: Database,
+    *,
+    snapshot: bool = False,
+    mend: bool = False,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Copied:
     """Give the target the schema, copy every row, compare, and commit.
 
     `advance` is told of rows as they are written, and once more as they are compared.
-    `snapshot`: the source may change meanwhile, and what comes later is missed; without it a change is an error. `mend`: characters that
-    the target cannot hold are replaced; without it rows that have some are an error, which names them. `StoreError`: nothing was copied.
+    `snapshot`: the source may change meanwhile, and what comes later is missed; without it a change
+    is an error. `mend`: characters that the target cannot hold are replaced; without it rows that
+    have some are an error, which names them. `StoreError`: nothing was copied.
     """
     upgrade.upgrade(target)
     copied = Copied()
@@ -105,23 +134,43 @@ def copy(source: Database, target: Database, *, snapshot: bool = False, mend: bo
         with target.at_length() as writer:
             _write(reader, writer, target, copied, mend=mend, advance=advance)
             if not snapshot and _marks_now(source) != before:
-                raise StoreError("something came in while it was copied, and would be missed: stop flowbridge everywhere, and begin again")
+                raise StoreError(
+                    "something came in while it was copied, and would be missed: stop flowbridge"
+                    " everywhere, and begin again"
+                )
     return copied
 
 
-def _write(reader: Connection, writer: Connection, target: Database, copied: Copied, *, mend: bool, advance: Callable[[int], None]) -> None:
+def _write(
+    reader: Connection,
+    writer: Connection,
+    target: Database,
+    copied: Copied,
+    *,
+    mend: bool,
+    advance: Callable[[int], None],
+) -> None:
     with _without_triggers(writer, target):
-        sums = {table.name: _copy_table(reader, writer, table, copied, mend=mend, advance=advance) for table in TABLES}
+        sums = {
+            table.name: _copy_table(reader, writer, table, copied, mend=mend, advance=advance)
+            for table in TABLES
+        }
         if copied.misfits:
             more = copied.misfitting - len(copied.misfits)
             named = [*copied.misfits, *([f"and {more} more"] if more else [])]
-            raise StoreError("texts of the target hold no NUL and no half characters, but there are some in " + "; ".join(named))
+            raise StoreError(
+                "texts of the target hold no NUL and no half characters, but there are some in "
+                + "; ".join(named)
+            )
         _set_sequences(writer, target)
         for table in TABLES:
             found = _sum_of(writer, table, advance)
             if found != sums[table.name]:
                 rows = f"{found.rows} rows of {sums[table.name].rows}"
-                raise StoreError(f"what was written to {table.name} is not what was read ({rows}): nothing was copied")
+                raise StoreError(
+                    f"what was written to {table.name} is not what was read ({rows}): nothing was"
+                    " copied"
+                )
             copied.rows[str(table.name)] = found.rows
 
 
@@ -133,7 +182,9 @@ def _reading(source: Database) -> Iterator[Connection]:
     """Give a connection that sees one state for as long as it takes."""
     with source.read() as connection:
         if not source.is_sqlite:
-            connection.execute(text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)"))
+            connection.execute(
+                text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
+            )
             yield connection
             return
         raw: Any = connection.connection.driver_connection
@@ -146,7 +197,11 @@ def _reading(source: Database) -> Iterator[Connection]:
 
 def _marks(connection: Connection) -> dict[str, Any]:
     """What tells whether receivers or workers have written something."""
-    marks = {table.name: connection.execute(select(func.max(table.c.seq))).scalar() for table in TABLES if "seq" in table.c}
+    marks = {
+        table.name: connection.execute(select(func.max(table.c.seq))).scalar()
+        for table in TABLES
+        if "seq" in table.c
+    }
     return marks | {worker.name: connection.execute(select(func.max(worker.c.seen_at))).scalar()}
 
 
@@ -175,7 +230,15 @@ def _sum_of(connection: Connection, table: Table, advance: Callable[[int], None]
 # -- the target
 
 
-def _copy_table(reader: Connection, writer: Connection, table: Table, copied: Copied, *, mend: bool, advance: Callable[[int], None]) -> Sum:
+def _copy_table(
+    reader: Connection,
+    writer: Connection,
+    table: Table,
+    copied: Copied,
+    *,
+    mend: bool,
+    advance: Callable[[int], None],
+) -> Sum:
     total, size = Sum(), 0
     pile: list[Row] = []
 
@@ -184,7 +247,10 @@ def _copy_table(reader: Connection, writer: Connection, table: Table, copied: Co
             try:
                 writer.execute(insert(table), pile)
             except DBAPIError as error:
-                raise StoreError(f"not all of {_key(table, pile[0])} to {_key(table, pile[-1])} can be kept: {brief(error)}") from error
+                raise StoreError(
+                    f"not all of {_key(table, pile[0])} to {_key(table, pile[-1])} can be kept:"
+                    f" {brief(error)}"
+                ) from error
         advance(len(pile))
         pile.clear()
 
@@ -220,19 +286,34 @@ def _key(table: Table, row: Row) -> str:
 
 @contextmanager
 def _without_triggers(connection: Connection, database: Database) -> Iterator[None]:
-    """Take the triggers of the tables away; they are back at the end, and the tables are seen to be empty and to stay so until the end."""
+    """Take the triggers of the tables away; they are back at the end, and the tables are seen to be
+    empty and to stay so until the end.
+    """
     again: Sequence[str]
     if database.is_sqlite:
-        triggers = connection.execute(text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
+        triggers = connection.execute(
+            text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
+        ).all()
         ours = [row for row in triggers if row.tbl_name in metadata.tables]
         away, again = [f"DROP TRIGGER {row.name}" for row in ours], [row.sql for row in ours]
     else:
         names = ", ".join(table.name for table in TABLES)
-        away = [f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE", *(f"ALTER TABLE {one.name} DISABLE TRIGGER USER" for one in TABLES)]
-        again = [*(f"ALTER TABLE {one.name} ENABLE TRIGGER USER" for one in TABLES), f"ANALYZE {names}"]
+        away = [
+            f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE",
+            *(f"ALTER TABLE {one.name} DISABLE TRIGGER USER" for one in TABLES),
+        ]
+        again = [
+            *(f"ALTER TABLE {one.name} ENABLE TRIGGER USER" for one in TABLES),
+            f"ANALYZE {names}",
+        ]
     for statement in away:
         connection.exec_driver_sql(statement)
-    _must_be_empty({table.name: connection.execute(select(func.count()).select_from(table)).scalar_one() for table in TABLES})
+    _must_be_empty(
+        {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in TABLES
+        }
+    )
     yield
     for statement in again:
         connection.exec_driver_sql(statement)
@@ -243,4 +324,8 @@ def _set_sequences(connection: Connection, database: Database) -> None:
     for table in TABLES if not database.is_sqlite else ():
         if "seq" in table.c:
             last = select(func.max(table.c.seq)).scalar_subquery()
-            connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "seq"), last)).where(last.is_not(None)))
+            connection.execute(
+                select(func.setval(func.pg_get_serial_sequence(table.name, "seq"), last)).where(
+                    last.is_not(None)
+                )
+            )

@@ -1,6 +1,8 @@
-"""Take a person out of what is kept: an act whose items are the events, rejects and runs that hold the subject.
+"""Take a person out of what is kept: an act whose items are the events, rejects and runs that hold
+the subject.
 
-What is under way is refused, since it would come back; what only waits is taken out of the queue first.
+What is under way is refused, since it would come back; what only waits is taken out of the queue
+first.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ from bridge.store.tables.rows import from_json, to_delivery, to_json
 from bridge.store.tables.schema import act, delivery, event, local_run, reject
 
 PAGE: Final = 500  # events whose deliveries are read in one transaction
-BUSY: Final = {"sending": "is being sent", "unknown": "has an unknown outcome (see flowbridge resolve)"}
+BUSY: Final = {
+    "sending": "is being sent",
+    "unknown": "has an unknown outcome (see flowbridge resolve)",
+}
 ERASED: Final = "(erased)"
 TRIES: Final = 50  # to have nobody read the write-ahead log at the moment
 APART: Final = 0.1  # seconds between them
@@ -47,9 +52,11 @@ AND (d.status IN ('sending', 'unknown') OR d.slot OR d.poll_at IS NOT NULL OR {r
 
 @dataclass(frozen=True, slots=True)
 class Erasing:
-    """Erases events with all that they own, rejects, and runs of the local platform with their files.
+    """Erases events with all that they own, rejects, and runs of the local platform with their
+    files.
 
-    A keyed hash of an event's provider id is stored for the rest of `dedup_for`, so that what repeats it is a duplicate.
+    A keyed hash of an event's provider id is stored for the rest of `dedup_for`, so that what
+    repeats it is a duplicate.
     """
 
     dedup_for: deleted_ids.DedupFor = deleted_ids.of_all
@@ -58,7 +65,9 @@ class Erasing:
         """Return the ids."""
         return ids
 
-    def carry_out(self, connection: Connection, prepared: Sequence[str], now: float, /) -> list[Result]:
+    def carry_out(
+        self, connection: Connection, prepared: Sequence[str], now: float, /
+    ) -> list[Result]:
         """Erase each."""
         ordering.alone_with(connection, delivery.c.event_id.in_(prepared))
         return [_erase(connection, one, now, self.dedup_for) for one in prepared]
@@ -70,26 +79,42 @@ def _erase(connection: Connection, id_: str, now: float, dedup_for: deleted_ids.
     if id_.startswith("rej_"):
         gone = connection.execute(delete(reject).where(reject.c.id == id_)).rowcount
         return Result(id=id_, problem=None if gone else "there is no such reject")
-    state = connection.execute(select(local_run.c.state).where(local_run.c.id == id_).with_for_update()).scalar()
+    state = connection.execute(
+        select(local_run.c.state).where(local_run.c.id == id_).with_for_update()
+    ).scalar()
     if state is None:
         return Result(id=id_, problem="there is no such run")
     if state in ("QUEUED", "RUNNING", "TERMINATING"):
-        return Result(id=id_, problem="the run is not over: erase it again once it is, or flowbridge flows kill ends it")
+        return Result(
+            id=id_,
+            problem=(
+                "the run is not over: erase it again once it is, or flowbridge flows kill ends it"
+            ),
+        )
     removal.remove_runs(connection, [id_])
     return Result(id=id_)
 
 
-def _erase_event(connection: Connection, id_: str, now: float, dedup_for: deleted_ids.DedupFor) -> Result:
-    if connection.execute(select(event.c.id).where(event.c.id == id_).with_for_update()).scalar() is None:
+def _erase_event(
+    connection: Connection, id_: str, now: float, dedup_for: deleted_ids.DedupFor
+) -> Result:
+    if (
+        connection.execute(select(event.c.id).where(event.c.id == id_).with_for_update()).scalar()
+        is None
+    ):
         return Result(id=id_, problem="there is no such event")
     busy = connection.execute(_UNDER_WAY, {"id": id_}).one_or_none()
     if busy is not None:
         how = BUSY.get(busy.status, "has a run going on")
-        return Result(id=id_, problem=f"its delivery {busy.id} {how}: erase it again once that is over")
+        return Result(
+            id=id_, problem=f"its delivery {busy.id} {how}: erase it again once that is over"
+        )
     for each in list(connection.execute(_WAITING, {"id": id_}).scalars()):
         ledger.move(connection, each, Status.CANCELLED, now, reason="its event is erased")
     if not removal.free(connection, [id_], math.inf):
-        raise StoreError(f"{id_} has a delivery that somebody needs, in a state that erasing does not know")
+        raise StoreError(
+            f"{id_} has a delivery that somebody needs, in a state that erasing does not know"
+        )
     deleted_ids.store(connection, [id_], dedup_for, now, erased=True)
     removal.remove(connection, [id_])
     return Result(id=id_)
@@ -99,17 +124,27 @@ def _erase_event(connection: Connection, id_: str, now: float, dedup_for: delete
 
 
 def started(database: Database, ids: Sequence[str]) -> Iterator[Delivery]:
-    """Yield the deliveries of these events that started a run, or may have: what their flows did with the data is theirs to erase."""
+    """Yield the deliveries of these events that started a run, or may have: what their flows did
+    with the data is theirs to erase.
+    """
     for at in range(0, len(ids), PAGE):
         of_them = delivery.c.event_id.in_(ids[at : at + PAGE])
-        went = or_(delivery.c.run_id.is_not(None), delivery.c.delivered_at.is_not(None), delivery.c.status == Status.UNKNOWN)
+        went = or_(
+            delivery.c.run_id.is_not(None),
+            delivery.c.delivered_at.is_not(None),
+            delivery.c.status == Status.UNKNOWN,
+        )
         with database.read() as connection:
-            rows = connection.execute(select(delivery).where(of_them, went).order_by(delivery.c.seq)).all()
+            rows = connection.execute(
+                select(delivery).where(of_them, went).order_by(delivery.c.seq)
+            ).all()
         yield from (to_delivery(row, database.sealer) for row in rows)
 
 
 def scrub_acts(database: Database, letters: str) -> int:
-    """Take a subject out of what earlier acts were asked, such as the text that a body was searched for; return of how many."""
+    """Take a subject out of what earlier acts were asked, such as the text that a body was searched
+    for; return of how many.
+    """
 
     sealer = database.sealer
 
@@ -119,7 +154,11 @@ def scrub_acts(database: Database, letters: str) -> int:
             asked = from_json(sealer.open(row.asked, "act", "asked", row.id))
             kept = _scrubbed(asked, letters)
             if kept != asked:
-                connection.execute(update(act).where(act.c.seq == row.seq).values(closed(sealer, "act", row.id, {"asked": to_json(kept)})))
+                connection.execute(
+                    update(act)
+                    .where(act.c.seq == row.seq)
+                    .values(closed(sealer, "act", row.id, {"asked": to_json(kept)}))
+                )
                 changed += 1
         return changed
 
@@ -135,7 +174,8 @@ def _scrubbed(value: Any, letters: str) -> Any:
 
 
 def settle_file(database: Database) -> bool:
-    """Have the write-ahead log of a SQLite file copied into it and emptied, since it holds pages as they were.
+    """Have the write-ahead log of a SQLite file copied into it and emptied, since it holds pages as
+    they were.
 
     False where a reader is in the way.
     """
@@ -149,9 +189,15 @@ def settle_file(database: Database) -> bool:
 
 
 def traces(database: Database, letters: str) -> int:
-    """Return how often these letters stand in the SQLite file and in its write-ahead log, as text or as a form writes them."""
+    """Return how often these letters stand in the SQLite file and in its write-ahead log, as text
+    or as a form writes them.
+    """
     spellings = {letters.encode().lower(), quote_plus(letters).encode().lower()}
-    paths = [path for path in (database.path, database.path.with_name(f"{database.path.name}-wal")) if path.exists()]
+    paths = [
+        path
+        for path in (database.path, database.path.with_name(f"{database.path.name}-wal"))
+        if path.exists()
+    ]
     return sum(_count(path, sought) for path in paths for sought in spellings)
 
 
@@ -165,16 +211,27 @@ def _count(path: Path, sought: bytes) -> int:
     return count
 
 
-def files_with(folder: Path, letters: str, most: int = LOOKED_THROUGH) -> tuple[list[str], list[str]]:
-    """Return the files in a folder in whose name or text these letters stand, and those that were not looked through: `most` bytes are."""
-    spellings = {letters, quote_plus(letters), json.dumps(letters)[1:-1], json.dumps(letters, ensure_ascii=False)[1:-1]}
+def files_with(
+    folder: Path, letters: str, most: int = LOOKED_THROUGH
+) -> tuple[list[str], list[str]]:
+    """Return the files in a folder in whose name or text these letters stand, and those that were
+    not looked through: `most` bytes are.
+    """
+    spellings = {
+        letters,
+        quote_plus(letters),
+        json.dumps(letters)[1:-1],
+        json.dumps(letters, ensure_ascii=False)[1:-1],
+    }
     sought, found, unread = {folded(each) for each in spellings}, [], []
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         try:
             size = path.lstat().st_size
             most -= max(size, LEAST_SIZE)
-            if any(each in folded(name) for each in sought) or (most >= 0 and _stands(path, size, sought)):
+            if any(each in folded(name) for each in sought) or (
+                most >= 0 and _stands(path, size, sought)
+            ):
                 found.append(name)
             elif most < 0:
                 unread.append(name)
@@ -186,13 +243,22 @@ def files_with(folder: Path, letters: str, most: int = LOOKED_THROUGH) -> tuple[
 def _files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders.sort()
-        yield from (path for name in sorted(names) if (path := Path(place, name)).is_file() and not path.is_symlink())
+        yield from (
+            path
+            for name in sorted(names)
+            if (path := Path(place, name)).is_file() and not path.is_symlink()
+        )
 
 
 def _stands(path: Path, size: int, sought: Set[str]) -> bool:
     """Tell whether one of these texts stands in the first `size` bytes of a file, or so."""
     longest, carried = max(map(len, sought)), ""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8", errors="replace", newline="") as file:  # noqa: PTH123 - no link is followed
+    with open(  # noqa: PTH123 - no link is followed
+        os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK),
+        encoding="utf-8",
+        errors="replace",
+        newline="",
+    ) as file:
         for _ in range(size // CHUNK + 1):
             seen = carried + file.read(CHUNK).casefold()
             if any(each in seen for each in sought):

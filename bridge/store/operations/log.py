@@ -1,6 +1,8 @@
-"""Acts of people, kept: what each chose before it began, and what has become of every item, so that it can stop anywhere and go on.
+"""Acts of people, kept: what each chose before it began, and what has become of every item, so that
+it can stop anywhere and go on.
 
-What is done to an item and that it is done are one commit: an act that was interrupted, however, does none of them twice.
+What is done to an item and that it is done are one commit: an act that was interrupted, however,
+does none of them twice.
 """
 
 from __future__ import annotations
@@ -26,12 +28,23 @@ TOGETHER: Final = 50  # items that are done in one
 RESUMED: Final = 20  # of those who went on with an act, so many are remembered
 
 _OPEN = (act_item.c.act == bindparam("of")) & act_item.c.outcome.is_(None)
-_NEXT = select(act_item.c.number, act_item.c.item_id).where(_OPEN).order_by(act_item.c.number).limit(bindparam("most"))
-_STILL = select(act_item.c.number).where(_OPEN, act_item.c.number.in_(bindparam("numbers", expanding=True))).with_for_update()
+_NEXT = (
+    select(act_item.c.number, act_item.c.item_id)
+    .where(_OPEN)
+    .order_by(act_item.c.number)
+    .limit(bindparam("most"))
+)
+_STILL = (
+    select(act_item.c.number)
+    .where(_OPEN, act_item.c.number.in_(bindparam("numbers", expanding=True)))
+    .with_for_update()
+)
 _MARK = (
     update(act_item)
     .where(act_item.c.act == bindparam("of"), act_item.c.number == bindparam("as"))
-    .values({name: bindparam(name) for name in ("outcome", "problem", "was", "became", "made", "at")})
+    .values(
+        {name: bindparam(name) for name in ("outcome", "problem", "was", "became", "made", "at")}
+    )
 )
 
 
@@ -39,27 +52,51 @@ class Doing(Protocol[T]):
     """What an act does to its items."""
 
     def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> Sequence[T]:
-        """Return what is needed for the first of these items, one at least: what takes long is done here, where nobody waits for it."""
+        """Return what is needed for the first of these items, one at least: what takes long is done
+        here, where nobody waits for it.
+        """
 
-    def carry_out(self, connection: Connection, prepared: Sequence[T], now: float, /) -> list[Result]:
+    def carry_out(
+        self, connection: Connection, prepared: Sequence[T], now: float, /
+    ) -> list[Result]:
         """Do it to each, and return what came of each."""
 
 
 # -- beginning
 
 
-def begin(database: Database, act_id: str, *, command: str, actor: str, asked: Mapping[str, JSON], ids: Sequence[str],
-          now: float) -> Act:  # fmt: skip
-    """Keep an act with all that it has chosen; nothing is done yet. Many items take several commits, and count once they are all there."""
-    values: dict[str, Any] = {"id": act_id, "command": command, "actor": actor, "created_at": now, "asked": to_json(dict(asked))}
+def begin(
+    database: Database,
+    act_id: str,
+    *,
+    command: str,
+    actor: str,
+    asked: Mapping[str, JSON],
+    ids: Sequence[str],
+    now: float,
+) -> Act:
+    """Keep an act with all that it has chosen; nothing is done yet. Many items take several
+    commits, and count once they are all there.
+    """
+    values: dict[str, Any] = {
+        "id": act_id,
+        "command": command,
+        "actor": actor,
+        "created_at": now,
+        "asked": to_json(dict(asked)),
+    }
     values = closed(database.sealer, "act", act_id, values)
-    seq = database.write(lambda connection: _begin(connection, values, ids[:PAGE], is_all=len(ids) <= PAGE))
+    seq = database.write(
+        lambda connection: _begin(connection, values, ids[:PAGE], is_all=len(ids) <= PAGE)
+    )
     for at in range(PAGE, len(ids), PAGE):
         database.write(lambda connection, at=at: _add(connection, seq, ids, at))  # type: ignore[misc]
     return _get(database, seq)
 
 
-def _begin(connection: Connection, values: Mapping[str, Any], ids: Sequence[str], *, is_all: bool) -> int:
+def _begin(
+    connection: Connection, values: Mapping[str, Any], ids: Sequence[str], *, is_all: bool
+) -> int:
     adding = insert(act).values(**values, chosen=len(ids) if is_all else None).returning(act.c.seq)
     seq: int = connection.execute(adding).scalar_one()
     _insert_items(connection, seq, 0, ids)
@@ -73,21 +110,31 @@ def _add(connection: Connection, seq: int, ids: Sequence[str], at: int) -> None:
 
 
 def _insert_items(connection: Connection, seq: int, first: int, ids: Sequence[str]) -> None:
-    connection.execute(insert(act_item), [{"act": seq, "number": first + place, "item_id": one} for place, one in enumerate(ids, 1)])
+    connection.execute(
+        insert(act_item),
+        [{"act": seq, "number": first + place, "item_id": one} for place, one in enumerate(ids, 1)],
+    )
 
 
 def resume(database: Database, one: Act, actor: str, now: float) -> Act:
     """Note who goes on with an act."""
     resumed = to_json([list(each) for each in (*one.resumed, (actor, now))][-RESUMED:])
-    database.write(lambda connection: connection.execute(update(act).where(act.c.seq == one.seq).values(resumed=resumed)))
+    database.write(
+        lambda connection: connection.execute(
+            update(act).where(act.c.seq == one.seq).values(resumed=resumed)
+        )
+    )
     return _get(database, one.seq)
 
 
 # -- going on
 
 
-def advance(database: Database, one: Act, doing: Doing[Any], now: float, most: int = TOGETHER) -> list[Result]:
-    """Do the next items of an act, at most so many, in one durable commit; return what came of each, none where none is left.
+def advance(
+    database: Database, one: Act, doing: Doing[Any], now: float, most: int = TOGETHER
+) -> list[Result]:
+    """Do the next items of an act, at most so many, in one durable commit; return what came of
+    each, none where none is left.
 
     Several may go on with the same act: each item is done by one of them.
     """
@@ -98,25 +145,39 @@ def advance(database: Database, one: Act, doing: Doing[Any], now: float, most: i
             return []
         prepared = doing.prepare(database, [row.item_id for row in rows], now)
         mine = {row.number: each for row, each in zip(rows, prepared, strict=False)}
-        results = database.write(lambda connection: _carry_out(connection, one.seq, doing, mine, now))  # noqa: B023
+        results = database.write(
+            lambda connection: _carry_out(connection, one.seq, doing, mine, now)  # noqa: B023
+        )
         if results:  # else somebody else has done them meanwhile
             return results
 
 
-def _carry_out(connection: Connection, seq: int, doing: Doing[T], mine: Mapping[int, T], now: float) -> list[Result]:
+def _carry_out(
+    connection: Connection, seq: int, doing: Doing[T], mine: Mapping[int, T], now: float
+) -> list[Result]:
     numbers = sorted(connection.execute(_STILL, {"of": seq, "numbers": list(mine)}).scalars())
     if not numbers:
         return []
     results = doing.carry_out(connection, [mine[number] for number in numbers], now)
-    connection.execute(_MARK, [_marked(seq, number, result, now) for number, result in zip(numbers, results, strict=True)])
+    connection.execute(
+        _MARK,
+        [
+            _marked(seq, number, result, now)
+            for number, result in zip(numbers, results, strict=True)
+        ],
+    )
     refused = sum(result.problem is not None for result in results)
     over = act.c.done + act.c.refused + len(results) >= act.c.chosen
     connection.execute(
         update(act)
         .where(act.c.seq == seq)
-        .values(done=act.c.done + len(results) - refused, refused=act.c.refused + refused, worked_at=now,
-                finished_at=case((over, now)))
-    )  # fmt: skip
+        .values(
+            done=act.c.done + len(results) - refused,
+            refused=act.c.refused + refused,
+            worked_at=now,
+            finished_at=case((over, now)),
+        )
+    )
     return results
 
 
@@ -138,11 +199,18 @@ def _marked(seq: int, number: int, result: Result, now: float) -> dict[str, Any]
 
 
 def find(database: Database, text: str) -> Act:
-    """Return the act with this id, or the one whose id begins so; `NotFound` where there is none, or several."""
-    return _to_act(row_named(database, act, text, f"no act has the id {text!r}; flowbridge acts lists them"), database.sealer)
+    """Return the act with this id, or the one whose id begins so; `NotFound` where there is none,
+    or several.
+    """
+    return _to_act(
+        row_named(database, act, text, f"no act has the id {text!r}; flowbridge acts lists them"),
+        database.sealer,
+    )
 
 
-def listed(database: Database, *, since: float | None = None, unfinished: bool = False, limit: int = 0) -> Iterator[Act]:
+def listed(
+    database: Database, *, since: float | None = None, unfinished: bool = False, limit: int = 0
+) -> Iterator[Act]:
     """Yield acts, newest first; `limit` 0 is no limit."""
     query = select(act).order_by(act.c.seq.desc()).limit(limit or None)
     if since is not None:
@@ -154,8 +222,17 @@ def listed(database: Database, *, since: float | None = None, unfinished: bool =
     yield from (_to_act(row, database.sealer) for row in rows)
 
 
-def items(database: Database, one: Act, *, outcome: Became | None = None, is_open: bool = False, limit: int = 0) -> Iterator[Item]:
-    """Yield an act's items in their order: all, those that came to `outcome`, or those whose turn has not come; `limit` 0 is no limit."""
+def items(
+    database: Database,
+    one: Act,
+    *,
+    outcome: Became | None = None,
+    is_open: bool = False,
+    limit: int = 0,
+) -> Iterator[Item]:
+    """Yield an act's items in their order: all, those that came to `outcome`, or those whose turn
+    has not come; `limit` 0 is no limit.
+    """
     query = select(act_item).where(act_item.c.act == one.seq).order_by(act_item.c.number)
     if outcome is not None:
         query = query.where(act_item.c.outcome == outcome)
@@ -173,7 +250,9 @@ def items(database: Database, one: Act, *, outcome: Became | None = None, is_ope
 
 
 def done_to(database: Database, ids: Sequence[str], limit: int = 50) -> list[tuple[Act, Item]]:
-    """Return what was done to these events and deliveries, oldest first; of more than `limit` the newest."""
+    """Return what was done to these events and deliveries, oldest first; of more than `limit` the
+    newest.
+    """
     query = (
         select(act, *(column.label(f"item_{column.name}") for column in act_item.c))
         .join(act_item, act_item.c.act == act.c.seq)
@@ -188,13 +267,21 @@ def done_to(database: Database, ids: Sequence[str], limit: int = 50) -> list[tup
 
 def _get(database: Database, seq: int) -> Act:
     with database.read() as connection:
-        return _to_act(connection.execute(select(act).where(act.c.seq == seq)).one(), database.sealer)
+        return _to_act(
+            connection.execute(select(act).where(act.c.seq == seq)).one(), database.sealer
+        )
 
 
 def _to_act(row: Row[Any], sealer: Sealer) -> Act:
     values = {column.name: row._mapping[column.name] for column in act.c}
     resumed = tuple((actor, at) for actor, at in from_json(values["resumed"]) or ())
-    return Act(**values | {"asked": from_json(sealer.open(values["asked"], "act", "asked", row.id)), "resumed": resumed})
+    return Act(
+        **values
+        | {
+            "asked": from_json(sealer.open(values["asked"], "act", "asked", row.id)),
+            "resumed": resumed,
+        }
+    )
 
 
 def _to_item(row: Row[Any], prefix: str = "") -> Item:

@@ -1,8 +1,10 @@
-"""Let go of what is old, by the retention of each source: little at a time, so that nobody waits for it.
+"""Let go of what is old, by the retention of each source: little at a time, so that nobody waits
+for it.
 
-What is to go is found by readers, page by page; each batch is then looked at again and taken out in a durable transaction of its own. What
-somebody still has to do something about stays, however old, and so does all that anything has become of lately. A new kind of thing that
-gets old is a row of `KINDS`.
+What is to go is found by readers, page by page; each batch is then looked at again and taken out in
+a durable transaction of its own. What somebody still has to do something about stays, however old,
+and so does all that anything has become of lately. A new kind of thing that gets old is a row of
+`KINDS`.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ _OLD_REJECTS = "FROM reject WHERE source = :source AND received_at < :before"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What can be let go at once: of which source, null for what belongs to none, and the work that returns how many rows went."""
+    """What can be let go at once: of which source, null for what belongs to none, and the work that
+    returns how many rows went.
+    """
 
     source: str | None
     work: Work[Counts]
@@ -57,7 +61,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """One round: of which store, by which routes.yaml, as of when; of one source only where `only` names it."""
+    """One round: of which store, by which routes.yaml, as of when; of one source only where `only`
+    names it.
+    """
 
     database: Database
     config: Config
@@ -84,17 +90,23 @@ class Pruning:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of thing that gets old: how what is to go is found, and how it is counted (source -> rows and bytes), where that is told."""
+    """A kind of thing that gets old: how what is to go is found, and how it is counted (source ->
+    rows and bytes), where that is told.
+    """
 
     name: str
     find: Callable[[Pruning], Iterator[Batch]]
     count: Callable[[Pruning], Iterator[tuple[str, int, int]]] = lambda _: iter(())
 
 
-def prune(pruning: Pruning, write: Callable[[Work[Counts]], Counts | None]) -> Iterator[tuple[str, str | None, Counts]]:
-    """Let go of all that is old, and tell after each batch (kind, source, how many rows of each table went).
+def prune(
+    pruning: Pruning, write: Callable[[Work[Counts]], Counts | None]
+) -> Iterator[tuple[str, str | None, Counts]]:
+    """Let go of all that is old, and tell after each batch (kind, source, how many rows of each
+    table went).
 
-    `write` runs work in a durable transaction; where it returns null somebody else does this, and it ends.
+    `write` runs work in a durable transaction; where it returns null somebody else does this, and
+    it ends.
     """
     for kind in KINDS:
         for batch in kind.find(pruning):
@@ -124,19 +136,29 @@ def _span(pruning: Pruning, source: str, what: str) -> dict[str, Any] | None:
     gone, before = pruning.now - kept.events, pruning.now - getattr(kept, what)
     if math.isinf(before):
         return None
-    after = gone if what == "bodies" and not math.isinf(gone) else 0.0  # before that the events go as a whole
+    # before that the events go as a whole
+    after = gone if what == "bodies" and not math.isinf(gone) else 0.0
     return {"source": source, "before": before, "after": after, "recent": pruning.now - QUIET}
 
 
-def _finds(what: str, also: str, work: Callable[[Pruning, Connection, Sequence[str]], Counts]) -> Callable[[Pruning], Iterator[Batch]]:
+def _finds(
+    what: str, also: str, work: Callable[[Pruning, Connection, Sequence[str]], Counts]
+) -> Callable[[Pruning], Iterator[Batch]]:
     page = text(_PAGE.format(old=_OLD + also))
 
     def find(pruning: Pruning) -> Iterator[Batch]:
         for source in pruning.sources("event"):
             place = _span(pruning, source, what)
-            while place is not None and (rows := _page(pruning.database, page, {"seq": 0, "most": ROWS, **place})):
+            while place is not None and (
+                rows := _page(pruning.database, page, {"seq": 0, "most": ROWS, **place})
+            ):
                 ids, free = [row.id for row in rows], partial(removal.free, recent=place["recent"])
-                yield Batch(source, lambda connection, ids=ids, free=free: work(pruning, connection, free(connection, ids)))  # type: ignore[misc]
+                yield Batch(
+                    source,
+                    lambda connection, ids=ids, free=free: work(  # type: ignore[misc]
+                        pruning, connection, free(connection, ids)
+                    ),
+                )
                 place |= {"after": rows[-1].received_at, "seq": rows[-1].seq}
 
     return find
@@ -181,11 +203,20 @@ def _empty(_pruning: Pruning, connection: Connection, ids: Sequence[str]) -> Cou
 def _find_rejects(pruning: Pruning) -> Iterator[Batch]:
     for source, rows, _ in _count_rejects(pruning):
         if rows:
-            yield Batch(source, lambda connection, source=source: _forget_rejects(connection, source, pruning))  # type: ignore[misc]
+            yield Batch(
+                source,
+                lambda connection, source=source: _forget_rejects(connection, source, pruning),  # type: ignore[misc]
+            )
 
 
 def _forget_rejects(connection: Connection, source: str, pruning: Pruning) -> Counts:
-    return {"reject": connection.execute(text(f"DELETE {_OLD_REJECTS}"), _old_rejects(pruning, source)).rowcount}
+    return {
+        "reject": (
+            connection.execute(
+                text(f"DELETE {_OLD_REJECTS}"), _old_rejects(pruning, source)
+            ).rowcount
+        )
+    }
 
 
 def _count_rejects(pruning: Pruning) -> Iterator[tuple[str, int, int]]:
@@ -206,7 +237,11 @@ def _old_rejects(pruning: Pruning, source: str) -> dict[str, Any]:
 
 def _other(find: prune_records.Finder) -> Callable[[Pruning], Iterator[Batch]]:
     def found(pruning: Pruning) -> Iterator[Batch]:
-        works = iter(()) if pruning.only else find(pruning.database, pruning.config, pruning.now, pruning.of)
+        works = (
+            iter(())
+            if pruning.only
+            else find(pruning.database, pruning.config, pruning.now, pruning.of)
+        )
         return (Batch(None, work) for work in works)
 
     return found

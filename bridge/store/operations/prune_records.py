@@ -1,6 +1,8 @@
-"""What gets old without being an event: runs of the local platform, acts, configurations, and marks that have lost their meaning.
+"""What gets old without being an event: runs of the local platform, acts, configurations, and marks
+that have lost their meaning.
 
-Each function yields work, a batch at a time, to be done in a transaction of its own; it returns how many rows of each table went.
+Each function yields work, a batch at a time, to be done in a transaction of its own; it returns how
+many rows of each table went.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ Of = Callable[[str], Retention]
 Finder = Callable[[Database, Config, float, Of], Iterator[Work[Counts]]]
 PAGE: Final = 1000  # rows that are read in one transaction
 TOGETHER: Final = 500  # and taken out in one
-MARKS: Final = 7 * DAY  # seconds after which a route's pace, or an open window to learn in, says nothing any more
+# seconds after which a route's pace, or an open window to learn in, says nothing any more
+MARKS: Final = 7 * DAY
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _RUNS = text("""
@@ -33,7 +36,10 @@ WHERE seq > :after AND state IN ('DONE', 'FAILED', 'TERMINATED') AND finished_at
 _OWNERS = text(f"""
 SELECT d.id, e.source, {UNFINISHED} AS unfinished FROM delivery d JOIN event e ON e.id = d.event_id WHERE d.id IN :ids
 """).bindparams(_ids)  # noqa: S608
-_ACTS = text("SELECT seq FROM act WHERE coalesce(worked_at, finished_at, created_at) < :before ORDER BY seq LIMIT :most")
+_ACTS = text(
+    "SELECT seq FROM act WHERE coalesce(worked_at, finished_at, created_at) < :before ORDER BY seq"
+    " LIMIT :most"
+)
 _ITEMS = text("""
 DELETE FROM act_item WHERE act = :act AND number IN (SELECT number FROM act_item WHERE act = :act ORDER BY number LIMIT :most)
 """)
@@ -45,18 +51,28 @@ _HASHES = "SELECT seq, config_hash FROM {table} WHERE seq > :after ORDER BY seq 
 
 
 def runs(database: Database, config: Config, now: float, of: Of) -> Iterator[Work[Counts]]:
-    """Runs that are over, each by the retention of the source that its delivery comes from; those of others by that of all."""
-    before = now - min([config.retention.runs, *(each.retention.runs for each in config.sources.values())])
+    """Runs that are over, each by the retention of the source that its delivery comes from; those
+    of others by that of all.
+    """
+    before = now - min(
+        [config.retention.runs, *(each.retention.runs for each in config.sources.values())]
+    )
     place = 0
     while rows := _read(database, _RUNS, {"after": place, "before": before, "most": PAGE}):
         old = _old(database, rows, config, now, of)
         for at in range(0, len(old), TOGETHER):
-            yield lambda connection, ids=old[at : at + TOGETHER]: removal.remove_runs(connection, ids)  # type: ignore[misc]
+            yield lambda connection, ids=old[at : at + TOGETHER]: removal.remove_runs(
+                connection, ids
+            )  # type: ignore[misc]
         place = rows[-1].seq
 
 
-def _old(database: Database, rows: Sequence[Row[Any]], config: Config, now: float, of: Of) -> list[str]:
-    """Those of these runs that may go: a repeated start of a delivery that is not over has to find its run."""
+def _old(
+    database: Database, rows: Sequence[Row[Any]], config: Config, now: float, of: Of
+) -> list[str]:
+    """Those of these runs that may go: a repeated start of a delivery that is not over has to find
+    its run.
+    """
     keys = {row.id: (row.idempotency_key or "").partition("~")[0] for row in rows}
     owners = {row.id: row for row in _read(database, _OWNERS, {"ids": sorted(set(keys.values()))})}
     old = []
@@ -74,18 +90,28 @@ def _old(database: Database, rows: Sequence[Row[Any]], config: Config, now: floa
 def acts(database: Database, config: Config, now: float, _of: Of) -> Iterator[Work[Counts]]:
     """Acts that nobody has gone on with for as long as events are kept, with their items."""
     before = now - config.retention.events
-    while not math.isinf(before) and (rows := _read(database, _ACTS, {"before": before, "most": TOGETHER})):
+    while not math.isinf(before) and (
+        rows := _read(database, _ACTS, {"before": before, "most": TOGETHER})
+    ):
         for row in rows:
-            while _read(database, text("SELECT 1 FROM act_item WHERE act = :act LIMIT 1"), {"act": row.seq}):
-                yield lambda connection, seq=row.seq: _rows("act_item", connection, _ITEMS, act=seq, most=TOGETHER)  # type: ignore[misc]
-            yield lambda connection, seq=row.seq: _rows("act", connection, text("DELETE FROM act WHERE seq = :act"), act=seq)  # type: ignore[misc]
+            while _read(
+                database, text("SELECT 1 FROM act_item WHERE act = :act LIMIT 1"), {"act": row.seq}
+            ):
+                yield lambda connection, seq=row.seq: _rows(
+                    "act_item", connection, _ITEMS, act=seq, most=TOGETHER
+                )  # type: ignore[misc]
+            yield lambda connection, seq=row.seq: _rows(
+                "act", connection, text("DELETE FROM act WHERE seq = :act"), act=seq
+            )  # type: ignore[misc]
 
 
 # -- configurations
 
 
 def configs(database: Database, config: Config, now: float, _of: Of) -> Iterator[Work[Counts]]:
-    """Configurations that nobody has started with for as long as events are kept, and that planned nothing that is kept."""
+    """Configurations that nobody has started with for as long as events are kept, and that planned
+    nothing that is kept.
+    """
     before = now - config.retention.events
     if math.isinf(before):
         return
@@ -96,7 +122,9 @@ def configs(database: Database, config: Config, now: float, _of: Of) -> Iterator
             unused -= {row.config_hash for row in rows}
             place = rows[-1].seq
     if unused:
-        going = delete(kept_config).where(kept_config.c.hash.in_(unused), kept_config.c.seen_at < before)
+        going = delete(kept_config).where(
+            kept_config.c.hash.in_(unused), kept_config.c.seen_at < before
+        )
         yield lambda connection: {"config": connection.execute(going).rowcount}
 
 
@@ -110,12 +138,19 @@ _MARKS: Final = {
 
 
 def marks(database: Database, _config: Config, now: float, _of: Of) -> Iterator[Work[Counts]]:
-    """The pace of routes that have not started anything for days, and windows to learn in that have closed."""
+    """The pace of routes that have not started anything for days, and windows to learn in that have
+    closed.
+    """
     values = {"before": now - MARKS, "day": day_of(now - MARKS)}
     for name, rows in _MARKS.items():
         used = {key: value for key, value in values.items() if f":{key}" in rows}
         if _read(database, text(f"SELECT 1 FROM {rows} LIMIT 1"), used):  # noqa: S608
-            yield lambda connection, name=name, rows=rows, used=used: _rows(name, connection, text(f"DELETE FROM {rows}"), **used)  # type: ignore[misc]  # noqa: S608
+            yield lambda connection, name=name, rows=rows, used=used: _rows(
+                name,
+                connection,
+                text(f"DELETE FROM {rows}"),  # noqa: S608
+                **used,
+            )  # type: ignore[misc]
 
 
 def _rows(table: str, connection: Connection, statement: Any, **values: Any) -> Counts:

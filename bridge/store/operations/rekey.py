@@ -1,6 +1,8 @@
-"""Seal all that is kept with the first key, or give sealing up: little at a time, beside whoever works on the same store.
+"""Seal all that is kept with the first key, or give sealing up: little at a time, beside whoever
+works on the same store.
 
-What is sealed so already is passed over, so that it can be ended anywhere and begun anew. Each row is changed only if it still is as it was
+What is sealed so already is passed over, so that it can be ended anywhere and begun anew. Each row
+is changed only if it still is as it was
 read: what others have written meanwhile is sealed with their first key.
 """
 
@@ -26,13 +28,17 @@ from bridge.store.tables.encrypted import ROWS, Sealed, name_of
 from bridge.store.tables.schema import deleted_id, event
 
 FEW, MANY = 16, 200  # rows read at once, of tables that keep what senders wrote, and of others
-PASSES: Final = 10  # over a table: others may change a row between that it is read and that it is written
-DIGESTS: Final = ("source", "body_sha256", "provider_id")  # of an event: what could be compared with a guess
+# over a table: others may change a row between that it is read and that it is written
+PASSES: Final = 10
+# of an event: what could be compared with a guess
+DIGESTS: Final = ("source", "body_sha256", "provider_id")
 
 
 @dataclass(slots=True)
 class Rekeying:
-    """How it is done: `clear` gives sealing up. `secret_key` is that of digests, and of what is sealed without keys, too."""
+    """How it is done: `clear` gives sealing up. `secret_key` is that of digests, and of what is
+    sealed without keys, too.
+    """
 
     database: Database
     secret_key: str
@@ -47,7 +53,10 @@ class Rekeying:
         clock = Clock(self.database)
         clock.set()
         if self.clear and heartbeats.workers_alive(self.database, clock()):
-            raise StoreError("a worker is running, which goes on sealing what it writes: stop flowbridge everywhere to give sealing up")
+            raise StoreError(
+                "a worker is running, which goes on sealing what it writes: stop flowbridge"
+                " everywhere to give sealing up"
+            )
 
     def left(self) -> dict[str, int]:
         """Return how many rows of each table are to be changed."""
@@ -60,24 +69,43 @@ class Rekeying:
             digests = 0 if self.clear else deleted_ids.digests_in_clear(connection)
         return found | ({str(deleted_id.name): digests} if digests else {})
 
-    def run(self, advance: Callable[[int], None] = lambda _: None, rest: Callable[[float], None] = time.sleep) -> None:
-        """Do it. `advance` is told of rows; `rest` is called after each batch with how long that took, and lets others do something."""
+    def run(
+        self,
+        advance: Callable[[int], None] = lambda _: None,
+        rest: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Do it. `advance` is told of rows; `rest` is called after each batch with how long that
+        took, and lets others do something.
+        """
         for row in ROWS:
             for _ in range(PASSES):
-                self.broken = [one for one in self.broken if not one.startswith(f"{row.table.name}.")]
+                self.broken = [
+                    one for one in self.broken if not one.startswith(f"{row.table.name}.")
+                ]
                 if not sum(self._batch(row, rows, advance, rest) for rows in self._pages(row)):
                     break
         if not self.clear and (done := deleted_ids.key_digests(self.database, self.secret_key)):
             self.done[str(deleted_id.name)] += done
             advance(done)
 
-    def _batch(self, row: Sealed, rows: Sequence[Row[Any]], advance: Callable[[int], None], rest: Callable[[float], None]) -> int:
-        """Change these rows, and return how many had changed meanwhile and are to be looked at again."""
+    def _batch(
+        self,
+        row: Sealed,
+        rows: Sequence[Row[Any]],
+        advance: Callable[[int], None],
+        rest: Callable[[float], None],
+    ) -> int:
+        """Change these rows, and return how many had changed meanwhile and are to be looked at
+        again.
+        """
         began, done = time.monotonic(), 0
         changes = [change for each in rows if (change := self._change(row, each))]
-        together = len(changes) if self.database.is_sqlite else 1  # elsewhere rows are locked, so one by one
+        # elsewhere rows are locked, so one by one
+        together = len(changes) if self.database.is_sqlite else 1
         for some in (changes[at : at + together] for at in range(0, len(changes), together or 1)):
-            done += self.database.write(lambda connection, some=some: _apply(connection, row.table, some))  # type: ignore[misc]
+            done += self.database.write(
+                lambda connection, some=some: _apply(connection, row.table, some)  # type: ignore[misc]
+            )
         self.done[str(row.table.name)] += done
         advance(done)
         rest(time.monotonic() - began)
@@ -87,7 +115,11 @@ class Rekeying:
 
     def _sealer(self, row: Sealed) -> Sealer:
         """What opens the values of a row."""
-        return of_secrets(self.database.sealer.given, self.secret_key) if row.always else self.database.sealer
+        return (
+            of_secrets(self.database.sealer.given, self.secret_key)
+            if row.always
+            else self.database.sealer
+        )
 
     def _wanted(self, row: Sealed) -> Sealer | None:
         """What they are to be sealed with, null for nothing."""
@@ -98,7 +130,10 @@ class Rekeying:
     def _wrong(self, row: Sealed) -> Any:
         wanted = self._wanted(row)
         right = (key_usage.NOTHING, key_usage.IN_CLEAR if wanted is None else wanted.first)
-        states = [key_usage.state_of(row.table.c[name], is_sqlite=self.database.is_sqlite) for name in row.columns]
+        states = [
+            key_usage.state_of(row.table.c[name], is_sqlite=self.database.is_sqlite)
+            for name in row.columns
+        ]
         wrong: list[Any] = [state.not_in(right) for state in states]
         if row.table is event and not self.clear:
             digest = event.c.body_sha256
@@ -110,8 +145,15 @@ class Rekeying:
         key = list(row.table.primary_key.columns)
         size = FEW if {"body", "inputs"} & set(row.columns) else MANY
         beside = [row.table.c[name] for name in DIGESTS if row.table is event]
-        columns = dict.fromkeys([*key, *(row.table.c[name] for name in (*row.named, *row.columns)), *beside])
-        query: Select[Any] = select(*columns).where(self._wrong(row)).order_by(*(column.desc() for column in key)).limit(size)
+        columns = dict.fromkeys(
+            [*key, *(row.table.c[name] for name in (*row.named, *row.columns)), *beside]
+        )
+        query: Select[Any] = (
+            select(*columns)
+            .where(self._wrong(row))
+            .order_by(*(column.desc() for column in key))
+            .limit(size)
+        )
         place: Any = None
         while True:
             page = query if place is None else query.where(tuple_(*key) < tuple_(*place))
@@ -126,7 +168,9 @@ class Rekeying:
     # -- what becomes of one
 
     def _change(self, row: Sealed, kept: Row[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Return what a row must hold, still, and what it is to hold; null where nothing is to be done."""
+        """Return what a row must hold, still, and what it is to hold; null where nothing is to be
+        done.
+        """
         read, name = kept._mapping, name_of(*(kept._mapping[one] for one in row.named))
         table, opener, wanted = str(row.table.name), self._sealer(row), self._wanted(row)
         new: dict[str, Any] = {}
@@ -135,36 +179,58 @@ class Rekeying:
             if not value or (wanted and sealed_with(value) == wanted.first):
                 continue
             try:
-                opened = (opener.open_old if row.always else opener.open)(value, table, column, name)
+                opened = (opener.open_old if row.always else opener.open)(
+                    value, table, column, name
+                )
             except Unsealable as error:
                 self.broken.append(str(error))
                 continue
-            new[column] = in_clear(opened) if wanted is None else wanted.seal(opened, table, column, name)
+            new[column] = (
+                in_clear(opened) if wanted is None else wanted.seal(opened, table, column, name)
+            )
         if row.table is event and not self.clear:
             new |= self._digests(read["source"], read["body_sha256"], read["provider_id"])
         new = {column: value for column, value in new.items() if value != read[column]}
-        was = {column.name: read[column.name] for column in row.table.primary_key.columns} | {column: read[column] for column in new}
+        was = {column.name: read[column.name] for column in row.table.primary_key.columns} | {
+            column: read[column] for column in new
+        }
         return (was, new) if new else None
 
     def _digests(self, source: str, digest: str, provider_id: str | None) -> dict[str, str]:
-        """What an event is known by where its body is sealed, as `receive` has it for what comes in."""
+        """What an event is known by where its body is sealed, as `receive` has it for what comes
+        in.
+        """
         if digest.startswith(KEYED):
             return {}
         keyed = unguessable(self.secret_key, source, digest)
-        return {"body_sha256": keyed} | ({"provider_id": keyed} if provider_id == f"sha256:{digest}" and keyed != digest else {})
+        return {"body_sha256": keyed} | (
+            {"provider_id": keyed} if provider_id == f"sha256:{digest}" and keyed != digest else {}
+        )
 
 
-def _apply(connection: Connection, table: Table, changes: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> int:
+def _apply(
+    connection: Connection, table: Table, changes: Sequence[tuple[dict[str, Any], dict[str, Any]]]
+) -> int:
     """Change rows that are as they were, and return how many were."""
     changed = 0
     for was, new in changes:
         values = dict(new)
         if "provider_id" in values and _is_taken(connection, values["provider_id"], was):
-            del values["provider_id"]  # it has come again since keys are there, and cannot be taken for the other any more
-        changed += connection.execute(update(table).where(*(table.c[name] == value for name, value in was.items())).values(values)).rowcount
+            # it has come again since keys are there, and cannot be taken for the other any more
+            del values["provider_id"]
+        changed += connection.execute(
+            update(table)
+            .where(*(table.c[name] == value for name, value in was.items()))
+            .values(values)
+        ).rowcount
     return changed
 
 
 def _is_taken(connection: Connection, provider_id: str, was: dict[str, Any]) -> bool:
     source = select(event.c.source).where(event.c.seq == was["seq"]).scalar_subquery()
-    return connection.execute(select(event.c.seq).where(event.c.source == source, event.c.provider_id == provider_id)).first() is not None
+    return (
+        connection.execute(
+            select(event.c.seq).where(event.c.source == source, event.c.provider_id == provider_id)
+        ).first()
+        is not None
+    )

@@ -1,4 +1,5 @@
-"""Find all that holds a subject: events by what came in and by what was made of it, rejects, and runs that belong to no event.
+"""Find all that holds a subject: events by what came in and by what was made of it, rejects, and
+runs that belong to no event.
 
 A new table that keeps something of a payload is a row of `KINDS`.
 """
@@ -27,7 +28,9 @@ ATTEMPTS: Final = 100_000  # more than a delivery has
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Whom to find where: of one source only where it is named. `read` says what an event's body says."""
+    """Whom to find where: of one source only where it is named. `read` says what an event's body
+    says.
+    """
 
     database: Database
     subject: Subject
@@ -37,14 +40,23 @@ class Search:
     def total(self) -> int:
         """Return how many rows are looked at."""
         with self.database.read() as connection:
-            return sum(connection.execute(select(func.count()).select_from(kind.rows(self).subquery())).scalar_one() for kind in KINDS)
+            return sum(
+                connection.execute(
+                    select(func.count()).select_from(kind.rows(self).subquery())
+                ).scalar_one()
+                for kind in KINDS
+            )
 
     def found(self, advance: Callable[[int], None] = lambda _: None) -> list[str]:
-        """Return the ids of events, rejects and runs that hold the subject: each once, in the order in which they are to go."""
+        """Return the ids of events, rejects and runs that hold the subject: each once, in the order
+        in which they are to go.
+        """
         ids: dict[str, None] = {}
         for kind in KINDS:
             for rows in self._pages(kind.rows(self)):
-                ids |= dict.fromkeys(id_ for row in rows if (id_ := kind.holder(self, row)) is not None)
+                ids |= dict.fromkeys(
+                    id_ for row in rows if (id_ := kind.holder(self, row)) is not None
+                )
                 advance(len(rows))
         return list(ids)
 
@@ -64,7 +76,11 @@ class Search:
 
 
 def _events(search: Search) -> Select[Any]:
-    return select(event) if search.source is None else select(event).where(event.c.source == search.source)
+    return (
+        select(event)
+        if search.source is None
+        else select(event).where(event.c.source == search.source)
+    )
 
 
 def _event(search: Search, row: Row[Any]) -> str | None:
@@ -77,7 +93,16 @@ def _event(search: Search, row: Row[Any]) -> str | None:
 
 def _deliveries(search: Search) -> Select[Any]:
     columns = delivery.c
-    read = columns.seq, columns.id, columns.event_id, columns.inputs, columns.outputs, columns.log, columns.reason, columns.order_key
+    read = (
+        columns.seq,
+        columns.id,
+        columns.event_id,
+        columns.inputs,
+        columns.outputs,
+        columns.log,
+        columns.reason,
+        columns.order_key,
+    )
     query = select(*read)
     if search.source is None:
         return query
@@ -87,7 +112,9 @@ def _deliveries(search: Search) -> Select[Any]:
 def _delivery(search: Search, row: Row[Any]) -> str | None:
     subject, kept = search.subject, _opened(search, "delivery", row)
     holds = any(subject.in_value(from_json(kept[name])) for name in ("inputs", "outputs"))
-    said = subject.anywhere and (subject.in_value(from_json(kept["log"])) or subject.in_texts([row.reason, row.order_key]))
+    said = subject.anywhere and (
+        subject.in_value(from_json(kept["log"])) or subject.in_texts([row.reason, row.order_key])
+    )
     return row.event_id if holds or said else None
 
 
@@ -97,10 +124,16 @@ def _delivery(search: Search, row: Row[Any]) -> str | None:
 def _attempts(search: Search) -> Select[Any]:
     place = (delivery.c.seq * ATTEMPTS + attempt.c.number).label("seq")
     kept = or_(attempt.c.outputs.is_not(None), attempt.c.log.is_not(None))
-    query = select(place, delivery.c.event_id, attempt).join(attempt, attempt.c.delivery_id == delivery.c.id).where(kept)
+    query = (
+        select(place, delivery.c.event_id, attempt)
+        .join(attempt, attempt.c.delivery_id == delivery.c.id)
+        .where(kept)
+    )
     if search.source is None:
         return query
-    return query.join(event, event.c.id == delivery.c.event_id).where(event.c.source == search.source)
+    return query.join(event, event.c.id == delivery.c.event_id).where(
+        event.c.source == search.source
+    )
 
 
 def _attempt(search: Search, row: Row[Any]) -> str | None:
@@ -121,21 +154,35 @@ def _run(search: Search, row: Row[Any]) -> str | None:
     subject, kept = search.subject, _opened(search, "local_run", row)
     holds = any(subject.in_value(from_json(kept[name])) for name in ("inputs", "outputs"))
     body = kept["body"]
-    holds = holds or (body is not None and subject.in_value(decode("", body.encode(), max_depth=MAX_DEPTH).value))
-    said = subject.anywhere and (subject.in_value(from_json(kept["log"])) or subject.in_texts([body]))
+    holds = holds or (
+        body is not None and subject.in_value(decode("", body.encode(), max_depth=MAX_DEPTH).value)
+    )
+    said = subject.anywhere and (
+        subject.in_value(from_json(kept["log"])) or subject.in_texts([body])
+    )
     return _owner(search, row) if holds or said else None
 
 
 def _opened(search: Search, table: str, row: Row[Any]) -> dict[str, Any]:
     """What is kept sealed of a row, as far as it was read."""
     read = row._mapping
-    return {name: search.database.sealer.open(read[name], table, name, row.id) for name in OF_TABLE[table] if name in read}
+    return {
+        name: search.database.sealer.open(read[name], table, name, row.id)
+        for name in OF_TABLE[table]
+        if name in read
+    }
 
 
 def _owner(search: Search, row: Row[Any]) -> str | None:
-    """The event that the run was started for, or else the run itself; null where that is not of the source."""
+    """The event that the run was started for, or else the run itself; null where that is not of the
+    source.
+    """
     started_for = (row.idempotency_key or "").partition("~")[0]
-    query = select(event.c.id, event.c.source).join(delivery, delivery.c.event_id == event.c.id).where(delivery.c.id == started_for)
+    query = (
+        select(event.c.id, event.c.source)
+        .join(delivery, delivery.c.event_id == event.c.id)
+        .where(delivery.c.id == started_for)
+    )
     with search.database.read() as connection:
         owner = connection.execute(query).one_or_none()
     if search.source is not None and (owner is None or owner.source != search.source):
@@ -147,7 +194,11 @@ def _owner(search: Search, row: Row[Any]) -> str | None:
 
 
 def _rejects(search: Search) -> Select[Any]:
-    return select(reject) if search.source is None else select(reject).where(reject.c.source == search.source)
+    return (
+        select(reject)
+        if search.source is None
+        else select(reject).where(reject.c.source == search.source)
+    )
 
 
 def _reject(search: Search, row: Row[Any]) -> str | None:
@@ -158,10 +209,18 @@ def _reject(search: Search, row: Row[Any]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A table that is searched: its rows, and the id of what is to go where one of them holds the subject."""
+    """A table that is searched: its rows, and the id of what is to go where one of them holds the
+    subject.
+    """
 
     rows: Callable[[Search], Select[Any]]
     holder: Callable[[Search, Row[Any]], str | None]
 
 
-KINDS: Final = (Kind(_events, _event), Kind(_deliveries, _delivery), Kind(_attempts, _attempt), Kind(_runs, _run), Kind(_rejects, _reject))
+KINDS: Final = (
+    Kind(_events, _event),
+    Kind(_deliveries, _delivery),
+    Kind(_attempts, _attempt),
+    Kind(_runs, _run),
+    Kind(_rejects, _reject),
+)

@@ -27,23 +27,38 @@ class Marking:
         """Return the ids."""
         return ids
 
-    def carry_out(self, connection: Connection, prepared: Sequence[str], now: float, /) -> list[Result]:
+    def carry_out(
+        self, connection: Connection, prepared: Sequence[str], now: float, /
+    ) -> list[Result]:
         """Mark each."""
         ordering.alone_with(connection, delivery.c.event_id.in_(prepared))
         return [self._one(connection, one, now) for one in prepared]
 
     def _one(self, connection: Connection, id_: str, now: float) -> Result:
-        known = connection.execute(select(event.c.spam, event.c.provider).where(event.c.id == id_).with_for_update()).one_or_none()
+        known = connection.execute(
+            select(event.c.spam, event.c.provider).where(event.c.id == id_).with_for_update()
+        ).one_or_none()
         if known is None:
             return Result(id=id_, problem="there is no such event")
         if known.provider != "form":
-            return Result(id=id_, problem=f"it comes from {known.provider}: only what forms are sent can be spam")
+            return Result(
+                id=id_,
+                problem=f"it comes from {known.provider}: only what forms are sent can be spam",
+            )
         if known.spam is not None:
             return Result(id=id_, problem=f"it is held to be spam already ({known.spam})")
         connection.execute(update(event).where(event.c.id == id_).values(spam=MARKED))
-        waiting = select(delivery.c.id).where(delivery.c.event_id == id_, delivery.c.status.in_(WAITING)).order_by(delivery.c.seq)
+        waiting = (
+            select(delivery.c.id)
+            .where(delivery.c.event_id == id_, delivery.c.status.in_(WAITING))
+            .order_by(delivery.c.seq)
+        )
         ids = list(connection.execute(waiting).scalars())
         for each in ids:
-            ledger.move(connection, each, Status.CANCELLED, now, reason="its event was marked as spam")
-        rows = connection.execute(select(delivery).where(delivery.c.event_id == id_).order_by(delivery.c.seq))
+            ledger.move(
+                connection, each, Status.CANCELLED, now, reason="its event was marked as spam"
+            )
+        rows = connection.execute(
+            select(delivery).where(delivery.c.event_id == id_).order_by(delivery.c.seq)
+        )
         return Result(id=id_, deliveries=[to_delivery(row, sealer_of(connection)) for row in rows])

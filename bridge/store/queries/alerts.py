@@ -21,7 +21,11 @@ def read(connection: Connection) -> dict[str, Alert]:
 
 def silent(connection: Connection) -> dict[str, float]:
     """Return by source since when it is silent, by the alerts of that which are not over."""
-    found = connection.execute(select(alert.c.key, alert.c.since).where(alert.c.key.startswith(_SILENCE), alert.c.resolved_at.is_(None)))
+    found = connection.execute(
+        select(alert.c.key, alert.c.since).where(
+            alert.c.key.startswith(_SILENCE), alert.c.resolved_at.is_(None)
+        )
+    )
     return {row.key.removeprefix(_SILENCE): row.since for row in found}
 
 

@@ -1,4 +1,6 @@
-"""What is usual: how long sources are silent, how many requests fail verification, how many runs fail. Bounded with a million events."""
+"""What is usual: how long sources are silent, how many requests fail verification, how many runs
+fail. Bounded with a million events.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,16 @@ LEAST_HOURS: Final = 1.0
 RUNS: Final = 5_000  # newest deliveries that are looked at for runs that ended
 
 _FIRST = text("SELECT min(received_at) FROM event WHERE source = :source AND received_at >= :since")
-_SOME = text("SELECT count(*) FROM (SELECT 1 FROM event WHERE source = :source AND received_at >= :since LIMIT :most) AS found")
-_ANY = text("SELECT 1 FROM event WHERE source = :source AND received_at > :since AND received_at < :until LIMIT 1")
-#: From an event to the last within a step after it, or else to the next at all: at most two rows a step, each by the index.
+_SOME = text(
+    "SELECT count(*) FROM (SELECT 1 FROM event WHERE source = :source AND received_at >= :since"
+    " LIMIT :most) AS found"
+)
+_ANY = text(
+    "SELECT 1 FROM event WHERE source = :source AND received_at > :since AND received_at < :until"
+    " LIMIT 1"
+)
+#: From an event to the last within a step after it, or else to the next at all: at most two rows a
+#: step, each by the index.
 _MOMENTS = text("""
 WITH RECURSIVE walk (at) AS (
     SELECT CAST(:first AS double precision)
@@ -41,17 +50,23 @@ GROUP BY route
 
 
 def speaks_by(connection: Connection, source: str, last_at: float, now: float) -> float | None:
-    """Return by when a source whose last event came at `last_at` has usually spoken again; None where it is not late, or who knows.
+    """Return by when a source whose last event came at `last_at` has usually spoken again; None
+    where it is not late, or who knows.
 
-    Where nothing came in the same time a week ago, it is not late by any rule: that spares the nights of a thousand sources.
+    Where nothing came in the same time a week ago, it is not late by any rule: that spares the
+    nights of a thousand sources.
     """
     if now - last_at < silence.LEAST:
         return None
     then = {"source": source, "since": last_at - WEEK, "until": now - WEEK}
     if connection.execute(_ANY, then).scalar() is None:
         return None
-    first = connection.execute(_FIRST, {"source": source, "since": last_at - silence.HISTORY}).scalar()
-    moments = connection.execute(_MOMENTS, {"source": source, "first": first, "step": silence.STEP}).scalars()
+    first = connection.execute(
+        _FIRST, {"source": source, "since": last_at - silence.HISTORY}
+    ).scalar()
+    moments = connection.execute(
+        _MOMENTS, {"source": source, "first": first, "step": silence.STEP}
+    ).scalars()
     return silence.speaks_by(list(moments))
 
 
@@ -62,7 +77,9 @@ def heard(connection: Connection, source: str, expect: Rate, now: float) -> int:
 
 
 def rejects(connection: Connection, now: float, lately: float) -> dict[str, tuple[int, float]]:
-    """Return by source the rejects of the last `lately` seconds, and how many it has in such a time, by those before that are kept."""
+    """Return by source the rejects of the last `lately` seconds, and how many it has in such a
+    time, by those before that are kept.
+    """
     found = {}
     for row in connection.execute(_REJECTS, {"since": now - lately}):
         periods = max((now - lately - row.oldest) / lately, LEAST_HOURS)
@@ -71,7 +88,8 @@ def rejects(connection: Connection, now: float, lately: float) -> dict[str, tupl
 
 
 def runs_ended(connection: Connection, since: float) -> dict[str, tuple[int, int]]:
-    """Return by route the runs that ended since then, all and those that failed, among the newest deliveries; a failed one that was
-    replayed since is none of them."""
+    """Return by route the runs that ended since then, all and those that failed, among the newest
+    deliveries; a failed one that was replayed since is none of them.
+    """
     rows: Any = connection.execute(_RUNS, {"since": since})
     return {row.route: (row.ended, row.failed) for row in rows}

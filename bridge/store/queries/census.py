@@ -1,4 +1,6 @@
-"""What stands in the tables, row by row, for whoever counts everything: read as it is, with nothing of the ledger's own judgement."""
+"""What stands in the tables, row by row, for whoever counts everything: read as it is, with nothing
+of the ledger's own judgement.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """A delivery with what holds it (a lease, a slot, the time of the next look at its run), and the later one it was merged into."""
+    """A delivery with what holds it (a lease, a slot, the time of the next look at its run), and
+    the later one it was merged into.
+    """
 
     seq: int
     id: str
@@ -77,10 +81,23 @@ def books(database: Database) -> Books:
     """Return the rows of the store, each kind in the order of commit."""
     with database.read() as connection:
         return Books(
-            tuple(EventRow(**row._mapping) for row in connection.execute(_columns(event, EventRow).order_by(event.c.seq))),
-            tuple(DeliveryRow(**row._mapping) for row in connection.execute(_columns(delivery, DeliveryRow).order_by(delivery.c.seq))),
-            tuple(AttemptRow(**row._mapping) for row in connection.execute(_columns(attempt, AttemptRow))),
-            tuple(RunRow(**row._mapping) for row in connection.execute(_columns(local_run, RunRow))),
+            tuple(
+                EventRow(**row._mapping)
+                for row in connection.execute(_columns(event, EventRow).order_by(event.c.seq))
+            ),
+            tuple(
+                DeliveryRow(**row._mapping)
+                for row in connection.execute(
+                    _columns(delivery, DeliveryRow).order_by(delivery.c.seq)
+                )
+            ),
+            tuple(
+                AttemptRow(**row._mapping)
+                for row in connection.execute(_columns(attempt, AttemptRow))
+            ),
+            tuple(
+                RunRow(**row._mapping) for row in connection.execute(_columns(local_run, RunRow))
+            ),
         )
 
 
@@ -89,8 +106,9 @@ def _columns(table: Table, record: type) -> Select[Any]:
 
 
 _MOVING = text(
-    "SELECT (SELECT count(*) FROM delivery WHERE status IN ('queued', 'sending', 'blocked') OR slot OR poll_at IS NOT NULL)"
-    " + (SELECT count(*) FROM local_run WHERE state IN ('QUEUED', 'RUNNING', 'TERMINATING'))"
+    "SELECT (SELECT count(*) FROM delivery WHERE status IN ('queued', 'sending', 'blocked') OR slot"
+    " OR poll_at IS NOT NULL) + (SELECT count(*) FROM local_run WHERE state IN ('QUEUED',"
+    " 'RUNNING', 'TERMINATING'))"
 )
 
 
@@ -100,8 +118,14 @@ def moving(database: Database) -> int:
         return connection.execute(_MOVING).scalar() or 0
 
 
-_OPEN = text("SELECT delivery_id, number, route FROM attempt JOIN delivery ON delivery.id = delivery_id WHERE outcome IS NULL")
-_LOOKED_FOR = text("SELECT id, attempts + throttled, route FROM delivery WHERE status = 'unknown' AND poll_at IS NOT NULL")
+_OPEN = text(
+    "SELECT delivery_id, number, route FROM attempt JOIN delivery ON delivery.id = delivery_id"
+    " WHERE outcome IS NULL"
+)
+_LOOKED_FOR = text(
+    "SELECT id, attempts + throttled, route FROM delivery WHERE status = 'unknown' AND poll_at IS"
+    " NOT NULL"
+)
 
 
 def open_attempts(database: Database) -> dict[tuple[str, int], str]:

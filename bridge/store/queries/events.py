@@ -1,6 +1,7 @@
 """Look at what is kept: lists with filters, newest first, and one event with all that became of it.
 
-Lists are read in pages, each a short transaction of its own: a list of everything fills no memory and holds up no checkpoint.
+Lists are read in pages, each a short transaction of its own: a list of everything fills no memory
+and holds up no checkpoint.
 """
 
 from __future__ import annotations
@@ -18,19 +19,27 @@ from bridge.store.db import id_prefix
 from bridge.store.db.database import Database
 from bridge.store.encryption import SETTING
 from bridge.store.inbound import events
-from bridge.store.queries.filters import Filters, body_conditions, delivery_conditions, event_conditions
+from bridge.store.queries.filters import (
+    Filters,
+    body_conditions,
+    delivery_conditions,
+    event_conditions,
+)
 from bridge.store.tables.rows import to_attempt, to_delivery, to_event
 from bridge.store.tables.schema import attempt, delivery, event
 
 PAGE = 200
 BODIES = 50  # bodies that are searched in one transaction
 GOING = (Status.QUEUED, Status.BLOCKED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN)
-OVERLAP = 50  # on PostgreSQL a number is taken before its commit, so those just before the newest may come late
+# on PostgreSQL a number is taken before its commit, so those just before the newest may come late
+OVERLAP = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One event with its deliveries and their attempts; `delivery_id` where a delivery or a run of it was asked for."""
+    """One event with its deliveries and their attempts; `delivery_id` where a delivery or a run of
+    it was asked for.
+    """
 
     event: Event
     deliveries: Sequence[Delivery]
@@ -46,12 +55,17 @@ _EVENTS: Select[Any] = select(
     literal(b"").label("body"),
 )
 _DELIVERIES: Select[Any] = select(
-    *(column for column in delivery.c if column.name not in ("inputs", "log")), null().label("inputs"), null().label("log")
+    *(column for column in delivery.c if column.name not in ("inputs", "log")),
+    null().label("inputs"),
+    null().label("log"),
 )
 
 
 _OF = {
-    "source": text("SELECT 1 FROM event WHERE source = :name UNION ALL SELECT 1 FROM reject WHERE source = :name LIMIT 1"),
+    "source": text(
+        "SELECT 1 FROM event WHERE source = :name UNION ALL SELECT 1 FROM reject WHERE source ="
+        " :name LIMIT 1"
+    ),
     "route": text("SELECT 1 FROM delivery WHERE route = :name LIMIT 1"),
 }
 
@@ -62,26 +76,39 @@ def is_of(database: Database, what: str, name: str) -> bool:
         return connection.execute(_OF[what], {"name": name}).scalar() is not None
 
 
-def list_events(database: Database, filters: Filters, limit: int = 50) -> Iterator[tuple[Event, list[Delivery]]]:
-    """Yield events, newest first, each with all its deliveries; `limit` 0 is no limit. They have no body and no headers."""
+def list_events(
+    database: Database, filters: Filters, limit: int = 50
+) -> Iterator[tuple[Event, list[Delivery]]]:
+    """Yield events, newest first, each with all its deliveries; `limit` 0 is no limit. They have no
+    body and no headers.
+    """
     for rows in _of_events(database, _EVENTS, filters, limit):
         found = events.deliveries_of(database, [row.id for row in rows])
         for row in rows:
             yield to_event(row, database.sealer), found[row.id]
 
 
-def list_deliveries(database: Database, filters: Filters, limit: int = 50, also: ColumnElement[bool] | None = None) -> Iterator[Delivery]:
-    """Yield deliveries for which `also` holds too, newest first; `limit` 0 is no limit. They have no inputs and no log."""
+def list_deliveries(
+    database: Database, filters: Filters, limit: int = 50, also: ColumnElement[bool] | None = None
+) -> Iterator[Delivery]:
+    """Yield deliveries for which `also` holds too, newest first; `limit` 0 is no limit. They have
+    no inputs and no log.
+    """
     for rows in _of_deliveries(database, _DELIVERIES, filters, limit, also):
         yield from (to_delivery(row, database.sealer) for row in rows)
 
 
 def whole_events(database: Database, ids: Sequence[str]) -> Iterator[Event]:
-    """Yield these events with body and headers, in the order of their ids; those that are gone by now are left out."""
+    """Yield these events with body and headers, in the order of their ids; those that are gone by
+    now are left out.
+    """
     for at in range(0, len(ids), BODIES):
         page = ids[at : at + BODIES]
         with database.read() as connection:
-            found = {row.id: to_event(row, database.sealer) for row in connection.execute(select(event).where(event.c.id.in_(page)))}
+            found = {
+                row.id: to_event(row, database.sealer)
+                for row in connection.execute(select(event).where(event.c.id.in_(page)))
+            }
         yield from (found[each] for each in page if each in found)
 
 
@@ -90,17 +117,37 @@ def event_ids(database: Database, filters: Filters, limit: int = 0) -> list[str]
     return _ids(_of_events(database, select(event.c.seq, event.c.id), filters, limit))
 
 
-def delivery_ids(database: Database, filters: Filters, limit: int = 0, also: ColumnElement[bool] | None = None) -> list[str]:
-    """Return the ids of the newest `limit` deliveries (0: of all) for which `also` holds too, oldest first."""
-    return _ids(_of_deliveries(database, select(delivery.c.seq, delivery.c.id), filters, limit, also))
+def delivery_ids(
+    database: Database, filters: Filters, limit: int = 0, also: ColumnElement[bool] | None = None
+) -> list[str]:
+    """Return the ids of the newest `limit` deliveries (0: of all) for which `also` holds too,
+    oldest first.
+    """
+    return _ids(
+        _of_deliveries(database, select(delivery.c.seq, delivery.c.id), filters, limit, also)
+    )
 
 
-def count(database: Database, filters: Filters, *, of_deliveries: bool, also: ColumnElement[bool] | None = None) -> int:
-    """Return how many events, or deliveries, fit, whatever their bodies: so many bodies are read where one is asked for."""
+def count(
+    database: Database,
+    filters: Filters,
+    *,
+    of_deliveries: bool,
+    also: ColumnElement[bool] | None = None,
+) -> int:
+    """Return how many events, or deliveries, fit, whatever their bodies: so many bodies are read
+    where one is asked for.
+    """
     table = delivery if of_deliveries else event
-    conditions = [*(delivery_conditions if of_deliveries else event_conditions)(filters), *([] if also is None else [also])]
+    conditions = [
+        *(delivery_conditions if of_deliveries else event_conditions)(filters),
+        *([] if also is None else [also]),
+    ]
     with database.read() as connection:
-        return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar() or 0
+        return (
+            connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar()
+            or 0
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,34 +163,51 @@ def plans(database: Database, delivery_ids: Sequence[str]) -> dict[tuple[str, st
     found: dict[tuple[str, str], Planned] = {}
     columns = delivery.c.route, delivery.c.config_hash
     for at in range(0, len(delivery_ids), 500):
-        query = select(*columns, func.count().label("n"), func.min(delivery.c.event_id).label("event_id")).group_by(*columns)
+        query = select(
+            *columns, func.count().label("n"), func.min(delivery.c.event_id).label("event_id")
+        ).group_by(*columns)
         with database.read() as connection:
-            for row in connection.execute(query.where(delivery.c.id.in_(delivery_ids[at : at + 500]))):
+            for row in connection.execute(
+                query.where(delivery.c.id.in_(delivery_ids[at : at + 500]))
+            ):
                 known = found.get((row.route, row.config_hash), Planned(0, row.event_id))
                 found[row.route, row.config_hash] = Planned(known.count + row.n, known.event_id)
     return found
 
 
 def going(database: Database, event_ids: Sequence[str], route: str | None = None) -> int:
-    """Return of how many of these events a delivery (by that route) was started, or is about to be: a replay starts its flow again."""
+    """Return of how many of these events a delivery (by that route) was started, or is about to be:
+    a replay starts its flow again.
+    """
     found = 0
     for at in range(0, len(event_ids), 500):
-        query = select(func.count(delivery.c.event_id.distinct())).where(delivery.c.event_id.in_(event_ids[at : at + 500]))
-        query = query.where(delivery.c.status.in_(GOING) if route is None else delivery.c.status.in_(GOING) & (delivery.c.route == route))
+        query = select(func.count(delivery.c.event_id.distinct())).where(
+            delivery.c.event_id.in_(event_ids[at : at + 500])
+        )
+        query = query.where(
+            delivery.c.status.in_(GOING)
+            if route is None
+            else delivery.c.status.in_(GOING) & (delivery.c.route == route)
+        )
         with database.read() as connection:
             found += connection.execute(query).scalar() or 0
     return found
 
 
 def show(database: Database, text: str) -> Found:
-    """Return the event that an event's, a delivery's or a run's id names: whole, or by a beginning or ending that no other id shares.
+    """Return the event that an event's, a delivery's or a run's id names: whole, or by a beginning
+    or ending that no other id shares.
 
     `NotFound` where there is none, or where there are several.
     """
     event_id, delivery_id = find(database, text)
     deliveries = events.deliveries_of(database, [event_id])[event_id]
     attempts: dict[str, list[Attempt]] = {one.id: [] for one in deliveries}
-    query = select(attempt).where(attempt.c.delivery_id.in_(attempts)).order_by(attempt.c.delivery_id, attempt.c.number)
+    query = (
+        select(attempt)
+        .where(attempt.c.delivery_id.in_(attempts))
+        .order_by(attempt.c.delivery_id, attempt.c.number)
+    )
     with database.read() as connection:
         for row in connection.execute(query):
             attempts[row.delivery_id].append(to_attempt(row, database.sealer))
@@ -151,7 +215,9 @@ def show(database: Database, text: str) -> Found:
 
 
 def newest_event(database: Database) -> str | None:
-    """Return the id of the event that was received last, of a sender if there is one; null where none is stored."""
+    """Return the id of the event that was received last, of a sender if there is one; null where
+    none is stored.
+    """
     newest_first = select(event.c.id).order_by(event.c.seq.desc()).limit(1)
     with database.read() as connection:
         sent = connection.execute(newest_first.where(event.c.source != OWN)).scalar()
@@ -179,14 +245,20 @@ def find(database: Database, text: str) -> tuple[str, str | None]:
 def latest_run(database: Database, one: Delivery) -> Delivery | None:
     """Return the delivery of the same flow that last started a run, null where none is kept."""
     same = (delivery.c.platform == one.platform) & (delivery.c.saved_item_id == one.saved_item_id)
-    query = _DELIVERIES.where(text("delivery.run_id IS NOT NULL"), same).order_by(delivery.c.seq.desc()).limit(1)
+    query = (
+        _DELIVERIES.where(text("delivery.run_id IS NOT NULL"), same)
+        .order_by(delivery.c.seq.desc())
+        .limit(1)
+    )
     with database.read() as connection:
         row = connection.execute(query).one_or_none()
     return None if row is None else to_delivery(row, database.sealer)
 
 
 def _search(column: Column[Any], event_id: Column[Any], delivery_id: Any) -> Select[Any]:
-    return select(column.label("named"), event_id.label("event_id"), delivery_id.label("delivery_id"))
+    return select(
+        column.label("named"), event_id.label("event_id"), delivery_id.label("delivery_id")
+    )
 
 
 _SEARCHES = {
@@ -200,30 +272,47 @@ _SEARCHES = {
 
 
 def newest(database: Database) -> tuple[int, int]:
-    """Return the sequence numbers of the newest event and the newest delivery, 0 where there is none."""
+    """Return the sequence numbers of the newest event and the newest delivery, 0 where there is
+    none.
+    """
     with database.read() as connection:
-        numbers = [connection.execute(select(func.max(table.c.seq))).scalar() or 0 for table in (event, delivery)]
+        numbers = [
+            connection.execute(select(func.max(table.c.seq))).scalar() or 0
+            for table in (event, delivery)
+        ]
     return numbers[0], numbers[1]
 
 
 def arrived(database: Database, after: int, filters: Filters) -> list[tuple[int, Event]]:
-    """Return the next events after that sequence number with their own, oldest first; some may have been returned before."""
+    """Return the next events after that sequence number with their own, oldest first; some may have
+    been returned before.
+    """
     first = after if database.is_sqlite else after - OVERLAP
-    query = _EVENTS.where(event.c.seq > first, *event_conditions(filters)).order_by(event.c.seq).limit(PAGE)
+    query = (
+        _EVENTS.where(event.c.seq > first, *event_conditions(filters))
+        .order_by(event.c.seq)
+        .limit(PAGE)
+    )
     with database.read() as connection:
         return [(row.seq, to_event(row, database.sealer)) for row in connection.execute(query)]
 
 
-def moving(database: Database, after: int, watched: Collection[str], filters: Filters) -> list[tuple[int, Delivery]]:
-    """Return the next deliveries after that sequence number, those in flight, and the `watched`, each with its number.
+def moving(
+    database: Database, after: int, watched: Collection[str], filters: Filters
+) -> list[tuple[int, Delivery]]:
+    """Return the next deliveries after that sequence number, those in flight, and the `watched`,
+    each with its number.
 
-    What may change of them is not looked at (see `Filters.fits`), so that one is watched until it has changed.
+    What may change of them is not looked at (see `Filters.fits`), so that one is watched until it
+    has changed.
     """
     first = after if database.is_sqlite else after - OVERLAP
     ids = list(watched)
     new = _DELIVERIES.where(delivery.c.seq > first).order_by(delivery.c.seq).limit(PAGE)
     queries = [new, _DELIVERIES.where(text("delivery.slot"))]
-    queries += [_DELIVERIES.where(delivery.c.id.in_(ids[at : at + 500])) for at in range(0, len(ids), 500)]
+    queries += [
+        _DELIVERIES.where(delivery.c.id.in_(ids[at : at + 500])) for at in range(0, len(ids), 500)
+    ]
     found: dict[int, Delivery] = {}
     with database.read() as connection:
         for query in queries:
@@ -235,27 +324,46 @@ def moving(database: Database, after: int, watched: Collection[str], filters: Fi
 # -- the statements
 
 
-def _of_events(database: Database, query: Select[Any], filters: Filters, limit: int) -> Iterator[Sequence[Row[Any]]]:
+def _of_events(
+    database: Database, query: Select[Any], filters: Filters, limit: int
+) -> Iterator[Sequence[Row[Any]]]:
     late = _of_bodies(database, filters, of_deliveries=False)
     return _pages(database, query.where(*event_conditions(filters)), event, limit, late)
 
 
-def _of_deliveries(database: Database, query: Select[Any], filters: Filters, limit: int,
-                   also: ColumnElement[bool] | None) -> Iterator[Sequence[Row[Any]]]:  # fmt: skip
+def _of_deliveries(
+    database: Database,
+    query: Select[Any],
+    filters: Filters,
+    limit: int,
+    also: ColumnElement[bool] | None,
+) -> Iterator[Sequence[Row[Any]]]:
     late = _of_bodies(database, filters, of_deliveries=True)
     conditions = [*delivery_conditions(filters), *([] if also is None else [also])]
     return _pages(database, query.where(*conditions), delivery, limit, late)
 
 
-def _of_bodies(database: Database, filters: Filters, *, of_deliveries: bool) -> Sequence[ColumnElement[bool]]:
+def _of_bodies(
+    database: Database, filters: Filters, *, of_deliveries: bool
+) -> Sequence[ColumnElement[bool]]:
     if filters.body is not None and database.sealer.on:
-        raise SettingsError(f"bodies are sealed ({SETTING}), so no text can be looked for in them: look by the other filters")
+        raise SettingsError(
+            f"bodies are sealed ({SETTING}), so no text can be looked for in them: look by the"
+            " other filters"
+        )
     return body_conditions(filters, of_deliveries=of_deliveries, is_sqlite=database.is_sqlite)
 
 
-def _pages(database: Database, query: Select[Any], table: Table, limit: int,
-           late: Sequence[ColumnElement[bool]]) -> Iterator[Sequence[Row[Any]]]:  # fmt: skip
-    """Yield the newest rows page by page. What is asked `late` costs much, and is asked of one page of rows at a time."""
+def _pages(
+    database: Database,
+    query: Select[Any],
+    table: Table,
+    limit: int,
+    late: Sequence[ColumnElement[bool]],
+) -> Iterator[Sequence[Row[Any]]]:
+    """Yield the newest rows page by page. What is asked `late` costs much, and is asked of one page
+    of rows at a time.
+    """
     left, before = limit or None, None
     while left is None or left > 0:
         size = BODIES if late else PAGE if left is None else min(PAGE, left)
@@ -264,7 +372,11 @@ def _pages(database: Database, query: Select[Any], table: Table, limit: int,
         with database.read() as connection:
             if late:
                 numbers = connection.execute(page.with_only_columns(table.c.seq)).scalars().all()
-                picked = query.where(table.c.seq.in_(numbers), *late).order_by(table.c.seq.desc()).limit(left)
+                picked = (
+                    query.where(table.c.seq.in_(numbers), *late)
+                    .order_by(table.c.seq.desc())
+                    .limit(left)
+                )
                 rows = connection.execute(picked).all()
             else:
                 rows = connection.execute(page).all()

@@ -1,4 +1,6 @@
-"""Since when something is expected of a source: one that never sends anything has no event to count from."""
+"""Since when something is expected of a source: one that never sends anything has no event to count
+from.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ def since(connection: Connection) -> dict[str, float]:
 
 
 def keep(connection: Connection, sources: Collection[str], now: float) -> int:
-    """Keep it of these sources and no others, as it was of those that are known; return how many have changed."""
+    """Keep it of these sources and no others, as it was of those that are known; return how many
+    have changed.
+    """
     known = since(connection).keys()
     new, gone = sorted(set(sources) - known), sorted(known - set(sources))
     if new:

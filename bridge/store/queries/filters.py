@@ -17,12 +17,14 @@ Conditions = list[ColumnElement[bool]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which events or deliveries; all that is given must hold. `type` may have `*`; times are of receipt or of planning.
+    """Which events or deliveries; all that is given must hold. `type` may have `*`; times are of
+    receipt or of planning.
 
-    `run` is the state of a delivery's run: running, done, failed… `reason` occurs anywhere in a delivery's reason, in any case, or in
-    an event's problem; `body` anywhere in the event's raw body. `spam`: only events that are marked as spam (`reason` is then why), or only
-    others.
-    Of events, `route`, `status`, `run`, `dead_kind` and `reason` ask for one delivery that has all of them.
+    `run` is the state of a delivery's run: running, done, failed… `reason` occurs anywhere in a
+    delivery's reason, in any case, or in an event's problem; `body` anywhere in the event's raw
+    body. `spam`: only events that are marked as spam (`reason` is then why), or only others. Of
+    events, `route`, `status`, `run`, `dead_kind` and `reason` ask for one delivery that has all of
+    them.
     """
 
     source: str | None = None
@@ -58,13 +60,18 @@ def event_conditions(filters: Filters) -> Conditions:
     if filters.spam is not None:
         conditions.append(event.c.spam.isnot(None) if filters.spam else event.c.spam.is_(None))
     if filters.spam and filters.reason is not None:
-        conditions, filters = [*conditions, _says(event.c.spam, filters.reason)], replace(filters, reason=None)
+        conditions, filters = (
+            [*conditions, _says(event.c.spam, filters.reason)],
+            replace(filters, reason=None),
+        )
     owned = [delivery.c.event_id == event.c.id]
     if filters.route is not None:
         owned.append(delivery.c.route == filters.route)
     if filters.status == NONE:
         conditions.append(~exists().where(*owned))
-        return conditions + ([] if filters.reason is None else [_says(event.c.problem, filters.reason)])
+        return conditions + (
+            [] if filters.reason is None else [_says(event.c.problem, filters.reason)]
+        )
     standing = _standing(filters)
     if len(owned) + len(standing) == 1:
         return conditions
@@ -85,12 +92,20 @@ def delivery_conditions(filters: Filters) -> Conditions:
 
 
 def body_conditions(filters: Filters, *, of_deliveries: bool, is_sqlite: bool) -> Conditions:
-    """Return what must hold of the body, which is read whole for it; none where it is not asked for."""
+    """Return what must hold of the body, which is read whole for it; none where it is not asked
+    for.
+    """
     if filters.body is None:
         return []
     sought = literal(filters.body)
-    place = func.instr(event.c.body, sought) if is_sqlite else func.position(sought.op("IN")(event.c.body))
-    return [exists().where(event.c.id == delivery.c.event_id, place > 0) if of_deliveries else place > 0]
+    place = (
+        func.instr(event.c.body, sought)
+        if is_sqlite
+        else func.position(sought.op("IN")(event.c.body))
+    )
+    return [
+        exists().where(event.c.id == delivery.c.event_id, place > 0) if of_deliveries else place > 0
+    ]
 
 
 def _standing(filters: Filters) -> Conditions:
@@ -108,7 +123,9 @@ def _standing(filters: Filters) -> Conditions:
 
 
 def _says(column: Any, text: str) -> ColumnElement[bool]:
-    """A text stands in a column, in any case as the database sees it (SQLite: that of ASCII letters)."""
+    """A text stands in a column, in any case as the database sees it (SQLite: that of ASCII
+    letters).
+    """
     return column.icontains(text, autoescape=True)  # type: ignore[no-any-return]
 
 
@@ -119,7 +136,12 @@ def _folded(text: str) -> str:
 def _one_source(filters: Filters) -> Sequence[ColumnElement[bool]]:
     conditions = [] if filters.source is None else [event.c.source == filters.source]
     if filters.type is not None and "*" in filters.type:
-        pattern = filters.type.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_").replace("*", "%")
+        pattern = (
+            filters.type.replace("\\", "\\\\")
+            .replace("%", r"\%")
+            .replace("_", r"\_")
+            .replace("*", "%")
+        )
         conditions.append(event.c.type.like(pattern, escape="\\"))
     elif filters.type is not None:
         conditions.append(event.c.type == filters.type)

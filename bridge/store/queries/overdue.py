@@ -1,4 +1,6 @@
-"""Counts of what is overdue, or lies further ahead than it ever may: each walks an index, and stops at a bound."""
+"""Counts of what is overdue, or lies further ahead than it ever may: each walks an index, and stops
+at a bound.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ LOOK_SECONDS: Final = 60.0  # after which a look at a run that has not been made
 
 
 def overdue(connection: Connection, now: float) -> Overdue:
-    """Count calls whose lease has run out and that no worker took over, looks that were not made, and times that lie too far ahead."""
+    """Count calls whose lease has run out and that no worker took over, looks that were not made,
+    and times that lie too far ahead.
+    """
     return Overdue(
         leases=_count(connection, SENDING & (delivery.c.lease_until < now - FRESH)),
         looks=_count(connection, POLLED & (delivery.c.poll_at < now - LOOK_SECONDS)),

@@ -1,4 +1,6 @@
-"""How things stand, in counts that cost the same with a million events: each walks an index of what waits, or stops at a bound."""
+"""How things stand, in counts that cost the same with a million events: each walks an index of what
+waits, or stops at a bound.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,17 @@ SELECT count(*) AS queued, min(seq) AS oldest, min(due_at) AS due_at FROM (
     ORDER BY due_at, seq LIMIT {MOST}) AS waiting
 """)  # noqa: S608 - a number of ours
 _OLDEST = text("SELECT id, created_at FROM delivery WHERE seq = :seq")
-_BLOCKED = text(f"SELECT route, count(*) AS n FROM (SELECT route FROM delivery WHERE status = 'blocked' LIMIT {MOST}) AS b GROUP BY route")  # noqa: S608
-_SLOTS = text("SELECT platform, status, count(*) AS used FROM delivery WHERE slot GROUP BY platform, status")
-_DEAD = text(f"SELECT count(*) FROM (SELECT 1 FROM delivery WHERE {_STUCK} AND status = 'dead' LIMIT {MOST}) AS dead")  # noqa: S608
+_BLOCKED = text(
+    "SELECT route, count(*) AS n FROM (SELECT route FROM delivery WHERE status = 'blocked' LIMIT"  # noqa: S608
+    f" {MOST}) AS b GROUP BY route"
+)
+_SLOTS = text(
+    "SELECT platform, status, count(*) AS used FROM delivery WHERE slot GROUP BY platform, status"
+)
+_DEAD = text(
+    f"SELECT count(*) FROM (SELECT 1 FROM delivery WHERE {_STUCK} AND status = 'dead' LIMIT {MOST})"  # noqa: S608
+    " AS dead"
+)
 _DEAD_SINCE = text(f"""
 SELECT count(*) FROM (
     SELECT seq, event_id, route, finished_at, dead_kind FROM delivery WHERE {_STUCK} AND status = 'dead'
@@ -57,13 +67,18 @@ _OF_PAGE = text("""
 SELECT source, max(received_at) AS last_at, sum(CASE WHEN received_at >= :midnight THEN 1 ELSE 0 END) AS today, min(seq) AS lowest
 FROM (SELECT seq, source, received_at FROM event WHERE seq <= :newest ORDER BY seq DESC LIMIT :page) AS page GROUP BY source
 """)
-_LAST = text("SELECT max(received_at) FROM event WHERE source = :source")  # of a source that is not among the newest
-_REJECTED = text("SELECT source, count(*) AS n FROM reject WHERE received_at >= :midnight GROUP BY source")  # a hundred of each are kept
+# of a source that is not among the newest
+_LAST = text("SELECT max(received_at) FROM event WHERE source = :source")
+# a hundred of each are kept
+_REJECTED = text(
+    "SELECT source, count(*) AS n FROM reject WHERE received_at >= :midnight GROUP BY source"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the store knows; see `overview.Overview`. `sources` are (last_at, today) by name, `slots` (calls, runs) by platform.
+    """What the store knows; see `overview.Overview`. `sources` are (last_at, today) by name,
+    `slots` (calls, runs) by platform.
 
     `files`: bytes of files by source; `stored_today`: bytes of bodies.
     """
@@ -88,8 +103,12 @@ class Standing:
     stored_today: Mapping[str, int]
 
 
-def look(database: Database, sources: Iterable[str], now: float, *, midnight: float, day: float) -> Standing:
-    """Return how things stand. `sources` are looked for however long ago they spoke; `now` is the database's time."""
+def look(
+    database: Database, sources: Iterable[str], now: float, *, midnight: float, day: float
+) -> Standing:
+    """Return how things stand. `sources` are looked for however long ago they spoke; `now` is the
+    database's time.
+    """
     with database.read() as connection:
         found, cut = _sources(connection, set(sources), midnight)
         unknown = connection.execute(_UNKNOWN).one()
@@ -98,8 +117,12 @@ def look(database: Database, sources: Iterable[str], now: float, *, midnight: fl
             workers=[tuple(row) for row in connection.execute(alive.order_by(worker.c.started_at))],
             sources=found,
             today_cut=cut,
-            rejected={row.source: row.n for row in connection.execute(_REJECTED, {"midnight": midnight})},
-            queue=[_lane(connection, platform, route) for platform, route in claims.lanes(connection)],
+            rejected={
+                row.source: row.n for row in connection.execute(_REJECTED, {"midnight": midnight})
+            },
+            queue=[
+                _lane(connection, platform, route) for platform, route in claims.lanes(connection)
+            ],
             blocked={row.route: row.n for row in connection.execute(_BLOCKED)},
             slots=_slots(connection),
             circuits=circuits.read(connection),
@@ -122,7 +145,9 @@ def size(database: Database) -> int:
         paths = [database.path.with_name(database.path.name + end) for end in ("", "-wal")]
         return sum(path.stat().st_size for path in paths if path.exists())
     with database.read() as connection:
-        found: int = connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
+        found: int = connection.exec_driver_sql(
+            "SELECT pg_database_size(current_database())"
+        ).scalar_one()
     return found
 
 
@@ -132,13 +157,23 @@ def _count(connection: Connection, query: TextClause, **values: Any) -> int:
 
 def _late(connection: Connection, since: float) -> list[LateStart]:
     rows = connection.execute(_LATE, {"since": since})
-    return [LateStart(delivery_id=of, attempt=number, run_id=run_id, status=Status(status)) for of, number, run_id, status in rows]
+    return [
+        LateStart(delivery_id=of, attempt=number, run_id=run_id, status=Status(status))
+        for of, number, run_id, status in rows
+    ]
 
 
 def _lane(connection: Connection, platform: str, route: str) -> Lane:
     lane = connection.execute(_LANE, {"platform": platform, "route": route}).one()
     oldest = connection.execute(_OLDEST, {"seq": lane.oldest}).one()
-    return Lane(route=route, platform=platform, queued=lane.queued, due_at=lane.due_at, oldest_at=oldest.created_at, oldest_id=oldest.id)
+    return Lane(
+        route=route,
+        platform=platform,
+        queued=lane.queued,
+        due_at=lane.due_at,
+        oldest_at=oldest.created_at,
+        oldest_id=oldest.id,
+    )
 
 
 def _slots(connection: Connection) -> dict[str, tuple[int, int]]:
@@ -150,12 +185,18 @@ def _slots(connection: Connection) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _sources(connection: Connection, wanted: set[str], midnight: float) -> tuple[dict[str, tuple[float | None, int]], bool]:
-    """Go back from the newest event for as long as they are of today, a page at a time; then look up the sources that did not appear."""
+def _sources(
+    connection: Connection, wanted: set[str], midnight: float
+) -> tuple[dict[str, tuple[float | None, int]], bool]:
+    """Go back from the newest event for as long as they are of today, a page at a time; then look
+    up the sources that did not appear.
+    """
     found: dict[str, tuple[float | None, int]] = {}
     newest, cut = _count(connection, _NEWEST), False
     for page in range(PAGES):
-        rows = connection.execute(_OF_PAGE, {"newest": newest, "page": PAGE, "midnight": midnight}).all()
+        rows = connection.execute(
+            _OF_PAGE, {"newest": newest, "page": PAGE, "midnight": midnight}
+        ).all()
         for row in rows:
             last, today = found.get(row.source, (row.last_at, 0))
             found[row.source] = max(last or 0.0, row.last_at), today + row.today

@@ -1,4 +1,6 @@
-"""What is around deliveries that wait: the slots, circuit, pace and line that keep each of them. Reads only."""
+"""What is around deliveries that wait: the slots, circuit, pace and line that keep each of them.
+Reads only.
+"""
 
 from __future__ import annotations
 
@@ -23,21 +25,33 @@ WAITING: Final = (Status.QUEUED, Status.BLOCKED, Status.UNKNOWN)
 
 
 def _counted(where: str) -> TextClause:
-    """Count deliveries. Written out, since an index on some rows is only used where its very condition stands in the statement."""
-    return text(f"SELECT count(*) FROM (SELECT 1 FROM delivery WHERE {where} LIMIT {MOST}) AS counted")  # noqa: S608
+    """Count deliveries. Written out, since an index on some rows is only used where its very
+    condition stands in the statement.
+    """
+    return text(
+        f"SELECT count(*) FROM (SELECT 1 FROM delivery WHERE {where} LIMIT {MOST}) AS counted"  # noqa: S608
+    )
 
 
 _USED = text("SELECT count(*) FROM delivery WHERE slot AND platform = :platform")
 _USED_BY = text("SELECT count(*) FROM delivery WHERE slot AND route = :route")
 _UNKNOWN = text("SELECT count(*) FROM delivery WHERE status = 'unknown' AND route = :route")
-_AHEAD = _counted("status = 'queued' AND platform = :platform AND route = :route"
-                  " AND (due_at < :due_at OR (due_at = :due_at AND seq < :seq))")  # fmt: skip
-_BEFORE = _counted("status = 'blocked' AND route = :route AND order_key = :order_key AND seq < :seq")
+_AHEAD = _counted(
+    "status = 'queued' AND platform = :platform AND route = :route"
+    " AND (due_at < :due_at OR (due_at = :due_at AND seq < :seq))"
+)
+_BEFORE = _counted(
+    "status = 'blocked' AND route = :route AND order_key = :order_key AND seq < :seq"
+)
 _BEHIND = _counted("status = 'blocked' AND route = :route AND order_key = :order_key")
 
 
-def waits_of(database: Database, deliveries: Iterable[Delivery], config: Config | None, now: float) -> dict[str, Wait]:
-    """Return what each of these that waits is waiting for, by its id. `config` is null where routes.yaml cannot be used."""
+def waits_of(
+    database: Database, deliveries: Iterable[Delivery], config: Config | None, now: float
+) -> dict[str, Wait]:
+    """Return what each of these that waits is waiting for, by its id. `config` is null where
+    routes.yaml cannot be used.
+    """
     waiting = [one for one in deliveries if one.status in WAITING]
     found: dict[str, Wait] = {}
     with database.read() as connection:
@@ -49,31 +63,61 @@ def waits_of(database: Database, deliveries: Iterable[Delivery], config: Config 
 
 
 def held_up_by(database: Database, one: Delivery) -> int:
-    """Return how many are blocked behind the head of a line, counted as far as `MOST`; 0 for a delivery that is none."""
+    """Return how many are blocked behind the head of a line, counted as far as `MOST`; 0 for a
+    delivery that is none.
+    """
     if one.order is None or not one.holds_key:
         return 0
     with database.read() as connection:
-        return connection.execute(_BEHIND, {"route": one.route, "order_key": one.order.key}).scalar() or 0
+        return (
+            connection.execute(_BEHIND, {"route": one.route, "order_key": one.order.key}).scalar()
+            or 0
+        )
 
 
 def _around(connection: Connection, one: Delivery, config: Config | None, now: float) -> Around:
-    known = connection.execute(select(delivery.c.seq, delivery.c.poll_at).where(delivery.c.id == one.id)).mappings().one()
+    known = (
+        connection.execute(
+            select(delivery.c.seq, delivery.c.poll_at).where(delivery.c.id == one.id)
+        )
+        .mappings()
+        .one()
+    )
     if one.status is Status.UNKNOWN:
         return Around(look_at=known["poll_at"])
-    values: dict[str, Any] = _in_line(connection, one, known) if one.status is Status.BLOCKED else _in_queue(connection, one, known, now)
+    values: dict[str, Any] = (
+        _in_line(connection, one, known)
+        if one.status is Status.BLOCKED
+        else _in_queue(connection, one, known, now)
+    )
     return Around(**values, **_configured(one, config), **_absent(connection, one, config))
 
 
 def _absent(connection: Connection, one: Delivery, config: Config | None) -> Mapping[str, Any]:
-    """Say which flow the route names and the local platform does not have, and whether it lacks the delivery's own."""
-    if config is None or one.platform not in config.platforms or config.platforms[one.platform].type != "local":
+    """Say which flow the route names and the local platform does not have, and whether it lacks the
+    delivery's own.
+    """
+    if (
+        config is None
+        or one.platform not in config.platforms
+        or config.platforms[one.platform].type != "local"
+    ):
         return {}
     known = flows.ids(connection)
-    return {"absent": config.absent_flows(known).get(one.route), "lacks_own": one.saved_item_id not in known} if known else {}
+    return (
+        {
+            "absent": config.absent_flows(known).get(one.route),
+            "lacks_own": one.saved_item_id not in known,
+        }
+        if known
+        else {}
+    )
 
 
 def _configured(one: Delivery, config: Config | None) -> Mapping[str, Any]:
-    """What routes.yaml says of a delivery's platform and route; a route that is gone limits nothing."""
+    """What routes.yaml says of a delivery's platform and route; a route that is gone limits
+    nothing.
+    """
     if config is None:
         return {"is_configured": False}
     platform = config.platforms.get(one.platform)
@@ -89,13 +133,30 @@ def _configured(one: Delivery, config: Config | None) -> Mapping[str, Any]:
 def _in_line(connection: Connection, one: Delivery, known: RowMapping) -> dict[str, Any]:
     key = None if one.order is None else one.order.key
     mine = (delivery.c.route == one.route) & (delivery.c.order_key == key)
-    head = connection.execute(select(delivery).where(text("delivery.holds_key"), mine)).one_or_none()
-    before = connection.execute(_BEFORE, {"route": one.route, "order_key": key, "seq": known["seq"]}).scalar() or 0
-    return {"head": None if head is None else to_delivery(head, sealer_of(connection)), "before": before}
+    head = connection.execute(
+        select(delivery).where(text("delivery.holds_key"), mine)
+    ).one_or_none()
+    before = (
+        connection.execute(
+            _BEFORE, {"route": one.route, "order_key": key, "seq": known["seq"]}
+        ).scalar()
+        or 0
+    )
+    return {
+        "head": None if head is None else to_delivery(head, sealer_of(connection)),
+        "before": before,
+    }
 
 
-def _in_queue(connection: Connection, one: Delivery, known: RowMapping, now: float) -> dict[str, Any]:
-    given = {"platform": one.platform, "route": one.route, "due_at": one.due_at, "seq": known["seq"]}
+def _in_queue(
+    connection: Connection, one: Delivery, known: RowMapping, now: float
+) -> dict[str, Any]:
+    given = {
+        "platform": one.platform,
+        "route": one.route,
+        "due_at": one.due_at,
+        "seq": known["seq"],
+    }
 
     def count(query: Any) -> int:
         return connection.execute(query, given).scalar() or 0
@@ -107,5 +168,7 @@ def _in_queue(connection: Connection, one: Delivery, known: RowMapping, now: flo
         "used": count(_USED),
         "used_by_route": count(_USED_BY) + count(_UNKNOWN),
         "ahead": count(_AHEAD),
-        "workers": count(select(func.count()).select_from(worker).where(worker.c.seen_at > now - FRESH)),
+        "workers": count(
+            select(func.count()).select_from(worker).where(worker.c.seen_at > now - FRESH)
+        ),
     }

@@ -1,4 +1,6 @@
-"""What is due is leased to a worker: never more than the slots, the pace and the circuit of its platform allow, fairly between routes."""
+"""What is due is leased to a worker: never more than the slots, the pace and the circuit of its
+platform allow, fairly between routes.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,11 @@ from bridge.store.tables.schema import attempt, delivery
 
 ReadClocks = Callable[[str], ClockReading]  # of a platform, the clocks at the time of the claim
 Order = Callable[[str, Sequence[str]], Sequence[str]]  # of a platform, the routes that wait for it
-LEASE = 10.0  # seconds; extended by heartbeat, so that a dead worker's deliveries are taken over within fifteen
+# seconds; extended by heartbeat, so that a dead worker's deliveries are taken over within fifteen
+LEASE = 10.0
 
-_LANES = Prepared(text("""
+_LANES = Prepared(
+    text("""
 WITH RECURSIVE busy(platform) AS (
     SELECT (SELECT min(platform) FROM delivery WHERE status = 'queued')
     UNION ALL
@@ -40,9 +44,14 @@ WITH RECURSIVE busy(platform) AS (
     FROM lane WHERE lane.route IS NOT NULL
 )
 SELECT platform, route FROM lane WHERE route IS NOT NULL
-"""))  # jumps from lane to lane in the index: its cost is the number of lanes, not of deliveries
+""")
+)  # jumps from lane to lane in the index: its cost is the number of lanes, not of deliveries
 
-_SLOTS = Prepared(text("SELECT platform, route, count(*) AS used FROM delivery WHERE slot GROUP BY platform, route"))
+_SLOTS = Prepared(
+    text(
+        "SELECT platform, route, count(*) AS used FROM delivery WHERE slot GROUP BY platform, route"
+    )
+)
 _DUE = text(
     "SELECT EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND due_at <= :now)"
     " OR EXISTS (SELECT 1 FROM delivery WHERE poll_at IS NOT NULL AND poll_at <= :now)"
@@ -51,19 +60,38 @@ _UNKNOWN = text("SELECT count(*) FROM delivery WHERE status = 'unknown' AND rout
 _LEASE = Prepared(
     update(delivery)
     .where(Among(delivery.c.id, "ids"), delivery.c.status == Status.QUEUED.value)
-    .values(status=Status.SENDING.value, lease=bindparam("lease"), lease_until=bindparam("lease_until"), slot=True, reason=None,
-            debounce_until=None)
-)  # fmt: skip
+    .values(
+        status=Status.SENDING.value,
+        lease=bindparam("lease"),
+        lease_until=bindparam("lease_until"),
+        slot=True,
+        reason=None,
+        debounce_until=None,
+    )
+)
 _INTENT = Prepared(
     insert(attempt).values(
-        {name: bindparam(name) for name in ("delivery_id", "number", "started_at", "boot_clock", "boot_id", "host", "platform_at")}
+        {
+            name: bindparam(name)
+            for name in (
+                "delivery_id",
+                "number",
+                "started_at",
+                "boot_clock",
+                "boot_id",
+                "host",
+                "platform_at",
+            )
+        }
     )
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery leased to a worker, and the number of its attempt, which began at `began_at`. `clocks`: the clocks at that moment."""
+    """A delivery leased to a worker, and the number of its attempt, which began at `began_at`.
+    `clocks`: the clocks at that moment.
+    """
 
     delivery: Delivery
     attempt: int
@@ -76,9 +104,10 @@ class Claim:
 class Allowed:
     """What the present configuration allows.
 
-    The slots of each platform (deliveries of others wait), the limits of routes that have some, the routes that are paused, the
-    lanes, as (platform, route), that wait for a flow that the platform does not have, and by platform the flows that it has: a delivery
-    for another one waits, whatever its route names by now. A platform that is not among `flows` is asked for any.
+    The slots of each platform (deliveries of others wait), the limits of routes that have some, the
+    routes that are paused, the lanes, as (platform, route), that wait for a flow that the platform
+    does not have, and by platform the flows that it has: a delivery for another one waits, whatever
+    its route names by now. A platform that is not among `flows` is asked for any.
     """
 
     caps: Mapping[str, int]
@@ -93,11 +122,22 @@ def lanes(connection: Connection) -> list[tuple[str, str]]:
     return [(row.platform, row.route) for row in _LANES.rows(connection)]
 
 
-def claim(connection: Connection, allowed: Allowed, *, most: int, now: float, lease: str,
-          order: Order = lambda _, routes: routes, intents: bool = True, clocks: ReadClocks | None = None) -> list[Claim]:  # fmt: skip
-    """Lease up to `most` due deliveries and write the intent of an attempt for each. `order` says in which order routes of a platform go.
+def claim(
+    connection: Connection,
+    allowed: Allowed,
+    *,
+    most: int,
+    now: float,
+    lease: str,
+    order: Order = lambda _, routes: routes,
+    intents: bool = True,
+    clocks: ReadClocks | None = None,
+) -> list[Claim]:
+    """Lease up to `most` due deliveries and write the intent of an attempt for each. `order` says
+    in which order routes of a platform go.
 
-    `clocks` reads the clocks that an intent stores. Without `intents` they are leased only: each attempt has yet to `begin`.
+    `clocks` reads the clocks that an intent stores. Without `intents` they are leased only: each
+    attempt has yet to `begin`.
     """
     alone(connection, Lock.COUNT_SLOTS)
     waiting = lanes(connection)
@@ -113,8 +153,15 @@ def claim(connection: Connection, allowed: Allowed, *, most: int, now: float, le
 
 def _intent(claim: Claim) -> dict[str, Any]:
     clocks = claim.clocks or ClockReading(at=claim.began_at)
-    return {"delivery_id": claim.delivery.id, "number": claim.attempt, "started_at": claim.began_at, "boot_clock": clocks.boot_clock,
-            "boot_id": clocks.boot_id, "host": clocks.host, "platform_at": clocks.platform_at}  # fmt: skip
+    return {
+        "delivery_id": claim.delivery.id,
+        "number": claim.attempt,
+        "started_at": claim.began_at,
+        "boot_clock": clocks.boot_clock,
+        "boot_id": clocks.boot_id,
+        "host": clocks.host,
+        "platform_at": clocks.platform_at,
+    }
 
 
 class _Claiming:
@@ -137,19 +184,30 @@ class _Claiming:
             known = self._circuits.get(platform)
             left = min(free(known, cap, self._used[platform], self._now), most - len(claims))
             allowed = self._allowed
-            routes = [route for of, route in lanes
-                      if of == platform and route not in allowed.paused and (of, route) not in allowed.absent]  # fmt: skip
+            routes = [
+                route
+                for of, route in lanes
+                if of == platform
+                and route not in allowed.paused
+                and (of, route) not in allowed.absent
+            ]
             taken = self._shared(platform, list(order(platform, routes)), left) if routes else []
             claims += taken
             if known is not None and taken:
-                throttling.write(self._connection, self._circuits, {platform: probe(known, self._now)}, self._now)
+                throttling.write(
+                    self._connection, self._circuits, {platform: probe(known, self._now)}, self._now
+                )
         if claims:
             ids = listed(each.delivery.id for each in claims)
-            _LEASE.change(self._connection, ids=ids, lease=self._lease, lease_until=self._now + LEASE)
+            _LEASE.change(
+                self._connection, ids=ids, lease=self._lease, lease_until=self._now + LEASE
+            )
         return claims
 
     def _shared(self, platform: str, routes: list[str], left: int) -> list[Claim]:
-        """Take up to `left` of these routes, each its share; what some leave is shared out among those that took all of theirs."""
+        """Take up to `left` of these routes, each its share; what some leave is shared out among
+        those that took all of theirs.
+        """
         claims: list[Claim] = []
         while routes and left > 0:
             asked, routes = routes[:left], routes[left:]
@@ -176,15 +234,29 @@ class _Claiming:
         return share if paced is None else min(share, paced)
 
     def _next(self, platform: str, may: Mapping[str, int]) -> dict[str, list[Claim]]:
-        """Find the next that are due of each of these routes, after those that were taken on already."""
+        """Find the next that are due of each of these routes, after those that were taken on
+        already.
+        """
         if not may:
             return {}
         most = max(most + len(self._taken[platform, route]) for route, most in may.items())
-        found = heads(self._connection, platform, list(may), most, self._now, self._allowed.flows.get(platform))
+        found = heads(
+            self._connection,
+            platform,
+            list(may),
+            most,
+            self._now,
+            self._allowed.flows.get(platform),
+        )
         sealer = sealer_of(self._connection)
         return {
             route: [
-                Claim(to_delivery(row, sealer), row.attempts + row.throttled + 1, self._lease, self._now)
+                Claim(
+                    to_delivery(row, sealer),
+                    row.attempts + row.throttled + 1,
+                    self._lease,
+                    self._now,
+                )
                 for row in found.get(route, ())[: most + len(self._taken[platform, route])]
                 if row.id not in self._taken[platform, route]
             ]
@@ -197,30 +269,50 @@ class _Claiming:
         self._used_by[route] += len(taken)
         limits = self._allowed.limits.get(route)
         if taken and limits is not None and (limits.rate or limits.max_runs_per_day):
-            self._paces[route] = spend(limits, self._paces.get(route, Pace()), len(taken), self._now)
+            self._paces[route] = spend(
+                limits, self._paces.get(route, Pace()), len(taken), self._now
+            )
             throttling.keep_pace(self._connection, route, self._paces[route])
 
 
 def due(connection: Connection, now: float) -> bool:
-    """Tell whether a turn would find anything to do. Reads only, so an idle worker never takes the write lock."""
+    """Tell whether a turn would find anything to do. Reads only, so an idle worker never takes the
+    write lock.
+    """
     return bool(connection.execute(_DUE, {"now": now}).scalar())
 
 
-def begin(connection: Connection, delivery_id: str, lease: str, own: str, platforms: Iterable[str], now: float,
-          clocks: ReadClocks | None = None) -> Claim | None:  # fmt: skip
-    """Begin the attempt of a delivery that was leased only: write its intent, and hold it under the lease `own` from now on.
+def begin(
+    connection: Connection,
+    delivery_id: str,
+    lease: str,
+    own: str,
+    platforms: Iterable[str],
+    now: float,
+    clocks: ReadClocks | None = None,
+) -> Claim | None:
+    """Begin the attempt of a delivery that was leased only: write its intent, and hold it under the
+    lease `own` from now on.
 
-    None, and nothing is done, where it is not held under `lease` any more, where somebody has begun it, or where it is for none of the
-    `platforms`.
+    None, and nothing is done, where it is not held under `lease` any more, where somebody has begun
+    it, or where it is for none of the `platforms`.
     """
-    held = (delivery.c.id == delivery_id) & (delivery.c.status == Status.SENDING) & (delivery.c.lease == lease)
+    held = (
+        (delivery.c.id == delivery_id)
+        & (delivery.c.status == Status.SENDING)
+        & (delivery.c.lease == lease)
+    )
     known = delivery.c.platform.in_(list(platforms))
     row = connection.execute(select(delivery).where(held, known).with_for_update()).one_or_none()
     if row is None:
         return None
     one = replace(to_delivery(row, sealer_of(connection)), lease=own)
-    taken = Claim(one, row.attempts + row.throttled + 1, own, now, clocks(one.platform) if clocks else None)
-    begun = select(attempt.c.number).where(attempt.c.delivery_id == delivery_id, attempt.c.number == taken.attempt)
+    taken = Claim(
+        one, row.attempts + row.throttled + 1, own, now, clocks(one.platform) if clocks else None
+    )
+    begun = select(attempt.c.number).where(
+        attempt.c.delivery_id == delivery_id, attempt.c.number == taken.attempt
+    )
     if connection.execute(begun).first() is not None:
         return None
     connection.execute(update(delivery).where(held).values(lease=own, lease_until=now + LEASE))
@@ -236,13 +328,27 @@ def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
 
 
 def hand_back(connection: Connection, claims: Iterable[Claim]) -> None:
-    """Return leased deliveries whose calls never began to the queue, as if they had not been taken; one whose lease was lost stays."""
+    """Return leased deliveries whose calls never began to the queue, as if they had not been taken;
+    one whose lease was lost stays.
+    """
     freed_starts = []
     for claim in sorted(claims, key=lambda each: each.delivery.id):
-        held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING) & (delivery.c.lease == claim.lease)
-        freed = update(delivery).where(held).values(status=Status.QUEUED, lease=None, lease_until=None, slot=False)
+        held = (
+            (delivery.c.id == claim.delivery.id)
+            & (delivery.c.status == Status.SENDING)
+            & (delivery.c.lease == claim.lease)
+        )
+        freed = (
+            update(delivery)
+            .where(held)
+            .values(status=Status.QUEUED, lease=None, lease_until=None, slot=False)
+        )
         if connection.execute(freed).rowcount:
-            connection.execute(delete(attempt).where(attempt.c.delivery_id == claim.delivery.id, attempt.c.number == claim.attempt))
+            connection.execute(
+                delete(attempt).where(
+                    attempt.c.delivery_id == claim.delivery.id, attempt.c.number == claim.attempt
+                )
+            )
             freed_starts.append(claim)
     for claim in freed_starts:
         throttling.give_back(connection, claim.delivery.route, day_of(claim.began_at))

@@ -1,7 +1,8 @@
-"""The next deliveries of several lanes by one statement: each lane's are found in the index, however many wait in it.
+"""The next deliveries of several lanes by one statement: each lane's are found in the index,
+however many wait in it.
 
-What both databases can do, each in its own words: PostgreSQL joins a look into each lane, and locks what it finds; SQLite, which has one
-writer, looks up a list of row numbers for each.
+What both databases can do, each in its own words: PostgreSQL joins a look into each lane, and locks
+what it finds; SQLite, which has one writer, looks up a list of row numbers for each.
 """
 
 from __future__ import annotations
@@ -17,40 +18,57 @@ from bridge.store.tables.schema import delivery
 
 _COLUMNS = ", ".join(f"delivery.{column.name}" for column in delivery.c)
 _DUE = "d.status = 'queued' AND d.platform = :platform AND d.due_at <= :now"
+
+
 def _on_sqlite(where: str = "") -> Prepared:
-    return Prepared(text(f"""
+    return Prepared(
+        text(f"""
 SELECT {_COLUMNS} FROM json_each(:routes) AS lane JOIN delivery ON delivery.seq IN (
     SELECT d.seq FROM delivery AS d WHERE {_DUE} AND d.route = lane.value{where} ORDER BY d.due_at, d.seq LIMIT :most)
-"""))  # noqa: S608 - names of our own columns
+""")  # noqa: S608 - names of our own columns
+    )
 
 
 def _on_postgresql(where: str = "") -> Prepared:
-    return Prepared(text(f"""
+    return Prepared(
+        text(f"""
 SELECT {_COLUMNS} FROM json_array_elements_text(CAST(:routes AS json)) AS lane (route) CROSS JOIN LATERAL (
     SELECT * FROM delivery AS d WHERE {_DUE} AND d.route = lane.route{where} ORDER BY d.due_at, d.seq LIMIT :most
     FOR UPDATE SKIP LOCKED) AS delivery
-"""))  # noqa: S608 - names of our own columns
+""")  # noqa: S608 - names of our own columns
+    )
 
 
 _STATEMENTS = {"sqlite": _on_sqlite(), "postgresql": _on_postgresql()}
 _OF_FLOWS = {
     "sqlite": _on_sqlite(" AND d.saved_item_id IN (SELECT value FROM json_each(:flows))"),
     "postgresql": _on_postgresql(
-        " AND d.saved_item_id = ANY(ARRAY(SELECT json_array_elements_text(CAST(:flows AS json))))"),
-}  # fmt: skip
+        " AND d.saved_item_id = ANY(ARRAY(SELECT json_array_elements_text(CAST(:flows AS json))))"
+    ),
+}
 
 
-def heads(connection: Connection, platform: str, routes: Sequence[str], most: int, now: float,
-          flows: Collection[str] | None = None) -> dict[str, list[Any]]:  # fmt: skip
-    """Return the next rows that are due of each of these routes, at most so many of each, those that wait longest first.
+def heads(
+    connection: Connection,
+    platform: str,
+    routes: Sequence[str],
+    most: int,
+    now: float,
+    flows: Collection[str] | None = None,
+) -> dict[str, list[Any]]:
+    """Return the next rows that are due of each of these routes, at most so many of each, those
+    that wait longest first.
 
-    `flows`: only those for one of them. Rows for others are passed over one by one, so that many of them at the head of a lane take time.
+    `flows`: only those for one of them. Rows for others are passed over one by one, so that many of
+    them at the head of a lane take time.
     """
     values = {"platform": platform, "routes": listed(routes), "most": most, "now": now}
     if flows is None:
         rows_found = _STATEMENTS[connection.dialect.name].rows(connection, **values)
     else:
-        rows_found = _OF_FLOWS[connection.dialect.name].rows(connection, **values, flows=listed(flows))
+        rows_found = _OF_FLOWS[connection.dialect.name].rows(
+            connection, **values, flows=listed(flows)
+        )
     found: dict[str, list[Any]] = defaultdict(list)
     for row in rows_found:
         found[row.route].append(row)

@@ -11,13 +11,22 @@ FRESH = 15.0  # seconds after which a worker that was not seen counts as gone
 FORGET = 86400.0
 
 _NEWEST = select(event.c.received_at).order_by(event.c.seq.desc()).limit(1)
-_KNOWN = select(event.c.seq).where(event.c.source == bindparam("source"), event.c.provider_id == bindparam("provider_id"))
+_KNOWN = select(event.c.seq).where(
+    event.c.source == bindparam("source"), event.c.provider_id == bindparam("provider_id")
+)
 
 
 def beat(connection: Connection, worker_id: str, host: str, pid: int, now: float) -> None:
     """Note that a worker is alive."""
-    if connection.execute(update(worker).where(worker.c.id == worker_id).values(seen_at=now)).rowcount == 0:
-        connection.execute(insert(worker).values(id=worker_id, host=host, pid=pid, started_at=now, seen_at=now))
+    if (
+        connection.execute(
+            update(worker).where(worker.c.id == worker_id).values(seen_at=now)
+        ).rowcount
+        == 0
+    ):
+        connection.execute(
+            insert(worker).values(id=worker_id, host=host, pid=pid, started_at=now, seen_at=now)
+        )
 
 
 def leave(connection: Connection, worker_id: str) -> None:
@@ -31,7 +40,9 @@ def forget(connection: Connection, now: float) -> int:
 
 
 def is_alive(now: float) -> ColumnElement[bool]:
-    """Return the condition for workers that were seen lately; a clock that was set back has not seen those that lie far ahead."""
+    """Return the condition for workers that were seen lately; a clock that was set back has not
+    seen those that lie far ahead.
+    """
     return worker.c.seen_at.between(now - FRESH, now + FRESH)
 
 
@@ -43,7 +54,9 @@ def workers_alive(database: Database, now: float) -> int:
 
 
 def is_writable(database: Database) -> bool:
-    """Commit a transaction, as durably as an event, that reads what storing one reads: the end of the table, and the index of ids."""
+    """Commit a transaction, as durably as an event, that reads what storing one reads: the end of
+    the table, and the index of ids.
+    """
 
     def read(connection: Connection) -> bool:
         connection.execute(_NEWEST).first()

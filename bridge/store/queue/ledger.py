@@ -1,8 +1,9 @@
-"""The delivery ledger: how a delivery moves after it was planned, each step a compare-and-set on status and lease.
+"""The delivery ledger: how a delivery moves after it was planned, each step a compare-and-set on
+status and lease.
 
-All functions take a connection inside `Database.write`, so that a worker's turn (what ended, what is taken on next) is one
-durable commit. An attempt's intent is a row of `attempt` without an outcome, written in the commit that leases the delivery: it is on
-disk before the first byte leaves.
+All functions take a connection inside `Database.write`, so that a worker's turn (what ended, what
+is taken on next) is one durable commit. An attempt's intent is a row of `attempt` without an
+outcome, written in the commit that leases the delivery: it is on disk before the first byte leaves.
 """
 
 from __future__ import annotations
@@ -33,16 +34,30 @@ DIED = "the worker died while the call was under way"
 _COMPLETE = Prepared(
     update(attempt)
     .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"))
-    .values({name: bindparam(name) for name in ("finished_at", "outcome", "status_code", "detail", "run_id")})
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("finished_at", "outcome", "status_code", "detail", "run_id")
+        }
+    )
 )
 _LATE = Prepared(
     update(attempt)
-    .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"), attempt.c.run_state.is_(None))
+    .where(
+        attempt.c.delivery_id == bindparam("of"),
+        attempt.c.number == bindparam("as"),
+        attempt.c.run_state.is_(None),
+    )
     .values(late_at=bindparam("late_at"))
 )
 _HELD = Prepared(
-    select(delivery.c.id, delivery.c.status, delivery.c.lease, delivery.c.run_id,
-           (delivery.c.attempts + delivery.c.throttled).label("made"))
+    select(
+        delivery.c.id,
+        delivery.c.status,
+        delivery.c.lease,
+        delivery.c.run_id,
+        (delivery.c.attempts + delivery.c.throttled).label("made"),
+    )
     .where(Among(delivery.c.id, "ids"))
     .order_by(delivery.c.id)
     .with_for_update()
@@ -50,14 +65,32 @@ _HELD = Prepared(
 _SETTLE = Prepared(
     update(delivery)
     .where(delivery.c.id == bindparam("of"))
-    .values({
-        **{name: bindparam(name) for name in ("status", "reason", "dead_kind", "due_at", "delivered_at", "finished_at", "run_id",
-                                              "run_url", "run_state", "slot", "poll_at")},
-        "attempts": delivery.c.attempts + bindparam("spent"),
-        "throttled": delivery.c.throttled + bindparam("unspent"),
-        "lease": null(), "lease_until": null(), "polls": text("0"),
-    })
-)  # fmt: skip
+    .values(
+        {
+            **{
+                name: bindparam(name)
+                for name in (
+                    "status",
+                    "reason",
+                    "dead_kind",
+                    "due_at",
+                    "delivered_at",
+                    "finished_at",
+                    "run_id",
+                    "run_url",
+                    "run_state",
+                    "slot",
+                    "poll_at",
+                )
+            },
+            "attempts": delivery.c.attempts + bindparam("spent"),
+            "throttled": delivery.c.throttled + bindparam("unspent"),
+            "lease": null(),
+            "lease_until": null(),
+            "polls": text("0"),
+        }
+    )
+)
 _USED = text("SELECT count(*) FROM delivery WHERE slot AND platform = :platform")
 CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.UNAUTHORIZED, Kind.REJECTED)
 
@@ -66,8 +99,8 @@ CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.UNAUTHORIZED, Kind.REJECTE
 class Settled:
     """An attempt that has ended.
 
-    `first_poll`: seconds until its run is looked at, None for a platform without runs. `look_at`: when the platform is asked for the run
-    of a start without an answer, None where it is not.
+    `first_poll`: seconds until its run is looked at, None for a platform without runs. `look_at`:
+    when the platform is asked for the run of a start without an answer, None where it is not.
     """
 
     claim: Claim
@@ -76,12 +109,16 @@ class Settled:
     look_at: float | None = None
 
 
-def record(connection: Connection, settled: Sequence[Settled], now: float, *, jitter: float) -> list[Status | None]:
-    """Write down what attempts came to, and move their deliveries on; return the status each went to.
+def record(
+    connection: Connection, settled: Sequence[Settled], now: float, *, jitter: float
+) -> list[Status | None]:
+    """Write down what attempts came to, and move their deliveries on; return the status each went
+    to.
 
-    Where the lease was lost meanwhile (None) the attempt is completed all the same, and a start that did succeed settles the delivery
-    if it is still `unknown` by that attempt. If another attempt was made since, or the delivery has gone on without, the run is one that
-    nobody follows, and the attempt says so: `late_at`.
+    Where the lease was lost meanwhile (None) the attempt is completed all the same, and a start
+    that did succeed settles the delivery if it is still `unknown` by that attempt. If another
+    attempt was made since, or the delivery has gone on without, the run is one that nobody follows,
+    and the attempt says so: `late_at`.
     """
     if not settled:
         return []
@@ -93,15 +130,23 @@ def record(connection: Connection, settled: Sequence[Settled], now: float, *, ji
     rows, ended, unfollowed, to_nothing = [], [], [], []
     for each in settled:
         known = held.get(each.claim.delivery.id)
-        mine = known is not None and known.status == Status.SENDING and known.lease == each.claim.lease
+        mine = (
+            known is not None and known.status == Status.SENDING and known.lease == each.claim.lease
+        )
         late = known is not None and _is_settled_late(known, each)
         decision = settle(each.claim.delivery, each.outcome, now, jitter)
         statuses.append(decision.status if mine or late else None)
         if mine or late:
             rows.append(_after(each, decision, now, spent=mine))
-            ended += [each.claim.delivery] if ends(each.claim.delivery, decision.status, followed=rows[-1]["slot"]) else []
+            ended += (
+                [each.claim.delivery]
+                if ends(each.claim.delivery, decision.status, followed=rows[-1]["slot"])
+                else []
+            )
         elif each.outcome.run_id not in (None, known and known.run_id):
-            unfollowed.append({"of": each.claim.delivery.id, "as": each.claim.attempt, "late_at": now})
+            unfollowed.append(
+                {"of": each.claim.delivery.id, "as": each.claim.attempt, "late_at": now}
+            )
         if mine and each.outcome.kind in CAME_TO_NOTHING:
             to_nothing.append((each.claim.delivery.route, day_of(each.claim.began_at)))
     if unfollowed:
@@ -115,19 +160,34 @@ def record(connection: Connection, settled: Sequence[Settled], now: float, *, ji
 
 
 def _is_settled_late(known: Any, each: Settled) -> bool:
-    """Tell whether an answer settles a delivery that is `unknown`: a start, of its last attempt. A later one may have a run of its own."""
-    return known.status == Status.UNKNOWN and each.outcome.kind is Kind.STARTED and known.made == each.claim.attempt
+    """Tell whether an answer settles a delivery that is `unknown`: a start, of its last attempt. A
+    later one may have a run of its own.
+    """
+    return (
+        known.status == Status.UNKNOWN
+        and each.outcome.kind is Kind.STARTED
+        and known.made == each.claim.attempt
+    )
 
 
 def _completion(each: Settled, now: float, sealer: Sealer) -> dict[str, Any]:
     outcome, delivery_id, number = each.outcome, each.claim.delivery.id, each.claim.attempt
-    values = {"of": delivery_id, "as": number, "finished_at": now, "outcome": outcome.kind.value,
-              "status_code": outcome.status_code, "detail": outcome.detail or None, "run_id": outcome.run_id}  # fmt: skip
+    values = {
+        "of": delivery_id,
+        "as": number,
+        "finished_at": now,
+        "outcome": outcome.kind.value,
+        "status_code": outcome.status_code,
+        "detail": outcome.detail or None,
+        "run_id": outcome.run_id,
+    }
     return closed(sealer, "attempt", name_of(delivery_id, number), values)
 
 
 def _after(each: Settled, decision: Decision, now: float, *, spent: bool) -> dict[str, Any]:
-    """What changes of a delivery after an attempt, as the parameters of `_SETTLE`. `spent`: the attempt was not counted yet."""
+    """What changes of a delivery after an attempt, as the parameters of `_SETTLE`. `spent`: the
+    attempt was not counted yet.
+    """
     outcome, delivered = each.outcome, decision.status is Status.DELIVERED
     followed = delivered and each.first_poll is not None
     look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None
@@ -136,9 +196,13 @@ def _after(each: Settled, decision: Decision, now: float, *, spent: bool) -> dic
         "status": decision.status.value,
         "reason": decision.reason,
         "dead_kind": DeadKind.PLATFORM.value if decision.status is Status.DEAD else None,
-        "due_at": decision.due_at if decision.status is Status.QUEUED else each.claim.delivery.due_at,
+        "due_at": (
+            decision.due_at if decision.status is Status.QUEUED else each.claim.delivery.due_at
+        ),
         "delivered_at": now if delivered else None,
-        "finished_at": now if decision.status is Status.DEAD or (delivered and not followed) else None,
+        "finished_at": (
+            now if decision.status is Status.DEAD or (delivered and not followed) else None
+        ),
         "run_id": outcome.run_id if delivered else None,
         "run_url": outcome.run_url if delivered else None,
         "run_state": RunState.QUEUED.value if followed else None,
@@ -150,7 +214,9 @@ def _after(each: Settled, decision: Decision, now: float, *, spent: bool) -> dic
 
 
 def ends(one: Delivery, status: Status, *, followed: bool) -> bool:
-    """Tell whether a delivery that goes to this status lets the next in its line go. `followed`: its run is under way."""
+    """Tell whether a delivery that goes to this status lets the next in its line go. `followed`:
+    its run is under way.
+    """
     if one.order is None:
         return False
     if status is Status.DELIVERED:
@@ -158,9 +224,17 @@ def ends(one: Delivery, status: Status, *, followed: bool) -> bool:
     return status is Status.CANCELLED or (status is Status.DEAD and not one.order.blocks)
 
 
-def learn(connection: Connection, settled: Sequence[Settled], caps: Mapping[str, int], now: float, *, jitter: float,
-          reaped: Sequence[Delivery] = ()) -> None:  # fmt: skip
-    """Keep what the answers say about their platforms: see `circuit`. To be called last before a claim, since it counts slots.
+def learn(
+    connection: Connection,
+    settled: Sequence[Settled],
+    caps: Mapping[str, int],
+    now: float,
+    *,
+    jitter: float,
+    reaped: Sequence[Delivery] = (),
+) -> None:
+    """Keep what the answers say about their platforms: see `circuit`. To be called last before a
+    claim, since it counts slots.
 
     `reaped`: those whose worker died. What it was to find out as a probe nobody will tell.
     """
@@ -172,7 +246,10 @@ def learn(connection: Connection, settled: Sequence[Settled], caps: Mapping[str,
     alone(connection, Lock.COUNT_SLOTS)
     before = throttling.read(connection)
     lost = {one.platform for one in reaped}
-    after = {name: replace(known, probe_until=None) if name in lost else known for name, known in before.items()}
+    after = {
+        name: replace(known, probe_until=None) if name in lost else known
+        for name, known in before.items()
+    }
     for platform in {each.claim.delivery.platform for each in settled}:
         used = connection.execute(_USED, {"platform": platform}).scalar() or 0
         known = after.get(platform)
@@ -185,36 +262,57 @@ def learn(connection: Connection, settled: Sequence[Settled], caps: Mapping[str,
     throttling.write(connection, before, after, now)
 
 
-def reap(connection: Connection, now: float, jitter: float, look_at: Callable[[Claim], float | None]) -> list[tuple[Claim, Status]]:
-    """Take over deliveries whose lease ran out: one whose attempt had begun has an unknown outcome, one without goes back to the queue.
+def reap(
+    connection: Connection, now: float, jitter: float, look_at: Callable[[Claim], float | None]
+) -> list[tuple[Claim, Status]]:
+    """Take over deliveries whose lease ran out: one whose attempt had begun has an unknown outcome,
+    one without goes back to the queue.
 
-    Returns the claims as they were, attempt 0 where none had begun, and what the deliveries have become. `look_at` gives when the
-    platform is asked for the run of an attempt: see `Settled`.
+    Returns the claims as they were, attempt 0 where none had begun, and what the deliveries have
+    become. `look_at` gives when the platform is asked for the run of an attempt: see `Settled`.
     """
-    expired = select(delivery).where(text("delivery.status = 'sending' AND delivery.lease_until < :now")).with_for_update(skip_locked=True)
+    expired = (
+        select(delivery)
+        .where(text("delivery.status = 'sending' AND delivery.lease_until < :now"))
+        .with_for_update(skip_locked=True)
+    )
     moved = []
     for row in connection.execute(expired, {"now": now}).all():
         taken = to_delivery(row, sealer_of(connection))
         is_open = (attempt.c.delivery_id == taken.id) & attempt.c.outcome.is_(None)
-        begun = connection.execute(select(attempt).where(is_open).order_by(attempt.c.number.desc()).limit(1)).one_or_none()
+        begun = connection.execute(
+            select(attempt).where(is_open).order_by(attempt.c.number.desc()).limit(1)
+        ).one_or_none()
         if begun is None:
             moved.append((Claim(taken, 0, taken.lease or "", now), Status.QUEUED))
             hand_back(connection, [moved[-1][0]])
             continue
         claim = Claim(taken, begun.number, taken.lease or "", begun.started_at)
-        lost = Settled(claim, Outcome(kind=Kind.UNKNOWN, detail=DIED, ours=True), look_at=look_at(claim))
+        lost = Settled(
+            claim, Outcome(kind=Kind.UNKNOWN, detail=DIED, ours=True), look_at=look_at(claim)
+        )
         [status] = record(connection, [lost], now, jitter=jitter)
         moved.append((claim, status or taken.status))
     return moved
 
 
-def move(connection: Connection, delivery_id: str, to: Status, now: float, *, reason: str | None = None,
-         run_id: str | None = None) -> Delivery:  # fmt: skip
-    """Move a delivery by hand (retry, cancel, resolve) and return it as it was. One that is to be `queued` lines up again.
+def move(
+    connection: Connection,
+    delivery_id: str,
+    to: Status,
+    now: float,
+    *,
+    reason: str | None = None,
+    run_id: str | None = None,
+) -> Delivery:
+    """Move a delivery by hand (retry, cancel, resolve) and return it as it was. One that is to be
+    `queued` lines up again.
 
     Raises `IllegalTransition` where it may not go there.
     """
-    row = connection.execute(select(delivery).where(delivery.c.id == delivery_id).with_for_update()).one_or_none()
+    row = connection.execute(
+        select(delivery).where(delivery.c.id == delivery_id).with_for_update()
+    ).one_or_none()
     if row is None:
         raise IllegalTransition(f"no delivery {delivery_id}")
     known = to_delivery(row, sealer_of(connection))
@@ -222,7 +320,9 @@ def move(connection: Connection, delivery_id: str, to: Status, now: float, *, re
     goes_to = ordering.join(connection, known) if to is Status.QUEUED else to
     values = _moved(known, goes_to, now, reason, run_id)
     changed = connection.execute(
-        update(delivery).where(delivery.c.id == delivery_id, delivery.c.status == known.status).values(status=goes_to, **values)
+        update(delivery)
+        .where(delivery.c.id == delivery_id, delivery.c.status == known.status)
+        .values(status=goes_to, **values)
     )
     if changed.rowcount != 1:
         raise IllegalTransition(f"{delivery_id} changed meanwhile; look again")
@@ -237,30 +337,53 @@ def _must_be_movable(known: Delivery, to: Status) -> None:
     """Raise `IllegalTransition`, which says why, where a person cannot move it there."""
     under_way = known.status is Status.SENDING
     if to not in TRANSITIONS[known.status] or under_way:
-        allowed = "nothing while its call is under way" if under_way else ", ".join(sorted(TRANSITIONS[known.status])) or "nothing"
-        raise IllegalTransition(f"{known.id} is {known.status}: it can go to {allowed}, not to {to}")
+        allowed = (
+            "nothing while its call is under way"
+            if under_way
+            else ", ".join(sorted(TRANSITIONS[known.status])) or "nothing"
+        )
+        raise IllegalTransition(
+            f"{known.id} is {known.status}: it can go to {allowed}, not to {to}"
+        )
     if to is not Status.QUEUED:
         return
     if known.dead_kind is DeadKind.OURS:
-        raise IllegalTransition(f"{known.id} was never sendable ({known.reason}): mend the route, then replay {known.event_id}")
+        raise IllegalTransition(
+            f"{known.id} was never sendable ({known.reason}): mend the route, then replay"
+            f" {known.event_id}"
+        )
     if known.unsealable is not None:
         raise IllegalTransition(f"{known.id} cannot be sent: {known.unsealable}")
     if known.inputs is None:
-        raise IllegalTransition(f"{known.id} cannot be sent again: its inputs were let go by the `retention` of its source")
+        raise IllegalTransition(
+            f"{known.id} cannot be sent again: its inputs were let go by the `retention` of its"
+            " source"
+        )
 
 
-def _moved(known: Delivery, to: Status, now: float, reason: str | None, run_id: str | None) -> dict[str, Any]:
-    """What changes of a delivery that a person moves, beside its status. What was parked by planning stays so, whatever is done with it."""
+def _moved(
+    known: Delivery, to: Status, now: float, reason: str | None, run_id: str | None
+) -> dict[str, Any]:
+    """What changes of a delivery that a person moves, beside its status. What was parked by
+    planning stays so, whatever is done with it.
+    """
     parked = known.dead_kind is DeadKind.OURS
     dead_kind = DeadKind.OURS if parked else DeadKind.PERSON if to is Status.DEAD else None
     values: dict[str, Any] = {"slot": False, "lease": None, "lease_until": None, "poll_at": None}
     values["dead_kind"] = dead_kind and dead_kind.value
     values["reason"] = ": ".join(filter(None, (reason, known.reason))) if parked else reason
     if to in (Status.QUEUED, Status.BLOCKED):
-        values |= queued_again(known, now) | {"retry_attempts": known.attempts + known.retry.attempts}
+        values |= queued_again(known, now) | {
+            "retry_attempts": known.attempts + known.retry.attempts
+        }
         values["holds_key"] = to is Status.QUEUED and known.order is not None
     elif to is Status.DELIVERED:
-        values |= {"delivered_at": now, "run_id": run_id, "run_state": RunState.QUEUED if run_id else None, "slot": bool(run_id)}
+        values |= {
+            "delivered_at": now,
+            "run_id": run_id,
+            "run_state": RunState.QUEUED if run_id else None,
+            "slot": bool(run_id),
+        }
         values |= {"poll_at": now} if run_id else {"finished_at": now}
     else:
         values |= {"finished_at": now, "debounce_until": None}
@@ -268,7 +391,21 @@ def _moved(known: Delivery, to: Status, now: float, reason: str | None, run_id: 
 
 
 def queued_again(known: Delivery, due_at: float) -> dict[str, Any]:
-    """What changes of a delivery that goes back to the queue after it was over: nothing of its run is left, and another may follow."""
-    gone = dict.fromkeys(("run_id", "run_url", "run_state", "raw_state", "outputs", "log", "delivered_at", "finished_at",
-                          "merged_into", "debounce_until"))  # fmt: skip
+    """What changes of a delivery that goes back to the queue after it was over: nothing of its run
+    is left, and another may follow.
+    """
+    gone = dict.fromkeys(
+        (
+            "run_id",
+            "run_url",
+            "run_state",
+            "raw_state",
+            "outputs",
+            "log",
+            "delivered_at",
+            "finished_at",
+            "merged_into",
+            "debounce_until",
+        )
+    )
     return {**gone, "due_at": due_at, "reruns": known.reruns + (known.run_id is not None)}

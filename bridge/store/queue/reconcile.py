@@ -1,4 +1,5 @@
-"""Starts without an answer: what is known of one, which runs are somebody else's, and what a look at the platform's list makes of it.
+"""Starts without an answer: what is known of one, which runs are somebody else's, and what a look
+at the platform's list makes of it.
 
 Every step is a compare-and-set on the status `unknown` and the number of the attempt.
 """
@@ -23,12 +24,15 @@ from bridge.store.tables.schema import attempt, delivery
 
 NOT_FOUND = "no run found afterwards"
 FOUND = "its run was found"
-INCOMPARABLE_SECONDS: Final = 2 * 86400.0  # from attempts whose clocks cannot be compared, within which they may be of the same time
+# from attempts whose clocks cannot be compared, within which they may be of the same time
+INCOMPARABLE_SECONDS: Final = 2 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A delivery whose outcome is unknown, and its last attempt: the number, when its intent was written, and the clocks that it stored."""
+    """A delivery whose outcome is unknown, and its last attempt: the number, when its intent was
+    written, and the clocks that it stored.
+    """
 
     delivery: Delivery
     attempt: int
@@ -48,7 +52,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What a look has brought: `reports` of the candidates by run id. `exclusive`: nobody else starts the flow.
+    """What a look has brought: `reports` of the candidates by run id. `exclusive`: nobody else
+    starts the flow.
 
     `next_look`: seconds until the run is looked at, where it is adopted and goes on.
     """
@@ -61,43 +66,76 @@ class Answers:
 
 def case(connection: Connection, delivery_id: str, *, lock: bool = False) -> Case | None:
     """Return what is known of a delivery whose outcome is unknown; null where it no longer is."""
-    query = select(delivery).where(delivery.c.id == delivery_id, delivery.c.status == Status.UNKNOWN.value)
+    query = select(delivery).where(
+        delivery.c.id == delivery_id, delivery.c.status == Status.UNKNOWN.value
+    )
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         return None
     number = row.attempts + row.throttled
     mine = (attempt.c.delivery_id == delivery_id) & (attempt.c.number == number)
     begun = connection.execute(select(attempt).where(mine)).one_or_none()
-    return None if begun is None else Case(to_delivery(row, sealer_of(connection)), number, begun.started_at, read_clocks(begun))
+    return (
+        None
+        if begun is None
+        else Case(
+            to_delivery(row, sealer_of(connection)), number, begun.started_at, read_clocks(begun)
+        )
+    )
 
 
 def read_clocks(begun: Row[Any]) -> ClockReading:
-    """Return the clocks that an attempt's intent stored: all but `at` are null in a row of an earlier version."""
-    return ClockReading(at=begun.started_at, boot_clock=begun.boot_clock, boot_id=begun.boot_id, host=begun.host,
-                        platform_at=begun.platform_at)  # fmt: skip
+    """Return the clocks that an attempt's intent stored: all but `at` are null in a row of an
+    earlier version.
+    """
+    return ClockReading(
+        at=begun.started_at,
+        boot_clock=begun.boot_clock,
+        boot_id=begun.boot_id,
+        host=begun.host,
+        platform_at=begun.platform_at,
+    )
 
 
 def linked(connection: Connection, run_ids: Collection[str]) -> set[str]:
     """Return those of the runs that a delivery has, or an attempt of one has started."""
-    queries = [select(table.c.run_id).where(table.c.run_id.in_(run_ids)) for table in (delivery, attempt)] if run_ids else []
+    queries = (
+        [select(table.c.run_id).where(table.c.run_id.in_(run_ids)) for table in (delivery, attempt)]
+        if run_ids
+        else []
+    )
     return {row.run_id for query in queries for row in connection.execute(query)}
 
 
 def rivals(connection: Connection, known: Case, look: Look) -> tuple[Rival, ...]:
-    """Return the other attempts for the same flow whose run is not known and could have been created in the same window.
+    """Return the other attempts for the same flow whose run is not known and could have been
+    created in the same window.
 
-    An attempt that was never settled by what is known of its run counts, whatever its delivery has become since.
+    An attempt that was never settled by what is known of its run counts, whatever its delivery has
+    become since.
     """
     of = known.delivery
-    same = (delivery.c.platform == of.platform) & (delivery.c.saved_item_id == of.saved_item_id) & (delivery.c.id != of.id)
+    same = (
+        (delivery.c.platform == of.platform)
+        & (delivery.c.saved_item_id == of.saved_item_id)
+        & (delivery.c.id != of.id)
+    )
     is_last = attempt.c.number == delivery.c.attempts + delivery.c.throttled
-    found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)  # somebody said which run it is
-    both = select(delivery.c.id, delivery.c.event_id).join_from(delivery, attempt, attempt.c.delivery_id == delivery.c.id).where(same)
+    # somebody said which run it is
+    found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)
+    both = (
+        select(delivery.c.id, delivery.c.event_id)
+        .join_from(delivery, attempt, attempt.c.delivery_id == delivery.c.id)
+        .where(same)
+    )
     near = _near(known.clocks, look.window.until - look.window.since)
-    is_open = both.where(text("delivery.status = 'sending'"), attempt.c.outcome.is_(None), or_(*near))
+    is_open = both.where(
+        text("delivery.status = 'sending'"), attempt.c.outcome.is_(None), or_(*near)
+    )
     open_ones = connection.execute(is_open).all()
     unknown = both.where(text("attempt.outcome = 'unknown'"), ~found)
-    settled = {row.id: row for each in near for row in connection.execute(unknown.where(each))}  # a query for each index
+    # a query for each index
+    settled = {row.id: row for each in near for row in connection.execute(unknown.where(each))}
     return tuple(
         Rival(delivery_id=row.id, event_id=row.event_id, is_open=is_open)
         for rows, is_open in ((settled.values(), False), (open_ones, True))
@@ -106,26 +144,41 @@ def rivals(connection: Connection, known: Case, look: Look) -> tuple[Rival, ...]
 
 
 def _near(clocks: ClockReading, width: float) -> list[ColumnElement[bool]]:
-    """Return conditions for the attempts that may have begun within `width` seconds of these clocks: by one clock of both, or by none.
+    """Return conditions for the attempts that may have begun within `width` seconds of these
+    clocks: by one clock of both, or by none.
 
-    A clock that was set in between hides that two attempts are of the same time. Each condition is for an index.
+    A clock that was set in between hides that two attempts are of the same time. Each condition is
+    for an index.
     """
     at, days = attempt.c.started_at, max(INCOMPARABLE_SECONDS, width)
-    of_one_boot = (attempt.c.boot_id == clocks.boot_id) & (attempt.c.host == clocks.host) if clocks.boot_clock is not None else false()
-    has_platform_clock = attempt.c.platform_at.isnot(None) if clocks.platform_at is not None else false()
+    of_one_boot = (
+        (attempt.c.boot_id == clocks.boot_id) & (attempt.c.host == clocks.host)
+        if clocks.boot_clock is not None
+        else false()
+    )
+    has_platform_clock = (
+        attempt.c.platform_at.isnot(None) if clocks.platform_at is not None else false()
+    )
     by_wall = at.between(clocks.at - width, clocks.at + width)
-    by_platform = attempt.c.platform_at.between((clocks.platform_at or 0.0) - width, (clocks.platform_at or 0.0) + width)
+    by_platform = attempt.c.platform_at.between(
+        (clocks.platform_at or 0.0) - width, (clocks.platform_at or 0.0) + width
+    )
     by_none = ~func.coalesce(of_one_boot, false()) & ~has_platform_clock
     within = at.between(clocks.at - days, clocks.at + days)
-    near: list[ColumnElement[bool]] = [within & or_(by_wall, has_platform_clock & by_platform, by_none)]
+    near: list[ColumnElement[bool]] = [
+        within & or_(by_wall, has_platform_clock & by_platform, by_none)
+    ]
     if clocks.boot_clock is not None:
         by_boot = attempt.c.boot_clock.between(clocks.boot_clock - width, clocks.boot_clock + width)
         near.append(of_one_boot & by_boot & text("attempt.boot_clock IS NOT NULL"))
     return near
 
 
-def settle(connection: Connection, asked: Case, answers: Answers, now: float, *, jitter: float) -> tuple[Evidence, Status] | None:
-    """Decide by what a look has brought, write down why, and return both the evidence and the delivery's status.
+def settle(
+    connection: Connection, asked: Case, answers: Answers, now: float, *, jitter: float
+) -> tuple[Evidence, Status] | None:
+    """Decide by what a look has brought, write down why, and return both the evidence and the
+    delivery's status.
 
     Null where it is no longer unknown, or another attempt is meanwhile.
     """
@@ -133,11 +186,23 @@ def settle(connection: Connection, asked: Case, answers: Answers, now: float, *,
     known = case(connection, asked.delivery.id, lock=True)
     if known is None or known.attempt != asked.attempt:
         return None
-    # In this order: a call that ends in between is still open in the first, or has its run in the second.
+    # In this order: a call that ends in between is still open in the first, or has its run in the
+    # second.
     others = rivals(connection, known, answers.look) if answers.look.candidates else ()
     taken = linked(connection, [one.run_id for one in answers.look.candidates])
-    look = replace(answers.look, rivals=others, candidates=tuple(one for one in answers.look.candidates if one.run_id not in taken))
-    evidence = judge(known.delivery, known.attempt, known.began_at, look, known.before, exclusive=answers.exclusive)
+    look = replace(
+        answers.look,
+        rivals=others,
+        candidates=tuple(one for one in answers.look.candidates if one.run_id not in taken),
+    )
+    evidence = judge(
+        known.delivery,
+        known.attempt,
+        known.began_at,
+        look,
+        known.before,
+        exclusive=answers.exclusive,
+    )
     status = _APPLY[evidence.decision.verdict](connection, known, evidence, answers, now, jitter)
     return (evidence, status) if status else None
 
@@ -150,42 +215,73 @@ def postpone(connection: Connection, known: Case, until: float) -> None:
 def _change(connection: Connection, known: Case, values: dict[str, Any]) -> bool:
     values = closed(sealer_of(connection), "delivery", known.delivery.id, values)
     number = delivery.c.attempts + delivery.c.throttled
-    still = (delivery.c.id == known.delivery.id) & (delivery.c.status == Status.UNKNOWN.value) & (number == known.attempt)
+    still = (
+        (delivery.c.id == known.delivery.id)
+        & (delivery.c.status == Status.UNKNOWN.value)
+        & (number == known.attempt)
+    )
     return connection.execute(update(delivery).where(still).values(values)).rowcount == 1
 
 
 def _looked(evidence: Evidence, **values: object) -> dict[str, Any]:
-    return {"evidence": to_json(evidence.as_json()), "poll_at": None, "polls": delivery.c.polls + 1, **values}
+    return {
+        "evidence": to_json(evidence.as_json()),
+        "poll_at": None,
+        "polls": delivery.c.polls + 1,
+        **values,
+    }
 
 
-def _settle_attempt(connection: Connection, known: Case, outcome: Kind, note: str, run_id: str | None = None) -> None:
+def _settle_attempt(
+    connection: Connection, known: Case, outcome: Kind, note: str, run_id: str | None = None
+) -> None:
     """What became of the call is known now."""
     mine = (attempt.c.delivery_id == known.delivery.id) & (attempt.c.number == known.attempt)
     kept = connection.execute(select(attempt.c.detail).where(mine).with_for_update()).scalar()
     place = "attempt", "detail", name_of(known.delivery.id, known.attempt)
     sealer = sealer_of(connection)
     said = "; ".join(filter(None, (sealer.open(kept, *place), note)))
-    connection.execute(update(attempt).where(mine).values(outcome=outcome.value, run_id=run_id, detail=sealer.seal(said, *place)))
+    connection.execute(
+        update(attempt)
+        .where(mine)
+        .values(outcome=outcome.value, run_id=run_id, detail=sealer.seal(said, *place))
+    )
 
 
-def _again(connection: Connection, known: Case, evidence: Evidence, _: Answers, now: float, __: float) -> Status | None:
+def _again(
+    connection: Connection, known: Case, evidence: Evidence, _: Answers, now: float, __: float
+) -> Status | None:
     values = _looked(evidence, poll_at=now + (evidence.decision.wait or 0.0))
     return Status.UNKNOWN if _change(connection, known, values) else None
 
 
 def _hold(connection: Connection, known: Case, evidence: Evidence, *_: object) -> Status | None:
-    return Status.UNKNOWN if _change(connection, known, _looked(evidence, reason=evidence.decision.why)) else None
+    return (
+        Status.UNKNOWN
+        if _change(connection, known, _looked(evidence, reason=evidence.decision.why))
+        else None
+    )
 
 
-def _queue(connection: Connection, known: Case, evidence: Evidence, _: Answers, now: float, __: float) -> Status | None:
+def _queue(
+    connection: Connection, known: Case, evidence: Evidence, _: Answers, now: float, __: float
+) -> Status | None:
     """Start it again, unless its attempts are used up; this one came to nothing."""
     one = known.delivery
     is_over = one.attempts >= one.retry.attempts
     said = f"{one.reason}; " if one.reason else ""
-    values: dict[str, Any] = {"status": Status.QUEUED.value, "due_at": now, "reason": f"{said}{NOT_FOUND}: sent again"}
+    values: dict[str, Any] = {
+        "status": Status.QUEUED.value,
+        "due_at": now,
+        "reason": f"{said}{NOT_FOUND}: sent again",
+    }
     if is_over:
-        values = {"status": Status.DEAD.value, "reason": f"gave up after {one.attempts} attempts: {said}{NOT_FOUND}",
-                  "dead_kind": DeadKind.PLATFORM.value, "finished_at": now}  # fmt: skip
+        values = {
+            "status": Status.DEAD.value,
+            "reason": f"gave up after {one.attempts} attempts: {said}{NOT_FOUND}",
+            "dead_kind": DeadKind.PLATFORM.value,
+            "finished_at": now,
+        }
     if not _change(connection, known, _looked(evidence, **values)):
         return None
     _settle_attempt(connection, known, Kind.REFUSED, NOT_FOUND)
@@ -196,22 +292,44 @@ def _queue(connection: Connection, known: Case, evidence: Evidence, _: Answers, 
     return status
 
 
-def _adopt(connection: Connection, known: Case, evidence: Evidence, answers: Answers, now: float, jitter: float) -> Status | None:
+def _adopt(
+    connection: Connection,
+    known: Case,
+    evidence: Evidence,
+    answers: Answers,
+    now: float,
+    jitter: float,
+) -> Status | None:
     """Make the run the delivery's, and write down how it stands: it may have ended already."""
     one, run_id = known.delivery, evidence.decision.run_id or ""
     report = answers.reports.get(run_id, RunReport(state=None))
     values = _looked(
-        evidence, status=Status.DELIVERED.value, reason=None, run_id=run_id, run_state=RunState.QUEUED.value, slot=True, polls=0,
-        delivered_at=min(now, report.created_at or now), poll_at=now + answers.next_look,
-    )  # fmt: skip
+        evidence,
+        status=Status.DELIVERED.value,
+        reason=None,
+        run_id=run_id,
+        run_state=RunState.QUEUED.value,
+        slot=True,
+        polls=0,
+        delivered_at=min(now, report.created_at or now),
+        poll_at=now + answers.next_look,
+    )
     if not _change(connection, known, values):
         return None
     _settle_attempt(connection, known, Kind.STARTED, FOUND, run_id)
     if ledger.ends(one, Status.DELIVERED, followed=True):
         ordering.leave(connection, [one], now)
-    adopted = to_delivery(connection.execute(select(delivery).where(delivery.c.id == one.id)).one(), sealer_of(connection))
-    run_tracking.record_run(connection, adopted, report, now, next_poll=answers.next_look, jitter=jitter)
-    return Status(connection.execute(select(delivery.c.status).where(delivery.c.id == one.id)).scalar() or Status.DELIVERED)
+    adopted = to_delivery(
+        connection.execute(select(delivery).where(delivery.c.id == one.id)).one(),
+        sealer_of(connection),
+    )
+    run_tracking.record_run(
+        connection, adopted, report, now, next_poll=answers.next_look, jitter=jitter
+    )
+    return Status(
+        connection.execute(select(delivery.c.status).where(delivery.c.id == one.id)).scalar()
+        or Status.DELIVERED
+    )
 
 
 _Apply = Callable[[Connection, Case, Evidence, Answers, float, float], Status | None]

@@ -1,4 +1,6 @@
-"""Following runs: which are to be looked at, who waits for them, what a look has learned, and what follows where a run failed."""
+"""Following runs: which are to be looked at, who waits for them, what a look has learned, and what
+follows where a run failed.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,23 @@ from bridge.store.tables.rows import to_delivery, to_json
 from bridge.store.tables.schema import attempt, delivery
 
 GONE = "the platform says that it has no such run"
-Near = Callable[[str, str], float]  # of (platform, saved_item_id): so many seconds before its time a run is looked at with others
+# of (platform, saved_item_id): so many seconds before its time a run is looked at with others
+Near = Callable[[str, str], float]
 
 _DUE = text("delivery.poll_at IS NOT NULL AND delivery.poll_at <= :now")
-_SOON = text("delivery.poll_at IS NOT NULL AND delivery.poll_at > :now AND delivery.poll_at <= :soon AND delivery.status = 'delivered'")
+_SOON = text(
+    "delivery.poll_at IS NOT NULL AND delivery.poll_at > :now AND delivery.poll_at <= :soon AND"
+    " delivery.status = 'delivered'"
+)
 # What is only looked for is not asked about while its platform does not want to be asked.
 _ASKED = text("""(delivery.status <> 'unknown' OR delivery.platform NOT IN
                   (SELECT platform FROM circuit WHERE open_until > :now OR not_before > :now))""")
-_FOLLOWED = select(delivery).where(Among(delivery.c.platform, "platforms")).order_by(delivery.c.poll_at).limit(bindparam("most"))
+_FOLLOWED = (
+    select(delivery)
+    .where(Among(delivery.c.platform, "platforms"))
+    .order_by(delivery.c.poll_at)
+    .limit(bindparam("most"))
+)
 _TO_LOOK_AT = Prepared(_FOLLOWED.where(_DUE, _ASKED).with_for_update(skip_locked=True))
 _SOON_TO_LOOK_AT = Prepared(_FOLLOWED.where(_SOON).with_for_update(skip_locked=True))
 _WAITING = text("""
@@ -42,27 +53,50 @@ _NEXT = text("SELECT min(poll_at) FROM delivery WHERE poll_at IS NOT NULL AND po
 
 
 def claim_polls(
-    connection: Connection, *, platforms: Iterable[str], most: int, now: float, near: Near | None = None
+    connection: Connection,
+    *,
+    platforms: Iterable[str],
+    most: int,
+    now: float,
+    near: Near | None = None,
 ) -> list[tuple[Delivery, int]]:
-    """Take up to `most` deliveries whose run is due to be looked at or looked for, with how often it was.
+    """Take up to `most` deliveries whose run is due to be looked at or looked for, with how often
+    it was.
 
-    Where one is due, those of its flow come along that are `near`ly due. Another worker leaves them alone for a while.
+    Where one is due, those of its flow come along that are `near`ly due. Another worker leaves them
+    alone for a while.
     """
     known = listed(platforms)
     rows = _TO_LOOK_AT.rows(connection, platforms=known, most=most, now=now)
-    horizons = {_flow(row): min(near(*_flow(row)), LEASE / 5) for row in rows if row.status == Status.DELIVERED} if near else {}
+    horizons = (
+        {
+            _flow(row): min(near(*_flow(row)), LEASE / 5)
+            for row in rows
+            if row.status == Status.DELIVERED
+        }
+        if near
+        else {}
+    )
     if horizons and len(rows) < most:
         soon = now + max(horizons.values())
-        others = _SOON_TO_LOOK_AT.rows(connection, platforms=known, most=most - len(rows), now=now, soon=soon)
+        others = _SOON_TO_LOOK_AT.rows(
+            connection, platforms=known, most=most - len(rows), now=now, soon=soon
+        )
         rows += [row for row in others if row.poll_at <= now + horizons.get(_flow(row), -1.0)]
     if rows:
-        connection.execute(update(delivery).where(delivery.c.id.in_([row.id for row in rows])).values(poll_at=now + 3 * LEASE))
+        connection.execute(
+            update(delivery)
+            .where(delivery.c.id.in_([row.id for row in rows]))
+            .values(poll_at=now + 3 * LEASE)
+        )
     sealer = sealer_of(connection)
     return [(to_delivery(row, sealer), row.polls) for row in rows]
 
 
 def hand_back(connection: Connection, ids: Collection[str], now: float) -> None:
-    """Have the runs of these deliveries looked at at once, by whoever comes: they were taken to be looked at, and were not."""
+    """Have the runs of these deliveries looked at at once, by whoever comes: they were taken to be
+    looked at, and were not.
+    """
     if ids:
         taken = delivery.c.id.in_(ids) & (delivery.c.poll_at > now)
         connection.execute(update(delivery).where(taken).values(poll_at=now))
@@ -78,9 +112,16 @@ def next_due(connection: Connection, now: float) -> float | None:
     return at
 
 
-def somebody_waits(connection: Connection, platform: str, paused: Collection[str], now: float) -> bool:
-    """Tell whether a delivery that is due waits for a slot of the platform; those of `paused` routes do not."""
-    return any(row.route not in paused for row in connection.execute(_WAITING, {"of": platform, "now": now}))
+def somebody_waits(
+    connection: Connection, platform: str, paused: Collection[str], now: float
+) -> bool:
+    """Tell whether a delivery that is due waits for a slot of the platform; those of `paused`
+    routes do not.
+    """
+    return any(
+        row.route not in paused
+        for row in connection.execute(_WAITING, {"of": platform, "now": now})
+    )
 
 
 def holds_up(connection: Connection, followed: Delivery) -> bool:
@@ -88,53 +129,95 @@ def holds_up(connection: Connection, followed: Delivery) -> bool:
     if followed.order is None or followed.order.until != "run_end":
         return False
     behind = (delivery.c.route == followed.route) & (delivery.c.order_key == followed.order.key)
-    return bool(connection.execute(select(exists().where(text("delivery.status = 'blocked'"), behind))).scalar())
+    return bool(
+        connection.execute(
+            select(exists().where(text("delivery.status = 'blocked'"), behind))
+        ).scalar()
+    )
 
 
 def record_run(
-    connection: Connection, followed: Delivery, report: RunReport, now: float, *, next_poll: float, jitter: float = 0.5
+    connection: Connection,
+    followed: Delivery,
+    report: RunReport,
+    now: float,
+    *,
+    next_poll: float,
+    jitter: float = 0.5,
 ) -> bool:
-    """Write down how a run stands; return True when it is over or no longer followed (its slot is free).
+    """Write down how a run stands; return True when it is over or no longer followed (its slot is
+    free).
 
-    `next_poll`: seconds until the next look where it goes on. A run that failed is followed by what the delivery's `on_run_failed` says.
+    `next_poll`: seconds until the next look where it goes on. A run that failed is followed by what
+    the delivery's `on_run_failed` says.
     """
     values: dict[str, Any] = {"polls": delivery.c.polls + 1, "poll_at": now + next_poll}
     if report.state is not None:
         values |= {"run_state": report.state, "raw_state": report.raw_state}
-        values |= {"log": to_json(list(report.log))} if report.log else {}  # a list of runs may have none
+        # a list of runs may have none
+        values |= {"log": to_json(list(report.log))} if report.log else {}
     over, status = report.state in RUN_ENDED, Status.DELIVERED
     if over:
-        values |= {"outputs": to_json(report.outputs), "finished_at": _ended_at(report, now), "poll_at": None, "slot": False}
+        values |= {
+            "outputs": to_json(report.outputs),
+            "finished_at": _ended_at(report, now),
+            "poll_at": None,
+            "slot": False,
+        }
         decision = after_run(followed, report, now, jitter)
         status = decision.status
         if status is not Status.DELIVERED:
             values |= {"status": status.value, "reason": decision.reason}
-            values |= {"dead_kind": DeadKind.PLATFORM.value} if status is Status.DEAD else _again(followed, decision.due_at)
+            values |= (
+                {"dead_kind": DeadKind.PLATFORM.value}
+                if status is Status.DEAD
+                else _again(followed, decision.due_at)
+            )
     elif report.gone:
         over = True
         values |= {"reason": GONE, "poll_at": None, "slot": False}
-    elif now > (followed.delivered_at or now) + followed.run_timeout and _is_timed_out(connection, followed, now):
+    elif now > (followed.delivered_at or now) + followed.run_timeout and _is_timed_out(
+        connection, followed, now
+    ):
         over = True
-        values |= {"reason": f"the run was not seen to end within {followed.run_timeout:g} s", "poll_at": None, "slot": False}
+        values |= {
+            "reason": f"the run was not seen to end within {followed.run_timeout:g} s",
+            "poll_at": None,
+            "slot": False,
+        }
     values = closed(sealer_of(connection), "delivery", followed.id, values)
-    following = (delivery.c.id == followed.id) & (delivery.c.run_id == followed.run_id) & (delivery.c.poll_at.isnot(None))
+    following = (
+        (delivery.c.id == followed.id)
+        & (delivery.c.run_id == followed.run_id)
+        & (delivery.c.poll_at.isnot(None))
+    )
     if connection.execute(update(delivery).where(following).values(values)).rowcount != 1:
         return False
     if status is Status.QUEUED:
         _keep(connection, followed, report, now)
-    elif over and followed.order is not None and not (status is Status.DEAD and followed.order.blocks):
+    elif (
+        over
+        and followed.order is not None
+        and not (status is Status.DEAD and followed.order.blocks)
+    ):
         ordering.leave(connection, [followed], now)
     return over
 
 
 def _is_timed_out(connection: Connection, followed: Delivery, now: float) -> bool:
-    """Tell whether it was delivered too long ago, by what the row says now: a step of the clock may have been noted during the look."""
-    at = connection.execute(select(delivery.c.delivered_at).where(delivery.c.id == followed.id)).scalar()
+    """Tell whether it was delivered too long ago, by what the row says now: a step of the clock may
+    have been noted during the look.
+    """
+    at = connection.execute(
+        select(delivery.c.delivered_at).where(delivery.c.id == followed.id)
+    ).scalar()
     return at is None or now > at + followed.run_timeout
 
 
 def _ended_at(report: RunReport, now: float) -> float:
-    """Return when a run ended: as its platform says, and never later than now, since its event would never become old."""
+    """Return when a run ended: as its platform says, and never later than now, since its event
+    would never become old.
+    """
     return now if report.finished_at is None else min(report.finished_at, now)
 
 
@@ -146,8 +229,12 @@ def _again(followed: Delivery, due_at: float) -> dict[str, Any]:
 def _keep(connection: Connection, followed: Delivery, report: RunReport, now: float) -> None:
     """Keep with its attempt how a run ended that another follows."""
     mine = (attempt.c.delivery_id == followed.id) & (attempt.c.run_id == followed.run_id)
-    ended = {"run_state": report.state and report.state.value, "run_finished_at": _ended_at(report, now),
-             "outputs": to_json(report.outputs or None), "log": to_json(list(report.log) or None)}  # fmt: skip
+    ended = {
+        "run_state": report.state and report.state.value,
+        "run_finished_at": _ended_at(report, now),
+        "outputs": to_json(report.outputs or None),
+        "log": to_json(list(report.log) or None),
+    }
     for number in connection.execute(select(attempt.c.number).where(mine)).scalars().all():
         values = closed(sealer_of(connection), "attempt", name_of(followed.id, number), dict(ended))
         connection.execute(update(attempt).where(mine, attempt.c.number == number).values(values))

@@ -1,6 +1,8 @@
-"""What is known of platforms that do not take all they are asked, and of what has started of routes lately: one for all workers.
+"""What is known of platforms that do not take all they are asked, and of what has started of routes
+lately: one for all workers.
 
-Rows are read and written in the transaction that counts slots, so they are exact, however many workers there are.
+Rows are read and written in the transaction that counts slots, so they are exact, however many
+workers there are.
 """
 
 from __future__ import annotations
@@ -16,7 +18,18 @@ from bridge.store.db.advisory_locks import Lock, alone
 from bridge.store.db.prepared import Prepared
 from bridge.store.tables.schema import circuit, pace
 
-NAMES = ("platform", "failures", "open_for", "open_until", "probe_until", "allowance", "raise_at", "raise_for", "not_before", "reason")
+NAMES = (
+    "platform",
+    "failures",
+    "open_for",
+    "open_until",
+    "probe_until",
+    "allowance",
+    "raise_at",
+    "raise_for",
+    "not_before",
+    "reason",
+)
 _KNOWN = Prepared(select(*(circuit.c[name] for name in NAMES)))
 
 
@@ -25,29 +38,45 @@ def read(connection: Connection) -> dict[str, Circuit]:
     return {row.platform: Circuit(**row._asdict()) for row in _KNOWN.rows(connection)}
 
 
-def write(connection: Connection, before: Mapping[str, Circuit], after: Mapping[str, Circuit | None], now: float) -> None:
+def write(
+    connection: Connection,
+    before: Mapping[str, Circuit],
+    after: Mapping[str, Circuit | None],
+    now: float,
+) -> None:
     """Keep what has been learned of the platforms in `after`; null forgets one."""
     for name, known in after.items():
         if known == before.get(name):
             continue
         connection.execute(delete(circuit).where(circuit.c.platform == name))
         if known is not None:
-            connection.execute(insert(circuit).values(**{each: getattr(known, each) for each in NAMES}, changed_at=now))
+            connection.execute(
+                insert(circuit).values(
+                    **{each: getattr(known, each) for each in NAMES}, changed_at=now
+                )
+            )
 
 
 def try_all_credentials(connection: Connection, now: float) -> None:
-    """Have one start go to each platform that refused our credentials. To be called when the configuration may have others."""
+    """Have one start go to each platform that refused our credentials. To be called when the
+    configuration may have others.
+    """
     if not any(one.is_unauthorized for one in read(connection).values()):
         return
     alone(connection, Lock.COUNT_SLOTS)
     before = read(connection)
-    write(connection, before, {name: try_credentials(one, now) for name, one in before.items()}, now)
+    write(
+        connection, before, {name: try_credentials(one, now) for name, one in before.items()}, now
+    )
 
 
 def paces(connection: Connection, routes: Iterable[str]) -> dict[str, Pace]:
     """Return the pace of each of these routes that has one."""
     query = select(pace).where(pace.c.route.in_(list(routes)))
-    return {row.route: Pace(next_at=row.next_at, day=row.day, starts=row.starts) for row in connection.execute(query)}
+    return {
+        row.route: Pace(next_at=row.next_at, day=row.day, starts=row.starts)
+        for row in connection.execute(query)
+    }
 
 
 def keep_pace(connection: Connection, route: str, known: Pace) -> None:
@@ -58,7 +87,9 @@ def keep_pace(connection: Connection, route: str, known: Pace) -> None:
 
 
 def give_back(connection: Connection, route: str, day: int, starts: int = 1) -> None:
-    """Take starts off a route's day that came to nothing. As a claim does, it counts slots first: both change the pace of routes."""
+    """Take starts off a route's day that came to nothing. As a claim does, it counts slots first:
+    both change the pace of routes.
+    """
     alone(connection, Lock.COUNT_SLOTS)
     same = (pace.c.route == route) & (pace.c.day == day) & (pace.c.starts >= starts)
     connection.execute(update(pace).where(same).values(starts=pace.c.starts - starts))

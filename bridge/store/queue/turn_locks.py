@@ -1,7 +1,9 @@
-"""The locks of a worker's turn, all taken at its start and in one order, so that two turns never wait for each other.
+"""The locks of a worker's turn, all taken at its start and in one order, so that two turns never
+wait for each other.
 
-The order, for every transaction on PostgreSQL: lines of deliveries, deliveries, runs of the local platform, slots (with the pace of
-routes). On SQLite, which has one writer, there is nothing to take.
+The order, for every transaction on PostgreSQL: lines of deliveries, deliveries, runs of the local
+platform, slots (with the pace of routes). On SQLite, which has one writer, there is nothing to
+take.
 """
 
 from __future__ import annotations
@@ -16,8 +18,15 @@ from bridge.store.db.prepared import Among, Prepared, listed
 from bridge.store.queue import ordering
 from bridge.store.tables.schema import delivery, local_run
 
-_DELIVERIES = Prepared(select(delivery.c.id).where(Among(delivery.c.id, "ids")).order_by(delivery.c.id).with_for_update())
-_EXPIRED = text("SELECT id, route, order_key FROM delivery WHERE status = 'sending' AND lease_until < :now")
+_DELIVERIES = Prepared(
+    select(delivery.c.id)
+    .where(Among(delivery.c.id, "ids"))
+    .order_by(delivery.c.id)
+    .with_for_update()
+)
+_EXPIRED = text(
+    "SELECT id, route, order_key FROM delivery WHERE status = 'sending' AND lease_until < :now"
+)
 _RUNS = (
     select(local_run.c.id)
     .where(text("state IN ('QUEUED', 'RUNNING', 'TERMINATING') AND lease = :lease"))
@@ -26,8 +35,15 @@ _RUNS = (
 )
 
 
-def lock(connection: Connection, deliveries: Iterable[Delivery], ids: Collection[str] = (), *, counts_slots: bool = False) -> None:
-    """Lock what a turn changes of these deliveries: their lines, and their rows with those of `ids`.
+def lock(
+    connection: Connection,
+    deliveries: Iterable[Delivery],
+    ids: Collection[str] = (),
+    *,
+    counts_slots: bool = False,
+) -> None:
+    """Lock what a turn changes of these deliveries: their lines, and their rows with those of
+    `ids`.
 
     `counts_slots`: starts of routes are given back, which is done by one transaction at a time.
     """
@@ -40,15 +56,25 @@ def lock(connection: Connection, deliveries: Iterable[Delivery], ids: Collection
         alone(connection, Lock.COUNT_SLOTS)
 
 
-def lock_all(connection: Connection, deliveries: Iterable[Delivery], ids: Collection[str], lease: str, now: float, *,
-             counts_slots: bool) -> None:  # fmt: skip
-    """Do as `lock` does for a turn with a heartbeat: it also takes over deliveries whose lease ran out, and extends runs under `lease`."""
+def lock_all(
+    connection: Connection,
+    deliveries: Iterable[Delivery],
+    ids: Collection[str],
+    lease: str,
+    now: float,
+    *,
+    counts_slots: bool,
+) -> None:
+    """Do as `lock` does for a turn with a heartbeat: it also takes over deliveries whose lease ran
+    out, and extends runs under `lease`.
+    """
     if connection.dialect.name == "sqlite":
         return
     known, expired = list(deliveries), connection.execute(_EXPIRED, {"now": now}).all()
     keys = [(row.route, row.order_key) for row in expired if row.order_key is not None]
     alone_with_keys(connection, [*keys, *(key for one in known for key in ordering.key_of(one))])
-    _lock_rows(connection, {*ids, *(one.id for one in known)})  # expired ones are not waited for: another may take them over
+    # expired ones are not waited for: another may take them over
+    _lock_rows(connection, {*ids, *(one.id for one in known)})
     connection.execute(_RUNS, {"lease": lease}).all()
     if counts_slots or expired:
         alone(connection, Lock.COUNT_SLOTS)

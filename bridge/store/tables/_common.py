@@ -15,6 +15,9 @@ SEQ = BigInteger().with_variant(Integer, "sqlite")
 
 
 def partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    """Return an index on the rows for which `where` holds; a statement uses it where it says just that."""
-    # PostgreSQL's condition is the same; migrations/env.py says so there, since saying it here would load that dialect for everyone.
+    """Return an index on the rows for which `where` holds; a statement uses it where it says just
+    that.
+    """
+    # PostgreSQL's condition is the same; migrations/env.py says so there, since saying it here
+    # would load that dialect for everyone.
     return Index(name, *columns, unique=unique, sqlite_where=text(where))

@@ -7,7 +7,9 @@ from sqlalchemy import Column, Float, Integer, Table, Text
 from bridge.store.tables._common import metadata
 
 store_clock = Table(
-    "store_clock",  # one row: the clocks by which the store has gone lately, and when the wall clock was stepped last
+    # one row: the clocks by which the store has gone lately, and when the wall clock was stepped
+    # last
+    "store_clock",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),

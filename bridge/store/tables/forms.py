@@ -1,4 +1,6 @@
-"""The tables of what forms and other public sources have beside their events: what came lately, and how much is stored of them."""
+"""The tables of what forms and other public sources have beside their events: what came lately, and
+how much is stored of them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which values are sealed with which key, and which are in clear: counted by how they begin, so that nothing is opened for it."""
+"""Which values are sealed with which key, and which are in clear: counted by how they begin, so
+that nothing is opened for it.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,14 @@ from bridge.store.db.database import Database
 from bridge.store.encryption import HEAD, ID, SEALED, SETTING, Sealer, sealed_with
 from bridge.store.tables.encrypted import ROWS, Sealed
 
-NOTHING, IN_CLEAR = "-", ""  #: of a value: there is none, or it is not sealed; else the id of its key
+#: of a value: there is none, or it is not sealed; else the id of its key
+NOTHING, IN_CLEAR = "-", ""
 #: What is sealed in any case: without keys with one that is derived from the secret key.
-ALWAYS: Final = frozenset(f"{row.table.name}.{name}" for row in ROWS if row.always for name in row.columns)
-Tally = Counter[tuple[str, str | None]]  #: (table and column, id of a key or null for what is in clear) -> values
+ALWAYS: Final = frozenset(
+    f"{row.table.name}.{name}" for row in ROWS if row.always for name in row.columns
+)
+#: (table and column, id of a key or null for what is in clear) -> values
+Tally = Counter[tuple[str, str | None]]
 
 
 def state_of(column: Column[Any], *, is_sqlite: bool) -> ColumnElement[str]:
@@ -27,14 +33,19 @@ def state_of(column: Column[Any], *, is_sqlite: bool) -> ColumnElement[str]:
     if is_raw:
         key = cast(key, Text) if is_sqlite else func.encode(key, "escape")
     empty = column.is_(None) | (func.length(column) == 0)
-    return case((empty, NOTHING), (func.substr(column, 1, len(SEALED)) == mark, key), else_=IN_CLEAR)
+    return case(
+        (empty, NOTHING), (func.substr(column, 1, len(SEALED)) == mark, key), else_=IN_CLEAR
+    )
 
 
 def tally(database: Database) -> Tally:
     """Count all values that are sealed where there are keys. Each table is read once."""
     found: Tally = Counter()
     for row in ROWS:
-        states = [state_of(row.table.c[name], is_sqlite=database.is_sqlite).label(name) for name in row.columns]
+        states = [
+            state_of(row.table.c[name], is_sqlite=database.is_sqlite).label(name)
+            for name in row.columns
+        ]
         query = select(func.count(), *states).group_by(*states)
         with database.read() as connection:
             for number, *kept in connection.execute(query):
@@ -45,11 +56,16 @@ def tally(database: Database) -> Tally:
 
 
 def listed(database: Database, files: Iterable[str | None] = ()) -> list[dict[str, Any]]:
-    """Return for people how much is kept how: `what key values`; nothing where there are no keys and nothing is sealed."""
+    """Return for people how much is kept how: `what key values`; nothing where there are no keys
+    and nothing is sealed.
+    """
     found = tally(database) + Counter(("files", key) for key in files)
     if not database.sealer.on and not any(key for what, key in found if what not in ALWAYS):
         return []
-    return [{"what": what, "key": key, "values": found[what, key]} for what, key in sorted(found, key=lambda one: (one[0], one[1] or ""))]
+    return [
+        {"what": what, "key": key, "values": found[what, key]}
+        for what, key in sorted(found, key=lambda one: (one[0], one[1] or ""))
+    ]
 
 
 def problems(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
@@ -59,7 +75,10 @@ def problems(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[st
         if one["key"] and one["key"] not in sealer.ids and one["what"] not in ALWAYS:
             missing[one["key"]] += one["values"]
     for key, values in missing.items():
-        yield f"{values} values are sealed with the key {key}, which {SETTING} does not have: put it there, behind the first"
+        yield (
+            f"{values} values are sealed with the key {key}, which {SETTING} does not have: put it"
+            " there, behind the first"
+        )
 
 
 def notes(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
@@ -68,24 +87,33 @@ def notes(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
         return
     others = sum(one["values"] for one in sealed if one["key"] != sealer.first)
     if others:
-        yield f"{others} values are in clear or sealed with another key than the first: flowbridge db rekey"
+        yield (
+            f"{others} values are in clear or sealed with another key than the first: flowbridge db"
+            " rekey"
+        )
     for key in sealer.ids[1:]:
         if not any(one["key"] == key for one in sealed):
-            yield f"the key {key} seals nothing here any more, and can be dropped from {SETTING}; backups may need it"
+            yield (
+                f"the key {key} seals nothing here any more, and can be dropped from {SETTING};"
+                " backups may need it"
+            )
 
 
 def must_open(database: Database) -> None:
-    """Raise `SettingsError` where the first or the last that is kept was sealed with a key that is not here: looks at few rows.
+    """Raise `SettingsError` where the first or the last that is kept was sealed with a key that is
+    not here: looks at few rows.
 
-    Keys change in time, and `db rekey` begins with what came last: so what needs a key that is gone is among the first.
+    Keys change in time, and `db rekey` begins with what came last: so what needs a key that is gone
+    is among the first.
     """
     for row in ROWS:
         for kept in [] if row.always else _ends(database, row):
             key = sealed_with(kept)
             if key is not None and key not in database.sealer.ids:
                 raise SettingsError(
-                    f"{row.table.name} holds what is sealed with the key {key}, which {SETTING} does not have: put that key behind the "
-                    "first one, and flowbridge db check says when it is needed no more"
+                    f"{row.table.name} holds what is sealed with the key {key}, which {SETTING}"
+                    " does not have: put that key behind the first one, and flowbridge db check"
+                    " says when it is needed no more"
                 )
 
 

@@ -10,7 +10,19 @@ import orjson
 from sqlalchemy import Row
 
 from bridge.core.errors import Unsealable
-from bridge.core.model import JSON, Attempt, DeadKind, Debounce, Delivery, Event, FormFile, Order, Retry, RunState, Status
+from bridge.core.model import (
+    JSON,
+    Attempt,
+    DeadKind,
+    Debounce,
+    Delivery,
+    Event,
+    FormFile,
+    Order,
+    Retry,
+    RunState,
+    Status,
+)
 from bridge.store.encryption import Sealer
 from bridge.store.tables.encrypted import OF_TABLE, closed, name_of
 
@@ -18,8 +30,9 @@ from bridge.store.tables.encrypted import OF_TABLE, closed, name_of
 def to_json(value: JSON) -> str | None:
     """Return the JSON text of `value`; None for None, so that an absent value is NULL.
 
-    A payload, a platform's outputs or a flow's log must never be what a transaction fails by: what orjson refuses (lone surrogates,
-    nesting deeper than 254) is written by the slower writer, and what that cannot write either, by a note.
+    A payload, a platform's outputs or a flow's log must never be what a transaction fails by: what
+    orjson refuses (lone surrogates, nesting deeper than 254) is written by the slower writer, and
+    what that cannot write either, by a note.
     """
     if value is None:
         return None
@@ -29,7 +42,11 @@ def to_json(value: JSON) -> str | None:
         pass
     try:
         # A lone surrogate, though valid as an escape, is one that orjson would not read again.
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace").decode()
+        return (
+            json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            .encode("utf-8", "replace")
+            .decode()
+        )
     except RecursionError:
         return '"(nested too deep to be kept)"'
 
@@ -89,7 +106,9 @@ def to_event(row: Row[Any], sealer: Sealer) -> Event:
 
 def files_of(kept: str | None, event_id: str, sealer: Sealer) -> tuple[FormFile, ...]:
     """Return the files of an event, by its column."""
-    return tuple(FormFile(**file) for file in from_json(sealer.open(kept, "event", "files", event_id)) or ())
+    return tuple(
+        FormFile(**file) for file in from_json(sealer.open(kept, "event", "files", event_id)) or ()
+    )
 
 
 def delivery_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
@@ -128,7 +147,9 @@ def delivery_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
 
 
 def to_delivery(row: Any, sealer: Sealer) -> Delivery:
-    """Return the delivery of a row of the `delivery` table. One that was changed behind our back says so, and is without what was in it."""
+    """Return the delivery of a row of the `delivery` table. One that was changed behind our back
+    says so, and is without what was in it.
+    """
     return Delivery(
         id=row.id,
         event_id=row.event_id,
@@ -172,7 +193,12 @@ def _content(row: Any, sealer: Sealer) -> dict[str, Any]:
     try:
         inputs, outputs, log, evidence = [
             kept if kept is None else orjson.loads(sealer.open(kept, "delivery", column, row.id))
-            for column, kept in (("inputs", row.inputs), ("outputs", row.outputs), ("log", row.log), ("evidence", row.evidence))
+            for column, kept in (
+                ("inputs", row.inputs),
+                ("outputs", row.outputs),
+                ("log", row.log),
+                ("evidence", row.evidence),
+            )
         ]
     except Unsealable as error:
         return {"inputs": None, "unsealable": str(error)}
@@ -187,12 +213,29 @@ def _debounce(row: Any) -> Debounce:
     return Debounce(key=row.debounce_key, until=row.debounce_until)
 
 
-_OF_ATTEMPT = tuple(field.name for field in fields(Attempt))  # the clocks at the intent, which the table has too, are for reconciling alone
+# the clocks at the intent, which the table has too, are for reconciling alone
+_OF_ATTEMPT = tuple(field.name for field in fields(Attempt))
 
 
 def to_attempt(row: Row[Any], sealer: Sealer) -> Attempt:
     """Return the attempt of a row of the `attempt` table."""
-    values, name = {one: row._mapping[one] for one in _OF_ATTEMPT}, name_of(row.delivery_id, row.number)
-    state, kept = values["run_state"], {column: sealer.open(values[column], "attempt", column, name) for column in OF_TABLE["attempt"]}
-    return Attempt(**values | {"run_state": RunState(state) if state else None, "detail": kept["detail"],
-                               "outputs": from_json(kept["outputs"]), "log": tuple(from_json(kept["log"]) or ())})  # fmt: skip
+    values, name = (
+        {one: row._mapping[one] for one in _OF_ATTEMPT},
+        name_of(row.delivery_id, row.number),
+    )
+    state, kept = (
+        values["run_state"],
+        {
+            column: sealer.open(values[column], "attempt", column, name)
+            for column in OF_TABLE["attempt"]
+        },
+    )
+    return Attempt(
+        **values
+        | {
+            "run_state": RunState(state) if state else None,
+            "detail": kept["detail"],
+            "outputs": from_json(kept["outputs"]),
+            "log": tuple(from_json(kept["log"]) or ()),
+        }
+    )

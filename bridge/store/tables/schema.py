@@ -1,12 +1,25 @@
 """The tables of the store. `migrations/` builds them; a test holds the two to each other.
 
-Every index that a hot path walks is partial, so that claim, dedup and tracking cost the same with ten deliveries as with a
-million finished ones behind them. `seq` is the order of commit (SQLite's rowid, so it costs nothing there).
+Every index that a hot path walks is partial, so that claim, dedup and tracking cost the same with
+ten deliveries as with a million finished ones behind them. `seq` is the order of commit (SQLite's
+rowid, so it costs nothing there).
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Float, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 
 from bridge.core.model import DeadKind, RunState, Status
 from bridge.store.tables._common import SEQ, metadata, partial
@@ -14,10 +27,34 @@ from bridge.store.tables.clock import store_clock
 from bridge.store.tables.forms import daily_bytes, form_files, recent
 from bridge.store.tables.operations import act, act_item
 
-__all__ = ["HEAD", "act", "act_item", "alert", "attempt", "circuit", "config", "daily_bytes", "deleted_id", "delivery", "event", "expected",
-           "form_files", "hold", "learned", "local_file", "local_flow", "local_run", "metadata", "pace", "recent", "reject", "store_clock",
-           "worker"]  # fmt: skip
-HEAD = "0018"  # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+__all__ = [
+    "HEAD",
+    "act",
+    "act_item",
+    "alert",
+    "attempt",
+    "circuit",
+    "config",
+    "daily_bytes",
+    "deleted_id",
+    "delivery",
+    "event",
+    "expected",
+    "form_files",
+    "hold",
+    "learned",
+    "local_file",
+    "local_flow",
+    "local_run",
+    "metadata",
+    "pace",
+    "recent",
+    "reject",
+    "store_clock",
+    "worker",
+]
+# the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+HEAD = "0018"
 
 
 def _one_of(column: str, values: type[Status] | type[RunState] | type[DeadKind]) -> CheckConstraint:
@@ -90,7 +127,9 @@ event = Table(
     Column("client", Text),
     # Last, so that reading the other columns of a row never walks its overflow pages.
     Column("body", LargeBinary, nullable=False),
-    partial("ix_event_dedup", "source", "provider_id", where="provider_id IS NOT NULL", unique=True),
+    partial(
+        "ix_event_dedup", "source", "provider_id", where="provider_id IS NOT NULL", unique=True
+    ),
     Index("ix_event_body", "source", "body_sha256", "seq"),
     Index("ix_event_age", "source", "received_at"),
     partial("ix_event_spam", "source", "seq", where="spam IS NOT NULL"),
@@ -98,7 +137,9 @@ event = Table(
 )
 
 deleted_id = Table(
-    "deleted_id",  # provider ids of events that were deleted: what repeats one of them is a duplicate until `expires_at`
+    # provider ids of events that were deleted: what repeats one of them is a duplicate until
+    # `expires_at`
+    "deleted_id",
     metadata,
     Column("source", Text, primary_key=True),
     Column("provider_id", Text, primary_key=True),  # of an event that was erased: a keyed hash
@@ -159,8 +200,10 @@ delivery = Table(
     Column("run_timeout", Float, nullable=False),
     Column("lease", Text),  # the token of the worker that holds it, while `sending`
     Column("lease_until", Float),
-    Column("slot", Boolean, nullable=False, server_default=text("false")),  # it holds one of the platform's slots
-    Column("poll_at", Float),  # when its run is looked at next; null once the run is over or was given up
+    # it holds one of the platform's slots
+    Column("slot", Boolean, nullable=False, server_default=text("false")),
+    # when its run is looked at next; null once the run is over or was given up
+    Column("poll_at", Float),
     Column("polls", Integer, nullable=False, server_default="0"),
     Column("run_id", Text),
     Column("run_url", Text),
@@ -177,9 +220,11 @@ delivery = Table(
     Column("order_key", Text),
     Column("order_until", Text, nullable=False, server_default="run_end"),
     Column("order_blocks", Boolean, nullable=False, server_default=text("false")),
-    Column("holds_key", Boolean, nullable=False, server_default=text("false")),  # it is the head of its line: one for each key
+    # it is the head of its line: one for each key
+    Column("holds_key", Boolean, nullable=False, server_default=text("false")),
     Column("debounce_key", Text),
-    Column("debounce_until", Float),  # it waits to be merged into a later one, until then; null once it is taken on
+    # it waits to be merged into a later one, until then; null once it is taken on
+    Column("debounce_until", Float),
     Column("merged_into", Text),
     Column("evidence", Text),
     _one_of("status", Status),
@@ -213,15 +258,24 @@ attempt = Table(
     Column("log", Text),
     Column("run_finished_at", Float),
     Column("outputs", Text),
-    Column("late_at", Float),  # its answer came when the delivery had gone on without it, and told of a run; null once a person has acted
-    Column("boot_clock", Float),  # the clocks at the intent, beside `started_at`: see `clock_reading`; null in rows of earlier versions
+    # its answer came when the delivery had gone on without it, and told of a run; null once a
+    # person has acted
+    Column("late_at", Float),
+    # the clocks at the intent, beside `started_at`: see `clock_reading`; null in rows of earlier
+    # versions
+    Column("boot_clock", Float),
     Column("boot_id", Text),
     Column("host", Text),
     Column("platform_at", Float),
     partial("ix_attempt_late", "late_at", where="late_at IS NOT NULL"),
     partial("ix_attempt_run", "run_id", where="run_id IS NOT NULL"),
     partial("ix_attempt_unknown", "started_at", where="outcome = 'unknown'"),
-    partial("ix_attempt_boot", "boot_id", "boot_clock", where="outcome = 'unknown' AND boot_clock IS NOT NULL"),
+    partial(
+        "ix_attempt_boot",
+        "boot_id",
+        "boot_clock",
+        where="outcome = 'unknown' AND boot_clock IS NOT NULL",
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -289,8 +343,12 @@ local_run = Table(
     Column("outputs", Text),
     Column("log", Text),
     Column("body", Text),
-    partial("ix_local_run_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True),
-    partial("ix_local_run_open", "state", "seq", where="state IN ('QUEUED', 'RUNNING', 'TERMINATING')"),
+    partial(
+        "ix_local_run_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True
+    ),
+    partial(
+        "ix_local_run_open", "state", "seq", where="state IN ('QUEUED', 'RUNNING', 'TERMINATING')"
+    ),
     Index("ix_local_run_flow", "saved_item_id", "seq"),
 )
 

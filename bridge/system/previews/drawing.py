@@ -1,4 +1,6 @@
-"""The program that draws one picture: the file is its standard input, the picture its standard output. See `bridge.system.previews`."""
+"""The program that draws one picture: the file is its standard input, the picture its standard
+output. See `bridge.system.previews`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ WHITE = (255, 255, 255)
 
 
 def main(kind: str) -> None:
-    """Draw what is a file of that kind. Whatever goes wrong, there is no picture, and the status is not 0."""
+    """Draw what is a file of that kind. Whatever goes wrong, there is no picture, and the status is
+    not 0.
+    """
     hold_back()
     draw = _pdf() if kind == "PDF" else _image(kind)
     content = sys.stdin.buffer.read()
@@ -38,7 +42,9 @@ def main(kind: str) -> None:
 
 
 def hold_back() -> None:
-    """Be the first to go where memory is short, the last to have the processor, and have only so much of either."""
+    """Be the first to go where memory is short, the last to have the processor, and have only so
+    much of either.
+    """
     die_with_parent()
     os.nice(10)
     with suppress(OSError):
@@ -58,8 +64,17 @@ def _image(kind: str) -> Callable[[bytes], Image]:
     """Return what draws images of that format, and of no other: Pillow knows many."""
     from PIL import Image, ImageOps
 
-    for name in ("JpegImagePlugin", "PngImagePlugin", "GifImagePlugin", "WebPImagePlugin", "MpoImagePlugin", "TiffImagePlugin"):
-        import_module(f"PIL.{name}")  # else it would be read where it is needed, behind the fence; the last two: JPEG and EXIF have them
+    for name in (
+        "JpegImagePlugin",
+        "PngImagePlugin",
+        "GifImagePlugin",
+        "WebPImagePlugin",
+        "MpoImagePlugin",
+        "TiffImagePlugin",
+    ):
+        # else it would be read where it is needed, behind the fence; the last two: JPEG and EXIF
+        # have them
+        import_module(f"PIL.{name}")
     import_module("copy")  # the same: GIF imports it at its second frame
     Image.MAX_IMAGE_PIXELS = PIXELS
 
@@ -75,7 +90,9 @@ def _image(kind: str) -> Callable[[bytes], Image]:
 
 
 def _pdf() -> Callable[[bytes], Image]:
-    """Return what draws the first page of a PDF. There is no JavaScript in this PDFium, and forms and actions are not begun."""
+    """Return what draws the first page of a PDF. There is no JavaScript in this PDFium, and forms
+    and actions are not begun.
+    """
     import pypdfium2
 
     import_module("PIL.PngImagePlugin")  # what is to be written has to be here before the fence is
@@ -85,7 +102,9 @@ def _pdf() -> Callable[[bytes], Image]:
         width, height = page.get_size()
         if not (0 < width <= POINTS and 0 < height <= POINTS):
             raise ValueError("a page of no size")
-        drawn: Image = page.render(scale=min(EDGE / max(width, height), 4.0), may_draw_forms=False).to_pil()
+        drawn: Image = page.render(
+            scale=min(EDGE / max(width, height), 4.0), may_draw_forms=False
+        ).to_pil()
         return drawn
 
     gc.disable()  # objects of the library are let go of with the process

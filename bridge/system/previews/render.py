@@ -1,8 +1,11 @@
-"""A small picture of an image or of a PDF's first page, drawn in a process that can do nothing else.
+"""A small picture of an image or of a PDF's first page, drawn in a process that can do nothing
+else.
 
-What draws has the bytes of one file, which anybody may have made, and nothing of ours: it is a program of its own, with an empty
-environment, so that no secret is in its memory; it may not open, connect or start anything (`fence`), and is held to its memory, its time
-and the size of what it says. Only the picture comes back, and it is drawn anew: no byte and no metadata of the file is in it.
+What draws has the bytes of one file, which anybody may have made, and nothing of ours: it is a
+program of its own, with an empty environment, so that no secret is in its memory; it may not open,
+connect or start anything (`fence`), and is held to its memory, its time and the size of what it
+says. Only the picture comes back, and it is drawn anew: no byte and no metadata of the file is in
+it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from bridge.system.previews.limits import LARGEST
 
 SECONDS: Final = 20.0  # that a picture may take; of the processor's it may have fewer: see `limits`
 MEDIA: Final = "image/png"
-#: Types of files of which there are pictures -> by what they are drawn. SVG is a program, and never among them.
+#: Types of files of which there are pictures -> by what they are drawn. SVG is a program, and never
+#: among them.
 KINDS: Final[Mapping[str, str]] = {
     "image/png": "PNG",
     "image/jpeg": "JPEG",
@@ -30,7 +34,10 @@ KINDS: Final[Mapping[str, str]] = {
     "application/pdf": "PDF",
 }
 NEEDED: Final = ("PIL", "pypdfium2")
-START: Final = "import sys; sys.path.append(sys.argv[1]); from bridge.system.previews.drawing import main; main(sys.argv[2])"
+START: Final = (
+    "import sys; sys.path.append(sys.argv[1]); from bridge.system.previews.drawing import main;"
+    " main(sys.argv[2])"
+)
 _ROOT: Final = str(Path(__file__).resolve().parents[3])
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -76,10 +83,14 @@ def _in_memory(content: bytes) -> Iterator[int]:
 
 
 def _draw(kind: str, given: int, drawn: int) -> None:
-    """Have the file drawn. A program that is started, and not a fork: whoever asks may have threads, and has secrets."""
+    """Have the file drawn. A program that is started, and not a fork: whoever asks may have
+    threads, and has secrets.
+    """
     command = [sys.executable, "-I", "-c", START, _ROOT, kind]
     apart: dict[str, Any] = {"env": {}, "cwd": "/", "start_new_session": True}
-    with subprocess.Popen(command, stdin=given, stdout=drawn, stderr=subprocess.DEVNULL, **apart) as child:  # noqa: S603 - ours
+    with subprocess.Popen(  # noqa: S603 - ours
+        command, stdin=given, stdout=drawn, stderr=subprocess.DEVNULL, **apart
+    ) as child:
         try:
             status = child.wait(SECONDS)
         except subprocess.TimeoutExpired:

@@ -16,9 +16,11 @@ BUILT_IN = "built-in"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a key speaks for. `key` is its name; `flows` are the saved_item_ids that it may use, null for all.
+    """Whom a key speaks for. `key` is its name; `flows` are the saved_item_ids that it may use,
+    null for all.
 
-    `built_in`: it is the key that the bridge itself starts runs with. Its name alone does not tell: another key may have it too.
+    `built_in`: it is the key that the bridge itself starts runs with. Its name alone does not tell:
+    another key may have it too.
     """
 
     key: str
@@ -34,8 +36,8 @@ class Caller:
 def caller_of(given: str, credentials: tuple[str, str], keys: Sequence[LocalKey]) -> Caller:
     """Return who the key `given` speaks for, or refuse with 401.
 
-    Keys are compared by their hashes, each in constant time and all of them whichever fits, so that the time an answer takes says
-    nothing of a key.
+    Keys are compared by their hashes, each in constant time and all of them whichever fits, so that
+    the time an answer takes says nothing of a key.
     """
     api_key, user_id = credentials
     built_in = LocalKey(name=BUILT_IN, hash=_hash(api_key))
@@ -46,12 +48,18 @@ def caller_of(given: str, credentials: tuple[str, str], keys: Sequence[LocalKey]
             found = key
     user = user_id if found is None or found.user_id is None else found.user_id
     if found is None or not given or not user:
-        raise Refused(401, "unauthorized", "the API key is missing or unknown", headers={"WWW-Authenticate": "Bearer"})
+        raise Refused(
+            401,
+            "unauthorized",
+            "the API key is missing or unknown",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
     return Caller(found.name, user, found.flows, found is built_in)
 
 
 def key_in(authorization: str | None, api_keys: Sequence[str]) -> str:
-    """Return the key of a request, empty where it has none: `Authorization: Bearer`, or else `api_key` of the query.
+    """Return the key of a request, empty where it has none: `Authorization: Bearer`, or else
+    `api_key` of the query.
 
     Another kind of Authorization, and two keys in the query, are none.
     """
@@ -64,11 +72,16 @@ def key_in(authorization: str | None, api_keys: Sequence[str]) -> str:
 def check_user(caller: Caller, users: Iterable[JSON], projects: Iterable[JSON]) -> None:
     """Refuse with 403 whoever does not say, or wrongly says, which user the key belongs to.
 
-    There are no projects here: beside a user id a project id says nothing, and without one it stands for the user's and has to be it.
+    There are no projects here: beside a user id a project id says nothing, and without one it
+    stands for the user's and has to be it.
     """
     said = list(users) or [one for one in projects if one is not None]
     if not said:
-        raise Refused(403, "forbidden", "the user id is missing: x-auth-key, or user_id in the body or the query")
+        raise Refused(
+            403,
+            "forbidden",
+            "the user id is missing: x-auth-key, or user_id in the body or the query",
+        )
     if not all(isinstance(one, str) and _same(one, caller.user_id) for one in said):
         raise Refused(403, "forbidden", "the API key does not match the user id")
 

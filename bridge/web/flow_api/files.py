@@ -25,7 +25,8 @@ from bridge.web.form_files import SPARE
 MIB = 1024 * 1024
 MAX_FILE = 25 * MIB
 MAX_FILES = 50  # in one call
-MAX_UPLOADED = 1024 * MIB  # of one user; files of events are not counted: they are there anyway, and go with their events
+# of one user; files of events are not counted: they are there anyway, and go with their events
+MAX_UPLOADED = 1024 * MIB
 NAME_BYTES = 255  # of a file's name in UTF-8
 log = get_logger()
 
@@ -37,7 +38,9 @@ def upload_file(served: Served, asked: Asked) -> Response:
 
 
 def upload_files(served: Served, asked: Asked) -> Response:
-    """Keep several, each for itself: 200 where all could be, 207 where some could, the first one's error where none could."""
+    """Keep several, each for itself: 200 where all could be, 207 where some could, the first one's
+    error where none could.
+    """
     kept: list[str] = []
     failed: list[tuple[str, Refused]] = []
     for entry in asked.listed("files", MAX_FILES):
@@ -53,18 +56,38 @@ def upload_files(served: Served, asked: Asked) -> Response:
         return responses.answer(200, {"success": True, "uploaded_files": kept})
     if not kept:
         name, first = failed[0]
-        raise Refused(first.status, first.code, f"no file was kept; {name[:100]!r}: {first.message}", headers=first.headers)
-    reasons = [{"file_name": name, "error": why.code, "message": why.message} for name, why in failed]
+        raise Refused(
+            first.status,
+            first.code,
+            f"no file was kept; {name[:100]!r}: {first.message}",
+            headers=first.headers,
+        )
+    reasons = [
+        {"file_name": name, "error": why.code, "message": why.message} for name, why in failed
+    ]
     names = [name for name, _ in failed]
-    return responses.answer(207, {"partial_success": True, "uploaded_files": kept, "failed_files": names, "errors": reasons})
+    return responses.answer(
+        207,
+        {"partial_success": True, "uploaded_files": kept, "failed_files": names, "errors": reasons},
+    )
 
 
 def download_file(served: Served, asked: Asked) -> Response:
     """The bytes of a file that a run kept, or that its user uploaded."""
     file = _files_of_run(served, asked, [asked.fields.get("file_name")])[0]
     opened = served.blobs.open(file.sha256)
-    headers = {**SAFE, "Content-Length": str(file.size), "Content-Disposition": disposition(file.name)}
-    return Response(wrap_file(request.environ, opened), 200, headers, mimetype="application/octet-stream", direct_passthrough=True)
+    headers = {
+        **SAFE,
+        "Content-Length": str(file.size),
+        "Content-Disposition": disposition(file.name),
+    }
+    return Response(
+        wrap_file(request.environ, opened),
+        200,
+        headers,
+        mimetype="application/octet-stream",
+        direct_passthrough=True,
+    )
 
 
 def download_files(served: Served, asked: Asked) -> Response:
@@ -75,7 +98,9 @@ def download_files(served: Served, asked: Asked) -> Response:
 
 
 def path_problem(name: JSON) -> str | None:
-    """Return why this can be no file's name: it is no name, or a path. Runs may keep files under any other."""
+    """Return why this can be no file's name: it is no name, or a path. Runs may keep files under
+    any other.
+    """
     if not isinstance(name, str) or not name:
         return "file_name: a string that is not empty is wanted"
     if name in (".", "..") or any(one in "/\\" or one < " " for one in name):
@@ -84,11 +109,18 @@ def path_problem(name: JSON) -> str | None:
 
 
 def name_problem(name: JSON) -> str | None:
-    """Return what is wrong with the name of a file that is to be uploaded: it is one name, not a path, and can be shown."""
+    """Return what is wrong with the name of a file that is to be uploaded: it is one name, not a
+    path, and can be shown.
+    """
     if problem := path_problem(name):
         return problem
-    if any(unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") for one in name) or name != name.strip():
-        return "file_name: control characters, invisible ones and blanks at its ends are not allowed"
+    if (
+        any(unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") for one in name)
+        or name != name.strip()
+    ):
+        return (
+            "file_name: control characters, invisible ones and blanks at its ends are not allowed"
+        )
     if len(name.encode()) > NAME_BYTES:
         return f"file_name: at most {NAME_BYTES} bytes are allowed"
     return None
@@ -100,22 +132,38 @@ def _keep(served: Served, asked: Asked, fields: JSON) -> str:
         raise bad("missing_parameter" if name is None else "invalid_parameter", problem)
     of_event = str(name).lower().startswith(OF_EVENT)
     if of_event and asked.caller.key != BUILT_IN:
-        raise bad("invalid_parameter", f"file_name: names that begin with {OF_EVENT} are those of files of events")
+        raise bad(
+            "invalid_parameter",
+            f"file_name: names that begin with {OF_EVENT} are those of files of events",
+        )
     data = _decoded(fields.get("file_content"))
     if len(data) > MAX_FILE:
-        raise Refused(413, "too_large", f"the file has {len(data)} bytes; at most {MAX_FILE} are allowed")
+        raise Refused(
+            413, "too_large", f"the file has {len(data)} bytes; at most {MAX_FILE} are allowed"
+        )
     try:
         before = served.runs.file(user_id, name)
         total = served.runs.uploaded(user_id) - (before.size if before else 0) + len(data)
         if total > MAX_UPLOADED and not of_event:
-            raise Refused(507, "storage_full", f"the files of this user would have {total} bytes; at most {MAX_UPLOADED} are allowed")
+            raise Refused(
+                507,
+                "storage_full",
+                f"the files of this user would have {total} bytes; at most {MAX_UPLOADED} are"
+                " allowed",
+            )
         if served.blobs.room() < SPARE + len(data):
             raise Refused(507, "storage_full", "the disk is nearly full")
         sha256 = served.blobs.keep(data)
-        served.runs.keep_file(LocalFile(user_id=user_id, name=name, sha256=sha256, size=len(data), created_at=asked.now))
+        served.runs.keep_file(
+            LocalFile(
+                user_id=user_id, name=name, sha256=sha256, size=len(data), created_at=asked.now
+            )
+        )
     except (OSError, StoreError) as error:
         log.error("file_not_kept", key=asked.caller.key, error=str(error))
-        raise Refused(503, "unavailable", "the file could not be kept", headers={"Retry-After": "5"}) from error
+        raise Refused(
+            503, "unavailable", "the file could not be kept", headers={"Retry-After": "5"}
+        ) from error
     log.info("file_kept", key=asked.caller.key, bytes=len(data))
     return str(name)
 
@@ -123,17 +171,24 @@ def _keep(served: Served, asked: Asked, fields: JSON) -> str:
 def _decoded(content: JSON) -> bytes:
     """Return the bytes of Base64 text, which may be broken into lines."""
     if not isinstance(content, str):
-        raise bad("missing_parameter" if content is None else "invalid_parameter", "file_content: Base64 text is wanted")
+        raise bad(
+            "missing_parameter" if content is None else "invalid_parameter",
+            "file_content: Base64 text is wanted",
+        )
     try:
         if content.endswith("==="):  # strict mode lets more pass than there can be
             raise ValueError
-        return binascii.a2b_base64("".join(content.split()) if "\n" in content else content, strict_mode=True)
+        return binascii.a2b_base64(
+            "".join(content.split()) if "\n" in content else content, strict_mode=True
+        )
     except ValueError:
         raise bad("invalid_parameter", "file_content: this is not Base64") from None
 
 
 def _files_of_run(served: Served, asked: Asked, names: Sequence[JSON]) -> list[LocalFile]:
-    """Return the files of those names: of the run, or else uploaded by its user. All are there, or it is refused."""
+    """Return the files of those names: of the run, or else uploaded by its user. All are there, or
+    it is refused.
+    """
     run_id, saved_item_id = asked.id("run_id"), asked.maybe_id("saved_item_id")
     if problem := next(filter(None, map(path_problem, names)), None):
         raise bad("missing_parameter" if names == [None] else "invalid_parameter", problem)
@@ -144,7 +199,11 @@ def _files_of_run(served: Served, asked: Asked, names: Sequence[JSON]) -> list[L
     for name in dict.fromkeys(map(str, names)):
         file = served.runs.file(run.user_id, name, run.id) or served.runs.file(run.user_id, name)
         if file is None:
-            raise Refused(404, "file_not_found", f"there is no file {name[:100]!r} of this run or of this user")
+            raise Refused(
+                404,
+                "file_not_found",
+                f"there is no file {name[:100]!r} of this run or of this user",
+            )
         if not served.blobs.path(file.sha256).is_file():
             log.error("file_lost", sha256=file.sha256)
             raise Refused(500, "file_lost", f"the bytes of {name[:100]!r} are not on this machine")

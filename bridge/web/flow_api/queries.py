@@ -24,7 +24,9 @@ def get_pl_run(served: Served, asked: Asked) -> Response:
 
 def list_saved_items(served: Served, asked: Asked) -> Response:
     """The flows."""
-    return responses.answer(200, {"saved_items": [responses.saved_item(flow) for flow in _flows(served, asked)]})
+    return responses.answer(
+        200, {"saved_items": [responses.saved_item(flow) for flow in _flows(served, asked)]}
+    )
 
 
 def list_workbooks(served: Served, asked: Asked) -> Response:
@@ -32,7 +34,9 @@ def list_workbooks(served: Served, asked: Asked) -> Response:
     books: dict[str, list[LocalFlow]] = {}
     for flow in _flows(served, asked):
         books.setdefault(flow.workbook, []).append(flow)
-    return responses.answer(200, {"workbooks": [_workbook(name, flows) for name, flows in sorted(books.items())]})
+    return responses.answer(
+        200, {"workbooks": [_workbook(name, flows) for name, flows in sorted(books.items())]}
+    )
 
 
 def get_inputs(served: Served, asked: Asked) -> Response:
@@ -50,9 +54,20 @@ def get_plrun_saved_item_map(served: Served, asked: Asked) -> Response:
     if book_id is not None:
         flows = [flow for flow in flows if workbook_id(flow.workbook) == book_id]
         if not flows:
-            raise Refused(404, "workbook_not_found", "there is no such workbook" if flow_id is None else "the flow is not in that workbook")
+            raise Refused(
+                404,
+                "workbook_not_found",
+                (
+                    "there is no such workbook"
+                    if flow_id is None
+                    else "the flow is not in that workbook"
+                ),
+            )
     newest = served.runs.newest([flow.id for flow in flows], asked.caller.user_id, NEWEST)
-    return responses.answer(200, {flow.id: [responses.summary(run) for run in newest.get(flow.id, ())] for flow in flows})
+    return responses.answer(
+        200,
+        {flow.id: [responses.summary(run) for run in newest.get(flow.id, ())] for flow in flows},
+    )
 
 
 def _flows(served: Served, asked: Asked) -> list[LocalFlow]:
@@ -72,7 +87,11 @@ def _workbook(name: str, flows: list[LocalFlow]) -> dict[str, JSON]:
     return {
         "workbook_id": workbook_id(name),
         "name": name,
-        "description": "The flows that come with flowbridge." if name == READY_MADE else f"The flows of {name}.",
+        "description": (
+            "The flows that come with flowbridge."
+            if name == READY_MADE
+            else f"The flows of {name}."
+        ),
         "created_ts": responses.timestamp(min(flow.created_at for flow in flows)),
         "saved_items": [responses.saved_item(flow) for flow in flows],
     }

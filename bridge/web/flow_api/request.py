@@ -35,7 +35,9 @@ class Asked:
         return self.body if isinstance(self.body, dict) else {}
 
     def id(self, name: str) -> str:
-        """Return an id from the body or the query, or refuse with 400. Both may have it where they agree."""
+        """Return an id from the body or the query, or refuse with 400. Both may have it where they
+        agree.
+        """
         found = self.maybe_id(name)
         if found is None:
             raise bad("missing_parameter", f"{name} is required")
@@ -43,11 +45,18 @@ class Asked:
 
     def maybe_id(self, name: str) -> str | None:
         """Return an id that may be left out or null."""
-        values = [*self.query.get(name, ()), *([self.fields[name]] if self.fields.get(name) is not None else ())]
+        values = [
+            *self.query.get(name, ()),
+            *([self.fields[name]] if self.fields.get(name) is not None else ()),
+        ]
         if not all(isinstance(value, str) and value for value in values):
             raise bad("invalid_parameter", f"{name}: a string that is not empty is wanted")
         if any(len(value) > ID_LENGTH or not value.isprintable() for value in values):
-            raise bad("invalid_parameter", f"{name}: at most {ID_LENGTH} characters are wanted, and none that cannot be printed")
+            raise bad(
+                "invalid_parameter",
+                f"{name}: at most {ID_LENGTH} characters are wanted, and none that cannot be"
+                " printed",
+            )
         if len(set(values)) > 1:
             raise bad("conflicting_parameters", f"{name} has different values")
         return values[0] if values else None
@@ -56,18 +65,29 @@ class Asked:
         """Return a list of the body, or refuse with 400."""
         value = self.fields.get(name)
         if not isinstance(value, list) or not value:
-            raise bad("missing_parameter" if value is None else "invalid_parameter", f"{name}: a list that is not empty is wanted")
+            raise bad(
+                "missing_parameter" if value is None else "invalid_parameter",
+                f"{name}: a list that is not empty is wanted",
+            )
         if len(value) > most:
-            raise bad("invalid_parameter", f"{name}: {len(value)} entries were given; at most {most} are allowed")
+            raise bad(
+                "invalid_parameter",
+                f"{name}: {len(value)} entries were given; at most {most} are allowed",
+            )
         return value
 
 
 def read_json(raw: bytes) -> JSON:
-    """Return the JSON of a body; {} for an empty one, whose ids are in the query. 400 for what is not JSON."""
+    """Return the JSON of a body; {} for an empty one, whose ids are in the query. 400 for what is
+    not JSON.
+    """
     try:
         return orjson.loads(raw) if raw.strip() else {}
     except orjson.JSONDecodeError as error:
-        raise bad("invalid_json", f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+        raise bad(
+            "invalid_json",
+            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+        ) from None
 
 
 def bad(code: str, message: str) -> Refused:

@@ -22,11 +22,15 @@ def answer(status: int, value: JSON, headers: Mapping[str, str] | None = None) -
     try:
         text = orjson.dumps(value)
     except TypeError:  # outputs may nest deeper than it writes
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "replace"
+        )
     return Response(text, status, sent, mimetype="application/json")
 
 
-def error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def error(
+    status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return an error in the only form that there is."""
     return answer(status, {"error": code, "message": message}, headers)
 
@@ -57,12 +61,21 @@ def summary(run: LocalRun) -> dict[str, JSON]:
 
 def saved_item(flow: LocalFlow) -> dict[str, JSON]:
     """Return a flow as lists have it."""
-    return {"saved_item_id": flow.id, "name": flow.id, "description": flow.description, "created_ts": timestamp(flow.created_at)}
+    return {
+        "saved_item_id": flow.id,
+        "name": flow.id,
+        "description": flow.description,
+        "created_ts": timestamp(flow.created_at),
+    }
 
 
 def input_node(one: Input) -> dict[str, JSON]:
-    """Return an Input node as the public API lists it: it knows strings and files only, so the rest is in the description."""
-    takes = {"file": "the name of an uploaded file", "body": "the whole body of the start"}.get(one.kind, one.type)
+    """Return an Input node as the public API lists it: it knows strings and files only, so the rest
+    is in the description.
+    """
+    takes = {"file": "the name of an uploaded file", "body": "the whole body of the start"}.get(
+        one.kind, one.type
+    )
     parts = (takes, "required" if one.required else f"default {one.default!r}")
     return {
         "name": one.name,

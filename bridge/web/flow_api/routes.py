@@ -60,7 +60,13 @@ def flow_api(served: Served) -> Blueprint:
     # A path is exact: one more slash is another path, and nothing is redirected.
     exact: dict[str, Any] = {"strict_slashes": True, "provide_automatic_options": False}
     for endpoint in ENDPOINTS:
-        api.add_url_rule(f"/{endpoint.path}", endpoint.path, _view(served, endpoint), methods=endpoint.methods, **exact)
+        api.add_url_rule(
+            f"/{endpoint.path}",
+            endpoint.path,
+            _view(served, endpoint),
+            methods=endpoint.methods,
+            **exact,
+        )
     api.add_url_rule("/openapi.json", "openapi", lambda: _document(served), methods=READ, **exact)
     api.record(lambda state: _drop_head(state.app.url_map.iter_rules()))
     api.register_error_handler(Refused, _refused)
@@ -83,13 +89,19 @@ def _view(served: Served, endpoint: Endpoint) -> Callable[[], Response]:
         given = key_in(request.headers.get("Authorization"), request.args.getlist("api_key"))
         # The key comes first: without one nobody makes us read a body.
         caller = caller_of(given, served.credentials, platform.keys)
-        with served.intake.body(request.environ, endpoint.max_body) if request.method == "POST" else nullcontext(b"") as raw:
+        with (
+            served.intake.body(request.environ, endpoint.max_body)
+            if request.method == "POST"
+            else nullcontext(b"")
+        ) as raw:
             return endpoint.answer(served, _asked(served, endpoint, platform, caller, raw))
 
     return view
 
 
-def _asked(served: Served, endpoint: Endpoint, platform: Platform, caller: Caller, raw: bytes) -> Asked:
+def _asked(
+    served: Served, endpoint: Endpoint, platform: Platform, caller: Caller, raw: bytes
+) -> Asked:
     asked = Asked(
         caller=caller,
         platform=platform,
@@ -104,7 +116,9 @@ def _asked(served: Served, endpoint: Endpoint, platform: Platform, caller: Calle
     if not endpoint.any_json and not isinstance(asked.body, dict):
         raise bad("invalid_json", "the body is not a JSON object")
     asked.maybe_id("project_id")
-    in_body = [[asked.fields[name]] if name in asked.fields else [] for name in ("user_id", "project_id")]
+    in_body = [
+        [asked.fields[name]] if name in asked.fields else [] for name in ("user_id", "project_id")
+    ]
     users = [*request.headers.getlist("x-auth-key"), *asked.query.get("user_id", ()), *in_body[0]]
     check_user(caller, users, [*asked.query.get("project_id", ()), *in_body[1]])
     return asked
@@ -113,7 +127,9 @@ def _asked(served: Served, endpoint: Endpoint, platform: Platform, caller: Calle
 def _platform(served: Served) -> Platform:
     platform = served.platform()
     if platform is None:
-        raise Refused(404, "not_found", "there is nothing here: routes.yaml has no platform of type local")
+        raise Refused(
+            404, "not_found", "there is nothing here: routes.yaml has no platform of type local"
+        )
     return platform
 
 
@@ -124,7 +140,13 @@ def _document(served: Served) -> Response:
 
 def _refused(refused: Refused) -> Response:
     if refused.status in (401, 403):
-        log.warning("api_refused", path=request.path, status=refused.status, reason=refused.message, client=request.remote_addr)
+        log.warning(
+            "api_refused",
+            path=request.path,
+            status=refused.status,
+            reason=refused.message,
+            client=request.remote_addr,
+        )
     return responses.error(refused.status, refused.code, refused.message, refused.headers)
 
 

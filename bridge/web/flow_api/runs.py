@@ -53,22 +53,33 @@ def kill(served: Served, asked: Asked) -> Response:
 
 
 def run_of(served: Served, asked: Asked, run_id: str) -> LocalRun:
-    """Return a run of the caller's user and of a flow that his key may see; for everyone else there is none (404)."""
+    """Return a run of the caller's user and of a flow that his key may see; for everyone else there
+    is none (404).
+    """
     run = served.runs.get(run_id)
-    if run is None or run.user_id != asked.caller.user_id or not asked.caller.may(run.saved_item_id):
+    if (
+        run is None
+        or run.user_id != asked.caller.user_id
+        or not asked.caller.may(run.saved_item_id)
+    ):
         raise Refused(404, "run_not_found", "there is no such run")
     return run
 
 
 def _inputs(asked: Asked) -> dict[str, JSON]:
-    """Return the inputs: the body's own keys (of a GET, the query's) and `pipeline_inputs`; other JSON is one input called `body`."""
+    """Return the inputs: the body's own keys (of a GET, the query's) and `pipeline_inputs`; other
+    JSON is one input called `body`.
+    """
     given = _query_inputs(asked.query) if asked.method == "GET" else asked.body
     if not isinstance(given, dict):
         return {"body": given}
     inputs = {name: value for name, value in given.items() if name not in NOT_INPUTS}
     for place, one in enumerate(_pipeline_inputs(asked)):
         if not isinstance(one, dict) or not isinstance(one.get("input_name"), str):
-            raise bad("invalid_parameter", f'pipeline_inputs[{place}]: {{"input_name": string, "value": …}} is wanted')
+            raise bad(
+                "invalid_parameter",
+                f'pipeline_inputs[{place}]: {{"input_name": string, "value": …}} is wanted',
+            )
         inputs[one["input_name"]] = one.get("value")
     return inputs
 
@@ -86,7 +97,10 @@ def _query_inputs(query: Mapping[str, object]) -> dict[str, JSON]:
 def _pipeline_inputs(asked: Asked) -> list[JSON]:
     """Return the list of the body, or the one that is written as JSON text in the query."""
     in_query = asked.query.get("pipeline_inputs", ())
-    given = [*in_query, *([asked.fields["pipeline_inputs"]] if "pipeline_inputs" in asked.fields else ())]
+    given = [
+        *in_query,
+        *([asked.fields["pipeline_inputs"]] if "pipeline_inputs" in asked.fields else ()),
+    ]
     if len(given) > 1:
         raise bad("conflicting_parameters", "pipeline_inputs stands twice")
     value = given[0] if given else None
@@ -102,31 +116,41 @@ def _pipeline_inputs(asked: Asked) -> list[JSON]:
     return value
 
 
-def _earlier(served: Served, asked: Asked, saved_item_id: str, inputs: dict[str, JSON], *, is_gone: bool) -> LocalRun | None:
-    """Return the earlier run of this start where it must be looked up first: its flow `is_gone`, or the API key shared its keys before."""
+def _earlier(
+    served: Served, asked: Asked, saved_item_id: str, inputs: dict[str, JSON], *, is_gone: bool
+) -> LocalRun | None:
+    """Return the earlier run of this start where it must be looked up first: its flow `is_gone`, or
+    the API key shared its keys before.
+    """
     key, shared = _stored_key(asked), _shared_key(served, asked)
     known = served.runs.find(key) if key is not None and (is_gone or shared is not None) else None
     if known is not None or shared is None:
         return known
     before = served.runs.find(shared)
-    same = before is not None and (before.user_id, before.saved_item_id) == (asked.caller.user_id, saved_item_id)
+    same = before is not None and (before.user_id, before.saved_item_id) == (
+        asked.caller.user_id,
+        saved_item_id,
+    )
     return before if before is not None and same and before.inputs == _written(inputs) else None
 
 
 def _stored_key(asked: Asked) -> str | None:
     """Return the Idempotency-Key as the store has it.
 
-    Keys are apart per API key. Only the built-in key has the bare name space; the others' keys begin with the user's id and the name of
-    the API key, in lines of their own, which no header can forge.
+    Keys are apart per API key. Only the built-in key has the bare name space; the others' keys
+    begin with the user's id and the name of the API key, in lines of their own, which no header can
+    forge.
     """
     key, caller = _idempotency_key(asked), asked.caller
     return key if key is None or caller.built_in else f"{caller.user_id}\n{caller.key}\n{key}"
 
 
 def _shared_key(served: Served, asked: Asked) -> str | None:
-    """Return how earlier versions stored the key of an API key other than the built-in one: apart per user alone. Null for none.
+    """Return how earlier versions stored the key of an API key other than the built-in one: apart
+    per user alone. Null for none.
 
-    In the bare name space the built-in key stores runs to this day. There only the start of a bridge's delivery is looked for.
+    In the bare name space the built-in key stores runs to this day. There only the start of a
+    bridge's delivery is looked for.
     """
     key, caller = _idempotency_key(asked), asked.caller
     if key is None or caller.built_in:
@@ -139,11 +163,21 @@ def _shared_key(served: Served, asked: Asked) -> str | None:
 def _idempotency_key(asked: Asked) -> str | None:
     key = (asked.idempotency_key or "").strip()
     if len(key) > KEY_LENGTH or not key.isprintable():
-        raise bad("invalid_parameter", f"Idempotency-Key: at most {KEY_LENGTH} characters are allowed, and none that cannot be printed")
+        raise bad(
+            "invalid_parameter",
+            f"Idempotency-Key: at most {KEY_LENGTH} characters are allowed, and none that cannot be"
+            " printed",
+        )
     return key or None
 
 
-def _new_run(asked: Asked, saved_item_id: str, flow: LocalFlow | None, inputs: dict[str, JSON], key: str | None) -> LocalRun:
+def _new_run(
+    asked: Asked,
+    saved_item_id: str,
+    flow: LocalFlow | None,
+    inputs: dict[str, JSON],
+    key: str | None,
+) -> LocalRun:
     wants_body = flow is not None and any(one.kind == "body" for one in flow.inputs)
     text = _written(inputs)
     body = text if asked.method == "GET" else asked.raw.decode()

@@ -1,4 +1,6 @@
-"""A zip that is made while it is sent: whatever it holds, it never takes more than a few pieces of memory."""
+"""A zip that is made while it is sent: whatever it holds, it never takes more than a few pieces of
+memory.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class _Pieces:
 def zipped(blobs: Blobs, files: Sequence[LocalFile]) -> Iterator[bytes]:
     """Yield a zip of the files, piece by piece."""
     pieces = _Pieces()
-    with zipfile.ZipFile(cast("IO[bytes]", pieces), "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(
+        cast("IO[bytes]", pieces), "w", zipfile.ZIP_DEFLATED, compresslevel=1
+    ) as archive:
         for file in files:
             with blobs.open(file.sha256) as source, archive.open(_entry(file), "w") as target:
                 while data := source.read(PIECE):
@@ -45,7 +49,8 @@ def zipped(blobs: Blobs, files: Sequence[LocalFile]) -> Iterator[bytes]:
 
 
 def _entry(file: LocalFile) -> zipfile.ZipInfo:
-    at = datetime.fromtimestamp(max(file.created_at, 315619200.0), UTC)  # a zip knows no year before 1980
+    # a zip knows no year before 1980
+    at = datetime.fromtimestamp(max(file.created_at, 315619200.0), UTC)
     entry = zipfile.ZipInfo(file.name, at.timetuple()[:6])
     entry.compress_type, entry.file_size = zipfile.ZIP_DEFLATED, file.size
     entry.external_attr = 0o100600 << 16

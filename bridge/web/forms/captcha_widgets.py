@@ -1,4 +1,6 @@
-"""What a captcha of others has on a page of someone else's: an element that its script fills, or a script that asks as the form is sent."""
+"""What a captcha of others has on a page of someone else's: an element that its script fills, or a
+script that asks as the form is sent.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from bridge.routing.model import Source
 from bridge.web.forms.quoting import quoted
 
 ACTION = "submit"  # as Google's own examples call it
-#: Without the service's script the form is sent all the same: what that means is for the server to say.
+#: Without the service's script the form is sent all the same: what that means is for the server to
+#: say.
 ASKS = """const form = document.getElementById(%(id)s);
 let asked = false;
 const ask = (event) => {
@@ -42,14 +45,20 @@ def captcha_of(source: Source) -> Captcha | None:
 
 
 def widget(captcha: Captcha) -> Markup:
-    """Return what stands in the form: the element, or where it goes as long as its key is not known."""
+    """Return what stands in the form: the element, or where it goes as long as its key is not
+    known.
+    """
     kind = KINDS[captcha.kind]
     if captcha.site_key is None:
-        return Markup("<!-- Here goes the widget of {}: `site_key` in routes.yaml has it written. -->").format(kind.title)
+        return Markup(
+            "<!-- Here goes the widget of {}: `site_key` in routes.yaml has it written. -->"
+        ).format(kind.title)
     if not kind.widget:
         return Markup('<input type="hidden" name="{}">').format(kind.fields[0])
     action = Markup(' data-action="{}"').format(captcha.action) if captcha.action else ""
-    return Markup('<div class="{}" data-sitekey="{}"{}></div>').format(kind.widget, captcha.site_key, action)
+    return Markup('<div class="{}" data-sitekey="{}"{}></div>').format(
+        kind.widget, captcha.site_key, action
+    )
 
 
 def scripts(captcha: Captcha) -> tuple[str, ...]:
@@ -62,7 +71,12 @@ def asking(captcha: Captcha, form_id: str) -> str:
     kind = KINDS[captcha.kind]
     if kind.widget or captcha.site_key is None:
         return ""
-    said = {"id": form_id, "key": captcha.site_key, "action": captcha.action or ACTION, "field": kind.fields[0]}
+    said = {
+        "id": form_id,
+        "key": captcha.site_key,
+        "action": captcha.action or ACTION,
+        "field": kind.fields[0],
+    }
     return ASKS % {name: quoted(value) for name, value in said.items()}
 
 

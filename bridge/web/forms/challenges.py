@@ -1,4 +1,5 @@
-"""What a form's page gets against spam: honeypot, token and proof of work in its HTML, `/forms/<source>/challenge`, and the script.
+"""What a form's page gets against spam: honeypot, token and proof of work in its HTML,
+`/forms/<source>/challenge`, and the script.
 
 Nothing of it is kept: what a token or a challenge says is signed.
 """
@@ -32,7 +33,9 @@ from bridge.web.rate_limiter import Limiter, wait_of
 SCRIPT_URL = "/forms/altcha.js"
 
 
-def given_parts(source: Source, secret_key: str, now: float, came: Mapping[str, JSON] | None = None) -> HiddenParts:
+def given_parts(
+    source: Source, secret_key: str, now: float, came: Mapping[str, JSON] | None = None
+) -> HiddenParts:
     """Return what a form carries that a page of ours gives out now: a token is good once.
 
     `came`: the control fields of what is sent back to be mended, null for a new form.
@@ -44,12 +47,18 @@ def given_parts(source: Source, secret_key: str, now: float, came: Mapping[str, 
     inputs = captchas.kept(form.spam.captcha, came or {})
     if form.spam.token != "off" or form.trades_captcha:  # noqa: S105
         given = (came or {}).get(TOKEN_FIELD)
-        inputs[TOKEN_FIELD] = _token(source.name, form, secret_key, now, given, is_page=True, is_back=came is not None)
-    return replace(parts, inputs=inputs, needs_script=form.trades_captcha or form.spam.altcha == "required")
+        inputs[TOKEN_FIELD] = _token(
+            source.name, form, secret_key, now, given, is_page=True, is_back=came is not None
+        )
+    return replace(
+        parts, inputs=inputs, needs_script=form.trades_captcha or form.spam.altcha == "required"
+    )
 
 
 def pasted_parts(source: Source, base: str) -> HiddenParts:
-    """Return what a form carries on a page that is made once and stays: its script fetches a token. `base`: the URL of this server."""
+    """Return what a form carries on a page that is made once and stays: its script fetches a token.
+    `base`: the URL of this server.
+    """
     if source.form is None:
         return HiddenParts()
     works, spam = has_work(source), source.form.spam
@@ -59,7 +68,9 @@ def pasted_parts(source: Source, base: str) -> HiddenParts:
         return replace(parts, needs_script=needs_script)
     widgets = Markup("\n  ").join(filter(None, (parts.widget, widget(captcha))))
     needs_script = needs_script or captcha.site_key is not None
-    return replace(parts, widget=widgets, scripts=parts.scripts + scripts(captcha), needs_script=needs_script)
+    return replace(
+        parts, widget=widgets, scripts=parts.scripts + scripts(captcha), needs_script=needs_script
+    )
 
 
 def _parts(source: Source, form: Form, base: str, *, works: bool) -> HiddenParts:
@@ -68,20 +79,28 @@ def _parts(source: Source, form: Form, base: str, *, works: bool) -> HiddenParts
         return HiddenParts(honeypot=honeypot)
     return HiddenParts(
         honeypot=honeypot,
-        widget=Markup('<div data-altcha="{}/forms/{}/challenge" hidden></div>').format(base, source.name),
+        widget=Markup('<div data-altcha="{}/forms/{}/challenge" hidden></div>').format(
+            base, source.name
+        ),
         scripts=(base + SCRIPT_URL,),
         policy=dict.fromkeys(("script-src", "worker-src", "connect-src"), "'self'"),
     )
 
 
 def has_work(source: Source) -> bool:
-    """Return whether pages of others with the form make a browser work: not where that is off, or where a captcha stands for it."""
+    """Return whether pages of others with the form make a browser work: not where that is off, or
+    where a captcha stands for it.
+    """
     spam = source.form.spam if source.form is not None else None
-    return spam is not None and (spam.altcha == "required" or (spam.altcha == "optional" and spam.captcha is None))
+    return spam is not None and (
+        spam.altcha == "required" or (spam.altcha == "optional" and spam.captcha is None)
+    )
 
 
 def challenge(source: Source, secret_key: str, now: float, came: JSON = None) -> dict[str, JSON]:
-    """Return the answer of `/forms/<source>/challenge`: what ALTCHA's widget reads, and beside it a token for that which came."""
+    """Return the answer of `/forms/<source>/challenge`: what ALTCHA's widget reads, and beside it a
+    token for that which came.
+    """
     if source.form is None:
         return {}
     form, spam = source.form, source.form.spam
@@ -91,11 +110,20 @@ def challenge(source: Source, secret_key: str, now: float, came: JSON = None) ->
     if spam.altcha != "off" or form.trades_captcha:
         number = secrets.randbelow(spam.work + 1)
         key = derive(secret_key, "altcha")
-        said |= altcha.challenge(key, source.name, now + spam.expires, salt=secrets.token_hex(12), number=number, most=spam.work)
+        said |= altcha.challenge(
+            key,
+            source.name,
+            now + spam.expires,
+            salt=secrets.token_hex(12),
+            number=number,
+            most=spam.work,
+        )
     return said
 
 
-def challenges(settings: Settings, config: Callable[[], Config], limiter: Limiter, secret_key: str) -> Blueprint:
+def challenges(
+    settings: Settings, config: Callable[[], Config], limiter: Limiter, secret_key: str
+) -> Blueprint:
     """Return the URLs of it."""
     views = Blueprint("challenges", __name__)
 
@@ -105,28 +133,45 @@ def challenges(settings: Settings, config: Callable[[], Config], limiter: Limite
         if source is None or source.form is None:
             return _answer(b'{"error":"unknown_source","message":"no such form"}', 404)
         now = time.time()
-        if wait := wait_of(limiter, source, client_address(request.environ, settings), now, look="challenge"):
+        if wait := wait_of(
+            limiter, source, client_address(request.environ, settings), now, look="challenge"
+        ):
             response = _answer(b'{"error":"too_many","message":"too many requests"}', 429)
             response.headers["Retry-After"] = str(int(wait) + 1)
         else:
-            response = _answer(orjson.dumps(challenge(source, secret_key, now, request.args.get("token"))))
+            response = _answer(
+                orjson.dumps(challenge(source, secret_key, now, request.args.get("token")))
+            )
         response.headers["Cache-Control"] = "no-store"
         return _for_sites(response, source.form.allowed_origins, request.headers.get("Origin"))
 
     @views.get(SCRIPT_URL)
     def script() -> Response:
         response = Response(_script(), content_type="text/javascript; charset=utf-8")
-        response.headers |= {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+        response.headers |= {
+            "Cache-Control": "public, max-age=3600",
+            "X-Content-Type-Options": "nosniff",
+        }
         return response
 
     return views
 
 
-def _token(source: str, form: Form, secret_key: str, now: float, came: JSON, *, is_page: bool = False, is_back: bool = False) -> str:
-    """Return a new token. Who had one before, however old, fills in the form since then: of that time as much counts as is asked for.
+def _token(
+    source: str,
+    form: Form,
+    secret_key: str,
+    now: float,
+    came: JSON,
+    *,
+    is_page: bool = False,
+    is_back: bool = False,
+) -> str:
+    """Return a new token. Who had one before, however old, fills in the form since then: of that
+    time as much counts as is asked for.
 
-    `is_page`: for a page of ours; the script of one has it from there. `is_back`: for what is sent back; to one who needs no token, and
-    had none, it is given as if the time were over.
+    `is_page`: for a page of ours; the script of one has it from there. `is_back`: for what is sent
+    back; to one who needs no token, and had none, it is given as if the time were over.
     """
     key = derive(secret_key, "tokens")
     read = tokens.read(key, came, source, now, inf)
@@ -139,7 +184,9 @@ def _token(source: str, form: Form, secret_key: str, now: float, came: JSON, *, 
 
 
 def _for_sites(response: Response, origins: tuple[str, ...], origin: str | None) -> Response:
-    """Let the scripts of the sites that may send the form read the answer, which holds nothing of anyone's."""
+    """Let the scripts of the sites that may send the form read the answer, which holds nothing of
+    anyone's.
+    """
     if not origins:
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response
@@ -150,7 +197,12 @@ def _for_sites(response: Response, origins: tuple[str, ...], origin: str | None)
 
 
 def _answer(body: bytes, status: int = 200) -> Response:
-    return Response(body, status=status, content_type="application/json", headers={"X-Content-Type-Options": "nosniff"})
+    return Response(
+        body,
+        status=status,
+        content_type="application/json",
+        headers={"X-Content-Type-Options": "nosniff"},
+    )
 
 
 @cache

@@ -1,4 +1,6 @@
-"""A form to be pasted into a page of someone else's: plain HTML, HTML with fetch, or a React component. By the macros of our own pages."""
+"""A form to be pasted into a page of someone else's: plain HTML, HTML with fetch, or a React
+component. By the macros of our own pages.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,20 @@ from bridge.web.forms.quoting import quoted
 from bridge.web.forms.render import environment, form_view, speaker
 
 VOID = frozenset({"input", "br", "hr", "img"})
-#: Attributes of HTML under the names that React gives them. https://react.dev/reference/react-dom/components/common
+#: Attributes of HTML under the names that React gives them.
+#: https://react.dev/reference/react-dom/components/common
 REACT = {
-    "for": "htmlFor", "class": "className", "tabindex": "tabIndex", "autocomplete": "autoComplete", "minlength": "minLength",
-    "maxlength": "maxLength", "inputmode": "inputMode", "enctype": "encType", "accept-charset": "acceptCharset",
+    "for": "htmlFor",
+    "class": "className",
+    "tabindex": "tabIndex",
+    "autocomplete": "autoComplete",
+    "minlength": "minLength",
+    "maxlength": "maxLength",
+    "inputmode": "inputMode",
+    "enctype": "encType",
+    "accept-charset": "acceptCharset",
     "checked": "defaultChecked",
-}  # fmt: skip
+}
 BUTTON = re.compile(r'(<button type="submit"[^>]*>).*?(</button>)', re.DOTALL)
 ASKED = frozenset({"input", "select", "textarea"})
 NUMBERS = frozenset({"minLength", "maxLength", "rows", "tabIndex"})
@@ -142,16 +152,26 @@ ANSWERS = """  {answer && (
 
 def as_html(source: Source, base: str, language: str) -> str:
     """Return the form as HTML, sent to the bridge that is reached at `base`."""
-    scripts = (f'\n<script src="{escape(one)}" defer></script>' for one in pasted_parts(source, base).scripts)
+    scripts = (
+        f'\n<script src="{escape(one)}" defer></script>'
+        for one in pasted_parts(source, base).scripts
+    )
     shows = show_button(source.name) if _shows_button(source, base) else ""
     own = "\n".join(filter(None, (shows, _asking(source))))
     return _form(source, base, language) + "".join(scripts) + (f"\n{as_module(own)}" if own else "")
 
 
 def as_fetch(source: Source, base: str, language: str) -> str:
-    """Return it with a script that sends it and shows the answer below; without JavaScript it is sent all the same."""
-    said = {"id": quoted(source.name), "lost": quoted(speaker(language)("not_reached")), "again": _again(source),
-            "labels": quoted(_labels(source, language)), "sending": quoted(speaker(language)("sending"))}  # fmt: skip
+    """Return it with a script that sends it and shows the answer below; without JavaScript it is
+    sent all the same.
+    """
+    said = {
+        "id": quoted(source.name),
+        "lost": quoted(speaker(language)("not_reached")),
+        "again": _again(source),
+        "labels": quoted(_labels(source, language)),
+        "sending": quoted(speaker(language)("sending")),
+    }
     return f"{as_html(source, base, language)}\n{SCRIPT % said}"
 
 
@@ -162,19 +182,31 @@ def as_react(source: Source, base: str, language: str) -> str:
     reader.feed(_form(source, base, language, in_react=True))
     reader.close()
     text = reader.text
-    for place, more in (("<form", " onSubmit={send}"), ('<button type="submit"', " disabled={busy} aria-busy={busy || undefined}")):
+    for place, more in (
+        ("<form", " onSubmit={send}"),
+        ('<button type="submit"', " disabled={busy} aria-busy={busy || undefined}"),
+    ):
         text = text.replace(place, place + more, 1)
-    shown = f"{{busy ? {quoted(speaker(language)('sending'))} : {quoted(_submit_text(source, language))}}}"
+    shown = (
+        f"{{busy ? {quoted(speaker(language)('sending'))} :"
+        f" {quoted(_submit_text(source, language))}}}"
+    )
     text = BUTTON.sub(lambda found: f"{found[1]}{shown}{found[2]}", text)
     text = text.replace("</form>", ANSWERS + "</form>")
     name = "".join(word.capitalize() for word in re.split(r"[_-]+", source.name)) + "Form"
-    said = {"name": name if name[0].isalpha() else f"Form{name}", "lost": quoted(speaker(language)("not_reached"))}
+    said = {
+        "name": name if name[0].isalpha() else f"Form{name}",
+        "lost": quoted(speaker(language)("not_reached")),
+    }
     effects = [EFFECT % quoted(one) for one in pasted_parts(source, base).scripts]
     if asks := _asking(source):
         effects.append(EFFECT_ASKING % indent(asks, "    "))
     said |= {"hooks": "useEffect, useState" if effects else "useState", "effects": "".join(effects)}
     said |= {"again": _again(source), "labels": quoted(labels)}
-    return COMPONENT % {**said, "form": "\n".join(f"    {line}" if line else "" for line in text.splitlines())}
+    return COMPONENT % {
+        **said,
+        "form": "\n".join(f"    {line}" if line else "" for line in text.splitlines()),
+    }
 
 
 def _asking(source: Source) -> str:
@@ -192,11 +224,16 @@ def _again(source: Source) -> str:
 def _labels(source: Source, language: str) -> dict[str, str]:
     """What each field is called in a message, and what a fault of none of them is said of."""
     fields = form_view(source, language, None, HiddenParts()).fields
-    return {"": speaker(language)("whole_form"), **{field.control.name: field.control.label for field in fields}}
+    return {
+        "": speaker(language)("whole_form"),
+        **{field.control.name: field.control.label for field in fields},
+    }
 
 
 def _shows_button(source: Source, base: str) -> bool:
-    """Return whether the page itself must show the button: a captcha's script knows nothing of it, ours shows it."""
+    """Return whether the page itself must show the button: a captcha's script knows nothing of it,
+    ours shows it.
+    """
     return pasted_parts(source, base).needs_script and not has_work(source)
 
 
@@ -205,7 +242,9 @@ def _submit_text(source: Source, language: str) -> str:
 
 
 def _form(source: Source, base: str, language: str, *, in_react: bool = False) -> str:
-    """Return the form. In React, which draws nothing without JavaScript, the component itself says what its button shows."""
+    """Return the form. In React, which draws nothing without JavaScript, the component itself says
+    what its button shows.
+    """
     view = form_view(source, language, f"{base}/hooks/{source.name}", pasted_parts(source, base))
     if in_react:
         view = replace(view, parts=replace(view.parts, scripts=(), needs_script=False))
@@ -222,7 +261,8 @@ class _Jsx(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._names = names
         self._pieces: list[str] = []
-        self._open: dict[str, int] = {}  # where the last tag of an element begins that has its value as an attribute
+        # where the last tag of an element begins that has its value as an attribute
+        self._open: dict[str, int] = {}
 
     @property
     def text(self) -> str:
@@ -234,8 +274,14 @@ class _Jsx(HTMLParser):
             del given["selected"]
             self._default("select", given.get("value") or "")
         keeps_value = tag == "option" or given.get("type") in ("checkbox", "hidden")
-        written = [_attribute(name, value, keeps_value=keeps_value) for name, value in given.items()]
-        if tag in ASKED and given.get("type") != "hidden" and (name := given.get("name") or "") in self._names:
+        written = [
+            _attribute(name, value, keeps_value=keeps_value) for name, value in given.items()
+        ]
+        if (
+            tag in ASKED
+            and given.get("type") != "hidden"
+            and (name := given.get("name") or "") in self._names
+        ):
             written.append(f"aria-invalid={{faults[{quoted(name)}] ? true : undefined}}")
         self._open[tag] = len(self._pieces)
         self._pieces.append(" ".join([f"<{tag}", *written]) + (" />" if tag in VOID else ">"))
@@ -261,11 +307,17 @@ class _Jsx(HTMLParser):
 def _attribute(name: str, value: str | None, *, keeps_value: bool) -> str:
     if name == "style":
         rules = (rule.partition(":") for rule in (value or "").split(";") if rule)
-        return "style={{ " + ", ".join(f"{rule}: {quoted(given)}" for rule, _, given in rules) + " }}"
+        return (
+            "style={{ " + ", ".join(f"{rule}: {quoted(given)}" for rule, _, given in rules) + " }}"
+        )
     known = REACT.get(name, name)
     if value is None:
         return known
     if known in NUMBERS:
         return f"{known}={{{value}}}"
     known = "defaultValue" if name == "value" and not keeps_value else known
-    return f'{known}="{escape(value)}"' if re.fullmatch(r'[^"\\\n{}&<>]*', value) else f"{known}={{{quoted(value)}}}"
+    return (
+        f'{known}="{escape(value)}"'
+        if re.fullmatch(r'[^"\\\n{}&<>]*', value)
+        else f"{known}={{{quoted(value)}}}"
+    )

@@ -13,11 +13,13 @@ from bridge.routing.model import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HiddenParts:
-    """Names and values of hidden inputs, the honeypot's name (empty: none), and what has the browser work.
+    """Names and values of hidden inputs, the honeypot's name (empty: none), and what has the
+    browser work.
 
-    `widget` is HTML that goes before the button, `scripts` are URLs of what it needs, and `policy` is what these need of the page's
-    Content-Security-Policy, by directive. `needs_script`: without JavaScript a submission is held as spam, so the
-    form has no usable button until a script shows it.
+    `widget` is HTML that goes before the button, `scripts` are URLs of what it needs, and `policy`
+    is what these need of the page's Content-Security-Policy, by directive. `needs_script`: without
+    JavaScript a submission is held as spam, so the form has no usable button until a script shows
+    it.
     """
 
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -28,5 +30,6 @@ class HiddenParts:
     needs_script: bool = False
 
 
-#: Gives what a form carries on a page of ours: null for a new form, else the control fields of what is sent back.
+#: Gives what a form carries on a page of ours: null for a new form, else the control fields of what
+#: is sent back.
 Parts = Callable[[Source, Mapping[str, JSON] | None], HiddenParts]

@@ -1,4 +1,6 @@
-"""A form as HTML, by the one set of macros: hosted, sent back with what was typed, or to be pasted into a page of someone else's."""
+"""A form as HTML, by the one set of macros: hosted, sent back with what was typed, or to be pasted
+into a page of someone else's.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 MOST_SHOWN = 200_000  # characters of a submission that are shown again
 MOST_FIELDS = 200
 MOST_VALUES = 1000  # of all fields: of one name there may be several
-#: Faults of what a field for numbers or dates would not show: a browser empties one of a type that its value is none of.
+#: Faults of what a field for numbers or dates would not show: a browser empties one of a type that
+#: its value is none of.
 UNSHOWN = frozenset({"no_integer", "no_number", "no_date"})
 
 
@@ -74,8 +77,15 @@ class FormView:
 
 @cache
 def environment() -> Environment:
-    """Return the templates of this package: every value is escaped, and one that is not there is an error."""
-    return Environment(loader=PackageLoader("bridge.web.forms"), autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    """Return the templates of this package: every value is escaped, and one that is not there is an
+    error.
+    """
+    return Environment(
+        loader=PackageLoader("bridge.web.forms"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=False,
+    )
 
 
 def speaker(language: str) -> Callable[..., str]:
@@ -86,26 +96,54 @@ def speaker(language: str) -> Callable[..., str]:
 def form_view(source: Source, language: str, action: str | None, parts: HiddenParts) -> FormView:
     """Return the empty form of a source; one without a schema has the fields of an example."""
     fields = _fields(source, language, _controls(source, language))
-    return FormView(id=source.name, action=action, fields=fields, submit=_submit(source, language), parts=parts)
+    return FormView(
+        id=source.name, action=action, fields=fields, submit=_submit(source, language), parts=parts
+    )
 
 
-def filled_view(source: Source, form: Form, language: str, sent: Mapping[str, JSON], faults: Mapping[str, FieldFault],
-                parts: HiddenParts, follows: str | None = None, files: Sequence[str] = ()) -> FormView:  # fmt: skip
-    """Return the form with what was typed, and what is wrong beside each field; it is sent to where it was sent before.
+def filled_view(
+    source: Source,
+    form: Form,
+    language: str,
+    sent: Mapping[str, JSON],
+    faults: Mapping[str, FieldFault],
+    parts: HiddenParts,
+    follows: str | None = None,
+    files: Sequence[str] = (),
+) -> FormView:
+    """Return the form with what was typed, and what is wrong beside each field; it is sent to where
+    it was sent before.
 
-    Without a schema it has the fields that came. Control fields come along as they were, but what proves that a person sent it, which
-    is good for once; and the page that `follows` as a whole URL, since the form now stands on another site. `files`: the fields in which
-    there were files, which no page can fill in again.
+    Without a schema it has the fields that came. Control fields come along as they were, but what
+    proves that a person sent it, which is good for once; and the page that `follows` as a whole
+    URL, since the form now stands on another site. `files`: the fields in which there were files,
+    which no page can fill in again.
     """
     typed, control = parted(sent, form)
     listed = controls(form.schema_document) if form.schema_document else ()
-    asked = listed or (*map(_of_sent, list(typed.items())[:MOST_FIELDS]), *map(_of_file, dict.fromkeys(files)))
+    asked = listed or (
+        *map(_of_sent, list(typed.items())[:MOST_FIELDS]),
+        *map(_of_file, dict.fromkeys(files)),
+    )
     shown = {one.name for one in asked}
-    kept = {name: value for name, value in control.items() if role_of(name, form) not in ("honeypot", "proof", "redirect")}
-    kept |= {name: value for name, value in typed.items() if name not in shown and name not in faults}
+    kept = {
+        name: value
+        for name, value in control.items()
+        if role_of(name, form) not in ("honeypot", "proof", "redirect")
+    }
+    kept |= {
+        name: value for name, value in typed.items() if name not in shown and name not in faults
+    }
     kept |= {"_next": follows} if follows else {}
     fields = _fields(source, language, asked, sent, faults)
-    return FormView(id=source.name, action=None, fields=fields, submit=_submit(source, language), parts=parts, kept=_pairs(kept))
+    return FormView(
+        id=source.name,
+        action=None,
+        fields=fields,
+        submit=_submit(source, language),
+        parts=parts,
+        kept=_pairs(kept),
+    )
 
 
 def is_showable(sent: Mapping[str, JSON]) -> bool:
@@ -119,8 +157,13 @@ def _submit(source: Source, language: str) -> str:
     return (source.form and source.form.page.submit) or texts.text(language, "submit")
 
 
-def _fields(source: Source, language: str, listed: Sequence[Control], sent: Mapping[str, JSON] = EMPTY,
-            faults: Mapping[str, FieldFault] = EMPTY) -> list[FieldView]:  # fmt: skip
+def _fields(
+    source: Source,
+    language: str,
+    listed: Sequence[Control],
+    sent: Mapping[str, JSON] = EMPTY,
+    faults: Mapping[str, FieldFault] = EMPTY,
+) -> list[FieldView]:
     name_once = _Names()
     fields = []
     for each in listed:
@@ -130,12 +173,16 @@ def _fields(source: Source, language: str, listed: Sequence[Control], sent: Mapp
             control = _as_text(control)
         for value in _values(control, sent) if sent else [control.value]:
             name = name_once(f"{source.name}-{control.slug}")
-            fields.append(FieldView(control, name, value, texts.say(language, fault) if fault else ""))
+            fields.append(
+                FieldView(control, name, value, texts.say(language, fault) if fault else "")
+            )
     return fields
 
 
 class _Names:
-    """Gives each name once: one that was given before gets a number, in time that does not grow with how often it was."""
+    """Gives each name once: one that was given before gets a number, in time that does not grow
+    with how often it was.
+    """
 
     def __init__(self) -> None:
         self._given: set[str] = set()
@@ -155,9 +202,25 @@ def _controls(source: Source, language: str) -> Sequence[Control]:
         return controls(source.form.schema_document)
     say = speaker(language)
     return (
-        Control(name="name", label=say("example_name"), attributes={"type": "text", "autocomplete": "name"}, required=True),
-        Control(name="email", label=say("example_email"), attributes={"type": "email", "autocomplete": "email"}, required=True),
-        Control(name="message", label=say("example_message"), kind="textarea", attributes={"rows": 6}, required=True),
+        Control(
+            name="name",
+            label=say("example_name"),
+            attributes={"type": "text", "autocomplete": "name"},
+            required=True,
+        ),
+        Control(
+            name="email",
+            label=say("example_email"),
+            attributes={"type": "email", "autocomplete": "email"},
+            required=True,
+        ),
+        Control(
+            name="message",
+            label=say("example_message"),
+            kind="textarea",
+            attributes={"rows": 6},
+            required=True,
+        ),
     )
 
 
@@ -166,7 +229,12 @@ def _of_sent(field: tuple[str, JSON]) -> Control:
     name, value = field
     made = guessed(name, "\n".join(_texts(value)))
     if isinstance(value, list):
-        return replace(made, kind="choices", attributes={}, options=tuple((each, each) for each in dict.fromkeys(_texts(value))))
+        return replace(
+            made,
+            kind="choices",
+            attributes={},
+            options=tuple((each, each) for each in dict.fromkeys(_texts(value))),
+        )
     return made
 
 
@@ -175,20 +243,39 @@ def _of_file(name: str) -> Control:
 
 
 def _accepting(control: Control, form: Form | None) -> Control:
-    """Return the control of a file with what a browser's dialog shows first: the files that are allowed."""
+    """Return the control of a file with what a browser's dialog shows first: the files that are
+    allowed.
+    """
     allowed = extensions(form.files) if form is not None and form.files is not None else []
-    return replace(control, attributes={**control.attributes, "accept": ",".join(f".{one}" for one in allowed)}) if allowed else control
+    return (
+        replace(
+            control,
+            attributes={**control.attributes, "accept": ",".join(f".{one}" for one in allowed)},
+        )
+        if allowed
+        else control
+    )
 
 
 def _as_text(control: Control) -> Control:
     """Return a control that shows whatever was typed."""
-    kept = {name: value for name, value in control.attributes.items() if name in ("inputmode", "autocomplete")}
+    kept = {
+        name: value
+        for name, value in control.attributes.items()
+        if name in ("inputmode", "autocomplete")
+    }
     return replace(control, attributes={"type": "text", **kept})
 
 
 def _values(control: Control, sent: Mapping[str, JSON]) -> list[str | tuple[str, ...]]:
-    """Return what stands in a control, of one for a text once for each that was sent under its name: none is lost."""
-    given = [each for each in _texts(sent.get(control.name)) if each] if control.kind in ("input", "textarea") else []
+    """Return what stands in a control, of one for a text once for each that was sent under its
+    name: none is lost.
+    """
+    given = (
+        [each for each in _texts(sent.get(control.name)) if each]
+        if control.kind in ("input", "textarea")
+        else []
+    )
     return [*given] if len(given) > 1 else [_value(control, sent)]
 
 
@@ -205,7 +292,11 @@ def _value(control: Control, sent: Mapping[str, JSON]) -> str | tuple[str, ...]:
 def _texts(value: JSON) -> list[str]:
     """The texts of a value as a form would send it; what a form cannot send is left out."""
     values = value if isinstance(value, list) else [value]
-    return [str(each).lower() if isinstance(each, bool) else str(each) for each in values if isinstance(each, str | int | float)]
+    return [
+        str(each).lower() if isinstance(each, bool) else str(each)
+        for each in values
+        if isinstance(each, str | int | float)
+    ]
 
 
 def _pairs(fields: Mapping[str, JSON]) -> list[tuple[str, str]]:

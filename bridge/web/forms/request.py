@@ -30,9 +30,11 @@ class Asking:
 
     @cached_property
     def site(self) -> str | None:
-        """The origin of the page that sends it, `null` where that is hidden, None where no header tells.
+        """The origin of the page that sends it, `null` where that is hidden, None where no header
+        tells.
 
-        A browser sends Origin with every form that is posted; older ones only Referer. https://www.rfc-editor.org/rfc/rfc6454#section-7
+        A browser sends Origin with every form that is posted; older ones only Referer.
+        https://www.rfc-editor.org/rfc/rfc6454#section-7
         """
         origin = self.request.headers.get("Origin")
         if origin is not None:
@@ -42,44 +44,80 @@ class Asking:
 
     @property
     def is_own(self) -> bool:
-        """Whether the page that sends it is one of ours: a browser lets no other page write these headers."""
+        """Whether the page that sends it is one of ours: a browser lets no other page write these
+        headers.
+        """
         if self.site is None or self.site == "null":
             return False
-        return self.site == origin_of(self.public_url) or urlsplit(self.site).netloc == self.request.headers.get("Host", "").lower()
+        return (
+            self.site == origin_of(self.public_url)
+            or urlsplit(self.site).netloc == self.request.headers.get("Host", "").lower()
+        )
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it comes from a site that may not send this form. What says nothing of its site is no browser, and is let through."""
-        return bool(self.form.allowed_origins) and self.site is not None and self.site not in self.form.allowed_origins and not self.is_own
+        """Whether it comes from a site that may not send this form. What says nothing of its site
+        is no browser, and is let through.
+        """
+        return (
+            bool(self.form.allowed_origins)
+            and self.site is not None
+            and self.site not in self.form.allowed_origins
+            and not self.is_own
+        )
 
     @property
     def landings(self) -> frozenset[str]:
-        """The origins to which the sender may ask to be sent: those that may send the form, or, where any may, the one that did."""
+        """The origins to which the sender may ask to be sent: those that may send the form, or,
+        where any may, the one that did.
+        """
         own = {origin} if (origin := origin_of(self.form.redirect or "")) else set()
-        known = set(self.form.allowed_origins) or ({self.site} if self.site and self.request.headers.get("Origin") else set())
+        known = set(self.form.allowed_origins) or (
+            {self.site} if self.site and self.request.headers.get("Origin") else set()
+        )
         return frozenset(known | own)
 
     @cached_property
     def wants_json(self) -> bool:
-        """Whether a script asks, which shows no page. `Sec-Fetch-Mode` is what fetch and XMLHttpRequest cannot leave out."""
+        """Whether a script asks, which shows no page. `Sec-Fetch-Mode` is what fetch and
+        XMLHttpRequest cannot leave out.
+        """
         headers = self.request.headers
         if headers.get("X-Requested-With", "").lower() == "xmlhttprequest":
             return True
         accept = self.request.accept_mimetypes
-        if any(kind in ("text/html", "application/xhtml+xml", "application/json") for kind, _ in accept):
-            return accept.best_match(["text/html", "application/json"], default="text/html") == "application/json"
-        return headers.get("Sec-Fetch-Mode") in ("cors", "same-origin") or (self.request.mimetype or "").endswith("json")
+        if any(
+            kind in ("text/html", "application/xhtml+xml", "application/json") for kind, _ in accept
+        ):
+            return (
+                accept.best_match(["text/html", "application/json"], default="text/html")
+                == "application/json"
+            )
+        return headers.get("Sec-Fetch-Mode") in ("cors", "same-origin") or (
+            self.request.mimetype or ""
+        ).endswith("json")
 
     def language(self, *wanted: str | None) -> str:
-        """Return the language of the answer: the first of `wanted`, the form's, the browser's, or English."""
-        return texts.choose(self.request.headers.get("Accept-Language", ""), *wanted, self.form.page.language)
+        """Return the language of the answer: the first of `wanted`, the form's, the browser's, or
+        English.
+        """
+        return texts.choose(
+            self.request.headers.get("Accept-Language", ""), *wanted, self.form.page.language
+        )
 
     def let_read(self, response: Response) -> Response:
-        """Let scripts read the answer: of the allowed sites, or of all where all may send it. Cookies are never involved.
+        """Let scripts read the answer: of the allowed sites, or of all where all may send it.
+        Cookies are never involved.
 
         https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/CORS
         """
-        reader = "*" if not self.form.allowed_origins else self.site if self.site in self.form.allowed_origins else None
+        reader = (
+            "*"
+            if not self.form.allowed_origins
+            else self.site
+            if self.site in self.form.allowed_origins
+            else None
+        )
         if self.form.allowed_origins:
             response.headers["Vary"] = "Origin"
         if reader is not None and (reader == "*" or "Origin" in self.request.headers):

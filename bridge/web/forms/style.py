@@ -55,8 +55,11 @@ button:disabled { cursor: progress; }
 @media (forced-colors: active) { button { border-color: ButtonText; } }
 """)
 
+
 def csp_hash(text: str) -> str:
-    """Return what a Content-Security-Policy calls an inline style. https://www.w3.org/TR/CSP3/#grammardef-hash-source"""
+    """Return what a Content-Security-Policy calls an inline style.
+    https://www.w3.org/TR/CSP3/#grammardef-hash-source
+    """
     return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 

@@ -19,7 +19,9 @@ from bridge.web.forms.request import Asking
 from bridge.web.rate_limiter import Limiter, wait_of
 
 
-def hosted(settings: Settings, config: Callable[[], Config], limiter: Limiter, parts: Parts) -> Blueprint:
+def hosted(
+    settings: Settings, config: Callable[[], Config], limiter: Limiter, parts: Parts
+) -> Blueprint:
     """Return the hosted forms; `parts` gives what each carries against bots."""
     views = Blueprint("forms", __name__)
 
@@ -28,25 +30,44 @@ def hosted(settings: Settings, config: Callable[[], Config], limiter: Limiter, p
         source = config().sources.get(name)
         if source is None or source.form is None or not source.form.page.hosted:
             return _refuse(request, 404, "refused_no_form")
-        if request.path.endswith("/"):  # what the page leads to is written from where it is without it
+        # what the page leads to is written from where it is without it
+        if request.path.endswith("/"):
             return Response(status=308, headers={"Location": f"../{source.name}"})
-        if wait := wait_of(limiter, source, client_address(request.environ, settings), time.time(), look="page"):
-            return _refuse(request, 429, "refused_too_many", source.form, {"Retry-After": str(int(wait) + 1)})
-        return _page(source, source.form, Asking(request, source.form).language(), parts(source, None))
+        if wait := wait_of(
+            limiter, source, client_address(request.environ, settings), time.time(), look="page"
+        ):
+            return _refuse(
+                request, 429, "refused_too_many", source.form, {"Retry-After": str(int(wait) + 1)}
+            )
+        return _page(
+            source, source.form, Asking(request, source.form).language(), parts(source, None)
+        )
 
     return views
 
 
-def _refuse(asked: Request, status: int, key: str, form: Form | None = None, headers: Mapping[str, str] | None = None) -> Response:
+def _refuse(
+    asked: Request,
+    status: int,
+    key: str,
+    form: Form | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     language = Asking(asked, form or Form()).language()
-    view = pages.View(language=language, title=texts.text(language, "failed_title" if form else "whole_form"),
-                      trouble=texts.text(language, key))  # fmt: skip
+    view = pages.View(
+        language=language,
+        title=texts.text(language, "failed_title" if form else "whole_form"),
+        trouble=texts.text(language, key),
+    )
     return pages.respond(view, form, status, headers)
 
 
 def _page(source: Source, form: Form, language: str, parts: HiddenParts) -> Response:
     view = pages.View(
-        language=language, title=pages.heading(form.page, source.name), intro=pages.paragraphs(form.page.intro), noindex=form.page.noindex,
+        language=language,
+        title=pages.heading(form.page, source.name),
+        intro=pages.paragraphs(form.page.intro),
+        noindex=form.page.noindex,
         form=form_view(source, language, f"../hooks/{source.name}", parts),
-    )  # fmt: skip
+    )
     return pages.respond(view, form, 200, {"Content-Language": language, "Vary": "Accept-Language"})

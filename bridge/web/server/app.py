@@ -28,7 +28,9 @@ class _Ours(logging.Handler):
     """Writes what gunicorn has to say as lines of our own log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        get_logger().log(record.levelno, "gunicorn", text=record.getMessage(), exc_info=record.exc_info)
+        get_logger().log(
+            record.levelno, "gunicorn", text=record.getMessage(), exc_info=record.exc_info
+        )
 
 
 class Log(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -42,7 +44,9 @@ class Log(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
-    """Return gunicorn's settings; `deploy/gunicorn.conf.py` uses them too. `begin` is called in each receiver, with what it is."""
+    """Return gunicorn's settings; `deploy/gunicorn.conf.py` uses them too. `begin` is called in
+    each receiver, with what it is.
+    """
     balance = Balance()
     binds = [settings.bind, *([settings.private_bind] if settings.private_bind else [])]
     return {
@@ -55,8 +59,10 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
         "graceful_timeout": 8,
         "max_requests": 0,
         "preload_app": True,
-        "control_socket_disable": True,  # it would be written under $HOME, which a hardened unit forbids
-        "forwarded_allow_ips": "",  # no header may change the scheme or the path; client addresses are our own matter
+        # it would be written under $HOME, which a hardened unit forbids
+        "control_socket_disable": True,
+        # no header may change the scheme or the path; client addresses are our own matter
+        "forwarded_allow_ips": "",
         "forwarder_headers": "",
         "limit_request_line": 8190,
         "limit_request_fields": 100,
@@ -70,31 +76,45 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-def _settle(worker: Receiver, settings: Settings, balance: Balance, begin: Callable[[str], None]) -> None:
-    """In a new receiver: end with the parent, take a place beside the others, and stay on the processor of that place."""
+def _settle(
+    worker: Receiver, settings: Settings, balance: Balance, begin: Callable[[str], None]
+) -> None:
+    """In a new receiver: end with the parent, take a place beside the others, and stay on the
+    processor of that place.
+    """
     die_with_parent()
     worker.balance = balance
-    worker.incomplete = IncompleteRequests(THREADS // 2, settings.trusted_proxies, settings.private_bind)
+    worker.incomplete = IncompleteRequests(
+        THREADS // 2, settings.trusted_proxies, settings.private_bind
+    )
     pin(balance.take_place() + 1)  # the worker process is on the first
     _at_hand(worker.cfg)
     begin("web")
 
 
 def _at_hand(cfg: Any) -> None:
-    """Put gunicorn's settings where Python finds them first: it asks for twenty of them in each request, each by way of three calls."""
+    """Put gunicorn's settings where Python finds them first: it asks for twenty of them in each
+    request, each by way of three calls.
+    """
     vars(cfg).update({name: setting.get() for name, setting in cfg.settings.items()})
 
 
 class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """Ctrl-C, which a terminal sends to every process, ends as gracefully as SIGTERM; SIGHUP has routes.yaml read, nothing restarted."""
+    """Ctrl-C, which a terminal sends to every process, ends as gracefully as SIGTERM; SIGHUP has
+    routes.yaml read, nothing restarted.
+    """
 
     def spawn_worker(self) -> Any:
-        """Fork a receiver. Told to end before it listens to signals it hears of it later, else it would go on and be killed at its work."""
+        """Fork a receiver. Told to end before it listens to signals it hears of it later, else it
+        would go on and be killed at its work.
+        """
         with deaf():
             return super().spawn_worker()
 
     def stop(self, graceful: bool = True) -> None:
-        """End the receivers. gunicorn looks ten times a second whether they have; meanwhile who calls waits for those that come next."""
+        """End the receivers. gunicorn looks ten times a second whether they have; meanwhile who
+        calls waits for those that come next.
+        """
         if graceful:
             until = time.monotonic() + self.cfg.graceful_timeout
             self.kill_workers(signal.SIGTERM)

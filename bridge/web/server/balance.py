@@ -1,8 +1,9 @@
 """Share connections evenly between the receivers of a machine.
 
-They accept from one socket, and whoever wakes first accepts: connections that are kept alive can all end up with one receiver while the
-other idles. So each tells the others how many it holds, and the fuller one lets another go first. One that does not answer takes nothing
-with it, as it would with a socket for each: what it does not accept in a moment, the fuller one does.
+They accept from one socket, and whoever wakes first accepts: connections that are kept alive can
+all end up with one receiver while the other idles. So each tells the others how many it holds, and
+the fuller one lets another go first. One that does not answer takes nothing with it, as it would
+with a socket for each: what it does not accept in a moment, the fuller one does.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _COUNT = struct.Struct("i")
 
 
 class Balance:
-    """Create it before the fork: its memory, and the places in it, are then shared by all receivers."""
+    """Create it before the fork: its memory, and the places in it, are then shared by all
+    receivers.
+    """
 
     def __init__(self) -> None:
         self._fd = os.memfd_create("flowbridge-balance", os.MFD_CLOEXEC)
@@ -29,10 +32,14 @@ class Balance:
         self._place = PLACES - 1
 
     def take_place(self) -> int:
-        """Take the first place that no living process has and return its number; it is free again when this process ends."""
+        """Take the first place that no living process has and return its number; it is free again
+        when this process ends.
+        """
         for place in range(PLACES):
             try:
-                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, _COUNT.size, place * _COUNT.size)
+                fcntl.lockf(
+                    self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, _COUNT.size, place * _COUNT.size
+                )
             except OSError:
                 continue
             self._place = place

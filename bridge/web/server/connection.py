@@ -1,7 +1,8 @@
 """A sender's connection, whose waiting is set when it waits.
 
-gunicorn sets whether a call may wait six times in a request, and most times nothing is called before it is set again. Each is a call into
-the kernel for which a thread gives up the interpreter, and all that wait for it are woken: a tenth of what a request costs under load.
+gunicorn sets whether a call may wait six times in a request, and most times nothing is called
+before it is set again. Each is a call into the kernel for which a thread gives up the interpreter,
+and all that wait for it are woken: a tenth of what a request costs under load.
 """
 
 from __future__ import annotations
@@ -23,11 +24,16 @@ class Listener:
     def accept(self) -> tuple[Connection, Any]:
         """Accept a connection; as `socket.accept`."""
         accepted, address = self._listener.accept()
-        return Connection(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach()), address
+        return (
+            Connection(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach()),
+            address,
+        )
 
 
 class Connection(socket.socket):
-    """A socket that remembers how long a call may wait (null: for ever, 0: not at all), and tells the kernel before one that may."""
+    """A socket that remembers how long a call may wait (null: for ever, 0: not at all), and tells
+    the kernel before one that may.
+    """
 
     _wait: float | None = None
     reading: Reading | None = None  # of the request that is being read
@@ -42,7 +48,9 @@ class Connection(socket.socket):
         self._wait = None if flag else 0.0
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive bytes. Of a request that is being read, only those that come in time: then the receiving side is shut down."""
+        """Receive bytes. Of a request that is being read, only those that come in time: then the
+        receiving side is shut down.
+        """
         reading = self.reading
         if reading is None:
             self._tell()
@@ -56,7 +64,8 @@ class Connection(socket.socket):
                 if reading.draining:
                     raise TimeoutError("the rest of the body did not come") from None
                 with suppress(OSError):
-                    self.shutdown(socket.SHUT_RD)  # the reader sees the end of the stream and can still answer
+                    # the reader sees the end of the stream and can still answer
+                    self.shutdown(socket.SHUT_RD)
                 return b""
             reading.receive(len(data))
             return data

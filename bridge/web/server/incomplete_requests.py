@@ -1,7 +1,8 @@
 """Requests that have not arrived whole: how many of them a receiver waits for, and how long.
 
-A thread waits for each, so they may hold a part of the threads only. A request that arrives whole is never counted. One that finds no place
-has a moment longer where few others have one: the rest of it may be on the way.
+A thread waits for each, so they may hold a part of the threads only. A request that arrives whole
+is never counted. One that finds no place has a moment longer where few others have one: the rest of
+it may be on the way.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from typing import Any, Final
 from bridge.config.settings import Address, Network
 from bridge.core.errors import Refused
 
-GRACE_SECONDS = 0.005  # seconds a request may wait for bytes in all before it is counted: a head and its body come in two packets
+# seconds a request may wait for bytes in all before it is counted: a head and its body come in two
+# packets
+GRACE_SECONDS = 0.005
 MOMENT_SECONDS = 0.25  # seconds for one that finds no place, for half as many as have one
 PER_NETWORK: Final = 4  # incomplete requests of one network that a receiver waits for
 NETWORK_BITS: Final = {4: 24, 6: 56}
@@ -32,16 +35,24 @@ RETRY_AFTER: Final = "5"
 class IncompleteRequests:
     """Counts the incomplete requests of a receiver, in all and by the network that they come from."""
 
-    def __init__(self, most: int, trusted: Sequence[Network] = (), private: Address | None = None) -> None:
-        """Create the counts. Peers that are `trusted`, and those of the socket `private`, count toward `most` only."""
+    def __init__(
+        self, most: int, trusted: Sequence[Network] = (), private: Address | None = None
+    ) -> None:
+        """Create the counts. Peers that are `trusted`, and those of the socket `private`, count
+        toward `most` only.
+        """
         self._most, self._trusted, self._private = most, trusted, private
         self._networks: Counter[str] = Counter()
         self._moments = 0
         self._mutex = threading.Lock()
 
     def network_of(self, peer: Any, server: Any) -> str:
-        """Return the network whose requests are counted together; empty for a peer that counts toward the total only."""
-        if not isinstance(peer, tuple) or (self._private is not None and isinstance(server, tuple) and server[:2] == self._private):
+        """Return the network whose requests are counted together; empty for a peer that counts
+        toward the total only.
+        """
+        if not isinstance(peer, tuple) or (
+            self._private is not None and isinstance(server, tuple) and server[:2] == self._private
+        ):
             return ""
         address = ip_address(peer[0].partition("%")[0])
         address = (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
@@ -50,9 +61,13 @@ class IncompleteRequests:
         return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))
 
     def take_place(self, network: str) -> bool:
-        """Count one more request of a network, and return true; return false where that would be too many."""
+        """Count one more request of a network, and return true; return false where that would be
+        too many.
+        """
         with self._mutex:
-            if self._networks.total() >= self._most or (network and self._networks[network] >= PER_NETWORK):
+            if self._networks.total() >= self._most or (
+                network and self._networks[network] >= PER_NETWORK
+            ):
                 return False
             self._networks[network] += 1
             return True
@@ -65,7 +80,9 @@ class IncompleteRequests:
                 del self._networks[network]
 
     def take_moment(self) -> bool:
-        """Count one request that waits without a place, and return true; return false where that would be too many."""
+        """Count one request that waits without a place, and return true; return false where that
+        would be too many.
+        """
         with self._mutex:
             fits = self._moments < self._most // 2
             self._moments += fits
@@ -78,9 +95,21 @@ class IncompleteRequests:
 
 
 class Reading:
-    """The reading of one request: until when it waits for bytes, and whether the request is counted as incomplete."""
+    """The reading of one request: until when it waits for bytes, and whether the request is counted
+    as incomplete.
+    """
 
-    __slots__ = ("_began", "_expected", "_free", "_grace", "_incomplete", "_network", "_received", "_seconds", "draining")
+    __slots__ = (
+        "_began",
+        "_expected",
+        "_free",
+        "_grace",
+        "_incomplete",
+        "_network",
+        "_received",
+        "_seconds",
+        "draining",
+    )
 
     def __init__(self, incomplete: IncompleteRequests, network: str) -> None:
         self._incomplete, self._network = incomplete, network
@@ -91,7 +120,9 @@ class Reading:
 
     @property
     def until(self) -> float:
-        """The time until which the rest may come. Bytes buy time where the application wants them, not as the frame of a chunk."""
+        """The time until which the rest may come. Bytes buy time where the application wants them,
+        not as the frame of a chunk.
+        """
         return self._began + self._seconds + min(self._received, self._expected) / SLOWEST
 
     def begin_body(self) -> None:
@@ -119,7 +150,9 @@ class Reading:
         self._grace = GRACE_SECONDS
 
     def wait(self, descriptor: int) -> bool:
-        """Wait for bytes; return false when the time is over. Raise `Refused` where a receiver waits for too many requests already."""
+        """Wait for bytes; return false when the time is over. Raise `Refused` where a receiver
+        waits for too many requests already.
+        """
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         while (left := self.until - (now := time.monotonic())) > 0:
@@ -142,5 +175,9 @@ class Reading:
         elif not had_moment and self._incomplete.take_moment():
             self._free, self._grace = self._incomplete.free_moment, MOMENT_SECONDS
         else:
-            raise Refused(503, "busy", "too many requests are incomplete; send this one again",
-                          headers={"Retry-After": RETRY_AFTER, "Connection": "close"})  # fmt: skip
+            raise Refused(
+                503,
+                "busy",
+                "too many requests are incomplete; send this one again",
+                headers={"Retry-After": RETRY_AFTER, "Connection": "close"},
+            )

@@ -37,13 +37,17 @@ FIRST_BYTE = 0.02  # seconds that a thread waits for a new connection's first by
 LAST_WORD = 1.0  # seconds that a connection which says nothing has for it when the end begins
 NOTICE = 0.9  # seconds between two signs of life for the parent; the first once a second is in time
 LINGER_SECONDS = 2.0  # seconds for a peer to close its end after the answer
-LINGER_BYTES = 32 * 1024 * 1024  # bytes that are read of what it still sends: a whole body that is refused, so that the answer arrives
+# bytes that are read of what it still sends: a whole body that is refused, so that the answer
+# arrives
+LINGER_BYTES = 32 * 1024 * 1024
 
 
 class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Waits for a part of a request only until its deadline, and for so many at once; closes connections without waiting for the peer.
+    """Waits for a part of a request only until its deadline, and for so many at once; closes
+    connections without waiting for the peer.
 
-    gunicorn itself would wait for ever, and have its main loop wait two seconds for each peer that does not close its end.
+    gunicorn itself would wait for ever, and have its main loop wait two seconds for each peer that
+    does not close its end.
     """
 
     balance: Balance | None = None  # given after the fork, as the next is
@@ -52,7 +56,8 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._lingering: dict[TConn, tuple[float, int]] = {}  # a connection that was answered for the last time: until when, bytes left
+        # a connection that was answered for the last time: until when, bytes left
+        self._lingering: dict[TConn, tuple[float, int]] = {}
 
     def accept(self, listener: Any) -> None:
         """Accept a connection, unless a receiver that holds fewer of them does so at once."""
@@ -63,7 +68,9 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self.balance.tell(self.nr_conns)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Begin the end: who has a connection and says nothing has little time left to say something."""
+        """Begin the end: who has a connection and says nothing has little time left to say
+        something.
+        """
         if self.alive:
             self._last_word = time.monotonic() + LAST_WORD
             for conn in self._silent():
@@ -71,7 +78,8 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         super().handle_exit(sig, frame)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Accept connections or not. At the end new ones are accepted for as long as silent ones are listened to.
+        """Accept connections or not. At the end new ones are accepted for as long as silent ones
+        are listened to.
 
         Else they would wait for these, and then for the receiver that comes next.
         """
@@ -79,7 +87,9 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         super().set_accept_enabled(enabled or listens)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for something to happen and do what is to be done then; at the end not for long, since it is over when nobody is left."""
+        """Wait for something to happen and do what is to be done then; at the end not for long,
+        since it is over when nobody is left.
+        """
         if not self.alive:
             self.set_accept_enabled(False)
             timeout = min(timeout, 0.05)
@@ -90,11 +100,15 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         return [*self.keepalived_conns, *getattr(self, "pending_conns", ())]
 
     def handle(self, conn: TConn) -> Any:
-        """Handle one request of a connection; one that says nothing yet goes back to the main loop, which waits without a thread."""
+        """Handle one request of a connection; one that says nothing yet goes back to the main loop,
+        which waits without a thread.
+        """
         if _DEFER is not None and not conn.initialized and not conn.wait_for_data(FIRST_BYTE):
             return _DEFER
         sock = conn.sock
-        sock.reading = Reading(self.incomplete, self.incomplete.network_of(conn.client, conn.server))
+        sock.reading = Reading(
+            self.incomplete, self.incomplete.network_of(conn.client, conn.server)
+        )
         try:
             return super().handle(conn)
         finally:
@@ -102,7 +116,9 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             sock.reading = None
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
-        """Answer a request whose head is whole; one without a body is whole then. Codings that would stay on the body are refused."""
+        """Answer a request whose head is whole; one without a body is whole then. Codings that
+        would stay on the body are refused.
+        """
         codings = [value for name, value in req.headers if name == "TRANSFER-ENCODING"]
         if codings and [each.strip().lower() for each in codings] != ["chunked"]:
             raise errors.UnsupportedTransferCoding("only chunked is decoded")
@@ -112,7 +128,9 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         return answered
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
-        """Tell whether the connection can be used again: not where the application left a part of the body that has not arrived."""
+        """Tell whether the connection can be used again: not where the application left a part of
+        the body that has not arrived.
+        """
         conn.sock.reading.drain()
         reusable: bool = super()._keepalive_after(conn, keepalive)
         return reusable
@@ -120,7 +138,8 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def finish_request(self, conn: TConn, fs: Any) -> None:
         """Put a connection away after its request, or after it said nothing yet.
 
-        One of the second kind is heard even when the end has begun meanwhile, where gunicorn would close it: its request may be on the way.
+        One of the second kind is heard even when the end has begun meanwhile, where gunicorn would
+        close it: its request may be on the way.
         """
         result = False if fs.cancelled() or fs.exception() else fs.result()
         if not result:
@@ -132,12 +151,16 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + LAST_WORD
         self.pending_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+        self.poller.register(
+            conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn)
+        )
 
     def _close(self, conn: TConn) -> None:
-        """Close our end, and the whole connection once the peer has closed its own, or after `LINGER_SECONDS`.
+        """Close our end, and the whole connection once the peer has closed its own, or after
+        `LINGER_SECONDS`.
 
-        Else the kernel would reset the connection of a peer that still sends, before it has read its answer.
+        Else the kernel would reset the connection of a peer that still sends, before it has read
+        its answer.
         """
         try:
             conn.sock.setblocking(False)
@@ -150,7 +173,9 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._lingering[conn] = time.monotonic() + LINGER_SECONDS, LINGER_BYTES
 
     def _linger(self, conn: TConn, _sock: Any) -> None:
-        """Read past what a peer still sends, up to a limit; its end of the stream is the end of the connection."""
+        """Read past what a peer still sends, up to a limit; its end of the stream is the end of the
+        connection.
+        """
         until, left = self._lingering[conn]
         try:
             size = len(conn.sock.recv(65536))
@@ -169,14 +194,18 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         conn.close()
 
     def init_signals(self) -> None:
-        """Leave Ctrl-C and SIGHUP to the parent: gunicorn would end at once, in the middle of a request."""
+        """Leave Ctrl-C and SIGHUP to the parent: gunicorn would end at once, in the middle of a
+        request.
+        """
         super().init_signals()
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         listen()
 
     def handle_error(self, _req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what could not be read as HTTP. gunicorn would log and echo what it quotes of the request: a token in a URL, a header."""
+        """Answer what could not be read as HTTP. gunicorn would log and echo what it quotes of the
+        request: a token in a URL, a header.
+        """
         status, body, more = HTTPStatus.INTERNAL_SERVER_ERROR, NO_HTTP, {}
         if isinstance(exc, errors.ParseException):
             status = STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)
@@ -187,8 +216,18 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             log.warning("incomplete", client=addr[0] if addr else None)
         else:
             log.error("unforeseen", exc_info=exc)
-        given = {"Connection": "close", "Content-Type": "application/json", "Content-Length": str(len(body)), **more}
-        lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in given.items()), "", ""]
+        given = {
+            "Connection": "close",
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            **more,
+        }
+        lines = [
+            f"HTTP/1.1 {status.value} {status.phrase}",
+            *(f"{name}: {value}" for name, value in given.items()),
+            "",
+            "",
+        ]
         try:
             client.sendall("\r\n".join(lines).encode() + body)
         except OSError:

@@ -27,16 +27,20 @@ def application(settings: Settings) -> Any:
         from celery import Celery
         from kombu import Exchange, Queue
     except ModuleNotFoundError as error:
-        raise SettingsError("FLOWBRIDGE_ENGINE=celery needs the extra: pip install 'flowbridge[celery,postgres]'") from error
+        raise SettingsError(
+            "FLOWBRIDGE_ENGINE=celery needs the extra: pip install 'flowbridge[celery,postgres]'"
+        ) from error
     app = Celery("flowbridge", broker=settings.broker_url, set_as_current=False)
     is_redis = settings.broker_url.startswith(("redis", "sentinel"))
     app.conf.update(
-        task_queues=[Queue(QUEUE, Exchange(""), routing_key=QUEUE)],  # the default exchange: no binding that a broker could lose
+        # the default exchange: no binding that a broker could lose
+        task_queues=[Queue(QUEUE, Exchange(""), routing_key=QUEUE)],
         task_default_queue=QUEUE,
         task_default_exchange="",
         task_default_routing_key=QUEUE,
         task_serializer="json",
-        accept_content=["json"],  # never pickle: who can write to the broker must not be able to run code
+        # never pickle: who can write to the broker must not be able to run code
+        accept_content=["json"],
         task_ignore_result=True,
         task_publish_retry=False,
         task_acks_late=False,  # a message that is lost is no loss
@@ -49,13 +53,17 @@ def application(settings: Settings) -> Any:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,
-        broker_transport_options={"socket_connect_timeout": WAIT, "socket_timeout": 3 * WAIT} if is_redis else {},
+        broker_transport_options=(
+            {"socket_connect_timeout": WAIT, "socket_timeout": 3 * WAIT} if is_redis else {}
+        ),
     )
     return app
 
 
 def publisher(settings: Settings) -> Callable[[str, str], None]:
-    """Return what hands a delivery's id and its lease to the broker; it raises where the broker did not take them."""
+    """Return what hands a delivery's id and its lease to the broker; it raises where the broker did
+    not take them.
+    """
     app = application(settings)
     producers: list[Any] = []  # of one connection; none while there is none
 
@@ -63,9 +71,12 @@ def publisher(settings: Settings) -> Callable[[str, str], None]:
         try:
             if not producers:
                 producers.append(app.amqp.Producer(app.connection_for_write()))
-            app.send_task(TASK, args=(delivery_id, lease), queue=QUEUE, producer=producers[0], retry=False)
+            app.send_task(
+                TASK, args=(delivery_id, lease), queue=QUEUE, producer=producers[0], retry=False
+            )
         except Exception:
-            while producers:  # the next one begins with a new connection, and says anew what the queue is
+            # the next one begins with a new connection, and says anew what the queue is
+            while producers:
                 with suppress(Exception):
                     producers.pop().connection.close()
             raise
@@ -73,12 +84,17 @@ def publisher(settings: Settings) -> Callable[[str, str], None]:
     return publish
 
 
-def execute_forever(settings: Settings, calls: Callable[[], Any], concurrency: int, on_hang_up: Callable[[], None]) -> int:
-    """Be a Celery worker until SIGTERM or SIGINT; return its exit code. `calls` makes the process's `Calls`, once it is needed."""
+def execute_forever(
+    settings: Settings, calls: Callable[[], Any], concurrency: int, on_hang_up: Callable[[], None]
+) -> int:
+    """Be a Celery worker until SIGTERM or SIGINT; return its exit code. `calls` makes the process's
+    `Calls`, once it is needed.
+    """
     from celery import signals
 
     def hear(**_: object) -> None:
-        signal.signal(signal.SIGHUP, lambda *_: on_hang_up())  # Celery's own would have the process begin anew
+        # Celery's own would have the process begin anew
+        signal.signal(signal.SIGHUP, lambda *_: on_hang_up())
 
     app = application(settings)
     made: list[Any] = []
@@ -95,7 +111,12 @@ def execute_forever(settings: Settings, calls: Callable[[], Any], concurrency: i
     signals.worker_ready.connect(hear, weak=False)
     _log_as_ours(settings.broker_url)
     name = f"flowbridge-{os.getpid()}@{socket.gethostname()}"
-    silent = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True, "quiet": True}
+    silent = {
+        "without_gossip": True,
+        "without_mingle": True,
+        "without_heartbeat": True,
+        "quiet": True,
+    }
     worker = app.Worker(hostname=name, pool="threads", concurrency=concurrency, **silent)
     made.append(calls())
     worker.start()
@@ -104,7 +125,9 @@ def execute_forever(settings: Settings, calls: Callable[[], Any], concurrency: i
 
 
 class _Ours(logging.Handler):
-    """Writes what Celery has to say as lines of our own log, without the broker's URL: it holds a password."""
+    """Writes what Celery has to say as lines of our own log, without the broker's URL: it holds a
+    password.
+    """
 
     def __init__(self, broker_url: str) -> None:
         super().__init__()

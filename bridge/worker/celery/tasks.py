@@ -1,4 +1,6 @@
-"""What a task does with a delivery's id and its lease: begin the attempt, make the call, write down what came of it."""
+"""What a task does with a delivery's id and its lease: begin the attempt, make the call, write down
+what came of it.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ log = get_logger()
 
 T = TypeVar("T")
 BEAT: Final = 3.0  # seconds between heartbeats
-PATIENCE: Final = 300.0  # seconds in which an answer waits for a store that fails; then its lease has long run out
+# seconds in which an answer waits for a store that fails; then its lease has long run out
+PATIENCE: Final = 300.0
 
 
 class Calls:
@@ -44,8 +47,15 @@ class Calls:
     `files`: what hands over those of forms; `traced` traces the calls.
     """
 
-    def __init__(self, config: Callable[[], Config], database: Database, send: Send, reconcile_after: float,
-                 files: Files | None = None, traced: Untraced | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        database: Database,
+        send: Send,
+        reconcile_after: float,
+        files: Files | None = None,
+        traced: Untraced | None = None,
+    ) -> None:
         self._traced = traced or Untraced()
         self._deliver = self._traced.delivering(deliver if files is None else files.deliver)
         self._config, self._database, self._reconcile_after = config, database, reconcile_after
@@ -63,12 +73,22 @@ class Calls:
         self._keeper.join(5.0)
 
     def make(self, delivery_id: str, lease: str) -> bool:
-        """Make the call of a delivery that was leased; False where it is not to be made (any more). `StoreError`: it did not begin."""
+        """Make the call of a delivery that was leased; False where it is not to be made (any more).
+        `StoreError`: it did not begin.
+        """
         own, platforms = f"{self._id}:{os.urandom(8).hex()}", self._config().callable_platforms
 
         def begin(connection: Connection) -> Claim | None:
             clocks = self._now.read()
-            return claims.begin(connection, delivery_id, lease, own, platforms, clocks.at, at_intent(clocks, self._clocks, platforms))
+            return claims.begin(
+                connection,
+                delivery_id,
+                lease,
+                own,
+                platforms,
+                clocks.at,
+                at_intent(clocks, self._clocks, platforms),
+            )
 
         claim = self._database.write(begin)
         if claim is None:
@@ -83,16 +103,24 @@ class Calls:
         return True
 
     def _settle(self, claim: Claim, outcome: Outcome) -> None:
-        """Write down what came of a call. Where the store fails the answer waits: it is known here alone."""
+        """Write down what came of a call. Where the store fails the answer waits: it is known here
+        alone.
+        """
         config = self._config()
         platform = config.platforms.get(claim.delivery.platform)
         polling = PLATFORMS[platform.type].polling if platform else None
         first = next_look(polling, 0.0, None, eager=True) if polling and outcome.run_id else None
-        settled = [Settled(claim, outcome, first, look_at(config, claim, self._reconcile_after, self._now()))]
+        settled = [
+            Settled(
+                claim, outcome, first, look_at(config, claim, self._reconcile_after, self._now())
+            )
+        ]
 
         def work(connection: Connection) -> Status | None:
             [status] = ledger.record(connection, settled, self._now(), jitter=random.random())
-            ledger.learn(connection, settled, allowed_by(config).caps, self._now(), jitter=random.random())
+            ledger.learn(
+                connection, settled, allowed_by(config).caps, self._now(), jitter=random.random()
+            )
             return status
 
         status = self._insist(work)
@@ -116,7 +144,11 @@ class Calls:
             try:
                 self._now.set()
                 if leases := list(self._held):
-                    self._database.write(lambda connection, leases=leases: claims.extend(connection, leases, self._now()))  # type: ignore[misc]
+                    self._database.write(
+                        lambda connection, leases=leases: claims.extend(  # type: ignore[misc]
+                            connection, leases, self._now()
+                        )
+                    )
             except StoreError as error:
                 log.error("store_failed", error=str(error))
             except Exception as fault:

@@ -1,6 +1,7 @@
 """The worker's end of the flow host: hands runs over, ends them, and hears how they ended.
 
-One thread listens. What it hears is told to a `Listener`, in that thread; all else is for the worker's own thread.
+One thread listens. What it hears is told to a `Listener`, in that thread; all else is for the
+worker's own thread.
 """
 
 from __future__ import annotations
@@ -160,7 +161,11 @@ class Executor:
             self._forget(run.sock)
 
     def _listen(self) -> None:
-        while self._over not in (heard := [descriptor for descriptor, _ in self._epoll.poll(1.0 if self._coming else None)]):
+        while self._over not in (
+            heard := [
+                descriptor for descriptor, _ in self._epoll.poll(1.0 if self._coming else None)
+            ]
+        ):
             for descriptor in heard:
                 handler = self._handlers.get(descriptor)
                 try:
@@ -194,7 +199,9 @@ class Executor:
             if self._coming is not None:  # the file has changed again meanwhile
                 self._forget(self._coming.sock)
                 os.close(self._coming.report)
-            self._coming = one = _Generation(socket.socket(fileno=given[0]), given[1], time.monotonic() + LOAD_TIME)
+            self._coming = one = _Generation(
+                socket.socket(fileno=given[0]), given[1], time.monotonic() + LOAD_TIME
+            )
             one.sock.setblocking(False)
             self._hear(one.sock, lambda: self._from_generation(one))
         elif said == FAILED:
@@ -224,7 +231,11 @@ class Executor:
             self._listener.broken("the process of the flows ended by itself", for_good=False)
         elif one is self._coming:
             self._coming = None
-            text = protocol.content(one.report).decode("utf-8", "replace") if said == BROKEN else DIED_LOADING
+            text = (
+                protocol.content(one.report).decode("utf-8", "replace")
+                if said == BROKEN
+                else DIED_LOADING
+            )
             os.close(one.report)
             self._listener.broken(text, for_good=True)
 

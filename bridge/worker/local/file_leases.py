@@ -1,4 +1,6 @@
-"""Files for runs, which have no key: what is sealed is lent to a run in memory, and what a run has kept is sealed once it is over."""
+"""Files for runs, which have no key: what is sealed is lent to a run in memory, and what a run has
+kept is sealed once it is over.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Lent:
             os.close(descriptor)
 
     def take_in(self, digests: Iterable[str]) -> None:
-        """Have what a run has kept sealed. What cannot be stays in clear, and can be read all the same."""
+        """Have what a run has kept sealed. What cannot be stays in clear, and can be read all the
+        same.
+        """
         for sha256 in digests:
             try:
                 self._blobs.reseal(sha256)

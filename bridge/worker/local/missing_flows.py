@@ -1,4 +1,6 @@
-"""Says in the log which routes name a local flow that there is not, when that begins and when it is over."""
+"""Says in the log which routes name a local flow that there is not, when that begins and when it is
+over.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,20 @@ class MissingFlows:
         self._missing: Mapping[str, str] = {}  # by route, the flow
 
     def tell(self, config: Config, flows: Collection[str]) -> None:
-        """Compare a configuration with the flows that there are; nothing is done where both are the objects of the last time."""
+        """Compare a configuration with the flows that there are; nothing is done where both are the
+        objects of the last time.
+        """
         if self._seen is not None and self._seen[0] is config and self._seen[1] is flows:
             return
-        before, self._missing, self._seen = self._missing, config.absent_flows(flows), (config, flows)
-        begun, over = dict(self._missing.items() - before.items()), dict(before.items() - self._missing.items())
+        before, self._missing, self._seen = (
+            self._missing,
+            config.absent_flows(flows),
+            (config, flows),
+        )
+        begun, over = (
+            dict(self._missing.items() - before.items()),
+            dict(before.items() - self._missing.items()),
+        )
         if over:
             log.info("flows_found", flows=over)
         if begun:

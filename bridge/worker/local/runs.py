@@ -1,4 +1,6 @@
-"""The embedded platform's part of a worker: which runs it executes, within which limits, and what comes of them."""
+"""The embedded platform's part of a worker: which runs it executes, within which limits, and what
+comes of them.
+"""
 
 from __future__ import annotations
 
@@ -65,13 +67,22 @@ class _Telling:
 
 
 class LocalRuns:
-    """The runs that a worker executes. `lease` is what it holds them under; `report` has its argument called in the worker's thread.
+    """The runs that a worker executes. `lease` is what it holds them under; `report` has its
+    argument called in the worker's thread.
 
-    `environ` gives what is added to the environment of a run that was started with an idempotency key.
+    `environ` gives what is added to the environment of a run that was started with an idempotency
+    key.
     """
 
-    def __init__(self, settings: Settings, config: Callable[[], Config], host: Host, lease: str, report: Report,
-                 environ: Callable[[str | None], dict[str, str]] = lambda _: {}) -> None:  # fmt: skip
+    def __init__(
+        self,
+        settings: Settings,
+        config: Callable[[], Config],
+        host: Host,
+        lease: str,
+        report: Report,
+        environ: Callable[[str | None], dict[str, str]] = lambda _: {},
+    ) -> None:
         self._settings, self._config, self._lease, self._environ = settings, config, lease, environ
         self._executor = Executor(host, _Telling(self, report))
         self._report_flows = host.report
@@ -97,7 +108,9 @@ class LocalRuns:
             ended.runs.append((run, how))
             log.info("run_ended", flow=run.saved_item_id, run_id=run_id, state=how.state)
             if how.traceback:
-                log.warning("flow_failed", flow=run.saved_item_id, run_id=run_id, traceback=how.traceback)
+                log.warning(
+                    "flow_failed", flow=run.saved_item_id, run_id=run_id, traceback=how.traceback
+                )
 
     def returned(self, run_id: str, ended: Ended) -> None:
         """A run was never begun."""
@@ -143,16 +156,26 @@ class LocalRuns:
 
     @property
     def awaits_flows(self) -> bool:
-        """Whether flows are on their way that the configuration may name: until they are known a start of one would be refused."""
+        """Whether flows are on their way that the configuration may name: until they are known a
+        start of one would be refused.
+        """
         self._awaited = self._awaited and (self._loading or self._unwritten is not None)
         return self._awaited
 
     def flow_ids(self, connection: Connection) -> Collection[str]:
-        """Return the flows that there are: those that were loaded, until then those that the store knows."""
-        return self._flows if self._flows is not None else [one.id for one in local_flows.listed(connection)]
+        """Return the flows that there are: those that were loaded, until then those that the store
+        knows.
+        """
+        return (
+            self._flows
+            if self._flows is not None
+            else [one.id for one in local_flows.listed(connection)]
+        )
 
     def tell_missing(self) -> None:
-        """Say which flows routes name and there are not, where the configuration or the flows have changed."""
+        """Say which flows routes name and there are not, where the configuration or the flows have
+        changed.
+        """
         if self._flows is not None and not self._loading:
             self._missing.tell(self._config(), self._flows)
 
@@ -171,7 +194,9 @@ class LocalRuns:
         """Tell whether a turn would find anything to do."""
         if self._unwritten is not None:
             return True
-        if self._running and set(runs.terminating(connection, self._lease)) & (self._running.keys() - self._killed):
+        if self._running and set(runs.terminating(connection, self._lease)) & (
+            self._running.keys() - self._killed
+        ):
             return True
         return self._room() > 0 and runs.waiting(connection)
 
@@ -181,14 +206,25 @@ class LocalRuns:
             result = RunResult(state=how.state, outputs=how.outputs, log=(*run.log, *how.log))
             if runs.finish(connection, run.id, result, now, self._lease):
                 for name, sha256, size in how.files:
-                    kept = LocalFile(user_id=run.user_id, name=name, sha256=sha256, size=size, created_at=now, run_id=run.id)
+                    kept = LocalFile(
+                        user_id=run.user_id,
+                        name=name,
+                        sha256=sha256,
+                        size=size,
+                        created_at=now,
+                        run_id=run.id,
+                    )
                     files.keep_file(connection, kept)
         runs.hand_back(connection, [run.id for run in ended.returned], self._lease, now)
         runs.interrupt(connection, [run.id for run in ended.lost], LOST, now, self._lease)
 
     def beat(self, connection: Connection, now: float) -> None:
-        """Keep what is held, write down what was written so far, and look whether flows.py has changed."""
-        logs = {run_id: self._log_so_far(run_id, text) for run_id, text in self._executor.logs().items()}
+        """Keep what is held, write down what was written so far, and look whether flows.py has
+        changed.
+        """
+        logs = {
+            run_id: self._log_so_far(run_id, text) for run_id, text in self._executor.logs().items()
+        }
         held = runs.extend(connection, self._lease, now, self._running, logs)
         for run_id in self._running.keys() - held:
             log.error("lease_lost", run_id=run_id)  # whoever took it over has settled it
@@ -202,7 +238,11 @@ class LocalRuns:
             local_flows.replace(connection, self._unwritten, now)
             taken.flows = self._unwritten
         if self._running:
-            taken.kills = [one for one in runs.terminating(connection, self._lease) if one in self._running and one not in self._killed]
+            taken.kills = [
+                one
+                for one in runs.terminating(connection, self._lease)
+                if one in self._running and one not in self._killed
+            ]
 
     def take(self, connection: Connection, now: float, taken: Taken) -> None:
         """Claim what there is room for."""
@@ -236,11 +276,19 @@ class LocalRuns:
         self._executor.close()
 
     def _room(self) -> int:
-        ready = self._flows is not None and self._executor.ready and time.monotonic() >= self._paused_until
+        ready = (
+            self._flows is not None
+            and self._executor.ready
+            and time.monotonic() >= self._paused_until
+        )
         return self._cap() - len(self._running) if ready else 0
 
     def _cap(self) -> int:
-        return sum(each.max_concurrent_runs for each in self._config().platforms.values() if each.type == "local")
+        return sum(
+            each.max_concurrent_runs
+            for each in self._config().platforms.values()
+            if each.type == "local"
+        )
 
     def _log_so_far(self, run_id: str, text: bytes) -> str:
         earlier = self._running[run_id].log if run_id in self._running else ()
@@ -272,28 +320,50 @@ class LocalRuns:
         """Return the limits that routes.yaml, the flow, or nobody sets."""
         config = self._config()
         local = {each.name for each in config.platforms.values() if each.type == "local"}
-        named = [each for each in config.flows.values() if each.platform in local and each.saved_item_id == flow.id]
+        named = [
+            each
+            for each in config.flows.values()
+            if each.platform in local and each.saved_item_id == flow.id
+        ]
         times = [each.time_limit for each in named if each.time_limit is not None]
         memories = [each.memory for each in named if each.memory is not None]
-        return (times or [flow.time_limit or TIME_LIMIT])[0], (memories or [flow.memory or MEMORY])[0]
+        return (times or [flow.time_limit or TIME_LIMIT])[0], (memories or [flow.memory or MEMORY])[
+            0
+        ]
 
-    def _files(self, connection: Connection, flow: LocalFlow, run: LocalRun) -> dict[str, list[tuple[str, str, int]]]:
+    def _files(
+        self, connection: Connection, flow: LocalFlow, run: LocalRun
+    ) -> dict[str, list[tuple[str, str, int]]]:
         """Return the uploaded files that the run's inputs name, each one or a list of them."""
         wanted = [one.name for one in flow.inputs if one.kind == "file"]
         inputs = orjson.loads(run.inputs) if wanted else {}
-        given = {name: inputs[name] for name in wanted if inputs.get(name) is not None} if isinstance(inputs, dict) else {}
-        named = [(name, each) for name, value in given.items() for each in (value if isinstance(value, list) else [value])]
+        given = (
+            {name: inputs[name] for name in wanted if inputs.get(name) is not None}
+            if isinstance(inputs, dict)
+            else {}
+        )
+        named = [
+            (name, each)
+            for name, value in given.items()
+            for each in (value if isinstance(value, list) else [value])
+        ]
         if len(named) > MOST_FILES:
-            raise BridgeError(f"the inputs name {len(named)} files; at most {MOST_FILES} are allowed")
+            raise BridgeError(
+                f"the inputs name {len(named)} files; at most {MOST_FILES} are allowed"
+            )
         found: dict[str, list[tuple[str, str, int]]] = {}
         for name, value in named:
             file = files.file(connection, run.user_id, value) if isinstance(value, str) else None
             if file is None:
                 raise BridgeError(f"{name}: there is no uploaded file {value!r}")
             try:
-                found.setdefault(name, []).append((file.name, self._lent.path(run.id, file.sha256), file.size))
+                found.setdefault(name, []).append(
+                    (file.name, self._lent.path(run.id, file.sha256), file.size)
+                )
             except OSError:
-                raise BridgeError(f"{name}: the bytes of the uploaded file {value!r} are not on this machine") from None
+                raise BridgeError(
+                    f"{name}: the bytes of the uploaded file {value!r} are not on this machine"
+                ) from None
         return found
 
     def _look_at_file(self) -> None:

@@ -24,11 +24,23 @@ EVERY: Final = 30.0  # seconds
 
 
 class Alarm:
-    """Compares what is wrong with what was told of it. `clocks` tells how far those of hosts are ahead."""
+    """Compares what is wrong with what was told of it. `clocks` tells how far those of hosts are
+    ahead.
+    """
 
-    def __init__(self, settings: Settings, config: Callable[[], Config], database: Database,
-                 clocks: Callable[[], Mapping[str, float]] = dict) -> None:  # fmt: skip
-        self._settings, self._config, self._database, self._clocks = settings, config, database, clocks
+    def __init__(
+        self,
+        settings: Settings,
+        config: Callable[[], Config],
+        database: Database,
+        clocks: Callable[[], Mapping[str, float]] = dict,
+    ) -> None:
+        self._settings, self._config, self._database, self._clocks = (
+            settings,
+            config,
+            database,
+            clocks,
+        )
         self._found: Sequence[Trouble] = ()
 
     def chore(self) -> Chore:
@@ -42,7 +54,9 @@ class Alarm:
         return bool(self._found or alerts.read(connection))
 
     def tell(self, connection: Connection, now: float) -> int:
-        """Keep how the alerts are now and, in the same transaction, the events of what is to be told; return how many."""
+        """Keep how the alerts are now and, in the same transaction, the events of what is to be
+        told; return how many.
+        """
         known = alerts.read(connection)
         present, notices = alerting.step(known, self._found, now)
         if present != known:
@@ -58,8 +72,13 @@ def expecting(config: Callable[[], Config]) -> Chore:
     def sources() -> set[str]:
         return {one.name for one in config().sources.values() if one.expect is not None}
 
-    return Chore("expected_sources", EVERY, lambda connection, now: expected.keep(connection, sources(), now), quiet=True,
-                 needed=lambda connection: expected.since(connection).keys() != sources())  # fmt: skip
+    return Chore(
+        "expected_sources",
+        EVERY,
+        lambda connection, now: expected.keep(connection, sources(), now),
+        quiet=True,
+        needed=lambda connection: expected.since(connection).keys() != sources(),
+    )
 
 
 def keep(connection: Connection, notice: alerting.Notice, config: Config, now: float) -> int:

@@ -1,4 +1,6 @@
-"""What takes long and is to be done now and then: in a thread of its own, one after the other. A new errand is a row of `ERRANDS`."""
+"""What takes long and is to be done now and then: in a thread of its own, one after the other. A
+new errand is a row of `ERRANDS`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ from bridge.system.logs import get_logger
 T = TypeVar("T")
 log = get_logger()
 
-FIRST: Final = 300.0  # seconds from the start until the first errand: starting has other things to do
+# seconds from the start until the first errand: starting has other things to do
+FIRST: Final = 300.0
 SHARE: Final = 4.0  # so many times as long as a batch took nothing is done after it
 REST: Final = 0.02  # seconds at least
 MUCH: Final = 0.5  # part of the file that is free: then some is given back
@@ -56,9 +59,11 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """Something that is done `every` so many seconds; `work` returns what it did, by name, for the log.
+    """Something that is done `every` so many seconds; `work` returns what it did, by name, for the
+    log.
 
-    Whoever leads does it, or where it is for each machine (`everywhere`) each worker: it must do no harm where two do it at once.
+    Whoever leads does it, or where it is for each machine (`everywhere`) each worker: it must do no
+    harm where two do it at once.
     """
 
     name: str
@@ -81,22 +86,34 @@ def prune(of: Round) -> Counter[str]:
 
 def sweep(of: Round) -> Counter[str]:
     """Delete the bytes of files that nobody owns."""
-    count, size = Blobs.of(of.settings).sweep(lambda: blob_owners.owned(of.database), time.time() - YOUNG)
+    count, size = Blobs.of(of.settings).sweep(
+        lambda: blob_owners.owned(of.database), time.time() - YOUNG
+    )
     return Counter(blobs=count, bytes=size)
 
 
 def shrink(of: Round) -> Counter[str]:
-    """Give pages back to the disk where a large part of the file is free, and leave some for what comes in."""
+    """Give pages back to the disk where a large part of the file is free, and leave some for what
+    comes in.
+    """
     given = 0
     if of.database.is_sqlite and _has_much(of.database, MUCH):
-        while not of.over.is_set() and _has_much(of.database, SOME) and (gone := of.paced(vacuum.step)):
+        while (
+            not of.over.is_set()
+            and _has_much(of.database, SOME)
+            and (gone := of.paced(vacuum.step))
+        ):
             given += gone
     return Counter(pages=given)
 
 
 def _has_much(database: Database, part: float) -> bool:
     known = vacuum.pages(database)
-    return known.incremental and known.free * known.size > LEAST_FREE and known.free > part * known.count
+    return (
+        known.incremental
+        and known.free * known.size > LEAST_FREE
+        and known.free > part * known.count
+    )
 
 
 def back_up(of: Round) -> Counter[str]:
@@ -104,18 +121,25 @@ def back_up(of: Round) -> Counter[str]:
     settings = of.settings
     if settings.backup_every is None or not age.is_due(settings.backups, settings.backup_every):
         return Counter()
-    from bridge.store.backup import archive, files  # who makes none by itself, need not have it in memory
+    # who makes none by itself, need not have it in memory
+    from bridge.store.backup import archive, files
 
     with age.trying(settings):
-        manifest = files.make(of.database, settings.data, settings.backups / archive.name_of(of.now), of.now)
+        manifest = files.make(
+            of.database, settings.data, settings.backups / archive.name_of(of.now), of.now
+        )
     let_go = files.rotate(settings.backups, settings.backup_keep)
     return Counter(events=manifest.rows["event"], missing=len(manifest.missing), let_go=let_go)
 
 
 def see_certificate(of: Round) -> Counter[str]:
-    """See how long the certificate of the public URL lasts, where nobody on this machine has seen it for a while."""
+    """See how long the certificate of the public URL lasts, where nobody on this machine has seen
+    it for a while.
+    """
     data, url = of.settings.data, of.settings.public_url
-    if not url.startswith("https://") or not certificate.is_due(certificate.kept(data, url), time.time()):
+    if not url.startswith("https://") or not certificate.is_due(
+        certificate.kept(data, url), time.time()
+    ):
         return Counter()
     certificate.keep(data, certificate.look(url))
     return Counter(looked=1)
@@ -139,9 +163,21 @@ ERRANDS: Final = (
 class Errands:
     """Runs errands when they are due."""
 
-    def __init__(self, settings: Settings, config: Callable[[], Config], database: Database, clock: Clock,
-                 errands: Sequence[Errand] = ERRANDS, first: float | None = None) -> None:  # fmt: skip
-        self._settings, self._config, self._database, self._clock = settings, config, database, clock
+    def __init__(
+        self,
+        settings: Settings,
+        config: Callable[[], Config],
+        database: Database,
+        clock: Clock,
+        errands: Sequence[Errand] = ERRANDS,
+        first: float | None = None,
+    ) -> None:
+        self._settings, self._config, self._database, self._clock = (
+            settings,
+            config,
+            database,
+            clock,
+        )
         self._errands, self._over = errands, threading.Event()
         begin = time.monotonic() + (FIRST if first is None else first)
         self._next = {errand.name: begin for errand in errands}
@@ -155,12 +191,16 @@ class Errands:
         errand = next((errand for errand in due if errand.everywhere or leads()), None)
         if errand is not None:
             self._next[errand.name] = time.monotonic() + errand.every
-            self._thread = threading.Thread(target=self._run, args=(errand,), name=errand.name, daemon=True)
+            self._thread = threading.Thread(
+                target=self._run, args=(errand,), name=errand.name, daemon=True
+            )
             self._thread.start()
 
     def _run(self, errand: Errand) -> None:
         try:
-            done = +errand.work(Round(self._settings, self._config(), self._database, self._clock(), self._over))
+            done = +errand.work(
+                Round(self._settings, self._config(), self._database, self._clock(), self._over)
+            )
         except (BridgeError, OSError) as error:
             log.error("errand_failed", errand=errand.name, error=str(error))
         except Exception as fault:

@@ -1,4 +1,6 @@
-"""What is to be done now and then, by one of all workers: whoever leads. A new chore is a row of `CHORES`; what takes long is an errand."""
+"""What is to be done now and then, by one of all workers: whoever leads. A new chore is a row of
+`CHORES`; what takes long is an errand.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +27,20 @@ from bridge.worker.maintenance.jobs import Errands
 log = get_logger()
 
 
-STILL: Final = 3.0  # seconds by which a look may be late before it is taken that the process stood still
+# seconds by which a look may be late before it is taken that the process stood still
+STILL: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Something to be done `every` so many seconds, in a transaction of its own; `work` gets the time and returns how much was done.
+    """Something to be done `every` so many seconds, in a transaction of its own; `work` gets the
+    time and returns how much was done.
 
-    `needed` looks whether there is anything to do, for what takes long to find out: others may write meanwhile. `at_start`: each worker
-    also does it once when it starts, whoever leads, so it must do no harm where two do it at once. `quiet`: that something was done is as
-    it should be, and not said. `patience`: seconds in which it is left alone after this process stood still, since others may have stood
-    still with it: a machine that was suspended, a clock that was set.
+    `needed` looks whether there is anything to do, for what takes long to find out: others may
+    write meanwhile. `at_start`: each worker also does it once when it starts, whoever leads, so it
+    must do no harm where two do it at once. `quiet`: that something was done is as it should be,
+    and not said. `patience`: seconds in which it is left alone after this process stood still,
+    since others may have stood still with it: a machine that was suspended, a clock that was set.
     """
 
     name: str
@@ -48,25 +53,48 @@ class Chore:
 
 
 def abandon_runs(connection: Connection, now: float) -> int:
-    """Settle local runs whose worker died, unless a step of the clock made their leases run out; return how many."""
-    return len(runs.abandon_running(connection, now)) if clock_steps.is_settled(connection, now) else 0
+    """Settle local runs whose worker died, unless a step of the clock made their leases run out;
+    return how many.
+    """
+    return (
+        len(runs.abandon_running(connection, now)) if clock_steps.is_settled(connection, now) else 0
+    )
 
 
 CHORES: Final = (
     Chore("abandoned_runs", 0.0, abandon_runs, patience=LEASE),  # at every look
-    Chore("headless_lines", 60.0, lambda connection, now: len(ordering.mend(connection, now)), at_start=True,
-          needed=lambda connection: bool(ordering.headless(connection))),
+    Chore(
+        "headless_lines",
+        60.0,
+        lambda connection, now: len(ordering.mend(connection, now)),
+        at_start=True,
+        needed=lambda connection: bool(ordering.headless(connection)),
+    ),
     Chore("dead_workers", 3600.0, heartbeats.forget),
     Chore("forms_remembered", 60.0, submissions.sweep, needed=submissions.is_any, quiet=True),
-)  # fmt: skip
+)
 
 
 class Housekeeper:
-    """Does the chores in a thread of its own, so that a long one holds up no delivery. It looks every `beat` seconds."""
+    """Does the chores in a thread of its own, so that a long one holds up no delivery. It looks
+    every `beat` seconds.
+    """
 
-    def __init__(self, database: Database, clock: Clock, beat: float, chores: Sequence[Chore] = CHORES,
-                 errands: Errands | None = None) -> None:  # fmt: skip
-        self._database, self._clock, self._beat, self._chores, self._errands = database, clock, beat, chores, errands
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        beat: float,
+        chores: Sequence[Chore] = CHORES,
+        errands: Errands | None = None,
+    ) -> None:
+        self._database, self._clock, self._beat, self._chores, self._errands = (
+            database,
+            clock,
+            beat,
+            chores,
+            errands,
+        )
         self._leadership = Leadership(database)
         self._next = dict.fromkeys((chore.name for chore in chores), 0.0)
         self._looked_at = self._clock()
@@ -105,7 +133,11 @@ class Housekeeper:
         self._looked_at = now
         if not 0 <= now - before < self._beat + STILL:
             self._still_at = now
-        due = [each for each in self._chores if self._next[each.name] <= time.monotonic() and now - self._still_at >= each.patience]
+        due = [
+            each
+            for each in self._chores
+            if self._next[each.name] <= time.monotonic() and now - self._still_at >= each.patience
+        ]
         for chore in due if self._leads() else ():
             if self._do(chore, self._leadership.do):
                 self._next[chore.name] = time.monotonic() + chore.every
@@ -119,7 +151,9 @@ class Housekeeper:
             log.error("store_failed", error=str(error))
             return False
 
-    def _do(self, chore: Chore, within: Callable[[Callable[[Connection], int]], int | None]) -> bool:
+    def _do(
+        self, chore: Chore, within: Callable[[Callable[[Connection], int]], int | None]
+    ) -> bool:
         """Tell whether it was done."""
         try:
             if not self._is_needed(chore):

@@ -1,4 +1,6 @@
-"""All that is done now and then, for a worker: its chores, what is told of what is wrong, and its errands."""
+"""All that is done now and then, for a worker: its chores, what is told of what is wrong, and its
+errands.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,14 @@ from bridge.worker.maintenance.jobs import Errands
 from bridge.worker.maintenance.scheduler import CHORES, Housekeeper
 
 
-def housekeeper(settings: Settings, config: Callable[[], Config], database: Database, now: Clock, beat: float,
-                clocks: Clocks) -> Housekeeper:  # fmt: skip
+def housekeeper(
+    settings: Settings,
+    config: Callable[[], Config],
+    database: Database,
+    now: Clock,
+    beat: float,
+    clocks: Clocks,
+) -> Housekeeper:
     """Return who does it, looking every `beat` seconds; it is not started yet."""
     chores = (*CHORES, expecting(config), Alarm(settings, config, database, clocks.ahead).chore())
     return Housekeeper(database, now, beat, chores, Errands(settings, config, database, now))

@@ -31,11 +31,13 @@ MIB = 1024 * 1024
 @AS_JSON
 @click.pass_obj
 def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
-    """Write a backup to a new file while flowbridge runs: the database, the local platform's files, and the secret key.
+    """Write a backup to a new file while flowbridge runs: the database, the local platform's files,
+    and the secret key.
 
-    It is restored into a place of its own before it counts. PATH is a file or a folder; without one it goes to `backups` in the data
-    folder. It holds what senders sent, in clear unless FLOWBRIDGE_ENCRYPTION_KEYS are set, and a secret: to encrypt it, write it to a pipe
-    (PATH is -). routes.yaml, flows.py and .env are yours to keep.
+    It is restored into a place of its own before it counts. PATH is a file or a folder; without one
+    it goes to `backups` in the data folder. It holds what senders sent, in clear unless
+    FLOWBRIDGE_ENCRYPTION_KEYS are set, and a secret: to encrypt it, write it to a pipe (PATH is -).
+    routes.yaml, flows.py and .env are yours to keep.
 
     \b
     flowbridge db backup
@@ -55,10 +57,14 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
         else:
             path = settings.backups if path is None else path
             path = path / name_of(now) if path.is_dir() or path == settings.backups else path
-            with bar("backup", 2 * backups.size_of(database, settings.data), of_bytes=True) as advance:
+            with bar(
+                "backup", 2 * backups.size_of(database, settings.data), of_bytes=True
+            ) as advance:
                 manifest = backups.make(database, settings.data, path, now, advance)
     except OSError as error:
-        raise StoreError(f"the backup cannot be written: {error.strerror} ({error.filename or path})") from error
+        raise StoreError(
+            f"the backup cannot be written: {error.strerror} ({error.filename or path})"
+        ) from error
     finally:
         database.close()
     _print_backup(path, manifest, as_json=as_json)
@@ -75,32 +81,59 @@ def _to_stdout(database: Database, settings: Settings, now: float) -> Manifest:
 
 
 def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> None:
-    size = sum(size for name, (size, _) in manifest.files.items() if not name.startswith("blobs/")) + manifest.blob_bytes
+    size = (
+        sum(size for name, (size, _) in manifest.files.items() if not name.startswith("blobs/"))
+        + manifest.blob_bytes
+    )
     events, blobs = manifest.rows["event"], manifest.blobs
     for digest in manifest.missing[:5]:
         output.say(f"missing, though something names it: the blob {digest}")
     if path == Path("-"):
-        output.say(f"backed up: {events} events, {blobs} files, {size / MIB:.1f} MiB; its database was checked, the other end was not")
+        output.say(
+            f"backed up: {events} events, {blobs} files, {size / MIB:.1f} MiB; its database was"
+            " checked, the other end was not"
+        )
         return
     if as_json:
-        output.json_line({"path": str(path), "taken_at": iso(manifest.taken_at), "bytes": size, "rows": manifest.rows, "blobs": blobs,
-                          "missing": manifest.missing, "verified": True})  # fmt: skip
+        output.json_line(
+            {
+                "path": str(path),
+                "taken_at": iso(manifest.taken_at),
+                "bytes": size,
+                "rows": manifest.rows,
+                "blobs": blobs,
+                "missing": manifest.missing,
+                "verified": True,
+            }
+        )
     else:
-        output.answer(f"{path}: {events} events, {blobs} files, {size / MIB:.1f} MiB; restored into a scratch folder and found whole")
+        output.answer(
+            f"{path}: {events} events, {blobs} files, {size / MIB:.1f} MiB; restored into a scratch"
+            " folder and found whole"
+        )
 
 
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--replace", is_flag=True, help="Although there is a store: it is kept aside, in a folder beside it.")
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Although there is a store: it is kept aside, in a folder beside it.",
+)
 @AS_JSON
-@click.option("--dry-run", is_flag=True, help="Say what is in it, and whether it is whole; restore nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say what is in it, and whether it is whole; restore nothing."
+)
 @YES
 @click.pass_obj
-def restore(config: str | None, /, file: Path, replace: bool, as_json: bool, dry_run: bool, yes: bool) -> None:
+def restore(
+    config: str | None, /, file: Path, replace: bool, as_json: bool, dry_run: bool, yes: bool
+) -> None:
     """Restore a backup; stop flowbridge first. FILE is - for stdin.
 
-    Nothing of it is started by itself: what was waiting when the backup was taken may have been started since, and only you can tell. So
-    starts are held back, of new events too, until `flowbridge db release`; what comes in is kept meanwhile.
+    Nothing of it is started by itself: what was waiting when the backup was taken may have been
+    started since, and only you can tell. So starts are held back, of new events too, until
+    `flowbridge db release`; what comes in is kept meanwhile.
 
     \b
     flowbridge db restore data/backups/flowbridge-20261124T031500Z.tar --dry-run
@@ -123,7 +156,9 @@ def restore(config: str | None, /, file: Path, replace: bool, as_json: bool, dry
         if database.is_sqlite and source.seekable():
             backups.begins(source)
         there = is_there(database)
-        question = f"{file} is restored to {settings.data}" + (", and the store that is there is kept aside" if there and replace else "")
+        question = f"{file} is restored to {settings.data}" + (
+            ", and the store that is there is kept aside" if there and replace else ""
+        )
         refused = there and not replace  # nobody is asked for what is not done
         if refused or confirmed(question, 1, dry_run=False, yes=yes, as_json=as_json):
             restored = put_back(source, database, settings.data, time.time(), replace=replace)
@@ -146,11 +181,16 @@ def _opened(file: Path) -> IO[bytes]:
 
 def _print_manifest(manifest: Manifest, *, as_json: bool) -> None:
     if as_json:
-        output.json_line(asdict(manifest) | {"taken_at": iso(manifest.taken_at), "missing": manifest.missing})
+        output.json_line(
+            asdict(manifest) | {"taken_at": iso(manifest.taken_at), "missing": manifest.missing}
+        )
         return
     output.line("taken", iso(manifest.taken_at))
     output.line("by", f"flowbridge {manifest.flowbridge}, schema {manifest.schema}")
-    output.line("rows", ", ".join(f"{count} of {name}" for name, count in manifest.rows.items() if count) or "none")
+    output.line(
+        "rows",
+        ", ".join(f"{count} of {name}" for name, count in manifest.rows.items() if count) or "none",
+    )
     output.line("files", f"{manifest.blobs}, {manifest.blob_bytes / MIB:.1f} MiB")
     output.line("missing", len(manifest.missing) or None, "yellow")
     output.answer("it is whole")
@@ -159,16 +199,33 @@ def _print_manifest(manifest: Manifest, *, as_json: bool) -> None:
 def _print_restored(restored: Restored, *, as_json: bool) -> None:
     manifest, waiting = restored.manifest, restored.waiting
     if as_json:
-        output.json_line({"taken_at": iso(manifest.taken_at), "rows": manifest.rows, "waiting": waiting.before, "unknown": waiting.unknown,
-                          "runs": waiting.runs, "aside": restored.aside and str(restored.aside)})  # fmt: skip
+        output.json_line(
+            {
+                "taken_at": iso(manifest.taken_at),
+                "rows": manifest.rows,
+                "waiting": waiting.before,
+                "unknown": waiting.unknown,
+                "runs": waiting.runs,
+                "aside": restored.aside and str(restored.aside),
+            }
+        )
         return
     output.answer(f"restored: {manifest.rows['event']} events, as of {iso(manifest.taken_at)}")
     if restored.aside is not None:
         output.say(f"What was there before is in {restored.aside}; delete it when you are sure.")
     output.say("Starts are held back: what comes in is kept, and nothing is started.")
     if waiting.before or waiting.runs:
-        output.say(f"{waiting.before} deliveries and {waiting.runs} runs of the local platform waited when the backup was taken. They "
-                   "may have been started since: see flowbridge db release --dry-run.")  # fmt: skip
+        output.say(
+            f"{waiting.before} deliveries and {waiting.runs} runs of the local platform waited when"
+            " the backup was taken. They may have been started since: see flowbridge db release"
+            " --dry-run."
+        )
     if waiting.unknown:
-        output.say(f"{waiting.unknown} deliveries are unknown, and are not looked for by themselves any more: flowbridge resolve")
-    output.say("Next: start flowbridge, look (flowbridge deliveries --status queued), then flowbridge db release.")
+        output.say(
+            f"{waiting.unknown} deliveries are unknown, and are not looked for by themselves any"
+            " more: flowbridge resolve"
+        )
+    output.say(
+        "Next: start flowbridge, look (flowbridge deliveries --status queued), then flowbridge db"
+        " release."
+    )

@@ -30,7 +30,8 @@ for command in (prune, backup, restore, hold, release, vacuum, copy, rekey):
 @db.command()
 @click.pass_obj
 def upgrade(config: str | None, /) -> None:
-    """Bring the database's schema up to this version. Every start does so by itself; this can be a step of a deployment.
+    """Bring the database's schema up to this version. Every start does so by itself; this can be a
+    step of a deployment.
 
     \b
     flowbridge db upgrade
@@ -44,16 +45,20 @@ def upgrade(config: str | None, /) -> None:
     finally:
         database.close()
     was = f" (it was {before})" if before else ""
-    output.answer(f"the schema is {now} already" if before == now else f"the schema is {now} now{was}")
+    output.answer(
+        f"the schema is {now} already" if before == now else f"the schema is {now} now{was}"
+    )
 
 
 @db.command("check")
 @AS_JSON
 @click.pass_obj
 def check_(config: str | None, /, as_json: bool) -> None:
-    """Check the database: its schema, the file's integrity, that what belongs together is there, and which keys seal what.
+    """Check the database: its schema, the file's integrity, that what belongs together is there,
+    and which keys seal what.
 
-    On a large database this takes a while; flowbridge may go on running. Exit code 1: something is wrong.
+    On a large database this takes a while; flowbridge may go on running. Exit code 1: something is
+    wrong.
 
     \b
     flowbridge db check
@@ -71,7 +76,10 @@ def check_(config: str | None, /, as_json: bool) -> None:
     finally:
         database.close()
     if settings.encryption_keys and not settings.environ.get("FLOWBRIDGE_SECRET_KEY"):
-        found["notes"].append("FLOWBRIDGE_SECRET_KEY is not set: who copies the data folder has the key of digests, and can test guesses")
+        found["notes"].append(
+            "FLOWBRIDGE_SECRET_KEY is not set: who copies the data folder has the key of digests,"
+            " and can test guesses"
+        )
     if as_json:
         output.json_line(found)
     else:
@@ -81,7 +89,13 @@ def check_(config: str | None, /, as_json: bool) -> None:
 
 def _print(found: dict[str, Any]) -> None:
     output.answer(f"{found['url']}  {found['version']}, schema {found['revision']}")
-    output.answer(", ".join(f"{output.number(count, 'row')} of {name}" for name, count in found["counts"].items() if count is not None))
+    output.answer(
+        ", ".join(
+            f"{output.number(count, 'row')} of {name}"
+            for name, count in found["counts"].items()
+            if count is not None
+        )
+    )
     for one in found["sealed"]:
         how = f"sealed with the key {one['key']}" if one["key"] else "in clear"
         output.answer(f"{one['what']}: {one['values']} {how}")

@@ -18,14 +18,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--reason", metavar="TEXT", help="Why, for others to read. Default: who holds it.")
-@click.option("--restored", type=Moment(), metavar="TIME",
-              help="The database was restored by other means than db restore, to how it was then: settle what was under way.")  # fmt: skip
+@click.option(
+    "--restored",
+    type=Moment(),
+    metavar="TIME",
+    help=(
+        "The database was restored by other means than db restore, to how it was then: settle what"
+        " was under way."
+    ),
+)
 @click.pass_obj
 def hold(config: str | None, /, reason: str | None, restored: float | None) -> None:
-    """Start nothing from now on, on any machine. What comes in is kept and planned, and runs are followed. `db release` ends it.
+    """Start nothing from now on, on any machine. What comes in is kept and planned, and runs are
+    followed. `db release` ends it.
 
-    A worker that runs takes notice within seconds; calls that are under way come to their end. After pg_restore, or when the machine's
-    disk was set back to a snapshot, say --restored before anything is started: what waited then may have been started since.
+    A worker that runs takes notice within seconds; calls that are under way come to their end.
+    After pg_restore, or when the machine's disk was set back to a snapshot, say --restored before
+    anything is started: what waited then may have been started since.
 
     \b
     flowbridge db hold --reason 'the CRM is being moved'
@@ -54,8 +63,8 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
 def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> None:
     """Let starts go on that were held back by db restore or db hold, after a count of what waits.
 
-    After a restore, look first at what waited when the backup was taken: the platform knows what was started since. Cancel what was;
-    retry brings a cancelled one back.
+    After a restore, look first at what waited when the backup was taken: the platform knows what
+    was started since. Cancel what was; retry brings a cancelled one back.
 
     \b
     flowbridge db release --dry-run
@@ -78,26 +87,49 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
             output.json_line(_shape(found, waiting))
         else:
             _print(found, waiting)
-        if not dry_run and confirmed(_question(found, waiting), waiting.before, dry_run=False, yes=yes, as_json=as_json):
+        if not dry_run and confirmed(
+            _question(found, waiting), waiting.before, dry_run=False, yes=yes, as_json=as_json
+        ):
             database.write(holding.release)
             output.say("Released: workers go on within seconds.")
 
 
 def _shape(found: Hold | None, waiting: Waiting) -> dict[str, object]:
-    return {"since": found and iso(found.since), "reason": found and found.reason, "taken_at": found and iso(found.taken_at),
-            "before": waiting.before, "after": waiting.after, "unknown": waiting.unknown, "runs": waiting.runs}  # fmt: skip
+    return {
+        "since": found and iso(found.since),
+        "reason": found and found.reason,
+        "taken_at": found and iso(found.taken_at),
+        "before": waiting.before,
+        "after": waiting.after,
+        "unknown": waiting.unknown,
+        "runs": waiting.runs,
+    }
 
 
 def _print(found: Hold, waiting: Waiting) -> None:
     output.line("held since", iso(found.since))
     output.line("because", found.reason)
     output.line("backup of", iso(found.taken_at))
-    output.line("waiting", f"{waiting.before} deliveries from before, {waiting.after} that came since, {waiting.runs} local runs")
-    output.line("unknown", f"{waiting.unknown}: flowbridge resolve" if waiting.unknown else None, "yellow")
+    output.line(
+        "waiting",
+        f"{waiting.before} deliveries from before, {waiting.after} that came since, {waiting.runs}"
+        " local runs",
+    )
+    output.line(
+        "unknown", f"{waiting.unknown}: flowbridge resolve" if waiting.unknown else None, "yellow"
+    )
 
 
 def _question(found: Hold, waiting: Waiting) -> str:
     if found.taken_at is None:
-        return f"{waiting.before + waiting.after} deliveries and {waiting.runs} local runs are started"
-    old = f"{waiting.before} deliveries and {waiting.runs} local runs from before {iso(found.taken_at)}"
-    return f"{old} are started, though they may have been started before, and {waiting.after} that came since"
+        return (
+            f"{waiting.before + waiting.after} deliveries and {waiting.runs} local runs are started"
+        )
+    old = (
+        f"{waiting.before} deliveries and {waiting.runs} local runs from before"
+        f" {iso(found.taken_at)}"
+    )
+    return (
+        f"{old} are started, though they may have been started before, and {waiting.after} that"
+        " came since"
+    )

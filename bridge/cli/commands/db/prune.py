@@ -29,11 +29,15 @@ WHAT = {"events": "whole events", "bodies": "what was in events, which stay", "r
 @DRY_RUN
 @YES
 @click.pass_obj
-def prune(config: str | None, /, source: str | None, as_json: bool, dry_run: bool, yes: bool) -> None:
-    """Let go of what is old, by `retention` in routes.yaml. A worker does the same by itself once an hour.
+def prune(
+    config: str | None, /, source: str | None, as_json: bool, dry_run: bool, yes: bool
+) -> None:
+    """Let go of what is old, by `retention` in routes.yaml. A worker does the same by itself once
+    an hour.
 
-    What somebody still has to do something about stays, however old. It goes a little at a time, so that nobody waits for it; Ctrl-C
-    stops it anywhere. The file does not become smaller by it: what is free is used by what comes in, or given back by db vacuum.
+    What somebody still has to do something about stays, however old. It goes a little at a time, so
+    that nobody waits for it; Ctrl-C stops it anywhere. The file does not become smaller by it: what
+    is free is used by what comes in, or given back by db vacuum.
 
     \b
     flowbridge db prune --dry-run
@@ -55,7 +59,9 @@ def prune(config: str | None, /, source: str | None, as_json: bool, dry_run: boo
         total = sum(one["rows"] for one in found)
         if dry_run:
             _print_count(found, as_json=as_json)
-        elif confirmed(_question(found), total, dry_run=False, yes=yes or not total, as_json=as_json):
+        elif confirmed(
+            _question(found), total, dry_run=False, yes=yes or not total, as_json=as_json
+        ):
             _print(_prune(round_, total), as_json=as_json)
 
 
@@ -63,7 +69,10 @@ def _question(found: list[dict[str, Any]]) -> str:
     counted: Counter[str] = Counter()
     for one in found:
         counted[one["kind"]] += one["rows"]
-    return "To go: " + (", ".join(f"{counted[kind]} {WHAT[kind]}" for kind in WHAT if counted[kind]) or "nothing but small things")
+    return "To go: " + (
+        ", ".join(f"{counted[kind]} {WHAT[kind]}" for kind in WHAT if counted[kind])
+        or "nothing but small things"
+    )
 
 
 def _print_count(found: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -72,7 +81,10 @@ def _print_count(found: list[dict[str, Any]], *, as_json: bool) -> None:
             output.json_line(one)
         return
     columns = (Column("to go"), Column("source"), Column("rows"), Column("MiB"))
-    rows = ((one["kind"], one["source"], one["rows"], f"{one['bytes'] / 1024 / 1024:.1f}") for one in found)
+    rows = (
+        (one["kind"], one["source"], one["rows"], f"{one['bytes'] / 1024 / 1024:.1f}")
+        for one in found
+    )
     if not output.print_table(columns, rows):
         output.say("Nothing is older than `retention` allows.")
 

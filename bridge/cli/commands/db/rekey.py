@@ -23,17 +23,23 @@ SHOWN = 5  # values that cannot be opened are named
 
 
 @click.command()
-@click.option("--clear", is_flag=True, help="Keep all in clear again: the keys are to be given up. Stop flowbridge first.")
+@click.option(
+    "--clear",
+    is_flag=True,
+    help="Keep all in clear again: the keys are to be given up. Stop flowbridge first.",
+)
 @AS_JSON
 @DRY_RUN
 @YES
 @click.pass_obj
 def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes: bool) -> None:
-    """Seal what is kept with the first of FLOWBRIDGE_ENCRYPTION_KEYS: what is in clear, and what another key has sealed.
+    """Seal what is kept with the first of FLOWBRIDGE_ENCRYPTION_KEYS: what is in clear, and what
+    another key has sealed.
 
-    To change the key, put the new one before the old one, restart flowbridge everywhere, and rekey; flowbridge db check then says that the
-    old one can be dropped. It goes a little at a time while flowbridge runs; Ctrl-C stops it anywhere, and it goes on when called again.
-    Exit code 1: something could not be opened, and stayed as it was.
+    To change the key, put the new one before the old one, restart flowbridge everywhere, and rekey;
+    flowbridge db check then says that the old one can be dropped. It goes a little at a time while
+    flowbridge runs; Ctrl-C stops it anywhere, and it goes on when called again. Exit code 1:
+    something could not be opened, and stayed as it was.
 
     \b
     flowbridge db rekey --dry-run
@@ -51,11 +57,21 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
         one = rekeying.Rekeying(database, settings.secret_key, clear)
         one.check()
         blobs, left = Blobs.of(settings), {name: rows for name, rows in one.left().items() if rows}
-        files = [digest for digest in sorted(blob_owners.owned(database)) if blobs.needs_resealing(digest, clear=clear)]
+        files = [
+            digest
+            for digest in sorted(blob_owners.owned(database))
+            if blobs.needs_resealing(digest, clear=clear)
+        ]
         total = sum(left.values()) + len(files)
         if dry_run and as_json:
             output.json_line({"rows": left, "files": len(files)})
-        elif confirmed(_question(left, len(files), clear=clear), total, dry_run=dry_run, yes=yes or not total, as_json=as_json):
+        elif confirmed(
+            _question(left, len(files), clear=clear),
+            total,
+            dry_run=dry_run,
+            yes=yes or not total,
+            as_json=as_json,
+        ):
             with bar("rekey", total) as advance:
                 one.run(advance)
                 done = sum(_reseal(blobs, digest, one) for digest in files)
@@ -69,7 +85,9 @@ def _question(left: dict[str, int], files: int, *, clear: bool) -> str:
 
 
 def _listed(rows: dict[str, int], files: int) -> str:
-    return ", ".join(filter(None, (output.rows_of(rows), output.number(files, "file") if files else "")))
+    return ", ".join(
+        filter(None, (output.rows_of(rows), output.number(files, "file") if files else ""))
+    )
 
 
 def _reseal(blobs: Blobs, digest: str, one: Rekeying) -> bool:
@@ -88,11 +106,19 @@ def _settle(database: Database, settings: Settings) -> None:
     from bridge.store.operations import erase
 
     if not database.is_sqlite:
-        output.say("PostgreSQL keeps old rows until VACUUM, and in archives of its log: those are the server's to clear")
+        output.say(
+            "PostgreSQL keeps old rows until VACUUM, and in archives of its log: those are the"
+            " server's to clear"
+        )
     elif not erase.settle_file(database):
-        output.say("a reader is in the way of emptying the write-ahead log, which holds older pages: it is emptied by a later checkpoint")
+        output.say(
+            "a reader is in the way of emptying the write-ahead log, which holds older pages: it is"
+            " emptied by a later checkpoint"
+        )
     if settings.backups.exists():
-        output.say(f"backups that were made before, such as those in {settings.backups}, are as they were")
+        output.say(
+            f"backups that were made before, such as those in {settings.backups}, are as they were"
+        )
 
 
 def _print(one: Rekeying, files: int, *, as_json: bool) -> None:
@@ -103,7 +129,10 @@ def _print(one: Rekeying, files: int, *, as_json: bool) -> None:
         how = "kept in clear" if one.clear else "sealed with the first key"
         output.answer(f"{how}: {_listed(rows, files) or 'nothing, all of it was so'}")
     if one.clear:
-        output.say("Now take FLOWBRIDGE_ENCRYPTION_KEYS out of the environment of every process, before you start flowbridge.")
+        output.say(
+            "Now take FLOWBRIDGE_ENCRYPTION_KEYS out of the environment of every process, before"
+            " you start flowbridge."
+        )
     for text in one.broken[:SHOWN]:
         output.say(f"stays as it was: {text}")
     if one.broken:

@@ -16,15 +16,22 @@ MIB = 1024 * 1024
 
 
 @click.command()
-@click.option("--anew", is_flag=True, help="Write the file anew, though it could give pages back: nothing of what was erased stays.")
+@click.option(
+    "--anew",
+    is_flag=True,
+    help="Write the file anew, though it could give pages back: nothing of what was erased stays.",
+)
 @AS_JSON
 @YES
 @click.pass_obj
 def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
-    """Give what is free of the SQLite file back to the disk, such as after db prune. Seldom needed: what comes in uses it again.
+    """Give what is free of the SQLite file back to the disk, such as after db prune. Seldom needed:
+    what comes in uses it again.
 
-    It goes a few pages at a time, and needs no room. A file that was made before flowbridge could do so is written anew, once, after a
-    question: senders wait meanwhile, and the disk must have twice the room. --anew does so with any, as after erase.
+    It goes a few pages at a time, and needs no room. A file that was made before flowbridge could
+    do so is written anew, once, after a
+    question: senders wait meanwhile, and the disk must have twice the room. --anew does so with
+    any, as after erase.
 
     \b
     flowbridge db vacuum
@@ -45,12 +52,24 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
                     advance(gone)
                     time.sleep(0.01)
         else:
-            question = f"{before.count * before.size / MIB:.0f} MiB are written anew, and senders wait meanwhile"
+            question = (
+                f"{before.count * before.size / MIB:.0f} MiB are written anew, and senders wait"
+                " meanwhile"
+            )
             if confirmed(question, 1, dry_run=False, yes=yes, as_json=as_json):
                 store.rewrite(database)
                 erase.settle_file(database)
         after = store.pages(database)
     if as_json:
-        output.json_line({"before": before.count * before.size, "after": after.count * after.size, "unused": after.free * after.size})
+        output.json_line(
+            {
+                "before": before.count * before.size,
+                "after": after.count * after.size,
+                "unused": after.free * after.size,
+            }
+        )
     else:
-        output.answer(f"the file has {after.count * after.size / MIB:.1f} MiB; it had {before.count * before.size / MIB:.1f}")
+        output.answer(
+            f"the file has {after.count * after.size / MIB:.1f} MiB; it had"
+            f" {before.count * before.size / MIB:.1f}"
+        )

@@ -55,31 +55,45 @@ class Story:
 
         if self.forged or (self.answer is not None and self.answer.status != 202):
             return self.answer is not None
-        return (self.event is not None and bool(self.deliveries) and all(map(is_over, self.deliveries)))
+        return (
+            self.event is not None and bool(self.deliveries) and all(map(is_over, self.deliveries))
+        )
 
     @property
     def is_well(self) -> bool:
         """Whether it ended as it should."""
         if self.forged:
             return self.answer is not None and self.answer.status == 401
-        return bool(self.deliveries) and all(one.run_state is RunState.DONE for one in self.deliveries)
+        return bool(self.deliveries) and all(
+            one.run_state is RunState.DONE for one in self.deliveries
+        )
 
 
 @click.command()
 @click.option("--once", is_flag=True, help="End when the runs have ended, instead of staying up.")
-@click.option("--port", type=Bounded(0, 65535), default=0, metavar="N", help="The port (default: a free one).")
-@click.option("--json", "as_json", is_flag=True, help='Print {"events": […]} when every run has ended; then as `tail --json`.')
+@click.option(
+    "--port", type=Bounded(0, 65535), default=0, metavar="N", help="The port (default: a free one)."
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help='Print {"events": […]} when every run has ended; then as `tail --json`.',
+)
 def demo(once: bool, port: int, as_json: bool) -> None:
-    """See everything work, with nothing prepared: no account, no file, no setting is used or changed.
+    """See everything work, with nothing prepared: no account, no file, no setting is used or
+    changed.
 
-    It starts flowbridge on a throw-away folder with the local platform, sends signed events as GitHub, Stripe and a form would,
-    shows each from receipt to finished run, then stays up for you to try. Ctrl-C ends it and removes the folder.
+    It starts flowbridge on a throw-away folder with the local platform, sends signed events as
+    GitHub, Stripe and a form would, shows each from receipt to finished run, then stays up for you
+    to try. Ctrl-C ends it and removes the folder.
 
     \b
     flowbridge demo
     flowbridge demo --once --json | jq '.events[].deliveries[].outputs'
     """
-    click.echo("Starting flowbridge in a temporary folder…", err=True)  # before what takes long to import
+    # before what takes long to import
+    click.echo("Starting flowbridge in a temporary folder…", err=True)
     from bridge.cli.commands.demo.screen import instructions, open_screen
     from bridge.cli.commands.tail import print_change, print_refused
     from bridge.system.logs import configure
@@ -100,8 +114,10 @@ def demo(once: bool, port: int, as_json: bool) -> None:
             for line in instructions(settings):
                 output.say(line) if as_json else output.answer(line)
             up = True
-            say = Sayings(lambda at, change: print_change(database, at, change, as_json=as_json),
-                          (lambda _: None) if as_json else print_refused)  # fmt: skip
+            say = Sayings(
+                lambda at, change: print_change(database, at, change, as_json=as_json),
+                (lambda _: None) if as_json else print_refused,
+            )
             _stay(database, child, say)
         except KeyboardInterrupt:
             stack.close()
@@ -138,7 +154,9 @@ def _throw_away() -> Iterator[str]:
 
 @contextmanager
 def _running(folder: Path, port: int) -> Iterator[tuple[Settings, int]]:
-    """Run `serve`'s process tree on the folder, in a process of its own that ends with this one; give the settings and its id."""
+    """Run `serve`'s process tree on the folder, in a process of its own that ends with this one;
+    give the settings and its id.
+    """
     from bridge.runtime import services
     from bridge.runtime.startup import load_all
     from bridge.system.wakeup import Wake
@@ -158,7 +176,9 @@ def _running(folder: Path, port: int) -> Iterator[tuple[Settings, int]]:
 
 
 def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
-    """Write the folder's files; return settings that come from them alone, and the sockets that are listened on."""
+    """Write the folder's files; return settings that come from them alone, and the sockets that are
+    listened on.
+    """
     from bridge.cli.commands.init import template
     from bridge.config.settings import load_settings
     from bridge.runtime.services import as_bound, listen
@@ -170,15 +190,20 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
     secret, signing = secrets.token_hex(32), f"whsec_{secrets.token_hex(16)}"
     text = f"FLOWBRIDGE_DATA={folder / 'data'}\nGITHUB_WEBHOOK_SECRET={secret}\nSTRIPE_WEBHOOK_SECRET={signing}\n"
     env.write_text(text, "utf-8")
-    settings = replace(load_settings({}, config=str(folder / "routes.yaml"), bind=f"127.0.0.1:{port}"), log="error")
+    settings = replace(
+        load_settings({}, config=str(folder / "routes.yaml"), bind=f"127.0.0.1:{port}"), log="error"
+    )
     sockets = listen(settings)
     settings = as_bound(settings, sockets)
     bind = {"FLOWBRIDGE_BIND": f"127.0.0.1:{settings.bind[1]}"}
-    env.write_text(f"{text}FLOWBRIDGE_BIND={bind['FLOWBRIDGE_BIND']}\n", "utf-8")  # for commands in another terminal
+    # for commands in another terminal
+    env.write_text(f"{text}FLOWBRIDGE_BIND={bind['FLOWBRIDGE_BIND']}\n", "utf-8")
     return replace(settings, environ={**settings.environ, **bind}), sockets
 
 
-def _supervise(settings: Settings, loaded: Loaded, wake: Wake, sockets: list[socket.socket]) -> None:
+def _supervise(
+    settings: Settings, loaded: Loaded, wake: Wake, sockets: list[socket.socket]
+) -> None:
     """Be the parent of the demo's processes; does not return."""
     from bridge.runtime import services
     from bridge.runtime.supervisor import Supervisor
@@ -239,7 +264,13 @@ def _tell(settings: Settings, database: Database, screen: Screen, *, as_json: bo
     well = all(story.is_well for story in stories)
     screen.close(stories, time.monotonic() - started, well=well)
     if as_json:
-        output.json_line({"events": [event_json(story.event, story.deliveries) for story in stories if story.event]})
+        output.json_line(
+            {
+                "events": [
+                    event_json(story.event, story.deliveries) for story in stories if story.event
+                ]
+            }
+        )
     return well
 
 
@@ -248,7 +279,9 @@ def _send(settings: Settings, story: Story) -> None:
 
     request = sample_request(settings, story.source, story.type, forged=story.forged)
     sender, started = Sender(), time.monotonic()
-    answer = sender.send(Call(method="POST", url=request.url, headers=request.headers, body=request.body), PATIENCE)
+    answer = sender.send(
+        Call(method="POST", url=request.url, headers=request.headers, body=request.body), PATIENCE
+    )
     sender.close()
     if isinstance(answer, Lost):
         raise BridgeError(f"the demo's own server does not answer: {answer.reason}")
@@ -262,9 +295,17 @@ def sample_request(settings: Settings, source: str, type_: str, *, forged: bool 
     from bridge.config.loader import load
 
     known = load(settings.config, settings.environ).sources[source]
-    signer = Signer(known.name, known.provider, known.scheme, known.secrets[0].value if known.secrets else "")
+    signer = Signer(
+        known.name, known.provider, known.scheme, known.secrets[0].value if known.secrets else ""
+    )
     host, port = settings.bind
-    return make(signer, type_, f"http://{host}:{port}/hooks/{source}", "body" if forged else None, time.time())
+    return make(
+        signer,
+        type_,
+        f"http://{host}:{port}/hooks/{source}",
+        "body" if forged else None,
+        time.time(),
+    )
 
 
 def _look(database: Database, stories: list[Story]) -> None:
@@ -273,7 +314,12 @@ def _look(database: Database, stories: list[Story]) -> None:
     from bridge.store.inbound import events
 
     for story in stories:
-        if story.event is None and not story.forged and story.answer is not None and story.answer.status == 202:
+        if (
+            story.event is None
+            and not story.forged
+            and story.answer is not None
+            and story.answer.status == 202
+        ):
             event = events.get(database, orjson.loads(story.answer.body)["event_id"])
             story.event = replace(event, body=b"", headers={})
     ids = [story.event.id for story in stories if story.event is not None]
@@ -302,7 +348,9 @@ def _stay(database: Database, child: int, say: Sayings) -> None:
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         for at, change in follower.look():
             say.change(at, change)
-        for one in reversed([one for one in rejects.listed(database, since=began_at) if one.id not in seen]):
+        for one in reversed(
+            [one for one in rejects.listed(database, since=began_at) if one.id not in seen]
+        ):
             seen.add(one.id)
             say.refused(one)
         time.sleep(EVERY)

@@ -21,11 +21,21 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.model import Delivery
 
-CONFUSING = ("FLOWBRIDGE_DATA", "FLOWBRIDGE_DATABASE_URL", "FLOWBRIDGE_BIND", "FLOWBRIDGE_PRIVATE_BIND", "FLOWBRIDGE_PUBLIC_URL")
+CONFUSING = (
+    "FLOWBRIDGE_DATA",
+    "FLOWBRIDGE_DATABASE_URL",
+    "FLOWBRIDGE_BIND",
+    "FLOWBRIDGE_PRIVATE_BIND",
+    "FLOWBRIDGE_PUBLIC_URL",
+)
 
 COLUMNS = (
     Column("event", whole=True),
-    Column("received", style=lambda text: "green" if text.startswith("202 ") or text == "401 refused" else "red", whole=True),
+    Column(
+        "received",
+        style=lambda text: "green" if text.startswith("202 ") or text == "401 refused" else "red",
+        whole=True,
+    ),
     Column("route", whole=True),
     Column("run", style=output.styled, whole=True),
     Column("what came out"),
@@ -48,7 +58,9 @@ def open_screen(settings: Settings, *, as_json: bool) -> Iterator[Screen]:
     if as_json:
         yield Silent()
         return
-    click.echo(f"flowbridge on http://{settings.bind[0]}:{settings.bind[1]} in {settings.config.parent}\n")
+    click.echo(
+        f"flowbridge on http://{settings.bind[0]}:{settings.bind[1]} in {settings.config.parent}\n"
+    )
     if not output.on_terminal():
         yield Lines()
         return
@@ -86,7 +98,10 @@ class Lines:
         if story.answer is not None:
             yield f"{_name(story).ljust(24)}  {_received(story)}"
         for one in story.deliveries:
-            yield f"{_name(story).ljust(24)}  {one.route} → {one.flow}  {output.standing(one)}  {_came_out(one)}".rstrip()
+            yield (
+                f"{_name(story).ljust(24)}  {one.route} → {one.flow}  {output.standing(one)} "
+                f" {_came_out(one)}".rstrip()
+            )
 
     def close(self, stories: Sequence[Story], seconds: float, *, well: bool) -> None:
         """Sum up."""
@@ -112,7 +127,13 @@ class Table:
 
 def _row(story: Story, one: Delivery | None) -> tuple[str, ...]:
     if one is not None:
-        return _name(story), _received(story), one.route, output.standing(one).rpartition(", ")[2], _came_out(one)
+        return (
+            _name(story),
+            _received(story),
+            one.route,
+            output.standing(one).rpartition(", ")[2],
+            _came_out(one),
+        )
     kept = "nothing was started" if story.forged and story.is_well else ""
     return _name(story), _received(story), "-" if story.forged else "…", "-", kept
 
@@ -133,7 +154,13 @@ def _came_out(one: Delivery) -> str:
     if one.reason:
         return output.clean(one.reason)
     outputs = one.outputs if isinstance(one.outputs, dict) else {}
-    return output.clean(", ".join(f"{name}: {_short(value)}" for name, value in outputs.items() if value not in ("", [], None)))
+    return output.clean(
+        ", ".join(
+            f"{name}: {_short(value)}"
+            for name, value in outputs.items()
+            if value not in ("", [], None)
+        )
+    )
 
 
 def _short(value: Any) -> str:
@@ -144,15 +171,23 @@ def _summary(stories: Sequence[Story], seconds: float, *, well: bool) -> str:
     runs = [one for story in stories for one in story.deliveries]
     done = sum(one.run_state == "done" for one in runs)
     if well:
-        return f"{len(runs)} events verified, kept and run in {seconds:.1f} s; the forged one was refused."
-    return f"{done} of {len(runs)} runs are done after {seconds:.1f} s; something does not work as it should."
+        return (
+            f"{len(runs)} events verified, kept and run in {seconds:.1f} s; the forged one was"
+            " refused."
+        )
+    return (
+        f"{done} of {len(runs)} runs are done after {seconds:.1f} s; something does not work as it"
+        " should."
+    )
 
 
 # -- what to try
 
 
 def instructions(settings: Settings) -> list[str]:
-    """Return what a person may try while the demo stays up: few lines, so that the table above stays on a screen of 24."""
+    """Return what a person may try while the demo stays up: few lines, so that the table above
+    stays on a screen of 24.
+    """
     url = f"http://{settings.bind[0]}:{settings.bind[1]}"
     command = sys.argv[0] if Path(sys.argv[0]).name == "flowbridge" else "flowbridge"
     unset = [f"  unset {name}" for name in CONFUSING if name in os.environ]

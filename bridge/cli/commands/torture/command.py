@@ -22,42 +22,126 @@ if TYPE_CHECKING:
     from bridge.torture.plan import Plan
 
 #: What `--only` takes; bridge.torture.plan has what each is, and a test holds the two together.
-ONLY = ("receiver", "web", "worker", "flows", "tree", "deploy", "takeover", "freeze", "lapse", "disk", "clock", "database", "celery",
-        "broker", "platform", "weather")
+ONLY = (
+    "receiver",
+    "web",
+    "worker",
+    "flows",
+    "tree",
+    "deploy",
+    "takeover",
+    "freeze",
+    "lapse",
+    "disk",
+    "clock",
+    "database",
+    "celery",
+    "broker",
+    "platform",
+    "weather",
+)
 ENGINES = ("worker", "celery")
 LATE = 10.0  # seconds after its time at which it is ended, wherever it is
 
 
 @click.command()
-@click.option("--minutes", type=Bounded(1.5, decimal=True), default=2.0, show_default=True, metavar="N",
-              help="How long all of it may take.")  # fmt: skip
-@click.option("--kills", type=Bounded(1), metavar="N",
-              help="Stop after so many signals, once each kind was done, if the time is not up before.")  # fmt: skip
-@click.option("--rate", type=Bounded(1, 1000, decimal=True), default=20.0, show_default=True, metavar="N",
-              help="Events a second.")  # fmt: skip
-@click.option("--only", multiple=True, type=click.Choice(ONLY), metavar="KIND",
-              help=f"Only this, which has to be possible here; repeat it for more: {', '.join(ONLY)}.")  # fmt: skip
-@click.option("--database-url", metavar="URL", help="An empty PostgreSQL database (default: SQLite in the throw-away folder).")
-@click.option("--nodes", type=Bounded(1, 8), default=1, show_default=True, metavar="N",
-              help="Machines' worth of it on that database.")  # fmt: skip
-@click.option("--engine", type=click.Choice(ENGINES), default="worker", show_default=True, help="What makes the calls.")
-@click.option("--seed", type=Bounded(0), metavar="N", help="Makes the same choices again (default: new ones).")
-@click.option("--keep", is_flag=True, help="Keep the folder, and the schema on PostgreSQL; where something is wrong they are kept anyway.")
-@click.option("--certificate", "file", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
-              help="Write the certificate there, as JSON.")  # fmt: skip
-@click.option("--recount", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
-              help="Start nothing: count again what an earlier one has kept there.")  # fmt: skip
+@click.option(
+    "--minutes",
+    type=Bounded(1.5, decimal=True),
+    default=2.0,
+    show_default=True,
+    metavar="N",
+    help="How long all of it may take.",
+)
+@click.option(
+    "--kills",
+    type=Bounded(1),
+    metavar="N",
+    help="Stop after so many signals, once each kind was done, if the time is not up before.",
+)
+@click.option(
+    "--rate",
+    type=Bounded(1, 1000, decimal=True),
+    default=20.0,
+    show_default=True,
+    metavar="N",
+    help="Events a second.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(ONLY),
+    metavar="KIND",
+    help=f"Only this, which has to be possible here; repeat it for more: {', '.join(ONLY)}.",
+)
+@click.option(
+    "--database-url",
+    metavar="URL",
+    help="An empty PostgreSQL database (default: SQLite in the throw-away folder).",
+)
+@click.option(
+    "--nodes",
+    type=Bounded(1, 8),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Machines' worth of it on that database.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="worker",
+    show_default=True,
+    help="What makes the calls.",
+)
+@click.option(
+    "--seed", type=Bounded(0), metavar="N", help="Makes the same choices again (default: new ones)."
+)
+@click.option(
+    "--keep",
+    is_flag=True,
+    help=(
+        "Keep the folder, and the schema on PostgreSQL; where something is wrong they are kept"
+        " anyway."
+    ),
+)
+@click.option(
+    "--certificate",
+    "file",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write the certificate there, as JSON.",
+)
+@click.option(
+    "--recount",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Start nothing: count again what an earlier one has kept there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the certificate as one line of JSON.")
-def torture(*, file: Path | None, recount: Path | None, keep: bool, as_json: bool, seed: int | None, kills: int | None,
-            database_url: str | None, only: tuple[str, ...], **asked: Any) -> None:  # fmt: skip
-    """Kill a bridge of its own under load, over and over, and account for every event: a certificate for this machine.
+def torture(
+    *,
+    file: Path | None,
+    recount: Path | None,
+    keep: bool,
+    as_json: bool,
+    seed: int | None,
+    kills: int | None,
+    database_url: str | None,
+    only: tuple[str, ...],
+    **asked: Any,
+) -> None:
+    """Kill a bridge of its own under load, over and over, and account for every event: a
+    certificate for this machine.
 
-    It starts flowbridge on a throw-away folder and a flow platform that misbehaves, posts signed events, kills processes, fills the disk,
-    steps the clock, restarts; then leaves it in peace and holds what was acknowledged against what is in the store and what the platform
-    has started. Nothing of yours is used: no project, no setting, no database that has anything in it; nothing listens beyond this machine.
+    It starts flowbridge on a throw-away folder and a flow platform that misbehaves, posts signed
+    events, kills processes, fills the disk, steps the clock, restarts; then leaves it in peace and
+    holds what was acknowledged against what is in the store and what the platform has started.
+    Nothing of yours is used: no project, no setting, no database that has anything in it; nothing
+    listens beyond this machine.
 
-    Exit code 1: an acknowledged event is lost, something was started twice that was not declared, or was not settled in time; or something
-    that can be done here was not done even once.
+    Exit code 1: an acknowledged event is lost, something was started twice that was not declared,
+    or was not settled in time; or something that can be done here was not done even once.
 
     \b
     flowbridge torture
@@ -73,8 +157,15 @@ def torture(*, file: Path | None, recount: Path | None, keep: bool, as_json: boo
     if recount is not None:
         made, folder = run.recount(recount, database_url or ""), recount
     else:
-        plan = checked(Plan(seed=secrets.randbelow(10**6) if seed is None else seed, kills=kills or 0, database_url=database_url or "",
-                            only=only, **asked))  # fmt: skip
+        plan = checked(
+            Plan(
+                seed=secrets.randbelow(10**6) if seed is None else seed,
+                kills=kills or 0,
+                database_url=database_url or "",
+                only=only,
+                **asked,
+            )
+        )
         _is_writable(file)
         made, folder = _run(plan, keep=keep)
     if file is not None:
@@ -105,10 +196,14 @@ def _ending(seconds: float) -> Iterator[None]:
         raise KeyboardInterrupt
 
     def late(_number: int, _frame: object) -> None:
-        raise BridgeError(f"it had not come to its end {LATE:g} s after its time; nothing of it is left")
+        raise BridgeError(
+            f"it had not come to its end {LATE:g} s after its time; nothing of it is left"
+        )
 
-    before = {number: signal.signal(number, handler) for number, handler in
-              ((signal.SIGTERM, end), (signal.SIGHUP, end), (signal.SIGALRM, late))}  # fmt: skip
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in ((signal.SIGTERM, end), (signal.SIGHUP, end), (signal.SIGALRM, late))
+    }
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -121,21 +216,29 @@ def _ending(seconds: float) -> Iterator[None]:
 def _is_writable(file: Path | None) -> None:
     """Say before an hour of work, not after it, that its result cannot be kept."""
     if file is not None and not os.access(file.absolute().parent, os.W_OK):
-        raise SettingsError(f"--certificate: {file.absolute().parent} is no folder that can be written")
+        raise SettingsError(
+            f"--certificate: {file.absolute().parent} is no folder that can be written"
+        )
 
 
 def _print(made: dict[str, Any], folder: Path | None, *, as_json: bool) -> None:
     from bridge.torture.certificate import VERDICTS, rows
 
     if folder is not None:
-        output.say(f"the evidence is in {folder}; count it again with: flowbridge torture --recount {folder}")
+        output.say(
+            f"the evidence is in {folder}; count it again with: flowbridge torture --recount"
+            f" {folder}"
+        )
     if as_json:
         output.json_line(made)
         return
     for title, text in rows(made):
         output.answer(f"{title:<14}  {output.wrapped(text, 16)}".rstrip())
     for finding in made["findings"]:
-        click.echo(click.style("wrong: ", fg="red") + output.clean(f"{finding['kind']}: {finding['id']}: {finding['text']}"))
+        click.echo(
+            click.style("wrong: ", fg="red")
+            + output.clean(f"{finding['kind']}: {finding['id']}: {finding['text']}")
+        )
     if (others := sum(made["wrong"].values()) - len(made["findings"])) > 0:
         output.answer(f"and {others} more")
     verdict = output.wrapped(f"{made['verdict']}: {VERDICTS[made['verdict']]}")

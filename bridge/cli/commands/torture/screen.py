@@ -1,4 +1,6 @@
-"""How far a torture has come: one line that changes on a terminal, a line now and then elsewhere; all of it on stderr."""
+"""How far a torture has come: one line that changes on a terminal, a line now and then elsewhere;
+all of it on stderr.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,18 @@ SELDOM = 15.0  # and between two lines elsewhere
 @contextmanager
 def watching(plan: Plan) -> Iterator[Callable[[Progress], None]]:
     """Say what will be done, and give what shows the progress."""
-    where = f"{plan.nodes} x web and work on a schema of its own in PostgreSQL" if plan.database_url else "serve on SQLite"
-    output.say(f"flowbridge torture, seed {plan.seed}: {where}, for {plan.minutes:g} minutes at most")
-    output.say("It kills processes of its own only, listens on this machine only, and removes what it makes.")
+    where = (
+        f"{plan.nodes} x web and work on a schema of its own in PostgreSQL"
+        if plan.database_url
+        else "serve on SQLite"
+    )
+    output.say(
+        f"flowbridge torture, seed {plan.seed}: {where}, for {plan.minutes:g} minutes at most"
+    )
+    output.say(
+        "It kills processes of its own only, listens on this machine only, and removes what it"
+        " makes."
+    )
     if not sys.stderr.isatty():
         yield _Lines().show
         return
@@ -57,6 +68,10 @@ class _Lines:
 def words(progress: Progress) -> str:
     """Return one line for it."""
     moving = "?" if progress.moving is None else progress.moving
-    events = f"{progress.sent} events, {progress.acknowledged} acknowledged, {progress.refused} refusals"
+    events = (
+        f"{progress.sent} events, {progress.acknowledged} acknowledged, {progress.refused} refusals"
+    )
     when = f"{progress.phase:<5}  {progress.seconds:4.0f} of {progress.of:.0f} s"
-    return f"{when}  {events}, {moving} under way, {progress.kills} kills  {progress.doing}".rstrip()
+    return (
+        f"{when}  {events}, {moving} under way, {progress.kills} kills  {progress.doing}".rstrip()
+    )

@@ -1,9 +1,10 @@
 """ALTCHA: a proof of work that the sender's browser makes, with nobody else asked. Pure.
 
-A challenge is the digest of a salt and a number; whoever finds the number has worked. This is the first form of the protocol, which every
-version of the official widget solves (https://altcha.org/docs/v2/proof-of-work/). The salt holds the form and the end, in one form only
-and with an end of its own, so that nothing of it can be taken for a digit of the number, or the other way round
-(https://github.com/altcha-org/altcha-lib/security/advisories).
+A challenge is the digest of a salt and a number; whoever finds the number has worked. This is the
+first form of the protocol, which every version of the official widget solves
+(https://altcha.org/docs/v2/proof-of-work/). The salt holds the form and the end, in one form only
+and with an end of its own, so that nothing of it can be taken for a digit of the number, or the
+other way round (https://github.com/altcha-org/altcha-lib/security/advisories).
 """
 
 from __future__ import annotations
@@ -35,21 +36,35 @@ class Solved:
     until: float
 
 
-def challenge(key: bytes, source: str, until: float, *, salt: str, number: int, most: int) -> dict[str, JSON]:
-    """Return a challenge as the widget reads it. `salt` is 24 random hexadecimal digits, `number` a random one up to `most`."""
+def challenge(
+    key: bytes, source: str, until: float, *, salt: str, number: int, most: int
+) -> dict[str, JSON]:
+    """Return a challenge as the widget reads it. `salt` is 24 random hexadecimal digits, `number` a
+    random one up to `most`.
+    """
     salt = f"{salt}?expires={int(until)}&form={source}&"
     digest = _digest(salt, number)
-    return {"algorithm": "SHA-256", "challenge": digest, "maxnumber": most, "salt": salt, "signature": _sign(key, digest)}
+    return {
+        "algorithm": "SHA-256",
+        "challenge": digest,
+        "maxnumber": most,
+        "salt": salt,
+        "signature": _sign(key, digest),
+    }
 
 
 def check(key: bytes, text: object, source: str, now: float) -> Solved | str:
-    """Return what a solution proves, or why it proves nothing: `text` is what the widget sends, base64 of JSON."""
+    """Return what a solution proves, or why it proves nothing: `text` is what the widget sends,
+    base64 of JSON.
+    """
     said = _read(text)
     if said is None:
         return "the solution cannot be read"
     digest, number, salt, signature = said
     # Both are compared whatever the first gives, each in constant time.
-    fits = hmac.compare_digest(_digest(salt, number), digest) & hmac.compare_digest(_sign(key, digest), signature)
+    fits = hmac.compare_digest(_digest(salt, number), digest) & hmac.compare_digest(
+        _sign(key, digest), signature
+    )
     found = _SALT.fullmatch(salt)
     if not fits or found is None:
         return "the solution is not right"
@@ -69,8 +84,16 @@ def _read(text: object) -> tuple[str, int, str, str] | None:
     if not isinstance(said, dict) or said.get("algorithm") != "SHA-256":
         return None
     number = said.get("number")
-    digest, salt, signature = (value if isinstance(value := said.get(name), str) else "" for name in ("challenge", "salt", "signature"))
-    if type(number) is not int or not 0 <= number <= MOST_WORK or not _DIGEST.fullmatch(digest) or not _DIGEST.fullmatch(signature):
+    digest, salt, signature = (
+        value if isinstance(value := said.get(name), str) else ""
+        for name in ("challenge", "salt", "signature")
+    )
+    if (
+        type(number) is not int
+        or not 0 <= number <= MOST_WORK
+        or not _DIGEST.fullmatch(digest)
+        or not _DIGEST.fullmatch(signature)
+    ):
         return None
     return digest, number, salt, signature
 

@@ -1,6 +1,7 @@
 """Words, mailboxes, domains and networks that no submission may hold or come from. Pure.
 
-All of it is looked up word by word: a list may be long, and a text too, without one multiplying the other.
+All of it is looked up word by word: a list may be long, and a text too, without one multiplying the
+other.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _LINK = re.compile(r"(?i)(?:https?://|\bwww\.)(?P<host>[^\s/?#\"'<>()\[\]]{0,253
 _BREAK = re.compile(r"[\s<>()\[\],;:\"']++")
 
 
-def build(words: Iterable[str] = (), addresses: Iterable[str] = (), domains: Iterable[str] = ()) -> Blocked:
+def build(
+    words: Iterable[str] = (), addresses: Iterable[str] = (), domains: Iterable[str] = ()
+) -> Blocked:
     """Return lists ready to be looked up. ValueError says which entry cannot be used, and why."""
     phrases: dict[int, set[tuple[str, ...]]] = defaultdict(set)
     parts, mailboxes = [], set()
@@ -36,7 +39,10 @@ def build(words: Iterable[str] = (), addresses: Iterable[str] = (), domains: Ite
             continue
         phrase = tuple(_WORD.findall(text))
         if not 0 < len(phrase) <= PHRASE or "*" in text:
-            raise ValueError(f"`{entry[:40]}` is none of 1 to {PHRASE} words, and no *part* of one with at least 3 characters")
+            raise ValueError(
+                f"`{entry[:40]}` is none of 1 to {PHRASE} words, and no *part* of one with at least"
+                " 3 characters"
+            )
         phrases[len(phrase)].add(phrase)
     if len(parts) > MOST_PARTS:
         raise ValueError(f"{len(parts)} entries are *parts* of words; allowed: {MOST_PARTS}")
@@ -47,8 +53,12 @@ def build(words: Iterable[str] = (), addresses: Iterable[str] = (), domains: Ite
         try:
             network = ip_network(entry, strict=False)
         except ValueError:
-            raise ValueError(f"`{entry[:60]}` is no e-mail address, IP address or network") from None
-        networks[network.version, network.prefixlen].add(int(network.network_address) >> (network.max_prefixlen - network.prefixlen))
+            raise ValueError(
+                f"`{entry[:60]}` is no e-mail address, IP address or network"
+            ) from None
+        networks[network.version, network.prefixlen].add(
+            int(network.network_address) >> (network.max_prefixlen - network.prefixlen)
+        )
     return Blocked(
         phrases={count: frozenset(found) for count, found in phrases.items()},
         parts=tuple(parts),
@@ -61,12 +71,17 @@ def build(words: Iterable[str] = (), addresses: Iterable[str] = (), domains: Ite
 def _domain(entry: str) -> str:
     text = _folded(entry).removeprefix("@").removeprefix("*.").strip(".")
     if not re.fullmatch(r"[^\s/@:*]+", text):
-        raise ValueError(f"`{entry[:60]}` is no domain, such as example.com (which stands for those below it, too)")
+        raise ValueError(
+            f"`{entry[:60]}` is no domain, such as example.com (which stands for those below it,"
+            " too)"
+        )
     return text
 
 
 def texts(fields: JSON) -> str:
-    """Return all that was filled in as one text, as far as it is looked at; names of fields are not in it."""
+    """Return all that was filled in as one text, as far as it is looked at; names of fields are not
+    in it.
+    """
     found, room = [], READ
     for text in _walk(fields):
         found.append(text[:room])
@@ -95,7 +110,9 @@ def links(text: str) -> int:
 
 
 def word_in(text: str, blocked: Blocked) -> str | None:
-    """Return the first blocked entry that stands in a text: whole words in any case, or a part of one where the entry says so."""
+    """Return the first blocked entry that stands in a text: whole words in any case, or a part of
+    one where the entry says so.
+    """
     folded = text.casefold()
     words = _WORD.findall(folded) if blocked.phrases else []
     for count, phrases in blocked.phrases.items():

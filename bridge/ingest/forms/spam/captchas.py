@@ -1,6 +1,7 @@
 """Captchas of others: which there are, what their service is asked, and what its answer says. Pure.
 
-What the service does not say plainly is not taken for a yes, nor for a no: then it could not be checked.
+What the service does not say plainly is not taken for a yes, nor for a no: then it could not be
+checked.
 """
 
 from __future__ import annotations
@@ -20,18 +21,34 @@ LONGEST = 8192  # characters of what the page's script gives
 MOST_ANSWER = 64 * 1024
 UNCHECKED = "could not be checked"
 #: What the services call a fault of ours rather than of who sent the form.
-OURS = frozenset({
-    "missing-input-secret", "invalid-input-secret", "bad-request", "internal-error", "sitekey-secret-mismatch", "invalid-keys",
-})  # fmt: skip
-USED = frozenset({"timeout-or-duplicate", "already-seen-response", "invalid-or-already-seen-response", "expired-input-response"})
+OURS = frozenset(
+    {
+        "missing-input-secret",
+        "invalid-input-secret",
+        "bad-request",
+        "internal-error",
+        "sitekey-secret-mismatch",
+        "invalid-keys",
+    }
+)
+USED = frozenset(
+    {
+        "timeout-or-duplicate",
+        "already-seen-response",
+        "invalid-or-already-seen-response",
+        "expired-input-response",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of captcha: its name, the fields in which its script puts the answer, and who says whether that is right.
+    """A kind of captcha: its name, the fields in which its script puts the answer, and who says
+    whether that is right.
 
-    `script` is what a page loads, with `{key}` where the site key goes; `widget` the class of the element that it fills, empty where a
-    page shows none and asks as it is sent; `again` what has it ask once more.
+    `script` is what a page loads, with `{key}` where the site key goes; `widget` the class of the
+    element that it fills, empty where a page shows none and asks as it is sent; `again` what has it
+    ask once more.
     """
 
     title: str
@@ -43,10 +60,12 @@ class Kind:
     has_score: bool = False
 
 
-#: A new one is a row. https://developers.cloudflare.com/turnstile/get-started/server-side-validation/
-#: https://docs.hcaptcha.com/#verify-the-user-response-server-side  https://developers.google.com/recaptcha/docs/verify
-#: https://developers.cloudflare.com/turnstile/get-started/client-side-rendering/  https://docs.hcaptcha.com/configuration
-#: https://developers.google.com/recaptcha/docs/v3
+#: A new one is a row.
+#: https://developers.cloudflare.com/turnstile/get-started/server-side-validation/
+#: https://docs.hcaptcha.com/#verify-the-user-response-server-side
+#: https://developers.google.com/recaptcha/docs/verify
+#: https://developers.cloudflare.com/turnstile/get-started/client-side-rendering/
+#: https://docs.hcaptcha.com/configuration https://developers.google.com/recaptcha/docs/v3
 KINDS: Mapping[str, Kind] = {
     "turnstile": Kind(
         "Turnstile",
@@ -87,38 +106,68 @@ FIELDS = frozenset(name for kind in KINDS.values() for name in kind.fields)
 
 def given(captcha: Captcha, controls: Mapping[str, JSON]) -> str | None:
     """Return what the page's script gave, null where that is nothing it can have given."""
-    found = next((controls[name] for name in KINDS[captcha.kind].fields if controls.get(name)), None)
+    found = next(
+        (controls[name] for name in KINDS[captcha.kind].fields if controls.get(name)), None
+    )
     return found if isinstance(found, str) and len(found) <= LONGEST else None
 
 
 def kept(captcha: Captcha | None, controls: Mapping[str, JSON]) -> dict[str, str]:
-    """Return what the page's script gave, by its fields: for a form that is sent back, where nobody was asked about it yet."""
+    """Return what the page's script gave, by its fields: for a form that is sent back, where nobody
+    was asked about it yet.
+    """
     fields = KINDS[captcha.kind].fields if captcha is not None else ()
-    return {name: value for name in fields if isinstance(value := controls.get(name), str) and 0 < len(value) <= LONGEST}
+    return {
+        name: value
+        for name in fields
+        if isinstance(value := controls.get(name), str) and 0 < len(value) <= LONGEST
+    }
 
 
 def ask(captcha: Captcha, response: str, address: str | None) -> Call:
-    """Return the question to the service; it is told the sender's address only where the form says so."""
+    """Return the question to the service; it is told the sender's address only where the form says
+    so.
+    """
     said = {"secret": captcha.secret, "response": response}
     if captcha.tells_address and address:
         said["remoteip"] = address
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json", "User-Agent": "flowbridge"}
-    return Call(method="POST", url=captcha.url, headers=headers, body=urlencode(said).encode(), most=MOST_ANSWER)
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept": "application/json",
+        "User-Agent": "flowbridge",
+    }
+    return Call(
+        method="POST",
+        url=captcha.url,
+        headers=headers,
+        body=urlencode(said).encode(),
+        most=MOST_ANSWER,
+    )
 
 
 def read(captcha: Captcha, answer: Answer | Lost) -> str | None:
-    """Return why the captcha does not speak for the submission, null where it does; with `UNCHECKED` in it where nobody knows."""
+    """Return why the captcha does not speak for the submission, null where it does; with
+    `UNCHECKED` in it where nobody knows.
+    """
     if isinstance(answer, Lost):
         return f"{UNCHECKED}: {answer.reason}"
     said = _said(answer)
     if said is None:
-        return f"{UNCHECKED}: the service answered HTTP {answer.status}, with nothing that it could mean"
+        return (
+            f"{UNCHECKED}: the service answered HTTP {answer.status}, with nothing that it could"
+            " mean"
+        )
     if said["success"]:
         return _unfit(captcha, said)
     listed = said.get("error-codes")
-    codes = {code for code in listed if isinstance(code, str)} if isinstance(listed, list) else set()
+    codes = (
+        {code for code in listed if isinstance(code, str)} if isinstance(listed, list) else set()
+    )
     if codes & OURS:
-        return f"{UNCHECKED}: the service said {', '.join(sorted(codes & OURS))}, so `secret` may not be right"
+        return (
+            f"{UNCHECKED}: the service said {', '.join(sorted(codes & OURS))}, so `secret` may not"
+            " be right"
+        )
     return "it was used before, or too late" if codes & USED else "it was not solved"
 
 
@@ -144,4 +193,8 @@ def _unfit(captcha: Captcha, said: Mapping[str, JSON]) -> str | None:
     score = said.get("score")
     if isinstance(score, bool) or not isinstance(score, int | float) or not isfinite(score):
         return f"{UNCHECKED}: the service gave no score"
-    return None if score >= captcha.score else f"its score is {score:.2f}, and {captcha.score:g} is the least"
+    return (
+        None
+        if score >= captcha.score
+        else f"its score is {score:.2f}, and {captcha.score:g} is the least"
+    )

@@ -1,4 +1,6 @@
-"""What a form's submission passes before it is an event: judged, its sender's address as far as it is kept, and kept once. Pure."""
+"""What a form's submission passes before it is an event: judged, its sender's address as far as it
+is kept, and kept once. Pure.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,12 @@ from bridge.routing.model import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What the edges give: the secret key, who asks a captcha's service, and who keeps a submission once
-    (`bridge.store.inbound.submissions`).
+    """What the edges give: the secret key, who asks a captcha's service, and who keeps a submission
+    once (`bridge.store.inbound.submissions`).
 
-    `repeated` counts one that only repeats what is kept and was let through; None where it is to be judged. `files_of`: how many bytes
-    of files a source has. `stored_today`: how many bytes of bodies a source has stored on the day of a time.
+    `repeated` counts one that only repeats what is kept and was let through; None where it is to be
+    judged. `files_of`: how many bytes of files a source has. `stored_today`: how many bytes of
+    bodies a source has stored on the day of a time.
     """
 
     secret_key: str = field(repr=False)
@@ -36,7 +39,9 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passed:
-    """A submission on its way to be kept: the request as it is kept, and what the event says beside. `known`: that it repeats this one."""
+    """A submission on its way to be kept: the request as it is kept, and what the event says
+    beside. `known`: that it repeats this one.
+    """
 
     request: Request
     client: str | None
@@ -51,12 +56,15 @@ class Passed:
         return [self.known or self.gate.submit(event, deliveries, self.marks, replan)]
 
 
-def pass_through(request: Request, body: Body, source: Source, form: Form, gate: Gate, now: float, size: int) -> Passed:
-    """Return a submission as it is to be kept. Nobody is asked about one that only repeats another: a captcha's service says yes once.
+def pass_through(
+    request: Request, body: Body, source: Source, form: Form, gate: Gate, now: float, size: int
+) -> Passed:
+    """Return a submission as it is to be kept. Nobody is asked about one that only repeats another:
+    a captcha's service says yes once.
 
-    Raises `Refused`: 409 for one that comes too late, so that a person can send it again, with a token of now; 507 where there is no room
-    for its files, or for the `size` of its body, before they are kept anywhere. `gate.submit` does that once more,
-    for all who come at the same moment.
+    Raises `Refused`: 409 for one that comes too late, so that a person can send it again, with a
+    token of now; 507 where there is no room for its files, or for the `size` of its body, before
+    they are kept anywhere. `gate.submit` does that once more, for all who come at the same moment.
     """
     one = Submission(
         source=source.name,
@@ -70,15 +78,31 @@ def pass_through(request: Request, body: Body, source: Source, form: Form, gate:
         solve=gate.solve,
     )
     if one.is_late:
-        raise Refused(409, "expired", "this form was open for too long: load its page again to send it")
+        raise Refused(
+            409, "expired", "this form was open for too long: load its page again to send it"
+        )
     room = form.files.keep if form.files is not None else None
-    marks = replace(marks_of(one, source.rate, source.rate_per_address), room=room, daily_bytes=source.daily_bytes)
+    marks = replace(
+        marks_of(one, source.rate, source.rate_per_address),
+        room=room,
+        daily_bytes=source.daily_bytes,
+    )
     full = _full(body, marks, source, gate, size)
     known = gate.repeated(marks) if form.spam.captcha is not None or full is not None else None
     if full is not None and known is None:
         raise full
-    show = partial(shown, how=form.addresses, key=derive(gate.secret_key, "addresses"), source=source.name, now=now)
-    headers = request.headers if form.addresses == "full" else masked(request.headers, request.client, show)
+    show = partial(
+        shown,
+        how=form.addresses,
+        key=derive(gate.secret_key, "addresses"),
+        source=source.name,
+        now=now,
+    )
+    headers = (
+        request.headers
+        if form.addresses == "full"
+        else masked(request.headers, request.client, show)
+    )
     return Passed(
         request=replace(request, headers=headers),
         client=show(request.client or ""),
@@ -95,7 +119,11 @@ def _full(body: Body, marks: Marks, source: Source, gate: Gate, size: int) -> Re
         return None
     if _is_over(marks.room, gate.files_of(source.name) + sum(file.size for file in body.files)):
         return no_room()
-    return no_daily_room(marks.now) if _is_over(marks.daily_bytes, gate.stored_today(source.name, marks.now) + size) else None
+    return (
+        no_daily_room(marks.now)
+        if _is_over(marks.daily_bytes, gate.stored_today(source.name, marks.now) + size)
+        else None
+    )
 
 
 def _is_over(most: int | None, size: int) -> bool:

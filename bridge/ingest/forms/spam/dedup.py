@@ -17,7 +17,9 @@ from bridge.core.rate_limits import Rate
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """Something that is there once until a time; with other fields it is refused, with the same it is the same submission."""
+    """Something that is there once until a time; with other fields it is refused, with the same it
+    is the same submission.
+    """
 
     key: str
     until: float
@@ -33,10 +35,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """All of it of one submission, as of `now`. `digest` is that of its fields: the same where the same was filled in.
+    """All of it of one submission, as of `now`. `digest` is that of its fields: the same where the
+    same was filled in.
 
-    `room`: so many bytes of files the source keeps at most, null where it takes none. `daily_bytes`: so many bytes of bodies it stores in
-    a day at most.
+    `room`: so many bytes of files the source keeps at most, null where it takes none.
+    `daily_bytes`: so many bytes of bodies it stores in a day at most.
     """
 
     now: float
@@ -58,7 +61,9 @@ def mark(key: bytes, kind: str, *parts: str) -> str:
 
 
 def digest_of(key: bytes, body: Body, raw: bytes) -> str:
-    """Return the keyed hash of what was filled in, however the browser wrote it: a boundary, say, is another each time."""
+    """Return the keyed hash of what was filled in, however the browser wrote it: a boundary, say,
+    is another each time.
+    """
     try:
         said = orjson.dumps([body.form, body.files], option=orjson.OPT_SORT_KEYS)
     except TypeError:  # nested deeper than it can write

@@ -1,6 +1,8 @@
-"""Hold a form's submission to be spam, or not: layers, each by the form's configuration, the first that speaks decides. Pure.
+"""Hold a form's submission to be spam, or not: layers, each by the form's configuration, the first
+that speaks decides. Pure.
 
-A new layer is a row of `LAYERS`: a function of the submission, and of what the edges give with it, that returns a reason or null.
+A new layer is a row of `LAYERS`: a function of the submission, and of what the edges give with it,
+that returns a reason or null.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ def _nobody_asked(_captcha: Captcha, _response: str, _address: str | None) -> st
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What was sent to a form, and what the edges give with it: the time, the secret key, and who asks a captcha's service.
+    """What was sent to a form, and what the edges give with it: the time, the secret key, and who
+    asks a captcha's service.
 
-    `fields` are what a person filled in, `controls` what pages and their scripts put in beside (and honeypots). `solve` returns why a
-    captcha does not speak for the submission, null where it does. `digest`: that of the fields.
+    `fields` are what a person filled in, `controls` what pages and their scripts put in beside (and
+    honeypots). `solve` returns why a captcha does not speak for the submission, null where it does.
+    `digest`: that of the fields.
     """
 
     source: str
@@ -51,7 +55,9 @@ class Submission:
         given = self.controls.get(TOKEN_FIELD)
         if not self.spam.reads_tokens or given in (None, ""):
             return None
-        return tokens.read(derive(self.secret_key, "tokens"), given, self.source, self.now, self.spam.expires)
+        return tokens.read(
+            derive(self.secret_key, "tokens"), given, self.source, self.now, self.spam.expires
+        )
 
     @cached_property
     def altcha(self) -> altcha.Solved | str | None:
@@ -63,12 +69,20 @@ class Submission:
 
     @property
     def is_worked_for(self) -> bool:
-        """Whether it was sent with a page of ours, and the work done: that stands for a captcha, which no page of ours has."""
-        return isinstance(self.token, tokens.Token) and self.token.is_ours and isinstance(self.altcha, altcha.Solved)
+        """Whether it was sent with a page of ours, and the work done: that stands for a captcha,
+        which no page of ours has.
+        """
+        return (
+            isinstance(self.token, tokens.Token)
+            and self.token.is_ours
+            and isinstance(self.altcha, altcha.Solved)
+        )
 
     @property
     def is_late(self) -> bool:
-        """Whether it has a token or a solution that was good once: a person whose page was open for long, more likely than a bot."""
+        """Whether it has a token or a solution that was good once: a person whose page was open for
+        long, more likely than a bot.
+        """
         return self.token == tokens.TOO_OLD or self.altcha == altcha.TOO_OLD
 
     @cached_property
@@ -116,7 +130,11 @@ def _altcha(one: Submission) -> str | None:
 
 
 def _address(one: Submission) -> str | None:
-    return "it comes from a blocked network" if blocklists.is_blocked(one.address, one.spam.blocked) else None
+    return (
+        "it comes from a blocked network"
+        if blocklists.is_blocked(one.address, one.spam.blocked)
+        else None
+    )
 
 
 def _name(one: Submission) -> str | None:
@@ -132,7 +150,11 @@ def _word(one: Submission) -> str | None:
 def _links(one: Submission) -> str | None:
     most = one.spam.max_links
     found = blocklists.links(one.text) if most is not None else 0
-    return f"it holds {found} links, and {most} are allowed" if most is not None and found > most else None
+    return (
+        f"it holds {found} links, and {most} are allowed"
+        if most is not None and found > most
+        else None
+    )
 
 
 def _captcha(one: Submission) -> str | None:
@@ -167,7 +189,8 @@ def judge(one: Submission) -> str | None:
 def marks_of(one: Submission, rate: Rate | None, per_address: Rate | None) -> Marks:
     """Return what of a submission is remembered.
 
-    Where a good token tells it from all others, that decides alone whether it came twice: two people may send the same from one address.
+    Where a good token tells it from all others, that decides alone whether it came twice: two
+    people may send the same from one address.
     """
     key = derive(one.secret_key, "marks")
     who = sender(one.address)
@@ -175,9 +198,16 @@ def marks_of(one: Submission, rate: Rate | None, per_address: Rate | None) -> Ma
     if isinstance(one.token, tokens.Token):
         once.append(Once(mark(key, "token", one.source, one.token.nonce), one.token.until))
     elif one.spam.duplicates is not None:
-        once.append(Once(mark(key, "same", one.source, who, one.digest), one.now + one.spam.duplicates))
+        once.append(
+            Once(mark(key, "same", one.source, who, one.digest), one.now + one.spam.duplicates)
+        )
     if isinstance(one.altcha, altcha.Solved):
         once.append(Once(mark(key, "altcha", one.source, one.altcha.challenge), one.altcha.until))
     limits = [Limit(mark(key, "form", one.source), rate)] if rate else []
     limits += [Limit(mark(key, "address", one.source, who), per_address)] if per_address else []
-    return Marks(now=one.now, digest=one.digest, once=tuple(sorted(once, key=lambda mark: mark.key)), limits=tuple(limits))
+    return Marks(
+        now=one.now,
+        digest=one.digest,
+        once=tuple(sorted(once, key=lambda mark: mark.key)),
+        limits=tuple(limits),
+    )

@@ -1,7 +1,8 @@
-"""Tokens that say when a form was given out, and for which source: signed, good for a while and for one submission. Pure.
+"""Tokens that say when a form was given out, and for which source: signed, good for a while and for
+one submission. Pure.
 
-A token is `source.milliseconds.nonce.signature`, with `.ours` before the signature where it was given out with a page of ours; what it
-says is no secret.
+A token is `source.milliseconds.nonce.signature`, with `.ours` before the signature where it was
+given out with a page of ours; what it says is no secret.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _SAID = re.compile(r"([A-Za-z0-9_-]{1,63})\.(\d{1,15})\.([0-9a-f]{32})(\.ours)?"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that is good: when it was given out, until when it is good, and what tells it from all others.
+    """A token that is good: when it was given out, until when it is good, and what tells it from
+    all others.
 
     `is_ours`: it came with a page of ours, on which a proof of work stands for a captcha.
     """
@@ -33,7 +35,11 @@ class Token:
 
 def issue(key: bytes, source: str, now: float, nonce: str, *, is_ours: bool = False) -> str:
     """Return a token; `nonce` is 32 random hexadecimal digits."""
-    return _signer(key).sign(f"{source}.{int(now * 1000)}.{nonce}{'.ours' if is_ours else ''}").decode()
+    return (
+        _signer(key)
+        .sign(f"{source}.{int(now * 1000)}.{nonce}{'.ours' if is_ours else ''}")
+        .decode()
+    )
 
 
 def read(key: bytes, text: object, source: str, now: float, lasts: float) -> Token | str:

@@ -43,10 +43,15 @@ TEXTS = {
     "files_audio": "audio",
     "files_video": "video",
     "files_archive": "archives",
-    "file_wanted": 'A file is wanted here, and only text came: the form needs enctype="multipart/form-data".',
+    "file_wanted": (
+        'A file is wanted here, and only text came: the form needs enctype="multipart/form-data".'
+    ),
     "name_too_long": "The name of this field has more than {limit} characters.",
     "nests_too_deep": "The name of this field nests deeper than {limit} levels.",
-    "nests_unclear": "[] may stand only at the end of the name of a field; in the middle a number says which one is meant, as in a[0][b].",
+    "nests_unclear": (
+        "[] may stand only at the end of the name of a field; in the middle a number says which one"
+        " is meant, as in a[0][b]."
+    ),
     "sent_both_ways": "This field was sent both as one value and as one with members.",
     "not_in_charset": "This is not in the charset {limit}.",
     "wrong": "This is not right.",
@@ -57,22 +62,35 @@ TEXTS = {
     "refused_unknown_type": "What was sent is not of a type in which forms are sent.",
     "refused_unknown_charset": "What was sent is in a charset that is not known here.",
     "refused_encoded": "What was sent is compressed, and forms are not.",
-    "refused_cut_short": "The connection broke off before everything had arrived. Please send it again.",
+    "refused_cut_short": (
+        "The connection broke off before everything had arrived. Please send it again."
+    ),
     "refused_too_large": "What was sent is too large.",
     "refused_too_many_fields": "What was sent has too many fields; at most {most} are taken.",
-    "refused_too_many": "Too much was sent from here in a short time. Please try again a little later.",
+    "refused_too_many": (
+        "Too much was sent from here in a short time. Please try again a little later."
+    ),
     "refused_busy": "Very much is being sent at this moment. Please try again a little later.",
     "refused_store_failed": "Your message could not be kept just now. Please send it again.",
-    "refused_used_before": "This form has been sent before. Please look through it, and send it again.",
-    "refused_expired": "This form was open for a long time. Please look through it, and send it again.",
+    "refused_used_before": (
+        "This form has been sent before. Please look through it, and send it again."
+    ),
+    "refused_expired": (
+        "This form was open for a long time. Please look through it, and send it again."
+    ),
     "refused_origin_not_allowed": "This form cannot be sent from this site.",
     "refused_files_not_supported": "This form takes no files.",
-    "refused_files_full": "This form has no room for more files now. Please send it without files, or try again later.",
+    "refused_files_full": (
+        "This form has no room for more files now. Please send it without files, or try again"
+        " later."
+    ),
     "refused_daily_bytes_full": "This form takes no more today. Please send it again tomorrow.",
     "refused_disk_full": "This form cannot be taken at the moment. Please send it again later.",
     "refused_empty": "Nothing was filled in.",
     "refused_file_type": "This type of file is not accepted.",
-    "refused_method_not_allowed": "Nothing is shown at this address: it is where a form is sent to.",
+    "refused_method_not_allowed": (
+        "Nothing is shown at this address: it is where a form is sent to."
+    ),
     "refused_internal_error": "Something went wrong here. Please send it again.",
     "refused_no_form": "There is no form at this address.",
     # pages
@@ -90,7 +108,10 @@ TEXTS = {
     "honeypot": "Please leave this field empty",
     "needs_script": "This form can only be sent with JavaScript.",
     "files_again": "Please choose your files again.",
-    "too_much_to_show": "What you wrote is too long to be shown here. With the back button of your browser you find it again.",
+    "too_much_to_show": (
+        "What you wrote is too long to be shown here. With the back button of your browser you find"
+        " it again."
+    ),
     "not_reached": "Nothing was sent: the connection failed. Please try again.",
     "open_form": "Open the form",
     "to_form": "Back to the form",

@@ -43,10 +43,16 @@ TEXTS = {
     "files_audio": "audio",
     "files_video": "vídeo",
     "files_archive": "archivos comprimidos",
-    "file_wanted": 'Aquí se espera un archivo, y solo llegó texto: al formulario le falta enctype="multipart/form-data".',
+    "file_wanted": (
+        "Aquí se espera un archivo, y solo llegó texto: al formulario le falta"
+        ' enctype="multipart/form-data".'
+    ),
     "name_too_long": "El nombre de este campo tiene más de {limit} caracteres.",
     "nests_too_deep": "El nombre de este campo tiene más de {limit} niveles.",
-    "nests_unclear": "[] solo puede estar al final del nombre de un campo; en medio, un número dice cuál es, como en a[0][b].",
+    "nests_unclear": (
+        "[] solo puede estar al final del nombre de un campo; en medio, un número dice cuál es,"
+        " como en a[0][b]."
+    ),
     "sent_both_ways": "Este campo llegó a la vez como un valor y con miembros.",
     "not_in_charset": "Esto no está en el juego de caracteres {limit}.",
     "wrong": "Esto no es correcto.",
@@ -55,24 +61,46 @@ TEXTS = {
     "refused_unreadable": "Lo enviado no se puede leer como un formulario.",
     "refused_bad_request": "Lo enviado no se puede leer como un formulario.",
     "refused_unknown_type": "Lo que se envió no es de un tipo en que se envían formularios.",
-    "refused_unknown_charset": "Lo que se envió está en un juego de caracteres que aquí no se conoce.",
+    "refused_unknown_charset": (
+        "Lo que se envió está en un juego de caracteres que aquí no se conoce."
+    ),
     "refused_encoded": "Lo que se envió está comprimido, y un formulario no lo está.",
-    "refused_cut_short": "La conexión se cortó antes de que llegara todo. Envíelo de nuevo, por favor.",
+    "refused_cut_short": (
+        "La conexión se cortó antes de que llegara todo. Envíelo de nuevo, por favor."
+    ),
     "refused_too_large": "Lo enviado es demasiado grande.",
-    "refused_too_many_fields": "Lo que se envió tiene demasiados campos; se aceptan {most} como máximo.",
-    "refused_too_many": "Se envió demasiado desde aquí en poco tiempo. Inténtelo de nuevo un poco más tarde, por favor.",
-    "refused_busy": "Ahora mismo se está enviando mucho. Inténtelo de nuevo un poco más tarde, por favor.",
+    "refused_too_many_fields": (
+        "Lo que se envió tiene demasiados campos; se aceptan {most} como máximo."
+    ),
+    "refused_too_many": (
+        "Se envió demasiado desde aquí en poco tiempo. Inténtelo de nuevo un poco más tarde, por"
+        " favor."
+    ),
+    "refused_busy": (
+        "Ahora mismo se está enviando mucho. Inténtelo de nuevo un poco más tarde, por favor."
+    ),
     "refused_store_failed": "Su mensaje no se pudo guardar. Envíelo de nuevo, por favor.",
     "refused_used_before": "Este formulario ya se envió. Revíselo y envíelo de nuevo, por favor.",
-    "refused_expired": "Este formulario estuvo abierto mucho tiempo. Revíselo y envíelo de nuevo, por favor.",
+    "refused_expired": (
+        "Este formulario estuvo abierto mucho tiempo. Revíselo y envíelo de nuevo, por favor."
+    ),
     "refused_origin_not_allowed": "Este formulario no se puede enviar desde este sitio.",
     "refused_files_not_supported": "Este formulario no acepta archivos.",
-    "refused_files_full": "Este formulario no tiene sitio para más archivos ahora. Envíelo sin archivos o inténtelo más tarde, por favor.",
-    "refused_daily_bytes_full": "Este formulario no acepta nada más hoy. Envíelo de nuevo mañana, por favor.",
-    "refused_disk_full": "Este formulario no puede aceptar nada ahora. Envíelo de nuevo más tarde, por favor.",
+    "refused_files_full": (
+        "Este formulario no tiene sitio para más archivos ahora. Envíelo sin archivos o inténtelo"
+        " más tarde, por favor."
+    ),
+    "refused_daily_bytes_full": (
+        "Este formulario no acepta nada más hoy. Envíelo de nuevo mañana, por favor."
+    ),
+    "refused_disk_full": (
+        "Este formulario no puede aceptar nada ahora. Envíelo de nuevo más tarde, por favor."
+    ),
     "refused_empty": "No se rellenó nada.",
     "refused_file_type": "Este tipo de archivo no se acepta.",
-    "refused_method_not_allowed": "En esta dirección no hay nada que ver: es adonde se envía un formulario.",
+    "refused_method_not_allowed": (
+        "En esta dirección no hay nada que ver: es adonde se envía un formulario."
+    ),
     "refused_internal_error": "Algo ha fallado aquí. Envíelo de nuevo, por favor.",
     "refused_no_form": "No hay ningún formulario en esta dirección.",
     # pages
@@ -90,7 +118,10 @@ TEXTS = {
     "honeypot": "Deje este campo vacío, por favor",
     "needs_script": "Este formulario solo se puede enviar con JavaScript.",
     "files_again": "Elija de nuevo sus archivos, por favor.",
-    "too_much_to_show": "Su texto es demasiado largo para mostrarlo aquí. Con el botón «atrás» del navegador lo encontrará de nuevo.",
+    "too_much_to_show": (
+        "Su texto es demasiado largo para mostrarlo aquí. Con el botón «atrás» del navegador lo"
+        " encontrará de nuevo."
+    ),
     "not_reached": "No se envió nada: falló la conexión. Inténtelo de nuevo, por favor.",
     "open_form": "Abrir el formulario",
     "to_form": "Volver al formulario",

@@ -43,10 +43,16 @@ TEXTS = {
     "files_audio": "audio",
     "files_video": "vidéo",
     "files_archive": "archives",
-    "file_wanted": 'Un fichier est attendu ici, et seul du texte est arrivé : il manque au formulaire enctype="multipart/form-data".',
+    "file_wanted": (
+        "Un fichier est attendu ici, et seul du texte est arrivé : il manque au formulaire"
+        ' enctype="multipart/form-data".'
+    ),
     "name_too_long": "Le nom de ce champ a plus de {limit} caractères.",
     "nests_too_deep": "Le nom de ce champ a plus de {limit} niveaux.",
-    "nests_unclear": "[] ne peut se trouver qu’à la fin du nom d’un champ ; au milieu, un nombre dit lequel est visé, comme dans a[0][b].",
+    "nests_unclear": (
+        "[] ne peut se trouver qu’à la fin du nom d’un champ ; au milieu, un nombre dit lequel est"
+        " visé, comme dans a[0][b]."
+    ),
     "sent_both_ways": "Ce champ est arrivé à la fois comme une valeur et avec des membres.",
     "not_in_charset": "Ceci n’est pas dans le jeu de caractères {limit}.",
     "wrong": "Ceci n’est pas correct.",
@@ -54,25 +60,43 @@ TEXTS = {
     "refused_invalid": "Certaines réponses ne sont pas encore correctes.",
     "refused_unreadable": "Ce qui a été envoyé ne peut pas être lu comme un formulaire.",
     "refused_bad_request": "Ce qui a été envoyé ne peut pas être lu comme un formulaire.",
-    "refused_unknown_type": "Ce qui a été envoyé n’est pas d’un type dans lequel on envoie un formulaire.",
+    "refused_unknown_type": (
+        "Ce qui a été envoyé n’est pas d’un type dans lequel on envoie un formulaire."
+    ),
     "refused_unknown_charset": "Ce qui a été envoyé est dans un jeu de caractères inconnu ici.",
     "refused_encoded": "Ce qui a été envoyé est compressé, et un formulaire ne l’est pas.",
     "refused_cut_short": "La connexion a été coupée avant que tout soit arrivé. Veuillez renvoyer.",
     "refused_too_large": "Ce qui a été envoyé est trop volumineux.",
-    "refused_too_many_fields": "Ce qui a été envoyé a trop de champs ; {most} au plus sont acceptés.",
-    "refused_too_many": "Trop d’envois sont venus d’ici en peu de temps. Veuillez réessayer un peu plus tard.",
+    "refused_too_many_fields": (
+        "Ce qui a été envoyé a trop de champs ; {most} au plus sont acceptés."
+    ),
+    "refused_too_many": (
+        "Trop d’envois sont venus d’ici en peu de temps. Veuillez réessayer un peu plus tard."
+    ),
     "refused_busy": "Beaucoup d’envois arrivent en ce moment. Veuillez réessayer un peu plus tard.",
     "refused_store_failed": "Votre message n’a pas pu être conservé. Veuillez le renvoyer.",
     "refused_used_before": "Ce formulaire a déjà été envoyé. Veuillez le vérifier et le renvoyer.",
-    "refused_expired": "Ce formulaire est resté ouvert longtemps. Veuillez le relire et le renvoyer.",
+    "refused_expired": (
+        "Ce formulaire est resté ouvert longtemps. Veuillez le relire et le renvoyer."
+    ),
     "refused_origin_not_allowed": "Ce formulaire ne peut pas être envoyé depuis ce site.",
     "refused_files_not_supported": "Ce formulaire n’accepte pas de fichiers.",
-    "refused_files_full": "Ce formulaire n’a plus de place pour des fichiers. Veuillez l’envoyer sans fichier, ou réessayer plus tard.",
-    "refused_daily_bytes_full": "Ce formulaire n’accepte plus rien aujourd’hui. Veuillez l’envoyer de nouveau demain.",
-    "refused_disk_full": "Ce formulaire ne peut rien accepter pour le moment. Veuillez l’envoyer de nouveau plus tard.",
+    "refused_files_full": (
+        "Ce formulaire n’a plus de place pour des fichiers. Veuillez l’envoyer sans fichier, ou"
+        " réessayer plus tard."
+    ),
+    "refused_daily_bytes_full": (
+        "Ce formulaire n’accepte plus rien aujourd’hui. Veuillez l’envoyer de nouveau demain."
+    ),
+    "refused_disk_full": (
+        "Ce formulaire ne peut rien accepter pour le moment. Veuillez l’envoyer de nouveau plus"
+        " tard."
+    ),
     "refused_empty": "Rien n’a été rempli.",
     "refused_file_type": "Ce type de fichier n’est pas accepté.",
-    "refused_method_not_allowed": "Il n’y a rien à voir à cette adresse : c’est là qu’un formulaire est envoyé.",
+    "refused_method_not_allowed": (
+        "Il n’y a rien à voir à cette adresse : c’est là qu’un formulaire est envoyé."
+    ),
     "refused_internal_error": "Une erreur est survenue ici. Veuillez renvoyer.",
     "refused_no_form": "Il n’y a pas de formulaire à cette adresse.",
     # pages
@@ -90,7 +114,10 @@ TEXTS = {
     "honeypot": "Veuillez laisser ce champ vide",
     "needs_script": "Ce formulaire ne peut être envoyé qu’avec JavaScript.",
     "files_again": "Veuillez choisir à nouveau vos fichiers.",
-    "too_much_to_show": "Votre texte est trop long pour être affiché ici. Le bouton « précédent » du navigateur vous le rendra.",
+    "too_much_to_show": (
+        "Votre texte est trop long pour être affiché ici. Le bouton « précédent » du navigateur"
+        " vous le rendra."
+    ),
     "not_reached": "Rien n’a été envoyé : la connexion a échoué. Veuillez réessayer.",
     "open_form": "Ouvrir le formulaire",
     "to_form": "Retour au formulaire",

@@ -1,4 +1,5 @@
-"""What a person who fills in a form gets to read, in each language that we have: a file each, with the same keys. Pure.
+"""What a person who fills in a form gets to read, in each language that we have: a file each, with
+the same keys. Pure.
 
 A key that ends in `_1` is the sentence for one of what `{limit}` counts.
 """
@@ -10,14 +11,21 @@ from collections.abc import Mapping
 from bridge.core.errors import FieldFault
 from bridge.ingest.forms.translations import de, en, es, fr
 
-LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": en.TEXTS, "de": de.TEXTS, "fr": fr.TEXTS, "es": es.TEXTS}
+LANGUAGES: Mapping[str, Mapping[str, str]] = {
+    "en": en.TEXTS,
+    "de": de.TEXTS,
+    "fr": fr.TEXTS,
+    "es": es.TEXTS,
+}
 DEFAULT = "en"
 MOST_NAMED = 5  # names that one sentence lists
 LONGEST_NAME = 60
 
 
 def choose(accept: str, *wanted: str | None) -> str:
-    """Return the language to answer in: the first of `wanted` that we have, else what `accept` (an Accept-Language header) prefers."""
+    """Return the language to answer in: the first of `wanted` that we have, else what `accept` (an
+    Accept-Language header) prefers.
+    """
     for tag in (*wanted, *_preferred(accept)):
         language = (tag or "").strip().lower().partition("-")[0]
         if language in LANGUAGES:
@@ -26,7 +34,9 @@ def choose(accept: str, *wanted: str | None) -> str:
 
 
 def _preferred(accept: str) -> list[str]:
-    """The tags of an Accept-Language header, best first. https://www.rfc-editor.org/rfc/rfc9110#field.accept-language"""
+    """The tags of an Accept-Language header, best first.
+    https://www.rfc-editor.org/rfc/rfc9110#field.accept-language
+    """
     weighed = []
     for place, entry in enumerate(accept[:1000].split(",")):
         tag, _, weight = entry.partition(";")
@@ -53,7 +63,9 @@ def text(language: str, key: str, **values: object) -> str:
 
 def say(language: str, fault: FieldFault) -> str:
     """Return what is wrong with a field, in words."""
-    names = ", ".join(_short(name) for name in fault.names[:MOST_NAMED]) + (", …" if len(fault.names) > MOST_NAMED else "")
+    names = ", ".join(_short(name) for name in fault.names[:MOST_NAMED]) + (
+        ", …" if len(fault.names) > MOST_NAMED else ""
+    )
     limit = _listed(language, fault.limit) if isinstance(fault.limit, tuple) else fault.limit
     return text(language, fault.key, limit=limit, names=names)
 
