@@ -95,7 +95,8 @@ def empty(server: str) -> str:
 
 def end(name: str, folder: Path, process: subprocess.Popen[bytes]) -> str:
     """Print what it said and return its verdict."""
-    code, certificate = process.wait(), folder / f"{name}.json"
+    code = process.wait()
+    certificate = folder / f"{name}.json"
     print(f"-- {name}\n{(folder / name).read_text('utf-8', 'replace')}", flush=True)
     return (
         str(json.loads(certificate.read_text())["verdict"])

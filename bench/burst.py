@@ -30,7 +30,8 @@ def main() -> None:
     parser.add_argument("--others", type=int, default=0, help="slots that others hold at most")
     given = parser.parse_args()
     print(rig.machine())
-    port, platform = rig.free_port(), rig.free_port()
+    port = rig.free_port()
+    platform = rig.free_port()
     url = f"http://127.0.0.1:{platform}"
     command = [
         sys.executable,
@@ -49,7 +50,8 @@ def main() -> None:
             time.sleep(0.1)
         deliveries = settled(path, len(acks))
         told |= {name: stats(url)[name] for name in ("looks", "lists")}
-    took, needed = told["last_end"] - began, len(acks) * given.run
+    took = told["last_end"] - began
+    needed = len(acks) * given.run
     ideal = needed / (told["free"] / took if given.others else given.slots)
     beside = f", of which others take up to {given.others}" if given.others else ""
     print(f"{len(acks)} events, runs of {given.run:g} s, {given.slots} slots{beside}")

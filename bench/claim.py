@@ -96,7 +96,8 @@ def fill(database: Database, count: int, due: bool, routes: int) -> None:
 
 
 def measure(database: Database) -> float:
-    took, shares = [], Shares()
+    took = []
+    shares = Shares()
     for turn in range(20):
         began = time.perf_counter()
         taken = database.write(

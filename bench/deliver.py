@@ -25,7 +25,8 @@ def main() -> None:
         port = rig.free_port()
         script = rig.lua(path, rig.payload())
         with rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub_port}/start"), port) as run:
-            before, began = rig.cpu(run.pid), time.monotonic()
+            before = rig.cpu(run.pid)
+            began = time.monotonic()
             result = rig.wrk(port, script, given.seconds, given.connections)
             started = rig.drained(path / "starts", int(result["requests"]))
             took = time.monotonic() - began

@@ -87,7 +87,8 @@ def measure(kind: str, given: argparse.Namespace) -> None:
             for service in services[::-1]:  # the receivers bring the schema up to date
                 stack.callback(service.stop)
                 service.start()
-            without, during = Load(url), Load(url)
+            without = Load(url)
+            during = Load(url)
             for number in range(given.deploys):
                 with loading(listening.getsockname()[1], given.rate, f"q{number}", without):
                     time.sleep(QUIET)
@@ -112,7 +113,8 @@ def measure(kind: str, given: argparse.Namespace) -> None:
     )
     without.tell("without a deploy")
     during.tell(f"{given.deploys} deploys")
-    (ack, start), (longer_ack, longer_start) = without.longest(), during.longest()
+    ack, start = without.longest()
+    longer_ack, longer_start = during.longest()
     print(f"{'longer by':18} {'':37} {longer_ack - ack:10.2f} s {longer_start - start:11.2f} s")
     for service in services:
         service.tell()
@@ -183,7 +185,8 @@ class Service:
     def __init__(
         self, path: Path, name: str, command: str, listening: socket.socket, database_url: str
     ) -> None:
-        self._name, self._told = name, path / f"{name}.notify"
+        self._name = name
+        self._told = path / f"{name}.notify"
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(self._told))
         self._notify.settimeout(0.1)
@@ -197,7 +200,8 @@ class Service:
             else {}
         )
         self._environ = {**os.environ, **environ, "NOTIFY_SOCKET": str(self._told)}
-        self._command, self._given = [sys.executable, "-m", "bridge", command], ()
+        self._command = [sys.executable, "-m", "bridge", command]
+        self._given = ()
         if command != "work":
             self._environ |= {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "public"}
             self._given = (listening.fileno(),)

@@ -39,7 +39,8 @@ def main() -> None:
         script = rig.lua(path, rig.payload())
         (path / "bare.py").write_text(BARE)
         (path / "conf.py").write_text(CONF)
-        bare_port, port = rig.free_port(), rig.free_port()
+        bare_port = rig.free_port()
+        port = rig.free_port()
         bare = [sys.executable, "-m", "gunicorn", "-c", str(path / "conf.py"), "bare:app"]
         environ = {
             "FLOWBRIDGE_BIND": f"127.0.0.1:{bare_port}",
@@ -69,7 +70,8 @@ def report(results: rig.Results, connections: int) -> None:
             f" {middle['p50']:5.1f} ms  p99 {middle['p99']:5.1f} ms  {middle['cpu']:4.0f} µs CPU a"
             f" request  {errors:.0f} errors"
         )
-    bare, ours = results["bare Flask view"], results["flowbridge"]
+    bare = results["bare Flask view"]
+    ours = results["flowbridge"]
     ratio = lambda key: rig.median([b[key] for b in ours]) / rig.median([a[key] for a in bare])  # noqa: E731
     print(f"ratio: rate {ratio('rate'):.2f}, p99 {ratio('p99'):.2f}, CPU {ratio('cpu'):.2f}")
 

@@ -26,7 +26,8 @@ def main() -> None:
     given = parser.parse_args()
     print(rig.machine())
     with rig.folder() as path, rig.stub(path) as stub_port:
-        port, body = rig.free_port(), rig.payload()
+        port = rig.free_port()
+        body = rig.payload()
         rig.lua(path, body)
         with rig.flowbridge(path, rig.routes(f"http://127.0.0.1:{stub_port}/start"), port):
             acks = send(port, body, given.rate, given.seconds)

@@ -33,7 +33,8 @@ def main() -> None:
                 time.sleep(RESTING)
                 busy = (rig.cpu(run.pid) - busy) / RESTING
                 accepted += int(rig.wrk(port, script, 5)["requests"])
-                processes, after = len(rig.tree(run.pid)), rig.pss(run.pid)
+                processes = len(rig.tree(run.pid))
+                after = rig.pss(run.pid)
                 # or the second start would not be one at rest
                 rig.drained(path / "starts", accepted)
                 print(

@@ -78,7 +78,8 @@ def main() -> None:
 def measure(peer: Peer, seconds: float) -> float:
     """Return the starts per second, from the first request to the last start."""
     with rig.folder() as path, rig.stub(path) as stub:
-        port, script = rig.free_port(), rig.lua(path, rig.payload())
+        port = rig.free_port()
+        script = rig.lua(path, rig.payload())
         with peer(path, port, stub):
             began = time.time()
             result = rig.wrk(port, script, seconds)

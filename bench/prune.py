@@ -52,7 +52,8 @@ def fill(path: Path, events: int) -> None:
     database = Database(f"sqlite:///{path}")
     upgrade.upgrade(database)
     database.close()
-    at, body = time.time() - 100 * DAY, b'{"text":"' + b"x" * 1000 + b'"}'
+    at = time.time() - 100 * DAY
+    body = b'{"text":"' + b"x" * 1000 + b'"}'
     with sqlite3.connect(path) as raw:
         rows = (
             (f"evt_old{n:08}", f"old-{n}", at + n / 1000, f"{n:064x}", body) for n in range(events)
@@ -87,7 +88,8 @@ def measure(
     port: int, body: bytes, given: argparse.Namespace, path: Path, pace: str | None
 ) -> tuple[float, float, float]:
     """Return p50 and p99 in milliseconds, and how many events went in a second."""
-    gone, began = multiprocessing.Value("q", 0), multiprocessing.Event()
+    gone = multiprocessing.Value("q", 0)
+    began = multiprocessing.Event()
     pruner = multiprocessing.Process(target=prune, args=(path, pace, began, gone)) if pace else None
     if pruner:
         pruner.start()
@@ -120,7 +122,8 @@ def main() -> None:
             f"{given.events} old events, {store.stat().st_size / 1024**2:.0f} MiB; {given.rate:g}"
             " events a second come in"
         )
-        port, body = rig.free_port(), rig.payload()
+        port = rig.free_port()
+        body = rig.payload()
         found: dict[str | None, list[tuple[float, float, float]]] = {
             None: [],
             "errand": [],

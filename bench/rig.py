@@ -269,7 +269,8 @@ def flowbridge(
 ) -> Iterator[subprocess.Popen]:
     """Run `flowbridge serve` on an empty store, as anyone would; `more` of its environment."""
     (path / "routes.yaml").write_text(config)
-    bind, file = f"127.0.0.1:{port}", str(path / "routes.yaml")
+    bind = f"127.0.0.1:{port}"
+    file = str(path / "routes.yaml")
     environ = {
         "FLOWBRIDGE_DATA": str(path / "data"),
         "FLOWBRIDGE_BIND": bind,
@@ -300,7 +301,8 @@ def drained(starts: Path, wanted: int, patience: float = 60.0) -> int:
     """Wait until as many starts came as events were accepted, and no more come; return how many
     distinct ones there were.
     """
-    until, seen = time.monotonic() + patience, -1
+    until = time.monotonic() + patience
+    seen = -1
     while time.monotonic() < until:
         lines = starts.read_text().splitlines()
         if len(lines) >= wanted and len(lines) == seen:

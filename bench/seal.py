@@ -36,9 +36,11 @@ def main() -> None:
 
 def receive(given: argparse.Namespace) -> rig.Results:
     with rig.folder() as path, contextlib.ExitStack() as servers:
-        script, running = rig.lua(path, rig.payload()), {}
+        script = rig.lua(path, rig.payload())
+        running = {}
         for name, environ in KINDS.items():
-            port, routes = rig.free_port(), rig.routes("http://127.0.0.1:9/")
+            port = rig.free_port()
+            routes = rig.routes("http://127.0.0.1:9/")
             running[name] = (
                 port,
                 servers.enter_context(
@@ -53,14 +55,16 @@ def deliver(given: argparse.Namespace) -> rig.Results:
     for _ in range(given.runs):
         for name, environ in KINDS.items():
             with rig.folder() as path, rig.stub(path) as stub_port:
-                port, script = rig.free_port(), rig.lua(path, rig.payload())
+                port = rig.free_port()
+                script = rig.lua(path, rig.payload())
                 with rig.flowbridge(
                     own(path, name),
                     rig.routes(f"http://127.0.0.1:{stub_port}/start"),
                     port,
                     **environ,
                 ) as run:
-                    before, began = rig.cpu(run.pid), time.monotonic()
+                    before = rig.cpu(run.pid)
+                    began = time.monotonic()
                     result = rig.wrk(port, script, given.seconds, given.connections)
                     started = rig.drained(path / "starts", int(result["requests"]))
                     result |= {

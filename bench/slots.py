@@ -117,15 +117,18 @@ class Platform(Requests):
 
 async def come_and_go(most: int) -> None:
     """Let others take and give back slots, and add up what they leave."""
-    global others
-    others, before, changed = most, time.time(), time.time()
+    global others  # noqa: PLW0603 - one program, one machine
+    others = most
+    before = time.time()
+    changed = time.time()
     while True:
         await asyncio.sleep(0.02)
         now = time.time()
         asked["free"] += (slots - others) * (now - before) if runs else 0.0
         before = now
         if most and now - changed > 1.0:
-            others, changed = random.randint(0, most), now
+            others = random.randint(0, most)
+            changed = now
 
 
 async def main() -> None:
@@ -136,6 +139,7 @@ async def main() -> None:
     going.cancel()
 
 
-slots, seconds = int(sys.argv[2]), float(sys.argv[3])
+slots = int(sys.argv[2])
+seconds = float(sys.argv[3])
 call = float(sys.argv[5]) if len(sys.argv) > 5 else 0.0
 asyncio.run(main())

@@ -30,13 +30,16 @@ def main() -> None:
     given = parser.parse_args()
     print(rig.machine())
     with rig.folder() as path, rig.stub(path) as stub_port:
-        port, body, stop = rig.free_port(), rig.payload(), threading.Event()
+        port = rig.free_port()
+        body = rig.payload()
+        stop = threading.Event()
         with rig.flowbridge(path, routes(stub_port), port) as run:
             others = threading.Thread(
                 target=beside, args=(port, body, given.rate, stop), daemon=True
             )
             others.start()
-            sizes, acknowledged = [], 0
+            sizes = []
+            acknowledged = 0
             for step in range(int(given.minutes * 60 / EVERY)):
                 acknowledged += len(latency.send(port, body, given.rate, EVERY, run=str(step)))
                 sizes.append(rig.pss(run.pid))
@@ -49,7 +52,8 @@ def main() -> None:
             others.join()
             started = rig.drained(path / "starts", acknowledged)
     quarter = max(1, len(sizes) // 4)
-    early, late = rig.median(sizes[quarter : 2 * quarter] or sizes), rig.median(sizes[-quarter:])
+    early = rig.median(sizes[quarter : 2 * quarter] or sizes)
+    late = rig.median(sizes[-quarter:])
     print(
         f"{started} of {acknowledged} started; {early:.1f} MB in the second quarter, {late:.1f} MB"
         f" in the last: {late / early:.3f}"

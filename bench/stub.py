@@ -20,7 +20,8 @@ class Requests(asyncio.Protocol):
     """Reads the requests of one connection; `take` gets each, and where its head ends."""
 
     def connection_made(self, transport) -> None:
-        self.transport, self.data = transport, b""
+        self.transport = transport
+        self.data = b""
 
     def data_received(self, data: bytes) -> None:
         self.data += data
@@ -29,7 +30,8 @@ class Requests(asyncio.Protocol):
             size = end + 4 + (int(length[1]) if length else 0)
             if len(self.data) < size:
                 return
-            request, self.data = self.data[:size], self.data[size:]
+            request = self.data[:size]
+            self.data = self.data[size:]
             self.take(request, end)
 
     def take(self, request: bytes, end: int) -> None:

@@ -98,7 +98,8 @@ def built_by() -> str:
 def hashes(pins: dict[str, str]) -> dict[str, list[str]]:
     """Return the hashes of all files of each release, as pip-compile finds them."""
     with tempfile.TemporaryDirectory() as folder:
-        wanted, locked = Path(folder, "wanted.in"), Path(folder, "locked.txt")
+        wanted = Path(folder, "wanted.in")
+        locked = Path(folder, "locked.txt")
         wanted.write_text("".join(f"{name}=={version}\n" for name, version in pins.items()))
         options = [
             "--quiet",
@@ -145,7 +146,8 @@ def text(names: dict[str, str], pins: dict[str, str], known: dict[str, list[str]
 
 def main() -> None:
     """Write the files."""
-    pins, base = pinned(), needed()
+    pins = pinned()
+    base = needed()
     known = hashes(pins)
     files = {"base": base, "build": {canonicalize_name(built_by().partition("==")[0]): ""}}
     files |= {

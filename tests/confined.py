@@ -23,13 +23,25 @@ from contextlib import suppress
 from pathlib import Path
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-NEW_NS, NEW_IPC = 0x00020000, 0x08000000
+NEW_NS = 0x00020000
+NEW_IPC = 0x08000000
 NAMESPACES = 0x7E020080  # every CLONE_NEW…
-BIND, REMOUNT, READ_ONLY, RECURSIVE, PRIVATE, NO_SUID = 4096, 32, 1, 16384, 1 << 18, 2
+BIND = 4096
+REMOUNT = 32
+READ_ONLY = 1
+RECURSIVE = 16384
+PRIVATE = 1 << 18
+NO_SUID = 2
 NOBODY = 65534
-ALLOW, ERRNO = 0x7FFF0000, 0x00050000  # https://man7.org/linux/man-pages/man3/seccomp_init.3.html
-EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
-NOT_EQUAL, MASKED = 1, 7  # comparisons of libseccomp
+# https://man7.org/linux/man-pages/man3/seccomp_init.3.html
+ALLOW = 0x7FFF0000
+ERRNO = 0x00050000
+EPERM = 1
+ENOSYS = 38
+EAFNOSUPPORT = 97
+# comparisons of libseccomp
+NOT_EQUAL = 1
+MASKED = 7
 
 
 def checked(result: int, what: str) -> None:
@@ -210,7 +222,8 @@ def filter_calls(unit: dict[str, list[str]]) -> None:
 
 
 def main() -> None:
-    unit, state = directives(Path(sys.argv[1])), Path(sys.argv[2])
+    unit = directives(Path(sys.argv[1]))
+    state = Path(sys.argv[2])
     os.chown(state, NOBODY, NOBODY)
     # systemd-analyze is asked before all is closed
     filtered = allowed_calls(unit["SystemCallFilter"])

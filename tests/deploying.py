@@ -49,7 +49,8 @@ class NotifySocket:
 
     def listen(self, seconds: float) -> list[str]:
         """Listen for so long and return the lines that came."""
-        until, new = time.monotonic() + seconds, []
+        until = time.monotonic() + seconds
+        new = []
         while (left := until - time.monotonic()) > 0:
             self._sock.settimeout(left)
             try:

@@ -20,9 +20,16 @@ import pytest
 T = TypeVar("T")
 # fsync, fdatasync, msync
 SYNCS = {"x86_64": (0xC000003E, (74, 75, 26)), "aarch64": (0xC00000B7, (82, 83, 227))}
-NO_NEW_PRIVS, SECCOMP, FILTER = 38, 22, 2  # of prctl
-LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06  # https://docs.kernel.org/networking/filter.html
-ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | errno.EIO
+# of prctl
+NO_NEW_PRIVS = 38
+SECCOMP = 22
+FILTER = 2
+# https://docs.kernel.org/networking/filter.html
+LOAD = 0x20
+JUMP_IF_EQUAL = 0x15
+RETURN = 0x06
+ALLOW = 0x7FFF0000
+REFUSE = 0x00050000 | errno.EIO
 
 
 def refuse_syncs() -> None:

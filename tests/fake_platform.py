@@ -80,8 +80,12 @@ class FakePlatform:
         retry_after: str | None = None,
         echoes: bool = True,
     ) -> None:
-        self.cap, self.run_seconds, self.api_key, self.user_id = cap, run_seconds, api_key, user_id
-        self.retry_after, self.echoes = retry_after, echoes
+        self.cap = cap
+        self.run_seconds = run_seconds
+        self.api_key = api_key
+        self.user_id = user_id
+        self.retry_after = retry_after
+        self.echoes = echoes
         self.starts: list[Start] = []
         self.runs: dict[str, FakeRun] = {}
         self.faults: list[int | float | str | threading.Event] = []
@@ -141,7 +145,8 @@ class FakePlatform:
         ago: float = 0.0,
     ) -> str:
         """Begin a run that was not asked for here, `ago` seconds before now; return its id."""
-        run_id, now = new_run_id(), time.time()
+        run_id = new_run_id()
+        now = time.time()
         with self._lock:
             self.runs[run_id] = FakeRun(
                 run_id, flow, now - ago, now - ago + seconds, outputs=outputs or {}
@@ -231,7 +236,8 @@ class FakePlatform:
         with self._lock:
             if self.active + self.others >= self.cap:
                 return 429, _error("rate_limit", "too many concurrent runs")
-            now, run_id = time.time(), new_run_id()
+            now = time.time()
+            run_id = new_run_id()
             inputs = {
                 k: v
                 for k, v in fields.items()
@@ -241,11 +247,9 @@ class FakePlatform:
                 run_id, flow, now, now + self.run_seconds, outputs=inputs if self.echoes else {}
             )
             if flow == "always-fails":
-                run.ends_as, run.outputs, run.log = (
-                    "FAILED",
-                    {},
-                    ["\x1b[31mNode failed: as it always does\x1b[0m"],
-                )
+                run.ends_as = "FAILED"
+                run.outputs = {}
+                run.log = ["\x1b[31mNode failed: as it always does\x1b[0m"]
             elif self.run_ends:
                 run.ends_as = self.run_ends.pop(0)
             self.runs[run_id], start.run_id = run, run_id
@@ -297,7 +301,8 @@ class FakePlatform:
             (r for r in list(self.runs.values()) if r.saved_item_id == flow),
             key=lambda r: -r.created_at,
         )[:10]
-        fields, reports = self.list_fields, [self._report(run) for run in newest]
+        fields = self.list_fields
+        reports = [self._report(run) for run in newest]
         lag = {"state": self.listed_as} if self.listed_as else {}
         return 200, {
             flow: [

@@ -98,7 +98,8 @@ class Line:
         known = make_url(url)
         self._server = f"{known.query['host']}/.s.PGSQL.5432"
         self.url = known.set(query={"host": str(folder)}).render_as_string(hide_password=False)
-        self.lose_commits, self.lost = 0, 0
+        self.lose_commits = 0
+        self.lost = 0
         self.cut = False
         self._ends: set[socket.socket] = set()
         self._listening = socket.socket(socket.AF_UNIX)

@@ -44,7 +44,10 @@ class Forked:
     def __init__(
         self, pid: int, ends: int, stdout: TextIO | None = None, stderr: TextIO | None = None
     ) -> None:
-        self.pid, self._ends, self.stdout, self.stderr = pid, ends, stdout, stderr
+        self.pid = pid
+        self._ends = ends
+        self.stdout = stdout
+        self.stderr = stderr
         self.returncode: int | None = None
 
     def poll(self) -> int | None:

@@ -23,11 +23,13 @@ def check_growth(prepare: Callable[[int], Work], size: int) -> None:
     `prepare` makes the work of a size; what it does itself is not measured. The best of several
     measurements counts, the two sizes in turn.
     """
-    small, large = prepare(size), prepare(TIMES_LARGER * size)
+    small = prepare(size)
+    large = prepare(TIMES_LARGER * size)
     repeats = 1
     while measure(small, repeats) < LEAST_SECONDS:
         repeats *= 2
-    smalls, larges = [], []
+    smalls = []
+    larges = []
     for rounds in ROUNDS:
         for _ in range(rounds):
             smalls.append(measure(small, repeats))

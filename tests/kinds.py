@@ -234,7 +234,9 @@ class Served:
     """Keys as a test has them, and what was asked for."""
 
     def __init__(self, roots: bytes = b"", **documents: bytes) -> None:
-        self.documents, self.asked, self.trusted = documents, [], roots
+        self.documents = documents
+        self.asked = []
+        self.trusted = roots
 
     def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:
         self.asked.append((ask, again))

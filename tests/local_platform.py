@@ -21,7 +21,8 @@ from bridge.store.local import flows as local_flows
 from bridge.store.local import runs
 from bridge.web.app import create_app
 
-KEY, USER = "local-key", "local-user"
+KEY = "local-key"
+USER = "local-user"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 AUTH = {**BEARER, "x-auth-key": USER}
 NOW = 1700417191.102786
@@ -51,11 +52,9 @@ class Local:
     """`platform` may be changed between requests, as a new routes.yaml would."""
 
     def __init__(self, database: Database, folder: Path, platform: Platform | None = None) -> None:
-        self.database, self.rung, self.platform = (
-            database,
-            0,
-            platform or Platform(name="local", type="local"),
-        )
+        self.database = database
+        self.rung = 0
+        self.platform = platform or Platform(name="local", type="local")
         database.write(lambda connection: local_flows.replace(connection, FLOWS, NOW))
         settings = Settings(
             config=folder / "routes.yaml",

@@ -20,7 +20,8 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-USER, PASSWORD = "hooks@example.com", "s3cret/pass word"
+USER = "hooks@example.com"
+PASSWORD = "s3cret/pass word"
 # as a URL has them
 LOGIN = f"{USER.replace('@', '%40')}:{PASSWORD.replace('/', '%2F').replace(' ', '%20')}"
 USES = (
@@ -176,13 +177,8 @@ def make_certificates(folder: Path) -> tuple[Path, Path]:
         def called(text: str) -> x509.Name:
             return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
 
-        now, known = (
-            datetime.now(UTC),
-            [
-                x509.DNSName("localhost"),
-                x509.IPAddress(ip_address("127.0.0.1")),
-            ],
-        )
+        now = datetime.now(UTC)
+        known = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
         builder = x509.CertificateBuilder(
             called(issuer), called(name), key.public_key(), x509.random_serial_number()
         )
@@ -204,10 +200,8 @@ def make_certificates(folder: Path) -> tuple[Path, Path]:
             builder = builder.add_extension(x509.SubjectAlternativeName(known), critical=False)
         return builder.sign(by, hashes.SHA256())
 
-    authority, server = (
-        ec.generate_private_key(ec.SECP256R1()),
-        ec.generate_private_key(ec.SECP256R1()),
-    )
+    authority = ec.generate_private_key(ec.SECP256R1())
+    server = ec.generate_private_key(ec.SECP256R1())
     pem = serialization.Encoding.PEM
     private = server.private_bytes(
         pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

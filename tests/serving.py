@@ -187,11 +187,9 @@ class Bridge:
         port: int | None = None,
         fresh: bool = False,
     ) -> None:
-        self.folder, self.arguments, self.constants = (
-            folder,
-            arguments or ("serve",),
-            dict(constants or {}),
-        )
+        self.folder = folder
+        self.arguments = arguments or ("serve",)
+        self.constants = dict(constants or {})
         self.port = port or free_port()
         self.config = folder / "routes.yaml"
         self.config.write_text(routes)
@@ -225,14 +223,8 @@ class Bridge:
     def run(self, seconds: float = 60.0) -> tuple[int, str]:
         """Run it to its end; return its exit code and what it said on stderr."""
         if self._fresh or self.constants:
-            command, pipes = (
-                self._command(),
-                {
-                    "capture_output": True,
-                    "text": True,
-                    "timeout": seconds,
-                },
-            )
+            command = self._command()
+            pipes = {"capture_output": True, "text": True, "timeout": seconds}
             done = subprocess.run(command, env=self.environ, cwd=self.folder, check=False, **pipes)  # type: ignore[call-overload]
         else:
             done = call(

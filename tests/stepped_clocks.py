@@ -25,8 +25,11 @@ class Clocks:
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.ahead = self.later = 0.0
-        self.boot_id, self.host, self.boots_at = "boot-1", "here", 0.0
+        self.ahead = 0.0
+        self.later = 0.0
+        self.boot_id = "boot-1"
+        self.host = "here"
+        self.boots_at = 0.0
         difference = clock._difference
 
         def stepped(database: Database, mine: Callable[[], float]) -> float:

@@ -148,7 +148,8 @@ def test_a_retry_of_a_failed_local_run_can_start_another(database: Database) -> 
 def test_what_is_resolved_as_delivered_is_followed_where_its_run_is_known(
     database: Database,
 ) -> None:
-    with_run, without = kept(database, **STATES["unknown"]), kept(database, **STATES["unknown"])
+    with_run = kept(database, **STATES["unknown"])
+    without = kept(database, **STATES["unknown"])
     (first,) = move(database, "resolve", Status.DELIVERED, with_run, run_id="R1", reason="by hand")
     (second,) = move(database, "resolve", Status.DELIVERED, without)
     assert (
@@ -385,7 +386,8 @@ def test_a_replay_through_a_route_that_does_not_match_or_is_not_there_says_so(
 
 
 def test_a_configuration_that_cannot_be_had_is_a_problem_of_that_event(database: Database) -> None:
-    one, other = kept(database).event_id, kept(database).event_id
+    one = kept(database).event_id
+    other = kept(database).event_id
 
     def config_of(event: Event) -> Config:
         if event.id == one:

@@ -127,7 +127,9 @@ KEYS = [
 def test_whatever_comes_and_goes_what_is_told_is_bounded_and_each_end_is_told(
     looks: list[tuple[float, set[str]]],
 ) -> None:
-    at, told, known = 0.0, [], dict[str, Alert]()
+    at = 0.0
+    told = []
+    known = dict[str, Alert]()
     for seconds, keys in [*looks, *[(600.0, set[str]())] * 60]:
         at += seconds
         known, notices = step(

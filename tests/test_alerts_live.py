@@ -98,7 +98,8 @@ class World:
     """
 
     def __init__(self, server: Misbehaving) -> None:
-        self.server, self.url = server, server.url
+        self.server = server
+        self.url = server.url
         server.script("/crm", respond(400))
         server.script("/lost", drop)
         server.script("/down", respond(503))
@@ -323,7 +324,9 @@ def test_a_certificate_that_ends_is_looked_at_once_and_its_renewal_is_told(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
     def issue(days: float) -> None:
-        now, key, both = time.time(), ec.generate_private_key(ec.SECP256R1()), tmp_path / "both.pem"
+        now = time.time()
+        key = ec.generate_private_key(ec.SECP256R1())
+        both = tmp_path / "both.pem"
         both.write_bytes(
             private_pem(key)
             + certificate(

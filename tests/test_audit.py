@@ -97,7 +97,8 @@ def test_many_items_are_written_in_several_commits_and_count_once_all_are_there(
     """Whoever is killed meanwhile leaves an act that never began."""
     monkeypatch.setattr(log, "PAGE", 2)
     ids = [f"dlv_{number}" for number in range(5)]
-    write, seen = database.write, []
+    write = database.write
+    seen = []
 
     def watched(work):  # type: ignore[no-untyped-def]
         value = write(work)

@@ -217,7 +217,8 @@ def changed(
 
 def named(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
-    entry.type, entry.linkname = kind, link
+    entry.type = kind
+    entry.linkname = link
     return entry
 
 

@@ -53,7 +53,8 @@ def test_the_same_bytes_are_written_once(tmp_path: Path) -> None:
 
 
 def test_many_may_keep_the_same_at_once(tmp_path: Path) -> None:
-    blobs, kept = Blobs(tmp_path), []
+    blobs = Blobs(tmp_path)
+    kept = []
     data = os.urandom(300_000)
     threads = [threading.Thread(target=lambda: kept.append(blobs.keep(data))) for _ in range(16)]
     for one in threads:
@@ -137,11 +138,9 @@ def aged(blobs: Blobs, data: bytes, at: float) -> str:
 
 def test_what_nobody_owns_is_swept_once_it_is_old(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
-    owned, old, young = (
-        aged(blobs, b"owned", 1000),
-        aged(blobs, b"old", 1000),
-        aged(blobs, b"young", 3000),
-    )
+    owned = aged(blobs, b"owned", 1000)
+    old = aged(blobs, b"old", 1000)
+    young = aged(blobs, b"young", 3000)
     draft = blobs.path(old).with_name(f"{old}.123.abcd")
     draft.write_bytes(b"half of it")
     os.utime(draft, (1000, 1000))
@@ -152,7 +151,8 @@ def test_what_nobody_owns_is_swept_once_it_is_old(tmp_path: Path) -> None:
 
 def test_a_blob_kept_exactly_at_the_limit_stays(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
-    old, young = aged(blobs, b"old", 1000), aged(blobs, b"young", 2000)
+    old = aged(blobs, b"old", 1000)
+    young = aged(blobs, b"young", 2000)
     assert blobs.discard({old, young}, 2000) == {young}
     assert blobs.sweep(set, 2000) == (0, 0)
     assert blobs.read(young) == b"young"
@@ -182,7 +182,8 @@ def test_blobs_that_are_to_be_still_are_not_swept(tmp_path: Path) -> None:
 
 def test_keeping_and_sweeping_at_once_loses_nothing(tmp_path: Path) -> None:
     """Whoever was told that the bytes are kept finds them, however often they are swept."""
-    blobs, over = Blobs(tmp_path), threading.Event()
+    blobs = Blobs(tmp_path)
+    over = threading.Event()
     blobs.keep(DATA)
 
     def sweep() -> None:

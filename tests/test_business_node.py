@@ -62,7 +62,8 @@ def changed(request: Request) -> Request:
 
 
 def test_github_checks_ours_and_signs_for_us() -> None:
-    one, request = replace(sender("github"), secret="s3cret"), signed("github", "s3cret")
+    one = replace(sender("github"), secret="s3cret")
+    request = signed("github", "s3cret")
     assert vendor("github", request, "s3cret") is True
     assert vendor("github", changed(request), "s3cret") is False
     made = vendor("github_sign", request, "s3cret")
@@ -80,7 +81,8 @@ def test_linear_checks_ours() -> None:
 
 
 def test_sanity_checks_ours_and_signs_for_us() -> None:
-    one, request = replace(sender("sanity"), secret="s3cret"), signed("sanity", "s3cret")
+    one = replace(sender("sanity"), secret="s3cret")
+    request = signed("sanity", "s3cret")
     assert vendor("sanity", request, "s3cret") is True
     assert vendor("sanity", changed(request), "s3cret") is False
     made = vendor("sanity_sign", request, "s3cret", time=int(time.time() * 1000))
@@ -93,10 +95,12 @@ def test_sanity_checks_ours_and_signs_for_us() -> None:
 
 def test_contentful_checks_ours_and_signs_for_us() -> None:
     secret = "a" * 64
-    one, request = replace(sender("contentful"), secret=secret), signed("contentful", secret)
+    one = replace(sender("contentful"), secret=secret)
+    request = signed("contentful", secret)
     assert vendor("contentful", request, secret) is True
     assert vendor("contentful", changed(request), secret) is False
-    unsigned, now = one.request(), time.time()
+    unsigned = one.request()
+    now = time.time()
     made = vendor("contentful_sign", unsigned, secret, time=int(now * 1000))
     theirs = {name.lower(): str(value) for name, value in made.items()}
     one.verify(replace(unsigned, headers={**unsigned.headers, **theirs}), now)

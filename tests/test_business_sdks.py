@@ -84,7 +84,8 @@ def test_braintree_signs_for_us_and_reads_ours() -> None:
 
 def test_razorpay_checks_ours() -> None:
     razorpay = pytest.importorskip("razorpay")
-    request, utility = signed("razorpay"), razorpay.Client(auth=("id", "secret")).utility
+    request = signed("razorpay")
+    utility = razorpay.Client(auth=("id", "secret")).utility
     assert utility.verify_webhook_signature(
         request.body.decode(), request.headers["x-razorpay-signature"], KEY
     )
@@ -120,10 +121,8 @@ def test_paddle_checks_ours() -> None:
 def test_hubspot_checks_ours_and_signs_for_us() -> None:
     signature = pytest.importorskip("hubspot.utils.signature").Signature
     request = signed("hubspot")
-    stamp, given = (
-        request.headers["x-hubspot-request-timestamp"],
-        request.headers["x-hubspot-signature-v3"],
-    )
+    stamp = request.headers["x-hubspot-request-timestamp"]
+    given = request.headers["x-hubspot-signature-v3"]
     assert signature.is_valid(given, KEY, request.body.decode(), request.url, "POST", "v3", stamp)
     assert not signature.is_valid(given, KEY, changed(request), request.url, "POST", "v3", stamp)
     made = signature.get_signature(KEY, request.body.decode(), "v3", request.url, "POST", stamp)
@@ -134,7 +133,8 @@ def test_hubspot_checks_ours_and_signs_for_us() -> None:
 
 def test_airtable_checks_ours() -> None:
     webhook = pytest.importorskip("pyairtable.models.webhook")
-    one, request = sender("airtable"), signed("airtable")
+    one = sender("airtable")
+    request = signed("airtable")
     given = request.headers["x-airtable-content-mac"]
     assert (
         webhook.WebhookNotification.from_request(request.body.decode(), given, one.secret).base.id
@@ -162,7 +162,8 @@ def test_standard_webhooks_signs_for_those_who_follow_it() -> None:
 
     now = datetime.now(UTC)
     for name in ("lithic", "brex", "shipbob"):
-        one, request = sender(name), sender(name).request()
+        one = sender(name)
+        request = sender(name).request()
         made = library.Webhook(one.secret).sign("msg_1", now, request.body.decode())
         headers = {
             **request.headers,

@@ -197,7 +197,8 @@ def test_a_call_that_outlasts_its_lease_keeps_it(
 def test_an_answer_waits_for_a_store_that_fails(
     sqlite: Database, calls: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, failed = sqlite.write, threading.Event()
+    write = sqlite.write
+    failed = threading.Event()
 
     def failing(work: Any) -> Any:
         if fake.accepted and not failed.is_set():
@@ -259,14 +260,16 @@ def test_what_the_broker_does_not_take_is_handed_back_and_tried_again_later(
 def test_the_waits_for_a_broker_grow_and_are_over_with_its_first_yes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    at, answers = [100.0], [False, False, True, False]
+    at = [100.0]
+    answers = [False, False, True, False]
     monkeypatch.setattr("bridge.worker.broker_relay.time", SimpleNamespace(monotonic=lambda: at[0]))
 
     def publish(*_: str) -> None:
         if not answers.pop(0):
             raise ConnectionError
 
-    relay, event = Relay(publish), make_event()
+    relay = Relay(publish)
+    event = make_event()
     claim = claims.Claim(make_delivery(event), 1, "w:1", NOW)
     for pause in BACKOFF[:2]:
         assert list(relay.hand_over([claim, claim])) == [claim, claim]
@@ -327,7 +330,8 @@ class Redis:
     """A redis-server that can be stopped, started and emptied."""
 
     def __init__(self, folder: Path) -> None:
-        self.port, self._folder = free_port(), folder
+        self.port = free_port()
+        self._folder = folder
         self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -405,7 +409,9 @@ class Machines:
     """`flowbridge work` and `flowbridge celery`, each as on a machine of its own."""
 
     def __init__(self, folder: Path, database: Database, redis: Redis, base: str) -> None:
-        self._folder, self._routes, self._made = folder, ROUTES.format(base=base), 0
+        self._folder = folder
+        self._routes = ROUTES.format(base=base)
+        self._made = 0
         self._environ = {
             "FLOWBRIDGE_DATABASE_URL": database.url.render_as_string(hide_password=False),
             "FLOWBRIDGE_SECRET_KEY": "k" * 32,
@@ -476,11 +482,9 @@ def test_through_every_fault_of_a_broker_and_a_killed_executor_nothing_is_lost_o
     with FakePlatform(cap=1000, run_seconds=0.02) as fake:
         fleet = machines(fake.base_url)
         ids = add_named(postgresql, 40, "first")
-        work, first, second = (
-            fleet.start("work"),
-            fleet.start("celery"),
-            fleet.start("celery", "--concurrency", "4"),
-        )
+        work = fleet.start("work")
+        first = fleet.start("celery")
+        second = fleet.start("celery", "--concurrency", "4")
         started(20, fake)
         redis.say("FLUSHALL")
 
@@ -531,7 +535,8 @@ def test_a_celery_worker_takes_a_changed_routes_yaml_on_by_sighup_and_by_itself(
         FakePlatform(cap=1000, run_seconds=0.05) as other,
     ):
         fleet = machines(fake.base_url)
-        celery, work = fleet.start("celery"), fleet.start("work")
+        celery = fleet.start("celery")
+        work = fleet.start("work")
         wait(postgresql, add_named(postgresql, 3, "one"), ended)
         for bridge in (celery, work):
             bridge.config.write_text(ROUTES.format(base=other.base_url))

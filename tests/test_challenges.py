@@ -57,10 +57,8 @@ def test_a_token_for_one_that_came_goes_on_from_it(tmp_path: Path, age: float, l
     """Who mends a form has filled it in before: of `min_fill` only what is left is asked for, and
     it is good as long as a new one.
     """
-    one, came = (
-        source(tmp_path),
-        tokens.issue(derive(KEY, "tokens"), "contact", NOW - age, "0" * 32),
-    )
+    one = source(tmp_path)
+    came = tokens.issue(derive(KEY, "tokens"), "contact", NOW - age, "0" * 32)
     for given in (
         given_parts(one, KEY, NOW, {"_token": came}).inputs["_token"],
         challenge(one, KEY, NOW, came)["token"],
@@ -144,7 +142,8 @@ def test_with_a_captcha_our_pages_have_a_token_that_says_whose_they_are(
     """Also where all else is off: nothing else could speak for who sends such a page. Its script
     has it go on from there.
     """
-    one, key = source(tmp_path, spam), derive(KEY, "tokens")
+    one = source(tmp_path, spam)
+    key = derive(KEY, "tokens")
     ours = given_parts(one, KEY, NOW).inputs["_token"]
     by_script = [str(challenge(one, KEY, NOW, came)["token"]) for came in (ours, None, "rubbish")]
     assert [tokens.read(key, each, "contact", NOW, 60).is_ours for each in (ours, *by_script)] == [

@@ -210,7 +210,8 @@ def test_retry_after_is_waited_for_whatever_ends_meanwhile_and_no_longer_than_th
 def test_whatever_happens_something_goes_again_within_its_longest_waits(
     steps: list[Any], jitter: float
 ) -> None:
-    known, now = None, NOW
+    known = None
+    now = NOW
     for outcome, used, passed in steps:
         now += passed
         if free(known, 5, used, now) and known is not None:
@@ -237,7 +238,8 @@ def learned(
     now: float = NOW,
     caps: Mapping[str, int] | None = None,
 ) -> None:
-    one, known = [Settled(held, outcome, 1.0)], {"local": 5} if caps is None else caps
+    one = [Settled(held, outcome, 1.0)]
+    known = {"local": 5} if caps is None else caps
     database.write(
         lambda c: (
             ledger.record(c, one, now, jitter=0.5),

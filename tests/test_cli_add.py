@@ -38,7 +38,8 @@ def pins(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_every_provider_can_be_added(folder: Path, name: str) -> None:
-    row, one = PROVIDERS[name], sender(name)
+    row = PROVIDERS[name]
+    one = sender(name)
     (folder / "routes.yaml").write_text("version: 1\n")
     result = run("add", name, *pins(name))
     assert result.exit_code == 0, result.stderr

@@ -79,7 +79,8 @@ def test_a_platform_that_is_never_asked_is_not_said_to_be_asked_later(store: Dat
 
 
 def test_all_that_is_unknown_is_shown_with_the_call_and_the_commands(store: Database) -> None:
-    first, second = unknown(store), unknown(store, evidence=SEEN)
+    first = unknown(store)
+    second = unknown(store, evidence=SEEN)
     result = run("resolve")
     assert result.exit_code == 0
     newest, oldest = result.stdout.split("\n\n")
@@ -201,7 +202,8 @@ def test_a_run_of_the_same_flow_shows_where_to_look(store: Database) -> None:
 
 
 def test_some_are_chosen_by_name_or_by_filters(store: Database) -> None:
-    first, second = unknown(store), unknown(store, "other")
+    first = unknown(store)
+    second = unknown(store, "other")
     event_id = queries.find(store, first)[0]
     ids = lambda *arguments: [one["id"] for one in lines(run("resolve", *arguments, "--json"))]  # noqa: E731
     assert (ids(), ids("--limit", "1"), ids("--route", "paid")) == (

@@ -126,7 +126,8 @@ def test_inputs_are_listed_by_name(platform: FakePlatform) -> None:
 
 def test_the_newest_ten_runs_are_listed_with_what_became_of_them(platform: FakePlatform) -> None:
     assert "No run of it yet." in run("flows", "runs", "repeat").stderr
-    platform.cap, platform.run_seconds = 20, 0.0
+    platform.cap = 20
+    platform.run_seconds = 0.0
     for number in range(11):
         assert run("flows", "run", "repeat", "--input", f"title={number}").exit_code == 0
     platform.run_seconds = 60.0
@@ -191,7 +192,8 @@ def test_a_wait_outlives_answers_that_fail_but_not_for_ever(
     from bridge.cli.ui import run_progress
 
     monkeypatch.setattr(run_progress, "LONGEST", 0.01)
-    whole, failing = platform.answer, iter(["garbage", None, "error"])
+    whole = platform.answer
+    failing = iter(["garbage", None, "error"])
 
     def answer(method: str, path: str, *rest: dict[str, str] | bytes) -> tuple[int, object]:
         fault = next(failing, "ok") if path.endswith("/get_pl_run") else "ok"

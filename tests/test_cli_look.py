@@ -272,7 +272,8 @@ def test_show_of_a_delivery_is_the_delivery_first_and_the_request_only_on_demand
     store: Database,
 ) -> None:
     event = make_event("1", headers={"x-a": "b"}, body=b"x" * 9000)
-    one, two = make_delivery(event), make_delivery(event, route="other")
+    one = make_delivery(event)
+    two = make_delivery(event, route="other")
     events.add(store, event, [one, two], lambda *_: [])
     put(store, two.id, status="delivered", run_id="Run1", run_state="done")
     text = run("show", two.id).stdout

@@ -155,7 +155,8 @@ def test_a_terminal_gets_a_table_that_fits(
         assert lines == shown  # markup is text
 
 
-EVENT, DELIVERY = "evt_01kbc3vmg0q8ehn2dvk2m9abcd", "dlv_01kbc3vmg0q8ehn2dvk2m9abcdw3x4y5z6"
+EVENT = "evt_01kbc3vmg0q8ehn2dvk2m9abcd"
+DELIVERY = "dlv_01kbc3vmg0q8ehn2dvk2m9abcdw3x4y5z6"
 
 
 def lines_at(

@@ -175,7 +175,8 @@ def test_what_is_added_is_all_that_changes(text: str) -> None:
     once = routes_file.add(text, "sources", "github", ENTRY)
     after = routes_file.add(once, "routes", None, ROUTE)
     before = parsed(text)
-    sources, routes = before.get("sources") or {}, before.get("routes") or []
+    sources = before.get("sources") or {}
+    routes = before.get("routes") or []
     assert parsed(after) == before | {
         "sources": {**sources, "github": ENTRY},
         "routes": [*routes, ROUTE],

@@ -57,7 +57,8 @@ SIGNED = [name for name in PROVIDERS if name != "form"]
 @lru_cache
 def signer(name: str) -> Signer:
     """The provider's sender, with a secret or a pair of keys made up."""
-    row, proven = PROVIDERS[name], sender(name).scheme
+    row = PROVIDERS[name]
+    proven = sender(name).scheme
     made = new_secret(proven)
     return Signer(name, row, proven, made.signs, (Secret(made.verifies),))
 
@@ -234,7 +235,8 @@ def test_a_replay_is_printed_twice(folder: Path) -> None:
 @pytest.mark.parametrize("name", SIGNED)
 def test_the_rows_say_what_a_replay_is_known_by(name: str) -> None:
     """Where a sample has an id, the same one is found again; else the row says that it has none."""
-    one, row = signer(name), PROVIDERS[name]
+    one = signer(name)
+    row = PROVIDERS[name]
     request = make(one, None, f"http://127.0.0.1:8080/hooks/{name}", None, NOW)
     ids = provider_ids(one, request)
     assert ids == provider_ids(one, request) and ids

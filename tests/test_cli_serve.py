@@ -55,7 +55,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A folder in which `flowbridge serve` runs, and its URL."""
-    folder, port = tmp_path_factory.mktemp("project"), free_port()
+    folder = tmp_path_factory.mktemp("project")
+    port = free_port()
     (folder / "routes.yaml").write_text(ROUTES)
     (folder / "flows.py").write_text(FLOWS)
     (folder / ".env").write_text(

@@ -57,11 +57,9 @@ def deliveries(database: Database, event: Event) -> list[Any]:
 
 
 def test_what_is_held_is_listed_with_the_reason(store: Database, routes: Path) -> None:
-    first, second, good = (
-        held(store, client="203.0.113.0/24"),
-        held(store, "captcha: could not be checked", source="other"),
-        kept(store),
-    )
+    first = held(store, client="203.0.113.0/24")
+    second = held(store, "captcha: could not be checked", source="other")
+    good = kept(store)
     shown = run("spam")
     assert (
         first.id in shown.stdout
@@ -79,7 +77,8 @@ def test_what_is_held_is_listed_with_the_reason(store: Database, routes: Path) -
 
 
 def test_events_show_it_and_leave_it_out_when_asked(store: Database, routes: Path) -> None:
-    spam, good = held(store), kept(store)
+    spam = held(store)
+    good = kept(store)
     ids = {
         flags: {one["id"] for one in lines(run("events", "--json", *flags))}
         for flags in ((), ("--spam",), ("--not-spam",))
@@ -113,7 +112,8 @@ def test_what_is_let_go_is_planned_once(store: Database, routes: Path) -> None:
 
 
 def test_what_filters_choose_is_counted_first(store: Database, routes: Path) -> None:
-    some, other = [held(store, "captcha: could not be checked") for _ in range(3)], held(store)
+    some = [held(store, "captcha: could not be checked") for _ in range(3)]
+    other = held(store)
     release = ("spam", "release", "--reason", "could not be checked")
     assert run(*release, "--dry-run").stdout == "3 events to release\n"
     assert json.loads(run(*release, "--dry-run", "--json").stdout) == {"count": 3}

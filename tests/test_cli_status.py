@@ -199,7 +199,8 @@ def test_it_fits_a_screen_and_needs_no_colour(store: Database, folder: Path, wid
     )
     for number in range(3):
         event = make_event(None, now=time.time())
-        name, since = f"a-route-with-quite-a-long-name-{number}", time.time() - 90000
+        name = f"a-route-with-quite-a-long-name-{number}"
+        since = time.time() - 90000
         long = make_delivery(event, name, platform="elsewhere", created_at=since, due_at=since)
         events.add(store, event, [long], lambda *_: [])
     event = make_event(None, now=time.time())

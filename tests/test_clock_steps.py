@@ -188,7 +188,8 @@ def test_a_start_by_a_wrong_clock_is_held_where_that_was_set_right(
 def test_so_it_is_where_the_worker_goes_on(
     sqlite: Database, clocks: Clocks, monkeypatch: pytest.MonkeyPatch, ahead: float
 ) -> None:
-    is_right, look = threading.Event(), Reconciler.look
+    is_right = threading.Event()
+    look = Reconciler.look
     monkeypatch.setattr(Reconciler, "look", lambda self, one: is_right.wait(60) and look(self, one))
     clocks.ahead = ahead
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(sqlite, config(fake)):
@@ -530,7 +531,8 @@ def test_a_step_forward_takes_no_local_run_from_a_worker_that_is_alive(
 
 LATER = 3 * DAY
 # when it was planned or tried, by the clock that is right afterwards
-BY_WRONG, BY_RIGHT = DAY, -60.0
+BY_WRONG = DAY
+BY_RIGHT = -60.0
 
 
 @pytest.mark.parametrize(
@@ -554,7 +556,8 @@ def test_what_was_put_off_by_a_wrong_clock_is_pulled_back_and_delays_stay(
     due: float,
     becomes: float,
 ) -> None:
-    clock, now = Clock(database), clocks.time()
+    clock = Clock(database)
+    now = clocks.time()
     one = add(
         database, now + planned, due_at=now + due, retry=Retry(attempts=3, first=5.0, max=7 * DAY)
     )
@@ -583,7 +586,8 @@ def test_what_was_put_off_by_a_wrong_clock_is_pulled_back_and_delays_stay(
 def test_the_next_in_line_that_was_promoted_by_a_wrong_clock_goes_now(
     database: Database, clocks: Clocks
 ) -> None:
-    clock, now = Clock(database), clocks.time()
+    clock = Clock(database)
+    now = clocks.time()
     add(database, now - 60, order=Order(key="k"))
     with database.engine.begin() as connection:
         connection.execute(update(schema.delivery).values(due_at=now + DAY - 5))
@@ -609,7 +613,8 @@ def test_what_a_receiver_plans_by_a_clock_that_is_ahead_waits_as_long_as_its_del
     """In a fleet the receiver's own machine is wrong, and the database's is right: nothing is
     stepped.
     """
-    clock, at = Clock(database), clocks.time() + DAY
+    clock = Clock(database)
+    at = clocks.time() + DAY
     one = add(database, at, due_at=at + delay)
     for _ in range(2):
         clock.set()
@@ -618,7 +623,8 @@ def test_what_a_receiver_plans_by_a_clock_that_is_ahead_waits_as_long_as_its_del
 
 
 def test_circuits_and_paces_are_pulled_back(database: Database, clocks: Clocks) -> None:
-    clock, now = Clock(database), clocks.time()
+    clock = Clock(database)
+    now = clocks.time()
     ahead = now + DAY
     circuit: dict[str, Any] = {
         "platform": "p",
@@ -642,10 +648,8 @@ def test_circuits_and_paces_are_pulled_back(database: Database, clocks: Clocks) 
         )
     back(database, clock, clocks)
     with database.read() as connection:
-        row, pace = (
-            connection.execute(select(schema.circuit)).one(),
-            connection.execute(select(schema.pace)).one(),
-        )
+        row = connection.execute(select(schema.circuit)).one()
+        pace = connection.execute(select(schema.pace)).one()
     assert (row.open_until, row.raise_at, row.not_before) == pytest.approx(
         (now + 200, now + 10, now + 1000), abs=60
     )

@@ -355,10 +355,8 @@ def test_every_section_may_be_empty(write, text):
 
 
 def test_the_hash_is_of_what_is_written_not_of_the_secrets(write, tmp_path):
-    first, second = (
-        load(write(FULL), ENV),
-        load(write(FULL), ENV | {"SECRET": "another-secret-of-length"}),
-    )
+    first = load(write(FULL), ENV)
+    second = load(write(FULL), ENV | {"SECRET": "another-secret-of-length"})
     assert first.hash == second.hash
     assert "${env:SECRET}" in first.canonical
     assert not any(secret in first.canonical for secret in ENV.values())
@@ -751,7 +749,8 @@ flows:
   other: {{platform: gumloop, saved_item_id: send_email}}
 """
     config = load(write(text), {"KEY_HASH": "SHA256:" + "CD" * 32})
-    local, gumloop = config.platforms["local"], config.platforms["gumloop"]
+    local = config.platforms["local"]
+    gumloop = config.platforms["gumloop"]
     assert (local.overflow, gumloop.overflow, gumloop.keys) == ("reject", "queue", ())
     assert local.keys == (
         LocalKey(

@@ -133,7 +133,8 @@ def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
 @pytest.mark.parametrize("target_kind", KINDS)
 @pytest.mark.parametrize("source_kind", KINDS)
 def test_every_row_is_copied_as_it_is(make: Any, source_kind: str, target_kind: str) -> None:
-    source, target = make(source_kind), make(target_kind)
+    source = make(source_kind)
+    target = make(target_kind)
     fill(source)
     was = everything(source)
     assert all(was.values()), "there is something in every table"
@@ -153,7 +154,8 @@ def test_every_row_is_copied_as_it_is(make: Any, source_kind: str, target_kind: 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_copy_goes_on_where_the_source_was(make: Any, kind: str) -> None:
     """Numbers go on, a line lines up, a secret opens, and what was leased is taken over."""
-    source, target = make("sqlite"), make(kind, bare=True)
+    source = make("sqlite")
+    target = make(kind, bare=True)
     fill(source)
     copy.check(source, target, snapshot=False)
     copy.copy(source, target)
@@ -180,7 +182,8 @@ def test_the_copy_goes_on_where_the_source_was(make: Any, kind: str) -> None:
 
 
 def test_a_database_without_a_schema_is_given_one(make: Any) -> None:
-    source, target = make("sqlite"), make("postgresql", bare=True)
+    source = make("sqlite")
+    target = make("postgresql", bare=True)
     fill(source)
     copy.check(source, target, snapshot=False)
     assert upgrade.revision(target) is None, "a check changes nothing"
@@ -192,7 +195,8 @@ def test_a_database_without_a_schema_is_given_one(make: Any) -> None:
 
 
 def test_a_running_worker_is_in_the_way(make: Any) -> None:
-    source, target = make("sqlite"), make("sqlite")
+    source = make("sqlite")
+    target = make("sqlite")
     source.write(lambda connection: heartbeats.beat(connection, "host:1", "host", 1, time.time()))
     with pytest.raises(StoreError, match="a worker is running"):
         copy.check(source, target, snapshot=False)
@@ -201,7 +205,8 @@ def test_a_running_worker_is_in_the_way(make: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_database_that_is_not_empty_is_refused_and_left_alone(make: Any, kind: str) -> None:
-    source, target = make("sqlite"), make(kind)
+    source = make("sqlite")
+    target = make(kind)
     fill(source)
     events.add(target, make_event("mine"), [], lambda *_: [])
     before = everything(target)
@@ -213,7 +218,8 @@ def test_a_database_that_is_not_empty_is_refused_and_left_alone(make: Any, kind:
 
 
 def test_other_schemas_and_the_database_itself_are_refused(make: Any) -> None:
-    source, target = make("sqlite"), make("sqlite")
+    source = make("sqlite")
+    target = make("sqlite")
     with pytest.raises(StoreError, match="into itself"):
         copy.check(source, source, snapshot=False)
     with target.engine.begin() as connection:
@@ -229,9 +235,11 @@ def test_what_comes_in_meanwhile_spoils_the_copy_unless_it_is_a_snapshot(
     make: Any, kind: str
 ) -> None:
     other = {"sqlite": "postgresql", "postgresql": "sqlite"}[kind]
-    source, target = make(kind), make(other)
+    source = make(kind)
+    target = make(other)
     fill(source)
-    was, late = everything(source), []
+    was = everything(source)
+    late = []
 
     def come_in(_rows: int) -> None:
         if not late:
@@ -248,8 +256,10 @@ def test_what_comes_in_meanwhile_spoils_the_copy_unless_it_is_a_snapshot(
 
 
 def test_what_postgresql_cannot_hold_is_named_and_nothing_is_copied(make: Any) -> None:
-    source, target = make("sqlite"), make("postgresql")
-    bad, half = make_event("1"), make_event("2")
+    source = make("sqlite")
+    target = make("postgresql")
+    bad = make_event("1")
+    half = make_event("2")
     for event in (bad, half, make_event("3")):
         events.add(source, event, [], lambda *_: [])
     with source.engine.begin() as connection:
@@ -275,7 +285,8 @@ def test_what_postgresql_cannot_hold_is_named_and_nothing_is_copied(make: Any) -
 
 
 def test_many_rows_that_do_not_fit_are_counted(make: Any) -> None:
-    source, target = make("sqlite"), make("postgresql")
+    source = make("sqlite")
+    target = make("postgresql")
     for number in range(copy.NAMED + 5):
         events.add(source, make_event(str(number)), [], lambda *_: [])
     with source.engine.begin() as connection:
@@ -285,7 +296,8 @@ def test_many_rows_that_do_not_fit_are_counted(make: Any) -> None:
 
 
 def test_a_number_that_does_not_fit_is_named_too(make: Any) -> None:
-    source, target = make("sqlite"), make("postgresql")
+    source = make("sqlite")
+    target = make("postgresql")
     event = make_event("1")
     events.add(source, event, [], lambda *_: [])
     with source.engine.begin() as connection:
@@ -296,7 +308,8 @@ def test_a_number_that_does_not_fit_is_named_too(make: Any) -> None:
 
 
 def test_a_copy_that_is_not_the_same_is_undone(make: Any) -> None:
-    source, target = make("sqlite"), make("postgresql")
+    source = make("sqlite")
+    target = make("postgresql")
     fill(source)
     with target.engine.begin() as connection:
         connection.execute(text("CREATE RULE loses AS ON INSERT TO attempt DO INSTEAD NOTHING"))
@@ -330,7 +343,8 @@ def url_of(database: Database) -> str:
 def test_a_killed_copy_has_copied_nothing_and_can_be_made_again(
     make: Any, kind: str, share: float
 ) -> None:
-    source, target = make("sqlite"), make(kind)
+    source = make("sqlite")
+    target = make(kind)
     fill(source)
     rows = sum(copy.count(source).values())
     program = KILLED.format(rows=int(rows * share), source=url_of(source), target=url_of(target))
@@ -355,7 +369,8 @@ def test_a_killed_copy_has_copied_nothing_and_can_be_made_again(
 def test_memory_does_not_grow_with_the_database(make: Any, kind: str) -> None:
     """Sixty megabytes in bodies, of a megabyte each."""
     other = {"sqlite": "postgresql", "postgresql": "sqlite"}[kind]
-    source, target = make(kind), make(other)
+    source = make(kind)
+    target = make(other)
     for number in range(60):
         events.add(source, make_event(str(number), body=bytes([number]) * 2**20), [], lambda *_: [])
     tracemalloc.start()

@@ -162,7 +162,8 @@ def test_an_end_in_the_middle_of_folding_counts_nothing_twice(
         with one_process(tmp_path, 3):
             pass
     with one_process(tmp_path, 1):
-        whole, does = accepted(tmp_path), getattr(Path, step)
+        whole = accepted(tmp_path)
+        does = getattr(Path, step)
 
         def failing(self: Path, *arguments: object, **options: object) -> object:
             if step == "write_bytes":
@@ -305,10 +306,8 @@ def test_what_a_turn_settles_is_counted(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(turn, "COUNTS", mine)
     delivery = make_delivery(make_event(), "triage", platform="p")
     claim = Claim(delivery=delivery, attempt=1, lease="l", began_at=0.0)
-    rejected, started = (
-        Outcome(kind=Kind.REJECTED, detail="no"),
-        Outcome(kind=Kind.STARTED, run_id="r"),
-    )
+    rejected = Outcome(kind=Kind.REJECTED, detail="no")
+    started = Outcome(kind=Kind.STARTED, run_id="r")
     turn.note(
         turn.Taken(
             settled=[

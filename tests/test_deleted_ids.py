@@ -121,7 +121,8 @@ def test_ids_are_stored_for_dedup_for_of_their_source(database: Database) -> Non
     event = keep(database)
     prune(database, config=replace(CONFIG, sources=sources))
     assert rows(database) == [("github", "1", event.id, OLD + 101 * DAY)]
-    early, late = make_event("1", now=OLD + 101 * DAY - 1), make_event("1", now=OLD + 101 * DAY)
+    early = make_event("1", now=OLD + 101 * DAY - 1)
+    late = make_event("1", now=OLD + 101 * DAY)
     assert events.add(database, early, [], replanned).duplicate
     # also before it is pruned
     assert not events.add(database, late, [make_delivery(late)], replanned).duplicate

@@ -46,7 +46,8 @@ class Gated(FakePlatform):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
-        self.gate, self.waiting = threading.Event(), 0
+        self.gate = threading.Event()
+        self.waiting = 0
         self.gate.set()
 
     def answer(

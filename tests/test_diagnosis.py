@@ -31,12 +31,12 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
 from bridge.system.ids import event_id, reject_id
 
-NEW, OLD, OTHER = "new-secret-of-github", "old-secret-of-github", "secret-of-the-other-one"
-STRIPE, HEX, SVIX = (
-    "whsec_stripe_secret",
-    "ab" * 16,
-    "whsec_" + base64.b64encode(b"k" * 24).decode(),
-)
+NEW = "new-secret-of-github"
+OLD = "old-secret-of-github"
+OTHER = "secret-of-the-other-one"
+STRIPE = "whsec_stripe_secret"
+HEX = "ab" * 16
+SVIX = "whsec_" + base64.b64encode(b"k" * 24).decode()
 SECRETS = {
     "NEW": NEW,
     "OLD": OLD,
@@ -317,7 +317,8 @@ def test_what_was_shown_in_place_of_the_secret_is_not_kept_and_that_is_said(
 
 
 def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: Config) -> None:
-    body, source = b'{"token":"deprecated","type":"x"}', config.sources["slack"]
+    body = b'{"token":"deprecated","type":"x"}'
+    source = config.sources["slack"]
     request = source.scheme.sign(
         Request(method="POST", path="/", headers={"content-type": "application/json"}, body=body),
         NEW,

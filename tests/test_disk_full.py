@@ -39,7 +39,8 @@ class Platform:
     """Starts what it is asked to, and answers once it may."""
 
     def __init__(self, server: Misbehaving) -> None:
-        self.may_answer, self.server = threading.Event(), server
+        self.may_answer = threading.Event()
+        self.server = server
         self.url = server.script("/import", self._answer)
 
     def _answer(self, sock: socket.socket, server: Misbehaving) -> None:
@@ -57,7 +58,8 @@ class Senders:
     """Posts events, and remembers what was acknowledged."""
 
     def __init__(self, bridge: Bridge) -> None:
-        self.bridge, self.acked = bridge, dict[str, str]()
+        self.bridge = bridge
+        self.acked = dict[str, str]()
         self.sent = 0
 
     def post(self, kind: str = "issues", size: int = 10) -> int:

@@ -81,10 +81,8 @@ def test_every_model_of_the_configuration_is_shown(generate: ModuleType) -> None
 
 
 def test_every_command_provider_function_and_operator_has_its_place() -> None:
-    commands, providers = (
-        (DOCS / "commands.md").read_text("utf-8"),
-        (DOCS / "providers.md").read_text("utf-8"),
-    )
+    commands = (DOCS / "commands.md").read_text("utf-8")
+    providers = (DOCS / "providers.md").read_text("utf-8")
     assert [name for name in COMMANDS if f"### flowbridge {name}\n" not in commands] == []
     assert [name for name in PROVIDERS if f"## {name}\n" not in providers] == []
     assert [
@@ -233,9 +231,11 @@ def test_commands_parse() -> None:
         while isinstance(command, click.Group) and not (
             command.invoke_without_command and (not rest or rest[0].startswith("-"))
         ):
-            name, inner = rest[0], command.get_command(click.Context(command), rest[0])
+            name = rest[0]
+            inner = command.get_command(click.Context(command), rest[0])
             assert inner is not None, f"{place}: no command {name}"
-            command, rest = inner, rest[1:]
+            command = inner
+            rest = rest[1:]
         try:
             command.make_context(name, rest)
         except click.ClickException as error:

@@ -194,7 +194,8 @@ def test_a_form_is_accepted_only_after_its_files_were_synced(
     )
     config = load(folder / "routes.yaml", {"GITHUB_SECRET": SECRET})
     order: list[str] = []
-    keep, submit = Blobs.keep, submissions.add
+    keep = Blobs.keep
+    submit = submissions.add
     monkeypatch.setattr(
         Blobs,
         "keep",
@@ -231,7 +232,8 @@ class Batch:
 
     def __init__(self, database: Database) -> None:
         assert database._group is not None
-        self.database, self.group = database, database._group
+        self.database = database
+        self.group = database._group
         self.answers: dict[str, Any] = {}
         self._threads: list[threading.Thread] = []
         self._go = threading.Event()
@@ -253,7 +255,8 @@ class Batch:
         """Have another process hold the lock of the commits until `release`: whoever leads waits,
         and others join its batch.
         """
-        with_lock, go = threading.Event(), self._go
+        with_lock = threading.Event()
+        go = self._go
 
         def run() -> None:
             from bridge.store.db.database import locked
@@ -341,7 +344,9 @@ def test_a_row_that_breaks_a_rule_fails_its_own_caller(sqlite: Database) -> None
     """Of the events that share a statement each is tried by itself where one is bad; of the work of
     a batch a savepoint is undone.
     """
-    good, bad, work = make_event("good"), make_event("bad"), make_event("work")
+    good = make_event("good")
+    bad = make_event("bad")
+    work = make_event("work")
     batch = Batch(sqlite)
     batch.hold_up()
     broken = make_delivery(bad, id="dlv_same")
@@ -420,7 +425,9 @@ def test_a_store_that_fails_again_and_again_closes_no_file_but_its_own(
 ) -> None:
     """After a failure it has no file open: the standard input, whose number is 0, is not its own."""
     write(sqlite, "1")
-    closed, close, mine = list[int](), os.close, threading.current_thread()
+    closed = list[int]()
+    close = os.close
+    mine = threading.current_thread()
 
     def note_and_close(fd: int) -> None:
         if threading.current_thread() is mine:  # threads of other tests may close theirs meanwhile
@@ -496,7 +503,9 @@ def test_others_wait_while_a_batch_is_committed(
 ) -> None:
     """Two processes take turns by the lock beside the file: who holds it is not disturbed."""
     other = Database(sqlite.url.render_as_string())
-    inside, go, over = threading.Event(), threading.Event(), threading.Event()
+    inside = threading.Event()
+    go = threading.Event()
+    over = threading.Event()
 
     def slow(connection: Connection) -> None:
         note("slow")(connection)
@@ -542,7 +551,8 @@ def test_work_that_takes_long_and_others_take_turns(sqlite: Database, long_one_f
     after a while that it is busy.
     """
     other = Database(sqlite.url.render_as_string())
-    inside, go = threading.Event(), threading.Event()
+    inside = threading.Event()
+    go = threading.Event()
 
     def held(connection: Connection, name: str) -> None:
         note(name)(connection)
@@ -687,10 +697,12 @@ def test_on_postgresql_a_commit_waits_for_the_disk_too(postgresql: Database) -> 
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, int]]:
     """What is synced and renamed, in order: the path, and the bytes that it has by then."""
     done: list[tuple[str, Path, int]] = []
-    fsync, rename = os.fsync, Path.rename
+    fsync = os.fsync
+    rename = Path.rename
 
     def noting_fsync(descriptor: int) -> None:
-        path, known = Path(f"/proc/self/fd/{descriptor}").readlink(), os.fstat(descriptor)
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        known = os.fstat(descriptor)
         fsync(descriptor)
         done.append(("sync", path, 0 if path.is_dir() else known.st_size))
 
@@ -748,7 +760,8 @@ def test_nothing_is_deleted_while_somebody_keeps_a_file(
     """The folder of what is kept may be empty still, and what is old may be the very file that is
     kept again.
     """
-    blobs, write_it = Blobs(tmp_path), Blobs._write
+    blobs = Blobs(tmp_path)
+    write_it = Blobs._write
     old = blobs.keep(b"old")
     os.utime(blobs.path(old), (1000, 1000))
     swept: list[tuple[int, int]] = []
@@ -777,7 +790,8 @@ def test_what_was_kept_at_the_very_time_is_not_older(tmp_path: Path) -> None:
 
 def test_a_sealed_file_is_swept_and_owned_by_its_digest(tmp_path: Path) -> None:
     keys = ["a" * 43 + "=", "b" * 43 + "="]
-    old, both = Blobs(tmp_path, Sealer(keys[:1])), Blobs(tmp_path, Sealer(keys[::-1]))
+    old = Blobs(tmp_path, Sealer(keys[:1]))
+    both = Blobs(tmp_path, Sealer(keys[::-1]))
     digests = [
         old.keep(b"of the old key"),
         both.keep(b"of the new key"),

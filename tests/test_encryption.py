@@ -39,7 +39,8 @@ from bridge.store.queue.claims import Allowed
 from bridge.store.tables import key_usage, schema
 from bridge.store.tables.encrypted import ROWS
 
-OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+OLD = Fernet.generate_key().decode()
+NEW = Fernet.generate_key().decode()
 SECRET_KEY = "s" * 40
 MARKS = {
     name: f"zq{name}zq"
@@ -265,7 +266,8 @@ def keep(
 
 
 def test_a_body_that_was_moved_to_another_event_is_refused(sealed: Database) -> None:
-    one, other = keep(sealed, body=b'{"pay": "me"}'), keep(sealed, body=b'{"pay": "them"}')
+    one = keep(sealed, body=b'{"pay": "me"}')
+    other = keep(sealed, body=b'{"pay": "them"}')
     with sealed.engine.begin() as connection:
         body = connection.execute(
             select(schema.event.c.body).where(schema.event.c.id == one.id)
@@ -290,7 +292,8 @@ def test_inputs_that_were_changed_are_never_sent_and_hold_up_nobody(sealed: Data
     from bridge.delivery.attempt import deliver
     from bridge.routing.model import Platform
 
-    bad, good = keep(sealed), keep(sealed, inputs={"n": 2})
+    bad = keep(sealed)
+    good = keep(sealed, inputs={"n": 2})
     with sealed.engine.begin() as connection:
         mine = schema.delivery.c.event_id == bad.id
         inputs = connection.execute(select(schema.delivery.c.inputs).where(mine)).scalar_one()
@@ -357,7 +360,8 @@ def test_a_missing_key_fails_closed(
 def test_values_from_before_there_were_keys_stay_readable_and_new_ones_are_sealed(
     database: Database, sealed: Database
 ) -> None:
-    before, after = keep(database, body=b"$fb1$ is what some sender begins with"), keep(sealed)
+    before = keep(database, body=b"$fb1$ is what some sender begins with")
+    after = keep(sealed)
     assert (
         events.get(sealed, before.id).body
         == events.get(database, before.id).body
@@ -445,7 +449,8 @@ def test_export_erase_and_show_read_what_is_sealed(folder: Path) -> None:
 
 def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: Path) -> None:
     data = folder / "data"
-    database, blobs = store(data, OLD), Blobs(data / "blobs", Sealer([OLD]))
+    database = store(data, OLD)
+    blobs = Blobs(data / "blobs", Sealer([OLD]))
     digest = blobs.keep(b"zqfilezq")
     event = make_event("a", body=b"zqbodyzq")
     from bridge.core.model import FormFile

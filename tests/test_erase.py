@@ -332,7 +332,8 @@ def test_files_that_came_just_now_go_at_once_but_those_that_somebody_else_has(
 
 def test_what_is_kept_again_meanwhile_is_not_deleted(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
-    one, other = blobs.keep(b"kept again"), blobs.keep(b"old")
+    one = blobs.keep(b"kept again")
+    other = blobs.keep(b"old")
     for sha256 in (one, other):
         os.utime(blobs.path(sha256), (NOW - 90,) * 2)
     blobs.keep(b"kept again")
@@ -435,7 +436,8 @@ def test_postgres_says_what_is_the_servers(
 def test_files_that_flows_have_written_are_named_where_it_stands_in_them(
     store: Database, folder: Path
 ) -> None:
-    files, outside = folder / "data" / "files", folder / "outside.txt"
+    files = folder / "data" / "files"
+    outside = folder / "outside.txt"
     (files / "orders").mkdir(parents=True)
     (files / "messages.jsonl").write_text(
         '{"email":"Ann.Subject@example.com","text":"not to be shown"}\n'

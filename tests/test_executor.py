@@ -19,7 +19,8 @@ def test_a_generation_that_comes_while_it_closes_is_let_go(monkeypatch: pytest.M
     ours, its = protocol.pair(socket.SOCK_SEQPACKET)
     to_generation, generation = protocol.pair(socket.SOCK_SEQPACKET)
     report, says = os.pipe()
-    taken, closed = threading.Event(), threading.Event()
+    taken = threading.Event()
+    closed = threading.Event()
     take = protocol.take
 
     def take_slowly(sock: socket.socket) -> tuple[bytes, list[int]]:

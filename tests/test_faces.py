@@ -308,7 +308,8 @@ def test_a_public_socket_alone_is_refused_for_a_local_platform(tmp_path: Path) -
 
 
 def test_ipv6_has_faces_too(tmp_path: Path) -> None:
-    port, private = free_port(), free_port()
+    port = free_port()
+    private = free_port()
     bridge = Bridge(
         tmp_path,
         "web",

@@ -106,7 +106,8 @@ def test_every_kind_says_what_it_does() -> None:
 
 
 def test_processes_count_together_and_no_further_than_asked() -> None:
-    counts, children = Counts(2), []
+    counts = Counts(2)
+    children = []
     for _ in range(4):
         child = os.fork()
         if child == 0:

@@ -293,7 +293,8 @@ def test_a_long_outage_makes_no_delivery_unknown_whose_answer_came(
     """
     monkeypatch.setattr(claims, "LEASE", 8.0)
     monkeypatch.setattr(loop, "BEAT", 0.1)
-    one, other = Database(line.url), Database(line.url)
+    one = Database(line.url)
+    other = Database(line.url)
     with FakePlatform(run_seconds=0.05) as fake:
         fake.faults = [1.0] * 4
         config = configured(gumloop(fake, max_concurrent_runs=4))
@@ -321,7 +322,8 @@ def test_a_worker_whose_clock_is_wrong_takes_nothing_over(
     """Its machine's clock is five minutes ahead: to it every lease would have run out."""
     from bridge.store.db import clock
 
-    really, answer = time.time, threading.Event()
+    really = time.time
+    answer = threading.Event()
     with FakePlatform(run_seconds=0.05) as fake:
         fake.faults = [answer]
         with working(postgresql, configured(gumloop(fake, timeout=60.0))):
@@ -341,7 +343,9 @@ class _Ahead:
     """The module `time` of a machine whose clock is so many seconds ahead."""
 
     def __init__(self, really: Callable[[], float], seconds: float) -> None:
-        self._really, self._seconds, self.clock_gettime = really, seconds, time.clock_gettime
+        self._really = really
+        self._seconds = seconds
+        self.clock_gettime = time.clock_gettime
 
     def time(self) -> float:
         return self._really() + self._seconds
@@ -384,7 +388,8 @@ class Sender:
     """Posts events one after another, each until it got a 2xx, as a sender does that retries."""
 
     def __init__(self, bridge: Bridge, first: int) -> None:
-        self._bridge, self._first = bridge, first
+        self._bridge = bridge
+        self._first = first
         self.answers: Counter[int] = Counter()
         self.acknowledged: dict[int, str] = {}
         self.stop = threading.Event()

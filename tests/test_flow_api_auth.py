@@ -199,7 +199,8 @@ def test_users_see_nothing_of_each_other(local: Local) -> None:
 
 
 def test_files_belong_to_their_user(local: Local) -> None:
-    run, content = local.started({"saved_item_id": "echo"}, headers=WEB), "QQ=="
+    run = local.started({"saved_item_id": "echo"}, headers=WEB)
+    content = "QQ=="
     local.post("upload_file", {"file_name": "a.txt", "file_content": content})
     wanted = {"file_name": "a.txt", "run_id": run.id}
     assert local.post("download_file", wanted, headers=WEB).status_code == 404

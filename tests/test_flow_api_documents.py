@@ -24,11 +24,9 @@ from bridge.web.flow_api import runs as starting
 from bridge.web.flow_api.routes import ENDPOINTS
 
 ROOT = Path(bridge_package.__file__).parent
-APP, INTAKE, PAGE = (
-    ROOT / "web" / "app.py",
-    ROOT / "web" / "body_reader.py",
-    Path(__file__).parents[1] / "docs" / "flow-api.md",
-)
+APP = ROOT / "web" / "app.py"
+INTAKE = ROOT / "web" / "body_reader.py"
+PAGE = Path(__file__).parents[1] / "docs" / "flow-api.md"
 DOCUMENT = json.loads(routes.OPENAPI.read_text())
 
 
@@ -64,7 +62,8 @@ def test_every_part_of_the_document_is_used_and_there() -> None:
 
 
 def test_the_document_says_the_limits_and_states_that_hold() -> None:
-    schemas, text = DOCUMENT["components"]["schemas"], json.dumps(DOCUMENT)
+    schemas = DOCUMENT["components"]["schemas"]
+    text = json.dumps(DOCUMENT)
     assert set(schemas["State"]["enum"]) == {state.value for state in LocalState}
     assert (
         schemas["Id"]["maxLength"] == 1000 and schemas["FileName"]["maxLength"] == files.NAME_BYTES
@@ -123,7 +122,8 @@ def test_the_page_for_people_says_the_same() -> None:
 
 # -- schemathesis, if it is there
 
-KEY, USER = "documents-key", "documents-user"
+KEY = "documents-key"
+USER = "documents-user"
 ROUTES = "version: 1\nplatforms: {local: {type: local}}\n"
 EXAMPLES = 60
 

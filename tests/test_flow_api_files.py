@@ -49,10 +49,8 @@ def blobs(local: Local) -> list[Path]:
 
 def test_a_file_comes_back_as_it_went(database: Database, tmp_path: Path) -> None:
     local = Local(database, tmp_path)
-    run, data = (
-        local.started({"saved_item_id": "parse", "table": "Zahlen ü.csv"}),
-        os.urandom(100_000),
-    )
+    run = local.started({"saved_item_id": "parse", "table": "Zahlen ü.csv"})
+    data = os.urandom(100_000)
     answer = upload(local, "Zahlen ü.csv", data)
     assert (answer.status_code, answer.json) == (
         200,
@@ -122,7 +120,8 @@ def test_a_file_of_the_same_name_is_replaced(local: Local) -> None:
 def test_of_uploads_of_one_name_at_once_one_stays_and_all_are_answered(
     database: Database, tmp_path: Path
 ) -> None:
-    local, statuses = Local(database, tmp_path), []
+    local = Local(database, tmp_path)
+    statuses = []
 
     def put(number: int) -> None:
         body = {"file_name": "a", "file_content": b64(b"%d" % number), "user_id": USER}
@@ -146,7 +145,8 @@ def test_of_uploads_of_one_name_at_once_one_stays_and_all_are_answered(
 
 
 def test_what_a_run_kept_comes_before_what_its_user_uploaded(local: Local) -> None:
-    one, two = local.started({"saved_item_id": "echo"}), local.started({"saved_item_id": "echo"})
+    one = local.started({"saved_item_id": "echo"})
+    two = local.started({"saved_item_id": "echo"})
     upload(local, "a.txt", b"uploaded")
     digest = Blobs(local.blobs).keep(b"of the run")
     local.runs.keep_file(
@@ -492,7 +492,8 @@ def test_a_blob_that_is_gone_is_our_error_and_no_half_zip(local: Local) -> None:
 
 
 def test_a_zip_takes_no_more_memory_than_a_few_pieces(tmp_path: Path) -> None:
-    kept, data = Blobs(tmp_path), os.urandom(20 * PIECE)
+    kept = Blobs(tmp_path)
+    data = os.urandom(20 * PIECE)
     listed = [
         LocalFile(
             user_id=USER, name=f"{number}", sha256=kept.keep(data), size=len(data), created_at=NOW

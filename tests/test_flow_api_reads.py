@@ -15,7 +15,8 @@ from bridge.store.db.database import Database
 from bridge.web.flow_api.routes import ENDPOINTS
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
-READY, FILE = workbook_id("ready-made"), workbook_id("flows.py")
+READY = workbook_id("ready-made")
+FILE = workbook_id("flows.py")
 
 
 @pytest.fixture

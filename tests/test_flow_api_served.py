@@ -46,7 +46,8 @@ platforms:
 flows:
   counting: {{platform: local, saved_item_id: count, time_limit: 30s}}
 """
-KEY, USER = "served-key", "served-user"
+KEY = "served-key"
+USER = "served-user"
 HEADERS = {"Authorization": f"Bearer {KEY}", "x-auth-key": USER}
 WEB = {"Authorization": f"Bearer {SECRET}", "x-auth-key": "web"}
 

@@ -244,7 +244,8 @@ def test_the_same_idempotency_key_is_the_same_run_for_ever(
 
 
 def test_many_starts_with_one_key_at_once_are_one_run(database: Database, tmp_path: Path) -> None:
-    local, ids = Local(database, tmp_path), []
+    local = Local(database, tmp_path)
+    ids = []
     headers = {**AUTH, "Idempotency-Key": "k"}
 
     def start() -> None:
@@ -411,7 +412,8 @@ def test_overflow_reject_answers_429_at_the_cap_and_queue_never(
 def test_of_many_starts_at_once_no_more_than_the_cap_get_in(
     database: Database, tmp_path: Path
 ) -> None:
-    local, statuses = Local(database, tmp_path), []
+    local = Local(database, tmp_path)
+    statuses = []
     local.set(max_concurrent_runs=5, overflow="reject")
 
     def start() -> None:

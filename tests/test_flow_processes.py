@@ -25,7 +25,8 @@ from processes import call
 from serving import Bridge, children_of, is_alive, until
 
 FLOWS = Path(__file__).with_name("hostile_flows.py")
-KEY, USER = "k" * 32, "u" * 28
+KEY = "k" * 32
+USER = "u" * 28
 ADMIN = {"Authorization": f"Bearer {'hidden-too' * 4}"}
 SECRETS = {
     "FLOWBRIDGE_LOCAL_API_KEY": KEY,
@@ -267,10 +268,8 @@ def test_files_come_and_go_by_name(served: Served) -> None:
     from bridge.store.local.runs import Runs
 
     keys = SECRETS["FLOWBRIDGE_ENCRYPTION_KEYS"].split(",")
-    blobs, runs = (
-        Blobs(served.folder / "data" / "blobs", Sealer(keys)),
-        Runs(served.database, lambda: None),
-    )
+    blobs = Blobs(served.folder / "data" / "blobs", Sealer(keys))
+    runs = Runs(served.database, lambda: None)
     file = LocalFile(
         user_id=USER, name="a.txt", sha256=blobs.keep(b"content"), size=7, created_at=time.time()
     )
@@ -295,7 +294,8 @@ def test_an_input_takes_several_files(served: Served) -> None:
     from bridge.store.blobs import Blobs
     from bridge.store.local.runs import Runs
 
-    blobs, runs = Blobs(served.folder / "data" / "blobs"), Runs(served.database, lambda: None)
+    blobs = Blobs(served.folder / "data" / "blobs")
+    runs = Runs(served.database, lambda: None)
     for name in ("one", "three"):
         sha256 = blobs.keep(name.encode())
         runs.keep_file(
@@ -423,7 +423,8 @@ def test_a_run_takes_less_than_the_start_of_an_interpreter(served: Served) -> No
 
 def spans(file: Path, killed_at: float) -> list[tuple[float, float]]:
     """From when to when each process of a run was at work; one that was cut off was until then."""
-    begins, ends = {}, {}
+    begins = {}
+    ends = {}
     for line in file.read_text().splitlines():
         what, _, pid, at = line.split()
         (begins if what == "begins" else ends)[pid] = float(at)
@@ -432,7 +433,8 @@ def spans(file: Path, killed_at: float) -> list[tuple[float, float]]:
 
 def peak(found: list[tuple[float, float]]) -> int:
     moments = sorted([(start, 1) for start, _ in found] + [(end, -1) for _, end in found])
-    most = now = 0
+    most = 0
+    now = 0
     for _, step in moments:
         now += step
         most = max(most, now)
@@ -453,7 +455,8 @@ def test_the_runs_of_a_killed_worker_are_gone_and_run_again_where_their_flow_say
     tmp_path: Path,
 ) -> None:
     with Served(tmp_path, flows=FLOWS.read_text() + WAITS) as served:
-        file, go = tmp_path / "stamps", tmp_path / "go"
+        file = tmp_path / "stamps"
+        go = tmp_path / "go"
         once = served.begin("stamps", file=str(file), number=1, seconds=600)
         again = served.begin("waits_again", file=str(file), number=2, go=str(go))
         until(lambda: file.exists() and len(file.read_text().splitlines()) == 2, what="two runs")
@@ -461,7 +464,8 @@ def test_the_runs_of_a_killed_worker_are_gone_and_run_again_where_their_flow_say
         os.kill(served.worker, signal.SIGKILL)
         until(lambda: not any(map(is_alive, pids)), what="the end of their processes")
         go.touch()
-        failed, done = served.wait(once), served.wait(again)
+        failed = served.wait(once)
+        done = served.wait(again)
         assert (failed["state"], failed["log"]) == (
             "FAILED",
             ["The run was interrupted: the worker that executed it died."],
@@ -480,7 +484,8 @@ def host_and_generation(served: Served) -> tuple[int, int]:
 def test_the_death_of_what_runs_come_from_ends_no_run(tmp_path: Path) -> None:
     with Served(tmp_path, constants=PATIENT) as served:
         assert served.run_flow("echo")["state"] == "DONE"
-        worker, (host, generation) = served.worker, host_and_generation(served)
+        worker = served.worker
+        host, generation = host_and_generation(served)
         first = served.begin("mutters", seconds=1)
         served.running(first, "begun")
         os.kill(generation, signal.SIGKILL)
@@ -588,9 +593,11 @@ def test_a_run_that_is_to_end_before_it_has_made_itself_ready_ends_then(tmp_path
 @pytest.mark.parametrize("overflow", ["queue", "reject"])
 def test_500_starts_at_once_and_a_killed_worker(tmp_path: Path, overflow: str) -> None:
     """Every start that was acknowledged reaches an end, and never do more run at once than the cap."""
-    cap, file = 8, tmp_path / "stamps"
+    cap = 8
+    file = tmp_path / "stamps"
     with Served(tmp_path, cap=cap, overflow=overflow) as served:
-        most_open, stop = [0], threading.Event()
+        most_open = [0]
+        stop = threading.Event()
 
         def watch() -> None:
             while not stop.is_set():

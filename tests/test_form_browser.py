@@ -149,7 +149,9 @@ class Site:
     """A static site on an origin of its own, and the bridge that its forms are sent to."""
 
     def __init__(self, bridge: Bridge, url: str, folder: Path) -> None:
-        self.bridge, self.url, self.folder = bridge, url, folder
+        self.bridge = bridge
+        self.url = url
+        self.folder = folder
 
     @property
     def hooks(self) -> str:
@@ -945,7 +947,8 @@ def test_a_double_click_sends_once(site: Site, opened: Open, javascript: bool) -
     ):
         page.locator("button").dblclick(no_wait_after=True)
     page.get_by_role("heading", name="Thank you").wait_for()
-    body, kind = sent.value.post_data_buffer or b"", sent.value.headers["content-type"]
+    body = sent.value.post_data_buffer or b""
+    kind = sent.value.headers["content-type"]
     assert b"Twice" in body
     with ThreadPoolExecutor(2) as pool:
         again = list(

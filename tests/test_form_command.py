@@ -149,10 +149,8 @@ def test_what_is_no_form_is_said_with_what_is(project: Path, name: str, said: st
 
 
 def test_nothing_of_the_schema_ends_the_script_or_the_component(project: Path) -> None:
-    fetch, react = (
-        run("contact-us", "--as", "fetch").stdout,
-        run("contact-us", "--as", "react").stdout,
-    )
+    fetch = run("contact-us", "--as", "fetch").stdout
+    react = run("contact-us", "--as", "react").stdout
     assert fetch.count("</script>") == 1
     assert "export function ContactUsForm()" in react
     assert 'defaultValue={"two\\nlines {here}"}' in react
@@ -200,7 +198,8 @@ def test_react_renders_the_same_form(project: Path, captcha: str | None) -> None
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    plain, rendered = Reader(run("contact-us").stdout), Reader(done.stdout)
+    plain = Reader(run("contact-us").stdout)
+    rendered = Reader(done.stdout)
     assert list(rendered.found) == list(plain.found)
     for name, attributes in plain.found.items():
         spare = {

@@ -62,7 +62,8 @@ def nothing_is_kept_and_all_goes_on(request: pytest.FixtureRequest) -> Iterator[
     answer.
     """
     web: Bridge = request.getfixturevalue("hurried" if "hurried" in request.fixturenames else "web")
-    kept, said = (web.count(), blobs(web)), len(web.stderr)
+    kept = (web.count(), blobs(web))
+    said = len(web.stderr)
     yield
     assert (web.count(), blobs(web)) == kept
     assert web.event().status == 202
@@ -116,7 +117,9 @@ def stream(
     )
     headers = {"Content-Type": MULTIPART, "Accept": "application/json"}
     headers |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(total)}
-    piece, sent, until_ = b"x" * size, 0, time.monotonic() + seconds
+    piece = b"x" * size
+    sent = 0
+    until_ = time.monotonic() + seconds
     with socket.create_connection(("127.0.0.1", web.port), 60.0) as sock:
         sock.sendall(head("POST", "/hooks/jobs", headers))
         answered = threading.Event()
@@ -153,7 +156,9 @@ def test_a_gigabyte_is_cut_off_as_soon_as_it_is_too_much(web: Bridge, chunked: b
 
 
 def test_many_gigabytes_at_once_take_no_more_memory_than_is_allowed(web: Bridge) -> None:
-    before, peak, answers = memory(web), [0], list[Answer]()
+    before = memory(web)
+    peak = [0]
+    answers = list[Answer]()
     threads = [
         threading.Thread(target=lambda: answers.append(stream(web, 1024 * MIB, chunked=True)[0]))
         for _ in range(12)
@@ -185,7 +190,8 @@ def test_who_sends_slowly_but_steadily_has_the_time_for_it(hurried: Bridge) -> N
         "Content-Length": str(len(body)),
         "Accept": "application/json",
     }
-    started, piece = time.monotonic(), 8 * SLOWEST
+    started = time.monotonic()
+    piece = 8 * SLOWEST
     with socket.create_connection(("127.0.0.1", hurried.port), 60.0) as sock:
         sock.sendall(head("POST", "/hooks/jobs", headers) + body[:piece])
         for place in range(piece, len(body), piece):

@@ -94,7 +94,8 @@ def test_a_form_with_a_file_reaches_a_flow_and_both_get_mail(
         "Application of Zoë",
         "zoe@example.com",
     )
-    text, cv = told.get_body(), next(told.iter_attachments())
+    text = told.get_body()
+    cv = next(told.iter_attachments())
     assert text is not None
     says, _, url = text.get_content().strip().partition(": ")
     assert (says, requests.get(url, timeout=60).content) == ("Zoë sent cv.pdf", PDF)

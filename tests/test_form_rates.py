@@ -21,7 +21,8 @@ sources:
   contact: {provider: form, rate: 60/h and 10/h per address}
   watched: {provider: form, rate: 6/h and 2/h per address}
 """
-FLOODER, OTHERS = "203.0.113.7", ("198.51.100.9", "2001:db8::1")
+FLOODER = "203.0.113.7"
+OTHERS = ("198.51.100.9", "2001:db8::1")
 NOW = 1_800_000_000.0
 
 
@@ -70,7 +71,9 @@ def test_one_address_cannot_lock_a_form(
 
 
 def test_a_request_counts_under_all_its_keys_or_under_none() -> None:
-    limiter, narrow, wide = Limiter(), Rate(count=1, per=60.0), Rate(count=2, per=60.0)
+    limiter = Limiter()
+    narrow = Rate(count=1, per=60.0)
+    wide = Rate(count=2, per=60.0)
     assert limiter.wait([("a", narrow), ("all", wide)], NOW) == 0
     assert limiter.wait([("a", narrow), ("all", wide)], NOW) == 60.0
     assert limiter.wait([("b", narrow), ("all", wide)], NOW) == 0, (
@@ -82,5 +85,6 @@ def test_a_request_counts_under_all_its_keys_or_under_none() -> None:
 
 def test_two_keys_that_share_a_cell_both_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.web.rate_limiter.CELLS", 1)
-    limiter, rate = Limiter(), Rate(count=4, per=60.0)
+    limiter = Limiter()
+    rate = Rate(count=4, per=60.0)
     assert [limiter.wait([("a", rate), ("b", rate)], NOW) for _ in range(3)] == [0.0, 0.0, 30.0]

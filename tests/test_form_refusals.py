@@ -30,7 +30,8 @@ sources:
     max_body: 1 KiB
     schema: {required: [email], additionalProperties: false, properties: {email: {type: string}, name: {type: string, maxLength: 5}}}
 """
-GOOD, BAD = {"Origin": "https://example.com"}, {"Origin": "https://exmaple.com"}
+GOOD = {"Origin": "https://example.com"}
+BAD = {"Origin": "https://exmaple.com"}
 SENT = "what-was-sent"
 
 

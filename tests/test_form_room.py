@@ -75,7 +75,9 @@ def test_one_that_only_repeats_another_takes_no_room(database: Database) -> None
 
 
 def test_there_is_room_again_when_events_or_their_bodies_go(database: Database) -> None:
-    one, two, other = add(database, 40), add(database, 60), add(database, 7, source="other")
+    one = add(database, 40)
+    two = add(database, 60)
+    other = add(database, 7, source="other")
     gone(database, one.event_id, other.event_id)
     assert held(database) == {"jobs": 60, "other": 0}
     database.write(lambda connection: removal.empty(connection, [two.event_id]))

@@ -205,7 +205,8 @@ def test_the_token_of_the_challenge_is_good_for_one_submission(web: Bridge) -> N
     token = challenge_of(web)["token"]
     assert "filled in within" in event_of(web, send(web, _token=token)).spam
     token = aged()
-    first, again = send(web, n="once", _token=token), send(web, n="once", _token=token)
+    first = send(web, n="once", _token=token)
+    again = send(web, n="once", _token=token)
     assert first.body == again.body
     assert (event_of(web, first).spam, event_of(web, first).duplicates) == (None, 1)
     other = send(web, n="twice", _token=token)
@@ -316,7 +317,8 @@ def test_the_same_from_another_address_or_with_another_token_is_another(web: Bri
 
 
 def test_what_is_remembered_outlives_a_restart(web: Bridge) -> None:
-    token, work = aged(), solved(challenge_of(web))
+    token = aged()
+    work = solved(challenge_of(web))
     first = send(web, n="restart", _token=token, altcha=work)
     limited = [send(web, "busy", client="198.51.100.1").status for _ in range(3)]
     web.stop()
@@ -433,7 +435,8 @@ def test_who_solved_it_gets_through_and_is_asked_about_once(
         respond(200, {"success": False, "error-codes": ["timeout-or-duplicate"]}),
     )
     before = len(service.received)
-    first, again = captcha(web, n="solved"), captcha(web, n="solved")
+    first = captcha(web, n="solved")
+    again = captcha(web, n="solved")
     found = web.found(first.json["event_id"])
     assert (found.event.spam, found.event.duplicates, len(found.deliveries), again.body) == (
         None,
@@ -497,7 +500,8 @@ def test_who_is_asked_too_late_lets_the_first_go(web: Bridge, service: Misbehavi
         respond(200, {"success": False, "error-codes": ["timeout-or-duplicate"]}),
         respond(200, {"success": True}),
     )
-    first, again = captcha(web, n="late"), captcha(web, n="late")
+    first = captcha(web, n="late")
+    again = captcha(web, n="late")
     found = web.found(first.json["event_id"])
     assert (found.event.spam, len(found.deliveries), again.body) == (None, 1, first.body)
 

@@ -31,7 +31,8 @@ def names_in(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_sentence_is_in_every_language(language: str) -> None:
-    english, own = LANGUAGES["en"], LANGUAGES[language]
+    english = LANGUAGES["en"]
+    own = LANGUAGES[language]
     assert list(own) == list(english)
     for key, sentence in own.items():
         assert names_in(sentence) == names_in(english[key]), key

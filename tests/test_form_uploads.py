@@ -409,7 +409,8 @@ def test_a_form_keeps_no_more_files_than_its_source_says(ends: Ends) -> None:
             "little", multipart(part("name", b"Zo\xc3\xab"), part("f", content, "a.bin")), **headers
         )
 
-    first, more = b"\x00" * 700_000, b"\x01" * 400_000
+    first = b"\x00" * 700_000
+    more = b"\x01" * 400_000
     assert send(first).status == 202
     refused = send(more, **{"Accept-Language": "de"})
     assert (refused.status, refused.json["error"]) == (507, "files_full")

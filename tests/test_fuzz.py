@@ -23,7 +23,8 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_nothing_is_found_in_what_is_committed_and_in_what_comes_by_chance(name: str) -> None:
-    folder, chance = CORPUS / name, random.Random(name)
+    folder = CORPUS / name
+    chance = random.Random(name)
     inputs = [one.read_bytes() for one in sorted(folder.iterdir())] if folder.is_dir() else []
     inputs += [chance.randbytes(chance.choice([0, 10, 50, 300])) for _ in range(300)]
     for data in inputs:

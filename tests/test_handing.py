@@ -75,7 +75,8 @@ class Sent:
     """Answers calls as told, and remembers them."""
 
     def __init__(self, *answers: Answer | Lost) -> None:
-        self.answers, self.calls = list(answers), list[Call]()
+        self.answers = list(answers)
+        self.calls = list[Call]()
 
     def __call__(self, call: Call, _timeout: float) -> Answer | Lost:
         self.calls.append(call)
@@ -150,7 +151,8 @@ def test_a_whole_body_has_the_names_too() -> None:
 
 
 def test_on_http_a_file_has_its_bytes_or_a_link() -> None:
-    one, send = delivery({"cv": asdict(CV)}), Sent(Answer(status=200), Answer(status=200))
+    one = delivery({"cv": asdict(CV)})
+    send = Sent(Answer(status=200), Answer(status=200))
     assert deliver(one, http(), send, NOW, hands(one)).kind is Kind.STARTED
     assert (
         deliver(one, http(files="link", file_links=3600.0), send, NOW, hands(one)).kind
@@ -202,10 +204,8 @@ def test_a_mark_is_a_link_wherever_it_stands_and_nothing_is_uploaded_for_it(
 
 
 def test_a_later_call_has_a_link_that_works_as_long() -> None:
-    one, send = (
-        delivery({"cv": marked(0)}, created_at=NOW),
-        Sent(Answer(status=200), Answer(status=200)),
-    )
+    one = delivery({"cv": marked(0)}, created_at=NOW)
+    send = Sent(Answer(status=200), Answer(status=200))
     for now in (NOW, NOW + 86400.0):
         deliver(
             one,
@@ -220,7 +220,8 @@ def test_a_later_call_has_a_link_that_works_as_long() -> None:
 
 def test_a_mark_of_another_event_stays_what_it_is_and_none_goes_without_a_url() -> None:
     strange = [marked(0, make_event("2").id), "flowbridge-file:evt_x/00", "flowbridge-file:"]
-    one, send = delivery({"text": strange}), Sent(Answer(status=200))
+    one = delivery({"text": strange})
+    send = Sent(Answer(status=200))
     assert (
         deliver(one, http(), send, NOW, hands(one)).kind is Kind.STARTED
         and send.bodies[0]["text"] == strange
@@ -295,7 +296,8 @@ def test_inputs_without_files_are_never_touched(inputs: Any) -> None:
 def test_an_upload_that_fails_started_nothing(
     answer: Answer | Lost, kind: Kind, ours: bool
 ) -> None:
-    one, send = delivery({"cv": asdict(CV)}), Sent(answer)
+    one = delivery({"cv": asdict(CV)})
+    send = Sent(answer)
     outcome = deliver(one, gumloop(url="https://api.example.com/v1"), send, NOW, hands(one))
     assert (outcome.kind, outcome.ours, outcome.run_id, len(send.calls)) == (kind, ours, None, 1)
     assert outcome.detail.startswith("cv.pdf was not uploaded: ")
@@ -306,7 +308,8 @@ def test_an_upload_that_fails_started_nothing(
 
 def test_bytes_that_are_not_here_are_said_to_be_missing() -> None:
     for platform in (http(), gumloop(url="https://api.example.com/v1")):
-        one, send = delivery({"cv": asdict(CV)}), Sent()
+        one = delivery({"cv": asdict(CV)})
+        send = Sent()
         outcome = deliver(one, platform, send, NOW, hands(one, content=lambda _: None))
         assert (outcome.kind, outcome.ours, send.calls) == (Kind.REFUSED, True, [])
         assert "cv.pdf are not in the data folder" in outcome.detail
@@ -314,7 +317,8 @@ def test_bytes_that_are_not_here_are_said_to_be_missing() -> None:
 
 def test_uploads_and_the_start_share_the_time_of_one_call() -> None:
     one = delivery({"all": [asdict(CV), asdict(PHOTO)]})
-    times, allowed = iter([10.0, 10.0, 0.5]), list[float]()
+    times = iter([10.0, 10.0, 0.5])
+    allowed = list[float]()
     send = Sent(ok({"success": True, "file_name": "x"}))
 
     def timed(call: Call, timeout: float) -> Answer | Lost:
@@ -531,8 +535,11 @@ def test_no_more_files_are_in_hand_than_there_is_room_for(
 ) -> None:
     monkeypatch.setattr(form_files, "ROOM", len(PDF) + 10)
     event = make_event("files", files=(CV,))
-    one, files = add(sqlite, event, {"cv": asdict(CV)}, platform="crm"), made(data, sqlite)
-    inside, most, go_on = list[int](), list[int](), threading.Event()
+    one = add(sqlite, event, {"cv": asdict(CV)}, platform="crm")
+    files = made(data, sqlite)
+    inside = list[int]()
+    most = list[int]()
+    go_on = threading.Event()
 
     def slow(_call: Call, _timeout: float) -> Answer:
         inside.append(1)

@@ -71,7 +71,8 @@ def test_who_stands_still_while_it_counts_keeps_nobody_from_it_for_long(
     postgresql: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "PINNED", postgres.PINNED.replace("10s", "1s"))
-    counting, done = threading.Event(), threading.Event()
+    counting = threading.Event()
+    done = threading.Event()
 
     def stand_still(connection: Connection) -> None:
         alone(connection, Lock.COUNT_SLOTS)
@@ -119,7 +120,8 @@ def test_db_check_knows_the_settings_by_their_real_names(
 
 
 def test_a_reader_sees_one_state(database: Database) -> None:
-    first, second = make_event("1"), make_event("2")
+    first = make_event("1")
+    second = make_event("2")
     events.add(database, first, [], lambda *_: [])
     count = text("SELECT count(*) FROM event")
     with database.read() as connection:
@@ -257,7 +259,8 @@ def one(_connection: object) -> int:
 
 
 def test_one_leads_until_it_gives_up(database: Database) -> None:
-    first, second = Leadership(database), Leadership(database)
+    first = Leadership(database)
+    second = Leadership(database)
     assert [first.do(one), second.do(one), first.do(one)] == [1, None, 1]
     first.give_up()
     # a server takes a moment to see that a session is over
@@ -274,7 +277,8 @@ def test_each_schema_of_a_database_has_a_leader_of_its_own(postgresql: Database)
             hide_password=False
         )
     )
-    first, second = Leadership(postgresql), Leadership(other)
+    first = Leadership(postgresql)
+    second = Leadership(other)
     assert [first.do(one), second.do(one)] == [1, 1]
     first.give_up()
     second.give_up()
@@ -288,7 +292,8 @@ def test_who_leads_commits_and_who_does_not_does_nothing(database: Database) -> 
             and 1
         )
 
-    first, second = Leadership(database), Leadership(database)
+    first = Leadership(database)
+    second = Leadership(database)
     assert [first.do(note("a")), second.do(note("b"))] == [1, None]
     with database.read() as connection:
         assert connection.execute(text("SELECT hash FROM config")).scalars().all() == ["a"]
@@ -297,7 +302,8 @@ def test_who_leads_commits_and_who_does_not_does_nothing(database: Database) -> 
 
 
 def test_a_leader_whose_session_ended_does_nothing_and_another_leads(postgresql: Database) -> None:
-    first, second = Leadership(postgresql), Leadership(postgresql)
+    first = Leadership(postgresql)
+    second = Leadership(postgresql)
     assert first.do(one) == 1
     end_connections(postgresql)
     with pytest.raises(StoreError):
@@ -311,7 +317,8 @@ def test_a_leader_that_hangs_loses_its_session(
     postgresql: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leadership, "HANGS", "5s")
-    first, second = Leadership(postgresql), Leadership(postgresql)
+    first = Leadership(postgresql)
+    second = Leadership(postgresql)
     assert first.do(one) == 1
     until(lambda: second.do(one) == 1, what="another leader")
     with pytest.raises(StoreError):

@@ -107,9 +107,11 @@ def test_only_the_gateway_is_trusted_to_say_who_called() -> None:
 @pytest.fixture
 def image(tmp_path: Path) -> Bridge:
     """The image's entrypoint and command with its environment, on this machine's paths and ports."""
-    stage, given = last_stage(), image_environ()
+    stage = last_stage()
+    given = image_environ()
     assert json.loads(stage["ENTRYPOINT"]) == ["flowbridge"]
-    port, private = free_port(), free_port()
+    port = free_port()
+    private = free_port()
     environ = {name: value for name, value in given.items() if name.startswith("FLOWBRIDGE_")}
     assert environ["FLOWBRIDGE_CONFIG"].startswith(stage["WORKDIR"])
     environ |= {

@@ -177,10 +177,8 @@ def installed(run: Run, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_it_installs_upgrades_and_uninstalls(installed: Path, run: Run) -> None:
-    program, config = (
-        installed / "opt" / "flowbridge" / "bin" / "flowbridge",
-        installed / "etc" / "flowbridge",
-    )
+    program = installed / "opt" / "flowbridge" / "bin" / "flowbridge"
+    config = installed / "etc" / "flowbridge"
     units = {path.name for path in (DEPLOY / "systemd").iterdir()}
     assert {path.name for path in (installed / "etc" / "systemd" / "system").iterdir()} == units
     assert {"routes.yaml", ".env", "flows.py"} <= files(config)

@@ -223,7 +223,9 @@ def test_many_threads_share_one_fetch(keyring: Keyring, serve: Serve, server: Mi
     "reply", [slow_headers(3600), drip_body(200, 0.05, 10**5)], ids=["silent", "dripping"]
 )
 def test_nobody_waits_longer_than_the_deadline(reply: Reply, ca_file: str, serve: Serve) -> None:
-    ring, ask, began = Keyring(ca_file=ca_file, deadline=0.3), serve(reply), monotonic()
+    ring = Keyring(ca_file=ca_file, deadline=0.3)
+    ask = serve(reply)
+    began = monotonic()
     assert ring.fetch(ask) is None
     assert ring.fetch(ask, again=True) is None
     assert monotonic() - began < 60  # else an hour

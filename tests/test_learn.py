@@ -32,7 +32,8 @@ platforms: {local: {type: local}}
 sources: {asana: {provider: asana}, notion: {provider: notion}, github: {provider: github, secret: "${env:GITHUB_SECRET}"}}
 routes: [{name: all, on: asana, inputs: {a: "${body.action}"}, flow: local/echo}]
 """
-FIRST, SECOND = "0" * 31 + "1", "0" * 31 + "2"
+FIRST = "0" * 31 + "1"
+SECOND = "0" * 31 + "2"
 BODY = json.dumps(
     {"events": [{"action": "changed", "resource": {"gid": "1", "resource_type": "task"}}]}
 ).encode()
@@ -181,7 +182,8 @@ def test_a_lesson_counts_only_in_its_time_and_once(database: Database) -> None:
 
 
 def test_what_is_sealed_is_opened_with_any_of_the_keys() -> None:
-    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    old = Fernet.generate_key().decode()
+    new = Fernet.generate_key().decode()
     sealed = learned_secrets.seal(of_secrets([old], ""), "a", "geheim")
     assert "geheim" not in sealed
     assert learned_secrets.opened(of_secrets([new, old], ""), "a", sealed) == "geheim"

@@ -52,7 +52,8 @@ def claim(
     clocks: ClockReading | None = None,
     **more,
 ) -> list[Claim]:
-    lease, allowed = f"w:{now}", Allowed(caps=caps or {"local": 5}, **more)
+    lease = f"w:{now}"
+    allowed = Allowed(caps=caps or {"local": 5}, **more)
     shares = shares or Shares()
     read = None if clocks is None else lambda _platform: clocks
     taken = database.write(
@@ -162,7 +163,10 @@ def test_slots_that_come_one_by_one_go_round_whatever_the_rhythm(
     database: Database, routes: int, looks: int
 ) -> None:
     """One slot, and every so many looks its run has ended."""
-    names, shares, gone, now = [f"r{number}" for number in range(routes)], Shares(), [], NOW
+    names = [f"r{number}" for number in range(routes)]
+    shares = Shares()
+    gone = []
+    now = NOW
     for name in names:
         add(database, 4, name)
     while len(gone) < 3 * routes:

@@ -842,7 +842,8 @@ def test_a_report_of_a_run_changes_what_it_says_and_nothing_else(
     check = bystanders(database)
     [one] = add(database)
     run_of(database)
-    followed, found = get(database, one), list[bool]()
+    followed = get(database, one)
+    found = list[bool]()
     act = lambda: found.append(  # noqa: E731
         database.write(
             lambda c: run_tracking.record_run(c, followed, report, NOW + 5, next_poll=2.0)
@@ -1049,7 +1050,8 @@ def test_an_earlier_start_without_an_answer_counts_whatever_has_become_of_its_de
     """Its delivery has been started again since, and has another run; that of the first attempt may
     still be the one that is found.
     """
-    one, other = begin(database, NOW), begin(database, NOW + 20)
+    one = begin(database, NOW)
+    other = begin(database, NOW + 20)
     database.write(lambda c: ledger.move(c, other, Status.QUEUED, NOW + 30))
     [held] = claim(database, caps={"gumloop": 99}, now=NOW + 1000)
     record(database, held, replace(STARTED, run_id="r9"), NOW + 1001)
@@ -1064,7 +1066,8 @@ def test_a_call_that_was_not_answered_is_open_no_more(database: Database) -> Non
     """Its delivery is being sent again: of its attempts only the one without an outcome is under
     way.
     """
-    one, other = begin(database, NOW), begin(database, NOW + 20, REFUSED)
+    one = begin(database, NOW)
+    other = begin(database, NOW + 20, REFUSED)
     claim(database, caps={"gumloop": 99}, now=NOW + 1000, clocks=clocks_at(NOW + 1000))
     assert get(database, other).status is Status.SENDING
     assert rivals(database, one) == []
@@ -1086,7 +1089,8 @@ def test_a_run_is_linked_to_the_delivery_that_has_it_and_to_each_attempt_that_st
 
 
 def test_a_case_is_the_last_attempt_of_what_is_unknown(database: Database) -> None:
-    one, sent = begin(database, NOW), begin(database, NOW, None)
+    one = begin(database, NOW)
+    sent = begin(database, NOW, None)
     with database.read() as connection:
         assert [reconciling.case(connection, each) for each in (sent, "dlv_none")] == [None, None]
     assert (case(database, one).attempt, case(database, one).began_at) == (1, NOW)
@@ -1402,7 +1406,8 @@ def test_the_session_of_a_leader_that_gives_up_ends_with_it(
     """In the pool it would take the lock along, and nobody could lead while this process lives."""
     monkeypatch.setattr(leader, "HANGS", "1h")
     other = Database(postgresql.url.render_as_string(hide_password=False))
-    first, second = Leadership(postgresql), Leadership(other)
+    first = Leadership(postgresql)
+    second = Leadership(other)
     pids: list[int] = []
     assert (
         first.do(

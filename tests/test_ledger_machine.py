@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,11 @@ from bridge.store.queue.ledger import Settled
 from bridge.store.tables import schema
 from bridge.store.tables.rows import to_delivery
 
-CAP, ROUTE_CAP, ATTEMPTS, WAIT, MOST = 3, 2, 3, 20.0, 60.0
+CAP = 3
+ROUTE_CAP = 2
+ATTEMPTS = 3
+WAIT = 20.0
+MOST = 60.0
 ROUTES = ("plain", "capped", "line", "strict", "latest")
 KEYS = ("a", "b")
 BY_HAND = (Status.QUEUED, Status.CANCELLED, Status.DEAD, Status.DELIVERED)
@@ -122,7 +126,8 @@ class LedgerMachine(RuleBasedStateMachine):
             one.status, one.head = ("blocked", False) if taken else ("queued", True)
 
     def over(self, one: Mine, status: str) -> None:
-        one.status, one.slot = status, False
+        one.status = status
+        one.slot = False
         if not (status == "dead" and one.blocks):
             self.leave(one)
 
@@ -134,7 +139,8 @@ class LedgerMachine(RuleBasedStateMachine):
         delay=st.sampled_from([0.0, 0.0, 15.0]),
     )
     def arrive(self, route: str, key: str | None, delay: float) -> None:
-        event, due = make_event(None, now=self.now), self.now + delay
+        event = make_event(None, now=self.now)
+        due = self.now + delay
         order = (
             Order(key=key, blocks=route == "strict")
             if route in ("line", "strict") and key
@@ -168,7 +174,8 @@ class LedgerMachine(RuleBasedStateMachine):
             )
             one.due = min(one.due, one.merge_until)
             for other in waiting:
-                other.status, other.merge_until = "cancelled", None
+                other.status = "cancelled"
+                other.merge_until = None
             self.merges[one.id] = key or ""
         self.mine.append(one)
 
@@ -176,10 +183,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 6), order=st.permutations(ROUTES))
     def claim(self, most: int, order: list[str]) -> None:
-        allowed, ordered = (
-            Allowed(caps={"local": CAP}, limits=self.limits),
-            lambda _, routes: sorted(routes, key=order.index),
-        )
+        allowed = Allowed(caps={"local": CAP}, limits=self.limits)
+
+        def ordered(_: str, routes: Sequence[str]) -> list[str]:
+            return sorted(routes, key=order.index)
+
         taken = self.database.write(
             lambda c: claims.claim(
                 c,
@@ -195,7 +203,10 @@ class LedgerMachine(RuleBasedStateMachine):
             one = by_id[held.delivery.id]
             assert one.status == "queued" and one.due <= self.now, "only what is due is taken"
             assert held.attempt == one.spent + one.throttled + 1
-            one.status, one.slot, one.merge_until, one.claim = "sending", True, None, held
+            one.status = "sending"
+            one.slot = True
+            one.merge_until = None
+            one.claim = held
         used = Counter(one.route for one in self.mine if one.slot)
         held_up = (
             used["capped"] + sum(one.route == "capped" for one in self.of("unknown")) >= ROUTE_CAP
@@ -240,16 +251,15 @@ class LedgerMachine(RuleBasedStateMachine):
         settled = Settled(one.claim, ended, 1.0 if has_run else None)
         [status] = self.database.write(lambda c: ledger.record(c, [settled], self.now, jitter=0.5))
         assert status is not None, "whoever holds the lease settles"
-        one.slot, one.claim = False, None
+        one.slot = False
+        one.claim = None
         is_free = kind in (Kind.THROTTLED, Kind.UNAUTHORIZED)
         one.spent, one.throttled = one.spent + (not is_free), one.throttled + is_free
         match kind:
             case Kind.STARTED:
-                one.status, one.run, one.slot = (
-                    "delivered",
-                    ended.run_id if has_run else None,
-                    has_run,
-                )
+                one.status = "delivered"
+                one.run = ended.run_id if has_run else None
+                one.slot = has_run
                 if not has_run:
                     self.leave(one)
             case Kind.UNKNOWN:
@@ -259,7 +269,8 @@ class LedgerMachine(RuleBasedStateMachine):
             case Kind.THROTTLED:
                 one.status = "queued"
             case Kind.UNAUTHORIZED:
-                one.status, one.due = "queued", self.now
+                one.status = "queued"
+                one.due = self.now
             case Kind.REFUSED:
                 one.status, one.due = "queued", self.now + min(5.0, 2.0 ** (one.spent - 1)) * 0.5
                 if one.spent >= one.allowed:
@@ -310,7 +321,9 @@ class LedgerMachine(RuleBasedStateMachine):
             and held.attempt == one.spent + one.throttled
         ):
             assert status is Status.DELIVERED
-            one.status, one.run, one.slot = "delivered", run, True
+            one.status = "delivered"
+            one.run = run
+            one.slot = True
         else:
             assert status is None, "a lease that was lost moves nothing"
 
@@ -320,7 +333,9 @@ class LedgerMachine(RuleBasedStateMachine):
         one = self.of("sending")[0]
         assert one.claim is not None
         self.database.write(lambda c: claims.hand_back(c, [one.claim]))  # type: ignore[list-item]
-        one.status, one.slot, one.claim = "queued", False, None
+        one.status = "queued"
+        one.slot = False
+        one.claim = None
 
     @precondition(lambda self: [one for one in self.mine if one.slot and one.run])
     @rule(
@@ -352,7 +367,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert over == (state in ENDS or report.gone)
         if not over:
             return
-        one.slot, one.ran = False, state and state.value
+        one.slot = False
+        one.ran = state and state.value
         if state is RunState.FAILED and one.route == "line" and one.reruns < 1:
             one.status, one.run, one.ran, one.reruns, one.allowed = (
                 "queued",
@@ -388,10 +404,15 @@ class LedgerMachine(RuleBasedStateMachine):
                     one.reruns + (one.run is not None),
                     one.spent + one.allowed,
                 )
-                one.run, one.ran, one.due, one.merge_until = None, None, self.now, None
+                one.run = None
+                one.ran = None
+                one.due = self.now
+                one.merge_until = None
                 self.join(one)
             case Status.DELIVERED:
-                one.status, one.run, one.slot = "delivered", run, run is not None
+                one.status = "delivered"
+                one.run = run
+                one.slot = run is not None
                 if run is None:
                     self.leave(one)
             case _:
@@ -439,7 +460,8 @@ class LedgerMachine(RuleBasedStateMachine):
         now = {row.id: row.status for row in self.rows()}
         for id_, status in now.items():
             before = self.before.get(id_, status)
-            reached, edge = {before}, {before}
+            reached = {before}
+            edge = {before}
             # a step may move a delivery more than once: queued, merged; a head that leaves and is
             # retried
             for _ in range(3):

@@ -31,7 +31,8 @@ from bridge.store.inbound import events
 from bridge.store.queue import ledger, ordering, run_tracking
 from bridge.store.tables import schema
 
-A, B = Order(key="a"), Order(key="b")
+A = Order(key="a")
+B = Order(key="b")
 REFUSED = Outcome(kind=Kind.REFUSED, detail="down")
 UNKNOWN = Outcome(kind=Kind.UNKNOWN, detail="reset")
 REJECTED = Outcome(kind=Kind.REJECTED, detail="HTTP 400")
@@ -69,14 +70,16 @@ def heads(database: Database) -> dict[str, str]:
 
 def test_the_first_of_a_key_goes_and_the_others_wait(database: Database) -> None:
     ids = add(database, 3, order=A)
-    other, free = add(database, order=B), add(database, 2)
+    other = add(database, order=B)
+    free = add(database, 2)
     assert statuses(database, ids) == ["queued", "blocked", "blocked"]
     assert heads(database) == {"a": ids[0], "b": other[0]}
     assert sorted(held.delivery.id for held in claim(database)) == sorted([ids[0], *other, *free])
 
 
 def test_the_same_key_of_another_route_is_another_line(database: Database) -> None:
-    first, second = add(database, 1, "one", order=A), add(database, 1, "two", order=A)
+    first = add(database, 1, "one", order=A)
+    second = add(database, 1, "two", order=A)
     assert statuses(database, first + second) == ["queued", "queued"]
 
 
@@ -232,11 +235,9 @@ def test_a_parked_one_holds_the_line_where_dead_ones_do_once_its_turn_has_come(
     up.
     """
     blocks = replace(A, blocks=True)
-    first, bad, last = (
-        add(database, order=blocks)[0],
-        parked(database, blocks),
-        add(database, order=blocks)[0],
-    )
+    first = add(database, order=blocks)[0]
+    bad = parked(database, blocks)
+    last = add(database, order=blocks)[0]
     assert statuses(database, [first, bad, last]) == ["queued", "blocked", "blocked"]
     record(database, claim(database)[0], Outcome(kind=Kind.STARTED), first_poll=None)
     assert statuses(database, [first, bad, last]) == ["delivered", "dead", "blocked"]
@@ -250,7 +251,8 @@ def test_a_parked_one_holds_the_line_where_dead_ones_do_once_its_turn_has_come(
 
 def test_a_parked_one_at_the_head_holds_the_line_at_once(database: Database) -> None:
     blocks = replace(A, blocks=True)
-    bad, last = parked(database, blocks), add(database, order=blocks)[0]
+    bad = parked(database, blocks)
+    last = add(database, order=blocks)[0]
     assert statuses(database, [bad, last]) == ["dead", "blocked"]
 
 

@@ -77,7 +77,8 @@ def test_one_that_does_long_work_is_not_killed(
     sqlite: Database, holder: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock_watch, "LOOK_SECONDS", 0.01)
-    looked, asked = threading.Event(), []
+    looked = threading.Event()
+    asked = []
 
     def is_long(path: Path) -> bool:
         asked.append(path)
@@ -104,7 +105,9 @@ def test_a_receiver_that_is_stopped_with_the_lock_loses_no_acknowledged_event(
     tmp_path: Path,
 ) -> None:
     """A real SIGSTOP, in the middle of a commit, under load."""
-    over, acked, lock = threading.Event(), list[str](), threading.Lock()
+    over = threading.Event()
+    acked = list[str]()
+    lock = threading.Lock()
     with Bridge(tmp_path) as bridge:
         path = lock_file(bridge.database)
 

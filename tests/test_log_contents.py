@@ -72,10 +72,8 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stream]:
     monkeypatch.setattr(logs, "setup", logs.setup)
     configure("debug")
     root = logging.getLogger()
-    handlers, root.handlers = (
-        root.handlers,
-        [one for one in root.handlers if type(one).__module__ == configure.__module__],
-    )
+    handlers = root.handlers
+    root.handlers = [one for one in root.handlers if type(one).__module__ == configure.__module__]
     yield stream
     root.handlers = handlers
 
@@ -219,7 +217,8 @@ def test_a_good_request_leaves_ids_and_counts_only(
     name: str, log: Stream, settings: Settings
 ) -> None:
     # a time that the sender says is then none that a line of the log has
-    one, now = ALL[name], time.time() - 2
+    one = ALL[name]
+    now = time.time() - 2
     request = one.sign(planted(one.request(now=now)), now)
     known: list[str] = []
 
@@ -305,7 +304,8 @@ def breaks(error: BaseException) -> Callable[..., Any]:
 def test_a_bug_says_where_it_is_and_not_what_it_met(
     error: Exception, log: Stream, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, now = ALL["github"], time.time()
+    one = ALL["github"]
+    now = time.time()
     request = one.sign(planted(one.request(now=now)), now)
     assert post(edge(settings, one.source(), keep=breaks(error)), request) == 500
     monkeypatch.setattr("bridge.ingest.receive.plan", breaks(error))
@@ -325,7 +325,8 @@ def test_errors_of_code_keep_their_text(log: Stream) -> None:
 
 
 def test_an_error_that_led_to_itself_ends(log: Stream) -> None:
-    first, second = ValueError(MARKER), ValueError(MARKER)
+    first = ValueError(MARKER)
+    second = ValueError(MARKER)
     first.__cause__, second.__cause__ = second, first
     get_logger().error("unforeseen", exc_info=first)
     assert log.text().count("Traceback") == 2
@@ -333,7 +334,8 @@ def test_an_error_that_led_to_itself_ends(log: Stream) -> None:
 
 
 def test_a_store_that_fails_says_no_values(log: Stream, settings: Settings) -> None:
-    one, now = ALL["github"], time.time()
+    one = ALL["github"]
+    now = time.time()
     request = one.sign(planted(one.request(now=now)), now)
     assert (
         post(
@@ -363,7 +365,8 @@ def test_as_much_of_a_callers_address_is_logged_as_the_settings_say(
 def test_what_is_logged_of_a_dry_request_says_that_it_was_dry(
     log: Stream, settings: Settings
 ) -> None:
-    one, client = ALL["github"], edge(settings, ALL["github"].source())
+    one = ALL["github"]
+    client = edge(settings, ALL["github"].source())
     mark = {dry_run.HEADER.lower(): dry_run.token(settings.secret_key, one.source().name)}
     for more in (mark, {}):
         assert (

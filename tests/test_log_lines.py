@@ -111,10 +111,8 @@ def test_what_becomes_of_it_is_a_line_each() -> None:
 
 
 def test_a_request_to_no_source_and_one_that_doctor_sent() -> None:
-    misspelt, none = (
-        shown("unknown_source", source="gihub\x1b", near="github"),
-        shown("unknown_source", source="crm", near=None),
-    )
+    misspelt = shown("unknown_source", source="gihub\x1b", near="github")
+    none = shown("unknown_source", source="crm", near=None)
     assert misspelt == f"08:26:25  {'gihub':<5}\\x1b{' ' * 13}404            did you mean github?\n"
     assert none == f"08:26:25  {'crm':<20}  404            routes.yaml has no such source\n"
     assert shown("event", **EVENT, dry=True) is None

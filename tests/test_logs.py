@@ -56,7 +56,8 @@ def stderr(as_it_was: None) -> Stderr:
 def test_a_logger_that_was_used_goes_where_the_log_is_set_up_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    logger, streams = get_logger(), (Stderr(), Stderr())
+    logger = get_logger()
+    streams = (Stderr(), Stderr())
     for number, stream in enumerate(streams):
         monkeypatch.setattr("sys.stderr", stream)
         configure("info" if number == 0 else "warning")

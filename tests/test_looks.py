@@ -77,7 +77,8 @@ def test_a_burst_over_the_cap_all_starts_with_few_looks(
 @contextmanager
 def changing_others(fake: FakePlatform, most: int) -> Iterator[None]:
     """Others take up to `most` of the slots, now more, now fewer."""
-    over, random = threading.Event(), Random(7)
+    over = threading.Event()
+    random = Random(7)
 
     def change() -> None:
         while not over.wait(0.3):
@@ -214,7 +215,9 @@ def started(database: Database, poll_at: float = NOW, **changes: Any) -> str:
 
 
 def test_those_of_a_flow_that_are_nearly_due_come_along(database: Database) -> None:
-    due, soon, later = started(database), started(database, NOW + 0.9), started(database, NOW + 1.1)
+    due = started(database)
+    soon = started(database, NOW + 0.9)
+    later = started(database, NOW + 1.1)
     other_flow = started(database, NOW + 0.5, saved_item_id="other")
     other_platform = started(database, NOW + 0.5, platform="another")
     taken = database.write(
@@ -348,20 +351,16 @@ def next_in(
     return None if at is None else at - now
 
 
-GOES_ON, SILENT = RunReport(state=RunState.RUNNING), RunReport(state=None, detail="HTTP 500")
+GOES_ON = RunReport(state=RunState.RUNNING)
+SILENT = RunReport(state=None, detail="HTTP 500")
 
 
 def test_a_run_is_looked_at_sooner_where_somebody_waits_for_its_slot_or_behind_it(
     database: Database,
 ) -> None:
     """It has gone on for a second, and nothing is known of its flow."""
-    looks, (alone, head) = (
-        looks_of(),
-        (
-            started(database),
-            started(database, order=Order(key="a"), route="lined"),
-        ),
-    )
+    looks = looks_of()
+    alone, head = (started(database), started(database, order=Order(key="a"), route="lined"))
     assert [next_in(database, looks, one, GOES_ON) for one in (alone, head)] == [1.0, 1.0]
     database.write(
         lambda c: c.execute(
@@ -386,7 +385,8 @@ def test_a_platform_that_lacks_a_value_is_not_asked_about_its_runs(database: Dat
 
 
 def test_looks_that_learn_nothing_grow_apart_and_one_that_does_ends_that(sqlite: Database) -> None:
-    looks, one = looks_of(), started(sqlite)
+    looks = looks_of()
+    one = started(sqlite)
     assert [next_in(sqlite, looks, one, SILENT) for _ in range(4)] == [1.0, 2.0, 4.0, 8.0]
     assert [next_in(sqlite, looks, one, report) for report in (GOES_ON, SILENT)] == [1.0, 1.0]
 
@@ -394,7 +394,8 @@ def test_looks_that_learn_nothing_grow_apart_and_one_that_does_ends_that(sqlite:
 def test_what_the_runs_of_a_flow_take_is_learned_from_what_the_platform_says(
     sqlite: Database,
 ) -> None:
-    looks, ids = looks_of(), [started(sqlite) for _ in range(3)]
+    looks = looks_of()
+    ids = [started(sqlite) for _ in range(3)]
     assert looks.first(get(sqlite, ids[0])) == 0.5
     done = RunReport(state=RunState.DONE, created_at=NOW - 50, finished_at=NOW)
     looks.begin(Taken(over=[(get(sqlite, ids[0]), done)]), {})

@@ -175,7 +175,8 @@ def test_what_requests_writes_is_read_as_it_was(
     )
 )
 def test_no_bytes_make_it_fail_otherwise(pieces: list[bytes]) -> None:
-    raw, end = b"".join(pieces), 0
+    raw = b"".join(pieces)
+    end = 0
     try:
         for one in parts(raw, "b"):
             assert end <= one.begin <= one.end <= len(raw)

@@ -79,7 +79,9 @@ class Client:
     """A published client in a process of its own."""
 
     def __init__(self, name: str, process: subprocess.Popen[str], platform: FlowPlatform) -> None:
-        self.name, self._process, self.platform = name, process, platform
+        self.name = name
+        self._process = process
+        self.platform = platform
 
     def ask(self, **asked: Any) -> None:
         ids = {
@@ -143,13 +145,8 @@ def only_active(platform: FlowPlatform, flow: str) -> str:
 
 def logged(platform: FlowPlatform, run_id: str) -> list[str]:
     """What a run has logged so far."""
-    key, asked = (
-        {"Authorization": f"Bearer {platform.api_key}"},
-        {
-            "run_id": run_id,
-            "user_id": platform.user_id,
-        },
-    )
+    key = {"Authorization": f"Bearer {platform.api_key}"}
+    asked = {"run_id": run_id, "user_id": platform.user_id}
     log: list[str] = requests.get(
         f"{platform.base_url}/get_pl_run", params=asked, headers=key, timeout=30
     ).json()["log"]
@@ -245,7 +242,8 @@ def test_what_is_refused_is_an_http_error(
 def test_a_full_platform_queues_or_rejects_as_its_plan_says(
     client: Client, start: StartPlatform
 ) -> None:
-    calm, strict = client.platform, start(flows=FLOWS, max_concurrent_runs=1, overflow="reject")
+    calm = client.platform
+    strict = start(flows=FLOWS, max_concurrent_runs=1, overflow="reject")
     client.platform = strict
     try:
         assert client.run("nap", timeout=0.1)["message"] == "Flow execution timed out"

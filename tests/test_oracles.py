@@ -112,10 +112,8 @@ def test_no_other_row_signs_what_it_is_asked_to() -> None:
     ]
     signing = set()
     for name in PROVIDERS:
-        one, other = (
-            asking(name),
-            (stranger(sender(name)) if sender(name).is_proven else sender(name)),
-        )
+        one = asking(name)
+        other = stranger(sender(name)) if sender(name).is_proven else sender(name)
         other = (
             replace(other, secret=one.secret.replace(sender(name).secret, other.secret))
             if name != "ebay"

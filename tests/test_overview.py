@@ -507,7 +507,8 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
 
 
 def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> None:
-    first, second = make_event("1"), make_event("2")
+    first = make_event("1")
+    second = make_event("2")
     for event in (first, second):
         events.add(database, event, [make_delivery(event)], lambda *_: [])
         put(

@@ -19,7 +19,9 @@ MIDNIGHT = day_of(NOW) * DAY
 
 
 def test_a_rate_is_spread_evenly() -> None:
-    limits, pace, starts = Limits(rate=Rate(count=30, per=60.0)), Pace(), []
+    limits = Limits(rate=Rate(count=30, per=60.0))
+    pace = Pace()
+    starts = []
     for tick in range(1200):
         now = NOW + tick / 10
         for _ in range(room(limits, pace, now) or 0):
@@ -37,7 +39,10 @@ def test_a_rate_is_spread_evenly() -> None:
 def test_no_time_holds_more_starts_than_its_share_and_a_tenth_of_a_second(
     count: int, per: float, gaps: list[float]
 ) -> None:
-    limits, pace, starts, now = Limits(rate=Rate(count=count, per=per)), Pace(), [], NOW
+    limits = Limits(rate=Rate(count=count, per=per))
+    pace = Pace()
+    starts = []
+    now = NOW
     for gap in gaps:
         now += gap
         may = room(limits, pace, now) or 0
@@ -70,7 +75,8 @@ CAPS = {"local": 50}
 
 
 def test_a_route_with_a_rate_waits_and_others_do_not(database: Database) -> None:
-    slow, quick = add(database, 5, "slow"), add(database, 5, "quick")
+    slow = add(database, 5, "slow")
+    quick = add(database, 5, "quick")
     limits = {"slow": Limits(rate=Rate(count=1, per=2.0))}
     take = lambda now: [  # noqa: E731
         held.delivery.id for held in claim(database, caps=CAPS, limits=limits, now=now)

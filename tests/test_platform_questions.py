@@ -26,12 +26,10 @@ def test_questions_are_asked_with_the_ids_and_the_key() -> None:
         project_id="p",
         base_url="https://h.example/api/v1/",
     )
-    flows, inputs, runs, kill = (
-        PLATFORMS["gumloop"].flows,
-        PLATFORMS["gumloop"].inputs,
-        PLATFORMS["gumloop"].runs,
-        PLATFORMS["gumloop"].kill,
-    )
+    flows = PLATFORMS["gumloop"].flows
+    inputs = PLATFORMS["gumloop"].inputs
+    runs = PLATFORMS["gumloop"].runs
+    kill = PLATFORMS["gumloop"].kill
     assert flows and inputs and runs and kill
     asked = [
         flows.build(team),
@@ -59,7 +57,8 @@ def test_local_asks_where_it_is_and_http_has_nothing_to_ask() -> None:
         Platform(name="local", type="local", user_id="u", base_url=url)
         for url in ("", "http://127.0.0.1:9/api/v1")
     )
-    local, hook = PLATFORMS["local"], PLATFORMS["http"]
+    local = PLATFORMS["local"]
+    hook = PLATFORMS["http"]
     assert local.flows and local.inputs and local.runs and local.kill
     for platform, base in (
         (here, "http://127.0.0.1:8080/api/v1/"),

@@ -14,7 +14,9 @@ def threads(name: str) -> list[str]:
 
 
 def test_closed_each_thread_ends_when_its_task_has_and_what_was_submitted_is_done() -> None:
-    go, done, failed = threading.Event(), [], []
+    go = threading.Event()
+    done = []
+    failed = []
     pool = Pool("closing", 4, failed.append)
     for number in range(6):
         pool.submit(str(number), lambda number=number: (go.wait(60), done.append(number)))  # type: ignore[misc]

@@ -34,7 +34,8 @@ from bridge.web.downloads import downloads
 
 Image = pytest.importorskip("PIL.Image", reason="the extra previews is not installed")
 pdfium = pytest.importorskip("pypdfium2", reason="the extra previews is not installed")
-RED, BLUE = (255, 0, 0), (0, 0, 255)
+RED = (255, 0, 0)
+BLUE = (0, 0, 255)
 
 
 def image(kind: str, size: tuple[int, int] = (800, 400), mode: str = "RGB", **saved: Any) -> bytes:
@@ -123,7 +124,8 @@ def test_nothing_of_the_file_but_its_looks_is_in_its_picture() -> None:
 
 
 def _chunks(picture: bytes) -> list[int]:
-    places, at = [], 8
+    places = []
+    at = 8
     while at < len(picture):
         places.append(at)
         at += 12 + struct.unpack_from(">I", picture, at)[0]
@@ -296,7 +298,8 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
     app = Flask(__name__)
     app.register_blueprint(downloads(settings, sqlite, blobs))
     url = f"{link('', 's' * 40, one.id, 0, time.time() + 60)}?preview"
-    go, drawn = Event(), list[int]()
+    go = Event()
+    drawn = list[int]()
 
     def draw(content: bytes, _media: str) -> bytes:
         assert go.wait(60)

@@ -103,7 +103,8 @@ def test_whatever_is_sent_no_two_rows_take_each_others_requests_unless_by_design
     """With one secret between them, any body, and any time: the worst that a person can set up by
     mistake.
     """
-    one, other = PROVEN[a], replace(PROVEN[b], private=PROVEN[a].private)
+    one = PROVEN[a]
+    other = replace(PROVEN[b], private=PROVEN[a].private)
     try:
         request = other.sign(replace(other.request(), body=body), NOW + late)
     except (ValueError, TypeError, AttributeError, KeyError, BadSignature):

@@ -114,13 +114,15 @@ def spent(digests: list[int], one: Sender, request: Request, now: float = NOW) -
 
 def added(one: Sender) -> list[str]:
     """The headers that signing adds to a sample."""
-    plain, signed = one.request(), one.signed()
+    plain = one.request()
+    signed = one.signed()
     return [name for name, value in signed.headers.items() if plain.headers.get(name) != value]
 
 
 def spoiled(one: Sender) -> Iterator[tuple[str, Request]]:
     """Every way in which a request of the sender can be spoiled that has nothing to do with time."""
-    signed, plain = one.signed(), one.request()
+    signed = one.signed()
+    plain = one.request()
     yield "unsigned", plain
     yield "wrong secret", stranger(one).signed()
     yield (

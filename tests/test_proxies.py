@@ -63,11 +63,9 @@ routes:
 @pytest.fixture(scope="session")
 def pems(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Pems:
     """The certificate of the host that the files name, and its key."""
-    folder, key, now = (
-        tmp_path_factory.mktemp("pems"),
-        ec.generate_private_key(ec.SECP256R1()),
-        time.time(),
-    )
+    folder = tmp_path_factory.mktemp("pems")
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = time.time()
     (folder / "fullchain.pem").write_bytes(
         certificate(HOST, by=authority, begins=now - 86400, ends=now + 86400, key=key)
     )
@@ -288,7 +286,10 @@ class Front:
     def __init__(
         self, bridge: Bridge, port: int, ca_file: str, http: int = 0, name: str = ""
     ) -> None:
-        self.bridge, self.port, self.http, self.name = bridge, port, http, name
+        self.bridge = bridge
+        self.port = port
+        self.http = http
+        self.name = name
         self.context = ssl.create_default_context(cafile=ca_file)
 
     def connect(self, source: str = "127.0.0.1") -> ssl.SSLSocket:
@@ -542,13 +543,11 @@ def test_a_body_that_does_not_come_in_time_is_no_success(
     """
     needs(name)
     edit = lambda text: text.replace("client_body_timeout 30s", "client_body_timeout 5s")  # noqa: E731
-    port, constants = (
-        free_port(),
-        {
-            "bridge.web.server.incomplete_requests.BODY_TIME": 1.0,
-            "bridge.web.server.incomplete_requests.SLOWEST": 1e9,
-        },
-    )
+    port = free_port()
+    constants = {
+        "bridge.web.server.incomplete_requests.BODY_TIME": 1.0,
+        "bridge.web.server.incomplete_requests.SLOWEST": 1e9,
+    }
     with (
         Bridge(tmp_path, "web", routes=ROUTES, environ=ENVIRON, constants=constants) as bridge,
         (
@@ -594,7 +593,8 @@ def test_tokens_are_not_logged(
 ) -> None:
     """Neither of a request that is answered, nor where the bridge cannot be reached."""
     needs(name)
-    https, environ = free_port(), {**ENVIRON, "FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{free_port()}"}
+    https = free_port()
+    environ = {**ENVIRON, "FLOWBRIDGE_PRIVATE_BIND": f"127.0.0.1:{free_port()}"}
     bridge = Bridge(tmp_path, "web", routes=ROUTES, environ=environ)
     with bridge if is_up else nullcontext(), proxy(name, https, bridge.port, pems) as folder:
         front = Front(bridge, https, ca_file)
@@ -617,7 +617,8 @@ def test_tokens_are_not_logged(
 @pytest.fixture(scope="module")
 def strict(pems: Pems, ca_file: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """nginx with little patience, and few requests at once."""
-    https, http = free_port(), free_port()
+    https = free_port()
+    http = free_port()
 
     def edit(text: str) -> str:
         for old, new in (
@@ -693,12 +694,15 @@ def test_a_restart_behind_the_proxy_loses_nothing(
     stay open.
     """
     needs(name)
-    https, environ = free_port(), {**ENVIRON, "GITHUB_SECRET": SECRET}
+    https = free_port()
+    environ = {**ENVIRON, "GITHUB_SECRET": SECRET}
     with (
         Activated(tmp_path, routes=ROUTES, environ=environ) as bridge,
         proxy(name, https, bridge.port, pems),
     ):
-        front, answers, stop = Front(bridge, https, ca_file), [], threading.Event()
+        front = Front(bridge, https, ca_file)
+        answers = []
+        stop = threading.Event()
 
         def send() -> None:
             with front.connect() as sock:

@@ -184,7 +184,8 @@ def test_bodies_are_read_few_at_a_time_and_only_those_that_the_other_filters_lea
     database: Database, told: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "BODIES", 2)  # so that six are three transactions
-    read, opened = database.read, []
+    read = database.read
+    opened = []
 
     @contextmanager
     def counted() -> Iterator[object]:

@@ -30,7 +30,8 @@ def test_requests_that_are_refused_do_not_count(sources: dict[str, Source], name
     """However many are refused: one is let through as soon as the first of those that were would
     have been forgotten.
     """
-    limiter, source = Limiter(), sources[name]
+    limiter = Limiter()
+    source = sources[name]
     assert [wait_of(limiter, source, "192.0.2.1", NOW) for _ in range(3)] == [0.0] * 3
     for _ in range(50):
         assert wait_of(limiter, source, "192.0.2.1", NOW) == pytest.approx(20.0)

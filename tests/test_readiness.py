@@ -36,7 +36,9 @@ def test_what_has_changed_is_seen_by_the_next_look(monkeypatch: pytest.MonkeyPat
 
 def test_a_look_that_hangs_holds_one_thread_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "READY_SECONDS", 0.0)
-    hangs, go_on, looks = threading.Event(), threading.Event(), []
+    hangs = threading.Event()
+    go_on = threading.Event()
+    looks = []
 
     def look() -> Look:
         looks.append(1)

@@ -61,7 +61,8 @@ def test_mail_goes_out_encrypted_and_logged_in(
         env(SMTP_URL=f"{scheme}://{LOGIN}@localhost:{server.port}", SMTP_CA=str(certificates[0]))
         outputs = done("send_email", tmp_path, **MAIL)
     assert (server.encrypted, server.logins) == ([True], [USER])
-    envelope, mail = server.envelopes[0], server.mails[0]
+    envelope = server.envelopes[0]
+    mail = server.mails[0]
     assert (envelope.mail_from, envelope.rcpt_tos) == (
         USER,
         ["ada@example.com"],
@@ -93,7 +94,8 @@ def test_a_mail_has_all_that_was_given(tmp_path: Path, mail: MailServer) -> None
         text="Grüße\n.\n..dots\nFrom here\n" + "x" * 2000,
         html="<p>Grüße</p>",
     )
-    envelope, found = mail.envelopes[0], mail.mails[0]
+    envelope = mail.envelopes[0]
+    found = mail.mails[0]
     assert (envelope.mail_from, envelope.rcpt_tos) == (
         "shop@example.com",
         ["ada@example.com", "bob@xn--bcher-kva.example", "cy@example.com", "eve@example.com"],
@@ -108,7 +110,8 @@ def test_a_mail_has_all_that_was_given(tmp_path: Path, mail: MailServer) -> None
         "Größe: 5 €",
     )
     assert "Bcc" not in found and b"eve@" not in envelope.content
-    text, html = found.get_body(("plain",)), found.get_body(("html",))
+    text = found.get_body(("plain",))
+    html = found.get_body(("html",))
     assert text is not None and html is not None
     assert (
         text.get_content().replace("\r\n", "\n")

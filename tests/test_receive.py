@@ -165,7 +165,8 @@ def answer(received: Received) -> Any:
 
 def test_a_verified_request_is_kept_with_its_delivery_and_answered_202(bench: Bench) -> None:
     received = bench.post("github", ISSUE, github())
-    (event,), (delivery,) = bench.store.events, bench.store.deliveries
+    (event,) = bench.store.events
+    (delivery,) = bench.store.deliveries
     assert answer(received) == (202, {"event_id": event.id, "deliveries": 1})
     assert (event.source, event.provider, event.type, event.provider_id) == (
         "github",
@@ -367,7 +368,8 @@ def take(bench: Bench, source: Source, value: Any, **more: Any) -> Received:
 
 def test_each_element_of_a_batch_is_an_event_of_its_own(bench: Bench) -> None:
     source = batch_of(bench.config, Batch("events", keep=("account",)))
-    one, two = {"id": "1", "type": "a", "n": 1}, {"id": "2", "type": "b", "account": "own"}
+    one = {"id": "1", "type": "a", "n": 1}
+    two = {"id": "2", "type": "b", "account": "own"}
     status, said = answer(take(bench, source, {"account": "acme", "events": [one, two]}))
     assert status == 202 and [each["deliveries"] for each in said["events"]] == [0, 0]
     assert said["event_id"] == said["events"][0]["event_id"] != said["events"][1]["event_id"]
@@ -498,7 +500,8 @@ def test_a_body_is_read_as_deep_and_as_long_as_its_source_may(bench: Bench) -> N
     bench.post("open", many)
     bench.post("github", many, github())
     assert [event.problem is None for event in bench.store.events] == [False, True]
-    shallow, deep = bench.config.sources["shallow"], b'{"a":{"b":{"c":{"d":1}}}}'
+    shallow = bench.config.sources["shallow"]
+    deep = b'{"a":{"b":{"c":{"d":1}}}}'
     assert module.read_body(shallow, "application/json", deep).problem is not None
     assert (
         module.read_body(bench.config.sources["github"], "application/json", deep).problem is None
@@ -622,7 +625,8 @@ def test_an_unsigned_test_of_the_url_is_short(bench: Bench) -> None:
 def test_a_body_is_read_as_its_content_type_says_and_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, bodies = module.read_body, list[Any]()
+    read = module.read_body
+    bodies = list[Any]()
 
     def counted(*given: Any, **more: Any) -> Any:
         bodies.append(read(*given, **more))
@@ -944,7 +948,10 @@ def test_a_gate_decides_what_is_kept_of_a_form(
     """What repeats another has its files kept already; spam starts nothing; and the request is kept
     as the gate returns it.
     """
-    gate, asked, files, kept = object(), list[Any](), list[bytes](), list[Any]()
+    gate = object()
+    asked = list[Any]()
+    files = list[bytes]()
+    kept = list[Any]()
 
     def keep(arrivals: Any, replanned: Callable[..., Any]) -> list[Kept]:
         kept.append(arrivals)

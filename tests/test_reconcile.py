@@ -132,10 +132,8 @@ def test_a_look_decides(
 
 
 def test_of_several_that_echo_the_deliverys_own_comes_first_and_then_the_oldest() -> None:
-    old, new = (
-        replace(EVENTS, run_id="old", created_at=NOW),
-        replace(EVENTS, run_id="new", created_at=NOW + 2),
-    )
+    old = replace(EVENTS, run_id="old", created_at=NOW)
+    new = replace(EVENTS, run_id="new", created_at=NOW + 2)
     assert judged(seen(new, old)).decision.run_id == "old"
     assert (
         judged(seen(new, old, replace(OURS, run_id="own", created_at=NOW + 9))).decision.run_id
@@ -258,10 +256,8 @@ def test_a_list_covers_the_window_where_its_oldest_is_older() -> None:
 
 
 def test_of_those_that_echo_one_without_a_time_comes_first() -> None:
-    old, timeless = (
-        replace(EVENTS, run_id="old", created_at=NOW),
-        replace(EVENTS, run_id="timeless", created_at=None),
-    )
+    old = replace(EVENTS, run_id="old", created_at=NOW)
+    timeless = replace(EVENTS, run_id="timeless", created_at=None)
     assert judged(seen(old, timeless)).decision.run_id == "timeless"
 
 

@@ -154,7 +154,8 @@ def test_a_start_that_was_executed_is_found_by_its_echo(database: Database, faul
         FakePlatform(run_seconds=0.3) as fake,
         reconciling_worker(database, config(fake, timeout=timeout)),
     ):
-        fake.faults, fake.late = [fault], 30.0
+        fake.faults = [fault]
+        fake.late = 30.0
         (one,) = wait(database, [send(database)], ended)
         assert (one.status, one.run_state, one.run_id) == (
             "delivered",
@@ -220,7 +221,8 @@ def test_a_failed_run_that_is_found_is_followed_by_another_where_the_route_says_
         FakePlatform(run_seconds=0.05) as fake,
         reconciling_worker(database, config(fake, exclusive=True)),
     ):
-        fake.faults, fake.run_ends = ["drop"], ["FAILED"]
+        fake.faults = ["drop"]
+        fake.run_ends = ["FAILED"]
         one = send(
             database, echo=False, on_run_failed="retry", run_retries=1, retry=Retry(1, 0.02, 0.1)
         )
@@ -364,11 +366,9 @@ def test_a_list_of_which_entries_cannot_be_read_decides_nothing(sqlite: Database
 
 def test_looks_that_fail_are_made_again_and_decide_nothing(database: Database) -> None:
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
-        fake.faults, fake.list_faults, fake.look_faults = (
-            ["drop"],
-            [500, "drop", 401],
-            [500, "drop"],
-        )
+        fake.faults = ["drop"]
+        fake.list_faults = [500, "drop", 401]
+        fake.look_faults = [500, "drop"]
         (one,) = wait(database, [send(database)], ended)
         assert (one.run_id, len(fake.starts)) == (fake.accepted[0].run_id, 1)
     assert evidence(one)["looks"] == 6
@@ -386,7 +386,8 @@ def test_what_the_list_does_not_tell_is_asked_of_each_run(sqlite: Database) -> N
 
 def test_looks_that_fail_do_not_open_the_circuit(database: Database) -> None:
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
-        fake.faults, fake.list_faults = ["drop"], [500] * 100_000
+        fake.faults = ["drop"]
+        fake.list_faults = [500] * 100_000
         one = send(database)
         until(lambda: fake.lists > 5, what="looks")
         with database.read() as connection:
@@ -448,7 +449,8 @@ def test_the_window_of_a_start_goes_by_the_platforms_clock(
     much.
     """
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
-        fake.ahead, fake.faults = ahead, ["drop"]
+        fake.ahead = ahead
+        fake.faults = ["drop"]
         (one,) = wait(database, [send(database)], ended)
         assert (one.run_id, len(fake.starts)) == (fake.accepted[0].run_id, 1)
     assert evidence(one)["candidates"][0]["created_at"] == pytest.approx(
@@ -463,7 +465,8 @@ def test_what_is_unknown_holds_its_line_until_it_is_settled(database: Database) 
     order = Order(key="customer 7")
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
         fake.faults = ["lost"]
-        first, second = send(database, order=order), send(database, order=order)
+        first = send(database, order=order)
+        second = send(database, order=order)
         wait(database, [first, second], ended)
         titles = [start.json["event_id"] for start in fake.accepted]
     assert titles == [get(database, first).event_id, get(database, second).event_id]
@@ -479,7 +482,8 @@ def test_what_is_settled_lets_the_next_in_line_go(
     order = Order(key="customer 7", until="delivered")
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(sqlite, config(fake)):
         fake.faults = [fault]
-        first, second = send(sqlite, order=order, retry=retry), send(sqlite, order=order)
+        first = send(sqlite, order=order, retry=retry)
+        second = send(sqlite, order=order)
         wait(sqlite, [second], ended)
         assert get(sqlite, first).status == status
     assert attempts(sqlite, second)[0].started_at - attempts(sqlite, first)[0].started_at >= SOON
@@ -530,10 +534,12 @@ def test_what_is_unknown_holds_its_routes_slot_and_not_its_platforms(database: D
         reconciling_worker(database, config(fake, routes=(route,))),
     ):
         # nobody knows which runs there are
-        fake.faults, fake.list_faults = ["drop"], [503] * 100_000
+        fake.faults = ["drop"]
+        fake.list_faults = [503] * 100_000
         first = send(database, "narrow")
         wait(database, [first], is_in("unknown"))
-        second, other = send(database, "narrow"), send(database, "wide")
+        second = send(database, "narrow")
+        other = send(database, "wide")
         wait(database, [other], ended)
         assert (get(database, first).status, get(database, second).status) == ("unknown", "queued")
         fake.list_faults = []
@@ -616,7 +622,8 @@ def test_one_run_is_adopted_once(database: Database) -> None:
                 )
             )
 
-        (_, first), (seen, second) = settle(known[0]), settle(known[1])
+        _, first = settle(known[0])
+        seen, second = settle(known[1])
     assert (first, second) == (Status.DELIVERED, Status.UNKNOWN)
     assert seen.look.candidates == ()
 
@@ -677,7 +684,8 @@ def test_a_call_that_kill_9_cut_off_is_reconciled(
 ) -> None:
     """The run that the call has made is adopted; where it has made none, it is made once."""
     with FakePlatform(run_seconds=0.05) as fake:
-        fake.faults, fake.late = [fault], 30.0
+        fake.faults = [fault]
+        fake.late = 30.0
         url = database.url.render_as_string(hide_password=False)
         program = WORKER.format(tests=str(Path(__file__).parent), base=fake.base_url, url=url)
         process = parent().execute(program, os.environ, tmp_path)

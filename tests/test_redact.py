@@ -31,8 +31,10 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.system.ids import event_id
 
-KEY, SECRET = "k" * 40, "It's a Secret to Everybody"
-SSN, CARD = "078-05-1120", "4111111111111111"
+KEY = "k" * 40
+SECRET = "It's a Secret to Everybody"
+SSN = "078-05-1120"
+CARD = "4111111111111111"
 ROUTES = """
 version: 1
 platforms: {local: {type: local}}

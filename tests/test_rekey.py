@@ -35,8 +35,10 @@ from bridge.store.queue.claims import Allowed
 from bridge.store.tables import key_usage, schema
 from bridge.store.tables.encrypted import ROWS
 
-OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-FIRST, SECOND = str(Sealer([OLD]).first), str(Sealer([NEW]).first)
+OLD = Fernet.generate_key().decode()
+NEW = Fernet.generate_key().decode()
+FIRST = str(Sealer([OLD]).first)
+SECOND = str(Sealer([NEW]).first)
 SECRET_KEY = "s" * 40
 Open = Callable[..., Database]
 
@@ -67,7 +69,8 @@ def fill(database: Database, name: str) -> None:
     )
     delivery = make_delivery(event, inputs={"of": name})
     events.add(database, event, [delivery], lambda *_: [])
-    now, allowed = NOW + 1, Allowed(caps={"local": 99})
+    now = NOW + 1
+    allowed = Allowed(caps={"local": 99})
     [claim] = database.write(lambda c: claims.claim(c, allowed, most=9, now=now, lease="w:1"))
     outcome = Outcome(kind=Kind.REJECTED, detail=f"{name} was refused")
     database.write(lambda c: ledger.record(c, [ledger.Settled(claim, outcome)], now, jitter=0.5))
@@ -250,7 +253,8 @@ def test_digests_become_ones_that_no_guess_can_be_compared_with(
 
 def test_what_cannot_be_opened_stays_and_is_named(opened: Open) -> None:
     database = opened(OLD)
-    good, bad = make_event("good"), make_event("bad")
+    good = make_event("good")
+    bad = make_event("bad")
     for event in (good, bad):
         events.add(database, event, [], lambda *_: [])
     with database.engine.begin() as connection:
@@ -303,9 +307,12 @@ def test_what_others_change_meanwhile_is_theirs(opened: Open) -> None:
 def test_a_row_that_changes_meanwhile_is_looked_at_again(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database, event, before = opened(NEW, OLD), make_event("a"), opened(OLD)
+    database = opened(NEW, OLD)
+    event = make_event("a")
+    before = opened(OLD)
     events.add(before, event, [], lambda *_: [])
-    write, meddled = database.write, []
+    write = database.write
+    meddled = []
 
     def meddle(work: Any) -> Any:
         if not meddled:
@@ -360,7 +367,8 @@ def test_two_processes_may_reseal_one_blob_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = Blobs(tmp_path, Sealer([OLD])).keep(b"said")
-    one, other = Blobs(tmp_path, Sealer([NEW, OLD])), Blobs(tmp_path, Sealer([NEW, OLD]))
+    one = Blobs(tmp_path, Sealer([NEW, OLD]))
+    other = Blobs(tmp_path, Sealer([NEW, OLD]))
     read = one.read
 
     def read_while_the_other_does_it(sha256: str) -> bytes:
@@ -375,7 +383,8 @@ def test_two_processes_may_reseal_one_blob_at_once(
 
 def test_a_blob_that_is_there_twice_goes_as_a_whole(tmp_path: Path) -> None:
     """In clear from before there were keys, and sealed since somebody sent the same again."""
-    plain, sealed = Blobs(tmp_path), Blobs(tmp_path, Sealer([NEW, OLD]))
+    plain = Blobs(tmp_path)
+    sealed = Blobs(tmp_path, Sealer([NEW, OLD]))
     digest = plain.keep(b"twice")
     assert Blobs(tmp_path, Sealer([OLD])).keep(b"twice") == sealed.keep(b"twice") == digest
     assert sealed.discard({digest}, time.time() - 60) == {digest}, "it is younger than that"
@@ -385,7 +394,8 @@ def test_a_blob_that_is_there_twice_goes_as_a_whole(tmp_path: Path) -> None:
 
 def test_a_blob_that_was_changed_or_moved_is_no_blob(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path, Sealer([OLD]))
-    one, other = blobs.keep(b"one"), blobs.keep(b"other")
+    one = blobs.keep(b"one")
+    other = blobs.keep(b"other")
     shutil.copy(blobs.path(one), blobs.path(other))
     with pytest.raises(OSError, match="cannot be opened"):
         blobs.read(other)

@@ -54,7 +54,9 @@ class Bench:
     """
 
     def __init__(self, folder: Path, *, known: bool = True) -> None:
-        self.folder, self.kept, self.fails = folder, [], 0
+        self.folder = folder
+        self.kept = []
+        self.fails = 0
         self.file = folder / "routes.yaml"
         self.file.write_text(written())
         (folder / "issue.json").write_text('{"type": "object"}')
@@ -255,10 +257,8 @@ def test_all_that_belongs_to_it_counts(bench: Bench, name: str, text: str) -> No
     (bench.folder / name).write_text(text)
     known = bench.settle()
     assert known.key != before.key
-    config, again = (
-        bench.following(),
-        load(bench.file, {"GITHUB_SECRET": "g" * 40} | _dotenv(bench.folder)),
-    )
+    config = bench.following()
+    again = load(bench.file, {"GITHUB_SECRET": "g" * 40} | _dotenv(bench.folder))
     assert config.hash == again.hash
     assert config.sources["github"].secrets == again.sources["github"].secrets
     is_secret = name in ("secret", ".env")
@@ -406,7 +406,8 @@ def test_a_configuration_whose_secret_is_gone_is_taken_with_a_warning(
     bench: Bench, said: list[Any], name: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(startup, "log", watcher.log)
-    raw, secrets = (bench.folder / name).read_bytes(), bench.following().sources["github"].secrets
+    raw = (bench.folder / name).read_bytes()
+    secrets = bench.following().sources["github"].secrets
     (bench.folder / name).unlink()
     bench.file.write_text(written("other"))
     assert bench.settle().error == ()
@@ -524,7 +525,8 @@ def _raise(error: Exception) -> None:
 
 def test_a_board_is_never_read_half_written() -> None:
     """One process writes as fast as it can, each time as much of one letter as fits its turn."""
-    board, reader_ = Board(Known("0", "0", 0.0)), os.getpid()
+    board = Board(Known("0", "0", 0.0))
+    reader_ = os.getpid()
     writer = os.fork()
     if writer == 0:
         for number in takewhile(lambda _: os.getppid() == reader_, count()):
@@ -538,7 +540,8 @@ def test_a_board_is_never_read_half_written() -> None:
             )
         os._exit(0)
     try:
-        seen, began = set(), time.monotonic()
+        seen = set()
+        began = time.monotonic()
         while len(seen) <= 10 or time.monotonic() < began + 0.5:
             assert time.monotonic() < began + 60, "the writer does nothing"
             known = board.read()

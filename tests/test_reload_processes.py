@@ -136,7 +136,8 @@ def every_process(bridge: Reloading) -> set[int]:
 
 
 def test_valid_invalid_valid_in_every_process(bridge: Reloading) -> None:
-    before, processes = bridge.planned(), every_process(bridge)
+    before = bridge.planned()
+    processes = every_process(bridge)
     second = bridge.swap(routes("second"))
     found = bridge.planned()
     assert ([one.route for one in found.deliveries], found.event.config_hash) == (
@@ -377,7 +378,8 @@ def test_what_waits_goes_on_by_what_the_worker_has_now(bridge: Reloading) -> Non
     """
     paused = routes("first").replace("flow: local", "mode: paused, flow: local")
     bridge.swap(paused)
-    first, second = bridge.planned().event.id, bridge.planned().event.id
+    first = bridge.planned().event.id
+    second = bridge.planned().event.id
     time.sleep(0.5)
     assert bridge.found(first).deliveries[0].status == "queued"
     bridge.swap(routes("other"))
@@ -440,7 +442,8 @@ def test_the_local_platform_comes_with_a_reload_and_its_flows_with_it(tmp_path: 
 @pytest.mark.parametrize("whom", ["the first", "all"])
 def test_sighup_has_the_files_read(tmp_path: Path, whom: str) -> None:
     with Reloading(tmp_path, constants=BY_HAND) as bridge:
-        processes, before = every_process(bridge), bridge.detail["config"]["hash"]
+        processes = every_process(bridge)
+        before = bridge.detail["config"]["hash"]
         bridge.write(routes("second"))
         if whom == "all":
             os.killpg(bridge.pid, signal.SIGHUP)

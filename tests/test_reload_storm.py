@@ -63,13 +63,11 @@ class Storm:
     """
 
     def __init__(self, file: Path, seed: int, pause: float, gap: float, quiet: float) -> None:
-        self.file, self.random, self.pause, self.gap, self.quiet = (
-            file,
-            Random(seed),
-            pause,
-            gap,
-            quiet,
-        )
+        self.file = file
+        self.random = Random(seed)
+        self.pause = pause
+        self.gap = gap
+        self.quiet = quiet
         self.whole: dict[str, int] = {}  # number by hash
         self.short: dict[str, str] = {}  # first piece by hash
         # first pieces that were there alone for so long that they were to be taken
@@ -138,7 +136,10 @@ class Load:
     """Senders on connections of their own; each answer that is no 202 is a failure."""
 
     def __init__(self, port: int, senders: int) -> None:
-        self.port, self.failed, self.sent, self.slowest = port, Counter[str](), 0, 0.0
+        self.port = port
+        self.failed = Counter[str]()
+        self.sent = 0
+        self.slowest = 0.0
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._send) for _ in range(senders)]
 

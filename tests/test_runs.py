@@ -58,7 +58,8 @@ def state(kept: Runs, run: LocalRun) -> tuple[str, tuple[str, ...]]:
 def test_a_start_over_the_cap_is_refused_until_a_run_is_over(
     database: Database, kept: Runs
 ) -> None:
-    first, second = kept.start(new_run(idempotency_key="k"), 2), kept.start(new_run(), 2)
+    first = kept.start(new_run(idempotency_key="k"), 2)
+    second = kept.start(new_run(), 2)
     with pytest.raises(Full, match="at most 2"):
         kept.start(new_run(), 2)
     assert kept.start(new_run(idempotency_key="k"), 2).id == first.id, (
@@ -102,7 +103,8 @@ def test_no_more_runs_than_the_cap_are_under_way_whoever_executes_them(
 def test_a_queued_run_is_terminated_at_once_and_a_running_one_when_it_has_ended(
     database: Database, kept: Runs
 ) -> None:
-    first, second = kept.start(new_run()), kept.start(new_run())
+    first = kept.start(new_run())
+    second = kept.start(new_run())
     claim(database, most=1)
     assert [kept.kill(one.id, NOW).state for one in (first, second)] == [
         "TERMINATING",
@@ -129,11 +131,9 @@ def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(
         LocalFlow(id="once", workbook="flows.py"),
     ]
     database.write(lambda c: local_flows.replace(c, flows, NOW))
-    once, again, killed = (
-        kept.start(new_run("once")),
-        kept.start(new_run("again")),
-        kept.start(new_run("again")),
-    )
+    once = kept.start(new_run("once"))
+    again = kept.start(new_run("again"))
+    killed = kept.start(new_run("again"))
     claim(database)
     database.write(
         lambda c: runs.extend(

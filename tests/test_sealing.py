@@ -16,7 +16,8 @@ from bridge.core.fingerprints import NOTHING, unguessable
 from bridge.store import encryption
 from bridge.store.encryption import OFF, Sealer, in_clear, key_id, sealed_with
 
-OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+OLD = Fernet.generate_key().decode()
+NEW = Fernet.generate_key().decode()
 PLACE = ("event", "body", "evt_1")
 BOTH = Sealer([NEW, OLD])
 BEGINNINGS = ["", "$", "$fb", "$fb0$", "$fb1$", "$fb1$0123abcd$", "$fb9$"]

@@ -513,7 +513,8 @@ def test_of_a_header_that_is_given_twice_in_other_letters_the_last_is_sent(sende
         call = post(
             f"http://127.0.0.1:{server.getsockname()[1]}/start", **{"X-One": "1", "x-one": "2"}
         )
-        sending, request = pool.submit(sender.send, call, 60), b""
+        sending = pool.submit(sender.send, call, 60)
+        request = b""
         with server.accept()[0] as sock:
             while not request.endswith(BODY):
                 request += sock.recv(65536)

@@ -218,7 +218,8 @@ def test_an_option_wins_over_the_environment() -> None:
 
 
 def test_the_secret_key_is_made_once_for_its_owner_alone(folder: Path) -> None:
-    first, second = load_settings({}), load_settings({})
+    first = load_settings({})
+    second = load_settings({})
     kept = folder / "data" / "secret_key"
     assert first.secret_key == second.secret_key == kept.read_text()
     assert len(first.secret_key) == 64
@@ -227,7 +228,8 @@ def test_the_secret_key_is_made_once_for_its_owner_alone(folder: Path) -> None:
 
 
 def test_the_local_credentials_follow_from_the_key() -> None:
-    first, second = made(secret_key="k" * 32), made(secret_key="k" * 32)
+    first = made(secret_key="k" * 32)
+    second = made(secret_key="k" * 32)
     other = made(secret_key="l" * 32)
     assert (first.local_api_key, first.local_user_id) == (
         second.local_api_key,

@@ -15,7 +15,8 @@ ROUTES = ["a", "b", "c", "d"]
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(1, 4))
 def test_routes_that_always_wait_get_the_same(freed: list[int], routes: int) -> None:
     """However many slots come free at a time, none among them."""
-    shares, got = Shares(), Counter(dict.fromkeys(ROUTES[:routes], 0))
+    shares = Shares()
+    got = Counter(dict.fromkeys(ROUTES[:routes], 0))
     for slots in freed:
         order = shares.order("p", ROUTES[:routes])
         taken = [order[number % routes] for number in range(slots)]

@@ -142,7 +142,9 @@ class TestRecurly:
         }
 
     def test_any_of_several_signatures_is_enough_and_the_time_is_in_milliseconds(self) -> None:
-        one, body, when = sender("recurly"), b'{"id":"a"}', f"{int(NOW)}123"
+        one = sender("recurly")
+        body = b'{"id":"a"}'
+        when = f"{int(NOW)}123"
         good = hmac.new(one.secret.encode(), when.encode() + b"." + body, "sha256").hexdigest()
         one.verify(post(body, self.headers(when, "de1ec7ab1e", good)))
         for headers in (
@@ -180,7 +182,9 @@ class TestRecurly:
 
 def test_courier_s_time_is_in_milliseconds() -> None:
     """https://www.courier.com/docs/platform/workspace/outbound-webhooks"""
-    one, body, when = sender("courier"), b'{"type":"message:updated"}', "1631816343012"
+    one = sender("courier")
+    body = b'{"type":"message:updated"}'
+    when = "1631816343012"
     value = hmac.new(one.secret.encode(), when.encode() + b"." + body, "sha256").hexdigest()
     request = post(body, {"courier-signature": f"t={when},signature={value}"})
     one.verify(request, 1631816343 + 299)

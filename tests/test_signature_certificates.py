@@ -196,7 +196,8 @@ class TestPayPal:
         return replace(request, headers={**request.headers, "paypal-cert-url": self.url})
 
     def test_chain_to_a_trusted_root(self) -> None:
-        root, middle = Authority("Root"), Authority("Middle")
+        root = Authority("Root")
+        middle = Authority("Middle")
         middle.signed_by(root)
         pem = certificate(self.name, by=middle) + middle.pem
         PAID.verify(self.signed(), [], NOW, Served(root.pem, **{self.url: pem}))
@@ -261,7 +262,8 @@ class TestPayPal:
         ],
     )
     def test_certificate_of_another_host_is_not_asked_for(self, url: str) -> None:
-        request, keys = self.signed(), Served()
+        request = self.signed()
+        keys = Served()
         assert refused(
             PAID, replace(request, headers={**request.headers, "paypal-cert-url": url}), keys
         ) in {"not_pinned", "missing"}

@@ -86,23 +86,17 @@ def test_every_vector_on_file_is_judged_right_by_a_row(vector: dict[str, Any]) -
     url = vector.get("url", "https://example.com/hooks/x")
     path, _, query = url.removeprefix("https://example.com").partition("?")
     request = replace(post(body, vector["headers"], url=url, query_string=query), path=path)
-    scheme, now, held, keys = (
-        ROWS[vector["provider"]],
-        vector.get("now", NOW),
-        [vector["secret"]],
-        Served(),
-    )
+    scheme = ROWS[vector["provider"]]
+    now = vector.get("now", NOW)
+    held = [vector["secret"]]
+    keys = Served()
     if vector["provider"] == "aws_sns":
-        held, keys = (
-            [],
-            Served(**{json.loads(body)["SigningCertURL"]: vector["certificate_pem"].encode()}),
-        )
+        held = []
+        keys = Served(**{json.loads(body)["SigningCertURL"]: vector["certificate_pem"].encode()})
     if vector["provider"] == "paypal":
-        scheme, held, now = (
-            pinned(PAYPAL, {"webhook_id": vector["secret"]}),
-            [vector["certificate_pem"]],
-            1_490_904_245,
-        )
+        scheme = pinned(PAYPAL, {"webhook_id": vector["secret"]})
+        held = [vector["certificate_pem"]]
+        now = 1_490_904_245
     try:
         scheme.verify(request, secrets(*held), now, keys)
         accepted = True

@@ -62,13 +62,15 @@ def test_every_vector_on_file_is_judged_right_by_the_row(vector: dict[str, Any])
         else vector["body"].encode()
     )
     url = vector.get("url", "https://example.com/")
-    parts, now = urlsplit(url), vector.get("now", WHEN.get(vector["provider"], NOW))
+    parts = urlsplit(url)
+    now = vector.get("now", WHEN.get(vector["provider"], NOW))
     sent = post(body, vector["headers"], url=url, query_string=parts.query)
     request = replace(sent, method=vector.get("method", "POST"), path=parts.path)
     row = PROVIDERS[vector["provider"]]
     assert row.scheme is not None
     pins = {pin.name: PINNED[pin.name](vector) for pin in pins_of(row.scheme) if pin.required}
-    scheme, held = pinned(row.scheme, pins), vector.get("certificate_pem", vector["secret"])
+    scheme = pinned(row.scheme, pins)
+    held = vector.get("certificate_pem", vector["secret"])
     if vector["valid"] and vector["id"] not in SUPERSEDED:
         scheme.verify(request, secrets(held), now)
         return
@@ -120,7 +122,8 @@ def test_every_test_of_a_url_on_file_is_answered_as_its_sender_wants(
     received, events = one.receive(request)
     assert not events
     assert received.reply.status == vector.get("expected_response_status", 200)
-    text, wanted = received.reply.body.decode(), vector.get("expected_response_body", "")
+    text = received.reply.body.decode()
+    wanted = vector.get("expected_response_body", "")
     if vector["provider"] == "slack":  # takes the bare text, or this
         wanted = json.dumps({"challenge": wanted})
     assert (

@@ -133,11 +133,9 @@ def test_a_pair_that_is_repeated_is_refused_though_twilios_library_accepts_it() 
     again as another event.
     """
     library = pytest.importorskip("twilio.request_validator")
-    validator, url, pairs = (
-        library.RequestValidator("12345"),
-        "https://example.com/hooks/twilio",
-        [("CallSid", "CA123"), ("Digits", "1")],
-    )
+    validator = library.RequestValidator("12345")
+    url = "https://example.com/hooks/twilio"
+    pairs = [("CallSid", "CA123"), ("Digits", "1")]
     signature = validator.compute_signature(url, MultiDict(pairs))
     headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
     row("twilio").verify(post(urlencode(pairs).encode(), headers, url=url), secrets("12345"), NOW)

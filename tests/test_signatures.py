@@ -84,7 +84,8 @@ def vector_scheme(vector: Vector) -> Scheme:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.id)
 def test_published_vectors_are_judged_as_their_publisher_says(vector: Vector) -> None:
-    scheme, request = vector_scheme(vector), post(vector.body.encode(), vector.headers)
+    scheme = vector_scheme(vector)
+    request = post(vector.body.encode(), vector.headers)
     if vector.valid:
         scheme.verify(request, secrets(vector.secret), vector.now)
         scheme.verify(request, secrets("another", vector.secret), vector.now)
@@ -147,7 +148,8 @@ class TestSpoiled:
             refusal(CASES[name].scheme, case_request(other), CASES[name].secret)
 
     def test_error_names_neither_secret_nor_signature(self, name: str) -> None:
-        case, request = CASES[name], case_request(name)
+        case = CASES[name]
+        request = case_request(name)
         spoiled = replace(
             request, body=b"{}", query_string="", headers={**request.headers, "x-sig": "00"}
         )
@@ -257,7 +259,8 @@ class TestNoDowngrade:
         )
 
     def test_shared_secret_accepts_no_v1a_and_public_key_no_v1(self) -> None:
-        shared, public = case_request("standard_webhooks"), case_request("standard_webhooks_v1a")
+        shared = case_request("standard_webhooks")
+        public = case_request("standard_webhooks_v1a")
         assert refusal(row("standard_webhooks"), public, WHSEC) == "missing"
         assert refusal(row("standard_webhooks"), shared, WHPK) == "missing"
         both = f"{public.headers['webhook-signature']} {shared.headers['webhook-signature']}"
@@ -323,11 +326,9 @@ class TestNoDowngrade:
 
 
 def test_rotation_tries_every_secret_with_every_signature() -> None:
-    stripe, old, new = (
-        row("stripe"),
-        case_request("stripe"),
-        row("stripe").sign(post(), "whsec_new", NOW),
-    )
+    stripe = row("stripe")
+    old = case_request("stripe")
+    new = row("stripe").sign(post(), "whsec_new", NOW)
     header = (
         f"{old.headers['stripe-signature']},{new.headers['stripe-signature'].partition(',')[2]}"
     )

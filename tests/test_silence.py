@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from bridge.ingest.silence import FEW, HISTORY, LEAST, LEAST_HISTORY, STEP, speaks_by
 
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+MINUTE = 60.0
+HOUR = 3600.0
+DAY = 86400.0
 MONDAY = 1_789_948_800.0  # 00:00 UTC
 DAYS = 30
 Times = list[float]
@@ -35,7 +37,9 @@ def regular(
 def by_chance(
     per_hour: float, when: Callable[[float], bool] = lambda _: True, seed: int = 1
 ) -> Times:
-    rng, at, times = random.Random(seed), MONDAY, []
+    rng = random.Random(seed)
+    at = MONDAY
+    times = []
     while at < MONDAY + DAYS * DAY:
         at += rng.expovariate(per_hour / HOUR)
         times.append(at)

@@ -148,10 +148,8 @@ def test_a_peer_that_does_not_close_holds_nothing_up(web: Bridge) -> None:
 
 def test_places_are_counted_by_network_and_in_all() -> None:
     counts = IncompleteRequests(8)
-    one, other = (
-        counts.network_of(("192.0.2.7", 1), ("127.0.0.1", 80)),
-        counts.network_of(("198.51.100.1", 1), None),
-    )
+    one = counts.network_of(("192.0.2.7", 1), ("127.0.0.1", 80))
+    other = counts.network_of(("198.51.100.1", 1), None)
     assert [counts.take_place(one) for _ in range(5)] == [True] * 4 + [False]
     assert [counts.take_place(other) for _ in range(5)] == [True] * 4 + [False]
     assert not counts.take_place("203.0.113.0/24") and not counts.take_place("")

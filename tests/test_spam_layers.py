@@ -34,7 +34,8 @@ from bridge.routing.form import Captcha, Spam
 KEY = "k" * 64
 SITE = Captcha(kind="turnstile", url="https://captcha.example/verify", secret="s3cret")
 USUAL = Spam()
-NONCE, SALT = "0" * 32, "a" * 24
+NONCE = "0" * 32
+SALT = "a" * 24
 
 
 def submission(
@@ -243,13 +244,15 @@ def test_the_end_of_a_challenge_cannot_be_moved_into_the_number() -> None:
     """Salt and number stand one after the other in what is digested: a digit of one must not be
     read as one of the other.
     """
-    until, number = int(NOW) - 5, 345
+    until = int(NOW) - 5
+    number = 345
     given = altcha.challenge(
         derive(KEY, "altcha"), "contact", until, salt=SALT, number=number, most=1000
     )
     whole = f"{given['salt']}{number}"
     for cut in range(1, len(whole)):
-        salt, digits = whole[:cut], whole[cut:]
+        salt = whole[:cut]
+        digits = whole[cut:]
         if digits.isdigit():
             again = encoded({**given, "salt": salt, "number": int(digits)})
             assert isinstance(altcha.check(derive(KEY, "altcha"), again, "contact", NOW), str)
@@ -538,10 +541,8 @@ def test_a_service_that_cannot_be_asked_holds_or_lets_pass() -> None:
 
 
 def test_the_service_is_told_the_address_only_where_the_form_says_so() -> None:
-    quiet, open_ = (
-        captchas.ask(SITE, "a&b=c", "203.0.113.9"),
-        captchas.ask(replace(SITE, tells_address=True), "t", "203.0.113.9"),
-    )
+    quiet = captchas.ask(SITE, "a&b=c", "203.0.113.9")
+    open_ = captchas.ask(replace(SITE, tells_address=True), "t", "203.0.113.9")
     assert quiet.body == b"secret=s3cret&response=a%26b%3Dc"
     assert open_.body.endswith(b"remoteip=203.0.113.9")
     assert "s3cret" not in repr(SITE) + quiet.url

@@ -87,7 +87,8 @@ def test_an_unknown_event_is_not_found(database: Database) -> None:
 
 
 def test_the_second_copy_of_an_event_is_counted_and_makes_no_delivery(database: Database) -> None:
-    first, second = make_event("1"), make_event("1")
+    first = make_event("1")
+    second = make_event("1")
     events.add(database, first, [make_delivery(first)], never)
     added = events.add(database, second, [make_delivery(second)], never)
     assert (added.event_id, added.deliveries, added.duplicate) == (first.id, (), True)
@@ -116,7 +117,8 @@ def test_an_event_without_a_provider_id_is_never_a_duplicate(database: Database)
 
 def test_a_copy_is_one_too_beside_a_delivery_that_stands_in_line(database: Database) -> None:
     """What lining up changes besides is not taken for the rows of the copy."""
-    known, fresh = make_event("1"), make_event("2")
+    known = make_event("1")
+    fresh = make_event("2")
     events.add(database, known, [], never)
     copy = make_event("1")
     in_line = make_delivery(fresh, order=Order(key="k"))
@@ -145,7 +147,8 @@ def test_several_events_are_kept_together_and_each_known_one_is_counted(database
 
 
 def test_of_several_events_one_bad_one_keeps_all_out(database: Database) -> None:
-    good, bad = make_event("1"), replace(make_event("2"), body=None)
+    good = make_event("1")
+    bad = replace(make_event("2"), body=None)
     with pytest.raises(Exception, match="body"):
         events.add_all(database, [(good, [make_delivery(good)]), (bad, [])], never)
     assert counted(database, schema.event) == counted(database, schema.delivery) == 0
@@ -171,7 +174,8 @@ def test_the_same_id_from_another_source_is_another_event(database: Database) ->
 def test_a_duplicate_of_an_event_of_which_nothing_started_is_planned_again(
     database: Database,
 ) -> None:
-    first, second = make_event("1"), make_event("1")
+    first = make_event("1")
+    second = make_event("1")
     events.add(
         database,
         first,
@@ -208,7 +212,8 @@ def test_a_duplicate_of_an_event_that_a_later_one_stands_for_is_only_counted(
     database: Database,
 ) -> None:
     """Planned again it would start what is out of date, after what took its place."""
-    first, later = make_event("1"), make_event("2")
+    first = make_event("1")
+    later = make_event("2")
     for event in (first, later):
         events.add(
             database,
@@ -247,7 +252,8 @@ def test_planning_again_adds_no_second_shadow(database: Database) -> None:
 def test_the_same_body_under_another_id_is_pointed_out_for_a_week(database: Database) -> None:
     first = make_event("1")
     events.add(database, first, [], never)
-    second, late = make_event("2", now=NOW + 60), make_event("3", now=NOW + 8 * 86400)
+    second = make_event("2", now=NOW + 60)
+    late = make_event("3", now=NOW + 8 * 86400)
     events.add(database, second, [], never)
     assert events.get(database, second.id).same_body_as == first.id
     events.add(database, late, [], never)
@@ -289,7 +295,8 @@ def test_writers_side_by_side_keep_everything_once(database: Database) -> None:
 
 def test_bad_work_in_a_batch_fails_alone(sqlite: Database) -> None:
     """The leader of a batch is held up until others wait; one of them fails, the rest are kept."""
-    started, go = threading.Event(), threading.Event()
+    started = threading.Event()
+    go = threading.Event()
     outcomes: dict[str, object] = {}
 
     def slow(_connection) -> str:

@@ -24,7 +24,8 @@ from bridge.store.inbound.events import Added
 from bridge.store.tables import schema
 from bridge.worker.maintenance.scheduler import CHORES
 
-FORM, EACH = Rate(count=60, per=60.0), Rate(count=3, per=60.0)
+FORM = Rate(count=60, per=60.0)
+EACH = Rate(count=3, per=60.0)
 
 
 def marks(
@@ -70,7 +71,8 @@ def rows(database: Database, table: str = "event") -> int:
 
 
 def test_the_same_again_is_the_first_one_and_counted(database: Database) -> None:
-    first, again = add(database, marks("token:1")), add(database, marks("token:1", now=NOW + 5))
+    first = add(database, marks("token:1"))
+    again = add(database, marks("token:1", now=NOW + 5))
     assert (again.event_id, again.duplicate, again.deliveries) == (first.event_id, True, ())
     assert (
         rows(database),

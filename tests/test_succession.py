@@ -155,7 +155,9 @@ class Systemd:
     """Stands for systemd as `systemctl show` tells of it: what a service has said of itself last."""
 
     def __init__(self, folder: Path, heard: NotifySocket) -> None:
-        self._folder, self._heard, self._over = folder, heard, threading.Event()
+        self._folder = folder
+        self._heard = heard
+        self._over = threading.Event()
         (folder / "bin").mkdir()
         program = folder / "bin" / "systemctl"
         program.write_text(f'#!/bin/sh\ncat "{folder}/${{2#--property=}}"\n')

@@ -51,7 +51,8 @@ QUICK = {
 @pytest.fixture
 def handed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, str]]]:
     """Hand sockets over as systemd does, at numbers of their own, and return the environment."""
-    first, placed = 700, []
+    first = 700
+    placed = []
     monkeypatch.setattr(systemd, "FIRST", first)
 
     def hand(names: str, *sockets: socket.socket, **more: str) -> dict[str, str]:
@@ -242,7 +243,8 @@ def watched(
     all_alive: bool = True,
 ) -> None:
     """Look until something holds, or for some time by the clock of the watch."""
-    end, patience = clock[0] + seconds, time.monotonic() + 60.0
+    end = clock[0] + seconds
+    patience = time.monotonic() + 60.0
     while not condition() if condition else clock[0] < end:
         assert time.monotonic() < patience, "it never came true"
         seen.look(all_alive=all_alive)
@@ -300,7 +302,8 @@ def test_what_moves_has_started_after_a_while_though_it_is_not_ready_unless_anot
 def test_signs_of_life_stop_with_life(what: str, quick: list[float]) -> None:
     with Misbehaving() as server:
         server.script("/readyz", respond(200))
-        told, still = Told(), [False]
+        told = Told()
+        still = [False]
         at = quick[0]
         seen = Watch(told, ("127.0.0.1", server.port), lambda: at if still[0] else quick[0])  # type: ignore[arg-type]
         watched(seen, quick, lambda: told.lines.count("WATCHDOG=1") > 2)
@@ -327,7 +330,8 @@ def test_where_nobody_listens_nothing_is_asked(quick: list[float]) -> None:
 
 
 def test_a_worker_alone_is_ready_when_it_has_come_by(quick: list[float]) -> None:
-    told, seen_at = Told(), [0.0]
+    told = Told()
+    seen_at = [0.0]
     seen = Watch(told, worker_seen=lambda: seen_at[0])  # type: ignore[arg-type]
     watched(seen, quick, seconds=0.1)
     assert told.lines == []

@@ -37,7 +37,8 @@ class Machine:
     """
 
     def __init__(self, at: float, *lasts: float) -> None:
-        self.at, self.lasts = at, list(lasts)
+        self.at = at
+        self.lasts = list(lasts)
         self.given: list[float] = []
 
     def now(self) -> float:
@@ -73,7 +74,8 @@ def test_a_call_whose_attempt_is_over_is_not_made() -> None:
     """Several calls of one attempt, as uploads before a start: the machine stands still in the
     first.
     """
-    machine, answers = Machine(NOW, TIMEOUT), list[Answer | Lost]()
+    machine = Machine(NOW, TIMEOUT)
+    answers = list[Answer | Lost]()
     assert machine.attempt(calls(answers, 10.0, 10.0)) is DONE
     assert isinstance(answers[0], Answer)
     assert answers[1] == Lost(attempt_deadline.OVER, sent=False)
@@ -81,7 +83,8 @@ def test_a_call_whose_attempt_is_over_is_not_made() -> None:
 
 
 def test_each_call_has_what_is_left_of_the_time_and_no_more_than_it_wants() -> None:
-    machine, answers = Machine(NOW + 1.0, 20.0, 8.5, 0.0), list[Answer | Lost]()
+    machine = Machine(NOW + 1.0, 20.0, 8.5, 0.0)
+    answers = list[Answer | Lost]()
     machine.attempt(calls(answers, TIMEOUT, TIMEOUT, TIMEOUT))
     assert machine.given == [TIMEOUT - 1.0, TIMEOUT - 21.0, TIMEOUT - 29.5]
     machine = Machine(NOW + 1.0, 20.0, 0.0)
@@ -104,7 +107,8 @@ def test_each_call_has_what_is_left_of_the_time_and_no_more_than_it_wants() -> N
 def test_an_attempt_begins_while_it_has_its_lease_and_time(
     at: float, kept_at: float, begins: bool
 ) -> None:
-    machine, answers = Machine(at, 0.0), list[Answer | Lost]()
+    machine = Machine(at, 0.0)
+    answers = list[Answer | Lost]()
     outcome = machine.attempt(calls(answers, 1.0), kept_at)
     assert (outcome is DONE, len(machine.given)) == (begins, int(begins))
     assert begins or (

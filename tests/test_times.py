@@ -98,7 +98,8 @@ def test_writing_a_length_of_time_never_raises(seconds: float) -> None:
 
 @pytest.mark.parametrize("at", ODD)
 def test_one_bad_row_never_breaks_a_listing(store: Database, at: float) -> None:
-    good, bad = make_event("good"), make_event("bad", now=NOW + 1)
+    good = make_event("good")
+    bad = make_event("bad", now=NOW + 1)
     for event in (good, bad):
         events.add(store, event, [make_delivery(event)], lambda *_: [])
     allowed = Allowed(caps={"local": 5})

@@ -35,7 +35,9 @@ URL = "https://hooks.example.com"
 @contextmanager
 def shown(by: Authority | None, folder: Path, begins: float, ends: float) -> Iterator[Misbehaving]:
     """Run a server that shows a certificate of `localhost`, valid between so many days from now."""
-    now, key, both = time.time(), ec.generate_private_key(ec.SECP256R1()), folder / "both.pem"
+    now = time.time()
+    key = ec.generate_private_key(ec.SECP256R1())
+    both = folder / "both.pem"
     both.write_bytes(
         private_pem(key)
         + certificate("localhost", by=by, begins=now + begins * DAY, ends=now + ends * DAY, key=key)

@@ -511,7 +511,8 @@ assert not small.mounted and not any(small.path.iterdir())
 
 
 def test_a_small_disk_fills_up_and_what_was_on_it_comes_back(tmp_path: Path) -> None:
-    data, small = tmp_path / "data", tmp_path / "small"
+    data = tmp_path / "data"
+    small = tmp_path / "small"
     data.mkdir()
     (data / "kept").write_text("old")
     done = subprocess.run(
@@ -612,17 +613,15 @@ def test_many_threads_cost_no_more_by_that_clock(tmp_path: Path) -> None:
         pytest.skip(clock.ABSENT)
 
     def cost(environ: dict[str, str]) -> float:
-        command, environ = (
-            [
-                "taskset",
-                "-c",
-                str(min(os.sched_getaffinity(0))),
-                sys.executable,
-                "-c",
-                CROWDED,
-            ],
-            os.environ | environ,
-        )
+        command = [
+            "taskset",
+            "-c",
+            str(min(os.sched_getaffinity(0))),
+            sys.executable,
+            "-c",
+            CROWDED,
+        ]
+        environ = os.environ | environ
         return min(
             float(
                 subprocess.run(

@@ -14,7 +14,10 @@ from bridge.torture.accounting import account
 from bridge.torture.lanes import LANES, SHARES, SOURCE, Lane, routes_of
 from bridge.torture.records import WRONG, Account, Finding, Sent, Start
 
-HELD, POSTED, AGAIN, ONCE = "t-held", "t-posted", "t-again", "t-once"
+HELD = "t-held"
+POSTED = "t-posted"
+AGAIN = "t-again"
+ONCE = "t-once"
 
 
 @dataclass
@@ -418,7 +421,8 @@ def test_what_is_held_because_of_a_clock_is_held_and_not_lost(
 
 
 def test_what_came_of_looking_for_runs_is_counted_where_that_is_the_policy(world: World) -> None:
-    found, nothing = f"connection reset; {FOUND}", f"connection reset; {NOT_FOUND}"
+    found = f"connection reset; {FOUND}"
+    nothing = f"connection reset; {NOT_FOUND}"
     world.attempts += [
         AttemptRow(f"dlv-{HELD}", 2, "refused", None, nothing),
         AttemptRow(f"dlv-{HELD}", 3, "started", "run-t-held", found),
@@ -467,7 +471,9 @@ def wrong_with(
     """Put deliveries of one key in their order, each started and ended at these times; return what
     is wrong.
     """
-    event, delivery, start = world.events[0], world.deliveries[0], world.starts[0]
+    event = world.events[0]
+    delivery = world.deliveries[0]
+    start = world.starts[0]
     for number, (at, ended) in enumerate(starts):
         name = f"evt-{number}"
         world.events.append(replace(event, seq=10 + number, id=name, provider_id=name))

@@ -49,11 +49,13 @@ class Wicked:
     """
 
     def __init__(self, folder: Path, *faults: str) -> None:
-        self.folder, self.port = Folder(folder), free_port(Random(os.getpid()))
+        self.folder = Folder(folder)
+        self.port = free_port(Random(os.getpid()))
         self.process = Process(
             "platform", [sys.executable, "-c", ONE_OF_EACH, "|".join(faults)], folder, os.environ
         )
-        self.sender, self.number = Sender(), 0
+        self.sender = Sender()
+        self.number = 0
         self.patience = SHORT if any(BY_NAME[name].wait > CALL_TIMEOUT for name in faults) else LONG
         self.start()
 
@@ -168,7 +170,8 @@ def test_a_start_that_it_does_not_know_is_refused_and_noted(wicked: Any) -> None
 @pytest.mark.parametrize("fault", LOOKS, ids=lambda fault: fault.name)
 def test_questions_about_a_run_meet_faults_too(wicked: Any, fault: Fault) -> None:
     platform = wicked("ok", fault.name)
-    patience, platform.patience = platform.patience, LONG
+    patience = platform.patience
+    platform.patience = LONG
     run_id = orjson.loads(platform.post().body)["run_id"]
     platform.patience = patience
     answer = platform.get(f"get_pl_run?run_id={run_id}")

@@ -28,7 +28,8 @@ from bridge.routing.model import Config, Platform
 from bridge.routing.planner import event_id_of
 from bridge.store.inbound.events import Added
 
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SPAN = "00f067aa0ba902b7"
 GOOD = f"00-{TRACE}-{SPAN}-01"
 ROUTES = """
 version: 1
@@ -105,7 +106,8 @@ def test_anyone_elses_is_only_pointed_to(config: Config, source: str) -> None:
 
 def test_the_ids_are_ones_that_others_take() -> None:
     event = make_event()
-    trace, delivery = trace_of(event.id, {}, None), make_delivery(event)
+    trace = trace_of(event.id, {}, None)
+    delivery = make_delivery(event)
     for span_id in (
         event_span(event.id),
         attempt_span(delivery.id, 1),
@@ -174,7 +176,8 @@ def test_each_event_of_a_batch_has_a_trace_and_points_to_the_first(config: Confi
 
 
 def test_a_duplicate_is_in_the_trace_of_the_event_that_it_repeats(config: Config) -> None:
-    known, again = make_event(), make_event()
+    known = make_event()
+    again = make_event()
     root = arrived(config, again, duplicate=known.id)[0]
     assert (root.trace, root.id) == (trace_of(known.id, {}, None), event_span(again.id))
     assert root.attributes["flowbridge.outcome"] == "duplicate"

@@ -28,7 +28,8 @@ from bridge.monitoring.tracing.exporter import is_wanted
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 
-SERVER, CLIENT = 2, 3
+SERVER = 2
+CLIENT = 3
 FLOWS = """
 import os
 
@@ -121,11 +122,9 @@ def test_one_trace_from_the_request_to_the_end_of_the_run(
         delivery = bridge.wait_for(event_id, lambda one: one.run_state is RunState.DONE)
         spans = {one.name: one for one in of_event(collector, event_id, 6)}
         assert bridge.stop() == 0
-    receipt, start, run = (
-        spans["POST /hooks/github"],
-        spans["start local/whoami"],
-        spans["run local/whoami"],
-    )
+    receipt = spans["POST /hooks/github"]
+    start = spans["start local/whoami"]
+    run = spans["run local/whoami"]
     assert {one.trace for one in spans.values()} == {trace_of(event_id, {}, None).id}
     assert [spans[name].parent for name in ("verify", "plan", "keep")] == [receipt.id] * 3
     assert (receipt.parent, start.parent, run.parent) == ("", receipt.id, start.id)
@@ -328,7 +327,8 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
 
         def close(self) -> None: ...
 
-    tracer, sent = Told(), []
+    tracer = Told()
+    sent = []
     event = make_event(headers={"traceparent": GOOD})
     delivery: Delivery = make_delivery(event, platform="gumloop")
     events.add(database, event, [delivery], lambda *_: [])
@@ -342,7 +342,8 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
         lambda: config, database, send, 60.0, traced=traced_by(tracer, lambda: config, database)
     )
     try:
-        allowed, now = allowed_by(config), event.received_at + 1
+        allowed = allowed_by(config)
+        now = event.received_at + 1
         assert database.write(
             lambda c: claims.claim(c, allowed, most=1, now=now, lease="l", intents=False)
         )
@@ -378,7 +379,8 @@ def test_the_environment_asks_for_traces(environ: dict[str, str], wanted: bool) 
 
 def alone(code: str) -> str:
     """Run Python of its own and return what it logged and printed."""
-    environ, command = {"PATH": os.environ["PATH"]}, [sys.executable, "-c", code]
+    environ = {"PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", code]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=60, check=False, env=environ
     )

@@ -20,7 +20,8 @@ from bridge.ingest.rejects import reject_of
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Config
 
-SECRET, TOKEN = "a-long-secret-of-theirs", "w-r-o-n-g-place"
+SECRET = "a-long-secret-of-theirs"
+TOKEN = "w-r-o-n-g-place"
 WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ROUTES = f"""
 version: 1

@@ -73,7 +73,8 @@ class Meeting:
     """
 
     def __init__(self, database: Database, parties: int = 2) -> None:
-        self._database, self._parties = database, parties
+        self._database = database
+        self._parties = parties
         self._there = 0
         self._lock = threading.Lock()
 
@@ -87,7 +88,8 @@ def meeting_after(
     monkeypatch: pytest.MonkeyPatch, module: Any, name: str, meeting: Meeting
 ) -> None:
     """Have each thread meet the others once it has called this for the first time."""
-    real, met = getattr(module, name), threading.local()
+    real = getattr(module, name)
+    met = threading.local()
 
     def called(*arguments: Any, **more: Any) -> Any:
         value = real(*arguments, **more)
@@ -198,10 +200,12 @@ def test_a_redelivery_waits_for_a_person_who_retries_what_it_looks_at(postgresql
     """Else both would be queued: the delivery that is retried, and one that is planned again since
     nothing of the event ever started.
     """
-    event, copy = make_event("1"), make_event("1")
+    event = make_event("1")
+    copy = make_event("1")
     planned = make_delivery(event, status=Status.CANCELLED)
     events.add(postgresql, event, [planned], lambda *_: [])
-    looked, may_commit = threading.Event(), threading.Event()
+    looked = threading.Event()
+    may_commit = threading.Event()
 
     def retry(connection: Any) -> None:
         ledger.move(connection, planned.id, Status.QUEUED, NOW + 1)

@@ -245,7 +245,10 @@ def old_process(url: str, first: int, over: Any, told: Any) -> None:
     wrong.
     """
     old = OldSqlite(url) if url.startswith("sqlite") else OldPostgres(url)
-    received, worked, wrong, number = [], [], "", first
+    received = []
+    worked = []
+    wrong = ""
+    number = first
     try:
         while not over.is_set():
             old.receive(number)
@@ -292,7 +295,8 @@ class Old:
 
     def __init__(self, database: Database) -> None:
         context = multiprocessing.get_context("spawn")
-        self._over, self._told = context.Event(), context.Queue()
+        self._over = context.Event()
+        self._told = context.Queue()
         self._process = context.Process(
             target=old_process, args=(url_of(database), 1000, self._over, self._told), daemon=True
         )

@@ -614,15 +614,15 @@ def test_the_kind_of_a_real_file_system_is_known(tmp_path: Path) -> None:
 @given(left=st.integers(0, 10**12), blocks=st.integers(0, 10**12), size=st.integers(0, 10**8))
 def test_new_events_leave_the_reserve(left: int, blocks: int, size: int) -> None:
     class Disk:
-        f_bavail, f_frsize, f_blocks = left, 1, blocks
+        f_bavail = left
+        f_frsize = 1
+        f_blocks = blocks
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(disk_space.os, "statvfs", lambda _: Disk)
         room = disk_space.Room(Path("/"))
-        reserve, signed = (
-            min(32 * disk_space.MIB, blocks // 20),
-            min(256 * disk_space.MIB, blocks // 10),
-        )
+        reserve = min(32 * disk_space.MIB, blocks // 20)
+        signed = min(256 * disk_space.MIB, blocks // 10)
         assert room.is_low(size) == (left - 4 * size < reserve)
         assert room.is_low(size, is_public=True) == (left - 4 * size < signed)
         if room.is_low(size, is_public=True):

@@ -24,7 +24,9 @@ def test_a_ring_is_heard_now_or_the_next_time() -> None:
 def test_many_rings_are_one_call_into_the_kernel_and_heard_as_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    wake, written, write = Wake(), [], os.write
+    wake = Wake()
+    written = []
+    write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: written.append(data) or write(fd, data))
     for _ in range(1000):
         wake.ring()
@@ -46,7 +48,9 @@ def test_no_ring_is_lost_between_processes() -> None:
     """The sleeper is slow, so that others ring at every moment of its turn; what they did before
     they rang it sees after it woke.
     """
-    wake, done, rings = Wake(), Wake(), 20_000
+    wake = Wake()
+    done = Wake()
+    rings = 20_000
     read, written = os.pipe()
     child = os.fork()
     if child == 0:
@@ -55,7 +59,8 @@ def test_no_ring_is_lost_between_processes() -> None:
             wake.ring()
         done.ring()
         os._exit(0)
-    seen, waited_in_vain = 0, 0
+    seen = 0
+    waited_in_vain = 0
     began = time.monotonic()
     while seen < rings and time.monotonic() - began < 120:
         waited_in_vain += not wake.wait(60.0)

@@ -140,7 +140,8 @@ def test_a_signed_event_is_202_and_on_disk(web: Bridge) -> None:
 
 def test_the_second_copy_is_200_and_counted(web: Bridge) -> None:
     headers = github(b"{}", event="wanted", delivery="twice")
-    first, second = post(web, "github", b"{}", headers), post(web, "github", b"{}", headers)
+    first = post(web, "github", b"{}", headers)
+    second = post(web, "github", b"{}", headers)
     assert (first.status, second.status) == (202, 200)
     assert second.json == {"event_id": first.json["event_id"], "duplicate": True}
 
@@ -243,7 +244,8 @@ def test_what_is_not_verified_is_401_and_leaves_no_trace(web: Bridge, spoil) -> 
 @pytest.mark.parametrize("order", [0, 1])
 def test_two_signature_headers_never_count_as_one_good_one(web: Bridge, order: int) -> None:
     body = b"{}"
-    good, bad = signature(body), "sha256=" + "0" * 64
+    good = signature(body)
+    bad = "sha256=" + "0" * 64
     headers = github(body)
     del headers["X-Hub-Signature-256"]
     pair = [("X-Hub-Signature-256", good), ("X-Hub-Signature-256", bad)][:: -1 if order else 1]
@@ -555,7 +557,8 @@ def drip(sock: socket.socket, data: bytes, every: float, stop: threading.Event) 
 def test_a_drip_is_cut_off_at_its_deadline(hurried: Bridge, in_body: bool) -> None:
     whole = head("POST", "/hooks/github", {"Content-Length": "5000", **github(b"")})
     at_once, slowly = (whole, b"x" * 5000) if in_body else (whole[:20], whole[20:])
-    started, stop = time.monotonic(), threading.Event()
+    started = time.monotonic()
+    stop = threading.Event()
     with socket.create_connection(("127.0.0.1", hurried.port), 60) as sock:
         sock.sendall(at_once)
         thread = threading.Thread(target=drip, args=(sock, slowly, 0.05, stop))

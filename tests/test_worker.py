@@ -290,7 +290,8 @@ def test_no_more_calls_are_under_way_than_there_are_threads_for(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CALLS", 2)
-    ids, over = add(sqlite, 5), threading.Event()
+    ids = add(sqlite, 5)
+    over = threading.Event()
 
     def send(_call: Call, _seconds: float) -> Lost:
         over.wait(60)
@@ -312,7 +313,9 @@ def test_an_idle_worker_writes_nothing_between_heartbeats(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "BEAT", 3600.0)
-    worker, writes, write = made(sqlite, configured()), [], sqlite.write
+    worker = made(sqlite, configured())
+    writes = []
+    write = sqlite.write
     worker.step()  # the first heartbeat
     monkeypatch.setattr(sqlite, "write", lambda work: writes.append(work) or write(work))
     worker.step()
@@ -442,7 +445,8 @@ def test_what_certainly_did_not_start_is_tried_again_until_it_is_given_up(sqlite
 
 
 def test_a_refused_connection_is_tried_again_and_starts_once(database: Database) -> None:
-    sender, fails = Sender(), [True, True]
+    sender = Sender()
+    fails = [True, True]
 
     def send(call: Any, timeout: float) -> Any:
         if fails:
@@ -540,7 +544,8 @@ def test_an_idempotent_platform_is_called_again_with_the_same_key(sqlite: Databa
 
 
 def test_a_fault_in_a_call_is_unknown_and_the_worker_goes_on(sqlite: Database) -> None:
-    sender, faults = Sender(), [True]
+    sender = Sender()
+    faults = [True]
 
     def send(call: Any, timeout: float) -> Any:
         if faults and faults.pop():
@@ -590,7 +595,8 @@ def test_a_store_that_fails_costs_time_and_no_result(
     """While every write fails, an answer comes in; it is written down once they work again, and
     nothing is started twice.
     """
-    broken, write = threading.Event(), sqlite.write
+    broken = threading.Event()
+    write = sqlite.write
     failed = threading.Event()
 
     def failing(work: Any) -> Any:
@@ -669,7 +675,10 @@ def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(
     database: Database,
 ) -> None:
     """Its looks hang. Whoever else works may look at once, and on PostgreSQL is woken."""
-    looks, go_on, heard, sender = threading.Event(), threading.Event(), threading.Event(), Sender()
+    looks = threading.Event()
+    go_on = threading.Event()
+    heard = threading.Event()
+    sender = Sender()
 
     def send(call: Call, seconds: float) -> Answer | Lost:
         if "start_pipeline" not in call.url:
@@ -778,7 +787,8 @@ def test_a_worker_that_stood_still_makes_no_call(
     monkeypatch.setattr(claims, "LEASE", 0.3 if outlived == "lease" else 60.0)
     with FakePlatform(run_seconds=0.02) as fake:
         config = configured(gumloop(fake, timeout=60.0 if outlived == "lease" else 0.3))
-        first, suspended = made(database, config), list[Callable[[], None]]()
+        first = made(database, config)
+        suspended = list[Callable[[], None]]()
         monkeypatch.setattr(first._calls, "submit", lambda _id, call: suspended.append(call))
         [one] = add(database, on_unknown="retry")
         first.step()
@@ -952,7 +962,8 @@ def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(
     with working(sqlite, configured(LOCAL), flows, data=tmp_path):
         ids = {name: start_run(sqlite, name) for name in flows}
         until(lambda: len(begun(tmp_path)) == 2, what="two runs")
-    once, again = run_of(sqlite, ids["once"]), run_of(sqlite, ids["again"])
+    once = run_of(sqlite, ids["once"])
+    again = run_of(sqlite, ids["again"])
     assert (once.state, once.log) == (
         "FAILED",
         ("The run was interrupted: flowbridge was stopped.",),

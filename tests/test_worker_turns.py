@@ -87,16 +87,19 @@ class Hand:
     """
 
     def __init__(self, database: Database, config: Config, **more: Any) -> None:
-        self.database, self.config = database, config
+        self.database = database
+        self.config = config
         self.tasks: list[tuple[str, Callable[[], None]]] = []
         self.sleeps: list[float] = []
-        self.reads = self.writes = 0
+        self.reads = 0
+        self.writes = 0
         # "before": writes fail and nothing is kept; "after": they were kept all the same
         self.fails: str | None = None
         self.asleep: Callable[[], None] = lambda: None
         self.closed = False
         flows = more.pop("flows", None)
-        data, after = str(more.pop("data", ".")), more.pop("reconcile_after", "60")
+        data = str(more.pop("data", "."))
+        after = more.pop("reconcile_after", "60")
         settings = load_settings(
             {
                 "FLOWBRIDGE_SECRET_KEY": "k" * 32,
@@ -127,7 +130,8 @@ class Hand:
         return False
 
     def _cancel(self) -> set[str]:
-        keys, self.tasks = {key for key, _ in self.tasks}, []
+        keys = {key for key, _ in self.tasks}
+        self.tasks = []
         return keys
 
     def step(self) -> None:
@@ -149,7 +153,8 @@ class _Counted:
     """A database whose reads and writes are counted, and whose writes fail where that is asked for."""
 
     def __init__(self, database: Database, hand: Hand) -> None:
-        self._database, self._hand = database, hand
+        self._database = database
+        self._hand = hand
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)
@@ -395,7 +400,9 @@ def test_what_becomes_due_again_waits_a_fifth_of_a_second_at_most(
 def test_the_pool_is_asked_to_grow_no_more_than_once_a_tick(
     sqlite: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hand, at, grown = Hand(sqlite, configured()), [100.0], list[float]()
+    hand = Hand(sqlite, configured())
+    at = [100.0]
+    grown = list[float]()
     monkeypatch.setattr(loop.time, "monotonic", lambda: at[0])
     hand.worker._calls.grow = lambda: bool(grown.append(at[0]))  # type: ignore[method-assign]
     for at[0] in (loop.TICK, 100.0, 100.001, 100.004, 100.0051, 100.006, 100.02):
@@ -412,7 +419,8 @@ def test_a_beat_keeps_the_leases_of_calls_under_way(
     """A call that takes longer than a lease, beside a second worker that takes over what is not
     kept.
     """
-    first, second = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
+    first = Hand(sqlite, configured(gumloop(fake)))
+    second = Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite, on_unknown="retry")
     first.step()
     assert first.waiting == [one]
@@ -436,7 +444,8 @@ def test_a_lease_outlasts_two_beats_that_come_late(
     sqlite: Database, clock: Clock, fake: FakePlatform
 ) -> None:
     """A machine that is busy for a while loses no call."""
-    late, other = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
+    late = Hand(sqlite, configured(gumloop(fake)))
+    other = Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite, on_unknown="retry")
     late.step()
     for _ in range(3):
@@ -461,7 +470,8 @@ def test_the_lease_of_a_call_that_has_ended_is_not_kept(
 def test_what_a_dead_worker_left_is_taken_over_when_its_lease_is_over(
     sqlite: Database, clock: Clock, fake: FakePlatform
 ) -> None:
-    dead, other = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
+    dead = Hand(sqlite, configured(gumloop(fake)))
+    other = Hand(sqlite, configured(gumloop(fake)))
     asked, repeatable = (*add(sqlite, on_unknown="reconcile"), *add(sqlite, on_unknown="retry"))
     dead.step()
     began = clock.at
@@ -485,14 +495,16 @@ def test_nothing_is_taken_over_soon_after_the_store_has_failed(
     sqlite: Database, clock: Clock, fake: FakePlatform
 ) -> None:
     """Others may have been kept from extending their leases by the same failure."""
-    other, ours = Hand(sqlite, configured(gumloop(fake))), Hand(sqlite, configured(gumloop(fake)))
+    other = Hand(sqlite, configured(gumloop(fake)))
+    ours = Hand(sqlite, configured(gumloop(fake)))
     (one,) = add(sqlite, on_unknown="hold")
     other.step()
     ours.step()
     clock.at += claims.LEASE - 1.0
     ours.fails = "before"
     ours.step()
-    failed_at, ours.fails = clock.at, None
+    failed_at = clock.at
+    ours.fails = None
     while clock.at < failed_at + claims.LEASE:
         clock.at += 1.0
         ours.step()
@@ -613,7 +625,8 @@ def test_looks_that_a_turn_took_that_failed_are_made_once(
 def test_a_result_that_cannot_be_written_loses_no_other(
     sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch, lines: Any
 ) -> None:
-    hand, record = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=50))), ledger.record
+    hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=50)))
+    record = ledger.record
     bad, *good = add(sqlite, 4, on_unknown="hold")
     hand.step()
     hand.call()
@@ -688,7 +701,8 @@ def test_a_worker_without_room_leaves_the_slots_to_others(
 ) -> None:
     """Who claims keeps all other workers from claiming meanwhile."""
     monkeypatch.setattr(loop, "CALLS", 1)
-    asked, claim = list[int](), claims.claim
+    asked = list[int]()
+    claim = claims.claim
     monkeypatch.setattr(
         claims,
         "claim",
@@ -743,7 +757,8 @@ def test_a_worker_learns_from_what_its_calls_met(
     """The platform has no room: what it says is learned in the turn that settles the call, and the
     next start waits for it.
     """
-    fake.faults, fake.retry_after = [429], "50"
+    fake.faults = [429]
+    fake.retry_after = "50"
     hand = Hand(sqlite, configured(gumloop(fake)))
     first, second = add(sqlite, 2)
     hand.step()
@@ -1022,7 +1037,8 @@ def test_a_run_that_another_worker_has_taken_over_is_left_to_it(
     sqlite: Database, tmp_path: Path, clock: Clock, lines: Any
 ) -> None:
     with with_flows(sqlite, tmp_path, flows=READY | {"slow": slow_flow(tmp_path, 600)}) as hand:
-        ends, goes_on = start_run(sqlite, "sleep", '{"seconds": 0.5}'), start_run(sqlite, "slow")
+        ends = start_run(sqlite, "sleep", '{"seconds": 0.5}')
+        goes_on = start_run(sqlite, "slow")
         turns_until(
             hand,
             lambda: (
@@ -1161,7 +1177,8 @@ def test_a_worker_whose_flow_host_died_ends_with_an_error(
     hand = Hand(sqlite, configured(LOCAL, gumloop(fake)), flows=READY, data=tmp_path)
     (one,) = add(sqlite)
     hand.step()
-    tasks, hand.tasks = hand.tasks, []
+    tasks = hand.tasks
+    hand.tasks = []
     hand.asleep = lambda: [task() for _, task in tasks if not fake.starts]  # type: ignore[func-returns-value]
     assert hand.worker._local is not None
     hand.worker._local.is_lost = True

@@ -167,7 +167,8 @@ def _note_other_routes(used: str) -> None:
     """Say which routes.yaml is used where FLOWBRIDGE_CONFIG names one and the current folder has
     another.
     """
-    here, named = Path("routes.yaml"), Path(used)
+    here = Path("routes.yaml")
+    named = Path(used)
     if here.is_file() and not (named.exists() and named.samefile(here)):
         instead = "and not the routes.yaml of this folder (unset FLOWBRIDGE_CONFIG for that)"
         _complain(f"note: FLOWBRIDGE_CONFIG is set, so {used} is used, {instead}")

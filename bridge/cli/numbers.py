@@ -13,7 +13,9 @@ class Bounded(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
     name = "number"
 
     def __init__(self, least: float, most: float | None = None, *, decimal: bool = False) -> None:
-        self._least, self._most, self._type = least, most, click.FLOAT if decimal else click.INT
+        self._least = least
+        self._most = most
+        self._type = click.FLOAT if decimal else click.INT
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = self._type.convert(value, param, ctx)

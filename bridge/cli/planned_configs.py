@@ -114,10 +114,8 @@ def say_older_inputs(database: Database, settings: Settings, ids: Sequence[str])
         present = load(settings.config, settings.environ, strict_secrets=False)
         plans = queries.plans(database, ids)
         older = {plan: plans[plan] for plan in PlannedConfigs(database).changed(plans, present)}
-        count, routes = (
-            sum(each.count for each in older.values()),
-            sorted({route for route, _ in older}),
-        )
+        count = sum(each.count for each in older.values())
+        routes = sorted({route for route, _ in older})
         if not older:
             return
         what = "1 delivery has inputs" if count == 1 else f"{count} deliveries have inputs"

@@ -53,7 +53,8 @@ def reader(sources: Mapping[str, Source]) -> Callable[[Event], Body]:
     from bridge.ingest.receive import read_body
 
     def read(event: Event) -> Body:
-        source, content_type = sources.get(event.source), event.headers.get("content-type", "")
+        source = sources.get(event.source)
+        content_type = event.headers.get("content-type", "")
         return (
             read_body(source, content_type, event.body, event.files)
             if source

@@ -27,7 +27,8 @@ class Folder:
     def __init__(
         self, path: Path, texts: Mapping[str, str] | None = None, disk: Disk | None = None
     ) -> None:
-        self.path, self.disk = path, disk or Disk()
+        self.path = path
+        self.disk = disk or Disk()
         #: text of each schema and page, by its path under the folder
         self.texts: dict[str, str] = dict(texts or {})
         self.read: list[str] = []

@@ -47,14 +47,12 @@ class Filler:
         given: Mapping[str, str] | None = None,
         given_reasons: Mapping[str, str] | None = None,
     ) -> None:
-        self.environ, self.folder, self.report, self.strict, self.disk, self.given = (
-            environ,
-            folder,
-            report,
-            strict,
-            disk or Disk(),
-            given,
-        )
+        self.environ = environ
+        self.folder = folder
+        self.report = report
+        self.strict = strict
+        self.disk = disk or Disk()
+        self.given = given
         self.given_reasons = given_reasons or {}
         self.filled: dict[str, str] = {}
         self.reasons: dict[str, str] = {}

@@ -100,7 +100,8 @@ def read(
     cpus: int | None = None,
 ) -> Reading:
     """Read the configuration; every file through `disk`."""
-    disk, report = disk or Disk(), Report(str(path))
+    disk = disk or Disk()
+    report = Report(str(path))
     data, folder = gather(Path(path), report, disk)
     filler = Filler(environ, folder.path, report, strict_secrets, disk)
     config = _build(data, folder, filler, report, cpus)
@@ -118,7 +119,8 @@ def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) ->
     it takes a third of the time.
     """
     given = json.loads(parts)
-    report, held = Report("(kept configuration)"), Folder(Path(folder), given["schemas"])
+    report = Report("(kept configuration)")
+    held = Folder(Path(folder), given["schemas"])
     filler = Filler(
         {}, held.path, report, strict=False, given=given["filled"], given_reasons=given["reasons"]
     )
@@ -140,7 +142,8 @@ def load_canonical(
     it, secrets those of now.
     """
     document = json.loads(text)
-    report, held = Report("(kept configuration)"), Folder(Path(folder), document["schemas"])
+    report = Report("(kept configuration)")
+    held = Folder(Path(folder), document["schemas"])
     config = _build(
         document["config"], held, Filler(environ, held.path, report, strict_secrets), report, cpus
     )

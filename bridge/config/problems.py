@@ -60,11 +60,17 @@ class Report:
         place = self.places.get(known)
         at_key = key or known != path
         if place is None:
-            line, column, file = 1, 1, self.file
+            line = 1
+            column = 1
+            file = self.file
         elif at_key:
-            line, column, file = place.key_line, place.key_column, place.file
+            line = place.key_line
+            column = place.key_column
+            file = place.file
         else:
-            line, column, file = place.line, place.column, place.file
+            line = place.line
+            column = place.column
+            file = place.file
         problem = Problem(file, line, column, dotted(path), message, level, self._shown(path))
         if problem not in self.problems:
             self.problems.append(problem)

@@ -161,7 +161,8 @@ def load_settings(
     data = Path(merged.get("FLOWBRIDGE_DATA") or "data").absolute()
     url = merged.get("FLOWBRIDGE_DATABASE_URL") or f"sqlite:///{data / 'flowbridge.db'}"
     public = bind or merged.get("FLOWBRIDGE_BIND") or "127.0.0.1:8080"
-    private, metrics = merged.get("FLOWBRIDGE_PRIVATE_BIND"), merged.get("FLOWBRIDGE_METRICS_BIND")
+    private = merged.get("FLOWBRIDGE_PRIVATE_BIND")
+    metrics = merged.get("FLOWBRIDGE_METRICS_BIND")
     return Settings(
         config=path,
         data=data,
@@ -342,10 +343,8 @@ def _engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
     """Who makes the calls, and the broker's URL where that is Celery. The URL holds a password, so
     no message has it.
     """
-    engine, broker = (
-        environ.get("FLOWBRIDGE_ENGINE") or "worker",
-        environ.get("FLOWBRIDGE_BROKER_URL") or "",
-    )
+    engine = environ.get("FLOWBRIDGE_ENGINE") or "worker"
+    broker = environ.get("FLOWBRIDGE_BROKER_URL") or ""
     if engine not in ENGINES:
         raise SettingsError(
             f"FLOWBRIDGE_ENGINE: {engine!r} is no engine; allowed: {', '.join(ENGINES)}"
@@ -366,10 +365,8 @@ def _engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
 
 def _backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
     """Where backups go, how often they are made by themselves, and how many of those are kept."""
-    often, keep = (
-        environ.get("FLOWBRIDGE_BACKUP") or "off",
-        environ.get("FLOWBRIDGE_BACKUP_KEEP") or "7",
-    )
+    often = environ.get("FLOWBRIDGE_BACKUP") or "off"
+    keep = environ.get("FLOWBRIDGE_BACKUP_KEEP") or "7"
     if often not in BACKUPS:
         raise SettingsError(
             f"FLOWBRIDGE_BACKUP: {often!r} is not known; allowed: {', '.join(BACKUPS)}"

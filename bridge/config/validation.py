@@ -103,7 +103,8 @@ def _usable(kind: Any, section: Any) -> dict[Any, Any]:
 
 def _note(error: Any, data: Any, report: Report) -> Path:
     path = _path(error["loc"], data)
-    kind, context = error["type"], error.get("ctx", {})
+    kind = error["type"]
+    context = error.get("ctx", {})
     value = _at(data, path)
     if kind == "extra_forbidden":
         report.add(path, _unknown(path, data), key=True)
@@ -232,7 +233,8 @@ _MODELS: dict[str, Any] = {
 
 
 def _unknown(path: Path, data: Any) -> str:
-    section, key = str(path[0]), str(path[-1])
+    section = str(path[0])
+    key = str(path[-1])
     depth = 3 if section != "version" else 1
     if len(path) == depth and key in document.LATER.get(section, ()):
         return f"`{key}` is not available in this version"

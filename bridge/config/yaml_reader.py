@@ -83,7 +83,8 @@ class _Reader:
     """Turns nodes into values."""
 
     def __init__(self, source: Source, report: Report) -> None:
-        self.source, self.report = source, report
+        self.source = source
+        self.report = report
         self.lines = source.text.splitlines()
         self.count = 0
 

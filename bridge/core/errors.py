@@ -98,7 +98,9 @@ class Refused(BridgeError):
         fields: Mapping[str, FieldFault] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        self.status, self.code, self.message = status, code, message
+        self.status = status
+        self.code = code
+        self.message = message
         self.fields = fields or {}
         self.headers = headers or {}
         super().__init__(f"{status} {code}: {message}")

@@ -192,7 +192,8 @@ def extension(name: str) -> str:
 
 def tell(content: bytes | memoryview, name: str = "") -> FileType:
     """Return what a file is; `OTHER` where nothing tells."""
-    beginning, last = bytes(content[:BEGINNING]), extension(name)
+    beginning = bytes(content[:BEGINNING])
+    last = extension(name)
     alike = [row for row in BINARIES if _fits(row, beginning, content)]
     if alike:
         return next(

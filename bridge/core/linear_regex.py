@@ -48,7 +48,9 @@ class Pattern:
     def __init__(self, text: str) -> None:
         self.text = text
         builder = _Builder(text)
-        self._start, self._edges, self._classes = builder.start, builder.edges, builder.classes
+        self._start = builder.start
+        self._edges = builder.edges
+        self._classes = builder.classes
         self._needs_place = any(
             isinstance(label, str) for edges in self._edges for label, _ in edges
         )

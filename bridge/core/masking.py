@@ -151,7 +151,8 @@ def rewritten(raw: bytes, paths: Sequence[Path], mark: Callable[[bytes], bytes])
     bytes; None where it is no JSON.
     """
     walk = _Walk(raw)
-    pieces, at = [], 0
+    pieces = []
+    at = 0
     for begin, end in walk.spans(paths):
         pieces += [raw[at:begin], mark(raw[begin:end])]
         at = end
@@ -166,7 +167,8 @@ def _hidden_json(raw: bytes, paths: Sequence[Path], *, verified: bool) -> bytes:
     if not verified and raw.lstrip()[:1] not in (b"{", b"["):
         return _MASK
     walk = _Walk(raw)
-    pieces, at = [], 0
+    pieces = []
+    at = 0
     for begin, end in walk.spans(paths):
         pieces += [raw[at:begin], _JSON_MASK]
         at = end
@@ -257,7 +259,8 @@ class _Walk:
         """Enter an object or list, and return the paths that lead into what comes next: none inside
         of what is hidden whole.
         """
-        is_object, is_hidden = self.raw[begin] == ord("{"), () in ahead
+        is_object = self.raw[begin] == ord("{")
+        is_hidden = () in ahead
         if is_hidden:
             ahead = ()
         elif not is_object:

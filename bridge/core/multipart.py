@@ -193,7 +193,9 @@ def file_name(sent: str) -> str:
     name = _ENDS.sub("", _UNWANTED.sub("_", shown))
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension) > 20:
-        stem, dot, extension = name, "", ""
+        stem = name
+        dot = ""
+        extension = ""
     room = NAME_BYTES - len((dot + extension).encode())
     return (
         _ENDS.sub("", stem.encode()[:room].decode(errors="ignore")) + dot + extension

@@ -42,11 +42,14 @@ def _distance(name: str, other: str) -> int | None:
         r"\d+", other
     ):
         return None
-    words, others = _words(name), _words(other)
+    words = _words(name)
+    others = _words(other)
     most = MOST_SLIPS
     # `pullrequest` is `pull_request`, `project` not `project_id`
     if len(words) != len(others) or "".join(words) == "".join(others):
-        words, others, most = ["".join(words)], ["".join(others)], 1
+        words = ["".join(words)]
+        others = ["".join(others)]
+        most = 1
     distances = [_off(*pair) for pair in zip(words, others, strict=True)]
     slips = [slip for slip in distances if slip is not None]
     return sum(slips) if len(slips) == len(distances) and sum(slips) <= most else None
@@ -87,9 +90,12 @@ def _slips(written: str, meant: str) -> int:
     """Return how many letters were left out, added, changed or exchanged with their neighbour
     (optimal string alignment distance).
     """
-    before, row = list[int](), list(range(len(meant) + 1))
+    before = list[int]()
+    row = list(range(len(meant) + 1))
     for i, mine in enumerate(written, 1):
-        older, before, row = before, row, [i]
+        older = before
+        before = row
+        row = [i]
         for j, its in enumerate(meant, 1):
             least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (mine != its))
             if i > 1 and j > 1 and mine == meant[j - 2] and written[i - 2] == its:

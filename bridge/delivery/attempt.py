@@ -28,12 +28,14 @@ def deliver(
     """
     if delivery.unsealable is not None:
         return Outcome(kind=Kind.REJECTED, detail=delivery.unsealable, ours=True)
-    kind, timeout = PLATFORMS[platform.type], platform.timeout
+    kind = PLATFORMS[platform.type]
+    timeout = platform.timeout
     if hands is not None:
         handed = hand_over(delivery, platform, send, now, hands)
         if isinstance(handed, Outcome):
             return handed
-        delivery, timeout = handed, hands.left()
+        delivery = handed
+        timeout = hands.left()
     answer = send(kind.build_start(platform, delivery), timeout)
     if isinstance(answer, Lost):
         return Outcome(kind=Kind.UNKNOWN if answer.sent else Kind.REFUSED, detail=answer.reason)

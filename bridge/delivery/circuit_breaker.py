@@ -23,11 +23,16 @@ from bridge.core.model import Kind, Outcome
 from bridge.delivery.retry import RETRY_AFTER_MAX
 
 FAILURES: Final = 5  # in a row, until it opens
-OPEN_FIRST, OPEN_MAX = 10.0, 300.0  # seconds that it stays open: the first time, and at most
-UNAUTHORIZED_FIRST, UNAUTHORIZED_MAX = 60.0, 900.0  # the same after a 401
+# seconds that it stays open: the first time, and at most
+OPEN_FIRST = 10.0
+OPEN_MAX = 300.0
+# the same after a 401
+UNAUTHORIZED_FIRST = 60.0
+UNAUTHORIZED_MAX = 900.0
 PROBE: Final = 45.0  # seconds after which a probe that nothing was heard of does not count
 # seconds until one more run is tried: after the first 429, and at most
-RAISE_FIRST, RAISE_MAX = 0.5, 15.0
+RAISE_FIRST = 0.5
+RAISE_MAX = 15.0
 FAILED: Final = (Kind.REFUSED, Kind.UNKNOWN)
 
 

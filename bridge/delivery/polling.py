@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 EARLY: Final = 0.85  # of the usual duration, when a run is first expected to be over
-STEP_EAGER, STEP_LAZY = 0.1, 0.25  # of the usual duration, between looks from then on
+# of the usual duration, between looks from then on
+STEP_EAGER = 0.1
+STEP_LAZY = 0.25
 EAGER: Final = 0.5  # of the growth, where somebody waits
 # of `first`: so early a run may be looked at with others of its flow where nothing is known of it
 NEAR: Final = 0.5
@@ -67,7 +69,8 @@ def next_look(polling: Polling, elapsed: float, usual: Usual | None, *, eager: b
     growth = (polling.growth - 1) * (EAGER if eager else 1)
     if usual is None:
         return min(max(polling.first, elapsed * growth), polling.max)
-    begin, step = _begin(usual), _step(polling, usual, eager=eager)
+    begin = _begin(usual)
+    step = _step(polling, usual, eager=eager)
     if elapsed < begin - near(polling, usual):
         return min(begin - elapsed, max(polling.max, usual.mean / 2))
     return max(step, min((elapsed - begin) * growth, polling.max))

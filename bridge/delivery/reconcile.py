@@ -27,7 +27,10 @@ from bridge.core.model import JSON, RUN_ENDED, Delivery, RunState
 SKEW: Final = 60.0
 FULL: Final = 10  # runs that a list holds at most: one with fewer is whole
 AGREE: Final = 30.0  # seconds until the second look, where the first found no candidate
-FIRST, GROWTH, MOST = 5.0, 1.5, 600.0  # seconds until a look is made again, and how that grows
+# seconds until a look is made again, and how that grows
+FIRST = 5.0
+GROWTH = 1.5
+MOST = 600.0
 NAMED: Final = 3  # runs that a reason names
 STEPPED: Final = "clock_stepped"
 NOT_COMPARABLE: Final = "clock_not_comparable"

@@ -257,7 +257,8 @@ def _platform(one: Delivery, around: Around, now: float) -> Wait | None:
 
 
 def _route(one: Delivery, around: Around, now: float) -> Wait:
-    limits, cap = around.limits, around.limits.max_concurrent_runs
+    limits = around.limits
+    cap = around.limits.max_concurrent_runs
     if cap is not None and around.used_by_route >= cap:
         return Wait(
             kind="route",

@@ -115,7 +115,8 @@ def _describe(function: Callable[..., Any], name: str | None) -> FlowFunction:
             f"flow {name!r}: an async function or a generator cannot be a flow; write a plain"
             " function"
         )
-    inputs, takes_any = [], False
+    inputs = []
+    takes_any = False
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in _KINDS:
             raise FlowError(f"flow {name!r}: {parameter}: {_KINDS[parameter.kind]}")
@@ -127,7 +128,8 @@ def _describe(function: Callable[..., Any], name: str | None) -> FlowFunction:
 
 
 def _input(parameter: inspect.Parameter, names: dict[str, Any]) -> Input:
-    annotation, default = parameter.annotation, parameter.default
+    annotation = parameter.annotation
+    default = parameter.default
     if annotation is parameter.empty:
         annotation = ""
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)

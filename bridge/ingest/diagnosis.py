@@ -62,7 +62,8 @@ def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
         return [obstacle(reject, config) or ""]
     if reject.event_ids:
         return ["It was readmitted, and is an event now."]
-    request, now = request_of(reject), reject.received_at
+    request = request_of(reject)
+    now = reject.received_at
     if verifies(reject, config, keys):
         return [
             "It verifies now, under the present routes.yaml: `flowbridge rejects readmit` lets"
@@ -375,7 +376,8 @@ def sent_at(scheme: Envelope, request: Request) -> float | None:
     """Return when the request says it was signed, or None where it does not say."""
     if scheme.timestamp is None:
         return None
-    view, where = View(request), scheme.compiled.time_at
+    view = View(request)
+    where = scheme.compiled.time_at
     try:
         text = view.find(where) if where else _label(scheme, view)
         return READ[scheme.timestamp.unit](text) if text and len(text) <= 64 else None

@@ -65,7 +65,8 @@ def _without_id(source: Source, digests: Digests) -> str | None:
     """Return what tells an event without an id: what is signed of it, or its body where nothing is
     signed and the row says so.
     """
-    has_ids, by_body = bool(source.event_id), source.provider.dedup_body
+    has_ids = bool(source.event_id)
+    by_body = source.provider.dedup_body
     digest = digests.signed() if has_ids or by_body else None
     return _called(digest or digests.body) if digest or by_body else None
 

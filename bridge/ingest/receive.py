@@ -166,7 +166,8 @@ def _receive_form(  # noqa: PLR0913
         else None
     )
     if passed is not None:
-        request, keep = passed.request, passed.keep
+        request = passed.request
+        keep = passed.keep
     if passed is None or passed.known is None:
         forms.keep(sent, keep_file)
     request = replace(request, body=without_files)
@@ -229,7 +230,8 @@ def _keep(  # noqa: PLR0913
 
     `content`: gives what is signed of each, null where nothing is.
     """
-    arrivals, fault = [], None
+    arrivals = []
+    fault = None
     for sent, read in parts:
         request, body = _without_credentials(sent, read, source)
         sha256 = digest or hashlib.sha256(sent.body).hexdigest()
@@ -258,7 +260,8 @@ def _keep(  # noqa: PLR0913
         )
         deliveries, failed = _plan(event, body, config, now)
         if failed is not None:
-            event, fault = replace(event, problem=PLANNING_FAILED), failed
+            event = replace(event, problem=PLANNING_FAILED)
+            fault = failed
         arrivals.append((event, deliveries))
     kept = keep(arrivals, lambda known, nonce: replan(known, config, now, nonce))
     reply = source.provider.ack or (

@@ -50,7 +50,8 @@ def reject_of(
             f"query:{name}" for name in source.redact.query
         ]
     shown = hidden(kept_from, locators, wrapped_in=source.provider.wrapped_in, verified=False)
-    room, kept = HEADERS, {}
+    room = HEADERS
+    kept = {}
     for name, value in shown.headers.items():
         room -= len(name) + len(value)
         if room >= 0:

@@ -8,17 +8,22 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
-HOUR, DAY = 3600.0, 86400.0
+HOUR = 3600.0
+DAY = 86400.0
 HISTORY: Final = 14 * DAY  # seconds that are looked back from the last event
 LEAST_HISTORY: Final = 7 * DAY  # a week has a weekend
 STEP: Final = 600.0  # seconds; shorter gaps are not measured
 LEAST: Final = 1200.0  # seconds without an event that are no silence
 # moments below which nothing is learned, and from which on the longest gap is well known
-FEW, MANY = 10, 50
-TIMES_MANY, TIMES_FEW = 2.0, 3.0  # so many times the longest gap is a silence
+FEW = 10
+MANY = 50
+# so many times the longest gap is a silence
+TIMES_MANY = 2.0
+TIMES_FEW = 3.0
 # part of the days, and how many at least, on which something came in an hour in which it usually
 # does
-OFTEN, LEAST_DAYS = 0.8, 4
+OFTEN = 0.8
+LEAST_DAYS = 4
 
 
 def speaks_by(moments: Sequence[float]) -> float | None:
@@ -33,14 +38,16 @@ def speaks_by(moments: Sequence[float]) -> float | None:
     """
     if len(moments) < FEW or moments[-1] - moments[0] < LEAST_HISTORY:
         return None
-    last, times = moments[-1], TIMES_MANY if len(moments) >= MANY else TIMES_FEW
+    last = moments[-1]
+    times = TIMES_MANY if len(moments) >= MANY else TIMES_FEW
     by_wall = last + max(
         LEAST, times * max(STEP, *(later - one for one, later in pairwise(moments)))
     )
     awake = _awake(moments)
     if not awake:
         return by_wall
-    begin, end = int(moments[0] // HOUR), int(by_wall // HOUR) + 1
+    begin = int(moments[0] // HOUR)
+    end = int(by_wall // HOUR) + 1
     ticks = list(accumulate((_of_day(hour) in awake for hour in range(begin, end)), initial=0))
 
     def clock(at: float) -> float:
@@ -60,7 +67,8 @@ def _awake(moments: Sequence[float]) -> set[tuple[bool, int]]:
     """Return the hours in which something usually comes, each with whether it is one of a weekend
     (UTC).
     """
-    first, last = int(moments[0] // HOUR) + 1, int(moments[-1] // HOUR)
+    first = int(moments[0] // HOUR) + 1
+    last = int(moments[-1] // HOUR)
     heard = Counter(
         _of_day(hour) for hour in {int(each // HOUR) for each in moments} if first <= hour < last
     )

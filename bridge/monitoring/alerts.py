@@ -24,7 +24,9 @@ from bridge.monitoring.serializers import iso
 from bridge.routing.matching.matcher import match_type
 from bridge.routing.model import OWN, Config, Mode
 
-RAISED, RESOLVED, TEST = "alert.raised", "alert.resolved", "alert.test"
+RAISED = "alert.raised"
+RESOLVED = "alert.resolved"
+TEST = "alert.test"
 GONE: Final = 300.0  # seconds that a condition is away until its alert is over
 AGAIN: Final = 86400.0  # seconds until what lasts is told again
 # seconds after it was told in which a condition that comes and goes is not told as a new one
@@ -71,7 +73,8 @@ def _raised(
     """Note in `alerts` what is wrong; return what is to be told of it, and what should be told and
     has to wait.
     """
-    notices, untold = [], []
+    notices = []
+    untold = []
     kept = Counter(one.severity for one in alerts.values())
     for trouble in found:
         alert = _seen(alerts.get(trouble.key), trouble, now)
@@ -171,7 +174,8 @@ def body(notice: Notice, now: float) -> bytes:
 
 def event(notice: Notice, event_id: str, config_hash: str, now: float) -> Event:
     """Return the event of a notice. The same notice is the same event for whoever makes it."""
-    raw, alert = body(notice, now), notice.alert
+    raw = body(notice, now)
+    alert = notice.alert
     return Event(
         id=event_id,
         source=OWN,

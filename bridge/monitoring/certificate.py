@@ -27,7 +27,10 @@ def look(url: str) -> Certificate:
     Where none is seen, the reason stands in `unreached`. It takes a few seconds, and half a minute
     at most but for a name that is slow.
     """
-    begins_at = ends_at = refused = unreached = None
+    begins_at = None
+    ends_at = None
+    refused = None
+    unreached = None
     try:
         try:
             begins_at, ends_at = _dates(url, _trusting())
@@ -62,7 +65,8 @@ def _trusting() -> ssl.SSLContext:
 def _indifferent() -> ssl.SSLContext:
     """Return how to connect to see the dates of what is not trusted; nothing is sent by it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context
 
 

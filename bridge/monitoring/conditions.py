@@ -29,13 +29,17 @@ FUTURE: Final = 60.0  # seconds that an event may lie ahead of now
 CLOCK: Final = 2.0  # seconds that two clocks may differ
 CLOCK_OF_OTHERS: Final = 30.0  # seconds that the clock of a platform may differ
 # seconds before its end in which a certificate should have been renewed
-SOON, URGENT = 14 * DAY, 3 * DAY
+SOON = 14 * DAY
+URGENT = 3 * DAY
 # the same as parts of the time for which it was issued, where that is short
-SOON_PART, URGENT_PART = 0.25, 0.1
+SOON_PART = 0.25
+URGENT_PART = 0.1
 # of a disk: less than both, a share and bytes, is too little
-LEAST_SHARE, LEAST_FREE = 0.05, 1024**3
+LEAST_SHARE = 0.05
+LEAST_FREE = 1024**3
 # rejects lately that are no alert; so many times as usual are one
-FEW_REJECTS, MANY_TIMES = 20, 3.0
+FEW_REJECTS = 20
+MANY_TIMES = 3.0
 NEVER_PASSED = 3  # rejects today of a source without an event that are no accident
 FAILING = 0.5  # part of a route's runs that may not fail
 MUCH_KEPT = 0.9  # part of what the files of a form may come to
@@ -51,7 +55,8 @@ class Condition:
     holds: float = 0.0
 
 
-CRITICAL, WARNING = "critical", "warning"
+CRITICAL = "critical"
+WARNING = "warning"
 CONDITIONS: Final = {
     "nothing_runs": Condition(CRITICAL, 120.0),
     "no_worker": Condition(CRITICAL, 120.0),
@@ -288,7 +293,8 @@ def _of_backups(now: Overview) -> Iterator[Trouble]:
 
 def _of_certificate(now: Overview) -> Iterator[Trouble]:
     """Both where it is urgent, so that what was told first is not told to be over."""
-    one, do = now.certificate, "renew it; flowbridge doctor"
+    one = now.certificate
+    do = "renew it; flowbridge doctor"
     if one is None:
         return
     host = one.host
@@ -300,7 +306,8 @@ def _of_certificate(now: Overview) -> Iterator[Trouble]:
         )
     if one.begins_at is None or one.ends_at is None:
         return
-    lasts, left = one.ends_at - one.begins_at, one.ends_at - now.at
+    lasts = one.ends_at - one.begins_at
+    left = one.ends_at - now.at
     what = (
         f"the certificate of {host} ends in {left / DAY:.1f} days"
         if left > 0

@@ -133,9 +133,11 @@ class CountsFile:
     """
 
     def __init__(self, data: Path, counts: Counts) -> None:
-        self._folder, self._counts = data / FOLDER, counts
+        self._folder = data / FOLDER
+        self._counts = counts
         self._fd = -1
-        self._number = self._written = 0
+        self._number = 0
+        self._written = 0
         self._mutex = threading.Lock()
 
     def keep(self) -> None:
@@ -152,12 +154,14 @@ class CountsFile:
                 return
             if self._fd < 0:
                 self._open()
-            number, raw = self._number + 1, orjson.dumps(self._counts.dump())
+            number = self._number + 1
+            raw = orjson.dumps(self._counts.dump())
             framed = _HEAD.pack(number, len(raw), zlib.crc32(raw)) + raw
             if len(framed) <= SLOT and os.pwrite(self._fd, framed, number % 2 * SLOT) == len(
                 framed
             ):
-                self._number, self._written = number, changes
+                self._number = number
+                self._written = changes
 
     def _open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -174,7 +178,8 @@ def of_machine(data: Path) -> Counts:
     """Return the sum of what the processes of this data folder have counted, the dead ones too. It
     never goes down.
     """
-    found, folder = Counts(), data / FOLDER
+    found = Counts()
+    folder = data / FOLDER
     with suppress(FileNotFoundError, PermissionError), _locked(folder, fcntl.LOCK_SH):
         gone = _gone(folder)
         for told in (gone, *map(_read, _files(folder, gone))):
@@ -195,7 +200,8 @@ def _fold(folder: Path) -> None:
     dead = [path for path in _files(folder, gone) if not _lives(path)]
     if not dead:
         return
-    left, draft = Counts(), folder / "gone.new"
+    left = Counts()
+    draft = folder / "gone.new"
     for told in (gone, *map(_read, dead)):
         left.take_in(told)
     draft.write_bytes(orjson.dumps({**left.dump(), "folded": [path.name for path in dead]}))

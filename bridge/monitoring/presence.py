@@ -65,7 +65,8 @@ def addresses(data: Path) -> tuple[Address, Address | None] | None:
     """
     for bridge in reversed(present(data)):
         if bridge.get("bind"):
-            bind, private = bridge["bind"], bridge.get("private_bind")
+            bind = bridge["bind"]
+            private = bridge.get("private_bind")
             return _address(bind), None if private is None else _address(private)
     return None
 

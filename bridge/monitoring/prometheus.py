@@ -48,9 +48,12 @@ class Exposition:
     def __init__(
         self, data: Path, look: Callable[[], Overview], routes: Callable[[], Iterable[str]] = tuple
     ) -> None:
-        self._data, self._look, self._routes = data, look, routes
+        self._data = data
+        self._look = look
+        self._routes = routes
         self._mutex = threading.Lock()
-        self._text, self._until = b"", 0.0
+        self._text = b""
+        self._until = 0.0
 
     def text(self) -> bytes:
         """Return the exposition. While another thread makes a new one, the last is given."""
@@ -154,7 +157,8 @@ def serve(settings: Settings, database: Database, config: Callable[[], Config]) 
 def _serve(address: Address, hosts: frozenset[str], exposition: Exposition) -> None:
     class Handler(BaseHTTPRequestHandler):
         timeout = PATIENCE
-        server_version, sys_version = "flowbridge", ""
+        server_version = "flowbridge"
+        sys_version = ""
 
         def do_GET(self) -> None:
             """Answer `/metrics`, and nothing else."""

@@ -62,7 +62,8 @@ def overview(
         if database is None
         else status.look(database, config.sources if config else (), at, midnight=midnight, day=DAY)
     )
-    disk, absent = _disk(settings), _absent(config, database)
+    disk = _disk(settings)
+    absent = _absent(config, database)
     days = database if usual else None
     return Overview(
         at=now,
@@ -114,11 +115,9 @@ def _heard(
         return sources
     known = config.sources if config else {}
     with database.read() as connection:
-        rejected, since, silent = (
-            usual.rejects(connection, at, LATELY),
-            expected.since(connection),
-            alerts.silent(connection),
-        )
+        rejected = usual.rejects(connection, at, LATELY)
+        since = expected.since(connection)
+        silent = alerts.silent(connection)
         found = []
         for one in sources:
             expect = known[one.name].expect if one.name in known else None

@@ -51,7 +51,8 @@ class Confirmation:
         as it must be.
         """
         view = View(request)
-        of, url = _find(view, self.of), _find(view, self.at)
+        of = _find(view, self.of)
+        url = _find(view, self.at)
         if (
             not of
             or of not in pinned

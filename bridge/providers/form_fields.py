@@ -35,7 +35,8 @@ def flat(pairs: Iterable[tuple[Any, JSON]]) -> dict[str, JSON]:
         if len(fields) >= MOST:
             break
         name = label[:LABEL_LENGTH].strip()
-        number, unique = 1, name
+        number = 1
+        unique = name
         while unique in fields:
             number += 1
             unique = f"{name} ({number})"
@@ -110,7 +111,8 @@ def typeform(body: JSON) -> dict[str, JSON]:
 
     def pairs() -> Pairs:
         for answer in _objects(_at(response, "answers")):
-            kind, asked = answer.get("type"), _at(answer, "field.id")
+            kind = answer.get("type")
+            asked = _at(answer, "field.id")
             title = titles.get(asked) if isinstance(asked, str) else None
             value = answer.get(kind) if isinstance(kind, str) else None
             if isinstance(value, dict) and kind in ("choice", "choices"):
@@ -127,7 +129,8 @@ def typeform(body: JSON) -> dict[str, JSON]:
 
 
 def _chosen(choices: dict[str, JSON]) -> list[JSON]:
-    labels, other = choices.get("labels"), choices.get("other")
+    labels = choices.get("labels")
+    other = choices.get("other")
     return [*(labels if isinstance(labels, list) else []), *([other] if other else [])]
 
 
@@ -136,7 +139,8 @@ def tally(body: JSON) -> dict[str, JSON]:
 
     def pairs() -> Pairs:
         for field in _objects(_at(body, "data.fields")):
-            label, value = field.get("label") or field.get("key"), field.get("value")
+            label = field.get("label") or field.get("key")
+            value = field.get("value")
             texts = {
                 option.get("id"): option.get("text")
                 for option in _objects(field.get("options"))

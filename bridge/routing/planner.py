@@ -94,14 +94,17 @@ def plan(
     for route in routes:
         if not match_type(route.types, event.type):
             continue
-        order, debounce = None, None
+        order = None
+        debounce = None
         try:
             if route.match is not None and not route.match(roots):
                 continue
-            order, debounce = _order(route, roots), _debounce(route, roots, now)
+            order = _order(route, roots)
+            debounce = _debounce(route, roots, now)
             inputs, reason = _inputs(route, roots)
         except ExpressionError as error:
-            inputs, reason = None, str(error)
+            inputs = None
+            reason = str(error)
         planned = _delivery(event, route, inputs, reason, now, nonce)
         deliveries.append(
             replace(planned, **_waits(planned, order, debounce)) if order or debounce else planned

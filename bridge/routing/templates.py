@@ -155,7 +155,8 @@ def parse(text: str) -> list[str | Expression]:
     where it cannot be read.
     """
     parts: list[str | Expression] = []
-    literal, position = "", 0
+    literal = ""
+    position = 0
     while (start := text.find("${", position)) >= 0:
         if start > position and text[start - 1] == "$":
             literal += text[position : start - 1] + "${"
@@ -169,7 +170,8 @@ def parse(text: str) -> list[str | Expression]:
         if literal:
             parts.append(literal)
         parts.append(compile_expression(inner))
-        literal, position = "", end + 1
+        literal = ""
+        position = end + 1
     literal += text[position:]
     return [*parts, literal] if literal or not parts else parts
 

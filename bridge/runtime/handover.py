@@ -30,7 +30,9 @@ class Successor:
     """A process that was begun to take over. `pid`: its id."""
 
     def __init__(self, pid: int, said: int) -> None:
-        self.pid, self._said, self._is_ready = pid, said, False
+        self.pid = pid
+        self._said = said
+        self._is_ready = False
 
     @classmethod
     def begin(cls, sockets: Sequence[socket.socket], environ: Mapping[str, str]) -> Successor:
@@ -98,7 +100,8 @@ def _command() -> list[str]:
     """Return this process's own command: the program where it is one, so that it keeps its name,
     else the interpreter and its arguments.
     """
-    program, given = sys.argv[0], sys.orig_argv[1:]
+    program = sys.argv[0]
+    given = sys.orig_argv[1:]
     if given[:1] == [program] and Path(program).is_absolute() and os.access(program, os.X_OK):
         return given
     return [sys.executable, *given]

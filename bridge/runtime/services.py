@@ -241,7 +241,8 @@ def worker(settings: Settings, following: Following, wake: Wake) -> Child:
 
 def reader(settings: Settings, loaded: Loaded, following: Following) -> Child:
     """Return who reads routes.yaml when it changes, for all that `following` is given to."""
-    board, top = following.board, os.getpid()
+    board = following.board
+    top = os.getpid()
     return Child(
         "reload", lambda: read_forever(settings, board, loaded, top), reread=board.wake.ring
     )

@@ -62,10 +62,14 @@ class Supervisor:
         watch: Watch | None = None,
         successor: Callable[[], Successor] | None = None,
     ) -> None:
-        self._children, self._watch = children, watch or Watch(Notify())
+        self._children = children
+        self._watch = watch or Watch(Notify())
         self._begin = successor
         self._successor: Successor | None = None
-        self._stopping = self._on_terminal = self._is_asked = self._leaving = False
+        self._stopping = False
+        self._on_terminal = False
+        self._is_asked = False
+        self._leaving = False
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return 0 when all ended in time."""
@@ -110,7 +114,8 @@ class Supervisor:
             child.reread()
 
     def _start(self, child: Child) -> None:
-        child.restart_at, child.started_at = None, time.monotonic()
+        child.restart_at = None
+        child.started_at = time.monotonic()
         parent = os.getpid()
         with deaf():
             child.pid = os.fork()
@@ -180,7 +185,8 @@ class Supervisor:
         """End beside the successor. Nobody waits for these any more, so calls under way are seen to
         their end.
         """
-        self._stopping = self._leaving = True
+        self._stopping = True
+        self._leaving = True
         log.info("gives_way", to=successor)
         for child in self._children:
             if child.pid:

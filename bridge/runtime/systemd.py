@@ -102,11 +102,10 @@ class Notify:
         predecessor: int = -1,
         environ: Mapping[str, str] = _EMPTY,
     ) -> None:
-        self._address, self.watchdog = (
-            ("\0" + address[1:] if address.startswith("@") else address),
-            watchdog,
-        )
-        self._predecessor, self.environ = predecessor, environ
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self.watchdog = watchdog
+        self._predecessor = predecessor
+        self.environ = environ
 
     def __bool__(self) -> bool:
         """Whether anybody listens."""

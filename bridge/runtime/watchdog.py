@@ -23,7 +23,9 @@ from bridge.runtime.systemd import READY, Notify
 ANSWER: Final = 10.0  # seconds that an answer may take
 STILL: Final = 60.0  # seconds after which a worker that has not come by its bell stands still
 # seconds between questions until it is ready, where that takes long, and then
-SOON, SLOWLY, LATER = 0.1, 1.0, 10.0
+SOON = 0.1
+SLOWLY = 1.0
+LATER = 10.0
 # seconds after which the service has started though it is not ready: it moves, and to start it anew
 # would mend nothing
 LONG: Final = 30.0
@@ -38,7 +40,8 @@ class Question:
     """One GET, asked and answered bit by bit: who asks never waits."""
 
     def __init__(self, address: Address) -> None:
-        host, port = HERE.get(address[0], address[0]), address[1]
+        host = HERE.get(address[0], address[0])
+        port = address[1]
         self._left = f"GET {PATH} HTTP/1.1\r\nHost: {bracket(host)}:{port}\r\nConnection: close\r\n\r\n".encode()
         self._read = b""
         self.asked_at = time.monotonic()
@@ -88,18 +91,18 @@ class Watch:
         worker_seen: Callable[[], float] | None = None,
         begun: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.notify, self._receivers, self._worker_seen, self._begun = (
-            notify,
-            receivers,
-            worker_seen,
-            begun,
-        )
+        self.notify = notify
+        self._receivers = receivers
+        self._worker_seen = worker_seen
+        self._begun = begun
         self._good = (200,) if worker_seen else (200, 503)
         self._state = " and ".join(
             ["receiving"] * bool(receivers) + ["delivering"] * bool(worker_seen)
         )
         self._question: Question | None = None
-        self._next = self._pinged_at = self._answered_at = 0.0
+        self._next = 0.0
+        self._pinged_at = 0.0
+        self._answered_at = 0.0
         self._began_at = time.monotonic()
         self._told: bool | None = None  # what was told last; None: nothing yet
         self._ready = False
@@ -134,7 +137,8 @@ class Watch:
             with suppress(OSError):  # no socket to be had
                 self._question = Question(address)
         if self._question is not None and (status := self._question.answer()) is not None:
-            asked_at, self._question = self._question.asked_at, None
+            asked_at = self._question.asked_at
+            self._question = None
             self._ready = status in self._good and self._began()
             self._answered_at = now if status else self._answered_at
             at_start = SOON if now - self._began_at < LONG else SLOWLY

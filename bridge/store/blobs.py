@@ -30,7 +30,8 @@ class Blobs:
     """A folder of blobs; it is made when the first is kept."""
 
     def __init__(self, folder: Path, sealer: Sealer = OFF) -> None:
-        self.folder, self._sealer = folder, sealer
+        self.folder = folder
+        self._sealer = sealer
 
     @classmethod
     def of(cls, settings: Settings) -> Blobs:

@@ -185,7 +185,8 @@ def _is_noted(known: Row[Any], clocks: ClockReading, step: float) -> bool:
 
 def _note(connection: Connection, clocks: ClockReading, own: float) -> float:
     """Store a reading, pull back what lies too far ahead, and return the step."""
-    found, now = _Comparison.of(connection, clocks, own, lock=True), clocks.at
+    found = _Comparison.of(connection, clocks, own, lock=True)
+    now = clocks.at
     values: dict[str, Any] = {
         "at": now,
         "boot_clock": clocks.boot_clock,

@@ -27,15 +27,20 @@ Value = TypeVar("Value", str, bytes)
 SETTING: Final = "FLOWBRIDGE_ENCRYPTION_KEYS"
 # what a sealed value begins with; one in clear that does is written behind `CLEAR`
 ANY: Final = "$fb"
-CLEAR, SEALED = "$fb0$", "$fb1$"
+CLEAR = "$fb0$"
+SEALED = "$fb1$"
 ID: Final = 8  # hexadecimal digits that a key is known by
 HEAD: Final = len(SEALED) + ID + 1  # letters before what is sealed
-SALT, NONCE = 16, 12  # bytes
+# bytes
+SALT = 16
+NONCE = 12
 # values after which another salt is drawn: far below the 2**32 that one key may seal with nonces
 # drawn at random
 AFRESH: Final = 2**24
 REMEMBERED: Final = 256  # derived keys that are kept at hand: one for each process that has sealed
-_ANY, _CLEAR, _SEALED = ANY.encode(), CLEAR.encode(), SEALED.encode()
+_ANY = ANY.encode()
+_CLEAR = CLEAR.encode()
+_SEALED = SEALED.encode()
 _OLD: Final = "gAAAA"  # what a Fernet token begins with: learned secrets were such
 
 
@@ -53,7 +58,8 @@ class Sealer:
         self.ids = tuple(self._keys)
         self.first = self.ids[0] if self.ids else None
         self._derived = lru_cache(REMEMBERED)(self._derive)
-        self._salt, self._used = os.urandom(SALT), count(1)
+        self._salt = os.urandom(SALT)
+        self._used = count(1)
 
     @property
     def on(self) -> bool:
@@ -76,7 +82,8 @@ class Sealer:
             return in_clear(value)
         if next(self._used) % AFRESH == 0:
             self._salt = os.urandom(SALT)
-        salt, nonce = self._salt, os.urandom(NONCE)
+        salt = self._salt
+        nonce = os.urandom(NONCE)
         raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
         sealed = (
             salt
@@ -121,7 +128,9 @@ class Sealer:
                 if isinstance(kept, str)
                 else kept[HEAD:]
             )
-            salt, nonce, sealed = raw[:SALT], raw[SALT : SALT + NONCE], raw[SALT + NONCE :]
+            salt = raw[:SALT]
+            nonce = raw[SALT : SALT + NONCE]
+            sealed = raw[SALT + NONCE :]
             opened = self._derived(key, salt).decrypt(
                 nonce, sealed, _place(key, table, column, name)
             )

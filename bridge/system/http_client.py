@@ -45,7 +45,9 @@ class Sender:
         proxies: Mapping[str, str] | None = None,
         peers: Callable[[str], bool] | None = None,
     ) -> None:
-        self._connections, self._ca_file, self._peers = connections, ca_file, peers
+        self._connections = connections
+        self._ca_file = ca_file
+        self._peers = peers
         self._plain = Adapter(None, connections)
         self._max_answer = max_answer
         self._proxies = dict(proxies or {})
@@ -68,7 +70,9 @@ class Sender:
         Looking up the name is in the time but cannot be cut short. An answer whose body is too
         long, breaks off or comes too slowly still has its status: it is `truncated`.
         """
-        progress.deadline, progress.connected, progress.sent = monotonic() + timeout, False, False
+        progress.deadline = monotonic() + timeout
+        progress.connected = False
+        progress.sent = False
         progress.peers = self._peers
         try:
             adapter = (
@@ -91,7 +95,8 @@ class Sender:
         """Read the body up to the limit, and give the connection back only where all of it was
         read.
         """
-        body, complete = b"", False
+        body = b""
+        complete = False
         try:
             body = response.read(most + 1, decode_content=True)
             complete = len(body) <= most
@@ -110,7 +115,9 @@ def _prepare(call: Call) -> PreparedRequest:
     a finished URL.
     """
     request = PreparedRequest()
-    request.method, request.url, request.body = call.method, call.url, call.body or None
+    request.method = call.method
+    request.url = call.url
+    request.body = call.body or None
     request.headers = CaseInsensitiveDict(call.headers)
     if call.body:
         request.headers["Content-Length"] = str(len(call.body))
@@ -167,7 +174,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield the error and all it was made of: requests and urllib3 keep the cause in their
     arguments, too.
     """
-    waiting, seen = [error], set[int]()
+    waiting = [error]
+    seen = set[int]()
     while waiting:
         cause = waiting.pop()
         if id(cause) in seen:

@@ -12,7 +12,11 @@ from typing import Any, Final
 
 SOURCE_WIDTH: Final = 20  # columns of source and type
 STATUS_WIDTH: Final = 13  # columns of what became of a request
-GREEN, YELLOW, RED, CYAN, DIM = "32", "33", "31", "36", "2"
+GREEN = "32"
+YELLOW = "33"
+RED = "31"
+CYAN = "36"
+DIM = "2"
 QUIET_LEVELS: Final = ("debug", "info")
 LEVEL_COLOURS: Final = {"warning": YELLOW, "error": RED, "critical": RED}
 RUN_COLOURS: Final = {"done": GREEN, "failed": RED, "terminated": RED}
@@ -36,7 +40,9 @@ def brief(line: Values) -> str | None:
     out.
     """
     values = dict(line)
-    at, level, event = str(values.pop("timestamp"))[11:19], values.pop("level"), values.pop("event")
+    at = str(values.pop("timestamp"))[11:19]
+    level = values.pop("level")
+    event = values.pop("event")
     exception = values.pop("exception", "")
     row = BRIEF.get(event)
     text = row(values) if row is not None else None

@@ -206,8 +206,10 @@ def _json(line: Mapping[str, object]) -> str:
 
 def _for_people(line: Mapping[str, Any]) -> str:
     values = dict(line)
-    level, exception = values.pop("level"), values.pop("exception", "")
-    when, event = values.pop("timestamp"), values.pop("event")
+    level = values.pop("level")
+    exception = values.pop("exception", "")
+    when = values.pop("timestamp")
+    event = values.pop("event")
     said = (f"{colour('36', name)}={colour('35', plain(value))}" for name, value in values.items())
     begin = (
         colour("2", when),

@@ -43,7 +43,8 @@ def account(
     `ended`: the bridge had come to rest and was stopped in order, so nothing may be held on to;
     else it was cut off.
     """
-    result, ledger = Account(), _index(lanes, books, starts)
+    result = Account()
+    ledger = _index(lanes, books, starts)
     for each in sent:
         _sender(each, ledger, result)
     for one in books.deliveries:
@@ -62,7 +63,9 @@ def account(
 
 
 def _index(lanes: Iterable[Lane], books: Books, starts: Iterable[Start]) -> _Ledger:
-    by_sender, attempts, started = defaultdict(list), defaultdict(list), defaultdict(list)
+    by_sender = defaultdict(list)
+    attempts = defaultdict(list)
+    started = defaultdict(list)
     for event in books.events:
         if event.source == SOURCE and event.provider_id is not None:
             by_sender[event.provider_id].append(event)
@@ -91,7 +94,8 @@ def _sender(sent: Sent, ledger: _Ledger, result: Account) -> None:
     """An acknowledged event is there, whole, under the id that was told, with a delivery by each
     route.
     """
-    counts, kept = result.counts, ledger.by_sender.get(sent.id, [])
+    counts = result.counts
+    kept = ledger.by_sender.get(sent.id, [])
     counts["posted"] += sent.tries
     counts["refused"] += sent.refused
     counts["unanswered"] += sent.unanswered
@@ -137,7 +141,8 @@ def _twice_kept(ledger: _Ledger, result: Account) -> None:
 
 def _delivery(one: DeliveryRow, ledger: _Ledger, result: Account) -> None:
     """Each delivery stands somewhere, and what was started of it is what its route allows."""
-    lane, starts = ledger.lanes.get(one.route), ledger.starts.get((one.event_id, one.route), [])
+    lane = ledger.lanes.get(one.route)
+    starts = ledger.starts.get((one.event_id, one.route), [])
     result.statuses[one.status] += 1
     if lane is None:
         result.wrong("altered", one.id, f"no route is called {one.route}")
@@ -254,10 +259,8 @@ def _repeats(
 
 def _looked_for(one: DeliveryRow, ledger: _Ledger, result: Account) -> None:
     """Count what came of looking for the runs of starts without an answer."""
-    lane, details = (
-        ledger.lanes.get(one.route),
-        [attempt.detail or "" for attempt in ledger.attempts.get(one.id, ())],
-    )
+    lane = ledger.lanes.get(one.route)
+    details = [attempt.detail or "" for attempt in ledger.attempts.get(one.id, ())]
     if lane is not None and lane.on_unknown == "reconcile":
         result.counts["reconciled_adopted"] += sum(
             detail.endswith(reconcile.FOUND) for detail in details

@@ -151,14 +151,8 @@ def _clock(arena: Arena) -> bool:
 
     Now and then it is right again for a while.
     """
-    one, sizes = (
-        arena.random.choice(arena.clocks),
-        (
-            arena.random.uniform(*MINUTES),
-            DAY,
-            arena.plan.step,
-        ),
-    )
+    one = arena.random.choice(arena.clocks)
+    sizes = (arena.random.uniform(*MINUTES), DAY, arena.plan.step)
     offset = sizes[arena.done["clock"] % len(sizes)] * arena.random.choice((-1.0, 1.0))
     for to in (offset, 0.0) if arena.random.random() < SET_RIGHT else (offset,):
         arena.done.update(size for size in (step_size(to - one.offset),) if size)
@@ -267,7 +261,8 @@ def possible(arena: Arena, secluded: bool) -> list[str]:
     """Return the kinds that were asked for and can be done here; why the others cannot is noted in
     `not_run`.
     """
-    asked, cannot = [kind for kind in ACTS if kind in arena.plan.kinds], impossible(arena.plan)
+    asked = [kind for kind in ACTS if kind in arena.plan.kinds]
+    cannot = impossible(arena.plan)
     if "disk" in asked and "disk" not in cannot and not secluded:
         arena.not_run["a full file system"] = (
             "none can be mounted here, which needs root: the size of files was limited instead"

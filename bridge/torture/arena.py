@@ -167,7 +167,8 @@ class Arena:
         """Have everything run and be ready; return whether it came to that. How long it took until
         an event was acknowledged is noted.
         """
-        began, acknowledged = time.monotonic(), self.load.count()[1]
+        began = time.monotonic()
+        acknowledged = self.load.count()[1]
 
         def ready() -> bool:
             self.start_nodes()

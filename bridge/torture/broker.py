@@ -34,7 +34,8 @@ class Broker:
     """One server, started again and again."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], random: Random) -> None:
-        self._port, self._password = free_port(random), secrets.token_hex(16)
+        self._port = free_port(random)
+        self._password = secrets.token_hex(16)
         self.url = f"redis://:{self._password}@127.0.0.1:{self._port}/0"
         (folder / "redis.conf").write_text(
             f'bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\nsave ""\ndir'

@@ -98,8 +98,10 @@ def verdict(findings: Iterable[Finding], missed: Collection[str] = ()) -> str:
 
 def rows(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (what, how it was) for people."""
-    machine, database = made["machine"], made["database"]
-    code, engine = made["code"], f"engine {made['engine']}"
+    machine = made["machine"]
+    database = made["database"]
+    code = made["code"]
+    engine = f"engine {made['engine']}"
     yield (
         "flowbridge",
         (

@@ -30,7 +30,8 @@ class Clock:
     """The clock of one node: its processes read how far it is off from a file."""
 
     def __init__(self, file: Path, faketime: Path) -> None:
-        self._file, self._faketime = file, faketime
+        self._file = file
+        self._faketime = faketime
         self.offset = 0.0
         self.step(0.0)
 

@@ -17,7 +17,10 @@ from bridge.torture.evidence import size_of
 
 CLONE_NEWNS: Final = 0x20000  # https://man7.org/linux/man-pages/man2/unshare.2.html
 # https://man7.org/linux/man-pages/man2/mount.2.html
-MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV = 0x4000, 1 << 18, 2, 4
+MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
+MS_NOSUID = 2
+MS_NODEV = 4
 MNT_DETACH: Final = 2
 LARGEST: Final = 200_000_000  # bytes of data that are copied into memory
 ROOM: Final = 8_000_000  # bytes that the small disk has beyond the data, before it is filled
@@ -39,7 +42,8 @@ class SmallDisk:
     """
 
     def __init__(self, place: Path) -> None:
-        self.path, self._ballast = place, place / "ballast"
+        self.path = place
+        self._ballast = place / "ballast"
         self.mounted = False
 
     def mount(self, data: Path) -> None:
@@ -79,7 +83,8 @@ class SmallDisk:
         runs meanwhile.
         """
         self.empty()
-        draft, before = data.with_name("data.new"), data.with_name("data.before")
+        draft = data.with_name("data.new")
+        before = data.with_name("data.before")
         shutil.copytree(self.path, draft)
         data.rename(before)
         draft.rename(data)

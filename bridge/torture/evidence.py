@@ -69,7 +69,9 @@ class Folder:
         """Return the starts in their order, how often each fault happened, and how many calls made
         no sense.
         """
-        starts, faults, odd = [], Counter[str](), 0
+        starts = []
+        faults = Counter[str]()
+        odd = 0
         for line in _lines(self.starts):
             if line["what"] == "start":
                 starts.append(_start(line))

@@ -31,7 +31,8 @@ def facts_of(
     """Return what is known of the run itself: with `process_findings` and `database_schema`, which
     only counting needs.
     """
-    plan, database = arena.plan, Database(arena.url)
+    plan = arena.plan
+    database = Database(arena.url)
     try:
         version = checkup.look(database)["version"]
     finally:

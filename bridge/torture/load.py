@@ -37,8 +37,11 @@ class Load:
     """
 
     def __init__(self, urls: Sequence[str], secret: str, seed: int, rate: float) -> None:
-        self._urls, self._secret, self._rate = urls, secret.encode(), rate
-        self._stop, self._held_back = threading.Event(), threading.Event()
+        self._urls = urls
+        self._secret = secret.encode()
+        self._rate = rate
+        self._stop = threading.Event()
+        self._held_back = threading.Event()
         self._until = float("inf")  # monotonic; only once it is to stop
         self.wanted: deque[str] = deque()  # types of the next events, before chance decides
         self._senders = [
@@ -88,7 +91,9 @@ class _Sender:
     """One of them, with its own events."""
 
     def __init__(self, load: Load, number: int, random: Random) -> None:
-        self.load, self.number, self.random = load, number, random
+        self.load = load
+        self.number = number
+        self.random = random
         self.sent: list[Sent] = []
         self.thread = threading.Thread(target=self._run, name=f"sender {number}", daemon=True)
         self._bodies: dict[str, bytes] = {}  # of what may be sent again
@@ -99,7 +104,8 @@ class _Sender:
         self._next = 0.0
 
     def _run(self) -> None:
-        load, pause = self.load, SENDERS / self.load._rate
+        load = self.load
+        pause = SENDERS / self.load._rate
         self._next = time.monotonic() + self.random.uniform(0, pause)
         while not (load._stop.is_set() and (not self._again or time.monotonic() > load._until)):
             now = time.monotonic()
@@ -113,7 +119,8 @@ class _Sender:
         self._sender.close()
 
     def _new(self) -> Sent:
-        random, number = self.random, len(self.sent)
+        random = self.random
+        number = len(self.sent)
         id_ = f"{self.load.name}-{self.number}-{number}"
         pad = "x" * (
             random.randrange(50_000, 150_000)

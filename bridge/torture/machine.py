@@ -29,12 +29,14 @@ def facts(folder: Path) -> dict[str, Any]:
 
 def filesystem(folder: Path, mounts: str) -> str:
     """Return the type of the file system that a folder is on, as /proc/mounts has it."""
-    best, found = -1, "unknown"
+    best = -1
+    found = "unknown"
     for line in mounts.splitlines():
         _, at, kind, *_ = line.split(" ")
         place = Path(at.replace("\\040", " "))
         if folder.is_relative_to(place) and len(place.parts) >= best:
-            best, found = len(place.parts), kind
+            best = len(place.parts)
+            found = kind
     return found
 
 

@@ -19,7 +19,8 @@ from bridge.torture.processes import Process, Service, children_of
 
 #: Seconds between the looks for a run, instead of a minute's: as the product has them, torture
 #: would see its end before a second look.
-FIRST, AGREE = 0.5, 1.0
+FIRST = 0.5
+AGREE = 1.0
 #: `flowbridge`, which ends when the process that tortures dies, however it dies. One that takes
 #: over becomes its child a moment later.
 COMMAND: Final = f"""
@@ -69,7 +70,9 @@ class Node:
         port: int,
         commands: Iterable[str],
     ) -> None:
-        self.number, self.port, self.url = number, port, f"http://127.0.0.1:{port}"
+        self.number = number
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
         self._sender = Sender()
         ours = {"FLOWBRIDGE_BIND": f"127.0.0.1:{port}", **environ}
         begin = [

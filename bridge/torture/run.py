@@ -75,7 +75,8 @@ def count(folder: Folder, url: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Hold what the folder has against the store and return the certificate."""
     database = Database(url)
     try:
-        books, found = census.books(database), checkup.look(database)
+        books = census.books(database)
+        found = checkup.look(database)
     finally:
         database.close()
     starts, faults, odd = folder.executed()
@@ -140,7 +141,8 @@ def _hurt(arena: Arena, kinds: list[str]) -> None:
     once, if there is any time for it.
     """
     arena.phase = "load"
-    order, plan = acts.order(kinds, arena), arena.plan
+    order = acts.order(kinds, arena)
+    plan = arena.plan
 
     def due() -> int:
         return sum(not arena.done[kind] for kind in kinds)

@@ -172,7 +172,8 @@ def of_folder(path: Path) -> list[int]:
     """Return the processes whose environment names the data of this folder: whoever belongs to the
     torture there.
     """
-    mark, found = os.fsencode(f"FLOWBRIDGE_DATA={path}/"), []
+    mark = os.fsencode(f"FLOWBRIDGE_DATA={path}/")
+    found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit() and mark in (entry / "environ").read_bytes():

@@ -37,7 +37,8 @@ def lapse(arena: Arena) -> bool:
     Everybody is stopped for a moment, so that much waits; one goes on, and is stopped again as soon
     as it has written down that it begins.
     """
-    node, maker = arena.random.choice(arena.nodes), "celery" if arena.broker is not None else "work"
+    node = arena.random.choice(arena.nodes)
+    maker = "celery" if arena.broker is not None else "work"
     others = [pid for each in arena.nodes if each is not node for pid in each.processes[maker].tree]
     own = node.processes[maker].tree
     if not own:

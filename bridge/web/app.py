@@ -82,7 +82,8 @@ def create_app(
         return daily_bytes.add_all(database, arrivals, replan, source.daily_bytes, time.time())
 
     ring = Bell(database, ring).ring
-    limiter, blobs = Limiter(), Blobs.of(settings)
+    limiter = Limiter()
+    blobs = Blobs.of(settings)
     turned_away = TurnedAway(
         lambda reject: rejects.add(database, reject),
         limiter,

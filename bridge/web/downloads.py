@@ -60,7 +60,8 @@ class Drawing:
     """Has one preview drawn at a time; a few wait for their turn, and there are no more of them."""
 
     def __init__(self) -> None:
-        self._seats, self._pencil = BoundedSemaphore(SEATS), Lock()
+        self._seats = BoundedSemaphore(SEATS)
+        self._pencil = Lock()
 
     @contextmanager
     def turn(self) -> Iterator[bool]:

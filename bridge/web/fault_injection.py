@@ -129,11 +129,9 @@ def read_fault(text: str) -> Fault:
         raise FaultError(
             f"{text!r}: {query!r} is not NAME=VALUE, such as start_pipeline?saved_item_id=echo=500"
         )
-    kind, argument, count = (
-        found["kind"],
-        found["argument"] or "",
-        int(found["count"]) if found["count"] else None,
-    )
+    kind = found["kind"]
+    argument = found["argument"] or ""
+    count = int(found["count"]) if found["count"] else None
     row = KINDS["STATUS"] if re.fullmatch(r"[2-5]\d\d", kind) else KINDS.get(kind)
     if row is None or kind == "STATUS":
         known = ["429", *(name for name in KINDS if name != "STATUS")]
@@ -315,7 +313,9 @@ class Faults:
     """The application with faults. Create it before the fork, so that all receivers count together."""
 
     def __init__(self, app: Wsgi, faults: Sequence[Fault]) -> None:
-        self._app, self._faults, self._counts = app, faults, Counts(len(faults))
+        self._app = app
+        self._faults = faults
+        self._counts = Counts(len(faults))
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]

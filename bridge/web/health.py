@@ -73,7 +73,8 @@ class Remembered:
     """Looks at the store at most once at a time, and seldom: anyone may ask as often as they like."""
 
     def __init__(self, look: Callable[[], Look]) -> None:
-        self._look, self._mutex = look, threading.Lock()
+        self._look = look
+        self._mutex = threading.Lock()
         self._found: Look | None = None
         self._until = 0.0
 

@@ -117,7 +117,8 @@ class Hooks:
 
         What is logged of it says that it was dry.
         """
-        noted, watching = {dry_run.HEADER: dry_run.DONE}, NotingDry()
+        noted = {dry_run.HEADER: dry_run.DONE}
+        watching = NotingDry()
         knowing = self.learning and replace(self.learning, teaches=False)
         nothing = replace(
             self,
@@ -159,7 +160,8 @@ class Hooks:
         """Receive one request, and export the spans of its events. What is refused has none: a
         flood must not buy work.
         """
-        stages, gate = Stages(), self.gate
+        stages = Stages()
+        gate = self.gate
         watched = replace(
             self,
             keep=stages.keep(self.keep),
@@ -167,10 +169,8 @@ class Hooks:
             gate=None if gate is None else lambda: stages.gate(gate()),
         )
         received = watched._receive(environ, source, config)
-        over, scheme = (
-            stages.over(),
-            self.settings.public_url.partition("://")[0] or environ["wsgi.url_scheme"],
-        )
+        over = stages.over()
+        scheme = self.settings.public_url.partition("://")[0] or environ["wsgi.url_scheme"]
         # a form's answer is another
         status = None if source.form is not None else received.reply.status
         tracer.export(

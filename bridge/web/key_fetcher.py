@@ -68,7 +68,9 @@ class Keyring:
         deadline: float = DEADLINE,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._ca_file, self._deadline, self._clock = ca_file, deadline, clock
+        self._ca_file = ca_file
+        self._deadline = deadline
+        self._clock = clock
         self._entries: dict[Ask, _Entry] = {}
         self._fetches: dict[str, deque[float]] = {}  # when each group's latest were
         self._changed = threading.Condition()
@@ -135,7 +137,8 @@ class Keyring:
         if entry is None:
             self._forget()
             entry = self._entries[ask] = _Entry()
-        entry.tried_at, entry.is_running = now, True
+        entry.tried_at = now
+        entry.is_running = True
         self._fetches.setdefault(ask.group, deque(maxlen=MOST)).append(now)
         try:
             threading.Thread(
@@ -159,18 +162,17 @@ class Keyring:
                 del self._entries[ask]
 
     def _run(self, ask: Ask, entry: _Entry) -> None:
-        document, fresh = None, 0.0
+        document = None
+        fresh = 0.0
         try:
             document, fresh = self._get(ask)
         finally:
             with self._changed:
                 if document is not None:
                     now = self._clock()
-                    entry.document, entry.fresh_until, entry.kept_until = (
-                        document,
-                        now + fresh,
-                        now + max(fresh, KEPT),
-                    )
+                    entry.document = document
+                    entry.fresh_until = now + fresh
+                    entry.kept_until = now + max(fresh, KEPT)
                 entry.is_running = False
                 self._changed.notify_all()
 

@@ -50,7 +50,8 @@ class Limiter:
         with self._mutex:
             times: dict[int, float] = {}  # by cell: two keys may share one
             for key, rate in limits:
-                cell, apart = _cell_of(key), rate.per / rate.count
+                cell = _cell_of(key)
+                apart = rate.per / rate.count
                 empty_at = (
                     times.get(cell, max(_CELL.unpack_from(self._cells, cell)[0], now)) + apart
                 )

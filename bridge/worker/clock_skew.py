@@ -48,13 +48,16 @@ class Clocks:
     """
 
     def __init__(self, send: Send) -> None:
-        self._send, self._hosts, self._mutex = send, dict[str, _Host](), threading.Lock()
+        self._send = send
+        self._hosts = dict[str, _Host]()
+        self._mutex = threading.Lock()
 
     def send(self, call: Call, timeout: float) -> Answer | Lost:
         """Make a call."""
         before = time.time()
         answer = self._send(call, timeout)
-        after, boot_clock = time.time(), elapsed()
+        after = time.time()
+        boot_clock = elapsed()
         if (
             isinstance(answer, Answer)
             and (ahead := _ahead(answer.headers.get("date", ""), before, after)) is not None

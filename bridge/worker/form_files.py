@@ -35,10 +35,13 @@ class Files:
     """Delivers with files. One is enough for a process: any number of threads may use it."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self._public_url, self._secret_key = settings.public_url, settings.secret_key
-        self._blobs, self._database = Blobs.of(settings), database
+        self._public_url = settings.public_url
+        self._secret_key = settings.secret_key
+        self._blobs = Blobs.of(settings)
+        self._database = database
         self._uploaded = Uploaded()
-        self._held, self._changed = 0, threading.Condition()
+        self._held = 0
+        self._changed = threading.Condition()
 
     def deliver(self, delivery: Delivery, platform: Platform, send: Send, now: float) -> Outcome:
         """Make one attempt, with the files that its inputs refer to."""

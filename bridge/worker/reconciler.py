@@ -34,13 +34,11 @@ class Reconciler:
     def __init__(
         self, config: Callable[[], Config], database: Database, send: Send, after: float, now: Clock
     ) -> None:
-        self._config, self._database, self._send, self._after, self._now = (
-            config,
-            database,
-            send,
-            after,
-            now,
-        )
+        self._config = config
+        self._database = database
+        self._send = send
+        self._after = after
+        self._now = now
 
     def look(self, unknown: Delivery) -> None:
         """Make one look for the run of a delivery, and settle the delivery by it."""
@@ -57,7 +55,8 @@ class Reconciler:
             )
             return
         answers = self._ask(known, platform, exclusive=_is_exclusive(config, unknown))
-        now, jitter = self._now(), random.random()
+        now = self._now()
+        jitter = random.random()
         settled = self._database.write(
             lambda connection: reconcile.settle(connection, known, answers, now, jitter=jitter)
         )

@@ -46,14 +46,12 @@ class Looks:
         report: Report,
         now: Callable[[], float],
     ) -> None:
-        self._config, self._send, self._reconciler, self._calls, self._report, self._now = (
-            config,
-            send,
-            reconciler,
-            calls,
-            report,
-            now,
-        )
+        self._config = config
+        self._send = send
+        self._reconciler = reconciler
+        self._calls = calls
+        self._report = report
+        self._now = now
         self.under_way: set[str] = set()  # by delivery id: taken, and not reported yet
         self._usual: dict[Flow, Usual] = {}
         # lists that are not asked, until the boot clock shows that

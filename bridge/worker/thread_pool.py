@@ -17,7 +17,9 @@ class Pool:
     """Run tasks in daemon threads. A task reports its own end; what it raises is `failed`'s."""
 
     def __init__(self, name: str, most: int, failed: Callable[[BaseException], None]) -> None:
-        self._name, self._most, self._failed = name, most, failed
+        self._name = name
+        self._most = most
+        self._failed = failed
         self._waiting: SimpleQueue[tuple[str, Task] | None] = SimpleQueue()
         self._threads = 0
         self._taken = 0
@@ -36,7 +38,8 @@ class Pool:
 
         Call it every few milliseconds.
         """
-        waiting, taken = self._waiting.qsize(), self._taken
+        waiting = self._waiting.qsize()
+        taken = self._taken
         if waiting and taken == self._taken_before:
             for _ in range(min(waiting, self._most - self._threads)):
                 self._start()

@@ -66,7 +66,9 @@ class Traced(Untraced):
     """
 
     def __init__(self, tracer: Tracer, config: Callable[[], Config], database: Database) -> None:
-        self._tracer, self._config, self._database = tracer, config, database
+        self._tracer = tracer
+        self._config = config
+        self._database = database
         self._remembered = lru_cache(REMEMBERED)(self._look_up)
         # when a call began and ended, until its end is told
         self._times: dict[tuple[str, int], tuple[int, int]] = {}
@@ -96,7 +98,8 @@ class Traced(Untraced):
     def _deliver(
         self, deliver: Deliver, delivery: Delivery, platform: Platform, send: Send, now: float
     ) -> Outcome:
-        trace, number = self._trace(delivery.event_id), delivery.attempts + delivery.throttled + 1
+        trace = self._trace(delivery.event_id)
+        number = delivery.attempts + delivery.throttled + 1
         if trace is None:
             return deliver(delivery, platform, send, now)
         began = time.time_ns()

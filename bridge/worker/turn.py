@@ -78,7 +78,8 @@ def note(taken: Taken) -> None:
     for claim, outcome, status in taken.settled:
         note_attempt(claim, outcome, status)
     for followed, report in taken.over:
-        since, until = followed.delivered_at, report.finished_at
+        since = followed.delivered_at
+        until = report.finished_at
         seconds = None if since is None or until is None else round(max(until - since, 0.0), 3)
         log.info(
             "run",

@@ -80,9 +80,14 @@ class Worker:
         self._clocks = Clocks(send)
         send = self._clocks.send
         # the one that a turn begins with is the one that it ends with
-        self._config, self._present = config, config()
-        self._database, self._send, self._wake, self._relay = database, send, wake, relay
-        self._reconcile_after, self._traced = settings.reconcile_after, traced or Untraced()
+        self._config = config
+        self._present = config()
+        self._database = database
+        self._send = send
+        self._wake = wake
+        self._relay = relay
+        self._reconcile_after = settings.reconcile_after
+        self._traced = traced or Untraced()
         self._attempt = self._traced.delivering(Files(settings, database).deliver)
         self._allows: tuple[Config, Allowed] | None = None
         self.id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
@@ -102,22 +107,27 @@ class Worker:
             if host
             else None
         )
-        self._listener, self._changes = Listener(database, wake.ring), Changes(database)
+        self._listener = Listener(database, wake.ring)
+        self._changes = Changes(database)
         self._housekeeper = housekeeper(settings, config, database, self._now, BEAT, self._clocks)
         self._taking = Taken()  # what the turn takes that is being made
         # what turns took that failed: they may have been committed all the same
         self._unsure: list[Taken] = []
         # nothing becomes due soon, and a ring would be heard; calls wait for a thread
-        self._quiet = self._waiting = False
+        self._quiet = False
+        self._waiting = False
         self._turns = count()
         self._shares = Shares()
         self._grown_at = 0.0
         # Times of the boot clock, since a wall clock that is set back would put them off.
         # `_kept_at`: the last heartbeat that is on disk.
-        self._beat_at, self._kept_at, self._failed_at = -math.inf, 0.0, -math.inf
+        self._beat_at = -math.inf
+        self._kept_at = 0.0
+        self._failed_at = -math.inf
         # there is nothing to do until then, unless somebody changes the store or something ends
         self._idle_until = 0.0
-        self._stopping = self._is_held = False
+        self._stopping = False
+        self._is_held = False
         # the configuration may have other credentials than those that were refused
         self._tries_credentials = True
         # seconds given to calls under way at the end, also where nobody has told it to end
@@ -152,10 +162,8 @@ class Worker:
         if now - self._grown_at >= TICK:
             self._waiting = self._calls.grow()
             self._grown_at = now
-        until_look, idle = (
-            self._looks.next_at - self._now(),
-            (min(QUIET, BEAT) if self._quiet else IDLE),
-        )
+        until_look = self._looks.next_at - self._now()
+        idle = min(QUIET, BEAT) if self._quiet else IDLE
         self._wake.wait(TICK if self._waiting else until_look if 0 < until_look < idle else idle)
 
     def stop(self, within: float | None = None) -> None:
@@ -171,7 +179,9 @@ class Worker:
         ended is kept for the next turn.
         """
         if (config := self._config()) is not self._present:
-            self._present, self._idle_until, self._tries_credentials = config, 0.0, True
+            self._present = config
+            self._idle_until = 0.0
+            self._tries_credentials = True
             if self._local is not None:
                 self._local.reconfigured()
         self._collect()
@@ -185,8 +195,11 @@ class Worker:
             now = clocks.at
             if self._anything(now):
                 taken = self._database.write(lambda connection: self._turn(connection, clocks))
-                self._ended, self._taking, self._unsure = Ended(), Taken(), []
-                self._kept_at, self._tries_credentials = self._beat_at, False
+                self._ended = Ended()
+                self._taking = Taken()
+                self._unsure = []
+                self._kept_at = self._beat_at
+                self._tries_credentials = False
                 self._shares.count(
                     (each.delivery.platform, each.delivery.route) for each in taken.claims
                 )
@@ -195,7 +208,8 @@ class Worker:
         except StoreError as error:
             log.error("store_failed", error=str(error))
             self._unsure += [self._taking] if self._taking.begins else []
-            self._beat_at, self._failed_at = -math.inf, elapsed()
+            self._beat_at = -math.inf
+            self._failed_at = elapsed()
             self._wake.wait(1.0)
         except Exception as fault:
             log.error("turn_failed", exc_info=fault)
@@ -208,7 +222,8 @@ class Worker:
         A result that still fails is let go: its lease runs out, and its delivery is then settled as
         one whose answer was lost.
         """
-        ended, self._ended = self._ended, Ended()
+        ended = self._ended
+        self._ended = Ended()
         for self._ended in ended.each():
             taken = Taken()
             try:
@@ -254,7 +269,8 @@ class Worker:
     # -- one turn, inside one transaction
 
     def _turn(self, connection: Connection, clocks: ClockReading) -> Taken:
-        config, now = self._present, clocks.at
+        config = self._present
+        now = clocks.at
         beats = self._beats  # once: what is locked first is what is written
         taken = self._taking = Taken()
         self._lock(connection, now, beats=beats)
@@ -348,7 +364,8 @@ class Worker:
             else self._relay.room
         )
         if most > 0:
-            allowed, lease = self._allowed(config), f"{self.id}:{next(self._turns)}"
+            allowed = self._allowed(config)
+            lease = f"{self.id}:{next(self._turns)}"
             if self._local is not None:
                 allowed = without_flows(allowed, config, self._local, connection)
             taken.claims = claims.claim(

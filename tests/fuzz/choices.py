@@ -11,7 +11,8 @@ from typing import TypeVar
 T = TypeVar("T")
 LARGEST = 1024 * 1024  # bytes of a body that is grown
 # of processor time; instrumented code takes several times what it takes else
-SECONDS, SECONDS_PER_BYTE = 0.5, 5e-6
+SECONDS = 0.5
+SECONDS_PER_BYTE = 5e-6
 
 
 class Finding(AssertionError):
@@ -24,7 +25,8 @@ class Choices:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+        self._data = data
+        self._at = 0
 
     def number(self, below: int) -> int:
         """Return a number from 0 to below - 1: two bytes."""
@@ -45,7 +47,8 @@ class Choices:
 
     def rest(self) -> bytes:
         """Return what is left."""
-        found, self._at = self._data[self._at :], len(self._data)
+        found = self._data[self._at :]
+        self._at = len(self._data)
         return found
 
     def body(self) -> bytes:
@@ -55,7 +58,8 @@ class Choices:
         grows = self.number(128) == 127
         cut = self.number(256)
         rest = self.rest()
-        first, again = rest[:cut], rest[cut:]
+        first = rest[:cut]
+        again = rest[cut:]
         return first + again * (LARGEST // len(again)) if grows and again else rest
 
 
@@ -63,7 +67,8 @@ def bounded(size: int, work: Callable[[], T]) -> T:
     """Do the work and return its result; a Finding where it takes longer than `size` bytes may.
     What is slow once is tried again.
     """
-    allowed, spent = SECONDS + size * SECONDS_PER_BYTE, []
+    allowed = SECONDS + size * SECONDS_PER_BYTE
+    spent = []
     for _ in range(3):
         began = time.thread_time()
         result = work()

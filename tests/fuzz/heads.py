@@ -55,7 +55,8 @@ def _parts() -> tuple[Hooks, Any, list[Event]]:
         "FLOWBRIDGE_DATA": str(folder / "data"),
         "FLOWBRIDGE_LOG": "error",
     }
-    settings, config = load_settings(environ), load(path, environ)
+    settings = load_settings(environ)
+    config = load(path, environ)
     kept: list[Event] = []
 
     def keep(arrivals: Any, _replan: object) -> list[Any]:

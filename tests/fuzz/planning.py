@@ -19,7 +19,8 @@ from bridge.routing.model import Config
 from bridge.routing.planner import plan
 from fuzz.choices import Choices, Finding, bounded
 
-JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 TOKEN = "tok_0123456789abcdefghij"
 ROUTES = """
 version: 1
@@ -76,8 +77,10 @@ def plans(data: bytes) -> None:
     """Whatever a payload holds, each route of it makes a delivery, a reason or nothing; no payload
     is a fault.
     """
-    choices, config = Choices(data), _config()
-    kind, query = choices.one_of((JSON, FORM, "text/plain")), choices.piece(40).decode("latin-1")
+    choices = Choices(data)
+    config = _config()
+    kind = choices.one_of((JSON, FORM, "text/plain"))
+    query = choices.piece(40).decode("latin-1")
     raw = choices.body()[: 64 * 1024]
     body = decode(kind, raw, max_depth=100)
     if body.problem is not None:

@@ -36,7 +36,8 @@ DEPTH = 20
 def bodies(data: bytes) -> None:
     """Every body becomes a value or a problem, and never both a form and a text."""
     choices = Choices(data)
-    kind, wrapped = choices.one_of(TYPES), choices.one_of((None, "payload"))
+    kind = choices.one_of(TYPES)
+    wrapped = choices.one_of((None, "payload"))
     raw = choices.body()
     body = bounded(
         len(raw), lambda: decode(kind, raw, max_depth=DEPTH, wrapped_in=wrapped, max_values=50_000)
@@ -52,7 +53,8 @@ def bodies(data: bytes) -> None:
 def submissions(data: bytes) -> None:
     """Every submission of a form is read, or refused with a status of its own."""
     choices = Choices(data)
-    kind, nested = choices.one_of(TYPES), choices.one_of((False, True))
+    kind = choices.one_of(TYPES)
+    nested = choices.one_of((False, True))
     raw = choices.body()
     form = Form()
     if nested:
@@ -99,7 +101,8 @@ def parts(data: bytes) -> None:
 def depths(data: bytes) -> None:
     """What is told of JSON from its bytes is true once it is read."""
     choices = Choices(data)
-    limit, most = 1 + choices.number(40), 1 + choices.number(200)
+    limit = 1 + choices.number(40)
+    most = 1 + choices.number(200)
     raw = choices.body()
     deep, large = bounded(len(raw), lambda: (depth_over(raw, limit), values_over(raw, most)))
     if len(raw) > 4096:
@@ -115,7 +118,8 @@ def depths(data: bytes) -> None:
 
 
 def _depth(value: Any) -> int:
-    deepest, todo = 0, [(value, 1)]
+    deepest = 0
+    todo = [(value, 1)]
     while todo:
         one, depth = todo.pop()
         if isinstance(one, dict | list):
@@ -130,7 +134,8 @@ def _values(value: Any) -> int:
     """Elements and members, the fewest that the bytes can have held: of a key that comes twice one
     is left.
     """
-    count, todo = 0, [value]
+    count = 0
+    todo = [value]
     while todo:
         one = todo.pop()
         if isinstance(one, dict | list):

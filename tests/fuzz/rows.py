@@ -162,7 +162,8 @@ def _cut(request: Request, choices: Choices) -> Request:
 
 
 def _repeated(request: Request, choices: Choices) -> Request:
-    at, size = choices.number(len(request.body) + 1), choices.number(200)
+    at = choices.number(len(request.body) + 1)
+    size = choices.number(200)
     piece = request.body[at : at + size]
     glue = choices.one_of((b"", b"&", b","))
     return replace(

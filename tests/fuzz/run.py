@@ -16,10 +16,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent)]
-RUNS, FINDING = (
-    re.compile(r"^(?:#|Done )(\d+)", re.MULTILINE),
-    re.compile(r"^.*(?:Finding|Error|Exception|ALARM|timeout).*$", re.MULTILINE),
-)
+RUNS = re.compile(r"^(?:#|Done )(\d+)", re.MULTILINE)
+FINDING = re.compile(r"^.*(?:Finding|Error|Exception|ALARM|timeout).*$", re.MULTILINE)
 SLOWEST = 60  # seconds of one input, before libFuzzer calls it hung
 
 

@@ -87,13 +87,15 @@ class Chosen:
             worst if worst == "failed" else report.outcome if report.outcome != "passed" else worst
         )
         if report.failed and self._failed is None:
-            self._failed, self._why = report.nodeid, str(report.longrepr)[-600:]
+            self._failed = report.nodeid
+            self._why = str(report.longrepr)[-600:]
             self._write("noticed")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a test file that cannot even be imported."""
         if report.failed and self._failed is None:
-            self._failed, self._why = report.nodeid, str(report.longrepr)[-600:]
+            self._failed = report.nodeid
+            self._why = str(report.longrepr)[-600:]
             self._write("noticed")
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:

@@ -99,13 +99,15 @@ def mutant_of(
     file: str, text: str, code: str, *, name: str, function: str, operator: str
 ) -> Mutant:
     """Return the mutant that makes `code` of the `text` of a file."""
-    before, after = text.splitlines(), code.splitlines()
+    before = text.splitlines()
+    after = code.splitlines()
     changes = [
         each
         for each in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
         if each[0] != "equal"
     ]
-    (_, first, _, since, _), (_, _, last, _, until) = changes[0], changes[-1]
+    _, first, _, since, _ = changes[0]
+    _, _, last, _, until = changes[-1]
     old, new = (
         " ".join(" ".join(lines).split()) for lines in (before[first:last], after[since:until])
     )
@@ -115,7 +117,9 @@ def mutant_of(
 def _places(file: str, text: str, seed: int) -> Iterator[_Place]:
     """Yield the places of a file, for each stretch of code the one whose digest is the lowest."""
     tree = ast.parse(text)
-    noise, functions, lines = set(_noise(tree)), _functions(tree), text.splitlines()
+    noise = set(_noise(tree))
+    functions = _functions(tree)
+    lines = text.splitlines()
     nodes = list(ast_nodes(parso.parse(text)))
     same: Counter[tuple[str, ...]] = Counter()
     best: dict[tuple[tuple[int, int], tuple[int, int]], _Place] = {}

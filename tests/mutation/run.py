@@ -31,15 +31,22 @@ from generate import Mutant
 from trees import Tree
 
 ROOT = Path(__file__).parents[2]
-SEED, SIZE = 15, 300
+SEED = 15
+SIZE = 300
 LEAST = 0.95  # of the generated mutants that are not equivalent
 # the tests that are run first, and how long they take without a mutant
-FIRST_TESTS, FIRST_SECONDS = 200, 40.0
-MORE_TESTS, MORE_SECONDS = 1000, 240.0  # the same for the others that execute the line
+FIRST_TESTS = 200
+FIRST_SECONDS = 40.0
+# the same for the others that execute the line
+MORE_TESTS = 1000
+MORE_SECONDS = 240.0
 SERVER_TESTS = 60  # those of them that are run on PostgreSQL
-CHECK_TESTS, CHECK_SECONDS = 60, 10.0  # the tests that are to pass without a mutant
+# the tests that are to pass without a mutant
+CHECK_TESTS = 60
+CHECK_SECONDS = 10.0
 # a test may take so many times as long as without a mutant, and so much longer
-PATIENCE, EACH_SECONDS = 10.0, 30.0
+PATIENCE = 10.0
+EACH_SECONDS = 30.0
 WHOLE_SECONDS = 900.0  # for a test file of which it is not known how long it takes
 
 
@@ -136,7 +143,8 @@ def _ordered(tests: Iterable[str], seconds: Mapping[str, float], own: Collection
 def _within(
     tests: Sequence[str], seconds: Mapping[str, float], most: float, number: int
 ) -> list[str]:
-    chosen, spent = [], 0.0
+    chosen = []
+    spent = 0.0
     for test in tests[:number]:
         spent += seconds.get(test, 0.0)
         if chosen and spent > most:
@@ -176,7 +184,8 @@ def try_mutant(tree: Tree, mutant: Mutant, steps: Sequence[Step]) -> Result:
         if not step.tests and not _passes(tree, step, mutant.file):
             result.ran[-1] += ", which fail without the mutant too"
             continue
-        result.result, result.by = said["result"], said.get("failed") or ""
+        result.result = said["result"]
+        result.by = said.get("failed") or ""
         result.why = said.get("why", "").strip()[-300:]
         break
     result.seconds = round(time.monotonic() - began, 1)
@@ -217,7 +226,8 @@ def known_mutants() -> tuple[list[tuple[Mutant, list[str]]], list[Result]]:
     """Return the mutants made by hand with their tests, and those whose old text is not in the code
     any more.
     """
-    found, stale = [], []
+    found = []
+    stale = []
     for each in known.KNOWN:
         text = (ROOT / each["file"]).read_text()
         if text.count(each["old"]) != 1:
@@ -253,7 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     earlier = _read(log) if given.resume else {}
     if not given.resume:
         log.unlink(missing_ok=True)
-    todo, reviewed = [], equivalent.EQUIVALENT if given.what == "sample" else {}
+    todo = []
+    reviewed = equivalent.EQUIVALENT if given.what == "sample" else {}
     for mutant, tests in wanted:
         before = earlier.get(mutant.id)
         is_done = before is not None and (
@@ -412,7 +423,8 @@ class _Saying:
     """Prints lines, one at a time."""
 
     def __init__(self) -> None:
-        self._lock, self._began = Lock(), time.monotonic()
+        self._lock = Lock()
+        self._began = time.monotonic()
 
     def __call__(self, line: str) -> None:
         with self._lock:

@@ -130,7 +130,8 @@ def _run(request: dict[str, Any], scratch: Path) -> dict[str, Any]:
     pid = os.fork()
     if pid == 0:
         _be(request, folder, report)
-    until, parent = time.monotonic() + request["seconds"], os.getppid()
+    until = time.monotonic() + request["seconds"]
+    parent = os.getppid()
     status = None
     while status is None and time.monotonic() < until and os.getppid() == parent:
         done, how = os.waitpid(pid, os.WNOHANG)
@@ -155,7 +156,8 @@ def _run(request: dict[str, Any], scratch: Path) -> dict[str, Any]:
 def _hangs(started: Path, each: dict[str, float]) -> str | None:
     """Return the test that takes longer than it may, by the time at which it was begun."""
     try:
-        test, at = started.read_text(), started.stat().st_mtime
+        test = started.read_text()
+        at = started.stat().st_mtime
     except OSError:
         return None
     return test if test in each and time.time() - at > each[test] else None

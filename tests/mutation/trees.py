@@ -55,7 +55,8 @@ class Tree:
     """One copy. It is used by one thread."""
 
     def __init__(self, root: Path, folder: Path) -> None:
-        self.folder, self._scratch = folder / "tree", folder
+        self.folder = folder / "tree"
+        self._scratch = folder
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         copy_tree(root, self.folder)
         self._server: subprocess.Popen[str] | None = None
@@ -89,7 +90,8 @@ class Tree:
     def changed(self, file: str, code: str) -> Iterator[None]:
         """Have a file say something else meanwhile."""
         path = self.folder / file
-        was, times = path.read_bytes(), path.stat()
+        was = path.read_bytes()
+        times = path.stat()
         compiled = Path(cache_from_source(str(path)))
         kept = compiled.read_bytes() if compiled.exists() else None
         compiled.unlink(missing_ok=True)

@@ -83,7 +83,8 @@ def replaying(
     from bridge.store.inbound import events
     from bridge.store.operations.actions import Replaying
 
-    through, then = asked.get("through"), asked.get("routes") == "then"
+    through = asked.get("through")
+    then = asked.get("routes") == "then"
     present = None if then else load(settings.config, settings.environ, strict_secrets=False)
     if present is not None:
         _check_route(through, present)

@@ -224,7 +224,8 @@ def _batches(
     """Yield what came of the items, some to a commit, no faster than `rate`."""
     from bridge.store.operations import log
 
-    pacer, left = Pacer(rate), one.left
+    pacer = Pacer(rate)
+    left = one.left
     while left > 0:
         results = log.advance(database, one, doing, time.time(), pacer.wait(log.TOGETHER))
         if not results:  # somebody else has done the rest
@@ -238,11 +239,14 @@ class _Told:
     """What was told of an act so far."""
 
     def __init__(self, command: str, act_id: str | None, asked: Asked, total: int) -> None:
-        self._command, self._act_id, self._as_json = command, act_id, asked.as_json
+        self._command = command
+        self._act_id = act_id
+        self._as_json = asked.as_json
         # a bar and the exceptions are enough for a person
         self._quiet = total > MANY and not asked.as_json and output.on_terminal()
         self._held: list[Result] = []
-        self._done = self._bad = 0
+        self._done = 0
+        self._bad = 0
 
     def tell(self, result: Result) -> None:
         """Count what came of an item, and print it."""

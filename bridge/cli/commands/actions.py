@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from bridge.store.operations.actions import Move
 
 SETTLED = ("delivered", "queued", "dead")
-NOW, THEN = "now", "then"
+NOW = "now"
+THEN = "then"
 
 
 @click.command(cls=FilteredCommand)
@@ -243,7 +244,8 @@ def _act(
     from bridge.cli.planned_configs import say_older_inputs
     from bridge.store.operations import actions
 
-    asked, move = Asked.of(options), actions.move_of(name, force=bool(how.get("force")))
+    asked = Asked.of(options)
+    move = actions.move_of(name, force=bool(how.get("force")))
     need_some(names, asked)
     settings = settings_of(config)
     with kept(settings) as database:
@@ -262,7 +264,8 @@ def _chosen(database: Database, name: str, move: Move, asked: Asked) -> list[str
     from bridge.store.queries import events as queries
 
     chooses_state = asked.chosen["status"] or asked.chosen["run"]
-    wanted, among = filters(**asked.chosen), move.wants if chooses_state else move.usual
+    wanted = filters(**asked.chosen)
+    among = move.wants if chooses_state else move.usual
     searching(database, wanted, of_deliveries=True, also=among)
     ids = queries.delivery_ids(database, wanted, asked.limit, also=among)
     settling = (
@@ -327,7 +330,8 @@ def go(
         return
     if not run.agreed(f"{things(name, len(ids))} to {verb}", len(ids), asked):
         return
-    now, one = time.time(), None
+    now = time.time()
+    one = None
     if ids:
         one = log.begin(
             database,

@@ -128,7 +128,8 @@ def test(config: str | None, /) -> None:
     from bridge.worker.maintenance.alerts import keep
 
     settings = settings_of(config)
-    routes, now = load(settings.config, settings.environ, strict_secrets=False), time.time()
+    routes = load(settings.config, settings.environ, strict_secrets=False)
+    now = time.time()
     with opened(settings) as database:
         if database is None:
             raise BridgeError("there is no database yet; start it: flowbridge serve")

@@ -45,7 +45,9 @@ COLUMNS = (
     Column("result", style=output.styled, whole=True),
     Column("found", spare=True),
 )
-GOOD, FORGED = "good", "forged "  # the checks of a good request, and how those of forgeries begin
+# the checks of a good request, and how those of forgeries begin
+GOOD = "good"
+FORGED = "forged "
 CLOCK = 5.0  # seconds that two clocks may differ
 PATIENCE = 15.0  # seconds for an answer
 
@@ -231,7 +233,8 @@ def _reachable(sender: Sender, target: str, settings: Settings) -> Iterator[Find
 
 def _certificate(target: str) -> Finding:
     """Connections of the sender verified it already; here is how long it lasts."""
-    host, seen = urlsplit(target).hostname or "", certificate.look(target)
+    host = urlsplit(target).hostname or ""
+    seen = certificate.look(target)
     if seen.refused is not None:
         return Finding("certificate", host, "error", f"senders do not trust it: {seen.refused}")
     if seen.ends_at is None:
@@ -289,7 +292,8 @@ def _tried(sender: Sender, target: str, settings: Settings, source: Source) -> I
         )
         return
     signer = Signer(source.name, source.provider, source.scheme, secret, of=source)
-    url, now = f"{target}/hooks/{source.name}", time.time()
+    url = f"{target}/hooks/{source.name}"
+    now = time.time()
     called = called_as(settings, url)
     request = sample(
         source.provider.name,

@@ -85,7 +85,8 @@ def erase(
 
     letters = _letters(subject)
     _must_be_a_subject(Subject.of(letters, field, anywhere=anywhere), field, anywhere=anywhere)
-    asked, settings = Asked.of(options | {"limit": 0}), settings_of(config, secrets=True)
+    asked = Asked.of(options | {"limit": 0})
+    settings = settings_of(config, secrets=True)
     chosen = {"source": source, "field": field, "anywhere": anywhere or None}
     sources = present_sources(settings)
     marks = [
@@ -290,10 +291,8 @@ def _settle_blobs(database: Database, settings: Settings, were: Set[str]) -> Non
     blobs = Blobs.of(settings)
     if not blobs.folder.exists():
         return
-    lost, until = (
-        {one for one in were - blob_owners.owned(database) if blobs.path(one).exists()},
-        time.time() + JUST_NOW + APART,
-    )
+    lost = {one for one in were - blob_owners.owned(database) if blobs.path(one).exists()}
+    until = time.time() + JUST_NOW + APART
     left = blobs.discard(lost, time.time() - JUST_NOW)
     if left:
         came = f"{output.number(len(left), 'file')} came in the last {JUST_NOW:.0f} seconds"

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from bridge.store.queries.events import Found
 
 RUN = "run "  # how the reason of a delivery begins that is none: its run
-REJECT_PREFIX, OTHER_PREFIXES = "rej_", ("evt_", "dlv_")
+REJECT_PREFIX = "rej_"
+OTHER_PREFIXES = ("evt_", "dlv_")
 NO_FILES = "a reject has no files: flowbridge stores none of a request that failed verification"
 EVENT_COLUMNS = (
     Column("received", whole=True),
@@ -349,7 +350,8 @@ def _beside(database: Database, found: Found, settings: Settings, *, with_reason
     from bridge.store.operations import log
     from bridge.store.queries import wait_facts
 
-    config, planned = None, PlannedConfigs(database)
+    config = None
+    planned = PlannedConfigs(database)
     if any(one.status in wait_facts.WAITING for one in found.deliveries):
         with suppress(ConfigError):
             config = load(settings.config, settings.environ, strict_secrets=False)

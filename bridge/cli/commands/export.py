@@ -79,7 +79,8 @@ class _Submissions:
         from bridge.store.queries import events
 
         searching(database, wanted, of_deliveries=False)
-        self._database, self._read = database, reader(present_sources(settings))
+        self._database = database
+        self._read = reader(present_sources(settings))
         self._ids = events.event_ids(database, wanted, limit)
         self.left_out = 0
 

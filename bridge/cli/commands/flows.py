@@ -180,7 +180,8 @@ def run(
     outcome = _start(platform, saved_item_id, given)
     if not as_json:
         _say_start(platform, saved_item_id, outcome)
-    report, interrupted = RunReport(state=None), False
+    report = RunReport(state=None)
+    interrupted = False
     if wait and outcome.run_id:
         parting = (
             f"The run goes on. To end it: flowbridge flows kill {platform.name}/{outcome.run_id}"
@@ -353,7 +354,8 @@ def _kill(platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
     if question is None:
         raise platforms.none_of(platform, "runs")
     killed: KillReport = question.read(platforms.send(platform, question.build(platform, run_id)))
-    report, interrupted = RunReport(state=None), False
+    report = RunReport(state=None)
+    interrupted = False
     if killed.accepted and wait:
         report, interrupted = follow(
             platform, run_id, "The platform was asked to end it.", quiet=as_json

@@ -132,7 +132,8 @@ def _print(row: Provider) -> None:
     click.echo()
     click.echo(output.wrapped(row.setup))
     click.echo()
-    ids, pins = ", else ".join(_place(one) for one in row.event_id), pins_of(row.scheme)
+    ids = ", else ".join(_place(one) for one in row.event_id)
+    pins = pins_of(row.scheme)
     unknown = (
         "the same body is the same event" if row.dedup_body else "it gives no id: none are known"
     )

@@ -155,7 +155,8 @@ def readmit(
     """
     if bool(ids) == bool(source or since):
         raise click.UsageError("name some, or choose them by --source or --since")
-    routes, settings = _routes(config), settings_of(config)
+    routes = _routes(config)
+    settings = settings_of(config)
     with opened(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")

@@ -235,7 +235,9 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> Signer:
     """Return who signs for a source of routes.yaml; wrong usage where that takes a secret that is
     not there.
     """
-    name, title, scheme = source.name, source.provider.title, source.scheme
+    name = source.name
+    title = source.provider.title
+    scheme = source.scheme
     if isinstance(scheme, Unsigned):
         return Signer(name, source.provider, scheme, "", of=source)
     own = next(iter(live_secrets(source)), "")

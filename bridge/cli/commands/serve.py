@@ -113,7 +113,8 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
         _warn_of_others(settings)
     sockets = given or services.listen(settings)
     services.prepare_in_child(settings, loaded)
-    wake, following = Wake(), services.following_at(settings, loaded, sockets)
+    wake = Wake()
+    following = services.following_at(settings, loaded, sockets)
     click.echo(
         f"flowbridge listens on http://{bracket(settings.bind[0])}:{sockets[0].getsockname()[1]}",
         err=True,
@@ -170,7 +171,8 @@ def work(config: str | None, verbose: bool) -> None:
     from bridge.system.wakeup import Wake
 
     services.prepare_in_child(settings, loaded)
-    wake, following = Wake(), Following(settings, loaded)
+    wake = Wake()
+    following = Following(settings, loaded)
     watch = Watch(notify, worker_seen=lambda: wake.seen_at)
     _run(services.worker(settings, following, wake), settings, loaded, following, watch)
 
@@ -192,7 +194,8 @@ def _told() -> tuple[Notify, list[socket.socket]]:
     """Take what systemd has put into the environment."""
     from bridge.runtime import systemd
 
-    notify, given = systemd.take_notify(os.environ), systemd.take_sockets(os.environ)
+    notify = systemd.take_notify(os.environ)
+    given = systemd.take_sockets(os.environ)
     notify.say("STATUS=looking at routes.yaml and the store")
     return notify, given
 

@@ -431,7 +431,9 @@ def _age(seconds: float) -> str:
     seconds = max(seconds, 0.0)
     if seconds < 120:
         return f"{seconds:.0f} s"
-    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
+    minutes = int(seconds // 60)
+    hours = int(seconds // 3600)
+    days = int(seconds // 86400)
     if hours < 2:
         return f"{minutes} min"
     return f"{hours} h {minutes % 60} min" if days < 2 else f"{days} d {hours % 24} h"

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 EVERY = 0.3  # seconds between looks
 MOST = 2000  # events and deliveries that are remembered at once; of more, the oldest are let go
-STANDING, EVENT_ID = 17, 30  # characters of `delivered, failed` and of an event's id
+# characters of `delivered, failed` and of an event's id
+STANDING = 17
+EVENT_ID = 30
 Change = tuple[float, Event | Delivery]
 
 
@@ -44,7 +46,8 @@ class Follower:
     """
 
     def __init__(self, database: Database, chosen: Filters) -> None:
-        self._database, self._chosen = database, chosen
+        self._database = database
+        self._chosen = chosen
         self._event_seq, self._delivery_seq = queries.newest(database)
         # by delivery: how it stood when it was last yielded
         self._said: OrderedDict[str, tuple[object, ...]] = OrderedDict()
@@ -174,16 +177,17 @@ def _print_line(at: float, what: str, standing: str, detail: str) -> None:
     """Print columns of fixed width; on a terminal they are as wide as it allows, and what is longer
     is cut.
     """
-    what, standing, detail = output.clean(what), output.clean(standing), output.clean(detail)
-    clock, wide = output.clock(at), 36
+    what = output.clean(what)
+    standing = output.clean(standing)
+    detail = output.clean(detail)
+    clock = output.clock(at)
+    wide = 36
     if output.on_terminal():
         room = get_terminal_size().columns
         clock = clock[:8]
         wide = min(max(room - len(clock) - STANDING - EVENT_ID - 3 * output.GAP, 16), wide)
-        what, detail = (
-            _cut(what, wide),
-            _cut(detail, max(room - len(clock) - wide - STANDING - 3 * output.GAP, EVENT_ID)),
-        )
+        what = _cut(what, wide)
+        detail = _cut(detail, max(room - len(clock) - wide - STANDING - 3 * output.GAP, EVENT_ID))
     coloured = click.style(
         standing.ljust(STANDING), fg=output.styled(standing.replace("·", " ")) or "yellow"
     )

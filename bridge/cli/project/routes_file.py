@@ -92,7 +92,8 @@ def _by_text(text: str, section: str, name: str | None, entry: Entry) -> str:
         return _insert(lines, key.end_mark.line + 1, _lines(name, entry, 2), end)
     if value.flow_style:
         return _insert_inside(text, value, _in_brackets(name, entry)[1:-1])
-    indent, last = value.start_mark.column, value.value[-1]
+    indent = value.start_mark.column
+    last = value.value[-1]
     first = (last[0] if isinstance(last, tuple) else last).start_mark.line
     # a blank line stands between the entries
     is_spaced = len(value.value) > 1 and not lines[first - 1].strip()

@@ -82,7 +82,8 @@ def send_twice(request: Request, signer: Signer) -> int:
     """Send the request two times, say whether the second is the same event, and return the exit
     code.
     """
-    first, second = _answered(request, 200), _answered(request, 200)
+    first = _answered(request, 200)
+    second = _answered(request, 200)
     fine, said = verdict(first, second)
     if first.status // 100 != 2:
         _explain_refusal(first, request, signer)

@@ -73,11 +73,9 @@ def _fetch(url: str) -> dict[str, Any]:
 
 def _solve(given: dict[str, Any]) -> str:
     """Return the solution of an ALTCHA challenge, as its widget sends it."""
-    salt, wanted, most = (
-        str(given["salt"]),
-        given["challenge"],
-        min(int(given["maxnumber"]), MOST_WORK),
-    )
+    salt = str(given["salt"])
+    wanted = given["challenge"]
+    most = min(int(given["maxnumber"]), MOST_WORK)
     start = sha256(salt.encode())
     for number in range(most + 1):
         tried = start.copy()

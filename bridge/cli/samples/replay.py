@@ -23,7 +23,8 @@ def expected(signer: Signer, request: Request) -> str:
     """Return what must become of the second of two such requests; ValueError where nothing tells it
     from another event.
     """
-    name, limit = signer.source, time_limit(signer)
+    name = signer.source
+    limit = time_limit(signer)
     later = (
         f" A copy that comes later than {limit:g} s is refused for its time: --tamper timestamp."
         if limit

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-PUBLIC, PRIVATE = "whpk_", "whsk_"  # how Standard Webhooks tells the halves of a pair apart
+# how Standard Webhooks tells the halves of a pair apart
+PUBLIC = "whpk_"
+PRIVATE = "whsk_"
 ASIDE = "token:"  # how a secret begins that answers a test of the URL, and proves nothing (eBay)
 RSA_BITS = 2048
 
@@ -97,7 +99,8 @@ def _ed25519(start: str, scheme: Scheme) -> Made:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key = Ed25519PrivateKey.generate()
-    public, private = key.public_key().public_bytes_raw(), key.private_bytes_raw()
+    public = key.public_key().public_bytes_raw()
+    private = key.private_bytes_raw()
     if start:
         return Made(PUBLIC + b64encode(public).decode(), PRIVATE + b64encode(private).decode())
     if isinstance(scheme, Ed25519) and scheme.encoding == "hex":

@@ -216,10 +216,8 @@ def is_retried(delivery: Delivery) -> bool:
 def _next(delivery: Delivery, beside: Beside) -> list[str]:
     """Return what a person can do about a delivery that nothing becomes of by itself."""
     all_flows = ", which starts all flows of the route" if delivery.id in beside.several else ""
-    retry, replay = (
-        f"flowbridge retry {delivery.id}",
-        f"flowbridge replay {delivery.event_id} --through {delivery.route}{all_flows}",
-    )
+    retry = f"flowbridge retry {delivery.id}"
+    replay = f"flowbridge replay {delivery.event_id} --through {delivery.route}{all_flows}"
     blocks = delivery.holds_key and delivery.status is Status.DEAD
     cancel = (
         [f"or flowbridge cancel {delivery.id}, which lets those behind it go"] if blocks else []

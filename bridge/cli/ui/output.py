@@ -249,10 +249,8 @@ def grid(
         for place, column in enumerate(columns)
         if not column.optional or any(row[place] != "-" for row in rows)
     ]
-    columns, rows = (
-        [columns[place] for place in used],
-        [[row[place] for place in used] for row in rows],
-    )
+    columns = [columns[place] for place in used]
+    rows = [[row[place] for place in used] for row in rows]
     longest = _longest(columns, rows)
     widths = fit(columns, longest, room)
     if any(

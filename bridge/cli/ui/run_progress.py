@@ -33,7 +33,8 @@ def wait_for(platform: Platform, run_id: str, watcher: Watcher) -> RunReport:
     polling = kind_of(platform).polling
     if polling is None:
         raise none_of(platform, "runs to wait for")
-    looks = failed = 0
+    looks = 0
+    failed = 0
     while True:
         report = look_at(platform, run_id)
         watcher.see(report)

@@ -84,7 +84,8 @@ def _chosen(database: Database, asked: Asked) -> list[str]:
     from bridge.store.operations import actions
     from bridge.store.queries import events as queries
 
-    wanted, unknown = filters(**asked.chosen), actions.FORCED["resolve"].usual
+    wanted = filters(**asked.chosen)
+    unknown = actions.FORCED["resolve"].usual
     searching(database, wanted, of_deliveries=True, also=unknown)
     return queries.delivery_ids(database, wanted, asked.limit, also=unknown)[::-1]
 

@@ -37,7 +37,8 @@ def file_rules(written: Written, document: JSON) -> FileRules | None:
     """Return what the source says of files: null where it takes none. `document`: its schema, which
     may have fields that are files.
     """
-    said, properties = written.model.files, (document or {}).get("properties")
+    said = written.model.files
+    properties = (document or {}).get("properties")
     if said is False or (
         said is None and not file_fields(properties if isinstance(properties, Mapping) else {})
     ):
@@ -81,7 +82,8 @@ def _types(
     written: Written, names: tuple[str, ...]
 ) -> tuple[frozenset[str] | None, frozenset[str]]:
     """Return the rows of the table that are allowed, null for any, and further extensions."""
-    known, further = set[str](), set[str]()
+    known = set[str]()
+    further = set[str]()
     for number, name in enumerate(map(str.lower, names)):
         rows = [
             row.name

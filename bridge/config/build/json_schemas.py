@@ -14,7 +14,8 @@ class Schemas:
     """Compiles the schemas of one configuration."""
 
     def __init__(self, folder: Folder, report: Report) -> None:
-        self.folder, self.report = folder, report
+        self.folder = folder
+        self.report = report
         self._compiled: dict[str, Schema | CompileError] = {}
 
     def compile(self, written: Any, path: Path) -> Schema | None:

@@ -126,9 +126,11 @@ _BUILDERS: dict[str, Callable[..., Platform]] = {
 def _check_url(url: str, path: Path, what: str, report: Report) -> None:
     try:
         parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
+        host = parts.hostname
+        _port = parts.port
     except ValueError:
-        parts, host = urlsplit(""), None
+        parts = urlsplit("")
+        host = None
     if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
         report.add(path, "needs a URL that begins with https:// (or http:// on this machine)")
     elif parts.username or parts.password:

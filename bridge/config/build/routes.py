@@ -23,7 +23,8 @@ from bridge.routing.model import OWN, Flow, Mode, Platform, Route, Source
 from bridge.routing.templates import Inputs, compile_inputs
 
 NAME = re.compile(r"[a-z0-9_-]{1,63}")
-LINKS, FORM = "file_url", "form"
+LINKS = "file_url"
+FORM = "form"
 MAX_FLOWS = 20  # that a route starts
 
 
@@ -75,18 +76,19 @@ class _Builder:
     def __init__(
         self, model: models.Route, path: Path, known: Known, schemas: Schemas, report: Report
     ) -> None:
-        self.model, self.path, self.known, self.schemas, self.report = (
-            model,
-            path,
-            known,
-            schemas,
-            report,
-        )
+        self.model = model
+        self.path = path
+        self.known = known
+        self.schemas = schemas
+        self.report = report
 
     def build(self, source: str, types: tuple[str, ...]) -> list[Route]:
         """Return a record for each flow of the route, none where it has problems."""
-        model, path = self.model, self.path
-        flows, match, inputs = self.flows(), self.match(), self.inputs(source)
+        model = self.model
+        path = self.path
+        flows = self.flows()
+        match = self.match()
+        inputs = self.inputs(source)
         payload_schema = (
             self.schemas.compile(model.payload_schema, (*path, "payload_schema"))
             if model.payload_schema
@@ -97,8 +99,11 @@ class _Builder:
             if model.inputs_schema
             else None
         )
-        retry, waits = self.retry(), Waits(model, path, self.report)
-        ordering, debounce, limits = waits.ordering(), waits.debounce(), waits.limits()
+        retry = self.retry()
+        waits = Waits(model, path, self.report)
+        ordering = waits.ordering()
+        debounce = waits.debounce()
+        limits = waits.limits()
         if inputs is None or source not in (*self.known.sources, OWN):
             return []
         on_run_failed, run_retries = model.on_run_failed
@@ -133,7 +138,8 @@ class _Builder:
 
     def origin(self) -> tuple[str, tuple[str, ...]]:
         """Return the source's name and the patterns for types."""
-        model, path = self.model, self.path
+        model = self.model
+        path = self.path
         long = self.types_of_match()
         if (model.on is None) == (model.source is None) and not self.settled("on", "source"):
             what = (
@@ -185,7 +191,8 @@ class _Builder:
         return tuple(texts)
 
     def match(self) -> Clause | None:
-        model, clauses = self.model, []
+        model = self.model
+        clauses = []
         document = {key: value for key, value in (model.match or {}).items() if key != "event"}
         if model.match is not None and not model.match:
             self.report.add(
@@ -205,7 +212,8 @@ class _Builder:
         return None if not clauses else clauses[0] if len(clauses) == 1 else AllOf(tuple(clauses))
 
     def inputs(self, source: str) -> Inputs | None:
-        model, path = self.model, (*self.path, "inputs")
+        model = self.model
+        path = (*self.path, "inputs")
         written: Any = model.inputs
         if written is None:
             row = PROVIDERS.get(self.known.providers.get(source, ""))
@@ -282,7 +290,8 @@ class _Builder:
 
     def retry(self) -> Retry:
         written = self.model.retry
-        first, most = float(written.first), float(written.max)
+        first = float(written.first)
+        most = float(written.max)
         if first > most:
             self.report.add((*self.path, "retry"), "`first` is longer than `max`")
         return Retry(written.attempts, first, most)

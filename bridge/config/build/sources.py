@@ -74,7 +74,8 @@ def build_sources(
 
 
 def _source(written: Written, schemas: Schemas, retention: Retention) -> Source | None:
-    model, provider = written.model, written.provider
+    model = written.model
+    provider = written.provider
     is_form = provider.name == "form"
     _check_keys(written, is_form)
     scheme = _scheme(written)
@@ -178,7 +179,8 @@ def _scheme(written: Written) -> Scheme | None:
     """Return how the source's requests are verified, or None where that cannot be told (and has
     been complained of).
     """
-    model, provider = written.model, written.provider
+    model = written.model
+    provider = written.provider
     has_secret = any(written.has(key) or written.is_settled(key) for key in _SECRET_KEYS)
     if provider.name == "form":
         return Unsigned()
@@ -288,7 +290,8 @@ def _token(verify: models.Verify, written: Written) -> Scheme:
 
 
 def _secrets(written: Written, scheme: Scheme) -> tuple[Secret, ...]:
-    model, path = written.model, written.path
+    model = written.model
+    path = written.path
     given: list[tuple[Path, Any]] = []
     if model.secret is not None:
         given.append(((*path, "secret"), model.secret))

@@ -17,7 +17,9 @@ class Waits:
     """Reads one route, and notes what does not go together."""
 
     def __init__(self, model: document.Route, path: Path, report: Report) -> None:
-        self._model, self._path, self._report = model, path, report
+        self._model = model
+        self._path = path
+        self._report = report
 
     def ordering(self) -> Ordering | None:
         """Return the line that deliveries stand in."""
@@ -69,7 +71,8 @@ class Waits:
         """Return what follows a start without an answer; what needs runs is refused on a platform
         without them.
         """
-        model, kind = self._model, PLATFORMS[platform.type]
+        model = self._model
+        kind = PLATFORMS[platform.type]
         if not kind.has_runs:
             if model.on_unknown == "reconcile":
                 self._note(

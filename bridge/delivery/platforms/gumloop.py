@@ -32,7 +32,8 @@ from bridge.routing.model import Platform
 from bridge.routing.templates import RESERVED_INPUTS
 
 BASE_URL: Final = "https://api.gumloop.com/api/v1"
-LOG_LINES, LOG_LENGTH = 50, 500
+LOG_LINES = 50
+LOG_LENGTH = 500
 LONGEST_LIST: Final = 4 * 1024 * 1024  # bytes: ten runs may come with all their outputs
 CUT_OFF: Final = "(the platform's answer is too long: outputs or log are not all here)"
 STATES: Final = {
@@ -55,7 +56,8 @@ def build_start(platform: Platform, delivery: Delivery) -> Call:
     and the ids travel in the query.
     """
     ids = _ids(platform, saved_item_id=delivery.saved_item_id)
-    url, inputs = f"{_base(platform)}/start_pipeline", delivery.inputs
+    url = f"{_base(platform)}/start_pipeline"
+    inputs = delivery.inputs
     if delivery.whole_body or not isinstance(inputs, dict):
         return Call(
             method="POST",
@@ -252,7 +254,8 @@ def _report(value: JSON, lines: int = LOG_LINES) -> RunReport:
     """Return what a run's record says; `state` is null where it has none."""
     if not isinstance(value, dict):
         return RunReport(state=None)
-    state, outputs = value.get("state"), value.get("outputs")
+    state = value.get("state")
+    outputs = value.get("outputs")
     raw = state.strip() if isinstance(state, str) else ""
     return RunReport(
         state=STATES.get(raw.upper(), RunState.RUNNING) if raw else None,
@@ -287,7 +290,8 @@ def _no_listing(answer: Answer) -> Listing[T]:
 
 def _saved_flow(entry: dict[str, JSON]) -> SavedFlow | None:
     id_ = _identifier(entry.get("saved_item_id"))
-    name, description = as_text(entry.get("name")), as_text(entry.get("description"))
+    name = as_text(entry.get("name"))
+    description = as_text(entry.get("description"))
     return (
         SavedFlow(
             id=id_,

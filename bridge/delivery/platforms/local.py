@@ -18,7 +18,9 @@ BASE_URL: Final = "http://127.0.0.1:8080/api/v1"
 
 read_start = gumloop.read_start
 read_run = gumloop.read_run
-read_list, read_runs, read_kill = gumloop.read_list, gumloop.read_runs, gumloop.read_kill
+read_list = gumloop.read_list
+read_runs = gumloop.read_runs
+read_kill = gumloop.read_kill
 read_upload = gumloop.read_upload
 
 

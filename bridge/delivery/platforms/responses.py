@@ -79,7 +79,8 @@ def load_beginning(body: bytes) -> dict[str, JSON]:
     A run's state comes before its outputs and its log, which may be larger than what is read of an
     answer.
     """
-    text, found = body.decode("utf-8", "ignore"), {}
+    text = body.decode("utf-8", "ignore")
+    found = {}
     try:
         place = _after(text, "{", 0)
         while True:

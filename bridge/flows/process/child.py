@@ -88,7 +88,8 @@ def _settle(ends: Ends, keeper: int) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as Python has it
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stdout, sys.stderr = _written_to(1), _written_to(2)
+    sys.stdout = _written_to(1)
+    sys.stderr = _written_to(2)
 
 
 def _written_to(descriptor: int) -> io.TextIOWrapper:

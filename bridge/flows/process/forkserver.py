@@ -39,11 +39,15 @@ log = get_logger()
 
 SPARE_PROCESSES: Final = 64  # of those that our user may have, kept from runs
 NICE: Final = 10  # how much lower than the bridge's the priority of flows is
-LOADED, BROKEN = b"loaded", b"broken"  # what a generation says of itself, once
+# what a generation says of itself, once
+LOADED = b"loaded"
+BROKEN = b"broken"
 # what the host answers to LOAD; with FORKED come the generation's socket and its report
-FORKED, FAILED = b"forked", b"failed"
+FORKED = b"forked"
+FAILED = b"failed"
 # what the host is asked; the path of flows.py follows on LOAD, nothing where there is none
-LOAD, STOP = b"load ", b"stop"
+LOAD = b"load "
+STOP = b"stop"
 LONGEST: Final = 8192  # bytes of what it is asked
 
 
@@ -101,9 +105,12 @@ class _Root:
         load: Callable[[str | None], Library],
         environ: Mapping[str, str],
     ) -> None:
-        self._worker, self._load, self._environ = worker, load, environ
+        self._worker = worker
+        self._load = load
+        self._environ = environ
         self._newest = 0  # the process of the newest generation
-        self._rings, self._bell = -1, -1
+        self._rings = -1
+        self._bell = -1
 
     def serve(self, parent: int) -> None:
         """Make generations as the worker asks for them, until it is gone."""
@@ -188,7 +195,9 @@ class _Generation:
     """The process that has loaded flows.py as it was at one time."""
 
     def __init__(self, worker: socket.socket, report: int, environ: Mapping[str, str]) -> None:
-        self._worker, self._report, self._environ = worker, report, environ
+        self._worker = worker
+        self._report = report
+        self._environ = environ
 
     def serve(self, load: Callable[[], Library], root: int) -> None:
         """Load the flows, say so, and fork a keeper for each run that is handed over."""

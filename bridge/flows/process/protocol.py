@@ -15,7 +15,9 @@ from bridge.core.model import JSON
 
 MOST: Final = 64 * 1024**2  # bytes of one frame
 #: The kinds of frames that a run's keeper sends.
-BEGUN, LOG, ENDED = b"b", b"l", b"e"
+BEGUN = b"b"
+LOG = b"l"
+ENDED = b"e"
 KILL: Final = b"k"  # what it is sent
 
 

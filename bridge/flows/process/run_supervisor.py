@@ -46,14 +46,12 @@ class Keeper:
     def __init__(
         self, spec: Spec, worker: socket.socket, pid: int, output: int, result: int, go: int
     ) -> None:
-        self._spec, self._worker, self._pid, self._output, self._result, self._go = (
-            spec,
-            worker,
-            pid,
-            output,
-            result,
-            go,
-        )
+        self._spec = spec
+        self._worker = worker
+        self._pid = pid
+        self._output = output
+        self._result = result
+        self._go = go
         self._tail = Tail()
         self._said = bytearray()  # on the pipe for results
         # it is being ended, and why: a LocalState.TERMINATED, or a sentence
@@ -130,12 +128,14 @@ class Keeper:
             self._kill_at = float("inf")
             self._signal(signal.SIGKILL)
         if now >= self._look_at and self._tail.size != self._sent:
-            self._sent, self._look_at = self._tail.size, now + LOOK
+            self._sent = self._tail.size
+            self._look_at = now + LOOK
             self._send(LOG, orjson.dumps(_newest(self._tail.lines())))
 
     def _terminate(self, why: str) -> None:
         if self._why is None:
-            self._why, self._kill_at = why, time.monotonic() + GRACE
+            self._why = why
+            self._kill_at = time.monotonic() + GRACE
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)  # what is stopped hears nothing
 
@@ -220,7 +220,8 @@ def _read_result(text: bytes) -> tuple[list[tuple[str, str, int]], dict[str, Any
     """Return the files that were kept, and what was said at the end: empty where it did not come to
     that.
     """
-    files, said = [], {}
+    files = []
+    said = {}
     for line in text.splitlines():
         try:
             found = orjson.loads(line)
@@ -248,7 +249,8 @@ def _died(status: int) -> str:
 
 def _newest(lines: tuple[str, ...]) -> list[str]:
     """Return the last of the lines, as many as are worth sending while the run goes on."""
-    room, at = LIVE, len(lines)
+    room = LIVE
+    at = len(lines)
     while at and room > 0:
         at -= 1
         room -= len(lines[at])
@@ -263,11 +265,9 @@ def keep_run(flow: FlowFunction | None, spec: Spec, worker: socket.socket, proce
         signal.signal(number, signal.SIG_IGN)
     own_group()
     adopt_orphans()
-    (output, writes), (result, says), (waits, go) = (
-        os.pipe2(os.O_CLOEXEC),
-        os.pipe2(os.O_CLOEXEC),
-        os.pipe2(os.O_CLOEXEC),
-    )
+    output, writes = os.pipe2(os.O_CLOEXEC)
+    result, says = os.pipe2(os.O_CLOEXEC)
+    waits, go = os.pipe2(os.O_CLOEXEC)
     keeper = os.getpid()
     with deaf():  # it hears what comes before it has made itself ready when it has
         pid = os.fork()

@@ -63,7 +63,8 @@ def delimiter_of(line: bytes) -> str:
 
 def header(lines: Iterable[bytes], delimiter: str) -> tuple[list[str], bytes]:
     """Return the names in the first record and the record without its line end."""
-    raw, inside = b"", False
+    raw = b""
+    inside = False
     for line in lines:
         raw += line
         inside = is_open(line, inside, delimiter)
@@ -98,7 +99,8 @@ def padded(lines: Iterable[bytes], empty: bytes, delimiter: str) -> Iterator[byt
     """Yield the lines with `empty` (delimiters) at the end of each record, and every other byte as
     it was; the last one gets its end.
     """
-    inside, line = False, b""
+    inside = False
+    line = b""
     for line in lines:
         inside = is_open(line, inside, delimiter)
         content = line.rstrip(b"\r\n")
@@ -119,7 +121,8 @@ def is_open(line: bytes, inside: bool, delimiter: str) -> bool:
     """
     if b'"' not in line:
         return inside
-    at, by = 0, delimiter.encode()
+    at = 0
+    by = delimiter.encode()
     if not inside and line.startswith(BOM):
         at = len(BOM)
     while True:
@@ -127,7 +130,8 @@ def is_open(line: bytes, inside: bool, delimiter: str) -> bool:
             closing = _CLOSING.match(line, at if inside else at + 1)
             if closing is None:
                 return True
-            at, inside = closing.end(), False
+            at = closing.end()
+            inside = False
         following = line.find(by, at)
         if following < 0:
             return False

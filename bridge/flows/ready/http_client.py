@@ -42,7 +42,8 @@ def parse_url(name: str, url: str) -> SplitResult:
         )
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        host = parts.hostname or ""
+        port = parts.port
         host = f"[{host}]" if ":" in host else host.encode("idna").decode() if host else ""
     except (ValueError, UnicodeError):
         raise FlowError(f"{name}: it is no URL that can be called") from None

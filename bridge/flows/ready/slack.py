@@ -92,7 +92,8 @@ def _webhook(given: str) -> tuple[SplitResult, Reach]:
         parts = parse_url(WEBHOOK, own)
         return parts, Reach(parts.hostname or "", private=True)
     parts = parse_url("webhook_url", given)
-    host, allowed = parts.hostname or "", [SLACK, *map(str.lower, words(HOSTS))]
+    host = parts.hostname or ""
+    allowed = [SLACK, *map(str.lower, words(HOSTS))]
     if parts.scheme != "https" or host not in allowed:
         raise FlowError(
             f"webhook_url: it leads to {parts.scheme}://{host}; allowed is https:// at"

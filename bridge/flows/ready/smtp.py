@@ -66,7 +66,8 @@ def find_server() -> Server:
         or set(options) - {"starttls"}
     ):
         raise FlowError(WANTED)
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    user = unquote(parts.username or "")
+    password = unquote(parts.password or "")
     if bool(user) != bool(password) or not (user + password).isascii():
         raise FlowError(f"{WANTED}. Both are given or none, and both are ASCII")
     starttls = options.get("starttls", "yes")

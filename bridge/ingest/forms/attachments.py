@@ -55,7 +55,8 @@ def _known(sent: Sent, upload: Upload) -> FormFile:
 def _without(sent: Sent, files: Sequence[FormFile]) -> bytes:
     if not files:
         return sent.raw
-    pieces, place = [], 0
+    pieces = []
+    place = 0
     for upload, file in zip(sent.uploads, files, strict=True):
         pieces += [
             sent.raw[place : upload.begin],

@@ -203,7 +203,9 @@ def _line(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
     }
     if limits.get("minlength") == 0:
         del limits["minlength"]
-    name, form, longest = common["name"], rule.get("format"), limits.get("maxlength")
+    name = common["name"]
+    form = rule.get("format")
+    longest = limits.get("maxlength")
     is_long = longest >= LONG if longest is not None else bool(_LONG_NAMES.search(name))
     if is_long and form is None and "pattern" not in rule:
         return Control(
@@ -251,7 +253,8 @@ def _numeric(rule: Mapping[str, Any], kind: str) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         "step": step if isinstance(step, int | float) else 1 if kind == "integer" else "any"
     }
-    least, most = rule.get("minimum"), rule.get("maximum")
+    least = rule.get("minimum")
+    most = rule.get("maximum")
     if kind == "integer":  # HTML has no exclusive limits
         least = (
             rule["exclusiveMinimum"] + 1 if isinstance(rule.get("exclusiveMinimum"), int) else least

@@ -64,7 +64,8 @@ class OwnPage:
         long.
         """
         try:
-            pieces, size = [], 0
+            pieces = []
+            size = 0
             for piece in self.template.generate(**values):
                 pieces.append(piece)
                 size += len(piece)

@@ -115,10 +115,8 @@ def is_allowed(rules: FileRules, sent: Sent, upload: Upload) -> bool:
     """
     if rules.types is None:
         return True
-    kind, last = (
-        file_types.tell(sent.content(upload), upload.name),
-        file_types.extension(upload.name),
-    )
+    kind = file_types.tell(sent.content(upload), upload.name)
+    last = file_types.extension(upload.name)
     if last in rules.extensions:
         return kind not in (HTML, SVG, XML) or kind.name in rules.types
     is_named_so = not last or any(last in TYPES[name].extensions for name in rules.types)

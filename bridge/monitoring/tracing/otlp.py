@@ -51,7 +51,8 @@ class Exporting:
         )
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("flowbridge", __version__)
-        self._over, self._closed = threading.Event(), threading.Event()
+        self._over = threading.Event()
+        self._closed = threading.Event()
         # at the end of a process none can be started
         threading.Thread(target=self._close, name="traces", daemon=True).start()
 

@@ -99,10 +99,8 @@ def hub_challenge(probe: Probe) -> Reply | None:
     query = probe.request.query_string
     if query_value(query, "hub.mode") != "subscribe":
         return None
-    given, challenge = (
-        query_value(query, "hub.verify_token") or "",
-        query_value(query, "hub.challenge") or "",
-    )
+    given = query_value(query, "hub.verify_token") or ""
+    challenge = query_value(query, "hub.challenge") or ""
     if not any(
         compare_digest(given.encode(errors="replace"), verify_token(secret).encode())
         for secret in probe.secrets

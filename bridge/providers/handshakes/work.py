@@ -52,7 +52,8 @@ def strava_challenge(probe: Probe) -> Reply | None:
     knows the token in the URL.
     """
     query = probe.request.query_string
-    given, challenge = query_value(query, "token") or "", word(query_value(query, "hub.challenge"))
+    given = query_value(query, "token") or ""
+    challenge = word(query_value(query, "hub.challenge"))
     known = any(
         compare_digest(given.encode(errors="replace"), secret.encode(errors="replace"))
         for secret in probe.secrets

@@ -100,7 +100,8 @@ def _believed(
         key = public_der(leaf.public_key(), "rsa")
     except (ValueError, UnsupportedAlgorithm):
         return None
-    begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    begins = leaf.not_valid_before_utc
+    ends = leaf.not_valid_after_utc
     moment = max(datetime.fromtimestamp(step * STEP, UTC), begins)
     if names and not any(_leads_to(leaf, others, name, roots, moment) for name in names):
         return None

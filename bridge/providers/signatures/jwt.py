@@ -187,7 +187,8 @@ class Jwt:
         """
         if not secrets and not self.needs_secret:
             return [], []
-        held, logins = [], []
+        held = []
+        logins = []
         for secret in live(secrets, now):
             try:
                 held.append(self._key_of(secret))

@@ -84,7 +84,8 @@ def jwk_key(document: JSON) -> Any:
     if not isinstance(document, dict):
         raise ValueError("not a JWK")
     if document.get("kty") == "EC" and document.get("crv") == "P-256":
-        x, y = _number(document, "x"), _number(document, "y")
+        x = _number(document, "x")
+        y = _number(document, "y")
         return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     if document.get("kty") == "RSA":
         return rsa.RSAPublicNumbers(_number(document, "e"), _number(document, "n")).public_key()

@@ -105,7 +105,8 @@ class Envelope(ABC):
             raise ValueError(
                 f"encoding {self.encoding!r} is unknown; allowed are {', '.join(DECODE)}"
             )
-        at, signed = _tuple(self.at), _tuple(self.signed)
+        at = _tuple(self.at)
+        signed = _tuple(self.signed)
         if not at or not all(signed) or not signed:
             raise ValueError(
                 "a signature needs a place where it stands and something that is signed"
@@ -157,7 +158,8 @@ class Envelope(ABC):
         """Return `request` signed as the sender would, at `now`; ValueError for an unusable secret."""
         request, labels = self._prepare(request, now)
         view = View(request)
-        view.key, view.labels = self.signing_key(secret), labels
+        view.key = self.signing_key(secret)
+        view.labels = labels
         view.timestamp = self._time(view) if self.timestamp else ""
         view.pins = allowed(self.pins, self.pinned) if self.pins else {}
         signature = ENCODE[self.encoding](self.seal(view, self.compiled.signed[0].build(view)))
@@ -344,7 +346,8 @@ def _content(
     the time.
     """
     view = View(request if time_at is None else without(request, time_at))
-    view.labels, view.pins = labels, pins
+    view.labels = labels
+    view.pins = pins
     return signed.build(view)
 
 

@@ -24,7 +24,8 @@ def _url_other_port(view: View) -> bytes:
     url = view.request.url
     try:
         scheme, rest = url.split("://", 1)
-        host, port = urlsplit(url).netloc, urlsplit(url).port
+        host = urlsplit(url).netloc
+        port = urlsplit(url).port
     except ValueError:
         raise BadSignature("malformed") from None
     default = {"https": 443, "http": 80}.get(scheme.lower())
@@ -63,7 +64,8 @@ def _run_together(view: View, names: Sequence[str]) -> bytes:
     twice, each has its `=`, and a name has no character that values begin with. A boundary can then
     only be moved within letters and digits.
     """
-    pairs, body = view.form(), view.request.body
+    pairs = view.form()
+    body = view.request.body
     is_form = bool(body) and view.request.content_type == URLENCODED
     if is_form and not (
         all(b"=" in pair for pair in body.split(b"&"))
@@ -81,7 +83,8 @@ def _canonical_uri(view: View) -> bytes:
     """Path and query as Contentful signs them: JavaScript's encodeURI of the path and of the
     already escaped query.
     """
-    path, query = view.request.path, view.request.query_string.partition("?")[0]
+    path = view.request.path
+    query = view.request.query_string.partition("?")[0]
     escaped = quote(query, safe=JS_COMPONENT, errors="replace")
     whole = f"{path}?{escaped}" if query else path
     return quote(whole, safe=JS_URI, errors="replace").encode()
@@ -105,7 +108,8 @@ FIXED: dict[str, Part] = {
 }
 HUBSPOT = re.compile("%(?:2[1478]|29|2[ACF]|3[ABF]|40)", re.IGNORECASE)  # ! $ ' ( ) * , / : ; ? @
 # beside letters and digits, what JavaScript leaves as it is
-JS_COMPONENT, JS_URI = "-_.!~*'()", "-_.!~*'();,/?:@&=+$#"
+JS_COMPONENT = "-_.!~*'()"
+JS_URI = "-_.!~*'();,/?:@&=+$#"
 # Twilio has names such as MessagingBinding.Address and SipHeader_X-Order
 FIELD = re.compile("[A-Za-z][A-Za-z0-9_.-]{0,63}")
 MAX_LISTED = 50  # headers

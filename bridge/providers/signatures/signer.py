@@ -28,7 +28,8 @@ def without(request: Request, locator: Locator) -> Request:
         for pair in request.query_string.split("&")
         if unquote_plus(pair.partition("=")[0]) != locator.name
     )
-    query, (url, mark, _) = "&".join(pairs), request.url.partition("?")
+    query = "&".join(pairs)
+    url, mark, _ = request.url.partition("?")
     return replace(request, query_string=query, url=f"{url}{mark}{query}")
 
 

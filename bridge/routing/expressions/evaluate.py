@@ -174,7 +174,8 @@ def _money_comparator(node: Node, left: Step, right: Step) -> Step:
     name = node["value"]
 
     def compare(value: JSON, run: Run) -> JSON:
-        a, b = left(value, run), right(value, run)
+        a = left(value, run)
+        b = right(value, run)
         if isinstance(a, Money) or isinstance(b, Money):
             a, b = _in_units(a, b, node)
         if name in ("eq", "ne"):
@@ -198,7 +199,8 @@ def _comparator(node: Node) -> Step:
     order = _ORDERS[node["value"]]
 
     def compare(value: JSON, run: Run) -> JSON:
-        a, b = left(value, run), right(value, run)
+        a = left(value, run)
+        b = right(value, run)
         kinds = {type_of(a), type_of(b)}
         if kinds in ({"number"}, {"string"}):
             return order(a, b)
@@ -286,7 +288,8 @@ def _expref(node: Node) -> Step:
 
 def _function(node: Node, given: Function | None = None) -> Step:
     """Return the function that makes a call; `given`: the row to call in place of the table's."""
-    name, arguments = node["value"], node["children"]
+    name = node["value"]
+    arguments = node["children"]
     row = given or FUNCTIONS.get(name)
     if row is None:
         hint = near(name, FUNCTIONS).rstrip() or f"allowed: {', '.join(sorted(FUNCTIONS))}"

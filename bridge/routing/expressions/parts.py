@@ -28,7 +28,8 @@ def condition_parts(tree: Node, evaluate: Evaluate) -> list[tuple[str, JSON]]:
 
 
 def _parts(node: Node, evaluate: Evaluate) -> Iterator[tuple[str, JSON]]:
-    kind, children = node["type"], node["children"]
+    kind = node["type"]
+    children = node["children"]
     if kind in ("and_expression", "or_expression"):
         verdict = is_true(evaluate(node))
         for child in children:

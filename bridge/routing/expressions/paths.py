@@ -94,7 +94,8 @@ def _member(reading: Reading, name: str, is_free: IsFree) -> Reading:
     """
     if reading == COMPUTED:
         return reading
-    path, real = (*reading.path, name), reading.path if reading.meant is None else reading.meant
+    path = (*reading.path, name)
+    real = reading.path if reading.meant is None else reading.meant
     objects = [value for value in reading.values if isinstance(value, dict)]
     found = tuple(value[name] for value in objects if name in value)
     if found:
@@ -146,7 +147,8 @@ class _Walk:
 
     def step(self, node: Node, at: Reading) -> Reading:
         """Return where `node` leads to from `at`."""
-        kind, parts = node["type"], list(self._parts(node))
+        kind = node["type"]
+        parts = list(self._parts(node))
         if kind == "field":
             return _member(at, node["value"], self.is_free)
         if kind == "index":

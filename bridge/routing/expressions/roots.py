@@ -30,7 +30,8 @@ _WORDS = {"true": "`true`", "false": "`false`", "null": "`null`"}
 
 def check_depth(tree: Node) -> None:
     """Raise CompileError where the tree is deeper than evaluation should recurse."""
-    level, depth = [tree], 0
+    level = [tree]
+    depth = 0
     while level:
         depth += 1
         if depth > MAX_DEPTH:
@@ -121,7 +122,8 @@ def copies(node: Node) -> int:
     if kind in ("multi_select_list", "multi_select_dict"):
         return sum(map(copies, children))
     if kind == "function_expression":
-        applied, given = 1, 0
+        applied = 1
+        given = 0
         for child in children:
             if child["type"] == "expref":
                 applied *= copies(child)

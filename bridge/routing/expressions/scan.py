@@ -45,15 +45,20 @@ def scan(expression: str) -> Scanned:
     """
     pieces: list[str] = []
     widened: list[tuple[int, int]] = []
-    length, depth, before, kind_before = 0, 0, "", ""
+    length = 0
+    depth = 0
+    before = ""
+    kind_before = ""
     for match in _TOKEN.finditer(expression):
-        kind, text = match.lastgroup or "", match[0]
+        kind = match.lastgroup or ""
+        text = match[0]
         if kind != "space":
             _check_slip(expression, match, before, kind_before)
             depth += (text in ("(", "[", "{", "[?")) - (text in _CLOSING)
             if depth > MAX_NESTING:
                 raise CompileError(f"more than {MAX_NESTING} brackets within each other")
-            before, kind_before = text, kind
+            before = text
+            kind_before = kind
         if kind == "number":
             widened.append((length, length + len(text) + 1))
             text = f"`{_literal(text)}`"
@@ -89,7 +94,8 @@ def _refuse(constant: str) -> None:
 
 
 def _check_slip(expression: str, match: re.Match[str], before: str, kind_before: str) -> None:
-    kind, text = match.lastgroup or "", match[0]
+    kind = match.lastgroup or ""
+    text = match[0]
     after_value = kind_before in _VALUES or before in (")", "]", "}")
     if kind == "literal":
         _check_literal(text)

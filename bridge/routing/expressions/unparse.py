@@ -48,8 +48,10 @@ def _literal(value: Any) -> str:
 
 
 def _projection(node: Node) -> str:
-    kind, parts = node["type"], node["children"]
-    left, right = _grouped(parts[0]), unparse(parts[1])
+    kind = node["type"]
+    parts = node["children"]
+    left = _grouped(parts[0])
+    right = unparse(parts[1])
     if kind == "filter_projection":
         left += f"[?{unparse(parts[2])}]"
     elif kind == "value_projection":

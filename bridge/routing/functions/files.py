@@ -23,7 +23,8 @@ MOST: Final = 100  # files that can be named
 
 
 def _file_url(roots: Mapping[str, JSON], file: JSON) -> JSON:
-    event, files = roots.get("event") or {}, roots.get("files")
+    event = roots.get("event") or {}
+    files = roots.get("files")
     if file is None:
         return None
     if event.get("provider") != "form" or not isinstance(files, list):

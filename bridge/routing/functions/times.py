@@ -53,7 +53,8 @@ def _parse(text: str, zone: tzinfo) -> datetime:
     if match is None or len(text) > 64:
         raise ExpressionError("a text that is not an ISO 8601 time")
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
-    fraction, offset = match[7], match[8]
+    fraction = match[7]
+    offset = match[8]
     written = f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{min(second, 59) if second == 60 else second:02}"
     if fraction:
         written += "." + f"{fraction:0<6}"[:6]

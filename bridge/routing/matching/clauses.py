@@ -80,7 +80,8 @@ class When:
 
     def explain(self, context: Context) -> Verdict:
         try:
-            found, parts = self.expression(context), tuple(self.expression.parts(context))
+            found = self.expression(context)
+            parts = tuple(self.expression.parts(context))
         except ExpressionError as error:
             return Verdict(
                 "when", "when", self.expression.text, None, verdict=False, problem=str(error)

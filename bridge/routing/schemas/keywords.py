@@ -113,7 +113,8 @@ def _pattern_properties(
 def _additional_properties(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
     if not validator.is_type(instance, "object"):
         return
-    known, texts = schema.get("properties", {}), tuple(schema.get("patternProperties", {}))
+    known = schema.get("properties", {})
+    texts = tuple(schema.get("patternProperties", {}))
     extras = [
         key for key in instance if key not in known and not any(_names(text, key) for text in texts)
     ]
@@ -206,7 +207,8 @@ def _is_regex(value: str) -> bool:
 # https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address. The library takes whatever
 # has an @, a list of addresses too, and mail is sent to what passes here. Wide: what RFC 6531 adds,
 # without blanks and controls.
-_SIGNS, _LABEL = r"!#$%&'*+/=?^_`{|}~.-", "[{0}](?:[{0}-]{{0,61}}[{0}])?"
+_SIGNS = r"!#$%&'*+/=?^_`{|}~.-"
+_LABEL = "[{0}](?:[{0}-]{{0,61}}[{0}])?"
 _EMAIL = re.compile(
     rf"[A-Za-z0-9{_SIGNS}]+@{_LABEL.format('A-Za-z0-9')}(?:\.{_LABEL.format('A-Za-z0-9')})*"
 )

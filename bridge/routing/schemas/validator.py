@@ -222,7 +222,8 @@ def _read(written: str, target: str, base: str, resolve: Resolve | None) -> dict
 
 def _check_patterns(document: dict[str, Any]) -> None:
     problems: list[tuple[tuple[str | int, ...], str]] = []
-    named = evaluated = False
+    named = False
+    evaluated = False
     for path, schema, _ in parts(document):
         texts: list[tuple[tuple[str, ...], str]] = (
             [(("pattern",), schema["pattern"])] if isinstance(schema.get("pattern"), str) else []
@@ -259,7 +260,8 @@ def _follow(resolver: Any, reference: str) -> None:
         further = found.contents.get("$ref") if isinstance(found.contents, dict) else None
         if not isinstance(further, str):
             return
-        resolver, reference = found.resolver, further
+        resolver = found.resolver
+        reference = further
     raise LookupError("a circle")
 
 

@@ -27,7 +27,9 @@ class Following:
     """
 
     def __init__(self, settings: Settings, loaded: Loaded, board: Board | None = None) -> None:
-        self._settings, self._config, self._key = settings, loaded.config, loaded.key
+        self._settings = settings
+        self._config = loaded.config
+        self._key = loaded.key
         self.board = board or Board(Known(loaded.config.hash, loaded.key, time.time()))
         self._number = 0
 
@@ -57,7 +59,8 @@ class Following:
         config = ready(rebuild(known.parts, self._settings.config.parent), self._settings)
         if config.hash != known.hash:
             raise BridgeError("the configuration that was built is not the one on the board")
-        self._config, self._key = config, known.key
+        self._config = config
+        self._key = known.key
         self.board.tell(config.hash)
         log.debug("config_taken", hash=config.hash)
 

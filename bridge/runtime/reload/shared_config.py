@@ -22,7 +22,9 @@ from bridge.monitoring.serializers import iso
 from bridge.system.wakeup import Wake
 
 PLACES: Final = 64
-ROLE, HASH = 8, 64  # bytes
+# bytes
+ROLE = 8
+HASH = 64
 LONGEST_PROBLEM: Final = 1000  # characters
 _NUMBER = struct.Struct("q")
 _PLACE = struct.Struct(f"id{ROLE}s{HASH}s")
@@ -87,7 +89,8 @@ class Board:
     def write(self, known: Known) -> None:
         """Make `known` what is known. For one process at a time."""
         number = self.number + 1
-        page, raw = self._pages[number % 2], orjson.dumps(known)
+        page = self._pages[number % 2]
+        raw = orjson.dumps(known)
         os.ftruncate(page, 0)
         written = 0
         while written < len(raw):

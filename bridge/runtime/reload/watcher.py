@@ -65,7 +65,9 @@ class Reader:
     def __init__(
         self, settings: Settings, board: Board, disk: Disk | None, remember: Callable[[Good], None]
     ) -> None:
-        self._settings, self._board, self._remember = settings, board, remember
+        self._settings = settings
+        self._board = board
+        self._remember = remember
         self._known = board.read()
         self._judged = disk  # as the files were when they were judged last
         self._coming: Found | None = None  # read a moment ago
@@ -84,7 +86,8 @@ class Reader:
         elif now < self._quiet_at:
             return self._quiet_at - now
         elif not self._coming.disk.has_changed():
-            found, self._coming = self._coming, None
+            found = self._coming
+            self._coming = None
             return self._judge(found)
         try:
             self._coming = apart(lambda: find(self._settings), LONGEST)
@@ -97,8 +100,12 @@ class Reader:
 
     def _judge(self, found: Found) -> float:
         """Take what was found, or say what is wrong with it."""
-        before, asked, self._asked = self._known, self._asked, False
-        known, problems, good = replace(before, restart=found.restart), found.problems, found.good
+        before = self._known
+        asked = self._asked
+        self._asked = False
+        known = replace(before, restart=found.restart)
+        problems = found.problems
+        good = found.good
         if good is not None and good.key != before.key:
             try:
                 self._remember(good)
@@ -143,7 +150,8 @@ class Reader:
 
 def find(settings: Settings) -> Found:
     """Read the configuration as it is now, and see whether processes could be started with it."""
-    disk, restart = Disk(again=True), tuple[str, ...]()
+    disk = Disk(again=True)
+    restart = tuple[str, ...]()
     try:
         environ = with_dotenv(settings.own, read_dotenv(settings, disk))
         restart = _to_restart(settings.environ, environ)

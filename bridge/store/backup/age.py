@@ -60,7 +60,8 @@ def look(settings: Settings) -> Backups | None:
     """Return how it stands with backups; None on PostgreSQL, which has its own."""
     if not settings.database_url.startswith("sqlite"):
         return None
-    newest, tries = newest_at(settings.backups), _tries(settings)
+    newest = newest_at(settings.backups)
+    tries = _tries(settings)
     return Backups(
         folder=str(settings.backups),
         every=settings.backup_every,
@@ -75,7 +76,8 @@ def trying(settings: Settings) -> Iterator[None]:
     """Note that a backup is tried, and why it failed where it does; a try that is killed leaves
     since when there were any.
     """
-    before, now = _tries(settings), time.time()
+    before = _tries(settings)
+    now = time.time()
     since, error = (before.since, before.error) if before else (now, None)
     _note(settings, _Tries(since, now, error))
     try:

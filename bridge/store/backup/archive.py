@@ -38,7 +38,9 @@ from bridge.store.tables.schema import HEAD
 
 FORMAT: Final = 2
 PLAIN: Final = 1  # the format of one without sealed blobs, which earlier versions read, too
-DATABASE, KEY, MANIFEST = "flowbridge.db", "secret_key", "manifest.json"
+DATABASE = "flowbridge.db"
+KEY = "secret_key"
+MANIFEST = "manifest.json"
 PIECE: Final = 1024 * 1024  # bytes that are read at once
 LONGEST_MANIFEST: Final = 256 * 1024 * 1024
 BLOB: Final = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
@@ -126,7 +128,9 @@ def _pack(
     target: IO[bytes],
     advance: Advance,
 ) -> Manifest:
-    count, size, form = 0, 0, PLAIN
+    count = 0
+    size = 0
+    form = PLAIN
     missing: list[str] = []
     with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for name, path in [(DATABASE, copy), *_others(data)]:
@@ -138,7 +142,8 @@ def _pack(
                 continue
             name = f"blobs/{path.name[:2]}/{path.name}"
             added = _add(tar, name, path, int(manifest.taken_at), advance)
-            count, size = count + 1, size + added[0]
+            count = count + 1
+            size = size + added[0]
             if path.name != digest:
                 manifest.files[name], form = added, FORMAT
         manifest = Manifest(
@@ -169,7 +174,9 @@ def _others(data: Path) -> Iterator[tuple[str, Path]]:
 
 def _entry(name: str, size: int, at: int) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mode, entry.mtime = size, 0o600, at
+    entry.size = size
+    entry.mode = 0o600
+    entry.mtime = at
     return entry
 
 
@@ -177,7 +184,10 @@ class _Hashing(io.RawIOBase):
     """Reads just so many bytes of a file, which may grow, and hashes them."""
 
     def __init__(self, file: IO[bytes], size: int, advance: Advance) -> None:
-        self._file, self._left, self._advance, self.digest = file, size, advance, hashlib.sha256()
+        self._file = file
+        self._left = size
+        self._advance = advance
+        self.digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         piece = self._file.read(min(self._left, PIECE if size < 0 else size))
@@ -219,7 +229,8 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
     found as it says. Raises `StoreError`.
     """
     found: dict[str, tuple[int, str]] = {}
-    blobs, text = 0, None
+    blobs = 0
+    text = None
     try:
         for tar, entry in bounded_tar.entries(source):
             if text is not None:
@@ -301,7 +312,9 @@ def _unpack_one(
     descriptor = os.open(
         path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
     )
-    digest, reader, size = hashlib.sha256(), _reader(tar, entry), 0
+    digest = hashlib.sha256()
+    reader = _reader(tar, entry)
+    size = 0
     with os.fdopen(descriptor, "wb") as file:
         while piece := reader.read(PIECE):
             _check_disk(folder, len(piece))

@@ -28,14 +28,13 @@ class _Packed:
     """Reads the file as it is, and counts its bytes."""
 
     def __init__(self, source: IO[bytes]) -> None:
-        self._source, self.count = source, 0
+        self._source = source
+        self.count = 0
         self.begins = self._ahead = source.read(6)
 
     def read(self, size: int = -1) -> bytes:
-        piece, self._ahead = (
-            self._ahead[:size] if size >= 0 else self._ahead,
-            (self._ahead[size:] if size >= 0 else b""),
-        )
+        piece = self._ahead[:size] if size >= 0 else self._ahead
+        self._ahead = self._ahead[size:] if size >= 0 else b""
         piece = piece or self._source.read(size)
         self.count += len(piece)
         return piece
@@ -50,7 +49,8 @@ class _Unpacked:
             (each for magic, each in _MAGIC.items() if packed.begins.startswith(magic)), None
         )
         self._file: Any = packed if opened is None else opened(packed, "rb")
-        self._count, self.left = 0, HEADER_BYTES
+        self._count = 0
+        self.left = HEADER_BYTES
 
     def read(self, size: int) -> bytes:
         piece: bytes = self._file.read(size)

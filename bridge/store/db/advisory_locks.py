@@ -10,7 +10,9 @@ from enum import IntEnum
 
 from sqlalchemy import Connection, text
 
-LINE, MERGE = 0, 1  # seeds of the locks of keys; the triggers of the schema take the same
+# seeds of the locks of keys; the triggers of the schema take the same
+LINE = 0
+MERGE = 1
 FLOW = 2  # of the locks of (platform, saved_item_id)
 
 

@@ -21,7 +21,8 @@ log = get_logger()
 
 WORTH_SAYING = 2.0  # seconds
 # an answer that took longer, in seconds, is asked for again: half of that is what is not known
-QUICK, TRIES = 0.1, 3
+QUICK = 0.1
+TRIES = 3
 # goes on while a machine sleeps, where there is such a clock
 _ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -88,12 +89,14 @@ def _machine_difference() -> float:
     """Return how far this machine's wall clock is ahead of its boot clock; asked again where the
     process stood still in between.
     """
-    quickest, difference = float("inf"), 0.0
+    quickest = float("inf")
+    difference = 0.0
     for _ in range(TRIES):
         before = elapsed()
         wall = time.time()
         if (took := elapsed() - before) < quickest:
-            quickest, difference = took, wall - before - took / 2
+            quickest = took
+            difference = wall - before - took / 2
         if quickest < QUICK:
             break
     return difference
@@ -120,7 +123,8 @@ def ahead(database: Database) -> float:
 def _difference(database: Database, mine: Callable[[], float]) -> float:
     with database.read() as connection:
         connection.exec_driver_sql("SELECT 1")  # connected by now, and the transaction begun
-        quickest, difference = float("inf"), 0.0
+        quickest = float("inf")
+        difference = 0.0
         for _ in range(TRIES):
             before = mine()
             theirs: float = connection.exec_driver_sql(
@@ -128,7 +132,8 @@ def _difference(database: Database, mine: Callable[[], float]) -> float:
             ).scalar_one()
             after = mine()
             if after - before < quickest:
-                quickest, difference = after - before, theirs - (before + after) / 2
+                quickest = after - before
+                difference = theirs - (before + after) / 2
             if quickest < QUICK:
                 break
         return difference

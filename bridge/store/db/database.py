@@ -68,7 +68,8 @@ class Database:
             )
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = (_sqlite_engine if self.is_sqlite else postgres.engine_of)(self.url, said_by)
-        self.sealer, self.secret_key = sealer, secret_key
+        self.sealer = sealer
+        self.secret_key = secret_key
         self.engine.update_execution_options(sealer=sealer, secret_key=secret_key)
         self._reader = self.engine if self.is_sqlite else postgres.reader_of(self.engine)
         self._group = Group(self.engine, self.path) if self.is_sqlite else None

@@ -46,7 +46,8 @@ def kind(path: Path) -> str | None:
     told.
     """
     # https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
-    best, found = -1, None
+    best = -1
+    found = None
     real = path.resolve()
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
@@ -58,7 +59,8 @@ def kind(path: Path) -> str | None:
             re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mounted.split()[4])
         )
         if real.is_relative_to(point) and len(point.parts) >= best:
-            best, found = len(point.parts), described.split()[0]
+            best = len(point.parts)
+            found = described.split()[0]
     return found
 
 

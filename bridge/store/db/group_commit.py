@@ -80,7 +80,8 @@ class Job:
     __slots__ = ("appending", "done", "error", "item", "lead", "size", "value")
 
     def __init__(self, appending: Appending[Any] | None, item: Any) -> None:
-        self.appending, self.item = appending, item
+        self.appending = appending
+        self.item = item
         self.size = len(item) if appending is not None else 1
         self.value: Any = None
         self.error: BaseException | None = None
@@ -185,8 +186,10 @@ class Group:
         """Drop the connection after a failure: closing it rolls back, and the next writer starts
         clean.
         """
-        connection, self._connection = self._connection, None
-        fd, self._lock_fd = self._lock_fd, -1
+        connection = self._connection
+        self._connection = None
+        fd = self._lock_fd
+        self._lock_fd = -1
         if connection is not None:
             connection.invalidate()
             connection.close()

@@ -57,11 +57,13 @@ class Leadership:
 
     def give_up(self) -> None:
         """Let another lead."""
-        session, self._session = self._session, None
+        session = self._session
+        self._session = None
         if session is not None:
             session.invalidate()  # not for the pool: it would take the lock along
             session.close()
-        fd, self._fd = self._fd, -1
+        fd = self._fd
+        self._fd = -1
         if fd >= 0:
             os.close(fd)
 

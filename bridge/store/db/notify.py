@@ -55,7 +55,8 @@ class Bell:
     """
 
     def __init__(self, database: Database, near: Callable[[], None]) -> None:
-        self._database, self._near = database, near
+        self._database = database
+        self._near = near
         self._wanted = threading.Event()
         self._mutex = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -85,7 +86,8 @@ class Listener:
     """
 
     def __init__(self, database: Database, heard: Callable[[], None]) -> None:
-        self._database, self._heard = database, heard
+        self._database = database
+        self._heard = heard
         self._over = -1
         self._thread: threading.Thread | None = None
         self.hears = False  # whether a ring would be heard now, as far as is known
@@ -112,7 +114,8 @@ class Listener:
                 raw: Any = connection.connection.driver_connection
                 raw.add_notify_handler(lambda _: self._heard())
                 connection.exec_driver_sql(f"LISTEN {CHANNEL}")
-                self.hears, failures = True, 0
+                self.hears = True
+                failures = 0
                 self._heard()
                 while not self._is_over(raw.fileno(), CHECK):
                     connection.exec_driver_sql("SELECT 1")  # what was told comes with the answer

@@ -56,7 +56,8 @@ def engine_of(url: URL, said_by: str) -> Engine:
     @event.listens_for(engine, "connect")
     def connect(raw: Any, _record: object) -> None:
         try:
-            before, raw.autocommit = raw.autocommit, True
+            before = raw.autocommit
+            raw.autocommit = True
             raw.execute(PINNED)
             raw.autocommit = before
         except BaseException:

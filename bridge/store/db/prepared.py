@@ -82,18 +82,21 @@ class Among(ColumnElement[Any]):
     inherit_cache = False
 
     def __init__(self, column: Column[str], name: str) -> None:
-        self.column, self.values = column, bindparam(name, type_=Text)
+        self.column = column
+        self.values = bindparam(name, type_=Text)
 
 
 @compiles(Among, "sqlite")
 def _on_sqlite(among: Among, compiler: Any, **how: Any) -> str:
-    column, values = compiler.process(among.column, **how), compiler.process(among.values, **how)
+    column = compiler.process(among.column, **how)
+    values = compiler.process(among.values, **how)
     return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - a column of ours and a placeholder
 
 
 @compiles(Among, "postgresql")
 def _on_postgresql(among: Among, compiler: Any, **how: Any) -> str:
-    column, values = compiler.process(among.column, **how), compiler.process(among.values, **how)
+    column = compiler.process(among.column, **how)
+    values = compiler.process(among.values, **how)
     # Of an array the planner expects ten, of a function's rows a hundred, for which it would rather
     # read a small table than an index.
     return f"{column} = ANY(ARRAY(SELECT json_array_elements_text(CAST({values} AS json))))"

@@ -64,7 +64,8 @@ def owned(database: Database) -> set[str]:
 
 
 def _owned_by(database: Database, owner: Owner) -> Iterator[str]:
-    page, place = text(f"{owner.query} LIMIT :most"), owner.first
+    page = text(f"{owner.query} LIMIT :most")
+    place = owner.first
     while True:
         with database.read() as connection:
             rows = connection.execute(

@@ -77,7 +77,8 @@ def store(
 
     `erased`: only keyed hashes of them, none where there is no key.
     """
-    key, rows = secret_key_of(connection), []
+    key = secret_key_of(connection)
+    rows = []
     for row in connection.execute(_OF_EVENTS, {"ids": list(event_ids)}) if event_ids else ():
         provider_id = erased_id(key, row.source, row.provider_id) if erased else row.provider_id
         expires_at = row.received_at + dedup_for(row.source)
@@ -165,7 +166,8 @@ def _change(
     """Give other names to the ids that this concerns; one whose new name is empty, or known
     already, is deleted.
     """
-    place, changed = ("", ""), 0
+    place = ("", "")
+    changed = 0
     while rows := _page(database, place):
         place = (rows[-1][0], rows[-1][1])
         if mine := [row for row in rows if concerns(row[1])]:
@@ -188,12 +190,11 @@ def _page(database: Database, place: tuple[str, str]) -> list[tuple[str, str]]:
 def _rename(
     connection: Connection, rows: Sequence[tuple[str, str]], renamed: Callable[[str, str, str], str]
 ) -> int:
-    columns, changed = deleted_id.c, 0
+    columns = deleted_id.c
+    changed = 0
     for source, name in rows:
-        mine, new = (
-            (columns.source == source) & (columns.provider_id == name),
-            renamed(secret_key_of(connection), source, name),
-        )
+        mine = (columns.source == source) & (columns.provider_id == name)
+        new = renamed(secret_key_of(connection), source, name)
         known = (
             new
             and connection.execute(

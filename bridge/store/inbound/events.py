@@ -225,12 +225,10 @@ def _insert_arrivals(rows: int) -> str:
 def _insert_event() -> Any:
     from sqlalchemy.dialects import postgresql  # megabytes, for those who use it
 
-    table, earlier, known, gone = (
-        schema.event,
-        schema.event.alias(),
-        schema.event.alias(),
-        schema.deleted_id,
-    )
+    table = schema.event
+    earlier = schema.event.alias()
+    known = schema.event.alias()
+    gone = schema.deleted_id
     same = (
         earlier.c.source == bindparam("source"),
         earlier.c.body_sha256 == bindparam("body_sha256"),

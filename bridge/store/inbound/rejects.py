@@ -67,7 +67,8 @@ def listed(
         conditions.append(reject.c.received_at >= since)
     if waiting:
         conditions.append(reject.c.readmitted_at.is_(None))
-    left, query = limit or sys.maxsize, query.where(*conditions)
+    left = limit or sys.maxsize
+    query = query.where(*conditions)
     page = query
     while left > 0:
         with database.read() as connection:
@@ -75,7 +76,8 @@ def listed(
         yield from (to_reject(row, database.sealer) for row in rows)
         if len(rows) < PAGE:
             return
-        left, page = left - PAGE, query.where(reject.c.seq < rows[-1].seq)
+        left = left - PAGE
+        page = query.where(reject.c.seq < rows[-1].seq)
 
 
 def get(database: Database, text: str) -> Reject:

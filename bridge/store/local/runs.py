@@ -321,7 +321,8 @@ def _ending(result: RunResult, now: float) -> dict[str, Any]:
 
 
 def _to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
-    values, unsealable = dict(row._mapping) | changed, None
+    values = dict(row._mapping) | changed
+    unsealable = None
     try:
         values |= {
             name: sealer.open(values[name], "local_run", name, row.id)

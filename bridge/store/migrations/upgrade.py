@@ -50,7 +50,8 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         # other files take after it.
         os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         vacuum.prepare(database.path)
-    until, waits = time.monotonic() + PATIENCE, chain(WAITS, repeat(WAITS[-1]))
+    until = time.monotonic() + PATIENCE
+    waits = chain(WAITS, repeat(WAITS[-1]))
     while True:
         try:
             return _migrate(database)

@@ -121,7 +121,8 @@ _sendable = or_(
 # by a person
 _taken_out = (_status == Status.CANCELLED) & _planned & delivery.c.merged_into.is_(None)
 # held: the platform is not asked about it
-_is_unknown, _is_held = _status == Status.UNKNOWN, delivery.c.poll_at.is_(None)
+_is_unknown = _status == Status.UNKNOWN
+_is_held = delivery.c.poll_at.is_(None)
 _waiting = _status.in_((Status.QUEUED, Status.BLOCKED))
 _cancellable = or_(_waiting, (_status == Status.DEAD) & delivery.c.holds_key)
 MOVES: Final[Mapping[str, Move]] = {
@@ -164,7 +165,8 @@ class Moving:
         return [self._one(connection, one, now) for one in prepared]
 
     def _one(self, connection: Connection, id_: str, now: float) -> Result:
-        query, sealer = select(delivery).where(delivery.c.id == id_), sealer_of(connection)
+        query = select(delivery).where(delivery.c.id == id_)
+        sealer = sealer_of(connection)
         row = connection.execute(query.with_for_update()).one_or_none()
         if row is None:
             return Result(id=id_, problem="there is no such delivery")
@@ -268,10 +270,8 @@ class Replaying:
             )
             for one in prepared
         ]
-        planned, sealer = (
-            [each for one in prepared for each in one.deliveries],
-            sealer_of(connection),
-        )
+        planned = [each for one in prepared for each in one.deliveries]
+        sealer = sealer_of(connection)
         if planned:
             events.take_keys(connection, planned)
             connection.execute(insert(delivery), [delivery_row(each, sealer) for each in planned])

@@ -29,7 +29,9 @@ from bridge.store.tables.schema import HEAD, metadata, worker
 TABLES: Final = tuple(metadata.sorted_tables)
 TOGETHER: Final = 500  # rows written at once
 PILE: Final = 4 * 1024 * 1024  # or so many bytes
-FEW, MANY = 16, 500  # rows read at once, of tables that keep what senders wrote, and of others
+# rows read at once, of tables that keep what senders wrote, and of others
+FEW = 16
+MANY = 500
 NAMED: Final = 20  # rows that do not fit are named; more are counted
 #: What texts cannot hold. https://www.postgresql.org/docs/current/datatype-character.html; what is
 #: no UTF-8 is read as half characters.
@@ -239,7 +241,8 @@ def _copy_table(
     mend: bool,
     advance: Callable[[int], None],
 ) -> Sum:
-    total, size = Sum(), 0
+    total = Sum()
+    size = 0
     pile: list[Row] = []
 
     def flush() -> None:
@@ -295,7 +298,8 @@ def _without_triggers(connection: Connection, database: Database) -> Iterator[No
             text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
         ).all()
         ours = [row for row in triggers if row.tbl_name in metadata.tables]
-        away, again = [f"DROP TRIGGER {row.name}" for row in ours], [row.sql for row in ours]
+        away = [f"DROP TRIGGER {row.name}" for row in ours]
+        again = [row.sql for row in ours]
     else:
         names = ", ".join(table.name for table in TABLES)
         away = [

@@ -202,7 +202,8 @@ def traces(database: Database, letters: str) -> int:
 
 
 def _count(path: Path, sought: bytes) -> int:
-    count, carried = 0, b""
+    count = 0
+    carried = b""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             seen = carried + chunk.lower()
@@ -223,7 +224,9 @@ def files_with(
         json.dumps(letters)[1:-1],
         json.dumps(letters, ensure_ascii=False)[1:-1],
     }
-    sought, found, unread = {folded(each) for each in spellings}, [], []
+    sought = {folded(each) for each in spellings}
+    found = []
+    unread = []
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         try:
@@ -252,7 +255,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _stands(path: Path, size: int, sought: Set[str]) -> bool:
     """Tell whether one of these texts stands in the first `size` bytes of a file, or so."""
-    longest, carried = max(map(len, sought)), ""
+    longest = max(map(len, sought))
+    carried = ""
     with open(  # noqa: PTH123 - no link is followed
         os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK),
         encoding="utf-8",

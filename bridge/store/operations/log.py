@@ -238,7 +238,8 @@ def items(
         query = query.where(act_item.c.outcome == outcome)
     if is_open:
         query = query.where(act_item.c.outcome.is_(None))
-    last, left = 0, limit or None
+    last = 0
+    left = limit or None
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         with database.read() as connection:
@@ -246,7 +247,8 @@ def items(
         yield from map(_to_item, rows)
         if len(rows) < size:
             return
-        last, left = rows[-1].number, None if left is None else left - len(rows)
+        last = rows[-1].number
+        left = None if left is None else left - len(rows)
 
 
 def done_to(database: Database, ids: Sequence[str], limit: int = 50) -> list[tuple[Act, Item]]:

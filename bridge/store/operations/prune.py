@@ -133,7 +133,8 @@ def count(pruning: Pruning) -> list[dict[str, Any]]:
 def _span(pruning: Pruning, source: str, what: str) -> dict[str, Any] | None:
     """Between which times of receipt it is old; null where nothing is."""
     kept = pruning.of(source)
-    gone, before = pruning.now - kept.events, pruning.now - getattr(kept, what)
+    gone = pruning.now - kept.events
+    before = pruning.now - getattr(kept, what)
     if math.isinf(before):
         return None
     # before that the events go as a whole
@@ -152,7 +153,8 @@ def _finds(
             while place is not None and (
                 rows := _page(pruning.database, page, {"seq": 0, "most": ROWS, **place})
             ):
-                ids, free = [row.id for row in rows], partial(removal.free, recent=place["recent"])
+                ids = [row.id for row in rows]
+                free = partial(removal.free, recent=place["recent"])
                 yield Batch(
                     source,
                     lambda connection, ids=ids, free=free: work(  # type: ignore[misc]

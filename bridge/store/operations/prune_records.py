@@ -117,7 +117,8 @@ def configs(database: Database, config: Config, now: float, _of: Of) -> Iterator
         return
     unused = {row.hash for row in _read(database, _CONFIGS, {"before": before, "own": config.hash})}
     for table in ("event", "delivery"):
-        place, query = 0, text(_HASHES.format(table=table))
+        place = 0
+        query = text(_HASHES.format(table=table))
         while unused and (rows := _read(database, query, {"after": place, "most": PAGE})):
             unused -= {row.config_hash for row in rows}
             place = rows[-1].seq

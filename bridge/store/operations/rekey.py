@@ -27,7 +27,9 @@ from bridge.store.tables import key_usage
 from bridge.store.tables.encrypted import ROWS, Sealed, name_of
 from bridge.store.tables.schema import deleted_id, event
 
-FEW, MANY = 16, 200  # rows read at once, of tables that keep what senders wrote, and of others
+# rows read at once, of tables that keep what senders wrote, and of others
+FEW = 16
+MANY = 200
 # over a table: others may change a row between that it is read and that it is written
 PASSES: Final = 10
 # of an event: what could be compared with a guess
@@ -98,7 +100,8 @@ class Rekeying:
         """Change these rows, and return how many had changed meanwhile and are to be looked at
         again.
         """
-        began, done = time.monotonic(), 0
+        began = time.monotonic()
+        done = 0
         changes = [change for each in rows if (change := self._change(row, each))]
         # elsewhere rows are locked, so one by one
         together = len(changes) if self.database.is_sqlite else 1
@@ -171,8 +174,11 @@ class Rekeying:
         """Return what a row must hold, still, and what it is to hold; null where nothing is to be
         done.
         """
-        read, name = kept._mapping, name_of(*(kept._mapping[one] for one in row.named))
-        table, opener, wanted = str(row.table.name), self._sealer(row), self._wanted(row)
+        read = kept._mapping
+        name = name_of(*(kept._mapping[one] for one in row.named))
+        table = str(row.table.name)
+        opener = self._sealer(row)
+        wanted = self._wanted(row)
         new: dict[str, Any] = {}
         for column in row.columns:
             value = read[column]

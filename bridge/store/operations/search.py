@@ -110,7 +110,8 @@ def _deliveries(search: Search) -> Select[Any]:
 
 
 def _delivery(search: Search, row: Row[Any]) -> str | None:
-    subject, kept = search.subject, _opened(search, "delivery", row)
+    subject = search.subject
+    kept = _opened(search, "delivery", row)
     holds = any(subject.in_value(from_json(kept[name])) for name in ("inputs", "outputs"))
     said = subject.anywhere and (
         subject.in_value(from_json(kept["log"])) or subject.in_texts([row.reason, row.order_key])
@@ -151,7 +152,8 @@ def _runs(_search: Search) -> Select[Any]:
 
 
 def _run(search: Search, row: Row[Any]) -> str | None:
-    subject, kept = search.subject, _opened(search, "local_run", row)
+    subject = search.subject
+    kept = _opened(search, "local_run", row)
     holds = any(subject.in_value(from_json(kept[name])) for name in ("inputs", "outputs"))
     body = kept["body"]
     holds = holds or (

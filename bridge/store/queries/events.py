@@ -364,7 +364,8 @@ def _pages(
     """Yield the newest rows page by page. What is asked `late` costs much, and is asked of one page
     of rows at a time.
     """
-    left, before = limit or None, None
+    left = limit or None
+    before = None
     while left is None or left > 0:
         size = BODIES if late else PAGE if left is None else min(PAGE, left)
         page = query.order_by(table.c.seq.desc()).limit(size)
@@ -385,7 +386,8 @@ def _pages(
             yield rows
         if len(numbers) < size:
             return
-        before, left = numbers[-1], None if left is None else left - len(rows)
+        before = numbers[-1]
+        left = None if left is None else left - len(rows)
 
 
 def _ids(pages: Iterator[Sequence[Row[Any]]]) -> list[str]:

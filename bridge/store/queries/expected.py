@@ -21,7 +21,8 @@ def keep(connection: Connection, sources: Collection[str], now: float) -> int:
     have changed.
     """
     known = since(connection).keys()
-    new, gone = sorted(set(sources) - known), sorted(known - set(sources))
+    new = sorted(set(sources) - known)
+    gone = sorted(known - set(sources))
     if new:
         connection.execute(insert(expected), [{"source": name, "since": now} for name in new])
     if gone:

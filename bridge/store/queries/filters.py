@@ -60,10 +60,8 @@ def event_conditions(filters: Filters) -> Conditions:
     if filters.spam is not None:
         conditions.append(event.c.spam.isnot(None) if filters.spam else event.c.spam.is_(None))
     if filters.spam and filters.reason is not None:
-        conditions, filters = (
-            [*conditions, _says(event.c.spam, filters.reason)],
-            replace(filters, reason=None),
-        )
+        conditions = [*conditions, _says(event.c.spam, filters.reason)]
+        filters = replace(filters, reason=None)
     owned = [delivery.c.event_id == event.c.id]
     if filters.route is not None:
         owned.append(delivery.c.route == filters.route)

@@ -25,7 +25,9 @@ from bridge.store.queue.hold import Hold
 from bridge.store.tables.schema import worker
 
 MOST: Final = 100_000  # rows that are counted
-PAGE, PAGES = 20_000, 5  # newest events that are looked at for those of today
+# newest events that are looked at for those of today
+PAGE = 20_000
+PAGES = 5
 DEAD: Final = 5_000  # newest dead deliveries that are looked at for those of a day
 LATE: Final = 20  # runs that nobody follows are named one by one
 
@@ -192,7 +194,8 @@ def _sources(
     up the sources that did not appear.
     """
     found: dict[str, tuple[float | None, int]] = {}
-    newest, cut = _count(connection, _NEWEST), False
+    newest = _count(connection, _NEWEST)
+    cut = False
     for page in range(PAGES):
         rows = connection.execute(
             _OF_PAGE, {"newest": newest, "page": PAGE, "midnight": midnight}

@@ -168,7 +168,10 @@ class _Claiming:
     """One claim: what is taken already, and what may go."""
 
     def __init__(self, connection: Connection, allowed: Allowed, now: float, lease: str) -> None:
-        self._connection, self._allowed, self._now, self._lease = connection, allowed, now, lease
+        self._connection = connection
+        self._allowed = allowed
+        self._now = now
+        self._lease = lease
         self._circuits: Mapping[str, Circuit] = throttling.read(connection)
         self._paces = throttling.paces(connection, allowed.limits) if allowed.limits else {}
         self._taken: defaultdict[tuple[str, str], set[str]] = defaultdict(set)  # ids, by lane
@@ -210,7 +213,8 @@ class _Claiming:
         """
         claims: list[Claim] = []
         while routes and left > 0:
-            asked, routes = routes[:left], routes[left:]
+            asked = routes[:left]
+            routes = routes[left:]
             share = -(-left // len(asked))
             may = {route: most for route in asked if (most := self._room(route, share)) > 0}
             found = self._next(platform, may)

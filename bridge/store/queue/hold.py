@@ -16,7 +16,8 @@ from bridge.core.model import Status
 from bridge.store.queue import ledger
 from bridge.store.tables.schema import delivery, hold, worker
 
-STARTS, RESTORED = "starts", "restored"
+STARTS = "starts"
+RESTORED = "restored"
 _WAITING: Final = text("""
 SELECT (SELECT count(*) FROM delivery WHERE status = 'queued' AND created_at <= :until)
      + (SELECT count(*) FROM delivery WHERE status = 'blocked' AND created_at <= :until) AS before,

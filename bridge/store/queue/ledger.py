@@ -127,7 +127,10 @@ def record(
     held = {row.id: row for row in _HELD.rows(connection, ids=ids)}
     _COMPLETE.change_each(connection, [_completion(each, now, sealer) for each in settled])
     statuses: list[Status | None] = []
-    rows, ended, unfollowed, to_nothing = [], [], [], []
+    rows = []
+    ended = []
+    unfollowed = []
+    to_nothing = []
     for each in settled:
         known = held.get(each.claim.delivery.id)
         mine = (
@@ -171,7 +174,9 @@ def _is_settled_late(known: Any, each: Settled) -> bool:
 
 
 def _completion(each: Settled, now: float, sealer: Sealer) -> dict[str, Any]:
-    outcome, delivery_id, number = each.outcome, each.claim.delivery.id, each.claim.attempt
+    outcome = each.outcome
+    delivery_id = each.claim.delivery.id
+    number = each.claim.attempt
     values = {
         "of": delivery_id,
         "as": number,
@@ -188,7 +193,8 @@ def _after(each: Settled, decision: Decision, now: float, *, spent: bool) -> dic
     """What changes of a delivery after an attempt, as the parameters of `_SETTLE`. `spent`: the
     attempt was not counted yet.
     """
-    outcome, delivered = each.outcome, decision.status is Status.DELIVERED
+    outcome = each.outcome
+    delivered = decision.status is Status.DELIVERED
     followed = delivered and each.first_poll is not None
     look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None
     return {

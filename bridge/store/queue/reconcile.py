@@ -150,7 +150,8 @@ def _near(clocks: ClockReading, width: float) -> list[ColumnElement[bool]]:
     A clock that was set in between hides that two attempts are of the same time. Each condition is
     for an index.
     """
-    at, days = attempt.c.started_at, max(INCOMPARABLE_SECONDS, width)
+    at = attempt.c.started_at
+    days = max(INCOMPARABLE_SECONDS, width)
     of_one_boot = (
         (attempt.c.boot_id == clocks.boot_id) & (attempt.c.host == clocks.host)
         if clocks.boot_clock is not None
@@ -301,7 +302,8 @@ def _adopt(
     jitter: float,
 ) -> Status | None:
     """Make the run the delivery's, and write down how it stands: it may have ended already."""
-    one, run_id = known.delivery, evidence.decision.run_id or ""
+    one = known.delivery
+    run_id = evidence.decision.run_id or ""
     report = answers.reports.get(run_id, RunReport(state=None))
     values = _looked(
         evidence,

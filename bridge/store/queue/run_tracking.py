@@ -156,7 +156,8 @@ def record_run(
         values |= {"run_state": report.state, "raw_state": report.raw_state}
         # a list of runs may have none
         values |= {"log": to_json(list(report.log))} if report.log else {}
-    over, status = report.state in RUN_ENDED, Status.DELIVERED
+    over = report.state in RUN_ENDED
+    status = Status.DELIVERED
     if over:
         values |= {
             "outputs": to_json(report.outputs),

@@ -70,7 +70,8 @@ def lock_all(
     """
     if connection.dialect.name == "sqlite":
         return
-    known, expired = list(deliveries), connection.execute(_EXPIRED, {"now": now}).all()
+    known = list(deliveries)
+    expired = connection.execute(_EXPIRED, {"now": now}).all()
     keys = [(row.route, row.order_key) for row in expired if row.order_key is not None]
     alone_with_keys(connection, [*keys, *(key for one in known for key in ordering.key_of(one))])
     # expired ones are not waited for: another may take them over

@@ -94,7 +94,8 @@ ROWS: Final = (
     Sealed(act, {"asked": "what was asked for"}),
     Sealed(learned, {"sealed": "the secret that the sender told"}, ("source",), always=True),
 )
-LETTERS, BEGINNINGS = len(ANY), (ANY, ANY.encode())
+LETTERS = len(ANY)
+BEGINNINGS = (ANY, ANY.encode())
 OF_TABLE: Final = {row.table.name: tuple(row.columns) for row in ROWS}
 
 

@@ -16,7 +16,8 @@ from bridge.store.encryption import HEAD, ID, SEALED, SETTING, Sealer, sealed_wi
 from bridge.store.tables.encrypted import ROWS, Sealed
 
 #: of a value: there is none, or it is not sealed; else the id of its key
-NOTHING, IN_CLEAR = "-", ""
+NOTHING = "-"
+IN_CLEAR = ""
 #: What is sealed in any case: without keys with one that is derived from the secret key.
 ALWAYS: Final = frozenset(
     f"{row.table.name}.{name}" for row in ROWS if row.always for name in row.columns

@@ -113,7 +113,8 @@ def files_of(kept: str | None, event_id: str, sealer: Sealer) -> tuple[FormFile,
 
 def delivery_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
     """Return the columns that planning decides."""
-    order, debounce = delivery.order, delivery.debounce
+    order = delivery.order
+    debounce = delivery.debounce
     values = {
         "id": delivery.id,
         "event_id": delivery.event_id,
@@ -219,17 +220,13 @@ _OF_ATTEMPT = tuple(field.name for field in fields(Attempt))
 
 def to_attempt(row: Row[Any], sealer: Sealer) -> Attempt:
     """Return the attempt of a row of the `attempt` table."""
-    values, name = (
-        {one: row._mapping[one] for one in _OF_ATTEMPT},
-        name_of(row.delivery_id, row.number),
-    )
-    state, kept = (
-        values["run_state"],
-        {
-            column: sealer.open(values[column], "attempt", column, name)
-            for column in OF_TABLE["attempt"]
-        },
-    )
+    values = {one: row._mapping[one] for one in _OF_ATTEMPT}
+    name = name_of(row.delivery_id, row.number)
+    state = values["run_state"]
+    kept = {
+        column: sealer.open(values[column], "attempt", column, name)
+        for column in OF_TABLE["attempt"]
+    }
     return Attempt(
         **values
         | {

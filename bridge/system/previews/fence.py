@@ -14,10 +14,20 @@ import os
 import struct
 from typing import Final
 
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2
-_LOAD, _JUMP_IF, _RETURN = 0x20, 0x15, 0x06  # https://docs.kernel.org/networking/filter.html
-_NUMBER, _PROCESSOR = 0, 4  # where in what a filter sees of a call
-_KILL, _ALLOW, _REFUSE = 0x80000000, 0x7FFF0000, 0x00050001  # the last: EPERM
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_SECCOMP = 22
+_FILTER = 2
+# https://docs.kernel.org/networking/filter.html
+_LOAD = 0x20
+_JUMP_IF = 0x15
+_RETURN = 0x06
+# where in what a filter sees of a call
+_NUMBER = 0
+_PROCESSOR = 4
+# the last: EPERM
+_KILL = 0x80000000
+_ALLOW = 0x7FFF0000
+_REFUSE = 0x00050001
 
 #: What may be called: memory, what is open, time, random numbers, signals of one's own, threads
 #: that wait for each other, and the end.

@@ -42,7 +42,8 @@ def caller_of(given: str, credentials: tuple[str, str], keys: Sequence[LocalKey]
     api_key, user_id = credentials
     built_in = LocalKey(name=BUILT_IN, hash=_hash(api_key))
     known = [built_in, *keys] if api_key and user_id else list(keys)
-    mine, found = _hash(given), None
+    mine = _hash(given)
+    found = None
     for key in known:
         if hmac.compare_digest(mine, key.hash):
             found = key

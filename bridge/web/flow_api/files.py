@@ -127,7 +127,8 @@ def name_problem(name: JSON) -> str | None:
 
 
 def _keep(served: Served, asked: Asked, fields: JSON) -> str:
-    name, user_id = fields.get("file_name"), asked.caller.user_id
+    name = fields.get("file_name")
+    user_id = asked.caller.user_id
     if problem := name_problem(name):
         raise bad("missing_parameter" if name is None else "invalid_parameter", problem)
     of_event = str(name).lower().startswith(OF_EVENT)
@@ -189,7 +190,8 @@ def _files_of_run(served: Served, asked: Asked, names: Sequence[JSON]) -> list[L
     """Return the files of those names: of the run, or else uploaded by its user. All are there, or
     it is refused.
     """
-    run_id, saved_item_id = asked.id("run_id"), asked.maybe_id("saved_item_id")
+    run_id = asked.id("run_id")
+    saved_item_id = asked.maybe_id("saved_item_id")
     if problem := next(filter(None, map(path_problem, names)), None):
         raise bad("missing_parameter" if names == [None] else "invalid_parameter", problem)
     run = run_of(served, asked, run_id)

@@ -47,7 +47,8 @@ def get_inputs(served: Served, asked: Asked) -> Response:
 
 def get_plrun_saved_item_map(served: Served, asked: Asked) -> Response:
     """The newest runs of a flow, or of each flow of a workbook."""
-    flow_id, book_id = asked.maybe_id("saved_item_id"), asked.maybe_id("workbook_id")
+    flow_id = asked.maybe_id("saved_item_id")
+    book_id = asked.maybe_id("workbook_id")
     if flow_id is None and book_id is None:
         raise bad("missing_parameter", "workbook_id or saved_item_id is required")
     flows = [_flow(served, asked, flow_id)] if flow_id is not None else _flows(served, asked)

@@ -21,7 +21,10 @@ from bridge.web.flow_api.request import Asked, bad, read_json
 
 PREFIX = "/api/v1"
 MIB = 1024 * 1024
-START, UPLOAD, SMALL = 5 * MIB, 35 * MIB, MIB  # bytes of a body
+# bytes of a body
+START = 5 * MIB
+UPLOAD = 35 * MIB
+SMALL = MIB
 OPENAPI = Path(__file__).with_name("openapi.json")
 
 log = get_logger()

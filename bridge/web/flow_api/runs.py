@@ -29,7 +29,8 @@ def start(served: Served, asked: Asked) -> Response:
     saved_item_id = asked.id("saved_item_id")
     if not asked.caller.may(saved_item_id):
         raise forbidden("this flow")
-    inputs, key = _inputs(asked), _stored_key(asked)
+    inputs = _inputs(asked)
+    key = _stored_key(asked)
     flow = served.runs.flow(saved_item_id)
     known = _earlier(served, asked, saved_item_id, inputs, is_gone=flow is None)
     if flow is None and known is None:
@@ -122,7 +123,8 @@ def _earlier(
     """Return the earlier run of this start where it must be looked up first: its flow `is_gone`, or
     the API key shared its keys before.
     """
-    key, shared = _stored_key(asked), _shared_key(served, asked)
+    key = _stored_key(asked)
+    shared = _shared_key(served, asked)
     known = served.runs.find(key) if key is not None and (is_gone or shared is not None) else None
     if known is not None or shared is None:
         return known
@@ -141,7 +143,8 @@ def _stored_key(asked: Asked) -> str | None:
     begin with the user's id and the name of the API key, in lines of their own, which no header can
     forge.
     """
-    key, caller = _idempotency_key(asked), asked.caller
+    key = _idempotency_key(asked)
+    caller = asked.caller
     return key if key is None or caller.built_in else f"{caller.user_id}\n{caller.key}\n{key}"
 
 
@@ -152,7 +155,8 @@ def _shared_key(served: Served, asked: Asked) -> str | None:
     In the bare name space the built-in key stores runs to this day. There only the start of a
     bridge's delivery is looked for.
     """
-    key, caller = _idempotency_key(asked), asked.caller
+    key = _idempotency_key(asked)
+    caller = asked.caller
     if key is None or caller.built_in:
         return None
     if caller.user_id != served.credentials[1]:

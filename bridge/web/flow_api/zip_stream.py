@@ -52,6 +52,7 @@ def _entry(file: LocalFile) -> zipfile.ZipInfo:
     # a zip knows no year before 1980
     at = datetime.fromtimestamp(max(file.created_at, 315619200.0), UTC)
     entry = zipfile.ZipInfo(file.name, at.timetuple()[:6])
-    entry.compress_type, entry.file_size = zipfile.ZIP_DEFLATED, file.size
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.file_size = file.size
     entry.external_attr = 0o100600 << 16
     return entry

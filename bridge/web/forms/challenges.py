@@ -61,8 +61,10 @@ def pasted_parts(source: Source, base: str) -> HiddenParts:
     """
     if source.form is None:
         return HiddenParts()
-    works, spam = has_work(source), source.form.spam
-    parts, captcha = _parts(source, source.form, base, works=works), spam.captcha
+    works = has_work(source)
+    spam = source.form.spam
+    parts = _parts(source, source.form, base, works=works)
+    captcha = spam.captcha
     needs_script = works and "required" in (spam.altcha, spam.token)
     if captcha is None:
         return replace(parts, needs_script=needs_script)
@@ -103,7 +105,8 @@ def challenge(source: Source, secret_key: str, now: float, came: JSON = None) ->
     """
     if source.form is None:
         return {}
-    form, spam = source.form, source.form.spam
+    form = source.form
+    spam = source.form.spam
     said: dict[str, JSON] = {"lasts": int(spam.expires - spam.min_fill)}
     if spam.token != "off" or form.trades_captcha:  # noqa: S105
         said["token"] = _token(source.name, form, secret_key, now, came)

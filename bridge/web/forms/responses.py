@@ -29,7 +29,8 @@ from bridge.web.forms.request import Asking
 
 log = get_logger()
 # in the query of the page that `on_error` leads to
-FORM_ERROR, FORM_FIELDS = "form_error", "form_fields"
+FORM_ERROR = "form_error"
+FORM_FIELDS = "form_fields"
 # the key of the WSGI environment under which a submission is, once it was read
 SENT = "flowbridge.sent"
 # refusals after which a captcha's service may have said yes, which it does once
@@ -77,7 +78,8 @@ def _sent(asking: Asking) -> tuple[dict[str, JSON], tuple[str, ...]]:
 def _taken(received: Received, source: Source, asking: Asking) -> Response:
     kept = received.kept[0][1] if received.kept else None
     fields = received.body.value if received.body and isinstance(received.body.value, dict) else {}
-    form, control = asking.form, parted(fields, asking.form)[1]
+    form = asking.form
+    control = parted(fields, asking.form)[1]
     language = asking.language(*texts_of(control, "language"))
     title, text = pages.thanks(form, language)
     target = _target(control, asking)
@@ -161,7 +163,9 @@ def _refused(refused: Refused, source: Source, asking: Asking, parts: Parts) -> 
         )
     if target := _error_page(refused, asking):
         return Response(status=303, headers={"Location": target, "Cache-Control": "no-store"})
-    form, problems, notes = None, [], []
+    form = None
+    problems = []
+    notes = []
     if sent and (refused.fields or refused.status not in NOT_SHOWN_AGAIN):
         if is_showable(sent):
             carried = parts(source, _good_still(control, refused))
@@ -225,7 +229,8 @@ def _problems(
     order = {name: place for place, name in enumerate(reversed(shown))}
     lines = []
     for name in sorted(faults, key=lambda name: (order.get(name, len(order)), name)):
-        field, said = shown.get(name), texts.say(language, faults[name])
+        field = shown.get(name)
+        said = texts.say(language, faults[name])
         label = field.control.label if field else name or texts.text(language, "whole_form")
         lines.append(pages.Problem(label, field.id if field else "", said))
     return lines

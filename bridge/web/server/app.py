@@ -138,7 +138,9 @@ class Receivers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """The receivers' parent: forks the gunicorn workers and keeps them alive."""
 
     def __init__(self, app: Flask, chosen: dict[str, Any], reread: Callable[[], None]) -> None:
-        self._app, self._chosen, self.reread = app, chosen, reread
+        self._app = app
+        self._chosen = chosen
+        self.reread = reread
         super().__init__()
 
     def load_config(self) -> None:

@@ -41,7 +41,9 @@ class IncompleteRequests:
         """Create the counts. Peers that are `trusted`, and those of the socket `private`, count
         toward `most` only.
         """
-        self._most, self._trusted, self._private = most, trusted, private
+        self._most = most
+        self._trusted = trusted
+        self._private = private
         self._networks: Counter[str] = Counter()
         self._moments = 0
         self._mutex = threading.Lock()
@@ -112,9 +114,13 @@ class Reading:
     )
 
     def __init__(self, incomplete: IncompleteRequests, network: str) -> None:
-        self._incomplete, self._network = incomplete, network
-        self._began, self._seconds, self._grace = time.monotonic(), HEAD_TIME, GRACE_SECONDS
-        self._received = self._expected = 0
+        self._incomplete = incomplete
+        self._network = network
+        self._began = time.monotonic()
+        self._seconds = HEAD_TIME
+        self._grace = GRACE_SECONDS
+        self._received = 0
+        self._expected = 0
         self._free: Callable[[], None] | None = None  # gives up what the request is counted as
         self.draining = False
 
@@ -127,7 +133,9 @@ class Reading:
 
     def begin_body(self) -> None:
         """Begin the time of the body."""
-        self._began, self._seconds, self._received = time.monotonic(), BODY_TIME, 0
+        self._began = time.monotonic()
+        self._seconds = BODY_TIME
+        self._received = 0
 
     def expect(self, size: int) -> None:
         """Let so many bytes of the body buy time, of all that have arrived."""
@@ -171,9 +179,11 @@ class Reading:
         had_moment = self._free is not None
         self.end()
         if self._incomplete.take_place(self._network):
-            self._free, self._grace = partial(self._incomplete.free_place, self._network), math.inf
+            self._free = partial(self._incomplete.free_place, self._network)
+            self._grace = math.inf
         elif not had_moment and self._incomplete.take_moment():
-            self._free, self._grace = self._incomplete.free_moment, MOMENT_SECONDS
+            self._free = self._incomplete.free_moment
+            self._grace = MOMENT_SECONDS
         else:
             raise Refused(
                 503,

@@ -52,7 +52,8 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     balance: Balance | None = None  # given after the fork, as the next is
     incomplete = IncompleteRequests(most=0)
-    _looked = _last_word = 0.0
+    _looked = 0.0
+    _last_word = 0.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -206,12 +207,15 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Answer what could not be read as HTTP. gunicorn would log and echo what it quotes of the
         request: a token in a URL, a header.
         """
-        status, body, more = HTTPStatus.INTERNAL_SERVER_ERROR, NO_HTTP, {}
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        body = NO_HTTP
+        more = {}
         if isinstance(exc, errors.ParseException):
             status = STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)
             log.warning("no_http", reason=type(exc).__name__, client=addr[0] if addr else None)
         elif isinstance(exc, Refused):
-            status, more = HTTPStatus(exc.status), exc.headers
+            status = HTTPStatus(exc.status)
+            more = exc.headers
             body = orjson.dumps({"error": exc.code, "message": exc.message})
             log.warning("incomplete", client=addr[0] if addr else None)
         else:

@@ -145,5 +145,6 @@ class _Ours(logging.Handler):
 def _log_as_ours(broker_url: str) -> None:
     for name in ("celery", "kombu", "amqp"):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [_Ours(broker_url)], False
+        logger.handlers = [_Ours(broker_url)]
+        logger.propagate = False
         logger.setLevel(logging.WARNING)

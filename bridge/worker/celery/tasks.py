@@ -58,8 +58,11 @@ class Calls:
     ) -> None:
         self._traced = traced or Untraced()
         self._deliver = self._traced.delivering(deliver if files is None else files.deliver)
-        self._config, self._database, self._reconcile_after = config, database, reconcile_after
-        self._clocks, self._now = Clocks(send), Clock(database)
+        self._config = config
+        self._database = database
+        self._reconcile_after = reconcile_after
+        self._clocks = Clocks(send)
+        self._now = Clock(database)
         self._send = self._clocks.send
         self._id = f"{socket.gethostname()}:{os.getpid()}"
         self._held: set[str] = set()  # leases of calls under way
@@ -76,7 +79,8 @@ class Calls:
         """Make the call of a delivery that was leased; False where it is not to be made (any more).
         `StoreError`: it did not begin.
         """
-        own, platforms = f"{self._id}:{os.urandom(8).hex()}", self._config().callable_platforms
+        own = f"{self._id}:{os.urandom(8).hex()}"
+        platforms = self._config().callable_platforms
 
         def begin(connection: Connection) -> Claim | None:
             clocks = self._now.read()

@@ -72,7 +72,8 @@ class Executor:
     """Executes runs by a flow host."""
 
     def __init__(self, host: Host, listener: Listener) -> None:
-        self._host, self._listener = host, listener
+        self._host = host
+        self._listener = listener
         self._runs: dict[str, _Run] = {}
         self._current: _Generation | None = None
         self._coming: _Generation | None = None
@@ -131,7 +132,8 @@ class Executor:
         """Return what runs have written, as JSON, by run id: those that wrote since the last time."""
         found = {}
         for run_id, run in list(self._runs.items()):
-            text, run.log = run.log, None
+            text = run.log
+            run.log = None
             if text is not None:
                 found[run_id] = text
         return found
@@ -194,7 +196,8 @@ class Executor:
         try:
             said, given = protocol.take(self._host.sock)
         except OSError:
-            said, given = b"", []
+            said = b""
+            given = []
         if said == FORKED:
             if self._coming is not None:  # the file has changed again meanwhile
                 self._forget(self._coming.sock)
@@ -218,7 +221,9 @@ class Executor:
         except OSError:
             said = b""
         if said == LOADED:
-            before, self._current, self._coming = self._current, one, None
+            before = self._current
+            self._current = one
+            self._coming = None
             flows = [_described(each) for each in orjson.loads(protocol.content(one.report))]
             os.close(one.report)
             if before is not None:

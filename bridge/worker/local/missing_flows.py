@@ -25,15 +25,11 @@ class MissingFlows:
         """
         if self._seen is not None and self._seen[0] is config and self._seen[1] is flows:
             return
-        before, self._missing, self._seen = (
-            self._missing,
-            config.absent_flows(flows),
-            (config, flows),
-        )
-        begun, over = (
-            dict(self._missing.items() - before.items()),
-            dict(before.items() - self._missing.items()),
-        )
+        before = self._missing
+        self._missing = config.absent_flows(flows)
+        self._seen = (config, flows)
+        begun = dict(self._missing.items() - before.items())
+        over = dict(before.items() - self._missing.items())
         if over:
             log.info("flows_found", flows=over)
         if begun:

@@ -83,7 +83,10 @@ class LocalRuns:
         report: Report,
         environ: Callable[[str | None], dict[str, str]] = lambda _: {},
     ) -> None:
-        self._settings, self._config, self._lease, self._environ = settings, config, lease, environ
+        self._settings = settings
+        self._config = config
+        self._lease = lease
+        self._environ = environ
         self._executor = Executor(host, _Telling(self, report))
         self._report_flows = host.report
         self._running: dict[str, LocalRun] = {}
@@ -95,7 +98,9 @@ class LocalRuns:
         self._paused_until = 0.0
         self._seen: object = None  # flows.py as it was when it was loaded last
         self._load_again = True
-        self._loading = self._awaited = self._is_broken = False
+        self._loading = False
+        self._awaited = False
+        self._is_broken = False
         self.is_lost = False  # no run can be begun any more
         self._look_at_file()
 
@@ -130,14 +135,16 @@ class LocalRuns:
         self._report_flows(None)
         self._is_broken = False
         self._flows = {one.id: one for one in flows}
-        self._unwritten, self._loading = flows, False
+        self._unwritten = flows
+        self._loading = False
 
     def broken(self, why: str, *, for_good: bool) -> None:
         """The flows could not be loaded."""
         log.error("flows_not_loaded", error=why, kept=self._executor.ready)
         self._report_flows(why)
         self._is_broken = True
-        self._load_again, self._loading = not for_good, False
+        self._load_again = not for_good
+        self._loading = False
 
     def host_died(self) -> None:
         """The worker has to begin anew."""
@@ -372,7 +379,9 @@ class LocalRuns:
             return
         seen = platform.flows, _stamp(platform.flows)
         if self._load_again or seen != self._seen:
-            self._seen, self._load_again, self._loading = seen, False, True
+            self._seen = seen
+            self._load_again = False
+            self._loading = True
             self._executor.load(platform.flows)
 
 

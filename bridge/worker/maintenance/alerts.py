@@ -35,12 +35,10 @@ class Alarm:
         database: Database,
         clocks: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
-        self._settings, self._config, self._database, self._clocks = (
-            settings,
-            config,
-            database,
-            clocks,
-        )
+        self._settings = settings
+        self._config = config
+        self._database = database
+        self._clocks = clocks
         self._found: Sequence[Trouble] = ()
 
     def chore(self) -> Chore:

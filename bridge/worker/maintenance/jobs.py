@@ -136,7 +136,8 @@ def see_certificate(of: Round) -> Counter[str]:
     """See how long the certificate of the public URL lasts, where nobody on this machine has seen
     it for a while.
     """
-    data, url = of.settings.data, of.settings.public_url
+    data = of.settings.data
+    url = of.settings.public_url
     if not url.startswith("https://") or not certificate.is_due(
         certificate.kept(data, url), time.time()
     ):
@@ -172,13 +173,12 @@ class Errands:
         errands: Sequence[Errand] = ERRANDS,
         first: float | None = None,
     ) -> None:
-        self._settings, self._config, self._database, self._clock = (
-            settings,
-            config,
-            database,
-            clock,
-        )
-        self._errands, self._over = errands, threading.Event()
+        self._settings = settings
+        self._config = config
+        self._database = database
+        self._clock = clock
+        self._errands = errands
+        self._over = threading.Event()
         begin = time.monotonic() + (FIRST if first is None else first)
         self._next = {errand.name: begin for errand in errands}
         self._thread: threading.Thread | None = None

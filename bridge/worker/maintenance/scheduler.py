@@ -88,13 +88,11 @@ class Housekeeper:
         chores: Sequence[Chore] = CHORES,
         errands: Errands | None = None,
     ) -> None:
-        self._database, self._clock, self._beat, self._chores, self._errands = (
-            database,
-            clock,
-            beat,
-            chores,
-            errands,
-        )
+        self._database = database
+        self._clock = clock
+        self._beat = beat
+        self._chores = chores
+        self._errands = errands
         self._leadership = Leadership(database)
         self._next = dict.fromkeys((chore.name for chore in chores), 0.0)
         self._looked_at = self._clock()
@@ -129,7 +127,8 @@ class Housekeeper:
 
     def look(self) -> None:
         """Do what is due, where nobody else leads."""
-        now, before = self._clock(), self._looked_at
+        now = self._clock()
+        before = self._looked_at
         self._looked_at = now
         if not 0 <= now - before < self._beat + STILL:
             self._still_at = now

@@ -49,7 +49,8 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
     from bridge.store.backup.archive import name_of
     from bridge.store.db.database import Database
 
-    settings, now = settings_of(config), time.time()
+    settings = settings_of(config)
+    now = time.time()
     database = Database.of(settings)
     try:
         if path == Path("-"):
@@ -85,7 +86,8 @@ def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> No
         sum(size for name, (size, _) in manifest.files.items() if not name.startswith("blobs/"))
         + manifest.blob_bytes
     )
-    events, blobs = manifest.rows["event"], manifest.blobs
+    events = manifest.rows["event"]
+    blobs = manifest.blobs
     for digest in manifest.missing[:5]:
         output.say(f"missing, though something names it: the blob {digest}")
     if path == Path("-"):
@@ -197,7 +199,8 @@ def _print_manifest(manifest: Manifest, *, as_json: bool) -> None:
 
 
 def _print_restored(restored: Restored, *, as_json: bool) -> None:
-    manifest, waiting = restored.manifest, restored.waiting
+    manifest = restored.manifest
+    waiting = restored.waiting
     if as_json:
         output.json_line(
             {

@@ -68,7 +68,8 @@ def copy(
     from bridge.store.operations import copy as copying
 
     settings = settings_of(config)
-    source, target = Database.of(settings), Database(to, said_by="--to")
+    source = Database.of(settings)
+    target = Database(to, said_by="--to")
     try:
         copying.check(source, target, snapshot=snapshot)
         rows = copying.count(source)

@@ -56,7 +56,8 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
             raise NotFound("nothing was received yet: there is no database")
         one = rekeying.Rekeying(database, settings.secret_key, clear)
         one.check()
-        blobs, left = Blobs.of(settings), {name: rows for name, rows in one.left().items() if rows}
+        blobs = Blobs.of(settings)
+        left = {name: rows for name, rows in one.left().items() if rows}
         files = [
             digest
             for digest in sorted(blob_owners.owned(database))

@@ -187,7 +187,8 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
     (folder / "flows.py").write_text(template("flows.py"), "utf-8")
     env = folder / ".env"
     env.touch(0o600)
-    secret, signing = secrets.token_hex(32), f"whsec_{secrets.token_hex(16)}"
+    secret = secrets.token_hex(32)
+    signing = f"whsec_{secrets.token_hex(16)}"
     text = f"FLOWBRIDGE_DATA={folder / 'data'}\nGITHUB_WEBHOOK_SECRET={secret}\nSTRIPE_WEBHOOK_SECRET={signing}\n"
     env.write_text(text, "utf-8")
     settings = replace(
@@ -278,14 +279,16 @@ def _send(settings: Settings, story: Story) -> None:
     from bridge.system.http_client import Sender
 
     request = sample_request(settings, story.source, story.type, forged=story.forged)
-    sender, started = Sender(), time.monotonic()
+    sender = Sender()
+    started = time.monotonic()
     answer = sender.send(
         Call(method="POST", url=request.url, headers=request.headers, body=request.body), PATIENCE
     )
     sender.close()
     if isinstance(answer, Lost):
         raise BridgeError(f"the demo's own server does not answer: {answer.reason}")
-    story.answer, story.took = answer, (time.monotonic() - started) * 1000
+    story.answer = answer
+    story.took = (time.monotonic() - started) * 1000
 
 
 def sample_request(settings: Settings, source: str, type_: str, *, forged: bool = False) -> Request:
@@ -344,7 +347,8 @@ def _stay(database: Database, child: int, say: Sayings) -> None:
     from bridge.store.queries.filters import Filters
 
     follower = Follower(database, Filters())
-    began_at, seen = time.time(), set[str]()
+    began_at = time.time()
+    seen = set[str]()
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         for at, change in follower.look():
             say.change(at, change)

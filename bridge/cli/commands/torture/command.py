@@ -155,7 +155,8 @@ def torture(
 
     folder: Path | None
     if recount is not None:
-        made, folder = run.recount(recount, database_url or ""), recount
+        made = run.recount(recount, database_url or "")
+        folder = recount
     else:
         plan = checked(
             Plan(

@@ -56,12 +56,14 @@ class _Lines:
     """A line when the phase changes, and now and then."""
 
     def __init__(self) -> None:
-        self._phase, self._at = "", 0.0
+        self._phase = ""
+        self._at = 0.0
 
     def show(self, progress: Progress) -> None:
         """Print a line if it is time."""
         if progress.phase != self._phase or time.monotonic() - self._at > SELDOM:
-            self._phase, self._at = progress.phase, time.monotonic()
+            self._phase = progress.phase
+            self._at = time.monotonic()
             output.say(words(progress))
 
 

@@ -30,7 +30,8 @@ def build(
 ) -> Blocked:
     """Return lists ready to be looked up. ValueError says which entry cannot be used, and why."""
     phrases: dict[int, set[tuple[str, ...]]] = defaultdict(set)
-    parts, mailboxes = [], set()
+    parts = []
+    mailboxes = set()
     networks: dict[tuple[int, int], set[int]] = defaultdict(set)
     for entry in words:
         text = _folded(entry)
@@ -82,7 +83,8 @@ def texts(fields: JSON) -> str:
     """Return all that was filled in as one text, as far as it is looked at; names of fields are not
     in it.
     """
-    found, room = [], READ
+    found = []
+    room = READ
     for text in _walk(fields):
         found.append(text[:room])
         room -= len(found[-1])
