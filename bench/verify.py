@@ -17,7 +17,7 @@ from timeit import repeat
 
 import rig
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from senders import Sender, chosen, senders
 from signing import NOW

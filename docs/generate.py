@@ -1,7 +1,7 @@
 """Writes the parts of docs/*.md that follow from the code, between their markers: python
 docs/generate.py
 
-A part is what stands between `<!-- generated: NAME -->` and `<!-- end -->`. tests/test_docs.py
+A part is what stands between `<!-- generated: NAME -->` and `<!-- end -->`. tests/project/test_docs.py
 holds the committed files to it.
 """
 

@@ -1,3 +1,3 @@
 """Fuzz targets for what strangers send: see README.md. pytest collects nothing here;
-tests/test_fuzz.py runs the corpus.
+tests/fuzz/test_fuzz.py runs the corpus.
 """

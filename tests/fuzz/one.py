@@ -9,7 +9,8 @@ from pathlib import Path
 
 import atheris
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]  # tests/
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "support")]
 with atheris.instrument_imports(include=["bridge"]):
     from fuzz.targets import TARGETS
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent)]
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "support")]
 RUNS = re.compile(r"^(?:#|Done )(\d+)", re.MULTILINE)
 FINDING = re.compile(r"^.*(?:Finding|Error|Exception|ALARM|timeout).*$", re.MULTILINE)
 SLOWEST = 60  # seconds of one input, before libFuzzer calls it hung

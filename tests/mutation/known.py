@@ -10,35 +10,35 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/db/database.py",
         "old": 'raw.execute("PRAGMA synchronous = FULL")',
         "new": 'raw.execute("PRAGMA synchronous = NORMAL")',
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P1-wal",
         "file": "bridge/store/db/database.py",
         "old": 'raw.execute("PRAGMA journal_mode = WAL")',
         "new": "pass",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P1-secure-delete",
         "file": "bridge/store/db/database.py",
         "old": 'raw.execute("PRAGMA secure_delete = ON")',
         "new": 'raw.execute("PRAGMA secure_delete = OFF")',
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "O1",
         "file": "bridge/store/blobs.py",
         "old": "                os.fsync(file.fileno())\n",
         "new": "",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "O1-flush",
         "file": "bridge/store/blobs.py",
         "old": "                file.flush()\n",
         "new": "",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "O1-order",
@@ -51,42 +51,42 @@ KNOWN: list[dict[str, Any]] = [
             "                draft.rename(path)\n"
             "                os.fsync(file.fileno())\n"
         ),
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "O2",
         "file": "bridge/store/blobs.py",
         "old": "            sync(folder)\n",
         "new": "            pass\n",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "O2-parent",
         "file": "bridge/store/blobs.py",
         "old": "for folder in (path.parent, self.folder, self.folder.parent):",
         "new": "for folder in (self.folder, self.folder.parent):",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "O2-folder",
         "file": "bridge/store/blobs.py",
         "old": "for folder in (path.parent, self.folder, self.folder.parent):",
         "new": "for folder in (path.parent, self.folder.parent):",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "O2-above",
         "file": "bridge/store/blobs.py",
         "old": "for folder in (path.parent, self.folder, self.folder.parent):",
         "new": "for folder in (path.parent, self.folder):",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "O2-sync",
         "file": "bridge/store/blobs.py",
         "old": "        os.fsync(descriptor)\n",
         "new": "        pass\n",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "X5",
@@ -110,7 +110,7 @@ KNOWN: list[dict[str, Any]] = [
             "        forms.keep(sent, keep_file)\n"
             "    return received\n"
         ),
-        "tests": ["tests/test_durability.py", "tests/test_receive.py"],
+        "tests": ["tests/store/test_durability.py", "tests/ingest/test_receive.py"],
     },
     {
         "name": "P3",
@@ -120,14 +120,14 @@ KNOWN: list[dict[str, Any]] = [
             "            self._take(batch)\n"
         ),
         "new": "            self._take(batch)\n",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P3-invalidate",
         "file": "bridge/store/db/group_commit.py",
         "old": "            connection.invalidate()\n",
         "new": "",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P4",
@@ -137,7 +137,7 @@ KNOWN: list[dict[str, Any]] = [
             "                job.error = failure\n"
         ),
         "new": "            batch[0].error = failure\n",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P4-nobody",
@@ -147,7 +147,7 @@ KNOWN: list[dict[str, Any]] = [
             "                job.error = failure\n"
         ),
         "new": "",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P4-take",
@@ -157,105 +157,105 @@ KNOWN: list[dict[str, Any]] = [
             "            self._take(batch)\n"
         ),
         "new": "            self._abandon()\n",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P-flock",
         "file": "bridge/store/db/group_commit.py",
         "old": "        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)\n",
         "new": "        pass\n",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P-rows",
         "file": "bridge/store/db/group_commit.py",
         "old": " and items < ROWS:",
         "new": ":",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P-rollback",
         "file": "bridge/store/db/group_commit.py",
         "old": '        raw.execute("ROLLBACK TO job")\n',
         "new": "",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P-commit",
         "file": "bridge/store/db/group_commit.py",
         "old": '    raw.execute("COMMIT")\n',
         "new": "",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P-immediate",
         "file": "bridge/store/db/group_commit.py",
         "old": '"BEGIN IMMEDIATE"',
         "new": '"BEGIN"',
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "P-at-length-flock",
         "file": "bridge/store/db/database.py",
         "old": 'with locked(self.path, "lock"), self.engine.connect() as opened:',
         "new": "with self.engine.connect() as opened:",
-        "tests": ["tests/test_durability.py"],
+        "tests": ["tests/store/test_durability.py"],
     },
     {
         "name": "Q6",
         "file": "bridge/store/migrations/versions/0004_the_ledger.py",
         "old": "        PERFORM pg_advisory_xact_lock(hashtextextended(NEW.route || ' ' || NEW.order_key, 0));\n",
         "new": "",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "Q6-seed",
         "file": "bridge/store/migrations/versions/0004_the_ledger.py",
         "old": "NEW.order_key, 0));",
         "new": "NEW.order_key, 2));",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "Q7",
         "file": "bridge/store/migrations/versions/0004_the_ledger.py",
         "old": "        PERFORM pg_advisory_xact_lock(hashtextextended(NEW.route || ' ' || NEW.debounce_key, 1));\n",
         "new": "",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "Q7-seed",
         "file": "bridge/store/migrations/versions/0004_the_ledger.py",
         "old": "NEW.debounce_key, 1));",
         "new": "NEW.debounce_key, 0));",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "D8",
         "file": "bridge/store/queue/ordering.py",
         "old": "    alone_with_keys(connection, [key for one in heads for key in key_of(one)])\n",
         "new": "",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "D8-join",
         "file": "bridge/store/queue/ordering.py",
         "old": "    alone_with_keys(connection, key_of(one))\n",
         "new": "",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "N4",
         "file": "bridge/store/queue/reconcile.py",
         "old": "    alone_with_keys(connection, [(asked.delivery.platform, asked.delivery.saved_item_id)], FLOW)\n",
         "new": "",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "N4-seed",
         "file": "bridge/store/queue/reconcile.py",
         "old": "asked.delivery.saved_item_id)], FLOW)",
         "new": "asked.delivery.platform)], FLOW)",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "N7",
@@ -268,14 +268,14 @@ KNOWN: list[dict[str, Any]] = [
             "    taken = linked(connection, [one.run_id for one in answers.look.candidates])\n"
             "    others = rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
         ),
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "G17",
         "file": "bridge/store/queue/ledger.py",
         "old": "    alone(connection, Lock.COUNT_SLOTS)\n",
         "new": "",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "G17-before",
@@ -285,7 +285,7 @@ KNOWN: list[dict[str, Any]] = [
             "    before = throttling.read(connection)\n"
         ),
         "new": "    alone(connection, Lock.COUNT_SLOTS)\n",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "G17-order",
@@ -298,35 +298,35 @@ KNOWN: list[dict[str, Any]] = [
             "    before = throttling.read(connection)\n"
             "    alone(connection, Lock.COUNT_SLOTS)\n"
         ),
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "C-slots",
         "file": "bridge/store/queue/claims.py",
         "old": "    alone(connection, Lock.COUNT_SLOTS)\n",
         "new": "",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "C-heads",
         "file": "bridge/store/queue/heads.py",
         "old": "    FOR UPDATE SKIP LOCKED) AS delivery",
         "new": ") AS delivery",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "C-heads-wait",
         "file": "bridge/store/queue/heads.py",
         "old": "    FOR UPDATE SKIP LOCKED) AS delivery",
         "new": "    FOR UPDATE) AS delivery",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "C-begin",
         "file": "bridge/store/queue/claims.py",
         "old": "select(delivery).where(held, known).with_for_update()",
         "new": "select(delivery).where(held, known)",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "G-held",
@@ -336,7 +336,7 @@ KNOWN: list[dict[str, Any]] = [
             "    .with_for_update()\n"
         ),
         "new": "    .order_by(delivery.c.id)\n",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "G-reap-lock",
@@ -351,14 +351,14 @@ KNOWN: list[dict[str, Any]] = [
             "    expired = select(delivery).where(\n"
             '        text("delivery.status = \'sending\' AND delivery.lease_until < :now")\n'
         ),
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "G-reap-wait",
         "file": "bridge/store/queue/ledger.py",
         "old": ".with_for_update(skip_locked=True)",
         "new": ".with_for_update()",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "G-move",
@@ -369,21 +369,21 @@ KNOWN: list[dict[str, Any]] = [
             "    ).one_or_none()\n"
         ),
         "new": "    row = connection.execute(select(delivery).where(delivery.c.id == delivery_id)).one_or_none()\n",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "F-polls",
         "file": "bridge/store/queue/run_tracking.py",
         "old": "_FOLLOWED.where(_DUE, _ASKED).with_for_update(skip_locked=True)",
         "new": "_FOLLOWED.where(_DUE, _ASKED)",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "F-polls-wait",
         "file": "bridge/store/queue/run_tracking.py",
         "old": "_FOLLOWED.where(_DUE, _ASKED).with_for_update(skip_locked=True)",
         "new": "_FOLLOWED.where(_DUE, _ASKED).with_for_update()",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "R-start",
@@ -393,7 +393,7 @@ KNOWN: list[dict[str, Any]] = [
             "        if run.idempotency_key"
         ),
         "new": "        if run.idempotency_key",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "R-claim",
@@ -403,7 +403,7 @@ KNOWN: list[dict[str, Any]] = [
             "        most ="
         ),
         "new": "        most =",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "R-claim-lock",
@@ -418,7 +418,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    queued = select(local_run).where(QUEUED).order_by(columns.seq).limit(most)\n",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "R-abandon",
@@ -429,7 +429,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    expired = select(columns.id).where(HELD, columns.lease_until < now)\n",
-        "tests": ["tests/test_ledger_races.py"],
+        "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "C9",
@@ -442,7 +442,7 @@ KNOWN: list[dict[str, Any]] = [
             "        )\n"
         ),
         "new": "        held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C9-status",
@@ -455,7 +455,7 @@ KNOWN: list[dict[str, Any]] = [
             "        )\n"
         ),
         "new": "        held = delivery.c.id == claim.delivery.id\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C9-number",
@@ -468,7 +468,7 @@ KNOWN: list[dict[str, Any]] = [
             "            )\n"
         ),
         "new": "            connection.execute(delete(attempt).where(attempt.c.delivery_id == claim.delivery.id))\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C9-day",
@@ -478,7 +478,7 @@ KNOWN: list[dict[str, Any]] = [
             "        throttling.give_back(connection, claim.delivery.route, day_of(claim.began_at))\n"
         ),
         "new": "",
-        "tests": ["tests/test_pace.py"],
+        "tests": ["tests/store/test_start_rates.py"],
     },
     {
         "name": "C-begin-lease",
@@ -491,7 +491,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    held = (delivery.c.id == delivery_id) & (delivery.c.status == Status.SENDING)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-begin-status",
@@ -504,14 +504,14 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    held = (delivery.c.id == delivery_id) & (delivery.c.lease == lease)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-begin-platform",
         "file": "bridge/store/queue/claims.py",
         "old": "select(delivery).where(held, known).with_for_update()",
         "new": "select(delivery).where(held).with_for_update()",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-begin-twice",
@@ -521,28 +521,28 @@ KNOWN: list[dict[str, Any]] = [
             "        return None\n"
         ),
         "new": "",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-extend-lease",
         "file": "bridge/store/queue/claims.py",
         "old": "holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)",
         "new": "holding = delivery.c.status == Status.SENDING",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-extend-status",
         "file": "bridge/store/queue/claims.py",
         "old": "holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)",
         "new": "holding = delivery.c.lease.in_(leases)",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-unknown-cap",
         "file": "bridge/store/queue/claims.py",
         "old": "limits.max_concurrent_runs - self._used_by[route] - unknown",
         "new": "limits.max_concurrent_runs - self._used_by[route]",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G3",
@@ -555,7 +555,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    return known.status == Status.UNKNOWN and known.made == each.claim.attempt\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-mine-lease",
@@ -566,14 +566,14 @@ KNOWN: list[dict[str, Any]] = [
             "        )\n"
         ),
         "new": "        mine = known is not None and known.status == Status.SENDING\n",
-        "tests": ["tests/test_ledger.py"],
+        "tests": ["tests/store/test_ledger.py"],
     },
     {
         "name": "G-give-back-late",
         "file": "bridge/store/queue/ledger.py",
         "old": "if mine and each.outcome.kind in CAME_TO_NOTHING:",
         "new": "if each.outcome.kind in CAME_TO_NOTHING:",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-late-run-state",
@@ -586,7 +586,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": '    .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"))\n',
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-late-number",
@@ -599,7 +599,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": '    .where(attempt.c.delivery_id == bindparam("of"), attempt.c.run_state.is_(None))\n',
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-complete-number",
@@ -612,91 +612,91 @@ KNOWN: list[dict[str, Any]] = [
             "    update(attempt)\n"
             '    .where(attempt.c.delivery_id == bindparam("of"))\n'
         ),
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-spent",
         "file": "bridge/store/queue/ledger.py",
         "old": "rows.append(_after(each, decision, now, spent=mine))",
         "new": "rows.append(_after(each, decision, now, spent=True))",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-look-at",
         "file": "bridge/store/queue/ledger.py",
         "old": "look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None",
         "new": "look_at = None",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-look-at-always",
         "file": "bridge/store/queue/ledger.py",
         "old": "look_at = each.look_at if decision.status is Status.UNKNOWN and not outcome.held else None",
         "new": "look_at = each.look_at if not outcome.held else None",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-reap-now",
         "file": "bridge/store/queue/ledger.py",
         "old": "delivery.lease_until < :now",
         "new": "delivery.lease_until <= :now",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-reap-open",
         "file": "bridge/store/queue/ledger.py",
         "old": "is_open = (attempt.c.delivery_id == taken.id) & attempt.c.outcome.is_(None)",
         "new": "is_open = attempt.c.delivery_id == taken.id",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-reap-last",
         "file": "bridge/store/queue/ledger.py",
         "old": "order_by(attempt.c.number.desc())",
         "new": "order_by(attempt.c.number)",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-seen-to",
         "file": "bridge/store/queue/ledger.py",
         "old": "seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)",
         "new": "seen_to = attempt.c.late_at.isnot(None)",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N5",
         "file": "bridge/store/queue/reconcile.py",
         "old": "for rows, is_open in ((settled.values(), False), (open_ones, True))",
         "new": "for rows, is_open in ((settled.values(), False),)",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N5-unknown",
         "file": "bridge/store/queue/reconcile.py",
         "old": "for rows, is_open in ((settled.values(), False), (open_ones, True))",
         "new": "for rows, is_open in ((open_ones, True),)",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N11",
         "file": "bridge/store/queue/reconcile.py",
         "old": "by_wall = at.between(clocks.at - width, clocks.at + width)",
         "new": "by_wall = at.between(clocks.at, clocks.at + width)",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N11-later",
         "file": "bridge/store/queue/reconcile.py",
         "old": "by_wall = at.between(clocks.at - width, clocks.at + width)",
         "new": "by_wall = at.between(clocks.at - width, clocks.at)",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-last",
         "file": "bridge/store/queue/reconcile.py",
         "old": "delivery.c.run_id.isnot(None) & is_last",
         "new": "delivery.c.run_id.isnot(None)",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-found",
@@ -706,7 +706,7 @@ KNOWN: list[dict[str, Any]] = [
             "    found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)\n"
         ),
         "new": "    found = delivery.c.run_id.isnot(None) & is_last  # somebody said which run it is\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-flow",
@@ -719,7 +719,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    same = (delivery.c.platform == of.platform) & (delivery.c.id != of.id)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-platform",
@@ -732,7 +732,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    same = (delivery.c.saved_item_id == of.saved_item_id) & (delivery.c.id != of.id)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-itself",
@@ -745,7 +745,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    same = (delivery.c.platform == of.platform) & (delivery.c.saved_item_id == of.saved_item_id)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-open-outcome",
@@ -756,7 +756,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": '    is_open = both.where(text("delivery.status = \'sending\'"), or_(*near))\n',
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-attempt",
@@ -769,84 +769,84 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    still = (delivery.c.id == known.delivery.id) & (delivery.c.status == Status.UNKNOWN.value)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-attempt-asked",
         "file": "bridge/store/queue/reconcile.py",
         "old": "if known is None or known.attempt != asked.attempt:",
         "new": "if known is None:",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-linked-attempt",
         "file": "bridge/store/queue/reconcile.py",
         "old": "for table in (delivery, attempt)]",
         "new": "for table in (delivery,)]",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-linked-delivery",
         "file": "bridge/store/queue/reconcile.py",
         "old": "for table in (delivery, attempt)]",
         "new": "for table in (attempt,)]",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-give-back",
         "file": "bridge/store/queue/reconcile.py",
         "old": "    throttling.give_back(connection, one.route, day_of(known.began_at))\n",
         "new": "",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-attempt-settled",
         "file": "bridge/store/queue/reconcile.py",
         "old": "    _settle_attempt(connection, known, Kind.REFUSED, NOT_FOUND)\n",
         "new": "",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "R8",
         "file": "bridge/store/local/runs.py",
         "old": "held = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD",
         "new": "held = columns.id.in_(list(ids)) & HELD",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "R8-ids",
         "file": "bridge/store/local/runs.py",
         "old": "held = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD",
         "new": "held = (columns.lease == lease) & HELD",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "R8-log",
         "file": "bridge/store/local/runs.py",
         "old": "update(local_run).where(columns.id == run_id, held).values(kept)",
         "new": "update(local_run).where(columns.id == run_id).values(kept)",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "R-finish",
         "file": "bridge/store/local/runs.py",
         "old": "        .where(columns.id == run_id, columns.lease == lease, HELD)\n",
         "new": "        .where(columns.id == run_id, HELD)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "R-interrupt",
         "file": "bridge/store/local/runs.py",
         "old": "        cut_off = cut_off.where(local_run.c.lease == lease)\n",
         "new": "        pass\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "R-hand-back",
         "file": "bridge/store/local/runs.py",
         "old": "held = (local_run.c.id == run_id) & (local_run.c.lease == lease)",
         "new": "held = local_run.c.id == run_id",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "R-terminating",
@@ -859,7 +859,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    return list(connection.execute(select(local_run.c.id).where(TERMINATING)).scalars())\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "T2",
@@ -872,7 +872,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    return Pace(next_at=_begin(pace, now) + starts * every, day=day, starts=starts + pace.starts)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "T2-forgets",
@@ -885,28 +885,28 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    return Pace(next_at=_begin(pace, now) + starts * every, day=day, starts=starts)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "T2-day",
         "file": "bridge/core/rate_limits.py",
         "old": "        day=day,\n",
         "new": "        day=pace.day or day,\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "T2-room",
         "file": "bridge/core/rate_limits.py",
         "old": "today = pace.starts if pace.day == day_of(now) else 0",
         "new": "today = pace.starts",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "Q5",
         "file": "bridge/store/migrations/versions/0004_the_ledger.py",
         "old": "AND debounce_key = NEW.debounce_key AND status = 'queued' AND seq <> NEW.seq;",
         "new": "AND debounce_key = NEW.debounce_key AND seq <> NEW.seq;",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "Q5-postgresql",
@@ -919,21 +919,21 @@ KNOWN: list[dict[str, Any]] = [
             "        WHERE debounce_until IS NOT NULL AND route = NEW.route AND debounce_key = NEW.debounce_key;\n"
             "    END IF;"
         ),
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "F4-slot",
         "file": "bridge/store/queue/run_tracking.py",
         "old": 'values |= {"reason": GONE, "poll_at": None, "slot": False}',
         "new": 'values |= {"reason": GONE, "poll_at": None}',
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "F4-poll",
         "file": "bridge/store/queue/run_tracking.py",
         "old": 'values |= {"reason": GONE, "poll_at": None, "slot": False}',
         "new": 'values |= {"reason": GONE, "slot": False}',
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "F4-timeout",
@@ -949,7 +949,7 @@ KNOWN: list[dict[str, Any]] = [
             '            "poll_at": None,\n'
             "        }\n"
         ),
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "F4-over",
@@ -965,7 +965,7 @@ KNOWN: list[dict[str, Any]] = [
             '            "poll_at": None,\n'
             "        }\n"
         ),
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "F-run-id",
@@ -978,7 +978,7 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    following = (delivery.c.id == followed.id) & (delivery.c.poll_at.isnot(None))\n",
-        "tests": ["tests/test_ledger.py"],
+        "tests": ["tests/store/test_ledger.py"],
     },
     {
         "name": "F-poll-at",
@@ -991,35 +991,35 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    following = (delivery.c.id == followed.id) & (delivery.c.run_id == followed.run_id)\n",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "O4",
         "file": "bridge/store/operations/prune.py",
         "old": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))",
         "new": "WHERE d.event_id = e.id AND ({RECENT} OR {RUNNING}))",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "O4-recent",
         "file": "bridge/store/operations/prune.py",
         "old": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))",
         "new": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RUNNING}))",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "O4-free",
         "file": "bridge/store/inbound/removal.py",
         "old": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))",
         "new": "WHERE d.event_id = e.id AND ({RECENT} OR {RUNNING}))",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "O4-free-recent",
         "file": "bridge/store/inbound/removal.py",
         "old": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))",
         "new": "WHERE d.event_id = e.id AND ({UNFINISHED} OR {RUNNING}))",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "O4-head",
@@ -1029,49 +1029,49 @@ KNOWN: list[dict[str, Any]] = [
             '    " d.holds_key)"\n'
         ),
         "new": '    "(d.status IN (\'queued\', \'sending\', \'unknown\', \'blocked\') OR d.slot OR d.poll_at IS NOT NULL)"\n',
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "D4",
         "file": "bridge/store/db/leader.py",
         "old": "            session.invalidate()  # not for the pool: it would take the lock along\n",
         "new": "",
-        "tests": ["tests/test_ledger_conditions.py"],
+        "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "W2",
         "file": "bridge/worker/attempt_deadline.py",
         "old": "return send(call, min(seconds, left)) if left > 0 else Lost(OVER, sent=False)",
         "new": "return send(call, min(seconds, left))",
-        "tests": ["tests/test_timely.py"],
+        "tests": ["tests/worker/test_attempt_deadline.py"],
     },
     {
         "name": "W2-min",
         "file": "bridge/worker/attempt_deadline.py",
         "old": "send(call, min(seconds, left))",
         "new": "send(call, seconds)",
-        "tests": ["tests/test_timely.py"],
+        "tests": ["tests/worker/test_attempt_deadline.py"],
     },
     {
         "name": "W2-unbounded",
         "file": "bridge/worker/attempt_deadline.py",
         "old": "deliver(claim.delivery, platform, _in_time(send, claim, platform.timeout, now), at)",
         "new": "deliver(claim.delivery, platform, send, at)",
-        "tests": ["tests/test_timely.py"],
+        "tests": ["tests/worker/test_attempt_deadline.py"],
     },
     {
         "name": "W2-begin",
         "file": "bridge/worker/attempt_deadline.py",
         "old": "if _left(claim, platform.timeout, at) <= 0 or _lease_left(claim, at, kept_at) <= 0:",
         "new": "if False:",
-        "tests": ["tests/test_timely.py"],
+        "tests": ["tests/worker/test_attempt_deadline.py"],
     },
     {
         "name": "W8",
         "file": "bridge/worker/worker.py",
         "old": "        claims.extend(connection, [claim.lease for claim in self._held.values()], now)\n",
         "new": "",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W7",
@@ -1081,63 +1081,63 @@ KNOWN: list[dict[str, Any]] = [
             "        if at - self._failed_at > claims.LEASE and clock_steps.is_settled(connection, now):\n"
         ),
         "new": "        if clock_steps.is_settled(connection, now):  # else others could not extend theirs either\n",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W7-failed-at",
         "file": "bridge/worker/worker.py",
         "old": "            self._failed_at = elapsed()\n",
         "new": "",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W6",
         "file": "bridge/worker/worker.py",
         "old": "            self._unsure += [self._taking] if self._taking.begins else []\n",
         "new": "",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W6-hand-back",
         "file": "bridge/worker/worker.py",
         "old": "            hand_back(connection, never_begun, self.id, now)",
         "new": "            pass",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W6-for-ever",
         "file": "bridge/worker/worker.py",
         "old": "                self._unsure = []\n",
         "new": "",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W12-no-cut-off",
         "file": "bridge/worker/worker.py",
         "old": "        self._try(self._cut_off)\n",
         "new": "",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W12-all-unknown",
         "file": "bridge/worker/worker.py",
         "old": "            if claim.delivery.id not in ended:",
         "new": "            if True:",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W13-finish-any-lease",
         "file": "bridge/store/local/runs.py",
         "old": ".where(columns.id == run_id, columns.lease == lease, HELD)",
         "new": ".where(columns.id == run_id, HELD)",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W13-lost-lease-kept",
         "file": "bridge/worker/local/runs.py",
         "old": "            self._executor.drop(run_id)\n",
         "new": "",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W13-not-let-go",
@@ -1147,7 +1147,7 @@ KNOWN: list[dict[str, Any]] = [
             "            self._executor.drop(run_id)\n"
         ),
         "new": "            self._executor.drop(run_id)\n",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W14-held-ignored",
@@ -1162,35 +1162,35 @@ KNOWN: list[dict[str, Any]] = [
             "        )\n"
         ),
         "new": "        most = free - len(taken.looks) if self._relay is None else self._relay.room\n",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W14-held-runs",
         "file": "bridge/worker/worker.py",
         "old": "if self._local is not None and not self._is_held:",
         "new": "if self._local is not None:",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W14-settling",
         "file": "bridge/worker/claim_policy.py",
         "old": "    return held\n",
         "new": "    return before\n",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W15-look-at-once",
         "file": "bridge/worker/claim_policy.py",
         "old": "(platform.timeout if platform else 0.0) + after",
         "new": "(platform.timeout if platform else 0.0)",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W15-no-timeout",
         "file": "bridge/worker/claim_policy.py",
         "old": "return min(claim.began_at, now) + (platform.timeout if platform else 0.0) + after",
         "new": "return min(claim.began_at, now) + after",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W15-always",
@@ -1200,42 +1200,42 @@ KNOWN: list[dict[str, Any]] = [
             "        return None\n"
         ),
         "new": "",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W16-salvage-none",
         "file": "bridge/worker/worker.py",
         "old": "for self._ended in ended.each():",
         "new": "for self._ended in ended.each()[:1]:",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W16-salvage-keeps",
         "file": "bridge/worker/worker.py",
         "old": "                taken.settled = [(claim, outcome, None) for claim, outcome in self._ended.attempts]\n",
         "new": "",
-        "tests": ["tests/test_worker_turns.py"],
+        "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "N14",
         "file": "bridge/worker/reconciler.py",
         "old": "platform_at=listing.told_at)",
         "new": "platform_at=None)",
-        "tests": ["tests/test_reconciling.py"],
+        "tests": ["tests/worker/test_reconciler.py"],
     },
     {
         "name": "Z5",
         "file": "bridge/routing/matching/matcher.py",
         "old": ' + r"\\Z")',
         "new": ")",
-        "tests": ["tests/test_matching.py"],
+        "tests": ["tests/routing/test_matching.py"],
     },
     {
         "name": "Z5-begin",
         "file": "bridge/routing/matching/matcher.py",
         "old": 'Pattern(r"\\A" + "(?s',
         "new": 'Pattern("(?s',
-        "tests": ["tests/test_matching.py"],
+        "tests": ["tests/routing/test_matching.py"],
     },
     {
         "name": "X4",
@@ -1248,35 +1248,35 @@ KNOWN: list[dict[str, Any]] = [
             "    )\n"
         ),
         "new": "    secrets = tuple(secret.value for secret in source.secrets)\n",
-        "tests": ["tests/test_receive.py"],
+        "tests": ["tests/ingest/test_receive.py"],
     },
     {
         "name": "X4-now",
         "file": "bridge/ingest/receive.py",
         "old": "        if secret.not_after is None or secret.not_after > now\n",
         "new": "        if secret.not_after is None or secret.not_after >= now\n",
-        "tests": ["tests/test_receive.py"],
+        "tests": ["tests/ingest/test_receive.py"],
     },
     {
         "name": "S2",
         "file": "bridge/system/http_connections.py",
         "old": "return monotonic() - self.idle_since < MAX_IDLE and bool(super().is_connected)",
         "new": "return bool(super().is_connected)",
-        "tests": ["tests/test_send.py"],
+        "tests": ["tests/system/test_http_client.py"],
     },
     {
         "name": "S2-once",
         "file": "bridge/system/http_connections.py",
         "old": "        self.idle_since = monotonic()\n",
         "new": "        self.idle_since = self.idle_since or monotonic()\n",
-        "tests": ["tests/test_send.py"],
+        "tests": ["tests/system/test_http_client.py"],
     },
     {
         "name": "S2-longer",
         "file": "bridge/system/http_connections.py",
         "old": "MAX_IDLE: Final = 4.0",
         "new": "MAX_IDLE: Final = 60.0",
-        "tests": ["tests/test_send.py"],
+        "tests": ["tests/system/test_http_client.py"],
     },
     {
         "name": "S4",
@@ -1286,7 +1286,7 @@ KNOWN: list[dict[str, Any]] = [
             "            response.close()\n"
         ),
         "new": "        response.release_conn()\n",
-        "tests": ["tests/test_send.py"],
+        "tests": ["tests/system/test_http_client.py"],
     },
     {
         "name": "Y15",
@@ -1296,14 +1296,14 @@ KNOWN: list[dict[str, Any]] = [
             '            raise BadSignature("missing")\n'
         ),
         "new": "",
-        "tests": ["tests/test_signature_parts.py"],
+        "tests": ["tests/providers/signatures/test_signature_parts.py"],
     },
     {
         "name": "Y20",
         "file": "bridge/providers/signatures/key_material.py",
         "old": "    if len(signature) != 64:",
         "new": "    if len(signature) < 64:",
-        "tests": ["tests/test_signature_tokens.py"],
+        "tests": ["tests/providers/signatures/test_signature_tokens.py"],
     },
     {
         "name": "Y20-any",
@@ -1313,20 +1313,20 @@ KNOWN: list[dict[str, Any]] = [
             '        raise ValueError("not two numbers of 32 bytes")\n'
         ),
         "new": "",
-        "tests": ["tests/test_signature_tokens.py"],
+        "tests": ["tests/providers/signatures/test_signature_tokens.py"],
     },
     {
         "name": "I10",
         "file": "bridge/web/rate_limiter.py",
         "old": "            if longest <= 0:\n",
         "new": "            if True:\n",
-        "tests": ["tests/test_rate.py"],
+        "tests": ["tests/web/test_source_rates.py"],
     },
     {
         "name": "X11",
         "file": "bridge/routing/templates.py",
         "old": 'if start > position and text[start - 1] == "$":',
         "new": 'if text[start - 1] == "$":',
-        "tests": ["tests/test_templates.py"],
+        "tests": ["tests/routing/test_templates.py"],
     },
 ]

@@ -41,7 +41,8 @@ def trace(
     """Run the test files, or read what an earlier run has found of the same code."""
     code = [
         *(root / "bridge").rglob("*.py"),
-        *(each for each in (root / "tests").glob("*.py") if not each.name.startswith("test_")),
+        root / "tests" / "conftest.py",
+        *(root / "tests" / "support").rglob("*.py"),
     ]
     free: SimpleQueue[Tree] = SimpleQueue()
     for tree in trees:

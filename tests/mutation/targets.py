@@ -9,32 +9,32 @@ from pathlib import Path
 TARGETS: dict[str, tuple[str, ...]] = {
     "bridge/store/queue/ledger.py": (
         "ledger",
-        "lines",
-        "circuit",
-        "pace",
-        "acts",
+        "ordering",
+        "circuit_breaker",
+        "start_rates",
+        "operations",
         "pruning",
         "ledger_machine",
         "worker",
     ),
     "bridge/store/queue/claims.py": (
         "ledger",
-        "circuit",
-        "pace",
-        "waits",
-        "counting",
-        "handing",
-        "changes",
-        "lines",
+        "circuit_breaker",
+        "start_rates",
+        "wait_reasons",
+        "counters",
+        "form_files",
+        "change_detection",
+        "ordering",
         "worker",
     ),
-    "bridge/store/db/group_commit.py": ("store", "ledger", "faults", "disk_full"),
-    "bridge/store/queue/reconcile.py": ("reconciling", "encryption"),
-    "bridge/delivery/reconcile.py": ("reconcile", "reconciling", "cli_look"),
+    "bridge/store/db/group_commit.py": ("store", "ledger", "fault_injection", "disk_full"),
+    "bridge/store/queue/reconcile.py": ("reconciler", "encryption"),
+    "bridge/delivery/reconcile.py": ("reconcile", "reconciler", "cli_events"),
     "bridge/ingest/receive.py": (
         "receive",
-        "redact",
-        "confirming",
+        "redaction",
+        "subscription_confirmation",
         "limits",
         "handshakes",
         "handshakes_business",
@@ -51,10 +51,17 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "rekey",
         "encryption",
         "form_uploads",
-        "upkeep",
+        "maintenance_jobs",
         "backup",
     ),
-    "bridge/worker/worker.py": ("worker", "upkeep", "changes", "reconciling", "tracing", "pool"),
+    "bridge/worker/worker.py": (
+        "worker",
+        "maintenance_jobs",
+        "change_detection",
+        "reconciler",
+        "tracing",
+        "thread_pool",
+    ),
 }
 
 #: The path by which the mutants of a file are numbered: the one it had at first, so that a move
@@ -80,7 +87,7 @@ WIDER: dict[str, tuple[str, ...]] = {
     "bridge/delivery/reconcile.py": ("torture_accounting",),
     "bridge/ingest/receive.py": ("business_rows", "shop_rows", "serving"),
     "bridge/store/blobs.py": ("flow_api_files", "form_hostile"),
-    "bridge/worker/worker.py": ("processes", "fleet", "celery", "flow_processes", "looks"),
+    "bridge/worker/worker.py": ("processes", "fleet", "celery", "flow_processes", "run_tracker"),
 }
 
 
@@ -97,7 +104,7 @@ NOT_TRACED = {
     "flow_processes",
     "processes",
     "reload_processes",
-    "succession",
+    "handover",
     "torture",
     "torture_accounting",
     "upgrade",
@@ -115,7 +122,8 @@ def test_files(root: Path, file: str, *, wider: bool = False) -> list[str]:
             for name in _that_import(root, file)
             if name not in NOT_TRACED and name not in names
         ]
-    return [path for name in names if (root / (path := f"tests/test_{name}.py")).exists()]
+    paths = {path.stem: str(path.relative_to(root)) for path in (root / "tests").rglob("test_*.py")}
+    return [paths[f"test_{name}"] for name in names if f"test_{name}" in paths]
 
 
 def _that_import(root: Path, file: str) -> list[str]:
@@ -128,6 +136,6 @@ def _that_import(root: Path, file: str) -> list[str]:
     imports = re.compile(rf"^\s*({'|'.join(ways)})", re.MULTILINE)
     return sorted(
         path.stem.removeprefix("test_")
-        for path in (root / "tests").glob("test_*.py")
+        for path in (root / "tests").rglob("test_*.py")
         if imports.search(path.read_text())
     )

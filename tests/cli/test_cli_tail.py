@@ -1,0 +1,59 @@
+"""tail: a delivery is told whenever it comes to what is asked for; tests/cli/test_cli_serve.py has the
+real command.
+"""
+
+from __future__ import annotations
+
+import pytest
+from conftest import make_delivery, make_event
+from sqlalchemy import update
+
+from bridge.cli.commands.tail import Follower
+from bridge.core.model import Delivery
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queries.filters import Filters
+from bridge.store.tables import schema
+
+
+@pytest.mark.parametrize(
+    ("filters", "told"),
+    [
+        (Filters(), ["queued", "sending", "dead"]),
+        (Filters(status="dead"), ["dead"]),
+        (Filters(status="sending"), ["sending"]),
+        (Filters(dead_kind="platform"), ["dead"]),
+        (Filters(dead_kind="ours"), []),
+        (Filters(reason="http 401"), ["dead"]),
+        (Filters(reason="HTTP 5"), []),
+        (Filters(status="dead", route="another"), []),
+        (Filters(status="dead", source="crm"), []),
+    ],
+    ids=str,
+)
+def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(
+    database: Database, filters: Filters, told: list[str]
+) -> None:
+    follower = Follower(database, filters)
+    event = make_event("1")
+    one = make_delivery(event)
+    events.add(database, event, [one], lambda *_: [])
+    seen = []
+    for values in (
+        {"attempts": 0},
+        {"status": "sending", "slot": True, "lease": "w", "lease_until": 0.0},
+        {
+            "status": "dead",
+            "slot": False,
+            "lease": None,
+            "dead_kind": "platform",
+            "reason": "HTTP 401 Unauthorized",
+        },
+    ):
+        with database.engine.begin() as connection:
+            connection.execute(update(schema.delivery).values(values))
+        seen += [
+            str(change.status) for _, change in follower.look() if isinstance(change, Delivery)
+        ]
+    assert seen == told
+    assert list(follower.look()) == []

@@ -1,0 +1,512 @@
+"""Alerts: told once, not again after a restart or by two, bounded in a flood; what is usual; the
+source that is flowbridge's own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+from command_line import lines, run
+from conftest import make_event
+from folders import DOCS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from test_status import WELL
+
+import bridge
+from bridge.cli.main import group
+from bridge.config.loader import load
+from bridge.config.settings import load_settings
+from bridge.core.alert import Alert
+from bridge.core.errors import ConfigError
+from bridge.core.rate_limits import Rate
+from bridge.core.status import SourceNow
+from bridge.monitoring import alerts as alerting
+from bridge.monitoring.alerts import AGAIN, GONE, MOST, QUIET, RAISED, RESOLVED, Notice, step
+from bridge.monitoring.conditions import CONDITIONS, Trouble, troubles
+from bridge.providers.registry import PROVIDERS
+from bridge.routing.model import OWN, Config, Source
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.queries import alerts, baselines, expected
+from bridge.worker.maintenance.alerts import Alarm, expecting, keep
+from bridge.worker.maintenance.scheduler import Housekeeper
+
+NOW = 1_790_000_000.0
+HOLDS = CONDITIONS["dead"].holds
+DEAD = Trouble("dead", "3 deliveries died", "look")
+ROUTES = """
+version: 1
+platforms: {local: {type: local}}
+sources: {}
+routes:
+  - {name: tell, on: flowbridge alert.*, inputs: {text: "${body.summary}", severity: "${body.severity}"}, flow: local/echo}
+"""
+
+
+def follow(looks: list[tuple[float, list[Trouble]]]) -> list[tuple[float, Notice]]:
+    """Return what is told at the given looks, each (seconds, what is wrong)."""
+    known: dict[str, Alert] = {}
+    told = []
+    for at, found in looks:
+        known, notices = step(known, found, NOW + at)
+        told += [(at, notice) for notice in notices]
+    return told
+
+
+def every(
+    seconds: float, until: float, found: list[Trouble], since: float = 0.0
+) -> list[tuple[float, list[Trouble]]]:
+    return [(since + at * seconds, found) for at in range(int((until - since) / seconds))]
+
+
+def test_what_lasts_is_told_once_a_day_and_its_end_once() -> None:
+    told = follow([*every(30, 2 * AGAIN, [DEAD]), *every(30, 3 * AGAIN, [], since=2 * AGAIN)])
+    assert [(at, one.type) for at, one in told] == [
+        (HOLDS, RAISED),
+        (HOLDS + AGAIN, RAISED),
+        (2 * AGAIN + GONE - 30, RESOLVED),
+    ]
+    assert told[-1][1].alert.since == NOW
+
+
+def test_what_is_over_before_it_held_is_not_told() -> None:
+    assert follow([(0, [DEAD]), (30, []), (30 + GONE, []), (1000, [])]) == []
+
+
+def test_what_comes_and_goes_is_told_at_most_twice_an_hour() -> None:
+    looks = [(float(at), [DEAD] if at % 1200 < 600 else []) for at in range(0, 86400, 30)]
+    told = follow(looks)
+    assert 2 <= len(told) <= 2 * 24
+    raised = [at for at, one in told if one.type == RAISED]
+    assert min(later - at for at, later in itertools.pairwise(raised)) >= QUIET
+
+
+def test_a_flood_of_conditions_is_told_a_few_at_a_time() -> None:
+    flood = [Trouble(f"silence:s{number}", "quiet", "look") for number in range(3000)]
+    known: dict[str, Alert] = {}
+    told = []
+    for at in range(0, 7200, 300):
+        known, notices = step(known, flood, NOW + at)
+        told.append(len(notices))
+    assert sum(told[:12]) == MOST
+    assert sum(told) <= 3 * MOST
+    assert len(known) == alerting.KEPT + 1
+    assert known["flood"].what == "more is wrong than is told one by one: 2961 of silence"
+    for at in (7200, 7500):
+        known, notices = step(
+            known, [*flood, Trouble("circuit_open:crm", "not called", "look")], NOW + at
+        )
+    assert [one.alert.key for one in notices if one.alert.severity == "critical"] == [
+        "circuit_open:crm"
+    ], "it does not wait for warnings"
+
+
+KEYS = [
+    f"{condition}:{number}"
+    for condition in ("silence", "circuit_open", "starts_held")
+    for number in range(30)
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([30.0, 300.0, 1800.0]), st.sets(st.sampled_from(KEYS))),
+        max_size=50,
+    )
+)
+def test_whatever_comes_and_goes_what_is_told_is_bounded_and_each_end_is_told(
+    looks: list[tuple[float, set[str]]],
+) -> None:
+    at = 0.0
+    told = []
+    known = dict[str, Alert]()
+    for seconds, keys in [*looks, *[(600.0, set[str]())] * 60]:
+        at += seconds
+        known, notices = step(
+            known, [Trouble(key, "wrong", "look") for key in sorted(keys)], NOW + at
+        )
+        told += [(at, one.type, one.alert) for one in notices]
+    for since, *_ in told:
+        lately = [(type_, alert) for at, type_, alert in told if since <= at < since + QUIET]
+        assert max(Counter((type_, alert.key) for type_, alert in lately).values()) == 1
+        one_by_one = Counter(
+            (type_, alert.severity) for type_, alert in lately if alert.key != "flood"
+        )
+        assert max(one_by_one.values(), default=0) <= MOST
+    for key in {alert.key for *_, alert in told}:
+        types = [type_ for _, type_, alert in told if alert.key == key]
+        assert types == [RAISED, RESOLVED] * (len(types) // 2)
+    assert all(alert.is_told_over for alert in known.values())
+
+
+def test_two_that_tell_the_same_make_the_same_event() -> None:
+    (_, notice), *_ = follow(every(30, 300, [DEAD]))
+    one, other = (
+        alerting.event(notice, id_, "c" * 64, NOW + at) for id_, at in (("evt_1", 0), ("evt_2", 1))
+    )
+    assert one.provider_id == other.provider_id
+    assert b'"condition":"dead"' in one.body and b'"what_to_do":"look"' in one.body
+
+
+# -- in the store, by a worker's housekeeping
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> object:
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    return load(tmp_path / "routes.yaml", {})
+
+
+def alarm(database: Database, folder: Path, config: object) -> Alarm:
+    environ = {
+        "FLOWBRIDGE_DATA": str(folder),
+        "FLOWBRIDGE_SECRET_KEY": "k" * 32,
+        "FLOWBRIDGE_CONFIG": str(folder / "routes.yaml"),
+    }
+    settings = load_settings(environ)
+    return Alarm(settings, lambda: config, database)  # type: ignore[arg-type, return-value]
+
+
+def kept(database: Database) -> list[tuple[str, str, str]]:
+    query = (
+        "SELECT event.type, route, inputs FROM event JOIN delivery ON event_id = event.id WHERE"
+        " source = 'flowbridge' ORDER BY event.seq"
+    )
+    with database.read() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def test_a_restart_and_a_second_node_tell_nothing_twice(
+    database: Database, tmp_path: Path, config: object
+) -> None:
+    for index, at in enumerate([0.0, HOLDS, HOLDS + 30, HOLDS + 60]):
+        one = alarm(database, tmp_path, config)  # another process each time
+        one._found = [replace(DEAD, what=f"{index} died")]
+        database.write(lambda connection, one=one, at=at: one.tell(connection, NOW + at))
+    ((type_, route, inputs),) = kept(database)
+    assert (type_, route) == (RAISED, "tell")
+    assert '"1 died"' in inputs and '"warning"' in inputs
+    with database.read() as connection:
+        assert alerts.read(connection)["dead"].what == "3 died"
+
+
+def test_ten_thousand_dead_letters_are_one_alert(
+    sqlite: Database, tmp_path: Path, config: object
+) -> None:
+    one = alarm(sqlite, tmp_path, config)
+    for number in range(0, 10_000, 100):
+        one._found = [replace(DEAD, what=f"{number} died")]
+        sqlite.write(lambda connection, number=number: one.tell(connection, NOW + number))
+    assert len(kept(sqlite)) == 1
+
+
+def test_the_leader_looks_by_itself(
+    database: Database, tmp_path: Path, config: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "bridge.worker.maintenance.alerts.troubles",
+        lambda _: [Trouble("queue_late:r:p", "late", "look")],
+    )
+    keeper = Housekeeper(
+        database, Clock(database), 1.0, (alarm(database, tmp_path, config).chore(),)
+    )
+    other = Housekeeper(
+        database, Clock(database), 1.0, (alarm(database, tmp_path, config).chore(),)
+    )
+    for each in (keeper, other, keeper, other):
+        each.look()
+    keeper._leadership.give_up()
+    other.look()
+    other._leadership.give_up()
+    assert [type_ for type_, *_ in kept(database)] == [RAISED]
+
+
+def test_a_test_goes_the_way_of_alerts_and_its_event_can_be_planned_again(
+    database: Database, config: object
+) -> None:
+    assert (
+        database.write(lambda connection: keep(connection, alerting.proof(NOW), config, NOW)) == 1
+    )  # type: ignore[arg-type]
+    assert kept(database)[0][:2] == ("alert.test", "tell")
+
+
+def test_the_commands(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    assert "No alert is raised." in run("alerts").stdout
+    found = run("alerts", "test")
+    assert (found.exit_code, "1 delivery planned" in found.stdout) == (0, True)
+    one = Alert(
+        key="silence:github", severity="warning", what="quiet", do="look", since=NOW, seen_at=NOW
+    )
+    store.write(lambda connection: alerts.write(connection, [one]))
+    (said,) = lines(run("alerts", "--json"))
+    assert (said["condition"], said["subject"], said["state"]) == ("silence", "github", "pending")
+    raised = replace(one, key="dead", since=NOW - 1, raised_at=NOW, told_at=NOW, told=1)
+    store.write(lambda connection: alerts.write(connection, [one, raised]))
+    listed = run("alerts")
+    assert (
+        re.search(r"raised +once ", listed.stdout)
+        and re.search(r"pending +not yet ", listed.stdout)
+        and listed.stderr == ""
+    )
+    assert [said["notified"] for said in lines(run("alerts", "--json"))] == [1, 0]
+    (folder / "routes.yaml").write_text("version: 1\nroutes: []\n")
+    assert run("alerts", "test").exit_code == 1
+    listed = run("alerts")
+    assert re.search(r"raised +no route ", listed.stdout) and "told" not in listed.stdout
+    assert (
+        "note: no notification is sent, since no route in routes.yaml takes alerts.\n"
+        in listed.stderr
+    )
+    assert "Write one with `on: flowbridge alert.*`" in listed.stderr
+    assert [said["notified"] for said in lines(run("alerts", "--json"))] == [0, 0]
+
+
+# -- the source of flowbridge's own
+
+
+def test_nobody_can_claim_the_source(tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text(
+        "version: 1\nsources: {flowbridge: {provider: github, secret: 0123456789abcdefgh}}\n"
+    )
+    with pytest.raises(ConfigError, match="flowbridge's own alerts"):
+        load(tmp_path / "routes.yaml", {})
+
+
+def test_it_has_no_url(config: object) -> None:
+    assert OWN not in config.sources  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("written", "expect"),
+    [("1 per 6h", Rate(count=1, per=21600.0)), ("none", Rate(count=0, per=86400.0))],
+)
+def test_what_is_expected(tmp_path: Path, written: str, expect: Rate) -> None:
+    source = f"{{provider: github, secret: '${{env:S}}', expect: {written}}}"
+    (tmp_path / "routes.yaml").write_text(f"version: 1\nsources: {{g: {source}}}\n")
+    assert load(tmp_path / "routes.yaml", {"S": "x" * 32}).sources["g"].expect == expect
+
+
+# -- what is usual
+
+
+SILENT = SourceNow(name="g", last_at=WELL.at - 7 * 3600)
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [
+        (replace(SILENT, expect=Rate(count=1, per=21600.0)), "silence:g"),
+        (replace(SILENT, expect=Rate(count=1, per=21600.0), heard=1), None),
+        (replace(SILENT, expect=Rate(count=0, per=86400.0)), None),
+        (
+            replace(
+                SILENT,
+                last_at=None,
+                expect=Rate(count=1, per=21600.0),
+                expected_since=WELL.at - 21600,
+            ),
+            "silence:g",
+        ),
+        (
+            replace(
+                SILENT,
+                last_at=None,
+                expect=Rate(count=1, per=21600.0),
+                expected_since=WELL.at - 21599,
+            ),
+            None,
+        ),
+        (replace(SILENT, last_at=None, expect=Rate(count=1, per=21600.0)), None),
+        (
+            replace(
+                SILENT,
+                last_at=WELL.at - 60,
+                expect=Rate(count=9, per=21600.0),
+                heard=1,
+                expected_since=WELL.at - 3600,
+            ),
+            None,
+        ),
+        (
+            replace(
+                SILENT,
+                last_at=WELL.at - 60,
+                expect=Rate(count=9, per=21600.0),
+                heard=1,
+                expected_since=WELL.at - 90000,
+            ),
+            "silence:g",
+        ),
+        (replace(SILENT, speaks_by=WELL.at - 1), "silence:g"),
+        (replace(SILENT, speaks_by=WELL.at + 1), None),
+        (replace(SILENT, speaks_by=WELL.at - 1, is_configured=False), None),
+        (replace(SILENT, last_at=None, silent_since=WELL.at - 9), "silence:g"),
+        (replace(SILENT, speaks_by=WELL.at + 1, silent_since=WELL.at - 9), "silence:g"),
+        (replace(SILENT, last_at=WELL.at - 60, silent_since=WELL.at - 90), None),
+        (replace(SILENT, last_at=WELL.at - 300, silent_since=WELL.at - 299), None),
+        (SILENT, None),
+        (replace(SILENT, rejected_lately=100, rejected_usually=2.0), "rejects:g"),
+        (replace(SILENT, rejected_lately=100, rejected_usually=90.0), None),
+        (replace(SILENT, rejected_lately=20), None),
+        (replace(SILENT, rejected_today=20), None),
+        (replace(SILENT, last_at=None, rejected_today=3), "rejects:g"),
+        (replace(SILENT, last_at=None, rejected_today=2), None),
+        (replace(SILENT, last_at=None, rejected_today=3, is_configured=False), None),
+        (replace(SILENT, last_at=None, rejected_today=100, rejected_lately=100), "rejects:g"),
+    ],
+)
+def test_what_is_not_usual_of_a_source(source: SourceNow, key: str | None) -> None:
+    assert [one.key for one in troubles(replace(WELL, sources=[source]))] == ([key] if key else [])
+
+
+def test_a_source_that_never_passed_is_named_with_the_command_that_says_why() -> None:
+    (trouble,) = troubles(
+        replace(WELL, sources=[replace(SILENT, last_at=None, rejected_today=5, rejected_lately=4)])
+    )
+    assert trouble.what == "source g has no event, and 5 requests to it failed verification today"
+    assert trouble.do.startswith("flowbridge rejects --source g")
+
+
+def test_since_when_something_is_expected_outlives_a_restart(database: Database) -> None:
+    source = Source(
+        name="g",
+        provider=PROVIDERS["github"],
+        scheme=PROVIDERS["github"].scheme,
+        expect=Rate(count=1, per=21600.0),
+    )
+    sources = {"g": source, "h": replace(source, name="h", expect=None)}
+    config = Config(sources=sources, routes=(), flows={}, platforms={}, hash="", canonical="")
+    for now in (NOW, NOW + 60):  # as two workers do, one after the other
+        chore = expecting(lambda: config)
+        assert chore.needed is not None
+        with database.read() as connection:
+            assert chore.needed(connection) is (now == NOW)
+        database.write(lambda connection, now=now, chore=chore: chore.work(connection, now))
+        with database.read() as connection:
+            assert expected.since(connection) == {"g": NOW}
+    database.write(
+        lambda connection: expecting(lambda: replace(config, sources={})).work(
+            connection, NOW + 120
+        )
+    )
+    with database.read() as connection:
+        assert expected.since(connection) == {}
+
+
+@pytest.mark.parametrize(
+    ("ended", "failed", "is_told"),
+    [(1, 1, True), (2, 1, True), (3, 1, False), (10, 4, False), (10, 5, True), (2, 0, False)],
+)
+def test_runs_that_fail(ended: int, failed: int, is_told: bool) -> None:
+    found = troubles(replace(WELL, runs_ended={"triage": (ended, failed)}))
+    assert [one.key for one in found] == ["runs_failing:triage"] * is_told
+
+
+def test_by_when_a_source_speaks_again_is_told_by_its_events(database: Database) -> None:
+    now = time.time()
+    times = [now - 3 * 3600 - number * 1800 for number in range(400)]
+    events.add_all(
+        database, [(make_event(None, now=at), ()) for at in reversed(times)], lambda *_: []
+    )
+    last = times[0]
+    with database.read() as connection:
+        assert baselines.speaks_by(connection, "github", last, now) == pytest.approx(last + 3600)
+        assert baselines.speaks_by(connection, "github", last, now + 30 * 86400) == pytest.approx(
+            last + 3600
+        ), "it stays told"
+        assert baselines.speaks_by(connection, "github", last, last + 600) is None, (
+            "it is not late yet"
+        )
+        assert baselines.speaks_by(connection, "github", times[-1], times[-1] + 86400) is None, (
+            "nothing is known of the week before"
+        )
+        assert baselines.speaks_by(connection, "other", last, now) is None
+
+
+def test_a_silence_lasts_until_the_source_speaks_though_its_events_are_let_go(
+    database: Database, tmp_path: Path
+) -> None:
+    """By what was usual of it, or by `expect`: neither is over because nothing is known any more."""
+    now = time.time()
+    github = "provider: github, secret: '${env:S}'"
+    (tmp_path / "routes.yaml").write_text(
+        f"version: 1\nsources:\n  github: {{{github}}}\n  told: {{{github}, expect: 1 per 1h}}\n"
+    )
+    one = alarm(database, tmp_path, load(tmp_path / "routes.yaml", {"S": "x" * 32}))
+    times = [now - 3 * 3600 - number * 1800 for number in range(400)]
+    events.add_all(
+        database, [(make_event(None, now=at), ()) for at in reversed(times)], lambda *_: []
+    )
+    events.add_all(
+        database, [(replace(make_event(None, now=now - 7200), source="told"), ())], lambda *_: []
+    )
+    database.write(lambda connection: expected.keep(connection, {"told"}, now - 7200))
+
+    def look() -> list[str]:
+        with database.read() as connection:
+            one.look(connection)
+        database.write(lambda connection: one.tell(connection, time.time()))
+        return sorted(trouble.key for trouble in one._found if trouble.condition == "silence")
+
+    assert look() == ["silence:github", "silence:told"]
+    database.write(lambda connection: connection.execute(text("DELETE FROM event")))
+    assert look() == ["silence:github", "silence:told"]
+    assert all(
+        "no event of it is kept" in trouble.what
+        for trouble in one._found
+        if trouble.condition == "silence"
+    )
+    events.add_all(database, [(make_event(None, now=time.time()), ())], lambda *_: [])
+    assert look() == ["silence:told"]
+
+
+def test_where_nothing_came_a_week_ago_either_no_event_is_read(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    times = [now - days * 86400 - 12 * 3600 for days in range(14)]
+    events.add_all(
+        sqlite, [(make_event(None, now=at), ()) for at in reversed(times)], lambda *_: []
+    )
+    monkeypatch.setattr(baselines, "_MOMENTS", None)
+    with sqlite.read() as connection:
+        assert baselines.speaks_by(connection, "github", times[0], now) is None
+
+
+def test_the_runbook_has_each_condition() -> None:
+    """Its commands are held to the code as those of all pages are."""
+    sections = re.findall(
+        r"^## (\w+)\n\n(.*?)(?=^## |\Z)", (DOCS / "runbook.md").read_text(), re.M | re.S
+    )
+    assert [name for name, _ in sections] == list(CONDITIONS)
+    for name, section in sections:
+        assert section.startswith(
+            f"{CONDITIONS[name].severity}, told after {CONDITIONS[name].holds:g} s\n\n**It"
+            " means:** "
+        ), name
+        assert re.search(r"\n\n\*\*What to do:\*\* .*?\n\n```sh\n.+\n```\n", section, re.S), name
+
+
+def test_what_is_to_be_done_are_commands_that_there_are() -> None:
+    code = (Path(bridge.__file__).parent / "monitoring" / "conditions.py").read_text()
+    named = re.findall(r"flowbridge ([a-z]+)((?: [a-z]+)?)", code)
+    assert len(named) > 10
+    for name, more in named:
+        command = group.get_command(click.Context(group), name)
+        assert command is not None, name
+        if isinstance(command, click.Group) and more:
+            assert command.get_command(click.Context(command), more.strip()) is not None, (
+                f"{name}{more}"
+            )

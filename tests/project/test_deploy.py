@@ -1,0 +1,69 @@
+"""deploy/: gunicorn by itself takes events in as `flowbridge web` does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from folders import DATA, DEPLOY
+from serving import ROUTES, SECRET, exchange, free_port, github, head, until
+
+CONF = DEPLOY / "gunicorn.conf.py"
+# a copy that somebody made before modules moved
+BEFORE = DATA / "gunicorn.conf.before.py"
+BODY = b'{"action":"opened"}'
+
+
+def post(port: int, secret_ok: bool, source: str = "github") -> int:
+    """Send a signed event, or one that was changed after signing, and return the status; 0 while
+    nothing listens.
+    """
+    headers = github(BODY) | {"Content-Length": str(len(BODY))}
+    try:
+        return exchange(
+            port, head("POST", f"/hooks/{source}", headers) + (BODY if secret_ok else BODY.upper())
+        ).status
+    except ConnectionRefusedError:
+        return 0
+
+
+@pytest.mark.parametrize("conf", [CONF, BEFORE], ids=lambda conf: conf.name)
+def test_gunicorn_by_itself_receives(conf: Path, tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    (tmp_path / ".env").write_text(f"GITHUB_SECRET={SECRET!r}\nFLOWBRIDGE_BIND=127.0.0.1:{port}\n")
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith("FLOWBRIDGE_")
+    }
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-m", "gunicorn", "-c", str(conf)]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environ, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        assert until(lambda: post(port, True), what="an answer") == 202, (
+            tmp_path / "log"
+        ).read_text()
+        assert post(port, False) == 401
+        assert post(port, True, "other") == 404
+        (tmp_path / "routes.yaml").write_text(
+            ROUTES.replace("github:", "other:").replace("on: github", "on: other")
+        )
+        until(
+            lambda: {post(port, True, "other") for _ in range(6)} == {202},
+            what="the changed routes.yaml in every receiver",
+        )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert (tmp_path / "data" / "flowbridge.db").exists()
+    assert (tmp_path / "log").read_text().count("FutureWarning: bridge.") == (
+        3 if conf == BEFORE else 0
+    )

@@ -1,0 +1,616 @@
+"""What a change of the files comes to: when it is taken, what is taken, and what is said; without
+processes but those that read.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from folders import SUPPORT
+
+from bridge.config.disk import Disk
+from bridge.config.loader import load, read, rebuild
+from bridge.config.settings import load_settings
+from bridge.core.errors import BridgeError, StoreError
+from bridge.monitoring.presence import Presence, present
+from bridge.runtime import startup
+from bridge.runtime.reload import watcher
+from bridge.runtime.reload.follower import Following
+from bridge.runtime.reload.shared_config import Board, Known, told
+from bridge.runtime.reload.watcher import Good, Reader
+from bridge.runtime.startup import load_all
+from bridge.system.forked_call import apart
+
+#: The bridge forks where there are no threads yet; the process of a test has some.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+
+ROUTES = """
+version: 1
+include: "more/*.yaml"
+platforms:
+  local: {{type: local, max_concurrent_runs: {cap}}}
+sources:
+  github: {{provider: github, secrets: ["${{env:GITHUB_SECRET}}", "${{file:secret}}"]}}
+routes:
+  - {{name: {name}, on: github, inputs: {{z: "${{body.z}}", a: "${{body.a}}"}}, flow: local/echo, payload_schema: issue.json}}
+"""
+MORE = "routes: [{name: more, on: github, inputs: {n: 1}, flow: local/echo}]\n"
+
+
+def written(name: str = "first", cap: int = 3) -> str:
+    return ROUTES.format(name=name, cap=cap)
+
+
+class Bench:
+    """A reader of the files in a folder, and the board that it writes; time passes as the reader
+    wants it.
+    """
+
+    def __init__(self, folder: Path, *, known: bool = True) -> None:
+        self.folder = folder
+        self.kept = []
+        self.fails = 0
+        self.file = folder / "routes.yaml"
+        self.file.write_text(written())
+        (folder / "issue.json").write_text('{"type": "object"}')
+        (folder / "secret").write_text("s" * 40)
+        (folder / ".env").write_text("GITHUB_SECRET=" + "g" * 40)
+        self.settings = load_settings(
+            {"FLOWBRIDGE_DATA": str(folder / "data")}, config=str(self.file)
+        )
+        self.loaded = load_all(self.settings)
+        self.following = Following(self.settings, self.loaded)
+        self.board = self.following.board
+        self.reader = Reader(
+            self.settings, self.board, self.loaded.disk if known else None, self.remember
+        )
+
+    def remember(self, good: Good) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise StoreError("the disk is full")
+        assert self.board.read().hash != good.hash or self.board.read().key != good.key, (
+            "kept before anybody has it"
+        )
+        self.kept.append(good.hash)
+
+    @property
+    def known(self) -> Known:
+        return self.board.read()
+
+    def settle(self, *, asked: bool = False) -> Known:
+        """Have the reader look until it waits for a change."""
+        for _ in range(10):
+            wait = self.reader.look(asked=asked)
+            if wait == watcher.LOOK:
+                self.following.catch_up()
+                return self.known
+            asked = False
+            time.sleep(min(wait, watcher.QUIET) + 0.001)
+        raise AssertionError("it does not settle")
+
+    @property
+    def route(self) -> str:
+        return self.following().routes[0].name
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(watcher, "QUIET", 0.03)
+    monkeypatch.setattr(watcher, "RETRY", 0.03)
+    yield Bench(tmp_path)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    lines: list[tuple[str, dict[str, Any]]] = []
+
+    class Log:
+        def __getattr__(self, _level: str) -> Callable[..., None]:
+            return lambda event, **more: lines.append((event, more))
+
+    monkeypatch.setattr(watcher, "log", Log())
+    return lines
+
+
+# -- what is built elsewhere
+
+
+def test_what_is_built_from_the_parts_is_what_was_read(bench: Bench) -> None:
+    (bench.folder / "more").mkdir()
+    (bench.folder / "more" / "one.yaml").write_text(MORE)
+    reading = read(bench.file, bench.settings.environ)
+    config = reading.config
+    assert config is not None
+    again = rebuild(reading.parts, bench.folder)
+    assert (again.hash, again.canonical) == (config.hash, config.canonical)
+    assert again.platforms == config.platforms
+    assert again.sources["github"].secrets == config.sources["github"].secrets
+    assert [route.name for route in again.routes] == ["first", "more"]
+    assert list(again.routes[0].reshape({"body": {"z": 1, "a": 2}})) == ["z", "a"], (
+        "inputs keep their order"
+    )  # type: ignore[arg-type]
+    assert again.routes[0].payload_schema is not None
+    assert again.routes[0].payload_schema.errors([])
+
+
+def test_a_secret_is_not_in_a_repr_of_anything(bench: Bench) -> None:
+    bench.file.write_text(written("other"))
+    bench.settle()
+    found = read(bench.file, bench.settings.environ)
+    for text in (repr(bench.known), repr(found), str(told(bench.board)), repr(bench.settings)):
+        assert "g" * 40 not in text
+        assert "s" * 40 not in text
+
+
+# -- what counts as a change
+
+
+def replaced(file: Path, text: str) -> None:
+    """As editors and `mv` do."""
+    file.with_suffix(".new").write_text(text)
+    file.with_suffix(".new").replace(file)
+
+
+def made_anew(file: Path, text: str) -> None:
+    file.unlink()
+    file.write_text(text)
+
+
+def in_place(file: Path, text: str) -> None:
+    with file.open("r+") as opened:
+        opened.write(text)
+        opened.truncate()
+
+
+def in_place_with_the_same_times(file: Path, text: str) -> None:
+    """As a clock that was set back, or a file system with coarse times, shows it."""
+    before = file.stat()
+    in_place(file, text)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+WAYS = [replaced, made_anew, in_place, in_place_with_the_same_times]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_is_taken_however_it_is_changed(
+    bench: Bench, way: Callable[[Path, str], None]
+) -> None:
+    before = bench.known
+    way(bench.file, written("other"))  # of the same length
+    known = bench.settle()
+    assert (bench.route, bench.following().hash, bench.kept) == ("other", known.hash, [known.hash])
+    assert known.since > before.since
+    assert bench.following().platforms["local"].base_url, "it is reached as at the start"
+
+
+def test_a_folder_of_links_is_swapped_as_kubernetes_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """routes.yaml -> ..data/routes.yaml, and ..data is a link that is replaced."""
+    monkeypatch.setattr(watcher, "QUIET", 0.03)
+    bench = Bench(tmp_path)
+    names = ("routes.yaml", "issue.json", "secret", ".env")
+    for number, name in (("1", "first"), ("2", "other")):
+        (tmp_path / f"..{number}").mkdir()
+        for each in names:
+            shutil.copy(tmp_path / each, tmp_path / f"..{number}" / each)
+        (tmp_path / f"..{number}" / "routes.yaml").write_text(written(name))
+    (tmp_path / "..data").symlink_to("..1")
+    for each in names:
+        (tmp_path / each).unlink()
+        (tmp_path / each).symlink_to(f"..data/{each}")
+    assert bench.settle().hash == bench.loaded.config.hash
+    (tmp_path / "..new").symlink_to("..2")
+    (tmp_path / "..new").replace(tmp_path / "..data")
+    bench.settle()
+    assert bench.route == "other"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount")
+def test_what_a_bind_mount_shows_is_taken(tmp_path: Path) -> None:
+    """A file of another folder is mounted over the one that is read; what is written there, in
+    place, is seen here.
+    """
+    (tmp_path / "outside.yaml").write_text(written("first"))
+    program = f"""
+import sys; sys.path[:0] = {[str(SUPPORT), str(Path(__file__).parent)]}
+from pathlib import Path
+from test_reload import Bench, in_place, watcher, written
+watcher.QUIET = 0.03
+import subprocess
+folder = Path({str(tmp_path)!r})
+bench = Bench(folder)
+subprocess.run(["mount", "--bind", folder / "outside.yaml", folder / "routes.yaml"], check=True)
+assert bench.settle().hash == bench.loaded.config.hash
+in_place(folder / "outside.yaml", written("other"))
+bench.settle()
+assert bench.route == "other", bench.known
+"""
+    python = [os.sys.executable, "-c", program]
+    done = subprocess.run(["unshare", "-m", *python], capture_output=True, text=True, check=False)
+    if "Operation not permitted" in done.stderr or "Permission denied" in done.stderr:
+        pytest.skip("this machine does not let root mount")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("issue.json", '{"type": "array"}'),
+        ("secret", "another-secret-of-forty-characters-or-so"),
+        (".env", "GITHUB_SECRET=another-secret-of-forty-characters\n"),
+        ("more/one.yaml", MORE),
+    ],
+)
+def test_all_that_belongs_to_it_counts(bench: Bench, name: str, text: str) -> None:
+    before = bench.known
+    (bench.folder / name).parent.mkdir(exist_ok=True)
+    (bench.folder / name).write_text(text)
+    known = bench.settle()
+    assert known.key != before.key
+    config = bench.following()
+    again = load(bench.file, {"GITHUB_SECRET": "g" * 40} | _dotenv(bench.folder))
+    assert config.hash == again.hash
+    assert config.sources["github"].secrets == again.sources["github"].secrets
+    is_secret = name in ("secret", ".env")
+    assert (known.hash == before.hash) is is_secret, "a secret is no part of what is hashed"
+
+
+def _dotenv(folder: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines())
+
+
+def test_the_environment_proper_wins_over_what_env_says_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "QUIET", 0.03)
+    bench = Bench(tmp_path)
+    settings = load_settings(
+        {"FLOWBRIDGE_DATA": str(tmp_path), "GITHUB_SECRET": "e" * 40}, config=str(bench.file)
+    )
+    found = watcher.find(settings)
+    assert found.good is not None
+    (tmp_path / ".env").write_text("GITHUB_SECRET=" + "x" * 40)
+    again = watcher.find(settings)
+    assert again.good is not None
+    assert found.good.key == again.good.key
+
+
+def test_settings_of_env_are_named_but_not_taken(bench: Bench, said: list[Any]) -> None:
+    (bench.folder / ".env").write_text(
+        "GITHUB_SECRET="
+        + "g" * 40
+        + "\nFLOWBRIDGE_LOG=debug\nFLOWBRIDGE_SECRET_KEY="
+        + "h" * 40
+        + "\n"
+    )
+    known = bench.settle()
+    assert known.restart == ("FLOWBRIDGE_LOG", "FLOWBRIDGE_SECRET_KEY")
+    assert said == [("restart_needed", {"settings": known.restart})]
+    assert known.key == bench.loaded.key
+
+
+def test_what_changed_before_the_first_look_is_seen_too(bench: Bench) -> None:
+    bench.file.write_text(written("other"))
+    late = Reader(bench.settings, bench.board, None, bench.remember)
+    bench.reader = late
+    bench.settle()
+    assert bench.route == "other"
+
+
+# -- half-written files
+
+
+def test_a_file_that_is_being_written_is_not_taken(bench: Bench) -> None:
+    """The first half is valid by itself, and so is every pause of the writer shorter than the quiet
+    that is waited for.
+    """
+    whole = written("other") + "  - {name: last, on: github, inputs: {n: 1}, flow: local/echo}\n"
+    half = whole[: whole.index("  - {name: last")]
+    numbers = []
+    bench.file.write_text(half)
+    for size in range(len(half) + 9, len(whole), 9):
+        bench.reader.look()
+        numbers.append(bench.board.number)
+        bench.file.write_text(whole[:size])
+        time.sleep(watcher.QUIET)
+    bench.file.write_text(whole)
+    bench.settle()
+    assert set(numbers) == {numbers[0]}, "nothing was taken meanwhile"
+    assert [route.name for route in bench.following().routes] == ["other", "last"]
+    assert len(bench.kept) == 1
+
+
+def test_a_schema_that_changes_while_the_rest_is_quiet_is_waited_for_too(bench: Bench) -> None:
+    bench.file.write_text(written("other"))
+    bench.reader.look()
+    time.sleep(watcher.QUIET)
+    (bench.folder / "issue.json").write_text('{"type": "array"}')
+    bench.reader.look()
+    assert bench.kept == []
+    bench.settle()
+    assert len(bench.kept) == 1
+    schema = bench.following().routes[0].payload_schema
+    assert schema is not None
+    assert schema.errors({})
+
+
+# -- what cannot be used
+
+
+def test_what_is_invalid_changes_nothing_and_is_said_once(bench: Bench, said: list[Any]) -> None:
+    before = bench.known
+    bench.file.write_text(written("other").replace("flow: local/echo", "flow: locl/echo"))
+    known = bench.settle()
+    assert (known.hash, known.key, known.since) == (before.hash, before.key, before.since)
+    assert "routes.yaml:9:" in known.error[0]
+    assert known.error_since is not None
+    assert bench.route == "first"
+    for _ in range(3):
+        assert bench.reader.look() == watcher.LOOK
+    assert [event for event, _ in said] == ["config_invalid"]
+    bench.file.write_text(bench.file.read_text() + "\n")  # invalid in the same way
+    assert bench.settle().error_since == known.error_since
+    assert [event for event, _ in said] == ["config_invalid"]
+    bench.file.write_text("version: 2\n")
+    assert (bench.settle().error_since or 0) > known.error_since
+    bench.file.write_text(written("other"))
+    known = bench.settle()
+    assert (known.error, known.error_since, bench.route) == ((), None, "other")
+    assert [event for event, _ in said] == ["config_invalid", "config_invalid", "config_reloaded"]
+    assert said[-1][1]["mended"] is True
+    bench.file.write_text(written("third"))
+    bench.settle()
+    assert said[-1][1]["mended"] is False
+
+
+def test_going_back_to_what_runs_is_said_and_changes_nothing(bench: Bench, said: list[Any]) -> None:
+    before = bench.known
+    text = bench.file.read_text()
+    bench.file.write_text("nonsense")
+    bench.settle()
+    bench.file.write_text(text)
+    assert bench.settle() == before
+    assert [event for event, _ in said] == ["config_invalid", "config_valid"]
+    assert bench.kept == []
+
+
+@pytest.mark.parametrize("name", ["issue.json", "routes.yaml"])
+def test_what_is_missing_is_invalid_and_its_return_is_seen(bench: Bench, name: str) -> None:
+    raw = (bench.folder / name).read_bytes()
+    (bench.folder / name).unlink()
+    known = bench.settle()
+    assert known.error
+    assert bench.route == "first"
+    (bench.folder / name).write_bytes(raw)
+    assert bench.settle().error == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("secret", "file secret cannot be read: no such file or directory"),
+        (".env", "environment variable GITHUB_SECRET is not set"),
+    ],
+)
+def test_a_configuration_whose_secret_is_gone_is_taken_with_a_warning(
+    bench: Bench, said: list[Any], name: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup, "log", watcher.log)
+    raw = (bench.folder / name).read_bytes()
+    secrets = bench.following().sources["github"].secrets
+    (bench.folder / name).unlink()
+    bench.file.write_text(written("other"))
+    assert bench.settle().error == ()
+    source = bench.following().sources["github"]
+    assert (bench.route, source.missing, len(source.secrets)) == (
+        "other",
+        why,
+        1,
+    ), "the other secret counts, this one no more"
+    assert [event for event, _ in said] == ["config_reloaded", "values_missing"]
+    assert said[1][1] == {"missing": {"sources.github": why}}
+    (bench.folder / name).write_bytes(raw)
+    bench.settle()
+    assert (
+        bench.following().sources["github"].missing,
+        bench.following().sources["github"].secrets,
+    ) == (None, secrets)
+    assert [event for event, _ in said] == ["config_reloaded", "values_missing", "config_reloaded"]
+
+
+def test_a_secret_of_which_a_part_is_gone_is_none(bench: Bench) -> None:
+    """What is left of it could be guessed."""
+    bench.file.write_text(
+        written().replace('"${env:GITHUB_SECRET}", "${file:secret}"', '"v1-${env:GITHUB_SECRET}"')
+    )
+    bench.settle()
+    assert [one.value for one in bench.following().sources["github"].secrets] == ["v1-" + "g" * 40]
+    (bench.folder / ".env").write_text("")
+    bench.settle()
+    source = bench.following().sources["github"]
+    assert (source.secrets, source.missing) == ((), "environment variable GITHUB_SECRET is not set")
+
+
+def test_a_link_out_of_the_folder_is_refused_and_its_end_is_seen(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "issue.json"
+    outside.write_text('{"type": "array"}')
+    (bench.folder / "issue.json").unlink()
+    (bench.folder / "issue.json").symlink_to(outside)
+    assert "leads out of the folder" in bench.settle().error[0]
+    (bench.folder / "issue.json").unlink()
+    (bench.folder / "issue.json").write_text('{"type": "object"}')
+    assert bench.settle().error == ()
+
+
+def test_what_processes_could_not_be_started_with_is_refused(tmp_path: Path) -> None:
+    """A local platform behind a public address alone."""
+    bench = Bench(tmp_path)
+    open_to_all = {"FLOWBRIDGE_DATA": str(tmp_path), "FLOWBRIDGE_BIND": "0.0.0.0:8080"}
+    found = watcher.find(load_settings(open_to_all, config=str(bench.file)))
+    assert found.good is None
+    assert "FLOWBRIDGE_PRIVATE_BIND" in found.problems[0]
+
+
+def test_a_pipe_cannot_be_read_again_and_holds_nothing_up(bench: Bench) -> None:
+    (bench.folder / "secret").unlink()
+    os.mkfifo(bench.folder / "secret")
+    assert "it is no regular file" in bench.settle().error[0]
+
+
+def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> None:
+    bench.fails = 2
+    bench.file.write_text(written("other"))
+    bench.reader.look()
+    time.sleep(watcher.QUIET)
+    assert bench.reader.look() == watcher.RETRY
+    assert bench.known.error == (
+        "the configuration could not be kept in the database: the disk is full",
+    )
+    bench.following.catch_up()
+    assert bench.route == "first"
+    assert bench.settle().error == ()
+    assert bench.route == "other"
+
+
+def test_a_reader_that_dies_while_it_reads_is_an_error_that_ends(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = watcher.find
+    monkeypatch.setattr(watcher, "find", lambda _settings: os._exit(9))
+    bench.file.write_text(written("other"))
+    assert bench.reader.look() == watcher.RETRY
+    assert "ended without a word" in bench.known.error[0]
+    monkeypatch.setattr(watcher, "find", whole)
+    assert bench.settle().error == ()
+    assert bench.route == "other"
+
+
+def test_asked_for_it_is_read_though_nothing_has_changed(bench: Bench, said: list[Any]) -> None:
+    number = bench.board.number
+    bench.settle(asked=True)
+    assert [event for event, _ in said] == ["config_unchanged"]
+    assert bench.board.number == number
+
+
+# -- work apart, the board, and who is present
+
+
+def test_work_apart_tells_what_it_came_to() -> None:
+    here = os.getpid()
+    assert apart(os.getppid, 60) == here
+    with pytest.raises(BridgeError, match=r"^wrong: 1$"):
+        apart(lambda: _raise(StoreError("wrong: 1")), 60)
+    with pytest.raises(BridgeError, match="without a word"):
+        apart(lambda: _raise(ZeroDivisionError()), 60)
+    with pytest.raises(BridgeError, match=r"not done within 0.05 s"):
+        apart(lambda: time.sleep(3600), 0.05)
+    assert apart(lambda: "x" * 5_000_000, 60) == "x" * 5_000_000, "more than a pipe holds"
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_a_board_is_never_read_half_written() -> None:
+    """One process writes as fast as it can, each time as much of one letter as fits its turn."""
+    board = Board(Known("0", "0", 0.0))
+    reader_ = os.getpid()
+    writer = os.fork()
+    if writer == 0:
+        for number in takewhile(lambda _: os.getppid() == reader_, count()):
+            board.write(
+                Known(
+                    str(number),
+                    "k",
+                    float(number),
+                    parts=str(number % 10) * (1 + number % 7 * 20_000),
+                )
+            )
+        os._exit(0)
+    try:
+        seen = set()
+        began = time.monotonic()
+        while len(seen) <= 10 or time.monotonic() < began + 0.5:
+            assert time.monotonic() < began + 60, "the writer does nothing"
+            known = board.read()
+            if known.parts:
+                assert known.parts == str(int(known.hash) % 10) * (1 + int(known.hash) % 7 * 20_000)
+                seen.add(known.hash)
+    finally:
+        os.kill(writer, 9)
+        os.waitpid(writer, 0)
+
+
+def test_the_board_knows_who_lives() -> None:
+    board = Board(Known("0" * 64, "0", 0.0))
+    board.take_place("mine", "1" * 64)
+    asked, answers = os.pipe()
+    child = os.fork()
+    if child == 0:
+        board.take_place("child", "2" * 64)
+        board.tell("3" * 64)
+        os.write(answers, b"x")
+        time.sleep(3600)
+        os._exit(0)
+    os.read(asked, 1)
+    try:
+        assert {(one.pid, one.role, one.hash) for one in board.places()} == {
+            (os.getpid(), "mine", "1" * 64),
+            (child, "child", "3" * 64),
+        }
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        os.close(asked)
+        os.close(answers)
+    assert [one.role for one in board.places()] == ["mine"]
+
+
+def test_a_bridge_is_present_for_as_long_as_its_process_lives(tmp_path: Path) -> None:
+    mine = Presence(tmp_path)
+    mine.say({"pid": 1, "long": "x" * 1000})
+    mine.say({"pid": 1})
+    asked, answers = os.pipe()
+    child = os.fork()
+    if child == 0:
+        Presence(tmp_path).say({"pid": 2})
+        os.write(answers, b"x")
+        time.sleep(3600)
+        os._exit(0)
+    os.read(asked, 1)
+    assert sorted(one["pid"] for one in apart(lambda: present(tmp_path), 60)) == [1, 2]
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    assert apart(lambda: present(tmp_path), 60) == [{"pid": 1}]
+    assert len(list((tmp_path / "running").iterdir())) == 1, "the file of the dead one is gone"
+    mine.close()
+    assert present(tmp_path) == []
+
+
+def test_the_disk_tells_whether_it_would_answer_differently(tmp_path: Path) -> None:
+    disk = Disk()
+    file = tmp_path / "one"
+    with pytest.raises(FileNotFoundError):
+        disk.read(file, 100)
+    assert disk.names(tmp_path, "*.yaml") == []
+    assert disk.holds(tmp_path, "one")
+    assert not disk.has_changed()
+    (tmp_path / "other.yaml").touch()
+    assert disk.has_changed()
+    (tmp_path / "other.yaml").unlink()
+    assert not disk.has_changed()
+    file.write_text("1")
+    assert disk.has_changed()
