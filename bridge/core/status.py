@@ -122,6 +122,24 @@ class LateStart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stuck:
+    """Deliveries of a platform whose outcome is unknown, and what keeps flowbridge from looking for
+    their runs.
+
+    `fix`: what a person does about it, null where it passes by itself. `needs_decision`: flowbridge
+    cannot settle them. `since`: the first of the looks that failed in a row, null where none did.
+    """
+
+    platform: str
+    kind: str
+    count: int
+    problem: str
+    fix: str | None = None
+    needs_decision: bool = False
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
     """What is overdue. `leases`: calls that no worker holds or took over; `looks`: runs that were
     to be looked at.
@@ -210,7 +228,10 @@ class Overview:
     were counted.
 
     `dead_today` died within a day, but for those that a person gave up, and were not replayed
-    since. `held`: unknown ones that wait for a person. `database_ahead`: seconds.
+    since; `dead_kinds` says by kind how many.
+    `held`: unknown ones that wait for a person; `stuck`: unknown ones whose run is not found out
+    for now, some of which are held.
+    `database_ahead`: seconds.
     """
 
     at: float
@@ -236,6 +257,8 @@ class Overview:
     disk_total: int | None
     database_size: int
     database_ahead: float | None
+    dead_kinds: Mapping[str | None, int] = field(default_factory=dict)
+    stuck: Sequence[Stuck] = ()
     # by route, within a day: all, and those that failed
     runs_ended: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     # seconds, by the host of a platform, where that was seen

@@ -9,13 +9,12 @@ from dataclasses import replace
 from bridge.core.http_messages import Lost
 from bridge.core.model import Delivery, Kind, Outcome, RunReport
 from bridge.delivery.file_transfer import Hands, Send, hand_over
-from bridge.delivery.platforms.model import ListedRun, Listing
+from bridge.delivery.platforms.model import NO_RUNS, ListedRun, Listing
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.platforms.responses import printable
 from bridge.routing.model import Platform
 
 __all__ = ["Send", "deliver", "look", "newest"]
-NO_RUNS = "this platform has no runs"
 
 
 def deliver(
@@ -81,6 +80,6 @@ def newest(saved_item_id: str, platform: Platform, send: Send) -> Listing[Listed
     if runs is None:
         return Listing(items=None, detail=NO_RUNS)
     answer = send(runs.build(platform, saved_item_id), platform.timeout)
-    return (
-        Listing(items=None, detail=answer.reason) if isinstance(answer, Lost) else runs.read(answer)
-    )
+    if isinstance(answer, Lost):
+        return Listing(items=None, detail=answer.reason)
+    return replace(runs.read(answer), status_code=answer.status)

@@ -135,7 +135,8 @@ class Look:
     `listed`: runs that the list holds, of which `unread` could not be read; `oldest`: when the
     oldest was created. `problem`: why the look has learned nothing. `step`: seconds by which the
     wall clock was stepped forward since the intent; null where no clock tells.
-    `read_clocks`: the intent stored the clocks, which an earlier version did not.
+    `read_clocks`: the intent stored the clocks, which an earlier version did not. `status_code`:
+    that of the answer to the call for the list, null where there was none.
     """
 
     at: float
@@ -148,6 +149,7 @@ class Look:
     problem: str | None = None
     step: float | None = 0.0
     read_clocks: bool = True
+    status_code: int | None = None
 
     @property
     def covers(self) -> bool:
@@ -184,6 +186,8 @@ class Evidence:
 
     `covered`: a look has covered the window; `empty_at`: since then no look has found a candidate,
     and the first of them covered it.
+    `failing_since`: the time of the first look of those that failed in a row, null where the last
+    one did not fail.
     """
 
     attempt: int
@@ -192,6 +196,7 @@ class Evidence:
     decision: Decision
     covered: bool = False
     empty_at: float | None = None
+    failing_since: float | None = None
 
     def as_json(self) -> dict[str, JSON]:
         """Return what is kept of it: times are seconds since the epoch."""
@@ -202,6 +207,9 @@ class Evidence:
             "looked_at": look.at,
             "since": look.window.since,
             "until": look.window.until,
+            "problem": look.problem,
+            "status_code": look.status_code,
+            "failing_since": self.failing_since,
             "listed": look.listed,
             "covers": look.covers,
             "covered": self.covered,
@@ -226,6 +234,7 @@ class Earlier:
     empty_at: float | None = None
     run_ids: tuple[str, ...] = ()
     step: float = 0.0
+    failing_since: float | None = None
 
     def by_clock_of(self, look: Look) -> Earlier:
         """Return it with its times as the clock has them now, which was stepped since by as much
@@ -243,9 +252,9 @@ def earlier(kept: JSON, attempt: int) -> Earlier:
     if not isinstance(kept, dict) or kept.get("attempt") != attempt:
         return Earlier()
     run_ids = tuple(one["run_id"] for one in kept["candidates"])
-    return Earlier(
-        kept["looks"], kept["covered"], kept["empty_at"], run_ids, kept.get("clock_step") or 0.0
-    )
+    step = kept.get("clock_step") or 0.0
+    failing_since = kept.get("failing_since")
+    return Earlier(kept["looks"], kept["covered"], kept["empty_at"], run_ids, step, failing_since)
 
 
 def candidates(
@@ -291,6 +300,7 @@ def judge(
         decision=decision,
         covered=covered,
         empty_at=empty_at,
+        failing_since=(before.failing_since or look.at) if look.problem is not None else None,
     )
 
 

@@ -10,7 +10,7 @@ from bridge.core.model import Delivery, Status
 from bridge.core.rate_limits import DAY, NO_LIMITS, Limits, Pace, day_of, room
 from bridge.core.times import write_time
 from bridge.delivery.circuit_breaker import free
-from bridge.delivery.reconcile import AGREE
+from bridge.delivery.obstacles import Obstacle, Setting, find_obstacle, next_call
 
 UNPACED: Final = Pace()
 MOST: Final = 1000  # deliveries that go before one, counted as far as that
@@ -20,12 +20,15 @@ MOST: Final = 1000  # deliveries that go before one, counted as far as that
 class Wait:
     """What a delivery waits for: a word for it, a sentence, and where they are known until when,
     and behind which delivery.
+
+    `obstacle`: what keeps the run of one whose outcome is unknown from being looked for.
     """
 
     kind: str
     detail: str
     until: float | None = None
     behind: str | None = None
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,31 +111,45 @@ def _holds(head: Delivery) -> str:
     return f"is {head.status}"
 
 
-def _unsettled(one: Delivery, around: Around, now: float) -> Wait:
-    if around.look_at is not None:
-        when = "the platform's list of runs is looked through" + (
-            " at once" if around.look_at <= now else " then"
-        )
-        detail = (
-            f"whether it started is not known; {when}. flowbridge resolve is only for what stays"
-            " unknown"
-        )
-        return Wait(kind="unknown", detail=detail, until=around.look_at)
-    return Wait(
-        kind="unknown", detail=f"whether it started is not known: flowbridge resolve {one.id}"
-    )
-
-
-def settles_itself(one: Delivery) -> str | None:
-    """Return how an unknown delivery is settled without a person, null where it is not."""
-    if one.look_at is None:
+def obstacle_of(one: Delivery, around: Around, now: float) -> Obstacle | None:
+    """Return what keeps the run of an unknown delivery from being looked for; null where nothing
+    does, or flowbridge does not look.
+    """
+    if one.status is not Status.UNKNOWN or around.look_at is None:
         return None
-    is_second = isinstance(one.evidence, dict) and one.evidence.get("empty_at") is not None
-    again = "" if is_second else f", and again {AGREE:g} s later if no run is found"
-    return (
-        "it settles itself when the platform's list of runs is read (at"
-        f" {_clock(one.look_at)}{again})"
+    setting = Setting(
+        is_configured=around.is_configured,
+        has_platform=around.cap is not None,
+        missing=around.missing,
+        circuit=around.circuit,
+        workers=around.workers,
     )
+    return find_obstacle(one.platform, one.evidence, setting, now)
+
+
+def _unsettled(one: Delivery, around: Around, now: float) -> Wait:
+    if around.look_at is None:
+        return Wait(
+            kind="unknown", detail=f"whether it started is not known: flowbridge resolve {one.id}"
+        )
+    obstacle = obstacle_of(one, around, now)
+    at = next_call(around.look_at, obstacle)
+    until = at if at is not None and at > now else None
+    if obstacle is not None:
+        return Wait(
+            kind="unknown",
+            detail=f"whether it started is not known; {obstacle.problem}",
+            until=until,
+            obstacle=obstacle,
+        )
+    when = "the platform's list of runs is looked through" + (
+        " at once" if until is None else " then"
+    )
+    detail = (
+        f"whether it started is not known; {when}. flowbridge resolve is only for what stays"
+        " unknown"
+    )
+    return Wait(kind="unknown", detail=detail, until=until)
 
 
 def _held(around: Around) -> Wait | None:

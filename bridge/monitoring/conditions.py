@@ -13,6 +13,7 @@ from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
 from bridge.core.status import DAY, Overview, PlatformNow, SourceNow
 from bridge.core.times import write_time
+from bridge.delivery.next_steps import Need, find_common_steps, need_of_dead
 from bridge.ingest.ports import signed_reserve
 from bridge.ingest.silence import LEAST
 
@@ -387,13 +388,7 @@ def _of_deliveries(now: Overview) -> Iterator[Trouble]:
                 f"deliveries of route {lane.route} are {minutes:.0f} min late",
                 f"flowbridge show {lane.oldest_id} says why",
             )
-    if now.held:
-        wait = "waits" if now.held == 1 else "wait"
-        yield Trouble(
-            "unknown",
-            f"{_number(now.held, now)} with an unknown outcome {wait} for a person",
-            "flowbridge resolve",
-        )
+    yield from _of_unknown(now)
     for one in now.late_starts:
         waits = one.status in (Status.QUEUED, Status.BLOCKED)
         what = (
@@ -409,12 +404,44 @@ def _of_deliveries(now: Overview) -> Iterator[Trouble]:
             f"late_start:{one.delivery_id}", what, f"{do}; flowbridge show {one.delivery_id}"
         )
     if now.dead_today:
-        which = "flowbridge deliveries --status dead --since 1d"
-        yield Trouble(
-            "dead",
-            f"{_number(now.dead_today, now)} died within a day",
-            f"{which}; replay or cancel them",
+        steps = (
+            find_common_steps(map(need_of_dead, now.dead_kinds), "--since 1d")
+            if now.dead_kinds
+            else []
         )
+        do = "; ".join(["flowbridge deliveries --status dead --since 1d", *steps])
+        yield Trouble("dead", f"{_number(now.dead_today, now)} died within a day", do)
+
+
+def _of_unknown(now: Overview) -> Iterator[Trouble]:
+    """What waits for a person, and what waits for something that no other condition says."""
+    if now.held:
+        wait = "waits" if now.held == 1 else "wait"
+        why = "".join(f"; {one.problem}" for one in now.stuck if one.needs_decision)
+        (do,) = find_common_steps([Need.DECISION], "")
+        yield Trouble(
+            "unknown",
+            f"{_number(now.held, now)} with an unknown outcome {wait} for a person{why}",
+            do,
+        )
+    refusing = {
+        one.name for one in now.platforms if one.circuit is not None and one.circuit.is_unauthorized
+    }
+    for stuck in now.stuck:
+        many = (
+            f"{_number(stuck.count, now)} with an unknown outcome"
+            f" {'waits' if stuck.count == 1 else 'wait'}"
+        )
+        if stuck.kind == "refused" and stuck.platform not in refusing:
+            do = f"{stuck.fix}; the rest goes on by itself"
+            yield Trouble(f"credentials_refused:{stuck.platform}", f"{stuck.problem}: {many}", do)
+        if stuck.kind == "unreachable" and stuck.since is not None and now.at - stuck.since > FULL:
+            what = f"{many} since {_clock(stuck.since)} for a list of runs; {stuck.problem}"
+            yield Trouble(
+                f"unknown:{stuck.platform}",
+                what,
+                "see whether it is up; it is asked again by itself",
+            )
 
 
 def _of_runs(now: Overview) -> Iterator[Trouble]:

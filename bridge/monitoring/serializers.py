@@ -167,11 +167,8 @@ def evidence_json(value: JSON) -> JSON:
 
 
 def _is_time(name: str, value: JSON) -> bool:
-    return (
-        (name.endswith("_at") or name in ("since", "until"))
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-    )
+    is_named = name.endswith(("_at", "_since")) or name in ("since", "until")
+    return is_named and isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def wait_json(wait: Wait | None) -> dict[str, JSON] | None:

@@ -28,6 +28,7 @@ from bridge.core.status import (
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate
 from bridge.monitoring.alerts import is_told
+from bridge.monitoring.stuck_deliveries import find_stuck
 from bridge.routing.model import OWN
 from bridge.store.backup import age
 
@@ -64,6 +65,7 @@ def overview(
     )
     disk = _disk(settings)
     absent = _absent(config, database)
+    stuck = [] if standing is None else find_stuck(config, standing, at)
     days = database if usual else None
     return Overview(
         at=now,
@@ -79,8 +81,12 @@ def overview(
         platforms=_platforms(config, standing),
         dead=standing.dead if standing else 0,
         dead_today=standing.dead_today if standing else 0,
+        dead_kinds=standing.dead_kinds if standing else {},
         unknown=standing.unknown if standing else 0,
-        held=standing.held if standing else 0,
+        held=(
+            standing.held + sum(one.count for one in stuck if one.needs_decision) if standing else 0
+        ),
+        stuck=stuck,
         hold_since=standing.hold.since if standing and standing.hold else None,
         hold_reason=standing.hold.reason if standing and standing.hold else None,
         counted_to=status.MOST,

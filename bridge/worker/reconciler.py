@@ -112,6 +112,7 @@ class Reconciler:
             problem=_problem(listing, listed),
             step=None if between is None else between.step,
             read_clocks=known.clocks.boot_clock is not None or known.clocks.host is not None,
+            status_code=listing.status_code,
         )
         asked = self._unlinked(found, within) if look.problem is None else []
         reports = (

@@ -4,20 +4,24 @@ it is settled.
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 import pytest
 from command_line import lines, run
 from conftest import NOW, make_delivery, make_event, put
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 
 from bridge.cli.ui.unknown_view import told
 from bridge.core.model import JSON, Status
+from bridge.core.times import write_time
 from bridge.monitoring.serializers import evidence_json
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import events as queries
 from bridge.store.queries.filters import Filters
+from bridge.store.queue import heartbeats
 from bridge.store.tables import schema
 from bridge.store.tables.rows import to_json
 
@@ -123,22 +127,196 @@ def settling(store: Database, evidence: JSON = None) -> str:
     return id_
 
 
-LOOK = "it settles itself when the platform's list of runs is read (at 2025-11-24T16:01:30Z"
+LOOKS = (
+    "flowbridge looks for its run by itself: flowbridge resolve {} says when, and what is in"
+    " the way"
+)
+GUMLOOP = """\
+version: 1
+platforms: {gumloop: {type: gumloop, api_key: "${env:GUMLOOP_API_KEY}", user_id: me}}
+"""
 
 
-def test_what_settles_itself_says_when_and_offers_no_command(store: Database) -> None:
-    id_ = settling(store)
-    for command in (["resolve"], ["show", id_]):
-        text = run(*command).stdout
-        assert (
-            f"next          nothing: {LOOK}, and again 30 s later if no run is found)\n" in text
-        ), command
-        assert "--as" not in text, command
+@pytest.fixture
+def asked(store: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """Configure the platform with its key, and have a worker run."""
+    (folder / "routes.yaml").write_text(GUMLOOP)
+    monkeypatch.setenv("GUMLOOP_API_KEY", "k")
+    monkeypatch.setattr(heartbeats, "FRESH", 3600.0)  # one heartbeat is enough for a test
+    store.write(lambda connection: heartbeats.beat(connection, "w", "here", 1, time.time()))
+    return store
+
+
+def failed_look(status_code: int | None, problem: str, **more: JSON) -> dict[str, JSON]:
+    """Return the evidence of a look that got no list."""
+    failed = {
+        "listed": 0,
+        "covers": False,
+        "covered": False,
+        "candidates": [],
+        "others": [],
+        "decided": "again",
+        "why": problem,
+    }
+    return (
+        SEEN
+        | failed
+        | {"problem": problem, "status_code": status_code, "failing_since": NOW + 90}
+        | more
+    )
+
+
+def test_what_settles_itself_says_when_and_offers_no_command(asked: Database) -> None:
+    at = float(int(time.time()) + 3000)
+    clock = write_time(at, "%Y-%m-%dT%H:%M:%SZ")
+    id_ = settling(asked)
+    # never at a time that is past
+    for due, when in ((at, f"at {clock}"), (NOW + 90, "in a moment")):
+        put(asked, id_, poll_at=due)
+        for command in (["resolve"], ["show", id_]):
+            text = run(*command).stdout
+            look = "nothing: it settles itself when the platform's list of runs is read"
+            assert (
+                f"next          {look} ({when}, and again 30 s later if no run is found)\n" in text
+            ), command
+            assert "--as" not in text, command
+        assert ("until " in run("show", id_).stdout) is (due == at)
     assert "flowbridge resolve is for what stays unknown\n" in run("resolve").stdout
     (told_of,) = lines(run("resolve", "--json"))
     assert (told_of["commands"], told_of["look_at"]) == ([], "2025-11-24T16:01:30.000000Z")
-    again = settling(store, SEEN | {"empty_at": NOW + 60})
-    assert f"nothing: {LOOK})\n" in run("show", again).stdout
+    again = settling(asked, SEEN | {"empty_at": NOW + 60})
+    assert "list of runs is read (in a moment)\n" in run("show", again).stdout
+
+
+@pytest.mark.parametrize("evidence", [None, failed_look(401, "HTTP 401 unauthorized: bad key")])
+def test_a_key_that_is_not_set_is_named_before_all_else(
+    asked: Database, monkeypatch: pytest.MonkeyPatch, evidence: JSON
+) -> None:
+    monkeypatch.delenv("GUMLOOP_API_KEY")
+    id_ = settling(asked, evidence)
+    problem = (
+        "the platform 'gumloop' cannot be called: environment variable GUMLOOP_API_KEY is not set"
+    )
+    for command in (["resolve"], ["show", id_]):
+        text = run(*command).stdout
+        assert (
+            f"next          {problem}:\n              set it in .env, which is read again by"
+            " itself; flowbridge then" in text
+        ), command
+        assert "asks again" not in text and "until " not in text and "--as" not in text, command
+    if evidence is None:
+        assert (
+            f"looked        not yet, in the platform's list of runs: {problem}\n"
+            in run("resolve").stdout
+        )
+    shown = run("status")
+    assert (
+        "unknown       1 (0 need a decision)\n              1 waits: the platform 'gumloop' cannot"
+        " be called:" in shown.stdout
+    )
+    assert "set it in .env" in shown.stdout and shown.exit_code == 1
+
+
+def test_without_a_worker_it_says_that_none_runs(asked: Database) -> None:
+    with asked.engine.begin() as connection:
+        connection.execute(delete(schema.worker))
+    id_ = settling(asked)
+    for command in (["resolve"], ["show", id_]):
+        text = run(*command).stdout
+        assert (
+            "next          no worker is running:\n              flowbridge serve, or flowbridge"
+            " work; flowbridge then settles" in text
+        )
+        assert "settles itself" not in text and "asks again" not in text and "until " not in text
+    assert "              1 waits: no worker is running\n" in run("status").stdout
+
+
+def test_a_key_that_is_refused_is_to_be_corrected_and_says_when_it_is_tried(
+    asked: Database,
+) -> None:
+    at = float(int(time.time()) + 3000)
+    id_ = settling(asked, failed_look(401, "HTTP 401 unauthorized: bad key"))
+    put(asked, id_, poll_at=at)
+    clock = write_time(at, "%Y-%m-%dT%H:%M:%SZ")
+    for command in (["resolve"], ["show", id_]):
+        text = run(*command).stdout
+        assert "the list held" not in text
+        assert (
+            "looked        3 times, last at 2025-11-24T16:01:35.000000Z: no list of runs came; none"
+            " since 2025-" in text
+        ), command
+        assert "answer        HTTP 401 unauthorized: bad key\n" in text, command
+        assert (
+            f"read again by itself; flowbridge then settles it by itself; it asks again at {clock}"
+            in text
+        )
+    found = json.loads(run("status", "--json").stdout)
+    (problem,) = [one for one in found["problems"] if one["key"] == "credentials_refused:gumloop"]
+    assert (
+        "gumloop refused the credentials when asked for its list of runs (HTTP 401"
+        in problem["what"]
+    )
+    assert "1 delivery with an unknown outcome waits" in problem["what"] and ".env" in problem["do"]
+    assert found["unknown"] == {"total": 1, "for_a_person": 0}
+
+
+def test_a_list_that_the_platform_does_not_have_needs_a_decision(asked: Database) -> None:
+    id_ = settling(asked, failed_look(404, "HTTP 404: a page titled 'Not Found'"))
+    problem = "gumloop gave no list of runs: HTTP 404: a page titled 'Not Found'"
+    shown = run("show", id_).stdout
+    assert (
+        f"next          {problem}:\n              check its base_url, user_id and project_id in"
+        " routes.yaml; flowbridge then" in shown
+    )
+    assert f"              or decide: flowbridge resolve {id_}\n" in shown
+    assert f"if it did not flowbridge resolve {id_} --as queued --force\n" in run("resolve").stdout
+    found = json.loads(run("status", "--json").stdout)
+    assert found["unknown"] == {"total": 1, "for_a_person": 1}
+    (trouble,) = [one for one in found["problems"] if one["key"] == "unknown"]
+    assert trouble["what"] == f"1 delivery with an unknown outcome waits for a person; {problem}"
+    (told_of,) = lines(run("resolve", "--json"))
+    for command in told_of["commands"]:
+        assert run(*command.split()[1:], "--dry-run").stdout == "1 delivery to resolve\n"
+    assert run(*told_of["commands"][1].split()[1:], "--yes").stdout == f"{id_}  unknown → queued\n"
+
+
+def test_a_platform_that_is_gone_needs_a_decision(asked: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
+    id_ = settling(asked)
+    assert "the platform 'gumloop' is not in routes.yaml any more:\n" in run("show", id_).stdout
+    assert json.loads(run("status", "--json").stdout)["unknown"] == {"total": 1, "for_a_person": 1}
+
+
+@pytest.mark.parametrize(
+    ("status_code", "problem"),
+    [(503, "HTTP 503"), (None, "the connection was refused"), (429, "HTTP 429")],
+)
+def test_what_passes_by_itself_asks_for_nothing(
+    asked: Database, status_code: int | None, problem: str
+) -> None:
+    id_ = settling(asked, failed_look(status_code, problem))
+    text = run("show", id_).stdout
+    assert (
+        "next          nothing: flowbridge settles it by itself; it asks again in a moment\n"
+        in text
+    )
+    assert f"answer        {problem}\n" in text and "the list held" not in text
+    (trouble,) = [
+        one
+        for one in json.loads(run("status", "--json").stdout)["problems"]
+        if one["key"] == "unknown:gumloop"
+    ]
+    assert problem in trouble["what"], "it has failed for long"
+
+
+def test_a_look_of_an_earlier_version_that_got_no_list_is_told_as_such(asked: Database) -> None:
+    old = {
+        name: value
+        for name, value in failed_look(403, "HTTP 403 forbidden").items()
+        if name not in ("problem", "status_code", "failing_since")
+    }
+    assert "no list of runs came\n" in run("show", settling(asked, old)).stdout
+    assert json.loads(run("status", "--json").stdout)["unknown"]["for_a_person"] == 1
 
 
 def test_what_settles_itself_is_resolved_by_force_only(store: Database) -> None:
@@ -146,15 +324,14 @@ def test_what_settles_itself_is_resolved_by_force_only(store: Database) -> None:
     refused = run("resolve", ids[0], "--as", "queued", "--yes")
     assert (
         refused.exit_code == 1
-        and f"{ids[0]}  not resolved: {LOOK}" in refused.stdout
-        and "--force" in refused.stdout
+        and f"{ids[0]}  not resolved: {LOOKS.format(ids[0])}; --force" in refused.stdout
     )
     held = unknown(store)
     many = run("resolve", "--route", "paid", "--as", "dead", "--yes")
     assert (many.exit_code, many.stdout) == (0, f"{held}  unknown → dead\n")
     assert (
-        "3 deliveries like that settle themselves, and are left out: flowbridge resolve says when"
-        in many.stderr
+        "3 deliveries like that are left out: flowbridge looks for the run by itself: flowbridge"
+        " resolve says when" in many.stderr
     )
     assert (
         run("resolve", ids[0], "--as", "queued", "--yes", "--force").stdout
@@ -167,7 +344,8 @@ def test_what_settles_itself_is_resolved_by_force_only(store: Database) -> None:
         == 2
     )
     assert "resolve --route paid --as dead --force\n" in run("acts").stdout
-    assert LOOK in run("retry", settling(store), "--yes").stdout
+    again = settling(store)
+    assert LOOKS.format(again) in run("retry", again, "--yes").stdout
 
 
 def test_it_is_json_for_programs_with_the_same_commands(store: Database) -> None:

@@ -24,15 +24,19 @@ from bridge.core.status import (
     PlatformNow,
     Process,
     SourceNow,
+    Stuck,
 )
 from bridge.monitoring.conditions import notes, troubles
 from bridge.monitoring.status import overview
+from bridge.monitoring.stuck_deliveries import find_stuck
+from bridge.routing.model import Config, Platform
 from bridge.store.db.database import Database
 from bridge.store.encryption import OFF
 from bridge.store.inbound import events
 from bridge.store.queries import baselines
 from bridge.store.queries import status as store
 from bridge.store.queue import heartbeats, throttling
+from bridge.store.tables.rows import to_json
 
 HASH = "a" * 64
 WEB = Process(pid=1, host="h", role="web", since=NOW - 100, config_hash=HASH)
@@ -69,6 +73,9 @@ WELL = Overview(
     disk_total=100 * 10**9,
     database_size=10**6,
     database_ahead=0.1,
+)
+STUCK = Stuck(
+    platform="gumloop", kind="list", count=1, problem="gumloop gave no list", fix="fix it"
 )
 DAILY = Backups(folder="/srv/data/backups", every=86400.0, newest_at=NOW - 90000)
 OPEN = Circuit(
@@ -307,6 +314,31 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "100+ deliveries died within a day",
             "flowbridge deliveries --status dead --since 1d",
         ),
+        (
+            {"dead_today": 2, "dead_kinds": {"platform": 2}},
+            "2 deliveries died",
+            "; fix the cause, then flowbridge retry --dead",
+        ),
+        (
+            {"dead_today": 2, "dead_kinds": {"ours": 2}},
+            "2 deliveries died",
+            "; fix routes.yaml, then flowbridge replay --dead-kind config",
+        ),
+        (
+            {"held": 1, "stuck": [replace(STUCK, needs_decision=True)]},
+            "waits for a person; gumloop gave no list",
+            "flowbridge resolve",
+        ),
+        (
+            {"stuck": [replace(STUCK, kind="refused")]},
+            "gumloop gave no list: 1 delivery with an unknown outcome waits",
+            "fix it; the rest",
+        ),
+        (
+            {"stuck": [replace(STUCK, kind="unreachable", since=NOW - 301)]},
+            "waits since 15:54:59Z for a list of runs",
+            "asked again",
+        ),
     ],
 )
 def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, do: str) -> None:
@@ -322,6 +354,7 @@ def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, 
         {"processes": [WEB, replace(OTHER, since=NOW - 3)]},  # it has just been started
         # it has just been read
         {"processes": [WEB, OTHER], "config": ConfigNow(hash=HASH, since=NOW - 3)},
+        {"stuck": [replace(STUCK, kind="unreachable", since=NOW - 299)]},  # it may pass
         {"processes": [WEB, replace(WORK, config_hash=None)]},  # a worker elsewhere
         {"queue": [replace(LANE, due_at=NOW - 7200, state="paused")]},
         {
@@ -530,6 +563,35 @@ def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> N
         again = make_delivery(first, id="dlv_again", status=Status.SHADOW)
         connection.execute(schema.delivery.insert().values(rows.delivery_row(again, OFF)))
     assert ended() == {"triage": (1, 1)}
+
+
+def test_what_keeps_unknown_deliveries_from_being_settled_is_counted_by_platform(
+    database: Database,
+) -> None:
+    def add(platform: str, evidence: dict[str, Any] | None = None) -> None:
+        event = make_event(None)
+        one = make_delivery(event, platform=platform)
+        events.add(database, event, [one], lambda *_: [])
+        put(database, one.id, status="unknown", poll_at=NOW, evidence=to_json(evidence))
+
+    failed = {"problem": "HTTP 404", "status_code": 404, "failing_since": NOW - 9, "looks": 1}
+    for evidence in (failed, failed | {"failing_since": NOW - 10}, None):
+        add("gumloop", evidence)
+    add("gone")
+    database.write(lambda connection: heartbeats.beat(connection, "w", "here", 1, NOW))
+    platforms = {"gumloop": Platform(name="gumloop", type="gumloop")}
+    config = Config(sources={}, routes=(), flows={}, platforms=platforms, hash="", canonical="")
+    found = {one.platform: one for one in find_stuck(config, look(database), NOW)}
+    assert (found["gumloop"].count, found["gumloop"].needs_decision, found["gumloop"].since) == (
+        2,
+        True,
+        NOW - 10,
+    )
+    assert (found["gone"].count, found["gone"].needs_decision, found["gone"].since) == (
+        1,
+        True,
+        None,
+    )
 
 
 @pytest.fixture

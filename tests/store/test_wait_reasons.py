@@ -167,16 +167,16 @@ DUE_LATER = {"due_at": NOW + 30}
         ({"status": Status.BLOCKED}, FREE, "line", None, "nothing holds its line any more"),
         (
             {"status": Status.UNKNOWN},
-            Around(look_at=NOW + 60),
+            replace(FREE, look_at=NOW + 60),
             "unknown",
             NOW + 60,
-            "the platform's list of runs is looked through then",
+            "list of runs is looked through then",
         ),
         (
             {"status": Status.UNKNOWN},
-            Around(look_at=NOW - 1),
+            replace(FREE, look_at=NOW - 1),
             "unknown",
-            NOW - 1,
+            None,
             "is looked through at once",
         ),
         (

@@ -375,6 +375,41 @@ def test_looks_that_fail_are_made_again_and_decide_nothing(database: Database) -
     assert evidence(one)["looks"] == 6
 
 
+@pytest.mark.parametrize(
+    ("fault", "status_code", "problem"),
+    [
+        (404, 404, "HTTP 404"),
+        (403, 403, "HTTP 403"),
+        (401, 401, "HTTP 401"),
+        (503, 503, "HTTP 503"),
+        ("drop", None, ""),
+    ],
+)
+def test_the_evidence_says_what_the_call_for_the_list_was_answered(
+    sqlite: Database, fault: int | str, status_code: int | None, problem: str
+) -> None:
+    def looks() -> dict[str, Any]:
+        found = get(sqlite, one).evidence
+        return found if isinstance(found, dict) else {"looks": 0}
+
+    with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(sqlite, config(fake)):
+        fake.faults = ["drop"]
+        fake.list_faults = [fault] * 100_000
+        one = send(sqlite)
+        until(lambda: looks()["looks"] >= 1, what="a look")
+        since = looks()["failing_since"]
+        until(lambda: looks()["looks"] >= 3, what="three looks")
+        assert (looks()["status_code"], looks()["failing_since"]) == (status_code, since)
+        assert looks()["problem"].startswith(problem) and looks()["problem"]
+        fake.list_faults = []
+        (found,) = wait(sqlite, [one], ended)
+    assert (
+        evidence(found)["status_code"],
+        evidence(found)["problem"],
+        evidence(found)["failing_since"],
+    ) == (200, None, None)
+
+
 def test_what_the_list_does_not_tell_is_asked_of_each_run(sqlite: Database) -> None:
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(sqlite, config(fake)):
         fake.list_fields = ("run_id",)

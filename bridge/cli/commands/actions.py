@@ -274,10 +274,13 @@ def _chosen(database: Database, name: str, move: Move, asked: Asked) -> list[str
         else 0
     )
     if settling:
-        what = "settles itself, and is" if settling == 1 else "settle themselves, and are"
+        what = "is" if settling == 1 else "are"
+        why = (
+            "flowbridge looks for the run by itself: flowbridge resolve says when, and what is in"
+            " the way"
+        )
         output.say(
-            f"{things(name, settling)} like that {what} left out: flowbridge resolve says when"
-            " (--force: resolve at once)"
+            f"{things(name, settling)} like that {what} left out: {why} (--force: resolve at once)"
         )
     parked = (
         queries.count(database, wanted, of_deliveries=True, also=actions.PARKED)

@@ -345,18 +345,20 @@ def _beside(database: Database, found: Found, settings: Settings, *, with_reason
     match and inputs are missing.
     """
     from bridge.cli.route_reasons import NO_REASONS, find_reasons
-    from bridge.cli.ui.event_view import Beside, is_retried
+    from bridge.cli.ui.event_view import Beside
     from bridge.config.loader import load
+    from bridge.delivery.next_steps import is_retried
     from bridge.store.operations import log
     from bridge.store.queries import wait_facts
 
     config = None
     planned = PlannedConfigs(database)
+    now = time.time()
     if any(one.status in wait_facts.WAITING for one in found.deliveries):
         with suppress(ConfigError):
             config = load(settings.config, settings.environ, strict_secrets=False)
     return Beside(
-        waits=wait_facts.waits_of(database, found.deliveries, config, time.time()),
+        waits=wait_facts.waits_of(database, found.deliveries, config, now),
         behind={
             one.id: wait_facts.held_up_by(database, one)
             for one in found.deliveries
@@ -370,4 +372,5 @@ def _beside(database: Database, found: Found, settings: Settings, *, with_reason
         changed=changed_since(
             database, settings, [one for one in found.deliveries if is_retried(one)]
         ),
+        at=now,
     )

@@ -258,11 +258,7 @@ def _facts(now: Overview, file: str) -> None:
         f"{_count(now.dead, now)} ({_count(now.dead_today, now)} in 24 h)",
         "red" if now.dead_today else None,
     )
-    unknown = (
-        f"{_count(now.unknown, now)} ({_count(now.held, now)}"
-        f" {'needs' if now.held == 1 else 'need'} a decision)"
-    )
-    output.line("unknown", unknown, "yellow" if now.held else None)
+    _unknown(now)
     if now.overdue != Overdue():
         late = now.overdue
         output.line(
@@ -289,6 +285,26 @@ def _facts(now: Overview, file: str) -> None:
             f"the database's is {abs(now.database_ahead):.2f} s"
             f" {'ahead' if now.database_ahead > 0 else 'behind'}",
         )
+
+
+def _unknown(now: Overview) -> None:
+    """Print how many have an unknown outcome, and what keeps flowbridge from settling those that
+    need no decision.
+    """
+    text = (
+        f"{_count(now.unknown, now)} ({_count(now.held, now)}"
+        f" {'needs' if now.held == 1 else 'need'} a decision)"
+    )
+    output.line("unknown", text, "yellow" if now.held or now.stuck else None)
+    for one in now.stuck:
+        one_does, many_do = (
+            ("needs a decision", "need a decision") if one.needs_decision else ("waits", "wait")
+        )
+        does = one_does if one.count == 1 else many_do
+        for text in textwrap.wrap(
+            f"{_count(one.count, now)} {does}: {output.clean(one.problem)}", WIDTH - output.NAME
+        ):
+            output.line("", text, "yellow")
 
 
 def _backup(one: Backups) -> str:

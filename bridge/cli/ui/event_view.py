@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from bridge.cli.route_reasons import NO_REASONS, UNDONE, Reasons
+from bridge.cli.route_reasons import NO_REASONS, Reasons
 from bridge.cli.ui import output
 from bridge.cli.ui.unknown_view import told
-from bridge.core.model import JSON, Attempt, DeadKind, Delivery, Event, Reject, Status
+from bridge.core.model import JSON, Attempt, Delivery, Event, Reject, Status
 from bridge.core.operations import Act, Item
 from bridge.core.retention import is_emptied
-from bridge.delivery.wait_reasons import Wait, settles_itself
+from bridge.delivery.next_steps import Known, find_steps
+from bridge.delivery.wait_reasons import Wait
 from bridge.monitoring.serializers import iso
 from bridge.store.queries.events import Found
 
@@ -32,7 +33,7 @@ class Beside:
     people did; what routes.yaml explains.
 
     `changed`: the deliveries whose route has changed since. `several`: those whose route has
-    several flows.
+    several flows. `at`: the time of it all.
     """
 
     waits: Mapping[str, Wait] = field(default_factory=dict)
@@ -41,6 +42,17 @@ class Beside:
     reasons: Reasons = NO_REASONS
     changed: frozenset[str] = frozenset()
     several: frozenset[str] = frozenset()
+    at: float = 0.0
+
+    def known(self, delivery: Delivery) -> Known:
+        """Return what decides the next step about a delivery."""
+        wait = self.waits.get(delivery.id)
+        return Known(
+            is_misspelt=any(one.is_misspelt for one in self.reasons.missing.get(delivery.id, ())),
+            is_changed=delivery.id in self.changed,
+            has_several_flows=delivery.id in self.several,
+            obstacle=wait.obstacle if wait is not None else None,
+        )
 
 
 def print_event(found: Found, beside: Beside, *, with_body: bool = False) -> None:
@@ -177,7 +189,7 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
     output.line("reason", delivery.reason, "red" if delivery.status is Status.DEAD else "yellow")
     for one in beside.reasons.missing.get(delivery.id, ()):
         output.line("missing", one.text, "yellow")
-    for row, step in enumerate(_next(delivery, beside)):
+    for row, step in enumerate(find_steps(delivery, beside.known(delivery), beside.at)):
         output.line("" if row else "next", step)
     if wait := beside.waits.get(delivery.id):
         output.line("waits", wait.detail, "yellow")
@@ -202,41 +214,6 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
         )
     if delivery.throttled:
         output.line("throttled", f"{delivery.throttled} times, which spent no attempt")
-
-
-def is_retried(delivery: Delivery) -> bool:
-    """Tell whether `flowbridge retry` is for a delivery: it is dead but was not parked, or its run
-    failed.
-    """
-    if delivery.status is Status.DEAD:
-        return delivery.dead_kind is not DeadKind.OURS
-    return delivery.status is Status.DELIVERED and delivery.run_state in UNDONE
-
-
-def _next(delivery: Delivery, beside: Beside) -> list[str]:
-    """Return what a person can do about a delivery that nothing becomes of by itself."""
-    all_flows = ", which starts all flows of the route" if delivery.id in beside.several else ""
-    retry = f"flowbridge retry {delivery.id}"
-    replay = f"flowbridge replay {delivery.event_id} --through {delivery.route}{all_flows}"
-    blocks = delivery.holds_key and delivery.status is Status.DEAD
-    cancel = (
-        [f"or flowbridge cancel {delivery.id}, which lets those behind it go"] if blocks else []
-    )
-    if delivery.status is Status.UNKNOWN:
-        settles = settles_itself(delivery)
-        return [f"nothing: {settles}"] if settles else [f"flowbridge resolve {delivery.id}"]
-    is_parked = delivery.status is Status.DEAD and delivery.dead_kind is DeadKind.OURS
-    is_misspelt = any(one.is_misspelt for one in beside.reasons.missing.get(delivery.id, ()))
-    if is_parked or (is_retried(delivery) and is_misspelt):
-        return [f"fix routes.yaml, then {replay}", *cancel]
-    if not is_retried(delivery):
-        return []
-    if delivery.id in beside.changed:
-        return [replay, "since its route has changed; retry sends the old inputs again", *cancel]
-    if delivery.dead_kind is DeadKind.PERSON:
-        return [retry, *cancel]
-    cause = "the cause" if delivery.status is Status.DEAD else "the flow"
-    return [f"fix {cause}, then {retry}", f"or fix routes.yaml, then {replay}", *cancel]
 
 
 def _print_attempt(attempt: Attempt) -> None:

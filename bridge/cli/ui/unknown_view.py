@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -14,14 +16,17 @@ import orjson
 from bridge.cli.actions.run import Asked, named
 from bridge.cli.options import existing, filters, opened, searching
 from bridge.cli.ui import output
-from bridge.core.errors import NotFound
+from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Delivery, Status
-from bridge.delivery.wait_reasons import settles_itself
+from bridge.delivery.next_steps import Known, Need, find_need, find_settling_steps
+from bridge.delivery.obstacles import failed_look
+from bridge.delivery.wait_reasons import Wait
 from bridge.monitoring.serializers import attempt_json, delivery_json, evidence_json, iso
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.model import Attempt
+    from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
 NEVER = "not yet, in the platform's list of runs"
@@ -32,8 +37,17 @@ SETTLING = (
     ("queued", "if it did not"),
     ("dead", "to give up"),
 )
-# of the evidence: what looks tell later looks
-BESIDE = ("attempt", "covered", "empty_at", "run_id", "clock_step")
+#: Of the evidence: what looks tell later looks, and what is shown in other words.
+BESIDE = (
+    "attempt",
+    "covered",
+    "empty_at",
+    "run_id",
+    "clock_step",
+    "problem",
+    "status_code",
+    "failing_since",
+)
 
 
 def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None:
@@ -50,10 +64,11 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None
         existing(settings, database, **asked.chosen)
         if database is not None:
             ids, problems = _found(database, names, asked)
+            config = _config(settings) if ids else None
             for place, id_ in enumerate(ids):
                 if place and not asked.as_json:
                     click.echo()
-                _show(database, id_, as_json=asked.as_json)
+                _show(database, id_, config, as_json=asked.as_json)
         elif names:
             raise NotFound("nothing was received yet: there is no database")
     for name, problem in problems.items():
@@ -104,16 +119,19 @@ def _unknown_of(database: Database, name: str) -> list[str]:
     return unknown
 
 
-def _show(database: Database, id_: str, *, as_json: bool) -> None:
+def _show(database: Database, id_: str, config: Config | None, *, as_json: bool) -> None:
     """Print one. It may have been settled since it was chosen, and says so by its status."""
     from bridge.store.queries import events as queries
+    from bridge.store.queries import wait_facts
 
     found = queries.show(database, id_)
+    now = time.time()
     one = next(each for each in found.deliveries if each.id == id_)
     lost = [each for each in found.attempts[id_] if each.run_id is None][-1:]
     near = queries.latest_run(database, one)
+    wait = wait_facts.waits_of(database, [one], config, now).get(id_)
     if as_json:
-        output.json_line(_json(one, lost, near))
+        output.json_line(_json(one, lost, near, wait))
         return
     click.secho(output.clean(id_), bold=True)
     output.line("route", f"{one.route} → {one.flow}")
@@ -129,19 +147,23 @@ def _show(database: Database, id_: str, *, as_json: bool) -> None:
             f" {iso(each.finished_at) or 'nobody knows when'}",
         )
         output.line("how it ended", ": ".join(filter(None, (each.outcome, each.detail))))
-    never = NEVER if one.on_unknown == "reconcile" else NOT_ASKED.format(one.on_unknown)
+    never = _never(one, wait)
     for name, value in told(one.evidence) if one.evidence is not None else [("looked", never)]:
         output.line(name, value)
     output.line("look at", f"flowbridge flows runs {one.platform}/{one.saved_item_id}")
     output.line("a run near it", near and (output.run_link(near) or near.run_id))
-    if settles := settles_itself(one):
-        output.line("next", f"nothing: {settles}")
+    commands = _commands(one, wait)
+    for row, step in enumerate(find_settling_steps(one, _known(wait).obstacle, now)):
+        output.line("" if row else "next", step)
+    if not commands:
         output.line("", "flowbridge resolve is for what stays unknown")
-    for command, when in _commands(one):
+    for command, when in commands:
         output.line(when, command)
 
 
-def _json(one: Delivery, lost: Sequence[Attempt], near: Delivery | None) -> dict[str, JSON]:
+def _json(
+    one: Delivery, lost: Sequence[Attempt], near: Delivery | None, wait: Wait | None
+) -> dict[str, JSON]:
     """The delivery's keys, and what is known of its start.
 
     `evidence`, `attempt` (the call that was lost), `near` (the latest run of the flow), `look_at`
@@ -159,21 +181,45 @@ def _json(one: Delivery, lost: Sequence[Attempt], near: Delivery | None) -> dict
             }
         ),
         "look_at": iso(one.look_at),
-        "commands": [command for command, _ in _commands(one)],
+        "commands": [command for command, _ in _commands(one, wait)],
     }
 
 
-def _commands(one: Delivery) -> list[tuple[str, str]]:
+def _commands(one: Delivery, wait: Wait | None) -> list[tuple[str, str]]:
     """Return the commands that settle a delivery, each with when it is right; none where it settles
     itself.
+
+    While flowbridge still looks for the run, only a command with --force settles it.
     """
-    if settles_itself(one):
+    if find_need(one, _known(wait)) is not Need.DECISION:
         return []
     run = _run_of(one.evidence)
+    force = "" if one.look_at is None else " --force"
     return [
-        (f"flowbridge resolve {one.id} --as {said.format(run=run)}", when)
+        (f"flowbridge resolve {one.id} --as {said.format(run=run)}{force}", when)
         for said, when in SETTLING
     ]
+
+
+def _known(wait: Wait | None) -> Known:
+    return Known(obstacle=wait.obstacle if wait is not None else None)
+
+
+def _never(one: Delivery, wait: Wait | None) -> str:
+    """Return why the platform's list of runs was not asked for yet."""
+    if one.on_unknown != "reconcile":
+        return NOT_ASKED.format(one.on_unknown)
+    obstacle = wait.obstacle if wait is not None else None
+    return NEVER if obstacle is None else f"{NEVER}: {obstacle.problem}"
+
+
+def _config(settings: Settings) -> Config | None:
+    """Return the configuration of the files, null where they cannot be used."""
+    from bridge.config.loader import load
+
+    with suppress(ConfigError):
+        return load(settings.config, settings.environ, strict_secrets=False)
+    return None
 
 
 def told(evidence: JSON) -> list[tuple[str, str]]:
@@ -191,8 +237,29 @@ def told(evidence: JSON) -> list[tuple[str, str]]:
     if "looks" in left and "looked_at" in left:
         whole = "all of that time" if left.pop("covers", None) else "not all of that time"
         times = left.pop("looks")
-        looks = f"{times} time{'' if times == 1 else 's'}, last at {left.pop('looked_at')}"
-        lines.append(("looked", f"{looks}: the list held {left.pop('listed', 'no')} runs, {whole}"))
+        looks = f"{output.number(times, 'time')}, last at {left.pop('looked_at')}"
+        listed = left.pop("listed", None)
+        problem, _ = failed_look(evidence)
+        if problem is not None:
+            # they say the same
+            left = {name: value for name, value in left.items() if name not in ("why", "decided")}
+            since = (
+                f"; none since {left.pop('failing_since')}"
+                if "failing_since" in left and times > 1
+                else ""
+            )
+            lines.append(("looked", f"{looks}: no list of runs came{since}"))
+            lines.append(("answer", problem))
+        else:
+            lines.append(
+                (
+                    "looked",
+                    (
+                        f"{looks}: the list held"
+                        f" {output.number(listed, 'run') if listed else 'no runs'}, {whole}"
+                    ),
+                )
+            )
     lines += [("found", _candidate(each)) for each in left.pop("candidates", ())]
     lines += [("or of", str(each)) for each in left.pop("others", ())]
     if "why" in left:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, ParamSpec, TypeVar
+from typing import Final, Generic, ParamSpec, TypeVar
 
 from bridge.core.http_messages import Answer, Call
 from bridge.core.model import Outcome, RunReport
 from bridge.routing.model import Platform
 
+NO_RUNS: Final = "this platform has no runs"
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -55,7 +56,8 @@ class Listing(Generic[T]):
     `detail` says why.
 
     `unknown`: the platform says that it has not what was asked about. `unread`: entries that could
-    not be read; `told_at`: what time it was by the platform's clock. Both are told of runs only.
+    not be read; `told_at`: what time it was by the platform's clock; `status_code`: that of the
+    answer, null where there was none. These three are told of runs only.
     """
 
     items: tuple[T, ...] | None
@@ -63,6 +65,7 @@ class Listing(Generic[T]):
     unknown: bool = False
     unread: int = 0
     told_at: float | None = None
+    status_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

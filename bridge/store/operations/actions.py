@@ -15,7 +15,6 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, upda
 from bridge.core.errors import BridgeError, IllegalTransition, NotFound
 from bridge.core.model import DeadKind, Delivery, Event, RunState, Status
 from bridge.core.retention import is_emptied
-from bridge.delivery.wait_reasons import settles_itself
 from bridge.ingest.receive import PLANNING_FAILED, asks_to_confirm, read_body, replan
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
@@ -72,7 +71,10 @@ def _refuse_retry(one: Delivery) -> str | None:
         )
     if one.status is Status.UNKNOWN:
         by_hand = "look at the platform, then say what became of it with resolve"
-        return f"its outcome is unknown and a run may exist: {settles_itself(one) or by_hand}"
+        return (
+            "its outcome is unknown and a run may exist:"
+            f" {by_hand if one.look_at is None else _looks_for_run(one)}"
+        )
     if one.status is Status.SHADOW:
         return "its route was in shadow mode; set it live, then replay the event"
     if one.status is Status.BLOCKED:
@@ -95,11 +97,15 @@ def _refuse_cancel(one: Delivery) -> str | None:
 
 
 def _refuse_resolve(one: Delivery) -> str | None:
-    settles = settles_itself(one)
+    if one.status is Status.UNKNOWN and one.look_at is not None:
+        return f"{_looks_for_run(one)}; --force resolves it all the same"
+    return _refuse_known(one)
+
+
+def _looks_for_run(one: Delivery) -> str:
     return (
-        f"{settles}; only what stays unknown is resolved, unless --force is given"
-        if settles
-        else _refuse_known(one)
+        f"flowbridge looks for its run by itself: flowbridge resolve {one.id} says when, and what"
+        " is in the way"
     )
 
 

@@ -17,6 +17,7 @@ from bridge.store import clock_steps
 from bridge.store.db.database import Database
 from bridge.store.inbound import daily_bytes, form_files
 from bridge.store.queries.overdue import overdue
+from bridge.store.queries.unsettled import Unsettled, unsettled
 from bridge.store.queue import claims
 from bridge.store.queue import hold as holding
 from bridge.store.queue import throttling as circuits
@@ -50,11 +51,12 @@ _DEAD = text(
     " AS dead"
 )
 _DEAD_SINCE = text(f"""
-SELECT count(*) FROM (
+SELECT dead_kind, count(*) AS n FROM (
     SELECT seq, event_id, route, finished_at, dead_kind FROM delivery WHERE {_STUCK} AND status = 'dead'
     ORDER BY seq DESC LIMIT {DEAD}) AS dead
 WHERE finished_at > :since AND coalesce(dead_kind, '') <> 'person' AND NOT EXISTS (
     SELECT 1 FROM delivery AS later WHERE later.event_id = dead.event_id AND later.route = dead.route AND later.seq > dead.seq)
+GROUP BY dead_kind
 """)  # noqa: S608
 _UNKNOWN = text(f"""
 SELECT count(*) AS n, sum(CASE WHEN poll_at IS NULL THEN 1 ELSE 0 END) AS held
@@ -82,7 +84,8 @@ class Standing:
     """What the store knows; see `overview.Overview`. `sources` are (last_at, today) by name,
     `slots` (calls, runs) by platform.
 
-    `files`: bytes of files by source; `stored_today`: bytes of bodies.
+    `files`: bytes of files by source; `stored_today`: bytes of bodies. `dead_kinds`: those that
+    died within a day, by kind.
     """
 
     workers: list[tuple[int, str, float]]
@@ -94,15 +97,21 @@ class Standing:
     slots: Mapping[str, tuple[int, int]]
     circuits: Mapping[str, Circuit]
     dead: int
-    dead_today: int
+    dead_kinds: Mapping[str | None, int]
     unknown: int
     held: int
+    unsettled: list[Unsettled]
     late_starts: list[LateStart]
     hold: Hold | None
     clock_step: ClockStep | None
     overdue: Overdue
     files: Mapping[str, int]
     stored_today: Mapping[str, int]
+
+    @property
+    def dead_today(self) -> int:
+        """How many died within a day, of whatever kind."""
+        return sum(self.dead_kinds.values())
 
 
 def look(
@@ -129,9 +138,13 @@ def look(
             slots=_slots(connection),
             circuits=circuits.read(connection),
             dead=_count(connection, _DEAD),
-            dead_today=_count(connection, _DEAD_SINCE, since=now - day),
+            dead_kinds={
+                row.dead_kind: row.n
+                for row in connection.execute(_DEAD_SINCE, {"since": now - day})
+            },
             unknown=unknown.n,
             held=unknown.held or 0,
+            unsettled=unsettled(connection),
             late_starts=_late(connection, now - day),
             hold=holding.current(connection),
             clock_step=clock_steps.latest(connection),

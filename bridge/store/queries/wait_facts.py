@@ -16,7 +16,7 @@ from bridge.routing.model import Config, Mode
 from bridge.store.db.database import Database
 from bridge.store.local import flows
 from bridge.store.queue import hold, throttling
-from bridge.store.queue.heartbeats import FRESH
+from bridge.store.queue.heartbeats import is_alive
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, worker
@@ -84,7 +84,9 @@ def _around(connection: Connection, one: Delivery, config: Config | None, now: f
         .one()
     )
     if one.status is Status.UNKNOWN:
-        return Around(look_at=known["poll_at"])
+        return Around(
+            look_at=known["poll_at"], **_asking(connection, one, now), **_configured(one, config)
+        )
     values: dict[str, Any] = (
         _in_line(connection, one, known)
         if one.status is Status.BLOCKED
@@ -163,12 +165,18 @@ def _in_queue(
 
     return {
         "hold": None if (held := hold.current(connection)) is None else held.reason,
-        "circuit": throttling.read(connection).get(one.platform),
         "pace": throttling.paces(connection, [one.route]).get(one.route, Pace()),
         "used": count(_USED),
         "used_by_route": count(_USED_BY) + count(_UNKNOWN),
         "ahead": count(_AHEAD),
-        "workers": count(
-            select(func.count()).select_from(worker).where(worker.c.seen_at > now - FRESH)
-        ),
+        **_asking(connection, one, now),
+    }
+
+
+def _asking(connection: Connection, one: Delivery, now: float) -> dict[str, Any]:
+    """Return the circuit of a delivery's platform, and how many workers run."""
+    workers = select(func.count()).select_from(worker).where(is_alive(now))
+    return {
+        "circuit": throttling.read(connection).get(one.platform),
+        "workers": connection.execute(workers).scalar() or 0,
     }

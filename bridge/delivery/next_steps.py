@@ -1,0 +1,188 @@
+"""What a person does next about a delivery, as one table for all commands that name it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from bridge.core.model import DeadKind, Delivery, RunState, Status
+from bridge.core.times import write_time
+from bridge.delivery.obstacles import Obstacle, next_call
+from bridge.delivery.reconcile import AGREE
+
+
+class Need(StrEnum):
+    """What a delivery needs of a person."""
+
+    PARKED = "parked"  #: planning refused it: it is never sent
+    #: its run failed or it is dead, and an input looks misspelt in routes.yaml
+    MISSPELT = "misspelt"
+    CHANGED = "changed"  #: the same, and its route has changed since
+    DEAD = "dead"  #: the platform refused it, or the attempts are used up
+    FAILED = "failed"  #: its run failed
+    GIVEN_UP = "given up"  #: by a person
+    DECISION = "decision"  #: its outcome is unknown, and flowbridge does not look for its run
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """`one`: for a delivery, a line each. `many`: for all that are in the same state; null where
+    they are not counted by it.
+
+    Names in braces: `retry`, `replay` and `resolve` are commands for the delivery, `window` the
+    filters that choose many.
+    """
+
+    one: tuple[str, ...]
+    many: str | None = None
+
+
+STEPS: Final[Mapping[Need, Steps]] = {
+    Need.PARKED: Steps(
+        ("fix routes.yaml, then {replay}",),
+        "fix routes.yaml, then flowbridge replay --dead-kind config {window}",
+    ),
+    Need.MISSPELT: Steps(("fix routes.yaml, then {replay}",)),
+    Need.CHANGED: Steps(
+        ("{replay}", "since its route has changed; retry sends the old inputs again")
+    ),
+    Need.DEAD: Steps(
+        ("fix the cause, then {retry}", "or fix routes.yaml, then {replay}"),
+        "fix the cause, then flowbridge retry --dead-kind platform {window}",
+    ),
+    Need.FAILED: Steps(
+        ("fix the flow, then {retry}", "or fix routes.yaml, then {replay}"),
+        "fix the flow, then flowbridge retry --run failed {window}",
+    ),
+    Need.GIVEN_UP: Steps(("{retry}",)),
+    Need.DECISION: Steps(("{resolve}",), "flowbridge resolve"),
+}
+RELEASE: Final = "or flowbridge cancel {id}, which lets those behind it go"
+UNDONE: Final = (RunState.FAILED, RunState.TERMINATED)
+BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
+    DeadKind.OURS: Need.PARKED,
+    DeadKind.PERSON: Need.GIVEN_UP,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known beside a delivery. `is_misspelt`: an input of it looks misspelt; `is_changed`:
+    its route has changed since.
+
+    `has_several_flows`: its route starts several. `obstacle`: what keeps flowbridge from looking
+    for its run.
+    """
+
+    is_misspelt: bool = False
+    is_changed: bool = False
+    has_several_flows: bool = False
+    obstacle: Obstacle | None = None
+
+
+NOTHING_KNOWN: Final = Known()
+
+
+def is_retried(one: Delivery) -> bool:
+    """Tell whether `flowbridge retry` is for a delivery: it is dead but was not parked, or its run
+    failed.
+    """
+    if one.status is Status.DEAD:
+        return one.dead_kind is not DeadKind.OURS
+    return one.status is Status.DELIVERED and one.run_state in UNDONE
+
+
+def find_need(one: Delivery, known: Known = NOTHING_KNOWN) -> Need | None:
+    """Return what a delivery needs of a person, null where it needs nothing, or settles itself."""
+    if one.status is Status.UNKNOWN:
+        is_stuck = known.obstacle is not None and known.obstacle.needs_decision
+        return Need.DECISION if one.look_at is None or is_stuck else None
+    if one.status is Status.DEAD and one.dead_kind is DeadKind.OURS:
+        return Need.PARKED
+    if not is_retried(one):
+        return None
+    if known.is_misspelt:
+        return Need.MISSPELT
+    if known.is_changed:
+        return Need.CHANGED
+    return BY_DEAD_KIND.get(one.dead_kind, Need.DEAD) if one.status is Status.DEAD else Need.FAILED
+
+
+def find_steps(one: Delivery, known: Known, now: float) -> list[str]:
+    """Return what a person does next about a delivery, a line each; none where there is nothing to
+    do.
+    """
+    need = find_need(one, known)
+    before = find_settling_steps(one, known.obstacle, now)
+    steps = (
+        [step.format(**_commands(one, known)) for step in STEPS[need].one]
+        if need is not None
+        else []
+    )
+    release = [RELEASE.format(id=one.id)] if one.holds_key and one.status is Status.DEAD else []
+    return [*before, *(f"or decide: {step}" if before else step for step in steps), *release]
+
+
+def find_common_steps(needs: Iterable[Need], window: str) -> list[str]:
+    """Return what a person does next about many deliveries, by what they need. `window`: the
+    filters that choose them.
+    """
+    needed = set(needs)
+    return [
+        steps.many.format(window=window)
+        for need, steps in STEPS.items()
+        if need in needed and steps.many is not None
+    ]
+
+
+def need_of_dead(kind: str | None) -> Need:
+    """Return what dead deliveries of a kind need, by its value in the database."""
+    return BY_DEAD_KIND.get(DeadKind(kind) if kind else None, Need.DEAD)
+
+
+def _commands(one: Delivery, known: Known) -> dict[str, str]:
+    all_flows = ", which starts all flows of the route" if known.has_several_flows else ""
+    return {
+        "retry": f"flowbridge retry {one.id}",
+        "replay": f"flowbridge replay {one.event_id} --through {one.route}{all_flows}",
+        "resolve": f"flowbridge resolve {one.id}",
+    }
+
+
+def find_settling_steps(one: Delivery, obstacle: Obstacle | None, now: float) -> list[str]:
+    """Return when flowbridge settles an unknown delivery, and what has to be fixed first; nothing
+    where it does not look for the run.
+    """
+    if one.status is not Status.UNKNOWN or one.look_at is None:
+        return []
+    at = next_call(one.look_at, obstacle)
+    if obstacle is None:
+        is_second = isinstance(one.evidence, dict) and one.evidence.get("empty_at") is not None
+        again = "" if is_second else f", and again {AGREE:g} s later if no run is found"
+        when = f"at {_clock(one.look_at)}" if one.look_at > now else "in a moment"
+        return [
+            f"nothing: it settles itself when the platform's list of runs is read ({when}{again})"
+        ]
+    next_one = (
+        ""
+        if at is None
+        else f"; it asks again at {_clock(at)}"
+        if at > now
+        else "; it asks again in a moment"
+    )
+    if obstacle.fix is None and not obstacle.needs_decision:
+        return [
+            f"nothing: flowbridge settles it by itself{next_one}",
+            f"so far, {obstacle.problem}",
+        ]
+    return (
+        [f"{obstacle.problem}:", f"{obstacle.fix}; flowbridge then settles it by itself{next_one}"]
+        if obstacle.fix
+        else []
+    )
+
+
+def _clock(at: float) -> str:
+    return write_time(at, "%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,182 @@
+"""What keeps a start without an answer from being settled: the platform's list of runs is not asked
+for, or is refused. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from bridge.core.circuit_state import Circuit
+from bridge.core.model import JSON
+from bridge.delivery.platforms.model import NO_RUNS
+from bridge.delivery.reconcile import FULL
+
+UNAUTHORIZED: Final = 401
+PASSING: Final = (408, 425, 429)  # statuses of the class 4xx that say: later
+LIST_CALL: Final = "when asked for its list of runs"
+START_WORKER: Final = "flowbridge serve, or flowbridge work"
+READ_AGAIN: Final = "in .env, which is read again by itself"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a platform's list of runs is asked with: its configuration, its circuit, and whether a
+    worker runs.
+
+    `is_configured`: routes.yaml can be used; else it says nothing of the platform. `missing`: which
+    value of the platform is not set.
+    """
+
+    is_configured: bool = True
+    has_platform: bool = True
+    missing: str | None = None
+    circuit: Circuit | None = None
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """What keeps the platform's list of runs from being read.
+
+    `fix`: what a person does about it, null where it passes by itself. `until`: no call is made
+    before. `needs_decision`: flowbridge cannot settle the delivery while it lasts, and it does not
+    end by itself. `makes_calls`: flowbridge goes on asking for the list meanwhile.
+    """
+
+    kind: str
+    problem: str
+    fix: str | None = None
+    until: float | None = None
+    needs_decision: bool = False
+    makes_calls: bool = True
+
+
+def find_obstacle(platform: str, evidence: JSON, setting: Setting, now: float) -> Obstacle | None:
+    """Return the first thing in the way, null where none is known. What a person has to fix comes
+    before what passes by itself.
+    """
+    found = _of_platform(platform, setting)
+    if found is not None and not setting.workers:
+        return replace(found, fix=f"{found.fix}, and start a worker ({START_WORKER})")
+    if found is None and not setting.workers:
+        return Obstacle(
+            kind="worker", problem="no worker is running", fix=START_WORKER, makes_calls=False
+        )
+    return (
+        found
+        or _of_credentials(platform, evidence, setting, now)
+        or _of_list(platform, evidence)
+        or _of_circuit(platform, setting.circuit, now)
+    )
+
+
+def next_call(look_at: float, obstacle: Obstacle | None) -> float | None:
+    """Return when the list is asked for next, null where no call is made until the obstacle is
+    gone.
+    """
+    if obstacle is None:
+        return look_at
+    return max(look_at, obstacle.until or 0.0) if obstacle.makes_calls else None
+
+
+def _of_platform(name: str, setting: Setting) -> Obstacle | None:
+    if setting.is_configured and not setting.has_platform:
+        problem = f"the platform {name!r} is not in routes.yaml any more"
+        return Obstacle(
+            kind="platform",
+            problem=problem,
+            fix="add it again",
+            needs_decision=True,
+            makes_calls=False,
+        )
+    if setting.is_configured and setting.missing is not None:
+        problem = f"the platform {name!r} cannot be called: {setting.missing}"
+        return Obstacle(
+            kind="missing", problem=problem, fix=f"set it {READ_AGAIN}", makes_calls=False
+        )
+    return None
+
+
+def _of_credentials(name: str, evidence: JSON, setting: Setting, now: float) -> Obstacle | None:
+    problem, status = failed_look(evidence)
+    circuit = setting.circuit
+    fix = f"correct them {READ_AGAIN}"
+    if circuit is not None and circuit.is_unauthorized:
+        why = f" ({circuit.reason})" if circuit.reason else ""
+        until = circuit.open_until if circuit.state(now) == "open" else None
+        return Obstacle(
+            kind="refused", problem=f"{name} refused the credentials{why}", fix=fix, until=until
+        )
+    if status == UNAUTHORIZED:
+        return Obstacle(
+            kind="refused",
+            problem=f"{name} refused the credentials {LIST_CALL} ({problem})",
+            fix=fix,
+        )
+    return None
+
+
+def _of_list(name: str, evidence: JSON) -> Obstacle | None:
+    problem, status = failed_look(evidence)
+    if problem == NO_RUNS:
+        return Obstacle(
+            kind="list", problem=f"the platform {name!r} has no list of runs", needs_decision=True
+        )
+    if problem is None or status is None:
+        return (
+            None
+            if problem is None
+            else Obstacle(
+                kind="unreachable", problem=f"{name} gave no answer {LIST_CALL}: {problem}"
+            )
+        )
+    if status // 100 == 5 or status in PASSING:
+        return Obstacle(kind="unreachable", problem=f"{name} gave no list of runs: {problem}")
+    fix = "check its base_url, user_id and project_id in routes.yaml"
+    return Obstacle(
+        kind="list", problem=f"{name} gave no list of runs: {problem}", fix=fix, needs_decision=True
+    )
+
+
+def _of_circuit(name: str, circuit: Circuit | None, now: float) -> Obstacle | None:
+    if circuit is None:
+        return None
+    if circuit.state(now) == "open":
+        why = f" ({circuit.reason})" if circuit.reason else ""
+        return Obstacle(
+            kind="circuit",
+            problem=f"{name} failed {circuit.failures} times in a row{why}",
+            until=circuit.open_until,
+        )
+    if now < circuit.not_before:
+        return Obstacle(
+            kind="circuit", problem=f"{name} asked not to be called", until=circuit.not_before
+        )
+    return None
+
+
+def failed_look(evidence: JSON) -> tuple[str | None, int | None]:
+    """Return why the last look got no list, and the status of the answer, null where there was
+    none; both null where it got one.
+
+    The evidence of an earlier version has the problem in `why` alone.
+    """
+    seen: Mapping[str, Any] = evidence if isinstance(evidence, dict) else {}
+    problem = seen.get("problem")
+    status = seen.get("status_code")
+    if "problem" not in seen and not seen.get("covers") and seen.get("listed", FULL) < FULL:
+        problem = seen.get("why") or "no answer"
+        said = re.match(r"HTTP (\d{3})\b", str(problem))
+        status = int(said[1]) if said else None
+    return (str(problem) if problem else None, status if isinstance(status, int) else None)
+
+
+def failing_since(evidence: JSON) -> float | None:
+    """Return when the first of the looks was made that failed in a row, null where the last one did
+    not fail.
+    """
+    at = evidence.get("failing_since") if isinstance(evidence, dict) else None
+    return float(at) if isinstance(at, int | float) else None

@@ -1,0 +1,51 @@
+"""The deliveries whose outcome is unknown and whose run flowbridge looks for, each with what the
+last look has found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from sqlalchemy import Connection, text
+
+from bridge.core.errors import Unsealable
+from bridge.core.model import JSON
+from bridge.store.tables.encrypted import sealer_of
+
+READ: Final = 1000  # newest deliveries that are read
+
+_UNSETTLED = text("""
+SELECT id, platform, poll_at, evidence FROM delivery
+WHERE status IN ('dead', 'unknown', 'blocked') AND status = 'unknown' AND poll_at IS NOT NULL ORDER BY seq DESC LIMIT :most
+""")  # with the very condition of the index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsettled:
+    """A delivery whose run is looked for at `look_at`. `evidence`: what the last look has found,
+    null before the first.
+    """
+
+    id: str
+    platform: str
+    look_at: float
+    evidence: JSON = None
+
+
+def unsettled(connection: Connection, most: int = READ) -> list[Unsettled]:
+    """Return the newest deliveries whose run is looked for, `most` at most."""
+    sealer = sealer_of(connection)
+    found = []
+    for row in connection.execute(_UNSETTLED, {"most": most}):
+        evidence = None
+        if row.evidence is not None:
+            try:
+                evidence = orjson.loads(sealer.open(row.evidence, "delivery", "evidence", row.id))
+            except Unsealable:
+                evidence = None
+        found.append(
+            Unsettled(id=row.id, platform=row.platform, look_at=row.poll_at, evidence=evidence)
+        )
+    return found
