@@ -140,6 +140,22 @@ class Stuck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunsEnded:
+    """The runs of a route that ended within a day. `in_a_row`: those that failed and that no run
+    followed that was done.
+
+    `event_id`: that of the last one that failed, null where none did. `is_live`: the route is in
+    routes.yaml, and live.
+    """
+
+    ended: int
+    failed: int
+    in_a_row: int = 0
+    event_id: str | None = None
+    is_live: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
     """What is overdue. `leases`: calls that no worker holds or took over; `looks`: runs that were
     to be looked at.
@@ -259,8 +275,7 @@ class Overview:
     database_ahead: float | None
     dead_kinds: Mapping[str | None, int] = field(default_factory=dict)
     stuck: Sequence[Stuck] = ()
-    # by route, within a day: all, and those that failed
-    runs_ended: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    runs_ended: Mapping[str, RunsEnded] = field(default_factory=dict)  # by route, within a day
     # seconds, by the host of a platform, where that was seen
     clocks_ahead: Mapping[str, float] = field(default_factory=dict)
     clock_step: ClockStep | None = None

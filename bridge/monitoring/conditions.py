@@ -445,13 +445,26 @@ def _of_unknown(now: Overview) -> Iterator[Trouble]:
 
 
 def _of_runs(now: Overview) -> Iterator[Trouble]:
-    for route, (ended, failed) in sorted(now.runs_ended.items()):
-        if failed and failed >= FAILING * ended:
-            what = f"{failed} of {ended} runs of route {route} failed within a day"
+    """A route of which many runs failed within a day, or of which no run was done since the last
+    ones failed.
+    """
+    for route, one in sorted(now.runs_ended.items()):
+        steps = find_common_steps([Need.FAILED], f"--route {route} --since 1d")
+        see = (
+            f"flowbridge show {one.event_id}"
+            if one.event_id
+            else f"flowbridge deliveries --route {route} --run failed"
+        )
+        do = "; ".join([see, *steps])
+        if one.failed and one.failed >= FAILING * one.ended:
+            what = f"{one.failed} of {one.ended} runs of route {route} failed within a day"
+            yield Trouble(f"runs_failing:{route}", what, do)
+        elif one.in_a_row and one.is_live:
+            last = "the last run" if one.in_a_row == 1 else f"the last {one.in_a_row} runs"
             yield Trouble(
                 f"runs_failing:{route}",
-                what,
-                f"flowbridge deliveries --route {route} --run failed; show ID has the run's log",
+                f"{last} of route {route} failed, and none was done since",
+                do,
             )
 
 
@@ -549,7 +562,7 @@ def notes(now: Overview) -> list[str]:
         for each in now.running_versions
         if each != now.version
     ]
-    failed = sum(failed for _, failed in now.runs_ended.values())
+    failed = sum(one.failed for one in now.runs_ended.values())
     if failed:
         said.append(
             f"{failed} run{'' if failed == 1 else 's'} failed within a day: flowbridge events --run"

@@ -23,6 +23,7 @@ from bridge.core.status import (
     Overview,
     PlatformNow,
     Process,
+    RunsEnded,
     SourceNow,
 )
 from bridge.delivery.platforms.registry import PLATFORMS
@@ -95,7 +96,7 @@ def overview(
         disk_total=disk[1],
         database_size=0 if database is None else status.size(database),
         database_ahead=ahead,
-        runs_ended={} if days is None else _runs(days, at - DAY),
+        runs_ended={} if days is None else _runs(days, config, at - DAY),
         clock_step=standing.clock_step if standing else None,
         overdue=standing.overdue if standing else Overdue(),
         late_starts=standing.late_starts if standing else (),
@@ -148,11 +149,20 @@ def _heard(
     return found
 
 
-def _runs(database: Database, since: float) -> dict[str, tuple[int, int]]:
+def _runs(database: Database, config: Config | None, since: float) -> dict[str, RunsEnded]:
+    from bridge.routing.model import Mode
     from bridge.store.queries import baselines as usual
 
+    live = (
+        None
+        if config is None
+        else {route.name for route in config.routes if route.mode is Mode.LIVE}
+    )
     with database.read() as connection:
-        return usual.runs_ended(connection, since)
+        found = usual.runs_ended(connection, since)
+    return {
+        route: replace(one, is_live=live is None or route in live) for route, one in found.items()
+    }
 
 
 def _config(

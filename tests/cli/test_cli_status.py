@@ -55,6 +55,12 @@ KEYS = {
 
 
 DAY = 86400.0
+LIVE = """\
+version: 1
+platforms: {local: {type: local}}
+sources: {crm: {provider: form}}
+routes: [{name: triage, on: crm, inputs: {a: "1"}, flow: local/echo}]
+"""
 #: Changes are noticed soon, and a worker that stands still for a while is none that has died.
 STEADY = QUICK | {
     "bridge.store.queue.claims.LEASE": claims.LEASE,
@@ -144,11 +150,11 @@ def test_failed_runs_are_counted_by_route_with_the_command_that_lists_them(
     store: Database, folder: Path
 ) -> None:
     """Fewer than half of a route's runs are no problem, and yet to be seen."""
-    (folder / "routes.yaml").write_text("version: 1\nplatforms: {local: {type: local}}\n")
+    (folder / "routes.yaml").write_text(LIVE)
     for route, state in (
-        ("triage", "done"),
-        ("triage", "done"),
         ("triage", "failed"),
+        ("triage", "done"),
+        ("triage", "done"),
         ("a-route-with-quite-a-long-name-and-more", "done"),
     ):
         event = make_event(None, now=time.time())
@@ -178,6 +184,47 @@ def test_failed_runs_are_counted_by_route_with_the_command_that_lists_them(
     }
     listed = run("events", "--run", "failed", "--since", "1d", "--json")
     assert len(listed.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("mode", "is_well"), [("live", False), ("paused", True)])
+def test_all_is_not_well_while_the_last_run_of_a_live_route_failed(
+    store: Database, folder: Path, mode: str, is_well: bool
+) -> None:
+    (folder / "routes.yaml").write_text(LIVE.replace("name: triage", f"name: triage, mode: {mode}"))
+    store.write(lambda connection: heartbeats.beat(connection, "w", "here", 1, time.time()))
+    ids = []
+    for place, state in enumerate(("done", "done", "done", "done", "done", "failed", "failed")):
+        event = make_event(None, now=time.time())
+        one = make_delivery(event, "triage", now=time.time())
+        events.add(store, event, [one], lambda *_: [])
+        put(
+            store,
+            one.id,
+            status="delivered",
+            run_id=f"r{place}",
+            run_state=state,
+            finished_at=time.time() - 60 + place,
+        )
+        ids.append(event.id)
+    (problem,) = [
+        one
+        for one in json.loads(run("status", "--json").stdout)["problems"]
+        if one["key"] == "runs_failing:triage"
+    ] or [None]
+    assert (problem is None) is is_well
+    if problem is not None:
+        assert problem["what"] == "the last 2 runs of route triage failed, and none was done since"
+        assert problem["do"].startswith(
+            f"flowbridge show {ids[-1]}; fix the flow, then flowbridge retry --run failed --route"
+            " triage"
+        )
+        assert "All is well." not in run("status").stdout
+        assert (
+            run(
+                "retry", "--run", "failed", "--route", "triage", "--since", "1d", "--dry-run"
+            ).stdout
+            == "2 deliveries to retry\n"
+        )
 
 
 def test_before_the_first_start(folder: Path) -> None:

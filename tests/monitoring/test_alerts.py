@@ -28,7 +28,7 @@ from bridge.config.settings import load_settings
 from bridge.core.alert import Alert
 from bridge.core.errors import ConfigError
 from bridge.core.rate_limits import Rate
-from bridge.core.status import SourceNow
+from bridge.core.status import RunsEnded, SourceNow
 from bridge.monitoring import alerts as alerting
 from bridge.monitoring.alerts import AGAIN, GONE, MOST, QUIET, RAISED, RESOLVED, Notice, step
 from bridge.monitoring.conditions import CONDITIONS, Trouble, troubles
@@ -410,7 +410,7 @@ def test_since_when_something_is_expected_outlives_a_restart(database: Database)
     [(1, 1, True), (2, 1, True), (3, 1, False), (10, 4, False), (10, 5, True), (2, 0, False)],
 )
 def test_runs_that_fail(ended: int, failed: int, is_told: bool) -> None:
-    found = troubles(replace(WELL, runs_ended={"triage": (ended, failed)}))
+    found = troubles(replace(WELL, runs_ended={"triage": RunsEnded(ended=ended, failed=failed)}))
     assert [one.key for one in found] == ["runs_failing:triage"] * is_told
 
 

@@ -23,6 +23,7 @@ from bridge.core.status import (
     Overview,
     PlatformNow,
     Process,
+    RunsEnded,
     SourceNow,
     Stuck,
 )
@@ -339,6 +340,16 @@ def test_what_comes_up_is_given_a_moment() -> None:
             "waits since 15:54:59Z for a list of runs",
             "asked again",
         ),
+        (
+            {"runs_ended": {"triage": RunsEnded(ended=9, failed=1, in_a_row=1, event_id="evt_1")}},
+            "the last run of route triage failed, and none was done since",
+            "flowbridge show evt_1; fix the flow, then flowbridge retry",
+        ),
+        (
+            {"runs_ended": {"triage": RunsEnded(ended=9, failed=3, in_a_row=2)}},
+            "the last 2 runs of route triage failed",
+            "--run failed",
+        ),
     ],
 )
 def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, do: str) -> None:
@@ -355,6 +366,9 @@ def test_each_thing_is_named_with_what_to_do(change: dict[str, Any], what: str, 
         # it has just been read
         {"processes": [WEB, OTHER], "config": ConfigNow(hash=HASH, since=NOW - 3)},
         {"stuck": [replace(STUCK, kind="unreachable", since=NOW - 299)]},  # it may pass
+        # the last run was done
+        {"runs_ended": {"triage": RunsEnded(ended=9, failed=3, in_a_row=0)}},
+        {"runs_ended": {"triage": RunsEnded(ended=9, failed=3, in_a_row=3, is_live=False)}},
         {"processes": [WEB, replace(WORK, config_hash=None)]},  # a worker elsewhere
         {"queue": [replace(LANE, due_at=NOW - 7200, state="paused")]},
         {
@@ -554,7 +568,10 @@ def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> N
 
     def ended() -> dict[str, tuple[int, int]]:
         with database.read() as connection:
-            return baselines.runs_ended(connection, NOW - 60)
+            return {
+                route: (one.ended, one.failed)
+                for route, one in baselines.runs_ended(connection, NOW - 60).items()
+            }
 
     assert ended() == {"triage": (2, 2)}
     from bridge.store.tables import rows, schema
@@ -563,6 +580,28 @@ def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> N
         again = make_delivery(first, id="dlv_again", status=Status.SHADOW)
         connection.execute(schema.delivery.insert().values(rows.delivery_row(again, OFF)))
     assert ended() == {"triage": (1, 1)}
+
+
+def test_runs_that_failed_since_the_last_that_was_done_are_counted(database: Database) -> None:
+    def add(route: str, state: str, finished_at: float) -> str:
+        event = make_event(None)
+        one = make_delivery(event, route)
+        events.add(database, event, [one], lambda *_: [])
+        put(database, one.id, status="delivered", run_state=state, finished_at=finished_at)
+        return event.id
+
+    add("triage", "failed", NOW - 50)
+    add("triage", "done", NOW - 40)
+    # its run ended last, although another delivery is younger
+    newest = add("triage", "failed", NOW - 10)
+    add("triage", "failed", NOW - 20)
+    add("over", "failed", NOW - 20)
+    add("over", "done", NOW - 10)
+    add("old", "failed", NOW - 100)
+    with database.read() as connection:
+        found = baselines.runs_ended(connection, NOW - 60)
+    assert found["triage"] == RunsEnded(ended=4, failed=3, in_a_row=2, event_id=newest)
+    assert (found["over"].in_a_row, found.keys()) == (0, {"triage", "over"})
 
 
 def test_what_keeps_unknown_deliveries_from_being_settled_is_counted_by_platform(

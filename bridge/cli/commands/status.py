@@ -144,8 +144,8 @@ def _kept(now: Overview) -> dict[str, Any]:
             for one in now.platforms
         ],
         "runs": [
-            {"route": route, "ended_within_a_day": ended, "failed_within_a_day": failed}
-            for route, (ended, failed) in sorted(now.runs_ended.items())
+            {"route": route, "ended_within_a_day": one.ended, "failed_within_a_day": one.failed}
+            for route, one in sorted(now.runs_ended.items())
         ],
         "dead": {"total": now.dead, "within_a_day": now.dead_today},
         "unknown": {"total": now.unknown, "for_a_person": now.held},
@@ -435,7 +435,7 @@ def _queue(now: Overview) -> list[tuple[object, ...]]:
 
 
 def _runs(now: Overview) -> list[tuple[object, ...]]:
-    return [(route, ended, failed) for route, (ended, failed) in sorted(now.runs_ended.items())]
+    return [(route, one.ended, one.failed) for route, one in sorted(now.runs_ended.items())]
 
 
 def _count(number: int, now: Overview) -> str:

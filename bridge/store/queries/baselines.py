@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from bridge.core.rate_limits import Rate
+from bridge.core.status import RunsEnded
 from bridge.ingest import silence
 
 WEEK: Final = 7 * 86400.0  # seconds
@@ -41,11 +42,17 @@ SELECT source, sum(CASE WHEN received_at >= :since THEN 1 ELSE 0 END) AS lately,
 FROM reject GROUP BY source
 """)
 _RUNS = text(f"""
-SELECT route, count(*) AS ended, sum(CASE WHEN run_state = 'failed' THEN 1 ELSE 0 END) AS failed
-FROM (SELECT seq, event_id, route, run_state, finished_at FROM delivery ORDER BY seq DESC LIMIT {RUNS}) AS newest
-WHERE finished_at >= :since AND (run_state = 'done' OR run_state = 'failed' AND NOT EXISTS (
-    SELECT 1 FROM delivery AS later WHERE later.event_id = newest.event_id AND later.route = newest.route AND later.seq > newest.seq))
-GROUP BY route
+WITH run AS (
+    SELECT route, event_id, run_state, row_number() OVER (PARTITION BY route, run_state ORDER BY finished_at DESC, seq DESC) AS place,
+        max(CASE WHEN run_state = 'done' THEN finished_at END) OVER (PARTITION BY route) AS done_at, finished_at
+    FROM (SELECT seq, event_id, route, run_state, finished_at FROM delivery ORDER BY seq DESC LIMIT {RUNS}) AS newest
+    WHERE finished_at >= :since AND (run_state = 'done' OR run_state = 'failed' AND NOT EXISTS (
+        SELECT 1 FROM delivery AS later WHERE later.event_id = newest.event_id AND later.route = newest.route AND later.seq > newest.seq))
+)
+SELECT route, count(*) AS ended, sum(CASE WHEN run_state = 'failed' THEN 1 ELSE 0 END) AS failed,
+    sum(CASE WHEN run_state = 'failed' AND (done_at IS NULL OR finished_at > done_at) THEN 1 ELSE 0 END) AS in_a_row,
+    max(CASE WHEN run_state = 'failed' AND place = 1 THEN event_id END) AS event_id
+FROM run GROUP BY route
 """)  # noqa: S608 - a number of ours
 
 
@@ -87,9 +94,14 @@ def rejects(connection: Connection, now: float, lately: float) -> dict[str, tupl
     return found
 
 
-def runs_ended(connection: Connection, since: float) -> dict[str, tuple[int, int]]:
-    """Return by route the runs that ended since then, all and those that failed, among the newest
-    deliveries; a failed one that was replayed since is none of them.
+def runs_ended(connection: Connection, since: float) -> dict[str, RunsEnded]:
+    """Return by route the runs that ended since then, among the newest deliveries; a failed one
+    that was replayed since does not count.
     """
     rows: Any = connection.execute(_RUNS, {"since": since})
-    return {row.route: (row.ended, row.failed) for row in rows}
+    return {
+        row.route: RunsEnded(
+            ended=row.ended, failed=row.failed, in_a_row=row.in_a_row, event_id=row.event_id
+        )
+        for row in rows
+    }
