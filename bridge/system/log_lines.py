@@ -31,6 +31,10 @@ SEE_KEY: Final = {
     "too_many": "see rate",
 }
 SHORT_ID: Final = 8  # last characters of an id, by which `flowbridge show` finds it
+# the same of a delivery: its last eight are those of all deliveries of its route
+SHORT_DELIVERY_ID: Final = 14
+WIDTH: Final = 80  # columns of a terminal
+TIME_WIDTH: Final = 10  # columns of the time of a line, with what separates it
 
 Values = Mapping[str, Any]
 
@@ -235,10 +239,47 @@ def _attempt(values: Values) -> str | None:
     """
     if values["outcome"] == "started":
         return None
-    what = _printable(f"  {values['route']} → {values['flow']}")
-    hint = "flowbridge status" if values["outcome"] == "unauthorized" else ""
-    detail = _printable(values.get("detail") or hint)
-    return f"{_columns(what, values['outcome'], YELLOW)}  {detail}".rstrip()
+    what = _cut(
+        _printable(f"  {values['route']} → {values['flow']}"), WIDTH - TIME_WIDTH - STATUS_WIDTH - 2
+    )
+    is_of_all = values["outcome"] == "unauthorized"
+    show = (
+        "flowbridge status"
+        if is_of_all
+        else f"flowbridge show {_printable(str(values['delivery_id'])[-SHORT_DELIVERY_ID:])}"
+    )
+    head = _columns(what, values["outcome"], RED if values["outcome"] == "rejected" else YELLOW)
+    reason = _attempt_reason(values)
+    tail = f"{reason}  {show}" if reason else show
+    if TIME_WIDTH + max(len(what), SOURCE_WIDTH) + STATUS_WIDTH + 4 + len(tail) <= WIDTH:
+        return f"{head}  {tail}"
+    return f"{head.rstrip()}\n    {_cut(reason, WIDTH - len(show) - 6)}  {show}"
+
+
+def _attempt_reason(values: Values) -> str:
+    """Return the status of a platform's answer, or why there was none, without the host that was
+    called.
+    """
+    if values.get("status_code") is not None:
+        return f"HTTP {values['status_code']}"
+    detail = _printable(values.get("detail") or "")
+    host, _, rest = detail.partition(": ")
+    return rest if rest and " " not in host else detail
+
+
+def _taken_over(values: Values) -> str:
+    """Return the line of a call that a worker did not live to end: its answer is lost where the
+    delivery is unknown.
+    """
+    show = f"flowbridge show {_printable(str(values['delivery_id'])[-SHORT_DELIVERY_ID:])}"
+    return (
+        f"{colour(YELLOW, 'warning')}  a worker died during a call\n   "
+        f" {_printable(values['status'])}  {show}"
+    )
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _columns(what: str, status: str, code: str) -> str:
@@ -270,6 +311,7 @@ BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "form_refused": _form_refused,
     "unknown_source": _unknown_source,
     "attempt": _attempt,
+    "taken_over": _taken_over,
     "run": _run,
     "flow_failed": _flow_failed,
     "config_reloaded": _reloaded,

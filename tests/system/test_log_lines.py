@@ -89,16 +89,6 @@ def test_what_becomes_of_it_is_a_line_each() -> None:
         shown("run", state="done", **run | {"seconds": None})
         == "08:26:25    triage → local/x    done\n"
     )
-    attempt = {"route": "triage", "flow": "gumloop/x", "outcome": "started", "detail": None}
-    assert shown("attempt", **attempt) is None
-    refused = shown(
-        "attempt",
-        "warning",
-        **attempt | {"outcome": "refused", "detail": "the connection was refused"},
-    )
-    assert refused == "08:26:25    triage → gumloop/x  refused        the connection was refused\n"
-    unauthorized = shown("attempt", "warning", **attempt | {"outcome": "unauthorized"})
-    assert unauthorized == "08:26:25    triage → gumloop/x  unauthorized   flowbridge status\n"
     rejected = shown(
         "rejected",
         "warning",
@@ -108,6 +98,70 @@ def test_what_becomes_of_it_is_a_line_each() -> None:
         reject_id="rej_01k2m9abcd",
     )
     assert rejected == "08:26:25  github                401 refused    flowbridge show k2m9abcd\n"
+
+
+ATTEMPT = {
+    "delivery_id": "dlv_01kav9ft02dt6jdr9hxhc6q06doivnhpdq",
+    "route": "triage",
+    "flow": "gumloop/x",
+    "outcome": "started",
+    "status_code": None,
+    "detail": None,
+}
+SHOW = "flowbridge show c6q06doivnhpdq"
+LOST = "api.example.com: the connection was closed before an answer"
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"outcome": "rejected", "status_code": 403},
+            f"  triage → gumloop/x  rejected\n    HTTP 403  {SHOW}\n",
+        ),
+        (
+            {"outcome": "rejected", "status_code": 403, "flow": "x"},
+            f"  triage → x          rejected\n    HTTP 403  {SHOW}\n",
+        ),
+        (
+            {"outcome": "unauthorized", "status_code": 401},
+            "  triage → gumloop/x  unauthorized   HTTP 401  flowbridge status\n",
+        ),
+        (
+            {"outcome": "unknown", "detail": LOST},
+            (
+                "  triage → gumloop/x  unknown\n    the connection was closed before an answer "
+                f" {SHOW}\n"
+            ),
+        ),
+        ({"outcome": "refused"}, f"  triage → gumloop/x  refused        {SHOW}\n"),
+        (
+            {"outcome": "unknown", "detail": "x" * 99},
+            f"  triage → gumloop/x  unknown\n    {'x' * 43}…  {SHOW}\n",
+        ),
+        (
+            {"outcome": "unknown", "route": "r" * 90, "detail": "no\x1b[2J"},
+            f"  {'r' * 52}…  unknown\n    no\\x1b[2J  {SHOW}\n",
+        ),
+    ],
+)
+def test_a_start_that_failed_says_why_and_of_which_delivery_in_eighty_columns(
+    changes: dict[str, Any], text: str
+) -> None:
+    assert shown("attempt", **ATTEMPT) is None
+    assert shown("attempt", "warning", **ATTEMPT | changes) == f"08:26:25  {text}"
+    assert max(map(len, f"08:26:25  {text}".splitlines())) <= 80
+
+
+def test_a_call_that_a_worker_did_not_end_says_of_which_delivery() -> None:
+    line = shown(
+        "taken_over",
+        "warning",
+        delivery_id=ATTEMPT["delivery_id"],
+        event_id="evt_1",
+        status="unknown",
+    )
+    assert line == f"08:26:25  warning  a worker died during a call\n    unknown  {SHOW}\n"
 
 
 def test_a_request_to_no_source_and_one_that_doctor_sent() -> None:
