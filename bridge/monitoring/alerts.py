@@ -27,6 +27,9 @@ from bridge.routing.model import OWN, Config, Mode
 RAISED = "alert.raised"
 RESOLVED = "alert.resolved"
 TEST = "alert.test"
+LOOK_SECONDS: Final = 30.0  # between two looks of a worker
+# how the keys of conditions begin that may be seen by a worker only
+SEEN_BY_WORKERS: Final = "clock_skew:"
 GONE: Final = 300.0  # seconds that a condition is away until its alert is over
 AGAIN: Final = 86400.0  # seconds until what lasts is told again
 # seconds after it was told in which a condition that comes and goes is not told as a new one
@@ -210,6 +213,24 @@ def is_told(config: Config) -> bool:
         route.mode is Mode.LIVE and match_type(route.types, RAISED)
         for route in config.routes_of(OWN)
     )
+
+
+def is_over(alert: Alert, present: Set[str], now: float) -> bool:
+    """Return whether the condition of an alert is over, though its end was not told yet. `present`:
+    the keys of what is wrong now.
+
+    What only a worker sees is over where its last looks did not see it.
+    """
+    if alert.key == "flood" or alert.key.startswith(SEEN_BY_WORKERS):
+        return now - alert.seen_at > 2 * LOOK_SECONDS
+    return alert.key not in present
+
+
+def cleared_by(alert: Alert) -> float:
+    """Return by when a worker takes an alert off the list whose condition is over: it waits, should
+    the condition come back.
+    """
+    return alert.seen_at + GONE + LOOK_SECONDS
 
 
 def listed(alerts: Iterable[Alert]) -> list[Alert]:

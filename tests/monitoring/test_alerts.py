@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 from command_line import lines, run
-from conftest import make_event
+from conftest import make_delivery, make_event, put
 from folders import DOCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +29,7 @@ from bridge.core.alert import Alert
 from bridge.core.errors import ConfigError
 from bridge.core.rate_limits import Rate
 from bridge.core.status import RunsEnded, SourceNow
+from bridge.core.times import write_time
 from bridge.monitoring import alerts as alerting
 from bridge.monitoring.alerts import AGAIN, GONE, MOST, QUIET, RAISED, RESOLVED, Notice, step
 from bridge.monitoring.conditions import CONDITIONS, Trouble, troubles
@@ -38,6 +39,7 @@ from bridge.store.db.clock import Clock
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import alerts, baselines, expected
+from bridge.store.queue import heartbeats
 from bridge.worker.maintenance.alerts import Alarm, expecting, keep
 from bridge.worker.maintenance.scheduler import Housekeeper
 
@@ -241,17 +243,36 @@ def test_a_test_goes_the_way_of_alerts_and_its_event_can_be_planned_again(
     assert kept(database)[0][:2] == ("alert.test", "tell")
 
 
+def died(database: Database, at: float) -> None:
+    """Keep a delivery that died then."""
+    event = make_event(None, now=at)
+    one = make_delivery(event)
+    events.add(database, event, [one], lambda *_: [])
+    put(database, one.id, status="dead", finished_at=at)
+
+
 def test_the_commands(store: Database, folder: Path) -> None:
     (folder / "routes.yaml").write_text(ROUTES)
     assert "No alert is raised." in run("alerts").stdout
     found = run("alerts", "test")
     assert (found.exit_code, "1 delivery planned" in found.stdout) == (0, True)
+    died(store, time.time())
     one = Alert(
-        key="silence:github", severity="warning", what="quiet", do="look", since=NOW, seen_at=NOW
+        key="nothing_runs",
+        severity="critical",
+        what="nothing runs",
+        do="look",
+        since=NOW,
+        seen_at=NOW,
     )
     store.write(lambda connection: alerts.write(connection, [one]))
     (said,) = lines(run("alerts", "--json"))
-    assert (said["condition"], said["subject"], said["state"]) == ("silence", "github", "pending")
+    assert (said["condition"], said["subject"], said["state"], said["over"]) == (
+        "nothing_runs",
+        None,
+        "pending",
+        False,
+    )
     raised = replace(one, key="dead", since=NOW - 1, raised_at=NOW, told_at=NOW, told=1)
     store.write(lambda connection: alerts.write(connection, [one, raised]))
     listed = run("alerts")
@@ -271,6 +292,64 @@ def test_the_commands(store: Database, folder: Path) -> None:
     )
     assert "Write one with `on: flowbridge alert.*`" in listed.stderr
     assert [said["notified"] for said in lines(run("alerts", "--json"))] == [0, 0]
+
+
+def test_an_alert_whose_trouble_is_over_says_so_and_when_the_all_clear_is_sent(
+    store: Database, folder: Path
+) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    now = time.time()
+    pending = Alert(
+        key="circuit_open:crm",
+        severity="warning",
+        what="not called",
+        do="look",
+        since=now,
+        seen_at=now,
+    )
+    raised = replace(pending, key="dead", what="3 died", raised_at=now, told_at=now, told=1)
+    # only the worker sees it
+    skewed = replace(pending, key="clock_skew:api.example.com", what="ahead")
+    store.write(lambda connection: alerts.write(connection, [pending, raised, skewed]))
+    text = run("alerts").stdout
+    assert re.search(
+        r" over +not yet +not called \(over before it was sent: it leaves this list once a worker"
+        r" runs\)\n",
+        text,
+    )
+    assert re.search(
+        r" over +once +3 died \(over: the all-clear is sent once a worker runs\)\n", text
+    )
+    assert re.search(r" pending +not yet +ahead\n", text)
+    store.write(lambda connection: heartbeats.beat(connection, "w", "here", 1, time.time()))
+    until = write_time(now + GONE + 30, "%Y-%m-%d %H:%M:%SZ")
+    assert f"3 died (over: the all-clear is sent by {until})\n" in run("alerts").stdout
+    found = {said["key"]: (said["state"], said["over"]) for said in lines(run("alerts", "--json"))}
+    assert found == {
+        "circuit_open:crm": ("pending", True),
+        "dead": ("raised", True),
+        skewed.key: ("pending", False),
+    }
+    assert [said["subject"] for said in lines(run("alerts", "--json"))] == [
+        "crm",
+        "api.example.com",
+        None,
+    ]
+    died(store, now)  # it is there again
+    assert re.search(r" raised +once +3 died\n", run("alerts").stdout)
+
+
+def test_the_all_clear_is_sent_by_the_time_that_is_named() -> None:
+    known, notices = step({}, [DEAD], NOW)
+    for at in range(30, 330, 30):
+        known, _ = step(known, [DEAD], NOW + at)
+    seen = known[DEAD.key]
+    (over,) = [
+        at
+        for at in range(330, 1200, 30)
+        if (notices := step(known, [], NOW + at)[1]) and notices[0].type == RESOLVED
+    ][:1]
+    assert NOW + over <= alerting.cleared_by(seen) and alerting.is_over(seen, set(), NOW + over)
 
 
 # -- the source of flowbridge's own

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +15,13 @@ from bridge.cli.ui.output import Column
 from bridge.config.settings import Settings
 from bridge.core.alert import Alert
 from bridge.core.errors import BridgeError
-from bridge.monitoring.alerts import is_told, listed, proof
+from bridge.monitoring.alerts import cleared_by, is_over, is_told, listed, proof
+from bridge.monitoring.conditions import troubles
 from bridge.monitoring.serializers import iso
+from bridge.monitoring.status import overview
+
+if TYPE_CHECKING:
+    from bridge.store.db.database import Database
 
 COLUMNS = (
     Column("since", whole=True),
@@ -34,6 +40,9 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     """List what is wrong by the last look of the worker, which looks every 30 seconds: alerts that
     are raised, and those to be.
 
+    An alert is over where its condition is not there any more. The all-clear is sent after five
+    minutes, should it come back.
+
     An alert is an event of the source flowbridge, of type alert.raised or alert.resolved; a route
     takes it to a flow:
 
@@ -51,29 +60,23 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     from bridge.store.queries import alerts as store
 
     known: list[Alert] = []
+    over: dict[str, str] = {}
     settings = settings_of(ctx.obj)
     with opened(settings) as database:
         if database is not None:
             with database.read() as connection:
                 known = listed(store.read(connection).values())
+            over = _find_over(settings, database, known) if known else {}
     notifies = _notifies(settings)
     if as_json:
         for one in known:
-            output.json_line(_shape(one, notifies=notifies))
+            output.json_line(_shape(one, notifies=notifies, over=one.key in over))
     elif not known:
         click.echo("No alert is raised.")
     else:
-        rows = [
-            (
-                output.utc(one.since),
-                one.severity,
-                one.state,
-                _notified(one) if notifies else NO_ROUTE,
-                one.what,
-            )
-            for one in known
-        ]
-        output.print_table(COLUMNS, rows)
+        output.print_table(
+            COLUMNS, [_row(one, over.get(one.key), notifies=notifies) for one in known]
+        )
     if known and not notifies:
         output.say(
             f"note: no notification is sent, since no route in {settings.config} takes alerts."
@@ -92,11 +95,46 @@ def _notifies(settings: Settings) -> bool:
     return config is None or is_told(config)
 
 
+def _find_over(settings: Settings, database: Database, known: Sequence[Alert]) -> dict[str, str]:
+    """Return the alerts whose condition is over, by their keys, each with what becomes of the
+    alert.
+    """
+    now = overview(settings, database)
+    present = {one.key for one in troubles(now)}
+    works = any(one.role == "work" for one in now.processes)
+    return {
+        one.key: _end(one, now.at, works=works) for one in known if is_over(one, present, now.at)
+    }
+
+
+def _end(one: Alert, now: float, *, works: bool) -> str:
+    """Say what becomes of an alert whose condition is over: it is told so if it was raised, else it
+    is dropped.
+    """
+    until = cleared_by(one)
+    when = (
+        "once a worker runs"
+        if not works
+        else f"by {output.utc(until)}"
+        if until > now
+        else "in a moment"
+    )
+    if one.raised_at is not None:
+        return f"over: the all-clear is sent {when}"
+    return f"over before it was sent: it leaves this list {when}"
+
+
+def _row(one: Alert, end: str | None, *, notifies: bool) -> tuple[str, ...]:
+    notified = _notified(one) if notifies else NO_ROUTE
+    state, what = (one.state, one.what) if end is None else ("over", f"{one.what} ({end})")
+    return output.utc(one.since), one.severity, state, notified, what
+
+
 def _notified(one: Alert) -> str:
     return "not yet" if not one.told else "once" if one.told == 1 else f"{one.told} times"
 
 
-def _shape(one: Alert, *, notifies: bool) -> dict[str, Any]:
+def _shape(one: Alert, *, notifies: bool, over: bool) -> dict[str, Any]:
     condition, _, subject = one.key.partition(":")
     return {
         "key": one.key,
@@ -104,6 +142,7 @@ def _shape(one: Alert, *, notifies: bool) -> dict[str, Any]:
         "subject": subject or None,
         "severity": one.severity,
         "state": one.state,
+        "over": over,
         "summary": one.what,
         "what_to_do": one.do,
         "since": iso(one.since),

@@ -20,7 +20,7 @@ from bridge.store.queries import alerts, expected
 from bridge.system import ids
 from bridge.worker.maintenance.scheduler import Chore
 
-EVERY: Final = 30.0  # seconds
+EVERY: Final = alerting.LOOK_SECONDS
 
 
 class Alarm:
