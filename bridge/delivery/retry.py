@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.core.model import Delivery, Kind, Outcome, Retry, RunReport, RunState, Status
+from bridge.core.plurals import number
 
 RETRY_AFTER_MAX = 3600.0  # a platform cannot put us off for longer than this
 
@@ -42,7 +43,9 @@ def settle(delivery: Delivery, outcome: Outcome, now: float, jitter: float) -> D
             return Decision(Status.UNKNOWN, now, outcome.detail)
     if outcome.made and delivery.attempts + 1 >= delivery.retry.attempts:
         return Decision(
-            Status.DEAD, now, f"gave up after {delivery.attempts + 1} attempts: {outcome.detail}"
+            Status.DEAD,
+            now,
+            f"gave up after {number(delivery.attempts + 1, 'attempt')}: {outcome.detail}",
         )
     due_at = now + _after(outcome, backoff(delivery, jitter), delivery.retry.max)
     return Decision(Status.QUEUED, due_at, outcome.detail, spends=outcome.made)
@@ -62,7 +65,9 @@ def after_run(delivery: Delivery, report: RunReport, now: float, jitter: float) 
             wait = _full_jitter(delivery.retry, delivery.reruns, jitter)
             return Decision(Status.QUEUED, now + wait, f"its run failed, and another follows{said}")
         return Decision(
-            Status.DEAD, now, f"gave up after {delivery.reruns + 1} runs that failed{said}"
+            Status.DEAD,
+            now,
+            f"gave up after {number(delivery.reruns + 1, 'run')} that failed{said}",
         )
     ended = "failed" if report.state is RunState.FAILED else "was terminated"
     return Decision(Status.DEAD, now, f"its run {ended}{said}")

@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery, Status
+from bridge.core.plurals import number
 from bridge.core.rate_limits import DAY, NO_LIMITS, Limits, Pace, day_of, room
 from bridge.core.times import write_time
 from bridge.delivery.circuit_breaker import free
@@ -258,7 +259,10 @@ def _platform(one: Delivery, around: Around, now: float) -> Wait | None:
     if not around.is_configured or around.cap is None or free(known, around.cap, around.used, now):
         return None
     if around.used >= around.cap:
-        return Wait(kind="slots", detail=f"all {around.cap} slots of {one.platform} are taken")
+        return Wait(
+            kind="slots",
+            detail=f"{_all(around.cap, 'slot')} of {one.platform} {_are(around.cap)} taken",
+        )
     if known is not None and known.open_until is not None:
         return Wait(
             kind="circuit",
@@ -266,11 +270,11 @@ def _platform(one: Delivery, around: Around, now: float) -> Wait | None:
             until=known.probe_until,
         )
     until = known.raise_at if known is not None else None
-    return Wait(
-        kind="allowance",
-        detail=f"{one.platform} says that it is full at {around.used} runs; one more is tried then",
-        until=until,
+    full = (
+        f"{one.platform} says that it is full at {number(around.used, 'run')}; one more is tried"
+        " then"
     )
+    return Wait(kind="allowance", detail=full, until=until)
 
 
 def _route(one: Delivery, around: Around, now: float) -> Wait:
@@ -280,12 +284,16 @@ def _route(one: Delivery, around: Around, now: float) -> Wait:
         return Wait(
             kind="route",
             detail=(
-                f"all {cap} runs that the route {one.route!r} may have are under way, or unknown"
+                f"{_all(cap, 'run')} that the route {one.route!r} may have {_are(cap)} under way,"
+                " or unknown"
             ),
         )
     today = around.pace.starts if around.pace.day == day_of(now) else 0
     if limits.max_runs_per_day is not None and today >= limits.max_runs_per_day:
-        most = f"the {limits.max_runs_per_day} runs a day of the route {one.route!r} are used up"
+        most = (
+            f"the {number(limits.max_runs_per_day, 'run')} a day of the route {one.route!r}"
+            f" {_are(limits.max_runs_per_day)} used up"
+        )
         return Wait(kind="day", detail=most, until=(day_of(now) + 1) * DAY)
     if limits.rate is not None and room(limits, around.pace, now) == 0:
         return Wait(
@@ -297,12 +305,26 @@ def _route(one: Delivery, around: Around, now: float) -> Wait:
             until=around.pace.next_at,
         )
     if around.ahead:
-        return Wait(kind="turn", detail=f"{_count(around.ahead)} of its route go before it")
+        return Wait(
+            kind="turn",
+            detail=(
+                f"{_count(around.ahead)} of its route {'goes' if around.ahead == 1 else 'go'}"
+                " before it"
+            ),
+        )
     return Wait(kind="turn", detail="it is due, and goes next")
 
 
-def _count(number: int) -> str:
-    return str(number) if number < MOST else f"{MOST} or more"
+def _count(count: int) -> str:
+    return str(count) if count < MOST else f"{MOST} or more"
+
+
+def _all(count: int, one: str) -> str:
+    return f"the only {one}" if count == 1 else f"all {count} {one}s"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _clock(at: float) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
+from bridge.core.plurals import number
 from bridge.core.status import DAY, Overview, PlatformNow, SourceNow
 from bridge.core.times import write_time
 from bridge.delivery.next_steps import Need, find_common_steps, need_of_dead
@@ -328,11 +329,12 @@ def _of_platforms(now: Overview) -> Iterator[Trouble]:
     }
     for one in now.platforms:
         if one.fits is not None and one.name in waiting:
-            of = "" if one.cap is None else f" of {one.cap}"
-            what = (
-                f"platform {one.name} says that it is full at {one.fits}{of} runs, and deliveries"
-                " wait for it"
+            runs = (
+                number(one.fits, "run")
+                if one.cap is None
+                else f"{one.fits} of {number(one.cap, 'run')}"
             )
+            what = f"platform {one.name} says that it is full at {runs}, and deliveries wait for it"
             do = f"see who else uses it; flowbridge show {waiting[one.name].oldest_id}"
             yield Trouble(f"platform_full:{one.name}", what, do)
         circuit = one.circuit
@@ -457,7 +459,9 @@ def _of_runs(now: Overview) -> Iterator[Trouble]:
         )
         do = "; ".join([see, *steps])
         if one.failed and one.failed >= FAILING * one.ended:
-            what = f"{one.failed} of {one.ended} runs of route {route} failed within a day"
+            what = (
+                f"{one.failed} of {number(one.ended, 'run')} of route {route} failed within a day"
+            )
             yield Trouble(f"runs_failing:{route}", what, do)
         elif one.in_a_row and one.is_live:
             last = "the last run" if one.in_a_row == 1 else f"the last {one.in_a_row} runs"
@@ -565,8 +569,8 @@ def notes(now: Overview) -> list[str]:
     failed = sum(one.failed for one in now.runs_ended.values())
     if failed:
         said.append(
-            f"{failed} run{'' if failed == 1 else 's'} failed within a day: flowbridge events --run"
-            " failed --since 1d"
+            f"{number(failed, 'run')} failed within a day: flowbridge events --run failed"
+            " --since 1d"
         )
     if not now.tells and troubles(now):
         said.append(

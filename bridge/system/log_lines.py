@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from bridge.core.plurals import number
+
 SOURCE_WIDTH: Final = 20  # columns of source and type
 STATUS_WIDTH: Final = 13  # columns of what became of a request
 GREEN = "32"
@@ -152,7 +154,10 @@ def _flow_failed(values: Values) -> str | None:
 
 def _reloaded(values: Values) -> str:
     what = "routes.yaml can be used again" if values.get("mended") else "routes.yaml was read again"
-    return f"{colour(GREEN, what)}: {values['sources']} sources, {values['routes']} routes"
+    return (
+        f"{colour(GREEN, what)}: {number(values['sources'], 'source')},"
+        f" {number(values['routes'], 'route')}"
+    )
 
 
 def _valid(_values: Values) -> str:
@@ -164,7 +169,7 @@ def _flows_loaded(values: Values) -> str | None:
     nothing was wrong.
     """
     return (
-        f"{colour(GREEN, 'flows.py can be used again')}: {values['flows']} flows"
+        f"{colour(GREEN, 'flows.py can be used again')}: {number(values['flows'], 'flow')}"
         if values.get("mended")
         else None
     )

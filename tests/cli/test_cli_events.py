@@ -683,6 +683,14 @@ def test_show_says_whose_it_is_to_mend_and_how(store: Database) -> None:
     assert f"next          flowbridge resolve {id_}\n" in text
 
 
+@pytest.mark.parametrize(("throttled", "text"), [(1, "1 time"), (2, "2 times")])
+def test_how_often_it_was_throttled_is_in_words(store: Database, throttled: int, text: str) -> None:
+    assert (
+        f"throttled     {text}, which spent no attempt\n"
+        in shown(store, {"throttled": throttled})[1]
+    )
+
+
 def test_show_names_replay_where_the_route_has_changed_since(store: Database, folder: Path) -> None:
     before, after = (
         ROUTES.replace("${body.n}", expression) for expression in ("${body.m}", "${body.n}")

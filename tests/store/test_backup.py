@@ -595,7 +595,7 @@ def test_a_restored_bridge_receives_and_starts_nothing_until_it_is_released(tmp_
         done = run_cli(bridge, "db", "restore", str(backup_path), "--replace", "--yes")
         assert (
             done.returncode == 0
-            and "1 deliveries and 0 runs of the local platform waited" in done.stderr
+            and "1 delivery and 0 runs of the local platform waited" in done.stderr
         )
         bridge.start()
         third = bridge.event(b'{"n":3}').json["event_id"]

@@ -1206,7 +1206,7 @@ def test_the_last_start_of_which_nothing_is_found_is_dead(database: Database) ->
     settled(database, one)
     assert settled(database, one, at=NOW + 131) == {
         "status": "dead",
-        "reason": "gave up after 1 attempts: no answer; no run found afterwards",
+        "reason": "gave up after 1 attempt: no answer; no run found afterwards",
         "dead_kind": "platform",
         "polls": 2,
         "finished_at": NOW + 131,

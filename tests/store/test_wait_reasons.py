@@ -110,6 +110,15 @@ DUE_LATER = {"due_at": NOW + 30}
             "local asked not to be called until then",
         ),
         ({}, replace(FREE, used=5), "slots", None, "all 5 slots of local are taken"),
+        ({}, replace(FREE, cap=1, used=1), "slots", None, "the only slot of local is taken"),
+        (
+            {},
+            replace(FREE, limits=Limits(max_concurrent_runs=1), used_by_route=1),
+            "route",
+            None,
+            "the only run that the route 'triage'",
+        ),
+        ({}, replace(FREE, ahead=1), "turn", None, "1 of its route goes before it"),
         (
             {},
             replace(FREE, used=2, circuit=FULL),
@@ -286,7 +295,7 @@ def test_slots_are_counted_as_a_claim_counts_them(working: Database) -> None:
     record(working, held[0], Outcome(kind=Came.UNKNOWN, detail="reset"))
     assert wait_of(working, ids[2], configured()).kind == "turn"
     assert wait_of(working, ids[2], limited).kind == "route"
-    assert wait_of(working, ids[3], None).detail == "1 of its route go before it"
+    assert wait_of(working, ids[3], None).detail == "1 of its route goes before it"
 
 
 def test_what_routes_yaml_says_of_platform_and_route_counts(working: Database) -> None:

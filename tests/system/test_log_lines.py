@@ -153,6 +153,17 @@ def test_a_start_that_failed_says_why_and_of_which_delivery_in_eighty_columns(
     assert max(map(len, f"08:26:25  {text}".splitlines())) <= 80
 
 
+def test_counts_have_the_right_number() -> None:
+    assert (
+        shown("config_reloaded", sources=1, routes=1)
+        == "08:26:25  routes.yaml was read again: 1 source, 1 route\n"
+    )
+    assert (
+        shown("config_reloaded", sources=0, routes=2)
+        == "08:26:25  routes.yaml was read again: 0 sources, 2 routes\n"
+    )
+
+
 def test_a_call_that_a_worker_did_not_end_says_of_which_delivery() -> None:
     line = shown(
         "taken_over",

@@ -261,9 +261,11 @@ def _facts(now: Overview, file: str) -> None:
     _unknown(now)
     if now.overdue != Overdue():
         late = now.overdue
+        calls = output.number(late.leases, "call")
+        looks = output.number(late.looks, "look at a run", "looks at runs")
         output.line(
             "overdue",
-            f"{late.leases} calls, {late.looks} looks at runs, {late.ahead} times too far ahead",
+            f"{calls}, {looks}, {output.number(late.ahead, 'time')} too far ahead",
             "yellow",
         )
     free = (

@@ -146,7 +146,9 @@ def print_reject(reject: Reject, findings: Sequence[str]) -> None:
             "readmitted", f"{iso(reject.readmitted_at)} as {', '.join(reject.event_ids)}", "green"
         )
     if reject.cut:
-        output.line("size", f"{reject.size} bytes; the first {len(reject.body)} are kept")
+        output.line(
+            "size", f"{output.number(reject.size, 'byte')}; the first {len(reject.body)} are kept"
+        )
     click.echo()
     _print_request(reject)
 
@@ -161,7 +163,9 @@ def _print_head(event: Event) -> None:
     output.line("provider id", event.provider_id)
     output.line("received", iso(event.received_at))
     for file in event.files:
-        output.line("file", f"{file.name} in {file.field}: {file.type}, {file.size} bytes")
+        output.line(
+            "file", f"{file.name} in {file.field}: {file.type}, {output.number(file.size, 'byte')}"
+        )
     output.line("next", f"flowbridge show {event.id} --save DIR" if event.files else None)
     output.line("problem", event.problem, "red")
     output.line("spam", event.spam, "yellow")
@@ -213,7 +217,9 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
             f"{delivery.reruns}, each of which failed or was given up: see the attempts",
         )
     if delivery.throttled:
-        output.line("throttled", f"{delivery.throttled} times, which spent no attempt")
+        output.line(
+            "throttled", f"{output.number(delivery.throttled, 'time')}, which spent no attempt"
+        )
 
 
 def _print_attempt(attempt: Attempt) -> None:
@@ -261,10 +267,11 @@ def _block(name: str, value: JSON) -> None:
 
 
 def _shortened(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
     return (
-        text
-        if len(text) <= LONGEST
-        else f"{text[:LONGEST]}\n… ({len(text) - LONGEST} characters more: --body shows all)"
+        f"{text[:LONGEST]}\n… ({output.number(len(text) - LONGEST, 'character')} more: --body shows"
+        " all)"
     )
 
 
@@ -283,7 +290,10 @@ def _print_request(event: Event | Reject, *, whole: bool = False) -> None:
     try:
         text = event.body.decode()
     except UnicodeDecodeError:
-        click.echo(f"  {len(event.body)} bytes that are no text: --json shows them in base64")
+        click.echo(
+            f"  {output.number(len(event.body), 'byte that is', 'bytes that are')} no text: --json"
+            " shows them in base64"
+        )
         return
     with suppress(orjson.JSONDecodeError):  # what is no JSON is shown as it came
         text = orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()

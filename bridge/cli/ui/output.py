@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
+from bridge.core import plurals
 from bridge.core.model import JSON, Delivery, Status
 from bridge.core.times import LATEST, in_utc, write_time
 
@@ -50,6 +51,9 @@ STYLES = {
     **dict.fromkeys(("cancelled", "shadow", "none", "-"), "bright_black"),
 }
 _HARMFUL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+number = plurals.number
 
 
 def clean(value: object) -> str:
@@ -85,11 +89,6 @@ def say(text: str = "") -> None:
 def answer(text: str = "") -> None:
     """Print to stdout: the answer."""
     click.echo(clean_lines(text))
-
-
-def number(count: int, one: str, many: str = "") -> str:
-    """Return how many there are, in words: 1 row, 2 rows. `many`: where it is not made by an s."""
-    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 def rows_of(counts: Mapping[str, int]) -> str:

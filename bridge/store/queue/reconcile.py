@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, false, func, or_, select,
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.model import DeadKind, Delivery, Kind, RunReport, RunState, Status
+from bridge.core.plurals import number
 from bridge.core.rate_limits import day_of
 from bridge.delivery.reconcile import Earlier, Evidence, Look, Rival, Verdict, earlier, judge
 from bridge.store.db.advisory_locks import FLOW, alone_with_keys
@@ -279,7 +280,7 @@ def _queue(
     if is_over:
         values = {
             "status": Status.DEAD.value,
-            "reason": f"gave up after {one.attempts} attempts: {said}{NOT_FOUND}",
+            "reason": f"gave up after {number(one.attempts, 'attempt')}: {said}{NOT_FOUND}",
             "dead_kind": DeadKind.PLATFORM.value,
             "finished_at": now,
         }

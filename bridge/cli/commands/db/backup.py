@@ -86,15 +86,15 @@ def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> No
         sum(size for name, (size, _) in manifest.files.items() if not name.startswith("blobs/"))
         + manifest.blob_bytes
     )
-    events = manifest.rows["event"]
     blobs = manifest.blobs
+    counts = (
+        f"{output.number(manifest.rows['event'], 'event')}, {output.number(blobs, 'file')},"
+        f" {size / MIB:.1f} MiB"
+    )
     for digest in manifest.missing[:5]:
         output.say(f"missing, though something names it: the blob {digest}")
     if path == Path("-"):
-        output.say(
-            f"backed up: {events} events, {blobs} files, {size / MIB:.1f} MiB; its database was"
-            " checked, the other end was not"
-        )
+        output.say(f"backed up: {counts}; its database was checked, the other end was not")
         return
     if as_json:
         output.json_line(
@@ -109,10 +109,7 @@ def _print_backup(path: Path | None, manifest: Manifest, *, as_json: bool) -> No
             }
         )
     else:
-        output.answer(
-            f"{path}: {events} events, {blobs} files, {size / MIB:.1f} MiB; restored into a scratch"
-            " folder and found whole"
-        )
+        output.answer(f"{path}: {counts}; restored into a scratch folder and found whole")
 
 
 @click.command()
@@ -213,21 +210,23 @@ def _print_restored(restored: Restored, *, as_json: bool) -> None:
             }
         )
         return
-    output.answer(f"restored: {manifest.rows['event']} events, as of {iso(manifest.taken_at)}")
+    output.answer(
+        f"restored: {output.number(manifest.rows['event'], 'event')}, as of"
+        f" {iso(manifest.taken_at)}"
+    )
     if restored.aside is not None:
         output.say(f"What was there before is in {restored.aside}; delete it when you are sure.")
     output.say("Starts are held back: what comes in is kept, and nothing is started.")
     if waiting.before or waiting.runs:
+        deliveries = output.number(waiting.before, "delivery", "deliveries")
+        runs = output.number(waiting.runs, "run")
+        waited = f"{deliveries} and {runs} of the local platform waited when the backup was taken"
         output.say(
-            f"{waiting.before} deliveries and {waiting.runs} runs of the local platform waited when"
-            " the backup was taken. They may have been started since: see flowbridge db release"
-            " --dry-run."
+            f"{waited}. They may have been started since: see flowbridge db release --dry-run."
         )
     if waiting.unknown:
-        output.say(
-            f"{waiting.unknown} deliveries are unknown, and are not looked for by themselves any"
-            " more: flowbridge resolve"
-        )
+        what = f"{output.number(waiting.unknown, 'delivery is', 'deliveries are')} unknown"
+        output.say(f"{what}, and flowbridge does not look for the run any more: flowbridge resolve")
     output.say(
         "Next: start flowbridge, look (flowbridge deliveries --status queued), then flowbridge db"
         " release."

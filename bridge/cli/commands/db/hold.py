@@ -106,14 +106,24 @@ def _shape(found: Hold | None, waiting: Waiting) -> dict[str, object]:
     }
 
 
+def _deliveries(count: int) -> str:
+    """Return how many deliveries there are, in words."""
+    return output.number(count, "delivery", "deliveries")
+
+
+def _local_runs(count: int) -> str:
+    """Return how many runs of the local platform there are, in words."""
+    return output.number(count, "local run")
+
+
 def _print(found: Hold, waiting: Waiting) -> None:
     output.line("held since", iso(found.since))
     output.line("because", found.reason)
     output.line("backup of", iso(found.taken_at))
     output.line(
         "waiting",
-        f"{waiting.before} deliveries from before, {waiting.after} that came since, {waiting.runs}"
-        " local runs",
+        f"{_deliveries(waiting.before)} from before, {waiting.after} that came since,"
+        f" {_local_runs(waiting.runs)}",
     )
     output.line(
         "unknown", f"{waiting.unknown}: flowbridge resolve" if waiting.unknown else None, "yellow"
@@ -123,10 +133,11 @@ def _print(found: Hold, waiting: Waiting) -> None:
 def _question(found: Hold, waiting: Waiting) -> str:
     if found.taken_at is None:
         return (
-            f"{waiting.before + waiting.after} deliveries and {waiting.runs} local runs are started"
+            f"{_deliveries(waiting.before + waiting.after)} and {_local_runs(waiting.runs)} are"
+            " started"
         )
     old = (
-        f"{waiting.before} deliveries and {waiting.runs} local runs from before"
+        f"{_deliveries(waiting.before)} and {_local_runs(waiting.runs)} from before"
         f" {iso(found.taken_at)}"
     )
     return (
