@@ -126,10 +126,20 @@ def test_a_terminal_gets_a_table_that_fits(
     ]
     for width, shown in (
         (
-            "40",
+            "34",
             [
                 "id                    status",
                 "  reason",
+                f"{'x' * 20}  dead",
+                "  [red]a very long reason that",
+                "  does not fit[/red]",
+                "y                     queued",
+            ],
+        ),
+        (
+            "40",
+            [
+                "id                    status  reason",
                 f"{'x' * 20}  dead",
                 "  [red]a very long reason that does not",
                 "  fit[/red]",

@@ -306,10 +306,18 @@ def grid(
 
     if not below:
         return table(rows, header=header)
+    titles = [columns[place].title for place in below]
+    fits = (
+        sum(widths[place] + GAP for place in beside)
+        + sum(map(len, titles))
+        + GAP * (len(titles) - 1)
+        <= room
+    )
+    top = table([], header=True)
+    for title in titles if fits else ():
+        top.add_column(title, width=len(title), no_wrap=True)
     parts = (
-        [table([], header=True), *indented([Text(columns[place].title, "bold") for place in below])]
-        if header
-        else []
+        [top, *indented([Text(title, "bold") for title in titles if not fits])] if header else []
     )
     for row in rows:
         parts.append(table([row], header=False))
