@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sqlalchemy import insert
 
 from bridge.cli.main import COMMANDS, SECTIONS
 from bridge.cli.options import Moment
+from bridge.cli.ui import output
 from bridge.config.loader import load
 from bridge.core.model import (
     DeadKind,
@@ -724,6 +726,55 @@ def test_a_list_of_deliveries_names_the_command_that_says_what_to_do_next(
     )
     put(store, id_, run_state="done")
     assert run("deliveries").stderr == ""
+
+
+def test_on_a_terminal_show_fits_a_screen_and_says_how_to_see_the_rest(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = orjson.dumps({"issue": {f"key{number}": "x" * 200 for number in range(50)}})
+    event = make_event("1", body=body, headers={f"x-header-{number}": "v" for number in range(20)})
+    one = make_delivery(event, inputs={f"input{number}": "y" * 100 for number in range(9)})
+    events.add(store, event, [one], lambda *_: [])
+    log = to_json([f"line {number}" for number in range(50)])
+    ran = {
+        "status": "delivered",
+        "run_state": "done",
+        "run_id": "r1",
+        "finished_at": NOW + 2,
+        "delivered_at": NOW + 1,
+    }
+    put(store, one.id, **ran, outputs=to_json({"a": 1, "b": "short"}), log=log)
+    with store.engine.begin() as connection:
+        for number in range(1, 7):
+            values = {
+                "number": number,
+                "started_at": NOW,
+                "finished_at": NOW + 1,
+                "outcome": "refused",
+                "detail": "refused",
+            }
+            connection.execute(insert(schema.attempt).values(delivery_id=one.id, **values))
+    whole = run("show", event.id).stdout
+    monkeypatch.setattr(output, "on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    folded = re.sub(r"\x1b\[[0-9;]*m", "", run("show", event.id).stdout)
+    rows = sum(-(-max(len(line), 1) // 80) for line in folded.splitlines())
+    assert rows <= 32 and len(folded.splitlines()) <= 30, folded
+    for part in (
+        "inputs  (3 of 11 lines: --all shows all)",
+        'outputs       {"a":1,"b":"short"}\n',
+        "log  (3 of 50 lines: --all shows all)\n",
+        "  line 49\n",
+        "request  (20 headers: --all shows all)\n",
+        "attempts      4 earlier ones: --all shows all\n",
+    ):
+        assert part in folded, part
+    assert "line 46" not in folded and "attempt 4" not in folded and "x-header-1" not in folded
+    for arguments in (["--all"], ["--all", "--body"]):
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", run("show", event.id, *arguments).stdout)
+        for part in ("x-header-19: v\n", "  line 0\n", "attempt 1 ", "input8"):
+            assert part in shown and part in whole
+    assert "key49" in run("show", event.id, "--body").stdout
 
 
 def test_show_says_where_a_delivery_stands_in_its_line(store: Database) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -240,6 +241,12 @@ def _any_source(settings: Settings) -> str:
     help="Of a delivery, a run or an event: the whole request too, however long it is.",
 )
 @click.option(
+    "--all",
+    "with_all",
+    is_flag=True,
+    help="On a terminal: also what is folded, so that the rest fits a screen.",
+)
+@click.option(
     "--save",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -251,13 +258,22 @@ def _any_source(settings: Settings) -> str:
 @AS_JSON
 @click.pass_obj
 def show(
-    config: str | None, /, id_: str | None, with_body: bool, folder: Path | None, as_json: bool
+    config: str | None,
+    /,
+    id_: str | None,
+    with_body: bool,
+    with_all: bool,
+    folder: Path | None,
+    as_json: bool,
 ) -> None:
     """Show one event with its deliveries, their attempts and runs; one delivery; or one reject, and
     why it failed.
 
     ID is the id of an event, a delivery, a run or a reject. A beginning or an ending that no other
     id shares is enough; without ID the newest event is shown.
+
+    On a terminal inputs, outputs, log and body are cut to a few lines, and headers and early
+    attempts are left out; --all shows all.
 
     It says why a route did not match: which clause failed, what it expected, and what it found.
     Where an input has no value, as its path leads nowhere in the event, it says which input and
@@ -278,8 +294,15 @@ def show(
             raise NotFound(f"{missing}nothing was received yet")
         reject, found = _find(database, id_)
         if reject is None and found is not None:
+            is_folded = output.on_terminal() and not with_all
             _show_event(
-                database, found, settings, with_body=with_body, folder=folder, as_json=as_json
+                database,
+                found,
+                settings,
+                with_body=with_body,
+                is_folded=is_folded,
+                folder=folder,
+                as_json=as_json,
             )
             return
     if folder is not None:
@@ -317,6 +340,7 @@ def _show_event(
     settings: Settings,
     *,
     with_body: bool,
+    is_folded: bool,
     folder: Path | None,
     as_json: bool,
 ) -> None:
@@ -327,7 +351,9 @@ def _show_event(
 
     if folder is not None:
         sys.exit(not save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
-    beside = _beside(database, found, settings, with_reasons=not as_json)
+    beside = replace(
+        _beside(database, found, settings, with_reasons=not as_json), is_folded=is_folded
+    )
     if as_json:
         output.json_line(
             whole_event_json(

@@ -12,7 +12,7 @@ import orjson
 
 from bridge.cli.route_reasons import NO_REASONS, Reasons
 from bridge.cli.ui import output
-from bridge.cli.ui.unknown_view import told
+from bridge.cli.ui.unknown_view import WINDOW, told
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject, Status
 from bridge.core.operations import Act, Item
 from bridge.core.retention import is_emptied
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from bridge.providers.model import Provider
 
 LONGEST = 4000  # characters of a body or of outputs that are shown
+BLOCK_LINES = 3  # of inputs, outputs, a log and a body each, where the rest is folded
+ATTEMPTS = 2  # the last ones, where earlier ones are folded
+WHOLE = "--all shows all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,7 @@ class Beside:
 
     `changed`: the deliveries whose route has changed since. `several`: those whose route has
     several flows. `at`: the time of it all.
+    `is_folded`: what is rarely read is left out, so that the rest fits a screen.
     """
 
     waits: Mapping[str, Wait] = field(default_factory=dict)
@@ -43,6 +47,7 @@ class Beside:
     changed: frozenset[str] = frozenset()
     several: frozenset[str] = frozenset()
     at: float = 0.0
+    is_folded: bool = False
 
     def known(self, delivery: Delivery) -> Known:
         """Return what decides the next step about a delivery."""
@@ -56,17 +61,17 @@ class Beside:
 
 
 def print_event(found: Found, beside: Beside, *, with_body: bool = False) -> None:
-    """Print all that is known of an event: names on the left, values beside them, the same on a
-    terminal and in a file.
+    """Print what is known of an event: names on the left, values beside them. `beside` says whether
+    what is rarely read is folded.
     """
-    _print_head(found.event)
+    _print_head(found.event, is_folded=beside.is_folded)
     _print_unmatched(found, beside.reasons)
     _print_acts(beside, found.event.id)
     for delivery in found.deliveries:
         click.echo()
         _print_whole_delivery(found, delivery, beside)
     click.echo()
-    _print_request(found.event, whole=with_body)
+    _print_request(found.event, whole=with_body, is_folded=beside.is_folded and not with_body)
 
 
 def print_delivery(found: Found, beside: Beside, *, with_body: bool = False) -> None:
@@ -91,13 +96,16 @@ def _print_whole_delivery(
     output.line("event", event)
     _print_delivery(delivery, beside)
     _print_acts(beside, delivery.id)
-    for attempt in found.attempts.get(delivery.id, ()):
-        _print_attempt(attempt)
+    attempts = found.attempts.get(delivery.id, ())
+    folded = max(len(attempts) - ATTEMPTS, 0) if beside.is_folded else 0
+    output.line("attempts", f"{output.number(folded, 'earlier one')}: {WHOLE}" if folded else None)
+    for attempt in attempts[folded:]:
+        _print_attempt(attempt, is_folded=beside.is_folded)
     for name, value in told(delivery.evidence) if delivery.evidence is not None else ():
-        output.line(name, value)
-    _block("inputs", delivery.inputs)
-    _block("outputs", delivery.outputs)
-    _block("log", "\n".join(delivery.log) or None)
+        output.line(name, None if beside.is_folded and name == WINDOW else value)
+    _block("inputs", delivery.inputs, is_folded=beside.is_folded)
+    _block("outputs", delivery.outputs, is_folded=beside.is_folded)
+    _block("log", "\n".join(delivery.log) or None, is_folded=beside.is_folded, keeps_end=True)
 
 
 def _print_unmatched(found: Found, reasons: Reasons) -> None:
@@ -153,7 +161,7 @@ def print_reject(reject: Reject, findings: Sequence[str]) -> None:
     _print_request(reject)
 
 
-def _print_head(event: Event) -> None:
+def _print_head(event: Event, *, is_folded: bool) -> None:
     click.secho(output.clean(event.id), bold=True)
     output.line(
         "source",
@@ -174,7 +182,7 @@ def _print_head(event: Event) -> None:
     output.line("duplicates", event.duplicates or None)
     output.line("sender's try", event.sender_retry)
     output.line("same body as", event.same_body_as, "yellow")
-    output.line("config", event.config_hash[:12])
+    output.line("config", None if is_folded else event.config_hash[:12])
 
 
 def _print_acts(beside: Beside, id_: str) -> None:
@@ -196,7 +204,8 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
     for row, step in enumerate(find_steps(delivery, beside.known(delivery), beside.at)):
         output.line("" if row else "next", step)
     if wait := beside.waits.get(delivery.id):
-        output.line("waits", wait.detail, "yellow")
+        is_said = beside.is_folded and wait.obstacle is not None  # by the next step
+        output.line("waits", None if is_said else wait.detail, "yellow")
         output.line("until", iso(wait.until))
     elif delivery.status is Status.QUEUED:
         output.line("due", iso(delivery.due_at))
@@ -222,7 +231,7 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
         )
 
 
-def _print_attempt(attempt: Attempt) -> None:
+def _print_attempt(attempt: Attempt, *, is_folded: bool) -> None:
     took = (
         ""
         if attempt.finished_at is None
@@ -240,8 +249,8 @@ def _print_attempt(attempt: Attempt) -> None:
         f"{iso(attempt.started_at)}  {outcome}{code}{took}{detail}{ran}{late}",
         colour,
     )
-    _block("  its outputs", attempt.outputs)
-    _block("  its log", "\n".join(attempt.log) or None)
+    _block("  its outputs", attempt.outputs, is_folded=is_folded)
+    _block("  its log", "\n".join(attempt.log) or None, is_folded=is_folded, keeps_end=True)
 
 
 def _took(since: float | None, until: float | None) -> str:
@@ -253,17 +262,45 @@ def _took(since: float | None, until: float | None) -> str:
     )
 
 
-def _block(name: str, value: JSON) -> None:
-    """Print a value over as many lines as it takes, indented below its name."""
+def _block(name: str, value: JSON, *, is_folded: bool = False, keeps_end: bool = False) -> None:
+    """Print a value over as many lines as it takes, indented below its name; of a folded one the
+    first lines, or the last.
+    """
     if value is None or value == {}:
         return
     text = value if isinstance(value, str) else output.indented(value)
+    if is_folded and not isinstance(value, str):
+        short = orjson.dumps(value).decode()
+        text = short if len(short) <= output.columns() - output.NAME else text
     lines = output.clean_lines(_shortened(text)).split("\n")
     if len(lines) == 1:
-        output.line(name, lines[0])
+        output.line(name, _cut(lines[0], output.columns() - output.NAME) if is_folded else lines[0])
         return
-    click.secho(name, dim=True)
-    click.echo("\n".join(f"  {line}" for line in lines))
+    click.secho(name + _folded(len(lines), is_folded=is_folded), dim=True)
+    click.echo(
+        "\n".join(f"  {line}" for line in _fold(lines, is_folded=is_folded, keeps_end=keeps_end))
+    )
+
+
+def _folded(count: int, *, is_folded: bool) -> str:
+    """Return what is said of a block of so many lines beside its name."""
+    return (
+        f"  ({BLOCK_LINES} of {count} lines: {WHOLE})" if is_folded and count > BLOCK_LINES else ""
+    )
+
+
+def _fold(lines: Sequence[str], *, is_folded: bool, keeps_end: bool = False) -> list[str]:
+    """Return the lines of a block that are shown; of a folded one each is cut to the width of the
+    terminal.
+    """
+    if not is_folded:
+        return list(lines)
+    some = lines[-BLOCK_LINES:] if keeps_end else lines[:BLOCK_LINES]
+    return [_cut(line, output.columns() - 2) for line in some]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _shortened(text: str) -> str:
@@ -275,13 +312,16 @@ def _shortened(text: str) -> str:
     )
 
 
-def _print_request(event: Event | Reject, *, whole: bool = False) -> None:
-    click.secho("request", bold=True)
-    for name, value in event.headers.items():
+def _print_request(event: Event | Reject, *, whole: bool = False, is_folded: bool = False) -> None:
+    click.secho("request", bold=True, nl=not is_folded)
+    if is_folded:
+        click.secho(f"  ({output.number(len(event.headers), 'header')}: {WHOLE})", dim=True)
+    for name, value in event.headers.items() if not is_folded else ():
         click.echo(f"  {output.clean(name)}: {output.clean(value)}")
     if event.query_string:
         click.echo(f"  ?{output.clean(event.query_string)}")
-    click.echo()
+    if not is_folded:
+        click.echo()
     if isinstance(event, Event) and is_emptied(event):
         click.echo(
             "  its body was let go by the `retention` of its source, and what deliveries made of it"
@@ -295,8 +335,13 @@ def _print_request(event: Event | Reject, *, whole: bool = False) -> None:
             " shows them in base64"
         )
         return
+    parsed: JSON = None
     with suppress(orjson.JSONDecodeError):  # what is no JSON is shown as it came
-        text = orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
+        parsed = orjson.loads(text)
+        text = orjson.dumps(parsed, option=orjson.OPT_INDENT_2).decode()
+    if is_folded:
+        _block("body", parsed if isinstance(parsed, dict | list) else text, is_folded=True)
+        return
     click.echo(
         "\n".join(
             f"  {line}"

@@ -137,6 +137,11 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def columns() -> int:
+    """Return how wide the terminal is."""
+    return get_terminal_size().columns
+
+
 def console(*, err: bool = False) -> Console:
     """Return a console that takes no text for markup."""
     from rich.console import Console

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
+WINDOW = "looked for"  # the name of the line that says of which time
 NEVER = "not yet, in the platform's list of runs"
 NOT_ASKED = "no: its route says on_unknown: {}"
 #: What can be said of an unknown delivery, and when.
@@ -231,9 +232,7 @@ def told(evidence: JSON) -> list[tuple[str, str]]:
     }
     lines = []
     if "since" in left and "until" in left:
-        lines.append(
-            ("looked for", f"a run created from {left.pop('since')} to {left.pop('until')}")
-        )
+        lines.append((WINDOW, f"a run created from {left.pop('since')} to {left.pop('until')}"))
     if "looks" in left and "looked_at" in left:
         whole = "all of that time" if left.pop("covers", None) else "not all of that time"
         times = left.pop("looks")
