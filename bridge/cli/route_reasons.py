@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import ConfigError, ExpressionError
-from bridge.core.model import Delivery, Event, RunState, Status
+from bridge.core.model import Delivery, Event, Status
+from bridge.delivery.next_steps import UNDONE
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from bridge.routing.templates import Template
     from bridge.store.queries.events import Found
 
-UNDONE = (RunState.FAILED, RunState.TERMINATED)
 UNUSABLE = "routes.yaml cannot be used, so the reason is not known: flowbridge check"
 
 
