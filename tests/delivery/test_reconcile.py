@@ -362,6 +362,9 @@ def test_what_is_kept_of_a_look() -> None:
         "looked_at": LOOKED,
         "since": WINDOW.since,
         "until": WINDOW.until,
+        "problem": None,
+        "status_code": None,
+        "failing_since": None,
         "listed": 3,
         "covers": True,
         "covered": True,
@@ -386,6 +389,23 @@ def test_what_is_kept_of_a_look() -> None:
         assert judged(other, before).as_json()["decided"] == decided
     assert type(judged(look).as_json()["candidates"][0]["echo"]) is str  # type: ignore[index, call-overload]
     assert type(judged(look).as_json()["candidates"][0]["state"]) is str  # type: ignore[index, call-overload]
+
+
+def test_since_when_looks_fail_is_kept_until_one_does_not() -> None:
+    def failed(at: float) -> Look:
+        return replace(seen(), at=at, problem="HTTP 503", status_code=503)
+
+    first = judged(failed(LOOKED)).as_json()
+    assert (first["problem"], first["status_code"], first["failing_since"]) == (
+        "HTTP 503",
+        503,
+        LOOKED,
+    )
+    second = judged(failed(LOOKED + 5), earlier(first, 1)).as_json()
+    assert second["failing_since"] == LOOKED
+    third = judged(seen(), earlier(second, 1)).as_json()
+    assert (third["problem"], third["failing_since"]) == (None, None)
+    assert judged(failed(LOOKED + 9), earlier(third, 1)).as_json()["failing_since"] == LOOKED + 9
 
 
 def test_a_window_that_was_covered_once_stays_so_and_the_first_empty_look_counts() -> None:
