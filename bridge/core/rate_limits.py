@@ -11,6 +11,7 @@ from math import floor
 from typing import Final
 
 CATCH_UP: Final = 0.1  # seconds
+HOUR: Final = 3600.0
 DAY: Final = 86400.0  # a day begins at 00:00 UTC
 
 
@@ -50,6 +51,11 @@ class Pace:
 def day_of(now: float) -> int:
     """Return the day of a time."""
     return int(now // DAY)
+
+
+def hour_of(now: float) -> int:
+    """Return the hour of a time, counted since 1970."""
+    return int(now // HOUR)
 
 
 def room(limits: Limits, pace: Pace, now: float) -> int | None:

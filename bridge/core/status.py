@@ -39,7 +39,8 @@ class SourceNow:
     `rejected_usually`: as many as it has in such a time. `files`: bytes of files that a form has;
     `files_keep`: so many at most, null where it takes none. `stored_today`: bytes of bodies that it
     stored today (UTC); `daily_bytes`: so many at most, null without a limit.
-    `is_public`: anyone may send to it.
+    `is_public`: anyone may send to it. `refused`: submissions that the form refused in 24 h, by the
+    code of the answer.
     """
 
     name: str
@@ -60,6 +61,7 @@ class SourceNow:
     daily_bytes: int | None = None
     is_public: bool = False
     missing: str | None = None  # which secret is not set
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

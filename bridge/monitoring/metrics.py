@@ -47,6 +47,9 @@ EVENTS: Final = _counter(
 REFUSED: Final = _counter(
     "requests_refused", "Requests that were answered with an error.", "source", "status"
 )
+FORM_REFUSALS: Final = _counter(
+    "form_refusals", "Submissions that a form refused, by the code of the answer.", "source", "code"
+)
 UNVERIFIED: Final = _counter(
     "verification_failures",
     "Requests that were not proven to come from their sender.",
@@ -65,7 +68,7 @@ TAKEN_OVER: Final = _counter(
     "leases_taken_over", "Deliveries whose worker was gone, taken over by another.", "route"
 )
 
-COUNTED: Final = (EVENTS, REFUSED, UNVERIFIED, ACK, ATTEMPTS, RUNS, DEAD, TAKEN_OVER)
+COUNTED: Final = (EVENTS, REFUSED, FORM_REFUSALS, UNVERIFIED, ACK, ATTEMPTS, RUNS, DEAD, TAKEN_OVER)
 # what follows its name in labels
 OF_EACH_ROUTE: Final = {
     RUNS.name: (("done",), ("failed",)),

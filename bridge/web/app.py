@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol
 
 from flask import Flask, Response
@@ -25,7 +25,14 @@ from bridge.store.db.database import Database
 from bridge.store.db.disk_space import Room
 from bridge.store.db.notify import Bell
 from bridge.store.encryption import of_secrets
-from bridge.store.inbound import daily_bytes, events, form_files, rejects, submissions
+from bridge.store.inbound import (
+    daily_bytes,
+    events,
+    form_files,
+    refused_submissions,
+    rejects,
+    submissions,
+)
 from bridge.store.inbound.events import Added, Replan
 from bridge.store.local.runs import Runs
 from bridge.system.logs import get_logger
@@ -44,6 +51,7 @@ from bridge.web.learned_secrets import Learning
 from bridge.web.listeners import Faces
 from bridge.web.metrics import metrics_page
 from bridge.web.rate_limiter import Limiter
+from bridge.web.refusal_counter import RefusalCounter
 from bridge.web.reject_recorder import TurnedAway
 
 log = get_logger()
@@ -89,6 +97,9 @@ def create_app(
         limiter,
         lambda: room is not None and room.is_low(),
     )
+    refusals = RefusalCounter(
+        partial(refused_submissions.add, database), lambda: room is not None and room.is_low()
+    )
     learning = Learning(
         database, cache(lambda: of_secrets(settings.encryption_keys, settings.secret_key))
     )
@@ -106,6 +117,7 @@ def create_app(
         learning,
         cache(Keyring),
         gate=gate,
+        refusals=refusals,
         parts=parts,
         keep_file=keeper_of(blobs),
         tracer=exporter.current,

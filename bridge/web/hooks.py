@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -26,7 +27,7 @@ from bridge.ingest.receive import Received, receive
 from bridge.ingest.redaction import keyed
 from bridge.monitoring import spans
 from bridge.monitoring.counters import COUNTS, Counts
-from bridge.monitoring.metrics import ACK, EVENTS, OTHER, REFUSED, UNVERIFIED
+from bridge.monitoring.metrics import ACK, EVENTS, FORM_REFUSALS, OTHER, REFUSED, UNVERIFIED
 from bridge.monitoring.tracing.exporter import Tracer
 from bridge.providers.model import Reply
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
@@ -44,6 +45,7 @@ from bridge.web.forms.hidden_fields import HiddenParts, Parts
 from bridge.web.forms.request import asking_of
 from bridge.web.learned_secrets import Learning, lesson_of
 from bridge.web.rate_limiter import Limiter, Unlimited, wait_of
+from bridge.web.refusal_counter import RefusalCounter
 from bridge.web.reject_recorder import OFTEN, Noting, NotingDry
 from bridge.web.stage_timer import Stages
 
@@ -74,6 +76,7 @@ class Hooks:
     keys: Callable[[], Keys] = lambda: NO_KEYS  # asked after the fork
     confirms: bool = True  # subscriptions, by fetching what is asked for
     gate: Callable[[], Gate] | None = None  # of forms; asked after the fork
+    refusals: RefusalCounter | None = None  # of forms
     parts: Parts = lambda *_: HiddenParts()  # what a form that is sent back carries against bots
     keep_file: KeepFile = digest
     new_id: Callable[[float], str] = event_id
@@ -251,9 +254,13 @@ class Hooks:
         return received
 
     def _note_refusal(self, source: Source, refused: Refused) -> None:
-        """One line for a refused submission of a form, so many a minute for each code: its fields
-        as far as the schema names them.
+        """Count a refused submission of a form, and log it so many times a minute for each code,
+        with the fields that the schema names.
         """
+        if refused.status != HTTPStatus.METHOD_NOT_ALLOWED:  # that is somebody who looks at the URL
+            self.counts.add(FORM_REFUSALS, source.name, refused.code)
+            if self.refusals is not None:
+                self.refusals.add(source.name, refused.code, time.time())
         if refused.code in TOLD_ALREADY or self.limiter.wait(
             [(f"refusal {source.name} {refused.code}", OFTEN)], time.time()
         ):

@@ -15,12 +15,20 @@ from sqlalchemy import insert, select, text, update
 
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
 from bridge.core.model import Delivery, Event, FormFile, Reject, Status
+from bridge.core.rate_limits import hour_of
 from bridge.core.retention import DAY, FOR_EVER, LEAST, Retention, is_emptied
 from bridge.delivery.file_transfer import uploaded_name
 from bridge.delivery.platforms.responses import start_key
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
-from bridge.store.inbound import blob_owners, events, learned_secrets, rejects, removal
+from bridge.store.inbound import (
+    blob_owners,
+    events,
+    learned_secrets,
+    refused_submissions,
+    rejects,
+    removal,
+)
 from bridge.store.local import files as local_files
 from bridge.store.local import runs
 from bridge.store.operations import log, prune_records
@@ -577,7 +585,10 @@ def test_marks_that_say_nothing_any_more_go(database: Database) -> None:
     learned_secrets.allow(database, "open", NOW + 60)
     learned_secrets.allow(database, "told", NOW - 9 * DAY)
     learned_secrets.teach(database, "told", "sealed", NOW - 10 * DAY)
-    assert prune(database) == {"pace": 1, "learned": 1}
+    refused_submissions.add(
+        database, {("contact", hour_of(NOW - days * DAY), "invalid"): 3 for days in (1, 6, 8, 90)}
+    )
+    assert prune(database) == {"pace": 1, "learned": 1, "refused_submission": 2}
     assert set(column(database, "source FROM learned")) == {"open", "told"}
 
 

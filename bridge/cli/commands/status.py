@@ -12,6 +12,7 @@ import click
 from bridge.cli.options import AS_JSON, opened, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
+from bridge.cli.ui.refusals_view import print_refusals, refusals_json
 from bridge.config.settings import BACKUPS
 from bridge.core.status import Backups, Certificate, Overdue, Overview, PlatformNow
 from bridge.monitoring.conditions import Trouble, notes, troubles
@@ -113,6 +114,7 @@ def _kept(now: Overview) -> dict[str, Any]:
                 "files_keep": one.files_keep,
                 "stored_today": one.stored_today,
                 "daily_bytes": one.daily_bytes,
+                "refused": refusals_json(one),
             }
             for one in now.sources
         ],
@@ -217,6 +219,7 @@ def _print(now: Overview, store: str, found: list[Trouble], file: str) -> None:
         if rows:
             click.echo()
             output.print_table(columns, rows)
+    print_refusals(now.sources)
 
 
 def _verdict(now: Overview, found: list[Trouble]) -> None:

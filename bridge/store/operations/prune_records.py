@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, text
 
-from bridge.core.rate_limits import day_of
+from bridge.core.rate_limits import day_of, hour_of
 from bridge.core.retention import DAY, Retention
 from bridge.routing.model import Config
 from bridge.store.db.database import Database, Work
@@ -25,7 +25,8 @@ Of = Callable[[str], Retention]
 Finder = Callable[[Database, Config, float, Of], Iterator[Work[Counts]]]
 PAGE: Final = 1000  # rows that are read in one transaction
 TOGETHER: Final = 500  # and taken out in one
-# seconds after which a route's pace, or an open window to learn in, says nothing any more
+# seconds after which a route's pace, an open window to learn in, or a count of refusals says
+# nothing any more
 MARKS: Final = 7 * DAY
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -135,14 +136,15 @@ def configs(database: Database, config: Config, now: float, _of: Of) -> Iterator
 _MARKS: Final = {
     "pace": "pace WHERE day < :day AND next_at < :before",
     "learned": "learned WHERE until < :before AND sealed IS NULL",
+    "refused_submission": "refused_submission WHERE hour < :hour",
 }
 
 
 def marks(database: Database, _config: Config, now: float, _of: Of) -> Iterator[Work[Counts]]:
-    """The pace of routes that have not started anything for days, and windows to learn in that have
-    closed.
+    """Delete the pace of routes without a start for days, closed windows to learn in, and old
+    counts of refused submissions.
     """
-    values = {"before": now - MARKS, "day": day_of(now - MARKS)}
+    values = {"before": now - MARKS, "day": day_of(now - MARKS), "hour": hour_of(now - MARKS)}
     for name, rows in _MARKS.items():
         used = {key: value for key, value in values.items() if f":{key}" in rows}
         if _read(database, text(f"SELECT 1 FROM {rows} LIMIT 1"), used):  # noqa: S608

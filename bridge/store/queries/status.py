@@ -15,7 +15,7 @@ from bridge.core.model import Status
 from bridge.core.status import ClockStep, Lane, LateStart, Overdue
 from bridge.store import clock_steps
 from bridge.store.db.database import Database
-from bridge.store.inbound import daily_bytes, form_files
+from bridge.store.inbound import daily_bytes, form_files, refused_submissions
 from bridge.store.queries.overdue import overdue
 from bridge.store.queries.unsettled import Unsettled, unsettled
 from bridge.store.queue import claims
@@ -85,7 +85,7 @@ class Standing:
     `slots` (calls, runs) by platform.
 
     `files`: bytes of files by source; `stored_today`: bytes of bodies. `dead_kinds`: those that
-    died within a day, by kind.
+    died within a day, by kind. `refused`: submissions that a form refused in 24 h, by code.
     """
 
     workers: list[tuple[int, str, float]]
@@ -107,6 +107,7 @@ class Standing:
     overdue: Overdue
     files: Mapping[str, int]
     stored_today: Mapping[str, int]
+    refused: Mapping[str, Mapping[str, int]]
 
     @property
     def dead_today(self) -> int:
@@ -151,6 +152,7 @@ def look(
             overdue=overdue(connection, now),
             files=form_files.held(connection),
             stored_today=daily_bytes.stored(connection, now),
+            refused=refused_submissions.within_a_day(connection, now),
         )
 
 

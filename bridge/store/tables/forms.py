@@ -35,3 +35,14 @@ daily_bytes = Table(
     Column("bytes", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+refused_submission = Table(
+    # how many submissions a form refused in an hour, by the code of the answer
+    "refused_submission",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("hour", Integer, primary_key=True),  # since 1970
+    Column("code", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

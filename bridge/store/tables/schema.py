@@ -24,7 +24,7 @@ from sqlalchemy import (
 from bridge.core.model import DeadKind, RunState, Status
 from bridge.store.tables._common import SEQ, metadata, partial
 from bridge.store.tables.clock import store_clock
-from bridge.store.tables.forms import daily_bytes, form_files, recent
+from bridge.store.tables.forms import daily_bytes, form_files, recent, refused_submission
 from bridge.store.tables.operations import act, act_item
 
 __all__ = [
@@ -49,12 +49,13 @@ __all__ = [
     "metadata",
     "pace",
     "recent",
+    "refused_submission",
     "reject",
     "store_clock",
     "worker",
 ]
 # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
-HEAD = "0018"
+HEAD = "0019"
 
 
 def _one_of(column: str, values: type[Status] | type[RunState] | type[DeadKind]) -> CheckConstraint:

@@ -1,0 +1,47 @@
+"""The submissions that forms refused in 24 hours, for `status`, with the next step."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from typing import Any, Final
+
+import click
+
+from bridge.cli.ui import output
+from bridge.core.status import SourceNow
+from bridge.monitoring.refused_submissions import step_of
+
+WIDTH: Final = 80  # columns
+
+
+def refusals_json(source: SourceNow) -> list[dict[str, Any]]:
+    """Return the refused submissions of a source as JSON, the most frequent code first."""
+    return [
+        {"code": code, "within_a_day": count, "do": step_of(code)}
+        for code, count in source.refused.items()
+    ]
+
+
+def print_refusals(sources: Iterable[SourceNow]) -> None:
+    """Print the refused submissions of each form that has some, with the next steps."""
+    for source in sources:
+        if not source.refused:
+            continue
+        total = output.number(sum(source.refused.values()), "submission")
+        click.echo()
+        click.echo(output.clean(f"form {source.name} refused {total} in 24 h:"))
+        for code, count in source.refused.items():
+            click.echo(f"  {count} {click.style(output.clean(code), fg='yellow')}")
+            click.echo(click.style(_wrapped(step_of(code)), dim=True))
+
+
+def _wrapped(step: str) -> str:
+    return textwrap.fill(
+        step,
+        WIDTH,
+        initial_indent="  -> ",
+        subsequent_indent="     ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
