@@ -100,10 +100,7 @@ def _sampled(source: Source, route: Route) -> _Shown:
     )
     lacks = f"the sample of {who} has no" if len(types) < 2 else f"the samples of {who} have no"
     return _Shown(
-        [roots for _, roots in fitting],
-        free_names(provider.name),
-        lacks,
-        _see(provider.name, types),
+        [roots for _, roots in fitting], free_names(provider), lacks, _see(provider.name, types)
     )
 
 

@@ -18,6 +18,45 @@ XML = "text/xml"
 MIB = 1024 * 1024
 CREDENTIALS = ("header:authorization", "header:cookie", "header:proxy-authorization")
 UNKNOWN = "not known"
+#: Objects whose keys a sender's customers choose, at nearly every sender: without case, `_` and
+#: `-`.
+CUSTOM_OBJECTS = frozenset(
+    {
+        "additionaldata",
+        "annotations",
+        "answers",
+        "appmetadata",
+        "args",
+        "commonannotations",
+        "commonlabels",
+        "context",
+        "customattributes",
+        "customdata",
+        "customfields",
+        "eventdata",
+        "fields",
+        "grouplabels",
+        "hidden",
+        "input",
+        "inputs",
+        "labels",
+        "merges",
+        "meta",
+        "metadata",
+        "output",
+        "outputs",
+        "params",
+        "parameters",
+        "properties",
+        "tags",
+        "traits",
+        "urlparams",
+        "usermetadata",
+        "values",
+        "variables",
+        "vars",
+    }
+)
 EVIDENCE = ("vector", "sdk", "docs", "unconfirmed")  # what shows that a row is right, best first
 
 
@@ -128,6 +167,8 @@ class Provider:
     long it waits for the answer, in words.
     `signs`: what the signature covers, in words. `limits`: what a person should know before relying
     on it, empty if nothing.
+    `custom_payload`: each customer's payload has a shape of its own, so that a sample says nothing
+    of other names. `fixed_objects`: those of `CUSTOM_OBJECTS` whose keys the sender itself chooses.
     `learn`: where the sender makes the secret and tells it by a request. `confirmation`: where it
     wants a URL to be fetched.
     """
@@ -159,7 +200,16 @@ class Provider:
     answer_within: str = UNKNOWN
     signs: str = ""
     limits: str = ""
+    custom_payload: bool = False
+    fixed_objects: frozenset[str] = frozenset()
     samples: tuple[Sample, ...]
+
+    @property
+    def custom_objects(self) -> frozenset[str]:
+        """The names of objects, without case, `_` and `-`, whose keys the sender's customers
+        choose.
+        """
+        return CUSTOM_OBJECTS - self.fixed_objects
 
     @property
     def wrapped_in(self) -> str | None:

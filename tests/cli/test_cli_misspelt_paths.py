@@ -266,7 +266,7 @@ def test_no_path_of_a_sample_is_a_typo_beside_another_sample(name: str) -> None:
             path
             for path in _paths(roots)
             for other in samples
-            if follow_path(path, [other], free_names(name)).meant
+            if follow_path(path, [other], free_names(row)).meant
         ] == []
 
 

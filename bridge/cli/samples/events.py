@@ -10,80 +10,13 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import locate
 from bridge.core.model import JSON, Event
 from bridge.ingest.receive import read_body, split
+from bridge.providers.model import Provider
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample
 from bridge.routing.expressions.paths import IsFree, Steps
 from bridge.routing.model import Source
 from bridge.routing.planner import context
 
-#: Providers whose payload has the shape that its sender gave it: their samples say nothing of
-#: another sender's names.
-OWN_SHAPE: Final = frozenset(
-    {
-        "airtable",
-        "basic",
-        "cloudevents",
-        "form",
-        "formstack",
-        "google_forms",
-        "google_pubsub",
-        "hmac",
-        "hookdeck",
-        "salesforce",
-        "sanity",
-        "segment",
-        "standard_webhooks",
-        "supabase_db",
-        "svix",
-        "token",
-        "webflow",
-    }
-)
-#: Objects whose names are chosen by customers of the sender, without case, `_` and `-`.
-FREE: Final = frozenset(
-    {
-        "additionaldata",
-        "annotations",
-        "answers",
-        "appmetadata",
-        "args",
-        "commonannotations",
-        "commonlabels",
-        "context",
-        "customattributes",
-        "customdata",
-        "customfields",
-        "eventdata",
-        "fields",
-        "grouplabels",
-        "hidden",
-        "input",
-        "inputs",
-        "labels",
-        "merges",
-        "meta",
-        "metadata",
-        "output",
-        "outputs",
-        "params",
-        "parameters",
-        "properties",
-        "tags",
-        "traits",
-        "urlparams",
-        "usermetadata",
-        "values",
-        "variables",
-        "vars",
-    }
-)
-#: … which are the sender's own at some providers.
-FIXED: Final = {
-    "jira": frozenset({"fields"}),
-    "lemon_squeezy": frozenset({"meta"}),
-    "mailgun": frozenset({"eventdata"}),
-    "pipedrive": frozenset({"meta"}),
-}
 _MOMENT: Final = 1_772_366_400.0
 
 
@@ -92,7 +25,7 @@ def sample_events(source: Source) -> list[tuple[str | None, Mapping[str, JSON]]]
     that expressions see.
     """
     name = source.provider.name
-    if name in OWN_SHAPE or name not in PROVIDERS:
+    if source.provider.custom_payload or name not in PROVIDERS:
         return []
     events = []
     for row in source.provider.samples:
@@ -107,9 +40,9 @@ def sample_events(source: Source) -> list[tuple[str | None, Mapping[str, JSON]]]
     return events
 
 
-def free_names(provider: str) -> IsFree:
+def free_names(provider: Provider) -> IsFree:
     """Return the test for objects of a provider's events whose names the samples cannot know."""
-    free = FREE - FIXED.get(provider, frozenset())
+    free = provider.custom_objects
 
     def is_free(path: Steps) -> bool:
         return path in (("fields",), ("query",)) or (

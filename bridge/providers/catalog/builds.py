@@ -220,6 +220,7 @@ ROWS = (
         limits=COPIED
         + " The type is read from body:type; where the original sender puts it elsewhere, say"
         " event_type: in routes.yaml.",
+        custom_payload=True,
         samples=(
             Sample(
                 "order.created",

@@ -126,6 +126,7 @@ ROWS = (
             "The token does not prove that the body is Google's: use HTTPS. The message stands in"
             " base64: `${unb64(body.message.data)}`."
         ),
+        custom_payload=True,
         samples=(Sample("OBJECT_FINALIZE", "object_finalize.json", {"user-agent": "APIs-Google"}),),
     ),
     Provider(
@@ -148,6 +149,7 @@ ROWS = (
         signs="Nothing: the token is shown.",
         limits=SHOWN
         + " Both the binary and the structured form are read, the batched one is one event.",
+        custom_payload=True,
         samples=(
             Sample("com.example.order.created", "order.created.json", {}, CLOUDEVENT),
             Sample(

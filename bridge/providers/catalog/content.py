@@ -41,6 +41,7 @@ ROWS = (
         answer_within="30 s, with a 200",
         limits="There is no id for an event: the same body is the same event.",
         retries="Webflow tries up to three more times, 10 minutes apart.",
+        custom_payload=True,
         samples=(Sample("form_submission", "form_submission.json"),),
     ),
     Provider(
@@ -143,6 +144,7 @@ ROWS = (
             " stands in a header that is not signed."
         ),
         retries="Sanity tries twice more, 30 seconds apart, after a 429 or 5xx.",
+        custom_payload=True,
         samples=(
             Sample(
                 "post.update",
@@ -179,6 +181,7 @@ ROWS = (
         )
         + COPIED,
         retries="Segment tries for 4 hours.",
+        custom_payload=True,
         samples=(Sample("Order Completed", "order_completed.json"),),
     ),
     Provider(

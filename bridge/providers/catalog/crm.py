@@ -92,6 +92,7 @@ ROWS = (
             "Salesforce tries for 24 hours, waiting longer each time and 2 hours at most, until it"
             " is told <Ack>true</Ack>."
         ),
+        custom_payload=True,
         samples=(Sample("notifications", "notifications.json", {"soapaction": '""'}, XML),),
     ),
     Provider(
@@ -199,6 +200,7 @@ ROWS = (
             "Pipedrive tries after 3, 30 and 150 seconds, and deletes a webhook that fails for"
             " three days."
         ),
+        fixed_objects=frozenset({"meta"}),
         samples=(Sample("create.deal", "create.deal.json", {"user-agent": "Pipedrive Webhooks"}),),
     ),
     Provider(

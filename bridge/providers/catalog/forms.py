@@ -127,6 +127,7 @@ ROWS = (
             "The script sends up to four times within some seconds, then shows up as failed under"
             " Executions."
         ),
+        custom_payload=True,
         samples=(
             Sample(
                 "form_response",
@@ -153,6 +154,7 @@ ROWS = (
         signs="The body.",
         limits=COPIED,
         retries="Not documented in what was read.",
+        custom_payload=True,
         samples=(Sample("submission", "submission.json"),),
     ),
     Provider(

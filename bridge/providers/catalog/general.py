@@ -30,6 +30,7 @@ ROWS = (
         ),
         signs="The id, the time and the body, joined by dots.",
         answer_within="15 to 30 s, the specification advises",
+        custom_payload=True,
         samples=(Sample("invoice.paid", "invoice.paid.json", {"webhook-id": "msg_{id}"}),),
     ),
     Provider(
@@ -53,6 +54,7 @@ ROWS = (
         ),
         signs="The id, the time and the body, joined by dots.",
         answer_within="15 s",
+        custom_payload=True,
         samples=(
             Sample(
                 "user.created",
@@ -78,6 +80,7 @@ ROWS = (
         retries="A browser sends once; the person sees the answer.",
         answer_within="as long as the browser waits",
         signs="Nothing: anyone may send.",
+        custom_payload=True,
         samples=(Sample("submission", "submission.json", {"accept": "application/json"}, FORM),),
     ),
     Provider(
@@ -96,6 +99,7 @@ ROWS = (
         retries="Whatever the sender does.",
         answer_within="whatever the sender waits",
         signs="What verify: says under signed, the body if it says nothing.",
+        custom_payload=True,
         samples=(Sample("order.created", "order.created.json"),),
     ),
     Provider(
@@ -115,6 +119,7 @@ ROWS = (
         answer_within="whatever the sender waits",
         signs="Nothing: the token is shown, not used to sign.",
         limits="A token does not prove that the body is the sender's, nor that the request is new.",
+        custom_payload=True,
         samples=(Sample("order.created", "order.created.json"),),
     ),
     Provider(
@@ -136,6 +141,7 @@ ROWS = (
         limits=(
             "A password does not prove that the body is the sender's, nor that the request is new."
         ),
+        custom_payload=True,
         samples=(Sample("order.created", "order.created.json"),),
     ),
 )

@@ -183,6 +183,7 @@ ROWS = (
         answer_within="as long as the hook's own timeout says",
         signs="Nothing: the token is shown.",
         limits=SHOWN + " There is no id, so what comes twice is two events.",
+        custom_payload=True,
         samples=(Sample("orders.INSERT", "insert.json"),),
     ),
 )

@@ -88,6 +88,7 @@ ROWS = (
             " its signature, but only once the token was never used, as each is taken once. Use"
             " HTTPS. Forms of old webhooks are refused."
         ),
+        fixed_objects=frozenset({"eventdata"}),
         samples=(Sample("delivered", "delivered.json"),),
     ),
     Provider(

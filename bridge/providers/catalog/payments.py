@@ -115,6 +115,7 @@ ROWS = (
             "Anything but a 200 is tried again up to three times, after about 5, 25 and 125"
             " seconds."
         ),
+        fixed_objects=frozenset({"meta"}),
         samples=(Sample("order_created", "order_created.json", {"x-event-name": "order_created"}),),
     ),
     Provider(

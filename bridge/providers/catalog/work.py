@@ -177,6 +177,7 @@ ROWS = (
             "Jira tries up to five more times, 5 to 15 minutes apart, after a 408, 409, 425, 429,"
             " 5xx or no answer, and says how often in X-Atlassian-Webhook-Retry."
         ),
+        fixed_objects=frozenset({"fields"}),
         samples=(
             Sample(
                 "jira:issue_created",
@@ -266,6 +267,7 @@ ROWS = (
             "Airtable tries up to 13 times in about a day, and then sends no more calls until"
             " told to."
         ),
+        custom_payload=True,
         samples=(Sample("ping", "ping.json"),),
     ),
     Provider(
