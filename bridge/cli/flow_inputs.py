@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from bridge.cli.written_routes import read_routes
+from bridge.cli.written_routes import WrittenRoutes, read_routes
 from bridge.core.errors import Problem
 from bridge.core.typos import find_typo
 from bridge.routing.expressions.roots import near
@@ -54,21 +54,27 @@ class _Written:
 
 def missing_flows(config: Config, flows: Collection[str]) -> list[Problem]:
     """Return an error for each route whose flow the embedded platform does not have."""
-    report, written = _read(config)
-    _look_for_flows(written, config, flows, report)
+    all_routes = read_routes(config)
+    report = all_routes.report
+    _look_for_flows(_local_routes(config, all_routes), config, flows, report)
     return report.problems
 
 
-def misfits(
-    config: Config, flows: Mapping[str, LocalFlow], environ: Mapping[str, str]
-) -> list[Problem]:
-    """Return these errors, and a warning for each input that a local flow does not have or does not
-    get, where a form's sender chooses too much, and where a ready-made flow lacks what it needs in
-    `environ`; by their places.
+def warn_of_misfits(
+    config: Config,
+    flows: Mapping[str, LocalFlow],
+    environ: Mapping[str, str],
+    written: WrittenRoutes,
+) -> None:
+    """Report an error for each route whose flow is not there, and warn of what does not fit.
+
+    That is an input that a local flow does not have or does not get, what a form's sender may
+    choose, and a setting in `environ` that a ready-made flow lacks.
     """
-    report, written = _read(config)
-    _look_for_flows(written, config, flows, report)
-    for each in written:
+    report = written.report
+    routes = _local_routes(config, written)
+    _look_for_flows(routes, config, flows, report)
+    for each in routes:
         flow = flows.get(each.route.flow.saved_item_id)
         if flow is None:
             continue
@@ -80,7 +86,6 @@ def misfits(
             _look_at_form(each, flow, config, report)
         if flow.workbook == READY_MADE:
             _look_at_settings(each, flow, environ, report)
-    return sorted(report.problems)
 
 
 def _look_for_flows(
@@ -108,19 +113,14 @@ def _look_for_flows(
         ]
 
 
-def _read(config: Config) -> tuple[Report, list[_Written]]:
-    """Return the routes to the embedded platform as they are written, and a report that knows where
-    all stands.
-    """
-    report, places = read_routes(config)
-    written = [
-        _Written(index, route, each.get("inputs"))
+def _local_routes(config: Config, written: WrittenRoutes) -> list[_Written]:
+    """Return the routes to the embedded platform as they are written."""
+    found = [
+        _Written(one.index, route, one.keys.get("inputs"))
         for route in config.routes
-        for index, each in (places[route.name],)
+        for one in (written.routes[route.name],)
     ]
-    return report, [
-        one for one in written if config.platforms[one.route.flow.platform].type == "local"
-    ]
+    return [one for one in found if config.platforms[one.route.flow.platform].type == "local"]
 
 
 def _taken_by_siblings(

@@ -4,15 +4,15 @@ misspelt event types and paths.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bridge.cli.misspelt_types import check_types
 from bridge.cli.samples.events import free_names, sample_events
-from bridge.cli.written_routes import read_routes
-from bridge.core.errors import CompileError, Problem
+from bridge.cli.written_routes import WrittenRoute, WrittenRoutes, WrittenText, walk_texts
+from bridge.core.errors import CompileError
 from bridge.core.model import JSON
-from bridge.core.typos import find_typo
 from bridge.providers.samples.loader import sample_types
 from bridge.routing.expressions.compile import Expression, compile_expression
 from bridge.routing.expressions.paths import IsFree, Reading, follow_path, write_path
@@ -20,7 +20,7 @@ from bridge.routing.matching.matcher import GROUPS, bare_expression, match_type,
 from bridge.routing.templates import parse
 
 if TYPE_CHECKING:
-    from bridge.config.problems import Path, Report
+    from bridge.config.problems import Path
     from bridge.routing.model import Config, Route, Source
 
 
@@ -36,49 +36,28 @@ class _Shown:
     see: str
 
 
-def find_misspelt(config: Config) -> list[Problem]:
-    """Return a warning for each event type and path that looks like a misspelt one of a sample or
-    of a form's fields; by their places.
+def warn_of_misspelt(config: Config, written: WrittenRoutes) -> None:
+    """Report a warning for each event type and path that looks like a misspelt one of a sample or
+    of a form's fields.
     """
-    report, places = read_routes(config)
     for route in {one.name: one for one in config.routes}.values():
         source = config.sources.get(route.source)
         if source is None:  # flowbridge's own alerts
             continue
-        index, written = places[route.name]
-        _check_types(route, source, ("routes", index), written, report)
+        one = written.routes[route.name]
+        check_types(route, source, one, written.report)
         shown = _declared(source) if source.form is not None else _sampled(source, route)
-        for path, reading, is_dotted in _readings(written, shown) if shown.contexts else ():
+        for path, reading, is_dotted in _readings(one, shown) if shown.contexts else ():
             if reading.meant is not None:
                 found, meant = (
                     write_path(each, dotted=is_dotted) for each in (reading.path, reading.meant)
                 )
                 message = f"{shown.lacks} `{found}`; did you mean `{meant}`? {shown.see}"
-                report.add(("routes", index, *path), message, key=is_dotted, level="warning")
-    return sorted(report.problems)
+                written.report.add((*one.path, *path), message, key=is_dotted, level="warning")
 
 
-def _check_types(
-    route: Route, source: Source, path: Path, written: Mapping[str, Any], report: Report
-) -> None:
-    """Warn of an event type that is near to one of a sample and fits none."""
-    provider = source.provider
-    known = [type_ for type_, _ in sample_events(source) if type_ is not None]
-    key = ("match", "event") if "event" in (written.get("match") or {}) else ("on",)
-    for type_ in route.types:
-        near = None if "*" in type_ else find_typo(type_, known)
-        if near is not None:
-            message = (
-                f"no sample of {provider.title} has the event type `{type_}`; did you mean"
-                f" `{near}`? {_see(provider.name)}"
-            )
-            report.add((*path, *key), message, level="warning")
-
-
-def _see(provider: str, types: Sequence[str] = ()) -> str:
-    """Return where samples are seen; `types`: those of events."""
-    if not types:
-        return f"Samples are only examples (`flowbridge providers {provider}` lists their types)."
+def _see(provider: str, types: Sequence[str]) -> str:
+    """Return where the samples of these types are seen."""
     # an element of a batch may have another type than its sample
     named = [each for each in types if each in sample_types(provider)]
     return (
@@ -116,13 +95,12 @@ def _declared(source: Source) -> _Shown:
     )
 
 
-def _readings(written: Mapping[str, Any], shown: _Shown) -> Iterator[tuple[Path, Reading, bool]]:
+def _readings(written: WrittenRoute, shown: _Shown) -> Iterator[tuple[Path, Reading, bool]]:
     """Yield what a route reads: its place in the route, the path, and whether it is written as a
     dotted path.
     """
-    yield from _of_match(written.get("match"), ("match",), shown)
-    for key in ("when", "inputs", "order_by", "debounce"):
-        yield from _of_texts(written.get(key), (key,), shown, is_expression=key != "inputs")
+    yield from _of_match(written.keys.get("match"), ("match",), shown)
+    yield from _of_texts(written.texts, shown)
 
 
 def _of_match(document: JSON, path: Path, shown: _Shown) -> Iterator[tuple[Path, Reading, bool]]:
@@ -132,29 +110,20 @@ def _of_match(document: JSON, path: Path, shown: _Shown) -> Iterator[tuple[Path,
         return
     for key, value in document.items() if isinstance(document, Mapping) else ():
         if key == "when":
-            yield from _of_texts(value, (*path, key), shown, is_expression=True)
+            yield from _of_texts(walk_texts(value, (*path, key), is_expression=True), shown)
         elif key in GROUPS:
             yield from _of_match(value, (*path, key), shown)
         elif key != "event":
             yield (*path, key), follow_path(path_steps(key), shown.contexts, shown.is_free), True
 
 
-def _of_texts(
-    document: JSON, path: Path, shown: _Shown, *, is_expression: bool
-) -> Iterator[tuple[Path, Reading, bool]]:
-    """Yield what the texts of a document read: their `${…}`, or where they are each one expression,
-    the whole text.
-    """
-    if isinstance(document, (Mapping, list)):
-        for key, value in (
-            document.items() if isinstance(document, Mapping) else enumerate(document)
-        ):
-            if path != ("debounce",) or key == "key":
-                yield from _of_texts(value, (*path, key), shown, is_expression=is_expression)
-    elif isinstance(document, str):
-        for expression in _expressions(document, is_expression=is_expression):
+def _of_texts(texts: Iterable[WrittenText], shown: _Shown) -> Iterator[tuple[Path, Reading, bool]]:
+    """Yield what the expressions of texts read."""
+    for each in texts:
+        for expression in _expressions(each.text, is_expression=each.is_expression):
             yield from (
-                (path, reading, False) for reading in expression.read(shown.contexts, shown.is_free)
+                (each.path, reading, False)
+                for reading in expression.read(shown.contexts, shown.is_free)
             )
 
 

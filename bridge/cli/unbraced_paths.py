@@ -5,19 +5,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
-from bridge.cli.written_routes import read_routes
-from bridge.core.errors import Problem
-from bridge.core.model import JSON
+from bridge.cli.written_routes import WrittenRoutes
 from bridge.routing.expressions.paths import write_path
 from bridge.routing.expressions.roots import ROOTS
 from bridge.routing.templates import parse
-
-if TYPE_CHECKING:
-    from bridge.config.problems import Path
-    from bridge.routing.model import Config
 
 _ROOT = f"({'|'.join(ROOTS)})"
 _STEP = r"""\.[\w-]+|\."[^"]+"|\[\d+\]|\[['"][^'"]+['"]\]"""
@@ -27,24 +19,22 @@ _BRACES = re.compile(rf"\{{\{{-?\s*{_ROOT}((?:{_STEP})*)(?![\w:])[^{{}}]*\}}\}}"
 _STEPS = re.compile(r"""\.([\w-]+)|\."([^"]+)"|\[(\d+)\]|\[['"]([^'"]+)['"]\]""")
 
 
-def find_unbraced(config: Config) -> list[Problem]:
-    """Return a warning for each text of `inputs` that is plain and was most likely meant as an
-    expression; by their places.
+def warn_of_unbraced(written: WrittenRoutes) -> None:
+    """Report a warning for each text of `inputs` that is plain and was most likely meant as an
+    expression.
     """
-    report, places = read_routes(config)
-    for index, written in places.values():
-        for path, text in _texts(written.get("inputs"), ("routes", index, "inputs")):
-            found = next(
-                filter(None, map(_search, (part for part in parse(text) if isinstance(part, str)))),
-                None,
-            )
+    for route in written.routes.values():
+        for each in route.texts:
+            if each.path[0] != "inputs":
+                continue
+            plain = (part for part in parse(each.text) if isinstance(part, str))
+            found = next(filter(None, map(_search, plain)), None)
             if found is not None:
                 said = (
                     f"`{found[0].strip()}` is plain text and stays as it is; did you mean"
                     f" `${{{_path(found)}}}`?"
                 )
-                report.add(path, said, level="warning")
-    return sorted(report.problems)
+                written.report.add((*route.path, *each.path), said, level="warning")
 
 
 def _search(text: str) -> re.Match[str] | None:
@@ -58,13 +48,3 @@ def _path(found: re.Match[str]) -> str:
         step = name or quoted or key
         steps.append(int(number) if number else step.lower() if found[1] == "headers" else step)
     return write_path(tuple(steps))
-
-
-def _texts(document: JSON, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(document, str):
-        yield path, document
-    elif isinstance(document, (Mapping, list)):
-        for key, value in (
-            document.items() if isinstance(document, Mapping) else enumerate(document)
-        ):
-            yield from _texts(value, (*path, key))

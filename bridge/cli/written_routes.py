@@ -1,31 +1,96 @@
-"""The routes as routes.yaml has them, with the place of each key."""
+"""The routes as routes.yaml has them, with the place of each key and the texts that may hold
+expressions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+from bridge.config.problems import Path, Report
+from bridge.core.model import JSON
+
 if TYPE_CHECKING:
-    from bridge.config.problems import Report
     from bridge.routing.model import Config
 
+_KEYS = ("when", "inputs", "order_by", "debounce")
 
-def read_routes(config: Config) -> tuple[Report, dict[str, tuple[int, Mapping[str, Any]]]]:
-    """Return a report that knows where each key stands, and by the name of a route its index and
-    what the file says of it.
+
+@dataclass(frozen=True, slots=True)
+class WrittenText:
+    """A text of a route and its path in the route. `is_expression`: all of it is one expression,
+    else only its `${…}` are.
+    """
+
+    path: Path
+    text: str
+    is_expression: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRoute:
+    """A route as the file has it. `texts`: those of the keys that may hold expressions, `match`
+    aside.
+    """
+
+    index: int
+    keys: Mapping[str, Any]
+    texts: tuple[WrittenText, ...]
+
+    @property
+    def path(self) -> Path:
+        """The path of the route in the file."""
+        return ("routes", self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRoutes:
+    """The routes by name, and a report that knows where each key stands."""
+
+    report: Report
+    routes: Mapping[str, WrittenRoute] = field(default_factory=dict)
+
+
+def read_routes(config: Config) -> WrittenRoutes:
+    """Read the routes of the configuration's files.
 
     The files have been checked before: no problem of theirs is in the report.
     """
     from bridge.config.files import gather
-    from bridge.config.problems import Report
 
     if not config.files:
-        return Report(""), {}
+        return WrittenRoutes(Report(""))
     report = Report(config.files[0])
-    data, _ = gather(Path(config.files[0]), report)
+    data, _ = gather(FilePath(config.files[0]), report)
     report.problems.clear()
     report.name_routes(data)
-    return report, {
-        route["name"]: (index, route) for index, route in enumerate(data.get("routes") or [])
-    }
+    return WrittenRoutes(
+        report,
+        {
+            route["name"]: _read_route(index, route)
+            for index, route in enumerate(data.get("routes") or [])
+        },
+    )
+
+
+def walk_texts(document: JSON, path: Path, *, is_expression: bool) -> Iterator[WrittenText]:
+    """Yield the texts of a part of a route."""
+    if isinstance(document, str):
+        yield WrittenText(path, document, is_expression)
+    elif isinstance(document, (Mapping, list)):
+        for key, value in (
+            document.items() if isinstance(document, Mapping) else enumerate(document)
+        ):
+            if path != ("debounce",) or key == "key":
+                yield from walk_texts(value, (*path, key), is_expression=is_expression)
+
+
+def _read_route(index: int, route: Mapping[str, Any]) -> WrittenRoute:
+    texts = (
+        text
+        for key in _KEYS
+        for text in walk_texts(route.get(key), (key,), is_expression=key != "inputs")
+    )
+    return WrittenRoute(index, route, tuple(texts))

@@ -12,6 +12,7 @@ import pytest
 from command_line import lines, run
 
 from bridge.cli.samples.events import free_names, sample_events
+from bridge.config import files
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.expressions.paths import follow_path
@@ -234,6 +235,21 @@ def test_problems_of_all_kinds_are_listed_by_place(folder: Path) -> None:
     (all_found,) = lines(run("check", "--json"))
     places = [(one["line"], one["column"]) for one in all_found["problems"]]
     assert places == sorted(places) and found[0] in all_found["problems"] and places[-1][0] == 12
+
+
+def test_the_file_is_read_once_for_all_that_is_looked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    gather = files.gather
+
+    def count(path: Path, *more: Any) -> Any:
+        read.append(path)
+        return gather(path, *more)
+
+    monkeypatch.setattr(files, "gather", count)
+    warnings(folder, 'on: github issues, inputs: {title: "${body.issue.titel}", id: "$body.id"}')
+    assert read == [Path("routes.yaml")]
 
 
 def test_the_name_of_a_batch_leads_to_its_sample(folder: Path) -> None:

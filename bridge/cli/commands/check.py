@@ -18,6 +18,7 @@ from bridge.core.errors import BridgeError, ConfigError, Problem, SettingsError
 from bridge.core.times import write_time
 
 if TYPE_CHECKING:
+    from bridge.cli.written_routes import WrittenRoutes
     from bridge.config.settings import Settings
     from bridge.routing.model import Config
 
@@ -91,10 +92,11 @@ def check(config: str | None, /, as_json: bool) -> None:
 
 
 def _look(config: str | None, found: Findings) -> None:
-    from bridge.cli.misspelt_paths import find_misspelt
+    from bridge.cli.misspelt_paths import warn_of_misspelt
     from bridge.cli.options import misnamed, settings_of
     from bridge.cli.project.file_modes import exposed_files
-    from bridge.cli.unbraced_paths import find_unbraced
+    from bridge.cli.unbraced_paths import warn_of_unbraced
+    from bridge.cli.written_routes import read_routes
     from bridge.config.loader import check as check_config
 
     settings = settings_of(config)
@@ -116,8 +118,11 @@ def _look(config: str | None, found: Findings) -> None:
         _look_at_platforms(found.config, settings, found)
         _look_at_keys(found.config, found)
         _look_at_secrets(found.config, found)
-        _look_at_flows(found.config, settings, found)
-        found.problems += [*find_misspelt(found.config), *find_unbraced(found.config)]
+        written = read_routes(found.config)
+        _look_at_flows(found.config, settings, written, found)
+        warn_of_misspelt(found.config, written)
+        warn_of_unbraced(written)
+        found.problems += written.report.problems
         found.problems.sort(key=lambda one: (one.file != str(settings.config), one))
         _look_at_alerts(found.config, found)
     _look_at_database(settings, found)
@@ -178,9 +183,11 @@ def _ended(moments: list[float]) -> str:
     )
 
 
-def _look_at_flows(config: Config, settings: Settings, found: Findings) -> None:
+def _look_at_flows(
+    config: Config, settings: Settings, written: WrittenRoutes, found: Findings
+) -> None:
     """Load flows.py, and see that the routes to the embedded platform fit the flows that it has."""
-    from bridge.cli.flow_inputs import misfits
+    from bridge.cli.flow_inputs import warn_of_misfits
     from bridge.cli.local_flows import known_flows
     from bridge.flows import FlowError
 
@@ -189,7 +196,7 @@ def _look_at_flows(config: Config, settings: Settings, found: Findings) -> None:
     except FlowError as error:
         found.wrong.append(str(error))
         return
-    found.problems += misfits(config, flows, settings.flow_environ)
+    warn_of_misfits(config, flows, settings.flow_environ, written)
 
 
 def _look_at_alerts(config: Config, found: Findings) -> None:
