@@ -1,12 +1,18 @@
-"""Whether the event types of the routes are such as their senders send: misspelt ones."""
+"""Whether the event types of the routes are such as their senders send: misspelt ones, and ones
+with an action appended.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from bridge.cli.samples.events import sample_events
 from bridge.cli.written_routes import WrittenRoute
 from bridge.core.typos import find_typo
+from bridge.providers.event_types.loader import documented_types
+from bridge.providers.model import EventTypes
+from bridge.routing.matching.matcher import match_type
 
 if TYPE_CHECKING:
     from bridge.config.problems import Report
@@ -14,10 +20,18 @@ if TYPE_CHECKING:
 
 
 def check_types(route: Route, source: Source, written: WrittenRoute, report: Report) -> None:
-    """Warn of each event type that is near to one of a sample and fits none."""
+    """Warn of each event type that the source's provider does not document, or that is near to one
+    of a sample where there is no list.
+    """
     key = ("match", "event") if "event" in (written.keys.get("match") or {}) else ("on",)
+    provider = source.provider
+    documented = provider.event_types if source.event_type == provider.event_type else None
     for type_ in route.types:
-        message = _beside_samples(type_, source)
+        if documented is None:
+            message = _beside_samples(type_, source)
+        else:
+            known = documented_types(provider.name) | {row.type for row in provider.samples}
+            message = _beside_list(type_, source, known, documented)
         if message is not None:
             report.add((*written.path, *key), message, level="warning")
 
@@ -32,3 +46,47 @@ def _beside_samples(type_: str, source: Source) -> str | None:
     return (
         f"no sample of {provider.title} has the event type `{type_}`; did you mean `{near}`? {see}"
     )
+
+
+def _beside_list(
+    type_: str, source: Source, known: Collection[str], documented: EventTypes
+) -> str | None:
+    """Return what is wrong with a type beside a list of the documented ones, None where it fits one
+    of them.
+    """
+    if any(match_type((type_,), each) for each in known):
+        return None
+    title = source.provider.title
+    base, _, detail = type_.partition(".")
+    base = base if base in known else find_typo(base, known) or ""
+    if documented.detail is not None and detail and base:
+        right = f"`on: {source.name} {base}`"
+        if "*" not in detail:
+            right += f" with `match: {{{documented.detail}: {detail}}}`"
+        return (
+            f"{title} sends no event type `{type_}`: its type is `{base}`, and"
+            f" `{documented.detail}` says the rest; write {right}"
+        )
+    near = _near(type_, known)
+    if near is not None:
+        return (
+            f"{title} documents no event type `{type_}`; did you mean `{near}`? All types:"
+            f" {documented.docs}"
+        )
+    return f"{title} documents no event type `{type_}`, unless it is a new one: {documented.docs}"
+
+
+def _near(type_: str, known: Collection[str]) -> str | None:
+    """Return the type, or the pattern of types as in `invoice.*`, that a misspelt one stands for."""
+    if "*" not in type_:
+        return find_typo(type_, known)
+    start, _, rest = type_.partition("*")
+    if rest or not start.endswith("."):
+        return None
+    starts = {
+        ".".join(each.split(".")[: start.count(".")])
+        for each in known
+        if each.count(".") >= start.count(".")
+    }
+    near = find_typo(start[:-1], starts)
+    return None if near is None else f"{near}.*"

@@ -133,6 +133,19 @@ class Batch:
     keep: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTypes:
+    """The list `event_types/<provider>.txt` of the types that a sender documents at `docs`. It may
+    send others that are newer.
+
+    `detail`: the dotted path of the value that documents and libraries append to the type after a
+    dot, as in `issues.opened`, and that is no part of the type here.
+    """
+
+    docs: str
+    detail: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A realistic event: `payload` names a JSON file in `samples/<provider>/`, sent as
@@ -167,6 +180,7 @@ class Provider:
     long it waits for the answer, in words.
     `signs`: what the signature covers, in words. `limits`: what a person should know before relying
     on it, empty if nothing.
+    `event_types`: those that the sender documents; null where there is no list.
     `custom_payload`: each customer's payload has a shape of its own, so that a sample says nothing
     of other names. `fixed_objects`: those of `CUSTOM_OBJECTS` whose keys the sender itself chooses.
     `learn`: where the sender makes the secret and tells it by a request. `confirmation`: where it
@@ -200,6 +214,7 @@ class Provider:
     answer_within: str = UNKNOWN
     signs: str = ""
     limits: str = ""
+    event_types: EventTypes | None = None
     custom_payload: bool = False
     fixed_objects: frozenset[str] = frozenset()
     samples: tuple[Sample, ...]

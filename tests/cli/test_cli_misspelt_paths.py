@@ -13,6 +13,8 @@ from command_line import lines, run
 
 from bridge.cli.samples.events import free_names, sample_events
 from bridge.config import files
+from bridge.providers.event_types import loader
+from bridge.providers.event_types.loader import documented_types
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.expressions.paths import follow_path
@@ -207,22 +209,113 @@ def test_a_field_that_is_near_to_a_declared_one_is_a_warning(folder: Path) -> No
     )
 
 
-@pytest.mark.parametrize(
-    ("written", "place"),
-    [
-        ("on: stripe invoice.payed", "routes.0.on"),
-        ("on: [stripe invoice.paid, Invoice.Paid]", "routes.0.on"),
-        ("source: stripe, match: {event: [invoice.payed]}", "routes.0.match.event"),
-    ],
-)
-def test_an_event_type_that_is_near_to_one_of_the_samples_is_a_warning(
-    folder: Path, written: str, place: str
+GITHUB = "https://docs.github.com/en/webhooks/webhook-events-and-payloads"
+STRIPE = "https://docs.stripe.com/api/events/types"
+
+
+def of_stripe(found: str, meant: str) -> str:
+    return f"Stripe documents no event type `{found}`; did you mean `{meant}`? All types: {STRIPE}"
+
+
+def of_github(found: str, meant: str) -> str:
+    return f"GitHub documents no event type `{found}`; did you mean `{meant}`? All types: {GITHUB}"
+
+
+WRONG_TYPES = {
+    "on: stripe invoice.payed": of_stripe("invoice.payed", "invoice.paid"),
+    "on: [stripe invoice.paid, Invoice.Paid]": of_stripe("Invoice.Paid", "invoice.paid"),
+    "source: stripe, match: {event: [invoice.payed]}": of_stripe("invoice.payed", "invoice.paid"),
+    "on: stripe customer.subscription.udpated": of_stripe(
+        "customer.subscription.udpated", "customer.subscription.updated"
+    ),
+    "on: stripe invioce.*": of_stripe("invioce.*", "invoice.*"),
+    "on: stripe customer.subscripton.*": of_stripe(
+        "customer.subscripton.*", "customer.subscription.*"
+    ),
+    "on: github issue_coment": of_github("issue_coment", "issue_comment"),
+    "on: github pull_reqest": of_github("pull_reqest", "pull_request"),
+    "on: github Issues": of_github("Issues", "issues"),
+    "on: github issues.opened": (
+        "GitHub sends no event type `issues.opened`: its type is `issues`, and `body.action` says"
+        " the rest; write `on: github issues` with `match: {body.action: opened}`"
+    ),
+    "on: github pull_reqest.opened": (
+        "GitHub sends no event type `pull_reqest.opened`: its type is `pull_request`, and"
+        " `body.action` says the rest; write `on: github pull_request` with `match: {body.action:"
+        " opened}`"
+    ),
+    "on: github issues.*": (
+        "GitHub sends no event type `issues.*`: its type is `issues`, and `body.action` says the"
+        " rest; write `on: github issues`"
+    ),
+    "on: github deploys": (
+        f"GitHub documents no event type `deploys`, unless it is a new one: {GITHUB}"
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "message"), WRONG_TYPES.items(), ids=WRONG_TYPES)
+def test_an_event_type_that_the_sender_does_not_document_is_a_warning(
+    folder: Path, written: str, message: str
 ) -> None:
     (found,) = warnings(folder, f'{written}, inputs: {{a: "${{body.id}}"}}')
-    assert (found["level"], found["line"], found["path"]) == ("warning", 11, place)
+    place = "routes.0.match.event" if "match:" in written else "routes.0.on"
+    assert (found["level"], found["line"], found["path"], found["message"]) == (
+        "warning",
+        11,
+        place,
+        message,
+    )
+    assert run("check").exit_code == 0
+
+
+def test_without_a_list_an_event_type_that_is_near_to_one_of_the_samples_is_a_warning(
+    folder: Path,
+) -> None:
+    (found,) = warnings(folder, 'on: shop orders/piad, inputs: {a: "${body.id}"}')
+    assert found["message"].startswith(
+        "no sample of Shopify has the event type `orders/piad`; did you mean `orders/paid`?"
+    )
+
+
+FINE_TYPES = (
+    "on: github",
+    "on: github *",
+    "on: [github issues, pull_request*]",
+    "on: stripe customer.*",
+    "on: [stripe charge.refunded, v2.core.account.created]",
+    "on: renamed anything",
+)
+
+
+@pytest.mark.parametrize("written", FINE_TYPES)
+def test_an_event_type_that_the_sender_documents_is_no_warning(folder: Path, written: str) -> None:
+    """Nor is one of a source that says itself where the type stands."""
+    renamed = f'  renamed: {{provider: github, secret: "{SECRET}", event_type: "header:X-Other"}}\n'
+    text = SOURCES.replace("  own:", f"{renamed}  own:")
+    (folder / "routes.yaml").write_text(
+        f'{text}  - {{name: one, flow: local/echo, inputs: {{a: "${{body.id}}"}}, {written}}}\n'
+    )
+    (found,) = lines(run("check", "--json"))
     assert (
-        found["message"].startswith("no sample of Stripe has the event type `")
-        and "did you mean `invoice.paid`?" in found["message"]
+        found["valid"]
+        and [one for one in found["problems"] if one["path"].startswith("routes.")] == []
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, row in PROVIDERS.items() if row.event_types is not None]
+)
+def test_a_list_has_the_types_of_the_samples_and_says_where_it_is_from(name: str) -> None:
+    row = PROVIDERS[name]
+    assert row.event_types is not None and {
+        *row.test_types,
+        *(each.type for each in row.samples),
+    } <= documented_types(name)
+    assert (
+        (Path(loader.__file__).parent / f"{name}.txt")
+        .read_text()
+        .startswith(f"# {row.event_types.docs},")
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bridge.core.locators import Joined
 from bridge.providers.catalog._shared import COPIED, COPIED_UNTOLD, IN_URL, SHOWN, shared
-from bridge.providers.model import MIB, Provider, Sample
+from bridge.providers.model import MIB, EventTypes, Provider, Sample
 from bridge.providers.signatures.alternatives import AnyOf
 from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.shared_token import Token
@@ -38,6 +38,10 @@ ROWS = (
         answer_within="10 s (Enterprise Server: 30 s)",
         signs="The body.",
         limits=COPIED,
+        event_types=EventTypes(
+            docs="https://docs.github.com/en/webhooks/webhook-events-and-payloads",
+            detail="body.action",
+        ),
         samples=(
             Sample("issues", "issues.json", {"x-github-event": "issues", **GITHUB}),
             Sample("ping", "ping.json", {"x-github-event": "ping", **GITHUB}),

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bridge.core.locators import Joined
 from bridge.providers.catalog._shared import COPIED, TAKEN
 from bridge.providers.handshakes.commerce import BRAINTREE, braintree_challenge
-from bridge.providers.model import FORM, Batch, Handshake, Provider, Reply, Sample
+from bridge.providers.model import FORM, Batch, EventTypes, Handshake, Provider, Reply, Sample
 from bridge.providers.signatures.certificates import Certificate
 from bridge.providers.signatures.header_formats import Pairs
 from bridge.providers.signatures.hmac_scheme import Hmac
@@ -54,6 +54,7 @@ ROWS = (
         evidence="sdk",
         signs="The time and the body, joined by a dot.",
         retries="In live mode Stripe tries for up to three days, with growing waits.",
+        event_types=EventTypes(docs="https://docs.stripe.com/api/events/types"),
         samples=(
             Sample("invoice.paid", "invoice.paid.json", STRIPE),
             Sample("checkout.session.completed", "checkout.session.completed.json", STRIPE),
