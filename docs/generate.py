@@ -668,7 +668,10 @@ def limits_table() -> str:
         ),
         ("requests to a form", "60 a minute, and 10 a minute from one address (`rate`)"),
         ("secrets of a source at once", MAX_SECRETS),
-        ("a secret that draws a warning", f"shorter than {sources.SHORT} characters"),
+        (
+            "a secret that draws a warning",
+            f"shorter than {sources.SHORT} characters, or like an API key of the sender",
+        ),
         ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE // 1024} KiB"),
         (
             "a type, and a provider's id",

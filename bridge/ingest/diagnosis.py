@@ -151,6 +151,15 @@ def _time(request: Request, source: Source, _config: Config, now: float) -> list
     return []
 
 
+def _secret_format(_request: Request, source: Source, _config: Config, now: float) -> list[str]:
+    """Whether a live secret looks like another value, such as an API key."""
+    live = [one.value for one in source.secrets if one.not_after is None or one.not_after > now]
+    doubts = [
+        doubt for value in live if (doubt := source.provider.doubt_of_secret(value)) is not None
+    ]
+    return [f"A secret of the source may be wrong: {doubt}." for doubt in doubts]
+
+
 def _secret(request: Request, source: Source, config: Config, now: float) -> list[str]:
     """Whether another secret fits."""
     ended = [
@@ -349,7 +358,19 @@ def _headers(scheme: Scheme) -> list[str]:
     return [at.name for at in places if at.kind == "header" and at.name != "authorization"]
 
 
-LOOKS = (_untaught, _time, _secret, _body, _url, _moved, _form, _missing, _pinned, _sender)
+LOOKS = (
+    _untaught,
+    _time,
+    _secret,
+    _secret_format,
+    _body,
+    _url,
+    _moved,
+    _form,
+    _missing,
+    _pinned,
+    _sender,
+)
 
 
 # -- what schemes say of a request

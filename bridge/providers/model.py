@@ -180,7 +180,9 @@ class Provider:
     long it waits for the answer, in words.
     `signs`: what the signature covers, in words. `limits`: what a person should know before relying
     on it, empty if nothing.
-    `event_types`: those that the sender documents; null where there is no list.
+    `secret_starts`: a secret starts with one of these; empty where that is not known.
+    `api_key_starts`: the sender's API keys start with one of these; they are not the webhook's
+    secret. `event_types`: those that the sender documents; null where there is no list.
     `custom_payload`: each customer's payload has a shape of its own, so that a sample says nothing
     of other names. `fixed_objects`: those of `CUSTOM_OBJECTS` whose keys the sender itself chooses.
     `learn`: where the sender makes the secret and tells it by a request. `confirmation`: where it
@@ -214,6 +216,8 @@ class Provider:
     answer_within: str = UNKNOWN
     signs: str = ""
     limits: str = ""
+    secret_starts: tuple[str, ...] = ()
+    api_key_starts: tuple[str, ...] = ()
     event_types: EventTypes | None = None
     custom_payload: bool = False
     fixed_objects: frozenset[str] = frozenset()
@@ -225,6 +229,25 @@ class Provider:
         choose.
         """
         return CUSTOM_OBJECTS - self.fixed_objects
+
+    def doubt_of_secret(self, value: str) -> str | None:
+        """Return why a value is most likely not the secret of a webhook, None where nothing speaks
+        against it. The value is not shown.
+        """
+        key = next((start for start in self.api_key_starts if value.startswith(start)), None)
+        if key is not None:
+            doubt = (
+                f"a value that starts with `{key}` is an API key of {self.title}, not the secret of"
+                " a webhook"
+            )
+        elif self.secret_starts and not value.startswith(self.secret_starts):
+            doubt = (
+                f"a secret of {self.title} starts with `{'` or `'.join(self.secret_starts)}`, and"
+                " this value does not"
+            )
+        else:
+            return None
+        return f"{doubt}. Needed: {self.secret_hint} (see `flowbridge providers {self.name}`)"
 
     @property
     def wrapped_in(self) -> str | None:

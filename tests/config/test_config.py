@@ -26,7 +26,8 @@ from bridge.routing.model import Debouncing, LocalKey, Mode
 
 ENV = {
     "SECRET": "0123456789abcdef0123",
-    "OLD": "fedcba9876543210fedc",
+    "STRIPE": "whsec_0123456789abcdef",
+    "OLD": "whsec_fedcba9876543210",
     "KEY": "key-of-the-account",
     "USER": "user-1",
 }
@@ -44,7 +45,7 @@ platforms:
   crm: {type: http, url: "https://crm.example.com/in", headers: {Authorization: "Bearer ${env:KEY}"}, timeout: 5s}
 sources:
   github: {provider: github, secret: "${env:SECRET}"}
-  stripe: {provider: stripe, secrets: ["${env:SECRET}", {value: "${env:OLD}", not_after: 2027-01-01}]}
+  stripe: {provider: stripe, secrets: ["${env:STRIPE}", {value: "${env:OLD}", not_after: 2027-01-01}]}
   contact: {provider: form, redirect: https://example.com/thanks, allowed_origins: [https://Example.com/],
             schema: {type: object, required: [name]}}
   crm:
@@ -143,7 +144,7 @@ def test_sources(full):
     assert github.event_type == PROVIDERS["github"].event_type
     assert github.credentials >= {"header:authorization", "header:cookie"}
     assert [(secret.value, secret.not_after) for secret in stripe.secrets] == [
-        (ENV["SECRET"], None),
+        (ENV["STRIPE"], None),
         (ENV["OLD"], 1798761600.0),
     ]
     assert isinstance(contact.scheme, Unsigned)
@@ -502,7 +503,7 @@ def test_missing_secrets_can_be_warnings_and_then_nothing_verifies(write):
     assert config.platforms["gumloop"].api_key == ""
     assert config.missing == {
         "sources.github": "environment variable SECRET is not set",
-        "sources.stripe": "environment variable SECRET is not set",
+        "sources.stripe": "environment variable STRIPE is not set",
         "sources.crm": "environment variable SECRET is not set",
         "sources.hook": "environment variable SECRET is not set",
         "platforms.gumloop": "environment variable KEY is not set",

@@ -26,6 +26,7 @@ from bridge.core.http_messages import Request
 from bridge.core.model import Reject
 from bridge.ingest.diagnosis import NOT_KEPT, UNREADABLE, diagnose
 from bridge.ingest.rejects import MOST, obstacle, readmit, reject_of, request_of
+from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
@@ -242,6 +243,21 @@ def test_each_way_of_going_wrong_is_named(config: Config, name: str) -> None:
 
 def test_the_body_is_nobodys_and_nothing_is_found(config: Config) -> None:
     assert diagnose(github(config, signed("nobody's")), config) == []
+
+
+def test_an_api_key_in_place_of_the_secret_is_named_and_not_shown(config: Config) -> None:
+    key = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
+    source = replace(config.sources["stripe"], secrets=(Secret(key),))
+    wrong = replace(config, sources={**config.sources, "stripe": source})
+    signed = hmac.new(STRIPE.encode(), f"{NOW:.0f}.".encode() + BODY, "sha256").hexdigest()
+    found = diagnose(
+        github(wrong, {"stripe-signature": f"t={NOW:.0f},v1={signed}"}, source="stripe"), wrong
+    )
+    assert found[0].startswith(
+        "A secret of the source may be wrong: a value that starts with `sk_test_` is an API key of"
+        " Stripe"
+    )
+    assert "whsec_…" in found[0] and key not in str(found)
 
 
 def test_what_verifies_now_is_said(config: Config) -> None:

@@ -71,8 +71,9 @@ def check(config: str | None, /, as_json: bool) -> None:
     An event type that GitHub or Stripe does not document is a warning, and so is one that looks
     misspelt beside the samples of another provider. So is a path that looks misspelt beside the
     samples, or the declared fields of a form, with the name that was meant, and plain text in
-    inputs that looks like a path: $body.id or {{body.id}} for ${body.id}. Warnings leave the exit
-    code at 0: samples are examples and do not show every field.
+    inputs that looks like a path: $body.id or {{body.id}} for ${body.id}. A secret that starts like
+    an API key of the sender is a warning too. Warnings leave the exit code at 0: samples are
+    examples and do not show every field.
 
     \b
     flowbridge check

@@ -306,8 +306,11 @@ def _secrets(written: Written, scheme: Scheme) -> tuple[Secret, ...]:
         if not value.strip():
             written.report.add(at, "an empty secret")
             continue
+        doubt = written.provider.doubt_of_secret(value.strip())
         if problem:
             written.report.add(at, problem)
+        elif doubt is not None:
+            written.report.add(at, doubt, level="warning")
         elif len(value) < SHORT:
             written.report.add(
                 at,

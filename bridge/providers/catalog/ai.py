@@ -30,6 +30,7 @@ ROWS = (
         retries="Retried with growing waits for up to 72 hours.",
         answer_within="a few seconds",
         signs=THREE_PARTS,
+        api_key_starts=("sk-",),
         samples=(
             Sample(
                 "response.completed",
@@ -83,6 +84,7 @@ ROWS = (
             " not."
         ),
         signs=THREE_PARTS,
+        api_key_starts=("r8_",),
         samples=(Sample("succeeded", "succeeded.json", {"webhook-id": "msg_{id}"}),),
     ),
     Provider(

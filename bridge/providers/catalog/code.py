@@ -38,6 +38,7 @@ ROWS = (
         answer_within="10 s (Enterprise Server: 30 s)",
         signs="The body.",
         limits=COPIED,
+        api_key_starts=("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
         event_types=EventTypes(
             docs="https://docs.github.com/en/webhooks/webhook-events-and-payloads",
             detail="body.action",
@@ -84,6 +85,7 @@ ROWS = (
             "A secret token does not prove that the body is GitLab's: use HTTPS, or the signing"
             " token of newer versions."
         ),
+        api_key_starts=("glpat-", "gldt-", "glrt-", "glptt-"),
         samples=(
             Sample(
                 "push",
@@ -242,6 +244,7 @@ ROWS = (
         retries="Not documented; a delivery can be sent again from the webhook's activity page.",
         signs="Nothing is signed; the secret itself is sent.",
         limits=SHOWN + " There is no id, so one that comes twice is two events.",
+        api_key_starts=("hf_",),
         samples=(Sample("repo.content.update", "repo.content.update.json"),),
     ),
     Provider(
@@ -261,6 +264,7 @@ ROWS = (
         signs="The body.",
         limits="npm's own registry gave its hooks up in 2024, and npm 11 has no `npm hook`. "
         + COPIED_UNTOLD,
+        api_key_starts=("npm_",),
         samples=(Sample("package:publish", "publish.json"),),
     ),
 )

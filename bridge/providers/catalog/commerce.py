@@ -50,6 +50,7 @@ ROWS = (
             "Shopify tries 8 times in 4 hours; a subscription made by the API that keeps failing is"
             " deleted."
         ),
+        api_key_starts=("shpat_", "shpca_", "shppa_"),
         samples=tuple(
             Sample(
                 topic,

@@ -39,6 +39,7 @@ ROWS = (
             "Typeform tries every 2 to 3 minutes for 10 hours after a 408, 423, 429 or 503, else"
             " about 5 times; a 404 or 410 switches the webhook off."
         ),
+        api_key_starts=("tfp_",),
         samples=(
             Sample("form_response", "form_response.json", {"user-agent": "Typeform Webhooks"}),
         ),

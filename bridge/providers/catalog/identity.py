@@ -117,6 +117,7 @@ ROWS = (
         retries=SVIX_RETRIES,
         answer_within="15 s",
         signs=THREE_PARTS,
+        api_key_starts=("sk_test_", "sk_live_", "pk_test_", "pk_live_"),
         samples=(Sample("user.created", "user.created.json", SVIX),),
     ),
     Provider(

@@ -54,6 +54,7 @@ ROWS = (
             "The time is signed, but a late retry may be a day old, so it has no limit; a copy is"
             " told by its events' ids."
         ),
+        api_key_starts=("SG.",),
         samples=(Sample("delivered", "delivered.json"),),
     ),
     Provider(
@@ -137,6 +138,7 @@ ROWS = (
         retries=SVIX_RETRIES,
         answer_within="15 s",
         signs=THREE_PARTS,
+        api_key_starts=("re_",),
         samples=(
             Sample(
                 "email.delivered",

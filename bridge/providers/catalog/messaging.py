@@ -69,6 +69,7 @@ ROWS = (
             "The deprecated verification token, which stands in each body, is kept masked and"
             " proves nothing here."
         ),
+        api_key_starts=("xoxb-", "xoxp-", "xoxe-", "xoxe.", "xapp-"),
         samples=(
             Sample("message", "message.json", SLACK),
             Sample("url_verification", "url_verification.json", SLACK),

@@ -41,6 +41,7 @@ ROWS = (
         answer_within="1 s",
         signs="The body; the time in Sentry-Hook-Timestamp is not a part of it.",
         limits=COPIED,
+        api_key_starts=("sntrys_", "sntryu_"),
         samples=(
             Sample(
                 "issue.created",
@@ -192,6 +193,7 @@ ROWS = (
         limits=(
             "Events have no id and are told by what is in them, the time of what happened included."
         ),
+        api_key_starts=("tskey-api-", "tskey-auth-", "tskey-client-"),
         samples=(Sample("nodeCreated", "nodeCreated.json"),),
     ),
     Provider(

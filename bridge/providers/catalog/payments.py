@@ -54,6 +54,8 @@ ROWS = (
         evidence="sdk",
         signs="The time and the body, joined by a dot.",
         retries="In live mode Stripe tries for up to three days, with growing waits.",
+        secret_starts=("whsec_",),
+        api_key_starts=("sk_test_", "sk_live_", "rk_test_", "rk_live_", "pk_test_", "pk_live_"),
         event_types=EventTypes(docs="https://docs.stripe.com/api/events/types"),
         samples=(
             Sample("invoice.paid", "invoice.paid.json", STRIPE),
@@ -91,6 +93,8 @@ ROWS = (
             "In live mode Paddle tries up to 60 times in 3 days, in the sandbox 3 times in 15"
             " minutes."
         ),
+        secret_starts=("pdl_ntfset_",),
+        api_key_starts=("pdl_live_apikey_", "pdl_sdbx_apikey_"),
         samples=(Sample("transaction.completed", "transaction.completed.json"),),
     ),
     Provider(

@@ -48,6 +48,7 @@ ROWS = (
             "Linear tries three more times, after 1 minute, 1 hour and 6 hours, and may then switch"
             " the webhook off."
         ),
+        api_key_starts=("lin_api_", "lin_oauth_"),
         samples=(
             Sample(
                 "Issue.create",
@@ -297,6 +298,7 @@ ROWS = (
             "Figma tries three more times, after 5 minutes, 30 minutes and 3 hours, and never"
             " switches a webhook off."
         ),
+        api_key_starts=("figd_",),
         samples=(Sample("FILE_UPDATE", "FILE_UPDATE.json"),),
     ),
     Provider(
