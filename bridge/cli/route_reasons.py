@@ -27,10 +27,14 @@ UNUSABLE = "routes.yaml cannot be used, so the reason is not known: flowbridge c
 class Missing:
     """An input without a value, or with a gap in its text: the `text` says which path leads
     nowhere, and whether it looks misspelt.
+
+    `is_harmless`: the delivery went well without it, and nothing looks misspelt, as with a field
+    that the sender leaves out at times.
     """
 
     text: str
     is_misspelt: bool
+    is_harmless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +117,10 @@ def _unmatched(
 
 
 def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[Missing]:
-    """Yield which inputs lack a value, and which paths lead nowhere; where the delivery went well,
-    only what looks misspelt.
+    """Yield which inputs lack a value, and which paths lead nowhere.
+
+    Where the delivery went well these are what looks misspelt, and inputs that were left out since
+    no path of them was in the event.
     """
     from bridge.routing.templates import Inputs
 
@@ -135,12 +141,12 @@ def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[Mis
             if one.is_missing
         ]
         is_null = name not in given and _gives_null(template, roots)
-        shown = (
-            readings if is_null and is_bad else [one for one in readings if one.meant is not None]
-        )
+        misspelt = [one for one in readings if one.meant is not None]
+        absent = [one for one in readings if not one.values or one.meant is not None]
+        shown = readings if is_null and is_bad else absent if is_null else misspelt
         if shown:
             text = f"{f'input {name}' if name else 'inputs'}: {'; '.join(map(_describe, shown))}"
-            yield Missing(text, any(one.meant is not None for one in shown))
+            yield Missing(text, bool(misspelt), is_harmless=not is_bad and not misspelt)
 
 
 def _gives_null(template: Template, roots: Context) -> bool:

@@ -25,7 +25,7 @@ from bridge.providers.registry import PROVIDERS
 from bridge.routing.matching.matcher import match_type
 from bridge.routing.model import Context, Mode, Route
 from bridge.routing.schemas.validator import Validator
-from bridge.routing.templates import RESERVED_INPUTS
+from bridge.routing.templates import RESERVED_INPUTS, Inputs
 
 KEY_LENGTH = 200  # characters of a key of order_by or debounce
 _DELIVERY_ID = re.compile(r"dlv_([0-9a-z]{26})[a-z2-7]{8}")
@@ -110,6 +110,23 @@ def plan(
             replace(planned, **_waits(planned, order, debounce)) if order or debounce else planned
         )
     return deliveries
+
+
+def left_out(deliveries: Iterable[Delivery], routes: Iterable[Route]) -> list[str]:
+    """Return the names of the inputs that planned deliveries lack because the event had no value
+    for them.
+    """
+    shapes = {route.name: route.reshape for route in routes}
+    names: dict[str, None] = {}
+    for one in deliveries:
+        shape = shapes.get(one.route)
+        if (
+            isinstance(shape, Inputs)
+            and isinstance(one.inputs, dict)
+            and len(one.inputs) < len(shape.each)
+        ):
+            names |= dict.fromkeys(name for name in shape.each if name not in one.inputs)
+    return list(names)
 
 
 def _order(route: Route, roots: Context) -> Order | None:

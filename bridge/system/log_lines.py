@@ -103,6 +103,9 @@ def _became(values: Values) -> tuple[str, str, str]:
         return "202 spam", YELLOW, _show(values["event_id"])
     if values["problem"]:
         return "202 problem", YELLOW, _printable(values["problem"])
+    if routes and (names := values.get("left_out")):
+        more = f" +{len(names) - 1}" if names[1:] else ""
+        routes += f"  {colour(YELLOW, f'without {_printable(names[0])}{more}')}"
     return (
         ("202", GREEN, f"→ {routes}")
         if routes

@@ -33,6 +33,7 @@ from bridge.providers.model import Reply
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
 from bridge.routing.expressions.roots import close_name
 from bridge.routing.model import Config, Source
+from bridge.routing.planner import left_out
 from bridge.store.inbound.events import Added
 from bridge.system.ids import event_id
 from bridge.system.logs import get_logger
@@ -246,7 +247,7 @@ class Hooks:
         except Exception as bug:
             self.log.error("unforeseen", source=source.name, exc_info=bug)
             raise UNFORESEEN from bug
-        self._note(received, source, time.time() - now)
+        self._note(received, source, config, time.time() - now)
         if any(
             each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries
         ):
@@ -283,7 +284,7 @@ class Hooks:
             headers={"Retry-After": "60"},
         )
 
-    def _note(self, received: Received, source: Source, seconds: float) -> None:
+    def _note(self, received: Received, source: Source, config: Config, seconds: float) -> None:
         """One line per event: ids and counts, never a body or a header's value."""
         self.counts.observe(ACK, max(seconds, 0.0))
         if received.fault is not None:
@@ -296,6 +297,7 @@ class Hooks:
         if not received.kept:
             self.log.info("handshake", source=source.name)
             self.counts.add(EVENTS, source.name, "handshake")
+        given = config.routes_of(source.name) if received.kept else ()
         for event, kept in received.kept:
             self.log.info(
                 "event",
@@ -307,6 +309,7 @@ class Hooks:
                 files=len(event.files),
                 deliveries=len(kept.deliveries),
                 routes=[one.route for one in kept.deliveries],
+                left_out=left_out(kept.deliveries, given),
                 duplicate=kept.duplicate,
                 problem=event.problem,
                 spam=event.spam and event.spam.partition(":")[0],

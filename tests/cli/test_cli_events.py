@@ -542,6 +542,27 @@ def test_show_of_a_run_that_is_done_says_only_what_looks_misspelt(
     )
 
 
+@pytest.mark.parametrize("state", ["done", None])
+def test_show_of_a_run_that_is_done_says_which_input_was_left_out(
+    store: Database, folder: Path, state: str | None
+) -> None:
+    """An explicit null, and a text that has a gap, are as the sender and the route have them."""
+    routes = SEVERAL.replace("${body.issue.titel}", "${body.milestone.name}").replace(
+        "#${body.issue.numbr}", "#${body.comment.id}"
+    )
+    (folder / "routes.yaml").write_text(routes)
+    _, delivery = planned(store)
+    put(store, delivery.id, status="delivered", run_id="Run1", run_state=state)
+    text = run("show", delivery.id).stdout
+    assert "\nleft out      input title: body.milestone.name is not in this event\n" in text
+    assert (
+        "missing" not in text
+        and "input n: " not in text
+        and "input text: " not in text
+        and "\nnext " not in text
+    )
+
+
 def test_show_of_a_parked_delivery_says_which_path_was_missing(
     store: Database, folder: Path
 ) -> None:

@@ -15,7 +15,7 @@ from bridge.config.loader import check
 from bridge.core.errors import ExpressionError
 from bridge.core.model import JSON, Body, FormFile, Retry, Status
 from bridge.routing.model import Debouncing, Flow, Mode, Ordering, Route
-from bridge.routing.planner import context, delivery_id, plan
+from bridge.routing.planner import context, delivery_id, left_out, plan
 from bridge.routing.schemas.validator import compile_schema
 from bridge.routing.templates import RESERVED_INPUTS, compile_inputs
 
@@ -76,6 +76,27 @@ def test_a_delivery_is_frozen_from_its_route() -> None:
         NOW,
         NOW,
     )
+
+
+def test_inputs_without_a_value_are_named_once() -> None:
+    twins = [
+        route(
+            "a",
+            {"title": "${body.issue.titel}", "n": "${body.issue.number}", "who": "${body.user}"},
+            flow=flow,
+        )
+        for flow in (FLOW, replace(FLOW, name="other"))
+    ]
+    whole = route("whole", "${body.issue}")
+    full = route("full", {"n": "#${body.nothing}"})
+    assert left_out(planned(*twins, whole, full), [*twins, whole, full]) == ["title", "who"]
+    parked = route(
+        "parked",
+        {"title": "${body.issue.titel}"},
+        reshape=compile_inputs({"title": "${body.titel}"}, strict=True),
+    )
+    assert left_out(planned(parked), [parked]) == [], "its reason says so"
+    assert left_out(planned(*twins), []) == [], "the route is gone"
 
 
 def test_files_are_objects_and_in_what_was_filled_in_their_names() -> None:

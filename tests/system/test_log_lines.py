@@ -45,6 +45,11 @@ def shown(event: str, level: str = "info", **values: Any) -> str | None:
     ("changes", "text"),
     [
         ({}, "08:26:25  github issues         202            → triage  12 ms\n"),
+        ({"left_out": []}, "08:26:25  github issues         202            → triage  12 ms\n"),
+        (
+            {"left_out": ["text", "x"]},
+            "08:26:25  github issues         202            → triage  without text +1  12 ms\n",
+        ),
         ({"type": None}, "08:26:25  github                202            → triage  12 ms\n"),
         (
             {"routes": [], "deliveries": 0},

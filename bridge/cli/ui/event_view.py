@@ -200,7 +200,11 @@ def _print_delivery(delivery: Delivery, beside: Beside) -> None:
     output.line("status", output.standing(delivery), output.styled(output.standing(delivery)))
     output.line("reason", delivery.reason, "red" if delivery.status is Status.DEAD else "yellow")
     for one in beside.reasons.missing.get(delivery.id, ()):
-        output.line("missing", one.text, "yellow")
+        output.line(
+            "left out" if one.is_harmless else "missing",
+            one.text,
+            None if one.is_harmless else "yellow",
+        )
     for row, step in enumerate(find_steps(delivery, beside.known(delivery), beside.at)):
         output.line("" if row else "next", step)
     if wait := beside.waits.get(delivery.id):
