@@ -75,6 +75,17 @@ class Report:
         if problem not in self.problems:
             self.problems.append(problem)
 
+    def line_of(self, path: Path, beside: Path) -> str:
+        """Return the line of a value for a message about the value `beside`, with the file where
+        they are in two files.
+        """
+        place = self.places.get(path)
+        other = self.places.get(beside)
+        if place is None:
+            return self.file
+        is_same_file = other is not None and other.file == place.file
+        return f"line {place.line}" if is_same_file else f"line {place.line} of {place.file}"
+
     def _shown(self, path: Path) -> str:
         """Return a path with the name of its route: `routes[triage].inputs.title`; empty where it
         has none.

@@ -417,6 +417,21 @@ def test_includes_are_merged_and_globs_sorted(write):
     assert [route.name for route in load(file, ENV).routes] == ["r0", "r1", "r2"]
 
 
+def test_a_name_that_two_routes_have_leads_to_the_other_in_its_file(write):
+    head = (
+        "version: 1\ninclude: [more.yaml]\nplatforms: {local: {type: local}}\nsources: {f:"
+        " {provider: form}}\nroutes:\n"
+    )
+    route = "  - {name: r, on: f, flow: local/echo}\n"
+    write(f"routes:\n{route}", "more.yaml")
+    file = write(head + route)
+    (problem,) = check(file, {})[1]
+    assert (problem.line, problem.message) == (
+        2,
+        f"two routes are called `r`; the other is in line 6 of {file}",
+    )
+
+
 def test_problems_of_an_included_file_carry_its_own_name(write):
     more = write(
         "routes:\n  - name: r\n    on: nobody\n    flow: local/echo\n    inputs:\n      x:"
@@ -435,7 +450,7 @@ def test_problems_of_an_included_file_carry_its_own_name(write):
         f"{more}:3:9",
         f"{more}:6:10",
     ]
-    assert "the name `r` stands twice" in problems[2]
+    assert "two routes are called `r`" in problems[2]
 
 
 def test_what_is_defined_twice_across_files_is_an_error(write):

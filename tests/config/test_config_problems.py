@@ -624,7 +624,7 @@ CASES: list[tuple[str, list[str]]] = [
     (
         HEAD
         + "routes:\n  - {name: a, on: f, flow: local/x}\n  - {name: a, on: f, flow: local/x}\n",
-        ["6:12: routes[a].name: the name `a` stands twice; first at routes.0"],
+        ["6:12: routes[a].name: two routes are called `a`; the other is in line 5"],
     ),
     (
         HEAD + "routes:\n  - {name: a, on: ff x, flow: local/x, inputs: {a: 1}}\n",

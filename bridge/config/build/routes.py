@@ -58,10 +58,9 @@ def build_routes(
                 f"`{model.name[:80]}` is not a route's name; allowed: a-z 0-9 _ -, at most 63",
             )
         elif model.name in names:
-            report.add(
-                (*path, "name"),
-                f"the name `{model.name}` stands twice; first at routes.{names[model.name]}",
-            )
+            name = (*path, "name")
+            other = report.line_of(("routes", names[model.name], "name"), name)
+            report.add(name, f"two routes are called `{model.name}`; the other is in {other}")
         names.setdefault(model.name, index)
         route = _Builder(model, path, known, schemas, report)
         source, types = route.origin()
