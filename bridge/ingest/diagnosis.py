@@ -360,9 +360,9 @@ def _headers(scheme: Scheme) -> list[str]:
 
 LOOKS = (
     _untaught,
+    _secret_format,
     _time,
     _secret,
-    _secret_format,
     _body,
     _url,
     _moved,
