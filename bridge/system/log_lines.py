@@ -96,20 +96,21 @@ def _event(values: Values) -> str | None:
 
 def _became(values: Values) -> tuple[str, str, str]:
     """Return a request's status, its colour, and what was started by it."""
+    status = values["status"]
     routes = ", ".join(map(_printable, values.get("routes") or ()))
     if values["duplicate"]:
-        return "200 duplicate", DIM, _show(values["event_id"])
+        return f"{status} duplicate", DIM, _show(values["event_id"])
     if values["spam"]:
-        return "202 spam", YELLOW, _show(values["event_id"])
+        return f"{status} spam", YELLOW, _show(values["event_id"])
     if values["problem"]:
-        return "202 problem", YELLOW, _printable(values["problem"])
+        return f"{status} problem", YELLOW, _printable(values["problem"])
     if routes and (names := values.get("left_out")):
         more = f" +{len(names) - 1}" if names[1:] else ""
         routes += f"  {colour(YELLOW, f'without {_printable(names[0])}{more}')}"
     return (
-        ("202", GREEN, f"→ {routes}")
+        (f"{status}", GREEN, f"→ {routes}")
         if routes
-        else ("202 no route", YELLOW, _show(values["event_id"]))
+        else (f"{status} no route", YELLOW, _show(values["event_id"]))
     )
 
 
@@ -123,6 +124,14 @@ def _form_refused(values: Values) -> str:
     why = ", ".join(map(_printable, values.get("fields") or ())) or SEE_KEY.get(values["code"], "")
     status = _printable(f"{values['status']} {values['code']}")
     return f"{_columns(_printable(values['source']), status, RED)}  {why}".rstrip()
+
+
+def _no_secret(values: Values) -> str:
+    """Return the line of a request to a source whose secret is missing: which value to set in .env."""
+    missing = _printable(str(values["missing"]).removeprefix("environment variable "))
+    return (
+        f"{_columns(_printable(values['source']), '503 no_secret', RED)}  {missing}: set it in .env"
+    )
 
 
 def _unknown_source(values: Values) -> str:
@@ -317,6 +326,7 @@ BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "event": _event,
     "rejected": _rejected,
     "form_refused": _form_refused,
+    "no_secret": _no_secret,
     "unknown_source": _unknown_source,
     "attempt": _attempt,
     "taken_over": _taken_over,

@@ -87,6 +87,7 @@ class Hooks:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request under `/hooks/`."""
+        started = time.monotonic()
         config = self.config()
         name = environ["PATH_INFO"][len(PREFIX) :].rstrip("/")
         source = config.sources.get(name)
@@ -101,20 +102,33 @@ class Hooks:
         if source.form is not None:
             take = lambda: self._take(environ, source, config)  # noqa: E731
             asking = asking_of(environ, source.form, self.settings.public_url)
-            return responses.answer(
-                source, asking, self.parts, take, partial(self._note_refusal, source)
-            )(environ, start_response)
+            form_answer = responses.answer(
+                source,
+                asking,
+                self.parts,
+                take,
+                partial(self._note_refusal, source),
+                partial(self._finish, source, config, started),
+            )
+            return form_answer(environ, start_response)
         if is_dry(environ.get(DRY, ""), self.settings.secret_key, source.name):
-            return self._try_out(environ, source, config, start_response)
+            return self._try_out(environ, source, config, start_response, started)
         try:
-            return _write(self._take(environ, source, config).reply, start_response)
+            received = self._take(environ, source, config)
+            self._finish(source, config, started, received, received.reply.status)
+            return _write(received.reply, start_response)
         except Refused as refused:
             if refused.status == 401 and source.provider.bare_refusal:
                 return _write(Reply(401, "text/plain"), start_response)
             return _refuse(refused, start_response)
 
     def _try_out(
-        self, environ: dict[str, Any], source: Source, config: Config, start_response: StartResponse
+        self,
+        environ: dict[str, Any],
+        source: Source,
+        config: Config,
+        start_response: StartResponse,
+        started: float,
     ) -> Iterable[bytes]:
         """Do all that is done for a request, and keep nothing of it: no event or reject, nothing
         counted, learned or confirmed.
@@ -138,14 +152,16 @@ class Hooks:
             log=self.log.bind(dry=True),
         )
         try:
-            return _write(nothing._take(environ, source, config).reply, start_response, noted)
+            received = nothing._take(environ, source, config)
+            nothing._finish(source, config, started, received, received.reply.status)
+            return _write(received.reply, start_response, noted)
         except Refused as refused:
             refused.headers |= noted
             return _refuse(refused, start_response, watching.said)
 
     def _take(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
-        """Read, receive, log, count and trace one request; everything that is not stored is raised
-        as `Refused`.
+        """Read, receive, count and trace one request; everything that is not stored is raised as
+        `Refused`.
         """
         try:
             tracer = self.tracer()
@@ -247,11 +263,7 @@ class Hooks:
         except Exception as bug:
             self.log.error("unforeseen", source=source.name, exc_info=bug)
             raise UNFORESEEN from bug
-        self._note(received, source, config, time.time() - now)
-        if any(
-            each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries
-        ):
-            self.ring()
+        self._count(received, source, time.time() - now)
         return received
 
     def _note_refusal(self, source: Source, refused: Refused) -> None:
@@ -284,9 +296,37 @@ class Hooks:
             headers={"Retry-After": "60"},
         )
 
-    def _note(self, received: Received, source: Source, config: Config, seconds: float) -> None:
-        """One line per event: ids and counts, never a body or a header's value."""
+    def _count(self, received: Received, source: Source, seconds: float) -> None:
+        """Count the events of a request, and the time that storing them took."""
         self.counts.observe(ACK, max(seconds, 0.0))
+        if not received.kept:
+            self.counts.add(EVENTS, source.name, "handshake")
+        for event, kept in received.kept:
+            outcome = (
+                "duplicate"
+                if kept.duplicate
+                else "spam"
+                if event.spam
+                else "problem"
+                if event.problem
+                else "accepted"
+            )
+            self.counts.add(EVENTS, source.name, outcome)
+
+    def _finish(
+        self,
+        source: Source,
+        config: Config,
+        started: float,
+        received: Received,
+        status: int,
+    ) -> None:
+        """Log a request that was answered with `status`, then wake the worker if a delivery is
+        queued.
+
+        Write one line per event: ids and counts, never a body or a header's value.
+        """
+        milliseconds = round((time.monotonic() - started) * 1000, 1)
         if received.fault is not None:
             self.log.error(
                 "planning_failed",
@@ -295,8 +335,7 @@ class Hooks:
                 exc_info=received.fault,
             )
         if not received.kept:
-            self.log.info("handshake", source=source.name)
-            self.counts.add(EVENTS, source.name, "handshake")
+            self.log.info("handshake", source=source.name, status=status)
         given = config.routes_of(source.name) if received.kept else ()
         for event, kept in received.kept:
             self.log.info(
@@ -310,21 +349,16 @@ class Hooks:
                 deliveries=len(kept.deliveries),
                 routes=[one.route for one in kept.deliveries],
                 left_out=left_out(kept.deliveries, given),
+                status=status,
                 duplicate=kept.duplicate,
                 problem=event.problem,
                 spam=event.spam and event.spam.partition(":")[0],
-                ms=round(seconds * 1000, 1),
+                ms=milliseconds,
             )
-            outcome = (
-                "duplicate"
-                if kept.duplicate
-                else "spam"
-                if event.spam
-                else "problem"
-                if event.problem
-                else "accepted"
-            )
-            self.counts.add(EVENTS, source.name, outcome)
+        if any(
+            each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries
+        ):
+            self.ring()
 
 
 def _keep_nothing(arrivals: Arrivals, _replan: object) -> list[Added]:

@@ -28,6 +28,7 @@ EVENT = {
     "files": 0,
     "deliveries": 1,
     "routes": ["triage"],
+    "status": 202,
     "duplicate": False,
     "problem": None,
     "spam": None,
@@ -56,8 +57,13 @@ def shown(event: str, level: str = "info", **values: Any) -> str | None:
             "08:26:25  github issues         202 no route   flowbridge show k2m9abcd  12 ms\n",
         ),
         (
-            {"duplicate": True},
+            {"duplicate": True, "status": 200},
             "08:26:25  github issues         200 duplicate  flowbridge show k2m9abcd  12 ms\n",
+        ),
+        ({"status": 303}, "08:26:25  github issues         303            → triage  12 ms\n"),
+        (
+            {"status": 200, "routes": []},
+            "08:26:25  github issues         200 no route   flowbridge show k2m9abcd  12 ms\n",
         ),
         (
             {"spam": "token"},
@@ -186,6 +192,11 @@ def test_a_request_to_no_source_and_one_that_doctor_sent() -> None:
     assert misspelt == f"08:26:25  {'gihub':<5}\\x1b{' ' * 13}404            did you mean github?\n"
     assert none == f"08:26:25  {'crm':<20}  404            routes.yaml has no such source\n"
     assert shown("event", **EVENT, dry=True) is None
+
+
+def test_a_source_without_its_secret_is_a_line_that_names_the_variable() -> None:
+    line = shown("no_secret", "error", source="github", missing="environment variable X is not set")
+    assert line == "08:26:25  github                503 no_secret  X is not set: set it in .env\n"
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,12 @@ def answer(
     parts: Parts,
     take: Callable[[], Received],
     note: Callable[[Refused], None] = lambda _: None,
+    finish: Callable[[Received, int], None] = lambda *_: None,
 ) -> Response:
     """Return the answer to one request of a form source; `take` receives it, `parts` gives what a
     form carries against bots.
 
-    `note` is told why one is refused.
+    `note` is told why one is refused; `finish` gets what was taken and the status of its answer.
     """
     if asking.request.method == "OPTIONS":
         return asking.let_read(Response(status=403 if asking.is_foreign else 204))
@@ -61,7 +62,13 @@ def answer(
     except Refused as refused:
         note(refused)
         return asking.let_read(_refused(refused, source, asking, parts))
-    return asking.let_read(_taken(received, source, asking))
+    status = 500  # what the server answers if the page cannot be made
+    try:
+        response = asking.let_read(_taken(received, source, asking))
+        status = response.status_code
+    finally:
+        finish(received, status)
+    return response
 
 
 def _sent(asking: Asking) -> tuple[dict[str, JSON], tuple[str, ...]]:

@@ -1,0 +1,117 @@
+"""The log line of an event has the status that its sender got: from a webhook, a form, or a page
+that fails.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from test_form_refusals import Lines
+from werkzeug.test import Client
+
+from bridge.config.loader import load
+from bridge.config.settings import load_settings
+from bridge.store.inbound.events import Added
+from bridge.web.body_reader import Intake
+from bridge.web.forms import pages
+from bridge.web.hooks import Hooks
+from bridge.web.rate_limiter import Limiter
+
+ROUTES = """
+version: 1
+platforms: {local: {type: local}}
+sources:
+  page: {provider: form}
+  site: {provider: form, redirect: https://example.com/thanks}
+  open: {provider: hmac, insecure: true}
+  later: {provider: github, secret: "${env:NOT_SET}"}
+routes:
+  - {name: page, on: page, flow: local/echo}
+  - {name: open, on: open, inputs: {a: 1}, flow: local/echo}
+"""
+JSON = {"Accept": "application/json"}
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def log() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+def woken() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def edge(tmp_path: Path, log: Lines, woken: list[str]) -> Client:
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    config = load(tmp_path / "routes.yaml", {}, strict_secrets=False)
+    settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
+    stored: set[str] = set()
+
+    def keep(arrivals: Any, _replan: object) -> list[Added]:
+        added = [
+            Added(one.id, tuple(them), duplicate=one.body_sha256 in stored)
+            for one, them in arrivals
+        ]
+        stored.update(one.body_sha256 for one, _ in arrivals)
+        return added
+
+    def ring() -> None:
+        woken.append(log.lines[-1]["event"])
+
+    return Client(Hooks(settings, lambda: config, keep, ring, Intake(), Limiter(), log=log))
+
+
+def logged(log: Lines) -> list[tuple[str, int]]:
+    return [(line["event"], line["status"]) for line in log.lines]
+
+
+@pytest.mark.parametrize(
+    ("source", "headers", "status"),
+    [
+        ("page", HTML, 200),
+        ("page", JSON, 202),
+        ("site", HTML, 303),
+        ("site", JSON, 202),
+        ("open", JSON, 202),
+    ],
+)
+def test_it_is_the_status_of_the_answer(
+    edge: Client, log: Lines, source: str, headers: dict[str, str], status: int
+) -> None:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = edge.post(f"/hooks/{source}", data=urlencode({"name": "Ada"}), headers=kind | headers)
+    assert (answer.status_code, logged(log)) == (status, [("event", status)])
+
+
+def test_a_duplicate_is_logged_as_it_is_answered(edge: Client, log: Lines) -> None:
+    answers = [edge.post("/hooks/open", json={"a": 1}).status_code for _ in range(2)]
+    assert answers == [202, 200] and logged(log) == [("event", 202), ("event", 200)]
+
+
+def test_the_worker_is_woken_after_the_line_of_the_event(edge: Client, woken: list[str]) -> None:
+    edge.post("/hooks/page", data={"name": "Ada"})
+    edge.post("/hooks/open", json={})
+    assert woken == ["event", "event"]
+
+
+def test_an_event_whose_page_cannot_be_made_is_logged_and_delivered(
+    edge: Client, log: Lines, woken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the page cannot be made")
+
+    monkeypatch.setattr(pages, "respond", fail)
+    with pytest.raises(RuntimeError):
+        edge.post("/hooks/page", data={"name": "Ada"}, headers=HTML)
+    assert logged(log) == [("event", 500)] and woken == ["event"]
+
+
+def test_the_line_of_a_missing_secret_names_its_variable(edge: Client, log: Lines) -> None:
+    assert edge.post("/hooks/later", json={}).status_code == 503
+    assert "NOT_SET" in log.lines[0]["missing"]
