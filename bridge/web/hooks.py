@@ -240,7 +240,8 @@ class Hooks:
                     inbound, source, bad.reason, now, config.sources.values()
                 )
             if bad.reason == "no_key":  # not the sender's fault: it may pass when it is sent again
-                self.log.error("no_key", source=source.name)
+                if not self._is_logged_enough(source, "no_key"):
+                    self.log.error("no_key", source=source.name)
                 raise Refused(
                     503,
                     "no_key",
@@ -274,9 +275,7 @@ class Hooks:
             self.counts.add(FORM_REFUSALS, source.name, refused.code)
             if self.refusals is not None:
                 self.refusals.add(source.name, refused.code, time.time())
-        if refused.code in TOLD_ALREADY or self.limiter.wait(
-            [(f"refusal {source.name} {refused.code}", OFTEN)], time.time()
-        ):
+        if refused.code in TOLD_ALREADY or self._is_logged_enough(source, refused.code):
             return
         known = source.form.properties if source.form is not None else ()
         self.log.info(
@@ -287,8 +286,15 @@ class Hooks:
             fields=[name for name in refused.fields if name in known],
         )
 
+    def _is_logged_enough(self, source: Source, code: str) -> bool:
+        """Return whether this minute has its log lines of a refusal with this code; count a line if
+        not.
+        """
+        return self.limiter.wait([(f"refusal {source.name} {code}", OFTEN)], time.time()) > 0
+
     def _without_secret(self, source: Source) -> Refused:
-        self.log.error("no_secret", source=source.name, missing=source.missing)
+        if not self._is_logged_enough(source, "no_secret"):
+            self.log.error("no_secret", source=source.name, missing=source.missing)
         return Refused(
             503,
             "no_secret",

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from senders import ALL
 from test_form_refusals import Lines
 from werkzeug.test import Client
 
@@ -19,12 +20,14 @@ from bridge.web.body_reader import Intake
 from bridge.web.forms import pages
 from bridge.web.hooks import Hooks
 from bridge.web.rate_limiter import Limiter
+from bridge.web.reject_recorder import OFTEN
 
 ROUTES = """
 version: 1
 platforms: {local: {type: local}}
 sources:
   page: {provider: form}
+  market: {provider: ebay, secret: "client:password"}
   site: {provider: form, redirect: https://example.com/thanks}
   open: {provider: hmac, insecure: true}
   later: {provider: github, secret: "${env:NOT_SET}"}
@@ -110,6 +113,25 @@ def test_an_event_whose_page_cannot_be_made_is_logged_and_delivered(
     with pytest.raises(RuntimeError):
         edge.post("/hooks/page", data={"name": "Ada"}, headers=HTML)
     assert logged(log) == [("event", 500)] and woken == ["event"]
+
+
+@pytest.mark.parametrize(("source", "code"), [("later", "no_secret"), ("market", "no_key")])
+def test_requests_that_a_source_cannot_verify_fill_no_log(
+    edge: Client, log: Lines, monkeypatch: pytest.MonkeyPatch, source: str, code: str
+) -> None:
+    monkeypatch.setattr("bridge.web.hooks.time.time", lambda: 1_800_000_000.0)
+    signed = ALL["ebay"].signed()
+    for _ in range(3 * OFTEN.count):
+        assert (
+            edge.post(
+                f"/hooks/{source}", data=signed.body, headers=dict(signed.headers)
+            ).status_code
+            == 503
+        )
+    assert [line["event"] for line in log.lines].count(code) == OFTEN.count
+    assert (
+        edge.post("/hooks/open", json={}).status_code == 202 and log.lines[-1]["event"] == "event"
+    )
 
 
 def test_the_line_of_a_missing_secret_names_its_variable(edge: Client, log: Lines) -> None:
