@@ -456,7 +456,11 @@ def test_what_a_source_lacks_is_said(folder: Path) -> None:
         "version: 1\nsources: {github: {provider: github, secret: '${env:X}'}, asana: {provider:"
         " asana}}\n"
     )
-    assert "is not set; say --secret" in run("sample", "github").stderr
+    lack = (
+        "the secret of the source 'github' cannot be read: environment variable X is not set. Set"
+        " it in .env, or say --secret"
+    )
+    assert lack in run("sample", "github").stderr
     assert (
         "knows no secret until Asana tells it (flowbridge learn asana); say --secret"
         in run("sample", "asana").stderr

@@ -86,8 +86,9 @@ REFUSED = {
         " was wrong: flowbridge rejects --source github --limit 1\n"
     ),
     ("later", "--secret", "a secret that is not set there"): (
-        "the bridge has no secret for later.\nNext: put it into .env (no restart is needed):"
-        " flowbridge check names it\n"
+        "the bridge has no secret for later: environment variable NOT_SET is not set.\nNext: where"
+        " the bridge runs, set it in .env, which is read again by itself: flowbridge check names"
+        " the variable\n"
     ),
     ("gitlab", "--secret", "a source that is not there"): (
         "the bridge has no source at /hooks/gitlab.\nNext: check the name in the URL, or add the"

@@ -260,7 +260,7 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> Signer:
             name, source.provider, scheme, signing_text(scheme, secret), verified_by, of=source
         )
     if not own:
-        raise click.UsageError(f"{_why_none(source)}; say --secret")
+        raise click.UsageError(_why_none(source))
     if is_pair(scheme, own):
         raise click.UsageError(
             f"{title} signs with a private key that is its own; what the source {name!r} has only"
@@ -271,15 +271,20 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> Signer:
 
 
 def _why_none(source: Source) -> str:
-    """Return why a source has no secret to sign with."""
+    """Return why a source has no secret to sign with, and how to give it one."""
     if source.provider.learn:
         return (
             f"the source {source.name!r} knows no secret until {source.provider.title} tells it"
-            f" (flowbridge learn {source.name})"
+            f" (flowbridge learn {source.name}); say --secret"
         )
     if any(one.value for one in source.secrets):
-        return f"no secret of the source {source.name!r} is live (not_after)"
-    return f"the secret of the source {source.name!r} is not set"
+        return f"no secret of the source {source.name!r} is live (not_after); say --secret"
+    if source.missing is None:
+        return f"the source {source.name!r} has no secret; say --secret"
+    return (
+        f"the secret of the source {source.name!r} cannot be read: {source.missing}. Set it in"
+        " .env, or say --secret"
+    )
 
 
 def _said(provider: str, pin: Pin) -> str | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 30.0  # that the bridge may take to answer
 #: By the error code of an answer, or else by its status: what it means, and what to do. In braces:
-#: source, provider, path.
+#: source, provider, path, status, and what the source lacks.
 MEANINGS: Final = {
     "unauthorized": (
         (
@@ -38,8 +38,11 @@ MEANINGS: Final = {
         "check the name in the URL, or add the source: flowbridge add {provider}",
     ),
     "no_secret": (
-        "the bridge has no secret for {source}",
-        "put it into .env (no restart is needed): flowbridge check names it",
+        "the bridge has no secret for {source}{lack}",
+        (
+            "where the bridge runs, set it in .env, which is read again by itself: flowbridge check"
+            " names the variable"
+        ),
     ),
     "store_failed": (
         "the bridge could not store it",
@@ -113,11 +116,13 @@ def _explain_refusal(answer: Answer, request: Request, signer: Signer) -> None:
     found, step = (
         MEANINGS.get(str(_json(answer).get("error"))) or MEANINGS.get(str(answer.status)) or OTHER
     )
+    missing = signer.of.missing if signer.of is not None else None
     named = {
         "source": signer.source,
         "provider": signer.provider.name,
         "path": urlsplit(request.url).path or "/",
         "status": answer.status,
+        "lack": f": {missing}" if missing else "",
     }
     output.say(output.clean(f"The event was not accepted: {found.format_map(named)}."))
     output.say(output.clean(f"Next: {step.format_map(named)}"))
