@@ -82,7 +82,7 @@ def _deciding(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | No
 
 
 def changed_since(
-    database: Database, settings: Settings, deliveries: Iterable[Delivery]
+    planned: PlannedConfigs, settings: Settings, deliveries: Iterable[Delivery]
 ) -> frozenset[str]:
     """Return the ids of the deliveries whose route makes other deliveries now; none where
     routes.yaml cannot be used.
@@ -93,9 +93,7 @@ def changed_since(
     with suppress(ConfigError):
         present = load(settings.config, settings.environ, strict_secrets=False) if asked else None
         plans = (
-            PlannedConfigs(database).changed(
-                ((one.route, one.config_hash) for one in asked), present
-            )
+            planned.changed(((one.route, one.config_hash) for one in asked), present)
             if present
             else set()
         )

@@ -316,7 +316,22 @@ def test_show_alone_is_the_newest_event(store: Database, folder: Path) -> None:
     assert lines(run("show", "--json"))[0]["provider_id"] == "1", (
         "an alert of flowbridge itself is not what was sent last"
     )
+    shown = run("show")
+    assert (
+        shown.stdout.startswith(event.id)
+        and shown.stderr == f"newer: alert {alert.id} (flowbridge show {alert.id[-8:]})\n"
+    )
+    assert run("show", event.id).stderr == "" and run("show", alert.id[-8:]).stdout.startswith(
+        alert.id
+    )
     assert "no route matched" not in run("show", alert.id).stdout
+
+
+def test_show_alone_is_an_alert_where_no_sender_sent_anything(store: Database) -> None:
+    alert = make_event("alert", source=OWN, provider=OWN, type="alert.raised")
+    events.add(store, alert, [], lambda *_: [])
+    shown = run("show")
+    assert shown.stdout.startswith(alert.id) and shown.stderr == ""
 
 
 def test_any_beginning_or_ending_that_is_unique_names_an_id(store: Database) -> None:
@@ -734,6 +749,27 @@ def test_show_names_replay_where_the_route_has_changed_since(store: Database, fo
     for other in (before.replace("mode: paused, ", ""), "version: 1\n", "version: 2\n"):
         (folder / "routes.yaml").write_text(other)
         assert f"then flowbridge retry {id_}\n" in run("show", id_).stdout, other
+
+
+def test_show_reads_each_older_configuration_once(
+    store: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    was = load(folder / "routes.yaml", {}, strict_secrets=False)
+    events.remember_config(store, was.hash, was.canonical, NOW)
+    id_, _ = shown(
+        store, {"status": "delivered", "run_state": "failed", "run_id": "r1"}, config_hash=was.hash
+    )
+    (folder / "routes.yaml").write_text(ROUTES.replace("${body.n}", "${body.m}"))
+    asked: list[str] = []
+    kept_config = events.kept_config
+
+    def read_config(database: Database, config_hash: str) -> str | None:
+        asked.append(config_hash)
+        return kept_config(database, config_hash)
+
+    monkeypatch.setattr(events, "kept_config", read_config)
+    assert "since its route has changed" in run("show", id_).stdout and asked == [was.hash]
 
 
 def test_a_list_of_deliveries_names_the_command_that_says_what_to_do_next(

@@ -270,7 +270,8 @@ def show(
     why it failed.
 
     ID is the id of an event, a delivery, a run or a reject. A beginning or an ending that no other
-    id shares is enough; without ID the newest event is shown.
+    id shares is enough; without ID the newest event of a sender is shown. A line on stderr names an
+    alert of flowbridge's own that is newer.
 
     On a terminal inputs, outputs, log and body are cut to a few lines, and headers and early
     attempts are left out; --all shows all.
@@ -319,9 +320,14 @@ def _find(database: Database, text: str | None) -> tuple[Reject | None, Found | 
     from bridge.store.queries import events as queries
 
     if text is None:
-        text = queries.newest_event(database)
-        if text is None:
+        newest = queries.newest_event(database)
+        if newest is None:
             raise NotFound("no event is stored yet")
+        if newest.alert_id is not None:
+            output.say(
+                f"newer: alert {newest.alert_id} (flowbridge show {output.ending(newest.alert_id)})"
+            )
+        text = newest.event_id
     if text.startswith(REJECT_PREFIX):
         return rejects.get(database, text), None
     try:
@@ -396,7 +402,7 @@ def _beside(database: Database, found: Found, settings: Settings, *, with_reason
             one.id for one in found.deliveries if is_retried(one) and planned.has_several_flows(one)
         ),
         changed=changed_since(
-            database, settings, [one for one in found.deliveries if is_retried(one)]
+            planned, settings, [one for one in found.deliveries if is_retried(one)]
         ),
         at=now,
     )

@@ -199,6 +199,11 @@ def short_id(text: str) -> str:
     )
 
 
+def ending(id_: str) -> str:
+    """Return the last characters of an id, by which commands find it."""
+    return id_[-ENDINGS[id_[:4]] :] if id_[:4] in ENDINGS else id_
+
+
 ID = Column("id", whole=True, short=short_id)
 
 

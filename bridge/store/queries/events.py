@@ -214,14 +214,25 @@ def show(database: Database, text: str) -> Found:
     return Found(events.get(database, event_id), deliveries, attempts, delivery_id)
 
 
-def newest_event(database: Database) -> str | None:
-    """Return the id of the event that was received last, of a sender if there is one; null where
-    none is stored.
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest event of a sender, or else of flowbridge itself; `alert_id`: the alert that
+    flowbridge stored after it, if any.
     """
+
+    event_id: str
+    alert_id: str | None = None
+
+
+def newest_event(database: Database) -> Newest | None:
+    """Return the event that was received last, null where none is stored."""
     newest_first = select(event.c.id).order_by(event.c.seq.desc()).limit(1)
     with database.read() as connection:
+        newest = connection.execute(newest_first).scalar()
         sent = connection.execute(newest_first.where(event.c.source != OWN)).scalar()
-        return sent or connection.execute(newest_first).scalar()
+    if newest is None:
+        return None
+    return Newest(newest) if sent in (None, newest) else Newest(sent, newest)
 
 
 def find(database: Database, text: str) -> tuple[str, str | None]:
