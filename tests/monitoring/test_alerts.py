@@ -238,7 +238,8 @@ def test_a_test_goes_the_way_of_alerts_and_its_event_can_be_planned_again(
     database: Database, config: object
 ) -> None:
     assert (
-        database.write(lambda connection: keep(connection, alerting.proof(NOW), config, NOW)) == 1
+        len(database.write(lambda connection: keep(connection, alerting.proof(NOW), config, NOW)))
+        == 1
     )  # type: ignore[arg-type]
     assert kept(database)[0][:2] == ("alert.test", "tell")
 
@@ -254,7 +255,7 @@ def died(database: Database, at: float) -> None:
 def test_the_commands(store: Database, folder: Path) -> None:
     (folder / "routes.yaml").write_text(ROUTES)
     assert "No alert is raised." in run("alerts").stdout
-    found = run("alerts", "test")
+    found = run("alerts", "test", "--no-wait")
     assert (found.exit_code, "1 delivery planned" in found.stdout) == (0, True)
     died(store, time.time())
     one = Alert(

@@ -5,22 +5,28 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from bridge.cli.notification_results import Result, wait_for_results
+from bridge.cli.numbers import Bounded
 from bridge.cli.options import AS_JSON, opened, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
+from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.config.settings import Settings
 from bridge.core.alert import Alert
 from bridge.core.errors import BridgeError
+from bridge.core.model import Status
 from bridge.monitoring.alerts import cleared_by, is_over, is_told, listed, proof
 from bridge.monitoring.conditions import troubles
-from bridge.monitoring.serializers import iso
+from bridge.monitoring.serializers import event_json, iso
 from bridge.monitoring.status import overview
+from bridge.store.inbound import events
 
 if TYPE_CHECKING:
+    from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
 COLUMNS = (
@@ -30,6 +36,12 @@ COLUMNS = (
     Column("notified", whole=True),
     Column("alert", spare=True),
 )
+#: By `Result.is_notified`: the word for it, and its colour.
+NOTIFIED: Final = {
+    True: ("notified", "green"),
+    False: ("not notified", "red"),
+    None: ("no result", "yellow"),
+}
 NO_ROUTE = "no route"  # takes alerts, so no notification is sent
 
 
@@ -153,17 +165,31 @@ def _shape(one: Alert, *, notifies: bool, over: bool) -> dict[str, Any]:
 
 
 @alerts.command()
+@click.option("--no-wait", is_flag=True, help="Do not wait for the result.")
+@click.option(
+    "--timeout",
+    type=Bounded(0, 3600),
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait at most this long for the result.",
+)
+@AS_JSON
 @click.pass_obj
-def test(config: str | None, /) -> None:
+def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> None:
     """Send a test through the routes that alerts take: an event alert.test, with deliveries as any
     other.
 
-    A worker has to run. Exit code 1: no route takes it.
+    It waits for the result and says of each route whether its notification was delivered, by which
+    flow, or why not. A worker has to run. Exit code 1: no route takes the test, a notification was
+    not delivered, or its result is not known in time.
 
     \b
     flowbridge alerts test
+    flowbridge alerts test --no-wait
     """
     from bridge.config.loader import load
+    from bridge.store.db.notify import ring
     from bridge.worker.maintenance.alerts import keep
 
     settings = settings_of(config)
@@ -172,14 +198,56 @@ def test(config: str | None, /) -> None:
     with opened(settings) as database:
         if database is None:
             raise BridgeError("there is no database yet; start it: flowbridge serve")
-        count = database.write(lambda connection: keep(connection, proof(now), routes, now))
-    if not count:
-        click.echo(
-            "No route takes alert.test; write one with `on: flowbridge alert.*` (see flowbridge"
-            " alerts --help)"
+        planned = database.write(lambda connection: keep(connection, proof(now), routes, now))
+        if not planned:
+            click.echo(
+                "No route takes alert.test; write one with `on: flowbridge alert.*` (see flowbridge"
+                " alerts --help)"
+            )
+            sys.exit(1)
+        ring(database)
+        event_id = planned[0].event_id
+        count = output.number(len(planned), "delivery", "deliveries")
+        results = [] if no_wait else _wait(database, event_id, routes, timeout)
+        if as_json:
+            output.json_line(
+                event_json(
+                    events.get(database, event_id),
+                    events.deliveries_of(database, [event_id])[event_id],
+                )
+            )
+    if no_wait:
+        if not as_json:
+            output.answer(f"{count} planned. Result: flowbridge show {output.ending(event_id)}")
+        return
+    if not as_json:
+        _print_results(results)
+    sent = [one for one in results if one.delivery.status is not Status.SHADOW]
+    if sent and all(one.is_notified for one in sent):
+        return
+    goes_on = any(one.is_notified is None for one in results)
+    text = "The deliveries without a result go on. See them" if goes_on else "See why"
+    output.say(f"{text}: flowbridge show {output.ending(event_id)}")
+    sys.exit(1)
+
+
+def _wait(database: Database, event_id: str, routes: Config, seconds: float) -> list[Result]:
+    """Wait for the results of a test, and say that; exit on Ctrl-C."""
+    if seconds:
+        output.say(f"Waiting for the result, at most {seconds:g} s…")
+    try:
+        return wait_for_results(
+            database, event_id, routes, seconds, lambda wait: output.say(f"So far {wait.detail}")
         )
-        sys.exit(1)
-    click.echo(
-        f"{output.number(count, 'delivery', 'deliveries')} planned: flowbridge deliveries --limit"
-        f" {count}"
-    )
+    except KeyboardInterrupt:
+        output.say(f"The test goes on. Result: flowbridge show {output.ending(event_id)}")
+        sys.exit(INTERRUPTED)
+
+
+def _print_results(results: Sequence[Result]) -> None:
+    width = max(len(word) for word, _ in NOTIFIED.values()) + output.GAP
+    for one in results:
+        word, colour = NOTIFIED[one.is_notified]
+        detail = f": {output.clean(one.detail)}" if one.detail else ""
+        what = output.clean(f"{one.delivery.route}{output.ARROW}{one.delivery.flow}")
+        click.echo(f"{click.style(word.ljust(width), fg=colour)}{what}{detail}")

@@ -273,10 +273,8 @@ def _of_source(source: Source, secret: str | None, *, made_up: bool) -> Signer:
 def _why_none(source: Source) -> str:
     """Return why a source has no secret to sign with, and how to give it one."""
     if source.provider.learn:
-        return (
-            f"the source {source.name!r} knows no secret until {source.provider.title} tells it"
-            f" (flowbridge learn {source.name}); say --secret"
-        )
+        until = f"until {source.provider.title} tells it (flowbridge learn {source.name})"
+        return f"the source {source.name!r} knows no secret {until}; say --secret"
     if any(one.value for one in source.secrets):
         return f"no secret of the source {source.name!r} is live (not_after); say --secret"
     if source.missing is None:

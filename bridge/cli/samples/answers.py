@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from bridge.store.queries.events import Found
 
 SECONDS: Final = 30.0  # that the bridge may take to answer
-#: By the error code of an answer, or else by its status: what it means, and what to do. In braces:
-#: source, provider, path, status, and what the source lacks.
+#: By the error code of an answer, or else by its status: what it means, and what to do.
+#: In braces: source, provider, path, status, and what the source lacks.
 MEANINGS: Final = {
     "unauthorized": (
         (

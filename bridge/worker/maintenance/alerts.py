@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from bridge.config.settings import Settings
+from bridge.core.model import Delivery
 from bridge.ingest.receive import replan
 from bridge.monitoring import alerts as alerting
 from bridge.monitoring.conditions import Trouble, troubles
@@ -79,9 +80,11 @@ def expecting(config: Callable[[], Config]) -> Chore:
     )
 
 
-def keep(connection: Connection, notice: alerting.Notice, config: Config, now: float) -> int:
-    """Keep the event of a notice with the deliveries that the routes make of it; return how many."""
+def keep(
+    connection: Connection, notice: alerting.Notice, config: Config, now: float
+) -> Sequence[Delivery]:
+    """Store the event of a notice with the deliveries that the routes make of it; return these."""
     event = alerting.event(notice, ids.event_id(now), config.hash, now)
     events.remember_within(connection, config.hash, config.canonical, now)
     planned = replan(event, config, now, "")
-    return len(planned) if events.add_one(connection, (event, planned)) else 0
+    return planned if events.add_one(connection, (event, planned)) else ()

@@ -1,0 +1,104 @@
+"""Wait until the deliveries of an alert have a result, and say of each whether it notified anyone,
+and why not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.cli.commands.tail import is_over
+from bridge.cli.ui import output
+from bridge.core.model import Delivery, RunState, Status
+
+if TYPE_CHECKING:
+    from bridge.delivery.wait_reasons import Wait
+    from bridge.routing.model import Config
+    from bridge.store.db.database import Database
+
+POLL_SECONDS: Final = 0.2
+#: Kinds of waits that last until a person changes something.
+NEEDS_PERSON: Final = frozenset({"hold", "platform", "credentials", "flow", "paused"})
+
+Waits = Mapping[str, "Wait"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one delivery: `is_notified` is null while it is not known."""
+
+    delivery: Delivery
+    is_notified: bool | None
+    detail: str = ""
+
+
+def wait_for_results(
+    database: Database,
+    event_id: str,
+    config: Config,
+    seconds: float,
+    warn: Callable[[Wait], object],
+) -> list[Result]:
+    """Return the results of an event's deliveries, at the latest after `seconds`.
+
+    Return earlier when each has a result or waits for a person. `warn` gets the first wait for a
+    worker.
+    """
+    end = time.monotonic() + seconds
+    is_warned = False
+    while True:
+        deliveries, waits = _read(database, event_id, config)
+        results = [judge(one, waits.get(one.id)) for one in deliveries]
+        if time.monotonic() >= end or all(
+            _is_final(one, waits.get(one.delivery.id)) for one in results
+        ):
+            return results
+        unserved = next((wait for wait in waits.values() if wait.kind == "worker"), None)
+        if unserved is not None and not is_warned:
+            warn(unserved)
+            is_warned = True
+        time.sleep(min(POLL_SECONDS, max(end - time.monotonic(), 0.0)))
+
+
+def judge(one: Delivery, wait: Wait | None = None) -> Result:
+    """Return what came of a delivery; `wait`: what keeps it."""
+    if one.status is Status.SHADOW:
+        return Result(one, False, "its route is in mode shadow, so nothing is sent")
+    if one.status in (Status.DEAD, Status.CANCELLED):
+        return Result(one, False, f"{one.status}: {one.reason or 'no reason is stored'}")
+    if one.status is not Status.DELIVERED:
+        return Result(
+            one,
+            None,
+            "; ".join(filter(None, (one.reason, _describe(wait)))) or f"it is {one.status}",
+        )
+    if one.run_state in (None, RunState.DONE):
+        return Result(one, True)
+    if not is_over(one):
+        return Result(one, None, f"its run is {one.run_state}")
+    return Result(
+        one,
+        False,
+        f"its run {one.run_state}: {one.log[-1]}" if one.log else f"its run {one.run_state}",
+    )
+
+
+def _describe(wait: Wait | None) -> str:
+    if wait is None:
+        return ""
+    return wait.detail if wait.until is None else f"{wait.detail} (until {output.utc(wait.until)})"
+
+
+def _read(database: Database, event_id: str, config: Config) -> tuple[Sequence[Delivery], Waits]:
+    from bridge.store.inbound import events
+    from bridge.store.queries import wait_facts
+
+    deliveries = events.deliveries_of(database, [event_id])[event_id]
+    return deliveries, wait_facts.waits_of(database, deliveries, config, time.time())
+
+
+def _is_final(result: Result, wait: Wait | None) -> bool:
+    """Tell whether waiting longer changes nothing."""
+    return result.is_notified is not None or (wait is not None and wait.kind in NEEDS_PERSON)
