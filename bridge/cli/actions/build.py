@@ -73,11 +73,12 @@ def erasing(settings: Settings) -> Callable[[Database, Act], Erasing]:
 
 def replaying(
     settings: Settings, asked: Mapping[str, Any], *, releases: bool = False
-) -> Callable[[Database, Act], Replaying]:
+) -> Callable[[Database, Act | None], Replaying]:
     """Return what makes of an act what plans its events: through the routes of now, or each through
     those it was planned with.
 
-    `releases`: those that are held to be spam, which they then are no more.
+    Without an act it plans them for a forecast, of which nothing is stored. `releases`: those that
+    are held to be spam, which they then are no more.
     """
     from bridge.config.loader import load
     from bridge.store.inbound import events
@@ -89,17 +90,19 @@ def replaying(
     if present is not None:
         _check_route(through, present)
 
-    def make(database: Database, one: Act) -> Replaying:
+    def make(database: Database, one: Act | None) -> Replaying:
+        nonce = "" if one is None else one.id
         if present is None:
             return Replaying(
                 config_of=_of_then(database, settings),
-                nonce=one.id,
+                nonce=nonce,
                 through=through,
                 releases=releases,
             )
-        events.remember_config(database, present.hash, present.canonical, time.time())
+        if one is not None:
+            events.remember_config(database, present.hash, present.canonical, time.time())
         return Replaying(
-            config_of=lambda _: present, nonce=one.id, through=through, releases=releases
+            config_of=lambda _: present, nonce=nonce, through=through, releases=releases
         )
 
     return make

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -21,6 +22,7 @@ from bridge.cli.options import AS_JSON, opened
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.errors import NotFound, StoreError
+from bridge.core.model import JSON
 from bridge.monitoring.serializers import delivery_json
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ VERBS = {"spam release": "release", "spam mark": "mark as spam"}
 THINGS = dict.fromkeys(("replay", "spam release", "spam mark"), ("event", "events")) | {
     "erase": ("record", "records")
 }
-
+NOTHING_MORE: Mapping[str, JSON] = MappingProxyType({})
 
 YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Say how many there are, and do nothing.")
@@ -160,17 +162,32 @@ def things(command: str, count: int) -> str:
     return output.number(count, one, many)
 
 
-def agreed(text: str, count: int, asked: Asked) -> bool:
+def agreed(text: str, count: int, asked: Asked, more: Mapping[str, JSON] = NOTHING_MORE) -> bool:
     """Say how many there are, and ask; False where nothing is to be done."""
     return confirmed(
-        text, count, dry_run=asked.dry_run, yes=asked.yes or not count, as_json=asked.as_json
+        text,
+        count,
+        dry_run=asked.dry_run,
+        yes=asked.yes or not count,
+        as_json=asked.as_json,
+        more=more,
     )
 
 
-def confirmed(text: str, count: int, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
-    """Ask whether to go on, unless that was said already; False where nothing is to be done."""
+def confirmed(
+    text: str,
+    count: int,
+    *,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    more: Mapping[str, JSON] = NOTHING_MORE,
+) -> bool:
+    """Ask whether to go on, unless that was said already; False where nothing is to be done.
+    `more`: of the JSON of a dry run.
+    """
     if dry_run:
-        output.json_line({"count": count}) if as_json else output.answer(text)
+        output.json_line({"count": count, **more}) if as_json else output.answer(text)
         return False
     if yes:
         return True

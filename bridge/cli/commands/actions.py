@@ -58,6 +58,9 @@ def replay(
     later: --rate paces them. An act that was interrupted is gone on with by flowbridge acts resume.
     What is held to be spam is not replayed: flowbridge spam release.
 
+    Filters choose the events that a route matches now. It says first how many, and how many others
+    are left out, and why; a dry run says the same.
+
     \b
     flowbridge replay evt_01jd2x
     flowbridge replay --status none --since 1d              what no route matched, after a route was mended
@@ -65,6 +68,7 @@ def replay(
     flowbridge replay --source github --since 2d --through new-route --rate 50/s
     """
     from bridge.cli.actions.build import replaying
+    from bridge.cli.actions.replay_count import select_events
     from bridge.store.queries import events as queries
 
     asked = Asked.of(options)
@@ -79,13 +83,25 @@ def replay(
             wanted = filters(**asked.chosen, spam=False)
             searching(database, wanted, of_deliveries=False)
             ids = queries.event_ids(database, wanted, asked.limit)
+        found = select_events(database, routes(database, None), ids, is_named=bool(events))
+        ids = list(found.ids)
         if again := queries.going(database, ids, how["through"]):
             output.say(
                 f"{again} of them {'has' if again == 1 else 'have'} deliveries that went already or"
                 " are about to go: those flows are started again, unless --through names another"
                 " route"
             )
-        go(database, settings, "replay", ids, problems, asked, asked.kept(events, **how), routes)
+        go(
+            database,
+            settings,
+            "replay",
+            ids,
+            problems,
+            asked,
+            asked.kept(events, **how),
+            routes,
+            not_done=found.not_replayed,
+        )
 
 
 @click.command(cls=FilteredCommand)
@@ -313,7 +329,7 @@ def _deliveries(database: Database, name: str, move: Move) -> list[str]:
     return fit
 
 
-def go(
+def go(  # noqa: PLR0913
     database: Database,
     settings: Settings,
     name: str,
@@ -322,8 +338,14 @@ def go(
     asked: Asked,
     kept_asked: Mapping[str, Any],
     doing: Any,
+    *,
+    not_done: Mapping[str, Mapping[str, int]] | None = None,
 ) -> None:
-    """Ask, keep what was chosen, and do it. `doing` makes of the act what is done to its items."""
+    """Ask, keep what was chosen, and do it. `doing` makes of the act what is done to its items.
+
+    `not_done`: by reason, how many are left out, and how many of `ids` will be refused, where that
+    is known before.
+    """
     from bridge.store.operations import log
     from bridge.system.ids import act_id
 
@@ -331,7 +353,9 @@ def go(
     if not ids and not problems and not asked.dry_run:
         output.say(f"No {things(name, 0).partition(' ')[2]} like that to {verb}.")
         return
-    if not run.agreed(f"{things(name, len(ids))} to {verb}", len(ids), asked):
+    more = not_done or {}
+    count = len(ids) - sum(more.get("refused", {}).values())
+    if not run.agreed(f"{things(name, count)} to {verb}", count, asked, more):
         return
     now = time.time()
     one = None

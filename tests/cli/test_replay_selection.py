@@ -1,0 +1,173 @@
+"""replay: a dry run and the real one choose the same events, and say the same numbers, with what is
+left out and why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from command_line import lines, run
+from conftest import make_delivery, make_event
+from sqlalchemy import func, select
+
+from bridge.core.model import DeadKind, Status
+from bridge.routing.model import OWN
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.operations import log
+from bridge.store.tables import schema
+
+ROUTES = """
+version: 1
+platforms: {local: {type: local}}
+sources: {github: {provider: github, secret: "${env:NOT_SET}"}}
+routes:
+  - {name: triage, on: github issues, match: {body.n: 1}, inputs: {n: "${body.n}"}, flow: local/echo}
+  - {name: strict, on: github push, strict: true, inputs: {n: "${body.gone}"}, flow: local/echo}
+"""
+LEFT_OUT = [
+    "2 events are left out: no route matches it (github ping)",
+    "1 event is left out: no route matches it (flowbridge alert.raised)",
+    "1 event is left out: its source 'gone' is not in routes.yaml",
+    "1 event is left out: no route matches it (github issues)",
+    "1 event is refused: ",
+]
+
+
+def add(store: Database, type_: str, body: bytes = b'{"n":1}', **changes: Any) -> str:
+    event = make_event(type=type_, body=body, **changes)
+    made = replace(
+        make_delivery(event),
+        status=Status.DEAD,
+        dead_kind=DeadKind.OURS,
+        reason="it was not planned",
+    )
+    events.add(store, event, [made], lambda *_: [])
+    return event.id
+
+
+@pytest.fixture
+def stored(store: Database, folder: Path) -> dict[str, list[str]]:
+    """The ids of events that a replay plans, leaves out, or refuses."""
+    (folder / "routes.yaml").write_text(ROUTES)
+    plans = [add(store, "issues") for _ in range(3)]
+    left_out = [add(store, "ping"), add(store, "issues", b'{"n":2}'), add(store, "ping")]
+    left_out += [
+        add(store, "alert.raised", source=OWN, provider=OWN),
+        add(store, "issues", source="gone"),
+    ]
+    add(store, "issues", spam="token")
+    return {"plans": plans, "left_out": left_out, "refused": [add(store, "push")]}
+
+
+def rows(store: Database) -> list[int]:
+    tables = schema.delivery, schema.config, schema.act, schema.act_item
+    with store.read() as connection:
+        return [
+            connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in tables
+        ]
+
+
+def said(result: Result) -> list[str]:
+    return [
+        line for line in result.stderr.splitlines() if " left out: " in line or " refused: " in line
+    ]
+
+
+def are_named(found: list[str]) -> bool:
+    return len(found) == len(LEFT_OUT) and all(
+        any(line.startswith(start) for line in found) for start in LEFT_OUT
+    )
+
+
+FILTER = ("replay", "--since", "2000-01-01")
+
+
+def test_a_dry_run_says_what_is_left_out_and_stores_nothing(
+    store: Database, stored: dict[str, list[str]]
+) -> None:
+    before = rows(store)
+    result = run(*FILTER, "--dry-run")
+    assert (result.exit_code, result.stdout) == (0, "3 events to replay\n") and are_named(
+        said(result)
+    ), result.stderr
+    assert rows(store) == before
+    (counted,) = lines(run(*FILTER, "--dry-run", "--json"))
+    assert counted["count"] == 3 and counted["left_out"]["no route matches it (github ping)"] == 2
+    assert list(counted["refused"].values()) == [1]
+
+
+def test_the_real_one_does_what_the_dry_run_said(
+    store: Database, stored: dict[str, list[str]]
+) -> None:
+    promised = said(run(*FILTER, "--dry-run"))
+    result = run(*FILTER, "--yes")
+    assert said(result) == promised and are_named(promised)
+    assert result.exit_code == 1 and "3 replayed, 1 not" in result.stderr
+    (act,) = log.listed(store)
+    assert {one.item_id for one in log.items(store, act)} == {*stored["plans"], *stored["refused"]}
+
+
+def test_what_is_left_out_is_no_error(store: Database, stored: dict[str, list[str]]) -> None:
+    result = run(*FILTER, "--type", "ping", "--yes")
+    assert (
+        result.exit_code == 0
+        and said(result) == LEFT_OUT[:1]
+        and "No events like that to replay." in result.stderr
+    )
+    issues = run(*FILTER, "--type", "issues", "--source", "github", "--yes")
+    assert (
+        issues.exit_code == 0
+        and "3 replayed (act_" in issues.stderr
+        and said(issues) == [LEFT_OUT[3]]
+    )
+
+
+def test_through_a_route_the_others_are_left_out(
+    store: Database, stored: dict[str, list[str]]
+) -> None:
+    result = run(*FILTER, "--source", "github", "--through", "triage", "--dry-run")
+    assert result.stdout == "3 events to replay\n"
+    assert "1 event is left out: the route 'triage' does not match it (github push)" in said(result)
+
+
+def test_one_that_is_named_is_refused_by_both(
+    store: Database, stored: dict[str, list[str]]
+) -> None:
+    ids = [stored["left_out"][0], stored["plans"][0]]
+    dry = run("replay", *ids, "--dry-run")
+    real = run("replay", *ids, "--yes")
+    assert (
+        dry.stdout == "1 event to replay\n"
+        and real.exit_code == 1
+        and "1 replayed, 1 not" in real.stderr
+    )
+    assert said(dry) == said(real) == ["1 event is refused: no route matches it (github ping)"]
+    assert f"{ids[0]}  not replayed: no route matches it (github ping)" in real.stdout
+
+
+def test_all_are_looked_at_however_large_their_bodies(
+    store: Database, stored: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.store.operations.actions.MOST_BYTES", 1)
+    assert run(*FILTER, "--dry-run").stdout == "3 events to replay\n"
+
+
+def test_an_event_whose_problem_is_over_is_not_left_out(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    event_id = add(store, "ping", problem="the body cannot be read")
+    assert run(*FILTER, "--yes").exit_code == 1
+    assert events.get(store, event_id).problem is None
+
+
+def test_many_reasons_are_summed_up(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    for number in range(8):
+        add(store, f"type{number}")
+    result = run(*FILTER, "--dry-run")
+    assert len(said(result)) == 5 and "3 events are left out for other reasons" in result.stderr
