@@ -234,6 +234,38 @@ def test_tail_waits_for_the_first_start(tmp_path: Path) -> None:
         assert process.wait(60) == 0
 
 
+def test_tail_says_what_it_waits_for(serving: tuple[Path, str]) -> None:
+    with running(
+        serving[0], "tail", "--limit", "0", "--source", "github", "--type", "issues"
+    ) as process:
+        assert process.stderr
+        assert (
+            process.stderr.readline()
+            == "Waiting for events that fit --source github --type issues; Ctrl-C ends.\n"
+        )
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0 and process.stderr.read() == ""
+
+
+def test_tail_says_that_no_bridge_runs_and_goes_on_until_one_does(tmp_path: Path) -> None:
+    with Bridge(tmp_path) as bridge:
+        assert bridge.event().status == 202
+        assert bridge.stop() == 0
+    with running(tmp_path, "tail", "--json", environ=bridge.environ) as process:
+        assert process.stdout and process.stderr
+        assert json.loads(process.stdout.readline())["source"] == "github"
+        assert (
+            process.stderr.readline()
+            == "No bridge runs on this store, so nothing comes in: flowbridge serve\n"
+        )
+        assert process.stderr.readline() == "Waiting for events; Ctrl-C ends.\n"
+        with bridge:
+            event_id = bridge.event().json["event_id"]
+            assert any(json.loads(line)["id"] == event_id for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(serving: tuple[Path, str]) -> None:
     command = f"set -o pipefail; {sys.executable} -m bridge schema | head -1"
     result = subprocess.run(

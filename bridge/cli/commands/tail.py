@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
@@ -101,9 +101,10 @@ def is_over(delivery: Delivery) -> bool:
 def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> None:
     """Follow events as they come in, and what becomes of their deliveries, until Ctrl-C.
 
-    The newest events (--limit) are printed first. With --json a line is an event (its id begins
-    with evt_) or, each time one changes, a delivery (dlv_). A delivery is printed whenever it comes
-    to what --status, --run, --reason and --dead-kind ask for.
+    The newest events (--limit) are printed first. Where no bridge runs on the store, a line on
+    stderr says so; it may be started later. With --json a line is an event (its id begins with
+    evt_) or, each time one changes, a delivery (dlv_). A delivery is printed whenever it comes to
+    what --status, --run, --reason and --dead-kind ask for.
 
     \b
     flowbridge tail
@@ -114,33 +115,62 @@ def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> 
     wanted = filters(**chosen)
     settings = settings_of(config)
     with suppress(KeyboardInterrupt):
-        _wait_for(settings)
+        has_waited = _wait_for(settings)
         with opened(settings) as database:
             if database is None:
                 raise StoreError("the database went away")
             existing(settings, database, **chosen)
-            follow(database, wanted, before=limit, as_json=as_json)
+            runs = has_waited or is_running(settings, database)
+            follow(
+                database, wanted, before=limit, as_json=as_json, note=_waiting(chosen, runs=runs)
+            )
 
 
-def _wait_for(settings: Settings) -> None:
+def _wait_for(settings: Settings) -> bool:
+    """Wait until there is a store, and return whether there was none at first."""
     told = False
     while True:
         with opened(settings) as database:
             if database is not None:
-                return
+                return told
         if not told:
-            output.say("Nothing was received yet; waiting for `flowbridge serve`…")
+            output.say("Nothing was received yet; waiting for `flowbridge serve`… Ctrl-C ends.")
             told = True
         time.sleep(EVERY)
 
 
-def follow(database: Database, chosen: Filters, *, before: int, as_json: bool) -> None:
-    """Print the newest `before` events, then every change; does not return."""
+def is_running(settings: Settings, database: Database) -> bool:
+    """Tell whether a bridge of this machine runs on the data folder, or a worker of any machine on
+    the store.
+    """
+    from bridge.monitoring.presence import present
+    from bridge.store.queue.heartbeats import workers_alive
+
+    return bool(present(settings.data)) or workers_alive(database, time.time()) > 0
+
+
+def _waiting(chosen: Mapping[str, Any], *, runs: bool) -> str:
+    """Return the note of what is waited for, and of what has to be started for it."""
+    options = [
+        f"--{name.rstrip('_').replace('_', '-')} {value}"
+        for name, value in chosen.items()
+        if isinstance(value, str)
+    ]
+    fitting = f" that fit {' '.join(options)}" if options else ""
+    missing = (
+        "" if runs else "No bridge runs on this store, so nothing comes in: flowbridge serve\n"
+    )
+    return f"{missing}Waiting for events{fitting}; Ctrl-C ends."
+
+
+def follow(database: Database, chosen: Filters, *, before: int, as_json: bool, note: str) -> None:
+    """Print the newest `before` events, say the note on stderr, then print every change; does not
+    return.
+    """
     follower = Follower(database, chosen)
     for event, _ in reversed(list(queries.list_events(database, chosen, before) if before else ())):
         print_change(database, event.received_at, event, as_json=as_json)
-    if not before and not as_json and output.on_terminal():
-        output.say("Waiting for events; Ctrl-C ends.")
+    output.say(note)
     while True:
         for at, change in follower.look():
             print_change(database, at, change, as_json=as_json)
