@@ -244,6 +244,18 @@ def test_commands_parse() -> None:
             pytest.fail(f"{place}: {error.format_message()}")
 
 
+def test_forms_are_sent_by_commands_that_are_answered_with_a_line() -> None:
+    """A terminal is answered with a page of HTML otherwise."""
+    commands = [
+        (place, line)
+        for place, text in blocks("sh")
+        for line in text.splitlines()
+        if re.search(r"curl .*/hooks/contact", line)
+    ]
+    assert commands
+    assert [place for place, line in commands if "-H 'Accept: application/json'" not in line] == []
+
+
 def test_the_two_commands_are_in_the_readme() -> None:
     texts = [text.strip() for place, text in blocks("sh") if place.startswith("README.md")]
     assert "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/flowbridge demo" in texts
