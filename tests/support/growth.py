@@ -14,14 +14,18 @@ Work = Callable[[], object]
 TIMES_LARGER: Final = 4
 MOST_TIMES_SLOWER: Final = 8.0  # linear work takes 4 times as long, quadratic work 16 times
 LEAST_SECONDS: Final = 0.004  # of one measurement: less is noise
+# four times as many still fit into a core's cache; larger sizes measure the memory that others use,
+# too
+CACHED_BYTES: Final = 50_000
 ROUNDS: Final = (3, 5, 12)  # measurements until a result is believed to be bad
 
 
 def check_growth(prepare: Callable[[int], Work], size: int) -> None:
     """Check that work of 4 x `size` takes less than 8 times the processor time of work of `size`.
 
-    `prepare` makes the work of a size; what it does itself is not measured. The best of several
-    measurements counts, the two sizes in turn.
+    What the larger size works on should fit into a core's cache: see `CACHED_BYTES`. `prepare`
+    makes the work of a size; what it does itself is not measured. The best of several measurements
+    counts, the two sizes in turn.
     """
     small = prepare(size)
     large = prepare(TIMES_LARGER * size)
