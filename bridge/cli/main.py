@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from bridge import __version__
+from bridge.cli.interrupts import keep_interrupts
 from bridge.core.errors import BridgeError, ConfigError, SettingsError
 
 #: What help lists, in its order: heading -> command -> (module, the line beside it); all here so
@@ -203,4 +204,5 @@ def group(ctx: click.Context, config: str | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     os.umask(UMASK)
+    keep_interrupts()
     group.main(args=arguments, prog_name="flowbridge")
