@@ -246,8 +246,8 @@ def _of_flows(now: Overview) -> Iterator[Trouble]:
         yield Trouble("flows_unusable", what, "flowbridge check")
     for route, flow in now.flows_absent.items():
         what = (
-            f"route {route} names the flow {flow}, which the local platform does not have: its"
-            " deliveries wait"
+            f"route {route} names the flow {flow}, which the local platform does not have:"
+            " deliveries for it wait"
         )
         do = (
             f"put {flow} back into flows.py (flowbridge check has the names). Or name another flow"

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -30,7 +29,7 @@ from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate
 from bridge.monitoring.alerts import is_told
 from bridge.monitoring.stuck_deliveries import find_stuck
-from bridge.routing.model import OWN
+from bridge.routing.model import AbsentFlows, OWN
 from bridge.store.backup import age
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def overview(
         backups=age.look(settings),
         tells=config is None or is_told(config),
         flows_error=broken["error"] if broken else None,
-        flows_absent=absent,
+        flows_absent=absent.by_route,
         flows_error_since=_at(broken["error_since"]) if broken else None,
     )
 
@@ -279,19 +278,17 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
     ]
 
 
-def _absent(config: Config | None, database: Database | None) -> dict[str, str]:
-    """Return by route the local flow that it names and that there is not."""
+def _absent(config: Config | None, database: Database | None) -> AbsentFlows:
+    """Return the local flows that routes name and that there are not."""
     from bridge.store.local import flows
 
     if config is None or database is None:
-        return {}
+        return AbsentFlows()
     with database.read() as connection:
         return flows.absent(connection, config)
 
 
-def _queue(
-    config: Config | None, standing: Standing | None, absent: Mapping[str, str]
-) -> list[Lane]:
+def _queue(config: Config | None, standing: Standing | None, absent: AbsentFlows) -> list[Lane]:
     from bridge.routing.model import Mode
 
     paused = (
@@ -301,7 +298,11 @@ def _queue(
     def state(route: str, platform: str) -> str:
         if config is not None and platform not in config.platforms:
             return "no platform"
-        if route in absent and config is not None and config.platforms[platform].type == "local":
+        if (
+            route in absent.held
+            and config is not None
+            and config.platforms[platform].type == "local"
+        ):
             return "no flow"
         return "paused" if route in paused else "live"
 

@@ -184,6 +184,18 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AbsentFlows:
+    """The local flows that routes name and that there are not, by route.
+
+    `held`: the routes that have none of their local flows. All their deliveries to the local
+    platform wait; of another route only those for the flows that there are not.
+    """
+
+    by_route: Mapping[str, str] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole of routes.yaml. `canonical` is the JSON it was hashed from: before any secret was
     filled in.
@@ -218,18 +230,22 @@ class Config:
         """The platforms that lack no value: another is not called, since it would refuse."""
         return {name: one for name, one in self.platforms.items() if one.missing is None}
 
-    def absent_flows(self, known: Collection[str]) -> dict[str, str]:
-        """By route, the flow of the embedded platform that it names and that is not among the
+    def absent_flows(self, known: Collection[str]) -> AbsentFlows:
+        """Return the flows of the embedded platform that routes name and that are not among the
         `known` ones.
         """
         local = {name for name, one in self.platforms.items() if one.type == "local"}
-        return {
-            route.name: route.flow.saved_item_id
-            for route in self.routes
-            if route.flow.platform in local
-            and route.flow.saved_item_id not in known
-            and route.mode is not Mode.SHADOW
+        named: dict[str, list[str]] = {}
+        for route in self.routes:
+            if route.flow.platform in local and route.mode is not Mode.SHADOW:
+                named.setdefault(route.name, []).append(route.flow.saved_item_id)
+        absent = {
+            route: [flow for flow in flows if flow not in known] for route, flows in named.items()
         }
+        return AbsentFlows(
+            by_route={route: ", ".join(flows) for route, flows in absent.items() if flows},
+            held=frozenset(route for route, flows in absent.items() if flows == named[route]),
+        )
 
     @property
     def local_platform(self) -> Platform | None:

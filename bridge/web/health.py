@@ -130,7 +130,7 @@ def _absent(database: Database, config: Config) -> dict[str, str] | None:
     """
     try:
         with database.read() as connection:
-            return flows.absent(connection, config)
+            return dict(flows.absent(connection, config).by_route)
     except BridgeError:
         return None
 

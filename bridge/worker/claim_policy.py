@@ -44,7 +44,7 @@ def without_flows(
             allowed, caps={name: cap for name, cap in allowed.caps.items() if name != platform.name}
         )
     flows = local.flow_ids(connection)
-    absent = frozenset((platform.name, route) for route in config.absent_flows(flows))
+    absent = frozenset((platform.name, route) for route in local.find_absent(config, flows).held)
     return replace(allowed, absent=absent, flows={platform.name: flows})
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import NOW, make_delivery, make_event, put
-from sqlalchemy import insert, update
+from sqlalchemy import event, insert, update
 from test_ledger import STARTED, add, claim, get, record
 
 from bridge.core.circuit_state import Circuit
@@ -366,6 +366,26 @@ def test_only_what_waits_is_looked_at(working: Database) -> None:
     assert list(waits_of(working, [get(working, one), get(working, other)], configured(), NOW)) == [
         other
     ]
+
+
+def test_flows_are_asked_for_once_however_many_wait(working: Database) -> None:
+    waiting = [get(working, one) for one in add(working, 3)]
+    with working.engine.begin() as connection:
+        connection.execute(
+            insert(schema.local_flow).values(
+                id="other", workbook="", created_at=NOW, described="{}"
+            )
+        )
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(working.engine, "before_cursor_execute", note)
+    waits = waits_of(working, waiting, configured(), NOW)
+    event.remove(working.engine, "before_cursor_execute", note)
+    assert len(waits) == 3 and {wait.kind for wait in waits.values()} == {"flow"}
+    assert sum("local_flow" in statement for statement in asked) == 1
 
 
 def test_what_is_said_is_what_a_claim_does(working: Database) -> None:

@@ -7,10 +7,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from processes import call
 from serving import Bridge, until
 
 from bridge.core.model import Delivery
+from bridge.routing.model import AbsentFlows, Config, Flow, Mode, Platform, Route
+from bridge.worker.local.missing_flows import MissingFlows
 
 ROUTES = """
 version: 1
@@ -64,8 +67,8 @@ def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
         assert (problem["key"], problem["severity"]) == ("flow_missing:mine", "warning")
         assert (
             problem["what"]
-            == "route mine names the flow mine, which the local platform does not have: its"
-            " deliveries wait"
+            == "route mine names the flow mine, which the local platform does not have: deliveries"
+            " for it wait"
         )
         assert problem["do"].startswith(
             "put mine back into flows.py (flowbridge check has the names). Or name another flow in"
@@ -92,6 +95,110 @@ def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
         assert said("flows_missing") == said("flows_found") == [{"mine": "mine"}], (
             "each change once"
         )
+
+
+def test_of_a_route_with_several_flows_only_those_that_are_missing_hold_deliveries(
+    tmp_path: Path,
+) -> None:
+    def states() -> dict[str, str | None]:
+        return {one.saved_item_id: one.run_state for one in bridge.found(event_id).deliveries}
+
+    def asked(*command: str) -> str:
+        return call(
+            tmp_path, "--config", str(bridge.config), *command, environ=bridge.environ
+        ).stdout
+
+    (tmp_path / "flows.py").write_text(FLOWS.replace("NAME", "other"))
+    route = (
+        "- {name: both, on: github, inputs: {n: 1}, flow: [local/echo, local/mine, local/gone]}\n"
+    )
+    routes = ROUTES.partition("- {name: mine")[0] + route
+    with Bridge(tmp_path, routes=routes, fresh=True) as bridge:
+        until(
+            lambda: [line for line in bridge.log if line["event"] == "flows_missing"],
+            what="a warning",
+        )
+        event_id = bridge.event().json["event_id"]
+        until(
+            lambda: states() == {"echo": "done", "mine": None, "gone": None},
+            what="the run of the flow that is there",
+        )
+        (waiting,) = [
+            one for one in bridge.found(event_id).deliveries if one.saved_item_id == "mine"
+        ]
+        assert (waiting.status, waiting.attempts) == ("queued", 0)
+        assert (
+            "waits         it was planned for the flow 'mine', which the local platform does not"
+            " have" in asked("show", waiting.id)
+        )
+        what = (
+            "route both names the flow mine, gone, which the local platform does not have:"
+            " deliveries for it wait"
+        )
+        assert what in [one["what"] for one in json.loads(asked("status", "--json"))["problems"]]
+        (tmp_path / "flows.py").write_text(FLOWS.replace("NAME", "mine"))
+        until(lambda: states()["mine"] == "done", what="the run of the one that waited")
+        assert states()["gone"] is None
+
+
+def test_absent_flows_are_those_of_live_routes_and_hold_a_route_that_has_none_of_its_flows() -> (
+    None
+):
+    config = configured(
+        {"one": ["a", "gone"], "two": ["gone", "lost"], "three": ["a"], "hook": ["gone"]},
+        elsewhere="hook",
+        shadow="two",
+    )
+    assert config.absent_flows({"a"}) == AbsentFlows(by_route={"one": "gone"}, held=frozenset())
+    config = configured({"one": ["a", "gone"], "two": ["gone", "lost"]})
+    assert config.absent_flows({"a"}) == AbsentFlows(
+        by_route={"one": "gone", "two": "gone, lost"}, held=frozenset({"two"})
+    )
+    assert config.absent_flows({"a", "gone", "lost"}) == AbsentFlows()
+
+
+def configured(routes: dict[str, list[str]], elsewhere: str = "", shadow: str = "") -> Config:
+    """Return a configuration with these routes and the local flows of each; those of `elsewhere`
+    are on another platform.
+    """
+    made = [
+        Route(
+            name=name,
+            source="x",
+            flow=Flow(
+                name=flow, platform="http" if name == elsewhere else "local", saved_item_id=flow
+            ),
+            reshape=lambda _: {},
+            mode=Mode.SHADOW if name == shadow else Mode.LIVE,
+        )
+        for name, flows in routes.items()
+        for flow in flows
+    ]
+    platforms = {name: Platform(name=name, type=name, base_url="") for name in ("local", "http")}
+    return Config(
+        sources={}, routes=tuple(made), flows={}, platforms=platforms, hash="", canonical=""
+    )
+
+
+def test_absent_flows_are_worked_out_once_for_each_configuration_and_set_of_flows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worked_out: list[Config] = []
+    absent_flows = Config.absent_flows
+    monkeypatch.setattr(
+        Config,
+        "absent_flows",
+        lambda config, known: worked_out.append(config) or absent_flows(config, known),
+    )
+    missing = MissingFlows()
+    config = configured({"one": ["gone"]})
+    flows = ["a"]
+    found = [missing.find(config, flows), missing.find(config, flows)]
+    missing.tell(config, flows)
+    assert found[0] is found[1] and len(worked_out) == 1
+    missing.find(config, ["a"])
+    missing.find(configured({"one": ["gone"]}), flows)
+    assert len(worked_out) == 3
 
 
 def test_what_waits_for_a_flow_that_no_route_names_any_more_goes_on_waiting(tmp_path: Path) -> None:

@@ -1247,7 +1247,9 @@ def test_starts_of_local_flows_that_there_are_not_yet_are_not_allowed(
         Route(name=flow.name, source="x", flow=flow, reshape=lambda _: {}) for flow in flows
     )
     config = configured(gumloop(url="http://x", max_concurrent_runs=7), LOCAL, routes=routes)
-    local: Any = SimpleNamespace(awaits_flows=awaits, flow_ids=lambda _: ["a"])
+    local: Any = SimpleNamespace(
+        awaits_flows=awaits, flow_ids=lambda _: ["a"], find_absent=Config.absent_flows
+    )
     allowed = without_flows(allowed_by(config), config, local, None)  # type: ignore[arg-type]
     assert (allowed.caps, allowed.absent, allowed.flows) == (caps, absent, has)
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from bridge.core.local_runs import Input, LocalFlow
-from bridge.routing.model import Config
+from bridge.routing.model import AbsentFlows, Config
 from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import local_flow
 
@@ -50,12 +50,12 @@ def ids(connection: Connection) -> Sequence[str]:
     return connection.execute(select(local_flow.c.id)).scalars().all()
 
 
-def absent(connection: Connection, config: Config) -> dict[str, str]:
-    """Return by route the local flow that it names and that there is not; nothing where no flows
-    are known yet.
+def absent(connection: Connection, config: Config) -> AbsentFlows:
+    """Return the local flows that routes name and that there are not; none where no flows are known
+    yet.
     """
     known = ids(connection)
-    return config.absent_flows(known) if known else {}
+    return config.absent_flows(known) if known else AbsentFlows()
 
 
 def _to_row(flow: LocalFlow) -> dict[str, Any]:

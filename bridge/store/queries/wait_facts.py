@@ -5,6 +5,7 @@ Reads only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, TextClause, func, select, text
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, TextClause, func, select, text
 from bridge.core.model import Delivery, Status
 from bridge.core.rate_limits import NO_LIMITS, Pace
 from bridge.delivery.wait_reasons import MOST, Around, Wait, why_waiting
-from bridge.routing.model import Config, Mode
+from bridge.routing.model import AbsentFlows, Config, Mode
 from bridge.store.db.database import Database
 from bridge.store.local import flows
 from bridge.store.queue import hold, throttling
@@ -55,8 +56,9 @@ def waits_of(
     waiting = [one for one in deliveries if one.status in WAITING]
     found: dict[str, Wait] = {}
     with database.read() as connection:
+        local = _local_flows(connection, config) if waiting else None
         for one in waiting:
-            wait = why_waiting(one, _around(connection, one, config, now), now)
+            wait = why_waiting(one, _around(connection, one, config, local, now), now)
             if wait is not None:
                 found[one.id] = wait
     return found
@@ -75,7 +77,13 @@ def held_up_by(database: Database, one: Delivery) -> int:
         )
 
 
-def _around(connection: Connection, one: Delivery, config: Config | None, now: float) -> Around:
+def _around(
+    connection: Connection,
+    one: Delivery,
+    config: Config | None,
+    local: _LocalFlows | None,
+    now: float,
+) -> Around:
     known = (
         connection.execute(
             select(delivery.c.seq, delivery.c.poll_at).where(delivery.c.id == one.id)
@@ -92,28 +100,41 @@ def _around(connection: Connection, one: Delivery, config: Config | None, now: f
         if one.status is Status.BLOCKED
         else _in_queue(connection, one, known, now)
     )
-    return Around(**values, **_configured(one, config), **_absent(connection, one, config))
+    return Around(**values, **_configured(one, config), **_absent(one, local))
 
 
-def _absent(connection: Connection, one: Delivery, config: Config | None) -> Mapping[str, Any]:
-    """Say which flow the route names and the local platform does not have, and whether it lacks the
+@dataclass(frozen=True, slots=True)
+class _LocalFlows:
+    """The flows of the embedded platform, under its name, and those that routes name and that it
+    does not have.
+    """
+
+    platform: str
+    known: frozenset[str]
+    absent: AbsentFlows
+
+
+def _local_flows(connection: Connection, config: Config | None) -> _LocalFlows | None:
+    """Return the flows of the embedded platform; null where there is none, or where no flows are
+    known yet.
+    """
+    platform = None if config is None else config.local_platform
+    known = frozenset(flows.ids(connection)) if platform is not None else frozenset()
+    return (
+        _LocalFlows(platform.name, known, config.absent_flows(known))
+        if config and platform and known
+        else None
+    )
+
+
+def _absent(one: Delivery, local: _LocalFlows | None) -> Mapping[str, Any]:
+    """Say which flow holds the route of a delivery, and whether the local platform lacks the
     delivery's own.
     """
-    if (
-        config is None
-        or one.platform not in config.platforms
-        or config.platforms[one.platform].type != "local"
-    ):
+    if local is None or one.platform != local.platform:
         return {}
-    known = flows.ids(connection)
-    return (
-        {
-            "absent": config.absent_flows(known).get(one.route),
-            "lacks_own": one.saved_item_id not in known,
-        }
-        if known
-        else {}
-    )
+    held_by = local.absent.by_route[one.route] if one.route in local.absent.held else None
+    return {"absent": held_by, "lacks_own": one.saved_item_id not in local.known}
 
 
 def _configured(one: Delivery, config: Config | None) -> Mapping[str, Any]:

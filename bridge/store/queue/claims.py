@@ -105,9 +105,9 @@ class Allowed:
     """What the present configuration allows.
 
     The slots of each platform (deliveries of others wait), the limits of routes that have some, the
-    routes that are paused, the lanes, as (platform, route), that wait for a flow that the platform
-    does not have, and by platform the flows that it has: a delivery for another one waits, whatever
-    its route names by now. A platform that is not among `flows` is asked for any.
+    routes that are paused, the lanes, as (platform, route), of routes that name only flows that the
+    platform does not have, and by platform the flows that it has: a delivery for another one waits,
+    whatever its route names by now. A platform that is not among `flows` is asked for any.
     """
 
     caps: Mapping[str, int]

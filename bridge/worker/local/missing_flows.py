@@ -1,35 +1,45 @@
-"""Says in the log which routes name a local flow that there is not, when that begins and when it is
-over.
+"""Finds the local flows that routes name and that there are not, and logs when that begins and when
+it is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
-from bridge.routing.model import Config
+from bridge.routing.model import AbsentFlows, Config
 from bridge.system.logs import get_logger
 
 log = get_logger()
 
 
 class MissingFlows:
-    """Remembers what was said, so that each change is said once."""
+    """Finds them once for each configuration and set of flows, and remembers what was said, so that
+    each change is said once.
+    """
 
     def __init__(self) -> None:
         self._seen: tuple[Config, Collection[str]] | None = None
-        self._missing: Mapping[str, str] = {}  # by route, the flow
+        self._found = AbsentFlows()
+        self._said = AbsentFlows()
+
+    def find(self, config: Config, flows: Collection[str]) -> AbsentFlows:
+        """Return the flows that routes name and that are not among `flows`; the last result where
+        both are the objects of the last time.
+        """
+        if self._seen is None or self._seen[0] is not config or self._seen[1] is not flows:
+            self._seen = (config, flows)
+            self._found = config.absent_flows(flows)
+        return self._found
 
     def tell(self, config: Config, flows: Collection[str]) -> None:
-        """Compare a configuration with the flows that there are; nothing is done where both are the
-        objects of the last time.
-        """
-        if self._seen is not None and self._seen[0] is config and self._seen[1] is flows:
+        """Say what has changed since the last time."""
+        before = self._said
+        now = self.find(config, flows)
+        if now is before:
             return
-        before = self._missing
-        self._missing = config.absent_flows(flows)
-        self._seen = (config, flows)
-        begun = dict(self._missing.items() - before.items())
-        over = dict(before.items() - self._missing.items())
+        self._said = now
+        begun = dict(now.by_route.items() - before.by_route.items())
+        over = dict(before.by_route.items() - now.by_route.items())
         if over:
             log.info("flows_found", flows=over)
         if begun:

@@ -20,7 +20,7 @@ from bridge.flows.function import MEMORY, TIME_LIMIT
 from bridge.flows.process.forkserver import Host
 from bridge.flows.process.protocol import Ended as RunEnded
 from bridge.flows.process.protocol import Spec
-from bridge.routing.model import Config
+from bridge.routing.model import AbsentFlows, Config
 from bridge.store.blobs import Blobs
 from bridge.store.local import files, runs
 from bridge.store.local import flows as local_flows
@@ -178,6 +178,10 @@ class LocalRuns:
             if self._flows is not None
             else [one.id for one in local_flows.listed(connection)]
         )
+
+    def find_absent(self, config: Config, flows: Collection[str]) -> AbsentFlows:
+        """Return the local flows that routes name and that are not among `flows`."""
+        return self._missing.find(config, flows)
 
     def tell_missing(self) -> None:
         """Say which flows routes name and there are not, where the configuration or the flows have
