@@ -29,7 +29,7 @@ from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate
 from bridge.monitoring.alerts import is_told
 from bridge.monitoring.stuck_deliveries import find_stuck
-from bridge.routing.model import AbsentFlows, OWN
+from bridge.routing.model import OWN, AbsentFlows
 from bridge.store.backup import age
 
 if TYPE_CHECKING:
