@@ -1,41 +1,27 @@
-"""Regular expressions in linear time: Python's syntax, run as an automaton that never backtracks.
-Pure.
+r"""Regular expressions in linear time: Python's syntax, run as an automaton that never backtracks. Pure.
 
-Python's own engine takes exponential time on patterns like `^(a+)+$` and cannot be interrupted, so
-an event could stop a worker. Here every character of the text is looked at once. What cannot be run
-so (back-references, look-around) is refused.
+Python's own engine takes exponential time on patterns like `^(a+)+$` and cannot be interrupted, so an event could stop a
+worker. Here every character of the text is looked at once. What cannot be run so (back-references, look-around) is refused.
+
+google-re2 cannot replace this engine, because it differs in the documented syntax. In it `\d`, `\w`, `\s` and `\b` know ASCII
+only, `$` does not match before a line end that ends the text, `a{,3}` is literal text, and `\Z`, `\u00fc`, `(?x)`, `(?a:…)` and
+`a{1001}` are errors. A text with a lone surrogate, which JSON can hold, raises an error too. `test_patterns` compares this
+engine with `re`.
 """
 
 from __future__ import annotations
 
 import re
-from re import _constants as sre  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 from bridge.core.errors import CompileError
+from bridge.core.regex_syntax import Assertion, Characters, Group, Node, Repeat, parse_pattern
 
-MAX_PATTERN = 1000  # characters of a pattern
 MAX_STATES = 2000  # of its automaton, counted repeats written out
 MAX_CACHE = 2000  # remembered sets of states
 
-Condition = tuple[
-    str,
-    bool,
-    # what an edge without a character asks of its place: start, end, line_start, line_end, word,
-    # not_word
-]
-Edge = tuple[Any, int]  # (None, a condition, or the number of a character class), next state
-
-_ASSERTIONS = {
-    sre.AT_BEGINNING: "start",
-    sre.AT_BEGINNING_STRING: "start",
-    sre.AT_END: "end_or_newline",
-    sre.AT_END_STRING: "end",
-    sre.AT_BOUNDARY: "word",
-    sre.AT_NON_BOUNDARY: "not_word",
-}
-_MULTILINE = {sre.AT_BEGINNING: "line_start", sre.AT_END: "line_end"}
+#: (None, the name of a condition on the place, or the number of a character class), next state.
+Edge = tuple[Any, int]
 
 
 class Pattern:
@@ -109,13 +95,16 @@ class Pattern:
         before = text[position - 1] if position else ""
         after = text[position] if position < len(text) else ""
         last = not after or (after == "\n" and position == len(text) - 1)
+        is_boundary = _is_word(before) != _is_word(after)
+        is_ascii_boundary = _is_ascii_word(before) != _is_ascii_word(after)
         return _Place.of(
             not before,
             not after,
             last,
             before == "\n",
             after == "\n",
-            _is_word(before) != _is_word(after),
+            is_boundary,
+            is_ascii_boundary,
         )
 
 
@@ -124,6 +113,10 @@ _END = 0  # the state in which the pattern has been found
 
 def _is_word(char: str) -> bool:
     return bool(char) and (char.isalnum() or char == "_")
+
+
+def _is_ascii_word(char: str) -> bool:
+    return char.isascii() and _is_word(char)
 
 
 class _Place(dict[str, bool]):
@@ -137,7 +130,7 @@ class _Place(dict[str, bool]):
     def of(cls, *facts: bool) -> _Place:
         place = cls._known.get(facts)
         if place is None:
-            start, end, last, after_newline, before_newline, boundary = facts
+            start, end, last, after_newline, before_newline, boundary, ascii_boundary = facts
             place = cls._known[facts] = cls(
                 start=start,
                 end=end,
@@ -146,6 +139,8 @@ class _Place(dict[str, bool]):
                 line_end=end or before_newline,
                 word=boundary,
                 not_word=not boundary,
+                ascii_word=ascii_boundary,
+                not_ascii_word=not ascii_boundary,
             )
         return place
 
@@ -162,18 +157,10 @@ class _Builder:
     """
 
     def __init__(self, text: str) -> None:
-        if len(text) > MAX_PATTERN:
-            raise CompileError(f"a pattern of {len(text)} characters, allowed: {MAX_PATTERN}")
-        try:
-            tree = _parser.parse(text)
-        except (re.error, RecursionError, OverflowError, ValueError) as error:
-            raise CompileError(
-                f"not a regular expression: {getattr(error, 'msg', 'it nests too deep')}"
-            ) from None
         self.edges: list[list[Edge]] = [[]]
         self.classes: list[re.Pattern[str]] = []
-        self._numbers: dict[str, int] = {}
-        self.start = self._sequence(tree, tree.state.flags, _END)
+        self._numbers: dict[Characters, int] = {}
+        self.start = self._build(parse_pattern(text), _END)
 
     def _state(self, *edges: Edge) -> int:
         if len(self.edges) >= MAX_STATES:
@@ -181,94 +168,51 @@ class _Builder:
         self.edges.append(list(edges))
         return len(self.edges) - 1
 
-    def _sequence(self, items: Any, flags: int, after: int) -> int:
-        for item in reversed(list(items)):
-            after = self._item(item, flags, after)
+    def _build(self, node: Node, after: int) -> int:
+        match node:
+            case Characters():
+                return self._state((self._class(node), after))
+            case Assertion(name):
+                return self._state((name, after))
+            case Group(branches):
+                starts = [self._sequence(branch, after) for branch in branches]
+                return (
+                    starts[0]
+                    if len(starts) == 1
+                    else self._state(*((None, start) for start in starts))
+                )
+            case Repeat():
+                return self._repeat(node, after)
+
+    def _sequence(self, items: tuple[Node, ...], after: int) -> int:
+        for item in reversed(items):
+            after = self._build(item, after)
         return after
 
-    def _item(self, item: tuple[Any, Any], flags: int, after: int) -> int:
-        operation, argument = item
-        if operation in (sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN):
-            return self._state((self._class(item, flags), after))
-        if operation is sre.BRANCH:
-            return self._state(
-                *((None, self._sequence(branch, flags, after)) for branch in argument[1])
-            )
-        if operation is sre.SUBPATTERN:
-            _, added, removed, inner = argument
-            return self._sequence(inner, (flags | added) & ~removed, after)
-        if operation in (sre.MAX_REPEAT, sre.MIN_REPEAT):
-            return self._repeat(argument, flags, after)
-        if operation is sre.AT:
-            name = _MULTILINE.get(argument) if flags & re.MULTILINE else None
-            return self._state((name or _ASSERTIONS[argument], after))
-        kind = (
-            "a back-reference"
-            if operation in (sre.GROUPREF, sre.GROUPREF_EXISTS)
-            else "look-around or a possessive repeat"
-        )
-        raise CompileError(
-            f"{kind} in a pattern cannot be run in bounded time; write the pattern without"
-        )
-
-    def _repeat(self, argument: tuple[int, int, Any], flags: int, after: int) -> int:
-        least, most, inner = argument
-        unbounded = most is sre.MAXREPEAT
-        if least > MAX_STATES or (not unbounded and most > MAX_STATES):
+    def _repeat(self, node: Repeat, after: int) -> int:
+        if node.least > MAX_STATES or (node.most or 0) > MAX_STATES:
             raise CompileError("a pattern that is too big once its counted repeats are written out")
-        if unbounded:
+        if node.most is None:
             loop = self._state((None, after))
-            self.edges[loop].append((None, self._sequence(inner, flags, loop)))
+            self.edges[loop].append((None, self._build(node.item, loop)))
             after = loop
         else:
             end = after
-            for _ in range(most - least):
-                after = self._state((None, self._sequence(inner, flags, after)), (None, end))
-        for _ in range(least):
-            after = self._sequence(inner, flags, after)
+            for _ in range(node.most - node.least):
+                after = self._state((None, self._build(node.item, after)), (None, end))
+        for _ in range(node.least):
+            before = self._build(node.item, after)
+            # an empty part: repeating it adds no state, so nothing would bound the time
+            if before == after:
+                break
+            after = before
         return after
 
-    def _class(self, item: tuple[Any, Any], flags: int) -> int:
+    def _class(self, characters: Characters) -> int:
         """Return the number of the character class; Python's engine says which single characters
         belong to it.
         """
-        key = repr((item, flags))
-        if key not in self._numbers:
-            flags &= re.IGNORECASE | re.DOTALL | re.ASCII
-            self._numbers[key] = len(self.classes)
-            self.classes.append(re.compile(_written(item), flags))
-        return self._numbers[key]
-
-
-_CATEGORIES = {
-    sre.CATEGORY_DIGIT: r"\d",
-    sre.CATEGORY_NOT_DIGIT: r"\D",
-    sre.CATEGORY_SPACE: r"\s",
-    sre.CATEGORY_NOT_SPACE: r"\S",
-    sre.CATEGORY_WORD: r"\w",
-    sre.CATEGORY_NOT_WORD: r"\W",
-}
-
-
-def _written(item: tuple[Any, Any]) -> str:
-    """Return a one-character pattern as text again."""
-    operation, argument = item
-    if operation is sre.ANY:
-        return "."
-    if operation is sre.LITERAL:
-        return _char(argument)
-    if operation is sre.NOT_LITERAL:
-        return f"[^{_char(argument)}]"
-    parts = []
-    for kind, value in argument:
-        if kind is sre.NEGATE:
-            parts.append("^")
-        elif kind is sre.RANGE:
-            parts.append(f"{_char(value[0])}-{_char(value[1])}")
-        else:
-            parts.append(_char(value) if kind is sre.LITERAL else _CATEGORIES[value])
-    return f"[{''.join(parts)}]"
-
-
-def _char(code: int) -> str:
-    return f"\\U{code:08x}"
+        if characters not in self._numbers:
+            self._numbers[characters] = len(self.classes)
+            self.classes.append(re.compile(characters.source, characters.flags))
+        return self._numbers[characters]
