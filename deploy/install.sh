@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs flowbridge as a service, or a newer version over an older one: what is yours, in /etc/flowbridge and /var/lib/flowbridge, stays as it is.
 #
-#   sudo deploy/install.sh [--dry-run] [--with postgres,celery,fast,otel,previews] [--url https://hooks.example.com]
+#   sudo deploy/install.sh [--dry-run] [--with postgres,celery,otel,previews] [--url https://hooks.example.com]
 #
 # Run it from a copy of flowbridge's source. It shows every command before it runs it; with --dry-run it runs none. It needs a network
 # for pip only. PYTHON names another Python than the system's. With DESTDIR everything is put below that folder, with no user and no service.
@@ -15,7 +15,7 @@ wrong() { echo "$1" >&2 && exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
     --dry-run) dry=1 ;;
-    --with) [ -n "${2:-}" ] || wrong "--with wants names, such as postgres,fast"
+    --with) [ -n "${2:-}" ] || wrong "--with wants names, such as postgres,celery"
         extras="[$2]" files="$files $(echo ",$2" | sed 's|,\([^,]*\)| -r deploy/requirements/\1.txt|g')" && shift ;;
     --url) [ -n "${2:-}" ] || wrong "--url wants the address that senders call, such as https://hooks.example.com" && url=$2 && shift ;;
     *) sed -n '2,7s/^# \{0,1\}//p' deploy/install.sh && exit 2 ;;

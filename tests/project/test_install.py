@@ -96,7 +96,7 @@ def test_a_dry_run_shows_every_command_and_does_nothing(run: Run, tmp_path: Path
         assert part in shown.stdout
     assert shown.stdout.endswith("Nothing was done: --dry-run.\n")
     assert "FLOWBRIDGE_BACKUP" not in shown.stdout, "PostgreSQL has its own"
-    assert "FLOWBRIDGE_BACKUP=daily" in run("install.sh", "--dry-run", "--with", "fast").stdout
+    assert "FLOWBRIDGE_BACKUP=daily" in run("install.sh", "--dry-run", "--with", "celery").stdout
     assert run("uninstall.sh", "--dry-run", "--purge").returncode == 0
     assert not (tmp_path / "root").exists()
 
@@ -108,7 +108,7 @@ def test_a_dry_run_shows_every_command_and_does_nothing(run: Run, tmp_path: Path
         ("install.sh", ["--url", "x';reboot'"], 2),
         ("install.sh", ["--url"], 2),
         ("install.sh", ["--url", "hooks.example.com"], 2),
-        ("install.sh", ["--with", "fast,nothing"], 2),
+        ("install.sh", ["--with", "celery,nothing"], 2),
         ("uninstall.sh", ["-h"], 2),
     ],
 )

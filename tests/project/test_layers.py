@@ -96,6 +96,7 @@ DOORS = {
     "pydantic": {"config"},
     "jmespath": {"routing"},
     "jsonschema": {"routing.schemas"},
+    "jsonschema_rs": set(),  # jsonschema decides, whatever else is installed
 }
 #: The environment of a run is its own: what the settings make of it, without flowbridge's secrets.
 ENVIRONMENT = {"config.settings", "flows.ready.environment"}
@@ -179,6 +180,17 @@ def test_each_kind_of_io_has_one_door(path: Path) -> None:
             assert any(is_of(name_of(path), one) for one in DOORS[door]), (
                 f"{name_of(path)}:{line}: {name} is for {', '.join(DOORS[door])}"
             )
+
+
+@each_file
+def test_no_private_part_of_a_library_is_imported(path: Path) -> None:
+    for line, name in imports(path):
+        private = [
+            part for part in name.split(".") if part.startswith("_") and not part.startswith("__")
+        ]
+        assert not private or name.startswith(("bridge.", "_typeshed.")), (
+            f"{name_of(path)}:{line}: {name} is private"
+        )
 
 
 @each_file

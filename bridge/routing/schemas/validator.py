@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from bridge.core.errors import CompileError
 from bridge.core.model import JSON
 from bridge.routing.functions.signature import shorten
-from bridge.routing.schemas import agreed, plain
+from bridge.routing.schemas import plain
 from bridge.routing.schemas.keywords import (
     MAX_PATTERN_TEXT,
     TooMuch,
@@ -90,8 +90,7 @@ class Schema:
     def _is_plainly_valid(self, value: JSON) -> bool:
         try:
             return self.accepts is not None and self.accepts(value)
-        except (ValueError, TypeError, OverflowError, RecursionError):
-            # a value that jsonschema-rs cannot take
+        except RecursionError:  # jsonschema reports a value that nests too deep
             return False
 
     def _found(self, value: JSON) -> list[Any]:
@@ -109,8 +108,8 @@ def compile_schema(
     references start.
 
     `resolve` returns the parsed file of such a path or raises CompileError. CompileError carries
-    every problem with its path in `document`. With `fast`, what is plainly valid is accepted
-    without asking jsonschema, by jsonschema-rs where it takes that.
+    every problem with its path in `document`. With `fast`, `plain` accepts what is plainly valid
+    without asking jsonschema, which decides everything else.
     """
     library = jsonschema()
     if isinstance(document, bool):
@@ -296,4 +295,4 @@ def _acceptor(documents: dict[str, Any]) -> Accept | None:
     (document,) = documents.values()
     if document.get("$schema", DRAFT) != DRAFT:
         return None
-    return plain.accepts(document) or agreed.accepts(document)
+    return plain.accepts(document)
