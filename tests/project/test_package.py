@@ -101,6 +101,39 @@ def test_the_constraints_cover_what_is_required() -> None:
         )
 
 
+#: The packages that are subclassed, or used below what they document: a release that changes them
+#: breaks flowbridge.
+BOUNDED = {
+    "celery",
+    "click",
+    "gunicorn",
+    "jmespath",
+    "jsonschema",
+    "psycopg",
+    "pydantic",
+    "requests",
+    "ruamel-yaml",
+    "sqlalchemy",
+    "urllib3",
+    "werkzeug",
+}
+
+
+def test_packages_whose_internals_are_used_have_an_upper_bound() -> None:
+    packaging = pytest.importorskip("packaging.requirements", reason="packaging is not installed")
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = "\n".join(
+        (setup["options"]["install_requires"], *setup["options.extras_require"].values())
+    ).split("\n")
+    found = [packaging.Requirement(line) for line in lines if line]
+    named = {re.sub(r"[-_.]+", "-", one.name).lower() for one in found}
+    assert named >= BOUNDED
+    for one in found:
+        if re.sub(r"[-_.]+", "-", one.name).lower() in BOUNDED:
+            assert any(each.operator == "<" for each in one.specifier), one
+
+
 def test_hashes_are_there_of_the_versions_that_constraints_txt_says() -> None:
     lines = (ROOT / "deploy" / "constraints.txt").read_text("utf-8").splitlines()
     constraints = {line for line in lines if line and not line.startswith("#")}
