@@ -108,6 +108,7 @@ BOUNDED = {
     "click",
     "gunicorn",
     "jmespath",
+    "joserfc",
     "jsonschema",
     "psycopg",
     "pydantic",

@@ -1,21 +1,23 @@
 """JSON Web Tokens: a signed statement beside the request, or instead of a signature (monday,
 Netlify, Plaid, Pub/Sub). Pure.
 
-Spec: RFC 7519, RFC 7515. The row says which algorithm; what the token says of itself must agree and
-chooses nothing.
+Spec: RFC 7519, RFC 7515. The row names the one algorithm. joserfc reads and verifies tokens, and
+refuses one that names another. It is imported with the first source that uses tokens: most need
+none.
 """
 
 from __future__ import annotations
 
-import binascii
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
+from typing import TYPE_CHECKING
 
 import orjson
-from itsdangerous.signer import HMACAlgorithm
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
@@ -23,8 +25,6 @@ from bridge.core.json_limits import values_over
 from bridge.core.locators import Locator, compile_locator
 from bridge.core.model import JSON
 from bridge.providers.signatures import key_material
-from bridge.providers.signatures.encodings import to_base64url, unbase64url
-from bridge.providers.signatures.hmac_scheme import ALGORITHMS
 from bridge.providers.signatures.jwks import KeySet
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
 from bridge.providers.signatures.pins import Pin, Pinned, allowed
@@ -32,21 +32,25 @@ from bridge.providers.signatures.request_view import View, sent
 from bridge.providers.signatures.scheme import WHOLE_BODY, Proof, Secret, live, utf8
 from bridge.providers.signatures.signer import place
 
+if TYPE_CHECKING:
+    from joserfc.jwk import Key
+    from joserfc.jws import CompactSignature, JWSRegistry
+
 MAX_TOKEN = 8192  # characters
 MAX_KID = 200  # characters
+MAX_SIGNATURE = 2048  # characters; those of an RSA key of 8192 bits are 1366
 MAX_TIME = 1e11  # seconds since the epoch; what is later is no time
-KIND = {"ES256": "ec", "RS256": "rsa"}
-DIGEST = {"HS256": "sha256", "HS512": "sha512"}
+KIND = {"ES256": "ec", "RS256": "rsa"}  # algorithms whose keys are pairs
+SHARED = ("HS256", "HS512")  # algorithms whose key is shared
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A token taken apart; nothing in it is proven until its signature is."""
+    """A token as it was read; nothing in it is proven until its signature is."""
 
     kid: str
     claims: Mapping[str, JSON]
-    message: bytes
-    signature: bytes
+    signed: CompactSignature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +92,12 @@ class Jwt:
         return self.keys is None or bool(self.keys.login)
 
     def __post_init__(self) -> None:
-        if self.algorithm not in {*KIND, *DIGEST}:
+        if self.algorithm not in {*KIND, *SHARED}:
             raise ValueError(
                 f"algorithm {self.algorithm!r} is unknown; allowed are"
-                f" {', '.join((*DIGEST, *KIND))}"
+                f" {', '.join((*SHARED, *KIND))}"
             )
-        if self.keys and self.algorithm in DIGEST:
+        if self.keys and self.algorithm in SHARED:
             raise ValueError("a shared key is not fetched")
         if not (self.body_hash or self.wraps or self.expires or self.max_age):
             raise ValueError("a token that covers no body must end: expires or max_age")
@@ -148,12 +152,11 @@ class Jwt:
             "typ": "JWT",
             **({"kid": key_material.kid_of(secret)} if self.keys else {}),
         }
-        message = b".".join(to_base64url(orjson.dumps(part)).encode() for part in (head, claims))
-        made = self._seal(secret, message)
+        made = self._seal(secret, head, orjson.dumps(claims))
         if self.wraps:
-            return replace(request, body=message + b"." + to_base64url(made).encode())
+            return replace(request, body=made.encode())
         prefix = self.prefix if self.compiled.kind == "header" else ""
-        return place(request, self.compiled, f"{prefix}{message.decode()}.{to_base64url(made)}")
+        return place(request, self.compiled, prefix + made)
 
     def secret_problem(self, secret: str) -> str | None:
         """Return what makes `secret` unusable, without quoting it, or None."""
@@ -170,16 +173,25 @@ class Jwt:
         if self.algorithm in KIND:
             return key_material.public_key(secret, KIND[self.algorithm])
         try:
-            return utf8(secret)
+            key = utf8(secret)
         except ValueError:
             raise ValueError("the secret must be any text") from None
+        try:
+            _key(self.algorithm, key)
+        except ValueError:
+            raise ValueError(
+                "the secret is a public key; the text that the sender shares belongs here"
+            ) from None
+        return key
 
-    def _seal(self, secret: str, message: bytes) -> bytes:
-        if self.algorithm in KIND:
-            return key_material.seal(
-                self.algorithm, key_material.private_key(secret, KIND[self.algorithm]), message
-            )
-        return _hmac(self.algorithm).get_signature(self._key_of(secret), message)
+    def _seal(self, secret: str, head: dict[str, str], payload: bytes) -> str:
+        from joserfc.jws import serialize_compact
+
+        kind = KIND.get(self.algorithm)
+        key = key_material.private_key(secret, kind) if kind else self._key_of(secret)
+        return serialize_compact(
+            head, payload, _key(self.algorithm, key), registry=_registry(self.algorithm)
+        )
 
     def _held(self, secrets: Sequence[Secret], now: float) -> tuple[list[bytes], list[str]]:
         """Return the keys that the secrets hold, and those secrets that only serve to fetch keys.
@@ -254,9 +266,16 @@ class Jwt:
         return [found]
 
     def _fits(self, key: bytes, token: _Token) -> bool:
-        if self.algorithm in KIND:
-            return key_material.verifies(self.algorithm, key, token.message, token.signature)
-        return _hmac(self.algorithm).verify_signature(key, token.message, token.signature)
+        from joserfc.errors import JoseError
+        from joserfc.jws import validate_compact
+
+        try:
+            return validate_compact(
+                token.signed, _key(self.algorithm, key), registry=_registry(self.algorithm)
+            )
+        except (JoseError, ValueError, TypeError):
+            # a header of a wrong type, or a key of another kind: not proven
+            return False
 
 
 def unwrapped(body: bytes, claim: str) -> bytes | None:
@@ -264,16 +283,56 @@ def unwrapped(body: bytes, claim: str) -> bytes | None:
     no such token. Verify it first.
     """
     try:
-        said = orjson.loads(unbase64url(body.split(b".", 2)[1].decode("ascii")))
-        value = said[claim]
+        value = orjson.loads(_parse(body).payload)[claim]
         return value.encode() if isinstance(value, str) else orjson.dumps(value)
-    except (ValueError, binascii.Error, IndexError, KeyError, TypeError):
+    except (BadSignature, ValueError, KeyError, TypeError):
         return None
 
 
 @lru_cache
-def _hmac(algorithm: str) -> HMACAlgorithm:
-    return HMACAlgorithm(ALGORITHMS[DIGEST[algorithm]])
+def _registry(algorithm: str) -> JWSRegistry:
+    """Return what joserfc allows of tokens: this algorithm alone, whatever else a header says, and
+    bounded parts.
+    """
+    from joserfc.jws import JWSRegistry
+
+    registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+    registry.max_header_length = MAX_TOKEN
+    registry.max_signature_length = MAX_SIGNATURE
+    # the limit of bodies bounds a token that is one
+    registry.max_payload_length = sys.maxsize - 2 * MAX_TOKEN
+    return registry
+
+
+@lru_cache(maxsize=256)
+def _key(algorithm: str, key: bytes) -> Key:
+    """Return a key as joserfc has it: of a shared secret, or of a public or private key in DER
+    form. ValueError if it is none.
+    """
+    from joserfc.errors import SecurityWarning
+    from joserfc.jwk import ECKey, OctKey, RSAKey
+
+    if algorithm in KIND:
+        return (ECKey if KIND[algorithm] == "ec" else RSAKey).import_key(key)
+    with warnings.catch_warnings():  # of short secrets: the sender decides how long its secret is
+        warnings.simplefilter("ignore", SecurityWarning)
+        return OctKey.import_key(key)
+
+
+def _parse(text: bytes) -> CompactSignature:
+    """Return the token in `text`; BadSignature unless it is one. Nothing of it is proven."""
+    from joserfc.errors import JoseError
+    from joserfc.jws import extract_compact
+
+    try:
+        # for its bounds: no algorithm is used yet
+        found = extract_compact(text, registry=_registry(SHARED[0]))
+    except (JoseError, ValueError, TypeError, RecursionError):
+        # JSON of a header that is no object, or nests too deep
+        raise BadSignature("malformed") from None
+    if not isinstance(found.protected, dict):
+        raise BadSignature("malformed")
+    return found
 
 
 def _read(text: bytes, algorithm: str) -> _Token:
@@ -282,28 +341,24 @@ def _read(text: bytes, algorithm: str) -> _Token:
     """
     if not text:
         raise BadSignature("missing")
-    message, dot, signature = text.rpartition(b".")
-    head, second, claims = message.partition(b".")
-    if not dot or not second or b"." in claims or b"=" in text:
+    found = _parse(text)
+    if found.protected.get("alg") != algorithm or "crit" in found.protected:
         raise BadSignature("malformed")
-    try:
-        header, said = (_object(unbase64url(part.decode("ascii"))) for part in (head, claims))
-        raw = unbase64url(signature.decode("ascii"))
-    except (ValueError, binascii.Error):
-        raise BadSignature("malformed") from None
-    if header.get("alg") != algorithm or "crit" in header:
-        raise BadSignature("malformed")
-    kid = header.get("kid", "")
+    kid = found.protected.get("kid", "")
     if not isinstance(kid, str) or len(kid) > MAX_KID or not kid.isprintable():
         raise BadSignature("malformed")
-    return _Token(kid, said, message, raw)
+    return _Token(kid, _claims(found.payload), found)
 
 
-def _object(raw: bytes) -> dict[str, JSON]:
-    """Return a JSON object that nothing proves yet; BadSignature for what is none, or would fill
-    the memory.
+def _claims(raw: bytes) -> dict[str, JSON]:
+    """Return the claims, which nothing proves yet; BadSignature for what is no object, or would
+    fill the memory.
     """
-    if values_over(raw) or not isinstance(found := orjson.loads(raw), dict):
+    try:
+        found = None if values_over(raw) else orjson.loads(raw)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
         raise BadSignature("malformed")
     return found
 

@@ -27,10 +27,8 @@ LABEL = re.compile("-----(?:BEGIN|END) [A-Z ]{1,40}-----")
 ALGORITHMS: Mapping[str, tuple[str, str]] = {
     "ecdsa_sha256": ("ec", "SHA256"),  # the signature in DER form
     "ecdsa_sha1": ("ec", "SHA1"),
-    "ES256": ("ec", "SHA256"),  # the same as two numbers of 32 bytes, as JWTs have it
     "rsa_sha1": ("rsa", "SHA1"),
     "rsa_sha256": ("rsa", "SHA256"),
-    "RS256": ("rsa", "SHA256"),
 }
 
 
@@ -61,8 +59,6 @@ def verifies(algorithm: str, key: bytes, message: bytes, signature: bytes) -> bo
     from cryptography.exceptions import InvalidSignature
 
     try:
-        if algorithm == "ES256":
-            signature = _es256_to_der(signature)
         _load_public(key).verify(signature, message, *_options(algorithm))
     except (InvalidSignature, ValueError):
         return False
@@ -71,8 +67,7 @@ def verifies(algorithm: str, key: bytes, message: bytes, signature: bytes) -> bo
 
 def seal(algorithm: str, key: bytes, message: bytes) -> bytes:
     """Return the signature of `message` under the private `key`."""
-    made = bytes(_load_private(key).sign(message, *_options(algorithm)))
-    return _der_to_es256(made) if algorithm == "ES256" else made
+    return bytes(_load_private(key).sign(message, *_options(algorithm)))
 
 
 def jwk_key(document: JSON) -> Any:
@@ -220,19 +215,3 @@ def _options(algorithm: str) -> tuple[Any, ...]:
     kind, digest = ALGORITHMS[algorithm]
     made = getattr(hashes, digest)()
     return (ec.ECDSA(made),) if kind == "ec" else (padding.PKCS1v15(), made)
-
-
-def _es256_to_der(signature: bytes) -> bytes:
-    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
-    if len(signature) != 64:
-        raise ValueError("not two numbers of 32 bytes")
-    return encode_dss_signature(
-        int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-    )
-
-
-def _der_to_es256(signature: bytes) -> bytes:
-    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-
-    return b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(signature))

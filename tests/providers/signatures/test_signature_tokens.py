@@ -187,6 +187,57 @@ class TestJwt:
             == "malformed"
         )
 
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"crit": ["exp"]},
+            {"crit": []},
+            {"crit": "exp"},
+            {"crit": None},
+            {"b64": False},
+            {"typ": 1},
+            {"x5c": "x"},
+            {"jwk": []},
+        ],
+    )
+    def test_a_header_of_another_form_proves_nothing(self, more: dict[str, Any]) -> None:
+        request = post(headers={"authorization": by_hand(HEAD | more, GOOD)})
+        assert refusal(MONDAY, request, "signing-secret-of-an-app-for-tests") in {
+            "malformed",
+            "mismatch",
+        }
+
+    @pytest.mark.parametrize("head", [[], ["alg", "b64"], "alg", "alg b64", 1, None, True], ids=str)
+    def test_a_header_is_an_object(self, head: Any) -> None:
+        request = post(headers={"authorization": by_hand(head, GOOD)})
+        assert refusal(MONDAY, request, "signing-secret-of-an-app-for-tests") == "malformed"
+
+    def test_a_header_is_bounded_in_size_and_depth_where_the_token_is_the_body(self) -> None:
+        deep = base64.urlsafe_b64encode(b'{"a":' + b"[" * 6000).rstrip(b"=")
+        large = base64.urlsafe_b64encode(
+            json.dumps({"alg": "RS256", "x": "x" * 9000}).encode()
+        ).rstrip(b"=")
+        for head in (deep, large):
+            assert refusal(WIX, post(head + b".e30.c2ln"), RSA_PUBLIC) == "malformed"
+
+    @pytest.mark.parametrize("form", ["pem", "der"])
+    def test_a_public_key_of_the_row_checks_no_token_of_another_algorithm(self, form: str) -> None:
+        made = jwt.PyJWS().encode(
+            json.dumps(GOOD).encode(), rsa_key(), algorithm="RS512", headers={"kid": "one"}
+        )
+        key = RSA_PUBLIC if form == "der" else written(RSA_PUBLIC, form, private=False)
+        assert (
+            refusal(PUSHED, post(headers={"authorization": f"Bearer {made}"}), key) == "malformed"
+        )
+
+    def test_a_shared_secret_is_no_public_key(self) -> None:
+        pem = written(RSA_PUBLIC, "pem", private=False)
+        assert "is a public key" in (MONDAY.secret_problem(pem) or "")
+        assert (
+            refusal(MONDAY, post(headers={"authorization": by_hand(HEAD, GOOD, pem.encode())}), pem)
+            == "no_secret"
+        )
+
     def test_kid_is_short_printable_text(self) -> None:
         for kid in ("k" * 201, "a\nb", "\x00", 1, None, ["x"], {}):
             assert (
