@@ -1,8 +1,10 @@
-"""Structured logs on stderr: JSON off a terminal, coloured lines on one.
+"""Structured logs on stderr, by Python's `logging`: JSON off a terminal, coloured lines on one.
 
-No line has personal data: of an error it has where it was raised and its kind, since its text may
-quote what was sent; of what a library has to say, its words without what it puts into them; and of
-the address of a caller (`client`) as much as the settings say.
+Every line goes through the logger `flowbridge`, or for what libraries warn of the root logger, to
+one kind of handler. Its formatters
+redact: of an error a line has where it was raised and its kind, since its text may quote what was
+sent; of a library its words without the values in them; and of the address of a caller (`client`)
+as much as the settings say.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import orjson
 from bridge.system import log_lines
 from bridge.system.log_lines import colour, plain
 
+LOGGER: Final = logging.getLogger("flowbridge")
 #: Errors whose text is about code, and not about data.
 OF_CODE: Final = (
     AttributeError,
@@ -60,7 +63,7 @@ def configure(level: str, addresses: str = "truncated", *, brief: bool = False) 
     """Set up the log of this process and those it forks; see `Setup`."""
     global setup  # noqa: PLW0603 - the one thing of a process that all of its modules log by
     leave_libraries()
-    logging.getLogger().addHandler(_Libraries(logging.WARNING))
+    logging.getLogger().addHandler(Output(logging.WARNING))
     setup = Setup(
         logging.getLevelNamesMapping()[level.upper()],
         addresses,
@@ -101,36 +104,18 @@ class Logger:
         self.log(logging.ERROR, event, **values)
 
     def log(self, level: int, event: str, *, exc_info: object = None, **values: object) -> None:
-        """Write a line, where this level is logged. One that cannot be written is lost: what it
-        tells of goes on.
+        """Write a line, where this level is logged. A line that cannot be written is lost; the
+        caller goes on.
         """
         if level < setup.level:
             return
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        line = {
-            "timestamp": now,
-            "level": logging.getLevelName(level).lower(),
-            "event": event,
-            **self._bound,
-            **values,
-        }
-        if address := line.get("client"):
-            from bridge.core.client_address import shown  # for the few that have one
-
-            line["client"] = shown(str(address), setup.addresses, b"", "", 0.0)
-        if (error := _error(exc_info)) is not None:
-            line["exception"] = told(error)
-        stream = setup.stream or sys.stderr
-        with suppress(OSError, ValueError):  # full, or closed
-            for_people = stream.isatty() if setup.for_people is None else setup.for_people
-            text = (
-                (log_lines.brief(line) if setup.brief else _for_people(line))
-                if for_people
-                else _json(line)
-            )
-            if text is not None:
-                stream.write(text)
-                stream.flush()
+        error = _error(exc_info)
+        triple = None if error is None else (type(error), error, error.__traceback__)
+        record = logging.LogRecord(LOGGER.name, level, "", 0, event, None, triple)
+        record.values = {**self._bound, **values}
+        # Not `handle`, which is silent once `logging.config` in a flow's module has disabled the
+        # loggers that it does not name.
+        LOGGER.callHandlers(record)
 
 
 def get_logger() -> Logger:
@@ -139,11 +124,9 @@ def get_logger() -> Logger:
 
 
 def leave_libraries() -> None:
-    """Have libraries log as Python has it: for a process in which what is logged is somebody
-    else's.
-    """
+    """Remove our handler from the root logger: in the process of a flow, the flow owns logging."""
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, _Libraries)]
+    root.handlers = [one for one in root.handlers if not isinstance(one, Output)]
 
 
 def told(error: BaseException) -> str:
@@ -172,18 +155,6 @@ def _lines(error: BaseException, seen: set[int]) -> list[str]:
     return lines
 
 
-class _Libraries(logging.Handler):
-    """Writes what libraries warn of, which would go to stderr as it is: with a URL and its query,
-    or what came from elsewhere.
-    """
-
-    def emit(self, record: logging.LogRecord) -> None:
-        given = record.args if isinstance(record.args, tuple) else ()
-        text = str(record.msg) % tuple(map(_shown, given)) if given else str(record.msg)
-        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-        get_logger().log(record.levelno, "library", name=record.name, text=text[:SAID], error=error)
-
-
 def _shown(value: object) -> object:
     if isinstance(value, int | float):
         return value
@@ -197,23 +168,135 @@ def _error(exc_info: object) -> BaseException | None:
     return found if isinstance(found, BaseException) else None
 
 
-def _json(line: Mapping[str, object]) -> str:
-    try:
-        return orjson.dumps(line, default=str).decode() + "\n"
-    except TypeError:  # a number that is too large, or letters that are none
-        return orjson.dumps({name: repr(value) for name, value in line.items()}).decode() + "\n"
+class _Formatter(logging.Formatter):
+    """Writes a record as a line. A subclass says how, given what is logged of the record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line with its end, redacted."""
+        return self.write(_fields(record))
+
+    def write(self, line: Mapping[str, Any]) -> str:
+        """Return the text of a line."""
+        raise NotImplementedError
 
 
-def _for_people(line: Mapping[str, Any]) -> str:
-    values = dict(line)
-    level = values.pop("level")
-    exception = values.pop("exception", "")
-    when = values.pop("timestamp")
-    event = values.pop("event")
-    said = (f"{colour('36', name)}={colour('35', plain(value))}" for name, value in values.items())
-    begin = (
-        colour("2", when),
-        colour(COLOURS.get(level, "1"), f"{level:8}"),
-        colour("1", f"{plain(event):30}"),
+class JsonFormatter(_Formatter):
+    """A line as a JSON object."""
+
+    def write(self, line: Mapping[str, Any]) -> str:
+        """Return the object as one line."""
+        try:
+            return orjson.dumps(line, default=str).decode() + "\n"
+        except TypeError:  # a number that is too large, or letters that are none
+            return orjson.dumps({name: repr(value) for name, value in line.items()}).decode() + "\n"
+
+
+class PlainFormatter(_Formatter):
+    """A line for a terminal, with everything that JSON has."""
+
+    def write(self, line: Mapping[str, Any]) -> str:
+        """Return the line in colours, and what was raised below it."""
+        values = dict(line)
+        level = values.pop("level")
+        exception = values.pop("exception", "")
+        when = values.pop("timestamp")
+        event = values.pop("event")
+        said = (
+            f"{colour('36', name)}={colour('35', plain(value))}" for name, value in values.items()
+        )
+        begin = (
+            colour("2", when),
+            colour(COLOURS.get(level, "1"), f"{level:8}"),
+            colour("1", f"{plain(event):30}"),
+        )
+        return " ".join((*begin, *said)) + f"\n{exception}"
+
+
+class BriefFormatter(_Formatter):
+    """A line for a terminal, with what a person follows; no text for a line that is left out."""
+
+    def write(self, line: Mapping[str, Any]) -> str:
+        """Return the line, or no text."""
+        return log_lines.brief(line) or ""
+
+
+JSON: Final = JsonFormatter()
+PLAIN: Final = PlainFormatter()
+BRIEF: Final = BriefFormatter()
+
+
+class Output(logging.StreamHandler[TextIO]):
+    """Writes where `setup` says, as it says at that time: a process may set up its log again, and
+    tests do.
+    """
+
+    # a formatter ends its lines: one may leave a line out, and one may write several
+    terminator = ""
+
+    def __init__(self, level: int = logging.NOTSET) -> None:
+        logging.Handler.__init__(self, level)  # StreamHandler's own would keep the stderr of today
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # as logging.lastResort has it: looked up with each line
+        """Where lines go now."""
+        return setup.stream or sys.stderr
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is logged: by its level, and by filters as of any handler."""
+        return super().filter(record) if record.levelno >= setup.level else False
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as JSON, or for a terminal as a line for people."""
+        for_people = self.stream.isatty() if setup.for_people is None else setup.for_people
+        if not for_people:
+            return JSON.format(record)
+        return (BRIEF if setup.brief else PLAIN).format(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - the shape of logging.Handler
+        """Lose a line for which the stream is full or closed. Called while the error is being
+        handled.
+        """
+        if not isinstance(sys.exception(), (OSError, ValueError)):
+            raise  # noqa: PLE0704 - the error that `emit` is handling
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what is logged of a record, in the order of the line."""
+    when = (
+        datetime.fromtimestamp(record.created, UTC)
+        .isoformat(timespec="microseconds")
+        .replace("+00:00", "Z")
     )
-    return " ".join((*begin, *said)) + f"\n{exception}"
+    line: dict[str, Any] = {
+        "timestamp": when,
+        "level": logging.getLevelName(record.levelno).lower(),
+    }
+    values: Mapping[str, Any] | None = getattr(record, "values", None)
+    if values is None:
+        return line | {"event": "library", **_of_library(record)}
+    line |= {"event": record.msg, **values}
+    if address := line.get("client"):
+        from bridge.core.client_address import shown  # for the few that have one
+
+        line["client"] = shown(str(address), setup.addresses, b"", "", 0.0)
+    if record.exc_info and record.exc_info[1] is not None:
+        line["exception"] = told(record.exc_info[1])
+    return line
+
+
+def _of_library(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a library warns of, without the values: a URL with its query, or what came from
+    elsewhere.
+    """
+    text = str(record.msg)
+    if isinstance(record.args, tuple) and record.args:
+        # values that do not fit the text: it is logged as it is
+        with suppress(TypeError, ValueError):
+            text = text % tuple(map(_shown, record.args))
+    error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+    return {"name": record.name, "text": text[:SAID], "error": error}
+
+
+LOGGER.propagate = False  # a handler of the root logger would write each line again
+if not any(isinstance(one, Output) for one in LOGGER.handlers):
+    LOGGER.addHandler(Output())

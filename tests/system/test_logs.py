@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -141,6 +142,97 @@ def test_what_cannot_be_logged_does_not_stop_what_is_done(
 
     monkeypatch.setattr("sys.stderr", Full())
     get_logger().error("lost")
+
+
+class Kept(logging.Handler):
+    """Remembers the records that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+def test_a_line_is_a_record_of_the_standard_library(
+    stderr: Stderr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept()
+    monkeypatch.setattr(
+        logging.getLogger("flowbridge"),
+        "handlers",
+        [*logging.getLogger("flowbridge").handlers, kept],
+    )
+    get_logger().bind(source="shop").warning("slow", seconds=1.5)
+    [record] = kept.records
+    assert (record.name, record.levelname, record.getMessage()) == ("flowbridge", "WARNING", "slow")
+    assert vars(record)["values"] == {"source": "shop", "seconds": 1.5}
+    assert stderr.told() == ["slow"], "once: the root logger does not get it too"
+
+
+def test_what_else_configures_logging_does_not_silence_the_log(
+    stderr: Stderr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("flowbridge")
+    # as logging.config.dictConfig leaves loggers that it does not name
+    monkeypatch.setattr(logger, "disabled", True)
+    logging.disable(logging.CRITICAL)
+    try:
+        get_logger().info("still_here")
+    finally:
+        logging.disable(logging.NOTSET)
+    assert stderr.told() == ["still_here"]
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "said"),
+    [
+        ("GET %s took %d ms", ("https://example.com/?token=secret", 5), "GET ... took 5 ms"),
+        ("%d of %s", ("secret", "secret"), "%d of %s"),
+        ("%s", ("secret", "secret"), "%s"),
+        ("%(name)s", ({"name": "secret"},), "%(name)s"),
+        ("100%", (), "100%"),
+    ],
+)
+def test_a_warning_of_a_library_is_logged_without_its_values(
+    text: str, args: tuple[object, ...], said: str, stderr: Stderr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logs.Output(logging.WARNING)])
+    try:
+        int("secret")
+    except ValueError:
+        logging.getLogger("library").warning(text, *args, exc_info=True)
+    logging.getLogger("library").info("not this")
+    line = json.loads(stderr.said())
+    assert [line[name] for name in ("level", "event", "name", "text", "error")] == [
+        "warning",
+        "library",
+        "library",
+        said,
+        "ValueError",
+    ]
+    assert len(line) == 6
+
+
+def test_a_warning_of_a_library_is_logged_from_the_level_of_the_log_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = Stderr()
+    logs.setup = logs.Setup(level=logging.ERROR, stream=stream)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logs.Output(logging.WARNING)])
+    logging.getLogger("library").warning("not this")
+    logging.getLogger("library").error("this")
+    assert [json.loads(line)["text"] for line in stream.said().splitlines()] == ["this"]
+
+
+def test_an_error_in_writing_a_line_is_no_lost_line(stderr: Stderr) -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            raise RuntimeError("a fault of ours")
+
+    with pytest.raises(RuntimeError):
+        get_logger().info("odd", value=Odd(), number=2**70)
 
 
 def test_lines_of_many_threads_stay_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
