@@ -192,7 +192,7 @@ def _file(flows: str | Path | None, folder: Path) -> Path | None:
 def _start(options: list[str], folder: Path) -> FlowPlatform:
     log = folder / "log"
     with log.open("wb") as errors:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603 - our own program, no shell
             [sys.executable, "-c", COMMAND, "platform", "--json", *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -123,7 +123,7 @@ class Settings:
     def local_base_url(self) -> str:
         """Where the embedded platform is reached from this machine."""
         host, port = self.private_bind or self.bind
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - how all addresses of this machine are reached
         return f"http://{bracket(host)}:{port}/api/v1"
 
     @property
@@ -241,7 +241,7 @@ def _address(name: str, text: str) -> Address:
         raise SettingsError(
             f"{name}: {text!r} is no HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
         )
-    return found["six"] or found["host"] or "0.0.0.0", int(found["port"])  # noqa: S104
+    return found["six"] or found["host"] or "0.0.0.0", int(found["port"])  # noqa: S104 - a port alone means all addresses
 
 
 def _public_url(text: str) -> str:

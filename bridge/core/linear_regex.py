@@ -144,7 +144,7 @@ class _Place(dict[str, bool]):
             )
         return place
 
-    def __hash__(self) -> int:  # type: ignore[override]
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict has none; these are shared objects
         return id(self)
 
     def __eq__(self, other: object) -> bool:

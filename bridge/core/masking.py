@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes
 
 import orjson
@@ -53,7 +54,7 @@ def hidden(
     each of the list. Of a body that is not `verified`, what cannot be read is hidden too: nobody
     knows what stands there.
     """
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
     if names := [
         name
         for locator in locators
@@ -73,7 +74,7 @@ def hidden(
         and (body := _hidden_body(request, paths, wrapped_in, verified=verified)) != request.body
     ):
         changes["body"] = body
-    return replace(request, **changes) if changes else request  # type: ignore[arg-type]
+    return replace(request, **changes) if changes else request
 
 
 def in_body(locator: str) -> bool:

@@ -143,7 +143,7 @@ class _Output(io.TextIOBase):
         return bool(self.real.isatty())
 
     @property
-    def encoding(self) -> Any:  # type: ignore[override]
+    def encoding(self) -> Any:  # type: ignore[override]  # the text is written elsewhere
         return self.real.encoding
 
 

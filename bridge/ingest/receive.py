@@ -58,7 +58,7 @@ class Received:
     body: Body | None = None
 
 
-def receive(  # noqa: PLR0913
+def receive(  # noqa: PLR0913 - keywords; a record of them would hide what is used
     request: Request,
     source: Source,
     config: Config,
@@ -137,7 +137,7 @@ def receive(  # noqa: PLR0913
     return replace(_keep(parts, source, config, keep, now, new_id, content=content), body=body)
 
 
-def _receive_form(  # noqa: PLR0913
+def _receive_form(  # noqa: PLR0913 - keywords; a record of them would hide what is used
     request: Request,
     source: Source,
     form: Form,
@@ -213,7 +213,7 @@ def _confirm(
     return None
 
 
-def _keep(  # noqa: PLR0913
+def _keep(  # noqa: PLR0913 - keywords; a record of them would hide what is used
     parts: Sequence[tuple[Request, Body]],
     source: Source,
     config: Config,
@@ -395,7 +395,7 @@ def _read_kept(source: Source, files: Sequence[FormFile], request: Request) -> B
     )
 
 
-def _identify(  # noqa: PLR0913
+def _identify(  # noqa: PLR0913 - keywords; a record of them would hide what is used
     request: Request,
     source: Source,
     body: Body,

@@ -13,7 +13,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -140,13 +140,18 @@ def _flood(untold: Sequence[Trouble]) -> Trouble:
 
 
 def _seen(alert: Alert | None, trouble: Trouble, now: float) -> Alert:
-    said = {"severity": trouble.severity, "what": trouble.what, "do": trouble.do, "seen_at": now}
+    said: dict[str, Any] = {
+        "severity": trouble.severity,
+        "what": trouble.what,
+        "do": trouble.do,
+        "seen_at": now,
+    }
     if alert is None:
-        return Alert(key=trouble.key, since=now, **said)  # type: ignore[arg-type]
+        return Alert(key=trouble.key, since=now, **said)
     is_anew = alert.raised_at is None and (
         alert.resolved_at is not None or now - alert.seen_at > GONE
     )
-    return replace(alert, since=now if is_anew else alert.since, resolved_at=None, **said)  # type: ignore[arg-type]
+    return replace(alert, since=now if is_anew else alert.since, resolved_at=None, **said)
 
 
 def _is_due(alert: Alert, trouble: Trouble, now: float) -> bool:

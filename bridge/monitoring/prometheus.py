@@ -101,8 +101,11 @@ def exposition_of(
     settings: Settings, database: Database, config: Callable[[], Config]
 ) -> Exposition:
     """Return the exposition of a process that has a configuration and a store."""
-    look = lambda: overview(settings, database, config(), usual=False)  # noqa: E731
-    return Exposition(settings.data, look, lambda: (route.name for route in config().routes))
+    return Exposition(
+        settings.data,
+        lambda: overview(settings, database, config(), usual=False),
+        lambda: (route.name for route in config().routes),
+    )
 
 
 def _family(metric: Metric, values: Any) -> Family:

@@ -92,7 +92,7 @@ class Spam:
     @property
     def reads_tokens(self) -> bool:
         """Whether tokens are looked at: also where they are off, but may stand for a captcha."""
-        return self.token != "off" or self.captcha is not None  # noqa: S105
+        return self.token != "off" or self.captcha is not None  # noqa: S105 - the word for how a form uses its token
 
     @property
     def reads_work(self) -> bool:

@@ -222,7 +222,7 @@ def receivers(
     board = following.board
     app = create_app(settings, following, Database.of(settings), wake.ring, lambda: told(board))
     if faults:
-        app.wsgi_app = Faults(app.wsgi_app, faults)  # type: ignore[method-assign]
+        app.wsgi_app = Faults(app.wsgi_app, faults)  # type: ignore[method-assign]  # Flask documents it as the place for middleware
     chosen = options(settings, following.start) | {
         "bind": [f"fd://{sock.fileno()}" for sock in sockets]
     }

@@ -57,13 +57,13 @@ class _Bounded:
     """
 
     def settimeout(self, value: float | None) -> None:
-        known = self.gettimeout()  # type: ignore[attr-defined]
+        known = self.gettimeout()  # type: ignore[attr-defined]  # a mixin: the class beside it has it
         if not (value and known and abs(value - known) < LEEWAY):
-            super().settimeout(value)  # type: ignore[misc]
+            super().settimeout(value)  # type: ignore[misc]  # a mixin: the class beside it has it
 
     def recv_into(self, *args: Any, **options: Any) -> int:
         self.settimeout(_remaining())
-        received: int = super().recv_into(*args, **options)  # type: ignore[misc]
+        received: int = super().recv_into(*args, **options)  # type: ignore[misc]  # a mixin: the class beside it has it
         return received
 
 
@@ -99,7 +99,7 @@ class _Deadlined:
         try:
             addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
-            raise failure.NewConnectionError(self, "name not found") from error  # type: ignore[arg-type]
+            raise failure.NewConnectionError(self, "name not found") from error  # type: ignore[arg-type]  # the mixin is a connection where it is used
         reason: OSError = OSError("the name has no address")
         for left, (family, kind, protocol, _, address) in zip(
             range(len(addresses), 0, -1), addresses, strict=True
@@ -118,22 +118,22 @@ class _Deadlined:
             except OSError as error:
                 sock.close()
                 reason = error
-        raise failure.NewConnectionError(self, "no connection") from reason  # type: ignore[arg-type]
+        raise failure.NewConnectionError(self, "no connection") from reason  # type: ignore[arg-type]  # the mixin is a connection where it is used
 
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
+        super().connect()  # type: ignore[misc]  # a mixin: the class beside it has it
         progress.connected = True
 
     @property
     def is_connected(self) -> bool:
-        return monotonic() - self.idle_since < MAX_IDLE and bool(super().is_connected)  # type: ignore[misc]
+        return monotonic() - self.idle_since < MAX_IDLE and bool(super().is_connected)  # type: ignore[misc]  # a mixin: the class beside it has it
 
     def send(self, data: Any) -> None:
         """Keep a piece of the request that is being written, until all are there: one call into the
         kernel, and one packet.
         """
         if self._pieces is None:
-            super().send(data)  # type: ignore[misc]
+            super().send(data)  # type: ignore[misc]  # a mixin: the class beside it has it
         else:
             self._pieces.append(data)
 
@@ -142,7 +142,7 @@ class _Deadlined:
         pieces: list[bytes] = []
         self._pieces = pieces
         try:
-            super().request(*args, **options)  # type: ignore[misc]
+            super().request(*args, **options)  # type: ignore[misc]  # a mixin: the class beside it has it
         finally:
             self._pieces = None
         self.send(b"".join(pieces))
@@ -151,7 +151,7 @@ class _Deadlined:
         progress.sent = True
 
     def getresponse(self) -> Any:
-        response = super().getresponse()  # type: ignore[misc]
+        response = super().getresponse()  # type: ignore[misc]  # a mixin: the class beside it has it
         self.idle_since = monotonic()
         return response
 

@@ -91,7 +91,7 @@ def _deploy(arena: Arena) -> bool:
             text = f"it had not ended {time.monotonic() - began:.1f} s after SIGTERM: see logs/"
             arena.findings.append(Finding("process", f"node {node.number}", text))
         node.start()
-        arena.until(lambda node=node: node.is_ready, 10.0)  # type: ignore[misc]
+        arena.until(lambda node=node: node.is_ready, 10.0)  # type: ignore[misc]  # mypy infers no lambda with defaults
     return True
 
 

@@ -83,7 +83,7 @@ class Process:
     def start(self, first_line: bytes = b"") -> None:
         """Start it; what it writes goes into its log, and `first_line` to its stdin."""
         self._bury()
-        self.popen = subprocess.Popen(  # noqa: S603
+        self.popen = subprocess.Popen(  # noqa: S603 - our own program, no shell
             self.command,
             cwd=self.folder,
             env=dict(self.environ),

@@ -105,7 +105,7 @@ def create_app(
     )
     secret_key = settings.secret_key or secrets.token_hex(32)
     gate = cache(lambda: _gate(database, secret_key, check_room))
-    parts = lambda source, came: given_parts(source, secret_key, time.time(), came)  # noqa: E731
+    parts = lambda source, came: given_parts(source, secret_key, time.time(), came)  # noqa: E731 - a function of one expression beside its use
     receiving = hooks.Hooks(
         settings,
         config,
@@ -133,7 +133,7 @@ def create_app(
     app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)
-    app.wsgi_app = _by_path(receiving, app.wsgi_app, Faces(settings))  # type: ignore[method-assign]
+    app.wsgi_app = _by_path(receiving, app.wsgi_app, Faces(settings))  # type: ignore[method-assign]  # Flask documents it as the place for middleware
     return app
 
 

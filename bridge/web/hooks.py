@@ -100,7 +100,7 @@ class Hooks:
             )
             return _refuse(UNKNOWN_SOURCE, start_response)
         if source.form is not None:
-            take = lambda: self._take(environ, source, config)  # noqa: E731
+            take = lambda: self._take(environ, source, config)  # noqa: E731 - a function of one expression beside its use
             asking = asking_of(environ, source.form, self.settings.public_url)
             form_answer = responses.answer(
                 source,

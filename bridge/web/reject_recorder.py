@@ -49,10 +49,10 @@ class NotingDry:
     def note(
         self,
         request: Request,
-        source: Source,  # noqa: ARG002
-        reason: str,  # noqa: ARG002
-        now: float,  # noqa: ARG002
-        others: Iterable[Source] = (),  # noqa: ARG002
+        source: Source,  # noqa: ARG002 - the shape of its siblings
+        reason: str,  # noqa: ARG002 - the shape of its siblings
+        now: float,  # noqa: ARG002 - the shape of its siblings
+        others: Iterable[Source] = (),  # noqa: ARG002 - the shape of its siblings
     ) -> None:
         """Tell how it arrived."""
         self.said["arrived"] = dry_run.arrived(request)

@@ -152,7 +152,7 @@ class Looks:
         for followed, polls in taken.looks:
             self.under_way.add(followed.id)
             if followed.status is Status.UNKNOWN:
-                self._calls.submit(f"look {followed.id}", lambda one=followed: self._reconcile(one))  # type: ignore[misc]
+                self._calls.submit(f"look {followed.id}", lambda one=followed: self._reconcile(one))  # type: ignore[misc]  # mypy infers no lambda with defaults
             else:
                 by_flow[_flow(followed)].append((followed, polls))
         for flow, some in by_flow.items():
@@ -179,7 +179,7 @@ class Looks:
         for followed, polls in some:
             self._calls.submit(
                 f"look {followed.id}",
-                lambda one=followed, polls=polls: self._ask(one, polls, platform),  # type: ignore[misc]
+                lambda one=followed, polls=polls: self._ask(one, polls, platform),  # type: ignore[misc]  # mypy infers no lambda with defaults
             )
 
     def _ask(self, followed: Delivery, polls: int, platform: Platform) -> None:

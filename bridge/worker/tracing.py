@@ -53,7 +53,7 @@ class Untraced:
         """Tell what has come of a call."""
         note_attempt(claim, outcome, status)
 
-    def environ(self, key: str | None) -> dict[str, str]:  # noqa: ARG002
+    def environ(self, key: str | None) -> dict[str, str]:  # noqa: ARG002 - the shape of its subclass
         """Return what the process of a run gets to know of its trace; `key`: the idempotency key of
         its start.
         """

@@ -228,7 +228,7 @@ class Worker:
             taken = Taken()
             try:
                 self._database.write(
-                    lambda connection, taken=taken: self._record(connection, now, taken)  # type: ignore[misc]
+                    lambda connection, taken=taken: self._record(connection, now, taken)  # type: ignore[misc]  # mypy infers no lambda with defaults
                 )
             except Exception as fault:
                 log.error("result_lost", exc_info=fault)
@@ -398,7 +398,7 @@ class Worker:
             self._held[claim.delivery.id] = claim
             self._calls.submit(
                 claim.delivery.id,
-                lambda claim=claim: self._deliver(claim, platforms[claim.delivery.platform]),  # type: ignore[misc]
+                lambda claim=claim: self._deliver(claim, platforms[claim.delivery.platform]),  # type: ignore[misc]  # mypy infers no lambda with defaults
             )
         self._looks.begin(taken, platforms)
         self._waiting = bool(self._waiting or taken.claims or taken.looks)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,6 +193,25 @@ def test_no_private_part_of_a_library_is_imported(path: Path) -> None:
         assert not private or name.startswith(("bridge.", "_typeshed.")), (
             f"{name_of(path)}:{line}: {name} is private"
         )
+
+
+SUPPRESSION = re.compile(r"noqa: [A-Z]+[0-9]+(?:, [A-Z]+[0-9]+)*|type: ignore\[[a-z, -]+\]")
+
+
+@each_file
+def test_what_a_linter_is_told_to_ignore_has_its_reason(path: Path) -> None:
+    with tokenize.open(path) as file:
+        comments = [
+            each
+            for each in tokenize.generate_tokens(file.readline)
+            if each.type == tokenize.COMMENT
+        ]
+    for each in comments:
+        if "noqa" in each.string or "type: ignore" in each.string:
+            where = f"{name_of(path)}:{each.start[0]}: {each.string}"
+            assert SUPPRESSION.search(each.string), f"{where}: which rule?"
+            reason = SUPPRESSION.split(each.string)[-1]
+            assert re.match(r" - \w|  # \w", reason), f"{where}: no reason"
 
 
 @each_file

@@ -180,7 +180,7 @@ def _here(settings: Settings) -> str:
     """Return the URL of this project's bridge on this machine."""
     from bridge.config.settings import bracket
 
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind[0], settings.bind[0])  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind[0], settings.bind[0])  # noqa: S104 - how all addresses of this machine are reached
     return f"http://{bracket(host)}:{settings.bind[1]}"
 
 

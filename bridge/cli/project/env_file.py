@@ -26,7 +26,7 @@ def put(path: Path, values: Mapping[str, str]) -> None:
         line = f"{name}={value}"
         text, count = re.subn(
             rf"(?m)^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=.*$",
-            lambda _, line=line: line,  # type: ignore[misc]
+            lambda _, line=line: line,  # type: ignore[misc]  # mypy infers no lambda with defaults
             text,
         )
         if not count:

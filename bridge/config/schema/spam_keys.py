@@ -45,7 +45,7 @@ Switch = Literal["optional", "required", "off"]
 class Captcha(Written):
     """The captcha that a form's page has, and how its service is asked."""
 
-    kind: Literal[*KINDS] = Field(description="Whose it is.")  # type: ignore[valid-type]
+    kind: Literal[*KINDS] = Field(description="Whose it is.")  # type: ignore[valid-type]  # mypy knows no Literal of an unpacked tuple
     secret: str = Field(
         description="The secret that the service gave: ${env:NAME} or ${file:PATH}."
     )

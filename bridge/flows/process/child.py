@@ -87,7 +87,7 @@ def _settle(ends: Ends, keeper: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as Python has it
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open as standard input
     sys.stdout = _written_to(1)
     sys.stderr = _written_to(2)
 

@@ -90,7 +90,7 @@ def _keep_only(*wanted: int) -> None:
     """Close every open file but these and the standard ones: above all the sockets that the bridge
     listens on.
     """
-    for one in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
+    for one in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - a list of open files, not of paths
         if one > 2 and one not in wanted:
             with suppress(OSError):
                 os.close(one)

@@ -29,7 +29,7 @@ LINE_LENGTH: Final = 998  # characters: what RFC 5322 allows a line
 def number(name: str, value: JSON, most: float, least: float = 0) -> float:
     """Return the number that `value` is or spells."""
     try:
-        found = float(value)  # type: ignore[arg-type, unused-ignore]
+        found = float(value)  # type: ignore[arg-type, unused-ignore]  # what is no number raises, and is caught
     except (TypeError, ValueError):
         raise FlowError(f"{name}: a number is wanted") from None
     if not least <= found <= most or math.isnan(found):

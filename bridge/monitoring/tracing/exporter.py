@@ -96,7 +96,7 @@ def _missing(environ: Mapping[str, str]) -> str | None:
     if asked != SPOKEN:
         return f"OTEL_EXPORTER_OTLP_PROTOCOL: only {SPOKEN} is spoken"
     try:
-        import bridge.monitoring.tracing.otlp  # noqa: F401
+        import bridge.monitoring.tracing.otlp  # noqa: F401 - it is only tried whether it is installed
     except ModuleNotFoundError:
         return (
             "the environment asks for traces, which need the extra: pip install 'flowbridge[otel]'"

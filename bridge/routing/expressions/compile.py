@@ -97,7 +97,7 @@ class Expression:
         return condition_parts(_parse(self.text), lambda node: build(node)(value, Run(context)))
 
 
-class Reader(Parser):  # type: ignore[misc]
+class Reader(Parser):  # type: ignore[misc]  # jmespath has no types
     """The library's parser, for which `!a.b` is not (!a).b, which would always be null, but !(a.b)."""
 
     # tighter than ==, looser than [] and .

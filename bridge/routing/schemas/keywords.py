@@ -37,7 +37,7 @@ def jsonschema() -> Any:
     """
     if "jsonschema" not in sys.modules:
         before = {name: sys.modules.get(name) for name in UNWANTED}
-        sys.modules |= dict.fromkeys(UNWANTED)  # type: ignore[arg-type]
+        sys.modules |= dict.fromkeys(UNWANTED)  # type: ignore[arg-type]  # None makes the import fail, as it should
         try:
             import jsonschema
         finally:

@@ -69,7 +69,7 @@ def _compile(schema: Any) -> Accept:
         return checks[0]
 
     def every(value: JSON) -> bool:
-        for check in checks:  # noqa: SIM110, a generator costs more than the checks
+        for check in checks:  # noqa: SIM110 - a generator costs more than the checks
             if not check(value):
                 return False
         return True

@@ -66,7 +66,10 @@ def read_forever(settings: Settings, board: Board, loaded: Loaded, top: int) -> 
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICE)
     board.take_place(ROLE, board.read().hash)
-    remember = lambda good: apart(lambda: _remember(settings.database_url, good), PATIENCE)  # noqa: E731
+
+    def remember(good: Good) -> None:
+        apart(lambda: _remember(settings.database_url, good), PATIENCE)
+
     reader = Reader(settings, board, loaded.disk, remember)
     asked = False
     while True:

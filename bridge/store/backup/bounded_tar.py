@@ -68,7 +68,7 @@ def entries(source: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInf
     `StoreError` or one of `UNREADABLE`.
     """
     unpacked = _Unpacked(_Packed(source))
-    with tarfile.open(fileobj=unpacked, mode="r|") as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=unpacked, mode="r|") as tar:  # type: ignore[call-overload]  # it only needs read()
         for _ in range(MOST_FILES):
             unpacked.left = HEADER_BYTES
             entry = tar.next()

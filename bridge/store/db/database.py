@@ -29,7 +29,7 @@ from bridge.store.db.lock_watch import held_long
 from bridge.store.encryption import OFF, Sealer
 
 T = TypeVar("T")
-I = TypeVar("I")  # noqa: E741
+I = TypeVar("I")  # noqa: E741 - a type variable
 Work = Callable[[Connection], T]
 # bytes that the write-ahead log keeps when it is started afresh; a long reader may have let it grow
 LOG = 64 * 1024 * 1024

@@ -29,7 +29,7 @@ from sqlalchemy.exc import DBAPIError
 from bridge.core.errors import StoreError
 from bridge.store.db.lock_watch import LockWatch
 
-Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105
+Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105 - named after what it stands for
 BATCH = 64  # how much work shares one commit at most
 ROWS = 1000  # and how many items; a statement takes 32,766 parameters
 CLOSE_SECONDS = 10.0  # that closing waits for commits under way
@@ -143,7 +143,7 @@ class Group:
         first, then the batch.
         """
         connection = self._open()
-        raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # this database's driver is sqlite3
         with self._watch.waiting():
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
@@ -221,7 +221,7 @@ def _transact(batch: list[Job], connection: Connection, raw: sqlite3.Connection)
 
 
 def _append(jobs: list[Job], raw: sqlite3.Connection) -> None:
-    appending: Appending[Any] = jobs[0].appending  # type: ignore[assignment]
+    appending: Appending[Any] = jobs[0].appending  # type: ignore[assignment]  # jobs of one kind are together
     items = [item for job in jobs for item in job.item]
     before = raw.total_changes
     try:

@@ -30,7 +30,7 @@ class Prepared:
         """Run it and return its rows, which have the names of their columns as attributes."""
         cursor = self._run(connection, values)
         if self._row is None:
-            self._row = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]
+            self._row = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]  # the columns are known at run time
         return list(map(self._row._make, cursor.fetchall()))
 
     def change(self, connection: Connection, **values: Any) -> int:

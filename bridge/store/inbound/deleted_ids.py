@@ -172,7 +172,7 @@ def _change(
         place = (rows[-1][0], rows[-1][1])
         if mine := [row for row in rows if concerns(row[1])]:
             changed += database.write(
-                lambda connection, mine=mine: _rename(connection, mine, renamed)  # type: ignore[misc]
+                lambda connection, mine=mine: _rename(connection, mine, renamed)  # type: ignore[misc]  # mypy infers no lambda with defaults
             )
     return changed
 

@@ -47,7 +47,7 @@ SELECT id FROM delivery WHERE event_id = :id AND (status IN ('queued', 'blocked'
 _UNDER_WAY: Final = text(f"""
 SELECT d.id, d.status FROM delivery d WHERE d.event_id = :id
 AND (d.status IN ('sending', 'unknown') OR d.slot OR d.poll_at IS NOT NULL OR {removal.RUNNING}) ORDER BY d.seq LIMIT 1
-""")  # noqa: S608
+""")  # noqa: S608 - names of our own tables and columns
 
 
 @dataclass(frozen=True, slots=True)

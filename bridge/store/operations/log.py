@@ -90,7 +90,7 @@ def begin(
         lambda connection: _begin(connection, values, ids[:PAGE], is_all=len(ids) <= PAGE)
     )
     for at in range(PAGE, len(ids), PAGE):
-        database.write(lambda connection, at=at: _add(connection, seq, ids, at))  # type: ignore[misc]
+        database.write(lambda connection, at=at: _add(connection, seq, ids, at))  # type: ignore[misc]  # mypy infers no lambda with defaults
     return _get(database, seq)
 
 
@@ -146,7 +146,7 @@ def advance(
         prepared = doing.prepare(database, [row.item_id for row in rows], now)
         mine = {row.number: each for row, each in zip(rows, prepared, strict=False)}
         results = database.write(
-            lambda connection: _carry_out(connection, one.seq, doing, mine, now)  # noqa: B023
+            lambda connection: _carry_out(connection, one.seq, doing, mine, now)  # noqa: B023 - called before the loop goes on
         )
         if results:  # else somebody else has done them meanwhile
             return results

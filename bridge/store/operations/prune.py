@@ -39,7 +39,7 @@ SELECT source FROM s WHERE source IS NOT NULL
 _OLD = f"""
 FROM event e WHERE e.source = :source AND e.received_at < :before AND e.received_at >= :after
 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))
-"""  # noqa: S608
+"""  # noqa: S608 - names of our own tables and columns
 _FULL = "AND (length(e.body) > 0 OR e.files IS NOT NULL)"
 _PAGE = """
 SELECT e.seq, e.id, e.received_at, length(e.body) AS size {old}
@@ -157,7 +157,7 @@ def _finds(
                 free = partial(removal.free, recent=place["recent"])
                 yield Batch(
                     source,
-                    lambda connection, ids=ids, free=free: work(  # type: ignore[misc]
+                    lambda connection, ids=ids, free=free: work(  # type: ignore[misc]  # mypy infers no lambda with defaults
                         pruning, connection, free(connection, ids)
                     ),
                 )
@@ -207,7 +207,7 @@ def _find_rejects(pruning: Pruning) -> Iterator[Batch]:
         if rows:
             yield Batch(
                 source,
-                lambda connection, source=source: _forget_rejects(connection, source, pruning),  # type: ignore[misc]
+                lambda connection, source=source: _forget_rejects(connection, source, pruning),  # type: ignore[misc]  # mypy infers no lambda with defaults
             )
 
 

@@ -36,7 +36,7 @@ WHERE seq > :after AND state IN ('DONE', 'FAILED', 'TERMINATED') AND finished_at
 """)
 _OWNERS = text(f"""
 SELECT d.id, e.source, {UNFINISHED} AS unfinished FROM delivery d JOIN event e ON e.id = d.event_id WHERE d.id IN :ids
-""").bindparams(_ids)  # noqa: S608
+""").bindparams(_ids)  # noqa: S608 - names of our own tables and columns
 _ACTS = text(
     "SELECT seq FROM act WHERE coalesce(worked_at, finished_at, created_at) < :before ORDER BY seq"
     " LIMIT :most"
@@ -64,7 +64,7 @@ def runs(database: Database, config: Config, now: float, of: Of) -> Iterator[Wor
         for at in range(0, len(old), TOGETHER):
             yield lambda connection, ids=old[at : at + TOGETHER]: removal.remove_runs(
                 connection, ids
-            )  # type: ignore[misc]
+            )  # type: ignore[misc]  # mypy infers no lambda with defaults
         place = rows[-1].seq
 
 
@@ -100,10 +100,10 @@ def acts(database: Database, config: Config, now: float, _of: Of) -> Iterator[Wo
             ):
                 yield lambda connection, seq=row.seq: _rows(
                     "act_item", connection, _ITEMS, act=seq, most=TOGETHER
-                )  # type: ignore[misc]
+                )  # type: ignore[misc]  # mypy infers no lambda with defaults
             yield lambda connection, seq=row.seq: _rows(
                 "act", connection, text("DELETE FROM act WHERE seq = :act"), act=seq
-            )  # type: ignore[misc]
+            )  # type: ignore[misc]  # mypy infers no lambda with defaults
 
 
 # -- configurations
@@ -147,11 +147,11 @@ def marks(database: Database, _config: Config, now: float, _of: Of) -> Iterator[
     values = {"before": now - MARKS, "day": day_of(now - MARKS), "hour": hour_of(now - MARKS)}
     for name, rows in _MARKS.items():
         used = {key: value for key, value in values.items() if f":{key}" in rows}
-        if _read(database, text(f"SELECT 1 FROM {rows} LIMIT 1"), used):  # noqa: S608
+        if _read(database, text(f"SELECT 1 FROM {rows} LIMIT 1"), used):  # noqa: S608 - names of our own tables and columns
             yield lambda connection, name=name, rows=rows, used=used: _rows(
                 name,
                 connection,
-                text(f"DELETE FROM {rows}"),  # noqa: S608
+                text(f"DELETE FROM {rows}"),  # noqa: S608 - our own names, and a lambda with defaults
                 **used,
             )  # type: ignore[misc]
 

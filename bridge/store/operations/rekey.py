@@ -107,7 +107,7 @@ class Rekeying:
         together = len(changes) if self.database.is_sqlite else 1
         for some in (changes[at : at + together] for at in range(0, len(changes), together or 1)):
             done += self.database.write(
-                lambda connection, some=some: _apply(connection, row.table, some)  # type: ignore[misc]
+                lambda connection, some=some: _apply(connection, row.table, some)  # type: ignore[misc]  # mypy infers no lambda with defaults
             )
         self.done[str(row.table.name)] += done
         advance(done)

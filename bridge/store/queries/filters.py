@@ -124,7 +124,7 @@ def _says(column: Any, text: str) -> ColumnElement[bool]:
     """A text stands in a column, in any case as the database sees it (SQLite: that of ASCII
     letters).
     """
-    return column.icontains(text, autoescape=True)  # type: ignore[no-any-return]
+    return column.icontains(text, autoescape=True)  # type: ignore[no-any-return]  # SQLAlchemy types it as Any
 
 
 def _folded(text: str) -> str:

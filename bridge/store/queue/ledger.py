@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, null, select, text, update
 
+from bridge.core.circuit_state import Circuit
 from bridge.core.errors import IllegalTransition
 from bridge.core.model import TRANSITIONS, DeadKind, Delivery, Kind, Outcome, RunState, Status
 from bridge.core.rate_limits import day_of
@@ -252,7 +253,7 @@ def learn(
     alone(connection, Lock.COUNT_SLOTS)
     before = throttling.read(connection)
     lost = {one.platform for one in reaped}
-    after = {
+    after: dict[str, Circuit | None] = {
         name: replace(known, probe_until=None) if name in lost else known
         for name, known in before.items()
     }
@@ -264,7 +265,7 @@ def learn(
                 known = learned(known, platform, each.outcome, used, now, jitter)
         known = worth_keeping(known, caps.get(platform, 0))
         if known is not None or platform in before:
-            after[platform] = known  # type: ignore[assignment]
+            after[platform] = known
     throttling.write(connection, before, after, now)
 
 

@@ -45,7 +45,7 @@ def given_parts(
         return HiddenParts()
     parts = _parts(source, form, "..", works=form.trades_captcha or has_work(source))
     inputs = captchas.kept(form.spam.captcha, came or {})
-    if form.spam.token != "off" or form.trades_captcha:  # noqa: S105
+    if form.spam.token != "off" or form.trades_captcha:  # noqa: S105 - the word for how a form uses its token
         given = (came or {}).get(TOKEN_FIELD)
         inputs[TOKEN_FIELD] = _token(
             source.name, form, secret_key, now, given, is_page=True, is_back=came is not None
@@ -108,7 +108,7 @@ def challenge(source: Source, secret_key: str, now: float, came: JSON = None) ->
     form = source.form
     spam = source.form.spam
     said: dict[str, JSON] = {"lasts": int(spam.expires - spam.min_fill)}
-    if spam.token != "off" or form.trades_captcha:  # noqa: S105
+    if spam.token != "off" or form.trades_captcha:  # noqa: S105 - the word for how a form uses its token
         said["token"] = _token(source.name, form, secret_key, now, came)
     if spam.altcha != "off" or form.trades_captcha:
         number = secrets.randbelow(spam.work + 1)
@@ -180,7 +180,7 @@ def _token(
     read = tokens.read(key, came, source, now, inf)
     before = read if isinstance(read, tokens.Token) else None
     filled = now - form.spam.min_fill
-    is_plain = is_back and not came and form.spam.token != "required"  # noqa: S105
+    is_plain = is_back and not came and form.spam.token != "required"  # noqa: S105 - the word for how a form uses its token
     since = max(before.issued_at, filled) if before else filled if is_plain else now
     is_ours = form.trades_captcha and (is_page or (before is not None and before.is_ours))
     return tokens.issue(key, source, min(since, now), secrets.token_hex(16), is_ours=is_ours)

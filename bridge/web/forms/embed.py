@@ -248,7 +248,7 @@ def _form(source: Source, base: str, language: str, *, in_react: bool = False) -
     view = form_view(source, language, f"{base}/hooks/{source.name}", pasted_parts(source, base))
     if in_react:
         view = replace(view, parts=replace(view.parts, scripts=(), needs_script=False))
-    return str(environment().get_template("form_macros.html").module.form(view, speaker(language)))  # type: ignore[attr-defined]
+    return str(environment().get_template("form_macros.html").module.form(view, speaker(language)))  # type: ignore[attr-defined]  # Jinja makes the macros at run time
 
 
 class _Jsx(HTMLParser):

@@ -24,7 +24,7 @@ class HiddenParts:
 
     inputs: Mapping[str, str] = field(default_factory=dict)
     honeypot: str = ""
-    widget: Markup = Markup()  # noqa: RUF009, it cannot be changed
+    widget: Markup = Markup()  # noqa: RUF009 - it cannot be changed
     scripts: tuple[str, ...] = ()
     policy: Mapping[str, str] = field(default_factory=dict)
     needs_script: bool = False

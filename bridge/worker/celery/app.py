@@ -99,7 +99,7 @@ def execute_forever(
     app = application(settings)
     made: list[Any] = []
 
-    @app.task(name=TASK)  # type: ignore[untyped-decorator]
+    @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no types
     def deliver(delivery_id: object, lease: object) -> None:
         try:
             if isinstance(delivery_id, str) and isinstance(lease, str):  # the broker is not trusted

@@ -149,7 +149,7 @@ class Calls:
                 self._now.set()
                 if leases := list(self._held):
                     self._database.write(
-                        lambda connection, leases=leases: claims.extend(  # type: ignore[misc]
+                        lambda connection, leases=leases: claims.extend(  # type: ignore[misc]  # mypy infers no lambda with defaults
                             connection, leases, self._now()
                         )
                     )

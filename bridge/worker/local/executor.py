@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -265,6 +265,6 @@ class Executor:
             (self._listener.lost if run.begun else self._listener.returned)(run_id)
 
 
-def _described(found: dict[str, object]) -> LocalFlow:
-    inputs = tuple(Input(**one) for one in found.pop("inputs"))  # type: ignore[attr-defined]
-    return LocalFlow(inputs=inputs, **found)  # type: ignore[arg-type]
+def _described(found: dict[str, Any]) -> LocalFlow:
+    inputs = tuple(Input(**one) for one in found.pop("inputs"))
+    return LocalFlow(inputs=inputs, **found)

@@ -111,10 +111,10 @@ def _is_filled(value: JSON) -> bool:
 
 
 def _token(one: Submission) -> str | None:
-    if one.spam.token == "off":  # noqa: S105
+    if one.spam.token == "off":  # noqa: S105 - the word for how a form uses its token
         return None
     if one.token is None:
-        return "there is none" if one.spam.token == "required" else None  # noqa: S105
+        return "there is none" if one.spam.token == "required" else None  # noqa: S105 - the word for how a form uses its token
     if isinstance(one.token, str):
         return one.token
     took = one.now - one.token.issued_at
