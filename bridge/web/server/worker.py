@@ -32,7 +32,7 @@ STATUSES = {
     errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
 }
 NO_HTTP = b'{"error":"bad_request","message":"the request is no HTTP that is understood here"}'
-_DEFER = getattr(gthread, "_DEFER", None)  # not every gunicorn that is allowed has it
+_DEFER = gthread._DEFER  # what gunicorn hands on for a connection that has said nothing yet
 FIRST_BYTE = 0.02  # seconds that a thread waits for a new connection's first byte
 LAST_WORD = 1.0  # seconds that a connection which says nothing has for it when the end begins
 NOTICE = 0.9  # seconds between two signs of life for the parent; the first once a second is in time
@@ -98,13 +98,13 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _silent(self) -> list[TConn]:
         """Return the connections that are open and say nothing."""
-        return [*self.keepalived_conns, *getattr(self, "pending_conns", ())]
+        return [*self.keepalived_conns, *self.pending_conns]
 
     def handle(self, conn: TConn) -> Any:
         """Handle one request of a connection; one that says nothing yet goes back to the main loop,
         which waits without a thread.
         """
-        if _DEFER is not None and not conn.initialized and not conn.wait_for_data(FIRST_BYTE):
+        if not conn.initialized and not conn.wait_for_data(FIRST_BYTE):
             return _DEFER
         sock = conn.sock
         sock.reading = Reading(
@@ -146,7 +146,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         if not result:
             self._close(conn)
             return
-        if _DEFER is None or self.alive or result is not _DEFER:
+        if self.alive or result is not _DEFER:
             super().finish_request(conn, fs)
             return
         conn.sock.setblocking(False)
