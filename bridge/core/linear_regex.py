@@ -29,7 +29,17 @@ class Pattern:
     would.
     """
 
-    __slots__ = ("_classes", "_edges", "_memory", "_needs_place", "_start", "_steps", "text")
+    __slots__ = (
+        "_classes",
+        "_edges",
+        "_memory",
+        "_needs_ascii_words",
+        "_needs_place",
+        "_needs_words",
+        "_start",
+        "_steps",
+        "text",
+    )
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -37,9 +47,12 @@ class Pattern:
         self._start = builder.start
         self._edges = builder.edges
         self._classes = builder.classes
-        self._needs_place = any(
-            isinstance(label, str) for edges in self._edges for label, _ in edges
-        )
+        conditions = {
+            label for edges in self._edges for label, _ in edges if isinstance(label, str)
+        }
+        self._needs_place = bool(conditions)
+        self._needs_words = not conditions.isdisjoint(("word", "not_word"))
+        self._needs_ascii_words = not conditions.isdisjoint(("ascii_word", "not_ascii_word"))
         self._memory: list[dict[str, bool]] = [{} for _ in self._classes]
         self._steps: dict[tuple[frozenset[int], Any], tuple[frozenset[int], bool]] = {}
 
@@ -95,8 +108,10 @@ class Pattern:
         before = text[position - 1] if position else ""
         after = text[position] if position < len(text) else ""
         last = not after or (after == "\n" and position == len(text) - 1)
-        is_boundary = _is_word(before) != _is_word(after)
-        is_ascii_boundary = _is_ascii_word(before) != _is_ascii_word(after)
+        is_boundary = self._needs_words and _is_word(before) != _is_word(after)
+        is_ascii_boundary = self._needs_ascii_words and _is_ascii_word(before) != _is_ascii_word(
+            after
+        )
         return _Place.of(
             not before,
             not after,
