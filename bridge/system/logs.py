@@ -225,39 +225,42 @@ PLAIN: Final = PlainFormatter()
 BRIEF: Final = BriefFormatter()
 
 
-class Output(logging.StreamHandler[TextIO]):
+class Output(logging.Handler):
     """Writes where `setup` says, as it says at that time: a process may set up its log again, and
     tests do.
     """
-
-    # a formatter ends its lines: one may leave a line out, and one may write several
-    terminator = ""
-
-    def __init__(self, level: int = logging.NOTSET) -> None:
-        logging.Handler.__init__(self, level)  # StreamHandler's own would keep the stderr of today
-
-    @property
-    def stream(self) -> TextIO:  # type: ignore[override]  # as logging.lastResort has it: looked up with each line
-        """Where lines go now."""
-        return setup.stream or sys.stderr
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is logged: by its level, and by filters as of any handler."""
         return super().filter(record) if record.levelno >= setup.level else False
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record that is logged, without the handler's lock: a line is one write, and
+        threads would wait for it.
+        """
+        is_logged = self.filter(record)
+        if is_logged:
+            self.emit(record)
+        return is_logged
+
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as JSON, or for a terminal as a line for people."""
-        for_people = self.stream.isatty() if setup.for_people is None else setup.for_people
+        """Return the record as JSON, or for a terminal as a line for people; no text where the line
+        is left out.
+        """
+        for_people = (
+            (setup.stream or sys.stderr).isatty() if setup.for_people is None else setup.for_people
+        )
         if not for_people:
             return JSON.format(record)
         return (BRIEF if setup.brief else PLAIN).format(record)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - the shape of logging.Handler
-        """Lose a line for which the stream is full or closed. Called while the error is being
-        handled.
-        """
-        if not isinstance(sys.exception(), (OSError, ValueError)):
-            raise  # noqa: PLE0704 - the error that `emit` is handling
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record. A line is lost where the stream is full or closed; the caller goes on."""
+        stream = setup.stream or sys.stderr
+        with suppress(OSError, ValueError):
+            if text := self.format(record):
+                stream.write(text)
+                stream.flush()
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
