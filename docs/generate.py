@@ -32,7 +32,8 @@ from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
 from bridge.core.locators import Joined, compile_locator  # noqa: E402
 from bridge.core.model import TRANSITIONS, Status  # noqa: E402
-from bridge.delivery import circuit_breaker, reconcile  # noqa: E402
+from bridge.core.timings import TIMINGS  # noqa: E402
+from bridge.delivery import circuit_breaker  # noqa: E402
 from bridge.delivery.platforms import gumloop  # noqa: E402
 from bridge.delivery.platforms.registry import PLATFORMS  # noqa: E402
 from bridge.delivery.retry import RETRY_AFTER_MAX  # noqa: E402
@@ -66,8 +67,6 @@ from bridge.routing.functions import (  # noqa: E402
 from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS  # noqa: E402
 from bridge.routing.schemas import validator  # noqa: E402
 from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
-from bridge.runtime import supervisor  # noqa: E402
-from bridge.store.queue import claims  # noqa: E402
 from bridge.store.tables import encrypted  # noqa: E402
 from bridge.system.http_client import MAX_ANSWER  # noqa: E402
 from bridge.torture import certificate, lanes, plan, records  # noqa: E402
@@ -602,9 +601,9 @@ def limits_table() -> str:
         (
             "reading the head of a request; its body",
             (
-                f"{incomplete_requests.HEAD_TIME:g} s; {incomplete_requests.BODY_TIME:g} s, and 1 s"
-                f" for each {incomplete_requests.SLOWEST // 1024} KiB that have come; then it is"
-                " cut off"
+                f"{TIMINGS.request_head_seconds:g} s; {TIMINGS.request_body_seconds:g} s, and 1 s"
+                f" for each {TIMINGS.request_bytes_per_second / 1024:g} KiB that have come; then it"
+                " is cut off"
             ),
         ),
         (
@@ -694,12 +693,18 @@ def limits_table() -> str:
         ("Retry-After of a platform", f"at most {RETRY_AFTER_MAX / 60:g} min"),
         (
             "until one more run is tried where others fill the platform",
-            f"{circuit_breaker.RAISE_FIRST:g} s, growing to {circuit_breaker.RAISE_MAX:g} s",
+            (
+                f"{TIMINGS.allowance_raise_first_seconds:g} s, growing to"
+                f" {circuit_breaker.RAISE_MAX:g} s"
+            ),
         ),
         ("failures in a row that open a platform's circuit", circuit_breaker.FAILURES),
         (
             "a circuit stays open",
-            f"{circuit_breaker.OPEN_FIRST:g} s, growing to {circuit_breaker.OPEN_MAX / 60:g} min",
+            (
+                f"{TIMINGS.circuit_open_first_seconds:g} s, growing to"
+                f" {TIMINGS.circuit_open_max_seconds / 60:g} min"
+            ),
         ),
         (
             "the same after a 401",
@@ -712,16 +717,18 @@ def limits_table() -> str:
             "a key of `order_by` and `debounce`",
             f"{planner.KEY_LENGTH} characters; a longer one is known by its SHA-256",
         ),
-        ("a worker's lease on a delivery", f"{claims.LEASE:g} s, extended while it lives"),
+        ("a worker's lease on a delivery", f"{TIMINGS.lease_seconds:g} s, extended while it lives"),
         ("looks at a run", polls),
         (
             "until a start without an answer is looked for; again; a second look",
             (
-                f"60 s (`FLOWBRIDGE_RECONCILE_AFTER`) after its deadline; after {reconcile.FIRST:g}"
-                f" s, growing to {reconcile.MOST / 60:g} min; {reconcile.AGREE:g} s"
+                "60 s (`FLOWBRIDGE_RECONCILE_AFTER`) after its deadline; after"
+                f" {TIMINGS.reconcile_first_seconds:g} s, growing to"
+                f" {TIMINGS.reconcile_max_seconds / 60:g} min;"
+                f" {TIMINGS.reconcile_confirm_seconds:g} s"
             ),
         ),
-        ("time to end after SIGTERM", f"{supervisor.GRACE:g} s"),
+        ("time to end after SIGTERM", f"{TIMINGS.stop_seconds:g} s"),
     )
     return table(("what", "limit"), rows)
 

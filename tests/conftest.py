@@ -21,6 +21,7 @@ from postgres_server import execute, postgres_server
 from sqlalchemy import make_url
 
 from bridge.core.model import Delivery, Event, Status
+from bridge.core.timings import Timings
 from bridge.routing.planner import delivery_id
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
@@ -191,13 +192,23 @@ def _migrate(url: str) -> None:
 
 
 @pytest.fixture
-def new_sqlite(migrated_file: Path) -> Callable[[Path], Database]:
+def timings(request: pytest.FixtureRequest) -> Timings:
+    """The durations of this test: those of a running bridge, and what `@pytest.mark.timings`
+    changes.
+    """
+    # a test's own come after its module's
+    marks = reversed(list(request.node.iter_markers("timings")))
+    return Timings(**{name: value for mark in marks for name, value in mark.kwargs.items()})
+
+
+@pytest.fixture
+def new_sqlite(migrated_file: Path, timings: Timings) -> Callable[[Path], Database]:
     """Make an empty, migrated SQLite store at a path."""
 
     def make(path: Path) -> Database:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(migrated_file, path)  # its mode too
-        return Database(f"sqlite:///{path}")
+        return Database(f"sqlite:///{path}", timings=timings)
 
     return make
 
@@ -218,9 +229,9 @@ def sqlite(new_sqlite: Callable[[Path], Database], tmp_path: Path) -> Iterator[D
 
 
 @pytest.fixture
-def postgresql(postgres: str, migrated_postgres: str) -> Iterator[Database]:
+def postgresql(postgres: str, migrated_postgres: str, timings: Timings) -> Iterator[Database]:
     """An empty, migrated store on PostgreSQL."""
-    database = Database(new_postgres_database(postgres, migrated_postgres))
+    database = Database(new_postgres_database(postgres, migrated_postgres), timings=timings)
     yield database
     database.close()
 

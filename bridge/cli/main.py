@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from bridge import __version__
 from bridge.cli.interrupts import keep_interrupts
 from bridge.core.errors import BridgeError, ConfigError, SettingsError
+from bridge.core.timings import TIMINGS, Timings
 
 #: What help lists, in its order: heading -> command -> (module, the line beside it); all here so
 #: that help imports nothing.
@@ -192,6 +193,7 @@ def group(ctx: click.Context, config: str | None) -> None:
 
     Try it with nothing prepared: flowbridge demo
     """
+    ctx.meta[Timings.__name__] = ctx.obj or TIMINGS
     ctx.obj = config
     if (
         ctx.get_parameter_source("config") is ParameterSource.ENVIRONMENT
@@ -201,8 +203,8 @@ def group(ctx: click.Context, config: str | None) -> None:
     ctx.color = False if os.environ.get("NO_COLOR") else ctx.color  # https://no-color.org
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line."""
+def main(arguments: Sequence[str] | None = None, timings: Timings = TIMINGS) -> None:
+    """Run the command line. `timings`: the durations of its processes."""
     os.umask(UMASK)
     keep_interrupts()
-    group.main(args=arguments, prog_name="flowbridge")
+    group.main(args=arguments, prog_name="flowbridge", obj=timings)

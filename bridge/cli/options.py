@@ -17,6 +17,7 @@ import click
 from bridge.cli.numbers import Bounded
 from bridge.core.errors import SettingsError, StoreError
 from bridge.core.model import DeadKind, RunState, Status
+from bridge.core.timings import TIMINGS, Timings
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -282,6 +283,13 @@ def searching(
             )
 
 
+def command_timings() -> Timings:
+    """Return the durations that `main` was called with."""
+    context = click.get_current_context(silent=True)
+    timings: Timings = TIMINGS if context is None else context.meta.get(Timings.__name__, TIMINGS)
+    return timings
+
+
 def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
     """Return the settings that every command uses; with `secrets` those that call the embedded
     platform.
@@ -292,7 +300,7 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
     from bridge.config.settings import load_settings
     from bridge.monitoring.presence import addresses
 
-    settings = load_settings(os.environ, config=config, secrets=secrets)
+    settings = load_settings(os.environ, config=config, secrets=secrets, timings=command_timings())
     found = addresses(settings.data)
     return settings if found is None else replace(settings, bind=found[0], private_bind=found[1])
 

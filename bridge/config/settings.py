@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from bridge.core.errors import SettingsError
+from bridge.core.timings import TIMINGS, Timings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = tuple[str, int]
@@ -118,6 +119,8 @@ class Settings:
     admin_token: str = field(default="", repr=False)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     own: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # no variable of the environment changes it
+    timings: Timings = field(default=TIMINGS, repr=False)
 
     @property
     def local_base_url(self) -> str:
@@ -149,12 +152,14 @@ def load_settings(
     config: str | None = None,
     bind: str | None = None,
     secrets: bool = True,
+    timings: Timings = TIMINGS,
 ) -> Settings:
     """Return the settings of `environ`; `SettingsError` says which variable holds what that cannot
     be used.
 
     `secrets`: false for those who only look at the store: nothing is generated then, and nothing
     must be set.
+    `timings`: the durations of the processes.
     """
     path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
     merged = with_dotenv(environ, _dotenv(path.parent / ".env"))
@@ -192,6 +197,7 @@ def load_settings(
         admin_token=_admin_token(merged),
         environ=merged,
         own=dict(environ),
+        timings=timings,
         **_backups(merged, data, url),
         **_engine(merged, url),
         **(_local_credentials(merged, data, url) if secrets else {}),

@@ -20,19 +20,15 @@ from typing import Final
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Kind, Outcome
+from bridge.core.timings import TIMINGS, Timings
 from bridge.delivery.retry import RETRY_AFTER_MAX
 
 FAILURES: Final = 5  # in a row, until it opens
-# seconds that it stays open: the first time, and at most
-OPEN_FIRST = 10.0
-OPEN_MAX = 300.0
-# the same after a 401
+# seconds that it stays open after a 401: the first time, and at most
 UNAUTHORIZED_FIRST = 60.0
 UNAUTHORIZED_MAX = 900.0
 PROBE: Final = 45.0  # seconds after which a probe that nothing was heard of does not count
-# seconds until one more run is tried: after the first 429, and at most
-RAISE_FIRST = 0.5
-RAISE_MAX = 15.0
+RAISE_MAX: Final = 15.0  # seconds, the most, until one more run is tried
 FAILED: Final = (Kind.REFUSED, Kind.UNKNOWN)
 
 
@@ -60,7 +56,13 @@ def probe(circuit: Circuit, now: float) -> Circuit:
 
 
 def learn(
-    circuit: Circuit | None, platform: str, outcome: Outcome, used: int, now: float, jitter: float
+    circuit: Circuit | None,
+    platform: str,
+    outcome: Outcome,
+    used: int,
+    now: float,
+    jitter: float,
+    timings: Timings = TIMINGS,
 ) -> Circuit | None:
     """Return what is known after an attempt, null where all is well. `used`: the slots that are
     taken once it is settled.
@@ -68,18 +70,19 @@ def learn(
     if outcome.ours:
         return circuit
     if outcome.kind in FAILED:
-        return _failed(circuit or Circuit(platform=platform), outcome, now, jitter)
+        return _failed(circuit or Circuit(platform=platform), outcome, now, jitter, timings)
     if outcome.kind is Kind.UNAUTHORIZED:
         return _unauthorized(circuit or Circuit(platform=platform), outcome, now, jitter)
     if outcome.kind is Kind.THROTTLED:
-        return _throttled(circuit or Circuit(platform=platform), outcome, used, now, jitter)
+        return _throttled(
+            circuit or Circuit(platform=platform), outcome, used, now, jitter, timings
+        )
     if circuit is None:
         return None
     known = replace(circuit, failures=0, open_for=0.0, open_until=None, probe_until=None)
     if outcome.kind is Kind.STARTED and known.allowance is not None and used > known.allowance:
-        known = replace(
-            known, allowance=used, raise_at=now, raise_for=max(RAISE_FIRST, known.raise_for / 2)
-        )
+        raise_for = max(timings.allowance_raise_first_seconds, known.raise_for / 2)
+        known = replace(known, allowance=used, raise_at=now, raise_for=raise_for)
     return known
 
 
@@ -121,23 +124,29 @@ def _opened(known: Circuit, open_for: float, most: float, now: float, jitter: fl
     )
 
 
-def _failed(known: Circuit, outcome: Outcome, now: float, jitter: float) -> Circuit:
+def _failed(
+    known: Circuit, outcome: Outcome, now: float, jitter: float, timings: Timings
+) -> Circuit:
+    first = timings.circuit_open_first_seconds
     if known.is_unauthorized:  # the probe has not found out whether the credentials are accepted
         waits = known.state(now) == "open"
         return (
             known
             if waits
-            else _opened(known, max(OPEN_FIRST, known.open_for), UNAUTHORIZED_MAX, now, jitter)
+            else _opened(known, max(first, known.open_for), UNAUTHORIZED_MAX, now, jitter)
         )
     known = replace(known, failures=known.failures + 1, reason=outcome.detail or None)
     # a call that began before it opened
     waiting = known.open_until is not None and now < known.open_until
     if known.failures < FAILURES or waiting:
         return known
-    return _opened(known, max(OPEN_FIRST, 2 * known.open_for), OPEN_MAX, now, jitter)
+    open_for = max(first, 2 * known.open_for)
+    return _opened(known, open_for, timings.circuit_open_max_seconds, now, jitter)
 
 
-def _throttled(known: Circuit, outcome: Outcome, used: int, now: float, jitter: float) -> Circuit:
+def _throttled(
+    known: Circuit, outcome: Outcome, used: int, now: float, jitter: float, timings: Timings
+) -> Circuit:
     known = replace(
         known,
         failures=0,
@@ -151,7 +160,7 @@ def _throttled(known: Circuit, outcome: Outcome, used: int, now: float, jitter: 
     # more of those that were under way when it said so first
     if known.allowance is not None and now < known.raise_at:
         return replace(known, allowance=min(known.allowance, used))
-    raise_for = min(RAISE_MAX, max(RAISE_FIRST, 2 * known.raise_for))
+    raise_for = min(RAISE_MAX, max(timings.allowance_raise_first_seconds, 2 * known.raise_for))
     return replace(
         known, allowance=used, raise_for=raise_for, raise_at=now + raise_for * (0.75 + jitter / 2)
     )

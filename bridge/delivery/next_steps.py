@@ -9,8 +9,8 @@ from typing import Final
 
 from bridge.core.model import DeadKind, Delivery, RunState, Status
 from bridge.core.times import write_time
+from bridge.core.timings import TIMINGS
 from bridge.delivery.obstacles import Obstacle, next_call
-from bridge.delivery.reconcile import AGREE
 
 
 class Need(StrEnum):
@@ -160,7 +160,11 @@ def find_settling_steps(one: Delivery, obstacle: Obstacle | None, now: float) ->
     at = next_call(one.look_at, obstacle)
     if obstacle is None:
         is_second = isinstance(one.evidence, dict) and one.evidence.get("empty_at") is not None
-        again = "" if is_second else f", and again {AGREE:g} s later if no run is found"
+        again = (
+            ""
+            if is_second
+            else f", and again {TIMINGS.reconcile_confirm_seconds:g} s later if no run is found"
+        )
         when = f"at {_clock(one.look_at)}" if one.look_at > now else "in a moment"
         return [
             f"nothing: it settles itself when the platform's list of runs is read ({when}{again})"

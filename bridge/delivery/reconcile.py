@@ -22,15 +22,12 @@ from typing import Any, Final
 
 from bridge.core.clock_reading import ClockReading, passed
 from bridge.core.model import JSON, RUN_ENDED, Delivery, RunState
+from bridge.core.timings import TIMINGS, Timings
 
 # seconds by which the platform's clock may differ from ours, beyond what its answers tell
 SKEW: Final = 60.0
 FULL: Final = 10  # runs that a list holds at most: one with fewer is whole
-AGREE: Final = 30.0  # seconds until the second look, where the first found no candidate
-# seconds until a look is made again, and how that grows
-FIRST = 5.0
-GROWTH = 1.5
-MOST = 600.0
+GROWTH: Final = 1.5  # how the seconds grow until a look is made again
 NAMED: Final = 3  # runs that a reason names
 STEPPED: Final = "clock_stepped"
 NOT_COMPARABLE: Final = "clock_not_comparable"
@@ -275,6 +272,7 @@ def judge(
     before: Earlier,
     *,
     exclusive: bool,
+    timings: Timings = TIMINGS,
 ) -> Evidence:
     """Decide what a look means for a delivery whose attempt began at `began_at`. `exclusive`:
     nobody else starts its flow.
@@ -290,9 +288,8 @@ def judge(
         else None
     )
     was_there = before.covered and all(one.run_id in before.run_ids for one in look.candidates)
-    decision = _decide(
-        delivery, began_at, look, before, sole=exclusive and (look.covers or was_there)
-    )
+    sole = exclusive and (look.covers or was_there)
+    decision = _decide(delivery, began_at, look, before, timings, sole=sole)
     return Evidence(
         attempt=attempt,
         looks=before.looks + 1,
@@ -304,20 +301,27 @@ def judge(
     )
 
 
-def wait(looks: int) -> float:
+def wait(looks: int, timings: Timings = TIMINGS) -> float:
     """Return the seconds until the next look where so many were made."""
-    return min(FIRST * GROWTH ** min(looks, 40), MOST)
+    grown = timings.reconcile_first_seconds * GROWTH ** min(looks, 40)
+    return min(grown, timings.reconcile_max_seconds)
 
 
 def _decide(
-    delivery: Delivery, began_at: float, look: Look, before: Earlier, *, sole: bool
+    delivery: Delivery,
+    began_at: float,
+    look: Look,
+    before: Earlier,
+    timings: Timings,
+    *,
+    sole: bool,
 ) -> Decision:
     """`sole`: a candidate that is the only one is the run, whether it echoes or not."""
-    again = wait(before.looks)
+    again = wait(before.looks, timings)
     if (undecided := _unusable(delivery, look, again)) is not None:
         return undecided
     if not look.candidates:
-        return _without(delivery, look, before)
+        return _without(delivery, look, before, timings.reconcile_confirm_seconds)
     if echoing := sorted((one for one in look.candidates if one.echo), key=_clearest):
         return _echoed(delivery, look, echoing[0], again)
     if sole and len(look.candidates) == 1 and not look.unread and _is_certain(look.candidates[0]):
@@ -400,7 +404,7 @@ def _contested(
     return Decision(verdict=Verdict.HOLD, why=f"{why}: {_advice(delivery, [one])}")
 
 
-def _without(delivery: Delivery, look: Look, before: Earlier) -> Decision:
+def _without(delivery: Delivery, look: Look, before: Earlier, confirm: float) -> Decision:
     if not look.covers or look.unread:
         lack = (
             "holds entries that cannot be read"
@@ -416,9 +420,9 @@ def _without(delivery: Delivery, look: Look, before: Earlier) -> Decision:
         )
     if before.empty_at is None:
         return Decision(
-            verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=AGREE
+            verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=confirm
         )
-    left = before.empty_at + AGREE - look.at
+    left = before.empty_at + confirm - look.at
     if left > 0:
         return Decision(
             verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=left

@@ -19,6 +19,7 @@ import orjson
 
 from bridge.core.alert import Alert
 from bridge.core.model import Event
+from bridge.core.timings import TIMINGS, Timings
 from bridge.monitoring.conditions import CONDITIONS, CRITICAL, WARNING, Trouble
 from bridge.monitoring.serializers import iso
 from bridge.routing.matching.matcher import match_type
@@ -27,10 +28,8 @@ from bridge.routing.model import OWN, Config, Mode
 RAISED = "alert.raised"
 RESOLVED = "alert.resolved"
 TEST = "alert.test"
-LOOK_SECONDS: Final = 30.0  # between two looks of a worker
 # how the keys of conditions begin that may be seen by a worker only
 SEEN_BY_WORKERS: Final = "clock_skew:"
-GONE: Final = 300.0  # seconds that a condition is away until its alert is over
 AGAIN: Final = 86400.0  # seconds until what lasts is told again
 # seconds after it was told in which a condition that comes and goes is not told as a new one
 QUIET: Final = 3600.0
@@ -51,7 +50,7 @@ class Notice:
 
 
 def step(
-    known: Mapping[str, Alert], found: Sequence[Trouble], now: float
+    known: Mapping[str, Alert], found: Sequence[Trouble], now: float, timings: Timings = TIMINGS
 ) -> tuple[dict[str, Alert], list[Notice]]:
     """Return the alerts as they are now that `found` is wrong, and what is to be told."""
     alerts = {
@@ -59,11 +58,14 @@ def step(
         for key, one in known.items()
         if not (one.is_told_over and now - (one.resolved_at or 0.0) >= REMEMBERED)
     }
-    notices, untold = _raised(alerts, found, now, _room(alerts.values(), now))
+    notices, untold = _raised(alerts, found, now, _room(alerts.values(), now), timings)
     if untold:
         found = [*found, _flood(untold)]
-        notices += _raised(alerts, found[-1:], now, Counter({found[-1].severity: 1}), KEPT + 1)[0]
-    return alerts, notices + _resolved(alerts, {one.key for one in found}, now)
+        one = Counter({found[-1].severity: 1})
+        notices += _raised(alerts, found[-1:], now, one, timings, KEPT + 1)[0]
+    return alerts, notices + _resolved(
+        alerts, {one.key for one in found}, now, timings.alert_resolve_seconds
+    )
 
 
 def _raised(
@@ -71,6 +73,7 @@ def _raised(
     found: Sequence[Trouble],
     now: float,
     room: Counter[str],
+    timings: Timings,
     most: int = KEPT,
 ) -> tuple[list[Notice], list[Trouble]]:
     """Note in `alerts` what is wrong; return what is to be told of it, and what should be told and
@@ -80,13 +83,13 @@ def _raised(
     untold = []
     kept = Counter(one.severity for one in alerts.values())
     for trouble in found:
-        alert = _seen(alerts.get(trouble.key), trouble, now)
+        alert = _seen(alerts.get(trouble.key), trouble, now, timings.alert_resolve_seconds)
         is_new = alert.key not in alerts
         if is_new and kept[alert.severity] >= most:
             untold.append(trouble)
             continue
         kept[alert.severity] += is_new
-        if _is_due(alert, trouble, now):
+        if _is_due(alert, trouble, now, timings):
             if room[alert.severity] > 0:
                 room[alert.severity] -= 1
                 raised_at = now if alert.raised_at is None else alert.raised_at
@@ -98,7 +101,9 @@ def _raised(
     return notices, untold
 
 
-def _resolved(alerts: dict[str, Alert], present: Set[str], now: float) -> list[Notice]:
+def _resolved(
+    alerts: dict[str, Alert], present: Set[str], now: float, resolve: float
+) -> list[Notice]:
     """Note in `alerts` what is over; return what is to be told of it."""
     notices = []
     room = _room(
@@ -106,7 +111,7 @@ def _resolved(alerts: dict[str, Alert], present: Set[str], now: float) -> list[N
     )
     for key in sorted(alerts.keys() - present):
         alert = alerts[key]
-        if alert.is_told_over or now - alert.seen_at < GONE:
+        if alert.is_told_over or now - alert.seen_at < resolve:
             continue
         if not alert.told:
             del alerts[key]
@@ -139,7 +144,7 @@ def _flood(untold: Sequence[Trouble]) -> Trouble:
     )
 
 
-def _seen(alert: Alert | None, trouble: Trouble, now: float) -> Alert:
+def _seen(alert: Alert | None, trouble: Trouble, now: float, resolve: float) -> Alert:
     said: dict[str, Any] = {
         "severity": trouble.severity,
         "what": trouble.what,
@@ -149,17 +154,17 @@ def _seen(alert: Alert | None, trouble: Trouble, now: float) -> Alert:
     if alert is None:
         return Alert(key=trouble.key, since=now, **said)
     is_anew = alert.raised_at is None and (
-        alert.resolved_at is not None or now - alert.seen_at > GONE
+        alert.resolved_at is not None or now - alert.seen_at > resolve
     )
     return replace(alert, since=now if is_anew else alert.since, resolved_at=None, **said)
 
 
-def _is_due(alert: Alert, trouble: Trouble, now: float) -> bool:
+def _is_due(alert: Alert, trouble: Trouble, now: float, timings: Timings) -> bool:
     if alert.raised_at is not None:
         return now - (alert.told_at or 0.0) >= AGAIN
-    return now - alert.since >= CONDITIONS[trouble.condition].holds and (
-        alert.told_at is None or now - alert.told_at >= QUIET
-    )
+    usual = CONDITIONS[trouble.condition].holds
+    holds = timings.alert_hold_seconds.get(trouble.condition, usual)
+    return now - alert.since >= holds and (alert.told_at is None or now - alert.told_at >= QUIET)
 
 
 def body(notice: Notice, now: float) -> bytes:
@@ -220,22 +225,22 @@ def is_told(config: Config) -> bool:
     )
 
 
-def is_over(alert: Alert, present: Set[str], now: float) -> bool:
+def is_over(alert: Alert, present: Set[str], now: float, timings: Timings = TIMINGS) -> bool:
     """Return whether the condition of an alert is over, though its end was not told yet. `present`:
     the keys of what is wrong now.
 
     What only a worker sees is over where its last looks did not see it.
     """
     if alert.key == "flood" or alert.key.startswith(SEEN_BY_WORKERS):
-        return now - alert.seen_at > 2 * LOOK_SECONDS
+        return now - alert.seen_at > 2 * timings.alert_check_seconds
     return alert.key not in present
 
 
-def cleared_by(alert: Alert) -> float:
+def cleared_by(alert: Alert, timings: Timings = TIMINGS) -> float:
     """Return by when a worker takes an alert off the list whose condition is over: it waits, should
     the condition come back.
     """
-    return alert.seen_at + GONE + LOOK_SECONDS
+    return alert.seen_at + timings.alert_resolve_seconds + timings.alert_check_seconds
 
 
 def listed(alerts: Iterable[Alert]) -> list[Alert]:

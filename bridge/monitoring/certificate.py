@@ -13,19 +13,18 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bridge.core.status import Certificate
+from bridge.core.timings import TIMINGS
 from bridge.system.state_file import recall, remember
 
 FILE: Final = "certificate.json"
-EVERY: Final = 6 * 3600.0  # seconds for which what was seen is not looked up anew
-PATIENCE: Final = 10.0  # seconds for each step on the way there
 
 
-def look(url: str) -> Certificate:
+def look(url: str, step: float = TIMINGS.certificate_step_seconds) -> Certificate:
     """Return the certificate of an https URL, whoever issued it. The authorities of the machine are
     trusted, and those of certifi.
 
-    Where none is seen, the reason stands in `unreached`. It takes a few seconds, and half a minute
-    at most but for a name that is slow.
+    `step`: seconds for each step of a connection. Where none is seen, the reason stands in
+    `unreached`. It takes a few seconds, and half a minute at most but for a name that is slow.
     """
     begins_at = None
     ends_at = None
@@ -33,10 +32,10 @@ def look(url: str) -> Certificate:
     unreached = None
     try:
         try:
-            begins_at, ends_at = _dates(url, _trusting())
+            begins_at, ends_at = _dates(url, _trusting(), step)
         except ssl.SSLCertVerificationError as error:
             refused = error.verify_message
-            begins_at, ends_at = _dates(url, _indifferent())
+            begins_at, ends_at = _dates(url, _indifferent(), step)
     except (OSError, ValueError) as error:
         unreached = (
             None
@@ -70,14 +69,15 @@ def _indifferent() -> ssl.SSLContext:
     return context
 
 
-def _dates(url: str, context: ssl.SSLContext) -> tuple[float, float]:
+def _dates(url: str, context: ssl.SSLContext, step: float) -> tuple[float, float]:
     """Return from when until when the certificate is valid."""
     from cryptography import x509  # a large library, for once in six hours
 
     parts = urlsplit(url)
     host = parts.hostname or ""
+    address = host, parts.port or 443
     with (
-        socket.create_connection((host, parts.port or 443), PATIENCE) as plain,
+        socket.create_connection(address, step) as plain,
         context.wrap_socket(plain, server_hostname=host) as tls,
     ):
         shown = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
@@ -105,6 +105,6 @@ def keep(data: Path, seen: Certificate) -> None:
     remember(data / FILE, seen)
 
 
-def is_due(known: Certificate | None, now: float) -> bool:
+def is_due(known: Certificate | None, now: float, interval: float) -> bool:
     """Tell whether it is time to look, by what is kept."""
-    return known is None or not 0 <= now - known.looked_at < EVERY
+    return known is None or not 0 <= now - known.looked_at < interval

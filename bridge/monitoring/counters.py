@@ -22,10 +22,10 @@ from typing import Any, Final
 
 import orjson
 
+from bridge.core.timings import TIMINGS
 from bridge.monitoring.metrics import COUNTED, Metric
 
 FOLDER: Final = "counts"
-EVERY: Final = 1.0  # seconds between two writings
 MOST_SERIES: Final = 5000  # of a process; beyond them nothing new is counted
 # seconds; the last one is unbounded
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -108,14 +108,15 @@ COUNTS: Final = Counts()  # this process's
 _begun: dict[int, CountsFile] = {}
 
 
-def begin(data: Path) -> None:
-    """Write what this process counts from now on into the data folder. To be called after the fork;
-    nothing of it fails.
+def begin(data: Path, interval: float = TIMINGS.counter_write_seconds) -> None:
+    """Write what this process counts from now on into the data folder, every `interval` seconds.
+
+    Call it after the fork; nothing of it fails.
     """
     if os.getpid() in _begun:
         return
     file = _begun[os.getpid()] = CountsFile(data, COUNTS)
-    threading.Thread(target=file.keep, name="counts", daemon=True).start()
+    threading.Thread(target=file.keep, args=(interval,), name="counts", daemon=True).start()
     atexit.register(finish)
 
 
@@ -140,10 +141,10 @@ class CountsFile:
         self._written = 0
         self._mutex = threading.Lock()
 
-    def keep(self) -> None:
-        """Write them every second, for ever."""
+    def keep(self, interval: float) -> None:
+        """Write them, with `interval` seconds between two writes, until the process ends."""
         pause = threading.Event()
-        while not pause.wait(EVERY):
+        while not pause.wait(interval):
             self.write()
 
     def write(self) -> None:

@@ -19,6 +19,7 @@ from bridge.config.allowed_hosts import is_own_host, own_hosts
 from bridge.config.settings import Address, Settings, bracket
 from bridge.core.errors import BridgeError
 from bridge.core.status import Overview
+from bridge.core.timings import TIMINGS
 from bridge.monitoring import counters
 from bridge.monitoring.metrics import COUNTED, GAUGES, OF_EACH_ROUTE, STORE_UP, Metric
 from bridge.monitoring.status import overview
@@ -32,22 +33,25 @@ if TYPE_CHECKING:
 log = get_logger()
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-KEPT: Final = 2.0  # seconds that an answer is given again
 PATIENCE: Final = 5.0  # seconds for one request of a scraper that is slow
-AGAIN: Final = 5.0  # seconds until an address that is taken is tried again
 
 
 class Exposition:
-    """What is told, made at most once in two seconds however many ask. `look` tells how things
-    stand, or raises `BridgeError`.
+    """What is told, made once in a while however many ask. `look` tells how things stand, or raises
+    `BridgeError`.
 
-    `routes` gives the names of those whose counts are told from the start, as 0: else no rule could
-    see the first of them.
+    `cache_seconds`: for which an answer is given again. `routes` gives the names of those whose
+    counts are told from the start, as 0: else no rule could see the first of them.
     """
 
     def __init__(
-        self, data: Path, look: Callable[[], Overview], routes: Callable[[], Iterable[str]] = tuple
+        self,
+        data: Path,
+        look: Callable[[], Overview],
+        routes: Callable[[], Iterable[str]] = tuple,
+        cache_seconds: float = TIMINGS.metrics_cache_seconds,
     ) -> None:
+        self._cache_seconds = cache_seconds
         self._data = data
         self._look = look
         self._routes = routes
@@ -62,7 +66,7 @@ class Exposition:
         try:
             if time.monotonic() >= self._until:
                 self._text = self._made()
-                self._until = time.monotonic() + KEPT
+                self._until = time.monotonic() + self._cache_seconds
             return self._text
         finally:
             self._mutex.release()
@@ -105,6 +109,7 @@ def exposition_of(
         settings.data,
         lambda: overview(settings, database, config(), usual=False),
         lambda: (route.name for route in config().routes),
+        settings.timings.metrics_cache_seconds,
     )
 
 
@@ -149,15 +154,16 @@ def serve(settings: Settings, database: Database, config: Callable[[], Config]) 
     if settings.metrics_bind is not None:
         exposition = exposition_of(settings, database, config)
         hosts = own_hosts(settings, settings.metrics_bind)
-        threading.Thread(
-            target=_serve,
-            args=(settings.metrics_bind, hosts, exposition),
-            name="metrics",
-            daemon=True,
-        ).start()
+        given = (
+            settings.metrics_bind,
+            hosts,
+            exposition,
+            settings.timings.metrics_bind_retry_seconds,
+        )
+        threading.Thread(target=_serve, args=given, name="metrics", daemon=True).start()
 
 
-def _serve(address: Address, hosts: frozenset[str], exposition: Exposition) -> None:
+def _serve(address: Address, hosts: frozenset[str], exposition: Exposition, retry: float) -> None:
     class Handler(BaseHTTPRequestHandler):
         timeout = PATIENCE
         server_version = "flowbridge"
@@ -194,7 +200,7 @@ def _serve(address: Address, hosts: frozenset[str], exposition: Exposition) -> N
                 log.warning(
                     "metrics_not_served", address=f"{bracket(address[0])}:{address[1]}", error=said
                 )
-        time.sleep(AGAIN)
+        time.sleep(retry)
 
 
 def _server(address: Address, handler: type[BaseHTTPRequestHandler]) -> TCPServer:

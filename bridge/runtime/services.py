@@ -22,7 +22,7 @@ from bridge.runtime.reload.follower import Following
 from bridge.runtime.reload.process import read_forever
 from bridge.runtime.reload.shared_config import told
 from bridge.runtime.startup import Loaded, prepare_store
-from bridge.runtime.supervisor import GIVE_WAY, GRACE, Child, end
+from bridge.runtime.supervisor import GIVE_WAY, Child, end
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.migrations import upgrade
@@ -39,10 +39,6 @@ from bridge.worker.tracing import traced_by
 from bridge.worker.worker import Worker
 
 PREPARED = "prepared"
-UNHURRIED = 120.0  # seconds that calls under way have to end when another worker has taken over
-# seconds that the worker has to end before the receivers are told to: until then nobody who calls
-# waits for it
-AHEAD = 7.5
 
 
 def listen(settings: Settings) -> list[socket.socket]:
@@ -143,15 +139,17 @@ def work_forever(settings: Settings, following: Following, wake: Wake) -> None:
     if settings.engine == "celery":
         from bridge.worker.celery import app as broker  # who does not use it, need not have it
 
-        relay = Relay(broker.publisher(settings))
+        relay = Relay(broker.publisher(settings), settings.timings.broker_backoff_seconds)
     database = Database.of(settings)
     prometheus.serve(settings, database, following)
     traced = traced_by(exporter.current(), following, database)
-    worker = Worker(settings, following, database, Sender().send, wake, host, relay, traced)
+    sender = Sender(idle_seconds=settings.timings.connection_idle_seconds)
+    worker = Worker(settings, following, database, sender.send, wake, host, relay, traced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
-    # another takes on what comes, so nobody waits for this one
-    signal.signal(GIVE_WAY, lambda *_: worker.stop(within=UNHURRIED))
+    # Another process takes on what arrives, so nothing waits for the end of this one.
+    drain = settings.timings.handover_drain_seconds
+    signal.signal(GIVE_WAY, lambda *_: worker.stop(within=drain))
     signal.signal(signal.SIGHUP, lambda *_: following.board.wake.ring())
     pin(0)
     worker.run()
@@ -172,14 +170,9 @@ def celery_forever(settings: Settings, following: Following, concurrency: int) -
 
     def calls() -> Calls:
         traced = traced_by(exporter.current(), following, database)
-        return Calls(
-            following,
-            database,
-            Sender().send,
-            settings.reconcile_after,
-            Files(settings, database),
-            traced,
-        )
+        sender = Sender(idle_seconds=settings.timings.connection_idle_seconds)
+        files = Files(settings, database)
+        return Calls(following, database, sender.send, settings.reconcile_after, files, traced)
 
     return broker.execute_forever(settings, calls, concurrency, following.board.wake.ring)
 
@@ -231,11 +224,12 @@ def receivers(
 
 def worker(settings: Settings, following: Following, wake: Wake) -> Child:
     """Return a worker."""
+    timings = settings.timings
     return Child(
         "work",
         lambda: work_forever(settings, following, wake),
-        ahead=AHEAD,
-        unhurried=UNHURRIED + GRACE,
+        ahead=timings.worker_stop_lead_seconds,
+        unhurried=timings.handover_drain_seconds + timings.stop_seconds,
     )
 
 

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from bridge.core.errors import BridgeError
+from bridge.core.timings import TIMINGS
 from bridge.monitoring import counters
 from bridge.monitoring.tracing import exporter
 from bridge.runtime.handover import Successor
@@ -27,7 +28,6 @@ log = get_logger()
 
 # begin one that takes over, and end when it is ready; to a process that is kept: end without hurry
 GIVE_WAY = signal.SIGUSR2
-GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 STEADY = 60.0  # a process that lived this long is restarted at once
 BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -53,7 +53,8 @@ class Supervisor:
     """Keeps children alive until it is told to stop; each that ends is started again, sooner or
     later by how often it has.
 
-    `successor` begins a process that takes over, None where none can.
+    `successor` begins a process that takes over, None where none can. `stop_seconds`: between
+    SIGTERM and SIGKILL.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class Supervisor:
         children: Sequence[Child],
         watch: Watch | None = None,
         successor: Callable[[], Successor] | None = None,
+        stop_seconds: float = TIMINGS.stop_seconds,
     ) -> None:
         self._children = children
         self._watch = watch or Watch(Notify())
         self._begin = successor
+        self._stop_seconds = stop_seconds
         self._successor: Successor | None = None
         self._stopping = False
         self._on_terminal = False
@@ -191,16 +194,15 @@ class Supervisor:
         for child in self._children:
             if child.pid:
                 os.kill(child.pid, GIVE_WAY if child.unhurried else signal.SIGTERM)
-        self._wait_for(
-            [child for child in self._children if not child.unhurried], time.monotonic() + GRACE
-        )
+        hurried = [child for child in self._children if not child.unhurried]
+        self._wait_for(hurried, time.monotonic() + self._stop_seconds)
         self._wait_for(
             self._children, time.monotonic() + max(child.unhurried for child in self._children)
         )
         return self._kill()
 
     def _stop(self) -> int:
-        until = time.monotonic() + GRACE
+        until = time.monotonic() + self._stop_seconds
         if self._successor is not None:  # it would go on
             os.kill(self._successor.pid, signal.SIGTERM)
         # the worker before the receivers: its calls to the local platform are still answered

@@ -18,14 +18,10 @@ from contextlib import suppress
 from typing import Final
 
 from bridge.config.settings import Address, bracket
+from bridge.core.timings import TIMINGS, Timings
 from bridge.runtime.systemd import READY, Notify
 
-ANSWER: Final = 10.0  # seconds that an answer may take
-STILL: Final = 60.0  # seconds after which a worker that has not come by its bell stands still
-# seconds between questions until it is ready, where that takes long, and then
-SOON = 0.1
-SLOWLY = 1.0
-LATER = 10.0
+SLOWLY: Final = 1.0  # seconds between questions where it takes long until it is ready
 # seconds after which the service has started though it is not ready: it moves, and to start it anew
 # would mend nothing
 LONG: Final = 30.0
@@ -37,9 +33,12 @@ PATH: Final = "/readyz"
 
 
 class Question:
-    """One GET, asked and answered bit by bit: who asks never waits."""
+    """One GET, asked and answered bit by bit: who asks never waits. `limit`: seconds for the
+    answer.
+    """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, limit: float) -> None:
+        self._limit = limit
         host = HERE.get(address[0], address[0])
         port = address[1]
         self._left = f"GET {PATH} HTTP/1.1\r\nHost: {bracket(host)}:{port}\r\nConnection: close\r\n\r\n".encode()
@@ -60,7 +59,7 @@ class Question:
                 piece = self._sock.recv(4096)
                 self._read, self._failed = self._read + piece, not piece or len(self._read) > 4096
         except BlockingIOError:
-            return None if time.monotonic() - self.asked_at < ANSWER else self._end(0)
+            return None if time.monotonic() - self.asked_at < self._limit else self._end(0)
         except OSError:
             return self._end(0)
         status = self._read.split(b" ")[1:2]
@@ -90,7 +89,9 @@ class Watch:
         receivers: Address | None = None,
         worker_seen: Callable[[], float] | None = None,
         begun: Callable[[], bool] = lambda: True,
+        timings: Timings = TIMINGS,
     ) -> None:
+        self._timings = timings
         self.notify = notify
         self._receivers = receivers
         self._worker_seen = worker_seen
@@ -135,15 +136,16 @@ class Watch:
     def _ask(self, address: Address, now: float) -> None:
         if self._question is None and now >= self._next:
             with suppress(OSError):  # no socket to be had
-                self._question = Question(address)
+                self._question = Question(address, self._timings.probe_answer_seconds)
         if self._question is not None and (status := self._question.answer()) is not None:
             asked_at = self._question.asked_at
             self._question = None
             self._ready = status in self._good and self._began()
             self._answered_at = now if status else self._answered_at
-            at_start = SOON if now - self._began_at < LONG else SLOWLY
+            at_start = self._timings.probe_start_seconds if now - self._began_at < LONG else SLOWLY
+            later = self._timings.probe_interval_seconds
             self._next = asked_at + (
-                at_start if self._told is None else min(LATER, self.notify.watchdog / 4 or LATER)
+                at_start if self._told is None else min(later, self.notify.watchdog / 4 or later)
             )
 
     def _tell(self, *, is_up: bool) -> None:
@@ -160,11 +162,12 @@ class Watch:
         return self._begun() and (self._worker_seen is None or self._worker_seen() > 0)
 
     def _moves(self, now: float) -> bool:
+        most = self._timings.probe_answer_seconds + self._timings.probe_interval_seconds
         answers = self._receivers is None or (
-            self._answered_at > 0 and now - self._answered_at < ANSWER + LATER
+            self._answered_at > 0 and now - self._answered_at < most
         )
         seen_at = now if self._worker_seen is None else self._worker_seen()
-        return answers and seen_at > 0 and now - seen_at < STILL
+        return answers and seen_at > 0 and now - seen_at < self._timings.worker_stuck_seconds
 
     def give_way(self, pid: int) -> bool:
         """Tell that the service is that process from now on; return whether it is known, else this

@@ -32,14 +32,12 @@ from sqlalchemy.sql.elements import TextClause
 from bridge.core.clock_reading import STEP_SECONDS, ClockReading, passed
 from bridge.core.rate_limits import day_of
 from bridge.core.status import ClockStep
-from bridge.delivery.circuit_breaker import OPEN_MAX, PROBE, RAISE_MAX, UNAUTHORIZED_MAX
-from bridge.delivery.reconcile import MOST as LONGEST_LOOK_SECONDS
+from bridge.core.timings import Timings
+from bridge.delivery.circuit_breaker import PROBE, RAISE_MAX, UNAUTHORIZED_MAX
 from bridge.delivery.retry import RETRY_AFTER_MAX
 from bridge.store.db.clock import Clock
-from bridge.store.db.database import Database
+from bridge.store.db.database import Database, timings_of
 from bridge.store.local import runs
-from bridge.store.queue import claims
-from bridge.store.queue.claims import LEASE
 from bridge.store.tables.schema import (
     attempt,
     circuit,
@@ -109,7 +107,11 @@ def is_settled(connection: Connection, now: float) -> bool:
     than a lease lasts.
     """
     known = _known(connection)
-    return known is None or known.stepped_at is None or abs(now - known.stepped_at) > claims.LEASE
+    return (
+        known is None
+        or known.stepped_at is None
+        or abs(now - known.stepped_at) > timings_of(connection).lease_seconds
+    )
 
 
 def latest(connection: Connection) -> ClockStep | None:
@@ -165,22 +167,25 @@ class _Comparison:
         cls, connection: Connection, known: Row[Any], clocks: ClockReading, own: float
     ) -> _Comparison:
         """Compare a reading with a row of another boot or host."""
-        if own and not _is_noted(known, clocks, own):
+        lease = timings_of(connection).lease_seconds
+        if own and not _is_noted(known, clocks, own, lease):
             return cls(step=own, is_news=True)
         seen_at = max(
             known.at, connection.execute(select(func.max(worker.c.seen_at))).scalar() or 0.0
         )
-        if clocks.at < seen_at - STEP_SECONDS and not _is_noted(known, clocks, clocks.at - seen_at):
+        if clocks.at < seen_at - STEP_SECONDS and not _is_noted(
+            known, clocks, clocks.at - seen_at, lease
+        ):
             return cls(step=clocks.at - seen_at, is_news=True)
-        if clocks.at > seen_at + claims.LEASE:
+        if clocks.at > seen_at + lease:
             return cls(step=None, is_news=True)
         return cls(is_news=bool(own) or clocks.at > known.at + 2 * REFRESH_SECONDS)
 
 
-def _is_noted(known: Row[Any], clocks: ClockReading, step: float) -> bool:
+def _is_noted(known: Row[Any], clocks: ClockReading, step: float, lease: float) -> bool:
     """Tell whether another worker has noted this very step."""
-    recent = known.stepped_at is not None and abs(clocks.at - known.stepped_at) <= claims.LEASE
-    return recent and known.step is not None and abs(known.step - step) <= claims.LEASE
+    recent = known.stepped_at is not None and abs(clocks.at - known.stepped_at) <= lease
+    return recent and known.step is not None and abs(known.step - step) <= lease
 
 
 def _note(connection: Connection, clocks: ClockReading, own: float) -> float:
@@ -225,14 +230,18 @@ def _insert_once(connection: Connection) -> Any:
 # -- what lies ahead
 
 
-def limits() -> tuple[Limit, ...]:
+def limits(timings: Timings) -> tuple[Limit, ...]:
     """Return how far ahead things may lie, whatever the routes say."""
     return (
-        Limit(delivery.c.lease_until, SENDING, claims.LEASE),
-        Limit(local_run.c.lease_until, runs.HELD, LEASE),
+        Limit(delivery.c.lease_until, SENDING, timings.lease_seconds),
+        Limit(local_run.c.lease_until, runs.HELD, timings.lease_seconds),
         Limit(delivery.c.delivered_at, IN_FLIGHT, 0.0),
-        Limit(delivery.c.poll_at, POLLED, LONGEST_LOOK_SECONDS, delivery.c.run_timeout),
-        Limit(circuit.c.open_until, text("circuit.failures > 0"), OPEN_MAX * SPREAD),
+        Limit(delivery.c.poll_at, POLLED, timings.reconcile_max_seconds, delivery.c.run_timeout),
+        Limit(
+            circuit.c.open_until,
+            text("circuit.failures > 0"),
+            timings.circuit_open_max_seconds * SPREAD,
+        ),
         Limit(circuit.c.open_until, text("circuit.failures = 0"), UNAUTHORIZED_MAX * SPREAD),
         Limit(circuit.c.probe_until, None, PROBE),
         Limit(circuit.c.raise_at, None, RAISE_MAX * SPREAD),
@@ -243,7 +252,8 @@ def limits() -> tuple[Limit, ...]:
 def lies_ahead(connection: Connection, now: float) -> bool:
     """Tell whether anything lies further ahead than it ever may."""
     beyond = (
-        connection.execute(select(exists().where(each.exceeds(now)))).scalar() for each in limits()
+        connection.execute(select(exists().where(each.exceeds(now)))).scalar()
+        for each in limits(timings_of(connection))
     )
     return _is_planned_ahead(connection, now) or any(beyond)
 
@@ -277,7 +287,7 @@ def _pull_in(connection: Connection, now: float) -> None:
     connection.execute(
         update(delivery).where(WAITING, delivery.c.created_at > now + STEP_SECONDS).values(planned)
     )
-    for each in limits():
+    for each in limits(timings_of(connection)):
         at = now + each.seconds if each.beside is None else now
         connection.execute(
             update(each.column.table).where(each.exceeds(now)).values({each.column.name: at})

@@ -22,6 +22,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import BaseHTTPResponse
 
 from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.timings import TIMINGS
 from bridge.system.http_connections import Adapter, TLSSocket, progress
 
 MAX_ANSWER: Final = 256 * 1024  # bytes
@@ -32,8 +33,9 @@ class Sender:
     be made after a fork.
 
     `ca_file`: the certificates to trust instead of certifi's and the machine's. `proxies`:
-    {"https": URL} as requests has it; those of the environment are not used. `peers` says of an IP
-    address whether it may be connected to: of the very one, so that no name can lead elsewhere.
+    {"https": URL} as requests has it; those of the environment are not used. `idle_seconds`: after
+    which an idle connection is not used again. `peers` says of an IP address whether it may be
+    connected to: of the very one, so that no name can lead elsewhere.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class Sender:
         ca_file: str | None = None,
         proxies: Mapping[str, str] | None = None,
         peers: Callable[[str], bool] | None = None,
+        idle_seconds: float = TIMINGS.connection_idle_seconds,
     ) -> None:
+        self._idle_seconds = idle_seconds
         self._connections = connections
         self._ca_file = ca_file
         self._peers = peers
@@ -74,6 +78,7 @@ class Sender:
         progress.connected = False
         progress.sent = False
         progress.peers = self._peers
+        progress.idle_seconds = self._idle_seconds
         try:
             adapter = (
                 self._plain if call.url.startswith("http:") and not self._proxies else self._tls

@@ -21,10 +21,8 @@ from urllib3 import BaseHTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-#: Seconds after which an idle connection is not used again. A server that closes it just as we
-#: write makes a start ambiguous, and common servers close after 5 s or more; what a shorter-lived
-#: one has closed already is noticed before it is used.
-MAX_IDLE: Final = 4.0
+from bridge.core.timings import TIMINGS
+
 LEEWAY: Final = 0.02  # seconds by which a wait may end late
 
 
@@ -35,6 +33,10 @@ class Progress(threading.local):
     connected = False
     sent = False  #: the last byte of the request was handed to the kernel
     peers: Callable[[str], bool] | None = None  #: which addresses it may connect to; None: any
+    #: Seconds after which an idle connection is not used again. A server that closes it just as we
+    #: write makes a start ambiguous, and common servers close after 5 s or more; what a
+    #: shorter-lived one has closed already is noticed before it is used.
+    idle_seconds = TIMINGS.connection_idle_seconds
 
 
 progress = Progress()
@@ -126,7 +128,8 @@ class _Deadlined:
 
     @property
     def is_connected(self) -> bool:
-        return monotonic() - self.idle_since < MAX_IDLE and bool(super().is_connected)  # type: ignore[misc]  # a mixin: the class beside it has it
+        is_fresh = monotonic() - self.idle_since < progress.idle_seconds
+        return is_fresh and bool(super().is_connected)  # type: ignore[misc]  # a mixin: the class beside it has it
 
     def send(self, data: Any) -> None:
         """Keep a piece of the request that is being written, until all are there: one call into the

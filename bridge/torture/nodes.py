@@ -17,10 +17,9 @@ from bridge.core.http_messages import Answer, Call
 from bridge.system.http_client import Sender
 from bridge.torture.processes import Process, Service, children_of
 
-#: Seconds between the looks for a run, instead of a minute's: as the product has them, torture
-#: would see its end before a second look.
-FIRST = 0.5
-AGREE = 1.0
+#: A run is looked for soon: with the durations of a running bridge, torture would see its end
+#: before a second look.
+LOOKS: Final = {"reconcile_first_seconds": 0.5, "reconcile_confirm_seconds": 1.0}
 #: `flowbridge`, which ends when the process that tortures dies, however it dies. One that takes
 #: over becomes its child a moment later.
 COMMAND: Final = f"""
@@ -33,9 +32,8 @@ die_with_parent()
 if os.getppid() != parent:
     sys.exit(1)
 from bridge.cli.main import main
-from bridge.delivery import reconcile
-reconcile.FIRST, reconcile.AGREE = {FIRST}, {AGREE}
-main(sys.argv[1:])
+from bridge.core.timings import Timings
+main(sys.argv[1:], Timings(**{LOOKS!r}))
 """
 STOPPING: Final = 12.0  # seconds from SIGTERM until it should have ended
 YOUNG: Final = 20.0  # seconds that a process may need on a busy machine until it listens to SIGTERM

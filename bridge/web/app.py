@@ -98,7 +98,9 @@ def create_app(
         lambda: room is not None and room.is_low(),
     )
     refusals = RefusalCounter(
-        partial(refused_submissions.add, database), lambda: room is not None and room.is_low()
+        partial(refused_submissions.add, database),
+        lambda: room is not None and room.is_low(),
+        settings.timings,
     )
     learning = Learning(
         database, cache(lambda: of_secrets(settings.encryption_keys, settings.secret_key))

@@ -84,6 +84,7 @@ def downloads(
     """
     blueprint = Blueprint("files", __name__)
     drawing = Drawing()
+    limit = settings.timings.preview_seconds
 
     @blueprint.get(f"{PREFIX}<token>")
     def download(token: str) -> Response:
@@ -92,7 +93,9 @@ def downloads(
             return _refuse(404, *GONE)
         try:
             return (
-                _picture(blobs, file, drawing) if "preview" in request.args else _whole(blobs, file)
+                _picture(blobs, file, drawing, limit)
+                if "preview" in request.args
+                else _whole(blobs, file)
             )
         except OSError as error:
             log.error("file_lost", sha256=file.sha256, error=error.strerror)
@@ -118,16 +121,15 @@ def _whole(blobs: Blobs, file: FormFile) -> Response:
     )
 
 
-def _picture(blobs: Blobs, file: FormFile, drawing: Drawing) -> Response:
+def _picture(blobs: Blobs, file: FormFile, drawing: Drawing, limit: float) -> Response:
     with drawing.turn() as may:
         if not may:
             response = _refuse(503, "busy", "other previews are being drawn")
             response.headers["Retry-After"] = "2"
             return response
         try:
-            return Response(
-                preview(blobs.read(file.sha256), file.type), 200, PRIVATE, content_type=MEDIA
-            )
+            picture = preview(blobs.read(file.sha256), file.type, limit)
+            return Response(picture, 200, PRIVATE, content_type=MEDIA)
         except NoPreview as none:
             log.info("no_preview", sha256=file.sha256, type=file.type, reason=str(none))
             return _refuse(404, "no_preview", str(none))

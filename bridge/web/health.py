@@ -17,6 +17,7 @@ from flask import Blueprint, Response, request
 from bridge import __version__
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
+from bridge.core.timings import TIMINGS, Timings
 from bridge.routing.model import Config
 from bridge.store.db.clock import Clock
 from bridge.store.db.database import Database
@@ -28,8 +29,6 @@ from bridge.store.queue import heartbeats
 Told = Callable[[], dict[str, Any]]
 # whether the store can be written, how many workers are alive, what went wrong
 Look = tuple[bool, int, str | None]
-READY_SECONDS = 1.0  # seconds that a process remembers that all is well
-NOT_READY_SECONDS = 0.1  # seconds that it remembers that something is not
 
 
 def health_pages(
@@ -43,7 +42,7 @@ def health_pages(
     configuration and the processes.
     """
     pages = Blueprint("health", __name__)
-    look = Remembered(lambda: _look(database, room))
+    look = Remembered(lambda: _look(database, room), settings.timings)
 
     @pages.get("/healthz")
     def healthz() -> Response:
@@ -72,7 +71,8 @@ def health_pages(
 class Remembered:
     """Looks at the store at most once at a time, and seldom: anyone may ask as often as they like."""
 
-    def __init__(self, look: Callable[[], Look]) -> None:
+    def __init__(self, look: Callable[[], Look], timings: Timings = TIMINGS) -> None:
+        self._timings = timings
         self._look = look
         self._mutex = threading.Lock()
         self._found: Look | None = None
@@ -93,7 +93,9 @@ class Remembered:
             if self._found is None or time.monotonic() >= self._until:
                 self._found = self._look()
                 ready = self._found[0] and self._found[1] > 0
-                self._until = time.monotonic() + (READY_SECONDS if ready else NOT_READY_SECONDS)
+                timings = self._timings
+                seconds = timings.ready_cache_seconds if ready else timings.not_ready_cache_seconds
+                self._until = time.monotonic() + seconds
             return self._found
         finally:
             self._mutex.release()

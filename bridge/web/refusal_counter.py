@@ -13,15 +13,11 @@ from typing import Final
 
 from bridge.core.errors import StoreError
 from bridge.core.rate_limits import hour_of
+from bridge.core.timings import TIMINGS, Timings
 from bridge.store.inbound.refused_submissions import Counts
 
-WRITE_SECONDS: Final = (
-    1.0  # seconds from the first refusal that is counted until the counts are written
-)
-RETRY_SECONDS: Final = 30.0  # seconds until the next try where the store could not be written
-MAX_KEYS: Final = (
-    1000  # sources, hours and codes that are counted at once; beyond them no new key is counted
-)
+#: Sources, hours and codes that are counted at once; beyond them no new key is counted.
+MAX_KEYS: Final = 1000
 
 
 class RefusalCounter:
@@ -31,7 +27,10 @@ class RefusalCounter:
     """
 
     def __init__(
-        self, store: Callable[[Counts], None], is_full: Callable[[], bool] = lambda: False
+        self,
+        store: Callable[[Counts], None],
+        is_full: Callable[[], bool] = lambda: False,
+        timings: Timings = TIMINGS,
     ) -> None:
         """Create the counter.
 
@@ -39,6 +38,7 @@ class RefusalCounter:
         """
         self._store = store
         self._is_full = is_full
+        self._timings = timings
         self._counts: Counter[tuple[str, int, str]] = Counter()
         self._timer: threading.Timer | None = None
         self._mutex = threading.Lock()
@@ -49,7 +49,7 @@ class RefusalCounter:
         with self._mutex:
             if key in self._counts or len(self._counts) < MAX_KEYS:
                 self._counts[key] += 1
-            self._plan(WRITE_SECONDS)
+            self._plan(self._timings.refusals_write_seconds)
 
     def write(self) -> None:
         """Write the counts to the store. Where that fails they stay in memory until the next try."""
@@ -68,7 +68,7 @@ class RefusalCounter:
                 for key, count in counts.items():
                     if key in self._counts or len(self._counts) < MAX_KEYS:
                         self._counts[key] += count
-                self._plan(RETRY_SECONDS)
+                self._plan(self._timings.refusals_retry_seconds)
 
     def _plan(self, seconds: float) -> None:
         """Have the counts written later, unless that is planned already."""

@@ -19,7 +19,6 @@ from bridge.core.model import Delivery, Kind, Outcome
 from bridge.delivery.file_transfer import Send
 from bridge.routing.model import Platform
 from bridge.store.db.clock import Clock, elapsed
-from bridge.store.queue import claims
 from bridge.store.queue.claims import Claim
 from bridge.system.logs import get_logger
 
@@ -40,6 +39,7 @@ def attempt(
     deliver: Deliver,
     send: Send,
     now: Clock,
+    lease_seconds: float,
     kept_at: float | None = None,
 ) -> Outcome:
     """Make the attempt of a claim and return what came of it. Nothing is raised.
@@ -49,7 +49,10 @@ def attempt(
     """
     try:
         at = now()
-        if _left(claim, platform.timeout, at) <= 0 or _lease_left(claim, at, kept_at) <= 0:
+        if (
+            _left(claim, platform.timeout, at) <= 0
+            or _lease_left(claim, at, lease_seconds, kept_at) <= 0
+        ):
             return NOT_MADE
         return deliver(claim.delivery, platform, _in_time(send, claim, platform.timeout, now), at)
     except Exception as fault:
@@ -62,10 +65,10 @@ def _left(claim: Claim, seconds: float, now: float) -> float:
     return min(claim.began_at + seconds - now, _began(claim) + seconds - elapsed())
 
 
-def _lease_left(claim: Claim, now: float, kept_at: float | None) -> float:
+def _lease_left(claim: Claim, now: float, lease_seconds: float, kept_at: float | None) -> float:
     """Return for how many seconds the lease is surely held."""
     kept = 0.0 if kept_at is None else max(0.0, kept_at - _began(claim))
-    return _left(claim, kept + claims.LEASE, now)
+    return _left(claim, kept + lease_seconds, now)
 
 
 def _began(claim: Claim) -> float:

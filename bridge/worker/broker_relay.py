@@ -12,24 +12,26 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from bridge.core.timings import TIMINGS
 from bridge.store.queue.claims import Claim
 from bridge.system.logs import get_logger
 
 log = get_logger()
 
 MOST: Final = 200  # deliveries handed over at once
-# seconds in which nothing is leased after the broker could not be reached
-BACKOFF: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 # a delivery's id and its lease; raises where the broker did not take them
 Publish = Callable[[str, str], None]
 
 
 class Relay:
-    """Hands claims over."""
+    """Hands claims over. After a failure nothing is leased for the next of `backoff_seconds`."""
 
-    def __init__(self, publish: Publish) -> None:
+    def __init__(
+        self, publish: Publish, backoff_seconds: Sequence[float] = TIMINGS.broker_backoff_seconds
+    ) -> None:
         self._publish = publish
+        self._backoff_seconds = backoff_seconds
         self._failures = 0
         self._not_before = 0.0
 
@@ -47,7 +49,7 @@ class Relay:
                 self._publish(claim.delivery.id, claim.lease)
             except Exception as error:
                 # whatever a broker's client may raise; its text may hold the broker's URL
-                wait = BACKOFF[min(self._failures, len(BACKOFF) - 1)]
+                wait = self._backoff_seconds[min(self._failures, len(self._backoff_seconds) - 1)]
                 self._failures += 1
                 self._not_before = time.monotonic() + wait
                 log.error(

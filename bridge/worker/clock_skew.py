@@ -26,7 +26,6 @@ from bridge.routing.model import Platform
 from bridge.store.db.clock import elapsed
 
 SEVERAL: Final = 3  # answers of a host that tell
-FRESH: Final = 3600.0  # seconds for which they do
 MOST: Final = 64  # hosts that are remembered
 HALF: Final = 0.5  # seconds that a date in whole seconds lies behind, on average
 
@@ -45,11 +44,14 @@ class _Host:
 class Clocks:
     """Makes calls by `send`, and looks at the Date of each answer. Any number of threads may use
     it.
+
+    `fresh_seconds`: for which the answers of a host tell.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, fresh_seconds: float) -> None:
         self._send = send
-        self._hosts = dict[str, _Host]()
+        self._fresh_seconds = fresh_seconds
+        self._hosts: dict[str, _Host] = {}
         self._mutex = threading.Lock()
 
     def send(self, call: Call, timeout: float) -> Answer | Lost:
@@ -77,7 +79,7 @@ class Clocks:
         """Return by host how many seconds its clock is ahead, negative where it is behind, if
         several answers of the last hour tell.
         """
-        since = time.monotonic() - FRESH
+        since = time.monotonic() - self._fresh_seconds
         with self._mutex:
             return {
                 host: median(one.ahead)
@@ -93,7 +95,11 @@ class Clocks:
         """
         with self._mutex:
             known = self._hosts.get(_host(url))
-            if known is None or known.begun is None or known.at <= time.monotonic() - FRESH:
+            if (
+                known is None
+                or known.begun is None
+                or known.at <= time.monotonic() - self._fresh_seconds
+            ):
                 return None
             return known.begun + boot_clock
 

@@ -15,6 +15,7 @@ from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
 from bridge.core.file_links import link
 from bridge.core.model import Delivery, FormFile, Kind, Outcome
+from bridge.core.timings import TIMINGS
 from bridge.delivery.attempt import Send, deliver
 from bridge.delivery.file_transfer import Hands, may_refer, referred
 from bridge.routing.model import Platform
@@ -28,7 +29,6 @@ log = get_logger()
 # bytes of files in hand at once; in Base64 and in a call's body each is there several times
 ROOM: Final = 32 * 1024 * 1024
 REMEMBERED: Final = 4096  # uploads
-FRESH: Final = 3600.0  # seconds in which what was uploaded is taken to be there
 
 
 class Files:
@@ -39,7 +39,7 @@ class Files:
         self._secret_key = settings.secret_key
         self._blobs = Blobs.of(settings)
         self._database = database
-        self._uploaded = Uploaded()
+        self._uploaded = Uploaded(settings.timings.uploaded_file_fresh_seconds)
         self._held = 0
         self._changed = threading.Condition()
 
@@ -108,7 +108,8 @@ class Uploaded(MutableMapping[tuple[str, str], str]):
     harm.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fresh_seconds: float = TIMINGS.uploaded_file_fresh_seconds) -> None:
+        self._fresh_seconds = fresh_seconds
         self._known: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
         self._mutex = threading.Lock()
 
@@ -121,7 +122,7 @@ class Uploaded(MutableMapping[tuple[str, str], str]):
 
     def __setitem__(self, key: tuple[str, str], name: str) -> None:
         with self._mutex:
-            self._known[key] = time.monotonic() + FRESH, name
+            self._known[key] = time.monotonic() + self._fresh_seconds, name
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
 

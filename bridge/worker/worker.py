@@ -50,13 +50,6 @@ from bridge.worker.turn import Ended, Taken, hand_back
 log = get_logger()
 
 CALLS = 32  # calls under way at once
-BEAT = 3.0  # seconds between heartbeats
-IDLE = 0.2  # seconds between looks at the queue when nobody rings
-# the same where a ring would be heard from other machines too, and nothing becomes due by itself
-# meanwhile
-QUIET = 1.0
-TICK = 0.005  # the same while calls wait for a thread
-DRAIN = 7.0  # seconds given to calls under way when the worker is told to stop
 
 
 class Worker:
@@ -77,7 +70,8 @@ class Worker:
         relay: Relay | None = None,
         traced: Untraced | None = None,
     ) -> None:
-        self._clocks = Clocks(send)
+        self._timings = settings.timings
+        self._clocks = Clocks(send, self._timings.host_clock_fresh_seconds)
         send = self._clocks.send
         # the one that a turn begins with is the one that it ends with
         self._config = config
@@ -109,7 +103,7 @@ class Worker:
         )
         self._listener = Listener(database, wake.ring)
         self._changes = Changes(database)
-        self._housekeeper = housekeeper(settings, config, database, self._now, BEAT, self._clocks)
+        self._housekeeper = housekeeper(settings, config, database, self._now, self._clocks)
         self._taking = Taken()  # what the turn takes that is being made
         # what turns took that failed: they may have been committed all the same
         self._unsure: list[Taken] = []
@@ -131,7 +125,7 @@ class Worker:
         # the configuration may have other credentials than those that were refused
         self._tries_credentials = True
         # seconds given to calls under way at the end, also where nobody has told it to end
-        self._within = DRAIN
+        self._within = self._timings.drain_seconds
 
     def run(self) -> None:
         """Work until `stop` was called, then finish what is under way and hand back what is not.
@@ -159,18 +153,22 @@ class Worker:
 
     def _wait(self) -> None:
         now = time.monotonic()
-        if now - self._grown_at >= TICK:
+        timings = self._timings
+        if now - self._grown_at >= timings.pool_growth_seconds:
             self._waiting = self._calls.grow()
             self._grown_at = now
+        quiet = min(timings.quiet_poll_seconds, timings.heartbeat_seconds)
+        idle = quiet if self._quiet else timings.idle_poll_seconds
         until_look = self._looks.next_at - self._now()
-        idle = min(QUIET, BEAT) if self._quiet else IDLE
-        self._wake.wait(TICK if self._waiting else until_look if 0 < until_look < idle else idle)
+        if 0 < until_look < idle:
+            idle = until_look
+        self._wake.wait(timings.pool_growth_seconds if self._waiting else idle)
 
     def stop(self, within: float | None = None) -> None:
-        """Ask the loop to end, and give calls under way so many seconds, `DRAIN` where it is not
-        said; safe in a signal handler.
+        """Ask the loop to end, and give calls under way so many seconds (`Timings.drain_seconds` by
+        default); safe in a signal handler.
         """
-        self._within = DRAIN if within is None else within
+        self._within = self._timings.drain_seconds if within is None else within
         self._stopping = True
         self._wake.ring()
 
@@ -249,19 +247,20 @@ class Worker:
     @property
     def _beats(self) -> bool:
         """Whether the next heartbeat is due."""
-        return elapsed() - self._beat_at >= BEAT
+        return elapsed() - self._beat_at >= self._timings.heartbeat_seconds
 
     def _anything(self, now: float) -> bool:
         if self._ended or self._beats:
             return True
         if elapsed() < self._idle_until and not self._changes.any():
             return False
+        beat = self._timings.heartbeat_seconds
         with self._database.read() as connection:
             is_due = claims.due(connection, now)
-            nothing_soon = not is_due and not claims.due(connection, now + BEAT)
+            nothing_soon = not is_due and not claims.due(connection, now + beat)
             self._quiet = self._listener.hears and nothing_soon
             is_idle = nothing_soon and (self._local is None or self._local.is_idle(connection))
-            self._idle_until = elapsed() + BEAT if is_idle else 0.0
+            self._idle_until = elapsed() + beat if is_idle else 0.0
             return is_due or (
                 self._local is not None and not is_idle and self._local.anything(connection)
             )
@@ -343,8 +342,9 @@ class Worker:
         if self._local is not None:
             self._local.beat(connection, now)
         at = elapsed()
-        # else others could not extend theirs either
-        if at - self._failed_at > claims.LEASE and clock_steps.is_settled(connection, now):
+        # after a failure of the store others could not extend theirs either
+        lease = self._timings.lease_seconds
+        if at - self._failed_at > lease and clock_steps.is_settled(connection, now):
             taken.reaped = ledger.reap(
                 connection, now, random.random(), lambda claim: self._look_for(claim, now)
             )
@@ -414,7 +414,10 @@ class Worker:
         self._wake.ring()
 
     def _deliver(self, claim: Claim, platform: Platform) -> None:
-        outcome = attempt(claim, platform, self._attempt, self._send, self._now, self._kept_at)
+        lease = self._timings.lease_seconds
+        outcome = attempt(
+            claim, platform, self._attempt, self._send, self._now, lease, self._kept_at
+        )
         self._report(lambda ended: ended.attempts.append((claim, outcome)))
 
     # -- the end

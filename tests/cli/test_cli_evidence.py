@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import command_line
 import pytest
-from command_line import lines, run
+from command_line import lines
 from conftest import NOW, make_delivery, make_event, put
 from sqlalchemy import delete, insert
 
 from bridge.cli.ui.unknown_view import told
 from bridge.core.model import JSON, Status
 from bridge.core.times import write_time
+from bridge.core.timings import TIMINGS
 from bridge.monitoring.serializers import evidence_json
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -127,6 +131,10 @@ def settling(store: Database, evidence: JSON = None) -> str:
     return id_
 
 
+#: A worker that has one heartbeat is alive for the whole of a test.
+PATIENT = replace(TIMINGS, worker_missing_seconds=3600.0)
+run = partial(command_line.run, timings=PATIENT)
+
 LOOKS = (
     "flowbridge looks for its run by itself: flowbridge resolve {} says when, and what is in"
     " the way"
@@ -142,7 +150,6 @@ def asked(store: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Dat
     """Configure the platform with its key, and have a worker run."""
     (folder / "routes.yaml").write_text(GUMLOOP)
     monkeypatch.setenv("GUMLOOP_API_KEY", "k")
-    monkeypatch.setattr(heartbeats, "FRESH", 3600.0)  # one heartbeat is enough for a test
     store.write(lambda connection: heartbeats.beat(connection, "w", "here", 1, time.time()))
     return store
 

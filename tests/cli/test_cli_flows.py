@@ -23,6 +23,7 @@ from processes import call, environment, eventually, running
 from serving import Bridge, until
 
 from bridge.cli.ui.run_progress import added
+from bridge.core.timings import Timings
 from bridge.monitoring.presence import addresses
 
 ROUTES = """
@@ -187,9 +188,6 @@ def test_waiting_tells_states_and_log_lines_and_prints_the_outputs(
 def test_a_wait_outlives_answers_that_fail_but_not_for_ever(
     platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bridge.cli.ui import run_progress
-
-    monkeypatch.setattr(run_progress, "LONGEST", 0.01)
     whole = platform.answer
     failing = iter(["garbage", None, "error"])
 
@@ -203,7 +201,8 @@ def test_a_wait_outlives_answers_that_fail_but_not_for_ever(
         return faults[fault] if fault in faults else whole(method, path, *rest)  # type: ignore[arg-type, index]
 
     monkeypatch.setattr(platform, "answer", answer)
-    shown = run("flows", "run", "repeat", "--wait")
+    quick = Timings(run_poll_max_seconds=0.01)
+    shown = run("flows", "run", "repeat", "--wait", timings=quick)
     assert shown.exit_code == 0
     for text in (
         "the answer is not JSON",

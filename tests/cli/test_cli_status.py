@@ -23,7 +23,7 @@ from bridge.core.circuit_state import Circuit
 from bridge.core.model import Reject
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, rejects
-from bridge.store.queue import claims, heartbeats, throttling
+from bridge.store.queue import heartbeats, throttling
 from bridge.system.cpu_affinity import processors
 
 KEYS = {
@@ -61,11 +61,6 @@ platforms: {local: {type: local}}
 sources: {crm: {provider: form}}
 routes: [{name: triage, on: crm, inputs: {a: "1"}, flow: local/echo}]
 """
-#: Changes are noticed soon, and a worker that stands still for a while is none that has died.
-STEADY = QUICK | {
-    "bridge.store.queue.claims.LEASE": claims.LEASE,
-    "bridge.store.queue.heartbeats.FRESH": heartbeats.FRESH,
-}
 
 
 def no_midnight() -> None:
@@ -92,7 +87,7 @@ def told(bridge: Bridge, code: int) -> dict[str, Any]:
 
 def test_a_bridge_that_runs_and_one_that_is_wrong_and_one_that_has_ended(tmp_path: Path) -> None:
     no_midnight()
-    with Reloading(tmp_path, constants=STEADY) as bridge:
+    with Reloading(tmp_path, timings=QUICK) as bridge:
         event = bridge.planned().event
         bridge.wait_for(event.id, lambda one: one.run_state == "done")
         bridge.status_of("not the secret of it")

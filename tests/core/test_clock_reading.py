@@ -11,8 +11,8 @@ from conftest import NOW, make_delivery, make_event
 
 from bridge.core.clock_reading import ClockReading, passed
 from bridge.core.model import RunState, Status
+from bridge.core.timings import TIMINGS
 from bridge.delivery.reconcile import (
-    AGREE,
     SKEW,
     Candidate,
     Earlier,
@@ -100,7 +100,9 @@ def test_a_step_beyond_the_skew_holds_whatever_the_list_says(
 
 @pytest.mark.parametrize("step", [0.0, SKEW, -SKEW])
 def test_a_step_within_the_skew_does_not(step: float) -> None:
-    before = Earlier(looks=1, covered=True, empty_at=LOOK.at - AGREE, step=step)
+    before = Earlier(
+        looks=1, covered=True, empty_at=LOOK.at - TIMINGS.reconcile_confirm_seconds, step=step
+    )
     assert (
         judge(DELIVERY, 1, NOW, replace(LOOK, step=step), before, exclusive=False).decision.verdict
         is Verdict.QUEUE
@@ -128,13 +130,13 @@ def test_an_attempt_of_an_earlier_version_says_so() -> None:
 def test_a_step_between_two_looks_does_not_bring_them_together() -> None:
     """The second look is to be as much later as it says, whatever the clock says."""
     first = judge(DELIVERY, 1, NOW, LOOK, Earlier(), exclusive=False)
-    second = replace(LOOK, at=LOOK.at + AGREE / 2 + 40, step=40.0)
+    second = replace(LOOK, at=LOOK.at + TIMINGS.reconcile_confirm_seconds / 2 + 40, step=40.0)
     found = judge(DELIVERY, 1, NOW, second, earlier(first.as_json(), 1), exclusive=False)
     assert (found.decision.verdict, found.decision.wait) == (
         Verdict.AGAIN,
-        pytest.approx(AGREE / 2),
+        pytest.approx(TIMINGS.reconcile_confirm_seconds / 2),
     )
-    third = replace(LOOK, at=LOOK.at + AGREE, step=0.0)
+    third = replace(LOOK, at=LOOK.at + TIMINGS.reconcile_confirm_seconds, step=0.0)
     assert (
         judge(
             DELIVERY, 1, NOW, third, earlier(found.as_json(), 1), exclusive=False

@@ -14,10 +14,11 @@ from test_ledger import STARTED, add, claim, get, record
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Kind, Outcome, Status
+from bridge.core.timings import TIMINGS
 from bridge.delivery import circuit_breaker
 from bridge.delivery.circuit_breaker import free, learn, probe, settled
 from bridge.store.db.database import Database
-from bridge.store.queue import claims, ledger, throttling
+from bridge.store.queue import ledger, throttling
 from bridge.store.queue.ledger import Settled
 
 REFUSED = Outcome(kind=Kind.REFUSED, detail="no connection")
@@ -220,7 +221,7 @@ def test_whatever_happens_something_goes_again_within_its_longest_waits(
         assert free(known, 5, 5, now) == 0
         assert 0 <= free(known, 5, used, now) <= 5 - used
     later = now + max(
-        1.1 * circuit_breaker.OPEN_MAX,
+        1.1 * TIMINGS.circuit_open_max_seconds,
         1.1 * circuit_breaker.UNAUTHORIZED_MAX,
         circuit_breaker.PROBE,
         circuit_breaker.RAISE_MAX * 1.25,
@@ -329,7 +330,7 @@ def test_the_probe_of_a_dead_worker_is_followed_by_another(database: Database) -
     for held in claim(database):
         learned(database, held, UNKNOWN)
     [_] = claim(database, now=NOW + 12)
-    later = NOW + 12 + claims.LEASE + 1
+    later = NOW + 12 + TIMINGS.lease_seconds + 1
 
     def beat(connection: Any) -> None:
         reaped = ledger.reap(connection, later, 0.5, lambda _: None)

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.model import Delivery, RunState, Status
+from bridge.core.timings import TIMINGS
 from bridge.delivery.reconcile import (
-    AGREE,
     FULL,
-    MOST,
     SKEW,
     Candidate,
     Earlier,
@@ -52,7 +51,8 @@ OPEN, HELD, TWIN = (
 WHOLE: dict[str, Any] = {"listed": 3}  # what the list held: all there is
 REACHES: dict[str, Any] = {"listed": FULL, "oldest": WINDOW.since - 1}
 SHORT: dict[str, Any] = {"listed": FULL, "oldest": WINDOW.since + 1}
-EMPTY = Earlier(looks=1, covered=True, empty_at=LOOKED - AGREE)
+CONFIRM = TIMINGS.reconcile_confirm_seconds
+EMPTY = Earlier(looks=1, covered=True, empty_at=LOOKED - CONFIRM)
 
 
 def seen(*some: Candidate, **more: Any) -> Look:
@@ -113,7 +113,7 @@ def judged(
         (seen(), EMPTY, False, Verdict.QUEUE),
         (seen(**REACHES), EMPTY, True, Verdict.QUEUE),
         (seen(rivals=(HELD, OPEN, TWIN)), EMPTY, False, Verdict.QUEUE),
-        (seen(), replace(EMPTY, empty_at=LOOKED - AGREE + 0.1), False, Verdict.AGAIN),
+        (seen(), replace(EMPTY, empty_at=LOOKED - CONFIRM + 0.1), False, Verdict.AGAIN),
         (seen(), replace(EMPTY, empty_at=None), False, Verdict.AGAIN),
         (seen(**SHORT), None, False, Verdict.HOLD),
         (seen(**SHORT), EMPTY, False, Verdict.HOLD),
@@ -219,7 +219,7 @@ def test_each_decision_says_why() -> None:
             f"r1 (gone) may be its run, but does not tell by its outputs: {with_run}",
         ),
         (seen(), None, False, agree),
-        (seen(), replace(EMPTY, empty_at=LOOKED - AGREE + 1), False, agree),
+        (seen(), replace(EMPTY, empty_at=LOOKED - CONFIRM + 1), False, agree),
         (seen(), EMPTY, False, "no run of it was found, by two looks"),
         (
             seen(**SHORT),
@@ -233,8 +233,8 @@ def test_each_decision_says_why() -> None:
 
 
 def test_a_second_look_is_made_when_it_may_decide() -> None:
-    assert judged(seen()).decision.wait == AGREE == 30.0
-    assert judged(seen(), replace(EMPTY, empty_at=LOOKED - 12.0)).decision.wait == AGREE - 12.0
+    assert judged(seen()).decision.wait == CONFIRM == 30.0
+    assert judged(seen(), replace(EMPTY, empty_at=LOOKED - 12.0)).decision.wait == CONFIRM - 12.0
     assert judged(seen(GOING), replace(EMPTY, looks=2)).decision.wait == wait(2)
 
 
@@ -244,7 +244,7 @@ def test_a_second_look_is_made_when_it_may_decide() -> None:
 def test_the_limits_are_those_of_the_contract() -> None:
     assert window(NOW, TIMEOUT) == Window(NOW - 60.0, NOW + TIMEOUT + 60.0)
     assert [seen(listed=listed).covers for listed in (9, 10)] == [True, False]
-    assert MOST == 600.0
+    assert TIMINGS.reconcile_max_seconds == 600.0
 
 
 def test_a_list_covers_the_window_where_its_oldest_is_older() -> None:
@@ -337,13 +337,13 @@ def test_the_first_look_without_a_candidate_counts_through_looks_that_fail_but_n
     failed = judged(replace(seen(problem="HTTP 500"), at=LOOKED + 10), earlier(first.as_json(), 1))
     assert failed.empty_at == LOOKED
     assert (
-        judged(replace(seen(), at=LOOKED + AGREE), earlier(failed.as_json(), 1)).decision.verdict
+        judged(replace(seen(), at=LOOKED + CONFIRM), earlier(failed.as_json(), 1)).decision.verdict
         is Verdict.QUEUE
     )
     found = judged(replace(seen(GOING), at=LOOKED + 10), earlier(first.as_json(), 1))
     assert found.empty_at is None
     assert (
-        judged(replace(seen(), at=LOOKED + AGREE), earlier(found.as_json(), 1)).decision.verdict
+        judged(replace(seen(), at=LOOKED + CONFIRM), earlier(found.as_json(), 1)).decision.verdict
         is Verdict.AGAIN
     )
 
@@ -424,7 +424,7 @@ def test_a_window_that_was_covered_once_stays_so_and_the_first_empty_look_counts
 
 def test_waits_grow_to_their_ceiling() -> None:
     assert [wait(n) for n in (0, 1, 2)] == [5.0, 7.5, 11.25]
-    assert wait(1000) == MOST == 600.0  # as docs/operations.md says
+    assert wait(1000) == TIMINGS.reconcile_max_seconds == 600.0  # as docs/operations.md says
 
 
 # -- whatever comes
@@ -476,7 +476,7 @@ def test_nothing_is_started_twice(look: Look, before: Earlier, exclusive: bool) 
     if decision.verdict is Verdict.QUEUE:
         assert not look.candidates and not look.unread and look.problem is None
         assert look.listed < FULL or (look.oldest is not None and look.oldest < WINDOW.since)
-        assert before.empty_at is not None and LOOKED - before.empty_at >= AGREE
+        assert before.empty_at is not None and LOOKED - before.empty_at >= CONFIRM
 
 
 @given(looks, befores, st.booleans())
@@ -510,7 +510,7 @@ def test_every_decision_can_be_carried_out_and_is_kept(
     if decision.verdict is Verdict.HOLD:
         assert look.problem is None and "flowbridge resolve" in decision.why
     if decision.verdict is Verdict.AGAIN:
-        assert decision.wait is not None and 0 < decision.wait <= MOST
+        assert decision.wait is not None and 0 < decision.wait <= TIMINGS.reconcile_max_seconds
     kept = earlier(evidence.as_json(), 1)
     assert (kept.looks, kept.run_ids) == (
         before.looks + 1,

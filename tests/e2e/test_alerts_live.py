@@ -32,14 +32,13 @@ from bridge.store.queries import alerts
 from bridge.store.queue import hold
 from bridge.torture.disk import SmallDisk
 
-SOON = {"holds": 0.2}
+SOON = 0.2  # seconds
 FAST = QUICK | {
-    "bridge.worker.worker.BEAT": 0.2,
-    "bridge.store.queue.claims.LEASE": 4.0,
-    "bridge.store.local.runs.LEASE": 4.0,
-    "bridge.worker.maintenance.alerts.EVERY": 0.1,
-    "bridge.monitoring.alerts.GONE": 1.0,
-    "bridge.monitoring.alerts.CONDITIONS": dict.fromkeys(
+    "heartbeat_seconds": 0.2,
+    "lease_seconds": 4.0,
+    "alert_check_seconds": 0.1,
+    "alert_resolve_seconds": 1.0,
+    "alert_hold_seconds": dict.fromkeys(
         (
             "clock_skew",
             "dead",
@@ -53,8 +52,8 @@ FAST = QUICK | {
         ),
         SOON,
     ),
-    "bridge.delivery.circuit_breaker.OPEN_FIRST": 0.5,
-    "bridge.delivery.circuit_breaker.OPEN_MAX": 0.5,
+    "circuit_open_first_seconds": 0.5,
+    "circuit_open_max_seconds": 0.5,
 }
 HEAD = """
 version: 1
@@ -133,7 +132,7 @@ def routes(world: World, more: str = ROUTES) -> str:
 def bridge_of(folder: Path, world: World, more: str = ROUTES, **options: Any) -> Bridge:
     folder.mkdir(exist_ok=True)
     (folder / "flows.py").write_text(FLOWS)
-    options.setdefault("constants", FAST)
+    options.setdefault("timings", FAST)
     return Bridge(folder, routes=routes(world, more), **options)
 
 
@@ -300,7 +299,7 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, world: World, small: SmallDi
         tmp_path,
         world,
         environ=environ,
-        constants={**FAST, "bridge.monitoring.conditions.LEAST_SHARE": 0.5},
+        timings={**FAST, "bridge.monitoring.conditions.LEAST_SHARE": 0.5},
     ) as bridge:
         bridge.environ["FLOWBRIDGE_DATABASE_URL"] = (
             f"sqlite:///{small.path / 'data' / 'flowbridge.db'}"
@@ -340,8 +339,8 @@ def test_a_certificate_that_ends_is_looked_at_once_and_its_renewal_is_told(
         host = f"localhost:{public.port}"
         keys = (f"certificate:{host}", f"certificate_urgent:{host}")
         environ = {"SSL_CERT_FILE": ca_file, "FLOWBRIDGE_PUBLIC_URL": f"https://{host}"}
-        constants = {**FAST, "bridge.worker.maintenance.jobs.FIRST": 0.0}
-        with bridge_of(tmp_path, world, environ=environ, constants=constants) as bridge:
+        timings = {**FAST, "first_job_delay_seconds": 0.0}
+        with bridge_of(tmp_path, world, environ=environ, timings=timings) as bridge:
             until(lambda: world.told() == once(RAISED, *keys), what="the alerts")
             assert (
                 f'flowbridge_certificate_trusted{{host="{host}"}} 1.0'
@@ -353,7 +352,7 @@ def test_a_certificate_that_ends_is_looked_at_once_and_its_renewal_is_told(
             assert (world.told(), public.connections) == (once(RAISED, *keys), 1)
             bridge.kill()
             issue(40)
-            bridge.constants["bridge.monitoring.certificate.EVERY"] = 0.0
+            bridge.timings["certificate_check_seconds"] = 0.0
             bridge.start()
             until(
                 lambda: world.told() == once(RAISED, *keys) + once(RESOLVED, *keys),

@@ -18,9 +18,7 @@ from fake_platform import FakePlatform
 from serving import Bridge, children_of, until
 from test_systemd import main_of
 
-from bridge.runtime import services, supervisor
-from bridge.web.server.worker import LAST_WORD
-from bridge.worker import worker as loop
+from bridge.core.timings import TIMINGS
 
 ROUTES = """
 version: 1
@@ -32,11 +30,7 @@ routes:
   - {{name: everything, on: github, inputs: {{event_id: "${{event.id}}"}}, flow: gumloop/q3da}}
 """
 SLOW = 0.4  # seconds that each start takes, so that every stop meets some under way
-PATIENT = {
-    "bridge.runtime.services.AHEAD": 60.0,
-    "bridge.runtime.supervisor.GRACE": 90.0,
-    "bridge.worker.worker.DRAIN": 60.0,
-}
+PATIENT = {"worker_stop_lead_seconds": 60.0, "stop_seconds": 90.0, "drain_seconds": 60.0}
 
 
 class Gated(FakePlatform):
@@ -116,7 +110,7 @@ def test_workers_replaced_under_load_lose_and_hold_up_nothing(
         fake.faults = [SLOW] * 10_000
         routes = ROUTES.format(url=fake.base_url)
         commands = [
-            Bridge(tmp_path, command, routes=routes, environ=environ, constants=PATIENT)
+            Bridge(tmp_path, command, routes=routes, environ=environ, timings=PATIENT)
             for command in ("web", "work", "work")
         ]
         web, *workers = commands
@@ -147,7 +141,7 @@ def test_serve_replaced_under_load_goes_on_receiving_until_its_calls_are_over(
     """
     with (
         Gated(cap=1000, run_seconds=0.05) as fake,
-        Activated(tmp_path, routes=ROUTES.format(url=fake.base_url), constants=PATIENT) as bridge,
+        Activated(tmp_path, routes=ROUTES.format(url=fake.base_url), timings=PATIENT) as bridge,
     ):
         with sending(bridge) as accepted:
             until(lambda: len(fake.accepted) > 5, what="the first starts")
@@ -167,4 +161,6 @@ def test_serve_replaced_under_load_goes_on_receiving_until_its_calls_are_over(
 
 
 def test_receivers_go_on_for_as_long_as_calls_may_take_to_end() -> None:
-    assert loop.DRAIN < services.AHEAD < supervisor.GRACE - LAST_WORD
+    ours = TIMINGS
+    last = ours.stop_seconds - ours.last_request_seconds
+    assert ours.drain_seconds < ours.worker_stop_lead_seconds < last

@@ -24,6 +24,7 @@ from sqlalchemy import text
 from test_scheduler import end_connections
 from test_worker import (
     FAST,
+    QUICK,
     add,
     attempts,
     configured,
@@ -42,8 +43,8 @@ from bridge.core.errors import StoreError
 from bridge.core.rate_limits import CATCH_UP
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queue import claims
-from bridge.worker import worker as loop
+
+pytestmark = pytest.mark.timings(**QUICK)
 
 
 def url_of(database: Database) -> str:
@@ -191,14 +192,11 @@ def test_a_killed_workers_deliveries_are_taken_over_by_the_others(
 # -- waking
 
 
-def test_a_worker_elsewhere_wakes_at_once(
-    postgresql: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.timings(quiet_poll_seconds=30.0, heartbeat_seconds=30.0)
+def test_a_worker_elsewhere_wakes_at_once(postgresql: Database) -> None:
     """Its idle looks are too far apart to find what comes in."""
     from bridge.store.db.notify import Bell
 
-    monkeypatch.setattr(loop, "QUIET", 30.0)
-    monkeypatch.setattr(loop, "BEAT", 30.0)
     with FakePlatform() as fake, working(postgresql, configured(gumloop(fake))) as worker:
         until(lambda: worker._listener.hears and worker._quiet, what="an idle worker")
         elsewhere = Database(url_of(postgresql))
@@ -222,15 +220,15 @@ def line(postgresql: Database, tmp_path: Path) -> Iterator[Line]:
         yield line
 
 
+@pytest.mark.timings(heartbeat_seconds=600.0)
 def test_claims_of_a_commit_without_an_answer_are_made_again_and_start_once(
-    postgresql: Database, line: Line, monkeypatch: pytest.MonkeyPatch
+    postgresql: Database, line: Line
 ) -> None:
     """The claim was committed, but the worker does not know: it hands it back, and the intent of a
     call that never began is gone.
     """
-    through = Database(line.url)
+    through = Database(line.url, timings=postgresql.timings)
     worker = made(through, configured(gumloop(url="http://127.0.0.1:1")))
-    monkeypatch.setattr(loop, "BEAT", 600.0)
     worker.step()  # a beat, so that the next turn only claims
     ids = add(postgresql, 3)
     line.lose_commits = 1
@@ -252,7 +250,7 @@ def test_claims_of_a_commit_without_an_answer_are_made_again_and_start_once(
 def test_an_event_of_a_commit_without_an_answer_is_a_503_and_then_a_duplicate(
     postgresql: Database, line: Line
 ) -> None:
-    through = Database(line.url)
+    through = Database(line.url, timings=postgresql.timings)
     event = make_event("1")
     arrivals = [(event, [make_delivery(event)])]
     line.lose_commits = 1
@@ -269,7 +267,7 @@ def test_a_worker_outlives_every_loss_of_its_connections(postgresql: Database, l
     """Connections end in the middle of turns, some of them during a COMMIT; nothing is started
     twice or forgotten.
     """
-    through = Database(line.url)
+    through = Database(line.url, timings=postgresql.timings)
     with FakePlatform(cap=1000, run_seconds=0.02) as fake:
         ids = add_named(postgresql, 60, "flood")
         with working(through, configured(gumloop(fake, max_concurrent_runs=8))):
@@ -285,16 +283,14 @@ def test_a_worker_outlives_every_loss_of_its_connections(postgresql: Database, l
     through.close()
 
 
+@pytest.mark.timings(lease_seconds=8.0, heartbeat_seconds=0.1)
 def test_a_long_outage_makes_no_delivery_unknown_whose_answer_came(
-    postgresql: Database, line: Line, monkeypatch: pytest.MonkeyPatch
+    postgresql: Database, line: Line
 ) -> None:
     """While it lasts every lease runs out; when it is over the worker that was cut off too gives
     the others time to say what they know.
     """
-    monkeypatch.setattr(claims, "LEASE", 8.0)
-    monkeypatch.setattr(loop, "BEAT", 0.1)
-    one = Database(line.url)
-    other = Database(line.url)
+    one, other = (Database(line.url, timings=postgresql.timings) for _ in range(2))
     with FakePlatform(run_seconds=0.05) as fake:
         fake.faults = [1.0] * 4
         config = configured(gumloop(fake, max_concurrent_runs=4))

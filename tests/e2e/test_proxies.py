@@ -39,9 +39,9 @@ from bridge.cli.commands.sample import make
 from bridge.cli.samples.forgeries import Signer
 from bridge.config.loader import load
 from bridge.core.http_messages import Request
+from bridge.core.timings import TIMINGS
 from bridge.web.app import NOT_FOUND
 from bridge.web.listeners import PRIVATE
-from bridge.web.server.incomplete_requests import BODY_TIME, HEAD_TIME, SLOWEST
 
 MIB = 1024 * 1024
 Edit = Callable[[str], str]
@@ -545,12 +545,9 @@ def test_a_body_that_does_not_come_in_time_is_no_success(
     needs(name)
     edit = lambda text: text.replace("client_body_timeout 30s", "client_body_timeout 5s")  # noqa: E731
     port = free_port()
-    constants = {
-        "bridge.web.server.incomplete_requests.BODY_TIME": 1.0,
-        "bridge.web.server.incomplete_requests.SLOWEST": 1e9,
-    }
+    timings = {"request_body_seconds": 1.0, "request_bytes_per_second": 1e9}
     with (
-        Bridge(tmp_path, "web", routes=ROUTES, environ=ENVIRON, constants=constants) as bridge,
+        Bridge(tmp_path, "web", routes=ROUTES, environ=ENVIRON, timings=timings) as bridge,
         (
             nginx(port, free_port(), bridge.port, pems, edit)
             if name == "nginx"
@@ -579,7 +576,8 @@ def test_a_body_that_does_not_come_in_time_is_no_success(
 def test_caddy_waits_for_longer_than_the_bridge() -> None:
     waits = re.search(r"read_body (\d+)h", (DEPLOY / "Caddyfile").read_text())
     assert waits is not None
-    assert int(waits[1]) * 3600 > HEAD_TIME + BODY_TIME + 25 * MIB / SLOWEST
+    given = TIMINGS.request_head_seconds + TIMINGS.request_body_seconds
+    assert int(waits[1]) * 3600 > given + 25 * MIB / TIMINGS.request_bytes_per_second
 
 
 def test_browsers_are_told_to_keep_to_https(front: Front) -> None:

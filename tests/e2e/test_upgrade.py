@@ -26,6 +26,7 @@ from serving import until
 from sqlalchemy import make_url, text
 
 from bridge.core.errors import StoreError
+from bridge.core.timings import Timings
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
 from bridge.store.queue import claims
@@ -346,15 +347,12 @@ def test_processes_of_the_version_before_receive_and_work_through_an_upgrade(
     assert len(taken) == 5, "and the present version takes what is left"
 
 
-def test_a_migration_gives_way_instead_of_holding_up_traffic(
-    postgres_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_gives_way_instead_of_holding_up_traffic(postgres_database: str) -> None:
     """A long transaction stands in the migration's way; those that wait behind the two go on while
     it is still open.
     """
-    monkeypatch.setattr(upgrade, "LOCK_TIME", "100ms")
-    monkeypatch.setattr(upgrade, "WAITS", (0.1,))
-    database = Database(postgres_database)
+    timings = Timings(migration_lock_seconds=0.1, migration_retry_seconds=(0.1,))
+    database = Database(postgres_database, timings=timings)
     with database.engine.begin() as connection:
         command.upgrade(scripts(connection), "0003")
     old = Old(database)
@@ -382,12 +380,11 @@ def waiting(database: Database) -> int:
         ).scalar_one()
 
 
-def test_a_migration_that_never_gets_its_turn_says_so(
-    postgres_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {"LOCK_TIME": "50ms", "WAITS": (0.05,), "PATIENCE": 0.3}.items():
-        monkeypatch.setattr(upgrade, name, value)
-    database = Database(postgres_database)
+def test_a_migration_that_never_gets_its_turn_says_so(postgres_database: str) -> None:
+    timings = Timings(
+        migration_lock_seconds=0.05, migration_retry_seconds=(0.05,), migration_limit_seconds=0.3
+    )
+    database = Database(postgres_database, timings=timings)
     with database.engine.begin() as connection:
         command.upgrade(scripts(connection), "0003")
     with database.engine.connect() as long:

@@ -36,17 +36,16 @@ SECRETS = {
     "FLOWBRIDGE_ENCRYPTION_KEYS": urlsafe_b64encode(b"hidden-as-well".ljust(32)).decode(),
 }
 SHORT = {
-    "bridge.store.queue.claims.LEASE": 5.0,
-    "bridge.store.local.runs.LEASE": 5.0,
-    "bridge.worker.worker.BEAT": 0.3,
-    "bridge.store.queue.heartbeats.FRESH": 3.0,
+    "lease_seconds": 5.0,
+    "heartbeat_seconds": 0.3,
+    "worker_missing_seconds": 3.0,
 }
 # seconds between SIGTERM and SIGKILL: one that is being ended is seen to be, even where everything
 # stands still for a while
 GRACE = 8.0
 PATIENT = {
-    "bridge.flows.process.run_supervisor.GRACE": 60.0,
-    "bridge.worker.worker.DRAIN": 60.0,
+    "flow_stop_seconds": 60.0,
+    "drain_seconds": 60.0,
 }  # on a busy machine flows, which come last, wait for long
 ROUTES = """
 version: 1
@@ -78,15 +77,13 @@ class Served(Bridge):
             "SHOWN": "to flows",
             **more.pop("environ", {}),
         }
-        constants = (
-            SHORT | {"bridge.flows.process.run_supervisor.GRACE": GRACE} | more.pop("constants", {})
-        )
+        timings = SHORT | {"flow_stop_seconds": GRACE} | more.pop("timings", {})
         super().__init__(
             folder,
             *arguments,
             routes=ROUTES % (cap, overflow),
             environ=environ,
-            constants=constants,
+            timings=timings,
             **more,
         )
 
@@ -384,7 +381,7 @@ def test_a_running_run_is_terminated(served: Served) -> None:
 
 
 def test_a_run_may_tidy_up_before_it_is_terminated(tmp_path: Path) -> None:
-    with Served(tmp_path, constants=PATIENT) as served:
+    with Served(tmp_path, timings=PATIENT) as served:
         run_id = served.begin("tidies_up", file=str(tmp_path / "tidy"))
         served.running(run_id, "ready")
         served.api("POST", "kill_pipeline", {"run_id": run_id})
@@ -483,7 +480,7 @@ def host_and_generation(served: Served) -> tuple[int, int]:
 
 
 def test_the_death_of_what_runs_come_from_ends_no_run(tmp_path: Path) -> None:
-    with Served(tmp_path, constants=PATIENT) as served:
+    with Served(tmp_path, timings=PATIENT) as served:
         assert served.run_flow("echo")["state"] == "DONE"
         worker = served.worker
         host, generation = host_and_generation(served)
@@ -568,12 +565,13 @@ def slowly(own_group=child.own_group):
     time.sleep(1.0)
     own_group()
 
-child.own_group, run_supervisor.GRACE = slowly, 1e6
+child.own_group = slowly
 ours, theirs = socket.socketpair()
 ours.send(KILL)
 if os.fork() == 0:
     ours.close()
-    run_supervisor.keep_run(touch, Spec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=1e6, memory=2**28), theirs, 2**15)
+    spec = Spec(run_id="r", flow="touch", inputs="{}", data=".", time_limit=1e6, stop_seconds=1e6, memory=2**28)
+    run_supervisor.keep_run(touch, spec, theirs, 2**15)
     os._exit(0)
 theirs.close()
 frames, said = Frames(), {}
@@ -681,9 +679,7 @@ def test_a_changed_flows_py_is_loaded_and_a_broken_one_changes_nothing(tmp_path:
             one for one in json.loads(answer.stdout)["problems"] if one["key"] == "flows_unusable"
         ]
 
-    with Served(
-        tmp_path, flows=first, constants={"bridge.runtime.reload.watcher.LOOK": 0.1}
-    ) as served:
+    with Served(tmp_path, flows=first, timings={"config_poll_seconds": 0.1}) as served:
         assert served.run_flow("version")["outputs"] == {"version": 1}
         under_way = served.begin("gone")
         write("import nothing_like_it\n")

@@ -30,8 +30,9 @@ from bridge.core.errors import ConfigError
 from bridge.core.rate_limits import Rate
 from bridge.core.status import RunsEnded, SourceNow
 from bridge.core.times import write_time
+from bridge.core.timings import TIMINGS
 from bridge.monitoring import alerts as alerting
-from bridge.monitoring.alerts import AGAIN, GONE, MOST, QUIET, RAISED, RESOLVED, Notice, step
+from bridge.monitoring.alerts import AGAIN, MOST, QUIET, RAISED, RESOLVED, Notice, step
 from bridge.monitoring.conditions import CONDITIONS, Trouble, troubles
 from bridge.providers.registry import PROVIDERS
 from bridge.routing.model import OWN, Config, Source
@@ -44,6 +45,7 @@ from bridge.worker.maintenance.alerts import Alarm, expecting, keep
 from bridge.worker.maintenance.scheduler import Housekeeper
 
 NOW = 1_790_000_000.0
+GONE = TIMINGS.alert_resolve_seconds
 HOLDS = CONDITIONS["dead"].holds
 DEAD = Trouble("dead", "3 deliveries died", "look")
 ROUTES = """
@@ -469,7 +471,7 @@ def test_since_when_something_is_expected_outlives_a_restart(database: Database)
     sources = {"g": source, "h": replace(source, name="h", expect=None)}
     config = Config(sources=sources, routes=(), flows={}, platforms={}, hash="", canonical="")
     for now in (NOW, NOW + 60):  # as two workers do, one after the other
-        chore = expecting(lambda: config)
+        chore = expecting(lambda: config, TIMINGS)
         assert chore.needed is not None
         with database.read() as connection:
             assert chore.needed(connection) is (now == NOW)
@@ -477,7 +479,7 @@ def test_since_when_something_is_expected_outlives_a_restart(database: Database)
         with database.read() as connection:
             assert expected.since(connection) == {"g": NOW}
     database.write(
-        lambda connection: expecting(lambda: replace(config, sources={})).work(
+        lambda connection: expecting(lambda: replace(config, sources={}), TIMINGS).work(
             connection, NOW + 120
         )
     )

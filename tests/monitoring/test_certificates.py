@@ -22,6 +22,7 @@ from test_status import WELL
 
 from bridge.config.settings import load_settings
 from bridge.core.status import Certificate
+from bridge.core.timings import TIMINGS
 from bridge.monitoring import certificate as tls
 from bridge.monitoring.conditions import troubles
 from bridge.routing.model import Config
@@ -77,14 +78,10 @@ def test_its_dates_are_seen_whoever_issued_it(
     ) or found.refused is refused
 
 
-def test_what_cannot_be_reached_is_said_and_what_was_seen_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tls, "PATIENCE", 0.2)
+def test_what_cannot_be_reached_is_said_and_what_was_seen_is_kept(tmp_path: Path) -> None:
     with Misbehaving() as silent:
         url = f"https://127.0.0.1:{silent.port}"
-        assert "timed out" in (tls.look(url).unreached or "")
-    monkeypatch.undo()
+        assert "timed out" in (tls.look(url, 0.2).unreached or "")
     with socket.socket() as held:  # nobody else is given the port meanwhile, and nobody listens
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", silent.port))
@@ -120,7 +117,9 @@ def test_it_is_looked_at_once_in_six_hours_whoever_is_started(
         assert [see(url), see(url), server.connections] == [1, 0, 1]
         known = tls.kept(tmp_path, url)
         assert known is not None and known.ends_at is not None
-        tls.keep(tmp_path, replace(known, looked_at=time.time() - tls.EVERY))
+        tls.keep(
+            tmp_path, replace(known, looked_at=time.time() - TIMINGS.certificate_check_seconds)
+        )
         assert [see(url), see(url), server.connections] == [1, 0, 2]
         tls.keep(tmp_path, replace(known, looked_at=time.time() + 60))
         assert see(url) == 1, "the clock was set back"

@@ -86,7 +86,7 @@ def test_serve_tells_all_of_it_and_goes_on_where_its_processes_are_killed(
     database: Database, tmp_path: Path
 ) -> None:
     with Bridge(
-        tmp_path, environ=environ_of(database), constants={"bridge.monitoring.prometheus.KEPT": 0.0}
+        tmp_path, environ=environ_of(database), timings={"metrics_cache_seconds": 0.0}
     ) as bridge:
         accepted = total(bridge.port, "flowbridge_events_total", "github", "accepted")
         for number in range(3):
@@ -178,10 +178,10 @@ def test_receivers_and_workers_apart(postgresql: Database, tmp_path: Path) -> No
     for folder in folders:
         folder.mkdir()
     told = {**environ, "FLOWBRIDGE_METRICS_BIND": f"127.0.0.1:{port}"}
-    quick = {"bridge.monitoring.prometheus.KEPT": 0.0, "bridge.monitoring.prometheus.AGAIN": 0.1}
-    web = Bridge(folders[0], "web", environ=environ, constants=quick)
+    quick = {"metrics_cache_seconds": 0.0, "metrics_bind_retry_seconds": 0.1}
+    web = Bridge(folders[0], "web", environ=environ, timings=quick)
     workers = [
-        Bridge(folders[1], "work", environ=told, constants=quick, port=web.port) for _ in range(2)
+        Bridge(folders[1], "work", environ=told, timings=quick, port=web.port) for _ in range(2)
     ]
     with web, workers[0], workers[1]:
         for _ in range(4):
@@ -377,10 +377,7 @@ def test_where_the_store_does_not_answer_the_counts_are_told_all_the_same(tmp_pa
     assert not {name for name, _ in found} & {metric.name for metric in GAUGES}
 
 
-def test_a_storm_of_scrapes_asks_the_store_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.monitoring.prometheus.KEPT", 600.0)  # however long it rages
+def test_a_storm_of_scrapes_asks_the_store_once(tmp_path: Path) -> None:
     looks = []
 
     def look() -> Overview:
@@ -388,7 +385,7 @@ def test_a_storm_of_scrapes_asks_the_store_once(
         time.sleep(0.05)
         return everything()
 
-    exposition = Exposition(tmp_path, look)
+    exposition = Exposition(tmp_path, look, cache_seconds=600.0)  # however long it rages
     with ThreadPoolExecutor(20) as pool:
         assert len({*pool.map(lambda _: exposition.text(), range(200))}) == 1
     assert len(looks) == 1

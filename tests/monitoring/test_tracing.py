@@ -257,9 +257,9 @@ def test_a_call_that_is_cut_by_kill_9_is_seen_and_the_trace_goes_on(
     tmp_path: Path, collector: Collector, platform: Misbehaving
 ) -> None:
     platform.script("/start", slow_headers(60.0), respond(200))
-    constants = {"bridge.store.queue.claims.LEASE": 5.0, "bridge.worker.worker.BEAT": 0.2}
+    timings = {"lease_seconds": 5.0, "heartbeat_seconds": 0.2}
     with Bridge(
-        tmp_path, routes=HTTP % platform.url, environ=collector.environ, constants=constants
+        tmp_path, routes=HTTP % platform.url, environ=collector.environ, timings=timings
     ) as bridge:
         calls = len(platform.received)
         event_id = posted(bridge, traceparent=f"00-{'7' * 32}-{SPAN}-01")

@@ -1062,7 +1062,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W2-begin",
         "file": "bridge/worker/attempt_deadline.py",
-        "old": "if _left(claim, platform.timeout, at) <= 0 or _lease_left(claim, at, kept_at) <= 0:",
+        "old": "if _left(claim, platform.timeout, at) <= 0 or _lease_left(claim, at, lease_seconds, kept_at) <= 0:",
         "new": "if False:",
         "tests": ["tests/worker/test_attempt_deadline.py"],
     },
@@ -1076,11 +1076,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W7",
         "file": "bridge/worker/worker.py",
-        "old": (
-            "        # else others could not extend theirs either\n"
-            "        if at - self._failed_at > claims.LEASE and clock_steps.is_settled(connection, now):\n"
-        ),
-        "new": "        if clock_steps.is_settled(connection, now):  # else others could not extend theirs either\n",
+        "old": "if at - self._failed_at > lease and clock_steps.is_settled(connection, now):",
+        "new": "if clock_steps.is_settled(connection, now):",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
@@ -1260,7 +1257,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "S2",
         "file": "bridge/system/http_connections.py",
-        "old": "return monotonic() - self.idle_since < MAX_IDLE and bool(super().is_connected)",
+        "old": "return is_fresh and bool(super().is_connected)",
         "new": "return bool(super().is_connected)",
         "tests": ["tests/system/test_http_client.py"],
     },
@@ -1273,9 +1270,9 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "S2-longer",
-        "file": "bridge/system/http_connections.py",
-        "old": "MAX_IDLE: Final = 4.0",
-        "new": "MAX_IDLE: Final = 60.0",
+        "file": "bridge/core/timings.py",
+        "old": "connection_idle_seconds: float = 4.0",
+        "new": "connection_idle_seconds: float = 60.0",
         "tests": ["tests/system/test_http_client.py"],
     },
     {

@@ -34,17 +34,16 @@ from bridge.system.cpu_affinity import processors
 pytestmark = pytest.mark.slow
 
 SHORT = {
-    "bridge.store.queue.claims.LEASE": 5.0,
-    "bridge.store.local.runs.LEASE": 5.0,
-    "bridge.worker.worker.BEAT": 0.3,
-    "bridge.store.queue.heartbeats.FRESH": 1.5,
+    "lease_seconds": 5.0,
+    "heartbeat_seconds": 0.3,
+    "worker_missing_seconds": 1.5,
 }
 
 
 @pytest.fixture
 def bridge(tmp_path: Path) -> Iterator[Bridge]:
     """A `serve` whose dead workers are noticed within seconds."""
-    with Bridge(tmp_path, constants=SHORT) as bridge:
+    with Bridge(tmp_path, timings=SHORT) as bridge:
         yield bridge
 
 
@@ -108,11 +107,11 @@ def test_a_stop_finishes_the_runs_under_way(tmp_path: Path, whom: str) -> None:
         'inputs: {body: "${body}"}, flow: local/echo', "inputs: {seconds: 4.0}, flow: local/sleep"
     )
     patient = {
-        "bridge.worker.worker.DRAIN": 60.0,
-        "bridge.runtime.services.AHEAD": 60.0,
-        "bridge.runtime.supervisor.GRACE": 90.0,
+        "drain_seconds": 60.0,
+        "worker_stop_lead_seconds": 60.0,
+        "stop_seconds": 90.0,
     }  # flows come last
-    with Bridge(tmp_path, routes=routes, constants=patient) as bridge:
+    with Bridge(tmp_path, routes=routes, timings=patient) as bridge:
         event_id = bridge.event().json["event_id"]
         until(lambda: bridge.count("local_run", "state = 'RUNNING'"), what="a run")
         if whom == "all":
@@ -172,7 +171,7 @@ def test_a_killed_supervisor_takes_everything_with_it(bridge: Bridge) -> None:
 
 
 def test_a_worker_that_dies_at_once_is_not_started_all_the_time(tmp_path: Path) -> None:
-    with Bridge(tmp_path, constants=SHORT) as bridge:
+    with Bridge(tmp_path, timings=SHORT) as bridge:
         killed = set()
         for _ in range(3):
             worker = until(
@@ -264,7 +263,7 @@ def test_acknowledged_events_survive_the_death_of_everything(tmp_path: Path) -> 
     """
     acknowledged: list[str] = []
     stop = threading.Event()
-    bridge = Bridge(tmp_path, constants=SHORT)
+    bridge = Bridge(tmp_path, timings=SHORT)
 
     def send() -> None:
         with socket.create_connection(("127.0.0.1", bridge.port), 60) as sock:

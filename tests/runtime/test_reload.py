@@ -20,6 +20,7 @@ from bridge.config.disk import Disk
 from bridge.config.loader import load, read, rebuild
 from bridge.config.settings import load_settings
 from bridge.core.errors import BridgeError, StoreError
+from bridge.core.timings import Timings
 from bridge.monitoring.presence import Presence, present
 from bridge.runtime import startup
 from bridge.runtime.reload import watcher
@@ -32,6 +33,7 @@ from bridge.system.forked_call import apart
 #: The bridge forks where there are no threads yet; the process of a test has some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
+QUICK = Timings(config_quiet_seconds=0.03, config_retry_seconds=0.03)
 ROUTES = """
 version: 1
 include: "more/*.yaml"
@@ -63,9 +65,8 @@ class Bench:
         (folder / "issue.json").write_text('{"type": "object"}')
         (folder / "secret").write_text("s" * 40)
         (folder / ".env").write_text("GITHUB_SECRET=" + "g" * 40)
-        self.settings = load_settings(
-            {"FLOWBRIDGE_DATA": str(folder / "data")}, config=str(self.file)
-        )
+        environ = {"FLOWBRIDGE_DATA": str(folder / "data")}
+        self.settings = load_settings(environ, config=str(self.file), timings=QUICK)
         self.loaded = load_all(self.settings)
         self.following = Following(self.settings, self.loaded)
         self.board = self.following.board
@@ -90,11 +91,11 @@ class Bench:
         """Have the reader look until it waits for a change."""
         for _ in range(10):
             wait = self.reader.look(asked=asked)
-            if wait == watcher.LOOK:
+            if wait == QUICK.config_poll_seconds:
                 self.following.catch_up()
                 return self.known
             asked = False
-            time.sleep(min(wait, watcher.QUIET) + 0.001)
+            time.sleep(min(wait, QUICK.config_quiet_seconds) + 0.001)
         raise AssertionError("it does not settle")
 
     @property
@@ -103,9 +104,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(watcher, "QUIET", 0.03)
-    monkeypatch.setattr(watcher, "RETRY", 0.03)
+def bench(tmp_path: Path) -> Iterator[Bench]:
     yield Bench(tmp_path)
 
 
@@ -193,11 +192,8 @@ def test_a_file_is_taken_however_it_is_changed(
     assert bench.following().platforms["local"].base_url, "it is reached as at the start"
 
 
-def test_a_folder_of_links_is_swapped_as_kubernetes_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_of_links_is_swapped_as_kubernetes_does(tmp_path: Path) -> None:
     """routes.yaml -> ..data/routes.yaml, and ..data is a link that is replaced."""
-    monkeypatch.setattr(watcher, "QUIET", 0.03)
     bench = Bench(tmp_path)
     names = ("routes.yaml", "issue.json", "secret", ".env")
     for number, name in (("1", "first"), ("2", "other")):
@@ -225,8 +221,7 @@ def test_what_a_bind_mount_shows_is_taken(tmp_path: Path) -> None:
     program = f"""
 import sys; sys.path[:0] = {[str(SUPPORT), str(Path(__file__).parent)]}
 from pathlib import Path
-from test_reload import Bench, in_place, watcher, written
-watcher.QUIET = 0.03
+from test_reload import Bench, in_place, written
 import subprocess
 folder = Path({str(tmp_path)!r})
 bench = Bench(folder)
@@ -270,10 +265,7 @@ def _dotenv(folder: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in (folder / ".env").read_text().splitlines())
 
 
-def test_the_environment_proper_wins_over_what_env_says_now(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watcher, "QUIET", 0.03)
+def test_the_environment_proper_wins_over_what_env_says_now(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     settings = load_settings(
         {"FLOWBRIDGE_DATA": str(tmp_path), "GITHUB_SECRET": "e" * 40}, config=str(bench.file)
@@ -323,7 +315,7 @@ def test_a_file_that_is_being_written_is_not_taken(bench: Bench) -> None:
         bench.reader.look()
         numbers.append(bench.board.number)
         bench.file.write_text(whole[:size])
-        time.sleep(watcher.QUIET)
+        time.sleep(QUICK.config_quiet_seconds)
     bench.file.write_text(whole)
     bench.settle()
     assert set(numbers) == {numbers[0]}, "nothing was taken meanwhile"
@@ -334,7 +326,7 @@ def test_a_file_that_is_being_written_is_not_taken(bench: Bench) -> None:
 def test_a_schema_that_changes_while_the_rest_is_quiet_is_waited_for_too(bench: Bench) -> None:
     bench.file.write_text(written("other"))
     bench.reader.look()
-    time.sleep(watcher.QUIET)
+    time.sleep(QUICK.config_quiet_seconds)
     (bench.folder / "issue.json").write_text('{"type": "array"}')
     bench.reader.look()
     assert bench.kept == []
@@ -357,7 +349,7 @@ def test_what_is_invalid_changes_nothing_and_is_said_once(bench: Bench, said: li
     assert known.error_since is not None
     assert bench.route == "first"
     for _ in range(3):
-        assert bench.reader.look() == watcher.LOOK
+        assert bench.reader.look() == QUICK.config_poll_seconds
     assert [event for event, _ in said] == ["config_invalid"]
     bench.file.write_text(bench.file.read_text() + "\n")  # invalid in the same way
     assert bench.settle().error_since == known.error_since
@@ -474,8 +466,8 @@ def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> N
     bench.fails = 2
     bench.file.write_text(written("other"))
     bench.reader.look()
-    time.sleep(watcher.QUIET)
-    assert bench.reader.look() == watcher.RETRY
+    time.sleep(QUICK.config_quiet_seconds)
+    assert bench.reader.look() == QUICK.config_retry_seconds
     assert bench.known.error == (
         "the configuration could not be kept in the database: the disk is full",
     )
@@ -491,7 +483,7 @@ def test_a_reader_that_dies_while_it_reads_is_an_error_that_ends(
     whole = watcher.find
     monkeypatch.setattr(watcher, "find", lambda _settings: os._exit(9))
     bench.file.write_text(written("other"))
-    assert bench.reader.look() == watcher.RETRY
+    assert bench.reader.look() == QUICK.config_retry_seconds
     assert "ended without a word" in bench.known.error[0]
     monkeypatch.setattr(watcher, "find", whole)
     assert bench.settle().error == ()

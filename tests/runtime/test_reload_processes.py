@@ -17,19 +17,15 @@ from processes import call
 from servers import Misbehaving
 from serving import Answer, Bridge, children_of, github, is_alive, signature, until
 
-from bridge.runtime.reload import watcher
+from bridge.core.timings import TIMINGS
 from bridge.system.cpu_affinity import processors
 
 TOKEN = "admin-token-of-thirty-two-characters"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
 OTHER = "another secret that is long enough"
-QUICK = {
-    "bridge.runtime.reload.watcher.LOOK": 0.1,
-    "bridge.runtime.reload.watcher.QUIET": 0.1,
-    "bridge.runtime.reload.follower.LOOK": 0.02,
-}
-BEAT = {"bridge.worker.worker.BEAT": 0.3}
-BY_HAND = QUICK | {"bridge.runtime.reload.watcher.LOOK": 3600.0}
+QUICK = {"config_poll_seconds": 0.1, "config_quiet_seconds": 0.1, "config_follow_seconds": 0.02}
+BEAT = {"heartbeat_seconds": 0.3}
+BY_HAND = QUICK | {"config_poll_seconds": 3600.0}
 HEAD = """
 version: 1
 platforms:
@@ -55,7 +51,7 @@ class Reloading(Bridge):
         folder: Path,
         *arguments: str,
         text: str = routes("first"),
-        constants: dict[str, Any] | None = None,
+        timings: dict[str, Any] | None = None,
         **more: Any,
     ) -> None:
         more["environ"] = {"FLOWBRIDGE_ADMIN_TOKEN": TOKEN, **more.get("environ", {})}
@@ -63,7 +59,7 @@ class Reloading(Bridge):
             folder,
             *arguments,
             routes=text,
-            constants={**BEAT, **(QUICK if constants is None else constants)},
+            timings={**BEAT, **(QUICK if timings is None else timings)},
             **more,
         )
         (folder / ".env").write_text(f"HOOK_SECRET={OTHER}\n")
@@ -441,7 +437,7 @@ def test_the_local_platform_comes_with_a_reload_and_its_flows_with_it(tmp_path: 
 
 @pytest.mark.parametrize("whom", ["the first", "all"])
 def test_sighup_has_the_files_read(tmp_path: Path, whom: str) -> None:
-    with Reloading(tmp_path, constants=BY_HAND) as bridge:
+    with Reloading(tmp_path, timings=BY_HAND) as bridge:
         processes = every_process(bridge)
         before = bridge.detail["config"]["hash"]
         bridge.write(routes("second"))
@@ -501,8 +497,8 @@ def test_what_changes_while_nobody_reads_is_taken_by_the_next_reader(bridge: Rel
 
 
 def test_web_and_work_alone_follow_too(tmp_path: Path) -> None:
-    with Reloading(tmp_path, "web", constants=BY_HAND) as web:
-        work = Reloading(tmp_path, "work", constants=BY_HAND, port=web.port)
+    with Reloading(tmp_path, "web", timings=BY_HAND) as web:
+        work = Reloading(tmp_path, "work", timings=BY_HAND, port=web.port)
         try:
             work.start()
             until(lambda: web.is_up("/readyz"), what="the worker")
@@ -593,4 +589,4 @@ def _answers(bridge: Bridge) -> bool:
 
 def test_the_times_of_the_product() -> None:
     """What the pages say: taken within two seconds."""
-    assert (watcher.LOOK, watcher.QUIET) == (1.0, 0.5)
+    assert (TIMINGS.config_poll_seconds, TIMINGS.config_quiet_seconds) == (1.0, 0.5)

@@ -27,7 +27,7 @@ from test_reload import in_place, made_anew, replaced
 from test_reload_processes import ADMIN, OTHER, QUICK, TOKEN
 
 from bridge.config.loader import load
-from bridge.runtime.reload import watcher
+from bridge.core.timings import TIMINGS
 from bridge.system.cpu_affinity import processors
 
 WHOLE = float(os.environ.get("FLOWBRIDGE_STORM", "0"))  # seconds
@@ -216,10 +216,10 @@ end
 @pytest.mark.slow
 def test_no_request_fails_and_nothing_is_planned_by_half_a_file(tmp_path: Path) -> None:
     seconds, count = (WHOLE, 100) if WHOLE else (5.0, 25)
-    quiet = watcher.QUIET if WHOLE else 0.3
+    quiet = TIMINGS.config_quiet_seconds if WHOLE else 0.3
     bridge = Bridge(
         tmp_path,
-        constants={} if WHOLE else QUICK | {"bridge.runtime.reload.watcher.QUIET": quiet},
+        timings={} if WHOLE else QUICK | {"config_quiet_seconds": quiet},
         environ={
             "HOOK_SECRET": OTHER,
             "FLOWBRIDGE_ADMIN_TOKEN": TOKEN,

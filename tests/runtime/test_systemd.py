@@ -34,16 +34,13 @@ from serving import (
 from test_processes import SHORT
 
 from bridge.core.errors import SettingsError
+from bridge.core.timings import Timings
 from bridge.runtime import systemd
 from bridge.runtime import watchdog as watch
 from bridge.runtime.systemd import Notify, take_notify, take_sockets
 from bridge.runtime.watchdog import LONG, Watch
 
-QUICK = {
-    "bridge.runtime.watchdog.STILL": 1.5,
-    "bridge.runtime.watchdog.ANSWER": 0.7,
-    "bridge.runtime.watchdog.LATER": 0.2,
-}
+QUICK = {"worker_stuck_seconds": 1.5, "probe_answer_seconds": 0.7, "probe_interval_seconds": 0.2}
 
 # -- sockets
 
@@ -221,16 +218,20 @@ class Told:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Short times, by a clock that goes on with each look and stands still while this machine does;
-    gives what it shows.
+    """A clock that goes on with each look and stands still while this machine does; gives what it
+    shows.
     """
-    for name, value in {"SOON": 0.01, "LATER": 0.02, "ANSWER": 0.2, "STILL": 0.3}.items():
-        monkeypatch.setattr(watch, name, value)
     clock = [1000.0]
     monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     yield clock
 
 
+HURRIED = Timings(
+    probe_start_seconds=0.01,
+    probe_interval_seconds=0.02,
+    probe_answer_seconds=0.2,
+    worker_stuck_seconds=0.3,
+)
 STEP = 0.005  # seconds by that clock, and at least as many by any, from one look to the next
 
 
@@ -256,7 +257,7 @@ def test_ready_is_what_readyz_says_and_later_changes_are_told(quick: list[float]
     with Misbehaving() as server:
         server.script("/readyz", drop, respond(503), respond(503), respond(200))
         told = Told()
-        seen = Watch(told, ("127.0.0.1", server.port), lambda: quick[0])  # type: ignore[arg-type]
+        seen = Watch(told, ("127.0.0.1", server.port), lambda: quick[0], timings=HURRIED)  # type: ignore[arg-type]
         watched(seen, quick, lambda: len(server.received) >= 3)
         assert told.lines == [] or len(server.received) > 3
         watched(seen, quick, lambda: told.lines)
@@ -282,7 +283,7 @@ def test_what_moves_has_started_after_a_while_though_it_is_not_ready_unless_anot
     with Misbehaving() as server:
         server.script("/readyz", respond(503))
         told = Told(succeeds=succeeds)
-        seen = Watch(told, ("127.0.0.1", server.port), lambda: quick[0])  # type: ignore[arg-type]
+        seen = Watch(told, ("127.0.0.1", server.port), lambda: quick[0], timings=HURRIED)  # type: ignore[arg-type]
         watched(seen, quick, seconds=0.3)
         assert told.lines == []
         quick[0] += LONG
@@ -305,7 +306,9 @@ def test_signs_of_life_stop_with_life(what: str, quick: list[float]) -> None:
         told = Told()
         still = [False]
         at = quick[0]
-        seen = Watch(told, ("127.0.0.1", server.port), lambda: at if still[0] else quick[0])  # type: ignore[arg-type]
+        seen = Watch(
+            told, ("127.0.0.1", server.port), lambda: at if still[0] else quick[0], timings=HURRIED
+        )  # type: ignore[arg-type]
         watched(seen, quick, lambda: told.lines.count("WATCHDOG=1") > 2)
         if what == "no answer":
             server.script("/readyz", slow_headers(600))
@@ -325,14 +328,18 @@ def test_signs_of_life_stop_with_life(what: str, quick: list[float]) -> None:
 
 def test_where_nobody_listens_nothing_is_asked(quick: list[float]) -> None:
     with Misbehaving() as server:
-        watched(Watch(Notify(), ("127.0.0.1", server.port), lambda: quick[0]), quick, seconds=0.1)
+        watched(
+            Watch(Notify(), ("127.0.0.1", server.port), lambda: quick[0], timings=HURRIED),
+            quick,
+            seconds=0.1,
+        )
         assert server.received == []
 
 
 def test_a_worker_alone_is_ready_when_it_has_come_by(quick: list[float]) -> None:
     told = Told()
     seen_at = [0.0]
-    seen = Watch(told, worker_seen=lambda: seen_at[0])  # type: ignore[arg-type]
+    seen = Watch(told, worker_seen=lambda: seen_at[0], timings=HURRIED)  # type: ignore[arg-type]
     watched(seen, quick, seconds=0.1)
     assert told.lines == []
     seen_at[0] = quick[0]
@@ -355,7 +362,7 @@ def falls_silent(heard: NotifySocket) -> bool:
 def test_serve_is_ready_when_it_says_so_and_its_pings_stop_with_the_worker(
     tmp_path: Path, heard: NotifySocket
 ) -> None:
-    bridge = Bridge(tmp_path, environ=telling(heard), constants=QUICK)
+    bridge = Bridge(tmp_path, environ=telling(heard), timings=QUICK)
     try:
         bridge.start_without_waiting()
         heard.wait_for("READY=1")
@@ -390,7 +397,7 @@ def test_a_store_that_cannot_be_written_is_told_and_is_no_reason_to_be_killed(
     tmp_path: Path, heard: NotifySocket
 ) -> None:
     with Bridge(
-        tmp_path, environ=telling(heard), constants={**SHORT, "bridge.runtime.watchdog.LATER": 0.2}
+        tmp_path, environ=telling(heard), timings={**SHORT, "probe_interval_seconds": 0.2}
     ) as bridge:
         heard.wait_for("READY=1")
         tree = tree_of(bridge.pid)
@@ -412,7 +419,7 @@ def test_a_store_that_cannot_be_written_is_told_and_is_no_reason_to_be_killed(
 def test_receivers_and_a_worker_by_themselves_tell_too(
     command: str, tmp_path: Path, heard: NotifySocket
 ) -> None:
-    bridge = Bridge(tmp_path, command, environ=telling(heard), constants=QUICK)
+    bridge = Bridge(tmp_path, command, environ=telling(heard), timings=QUICK)
     try:
         bridge.start_without_waiting()
         heard.wait_for("READY=1")
@@ -527,8 +534,8 @@ def test_a_restart_refuses_and_loses_nothing(tmp_path: Path) -> None:
     is answered 202 and kept, once.
     """
     # the senders here may be slow; each says something soon, and is told to go then
-    patient = {"bridge.web.server.worker.LAST_WORD": 30.0}
-    with Activated(tmp_path, environ={"GITHUB_SECRET": SECRET}, constants=patient) as bridge:
+    patient = {"last_request_seconds": 30.0}
+    with Activated(tmp_path, environ={"GITHUB_SECRET": SECRET}, timings=patient) as bridge:
         senders = [
             Sender(bridge, f"{keeps}-{n}", keeps) for keeps in (True, False) for n in range(3)
         ]
@@ -564,7 +571,7 @@ def test_a_connection_that_says_nothing_until_the_end_has_begun_is_answered_and_
 ) -> None:
     body = b'{"late": true}'
     with (
-        Activated(tmp_path, constants={"bridge.web.server.worker.LAST_WORD": 60.0}) as bridge,
+        Activated(tmp_path, timings={"last_request_seconds": 60.0}) as bridge,
         socket.create_connection(("127.0.0.1", bridge.port), 60) as sock,
     ):
         until(lambda: _accepted(bridge, sock), what="a receiver that has accepted")

@@ -19,7 +19,6 @@ from bridge.core.model import Status
 from bridge.store.db.change_detector import Changes
 from bridge.store.db.database import Database
 from bridge.store.queue import claims
-from bridge.worker import worker as loop
 
 
 def test_a_commit_of_anybody_is_a_change_and_is_one_once(sqlite: Database) -> None:
@@ -64,10 +63,10 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return when
 
 
+@pytest.mark.timings(heartbeat_seconds=1000.0)
 def test_an_idle_worker_does_not_look_into_the_queue_until_somebody_changes_the_store(
-    sqlite: Database, looks: list[float], monkeypatch: pytest.MonkeyPatch
+    sqlite: Database, looks: list[float]
 ) -> None:
-    monkeypatch.setattr(loop, "BEAT", 1000.0)
     with Misbehaving() as server:
         server.script(
             "/start_pipeline", respond(200, {"run_id": "r1", "url": "https://example.com/r1"})
@@ -99,10 +98,10 @@ def test_elsewhere_it_looks(postgresql: Database, looks: list[float]) -> None:
     worker.run()
 
 
+@pytest.mark.timings(heartbeat_seconds=0.4)
 def test_what_becomes_due_by_itself_is_not_slept_through(
-    sqlite: Database, looks: list[float], monkeypatch: pytest.MonkeyPatch
+    sqlite: Database, looks: list[float]
 ) -> None:
-    monkeypatch.setattr(loop, "BEAT", 0.4)
     with Misbehaving() as server:
         server.script(
             "/start_pipeline", respond(200, {"run_id": "r1", "url": "https://example.com/r1"})

@@ -36,14 +36,21 @@ from bridge.store.queue import claims, heartbeats
 from bridge.store.queue.claims import Allowed
 from bridge.store.tables import schema
 from bridge.system.http_client import Sender
-from bridge.worker import worker as loop
 from bridge.worker.celery.tasks import Calls
 from bridge.worker.maintenance import scheduler
 from bridge.worker.reconciler import Reconciler
 from bridge.worker.worker import Worker
 
 __all__ = ["clocks"]
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timings(
+        heartbeat_seconds=0.1,
+        reconcile_first_seconds=0.05,
+        reconcile_max_seconds=0.2,
+        reconcile_confirm_seconds=0.2,
+    ),
+]
 TIMEOUT = 60.0  # a call is in time even where the machine stands still before it
 SOON = 0.6  # seconds from the intent of an attempt until its run is looked for
 FAST = Retry(attempts=3, first=0.02, max=0.1)
@@ -58,10 +65,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "gumloop",
         replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)),
     )
-    monkeypatch.setattr(reconcile, "AGREE", 0.2)
-    monkeypatch.setattr(reconcile, "FIRST", 0.05)
-    monkeypatch.setattr(reconcile, "MOST", 0.2)
-    monkeypatch.setattr(loop, "BEAT", 0.1)
 
 
 def config(fake: FakePlatform, *, exclusive: bool = False) -> Config:
@@ -89,7 +92,9 @@ def reconciling_worker(database: Database, given: Config, send: Any = None) -> I
     take.
     """
     with pytest.MonkeyPatch.context() as patch:
-        settings = lambda environ: replace(load_settings(environ), reconcile_after=SOON - TIMEOUT)  # noqa: E731
+        settings = lambda *of, **more: replace(  # noqa: E731
+            load_settings(*of, **more), reconcile_after=SOON - TIMEOUT
+        )
         patch.setattr(test_worker, "load_settings", settings)
         with working(database, given, send=send):
             yield
@@ -433,7 +438,10 @@ def looked(database: Database, worker: Worker, clocks: Clocks) -> bool:
     worker.step()
     with database.read() as connection:
         due = connection.execute(select(schema.delivery.c.poll_at)).scalars().all()
-    return all(at is None or clocks.time() < at < clocks.time() + claims.LEASE for at in due)
+    return all(
+        at is None or clocks.time() < at < clocks.time() + database.timings.lease_seconds
+        for at in due
+    )
 
 
 def test_a_worker_goes_on_after_its_clock_went_back(database: Database, clocks: Clocks) -> None:
@@ -451,12 +459,12 @@ def test_a_worker_goes_on_after_its_clock_went_back(database: Database, clocks: 
         worker = made(database, given)
         worker.step()
         clocks.ahead = 0.0
-        clocks.later += loop.BEAT
+        clocks.later += database.timings.heartbeat_seconds
         worker.step()
         # both rows are of now: that of the dead one grows old
         assert heartbeats.workers_alive(database, clocks.time()) == 2
-        assert lease_until(database, one) <= clocks.time() + claims.LEASE + 1
-        clocks.later += 2 * claims.LEASE
+        assert lease_until(database, one) <= clocks.time() + database.timings.lease_seconds + 1
+        clocks.later += 2 * database.timings.lease_seconds
         worker.step()
         assert get(database, one).status == "queued"
         worker.stop()
@@ -490,7 +498,7 @@ def test_a_step_forward_takes_no_call_from_a_worker_that_is_alive(
         if other is not None:
             other.step()
         clocks.ahead = 300.0
-        clocks.later += loop.BEAT
+        clocks.later += database.timings.heartbeat_seconds
         other = other or made(database, given)
         other.step()
         assert (get(database, one).status, lease_until(database, one) < clocks.time()) == (
@@ -499,11 +507,11 @@ def test_a_step_forward_takes_no_call_from_a_worker_that_is_alive(
         )
         calling.step()
         for _ in range(4):
-            clocks.later += claims.LEASE / 2
+            clocks.later += database.timings.lease_seconds / 2
             calling.step()
             other.step()
         assert get(database, one).status == "sending"
-        clocks.later += 2 * claims.LEASE
+        clocks.later += 2 * database.timings.lease_seconds
         other.step()
         assert get(database, one).status == "unknown"  # it has died meanwhile
 
@@ -520,7 +528,7 @@ def test_a_step_forward_takes_no_local_run_from_a_worker_that_is_alive(
     clock.set()
     clock_steps.follow(database, clock)
     assert database.write(lambda connection: scheduler.abandon_runs(connection, clock())) == 0
-    clocks.later += 2 * claims.LEASE
+    clocks.later += 2 * database.timings.lease_seconds
     clock.set()
     assert database.write(lambda connection: scheduler.abandon_runs(connection, clock())) == 1
     with database.read() as connection:

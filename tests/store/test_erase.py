@@ -18,6 +18,7 @@ from sqlalchemy import func, insert, select
 
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
 from bridge.core.model import Body, Delivery, Event, FormFile, Order, Reject, Status
+from bridge.core.timings import Timings
 from bridge.delivery.platforms.responses import start_key
 from bridge.ingest.bodies import decode
 from bridge.ingest.data_subjects import Subject
@@ -309,7 +310,7 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
 
 
 def test_files_that_came_just_now_go_at_once_but_those_that_somebody_else_has(
-    store: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: Database, folder: Path
 ) -> None:
     blobs = Blobs(folder / "data" / "blobs")
     minutes, now, shared = (
@@ -323,9 +324,8 @@ def test_files_that_came_just_now_go_at_once_but_those_that_somebody_else_has(
     ]
     keep(store, BODIES["json"][1], files=tuple(files))
     keep(store, b'{"email": "bob@example.com"}', files=(files[2],))
-    monkeypatch.setattr("bridge.cli.commands.erase.APART", 0.01)
     os.utime(blobs.path(now), (time.time() - 59.5,) * 2)
-    done = run("erase", ANN, "--yes")
+    done = run("erase", ANN, "--yes", timings=Timings(erase_poll_seconds=0.01))
     assert done.exit_code == 0 and "2 files went from the disk\n" in done.stderr, done.stderr
     assert [blobs.path(one).exists() for one in (minutes, now, shared)] == [False, False, True]
 

@@ -32,8 +32,8 @@ from bridge.core.clock_reading import ClockReading
 from bridge.core.local_runs import LocalState, RunResult
 from bridge.core.model import Debounce, Kind, Order, Outcome, Retry, RunReport, RunState, Status
 from bridge.core.rate_limits import DAY, Limits, Pace, day_of, room, spend
+from bridge.core.timings import TIMINGS
 from bridge.delivery import reconcile
-from bridge.store.db import leader
 from bridge.store.db.database import Database
 from bridge.store.db.leader import Leadership
 from bridge.store.inbound import events, removal
@@ -42,9 +42,11 @@ from bridge.store.operations import prune
 from bridge.store.operations.prune import Pruning
 from bridge.store.queue import claims, ledger, run_tracking, throttling
 from bridge.store.queue import reconcile as reconciling
-from bridge.store.queue.claims import LEASE, Allowed, Claim
+from bridge.store.queue.claims import Allowed, Claim
 from bridge.store.queue.ledger import DIED, Settled
 from bridge.store.tables import schema
+
+LEASE = TIMINGS.lease_seconds
 
 REFUSED = Outcome(kind=Kind.REFUSED, detail="down", status_code=502)
 REJECTED = Outcome(kind=Kind.REJECTED, detail="400 bad", status_code=400)
@@ -1182,7 +1184,10 @@ def test_a_start_of_which_two_looks_find_nothing_is_made_again_and_was_none(
     with database.engine.begin() as connection:
         throttling.keep_pace(connection, "triage", Pace(day=day_of(NOW), starts=3))
     one = begin(database, NOW)
-    assert settled(database, one) == {"poll_at": NOW + 100 + reconcile.AGREE, "polls": 1}
+    assert settled(database, one) == {
+        "poll_at": NOW + 100 + TIMINGS.reconcile_confirm_seconds,
+        "polls": 1,
+    }
     assert settled(database, one, at=NOW + 131) == {
         "status": "queued",
         "due_at": NOW + 131,
@@ -1400,12 +1405,12 @@ def test_an_event_without_deliveries_is_free(database: Database) -> None:
 # -- who leads
 
 
-def test_the_session_of_a_leader_that_gives_up_ends_with_it(
-    postgresql: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.timings(leader_idle_seconds=3600.0)
+def test_the_session_of_a_leader_that_gives_up_ends_with_it(postgresql: Database) -> None:
     """In the pool it would take the lock along, and nobody could lead while this process lives."""
-    monkeypatch.setattr(leader, "HANGS", "1h")
-    other = Database(postgresql.url.render_as_string(hide_password=False))
+    other = Database(
+        postgresql.url.render_as_string(hide_password=False), timings=postgresql.timings
+    )
     first = Leadership(postgresql)
     second = Leadership(other)
     pids: list[int] = []

@@ -40,6 +40,7 @@ from bridge.core.model import (
     Status,
 )
 from bridge.core.rate_limits import Limits
+from bridge.core.timings import TIMINGS
 from bridge.store.db.database import Database
 from bridge.store.encryption import OFF
 from bridge.store.inbound import events
@@ -286,7 +287,7 @@ class LedgerMachine(RuleBasedStateMachine):
                     schema.attempt.delete().where(schema.attempt.c.outcome.is_(None))
                 )
             )
-        self.now += claims.LEASE + 1
+        self.now += TIMINGS.lease_seconds + 1
         self.database.write(lambda c: ledger.reap(c, self.now, 0.5, lambda _: None))
         for one in self.of("sending"):
             one.slot, one.status, one.spent = (

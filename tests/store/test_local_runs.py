@@ -13,6 +13,7 @@ from conftest import NOW
 
 from bridge.core.errors import Full
 from bridge.core.local_runs import Input, LocalFile, LocalFlow, LocalRun, LocalState, RunResult
+from bridge.core.timings import TIMINGS
 from bridge.flows.ids import new_run_id
 from bridge.store.db.database import Database
 from bridge.store.local import flows as local_flows
@@ -145,12 +146,10 @@ def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(
         )
     )
     kept.kill(killed.id, NOW)
-    assert database.write(lambda c: runs.abandon_running(c, NOW + 1 + runs.LEASE)) == []
-    assert set(database.write(lambda c: runs.abandon_running(c, NOW + 1.1 + runs.LEASE))) == {
-        once.id,
-        again.id,
-        killed.id,
-    }
+    assert database.write(lambda c: runs.abandon_running(c, NOW + 1 + TIMINGS.lease_seconds)) == []
+    assert set(
+        database.write(lambda c: runs.abandon_running(c, NOW + 1.1 + TIMINGS.lease_seconds))
+    ) == {once.id, again.id, killed.id}
     assert state(kept, once) == (
         "FAILED",
         ("line", "The run was interrupted: the worker that executed it died."),

@@ -63,20 +63,20 @@ def test_who_holds_the_lock_is_known(sqlite: Database, holder: subprocess.Popen[
     assert not lock_watch.is_long(lock_file(sqlite))
 
 
+@pytest.mark.timings(lock_watch_seconds=0.02)
 def test_a_stopped_holder_is_killed_by_one_that_waits(
-    sqlite: Database, holder: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+    sqlite: Database, holder: subprocess.Popen[bytes]
 ) -> None:
-    monkeypatch.setattr(lock_watch, "LOOK_SECONDS", 0.02)
     holder.send_signal(signal.SIGSTOP)
     event = make_event("1")
     assert events.add(sqlite, event, [], lambda *_: []).event_id == event.id
     assert holder.wait(60) == -signal.SIGKILL
 
 
+@pytest.mark.timings(lock_watch_seconds=0.01)
 def test_one_that_does_long_work_is_not_killed(
     sqlite: Database, holder: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock_watch, "LOOK_SECONDS", 0.01)
     looked = threading.Event()
     asked = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +20,7 @@ from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
 from bridge.core.rate_limits import DAY, HOUR, hour_of
+from bridge.core.timings import TIMINGS
 from bridge.ingest.forms.translations.en import TEXTS
 from bridge.monitoring.counters import Counts as Metrics
 from bridge.monitoring.metrics import FORM_REFUSALS
@@ -99,11 +101,12 @@ class Stored:
         self.given.append(dict(counts))
 
 
+#: The counter writes when a test says so.
+WHEN_ASKED = replace(TIMINGS, refusals_write_seconds=3600.0, refusals_retry_seconds=3600.0)
+
+
 @pytest.fixture
-def stored(monkeypatch: pytest.MonkeyPatch) -> Stored:
-    """The counter writes when a test says so."""
-    monkeypatch.setattr(refusal_counter, "WRITE_SECONDS", 3600.0)
-    monkeypatch.setattr(refusal_counter, "RETRY_SECONDS", 3600.0)
+def stored() -> Stored:
     return Stored()
 
 
@@ -111,7 +114,7 @@ def test_a_flood_is_one_write_and_its_keys_are_bounded(
     stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refusal_counter, "MAX_KEYS", 3)
-    counter = RefusalCounter(stored)
+    counter = RefusalCounter(stored, timings=WHEN_ASKED)
     for number in range(500):
         counter.add("contact", f"code{number % 5}", NOW)
     assert stored.given == []
@@ -124,7 +127,7 @@ def test_a_flood_is_one_write_and_its_keys_are_bounded(
 
 def test_what_could_not_be_written_is_written_later(stored: Stored) -> None:
     full = [True]
-    counter = RefusalCounter(stored, lambda: full[0])
+    counter = RefusalCounter(stored, lambda: full[0], WHEN_ASKED)
     counter.add("contact", "invalid", NOW)
     counter.write()
     full[0], stored.fails = False, True
@@ -161,7 +164,7 @@ def test_each_refusal_is_counted_also_those_that_are_not_logged(
     def keep(*_: object) -> Any:
         raise StoreError("the disk is full")
 
-    counter = RefusalCounter(stored)
+    counter = RefusalCounter(stored, timings=WHEN_ASKED)
     metrics = Metrics()
     form = Client(
         Hooks(

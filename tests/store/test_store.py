@@ -17,7 +17,6 @@ from sqlalchemy.exc import DBAPIError
 
 from bridge.core.errors import NotFound, StoreError
 from bridge.core.model import Debounce, Order, Status
-from bridge.store.db import group_commit
 from bridge.store.db.database import Database
 from bridge.store.db.group_commit import brief
 from bridge.store.inbound import events
@@ -402,10 +401,10 @@ def test_no_value_makes_a_transaction_fail(database: Database, value: object, ke
     assert (events.deliveries_of(database, [event.id])[event.id][0].inputs == kept) is True
 
 
+@pytest.mark.timings(store_close_seconds=600.0)
 def test_closing_waits_for_the_commit_of_another_thread_and_no_longer(
-    new_sqlite: Callable[[Path], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_sqlite: Callable[[Path], Database], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(group_commit, "CLOSE_SECONDS", 600.0)
     database = new_sqlite(tmp_path / "flowbridge.db")
     begun, may_end, closed = (threading.Event() for _ in range(3))
 

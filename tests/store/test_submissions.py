@@ -16,13 +16,14 @@ from sqlalchemy import func, select, update
 from bridge.core.errors import Refused
 from bridge.core.model import Delivery, Event
 from bridge.core.rate_limits import Rate
+from bridge.core.timings import TIMINGS
 from bridge.ingest.forms.spam.dedup import Limit, Marks, Once
 from bridge.ingest.forms.spam.layers import MARKED
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, submissions
 from bridge.store.inbound.events import Added
 from bridge.store.tables import schema
-from bridge.worker.maintenance.scheduler import CHORES
+from bridge.worker.maintenance.scheduler import chores
 
 FORM = Rate(count=60, per=60.0)
 EACH = Rate(count=3, per=60.0)
@@ -284,7 +285,7 @@ def test_ten_thousand_addresses_leave_few_rows(sqlite: Database) -> None:
 
 
 def test_the_chore_lets_go_of_what_means_nothing(database: Database) -> None:
-    chore = next(one for one in CHORES if one.name == "forms_remembered")
+    chore = next(one for one in chores(TIMINGS) if one.name == "forms_remembered")
     with database.read() as connection:
         assert chore.needed is not None and not chore.needed(connection)
     add(database, marks("token:1", "altcha:1", limits=limits()))

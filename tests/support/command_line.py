@@ -8,16 +8,17 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from bridge.cli.main import group
+from bridge.core.timings import TIMINGS, Timings
 from bridge.system import logs
 
 
-def run(*arguments: str, input: str | None = None) -> Result:
+def run(*arguments: str, input: str | None = None, timings: Timings = TIMINGS) -> Result:
     """Run `flowbridge …` and return how it ended. Where it has set up the log of its process, the
     one that was is set up again.
     """
     before = logs.setup
     try:
-        return CliRunner().invoke(group, list(arguments), input=input)
+        return CliRunner().invoke(group, list(arguments), input=input, obj=timings)
     finally:
         logs.setup = before
 

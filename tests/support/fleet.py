@@ -22,15 +22,11 @@ from sqlalchemy import make_url
 WORKER = """
 import sys
 sys.path.insert(0, {tests!r})
-from bridge.store.local import runs
-from bridge.store.queue import claims, run_tracking
-from bridge.worker import worker as loop
-claims.LEASE = run_tracking.LEASE = runs.LEASE = {lease}
-loop.BEAT = {lease} / 5
 from fleet import configuration
 from test_worker import *
 PLATFORMS["gumloop"] = replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1))
-worker = made(Database({url!r}), configuration({base!r}, {given!r}))
+timings = Timings(lease_seconds={lease}, heartbeat_seconds={lease} / 5)
+worker = made(Database({url!r}, timings=timings), configuration({base!r}, {given!r}))
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda *_: worker.stop())
 worker.run()

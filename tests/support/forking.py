@@ -2,8 +2,8 @@
 costs a second of a processor.
 
 Each is told its arguments, its environment and its folder as a new process is, and ends as one.
-What differs: all modules are there before its constants are changed, and its program is not its
-own. Who tests starts, or what a process is begun with, begins a new interpreter.
+What differs: all modules are there before its durations are known, and its program is not its own.
+Who tests starts, or what a process is begun with, begins a new interpreter.
 """
 
 from __future__ import annotations
@@ -117,15 +117,15 @@ class Parent:
 
     def fork(
         self,
-        constants: str,
+        changes: str,
         arguments: Sequence[str],
         environ: Mapping[str, str],
         folder: Path,
         output: int,
     ) -> Forked:
-        """Begin a command, with some constants changed, both outputs of which go into a file."""
+        """Begin a command, with the changes of launch.py, both outputs of which go into a file."""
         return Forked(
-            *self._begin(["launch", constants, *arguments], environ, folder, output, output)
+            *self._begin(["launch", changes, *arguments], environ, folder, output, output)
         )
 
     def execute(

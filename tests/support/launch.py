@@ -1,8 +1,6 @@
-"""Runs the command line with some module constants changed: `launch.py
-'{"bridge.web.server.incomplete_requests.BODY_TIME": 1}' serve`.
+"""Runs the command line with other durations, or sizes: `launch.py '{"lease_seconds": 5.0}' serve`.
 
-Of a table of records, rows can be changed: `{"bridge.monitoring.alerts.CONDITIONS": {"dead":
-{"holds": 0.1}}}`.
+What is changed is JSON: fields of `Timings`, which `main` is called with, and the `SIZES` below.
 """
 
 from __future__ import annotations
@@ -10,38 +8,43 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
 from bridge.cli.main import main
+from bridge.core.timings import Timings
 from bridge.web import rate_limiter
 
+#: Constants that are no durations, and that a test of whole processes needs otherwise.
+SIZES = frozenset(
+    {
+        "bridge.monitoring.conditions.LEAST_SHARE",  # a small disk is full long before
+        "bridge.web.body_reader.IN_FLIGHT",  # the memory of many bodies
+        "bridge.web.rate_limiter.CELLS",  # two keys share none by chance
+    }
+)
 
-def launch(constants: str, arguments: Sequence[str]) -> None:
+
+def launch(changes: str, arguments: Sequence[str]) -> None:
     """Be the command; does not return."""
     rate_limiter.SALT = bytes(16)  # else by chance, now and then, two keys would share a limit
-    for name, value in json.loads(constants).items():
+    given = json.loads(changes)
+    for name in SIZES & given.keys():
         module, _, constant = name.rpartition(".")
-        before = getattr(import_module(module), constant)  # an unknown one is an error
-        after = changed(before, value)
-        setattr(import_module(module), constant, after)
-        # who has imported it has it by the same name
-        for other in list(sys.modules.values()) if isinstance(before, float) else ():
-            if (
-                getattr(other, "__name__", "").startswith("bridge.")
-                and vars(other).get(constant) is before
-            ):
-                setattr(other, constant, after)
-    main(list(arguments))
+        setattr(import_module(module), constant, given.pop(name))
+    main(list(arguments), timings_of(given))
 
 
-def changed(old: Any, new: Any) -> Any:
-    """Return the new value; of a table, with the rows of which nothing is said."""
-    return (
-        {**old, **{key: replace(old[key], **fields) for key, fields in new.items()}}
-        if isinstance(old, dict)
-        else new
+def timings_of(given: dict[str, Any]) -> Timings:
+    """Return the durations with these ones changed; an unknown name is an error."""
+    known = {each.name for each in fields(Timings)}
+    assert given.keys() <= known, f"no durations: {sorted(given.keys() - known)}"
+    return Timings(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+        }
     )
 
 

@@ -35,7 +35,7 @@ SECRET = "It's a Secret to Everybody"
 LAUNCH = Path(__file__).with_name("launch.py")
 READY = {"serve": "/readyz", "web": "/healthz"}
 # else one receiver may say "not ready" when another has just said "ready"
-NO_MEMORY = {"bridge.web.health.NOT_READY_SECONDS": 0.0}
+NO_MEMORY = {"not_ready_cache_seconds": 0.0}
 ROUTES = """
 version: 1
 platforms:
@@ -172,7 +172,7 @@ def template() -> Path | None:
 
 class Bridge:
     """One `flowbridge` command in a folder; as a context manager, or started and stopped several
-    times. `constants`: see launch.py.
+    times. `timings`: see launch.py.
 
     `fresh`: in an interpreter of its own, not forked from one: see forking.py.
     """
@@ -183,13 +183,13 @@ class Bridge:
         *arguments: str,
         routes: str = ROUTES,
         environ: Mapping[str, str] | None = None,
-        constants: Mapping[str, Any] | None = None,
+        timings: Mapping[str, Any] | None = None,
         port: int | None = None,
         fresh: bool = False,
     ) -> None:
         self.folder = folder
         self.arguments = arguments or ("serve",)
-        self.constants = dict(constants or {})
+        self.timings = dict(timings or {})
         self.port = port or free_port()
         self.config = folder / "routes.yaml"
         self.config.write_text(routes)
@@ -222,7 +222,7 @@ class Bridge:
 
     def run(self, seconds: float = 60.0) -> tuple[int, str]:
         """Run it to its end; return its exit code and what it said on stderr."""
-        if self._fresh or self.constants:
+        if self._fresh or self.timings:
             command = self._command()
             pipes = {"capture_output": True, "text": True, "timeout": seconds}
             done = subprocess.run(command, env=self.environ, cwd=self.folder, check=False, **pipes)  # type: ignore[call-overload]
@@ -273,11 +273,11 @@ class Bridge:
             shutil.copy(store, data / "flowbridge.db")  # its mode too
 
     def _command(self) -> list[str]:
-        constants = (NO_MEMORY if self.arguments[0] in READY else {}) | self.constants
+        timings = (NO_MEMORY if self.arguments[0] in READY else {}) | self.timings
         return [
             sys.executable,
             str(LAUNCH),
-            json.dumps(constants),
+            json.dumps(timings),
             "--config",
             str(self.config),
             *self.arguments,

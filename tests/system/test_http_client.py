@@ -35,20 +35,15 @@ from servers import (
 )
 
 from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.timings import TIMINGS
 from bridge.system import http_connections
 from bridge.system.http_client import Sender
 
 BODY = b'{"title":"hi"}'
 #: Seconds until what never comes is given up. A machine that stands still before the request has
 #: left must not make it another loss.
-MAX_IDLE = http_connections.MAX_IDLE  # before a test changes it
+MAX_IDLE = TIMINGS.connection_idle_seconds
 SHORT = 3.5
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that was kept is used again, however slowly a test goes on."""
-    monkeypatch.setattr(http_connections, "MAX_IDLE", 60.0)
 
 
 @pytest.fixture
@@ -59,7 +54,8 @@ def server() -> Iterator[Misbehaving]:
 
 @pytest.fixture
 def sender() -> Iterator[Sender]:
-    made = Sender()
+    # a connection that was kept is used again, however slowly a test goes on
+    made = Sender(idle_seconds=60.0)
     yield made
     made.close()
 
@@ -158,13 +154,13 @@ def test_a_connection_is_kept_and_used_again(server: Misbehaving, sender: Sender
 
 
 def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_used_again(
-    server: Misbehaving, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Servers close after 5 seconds or more. A request on a connection that is just being closed
     would be ambiguous.
     """
     clock = [time.monotonic()]
-    monkeypatch.setattr(http_connections, "MAX_IDLE", MAX_IDLE)
+    sender = Sender()
     monkeypatch.setattr(http_connections, "monotonic", lambda: clock[0])
     url = server.script("/x", respond(200, b"ok"))
     for seconds, connected in (
@@ -178,6 +174,7 @@ def test_a_connection_that_was_idle_for_as_long_as_servers_may_keep_it_is_not_us
         assert isinstance(sender.send(post(url), 600), Answer)
         assert server.connections == connected
     assert MAX_IDLE < 5.0
+    sender.close()
 
 
 @pytest.mark.parametrize("times", [2, 5000], ids=["in one packet", "in many"])
@@ -186,7 +183,7 @@ def test_what_is_left_of_an_answer_is_never_read_as_the_next(
 ) -> None:
     """The first answer is longer than is read of it, and what follows looks like answers."""
     forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
-    sender = Sender(max_answer=len(forged) - 1)
+    sender = Sender(max_answer=len(forged) - 1, idle_seconds=60.0)
     url = server.script("/x", respond(200, forged * times), respond(200, b"real"))
     first, second = (sender.send(post(url), 60) for _ in range(2))
     assert isinstance(first, Answer) and first.truncated and isinstance(second, Answer)
@@ -371,12 +368,12 @@ def test_a_connection_the_server_closed_between_calls_is_not_written_to(
 
 
 def test_a_connection_that_was_idle_too_long_is_not_used_again(
-    server: Misbehaving, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    server: Misbehaving, sender: Sender
 ) -> None:
     url = server.script("/x", respond(200))
     for _ in range(2):
         sender.send(post(url), 60)
-    monkeypatch.setattr(http_connections, "MAX_IDLE", 0.0)
+    sender._idle_seconds = 0.0
     sender.send(post(url), 60)
     assert [one.connection for one in server.received] == [1, 1, 2]
 

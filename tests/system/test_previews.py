@@ -261,18 +261,16 @@ def test_what_takes_too_long_or_says_too_much_is_no_picture(
         lambda *given, **named: started.append(left(*given, **named)) or started[-1],
     )
     monkeypatch.setattr(render, "START", "import time; time.sleep(1000)")
-    monkeypatch.setattr(render, "SECONDS", 0.2)
     with pytest.raises(NoPreview, match=r"not drawn within 0\.2 s"):
-        preview(image("PNG"), "image/png")
+        preview(image("PNG"), "image/png", 0.2)
     assert started[0].returncode is not None, "nothing is left of it"
-    monkeypatch.setattr(render, "SECONDS", 30.0)
     monkeypatch.setattr(
         render,
         "START",
         f"import os; os.write(1, bytes.fromhex('89504e470d0a1a0a') + bytes({LARGEST}))",
     )
     with pytest.raises(NoPreview, match="cannot be drawn"):
-        preview(image("PNG"), "image/png")
+        preview(image("PNG"), "image/png", 30.0)
 
 
 def test_it_has_no_secret_and_no_file_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +299,7 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
     go = Event()
     drawn = list[int]()
 
-    def draw(content: bytes, _media: str) -> bytes:
+    def draw(content: bytes, _media: str, _seconds: float) -> bytes:
         assert go.wait(60)
         drawn.append(1)
         assert len(drawn) == 1, "one at a time"

@@ -46,15 +46,12 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """Receivers without a worker: what they keep stays as it was kept. They wait for longer than
     any test does.
     """
-    constants = {
-        "bridge.web.server.incomplete_requests.HEAD_TIME": 600.0,
-        "bridge.web.server.incomplete_requests.BODY_TIME": 600.0,
-    }
+    timings = {"request_head_seconds": 600.0, "request_body_seconds": 600.0}
     with Bridge(
         tmp_path_factory.mktemp("web"),
         "web",
         routes=ROUTES,
-        constants=constants,
+        timings=timings,
         environ={"TOKEN": TOKEN},
     ) as bridge:
         yield bridge
@@ -63,15 +60,12 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
 @pytest.fixture(scope="module")
 def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """Receivers that wait no longer than READ_TIME."""
-    constants = {
-        "bridge.web.server.incomplete_requests.HEAD_TIME": READ_TIME,
-        "bridge.web.server.incomplete_requests.BODY_TIME": READ_TIME,
-    }
+    timings = {"request_head_seconds": READ_TIME, "request_body_seconds": READ_TIME}
     with Bridge(
         tmp_path_factory.mktemp("hurried"),
         "web",
         routes=ROUTES,
-        constants=constants,
+        timings=timings,
         environ={"TOKEN": TOKEN},
     ) as bridge:
         yield bridge
@@ -589,14 +583,9 @@ def test_bodies_in_flight_are_bounded(tmp_path: Path) -> None:
     """Receivers with a budget of 1 MiB: while it is held, more is told to come back; when it is
     free, all is well.
     """
-    constants = {
-        "bridge.web.body_reader.IN_FLIGHT": 1024 * 1024,
-        "bridge.web.server.incomplete_requests.BODY_TIME": 600.0,
-    }
+    timings = {"bridge.web.body_reader.IN_FLIGHT": 1024 * 1024, "request_body_seconds": 600.0}
     big = b"x" * (2 * 1024 * 1024)
-    with Bridge(
-        tmp_path, "web", routes=ROUTES, constants=constants, environ={"TOKEN": TOKEN}
-    ) as web:
+    with Bridge(tmp_path, "web", routes=ROUTES, timings=timings, environ={"TOKEN": TOKEN}) as web:
         assert web.post("/hooks/big", big, github(big)).status == 503
         with ExitStack() as held:
             socks = [

@@ -7,35 +7,32 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from serving import Bridge, head, read_answer
 
-from bridge.web import health
+from bridge.core.timings import Timings
 from bridge.web.health import Look, Remembered
 
 READY: Look = (True, 1, None)
 NOT_READY: Look = (True, 0, None)
+NO_CACHE = Timings(ready_cache_seconds=0.0, not_ready_cache_seconds=0.0)
 
 
-def test_a_flood_of_questions_is_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "READY_SECONDS", 600.0)
+def test_a_flood_of_questions_is_one_look() -> None:
     looks: list[Look] = []
-    remembered = Remembered(lambda: looks.append(READY) or READY)  # type: ignore[func-returns-value]
+    look = lambda: looks.append(READY) or READY  # type: ignore[func-returns-value]  # noqa: E731
+    remembered = Remembered(look, Timings(ready_cache_seconds=600.0))
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: remembered(), range(200))) == {READY}
     assert looks == [READY]
 
 
-def test_what_has_changed_is_seen_by_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "READY_SECONDS", 0.0)
-    monkeypatch.setattr(health, "NOT_READY_SECONDS", 0.0)
+def test_what_has_changed_is_seen_by_the_next_look() -> None:
     found = iter([NOT_READY, READY, NOT_READY])
-    remembered = Remembered(lambda: next(found))
+    remembered = Remembered(lambda: next(found), NO_CACHE)
     assert [remembered(), remembered(), remembered()] == [NOT_READY, READY, NOT_READY]
 
 
-def test_a_look_that_hangs_holds_one_thread_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "READY_SECONDS", 0.0)
+def test_a_look_that_hangs_holds_one_thread_up() -> None:
     hangs = threading.Event()
     go_on = threading.Event()
     looks = []
@@ -47,7 +44,7 @@ def test_a_look_that_hangs_holds_one_thread_up(monkeypatch: pytest.MonkeyPatch) 
             go_on.wait(60)
         return READY
 
-    remembered = Remembered(look)
+    remembered = Remembered(look, NO_CACHE)
     remembered()
     slow = threading.Thread(target=remembered)
     slow.start()
@@ -59,9 +56,9 @@ def test_a_look_that_hangs_holds_one_thread_up(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_receiver_remembers_its_answer(tmp_path: Path) -> None:
     """Here for longer than the test lasts, so that a worker that comes is not seen."""
-    constants = {"bridge.web.health.NOT_READY_SECONDS": 600.0}
+    timings = {"not_ready_cache_seconds": 600.0}
     with (
-        Bridge(tmp_path, "web", constants=constants) as web,
+        Bridge(tmp_path, "web", timings=timings) as web,
         socket.create_connection(("127.0.0.1", web.port), 60) as sock,
     ):
 

@@ -23,10 +23,7 @@ from bridge.web.server.connection import Connection
 from bridge.web.server.incomplete_requests import PER_NETWORK, IncompleteRequests, Reading
 
 BUSY = "HTTP/1.1 503 Service Unavailable Retry-After"
-PATIENT = {
-    "bridge.web.server.incomplete_requests.HEAD_TIME": 600.0,
-    "bridge.web.server.incomplete_requests.BODY_TIME": 600.0,
-}
+PATIENT = {"request_head_seconds": 600.0, "request_body_seconds": 600.0}
 HALF = THREADS // 2
 KINDS = {"head": endless_head(), "body": endless_body()}
 CROWDS = {"64 from one network": ["127.0.0.9"] * 64, "500 from 100 networks": networks(100) * 5}
@@ -37,7 +34,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """Receivers that wait for longer than any test does: what they refuse is refused for its
     number.
     """
-    with Bridge(tmp_path_factory.mktemp("slow"), "web", constants=PATIENT) as bridge:
+    with Bridge(tmp_path_factory.mktemp("slow"), "web", timings=PATIENT) as bridge:
         yield bridge
 
 
@@ -79,7 +76,7 @@ def test_a_trusted_proxy_has_half_of_the_places(tmp_path: Path) -> None:
     processors = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(processors)})  # one receiver
     try:
-        bridge = Bridge(tmp_path, "web", constants=PATIENT, environ=environ, fresh=True).start()
+        bridge = Bridge(tmp_path, "web", timings=PATIENT, environ=environ, fresh=True).start()
     finally:
         os.sched_setaffinity(0, processors)
     with ExitStack() as held:

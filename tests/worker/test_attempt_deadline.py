@@ -13,6 +13,7 @@ from conftest import NOW, make_delivery, make_event
 from bridge.core.clock_reading import ClockReading
 from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import Delivery, Kind, Outcome
+from bridge.core.timings import TIMINGS
 from bridge.routing.model import Platform
 from bridge.store.queue import claims
 from bridge.worker import attempt_deadline
@@ -52,7 +53,9 @@ class Machine:
 
     def attempt(self, deliver: Callable[..., Outcome], kept_at: float = NOW) -> Outcome:
         with patch.object(attempt_deadline, "elapsed", self.now):  # the boot clock shows the same
-            return attempt(CLAIM, PLATFORM, deliver, self.send, self.now, kept_at)  # type: ignore[arg-type]
+            return attempt(
+                CLAIM, PLATFORM, deliver, self.send, self.now, TIMINGS.lease_seconds, kept_at
+            )  # type: ignore[arg-type]
 
 
 def calls(answers: list[Answer | Lost], *wanted: float) -> Callable[..., Outcome]:
@@ -96,10 +99,10 @@ def test_each_call_has_what_is_left_of_the_time_and_no_more_than_it_wants() -> N
     ("at", "kept_at", "begins"),
     [
         (NOW, NOW - 100.0, True),
-        (NOW + claims.LEASE - 0.1, NOW - 100.0, True),  # a lease begins with its attempt
-        (NOW + claims.LEASE, NOW - 100.0, False),
-        (NOW + claims.LEASE + 4.9, NOW + 5.0, True),  # a beat has kept it since
-        (NOW + claims.LEASE + 5.0, NOW + 5.0, False),
+        (NOW + TIMINGS.lease_seconds - 0.1, NOW - 100.0, True),  # a lease begins with its attempt
+        (NOW + TIMINGS.lease_seconds, NOW - 100.0, False),
+        (NOW + TIMINGS.lease_seconds + 4.9, NOW + 5.0, True),  # a beat has kept it since
+        (NOW + TIMINGS.lease_seconds + 5.0, NOW + 5.0, False),
         (NOW + TIMEOUT - 0.1, NOW + TIMEOUT - 1.0, True),
         (NOW + TIMEOUT, NOW + TIMEOUT - 1.0, False),  # its lease is kept, its time is over
     ],

@@ -22,6 +22,7 @@ from servers import FakePlatform
 from serving import Bridge, free_port, until
 from test_fleet import add_named, starts
 from test_worker import (
+    QUICK,
     add,
     attempts,
     configured,
@@ -37,17 +38,18 @@ from test_worker import (
 
 from bridge.config.settings import load_settings
 from bridge.core.errors import SettingsError, StoreError
+from bridge.core.timings import TIMINGS
 from bridge.monitoring.presence import present
 from bridge.store.db.database import Database
 from bridge.store.queue import claims, ledger
 from bridge.store.queue.claims import Allowed
 from bridge.system.http_client import Sender
 from bridge.worker.attempt_deadline import NOT_MADE
-from bridge.worker.broker_relay import BACKOFF, Relay
-from bridge.worker.celery import tasks
+from bridge.worker.broker_relay import Relay
 from bridge.worker.celery.tasks import Calls
 
 PASSWORD = "hunter2hunter2"
+pytestmark = pytest.mark.timings(**QUICK)
 
 # -- a task, without a broker
 
@@ -176,11 +178,8 @@ def test_a_platform_that_lacks_a_value_by_now_is_not_called(database: Database, 
         )
 
 
-def test_a_call_that_outlasts_its_lease_keeps_it(
-    database: Database, calls: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(claims, "LEASE", 5.0)
-    monkeypatch.setattr(tasks, "BEAT", 0.1)
+@pytest.mark.timings(lease_seconds=5.0, heartbeat_seconds=0.1)
+def test_a_call_that_outlasts_its_lease_keeps_it(database: Database, calls: Any) -> None:
     with (
         FakePlatform(run_seconds=0.05) as fake,
         working(database, configured(gumloop(fake)), relay=Relay(lambda *_: None)),
@@ -230,9 +229,8 @@ def test_a_fault_in_a_call_is_unknown(sqlite: Database, calls: Any) -> None:
 
 
 def test_what_the_broker_does_not_take_is_handed_back_and_tried_again_later(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
-    monkeypatch.setattr("bridge.worker.broker_relay.BACKOFF", (0.3,))
     taken: list[tuple[str, str]] = []
     away = threading.Event()
     away.set()
@@ -245,7 +243,9 @@ def test_what_the_broker_does_not_take_is_handed_back_and_tried_again_later(
         taken.append((delivery_id, lease))
 
     ids = add(database, 3, "paced")
-    with working(database, configured(gumloop(url="http://127.0.0.1:1")), relay=Relay(publish)):
+    with working(
+        database, configured(gumloop(url="http://127.0.0.1:1")), relay=Relay(publish, (0.3,))
+    ):
         until(lambda: len(tries) >= 3, what="three tries")
         wait(database, ids, lambda one: one.status == "queued" or not away.is_set())
         away.clear()
@@ -271,7 +271,7 @@ def test_the_waits_for_a_broker_grow_and_are_over_with_its_first_yes(
     relay = Relay(publish)
     event = make_event()
     claim = claims.Claim(make_delivery(event), 1, "w:1", NOW)
-    for pause in BACKOFF[:2]:
+    for pause in TIMINGS.broker_backoff_seconds[:2]:
         assert list(relay.hand_over([claim, claim])) == [claim, claim]
         at[0] += pause - 0.01
         assert relay.room == 0
@@ -279,7 +279,7 @@ def test_the_waits_for_a_broker_grow_and_are_over_with_its_first_yes(
         assert relay.room > 0
     assert list(relay.hand_over([claim])) == []
     assert list(relay.hand_over([claim])) == [claim]
-    at[0] += BACKOFF[0] + 0.01
+    at[0] += TIMINGS.broker_backoff_seconds[0] + 0.01
     assert relay.room > 0, "the waits begin anew"
 
 
@@ -397,12 +397,7 @@ platforms:
   gumloop: {{type: gumloop, base_url: "{base}", api_key: "${{env:KEY}}", user_id: fake-user, max_concurrent_runs: 200}}
 routes: []
 """
-SHORT = {
-    "bridge.store.queue.claims.LEASE": 6.0,
-    "bridge.worker.worker.BEAT": 0.3,
-    "bridge.worker.celery.tasks.BEAT": 0.3,
-    "bridge.worker.broker_relay.BACKOFF": [0.3],
-}
+SHORT = {"lease_seconds": 6.0, "heartbeat_seconds": 0.3, "broker_backoff_seconds": [0.3]}
 
 
 class Machines:
@@ -424,9 +419,7 @@ class Machines:
     def start(self, *command: str) -> Bridge:
         folder = self._folder / f"machine-{len(self.all)}"
         folder.mkdir()
-        bridge = Bridge(
-            folder, *command, routes=self._routes, environ=self._environ, constants=SHORT
-        )
+        bridge = Bridge(folder, *command, routes=self._routes, environ=self._environ, timings=SHORT)
         self.all.append(bridge)
         bridge.start_without_waiting()
         return bridge

@@ -27,6 +27,7 @@ from bridge.core.errors import Refused, StoreError
 from bridge.core.model import Order
 from bridge.core.retention import DAY
 from bridge.core.status import Backups
+from bridge.core.timings import Timings
 from bridge.monitoring.status import overview
 from bridge.routing.model import Config, Platform
 from bridge.store.backup import age, archive, files
@@ -39,7 +40,6 @@ from bridge.store.operations import checkup, invariants
 from bridge.store.queue import heartbeats, hold
 from bridge.store.tables import schema
 from bridge.system.wakeup import Wake
-from bridge.worker import worker as loop
 from bridge.worker.maintenance import jobs
 from bridge.worker.maintenance.jobs import ERRANDS, Errand, Errands, Round
 from bridge.worker.maintenance.scheduler import Housekeeper
@@ -78,8 +78,10 @@ def errand(name: str, done: list[str], *, everywhere: bool = False, every: float
     return Errand(name, every, lambda _: done.append(name) or Counter(), everywhere=everywhere)  # type: ignore[func-returns-value]
 
 
-def of(database: Database, folder: Path, *rows: Errand, first: float = 0.0) -> Errands:
-    return Errands(settings_in(folder), lambda: CONFIG, database, Clock(database), rows, first)
+def of(database: Database, folder: Path, *rows: Errand, **timings: float) -> Errands:
+    changed = Timings(**{"first_job_delay_seconds": 0.0, **timings})  # type: ignore[arg-type]
+    settings = replace(settings_in(folder), timings=changed)
+    return Errands(settings, lambda: CONFIG, database, Clock(database), rows)
 
 
 def test_errands_are_done_one_after_the_other_by_whoever_leads(
@@ -102,7 +104,7 @@ def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(
     sqlite: Database, tmp_path: Path
 ) -> None:
     done: list[str] = []
-    later = of(sqlite, tmp_path, errand("later", done), first=3600.0)
+    later = of(sqlite, tmp_path, errand("later", done), first_job_delay_seconds=3600.0)
     later.look(lambda: True)
     assert later._thread is None
 
@@ -120,10 +122,10 @@ def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(
 def test_a_long_errand_ends_when_it_is_to(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "REST", 3600.0)  # it would take days
     monkeypatch.setattr("bridge.store.operations.prune.ROWS", 1)
     old(sqlite, 200)
-    running = of(sqlite, tmp_path, *(one for one in ERRANDS if one.name == "prune"))
+    rows = [one for one in ERRANDS if one.name == "prune"]
+    running = of(sqlite, tmp_path, *rows, job_rest_seconds=3600.0)  # it would take days
     running.look(lambda: True)
     until(lambda: count(sqlite) < 200, what="a beginning")
     running.close()
@@ -131,14 +133,13 @@ def test_a_long_errand_ends_when_it_is_to(
     until(lambda: running._thread is not None and not running._thread.is_alive(), what="its end")
 
 
-def test_a_worker_prunes_by_itself(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "BEAT", 0.1)
+@pytest.mark.timings(heartbeat_seconds=0.1)
+def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path) -> None:
     old(database, 30)
     fresh = make_event("fresh", now=time.time())
     events.add(database, fresh, [], lambda *_: [])
-    worker = Worker(settings_in(tmp_path), lambda: CONFIG, database, lambda *_: None, Wake(), None)  # type: ignore[arg-type, return-value]
+    settings = replace(settings_in(tmp_path), timings=database.timings)
+    worker = Worker(settings, lambda: CONFIG, database, lambda *_: None, Wake(), None)  # type: ignore[arg-type, return-value]
     worker._housekeeper._errands._next = {one.name: 0.0 for one in ERRANDS}  # type: ignore[union-attr]
     thread = threading.Thread(target=worker.run)
     thread.start()
@@ -150,17 +151,18 @@ def test_a_worker_prunes_by_itself(
     assert events.get(database, fresh.id).id == fresh.id
 
 
-def test_the_errands_do_what_they_say(
-    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path) -> None:
     old(sqlite, 3)
     blobs = Blobs(tmp_path / "blobs")
     sha256 = blobs.keep(b"nobody's")
     of_round = round_of(sqlite, tmp_path, FLOWBRIDGE_BACKUP="daily", FLOWBRIDGE_BACKUP_KEEP="2")
     assert jobs.prune(of_round)["event"] == 3
     assert jobs.sweep(of_round)["blobs"] == 0, "it is young"
-    monkeypatch.setattr(jobs, "YOUNG", -10.0)
-    assert jobs.sweep(of_round) == {"blobs": 1, "bytes": 8} and not blobs.path(sha256).exists()
+    old_settings = replace(of_round.settings, timings=Timings(orphan_blob_seconds=-10.0))
+    assert (
+        jobs.sweep(replace(of_round, settings=old_settings)) == {"blobs": 1, "bytes": 8}
+        and not blobs.path(sha256).exists()
+    )
     assert jobs.back_up(round_of(sqlite, tmp_path)) == {}
     assert jobs.back_up(of_round)["events"] == 0
     [made] = age.kept(tmp_path / "backups")
@@ -228,8 +230,8 @@ def test_a_new_file_gives_room_back_page_by_page(
     assert full.free > 400 and full.count >= before.count
     assert jobs.shrink(round_of(sqlite, tmp_path)) == {"pages": 0}, "it is little"
     monkeypatch.setattr(jobs, "LEAST_FREE", 1000)
-    monkeypatch.setattr(jobs, "REST", 0.0)
-    assert jobs.shrink(round_of(sqlite, tmp_path))["pages"] >= 200
+    hurried = replace(settings_in(tmp_path), timings=Timings(job_rest_seconds=0.0))
+    assert jobs.shrink(replace(round_of(sqlite, tmp_path), settings=hurried))["pages"] >= 200
     after = vacuum.pages(sqlite)
     assert after.count < full.count and after.free <= 0.25 * after.count
     assert checkup.damage(sqlite) == []
@@ -346,10 +348,8 @@ def test_without_a_store_there_is_nothing_to_do(folder: Path) -> None:
 # -- holding starts
 
 
-def test_a_worker_starts_nothing_while_it_is_held(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "BEAT", 0.1)
+@pytest.mark.timings(heartbeat_seconds=0.1)
+def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: Path) -> None:
     started: list[str] = []
 
     def send(call: Any, _timeout: float) -> Any:
@@ -374,7 +374,8 @@ def test_a_worker_starts_nothing_while_it_is_held(
     database.write(lambda connection: hold.begin(connection, "for a test", NOW))
     database.write(lambda connection: hold.begin(connection, "another reason", NOW + 1))
     first = add()
-    worker = Worker(settings_in(tmp_path), lambda: config, database, send, Wake(), None)
+    settings = replace(settings_in(tmp_path), timings=database.timings)
+    worker = Worker(settings, lambda: config, database, send, Wake(), None)
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:

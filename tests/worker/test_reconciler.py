@@ -36,12 +36,19 @@ from bridge.store.inbound import events
 from bridge.store.queue import ledger, run_tracking
 from bridge.store.queue import reconcile as reconciling
 from bridge.store.tables import schema
-from bridge.worker import worker
 
-pytestmark = pytest.mark.slow
 TIMEOUT = 60.0  # a call is in time even where the machine stands still before it
 SOON = 0.6  # seconds from the intent of an attempt until its run is looked for
 AGREE = 0.2
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timings(
+        heartbeat_seconds=0.2,
+        reconcile_first_seconds=0.05,
+        reconcile_max_seconds=0.2,
+        reconcile_confirm_seconds=AGREE,
+    ),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +59,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "gumloop",
         replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)),
     )
-    monkeypatch.setattr(reconcile, "AGREE", AGREE)
-    monkeypatch.setattr(reconcile, "FIRST", 0.05)
-    monkeypatch.setattr(reconcile, "MOST", 0.2)
-    monkeypatch.setattr(worker, "BEAT", 0.2)
 
 
 def send(database: Database, route: str = "triage", *, echo: bool = True, **changes: Any) -> str:
@@ -97,7 +100,7 @@ def reconciling_worker(database: Database, given: Config) -> Iterator[None]:
         patch.setattr(
             test_worker,
             "load_settings",
-            lambda environ: replace(load_settings(environ), reconcile_after=after),
+            lambda *of, **more: replace(load_settings(*of, **more), reconcile_after=after),
         )
         with working(database, given):
             yield

@@ -18,8 +18,7 @@ from sqlalchemy import Connection, insert, text, update
 
 from bridge.core.errors import StoreError
 from bridge.core.model import Order
-from bridge.store.db import clock, notify, postgres
-from bridge.store.db import leader as leadership
+from bridge.store.db import clock, notify
 from bridge.store.db.advisory_locks import Lock, alone
 from bridge.store.db.clock import Clock
 from bridge.store.db.database import Database
@@ -29,7 +28,7 @@ from bridge.store.inbound import events
 from bridge.store.operations import checkup
 from bridge.store.queue import heartbeats
 from bridge.store.tables import schema
-from bridge.worker.maintenance.scheduler import CHORES, Chore, Housekeeper
+from bridge.worker.maintenance.scheduler import Chore, Housekeeper, chores
 
 # -- what a connection insists on
 
@@ -67,10 +66,10 @@ def test_a_commit_is_on_disk_whatever_the_defaults_are(postgresql: Database) -> 
     )
 
 
+@pytest.mark.timings(idle_transaction_seconds=1.0)
 def test_who_stands_still_while_it_counts_keeps_nobody_from_it_for_long(
-    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+    postgresql: Database,
 ) -> None:
-    monkeypatch.setattr(postgres, "PINNED", postgres.PINNED.replace("10s", "1s"))
     counting = threading.Event()
     done = threading.Event()
 
@@ -313,10 +312,8 @@ def test_a_leader_whose_session_ended_does_nothing_and_another_leads(postgresql:
     second.give_up()
 
 
-def test_a_leader_that_hangs_loses_its_session(
-    postgresql: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(leadership, "HANGS", "5s")
+@pytest.mark.timings(leader_idle_seconds=5.0)
+def test_a_leader_that_hangs_loses_its_session(postgresql: Database) -> None:
     first = Leadership(postgresql)
     second = Leadership(postgresql)
     assert first.do(one) == 1
@@ -454,5 +451,5 @@ def test_the_chores_mend_lines_and_forget_the_dead(database: Database) -> None:
             return status, list(connection.execute(text("SELECT id FROM worker")).scalars())
 
     assert state()[0] == "blocked"
-    with keeping(database, *CHORES):
+    with keeping(database, *chores(database.timings)):
         until(lambda: state() == ("queued", ["new"]), what="order")

@@ -40,6 +40,7 @@ from bridge.core.circuit_state import Circuit
 from bridge.core.errors import BridgeError, StoreError
 from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import Delivery, Retry, Status
+from bridge.core.timings import Timings
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling
 from bridge.flows import flow
@@ -51,7 +52,7 @@ from bridge.store.db.database import Database
 from bridge.store.db.notify import Listener
 from bridge.store.inbound import events
 from bridge.store.local import runs
-from bridge.store.queue import claims, ledger, throttling
+from bridge.store.queue import ledger, throttling
 from bridge.store.tables import schema
 from bridge.system.http_client import Sender
 from bridge.system.wakeup import Wake
@@ -59,6 +60,8 @@ from bridge.worker import worker as loop
 from bridge.worker.worker import Worker
 
 FAST = Retry(attempts=3, first=0.02, max=0.1)
+QUICK: dict[str, Any] = {"heartbeat_seconds": 0.2, "allowance_raise_first_seconds": 0.02}
+pytestmark = pytest.mark.timings(**QUICK)
 
 
 @pytest.fixture(autouse=True)
@@ -69,8 +72,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "gumloop",
         replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)),
     )
-    monkeypatch.setattr("bridge.delivery.circuit_breaker.RAISE_FIRST", 0.02)
-    monkeypatch.setattr(loop, "BEAT", 0.2)
 
 
 def gumloop(fake: FakePlatform | None = None, url: str = "", **more: Any) -> Platform:
@@ -102,9 +103,8 @@ def made(
     database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any
 ) -> Worker:
     environ = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(more.pop("data", "."))}
-    settings: Settings = load_settings(
-        environ | {"FLOWBRIDGE_RECONCILE_AFTER": more.pop("reconcile_after", "60")}
-    )
+    environ["FLOWBRIDGE_RECONCILE_AFTER"] = more.pop("reconcile_after", "60")
+    settings: Settings = load_settings(environ, timings=database.timings)
     host = host_of(flows) if flows else None
     read = (lambda: config) if isinstance(config, Config) else config
     return Worker(
@@ -310,10 +310,10 @@ def test_no_more_calls_are_under_way_than_there_are_threads_for(
         worker.run()
 
 
+@pytest.mark.timings(heartbeat_seconds=3600.0)
 def test_an_idle_worker_writes_nothing_between_heartbeats(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "BEAT", 3600.0)
     worker = made(sqlite, configured())
     writes = []
     write = sqlite.write
@@ -619,14 +619,13 @@ def test_a_store_that_fails_costs_time_and_no_result(
         assert len(fake.starts) == 1
 
 
+@pytest.mark.timings(lease_seconds=3.0, heartbeat_seconds=0.1)
 def test_a_result_that_cannot_be_written_holds_up_no_other(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault in writing one result: the others are written, the worker goes on, and the one is
     settled when its lease has run out.
     """
-    monkeypatch.setattr("bridge.store.queue.claims.LEASE", 3.0)
-    monkeypatch.setattr("bridge.worker.worker.BEAT", 0.1)
     record = ledger.record
     with FakePlatform(cap=5, run_seconds=0.05) as fake:
         config = configured(gumloop(fake))
@@ -703,17 +702,15 @@ def test_a_worker_told_to_stop_hands_back_its_looks_and_tells_the_others(
             poll_at = connection.execute(
                 select(schema.delivery.c.poll_at).where(schema.delivery.c.id == one)
             ).scalar_one()
-        assert poll_at < time.time() + claims.LEASE
+        assert poll_at < time.time() + database.timings.lease_seconds
         assert database.is_sqlite or heard.wait(60)
     finally:
         go_on.set()
         listener.close()
 
 
-def test_what_does_not_end_in_time_is_unknown(
-    sqlite: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "DRAIN", 0.2)
+@pytest.mark.timings(drain_seconds=0.2)
+def test_what_does_not_end_in_time_is_unknown(sqlite: Database) -> None:
     with Misbehaving() as server:
         server.script("/start_pipeline", slow_headers(30))
         with working(sqlite, configured(gumloop(url=server.url, timeout=30.0))):
@@ -727,15 +724,11 @@ WORKER = """
 import sys
 from pathlib import Path
 sys.path[:0] = {tests!r}
-from bridge.store.local import runs
-from bridge.store.queue import claims, run_tracking
-from bridge.worker import worker as loop
-claims.LEASE = run_tracking.LEASE = runs.LEASE = 5.0
-loop.BEAT = 0.2
 from test_worker import *
 from bridge.routing.model import Platform
 platforms = [gumloop(url={gumloop!r}, timeout=120.0), Platform(name="mine", type="http", base_url={http!r}, timeout=120.0)]
-made(Database({url!r}), configured(*platforms)).run()
+timings = Timings(lease_seconds=5.0, heartbeat_seconds=0.2)
+made(Database({url!r}, timings=timings), configured(*platforms)).run()
 """
 
 
@@ -778,14 +771,29 @@ def test_a_killed_workers_deliveries_are_taken_over(database: Database, tmp_path
     assert slots(database) == 0
 
 
-@pytest.mark.parametrize("outlived", ["lease", "time"])
+@contextmanager
+def patient(database: Database) -> Iterator[Database]:
+    """The same store as a worker has it whose leases are long."""
+    url = database.url.render_as_string(hide_password=False)
+    elsewhere = Database(url, timings=replace(database.timings, lease_seconds=60.0))
+    try:
+        yield elsewhere
+    finally:
+        elsewhere.close()
+
+
+@pytest.mark.parametrize(
+    "timings",
+    [Timings(**QUICK, lease_seconds=0.3), Timings(**QUICK, lease_seconds=60.0)],
+    ids=["lease", "time"],
+)
 def test_a_worker_that_stood_still_makes_no_call(
-    database: Database, monkeypatch: pytest.MonkeyPatch, outlived: str
+    database: Database, monkeypatch: pytest.MonkeyPatch, timings: Timings
 ) -> None:
     """Its machine is suspended when the intent is on disk and the call about to be made; meanwhile
     another worker takes over.
     """
-    monkeypatch.setattr(claims, "LEASE", 0.3 if outlived == "lease" else 60.0)
+    outlived = "lease" if timings.lease_seconds < 60.0 else "time"
     with FakePlatform(run_seconds=0.02) as fake:
         config = configured(gumloop(fake, timeout=60.0 if outlived == "lease" else 0.3))
         first = made(database, config)
@@ -800,8 +808,7 @@ def test_a_worker_that_stood_still_makes_no_call(
             what="the lease, or the time of the call, to run out",
         )
         if outlived == "lease":
-            with monkeypatch.context() as patience, working(database, configured(gumloop(fake))):
-                patience.setattr(claims, "LEASE", 60.0)  # of the one that takes over
+            with patient(database) as elsewhere, working(elsewhere, configured(gumloop(fake))):
                 wait(database, [one], ended)
         suspended[0]()
         first.step()
@@ -940,10 +947,10 @@ def test_a_run_under_way_when_the_worker_stops_is_finished(
     assert run_of(sqlite, run_id).state == "DONE"
 
 
+@pytest.mark.timings(drain_seconds=0.1)
 def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(
-    sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite: Database, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(loop, "DRAIN", 0.1)
     with working(sqlite, configured(LOCAL), {"slow": slow_flow(tmp_path, 600)}, data=tmp_path):
         run_id = start_run(sqlite, "slow")
         (found,) = until(lambda: begun(tmp_path), what="a run")
@@ -952,10 +959,10 @@ def test_a_run_that_does_not_end_in_time_has_failed_and_is_gone(
     assert (run.state, run.log) == ("FAILED", ("The run was interrupted: flowbridge was stopped.",))
 
 
+@pytest.mark.timings(drain_seconds=0.1)
 def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(
-    sqlite: Database, tmp_path: Path, monkeypatch: Any
+    sqlite: Database, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(loop, "DRAIN", 0.1)
     flows = {
         "once": slow_flow(tmp_path, 600, "once"),
         "again": slow_flow(tmp_path, 600, "again", idempotent=True),

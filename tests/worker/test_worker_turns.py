@@ -41,6 +41,7 @@ from bridge.core.clock_reading import ClockReading
 from bridge.core.errors import BridgeError, StoreError
 from bridge.core.model import Delivery, Kind, Retry
 from bridge.core.rate_limits import Limits
+from bridge.core.timings import TIMINGS
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling
 from bridge.flows.ready.catalog import READY
@@ -59,6 +60,7 @@ from bridge.worker.claim_policy import allowed_by, is_held, look_at, without_flo
 from bridge.worker.worker import Worker
 
 ONCE = Retry(attempts=1)
+BEAT = TIMINGS.heartbeat_seconds
 
 
 class Clock:
@@ -100,13 +102,12 @@ class Hand:
         flows = more.pop("flows", None)
         data = str(more.pop("data", "."))
         after = more.pop("reconcile_after", "60")
-        settings = load_settings(
-            {
-                "FLOWBRIDGE_SECRET_KEY": "k" * 32,
-                "FLOWBRIDGE_DATA": data,
-                "FLOWBRIDGE_RECONCILE_AFTER": after,
-            }
-        )
+        environ = {
+            "FLOWBRIDGE_SECRET_KEY": "k" * 32,
+            "FLOWBRIDGE_DATA": data,
+            "FLOWBRIDGE_RECONCILE_AFTER": after,
+        }
+        settings = load_settings(environ, timings=database.timings)
         ours = _Counted(database, self)
         self.worker = Worker(
             settings,
@@ -233,7 +234,7 @@ def test_a_worker_with_nothing_to_do_asks_the_store_once_a_beat(
         clock.at += 0.5
         hand.step()
     assert (hand.reads, hand.writes, clock.sets) == (reads, first, 1)
-    clock.at += loop.BEAT - 2.5 - 0.25
+    clock.at += BEAT - 2.5 - 0.25
     hand.step()
     assert (hand.writes, clock.sets) == (first, 1)
     clock.at += 0.25
@@ -253,7 +254,7 @@ def test_what_somebody_else_adds_is_taken_though_nothing_was_expected(
 
 
 @pytest.mark.parametrize(
-    ("due_in", "asks"), [(loop.BEAT - 0.5, True), (loop.BEAT, True), (loop.BEAT + 0.5, False)]
+    ("due_in", "asks"), [(BEAT - 0.5, True), (BEAT, True), (BEAT + 0.5, False)]
 )
 def test_what_becomes_due_before_the_next_beat_is_waited_for(
     sqlite: Database, clock: Clock, due_in: float, asks: bool
@@ -334,19 +335,19 @@ def test_how_long_it_sleeps(
         return hand.sleeps[-1]
 
     hand.step()
-    assert sleep() == loop.IDLE
+    assert sleep() == TIMINGS.idle_poll_seconds
     worker._listener.hears = True
     for _ in range(2):
-        clock.at += loop.BEAT
+        clock.at += BEAT
         hand.step()
         hand.step()
-    assert sleep() == loop.QUIET, "a ring would be heard"
-    with monkeypatch.context() as beating:
-        beating.setattr(loop, "BEAT", 0.7)
-        assert sleep() == 0.7
+    assert sleep() == TIMINGS.quiet_poll_seconds, "a ring would be heard"
+    worker._timings = replace(worker._timings, heartbeat_seconds=0.7)
+    assert sleep() == 0.7
+    worker._timings = sqlite.timings
     add(sqlite, due_at=clock.at + 1.0)
     hand.step()
-    assert sleep() == loop.IDLE, "something is due soon"
+    assert sleep() == TIMINGS.idle_poll_seconds, "something is due soon"
 
 
 def test_it_sleeps_a_tick_while_calls_wait_and_until_the_next_look(
@@ -356,19 +357,19 @@ def test_it_sleeps_a_tick_while_calls_wait_and_until_the_next_look(
     (one,) = add(sqlite)
     hand.step()
     hand.worker._wait()
-    assert hand.sleeps == [loop.TICK]
+    assert hand.sleeps == [TIMINGS.pool_growth_seconds]
     hand.call()
     hand.step()
     hand.worker._grown_at = 0.0
     hand.worker._wait()
-    assert hand.sleeps[-1] == loop.IDLE, "the next look is later than that"
-    clock.at = row(sqlite, one).poll_at - loop.IDLE / 2
+    assert hand.sleeps[-1] == TIMINGS.idle_poll_seconds, "the next look is later than that"
+    clock.at = row(sqlite, one).poll_at - TIMINGS.idle_poll_seconds / 2
     hand.worker._grown_at = 0.0
     hand.worker._wait()
-    assert hand.sleeps[-1] == pytest.approx(loop.IDLE / 2, abs=1e-3)
+    assert hand.sleeps[-1] == pytest.approx(TIMINGS.idle_poll_seconds / 2, abs=1e-3)
     clock.at = row(sqlite, one).poll_at + 0.5
     hand.worker._wait()
-    assert hand.sleeps[-1] == loop.IDLE, "it is due already"
+    assert hand.sleeps[-1] == TIMINGS.idle_poll_seconds, "it is due already"
 
 
 def test_it_does_not_rest_for_long_while_a_call_waits_for_a_thread(
@@ -381,7 +382,10 @@ def test_it_does_not_rest_for_long_while_a_call_waits_for_a_thread(
     add(sqlite)
     hand.step()
     hand.worker._wait()
-    assert hand.sleeps == [loop.IDLE, loop.TICK], "the pool grows after a tick"
+    assert hand.sleeps == [
+        TIMINGS.idle_poll_seconds,
+        TIMINGS.pool_growth_seconds,
+    ], "the pool grows after a tick"
 
 
 def test_what_becomes_due_again_waits_a_fifth_of_a_second_at_most(
@@ -405,9 +409,9 @@ def test_the_pool_is_asked_to_grow_no_more_than_once_a_tick(
     grown = list[float]()
     monkeypatch.setattr(loop.time, "monotonic", lambda: at[0])
     hand.worker._calls.grow = lambda: bool(grown.append(at[0]))  # type: ignore[method-assign]
-    for at[0] in (loop.TICK, 100.0, 100.001, 100.004, 100.0051, 100.006, 100.02):
+    for at[0] in (TIMINGS.pool_growth_seconds, 100.0, 100.001, 100.004, 100.0051, 100.006, 100.02):
         hand.worker._wait()
-    assert grown == [loop.TICK, 100.0, 100.0051, 100.02]
+    assert grown == [TIMINGS.pool_growth_seconds, 100.0, 100.0051, 100.02]
 
 
 # -- leases
@@ -425,10 +429,10 @@ def test_a_beat_keeps_the_leases_of_calls_under_way(
     first.step()
     assert first.waiting == [one]
     began = clock.at
-    while clock.at < began + claims.LEASE + 2 * loop.BEAT:
-        clock.at += loop.BEAT
+    while clock.at < began + TIMINGS.lease_seconds + 2 * BEAT:
+        clock.at += BEAT
         first.step()
-        assert row(sqlite, one).lease_until == clock.at + claims.LEASE
+        assert row(sqlite, one).lease_until == clock.at + TIMINGS.lease_seconds
         second.step()
         assert (get(sqlite, one).status, second.waiting) == ("sending", [])
     first.call()
@@ -449,11 +453,11 @@ def test_a_lease_outlasts_two_beats_that_come_late(
     (one,) = add(sqlite, on_unknown="retry")
     late.step()
     for _ in range(3):
-        clock.at += loop.BEAT
+        clock.at += BEAT
         other.step()
     assert (get(sqlite, one).status, other.waiting) == ("sending", [])
     late.step()
-    assert row(sqlite, one).lease_until == clock.at + claims.LEASE
+    assert row(sqlite, one).lease_until == clock.at + TIMINGS.lease_seconds
 
 
 def test_the_lease_of_a_call_that_has_ended_is_not_kept(
@@ -476,10 +480,10 @@ def test_what_a_dead_worker_left_is_taken_over_when_its_lease_is_over(
     dead.step()
     began = clock.at
     other.step()
-    clock.at += claims.LEASE
+    clock.at += TIMINGS.lease_seconds
     other.step()
     assert statuses(sqlite, [asked, repeatable]) == ["sending"] * 2
-    clock.at += loop.BEAT
+    clock.at += BEAT
     other.step()
     assert get(sqlite, asked).status == "unknown"
     assert row(sqlite, asked).poll_at == began + gumloop(fake).timeout + 60.0, (
@@ -500,16 +504,16 @@ def test_nothing_is_taken_over_soon_after_the_store_has_failed(
     (one,) = add(sqlite, on_unknown="hold")
     other.step()
     ours.step()
-    clock.at += claims.LEASE - 1.0
+    clock.at += TIMINGS.lease_seconds - 1.0
     ours.fails = "before"
     ours.step()
     failed_at = clock.at
     ours.fails = None
-    while clock.at < failed_at + claims.LEASE:
+    while clock.at < failed_at + TIMINGS.lease_seconds:
         clock.at += 1.0
         ours.step()
         assert get(sqlite, one).status == "sending"
-    clock.at += loop.BEAT
+    clock.at += BEAT
     ours.step()
     assert get(sqlite, one).status == "unknown"
 
@@ -614,7 +618,7 @@ def test_looks_that_a_turn_took_that_failed_are_made_once(
     hand.step()
     assert hand.waiting == [f"look {one}"]
     poll_at = row(sqlite, one).poll_at
-    clock.at += loop.BEAT
+    clock.at += BEAT
     hand.step()
     assert (hand.waiting, row(sqlite, one).poll_at) == (
         [f"look {one}"],
@@ -656,9 +660,9 @@ def test_a_result_that_cannot_be_written_loses_no_other(
         1,
         4,
     ), "none is written again"
-    clock.at += claims.LEASE
+    clock.at += TIMINGS.lease_seconds
     hand.step()
-    clock.at += loop.BEAT
+    clock.at += BEAT
     hand.step()
     assert (get(sqlite, bad).status, get(sqlite, bad).reason) == (
         "unknown",
@@ -712,7 +716,7 @@ def test_a_worker_without_room_leaves_the_slots_to_others(
     ids = add(sqlite, 2)
     for _ in range(3):
         hand.step()
-        clock.at += loop.BEAT
+        clock.at += BEAT
     assert (asked, hand.waiting) == ([1], ids[:1])
 
 
@@ -729,7 +733,7 @@ def test_nothing_is_started_while_starts_are_held_and_runs_are_followed(
     ids = add(sqlite)
     for _ in range(3):
         hand.step()
-        clock.at += loop.BEAT
+        clock.at += BEAT
     assert (hand.waiting, statuses(sqlite, ids)) == ([f"look {followed}"], ["queued"])
     assert [line["event"] for line in lines("starts_held", "starts_released")] == ["starts_held"]
     sqlite.write(lambda connection: connection.execute(schema.hold.delete()))
@@ -845,10 +849,10 @@ def test_an_attempt_has_its_claim_and_the_time_of_the_last_beat(
     kept, lost = add(sqlite, 2)
     hand.step()
     for _ in range(4):
-        clock.at += loop.BEAT
+        clock.at += BEAT
         hand.step()
     hand.call(kept)
-    clock.at += claims.LEASE
+    clock.at += TIMINGS.lease_seconds
     hand.call(lost)
     hand.step()
     assert (get(sqlite, kept).status, [each.outcome for each in attempts(sqlite, lost)][:1]) == (
@@ -883,7 +887,7 @@ def test_claims_go_to_the_relay_without_an_intent_and_come_back_where_it_does_no
     hand.step()
     assert get(sqlite, second).status == "queued", "nothing is leased while the broker is away"
     lease_until = row(sqlite, first).lease_until
-    clock.at += loop.BEAT
+    clock.at += BEAT
     hand.step()
     assert row(sqlite, first).lease_until == lease_until, "whoever makes the call keeps its lease"
 
@@ -943,7 +947,7 @@ def test_it_is_given_the_time_that_is_said_or_the_usual(
 ) -> None:
     at = [1000.0]
     monkeypatch.setattr(loop, "time", _Monotonic(at))
-    for within, seconds in ((None, loop.DRAIN), (20.0, 20.0)):
+    for within, seconds in ((None, TIMINGS.drain_seconds), (20.0, 20.0)):
         hand = Hand(sqlite, configured(gumloop(fake)))
         add(sqlite)
         hand.step()
@@ -1050,7 +1054,7 @@ def test_a_run_that_another_worker_has_taken_over_is_left_to_it(
             connection.execute(update(schema.local_run).values(lease="another worker"))
         turns_until(hand, lambda: lines("run_ended"))
         assert run_of(sqlite, ends).state == "RUNNING", "its end is not ours to write down"
-        clock.at += loop.BEAT
+        clock.at += BEAT
         hand.step()
         assert [line["run_id"] for line in lines("lease_lost")] == [goes_on]
         with sqlite.read() as connection:
@@ -1059,7 +1063,7 @@ def test_a_run_that_another_worker_has_taken_over_is_left_to_it(
             }
             assert (
                 max(connection.execute(select(schema.local_run.c.lease_until)).scalars())
-                < clock.at + runs.LEASE
+                < clock.at + TIMINGS.lease_seconds
             )
         assert not hand.worker._local or not hand.worker._local.busy
         (process,) = begun(tmp_path)
@@ -1076,11 +1080,11 @@ def test_no_run_begins_while_starts_are_held(
         one = start_run(sqlite, "echo")
         turns_until(hand, lambda: lines("flows_loaded"))
         for _ in range(5):
-            clock.at += loop.BEAT
+            clock.at += BEAT
             hand.step()
         assert run_of(sqlite, one).state == "QUEUED"
         sqlite.write(lambda connection: connection.execute(schema.hold.delete()))
-        clock.at += loop.BEAT
+        clock.at += BEAT
         turns_until(hand, lambda: run_of(sqlite, one).state == "DONE")
 
 
@@ -1124,7 +1128,7 @@ def test_flows_that_are_missing_are_said_once_for_each_change(
         hand.config = naming("echo", "gone", "lost")
         turns_until(hand, lambda: lines("flows_loaded"))
         for _ in range(3):
-            clock.at += loop.BEAT
+            clock.at += BEAT
             hand.step()
         assert [(line["level"], line["flows"]) for line in lines("flows_missing")] == [
             ("warning", {"to-gone": "gone", "to-lost": "lost"})

@@ -33,7 +33,6 @@ MOMENT = 600.0  # seconds: a blob is no younger where what it belongs to is kept
 # seconds: the same, where what it belonged to was kept and is erased, so that only another with the
 # same bytes could come
 JUST_NOW = 60.0
-APART = 1.0  # seconds between looks at blobs that came just now
 
 
 @click.command()
@@ -291,14 +290,15 @@ def _settle_blobs(database: Database, settings: Settings, were: Set[str]) -> Non
     blobs = Blobs.of(settings)
     if not blobs.folder.exists():
         return
+    interval = settings.timings.erase_poll_seconds
     lost = {one for one in were - blob_owners.owned(database) if blobs.path(one).exists()}
-    until = time.time() + JUST_NOW + APART
+    until = time.time() + JUST_NOW + interval
     left = blobs.discard(lost, time.time() - JUST_NOW)
     if left:
         came = f"{output.number(len(left), 'file')} came in the last {JUST_NOW:.0f} seconds"
         output.say(f"{came}: gone in a moment, once nobody can be sending the same")
     while left and time.time() < until:
-        time.sleep(APART)
+        time.sleep(interval)
         left = blobs.discard(left - blob_owners.owned(database), time.time() - JUST_NOW)
     gone = sum(not blobs.path(one).exists() for one in lost)
     more, _ = blobs.sweep(lambda: blob_owners.owned(database), time.time() - MOMENT)

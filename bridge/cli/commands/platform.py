@@ -130,7 +130,7 @@ def platform(
         following = services.following_at(settings, loaded, sockets)
         children = services.everything(settings, loaded, following, Wake(), sockets, faults)
         _say(services.as_bound(settings, sockets), faults, as_json=as_json)
-        code = Supervisor(children).run()
+        code = Supervisor(children, stop_seconds=settings.timings.stop_seconds).run()
     sys.exit(code)
 
 
@@ -139,6 +139,7 @@ def _settings(row: Mapping[str, Any], port: int, data: Path | None) -> Iterator[
     """Give the settings of a platform on loopback, whose routes.yaml has but this row; removed
     afterwards.
     """
+    from bridge.cli.options import command_timings
     from bridge.config.settings import load_settings
 
     with _folder(data) as folder:
@@ -160,7 +161,8 @@ def _settings(row: Mapping[str, Any], port: int, data: Path | None) -> Iterator[
             if not key.startswith("FLOWBRIDGE_") or key in TAKEN
         }
         environ["FLOWBRIDGE_DATA"] = str(folder)
-        yield load_settings(environ, config=str(config), bind=f"127.0.0.1:{port}")
+        bind = f"127.0.0.1:{port}"
+        yield load_settings(environ, config=str(config), bind=bind, timings=command_timings())
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from bridge.cli.numbers import Bounded
-from bridge.cli.options import misnamed, need_routes
+from bridge.cli.options import command_timings, misnamed, need_routes
 from bridge.config.settings import Settings, bracket, load_settings
 from bridge.core.errors import SettingsError
 from bridge.monitoring.tracing import exporter
@@ -56,7 +56,7 @@ def _load(
     need_routes(without)
     # before the secret key is generated: a mistyped folder stays as it is
     read = read_routes(without)
-    settings = load_settings(os.environ, config=config, bind=bind)
+    settings = load_settings(os.environ, config=config, bind=bind, timings=command_timings())
     if given:
         from bridge.runtime.services import as_bound
 
@@ -124,8 +124,10 @@ def serve(config: str | None, bind: str | None, verbose: bool) -> None:
         services.as_bound(settings, sockets).bind,
         lambda: wake.seen_at,
         lambda: following.board.has("web"),
+        settings.timings,
     )
-    _keep(services.everything(settings, loaded, following, wake, sockets), watch, sockets)
+    children = services.everything(settings, loaded, following, wake, sockets)
+    _keep(children, watch, settings, sockets)
 
 
 @click.command()
@@ -145,7 +147,9 @@ def web(config: str | None, bind: str | None, verbose: bool) -> None:
     services.prepare_in_child(settings, loaded)
     settings = services.as_bound(settings, sockets)
     following = Following(settings, loaded)
-    watch = Watch(notify, settings.bind, begun=lambda: following.board.has("web"))
+    watch = Watch(
+        notify, settings.bind, begun=lambda: following.board.has("web"), timings=settings.timings
+    )
     _run(
         services.receivers(settings, following, Wake(), sockets),
         settings,
@@ -173,7 +177,7 @@ def work(config: str | None, verbose: bool) -> None:
     services.prepare_in_child(settings, loaded)
     wake = Wake()
     following = Following(settings, loaded)
-    watch = Watch(notify, worker_seen=lambda: wake.seen_at)
+    watch = Watch(notify, worker_seen=lambda: wake.seen_at, timings=settings.timings)
     _run(services.worker(settings, following, wake), settings, loaded, following, watch)
 
 
@@ -219,15 +223,18 @@ def _run(
         return
     from bridge.runtime.services import reader
 
-    _keep([child, reader(settings, loaded, following)], watch, sockets)
+    _keep([child, reader(settings, loaded, following)], watch, settings, sockets)
 
 
-def _keep(children: Sequence[Child], watch: Watch, sockets: Sequence[socket.socket]) -> NoReturn:
+def _keep(
+    children: Sequence[Child], watch: Watch, settings: Settings, sockets: Sequence[socket.socket]
+) -> NoReturn:
     """Keep these processes alive until the end, or until one with the same sockets takes over."""
     from bridge.runtime.handover import Successor
     from bridge.runtime.supervisor import Supervisor, end
 
-    supervisor = Supervisor(children, watch, lambda: Successor.begin(sockets, watch.notify.environ))
+    successor = lambda: Successor.begin(sockets, watch.notify.environ)  # noqa: E731
+    supervisor = Supervisor(children, watch, successor, settings.timings.stop_seconds)
     # nothing is left to tidy up, and whoever is started next waits for the end
     end(lambda: sys.exit(supervisor.run()))
 

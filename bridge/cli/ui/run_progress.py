@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.cli.options import command_timings
 from bridge.cli.platforms import kind_of, look_at, none_of
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from bridge.routing.model import Platform
 
 PATIENCE = 10  # looks in a row that may fail before the wait is given up
-LONGEST = 2.0  # seconds between two looks: someone is watching
 INTERRUPTED = 130  # exit code after Ctrl-C, as a shell has it
 
 
@@ -33,6 +33,7 @@ def wait_for(platform: Platform, run_id: str, watcher: Watcher) -> RunReport:
     polling = kind_of(platform).polling
     if polling is None:
         raise none_of(platform, "runs to wait for")
+    most = command_timings().run_poll_max_seconds  # someone is watching
     looks = 0
     failed = 0
     while True:
@@ -43,7 +44,7 @@ def wait_for(platform: Platform, run_id: str, watcher: Watcher) -> RunReport:
         failed = failed + 1 if report.state is None else 0
         if report.gone or failed >= PATIENCE:
             raise BridgeError(f"run {platform.name}/{run_id}: {report.detail}")
-        time.sleep(min(polling.delay(looks), LONGEST))
+        time.sleep(min(polling.delay(looks), most))
         looks += 1
 
 

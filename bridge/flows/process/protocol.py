@@ -12,6 +12,7 @@ import orjson
 
 from bridge.core.local_runs import LocalState
 from bridge.core.model import JSON
+from bridge.core.timings import TIMINGS
 
 MOST: Final = 64 * 1024**2  # bytes of one frame
 #: The kinds of frames that a run's keeper sends.
@@ -26,7 +27,8 @@ class Spec:
     """A run as it is handed over. `inputs` is JSON text; `files` are (name, path, size) of those
     that an input names.
 
-    `environ` is added to the environment of its process.
+    `environ` is added to the environment of its process. `stop_seconds`: between SIGTERM and
+    SIGKILL.
     """
 
     run_id: str
@@ -36,6 +38,7 @@ class Spec:
     body: str | None = None
     files: dict[str, list[tuple[str, str, int]]] = field(default_factory=dict)
     time_limit: float
+    stop_seconds: float = TIMINGS.flow_stop_seconds
     memory: int
     environ: dict[str, str] = field(default_factory=dict)
 

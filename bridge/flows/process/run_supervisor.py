@@ -28,7 +28,6 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-GRACE: Final = 2.0  # seconds between SIGTERM and SIGKILL
 CHASE: Final = 10.0  # seconds that are spent on ending what a run has left behind
 LOOK: Final = 1.0  # seconds between the times that the log is sent while it grows
 LIVE: Final = 64 * 1024  # characters of the log that are sent while the run goes on
@@ -134,8 +133,7 @@ class Keeper:
 
     def _terminate(self, why: str) -> None:
         if self._why is None:
-            self._why = why
-            self._kill_at = time.monotonic() + GRACE
+            self._why, self._kill_at = why, time.monotonic() + self._spec.stop_seconds
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)  # what is stopped hears nothing
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final
 
 from bridge.config.loader import rebuild
 from bridge.config.settings import Settings
@@ -17,8 +16,6 @@ from bridge.runtime.startup import Loaded, ready
 from bridge.system.logs import get_logger
 
 log = get_logger()
-
-LOOK: Final = 0.2  # seconds between looks at the board
 
 
 class Following:
@@ -41,7 +38,7 @@ class Following:
         """Have what is newest by now, and follow what comes, in a thread; from now on what this
         process counts and traces is told.
         """
-        counters.begin(self._settings.data)
+        counters.begin(self._settings.data, self._settings.timings.counter_write_seconds)
         exporter.begin(self._settings.environ)
         self.catch_up()
         self.board.take_place(role, self._config.hash)
@@ -66,7 +63,7 @@ class Following:
 
     def _follow(self) -> None:
         while True:
-            time.sleep(LOOK)
+            time.sleep(self._settings.timings.config_follow_seconds)
             try:
                 self.catch_up()
             except Exception as fault:

@@ -68,7 +68,7 @@ def read_forever(settings: Settings, board: Board, loaded: Loaded, top: int) -> 
     board.take_place(ROLE, board.read().hash)
 
     def remember(good: Good) -> None:
-        apart(lambda: _remember(settings.database_url, good), PATIENCE)
+        apart(lambda: _remember(settings, good), PATIENCE)
 
     reader = Reader(settings, board, loaded.disk, remember)
     asked = False
@@ -80,8 +80,8 @@ def read_forever(settings: Settings, board: Board, loaded: Loaded, top: int) -> 
         asked = board.wake.wait(wait)
 
 
-def _remember(url: str, good: Good) -> None:
-    database = Database(url)
+def _remember(settings: Settings, good: Good) -> None:
+    database = Database(settings.database_url, timings=settings.timings)
     try:
         events.remember_config(database, good.hash, good.canonical, time.time())
     finally:

@@ -18,9 +18,6 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-LOOK: Final = 1.0  # seconds between looks at the files
-QUIET: Final = 0.5  # seconds for which they must not have changed to be taken
-RETRY: Final = 5.0  # seconds until what went wrong by no fault of the files is tried again
 LONGEST: Final = 60.0  # seconds that reading may take
 SHOWN: Final = 20  # problems that are told
 
@@ -68,6 +65,7 @@ class Reader:
         self._settings = settings
         self._board = board
         self._remember = remember
+        self._timings = settings.timings
         self._known = board.read()
         self._judged = disk  # as the files were when they were judged last
         self._coming: Found | None = None  # read a moment ago
@@ -82,7 +80,7 @@ class Reader:
         now = time.monotonic()
         if self._coming is None:
             if self._judged is not None and not self._asked and not self._judged.has_changed():
-                return LOOK
+                return self._timings.config_poll_seconds
         elif now < self._quiet_at:
             return self._quiet_at - now
         elif not self._coming.disk.has_changed():
@@ -94,9 +92,10 @@ class Reader:
         except BridgeError as error:
             self._judge(Found(Disk(), problems=(f"reading it failed: {error}",)))
             self._judged = None
-            return RETRY
-        self._quiet_at = time.monotonic() + QUIET
-        return QUIET
+            return self._timings.config_retry_seconds
+        quiet = self._timings.config_quiet_seconds
+        self._quiet_at = time.monotonic() + quiet
+        return quiet
 
     def _judge(self, found: Found) -> float:
         """Take what was found, or say what is wrong with it."""
@@ -122,7 +121,8 @@ class Reader:
             self._board.write(self._known)
         self._tell(before, good, asked=asked)
         self._judged = None if good is not None and problems else found.disk
-        return LOOK if self._judged is not None else RETRY
+        timings = self._timings
+        return timings.config_retry_seconds if self._judged is None else timings.config_poll_seconds
 
     def _tell(self, was: Known, good: Good | None, *, asked: bool) -> None:
         """One line for what is new, by this process alone."""

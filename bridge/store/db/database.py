@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 
 from bridge.config.settings import Settings
 from bridge.core.errors import SettingsError, StoreError
+from bridge.core.timings import TIMINGS, Timings
 from bridge.store.db import postgres
 from bridge.store.db.group_commit import Appending, Group, Job, brief
 from bridge.store.db.lock_watch import held_long
@@ -42,7 +43,8 @@ class Database:
 
     `sealer` seals what senders said: see `sealed`. `secret_key` is that of hashes of erased ids:
     see `deleted_ids`.
-    `said_by`: where the URL comes from, which is blamed where it cannot be used.
+    `said_by`: where the URL comes from, which is blamed where it cannot be used. `timings`: leases
+    and time limits of the store.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Database:
         *,
         said_by: str = "FLOWBRIDGE_DATABASE_URL",
         secret_key: str = "",
+        timings: Timings = TIMINGS,
     ) -> None:
         try:
             self.url = make_url(url)
@@ -67,12 +70,15 @@ class Database:
                 " or postgresql://…"
             )
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = (_sqlite_engine if self.is_sqlite else postgres.engine_of)(self.url, said_by)
+        self.engine = (_sqlite_engine if self.is_sqlite else postgres.engine_of)(
+            self.url, said_by, timings
+        )
         self.sealer = sealer
         self.secret_key = secret_key
-        self.engine.update_execution_options(sealer=sealer, secret_key=secret_key)
+        self.timings = timings
+        self.engine.update_execution_options(sealer=sealer, secret_key=secret_key, timings=timings)
         self._reader = self.engine if self.is_sqlite else postgres.reader_of(self.engine)
-        self._group = Group(self.engine, self.path) if self.is_sqlite else None
+        self._group = Group(self.engine, self.path, timings) if self.is_sqlite else None
         self._closed = False
         event.listen(self.engine, "checkin", self._returned)
         driver: Any = self.engine.dialect.loaded_dbapi
@@ -92,7 +98,10 @@ class Database:
     def of(cls, settings: Settings) -> Database:
         """Return the store that the settings are of, with their keys."""
         return cls(
-            settings.database_url, Sealer(settings.encryption_keys), secret_key=settings.secret_key
+            settings.database_url,
+            Sealer(settings.encryption_keys),
+            secret_key=settings.secret_key,
+            timings=settings.timings,
         )
 
     @property
@@ -182,6 +191,12 @@ class Database:
         self.engine.dispose()
 
 
+def timings_of(connection: Connection) -> Timings:
+    """Return the durations of a connection's database."""
+    timings: Timings = connection.get_execution_options().get("timings", TIMINGS)
+    return timings
+
+
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
     """Hold the lock beside a SQLite database that is called so, for as long as the work takes;
@@ -212,7 +227,7 @@ def alone_with_file(path: Path) -> Iterator[sqlite3.Connection]:
         raise StoreError(brief(error)) from error
 
 
-def _sqlite_engine(url: Any, said_by: str) -> Engine:
+def _sqlite_engine(url: Any, said_by: str, _timings: Timings) -> Engine:
     if not url.database or url.database == ":memory:":
         raise SettingsError(
             f"{said_by}: SQLite needs a file, such as sqlite:////var/lib/flowbridge/flowbridge.db"

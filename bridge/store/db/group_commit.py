@@ -27,12 +27,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from bridge.core.errors import StoreError
+from bridge.core.timings import Timings
 from bridge.store.db.lock_watch import LockWatch
 
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105 - named after what it stands for
 BATCH = 64  # how much work shares one commit at most
 ROWS = 1000  # and how many items; a statement takes 32,766 parameters
-CLOSE_SECONDS = 10.0  # that closing waits for commits under way
 NAMES_OF_ERRORS = re.compile(r"^connection failed: |\[Errno -?[0-9]+\] ")
 OF_THE_WORK = (
     sqlite3.IntegrityError,
@@ -95,8 +95,9 @@ class Group:
     hands nothing to another thread.
     """
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, path: Path, timings: Timings) -> None:
         self._engine = engine
+        self._timings = timings
         self._mutex = threading.Lock()
         self._idle = threading.Condition(self._mutex)  # notified when nobody leads
         self._pending: deque[Job] = deque()
@@ -104,7 +105,7 @@ class Group:
         self._connection: Connection | None = None
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
-        self._watch = LockWatch(self._lock_path)
+        self._watch = LockWatch(self._lock_path, timings.lock_watch_seconds)
 
     def write(self, job: Job) -> Any:
         with self._mutex:
@@ -200,12 +201,12 @@ class Group:
         """Close the connection once the commits under way are over: SQLite crashes where another
         thread still uses it.
 
-        After `CLOSE_SECONDS` it is left open; a process that was forked in the middle of a commit
-        waits for a thread that it does not have.
+        After `Timings.store_close_seconds` it is left open: a process that was forked in the middle
+        of a commit waits for a thread that it does not have.
         """
         self._watch.close()
         with self._mutex:
-            if self._idle.wait_for(lambda: not self._leading, CLOSE_SECONDS):
+            if self._idle.wait_for(lambda: not self._leading, self._timings.store_close_seconds):
                 self._abandon()
 
 

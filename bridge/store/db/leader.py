@@ -18,10 +18,7 @@ from bridge.core.errors import StoreError
 from bridge.store.db.advisory_locks import Lock
 from bridge.store.db.database import Database, Work
 from bridge.store.db.group_commit import brief
-
-# a session that does nothing for so long is ended by the server: more than the time between two
-# chores
-HANGS = "30s"
+from bridge.store.db.postgres import milliseconds
 
 # Of this schema, since others of the same database may be another flowbridge's.
 _TRY = text("SELECT pg_try_advisory_lock(CAST(:lock AS integer), hashtext(current_schema()))")
@@ -76,9 +73,11 @@ class Leadership:
             with session.begin():
                 leads = session.execute(_TRY, {"lock": Lock.LEAD.value}).scalar()
                 if leads:
+                    # the server ends a leader that hangs
+                    idle = milliseconds(self._database.timings.leader_idle_seconds)
                     session.execute(
-                        text("SELECT set_config('idle_session_timeout', :long, false)"),
-                        {"long": HANGS},
+                        text("SELECT set_config('idle_session_timeout', :idle, false)"),
+                        {"idle": idle},
                     )
         except BaseException:
             session.invalidate()

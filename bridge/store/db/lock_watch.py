@@ -22,7 +22,6 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-LOOK_SECONDS: Final = 1.0  # between looks
 # that find the same process holding the lock in one wait, before it is killed; counted, as a clock
 # jumps after a pause
 LOOKS: Final = 9
@@ -32,10 +31,13 @@ LOCKS: Final = Path("/proc/locks")
 class LockWatch:
     """Watches the waits of one process for the lock file at `path`. Its thread begins with the
     first wait.
+
+    `interval`: seconds between two checks.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, interval: float) -> None:
         self._path = path
+        self._interval = interval
         self._since: float | None = None  # when this process began to wait
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -60,13 +62,13 @@ class LockWatch:
         # the wait, and the process that held the lock in all looks so far
         seen: tuple[float | None, int | None] = (None, None)
         looks = 0
-        while not self._over.wait(LOOK_SECONDS):
+        while not self._over.wait(self._interval):
             since = self._since
             holder = None if since is None else holder_of(self._path)
             looks = looks + 1 if seen == (since, holder) else 0
             seen = since, holder
             if holder is not None and looks >= LOOKS and not is_long(self._path):
-                _end(self._path, holder)
+                _end(self._path, holder, LOOKS * self._interval)
                 looks = 0
 
 
@@ -116,14 +118,14 @@ def is_long(path: Path) -> bool:
     return False
 
 
-def _end(path: Path, holder: int) -> None:
-    """Kill a process that holds the lock still."""
+def _end(path: Path, holder: int, seconds: float) -> None:
+    """Kill a process that has held the lock for so long."""
     try:
         process = os.pidfd_open(holder)
         try:
             # else it has gone on meanwhile, or its number is another's
             if holder_of(path) == holder:
-                log.error("lock_holder_killed", pid=holder, held_seconds=LOOKS * LOOK_SECONDS)
+                log.error("lock_holder_killed", pid=holder, held_seconds=seconds)
                 signal.pidfd_send_signal(process, signal.SIGKILL)
         finally:
             os.close(process)

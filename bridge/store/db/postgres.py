@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 
 from bridge.core.errors import SettingsError
+from bridge.core.timings import Timings
 
 #: A connection whose other end is gone is noticed within seconds, not after the hours that TCP
 #: would take. What the URL says goes before.
@@ -27,7 +28,7 @@ PARAMETERS = {
 #: workers count slots under one lock, and would stand still with it.
 PINNED = """
 SELECT set_config('synchronous_commit', CASE value WHEN 'off' THEN 'on' ELSE value END, false),
-       set_config('idle_in_transaction_session_timeout', '10s', false)
+       set_config('idle_in_transaction_session_timeout', %s, false)
 FROM current_setting('synchronous_commit') AS known(value)
 """
 #: Who counts under a lock (bridge/store/db/advisory_locks.py) must see what the one before
@@ -36,7 +37,7 @@ WRITING = "READ COMMITTED"
 READING = "REPEATABLE READ"
 
 
-def engine_of(url: URL, said_by: str) -> Engine:
+def engine_of(url: URL, said_by: str, timings: Timings) -> Engine:
     """Return the engine. Nothing is connected to yet. `said_by`: where the URL comes from."""
     given = {name: value for name, value in PARAMETERS.items() if name not in url.query}
     try:
@@ -58,13 +59,18 @@ def engine_of(url: URL, said_by: str) -> Engine:
         try:
             before = raw.autocommit
             raw.autocommit = True
-            raw.execute(PINNED)
+            raw.execute(PINNED, [milliseconds(timings.idle_transaction_seconds)])
             raw.autocommit = before
         except BaseException:
             raw.close()  # the pool does not know it yet
             raise
 
     return engine
+
+
+def milliseconds(seconds: float) -> str:
+    """Return a duration as PostgreSQL's settings take it."""
+    return f"{round(1000 * seconds)}ms"
 
 
 def reader_of(engine: Engine) -> Engine:

@@ -22,7 +22,7 @@ from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.local import files
 from bridge.store.local import flows as local_flows
-from bridge.store.queue.claims import LEASE
+from bridge.store.queue.claims import lease_until
 from bridge.store.tables.encrypted import OF_TABLE, closed, sealer_of
 from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import local_run
@@ -136,7 +136,12 @@ def claim(
         connection.execute(
             update(local_run)
             .where(columns.id.in_([row.id for row in rows]), columns.state == "QUEUED")
-            .values(state="RUNNING", started_at=now, lease=lease, lease_until=now + LEASE)
+            .values(
+                state="RUNNING",
+                started_at=now,
+                lease=lease,
+                lease_until=lease_until(connection, now),
+            )
         )
     sealer = sealer_of(connection)
     return [_to_run(row, sealer, state=LocalState.RUNNING, started_at=now) for row in rows]
@@ -157,7 +162,9 @@ def extend(
     """
     columns = local_run.c
     held = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD
-    connection.execute(update(local_run).where(held).values(lease_until=now + LEASE))
+    connection.execute(
+        update(local_run).where(held).values(lease_until=lease_until(connection, now))
+    )
     for run_id, lines in logs.items():
         kept = closed(sealer_of(connection), "local_run", run_id, {"log": lines})
         connection.execute(update(local_run).where(columns.id == run_id, held).values(kept))

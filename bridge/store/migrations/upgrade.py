@@ -15,17 +15,15 @@ from bridge.store.db import vacuum
 from bridge.store.db.advisory_locks import Lock, alone
 from bridge.store.db.database import Database
 from bridge.store.db.group_commit import brief
+from bridge.store.db.postgres import milliseconds
 from bridge.store.tables.schema import HEAD
 from bridge.system.logs import get_logger
 
 log = get_logger()
 
-LOCK_TIME = "1s"  # that a migration waits for a lock, and others behind it
-WAITS = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds until it tries again
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available,
 # deadlock_detected
 GAVE_WAY = ("55P03", "40P01")
-PATIENCE = 600.0  # seconds after which it is given up
 
 
 def revision(database: Database) -> str | None:
@@ -41,8 +39,8 @@ def upgrade(database: Database) -> tuple[str | None, str]:
     newer is refused.
 
     Others may go on working meanwhile, those of the version before too. On PostgreSQL the migration
-    waits for nobody's lock longer than `LOCK_TIME`, since all that comes after it would wait with
-    it: it gives way and tries again.
+    waits for nobody's lock longer than `Timings.migration_lock_seconds`, since all that comes after
+    it would wait with it: it gives way and tries again.
     """
     if database.is_sqlite:
         database.path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +48,9 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         # other files take after it.
         os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         vacuum.prepare(database.path)
-    until = time.monotonic() + PATIENCE
-    waits = chain(WAITS, repeat(WAITS[-1]))
+    timings = database.timings
+    until = time.monotonic() + timings.migration_limit_seconds
+    waits = chain(timings.migration_retry_seconds, repeat(timings.migration_retry_seconds[-1]))
     while True:
         try:
             return _migrate(database)
@@ -87,8 +86,9 @@ def _migrate(database: Database) -> tuple[str | None, str]:
     with database.at_length() as connection:
         if not database.is_sqlite:
             alone(connection, Lock.MIGRATE)
+            most = milliseconds(database.timings.migration_lock_seconds)
             connection.execute(
-                text("SELECT set_config('lock_timeout', :most, true)"), {"most": LOCK_TIME}
+                text("SELECT set_config('lock_timeout', :most, true)"), {"most": most}
             )
         before = revision(database)
         if before != HEAD:

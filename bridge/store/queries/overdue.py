@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from bridge.core.status import Overdue
 from bridge.store.clock_steps import POLLED, SENDING, limits
-from bridge.store.queue.heartbeats import FRESH
+from bridge.store.db.database import timings_of
 from bridge.store.tables.schema import delivery
 
 COUNTED: Final = 10_000  # rows that are counted of each
@@ -21,10 +21,13 @@ def overdue(connection: Connection, now: float) -> Overdue:
     """Count calls whose lease has run out and that no worker took over, looks that were not made,
     and times that lie too far ahead.
     """
+    timings = timings_of(connection)
     return Overdue(
-        leases=_count(connection, SENDING & (delivery.c.lease_until < now - FRESH)),
+        leases=_count(
+            connection, SENDING & (delivery.c.lease_until < now - timings.worker_missing_seconds)
+        ),
         looks=_count(connection, POLLED & (delivery.c.poll_at < now - LOOK_SECONDS)),
-        ahead=sum(_count(connection, each.exceeds(now)) for each in limits()),
+        ahead=sum(_count(connection, each.exceeds(now)) for each in limits(timings)),
     )
 
 

@@ -14,7 +14,7 @@ from bridge.core.circuit_state import Circuit
 from bridge.core.model import Status
 from bridge.core.status import ClockStep, Lane, LateStart, Overdue
 from bridge.store import clock_steps
-from bridge.store.db.database import Database
+from bridge.store.db.database import Database, timings_of
 from bridge.store.inbound import daily_bytes, form_files, refused_submissions
 from bridge.store.queries.overdue import overdue
 from bridge.store.queries.unsettled import Unsettled, unsettled
@@ -124,7 +124,9 @@ def look(
     with database.read() as connection:
         found, cut = _sources(connection, set(sources), midnight)
         unknown = connection.execute(_UNKNOWN).one()
-        alive = select(worker.c.pid, worker.c.host, worker.c.started_at).where(is_alive(now))
+        alive = select(worker.c.pid, worker.c.host, worker.c.started_at).where(
+            is_alive(now, timings_of(connection))
+        )
         return Standing(
             workers=[tuple(row) for row in connection.execute(alive.order_by(worker.c.started_at))],
             sources=found,

@@ -14,7 +14,7 @@ from bridge.core.model import Delivery, Status
 from bridge.core.rate_limits import NO_LIMITS, Pace
 from bridge.delivery.wait_reasons import MOST, Around, Wait, why_waiting
 from bridge.routing.model import AbsentFlows, Config, Mode
-from bridge.store.db.database import Database
+from bridge.store.db.database import Database, timings_of
 from bridge.store.local import flows
 from bridge.store.queue import hold, throttling
 from bridge.store.queue.heartbeats import is_alive
@@ -196,7 +196,7 @@ def _in_queue(
 
 def _asking(connection: Connection, one: Delivery, now: float) -> dict[str, Any]:
     """Return the circuit of a delivery's platform, and how many workers run."""
-    workers = select(func.count()).select_from(worker).where(is_alive(now))
+    workers = select(func.count()).select_from(worker).where(is_alive(now, timings_of(connection)))
     return {
         "circuit": throttling.read(connection).get(one.platform),
         "workers": connection.execute(workers).scalar() or 0,

@@ -17,6 +17,7 @@ from bridge.core.model import Delivery, Status
 from bridge.core.rate_limits import Limits, Pace, day_of, room, spend
 from bridge.delivery.circuit_breaker import free, probe
 from bridge.store.db.advisory_locks import Lock, alone
+from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import Among, Prepared, listed
 from bridge.store.queue import throttling
 from bridge.store.queue.heads import heads
@@ -26,8 +27,6 @@ from bridge.store.tables.schema import attempt, delivery
 
 ReadClocks = Callable[[str], ClockReading]  # of a platform, the clocks at the time of the claim
 Order = Callable[[str, Sequence[str]], Sequence[str]]  # of a platform, the routes that wait for it
-# seconds; extended by heartbeat, so that a dead worker's deliveries are taken over within fifteen
-LEASE = 10.0
 
 _LANES = Prepared(
     text("""
@@ -117,6 +116,11 @@ class Allowed:
     flows: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
+def lease_until(connection: Connection, now: float) -> float:
+    """Return when a lease ends that a worker takes or extends now: the heartbeat extends it."""
+    return now + timings_of(connection).lease_seconds
+
+
 def lanes(connection: Connection) -> list[tuple[str, str]]:
     """Return (platform, route) of all that is queued."""
     return [(row.platform, row.route) for row in _LANES.rows(connection)]
@@ -202,9 +206,8 @@ class _Claiming:
                 )
         if claims:
             ids = listed(each.delivery.id for each in claims)
-            _LEASE.change(
-                self._connection, ids=ids, lease=self._lease, lease_until=self._now + LEASE
-            )
+            until = lease_until(self._connection, self._now)
+            _LEASE.change(self._connection, ids=ids, lease=self._lease, lease_until=until)
         return claims
 
     def _shared(self, platform: str, routes: list[str], left: int) -> list[Claim]:
@@ -319,7 +322,9 @@ def begin(
     )
     if connection.execute(begun).first() is not None:
         return None
-    connection.execute(update(delivery).where(held).values(lease=own, lease_until=now + LEASE))
+    connection.execute(
+        update(delivery).where(held).values(lease=own, lease_until=lease_until(connection, now))
+    )
     _INTENT.change(connection, **_intent(taken))
     return taken
 
@@ -328,7 +333,9 @@ def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
     """The heartbeat: keep the leases of calls under way."""
     if leases:
         holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)
-        connection.execute(update(delivery).where(holding).values(lease_until=now + LEASE))
+        connection.execute(
+            update(delivery).where(holding).values(lease_until=lease_until(connection, now))
+        )
 
 
 def hand_back(connection: Connection, claims: Iterable[Claim]) -> None:

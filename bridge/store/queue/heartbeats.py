@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
+from bridge.core.timings import Timings
 from bridge.store.db.database import Database
 from bridge.store.tables.schema import event, worker
 
-FRESH = 15.0  # seconds after which a worker that was not seen counts as gone
 FORGET = 86400.0
 
 _NEWEST = select(event.c.received_at).order_by(event.c.seq.desc()).limit(1)
@@ -39,17 +39,18 @@ def forget(connection: Connection, now: float) -> int:
     return connection.execute(delete(worker).where(worker.c.seen_at < now - FORGET)).rowcount
 
 
-def is_alive(now: float) -> ColumnElement[bool]:
+def is_alive(now: float, timings: Timings) -> ColumnElement[bool]:
     """Return the condition for workers that were seen lately; a clock that was set back has not
     seen those that lie far ahead.
     """
-    return worker.c.seen_at.between(now - FRESH, now + FRESH)
+    missing = timings.worker_missing_seconds
+    return worker.c.seen_at.between(now - missing, now + missing)
 
 
 def workers_alive(database: Database, now: float) -> int:
     """Return how many workers were seen lately."""
     with database.read() as connection:
-        query = select(func.count()).select_from(worker).where(is_alive(now))
+        query = select(func.count()).select_from(worker).where(is_alive(now, database.timings))
         return connection.execute(query).scalar() or 0
 
 

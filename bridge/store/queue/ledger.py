@@ -22,6 +22,7 @@ from bridge.delivery.circuit_breaker import learn as learned
 from bridge.delivery.circuit_breaker import settled as worth_keeping
 from bridge.delivery.retry import Decision, settle
 from bridge.store.db.advisory_locks import Lock, alone
+from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import Among, Prepared, listed
 from bridge.store.encryption import Sealer
 from bridge.store.queue import ordering, throttling
@@ -262,7 +263,9 @@ def learn(
         known = after.get(platform)
         for each in settled:
             if each.claim.delivery.platform == platform:
-                known = learned(known, platform, each.outcome, used, now, jitter)
+                known = learned(
+                    known, platform, each.outcome, used, now, jitter, timings_of(connection)
+                )
         known = worth_keeping(known, caps.get(platform, 0))
         if known is not None or platform in before:
             after[platform] = known

@@ -18,6 +18,7 @@ from bridge.core.plurals import number
 from bridge.core.rate_limits import day_of
 from bridge.delivery.reconcile import Earlier, Evidence, Look, Rival, Verdict, earlier, judge
 from bridge.store.db.advisory_locks import FLOW, alone_with_keys
+from bridge.store.db.database import timings_of
 from bridge.store.queue import ledger, ordering, run_tracking, throttling
 from bridge.store.tables.encrypted import closed, name_of, sealer_of
 from bridge.store.tables.rows import to_delivery, to_json
@@ -204,6 +205,7 @@ def settle(
         look,
         known.before,
         exclusive=answers.exclusive,
+        timings=timings_of(connection),
     )
     status = _APPLY[evidence.decision.verdict](connection, known, evidence, answers, now, jitter)
     return (evidence, status) if status else None

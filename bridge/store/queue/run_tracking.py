@@ -11,9 +11,9 @@ from sqlalchemy import Connection, bindparam, exists, select, text, update
 
 from bridge.core.model import RUN_ENDED, DeadKind, Delivery, RunReport, Status
 from bridge.delivery.retry import after_run
+from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import Among, Prepared, listed
 from bridge.store.queue import ordering
-from bridge.store.queue.claims import LEASE
 from bridge.store.queue.ledger import queued_again
 from bridge.store.tables.encrypted import closed, name_of, sealer_of
 from bridge.store.tables.rows import to_delivery, to_json
@@ -67,10 +67,11 @@ def claim_polls(
     alone for a while.
     """
     known = listed(platforms)
+    lease = timings_of(connection).lease_seconds
     rows = _TO_LOOK_AT.rows(connection, platforms=known, most=most, now=now)
     horizons = (
         {
-            _flow(row): min(near(*_flow(row)), LEASE / 5)
+            _flow(row): min(near(*_flow(row)), lease / 5)
             for row in rows
             if row.status == Status.DELIVERED
         }
@@ -87,7 +88,7 @@ def claim_polls(
         connection.execute(
             update(delivery)
             .where(delivery.c.id.in_([row.id for row in rows]))
-            .values(poll_at=now + 3 * LEASE)
+            .values(poll_at=now + 3 * lease)
         )
     sealer = sealer_of(connection)
     return [(to_delivery(row, sealer), row.polls) for row in rows]

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.core.errors import BridgeError
+from bridge.core.timings import TIMINGS
 from bridge.system.previews.limits import LARGEST
 
-SECONDS: Final = 20.0  # that a picture may take; of the processor's it may have fewer: see `limits`
 MEDIA: Final = "image/png"
 #: Types of files of which there are pictures -> by what they are drawn. SVG is a program, and never
 #: among them.
@@ -51,8 +51,11 @@ def are_there() -> bool:
     return all(find_spec(name) is not None for name in NEEDED)
 
 
-def preview(content: bytes, media: str) -> bytes:
-    """Return a small picture of a file of that type as PNG; `NoPreview` where there is none."""
+def preview(content: bytes, media: str, seconds: float = TIMINGS.preview_seconds) -> bytes:
+    """Return a small picture of a file of that type as PNG; `NoPreview` where there is none.
+
+    `seconds`: the time limit; the limit of processor time may be shorter: see `limits`.
+    """
     kind = KINDS.get(media)
     if kind is None:
         raise NoPreview("there are previews of PNG, JPEG, GIF, WebP and PDF only")
@@ -60,7 +63,7 @@ def preview(content: bytes, media: str) -> bytes:
         raise NoPreview("this flowbridge makes no previews: they need its extra `previews`")
     try:
         with _in_memory(content) as given, _in_memory(b"") as drawn:
-            _draw(kind, given, drawn)
+            _draw(kind, given, drawn, seconds)
             picture = os.pread(drawn, LARGEST + 1, 0)
     except OSError as error:
         raise NoPreview(f"nothing could be started that draws it: {error.strerror}") from error
@@ -82,7 +85,7 @@ def _in_memory(content: bytes) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _draw(kind: str, given: int, drawn: int) -> None:
+def _draw(kind: str, given: int, drawn: int, seconds: float) -> None:
     """Have the file drawn. A program that is started, and not a fork: whoever asks may have
     threads, and has secrets.
     """
@@ -92,9 +95,9 @@ def _draw(kind: str, given: int, drawn: int) -> None:
         command, stdin=given, stdout=drawn, stderr=subprocess.DEVNULL, **apart
     ) as child:
         try:
-            status = child.wait(SECONDS)
+            status = child.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise NoPreview(f"it was not drawn within {SECONDS:g} s") from None
+            raise NoPreview(f"it was not drawn within {seconds:g} s") from None
         finally:
             child.kill()
     if status != 0:

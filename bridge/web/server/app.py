@@ -85,8 +85,9 @@ def _settle(
     die_with_parent()
     worker.balance = balance
     worker.incomplete = IncompleteRequests(
-        THREADS // 2, settings.trusted_proxies, settings.private_bind
+        THREADS // 2, settings.trusted_proxies, settings.private_bind, settings.timings
     )
+    worker.last_request_seconds = settings.timings.last_request_seconds
     pin(balance.take_place() + 1)  # the worker process is on the first
     _at_hand(worker.cfg)
     begin("web")

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from bridge.config.settings import Address, Network
 from bridge.core.errors import Refused
+from bridge.core.timings import TIMINGS, Timings
 
 # seconds a request may wait for bytes in all before it is counted: a head and its body come in two
 # packets
@@ -26,9 +27,6 @@ GRACE_SECONDS = 0.005
 MOMENT_SECONDS = 0.25  # seconds for one that finds no place, for half as many as have one
 PER_NETWORK: Final = 4  # incomplete requests of one network that a receiver waits for
 NETWORK_BITS: Final = {4: 24, 6: 56}
-HEAD_TIME = 5.0  # seconds from the first byte of a request to the end of its head
-BODY_TIME = 5.0  # seconds a body may take, and one more for each:
-SLOWEST = 8 * 1024  # bytes of it that have arrived, so that a large file can come over a slow line
 RETRY_AFTER: Final = "5"
 
 
@@ -36,7 +34,11 @@ class IncompleteRequests:
     """Counts the incomplete requests of a receiver, in all and by the network that they come from."""
 
     def __init__(
-        self, most: int, trusted: Sequence[Network] = (), private: Address | None = None
+        self,
+        most: int,
+        trusted: Sequence[Network] = (),
+        private: Address | None = None,
+        timings: Timings = TIMINGS,
     ) -> None:
         """Create the counts. Peers that are `trusted`, and those of the socket `private`, count
         toward `most` only.
@@ -44,6 +46,7 @@ class IncompleteRequests:
         self._most = most
         self._trusted = trusted
         self._private = private
+        self.timings = timings
         self._networks: Counter[str] = Counter()
         self._moments = 0
         self._mutex = threading.Lock()
@@ -117,7 +120,7 @@ class Reading:
         self._incomplete = incomplete
         self._network = network
         self._began = time.monotonic()
-        self._seconds = HEAD_TIME
+        self._seconds = incomplete.timings.request_head_seconds
         self._grace = GRACE_SECONDS
         self._received = 0
         self._expected = 0
@@ -129,12 +132,15 @@ class Reading:
         """The time until which the rest may come. Bytes buy time where the application wants them,
         not as the frame of a chunk.
         """
-        return self._began + self._seconds + min(self._received, self._expected) / SLOWEST
+        bought = (
+            min(self._received, self._expected) / self._incomplete.timings.request_bytes_per_second
+        )
+        return self._began + self._seconds + bought
 
     def begin_body(self) -> None:
         """Begin the time of the body."""
         self._began = time.monotonic()
-        self._seconds = BODY_TIME
+        self._seconds = self._incomplete.timings.request_body_seconds
         self._received = 0
 
     def expect(self, size: int) -> None:

@@ -16,6 +16,7 @@ from gunicorn.workers import gthread
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from bridge.core.errors import Refused
+from bridge.core.timings import TIMINGS
 from bridge.system.linux_process import listen
 from bridge.system.logs import get_logger
 from bridge.web.server.balance import Balance
@@ -34,7 +35,6 @@ STATUSES = {
 NO_HTTP = b'{"error":"bad_request","message":"the request is no HTTP that is understood here"}'
 _DEFER = gthread._DEFER  # what gunicorn hands on for a connection that has said nothing yet
 FIRST_BYTE = 0.02  # seconds that a thread waits for a new connection's first byte
-LAST_WORD = 1.0  # seconds that a connection which says nothing has for it when the end begins
 NOTICE = 0.9  # seconds between two signs of life for the parent; the first once a second is in time
 LINGER_SECONDS = 2.0  # seconds for a peer to close its end after the answer
 # bytes that are read of what it still sends: a whole body that is refused, so that the answer
@@ -52,6 +52,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     balance: Balance | None = None  # given after the fork, as the next is
     incomplete = IncompleteRequests(most=0)
+    last_request_seconds = TIMINGS.last_request_seconds
     _looked = 0.0
     _last_word = 0.0
 
@@ -73,7 +74,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         something.
         """
         if self.alive:
-            self._last_word = time.monotonic() + LAST_WORD
+            self._last_word = time.monotonic() + self.last_request_seconds
             for conn in self._silent():
                 conn.timeout = min(conn.timeout, self._last_word)
         super().handle_exit(sig, frame)
@@ -150,7 +151,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             super().finish_request(conn, fs)
             return
         conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + LAST_WORD
+        conn.timeout = time.monotonic() + self.last_request_seconds
         self.pending_conns.append(conn)
         self.poller.register(
             conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn)

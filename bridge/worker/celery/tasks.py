@@ -36,7 +36,6 @@ from bridge.worker.tracing import Untraced
 log = get_logger()
 
 T = TypeVar("T")
-BEAT: Final = 3.0  # seconds between heartbeats
 # seconds in which an answer waits for a store that fails; then its lease has long run out
 PATIENCE: Final = 300.0
 
@@ -61,7 +60,8 @@ class Calls:
         self._config = config
         self._database = database
         self._reconcile_after = reconcile_after
-        self._clocks = Clocks(send)
+        self._timings = database.timings
+        self._clocks = Clocks(send, self._timings.host_clock_fresh_seconds)
         self._now = Clock(database)
         self._send = self._clocks.send
         self._id = f"{socket.gethostname()}:{os.getpid()}"
@@ -101,7 +101,9 @@ class Calls:
         self._held.add(own)
         try:
             platform = platforms[claim.delivery.platform]
-            self._settle(claim, attempt(claim, platform, self._deliver, self._send, self._now))
+            seconds = self._timings.lease_seconds
+            outcome = attempt(claim, platform, self._deliver, self._send, self._now, seconds)
+            self._settle(claim, outcome)
         finally:
             self._held.discard(own)
         return True
@@ -157,4 +159,4 @@ class Calls:
                 log.error("store_failed", error=str(error))
             except Exception as fault:
                 log.error("heartbeat_failed", exc_info=fault)
-            self._over.wait(BEAT)
+            self._over.wait(self._timings.heartbeat_seconds)

@@ -323,6 +323,7 @@ class LocalRuns:
             files=self._files(connection, flow, run),
             data=str(self._settings.data),
             time_limit=time_limit,
+            stop_seconds=self._settings.timings.flow_stop_seconds,
             memory=memory,
             environ=self._environ(run.idempotency_key),
         )

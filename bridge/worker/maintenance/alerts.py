@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 from sqlalchemy import Connection
 
 from bridge.config.settings import Settings
 from bridge.core.model import Delivery
+from bridge.core.timings import Timings
 from bridge.ingest.receive import replan
 from bridge.monitoring import alerts as alerting
 from bridge.monitoring.conditions import Trouble, troubles
@@ -20,8 +20,6 @@ from bridge.store.inbound import events
 from bridge.store.queries import alerts, expected
 from bridge.system import ids
 from bridge.worker.maintenance.scheduler import Chore
-
-EVERY: Final = alerting.LOOK_SECONDS
 
 
 class Alarm:
@@ -44,7 +42,13 @@ class Alarm:
 
     def chore(self) -> Chore:
         """Return the row for housekeeping."""
-        return Chore("alerts", EVERY, self.tell, needed=self.look, quiet=True)
+        return Chore(
+            "alerts",
+            self._settings.timings.alert_check_seconds,
+            self.tell,
+            needed=self.look,
+            quiet=True,
+        )
 
     def look(self, connection: Connection) -> bool:
         """Find what is wrong, while others may write; tell whether there is anything to keep."""
@@ -57,7 +61,7 @@ class Alarm:
         told; return how many.
         """
         known = alerts.read(connection)
-        present, notices = alerting.step(known, self._found, now)
+        present, notices = alerting.step(known, self._found, now, self._settings.timings)
         if present != known:
             alerts.write(connection, present.values())
         for notice in notices:
@@ -65,7 +69,7 @@ class Alarm:
         return len(notices)
 
 
-def expecting(config: Callable[[], Config]) -> Chore:
+def expecting(config: Callable[[], Config], timings: Timings) -> Chore:
     """Return the chore that keeps since when something is expected of each source that says so."""
 
     def sources() -> set[str]:
@@ -73,7 +77,7 @@ def expecting(config: Callable[[], Config]) -> Chore:
 
     return Chore(
         "expected_sources",
-        EVERY,
+        timings.alert_check_seconds,
         lambda connection, now: expected.keep(connection, sources(), now),
         quiet=True,
         needed=lambda connection: expected.since(connection).keys() != sources(),

@@ -29,14 +29,10 @@ from bridge.system.logs import get_logger
 T = TypeVar("T")
 log = get_logger()
 
-# seconds from the start until the first errand: starting has other things to do
-FIRST: Final = 300.0
 SHARE: Final = 4.0  # so many times as long as a batch took nothing is done after it
-REST: Final = 0.02  # seconds at least
 MUCH: Final = 0.5  # part of the file that is free: then some is given back
 SOME: Final = 0.25  # until so much is left
 LEAST_FREE: Final = 64 * 1024 * 1024  # bytes
-YOUNG: Final = DAY  # a blob may be kept so long before anything says whose it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +49,8 @@ class Round:
         """Do a little in a durable transaction, then let others do more."""
         began = time.monotonic()
         done = self.database.write(work)
-        self.over.wait(max(REST, SHARE * (time.monotonic() - began)))
+        least = self.settings.timings.job_rest_seconds
+        self.over.wait(max(least, SHARE * (time.monotonic() - began)))
         return done
 
 
@@ -86,9 +83,8 @@ def prune(of: Round) -> Counter[str]:
 
 def sweep(of: Round) -> Counter[str]:
     """Delete the bytes of files that nobody owns."""
-    count, size = Blobs.of(of.settings).sweep(
-        lambda: blob_owners.owned(of.database), time.time() - YOUNG
-    )
+    before = time.time() - of.settings.timings.orphan_blob_seconds
+    count, size = Blobs.of(of.settings).sweep(lambda: blob_owners.owned(of.database), before)
     return Counter(blobs=count, bytes=size)
 
 
@@ -138,11 +134,13 @@ def see_certificate(of: Round) -> Counter[str]:
     """
     data = of.settings.data
     url = of.settings.public_url
-    if not url.startswith("https://") or not certificate.is_due(
-        certificate.kept(data, url), time.time()
-    ):
+    timings = of.settings.timings
+    if not url.startswith("https://"):
         return Counter()
-    certificate.keep(data, certificate.look(url))
+    known = certificate.kept(data, url)
+    if not certificate.is_due(known, time.time(), timings.certificate_check_seconds):
+        return Counter()
+    certificate.keep(data, certificate.look(url, timings.certificate_step_seconds))
     return Counter(looked=1)
 
 
@@ -171,7 +169,6 @@ class Errands:
         database: Database,
         clock: Clock,
         errands: Sequence[Errand] = ERRANDS,
-        first: float | None = None,
     ) -> None:
         self._settings = settings
         self._config = config
@@ -179,7 +176,7 @@ class Errands:
         self._clock = clock
         self._errands = errands
         self._over = threading.Event()
-        begin = time.monotonic() + (FIRST if first is None else first)
+        begin = time.monotonic() + settings.timings.first_job_delay_seconds
         self._next = {errand.name: begin for errand in errands}
         self._thread: threading.Thread | None = None
 

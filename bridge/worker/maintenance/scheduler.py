@@ -1,5 +1,5 @@
 """What is to be done now and then, by one of all workers: whoever leads. A new chore is a row of
-`CHORES`; what takes long is an errand.
+`chores`; what takes long is an errand.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from bridge.core.errors import BridgeError
+from bridge.core.timings import Timings
 from bridge.store import clock_steps
 from bridge.store.db.clock import Clock
 from bridge.store.db.database import Database
@@ -20,7 +21,6 @@ from bridge.store.db.leader import Leadership
 from bridge.store.inbound import submissions
 from bridge.store.local import runs
 from bridge.store.queue import heartbeats, ordering
-from bridge.store.queue.claims import LEASE
 from bridge.system.logs import get_logger
 from bridge.worker.maintenance.jobs import Errands
 
@@ -61,18 +61,20 @@ def abandon_runs(connection: Connection, now: float) -> int:
     )
 
 
-CHORES: Final = (
-    Chore("abandoned_runs", 0.0, abandon_runs, patience=LEASE),  # at every look
-    Chore(
-        "headless_lines",
-        60.0,
-        lambda connection, now: len(ordering.mend(connection, now)),
-        at_start=True,
-        needed=lambda connection: bool(ordering.headless(connection)),
-    ),
-    Chore("dead_workers", 3600.0, heartbeats.forget),
-    Chore("forms_remembered", 60.0, submissions.sweep, needed=submissions.is_any, quiet=True),
-)
+def chores(timings: Timings) -> tuple[Chore, ...]:
+    """Return the short maintenance jobs of the store."""
+    return (
+        Chore("abandoned_runs", 0.0, abandon_runs, patience=timings.lease_seconds),  # at every look
+        Chore(
+            "headless_lines",
+            60.0,
+            lambda connection, now: len(ordering.mend(connection, now)),
+            at_start=True,
+            needed=lambda connection: bool(ordering.headless(connection)),
+        ),
+        Chore("dead_workers", 3600.0, heartbeats.forget),
+        Chore("forms_remembered", 60.0, submissions.sweep, needed=submissions.is_any, quiet=True),
+    )
 
 
 class Housekeeper:
@@ -85,7 +87,7 @@ class Housekeeper:
         database: Database,
         clock: Clock,
         beat: float,
-        chores: Sequence[Chore] = CHORES,
+        chores: Sequence[Chore],
         errands: Errands | None = None,
     ) -> None:
         self._database = database

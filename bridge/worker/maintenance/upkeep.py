@@ -13,17 +13,14 @@ from bridge.store.db.database import Database
 from bridge.worker.clock_skew import Clocks
 from bridge.worker.maintenance.alerts import Alarm, expecting
 from bridge.worker.maintenance.jobs import Errands
-from bridge.worker.maintenance.scheduler import CHORES, Housekeeper
+from bridge.worker.maintenance.scheduler import Housekeeper, chores
 
 
 def housekeeper(
-    settings: Settings,
-    config: Callable[[], Config],
-    database: Database,
-    now: Clock,
-    beat: float,
-    clocks: Clocks,
+    settings: Settings, config: Callable[[], Config], database: Database, now: Clock, clocks: Clocks
 ) -> Housekeeper:
-    """Return who does it, looking every `beat` seconds; it is not started yet."""
-    chores = (*CHORES, expecting(config), Alarm(settings, config, database, clocks.ahead).chore())
-    return Housekeeper(database, now, beat, chores, Errands(settings, config, database, now))
+    """Return the scheduler of all maintenance jobs; it is not started yet."""
+    alarm = Alarm(settings, config, database, clocks.ahead)
+    rows = (*chores(settings.timings), expecting(config, settings.timings), alarm.chore())
+    errands = Errands(settings, config, database, now)
+    return Housekeeper(database, now, settings.timings.heartbeat_seconds, rows, errands)

@@ -16,13 +16,13 @@ from forms import BOUNDARY, MULTIPART, PDF, PNG, SVG, URLENCODED, multipart, par
 from serving import Answer, Bridge, head, read_answer, tree_of, until
 
 from bridge.core.errors import Refused, StoreError
+from bridge.core.timings import TIMINGS
 from bridge.store.blobs import Blobs
 from bridge.web import form_files
-from bridge.web.server.incomplete_requests import SLOWEST
 from bridge.web.server.worker import LINGER_BYTES
 
 MIB = 1024 * 1024
-BODY_TIME = "bridge.web.server.incomplete_requests.BODY_TIME"
+SLOWEST = int(TIMINGS.request_bytes_per_second)
 # of the receivers that are hurried; elsewhere it is longer than any machine stands still
 READ_TIME = 1.0
 ROUTES = """
@@ -40,7 +40,10 @@ LARGEST = 7 * MIB  # three files of 2 MiB, and 1 MiB for fields
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     with Bridge(
-        tmp_path_factory.mktemp("hostile"), "web", routes=ROUTES, constants={BODY_TIME: 600.0}
+        tmp_path_factory.mktemp("hostile"),
+        "web",
+        routes=ROUTES,
+        timings={"request_body_seconds": 600.0},
     ) as bridge:
         # what is loaded late is loaded now
         bridge.post("/hooks/jobs", multipart(part("a", b"1")), {"Content-Type": MULTIPART})
@@ -51,7 +54,10 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
 def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """Receivers for which a body has to come soon."""
     with Bridge(
-        tmp_path_factory.mktemp("hurried"), "web", routes=ROUTES, constants={BODY_TIME: READ_TIME}
+        tmp_path_factory.mktemp("hurried"),
+        "web",
+        routes=ROUTES,
+        timings={"request_body_seconds": READ_TIME},
     ) as bridge:
         yield bridge
 

@@ -86,7 +86,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
         # by chance two of few limits would be one, and some form would be sent or looked at too
         # often
     }
-    with Bridge(folder, "web", routes=ROUTES, environ=environ, constants=apart) as bridge:
+    with Bridge(folder, "web", routes=ROUTES, environ=environ, timings=apart) as bridge:
         yield bridge
 
 

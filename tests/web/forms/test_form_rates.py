@@ -37,7 +37,7 @@ def web(
         )
     apart = {"bridge.web.rate_limiter.CELLS": 2**24}  # no two keys share a cell by chance
     with Bridge(
-        tmp_path_factory.mktemp("rates"), "web", routes=ROUTES, environ=environ, constants=apart
+        tmp_path_factory.mktemp("rates"), "web", routes=ROUTES, environ=environ, timings=apart
     ) as bridge:
         yield bridge
 

@@ -180,6 +180,7 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
     listened on.
     """
     from bridge.cli.commands.init import template
+    from bridge.cli.options import command_timings
     from bridge.config.settings import load_settings
     from bridge.runtime.services import as_bound, listen
 
@@ -191,9 +192,10 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
     signing = f"whsec_{secrets.token_hex(16)}"
     text = f"FLOWBRIDGE_DATA={folder / 'data'}\nGITHUB_WEBHOOK_SECRET={secret}\nSTRIPE_WEBHOOK_SECRET={signing}\n"
     env.write_text(text, "utf-8")
-    settings = replace(
-        load_settings({}, config=str(folder / "routes.yaml"), bind=f"127.0.0.1:{port}"), log="error"
-    )
+    routes = str(folder / "routes.yaml")
+    bind_to = f"127.0.0.1:{port}"
+    settings = load_settings({}, config=routes, bind=bind_to, timings=command_timings())
+    settings = replace(settings, log="error")
     sockets = listen(settings)
     settings = as_bound(settings, sockets)
     bind = {"FLOWBRIDGE_BIND": f"127.0.0.1:{settings.bind[1]}"}
@@ -216,7 +218,8 @@ def _supervise(
         die_with_parent()
         os.dup2(2, 1)  # stdout is the demo's own
         following = services.following_at(settings, loaded, sockets)
-        code = Supervisor(services.everything(settings, loaded, following, wake, sockets)).run()
+        children = services.everything(settings, loaded, following, wake, sockets)
+        code = Supervisor(children, stop_seconds=settings.timings.stop_seconds).run()
     finally:
         os._exit(code)
 

@@ -1,0 +1,174 @@
+"""Tests change no module constant of bridge, but for sizes: they pass other `Timings` instead."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+from folders import TESTS
+from launch import SIZES
+
+from bridge.core.timings import Timings
+
+CONSTANT = re.compile(r"[A-Z][A-Z0-9_]+")
+#: An assignment in the text of a program that a test runs.
+ASSIGNED = re.compile(r"^\s*(\w+)\.([A-Z][A-Z0-9_]+)\b[^=\n]*=(?!=)", re.MULTILINE)
+#: constants that tests change -> why they are no field of a record
+EXCEPTIONS = {
+    # Rows, bytes and counts: to reach the real limit a test needs thousands of rows, or gigabytes.
+    **dict.fromkeys(
+        (
+            "bridge.cli.ui.output.CHUNK",
+            "bridge.monitoring.conditions.LEAST_SHARE",
+            "bridge.monitoring.counters.MOST_SERIES",
+            "bridge.routing.schemas.keywords.MAX_REFERENCES",
+            "bridge.store.backup.bounded_tar.FREE_BYTES",
+            "bridge.store.backup.bounded_tar.MOST_FILES",
+            "bridge.store.db.database.LOG",
+            "bridge.store.db.group_commit.BATCH",
+            "bridge.store.db.group_commit.ROWS",
+            "bridge.store.encryption.AFRESH",
+            "bridge.store.inbound.deleted_ids.TOGETHER",
+            "bridge.store.operations.actions.MOST_BYTES",
+            "bridge.store.operations.checkup.LARGE_LOG",
+            "bridge.store.operations.checkup.MUCH_FREE",
+            "bridge.store.operations.erase.CHUNK",
+            "bridge.store.operations.log.PAGE",
+            "bridge.store.operations.log.RESUMED",
+            "bridge.store.operations.log.TOGETHER",
+            "bridge.store.operations.prune.BYTES",
+            "bridge.store.operations.prune.ROWS",
+            "bridge.store.queries.events.BODIES",
+            "bridge.store.queries.events.PAGE",
+            "bridge.store.queries.status.PAGE",
+            "bridge.store.queries.status.PAGES",
+            "bridge.web.body_reader.IN_FLIGHT",
+            "bridge.web.flow_api.files.MAX_UPLOADED",
+            "bridge.web.flow_api.files.SPARE",
+            "bridge.web.form_files.SPARE",
+            "bridge.web.rate_limiter.CELLS",
+            "bridge.web.refusal_counter.MAX_KEYS",
+            "bridge.web.server.balance.PLACES",
+            "bridge.worker.form_files.REMEMBERED",
+            "bridge.worker.form_files.ROOM",
+            "bridge.worker.maintenance.jobs.LEAST_FREE",
+            "bridge.worker.worker.CALLS",
+            "weather.PATIENCE",  # tries, in a program
+        ),
+        "a size",
+    ),
+    "bridge.flows.ready.smtp.REASONS": "texts with the time limit below",
+    "bridge.flows.ready.smtp.TIMEOUT": "a flow's process has no settings of the bridge",
+    "bridge.runtime.systemd.FIRST": "a file descriptor",
+    "bridge.store.backup.archive.HEAD": "the schema of another version",
+    "bridge.store.db.notify.CHANNEL": "a name that breaks the statement",
+    "bridge.store.operations.checkup.OLDEST": "the version of the server",
+    "bridge.system.previews.render.NEEDED": "the modules of an extra",
+    "bridge.system.previews.render.START": "the program that draws",
+    "bridge.torture.clock.PLACES": "the places of a library",
+    "bridge.web.rate_limiter.SALT": "else two keys share a limit by chance",
+    "bridge.worker.turn.COUNTS": "the counts of a process",
+}
+
+
+def imported(tree: ast.Module) -> dict[str, str]:
+    """Return by local name what a file imports of bridge."""
+    return {
+        each.asname or each.name: f"{node.module}.{each.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bridge")
+        for each in node.names
+    }
+
+
+def changed(tree: ast.Module) -> Iterator[str]:
+    """Yield what a file sets on modules of bridge: in its code, or in the text of a program."""
+    modules = imported(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from _set_by_call(node, modules)
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield from _set_by_assignment(target, modules)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from (f"{module}.{name}" for module, name in ASSIGNED.findall(node.value))
+
+
+def _set_by_call(node: ast.Call, modules: dict[str, str]) -> Iterator[str]:
+    """Yield the target of `setattr` and `patch.object`."""
+    called = (
+        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    )
+    if called not in ("setattr", "object") or not node.args:
+        return
+    first = node.args[0]
+    second = node.args[1] if len(node.args) > 1 else None
+    if isinstance(first, ast.Constant):
+        yield str(first.value)
+    elif isinstance(first, ast.Name) and first.id in modules and isinstance(second, ast.Constant):
+        yield f"{modules[first.id]}.{second.value}"
+
+
+def _set_by_assignment(target: ast.expr, modules: dict[str, str]) -> Iterator[str]:
+    for each in target.elts if isinstance(target, ast.Tuple) else [target]:
+        if (
+            isinstance(each, ast.Attribute)
+            and isinstance(each.value, ast.Name)
+            and each.value.id in modules
+        ):
+            yield f"{modules[each.value.id]}.{each.attr}"
+
+
+def constants_of(tree: ast.Module) -> set[str]:
+    return {name for name in changed(tree) if CONSTANT.fullmatch(name.rpartition(".")[2])}
+
+
+def test_no_test_changes_a_constant_of_bridge() -> None:
+    files = set(TESTS.rglob("*.py")) - {Path(__file__)}
+    found = {path: constants_of(ast.parse(path.read_text())) for path in files}
+    strange = {
+        str(path): names - EXCEPTIONS.keys()
+        for path, names in found.items()
+        if names - EXCEPTIONS.keys()
+    }
+    assert strange == {}, "a duration is a field of Timings"
+    assert EXCEPTIONS.keys() - SIZES - set().union(*found.values()) == set(), (
+        "exceptions that no test needs"
+    )
+    assert EXCEPTIONS.keys() >= SIZES
+
+
+def test_each_way_to_change_a_constant_is_seen() -> None:
+    program = """
+from unittest.mock import patch
+from bridge.store.queue import claims
+from bridge.worker import worker as loop
+
+def test(monkeypatch):
+    monkeypatch.setattr(loop, "BEAT", 1.0)
+    monkeypatch.setattr("bridge.web.health.READY", 1.0)
+    monkeypatch.setattr(claims, "due", None)
+    claims.LEASE = 1.0
+    with patch.object(loop, "DRAIN", 1.0):
+        run('''
+loop.IDLE = claims.OTHER = 1.0
+''')
+"""
+    assert constants_of(ast.parse(program)) == {
+        "bridge.worker.worker.BEAT",
+        "bridge.web.health.READY",
+        "bridge.store.queue.claims.LEASE",
+        "bridge.worker.worker.DRAIN",
+        "loop.IDLE",
+    }
+
+
+def test_each_duration_says_its_unit() -> None:
+    assert [
+        field.name
+        for field in fields(Timings)
+        if not field.name.endswith(("_seconds", "_per_second"))
+    ] == []
