@@ -17,8 +17,17 @@ from bridge.store.db.clock import elapsed
 from bridge.store.queue import run_tracking
 from bridge.system.logs import get_logger
 from bridge.worker.reconciler import Reconciler
+from bridge.worker.results import (
+    Ended,
+    Flow,
+    Followed,
+    ListEnded,
+    PollEnded,
+    ReconcileEnded,
+    Report,
+)
 from bridge.worker.thread_pool import Pool
-from bridge.worker.turn import Ended, Taken
+from bridge.worker.turn_changes import Taken
 
 log = get_logger()
 
@@ -27,14 +36,10 @@ SILENT: Final = 600.0  # seconds for which a list is not asked that told nothing
 UNFOLLOWED: Final = 5.0
 ALONE: Final = 4  # one of so many looks at a run asks about it alone, should a list lag behind
 
-Flow = tuple[str, str]  # platform, saved_item_id
-Followed = tuple[Delivery, int]  # and how often it was looked at
-Report = Callable[[Callable[[Ended], None]], None]
-
 
 class Looks:
-    """The looks of a worker. `calls` runs them; `report` has its argument called in the worker's
-    thread, where all else happens.
+    """The looks of a worker. `calls` runs them; `report` brings what they ended with to the
+    worker's thread, where all else happens.
     """
 
     def __init__(
@@ -83,19 +88,17 @@ class Looks:
         )
 
     def record(
-        self,
-        connection: Connection,
-        looks: Sequence[tuple[Delivery, int, RunReport]],
-        now: float,
-        taken: Taken,
+        self, connection: Connection, polls: Sequence[PollEnded], now: float, taken: Taken
     ) -> None:
-        """Write down what looks have learned."""
+        """Store what polls have learned."""
         self._eager.clear()
-        for followed, _, report in looks:
+        for each in polls:
+            followed = each.delivery
+            report = each.report
             wait = self._wait(connection, followed, report, now)
             if run_tracking.record_run(connection, followed, report, now, next_poll=wait):
                 taken.over.append((followed, report))
-        self._changed = self._changed or bool(looks)
+        self._changed = self._changed or bool(polls)
 
     def take(self, connection: Connection, most: int, now: float, taken: Taken) -> None:
         """Take on what is due, and see when the next will be."""
@@ -188,7 +191,7 @@ class Looks:
         except Exception as fault:
             log.error("look_failed", delivery_id=followed.id, exc_info=fault)
             report = RunReport(state=None, detail="the look failed by a fault of flowbridge's own")
-        self._report(lambda ended: self._told([(followed, polls, report)], ended))
+        self._report(PollEnded(followed, polls, report))
 
     def _ask_list(self, flow: Flow, some: Sequence[Followed], platform: Platform) -> None:
         """Ask for the flow's newest runs: what goes on is told by the list, what has ended or is
@@ -200,40 +203,42 @@ class Looks:
             log.error("look_failed", platform=flow[0], saved_item_id=flow[1], exc_info=fault)
             listed = ()
         told = {run.id: run.report for run in listed if run.report.state is not None}
-        goes_on = [
-            (one, polls, report)
+        going = tuple(
+            PollEnded(one, polls, report)
             for one, polls in some
             if (report := told.get(one.run_id or "")) is not None and report.state not in RUN_ENDED
-        ]
-        known = {one.id for one, _, _ in goes_on}
-        rest = [each for each in some if each[0].id not in known]
-
-        def done(ended: Ended) -> None:
-            if not any(one.run_id in told for one, _ in some):
-                self._silent[flow] = elapsed() + SILENT
-            self._told(goes_on, ended)
-            self._ask_each(rest, platform)
-
-        self._report(done)
+        )
+        known = {each.delivery.id for each in going}
+        rest = tuple(each for each in some if each[0].id not in known)
+        is_useful = any(one.run_id in told for one, _ in some)
+        self._report(ListEnded(flow, platform, going, rest, is_useful))
 
     def _reconcile(self, unknown: Delivery) -> None:
         try:
             self._reconciler.look(unknown)
         except Exception as fault:  # it is looked for again
             log.error("look_failed", delivery_id=unknown.id, exc_info=fault)
-        self._report(lambda ended: self._told([], ended, unknown))
+        self._report(ReconcileEnded(unknown.id))
 
-    def _told(
-        self,
-        looks: Sequence[tuple[Delivery, int, RunReport]],
-        ended: Ended,
-        unknown: Delivery | None = None,
-    ) -> None:
-        self.under_way -= {followed.id for followed, _, _ in looks} | (
-            {unknown.id} if unknown else set()
-        )
+    # -- what has ended, in the worker's thread
+
+    def finish(self, polls: Sequence[PollEnded], ended: Ended) -> None:
+        """Note polls that have ended: the next turn stores what they have learned."""
+        self.under_way -= {each.delivery.id for each in polls}
         self._changed = True
-        ended.looks += looks
+        ended.polls += polls
+
+    def finish_list(self, result: ListEnded, ended: Ended) -> None:
+        """Note what a list told, and poll the runs that it did not settle."""
+        if not result.is_useful:
+            self._silent[result.flow] = elapsed() + SILENT
+        self.finish(result.going, ended)
+        self._ask_each(result.rest, result.platform)
+
+    def finish_reconciling(self, delivery_id: str) -> None:
+        """Note that a look for a run has ended."""
+        self.under_way.discard(delivery_id)
+        self._changed = True
 
 
 def _flow(one: Delivery) -> Flow:

@@ -33,7 +33,7 @@ from bridge.store.inbound import events
 from bridge.store.queue.claims import Claim
 from bridge.store.queue.ledger import DIED
 from bridge.worker.attempt_deadline import Deliver
-from bridge.worker.turn import Taken, note, note_attempt
+from bridge.worker.turn_changes import Taken, note, note_attempt
 
 REMEMBERED = 4096  # traces of events; each is one look at the store
 

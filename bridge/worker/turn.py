@@ -1,134 +1,209 @@
-"""What a turn of the worker starts from and what comes of it."""
+"""One turn of the worker: a transaction that stores results, extends leases and claims what is due."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+import os
+import random
+import socket
+from collections.abc import Callable
+from itertools import count
 
 from sqlalchemy import Connection
 
-from bridge.core.local_runs import LocalFlow, LocalRun
-from bridge.core.model import Delivery, Kind, Outcome, RunReport, Status
-from bridge.flows.process.protocol import Ended as RunEnded
-from bridge.flows.process.protocol import Spec
-from bridge.monitoring.counters import COUNTS
-from bridge.monitoring.metrics import ATTEMPTS, DEAD, RUNS, TAKEN_OVER
-from bridge.store.local import runs
-from bridge.store.queue import claims, run_tracking
-from bridge.store.queue.claims import Claim
-from bridge.system.logs import get_logger
-
-log = get_logger()
-
-
-@dataclass(slots=True)
-class Ended:
-    """What has ended since the last turn."""
-
-    attempts: list[tuple[Claim, Outcome]] = field(default_factory=list)
-    looks: list[tuple[Delivery, int, RunReport]] = field(default_factory=list)
-    runs: list[tuple[LocalRun, RunEnded]] = field(default_factory=list)
-    returned: list[LocalRun] = field(default_factory=list)  # never begun
-    lost: list[LocalRun] = field(default_factory=list)  # cut off
-
-    def __bool__(self) -> bool:
-        """Whether anything has."""
-        return bool(self.attempts or self.looks or self.runs or self.returned or self.lost)
-
-    def each(self) -> list[Ended]:
-        """Return every one by itself."""
-        return [
-            *(Ended(attempts=[one]) for one in self.attempts),
-            *(Ended(looks=[one]) for one in self.looks),
-            *(Ended(runs=[one]) for one in self.runs),
-            *(Ended(returned=[one]) for one in self.returned),
-            *(Ended(lost=[one]) for one in self.lost),
-        ]
+from bridge.config.settings import Settings
+from bridge.core.clock_reading import ClockReading
+from bridge.delivery.fair_share import Shares
+from bridge.routing.model import Config
+from bridge.store import clock_steps
+from bridge.store.db.clock import elapsed
+from bridge.store.queue import claims, heartbeats, ledger, throttling, turn_locks
+from bridge.store.queue.claims import Allowed, Claim
+from bridge.store.queue.ledger import Settled
+from bridge.worker.broker_relay import Relay
+from bridge.worker.claim_policy import allowed_by, is_held, look_at, without_flows
+from bridge.worker.clock_skew import Clocks, at_intent
+from bridge.worker.local.runs import LocalRuns
+from bridge.worker.results import Ended
+from bridge.worker.run_tracker import Looks
+from bridge.worker.turn_changes import Taken, hand_back
 
 
-@dataclass(slots=True)
-class Taken:
-    """What a turn has taken on, and what it has moved."""
+class Turns:
+    """The transactions of one worker, and what is remembered from one to the next.
 
-    claims: list[Claim] = field(default_factory=list)
-    looks: list[tuple[Delivery, int]] = field(default_factory=list)
-    runs: list[tuple[LocalRun, Spec]] = field(default_factory=list)
-    kills: list[str] = field(default_factory=list)
-    flows: list[LocalFlow] | None = None
-    settled: list[tuple[Claim, Outcome, Status | None]] = field(default_factory=list)
-    over: list[tuple[Delivery, RunReport]] = field(default_factory=list)
-    reaped: list[tuple[Claim, Status]] = field(default_factory=list)
+    `present` gives the configuration of a turn. The worker adds to `ended` between two turns, and
+    to `held` after one.
+    `most_calls`: deliveries and polls that the worker itself has under way at once.
+    """
+
+    def __init__(
+        self,
+        worker_id: str,
+        settings: Settings,
+        present: Callable[[], Config],
+        looks: Looks,
+        local: LocalRuns | None,
+        relay: Relay | None,
+        clocks: Clocks,
+        *,
+        most_calls: int,
+    ) -> None:
+        self._id = worker_id
+        self._timings = settings.timings
+        self._reconcile_after = settings.reconcile_after
+        self._looks = looks
+        self._local = local
+        self._relay = relay
+        self._clocks = clocks
+        self._most_calls = most_calls
+        self._present = present
+        self.ended = Ended()
+        self.held: dict[str, Claim] = {}  # by delivery id: calls under way
+        self.is_stopping = False  # takes on nothing any more
+        # The configuration may have other credentials than those that were refused.
+        self.tries_credentials = True
+        # Times of the boot clock, since a wall clock that is set back would put them off.
+        self.beat_at = -math.inf
+        self.stored_beat_at = 0.0  # the last heartbeat that is on disk
+        self._failed_at = -math.inf
+        self._taking = Taken()  # what the turn takes on that is being made
+        # What failed turns took on: it may have been committed all the same.
+        self._unsure: list[Taken] = []
+        self._allows: tuple[Config, Allowed] | None = None
+        self._is_held = False
+        self._numbers = count()
+        self.shares = Shares()
 
     @property
-    def begins(self) -> bool:
-        """Whether something is to be begun."""
-        return bool(self.claims or self.looks or self.runs)
+    def beats(self) -> bool:
+        """Return whether the next heartbeat is due."""
+        return elapsed() - self.beat_at >= self._timings.heartbeat_seconds
 
+    def make(self, connection: Connection, clocks: ClockReading) -> Taken:
+        """Make one turn in a transaction, and return what it has changed and taken on."""
+        config = self._present()
+        now = clocks.at
+        beats = self.beats  # once: what is locked first is what is written
+        taken = self._taking = Taken()
+        self._lock(connection, now, beats=beats)
+        for never_begun in self._unsure:
+            hand_back(connection, never_begun, self._id, now)
+        settled = self.record(connection, now, taken)
+        if beats:
+            self._beat(connection, now, taken)
+        reaped = [claim.delivery for claim, _ in taken.reaped]
+        caps = self._allowed(config).caps
+        ledger.learn(connection, settled, caps, now, jitter=random.random(), reaped=reaped)
+        if self._local is not None:
+            self._local.look(connection, now, taken)
+        if self.tries_credentials:
+            throttling.try_all_credentials(connection, now)
+        if not self.is_stopping:
+            self._take(connection, config, clocks, taken)
+        return taken
 
-def hand_back(connection: Connection, taken: Taken, worker: str, now: float) -> None:
-    """Give back what a turn took, if it did: nobody has begun any of it. `worker`: who took it."""
-    claims.hand_back(connection, taken.claims)
-    run_tracking.hand_back(connection, [one.id for one, _ in taken.looks], now)
-    runs.hand_back(connection, [run.id for run, _ in taken.runs], worker, now)
+    def commit(self, taken: Taken) -> None:
+        """Note that a turn is on disk."""
+        self.ended = Ended()
+        self._taking = Taken()
+        self._unsure = []
+        self.stored_beat_at = self.beat_at
+        self.tries_credentials = False
+        self.shares.count((each.delivery.platform, each.delivery.route) for each in taken.claims)
 
+    def fail(self) -> None:
+        """Note that the store failed: the next turn hands back what this one may have taken on."""
+        if self._taking.begins:
+            self._unsure.append(self._taking)
+        self.beat_at = -math.inf
+        self._failed_at = elapsed()
 
-def note(taken: Taken) -> None:
-    """Log and count what a turn has settled: one line per attempt and per run's end, ids and
-    outcomes only.
-    """
-    for claim, outcome, status in taken.settled:
-        note_attempt(claim, outcome, status)
-    for followed, report in taken.over:
-        since = followed.delivered_at
-        until = report.finished_at
-        seconds = None if since is None or until is None else round(max(until - since, 0.0), 3)
-        log.info(
-            "run",
-            delivery_id=followed.id,
-            event_id=followed.event_id,
-            route=followed.route,
-            flow=followed.flow,
-            run_id=followed.run_id,
-            state=report.state,
-            seconds=seconds,
+    def record(self, connection: Connection, now: float, taken: Taken) -> list[Settled]:
+        """Store what ended."""
+        settled = []
+        for each in self.ended.attempts:
+            claim = each.claim
+            outcome = each.outcome
+            first = self._looks.first(claim.delivery) if outcome.run_id else None
+            settled.append(Settled(claim, outcome, first, self._look_for(claim, now)))
+        statuses = ledger.record(connection, settled, now, jitter=random.random())
+        taken.settled = [
+            (each.claim, each.outcome, status)
+            for each, status in zip(settled, statuses, strict=True)
+        ]
+        self._looks.record(connection, self.ended.polls, now, taken)
+        if self._local is not None:
+            self._local.record(connection, self.ended, now)
+        return settled
+
+    def _lock(self, connection: Connection, now: float, *, beats: bool) -> None:
+        """Take the locks of all that this turn stores, hands back and, where it beats, extends."""
+        never_begun = [claim for each in self._unsure for claim in each.claims]
+        attempts = self.ended.attempts
+        changed = [each.claim.delivery for each in attempts] + [
+            each.delivery for each in self.ended.polls
+        ]
+        ids = {claim.delivery.id for claim in never_begun}
+        ids |= {one.id for each in self._unsure for one, _ in each.looks}
+        came_to_nothing = any(each.outcome.kind in ledger.CAME_TO_NOTHING for each in attempts)
+        counts_slots = bool(never_begun) or came_to_nothing
+        if beats:
+            held = ids | self.held.keys()
+            turn_locks.lock_all(connection, changed, held, self._id, now, counts_slots=counts_slots)
+        else:
+            turn_locks.lock(connection, changed, ids, counts_slots=counts_slots)
+
+    def _look_for(self, claim: Claim, now: float) -> float | None:
+        return look_at(self._present(), claim, self._reconcile_after, now)
+
+    def _beat(self, connection: Connection, now: float, taken: Taken) -> None:
+        heartbeats.beat(connection, self._id, socket.gethostname(), os.getpid(), now)
+        self._is_held = is_held(connection, self._is_held)
+        claims.extend(connection, [claim.lease for claim in self.held.values()], now)
+        if self._local is not None:
+            self._local.beat(connection, now)
+        at = elapsed()
+        # After a failure of the store others could not extend their leases either.
+        lease = self._timings.lease_seconds
+        if at - self._failed_at > lease and clock_steps.is_settled(connection, now):
+            look_for = lambda claim: self._look_for(claim, now)  # noqa: E731
+            taken.reaped = ledger.reap(connection, now, random.random(), look_for)
+        self.beat_at = at
+
+    def _take(
+        self, connection: Connection, config: Config, clocks: ClockReading, taken: Taken
+    ) -> None:
+        now = clocks.at
+        free = self._most_calls - len(self.held) - len(self._looks)
+        self._looks.take(connection, max(free, 0), now, taken)
+        most = free - len(taken.looks) if self._relay is None else self._relay.room
+        if most > 0 and not self._is_held:
+            taken.claims = self._claim(connection, config, clocks, most)
+        if self._local is not None and not self._is_held:
+            self._local.take(connection, now, taken)
+
+    def _claim(
+        self, connection: Connection, config: Config, clocks: ClockReading, most: int
+    ) -> list[Claim]:
+        """Lease what is due, within what the configuration allows."""
+        allowed = self._allowed(config)
+        lease = f"{self._id}:{next(self._numbers)}"
+        if self._local is not None:
+            allowed = without_flows(allowed, config, self._local, connection)
+        return claims.claim(
+            connection,
+            allowed,
+            most=most,
+            now=clocks.at,
+            lease=lease,
+            order=self.shares.order,
+            intents=self._relay is None,
+            clocks=at_intent(clocks, self._clocks, config.platforms),
         )
-        COUNTS.add(RUNS, followed.route, str(report.state or "unseen"))
-    for claim, status in taken.reaped:
-        log.warning(
-            "taken_over",
-            delivery_id=claim.delivery.id,
-            event_id=claim.delivery.event_id,
-            status=status,
-        )
-        COUNTS.add(TAKEN_OVER, claim.delivery.route)
 
-
-def note_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
-    """Log and count what has come of a call. `status`: what its delivery has become, null where
-    that could not be kept.
-    """
-    one = claim.delivery
-    level = log.info if outcome.kind is Kind.STARTED else log.warning
-    level(
-        "attempt",
-        delivery_id=one.id,
-        event_id=one.event_id,
-        route=one.route,
-        flow=one.flow,
-        platform=one.platform,
-        attempt=claim.attempt,
-        outcome=outcome.kind.value,
-        status=status,
-        run_id=outcome.run_id,
-        status_code=outcome.status_code,
-        detail=_own_words(outcome),
-    )
-    COUNTS.add(ATTEMPTS, one.platform, outcome.kind.value)
-    if status is Status.DEAD:
-        COUNTS.add(DEAD, one.route)
-
-
-def _own_words(outcome: Outcome) -> str | None:
-    """Return why there was no answer; what a platform answers is kept with the attempt only, since
-    it may quote the inputs.
-    """
-    return outcome.detail or None if outcome.status_code is None else None
+    def _allowed(self, config: Config) -> Allowed:
+        """Return what `config` allows; worked out once for each."""
+        if self._allows is None or self._allows[0] is not config:
+            self._allows = config, allowed_by(config)
+        return self._allows[1]

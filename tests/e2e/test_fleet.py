@@ -198,7 +198,9 @@ def test_a_worker_elsewhere_wakes_at_once(postgresql: Database) -> None:
     from bridge.store.db.notify import Bell
 
     with FakePlatform() as fake, working(postgresql, configured(gumloop(fake))) as worker:
-        until(lambda: worker._listener.hears and worker._quiet, what="an idle worker")
+        until(
+            lambda: worker._cycle.listener.hears and worker._cycle.is_quiet, what="an idle worker"
+        )
         elsewhere = Database(url_of(postgresql))
         add(elsewhere)
         Bell(elsewhere, lambda: None).ring()
@@ -236,7 +238,7 @@ def test_claims_of_a_commit_without_an_answer_are_made_again_and_start_once(
     assert line.lost == 1
     assert {get(postgresql, one).status for one in ids} == {"sending"}, "it was committed"
     with FakePlatform(run_seconds=0.05) as fake:
-        worker._config = lambda: configured(gumloop(fake))
+        worker._cycle._config = lambda: configured(gumloop(fake))
         thread = threading.Thread(target=worker.run)
         thread.start()
         found = wait(postgresql, ids, ended)

@@ -26,7 +26,7 @@ from bridge.monitoring import metrics
 from bridge.monitoring.counters import BUCKETS, Counts, CountsFile, of_machine
 from bridge.monitoring.metrics import ACK, COUNTED, EVENTS, REFUSED
 from bridge.store.queue.claims import Claim
-from bridge.worker import turn
+from bridge.worker import turn_changes
 
 CHILD = """
 import sys, time
@@ -302,13 +302,13 @@ def test_every_counter_is_counted_with_its_labels() -> None:
 
 def test_what_a_turn_settles_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = Counts()
-    monkeypatch.setattr(turn, "COUNTS", mine)
+    monkeypatch.setattr(turn_changes, "COUNTS", mine)
     delivery = make_delivery(make_event(), "triage", platform="p")
     claim = Claim(delivery=delivery, attempt=1, lease="l", began_at=0.0)
     rejected = Outcome(kind=Kind.REJECTED, detail="no")
     started = Outcome(kind=Kind.STARTED, run_id="r")
-    turn.note(
-        turn.Taken(
+    turn_changes.note(
+        turn_changes.Taken(
             settled=[
                 (claim, rejected, Status.DEAD),
                 (claim, started, Status.DELIVERED),

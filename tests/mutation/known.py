@@ -1068,50 +1068,50 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "W8",
-        "file": "bridge/worker/worker.py",
-        "old": "        claims.extend(connection, [claim.lease for claim in self._held.values()], now)\n",
+        "file": "bridge/worker/turn.py",
+        "old": "        claims.extend(connection, [claim.lease for claim in self.held.values()], now)\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W7",
-        "file": "bridge/worker/worker.py",
+        "file": "bridge/worker/turn.py",
         "old": "if at - self._failed_at > lease and clock_steps.is_settled(connection, now):",
         "new": "if clock_steps.is_settled(connection, now):",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W7-failed-at",
-        "file": "bridge/worker/worker.py",
-        "old": "            self._failed_at = elapsed()\n",
+        "file": "bridge/worker/turn.py",
+        "old": "        self._failed_at = elapsed()\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W6",
-        "file": "bridge/worker/worker.py",
-        "old": "            self._unsure += [self._taking] if self._taking.begins else []\n",
-        "new": "",
+        "file": "bridge/worker/turn.py",
+        "old": "            self._unsure.append(self._taking)\n",
+        "new": "            pass\n",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W6-hand-back",
-        "file": "bridge/worker/worker.py",
-        "old": "            hand_back(connection, never_begun, self.id, now)",
+        "file": "bridge/worker/turn.py",
+        "old": "            hand_back(connection, never_begun, self._id, now)",
         "new": "            pass",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W6-for-ever",
-        "file": "bridge/worker/worker.py",
-        "old": "                self._unsure = []\n",
+        "file": "bridge/worker/turn.py",
+        "old": "        self._unsure = []\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W12-no-cut-off",
         "file": "bridge/worker/worker.py",
-        "old": "        self._try(self._cut_off)\n",
+        "old": "        self._cycle.try_to_write(self._cut_off)\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
@@ -1148,22 +1148,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "W14-held-ignored",
-        "file": "bridge/worker/worker.py",
-        "old": (
-            "        most = (\n"
-            "            0\n"
-            "            if self._is_held\n"
-            "            else free - len(taken.looks)\n"
-            "            if self._relay is None\n"
-            "            else self._relay.room\n"
-            "        )\n"
-        ),
-        "new": "        most = free - len(taken.looks) if self._relay is None else self._relay.room\n",
+        "file": "bridge/worker/turn.py",
+        "old": "if most > 0 and not self._is_held:",
+        "new": "if most > 0:",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W14-held-runs",
-        "file": "bridge/worker/worker.py",
+        "file": "bridge/worker/turn.py",
         "old": "if self._local is not None and not self._is_held:",
         "new": "if self._local is not None:",
         "tests": ["tests/worker/test_worker_turns.py"],
@@ -1201,15 +1193,15 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "W16-salvage-none",
-        "file": "bridge/worker/worker.py",
-        "old": "for self._ended in ended.each():",
-        "new": "for self._ended in ended.each()[:1]:",
+        "file": "bridge/worker/cycle.py",
+        "old": "for turns.ended in ended.each():",
+        "new": "for turns.ended in ended.each()[:1]:",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W16-salvage-keeps",
-        "file": "bridge/worker/worker.py",
-        "old": "                taken.settled = [(claim, outcome, None) for claim, outcome in self._ended.attempts]\n",
+        "file": "bridge/worker/cycle.py",
+        "old": "                taken.settled = [(each.claim, each.outcome, None) for each in turns.ended.attempts]\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },

@@ -55,7 +55,7 @@ EXCEPTIONS = {
             "bridge.worker.form_files.REMEMBERED",
             "bridge.worker.form_files.ROOM",
             "bridge.worker.maintenance.jobs.LEAST_FREE",
-            "bridge.worker.worker.CALLS",
+            "bridge.worker.cycle.CALLS",
             "weather.PATIENCE",  # tries, in a program
         ),
         "a size",
@@ -70,7 +70,7 @@ EXCEPTIONS = {
     "bridge.system.previews.render.START": "the program that draws",
     "bridge.torture.clock.PLACES": "the places of a library",
     "bridge.web.rate_limiter.SALT": "else two keys share a limit by chance",
-    "bridge.worker.turn.COUNTS": "the counts of a process",
+    "bridge.worker.turn_changes.COUNTS": "the counts of a process",
 }
 
 

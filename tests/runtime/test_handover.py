@@ -21,7 +21,7 @@ from test_deploys import PATIENT, ROUTES, Gated, sending, settle
 
 from bridge.core.errors import SettingsError
 from bridge.runtime import systemd
-from bridge.worker import worker
+from bridge.worker import cycle
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def test_serve_gives_way_to_another_while_its_calls_go_on(
             count = len(accepted)
             until(lambda: len(accepted) > count + 10, what="acknowledgements by the successor")
             until(
-                lambda: fake.waiting > worker.CALLS,
+                lambda: fake.waiting > cycle.CALLS,
                 what="starts by the successor: one worker has not so many calls under way",
             )
             assert bridge.process is not None and bridge.process.poll() is None, (

@@ -452,7 +452,7 @@ def test_a_worker_goes_on_after_its_clock_went_back(database: Database, clocks: 
     with FakePlatform(run_seconds=0.02) as fake:
         given = config(fake)
         dead = made(database, given)
-        dead._calls.submit = lambda *_: None  # type: ignore[method-assign]
+        dead._cycle.calls.submit = lambda *_: None  # type: ignore[method-assign]
         one = add(database, clocks.time(), on_unknown="retry")
         dead.step()
         assert get(database, one).status == "sending"
@@ -490,7 +490,7 @@ def test_a_step_forward_takes_no_call_from_a_worker_that_is_alive(
     with FakePlatform(run_seconds=0.02) as fake:
         given = config(fake)
         calling = made(database, given)
-        calling._calls.submit = lambda *_: None  # type: ignore[method-assign]
+        calling._cycle.calls.submit = lambda *_: None  # type: ignore[method-assign]
         one = add(database, clocks.time())
         calling.step()
         assert get(database, one).status == "sending"

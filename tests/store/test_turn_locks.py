@@ -24,7 +24,7 @@ from bridge.store.inbound import events
 from bridge.store.queue import claims, ledger, run_tracking, throttling
 from bridge.store.queue.claims import Allowed
 from bridge.store.queue.ledger import Settled
-from bridge.worker.turn import Ended
+from bridge.worker.results import AttemptEnded, Ended, PollEnded
 from bridge.worker.worker import Worker
 
 STARTED = Outcome(kind=Kind.STARTED, run_id="r1")
@@ -106,8 +106,11 @@ def worker_with(
 ) -> Worker:
     """A worker of which this has ended since its last turn."""
     worker = made(database, configured(gumloop(url="http://127.0.0.1:1")))
-    worker._ended = Ended(attempts=list(attempts), looks=list(looks))
-    worker._beat_at = float("inf")
+    worker._cycle.turns.ended = Ended(
+        attempts=[AttemptEnded(*each) for each in attempts],
+        polls=[PollEnded(*each) for each in looks],
+    )
+    worker._cycle.turns.beat_at = float("inf")
     return worker
 
 
@@ -131,12 +134,10 @@ def test_two_turns_that_change_the_same_lines_in_another_order_do_not_deadlock(
         for mine, other in (("x", "y"), ("y", "x"))
     )
     meeting_after(monkeypatch, ledger, "record", Meeting(postgresql))
-    sides = side_by_side(
-        *(
-            lambda one=one: postgresql.write(lambda c: one._turn(c, ClockReading(at=NOW + 5)))
-            for one in (first, second)
-        )
+    make = lambda one: postgresql.write(  # noqa: E731
+        lambda c: one._cycle.turns.make(c, ClockReading(at=NOW + 5))
     )
+    sides = side_by_side(*(lambda one=one: make(one) for one in (first, second)))
     assert [side.error for side in sides] == [None, None]
     assert {get(postgresql, held.delivery.id).run_state for held in runs.values()} == {
         RunState.DONE
@@ -159,12 +160,10 @@ def test_two_turns_that_change_the_same_deliveries_in_another_order_do_not_deadl
     looks = [(one, 1, goes_on) for one in followed]
     meeting_after(monkeypatch, run_tracking, "record_run", Meeting(postgresql))
     workers = [worker_with(postgresql, [], looks), worker_with(postgresql, [], looks[::-1])]
-    sides = side_by_side(
-        *(
-            lambda one=one: postgresql.write(lambda c: one._turn(c, ClockReading(at=NOW + 5)))
-            for one in workers
-        )
+    make = lambda one: postgresql.write(  # noqa: E731
+        lambda c: one._cycle.turns.make(c, ClockReading(at=NOW + 5))
     )
+    sides = side_by_side(*(lambda one=one: make(one) for one in workers))
     assert [side.error for side in sides] == [None, None]
 
 

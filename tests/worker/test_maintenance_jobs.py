@@ -387,7 +387,7 @@ def test_a_worker_starts_nothing_while_it_is_held(database: Database, tmp_path: 
         database.write(hold.release)
         until(lambda: started == [first], what="the start")
         database.write(lambda connection: hold.begin(connection, "again", NOW))
-        until(lambda: worker._is_held, what="a worker that takes notice")
+        until(lambda: worker._cycle.turns._is_held, what="a worker that takes notice")
         second = add()
         time.sleep(0.3)
         assert started == [first]

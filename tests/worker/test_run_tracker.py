@@ -25,8 +25,9 @@ from bridge.store.inbound import events
 from bridge.store.queue import run_tracking
 from bridge.store.tables import schema
 from bridge.worker import run_tracker
+from bridge.worker.results import PollEnded
 from bridge.worker.thread_pool import Pool
-from bridge.worker.turn import Taken
+from bridge.worker.turn_changes import Taken
 
 pytestmark = pytest.mark.slow
 
@@ -345,7 +346,7 @@ def next_in(
 ) -> float | None:
     """The seconds until a run is looked at again, null where it is over."""
     followed = get(database, delivery_id)
-    database.write(lambda c: looks.record(c, [(followed, 0, report)], now, Taken()))
+    database.write(lambda c: looks.record(c, [PollEnded(followed, 0, report)], now, Taken()))
     with database.read() as connection:
         at = connection.execute(select(DELIVERY.poll_at).where(DELIVERY.id == delivery_id)).scalar()
     return None if at is None else at - now

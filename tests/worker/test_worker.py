@@ -56,7 +56,7 @@ from bridge.store.queue import ledger, throttling
 from bridge.store.tables import schema
 from bridge.system.http_client import Sender
 from bridge.system.wakeup import Wake
-from bridge.worker import worker as loop
+from bridge.worker import cycle
 from bridge.worker.worker import Worker
 
 FAST = Retry(attempts=3, first=0.02, max=0.1)
@@ -290,7 +290,7 @@ def test_a_platform_that_others_use_too_throttles_and_nothing_is_spent(database:
 def test_no_more_calls_are_under_way_than_there_are_threads_for(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "CALLS", 2)
+    monkeypatch.setattr(cycle, "CALLS", 2)
     ids = add(sqlite, 5)
     over = threading.Event()
 
@@ -301,7 +301,7 @@ def test_no_more_calls_are_under_way_than_there_are_threads_for(
     worker = made(sqlite, configured(gumloop(url="http://127.0.0.1:9")), send=send)
     try:
         for _ in range(5):
-            worker._beat_at = 0.0  # each step is a turn, though nothing has ended
+            worker._cycle.turns.beat_at = 0.0  # each step is a turn, though nothing has ended
             worker.step()
         assert [get(sqlite, one).status for one in ids].count(Status.SENDING) == 2
     finally:
@@ -332,7 +332,7 @@ def test_what_a_route_has_had_counts_for_the_next_turn(sqlite: Database) -> None
         send=lambda *_: Lost("over", sent=False),
     )
     worker.step()
-    assert worker._shares.order("gumloop", ["first", "second"]) == ["second", "first"]
+    assert worker._cycle.turns.shares.order("gumloop", ["first", "second"]) == ["second", "first"]
     worker.stop()
     worker.run()
 
@@ -798,13 +798,13 @@ def test_a_worker_that_stood_still_makes_no_call(
         config = configured(gumloop(fake, timeout=60.0 if outlived == "lease" else 0.3))
         first = made(database, config)
         suspended = list[Callable[[], None]]()
-        monkeypatch.setattr(first._calls, "submit", lambda _id, call: suspended.append(call))
+        monkeypatch.setattr(first._cycle.calls, "submit", lambda _id, call: suspended.append(call))
         [one] = add(database, on_unknown="retry")
         first.step()
         assert len(suspended) == 1
         began_at = attempts(database, one)[0].started_at
         until(
-            lambda: first._now() > began_at + 0.3,
+            lambda: first._cycle.now() > began_at + 0.3,
             what="the lease, or the time of the call, to run out",
         )
         if outlived == "lease":

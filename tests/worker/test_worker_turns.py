@@ -53,7 +53,7 @@ from bridge.store.tables import schema
 from bridge.system import logs
 from bridge.system.http_client import Sender
 from bridge.system.wakeup import Wake
-from bridge.worker import attempt_deadline, run_tracker
+from bridge.worker import attempt_deadline, cycle, run_tracker, turn
 from bridge.worker import worker as loop
 from bridge.worker.broker_relay import Relay
 from bridge.worker.claim_policy import allowed_by, is_held, look_at, without_flows
@@ -118,7 +118,7 @@ class Hand:
             host_of(flows) if flows else None,
             more.pop("relay", None),
         )
-        calls = self.worker._calls
+        calls = self.worker._cycle.calls
         calls.submit = lambda key, task: self.tasks.append((key, task))  # type: ignore[method-assign]
         calls.cancel = self._cancel  # type: ignore[method-assign]
         calls.grow = lambda: bool(self.tasks)  # type: ignore[method-assign]
@@ -177,8 +177,8 @@ class _Counted:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     one = Clock()
-    monkeypatch.setattr(loop, "Clock", lambda _database: one)
-    for module in (loop, attempt_deadline, run_tracker):
+    monkeypatch.setattr(cycle, "Clock", lambda _database: one)
+    for module in (cycle, turn, attempt_deadline, run_tracker):
         monkeypatch.setattr(module, "elapsed", one)
     monkeypatch.setitem(
         PLATFORMS,
@@ -336,7 +336,7 @@ def test_how_long_it_sleeps(
 
     hand.step()
     assert sleep() == TIMINGS.idle_poll_seconds
-    worker._listener.hears = True
+    worker._cycle.listener.hears = True
     for _ in range(2):
         clock.at += BEAT
         hand.step()
@@ -395,7 +395,7 @@ def test_what_becomes_due_again_waits_a_fifth_of_a_second_at_most(
     hand = Hand(sqlite, configured(gumloop(fake)))
     add(sqlite, due_at=clock.at + 1.0)
     hand.step()
-    hand.worker._listener.hears = True
+    hand.worker._cycle.listener.hears = True
     hand.step()
     hand.worker._wait()
     assert hand.sleeps[-1] <= 0.2
@@ -408,7 +408,7 @@ def test_the_pool_is_asked_to_grow_no_more_than_once_a_tick(
     at = [100.0]
     grown = list[float]()
     monkeypatch.setattr(loop.time, "monotonic", lambda: at[0])
-    hand.worker._calls.grow = lambda: bool(grown.append(at[0]))  # type: ignore[method-assign]
+    hand.worker._cycle.calls.grow = lambda: bool(grown.append(at[0]))  # type: ignore[method-assign]
     for at[0] in (TIMINGS.pool_growth_seconds, 100.0, 100.001, 100.004, 100.0051, 100.006, 100.02):
         hand.worker._wait()
     assert grown == [TIMINGS.pool_growth_seconds, 100.0, 100.0051, 100.02]
@@ -468,7 +468,7 @@ def test_the_lease_of_a_call_that_has_ended_is_not_kept(
     hand.step()
     hand.call()
     hand.step()
-    assert (row(sqlite, one).lease, hand.worker._held) == (None, {})
+    assert (row(sqlite, one).lease, hand.worker._cycle.turns.held) == (None, {})
 
 
 def test_what_a_dead_worker_left_is_taken_over_when_its_lease_is_over(
@@ -676,7 +676,7 @@ def test_a_result_that_cannot_be_written_loses_no_other(
 def test_no_more_calls_and_looks_are_under_way_than_there_is_room_for(
     sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "CALLS", 3)
+    monkeypatch.setattr(cycle, "CALLS", 3)
     hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=50)))
     (followed,) = add(sqlite, saved_item_id="followed")
     hand.step()
@@ -704,7 +704,7 @@ def test_a_worker_without_room_leaves_the_slots_to_others(
     sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who claims keeps all other workers from claiming meanwhile."""
-    monkeypatch.setattr(loop, "CALLS", 1)
+    monkeypatch.setattr(cycle, "CALLS", 1)
     asked = list[int]()
     claim = claims.claim
     monkeypatch.setattr(
@@ -795,7 +795,7 @@ def test_what_a_configuration_allows_is_worked_out_once(
 ) -> None:
     worked_out: list[Config] = []
     monkeypatch.setattr(
-        loop, "allowed_by", lambda config: worked_out.append(config) or allowed_by(config)
+        turn, "allowed_by", lambda config: worked_out.append(config) or allowed_by(config)
     )
     hand = Hand(sqlite, configured(gumloop(fake)))
     first = hand.config
@@ -868,7 +868,7 @@ def test_an_attempt_has_its_claim_and_the_time_of_the_last_beat(
 def test_claims_go_to_the_relay_without_an_intent_and_come_back_where_it_does_not_take_them(
     sqlite: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "CALLS", 0)  # of this worker's own: the relay has room of its own
+    monkeypatch.setattr(cycle, "CALLS", 0)  # of this worker's own: the relay has room of its own
     told: list[str] = []
 
     def publish(delivery_id: str, _lease: str) -> None:
@@ -1009,7 +1009,7 @@ def test_the_threads_of_a_worker_end_with_it(postgresql: Database) -> None:
     ran = threading.Thread(target=hand.worker.run)
     hand.asleep = lambda: time.sleep(0.001)
     ran.start()
-    until(lambda: hand.worker._listener.hears, what="a listener")
+    until(lambda: hand.worker._cycle.listener.hears, what="a listener")
     assert {"listener", "housekeeping"} <= {thread.name for thread in threading.enumerate()}
     hand.worker.stop()
     ran.join(60)
@@ -1065,7 +1065,7 @@ def test_a_run_that_another_worker_has_taken_over_is_left_to_it(
                 max(connection.execute(select(schema.local_run.c.lease_until)).scalars())
                 < clock.at + TIMINGS.lease_seconds
             )
-        assert not hand.worker._local or not hand.worker._local.busy
+        assert not hand.worker._cycle.local or not hand.worker._cycle.local.busy
         (process,) = begun(tmp_path)
         until(
             lambda: not is_alive(int(process.name.partition("-")[2])), what="the end of its process"
@@ -1184,8 +1184,8 @@ def test_a_worker_whose_flow_host_died_ends_with_an_error(
     tasks = hand.tasks
     hand.tasks = []
     hand.asleep = lambda: [task() for _, task in tasks if not fake.starts]  # type: ignore[func-returns-value]
-    assert hand.worker._local is not None
-    hand.worker._local.is_lost = True
+    assert hand.worker._cycle.local is not None
+    hand.worker._cycle.local.is_lost = True
     with pytest.raises(BridgeError, match="the flow host died"):
         hand.worker.run()
     assert (get(sqlite, one).status, hand.closed) == ("delivered", True)

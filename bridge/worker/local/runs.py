@@ -17,8 +17,8 @@ from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.flows.function import MEMORY, TIME_LIMIT
+from bridge.flows.process import protocol
 from bridge.flows.process.forkserver import Host
-from bridge.flows.process.protocol import Ended as RunEnded
 from bridge.flows.process.protocol import Spec
 from bridge.routing.model import AbsentFlows, Config
 from bridge.store.blobs import Blobs
@@ -28,7 +28,17 @@ from bridge.system.logs import get_logger
 from bridge.worker.local.executor import Executor
 from bridge.worker.local.file_leases import Lent
 from bridge.worker.local.missing_flows import MissingFlows
-from bridge.worker.turn import Ended, Taken
+from bridge.worker.results import (
+    Ended,
+    FlowsBroken,
+    FlowsLoaded,
+    HostDied,
+    Report,
+    RunEnded,
+    RunLost,
+    RunReturned,
+)
+from bridge.worker.turn_changes import Taken
 
 log = get_logger()
 
@@ -37,38 +47,35 @@ MOST_FILES: Final = 100  # that the inputs of a run may name
 STOPPED: Final = "flowbridge was stopped"
 LOST: Final = "the process that kept it died"
 
-Report = Callable[[Callable[[Ended], None]], None]
-
 
 @dataclass(frozen=True, slots=True)
 class _Telling:
-    """Tells the worker's own thread what the listening thread hears."""
+    """Reports to the worker's own thread what the listening thread hears."""
 
-    local: LocalRuns
     report: Report
 
-    def ended(self, run_id: str, how: RunEnded) -> None:
-        self.report(lambda ended: self.local.over(run_id, how, ended))
+    def ended(self, run_id: str, how: protocol.Ended) -> None:
+        self.report(RunEnded(run_id, how))
 
     def returned(self, run_id: str) -> None:
-        self.report(lambda ended: self.local.returned(run_id, ended))
+        self.report(RunReturned(run_id))
 
     def lost(self, run_id: str) -> None:
-        self.report(lambda ended: self.local.lost(run_id, ended))
+        self.report(RunLost(run_id))
 
     def loaded(self, flows: list[LocalFlow]) -> None:
-        self.report(lambda _: self.local.loaded(flows))
+        self.report(FlowsLoaded(flows))
 
     def broken(self, why: str, *, for_good: bool) -> None:
-        self.report(lambda _: self.local.broken(why, for_good=for_good))
+        self.report(FlowsBroken(why, for_good))
 
     def host_died(self) -> None:
-        self.report(lambda _: self.local.host_died())
+        self.report(HostDied())
 
 
 class LocalRuns:
-    """The runs that a worker executes. `lease` is what it holds them under; `report` has its
-    argument called in the worker's thread.
+    """The runs that a worker executes. `lease` is what it holds them under; `report` brings what
+    was heard to the worker's thread.
 
     `environ` gives what is added to the environment of a run that was started with an idempotency
     key.
@@ -87,7 +94,7 @@ class LocalRuns:
         self._config = config
         self._lease = lease
         self._environ = environ
-        self._executor = Executor(host, _Telling(self, report))
+        self._executor = Executor(host, _Telling(report))
         self._report_flows = host.report
         self._running: dict[str, LocalRun] = {}
         self._lent = Lent(Blobs.of(settings))
@@ -106,7 +113,7 @@ class LocalRuns:
 
     # -- what was heard, in the worker's thread
 
-    def over(self, run_id: str, how: RunEnded, ended: Ended) -> None:
+    def over(self, run_id: str, how: protocol.Ended, ended: Ended) -> None:
         """A run has ended."""
         if run := self._let_go(run_id):
             self._lent.take_in([sha256 for _, sha256, _ in how.files])

@@ -1,0 +1,275 @@
+"""One cycle of the worker: apply results, make a turn where there is anything to do, start calls."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Final, assert_never, cast
+
+from bridge.config.settings import Settings
+from bridge.core.errors import StoreError
+from bridge.delivery.attempt import Send
+from bridge.flows.process.forkserver import Host
+from bridge.routing.model import Config, Platform
+from bridge.store import clock_steps
+from bridge.store.db.change_detector import Changes
+from bridge.store.db.clock import Clock, elapsed
+from bridge.store.db.database import Database
+from bridge.store.db.notify import Listener
+from bridge.store.queue import claims
+from bridge.store.queue.claims import Claim
+from bridge.system.logs import get_logger
+from bridge.system.wakeup import Wake
+from bridge.worker.attempt_deadline import attempt
+from bridge.worker.broker_relay import Relay
+from bridge.worker.clock_skew import Clocks
+from bridge.worker.form_files import Files
+from bridge.worker.local.runs import LocalRuns
+from bridge.worker.reconciler import Reconciler
+from bridge.worker.results import (
+    AttemptEnded,
+    Ended,
+    FlowsBroken,
+    FlowsLoaded,
+    HostDied,
+    ListEnded,
+    PollEnded,
+    ReconcileEnded,
+    Result,
+    RunEnded,
+    RunLost,
+    RunReturned,
+)
+from bridge.worker.run_tracker import Looks
+from bridge.worker.thread_pool import Pool
+from bridge.worker.tracing import Untraced
+from bridge.worker.turn import Turns
+from bridge.worker.turn_changes import Taken
+
+log = get_logger()
+
+CALLS: Final = 32  # calls under way at once
+
+
+class Cycle:
+    """The cycles of one worker, and the calls and runs that they start. See `Worker`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: Callable[[], Config],
+        database: Database,
+        send: Send,
+        wake: Wake,
+        host: Host | None,
+        relay: Relay | None,
+        traced: Untraced,
+    ) -> None:
+        self.id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+        self._timings = settings.timings
+        self._config = config
+        self._present = config()  # a turn ends with the configuration that it began with
+        self._database = database
+        self._wake = wake
+        self._relay = relay
+        self.traced = traced
+        self.now = Clock(database)
+        self._results: SimpleQueue[Result] = SimpleQueue()
+        self.clocks = Clocks(send, self._timings.host_clock_fresh_seconds)
+        self._send = self.clocks.send
+        self._attempt = traced.delivering(Files(settings, database).deliver)
+        self.calls = Pool("call", CALLS, lambda error: log.error("worker_fault", exc_info=error))
+        self.looks = self._track_runs(settings, config)
+        self.local = self._run_locally(settings, host)
+        self.turns = Turns(
+            self.id,
+            settings,
+            lambda: self._present,
+            self.looks,
+            self.local,
+            relay,
+            self.clocks,
+            most_calls=CALLS,
+        )
+        self.listener = Listener(database, wake.ring)
+        self.changes = Changes(database)
+        self.is_quiet = False  # nothing becomes due soon, and a wake-up would arrive
+        self.is_waiting = False  # calls wait for a thread
+        # There is nothing to do until then, unless the store changes or something ends.
+        self._idle_until = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a call or a run is under way."""
+        return bool(self.turns.held) or (self.local is not None and self.local.busy)
+
+    def _track_runs(self, settings: Settings, config: Callable[[], Config]) -> Looks:
+        reconciler = Reconciler(
+            config, self._database, self._send, settings.reconcile_after, self.now
+        )
+        present = lambda: self._present  # noqa: E731
+        return Looks(present, self._send, reconciler, self.calls, self._report, self.now)
+
+    def _run_locally(self, settings: Settings, host: Host | None) -> LocalRuns | None:
+        if host is None:
+            return None
+        present = lambda: self._present  # noqa: E731
+        return LocalRuns(settings, present, host, self.id, self._report, self.traced.environ)
+
+    def step(self) -> None:
+        """Make one turn if there is anything to do.
+
+        A store that fails costs nothing but time: the next turn stores what ended.
+        """
+        self._take_configuration()
+        self.collect()
+        if self.local is not None:
+            self.local.tell_missing()
+        try:
+            if self.turns.beats:
+                self.now.set()
+                clock_steps.follow(self._database, self.now)
+            clocks = self.now.read()
+            if self._anything(clocks.at):
+                taken = self._database.write(lambda connection: self.turns.make(connection, clocks))
+                self.turns.commit(taken)
+                self._begin(taken)
+                self.traced.note(taken)
+        except StoreError as error:
+            log.error("store_failed", error=str(error))
+            self.turns.fail()
+            self._wake.wait(1.0)
+        except Exception as fault:
+            log.error("turn_failed", exc_info=fault)
+            self._salvage(self.now())
+
+    def _take_configuration(self) -> None:
+        """Use the newest configuration from this step on."""
+        config = self._config()
+        if config is self._present:
+            return
+        self._present = config
+        self._idle_until = 0.0
+        self.turns.tries_credentials = True
+        if self.local is not None:
+            self.local.reconfigured()
+
+    def _anything(self, now: float) -> bool:
+        """Return whether a turn has anything to do."""
+        if self.turns.ended or self.turns.beats:
+            return True
+        if elapsed() < self._idle_until and not self.changes.any():
+            return False
+        beat = self._timings.heartbeat_seconds
+        with self._database.read() as connection:
+            is_due = claims.due(connection, now)
+            nothing_soon = not is_due and not claims.due(connection, now + beat)
+            self.is_quiet = self.listener.hears and nothing_soon
+            is_idle = nothing_soon and (self.local is None or self.local.is_idle(connection))
+            self._idle_until = elapsed() + beat if is_idle else 0.0
+            return is_due or (
+                self.local is not None and not is_idle and self.local.anything(connection)
+            )
+
+    def _salvage(self, now: float) -> None:
+        """Store each result by itself, after a turn that failed by a fault of our own.
+
+        So a bad result does not hold up the rest. One that still fails is dropped: its lease runs
+        out, and its delivery is then settled as one whose answer was lost.
+        """
+        turns = self.turns
+        ended = turns.ended
+        turns.ended = Ended()
+        for turns.ended in ended.each():
+            taken = Taken()
+            try:
+                self._database.write(partial(turns.record, now=now, taken=taken))
+            except Exception as fault:
+                log.error("result_lost", exc_info=fault)
+                taken.settled = [(each.claim, each.outcome, None) for each in turns.ended.attempts]
+            self._begin(taken)
+            self.traced.note(taken)
+        turns.ended = Ended()
+        self._wake.wait(1.0)
+
+    # -- the results
+
+    def _report(self, result: Result) -> None:
+        """Put a result on the queue, from any thread."""
+        self._results.put(result)
+        self._wake.ring()
+
+    def collect(self) -> None:
+        """Apply the results that are on the queue."""
+        while True:
+            try:
+                result = self._results.get_nowait()
+            except Empty:
+                return
+            self._apply(result)
+            self._idle_until = 0.0
+
+    def _apply(self, result: Result) -> None:
+        """Apply one result: what has to be stored goes into the next turn."""
+        ended = self.turns.ended
+        local = cast("LocalRuns", self.local)  # who reports of runs and flows belongs to it
+        match result:
+            case AttemptEnded():
+                ended.attempts.append(result)
+            case PollEnded():
+                self.looks.finish([result], ended)
+            case ListEnded():
+                self.looks.finish_list(result, ended)
+            case ReconcileEnded(delivery_id):
+                self.looks.finish_reconciling(delivery_id)
+            case RunEnded(run_id, how):
+                local.over(run_id, how, ended)
+            case RunReturned(run_id):
+                local.returned(run_id, ended)
+            case RunLost(run_id):
+                local.lost(run_id, ended)
+            case FlowsLoaded(flows):
+                local.loaded(flows)
+            case FlowsBroken(why, for_good):
+                local.broken(why, for_good=for_good)
+            case HostDied():
+                local.host_died()
+            case _:
+                assert_never(result)
+
+    # -- the calls
+
+    def _begin(self, taken: Taken) -> None:
+        """Set going what the turn took on: its intent is on disk now."""
+        platforms = self._present.platforms
+        held = self.turns.held
+        for claim, _, _ in taken.settled:
+            held.pop(claim.delivery.id, None)
+        for claim in taken.claims if self._relay is None else ():
+            held[claim.delivery.id] = claim
+            platform = platforms[claim.delivery.platform]
+            self.calls.submit(claim.delivery.id, partial(self._deliver, claim, platform))
+        self.looks.begin(taken, platforms)
+        self.is_waiting = bool(self.is_waiting or taken.claims or taken.looks)
+        if self.local is not None:
+            self.local.begin(taken)
+        if self._relay is not None and (kept := self._relay.hand_over(taken.claims)):
+            self.try_to_write(
+                lambda: self._database.write(lambda connection: claims.hand_back(connection, kept))
+            )
+
+    def _deliver(self, claim: Claim, platform: Platform) -> None:
+        lease = self._timings.lease_seconds
+        beat_at = self.turns.stored_beat_at
+        outcome = attempt(claim, platform, self._attempt, self._send, self.now, lease, beat_at)
+        self._report(AttemptEnded(claim, outcome))
+
+    def try_to_write(self, write: Callable[[], None]) -> None:
+        """Write to the store where that is possible; a failure is logged."""
+        try:
+            write()
+        except StoreError as error:
+            log.error("store_failed", error=str(error))

@@ -1,0 +1,135 @@
+"""Results of calls, polls and local runs: records that the worker applies between two turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.core.local_runs import LocalFlow, LocalRun
+from bridge.core.model import Delivery, Outcome, RunReport
+from bridge.flows.process import protocol
+from bridge.routing.model import Platform
+from bridge.store.queue.claims import Claim
+
+Flow = tuple[str, str]  # platform, saved_item_id
+Followed = tuple[Delivery, int]  # and how often its run was polled
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """An attempt has an outcome."""
+
+    claim: Claim
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class PollEnded:
+    """A poll of one run has a report. `polls`: how often the run was polled before."""
+
+    delivery: Delivery
+    polls: int
+    report: RunReport
+
+
+@dataclass(frozen=True, slots=True)
+class ListEnded:
+    """A list of a flow's runs was read: `going` are in it and go on, `rest` are polled one by one.
+
+    `is_useful`: whether the list had any of the runs that were looked for.
+    """
+
+    flow: Flow
+    platform: Platform
+    going: tuple[PollEnded, ...]
+    rest: tuple[Followed, ...]
+    is_useful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileEnded:
+    """A look for the run of a start without an answer has ended. The store has what it found."""
+
+    delivery_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A local run has ended."""
+
+    run_id: str
+    how: protocol.Ended
+
+
+@dataclass(frozen=True, slots=True)
+class RunReturned:
+    """A local run was never begun."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunLost:
+    """A local run was cut off."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsLoaded:
+    """The flows of flows.py are these from now on."""
+
+    flows: list[LocalFlow]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsBroken:
+    """flows.py could not be loaded. `for_good`: not before it changes."""
+
+    why: str
+    for_good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostDied:
+    """The flow host has died: the worker cannot begin a run any more."""
+
+
+Result = (
+    AttemptEnded
+    | PollEnded
+    | ListEnded
+    | ReconcileEnded
+    | RunEnded
+    | RunReturned
+    | RunLost
+    | FlowsLoaded
+    | FlowsBroken
+    | HostDied
+)
+Report = Callable[[Result], None]
+
+
+@dataclass(slots=True)
+class Ended:
+    """All that ended since the last turn, and that the next one stores."""
+
+    attempts: list[AttemptEnded] = field(default_factory=list)
+    polls: list[PollEnded] = field(default_factory=list)
+    runs: list[tuple[LocalRun, protocol.Ended]] = field(default_factory=list)
+    returned: list[LocalRun] = field(default_factory=list)  # never begun
+    lost: list[LocalRun] = field(default_factory=list)  # cut off
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to store."""
+        return bool(self.attempts or self.polls or self.runs or self.returned or self.lost)
+
+    def each(self) -> list[Ended]:
+        """Return every result by itself."""
+        return [
+            *(Ended(attempts=[one]) for one in self.attempts),
+            *(Ended(polls=[one]) for one in self.polls),
+            *(Ended(runs=[one]) for one in self.runs),
+            *(Ended(returned=[one]) for one in self.returned),
+            *(Ended(lost=[one]) for one in self.lost),
+        ]

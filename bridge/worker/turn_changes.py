@@ -1,0 +1,108 @@
+"""What a turn of the worker has changed and taken on: the record, and its lines in the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from bridge.core.local_runs import LocalFlow, LocalRun
+from bridge.core.model import Delivery, Kind, Outcome, RunReport, Status
+from bridge.flows.process.protocol import Spec
+from bridge.monitoring.counters import COUNTS
+from bridge.monitoring.metrics import ATTEMPTS, DEAD, RUNS, TAKEN_OVER
+from bridge.store.local import runs
+from bridge.store.queue import claims, run_tracking
+from bridge.store.queue.claims import Claim
+from bridge.system.logs import get_logger
+
+log = get_logger()
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a turn has taken on, and what it has moved."""
+
+    claims: list[Claim] = field(default_factory=list)
+    looks: list[tuple[Delivery, int]] = field(default_factory=list)
+    runs: list[tuple[LocalRun, Spec]] = field(default_factory=list)
+    kills: list[str] = field(default_factory=list)
+    flows: list[LocalFlow] | None = None
+    settled: list[tuple[Claim, Outcome, Status | None]] = field(default_factory=list)
+    over: list[tuple[Delivery, RunReport]] = field(default_factory=list)
+    reaped: list[tuple[Claim, Status]] = field(default_factory=list)
+
+    @property
+    def begins(self) -> bool:
+        """Whether something is to be begun."""
+        return bool(self.claims or self.looks or self.runs)
+
+
+def hand_back(connection: Connection, taken: Taken, worker: str, now: float) -> None:
+    """Give back what a turn took, if it did: nobody has begun any of it. `worker`: who took it."""
+    claims.hand_back(connection, taken.claims)
+    run_tracking.hand_back(connection, [one.id for one, _ in taken.looks], now)
+    runs.hand_back(connection, [run.id for run, _ in taken.runs], worker, now)
+
+
+def note(taken: Taken) -> None:
+    """Log and count what a turn has settled: one line per attempt and per run's end, ids and
+    outcomes only.
+    """
+    for claim, outcome, status in taken.settled:
+        note_attempt(claim, outcome, status)
+    for followed, report in taken.over:
+        since = followed.delivered_at
+        until = report.finished_at
+        seconds = None if since is None or until is None else round(max(until - since, 0.0), 3)
+        log.info(
+            "run",
+            delivery_id=followed.id,
+            event_id=followed.event_id,
+            route=followed.route,
+            flow=followed.flow,
+            run_id=followed.run_id,
+            state=report.state,
+            seconds=seconds,
+        )
+        COUNTS.add(RUNS, followed.route, str(report.state or "unseen"))
+    for claim, status in taken.reaped:
+        log.warning(
+            "taken_over",
+            delivery_id=claim.delivery.id,
+            event_id=claim.delivery.event_id,
+            status=status,
+        )
+        COUNTS.add(TAKEN_OVER, claim.delivery.route)
+
+
+def note_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
+    """Log and count what has come of a call. `status`: what its delivery has become, null where
+    that could not be kept.
+    """
+    one = claim.delivery
+    level = log.info if outcome.kind is Kind.STARTED else log.warning
+    level(
+        "attempt",
+        delivery_id=one.id,
+        event_id=one.event_id,
+        route=one.route,
+        flow=one.flow,
+        platform=one.platform,
+        attempt=claim.attempt,
+        outcome=outcome.kind.value,
+        status=status,
+        run_id=outcome.run_id,
+        status_code=outcome.status_code,
+        detail=_own_words(outcome),
+    )
+    COUNTS.add(ATTEMPTS, one.platform, outcome.kind.value)
+    if status is Status.DEAD:
+        COUNTS.add(DEAD, one.route)
+
+
+def _own_words(outcome: Outcome) -> str | None:
+    """Return why there was no answer; what a platform answers is kept with the attempt only, since
+    it may quote the inputs.
+    """
+    return outcome.detail or None if outcome.status_code is None else None
