@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
-from bridge.flows.function import MEMORY, TIME_LIMIT
 from bridge.flows.process import protocol
 from bridge.flows.process.forkserver import Host
 from bridge.flows.process.protocol import Spec
@@ -28,6 +27,7 @@ from bridge.system.logs import get_logger
 from bridge.worker.local.executor import Executor
 from bridge.worker.local.file_leases import Lent
 from bridge.worker.local.missing_flows import MissingFlows
+from bridge.worker.local.run_specs import Specs
 from bridge.worker.results import (
     Ended,
     FlowsBroken,
@@ -43,7 +43,6 @@ from bridge.worker.turn_changes import Taken
 log = get_logger()
 
 PAUSE: Final = 0.5  # seconds until the next run is begun after one could not be
-MOST_FILES: Final = 100  # that the inputs of a run may name
 STOPPED: Final = "flowbridge was stopped"
 LOST: Final = "the process that kept it died"
 
@@ -90,14 +89,13 @@ class LocalRuns:
         report: Report,
         environ: Callable[[str | None], dict[str, str]] = lambda _: {},
     ) -> None:
-        self._settings = settings
         self._config = config
         self._lease = lease
-        self._environ = environ
         self._executor = Executor(host, _Telling(report))
         self._report_flows = host.report
         self._running: dict[str, LocalRun] = {}
         self._lent = Lent(Blobs.of(settings))
+        self._specs = Specs(settings, config, self._lent, environ)
         self._missing = MissingFlows()
         self._killed: set[str] = set()
         self._flows: dict[str, LocalFlow] | None = None  # None until they are loaded
@@ -267,7 +265,8 @@ class LocalRuns:
         room = self._room()
         for run in runs.claim(connection, room, now, self._lease, self._cap()) if room > 0 else []:
             try:
-                taken.runs.append((run, self._spec(connection, run)))
+                flow = (self._flows or {}).get(run.saved_item_id)
+                taken.runs.append((run, self._specs.of(connection, run, flow)))
             except BridgeError as error:
                 self._lent.back(run.id)
                 failed = RunResult(state=LocalState.FAILED, log=(*run.log, str(error)))
@@ -311,79 +310,6 @@ class LocalRuns:
     def _log_so_far(self, run_id: str, text: bytes) -> str:
         earlier = self._running[run_id].log if run_id in self._running else ()
         return orjson.dumps([*earlier, *orjson.loads(text)]).decode() if earlier else text.decode()
-
-    # -- how a run is executed
-
-    def _spec(self, connection: Connection, run: LocalRun) -> Spec:
-        """Return the run as it is handed over; BridgeError where it cannot be."""
-        if run.unsealable is not None:
-            raise BridgeError(run.unsealable)
-        flow = (self._flows or {}).get(run.saved_item_id)
-        if flow is None:
-            raise BridgeError(f"there is no flow {run.saved_item_id!r} any more")
-        time_limit, memory = self._limits(flow)
-        return Spec(
-            run_id=run.id,
-            flow=flow.id,
-            inputs=run.inputs,
-            body=run.body,
-            files=self._files(connection, flow, run),
-            data=str(self._settings.data),
-            time_limit=time_limit,
-            stop_seconds=self._settings.timings.flow_stop_seconds,
-            memory=memory,
-            environ=self._environ(run.idempotency_key),
-        )
-
-    def _limits(self, flow: LocalFlow) -> tuple[float, int]:
-        """Return the limits that routes.yaml, the flow, or nobody sets."""
-        config = self._config()
-        local = {each.name for each in config.platforms.values() if each.type == "local"}
-        named = [
-            each
-            for each in config.flows.values()
-            if each.platform in local and each.saved_item_id == flow.id
-        ]
-        times = [each.time_limit for each in named if each.time_limit is not None]
-        memories = [each.memory for each in named if each.memory is not None]
-        return (times or [flow.time_limit or TIME_LIMIT])[0], (memories or [flow.memory or MEMORY])[
-            0
-        ]
-
-    def _files(
-        self, connection: Connection, flow: LocalFlow, run: LocalRun
-    ) -> dict[str, list[tuple[str, str, int]]]:
-        """Return the uploaded files that the run's inputs name, each one or a list of them."""
-        wanted = [one.name for one in flow.inputs if one.kind == "file"]
-        inputs = orjson.loads(run.inputs) if wanted else {}
-        given = (
-            {name: inputs[name] for name in wanted if inputs.get(name) is not None}
-            if isinstance(inputs, dict)
-            else {}
-        )
-        named = [
-            (name, each)
-            for name, value in given.items()
-            for each in (value if isinstance(value, list) else [value])
-        ]
-        if len(named) > MOST_FILES:
-            raise BridgeError(
-                f"the inputs name {len(named)} files; at most {MOST_FILES} are allowed"
-            )
-        found: dict[str, list[tuple[str, str, int]]] = {}
-        for name, value in named:
-            file = files.file(connection, run.user_id, value) if isinstance(value, str) else None
-            if file is None:
-                raise BridgeError(f"{name}: there is no uploaded file {value!r}")
-            try:
-                found.setdefault(name, []).append(
-                    (file.name, self._lent.path(run.id, file.sha256), file.size)
-                )
-            except OSError:
-                raise BridgeError(
-                    f"{name}: the bytes of the uploaded file {value!r} are not on this machine"
-                ) from None
-        return found
 
     def _look_at_file(self) -> None:
         platform = self._config().local_platform
