@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from bridge.delivery.reconcile import NOT_COMPARABLE, STEPPED
+from bridge.delivery.reconcile_verdict import NOT_COMPARABLE, STEPPED
 from bridge.store.queries.census import AttemptRow, Books, DeliveryRow, EventRow
 from bridge.store.queue import reconcile
 from bridge.torture.lanes import LANES, SOURCE, Lane, routes_of

@@ -28,7 +28,8 @@ from bridge.core.model import (
     RunState,
     Status,
 )
-from bridge.delivery.reconcile import Candidate, Earlier, Look, judge, window
+from bridge.delivery.reconcile import Candidate, Earlier, Look, window
+from bridge.delivery.reconcile_verdict import judge
 from bridge.providers.registry import PROVIDERS
 from bridge.routing.model import OWN
 from bridge.store.db.database import Database

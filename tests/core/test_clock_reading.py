@@ -21,10 +21,10 @@ from bridge.delivery.reconcile import (
     Verdict,
     Window,
     earlier,
-    judge,
     window,
     window_by_clocks,
 )
+from bridge.delivery.reconcile_verdict import judge
 
 TIMEOUT = 30.0
 INTENT = ClockReading(at=NOW, boot_clock=1000.0, boot_id="b", host="h", platform_at=NOW + 5)

@@ -26,10 +26,9 @@ from bridge.delivery.reconcile import (
     candidates,
     earlier,
     echo,
-    judge,
-    wait,
     window,
 )
+from bridge.delivery.reconcile_verdict import judge, wait
 
 TIMEOUT = 30.0
 DELIVERY = make_delivery(make_event("1"), status=Status.UNKNOWN, attempts=1, run_timeout=600.0)

@@ -31,6 +31,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "bridge/store/db/group_commit.py": ("store", "ledger", "fault_injection", "disk_full"),
     "bridge/store/queue/reconcile.py": ("reconciler", "encryption"),
     "bridge/delivery/reconcile.py": ("reconcile", "reconciler", "cli_events"),
+    "bridge/delivery/reconcile_verdict.py": ("reconcile", "reconciler", "cli_events"),
     "bridge/ingest/receive.py": (
         "receive",
         "redaction",
@@ -62,6 +63,24 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tracing",
         "thread_pool",
     ),
+    "bridge/worker/cycle.py": (
+        "worker",
+        "worker_turns",
+        "maintenance_jobs",
+        "change_detection",
+        "reconciler",
+        "tracing",
+        "thread_pool",
+    ),
+    "bridge/worker/turn.py": (
+        "worker",
+        "worker_turns",
+        "turn_locks",
+        "maintenance_jobs",
+        "change_detection",
+        "reconciler",
+        "tracing",
+    ),
 }
 
 #: The path by which the mutants of a file are numbered: the one it had at first, so that a move
@@ -72,9 +91,12 @@ NUMBERED_AS = {
     "bridge/store/db/group_commit.py": "bridge/store/group.py",
     "bridge/store/queue/reconcile.py": "bridge/store/reconciling.py",
     "bridge/delivery/reconcile.py": "bridge/reconcile.py",
+    "bridge/delivery/reconcile_verdict.py": "bridge/reconcile.py",
     "bridge/ingest/receive.py": "bridge/receive.py",
     "bridge/store/blobs.py": "bridge/blobs.py",
     "bridge/worker/worker.py": "bridge/worker/loop.py",
+    "bridge/worker/cycle.py": "bridge/worker/loop.py",
+    "bridge/worker/turn.py": "bridge/worker/loop.py",
 }
 
 #: By source file the test files that start whole bridges: run as they are, one after the other,
@@ -85,9 +107,12 @@ WIDER: dict[str, tuple[str, ...]] = {
     "bridge/store/db/group_commit.py": ("processes",),
     "bridge/store/queue/reconcile.py": ("fleet",),
     "bridge/delivery/reconcile.py": ("torture_accounting",),
+    "bridge/delivery/reconcile_verdict.py": ("torture_accounting",),
     "bridge/ingest/receive.py": ("business_rows", "shop_rows", "serving"),
     "bridge/store/blobs.py": ("flow_api_files", "form_hostile"),
     "bridge/worker/worker.py": ("processes", "fleet", "celery", "flow_processes", "run_tracker"),
+    "bridge/worker/cycle.py": ("processes", "fleet", "celery", "flow_processes", "run_tracker"),
+    "bridge/worker/turn.py": ("processes", "fleet", "celery", "flow_processes", "run_tracker"),
 }
 
 

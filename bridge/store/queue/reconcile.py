@@ -16,7 +16,8 @@ from bridge.core.clock_reading import ClockReading
 from bridge.core.model import DeadKind, Delivery, Kind, RunReport, RunState, Status
 from bridge.core.plurals import number
 from bridge.core.rate_limits import day_of
-from bridge.delivery.reconcile import Earlier, Evidence, Look, Rival, Verdict, earlier, judge
+from bridge.delivery.reconcile import Earlier, Evidence, Look, Rival, Verdict, earlier
+from bridge.delivery.reconcile_verdict import judge
 from bridge.store.db.advisory_locks import FLOW, alone_with_keys
 from bridge.store.db.database import timings_of
 from bridge.store.queue import ledger, ordering, run_tracking, throttling

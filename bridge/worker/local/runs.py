@@ -18,7 +18,6 @@ from bridge.core.errors import BridgeError
 from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.flows.process import protocol
 from bridge.flows.process.forkserver import Host
-from bridge.flows.process.protocol import Spec
 from bridge.routing.model import AbsentFlows, Config
 from bridge.store.blobs import Blobs
 from bridge.store.local import files, runs

@@ -1,0 +1,228 @@
+"""What a look for the run of a start without an answer decides. Pure.
+
+`reconcile` has the records, and the rules in short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from bridge.core.model import Delivery
+from bridge.core.timings import TIMINGS, Timings
+from bridge.delivery.reconcile import (
+    SKEW,
+    Candidate,
+    Decision,
+    Earlier,
+    Echo,
+    Evidence,
+    Look,
+    Rival,
+    Verdict,
+)
+
+GROWTH: Final = 1.5  # how the seconds grow until a look is made again
+NAMED: Final = 3  # runs that a reason names
+STEPPED: Final = "clock_stepped"
+NOT_COMPARABLE: Final = "clock_not_comparable"
+NO_PLATFORM_CLOCK: Final = (
+    "the call was made before a reboot or on another host, and the platform did not tell its time"
+    " before and after"
+)
+EARLIER_VERSION: Final = (
+    "an earlier version of flowbridge made the call, and did not store the clocks"
+)
+
+
+def judge(
+    delivery: Delivery,
+    attempt: int,
+    began_at: float,
+    look: Look,
+    before: Earlier,
+    *,
+    exclusive: bool,
+    timings: Timings = TIMINGS,
+) -> Evidence:
+    """Decide what a look means for a delivery whose attempt began at `began_at`. `exclusive`:
+    nobody else starts its flow.
+    """
+    before = before.by_clock_of(look)
+    covered = before.covered or look.covers
+    empty = look.problem is None and not look.candidates
+    empty_at = (
+        before.empty_at
+        if look.problem
+        else (before.empty_at or look.at)
+        if empty and look.covers
+        else None
+    )
+    was_there = before.covered and all(one.run_id in before.run_ids for one in look.candidates)
+    sole = exclusive and (look.covers or was_there)
+    decision = _decide(delivery, began_at, look, before, timings, sole=sole)
+    return Evidence(
+        attempt=attempt,
+        looks=before.looks + 1,
+        look=look,
+        decision=decision,
+        covered=covered,
+        empty_at=empty_at,
+        failing_since=(before.failing_since or look.at) if look.problem is not None else None,
+    )
+
+
+def wait(looks: int, timings: Timings = TIMINGS) -> float:
+    """Return the seconds until the next look where so many were made."""
+    grown = timings.reconcile_first_seconds * GROWTH ** min(looks, 40)
+    return min(grown, timings.reconcile_max_seconds)
+
+
+def _decide(
+    delivery: Delivery,
+    began_at: float,
+    look: Look,
+    before: Earlier,
+    timings: Timings,
+    *,
+    sole: bool,
+) -> Decision:
+    """`sole`: a candidate that is the only one is the run, whether it echoes or not."""
+    again = wait(before.looks, timings)
+    if (undecided := _unusable(delivery, look, again)) is not None:
+        return undecided
+    if not look.candidates:
+        return _without(delivery, look, before, timings.reconcile_confirm_seconds)
+    if echoing := sorted((one for one in look.candidates if one.echo), key=_clearest):
+        return _echoed(delivery, look, echoing[0], again)
+    if sole and len(look.candidates) == 1 and not look.unread and _is_certain(look.candidates[0]):
+        return _only(delivery, look, look.candidates[0], again)
+    if open_ones := [one for one in look.candidates if not one.is_over]:
+        untold = any(one.state is None for one in open_ones)
+        if untold or look.at < began_at + delivery.run_timeout:
+            says = "the platform does not say how it stands" if untold else "it has not ended yet"
+            return Decision(
+                verdict=Verdict.AGAIN,
+                why=f"{_named(open_ones)} may be its run, and {says}",
+                wait=again,
+            )
+    return _ambiguous(delivery, look)
+
+
+def _unusable(delivery: Delivery, look: Look, again: float) -> Decision | None:
+    """Return what follows from a look that failed, or that cannot be held against the time of the
+    intent; null where neither is so.
+    """
+    if look.problem is not None:
+        return Decision(verdict=Verdict.AGAIN, why=look.problem, wait=again)
+    if look.step is None:
+        by = NO_PLATFORM_CLOCK if look.read_clocks else EARLIER_VERSION
+        why = f"{NOT_COMPARABLE}: {by}"
+    elif abs(look.step) > SKEW:
+        way = "forward" if look.step > 0 else "back"
+        why = (
+            f"{STEPPED}: the clock was set {way} by {abs(look.step):.0f} s between the call and"
+            " this look"
+        )
+    else:
+        return None
+    return Decision(
+        verdict=Verdict.HOLD,
+        why=f"{why}, so no run can be ruled out: {_advice(delivery, look.candidates)}",
+    )
+
+
+def _clearest(one: Candidate) -> tuple[bool, float]:
+    """What echoes the delivery itself comes first, and then the oldest."""
+    return one.echo is not Echo.DELIVERY, one.created_at or 0.0
+
+
+def _is_certain(one: Candidate) -> bool:
+    return one.created_at is not None and not one.gone
+
+
+def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> Decision:
+    """An event's id alone is in the outputs of each of its deliveries' runs."""
+    twins = (
+        []
+        if one.echo is Echo.DELIVERY
+        else [each for each in look.rivals if each.event_id == delivery.event_id]
+    )
+    if not twins:
+        return Decision(
+            verdict=Verdict.ADOPT,
+            why=f"the outputs of {one.run_id} have the id of its {one.echo}",
+            run_id=one.run_id,
+        )
+    return _contested(delivery, twins, one, again)
+
+
+def _only(delivery: Delivery, look: Look, one: Candidate, again: float) -> Decision:
+    if not look.rivals:
+        why = f"{one.run_id} is the only run that fits, and nobody but flowbridge starts this flow"
+        return Decision(verdict=Verdict.ADOPT, why=why, run_id=one.run_id)
+    return _contested(delivery, look.rivals, one, again)
+
+
+def _contested(
+    delivery: Delivery, rivals: Collection[Rival], one: Candidate, again: float
+) -> Decision:
+    """A run that may be another delivery's: a call that is under way is waited for."""
+    ids = ", ".join([each.delivery_id for each in rivals][:NAMED])
+    why = f"{_named([one])} may be its run, or that of {ids}"
+    if all(each.is_open for each in rivals):
+        return Decision(verdict=Verdict.AGAIN, why=f"{why}, whose call is under way", wait=again)
+    return Decision(verdict=Verdict.HOLD, why=f"{why}: {_advice(delivery, [one])}")
+
+
+def _without(delivery: Delivery, look: Look, before: Earlier, confirm: float) -> Decision:
+    if not look.covers or look.unread:
+        lack = (
+            "holds entries that cannot be read"
+            if look.unread
+            else f"holds the {look.listed} newest runs, which do not go back so far"
+        )
+        return Decision(
+            verdict=Verdict.HOLD,
+            why=(
+                f"no run that fits was found, but the platform's list {lack}:"
+                f" {_advice(delivery, [])}"
+            ),
+        )
+    if before.empty_at is None:
+        return Decision(
+            verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=confirm
+        )
+    left = before.empty_at + confirm - look.at
+    if left > 0:
+        return Decision(
+            verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=left
+        )
+    return Decision(verdict=Verdict.QUEUE, why="no run of it was found, by two looks")
+
+
+def _ambiguous(delivery: Delivery, look: Look) -> Decision:
+    some = look.candidates
+    are = (
+        "may be its run, but does not tell by its outputs"
+        if len(some) == 1
+        else "may each be its run, and none tells by its outputs"
+    )
+    return Decision(verdict=Verdict.HOLD, why=f"{_named(some)} {are}: {_advice(delivery, some)}")
+
+
+def _named(some: Collection[Candidate]) -> str:
+    names = [
+        f"{one.run_id} ({'gone' if one.gone else one.state or 'state unknown'})" for one in some
+    ]
+    return ", ".join(names[:NAMED]) + (
+        f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    )
+
+
+def _advice(delivery: Delivery, some: Collection[Candidate]) -> str:
+    run = next((one.run_id for one in some), "RUN") if len(some) == 1 else "RUN"
+    return (
+        f"look there, then `flowbridge resolve {delivery.id} --as delivered --run-id {run}`, or"
+        " `--as queued` if it is not there"
+    )
