@@ -18,6 +18,7 @@ from bridge.store.db.database import Database
 from bridge.system.logs import configure
 from bridge.system.wakeup import Wake
 from bridge.web.app import create_app
+from bridge.web.app_context import AppContext
 from bridge.web.server.app import options
 
 _followings: list[Following] = []
@@ -41,9 +42,14 @@ def create() -> Callable[..., Any]:
     following = Following(settings, loaded)
     start(settings, following.board, loaded)
     _followings.append(following)
-    return create_app(
-        settings, following, Database.of(settings), Wake().ring, lambda: told(following.board)
+    context = AppContext(
+        settings=settings,
+        config=following,
+        database=Database.of(settings),
+        wake=Wake().ring,
+        status=lambda: told(following.board),
     )
+    return create_app(context)
 
 
 def begin(role: str) -> None:

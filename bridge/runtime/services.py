@@ -31,6 +31,7 @@ from bridge.system.cpu_affinity import pin
 from bridge.system.http_client import Sender
 from bridge.system.wakeup import Wake
 from bridge.web.app import create_app
+from bridge.web.app_context import AppContext
 from bridge.web.fault_injection import Fault, Faults
 from bridge.web.server.app import Receivers, options
 from bridge.worker.broker_relay import Relay
@@ -213,7 +214,14 @@ def receivers(
     `settings` have the addresses of the sockets. With `faults` the flow API misbehaves as they say.
     """
     board = following.board
-    app = create_app(settings, following, Database.of(settings), wake.ring, lambda: told(board))
+    context = AppContext(
+        settings=settings,
+        config=following,
+        database=Database.of(settings),
+        wake=wake.ring,
+        status=lambda: told(board),
+    )
+    app = create_app(context)
     if faults:
         app.wsgi_app = Faults(app.wsgi_app, faults)  # type: ignore[method-assign]  # Flask documents it as the place for middleware
     chosen = options(settings, following.start) | {

@@ -62,7 +62,7 @@ UNFORESEEN = Refused(500, "internal_error", "something went wrong here")
 StartResponse = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What receiving works with; `ring` wakes the worker when something is to be delivered."""
 

@@ -33,6 +33,7 @@ from bridge.store.encryption import Sealer
 from bridge.store.inbound import events, submissions
 from bridge.store.tables import schema
 from bridge.web.app import create_app
+from bridge.web.app_context import AppContext
 
 ROUTES = """
 version: 1
@@ -171,7 +172,11 @@ def test_a_webhook_is_acknowledged_only_after_its_commit_was_synced(
     )
     config = load(folder / "routes.yaml", {"GITHUB_SECRET": SECRET})
     rung: list[int] = []
-    app = create_app(settings, lambda: config, sqlite, lambda: rung.append(1))
+    app = create_app(
+        AppContext(
+            settings=settings, config=lambda: config, database=sqlite, wake=lambda: rung.append(1)
+        )
+    )
 
     def post() -> tuple[int, Any]:
         body = b'{"action":"opened"}'
@@ -204,7 +209,9 @@ def test_a_form_is_accepted_only_after_its_files_were_synced(
     monkeypatch.setattr(
         submissions, "add", lambda *given: (order.append("event"), submit(*given))[1]
     )
-    app = create_app(settings, lambda: config, sqlite, lambda: None)
+    app = create_app(
+        AppContext(settings=settings, config=lambda: config, database=sqlite, wake=lambda: None)
+    )
 
     def post(*contents: bytes) -> int:
         parts = [

@@ -20,6 +20,7 @@ from bridge.store.db.database import Database
 from bridge.store.local import flows as local_flows
 from bridge.store.local import runs
 from bridge.web.app import create_app
+from bridge.web.app_context import AppContext
 
 KEY = "local-key"
 USER = "local-user"
@@ -65,7 +66,9 @@ class Local:
             local_user_id=USER,
         )
         self.blobs = folder / "data" / "blobs"
-        self.app = create_app(settings, self._config, database, self._ring)
+        self.app = create_app(
+            AppContext(settings=settings, config=self._config, database=database, wake=self._ring)
+        )
         self.client: FlaskClient = self.app.test_client()
         self.runs = runs.Runs(database, self._ring)
 

@@ -416,7 +416,14 @@ def test_a_submission_is_read_once_also_where_a_page_says_what_is_wrong(
         sources={given.name: given}, routes=(), flows={}, platforms={}, hash="", canonical=""
     )
     settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
-    hooks = Hooks(settings, lambda: config, lambda *_: [], lambda: None, Intake(), Unlimited())
+    hooks = Hooks(
+        settings=settings,
+        config=lambda: config,
+        keep=lambda *_: [],
+        ring=lambda: None,
+        intake=Intake(),
+        limiter=Unlimited(),
+    )
     read: list[int] = []
     monkeypatch.setattr(
         parser, "parts", lambda raw, boundary: read.append(len(raw)) or parts(raw, boundary)

@@ -67,7 +67,16 @@ def form(tmp_path: Path, log: Lines) -> Client:
     def keep(*_: object) -> Any:
         raise StoreError("the disk is full")
 
-    return Client(Hooks(settings, lambda: config, keep, lambda: None, Intake(), Limiter(), log=log))
+    hooks = Hooks(
+        settings=settings,
+        config=lambda: config,
+        keep=keep,
+        ring=lambda: None,
+        intake=Intake(),
+        limiter=Limiter(),
+        log=log,
+    )
+    return Client(hooks)
 
 
 def send(form: Client, fields: Mapping[str, str], origin: Mapping[str, str] = GOOD) -> int:
