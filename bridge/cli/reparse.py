@@ -50,7 +50,7 @@ def reader(sources: Mapping[str, Source]) -> Callable[[Event], Body]:
     more, as it looks.
     """
     from bridge.ingest.bodies import decode
-    from bridge.ingest.receive import read_body
+    from bridge.ingest.source_bodies import read_body
 
     def read(event: Event) -> Body:
         source = sources.get(event.source)

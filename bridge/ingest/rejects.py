@@ -12,6 +12,7 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import compile_locator
 from bridge.core.masking import MASK, hidden, in_body
 from bridge.core.model import Reject
+from bridge.ingest.effects import OfflineEffects
 from bridge.ingest.ports import Keep
 from bridge.ingest.receive import Received, receive
 from bridge.providers.registry import PROVIDERS
@@ -148,12 +149,5 @@ def readmit(
     if obstacle(reject, config):
         raise BadSignature(reject.reason)
     source = config.sources[reject.source]
-    return receive(
-        request_of(reject),
-        source,
-        config,
-        keep=keep,
-        now=reject.received_at,
-        new_id=new_id,
-        keys=keys,
-    )
+    effects = OfflineEffects(keep=keep, make_id=new_id, keys=keys)
+    return receive(request_of(reject), source, config, effects, reject.received_at)

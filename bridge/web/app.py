@@ -12,34 +12,30 @@ from flask import Flask, Response
 from werkzeug.exceptions import MethodNotAllowed
 
 from bridge.config.allowed_hosts import MISDIRECTED
-from bridge.core.model import JSON, Reject
+from bridge.core.model import JSON
 from bridge.monitoring.prometheus import exposition_of
 from bridge.routing.model import Source
 from bridge.store.blobs import Blobs
 from bridge.store.db.disk_space import Room
 from bridge.store.db.notify import Bell
-from bridge.store.inbound import refused_submissions, rejects
 from bridge.store.local.runs import Runs
 from bridge.system.logs import get_logger
 from bridge.web import hooks
 from bridge.web.app_context import AppContext
-from bridge.web.body_reader import Intake
 from bridge.web.downloads import downloads
+from bridge.web.dry_run_effects import DryRunEffects
+from bridge.web.effects import effects_of
 from bridge.web.event_storage import EventStorage
 from bridge.web.flow_api.context import Served
 from bridge.web.flow_api.routes import flow_api
-from bridge.web.form_files import keeper_of
 from bridge.web.forms.challenges import challenges, given_parts
 from bridge.web.forms.hidden_fields import HiddenParts
 from bridge.web.forms.views import hosted
 from bridge.web.health import health_pages
-from bridge.web.learned_secrets import Learning
 from bridge.web.listeners import Faces
 from bridge.web.metrics import metrics_page
 from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import Limiter
-from bridge.web.refusal_counter import RefusalCounter
-from bridge.web.reject_recorder import TurnedAway
 
 log = get_logger()
 NOT_FOUND = b'{"error":"not_found","message":"there is nothing here"}'
@@ -59,37 +55,28 @@ def create_app(context: AppContext) -> Flask:
     room = Room(database.path) if database.is_sqlite else None
     limiter = Limiter()
     blobs = Blobs.of(settings)
-    wake_workers = Bell(database, context.wake).ring
-    storage = EventStorage(database=database, room=room, config=config)
     secret_key = settings.secret_key or secrets.token_hex(32)
-    resources = ProcessResources(context=context, storage=storage, secret_key=secret_key)
+    resources = ProcessResources(
+        context=context,
+        storage=EventStorage(database=database, room=room),
+        blobs=blobs,
+        limiter=limiter,
+        wake_workers=Bell(database, context.wake).ring,
+        secret_key=secret_key,
+    )
 
     def parts(source: Source, came: Mapping[str, JSON] | None) -> HiddenParts:
         return given_parts(source, secret_key, time.time(), came)
 
-    def add_reject(reject: Reject) -> None:
-        rejects.add(database, reject)
-
     receiving = hooks.Hooks(
         settings=settings,
         config=config,
-        keep=storage.add,
-        ring=wake_workers,
-        intake=Intake(),
-        limiter=limiter,
-        turned_away=TurnedAway(add_reject, limiter, storage.is_low),
-        learning=Learning(database, lambda: resources.sealer),
-        keys=lambda: resources.keys,
-        gate=lambda: resources.spam_check,
-        refusals=RefusalCounter(
-            partial(refused_submissions.add, database), storage.is_low, settings.timings
-        ),
+        effects=partial(effects_of, resources),
+        dry_run=lambda: DryRunEffects(resources.keys, resources.learning),
         parts=parts,
-        keep_file=keeper_of(blobs),
-        tracer=lambda: resources.tracer,
     )
     credentials = settings.local_api_key, settings.local_user_id
-    runs = Runs(database, wake_workers)
+    runs = Runs(database, resources.wake_workers)
     served = Served(runs, blobs, lambda: config().local_platform, credentials)
     app.register_blueprint(flow_api(served))
     app.register_blueprint(health_pages(settings, config, database, context.status, room))
@@ -100,7 +87,7 @@ def create_app(context: AppContext) -> Flask:
     app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)
-    app.wsgi_app = _by_path(receiving, app.wsgi_app, Faces(settings))  # type: ignore[method-assign]  # Flask documents it as the place for middleware
+    app.wsgi_app = _by_path(receiving, app.wsgi_app, Faces(settings))  # type: ignore[method-assign]
     return app
 
 

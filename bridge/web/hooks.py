@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -19,38 +19,26 @@ from werkzeug.http import HTTP_STATUS_CODES
 from bridge.config.settings import Settings
 from bridge.core.errors import BadSignature, Refused, StoreError
 from bridge.core.http_messages import Request
-from bridge.core.model import JSON, Status
-from bridge.ingest.forms.attachments import KeepFile, digest
-from bridge.ingest.forms.spam.check import Gate
-from bridge.ingest.ports import Arrivals, Keep
+from bridge.core.model import JSON, Event, Status
+from bridge.ingest.ports import Kept
 from bridge.ingest.receive import Received, receive
 from bridge.ingest.redaction import keyed
-from bridge.monitoring import spans
-from bridge.monitoring.counters import COUNTS, Counts
-from bridge.monitoring.metrics import ACK, EVENTS, FORM_REFUSALS, OTHER, REFUSED, UNVERIFIED
-from bridge.monitoring.tracing.exporter import Tracer
+from bridge.monitoring.metrics import ACK, EVENTS, OTHER, REFUSED, UNVERIFIED
 from bridge.providers.model import Reply
-from bridge.providers.signatures.key_source import NO_KEYS, Keys
 from bridge.routing.expressions.roots import close_name
 from bridge.routing.model import Config, Source
 from bridge.routing.planner import left_out
-from bridge.store.inbound.events import Added
-from bridge.system.ids import event_id
-from bridge.system.logs import get_logger
 from bridge.web import dry_run
 from bridge.web.body_reader import Intake
 from bridge.web.client_ip import client_address
 from bridge.web.dry_run import is_dry
+from bridge.web.dry_run_effects import DryRunEffects
+from bridge.web.effects import HookEffects
 from bridge.web.forms import responses
 from bridge.web.forms.hidden_fields import HiddenParts, Parts
 from bridge.web.forms.request import asking_of
-from bridge.web.learned_secrets import Learning, lesson_of
-from bridge.web.rate_limiter import Limiter, Unlimited, wait_of
-from bridge.web.refusal_counter import RefusalCounter
-from bridge.web.reject_recorder import OFTEN, Noting, NotingDry
-from bridge.web.stage_timer import Stages
+from bridge.web.learned_secrets import lesson_of
 
-log = get_logger()
 PREFIX = "/hooks/"
 DRY = f"HTTP_{dry_run.HEADER.upper().replace('-', '_')}"
 SOURCE_LENGTH = 63  # characters of a source's name
@@ -64,58 +52,43 @@ StartResponse = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """What receiving works with; `ring` wakes the worker when something is to be delivered."""
+    """Receive what is sent to `/hooks/`.
+
+    `effects` returns what acts for one request, `dry_run` what acts for one that leaves nothing.
+    `parts` returns what a form that is sent back carries against bots.
+    """
 
     settings: Settings
     config: Callable[[], Config]
-    keep: Keep
-    ring: Callable[[], None]
-    intake: Intake
-    limiter: Limiter | Unlimited
-    turned_away: Noting | None = None
-    learning: Learning | None = None
-    keys: Callable[[], Keys] = lambda: NO_KEYS  # asked after the fork
-    confirms: bool = True  # subscriptions, by fetching what is asked for
-    gate: Callable[[], Gate] | None = None  # of forms; asked after the fork
-    refusals: RefusalCounter | None = None  # of forms
-    parts: Parts = lambda *_: HiddenParts()  # what a form that is sent back carries against bots
-    keep_file: KeepFile = digest
-    new_id: Callable[[float], str] = event_id
-    tracer: Callable[[], Tracer | None] = lambda: None  # asked after the fork
-    counts: Counts = COUNTS
-    log: Any = log  # a logger
+    effects: Callable[[dict[str, Any]], HookEffects]
+    dry_run: Callable[[], DryRunEffects]
+    parts: Parts = lambda *_: HiddenParts()
+    intake: Intake = field(default_factory=Intake)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request under `/hooks/`."""
         started = time.monotonic()
         config = self.config()
+        effects = self.effects(environ)
         name = environ["PATH_INFO"][len(PREFIX) :].rstrip("/")
         source = config.sources.get(name)
         if source is None:
-            self.counts.add(REFUSED, OTHER, "404")
-            self.log.info(
-                "unknown_source",
-                source=name[:SOURCE_LENGTH],
-                near=close_name(name[:SOURCE_LENGTH], config.sources),
-            )
+            effects.counts.add(REFUSED, OTHER, "404")
+            near = close_name(name[:SOURCE_LENGTH], config.sources)
+            effects.log.info("unknown_source", source=name[:SOURCE_LENGTH], near=near)
             return _refuse(UNKNOWN_SOURCE, start_response)
         if source.form is not None:
-            take = lambda: self._take(environ, source, config)  # noqa: E731 - a function of one expression beside its use
             asking = asking_of(environ, source.form, self.settings.public_url)
-            form_answer = responses.answer(
-                source,
-                asking,
-                self.parts,
-                take,
-                partial(self._note_refusal, source),
-                partial(self._finish, source, config, started),
-            )
-            return form_answer(environ, start_response)
+            take = partial(self._take, environ, source, config, effects)
+            note = partial(_note_refusal, source, effects)
+            finish = partial(_finish, source, config, started, effects)
+            response = responses.answer(source, asking, self.parts, take, note, finish)
+            return response(environ, start_response)
         if is_dry(environ.get(DRY, ""), self.settings.secret_key, source.name):
             return self._try_out(environ, source, config, start_response, started)
         try:
-            received = self._take(environ, source, config)
-            self._finish(source, config, started, received, received.reply.status)
+            received = self._take(environ, source, config, effects)
+            _finish(source, config, started, effects, received, received.reply.status)
             return _write(received.reply, start_response)
         except Refused as refused:
             if refused.status == 401 and source.provider.bare_refusal:
@@ -130,245 +103,177 @@ class Hooks:
         start_response: StartResponse,
         started: float,
     ) -> Iterable[bytes]:
-        """Do all that is done for a request, and keep nothing of it: no event or reject, nothing
-        counted, learned or confirmed.
-
-        What is logged of it says that it was dry.
-        """
+        """Do all that is done for a request, and leave nothing: see `DryRunEffects`."""
+        effects = self.dry_run()
         noted = {dry_run.HEADER: dry_run.DONE}
-        watching = NotingDry()
-        knowing = self.learning and replace(self.learning, teaches=False)
-        nothing = replace(
-            self,
-            keep=_keep_nothing,
-            ring=lambda: None,
-            limiter=Unlimited(),
-            turned_away=watching,
-            learning=knowing,
-            confirms=False,
-            keep_file=digest,
-            tracer=lambda: None,
-            counts=Counts(),
-            log=self.log.bind(dry=True),
-        )
         try:
-            received = nothing._take(environ, source, config)
-            nothing._finish(source, config, started, received, received.reply.status)
+            received = self._take(environ, source, config, effects)
+            _finish(source, config, started, effects, received, received.reply.status)
             return _write(received.reply, start_response, noted)
         except Refused as refused:
             refused.headers |= noted
-            return _refuse(refused, start_response, watching.said)
+            return _refuse(refused, start_response, effects.said)
 
-    def _take(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
-        """Read, receive, count and trace one request; everything that is not stored is raised as
-        `Refused`.
+    def _take(
+        self, environ: dict[str, Any], source: Source, config: Config, effects: HookEffects
+    ) -> Received:
+        """Read, receive, count and trace one request.
+
+        Raises `Refused` for everything that is not stored.
         """
         try:
-            tracer = self.tracer()
-            return (
-                self._receive(environ, source, config)
-                if tracer is None
-                else self._trace(tracer, environ, source, config)
-            )
+            received = self._receive(environ, source, config, effects)
         except Refused as refused:
-            self.counts.add(REFUSED, source.name, str(refused.status))
+            effects.counts.add(REFUSED, source.name, str(refused.status))
             raise
-
-    def _trace(
-        self, tracer: Tracer, environ: dict[str, Any], source: Source, config: Config
-    ) -> Received:
-        """Receive one request, and export the spans of its events. What is refused has none: a
-        flood must not buy work.
-        """
-        stages = Stages()
-        gate = self.gate
-        watched = replace(
-            self,
-            keep=stages.keep(self.keep),
-            new_id=stages.new_id(self.new_id),
-            gate=None if gate is None else lambda: stages.gate(gate()),
-        )
-        received = watched._receive(environ, source, config)
-        over = stages.over()
-        scheme = self.settings.public_url.partition("://")[0] or environ["wsgi.url_scheme"]
-        # a form's answer is another
-        status = None if source.form is not None else received.reply.status
-        tracer.export(
-            lambda: spans.received(received.kept, source, over, scheme=scheme, status=status)
-        )
+        effects.export_trace(received, source)
         return received
 
-    def _receive(self, environ: dict[str, Any], source: Source, config: Config) -> Received:
+    def _receive(
+        self, environ: dict[str, Any], source: Source, config: Config, effects: HookEffects
+    ) -> Received:
         now = time.time()
         if source.missing is not None and not source.secrets:
-            raise self._without_secret(source)
-        source = keyed(source, self.settings.secret_key, seals=bool(self.settings.encryption_keys))
+            raise _without_secret(source, effects)
+        seals = bool(self.settings.encryption_keys)
+        source = keyed(source, self.settings.secret_key, seals=seals)
         client = client_address(environ, self.settings)
-        if wait := wait_of(self.limiter, source, client, now):
-            raise Refused(
-                429, "too_many", "too many requests", headers={"Retry-After": str(int(wait) + 1)}
-            )
+        if wait := effects.wait_for_rate(source, client, now):
+            headers = {"Retry-After": str(int(wait) + 1)}
+            raise Refused(429, "too_many", "too many requests", headers=headers)
         try:
             with self.intake.body(environ, source.max_body) as body:
                 inbound = read_request(environ, body, self.settings.public_url, client)
-                if self.learning is not None and source.provider.learn is not None:
-                    known = self.learning.known(source)
-                    if reply := self.learning.taught(inbound, source, known, now):
-                        return Received(reply)
-                    source = self.learning.knowing(source, known)
-                received = receive(
-                    inbound,
-                    source,
-                    config,
-                    keep=self.keep,
-                    now=now,
-                    new_id=lambda: self.new_id(now),
-                    keys=self.keys(),
-                    fetch=self.keys().fetch if self.confirms else None,
-                    keep_file=self.keep_file,
-                    note_sent=partial(environ.__setitem__, responses.SENT),
-                    gate=self.gate() if self.gate is not None and source.form is not None else None,
-                )
+                learned = effects.learn_secret(inbound, source, now)
+                if isinstance(learned, Reply):
+                    return Received(learned)
+                source = learned
+                received = receive(inbound, source, config, effects, now)
         except BadSignature as bad:
-            if source.missing is not None:  # it may be signed with the secret that is not set
-                raise self._without_secret(source) from None
-            self.counts.add(UNVERIFIED, source.name, bad.reason)
-            kept = None
-            # a lesson holds a secret
-            if self.turned_away is not None and lesson_of(inbound, source) is None:
-                kept = self.turned_away.note(
-                    inbound, source, bad.reason, now, config.sources.values()
-                )
-            if bad.reason == "no_key":  # not the sender's fault: it may pass when it is sent again
-                if not self._is_logged_enough(source, "no_key"):
-                    self.log.error("no_key", source=source.name)
-                raise Refused(
-                    503,
-                    "no_key",
-                    "the sender's keys cannot be had now; send it again",
-                    headers={"Retry-After": "60"},
-                ) from None
-            note = self.log.debug if isinstance(self.turned_away, NotingDry) else self.log.warning
-            note("rejected", source=source.name, reason=bad.reason, client=client, reject_id=kept)
-            raise Refused(401, "unauthorized", "the request could not be verified") from None
+            raise _reject(bad, inbound, source, config, effects, now) from None
         except StoreError as error:
-            self.log.error("not_stored", source=source.name, error=str(error))
-            raise Refused(
-                503,
-                "store_failed",
-                "the event could not be kept; send it again",
-                headers={"Retry-After": "5"},
-            ) from error
+            effects.log.error("not_stored", source=source.name, error=str(error))
+            headers = {"Retry-After": "5"}
+            message = "the event could not be kept; send it again"
+            raise Refused(503, "store_failed", message, headers=headers) from error
         except Refused:
             raise
         except Exception as bug:
-            self.log.error("unforeseen", source=source.name, exc_info=bug)
+            effects.log.error("unforeseen", source=source.name, exc_info=bug)
             raise UNFORESEEN from bug
-        self._count(received, source, time.time() - now)
+        _count(received, source, time.time() - now, effects)
         return received
 
-    def _note_refusal(self, source: Source, refused: Refused) -> None:
-        """Count a refused submission of a form, and log it so many times a minute for each code,
-        with the fields that the schema names.
-        """
-        if refused.status != HTTPStatus.METHOD_NOT_ALLOWED:  # that is somebody who looks at the URL
-            self.counts.add(FORM_REFUSALS, source.name, refused.code)
-            if self.refusals is not None:
-                self.refusals.add(source.name, refused.code, time.time())
-        if refused.code in TOLD_ALREADY or self._is_logged_enough(source, refused.code):
-            return
-        known = source.form.properties if source.form is not None else ()
-        self.log.info(
-            "form_refused",
+
+def _reject(
+    bad: BadSignature,
+    request: Request,
+    source: Source,
+    config: Config,
+    effects: HookEffects,
+    now: float,
+) -> Refused:
+    """Record a request that failed verification, and return its answer."""
+    if source.missing is not None:  # it may be signed with the secret that is not set
+        return _without_secret(source, effects)
+    effects.counts.add(UNVERIFIED, source.name, bad.reason)
+    stored = None
+    if lesson_of(request, source) is None:  # a lesson holds a secret
+        stored = effects.record_reject(request, source, bad.reason, now, config.sources.values())
+    if bad.reason == "no_key":  # not the sender's fault: it may pass when it is sent again
+        if effects.may_log_refusal(source, "no_key", now):
+            effects.log.error("no_key", source=source.name)
+        message = "the sender's keys cannot be had now; send it again"
+        return Refused(503, "no_key", message, headers={"Retry-After": "60"})
+    effects.log_reject(
+        source=source.name, reason=bad.reason, client=request.client, reject_id=stored
+    )
+    return Refused(401, "unauthorized", "the request could not be verified")
+
+
+def _note_refusal(source: Source, effects: HookEffects, refused: Refused) -> None:
+    """Count a refused submission of a form, and log it with those of its fields that the schema
+    names.
+
+    Each code of a source has so many lines a minute.
+    """
+    now = time.time()
+    if refused.status != HTTPStatus.METHOD_NOT_ALLOWED:  # that is somebody who looks at the URL
+        effects.count_refusal(source, refused.code, now)
+    if refused.code in TOLD_ALREADY or not effects.may_log_refusal(source, refused.code, now):
+        return
+    known = source.form.properties if source.form is not None else ()
+    effects.log.info(
+        "form_refused",
+        source=source.name,
+        status=refused.status,
+        code=refused.code,
+        fields=[name for name in refused.fields if name in known],
+    )
+
+
+def _without_secret(source: Source, effects: HookEffects) -> Refused:
+    if effects.may_log_refusal(source, "no_secret", time.time()):
+        effects.log.error("no_secret", source=source.name, missing=source.missing)
+    message = "this source is not set up completely; send it again later"
+    return Refused(503, "no_secret", message, headers={"Retry-After": "60"})
+
+
+def _count(received: Received, source: Source, seconds: float, effects: HookEffects) -> None:
+    """Count the events of a request, and the time that storing them took."""
+    effects.counts.observe(ACK, max(seconds, 0.0))
+    if not received.kept:
+        effects.counts.add(EVENTS, source.name, "handshake")
+    for event, kept in received.kept:
+        effects.counts.add(EVENTS, source.name, _outcome(event, kept))
+
+
+def _finish(
+    source: Source,
+    config: Config,
+    started: float,
+    effects: HookEffects,
+    received: Received,
+    status: int,
+) -> None:
+    """Log a request that was answered with `status`, then wake the workers if a delivery is queued.
+
+    Write one line per event: ids and counts, never a body or a header's value.
+    """
+    log = effects.log
+    milliseconds = round((time.monotonic() - started) * 1000, 1)
+    if received.fault is not None:
+        last = received.kept[-1][0].id
+        log.error("planning_failed", source=source.name, event_id=last, exc_info=received.fault)
+    if not received.kept:
+        log.info("handshake", source=source.name, status=status)
+    routes = config.routes_of(source.name) if received.kept else ()
+    for event, kept in received.kept:
+        log.info(
+            "event",
+            event_id=kept.event_id,
             source=source.name,
-            status=refused.status,
-            code=refused.code,
-            fields=[name for name in refused.fields if name in known],
+            type=event.type,
+            provider_id=event.provider_id,
+            bytes=len(event.body),
+            files=len(event.files),
+            deliveries=len(kept.deliveries),
+            routes=[one.route for one in kept.deliveries],
+            left_out=left_out(kept.deliveries, routes),
+            status=status,
+            duplicate=kept.duplicate,
+            problem=event.problem,
+            spam=event.spam and event.spam.partition(":")[0],
+            ms=milliseconds,
         )
-
-    def _is_logged_enough(self, source: Source, code: str) -> bool:
-        """Return whether this minute has its log lines of a refusal with this code; count a line if
-        not.
-        """
-        return self.limiter.wait([(f"refusal {source.name} {code}", OFTEN)], time.time()) > 0
-
-    def _without_secret(self, source: Source) -> Refused:
-        if not self._is_logged_enough(source, "no_secret"):
-            self.log.error("no_secret", source=source.name, missing=source.missing)
-        return Refused(
-            503,
-            "no_secret",
-            "this source is not set up completely; send it again later",
-            headers={"Retry-After": "60"},
-        )
-
-    def _count(self, received: Received, source: Source, seconds: float) -> None:
-        """Count the events of a request, and the time that storing them took."""
-        self.counts.observe(ACK, max(seconds, 0.0))
-        if not received.kept:
-            self.counts.add(EVENTS, source.name, "handshake")
-        for event, kept in received.kept:
-            outcome = (
-                "duplicate"
-                if kept.duplicate
-                else "spam"
-                if event.spam
-                else "problem"
-                if event.problem
-                else "accepted"
-            )
-            self.counts.add(EVENTS, source.name, outcome)
-
-    def _finish(
-        self,
-        source: Source,
-        config: Config,
-        started: float,
-        received: Received,
-        status: int,
-    ) -> None:
-        """Log a request that was answered with `status`, then wake the worker if a delivery is
-        queued.
-
-        Write one line per event: ids and counts, never a body or a header's value.
-        """
-        milliseconds = round((time.monotonic() - started) * 1000, 1)
-        if received.fault is not None:
-            self.log.error(
-                "planning_failed",
-                source=source.name,
-                event_id=received.kept[-1][0].id,
-                exc_info=received.fault,
-            )
-        if not received.kept:
-            self.log.info("handshake", source=source.name, status=status)
-        given = config.routes_of(source.name) if received.kept else ()
-        for event, kept in received.kept:
-            self.log.info(
-                "event",
-                event_id=kept.event_id,
-                source=source.name,
-                type=event.type,
-                provider_id=event.provider_id,
-                bytes=len(event.body),
-                files=len(event.files),
-                deliveries=len(kept.deliveries),
-                routes=[one.route for one in kept.deliveries],
-                left_out=left_out(kept.deliveries, given),
-                status=status,
-                duplicate=kept.duplicate,
-                problem=event.problem,
-                spam=event.spam and event.spam.partition(":")[0],
-                ms=milliseconds,
-            )
-        if any(
-            each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries
-        ):
-            self.ring()
+    if any(each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries):
+        effects.wake_workers()
 
 
-def _keep_nothing(arrivals: Arrivals, _replan: object) -> list[Added]:
-    return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
+def _outcome(event: Event, kept: Kept) -> str:
+    if kept.duplicate:
+        return "duplicate"
+    return "spam" if event.spam else "problem" if event.problem else "accepted"
 
 
 def read_request(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bridge.core.http_messages import Request
 from bridge.core.json_limits import MAX_TEST
-from bridge.ingest.receive import read_body
+from bridge.ingest.source_bodies import read_body
 from bridge.providers.model import Lesson, Probe, Reply
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Source
@@ -31,6 +31,15 @@ class Learning:
     database: Database
     sealer: Callable[[], Sealer]
     teaches: bool = True
+
+    def apply(self, request: Request, source: Source, now: float) -> Reply | Source:
+        """Return the answer to a request that teaches the secret, else the source as it has
+        learned.
+        """
+        if source.provider.learn is None:
+            return source
+        known = self.known(source)
+        return self.taught(request, source, known, now) or self.knowing(source, known)
 
     def known(self, source: Source) -> Learned:
         """Return what is kept of a source."""

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
-from bridge.ingest.forms.spam.check import Gate
+from bridge.ingest.forms.attachments import KeepFile
+from bridge.ingest.forms.spam.check import SpamCheck
 from bridge.monitoring.tracing import exporter
 from bridge.monitoring.tracing.exporter import Tracer
+from bridge.store.blobs import Blobs
 from bridge.store.encryption import Sealer, of_secrets
+from bridge.store.inbound import refused_submissions
 from bridge.web.app_context import AppContext
 from bridge.web.captcha_client import Solving
 from bridge.web.event_storage import EventStorage
+from bridge.web.form_files import keeper_of
 from bridge.web.key_fetcher import Keyring
+from bridge.web.learned_secrets import Learning
+from bridge.web.rate_limiter import Limiter
+from bridge.web.refusal_counter import RefusalCounter
+from bridge.web.reject_recorder import TurnedAway
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessResources:
-    """Make connections, threads' pools and caches that processes must not share.
+    """Make clients and caches that processes must not share.
 
-    Create it before the fork: only its properties make anything.
+    Create it before the fork: the fields are for all processes, the properties of each process.
+    `wake_workers` wakes the workers here and on other machines.
     """
 
     context: AppContext
     storage: EventStorage
+    blobs: Blobs
+    limiter: Limiter
+    wake_workers: Callable[[], None]
     secret_key: str = field(repr=False)
 
     @cached_property
@@ -38,15 +51,37 @@ class ProcessResources:
         return of_secrets(settings.encryption_keys, settings.secret_key)
 
     @cached_property
-    def spam_check(self) -> Gate:
+    def learning(self) -> Learning:
+        """Return the enrolment of secrets that senders set themselves."""
+        return Learning(self.context.database, lambda: self.sealer)
+
+    @cached_property
+    def spam_check(self) -> SpamCheck:
         """Return the spam check of forms."""
-        return Gate(
+        return SpamCheck(
             secret_key=self.secret_key,
             solve=Solving().solve,
-            submit=self.storage.submit,
             repeated=self.storage.repeated,
             files_of=self.storage.files_of,
             stored_today=self.storage.stored_today,
+        )
+
+    @cached_property
+    def store_file(self) -> KeepFile:
+        """Return the function that stores a form's file."""
+        return keeper_of(self.blobs)
+
+    @cached_property
+    def rejects(self) -> TurnedAway:
+        """Return the recorder of requests that failed verification."""
+        return TurnedAway(self.storage.add_reject, self.limiter, self.storage.is_low)
+
+    @cached_property
+    def refusals(self) -> RefusalCounter:
+        """Return the counter of submissions that forms refuse."""
+        database = self.context.database
+        return RefusalCounter(
+            partial(refused_submissions.add, database), self.storage.is_low, database.timings
         )
 
     @property

@@ -27,14 +27,6 @@ LOOKS: Final = 10  # a form may be looked at so many times as often as it may be
 _CELL = struct.Struct("d")
 
 
-class Unlimited:
-    """Lets everything through."""
-
-    def wait(self, _limits: Sequence[tuple[str, Rate]], _now: float) -> float:
-        """Return 0."""
-        return 0.0
-
-
 class Limiter:
     """Create it before the fork: the memory is then shared by all receivers."""
 
@@ -70,7 +62,7 @@ def _cell_of(key: str) -> int:
 
 
 def wait_of(
-    limiter: Limiter | Unlimited, source: Source, client: str | None, now: float, *, look: str = ""
+    limiter: Limiter, source: Source, client: str | None, now: float, *, look: str = ""
 ) -> float:
     """Return 0 and count a request of this client to a source, or the seconds after which one would
     be let through.

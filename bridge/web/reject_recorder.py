@@ -5,57 +5,21 @@ never in the way of the answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 from bridge.core.errors import StoreError
 from bridge.core.http_messages import Request
-from bridge.core.model import JSON, Reject
+from bridge.core.model import Reject
 from bridge.core.rate_limits import Rate
 from bridge.ingest.rejects import reject_of
 from bridge.routing.model import Source
 from bridge.system.ids import reject_id
 from bridge.system.logs import get_logger
-from bridge.web import dry_run
 from bridge.web.rate_limiter import Limiter
 
 log = get_logger()
 # copies of one source, and log lines of one kind of refusal; a flood fills no disk
 OFTEN = Rate(count=30, per=60.0)
-
-
-class Noting(Protocol):
-    """Who is told of a request that failed verification."""
-
-    def note(
-        self,
-        request: Request,
-        source: Source,
-        reason: str,
-        now: float,
-        others: Iterable[Source] = (),
-    ) -> str | None:
-        """Return the id of the copy that is kept, or None where none is; `others`: the other
-        sources there are.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class NotingDry:
-    """Keeps nothing of a dry request but what is `said` of it to who sent it: how it arrived."""
-
-    said: dict[str, JSON] = field(default_factory=dict)
-
-    def note(
-        self,
-        request: Request,
-        source: Source,  # noqa: ARG002 - the shape of its siblings
-        reason: str,  # noqa: ARG002 - the shape of its siblings
-        now: float,  # noqa: ARG002 - the shape of its siblings
-        others: Iterable[Source] = (),  # noqa: ARG002 - the shape of its siblings
-    ) -> None:
-        """Tell how it arrived."""
-        self.said["arrived"] = dry_run.arrived(request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from receiving import hooks_of
+from recorded_log import Lines
 from senders import ALL
-from test_form_refusals import Lines
 from werkzeug.test import Client
 
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.store.inbound.events import Added
-from bridge.web.body_reader import Intake
+from bridge.web import effects
 from bridge.web.forms import pages
-from bridge.web.hooks import Hooks
 from bridge.web.rate_limiter import Limiter
 from bridge.web.reject_recorder import OFTEN
 
@@ -50,7 +50,7 @@ def woken() -> list[str]:
 
 
 @pytest.fixture
-def edge(tmp_path: Path, log: Lines, woken: list[str]) -> Client:
+def edge(tmp_path: Path, log: Lines, woken: list[str], monkeypatch: pytest.MonkeyPatch) -> Client:
     (tmp_path / "routes.yaml").write_text(ROUTES)
     config = load(tmp_path / "routes.yaml", {}, strict_secrets=False)
     settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
@@ -67,7 +67,8 @@ def edge(tmp_path: Path, log: Lines, woken: list[str]) -> Client:
     def ring() -> None:
         woken.append(log.lines[-1]["event"])
 
-    return Client(Hooks(settings, lambda: config, keep, ring, Intake(), Limiter(), log=log))
+    monkeypatch.setattr(effects, "log", log)
+    return Client(hooks_of(settings, lambda: config, keep, limiter=Limiter(), wake_workers=ring))
 
 
 def logged(log: Lines) -> list[tuple[str, int]]:

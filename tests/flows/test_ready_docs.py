@@ -21,7 +21,7 @@ from serving import Bridge, until
 
 from bridge.config.loader import check
 from bridge.flows.ready.catalog import READY
-from bridge.ingest.receive import read_body
+from bridge.ingest.source_bodies import read_body
 from bridge.providers.samples.loader import sample
 from bridge.routing.model import Config, Route
 from bridge.routing.planner import plan

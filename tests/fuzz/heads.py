@@ -14,13 +14,13 @@ from typing import Any
 from gunicorn.config import Config as Gunicorn
 from gunicorn.http import errors, wsgi
 from gunicorn.http.parser import RequestParser
+from receiving import hooks_of
 
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.model import Event
 from bridge.web.body_reader import Intake
 from bridge.web.hooks import Hooks
-from bridge.web.rate_limiter import Unlimited
 from bridge.web.server.app import options
 from fuzz.choices import Choices, Finding, bounded
 
@@ -65,14 +65,7 @@ def _parts() -> tuple[Hooks, Any, list[Event]]:
         kept.extend(event for event, _ in arrivals)
         return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
 
-    hooks = Hooks(
-        settings=settings,
-        config=lambda: config,
-        keep=keep,
-        ring=lambda: None,
-        intake=Intake(1 << 30),
-        limiter=Unlimited(),
-    )
+    hooks = hooks_of(settings, lambda: config, keep, intake=Intake(1 << 30))
     cfg = Gunicorn()
     for name, value in options(settings, lambda _: None).items():
         if name in (

@@ -15,14 +15,23 @@ import pytest
 from conftest import NOW
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from receiving import receive_request
+from senders import ALL, CONFIG
+from signing import NOW as SIGNED_AT
 
 from bridge.config.loader import load
 from bridge.core.errors import BadSignature, Refused, StoreError
 from bridge.core.http_messages import Request
 from bridge.core.locators import query_value
 from bridge.core.model import Delivery, Event, Status
+from bridge.ingest import event_builder
 from bridge.ingest import receive as module
-from bridge.ingest.receive import PLANNING_FAILED, Received, receive, replan
+from bridge.ingest.effects import OfflineEffects, Prepared
+from bridge.ingest.event_builder import PLANNING_FAILED
+from bridge.ingest.forms.spam.check import CheckedSubmission
+from bridge.ingest.forms.spam.dedup import Marks
+from bridge.ingest.receive import Received, receive, replan
+from bridge.ingest.source_bodies import MAX_BATCH
 from bridge.providers.model import Batch, Handshake, Probe, Reply
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Config, Source
@@ -136,9 +145,7 @@ class Bench:
         known = self.config.sources[source]
         if sign and known.provider.name in ("github", "slack"):
             request = known.scheme.sign(request, secret, now)
-        return receive(
-            request, known, self.config, keep=self.store.keep, now=now, new_id=lambda: event_id(now)
-        )
+        return receive_request(request, known, self.config, self.store.keep, now)
 
 
 @pytest.fixture
@@ -258,7 +265,7 @@ def test_a_fault_of_planning_keeps_the_event(bench: Bench, monkeypatch: pytest.M
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a fault with hunter2 in its text")
 
-    monkeypatch.setattr(module, "plan", broken)
+    monkeypatch.setattr(event_builder, "plan", broken)
     received = bench.post("github", ISSUE, github())
     assert answer(received)[0] == 202
     (event,) = bench.store.events
@@ -361,9 +368,7 @@ def take(bench: Bench, source: Source, value: Any, **more: Any) -> Received:
         body=json.dumps(value).encode(),
         **more,
     )
-    return receive(
-        request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
-    )
+    return receive_request(request, source, bench.config, bench.store.keep, NOW)
 
 
 def test_each_element_of_a_batch_is_an_event_of_its_own(bench: Bench) -> None:
@@ -415,11 +420,11 @@ def test_a_batch_of_a_thousand_is_taken_apart(bench: Bench) -> None:
 
 
 def test_a_batch_that_is_too_long_is_kept_whole_and_says_so(bench: Bench) -> None:
-    take(bench, batch_of(bench.config, Batch()), [1] * (module.MAX_BATCH + 1))
+    take(bench, batch_of(bench.config, Batch()), [1] * (MAX_BATCH + 1))
     assert len(bench.store.events) == 1
     assert (
         bench.store.events[0].problem
-        == f"a batch of {module.MAX_BATCH + 1} events; at most {module.MAX_BATCH} are taken apart"
+        == f"a batch of {MAX_BATCH + 1} events; at most {MAX_BATCH} are taken apart"
     )
 
 
@@ -445,9 +450,7 @@ def test_what_is_kept_beside_an_element_is_what_there_is_of_it(bench: Bench) -> 
         body=urlencode({"events": '[{"id": "3"}]'}).encode(),
     )
     source = batch_of(bench.config, Batch(), body="form_payload:events")
-    receive(
-        form, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
-    )
+    receive_request(form, source, bench.config, bench.store.keep, NOW)
     assert (
         bench.store.events[-1].headers["content-type"],
         json.loads(bench.store.events[-1].body),
@@ -559,14 +562,7 @@ def test_a_test_of_the_url_may_come_by_another_method_and_sees_the_secrets(bench
         request = Request(
             method=method, path="/hooks/github", headers={}, body=b"", query_string=query
         )
-        return receive(
-            request,
-            source,
-            bench.config,
-            keep=bench.store.keep,
-            now=NOW,
-            new_id=lambda: event_id(NOW),
-        )
+        return receive_request(request, source, bench.config, bench.store.keep, NOW)
 
     assert get("challenge=abc").reply.body == b"abc 1"
     with pytest.raises(BadSignature):
@@ -598,9 +594,7 @@ def ask(
         headers={name.replace("_", "-"): text for name, text in headers.items()},
         body=body,
     )
-    return receive(
-        request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
-    )
+    return receive_request(request, source, bench.config, bench.store.keep, NOW)
 
 
 def test_an_unsigned_test_of_the_url_is_short(bench: Bench) -> None:
@@ -616,9 +610,7 @@ def test_an_unsigned_test_of_the_url_is_short(bench: Bench) -> None:
         body=b'"' + b"x" * module.MAX_TEST + b'"',
     )
     signed = source.scheme.sign(long, SECRET, NOW)
-    received = receive(
-        signed, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
-    )
+    received = receive_request(signed, source, bench.config, bench.store.keep, NOW)
     assert (received.reply.status, len(bench.store.events)) == (202, 1), "and signed it is an event"
 
 
@@ -632,7 +624,8 @@ def test_a_body_is_read_as_its_content_type_says_and_once(
         bodies.append(read(*given, **more))
         return bodies[-1]
 
-    monkeypatch.setattr(module, "read_body", counted)
+    for reader in (module, event_builder):
+        monkeypatch.setattr(reader, "read_body", counted)
     with pytest.raises(BadSignature):
         bench.post("github", ISSUE, github(), sign=False)
     assert bodies == [], "nothing is read of what nobody has signed"
@@ -650,9 +643,7 @@ def test_a_body_is_read_as_its_content_type_says_and_once(
         SECRET,
         NOW,
     )
-    received = receive(
-        signed, silent, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
-    )
+    received = receive_request(signed, silent, bench.config, bench.store.keep, NOW)
     assert (len(bodies), received.body) == (1, bodies[0])
 
 
@@ -692,9 +683,7 @@ def test_an_expired_secret_answers_no_test_of_the_url(bench: Bench) -> None:
         provider=replace(known.provider, handshakes=(Handshake(tell, signed=False),)),
     )
     request = Request(method="POST", path="/hooks/github", headers={}, body=b"{}")
-    received = receive(
-        request, source, bench.config, keep=bench.store.keep, now=NOW, new_id=lambda: event_id(NOW)
-    )
+    received = receive_request(request, source, bench.config, bench.store.keep, NOW)
     assert received.reply.body == b"live lasting"
 
 
@@ -903,15 +892,12 @@ def test_the_files_of_a_form_are_kept_before_its_event(bench: Bench) -> None:
         body="".join([*parts, "--b--\r\n"]).encode(),
     )
     source = bench.config.sources["jobs"]
-    receive(
-        request,
-        source,
-        bench.config,
-        keep=keep,
-        now=NOW,
-        new_id=lambda: event_id(NOW),
-        keep_file=keep_file,
-    )
+
+    class Effects(OfflineEffects):
+        def store_file(self, content: memoryview) -> str:
+            return keep_file(content)
+
+    receive(request, source, bench.config, Effects(keep=keep, make_id=lambda: event_id(NOW)), NOW)
     assert steps == ["file %PDF-0", "file %PDF-1", "event"]
     (event,) = bench.store.events
     assert [file.field for file in event.files] == ["cv", "cv"]
@@ -929,56 +915,37 @@ def test_a_compressed_form_is_415(bench: Bench) -> None:
     assert received.body is not None and received.body.value == {"a": "2"}
 
 
-@dataclass
-class Passing:
-    """What a gate says of a submission."""
-
-    request: Request
-    keep: Callable[..., Any]
-    known: Any = None
-    client: str | None = "192.0.2.0"
-    spam: str | None = None
-
-
 @pytest.mark.parametrize("repeats", [False, True])
 @pytest.mark.parametrize("spam", [None, "words"])
-def test_a_gate_decides_what_is_kept_of_a_form(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, repeats: bool, spam: str | None
+def test_the_spam_check_decides_what_is_stored_of_a_form(
+    bench: Bench, repeats: bool, spam: str | None
 ) -> None:
-    """What repeats another has its files kept already; spam starts nothing; and the request is kept
-    as the gate returns it.
+    """What repeats another is stored already; spam starts nothing; and the request is stored as the
+    check returns it.
     """
-    gate = object()
     asked = list[Any]()
     files = list[bytes]()
-    kept = list[Any]()
+    known = Kept("evt_known", (), duplicate=True)
+    marks = Marks(now=NOW, digest="d")
 
-    def keep(arrivals: Any, replanned: Callable[..., Any]) -> list[Kept]:
-        kept.append(arrivals)
-        return bench.store.keep(arrivals, replanned)
+    class Effects(OfflineEffects):
+        def check_submission(
+            self, request: Request, _body: Any, source: Source, form: Any, now: float, _size: int
+        ) -> CheckedSubmission:  # type: ignore[override]
+            asked.append((source.name, form, now))
+            masked = replace(request, headers={**request.headers, "x-masked": "yes"})
+            return CheckedSubmission(
+                request=masked,
+                client="192.0.2.0",
+                spam=spam,
+                marks=marks,
+                known=known if repeats else None,
+            )
 
-    def through(
-        request: Request,
-        _body: Any,
-        _source: Source,
-        _form: Any,
-        given: Any,
-        now: float,
-        _size: int,
-    ) -> Passing:
-        asked.append((given, now))
-        return Passing(
-            replace(request, headers={**request.headers, "x-masked": "yes"}),
-            keep,
-            object() if repeats else None,
-            spam=spam,
-        )
+        def store_file(self, content: memoryview) -> str:
+            files.append(bytes(content))
+            return hashlib.sha256(content).hexdigest()
 
-    def keep_file(content: memoryview) -> str:
-        files.append(bytes(content))
-        return hashlib.sha256(content).hexdigest()
-
-    monkeypatch.setattr(module, "pass_through", through)
     body = (
         b'--b\r\nContent-Disposition: form-data; name="cv";'
         b' filename="a.pdf"\r\n\r\n%PDF-1\r\n--b--\r\n'
@@ -989,18 +956,22 @@ def test_a_gate_decides_what_is_kept_of_a_form(
         headers={"content-type": "multipart/form-data; boundary=b"},
         body=body,
     )
-    receive(
-        request,
-        bench.config.sources["jobs"],
-        bench.config,
-        keep=bench.store.keep,
-        now=NOW,
-        new_id=lambda: event_id(NOW),
-        keep_file=keep_file,
-        gate=gate,
-    )  # type: ignore[arg-type]
+    source = bench.config.sources["jobs"]
+    effects = Effects(keep=bench.store.keep, make_id=lambda: event_id(NOW))
+    prepared = module.prepare(request, source, bench.config, effects, NOW)
+    assert asked == [("jobs", source.form, NOW)]
+    assert bench.store == Store(), "nothing is stored before its time"
+    if repeats:
+        assert isinstance(prepared, Received) and files == []
+        assert prepared.reply.status == 200 and json.loads(prepared.reply.body) == {
+            "event_id": "evt_known",
+            "duplicate": True,
+        }
+        assert prepared.kept[0][1] is known
+        return
+    assert isinstance(prepared, Prepared) and (prepared.marks, files) == (marks, [b"%PDF-1"])
+    module.answer(prepared, effects.store(prepared))
     (event,) = bench.store.events
-    assert (asked, len(kept), files) == ([(gate, NOW)], 1, [] if repeats else [b"%PDF-1"])
     assert (event.client, event.spam, event.headers["x-masked"]) == ("192.0.2.0", spam, "yes")
     planned = [(one.route, one.status) for one in bench.store.deliveries]
     assert planned == ([] if spam else [("jobs", Status.QUEUED)])
@@ -1109,3 +1080,68 @@ def test_a_source_that_is_gone_plans_nothing(bench: Bench) -> None:
     bench.post("github", ISSUE, github())
     without = replace(bench.config, sources={})
     assert replan(bench.store.events[0], without, NOW, "n") == []
+
+
+# -- where it waits
+
+
+class MustWaitError(BaseException):
+    """An effect would wait."""
+
+
+class Impatient(OfflineEffects):
+    """Effects for an event loop: what would wait gives up instead."""
+
+    def _give_up(self, *_: object, **__: object) -> Any:
+        raise MustWaitError
+
+    confirm = check_submission = store_file = store = _give_up
+    fetch = roots = _give_up
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_most_requests_are_prepared_without_waiting(name: str) -> None:
+    one = ALL[name]
+    kept = list[Any]()
+    impatient = Impatient(keep=lambda *_: kept, make_id=lambda: "evt_1")
+    impatient = replace(impatient, keys=impatient)
+    if one.row.name == "form":
+        with pytest.raises(MustWaitError):
+            module.prepare(one.signed(), one.source(), CONFIG, impatient, SIGNED_AT)
+        return
+    prepared = module.prepare(one.signed(), one.source(), CONFIG, impatient, SIGNED_AT)
+    assert isinstance(prepared, Received | Prepared)
+    assert isinstance(prepared, Received) or (
+        prepared.arrivals and prepared.source.name == one.row.name
+    )
+    assert kept == []
+
+
+def test_a_request_that_would_wait_can_be_prepared_again_elsewhere(bench: Bench) -> None:
+    fields = b"name=Ann&age=3"
+    request = Request(method="POST", path="/hooks/contact", headers=FORM, body=fields)
+    source = bench.config.sources["contact"]
+    patient = OfflineEffects(keep=bench.store.keep, make_id=lambda: "evt_1")
+    with pytest.raises(MustWaitError):
+        module.prepare(
+            request,
+            source,
+            bench.config,
+            Impatient(keep=bench.store.keep, make_id=lambda: "evt_1"),
+            NOW,
+        )
+    assert bench.store == Store()
+    again = module.prepare(request, source, bench.config, patient, NOW)
+    assert isinstance(again, Prepared)
+    said = module.answer(again, patient.store(again))
+    assert (said.reply.status, [event.id for event in bench.store.events]) == (202, ["evt_1"])
+    assert (
+        said.reply
+        == receive(
+            request,
+            source,
+            bench.config,
+            OfflineEffects(keep=Store().keep, make_id=lambda: "evt_1"),
+            NOW,
+        ).reply
+    )

@@ -17,19 +17,18 @@ from conftest import NOW
 from forms import MULTIPART, PNG, multipart, part
 from hypothesis import given
 from hypothesis import strategies as st
+from receiving import receive_request
 from serving import Bridge, github, until
 
 from bridge.config.loader import check
 from bridge.core.errors import SettingsError
 from bridge.core.http_messages import Request
 from bridge.core.model import Delivery, Event
-from bridge.ingest.receive import receive
 from bridge.ingest.redaction import compile_redaction, keyed, mark
 from bridge.ingest.rejects import obstacle, reject_of
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.system.ids import event_id
 
 KEY = "k" * 40
 SECRET = "It's a Secret to Everybody"
@@ -99,14 +98,7 @@ def take(
         kept.extend(arrivals)
         return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
 
-    receive(
-        request,
-        keyed(config.sources[source], key),
-        config,
-        keep=keep,
-        now=NOW,
-        new_id=lambda: event_id(NOW),
-    )
+    receive_request(request, keyed(config.sources[source], key), config, keep, NOW)
     ((event, deliveries),) = kept
     return event, deliveries
 

@@ -92,24 +92,10 @@ KNOWN: list[dict[str, Any]] = [
         "name": "X5",
         "file": "bridge/ingest/receive.py",
         "old": (
-            "    if passed is None or passed.known is None:\n"
-            "        forms.keep(sent, keep_file)\n"
-            "    request = replace(request, body=without_files)\n"
-            "    return replace(\n"
-            "        _keep([(request, body)], source, config, keep, now, new_id, digest=digest, passed=passed),\n"
-            "        body=body,\n"
-            "    )\n"
+            "    if checked is None or checked.known is None:\n"
+            "        forms.keep(sent, effects.store_file)\n"
         ),
-        "new": (
-            "    request = replace(request, body=without_files)\n"
-            "    received = replace(\n"
-            "        _keep([(request, body)], source, config, keep, now, new_id, digest=digest, passed=passed),\n"
-            "        body=body,\n"
-            "    )\n"
-            "    if passed is None or passed.known is None:\n"
-            "        forms.keep(sent, keep_file)\n"
-            "    return received\n"
-        ),
+        "new": "",
         "tests": ["tests/store/test_durability.py", "tests/ingest/test_receive.py"],
     },
     {
@@ -341,16 +327,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G-reap-lock",
         "file": "bridge/store/queue/ledger.py",
-        "old": (
-            "    expired = (\n"
-            "        select(delivery)\n"
-            '        .where(text("delivery.status = \'sending\' AND delivery.lease_until < :now"))\n'
-            "        .with_for_update(skip_locked=True)\n"
-        ),
-        "new": (
-            "    expired = select(delivery).where(\n"
-            '        text("delivery.status = \'sending\' AND delivery.lease_until < :now")\n'
-        ),
+        "old": ".with_for_update(skip_locked=True)",
+        "new": "",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
@@ -363,12 +341,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G-move",
         "file": "bridge/store/queue/ledger.py",
-        "old": (
-            "    row = connection.execute(\n"
-            "        select(delivery).where(delivery.c.id == delivery_id).with_for_update()\n"
-            "    ).one_or_none()\n"
-        ),
-        "new": "    row = connection.execute(select(delivery).where(delivery.c.id == delivery_id)).one_or_none()\n",
+        "old": "select(delivery).where(delivery.c.id == delivery_id).with_for_update()",
+        "new": "select(delivery).where(delivery.c.id == delivery_id)",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
@@ -408,66 +382,42 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "R-claim-lock",
         "file": "bridge/store/local/runs.py",
-        "old": (
-            "    queued = (\n"
-            "        select(local_run)\n"
-            "        .where(QUEUED)\n"
-            "        .order_by(columns.seq)\n"
-            "        .limit(most)\n"
-            "        .with_for_update(skip_locked=True)\n"
-            "    )\n"
-        ),
-        "new": "    queued = select(local_run).where(QUEUED).order_by(columns.seq).limit(most)\n",
+        "old": ".order_by(columns.seq).limit(most).with_for_update(skip_locked=True)",
+        "new": ".order_by(columns.seq).limit(most)",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "R-abandon",
         "file": "bridge/store/local/runs.py",
-        "old": (
-            "    expired = (\n"
-            "        select(columns.id).where(HELD, columns.lease_until < now).with_for_update(skip_locked=True)\n"
-            "    )\n"
-        ),
-        "new": "    expired = select(columns.id).where(HELD, columns.lease_until < now)\n",
+        "old": "select(columns.id).where(HELD, columns.lease_until < now).with_for_update(skip_locked=True)",
+        "new": "select(columns.id).where(HELD, columns.lease_until < now)",
         "tests": ["tests/store/test_ledger_races.py"],
     },
     {
         "name": "C9",
         "file": "bridge/store/queue/claims.py",
         "old": (
-            "        held = (\n"
-            "            (delivery.c.id == claim.delivery.id)\n"
-            "            & (delivery.c.status == Status.SENDING)\n"
-            "            & (delivery.c.lease == claim.lease)\n"
-            "        )\n"
+            "held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING) & (delivery.c.lease == "
+            "claim.lease)"
         ),
-        "new": "        held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING)\n",
+        "new": "held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C9-status",
         "file": "bridge/store/queue/claims.py",
         "old": (
-            "        held = (\n"
-            "            (delivery.c.id == claim.delivery.id)\n"
-            "            & (delivery.c.status == Status.SENDING)\n"
-            "            & (delivery.c.lease == claim.lease)\n"
-            "        )\n"
+            "held = (delivery.c.id == claim.delivery.id) & (delivery.c.status == Status.SENDING) & (delivery.c.lease == "
+            "claim.lease)"
         ),
-        "new": "        held = delivery.c.id == claim.delivery.id\n",
+        "new": "held = (delivery.c.id == claim.delivery.id)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C9-number",
         "file": "bridge/store/queue/claims.py",
-        "old": (
-            "            connection.execute(\n"
-            "                delete(attempt).where(\n"
-            "                    attempt.c.delivery_id == claim.delivery.id, attempt.c.number == claim.attempt\n"
-            "                )\n"
-            "            )\n"
-        ),
-        "new": "            connection.execute(delete(attempt).where(attempt.c.delivery_id == claim.delivery.id))\n",
+        "old": "delete(attempt).where(attempt.c.delivery_id == claim.delivery.id, attempt.c.number == claim.attempt)",
+        "new": "delete(attempt).where(attempt.c.delivery_id == claim.delivery.id)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -483,27 +433,15 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "C-begin-lease",
         "file": "bridge/store/queue/claims.py",
-        "old": (
-            "    held = (\n"
-            "        (delivery.c.id == delivery_id)\n"
-            "        & (delivery.c.status == Status.SENDING)\n"
-            "        & (delivery.c.lease == lease)\n"
-            "    )\n"
-        ),
-        "new": "    held = (delivery.c.id == delivery_id) & (delivery.c.status == Status.SENDING)\n",
+        "old": " & (delivery.c.lease == lease)\n",
+        "new": "\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-begin-status",
         "file": "bridge/store/queue/claims.py",
-        "old": (
-            "    held = (\n"
-            "        (delivery.c.id == delivery_id)\n"
-            "        & (delivery.c.status == Status.SENDING)\n"
-            "        & (delivery.c.lease == lease)\n"
-            "    )\n"
-        ),
-        "new": "    held = (delivery.c.id == delivery_id) & (delivery.c.lease == lease)\n",
+        "old": "held = (delivery.c.id == delivery_id) & (delivery.c.status == Status.SENDING) & (delivery.c.lease == lease)",
+        "new": "held = (delivery.c.id == delivery_id) & (delivery.c.lease == lease)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -547,25 +485,15 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G3",
         "file": "bridge/store/queue/ledger.py",
-        "old": (
-            "    return (\n"
-            "        known.status == Status.UNKNOWN\n"
-            "        and each.outcome.kind is Kind.STARTED\n"
-            "        and known.made == each.claim.attempt\n"
-            "    )\n"
-        ),
-        "new": "    return known.status == Status.UNKNOWN and known.made == each.claim.attempt\n",
+        "old": "known.status == Status.UNKNOWN and each.outcome.kind is Kind.STARTED and known.made",
+        "new": "known.status == Status.UNKNOWN and known.made",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-mine-lease",
         "file": "bridge/store/queue/ledger.py",
-        "old": (
-            "        mine = (\n"
-            "            known is not None and known.status == Status.SENDING and known.lease == each.claim.lease\n"
-            "        )\n"
-        ),
-        "new": "        mine = known is not None and known.status == Status.SENDING\n",
+        "old": "known.status == Status.SENDING and known.lease == each.claim.lease",
+        "new": "known.status == Status.SENDING",
         "tests": ["tests/store/test_ledger.py"],
     },
     {
@@ -578,27 +506,15 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G-late-run-state",
         "file": "bridge/store/queue/ledger.py",
-        "old": (
-            "    .where(\n"
-            '        attempt.c.delivery_id == bindparam("of"),\n'
-            '        attempt.c.number == bindparam("as"),\n'
-            "        attempt.c.run_state.is_(None),\n"
-            "    )\n"
-        ),
-        "new": '    .where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"))\n',
+        "old": ", attempt.c.run_state.is_(None))",
+        "new": ")",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "G-late-number",
         "file": "bridge/store/queue/ledger.py",
-        "old": (
-            "    .where(\n"
-            '        attempt.c.delivery_id == bindparam("of"),\n'
-            '        attempt.c.number == bindparam("as"),\n'
-            "        attempt.c.run_state.is_(None),\n"
-            "    )\n"
-        ),
-        "new": '    .where(attempt.c.delivery_id == bindparam("of"), attempt.c.run_state.is_(None))\n',
+        "old": '.where(attempt.c.delivery_id == bindparam("of"), attempt.c.number == bindparam("as"), attempt.c.run_state.is_(None))',
+        "new": '.where(attempt.c.delivery_id == bindparam("of"), attempt.c.run_state.is_(None))',
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -701,74 +617,43 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "N-found",
         "file": "bridge/store/queue/reconcile.py",
-        "old": (
-            "    # somebody said which run it is\n"
-            "    found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)\n"
-        ),
-        "new": "    found = delivery.c.run_id.isnot(None) & is_last  # somebody said which run it is\n",
+        "old": "or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)",
+        "new": "delivery.c.run_id.isnot(None) & is_last",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-flow",
         "file": "bridge/store/queue/reconcile.py",
-        "old": (
-            "    same = (\n"
-            "        (delivery.c.platform == of.platform)\n"
-            "        & (delivery.c.saved_item_id == of.saved_item_id)\n"
-            "        & (delivery.c.id != of.id)\n"
-            "    )\n"
-        ),
-        "new": "    same = (delivery.c.platform == of.platform) & (delivery.c.id != of.id)\n",
+        "old": " & (delivery.c.saved_item_id == of.saved_item_id)",
+        "new": "",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-platform",
         "file": "bridge/store/queue/reconcile.py",
-        "old": (
-            "    same = (\n"
-            "        (delivery.c.platform == of.platform)\n"
-            "        & (delivery.c.saved_item_id == of.saved_item_id)\n"
-            "        & (delivery.c.id != of.id)\n"
-            "    )\n"
-        ),
-        "new": "    same = (delivery.c.saved_item_id == of.saved_item_id) & (delivery.c.id != of.id)\n",
+        "old": "same = (delivery.c.platform == of.platform) & ",
+        "new": "same = ",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-itself",
         "file": "bridge/store/queue/reconcile.py",
-        "old": (
-            "    same = (\n"
-            "        (delivery.c.platform == of.platform)\n"
-            "        & (delivery.c.saved_item_id == of.saved_item_id)\n"
-            "        & (delivery.c.id != of.id)\n"
-            "    )\n"
-        ),
-        "new": "    same = (delivery.c.platform == of.platform) & (delivery.c.saved_item_id == of.saved_item_id)\n",
+        "old": " & (delivery.c.id != of.id)",
+        "new": "",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-open-outcome",
         "file": "bridge/store/queue/reconcile.py",
-        "old": (
-            "    is_open = both.where(\n"
-            '        text("delivery.status = \'sending\'"), attempt.c.outcome.is_(None), or_(*near)\n'
-            "    )\n"
-        ),
-        "new": '    is_open = both.where(text("delivery.status = \'sending\'"), or_(*near))\n',
+        "old": 'text("delivery.status = \'sending\'"), attempt.c.outcome.is_(None), or_(*near)',
+        "new": 'text("delivery.status = \'sending\'"), or_(*near)',
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-attempt",
         "file": "bridge/store/queue/reconcile.py",
-        "old": (
-            "    still = (\n"
-            "        (delivery.c.id == known.delivery.id)\n"
-            "        & (delivery.c.status == Status.UNKNOWN.value)\n"
-            "        & (number == known.attempt)\n"
-            "    )\n"
-        ),
-        "new": "    still = (delivery.c.id == known.delivery.id) & (delivery.c.status == Status.UNKNOWN.value)\n",
+        "old": " & (number == known.attempt)\n",
+        "new": "\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -851,47 +736,29 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "R-terminating",
         "file": "bridge/store/local/runs.py",
-        "old": (
-            "    return list(\n"
-            "        connection.execute(\n"
-            "            select(local_run.c.id).where(local_run.c.lease == lease, TERMINATING)\n"
-            "        ).scalars()\n"
-            "    )\n"
-        ),
-        "new": "    return list(connection.execute(select(local_run.c.id).where(TERMINATING)).scalars())\n",
+        "old": "where(local_run.c.lease == lease, TERMINATING)",
+        "new": "where(TERMINATING)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "T2",
         "file": "bridge/core/rate_limits.py",
-        "old": (
-            "    return Pace(\n"
-            "        next_at=_begin(pace, now) + starts * every,\n"
-            "        day=day,\n"
-            "        starts=starts + (pace.starts if pace.day == day else 0),\n"
-            "    )\n"
-        ),
-        "new": "    return Pace(next_at=_begin(pace, now) + starts * every, day=day, starts=starts + pace.starts)\n",
+        "old": "starts=starts + (pace.starts if pace.day == day else 0))",
+        "new": "starts=starts + pace.starts)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "T2-forgets",
         "file": "bridge/core/rate_limits.py",
-        "old": (
-            "    return Pace(\n"
-            "        next_at=_begin(pace, now) + starts * every,\n"
-            "        day=day,\n"
-            "        starts=starts + (pace.starts if pace.day == day else 0),\n"
-            "    )\n"
-        ),
-        "new": "    return Pace(next_at=_begin(pace, now) + starts * every, day=day, starts=starts)\n",
+        "old": "starts=starts + (pace.starts if pace.day == day else 0))",
+        "new": "starts=starts)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "T2-day",
         "file": "bridge/core/rate_limits.py",
-        "old": "        day=day,\n",
-        "new": "        day=pace.day or day,\n",
+        "old": "day=day, starts=",
+        "new": "day=pace.day or day, starts=",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -912,7 +779,8 @@ KNOWN: list[dict[str, Any]] = [
         "name": "Q5-postgresql",
         "file": "bridge/store/migrations/versions/0004_the_ledger.py",
         "old": (
-            "        WHERE debounce_until IS NOT NULL AND route = NEW.route AND debounce_key = NEW.debounce_key AND status = 'queued';\n"
+            "        WHERE debounce_until IS NOT NULL AND route = NEW.route AND debounce_key = NEW.debounce_key AND "
+            "status = 'queued';\n"
             "    END IF;"
         ),
         "new": (
@@ -938,59 +806,29 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "F4-timeout",
         "file": "bridge/store/queue/run_tracking.py",
-        "old": (
-            '            "reason": f"the run was not seen to end within {followed.run_timeout:g} s",\n'
-            '            "poll_at": None,\n'
-            '            "slot": False,\n'
-            "        }\n"
-        ),
-        "new": (
-            '            "reason": f"the run was not seen to end within {followed.run_timeout:g} s",\n'
-            '            "poll_at": None,\n'
-            "        }\n"
-        ),
+        "old": '{followed.run_timeout:g} s", "poll_at": None, "slot": False}',
+        "new": '{followed.run_timeout:g} s", "poll_at": None}',
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "F4-over",
         "file": "bridge/store/queue/run_tracking.py",
-        "old": (
-            '            "finished_at": _ended_at(report, now),\n'
-            '            "poll_at": None,\n'
-            '            "slot": False,\n'
-            "        }\n"
-        ),
-        "new": (
-            '            "finished_at": _ended_at(report, now),\n'
-            '            "poll_at": None,\n'
-            "        }\n"
-        ),
+        "old": '"finished_at": _ended_at(report, now), "poll_at": None, "slot": False}',
+        "new": '"finished_at": _ended_at(report, now), "poll_at": None}',
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "F-run-id",
         "file": "bridge/store/queue/run_tracking.py",
-        "old": (
-            "    following = (\n"
-            "        (delivery.c.id == followed.id)\n"
-            "        & (delivery.c.run_id == followed.run_id)\n"
-            "        & (delivery.c.poll_at.isnot(None))\n"
-            "    )\n"
-        ),
-        "new": "    following = (delivery.c.id == followed.id) & (delivery.c.poll_at.isnot(None))\n",
+        "old": " & (delivery.c.run_id == followed.run_id)",
+        "new": "",
         "tests": ["tests/store/test_ledger.py"],
     },
     {
         "name": "F-poll-at",
         "file": "bridge/store/queue/run_tracking.py",
-        "old": (
-            "    following = (\n"
-            "        (delivery.c.id == followed.id)\n"
-            "        & (delivery.c.run_id == followed.run_id)\n"
-            "        & (delivery.c.poll_at.isnot(None))\n"
-            "    )\n"
-        ),
-        "new": "    following = (delivery.c.id == followed.id) & (delivery.c.run_id == followed.run_id)\n",
+        "old": " & (delivery.c.poll_at.isnot(None))\n",
+        "new": "\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -1024,11 +862,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "O4-head",
         "file": "bridge/store/inbound/removal.py",
-        "old": (
-            '    "(d.status IN (\'queued\', \'sending\', \'unknown\', \'blocked\') OR d.slot OR d.poll_at IS NOT NULL OR"\n'
-            '    " d.holds_key)"\n'
-        ),
-        "new": '    "(d.status IN (\'queued\', \'sending\', \'unknown\', \'blocked\') OR d.slot OR d.poll_at IS NOT NULL)"\n',
+        "old": " OR d.holds_key)",
+        "new": ")",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -1062,56 +897,56 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W2-begin",
         "file": "bridge/worker/attempt_deadline.py",
-        "old": "if _left(claim, platform.timeout, at) <= 0 or _lease_left(claim, at, lease_seconds, kept_at) <= 0:",
+        "old": "if _left(claim, platform.timeout, at) <= 0 or _lease_left(claim, at, kept_at) <= 0:",
         "new": "if False:",
         "tests": ["tests/worker/test_attempt_deadline.py"],
     },
     {
         "name": "W8",
-        "file": "bridge/worker/turn.py",
-        "old": "        claims.extend(connection, [claim.lease for claim in self.held.values()], now)\n",
+        "file": "bridge/worker/worker.py",
+        "old": "        claims.extend(connection, [claim.lease for claim in self._held.values()], now)\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W7",
-        "file": "bridge/worker/turn.py",
-        "old": "if at - self._failed_at > lease and clock_steps.is_settled(connection, now):",
+        "file": "bridge/worker/worker.py",
+        "old": "if at - self._failed_at > claims.LEASE and clock_steps.is_settled(connection, now):",
         "new": "if clock_steps.is_settled(connection, now):",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W7-failed-at",
-        "file": "bridge/worker/turn.py",
-        "old": "        self._failed_at = elapsed()\n",
-        "new": "",
+        "file": "bridge/worker/worker.py",
+        "old": "self._beat_at, self._failed_at = -math.inf, elapsed()",
+        "new": "self._beat_at = -math.inf",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W6",
-        "file": "bridge/worker/turn.py",
-        "old": "            self._unsure.append(self._taking)\n",
-        "new": "            pass\n",
+        "file": "bridge/worker/worker.py",
+        "old": "            self._unsure += [self._taking] if self._taking.begins else []\n",
+        "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W6-hand-back",
-        "file": "bridge/worker/turn.py",
-        "old": "            hand_back(connection, never_begun, self._id, now)",
+        "file": "bridge/worker/worker.py",
+        "old": "            hand_back(connection, never_begun, self.id, now)",
         "new": "            pass",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W6-for-ever",
-        "file": "bridge/worker/turn.py",
-        "old": "        self._unsure = []\n",
-        "new": "",
+        "file": "bridge/worker/worker.py",
+        "old": "self._ended, self._taking, self._unsure = Ended(), Taken(), []",
+        "new": "self._ended, self._taking = Ended(), Taken()",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W12-no-cut-off",
         "file": "bridge/worker/worker.py",
-        "old": "        self._cycle.try_to_write(self._cut_off)\n",
+        "old": "        self._try(self._cut_off)\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
@@ -1148,14 +983,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "W14-held-ignored",
-        "file": "bridge/worker/turn.py",
-        "old": "if most > 0 and not self._is_held:",
-        "new": "if most > 0:",
+        "file": "bridge/worker/worker.py",
+        "old": "most = 0 if self._is_held else free",
+        "new": "most = free",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W14-held-runs",
-        "file": "bridge/worker/turn.py",
+        "file": "bridge/worker/worker.py",
         "old": "if self._local is not None and not self._is_held:",
         "new": "if self._local is not None:",
         "tests": ["tests/worker/test_worker_turns.py"],
@@ -1193,15 +1028,15 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "W16-salvage-none",
-        "file": "bridge/worker/cycle.py",
-        "old": "for turns.ended in ended.each():",
-        "new": "for turns.ended in ended.each()[:1]:",
+        "file": "bridge/worker/worker.py",
+        "old": "for self._ended in ended.each():",
+        "new": "for self._ended in ended.each()[:1]:",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
     {
         "name": "W16-salvage-keeps",
-        "file": "bridge/worker/cycle.py",
-        "old": "                taken.settled = [(each.claim, each.outcome, None) for each in turns.ended.attempts]\n",
+        "file": "bridge/worker/worker.py",
+        "old": "                taken.settled = [(claim, outcome, None) for claim, outcome in self._ended.attempts]\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },
@@ -1229,27 +1064,21 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "X4",
         "file": "bridge/ingest/receive.py",
-        "old": (
-            "    secrets = tuple(\n"
-            "        secret.value\n"
-            "        for secret in source.secrets\n"
-            "        if secret.not_after is None or secret.not_after > now\n"
-            "    )\n"
-        ),
-        "new": "    secrets = tuple(secret.value for secret in source.secrets)\n",
+        "old": "for secret in source.secrets if secret.not_after is None or secret.not_after > now)",
+        "new": "for secret in source.secrets)",
         "tests": ["tests/ingest/test_receive.py"],
     },
     {
         "name": "X4-now",
         "file": "bridge/ingest/receive.py",
-        "old": "        if secret.not_after is None or secret.not_after > now\n",
-        "new": "        if secret.not_after is None or secret.not_after >= now\n",
+        "old": "secret.not_after > now)",
+        "new": "secret.not_after >= now)",
         "tests": ["tests/ingest/test_receive.py"],
     },
     {
         "name": "S2",
         "file": "bridge/system/http_connections.py",
-        "old": "return is_fresh and bool(super().is_connected)",
+        "old": "return monotonic() - self.idle_since < MAX_IDLE and bool(super().is_connected)",
         "new": "return bool(super().is_connected)",
         "tests": ["tests/system/test_http_client.py"],
     },
@@ -1262,9 +1091,9 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "S2-longer",
-        "file": "bridge/core/timings.py",
-        "old": "connection_idle_seconds: float = 4.0",
-        "new": "connection_idle_seconds: float = 60.0",
+        "file": "bridge/system/http_connections.py",
+        "old": "MAX_IDLE: Final = 4.0",
+        "new": "MAX_IDLE: Final = 60.0",
         "tests": ["tests/system/test_http_client.py"],
     },
     {

@@ -69,6 +69,7 @@ EXCEPTIONS = {
     "bridge.system.previews.render.NEEDED": "the modules of an extra",
     "bridge.system.previews.render.START": "the program that draws",
     "bridge.torture.clock.PLACES": "the places of a library",
+    "bridge.web.effects.COUNTS": "the counts of a process",
     "bridge.web.rate_limiter.SALT": "else two keys share a limit by chance",
     "bridge.worker.turn_changes.COUNTS": "the counts of a process",
 }

@@ -18,7 +18,7 @@ from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.model import Body, Event
 from bridge.ingest.bodies import decode_token
-from bridge.ingest.receive import read_body
+from bridge.ingest.source_bodies import read_body
 from bridge.providers.signatures.encodings import to_base64url
 
 TEXT = {"content-type": "text/plain"}

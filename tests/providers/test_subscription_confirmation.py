@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import pytest
 from authorities import certificate
 from kinds import RSA_PRIVATE, RSA_PUBLIC
+from receiving import hooks_of
 from servers import Misbehaving, drip_body, drop, huge, redirect, respond, slow_headers
 from werkzeug.test import Client, TestResponse
 
@@ -38,10 +39,7 @@ from bridge.store.inbound import events
 from bridge.store.operations import actions
 from bridge.store.queries import events as queries
 from bridge.web import dry_run
-from bridge.web.body_reader import Intake
-from bridge.web.hooks import Hooks
 from bridge.web.key_fetcher import Keyring
-from bridge.web.rate_limiter import Unlimited
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:garden"
 TOKEN = "2336412f37fb687f5d51e6e2425f004a"
@@ -113,15 +111,10 @@ class Bench:
         )
 
     def send(self, request: Request, **headers: str) -> TestResponse:
-        hooks = Hooks(
-            settings=self.settings,
-            config=lambda: self.config,
-            keep=lambda arrivals, again: events.add_all(self.database, arrivals, again),
-            ring=lambda: None,
-            intake=Intake(),
-            limiter=Unlimited(),
-            keys=lambda: self.keyring,
-        )
+        def keep(arrivals: Any, again: Any) -> Any:
+            return events.add_all(self.database, arrivals, again)
+
+        hooks = hooks_of(self.settings, lambda: self.config, keep, keys=self.keyring)
         given = {
             **request.headers,
             **{name.replace("_", "-"): value for name, value in headers.items()},

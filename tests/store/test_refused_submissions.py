@@ -13,6 +13,7 @@ import pytest
 from command_line import run
 from conftest import NOW
 from processes import call_here
+from receiving import hooks_of
 from serving import Bridge, until
 from werkzeug.test import Client
 
@@ -28,10 +29,7 @@ from bridge.monitoring.refused_submissions import OTHER_STEP, STEPS, step_of
 from bridge.store.db.database import Database
 from bridge.store.inbound import refused_submissions
 from bridge.store.inbound.refused_submissions import Counts
-from bridge.web import refusal_counter
-from bridge.web.body_reader import Intake
-from bridge.web.hooks import Hooks
-from bridge.web.rate_limiter import Unlimited
+from bridge.web import effects, refusal_counter
 from bridge.web.refusal_counter import RefusalCounter
 
 ROUTES = """
@@ -155,7 +153,7 @@ def test_it_writes_by_itself() -> None:
 
 
 def test_each_refusal_is_counted_also_those_that_are_not_logged(
-    tmp_path: Path, stored: Stored
+    tmp_path: Path, stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "routes.yaml").write_text(ROUTES)
     config = load(tmp_path / "routes.yaml", {})
@@ -166,18 +164,8 @@ def test_each_refusal_is_counted_also_those_that_are_not_logged(
 
     counter = RefusalCounter(stored, timings=WHEN_ASKED)
     metrics = Metrics()
-    form = Client(
-        Hooks(
-            settings,
-            lambda: config,
-            keep,
-            lambda: None,
-            Intake(),
-            Unlimited(),
-            refusals=counter,
-            counts=metrics,
-        )
-    )
+    monkeypatch.setattr(effects, "COUNTS", metrics)
+    form = Client(hooks_of(settings, lambda: config, keep, refusals=counter))
 
     def send(fields: Mapping[str, str], origin: Mapping[str, str] = SITE) -> int:
         return form.post(

@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from kinds import RSA_OTHER, RSA_PRIVATE, RSA_PUBLIC
+from receiving import receive_request
 from signing import NOW, WHPK, WHSK
 
 from bridge.core.http_messages import Request
 from bridge.core.model import Event
-from bridge.ingest.receive import Received, receive
+from bridge.ingest.receive import Received
 from bridge.providers.model import Provider, masked
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample
@@ -119,13 +120,8 @@ class Sender:
             events.extend(event for event, _ in arrivals)
             return [Kept(event.id) for event, _ in arrivals]
 
-        received = receive(
-            request,
-            self.source(**more),
-            CONFIG,
-            keep=keep,
-            now=now,
-            new_id=lambda: f"event-{next(numbers)}",
+        received = receive_request(
+            request, self.source(**more), CONFIG, keep, now, lambda: f"event-{next(numbers)}"
         )
         return received, events
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
+from receiving import hooks_of, keep_nothing
 from senders import ALL, PROVEN, Sender, stranger
 from servers import Misbehaving, Reply, cut_off, drop, garbage, redirect, respond
 from serving import until
@@ -29,17 +30,13 @@ from bridge.core.model import Status
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling
 from bridge.flows import flow
-from bridge.ingest.forms.spam.check import Gate
+from bridge.ingest.ports import Keep
 from bridge.routing.model import Config, Source
 from bridge.store.db.database import Database
 from bridge.store.inbound.events import Added
 from bridge.system import logs
 from bridge.system.logs import configure, get_logger
-from bridge.web import dry_run
-from bridge.web.body_reader import Intake
-from bridge.web.hooks import Hooks
-from bridge.web.rate_limiter import Limiter, Unlimited
-from bridge.web.reject_recorder import TurnedAway
+from bridge.web import dry_run, effects
 
 MARKER = "Pl4ntedM4rker"
 ADDRESS = "203.0.113.77"
@@ -88,30 +85,12 @@ def settings(tmp_path: Path) -> Settings:
     return load_settings(environ)
 
 
-def keep(arrivals: Any, _replan: object) -> list[Added]:
-    return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
-
-
-def edge(settings: Settings, source: Source, **more: Any) -> Client:
+def edge(settings: Settings, source: Source, keep: Keep = keep_nothing) -> Client:
     """The HTTP edge with one source, which keeps nothing."""
     config = Config(
         sources={source.name: source}, routes=(), flows={}, platforms={}, hash="", canonical=""
     )
-    given: dict[str, Any] = {
-        "keep": keep,
-        "limiter": Unlimited(),
-        "turned_away": TurnedAway(lambda _: None, Limiter()),
-    }
-    return Client(
-        Hooks(
-            settings=settings,
-            config=lambda: config,
-            ring=lambda: None,
-            intake=Intake(),
-            confirms=False,
-            **given | more,
-        )
-    )
+    return Client(hooks_of(settings, lambda: config, keep))
 
 
 def post(client: Client, request: Request) -> int:
@@ -224,7 +203,7 @@ def test_a_good_request_leaves_ids_and_counts_only(
 
     def keep_and_know(arrivals: Any, replan: object) -> list[Added]:
         known.extend(f"{event.type} {event.provider_id}" for event, _ in arrivals)
-        return keep(arrivals, replan)
+        return keep_nothing(arrivals, replan)
 
     assert post(edge(settings, one.source(), keep=keep_and_know), request) in (
         200,
@@ -308,7 +287,7 @@ def test_a_bug_says_where_it_is_and_not_what_it_met(
     now = time.time()
     request = one.sign(planted(one.request(now=now)), now)
     assert post(edge(settings, one.source(), keep=breaks(error)), request) == 500
-    monkeypatch.setattr("bridge.ingest.receive.plan", breaks(error))
+    monkeypatch.setattr("bridge.ingest.event_builder.plan", breaks(error))
     assert post(edge(settings, one.source()), request) == 202
     assert {"unforeseen", "planning_failed"} <= log.words()
     assert log.text().count("raise error from cause") >= 2, "where"
@@ -421,16 +400,18 @@ PART = (
     ids=lambda value: str(value)[:24],
 )
 def test_a_form_leaves_nothing_of_who_filled_it_in(
-    media: str, body: bytes, spam: str | None, log: Stream, settings: Settings
+    media: str,
+    body: bytes,
+    spam: str | None,
+    log: Stream,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    gate = Gate(
-        secret_key="k" * 32,
-        solve=lambda *_: False,
-        repeated=lambda _: None,  # type: ignore[arg-type, return-value]
-        submit=lambda event, *_: keep([(replace(event, spam=spam), [])], None)[0],
-    )
     source = ALL["form"].source()
-    for client in (edge(settings, source), edge(settings, source, gate=lambda: gate)):
+    check = effects.check_submission
+    for found in (check, lambda *given: replace(check(*given), spam=spam)):
+        monkeypatch.setattr(effects, "check_submission", found)
+        client = edge(settings, source)
         for accept in ("application/json", "text/html"):
             request = Request(
                 method="POST",

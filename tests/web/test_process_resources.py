@@ -7,10 +7,12 @@ from pathlib import Path
 
 from bridge.config.settings import load_settings
 from bridge.routing.model import Config
+from bridge.store.blobs import Blobs
 from bridge.store.db.database import Database
 from bridge.web.app_context import AppContext
 from bridge.web.event_storage import EventStorage
 from bridge.web.process_resources import ProcessResources
+from bridge.web.rate_limiter import Limiter
 
 KEY = "k" * 40
 
@@ -22,8 +24,14 @@ def resources(folder: Path) -> ProcessResources:
     context = AppContext(
         settings=settings, config=lambda: config, database=database, wake=lambda: None
     )
-    storage = EventStorage(database=database, room=None, config=lambda: config)
-    return ProcessResources(context=context, storage=storage, secret_key=KEY)
+    return ProcessResources(
+        context=context,
+        storage=EventStorage(database=database, room=None),
+        blobs=Blobs.of(settings),
+        limiter=Limiter(),
+        wake_workers=lambda: None,
+        secret_key=KEY,
+    )
 
 
 def names() -> set[str]:

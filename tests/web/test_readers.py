@@ -35,8 +35,8 @@ from bridge.ingest import forms
 from bridge.ingest.bodies import decode
 from bridge.ingest.data_subjects import folded
 from bridge.ingest.forms.spam import blocklists
-from bridge.ingest.receive import split
 from bridge.ingest.redaction import redacted
+from bridge.ingest.source_bodies import split
 from bridge.providers.model import Batch
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned

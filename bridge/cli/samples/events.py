@@ -9,7 +9,7 @@ from typing import Final
 from bridge.core.http_messages import Request
 from bridge.core.locators import locate
 from bridge.core.model import JSON, Event
-from bridge.ingest.receive import read_body, split
+from bridge.ingest.source_bodies import read_body, split
 from bridge.providers.model import Provider
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.samples.loader import sample

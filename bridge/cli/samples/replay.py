@@ -53,7 +53,7 @@ def provider_ids(signer: Signer, request: Request) -> list[str | None]:
     `request` is not signed yet.
     """
     from bridge.ingest.duplicates import Digests, identify
-    from bridge.ingest.receive import read_body, split
+    from bridge.ingest.source_bodies import read_body, split
     from bridge.routing.model import Source
 
     row = signer.provider

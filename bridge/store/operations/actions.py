@@ -15,7 +15,9 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, upda
 from bridge.core.errors import BridgeError, IllegalTransition, NotFound
 from bridge.core.model import DeadKind, Delivery, Event, RunState, Status
 from bridge.core.retention import is_emptied
-from bridge.ingest.receive import PLANNING_FAILED, asks_to_confirm, read_body, replan
+from bridge.ingest.event_builder import PLANNING_FAILED
+from bridge.ingest.receive import asks_to_confirm, replan
+from bridge.ingest.source_bodies import read_body
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

@@ -19,6 +19,7 @@ from forms import MULTIPART, PDF, multipart, part
 from growth import check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from receiving import hooks_of
 from werkzeug.test import Client, EnvironBuilder
 
 from bridge.config.loader import check
@@ -33,13 +34,10 @@ from bridge.ingest.forms.validation import accepted
 from bridge.ingest.ports import no_room
 from bridge.routing.form import FileRules
 from bridge.routing.model import Config, Source
-from bridge.web.body_reader import Intake
 from bridge.web.forms.hidden_fields import HiddenParts
 from bridge.web.forms.render import MOST_SHOWN, MOST_VALUES, filled_view
 from bridge.web.forms.request import asking_of
 from bridge.web.forms.responses import SENT, answer
-from bridge.web.hooks import Hooks
-from bridge.web.rate_limiter import Unlimited
 
 ROUTES = """
 version: 1
@@ -416,14 +414,7 @@ def test_a_submission_is_read_once_also_where_a_page_says_what_is_wrong(
         sources={given.name: given}, routes=(), flows={}, platforms={}, hash="", canonical=""
     )
     settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
-    hooks = Hooks(
-        settings=settings,
-        config=lambda: config,
-        keep=lambda *_: [],
-        ring=lambda: None,
-        intake=Intake(),
-        limiter=Unlimited(),
-    )
+    hooks = hooks_of(settings, lambda: config)
     read: list[int] = []
     monkeypatch.setattr(
         parser, "parts", lambda raw, boundary: read.append(len(raw)) or parts(raw, boundary)

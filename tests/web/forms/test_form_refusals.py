@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from receiving import hooks_of
+from recorded_log import Lines
 from werkzeug.test import Client
 
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
-from bridge.system.logs import Logger
-from bridge.web.body_reader import Intake
-from bridge.web.hooks import Hooks
+from bridge.web import effects
 from bridge.web.rate_limiter import Limiter
 from bridge.web.reject_recorder import OFTEN
 
@@ -35,31 +35,13 @@ BAD = {"Origin": "https://exmaple.com"}
 SENT = "what-was-sent"
 
 
-class Lines(Logger):
-    """Remembers what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[dict[str, Any]] = []
-
-    def log(self, level: int, event: str, *, exc_info: object = None, **values: object) -> None:
-        self.lines.append({"event": event, **values})
-
-    def refusals(self) -> list[dict[str, Any]]:
-        return [
-            {name: value for name, value in line.items() if name != "event"}
-            for line in self.lines
-            if line["event"] == "form_refused"
-        ]
-
-
 @pytest.fixture
 def log() -> Lines:
     return Lines()
 
 
 @pytest.fixture
-def form(tmp_path: Path, log: Lines) -> Client:
+def form(tmp_path: Path, log: Lines, monkeypatch: pytest.MonkeyPatch) -> Client:
     (tmp_path / "routes.yaml").write_text(ROUTES)
     config = load(tmp_path / "routes.yaml", {})
     settings = load_settings({"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(tmp_path)})
@@ -67,15 +49,8 @@ def form(tmp_path: Path, log: Lines) -> Client:
     def keep(*_: object) -> Any:
         raise StoreError("the disk is full")
 
-    hooks = Hooks(
-        settings=settings,
-        config=lambda: config,
-        keep=keep,
-        ring=lambda: None,
-        intake=Intake(),
-        limiter=Limiter(),
-        log=log,
-    )
+    monkeypatch.setattr(effects, "log", log)
+    hooks = hooks_of(settings, lambda: config, keep, limiter=Limiter())
     return Client(hooks)
 
 

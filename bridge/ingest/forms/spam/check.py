@@ -4,43 +4,42 @@ is kept, and kept once. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bridge.core.client_address import masked, shown
 from bridge.core.errors import Refused
 from bridge.core.http_messages import Request
-from bridge.core.model import Body, Delivery, Event
+from bridge.core.model import Body
 from bridge.ingest.forms.spam.dedup import Marks, derive, digest_of
 from bridge.ingest.forms.spam.layers import Solve, Submission, judge, marks_of
-from bridge.ingest.ports import Arrivals, Kept, Replan, no_daily_room, no_room
+from bridge.ingest.ports import Kept, no_daily_room, no_room
 from bridge.routing.form import Form
 from bridge.routing.model import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """What the edges give: the secret key, who asks a captcha's service, and who keeps a submission
-    once (`bridge.store.inbound.submissions`).
+class SpamCheck:
+    """Hold what the check of a submission asks others for.
 
-    `repeated` counts one that only repeats what is kept and was let through; None where it is to be
-    judged. `files_of`: how many bytes of files a source has. `stored_today`: how many bytes of
-    bodies a source has stored on the day of a time.
+    `solve` asks a captcha's service. `repeated` returns the stored submission that one repeats, and
+    counts it; None where it must be checked. `files_of`: how many bytes of files a source has.
+    `stored_today`: how many bytes of bodies a source has stored on the day of a time.
     """
 
     secret_key: str = field(repr=False)
     solve: Solve
-    submit: Callable[[Event, Sequence[Delivery], Marks, Replan], Kept]
     repeated: Callable[[Marks], Kept | None]
     files_of: Callable[[str], int] = lambda _source: 0
     stored_today: Callable[[str, float], int] = lambda _source, _now: 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passed:
-    """A submission on its way to be kept: the request as it is kept, and what the event says
-    beside. `known`: that it repeats this one.
+class CheckedSubmission:
+    """Hold a checked submission: the request as it may be stored, and what its event says of it.
+
+    `marks` are stored with it. `known`: the stored event that it repeats, so that it is not stored.
     """
 
     request: Request
@@ -48,23 +47,23 @@ class Passed:
     spam: str | None
     marks: Marks
     known: Kept | None
-    gate: Gate
-
-    def keep(self, arrivals: Arrivals, replan: Replan) -> list[Kept]:
-        """Keep it, or count it with the one that it repeats."""
-        [(event, deliveries)] = arrivals
-        return [self.known or self.gate.submit(event, deliveries, self.marks, replan)]
 
 
-def pass_through(
-    request: Request, body: Body, source: Source, form: Form, gate: Gate, now: float, size: int
-) -> Passed:
-    """Return a submission as it is to be kept. Nobody is asked about one that only repeats another:
-    a captcha's service says yes once.
+def check_submission(
+    request: Request,
+    body: Body,
+    source: Source,
+    form: Form,
+    check: SpamCheck,
+    now: float,
+    size: int,
+) -> CheckedSubmission:
+    """Check a submission. No service is asked about one that repeats another: it says yes once.
 
-    Raises `Refused`: 409 for one that comes too late, so that a person can send it again, with a
+    Raises `Refused`: 409 for one that comes too late, so that a person can send it again with a
     token of now; 507 where there is no room for its files, or for the `size` of its body, before
-    they are kept anywhere. `gate.submit` does that once more, for all who come at the same moment.
+    they are stored anywhere. The store checks the room once more, for all who come at the same
+    moment.
     """
     one = Submission(
         source=source.name,
@@ -73,9 +72,9 @@ def pass_through(
         controls=body.value if isinstance(body.value, dict) else {},
         address=request.client,
         now=now,
-        secret_key=gate.secret_key,
-        digest=digest_of(derive(gate.secret_key, "digest"), body, request.body),
-        solve=gate.solve,
+        secret_key=check.secret_key,
+        digest=digest_of(derive(check.secret_key, "digest"), body, request.body),
+        solve=check.solve,
     )
     if one.is_late:
         raise Refused(
@@ -87,14 +86,14 @@ def pass_through(
         room=room,
         daily_bytes=source.daily_bytes,
     )
-    full = _full(body, marks, source, gate, size)
-    known = gate.repeated(marks) if form.spam.captcha is not None or full is not None else None
+    full = _full(body, marks, source, check, size)
+    known = check.repeated(marks) if form.spam.captcha is not None or full is not None else None
     if full is not None and known is None:
         raise full
     show = partial(
         shown,
         how=form.addresses,
-        key=derive(gate.secret_key, "addresses"),
+        key=derive(check.secret_key, "addresses"),
         source=source.name,
         now=now,
     )
@@ -103,25 +102,24 @@ def pass_through(
         if form.addresses == "full"
         else masked(request.headers, request.client, show)
     )
-    return Passed(
+    return CheckedSubmission(
         request=replace(request, headers=headers),
         client=show(request.client or ""),
         spam=judge(one) if known is None else None,
         marks=marks,
         known=known,
-        gate=gate,
     )
 
 
-def _full(body: Body, marks: Marks, source: Source, gate: Gate, size: int) -> Refused | None:
+def _full(body: Body, marks: Marks, source: Source, check: SpamCheck, size: int) -> Refused | None:
     """Return the answer to a submission with files for which there is no room; null where there is."""
     if not body.files:
         return None
-    if _is_over(marks.room, gate.files_of(source.name) + sum(file.size for file in body.files)):
+    if _is_over(marks.room, check.files_of(source.name) + sum(file.size for file in body.files)):
         return no_room()
     return (
         no_daily_room(marks.now)
-        if _is_over(marks.daily_bytes, gate.stored_today(source.name, marks.now) + size)
+        if _is_over(marks.daily_bytes, check.stored_today(source.name, marks.now) + size)
         else None
     )
 

@@ -1,0 +1,123 @@
+"""What `receive` has others do: store events and files, fetch keys, check submissions, make ids.
+Pure.
+
+`receive` decides; an implementation of `Effects` acts. A receiver, a dry run and a readmitted
+reject each have one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from bridge.core.http_messages import Request
+from bridge.core.model import Body
+from bridge.ingest.forms.attachments import digest
+from bridge.ingest.forms.parser import Sent
+from bridge.ingest.forms.spam.check import CheckedSubmission
+from bridge.ingest.forms.spam.dedup import Marks
+from bridge.ingest.ports import Arrivals, Keep, Kept, Replan
+from bridge.providers.signatures.key_source import NO_KEYS, Ask, Keys
+from bridge.routing.form import Form
+from bridge.routing.model import Source
+
+NOT_CONFIRMED: Final = "its URL could not be fetched, or did not answer that it is (see the log)"
+NOTHING_FETCHED: Final = "nothing is fetched for a dry request, or when a reject is readmitted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Hold a verified request whose events are ready to be stored.
+
+    `marks`: what the store remembers of a checked submission, so that it counts once and in its
+    rate. `body`: what was sent. `fault`: the error that stopped planning.
+    """
+
+    source: Source
+    arrivals: Arrivals
+    replan: Replan
+    body: Body
+    marks: Marks | None = None
+    fault: Exception | None = None
+
+
+class Effects(Protocol):
+    """Do what `receive` asks for.
+
+    Only `keys`, `confirm`, `check_submission`, `store_file` and `store` may wait for a network, a
+    disk or a database; the others return at once. Before the first of those nothing lasting has
+    happened, so a caller whose effects may not wait can give up there and call `prepare` again
+    elsewhere, with effects that may.
+    """
+
+    @property
+    def keys(self) -> Keys:
+        """Return the keys that senders publish, fetched when one is needed."""
+
+    def confirm(self, ask: Ask, answer: bytes) -> str | None:
+        """Fetch `ask` to confirm a subscription, and return None where `answer` is in the document.
+
+        Otherwise return why the subscription is not confirmed.
+        """
+
+    def note_submission(self, sent: Sent) -> None:
+        """Take note of what a form was sent, once it is read and before it is checked."""
+
+    def check_submission(
+        self, request: Request, body: Body, source: Source, form: Form, now: float, size: int
+    ) -> CheckedSubmission | None:
+        """Check a form's submission for spam, its rates and its room; None where forms are not
+        checked.
+
+        `size`: bytes of the body that would be stored. Raises `Refused`.
+        """
+
+    def store_file(self, content: memoryview) -> str:
+        """Store a form's file and return its SHA-256 once it is on disk."""
+
+    def mark_verified(self) -> None:
+        """Take note that the request is verified and its events are about to be planned."""
+
+    def new_id(self, now: float) -> str:
+        """Return the id of a new event."""
+
+    def store(self, prepared: Prepared) -> Sequence[Kept]:
+        """Store the events of a request in one transaction, and return once it is on disk.
+
+        Raises `Refused` or `StoreError`; then none of them is stored.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineEffects:
+    """Store events by a function, and do nothing else: a reject is readmitted so."""
+
+    keep: Keep
+    make_id: Callable[[], str]
+    keys: Keys = NO_KEYS
+
+    def confirm(self, _ask: Ask, _answer: bytes) -> str:
+        """Fetch nothing."""
+        return NOTHING_FETCHED
+
+    def note_submission(self, sent: Sent) -> None:
+        """Do nothing."""
+
+    def check_submission(self, *_submission: object) -> None:
+        """Check nothing."""
+
+    def store_file(self, content: memoryview) -> str:
+        """Return the SHA-256, and store nothing."""
+        return digest(content)
+
+    def mark_verified(self) -> None:
+        """Do nothing."""
+
+    def new_id(self, _now: float) -> str:
+        """Return a new id."""
+        return self.make_id()
+
+    def store(self, prepared: Prepared) -> Sequence[Kept]:
+        """Store the events."""
+        return self.keep(prepared.arrivals, prepared.replan)

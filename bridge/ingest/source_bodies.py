@@ -1,0 +1,95 @@
+"""Read a body as its source says, and split a batch into its events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import orjson
+
+from bridge.core.http_messages import Request
+from bridge.core.json_limits import MAX_VALUES
+from bridge.core.locators import dig
+from bridge.core.model import JSON, Body, FormFile
+from bridge.ingest import forms
+from bridge.ingest.bodies import decode, decode_token
+from bridge.ingest.duplicates import NAME_LENGTH
+from bridge.routing.model import Source
+
+MAX_BATCH = 1000  # events in one request
+
+
+def read_body(
+    source: Source, content_type: str, raw: bytes, files: Sequence[FormFile] = ()
+) -> Body:
+    """Return what a body of this source says. `files`: those of a form, whose bytes are not in the
+    body that is kept.
+    """
+    if source.form is not None:
+        return forms.body_of(source.form, content_type, raw, files, max_depth=source.max_depth)
+    kind, _, name = source.provider.body.partition(":")
+    if kind == "jwt":
+        claim, *texts = name.split(",")
+        return decode_token(raw, claim, tuple(texts), max_depth=source.max_depth)
+    most = MAX_VALUES if source.is_public else None
+    return decode(
+        content_type,
+        raw,
+        max_depth=source.max_depth,
+        wrapped_in=source.provider.wrapped_in,
+        max_values=most,
+    )
+
+
+def split(request: Request, source: Source, body: Body) -> list[tuple[Request, Body]]:
+    """Return what the request holds as requests of one event each: itself, or one for each element
+    of its batch.
+
+    An element's request has the element's JSON as its body. A batch that is empty, or too long to
+    be taken apart, stays one event. So does one where what stands beside the list, and would be
+    copied into each event, is more than a word.
+    """
+    batch = source.batch
+    whole = [(request, body)]
+    if batch is None or body.problem is not None:
+        return whole
+    items = dig(body.value, batch.at.split(".") if batch.at else ())
+    if not isinstance(items, list) or not items:
+        return whole
+    if len(items) > MAX_BATCH:
+        return [
+            (
+                request,
+                replace(
+                    body,
+                    problem=f"a batch of {len(items)} events; at most {MAX_BATCH} are taken apart",
+                ),
+            )
+        ]
+    headers = {**request.headers, "content-type": "application/json"}
+    beside = {
+        name: body.value[name]
+        for name in batch.keep
+        if isinstance(body.value, dict) and name in body.value
+    }
+    if not all(map(_is_word, beside.values())):
+        return [
+            (
+                request,
+                replace(
+                    body,
+                    problem=f"beside the list of a batch stands more than {NAME_LENGTH} characters",
+                ),
+            )
+        ]
+    parts = [beside | item if isinstance(item, dict) else item for item in items]
+    return [
+        (replace(request, headers=headers, body=orjson.dumps(part)), Body(value=part))
+        for part in parts
+    ]
+
+
+def _is_word(value: JSON) -> bool:
+    return not isinstance(value, dict | list) and not (
+        isinstance(value, str) and len(value) > NAME_LENGTH
+    )

@@ -1,0 +1,102 @@
+"""The effects of a dry run: a request is verified and planned as any other, and leaves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bridge.core.http_messages import Request
+from bridge.core.model import JSON
+from bridge.ingest.effects import NOTHING_FETCHED, Prepared
+from bridge.ingest.forms.attachments import digest
+from bridge.ingest.forms.parser import Sent
+from bridge.ingest.ports import Kept
+from bridge.ingest.receive import Received
+from bridge.monitoring.counters import Counts
+from bridge.providers.model import Reply
+from bridge.providers.signatures.key_source import Ask, Keys
+from bridge.routing.model import Source
+from bridge.store.inbound.events import Added
+from bridge.system.ids import event_id
+from bridge.system.logs import get_logger
+from bridge.web import dry_run
+from bridge.web.learned_secrets import Learning
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunEffects:
+    """Store nothing, count nothing, notify nothing, confirm nothing.
+
+    Keys are fetched, and learned secrets are read: without them nothing could be verified. `said`
+    gets what a request that fails verification looked like when it arrived, for who sent it.
+    """
+
+    keys: Keys
+    learning: Learning
+    said: dict[str, JSON] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+    log: Any = field(default_factory=lambda: log.bind(dry=True))
+
+    def confirm(self, _ask: Ask, _answer: bytes) -> str:
+        """Fetch nothing."""
+        return NOTHING_FETCHED
+
+    def note_submission(self, sent: Sent) -> None:
+        """Do nothing."""
+
+    def check_submission(self, *_submission: object) -> None:
+        """Check nothing: forms have no dry run."""
+
+    def store_file(self, content: memoryview) -> str:
+        """Return the SHA-256, and store nothing."""
+        return digest(content)
+
+    def mark_verified(self) -> None:
+        """Do nothing: a dry run is not traced."""
+
+    def new_id(self, now: float) -> str:
+        """Return the id that an event would have."""
+        return event_id(now)
+
+    def store(self, prepared: Prepared) -> Sequence[Kept]:
+        """Return what would be stored of new events."""
+        return [Added(event.id, tuple(deliveries)) for event, deliveries in prepared.arrivals]
+
+    def wait_for_rate(self, _source: Source, _client: str | None, _now: float) -> float:
+        """Return 0, and count nothing."""
+        return 0.0
+
+    def learn_secret(self, request: Request, source: Source, now: float) -> Reply | Source:
+        """Return the source with what it learned before, and learn nothing."""
+        return replace(self.learning, teaches=False).apply(request, source, now)
+
+    def record_reject(
+        self,
+        request: Request,
+        _source: Source,
+        _reason: str,
+        _now: float,
+        _others: Iterable[Source],
+    ) -> None:
+        """Say how the request arrived, and store nothing."""
+        self.said["arrived"] = dry_run.arrived(request)
+
+    def log_reject(self, **fields: object) -> None:
+        """Log a failed verification at DEBUG: it was asked for."""
+        self.log.debug("rejected", **fields)
+
+    def may_log_refusal(self, _source: Source, _code: str, _now: float) -> bool:
+        """Return False, and count nothing."""
+        return False
+
+    def count_refusal(self, _source: Source, _code: str, _now: float) -> None:
+        """Count nothing."""
+
+    def wake_workers(self) -> None:
+        """Do nothing."""
+
+    def export_trace(self, received: Received, source: Source) -> None:
+        """Do nothing."""

@@ -1,0 +1,214 @@
+"""What receivers do for a request under `/hooks/`: live, traced, or as a dry run that leaves
+nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bridge.core.http_messages import Request
+from bridge.core.model import Body
+from bridge.ingest.effects import NOT_CONFIRMED, Effects, Prepared
+from bridge.ingest.forms.parser import Sent
+from bridge.ingest.forms.spam.check import CheckedSubmission, check_submission
+from bridge.ingest.ports import Kept
+from bridge.ingest.receive import Received
+from bridge.monitoring import spans
+from bridge.monitoring.counters import COUNTS, Counts
+from bridge.monitoring.metrics import FORM_REFUSALS
+from bridge.monitoring.tracing.exporter import Tracer
+from bridge.providers.model import Reply
+from bridge.providers.signatures.key_source import Ask, Keys
+from bridge.routing.form import Form
+from bridge.routing.model import Source
+from bridge.system.ids import event_id
+from bridge.system.logs import get_logger
+from bridge.web.forms.responses import SENT
+from bridge.web.process_resources import ProcessResources
+from bridge.web.rate_limiter import wait_of
+from bridge.web.reject_recorder import OFTEN
+from bridge.web.stage_timer import StageTimes
+
+log = get_logger()
+
+
+class HookEffects(Effects, Protocol):
+    """Do what a receiver does for a request, beside what `receive` asks for."""
+
+    @property
+    def counts(self) -> Counts:
+        """Return what counts requests."""
+
+    @property
+    def log(self) -> Any:
+        """Return the logger."""
+
+    def wait_for_rate(self, source: Source, client: str | None, now: float) -> float:
+        """Count a request and return 0, or the seconds to wait where its source has too many."""
+
+    def learn_secret(self, request: Request, source: Source, now: float) -> Reply | Source:
+        """Store the secret that a request teaches and return its answer.
+
+        For any other request return the source, with the secret that it learned before.
+        """
+
+    def record_reject(
+        self,
+        request: Request,
+        source: Source,
+        reason: str,
+        now: float,
+        others: Iterable[Source],
+    ) -> str | None:
+        """Store a copy of a request that failed verification, and return its id.
+
+        None where no copy is stored. `others`: all sources there are.
+        """
+
+    def log_reject(self, **fields: object) -> None:
+        """Log that a request failed verification."""
+
+    def may_log_refusal(self, source: Source, code: str, now: float) -> bool:
+        """Return whether a refused submission gets a log line, and count it."""
+
+    def count_refusal(self, source: Source, code: str, now: float) -> None:
+        """Count a submission that a form refused."""
+
+    def wake_workers(self) -> None:
+        """Wake the workers, since a delivery is due."""
+
+    def export_trace(self, received: Received, source: Source) -> None:
+        """Export the spans of a request that is received."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiverEffects:
+    """Do everything for the request of `environ`, a WSGI environment."""
+
+    resources: ProcessResources
+    environ: dict[str, Any] = field(repr=False)
+
+    @property
+    def counts(self) -> Counts:
+        """Return what this process counts."""
+        return COUNTS
+
+    @property
+    def log(self) -> Any:
+        """Return the logger."""
+        return log
+
+    @property
+    def keys(self) -> Keys:
+        """Return the keys that senders publish."""
+        return self.resources.keys
+
+    def confirm(self, ask: Ask, answer: bytes) -> str | None:
+        """Fetch `ask`, and return why the subscription is not confirmed."""
+        document = self.resources.keys.fetch(ask)
+        return None if document is not None and answer in document else NOT_CONFIRMED
+
+    def note_submission(self, sent: Sent) -> None:
+        """Put what a form was sent into the environment, for the page that shows it again."""
+        self.environ[SENT] = sent
+
+    def check_submission(
+        self, request: Request, body: Body, source: Source, form: Form, now: float, size: int
+    ) -> CheckedSubmission:
+        """Check a submission for spam, its rates and its room."""
+        return check_submission(request, body, source, form, self.resources.spam_check, now, size)
+
+    def store_file(self, content: memoryview) -> str:
+        """Store a form's file, and return its SHA-256."""
+        return self.resources.store_file(content)
+
+    def mark_verified(self) -> None:
+        """Do nothing: the request is not traced."""
+
+    def new_id(self, now: float) -> str:
+        """Return the id of a new event."""
+        return event_id(now)
+
+    def store(self, prepared: Prepared) -> Sequence[Kept]:
+        """Store the events of a request."""
+        return self.resources.storage.add(prepared)
+
+    def wait_for_rate(self, source: Source, client: str | None, now: float) -> float:
+        """Count a request and return 0, or the seconds to wait."""
+        return wait_of(self.resources.limiter, source, client, now)
+
+    def learn_secret(self, request: Request, source: Source, now: float) -> Reply | Source:
+        """Store the secret that a request teaches, or add what was learned to the source."""
+        return self.resources.learning.apply(request, source, now)
+
+    def record_reject(
+        self,
+        request: Request,
+        source: Source,
+        reason: str,
+        now: float,
+        others: Iterable[Source],
+    ) -> str | None:
+        """Store a copy of a request that failed verification."""
+        return self.resources.rejects.note(request, source, reason, now, others)
+
+    def log_reject(self, **fields: object) -> None:
+        """Warn of a request that failed verification."""
+        log.warning("rejected", **fields)
+
+    def may_log_refusal(self, source: Source, code: str, now: float) -> bool:
+        """Return whether a refused submission gets a log line, and count it."""
+        return not self.resources.limiter.wait([(f"refusal {source.name} {code}", OFTEN)], now)
+
+    def count_refusal(self, source: Source, code: str, now: float) -> None:
+        """Count a submission that a form refused, in the metrics and in the store."""
+        self.counts.add(FORM_REFUSALS, source.name, code)
+        self.resources.refusals.add(source.name, code, now)
+
+    def wake_workers(self) -> None:
+        """Wake the workers here and on other machines."""
+        self.resources.wake_workers()
+
+    def export_trace(self, received: Received, source: Source) -> None:
+        """Do nothing: the request is not traced."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedEffects(ReceiverEffects):
+    """Do everything for a request, and export when its stages began and ended."""
+
+    tracer: Tracer
+    times: StageTimes = field(default_factory=StageTimes)
+
+    def mark_verified(self) -> None:
+        """End the verification."""
+        self.times.verified = time.time_ns()
+
+    def store(self, prepared: Prepared) -> Sequence[Kept]:
+        """Store the events of a request; planning ends before, the request after."""
+        self.times.planned = time.time_ns()
+        stored = super().store(prepared)
+        self.times.stored = time.time_ns()
+        return stored
+
+    def export_trace(self, received: Received, source: Source) -> None:
+        """Export the spans of the events. A refused request has none: a flood must not buy work."""
+        stages = self.times.stages()
+        public_url = self.resources.context.settings.public_url
+        scheme = public_url.partition("://")[0] or self.environ["wsgi.url_scheme"]
+        status = None if source.form is not None else received.reply.status  # a form has another
+        kept = received.kept
+        self.tracer.export(
+            lambda: spans.received(kept, source, stages, scheme=scheme, status=status)
+        )
+
+
+def effects_of(resources: ProcessResources, environ: dict[str, Any]) -> ReceiverEffects:
+    """Return the effects of one request, traced where this process exports traces."""
+    tracer = resources.tracer
+    if tracer is None:
+        return ReceiverEffects(resources=resources, environ=environ)
+    return TracedEffects(resources=resources, environ=environ, tracer=tracer)

@@ -1,0 +1,130 @@
+"""Receive requests in a test: the core with a store of the test's, and the HTTP edge without a
+server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from bridge.config.settings import Settings
+from bridge.core.http_messages import Request
+from bridge.core.model import Reject
+from bridge.core.rate_limits import Rate
+from bridge.ingest.effects import OfflineEffects, Prepared
+from bridge.ingest.forms.attachments import digest
+from bridge.ingest.forms.spam.check import SpamCheck
+from bridge.ingest.ports import Keep, Kept
+from bridge.ingest.receive import Received, receive
+from bridge.providers.model import Reply
+from bridge.providers.signatures.key_source import NO_KEYS
+from bridge.routing.model import Config, Source
+from bridge.store.blobs import Blobs
+from bridge.store.db.database import Database
+from bridge.store.inbound.events import Added
+from bridge.system.ids import event_id
+from bridge.web.app_context import AppContext
+from bridge.web.body_reader import Intake
+from bridge.web.dry_run_effects import DryRunEffects
+from bridge.web.effects import effects_of
+from bridge.web.hooks import Hooks
+from bridge.web.process_resources import ProcessResources
+from bridge.web.rate_limiter import Limiter
+from bridge.web.refusal_counter import RefusalCounter
+from bridge.web.reject_recorder import TurnedAway
+
+
+def receive_request(
+    request: Request,
+    source: Source,
+    config: Config,
+    keep: Keep,
+    now: float,
+    new_id: Callable[[], str] | None = None,
+) -> Received:
+    """Return what the core makes of a request, its events stored by `keep`."""
+    effects = OfflineEffects(keep=keep, make_id=new_id or partial(event_id, now))
+    return receive(request, source, config, effects, now)
+
+
+def keep_nothing(arrivals: Any, _replan: object) -> list[Added]:
+    return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
+
+
+class Unlimited:
+    """Lets everything through."""
+
+    def wait(self, _limits: Sequence[tuple[str, Rate]], _now: float) -> float:
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Unlearning:
+    """No source learns its secret."""
+
+    teaches: bool = False
+
+    def apply(self, _request: Request, source: Source, _now: float) -> Reply | Source:
+        return source
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Stores events by a function, and rejects nowhere."""
+
+    keep: Keep
+
+    def add(self, prepared: Prepared) -> Sequence[Kept]:
+        return self.keep(prepared.arrivals, prepared.replan)
+
+    def add_reject(self, _reject: Reject) -> None:
+        pass
+
+    def is_low(self) -> bool:
+        return False
+
+
+def hooks_of(
+    settings: Settings,
+    config: Callable[[], Config],
+    keep: Keep = keep_nothing,
+    *,
+    limiter: Any = None,
+    intake: Intake | None = None,
+    **made: Any,
+) -> Hooks:
+    """Return the HTTP edge, whose events `keep` stores.
+
+    `made`: properties of its `ProcessResources`, in place of the real ones.
+    """
+    context = AppContext(
+        settings=settings, config=config, database=Database.of(settings), wake=lambda: None
+    )
+    storage: Any = Storage(keep)
+    resources = ProcessResources(
+        context=context,
+        storage=storage,
+        blobs=Blobs.of(settings),
+        limiter=limiter or Unlimited(),
+        wake_workers=lambda: None,
+        secret_key="k" * 32,
+    )
+    check = SpamCheck(secret_key="k" * 32, solve=lambda *_: None, repeated=lambda _: None)
+    given = {
+        "keys": NO_KEYS,
+        "learning": Unlearning(),
+        "refusals": RefusalCounter(lambda _: None),
+        "rejects": TurnedAway(storage.add_reject, Limiter()),
+        "spam_check": check,
+        "store_file": digest,
+    }
+    vars(resources).update(given | made)
+    return Hooks(
+        settings=settings,
+        config=config,
+        effects=partial(effects_of, resources),
+        dry_run=lambda: DryRunEffects(resources.keys, resources.learning),
+        intake=intake or Intake(),
+    )
