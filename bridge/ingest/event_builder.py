@@ -10,12 +10,12 @@ from functools import partial
 from bridge.core.fingerprints import unguessable
 from bridge.core.http_messages import Request
 from bridge.core.locators import locate
-from bridge.core.masking import hidden
 from bridge.core.model import Body, Delivery, Event, FormFile
+from bridge.ingest.body_stages import StoredBody, mask_body
 from bridge.ingest.duplicates import NAME_LENGTH, Digests, identify, signed_digest
 from bridge.ingest.forms.spam.check import CheckedSubmission
-from bridge.ingest.redaction import redacted
-from bridge.ingest.source_bodies import read_body
+from bridge.ingest.redaction import redact_body
+from bridge.ingest.source_bodies import RawBody, read_body
 from bridge.providers.signatures.scheme import Content
 from bridge.routing.model import Config, Source
 from bridge.routing.planner import plan
@@ -26,7 +26,7 @@ PLANNING_FAILED = "planning failed by a fault of flowbridge's own"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """Hold a verified request: `parts` has the request and body of each of its events.
+    """Hold a verified request: `parts` has one for each of its events.
 
     `body`: what the whole request says. `content`: returns what is signed of an event, None where
     nothing is. `digest`: of what was sent, where that is not what the parts hold. `submission`:
@@ -34,7 +34,7 @@ class Verified:
     """
 
     source: Source
-    parts: Sequence[tuple[Request, Body]]
+    parts: Sequence[RawBody]
     body: Body
     content: Content | None = None
     digest: str | None = None
@@ -50,11 +50,11 @@ def build_arrivals(
     """Return the events with their deliveries, and the last error that stopped planning one."""
     arrivals: list[Arrival] = []
     fault = None
-    for sent, read in verified.parts:
-        request, body, digest = _storable(sent, read, verified)
-        provider_id = _identify(sent, request, body, digest, verified)
-        event = _build_event(request, body, verified, config, now, new_id(now), digest, provider_id)
-        deliveries, failed = _plan(event, body, config, now)
+    for raw in verified.parts:
+        stored = _storable(raw, verified)
+        provider_id = _identify(raw, stored, verified)
+        event = _build_event(stored, provider_id, verified, config, now, new_id(now))
+        deliveries, failed = _plan(event, stored.said, config, now)
         if failed is not None:
             event = replace(event, problem=PLANNING_FAILED)
             fault = failed
@@ -62,71 +62,57 @@ def build_arrivals(
     return arrivals, fault
 
 
-def _storable(sent: Request, read: Body, verified: Verified) -> tuple[Request, Body, str]:
-    """Return a request as it may be stored, what its body says then, and the digest of its body."""
+def _storable(raw: RawBody, verified: Verified) -> StoredBody:
+    """Return a request as it is stored: masked, redacted, and with a digest that tells nothing."""
     source = verified.source
-    request, body = _without_credentials(sent, read, source)
-    digest = verified.digest or hashlib.sha256(sent.body).hexdigest()
-    if source.redact is not None:
-        reread = partial(_read_stored, source, body.files)
-        request, body, digest = redacted(request, body, source, reread)
-    if source.digest_key:
-        digest = unguessable(source.digest_key, source.name, digest)
-    return request, body, digest
+    masked = mask_body(raw, source)
+    digest = verified.digest or hashlib.sha256(raw.request.body).hexdigest()
+    stored = redact_body(masked, source, digest, partial(_reread, source, masked.said.files))
+    if not source.digest_key:
+        return stored
+    return replace(stored, digest=unguessable(source.digest_key, source.name, stored.digest))
 
 
-def _without_credentials(request: Request, body: Body, source: Source) -> tuple[Request, Body]:
-    """Return the request as it is kept, and what that says: from here on nothing sees a static
-    credential.
-    """
-    kept = hidden(request, source.credentials, wrapped_in=source.provider.wrapped_in)
-    if kept.body is request.body or body.problem is not None:
-        return kept, body
-    return kept, read_body(source, kept.headers.get("content-type", ""), kept.body)
-
-
-def _read_stored(source: Source, files: Sequence[FormFile], request: Request) -> Body:
+def _reread(source: Source, files: Sequence[FormFile], request: Request) -> Body:
     kept_files = files if source.form is not None else ()
     return read_body(source, request.headers.get("content-type", ""), request.body, kept_files)
 
 
-def _identify(
-    sent: Request, request: Request, body: Body, digest: str, verified: Verified
-) -> str | None:
-    """Return the provider's id of an event; `sent` is its request as it came."""
+def _identify(raw: RawBody, stored: StoredBody, verified: Verified) -> str | None:
+    """Return the provider's id of an event: of what is stored, or of what was signed."""
     source = verified.source
-    signed = partial(signed_digest, source, sent, verified.content, digest)
-    return identify(source, request, body, Digests(digest, signed))
+    digest = stored.digest
+    signed = partial(signed_digest, source, raw.request, verified.content, digest)
+    return identify(source, stored.request, stored.said, Digests(digest, signed))
 
 
 def _build_event(
-    request: Request,
-    body: Body,
+    stored: StoredBody,
+    provider_id: str | None,
     verified: Verified,
     config: Config,
     now: float,
     event_id: str,
-    digest: str,
-    provider_id: str | None,
 ) -> Event:
     source = verified.source
     checked = verified.submission
+    request = stored.request
+    said = stored.said
     return Event(
         id=event_id,
         source=source.name,
         provider=source.provider.name,
-        type=_fit_type(locate(source.event_type, request, body.value)),
+        type=_fit_type(locate(source.event_type, request, said.value)),
         provider_id=provider_id,
         received_at=now,
         headers=request.headers,
         query_string=request.query_string,
         body=request.body,
-        body_sha256=digest,
+        body_sha256=stored.digest,
         config_hash=config.hash,
-        problem=body.problem,
-        # those of other senders are in the body
-        files=body.files if source.form is not None else (),
-        sender_retry=_number(locate(source.provider.retry, request, body.value)),
+        problem=said.problem,
+        files=said.files if source.form is not None else (),  # others' are in the body
+        sender_retry=_number(locate(source.provider.retry, request, said.value)),
         client=checked.client if checked else None,
         spam=checked.spam if checked else None,
     )

@@ -22,7 +22,7 @@ from bridge.ingest import forms
 from bridge.ingest.effects import Effects, Prepared
 from bridge.ingest.event_builder import Verified, build_arrivals
 from bridge.ingest.ports import Kept
-from bridge.ingest.source_bodies import read_body, split
+from bridge.ingest.source_bodies import RawBody, read_body, split
 from bridge.providers.confirmation import Confirmation
 from bridge.providers.model import Handshake, Probe, Reply
 from bridge.routing.form import Form
@@ -130,7 +130,7 @@ def _verify(request: Request, source: Source, effects: Effects, now: float) -> R
         )
         body = replace(body, problem=problem)
     parts = split(request, source, body)
-    is_whole = len(parts) == 1 and parts[0][0] is request
+    is_whole = len(parts) == 1 and parts[0].request is request
     content = None if proof is None else proof.content if is_whole else proof.element
     return Verified(source=source, parts=parts, body=body, content=content)
 
@@ -152,7 +152,7 @@ def _check_form(
     if checked is None or checked.known is None:
         forms.keep(sent, effects.store_file)
     request = replace(checked.request if checked else request, body=without_files)
-    parts = [(request, body)]
+    parts = [RawBody(request, body)]
     return Verified(source=source, parts=parts, body=body, digest=digest, submission=checked)
 
 

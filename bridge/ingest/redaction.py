@@ -20,6 +20,7 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import FORMS, as_text
 from bridge.core.masking import Path, Redaction, rewritten
 from bridge.core.model import JSON, Body
+from bridge.ingest.body_stages import MaskedBody, StoredBody
 from bridge.routing.model import Source
 
 ROOTS = ("body", "form", "headers", "query")
@@ -67,56 +68,46 @@ def keyed(source: Source, secret_key: str, *, seals: bool = False) -> Source:
     )
 
 
-def redacted(
-    request: Request, body: Body, source: Source, read: Callable[[Request], Body]
-) -> tuple[Request, Body, str]:
-    """Return the request as it is kept, what that says, and the digest by which it is known: none
-    of them tells what was redacted.
+def redact_body(
+    masked: MaskedBody, source: Source, digest: str, read: Callable[[Request], Body]
+) -> StoredBody:
+    """Return the request as it is stored; none of it tells what was redacted, nor does its digest.
 
-    `body` is what the request says, `read` what a request that is kept says. A body of fields is
-    kept as JSON of them; one in which nobody can tell what stands where is left out, and its
-    problem says so. Raises `SettingsError` without a key.
+    `digest` is that of what was sent, `read` returns what a stored request says. A body of fields
+    is stored as JSON of them; one in which values cannot be located is left out, and its problem
+    says so. Raises `SettingsError` without a key.
     """
-    redaction = source.redact or Redaction()
+    redaction = source.redact
+    request = masked.request
+    body = masked.said
+    if redaction is None:
+        return StoredBody(request, body, digest)
     marked = partial(mark, redaction.secret_key, source.name)
     headers = {
         name: marked(value) if name in redaction.headers else value
         for name, value in request.headers.items()
     }
-    query = "&".join(
-        _parameter(pair, redaction, marked) for pair in request.query_string.split("&")
-    )
-    kept = replace(
-        request,
-        headers=headers,
-        query_string=query,
-        url=request.url.partition("?")[0] + (f"?{query}" if query else ""),
-    )
+    pairs = request.query_string.split("&")
+    query = "&".join(_parameter(pair, redaction, marked) for pair in pairs)
+    url = request.url.partition("?")[0] + (f"?{query}" if query else "")
+    kept = replace(request, headers=headers, query_string=query, url=url)
     if not redaction.body:
-        return kept, body, sha256(request.body).hexdigest()
+        return StoredBody(kept, body, sha256(request.body).hexdigest())
     is_fields = request.content_type in FORMS or body.form is not None
     raw = _dumped(read(request).value) if is_fields else request.body
     is_read = body.problem is None or body.value is not None
-    written = (
-        rewritten(raw, redaction.body, lambda token: _mark_token(token, marked))
-        if is_read and raw is not None
-        else None
-    )
+    written = None
+    if is_read and raw is not None:
+        written = rewritten(raw, redaction.body, lambda token: _mark_token(token, marked))
     if written is None:
         problem = "; ".join(filter(None, (body.problem, LOST)))
-        return (
-            replace(kept, body=b""),
-            Body(problem=problem),
-            keyed_digest(redaction.secret_key, source.name, request.body),
-        )
-    kept = replace(
-        kept, body=written, headers=headers | {"content-type": JSON_TYPE} if is_fields else headers
-    )
-    return (
-        kept,
-        replace(read(kept), problem=body.problem, files=body.files),
-        sha256(written).hexdigest(),
-    )
+        hashed = keyed_digest(redaction.secret_key, source.name, request.body)
+        return StoredBody(replace(kept, body=b""), Body(problem=problem), hashed)
+    if is_fields:
+        headers = headers | {"content-type": JSON_TYPE}
+    kept = replace(kept, body=written, headers=headers)
+    said = replace(read(kept), problem=body.problem, files=body.files)
+    return StoredBody(kept, said, sha256(written).hexdigest())
 
 
 def _dumped(value: JSON) -> bytes | None:

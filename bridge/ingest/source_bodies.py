@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -17,6 +17,17 @@ from bridge.ingest.duplicates import NAME_LENGTH
 from bridge.routing.model import Source
 
 MAX_BATCH = 1000  # events in one request
+
+
+@dataclass(frozen=True, slots=True)
+class RawBody:
+    """Hold a request as it was sent, and what its body says. It holds credentials: never store it.
+
+    See `bridge.ingest.body_stages`.
+    """
+
+    request: Request = field(repr=False)
+    said: Body = field(repr=False)
 
 
 def read_body(
@@ -41,7 +52,7 @@ def read_body(
     )
 
 
-def split(request: Request, source: Source, body: Body) -> list[tuple[Request, Body]]:
+def split(request: Request, source: Source, body: Body) -> list[RawBody]:
     """Return what the request holds as requests of one event each: itself, or one for each element
     of its batch.
 
@@ -50,22 +61,15 @@ def split(request: Request, source: Source, body: Body) -> list[tuple[Request, B
     copied into each event, is more than a word.
     """
     batch = source.batch
-    whole = [(request, body)]
+    whole = [RawBody(request, body)]
     if batch is None or body.problem is not None:
         return whole
     items = dig(body.value, batch.at.split(".") if batch.at else ())
     if not isinstance(items, list) or not items:
         return whole
     if len(items) > MAX_BATCH:
-        return [
-            (
-                request,
-                replace(
-                    body,
-                    problem=f"a batch of {len(items)} events; at most {MAX_BATCH} are taken apart",
-                ),
-            )
-        ]
+        problem = f"a batch of {len(items)} events; at most {MAX_BATCH} are taken apart"
+        return [RawBody(request, replace(body, problem=problem))]
     headers = {**request.headers, "content-type": "application/json"}
     beside = {
         name: body.value[name]
@@ -73,18 +77,11 @@ def split(request: Request, source: Source, body: Body) -> list[tuple[Request, B
         if isinstance(body.value, dict) and name in body.value
     }
     if not all(map(_is_word, beside.values())):
-        return [
-            (
-                request,
-                replace(
-                    body,
-                    problem=f"beside the list of a batch stands more than {NAME_LENGTH} characters",
-                ),
-            )
-        ]
+        problem = f"beside the list of a batch stands more than {NAME_LENGTH} characters"
+        return [RawBody(request, replace(body, problem=problem))]
     parts = [beside | item if isinstance(item, dict) else item for item in items]
     return [
-        (replace(request, headers=headers, body=orjson.dumps(part)), Body(value=part))
+        RawBody(replace(request, headers=headers, body=orjson.dumps(part)), Body(value=part))
         for part in parts
     ]
 

@@ -33,9 +33,10 @@ from bridge.core.multipart import (
 from bridge.core.unicode_text import normalize
 from bridge.ingest import forms
 from bridge.ingest.bodies import decode
+from bridge.ingest.body_stages import MaskedBody
 from bridge.ingest.data_subjects import folded
 from bridge.ingest.forms.spam import blocklists
-from bridge.ingest.redaction import redacted
+from bridge.ingest.redaction import redact_body
 from bridge.ingest.source_bodies import split
 from bridge.providers.model import Batch
 from bridge.providers.registry import PROVIDERS
@@ -208,7 +209,7 @@ def redact(raw: bytes, content_type: str = "application/json") -> object:
     request = Request(method="POST", path="/", headers={"content-type": content_type}, body=raw)
     source = replace(SOURCE, redact=Redaction(body=(("a",), ("0", "a")), secret_key="k"))
     read = lambda one: decode(content_type, one.body, max_depth=100)  # noqa: E731
-    return redacted(request, read(request), source, read)
+    return redact_body(MaskedBody(request, read(request)), source, "", read)
 
 
 def take_apart(value: JSON) -> object:
@@ -403,8 +404,8 @@ def test_a_text_that_is_too_long_is_refused_while_it_is_read() -> None:
 
 
 def test_a_batch_with_much_beside_the_list_is_kept_whole_and_says_so() -> None:
-    [(_, body)] = take_apart({"events": [{"n": 1}, {"n": 2}], "beside": "x" * 201})  # type: ignore[misc]
-    assert body.problem == "beside the list of a batch stands more than 200 characters"
+    [whole] = take_apart({"events": [{"n": 1}, {"n": 2}], "beside": "x" * 201})  # type: ignore[misc]
+    assert whole.said.problem == "beside the list of a batch stands more than 200 characters"
     assert len(take_apart({"events": [{"n": 1}, {"n": 2}], "beside": "x" * 200})) == 2  # type: ignore[arg-type]
 
 

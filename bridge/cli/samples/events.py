@@ -32,10 +32,10 @@ def sample_events(source: Source) -> list[tuple[str | None, Mapping[str, JSON]]]
         request = sample(name, row.type, now=_MOMENT, new_id="sample")
         body = read_body(source, request.headers.get("content-type", ""), request.body)
         events += [
-            (event.type, context(event, read, _MOMENT))
-            for part, read in split(request, source, body)
-            for event in [_event(part, source, read.value)]
-            if read.problem is None
+            (event.type, context(event, part.said, _MOMENT))
+            for part in split(request, source, body)
+            for event in [_event(part.request, source, part.said.value)]
+            if part.said.problem is None
         ]
     return events
 

@@ -73,7 +73,7 @@ def provider_ids(signer: Signer, request: Request) -> list[str | None]:
         digest = sha256(part.body).hexdigest()
         return identify(source, part, said, Digests(digest, lambda: digest if is_signed else None))
 
-    return [id_of(part, said) for part, said in split(request, source, body)]
+    return [id_of(part.request, part.said) for part in split(request, source, body)]
 
 
 def verdict(first: Answer, second: Answer) -> tuple[bool, str]:
