@@ -45,7 +45,6 @@ SOURCE_LENGTH = 63  # characters of a source's name
 UNKNOWN_SOURCE = Refused(404, "unknown_source", "no such source")
 # refusals with a line of their own
 TOLD_ALREADY = frozenset({"unauthorized", "no_key", "no_secret", "store_failed", "internal_error"})
-UNFORESEEN = Refused(500, "internal_error", "something went wrong here")
 
 StartResponse = Callable[..., Any]
 
@@ -160,7 +159,7 @@ class Hooks:
             raise
         except Exception as bug:
             effects.log.error("unforeseen", source=source.name, exc_info=bug)
-            raise UNFORESEEN from bug
+            raise Refused(500, "internal_error", "something went wrong here") from bug
         _count(received, source, time.time() - now, effects)
         return received
 

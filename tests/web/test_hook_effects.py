@@ -222,3 +222,15 @@ def test_the_stages_of_a_traced_request_follow_each_other(edge: Edge) -> None:
 def test_a_refused_request_has_no_trace(edge: Edge) -> None:
     assert edge.send("github", dry=False, sign=False).status_code == 401
     assert edge.tracer.spans == []
+
+
+def test_an_error_of_a_dry_run_does_not_mark_later_answers(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("bridge.web.hooks.receive", broken)
+    answers = [edge.send("github", dry=dry) for dry in (True, False)]
+    assert [one.status_code for one in answers] == [500, 500]
+    assert [one.headers.get(dry_run.HEADER) for one in answers] == [dry_run.DONE, None]
