@@ -261,5 +261,5 @@ def _be(sock: socket.socket, wanted: list[Any], stdout: int, stderr: int) -> Non
 
 
 if __name__ == "__main__":
-    sys.path[1:1] = [str(ROOT), str(TESTS / "worker")]
+    sys.path[1:1] = [str(ROOT), str(TESTS), str(TESTS / "worker")]
     _serve(socket.socket(fileno=int(sys.argv[1])))
