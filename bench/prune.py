@@ -32,7 +32,8 @@ from bridge.worker.maintenance import jobs
 
 CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="0" * 64, canonical="{}")
 EVENT = """
-INSERT INTO event (id, source, provider, provider_id, received_at, config_hash, body_sha256, headers, query_string, body)
+INSERT INTO event (id, source, provider, provider_id, received_at, config_hash, body_sha256,
+    headers, query_string, body)
 VALUES (?, 'github', 'github', ?, ?, '0', ?, '{}', '', ?)
 """
 ATTEMPT = (
@@ -40,9 +41,12 @@ ATTEMPT = (
     " 0, 'started' FROM delivery"
 )
 DELIVERY = """
-INSERT INTO delivery (id, event_id, route, flow, platform, saved_item_id, status, attempts, created_at, due_at, delivered_at, finished_at,
-                      config_hash, retry_attempts, retry_first, retry_max, on_unknown, run_timeout, inputs)
-SELECT 'dlv_' || seq, id, 'old', 'f', 'stub', 'x', 'delivered', 1, received_at, received_at, received_at, received_at, config_hash,
+INSERT INTO delivery (id, event_id, route, flow, platform, saved_item_id, status, attempts,
+    created_at, due_at, delivered_at, finished_at,
+                      config_hash, retry_attempts, retry_first, retry_max, on_unknown, run_timeout,
+                          inputs)
+SELECT 'dlv_' || seq, id, 'old', 'f', 'stub', 'x', 'delivered', 1, received_at, received_at,
+    received_at, received_at, config_hash,
        12, 5, 9, 'hold', 3600, '{"title":"' || hex(randomblob(150)) || '"}' FROM event
 """
 

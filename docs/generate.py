@@ -1,8 +1,8 @@
 """Writes the parts of docs/*.md that follow from the code, between their markers: python
 docs/generate.py
 
-A part is what stands between `<!-- generated: NAME -->` and `<!-- end -->`. tests/project/test_docs.py
-holds the committed files to it.
+A part is what stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+tests/project/test_docs.py holds the committed files to it.
 """
 
 from __future__ import annotations

@@ -75,12 +75,13 @@ def _told(path: str, environ: Mapping[str, str]) -> list[LocalFlow]:
     ]
 
 
+def _name_of_signal(number: int) -> str:
+    return next((one.name for one in signal.Signals if one == number), f"signal {number}")
+
+
 def _ended(status: int) -> str:
     if status < 0:
-        return (
-            "the process died"
-            f" ({next((one.name for one in signal.Signals if one == -status), f'signal {-status}')})"
-        )
+        return f"the process died ({_name_of_signal(-status)})"
     return f"the process ended with code {status}"
 
 

@@ -109,7 +109,9 @@ COMMANDS = {
 
 
 class Group(click.Group):
-    """A group whose commands are found by name, and whose errors are sentences with an exit code."""
+    """A group whose commands are found by name, and whose errors are sentences with an exit
+    code.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the shape of click
         return list(COMMANDS)

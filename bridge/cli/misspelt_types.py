@@ -77,7 +77,9 @@ def _beside_list(
 
 
 def _near(type_: str, known: Collection[str]) -> str | None:
-    """Return the type, or the pattern of types as in `invoice.*`, that a misspelt one stands for."""
+    """Return the type, or the pattern of types as in `invoice.*`, that a misspelt one stands
+    for.
+    """
     if "*" not in type_:
         return find_typo(type_, known)
     start, _, rest = type_.partition("*")

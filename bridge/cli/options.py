@@ -1,4 +1,6 @@
-"""What the commands that look and act have in common: the filters, and the store they are asked of."""
+"""What the commands that look and act have in common: the filters, and the store they are asked
+of.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
 
 
 class Excerpt(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A text that is sought, or, where `raw`, the bytes that the shell gave, be they text or not."""
+    """A text that is sought, or, where `raw`, the bytes that the shell gave, be they text or
+    not.
+    """
 
     name = "text"
 
@@ -325,7 +329,9 @@ def misnamed(settings: Settings, routes: str) -> list[str]:
 
 
 def url_of(to: str) -> str:
-    """Return the URL that --to says, http:// where it says no scheme; wrong usage where it is none."""
+    """Return the URL that --to says, http:// where it says no scheme; wrong usage where it is
+    none.
+    """
     url = to if "://" in to else f"http://{to}"
     try:
         parts = urlsplit(url)

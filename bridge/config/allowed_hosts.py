@@ -28,7 +28,9 @@ def own_hosts(settings: Settings, *bound: Address | None) -> frozenset[str]:
 
 
 def is_own_host(header: str, hosts: frozenset[str]) -> bool:
-    """Tell whether a Host header names the loopback or one of the hosts; its port does not matter."""
+    """Tell whether a Host header names the loopback or one of the hosts; its port does not
+    matter.
+    """
     name, _, rest = header[1:].partition("]") if header.startswith("[") else header.partition(":")
     if header.startswith("[") and rest and not rest.startswith(":"):
         return False

@@ -1,4 +1,6 @@
-"""What YAML reads otherwise than people mean: comments that eat texts, values that are not there."""
+"""What YAML reads otherwise than people mean: comments that eat texts, values that are not
+there.
+"""
 
 from __future__ import annotations
 

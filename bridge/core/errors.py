@@ -31,7 +31,9 @@ class Problem:
 
 
 class ConfigError(BridgeError):
-    """routes.yaml (or a file it names) cannot be used; carries every problem found, not the first."""
+    """routes.yaml (or a file it names) cannot be used; carries every problem found, not the
+    first.
+    """
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems

@@ -1,12 +1,14 @@
-r"""Regular expressions in linear time: Python's syntax, run as an automaton that never backtracks. Pure.
+r"""Match regular expressions in linear time: Python's syntax, without backtracking. Pure.
 
-Python's own engine takes exponential time on patterns like `^(a+)+$` and cannot be interrupted, so an event could stop a
-worker. Here every character of the text is looked at once. What cannot be run so (back-references, look-around) is refused.
+Python's own engine takes exponential time on patterns like `^(a+)+$` and cannot be interrupted, so
+an event could stop a worker. Here every character of the text is looked at once. What cannot be run
+so (back-references, look-around) is refused.
 
-google-re2 cannot replace this engine, because it differs in the documented syntax. In it `\d`, `\w`, `\s` and `\b` know ASCII
-only, `$` does not match before a line end that ends the text, `a{,3}` is literal text, and `\Z`, `\u00fc`, `(?x)`, `(?a:…)` and
-`a{1001}` are errors. A text with a lone surrogate, which JSON can hold, raises an error too. `test_patterns` compares this
-engine with `re`.
+google-re2 cannot replace this engine, because it differs in the documented syntax. In it `\d`,
+`\w`, `\s` and `\b` know ASCII only, `$` does not match before a line end that ends the text,
+`a{,3}` is literal text, and `\Z`, `\u00fc`, `(?x)`, `(?a:…)` and `a{1001}` are errors. A text with
+a lone surrogate, which JSON can hold, raises an error too. `test_patterns` compares this engine
+with `re`.
 """
 
 from __future__ import annotations

@@ -179,7 +179,8 @@ def _hidden_json(raw: bytes, paths: Sequence[Path], *, verified: bool) -> bytes:
 
 
 _TOKEN = re.compile(
-    rb'[ \t\r\n]*+(?:(?P<string>"[^"\\\x00-\x1f]*+(?:\\["\\/bfnrtu][^"\\\x00-\x1f]*+)*+")|(?P<word>-?[0-9][-+.0-9eE]*+|true|false|null)'
+    rb'[ \t\r\n]*+(?:(?P<string>"[^"\\\x00-\x1f]*+(?:\\["\\/bfnrtu][^"\\\x00-\x1f]*+)*+")'
+    rb"|(?P<word>-?[0-9][-+.0-9eE]*+|true|false|null)"
     rb"|(?P<open>[\[{])|(?P<close>[]}])|(?P<colon>:)|(?P<comma>,))"
 )
 _BLANK = re.compile(rb"[ \t\r\n]*+")

@@ -29,7 +29,8 @@ _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FORM_DATA = re.compile(r"\s*form-data\s*(?:;|\Z)", re.IGNORECASE)
 _PARAMETER = re.compile(
     r""";\s*+(?P<key>[A-Za-z0-9-]++\*?)\s*+=\s*+
-        (?:"(?P<escaped>(?:[^"\\]|\\.)*+)"(?=\s*+(?:;|\Z)) | "(?P<quoted>[^"]*+)" | (?P<plain>[^\s;"]*+))""",
+        (?:"(?P<escaped>(?:[^"\\]|\\.)*+)"(?=\s*+(?:;|\Z))
+           | "(?P<quoted>[^"]*+)" | (?P<plain>[^\s;"]*+))""",
     re.VERBOSE,
 )
 _BACKSLASHED = re.compile(r'\\(["\\])')

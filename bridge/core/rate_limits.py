@@ -84,5 +84,7 @@ def spend(limits: Limits, pace: Pace, starts: int, now: float) -> Pace:
 
 
 def _begin(pace: Pace, now: float) -> float:
-    """When the next start was due: what is a little late is made up for, what was not used is not."""
+    """When the next start was due: what is a little late is made up for, what was not used is
+    not.
+    """
     return now if now - pace.next_at > CATCH_UP else pace.next_at

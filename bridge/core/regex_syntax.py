@@ -78,7 +78,8 @@ TOKEN: Final = re.compile(
     | (?P<group>\((?:\?P<[^>]*>)?(?!\?))
     | (?P<close>\))
     | (?P<choice>\|)
-    | (?P<repeat>(?:[*+?]|\{{(?!\}})(?P<least>[0-9]*)(?P<comma>,(?P<most>[0-9]*))?\}})(?P<suffix>[?+]?))
+    | (?P<repeat>(?:[*+?]|\{{(?!\}})(?P<least>[0-9]*)(?P<comma>,(?P<most>[0-9]*))?\}})
+        (?P<suffix>[?+]?))
     | (?P<assertion>\\[AZzbB]|[\^$])
     | (?P<characters>{ESCAPE}|\[\^?\]?(?:\\.|[^\]\\])*\]|[^(])
     """,

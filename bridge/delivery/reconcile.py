@@ -233,7 +233,9 @@ class Earlier:
 
 
 def earlier(kept: JSON, attempt: int) -> Earlier:
-    """Return what is known from the evidence that is kept, nothing where it is of another attempt."""
+    """Return what is known from the evidence that is kept, nothing where it is of another
+    attempt.
+    """
     if not isinstance(kept, dict) or kept.get("attempt") != attempt:
         return Earlier()
     run_ids = tuple(one["run_id"] for one in kept["candidates"])

@@ -52,7 +52,9 @@ class RunLog:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The run that the calling code belongs to. `data_dir` is the folder a flow may keep things in."""
+    """The run that the calling code belongs to. `data_dir` is the folder a flow may keep things
+    in.
+    """
 
     flow: str
     data_dir: Path
@@ -204,7 +206,9 @@ def _arguments(flow: FlowFunction, inputs: Mapping[str, JSON]) -> dict[str, JSON
 
 
 def _outputs(value: Any) -> dict[str, JSON]:
-    """Return the outputs as what their JSON says, so that they are the same now and when read back."""
+    """Return the outputs as what their JSON says, so that they are the same now and when read
+    back.
+    """
     if value is None:
         return {}
     if not isinstance(value, Mapping):

@@ -336,7 +336,9 @@ def _pinned(request: Request, source: Source, _config: Config, _now: float) -> l
 
 
 def _sender(request: Request, source: Source, _config: Config, _now: float) -> list[str]:
-    """Whether it looks like another provider's request: it has a header that only their rows name."""
+    """Whether it looks like another provider's request: it has a header that only their rows
+    name.
+    """
     own = set(_headers(source.scheme))
     for row in PROVIDERS.values():
         if row.scheme is None or row.name == source.provider.name:

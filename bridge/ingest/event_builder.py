@@ -1,4 +1,6 @@
-"""Build the events of a verified request, with the deliveries that the routes plan for them. Pure."""
+"""Build the events of a verified request, with the deliveries that the routes plan for them.
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -92,7 +92,9 @@ def _letters(name: str) -> str:
 
 
 def urls(request: Request) -> Iterator[str]:
-    """Yield the URLs that the sender may have called, other than the one that is taken for it here."""
+    """Yield the URLs that the sender may have called, other than the one that is taken for it
+    here.
+    """
     try:
         called = urlsplit(request.url)
     except ValueError:

@@ -173,7 +173,9 @@ def _answer(
 def _confirm(
     confirmation: Confirmation, request: Request, source: Source, effects: Effects
 ) -> str | None:
-    """Confirm the subscription that a verified request asks for, or return why it is not confirmed."""
+    """Confirm the subscription that a verified request asks for, or return why it is not
+    confirmed.
+    """
     pins = getattr(source.scheme, "pinned", ())
     if source.secrets:
         return "nothing is fetched for a source that has the sender's certificate as its secret"

@@ -94,7 +94,9 @@ class Counts:
             ]
 
     def span(self, metric: Metric) -> list[float]:
-        """Return how many fell into each bucket (the last is unbounded), and at the end their sum."""
+        """Return how many fell into each bucket (the last is unbounded), and at the end their
+        sum.
+        """
         with self._mutex:
             return list(self._spans.get(metric.name, _no_span()))
 

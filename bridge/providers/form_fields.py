@@ -66,7 +66,9 @@ def _plain(value: JSON) -> bool:
 
 
 def _text(value: JSON) -> JSON:
-    """What stands for an object in a list: where its file is, what it is called, or itself as JSON."""
+    """What stands for an object in a list: where its file is, what it is called, or itself as
+    JSON.
+    """
     if isinstance(value, dict):
         for key in ("url", "label", "text", "name"):
             if isinstance(value.get(key), str):

@@ -126,7 +126,9 @@ DEFAULT_RETRY = Retry()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordering:
-    """A route's `order_by`: the key of the line that an event's delivery stands in; null: in none."""
+    """A route's `order_by`: the key of the line that an event's delivery stands in; null: in
+    none.
+    """
 
     key: Reshape
     until: str = "run_end"  # run_end | delivered

@@ -142,7 +142,9 @@ def compile_inputs(document: JSON, *, strict: bool = False) -> Inputs:
 
 
 def compile_template(document: JSON) -> Template:
-    """Return `document` compiled; CompileError carries every problem with its path in the document."""
+    """Return `document` compiled; CompileError carries every problem with its path in the
+    document.
+    """
     problems: Problems = []
     template = _compile(document, (), problems)
     if problems:

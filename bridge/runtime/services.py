@@ -192,7 +192,9 @@ def everything(
     sockets: Sequence[socket.socket],
     faults: Sequence[Fault] = (),
 ) -> list[Child]:
-    """Return what `serve` runs: the receivers, a worker, and who reads routes.yaml when it changes."""
+    """Return what `serve` runs: the receivers, a worker, and who reads routes.yaml when it
+    changes.
+    """
     bound = as_bound(settings, sockets)
     return [
         receivers(bound, following, wake, sockets, faults),

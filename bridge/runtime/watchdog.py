@@ -41,7 +41,9 @@ class Question:
         self._limit = limit
         host = HERE.get(address[0], address[0])
         port = address[1]
-        self._left = f"GET {PATH} HTTP/1.1\r\nHost: {bracket(host)}:{port}\r\nConnection: close\r\n\r\n".encode()
+        host_header = f"Host: {bracket(host)}:{port}"
+        head = f"GET {PATH} HTTP/1.1\r\n{host_header}\r\nConnection: close\r\n\r\n"
+        self._left = head.encode()
         self._read = b""
         self.asked_at = time.monotonic()
         self._sock = socket.socket(
@@ -51,7 +53,9 @@ class Question:
         self._failed = self._sock.connect_ex((host, port)) not in (0, errno.EINPROGRESS)
 
     def answer(self) -> int | None:
-        """Return the answer's status, 0 where there will be none, None where it has not come yet."""
+        """Return the answer's status, 0 where there will be none, None where it has not come
+        yet.
+        """
         try:
             while self._left and not self._failed:
                 self._left = self._left[self._sock.send(self._left) :]

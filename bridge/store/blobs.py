@@ -98,7 +98,9 @@ class Blobs:
             raise OSError(errno.EIO, str(error)) from error
 
     def _places(self, sha256: str) -> list[Path]:
-        """Where a blob may be: sealed with one of the keys, the first of them first, or in clear."""
+        """Where a blob may be: sealed with one of the keys, the first of them first, or in
+        clear.
+        """
         if not _DIGEST.fullmatch(sha256):
             raise ValueError("no SHA-256 in lower-case hexadecimal digits")
         return [self.folder / name[:2] / name for name in (*self._sealer.names(sha256), sha256)]

@@ -142,7 +142,9 @@ class Sealer:
         return opened.decode("utf-8", "surrogatepass") if isinstance(kept, str) else opened
 
     def open_old(self, kept: str, table: str, column: str, name: str) -> str:
-        """Return a value that may have been sealed as learned secrets once were: as a Fernet token."""
+        """Return a value that may have been sealed as learned secrets once were: as a Fernet
+        token.
+        """
         if not kept.startswith(_OLD):
             return self.open(kept, table, column, name)
         from cryptography.fernet import Fernet, InvalidToken

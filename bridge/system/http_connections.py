@@ -97,7 +97,9 @@ class _Deadlined:
     _pieces: list[bytes] | None = None
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that answers; each gets its share of the time that is left."""
+        """Connect to the first address that answers; each gets its share of the time that is
+        left.
+        """
         try:
             addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:

@@ -127,7 +127,9 @@ def _form_refused(values: Values) -> str:
 
 
 def _no_secret(values: Values) -> str:
-    """Return the line of a request to a source whose secret is missing: which value to set in .env."""
+    """Return the line of a request to a source whose secret is missing: which value to set in
+    .env.
+    """
     missing = _printable(str(values["missing"]).removeprefix("environment variable "))
     return (
         f"{_columns(_printable(values['source']), '503 no_secret', RED)}  {missing}: set it in .env"
@@ -304,7 +306,9 @@ def _columns(what: str, status: str, code: str) -> str:
 
 
 def _show(id_: object) -> str:
-    """Return the command that shows what has this id, with the shortest form of it that is unique."""
+    """Return the command that shows what has this id, with the shortest form of it that is
+    unique.
+    """
     return f"flowbridge show {_printable(str(id_)[-SHORT_ID:])}"
 
 

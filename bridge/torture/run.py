@@ -1,4 +1,6 @@
-"""A torture from its first process to its certificate: prepare, load and hurt, drain, stop, count."""
+"""A torture from its first process to its certificate: prepare, load and hurt, drain, stop,
+count.
+"""
 
 from __future__ import annotations
 

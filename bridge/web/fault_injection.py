@@ -97,7 +97,7 @@ class Fault:
 
 
 # -- reading
-# -----------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def row_of(kind: str) -> Kind:
@@ -169,7 +169,7 @@ def _is_header(argument: str) -> str:
 
 
 # -- what happens
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def _status(
@@ -276,7 +276,7 @@ def _cut(environ: dict[str, Any]) -> ConnectionResetError:
 
 
 # -- when
-# --------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 class Counts:
@@ -310,7 +310,9 @@ class Counts:
 
 
 class Faults:
-    """The application with faults. Create it before the fork, so that all receivers count together."""
+    """The application with faults. Create it before the fork, so that all receivers count
+    together.
+    """
 
     def __init__(self, app: Wsgi, faults: Sequence[Fault]) -> None:
         self._app = app

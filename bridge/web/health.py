@@ -69,7 +69,9 @@ def health_pages(
 
 
 class Remembered:
-    """Looks at the store at most once at a time, and seldom: anyone may ask as often as they like."""
+    """Looks at the store at most once at a time, and seldom: anyone may ask as often as they
+    like.
+    """
 
     def __init__(self, look: Callable[[], Look], timings: Timings = TIMINGS) -> None:
         self._timings = timings

@@ -52,7 +52,9 @@ class RefusalCounter:
             self._plan(self._timings.refusals_write_seconds)
 
     def write(self) -> None:
-        """Write the counts to the store. Where that fails they stay in memory until the next try."""
+        """Write the counts to the store. Where that fails they stay in memory until the next
+        try.
+        """
         with self._mutex:
             self._timer = None
             counts = self._counts

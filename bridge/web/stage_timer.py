@@ -18,7 +18,9 @@ class StageTimes:
     stored: int = 0
 
     def stages(self) -> list[Stage]:
-        """Return the stages of a request that is over; one that only repeats another is not stored."""
+        """Return the stages of a request that is over; one that only repeats another is not
+        stored.
+        """
         now = time.time_ns()
         verified = self.verified or now
         planned = self.planned or now

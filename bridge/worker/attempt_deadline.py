@@ -61,7 +61,9 @@ def attempt(
 
 
 def _left(claim: Claim, seconds: float, now: float) -> float:
-    """Return how many of these seconds since the intent are left, by the clock that leaves fewer."""
+    """Return how many of these seconds since the intent are left, by the clock that leaves
+    fewer.
+    """
     return min(claim.began_at + seconds - now, _began(claim) + seconds - elapsed())
 
 

@@ -1,4 +1,6 @@
-"""One cycle of the worker: apply results, make a turn where there is anything to do, start calls."""
+"""One cycle of the worker: apply results, make a turn where there is anything to do, start
+calls.
+"""
 
 from __future__ import annotations
 
@@ -106,18 +108,21 @@ class Cycle:
         """Return whether a call or a run is under way."""
         return bool(self.turns.held) or (self.local is not None and self.local.busy)
 
+    def _config_now(self) -> Config:
+        return self._present
+
     def _track_runs(self, settings: Settings, config: Callable[[], Config]) -> Looks:
         reconciler = Reconciler(
             config, self._database, self._send, settings.reconcile_after, self.now
         )
-        present = lambda: self._present  # noqa: E731
-        return Looks(present, self._send, reconciler, self.calls, self._report, self.now)
+        return Looks(self._config_now, self._send, reconciler, self.calls, self._report, self.now)
 
     def _run_locally(self, settings: Settings, host: Host | None) -> LocalRuns | None:
         if host is None:
             return None
-        present = lambda: self._present  # noqa: E731
-        return LocalRuns(settings, present, host, self.id, self._report, self.traced.environ)
+        return LocalRuns(
+            settings, self._config_now, host, self.id, self._report, self.traced.environ
+        )
 
     def step(self) -> None:
         """Make one turn if there is anything to do.

@@ -1,4 +1,6 @@
-"""One turn of the worker: a transaction that stores results, extends leases and claims what is due."""
+"""One turn of the worker: a transaction that stores results, extends leases and claims what is
+due.
+"""
 
 from __future__ import annotations
 
@@ -167,8 +169,9 @@ class Turns:
         # After a failure of the store others could not extend their leases either.
         lease = self._timings.lease_seconds
         if at - self._failed_at > lease and clock_steps.is_settled(connection, now):
-            look_for = lambda claim: self._look_for(claim, now)  # noqa: E731
-            taken.reaped = ledger.reap(connection, now, random.random(), look_for)
+            taken.reaped = ledger.reap(
+                connection, now, random.random(), lambda claim: self._look_for(claim, now)
+            )
         self.beat_at = at
 
     def _take(

@@ -135,12 +135,14 @@ class Worker:
         notify.ring(self._database)
         self._wait_for_calls()
         self._cycle.try_to_write(self._cut_off)
-        leave = lambda connection: heartbeats.leave(connection, self.id)  # noqa: E731
-        self._cycle.try_to_write(lambda: self._database.write(leave))
+        self._cycle.try_to_write(self._leave)
         if self._cycle.local is not None:
             self._cycle.local.close()
         self._cycle.calls.close()
         log.info("worker_stopped", handed_back=len(untouched))
+
+    def _leave(self) -> None:
+        self._database.write(lambda connection: heartbeats.leave(connection, self.id))
 
     def _wait_for_calls(self) -> None:
         """Make steps until no call and no run is under way, or the time for that is over."""

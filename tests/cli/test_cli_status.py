@@ -235,7 +235,9 @@ def test_before_the_first_start(folder: Path) -> None:
 
 @pytest.mark.parametrize("wide", [80])
 def test_it_fits_a_screen_and_needs_no_colour(store: Database, folder: Path, wide: int) -> None:
-    """Nothing is cut off, and no line but one with a path or a command is longer than the screen."""
+    """Nothing is cut off, and no line but one with a path or a command is longer than the
+    screen.
+    """
     (folder / "routes.yaml").write_text(
         "version: 1\nplatforms: {gumloop: {type: gumloop, api_key: k, user_id: u}}\n"
     )

@@ -1,4 +1,6 @@
-"""Masking: what is a credential is hidden wherever it stands, and not one byte beside it changes."""
+"""Masking: what is a credential is hidden wherever it stands, and not one byte beside it
+changes.
+"""
 
 from __future__ import annotations
 

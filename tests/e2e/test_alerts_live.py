@@ -188,8 +188,10 @@ KEYS = (
 #: An event every half an hour for twelve days, as copies of the one that there is.
 HABIT = """
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
-INSERT INTO event (id, source, provider, received_at, config_hash, body_sha256, headers, query_string, body)
-SELECT id || i, source, provider, received_at - 1800 * i, config_hash, body_sha256, headers, query_string, body
+INSERT INTO event (id, source, provider, received_at, config_hash, body_sha256, headers,
+    query_string, body)
+SELECT id || i, source, provider, received_at - 1800 * i, config_hash, body_sha256, headers,
+    query_string, body
 FROM event, n WHERE source = 'habit'
 """
 

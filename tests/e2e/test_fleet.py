@@ -174,7 +174,9 @@ def test_together_they_keep_the_pace_and_the_number_of_a_day(
 def test_a_killed_workers_deliveries_are_taken_over_by_the_others(
     postgresql: Database, tmp_path: Path
 ) -> None:
-    """kill -9 under load: what was under way is unknown or started once; all else is started once."""
+    """kill -9 under load: what was under way is unknown or started once; all else is started
+    once.
+    """
     with FakePlatform(cap=1000, run_seconds=0.02) as fake:
         ids = add_named(postgresql, 120, "flood")
         with worker_processes(3, tmp_path, url_of(postgresql), fake.base_url, cap=8) as processes:

@@ -577,7 +577,9 @@ def test_the_browser_itself_asks_for_what_is_missing(site: Site, opened: Open) -
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Go on by the Tab key to the field of a name, or to what says so; a date takes several steps."""
+    """Go on by the Tab key to the field of a name, or to what says so; a date takes several
+    steps.
+    """
     passed = []
     for _ in range(8):
         page.keyboard.press("Tab")

@@ -78,7 +78,9 @@ def pems(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Pems
 
 
 def nginx_site(https: int, http: int, upstream: int, pems: Pems, logs: Path) -> str:
-    """deploy/nginx.conf as it is, but for addresses and the places of the certificate and the logs."""
+    """deploy/nginx.conf as it is, but for addresses and the places of the certificate and the
+    logs.
+    """
     text = (DEPLOY / "nginx.conf").read_text().replace("/var/log/nginx/", f"{logs}/")
     for old, new in (
         ("listen [::]:80;", ""),

@@ -591,7 +591,9 @@ def test_a_run_that_is_to_end_before_it_has_made_itself_ready_ends_then(tmp_path
 @pytest.mark.slow
 @pytest.mark.parametrize("overflow", ["queue", "reject"])
 def test_500_starts_at_once_and_a_killed_worker(tmp_path: Path, overflow: str) -> None:
-    """Every start that was acknowledged reaches an end, and never do more run at once than the cap."""
+    """Every start that was acknowledged reaches an end, and never do more run at once than the
+    cap.
+    """
     cap = 8
     file = tmp_path / "stamps"
     with Served(tmp_path, cap=cap, overflow=overflow) as served:

@@ -69,7 +69,9 @@ def submissions(data: bytes) -> None:
 
 
 def parts(data: bytes) -> None:
-    """The parts of a body are within it, one after another, and each has a name that can be shown."""
+    """The parts of a body are within it, one after another, and each has a name that can be
+    shown.
+    """
     choices = Choices(data)
     boundary = choices.one_of((BOUNDARY, "--", "a b", "\x00", "b" * 200))
     raw = choices.body()

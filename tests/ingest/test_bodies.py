@@ -227,7 +227,9 @@ def test_a_part_without_a_name_is_left_out() -> None:
 
 
 def test_a_file_is_listed_and_stays_in_the_body() -> None:
-    """As SendGrid and Mailgun send attachments: what there is to know of each, beside the fields."""
+    """As SendGrid and Mailgun send attachments: what there is to know of each, beside the
+    fields.
+    """
     content = b"\x89PNG\r\n\x1a\n\xff"
     body = read(
         MULTIPART, multipart(("name", "", b"Ann"), ("photo", '; filename="../a.png"', content))

@@ -1,4 +1,6 @@
-"""Receive: what becomes of one request, from its bytes to its answer, with a store that is a list."""
+"""Receive: what becomes of one request, from its bytes to its answer, with a store that is a
+list.
+"""
 
 from __future__ import annotations
 

@@ -520,7 +520,9 @@ def test_by_when_a_source_speaks_again_is_told_by_its_events(database: Database)
 def test_a_silence_lasts_until_the_source_speaks_though_its_events_are_let_go(
     database: Database, tmp_path: Path
 ) -> None:
-    """By what was usual of it, or by `expect`: neither is over because nothing is known any more."""
+    """By what was usual of it, or by `expect`: neither is over because nothing is known any
+    more.
+    """
     now = time.time()
     github = "provider: github, secret: '${env:S}'"
     (tmp_path / "routes.yaml").write_text(

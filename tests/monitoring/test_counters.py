@@ -156,7 +156,9 @@ def test_many_restarts_leave_one_file_and_never_less(tmp_path: Path) -> None:
 def test_an_end_in_the_middle_of_folding_counts_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """Whatever it was about to do: what was there before is there after, and the next one goes on."""
+    """Whatever it was about to do: what was there before is there after, and the next one goes
+    on.
+    """
     for _ in range(2):
         with one_process(tmp_path, 3):
             pass

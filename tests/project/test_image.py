@@ -107,7 +107,9 @@ def test_only_the_gateway_is_trusted_to_say_who_called() -> None:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Bridge:
-    """The image's entrypoint and command with its environment, on this machine's paths and ports."""
+    """The image's entrypoint and command with its environment, on this machine's paths and
+    ports.
+    """
     stage = last_stage()
     given = image_environ()
     assert json.loads(stage["ENTRYPOINT"]) == ["flowbridge"]

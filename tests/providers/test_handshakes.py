@@ -1,4 +1,6 @@
-"""How URLs are tested: with what each sender really asks, and with what nobody should be answered."""
+"""How URLs are tested: with what each sender really asks, and with what nobody should be
+answered.
+"""
 
 from __future__ import annotations
 

@@ -122,7 +122,9 @@ def added(one: Sender) -> list[str]:
 
 
 def spoiled(one: Sender) -> Iterator[tuple[str, Request]]:
-    """Every way in which a request of the sender can be spoiled that has nothing to do with time."""
+    """Every way in which a request of the sender can be spoiled that has nothing to do with
+    time.
+    """
     signed = one.signed()
     plain = one.request()
     yield "unsigned", plain

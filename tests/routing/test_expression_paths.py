@@ -1,4 +1,6 @@
-"""The paths that an expression reads, followed through events: what is missing, and what was meant."""
+"""The paths that an expression reads, followed through events: what is missing, and what was
+meant.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Matching: every operator on every kind of value, nesting, types, and what an explanation holds."""
+"""Matching: every operator on every kind of value, nesting, types, and what an explanation
+holds.
+"""
 
 from __future__ import annotations
 

@@ -153,7 +153,9 @@ def _pids(bridge: Bridge) -> list[int]:
 
 
 class Systemd:
-    """Stands for systemd as `systemctl show` tells of it: what a service has said of itself last."""
+    """Stands for systemd as `systemctl show` tells of it: what a service has said of itself
+    last.
+    """
 
     def __init__(self, folder: Path, heard: NotifySocket) -> None:
         self._folder = folder

@@ -289,7 +289,8 @@ def check(bridge: Bridge, storm: Storm, sent: int) -> set[int]:
     with bridge.database.read() as connection:
         kept = {row[0] for row in connection.exec_driver_sql("SELECT hash FROM config")}
         query = """
-SELECT event.config_hash, count(DISTINCT event.id), count(*), group_concat(DISTINCT delivery.route), min(delivery.config_hash)
+SELECT event.config_hash, count(DISTINCT event.id), count(*),
+    group_concat(DISTINCT delivery.route), min(delivery.config_hash)
 FROM event JOIN delivery ON delivery.event_id = event.id GROUP BY event.config_hash, delivery.config_hash"""
         planned = connection.exec_driver_sql(query).all()
     stood = {digest for digest, first in storm.short.items() if first in storm.stood}

@@ -430,7 +430,9 @@ def test_a_commit_whose_turn_cannot_be_taken_fails_and_the_next_one_works(sqlite
 def test_a_store_that_fails_again_and_again_closes_no_file_but_its_own(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a failure it has no file open: the standard input, whose number is 0, is not its own."""
+    """After a failure it has no file open: the standard input, whose number is 0, is not its
+    own.
+    """
     write(sqlite, "1")
     closed = list[int]()
     close = os.close

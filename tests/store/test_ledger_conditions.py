@@ -70,7 +70,9 @@ def changes(database: Database, delivery_id: str, act: Callable[[], Any]) -> dic
 
 
 def bystanders(database: Database) -> Callable[[], None]:
-    """Put deliveries of all kinds there, and return what checks that nothing of them has changed."""
+    """Put deliveries of all kinds there, and return what checks that nothing of them has
+    changed.
+    """
     held, queued, lost, done = (
         add(database, **{"platform": "beside", "route": f"beside {name}"})[0] for name in "abcd"
     )
@@ -839,7 +841,9 @@ REPORTS: dict[str, tuple[RunReport, bool, dict[str, Any]]] = {
 def test_a_report_of_a_run_changes_what_it_says_and_nothing_else(
     database: Database, name: str
 ) -> None:
-    """Also one of a run that is gone, or was not seen to end: its slot is another's from then on."""
+    """Also one of a run that is gone, or was not seen to end: its slot is another's from then
+    on.
+    """
     report, over, expected = REPORTS[name]
     check = bystanders(database)
     [one] = add(database)
@@ -912,7 +916,9 @@ def begin(
     clocks: ClockReading | None = None,
     **given: Any,
 ) -> str:
-    """A delivery for the flow whose call began at a time, and is under way where it has no outcome."""
+    """A delivery for the flow whose call began at a time, and is under way where it has no
+    outcome.
+    """
     [one] = add(database, **{**FLOW, "created_at": at - 1000, "due_at": at - 1000, **given})
     taken = claim(
         database,

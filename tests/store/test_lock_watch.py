@@ -145,7 +145,9 @@ def test_a_receiver_that_is_stopped_with_the_lock_loses_no_acknowledged_event(
 
 
 def stop_holder(path: Path) -> int | None:
-    """Stop the process that holds the lock; None where it has let go of it before it was stopped."""
+    """Stop the process that holds the lock; None where it has let go of it before it was
+    stopped.
+    """
     for _ in range(500):
         holder = lock_watch.holder_of(path)
         if holder is None:

@@ -1,4 +1,6 @@
-"""Pruning: what is old goes with all it owns, what somebody still needs stays, on both databases."""
+"""Pruning: what is old goes with all it owns, what somebody still needs stays, on both
+databases.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A collector of traces on loopback: it takes OTLP over HTTP, and knows each span that it was sent."""
+"""A collector of traces on loopback: it takes OTLP over HTTP, and knows each span that it was
+sent.
+"""
 
 from __future__ import annotations
 

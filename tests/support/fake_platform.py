@@ -1,4 +1,6 @@
-"""A fake flow platform on loopback: it enforces the documented rules, and breaks them on request."""
+"""A fake flow platform on loopback: it enforces the documented rules, and breaks them on
+request.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class _Server(ThreadingHTTPServer):
 
 @dataclass
 class Start:
-    """One call to start_pipeline, whatever became of it. `run_id` is null where no run was started."""
+    """One call to start_pipeline, whatever became of it. `run_id` is null where no run was
+    started.
+    """
 
     at: float
     method: str

@@ -159,7 +159,9 @@ def chunked(*pieces: bytes, status: int = 200, end: bool = True) -> Reply:
 
 
 def then_close(first: Reply) -> Reply:
-    """Answer as if the connection stayed open, then close it: what a keep-alive timeout looks like."""
+    """Answer as if the connection stayed open, then close it: what a keep-alive timeout looks
+    like.
+    """
 
     def reply(sock: socket.socket, server: Misbehaving) -> None:
         first(sock, server)

@@ -301,7 +301,9 @@ class Bridge:
         return self.process.wait(seconds)
 
     def kill(self) -> None:
-        """Kill the whole tree at once, and wait until none of it holds a socket or a file any more."""
+        """Kill the whole tree at once, and wait until none of it holds a socket or a file any
+        more.
+        """
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)

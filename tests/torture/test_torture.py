@@ -1,4 +1,6 @@
-"""torture as a command: it tells the truth of a real run, it can fail, and nothing of it is left."""
+"""torture as a command: it tells the truth of a real run, it can fail, and nothing of it is
+left.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ pytestmark = pytest.mark.slow
 
 
 def processes_of(folder: Path) -> list[int]:
-    """The processes that have to do with a torture in `folder`: they name it in their environment."""
+    """The processes that have to do with a torture in `folder`: they name it in their
+    environment.
+    """
     mark = os.fsencode(f"{folder}/")
     found = []
     for entry in Path("/proc").iterdir():

@@ -1,4 +1,6 @@
-"""Which code a certificate is of: the commit of its checkout, and a digest that anybody can make."""
+"""Which code a certificate is of: the commit of its checkout, and a digest that anybody can
+make.
+"""
 
 from __future__ import annotations
 

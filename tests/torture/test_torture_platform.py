@@ -127,7 +127,9 @@ CERTAIN = {Kind.REFUSED, Kind.THROTTLED, Kind.REJECTED}
 
 @pytest.mark.parametrize("fault", STARTS, ids=lambda fault: fault.name)
 def test_each_fault_is_recorded_as_it_was_and_none_lies(wicked: Any, fault: Fault) -> None:
-    """What the bridge takes for "certainly not started" was not, and what it takes for started was."""
+    """What the bridge takes for "certainly not started" was not, and what it takes for started
+    was.
+    """
     platform = wicked(fault.name)
     kind = kind_of(platform.post(), "gumloop")
     expected = {} if fault.name == "ok" else {fault.name: 1}

@@ -1,4 +1,6 @@
-"""A sender's connection tells the kernel how long it may wait when it may wait, and waits so long."""
+"""A sender's connection tells the kernel how long it may wait when it may wait, and waits so
+long.
+"""
 
 from __future__ import annotations
 

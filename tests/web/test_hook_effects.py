@@ -1,4 +1,6 @@
-"""What acts for a request: a dry run leaves nothing at all, and a trace changes nothing but itself."""
+"""What acts for a request: a dry run leaves nothing at all, and a trace changes nothing but
+itself.
+"""
 
 from __future__ import annotations
 

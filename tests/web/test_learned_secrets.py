@@ -98,7 +98,9 @@ def test_a_dry_request_teaches_nothing_and_knows_what_was_learned(bridge: Bridge
 
 
 def test_the_commands_know_what_was_learned(bridge: Bridge) -> None:
-    """What came before it was learned is let in after all, and samples and the doctor sign with it."""
+    """What came before it was learned is let in after all, and samples and the doctor sign with
+    it.
+    """
     target = f"http://127.0.0.1:{bridge.port}"
 
     def flowbridge(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -322,7 +322,9 @@ def test_a_head_of_a_part_is_read_in_time_that_grows_with_it(make: Make) -> None
 
 @pytest.mark.parametrize("make", HEADS.values(), ids=HEADS)
 def test_the_worst_heads_cost_little_more_than_a_body_of_ordinary_parts(make: Make) -> None:
-    """A head is at most 2 KiB, and read once: 400 of the worst against a thousand ordinary parts."""
+    """A head is at most 2 KiB, and read once: 400 of the worst against a thousand ordinary
+    parts.
+    """
     worst = multipart(make(HEAD_BYTES - 200) * 400)
     ordinary = multipart(part("a", b"x" * 700) * 1000)
     slow, usual = (

@@ -1,4 +1,6 @@
-"""/readyz: however often it is asked, the store is looked at seldom, and by one thread at a time."""
+"""/readyz: however often it is asked, the store is looked at seldom, and by one thread at a
+time.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The worker's end of the flow host: nothing stays open where it is closed while something comes."""
+"""The worker's end of the flow host: nothing stays open where it is closed while something
+comes.
+"""
 
 from __future__ import annotations
 

@@ -112,7 +112,9 @@ def test_db_check_says_what_of_the_server_matters(
 def test_db_check_knows_the_settings_by_their_real_names(
     postgresql: Database, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """They cannot be changed for one database alone, so other values are taken for the right ones."""
+    """They cannot be changed for one database alone, so other values are taken for the right
+    ones.
+    """
     monkeypatch.setitem(checkup.SETTINGS, name, (("another",), checkup.SETTINGS[name][1]))
     [note] = checkup.look(postgresql)["notes"]
     assert name in note or "encoding" in note

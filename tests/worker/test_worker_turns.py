@@ -151,7 +151,9 @@ class Hand:
 
 
 class _Counted:
-    """A database whose reads and writes are counted, and whose writes fail where that is asked for."""
+    """A database whose reads and writes are counted, and whose writes fail where that is asked
+    for.
+    """
 
     def __init__(self, database: Database, hand: Hand) -> None:
         self._database = database

@@ -63,8 +63,8 @@ def replay(
 
     \b
     flowbridge replay evt_01jd2x
-    flowbridge replay --status none --since 1d              what no route matched, after a route was mended
-    flowbridge replay --dead-kind config --since 1h           what could not be planned, after routes.yaml was mended
+    flowbridge replay --status none --since 1d     what no route matched, after a change
+    flowbridge replay --dead-kind config --since 1h   what could not be planned
     flowbridge replay --source github --since 2d --through new-route --rate 50/s
     """
     from bridge.cli.actions.build import replaying
@@ -329,7 +329,7 @@ def _deliveries(database: Database, name: str, move: Move) -> list[str]:
     return fit
 
 
-def go(  # noqa: PLR0913
+def go(  # noqa: PLR0913 - each is another thing that the command has found
     database: Database,
     settings: Settings,
     name: str,

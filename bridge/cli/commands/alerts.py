@@ -60,7 +60,7 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
 
     \b
     - {name: tell-me, on: flowbridge alert.*, flow: local/send_email,
-       inputs: {to: me@example.com, subject: "${body.severity}: ${body.summary}", text: "${body.what_to_do}"}}
+       inputs: {to: me@example.com, subject: "${body.summary}", text: "${body.what_to_do}"}}
 
     \b
     flowbridge alerts

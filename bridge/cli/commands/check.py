@@ -131,7 +131,9 @@ def _look(config: str | None, found: Findings) -> None:
 
 
 def _look_at_platforms(config: Config, settings: Settings, found: Findings) -> None:
-    """See that the settings have what the platforms need, as every process does before it starts."""
+    """See that the settings have what the platforms need, as every process does before it
+    starts.
+    """
     from bridge.runtime.startup import ready
 
     try:

@@ -269,9 +269,7 @@ def _tell_files(settings: Settings, letters: str) -> None:
     found, unread = erasing.files_with(folder, letters)
     said = {
         "its letters stand yet in files that flows have written; take it out of them:": found,
-        "not looked through, since it is too much or cannot be read, of the files that flows have written:": (
-            unread
-        ),
+        "not searched, because it is too large or cannot be read, of the files of flows:": unread,
     }
     for what, names in said.items():
         if names:

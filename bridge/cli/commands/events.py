@@ -126,7 +126,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
     Where a route had several flows when it was planned, a terminal shows them as ROUTE → FLOW.
 
     \b
-    flowbridge deliveries --dead-kind config                  to be replayed, once routes.yaml is mended
+    flowbridge deliveries --dead-kind config       to replay, once routes.yaml is right
     flowbridge deliveries --status dead --reason 'HTTP 403'
     flowbridge deliveries --route triage-opened-issues --since 2026-11-24
     """
@@ -315,7 +315,9 @@ def show(
 
 
 def _find(database: Database, text: str | None) -> tuple[Reject | None, Found | None]:
-    """Return the reject, or else the event, that `text` names; the newest event where it is None."""
+    """Return the reject, or else the event, that `text` names; the newest event where it is
+    None.
+    """
     from bridge.store.inbound import rejects
     from bridge.store.queries import events as queries
 

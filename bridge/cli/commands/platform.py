@@ -104,8 +104,8 @@ def platform(
 
     \b
     flowbridge platform --fault 'start_pipeline=429:2*3'      Retry-After 2, three times
-    flowbridge platform --fault 'start_pipeline=ok*2' --fault 'start_pipeline=lost*1' --fault 'get_*=slow:1.5'
-    flowbridge platform --fault 'start_pipeline?saved_item_id=echo=500' --max-concurrent-runs 5 --overflow reject
+    flowbridge platform --fault 'start_pipeline=lost*1' --fault 'get_*=slow:1.5'
+    flowbridge platform --fault 'start_pipeline?saved_item_id=echo=500' --overflow reject
     """
     from bridge.runtime import services
     from bridge.runtime.startup import load_all

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -233,7 +234,7 @@ def _keep(
     from bridge.runtime.handover import Successor
     from bridge.runtime.supervisor import Supervisor, end
 
-    successor = lambda: Successor.begin(sockets, watch.notify.environ)  # noqa: E731
+    successor = partial(Successor.begin, sockets, watch.notify.environ)
     supervisor = Supervisor(children, watch, successor, settings.timings.stop_seconds)
     # nothing is left to tidy up, and whoever is started next waits for the end
     end(lambda: sys.exit(supervisor.run()))

@@ -1,4 +1,6 @@
-"""spam: look at what forms were sent and is held to be spam, let it go, or say that something is."""
+"""spam: look at what forms were sent and is held to be spam, let it go, or say that something
+is.
+"""
 
 from __future__ import annotations
 

@@ -184,7 +184,9 @@ def _json(answer: Answer) -> dict[str, Any]:
 
 
 def _answered(request: Request, wanted: int) -> Answer:
-    """Send the request, and print what is answered: green for the kind of status that is `wanted`."""
+    """Send the request, and print what is answered: green for the kind of status that is
+    `wanted`.
+    """
     from bridge.system.http_client import Sender
 
     sender = Sender()

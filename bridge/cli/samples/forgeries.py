@@ -1,4 +1,6 @@
-"""Forgeries of a sample: what someone without the secret could send, each of which must be refused."""
+"""Forgeries of a sample: what someone without the secret could send, each of which must be
+refused.
+"""
 
 from __future__ import annotations
 

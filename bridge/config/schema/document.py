@@ -276,7 +276,9 @@ class LocalKey(Written):
 
 
 class Local(_Platform):
-    """The embedded platform: ready-made flows and the functions of a Python file. There can be one."""
+    """The embedded platform: ready-made flows and the functions of a Python file. There can be
+    one.
+    """
 
     type: Literal["local"]
     flows: str | None = Field(None, description="The Python file with the flows.")

@@ -1,4 +1,6 @@
-"""What the keys of routes.yaml hold: durations, rates, sizes, texts; and what all its parts share."""
+"""What the keys of routes.yaml hold: durations, rates, sizes, texts; and what all its parts
+share.
+"""
 
 from __future__ import annotations
 

@@ -177,7 +177,9 @@ def _tell(result: int, said: dict[str, JSON]) -> None:
 
 
 def _end(result: int, outcome: dict[str, JSON]) -> None:
-    """Say how it ended, and end at once: what threads the flow has left behind are not waited for."""
+    """Say how it ended, and end at once: what threads the flow has left behind are not waited
+    for.
+    """
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()

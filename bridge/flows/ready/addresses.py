@@ -74,7 +74,9 @@ def parse_address(name: str, value: JSON) -> Address:
 
 
 def parse_addresses(name: str, value: JSON) -> list[Address]:
-    """Return the addresses of a text (one) or a list (any number); none for null or an empty text."""
+    """Return the addresses of a text (one) or a list (any number); none for null or an empty
+    text.
+    """
     listed = value if isinstance(value, list) else [] if value is None or value == "" else [value]
     if len(listed) > MAX_RECIPIENTS:
         raise FlowError(

@@ -90,7 +90,9 @@ def find_server() -> Server:
 
 
 def deliver(server: Server, sender: str, recipients: Sequence[str], message: bytes) -> None:
-    """Hand the message in for all recipients, or for none: FlowError says what the server refused."""
+    """Hand the message in for all recipients, or for none: FlowError says what the server
+    refused.
+    """
     context = _context() if server.tls or server.starttls else None
     with _told(server, "no connection"):
         client = _connect(server, context)
@@ -151,7 +153,9 @@ def _start_tls(client: smtplib.SMTP, server: Server, context: ssl.SSLContext | N
 
 
 def _address(client: smtplib.SMTP, sender: str, recipients: Sequence[str], size: int) -> None:
-    """Name the sender and the recipients; where one of them is refused, nothing is sent to anyone."""
+    """Name the sender and the recipients; where one of them is refused, nothing is sent to
+    anyone.
+    """
     code, said = client.mail(sender, [f"SIZE={size}"] if client.has_extn("size") else [])
     if code != 250:
         raise smtplib.SMTPSenderRefused(code, said, sender)

@@ -84,7 +84,9 @@ class OwnPage:
 
 
 def compile_page(text: str, name: str) -> OwnPage:
-    """Return the template `text` of the file `name`; `CompileError` says in which line it is wrong."""
+    """Return the template `text` of the file `name`; `CompileError` says in which line it is
+    wrong.
+    """
     environment = _Sandbox(autoescape=True, undefined=ChainableUndefined)
     for unsafe in _UNSAFE:
         environment.filters.pop(unsafe, None)

@@ -32,7 +32,9 @@ class Tracer(Protocol):
         """Return the `traceparent` that names a span of a trace."""
 
     def export(self, spans: Callable[[], Iterable[Span]]) -> None:
-        """Have spans exported, later and elsewhere. Nothing is raised, whatever making them raises."""
+        """Have spans exported, later and elsewhere. Nothing is raised, whatever making them
+        raises.
+        """
 
     def close(self) -> None:
         """Export what is left, within a second."""

@@ -1,4 +1,6 @@
-"""Ed25519 signatures: the secret is the sender's public key (Discord, Standard Webhooks v1a). Pure."""
+"""Ed25519 signatures: the secret is the sender's public key (Discord, Standard Webhooks v1a).
+Pure.
+"""
 
 from __future__ import annotations
 

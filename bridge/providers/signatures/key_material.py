@@ -42,7 +42,9 @@ def public_key(text: str, kind: str) -> bytes:
 
 @lru_cache(maxsize=16)
 def private_key(text: str, kind: str) -> bytes:
-    """Return the DER form of the private key that `text` holds; ValueError if it is none of `kind`."""
+    """Return the DER form of the private key that `text` holds; ValueError if it is none of
+    `kind`.
+    """
     from cryptography.hazmat.primitives import serialization as forms
 
     key = _private(as_written(text))

@@ -52,7 +52,9 @@ def covers_content(scheme: Scheme) -> bool:
 
 
 def covers(scheme: Scheme, locator: Locator) -> bool:
-    """Return whether what stands at `locator` is signed, in every way to sign that a scheme knows."""
+    """Return whether what stands at `locator` is signed, in every way to sign that a scheme
+    knows.
+    """
     if isinstance(scheme, Items):
         return covers(scheme.scheme, locator)
     # where a header of a set is there, that set is the one that is checked

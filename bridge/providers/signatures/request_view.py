@@ -1,4 +1,6 @@
-"""A request as the schemes read it: parsed no further than they ask, each part at most once. Pure."""
+"""A request as the schemes read it: parsed no further than they ask, each part at most once.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class View:
         return self._json
 
     def form(self) -> list[tuple[str, str]]:
-        """Return the fields of an urlencoded body in order; none where the body is of another type."""
+        """Return the fields of an urlencoded body in order; none where the body is of another
+        type.
+        """
         if self._form is None:
             is_form = self.request.content_type == URLENCODED
             self._form = _pairs(self.request.body.decode("latin-1")) if is_form else []

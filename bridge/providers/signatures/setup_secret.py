@@ -15,7 +15,9 @@ from bridge.providers.signatures.scheme import Secret
 
 @dataclass(frozen=True, kw_only=True)
 class Aside:
-    """What answers a test of the URL, and proves nothing: with such a secret alone nobody gets in."""
+    """What answers a test of the URL, and proves nothing: with such a secret alone nobody gets
+    in.
+    """
 
     credentials: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 

@@ -81,7 +81,9 @@ class Envelope(ABC):
 
     @property
     def needs_secret(self) -> bool:
-        """Whether nothing can be verified without a secret: True, unless a kind can fetch its keys."""
+        """Whether nothing can be verified without a secret: True, unless a kind can fetch its
+        keys.
+        """
         return True
 
     @abstractmethod
@@ -155,7 +157,9 @@ class Envelope(ABC):
         raise BadSignature("mismatch")
 
     def sign(self, request: Request, secret: str, now: float) -> Request:
-        """Return `request` signed as the sender would, at `now`; ValueError for an unusable secret."""
+        """Return `request` signed as the sender would, at `now`; ValueError for an unusable
+        secret.
+        """
         request, labels = self._prepare(request, now)
         view = View(request)
         view.key = self.signing_key(secret)
@@ -315,7 +319,9 @@ class Envelope(ABC):
         return replace(request, headers={**request.headers, **missing}), labels
 
     def _refuse_unsigned_time(self) -> None:
-        """A time that anyone can change protects from nothing: it must be part of every template."""
+        """A time that anyone can change protects from nothing: it must be part of every
+        template.
+        """
         where = self.compiled.time_at
         if not self.timestamp or not self.timestamp.enforced or (where and where.kind == "body"):
             return

@@ -98,7 +98,9 @@ class Expression:
 
 
 class Reader(Parser):  # type: ignore[misc]  # jmespath has no types
-    """The library's parser, for which `!a.b` is not (!a).b, which would always be null, but !(a.b)."""
+    """The library's parser, for which `!a.b` is not (!a).b, which would always be null, but
+    !(a.b).
+    """
 
     # tighter than ==, looser than [] and .
     BINDING_POWER: ClassVar[dict[str, int]] = {**Parser.BINDING_POWER, "not": 8}
@@ -106,7 +108,9 @@ class Reader(Parser):  # type: ignore[misc]  # jmespath has no types
 
 
 def compile_expression(text: str) -> Expression:
-    """Return `text` compiled, or raise CompileError saying what is wrong and what would be right."""
+    """Return `text` compiled, or raise CompileError saying what is wrong and what would be
+    right.
+    """
     if not text.strip():
         raise CompileError("an empty expression")
     if len(text) > MAX_LENGTH:

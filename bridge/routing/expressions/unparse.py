@@ -27,7 +27,9 @@ def _joined(between: str) -> Callable[[Node], str]:
 
 
 def name_text(text: str) -> str:
-    """Return a name as an expression writes it: in double quotes where it has a hyphen or a blank."""
+    """Return a name as an expression writes it: in double quotes where it has a hyphen or a
+    blank.
+    """
     return text if re.fullmatch(r"[A-Za-z_]\w*", text, re.ASCII) else json.dumps(text)
 
 

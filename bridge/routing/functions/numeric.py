@@ -138,7 +138,9 @@ def _floor(value: Number) -> Number:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount in units of its currency (12.34, not 1234 cents). Its text is what `money()` gives."""
+    """An amount in units of its currency (12.34, not 1234 cents). Its text is what `money()`
+    gives.
+    """
 
     amount: Decimal
     currency: str

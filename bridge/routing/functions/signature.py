@@ -1,4 +1,6 @@
-"""What a function of the expression language is: a table row, and the check of its arguments. Pure."""
+"""What a function of the expression language is: a table row, and the check of its arguments.
+Pure.
+"""
 
 from __future__ import annotations
 

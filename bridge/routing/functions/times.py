@@ -55,7 +55,8 @@ def _parse(text: str, zone: tzinfo) -> datetime:
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     fraction = match[7]
     offset = match[8]
-    written = f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{min(second, 59) if second == 60 else second:02}"
+    whole = 59 if second == 60 else second
+    written = f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{whole:02}"
     if fraction:
         written += "." + f"{fraction:0<6}"[:6]
     if offset and offset[0] in "+-":

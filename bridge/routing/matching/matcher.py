@@ -1,4 +1,6 @@
-"""Does an event match? Clauses over dotted paths, compiled at load; each can explain itself. Pure."""
+"""Does an event match? Clauses over dotted paths, compiled at load; each can explain itself.
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ def _regex(expected: str) -> Callable[[JSON], bool]:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A row of the operator table: the JSON types that `expected` may have, and the test it gives."""
+    """A row of the operator table: the JSON types that `expected` may have, and the test it
+    gives.
+    """
 
     name: str
     types: tuple[str, ...]

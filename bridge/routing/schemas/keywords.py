@@ -212,5 +212,8 @@ _LABEL = "[{0}](?:[{0}-]{{0,61}}[{0}])?"
 _EMAIL = re.compile(
     rf"[A-Za-z0-9{_SIGNS}]+@{_LABEL.format('A-Za-z0-9')}(?:\.{_LABEL.format('A-Za-z0-9')})*"
 )
-_WIDE = r"A-Za-z0-9\u00a1-\u167f\u1681-\u1fff\u2070-\u2fff\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
+_WIDE = (
+    r"A-Za-z0-9\u00a1-\u167f\u1681-\u1fff\u2070-\u2fff\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd"
+    r"\U00010000-\U000effff"
+)
 _IDN_EMAIL = re.compile(rf"[{_WIDE}{_SIGNS}]+@{_LABEL.format(_WIDE)}(?:\.{_LABEL.format(_WIDE)})*")

@@ -51,7 +51,9 @@ def newest_at(folder: Path) -> float | None:
 
 
 def is_due(folder: Path, every: float) -> bool:
-    """Tell whether the newest backup in a folder is older than so many seconds, or there is none."""
+    """Tell whether the newest backup in a folder is older than so many seconds, or there is
+    none.
+    """
     newest = newest_at(folder)
     return newest is None or time.time() - newest >= every
 
@@ -103,6 +105,8 @@ def _tries(settings: Settings) -> _Tries | None:
 
 
 def _note(settings: Settings, tries: _Tries) -> None:
-    """Keep it; on a disk that is full there is another alert, and a backup is tried all the same."""
+    """Keep it; on a disk that is full there is another alert, and a backup is tried all the
+    same.
+    """
     with suppress(OSError):
         remember(settings.data / FILE, tries)

@@ -1,4 +1,6 @@
-"""A tar file from outside, which may be compressed: read without trusting what it says of its size."""
+"""A tar file from outside, which may be compressed: read without trusting what it says of its
+size.
+"""
 
 from __future__ import annotations
 

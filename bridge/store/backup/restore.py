@@ -90,7 +90,9 @@ def restore(
 
 
 def _prepare(database: Database, manifest: Manifest, now: float) -> Waiting:
-    """Bring the unpacked database up to this version's schema, and mark what is in it as restored."""
+    """Bring the unpacked database up to this version's schema, and mark what is in it as
+    restored.
+    """
     path = database.path
     try:
         upgrade.upgrade(database)  # refuses one that is newer

@@ -34,7 +34,9 @@ BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds until it is tried to be had again
 
 
 def ring(database: Database) -> None:
-    """Wake the workers, where they are on other machines; a bell that cannot be rung is no error."""
+    """Wake the workers, where they are on other machines; a bell that cannot be rung is no
+    error.
+    """
     if database.is_sqlite:
         return
     try:

@@ -45,7 +45,9 @@ def pages(database: Database) -> Pages:
 
 
 def step(connection: Connection) -> int:
-    """Give some free pages back, inside `Database.write`; return how many, 0 where there are none."""
+    """Give some free pages back, inside `Database.write`; return how many, 0 where there are
+    none.
+    """
     raw: Any = connection.connection.driver_connection
     before = int(raw.execute("PRAGMA freelist_count").fetchone()[0])
     for _ in range(min(STEP, before)):
@@ -55,7 +57,9 @@ def step(connection: Connection) -> int:
 
 
 def prepare(path: Path) -> None:
-    """Have an empty file give pages back one by one, which has to be said before anything is in it."""
+    """Have an empty file give pages back one by one, which has to be said before anything is in
+    it.
+    """
     if path.stat().st_size == 0:
         with alone_with_file(path) as connection:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

@@ -1,4 +1,6 @@
-"""Who owns which blob: the one place that knows. What keeps bytes in a blob is a row of `OWNERS`."""
+"""Who owns which blob: the one place that knows. What keeps bytes in a blob is a row of
+`OWNERS`.
+"""
 
 from __future__ import annotations
 

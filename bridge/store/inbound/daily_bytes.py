@@ -27,7 +27,9 @@ _TAKE = text(
 
 
 def take(connection: Connection, source: str, size: int, most: int, now: float) -> None:
-    """Count bytes that a source stores. `Refused` where they would be more than `most` in this day."""
+    """Count bytes that a source stores. `Refused` where they would be more than `most` in this
+    day.
+    """
     values = {"source": source, "day": day_of(now), "bytes": size, "most": most}
     if size > most or connection.execute(_TAKE, values).first() is None:
         raise no_daily_room(now)

@@ -33,12 +33,14 @@ _STORE = text("""
 INSERT INTO deleted_id (source, provider_id, event_id, received_at, expires_at)
 VALUES (:source, :provider_id, :event_id, :received_at, :expires_at)
 ON CONFLICT (source, provider_id)
-DO UPDATE SET event_id = excluded.event_id, received_at = excluded.received_at, expires_at = excluded.expires_at
+DO UPDATE SET event_id = excluded.event_id, received_at = excluded.received_at,
+    expires_at = excluded.expires_at
 """)
 _EXPIRED = text("SELECT 1 FROM deleted_id WHERE expires_at <= :now LIMIT 1")
 _FORGET = text("""
 DELETE FROM deleted_id WHERE (source, provider_id) IN
-(SELECT source, provider_id FROM deleted_id WHERE expires_at <= :now ORDER BY expires_at LIMIT :most)
+(SELECT source, provider_id FROM deleted_id WHERE expires_at <= :now ORDER BY expires_at
+    LIMIT :most)
 """)
 
 

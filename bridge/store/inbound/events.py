@@ -201,7 +201,9 @@ BESIDE = ("since", "erased_id")  # those that are no columns of an event
 
 
 def take_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
-    """Take the locks of the lines and of the keys to be merged, which the triggers take one by one."""
+    """Take the locks of the lines and of the keys to be merged, which the triggers take one by
+    one.
+    """
     alone_with_keys(connection, [(one.route, one.order.key) for one in planned if one.order], LINE)
     alone_with_keys(
         connection, [(one.route, one.debounce.key) for one in planned if one.debounce], MERGE
@@ -209,7 +211,9 @@ def take_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
 
 
 def _deliveries(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows of deliveries as one JSON text: lists, in the order of the columns in the trigger."""
+    """The rows of deliveries as one JSON text: lists, in the order of the columns in the
+    trigger.
+    """
     return orjson.dumps([list(row.values()) for row in rows]).decode()
 
 

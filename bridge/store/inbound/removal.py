@@ -60,7 +60,8 @@ RUNNING: Final = (
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _FREE = text(f"""
 SELECT e.id FROM event e WHERE e.id IN :ids
-AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))
+AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT}
+    OR {RUNNING}))
 """).bindparams(_ids)  # noqa: S608 - names of our own tables and columns
 _LOCKED = select(event.c.id).where(event.c.id.in_(_ids)).order_by(event.c.id).with_for_update()
 _DELIVERIES = select(delivery.c.id, delivery.c.reruns).where(delivery.c.event_id.in_(_ids))

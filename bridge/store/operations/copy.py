@@ -45,7 +45,9 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Sum:
-    """What rows come to together, in whatever order they are: how many, and a digest of all values."""
+    """What rows come to together, in whatever order they are: how many, and a digest of all
+    values.
+    """
 
     rows: int = 0
     digest: int = 0

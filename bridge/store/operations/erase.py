@@ -42,11 +42,13 @@ CHUNK: Final = 1024 * 1024  # bytes of a file that are looked through at once
 LOOKED_THROUGH: Final = 1024**3  # bytes of files that flows have written
 LEAST_SIZE: Final = 4096  # bytes that looking through any file counts as
 _WAITING: Final = text("""
-SELECT id FROM delivery WHERE event_id = :id AND (status IN ('queued', 'blocked') OR status = 'dead' AND holds_key) ORDER BY seq
+SELECT id FROM delivery WHERE event_id = :id AND (status IN ('queued', 'blocked') OR status = 'dead'
+    AND holds_key) ORDER BY seq
 """)
 _UNDER_WAY: Final = text(f"""
 SELECT d.id, d.status FROM delivery d WHERE d.event_id = :id
-AND (d.status IN ('sending', 'unknown') OR d.slot OR d.poll_at IS NOT NULL OR {removal.RUNNING}) ORDER BY d.seq LIMIT 1
+AND (d.status IN ('sending', 'unknown') OR d.slot OR d.poll_at IS NOT NULL OR {removal.RUNNING})
+    ORDER BY d.seq LIMIT 1
 """)  # noqa: S608 - names of our own tables and columns
 
 

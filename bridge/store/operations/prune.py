@@ -32,13 +32,15 @@ _SOURCES = """
 WITH RECURSIVE s(source) AS (
     SELECT (SELECT min(source) FROM {table})
     UNION ALL
-    SELECT (SELECT min(source) FROM {table} WHERE source > s.source) FROM s WHERE s.source IS NOT NULL
+    SELECT (SELECT min(source) FROM {table} WHERE source > s.source) FROM s
+        WHERE s.source IS NOT NULL
 )
 SELECT source FROM s WHERE source IS NOT NULL
 """  # jumps from source to source in an index
 _OLD = f"""
 FROM event e WHERE e.source = :source AND e.received_at < :before AND e.received_at >= :after
-AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT} OR {RUNNING}))
+AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT}
+    OR {RUNNING}))
 """  # noqa: S608 - names of our own tables and columns
 _FULL = "AND (length(e.body) > 0 OR e.files IS NOT NULL)"
 _PAGE = """
@@ -118,7 +120,9 @@ def prune(
 
 
 def count(pruning: Pruning) -> list[dict[str, Any]]:
-    """Return what is old, without letting it go: for each kind and source `kind source rows bytes`."""
+    """Return what is old, without letting it go: for each kind and source `kind source rows
+    bytes`.
+    """
     return [
         {"kind": kind.name, "source": source, "rows": rows, "bytes": size}
         for kind in KINDS

@@ -8,7 +8,8 @@ many rows of each table went.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, text
@@ -32,17 +33,20 @@ MARKS: Final = 7 * DAY
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _RUNS = text("""
 SELECT seq, id, idempotency_key, finished_at FROM local_run
-WHERE seq > :after AND state IN ('DONE', 'FAILED', 'TERMINATED') AND finished_at < :before ORDER BY seq LIMIT :most
+WHERE seq > :after AND state IN ('DONE', 'FAILED', 'TERMINATED') AND finished_at < :before
+    ORDER BY seq LIMIT :most
 """)
 _OWNERS = text(f"""
-SELECT d.id, e.source, {UNFINISHED} AS unfinished FROM delivery d JOIN event e ON e.id = d.event_id WHERE d.id IN :ids
+SELECT d.id, e.source, {UNFINISHED} AS unfinished FROM delivery d JOIN event e ON e.id = d.event_id
+    WHERE d.id IN :ids
 """).bindparams(_ids)  # noqa: S608 - names of our own tables and columns
 _ACTS = text(
     "SELECT seq FROM act WHERE coalesce(worked_at, finished_at, created_at) < :before ORDER BY seq"
     " LIMIT :most"
 )
 _ITEMS = text("""
-DELETE FROM act_item WHERE act = :act AND number IN (SELECT number FROM act_item WHERE act = :act ORDER BY number LIMIT :most)
+DELETE FROM act_item WHERE act = :act AND number IN (SELECT number FROM act_item WHERE act = :act
+    ORDER BY number LIMIT :most)
 """)
 _CONFIGS = text("SELECT hash FROM config WHERE seen_at < :before AND hash <> :own")
 _HASHES = "SELECT seq, config_hash FROM {table} WHERE seq > :after ORDER BY seq LIMIT :most"
@@ -148,16 +152,18 @@ def marks(database: Database, _config: Config, now: float, _of: Of) -> Iterator[
     for name, rows in _MARKS.items():
         used = {key: value for key, value in values.items() if f":{key}" in rows}
         if _read(database, text(f"SELECT 1 FROM {rows} LIMIT 1"), used):  # noqa: S608 - names of our own tables and columns
-            yield lambda connection, name=name, rows=rows, used=used: _rows(
-                name,
-                connection,
-                text(f"DELETE FROM {rows}"),  # noqa: S608 - our own names, and a lambda with defaults
-                **used,
-            )  # type: ignore[misc]
+            statement = text(f"DELETE FROM {rows}")  # noqa: S608 - names of our own tables and columns
+            yield partial(_delete, name, statement, used)
 
 
 def _rows(table: str, connection: Connection, statement: Any, **values: Any) -> Counts:
     return {table: connection.execute(statement, values).rowcount}
+
+
+def _delete(
+    table: str, statement: Any, values: Mapping[str, Any], connection: Connection
+) -> Counts:
+    return _rows(table, connection, statement, **values)
 
 
 def _read(database: Database, query: Any, values: dict[str, Any]) -> list[Row[Any]]:

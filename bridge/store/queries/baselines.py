@@ -32,25 +32,33 @@ WITH RECURSIVE walk (at) AS (
     SELECT CAST(:first AS double precision)
     UNION ALL
     SELECT coalesce(
-        (SELECT max(received_at) FROM event WHERE source = :source AND received_at > walk.at AND received_at <= walk.at + :step),
-        (SELECT min(received_at) FROM event WHERE source = :source AND received_at > walk.at + :step))
+        (SELECT max(received_at) FROM event WHERE source = :source AND received_at > walk.at
+            AND received_at <= walk.at + :step),
+        (SELECT min(received_at) FROM event WHERE source = :source
+            AND received_at > walk.at + :step))
     FROM walk WHERE walk.at IS NOT NULL
 ) SELECT at FROM walk WHERE at IS NOT NULL ORDER BY at
 """)
 _REJECTS = text("""
-SELECT source, sum(CASE WHEN received_at >= :since THEN 1 ELSE 0 END) AS lately, count(*) AS n, min(received_at) AS oldest
+SELECT source, sum(CASE WHEN received_at >= :since THEN 1
+    ELSE 0 END) AS lately, count(*) AS n, min(received_at) AS oldest
 FROM reject GROUP BY source
 """)
 _RUNS = text(f"""
 WITH run AS (
-    SELECT route, event_id, run_state, row_number() OVER (PARTITION BY route, run_state ORDER BY finished_at DESC, seq DESC) AS place,
-        max(CASE WHEN run_state = 'done' THEN finished_at END) OVER (PARTITION BY route) AS done_at, finished_at
-    FROM (SELECT seq, event_id, route, run_state, finished_at FROM delivery ORDER BY seq DESC LIMIT {RUNS}) AS newest
+    SELECT route, event_id, run_state, row_number() OVER (PARTITION BY route, run_state
+        ORDER BY finished_at DESC, seq DESC) AS place,
+        max(CASE WHEN run_state = 'done' THEN finished_at END)
+            OVER (PARTITION BY route) AS done_at, finished_at
+    FROM (SELECT seq, event_id, route, run_state, finished_at FROM delivery ORDER BY seq DESC
+        LIMIT {RUNS}) AS newest
     WHERE finished_at >= :since AND (run_state = 'done' OR run_state = 'failed' AND NOT EXISTS (
-        SELECT 1 FROM delivery AS later WHERE later.event_id = newest.event_id AND later.route = newest.route AND later.seq > newest.seq))
+        SELECT 1 FROM delivery AS later WHERE later.event_id = newest.event_id
+            AND later.route = newest.route AND later.seq > newest.seq))
 )
 SELECT route, count(*) AS ended, sum(CASE WHEN run_state = 'failed' THEN 1 ELSE 0 END) AS failed,
-    sum(CASE WHEN run_state = 'failed' AND (done_at IS NULL OR finished_at > done_at) THEN 1 ELSE 0 END) AS in_a_row,
+    sum(CASE WHEN run_state = 'failed' AND (done_at IS NULL OR finished_at > done_at) THEN 1
+        ELSE 0 END) AS in_a_row,
     max(CASE WHEN run_state = 'failed' AND place = 1 THEN event_id END) AS event_id
 FROM run GROUP BY route
 """)  # noqa: S608 - a number of ours

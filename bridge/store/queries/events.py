@@ -159,7 +159,9 @@ class Planned:
 
 
 def plans(database: Database, delivery_ids: Sequence[str]) -> dict[tuple[str, str], Planned]:
-    """Return by route and hash of the configuration how many of these deliveries were planned so."""
+    """Return by route and hash of the configuration how many of these deliveries were planned
+    so.
+    """
     found: dict[tuple[str, str], Planned] = {}
     columns = delivery.c.route, delivery.c.config_hash
     for at in range(0, len(delivery_ids), 500):

@@ -35,7 +35,8 @@ LATE: Final = 20  # runs that nobody follows are named one by one
 _STUCK = "status IN ('dead', 'unknown', 'blocked')"  # the index's very condition
 _LANE = text(f"""
 SELECT count(*) AS queued, min(seq) AS oldest, min(due_at) AS due_at FROM (
-    SELECT seq, due_at FROM delivery WHERE status = 'queued' AND platform = :platform AND route = :route
+    SELECT seq, due_at FROM delivery WHERE status = 'queued' AND platform = :platform
+        AND route = :route
     ORDER BY due_at, seq LIMIT {MOST}) AS waiting
 """)  # noqa: S608 - a number of ours
 _OLDEST = text("SELECT id, created_at FROM delivery WHERE seq = :seq")
@@ -52,10 +53,12 @@ _DEAD = text(
 )
 _DEAD_SINCE = text(f"""
 SELECT dead_kind, count(*) AS n FROM (
-    SELECT seq, event_id, route, finished_at, dead_kind FROM delivery WHERE {_STUCK} AND status = 'dead'
+    SELECT seq, event_id, route, finished_at, dead_kind FROM delivery WHERE {_STUCK}
+        AND status = 'dead'
     ORDER BY seq DESC LIMIT {DEAD}) AS dead
 WHERE finished_at > :since AND coalesce(dead_kind, '') <> 'person' AND NOT EXISTS (
-    SELECT 1 FROM delivery AS later WHERE later.event_id = dead.event_id AND later.route = dead.route AND later.seq > dead.seq)
+    SELECT 1 FROM delivery AS later WHERE later.event_id = dead.event_id
+        AND later.route = dead.route AND later.seq > dead.seq)
 GROUP BY dead_kind
 """)  # noqa: S608 - names of our own tables and columns
 _UNKNOWN = text(f"""
@@ -63,13 +66,17 @@ SELECT count(*) AS n, sum(CASE WHEN poll_at IS NULL THEN 1 ELSE 0 END) AS held
 FROM (SELECT poll_at FROM delivery WHERE status = 'unknown' LIMIT {MOST}) AS unknown
 """)  # noqa: S608 - names of our own tables and columns
 _LATE = text(f"""
-SELECT a.delivery_id, a.number, a.run_id, d.status FROM attempt AS a JOIN delivery AS d ON d.id = a.delivery_id
-WHERE a.late_at IS NOT NULL AND a.late_at > :since AND coalesce(d.run_id, '') <> a.run_id ORDER BY a.late_at LIMIT {LATE}
+SELECT a.delivery_id, a.number, a.run_id, d.status FROM attempt AS a JOIN delivery AS d
+    ON d.id = a.delivery_id
+WHERE a.late_at IS NOT NULL AND a.late_at > :since AND coalesce(d.run_id, '') <> a.run_id
+    ORDER BY a.late_at LIMIT {LATE}
 """)  # noqa: S608 - names of our own tables and columns
 _NEWEST = text("SELECT max(seq) FROM event")
 _OF_PAGE = text("""
-SELECT source, max(received_at) AS last_at, sum(CASE WHEN received_at >= :midnight THEN 1 ELSE 0 END) AS today, min(seq) AS lowest
-FROM (SELECT seq, source, received_at FROM event WHERE seq <= :newest ORDER BY seq DESC LIMIT :page) AS page GROUP BY source
+SELECT source, max(received_at) AS last_at, sum(CASE WHEN received_at >= :midnight THEN 1
+    ELSE 0 END) AS today, min(seq) AS lowest
+FROM (SELECT seq, source, received_at FROM event WHERE seq <= :newest ORDER BY seq DESC
+    LIMIT :page) AS page GROUP BY source
 """)
 # of a source that is not among the newest
 _LAST = text("SELECT max(received_at) FROM event WHERE source = :source")

@@ -18,7 +18,8 @@ READ: Final = 1000  # newest deliveries that are read
 
 _UNSETTLED = text("""
 SELECT id, platform, poll_at, evidence FROM delivery
-WHERE status IN ('dead', 'unknown', 'blocked') AND status = 'unknown' AND poll_at IS NOT NULL ORDER BY seq DESC LIMIT :most
+WHERE status IN ('dead', 'unknown', 'blocked') AND status = 'unknown' AND poll_at IS NOT NULL
+    ORDER BY seq DESC LIMIT :most
 """)  # with the very condition of the index
 
 

@@ -33,13 +33,16 @@ _LANES = Prepared(
 WITH RECURSIVE busy(platform) AS (
     SELECT (SELECT min(platform) FROM delivery WHERE status = 'queued')
     UNION ALL
-    SELECT (SELECT min(platform) FROM delivery WHERE status = 'queued' AND platform > busy.platform) FROM busy
+    SELECT (SELECT min(platform) FROM delivery WHERE status = 'queued' AND platform > busy.platform)
+        FROM busy
     WHERE busy.platform IS NOT NULL
 ), lane(platform, route) AS (
-    SELECT busy.platform, (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = busy.platform) FROM busy
+    SELECT busy.platform, (SELECT min(route) FROM delivery WHERE status = 'queued'
+        AND platform = busy.platform) FROM busy
     WHERE busy.platform IS NOT NULL
     UNION ALL
-    SELECT lane.platform, (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = lane.platform AND route > lane.route)
+    SELECT lane.platform, (SELECT min(route) FROM delivery WHERE status = 'queued'
+        AND platform = lane.platform AND route > lane.route)
     FROM lane WHERE lane.route IS NOT NULL
 )
 SELECT platform, route FROM lane WHERE route IS NOT NULL

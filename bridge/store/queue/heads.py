@@ -24,7 +24,8 @@ def _on_sqlite(where: str = "") -> Prepared:
     return Prepared(
         text(f"""
 SELECT {_COLUMNS} FROM json_each(:routes) AS lane JOIN delivery ON delivery.seq IN (
-    SELECT d.seq FROM delivery AS d WHERE {_DUE} AND d.route = lane.value{where} ORDER BY d.due_at, d.seq LIMIT :most)
+    SELECT d.seq FROM delivery AS d WHERE {_DUE} AND d.route = lane.value{where}
+        ORDER BY d.due_at, d.seq LIMIT :most)
 """)  # noqa: S608 - names of our own columns
     )
 
@@ -32,8 +33,10 @@ SELECT {_COLUMNS} FROM json_each(:routes) AS lane JOIN delivery ON delivery.seq 
 def _on_postgresql(where: str = "") -> Prepared:
     return Prepared(
         text(f"""
-SELECT {_COLUMNS} FROM json_array_elements_text(CAST(:routes AS json)) AS lane (route) CROSS JOIN LATERAL (
-    SELECT * FROM delivery AS d WHERE {_DUE} AND d.route = lane.route{where} ORDER BY d.due_at, d.seq LIMIT :most
+SELECT {_COLUMNS} FROM json_array_elements_text(CAST(:routes AS json)) AS lane (route) CROSS
+    JOIN LATERAL (
+    SELECT * FROM delivery AS d WHERE {_DUE} AND d.route = lane.route{where}
+        ORDER BY d.due_at, d.seq LIMIT :most
     FOR UPDATE SKIP LOCKED) AS delivery
 """)  # noqa: S608 - names of our own columns
     )

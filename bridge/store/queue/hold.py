@@ -24,7 +24,8 @@ SELECT (SELECT count(*) FROM delivery WHERE status = 'queued' AND created_at <= 
        (SELECT count(*) FROM delivery WHERE status = 'queued' AND created_at > :until)
      + (SELECT count(*) FROM delivery WHERE status = 'blocked' AND created_at > :until) AS after,
        (SELECT count(*) FROM delivery WHERE status = 'unknown') AS unknown,
-       (SELECT count(*) FROM local_run WHERE state = 'QUEUED' AND state IN ('QUEUED', 'RUNNING', 'TERMINATING')) AS runs
+       (SELECT count(*) FROM local_run WHERE state = 'QUEUED' AND state
+           IN ('QUEUED', 'RUNNING', 'TERMINATING')) AS runs
 """)
 
 

@@ -43,11 +43,13 @@ _WAITING = text("""
 WITH RECURSIVE lane(route) AS (
     SELECT (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = :of)
     UNION ALL
-    SELECT (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = :of AND route > lane.route)
+    SELECT (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = :of
+        AND route > lane.route)
     FROM lane WHERE lane.route IS NOT NULL
 )
 SELECT route FROM lane WHERE route IS NOT NULL
-AND EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND platform = :of AND route = lane.route AND due_at <= :now)
+AND EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND platform = :of AND route = lane.route
+    AND due_at <= :now)
 """)  # jumps from route to route, as `claims` does
 _NEXT = text("SELECT min(poll_at) FROM delivery WHERE poll_at IS NOT NULL AND poll_at > :now")
 

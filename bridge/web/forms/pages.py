@@ -58,7 +58,9 @@ class View:
 def respond(
     view: View, form: Form | None, status: int, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return the page as an answer. `form` says who may frame it and where the form on it may lead."""
+    """Return the page as an answer. `form` says who may frame it and where the form on it may
+    lead.
+    """
     html = (
         environment()
         .get_template("form_page.html")

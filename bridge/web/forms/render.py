@@ -45,7 +45,9 @@ class FieldView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormView:
-    """What the macros need of a form. `action` is null where it is sent to the page's own address."""
+    """What the macros need of a form. `action` is null where it is sent to the page's own
+    address.
+    """
 
     id: str
     action: str | None

@@ -1,4 +1,6 @@
-"""Who sends a form, from which site, and how the answer is wanted: told from the request's headers."""
+"""Who sends a form, from which site, and how the answer is wanted: told from the request's
+headers.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ PREFLIGHT = {
 
 @dataclass(frozen=True)
 class Asking:
-    """One request to a form. `public_url` is the bridge's own address, empty where it is not known."""
+    """One request to a form. `public_url` is the bridge's own address, empty where it is not
+    known.
+    """
 
     request: Request
     form: Form

@@ -31,7 +31,9 @@ RETRY_AFTER: Final = "5"
 
 
 class IncompleteRequests:
-    """Counts the incomplete requests of a receiver, in all and by the network that they come from."""
+    """Counts the incomplete requests of a receiver, in all and by the network that they come
+    from.
+    """
 
     def __init__(
         self,
@@ -158,7 +160,9 @@ class Reading:
             self._free = None
 
     def drain(self) -> None:
-        """Wait no longer than the grace for the rest of a body that the application has not read."""
+        """Wait no longer than the grace for the rest of a body that the application has not
+        read.
+        """
         self.end()
         self.draining = True
         self._grace = GRACE_SECONDS

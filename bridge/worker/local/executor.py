@@ -47,7 +47,9 @@ class Listener(Protocol):
         """These are the flows from now on."""
 
     def broken(self, why: str, *, for_good: bool) -> None:
-        """The flows could not be loaded; the ones before stay. `for_good`: until the file changes."""
+        """The flows could not be loaded; the ones before stay. `for_good`: until the file
+        changes.
+        """
 
     def host_died(self) -> None:
         """No run can be begun any more."""
@@ -119,7 +121,9 @@ class Executor:
         self._hear(ours, lambda: self._from_run(spec.run_id, run))
 
     def kill(self, run_id: str) -> None:
-        """Have a run ended: politely, then by force. The listener hears of its end as of any other."""
+        """Have a run ended: politely, then by force. The listener hears of its end as of any
+        other.
+        """
         if run := self._runs.get(run_id):
             with suppress(OSError):
                 run.sock.send(KILL)
@@ -129,7 +133,9 @@ class Executor:
         self._close(run_id)
 
     def logs(self) -> dict[str, bytes]:
-        """Return what runs have written, as JSON, by run id: those that wrote since the last time."""
+        """Return what runs have written, as JSON, by run id: those that wrote since the last
+        time.
+        """
         found = {}
         for run_id, run in list(self._runs.items()):
             text = run.log

@@ -100,7 +100,9 @@ def test_nothing_else_is(url: str) -> None:
 
 @pytest.mark.parametrize("url", HOSTILE)
 def test_with_a_base_nothing_leads_elsewhere(url: str) -> None:
-    """What is no whole URL is then a page of the base; it begins with that origin, written by us."""
+    """What is no whole URL is then a page of the base; it begins with that origin, written by
+    us.
+    """
     lands = landing(url, {"https://example.com"}, "https://example.com")
     assert lands is None or lands.startswith("https://example.com/")
 

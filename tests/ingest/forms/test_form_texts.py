@@ -1,4 +1,6 @@
-"""What people read: each language has every sentence, and JSON Schema's failures become sentences."""
+"""What people read: each language has every sentence, and JSON Schema's failures become
+sentences.
+"""
 
 from __future__ import annotations
 

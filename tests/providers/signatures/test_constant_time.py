@@ -46,7 +46,9 @@ SEARCHED = SECRET_WORDS - {"given", "keys"}  # the names of settings
 
 
 def is_shared(scheme: Scheme) -> bool:
-    """Whether the secret is shared, and so compared with; a public key is used by `cryptography`."""
+    """Whether the secret is shared, and so compared with; a public key is used by
+    `cryptography`.
+    """
     return isinstance(scheme, Hmac | Token | Basic | Items) or (
         isinstance(scheme, Jwt) and scheme.algorithm.startswith("HS")
     )

@@ -223,7 +223,9 @@ def test_a_chunked_start_is_a_start(bridge: Bridge) -> None:
 
 
 def test_uploads_do_not_eat_the_memory(bridge: Bridge) -> None:
-    """Of many large uploads at once some are told to come again, and none is lost without a word."""
+    """Of many large uploads at once some are told to come again, and none is lost without a
+    word.
+    """
     body = json.dumps(
         {"file_name": "a", "file_content": base64.b64encode(bytes(20 * 1024 * 1024)).decode()}
     ).encode()

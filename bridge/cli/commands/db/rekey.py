@@ -103,7 +103,9 @@ def _reseal(blobs: Blobs, digest: str, one: Rekeying) -> bool:
 
 
 def _settle(database: Database, settings: Settings) -> None:
-    """Have no page with what was there before in the write-ahead log, and say where it may be yet."""
+    """Have no page with what was there before in the write-ahead log, and say where it may be
+    yet.
+    """
     from bridge.store.operations import erase
 
     if not database.is_sqlite:

@@ -190,7 +190,11 @@ def _settings(folder: Path, port: int) -> tuple[Settings, list[socket.socket]]:
     env.touch(0o600)
     secret = secrets.token_hex(32)
     signing = f"whsec_{secrets.token_hex(16)}"
-    text = f"FLOWBRIDGE_DATA={folder / 'data'}\nGITHUB_WEBHOOK_SECRET={secret}\nSTRIPE_WEBHOOK_SECRET={signing}\n"
+    text = (
+        f"FLOWBRIDGE_DATA={folder / 'data'}\n"
+        f"GITHUB_WEBHOOK_SECRET={secret}\n"
+        f"STRIPE_WEBHOOK_SECRET={signing}\n"
+    )
     env.write_text(text, "utf-8")
     routes = str(folder / "routes.yaml")
     bind_to = f"127.0.0.1:{port}"

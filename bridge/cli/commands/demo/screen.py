@@ -1,4 +1,6 @@
-"""What the demo shows: a table that fills up on a terminal, lines elsewhere, and what to try next."""
+"""What the demo shows: a table that fills up on a terminal, lines elsewhere, and what to try
+next.
+"""
 
 from __future__ import annotations
 

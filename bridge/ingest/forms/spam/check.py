@@ -112,7 +112,9 @@ def check_submission(
 
 
 def _full(body: Body, marks: Marks, source: Source, check: SpamCheck, size: int) -> Refused | None:
-    """Return the answer to a submission with files for which there is no room; null where there is."""
+    """Return the answer to a submission with files for which there is no room; null where there
+    is.
+    """
     if not body.files:
         return None
     if _is_over(marks.room, check.files_of(source.name) + sum(file.size for file in body.files)):

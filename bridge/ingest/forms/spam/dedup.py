@@ -57,7 +57,8 @@ def derive(secret_key: str, purpose: str) -> bytes:
 
 def mark(key: bytes, kind: str, *parts: str) -> str:
     """Return what stands for something in the store."""
-    return f"{kind}:{hmac.digest(key, chr(0).join((kind, *parts)).encode(errors='surrogateescape'), sha256).hex()[:40]}"
+    text = "\0".join((kind, *parts)).encode(errors="surrogateescape")
+    return f"{kind}:{hmac.digest(key, text, sha256).hex()[:40]}"
 
 
 def digest_of(key: bytes, body: Body, raw: bytes) -> str:

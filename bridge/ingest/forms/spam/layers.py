@@ -61,7 +61,9 @@ class Submission:
 
     @cached_property
     def altcha(self) -> altcha.Solved | str | None:
-        """The solved challenge, or why it is none; null where there is none, or none is looked at."""
+        """The solved challenge, or why it is none; null where there is none, or none is looked
+        at.
+        """
         given = self.controls.get(altcha.FIELD)
         if not self.spam.reads_work or given in (None, ""):
             return None
