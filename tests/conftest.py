@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 import shutil
 import signal
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -18,19 +16,19 @@ import pytest
 import serving
 from hypothesis import HealthCheck, settings
 from postgres_server import execute, postgres_server
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import make_url
 
-from bridge.core.model import Delivery, Event, Status
 from bridge.core.timings import Timings
-from bridge.routing.planner import delivery_id
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
-from bridge.store.tables import schema
-from bridge.system.ids import event_id
 from bridge.web import rate_limiter
 
-#: flow_platform; heard; authority, ca_file, tls_server; small
-pytest_plugins = ["bridge.testing", "deploying", "loopback_tls", "small_disk"]
+#: Many tests import these from here.
+__all__ = ["NOW", "make_delivery", "make_event", "put"]
+
+#: flow_platform; heard; authority, ca_file, tls_server; quick_polling; small
+pytest_plugins = ["bridge.testing", "deploying", "loopback_tls", "quick_polling", "small_disk"]
 
 #: What Hypothesis tries is the same in each run, and a machine that stands still is no finding;
 #: `--hypothesis-profile default` tries more.
@@ -68,8 +66,7 @@ LONGEST = (
 
 rate_limiter.SALT = bytes(16)  # else by chance, now and then, two keys would share a limit
 
-NOW = 1_764_000_000.0
-_numbers = count(1)
+_databases = count(1)
 
 
 def pytest_configure() -> None:
@@ -272,58 +269,6 @@ def new_postgres_database(server: str, template: str = "template1") -> str:
     """Make a database on a server, a copy of another one there, and return its URL; without a
     template it is empty.
     """
-    name = f"test_{os.getpid()}_{next(_numbers)}"
+    name = f"test_{os.getpid()}_{next(_databases)}"
     execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     return make_url(server).set(database=name).render_as_string(hide_password=False)
-
-
-def put(database: Database, delivery_id: str, **columns: object) -> None:
-    """Have a delivery stand as no step of the ledger may have put it: its row is taken out and put
-    in again.
-    """
-    with database.engine.begin() as connection:
-        row = connection.execute(
-            schema.delivery.select().where(schema.delivery.c.id == delivery_id)
-        ).one()
-        connection.execute(schema.delivery.delete().where(schema.delivery.c.id == delivery_id))
-        connection.execute(schema.delivery.insert().values({**row._mapping, **columns}))
-
-
-def make_event(
-    provider_id: str | None = None, *, now: float = NOW, body: bytes = b'{"n":1}', **changes: object
-) -> Event:
-    """Return an event of the source `github`; each call gives another id."""
-    event = Event(
-        id=event_id(now + next(_numbers) / 1000),
-        source="github",
-        provider="github",
-        type="issues",
-        provider_id=provider_id,
-        received_at=now,
-        headers={"content-type": "application/json"},
-        query_string="",
-        body=body,
-        body_sha256=hashlib.sha256(body).hexdigest(),
-        config_hash="0" * 64,
-    )
-    return replace(event, **changes)  # type: ignore[arg-type]
-
-
-def make_delivery(
-    event: Event, route: str = "triage", *, now: float = NOW, **changes: object
-) -> Delivery:
-    """Return a queued delivery of `event` to the flow echo of the platform `local`."""
-    delivery = Delivery(
-        id=delivery_id(event.id, route),
-        event_id=event.id,
-        route=route,
-        flow="local/echo",
-        platform="local",
-        saved_item_id="echo",
-        inputs={"title": "Found a bug"},
-        status=Status.QUEUED,
-        created_at=now,
-        due_at=now,
-        config_hash=event.config_hash,
-    )
-    return replace(delivery, **changes)  # type: ignore[arg-type]

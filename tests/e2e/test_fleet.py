@@ -14,15 +14,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from conftest import make_delivery, make_event
 from days import within_a_day
 from fleet import Line, worker_processes
 from postgres_server import postgres_server, restart
+from records import make_delivery, make_event
 from servers import FakePlatform
 from serving import Bridge, until
 from sqlalchemy import text
 from test_scheduler import end_connections
-from test_worker import (
+from worker_bench import (
     FAST,
     QUICK,
     add,
@@ -33,7 +33,6 @@ from test_worker import (
     gumloop,
     is_in,
     made,
-    quick,  # noqa: F401
     slots,
     wait,
     working,
@@ -44,7 +43,7 @@ from bridge.core.rate_limits import CATCH_UP
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 
-pytestmark = pytest.mark.timings(**QUICK)
+pytestmark = [pytest.mark.timings(**QUICK), pytest.mark.usefixtures("quick_polling")]
 
 
 def url_of(database: Database) -> str:

@@ -18,7 +18,7 @@ from serving import Bridge, free_port, until
 pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")
 
 from collector import Collector, Seen
-from conftest import make_delivery, make_event
+from records import make_delivery, make_event
 from test_traces import GOOD, SPAN, TRACE
 
 from bridge.core.http_messages import Answer, Call
@@ -306,7 +306,7 @@ def test_a_collector_that_fails_fails_nothing_else(tmp_path: Path, reply: object
 
 
 def test_celery_tasks_have_the_same_spans(database: Database) -> None:
-    from test_worker import configured, gumloop
+    from worker_bench import configured, gumloop
 
     from bridge.store.queue import claims
     from bridge.worker.celery.tasks import Calls

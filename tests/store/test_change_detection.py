@@ -13,7 +13,7 @@ import pytest
 from servers import Misbehaving, respond
 from serving import until
 from sqlalchemy import Connection
-from test_worker import add, configured, get, gumloop, made, working
+from worker_bench import add, configured, get, gumloop, made, working
 
 from bridge.core.model import Status
 from bridge.store.db.change_detector import Changes

@@ -12,20 +12,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import test_worker
-from conftest import make_delivery, make_event
+import worker_bench
+from records import make_delivery, make_event
 from servers import FakePlatform
 from serving import until
 from sqlalchemy import insert, select, update
 from stepped_clocks import DAY, Clocks, clocks
-from test_worker import attempts, configured, ended, get, gumloop, is_in, made, slots, wait
+from worker_bench import attempts, configured, ended, get, gumloop, is_in, made, slots, wait
 
-from bridge.config.settings import load_settings
 from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import Delivery, Order, Retry
 from bridge.delivery import reconcile
-from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.polling import Polling
 from bridge.routing.model import Config, Flow
 from bridge.store import clock_steps
 from bridge.store.db.clock import Clock
@@ -44,6 +41,7 @@ from bridge.worker.worker import Worker
 __all__ = ["clocks"]
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("quick_polling"),
     pytest.mark.timings(
         heartbeat_seconds=0.1,
         reconcile_first_seconds=0.05,
@@ -57,16 +55,6 @@ FAST = Retry(attempts=3, first=0.02, max=0.1)
 STEPS = [-200.0, 130.0, -DAY, DAY]
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks follow each other soon."""
-    monkeypatch.setitem(
-        PLATFORMS,
-        "gumloop",
-        replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)),
-    )
-
-
 def config(fake: FakePlatform, *, exclusive: bool = False) -> Config:
     flow = Flow(name="triage", platform="gumloop", saved_item_id="q3da", exclusive=exclusive)
     return replace(configured(gumloop(fake, timeout=TIMEOUT)), flows={"triage": flow})
@@ -78,7 +66,7 @@ def working(database: Database, given: Config, **more: Any) -> Iterator[Worker]:
     use a store that is closed.
     """
     before = set(threading.enumerate())
-    with test_worker.working(database, given, **more) as worker:
+    with worker_bench.working(database, given, **more) as worker:
         yield worker
     mine = [
         one for one in threading.enumerate() if one.name.startswith("call-") and one not in before
@@ -91,13 +79,8 @@ def reconciling_worker(database: Database, given: Config, send: Any = None) -> I
     """A worker that looks for a run soon after the intent of its attempt, however long a call may
     take.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        settings = lambda *of, **more: replace(  # noqa: E731
-            load_settings(*of, **more), reconcile_after=SOON - TIMEOUT
-        )
-        patch.setattr(test_worker, "load_settings", settings)
-        with working(database, given, send=send):
-            yield
+    with working(database, given, send=send, reconcile_after=SOON - TIMEOUT):
+        yield
 
 
 def add(database: Database, now: float, **changes: Any) -> str:
@@ -519,7 +502,7 @@ def test_a_step_forward_takes_no_call_from_a_worker_that_is_alive(
 def test_a_step_forward_takes_no_local_run_from_a_worker_that_is_alive(
     database: Database, clocks: Clocks
 ) -> None:
-    one = test_worker.start_run(database, "echo")
+    one = worker_bench.start_run(database, "echo")
     clock = Clock(database)
     clock.set()
     clock_steps.follow(database, clock)

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 from serving import until
 from sqlalchemy import text
 from test_ledger import add, attempts, claim, get, record
-from test_worker import configured, gumloop, made
+from worker_bench import configured, gumloop, made
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.model import Kind, Order, Outcome, RunReport, RunState, Status

@@ -14,17 +14,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from folders import SUPPORT
 from forking import Forked, parent
 from processes import environment
 from sqlalchemy import make_url
 
 WORKER = """
-import sys
-sys.path.insert(0, {tests!r})
+import signal
+import pytest
 from fleet import configuration
-from test_worker import *
-PLATFORMS["gumloop"] = replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1))
+from quick_polling import poll_quickly
+from worker_bench import made
+from bridge.core.timings import Timings
+from bridge.store.db.database import Database
+poll_quickly(pytest.MonkeyPatch())
 timings = Timings(lease_seconds={lease}, heartbeat_seconds={lease} / 5)
 worker = made(Database({url!r}, timings=timings), configuration({base!r}, {given!r}))
 for number in (signal.SIGTERM, signal.SIGINT):
@@ -35,7 +37,7 @@ worker.run()
 
 def configuration(base: str, given: dict[str, Any]) -> Any:
     """The configuration of a worker: a fake platform with `cap`, and routes with `limits`."""
-    from test_worker import configured, gumloop
+    from worker_bench import configured, gumloop
 
     from bridge.core.rate_limits import Limits, Rate
     from bridge.routing.model import Route
@@ -65,7 +67,7 @@ def worker_processes(
     """Run so many workers on a database, each a process of its own; what they say goes into files
     of the folder.
     """
-    program = WORKER.format(tests=str(SUPPORT), url=url, base=base, given=given, lease=lease)
+    program = WORKER.format(url=url, base=base, given=given, lease=lease)
     processes = []
     try:
         for number in range(count):

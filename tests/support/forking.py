@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from folders import ROOT, TESTS
+from folders import ROOT
 
 MODULES = (
     "launch",
@@ -131,7 +131,7 @@ class Parent:
     def execute(
         self, program: str, environ: Mapping[str, str], folder: Path, output: int = 2
     ) -> Forked:
-        """The same with the text of a program, which may have used what `test_worker` has."""
+        """The same with the text of a program, which finds the modules of tests/support."""
         return Forked(*self._begin(["execute", program], environ, folder, output, output))
 
     def open(self, arguments: Sequence[str], environ: Mapping[str, str], folder: Path) -> Forked:
@@ -201,7 +201,7 @@ def _serve(sock: socket.socket) -> None:
             return
         wanted = json.loads(told)
         if wanted[0][0] == "execute":
-            __import__("test_worker")
+            __import__("worker_bench")
         if os.fork() == 0:
             _watch(sock, wanted, *fds)
             return  # it was the command
@@ -261,5 +261,5 @@ def _be(sock: socket.socket, wanted: list[Any], stdout: int, stderr: int) -> Non
 
 
 if __name__ == "__main__":
-    sys.path[1:1] = [str(ROOT), str(TESTS), str(TESTS / "worker")]
+    sys.path.insert(1, str(ROOT))  # this checkout's bridge; tests/support comes first
     _serve(socket.socket(fileno=int(sys.argv[1])))

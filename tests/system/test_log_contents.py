@@ -20,8 +20,8 @@ from senders import ALL, PROVEN, Sender, stranger
 from servers import Misbehaving, Reply, cut_off, drop, garbage, redirect, respond
 from serving import until
 from test_provider_spoilers import added, spoiled
-from test_worker import LOCAL, add, attempts, configured, get, gumloop, run_of, start_run, working
 from werkzeug.test import Client
+from worker_bench import LOCAL, add, attempts, configured, get, gumloop, run_of, start_run, working
 
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import StoreError

@@ -17,11 +17,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 from servers import FakePlatform
 from serving import Bridge, free_port, until
 from test_fleet import add_named, starts
-from test_worker import (
+from worker_bench import (
     QUICK,
     add,
     attempts,
@@ -30,7 +30,6 @@ from test_worker import (
     get,
     gumloop,
     is_in,
-    quick,  # noqa: F401
     slots,
     wait,
     working,
@@ -49,7 +48,7 @@ from bridge.worker.broker_relay import Relay
 from bridge.worker.celery.tasks import Calls
 
 PASSWORD = "hunter2hunter2"
-pytestmark = pytest.mark.timings(**QUICK)
+pytestmark = [pytest.mark.timings(**QUICK), pytest.mark.usefixtures("quick_polling")]
 
 # -- a task, without a broker
 

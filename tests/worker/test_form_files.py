@@ -15,23 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import make_delivery, make_event
 from forms import PDF, PNG
 from hypothesis import given
 from hypothesis import strategies as st
+from records import make_delivery, make_event
 from servers import FakePlatform, Misbehaving, drop, respond
 from serving import until
-from test_worker import (
-    QUICK,
-    attempts,
-    configured,
-    get,
-    gumloop,
-    is_in,
-    quick,  # noqa: F401
-    wait,
-    working,
-)
+from worker_bench import QUICK, attempts, configured, get, gumloop, is_in, wait, working
 
 from bridge.config.settings import load_settings
 from bridge.core.file_links import PREFIX, file_of, link
@@ -53,7 +43,7 @@ from bridge.worker import form_files
 from bridge.worker.celery.tasks import Calls
 from bridge.worker.form_files import Files, Uploaded
 
-pytestmark = pytest.mark.timings(**QUICK)
+pytestmark = [pytest.mark.timings(**QUICK), pytest.mark.usefixtures("quick_polling")]
 NOW = 1_764_000_000.0
 CV = FormFile(
     field="cv", name="cv.pdf", type="application/pdf", size=len(PDF), sha256=sha256(PDF).hexdigest()

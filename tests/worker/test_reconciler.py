@@ -14,22 +14,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_worker
-from conftest import NOW, make_delivery, make_event
-from folders import SUPPORT
 from forking import parent
+from records import NOW, make_delivery, make_event
 from servers import FakePlatform
 from serving import until
 from sqlalchemy import select
 from sqlalchemy.event import listen
-from test_worker import FAST, attempts, configured, ended, get, gumloop, is_in, slots, wait, working
+from worker_bench import (
+    FAST,
+    attempts,
+    configured,
+    ended,
+    get,
+    gumloop,
+    is_in,
+    slots,
+    wait,
+    working,
+)
 
-from bridge.config.settings import load_settings
 from bridge.core.model import Delivery, Order, Retry, Status
 from bridge.core.rate_limits import Limits
 from bridge.delivery import reconcile
-from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.polling import Polling
 from bridge.routing.model import Config, Flow, Route
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -42,6 +48,7 @@ SOON = 0.6  # seconds from the intent of an attempt until its run is looked for
 AGREE = 0.2
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("quick_polling"),
     pytest.mark.timings(
         heartbeat_seconds=0.2,
         reconcile_first_seconds=0.05,
@@ -49,16 +56,6 @@ pytestmark = [
         reconcile_confirm_seconds=AGREE,
     ),
 ]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks follow each other soon."""
-    monkeypatch.setitem(
-        PLATFORMS,
-        "gumloop",
-        replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)),
-    )
 
 
 def send(database: Database, route: str = "triage", *, echo: bool = True, **changes: Any) -> str:
@@ -96,14 +93,8 @@ def reconciling_worker(database: Database, given: Config) -> Iterator[None]:
     take: no test waits for that time.
     """
     after = SOON - given.platforms["gumloop"].timeout
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            test_worker,
-            "load_settings",
-            lambda *of, **more: replace(load_settings(*of, **more), reconcile_after=after),
-        )
-        with working(database, given):
-            yield
+    with working(database, given, reconcile_after=after):
+        yield
 
 
 def evidence(one: Delivery) -> dict[str, Any]:
@@ -473,7 +464,7 @@ def test_nothing_is_looked_for_before_its_time(sqlite: Database) -> None:
             (one,) = wait(sqlite, [send(sqlite)], is_in("unknown"))
         with sqlite.engine.begin() as connection:
             connection.execute(schema.delivery.update().values(poll_at=time.time()))
-        with working(sqlite, config(fake, timeout=1.0), reconcile_after="0.5"):
+        with working(sqlite, config(fake, timeout=1.0), reconcile_after=0.5):
             wait(sqlite, [one.id], ended)
     assert (
         evidence(get(sqlite, one.id))["looked_at"] >= attempts(sqlite, one.id)[0].started_at + 1.5
@@ -707,13 +698,9 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
 # -- a worker that dies
 
 WORKER = """
-import sys
-sys.path[:0] = {tests!r}
-from test_reconciler import *
-from test_worker import made
-from bridge.routing.model import Platform
-platform = Platform(name="gumloop", type="gumloop", base_url={base!r}, api_key="fake-key", user_id="fake-user", timeout=TIMEOUT)
-made(Database({url!r}), configured(platform)).run()
+from worker_bench import configured, gumloop, made
+from bridge.store.db.database import Database
+made(Database({url!r}), configured(gumloop(url={base!r}, timeout={timeout}))).run()
 """
 
 
@@ -726,9 +713,7 @@ def test_a_call_that_kill_9_cut_off_is_reconciled(
         fake.faults = [fault]
         fake.late = 30.0
         url = database.url.render_as_string(hide_password=False)
-        program = WORKER.format(
-            tests=[str(SUPPORT), str(Path(__file__).parent)], base=fake.base_url, url=url
-        )
+        program = WORKER.format(base=fake.base_url, url=url, timeout=TIMEOUT)
         process = parent().execute(program, os.environ, tmp_path)
         try:
             one = send(database)

@@ -12,11 +12,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 from servers import FakePlatform
 from serving import until
 from sqlalchemy import func, select
-from test_worker import add, configured, ended, get, gumloop, wait, working
+from worker_bench import add, configured, ended, get, gumloop, wait, working
 
 from bridge.core.model import Delivery, Order, RunReport, RunState, Status
 from bridge.routing.model import Platform

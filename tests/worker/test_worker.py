@@ -9,8 +9,7 @@ import signal
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -18,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import make_delivery, make_event
-from folders import SUPPORT
 from forking import parent
 from servers import (
     FakePlatform,
@@ -34,23 +31,38 @@ from servers import (
 )
 from serving import is_alive, until
 from sqlalchemy import select
+from worker_bench import (
+    LOCAL,
+    QUICK,
+    add,
+    attempts,
+    begun,
+    configured,
+    ended,
+    get,
+    gumloop,
+    host_of,
+    is_in,
+    made,
+    run_of,
+    slots,
+    slow_flow,
+    start_run,
+    wait,
+    working,
+)
 
 from bridge.config.settings import Settings, load_settings
 from bridge.core.circuit_state import Circuit
 from bridge.core.errors import BridgeError, StoreError
 from bridge.core.http_messages import Answer, Call, Lost
-from bridge.core.model import Delivery, Retry, Status
+from bridge.core.model import Retry, Status
 from bridge.core.timings import Timings
-from bridge.delivery.platforms.registry import PLATFORMS
-from bridge.delivery.polling import Polling
 from bridge.flows import flow
-from bridge.flows.process.forkserver import Host, start_host
 from bridge.flows.ready.catalog import READY
-from bridge.flows.registry import Library
-from bridge.routing.model import Config, Mode, Platform, Route
+from bridge.routing.model import Mode, Platform, Route
 from bridge.store.db.database import Database
 from bridge.store.db.notify import Listener
-from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.queue import ledger, throttling
 from bridge.store.tables import schema
@@ -59,154 +71,7 @@ from bridge.system.wakeup import Wake
 from bridge.worker import cycle
 from bridge.worker.worker import Worker
 
-FAST = Retry(attempts=3, first=0.02, max=0.1)
-QUICK: dict[str, Any] = {"heartbeat_seconds": 0.2, "allowance_raise_first_seconds": 0.02}
-pytestmark = pytest.mark.timings(**QUICK)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are looked at soon, and a dead worker is noticed soon."""
-    monkeypatch.setitem(
-        PLATFORMS,
-        "gumloop",
-        replace(PLATFORMS["gumloop"], polling=Polling(first=0.03, growth=1.2, max=0.1)),
-    )
-
-
-def gumloop(fake: FakePlatform | None = None, url: str = "", **more: Any) -> Platform:
-    base = fake.base_url if fake else url
-    given: dict[str, Any] = {
-        "api_key": "fake-key",
-        "user_id": "fake-user",
-        "timeout": 60.0,
-        "max_concurrent_runs": 5,
-    }
-    return Platform(name="gumloop", type="gumloop", base_url=base, **given | more)
-
-
-def configured(*platforms: Platform, routes: tuple[Route, ...] = ()) -> Config:
-    return Config(
-        sources={},
-        routes=routes,
-        flows={},
-        platforms={one.name: one for one in platforms},
-        hash="0" * 64,
-        canonical="{}",
-    )
-
-
-Present = Config | Callable[[], Config]
-
-
-def made(
-    database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any
-) -> Worker:
-    environ = {"FLOWBRIDGE_SECRET_KEY": "k" * 32, "FLOWBRIDGE_DATA": str(more.pop("data", "."))}
-    environ["FLOWBRIDGE_RECONCILE_AFTER"] = more.pop("reconcile_after", "60")
-    settings: Settings = load_settings(environ, timings=database.timings)
-    host = host_of(flows) if flows else None
-    read = (lambda: config) if isinstance(config, Config) else config
-    return Worker(
-        settings,
-        read,
-        database,
-        more.pop("send", None) or Sender().send,
-        Wake(),
-        host,
-        more.pop("relay", None),
-    )
-
-
-def host_of(flows: Mapping[str, Any]) -> Host:
-    """A flow host with these flows. Other tests have left threads behind, which a real worker has
-    not when it forks.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return start_host(lambda _path: Library(flows), {"PATH": os.environ["PATH"]})
-
-
-@contextmanager
-def working(
-    database: Database, config: Present, flows: Mapping[str, Any] | None = None, **more: Any
-) -> Iterator[Worker]:
-    """A worker in a thread of its own."""
-    worker = made(database, config, flows, **more)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        thread.join(60)
-        assert not thread.is_alive()
-
-
-def add(database: Database, count: int = 1, route: str = "triage", **changes: Any) -> list[str]:
-    ids = []
-    for _ in range(count):
-        now = time.time()
-        event = make_event(None, now=now)
-        given: dict[str, Any] = {
-            "platform": "gumloop",
-            "flow": "triage",
-            "saved_item_id": "q3da",
-            "retry": FAST,
-            **changes,
-        }
-        delivery = make_delivery(event, route, now=now, **given)
-        events.add(database, event, [delivery], lambda *_: [])
-        ids.append(delivery.id)
-    return ids
-
-
-def get(database: Database, delivery_id: str) -> Delivery:
-    with database.read() as connection:
-        row = connection.execute(
-            select(schema.delivery.c.event_id).where(schema.delivery.c.id == delivery_id)
-        ).one()
-    return next(
-        one
-        for one in events.deliveries_of(database, [row.event_id])[row.event_id]
-        if one.id == delivery_id
-    )
-
-
-def attempts(database: Database, delivery_id: str) -> list[Any]:
-    with database.read() as connection:
-        return list(
-            connection.execute(
-                select(schema.attempt)
-                .where(schema.attempt.c.delivery_id == delivery_id)
-                .order_by(schema.attempt.c.number)
-            )
-        )
-
-
-def slots(database: Database) -> int:
-    with database.read() as connection:
-        return len(
-            connection.execute(select(schema.delivery.c.id).where(schema.delivery.c.slot)).all()
-        )
-
-
-def wait(
-    database: Database, ids: list[str], done: Callable[[Delivery], bool], seconds: float = 60.0
-) -> list[Delivery]:
-    def look() -> list[Delivery] | None:
-        found = [get(database, one) for one in ids]
-        return found if all(map(done, found)) else None
-
-    return until(look, seconds, "the deliveries") or []
-
-
-def ended(one: Delivery) -> bool:
-    return one.run_state in ("done", "failed", "terminated")
-
-
-def is_in(*statuses: str) -> Callable[[Delivery], bool]:
-    return lambda one: one.status in statuses
+pytestmark = [pytest.mark.timings(**QUICK), pytest.mark.usefixtures("quick_polling")]
 
 
 # -- what goes well
@@ -721,11 +586,10 @@ def test_what_does_not_end_in_time_is_unknown(sqlite: Database) -> None:
 
 
 WORKER = """
-import sys
-from pathlib import Path
-sys.path[:0] = {tests!r}
-from test_worker import *
+from worker_bench import configured, gumloop, made
+from bridge.core.timings import Timings
 from bridge.routing.model import Platform
+from bridge.store.db.database import Database
 platforms = [gumloop(url={gumloop!r}, timeout=120.0), Platform(name="mine", type="http", base_url={http!r}, timeout=120.0)]
 timings = Timings(lease_seconds=5.0, heartbeat_seconds=0.2)
 made(Database({url!r}, timings=timings), configured(*platforms)).run()
@@ -740,9 +604,7 @@ def test_a_killed_workers_deliveries_are_taken_over(database: Database, tmp_path
         server.script("/start_pipeline", slow_headers(120))
         http = server.script("/hook", slow_headers(120), respond(200))
         url = database.url.render_as_string(hide_password=False)
-        program = WORKER.format(
-            tests=[str(SUPPORT), str(Path(__file__).parent)], gumloop=server.url, http=http, url=url
-        )
+        program = WORKER.format(gumloop=server.url, http=http, url=url)
         process = parent().execute(program, os.environ, tmp_path)
         try:
             ids = [
@@ -831,26 +693,6 @@ def test_two_workers_start_each_delivery_once(database: Database) -> None:
 # -- the runs of the embedded platform
 
 
-def start_run(database: Database, name: str, inputs: str = "{}") -> str:
-    from bridge.core.local_runs import LocalRun, LocalState
-    from bridge.flows.ids import new_run_id
-
-    run = LocalRun(
-        id=new_run_id(),
-        saved_item_id=name,
-        user_id="u",
-        inputs=inputs,
-        state=LocalState.QUEUED,
-        created_at=time.time(),
-    )
-    return database.write(lambda connection: runs.start(connection, run)).id
-
-
-def run_of(database: Database, run_id: str) -> Any:
-    with database.read() as connection:
-        return runs.get(connection, run_id)
-
-
 @flow
 def odd_text() -> dict[str, str]:
     print("not \udcff UTF-8")  # noqa: T201
@@ -860,11 +702,6 @@ def odd_text() -> dict[str, str]:
 @flow
 def leaves() -> None:
     sys.exit("gone")
-
-
-LOCAL = Platform(
-    name="local", type="local", base_url="http://127.0.0.1:1/api/v1", max_concurrent_runs=4
-)
 
 
 def test_local_runs_are_executed_whatever_they_do(database: Database, tmp_path: Path) -> None:
@@ -920,22 +757,6 @@ def test_no_more_local_runs_at_once_than_the_cap(database: Database, tmp_path: P
         )
     outputs = [run_of(database, one).outputs for one in ids]
     assert 2 <= peak([(one["began"], one["ended"]) for one in outputs]) <= 4
-
-
-def slow_flow(folder: Path, seconds: float, name: str = "slow", **more: Any) -> Any:
-    """A flow that says by a file that it has begun."""
-
-    @flow(name=name, **more)
-    def slow() -> dict[str, int]:
-        (folder / f"begun-{os.getpid()}").touch()
-        time.sleep(seconds)
-        return {"a": 1}
-
-    return slow
-
-
-def begun(folder: Path) -> list[Path]:
-    return list(folder.glob("begun-*"))
 
 
 def test_a_run_under_way_when_the_worker_stops_is_finished(

@@ -17,11 +17,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import make_delivery, make_event
+from records import make_delivery, make_event
 from servers import FakePlatform
 from serving import is_alive, until
 from sqlalchemy import select, update
-from test_worker import (
+from worker_bench import (
     LOCAL,
     add,
     attempts,
