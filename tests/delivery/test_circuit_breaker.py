@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import NOW
 from hypothesis import given
 from hypothesis import strategies as st
-from test_ledger import STARTED, add, claim, get, record
+from ledger_steps import STARTED, add, claim, get, record
+from records import NOW
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Kind, Outcome, Status

@@ -16,12 +16,11 @@ from pathlib import Path
 import pytest
 from days import within_a_day
 from fleet import Line, worker_processes
-from postgres_server import postgres_server, restart
+from postgres_server import end_connections, postgres_server, restart
 from records import make_delivery, make_event
 from servers import FakePlatform
 from serving import Bridge, until
 from sqlalchemy import text
-from test_scheduler import end_connections
 from worker_bench import (
     FAST,
     QUICK,

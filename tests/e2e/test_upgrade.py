@@ -20,8 +20,8 @@ from typing import Any
 import orjson
 import pytest
 from alembic import command
-from alembic.config import Config
-from conftest import NOW
+from alembic_settings import scripts
+from records import NOW
 from serving import until
 from sqlalchemy import make_url, text
 
@@ -261,13 +261,6 @@ def old_process(url: str, first: int, over: Any, told: Any) -> None:
         wrong = repr(error)
     old.close()
     told.put((received, worked, wrong))
-
-
-def scripts(connection: Any) -> Config:
-    settings = Config()
-    settings.set_main_option("script_location", str(Path(upgrade.__file__).parent))
-    settings.attributes["connection"] = connection
-    return settings
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

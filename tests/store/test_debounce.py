@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from ledger_steps import add, arrive, claim, get, record
+from records import NOW, make_event
 from sqlalchemy import select
-from test_ledger import add, claim, get, record
 
 from bridge.core.errors import ExpressionError
 from bridge.core.model import Body, Debounce, Delivery, Kind, Outcome, Status
@@ -15,7 +15,6 @@ from bridge.routing.expressions.compile import compile_expression
 from bridge.routing.model import Debouncing, Flow, Ordering, Route
 from bridge.routing.planner import KEY_LENGTH, plan
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
 from bridge.store.tables import schema
 
 FLOW = Flow(name="f", platform="local", saved_item_id="echo")
@@ -28,23 +27,6 @@ def planned(route: Route, value: object, now: float = NOW) -> Delivery:
 
 def route(**more: object) -> Route:
     return Route(name="triage", source="github", flow=FLOW, reshape=lambda _: {}, **more)  # type: ignore[arg-type]
-
-
-def arrive(
-    database: Database,
-    at: float,
-    *,
-    key: str = "k",
-    wait: float = 30.0,
-    most: float = 120.0,
-    name: str = "triage",
-) -> str:
-    event = make_event(None, now=at)
-    one = make_delivery(
-        event, name, now=at, due_at=at + wait, debounce=Debounce(key=key, until=at + most)
-    )
-    events.add(database, event, [one], lambda *_: [])
-    return one.id
 
 
 # -- planning

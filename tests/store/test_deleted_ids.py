@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from alembic import command
-from conftest import NOW, make_delivery, make_event
+from alembic_settings import scripts
+from records import NOW, make_delivery, make_event
 from serving import Bridge
 from sqlalchemy import insert, select
-from test_upgrade import scripts
 
 from bridge.config.loader import load
 from bridge.core.fingerprints import KEYED, unguessable

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from alembic import command
-from conftest import NOW, make_event
+from alembic_settings import scripts
+from records import NOW, make_event
 from sqlalchemy import MetaData, insert, inspect, select
-from test_upgrade import scripts
 
 from bridge.core.local_runs import LocalState
 from bridge.core.model import DeadKind, RunState

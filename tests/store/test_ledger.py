@@ -6,10 +6,23 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from conftest import NOW, make_delivery, make_event, put
-from sqlalchemy import select, update
+from ledger_steps import (
+    BROKE,
+    STARTED,
+    add,
+    attempts,
+    claim,
+    column,
+    get,
+    late_starts,
+    look_at,
+    record,
+    run_of,
+    started,
+)
+from records import NOW, put
+from sqlalchemy import update
 
-from bridge.core.clock_reading import ClockReading
 from bridge.core.errors import IllegalTransition
 from bridge.core.model import (
     TRANSITIONS,
@@ -24,80 +37,9 @@ from bridge.core.model import (
 from bridge.core.status import DAY
 from bridge.delivery.fair_share import Shares
 from bridge.store.db.database import Database
-from bridge.store.inbound import events
 from bridge.store.queries import status as overview
 from bridge.store.queue import claims, ledger, reconcile, run_tracking
-from bridge.store.queue.claims import Allowed, Claim
 from bridge.store.tables import schema
-from bridge.store.tables.rows import to_delivery
-
-
-def add(database: Database, count: int = 1, route: str = "triage", **changes: object) -> list[str]:
-    ids = []
-    for _ in range(count):
-        event = make_event(None)
-        delivery = make_delivery(event, route, **changes)
-        events.add(database, event, [delivery], lambda *_: [])
-        ids.append(delivery.id)
-    return ids
-
-
-def claim(
-    database: Database,
-    *,
-    caps: dict[str, int] | None = None,
-    most: int = 32,
-    now: float = NOW,
-    shares: Shares | None = None,
-    clocks: ClockReading | None = None,
-    **more,
-) -> list[Claim]:
-    lease = f"w:{now}"
-    allowed = Allowed(caps=caps or {"local": 5}, **more)
-    shares = shares or Shares()
-    read = None if clocks is None else lambda _platform: clocks
-    taken = database.write(
-        lambda c: claims.claim(
-            c, allowed, most=most, now=now, lease=lease, order=shares.order, clocks=read
-        )
-    )
-    shares.count((each.delivery.platform, each.delivery.route) for each in taken)
-    return taken
-
-
-def record(
-    database: Database, held, outcome: Outcome, now: float = NOW + 1, first_poll: float | None = 1.0
-):
-    settled = ledger.Settled(held, outcome, first_poll)
-    return database.write(lambda c: ledger.record(c, [settled], now, jitter=0.5))[0]
-
-
-def get(database: Database, delivery_id: str):
-    with database.read() as connection:
-        return to_delivery(
-            connection.execute(
-                select(schema.delivery).where(schema.delivery.c.id == delivery_id)
-            ).one(),
-            database.sealer,
-        )
-
-
-def column(database: Database, delivery_id: str, name: str):
-    with database.read() as connection:
-        return connection.execute(
-            select(schema.delivery.c[name]).where(schema.delivery.c.id == delivery_id)
-        ).scalar()
-
-
-def attempts(database: Database, delivery_id: str) -> list:
-    with database.read() as connection:
-        table = schema.attempt
-        return connection.execute(
-            select(table).where(table.c.delivery_id == delivery_id).order_by(table.c.number)
-        ).all()
-
-
-STARTED = Outcome(kind=Kind.STARTED, run_id="r1", run_url="https://x/r1", status_code=200)
 
 
 def test_a_claim_leases_and_puts_the_intent_on_disk(database: Database) -> None:
@@ -287,11 +229,6 @@ def test_a_late_answer_of_an_earlier_attempt_settles_no_other(database: Database
     assert get(database, one).run_id == "r2"
 
 
-def late_starts(database: Database) -> list[tuple[str, int, str, str]]:
-    found = overview.look(database, (), NOW + 700, midnight=NOW, day=DAY).late_starts
-    return [(one.delivery_id, one.attempt, one.run_id, one.status) for one in found]
-
-
 def test_a_run_that_a_late_answer_tells_of_is_named_until_a_person_acts(database: Database) -> None:
     [one] = add(database, on_unknown="retry")
     [stale] = claim(database)
@@ -356,12 +293,6 @@ def follow(database: Database, report: RunReport, now: float = NOW + 3) -> bool:
     return database.write(
         lambda c: run_tracking.record_run(c, followed, report, now, next_poll=2.0)
     )
-
-
-def started(database: Database, **changes: object) -> str:
-    [one] = add(database, **changes)
-    record(database, claim(database)[0], STARTED)
-    return one
 
 
 def test_a_run_is_followed_to_its_end(database: Database) -> None:
@@ -498,25 +429,6 @@ def _read(database: Database, now: float) -> bool:
 
 
 # -- runs that failed
-
-
-def run_of(database: Database, run_id: str = "r1", now: float = NOW + 1) -> None:
-    started = Outcome(
-        kind=Kind.STARTED, run_id=run_id, run_url=f"https://x/{run_id}", status_code=200
-    )
-    record(database, claim(database, now=now)[0], started, now)
-
-
-def look_at(database: Database, delivery_id: str, report: RunReport, now: float) -> bool:
-    followed = get(database, delivery_id)
-    return database.write(
-        lambda c: run_tracking.record_run(c, followed, report, now, next_poll=1.0, jitter=0.5)
-    )
-
-
-BROKE = RunReport(
-    state=RunState.FAILED, raw_state="FAILED", log=("begun", "it broke"), outputs={"left": 2}
-)
 
 
 def test_a_run_that_failed_is_a_dead_letter_where_the_route_says_so(database: Database) -> None:

@@ -9,24 +9,24 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import NOW, make_event, put
-from serving import until
-from sqlalchemy import insert, select, text, update
-from test_debounce import arrive
-from test_ledger import (
+from ledger_steps import (
     BROKE,
     STARTED,
     add,
+    arrive,
     attempts,
     claim,
     get,
     late_starts,
     look_at,
+    new_run,
     record,
     run_of,
 )
-from test_local_runs import new_run
-from test_pruning import CONFIG, OLD, UNFINISHED, old_event
+from old_events import CONFIG, OLD, UNFINISHED, old_event
+from records import NOW, make_event, put
+from serving import until
+from sqlalchemy import insert, select, text, update
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.local_runs import LocalState, RunResult

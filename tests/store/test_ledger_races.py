@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from ledger_steps import STARTED, add, attempts, claim, column, get, late_starts, new_run, record
+from records import NOW, make_delivery, make_event
 from serving import until
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.event import listen
-from test_ledger import STARTED, add, attempts, claim, column, get, late_starts, record
-from test_local_runs import new_run
 
 from bridge.core.errors import Full, IllegalTransition
 from bridge.core.model import Debounce, Delivery, Kind, Order, Outcome, RunState, Status

@@ -6,33 +6,20 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from conftest import NOW
+from ledger_steps import new_run
+from records import NOW
 
 from bridge.core.errors import Full
 from bridge.core.local_runs import Input, LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.core.timings import TIMINGS
-from bridge.flows.ids import new_run_id
 from bridge.store.db.database import Database
 from bridge.store.local import flows as local_flows
 from bridge.store.local import runs
 from bridge.store.local.runs import Runs
 
 DONE = RunResult(state=LocalState.DONE, outputs={"a": 1}, log=("so",))
-
-
-def new_run(flow: str = "echo", **changes: Any) -> LocalRun:
-    run = LocalRun(
-        id=new_run_id(),
-        saved_item_id=flow,
-        user_id="u",
-        inputs="{}",
-        state=LocalState.QUEUED,
-        created_at=NOW,
-    )
-    return replace(run, **changes)
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import NOW, make_delivery, make_event, put
+from ledger_steps import STARTED, add, claim, get, record
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
-from test_ledger import STARTED, add, claim, get, record
 
 from bridge.core.model import (
     DeadKind,

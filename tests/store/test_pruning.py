@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import NOW, make_delivery, make_event, put
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from old_events import CONFIG, OLD, UNFINISHED, keep, old_event
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import insert, select, text, update
 
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
@@ -39,25 +40,6 @@ from bridge.store.operations.actions import Replaying, Result
 from bridge.store.operations.prune import Pruning
 from bridge.store.queue import ledger
 from bridge.store.tables import schema
-
-OLD = NOW - 100 * DAY
-CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="c" * 64, canonical="{}")
-
-
-def keep(database: Database, event: Event, *deliveries: Delivery) -> Event:
-    events.add(database, event, list(deliveries), lambda *_: [])
-    return event
-
-
-def old_event(
-    database: Database, status: str = "delivered", at: float = OLD, **columns: object
-) -> tuple[Event, Delivery]:
-    """Keep an event of long ago with one delivery that stands so, and which ended then."""
-    event = make_event(None, now=at)
-    delivery = make_delivery(event, now=at)
-    keep(database, event, delivery)
-    put(database, delivery.id, **({"status": status, "finished_at": at} | columns))
-    return event, delivery
 
 
 def prune(
@@ -162,21 +144,6 @@ def test_an_old_event_goes_with_all_that_it_owns(database: Database) -> None:
     assert column(database, "item_id FROM act_item") == [fresh.id]
     assert blob_owners.owned(database) == set()
     assert prune(database) == {}
-
-
-UNFINISHED: dict[str, dict[str, object]] = {
-    "queued": {"status": "queued", "finished_at": None},
-    "sending": {"status": "sending", "finished_at": None, "lease": "w", "lease_until": OLD},
-    "unknown": {"status": "unknown", "finished_at": None},
-    "blocked": {"status": "blocked", "finished_at": None, "order_key": "k"},
-    "followed": {"poll_at": NOW, "finished_at": None, "delivered_at": OLD},
-    "in a slot": {"slot": True},
-    # it becomes that by coming in
-    "the head of its line": {"status": "dead", "order_key": "k", "order_blocks": True},
-    "ended lately": {"finished_at": NOW - 3 * DAY},
-    "delivered lately": {"finished_at": None, "delivered_at": NOW - 3 * DAY},
-    "replayed lately": {"status": "cancelled", "finished_at": None, "created_at": NOW - 3 * DAY},
-}
 
 
 @pytest.mark.parametrize("name", UNFINISHED)

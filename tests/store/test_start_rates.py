@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from conftest import NOW
 from hypothesis import given
 from hypothesis import strategies as st
-from test_ledger import STARTED, add, claim, get, record
+from ledger_steps import STARTED, add, claim, get, record
+from records import NOW
 
 from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
 from bridge.core.rate_limits import CATCH_UP, DAY, Limits, Pace, Rate, day_of, room, spend

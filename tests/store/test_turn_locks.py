@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ledger_steps import add, attempts, claim, get, record
 from records import NOW, make_delivery, make_event
 from serving import until
 from sqlalchemy import text
-from test_ledger import add, attempts, claim, get, record
 from worker_bench import configured, gumloop, made
 
 from bridge.core.clock_reading import ClockReading

@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import NOW, make_delivery, make_event, put
+from ledger_steps import STARTED, add, claim, get, record
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import event, insert, update
-from test_ledger import STARTED, add, claim, get, record
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import DeadKind, Debounce, Delivery, Order, Outcome, Status

@@ -13,6 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+
+from bridge.store.db.database import Database
 
 
 @contextmanager
@@ -76,3 +79,15 @@ def execute(url: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)  # type: ignore[arg-type]
+
+
+def end_connections(database: Database) -> int:
+    """End every connection to the database but our own; return how many."""
+    with database.engine.connect() as connection:
+        ended = connection.execute(
+            text(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+        return ended.scalar_one()

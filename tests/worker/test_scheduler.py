@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from postgres_server import end_connections
+from records import NOW, make_delivery, make_event
 from serving import until
 from sqlalchemy import Connection, insert, text, update
 
@@ -146,18 +147,6 @@ def listening(database: Database) -> Iterator[tuple[Listener, list[float]]]:
         yield listener, rings
     finally:
         listener.close()
-
-
-def end_connections(database: Database) -> int:
-    """End every connection to the database but our own; return how many."""
-    with database.engine.connect() as connection:
-        ended = connection.execute(
-            text(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        )
-        return ended.scalar_one()
 
 
 def test_a_ring_is_heard_by_those_who_share_the_database(postgresql: Database) -> None:
