@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import Result as Ran
 from command_line import lines, run
-from conftest import make_delivery, make_event
+from records import make_delivery, make_event
 from processes import call
 from servers import Misbehaving, respond
 from serving import Bridge

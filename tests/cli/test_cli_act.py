@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from conftest import make_delivery, make_event, put
+from records import make_delivery, make_event, put
 
 from bridge.cli import platforms
 from bridge.config.loader import load

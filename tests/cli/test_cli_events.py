@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import insert
 
 from bridge.cli.main import COMMANDS, SECTIONS

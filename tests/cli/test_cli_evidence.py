@@ -13,7 +13,7 @@ from pathlib import Path
 import command_line
 import pytest
 from command_line import lines
-from conftest import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import delete, insert
 
 from bridge.cli.ui.unknown_view import told

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 from command_line import lines, run
-from conftest import make_event
+from records import make_event
 
 from bridge.store.db.database import Database
 from bridge.store.inbound import events

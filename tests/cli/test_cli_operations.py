@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 from forking import Forked
 from processes import call_here, environment, eventually, running
 from sqlalchemy import func, select, update

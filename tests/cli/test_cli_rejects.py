@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import lines, run
-from conftest import NOW
+from records import NOW
 
 from bridge.config.loader import load
 from bridge.core.model import Reject

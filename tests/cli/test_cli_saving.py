@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import lines, run
-from conftest import make_event
+from records import make_event
 
 from bridge.core.model import Event, FormFile
 from bridge.store.blobs import Blobs

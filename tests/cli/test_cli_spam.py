@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 
 from bridge.cli.actions.build import replaying
 from bridge.config.settings import load_settings

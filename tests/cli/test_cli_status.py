@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from command_line import run
-from conftest import make_delivery, make_event, put
+from records import make_delivery, make_event, put
 from processes import call_here
 from serving import Bridge, until
 from test_reload_processes import QUICK, Reloading, routes

@@ -5,7 +5,7 @@ real command.
 from __future__ import annotations
 
 import pytest
-from conftest import make_delivery, make_event
+from records import make_delivery, make_event
 from sqlalchemy import update
 
 from bridge.cli.commands.tail import Follower

@@ -11,9 +11,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from json_keys import DELIVERY_KEYS, EVENT_KEYS
 from processes import call, environment, eventually, is_listening, running
 from serving import free_port, is_alive
-from test_serializers import DELIVERY_KEYS, EVENT_KEYS
 
 pytestmark = pytest.mark.slow
 

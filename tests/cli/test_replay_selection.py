@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 from command_line import lines, run
-from conftest import make_delivery, make_event
+from records import make_delivery, make_event
 from sqlalchemy import func, select
 
 from bridge.core.model import DeadKind, Status

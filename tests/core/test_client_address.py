@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from conftest import NOW
+from records import NOW
 from hypothesis import given
 from hypothesis import strategies as st
 

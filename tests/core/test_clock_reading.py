@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 
 from bridge.core.clock_reading import ClockReading, passed
 from bridge.core.model import RunState, Status

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
 import pytest
-from conftest import NOW, make_event
+from records import NOW, make_event
 from growth import Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st

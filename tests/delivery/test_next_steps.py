@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 
 from bridge.cli.main import group
 from bridge.core.circuit_state import Circuit

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_platforms import RUN, answer
+from platform_answers import RUN, answer
 
 from bridge.core.http_messages import Answer
 from bridge.core.model import RunState

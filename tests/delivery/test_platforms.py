@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from platform_answers import RUN, answer
 
 import bridge
 from bridge.core.http_messages import Answer
@@ -31,7 +32,6 @@ NOW = 1_700_000_000.0
 GUMLOOP = Platform(
     name="gumloop", type="gumloop", api_key="k" * 32, user_id="user+1&x", base_url=""
 )
-RUN = "B7uiXDngvzFvUWxHRKQFAD"
 
 
 def delivery(inputs: object, **changed: object) -> Delivery:
@@ -49,13 +49,6 @@ def delivery(inputs: object, **changed: object) -> Delivery:
         "config_hash": "h",
     }
     return Delivery(**(values | changed))
-
-
-def answer(status: int, body: object = b"", **headers: str) -> Answer:
-    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(
-        status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=payload
-    )
 
 
 # -- building

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW, make_event
+from records import NOW, make_event
 from folders import DOCS
 from mail_server import LOGIN, USER, MailServer, make_certificates
 from ready import Env, done, failed, server_context

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW
+from records import NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving import Bridge, until

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import NOW
+from records import NOW
 from hypothesis import given
 from hypothesis import strategies as st
 

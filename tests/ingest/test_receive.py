@@ -14,7 +14,7 @@ from urllib.parse import quote_plus, urlencode
 
 import orjson
 import pytest
-from conftest import NOW
+from records import NOW
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from receiving import receive_request

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 from command_line import lines, run
-from conftest import NOW
+from records import NOW
 from forms import MULTIPART, PNG, multipart, part
 from hypothesis import given
 from hypothesis import strategies as st

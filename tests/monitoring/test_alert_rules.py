@@ -13,8 +13,9 @@ from typing import Any
 
 from deploying import needs
 from folders import DEPLOY
+from metric_samples import parsed
+from overviews import everything
 from ruamel.yaml import YAML
-from test_metrics import everything, parsed
 
 from bridge.monitoring.conditions import CONDITIONS
 from bridge.monitoring.metrics import COUNTED, METRICS

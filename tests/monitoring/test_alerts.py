@@ -14,12 +14,12 @@ from pathlib import Path
 import click
 import pytest
 from command_line import lines, run
-from conftest import make_delivery, make_event, put
 from folders import DOCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from overviews import WELL
+from records import make_delivery, make_event, put
 from sqlalchemy import text
-from test_status import WELL
 
 import bridge
 from bridge.cli.main import group

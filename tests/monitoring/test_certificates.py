@@ -17,8 +17,8 @@ import certifi
 import pytest
 from authorities import Authority, certificate, private_pem
 from cryptography.hazmat.primitives.asymmetric import ec
+from overviews import WELL
 from servers import Misbehaving
-from test_status import WELL
 
 from bridge.config.settings import load_settings
 from bridge.core.status import Certificate

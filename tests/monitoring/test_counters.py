@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from conftest import make_delivery, make_event
+from records import make_delivery, make_event
 from serving import until
 
 from bridge.core.model import Kind, Outcome, RunReport, RunState, Status

@@ -10,26 +10,17 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
+from metric_samples import Samples, parsed
+from overviews import everything
 from serving import Bridge, exchange, free_port, github, head, until
-from test_status import WELL as ALL_IS_WELL
 
-from bridge.core.circuit_state import Circuit
 from bridge.core.errors import StoreError
 from bridge.core.status import (
-    Backups,
-    Certificate,
-    ConfigNow,
-    Lane,
     Overview,
-    PlatformNow,
-    Process,
-    SourceNow,
 )
 from bridge.monitoring.counters import BUCKETS, Counts, CountsFile
 from bridge.monitoring.metrics import ACK, EVENTS, GAUGES, METRICS, OTHER, STORE_UP
@@ -39,22 +30,6 @@ from bridge.store.db.database import Database
 from bridge.system.cpu_affinity import processors
 
 SECRET_KEY = "k" * 40
-Samples = dict[tuple[str, tuple[str, ...]], float]
-
-
-def parsed(text: str) -> Samples:
-    """The value of each series, by its name and the values of its labels, in the order of their
-    names in the row.
-    """
-    rows = {metric.name: metric for metric in METRICS}
-    found: Samples = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            row = rows.get(sample.name) or rows[re.sub("_(bucket|sum|count)$", "", sample.name)]
-            names = row.labels or tuple(sample.labels)
-            assert set(names) == set(sample.labels), sample
-            found[sample.name, tuple(sample.labels[name] for name in names)] = sample.value
-    return found
 
 
 def scrape(port: int) -> Samples:
@@ -232,67 +207,6 @@ def conventions(text: str) -> None:
 
 
 # -- what is derived
-
-
-def everything(at: float = 1_764_000_000.0) -> Overview:
-    return replace(
-        ALL_IS_WELL,
-        at=at,
-        config=ConfigNow(
-            hash="a" * 64, since=at - 5, error=("routes.yaml:8: no",), restart=("FLOWBRIDGE_LOG",)
-        ),
-        processes=[
-            Process(pid=1, host="h", role=role, since=at) for role in ("web", "web", "celery")
-        ],
-        sources=[SourceNow(name="github", last_at=at - 9), SourceNow(name="never")],
-        queue=[
-            Lane(
-                route="live",
-                platform="p",
-                queued=3,
-                oldest_at=at - 100,
-                oldest_id="d",
-                due_at=at - 40,
-            ),
-            Lane(
-                route="later",
-                platform="p",
-                queued=1,
-                oldest_at=at - 10,
-                oldest_id="d",
-                due_at=at + 50,
-            ),
-            Lane(
-                route="paused",
-                platform="p",
-                queued=1,
-                oldest_at=at - 10,
-                oldest_id="d",
-                due_at=at - 10,
-                state="paused",
-            ),
-        ],
-        blocked={"live": 4},
-        platforms=[
-            PlatformNow(
-                name="p", cap=5, calls=1, runs=2, circuit=Circuit(platform="p", open_until=at + 9)
-            ),
-            PlatformNow(name="gone", cap=None, runs=1),
-        ],
-        dead=7,
-        dead_today=2,
-        unknown=3,
-        held=1,
-        hold_since=at,
-        disk_free=10,
-        disk_total=20,
-        database_size=5,
-        database_ahead=-0.5,
-        backups=Backups(folder="/b", every=60.0, newest_at=at - 121),
-        certificate=Certificate(
-            url="https://hooks.example.com", looked_at=at, begins_at=at - 9, ends_at=at + 9
-        ),
-    )
 
 
 def test_gauges_say_what_an_overview_says(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from conftest import make_delivery, make_event
+from records import make_delivery, make_event
 from sqlalchemy import update
 
 from bridge.core.status import Overdue

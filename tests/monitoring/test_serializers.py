@@ -5,19 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import orjson
-from conftest import NOW, make_delivery, make_event
+from json_keys import DELIVERY_KEYS, EVENT_KEYS
+from records import NOW, make_delivery, make_event
 
 from bridge.core.model import Attempt, RunState, Status
 from bridge.monitoring.serializers import delivery_json, event_json, iso, whole_event_json
-
-EVENT_KEYS = (
-    "id source provider type provider_id received_at problem config_hash body_sha256 same_body_as"
-    " duplicates sender_retry files spam client deliveries"
-)
-DELIVERY_KEYS = (
-    "id event_id route flow platform status reason attempts throttled run_id run_url run_state"
-    " outputs created_at due_at delivered_at finished_at dead_kind order_key merged_into reruns"
-)
 
 
 def test_every_key_is_there_in_the_order_of_the_design() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW, make_delivery, make_event, put
+from overviews import HASH, LANE, WEB, WELL, WORK
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import event as hooks
 
 from bridge.config.settings import load_settings
@@ -18,11 +19,8 @@ from bridge.core.status import (
     Backups,
     ClockStep,
     ConfigNow,
-    Lane,
     LateStart,
-    Overview,
     PlatformNow,
-    Process,
     RunsEnded,
     SourceNow,
     Stuck,
@@ -39,42 +37,6 @@ from bridge.store.queries import status as store
 from bridge.store.queue import heartbeats, throttling
 from bridge.store.tables.rows import to_json
 
-HASH = "a" * 64
-WEB = Process(pid=1, host="h", role="web", since=NOW - 100, config_hash=HASH)
-WORK = Process(pid=2, host="h", role="work", since=NOW - 100, config_hash=HASH)
-LANE = Lane(
-    route="triage",
-    platform="gumloop",
-    queued=3,
-    oldest_at=NOW - 9000,
-    oldest_id="dlv_1",
-    due_at=NOW - 60,
-)
-WELL = Overview(
-    at=NOW,
-    version="1.0",
-    running_versions=["1.0"],
-    is_shared=False,
-    processes=[WEB, WORK],
-    config=ConfigNow(hash=HASH, since=NOW - 100),
-    sources=[SourceNow(name="github", last_at=NOW - 5, today=3, rejected_today=1)],
-    today_cut=False,
-    queue=[LANE],
-    blocked={"triage": 2},
-    platforms=[PlatformNow(name="gumloop", cap=5, calls=1, runs=4)],
-    dead=7,
-    dead_today=0,
-    unknown=2,
-    held=0,
-    hold_since=None,
-    hold_reason=None,
-    counted_to=100,
-    data="/srv/data",
-    disk_free=30 * 10**9,
-    disk_total=100 * 10**9,
-    database_size=10**6,
-    database_ahead=0.1,
-)
 STUCK = Stuck(
     platform="gumloop", kind="list", count=1, problem="gumloop gave no list", fix="fix it"
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
+from trace_ids import GOOD, SPAN, TRACE
 
 from bridge.config.loader import load
 from bridge.core.model import Event, Kind, Outcome, RunReport, RunState, Status
@@ -28,9 +29,6 @@ from bridge.routing.model import Config, Platform
 from bridge.routing.planner import event_id_of
 from bridge.store.inbound.events import Added
 
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-SPAN = "00f067aa0ba902b7"
-GOOD = f"00-{TRACE}-{SPAN}-01"
 ROUTES = """
 version: 1
 sources:

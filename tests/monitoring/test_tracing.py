@@ -19,7 +19,7 @@ pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed
 
 from collector import Collector, Seen
 from records import make_delivery, make_event
-from test_traces import GOOD, SPAN, TRACE
+from trace_ids import GOOD, SPAN, TRACE
 
 from bridge.core.http_messages import Answer, Call
 from bridge.core.model import Delivery, RunState

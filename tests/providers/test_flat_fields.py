@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import NOW, make_event
+from records import NOW, make_event
 from folders import DOCS
 from hypothesis import given
 from hypothesis import strategies as st

@@ -10,57 +10,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from senders import Sender, sender
-from signing import post
+from handshake_requests import HOSTILE, MARKUP, TEXTS, answer, ask, json_post
+from senders import sender
 
 from bridge.core.errors import BadSignature, Refused
 from bridge.core.http_messages import Request
-from bridge.core.model import Event
-from bridge.providers.model import FORM, Reply
+from bridge.providers.model import FORM
 from bridge.providers.signatures.shared_token import Unsigned
 
-MARKUP = "<script>alert(1)</script>"
-TEXTS = [
-    "",
-    " ",
-    MARKUP,
-    "a\r\nSet-Cookie: x=1",
-    "a\x00b",
-    "a\u202eb",
-    "é",
-    "\ud800",
-    "x" * 201,
-    "a b",
-    "{}",
-]
-HOSTILE: list[Any] = [*TEXTS, None, 1, True, [], ["a"], {"a": 1}]
 SECRET = "integration_private_key"
 BRAINTREE = replace(sender("braintree"), secret=f"integration_public_key|{SECRET}", private=SECRET)
-
-
-def ask(
-    name: str,
-    method: str = "GET",
-    body: bytes = b"",
-    headers: dict[str, str] | None = None,
-    **query: str,
-) -> Request:
-    text = urlencode(query, errors="surrogatepass")
-    request = post(
-        body, headers or {}, url=f"https://example.com/hooks/{name}?{text}", query_string=text
-    )
-    return replace(request, method=method)
-
-
-def answer(one: Sender | str, request: Request) -> tuple[Reply, list[Event]]:
-    received, events = (sender(one) if isinstance(one, str) else one).receive(request)
-    return received.reply, events
-
-
-def json_post(name: str, document: Any, **headers: str) -> Request:
-    return ask(
-        name, "POST", json.dumps(document).encode(), {"content-type": "application/json", **headers}
-    )
 
 
 class TestBraintree:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from handshake_requests import HOSTILE, MARKUP, TEXTS, answer, json_post
 from senders import sender
 from signing import NOW
-from test_handshakes_business import HOSTILE, MARKUP, TEXTS, answer, json_post
 
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request

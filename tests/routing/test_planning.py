@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW, make_event
+from records import NOW, make_event
 
 from bridge.config.loader import check
 from bridge.core.errors import ExpressionError

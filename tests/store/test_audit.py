@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 from sqlalchemy import Connection, select, update
 
 from bridge.core.errors import NotFound, StoreError

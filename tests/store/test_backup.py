@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, put
 from processes import call
 from serving import Bridge, until
 from sqlalchemy import insert, select, text, update

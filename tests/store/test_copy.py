@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event, new_postgres_database
+from conftest import new_postgres_database
+from records import NOW, make_delivery, make_event
 from sqlalchemy import Boolean, Float, LargeBinary, Text, insert, make_url, select, text
 
 from bridge.core.errors import StoreError

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 from failing_syncs import refuse_syncs, without_syncs
 from forms import MULTIPART, multipart, part
 from serving import SECRET, github, until

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import requests
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event, project_in
+from conftest import project_in
+from records import NOW, make_delivery, make_event
 from cryptography.fernet import Fernet
 from forms import PNG
 from serving import Bridge, github, until

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import func, insert, select
 
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState

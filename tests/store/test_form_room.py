@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import NOW, make_event
+from records import NOW, make_event
 from cryptography.fernet import Fernet
 
 from bridge.core.errors import Refused

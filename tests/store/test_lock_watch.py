@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import make_event
+from records import make_event
 from serving import Bridge, is_alive, until
 
 from bridge.store.db import lock_watch

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from conftest import make_event
+from records import make_event
 from sqlalchemy import CheckConstraint, inspect, text
 
 from bridge.core.errors import StoreError

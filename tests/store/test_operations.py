@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from conftest import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, put
 from sqlalchemy import select
 
 from bridge.core.errors import IllegalTransition, NotFound

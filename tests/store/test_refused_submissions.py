@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 from command_line import run
-from conftest import NOW
+from records import NOW
 from processes import call_here
 from receiving import hooks_of
 from serving import Bridge, until

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event, new_postgres_database, project_in
+from conftest import new_postgres_database, project_in
+from records import NOW, make_delivery, make_event
 from cryptography.fernet import Fernet
 from serving import Bridge, until
 from sqlalchemy import insert, select, update

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 from serving import until
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import DBAPIError

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 from sqlalchemy import func, select, update
 
 from bridge.core.errors import Refused

@@ -19,7 +19,7 @@ from receiving import hooks_of, keep_nothing
 from senders import ALL, PROVEN, Sender, stranger
 from servers import Misbehaving, Reply, cut_off, drop, garbage, redirect, respond
 from serving import until
-from test_provider_spoilers import added, spoiled
+from spoiled_requests import added, spoiled
 from werkzeug.test import Client
 from worker_bench import LOCAL, add, attempts, configured, get, gumloop, run_of, start_run, working
 

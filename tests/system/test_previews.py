@@ -15,7 +15,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from conftest import make_event
+from records import make_event
 from flask import Flask
 from forms import SVG
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOW
+from records import NOW
 from folders import CLIENTS
 
 import bridge.web

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import NOW, make_event, new_postgres_database
+from conftest import new_postgres_database
+from records import NOW, make_event
 from forms import MULTIPART, PDF, multipart, part
 from serving import Answer, Bridge, call, github, until
 from small_disk import SIZE

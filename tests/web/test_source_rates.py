@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import NOW
+from records import NOW
 
 from bridge.config.loader import load
 from bridge.routing.model import Source

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from unittest.mock import patch
 
 import pytest
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 
 from bridge.core.clock_reading import ClockReading
 from bridge.core.http_messages import Answer, Call, Lost

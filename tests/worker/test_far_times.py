@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event
+from records import NOW, make_delivery, make_event
 from sqlalchemy import Float, update
 
 from bridge.cli.ui import output

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from conftest import NOW, make_delivery, make_event, put
+from records import NOW, make_delivery, make_event, put
 from hypothesis import given
 from hypothesis import strategies as st
 from serving import until

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from conftest import NOW
+from records import NOW
 from growth import Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
