@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from check_warnings import SECRET, SOURCES, warnings, write_environment
 from command_line import lines, run
 
 from bridge.cli.samples.events import free_names, sample_events
@@ -20,31 +21,10 @@ from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.expressions.paths import follow_path
 from bridge.routing.model import Source
 
-SECRET = "${env:SECRET}"
-SOURCES = f"""version: 1
-platforms: {{local: {{type: local}}}}
-sources:
-  github: {{provider: github, secret: "{SECRET}"}}
-  stripe: {{provider: stripe, secret: "{SECRET}"}}
-  shop: {{provider: shopify, secret: "{SECRET}"}}
-  own: {{provider: hmac, secret: "{SECRET}", verify: {{header: X-Signature}}}}
-  contact: {{provider: form}}
-  order: {{provider: form, schema: {{type: object, properties: {{email: {{type: string}}, amount: {{type: number}}}}}}}}
-routes:
-"""
-
 
 @pytest.fixture(autouse=True)
 def _project(folder: Path) -> None:
-    (folder / ".env").write_text("SECRET=whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0\n")
-
-
-def warnings(folder: Path, route: str) -> list[dict[str, Any]]:
-    """What `check` warns of in a route, besides sources without one."""
-    (folder / "routes.yaml").write_text(f"{SOURCES}  - {{name: one, flow: local/echo, {route}}}\n")
-    (found,) = lines(run("check", "--json"))
-    assert found["valid"]
-    return [one for one in found["problems"] if one["path"].startswith("routes.")]
+    write_environment(folder)
 
 
 WRONG = {

@@ -16,8 +16,9 @@ import pytest
 from command_line import run
 from records import make_delivery, make_event, put
 from processes import call_here
+from records import make_delivery, make_event, put
+from reloading_bridge import QUICK, Reloading, routes
 from serving import Bridge, until
-from test_reload_processes import QUICK, Reloading, routes
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Reject

@@ -7,8 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from check_warnings import warnings
 from command_line import run
-from test_cli_misspelt_paths import _project, warnings  # noqa: F401 - the fixture is for every test
 
 WRONG = {
     "$body.issue.title": ("$body.issue.title", "${body.issue.title}"),

@@ -19,11 +19,11 @@ from authorities import Authority, certificate, private_pem
 from cryptography.hazmat.primitives.asymmetric import ec
 from mail_server import MailServer
 from processes import call
+from reloading_bridge import QUICK
 from servers import Misbehaving, drop, respond
 from serving import Bridge, github
 from serving import until as until_within
 from sqlalchemy import text
-from test_reload_processes import QUICK
 
 from bridge.core.alert import Alert
 from bridge.monitoring.alerts import RAISED, RESOLVED

@@ -15,14 +15,13 @@ from pathlib import Path
 
 import pytest
 from days import within_a_day
-from fleet import Line, worker_processes
+from fleet import Line, add_named, starts, worker_processes
 from postgres_server import end_connections, postgres_server, restart
 from records import make_delivery, make_event
 from servers import FakePlatform
 from serving import Bridge, until
 from sqlalchemy import text
 from worker_bench import (
-    FAST,
     QUICK,
     add,
     attempts,
@@ -47,41 +46,6 @@ pytestmark = [pytest.mark.timings(**QUICK), pytest.mark.usefixtures("quick_polli
 
 def url_of(database: Database) -> str:
     return database.url.render_as_string(hide_password=False)
-
-
-def starts(fake: FakePlatform) -> Counter[str]:
-    """How often each delivery was started, by its input `id`."""
-    return Counter(start.json["id"] for start in fake.accepted)
-
-
-def add_named(database: Database, count: int, route: str) -> list[str]:
-    """Deliveries whose input `id` says which they are."""
-    ids = []
-    for _ in range(count):
-        now = time.time()
-        event = make_event(None, now=now)
-        delivery = make_delivery(
-            event,
-            route,
-            now=now,
-            platform="gumloop",
-            flow="triage",
-            saved_item_id="q3da",
-            retry=FAST,
-        )
-        delivery = make_delivery(
-            event,
-            route,
-            now=now,
-            platform="gumloop",
-            flow="triage",
-            saved_item_id="q3da",
-            retry=FAST,
-            inputs={"id": delivery.id, "route": route},
-        )
-        events.add(database, event, [delivery], lambda *_: [])
-        ids.append(delivery.id)
-    return ids
 
 
 # -- limits, across processes

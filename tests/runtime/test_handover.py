@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deploy_load import PATIENT, ROUTES, Gated, sending, settle
 from deploying import NotifySocket
 from folders import DEPLOY
 from serving import Bridge, children_of, is_alive, tree_of, until
-from test_deploys import PATIENT, ROUTES, Gated, sending, settle
 
 from bridge.core.errors import SettingsError
 from bridge.runtime import systemd

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from serving import (
     ROUTES,
+    SHORT,
     Bridge,
     children_of,
     exchange,
@@ -32,12 +33,6 @@ from serving import (
 from bridge.system.cpu_affinity import processors
 
 pytestmark = pytest.mark.slow
-
-SHORT = {
-    "lease_seconds": 5.0,
-    "heartbeat_seconds": 0.3,
-    "worker_missing_seconds": 1.5,
-}
 
 
 @pytest.fixture

@@ -15,92 +15,23 @@ from typing import Any
 
 import pytest
 from folders import SUPPORT
+from reload_bench import QUICK, Bench, in_place, made_anew, replaced, written
 
 from bridge.config.disk import Disk
 from bridge.config.loader import load, read, rebuild
 from bridge.config.settings import load_settings
 from bridge.core.errors import BridgeError, StoreError
-from bridge.core.timings import Timings
 from bridge.monitoring.presence import Presence, present
 from bridge.runtime import startup
 from bridge.runtime.reload import watcher
-from bridge.runtime.reload.follower import Following
 from bridge.runtime.reload.shared_config import Board, Known, told
-from bridge.runtime.reload.watcher import Good, Reader
-from bridge.runtime.startup import load_all
+from bridge.runtime.reload.watcher import Reader
 from bridge.system.forked_call import apart
 
 #: The bridge forks where there are no threads yet; the process of a test has some.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
-QUICK = Timings(config_quiet_seconds=0.03, config_retry_seconds=0.03)
-ROUTES = """
-version: 1
-include: "more/*.yaml"
-platforms:
-  local: {{type: local, max_concurrent_runs: {cap}}}
-sources:
-  github: {{provider: github, secrets: ["${{env:GITHUB_SECRET}}", "${{file:secret}}"]}}
-routes:
-  - {{name: {name}, on: github, inputs: {{z: "${{body.z}}", a: "${{body.a}}"}}, flow: local/echo, payload_schema: issue.json}}
-"""
 MORE = "routes: [{name: more, on: github, inputs: {n: 1}, flow: local/echo}]\n"
-
-
-def written(name: str = "first", cap: int = 3) -> str:
-    return ROUTES.format(name=name, cap=cap)
-
-
-class Bench:
-    """A reader of the files in a folder, and the board that it writes; time passes as the reader
-    wants it.
-    """
-
-    def __init__(self, folder: Path, *, known: bool = True) -> None:
-        self.folder = folder
-        self.kept = []
-        self.fails = 0
-        self.file = folder / "routes.yaml"
-        self.file.write_text(written())
-        (folder / "issue.json").write_text('{"type": "object"}')
-        (folder / "secret").write_text("s" * 40)
-        (folder / ".env").write_text("GITHUB_SECRET=" + "g" * 40)
-        environ = {"FLOWBRIDGE_DATA": str(folder / "data")}
-        self.settings = load_settings(environ, config=str(self.file), timings=QUICK)
-        self.loaded = load_all(self.settings)
-        self.following = Following(self.settings, self.loaded)
-        self.board = self.following.board
-        self.reader = Reader(
-            self.settings, self.board, self.loaded.disk if known else None, self.remember
-        )
-
-    def remember(self, good: Good) -> None:
-        if self.fails:
-            self.fails -= 1
-            raise StoreError("the disk is full")
-        assert self.board.read().hash != good.hash or self.board.read().key != good.key, (
-            "kept before anybody has it"
-        )
-        self.kept.append(good.hash)
-
-    @property
-    def known(self) -> Known:
-        return self.board.read()
-
-    def settle(self, *, asked: bool = False) -> Known:
-        """Have the reader look until it waits for a change."""
-        for _ in range(10):
-            wait = self.reader.look(asked=asked)
-            if wait == QUICK.config_poll_seconds:
-                self.following.catch_up()
-                return self.known
-            asked = False
-            time.sleep(min(wait, QUICK.config_quiet_seconds) + 0.001)
-        raise AssertionError("it does not settle")
-
-    @property
-    def route(self) -> str:
-        return self.following().routes[0].name
 
 
 @pytest.fixture
@@ -153,23 +84,6 @@ def test_a_secret_is_not_in_a_repr_of_anything(bench: Bench) -> None:
 # -- what counts as a change
 
 
-def replaced(file: Path, text: str) -> None:
-    """As editors and `mv` do."""
-    file.with_suffix(".new").write_text(text)
-    file.with_suffix(".new").replace(file)
-
-
-def made_anew(file: Path, text: str) -> None:
-    file.unlink()
-    file.write_text(text)
-
-
-def in_place(file: Path, text: str) -> None:
-    with file.open("r+") as opened:
-        opened.write(text)
-        opened.truncate()
-
-
 def in_place_with_the_same_times(file: Path, text: str) -> None:
     """As a clock that was set back, or a file system with coarse times, shows it."""
     before = file.stat()
@@ -219,9 +133,9 @@ def test_what_a_bind_mount_shows_is_taken(tmp_path: Path) -> None:
     """
     (tmp_path / "outside.yaml").write_text(written("first"))
     program = f"""
-import sys; sys.path[:0] = {[str(SUPPORT), str(Path(__file__).parent)]}
+import sys; sys.path.insert(0, {str(SUPPORT)!r})
 from pathlib import Path
-from test_reload import Bench, in_place, written
+from reload_bench import Bench, in_place, written
 import subprocess
 folder = Path({str(tmp_path)!r})
 bench = Bench(folder)

@@ -22,9 +22,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from reload_bench import in_place, made_anew, replaced
+from reloading_bridge import ADMIN, OTHER, QUICK, TOKEN
 from serving import Bridge, github, head, read_answer, signature, until
-from test_reload import in_place, made_anew, replaced
-from test_reload_processes import ADMIN, OTHER, QUICK, TOKEN
 
 from bridge.config.loader import load
 from bridge.core.timings import TIMINGS

@@ -17,10 +17,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from deploying import Activated, NotifySocket
+from deploying import Activated, NotifySocket, main_of
 from servers import Misbehaving, drop, respond, slow_headers
 from serving import (
     SECRET,
+    SHORT,
     Bridge,
     children_of,
     exchange,
@@ -31,7 +32,6 @@ from serving import (
     tree_of,
     until,
 )
-from test_processes import SHORT
 
 from bridge.core.errors import SettingsError
 from bridge.core.timings import Timings
@@ -559,11 +559,6 @@ def test_a_restart_refuses_and_loses_nothing(tmp_path: Path) -> None:
 
 def _go_on(senders: list[Sender], count: int) -> bool:
     return sum(len(each.answered) for each in senders) > count or any(each.lost for each in senders)
-
-
-def main_of(bridge: Bridge) -> int:
-    """The process that systemd-socket-activate's shell has started, 0 where there is none now."""
-    return next(iter(children_of(bridge.pid)), 0)
 
 
 def test_a_connection_that_says_nothing_until_the_end_has_begun_is_answered_and_holds_up_nobody(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Bridge, free_port
+from serving import Bridge, children_of, free_port
 
 
 def needs(*programs: str) -> None:
@@ -114,3 +114,8 @@ class Activated(Bridge):
             *shell,
             *super()._command(),
         ]
+
+
+def main_of(bridge: Bridge) -> int:
+    """The process that systemd-socket-activate's shell has started, 0 where there is none now."""
+    return next(iter(children_of(bridge.pid)), 0)

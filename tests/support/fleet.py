@@ -1,5 +1,5 @@
-"""Worker processes for tests of a fleet, and a way to PostgreSQL that can be cut off, or lose a
-connection during a COMMIT.
+"""Runs worker processes and counts what they start, and offers a way to PostgreSQL that loses
+connections, or a COMMIT.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +18,13 @@ from typing import Any
 
 from forking import Forked, parent
 from processes import environment
+from records import make_delivery, make_event
+from servers import FakePlatform
 from sqlalchemy import make_url
+from worker_bench import FAST
+
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
 
 WORKER = """
 import signal
@@ -163,3 +171,38 @@ class Line:
         for each in (one, other):
             self._ends.discard(each)
             each.close()
+
+
+def starts(fake: FakePlatform) -> Counter[str]:
+    """How often each delivery was started, by its input `id`."""
+    return Counter(start.json["id"] for start in fake.accepted)
+
+
+def add_named(database: Database, count: int, route: str) -> list[str]:
+    """Deliveries whose input `id` says which they are."""
+    ids = []
+    for _ in range(count):
+        now = time.time()
+        event = make_event(None, now=now)
+        delivery = make_delivery(
+            event,
+            route,
+            now=now,
+            platform="gumloop",
+            flow="triage",
+            saved_item_id="q3da",
+            retry=FAST,
+        )
+        delivery = make_delivery(
+            event,
+            route,
+            now=now,
+            platform="gumloop",
+            flow="triage",
+            saved_item_id="q3da",
+            retry=FAST,
+            inputs={"id": delivery.id, "route": route},
+        )
+        events.add(database, event, [delivery], lambda *_: [])
+        ids.append(delivery.id)
+    return ids

@@ -1,4 +1,4 @@
-"""Builds the requests by which providers test a URL, with hostile texts for them."""
+"""Builds the requests with which a provider tests a URL, and hostile values for them."""
 
 from __future__ import annotations
 

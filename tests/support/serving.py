@@ -36,6 +36,12 @@ LAUNCH = Path(__file__).with_name("launch.py")
 READY = {"serve": "/readyz", "web": "/healthz"}
 # else one receiver may say "not ready" when another has just said "ready"
 NO_MEMORY = {"not_ready_cache_seconds": 0.0}
+# with these durations a bridge reports within seconds that a worker is missing
+SHORT = {
+    "lease_seconds": 5.0,
+    "heartbeat_seconds": 0.3,
+    "worker_missing_seconds": 1.5,
+}
 ROUTES = """
 version: 1
 platforms:

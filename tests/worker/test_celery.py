@@ -17,10 +17,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fleet import add_named, starts
 from records import NOW, make_delivery, make_event
 from servers import FakePlatform
 from serving import Bridge, free_port, until
-from test_fleet import add_named, starts
 from worker_bench import (
     QUICK,
     add,

@@ -1,0 +1,99 @@
+"""Changes configuration files and reads them as the reload process does, without that process."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from bridge.config.settings import load_settings
+from bridge.core.errors import StoreError
+from bridge.core.timings import Timings
+from bridge.runtime.reload.follower import Following
+from bridge.runtime.reload.shared_config import Known
+from bridge.runtime.reload.watcher import Good, Reader
+from bridge.runtime.startup import load_all
+
+QUICK = Timings(config_quiet_seconds=0.03, config_retry_seconds=0.03)
+ROUTES = """
+version: 1
+include: "more/*.yaml"
+platforms:
+  local: {{type: local, max_concurrent_runs: {cap}}}
+sources:
+  github: {{provider: github, secrets: ["${{env:GITHUB_SECRET}}", "${{file:secret}}"]}}
+routes:
+  - {{name: {name}, on: github, inputs: {{z: "${{body.z}}", a: "${{body.a}}"}}, flow: local/echo, payload_schema: issue.json}}
+"""
+
+
+def written(name: str = "first", cap: int = 3) -> str:
+    return ROUTES.format(name=name, cap=cap)
+
+
+class Bench:
+    """A reader of the files in a folder, and the board that it writes; time passes as the reader
+    wants it.
+    """
+
+    def __init__(self, folder: Path, *, known: bool = True) -> None:
+        self.folder = folder
+        self.kept = []
+        self.fails = 0
+        self.file = folder / "routes.yaml"
+        self.file.write_text(written())
+        (folder / "issue.json").write_text('{"type": "object"}')
+        (folder / "secret").write_text("s" * 40)
+        (folder / ".env").write_text("GITHUB_SECRET=" + "g" * 40)
+        environ = {"FLOWBRIDGE_DATA": str(folder / "data")}
+        self.settings = load_settings(environ, config=str(self.file), timings=QUICK)
+        self.loaded = load_all(self.settings)
+        self.following = Following(self.settings, self.loaded)
+        self.board = self.following.board
+        self.reader = Reader(
+            self.settings, self.board, self.loaded.disk if known else None, self.remember
+        )
+
+    def remember(self, good: Good) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise StoreError("the disk is full")
+        assert self.board.read().hash != good.hash or self.board.read().key != good.key, (
+            "kept before anybody has it"
+        )
+        self.kept.append(good.hash)
+
+    @property
+    def known(self) -> Known:
+        return self.board.read()
+
+    def settle(self, *, asked: bool = False) -> Known:
+        """Have the reader look until it waits for a change."""
+        for _ in range(10):
+            wait = self.reader.look(asked=asked)
+            if wait == QUICK.config_poll_seconds:
+                self.following.catch_up()
+                return self.known
+            asked = False
+            time.sleep(min(wait, QUICK.config_quiet_seconds) + 0.001)
+        raise AssertionError("it does not settle")
+
+    @property
+    def route(self) -> str:
+        return self.following().routes[0].name
+
+
+def replaced(file: Path, text: str) -> None:
+    """As editors and `mv` do."""
+    file.with_suffix(".new").write_text(text)
+    file.with_suffix(".new").replace(file)
+
+
+def made_anew(file: Path, text: str) -> None:
+    file.unlink()
+    file.write_text(text)
+
+
+def in_place(file: Path, text: str) -> None:
+    with file.open("r+") as opened:
+        opened.write(text)
+        opened.truncate()
