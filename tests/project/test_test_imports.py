@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from folders import TESTS
+from folders import SUPPORT, TESTS
 
 #: An import in the text of a program that a test runs.
 IN_A_PROGRAM = re.compile(r"(?:^|;)[ \t]*(?:from|import)[ \t]+([\w.]+)", re.MULTILINE)
@@ -39,6 +39,16 @@ def test_no_file_imports_a_test_module() -> None:
         if path != Path(__file__) and (names := found_in(ast.parse(path.read_text()), MODULES))
     }
     assert found == {}, "move what they share to a module of tests/support"
+
+
+def test_no_module_of_support_imports_conftest() -> None:
+    """Programs in other processes have tests/support on their path, and no other folder."""
+    found = [
+        path.name
+        for path in SUPPORT.rglob("*.py")
+        if found_in(ast.parse(path.read_text()), {"conftest"})
+    ]
+    assert found == []
 
 
 def test_each_way_to_import_a_test_module_is_found() -> None:
