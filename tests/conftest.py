@@ -16,7 +16,6 @@ import pytest
 import serving
 from hypothesis import HealthCheck, settings
 from postgres_server import execute, postgres_server
-from records import NOW, make_delivery, make_event, put
 from sqlalchemy import make_url
 
 from bridge.core.timings import Timings
@@ -25,7 +24,6 @@ from bridge.store.migrations import upgrade
 from bridge.web import rate_limiter
 
 #: Many tests import these from here.
-__all__ = ["NOW", "make_delivery", "make_event", "put"]
 
 #: flow_platform; heard; authority, ca_file, tls_server; quick_polling; small
 pytest_plugins = ["bridge.testing", "deploying", "loopback_tls", "quick_polling", "small_disk"]

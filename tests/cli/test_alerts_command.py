@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from click.testing import Result as Ran
 from command_line import lines, run
-from records import make_delivery, make_event
 from processes import call
+from records import make_delivery, make_event
 from servers import Misbehaving, respond
 from serving import Bridge
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from records import NOW, make_delivery, make_event
 from forking import Forked
 from processes import call_here, environment, eventually, running
+from records import NOW, make_delivery, make_event
 from sqlalchemy import func, select, update
 
 from bridge.cli.actions import run as acting

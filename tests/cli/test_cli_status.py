@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from command_line import run
-from records import make_delivery, make_event, put
 from processes import call_here
 from records import make_delivery, make_event, put
 from reloading_bridge import QUICK, Reloading, routes

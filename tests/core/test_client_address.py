@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from records import NOW
 from hypothesis import given
 from hypothesis import strategies as st
+from records import NOW
 
 from bridge.core.client_address import TELLING, masked, sender, shown
 

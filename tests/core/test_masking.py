@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
 import pytest
-from records import NOW, make_event
 from growth import Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from records import NOW, make_event
 
 from bridge.core.http_messages import Request
 from bridge.core.masking import MASK, hidden, within

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from records import NOW, make_delivery, make_event
 from hypothesis import given
 from hypothesis import strategies as st
+from records import NOW, make_delivery, make_event
 
 from bridge.core.model import Delivery, RunState, Status
 from bridge.core.timings import TIMINGS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from records import NOW, make_delivery, make_event
 from hypothesis import given
 from hypothesis import strategies as st
+from records import NOW, make_delivery, make_event
 
 from bridge.core.model import Kind, Outcome, Retry, RunReport, RunState, Status
 from bridge.delivery.retry import RETRY_AFTER_MAX, after_run, backoff, settle

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import NOW, make_event
 from folders import DOCS
 from mail_server import LOGIN, USER, MailServer, make_certificates
 from ready import Env, done, failed, server_context
+from records import NOW, make_event
 from servers import Misbehaving, respond
 from serving import Bridge, until
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from records import NOW
 from serving import Bridge, until
 
 from bridge.config.loader import load

@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from records import NOW
 from hypothesis import given
 from hypothesis import strategies as st
+from records import NOW
 
 from bridge.config.loader import load
 from bridge.core.http_messages import Request

@@ -14,10 +14,10 @@ from urllib.parse import quote_plus, urlencode
 
 import orjson
 import pytest
-from records import NOW
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from receiving import receive_request
+from records import NOW
 from senders import ALL, CONFIG
 from signing import NOW as SIGNED_AT
 

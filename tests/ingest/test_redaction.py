@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 import pytest
 from command_line import lines, run
-from records import NOW
 from forms import MULTIPART, PNG, multipart, part
 from hypothesis import given
 from hypothesis import strategies as st
 from receiving import receive_request
+from records import NOW
 from serving import Bridge, github, until
 
 from bridge.config.loader import check

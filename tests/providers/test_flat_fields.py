@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 import pytest
-from records import NOW, make_event
 from folders import DOCS
 from hypothesis import given
 from hypothesis import strategies as st
+from records import NOW, make_event
 
 from bridge.config.loader import check
 from bridge.core.http_messages import Request

@@ -22,8 +22,8 @@ from typing import Any
 import orjson
 import pytest
 from command_line import lines, run
-from records import NOW, make_delivery, make_event, put
 from processes import call
+from records import NOW, make_delivery, make_event, put
 from serving import Bridge, until
 from sqlalchemy import insert, select, text, update
 

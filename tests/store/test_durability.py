@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import NOW, make_delivery, make_event
 from failing_syncs import refuse_syncs, without_syncs
 from forms import MULTIPART, multipart, part
+from records import NOW, make_delivery, make_event
 from serving import SECRET, github, until
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import IntegrityError

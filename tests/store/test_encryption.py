@@ -17,9 +17,9 @@ import pytest
 import requests
 from command_line import lines, run
 from conftest import project_in
-from records import NOW, make_delivery, make_event
 from cryptography.fernet import Fernet
 from forms import PNG
+from records import NOW, make_delivery, make_event
 from serving import Bridge, github, until
 from sqlalchemy import select, text, update
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from records import NOW, make_event
 from cryptography.fernet import Fernet
+from records import NOW, make_event
 
 from bridge.core.errors import Refused
 from bridge.core.model import FormFile

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 import pytest
 from command_line import run
-from records import NOW
 from processes import call_here
 from receiving import hooks_of
+from records import NOW
 from serving import Bridge, until
 from werkzeug.test import Client
 

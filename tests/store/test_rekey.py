@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from command_line import lines, run
 from conftest import new_postgres_database, project_in
-from records import NOW, make_delivery, make_event
 from cryptography.fernet import Fernet
+from records import NOW, make_delivery, make_event
 from serving import Bridge, until
 from sqlalchemy import insert, select, update
 

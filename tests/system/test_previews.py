@@ -15,9 +15,9 @@ from threading import Event
 from typing import Any
 
 import pytest
-from records import make_event
 from flask import Flask
 from forms import SVG
+from records import make_event
 
 from bridge.config.settings import load_settings
 from bridge.core.file_links import link

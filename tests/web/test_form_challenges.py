@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import NOW
 from folders import CLIENTS
+from records import NOW
 
 import bridge.web
 from bridge.config.loader import load

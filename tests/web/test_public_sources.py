@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from conftest import new_postgres_database
-from records import NOW, make_event
 from forms import MULTIPART, PDF, multipart, part
+from records import NOW, make_event
 from serving import Answer, Bridge, call, github, until
 from small_disk import SIZE
 

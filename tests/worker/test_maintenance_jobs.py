@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 from command_line import lines, run
-from records import NOW, make_delivery, make_event, put
 from hypothesis import given
 from hypothesis import strategies as st
+from records import NOW, make_delivery, make_event, put
 from serving import until
 from sqlalchemy import insert, text
 

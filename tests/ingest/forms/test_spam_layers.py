@@ -12,10 +12,10 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from records import NOW
 from growth import Work, check_growth
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from records import NOW
 
 from bridge.core.http_messages import Answer, Lost
 from bridge.core.rate_limits import Rate
