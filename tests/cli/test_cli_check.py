@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from command_line import lines, run
 
-from bridge.cli.flow_inputs import CHOSEN, NEEDED
 from bridge.cli.main import group
 from bridge.flows.ready import mail, slack, smtp
 from bridge.flows.ready.catalog import READY
+from bridge.services.config_checks.flow_inputs import CHOSEN, NEEDED
 
 HEAD = (
     "version: 1\nplatforms: {local: {type: local, flows: flows.py}}\nsources: {contact: {provider:"

@@ -12,7 +12,6 @@ import pytest
 from check_warnings import SECRET, SOURCES, warnings, write_environment
 from command_line import lines, run
 
-from bridge.cli.samples.events import free_names, sample_events
 from bridge.config import files
 from bridge.providers.event_types import loader
 from bridge.providers.event_types.loader import documented_types
@@ -20,6 +19,7 @@ from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.expressions.paths import follow_path
 from bridge.routing.model import Source
+from bridge.services.samples.events import free_names, sample_events
 
 
 @pytest.fixture(autouse=True)

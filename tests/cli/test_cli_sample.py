@@ -34,9 +34,6 @@ from serving import Bridge
 
 from bridge.cli.commands.sample import curl, make
 from bridge.cli.samples.edits import edit
-from bridge.cli.samples.forgeries import KINDS, Signer, forge
-from bridge.cli.samples.replay import expected, provider_ids, verdict
-from bridge.cli.samples.secrets import new_secret
 from bridge.cli.ui import output
 from bridge.config.loader import load
 from bridge.core.errors import BadSignature
@@ -49,6 +46,9 @@ from bridge.providers.signatures.jwt import Jwt
 from bridge.providers.signatures.pins import pins_of
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Source
+from bridge.services.samples.forgeries import KINDS, Signer, forge
+from bridge.services.samples.replay import expected, provider_ids, verdict
+from bridge.services.samples.secrets import new_secret
 
 NOW = 1_764_000_000.0
 SIGNED = [name for name in PROVIDERS if name != "form"]

@@ -36,10 +36,10 @@ from serving import (
 )
 
 from bridge.cli.commands.sample import make
-from bridge.cli.samples.forgeries import Signer
 from bridge.config.loader import load
 from bridge.core.http_messages import Request
 from bridge.core.timings import TIMINGS
+from bridge.services.samples.forgeries import Signer
 from bridge.web.app import NOT_FOUND
 from bridge.web.listeners import PRIVATE
 

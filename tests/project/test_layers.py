@@ -27,6 +27,7 @@ LAYERS = [
     "store",
     "flows",
     "monitoring",
+    "services",
     "worker",
     "web",
     "runtime",

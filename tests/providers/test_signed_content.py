@@ -17,7 +17,6 @@ from senders import KEY, Sender, sender
 from serving import Bridge
 from signing import NOW, post
 
-from bridge.cli.samples.replay import provider_ids
 from bridge.core.errors import BadSignature
 from bridge.core.http_messages import Request
 from bridge.core.locators import compile_locator
@@ -28,6 +27,7 @@ from bridge.providers.signatures.locations import covers, covers_content, leaves
 from bridge.providers.signatures.scheme import Scheme
 from bridge.providers.signatures.shared_token import Basic, Token, Unsigned
 from bridge.providers.signatures.timestamps import Timestamp
+from bridge.services.samples.replay import provider_ids
 
 MESSAGE = {
     "MessageSid": "SM0123456789",
@@ -344,7 +344,7 @@ def test_a_time_without_a_limit_is_a_time() -> None:
 
 
 def test_the_command_knows_what_a_replay_is_known_by() -> None:
-    from bridge.cli.samples.forgeries import Signer
+    from bridge.services.samples.forgeries import Signer
 
     one = sender("twilio")
     signer = Signer(source="twilio", provider=one.row, scheme=one.scheme, secret=one.secret)

@@ -19,7 +19,6 @@ from receiving import hooks_of
 from servers import Misbehaving, drip_body, drop, huge, redirect, respond, slow_headers
 from werkzeug.test import Client, TestResponse
 
-from bridge.cli.samples.secrets import new_secret
 from bridge.config.loader import load
 from bridge.config.settings import Settings, load_settings
 from bridge.core.http_messages import Request
@@ -34,6 +33,7 @@ from bridge.providers.signatures.rsa import Rsa
 from bridge.providers.signatures.scheme import Secret
 from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.model import Config, Source
+from bridge.services.samples.secrets import new_secret
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import actions

@@ -18,9 +18,9 @@ from bridge.core.errors import BridgeError, ConfigError, Problem, SettingsError
 from bridge.core.times import write_time
 
 if TYPE_CHECKING:
-    from bridge.cli.written_routes import WrittenRoutes
     from bridge.config.settings import Settings
     from bridge.routing.model import Config
+    from bridge.services.config_checks.written_routes import WrittenRoutes
 
 
 #: What it comes to that a source or a platform lacks a value.
@@ -94,12 +94,12 @@ def check(config: str | None, /, as_json: bool) -> None:
 
 
 def _look(config: str | None, found: Findings) -> None:
-    from bridge.cli.misspelt_paths import warn_of_misspelt
     from bridge.cli.options import misnamed, settings_of
-    from bridge.cli.project.file_modes import exposed_files
-    from bridge.cli.unbraced_paths import warn_of_unbraced
-    from bridge.cli.written_routes import read_routes
     from bridge.config.loader import check as check_config
+    from bridge.services.config_checks.misspelt_paths import warn_of_misspelt
+    from bridge.services.config_checks.unbraced_paths import warn_of_unbraced
+    from bridge.services.config_checks.written_routes import read_routes
+    from bridge.services.file_modes import exposed_files
 
     settings = settings_of(config)
     found.config, found.problems = check_config(settings.config, settings.environ)
@@ -191,9 +191,9 @@ def _look_at_flows(
     config: Config, settings: Settings, written: WrittenRoutes, found: Findings
 ) -> None:
     """Load flows.py, and see that the routes to the embedded platform fit the flows that it has."""
-    from bridge.cli.flow_inputs import warn_of_misfits
-    from bridge.cli.local_flows import known_flows
     from bridge.flows import FlowError
+    from bridge.services.config_checks.flow_inputs import warn_of_misfits
+    from bridge.services.local_flows import known_flows
 
     try:
         flows = known_flows(config, settings.flow_environ)

@@ -18,9 +18,6 @@ import click
 import orjson
 
 from bridge.cli.options import AS_JSON, settings_of, url_of
-from bridge.cli.project.file_modes import exposed_files
-from bridge.cli.samples.forgeries import KINDS, Signer, forge
-from bridge.cli.samples.replay import REPLAY, expected
 from bridge.cli.samples.sources import aimed, called_as, knowing, live_secrets
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
@@ -32,6 +29,9 @@ from bridge.monitoring.conditions import SOON
 from bridge.providers.signatures.locations import signs_url
 from bridge.providers.signatures.pairs import is_pair
 from bridge.providers.signatures.shared_token import Unsigned
+from bridge.services.file_modes import exposed_files
+from bridge.services.samples.forgeries import KINDS, Signer, forge
+from bridge.services.samples.replay import REPLAY, expected
 from bridge.web import dry_run
 
 if TYPE_CHECKING:

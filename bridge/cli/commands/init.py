@@ -290,9 +290,9 @@ def _secrets(settings: Settings, row: Provider, variable: str) -> dict[str, str]
     """Return the secrets by variable: as they are known, new, or empty where the sender makes them.
     It may tell or publish them: none.
     """
-    from bridge.cli.samples.secrets import ASIDE, new_secret
     from bridge.providers.signatures.hmac_scheme import Hmac
     from bridge.providers.signatures.pairs import chosen
+    from bridge.services.samples.secrets import ASIDE, new_secret
 
     scheme = row.scheme or Hmac(at="header:X-Signature")
     if row.learn or not scheme.needs_secret:
@@ -309,11 +309,11 @@ def _try(settings: Settings, new: _New, text: str) -> None:
     """Load the changed text from a file beside routes.yaml; raise what is wrong with it, by the
     name of routes.yaml, or with flows.py.
     """
-    from bridge.cli.flow_inputs import missing_flows
-    from bridge.cli.local_flows import known_flows
     from bridge.cli.project.env_file import write
     from bridge.config.loader import check
     from bridge.flows import FlowError
+    from bridge.services.config_checks.flow_inputs import missing_flows
+    from bridge.services.local_flows import known_flows
 
     draft = settings.config.with_name(f".{settings.config.stem}.{secrets.token_hex(4)}.yaml")
     try:

@@ -17,10 +17,7 @@ import click
 
 from bridge.cli.samples.answers import send, send_twice
 from bridge.cli.samples.edits import edit, read_body
-from bridge.cli.samples.forgeries import KINDS, Signer, forge
 from bridge.cli.samples.forms import needs_challenge, solve_challenge
-from bridge.cli.samples.replay import REPLAY, expected
-from bridge.cli.samples.secrets import Made, new_pins, new_secret, signing_text
 from bridge.cli.samples.sources import aimed, called_as, knowing, live_secrets
 from bridge.cli.ui import output
 from bridge.core.errors import BadSignature
@@ -30,6 +27,9 @@ from bridge.providers.signatures.hmac_scheme import Hmac
 from bridge.providers.signatures.pairs import is_pair
 from bridge.providers.signatures.pins import Pin, pinned
 from bridge.providers.signatures.shared_token import Unsigned
+from bridge.services.samples.forgeries import KINDS, Signer, forge
+from bridge.services.samples.replay import REPLAY, expected
+from bridge.services.samples.secrets import Made, new_pins, new_secret, signing_text
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 import click
 import orjson
 
-from bridge.cli.samples.replay import REFUSED, verdict
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.http_messages import Answer, Call, Lost, Request
 from bridge.core.model import Status
+from bridge.services.samples.replay import REFUSED, verdict
 
 if TYPE_CHECKING:
-    from bridge.cli.samples.forgeries import Signer
     from bridge.config.settings import Settings
+    from bridge.services.samples.forgeries import Signer
     from bridge.store.queries.events import Found
 
 SECONDS: Final = 30.0  # that the bridge may take to answer

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bridge.cli.options import opened, settings_of
-from bridge.cli.samples.secrets import ASIDE
 from bridge.providers.signatures.pairs import chosen
+from bridge.services.samples.secrets import ASIDE
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings

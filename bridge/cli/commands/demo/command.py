@@ -301,8 +301,8 @@ def _send(settings: Settings, story: Story) -> None:
 def sample_request(settings: Settings, source: str, type_: str, *, forged: bool = False) -> Request:
     """Return a signed sample for a source of the demo."""
     from bridge.cli.commands.sample import make
-    from bridge.cli.samples.forgeries import Signer
     from bridge.config.loader import load
+    from bridge.services.samples.forgeries import Signer
 
     known = load(settings.config, settings.environ).sources[source]
     signer = Signer(

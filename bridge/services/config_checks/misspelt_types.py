@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from bridge.cli.samples.events import sample_events
-from bridge.cli.written_routes import WrittenRoute
 from bridge.core.typos import find_typo
 from bridge.providers.event_types.loader import documented_types
 from bridge.providers.model import EventTypes
 from bridge.routing.matching.matcher import match_type
+from bridge.services.config_checks.written_routes import WrittenRoute
+from bridge.services.samples.events import sample_events
 
 if TYPE_CHECKING:
     from bridge.config.problems import Report

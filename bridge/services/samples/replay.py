@@ -8,11 +8,11 @@ from hashlib import sha256
 
 import orjson
 
-from bridge.cli.samples.forgeries import Signer, time_limit
 from bridge.core.http_messages import Answer, Request
 from bridge.core.model import JSON, Body
 from bridge.providers.signatures.locations import covers_content
 from bridge.providers.signatures.pairs import chosen
+from bridge.services.samples.forgeries import Signer, time_limit
 
 REPLAY = "replay"
 # statuses of who does not take what was sent; others say nothing of it

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bridge.cli.samples.secrets import new_secret
 from bridge.core.http_messages import Request
 from bridge.core.model import JSON
 from bridge.providers.signatures.jwt import Jwt
 from bridge.providers.signatures.pairs import chosen
 from bridge.providers.signatures.scheme import Scheme, Secret
 from bridge.providers.signatures.shared_token import Unsigned
+from bridge.services.samples.secrets import new_secret
 
 if TYPE_CHECKING:
     from bridge.providers.model import Provider

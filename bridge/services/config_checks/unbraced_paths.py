@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import re
 
-from bridge.cli.written_routes import WrittenRoutes
 from bridge.routing.expressions.paths import write_path
 from bridge.routing.expressions.roots import ROOTS
 from bridge.routing.templates import parse
+from bridge.services.config_checks.written_routes import WrittenRoutes
 
 _ROOT = f"({'|'.join(ROOTS)})"
 _STEP = r"""\.[\w-]+|\."[^"]+"|\[\d+\]|\[['"][^'"]+['"]\]"""

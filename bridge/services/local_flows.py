@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CHILD = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from bridge.cli.local_flows import tell
+from bridge.services.local_flows import tell
 tell(sys.argv[2], int(sys.argv[3]))
 """
 

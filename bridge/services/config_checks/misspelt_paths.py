@@ -8,9 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.cli.misspelt_types import check_types
-from bridge.cli.samples.events import free_names, sample_events
-from bridge.cli.written_routes import WrittenRoute, WrittenRoutes, WrittenText, walk_texts
 from bridge.core.errors import CompileError
 from bridge.core.model import JSON
 from bridge.providers.samples.loader import sample_types
@@ -18,6 +15,14 @@ from bridge.routing.expressions.compile import Expression, compile_expression
 from bridge.routing.expressions.paths import IsFree, Reading, follow_path, write_path
 from bridge.routing.matching.matcher import GROUPS, bare_expression, match_type, path_steps
 from bridge.routing.templates import parse
+from bridge.services.config_checks.misspelt_types import check_types
+from bridge.services.config_checks.written_routes import (
+    WrittenRoute,
+    WrittenRoutes,
+    WrittenText,
+    walk_texts,
+)
+from bridge.services.samples.events import free_names, sample_events
 
 if TYPE_CHECKING:
     from bridge.config.problems import Path

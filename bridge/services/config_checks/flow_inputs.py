@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from bridge.cli.written_routes import WrittenRoutes, read_routes
 from bridge.core.errors import Problem
 from bridge.core.typos import find_typo
 from bridge.routing.expressions.roots import near
+from bridge.services.config_checks.written_routes import WrittenRoutes, read_routes
 
 if TYPE_CHECKING:
     from bridge.config.problems import Report

@@ -1,0 +1,1 @@
+"""Sample requests: the events they make, the secrets that sign them, forgeries and replays."""
