@@ -7,8 +7,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 import click
 
 from bridge.cli.numbers import Bounded
-from bridge.core.errors import SettingsError, StoreError
+from bridge.core.errors import SettingsError
 from bridge.core.model import DeadKind, RunState, Status
 from bridge.core.timings import TIMINGS, Timings
 
@@ -348,21 +347,6 @@ def url_of(to: str) -> str:
     return url
 
 
-def need_project(settings: Settings) -> None:
-    """Refuse to go on where there is no routes.yaml: the command was most likely called in another
-    folder than meant.
-    """
-    file = settings.config
-    if not file.exists():
-        hint = (
-            "change to your project's folder, or pass --config FILE (`flowbridge init` makes a"
-            " project)"
-        )
-        raise SettingsError(
-            f"there is no {file.name} in {file.absolute().parent}, and no database: {hint}"
-        )
-
-
 def need_routes(settings: Settings) -> None:
     """Refuse to start where there is no routes.yaml, and say how to make one."""
     file = settings.config
@@ -371,34 +355,3 @@ def need_routes(settings: Settings) -> None:
             f"there is no {file.name} in {file.absolute().parent}: `flowbridge init` writes one in"
             " an empty folder; else change to your project's folder, or pass --config FILE"
         )
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[Database | None]:
-    """Give the store, None where there is none yet: looking makes none.
-
-    `StoreError` where its schema is not this version's; `SettingsError` where there is neither a
-    store nor a routes.yaml.
-    """
-    from bridge.store.db.database import Database
-    from bridge.store.migrations import upgrade
-    from bridge.store.tables.schema import HEAD
-
-    database = Database.of(settings)
-    if database.is_sqlite and not database.path.exists():
-        need_project(settings)
-        yield None
-        return
-    try:
-        revision = upgrade.revision(database)
-        if revision is None:
-            yield None
-            return
-        if revision != HEAD:
-            raise StoreError(
-                f"the database has schema {revision}, this flowbridge wants {HEAD}:"
-                f" {upgrade.remedy(revision)}"
-            )
-        yield database
-    finally:
-        database.close()

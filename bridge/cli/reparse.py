@@ -21,14 +21,14 @@ def good_config(settings: Settings) -> Config:
     """Return the configuration of the files; where these cannot be used, say so and return the last
     good one.
     """
-    from bridge.cli.options import opened
     from bridge.config.loader import load
     from bridge.monitoring.status import last_good
+    from bridge.services.store_access import open_store
 
     try:
         return load(settings.config, settings.environ, strict_secrets=False)
     except ConfigError as error:
-        with opened(settings) as database:
+        with open_store(settings) as database:
             kept = None if database is None else last_good(settings, database)
         if kept is None:
             raise

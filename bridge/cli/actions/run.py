@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bridge.cli.actions.throttle import RATE, Pacer
-from bridge.cli.options import AS_JSON, opened
+from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.errors import NotFound, StoreError
@@ -112,20 +112,6 @@ def need_some(names: Sequence[str], asked: Asked) -> None:
         value is not None for option, value in asked.chosen.items() if option != "route"
     ):
         raise click.UsageError("ids and filters do not go together")
-
-
-@contextmanager
-def kept(settings: Settings) -> Iterator[Database]:
-    """Give the store, which must be there. Workers are woken in the end."""
-    from bridge.store.db.notify import ring
-
-    with opened(settings) as database:
-        if database is None:
-            raise NotFound("nothing was received yet: there is no database")
-        try:
-            yield database
-        finally:  # it exits by an exception where something could not be done
-            ring(database)
 
 
 def named(

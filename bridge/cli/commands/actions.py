@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.actions import run
-from bridge.cli.actions.run import Asked, asking, kept, named, need_some, things
+from bridge.cli.actions.run import Asked, asking, named, need_some, things
 from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching, settings_of
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import Status
+from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -76,7 +77,7 @@ def replay(
     settings = settings_of(config)
     how = {"through": through or asked.chosen["route"], "routes": when if when != NOW else None}
     routes = replaying(settings, how)
-    with kept(settings) as database:
+    with open_store_to_change(settings) as database:
         ids, problems = named(events, lambda name: [queries.find(database, name)[0]])
         if not events:
             existing(settings, database, **asked.chosen)
@@ -225,7 +226,7 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
     from bridge.store.operations import actions
     from bridge.store.queries import events as queries
 
-    with kept(settings_of(config)) as database:
+    with open_store_to_change(settings_of(config)) as database:
         _, problems = named(
             [name], lambda one: _deliveries(database, one, actions.MOVES["resolve"])
         )
@@ -264,7 +265,7 @@ def _act(
     move = actions.move_of(name, force=bool(how.get("force")))
     need_some(names, asked)
     settings = settings_of(config)
-    with kept(settings) as database:
+    with open_store_to_change(settings) as database:
         ids, problems = named(names, lambda one: _deliveries(database, one, move))
         if not names:
             existing(settings, database, **asked.chosen)

@@ -11,7 +11,7 @@ import click
 
 from bridge.cli.notification_results import Result, wait_for_results
 from bridge.cli.numbers import Bounded
-from bridge.cli.options import AS_JSON, opened, settings_of
+from bridge.cli.options import AS_JSON, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.cli.ui.run_progress import INTERRUPTED
@@ -23,6 +23,7 @@ from bridge.monitoring.alerts import cleared_by, is_over, is_told, listed, proof
 from bridge.monitoring.conditions import troubles
 from bridge.monitoring.serializers import event_json, iso
 from bridge.monitoring.status import overview
+from bridge.services.store_access import open_store
 from bridge.store.inbound import events
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     known: list[Alert] = []
     over: dict[str, str] = {}
     settings = settings_of(ctx.obj)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         if database is not None:
             with database.read() as connection:
                 known = listed(store.read(connection).values())
@@ -195,7 +196,7 @@ def test(config: str | None, /, no_wait: bool, timeout: int, as_json: bool) -> N
     settings = settings_of(config)
     routes = load(settings.config, settings.environ, strict_secrets=False)
     now = time.time()
-    with opened(settings) as database:
+    with open_store(settings) as database:
         if database is None:
             raise BridgeError("there is no database yet; start it: flowbridge serve")
         planned = database.write(lambda connection: keep(connection, proof(now), routes, now))

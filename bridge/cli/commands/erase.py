@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.actions.run import Asked, asking, kept
+from bridge.cli.actions.run import Asked, asking
 from bridge.cli.options import existing, settings_of
 from bridge.cli.reparse import present_sources, reader
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
+from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -94,7 +95,7 @@ def erase(
         if one.redact is not None
     ]
     wanted = Subject.of(letters, field, anywhere=anywhere, marks=marks)
-    with kept(settings) as database:
+    with open_store_to_change(settings) as database:
         existing(settings, database, source=source)
         were = blob_owners.owned(database)
         ids = _found(database, sources, wanted, source)

@@ -19,7 +19,6 @@ from bridge.cli.options import (
     existing,
     filtered,
     filters,
-    opened,
     searching,
     settings_of,
 )
@@ -28,6 +27,7 @@ from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import Delivery, Event, Reject, RunState, Status
+from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.cli.ui.event_view import Beside
@@ -79,7 +79,7 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
     from bridge.store.queries import events as queries
 
     settings = settings_of(config)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         wanted = filters(**chosen)
         existing(settings, database, **chosen)
         if database:
@@ -134,7 +134,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
     from bridge.store.queries import events as queries
 
     settings = settings_of(config)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         wanted = filters(**chosen)
         existing(settings, database, **chosen)
         if database:
@@ -289,7 +289,7 @@ def show(
     if folder is not None and id_ is not None and id_.startswith(REJECT_PREFIX):
         raise click.UsageError(NO_FILES)
     settings = settings_of(config)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         if database is None:
             missing = "" if id_ is None else f"no event, delivery or run has the id {id_!r}: "
             raise NotFound(f"{missing}nothing was received yet")

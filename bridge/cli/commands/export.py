@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.options import (
-    FilteredCommand,
-    existing,
-    filtered,
-    filters,
-    opened,
-    searching,
-    settings_of,
-)
+from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching, settings_of
 from bridge.cli.reparse import present_sources, reader
 from bridge.cli.ui import output
 from bridge.core.model import JSON, Event
+from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -59,7 +52,7 @@ def export(config: str | None, /, *, limit: int, kind: str, **chosen: Any) -> No
     flowbridge export --status none                 those that no route matched
     """
     settings = settings_of(config)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         if database is None:
             output.say("No submissions: nothing was received yet.")
             return

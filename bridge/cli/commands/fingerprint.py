@@ -6,8 +6,9 @@ import sys
 
 import click
 
-from bridge.cli.options import AS_JSON, existing, opened, settings_of
+from bridge.cli.options import AS_JSON, existing, settings_of
 from bridge.cli.ui import output
+from bridge.services.store_access import open_store
 
 
 @click.command()
@@ -34,7 +35,7 @@ def receipt(config: str | None, /, value: str, source: str, as_json: bool) -> No
     from bridge.ingest.redaction import mark
 
     settings = settings_of(config, secrets=True)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         existing(settings, database, source=source)
     marked = mark(settings.secret_key, source, sys.stdin.read() if value == "-" else value)
     if as_json:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.options import Span, opened, settings_of
+from bridge.cli.options import Span, settings_of
 from bridge.cli.ui import output
 from bridge.core.errors import NotFound
+from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.providers.model import Learn
@@ -51,7 +52,7 @@ def learn(config: str | None, /, source: str, seconds: float) -> None:
     known, lesson = _source(
         load(settings.config, settings.environ, strict_secrets=False).sources, source
     )
-    with opened(settings) as database:
+    with open_store(settings) as database:
         if database is None:
             raise NotFound(
                 "there is no database yet: start `flowbridge serve` first, so that the sender"

@@ -11,15 +11,16 @@ from typing import Any
 import click
 
 from bridge.cli.actions import run
-from bridge.cli.actions.run import DRY_RUN, YES, Asked, kept, things
+from bridge.cli.actions.run import DRY_RUN, YES, Asked, things
 from bridge.cli.actions.throttle import RATE
 from bridge.cli.numbers import Bounded
-from bridge.cli.options import AS_JSON, Moment, opened, settings_of
+from bridge.cli.options import AS_JSON, Moment, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.core.errors import BridgeError
 from bridge.core.operations import Act, Became, Item
 from bridge.monitoring.serializers import act_json, iso, item_json
+from bridge.services.store_access import open_store, open_store_to_change
 
 COLUMNS = (
     Column("began", whole=True),
@@ -82,7 +83,7 @@ def acts(
         return
     from bridge.store.operations import log
 
-    with opened(settings_of(ctx.obj)) as database:
+    with open_store(settings_of(ctx.obj)) as database:
         found = (
             log.listed(database, since=since, unfinished=unfinished, limit=limit)
             if database
@@ -169,7 +170,7 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
     """
     from bridge.store.operations import log
 
-    with kept(settings_of(config)) as database:
+    with open_store_to_change(settings_of(config)) as database:
         one = log.find(database, id_)
         outcome = None if only in (None, OPEN) else Became(only)
         found = log.items(database, one, outcome=outcome, is_open=only == OPEN, limit=limit)
@@ -238,7 +239,7 @@ def resume(
     from bridge.store.operations import log
 
     settings = settings_of(config)
-    with kept(settings) as database:
+    with open_store_to_change(settings) as database:
         one = log.find(database, id_)
         if one.chosen is None:
             raise BridgeError(

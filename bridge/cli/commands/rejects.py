@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.numbers import Bounded
-from bridge.cli.options import AS_JSON, Moment, existing, opened, settings_of
+from bridge.cli.options import AS_JSON, Moment, existing, settings_of
 from bridge.cli.reparse import good_config
 from bridge.cli.samples.sources import knowing
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.core.errors import BadSignature, BridgeError, NotFound
+from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.core.model import Reject
@@ -74,7 +75,7 @@ def rejects(
 
     settings = settings_of(ctx.obj)
     config = _routes(ctx.obj, to_look=True)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         existing(settings, database, source=source)
         found = (
             kept.listed(database, source=source, since=since, limit=limit) if database else iter(())
@@ -157,7 +158,7 @@ def readmit(
         raise click.UsageError("name some, or choose them by --source or --since")
     routes = _routes(config)
     settings = settings_of(config)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
         existing(settings, database, source=source)

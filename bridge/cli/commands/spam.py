@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.actions.run import Asked, asking, kept, named, need_some
+from bridge.cli.actions.run import Asked, asking, named, need_some
 from bridge.cli.options import (
     AS_JSON,
     SINCE,
@@ -20,11 +20,11 @@ from bridge.cli.options import (
     existing,
     filters,
     newest,
-    opened,
     settings_of,
 )
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
+from bridge.services.store_access import open_store, open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.core.model import Event
@@ -71,7 +71,7 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
     from bridge.store.queries import events as queries
 
     settings = settings_of(ctx.obj)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         existing(settings, database, **chosen)
         found = (
             queries.list_events(database, filters(type_=None, **chosen, spam=True), limit)
@@ -122,7 +122,7 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     need_some(events, asked)
     settings = settings_of(config)
     routes = replaying(settings, {}, releases=True)
-    with kept(settings) as database:
+    with open_store_to_change(settings) as database:
         ids, problems = named(events, lambda name: [queries.find(database, name)[0]])
         if not events:
             existing(settings, database, **asked.chosen)
@@ -149,6 +149,6 @@ def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None
 
     asked = Asked.of(options | {"limit": 0})
     settings = settings_of(config)
-    with kept(settings) as database:
+    with open_store_to_change(settings) as database:
         ids, problems = named(events, lambda name: [queries.find(database, name)[0]])
         go(database, settings, "spam mark", ids, problems, asked, asked.kept(events), marking)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bridge.cli.options import AS_JSON, opened, settings_of
+from bridge.cli.options import AS_JSON, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.cli.ui.refusals_view import print_refusals, refusals_json
@@ -18,6 +18,7 @@ from bridge.core.status import Backups, Certificate, Overdue, Overview, Platform
 from bridge.monitoring.conditions import Trouble, notes, troubles
 from bridge.monitoring.serializers import iso
 from bridge.monitoring.status import overview
+from bridge.services.store_access import open_store
 
 WIDTH = 80  # columns
 HASH = 8  # characters of a hash that are shown
@@ -40,7 +41,7 @@ def status(config: str | None, /, as_json: bool) -> None:
     flowbridge status --json | jq -r '.problems[] | "\\(.what): \\(.do)"'
     """
     settings = settings_of(config)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         store = "no database yet"
         if database is not None:
             from bridge.store.operations import checkup

@@ -11,19 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.cli.options import (
-    AS_JSON,
-    FilteredCommand,
-    existing,
-    filtered,
-    filters,
-    opened,
-    settings_of,
-)
+from bridge.cli.options import AS_JSON, FilteredCommand, existing, filtered, filters, settings_of
 from bridge.cli.ui import output
 from bridge.core.errors import StoreError
 from bridge.core.model import RUN_ENDED, Delivery, Event, Reject, Status
 from bridge.monitoring.serializers import delivery_json, event_json
+from bridge.services.store_access import open_store
 from bridge.store.inbound import events
 from bridge.store.queries import events as queries
 
@@ -116,7 +109,7 @@ def tail(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -> 
     settings = settings_of(config)
     with suppress(KeyboardInterrupt):
         has_waited = _wait_for(settings)
-        with opened(settings) as database:
+        with open_store(settings) as database:
             if database is None:
                 raise StoreError("the database went away")
             existing(settings, database, **chosen)
@@ -130,7 +123,7 @@ def _wait_for(settings: Settings) -> bool:
     """Wait until there is a store, and return whether there was none at first."""
     told = False
     while True:
-        with opened(settings) as database:
+        with open_store(settings) as database:
             if database is not None:
                 return told
         if not told:

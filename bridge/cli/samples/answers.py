@@ -165,11 +165,11 @@ def _stored(event_id: str, settings: Settings) -> Found | None:
     """Return the event with its deliveries as the store of this project has it, null where that has
     no such event.
     """
-    from bridge.cli.options import opened
+    from bridge.services.store_access import open_store
     from bridge.store.queries import events
 
     try:
-        with opened(settings) as database:
+        with open_store(settings) as database:
             return events.show(database, event_id) if database is not None else None
     except (BridgeError, NotFound):
         return None

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge.cli.options import opened, settings_of
+from bridge.cli.options import settings_of
 from bridge.providers.signatures.pairs import chosen
 from bridge.services.samples.secrets import ASIDE
+from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -30,7 +31,7 @@ def knowing(config: str | None, sources: Mapping[str, Source]) -> dict[str, Sour
     from bridge.store.encryption import of_secrets
     from bridge.web.learned_secrets import Learning
 
-    with opened(settings_of(config)) as database:
+    with open_store(settings_of(config)) as database:
         if database is None:
             return dict(sources)
         settings = settings_of(config, secrets=True)

@@ -14,7 +14,7 @@ import click
 import orjson
 
 from bridge.cli.actions.run import Asked, named
-from bridge.cli.options import existing, filters, opened, searching
+from bridge.cli.options import existing, filters, searching
 from bridge.cli.ui import output
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Delivery, Status
@@ -22,6 +22,7 @@ from bridge.delivery.next_steps import Known, Need, find_need, find_settling_ste
 from bridge.delivery.obstacles import failed_look
 from bridge.delivery.wait_reasons import Wait
 from bridge.monitoring.serializers import attempt_json, delivery_json, evidence_json, iso
+from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -61,7 +62,7 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None
         raise click.UsageError("nothing is done without --as; it is one of delivered, queued, dead")
     ids: list[str] = []
     problems: dict[str, str] = {}
-    with opened(settings) as database:
+    with open_store(settings) as database:
         existing(settings, database, **asked.chosen)
         if database is not None:
             ids, problems = _found(database, names, asked)

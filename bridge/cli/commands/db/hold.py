@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.run import DRY_RUN, YES, confirmed, kept, who
+from bridge.cli.actions.run import DRY_RUN, YES, confirmed, who
 from bridge.cli.options import AS_JSON, Moment, settings_of
 from bridge.cli.ui import output
 from bridge.monitoring.serializers import iso
+from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.store.queue.hold import Hold, Waiting
@@ -43,7 +44,7 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
     from bridge.store.queue import hold as holding
 
     settings = settings_of(config)
-    with kept(settings) as database:
+    with open_store_to_change(settings) as database:
         why = reason or f"{who(settings)} holds it"
         if restored is None:
             database.write(lambda connection: holding.begin(connection, why, time.time()))
@@ -74,7 +75,7 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
     """
     from bridge.store.queue import hold as holding
 
-    with kept(settings_of(config)) as database:
+    with open_store_to_change(settings_of(config)) as database:
         with database.read() as connection:
             found = holding.current(connection)
             waiting = holding.waiting(connection, found.since if found else 0.0)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.actions.run import DRY_RUN, YES, confirmed
-from bridge.cli.options import AS_JSON, existing, opened, settings_of
+from bridge.cli.options import AS_JSON, existing, settings_of
 from bridge.cli.reparse import good_config
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.cli.ui.progress import bar
 from bridge.core.errors import NotFound
+from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.store.operations.prune import Pruning
@@ -48,7 +49,7 @@ def prune(
 
     settings = settings_of(config)
     routes = good_config(settings)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
         existing(settings, database, source=source)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli.actions.run import DRY_RUN, YES, confirmed
-from bridge.cli.options import AS_JSON, opened, settings_of
+from bridge.cli.options import AS_JSON, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
 from bridge.core.errors import NotFound, StoreError
+from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -51,7 +52,7 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
     from bridge.store.operations import rekey as rekeying
 
     settings = settings_of(config, secrets=True)
-    with opened(settings) as database:
+    with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
         one = rekeying.Rekeying(database, settings.secret_key, clear)

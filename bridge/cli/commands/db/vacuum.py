@@ -7,10 +7,11 @@ import time
 import click
 
 from bridge.cli.actions.run import YES, confirmed
-from bridge.cli.options import AS_JSON, opened, settings_of
+from bridge.cli.options import AS_JSON, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
 from bridge.core.errors import NotFound, StoreError
+from bridge.services.store_access import open_store
 
 MIB = 1024 * 1024
 
@@ -40,7 +41,7 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
     from bridge.store.db import vacuum as store
     from bridge.store.operations import erase
 
-    with opened(settings_of(config)) as database:
+    with open_store(settings_of(config)) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
         if not database.is_sqlite:

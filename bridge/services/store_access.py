@@ -1,0 +1,76 @@
+"""Access to the store of a bridge for one command: opened, checked, and closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bridge.core.errors import NotFound, SettingsError, StoreError
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.store.db.database import Database
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[Database | None]:
+    """Give the store, None where there is none yet: reading creates none.
+
+    `StoreError` where its schema is not this version's; `SettingsError` where there is neither a
+    store nor a routes.yaml.
+    """
+    from bridge.store.db.database import Database
+    from bridge.store.migrations import upgrade
+    from bridge.store.tables.schema import HEAD
+
+    database = Database.of(settings)
+    if database.is_sqlite and not database.path.exists():
+        _require_routes_file(settings)
+        yield None
+        return
+    try:
+        revision = upgrade.revision(database)
+        if revision is None:
+            yield None
+            return
+        if revision != HEAD:
+            raise StoreError(
+                f"the database has schema {revision}, this flowbridge wants {HEAD}:"
+                f" {upgrade.remedy(revision)}"
+            )
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def open_store_to_change(settings: Settings) -> Iterator[Database]:
+    """Give the store, and wake the workers at the end, also after an exception.
+
+    `NotFound` where there is no store yet; else raises as `open_store` does.
+    """
+    from bridge.store.db.notify import ring
+
+    with open_store(settings) as database:
+        if database is None:
+            raise NotFound("nothing was received yet: there is no database")
+        try:
+            yield database
+        finally:
+            ring(database)
+
+
+def _require_routes_file(settings: Settings) -> None:
+    """Raise `SettingsError` without a routes.yaml: the command was most likely called in another
+    folder than meant.
+    """
+    file = settings.config
+    if not file.exists():
+        hint = (
+            "change to your project's folder, or pass --config FILE (`flowbridge init` makes a"
+            " project)"
+        )
+        raise SettingsError(
+            f"there is no {file.name} in {file.absolute().parent}, and no database: {hint}"
+        )
