@@ -54,11 +54,12 @@ def find_reasons(found: Found, settings: Settings) -> Reasons:
     """Return why routes did not match, and which inputs are missing; nothing for events that no
     route is asked about.
     """
-    from bridge.cli.reparse import good_config, reader
+    from bridge.cli.usable_config import good_config
     from bridge.config.loader import load
     from bridge.core.retention import is_emptied
     from bridge.routing.model import OWN
     from bridge.routing.planner import context
+    from bridge.services.usable_config import body_reader
 
     event = found.event
     if event.problem or event.spam or is_emptied(event) or event.source == OWN:
@@ -71,7 +72,7 @@ def find_reasons(found: Found, settings: Settings) -> Reasons:
         )
     except ConfigError:
         return NO_REASONS if found.deliveries else Reasons(unmatched=[("", UNUSABLE)])
-    roots = context(event, reader(config.sources)(event), event.received_at)
+    roots = context(event, body_reader(config.sources)(event), event.received_at)
     return Reasons(
         unmatched=list(_unmatched(event, found.deliveries, config, roots)),
         missing={one.id: list(_missing(one, config, roots)) for one in found.deliveries},

@@ -63,7 +63,7 @@ def marking(_database: Database, _one: Act) -> Marking:
 
 def erasing(settings: Settings) -> Callable[[Database, Act], Erasing]:
     """Return what makes of an act what erases events, rejects and runs."""
-    from bridge.cli.reparse import present_sources
+    from bridge.cli.usable_config import present_sources
     from bridge.core.retention import DEDUP_FOR
     from bridge.store.operations.erase import Erasing
 

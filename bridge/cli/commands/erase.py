@@ -11,10 +11,11 @@ import click
 
 from bridge.cli.actions.run import Asked, asking
 from bridge.cli.options import existing, settings_of
-from bridge.cli.reparse import present_sources, reader
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
+from bridge.cli.usable_config import present_sources
 from bridge.services.store_access import open_store_to_change
+from bridge.services.usable_config import body_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -163,7 +164,7 @@ def _found(
 ) -> list[str]:
     from bridge.store.operations.search import Search
 
-    search = Search(database, subject, reader(sources), source)
+    search = Search(database, subject, body_reader(sources), source)
     with bar("search", search.total()) as advance:
         return search.found(advance)
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching, settings_of
-from bridge.cli.reparse import present_sources, reader
 from bridge.cli.ui import output
+from bridge.cli.usable_config import present_sources
 from bridge.core.model import JSON, Event
 from bridge.services.store_access import open_store
+from bridge.services.usable_config import body_reader
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -73,7 +74,7 @@ class _Submissions:
 
         searching(database, wanted, of_deliveries=False)
         self._database = database
-        self._read = reader(present_sources(settings))
+        self._read = body_reader(present_sources(settings))
         self._ids = events.event_ids(database, wanted, limit)
         self.left_out = 0
 

@@ -12,10 +12,10 @@ import click
 
 from bridge.cli.numbers import Bounded
 from bridge.cli.options import AS_JSON, Moment, existing, settings_of
-from bridge.cli.reparse import good_config
 from bridge.cli.samples.sources import knowing
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
+from bridge.cli.usable_config import good_config
 from bridge.core.errors import BadSignature, BridgeError, NotFound
 from bridge.services.store_access import open_store
 

@@ -10,10 +10,10 @@ import click
 
 from bridge.cli.actions.run import DRY_RUN, YES, confirmed
 from bridge.cli.options import AS_JSON, existing, settings_of
-from bridge.cli.reparse import good_config
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.cli.ui.progress import bar
+from bridge.cli.usable_config import good_config
 from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store
 
