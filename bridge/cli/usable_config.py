@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridge.cli.ui import output
 from bridge.core.errors import ConfigError
-from bridge.services.usable_config import UsableConfig, find_usable
+from bridge.services.usable_config import find_usable
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -20,7 +20,7 @@ def good_config(settings: Settings) -> Config:
     good one.
     """
     found = find_usable(settings)
-    say_unusable(found)
+    say_unusable(found.error)
     return found.config
 
 
@@ -33,7 +33,7 @@ def present_sources(settings: Settings) -> Mapping[str, Source]:
     return {}
 
 
-def say_unusable(found: UsableConfig) -> None:
-    """Say that the last good configuration is used, and why, where it is."""
-    if found.error is not None:
-        output.say(f"{found.error}\nThat cannot be used: the last good configuration is.")
+def say_unusable(error: ConfigError | None) -> None:
+    """Say why the last good configuration is used, where `error` is why."""
+    if error is not None:
+        output.say(f"{error}\nThat cannot be used: the last good configuration is.")

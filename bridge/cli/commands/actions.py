@@ -258,7 +258,6 @@ def _act(
     options: Mapping[str, Any],
 ) -> None:
     from bridge.cli.actions.build import moving
-    from bridge.cli.planned_configs import say_older_inputs
     from bridge.store.operations import actions
 
     asked = Asked.of(options)
@@ -271,8 +270,27 @@ def _act(
             existing(settings, database, **asked.chosen)
             ids = _chosen(database, name, move, asked)
         if name == "retry" and ids:
-            say_older_inputs(database, settings, ids)
+            _say_older_inputs(database, settings, ids)
         go(database, settings, name, ids, problems, asked, asked.kept(names, **how), moving)
+
+
+def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> None:
+    """Say of deliveries that are sent again which inputs an older configuration made, and what
+    makes them anew.
+    """
+    from bridge.services.planned_configs import find_older_inputs
+
+    older = find_older_inputs(database, settings, ids)
+    if older is None:
+        return
+    what = "1 delivery has inputs" if older.count == 1 else f"{older.count} deliveries have inputs"
+    output.say(
+        f"{what} that an older configuration made (route {', '.join(older.routes)}); retry sends"
+        " them as they are."
+    )
+    one = older.event_id if older.count == 1 else "with the same filters or ids"
+    through = f" --through {older.routes[0]}" if older.count == 1 else ""
+    output.say(f"To make them anew from routes.yaml as it is now: flowbridge replay {one}{through}")
 
 
 def _chosen(database: Database, name: str, move: Move, asked: Asked) -> list[str]:

@@ -22,11 +22,11 @@ from bridge.cli.options import (
     searching,
     settings_of,
 )
-from bridge.cli.planned_configs import PlannedConfigs, changed_since
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import Delivery, Event, Reject, RunState, Status
+from bridge.services.planned_configs import PlannedConfigs, changed_since
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
@@ -354,6 +354,7 @@ def _show_event(
 ) -> None:
     from bridge.cli.save_files import save_files
     from bridge.cli.ui.event_view import print_delivery, print_event
+    from bridge.cli.usable_config import say_unusable
     from bridge.monitoring.serializers import whole_event_json
     from bridge.store.blobs import Blobs
 
@@ -362,6 +363,7 @@ def _show_event(
     beside = replace(
         _beside(database, found, settings, with_reasons=not as_json), is_folded=is_folded
     )
+    say_unusable(beside.reasons.config_error)
     if as_json:
         output.json_line(
             whole_event_json(
@@ -378,10 +380,10 @@ def _beside(database: Database, found: Found, settings: Settings, *, with_reason
     """Look up what the deliveries wait for, what people did, and by routes.yaml why routes did not
     match and inputs are missing.
     """
-    from bridge.cli.route_reasons import NO_REASONS, find_reasons
     from bridge.cli.ui.event_view import Beside
     from bridge.config.loader import load
     from bridge.delivery.next_steps import is_retried
+    from bridge.services.route_reasons import NO_REASONS, find_reasons
     from bridge.store.operations import log
     from bridge.store.queries import wait_facts
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from bridge.cli.route_reasons import NO_REASONS, Reasons
 from bridge.cli.ui import output
 from bridge.cli.ui.unknown_view import WINDOW, told
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject, Status
@@ -19,6 +18,7 @@ from bridge.core.retention import is_emptied
 from bridge.delivery.next_steps import Known, find_steps
 from bridge.delivery.wait_reasons import Wait
 from bridge.monitoring.serializers import iso
+from bridge.services.route_reasons import NO_REASONS, Reasons
 from bridge.store.queries.events import Found
 
 if TYPE_CHECKING:

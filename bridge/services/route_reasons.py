@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING
 from bridge.core.errors import ConfigError, ExpressionError
 from bridge.core.model import Delivery, Event, Status
 from bridge.delivery.next_steps import UNDONE
+from bridge.services.usable_config import (
+    UsableConfig,
+    body_reader,
+    find_usable,
+    load_present,
+)
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -40,11 +46,13 @@ class Missing:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reasons:
     """`unmatched`: pairs of a route and a reason, the route empty where the reason concerns none.
-    `missing`: by delivery, its inputs.
+    `missing`: by delivery, its inputs. `config_error`: why the last good configuration gave the
+    reasons, and not the files.
     """
 
     unmatched: Sequence[tuple[str, str]] = ()
     missing: Mapping[str, Sequence[Missing]] = field(default_factory=dict)
+    config_error: ConfigError | None = None
 
 
 NO_REASONS = Reasons()
@@ -54,28 +62,23 @@ def find_reasons(found: Found, settings: Settings) -> Reasons:
     """Return why routes did not match, and which inputs are missing; nothing for events that no
     route is asked about.
     """
-    from bridge.cli.usable_config import good_config
-    from bridge.config.loader import load
     from bridge.core.retention import is_emptied
     from bridge.routing.model import OWN
     from bridge.routing.planner import context
-    from bridge.services.usable_config import body_reader
 
     event = found.event
     if event.problem or event.spam or is_emptied(event) or event.source == OWN:
         return NO_REASONS
     try:
-        config = (
-            load(settings.config, settings.environ, strict_secrets=False)
-            if found.deliveries
-            else good_config(settings)
-        )
+        usable = UsableConfig(load_present(settings)) if found.deliveries else find_usable(settings)
     except ConfigError:
         return NO_REASONS if found.deliveries else Reasons(unmatched=[("", UNUSABLE)])
+    config = usable.config
     roots = context(event, body_reader(config.sources)(event), event.received_at)
     return Reasons(
         unmatched=list(_unmatched(event, found.deliveries, config, roots)),
         missing={one.id: list(_missing(one, config, roots)) for one in found.deliveries},
+        config_error=usable.error,
     )
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.cli.ui import output
 from bridge.core.errors import ConfigError
+from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -87,11 +88,9 @@ def changed_since(
     """Return the ids of the deliveries whose route makes other deliveries now; none where
     routes.yaml cannot be used.
     """
-    from bridge.config.loader import load
-
     asked = list(deliveries)
     with suppress(ConfigError):
-        present = load(settings.config, settings.environ, strict_secrets=False) if asked else None
+        present = load_present(settings) if asked else None
         plans = (
             planned.changed(((one.route, one.config_hash) for one in asked), present)
             if present
@@ -101,28 +100,34 @@ def changed_since(
     return frozenset()
 
 
-def say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> None:
-    """Say of deliveries that are sent again which inputs an older configuration made, and what
-    makes them anew.
+@dataclass(frozen=True, slots=True)
+class OlderInputs:
+    """Deliveries whose inputs an older configuration made: how many, by which routes, and the event
+    of one of them.
     """
-    from bridge.config.loader import load
+
+    count: int
+    routes: Sequence[str]
+    event_id: str
+
+
+def find_older_inputs(
+    database: Database, settings: Settings, ids: Sequence[str]
+) -> OlderInputs | None:
+    """Return which of the deliveries `ids` have inputs that an older configuration made.
+
+    None where there are none, or routes.yaml cannot be used.
+    """
     from bridge.store.queries import events as queries
 
     with suppress(ConfigError):
-        present = load(settings.config, settings.environ, strict_secrets=False)
+        present = load_present(settings)
         plans = queries.plans(database, ids)
         older = {plan: plans[plan] for plan in PlannedConfigs(database).changed(plans, present)}
-        count = sum(each.count for each in older.values())
-        routes = sorted({route for route, _ in older})
-        if not older:
-            return
-        what = "1 delivery has inputs" if count == 1 else f"{count} deliveries have inputs"
-        output.say(
-            f"{what} that an older configuration made (route {', '.join(routes)}); retry sends them"
-            " as they are."
-        )
-        one = next(iter(older.values())).event_id if count == 1 else "with the same filters or ids"
-        through = f" --through {routes[0]}" if count == 1 else ""
-        output.say(
-            f"To make them anew from routes.yaml as it is now: flowbridge replay {one}{through}"
-        )
+        if older:
+            return OlderInputs(
+                count=sum(each.count for each in older.values()),
+                routes=sorted({route for route, _ in older}),
+                event_id=next(iter(older.values())).event_id,
+            )
+    return None
