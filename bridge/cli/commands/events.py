@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,19 +23,17 @@ from bridge.cli.options import (
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.core.errors import ConfigError, NotFound
-from bridge.core.model import Delivery, Event, Reject, RunState, Status
-from bridge.services.planned_configs import PlannedConfigs, changed_since
+from bridge.core.model import Delivery, Event, RunState, Status
+from bridge.services.planned_configs import PlannedConfigs
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
-    from bridge.cli.ui.event_view import Beside
     from bridge.config.settings import Settings
+    from bridge.services.event_details import NamedRecord
     from bridge.store.db.database import Database
     from bridge.store.queries.events import Found
 
 RUN = "run "  # how the reason of a delivery begins that is none: its run
-REJECT_PREFIX = "rej_"
-OTHER_PREFIXES = ("evt_", "dlv_")
 NO_FILES = "a reject has no files: flowbridge stores none of a request that failed verification"
 EVENT_COLUMNS = (
     Column("received", whole=True),
@@ -286,6 +282,8 @@ def show(
     flowbridge show dlv_01jd2x… --json | jq .deliveries
     flowbridge show evt_01jd2x --save cvs/            the files that came with a form
     """
+    from bridge.services.event_details import REJECT_PREFIX
+
     if folder is not None and id_ is not None and id_.startswith(REJECT_PREFIX):
         raise click.UsageError(NO_FILES)
     settings = settings_of(config)
@@ -293,12 +291,12 @@ def show(
         if database is None:
             missing = "" if id_ is None else f"no event, delivery or run has the id {id_!r}: "
             raise NotFound(f"{missing}nothing was received yet")
-        reject, found = _find(database, id_)
-        if reject is None and found is not None:
+        record = _find(database, id_)
+        if record.found is not None:
             is_folded = output.on_terminal() and not with_all
             _show_event(
                 database,
-                found,
+                record.found,
                 settings,
                 with_body=with_body,
                 is_folded=is_folded,
@@ -308,38 +306,21 @@ def show(
             return
     if folder is not None:
         raise click.UsageError(NO_FILES)
-    if reject is not None:
+    if record.reject is not None:
         from bridge.cli.commands.rejects import show_reject
 
-        show_reject(config, reject, as_json=as_json)
+        show_reject(config, record.reject, as_json=as_json)
 
 
-def _find(database: Database, text: str | None) -> tuple[Reject | None, Found | None]:
-    """Return the reject, or else the event, that `text` names; the newest event where it is
-    None.
-    """
-    from bridge.store.inbound import rejects
-    from bridge.store.queries import events as queries
+def _find(database: Database, text: str | None) -> NamedRecord:
+    """Return what `text` names, and name on stderr an alert that is newer than the newest event."""
+    from bridge.services.event_details import find_record
 
-    if text is None:
-        newest = queries.newest_event(database)
-        if newest is None:
-            raise NotFound("no event is stored yet")
-        if newest.alert_id is not None:
-            output.say(
-                f"newer: alert {newest.alert_id} (flowbridge show {output.ending(newest.alert_id)})"
-            )
-        text = newest.event_id
-    if text.startswith(REJECT_PREFIX):
-        return rejects.get(database, text), None
-    try:
-        return None, queries.show(database, text)
-    except NotFound:
-        if text.startswith(OTHER_PREFIXES):
-            raise
-        with suppress(NotFound):
-            return rejects.get(database, text), None
-        raise
+    record = find_record(database, text)
+    if record.alert_id is not None:
+        short = output.ending(record.alert_id)
+        output.say(f"newer: alert {record.alert_id} (flowbridge show {short})")
+    return record
 
 
 def _show_event(
@@ -355,58 +336,16 @@ def _show_event(
     from bridge.cli.save_files import save_files
     from bridge.cli.ui.event_view import print_delivery, print_event
     from bridge.cli.usable_config import say_unusable
-    from bridge.monitoring.serializers import whole_event_json
+    from bridge.services.event_details import read_event_details
     from bridge.store.blobs import Blobs
 
     if folder is not None:
         sys.exit(not save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
-    beside = replace(
-        _beside(database, found, settings, with_reasons=not as_json), is_folded=is_folded
-    )
-    say_unusable(beside.reasons.config_error)
+    details = read_event_details(database, settings, found, with_reasons=not as_json)
+    say_unusable(details.reasons.config_error)
     if as_json:
-        output.json_line(
-            whole_event_json(
-                found.event, found.deliveries, found.attempts, beside.waits, beside.acts
-            )
-        )
-    elif found.delivery_id is not None:
-        print_delivery(found, beside, with_body=with_body)
+        output.json_line(details.as_json())
+    elif details.asked_for is not None:
+        print_delivery(details, details.asked_for, with_body=with_body, is_folded=is_folded)
     else:
-        print_event(found, beside, with_body=with_body)
-
-
-def _beside(database: Database, found: Found, settings: Settings, *, with_reasons: bool) -> Beside:
-    """Look up what the deliveries wait for, what people did, and by routes.yaml why routes did not
-    match and inputs are missing.
-    """
-    from bridge.cli.ui.event_view import Beside
-    from bridge.config.loader import load
-    from bridge.delivery.next_steps import is_retried
-    from bridge.services.route_reasons import NO_REASONS, find_reasons
-    from bridge.store.operations import log
-    from bridge.store.queries import wait_facts
-
-    config = None
-    planned = PlannedConfigs(database)
-    now = time.time()
-    if any(one.status in wait_facts.WAITING for one in found.deliveries):
-        with suppress(ConfigError):
-            config = load(settings.config, settings.environ, strict_secrets=False)
-    return Beside(
-        waits=wait_facts.waits_of(database, found.deliveries, config, now),
-        behind={
-            one.id: wait_facts.held_up_by(database, one)
-            for one in found.deliveries
-            if one.holds_key
-        },
-        acts=log.done_to(database, [found.event.id, *(one.id for one in found.deliveries)]),
-        reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,
-        several=frozenset(
-            one.id for one in found.deliveries if is_retried(one) and planned.has_several_flows(one)
-        ),
-        changed=changed_since(
-            planned, settings, [one for one in found.deliveries if is_retried(one)]
-        ),
-        at=now,
-    )
+        print_event(details, with_body=with_body, is_folded=is_folded)

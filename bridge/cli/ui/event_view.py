@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
@@ -13,16 +12,12 @@ import orjson
 from bridge.cli.ui import output
 from bridge.cli.ui.unknown_view import WINDOW, told
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject, Status
-from bridge.core.operations import Act, Item
 from bridge.core.retention import is_emptied
-from bridge.delivery.next_steps import Known, find_steps
-from bridge.delivery.wait_reasons import Wait
 from bridge.monitoring.serializers import iso
-from bridge.services.route_reasons import NO_REASONS, Reasons
-from bridge.store.queries.events import Found
 
 if TYPE_CHECKING:
     from bridge.providers.model import Provider
+    from bridge.services.event_details import EventDetails
 
 LONGEST = 4000  # characters of a body or of outputs that are shown
 BLOCK_LINES = 3  # of inputs, outputs, a log and a body each, where the rest is folded
@@ -30,57 +25,27 @@ ATTEMPTS = 2  # the last ones, where earlier ones are folded
 WHOLE = "--all shows all"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
-    """What is shown beside an event: by delivery what it waits for and how many wait for it; what
-    people did; what routes.yaml explains.
-
-    `changed`: the deliveries whose route has changed since. `several`: those whose route has
-    several flows. `at`: the time of it all.
-    `is_folded`: what is rarely read is left out, so that the rest fits a screen.
+def print_event(details: EventDetails, *, with_body: bool = False, is_folded: bool = False) -> None:
+    """Print what is known of an event: names on the left, values beside them. `is_folded`: leave out
+    what is rarely read, so that the rest fits a screen.
     """
-
-    waits: Mapping[str, Wait] = field(default_factory=dict)
-    behind: Mapping[str, int] = field(default_factory=dict)
-    acts: Sequence[tuple[Act, Item]] = ()
-    reasons: Reasons = NO_REASONS
-    changed: frozenset[str] = frozenset()
-    several: frozenset[str] = frozenset()
-    at: float = 0.0
-    is_folded: bool = False
-
-    def known(self, delivery: Delivery) -> Known:
-        """Return what decides the next step about a delivery."""
-        wait = self.waits.get(delivery.id)
-        return Known(
-            is_misspelt=any(one.is_misspelt for one in self.reasons.missing.get(delivery.id, ())),
-            is_changed=delivery.id in self.changed,
-            has_several_flows=delivery.id in self.several,
-            obstacle=wait.obstacle if wait is not None else None,
-        )
-
-
-def print_event(found: Found, beside: Beside, *, with_body: bool = False) -> None:
-    """Print what is known of an event: names on the left, values beside them. `beside` says whether
-    what is rarely read is folded.
-    """
-    _print_head(found.event, is_folded=beside.is_folded)
-    _print_unmatched(found, beside.reasons)
-    _print_acts(beside, found.event.id)
-    for delivery in found.deliveries:
+    _print_head(details.event, is_folded=is_folded)
+    _print_unmatched(details)
+    _print_operations(details, details.event.id)
+    for delivery in details.deliveries:
         click.echo()
-        _print_whole_delivery(found, delivery, beside)
+        _print_whole_delivery(details, delivery, is_folded=is_folded)
     click.echo()
-    _print_request(found.event, whole=with_body, is_folded=beside.is_folded and not with_body)
+    _print_request(details.event, whole=with_body, is_folded=is_folded and not with_body)
 
 
-def print_delivery(found: Found, beside: Beside, *, with_body: bool = False) -> None:
+def print_delivery(
+    details: EventDetails, delivery: Delivery, *, with_body: bool = False, is_folded: bool = False
+) -> None:
     """Print one delivery, with a line about its event; the event's request only `with_body`."""
-    event = found.event
-    delivery = next(one for one in found.deliveries if one.id == found.delivery_id)
-    _print_whole_delivery(
-        found, delivery, beside, event=f"{event.id}  {event.source} {event.type or ''}".rstrip()
-    )
+    event = details.event
+    line = f"{event.id}  {event.source} {event.type or ''}".rstrip()
+    _print_whole_delivery(details, delivery, event=line, is_folded=is_folded)
     if with_body:
         click.echo()
         _print_request(event, whole=True)
@@ -90,39 +55,42 @@ def print_delivery(found: Found, beside: Beside, *, with_body: bool = False) -> 
 
 
 def _print_whole_delivery(
-    found: Found, delivery: Delivery, beside: Beside, event: str | None = None
+    details: EventDetails, delivery: Delivery, *, is_folded: bool, event: str | None = None
 ) -> None:
     click.secho(output.clean(delivery.id), bold=True)
     output.line("event", event)
-    _print_delivery(delivery, beside)
-    _print_acts(beside, delivery.id)
-    attempts = found.attempts.get(delivery.id, ())
-    folded = max(len(attempts) - ATTEMPTS, 0) if beside.is_folded else 0
+    _print_delivery(details, delivery, is_folded=is_folded)
+    _print_operations(details, delivery.id)
+    attempts = details.attempts_of(delivery)
+    folded = max(len(attempts) - ATTEMPTS, 0) if is_folded else 0
     output.line("attempts", f"{output.number(folded, 'earlier one')}: {WHOLE}" if folded else None)
     for attempt in attempts[folded:]:
-        _print_attempt(attempt, is_folded=beside.is_folded)
+        _print_attempt(attempt, is_folded=is_folded)
     for name, value in told(delivery.evidence) if delivery.evidence is not None else ():
-        output.line(name, None if beside.is_folded and name == WINDOW else value)
-    _block("inputs", delivery.inputs, is_folded=beside.is_folded)
-    _block("outputs", delivery.outputs, is_folded=beside.is_folded)
-    _block("log", "\n".join(delivery.log) or None, is_folded=beside.is_folded, keeps_end=True)
+        output.line(name, None if is_folded and name == WINDOW else value)
+    _block("inputs", delivery.inputs, is_folded=is_folded)
+    _block("outputs", delivery.outputs, is_folded=is_folded)
+    _block("log", "\n".join(delivery.log) or None, is_folded=is_folded, keeps_end=True)
 
 
-def _print_unmatched(found: Found, reasons: Reasons) -> None:
-    lines = [f"{route}: {reason}" if route else reason for route, reason in reasons.unmatched]
-    if found.deliveries:
+def _print_unmatched(details: EventDetails) -> None:
+    event = details.event
+    lines = [
+        f"{route}: {reason}" if route else reason for route, reason in details.reasons.unmatched
+    ]
+    if details.deliveries:
         for index, line in enumerate(lines):
             output.line("" if index else "not matched", line)
-    elif lines and (provider := _tester(found.event)) is not None:
+    elif lines and (provider := _tester(event)) is not None:
         output.line(
             "deliveries",
-            f"none, and none is needed: {found.event.type} is how {provider.title} tries the URL",
+            f"none, and none is needed: {event.type} is how {provider.title} tries the URL",
         )
     elif lines:
         output.line("deliveries", "none: no route matched", "yellow")
         for line in lines:
             output.line("", line)
-        output.line("next", f"fix routes.yaml, then flowbridge replay {found.event.id}")
+        output.line("next", f"fix routes.yaml, then flowbridge replay {event.id}")
 
 
 def _tester(event: Event) -> Provider | None:
@@ -185,36 +153,33 @@ def _print_head(event: Event, *, is_folded: bool) -> None:
     output.line("config", None if is_folded else event.config_hash[:12])
 
 
-def _print_acts(beside: Beside, id_: str) -> None:
-    for act, item in beside.acts:
-        if item.item_id == id_:
-            changed = (
-                f"{item.was} → {item.became}" if item.became else item.was and f"was {item.was}"
-            )
-            came = f"not done: {item.problem}" if item.problem else changed or ""
-            output.line(act.command, f"{iso(item.at)} by {act.actor} ({act.id}) {came}".rstrip())
+def _print_operations(details: EventDetails, id_: str) -> None:
+    for act, item in details.operations_on(id_):
+        changed = f"{item.was} → {item.became}" if item.became else item.was and f"was {item.was}"
+        came = f"not done: {item.problem}" if item.problem else changed or ""
+        output.line(act.command, f"{iso(item.at)} by {act.actor} ({act.id}) {came}".rstrip())
 
 
-def _print_delivery(delivery: Delivery, beside: Beside) -> None:
+def _print_delivery(details: EventDetails, delivery: Delivery, *, is_folded: bool) -> None:
     output.line("route", f"{delivery.route} → {delivery.flow}")
     output.line("status", output.standing(delivery), output.styled(output.standing(delivery)))
     output.line("reason", delivery.reason, "red" if delivery.status is Status.DEAD else "yellow")
-    for one in beside.reasons.missing.get(delivery.id, ()):
+    for one in details.reasons.missing.get(delivery.id, ()):
         output.line(
             "left out" if one.is_harmless else "missing",
             one.text,
             None if one.is_harmless else "yellow",
         )
-    for row, step in enumerate(find_steps(delivery, beside.known(delivery), beside.at)):
+    for row, step in enumerate(details.next_steps(delivery)):
         output.line("" if row else "next", step)
-    if wait := beside.waits.get(delivery.id):
-        is_said = beside.is_folded and wait.obstacle is not None  # by the next step
+    if wait := details.waits.get(delivery.id):
+        is_said = is_folded and wait.obstacle is not None  # by the next step
         output.line("waits", None if is_said else wait.detail, "yellow")
         output.line("until", iso(wait.until))
     elif delivery.status is Status.QUEUED:
         output.line("due", iso(delivery.due_at))
     if delivery.order is not None:
-        behind = beside.behind.get(delivery.id, 0)
+        behind = details.behind.get(delivery.id, 0)
         place = f"; the head of its line, with {behind} behind it" if delivery.holds_key else ""
         output.line("order key", delivery.order.key + place)
     output.line("merged into", delivery.merged_into)

@@ -1,0 +1,161 @@
+"""Everything that is known of one event, delivery or reject, as records for text and JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.errors import ConfigError, NotFound
+from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
+from bridge.core.operations import Act, Item
+from bridge.delivery.next_steps import Known, find_steps, is_retried
+from bridge.delivery.wait_reasons import Wait
+from bridge.monitoring.serializers import whole_event_json
+from bridge.services.planned_configs import PlannedConfigs, changed_since
+from bridge.services.route_reasons import NO_REASONS, Reasons, find_reasons
+from bridge.services.usable_config import load_present
+from bridge.store.inbound import rejects
+from bridge.store.operations import log
+from bridge.store.queries import events as queries
+from bridge.store.queries import wait_facts
+from bridge.store.queries.events import Found
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.store.db.database import Database
+
+REJECT_PREFIX: Final = "rej_"
+OTHER_PREFIXES: Final = ("evt_", "dlv_")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRecord:
+    """What an id names: a reject, or an event with its deliveries; the other is None.
+
+    `alert_id`: an alert of flowbridge's own that is newer, where no id was given.
+    """
+
+    reject: Reject | None = None
+    found: Found | None = None
+    alert_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDetails:
+    """One event with its deliveries, their attempts, and what explains their states.
+
+    By delivery `waits` has what it waits for, and `behind` how many wait for it. `operations`: what
+    people did to the event and its deliveries. `reasons`: why routes did not match and inputs are
+    missing. `changed`: the deliveries whose route has changed since. `several`: those whose route
+    started several flows. `at`: the time of the look.
+    """
+
+    found: Found
+    waits: Mapping[str, Wait] = field(default_factory=dict)
+    behind: Mapping[str, int] = field(default_factory=dict)
+    operations: Sequence[tuple[Act, Item]] = ()
+    reasons: Reasons = NO_REASONS
+    changed: frozenset[str] = frozenset()
+    several: frozenset[str] = frozenset()
+    at: float = 0.0
+
+    @property
+    def event(self) -> Event:
+        """The event."""
+        return self.found.event
+
+    @property
+    def deliveries(self) -> Sequence[Delivery]:
+        """The deliveries of the event."""
+        return self.found.deliveries
+
+    @property
+    def asked_for(self) -> Delivery | None:
+        """The delivery that was asked for by its id or its run's, None where it was the event."""
+        return next((one for one in self.deliveries if one.id == self.found.delivery_id), None)
+
+    def attempts_of(self, delivery: Delivery) -> Sequence[Attempt]:
+        """Return the attempts of a delivery, oldest first."""
+        return self.found.attempts.get(delivery.id, ())
+
+    def operations_on(self, id_: str) -> Sequence[tuple[Act, Item]]:
+        """Return what people did to the event, or to one delivery."""
+        return [(act, item) for act, item in self.operations if item.item_id == id_]
+
+    def next_steps(self, delivery: Delivery) -> Sequence[str]:
+        """Return what a person does next about a delivery, a line each; nothing where no step is
+        needed.
+        """
+        wait = self.waits.get(delivery.id)
+        missing = self.reasons.missing.get(delivery.id, ())
+        known = Known(
+            is_misspelt=any(one.is_misspelt for one in missing),
+            is_changed=delivery.id in self.changed,
+            has_several_flows=delivery.id in self.several,
+            obstacle=wait.obstacle if wait is not None else None,
+        )
+        return find_steps(delivery, known, self.at)
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return the details in the shape of `show --json`."""
+        return whole_event_json(
+            self.event, self.deliveries, self.found.attempts, self.waits, self.operations
+        )
+
+
+def find_record(database: Database, text: str | None) -> NamedRecord:
+    """Return what `text` names: an id, or an unambiguous part of one, of an event, a delivery, a
+    run or a reject. None names the newest event of a sender.
+
+    Raises `NotFound` where nothing has such an id, or several have.
+    """
+    alert_id = None
+    if text is None:
+        newest = queries.newest_event(database)
+        if newest is None:
+            raise NotFound("no event is stored yet")
+        text, alert_id = newest.event_id, newest.alert_id
+    if text.startswith(REJECT_PREFIX):
+        return NamedRecord(reject=rejects.get(database, text))
+    try:
+        return NamedRecord(found=queries.show(database, text), alert_id=alert_id)
+    except NotFound:
+        if text.startswith(OTHER_PREFIXES):
+            raise
+        with suppress(NotFound):
+            return NamedRecord(reject=rejects.get(database, text))
+        raise
+
+
+def read_event_details(
+    database: Database, settings: Settings, found: Found, *, with_reasons: bool = True
+) -> EventDetails:
+    """Return the details of an event that was found.
+
+    `with_reasons`: also evaluate the routes of now, which says why routes did not match and inputs
+    are missing. A routes.yaml that cannot be used leaves out what depends on it.
+    """
+    now = time.time()
+    planned = PlannedConfigs(database)
+    retried = [one for one in found.deliveries if is_retried(one)]
+    config = None
+    if any(one.status in wait_facts.WAITING for one in found.deliveries):
+        with suppress(ConfigError):
+            config = load_present(settings)
+    return EventDetails(
+        found=found,
+        waits=wait_facts.waits_of(database, found.deliveries, config, now),
+        behind={
+            one.id: wait_facts.held_up_by(database, one)
+            for one in found.deliveries
+            if one.holds_key
+        },
+        operations=log.done_to(database, [found.event.id, *(one.id for one in found.deliveries)]),
+        reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,
+        several=frozenset(one.id for one in retried if planned.has_several_flows(one)),
+        changed=changed_since(planned, settings, retried),
+        at=now,
+    )
