@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import click
 
 from bridge.cli.numbers import Bounded
-from bridge.core.errors import SettingsError
+from bridge.core.errors import InvalidRequest, SettingsError
 from bridge.core.model import DeadKind, RunState, Status
 from bridge.core.timings import TIMINGS, Timings
 
@@ -239,6 +240,15 @@ def filters(*, type_: str | None, **chosen: Any) -> Filters:
     from bridge.store.queries.filters import Filters
 
     return Filters(type=type_, **chosen)
+
+
+@contextmanager
+def wrong_usage() -> Iterator[None]:
+    """Report an invalid request of a service as wrong usage of the command."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise click.UsageError(str(error)) from None
 
 
 def existing(

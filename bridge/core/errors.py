@@ -138,5 +138,12 @@ class NotFound(BridgeError):
     """No such event, delivery, route, flow or run."""
 
 
+class InvalidRequest(BridgeError):
+    """A request that names what routes.yaml does not have, or that contradicts itself.
+
+    The CLI reports it as wrong usage.
+    """
+
+
 class IllegalTransition(BridgeError):
     """A delivery cannot go from the status it has to the one that was asked for."""

@@ -14,10 +14,10 @@ import pytest
 from command_line import lines, run
 from records import make_delivery, make_event, put
 
-from bridge.cli import platforms
 from bridge.config.loader import load
 from bridge.core.http_messages import Answer
 from bridge.core.model import Delivery, Status
+from bridge.services import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import events as queries
@@ -159,7 +159,7 @@ def test_a_run_is_looked_up_before_it_is_believed(
     )
     body = b'{"state": "RUNNING"}' if status == 200 else b'{"message": "no such run"}'
     monkeypatch.setattr(
-        platforms, "try_to_send", lambda *_: Answer(status=status, headers={}, body=body)
+        platform_queries, "try_to_send", lambda *_: Answer(status=status, headers={}, body=body)
     )
     put(store, waiting[0].id, status="unknown", attempts=1, platform="gumloop")
     done = run("resolve", waiting[0].id, "--as", "delivered", "--run-id", "R1", "--yes", *force)

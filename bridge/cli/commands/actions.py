@@ -222,7 +222,8 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
     """Ask the platform of a delivery for the run. `NotFound` where it has none; what it does not
     tell is said, and taken.
     """
-    from bridge.cli import platforms as asking
+    from bridge.cli.platforms import config_of
+    from bridge.services import platform_queries
     from bridge.store.operations import actions
     from bridge.store.queries import events as queries
 
@@ -237,8 +238,10 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
             one.platform for one in found.deliveries if found.delivery_id in (None, one.id)
         )
     try:
-        report = asking.look_at(asking.find_platform(asking.config_of(config), platform), run_id)
-    except (BridgeError, click.UsageError) as error:
+        report = platform_queries.look_at(
+            platform_queries.find_platform(config_of(config), platform), run_id
+        )
+    except BridgeError as error:
         output.say(f"the run was not looked up: {error}")
         return
     if report.gone:

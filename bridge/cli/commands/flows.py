@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,18 +10,18 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from bridge.cli import platforms
 from bridge.cli.options import AS_JSON
+from bridge.cli.platforms import config_of, find_flow, find_platform, find_run
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.cli.ui.run_progress import INTERRUPTED, follow, word
 from bridge.core.errors import BridgeError
-from bridge.core.http_messages import Answer
-from bridge.core.model import JSON, RUN_ENDED, Delivery, Kind, Outcome, RunReport, RunState, Status
+from bridge.core.model import JSON, RUN_ENDED, Kind, Outcome, RunReport, RunState
 from bridge.monitoring.serializers import iso
+from bridge.services import platform_queries as platforms
 
 if TYPE_CHECKING:
-    from bridge.delivery.platforms.model import KillReport, ListedRun, SavedFlow
+    from bridge.delivery.platforms.model import ListedRun, SavedFlow
     from bridge.routing.model import Platform
 
 FLOWS = (
@@ -38,7 +37,6 @@ RUNS = (
     Column("took", whole=True),
     Column("run id", whole=True),
 )
-NEWEST = 10  # runs that are listed; a platform has no more to tell
 WAIT = click.option(
     "--wait", is_flag=True, help="Wait for the run's end and show what becomes of it."
 )
@@ -68,9 +66,9 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
     flowbridge flows list
     flowbridge flows list gumloop --json
     """
-    found = platforms.config_of(config)
+    found = config_of(config)
     asked = (
-        [platforms.find_platform(found, platform)]
+        [find_platform(found, platform)]
         if platform
         else [one for one in found.platforms.values() if platforms.kind_of(one).flows]
     )
@@ -78,7 +76,7 @@ def list_(config: str | None, /, platform: str | None, as_json: bool) -> None:
     problems: list[BridgeError] = []
     for one in asked:
         try:
-            listed += [(one, flow) for flow in platforms.items(one, platforms.list_flows(one))]
+            listed += [(one, flow) for flow in platforms.list_flows(one)]
         except BridgeError as error:
             problems.append(error)
     if as_json:
@@ -114,15 +112,8 @@ def inputs(config: str | None, /, flow: str, as_json: bool) -> None:
     flowbridge flows inputs local/append_jsonl
     flowbridge flows inputs triage --json
     """
-    platform, saved_item_id = platforms.find_flow(platforms.config_of(config), flow)
-    question = platforms.kind_of(platform).inputs
-    if question is None:
-        raise platforms.none_of(platform, "list of inputs")
-    nodes = platforms.items(
-        platform,
-        question.read(platforms.send(platform, question.build(platform, saved_item_id))),
-        saved_item_id,
-    )
+    platform, saved_item_id = find_flow(config_of(config), flow)
+    nodes = platforms.list_inputs(platform, saved_item_id)
     if as_json:
         for node in nodes:
             told = {
@@ -170,14 +161,14 @@ def run(
     flowbridge flows run local/echo --input name=Ada --wait
     flowbridge flows run triage --json-input '{"title": "Broken", "labels": ["bug"]}'
     """
-    platform, saved_item_id = platforms.find_flow(platforms.config_of(config), flow)
+    platform, saved_item_id = find_flow(config_of(config), flow)
     if wait and not platforms.kind_of(platform).has_runs:
         raise click.UsageError(
             f"--wait: the platform {platform.name!r} ({platform.type}) has no runs to wait for"
         )
     given = _inputs(pairs, json_input)
     _check_inputs(platform, saved_item_id, given)
-    outcome = _start(platform, saved_item_id, given)
+    outcome = platforms.start_run(platform, saved_item_id, given)
     if not as_json:
         _say_start(platform, saved_item_id, outcome)
     report = RunReport(state=None)
@@ -239,46 +230,19 @@ def _check_inputs(platform: Platform, saved_item_id: str, given: Mapping[str, JS
     """
     from bridge.routing.expressions.roots import near
 
-    question = platforms.kind_of(platform).inputs
     # only the local platform says what is required
-    is_of_use = question is not None and (bool(given) or platform.type == "local")
-    answer = (
-        platforms.try_to_send(platform, question.build(platform, saved_item_id))
-        if question and is_of_use
-        else None
-    )
-    nodes = question.read(answer).items if question and isinstance(answer, Answer) else None
-    names = [node.name for node in nodes or ()]
+    is_of_use = bool(given) or platform.type == "local"
+    nodes = platforms.try_to_list_inputs(platform, saved_item_id) if is_of_use else ()
+    names = [node.name for node in nodes]
     for name in given:
         if name not in names and (hint := near(name, names)):
             output.say(f"Note: the flow has no input {name!r}; {hint}it has: {', '.join(names)}")
-    missing = [node.name for node in nodes or () if node.required and node.name not in given]
+    missing = [node.name for node in nodes if node.required and node.name not in given]
     if missing:
         options = " ".join(f"--input {name}=…" for name in missing)
         raise click.UsageError(
             f"the flow {saved_item_id!r} requires {', '.join(missing)}: {options}"
         )
-
-
-def _start(platform: Platform, saved_item_id: str, given: dict[str, JSON]) -> Outcome:
-    now = time.time()
-    by_hand = Delivery(
-        id=f"run_{os.urandom(8).hex()}",
-        event_id="",
-        route="",
-        flow="",
-        platform=platform.name,
-        config_hash="",
-        saved_item_id=saved_item_id,
-        inputs=given,
-        status=Status.SENDING,
-        created_at=now,
-        due_at=now,
-    )
-    kind = platforms.kind_of(platform)
-    return kind.read_start(
-        platforms.send(platform, kind.build_start(platform, by_hand)), time.time()
-    )
 
 
 @flows.command()
@@ -292,12 +256,8 @@ def runs(config: str | None, /, flow: str, as_json: bool) -> None:
     flowbridge flows runs local/echo
     flowbridge flows runs triage --json | jq -r 'select(.run_state == "failed") | .run_id'
     """
-    platform, saved_item_id = platforms.find_flow(platforms.config_of(config), flow)
-    question = platforms.kind_of(platform).runs
-    if question is None:
-        raise platforms.none_of(platform, "runs")
-    answer = platforms.send(platform, question.build(platform, saved_item_id))
-    found = platforms.items(platform, question.read(answer), saved_item_id)[:NEWEST]
+    platform, saved_item_id = find_flow(config_of(config), flow)
+    found = platforms.list_runs(platform, saved_item_id)
     if as_json:
         for one in found:
             told = {
@@ -342,18 +302,15 @@ def kill(config: str | None, /, run_ids: tuple[str, ...], wait: bool, as_json: b
     flowbridge flows kill local/7Hq3bVtDnk2yXcN9wLpRsA
     flowbridge flows kill gumloop/7Hq3bVtDnk2yXcN9wLpRsA --wait
     """
-    found = platforms.config_of(config)
-    chosen = [platforms.find_run(found, name) for name in run_ids]
+    found = config_of(config)
+    chosen = [find_run(found, name) for name in run_ids]
     codes = [_kill(platform, run_id, wait=wait, as_json=as_json) for platform, run_id in chosen]
     sys.exit(max(codes))
 
 
 def _kill(platform: Platform, run_id: str, *, wait: bool, as_json: bool) -> int:
     """Ask for the end of a run, tell what came of it, and return the exit code."""
-    question = platforms.kind_of(platform).kill
-    if question is None:
-        raise platforms.none_of(platform, "runs")
-    killed: KillReport = question.read(platforms.send(platform, question.build(platform, run_id)))
+    killed = platforms.kill_run(platform, run_id)
     report = RunReport(state=None)
     interrupted = False
     if killed.accepted and wait:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.cli.options import command_timings
-from bridge.cli.platforms import kind_of, look_at, none_of
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError
 from bridge.core.model import RUN_ENDED, RunReport
+from bridge.services.platform_queries import kind_of, look_at, none_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

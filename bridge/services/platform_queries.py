@@ -1,0 +1,252 @@
+"""Questions to the platforms of routes.yaml: their flows, inputs and runs; and starts and ends of
+runs by hand.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from bridge.core.errors import BridgeError, InvalidRequest
+from bridge.core.http_messages import Answer, Call, Lost
+from bridge.core.model import JSON, Delivery, Outcome, RunReport, Status
+
+if TYPE_CHECKING:
+    from bridge.delivery.platforms.model import InputNode, KillReport, ListedRun, Listing, SavedFlow
+    from bridge.delivery.platforms.registry import PlatformType
+    from bridge.routing.model import Config, Platform
+
+T = TypeVar("T")
+MAX_ANSWER = 8 * 1024 * 1024  # bytes: a person may wait for a long log
+LOG_LINES = 1000
+MOST_NAMES = 20  # names that a hint lists
+NEWEST_RUNS = 10  # runs that are listed; a platform has no more to tell
+
+
+def kind_of(platform: Platform) -> PlatformType:
+    """Return the row of the platform's type."""
+    from bridge.delivery.platforms.registry import PLATFORMS
+
+    return PLATFORMS[platform.type]
+
+
+def none_of(platform: Platform, what: str) -> BridgeError:
+    """Return that a platform has no such thing: it only posts the inputs to a URL."""
+    return BridgeError(f"the platform {platform.name!r} ({platform.type}) has no {what}")
+
+
+# -- names
+
+
+def find_platform(config: Config, name: str) -> Platform:
+    """Return a platform by its name in routes.yaml; `InvalidRequest` where it has none."""
+    from bridge.routing.expressions.roots import near
+
+    if name not in config.platforms:
+        known = ", ".join(config.platforms) or "none"
+        raise InvalidRequest(
+            f"routes.yaml has no platform {name!r}; {near(name, config.platforms)}it has: {known}"
+        )
+    return config.platforms[name]
+
+
+def find_flow(config: Config, name: str) -> tuple[Platform, str]:
+    """Return the platform and the saved_item_id of a flow: a name under `flows` of routes.yaml, or
+    PLATFORM/FLOW. `InvalidRequest` where it names none.
+    """
+    from bridge.routing.expressions.roots import near
+
+    if name in config.flows:
+        flow = config.flows[name]
+        return config.platforms[flow.platform], flow.saved_item_id
+    platform, slash, saved_item_id = name.partition("/")
+    if not slash or not saved_item_id:
+        known = ", ".join(config.flows) or "none"
+        raise InvalidRequest(
+            f"routes.yaml has no flow {name!r}; {near(name, config.flows)}it has: {known}."
+            " PLATFORM/FLOW will do, too"
+        )
+    return find_platform(config, platform), saved_item_id
+
+
+def find_run(config: Config, name: str) -> tuple[Platform, str]:
+    """Return the platform and the id of a run: PLATFORM/RUN, or the id alone where only one
+    platform has runs. `InvalidRequest` where it does not say which platform.
+    """
+    platform, slash, run_id = name.partition("/")
+    if slash and platform and run_id:
+        return find_platform(config, platform), run_id
+    having = [each for each in config.platforms.values() if kind_of(each).has_runs]
+    if len(having) != 1 or slash:
+        shown = (
+            " or ".join(f"{each.name}/RUN" for each in having)
+            or "routes.yaml has no platform with runs"
+        )
+        raise InvalidRequest(f"{name!r} does not say on which platform: {shown}")
+    return having[0], name
+
+
+def no_such_flow(platform: Platform, saved_item_id: str) -> str:
+    """Return that the platform has no such flow and which it has, found out by its list; nothing
+    where it has it or does not tell.
+    """
+    from bridge.routing.expressions.roots import near
+
+    try:
+        listed = _ask_for_flows(platform).items
+    except BridgeError:
+        return ""
+    if listed is None or any(flow.id == saved_item_id for flow in listed):
+        return ""
+    called = next(
+        (flow for flow in listed if flow.name.casefold() == saved_item_id.casefold()), None
+    )
+    hint = (
+        f"did you mean `{called.id}`? "
+        if called
+        else near(saved_item_id, [flow.id for flow in listed])
+    )
+    names = [flow.id for flow in listed[:MOST_NAMES]] + (["…"] if len(listed) > MOST_NAMES else [])
+    return (
+        f"the platform {platform.name!r} has no flow {saved_item_id!r}; {hint}it has:"
+        f" {', '.join(names) or 'none'}"
+    )
+
+
+# -- questions
+
+
+def list_flows(platform: Platform) -> tuple[SavedFlow, ...]:
+    """Return the saved flows of a platform; `BridgeError` where it has no list or did not answer."""
+    return _items(platform, _ask_for_flows(platform))
+
+
+def list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]:
+    """Return the inputs of a flow; `BridgeError` where the platform lists none or did not answer,
+    with the nearest name where it has no such flow.
+    """
+    question = kind_of(platform).inputs
+    if question is None:
+        raise none_of(platform, "list of inputs")
+    answer = _send(platform, question.build(platform, saved_item_id))
+    return _items(platform, question.read(answer), saved_item_id)
+
+
+def try_to_list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]:
+    """Return the inputs of a flow as far as the platform tells them, else none."""
+    question = kind_of(platform).inputs
+    if question is None:
+        return ()
+    answer = try_to_send(platform, question.build(platform, saved_item_id))
+    return (question.read(answer).items or ()) if isinstance(answer, Answer) else ()
+
+
+def list_runs(platform: Platform, saved_item_id: str) -> tuple[ListedRun, ...]:
+    """Return the newest runs of a flow, newest first; `BridgeError` as in `list_inputs`."""
+    question = kind_of(platform).runs
+    if question is None:
+        raise none_of(platform, "runs")
+    answer = _send(platform, question.build(platform, saved_item_id))
+    return _items(platform, question.read(answer), saved_item_id)[:NEWEST_RUNS]
+
+
+def look_at(platform: Platform, run_id: str) -> RunReport:
+    """Return how a run is; a call that was lost is a report that does not tell."""
+    kind = kind_of(platform)
+    if kind.build_run is None or kind.read_run is None:
+        raise none_of(platform, "runs")
+    answer = try_to_send(platform, kind.build_run(platform, run_id))
+    return (
+        RunReport(state=None, detail=answer.reason)
+        if isinstance(answer, Lost)
+        else kind.read_run(answer, LOG_LINES)
+    )
+
+
+# -- starts and ends
+
+
+def start_run(platform: Platform, saved_item_id: str, inputs: Mapping[str, JSON]) -> Outcome:
+    """Start a flow by hand and return what came of it; no event and no delivery is stored.
+
+    `BridgeError` where no answer came: a run may exist.
+    """
+    now = time.time()
+    by_hand = Delivery(
+        id=f"run_{os.urandom(8).hex()}",
+        event_id="",
+        route="",
+        flow="",
+        platform=platform.name,
+        config_hash="",
+        saved_item_id=saved_item_id,
+        inputs=dict(inputs),
+        status=Status.SENDING,
+        created_at=now,
+        due_at=now,
+    )
+    kind = kind_of(platform)
+    return kind.read_start(_send(platform, kind.build_start(platform, by_hand)), time.time())
+
+
+def kill_run(platform: Platform, run_id: str) -> KillReport:
+    """Ask a platform to end a run, and return whether it promised to; `BridgeError` where it has no
+    runs or no answer came.
+    """
+    question = kind_of(platform).kill
+    if question is None:
+        raise none_of(platform, "runs")
+    return question.read(_send(platform, question.build(platform, run_id)))
+
+
+# -- calls
+
+
+def try_to_send(platform: Platform, call: Call) -> Answer | Lost:
+    """Make a call and return what came of it."""
+    from bridge.system.http_client import Sender
+
+    sender = Sender(max_answer=MAX_ANSWER)
+    try:
+        return sender.send(call, platform.timeout)
+    finally:
+        sender.close()
+
+
+def _send(platform: Platform, call: Call) -> Answer:
+    """Make a call and return its answer; `BridgeError` where none came, saying what may have become
+    of a start.
+    """
+    answer = try_to_send(platform, call)
+    if isinstance(answer, Lost):
+        hint = (
+            " (its flows run inside `flowbridge serve`: is it running?)"
+            if platform.type == "local"
+            else ""
+        )
+        sent = (
+            " It was sent, so a run may exist."
+            if answer.sent and call.url.endswith("/start_pipeline")
+            else ""
+        )
+        raise BridgeError(f"{platform.name}: {answer.reason}{hint}{sent}")
+    return answer
+
+
+def _ask_for_flows(platform: Platform) -> Listing[SavedFlow]:
+    question = kind_of(platform).flows
+    if question is None:
+        raise none_of(platform, "list of flows")
+    return question.read(_send(platform, question.build(platform)))
+
+
+def _items(platform: Platform, listing: Listing[T], saved_item_id: str = "") -> tuple[T, ...]:
+    """Return what a platform listed; `BridgeError` in its own words where it did not, or with a
+    hint where it has no such flow.
+    """
+    if listing.items is not None:
+        return listing.items
+    hint = no_such_flow(platform, saved_item_id) if listing.unknown and saved_item_id else ""
+    raise BridgeError(hint or f"{platform.name}: {listing.detail}")
