@@ -5,12 +5,10 @@ of.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,8 +16,16 @@ import click
 
 from bridge.cli.numbers import Bounded
 from bridge.core.errors import InvalidRequest, SettingsError
-from bridge.core.model import DeadKind, RunState, Status
+from bridge.core.model import RunState, Status
 from bridge.core.timings import TIMINGS, Timings
+from bridge.services.filter_values import (
+    DEAD_KINDS,
+    parse_dead_kind,
+    parse_excerpt,
+    parse_moment,
+    parse_raw_excerpt,
+    parse_span,
+)
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -27,10 +33,6 @@ if TYPE_CHECKING:
     from bridge.store.queries.filters import Filters
 
 F = TypeVar("F", bound=Callable[..., Any])
-LONGEST_EXCERPT = 1000  # bytes
-MANY_BODIES = 1000
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
-_SPAN = re.compile(r"(\d{1,9}(?:\.\d+)?)\s*([smhdw])")
 
 
 class Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -43,12 +45,10 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
     ) -> float:
         if isinstance(value, float):
             return value
-        span = _SPAN.fullmatch(value.strip())
-        if span is None or not 0 < float(span[1]) * UNITS[span[2]] <= UNITS["w"]:
-            self.fail(
-                f"{value!r} is no length of time: write 90s, 15m or 1h (at most 1w)", param, ctx
-            )
-        return float(span[1]) * UNITS[span[2]]
+        try:
+            return parse_span(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Excerpt(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -64,14 +64,10 @@ class Excerpt(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, bytes):
             return value
-        raw = value.encode("utf-8", "surrogateescape")
-        if not 0 < len(raw) <= LONGEST_EXCERPT:
-            self.fail(f"1 to {LONGEST_EXCERPT} bytes are sought, not {len(raw)}", param, ctx)
-        if self._raw:
-            return raw
-        if any("\ud800" <= char <= "\udfff" for char in value):
-            self.fail("it is no text in UTF-8", param, ctx)
-        return value
+        try:
+            return parse_raw_excerpt(value) if self._raw else parse_excerpt(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class DeadKindWord(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -83,9 +79,9 @@ class DeadKindWord(click.ParamType):  # type: ignore[type-arg]  # generic in new
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            return DeadKind.of_word(value).word
-        except ValueError:
-            self.fail(f"{value!r} is not one of {', '.join(DEAD_KINDS)}", param, ctx)
+            return parse_dead_kind(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -100,17 +96,10 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in newer ver
     ) -> float:
         if isinstance(value, float):
             return value
-        if span := _SPAN.fullmatch(value.strip()):
-            return time.time() - float(span[1]) * UNITS[span[2]]
         try:
-            at = datetime.fromisoformat(value.strip())
-            return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is no time: write 15m, 1h, 2d, 2026-11-24 or 2026-11-24T17:03:05Z",
-                param,
-                ctx,
-            )
+            return parse_moment(value, time.time())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Filter(click.Option):
@@ -136,12 +125,6 @@ class FilteredCommand(click.Command):
                     formatter.write_dl(records)
 
 
-#: What to do about a dead delivery, by what has to be fixed.
-DEAD_KINDS = {
-    DeadKind.OURS.word: "fix routes.yaml, then replay",
-    DeadKind.PLATFORM.word: "retry once the platform accepts it",
-    DeadKind.PERSON.word: "given up by a person",
-}
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 SOURCE = click.option("--source", cls=Filter, metavar="NAME", help="Only of this source.")
 SINCE = click.option(
@@ -251,6 +234,7 @@ def wrong_usage() -> Iterator[None]:
         raise click.UsageError(str(error)) from None
 
 
+@wrong_usage()
 def existing(
     settings: Settings,
     database: Database | None,
@@ -262,38 +246,22 @@ def existing(
     """Refuse, as wrong usage, a source or a route that routes.yaml does not have and nothing that
     is kept is of.
     """
-    from bridge.config.loader import check
-    from bridge.routing.expressions.roots import near
-    from bridge.routing.model import OWN
-    from bridge.store.queries import events
+    from bridge.services.selection import check_names
 
-    for what, name in (("source", source), ("route", route)):
-        if name is None or (database is not None and events.is_of(database, what, name)):
-            continue
-        config, _problems = check(settings.config, settings.environ, strict_secrets=False)
-        if config is None:  # nobody can say what there is
-            continue
-        names = [*config.sources, OWN] if what == "source" else list(config.route_names)
-        if name not in names:
-            raise click.UsageError(
-                f"there is no {what} {name!r}; {near(name, names)}there are:"
-                f" {', '.join(names) or 'none yet'}"
-            )
+    check_names(settings, database, source=source, route=route)
 
 
 def searching(
     database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None
 ) -> None:
     """Say how many bodies are about to be read, where that takes a while."""
-    from bridge.store.queries import events
+    from bridge.services.selection import MANY_BODIES, count_bodies
 
-    if wanted.body is not None:
-        count = events.count(database, wanted, of_deliveries=of_deliveries, also=also)
-        if count >= MANY_BODIES:
-            click.echo(
-                f"Looking through {count:,} bodies; --since and other filters make it fewer.",
-                err=True,
-            )
+    count = count_bodies(database, wanted, of_deliveries=of_deliveries, also=also)
+    if count >= MANY_BODIES:
+        click.echo(
+            f"Looking through {count:,} bodies; --since and other filters make it fewer.", err=True
+        )
 
 
 def command_timings() -> Timings:

@@ -21,7 +21,7 @@ from bridge.cli.actions.throttle import RATE, Pacer
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
-from bridge.core.errors import NotFound, StoreError
+from bridge.core.errors import StoreError
 from bridge.core.model import JSON
 from bridge.monitoring.serializers import delivery_json
 
@@ -112,20 +112,6 @@ def need_some(names: Sequence[str], asked: Asked) -> None:
         value is not None for option, value in asked.chosen.items() if option != "route"
     ):
         raise click.UsageError("ids and filters do not go together")
-
-
-def named(
-    names: Sequence[str], find: Callable[[str], list[str]]
-) -> tuple[list[str], dict[str, str]]:
-    """Return the ids that names stand for, each once, and what is wrong with the other names."""
-    ids: dict[str, None] = {}
-    problems: dict[str, str] = {}
-    for name in names:
-        try:
-            ids |= dict.fromkeys(find(name))
-        except NotFound as error:
-            problems[name] = str(error)
-    return list(ids), problems
 
 
 def who(settings: Settings) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.cli.actions import run
-from bridge.cli.actions.run import Asked, asking, named, need_some, things
+from bridge.cli.actions.run import Asked, asking, need_some, things
 from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching, settings_of
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, NotFound
@@ -20,6 +20,7 @@ from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.services.selection import Selection
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import Move
 
@@ -70,6 +71,7 @@ def replay(
     """
     from bridge.cli.actions.build import replaying
     from bridge.cli.actions.replay_count import select_events
+    from bridge.services.selection import select_named_events
     from bridge.store.queries import events as queries
 
     asked = Asked.of(options)
@@ -78,7 +80,8 @@ def replay(
     how = {"through": through or asked.chosen["route"], "routes": when if when != NOW else None}
     routes = replaying(settings, how)
     with open_store_to_change(settings) as database:
-        ids, problems = named(events, lambda name: [queries.find(database, name)[0]])
+        chosen = select_named_events(database, events)
+        ids = chosen.ids
         if not events:
             existing(settings, database, **asked.chosen)
             wanted = filters(**asked.chosen, spam=False)
@@ -97,7 +100,7 @@ def replay(
             settings,
             "replay",
             ids,
-            problems,
+            chosen.problems,
             asked,
             asked.kept(events, **how),
             routes,
@@ -224,14 +227,13 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
     """
     from bridge.cli.platforms import config_of
     from bridge.services import platform_queries
+    from bridge.services.selection import select_named_deliveries
     from bridge.store.operations import actions
     from bridge.store.queries import events as queries
 
     with open_store_to_change(settings_of(config)) as database:
-        _, problems = named(
-            [name], lambda one: _deliveries(database, one, actions.MOVES["resolve"])
-        )
-        if problems:  # is told by the act
+        if select_named_deliveries(database, [name], actions.MOVES["resolve"]).problems:
+            # the operation says so
             return
         found = queries.show(database, name)
         platform = next(
@@ -261,6 +263,7 @@ def _act(
     options: Mapping[str, Any],
 ) -> None:
     from bridge.cli.actions.build import moving
+    from bridge.services.selection import select_named_deliveries
     from bridge.store.operations import actions
 
     asked = Asked.of(options)
@@ -268,13 +271,23 @@ def _act(
     need_some(names, asked)
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
-        ids, problems = named(names, lambda one: _deliveries(database, one, move))
-        if not names:
+        if names:
+            chosen = select_named_deliveries(database, names, move)
+        else:
             existing(settings, database, **asked.chosen)
-            ids = _chosen(database, name, move, asked)
-        if name == "retry" and ids:
-            _say_older_inputs(database, settings, ids)
-        go(database, settings, name, ids, problems, asked, asked.kept(names, **how), moving)
+            chosen = _chosen(database, name, move, asked)
+        if name == "retry" and chosen.ids:
+            _say_older_inputs(database, settings, chosen.ids)
+        go(
+            database,
+            settings,
+            name,
+            chosen.ids,
+            chosen.problems,
+            asked,
+            asked.kept(names, **how),
+            moving,
+        )
 
 
 def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]) -> None:
@@ -296,59 +309,30 @@ def _say_older_inputs(database: Database, settings: Settings, ids: Sequence[str]
     output.say(f"To make them anew from routes.yaml as it is now: flowbridge replay {one}{through}")
 
 
-def _chosen(database: Database, name: str, move: Move, asked: Asked) -> list[str]:
-    """Return the ids that the filters choose, and say which of these the act is not for."""
-    from bridge.store.operations import actions
-    from bridge.store.queries import events as queries
+def _chosen(database: Database, name: str, move: Move, asked: Asked) -> Selection:
+    """Return what the filters choose, and say which of these the command is not for."""
+    from bridge.services.selection import allowed_states, select_deliveries
 
-    chooses_state = asked.chosen["status"] or asked.chosen["run"]
     wanted = filters(**asked.chosen)
-    among = move.wants if chooses_state else move.usual
-    searching(database, wanted, of_deliveries=True, also=among)
-    ids = queries.delivery_ids(database, wanted, asked.limit, also=among)
-    settling = (
-        queries.count(database, wanted, of_deliveries=True, also=actions.SETTLING)
-        if move is actions.MOVES["resolve"]
-        else 0
-    )
-    if settling:
-        what = "is" if settling == 1 else "are"
+    searching(database, wanted, of_deliveries=True, also=allowed_states(move, wanted))
+    chosen = select_deliveries(database, name, move, wanted, asked.limit)
+    if chosen.settling:
+        what = "is" if chosen.settling == 1 else "are"
         why = (
             "flowbridge looks for the run by itself: flowbridge resolve says when, and what is in"
             " the way"
         )
         output.say(
-            f"{things(name, settling)} like that {what} left out: {why} (--force: resolve at once)"
+            f"{things(name, chosen.settling)} like that {what} left out: {why} (--force: resolve at"
+            " once)"
         )
-    parked = (
-        queries.count(database, wanted, of_deliveries=True, also=actions.PARKED)
-        if name == "retry" and wanted.body is None
-        else 0
-    )
-    if parked:
+    if chosen.parked:
         output.say(
-            f"{things(name, parked)} like that {'was' if parked == 1 else 'were'} parked by"
-            " planning, and never sent: mend routes.yaml, then `flowbridge replay --dead-kind"
-            " config` with the same filters"
+            f"{things(name, chosen.parked)} like that {'was' if chosen.parked == 1 else 'were'}"
+            " parked by planning, and never sent: mend routes.yaml, then `flowbridge replay"
+            " --dead-kind config` with the same filters"
         )
-    return ids
-
-
-def _deliveries(database: Database, name: str, move: Move) -> list[str]:
-    from bridge.store.inbound import events
-    from bridge.store.queries import events as queries
-
-    event_id, delivery_id = queries.find(database, name)
-    if delivery_id is not None:
-        return [delivery_id]
-    fit = [
-        one.id
-        for one in events.deliveries_of(database, [event_id])[event_id]
-        if move.refuse(one) is None
-    ]
-    if not fit:
-        raise NotFound(f"no delivery of {event_id} is in a state for it")
-    return fit
+    return chosen
 
 
 def go(  # noqa: PLR0913 - each is another thing that the command has found

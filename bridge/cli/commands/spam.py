@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.actions.run import Asked, asking, named, need_some
+from bridge.cli.actions.run import Asked, asking, need_some
 from bridge.cli.options import (
     AS_JSON,
     SINCE,
@@ -116,6 +116,7 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     """
     from bridge.cli.actions.build import replaying
     from bridge.cli.commands.actions import go
+    from bridge.services.selection import select_named_events
     from bridge.store.queries import events as queries
 
     asked = Asked.of(options)
@@ -123,13 +124,23 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     settings = settings_of(config)
     routes = replaying(settings, {}, releases=True)
     with open_store_to_change(settings) as database:
-        ids, problems = named(events, lambda name: [queries.find(database, name)[0]])
+        chosen = select_named_events(database, events)
+        ids = chosen.ids
         if not events:
             existing(settings, database, **asked.chosen)
             ids = queries.event_ids(
                 database, filters(type_=None, **asked.chosen, spam=True), asked.limit
             )
-        go(database, settings, "spam release", ids, problems, asked, asked.kept(events), routes)
+        go(
+            database,
+            settings,
+            "spam release",
+            ids,
+            chosen.problems,
+            asked,
+            asked.kept(events),
+            routes,
+        )
 
 
 @spam.command()
@@ -145,10 +156,19 @@ def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None
     """
     from bridge.cli.actions.build import marking
     from bridge.cli.commands.actions import go
-    from bridge.store.queries import events as queries
+    from bridge.services.selection import select_named_events
 
     asked = Asked.of(options | {"limit": 0})
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
-        ids, problems = named(events, lambda name: [queries.find(database, name)[0]])
-        go(database, settings, "spam mark", ids, problems, asked, asked.kept(events), marking)
+        chosen = select_named_events(database, events)
+        go(
+            database,
+            settings,
+            "spam mark",
+            chosen.ids,
+            chosen.problems,
+            asked,
+            asked.kept(events),
+            marking,
+        )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from bridge.cli.actions.run import Asked, named
+from bridge.cli.actions.run import Asked
 from bridge.cli.options import existing, filters, searching
 from bridge.cli.ui import output
 from bridge.core.errors import ConfigError, NotFound
@@ -22,6 +22,7 @@ from bridge.delivery.next_steps import Known, Need, find_need, find_settling_ste
 from bridge.delivery.obstacles import failed_look
 from bridge.delivery.wait_reasons import Wait
 from bridge.monitoring.serializers import attempt_json, delivery_json, evidence_json, iso
+from bridge.services.selection import Selection, select_names, select_unknown, unknown_states
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
@@ -60,51 +61,40 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None
         raise click.UsageError("ids and filters do not go together")
     if asked.dry_run or asked.yes or asked.rate:
         raise click.UsageError("nothing is done without --as; it is one of delivered, queued, dead")
-    ids: list[str] = []
-    problems: dict[str, str] = {}
+    chosen = Selection(ids=())
     with open_store(settings) as database:
         existing(settings, database, **asked.chosen)
         if database is not None:
-            ids, problems = _found(database, names, asked)
-            config = _config(settings) if ids else None
-            for place, id_ in enumerate(ids):
+            chosen = _found(database, names, asked)
+            config = _config(settings) if chosen.ids else None
+            for place, id_ in enumerate(chosen.ids):
                 if place and not asked.as_json:
                     click.echo()
                 _show(database, id_, config, as_json=asked.as_json)
         elif names:
             raise NotFound("nothing was received yet: there is no database")
-    for name, problem in problems.items():
+    for name, problem in chosen.problems.items():
         output.say(f"{name}: {problem}")
-    if not ids and not problems:
+    if not chosen.ids and not chosen.problems:
         output.say(
             "No deliveries like that are unknown."
             if asked.is_filtered
             else "No delivery is unknown."
         )
-    elif len(ids) > 1 and not asked.as_json and output.on_terminal():
+    elif len(chosen.ids) > 1 and not asked.as_json and output.on_terminal():
         output.say(
-            f"\n{len(ids)} are unknown. Filters settle many at once: flowbridge resolve --route"
+            f"\n{len(chosen.ids)} are unknown. Filters settle many at once: flowbridge resolve --route"
             " NAME --as queued"
         )
-    sys.exit(1 if problems else 0)
+    sys.exit(1 if chosen.problems else 0)
 
 
-def _found(
-    database: Database, names: Sequence[str], asked: Asked
-) -> tuple[list[str], dict[str, str]]:
+def _found(database: Database, names: Sequence[str], asked: Asked) -> Selection:
     if names:
-        return named(names, lambda name: _unknown_of(database, name))
-    return _chosen(database, asked), {}
-
-
-def _chosen(database: Database, asked: Asked) -> list[str]:
-    from bridge.store.operations import actions
-    from bridge.store.queries import events as queries
-
+        return select_names(names, lambda name: _unknown_of(database, name))
     wanted = filters(**asked.chosen)
-    unknown = actions.FORCED["resolve"].usual
-    searching(database, wanted, of_deliveries=True, also=unknown)
-    return queries.delivery_ids(database, wanted, asked.limit, also=unknown)[::-1]
+    searching(database, wanted, of_deliveries=True, also=unknown_states())
+    return select_unknown(database, wanted, asked.limit)
 
 
 def _unknown_of(database: Database, name: str) -> list[str]:

@@ -1,0 +1,86 @@
+"""The values of filters, read from the texts that a person or a program gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from bridge.core.model import DeadKind
+
+MAX_EXCERPT_BYTES: Final = 1000
+UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+#: What to do about a dead delivery, by what has to be fixed.
+DEAD_KINDS: Final[Mapping[str, str]] = {
+    DeadKind.OURS.word: "fix routes.yaml, then replay",
+    DeadKind.PLATFORM.word: "retry once the platform accepts it",
+    DeadKind.PERSON.word: "given up by a person",
+}
+_SPAN: Final = re.compile(r"(\d{1,9}(?:\.\d+)?)\s*([smhdw])")
+
+
+def parse_span(text: str) -> float:
+    """Return the seconds of a length of time such as `90s`, `15m` or `1h`, at most a week.
+
+    Raises `ValueError`, with a message for people, where the text is none.
+    """
+    seconds = _seconds(text)
+    if seconds is None or not 0 < seconds <= UNIT_SECONDS["w"]:
+        raise ValueError(f"{text!r} is no length of time: write 90s, 15m or 1h (at most 1w)")
+    return seconds
+
+
+def parse_moment(text: str, now: float) -> float:
+    """Return a time: so long before `now` (`90s`, `15m`, `2d`, `1w`), a date, or ISO 8601; without
+    a zone it is UTC.
+
+    Raises `ValueError`, with a message for people, where the text is none.
+    """
+    seconds = _seconds(text)
+    if seconds is not None:
+        return now - seconds
+    try:
+        at = datetime.fromisoformat(text.strip())
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is no time: write 15m, 1h, 2d, 2026-11-24 or 2026-11-24T17:03:05Z"
+        ) from None
+
+
+def parse_dead_kind(text: str) -> str:
+    """Return the word of `DEAD_KINDS` that the text is, or is an earlier word for.
+
+    Raises `ValueError`, with a message for people, where it is none.
+    """
+    try:
+        return DeadKind.of_word(text).word
+    except ValueError:
+        raise ValueError(f"{text!r} is not one of {', '.join(DEAD_KINDS)}") from None
+
+
+def parse_excerpt(text: str) -> str:
+    """Return a text to search for in reasons. Raises `ValueError` as `parse_raw_excerpt` does, and
+    for what is no UTF-8.
+    """
+    parse_raw_excerpt(text)
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("it is no text in UTF-8")
+    return text
+
+
+def parse_raw_excerpt(text: str) -> bytes:
+    """Return the bytes to search for in bodies; escaped surrogates stand for bytes that are no text.
+
+    Raises `ValueError`, with a message for people, where they are too few or too many.
+    """
+    raw = text.encode("utf-8", "surrogateescape")
+    if not 0 < len(raw) <= MAX_EXCERPT_BYTES:
+        raise ValueError(f"1 to {MAX_EXCERPT_BYTES} bytes are sought, not {len(raw)}")
+    return raw
+
+
+def _seconds(text: str) -> float | None:
+    span = _SPAN.fullmatch(text.strip())
+    return None if span is None else float(span[1]) * UNIT_SECONDS[span[2]]

@@ -1,0 +1,162 @@
+"""The selection of events and deliveries by filters or by ids, for lists and operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.core.errors import InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.store.db.database import Database
+    from bridge.store.operations.actions import Move
+    from bridge.store.queries.filters import Filters
+
+#: Bodies that are read in a moment; of more, a person is told.
+MANY_BODIES: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The ids that were chosen, and what was not.
+
+    `problems`: why a name stands for no item, by name. `settling`: how many unknown deliveries are
+    left out since flowbridge still looks for their runs. `parked`: how many dead ones are left out
+    since planning refused them.
+    """
+
+    ids: Sequence[str]
+    problems: Mapping[str, str] = field(default_factory=dict)
+    settling: int = 0
+    parked: int = 0
+
+
+def check_names(
+    settings: Settings,
+    database: Database | None,
+    *,
+    source: str | None = None,
+    route: str | None = None,
+) -> None:
+    """Raise `InvalidRequest` for a source or a route that neither routes.yaml has nor anything that
+    is stored; the message names the nearest.
+
+    A routes.yaml that cannot be read refuses no name.
+    """
+    from bridge.config.loader import check
+    from bridge.routing.expressions.roots import near
+    from bridge.routing.model import OWN
+    from bridge.store.queries import events
+
+    for what, name in (("source", source), ("route", route)):
+        if name is None or (database is not None and events.is_of(database, what, name)):
+            continue
+        config, _problems = check(settings.config, settings.environ, strict_secrets=False)
+        if config is None:
+            continue
+        names = [*config.sources, OWN] if what == "source" else list(config.route_names)
+        if name not in names:
+            raise InvalidRequest(
+                f"there is no {what} {name!r}; {near(name, names)}there are:"
+                f" {', '.join(names) or 'none yet'}"
+            )
+
+
+def count_bodies(
+    database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None
+) -> int:
+    """Return how many bodies a selection reads, 0 where the filters do not search bodies."""
+    from bridge.store.queries import events
+
+    if wanted.body is None:
+        return 0
+    return events.count(database, wanted, of_deliveries=of_deliveries, also=also)
+
+
+def select_names(names: Sequence[str], find: Callable[[str], list[str]]) -> Selection:
+    """Return the ids that `find` gives for the names, each once; a `NotFound` that it raises is a
+    problem of that name.
+    """
+    ids: dict[str, None] = {}
+    problems: dict[str, str] = {}
+    for name in names:
+        try:
+            ids |= dict.fromkeys(find(name))
+        except NotFound as error:
+            problems[name] = str(error)
+    return Selection(ids=list(ids), problems=problems)
+
+
+def select_named_events(database: Database, names: Sequence[str]) -> Selection:
+    """Return the events that names stand for; a name of a delivery or a run stands for its event."""
+    from bridge.store.queries import events as queries
+
+    return select_names(names, lambda name: [queries.find(database, name)[0]])
+
+
+def select_named_deliveries(database: Database, names: Sequence[str], move: Move) -> Selection:
+    """Return the deliveries that names stand for; a name of an event stands for those of its
+    deliveries that the move is for.
+    """
+    return select_names(names, lambda name: _deliveries_of(database, name, move))
+
+
+def select_deliveries(
+    database: Database, command: str, move: Move, wanted: Filters, limit: int = 0
+) -> Selection:
+    """Return the newest `limit` deliveries (0: all) that the filters choose and the command is for,
+    and how many like that it leaves out.
+
+    Without a status or a state of the run in the filters these are the states that the command is
+    usually for.
+    """
+    from bridge.store.operations import actions
+    from bridge.store.queries import events as queries
+
+    def count(also: Any) -> int:
+        return queries.count(database, wanted, of_deliveries=True, also=also)
+
+    among = allowed_states(move, wanted)
+    return Selection(
+        ids=queries.delivery_ids(database, wanted, limit, also=among),
+        settling=count(actions.SETTLING) if move is actions.MOVES["resolve"] else 0,
+        parked=count(actions.PARKED) if command == "retry" and wanted.body is None else 0,
+    )
+
+
+def allowed_states(move: Move, wanted: Filters) -> Any:
+    """Return the condition on deliveries that a move puts on those that the filters choose."""
+    return move.wants if wanted.status or wanted.run else move.usual
+
+
+def select_unknown(database: Database, wanted: Filters, limit: int = 0) -> Selection:
+    """Return the newest `limit` unknown deliveries (0: all) that the filters choose, newest first."""
+    from bridge.store.queries import events as queries
+
+    return Selection(ids=queries.delivery_ids(database, wanted, limit, also=unknown_states())[::-1])
+
+
+def unknown_states() -> Any:
+    """Return the condition on deliveries whose outcome is unknown."""
+    from bridge.store.operations import actions
+
+    return actions.FORCED["resolve"].usual
+
+
+def _deliveries_of(database: Database, name: str, move: Move) -> list[str]:
+    from bridge.store.inbound import events
+    from bridge.store.queries import events as queries
+
+    event_id, delivery_id = queries.find(database, name)
+    if delivery_id is not None:
+        return [delivery_id]
+    fit = [
+        one.id
+        for one in events.deliveries_of(database, [event_id])[event_id]
+        if move.refuse(one) is None
+    ]
+    if not fit:
+        raise NotFound(f"no delivery of {event_id} is in a state for it")
+    return fit
