@@ -21,12 +21,12 @@ from processes import call_here, environment, eventually, running
 from records import NOW, make_delivery, make_event
 from sqlalchemy import func, select, update
 
-from bridge.cli.actions import run as acting
-from bridge.cli.actions import throttle
 from bridge.cli.commands import operations
 from bridge.config.loader import load
 from bridge.core.model import DeadKind, Status
 from bridge.core.operations import Act
+from bridge.services import pacing
+from bridge.services.operations import do_items
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log
@@ -420,9 +420,9 @@ def paced(
     how long it took.
     """
     clock = [1000.0]
-    monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(pacing.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(
-        throttle.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds)
+        pacing.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds)
     )
     one = log.begin(
         store,
@@ -433,9 +433,9 @@ def paced(
         ids=["dlv_none"] * count,
         now=NOW,
     )
-    from bridge.cli.actions.build import moving
+    from bridge.services.operation_kinds import moving
 
-    sizes = [len(results) for results in acting._batches(store, one, moving(store, one), rate)]
+    sizes = [len(results) for results in do_items(store, one, moving(store, one), rate)]
     return sizes, clock[0] - 1000.0
 
 
@@ -456,8 +456,8 @@ def test_what_a_slow_commit_has_cost_is_made_up_for_but_not_a_long_sleep(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
-    pacer = throttle.Pacer("100/s")
+    monkeypatch.setattr(pacing.time, "monotonic", lambda: clock[0])
+    pacer = pacing.Pacer("100/s")
     taken = []
     for now in (0.0, 0.5, 3600.0):
         clock[0] = now

@@ -13,9 +13,9 @@ import pytest
 from command_line import lines, run
 from records import NOW, make_delivery, make_event
 
-from bridge.cli.actions.build import replaying
 from bridge.config.settings import load_settings
 from bridge.core.model import Event, Status
+from bridge.services.operation_kinds import replaying
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log

@@ -1,1 +1,1 @@
-"""Actions on events and deliveries: build, run, throttle."""
+"""Operations on events and deliveries: their questions, progress and outcomes on a terminal."""

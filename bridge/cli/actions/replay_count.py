@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.cli.actions.run import MANY
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
+from bridge.services.operations import ReplaySelection, select_replay
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
@@ -19,40 +18,20 @@ if TYPE_CHECKING:
 REASONS_SHOWN: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The events of a replay, and by reason how many others are left out, and how many of `ids` it
-    will refuse.
-    """
-
-    ids: Sequence[str]
-    not_replayed: Mapping[str, Mapping[str, int]]
-
-
 def select_events(
     database: Database, replaying: Replaying, ids: Sequence[str], *, is_named: bool
-) -> Selection:
-    """Plan the events without storing anything, say which are not replayed, and return the others.
-
-    Events that a person named (`is_named`) are never left out: the replay itself refuses those that
-    it cannot plan.
+) -> ReplaySelection:
+    """Choose the events of a replay, with a bar where they are many, and say which are not replayed
+    and why.
     """
-    from bridge.store.operations.replay_forecast import forecast_replay
-
     if len(ids) > MANY:
         with bar("plan", len(ids)) as advance:
-            found = forecast_replay(database, replaying, ids, time.time(), advance)
+            found = select_replay(database, replaying, ids, is_named=is_named, advance=advance)
     else:
-        found = forecast_replay(database, replaying, ids, time.time())
-    left_out = found.left_out
-    refused = found.refused
-    if is_named:
-        left_out, refused = {}, Counter(left_out) + Counter(refused)
-    _say("left out", left_out)
-    _say("refused", refused)
-    return Selection(
-        ids if is_named else found.ids, {"left_out": dict(left_out), "refused": dict(refused)}
-    )
+        found = select_replay(database, replaying, ids, is_named=is_named)
+    _say("left out", found.left_out)
+    _say("refused", found.refused)
+    return found
 
 
 def _say(what: str, counts: Mapping[str, int]) -> None:

@@ -5,10 +5,7 @@ line for each.
 from __future__ import annotations
 
 import os
-import pwd
-import socket
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,16 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bridge.cli.actions.throttle import RATE, Pacer
+from bridge.cli.actions.rate_option import RATE
 from bridge.cli.options import AS_JSON
 from bridge.cli.ui import output
 from bridge.cli.ui.run_progress import INTERRUPTED
 from bridge.core.errors import StoreError
 from bridge.core.model import JSON
-from bridge.monitoring.serializers import delivery_json
+from bridge.services.operations import describe_request, do_items, outcome_json
 
 if TYPE_CHECKING:
-    from bridge.config.settings import Settings
     from bridge.core.operations import Act
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import Result
@@ -34,7 +30,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 MANY = 20  # items from which on a bar shows how far it is
-NAMES = 5  # of the ids that were given, so many are kept with an act beside its items
 DONE = {
     "replay": "replayed",
     "retry": "retried",
@@ -90,17 +85,7 @@ class Asked:
         """Return what of this is kept with the act: the filters, or the names that were given, and
         how.
         """
-        filters = {
-            name.rstrip("_"): _text(value)
-            for name, value in sorted(self.chosen.items())
-            if value is not None
-        }
-        own = {"names": list(names[:NAMES]), "limit": self.limit or None, "rate": self.rate}
-        return {"filters": filters} | {name: value for name, value in (own | how).items() if value}
-
-
-def _text(value: Any) -> Any:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+        return describe_request(self.chosen, names, limit=self.limit, rate=self.rate, **how)
 
 
 def need_some(names: Sequence[str], asked: Asked) -> None:
@@ -112,17 +97,6 @@ def need_some(names: Sequence[str], asked: Asked) -> None:
         value is not None for option, value in asked.chosen.items() if option != "route"
     ):
         raise click.UsageError("ids and filters do not go together")
-
-
-def who(settings: Settings) -> str:
-    """Return who acts: FLOWBRIDGE_ACTOR, else the user of the machine and its name."""
-    if settings.actor:
-        return settings.actor
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
 
 
 # -- the question
@@ -196,7 +170,7 @@ def carry_out(
         )
     try:
         with _progress(one) as advance:
-            for results in _batches(database, one, doing, asked.rate) if one and doing else ():
+            for results in do_items(database, one, doing, asked.rate) if one and doing else ():
                 for result in results:
                     told.tell(result)
                 advance(len(results))
@@ -205,23 +179,6 @@ def carry_out(
     except StoreError as error:
         told.stop(database, f"Error: {error}", 1)
     told.end([Result(id=name, problem=problem) for name, problem in problems.items()])
-
-
-def _batches(
-    database: Database, one: Act, doing: Doing[Any], rate: str | None
-) -> Iterator[list[Result]]:
-    """Yield what came of the items, some to a commit, no faster than `rate`."""
-    from bridge.store.operations import log
-
-    pacer = Pacer(rate)
-    left = one.left
-    while left > 0:
-        results = log.advance(database, one, doing, time.time(), pacer.wait(log.TOGETHER))
-        if not results:  # somebody else has done the rest
-            return
-        pacer.went(len(results))
-        left -= len(results)
-        yield results
 
 
 class _Told:
@@ -283,17 +240,7 @@ class _Told:
     def _line(self, result: Result) -> None:
         done = DONE[self._command]
         if self._as_json:
-            shown = [delivery_json(one) for one in result.deliveries]
-            output.json_line(
-                {
-                    "act": self._act_id,
-                    "id": result.id,
-                    "ok": result.problem is None,
-                    "problem": result.problem,
-                    "was": result.was,
-                    "deliveries": shown,
-                }
-            )
+            output.json_line(outcome_json(self._act_id, result))
         elif result.problem is not None:
             click.echo(
                 f"{output.clean(result.id)}  {click.style(f'not {done}', fg='red')}:"

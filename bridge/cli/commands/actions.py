@@ -4,7 +4,6 @@ a count.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,15 @@ import click
 
 from bridge.cli.actions import run
 from bridge.cli.actions.run import Asked, asking, need_some, things
-from bridge.cli.options import FilteredCommand, existing, filtered, filters, searching, settings_of
+from bridge.cli.options import (
+    FilteredCommand,
+    existing,
+    filtered,
+    filters,
+    searching,
+    settings_of,
+    wrong_usage,
+)
 from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.model import Status
@@ -20,6 +27,7 @@ from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
+    from bridge.services.operations import ReplaySelection
     from bridge.services.selection import Selection
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import Move
@@ -69,8 +77,8 @@ def replay(
     flowbridge replay --dead-kind config --since 1h   what could not be planned
     flowbridge replay --source github --since 2d --through new-route --rate 50/s
     """
-    from bridge.cli.actions.build import replaying
     from bridge.cli.actions.replay_count import select_events
+    from bridge.services.operation_kinds import replaying
     from bridge.services.selection import select_named_events
     from bridge.store.queries import events as queries
 
@@ -78,7 +86,8 @@ def replay(
     need_some(events, asked)
     settings = settings_of(config)
     how = {"through": through or asked.chosen["route"], "routes": when if when != NOW else None}
-    routes = replaying(settings, how)
+    with wrong_usage():
+        routes = replaying(settings, how)
     with open_store_to_change(settings) as database:
         chosen = select_named_events(database, events)
         ids = chosen.ids
@@ -104,7 +113,7 @@ def replay(
             asked,
             asked.kept(events, **how),
             routes,
-            not_done=found.not_replayed,
+            replayed=found,
         )
 
 
@@ -262,7 +271,7 @@ def _act(
     how: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
-    from bridge.cli.actions.build import moving
+    from bridge.services.operation_kinds import moving
     from bridge.services.selection import select_named_deliveries
     from bridge.store.operations import actions
 
@@ -335,7 +344,7 @@ def _chosen(database: Database, name: str, move: Move, asked: Asked) -> Selectio
     return chosen
 
 
-def go(  # noqa: PLR0913 - each is another thing that the command has found
+def go(  # noqa: PLR0913 - one place for the end of every command that acts
     database: Database,
     settings: Settings,
     name: str,
@@ -345,34 +354,25 @@ def go(  # noqa: PLR0913 - each is another thing that the command has found
     kept_asked: Mapping[str, Any],
     doing: Any,
     *,
-    not_done: Mapping[str, Mapping[str, int]] | None = None,
+    replayed: ReplaySelection | None = None,
 ) -> None:
     """Ask, keep what was chosen, and do it. `doing` makes of the act what is done to its items.
 
-    `not_done`: by reason, how many are left out, and how many of `ids` will be refused, where that
-    is known before.
+    `replayed`: of a replay, what is left out and what will be refused.
     """
-    from bridge.store.operations import log
-    from bridge.system.ids import act_id
+    from bridge.services.operations import begin_operation, find_actor
 
     verb = run.VERBS.get(name, name)
     if not ids and not problems and not asked.dry_run:
         output.say(f"No {things(name, 0).partition(' ')[2]} like that to {verb}.")
         return
-    more = not_done or {}
-    count = len(ids) - sum(more.get("refused", {}).values())
+    count = len(ids) if replayed is None else replayed.count
+    more = {} if replayed is None else replayed.as_json()
     if not run.agreed(f"{things(name, count)} to {verb}", count, asked, more):
         return
-    now = time.time()
-    one = None
-    if ids:
-        one = log.begin(
-            database,
-            act_id(now),
-            command=name,
-            actor=run.who(settings),
-            asked=kept_asked,
-            ids=ids,
-            now=now,
-        )
+    one = (
+        begin_operation(database, name, ids, actor=find_actor(settings), asked=kept_asked)
+        if ids
+        else None
+    )
     run.carry_out(database, name, one, doing(database, one) if one else None, asked, problems)

@@ -107,7 +107,7 @@ def erase(
             "filters": {name: value for name, value in chosen.items() if value is not None},
         }
         with _settling(
-            database, settings, were, wanted.text, begun=not ids and not asked.dry_run
+            database, settings, sources, were, wanted.text, begun=not ids and not asked.dry_run
         ) as doing:
             go(
                 database,
@@ -133,17 +133,23 @@ def _must_be_a_subject(wanted: Subject, field: str | None, *, anywhere: bool) ->
 
 @contextmanager
 def _settling(
-    database: Database, settings: Settings, were: Set[str], letters: str, *, begun: bool
+    database: Database,
+    settings: Settings,
+    sources: Mapping[str, Source],
+    were: Set[str],
+    letters: str,
+    *,
+    begun: bool,
 ) -> Iterator[Callable[[Database, Act], Erasing]]:
     """Give what makes the act, and settle if that was done. `begun`: in any case; there is nothing
     to lose then, and nobody is asked.
     """
-    from bridge.cli.actions.build import erasing
+    from bridge.services.operation_kinds import erasing
 
     def doing(database: Database, act: Act) -> Erasing:
         nonlocal begun
         begun = True
-        return erasing(settings)(database, act)
+        return erasing(sources)(database, act)
 
     try:
         yield doing

@@ -5,19 +5,18 @@ interrupted.
 from __future__ import annotations
 
 import shlex
-import time
 from typing import Any
 
 import click
 
 from bridge.cli.actions import run
+from bridge.cli.actions.rate_option import RATE
 from bridge.cli.actions.run import DRY_RUN, YES, Asked, things
-from bridge.cli.actions.throttle import RATE
 from bridge.cli.numbers import Bounded
-from bridge.cli.options import AS_JSON, Moment, settings_of
+from bridge.cli.options import AS_JSON, Moment, settings_of, wrong_usage
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
-from bridge.core.errors import BridgeError
+from bridge.cli.usable_config import present_sources
 from bridge.core.operations import Act, Became, Item
 from bridge.monitoring.serializers import act_json, iso, item_json
 from bridge.services.store_access import open_store, open_store_to_change
@@ -234,18 +233,13 @@ def resume(
     flowbridge acts resume act_01jd2x
     flowbridge acts resume act_01jd2x --rate 20/s --yes
     """
-    from bridge.cli.actions.build import doing_of
+    from bridge.services.operation_kinds import doing_of
+    from bridge.services.operations import find_actor, find_resumable, resume_operation
     from bridge.store.inbound import blob_owners
-    from bridge.store.operations import log
 
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
-        one = log.find(database, id_)
-        if one.chosen is None:
-            raise BridgeError(
-                f"{one.id} was ended while it wrote down what it had chosen: nothing was done; give"
-                " the command again"
-            )
+        one = find_resumable(database, id_)
         if not one.left:
             output.say(f"{one.id} has come to its end: nothing is left of it.")
             return
@@ -257,13 +251,15 @@ def resume(
             rate=rate or one.asked.get("rate"),
             chosen={},
         )
-        making = doing_of(settings, one)
+        sources = present_sources(settings) if one.command == "erase" else {}
+        with wrong_usage():
+            making = doing_of(settings, one, sources)
         verb = run.VERBS.get(one.command, one.command)
         if not run.agreed(
             f"{things(one.command, one.left)} of {one.chosen} left to {verb}", one.left, asked
         ):
             return
-        one = log.resume(database, one, run.who(settings), time.time())
+        one = resume_operation(database, one, actor=find_actor(settings))
         were = blob_owners.owned(database) if one.command == "erase" else set[str]()
         try:
             run.carry_out(database, one.command, one, making(database, one), asked, {})

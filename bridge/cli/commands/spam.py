@@ -114,8 +114,8 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     flowbridge spam release evt_01jd2x
     flowbridge spam release --source contact --reason 'could not be checked' --since 2h --dry-run
     """
-    from bridge.cli.actions.build import replaying
     from bridge.cli.commands.actions import go
+    from bridge.services.operation_kinds import replaying
     from bridge.services.selection import select_named_events
     from bridge.store.queries import events as queries
 
@@ -154,8 +154,8 @@ def mark(config: str | None, /, events: tuple[str, ...], **options: Any) -> None
     \b
     flowbridge spam mark evt_01jd2x
     """
-    from bridge.cli.actions.build import marking
     from bridge.cli.commands.actions import go
+    from bridge.services.operation_kinds import marking
     from bridge.services.selection import select_named_events
 
     asked = Asked.of(options | {"limit": 0})

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bridge.cli.actions.run import DRY_RUN, YES, confirmed, who
+from bridge.cli.actions.run import DRY_RUN, YES, confirmed
 from bridge.cli.options import AS_JSON, Moment, settings_of
 from bridge.cli.ui import output
 from bridge.monitoring.serializers import iso
+from bridge.services.operations import find_actor
 from bridge.services.store_access import open_store_to_change
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
 
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
-        why = reason or f"{who(settings)} holds it"
+        why = reason or f"{find_actor(settings)} holds it"
         if restored is None:
             database.write(lambda connection: holding.begin(connection, why, time.time()))
         else:

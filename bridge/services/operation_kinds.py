@@ -9,15 +9,14 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from bridge.core.errors import ConfigError, NotFound
+from bridge.core.errors import ConfigError, InvalidRequest, NotFound
 from bridge.core.model import Event, Status
+from bridge.services.usable_config import load_present
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.operations import Act
-    from bridge.routing.model import Config
+    from bridge.routing.model import Config, Source
     from bridge.store.db.database import Database
     from bridge.store.operations.actions import Moving, Replaying
     from bridge.store.operations.erase import Erasing
@@ -27,14 +26,17 @@ if TYPE_CHECKING:
 KEPT_CONFIGS = 8  # configurations of then that are held ready at once
 
 
-def doing_of(settings: Settings, one: Act) -> Callable[[Database, Act], Doing[Any]]:
-    """Return what makes of an act what is done to its items. Raises `ConfigError` where routes.yaml
-    is needed and cannot be used.
+def doing_of(
+    settings: Settings, one: Act, sources: Mapping[str, Source]
+) -> Callable[[Database, Act], Doing[Any]]:
+    """Return what makes of an act what is done to its items. `sources`: for one that erases.
+
+    Raises `ConfigError` where routes.yaml is needed and cannot be used.
     """
     if one.command == "spam mark":
         return marking
     if one.command == "erase":
-        return erasing(settings)
+        return erasing(sources)
     is_release = one.command == "spam release"
     return (
         replaying(settings, one.asked, releases=is_release)
@@ -61,13 +63,12 @@ def marking(_database: Database, _one: Act) -> Marking:
     return Marking()
 
 
-def erasing(settings: Settings) -> Callable[[Database, Act], Erasing]:
+def erasing(sources: Mapping[str, Source]) -> Callable[[Database, Act], Erasing]:
     """Return what makes of an act what erases events, rejects and runs."""
-    from bridge.cli.usable_config import present_sources
     from bridge.core.retention import DEDUP_FOR
     from bridge.store.operations.erase import Erasing
 
-    stored_for = {name: source.dedup_for for name, source in present_sources(settings).items()}
+    stored_for = {name: source.dedup_for for name, source in sources.items()}
     return lambda _database, _act: Erasing(lambda source: stored_for.get(source, DEDUP_FOR))
 
 
@@ -75,18 +76,17 @@ def replaying(
     settings: Settings, asked: Mapping[str, Any], *, releases: bool = False
 ) -> Callable[[Database, Act | None], Replaying]:
     """Return what makes of an act what plans its events: through the routes of now, or each through
-    those it was planned with.
+    those it was planned with. `InvalidRequest` where `through` names no route of now.
 
     Without an act it plans them for a forecast, of which nothing is stored. `releases`: those that
     are held to be spam, which they then are no more.
     """
-    from bridge.config.loader import load
     from bridge.store.inbound import events
     from bridge.store.operations.actions import Replaying
 
     through = asked.get("through")
     then = asked.get("routes") == "then"
-    present = None if then else load(settings.config, settings.environ, strict_secrets=False)
+    present = None if then else load_present(settings)
     if present is not None:
         _check_route(through, present)
 
@@ -113,7 +113,7 @@ def _check_route(name: str | None, config: Config) -> None:
         from bridge.routing.expressions.roots import near
 
         names = list(config.route_names)
-        raise click.UsageError(
+        raise InvalidRequest(
             f"routes.yaml has no route {name!r}; {near(name, names)}it has:"
             f" {', '.join(names) or 'none'}"
         )

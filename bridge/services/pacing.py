@@ -1,39 +1,16 @@
-"""How fast an act goes: `--rate 50/s`."""
+"""The pace of an operation: at most so many items in a time, such as `50/s`."""
 
 from __future__ import annotations
 
 import time
 from math import floor
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.core.rate_limits import Rate
 
 BATCH = 0.1  # seconds of a rate that are done in one go: a commit for each item would be slow
 CATCH_UP = 1.0  # seconds that are made up for at most, after a commit that took long
-
-
-class Pace(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """A rate as routes.yaml has it, kept as its text: `50/s`, `600/min`."""
-
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            rate_of(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
-
-
-RATE = click.option(
-    "--rate",
-    type=Pace(),
-    metavar="RATE",
-    help="At most so many in a time, such as 50/s or 600/min. Default: at once.",
-)
 
 
 def rate_of(text: str) -> Rate:

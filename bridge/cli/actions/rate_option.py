@@ -1,0 +1,30 @@
+"""The option that paces an operation: `--rate 50/s`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bridge.services.pacing import rate_of
+
+
+class Pace(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A rate as routes.yaml has it, kept as its text: `50/s`, `600/min`."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            rate_of(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+RATE = click.option(
+    "--rate",
+    type=Pace(),
+    metavar="RATE",
+    help="At most so many in a time, such as 50/s or 600/min. Default: at once.",
+)

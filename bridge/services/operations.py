@@ -1,0 +1,179 @@
+"""Operations on stored events and deliveries: begin one, do its items, and resume it.
+
+An operation writes down all its items before it does the first, so that it can stop anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.core.errors import BridgeError
+from bridge.core.model import JSON
+from bridge.monitoring.serializers import delivery_json
+from bridge.services.pacing import Pacer
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.core.operations import Act
+    from bridge.store.db.database import Database
+    from bridge.store.operations.actions import Replaying, Result
+    from bridge.store.operations.log import Doing
+
+MAX_STORED_NAMES: Final = 5  # of the ids that were given, stored with an operation beside its items
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySelection:
+    """The events of a replay. By reason: how many others are left out, and how many of `ids` the
+    replay will refuse.
+    """
+
+    ids: Sequence[str]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many events will be replayed."""
+        return len(self.ids) - sum(self.refused.values())
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return what is not replayed, in the shape of `replay --dry-run --json`."""
+        return {"left_out": dict(self.left_out), "refused": dict(self.refused)}
+
+
+def find_actor(settings: Settings) -> str:
+    """Return who acts: FLOWBRIDGE_ACTOR, else the user of the machine and its name."""
+    if settings.actor:
+        return settings.actor
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def describe_request(
+    filters: Mapping[str, Any],
+    names: Sequence[str],
+    *,
+    limit: int = 0,
+    rate: str | None = None,
+    **how: Any,
+) -> dict[str, Any]:
+    """Return what is stored of a request with its operation: the filters, or the first of the names
+    that were given, and how.
+    """
+    chosen = {
+        name.rstrip("_"): _as_text(value)
+        for name, value in sorted(filters.items())
+        if value is not None
+    }
+    own = {"names": list(names[:MAX_STORED_NAMES]), "limit": limit or None, "rate": rate}
+    return {"filters": chosen} | {name: value for name, value in (own | how).items() if value}
+
+
+def select_replay(
+    database: Database,
+    replaying: Replaying,
+    ids: Sequence[str],
+    *,
+    is_named: bool,
+    advance: Callable[[int], None] = lambda _: None,
+) -> ReplaySelection:
+    """Plan the events without storing anything, and return those that will be replayed.
+
+    Events that a person named (`is_named`) are never left out: the replay refuses those that it
+    cannot plan. `advance` gets how many more events were planned.
+    """
+    from bridge.store.operations.replay_forecast import forecast_replay
+
+    found = forecast_replay(database, replaying, ids, time.time(), advance)
+    if is_named:
+        return ReplaySelection(ids, refused=Counter(found.left_out) + Counter(found.refused))
+    return ReplaySelection(found.ids, found.left_out, found.refused)
+
+
+def begin_operation(
+    database: Database,
+    command: str,
+    ids: Sequence[str],
+    *,
+    actor: str,
+    asked: Mapping[str, JSON],
+) -> Act:
+    """Store an operation with all its items and return it; nothing is done to them yet."""
+    from bridge.store.operations import log
+    from bridge.system.ids import act_id
+
+    now = time.time()
+    return log.begin(
+        database, act_id(now), command=command, actor=actor, asked=asked, ids=ids, now=now
+    )
+
+
+def find_resumable(database: Database, id_: str) -> Act:
+    """Return an operation by its id or an unambiguous part of it. `left` is 0 where it has ended.
+
+    `NotFound` where there is none; `BridgeError` where it ended before all its items were stored.
+    """
+    from bridge.store.operations import log
+
+    found = log.find(database, id_)
+    if found.chosen is None:
+        raise BridgeError(
+            f"{found.id} was ended while it wrote down what it had chosen: nothing was done; give"
+            " the command again"
+        )
+    return found
+
+
+def resume_operation(database: Database, operation: Act, *, actor: str) -> Act:
+    """Store who resumes an operation, and return it."""
+    from bridge.store.operations import log
+
+    return log.resume(database, operation, actor, time.time())
+
+
+def do_items(
+    database: Database, operation: Act, doing: Doing[Any], rate: str | None = None
+) -> Iterator[list[Result]]:
+    """Do the items that are left, no faster than `rate`, and yield their outcomes, some to a commit.
+
+    An outcome has a `problem` where the item was refused. The iterator may be dropped anywhere, and
+    another process may do items of the same operation: no item is done twice.
+    """
+    from bridge.store.operations import log
+
+    pacer = Pacer(rate)
+    left = operation.left
+    while left > 0:
+        results = log.advance(database, operation, doing, time.time(), pacer.wait(log.TOGETHER))
+        if not results:  # another process has done the rest
+            return
+        pacer.went(len(results))
+        left -= len(results)
+        yield results
+
+
+def outcome_json(operation_id: str | None, result: Result) -> dict[str, JSON]:
+    """Return the outcome of one item, in the shape of `--json` of every command that acts."""
+    return {
+        "act": operation_id,
+        "id": result.id,
+        "ok": result.problem is None,
+        "problem": result.problem,
+        "was": result.was,
+        "deliveries": [delivery_json(one) for one in result.deliveries],
+    }
+
+
+def _as_text(value: Any) -> Any:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
