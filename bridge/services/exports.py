@@ -1,0 +1,109 @@
+"""Exports of what people filled in: submissions as records, and as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.model import JSON, Event
+from bridge.core.retention import is_emptied
+from bridge.flows.ready.csv_format import cell, record
+from bridge.monitoring.serializers import iso
+from bridge.routing.planner import filled_in
+from bridge.services.usable_config import body_reader
+from bridge.store.queries import events as queries
+
+if TYPE_CHECKING:
+    from bridge.core.model import Body
+    from bridge.routing.model import Source
+    from bridge.store.db.database import Database
+    from bridge.store.queries.filters import Filters
+
+MAX_COLUMNS: Final = 1000
+ABOUT: Final = ("received_at", "id", "source")  # the columns before the fields
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An event that a person filled in, with its fields."""
+
+    event: Event
+    fields: Mapping[str, JSON]
+
+    def about(self) -> dict[str, JSON]:
+        """Return when, under which id and where it came in, by the names in `ABOUT`."""
+        event = self.event
+        return dict(zip(ABOUT, (iso(event.received_at), event.id, event.source), strict=True))
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return it in the shape of `export --as jsonl`."""
+        return self.about() | {"type": self.event.type, "fields": dict(self.fields)}
+
+
+class Submissions:
+    """The submissions among the events that filters choose, oldest first.
+
+    The events are chosen once. Each iteration reads them again, some at a time, and `left_out`
+    counts those that are no submission, or whose body cannot be read or was deleted by `retention`.
+    """
+
+    def __init__(
+        self, database: Database, sources: Mapping[str, Source], wanted: Filters, limit: int = 0
+    ) -> None:
+        self._database = database
+        self._read = body_reader(sources)
+        self._ids = queries.event_ids(database, wanted, limit)
+        self.left_out = 0
+
+    def __iter__(self) -> Iterator[Submission]:
+        self.left_out = 0
+        for event in queries.whole_events(self._database, self._ids):
+            fields = _fields(event, self._read)
+            if fields is None:
+                self.left_out += 1
+            else:
+                yield Submission(event, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionTable:
+    """Submissions as a table: a column for each field, at most `MAX_COLUMNS`, in the order in which
+    they came. `field_count`: how many fields there are.
+    """
+
+    submissions: Submissions
+    fields: tuple[str, ...]
+    field_count: int
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return (*ABOUT, *self.fields)
+
+    def rows(self) -> Iterator[list[JSON]]:
+        """Yield the values of each submission, null where it has no such field."""
+        for one in self.submissions:
+            yield [*one.about().values(), *(one.fields.get(name) for name in self.fields)]
+
+    def csv_records(self) -> Iterator[bytes]:
+        """Yield the header and then each submission as a record of a CSV file."""
+        yield record(map(cell, self.header))
+        for row in self.rows():
+            yield record(map(cell, row))
+
+
+def read_table(submissions: Submissions) -> SubmissionTable:
+    """Read all submissions once for the names of their fields, and return their table."""
+    names: dict[str, None] = {}
+    for one in submissions:
+        names |= dict.fromkeys(one.fields)
+    return SubmissionTable(submissions, tuple(names)[:MAX_COLUMNS], len(names))
+
+
+def _fields(event: Event, read: Callable[[Event], Body]) -> dict[str, JSON] | None:
+    if is_emptied(event):
+        return None
+    body = read(event)
+    found = filled_in(event, body)
+    return dict(found) if found is not None and body.problem is None else None
