@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 import click
@@ -16,14 +14,13 @@ from bridge.cli.samples.sources import knowing
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.cli.usable_config import good_config
-from bridge.core.errors import BadSignature, BridgeError, NotFound
+from bridge.core.errors import NotFound
 from bridge.services.store_access import open_store
 
 if TYPE_CHECKING:
     from bridge.core.model import Reject
-    from bridge.providers.signatures.key_source import Keys
     from bridge.routing.model import Config
-    from bridge.store.db.database import Database
+    from bridge.services.rejects import DiagnosedReject, Readmission, RejectReview
 
 COLUMNS = (
     Column("received", whole=True),
@@ -31,10 +28,6 @@ COLUMNS = (
     Column("source"),
     Column("reason", style=output.styled),
     Column("why", spare=True),
-)
-UNCLEAR = (
-    "no secret, time or form of the body that was tried matches: the sender uses another secret, or"
-    " the body was changed in transit"
 )
 
 
@@ -70,26 +63,24 @@ def rejects(
     """
     if ctx.invoked_subcommand is not None:
         return
-    from bridge.monitoring.serializers import reject_json
-    from bridge.store.inbound import rejects as kept
-
     settings = settings_of(ctx.obj)
-    config = _routes(ctx.obj, to_look=True)
+    review = _review(ctx.obj, to_look=True)
     with open_store(settings) as database:
         existing(settings, database, source=source)
         found = (
-            kept.listed(database, source=source, since=since, limit=limit) if database else iter(())
+            review.list_rejects(database, source=source, since=since, limit=limit)
+            if database
+            else iter(())
         )
-        looked = ((one, _findings(one, config)) for one in found)
         if as_json:
-            for one, findings in looked:
-                output.json_line(reject_json(one, findings))
+            for one in found:
+                output.json_line(one.as_json())
             return
-        if not output.print_table(COLUMNS, (_row(one, findings) for one, findings in looked)):
+        if not output.print_table(COLUMNS, map(_row, found)):
             output.say(
                 f"No rejects {'like that ' if source or since is not None else ''}are stored."
             )
-    _say_unset(config, source)
+    _say_unset(review.config, source)
 
 
 def _say_unset(config: Config, source: str | None) -> None:
@@ -106,23 +97,21 @@ def _say_unset(config: Config, source: str | None) -> None:
             )
 
 
-def _row(one: Reject, findings: list[str]) -> tuple[str, ...]:
-    why = (
-        f"readmitted as {', '.join(one.event_ids)}" if one.event_ids else (findings or [UNCLEAR])[0]
-    )
+def _row(found: DiagnosedReject) -> tuple[str, ...]:
+    one = found.reject
+    why = f"readmitted as {', '.join(one.event_ids)}" if one.event_ids else found.reasons[0]
     return output.moment(one.received_at), one.id, one.source, one.reason, why
 
 
 def show_reject(config: str | None, one: Reject, *, as_json: bool) -> None:
     """Print all that is known of one reject, for `flowbridge show`."""
     from bridge.cli.ui.event_view import print_reject
-    from bridge.monitoring.serializers import whole_reject_json
 
-    findings = _findings(one, _routes(config, to_look=True))
+    found = _review(config, to_look=True).diagnose(one)
     if as_json:
-        output.json_line(whole_reject_json(one, findings))
+        output.json_line(found.as_json(whole=True))
     else:
-        print_reject(one, findings or [UNCLEAR])
+        print_reject(one, found.reasons)
 
 
 @rejects.command()
@@ -156,13 +145,13 @@ def readmit(
     """
     if bool(ids) == bool(source or since):
         raise click.UsageError("name some, or choose them by --source or --since")
-    routes = _routes(config)
+    review = _review(config)
     settings = settings_of(config)
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
         existing(settings, database, source=source)
-        chosen = _chosen(database, routes, ids, source, since)
+        chosen = review.select(database, ids, source=source, since=since)
         text = f"{output.number(len(chosen), 'reject')} to readmit"
         if dry_run:
             output.json_line({"count": len(chosen)}) if as_json else output.answer(text)
@@ -171,7 +160,9 @@ def readmit(
             output.say("No rejects like that verify now.")
         elif not yes and not ids and not _agreed(text):
             output.say("Nothing was done.")
-        elif sum(not _readmit(database, routes, one, as_json=as_json) for one in chosen):
+        elif sum(
+            not _print_readmitted(review.readmit(database, one), as_json=as_json) for one in chosen
+        ):
             sys.exit(1)
 
 
@@ -181,66 +172,29 @@ def _agreed(text: str) -> bool:
     return click.confirm(f"{text}. Go on?", err=True)
 
 
-def _chosen(
-    database: Database,
-    config: Config,
-    ids: tuple[str, ...],
-    source: str | None,
-    since: float | None,
-) -> list[Reject]:
-    """Return those named, or those of the filter that would pass; oldest first, as they came."""
-    from bridge.ingest.diagnosis import verifies
-    from bridge.store.inbound import rejects as kept
-
-    if ids:
-        return list({one.id: one for one in (kept.get(database, text) for text in ids)}.values())
-    return [
-        one
-        for one in kept.listed(database, source=source, since=since, waiting=True)
-        if verifies(one, config, _keys())
-    ][::-1]
-
-
-def _readmit(database: Database, config: Config, one: Reject, *, as_json: bool) -> bool:
-    """Let one in, say what became of it, and return whether it was."""
-    from bridge.ingest.rejects import readmit as let_in
-    from bridge.store.inbound import events
-    from bridge.store.inbound import rejects as kept
-    from bridge.system.ids import event_id
-
-    problem: str | None = None
-    ids: tuple[str, ...] = ()
-    if not kept.claim(database, one.id, time.time()):
-        problem = "it was readmitted already" if one.readmitted_at else "somebody is readmitting it"
-    else:
-        try:
-            received = let_in(
-                one,
-                config,
-                keep=lambda arrivals, replan: events.add_all(database, arrivals, replan),
-                new_id=lambda: event_id(one.received_at),
-                keys=_keys(),
-            )
-            ids = tuple(kept_one.event_id for _, kept_one in received.kept)
-            kept.settle(database, one.id, ids)
-        except BridgeError as error:
-            kept.settle(database, one.id, None)
-            findings = _findings(one, config) if isinstance(error, BadSignature) else [str(error)]
-            problem = (findings or [UNCLEAR])[0]
+def _print_readmitted(one: Readmission, *, as_json: bool) -> bool:
+    """Print what came of a readmission, and return whether the reject was readmitted."""
     if as_json:
-        output.json_line(
-            {"id": one.id, "ok": problem is None, "problem": problem, "events": list(ids)}
-        )
-    elif problem is None:
-        output.answer(
-            f"{one.id}  readmitted: {', '.join(ids) or 'a test of the URL, which makes no event'}"
-        )
+        output.json_line(one.as_json())
+    elif one.problem is None:
+        became = ", ".join(one.event_ids) or "a test of the URL, which makes no event"
+        output.answer(f"{one.reject_id}  readmitted: {became}")
     else:
         click.echo(
-            f"{output.clean(one.id)}  {click.style('not readmitted', fg='red')}:"
-            f" {output.clean(problem)}"
+            f"{output.clean(one.reject_id)}  {click.style('not readmitted', fg='red')}:"
+            f" {output.clean(one.problem)}"
         )
-    return problem is None
+    return one.problem is None
+
+
+def _review(config: str | None, *, to_look: bool = False) -> RejectReview:
+    """Return what verifies rejects under the present routes.yaml; `to_look`: under the last good
+    one where it cannot be used.
+    """
+    from bridge.services.rejects import RejectReview
+    from bridge.web.key_fetcher import Keyring
+
+    return RejectReview(_routes(config, to_look=to_look), Keyring())
 
 
 def _routes(config: str | None, *, to_look: bool = False) -> Config:
@@ -266,16 +220,3 @@ def _routes(config: str | None, *, to_look: bool = False) -> Config:
             },
         )
     return replace(routes, sources=knowing(config, routes.sources))
-
-
-def _findings(one: Reject, config: Config) -> list[str]:
-    from bridge.ingest.diagnosis import diagnose
-
-    return diagnose(one, config, _keys())
-
-
-@cache
-def _keys() -> Keys:
-    from bridge.web.key_fetcher import Keyring
-
-    return Keyring()
