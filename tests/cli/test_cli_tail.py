@@ -8,7 +8,7 @@ import pytest
 from records import make_delivery, make_event
 from sqlalchemy import update
 
-from bridge.cli.commands.tail import Follower
+from bridge.cli.commands.tail import Follower, print_change
 from bridge.core.model import Delivery
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -57,3 +57,13 @@ def test_a_delivery_is_told_when_it_comes_to_what_is_asked_for(
         ]
     assert seen == told
     assert list(follower.look()) == []
+
+
+def test_a_submission_held_as_spam_is_shown_with_its_reason(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = make_event("1", spam="token: there is none")
+    events.add(database, event, [], lambda *_: [])
+    print_change(database, 0.0, event, as_json=False)
+    line = capsys.readouterr().out
+    assert "spam: token: there is none" in line and "no route matched" not in line

@@ -187,7 +187,12 @@ def print_change(database: Database, at: float, change: Event | Delivery, *, as_
     if as_json:
         output.json_line(event_json(change, deliveries))
         return
-    standing = change.problem or " · ".join(map(output.standing, deliveries)) or "no route matched"
+    standing = (
+        change.problem
+        or (change.spam and f"spam: {change.spam}")
+        or " · ".join(map(output.standing, deliveries))
+        or "no route matched"
+    )
     _print_line(at, f"{change.source} {change.type or ''}".rstrip(), standing, change.id)
 
 
