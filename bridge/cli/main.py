@@ -148,7 +148,10 @@ class Group(click.Group):
                     error.ctx,
                 ) from None
             raise
-        except (ConfigError, SettingsError) as error:
+        except ConfigError as error:
+            _complain(_no_routes(ctx) or str(error))
+            sys.exit(2)
+        except SettingsError as error:
             _complain(str(error))
             sys.exit(2)
         except BridgeError as error:
@@ -158,6 +161,14 @@ class Group(click.Group):
             # The reader, such as `head`, has seen enough.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
+
+
+def _no_routes(ctx: click.Context) -> str | None:
+    """Return what to do where the routes.yaml that the command reads does not exist."""
+    from bridge.cli.options import explain_no_routes
+
+    file = Path(ctx.params.get("config") or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
+    return None if file.exists() else explain_no_routes(file)
 
 
 def _complain(text: str) -> None:

@@ -28,6 +28,8 @@ from bridge.services.filter_values import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridge.config.settings import Settings
     from bridge.store.db.database import Database
     from bridge.store.queries.filters import Filters
@@ -281,7 +283,11 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
     from bridge.config.settings import load_settings
     from bridge.monitoring.presence import addresses
 
-    settings = load_settings(os.environ, config=config, secrets=secrets, timings=command_timings())
+    settings = load_settings(os.environ, config=config, secrets=False, timings=command_timings())
+    if secrets:
+        if not settings.data.exists():  # this run would create it, also in a wrong folder
+            need_routes(settings)
+        settings = load_settings(os.environ, config=config, secrets=True, timings=command_timings())
     found = addresses(settings.data)
     return settings if found is None else replace(settings, bind=found[0], private_bind=found[1])
 
@@ -327,9 +333,13 @@ def url_of(to: str) -> str:
 
 def need_routes(settings: Settings) -> None:
     """Refuse to start where there is no routes.yaml, and say how to make one."""
-    file = settings.config
-    if not file.exists():
-        raise SettingsError(
-            f"there is no {file.name} in {file.absolute().parent}: `flowbridge init` writes one in"
-            " an empty folder; else change to your project's folder, or pass --config FILE"
-        )
+    if not settings.config.exists():
+        raise SettingsError(explain_no_routes(settings.config))
+
+
+def explain_no_routes(file: Path) -> str:
+    """Return that there is no routes.yaml, and how to come to one."""
+    return (
+        f"there is no {file.name} in {file.absolute().parent}: `flowbridge init` writes one in an"
+        " empty folder; else change to your project's folder, or pass --config FILE"
+    )

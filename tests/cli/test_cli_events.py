@@ -78,12 +78,36 @@ def test_a_folder_without_a_project_is_wrong_usage(folder: Path) -> None:
         "resolve",
         "export",
         "acts",
+        "db upgrade",
+        "db check",
+        "db backup",
     )
     for command in commands:
         result = run(*command.split())
         assert (result.exit_code, result.stdout) == (2, ""), command
         assert f"there is no routes.yaml in {folder}, and no database" in result.stderr, command
         assert "--config FILE" in result.stderr and "flowbridge init" in result.stderr
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "replay evt_1 --yes",
+        "doctor",
+        "flows list",
+        "form contact",
+        "learn github",
+        "erase ada@example.com",
+        "receipt 1 --source contact",
+        "db rekey",
+    ],
+)
+def test_commands_that_read_routes_name_the_way_to_one(folder: Path, command: str) -> None:
+    result = run(*command.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"there is no routes.yaml in {folder}: `flowbridge init`" in result.stderr
+    assert "(file)" not in result.stderr
     assert list(folder.iterdir()) == []
 
 
@@ -1004,6 +1028,7 @@ def test_a_database_of_another_schema_is_said(store: Database) -> None:
 
 
 def test_db_check_and_upgrade(folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
     assert run("db", "check").exit_code == 1
     assert "the schema is" in run("db", "upgrade").stdout
     assert "already" in run("db", "upgrade").stdout

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from bridge.cli.actions.run import YES, confirmed
-from bridge.cli.options import AS_JSON, settings_of
+from bridge.cli.options import AS_JSON, database_of, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
 from bridge.core.errors import StoreError
@@ -47,11 +47,10 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
     """
     from bridge.store.backup import files as backups
     from bridge.store.backup.archive import name_of
-    from bridge.store.db.database import Database
 
     settings = settings_of(config)
     now = time.time()
-    database = Database.of(settings)
+    database = database_of(settings)
     try:
         if path == Path("-"):
             manifest = _to_stdout(database, settings, now)

@@ -13,7 +13,7 @@ from bridge.cli.commands.db.hold import hold, release
 from bridge.cli.commands.db.prune import prune
 from bridge.cli.commands.db.rekey import rekey
 from bridge.cli.commands.db.vacuum import vacuum
-from bridge.cli.options import AS_JSON, settings_of
+from bridge.cli.options import AS_JSON, database_of, settings_of
 from bridge.cli.ui import output
 from bridge.core.errors import StoreError
 
@@ -36,10 +36,9 @@ def upgrade(config: str | None, /) -> None:
     \b
     flowbridge db upgrade
     """
-    from bridge.store.db.database import Database
     from bridge.store.migrations import upgrade as migrate
 
-    database = Database.of(settings_of(config))
+    database = database_of(settings_of(config))
     try:
         before, now = migrate.upgrade(database)
     finally:
@@ -64,11 +63,10 @@ def check_(config: str | None, /, as_json: bool) -> None:
     flowbridge db check
     """
     from bridge.store.blobs import Blobs
-    from bridge.store.db.database import Database
     from bridge.store.operations import checkup
 
     settings = settings_of(config)
-    database = Database.of(settings)
+    database = database_of(settings)
     if database.is_sqlite and not database.path.exists():
         raise StoreError(f"there is no database {database.path}: nothing was received yet")
     try:
