@@ -205,7 +205,14 @@ def kill_run(platform: Platform, run_id: str) -> KillReport:
 
 
 def try_to_send(platform: Platform, call: Call) -> Answer | Lost:
-    """Make a call and return what came of it."""
+    """Make a call and return what came of it.
+
+    `BridgeError` where a value of the platform is not set: a call without it proves nothing.
+    """
+    if platform.missing is not None:
+        raise BridgeError(
+            f"{platform.name} cannot be called: {platform.missing}. Next: set it in .env"
+        )
     from bridge.system.http_client import Sender
 
     sender = Sender(max_answer=MAX_ANSWER)

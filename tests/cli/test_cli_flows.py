@@ -429,3 +429,16 @@ def test_a_local_flow_is_not_started_without_what_it_requires_and_is_found_at_an
         done = flows("run", "local/sleep", "--json-input", '{"seconds": 0}', "--wait")
         assert done.returncode == 0 and "console" not in done.stderr
         assert "local_platform" not in flows("list").stderr and "append_csv" in flows("list").stdout
+
+
+def test_a_platform_without_its_key_is_not_called(platform: FakePlatform, folder: Path) -> None:
+    file = folder / "routes.yaml"
+    file.write_text(file.read_text().replace("fake-key", '"${env:GUMLOOP_API_KEY}"'))
+    for command in ("list", "inputs repeat", "runs repeat", "run repeat --input a=b"):
+        refused = run("flows", *command.split())
+        assert refused.exit_code == 1, command
+        assert (
+            "gumloop cannot be called: environment variable GUMLOOP_API_KEY is not set."
+            " Next: set it in .env\n"
+        ) in refused.stderr
+    assert platform.starts == []
