@@ -40,7 +40,7 @@ class SourceNow:
     `files_keep`: so many at most, null where it takes none. `stored_today`: bytes of bodies that it
     stored today (UTC); `daily_bytes`: so many at most, null without a limit.
     `is_public`: anyone may send to it. `refused`: submissions that the form refused in 24 h, by the
-    code of the answer.
+    code of the answer. `spam`: submissions of 24 h that it holds as spam.
     """
 
     name: str
@@ -62,6 +62,7 @@ class SourceNow:
     is_public: bool = False
     missing: str | None = None  # which secret is not set
     refused: Mapping[str, int] = field(default_factory=dict)
+    spam: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -267,6 +267,7 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
             stored_today=standing.stored_today.get(name, 0) if standing else 0,
             daily_bytes=source.daily_bytes if (source := sources.get(name)) else None,
             refused=standing.refused.get(name, {}) if standing else {},
+            spam=standing.spam.get(name, 0) if standing else 0,
             is_public=source is not None and source.is_public,
             missing=(
                 config.sources[name].missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 from command_line import run
+from conftest import NOW, make_event
 from processes import call_here
 from receiving import hooks_of
 from records import NOW
@@ -27,8 +29,9 @@ from bridge.monitoring.counters import Counts as Metrics
 from bridge.monitoring.metrics import FORM_REFUSALS
 from bridge.monitoring.refused_submissions import OTHER_STEP, STEPS, step_of
 from bridge.store.db.database import Database
-from bridge.store.inbound import refused_submissions
+from bridge.store.inbound import events, refused_submissions
 from bridge.store.inbound.refused_submissions import Counts
+from bridge.store.queries import status
 from bridge.web import effects, refusal_counter
 from bridge.web.refusal_counter import RefusalCounter
 
@@ -238,3 +241,29 @@ def test_status_shows_them_with_the_next_step(tmp_path: Path) -> None:
 def test_status_says_nothing_where_nothing_was_refused(store: Database, folder: Path) -> None:
     shown = run("--config", str(folder / "routes.yaml"), "status")
     assert "refused" not in shown.stdout
+
+
+def _add(database: Database, source: str, at: float, spam: str | None) -> None:
+    event = make_event(source=source, provider="form", now=at, spam=spam)
+    events.add(database, event, [], lambda *_: [])
+
+
+def test_what_each_form_holds_as_spam_is_counted_for_24_hours(database: Database) -> None:
+    _add(database, "contact", NOW - DAY - 60, "token: there is none")
+    for source, spam in (("contact", "token: there is none"), ("jobs", None), ("contact", None)):
+        _add(database, source, NOW - 60, spam)
+    _add(database, "contact", NOW - 30, "word: casino")
+    found = status.look(database, ["contact", "jobs", "new"], NOW, midnight=NOW - HOUR, day=DAY)
+    assert found.spam == {"contact": 2, "jobs": 0}
+
+
+def test_status_names_the_command_where_a_form_holds_spam(store: Database, folder: Path) -> None:
+    (folder / "routes.yaml").write_text("version: 1\nsources:\n  contact: {provider: form}\n")
+    assert "as spam" not in run("status").stdout
+    _add(store, "contact", time.time() - 60, "token: there is none")
+    assert (
+        "form contact holds 1 submission of 24 h as spam\n"
+        "  -> see why, and release what is not spam: flowbridge spam --source contact\n"
+    ) in run("status").stdout
+    (source,) = json.loads(run("status", "--json").stdout)["sources"]
+    assert source["spam"] == 1

@@ -12,7 +12,7 @@ import click
 from bridge.cli.options import AS_JSON, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
-from bridge.cli.ui.refusals_view import print_refusals, refusals_json
+from bridge.cli.ui.refusals_view import print_refusals, print_spam, refusals_json
 from bridge.config.settings import BACKUPS
 from bridge.core.status import Backups, Certificate, Overdue, Overview, PlatformNow
 from bridge.monitoring.conditions import Trouble, notes, troubles
@@ -116,6 +116,7 @@ def _kept(now: Overview) -> dict[str, Any]:
                 "stored_today": one.stored_today,
                 "daily_bytes": one.daily_bytes,
                 "refused": refusals_json(one),
+                "spam": one.spam,
             }
             for one in now.sources
         ],
@@ -221,6 +222,7 @@ def _print(now: Overview, store: str, found: list[Trouble], file: str) -> None:
             click.echo()
             output.print_table(columns, rows)
     print_refusals(now.sources)
+    print_spam(now.sources)
 
 
 def _verdict(now: Overview, found: list[Trouble]) -> None:

@@ -1,4 +1,6 @@
-"""The submissions that forms refused in 24 hours, for `status`, with the next step."""
+"""The submissions of 24 hours that forms refused or hold as spam, for `status`, with the next
+step.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +36,17 @@ def print_refusals(sources: Iterable[SourceNow]) -> None:
         for code, count in source.refused.items():
             click.echo(f"  {count} {click.style(output.clean(code), fg='yellow')}")
             click.echo(click.style(_wrapped(step_of(code)), dim=True))
+
+
+def print_spam(sources: Iterable[SourceNow]) -> None:
+    """Print how many submissions each form holds as spam, with the next step."""
+    for source in sources:
+        if source.spam:
+            held = output.number(source.spam, "submission")
+            click.echo()
+            click.echo(output.clean(f"form {source.name} holds {held} of 24 h as spam"))
+            step = f"see why, and release what is not spam: flowbridge spam --source {source.name}"
+            click.echo(click.style(_wrapped(output.clean(step)), dim=True))
 
 
 def _wrapped(step: str) -> str:

@@ -30,6 +30,7 @@ MOST: Final = 100_000  # rows that are counted
 PAGE = 20_000
 PAGES = 5
 DEAD: Final = 5_000  # newest dead deliveries that are looked at for those of a day
+SPAM: Final = 1_000  # newest submissions held as spam, of each source, that are looked at
 LATE: Final = 20  # runs that nobody follows are named one by one
 
 _STUCK = "status IN ('dead', 'unknown', 'blocked')"  # the index's very condition
@@ -61,6 +62,12 @@ WHERE finished_at > :since AND coalesce(dead_kind, '') <> 'person' AND NOT EXIST
         AND later.route = dead.route AND later.seq > dead.seq)
 GROUP BY dead_kind
 """)  # noqa: S608 - names of our own tables and columns
+_SPAM = text(f"""
+SELECT count(*) FROM (
+    SELECT received_at FROM event WHERE source = :source AND spam IS NOT NULL
+    ORDER BY seq DESC LIMIT {SPAM}) AS newest
+WHERE received_at > :since
+""")  # noqa: S608 - a number of ours
 _UNKNOWN = text(f"""
 SELECT count(*) AS n, sum(CASE WHEN poll_at IS NULL THEN 1 ELSE 0 END) AS held
 FROM (SELECT poll_at FROM delivery WHERE status = 'unknown' LIMIT {MOST}) AS unknown
@@ -93,6 +100,7 @@ class Standing:
 
     `files`: bytes of files by source; `stored_today`: bytes of bodies. `dead_kinds`: those that
     died within a day, by kind. `refused`: submissions that a form refused in 24 h, by code.
+    `spam`: submissions that a source holds as spam of 24 h, at most `SPAM`.
     """
 
     workers: list[tuple[int, str, float]]
@@ -115,6 +123,7 @@ class Standing:
     files: Mapping[str, int]
     stored_today: Mapping[str, int]
     refused: Mapping[str, Mapping[str, int]]
+    spam: Mapping[str, int]
 
     @property
     def dead_today(self) -> int:
@@ -162,6 +171,11 @@ def look(
             files=form_files.held(connection),
             stored_today=daily_bytes.stored(connection, now),
             refused=refused_submissions.within_a_day(connection, now),
+            spam={
+                name: _count(connection, _SPAM, source=name, since=now - day)
+                for name, (last_at, _) in found.items()
+                if last_at is not None and last_at > now - day
+            },
         )
 
 
