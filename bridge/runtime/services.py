@@ -6,11 +6,13 @@ itself.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from bridge.config.settings import Address, Settings
 from bridge.core.errors import BridgeError, SettingsError, StoreError
@@ -40,6 +42,13 @@ from bridge.worker.tracing import traced_by
 from bridge.worker.worker import Worker
 
 PREPARED = "prepared"
+_ANOTHER: Final = "set FLOWBRIDGE_BIND in .env to another address, such as 127.0.0.1:8090"
+#: What to do where an address cannot be bound, by the number of the error.
+HINTS: Final = {
+    errno.EADDRINUSE: f". Next: end the process that listens there, or {_ANOTHER}",
+    errno.EACCES: f". Next: ports below 1024 need a privilege: {_ANOTHER}",
+    errno.EADDRNOTAVAIL: f". Next: this machine does not have that address: {_ANOTHER}",
+}
 
 
 def listen(settings: Settings) -> list[socket.socket]:
@@ -60,6 +69,7 @@ def _bind(address: Address) -> socket.socket:
         sock.close()
         raise SettingsError(
             f"cannot listen on {address[0]}:{address[1]}: {error.strerror}"
+            f"{HINTS.get(error.errno or 0, '')}"
         ) from None
     sock.set_inheritable(True)
     return sock
