@@ -11,7 +11,7 @@ from bridge.core.plurals import number
 from bridge.core.rate_limits import DAY, NO_LIMITS, Limits, Pace, day_of, room
 from bridge.core.times import write_time
 from bridge.delivery.circuit_breaker import free
-from bridge.delivery.obstacles import Obstacle, Setting, find_obstacle, next_call
+from bridge.delivery.obstacles import READ_AGAIN, Obstacle, Setting, find_obstacle, next_call
 
 UNPACED: Final = Pace()
 MOST: Final = 1000  # deliveries that go before one, counted as far as that
@@ -171,7 +171,8 @@ def _closed(one: Delivery, around: Around) -> Wait | None:
     if around.missing is not None:
         return Wait(
             kind="platform",
-            detail=f"the platform {one.platform!r} cannot be called: {around.missing}",
+            detail=f"the platform {one.platform!r} cannot be called: {around.missing}. Next: set"
+            f" it {READ_AGAIN}",
         )
     if around.circuit is not None and around.circuit.is_unauthorized:
         return _unauthorized(one, around.circuit)
@@ -188,7 +189,7 @@ def _flow(one: Delivery, absent: str | None) -> str:
     if absent is not None:
         return (
             f"the route {one.route!r} names the flow {absent!r}, which the local platform does not"
-            " have"
+            " have. Next: put it back into flows.py, or see flowbridge status"
         )
     do = (
         f"put it back into flows.py, or flowbridge cancel {one.id}, then flowbridge replay"

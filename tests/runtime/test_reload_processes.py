@@ -152,7 +152,7 @@ def test_what_lacks_a_value_waits_for_it_while_all_else_works(tmp_path: Path) ->
         ).stdout
         assert (
             "waits         the platform 'crm' cannot be called: environment variable CRM_TOKEN is"
-            " not set\n" in shown
+            " not set. Next: set it in .env, which is read again by itself\n" in shown
         )
         assert set(found := until(problems, what="problems")) == {
             "no_secret:later",

@@ -54,7 +54,8 @@ DUE_LATER = {"due_at": NOW + 30}
             replace(FREE, absent="gone"),
             "flow",
             None,
-            "the route 'triage' names the flow 'gone', which the local platform",
+            "the route 'triage' names the flow 'gone', which the local platform does not have. Next:"
+            " put it back into flows.py",
         ),
         (
             {},
