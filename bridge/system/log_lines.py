@@ -189,6 +189,14 @@ def _flows_loaded(values: Values) -> str | None:
     )
 
 
+def _flows_not_loaded(values: Values) -> str:
+    kept = "flows that were loaded before still run; " if values.get("kept") else ""
+    return (
+        f"{colour(RED, 'error')}  flows.py cannot be used: {_printable(str(values['error']))}"
+        f"\n    {kept}no restart is needed after the fix: flowbridge check"
+    )
+
+
 def _flows_missing(values: Values) -> str:
     lines = [
         f"\n    {_printable(f'route {route}: {flow}')}" for route, flow in values["flows"].items()
@@ -339,6 +347,7 @@ BRIEF: Final[Mapping[str, Callable[[Values], str | None]]] = {
     "config_reloaded": _reloaded,
     "config_valid": _valid,
     "flows_loaded": _flows_loaded,
+    "flows_not_loaded": _flows_not_loaded,
     "flows_missing": _flows_missing,
     "flows_found": _flows_found,
     "restart_needed": _restart,

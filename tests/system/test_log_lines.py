@@ -300,6 +300,17 @@ def test_flows_that_are_missing_are_listed_by_route_and_their_end_is_said() -> N
     )
 
 
+def test_a_flows_file_that_cannot_be_used_is_shown_with_what_still_runs() -> None:
+    broken = "flows.py:37: SyntaxError: invalid syntax"
+    head = f"08:26:25  error  flows.py cannot be used: {broken}\n"
+    check = "no restart is needed after the fix: flowbridge check\n"
+    assert (
+        shown("flows_not_loaded", "error", error=broken, kept=True)
+        == f"{head}    flows that were loaded before still run; {check}"
+    )
+    assert shown("flows_not_loaded", "error", error=broken, kept=False) == f"{head}    {check}"
+
+
 def test_of_a_flow_that_failed_the_last_line_of_its_traceback_is_shown() -> None:
     traceback = (
         'Traceback (most recent call last):\n  File "flows.py", line 18, in triage\n    raise'
