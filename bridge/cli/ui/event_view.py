@@ -74,6 +74,8 @@ def _print_whole_delivery(
 
 
 def _print_unmatched(details: EventDetails) -> None:
+    from bridge.routing.model import OWN
+
     event = details.event
     lines = [
         f"{route}: {reason}" if route else reason for route, reason in details.reasons.unmatched
@@ -91,6 +93,11 @@ def _print_unmatched(details: EventDetails) -> None:
         for line in lines:
             output.line("", line)
         output.line("next", f"fix routes.yaml, then flowbridge replay {event.id}")
+    elif event.source == OWN:
+        output.line("deliveries", "none: no route took it", "yellow")
+        output.line(
+            "next", "alerts go to routes with `on: flowbridge alert.*`: flowbridge alerts --help"
+        )
 
 
 def _tester(event: Event) -> Provider | None:
