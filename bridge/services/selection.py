@@ -152,11 +152,12 @@ def _deliveries_of(database: Database, name: str, move: Move) -> list[str]:
     event_id, delivery_id = queries.find(database, name)
     if delivery_id is not None:
         return [delivery_id]
-    fit = [
-        one.id
-        for one in events.deliveries_of(database, [event_id])[event_id]
-        if move.refuse(one) is None
-    ]
+    deliveries = events.deliveries_of(database, [event_id])[event_id]
+    refusals = {one.id: move.refuse(one) for one in deliveries}
+    fit = [id_ for id_, refusal in refusals.items() if refusal is None]
+    if not refusals:
+        raise NotFound(f"{event_id} has no deliveries: flowbridge show {event_id} says why")
     if not fit:
-        raise NotFound(f"no delivery of {event_id} is in a state for it")
+        why = ", ".join(dict.fromkeys(filter(None, refusals.values())))
+        raise NotFound(f"no delivery of {event_id} is in a state for it: {why}")
     return fit

@@ -254,3 +254,17 @@ def test_many_are_moved_in_the_order_they_came(
         events.add(store, event, [make_delivery(event)], lambda *_: [])
     found = lines(run("cancel", "--status", "queued", "--yes", "--json"))
     assert [item["id"] for item in found] == made
+
+
+def test_a_retry_of_an_event_says_why_none_of_its_deliveries_fits(
+    store: Database, waiting: list[Delivery]
+) -> None:
+    one = waiting[0]
+    refused = run("retry", one.event_id, "--yes")
+    why = f"no delivery of {one.event_id} is in a state for it: it is queued"
+    assert refused.exit_code == 1 and why in refused.stdout + refused.stderr
+    lonely = make_event("lonely", spam="token: there is none")
+    events.add(store, lonely, [], lambda *_: [])
+    refused = run("retry", lonely.id, "--yes")
+    why = f"{lonely.id} has no deliveries: flowbridge show {lonely.id} says why"
+    assert refused.exit_code == 1 and why in refused.stdout + refused.stderr
