@@ -688,3 +688,10 @@ def test_a_sample_passes_the_layers_of_a_form_or_says_that_it_was_spam(tmp_path:
         assert "--to sends both" in send("strict").stderr
         gone = send("strict", "--to", "http://127.0.0.1:1")
         assert gone.returncode == 1 and "not sent" in gone.stderr
+
+
+def test_a_sample_in_a_folder_without_routes_says_that_there_are_none(folder: Path) -> None:
+    made = f"there is no routes.yaml in {folder}: signed with a secret made up for this once"
+    assert made in run("sample", "github").stderr
+    (folder / "routes.yaml").write_text("version: 1\n")
+    assert "routes.yaml has no source for github: signed" in run("sample", "github").stderr

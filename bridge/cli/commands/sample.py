@@ -222,7 +222,7 @@ def _signer(config: str | None, name: str, secret: str | None, *, made_up: bool)
         made = new_secret(scheme)
         what = "a pair of keys" if is_pair(scheme) else "a secret"
         output.say(
-            f"routes.yaml has no source for {name}: signed with {what} made up for this once"
+            f"{_no_source(config, name)}: signed with {what} made up for this once"
             " (--secret takes another)"
         )
         if is_pair(scheme) or made_up:
@@ -319,6 +319,16 @@ def _say_misfit(signer: Signer, request: Request, now: float) -> None:
             f"This private key does not belong to the secret of {signer.source}, which will refuse"
             " the event."
         )
+
+
+def _no_source(config: str | None, name: str) -> str:
+    """Return that no source is for a provider: there is no routes.yaml here, or none in it."""
+    from bridge.cli.options import settings_of
+
+    file = settings_of(config).config
+    if not file.exists():
+        return f"there is no {file.name} in {file.absolute().parent}"
+    return f"routes.yaml has no source for {name}"
 
 
 def _sources(config: str | None) -> Mapping[str, Source]:
