@@ -42,7 +42,7 @@ from bridge.worker.tracing import traced_by
 from bridge.worker.worker import Worker
 
 PREPARED = "prepared"
-_ANOTHER: Final = "set FLOWBRIDGE_BIND in .env to another address, such as 127.0.0.1:8090"
+_ANOTHER: Final = "choose another address: --bind or FLOWBRIDGE_BIND in .env; of the demo, --port"
 #: What to do where an address cannot be bound, by the number of the error.
 HINTS: Final = {
     errno.EADDRINUSE: f". Next: end the process that listens there, or {_ANOTHER}",
