@@ -240,3 +240,17 @@ def test_a_certificate_that_ends_soon_or_is_not_to_be_trusted_is_pointed_out(
 )
 def test_clocks_that_differ_are_found(date: str, result: str) -> None:
     assert _clock(date, 1_600_000_000).result == result
+
+
+def test_a_public_url_that_is_not_reached_leads_past_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "routes.yaml").write_text("version: 1\n")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("FLOWBRIDGE_PUBLIC_URL", f"http://127.0.0.1:{port}/")
+    hint = "Next: check FLOWBRIDGE_PUBLIC_URL, its DNS name and the proxy; without them: flowbridge"
+    refused = run("doctor")
+    assert refused.exit_code == 1
+    assert f"{hint} doctor --to http://127.0.0.1:8080\n" in refused.stderr
+    assert "Next" not in run("doctor", "--to", f"http://127.0.0.2:{port}").stderr

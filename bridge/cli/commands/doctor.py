@@ -202,7 +202,16 @@ def examine(
 
 def _reachable(sender: Sender, target: str, settings: Settings) -> Iterator[Finding]:
     before = time.time()
-    answer = _ask(sender, Call(method="GET", url=f"{target}/healthz", headers={}, body=b""))
+    try:
+        answer = _ask(sender, Call(method="GET", url=f"{target}/healthz", headers={}, body=b""))
+    except BridgeError as error:
+        if target != (settings.public_url or "").rstrip("/"):
+            raise
+        bound = f"http://{settings.bind[0]}:{settings.bind[1]}"
+        raise BridgeError(
+            f"{error}. Next: check FLOWBRIDGE_PUBLIC_URL, its DNS name and the proxy; without"
+            f" them: flowbridge doctor --to {bound}"
+        ) from None
     if answer.status != 200:
         raise BridgeError(
             f"{target}/healthz answers {answer.status}: is that a flowbridge, and does the proxy"
