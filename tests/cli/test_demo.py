@@ -8,12 +8,16 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from json_keys import DELIVERY_KEYS, EVENT_KEYS
 from processes import call, environment, eventually, is_listening, running
 from serving import free_port, is_alive
+
+from bridge.cli.commands.demo.screen import instructions
+from bridge.config.settings import load_settings
 
 pytestmark = pytest.mark.slow
 
@@ -172,3 +176,17 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path, temp: Path) -> None:
         )
     assert (result.returncode, result.stdout, left(temp)) == (2, "", [])
     assert result.stderr.startswith(STARTING) and "cannot listen on 127.0.0.1" in result.stderr
+
+
+@pytest.mark.parametrize("is_on_path", [True, False])
+def test_commands_have_the_short_name_where_the_shell_finds_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_on_path: bool
+) -> None:
+    script = folder / "flowbridge"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.setenv("PATH", str(folder) if is_on_path else "/nonexistent")
+    name = "flowbridge" if is_on_path else str(script)
+    settings = load_settings({}, secrets=False)
+    assert f"  {name} show       # the newest event in full" in instructions(settings)

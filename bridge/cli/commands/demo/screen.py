@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -191,7 +192,8 @@ def instructions(settings: Settings) -> list[str]:
     stays on a screen of 24.
     """
     url = f"http://{settings.bind[0]}:{settings.bind[1]}"
-    command = sys.argv[0] if Path(sys.argv[0]).name == "flowbridge" else "flowbridge"
+    is_script = Path(sys.argv[0]).name == "flowbridge" and which("flowbridge") != sys.argv[0]
+    command = sys.argv[0] if is_script else "flowbridge"
     unset = [f"  unset {name}" for name in CONFUSING if name in os.environ]
     return [
         "",
