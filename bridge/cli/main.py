@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -157,6 +158,11 @@ class Group(click.Group):
         except BridgeError as error:
             _complain(f"Error: {error}")
             sys.exit(1)
+        except PermissionError as error:
+            if error.filename is None:
+                raise
+            _complain(_explain_denied(Path(os.fsdecode(error.filename)).absolute()))
+            sys.exit(2)
         except BrokenPipeError:
             # The reader, such as `head`, has seen enough.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -169,6 +175,30 @@ def _no_routes(ctx: click.Context) -> str | None:
 
     file = Path(ctx.params.get("config") or os.environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
     return None if file.exists() else explain_no_routes(file)
+
+
+def _explain_denied(path: Path) -> str:
+    """Return that this user may not use a file, and who may: the owner, which is most likely the
+    user of the service.
+    """
+    import pwd
+
+    denied = path
+    while not os.access(denied.parent, os.X_OK):
+        denied = denied.parent
+    if not denied.exists():  # it was to be created
+        denied = denied.parent
+    owner = denied.stat().st_uid
+    if owner == os.geteuid():
+        return f"{path}: permission denied. Next: chmod u+rwX {shlex.quote(str(denied))}"
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:  # a user of another machine or container
+        name = f"#{owner}"
+    return (
+        f"{path}: permission denied. Next: run the command as {name}, who owns {denied} (sudo -u"
+        f" {shlex.quote(name)})"
+    )
 
 
 def _complain(text: str) -> None:

@@ -1,0 +1,56 @@
+"""Files that this user may not use: each command names the owner, and prints no traceback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from processes import environment
+
+WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+pytestmark = pytest.mark.skipif(
+    bool(WITHOUT_RIGHTS) and not shutil.which("setpriv"), reason="setpriv is not installed"
+)
+
+
+def ask(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that has no right beyond the modes of files, also as root."""
+    return subprocess.run(
+        [*WITHOUT_RIGHTS, sys.executable, "-m", "bridge", command],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def data(folder: Path) -> Path:
+    (folder / "routes.yaml").write_text("version: 1\n")
+    path = folder / "data"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("command", ["status", "events", "check"])
+def test_a_data_folder_of_another_mode_is_named(data: Path, command: str) -> None:
+    data.chmod(0)
+    asked = ask(data.parent, command)
+    data.chmod(0o700)
+    assert asked.returncode == 2
+    assert f"permission denied. Next: chmod u+rwX {data}\n" in asked.stderr
+    assert "Traceback" not in asked.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_the_user_who_owns_the_data_folder_is_named(data: Path) -> None:
+    data.chmod(0o700)
+    os.chown(data, 64321, -1)
+    asked = ask(data.parent, "status")
+    owner = f"run the command as #64321, who owns {data} (sudo -u '#64321')\n"
+    assert asked.returncode == 2 and owner in asked.stderr
