@@ -1,4 +1,6 @@
-"""The configuration that a command uses, with a word on stderr where it is not that of the files."""
+"""The configuration that a command uses, with a word on stderr where it is not that of the
+files.
+"""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def parse_excerpt(text: str) -> str:
 
 
 def parse_raw_excerpt(text: str) -> bytes:
-    """Return the bytes to search for in bodies; escaped surrogates stand for bytes that are no text.
+    """Return the bytes to search for in bodies; escaped surrogates are bytes that are no text.
 
     Raises `ValueError`, with a message for people, where they are too few or too many.
     """

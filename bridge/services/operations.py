@@ -145,7 +145,7 @@ def resume_operation(database: Database, operation: Act, *, actor: str) -> Act:
 def do_items(
     database: Database, operation: Act, doing: Doing[Any], rate: str | None = None
 ) -> Iterator[list[Result]]:
-    """Do the items that are left, no faster than `rate`, and yield their outcomes, some to a commit.
+    """Do the items that are left, no faster than `rate`, and yield the outcomes of each commit.
 
     An outcome has a `problem` where the item was refused. The iterator may be dropped anywhere, and
     another process may do items of the same operation: no item is done twice.

@@ -119,7 +119,9 @@ def no_such_flow(platform: Platform, saved_item_id: str) -> str:
 
 
 def list_flows(platform: Platform) -> tuple[SavedFlow, ...]:
-    """Return the saved flows of a platform; `BridgeError` where it has no list or did not answer."""
+    """Return the saved flows of a platform; `BridgeError` where it has no list or did not
+    answer.
+    """
     return _items(platform, _ask_for_flows(platform))
 
 

@@ -42,7 +42,9 @@ class DiagnosedReject:
         return self.findings or [UNCLEAR]
 
     def as_json(self, *, whole: bool = False) -> dict[str, JSON]:
-        """Return it in the shape of `rejects --json`, or with the request as `show --json` has it."""
+        """Return it in the shape of `rejects --json`, or with the request as `show --json` has
+        it.
+        """
         return (whole_reject_json if whole else reject_json)(self.reject, self.findings)
 
 

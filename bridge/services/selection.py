@@ -90,7 +90,9 @@ def select_names(names: Sequence[str], find: Callable[[str], list[str]]) -> Sele
 
 
 def select_named_events(database: Database, names: Sequence[str]) -> Selection:
-    """Return the events that names stand for; a name of a delivery or a run stands for its event."""
+    """Return the events that names stand for; a name of a delivery or a run stands for its
+    event.
+    """
     from bridge.store.queries import events as queries
 
     return select_names(names, lambda name: [queries.find(database, name)[0]])
@@ -132,7 +134,9 @@ def allowed_states(move: Move, wanted: Filters) -> Any:
 
 
 def select_unknown(database: Database, wanted: Filters, limit: int = 0) -> Selection:
-    """Return the newest `limit` unknown deliveries (0: all) that the filters choose, newest first."""
+    """Return the newest `limit` unknown deliveries (0: all) that the filters choose, newest
+    first.
+    """
     from bridge.store.queries import events as queries
 
     return Selection(ids=queries.delivery_ids(database, wanted, limit, also=unknown_states())[::-1])

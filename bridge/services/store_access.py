@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
 
 
+def find_database(settings: Settings) -> Database:
+    """Return the database of the settings, whether it exists or not.
+
+    `SettingsError` where there is neither its file nor a routes.yaml.
+    """
+    from bridge.store.db.database import Database
+
+    database = Database.of(settings)
+    if database.is_sqlite and not database.path.exists():
+        _require_routes_file(settings)
+    return database
+
+
 @contextmanager
 def open_store(settings: Settings) -> Iterator[Database | None]:
     """Give the store, None where there is none yet: reading creates none.
@@ -20,13 +33,11 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
     `StoreError` where its schema is not this version's; `SettingsError` where there is neither a
     store nor a routes.yaml.
     """
-    from bridge.store.db.database import Database
     from bridge.store.migrations import upgrade
     from bridge.store.tables.schema import HEAD
 
-    database = Database.of(settings)
+    database = find_database(settings)
     if database.is_sqlite and not database.path.exists():
-        _require_routes_file(settings)
         yield None
         return
     try:

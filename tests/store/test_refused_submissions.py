@@ -12,10 +12,9 @@ from urllib.parse import urlencode
 
 import pytest
 from command_line import run
-from conftest import NOW, make_event
 from processes import call_here
 from receiving import hooks_of
-from records import NOW
+from records import NOW, make_event
 from serving import Bridge, until
 from werkzeug.test import Client
 

@@ -26,8 +26,9 @@ WHOLE = "--all shows all"
 
 
 def print_event(details: EventDetails, *, with_body: bool = False, is_folded: bool = False) -> None:
-    """Print what is known of an event: names on the left, values beside them. `is_folded`: leave out
-    what is rarely read, so that the rest fits a screen.
+    """Print what is known of an event: names on the left, values beside them.
+
+    `is_folded`: leave out what is rarely read, so that the rest fits a screen.
     """
     _print_head(details.event, is_folded=is_folded)
     _print_unmatched(details)

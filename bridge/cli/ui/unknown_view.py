@@ -83,8 +83,8 @@ def show_unknown(settings: Settings, names: Sequence[str], asked: Asked) -> None
         )
     elif len(chosen.ids) > 1 and not asked.as_json and output.on_terminal():
         output.say(
-            f"\n{len(chosen.ids)} are unknown. Filters settle many at once: flowbridge resolve --route"
-            " NAME --as queued"
+            f"\n{len(chosen.ids)} are unknown. Filters settle many at once: flowbridge resolve"
+            " --route NAME --as queued"
         )
     sys.exit(1 if chosen.problems else 0)
 

@@ -11,11 +11,12 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from bridge.cli.actions.run import YES, confirmed
-from bridge.cli.options import AS_JSON, database_of, settings_of
+from bridge.cli.options import AS_JSON, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.progress import bar
 from bridge.core.errors import StoreError
 from bridge.monitoring.serializers import iso
+from bridge.services.store_access import find_database
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -50,7 +51,7 @@ def backup(config: str | None, /, path: Path | None, as_json: bool) -> None:
 
     settings = settings_of(config)
     now = time.time()
-    database = database_of(settings)
+    database = find_database(settings)
     try:
         if path == Path("-"):
             manifest = _to_stdout(database, settings, now)

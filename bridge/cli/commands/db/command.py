@@ -13,9 +13,10 @@ from bridge.cli.commands.db.hold import hold, release
 from bridge.cli.commands.db.prune import prune
 from bridge.cli.commands.db.rekey import rekey
 from bridge.cli.commands.db.vacuum import vacuum
-from bridge.cli.options import AS_JSON, database_of, settings_of
+from bridge.cli.options import AS_JSON, settings_of
 from bridge.cli.ui import output
 from bridge.core.errors import StoreError
+from bridge.services.store_access import find_database
 
 
 @click.group()
@@ -38,7 +39,7 @@ def upgrade(config: str | None, /) -> None:
     """
     from bridge.store.migrations import upgrade as migrate
 
-    database = database_of(settings_of(config))
+    database = find_database(settings_of(config))
     try:
         before, now = migrate.upgrade(database)
     finally:
@@ -66,7 +67,7 @@ def check_(config: str | None, /, as_json: bool) -> None:
     from bridge.store.operations import checkup
 
     settings = settings_of(config)
-    database = database_of(settings)
+    database = find_database(settings)
     if database.is_sqlite and not database.path.exists():
         raise StoreError(f"there is no database {database.path}: nothing was received yet")
     try:
