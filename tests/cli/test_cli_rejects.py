@@ -205,3 +205,16 @@ def test_a_source_that_has_one_of_its_secrets_answers_503_to_what_that_does_not_
         "Requests to source github that its other secrets do not verify are answered 503 and not"
         " stored" in run("rejects").stderr
     )
+
+
+def test_on_a_terminal_show_folds_a_reject_and_body_shows_all_of_it(
+    store: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "routes.yaml").write_text(ROUTES)
+    one = kept(body=json.dumps({"rows": [f"row {number}" for number in range(2000)]}).encode())
+    rejects.add(store, one)
+    assert "row 1999" not in run("show", one.id).stdout
+    assert "row 1999" in run("show", one.id, "--body").stdout
+    monkeypatch.setattr("bridge.cli.ui.output.on_terminal", lambda: True)
+    assert len(run("show", one.id).stdout.splitlines()) <= 24
+    assert "row 1999" in run("show", one.id, "--body").stdout

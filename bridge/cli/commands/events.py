@@ -287,13 +287,13 @@ def show(
     if folder is not None and id_ is not None and id_.startswith(REJECT_PREFIX):
         raise click.UsageError(NO_FILES)
     settings = settings_of(config)
+    is_folded = output.on_terminal() and not with_all
     with open_store(settings) as database:
         if database is None:
             missing = "" if id_ is None else f"no event, delivery or run has the id {id_!r}: "
             raise NotFound(f"{missing}nothing was received yet")
         record = _find(database, id_)
         if record.found is not None:
-            is_folded = output.on_terminal() and not with_all
             _show_event(
                 database,
                 record.found,
@@ -309,7 +309,9 @@ def show(
     if record.reject is not None:
         from bridge.cli.commands.rejects import show_reject
 
-        show_reject(config, record.reject, as_json=as_json)
+        show_reject(
+            config, record.reject, with_body=with_body, is_folded=is_folded, as_json=as_json
+        )
 
 
 def _find(database: Database, text: str | None) -> NamedRecord:

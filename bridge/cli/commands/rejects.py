@@ -103,15 +103,17 @@ def _row(found: DiagnosedReject) -> tuple[str, ...]:
     return output.moment(one.received_at), one.id, one.source, one.reason, why
 
 
-def show_reject(config: str | None, one: Reject, *, as_json: bool) -> None:
-    """Print all that is known of one reject, for `flowbridge show`."""
+def show_reject(
+    config: str | None, one: Reject, *, with_body: bool, is_folded: bool, as_json: bool
+) -> None:
+    """Print what is known of one reject, for `flowbridge show`."""
     from bridge.cli.ui.event_view import print_reject
 
     found = _review(config, to_look=True).diagnose(one)
     if as_json:
         output.json_line(found.as_json(whole=True))
     else:
-        print_reject(one, found.reasons)
+        print_reject(one, found.reasons, with_body=with_body, is_folded=is_folded)
 
 
 @rejects.command()

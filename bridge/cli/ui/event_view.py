@@ -109,8 +109,10 @@ def _tester(event: Event) -> Provider | None:
     return provider if provider is not None and event.type in provider.test_types else None
 
 
-def print_reject(reject: Reject, findings: Sequence[str]) -> None:
-    """Print all that is known of a request that failed verification, and why it did."""
+def print_reject(
+    reject: Reject, findings: Sequence[str], *, with_body: bool = False, is_folded: bool = False
+) -> None:
+    """Print what is known of a request that failed verification, and why it did."""
     click.secho(output.clean(reject.id), bold=True)
     output.line(
         "source",
@@ -134,7 +136,7 @@ def print_reject(reject: Reject, findings: Sequence[str]) -> None:
             "size", f"{output.number(reject.size, 'byte')}; the first {len(reject.body)} are kept"
         )
     click.echo()
-    _print_request(reject)
+    _print_request(reject, whole=with_body, is_folded=is_folded and not with_body)
 
 
 def _print_head(event: Event, *, is_folded: bool) -> None:
