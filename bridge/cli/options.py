@@ -285,7 +285,8 @@ def settings_of(config: str | None, *, secrets: bool = False) -> Settings:
 
     settings = load_settings(os.environ, config=config, secrets=False, timings=command_timings())
     if secrets:
-        if not settings.data.exists():  # this run would create it, also in a wrong folder
+        is_sqlite = settings.database_url.startswith("sqlite")
+        if is_sqlite and not settings.data.exists():  # this run would create it in a wrong folder
             need_routes(settings)
         settings = load_settings(os.environ, config=config, secrets=True, timings=command_timings())
     found = addresses(settings.data)
