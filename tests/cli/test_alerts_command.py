@@ -18,8 +18,8 @@ from records import make_delivery, make_event
 from servers import Misbehaving, respond
 from serving import Bridge
 
-from bridge.cli.notification_results import judge
 from bridge.core.model import RunState, Status
+from bridge.services.notification_results import judge
 from bridge.store.db.database import Database
 
 HEAD = """
@@ -58,7 +58,7 @@ def no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     def sleep(_seconds: float) -> None:
         raise AssertionError("it waits")
 
-    monkeypatch.setattr("bridge.cli.notification_results.time.sleep", sleep)
+    monkeypatch.setattr("bridge.services.notification_results.time.sleep", sleep)
 
 
 def alerts_test(bridge: Bridge, pager: Misbehaving, *named: tuple[str, str, str]) -> Any:
@@ -135,7 +135,7 @@ def test_without_a_worker_it_says_that_before_it_waits(
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bridge.cli.notification_results.time.sleep", interrupt)
+    monkeypatch.setattr("bridge.services.notification_results.time.sleep", interrupt)
     result = ran(folder, routes(("tell", "local/echo", "")))
     assert (result.exit_code, result.stdout) == (130, "")
     waiting, so_far, parting = result.stderr.splitlines()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bridge.cli.notification_results import Result, wait_for_results
 from bridge.cli.numbers import Bounded
 from bridge.cli.options import AS_JSON, settings_of
 from bridge.cli.ui import output
@@ -23,6 +22,7 @@ from bridge.monitoring.alerts import cleared_by, is_over, is_told, listed, proof
 from bridge.monitoring.conditions import troubles
 from bridge.monitoring.serializers import event_json, iso
 from bridge.monitoring.status import overview
+from bridge.services.notification_results import Result, wait_for_results
 from bridge.services.store_access import open_store
 from bridge.store.inbound import events
 

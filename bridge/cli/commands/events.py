@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +22,8 @@ from bridge.cli.options import (
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
 from bridge.core.errors import ConfigError, NotFound
-from bridge.core.model import Delivery, Event, RunState, Status
+from bridge.core.model import Delivery, Event, Status
+from bridge.services.delivery_states import describe_outcome, describe_status, needs_person
 from bridge.services.planned_configs import PlannedConfigs
 from bridge.services.store_access import open_store
 
@@ -98,17 +98,7 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
 
 
 def _event_row(event: Event, deliveries: Sequence[Delivery]) -> tuple[str, ...]:
-    counts = Counter(map(output.standing, deliveries))
-    became = " · ".join(
-        f"{count} × {word}" if count > 1 else word for word, count in counts.items()
-    )
-    duplicates = (
-        f"{event.duplicates} duplicate{'s' * (event.duplicates > 1)}" if event.duplicates else ""
-    )
-    same_body = "same body as another" if event.same_body_as else ""
-    spam = event.spam and f"spam: {event.spam}"
-    became = became or ((event.problem or spam) and "none") or "none: no route matched"
-    told = " · ".join(filter(None, (became, spam, event.problem, duplicates, same_body)))
+    told = describe_outcome(event, deliveries)
     return output.moment(event.received_at), event.id, event.source, event.type or "", told
 
 
@@ -164,13 +154,7 @@ def _delivery_rows(
     On a terminal, where a flow may have no room, it stands with the route if that has several.
     """
     for one in found:
-        is_held = one.status is Status.UNKNOWN and one.look_at is None
-        is_wrong = (
-            one.status is Status.DEAD
-            or one.run_state in (RunState.FAILED, RunState.TERMINATED)
-            or is_held
-        )
-        wrong += [one.id] if is_wrong else []
+        wrong += [one.id] if needs_person(one) else []
         at, id_, route, status, flow, told = _delivery_row(one)
         joined = output.on_terminal() and planned.has_several_flows(one)
         yield (
@@ -190,7 +174,7 @@ def _delivery_row(delivery: Delivery) -> tuple[str, str, str, str, str, str]:
         output.moment(delivery.created_at),
         delivery.id,
         delivery.route,
-        output.standing(delivery),
+        describe_status(delivery),
         delivery.flow,
         told,
     )

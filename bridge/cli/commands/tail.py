@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,10 @@ import click
 from bridge.cli.options import AS_JSON, FilteredCommand, existing, filtered, filters, settings_of
 from bridge.cli.ui import output
 from bridge.core.errors import StoreError
-from bridge.core.model import RUN_ENDED, Delivery, Event, Reject, Status
+from bridge.core.model import Delivery, Event, Reject
 from bridge.monitoring.serializers import delivery_json, event_json
+from bridge.services.change_feed import Follower
+from bridge.services.delivery_states import describe_status
 from bridge.services.store_access import open_store
 from bridge.store.inbound import events
 from bridge.store.queries import events as queries
@@ -26,65 +27,9 @@ if TYPE_CHECKING:
     from bridge.store.queries.filters import Filters
 
 EVERY = 0.3  # seconds between looks
-MOST = 2000  # events and deliveries that are remembered at once; of more, the oldest are let go
 # characters of `delivered, failed` and of an event's id
 STANDING = 17
 EVENT_ID = 30
-Change = tuple[float, Event | Delivery]
-
-
-class Follower:
-    """What is new in the store since the last look: events, and deliveries whose standing has
-    changed.
-    """
-
-    def __init__(self, database: Database, chosen: Filters) -> None:
-        self._database = database
-        self._chosen = chosen
-        self._event_seq, self._delivery_seq = queries.newest(database)
-        # by delivery: how it stood when it was last yielded
-        self._said: OrderedDict[str, tuple[object, ...]] = OrderedDict()
-        # those of them that something is still to become of
-        self._open: OrderedDict[str, None] = OrderedDict()
-        self._events: OrderedDict[str, None] = OrderedDict()
-
-    def look(self) -> Iterator[Change]:
-        """Yield each change with the time at which it was seen; a delivery that ended before it was
-        seen is one change.
-        """
-        # Deliveries are read first and told last, so that an event always comes before its
-        # deliveries.
-        moving = queries.moving(self._database, self._delivery_seq, self._open, self._chosen)
-        for seq, event in queries.arrived(self._database, self._event_seq, self._chosen):
-            self._event_seq = max(self._event_seq, seq)
-            if event.id not in self._events:
-                self._events[event.id] = None
-                yield event.received_at, event
-        for seq, delivery in moving:
-            self._delivery_seq = max(self._delivery_seq, seq)
-            stands = (
-                delivery.status,
-                delivery.run_state,
-                delivery.attempts,
-                delivery.throttled,
-                delivery.reason,
-            )
-            if self._said.get(delivery.id) != stands and self._chosen.fits(delivery):
-                yield time.time(), delivery
-            self._said[delivery.id] = stands
-            self._open[delivery.id] = None
-            if is_over(delivery):
-                del self._open[delivery.id]
-        for known in (self._said, self._open, self._events):
-            while len(known) > MOST:
-                known.popitem(last=False)
-
-
-def is_over(delivery: Delivery) -> bool:
-    """Tell whether nothing more will become of a delivery by itself."""
-    if delivery.status is Status.DELIVERED:
-        return delivery.run_state is None or delivery.run_state in RUN_ENDED
-    return delivery.status in (Status.DEAD, Status.CANCELLED, Status.SHADOW)
 
 
 @click.command(cls=FilteredCommand)
@@ -179,7 +124,7 @@ def print_change(database: Database, at: float, change: Event | Delivery, *, as_
             _print_line(
                 at,
                 f"  {change.route} → {change.flow}",
-                output.standing(change),
+                describe_status(change),
                 change.reason or change.run_id or "",
             )
         return
@@ -190,7 +135,7 @@ def print_change(database: Database, at: float, change: Event | Delivery, *, as_
     standing = (
         change.problem
         or (change.spam and f"spam: {change.spam}")
-        or " · ".join(map(output.standing, deliveries))
+        or " · ".join(map(describe_status, deliveries))
         or "no route matched"
     )
     _print_line(at, f"{change.source} {change.type or ''}".rstrip(), standing, change.id)

@@ -14,6 +14,7 @@ from bridge.cli.ui.unknown_view import WINDOW, told
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject, Status
 from bridge.core.retention import is_emptied
 from bridge.monitoring.serializers import iso
+from bridge.services.delivery_states import describe_status
 
 if TYPE_CHECKING:
     from bridge.providers.model import Provider
@@ -172,7 +173,7 @@ def _print_operations(details: EventDetails, id_: str) -> None:
 
 def _print_delivery(details: EventDetails, delivery: Delivery, *, is_folded: bool) -> None:
     output.line("route", f"{delivery.route} → {delivery.flow}")
-    output.line("status", output.standing(delivery), output.styled(output.standing(delivery)))
+    output.line("status", describe_status(delivery), output.styled(describe_status(delivery)))
     output.line("reason", delivery.reason, "red" if delivery.status is Status.DEAD else "yellow")
     for one in details.reasons.missing.get(delivery.id, ()):
         output.line(

@@ -21,7 +21,7 @@ import click
 import orjson
 
 from bridge.core import plurals
-from bridge.core.model import JSON, Delivery, Status
+from bridge.core.model import JSON, Delivery
 from bridge.core.times import LATEST, in_utc, write_time
 
 if TYPE_CHECKING:
@@ -445,14 +445,3 @@ def run_link(delivery: Delivery) -> str | None:
 def served_link(url: str | None) -> str | None:
     """Return the URL of a run, None where it leads to a page that this version does not serve."""
     return None if url is None or UNSERVED_PAGE in url else url
-
-
-def standing(delivery: Delivery) -> str:
-    """Return a delivery's status with what it comes to: `delivered, done`, by its run's state;
-    `dead, config`, by what has to be fixed.
-    """
-    if delivery.status is Status.DEAD:
-        more = delivery.dead_kind and delivery.dead_kind.word
-    else:
-        more = delivery.run_state if delivery.status is Status.DELIVERED else None
-    return f"{delivery.status}, {more}" if more else str(delivery.status)

@@ -22,6 +22,7 @@ from bridge.delivery.next_steps import Known, Need, find_need, find_settling_ste
 from bridge.delivery.obstacles import failed_look
 from bridge.delivery.wait_reasons import Wait
 from bridge.monitoring.serializers import attempt_json, delivery_json, evidence_json, iso
+from bridge.services.delivery_states import describe_status
 from bridge.services.selection import Selection, select_names, select_unknown, unknown_states
 from bridge.services.store_access import open_store
 
@@ -106,7 +107,7 @@ def _unknown_of(database: Database, name: str) -> list[str]:
     asked = [one for one in found if delivery_id in (None, one.id)]
     unknown = [one.id for one in asked if one.status is Status.UNKNOWN]
     if not unknown:
-        stands = ", ".join(output.standing(one) for one in asked) or "without a delivery"
+        stands = ", ".join(describe_status(one) for one in asked) or "without a delivery"
         raise NotFound(f"it is {stands}: only one whose outcome is unknown is resolved")
     return unknown
 
@@ -130,7 +131,7 @@ def _show(database: Database, id_: str, config: Config | None, *, as_json: bool)
     output.line(
         "event", f"{found.event.id}  {found.event.source} {found.event.type or ''}".rstrip()
     )
-    output.line("status", output.standing(one), "yellow")
+    output.line("status", describe_status(one), "yellow")
     output.line("reason", one.reason, "yellow")
     for each in lost:
         output.line(

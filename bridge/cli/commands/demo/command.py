@@ -51,7 +51,7 @@ class Story:
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to come."""
-        from bridge.cli.commands.tail import is_over
+        from bridge.services.delivery_states import is_over
 
         if self.forged or (self.answer is not None and self.answer.status != 202):
             return self.answer is not None
@@ -349,7 +349,8 @@ class Sayings:
 
 def _stay(database: Database, child: int, say: Sayings) -> None:
     """Print what happens until Ctrl-C, or until the processes have ended by themselves."""
-    from bridge.cli.commands.tail import EVERY, Follower
+    from bridge.cli.commands.tail import EVERY
+    from bridge.services.change_feed import Follower
     from bridge.store.inbound import rejects
     from bridge.store.queries.filters import Filters
 

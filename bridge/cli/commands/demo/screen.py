@@ -18,6 +18,7 @@ import orjson
 
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
+from bridge.services.delivery_states import describe_status
 
 if TYPE_CHECKING:
     from bridge.cli.commands.demo.command import Story
@@ -102,7 +103,7 @@ class Lines:
             yield f"{_name(story).ljust(24)}  {_received(story)}"
         for one in story.deliveries:
             yield (
-                f"{_name(story).ljust(24)}  {one.route} → {one.flow}  {output.standing(one)} "
+                f"{_name(story).ljust(24)}  {one.route} → {one.flow}  {describe_status(one)} "
                 f" {_came_out(one)}".rstrip()
             )
 
@@ -134,7 +135,7 @@ def _row(story: Story, one: Delivery | None) -> tuple[str, ...]:
             _name(story),
             _received(story),
             one.route,
-            output.standing(one).rpartition(", ")[2],
+            describe_status(one).rpartition(", ")[2],
             _came_out(one),
         )
     kept = "nothing was started" if story.forged and story.is_well else ""

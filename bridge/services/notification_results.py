@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.cli.commands.tail import is_over
-from bridge.cli.ui import output
 from bridge.core.model import Delivery, RunState, Status
+from bridge.core.times import write_time
+from bridge.services.delivery_states import is_over
 
 if TYPE_CHECKING:
     from bridge.delivery.wait_reasons import Wait
@@ -88,7 +88,9 @@ def judge(one: Delivery, wait: Wait | None = None) -> Result:
 def _describe(wait: Wait | None) -> str:
     if wait is None:
         return ""
-    return wait.detail if wait.until is None else f"{wait.detail} (until {output.utc(wait.until)})"
+    if wait.until is None:
+        return wait.detail
+    return f"{wait.detail} (until {write_time(wait.until, '%Y-%m-%d %H:%M:%SZ')})"
 
 
 def _read(database: Database, event_id: str, config: Config) -> tuple[Sequence[Delivery], Waits]:

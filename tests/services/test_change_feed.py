@@ -1,5 +1,5 @@
-"""tail: a delivery is told whenever it comes to what is asked for; tests/cli/test_cli_serve.py has the
-real command.
+"""The change feed: a delivery is yielded whenever it comes to what is asked for; test_cli_serve.py has
+`tail`, the real command.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from bridge.cli.commands.tail import Follower, print_change
 from bridge.core.model import Delivery
+from bridge.services.change_feed import Follower
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries.filters import Filters

@@ -1,0 +1,52 @@
+"""The state of a delivery in words, and whether it is over or needs a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from bridge.core.model import RUN_ENDED, Delivery, Event, Status
+from bridge.delivery.next_steps import UNDONE
+
+
+def describe_status(delivery: Delivery) -> str:
+    """Return a delivery's status with what it comes to: `delivered, done`, by its run's state;
+    `dead, config`, by what has to be fixed.
+    """
+    if delivery.status is Status.DEAD:
+        more = delivery.dead_kind and delivery.dead_kind.word
+    else:
+        more = delivery.run_state if delivery.status is Status.DELIVERED else None
+    return f"{delivery.status}, {more}" if more else str(delivery.status)
+
+
+def describe_outcome(event: Event, deliveries: Iterable[Delivery]) -> str:
+    """Return what became of an event in one line: its deliveries by status, why it is spam, its
+    problem, and its duplicates.
+    """
+    counts = Counter(map(describe_status, deliveries))
+    became = " · ".join(
+        f"{count} × {word}" if count > 1 else word for word, count in counts.items()
+    )
+    duplicates = (
+        f"{event.duplicates} duplicate{'s' * (event.duplicates > 1)}" if event.duplicates else ""
+    )
+    same_body = "same body as another" if event.same_body_as else ""
+    spam = event.spam and f"spam: {event.spam}"
+    became = became or ((event.problem or spam) and "none") or "none: no route matched"
+    return " · ".join(filter(None, (became, spam, event.problem, duplicates, same_body)))
+
+
+def is_over(delivery: Delivery) -> bool:
+    """Tell whether nothing more will become of a delivery by itself."""
+    if delivery.status is Status.DELIVERED:
+        return delivery.run_state is None or delivery.run_state in RUN_ENDED
+    return delivery.status in (Status.DEAD, Status.CANCELLED, Status.SHADOW)
+
+
+def needs_person(delivery: Delivery) -> bool:
+    """Tell whether a person has to look at a delivery: it is dead, its run failed, or flowbridge
+    does not look for its run.
+    """
+    is_held = delivery.status is Status.UNKNOWN and delivery.look_at is None
+    return delivery.status is Status.DEAD or delivery.run_state in UNDONE or is_held
