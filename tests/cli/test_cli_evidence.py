@@ -16,11 +16,11 @@ from command_line import lines
 from records import NOW, make_delivery, make_event, put
 from sqlalchemy import delete, insert
 
-from bridge.cli.ui.unknown_view import told
 from bridge.core.model import JSON, Status
 from bridge.core.times import write_time
 from bridge.core.timings import TIMINGS
 from bridge.monitoring.serializers import evidence_json
+from bridge.services.run_evidence import describe_evidence
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import events as queries
@@ -464,7 +464,7 @@ def test_an_empty_store_has_none(folder: Path) -> None:
     ],
 )
 def test_evidence_of_any_form_is_told(evidence: JSON, expected: list[tuple[str, str]]) -> None:
-    assert told(evidence) == expected
+    assert describe_evidence(evidence) == expected
 
 
 def test_times_in_evidence_are_as_all_others_and_nothing_else_changes() -> None:

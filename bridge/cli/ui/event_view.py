@@ -10,11 +10,11 @@ import click
 import orjson
 
 from bridge.cli.ui import output
-from bridge.cli.ui.unknown_view import WINDOW, told
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject, Status
 from bridge.core.retention import is_emptied
 from bridge.monitoring.serializers import iso
 from bridge.services.delivery_states import describe_status
+from bridge.services.run_evidence import WINDOW, describe_evidence
 
 if TYPE_CHECKING:
     from bridge.providers.model import Provider
@@ -68,7 +68,9 @@ def _print_whole_delivery(
     output.line("attempts", f"{output.number(folded, 'earlier one')}: {WHOLE}" if folded else None)
     for attempt in attempts[folded:]:
         _print_attempt(attempt, is_folded=is_folded)
-    for name, value in told(delivery.evidence) if delivery.evidence is not None else ():
+    for name, value in (
+        describe_evidence(delivery.evidence) if delivery.evidence is not None else ()
+    ):
         output.line(name, None if is_folded and name == WINDOW else value)
     _block("inputs", delivery.inputs, is_folded=is_folded)
     _block("outputs", delivery.outputs, is_folded=is_folded)

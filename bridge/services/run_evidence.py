@@ -1,0 +1,88 @@
+"""The evidence about a run that may exist: what the platform's list of runs said last."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from bridge.core.model import JSON
+from bridge.core.plurals import number
+from bridge.delivery.obstacles import failed_look
+from bridge.monitoring.serializers import evidence_json
+
+WINDOW: Final = "looked for"  # the name of the line that says of which time
+#: Of the evidence: what looks tell later looks, and what is shown in other words.
+BESIDE = (
+    "attempt",
+    "covered",
+    "empty_at",
+    "run_id",
+    "clock_step",
+    "problem",
+    "status_code",
+    "failing_since",
+)
+
+
+def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
+    """Return what the platform's list of runs said last, as names and values."""
+    if not isinstance(evidence, dict):
+        return [("evidence", orjson.dumps(evidence).decode())]
+    left = {
+        name: value for name, value in evidence_json(evidence).items() if value not in (None, [])
+    }
+    lines = []
+    if "since" in left and "until" in left:
+        lines.append((WINDOW, f"a run created from {left.pop('since')} to {left.pop('until')}"))
+    if "looks" in left and "looked_at" in left:
+        whole = "all of that time" if left.pop("covers", None) else "not all of that time"
+        times = left.pop("looks")
+        looks = f"{number(times, 'time')}, last at {left.pop('looked_at')}"
+        listed = left.pop("listed", None)
+        problem, _ = failed_look(evidence)
+        if problem is not None:
+            # they say the same
+            left = {name: value for name, value in left.items() if name not in ("why", "decided")}
+            since = (
+                f"; none since {left.pop('failing_since')}"
+                if "failing_since" in left and times > 1
+                else ""
+            )
+            lines.append(("looked", f"{looks}: no list of runs came{since}"))
+            lines.append(("answer", problem))
+        else:
+            lines.append(
+                (
+                    "looked",
+                    (
+                        f"{looks}: the list held"
+                        f" {number(listed, 'run') if listed else 'no runs'}, {whole}"
+                    ),
+                )
+            )
+    lines += [("found", _candidate(each)) for each in left.pop("candidates", ())]
+    lines += [("or of", str(each)) for each in left.pop("others", ())]
+    if "why" in left:
+        lines.append(("decided", f"{left.pop('decided', 'nothing')}: {left.pop('why')}"))
+    for name in BESIDE:
+        left.pop(name, None)
+    return lines + [
+        (name.replace("_", " "), value if isinstance(value, str) else orjson.dumps(value).decode())
+        for name, value in left.items()
+    ]
+
+
+def _candidate(one: JSON) -> str:
+    if not isinstance(one, dict):
+        return str(one)
+    created = f", created {one['created_at']}" if one.get("created_at") else ""
+    echo = f", its outputs have the id of the {one['echo']}" if one.get("echo") else ""
+    return f"{one.get('run_id')} ({one.get('state') or 'state unknown'}){created}{echo}"
+
+
+def find_run_id(evidence: JSON) -> str:
+    """Return the run that may be the delivery's, `RUN` where there are several or none."""
+    found = evidence.get("candidates") if isinstance(evidence, dict) else None
+    known = [each.get("run_id") for each in found or () if isinstance(each, dict)]
+    return str(known[0]) if len(known) == 1 and known[0] else "RUN"

@@ -1,0 +1,153 @@
+"""Deliveries whose outcome is unknown: what is known of each, and the commands that settle it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.errors import ConfigError, NotFound
+from bridge.core.model import JSON, Attempt, Delivery, Event, Status
+from bridge.delivery.next_steps import Known, Need, find_need, find_settling_steps
+from bridge.monitoring.serializers import attempt_json, delivery_json, evidence_json, iso
+from bridge.services.delivery_states import describe_status
+from bridge.services.run_evidence import describe_evidence, find_run_id
+from bridge.services.selection import Selection, select_names
+from bridge.services.usable_config import load_present
+from bridge.store.inbound import events
+from bridge.store.queries import events as queries
+from bridge.store.queries import wait_facts
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.delivery.wait_reasons import Wait
+    from bridge.routing.model import Config
+    from bridge.store.db.database import Database
+
+NEVER: Final = "not yet, in the platform's list of runs"
+NOT_ASKED: Final = "no: its route says on_unknown: {}"
+#: What can be said of an unknown delivery, and when.
+SETTLING: Final = (
+    ("delivered --run-id {run}", "if it ran"),
+    ("queued", "if it did not"),
+    ("dead", "to give up"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownDelivery:
+    """One delivery with what is known of its start.
+
+    `lost`: the call without an answer. `near`: the latest run of its flow. `wait`: what it waits
+    for. `at`: the time of the look. It may have been settled since it was chosen, and says so by its
+    status.
+    """
+
+    event: Event
+    delivery: Delivery
+    lost: Attempt | None
+    near: Delivery | None
+    wait: Wait | None
+    at: float
+
+    @property
+    def evidence(self) -> list[tuple[str, str]]:
+        """What the platform's list of runs said last, or why it was not asked: names and values."""
+        if self.delivery.evidence is not None:
+            return describe_evidence(self.delivery.evidence)
+        return [("looked", self._not_looked())]
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """The commands that settle the delivery, each with when it is right; none where it settles
+        itself.
+
+        While flowbridge still looks for the run, only a command with --force settles it.
+        """
+        if find_need(self.delivery, self._known()) is not Need.DECISION:
+            return []
+        run = find_run_id(self.delivery.evidence)
+        force = "" if self.delivery.look_at is None else " --force"
+        return [
+            (f"flowbridge resolve {self.delivery.id} --as {said.format(run=run)}{force}", when)
+            for said, when in SETTLING
+        ]
+
+    @property
+    def next_steps(self) -> Sequence[str]:
+        """What a person does next, a line each."""
+        return find_settling_steps(self.delivery, self._known().obstacle, self.at)
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return it in the shape of `resolve --json`: the delivery's keys, and what is known of its
+        start.
+        """
+        return delivery_json(self.delivery) | {
+            "evidence": evidence_json(self.delivery.evidence),
+            "attempt": None if self.lost is None else attempt_json(self.lost),
+            "near": (
+                None
+                if self.near is None
+                else {
+                    "run_id": self.near.run_id,
+                    "run_url": self.near.run_url,
+                    "delivered_at": iso(self.near.delivered_at),
+                }
+            ),
+            "look_at": iso(self.delivery.look_at),
+            "commands": [command for command, _ in self.commands],
+        }
+
+    def _known(self) -> Known:
+        return Known(obstacle=self.wait.obstacle if self.wait is not None else None)
+
+    def _not_looked(self) -> str:
+        if self.delivery.on_unknown != "reconcile":
+            return NOT_ASKED.format(self.delivery.on_unknown)
+        obstacle = self._known().obstacle
+        return NEVER if obstacle is None else f"{NEVER}: {obstacle.problem}"
+
+
+def select_named_unknown(database: Database, names: Sequence[str]) -> Selection:
+    """Return the unknown deliveries that names stand for; a name of an event stands for all of its
+    unknown deliveries.
+    """
+    return select_names(names, lambda name: _unknown_of(database, name))
+
+
+def read_unknown(database: Database, id_: str, config: Config | None) -> UnknownDelivery:
+    """Return what is known of a delivery. Without `config` the reasons why it waits lack what
+    routes.yaml says.
+    """
+    found = queries.show(database, id_)
+    now = time.time()
+    one = next(each for each in found.deliveries if each.id == id_)
+    lost = [each for each in found.attempts[id_] if each.run_id is None][-1:]
+    return UnknownDelivery(
+        event=found.event,
+        delivery=one,
+        lost=lost[0] if lost else None,
+        near=queries.latest_run(database, one),
+        wait=wait_facts.waits_of(database, [one], config, now).get(id_),
+        at=now,
+    )
+
+
+def load_config_if_usable(settings: Settings) -> Config | None:
+    """Return the configuration of the files, None where they cannot be used."""
+    with suppress(ConfigError):
+        return load_present(settings)
+    return None
+
+
+def _unknown_of(database: Database, name: str) -> list[str]:
+    event_id, delivery_id = queries.find(database, name)
+    found = events.deliveries_of(database, [event_id])[event_id]
+    asked = [one for one in found if delivery_id in (None, one.id)]
+    unknown = [one.id for one in asked if one.status is Status.UNKNOWN]
+    if not unknown:
+        stands = ", ".join(describe_status(one) for one in asked) or "without a delivery"
+        raise NotFound(f"it is {stands}: only one whose outcome is unknown is resolved")
+    return unknown
