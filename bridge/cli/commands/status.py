@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 import textwrap
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
 from bridge.cli.options import AS_JSON, settings_of
 from bridge.cli.ui import output
 from bridge.cli.ui.output import Column
-from bridge.cli.ui.refusals_view import print_refusals, print_spam, refusals_json
+from bridge.cli.ui.refusals_view import print_refusals, print_spam
 from bridge.config.settings import BACKUPS
 from bridge.core.status import Backups, Certificate, Overdue, Overview, PlatformNow
-from bridge.monitoring.conditions import Trouble, notes, troubles
-from bridge.monitoring.serializers import iso
-from bridge.monitoring.status import overview
+from bridge.monitoring.conditions import Trouble, notes
+from bridge.services.status_report import StatusReport, read_status
 from bridge.services.store_access import open_store
 
 WIDTH = 80  # columns
@@ -42,173 +40,19 @@ def status(config: str | None, /, as_json: bool) -> None:
     """
     settings = settings_of(config)
     with open_store(settings) as database:
-        store = "no database yet"
-        if database is not None:
-            from bridge.store.operations import checkup
-
-            with database.read() as connection:
-                store = checkup.version_of(connection, database)
-        now = overview(settings, database)
-    found = troubles(now)
+        report = read_status(settings, database)
     if as_json:
-        output.json_line(_shape(now, store, found))
+        output.json_line(report.as_json())
     else:
-        _print(now, store, found, str(settings.config))
-    sys.exit(1 if found else 0)
+        _print(report, str(settings.config))
+    sys.exit(1 if report.found else 0)
 
 
-# -- for programs
-
-
-def _shape(now: Overview, store: str, found: list[Trouble]) -> dict[str, Any]:
-    head = {
-        "ok": not found,
-        "problems": [
-            {"key": one.key, "severity": one.severity, "what": one.what, "do": one.do}
-            for one in found
-        ],
-        "notes": notes(now),
-        "at": iso(now.at),
-        "version": now.version,
-        "python": platform.python_version(),
-    }
-    return head | _running(now, store) | _kept(now) | _machine(now)
-
-
-def _running(now: Overview, store: str) -> dict[str, Any]:
-    return {
-        "database": {
-            "version": store,
-            "size": now.database_size,
-            "clock_ahead": now.database_ahead,
-        },
-        "config": {
-            "hash": now.config.hash,
-            "since": iso(now.config.since),
-            "error": list(now.config.error),
-            "error_since": iso(now.config.error_since),
-            "restart": list(now.config.restart),
-        },
-        "processes": [
-            {
-                "pid": one.pid,
-                "host": one.host,
-                "role": one.role,
-                "since": iso(one.since),
-                "config_hash": one.config_hash,
-            }
-            for one in now.processes
-        ],
-    }
-
-
-def _kept(now: Overview) -> dict[str, Any]:
-    return {
-        "sources": [
-            {
-                "name": one.name,
-                "configured": one.is_configured,
-                "last_event_at": iso(one.last_at),
-                "today": one.today,
-                "rejected_today": one.rejected_today,
-                "files": one.files,
-                "files_keep": one.files_keep,
-                "stored_today": one.stored_today,
-                "daily_bytes": one.daily_bytes,
-                "refused": refusals_json(one),
-                "spam": one.spam,
-            }
-            for one in now.sources
-        ],
-        "today_cut": now.today_cut,
-        "queue": [
-            {
-                "route": one.route,
-                "platform": one.platform,
-                "queued": one.queued,
-                "oldest_id": one.oldest_id,
-                "oldest_created_at": iso(one.oldest_at),
-                "due_at": iso(one.due_at),
-                "state": one.state,
-            }
-            for one in now.queue
-        ],
-        "blocked": dict(now.blocked),
-        "platforms": [
-            {
-                "name": one.name,
-                "max_concurrent_runs": one.cap,
-                "calls": one.calls,
-                "runs": one.runs,
-                "circuit": one.circuit.state(now.at) if one.circuit else "closed",
-                "open_until": iso(one.circuit.open_until) if one.circuit else None,
-                "allowance": one.circuit.allowance if one.circuit else None,
-                "full_until": iso(one.full_until),
-            }
-            for one in now.platforms
-        ],
-        "runs": [
-            {"route": route, "ended_within_a_day": one.ended, "failed_within_a_day": one.failed}
-            for route, one in sorted(now.runs_ended.items())
-        ],
-        "dead": {"total": now.dead, "within_a_day": now.dead_today},
-        "unknown": {"total": now.unknown, "for_a_person": now.held},
-        "overdue": {
-            "leases": now.overdue.leases,
-            "looks": now.overdue.looks,
-            "ahead": now.overdue.ahead,
-        },
-        "hold": (
-            None
-            if now.hold_since is None
-            else {"since": iso(now.hold_since), "reason": now.hold_reason}
-        ),
-        "counted_to": now.counted_to,
-    }
-
-
-def _machine(now: Overview) -> dict[str, Any]:
-    return {
-        "clock_step": (
-            None
-            if now.clock_step is None
-            else {"at": iso(now.clock_step.at), "seconds": round(now.clock_step.seconds, 3)}
-        ),
-        "disk": {"data": now.data, "free": now.disk_free, "total": now.disk_total},
-        "backup": (
-            None
-            if now.backups is None
-            else {
-                "folder": now.backups.folder,
-                "every": now.backups.every,
-                "newest_at": iso(now.backups.newest_at),
-                "tried_since": iso(now.backups.tried_since),
-                "error": now.backups.error,
-            }
-        ),
-        "certificate": (
-            None
-            if now.certificate is None
-            else {
-                "url": now.certificate.url,
-                "ends_at": iso(now.certificate.ends_at),
-                "looked_at": iso(now.certificate.looked_at),
-                "refused": now.certificate.refused,
-                "unreached": now.certificate.unreached,
-            }
-        ),
-    }
-
-
-# -- for people
-
-
-def _print(now: Overview, store: str, found: list[Trouble], file: str) -> None:
+def _print(report: StatusReport, file: str) -> None:
+    now = report.overview
     click.secho(f"flowbridge {now.version}", bold=True, nl=False)
-    click.echo(
-        f" on Python {platform.python_version()}, {output.clean(store)}; {output.utc(now.at)}"
-    )
-    _verdict(now, found)
+    click.echo(f" on Python {report.python}, {output.clean(report.store)}; {output.utc(now.at)}")
+    _verdict(now, report.found)
     click.echo()
     _facts(now, file)
     for columns, rows in (
@@ -225,7 +69,7 @@ def _print(now: Overview, store: str, found: list[Trouble], file: str) -> None:
     print_spam(now.sources)
 
 
-def _verdict(now: Overview, found: list[Trouble]) -> None:
+def _verdict(now: Overview, found: Sequence[Trouble]) -> None:
     if not found:
         click.secho("All is well.", fg="green")
     else:

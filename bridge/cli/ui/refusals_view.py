@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -15,14 +15,6 @@ from bridge.core.status import SourceNow
 from bridge.monitoring.refused_submissions import step_of
 
 WIDTH: Final = 80  # columns
-
-
-def refusals_json(source: SourceNow) -> list[dict[str, Any]]:
-    """Return the refused submissions of a source as JSON, the most frequent code first."""
-    return [
-        {"code": code, "within_a_day": count, "do": step_of(code)}
-        for code, count in source.refused.items()
-    ]
 
 
 def print_refusals(sources: Iterable[SourceNow]) -> None:

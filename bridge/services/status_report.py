@@ -1,0 +1,196 @@
+"""The status of a bridge: one overview of the store, the processes and the machine, as records and
+JSON.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bridge.monitoring.conditions import Trouble, notes, troubles
+from bridge.monitoring.refused_submissions import step_of
+from bridge.monitoring.serializers import iso
+from bridge.monitoring.status import overview
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.core.status import Overview, SourceNow
+    from bridge.store.db.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """The overview of a bridge. `store`: the database and its version. `found`: the conditions that
+    want attention. `python`: the version of Python.
+    """
+
+    overview: Overview
+    store: str
+    found: Sequence[Trouble]
+    python: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report in the shape of `status --json`."""
+        now = self.overview
+        head = {
+            "ok": not self.found,
+            "problems": [
+                {"key": one.key, "severity": one.severity, "what": one.what, "do": one.do}
+                for one in self.found
+            ],
+            "notes": notes(now),
+            "at": iso(now.at),
+            "version": now.version,
+            "python": self.python,
+        }
+        return head | _running(now, self.store) | _kept(now) | _machine(now)
+
+
+def read_status(settings: Settings, database: Database | None) -> StatusReport:
+    """Return the status of the bridge as the store and the processes of this machine tell it.
+
+    Without a store nothing has come in yet. No process of the bridge has to run.
+    """
+    from bridge.store.operations import checkup
+
+    store = "no database yet"
+    if database is not None:
+        with database.read() as connection:
+            store = checkup.version_of(connection, database)
+    now = overview(settings, database)
+    return StatusReport(now, store, troubles(now), platform.python_version())
+
+
+def _running(now: Overview, store: str) -> dict[str, Any]:
+    return {
+        "database": {
+            "version": store,
+            "size": now.database_size,
+            "clock_ahead": now.database_ahead,
+        },
+        "config": {
+            "hash": now.config.hash,
+            "since": iso(now.config.since),
+            "error": list(now.config.error),
+            "error_since": iso(now.config.error_since),
+            "restart": list(now.config.restart),
+        },
+        "processes": [
+            {
+                "pid": one.pid,
+                "host": one.host,
+                "role": one.role,
+                "since": iso(one.since),
+                "config_hash": one.config_hash,
+            }
+            for one in now.processes
+        ],
+    }
+
+
+def _kept(now: Overview) -> dict[str, Any]:
+    return {
+        "sources": [
+            {
+                "name": one.name,
+                "configured": one.is_configured,
+                "last_event_at": iso(one.last_at),
+                "today": one.today,
+                "rejected_today": one.rejected_today,
+                "files": one.files,
+                "files_keep": one.files_keep,
+                "stored_today": one.stored_today,
+                "daily_bytes": one.daily_bytes,
+                "refused": _refusals(one),
+                "spam": one.spam,
+            }
+            for one in now.sources
+        ],
+        "today_cut": now.today_cut,
+        "queue": [
+            {
+                "route": one.route,
+                "platform": one.platform,
+                "queued": one.queued,
+                "oldest_id": one.oldest_id,
+                "oldest_created_at": iso(one.oldest_at),
+                "due_at": iso(one.due_at),
+                "state": one.state,
+            }
+            for one in now.queue
+        ],
+        "blocked": dict(now.blocked),
+        "platforms": [
+            {
+                "name": one.name,
+                "max_concurrent_runs": one.cap,
+                "calls": one.calls,
+                "runs": one.runs,
+                "circuit": one.circuit.state(now.at) if one.circuit else "closed",
+                "open_until": iso(one.circuit.open_until) if one.circuit else None,
+                "allowance": one.circuit.allowance if one.circuit else None,
+                "full_until": iso(one.full_until),
+            }
+            for one in now.platforms
+        ],
+        "runs": [
+            {"route": route, "ended_within_a_day": one.ended, "failed_within_a_day": one.failed}
+            for route, one in sorted(now.runs_ended.items())
+        ],
+        "dead": {"total": now.dead, "within_a_day": now.dead_today},
+        "unknown": {"total": now.unknown, "for_a_person": now.held},
+        "overdue": {
+            "leases": now.overdue.leases,
+            "looks": now.overdue.looks,
+            "ahead": now.overdue.ahead,
+        },
+        "hold": (
+            None
+            if now.hold_since is None
+            else {"since": iso(now.hold_since), "reason": now.hold_reason}
+        ),
+        "counted_to": now.counted_to,
+    }
+
+
+def _machine(now: Overview) -> dict[str, Any]:
+    return {
+        "clock_step": (
+            None
+            if now.clock_step is None
+            else {"at": iso(now.clock_step.at), "seconds": round(now.clock_step.seconds, 3)}
+        ),
+        "disk": {"data": now.data, "free": now.disk_free, "total": now.disk_total},
+        "backup": (
+            None
+            if now.backups is None
+            else {
+                "folder": now.backups.folder,
+                "every": now.backups.every,
+                "newest_at": iso(now.backups.newest_at),
+                "tried_since": iso(now.backups.tried_since),
+                "error": now.backups.error,
+            }
+        ),
+        "certificate": (
+            None
+            if now.certificate is None
+            else {
+                "url": now.certificate.url,
+                "ends_at": iso(now.certificate.ends_at),
+                "looked_at": iso(now.certificate.looked_at),
+                "refused": now.certificate.refused,
+                "unreached": now.certificate.unreached,
+            }
+        ),
+    }
+
+
+def _refusals(source: SourceNow) -> list[dict[str, Any]]:
+    """Return the refused submissions of a source as JSON, the most frequent code first."""
+    return [
+        {"code": code, "within_a_day": count, "do": step_of(code)}
+        for code, count in source.refused.items()
+    ]
