@@ -30,6 +30,7 @@ from bridge.services.store_access import open_store
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.services.event_details import NamedRecord
+    from bridge.store.blobs import Blobs
     from bridge.store.db.database import Database
     from bridge.store.queries.events import Found
 
@@ -319,14 +320,13 @@ def _show_event(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    from bridge.cli.save_files import save_files
     from bridge.cli.ui.event_view import print_delivery, print_event
     from bridge.cli.usable_config import say_unusable
     from bridge.services.event_details import read_event_details
     from bridge.store.blobs import Blobs
 
     if folder is not None:
-        sys.exit(not save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
+        sys.exit(not _save_files(found.event, Blobs.of(settings), folder, as_json=as_json))
     details = read_event_details(database, settings, found, with_reasons=not as_json)
     say_unusable(details.reasons.config_error)
     if as_json:
@@ -335,3 +335,22 @@ def _show_event(
         print_delivery(details, details.asked_for, with_body=with_body, is_folded=is_folded)
     else:
         print_event(details, with_body=with_body, is_folded=is_folded)
+
+
+def _save_files(event: Event, blobs: Blobs, folder: Path, *, as_json: bool) -> bool:
+    """Save the files of an event and print where each is; return whether all were there to be
+    written.
+    """
+    from bridge.services.saved_files import save_files
+
+    is_whole = True
+    for one in save_files(event, blobs, folder):
+        if one.path is None:
+            is_whole = False
+            name = output.clean(one.file.name)
+            output.say(f"the bytes of {name} are not in the data folder of this machine")
+        elif as_json:
+            output.json_line(one.as_json())
+        else:
+            output.answer(output.clean(str(one.path)))
+    return is_whole

@@ -6,49 +6,52 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge.cli.ui import output
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.multipart import file_name
 
 if TYPE_CHECKING:
-    from bridge.core.model import Event
+    from bridge.core.model import JSON, Event, FormFile
     from bridge.store.blobs import Blobs
 
 MOST: Final = 1000  # names that are tried for one file
 
 
-def save_files(event: Event, blobs: Blobs, folder: Path, *, as_json: bool) -> bool:
-    """Write the files of an event to a folder, which is made, and print where each is; return
-    whether all were there to be written.
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """A file of an event, and where it was written: None where its bytes are not in the data folder
+    of this machine.
+    """
+
+    file: FormFile
+    path: Path | None
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return it in the shape of `show --save --json`."""
+        return asdict(self.file) | {"path": None if self.path is None else str(self.path)}
+
+
+def save_files(event: Event, blobs: Blobs, folder: Path) -> Iterator[SavedFile]:
+    """Write the files of an event to a folder, which is created, and yield where each is.
 
     `NotFound` where the event has none, `BridgeError` where one cannot be written.
     """
     if not event.files:
         raise NotFound(f"{event.id} has no files")
-    is_whole = True
     for file in event.files:
         try:
             content = blobs.read(file.sha256)
         except OSError:
-            is_whole = False
-            output.say(
-                f"the bytes of {output.clean(file.name)} are not in the data folder of this machine"
-            )
+            yield SavedFile(file, None)
             continue
         try:
             path = _write(folder, file.name, content)
         except OSError as error:
             raise BridgeError(f"nothing can be written to {folder}: {error.strerror}") from error
-        (
-            output.json_line(asdict(file) | {"path": str(path)})
-            if as_json
-            else output.answer(output.clean(str(path)))
-        )
-    return is_whole
+        yield SavedFile(file, path)
 
 
 def _write(folder: Path, called: str, content: bytes) -> Path:
