@@ -41,8 +41,8 @@ class UnknownDelivery:
     """One delivery with what is known of its start.
 
     `lost`: the call without an answer. `near`: the latest run of its flow. `wait`: what it waits
-    for. `at`: the time of the look. It may have been settled since it was chosen, and says so by its
-    status.
+    for. `at`: the time of the look. It may have been settled since it was chosen, and its status
+    says so.
     """
 
     event: Event

@@ -8,7 +8,7 @@ import pytest
 from records import make_delivery, make_event
 from sqlalchemy import update
 
-from bridge.cli.commands.tail import Follower, print_change
+from bridge.cli.commands.tail import print_change
 from bridge.core.model import Delivery
 from bridge.services.change_feed import Follower
 from bridge.store.db.database import Database
