@@ -27,7 +27,7 @@ from bridge.core.retention import DAY
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.migrations import upgrade
-from bridge.store.operations import prune as pruning
+from bridge.store.operations import prune as prune_operation
 from bridge.worker.maintenance import jobs
 
 CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="0" * 64, canonical="{}")
@@ -82,8 +82,9 @@ def prune(path: Path, pace: str, began: Any, gone: Any) -> None:
         return counts
 
     began.set()
-    for _, _, counts in pruning.prune(
-        pruning.Pruning(database, CONFIG, time.time()), given.paced if pace == "errand" else once
+    for _, _, counts in prune_operation.prune(
+        prune_operation.Pruning(database, CONFIG, time.time()),
+        given.paced if pace == "errand" else once,
     ):
         gone.value += counts.get("event", 0)
 

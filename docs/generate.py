@@ -71,10 +71,10 @@ from bridge.store.tables import encrypted  # noqa: E402
 from bridge.system.http_client import MAX_ANSWER  # noqa: E402
 from bridge.torture import certificate, lanes, plan, records  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
-from bridge.web import form_files as kept_files  # noqa: E402
+from bridge.web import form_files as web_form_files  # noqa: E402
 from bridge.web.forms import captcha_widgets as widgets  # noqa: E402
 from bridge.web.server import app, incomplete_requests  # noqa: E402
-from bridge.worker import form_files as worker_files  # noqa: E402
+from bridge.worker import form_files as worker_form_files  # noqa: E402
 
 MARKED = re.compile(r"(<!-- generated: ([a-z_ A-Z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -660,10 +660,10 @@ def limits_table() -> str:
                 f" {multipart.MAX_PARAMETERS}"
             ),
         ),
-        ("what files of forms leave of the disk", f"{kept_files.SPARE // MIB} MiB, then 507"),
+        ("what files of forms leave of the disk", f"{web_form_files.SPARE // MIB} MiB, then 507"),
         (
             "files in hand at once, in a process that makes calls",
-            f"{worker_files.ROOM // MIB} MiB, then they wait",
+            f"{worker_form_files.ROOM // MIB} MiB, then they wait",
         ),
         ("requests to a form", "60 a minute, and 10 a minute from one address (`rate`)"),
         ("secrets of a source at once", MAX_SECRETS),

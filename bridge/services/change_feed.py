@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import Delivery, Event
 from bridge.services.delivery_states import is_over
-from bridge.store.queries import events as queries
+from bridge.store.queries import events
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
@@ -28,7 +28,7 @@ class Follower:
     def __init__(self, database: Database, chosen: Filters) -> None:
         self._database = database
         self._chosen = chosen
-        self._event_seq, self._delivery_seq = queries.newest(database)
+        self._event_seq, self._delivery_seq = events.newest(database)
         # by delivery: how it stood when it was last yielded
         self._said: OrderedDict[str, tuple[object, ...]] = OrderedDict()
         # those of them that something is still to become of
@@ -41,8 +41,8 @@ class Follower:
         """
         # Deliveries are read first and told last, so that an event always comes before its
         # deliveries.
-        moving = queries.moving(self._database, self._delivery_seq, self._open, self._chosen)
-        for seq, event in queries.arrived(self._database, self._event_seq, self._chosen):
+        moving = events.moving(self._database, self._delivery_seq, self._open, self._chosen)
+        for seq, event in events.arrived(self._database, self._event_seq, self._chosen):
             self._event_seq = max(self._event_seq, seq)
             if event.id not in self._events:
                 self._events[event.id] = None

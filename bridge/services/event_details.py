@@ -19,8 +19,7 @@ from bridge.services.route_reasons import NO_REASONS, Reasons, find_reasons
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import rejects
 from bridge.store.operations import log
-from bridge.store.queries import events as queries
-from bridge.store.queries import wait_facts
+from bridge.store.queries import events, wait_facts
 from bridge.store.queries.events import Found
 
 if TYPE_CHECKING:
@@ -114,14 +113,14 @@ def find_record(database: Database, text: str | None) -> NamedRecord:
     """
     alert_id = None
     if text is None:
-        newest = queries.newest_event(database)
+        newest = events.newest_event(database)
         if newest is None:
             raise NotFound("no event is stored yet")
         text, alert_id = newest.event_id, newest.alert_id
     if text.startswith(REJECT_PREFIX):
         return NamedRecord(reject=rejects.get(database, text))
     try:
-        return NamedRecord(found=queries.show(database, text), alert_id=alert_id)
+        return NamedRecord(found=events.show(database, text), alert_id=alert_id)
     except NotFound:
         if text.startswith(OTHER_PREFIXES):
             raise

@@ -12,7 +12,7 @@ from bridge.flows.ready.csv_format import cell, record
 from bridge.monitoring.serializers import iso
 from bridge.routing.planner import filled_in
 from bridge.services.usable_config import body_reader
-from bridge.store.queries import events as queries
+from bridge.store.queries import events
 
 if TYPE_CHECKING:
     from bridge.core.model import Body
@@ -53,12 +53,12 @@ class Submissions:
     ) -> None:
         self._database = database
         self._read = body_reader(sources)
-        self._ids = queries.event_ids(database, wanted, limit)
+        self._ids = events.event_ids(database, wanted, limit)
         self.left_out = 0
 
     def __iter__(self) -> Iterator[Submission]:
         self.left_out = 0
-        for event in queries.whole_events(self._database, self._ids):
+        for event in events.whole_events(self._database, self._ids):
             fields = _fields(event, self._read)
             if fields is None:
                 self.left_out += 1

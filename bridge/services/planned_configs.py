@@ -118,11 +118,11 @@ def find_older_inputs(
 
     None where there are none, or routes.yaml cannot be used.
     """
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
     with suppress(ConfigError):
         present = load_present(settings)
-        plans = queries.plans(database, ids)
+        plans = event_queries.plans(database, ids)
         older = {plan: plans[plan] for plan in PlannedConfigs(database).changed(plans, present)}
         if older:
             return OlderInputs(

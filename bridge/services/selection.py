@@ -93,9 +93,9 @@ def select_named_events(database: Database, names: Sequence[str]) -> Selection:
     """Return the events that names stand for; a name of a delivery or a run stands for its
     event.
     """
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
-    return select_names(names, lambda name: [queries.find(database, name)[0]])
+    return select_names(names, lambda name: [event_queries.find(database, name)[0]])
 
 
 def select_named_deliveries(database: Database, names: Sequence[str], move: Move) -> Selection:
@@ -115,14 +115,14 @@ def select_deliveries(
     usually for.
     """
     from bridge.store.operations import actions
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
     def count(also: Any) -> int:
-        return queries.count(database, wanted, of_deliveries=True, also=also)
+        return event_queries.count(database, wanted, of_deliveries=True, also=also)
 
     among = allowed_states(move, wanted)
     return Selection(
-        ids=queries.delivery_ids(database, wanted, limit, also=among),
+        ids=event_queries.delivery_ids(database, wanted, limit, also=among),
         settling=count(actions.SETTLING) if move is actions.MOVES["resolve"] else 0,
         parked=count(actions.PARKED) if command == "retry" and wanted.body is None else 0,
     )
@@ -137,9 +137,11 @@ def select_unknown(database: Database, wanted: Filters, limit: int = 0) -> Selec
     """Return the newest `limit` unknown deliveries (0: all) that the filters choose, newest
     first.
     """
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
-    return Selection(ids=queries.delivery_ids(database, wanted, limit, also=unknown_states())[::-1])
+    return Selection(
+        ids=event_queries.delivery_ids(database, wanted, limit, also=unknown_states())[::-1]
+    )
 
 
 def unknown_states() -> Any:
@@ -151,9 +153,9 @@ def unknown_states() -> Any:
 
 def _deliveries_of(database: Database, name: str, move: Move) -> list[str]:
     from bridge.store.inbound import events
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
-    event_id, delivery_id = queries.find(database, name)
+    event_id, delivery_id = event_queries.find(database, name)
     if delivery_id is not None:
         return [delivery_id]
     deliveries = events.deliveries_of(database, [event_id])[event_id]

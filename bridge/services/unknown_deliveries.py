@@ -17,7 +17,7 @@ from bridge.services.run_evidence import describe_evidence, find_run_id
 from bridge.services.selection import Selection, select_names
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 from bridge.store.queries import wait_facts
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def read_unknown(database: Database, id_: str, config: Config | None) -> Unknown
     """Return what is known of a delivery. Without `config` the reasons why it waits lack what
     routes.yaml says.
     """
-    found = queries.show(database, id_)
+    found = event_queries.show(database, id_)
     now = time.time()
     one = next(each for each in found.deliveries if each.id == id_)
     lost = [each for each in found.attempts[id_] if each.run_id is None][-1:]
@@ -129,7 +129,7 @@ def read_unknown(database: Database, id_: str, config: Config | None) -> Unknown
         event=found.event,
         delivery=one,
         lost=lost[0] if lost else None,
-        near=queries.latest_run(database, one),
+        near=event_queries.latest_run(database, one),
         wait=wait_facts.waits_of(database, [one], config, now).get(id_),
         at=now,
     )
@@ -143,7 +143,7 @@ def load_config_if_usable(settings: Settings) -> Config | None:
 
 
 def _unknown_of(database: Database, name: str) -> list[str]:
-    event_id, delivery_id = queries.find(database, name)
+    event_id, delivery_id = event_queries.find(database, name)
     found = events.deliveries_of(database, [event_id])[event_id]
     asked = [one for one in found if delivery_id in (None, one.id)]
     unknown = [one.id for one in asked if one.status is Status.UNKNOWN]

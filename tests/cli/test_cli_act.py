@@ -20,7 +20,7 @@ from bridge.core.model import Delivery, Status
 from bridge.services import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 
 ROUTES = """
 version: 1
@@ -44,7 +44,9 @@ def waiting(store: Database) -> list[Delivery]:
 
 
 def statuses(store: Database) -> list[str]:
-    return [one.status.value for one in queries.list_deliveries(store, queries.Filters())]
+    return [
+        one.status.value for one in event_queries.list_deliveries(store, event_queries.Filters())
+    ]
 
 
 def test_nothing_is_done_without_names_or_filters(waiting: list[Delivery]) -> None:
@@ -124,7 +126,9 @@ def test_the_unknown_are_resolved(store: Database, waiting: list[Delivery], to: 
     assert run("resolve", waiting[0].id, "--as", to, *run_id, "--yes").exit_code == 0
     assert run("resolve", "--status", "unknown", "--as", to, "--yes").exit_code == 0
     assert statuses(store) == [to] * 3
-    assert queries.show(store, waiting[0].id).deliveries[0].run_id == ("R1" if run_id else None)
+    assert event_queries.show(store, waiting[0].id).deliveries[0].run_id == (
+        "R1" if run_id else None
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +172,7 @@ def test_a_run_is_looked_up_before_it_is_believed(
         True,
         status == 500,
     )
-    assert queries.show(store, waiting[0].id).deliveries[0].status == (
+    assert event_queries.show(store, waiting[0].id).deliveries[0].status == (
         "unknown" if code else "delivered"
     )
 

@@ -23,7 +23,7 @@ from bridge.monitoring.serializers import evidence_json
 from bridge.services.run_evidence import describe_evidence
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.queue import heartbeats
 from bridge.store.tables import schema
@@ -389,7 +389,7 @@ def test_a_run_of_the_same_flow_shows_where_to_look(store: Database) -> None:
 def test_some_are_chosen_by_name_or_by_filters(store: Database) -> None:
     first = unknown(store)
     second = unknown(store, "other")
-    event_id = queries.find(store, first)[0]
+    event_id = event_queries.find(store, first)[0]
     ids = lambda *arguments: [one["id"] for one in lines(run("resolve", *arguments, "--json"))]  # noqa: E731
     assert (ids(), ids("--limit", "1"), ids("--route", "paid")) == (
         [second, first],
@@ -489,7 +489,8 @@ def test_one_or_many_are_settled_after_a_count(store: Database) -> None:
     assert run("resolve", ids[0], "--as", "delivered", "--run-id", "R9", "--yes").exit_code == 0
     assert run("resolve", "--route", "paid", "--as", "queued", "--yes").exit_code == 0
     found = {
-        one.id: (str(one.status), one.run_id) for one in queries.list_deliveries(store, Filters())
+        one.id: (str(one.status), one.run_id)
+        for one in event_queries.list_deliveries(store, Filters())
     }
     assert found == {
         ids[0]: ("delivered", "R9"),

@@ -30,7 +30,7 @@ from bridge.services.operations import do_items
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema
 
@@ -137,9 +137,9 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
     if command == "replay":
         assert planned(database) == Counter(dict.fromkeys(ids, 1))
     else:
-        assert {found.status for found in queries.list_deliveries(database, Filters(), 0)} == {
-            Status.CANCELLED
-        }
+        assert {
+            found.status for found in event_queries.list_deliveries(database, Filters(), 0)
+        } == {Status.CANCELLED}
     assert (
         "nothing is left of it"
         in call_here(tmp_path, "acts", "resume", one.id, environ=environ).stderr

@@ -19,7 +19,7 @@ from bridge.services.operation_kinds import replaying
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import log
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.system.ids import act_id
 
@@ -208,4 +208,4 @@ def test_an_interrupted_release_goes_on_where_it_was(store: Database, routes: Pa
     assert run("acts", "resume", act.id, "--dry-run").stdout == "2 events of 3 left to release\n"
     assert run("acts", "resume", act.id, "--yes").exit_code == 0
     assert [len(deliveries(store, one)) for one in some] == [1] * 3
-    assert queries.event_ids(store, Filters(spam=True)) == []
+    assert event_queries.event_ids(store, Filters(spam=True)) == []

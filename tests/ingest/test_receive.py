@@ -27,7 +27,7 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import query_value
 from bridge.core.model import Delivery, Event, Status
 from bridge.ingest import event_builder
-from bridge.ingest import receive as module
+from bridge.ingest import receive as receive_module
 from bridge.ingest.effects import OfflineEffects, Prepared
 from bridge.ingest.event_builder import PLANNING_FAILED
 from bridge.ingest.forms.spam.check import CheckedSubmission
@@ -507,13 +507,14 @@ def test_a_body_is_read_as_deep_and_as_long_as_its_source_may(bench: Bench) -> N
     assert [event.problem is None for event in bench.store.events] == [False, True]
     shallow = bench.config.sources["shallow"]
     deep = b'{"a":{"b":{"c":{"d":1}}}}'
-    assert module.read_body(shallow, "application/json", deep).problem is not None
+    assert receive_module.read_body(shallow, "application/json", deep).problem is not None
     assert (
-        module.read_body(bench.config.sources["github"], "application/json", deep).problem is None
+        receive_module.read_body(bench.config.sources["github"], "application/json", deep).problem
+        is None
     )
     form = replace(bench.config.sources["bare"], max_depth=3)
-    assert module.read_body(form, "application/json", deep).problem is not None
-    assert module.read_body(
+    assert receive_module.read_body(form, "application/json", deep).problem is not None
+    assert receive_module.read_body(
         bench.config.sources["bare"], "application/json", b'{"a":"b"}'
     ).value == {"a": "b"}
 
@@ -524,11 +525,11 @@ def test_a_token_as_a_body_is_read_as_its_row_says(bench: Bench) -> None:
     raw = b".".join((base64.urlsafe_b64encode(b'{"alg":"RS256"}').rstrip(b"="), told, b"c2ln"))
     known = bench.config.sources["ids"]
     source = replace(known, provider=replace(known.provider, body="jwt:data,data,identity"))
-    assert module.read_body(source, "", raw).value == {
+    assert receive_module.read_body(source, "", raw).value == {
         "identity": {"id": "1"},
         "data": {"deep": {"er": [1]}},
     }
-    shallow = module.read_body(replace(source, max_depth=2), "", raw)
+    shallow = receive_module.read_body(replace(source, max_depth=2), "", raw)
     assert shallow.value == {"identity": {"id": "1"}, "data": '{"deep": {"er": [1]}}'}
 
 
@@ -602,14 +603,16 @@ def ask(
 def test_an_unsigned_test_of_the_url_is_short(bench: Bench) -> None:
     """What nobody has signed buys no reading of a long body."""
     source = shaking(bench, lambda _: Reply(body=b"yes"), signed=False)
-    assert ask(bench, source, b'"' + b"x" * (module.MAX_TEST - 2) + b'"').reply.body == b"yes"
+    assert (
+        ask(bench, source, b'"' + b"x" * (receive_module.MAX_TEST - 2) + b'"').reply.body == b"yes"
+    )
     with pytest.raises(BadSignature):
-        ask(bench, source, b'"' + b"x" * (module.MAX_TEST - 1) + b'"')
+        ask(bench, source, b'"' + b"x" * (receive_module.MAX_TEST - 1) + b'"')
     long = Request(
         method="POST",
         path="/hooks/x",
         headers={"content-type": "application/json"},
-        body=b'"' + b"x" * module.MAX_TEST + b'"',
+        body=b'"' + b"x" * receive_module.MAX_TEST + b'"',
     )
     signed = source.scheme.sign(long, SECRET, NOW)
     received = receive_request(signed, source, bench.config, bench.store.keep, NOW)
@@ -619,14 +622,14 @@ def test_an_unsigned_test_of_the_url_is_short(bench: Bench) -> None:
 def test_a_body_is_read_as_its_content_type_says_and_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = module.read_body
+    read = receive_module.read_body
     bodies = list[Any]()
 
     def counted(*given: Any, **more: Any) -> Any:
         bodies.append(read(*given, **more))
         return bodies[-1]
 
-    for reader in (module, event_builder):
+    for reader in (receive_module, event_builder):
         monkeypatch.setattr(reader, "read_body", counted)
     with pytest.raises(BadSignature):
         bench.post("github", ISSUE, github(), sign=False)
@@ -960,7 +963,7 @@ def test_the_spam_check_decides_what_is_stored_of_a_form(
     )
     source = bench.config.sources["jobs"]
     effects = Effects(keep=bench.store.keep, make_id=lambda: event_id(NOW))
-    prepared = module.prepare(request, source, bench.config, effects, NOW)
+    prepared = receive_module.prepare(request, source, bench.config, effects, NOW)
     assert asked == [("jobs", source.form, NOW)]
     assert bench.store == Store(), "nothing is stored before its time"
     if repeats:
@@ -972,7 +975,7 @@ def test_the_spam_check_decides_what_is_stored_of_a_form(
         assert prepared.kept[0][1] is known
         return
     assert isinstance(prepared, Prepared) and (prepared.marks, files) == (marks, [b"%PDF-1"])
-    module.answer(prepared, effects.store(prepared))
+    receive_module.answer(prepared, effects.store(prepared))
     (event,) = bench.store.events
     assert (event.client, event.spam, event.headers["x-masked"]) == ("192.0.2.0", spam, "yes")
     planned = [(one.route, one.status) for one in bench.store.deliveries]
@@ -1109,9 +1112,9 @@ def test_most_requests_are_prepared_without_waiting(name: str) -> None:
     impatient = replace(impatient, keys=impatient)
     if one.row.name == "form":
         with pytest.raises(MustWaitError):
-            module.prepare(one.signed(), one.source(), CONFIG, impatient, SIGNED_AT)
+            receive_module.prepare(one.signed(), one.source(), CONFIG, impatient, SIGNED_AT)
         return
-    prepared = module.prepare(one.signed(), one.source(), CONFIG, impatient, SIGNED_AT)
+    prepared = receive_module.prepare(one.signed(), one.source(), CONFIG, impatient, SIGNED_AT)
     assert isinstance(prepared, Received | Prepared)
     assert isinstance(prepared, Received) or (
         prepared.arrivals and prepared.source.name == one.row.name
@@ -1125,7 +1128,7 @@ def test_a_request_that_would_wait_can_be_prepared_again_elsewhere(bench: Bench)
     source = bench.config.sources["contact"]
     patient = OfflineEffects(keep=bench.store.keep, make_id=lambda: "evt_1")
     with pytest.raises(MustWaitError):
-        module.prepare(
+        receive_module.prepare(
             request,
             source,
             bench.config,
@@ -1133,9 +1136,9 @@ def test_a_request_that_would_wait_can_be_prepared_again_elsewhere(bench: Bench)
             NOW,
         )
     assert bench.store == Store()
-    again = module.prepare(request, source, bench.config, patient, NOW)
+    again = receive_module.prepare(request, source, bench.config, patient, NOW)
     assert isinstance(again, Prepared)
-    said = module.answer(again, patient.store(again))
+    said = receive_module.answer(again, patient.store(again))
     assert (said.reply.status, [event.id for event in bench.store.events]) == (202, ["evt_1"])
     assert (
         said.reply

@@ -31,7 +31,7 @@ from bridge.core.rate_limits import Rate
 from bridge.core.status import RunsEnded, SourceNow
 from bridge.core.times import write_time
 from bridge.core.timings import TIMINGS
-from bridge.monitoring import alerts as alerting
+from bridge.monitoring import alerts as alert_states
 from bridge.monitoring.alerts import AGAIN, MOST, QUIET, RAISED, RESOLVED, Notice, step
 from bridge.monitoring.conditions import CONDITIONS, Trouble, troubles
 from bridge.providers.registry import PROVIDERS
@@ -104,7 +104,7 @@ def test_a_flood_of_conditions_is_told_a_few_at_a_time() -> None:
         told.append(len(notices))
     assert sum(told[:12]) == MOST
     assert sum(told) <= 3 * MOST
-    assert len(known) == alerting.KEPT + 1
+    assert len(known) == alert_states.KEPT + 1
     assert known["flood"].what == "more is wrong than is told one by one: 2961 of silence"
     for at in (7200, 7500):
         known, notices = step(
@@ -157,7 +157,8 @@ def test_whatever_comes_and_goes_what_is_told_is_bounded_and_each_end_is_told(
 def test_two_that_tell_the_same_make_the_same_event() -> None:
     (_, notice), *_ = follow(every(30, 300, [DEAD]))
     one, other = (
-        alerting.event(notice, id_, "c" * 64, NOW + at) for id_, at in (("evt_1", 0), ("evt_2", 1))
+        alert_states.event(notice, id_, "c" * 64, NOW + at)
+        for id_, at in (("evt_1", 0), ("evt_2", 1))
     )
     assert one.provider_id == other.provider_id
     assert b'"condition":"dead"' in one.body and b'"what_to_do":"look"' in one.body
@@ -240,7 +241,11 @@ def test_a_test_goes_the_way_of_alerts_and_its_event_can_be_planned_again(
     database: Database, config: object
 ) -> None:
     assert (
-        len(database.write(lambda connection: keep(connection, alerting.proof(NOW), config, NOW)))
+        len(
+            database.write(
+                lambda connection: keep(connection, alert_states.proof(NOW), config, NOW)
+            )
+        )
         == 1
     )  # type: ignore[arg-type]
     assert kept(database)[0][:2] == ("alert.test", "tell")
@@ -352,7 +357,9 @@ def test_the_all_clear_is_sent_by_the_time_that_is_named() -> None:
         for at in range(330, 1200, 30)
         if (notices := step(known, [], NOW + at)[1]) and notices[0].type == RESOLVED
     ][:1]
-    assert NOW + over <= alerting.cleared_by(seen) and alerting.is_over(seen, set(), NOW + over)
+    assert NOW + over <= alert_states.cleared_by(seen) and alert_states.is_over(
+        seen, set(), NOW + over
+    )
 
 
 # -- the source of flowbridge's own

@@ -21,7 +21,7 @@ from records import make_delivery, make_event
 from serving import until
 
 from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
-from bridge.monitoring import counters as counting
+from bridge.monitoring import counters as counter_files
 from bridge.monitoring import metrics
 from bridge.monitoring.counters import BUCKETS, Counts, CountsFile, of_machine
 from bridge.monitoring.metrics import ACK, COUNTED, EVENTS, REFUSED
@@ -88,7 +88,7 @@ def test_series_and_buckets() -> None:
 
 
 def test_no_more_series_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "MOST_SERIES", 2)
+    monkeypatch.setattr(counter_files, "MOST_SERIES", 2)
     counts = Counts()
     for name in ("a", "b", "c", "a"):
         counts.add(EVENTS, name, "accepted")
@@ -267,9 +267,9 @@ def test_who_begins_twice_counts_once(tmp_path: Path) -> None:
     def counters() -> int:
         return sum(thread.name == "counts" for thread in threading.enumerate())
 
-    counting.begin(tmp_path)
+    counter_files.begin(tmp_path)
     before = counters()
-    counting.begin(tmp_path)
+    counter_files.begin(tmp_path)
     assert counters() == before > 0
 
 

@@ -33,7 +33,7 @@ from bridge.store.db.database import Database
 from bridge.store.encryption import OFF
 from bridge.store.inbound import events
 from bridge.store.queries import baselines
-from bridge.store.queries import status as store
+from bridge.store.queries import status as status_queries
 from bridge.store.queue import heartbeats, throttling
 from bridge.store.tables.rows import to_json
 
@@ -407,8 +407,8 @@ def test_who_is_told_follows_from_the_routes(route: str, told: bool, tmp_path: P
 MIDNIGHT = NOW - NOW % 86400
 
 
-def look(database: Database, *sources: str) -> store.Standing:
-    return store.look(database, sources, NOW, midnight=MIDNIGHT, day=86400.0)
+def look(database: Database, *sources: str) -> status_queries.Standing:
+    return status_queries.look(database, sources, NOW, midnight=MIDNIGHT, day=86400.0)
 
 
 def test_an_empty_store_has_nothing(database: Database) -> None:
@@ -420,13 +420,13 @@ def test_an_empty_store_has_nothing(database: Database) -> None:
         0,
         [],
     )
-    assert store.size(database) > 0
+    assert status_queries.size(database) > 0
 
 
 def test_sources_with_their_last_event_and_those_of_today(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "PAGE", 3)
+    monkeypatch.setattr(status_queries, "PAGE", 3)
     yesterday = MIDNIGHT - 60
     at = [
         ("old", yesterday - 86400),
@@ -458,8 +458,8 @@ def test_sources_with_their_last_event_and_those_of_today(
 def test_of_very_many_today_it_says_that_there_are_more(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "PAGE", 2)
-    monkeypatch.setattr(store, "PAGES", 2)
+    monkeypatch.setattr(status_queries, "PAGE", 2)
+    monkeypatch.setattr(status_queries, "PAGES", 2)
     for _ in range(6):
         events.add(database, make_event(None, now=NOW), [], lambda *_: [])
     found = look(database)

@@ -37,7 +37,7 @@ from bridge.services.samples.secrets import new_secret
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.operations import actions
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 from bridge.web import dry_run
 from bridge.web.key_fetcher import Keyring
 
@@ -127,7 +127,7 @@ class Bench:
         return [(one.method, one.query) for one in self.server.received if "pem" not in one.path]
 
     def kept(self) -> list[tuple[Event, list[Delivery]]]:
-        return list(queries.list_events(self.database, queries.Filters()))
+        return list(event_queries.list_events(self.database, event_queries.Filters()))
 
 
 @pytest.fixture

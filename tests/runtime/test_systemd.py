@@ -36,7 +36,7 @@ from serving import (
 from bridge.core.errors import SettingsError
 from bridge.core.timings import Timings
 from bridge.runtime import systemd
-from bridge.runtime import watchdog as watch
+from bridge.runtime import watchdog as watchdog_module
 from bridge.runtime.systemd import Notify, take_notify, take_sockets
 from bridge.runtime.watchdog import LONG, Watch
 
@@ -222,7 +222,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     shows.
     """
     clock = [1000.0]
-    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(watchdog_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     yield clock
 
 

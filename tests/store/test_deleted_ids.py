@@ -26,7 +26,7 @@ from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids, events
 from bridge.store.migrations import upgrade
 from bridge.store.operations import copy, log
-from bridge.store.operations import prune as pruning
+from bridge.store.operations import prune as prune_operation
 from bridge.store.operations.erase import Erasing
 from bridge.store.operations.prune import Pruning
 from bridge.store.operations.rekey import Rekeying
@@ -48,7 +48,7 @@ def keep(database: Database, name: str | None = "1", at: float = OLD, **changes:
 
 
 def prune(database: Database, now: float = NOW, config: Config = CONFIG) -> None:
-    for _ in pruning.prune(Pruning(database, config, now), database.write):
+    for _ in prune_operation.prune(Pruning(database, config, now), database.write):
         pass
 
 
@@ -148,7 +148,7 @@ def test_expired_ids_are_deleted_in_batches(
     prune(database)
     kinds = [
         (kind, counts)
-        for kind, _, counts in pruning.prune(
+        for kind, _, counts in prune_operation.prune(
             Pruning(database, CONFIG, OLD + DEDUP_FOR), database.write
         )
     ]
@@ -319,7 +319,7 @@ def test_a_sender_that_repeats_a_deleted_event_is_answered_with_200(tmp_path: Pa
         bridge.wait_for(first.json["event_id"], lambda one: one.run_state == "done")
         database = bridge.database
         now = NOW + 4000 * DAY
-        for _ in pruning.prune(
+        for _ in prune_operation.prune(
             Pruning(
                 database,
                 replace(CONFIG, sources={"github": replace(source_of(), dedup_for=9000 * DAY)}),

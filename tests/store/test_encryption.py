@@ -33,7 +33,7 @@ from bridge.store.encryption import Sealer
 from bridge.store.inbound import events, rejects
 from bridge.store.local import runs
 from bridge.store.operations import copy
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.queue import claims, ledger
 from bridge.store.queue.claims import Allowed
@@ -317,7 +317,7 @@ def test_inputs_that_were_changed_are_never_sent_and_hold_up_nobody(sealed: Data
     with pytest.raises(IllegalTransition, match="cannot be opened"):
         sealed.write(lambda c: ledger.move(c, taken.delivery.id, Status.QUEUED, NOW + 3))
     assert (
-        queries.show(sealed, taken.delivery.id).attempts[taken.delivery.id][0].detail
+        event_queries.show(sealed, taken.delivery.id).attempts[taken.delivery.id][0].detail
         == outcome.detail
     )
 
@@ -382,10 +382,10 @@ def test_values_from_before_there_were_keys_stay_readable_and_new_ones_are_seale
 
 def test_no_text_is_looked_for_in_sealed_bodies(sealed: Database, database: Database) -> None:
     keep(sealed)
-    for look in (queries.event_ids, queries.delivery_ids):
+    for look in (event_queries.event_ids, event_queries.delivery_ids):
         with pytest.raises(SettingsError, match="bodies are sealed"):
             look(sealed, Filters(body=b"n"))
-    assert queries.event_ids(sealed, Filters(source="github"))
+    assert event_queries.event_ids(sealed, Filters(source="github"))
 
 
 def test_a_duplicate_makes_an_emptied_event_whole_again(sealed: Database) -> None:
@@ -444,7 +444,7 @@ def test_export_erase_and_show_read_what_is_sealed(folder: Path) -> None:
     )
     done = run("erase", "ann@example.com", "--yes")
     assert done.exit_code == 0, done.stderr
-    assert not queries.event_ids(database, Filters())
+    assert not event_queries.event_ids(database, Filters())
     database.close()
 
 

@@ -28,7 +28,7 @@ from bridge.store.inbound import events, rejects
 from bridge.store.local import files as local_files
 from bridge.store.local import runs
 from bridge.store.migrations import upgrade
-from bridge.store.operations import erase as erasing
+from bridge.store.operations import erase as erase_operation
 from bridge.store.operations import log
 from bridge.store.operations.erase import Erasing
 from bridge.store.operations.search import Search
@@ -459,7 +459,7 @@ def test_files_that_flows_have_written_are_named_where_it_stands_in_them(
 def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasing, "CHUNK", 8)
+    monkeypatch.setattr(erase_operation, "CHUNK", 8)
     texts = {
         "a": "1234567MÜLLER, Ann",
         "b": '{"n": "m\\u00fcller, ann"}',
@@ -469,18 +469,20 @@ def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_withou
     }
     for name, said in texts.items():
         (tmp_path / name).write_text(said)
-    assert erasing.files_with(tmp_path, "müller, ann") == (["a", "b", "c"], [])
-    assert erasing.files_with(tmp_path, "müller, ann", most=4 * erasing.LEAST_SIZE) == (
+    assert erase_operation.files_with(tmp_path, "müller, ann") == (["a", "b", "c"], [])
+    assert erase_operation.files_with(
+        tmp_path, "müller, ann", most=4 * erase_operation.LEAST_SIZE
+    ) == (
         ["a", "b", "c"],
         ["e"],
     )
-    assert erasing.files_with(tmp_path / "none", "x") == ([], [])
+    assert erase_operation.files_with(tmp_path / "none", "x") == ([], [])
 
 
 def test_traces_are_found_across_the_pieces_that_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasing, "CHUNK", 8)
+    monkeypatch.setattr(erase_operation, "CHUNK", 8)
     path = tmp_path / "file"
     path.write_bytes(b"1234567Ann9 ann ANNann")
-    assert erasing._count(path, b"ann") == 4
+    assert erase_operation._count(path, b"ann") == 4

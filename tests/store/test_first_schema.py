@@ -22,10 +22,10 @@ from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.migrations import upgrade
 from bridge.store.operations import invariants
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 from bridge.store.queue import claims, ledger
 from bridge.store.queue.claims import Allowed
-from bridge.store.tables import schema as tables
+from bridge.store.tables import schema as table_schema
 
 BODY = b'{"action":"opened","n":1}'
 SHA = hashlib.sha256(BODY).hexdigest()
@@ -194,7 +194,7 @@ def upgraded(database: Database) -> tuple[dict[str, Any], dict[str, Any]]:
             for row in rows:
                 connection.execute(insert(schema.tables[name]).values(row))
     before = kept(database, schema)
-    assert upgrade.upgrade(database) == ("0001", tables.HEAD)
+    assert upgrade.upgrade(database) == ("0001", table_schema.HEAD)
     return before, kept(database, schema)
 
 
@@ -205,7 +205,7 @@ def test_a_database_of_the_first_release_is_upgraded_with_all_that_is_in_it(
     assert after == before
     with first.read() as connection:
         assert invariants.broken(connection) == []
-    found = queries.show(first, "evt_1")
+    found = event_queries.show(first, "evt_1")
     assert (found.event.body, found.event.headers, found.event.duplicates, found.event.files) == (
         BODY,
         {"content-type": "application/json"},

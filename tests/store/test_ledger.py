@@ -37,7 +37,7 @@ from bridge.core.model import (
 from bridge.core.status import DAY
 from bridge.delivery.fair_share import Shares
 from bridge.store.db.database import Database
-from bridge.store.queries import status as overview
+from bridge.store.queries import status as status_queries
 from bridge.store.queue import claims, ledger, reconcile, run_tracking
 from bridge.store.tables import schema
 
@@ -257,7 +257,9 @@ def test_a_late_answer_is_nothing_to_see_to_where_the_next_attempt_has_the_same_
     assert record(database, fresh, replace(STARTED, run_id=run_id), NOW + 602) is Status.DELIVERED
     assert late_starts(database) == ([(one, 1, "r1", "delivered")] if named else [])
     # it was told of for a day
-    assert overview.look(database, (), NOW + 601 + DAY, midnight=NOW, day=DAY).late_starts == []
+    assert (
+        status_queries.look(database, (), NOW + 601 + DAY, midnight=NOW, day=DAY).late_starts == []
+    )
 
 
 def test_a_delivery_whose_attempt_had_not_begun_goes_back_to_the_queue(database: Database) -> None:

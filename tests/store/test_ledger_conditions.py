@@ -41,7 +41,7 @@ from bridge.store.local import flows, runs
 from bridge.store.operations import prune
 from bridge.store.operations.prune import Pruning
 from bridge.store.queue import claims, ledger, run_tracking, throttling
-from bridge.store.queue import reconcile as reconciling
+from bridge.store.queue import reconcile as reconcile_store
 from bridge.store.queue.claims import Allowed, Claim
 from bridge.store.queue.ledger import DIED, Settled
 from bridge.store.tables import schema
@@ -932,23 +932,26 @@ def begin(
     return one
 
 
-def case(database: Database, delivery_id: str) -> reconciling.Case:
+def case(database: Database, delivery_id: str) -> reconcile_store.Case:
     with database.read() as connection:
-        found = reconciling.case(connection, delivery_id)
+        found = reconcile_store.case(connection, delivery_id)
     assert found is not None
     return found
 
 
 def looked(
-    known: reconciling.Case, *candidates: reconcile.Candidate, at: float = NOW + 100, **more: Any
-) -> reconciling.Answers:
+    known: reconcile_store.Case,
+    *candidates: reconcile.Candidate,
+    at: float = NOW + 100,
+    **more: Any,
+) -> reconcile_store.Answers:
     look = reconcile.Look(
         at=at,
         window=reconcile.window(known.began_at, 30.0),
         listed=len(candidates),
         candidates=candidates,
     )
-    return reconciling.Answers(
+    return reconcile_store.Answers(
         **{"look": look, "reports": {}, "exclusive": True, "next_look": 5.0, **more}
     )
 
@@ -956,7 +959,7 @@ def looked(
 def rivals(database: Database, delivery_id: str) -> list[tuple[str, str, bool]]:
     known = case(database, delivery_id)
     with database.read() as connection:
-        found = reconciling.rivals(connection, known, looked(known).look)
+        found = reconcile_store.rivals(connection, known, looked(known).look)
     return [(one.delivery_id, one.event_id, one.is_open) for one in found]
 
 
@@ -975,7 +978,7 @@ def test_a_run_that_may_be_anothers_is_not_adopted(
     other = begin(database, NOW + offset, None if is_open else UNKNOWN)
     assert rivals(database, one) == [(other, get(database, other).event_id, is_open)]
     known = case(database, one)
-    settle = lambda c: reconciling.settle(c, known, looked(known, RUN), NOW + 100, jitter=0.5)  # noqa: E731
+    settle = lambda c: reconcile_store.settle(c, known, looked(known, RUN), NOW + 100, jitter=0.5)  # noqa: E731
     evidence, status = database.write(settle)  # type: ignore[misc]
     assert (evidence.decision.verdict.value, status) == (
         "again" if is_open else "hold",
@@ -1092,19 +1095,24 @@ def test_a_run_is_linked_to_the_delivery_that_has_it_and_to_each_attempt_that_st
     )
     with database.read() as connection:
         asked = ["of an attempt", "of the next one", "of a delivery", "free"]
-        assert reconciling.linked(connection, asked) == set(asked) - {"free"}
-        assert reconciling.linked(connection, []) == set()
+        assert reconcile_store.linked(connection, asked) == set(asked) - {"free"}
+        assert reconcile_store.linked(connection, []) == set()
 
 
 def test_a_case_is_the_last_attempt_of_what_is_unknown(database: Database) -> None:
     one = begin(database, NOW)
     sent = begin(database, NOW, None)
     with database.read() as connection:
-        assert [reconciling.case(connection, each) for each in (sent, "dlv_none")] == [None, None]
+        assert [reconcile_store.case(connection, each) for each in (sent, "dlv_none")] == [
+            None,
+            None,
+        ]
     assert (case(database, one).attempt, case(database, one).began_at) == (1, NOW)
     put(database, one, throttled=1)
     with database.read() as connection:
-        assert reconciling.case(connection, one) is None, "the attempt of that number is not known"
+        assert reconcile_store.case(connection, one) is None, (
+            "the attempt of that number is not known"
+        )
     with database.engine.begin() as connection:
         connection.execute(
             insert(schema.attempt).values(delivery_id=one, number=2, started_at=NOW + 50)
@@ -1122,7 +1130,9 @@ def settled(
     """What changes of a delivery when a look has found these runs, without its evidence."""
     known = case(database, delivery_id)
     answers = looked(known, *candidates, at=at, **more)
-    act = lambda: database.write(lambda c: reconciling.settle(c, known, answers, at, jitter=0.5))  # noqa: E731
+    act = lambda: database.write(  # noqa: E731 - as the others of this file
+        lambda c: reconcile_store.settle(c, known, answers, at, jitter=0.5)
+    )
     changed = changes(database, delivery_id, act)
     assert changed.pop("evidence") is not None
     return changed
@@ -1174,7 +1184,7 @@ def test_a_run_that_failed_is_adopted_and_what_follows_follows(database: Databas
     known = case(database, one)
     answers = looked(known, RUN, reports={"r1": RunReport(state=RunState.FAILED, log=("broke",))})
     _, status = database.write(
-        lambda c: reconciling.settle(c, known, answers, NOW + 100, jitter=0.5)
+        lambda c: reconcile_store.settle(c, known, answers, NOW + 100, jitter=0.5)
     )  # type: ignore[misc]
     assert (status, get(database, one).status, get(database, one).run_id) == (
         Status.DEAD,
@@ -1287,10 +1297,10 @@ def test_a_look_for_what_is_something_else_by_now_changes_nothing(
     tried = attempts(database, one)
     found: list[Any] = []
     settle = lambda: found.append(  # noqa: E731
-        database.write(lambda c: reconciling.settle(c, known, answers, NOW + 200, jitter=0.5))
+        database.write(lambda c: reconcile_store.settle(c, known, answers, NOW + 200, jitter=0.5))
     )
     assert (changes(database, one, settle), found, attempts(database, one)) == ({}, [None], tried)
-    postpone = lambda: database.write(lambda c: reconciling.postpone(c, known, NOW + 999))  # noqa: E731
+    postpone = lambda: database.write(lambda c: reconcile_store.postpone(c, known, NOW + 999))  # noqa: E731
     assert changes(database, one, postpone) == {}
 
 
@@ -1298,7 +1308,7 @@ def test_a_look_that_is_put_off_is_made_later(database: Database) -> None:
     check = bystanders(database)
     one = begin(database, NOW)
     known = case(database, one)
-    act = lambda: database.write(lambda c: reconciling.postpone(c, known, NOW + 999))  # noqa: E731
+    act = lambda: database.write(lambda c: reconcile_store.postpone(c, known, NOW + 999))  # noqa: E731
     assert changes(database, one, act) == {"poll_at": NOW + 999}
     check()
 

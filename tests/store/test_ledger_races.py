@@ -25,7 +25,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.queue import claims, ledger, run_tracking, throttling
-from bridge.store.queue import reconcile as reconciling
+from bridge.store.queue import reconcile as reconcile_store
 from bridge.store.queue.claims import Allowed
 from bridge.store.queue.ledger import Settled
 from bridge.store.tables import schema
@@ -409,18 +409,20 @@ def test_two_who_settle_dead_workers_runs_at_once_settle_each_once(postgresql: D
 FLOW: dict[str, Any] = {"platform": "gumloop", "flow": "triage", "saved_item_id": "q3da"}
 
 
-def lost(database: Database, count: int, outcome: Outcome = UNKNOWN) -> list[reconciling.Case]:
+def lost(database: Database, count: int, outcome: Outcome = UNKNOWN) -> list[reconcile_store.Case]:
     """So many deliveries for one flow whose calls were not answered."""
     ids = add(database, count, **FLOW)
     for held in claim(database, caps={"gumloop": 9}):
         record(database, held, outcome)
     with database.read() as connection:
-        return [known for one in ids if (known := reconciling.case(connection, one)) is not None]
+        return [
+            known for one in ids if (known := reconcile_store.case(connection, one)) is not None
+        ]
 
 
 def found(
-    known: reconciling.Case, *run_ids: str, echo: reconcile.Echo | None = None
-) -> reconciling.Answers:
+    known: reconcile_store.Case, *run_ids: str, echo: reconcile.Echo | None = None
+) -> reconcile_store.Answers:
     """The answers of a look that has found these runs of the flow, which nobody else starts."""
     candidates = tuple(
         reconcile.Candidate(
@@ -432,11 +434,13 @@ def found(
     look = reconcile.Look(
         at=known.began_at + 100, window=window, listed=len(run_ids), candidates=candidates
     )
-    return reconciling.Answers(look=look, reports={}, exclusive=True, next_look=5.0)
+    return reconcile_store.Answers(look=look, reports={}, exclusive=True, next_look=5.0)
 
 
-def settle(known: reconciling.Case, answers: reconciling.Answers) -> Work:
-    return lambda connection: reconciling.settle(connection, known, answers, NOW + 100, jitter=0.5)
+def settle(known: reconcile_store.Case, answers: reconcile_store.Answers) -> Work:
+    return lambda connection: reconcile_store.settle(
+        connection, known, answers, NOW + 100, jitter=0.5
+    )
 
 
 def test_two_looks_at_once_adopt_a_run_once(postgresql: Database) -> None:
@@ -459,7 +463,7 @@ def test_looks_for_runs_of_other_flows_do_not_wait(postgresql: Database) -> None
     [other_flow] = add(postgresql, **{**FLOW, "saved_item_id": "another"})
     record(postgresql, claim(postgresql, caps={"gumloop": 9})[0], UNKNOWN)
     with postgresql.read() as connection:
-        second = reconciling.case(connection, other_flow)
+        second = reconcile_store.case(connection, other_flow)
     assert second is not None
     _, other = beside(
         postgresql, settle(first, found(first, "r1")), settle(second, found(second, "r2"))

@@ -23,7 +23,7 @@ from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.operations import actions
 from bridge.store.operations.actions import MOVES, Moving, Replaying, Result
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.queue import ledger
 from bridge.store.tables import schema
@@ -35,7 +35,7 @@ def kept(database: Database, route: str = "triage", **columns: object) -> Delive
     delivery = make_delivery(event, route)
     events.add(database, event, [delivery], lambda *_: [])
     put(database, delivery.id, **columns)
-    return queries.show(database, delivery.id).deliveries[0]
+    return event_queries.show(database, delivery.id).deliveries[0]
 
 
 def do(
@@ -87,7 +87,7 @@ def test_an_act_moves_what_it_may_and_says_why_not_of_the_rest(
     results = dict(zip(states, move(database, act, TO[act], *states.values()), strict=True))
     assert {name for name, result in results.items() if result.problem is None} == MAY[act]
     for name, delivery in states.items():
-        now = queries.show(database, delivery.id).deliveries[0]
+        now = event_queries.show(database, delivery.id).deliveries[0]
         assert now == (replace(results[name].deliveries[0]) if name in MAY[act] else delivery)
         assert now.status is (TO[act] if name in MAY[act] else delivery.status)
         assert results[name].was is (delivery.status if name in MAY[act] else None)
@@ -97,12 +97,14 @@ def test_an_act_moves_what_it_may_and_says_why_not_of_the_rest(
 def test_filters_choose_only_what_the_act_may_move(database: Database, act: str) -> None:
     states = {kept(database, **columns).id: name for name, columns in STATES.items()}
     chosen = {
-        states[id_] for id_ in queries.delivery_ids(database, Filters(), also=MOVES[act].wants)
+        states[id_]
+        for id_ in event_queries.delivery_ids(database, Filters(), also=MOVES[act].wants)
     }
     # what a later one has taken the place of is sent by name only
     assert chosen == MAY[act] - {"merged"}
     usual = {
-        states[id_] for id_ in queries.delivery_ids(database, Filters(), also=MOVES[act].usual)
+        states[id_]
+        for id_ in event_queries.delivery_ids(database, Filters(), also=MOVES[act].usual)
     }
     # what a person took out is put back by name only
     assert usual == MAY[act] - {"cancelled", "merged"}
@@ -198,7 +200,7 @@ def in_line(database: Database, count: int, **changes: object) -> list[Delivery]
         event = make_event()
         ids.append(make_delivery(event, order=Order(key="k", blocks=True), **changes))
         events.add(database, event, ids[-1:], lambda *_: [])
-    return [queries.show(database, one.id).deliveries[0] for one in ids]
+    return [event_queries.show(database, one.id).deliveries[0] for one in ids]
 
 
 def standing(database: Database, deliveries: list[Delivery]) -> list[str]:
@@ -214,7 +216,7 @@ def test_a_dead_head_that_blocks_its_line_can_be_cancelled_which_lets_the_next_g
     put(database, head.id, status="dead", dead_kind="platform", attempts=1, holds_key=False)
     assert [
         one.id
-        for one in queries.list_deliveries(
+        for one in event_queries.list_deliveries(
             database, Filters(status="dead"), also=MOVES["cancel"].wants
         )
     ] == [head.id]
@@ -297,7 +299,7 @@ def test_a_replay_makes_new_deliveries_beside_the_earlier_ones(database: Databas
     assert (result.problem, [one.route for one in result.deliveries]) == (None, ["triage", "other"])
     again = replay(database, earlier.event_id, config, "n2", through="triage")
     assert [one.route for one in again.deliveries] == ["triage"]
-    found = queries.show(database, earlier.event_id)
+    found = event_queries.show(database, earlier.event_id)
     assert [one.id for one in found.deliveries] == [
         earlier.id,
         *(one.id for one in (*result.deliveries, *again.deliveries)),

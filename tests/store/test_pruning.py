@@ -35,7 +35,7 @@ from bridge.store.inbound import (
 from bridge.store.local import files as local_files
 from bridge.store.local import runs
 from bridge.store.operations import log, prune_records
-from bridge.store.operations import prune as pruning
+from bridge.store.operations import prune as prune_operation
 from bridge.store.operations.actions import Replaying, Result
 from bridge.store.operations.prune import Pruning
 from bridge.store.queue import ledger
@@ -47,7 +47,7 @@ def prune(
 ) -> Counter[str]:
     """Prune to the end; return how many rows of each table went."""
     gone: Counter[str] = Counter()
-    for _, _, counts in pruning.prune(Pruning(database, config, now, only), database.write):
+    for _, _, counts in prune_operation.prune(Pruning(database, config, now, only), database.write):
         gone.update(counts)
     return +gone
 
@@ -179,7 +179,9 @@ def test_one_that_is_needed_again_meanwhile_stays(database: Database) -> None:
     """It was found by a reader, and retried before its turn came."""
     event, delivery = old_event(database, status="dead", dead_kind="platform")
     (batch,) = (
-        batch for kind in pruning.KINDS[:1] for batch in kind.find(Pruning(database, CONFIG, NOW))
+        batch
+        for kind in prune_operation.KINDS[:1]
+        for batch in kind.find(Pruning(database, CONFIG, NOW))
     )
     database.write(lambda connection: ledger.move(connection, delivery.id, Status.QUEUED, NOW))
     assert database.write(batch.work) == {}
@@ -215,7 +217,7 @@ def test_each_source_has_its_own_time_and_one_that_is_gone_that_of_all(database:
             keep(database, make_event(None, now=NOW - age * DAY, source=source))
     counted = {
         (one["source"]): one["rows"]
-        for one in pruning.count(Pruning(database, configured, NOW))
+        for one in prune_operation.count(Pruning(database, configured, NOW))
         if one["kind"] == "events"
     }
     assert counted == {"short": 1, "gone": 1}
@@ -233,13 +235,13 @@ def test_only_one_source_is_pruned_where_one_is_named(database: Database) -> Non
 
 
 def test_many_go_in_batches_of_few(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "ROWS", 7)
+    monkeypatch.setattr(prune_operation, "ROWS", 7)
     # several of the same time
     arrivals = [(make_event(None, now=OLD + place // 3), ()) for place in range(50)]
     events.add_all(database, arrivals, lambda *_: [])
     sizes = [
         counts["event"]
-        for _, _, counts in pruning.prune(Pruning(database, CONFIG, NOW), database.write)
+        for _, _, counts in prune_operation.prune(Pruning(database, CONFIG, NOW), database.write)
     ]
     assert sum(sizes) == 50 and max(sizes) == 7
 
@@ -247,19 +249,19 @@ def test_many_go_in_batches_of_few(database: Database, monkeypatch: pytest.Monke
 def test_large_bodies_go_in_batches_of_few_bytes(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BYTES", 250)
+    monkeypatch.setattr(prune_operation, "BYTES", 250)
     for _ in range(5):
         keep(database, make_event(None, now=OLD, body=b"x" * 100))
     sizes = [
         counts["event"]
-        for _, _, counts in pruning.prune(Pruning(database, CONFIG, NOW), database.write)
+        for _, _, counts in prune_operation.prune(Pruning(database, CONFIG, NOW), database.write)
     ]
     assert sizes == [2, 2, 1]
 
 
 def test_it_ends_where_somebody_else_does_it(database: Database) -> None:
     keep(database, make_event(None, now=OLD))
-    assert list(pruning.prune(Pruning(database, CONFIG, NOW), lambda _: None)) == []
+    assert list(prune_operation.prune(Pruning(database, CONFIG, NOW), lambda _: None)) == []
     assert rows(database, "event") == 1
 
 
@@ -337,7 +339,7 @@ def test_a_body_goes_before_its_event_and_the_facts_stay(database: Database) -> 
         evidence='{"b":1}',
     )
     assert blob_owners.owned(database) == {"f" * 64}
-    [found] = pruning.count(Pruning(database, CONFIG, NOW))
+    [found] = prune_operation.count(Pruning(database, CONFIG, NOW))
     assert found == {"kind": "bodies", "source": "github", "rows": 1, "bytes": len(event.body)}
     assert prune(database) == {"body": 1}
     kept = events.get(database, event.id)
@@ -346,7 +348,7 @@ def test_a_body_goes_before_its_event_and_the_facts_stay(database: Database) -> 
     assert (after.inputs, after.outputs, after.log, after.evidence) == (None, None, (), None)
     assert (after.status, after.run_id, after.finished_at) == (Status.DEAD, None, at)
     assert blob_owners.owned(database) == set()
-    assert prune(database) == {} and pruning.count(Pruning(database, CONFIG, NOW)) == []
+    assert prune(database) == {} and prune_operation.count(Pruning(database, CONFIG, NOW)) == []
     with pytest.raises(Exception, match="its inputs were let go by the `retention` of its source"):
         database.write(lambda connection: ledger.move(connection, delivery.id, Status.QUEUED, NOW))
     [planned] = Replaying(config_of=lambda _: CONFIG, nonce="n").prepare(database, [event.id], NOW)

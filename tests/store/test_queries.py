@@ -14,7 +14,7 @@ from bridge.core.errors import NotFound
 from bridge.core.model import DeadKind, Delivery, Event, Status
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema
 
@@ -25,7 +25,7 @@ def keep(database: Database, event: Event, *deliveries: Delivery) -> Event:
 
 
 def ids(database: Database, limit: int = 50, **filters: object) -> list[str]:
-    return [event.id for event, _ in queries.list_events(database, Filters(**filters), limit)]  # type: ignore[arg-type]
+    return [event.id for event, _ in event_queries.list_events(database, Filters(**filters), limit)]  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def five(database: Database) -> list[Event]:
 def test_events_come_newest_first_with_all_their_deliveries(
     database: Database, five: list[Event]
 ) -> None:
-    listed = list(queries.list_events(database, Filters()))
+    listed = list(event_queries.list_events(database, Filters()))
     assert [event.id for event, _ in listed] == [event.id for event in reversed(five)]
     routes = [[one.route for one in deliveries] for _, deliveries in listed]
     assert routes == [["other"], ["other", "triage"], [], ["triage"], ["triage"]]
@@ -176,14 +176,14 @@ def test_what_is_sought_in_reasons_and_bodies(
 ) -> None:
     assert ids(database, **filters) == [told[number].id for number in of_events]
     if filters.get("status") != "none":
-        found = queries.list_deliveries(database, Filters(**filters))  # type: ignore[arg-type]
+        found = event_queries.list_deliveries(database, Filters(**filters))  # type: ignore[arg-type]
         assert [one.event_id for one in found] == [told[number].id for number in of_deliveries]
 
 
 def test_bodies_are_read_few_at_a_time_and_only_those_that_the_other_filters_leave(
     database: Database, told: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "BODIES", 2)  # so that six are three transactions
+    monkeypatch.setattr(event_queries, "BODIES", 2)  # so that six are three transactions
     read = database.read
     opened = []
 
@@ -194,28 +194,32 @@ def test_bodies_are_read_few_at_a_time_and_only_those_that_the_other_filters_lea
             yield connection
 
     monkeypatch.setattr(database, "read", counted)
-    assert queries.event_ids(database, Filters(body=b"ord_1")) == [
+    assert event_queries.event_ids(database, Filters(body=b"ord_1")) == [
         told[0].id,
         told[3].id,
         told[5].id,
     ]
     assert len(opened) == 4  # the last finds nothing more
     opened.clear()
-    assert queries.event_ids(database, Filters(body=b"ord_1"), 1) == [told[5].id]
+    assert event_queries.event_ids(database, Filters(body=b"ord_1"), 1) == [told[5].id]
     assert len(opened) == 1
-    assert queries.count(database, Filters(body=b"ord_1", since=NOW + 3), of_deliveries=False) == 3
     assert (
-        queries.count(database, Filters(body=b"ord_1", dead_kind="ours"), of_deliveries=True) == 2
+        event_queries.count(database, Filters(body=b"ord_1", since=NOW + 3), of_deliveries=False)
+        == 3
+    )
+    assert (
+        event_queries.count(database, Filters(body=b"ord_1", dead_kind="ours"), of_deliveries=True)
+        == 2
     )
 
 
 def test_searching_bodies_never_holds_up_who_writes(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "BODIES", 1)
+    monkeypatch.setattr(event_queries, "BODIES", 1)
     for number in range(3):
         keep(sqlite, make_event(str(number), body=b"x"))
-    listing = queries.list_events(sqlite, Filters(body=b"x"), 0)
+    listing = event_queries.list_events(sqlite, Filters(body=b"x"), 0)
     found = [next(listing)[0].provider_id]
     keep(sqlite, make_event("late", body=b"x"))  # else it would wait for the lock until it fails
     assert found + [event.provider_id for event, _ in listing] == ["2", "1", "0"]
@@ -225,17 +229,17 @@ def test_of_which_events_something_goes_already_is_counted_by_route(
     database: Database, told: list[Event]
 ) -> None:
     every = [event.id for event in told]
-    assert queries.going(database, every) == 2
-    assert queries.going(database, every, "other") == 1
-    assert queries.going(database, every, "nobody") == queries.going(database, []) == 0
-    for one in list(queries.list_deliveries(database, Filters())):
+    assert event_queries.going(database, every) == 2
+    assert event_queries.going(database, every, "other") == 1
+    assert event_queries.going(database, every, "nobody") == event_queries.going(database, []) == 0
+    for one in list(event_queries.list_deliveries(database, Filters())):
         put(database, one.id, status="delivered", run_id="R")
-    assert queries.going(database, every) == 5
+    assert event_queries.going(database, every) == 5
 
 
 def test_the_latest_run_of_a_flow_is_found(database: Database, told: list[Event]) -> None:
-    one = next(queries.list_deliveries(database, Filters()))
-    assert queries.latest_run(database, one) is None
+    one = next(event_queries.list_deliveries(database, Filters()))
+    assert event_queries.latest_run(database, one) is None
     for number, event in enumerate(told[:2]):
         put(
             database,
@@ -243,27 +247,27 @@ def test_the_latest_run_of_a_flow_is_found(database: Database, told: list[Event]
             status="delivered",
             run_id=f"R{number}",
         )
-    latest = queries.latest_run(database, one)
+    latest = event_queries.latest_run(database, one)
     assert latest is not None and latest.run_id == "R1"
-    assert queries.latest_run(database, replace(one, saved_item_id="other")) is None
+    assert event_queries.latest_run(database, replace(one, saved_item_id="other")) is None
 
 
 def test_the_limit_counts_from_the_newest_and_0_is_all(
     database: Database, five: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE", 2)  # so that five are three pages
+    monkeypatch.setattr(event_queries, "PAGE", 2)  # so that five are three pages
     newest = [event.id for event in reversed(five)]
     for limit in range(6):
         assert ids(database, limit) == (newest[:limit] if limit else newest)
-    assert queries.event_ids(database, Filters()) == newest[::-1]
-    assert queries.event_ids(database, Filters(), 2) == newest[:2][::-1]
+    assert event_queries.event_ids(database, Filters()) == newest[::-1]
+    assert event_queries.event_ids(database, Filters(), 2) == newest[:2][::-1]
 
 
 def test_all_is_streamed_while_more_comes_in(
     database: Database, five: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE", 2)
-    listing = queries.list_events(database, Filters(), 0)
+    monkeypatch.setattr(event_queries, "PAGE", 2)
+    listing = event_queries.list_events(database, Filters(), 0)
     first = next(listing)
     keep(database, make_event("late"))
     assert [first[0].id, *(event.id for event, _ in listing)] == [
@@ -275,7 +279,7 @@ def test_deliveries_are_listed_by_filters_of_theirs_and_of_their_event(
     database: Database, five: list[Event]
 ) -> None:
     def routes(**filters: object) -> list[tuple[str, str]]:
-        listed = queries.list_deliveries(database, Filters(**filters))  # type: ignore[arg-type]
+        listed = event_queries.list_deliveries(database, Filters(**filters))  # type: ignore[arg-type]
         return [(one.route, one.status) for one in listed]
 
     assert len(routes()) == 5
@@ -284,7 +288,10 @@ def test_deliveries_are_listed_by_filters_of_theirs_and_of_their_event(
     assert routes(type="a.*", status="queued") == [("triage", "queued")]
     assert routes(since=NOW + 1) == []  # deliveries are planned at NOW here
     assert (
-        len(queries.delivery_ids(database, Filters(), also=schema.delivery.c.route == "other")) == 2
+        len(
+            event_queries.delivery_ids(database, Filters(), also=schema.delivery.c.route == "other")
+        )
+        == 2
     )
 
 
@@ -307,7 +314,7 @@ def test_one_is_shown_by_any_of_its_ids(database: Database, five: list[Event]) -
         "Run2": second.id,
     }
     for text, asked in by.items():
-        found = queries.show(database, text)
+        found = event_queries.show(database, text)
         assert (found.event.id, found.delivery_id) == (event.id, asked)
         assert [one.id for one in found.deliveries] == [first.id, second.id]
         numbers = {key: [each.number for each in value] for key, value in found.attempts.items()}
@@ -318,38 +325,44 @@ def test_the_beginning_of_an_id_is_enough_where_no_other_has_it(database: Databa
     one = keep(database, make_event("1", id="evt_aab"))
     two = keep(database, make_event("2", id="evt_aac"))
     exact = keep(database, make_event("3", id="evt_aa"))
-    assert queries.find(database, "evt_aab")[0] == one.id
-    assert queries.find(database, "evt_aac")[0] == two.id
-    assert queries.find(database, "evt_aa")[0] == exact.id  # a whole id is never ambiguous
+    assert event_queries.find(database, "evt_aab")[0] == one.id
+    assert event_queries.find(database, "evt_aac")[0] == two.id
+    assert event_queries.find(database, "evt_aa")[0] == exact.id  # a whole id is never ambiguous
     with pytest.raises(NotFound, match=r"several ids match 'evt_a': evt_aa"):
-        queries.find(database, "evt_a")
+        event_queries.find(database, "evt_a")
     for text in ("", "evt_b", "dlv_1", "nothing", "evt_%", "%"):
         with pytest.raises(NotFound, match="no event, delivery or run"):
-            queries.find(database, text)
+            event_queries.find(database, text)
 
 
 def test_what_arrives_and_what_moves_is_seen_once_it_does(
     database: Database, five: list[Event]
 ) -> None:
-    at_event, at_delivery = queries.newest(database)
+    at_event, at_delivery = event_queries.newest(database)
     new = keep(database, make_event("10"), make_delivery(make_event("10")))
-    assert new.id in [event.id for _, event in queries.arrived(database, at_event, Filters())]
-    moved = queries.moving(database, at_delivery, [], Filters())
+    assert new.id in [event.id for _, event in event_queries.arrived(database, at_event, Filters())]
+    moved = event_queries.moving(database, at_delivery, [], Filters())
     assert moved[-1][0] > at_delivery
     old = events.deliveries_of(database, [five[0].id])[five[0].id][0]
     assert old.id in [
-        one.id for _, one in queries.moving(database, moved[-1][0], [old.id], Filters())
+        one.id for _, one in event_queries.moving(database, moved[-1][0], [old.id], Filters())
     ]
     with database.engine.begin() as connection:
         connection.execute(
             update(schema.delivery).where(schema.delivery.c.id == old.id).values(slot=True)
         )
-    assert old.id in [one.id for _, one in queries.moving(database, moved[-1][0], [], Filters())]
-    assert queries.moving(database, moved[-1][0] + 100, [], Filters(source="crm")) == []
+    assert old.id in [
+        one.id for _, one in event_queries.moving(database, moved[-1][0], [], Filters())
+    ]
+    assert event_queries.moving(database, moved[-1][0] + 100, [], Filters(source="crm")) == []
 
 
 def test_an_empty_store_has_nothing(database: Database) -> None:
-    assert (ids(database), queries.event_ids(database, Filters()), queries.newest(database)) == (
+    assert (
+        ids(database),
+        event_queries.event_ids(database, Filters()),
+        event_queries.newest(database),
+    ) == (
         [],
         [],
         (0, 0),
@@ -359,4 +372,4 @@ def test_an_empty_store_has_nothing(database: Database) -> None:
 def test_lists_do_not_read_what_they_do_not_show(database: Database) -> None:
     event = make_event("1", body=b"x" * 100)
     keep(database, event, replace(make_delivery(event), inputs={"long": "x"}))
-    assert next(queries.list_deliveries(database, Filters())).inputs is None
+    assert next(event_queries.list_deliveries(database, Filters())).inputs is None

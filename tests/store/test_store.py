@@ -20,7 +20,7 @@ from bridge.core.model import Debounce, Order, Status
 from bridge.store.db.database import Database
 from bridge.store.db.group_commit import brief
 from bridge.store.inbound import events
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 from bridge.store.queue import heartbeats
 from bridge.store.tables import schema
 
@@ -99,7 +99,7 @@ def test_which_try_of_the_sender_it_was_is_kept_and_the_highest_counts(database:
     said = []
     for number in (None, 0, 2, 1, None):
         events.add(database, replace(make_event("1"), sender_retry=number), [], lambda *_: [])
-        ((event, _),) = queries.list_events(database, queries.Filters())
+        ((event, _),) = event_queries.list_events(database, event_queries.Filters())
         said.append((event.duplicates, event.sender_retry))
     assert said == [(0, None), (1, 0), (2, 2), (3, 2), (4, 2)]
     first = replace(make_event("2"), sender_retry=999_999_999)

@@ -16,7 +16,7 @@ from bridge.delivery.fair_share import Shares
 from bridge.flows.ids import new_run_id
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queries import status as overview
+from bridge.store.queries import status
 from bridge.store.queue import claims, ledger, run_tracking
 from bridge.store.queue.claims import Allowed, Claim
 from bridge.store.tables import schema
@@ -92,7 +92,7 @@ STARTED = Outcome(kind=Kind.STARTED, run_id="r1", run_url="https://x/r1", status
 
 
 def late_starts(database: Database) -> list[tuple[str, int, str, str]]:
-    found = overview.look(database, (), NOW + 700, midnight=NOW, day=DAY).late_starts
+    found = status.look(database, (), NOW + 700, midnight=NOW, day=DAY).late_starts
     return [(one.delivery_id, one.attempt, one.run_id, one.status) for one in found]
 
 

@@ -29,7 +29,7 @@ from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import Delivery, Event, FormFile, Kind, Retry, Status
 from bridge.delivery.attempt import deliver
 from bridge.delivery.file_transfer import Hands, link_until, may_refer, referred, uploaded_name
-from bridge.delivery.platforms import gumloop as gumloop_calls
+from bridge.delivery.platforms import gumloop as gumloop_platform
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.expressions.compile import compile_expression
 from bridge.routing.model import Platform
@@ -345,7 +345,7 @@ def test_uploads_and_the_start_share_the_time_of_one_call() -> None:
 
 
 def test_a_project_is_said_for_uploads_too() -> None:
-    call = gumloop_calls.build_upload(
+    call = gumloop_platform.build_upload(
         gumloop(url="https://api.example.com/v1", project_id="p1"), 'a"b.pdf', b""
     )
     assert json.loads(call.body) == {

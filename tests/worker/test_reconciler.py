@@ -40,7 +40,7 @@ from bridge.routing.model import Config, Flow, Route
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import ledger, run_tracking
-from bridge.store.queue import reconcile as reconciling
+from bridge.store.queue import reconcile as reconcile_store
 from bridge.store.tables import schema
 
 TIMEOUT = 60.0  # a call is in time even where the machine stands still before it
@@ -585,7 +585,7 @@ def test_a_person_who_was_faster_is_right(sqlite: Database) -> None:
         with working(sqlite, config(fake)):
             (one,) = wait(sqlite, [send(sqlite)], is_in("unknown"))
         with sqlite.read() as connection:
-            known = reconciling.case(connection, one.id)
+            known = reconcile_store.case(connection, one.id)
         assert known is not None
         sqlite.write(
             lambda connection: ledger.move(
@@ -595,7 +595,7 @@ def test_a_person_who_was_faster_is_right(sqlite: Database) -> None:
         answers = looked(known, fake.accepted[0].run_id or "")
         assert (
             sqlite.write(
-                lambda connection: reconciling.settle(
+                lambda connection: reconcile_store.settle(
                     connection, known, answers, time.time(), jitter=0.5
                 )
             )
@@ -604,13 +604,13 @@ def test_a_person_who_was_faster_is_right(sqlite: Database) -> None:
     assert (get(sqlite, one.id).status, get(sqlite, one.id).run_id) == ("dead", None)
 
 
-def looked(known: reconciling.Case, run_id: str) -> reconciling.Answers:
+def looked(known: reconcile_store.Case, run_id: str) -> reconcile_store.Answers:
     window = reconcile.window(known.began_at, 0.5)
     candidate = reconcile.Candidate(
         run_id=run_id, created_at=known.began_at, state=None, echo=reconcile.Echo.DELIVERY
     )
     look = reconcile.Look(at=time.time(), window=window, listed=1, candidates=(candidate,))
-    return reconciling.Answers(look=look, reports={}, exclusive=False, next_look=0.1)
+    return reconcile_store.Answers(look=look, reports={}, exclusive=False, next_look=0.1)
 
 
 def test_a_later_attempt_is_not_settled_by_a_look_for_an_earlier_one(database: Database) -> None:
@@ -619,7 +619,7 @@ def test_a_later_attempt_is_not_settled_by_a_look_for_an_earlier_one(database: D
         with working(database, config(fake)):
             (one,) = wait(database, [send(database)], is_in("unknown"))
             with database.read() as connection:
-                known = reconciling.case(connection, one.id)
+                known = reconcile_store.case(connection, one.id)
             database.write(
                 lambda connection: ledger.move(connection, one.id, Status.QUEUED, time.time())
             )
@@ -628,7 +628,7 @@ def test_a_later_attempt_is_not_settled_by_a_look_for_an_earlier_one(database: D
         answers = looked(known, "r1")
         assert (
             database.write(
-                lambda connection: reconciling.settle(
+                lambda connection: reconcile_store.settle(
                     connection, known, answers, time.time(), jitter=0.5
                 )
             )
@@ -643,11 +643,11 @@ def test_one_run_is_adopted_once(database: Database) -> None:
         with working(database, config(fake)):
             found = wait(database, [send(database), send(database)], is_in("unknown"))
         with database.read() as connection:
-            known = [reconciling.case(connection, one.id) for one in found]
+            known = [reconcile_store.case(connection, one.id) for one in found]
 
         def settle(one: Any) -> Any:
             return database.write(
-                lambda connection: reconciling.settle(
+                lambda connection: reconcile_store.settle(
                     connection, one, looked(one, "r1"), time.time(), jitter=0.5
                 )
             )
@@ -663,7 +663,7 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
 ) -> None:
     asked: list[tuple[str, Any]] = []
     one = make_delivery(make_event(), status=Status.UNKNOWN)
-    known = reconciling.Case(one, 1, NOW)
+    known = reconcile_store.Case(one, 1, NOW)
     with database.read() as connection:
         if not database.is_sqlite:
             connection.exec_driver_sql("SET enable_seqscan = off")
@@ -672,8 +672,8 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
             "before_cursor_execute",
             lambda _, __, statement, given, *___: asked.append((statement, given)),
         )
-        reconciling.linked(connection, ["r1", "r2"])
-        reconciling.rivals(
+        reconcile_store.linked(connection, ["r1", "r2"])
+        reconcile_store.rivals(
             connection, known, reconcile.Look(at=NOW, window=reconcile.window(NOW, 30.0))
         )
         run_tracking.next_due(connection, NOW)

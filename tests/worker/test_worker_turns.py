@@ -54,7 +54,7 @@ from bridge.system import logs
 from bridge.system.http_client import Sender
 from bridge.system.wakeup import Wake
 from bridge.worker import attempt_deadline, cycle, run_tracker, turn
-from bridge.worker import worker as loop
+from bridge.worker import worker as worker_module
 from bridge.worker.broker_relay import Relay
 from bridge.worker.claim_policy import allowed_by, is_held, look_at, without_flows
 from bridge.worker.worker import Worker
@@ -378,7 +378,7 @@ def test_it_does_not_rest_for_long_while_a_call_waits_for_a_thread(
     sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hand = Hand(sqlite, configured(gumloop(fake)))
-    monkeypatch.setattr(loop, "time", _Monotonic([100.0]))
+    monkeypatch.setattr(worker_module, "time", _Monotonic([100.0]))
     hand.step()
     hand.worker._wait()
     add(sqlite)
@@ -409,7 +409,7 @@ def test_the_pool_is_asked_to_grow_no_more_than_once_a_tick(
     hand = Hand(sqlite, configured())
     at = [100.0]
     grown = list[float]()
-    monkeypatch.setattr(loop.time, "monotonic", lambda: at[0])
+    monkeypatch.setattr(worker_module.time, "monotonic", lambda: at[0])
     hand.worker._cycle.calls.grow = lambda: bool(grown.append(at[0]))  # type: ignore[method-assign]
     for at[0] in (TIMINGS.pool_growth_seconds, 100.0, 100.001, 100.004, 100.0051, 100.006, 100.02):
         hand.worker._wait()
@@ -948,7 +948,7 @@ def test_it_is_given_the_time_that_is_said_or_the_usual(
     sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = [1000.0]
-    monkeypatch.setattr(loop, "time", _Monotonic(at))
+    monkeypatch.setattr(worker_module, "time", _Monotonic(at))
     for within, seconds in ((None, TIMINGS.drain_seconds), (20.0, 20.0)):
         hand = Hand(sqlite, configured(gumloop(fake)))
         add(sqlite)

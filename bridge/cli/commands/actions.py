@@ -80,7 +80,7 @@ def replay(
     from bridge.cli.actions.replay_count import select_events
     from bridge.services.operation_kinds import replaying
     from bridge.services.selection import select_named_events
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
     asked = Asked.of(options)
     need_some(events, asked)
@@ -95,10 +95,10 @@ def replay(
             existing(settings, database, **asked.chosen)
             wanted = filters(**asked.chosen, spam=False)
             searching(database, wanted, of_deliveries=False)
-            ids = queries.event_ids(database, wanted, asked.limit)
+            ids = event_queries.event_ids(database, wanted, asked.limit)
         found = select_events(database, routes(database, None), ids, is_named=bool(events))
         ids = list(found.ids)
-        if again := queries.going(database, ids, how["through"]):
+        if again := event_queries.going(database, ids, how["through"]):
             output.say(
                 f"{again} of them {'has' if again == 1 else 'have'} deliveries that went already or"
                 " are about to go: those flows are started again, unless --through names another"
@@ -238,13 +238,13 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
     from bridge.services import platform_queries
     from bridge.services.selection import select_named_deliveries
     from bridge.store.operations import actions
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
     with open_store_to_change(settings_of(config)) as database:
         if select_named_deliveries(database, [name], actions.MOVES["resolve"]).problems:
             # the operation says so
             return
-        found = queries.show(database, name)
+        found = event_queries.show(database, name)
         platform = next(
             one.platform for one in found.deliveries if found.delivery_id in (None, one.id)
         )

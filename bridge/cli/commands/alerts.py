@@ -70,7 +70,7 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from bridge.store.queries import alerts as store
+    from bridge.store.queries import alerts as alert_queries
 
     known: list[Alert] = []
     over: dict[str, str] = {}
@@ -78,7 +78,7 @@ def alerts(ctx: click.Context, /, as_json: bool) -> None:
     with open_store(settings) as database:
         if database is not None:
             with database.read() as connection:
-                known = listed(store.read(connection).values())
+                known = listed(alert_queries.read(connection).values())
             over = _find_over(settings, database, known) if known else {}
     notifies = _notifies(settings)
     if as_json:

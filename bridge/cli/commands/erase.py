@@ -144,6 +144,7 @@ def _settling(
     """Give what makes the act, and settle if that was done. `begun`: in any case; there is nothing
     to lose then, and nobody is asked.
     """
+
     from bridge.services.operation_kinds import erasing
 
     def doing(database: Database, act: Act) -> Erasing:
@@ -177,9 +178,9 @@ def _found(
 
 def _tell_started(database: Database, ids: Sequence[str], *, as_json: bool) -> None:
     from bridge.monitoring.serializers import iso
-    from bridge.store.operations import erase as erasing
+    from bridge.store.operations import erase as erase_operation
 
-    went = erasing.started(database, [one for one in ids if one.startswith("evt_")])
+    went = erase_operation.started(database, [one for one in ids if one.startswith("evt_")])
     if as_json:
         for one in went:
             output.json_line(
@@ -226,9 +227,9 @@ def settle(database: Database, settings: Settings, were: Set[str], letters: str 
     `were`: the blobs owned before.
     """
     from bridge.store.inbound import deleted_ids
-    from bridge.store.operations import erase as erasing
+    from bridge.store.operations import erase as erase_operation
 
-    if letters and (count := erasing.scrub_acts(database, letters)):
+    if letters and (count := erase_operation.scrub_acts(database, letters)):
         output.say(
             f"it was taken out of what {count} earlier act{'s were' if count > 1 else ' was'} asked"
         )
@@ -251,14 +252,14 @@ def settle(database: Database, settings: Settings, were: Set[str], letters: str 
 
 
 def _settle_file(database: Database, letters: str) -> None:
-    from bridge.store.operations import erase as erasing
+    from bridge.store.operations import erase as erase_operation
 
-    if not erasing.settle_file(database):
+    if not erase_operation.settle_file(database):
         output.say(
             "a reader is in the way of emptying the write-ahead log, which holds older pages: it is"
             " emptied by a later checkpoint"
         )
-    if letters and (count := erasing.traces(database, letters)):
+    if letters and (count := erase_operation.traces(database, letters)):
         times = output.number(count, "time")
         output.say(
             f"its letters stand in the database file {times} yet, in what was not to go, was"
@@ -271,10 +272,10 @@ def _tell_files(settings: Settings, letters: str) -> None:
     """Name the files that flows have written and that hold it: only the flow knows what a line of
     them is, so a person mends them.
     """
-    from bridge.store.operations import erase as erasing
+    from bridge.store.operations import erase as erase_operation
 
     folder = settings.data / "files"
-    found, unread = erasing.files_with(folder, letters)
+    found, unread = erase_operation.files_with(folder, letters)
     said = {
         "its letters stand yet in files that flows have written; take it out of them:": found,
         "not searched, because it is too large or cannot be read, of the files of flows:": unread,

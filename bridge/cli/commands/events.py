@@ -73,7 +73,7 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
     flowbridge events --limit 0 --json       everything, as it streams
     """
     from bridge.monitoring.serializers import event_json
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
     settings = settings_of(config)
     with open_store(settings) as database:
@@ -81,7 +81,7 @@ def events(config: str | None, /, *, limit: int, as_json: bool, **chosen: Any) -
         existing(settings, database, **chosen)
         if database:
             searching(database, wanted, of_deliveries=False)
-        found = queries.list_events(database, wanted, limit) if database else iter(())
+        found = event_queries.list_events(database, wanted, limit) if database else iter(())
         if as_json:
             for event, deliveries in found:
                 output.json_line(event_json(event, deliveries))
@@ -118,7 +118,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
     flowbridge deliveries --route triage-opened-issues --since 2026-11-24
     """
     from bridge.monitoring.serializers import delivery_json
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
     settings = settings_of(config)
     with open_store(settings) as database:
@@ -127,7 +127,7 @@ def deliveries(config: str | None, /, *, limit: int, as_json: bool, **chosen: An
         if database:
             searching(database, wanted, of_deliveries=True)
         found: Iterator[Delivery] = (
-            queries.list_deliveries(database, wanted, limit) if database else iter(())
+            event_queries.list_deliveries(database, wanted, limit) if database else iter(())
         )
         if as_json:
             for delivery in found:

@@ -68,13 +68,13 @@ def spam(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> Non
     if ctx.invoked_subcommand is not None:
         return
     from bridge.monitoring.serializers import event_json
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
     settings = settings_of(ctx.obj)
     with open_store(settings) as database:
         existing(settings, database, **chosen)
         found = (
-            queries.list_events(database, filters(type_=None, **chosen, spam=True), limit)
+            event_queries.list_events(database, filters(type_=None, **chosen, spam=True), limit)
             if database
             else iter(())
         )
@@ -117,7 +117,7 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     from bridge.cli.commands.actions import go
     from bridge.services.operation_kinds import replaying
     from bridge.services.selection import select_named_events
-    from bridge.store.queries import events as queries
+    from bridge.store.queries import events as event_queries
 
     asked = Asked.of(options)
     need_some(events, asked)
@@ -128,7 +128,7 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
         ids = chosen.ids
         if not events:
             existing(settings, database, **asked.chosen)
-            ids = queries.event_ids(
+            ids = event_queries.event_ids(
                 database, filters(type_=None, **asked.chosen, spam=True), asked.limit
             )
         go(

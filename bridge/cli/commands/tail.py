@@ -19,7 +19,7 @@ from bridge.services.change_feed import Follower
 from bridge.services.delivery_states import describe_status
 from bridge.services.store_access import open_store
 from bridge.store.inbound import events
-from bridge.store.queries import events as queries
+from bridge.store.queries import events as event_queries
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -106,7 +106,9 @@ def follow(database: Database, chosen: Filters, *, before: int, as_json: bool, n
     return.
     """
     follower = Follower(database, chosen)
-    for event, _ in reversed(list(queries.list_events(database, chosen, before) if before else ())):
+    for event, _ in reversed(
+        list(event_queries.list_events(database, chosen, before) if before else ())
+    ):
         print_change(database, event.received_at, event, as_json=as_json)
     output.say(note)
     while True:

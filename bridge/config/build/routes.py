@@ -12,7 +12,7 @@ from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.platforms import no_platform
 from bridge.config.build.waiting import Waits
 from bridge.config.problems import Path, Report, found, listed
-from bridge.config.schema import document as models
+from bridge.config.schema import document as document_schema
 from bridge.core.errors import CompileError
 from bridge.core.model import Retry
 from bridge.providers.registry import PROVIDERS
@@ -44,7 +44,10 @@ class Known:
 
 
 def build_routes(
-    written: Iterable[tuple[int, models.Route]], known: Known, schemas: Schemas, report: Report
+    written: Iterable[tuple[int, document_schema.Route]],
+    known: Known,
+    schemas: Schemas,
+    report: Report,
 ) -> tuple[tuple[Route, ...], set[str]]:
     """Return the routes in file order, and the names of the sources that they use."""
     routes: list[Route] = []
@@ -73,7 +76,12 @@ class _Builder:
     """Builds one route."""
 
     def __init__(
-        self, model: models.Route, path: Path, known: Known, schemas: Schemas, report: Report
+        self,
+        model: document_schema.Route,
+        path: Path,
+        known: Known,
+        schemas: Schemas,
+        report: Report,
     ) -> None:
         self.model = model
         self.path = path

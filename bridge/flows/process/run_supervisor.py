@@ -20,7 +20,7 @@ import orjson
 
 from bridge.core.local_runs import LocalState
 from bridge.flows.function import FlowFunction
-from bridge.flows.process import child as process
+from bridge.flows.process import child as child_process
 from bridge.flows.process.log_buffer import Tail
 from bridge.flows.process.protocol import BEGUN, ENDED, KILL, LOG, MOST, Ended, Spec, frame
 from bridge.system.linux_process import adopt_orphans, children, deaf, own_group
@@ -66,7 +66,7 @@ class Keeper:
         """
         self._send(BEGUN, b"")
         with suppress(BrokenPipeError):  # it is dead already
-            os.write(self._go, process.GO)
+            os.write(self._go, child_process.GO)
         os.close(self._go)
         self._watch()
         # its group, whose number is taken until the process is waited for
@@ -270,10 +270,10 @@ def keep_run(flow: FlowFunction | None, spec: Spec, worker: socket.socket, proce
     with deaf():  # it hears what comes before it has made itself ready when it has
         pid = os.fork()
         if pid == 0:
-            process.run(
+            child_process.run(
                 flow,
                 spec,
-                process.Ends(writes, says, waits, (output, result, go, worker.fileno())),
+                child_process.Ends(writes, says, waits, (output, result, go, worker.fileno())),
                 keeper,
                 processes,
             )

@@ -33,7 +33,7 @@ from bridge.store.db.disk_space import free
 from bridge.store.inbound import blob_owners
 from bridge.store.migrations import upgrade
 from bridge.store.operations import checkup
-from bridge.store.operations import copy as copying
+from bridge.store.operations import copy as copy_operation
 from bridge.store.tables.schema import HEAD
 
 FORMAT: Final = 2
@@ -104,7 +104,7 @@ def write(
                     f"the database has schema {schema}, this flowbridge wants {HEAD}:"
                     f" {upgrade.remedy(schema)}"
                 )
-            manifest = Manifest(taken_at=now, schema=HEAD, rows=copying.count(taken))
+            manifest = Manifest(taken_at=now, schema=HEAD, rows=copy_operation.count(taken))
             owned = sorted(blob_owners.owned(taken))
         finally:
             taken.close()
@@ -369,7 +369,7 @@ def look(folder: Path, manifest: Manifest) -> None:
             raise StoreError(
                 f"its database has schema {schema}, and its manifest says {manifest.schema}"
             )
-        if schema == HEAD and (rows := copying.count(database)) != manifest.rows:
+        if schema == HEAD and (rows := copy_operation.count(database)) != manifest.rows:
             raise StoreError(f"its database has rows {rows}, and its manifest says {manifest.rows}")
     finally:
         database.close()

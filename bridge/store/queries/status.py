@@ -19,7 +19,7 @@ from bridge.store.inbound import daily_bytes, form_files, refused_submissions
 from bridge.store.queries.overdue import overdue
 from bridge.store.queries.unsettled import Unsettled, unsettled
 from bridge.store.queue import claims
-from bridge.store.queue import hold as holding
+from bridge.store.queue import hold as start_hold
 from bridge.store.queue import throttling as circuits
 from bridge.store.queue.heartbeats import is_alive
 from bridge.store.queue.hold import Hold
@@ -165,7 +165,7 @@ def look(
             held=unknown.held or 0,
             unsettled=unsettled(connection),
             late_starts=_late(connection, now - day),
-            hold=holding.current(connection),
+            hold=start_hold.current(connection),
             clock_step=clock_steps.latest(connection),
             overdue=overdue(connection, now),
             files=form_files.held(connection),

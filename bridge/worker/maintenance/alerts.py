@@ -11,7 +11,7 @@ from bridge.config.settings import Settings
 from bridge.core.model import Delivery
 from bridge.core.timings import Timings
 from bridge.ingest.receive import replan
-from bridge.monitoring import alerts as alerting
+from bridge.monitoring import alerts as alert_states
 from bridge.monitoring.conditions import Trouble, troubles
 from bridge.monitoring.status import overview
 from bridge.routing.model import Config
@@ -61,7 +61,7 @@ class Alarm:
         told; return how many.
         """
         known = alerts.read(connection)
-        present, notices = alerting.step(known, self._found, now, self._settings.timings)
+        present, notices = alert_states.step(known, self._found, now, self._settings.timings)
         if present != known:
             alerts.write(connection, present.values())
         for notice in notices:
@@ -85,10 +85,10 @@ def expecting(config: Callable[[], Config], timings: Timings) -> Chore:
 
 
 def keep(
-    connection: Connection, notice: alerting.Notice, config: Config, now: float
+    connection: Connection, notice: alert_states.Notice, config: Config, now: float
 ) -> Sequence[Delivery]:
     """Store the event of a notice with the deliveries that the routes make of it; return these."""
-    event = alerting.event(notice, ids.event_id(now), config.hash, now)
+    event = alert_states.event(notice, ids.event_id(now), config.hash, now)
     events.remember_within(connection, config.hash, config.canonical, now)
     planned = replan(event, config, now, "")
     return planned if events.add_one(connection, (event, planned)) else ()

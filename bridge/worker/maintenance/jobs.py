@@ -23,7 +23,7 @@ from bridge.store.db.clock import Clock
 from bridge.store.db.database import Database, Work
 from bridge.store.inbound import blob_owners, form_files
 from bridge.store.inbound.removal import Counts
-from bridge.store.operations import prune as pruning
+from bridge.store.operations import prune as prune_operation
 from bridge.system.logs import get_logger
 
 T = TypeVar("T")
@@ -76,7 +76,9 @@ def prune(of: Round) -> Counter[str]:
     def write(work: Work[Counts]) -> Counts | None:
         return None if of.over.is_set() else of.paced(work)
 
-    for _, _, counts in pruning.prune(pruning.Pruning(of.database, of.config, of.now), write):
+    for _, _, counts in prune_operation.prune(
+        prune_operation.Pruning(of.database, of.config, of.now), write
+    ):
         gone.update(counts)
     return gone
 

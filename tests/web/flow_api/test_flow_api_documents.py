@@ -21,7 +21,7 @@ from bridge.core.local_runs import LocalState
 from bridge.store.db.database import Database
 from bridge.web.flow_api import context as served
 from bridge.web.flow_api import files, queries, request, routes
-from bridge.web.flow_api import runs as starting
+from bridge.web.flow_api import runs as flow_api_runs
 from bridge.web.flow_api.routes import ENDPOINTS
 
 ROOT = Path(bridge_package.__file__).parent
@@ -82,7 +82,7 @@ def test_the_document_says_the_limits_and_states_that_hold() -> None:
         for one in DOCUMENT["paths"]["/start_pipeline"]["post"]["parameters"]
         if one.get("name") == "Idempotency-Key"
     )
-    assert key["schema"]["maxLength"] == starting.KEY_LENGTH
+    assert key["schema"]["maxLength"] == flow_api_runs.KEY_LENGTH
     mib = routes.MIB
     for size in (routes.START // mib, routes.UPLOAD // mib, files.MAX_FILE // mib):
         assert f"{size} MiB" in text
@@ -116,7 +116,7 @@ def test_the_page_for_people_says_the_same() -> None:
         ),
         f"| {files.SPARE // mib} MiB |",
         f"| {served.IN_FLIGHT // mib} MiB, apart",
-        f"| {request.ID_LENGTH} and {starting.KEY_LENGTH} printable",
+        f"| {request.ID_LENGTH} and {flow_api_runs.KEY_LENGTH} printable",
     ):
         assert row in page
 

@@ -141,7 +141,7 @@ def restore(
     """
     from bridge.store.backup import archive as backups
     from bridge.store.backup.restore import is_there
-    from bridge.store.backup.restore import restore as put_back
+    from bridge.store.backup.restore import restore as restore_backup
     from bridge.store.db.database import Database
 
     settings = settings_of(config)
@@ -160,7 +160,7 @@ def restore(
         )
         refused = there and not replace  # nobody is asked for what is not done
         if refused or confirmed(question, 1, dry_run=False, yes=yes, as_json=as_json):
-            restored = put_back(source, database, settings.data, time.time(), replace=replace)
+            restored = restore_backup(source, database, settings.data, time.time(), replace=replace)
             _print_restored(restored, as_json=as_json)
     except StoreError as error:
         raise StoreError(f"{file} is not restored: {error}") from error

@@ -37,11 +37,11 @@ def upgrade(config: str | None, /) -> None:
     \b
     flowbridge db upgrade
     """
-    from bridge.store.migrations import upgrade as migrate
+    from bridge.store.migrations import upgrade as schema_upgrade
 
     database = find_database(settings_of(config))
     try:
-        before, now = migrate.upgrade(database)
+        before, now = schema_upgrade.upgrade(database)
     finally:
         database.close()
     was = f" (it was {before})" if before else ""

@@ -65,18 +65,20 @@ def copy(
     flowbridge db copy --to postgresql://localhost/rehearsal --snapshot
     """
     from bridge.store.db.database import Database
-    from bridge.store.operations import copy as copying
+    from bridge.store.operations import copy as copy_operation
 
     settings = settings_of(config)
     source = Database.of(settings)
     target = Database(to, said_by="--to")
     try:
-        copying.check(source, target, snapshot=snapshot)
-        rows = copying.count(source)
+        copy_operation.check(source, target, snapshot=snapshot)
+        rows = copy_operation.count(source)
         if _go_on(sum(rows.values()), target, dry_run=dry_run, yes=yes, as_json=as_json):
             # half for writing, half for comparing
             with bar("copy", 2 * sum(rows.values())) as advance:
-                copied = copying.copy(source, target, snapshot=snapshot, mend=mend, advance=advance)
+                copied = copy_operation.copy(
+                    source, target, snapshot=snapshot, mend=mend, advance=advance
+                )
             _print(source, target, copied, as_json=as_json)
     finally:
         source.close()

@@ -42,17 +42,19 @@ def hold(config: str | None, /, reason: str | None, restored: float | None) -> N
     flowbridge db hold --reason 'the CRM is being moved'
     flowbridge db hold --restored 2026-11-24T03:15Z
     """
-    from bridge.store.queue import hold as holding
+    from bridge.store.queue import hold as start_hold
 
     settings = settings_of(config)
     with open_store_to_change(settings) as database:
         why = reason or f"{find_actor(settings)} holds it"
         if restored is None:
-            database.write(lambda connection: holding.begin(connection, why, time.time()))
+            database.write(lambda connection: start_hold.begin(connection, why, time.time()))
         else:
-            database.write(lambda connection: holding.restored(connection, restored, time.time()))
+            database.write(
+                lambda connection: start_hold.restored(connection, restored, time.time())
+            )
         with database.read() as connection:
-            found = holding.current(connection)
+            found = start_hold.current(connection)
     if found is not None:
         output.answer(f"nothing is started, since {iso(found.since)}: {found.reason}")
 
@@ -74,12 +76,12 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
     flowbridge cancel --until 2026-11-24T03:15Z --dry-run
     flowbridge db release
     """
-    from bridge.store.queue import hold as holding
+    from bridge.store.queue import hold as start_hold
 
     with open_store_to_change(settings_of(config)) as database:
         with database.read() as connection:
-            found = holding.current(connection)
-            waiting = holding.waiting(connection, found.since if found else 0.0)
+            found = start_hold.current(connection)
+            waiting = start_hold.waiting(connection, found.since if found else 0.0)
         if found is None:
             if as_json:
                 output.json_line(_shape(None, waiting))
@@ -92,7 +94,7 @@ def release(config: str | None, /, as_json: bool, dry_run: bool, yes: bool) -> N
         if not dry_run and confirmed(
             _question(found, waiting), waiting.before, dry_run=False, yes=yes, as_json=as_json
         ):
-            database.write(holding.release)
+            database.write(start_hold.release)
             output.say("Released: workers go on within seconds.")
 
 

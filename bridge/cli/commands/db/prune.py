@@ -45,7 +45,7 @@ def prune(
     flowbridge db prune --source github --yes
     """
     from bridge.store.db.clock import Clock
-    from bridge.store.operations import prune as pruning
+    from bridge.store.operations import prune as prune_operation
 
     settings = settings_of(config)
     routes = good_config(settings)
@@ -55,8 +55,8 @@ def prune(
         existing(settings, database, source=source)
         clock = Clock(database)
         clock.set()
-        round_ = pruning.Pruning(database, routes, clock(), source)
-        found = pruning.count(round_)
+        round_ = prune_operation.Pruning(database, routes, clock(), source)
+        found = prune_operation.count(round_)
         total = sum(one["rows"] for one in found)
         if dry_run:
             _print_count(found, as_json=as_json)
@@ -91,7 +91,7 @@ def _print_count(found: list[dict[str, Any]], *, as_json: bool) -> None:
 
 
 def _prune(round_: Pruning, total: int) -> Counter[str]:
-    from bridge.store.operations import prune as pruning
+    from bridge.store.operations import prune as prune_operation
 
     gone: Counter[str] = Counter()
 
@@ -103,7 +103,7 @@ def _prune(round_: Pruning, total: int) -> Counter[str]:
 
     try:
         with bar("prune", total) as advance:
-            for kind, _, counts in pruning.prune(round_, write):
+            for kind, _, counts in prune_operation.prune(round_, write):
                 gone.update(counts)
                 advance(counts.get("event", 0) + counts.get("body", 0) if kind in WHAT else 0)
     except KeyboardInterrupt:

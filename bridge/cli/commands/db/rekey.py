@@ -49,13 +49,13 @@ def rekey(config: str | None, /, clear: bool, as_json: bool, dry_run: bool, yes:
     """
     from bridge.store.blobs import Blobs
     from bridge.store.inbound import blob_owners
-    from bridge.store.operations import rekey as rekeying
+    from bridge.store.operations import rekey as rekey_operation
 
     settings = settings_of(config, secrets=True)
     with open_store(settings) as database:
         if database is None:
             raise NotFound("nothing was received yet: there is no database")
-        one = rekeying.Rekeying(database, settings.secret_key, clear)
+        one = rekey_operation.Rekeying(database, settings.secret_key, clear)
         one.check()
         blobs = Blobs.of(settings)
         left = {name: rows for name, rows in one.left().items() if rows}

@@ -38,7 +38,7 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
     flowbridge db vacuum
     flowbridge db vacuum --anew
     """
-    from bridge.store.db import vacuum as store
+    from bridge.store.db import vacuum as database_vacuum
     from bridge.store.operations import erase
 
     with open_store(settings_of(config)) as database:
@@ -46,10 +46,10 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
             raise NotFound("nothing was received yet: there is no database")
         if not database.is_sqlite:
             raise StoreError("PostgreSQL does so by itself (autovacuum)")
-        before = store.pages(database)
+        before = database_vacuum.pages(database)
         if before.incremental and not anew:
             with bar("vacuum", before.free) as advance:
-                while gone := database.write(store.step):
+                while gone := database.write(database_vacuum.step):
                     advance(gone)
                     time.sleep(0.01)
         else:
@@ -58,9 +58,9 @@ def vacuum(config: str | None, /, anew: bool, as_json: bool, yes: bool) -> None:
                 " meanwhile"
             )
             if confirmed(question, 1, dry_run=False, yes=yes, as_json=as_json):
-                store.rewrite(database)
+                database_vacuum.rewrite(database)
                 erase.settle_file(database)
-        after = store.pages(database)
+        after = database_vacuum.pages(database)
     if as_json:
         output.json_line(
             {
