@@ -9,19 +9,28 @@ from typing import TYPE_CHECKING
 from bridge.core.errors import NotFound, SettingsError, StoreError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridge.config.settings import Settings
     from bridge.store.db.database import Database
+
+SQLITE_HEAD = b"SQLite format 3\0"
 
 
 def find_database(settings: Settings) -> Database:
     """Return the database of the settings, whether it exists or not.
 
-    `SettingsError` where there is neither its file nor a routes.yaml.
+    `SettingsError` where there is neither its file nor a routes.yaml; `PermissionError` and
+    `StoreError`, with the path, where the file cannot be read or is no database.
     """
     from bridge.store.db.database import Database
 
     database = Database.of(settings)
-    if database.is_sqlite and not database.path.exists():
+    if not database.is_sqlite:
+        return database
+    if database.path.exists():
+        _check_format(database.path)
+    else:
         _require_routes_file(settings)
     return database
 
@@ -70,6 +79,20 @@ def open_store_to_change(settings: Settings) -> Iterator[Database]:
             yield database
         finally:
             ring(database)
+
+
+def _check_format(path: Path) -> None:
+    """Read how the file begins, since SQLite's own errors do not name it.
+
+    https://www.sqlite.org/fileformat.html#magic_header_string; an empty file is a new database.
+    """
+    with path.open("rb") as file:
+        head = file.read(len(SQLITE_HEAD))
+    if head and head != SQLITE_HEAD:
+        raise StoreError(
+            f"{path} is no SQLite database. Next: move it away, then `flowbridge db restore` brings"
+            " a backup back, or `flowbridge serve` begins a new database"
+        )
 
 
 def _require_routes_file(settings: Settings) -> None:

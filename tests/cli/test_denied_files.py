@@ -54,3 +54,21 @@ def test_the_user_who_owns_the_data_folder_is_named(data: Path) -> None:
     asked = ask(data.parent, "status")
     owner = f"run the command as #64321, who owns {data} (sudo -u '#64321')\n"
     assert asked.returncode == 2 and owner in asked.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "events", "show"])
+def test_a_database_of_another_mode_is_named(data: Path, command: str) -> None:
+    database = data / "flowbridge.db"
+    database.touch(0)
+    asked = ask(data.parent, command)
+    assert asked.returncode == 2
+    assert f"permission denied. Next: chmod u+rwX {database}\n" in asked.stderr
+    assert "Traceback" not in asked.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "events", "show"])
+def test_a_file_that_is_no_database_is_named(data: Path, command: str) -> None:
+    (data / "flowbridge.db").write_text("not a database\n" * 10)
+    asked = ask(data.parent, command)
+    assert asked.returncode == 1
+    assert f"{data / 'flowbridge.db'} is no SQLite database. Next: " in asked.stderr
