@@ -61,6 +61,7 @@ class SourceNow:
     daily_bytes: int | None = None
     is_public: bool = False
     missing: str | None = None  # which secret is not set
+    secret_doubt: str | None = None  # why a secret is most likely not that of a webhook
     refused: Mapping[str, int] = field(default_factory=dict)
     spam: int = 0
 

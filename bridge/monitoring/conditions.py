@@ -566,6 +566,11 @@ def notes(now: Overview) -> list[str]:
         for each in now.running_versions
         if each != now.version
     ]
+    said += [
+        f"source {one.name}: {one.secret_doubt}"
+        for one in now.sources
+        if one.secret_doubt is not None and one.is_configured
+    ]
     failed = sum(one.failed for one in now.runs_ended.values())
     if failed:
         said.append(

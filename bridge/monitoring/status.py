@@ -34,7 +34,7 @@ from bridge.store.backup import age
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.routing.model import Config
+    from bridge.routing.model import Config, Source
     from bridge.store.db.database import Database
     from bridge.store.queries.status import Standing
 
@@ -248,6 +248,14 @@ def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list
     return sorted(found.values(), key=lambda one: (one.host, one.role, one.since))
 
 
+def _doubt_of_secrets(source: Source | None) -> str | None:
+    """Return why a secret of a source is most likely not that of a webhook, None for no doubt."""
+    if source is None:
+        return None
+    doubts = (source.provider.doubt_of_secret(one.value.strip()) for one in source.secrets)
+    return next(filter(None, doubts), None)
+
+
 def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow]:
     sources = config.sources if config else {}
     configured = list(sources)
@@ -274,6 +282,7 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
                 if config is not None and name in config.sources
                 else None
             ),
+            secret_doubt=_doubt_of_secrets(sources.get(name)),
         )
         for name in names
     ]

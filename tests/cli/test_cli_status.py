@@ -222,6 +222,18 @@ def test_all_is_not_well_while_the_last_run_of_a_live_route_failed(
         )
 
 
+def test_a_secret_that_is_an_api_key_is_noted_before_a_request_is_rejected(folder: Path) -> None:
+    (folder / "routes.yaml").write_text(
+        'version: 1\nsources: {stripe: {provider: stripe, secret: "${env:STRIPE_SECRET}"}}\n'
+    )
+    (folder / ".env").write_text("STRIPE_SECRET=sk_test_4eC39HqLyjWDarjtT1zdp7dc\n")
+    asked = run("status")
+    assert "source stripe: a value that starts with `sk_test_` is an API key" in asked.stdout
+    assert "4eC39" not in asked.stdout
+    (folder / ".env").write_text("STRIPE_SECRET=whsec_4eC39HqLyjWDarjtT1zdp7dc\n")
+    assert "source stripe" not in run("status").stdout
+
+
 def test_before_the_first_start(folder: Path) -> None:
     (folder / "routes.yaml").write_text(
         "version: 1\nplatforms: {local: {type: local}}\nsources: {contact: {provider: form}}\n"
