@@ -72,9 +72,9 @@ SECTIONS = {
             "bridge.cli.commands.spam",
             "List what forms were sent and is held to be spam; let it go.",
         ),
-        "receipt": (
+        "fingerprint": (
             "bridge.cli.commands.fingerprint",
-            "Tell what stands in the place of a value that is not kept.",
+            "Print what replaces a value that is redacted.",
         ),
         "tail": ("bridge.cli.commands.tail", "Follow what comes in and what becomes of it."),
         "flows": ("bridge.cli.commands.flows", "The flows of a platform: list, run, kill."),
@@ -87,7 +87,7 @@ SECTIONS = {
             "bridge.cli.commands.actions",
             "Say what became of deliveries whose outcome is unknown.",
         ),
-        "acts": (
+        "operations": (
             "bridge.cli.commands.operations",
             "List who did what, and go on with what was interrupted.",
         ),
@@ -101,6 +101,8 @@ SECTIONS = {
 }
 #: Commands that read no routes.yaml, or one of their own.
 WITHOUT_ROUTES = frozenset({"demo", "init", "providers", "schema", "torture", "help", "version"})
+#: Earlier names of commands, which still work.
+ALIASES = {"acts": "operations", "receipt": "fingerprint"}
 HIDDEN = {"help": "bridge.cli.commands.usage", "version": "bridge.cli.commands.usage"}
 #: What a process writes is for its own user, whatever the shell says.
 UMASK = 0o077
@@ -118,8 +120,9 @@ class Group(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the shape of click
-        module = COMMANDS.get(cmd_name) or HIDDEN.get(cmd_name)
-        return getattr(import_module(module), cmd_name) if module else None
+        name = ALIASES.get(cmd_name, cmd_name)
+        module = COMMANDS.get(name) or HIDDEN.get(name)
+        return getattr(import_module(module), name) if module else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

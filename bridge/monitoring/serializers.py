@@ -216,7 +216,7 @@ def whole_event_json(
         **_body(event.body),
     }
     told = ("id", "command", "actor")
-    shape["acts"] = [
+    shape["operations"] = [
         {name: value for name, value in act_json(act).items() if name in told}
         | {"item": item_json(item)}
         for act, item in acts

@@ -50,8 +50,8 @@ def test_help_teaches_every_command_with_an_example() -> None:
         ("flows", "run"),
         ("db", "upgrade"),
         ("db", "check"),
-        ("acts", "show"),
-        ("acts", "resume"),
+        ("operations", "show"),
+        ("operations", "resume"),
     ):
         assert f"flowbridge {name} {inner}" in run(name, inner, "--help").stdout
 
@@ -77,7 +77,7 @@ def test_a_folder_without_a_project_is_wrong_usage(folder: Path) -> None:
         "retry --status dead",
         "resolve",
         "export",
-        "acts",
+        "operations",
         "db upgrade",
         "db check",
         "db backup",
@@ -954,7 +954,7 @@ def test_show_says_who_did_what_to_an_event_and_its_deliveries(
     )
     assert "not done: it is cancelled: only one whose outcome is unknown is resolved\n" in text
     (shape,) = lines(run("show", id_, "--json"))
-    assert [(one["command"], one["actor"], one["item"]["id"]) for one in shape["acts"]] == [
+    assert [(one["command"], one["actor"], one["item"]["id"]) for one in shape["operations"]] == [
         ("cancel", "ana@ops", id_),
         ("resolve", "ana@ops", id_),
     ]

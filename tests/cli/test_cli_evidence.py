@@ -350,7 +350,7 @@ def test_what_settles_itself_is_resolved_by_force_only(store: Database) -> None:
         )
         == 2
     )
-    assert "resolve --route paid --as dead --force\n" in run("acts").stdout
+    assert "resolve --route paid --as dead --force\n" in run("operations").stdout
     again = settling(store)
     assert LOOKS.format(again) in run("retry", again, "--yes").stdout
 

@@ -114,13 +114,13 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
     assert 0 < one.done < MANY
     if command == "replay":  # what is marked as done is done, and nothing else
         assert planned(database).total() == one.done
-    with interrupted(database, tmp_path, environ, "acts", "resume", one.id) as process:
+    with interrupted(database, tmp_path, environ, "operations", "resume", one.id) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert one.done < done_so_far(database) < MANY
     finished = call_here(
         tmp_path,
-        "acts",
+        "operations",
         "resume",
         one.id[:-2],
         "--yes",
@@ -142,7 +142,7 @@ def test_a_killed_act_goes_on_where_it_was_and_does_nothing_twice(
         } == {Status.CANCELLED}
     assert (
         "nothing is left of it"
-        in call_here(tmp_path, "acts", "resume", one.id, environ=environ).stderr
+        in call_here(tmp_path, "operations", "resume", one.id, environ=environ).stderr
     )
 
 
@@ -157,11 +157,11 @@ def test_ctrl_c_stops_an_act_and_says_how_it_goes_on(
     assert process.returncode == 130, stderr
     assert f"{one.id}: Ctrl-C stops it" in stderr
     gone = (
-        f"Stopped. {one.done} of {MANY} deliveries are through; `flowbridge acts resume {one.id}`"
+        f"Stopped. {one.done} of {MANY} deliveries are through; `flowbridge operations resume {one.id}`"
         " goes on with the rest"
     )
     assert stderr.splitlines()[-1] == gone
-    left = call_here(tmp_path, "acts", "resume", one.id, "--dry-run", environ=environ)
+    left = call_here(tmp_path, "operations", "resume", one.id, "--dry-run", environ=environ)
     assert left.stdout == f"{MANY - one.done} deliveries of {MANY} left to cancel\n"
 
 
@@ -189,10 +189,13 @@ def test_a_full_disk_stops_an_act_which_goes_on_once_there_is_room(
     assert full.returncode == 1
     assert full.stderr.splitlines()[-1].startswith("Error: OperationalError: ")
     assert full.stderr.splitlines()[-1].endswith(
-        f"`flowbridge acts resume {one.id}` goes on with the rest"
+        f"`flowbridge operations resume {one.id}` goes on with the rest"
     )
     assert 0 < one.done < 300 and planned(sqlite).total() == one.done
-    assert call_here(tmp_path, "acts", "resume", one.id, "--yes", environ=environ).returncode == 0
+    assert (
+        call_here(tmp_path, "operations", "resume", one.id, "--yes", environ=environ).returncode
+        == 0
+    )
     assert planned(sqlite) == Counter(dict.fromkeys(ids, 1))
 
 
@@ -226,7 +229,7 @@ def test_an_act_on_one_is_kept_too_and_listed(store: Database, folder: Path) -> 
     assert run("cancel", delivery_id, "--yes").exit_code == 0
     # it stands for none that could be, so there is no act
     assert run("cancel", event_id[:-1], "dlv_none", "--yes").exit_code == 1
-    (told,) = lines(run("acts", "--json"))
+    (told,) = lines(run("operations", "--json"))
     assert (
         " ".join(told)
         == "id command actor created_at asked chosen done refused worked_at finished_at resumed"
@@ -239,9 +242,9 @@ def test_an_act_on_one_is_kept_too_and_listed(store: Database, folder: Path) -> 
         "reason": "cancelled by a person",
     }
     assert "@" in told["actor"] and told["finished_at"] is not None
-    _, act_id, who, done, *command = run("acts").stdout.splitlines()[1].split()
+    _, act_id, who, done, *command = run("operations").stdout.splitlines()[1].split()
     assert (act_id, who, done, command) == (told["id"], told["actor"], "1", ["cancel", delivery_id])
-    first, item = lines(run("acts", "show", told["id"][:-1], "--json"))
+    first, item = lines(run("operations", "show", told["id"][:-1], "--json"))
     assert first == told
     assert " ".join(item) == "number id outcome problem was became made at"
     assert (item["id"], item["outcome"], item["was"], item["became"]) == (
@@ -282,21 +285,25 @@ def test_an_act_says_what_was_asked_and_what_became_of_its_items(
     typed = (
         "replay --body '\"n\":1' --since 2025-11-24T00:00:00.000000Z --source github --rate 1000/s"
     )
-    text = run("acts", "show", one.id, "--limit", "4")
+    text = run("operations", "show", one.id, "--limit", "4")
     assert f"command       {typed}" in text.stdout and "items         30, 3 refused" in text.stdout
     assert "refused  " in text.stdout
     assert "the first 4 of 30; --limit 0 shows all" in text.stderr
-    assert run("acts", "show", one.id, "--only", "refused").stdout.count("  refused  ") == 3
-    assert lines(run("acts", "show", one.id, "--only", "open", "--json"))[1:] == []
+    assert run("operations", "show", one.id, "--only", "refused").stdout.count("  refused  ") == 3
+    assert lines(run("operations", "show", one.id, "--only", "open", "--json"))[1:] == []
     assert operations.command_line(one) == typed
 
 
 def test_no_acts_is_no_error(folder: Path) -> None:
     (folder / "routes.yaml").write_text("version: 1\n")
-    empty = run("acts")
+    empty = run("operations")
     assert (empty.exit_code, empty.stdout) == (0, "") and "nobody has done anything" in empty.stderr
-    assert lines(run("acts", "--json")) == []
-    assert run("acts", "show", "act_1").exit_code == run("acts", "resume", "act_1").exit_code == 1
+    assert lines(run("operations", "--json")) == []
+    assert (
+        run("operations", "show", "act_1").exit_code
+        == run("operations", "resume", "act_1").exit_code
+        == 1
+    )
 
 
 def test_an_act_that_never_began_is_told_from_one_that_stopped(store: Database) -> None:
@@ -323,11 +330,11 @@ def test_an_act_that_never_began_is_told_from_one_that_stopped(store: Database) 
         connection.execute(
             update(schema.act).where(schema.act.c.seq == never.seq).values(chosen=None)
         )
-    listed = run("acts", "--unfinished").stdout
+    listed = run("operations", "--unfinished").stdout
     assert "0 of 1, unfinished" in listed and "never began" in listed
-    refused = run("acts", "resume", "act_never", "--yes")
+    refused = run("operations", "resume", "act_never", "--yes")
     assert refused.exit_code == 1 and "nothing was done; give the command again" in refused.stderr
-    assert run("acts", "resume", "act_stopped").exit_code == 2  # nobody can be asked here
+    assert run("operations", "resume", "act_stopped").exit_code == 2  # nobody can be asked here
 
 
 def test_a_dry_run_and_a_refusal_keep_no_act(store: Database, routes: Path) -> None:
@@ -477,3 +484,11 @@ def test_a_rate_that_is_none_is_wrong_usage(folder: Path, rate: str) -> None:
         result.exit_code == 2
         and "is not a rate; allowed: a number above 0 and a period" in result.stderr
     )
+
+
+def test_the_earlier_names_of_commands_work(folder: Path) -> None:
+    assert run("acts", "--help").stdout == run("operations", "--help").stdout.replace(
+        "operations [", "acts [", 1
+    )
+    assert run("receipt", "--help").exit_code == 0
+    assert not {"acts", "receipt"} & set(run("--help").stdout.split())

@@ -107,7 +107,7 @@ def test_what_is_let_go_is_planned_once(store: Database, routes: Path) -> None:
     ) and "is not held to be spam" in again.stdout
     acts = list(log.listed(store))
     assert [act.command for act in acts] == ["spam release"] * 2
-    assert f"spam release {one.id}" in run("acts").stdout
+    assert f"spam release {one.id}" in run("operations").stdout
     assert "was honeypot: filled in" in run("show", one.id).stdout
 
 
@@ -205,7 +205,9 @@ def test_an_interrupted_release_goes_on_where_it_was(store: Database, routes: Pa
     )
     make = replaying(load_settings({}, config=str(routes), secrets=False), {}, releases=True)
     log.advance(store, act, make(store, act), NOW, 1)
-    assert run("acts", "resume", act.id, "--dry-run").stdout == "2 events of 3 left to release\n"
-    assert run("acts", "resume", act.id, "--yes").exit_code == 0
+    assert (
+        run("operations", "resume", act.id, "--dry-run").stdout == "2 events of 3 left to release\n"
+    )
+    assert run("operations", "resume", act.id, "--yes").exit_code == 0
     assert [len(deliveries(store, one)) for one in some] == [1] * 3
     assert event_queries.event_ids(store, Filters(spam=True)) == []

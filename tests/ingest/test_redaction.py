@@ -284,12 +284,14 @@ def test_a_value_is_recognized_by_its_receipt_and_erased_by_it(
     monkeypatch.setenv("FLOWBRIDGE_SECRET_KEY", KEY)
     event, deliveries = take(config, BODY, x_user="ann@example.com")
     events.add(store, event, deliveries, lambda *_: [])
-    (shown,) = lines(run("receipt", SSN, "--source", "crm", "--json"))
-    assert shown == {"source": "crm", "receipt": mark(KEY, "crm", SSN)}
-    assert run("receipt", "-", "--source", "crm", input=SSN).stdout.strip() == shown["receipt"]
-    assert [one["id"] for one in lines(run("events", "--json", "--body", shown["receipt"]))] == [
-        event.id
-    ]
+    (shown,) = lines(run("fingerprint", SSN, "--source", "crm", "--json"))
+    assert shown == {"source": "crm", "fingerprint": mark(KEY, "crm", SSN)}
+    assert (
+        run("fingerprint", "-", "--source", "crm", input=SSN).stdout.strip() == shown["fingerprint"]
+    )
+    assert [
+        one["id"] for one in lines(run("events", "--json", "--body", shown["fingerprint"]))
+    ] == [event.id]
     assert lines(run("erase", "ann@example.com", "--dry-run", "--json")) == [{"count": 1}]
     assert run("erase", SSN, "--field", "ssn", "--yes").exit_code == 0
     assert lines(run("events", "--json")) == []

@@ -65,7 +65,7 @@ def test_a_whole_event_has_its_request_and_each_delivery_its_attempts() -> None:
         " outputs log late_at"
     )
     assert list(one["attempt_list"][0]) == keys.split()
-    assert (one["evidence"], one["waits_for"], shape["acts"]) == (None, None, [])
+    assert (one["evidence"], one["waits_for"], shape["operations"]) == (None, None, [])
 
 
 def test_the_times_of_evidence_are_iso_8601_too() -> None:

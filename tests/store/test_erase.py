@@ -302,10 +302,10 @@ def test_no_letter_of_it_stays_on_the_disk(store: Database, folder: Path) -> Non
     assert ANN.encode() not in files_of(folder / "data"), done.stderr
     assert "letters stand" not in done.stderr
     assert table(store, "event") == 40
-    act = lines(run("acts", "--json"))[0]
+    act = lines(run("operations", "--json"))[0]
     assert (act["command"], act["chosen"], act["done"], act["refused"]) == ("erase", 40, 40, 0)
     assert act["asked"]["names"][0].startswith("hmac:") and "subject@" not in json.dumps(act)
-    assert run("acts").exit_code == 0
+    assert run("operations").exit_code == 0
     assert run("db", "check").exit_code == 0
 
 
@@ -415,7 +415,7 @@ def test_an_act_that_was_interrupted_is_gone_on_with(store: Database, folder: Pa
         store, act_id(time.time()), command="erase", actor="me", asked={}, ids=ids, now=NOW
     )
     log.advance(store, act, Erasing(), NOW, most=1)
-    assert run("acts", "resume", act.id, "--yes").exit_code == 0
+    assert run("operations", "resume", act.id, "--yes").exit_code == 0
     assert table(store, "event") == 0 and ANN.encode() not in files_of(folder / "data")
 
 

@@ -165,8 +165,8 @@ def carry_out(
     told = _Told(command, one.id if one else None, asked, one.left if one else 0)
     if one is not None and one.left > MANY:
         output.say(
-            f"{one.id}: Ctrl-C stops it, and `flowbridge acts resume {one.id}` goes on with the"
-            " rest"
+            f"{one.id}: Ctrl-C stops it, and `flowbridge operations resume {one.id}` goes on"
+            " with the rest"
         )
     try:
         with _progress(one) as advance:
@@ -215,7 +215,9 @@ class _Told:
                 if one.chosen
                 else ""
             )
-        output.say(f"{why}.{through} `flowbridge acts resume {self._act_id}` goes on with the rest")
+        output.say(
+            f"{why}.{through} `flowbridge operations resume {self._act_id}` goes on with the rest"
+        )
         sys.exit(code)
 
     def end(self, held: Iterable[Result]) -> None:

@@ -65,8 +65,8 @@ def replay(
     are those of now in any case.
 
     Many are planned as fast as they can be, and those of a route stand in front of what comes in
-    later: --rate paces them. An act that was interrupted is gone on with by flowbridge acts resume.
-    What is held to be spam is not replayed: flowbridge spam release.
+    later: --rate paces them. `flowbridge operations resume` continues one that was
+    interrupted. What is held to be spam is not replayed: flowbridge spam release.
 
     Filters choose the events that a route matches now. It says first how many, and how many others
     are left out, and why; a dry run says the same.

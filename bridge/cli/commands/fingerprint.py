@@ -1,4 +1,4 @@
-"""receipt: what stands in the place of a value that a source redacts."""
+"""fingerprint: what replaces a value that a source redacts."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bridge.services.store_access import open_store
     "--source",
     metavar="NAME",
     required=True,
-    help="The source that it came in at: each has its own receipts.",
+    help="The source that it came in at: each has its own.",
 )
 @AS_JSON
 @click.pass_obj
-def receipt(config: str | None, /, value: str, source: str, as_json: bool) -> None:
+def fingerprint(config: str | None, /, value: str, source: str, as_json: bool) -> None:
     """Tell what stands in the place of VALUE in what a source with `redact` keeps; - reads the
     value from stdin, as it is.
 
@@ -29,8 +29,8 @@ def receipt(config: str | None, /, value: str, source: str, as_json: bool) -> No
     came in.
 
     \b
-    flowbridge receipt 078-05-1120 --source crm
-    flowbridge events --body "$(flowbridge receipt 078-05-1120 --source crm)"
+    flowbridge fingerprint 078-05-1120 --source crm
+    flowbridge events --body "$(flowbridge fingerprint 078-05-1120 --source crm)"
     """
     from bridge.ingest.redaction import mark
 
@@ -39,6 +39,6 @@ def receipt(config: str | None, /, value: str, source: str, as_json: bool) -> No
         existing(settings, database, source=source)
     marked = mark(settings.secret_key, source, sys.stdin.read() if value == "-" else value)
     if as_json:
-        output.json_line({"source": source, "receipt": marked})
+        output.json_line({"source": source, "fingerprint": marked})
     else:
         output.answer(marked)

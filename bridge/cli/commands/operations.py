@@ -1,4 +1,4 @@
-"""acts: who has replayed, retried, cancelled or resolved what, and going on with what was
+"""operations: who has replayed, retried, cancelled or resolved what, and going on with what was
 interrupted.
 """
 
@@ -63,7 +63,7 @@ OPTIONS = {
 )
 @AS_JSON
 @click.pass_context
-def acts(
+def operations(
     ctx: click.Context, /, since: float | None, unfinished: bool, limit: int, as_json: bool
 ) -> None:
     """List what people have done to events and deliveries, newest first: who, when, which command,
@@ -74,9 +74,9 @@ def acts(
     nothing twice.
 
     \b
-    flowbridge acts --since 1d
-    flowbridge acts --unfinished
-    flowbridge acts resume act_01jd2x
+    flowbridge operations --since 1d
+    flowbridge operations --unfinished
+    flowbridge operations resume act_01jd2x
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -93,7 +93,7 @@ def acts(
                 output.json_line(act_json(one))
         elif not output.print_table(COLUMNS, map(_row, found)):
             output.say(
-                "No acts"
+                "No operations"
                 + (
                     " like that."
                     if since or unfinished
@@ -142,7 +142,7 @@ def _shown(name: str, value: Any) -> str:
     return str(iso(value)) if name in ("since", "until") else str(value)
 
 
-@acts.command()
+@operations.command()
 @click.argument("id_", metavar="ACT")
 @click.option(
     "--only",
@@ -164,8 +164,8 @@ def show(config: str | None, /, id_: str, only: str | None, limit: int, as_json:
     every other one an item.
 
     \b
-    flowbridge acts show act_01jd2x
-    flowbridge acts show act_01jd2x --only refused --limit 0
+    flowbridge operations show act_01jd2x
+    flowbridge operations show act_01jd2x --only refused --limit 0
     """
     from bridge.store.operations import log
 
@@ -198,7 +198,7 @@ def _print_act(one: Act) -> None:
     output.line("items", progress(one))
     if one.chosen is not None and not one.finished_at:
         output.line("last done", iso(one.worked_at))
-        output.line("go on", f"flowbridge acts resume {one.id}")
+        output.line("go on", f"flowbridge operations resume {one.id}")
     output.line("finished", iso(one.finished_at))
     for actor, at in one.resumed:
         output.line("resumed", f"{iso(at)} by {actor}")
@@ -213,7 +213,7 @@ def _item_row(item: Item) -> tuple[str, ...]:
     return item.item_id, str(item.outcome or OPEN), became
 
 
-@acts.command()
+@operations.command()
 @click.argument("id_", metavar="ACT")
 @RATE
 @YES
@@ -230,8 +230,8 @@ def resume(
     told --with-routes then.
 
     \b
-    flowbridge acts resume act_01jd2x
-    flowbridge acts resume act_01jd2x --rate 20/s --yes
+    flowbridge operations resume act_01jd2x
+    flowbridge operations resume act_01jd2x --rate 20/s --yes
     """
     from bridge.services.operation_kinds import doing_of
     from bridge.services.operations import find_actor, find_resumable, resume_operation

@@ -107,7 +107,7 @@ def release(config: str | None, /, events: tuple[str, ...], **options: Any) -> N
     """Say that events are no spam: they are planned through the present routes.yaml, as if they had
     just come. Each once.
 
-    It is kept as an act: flowbridge acts has who did it, and goes on with it where it was
+    It is kept as an act: flowbridge operations has who did it, and goes on with it where it was
     interrupted.
 
     \b

@@ -203,7 +203,9 @@ def find(database: Database, text: str) -> Act:
     or several.
     """
     return _to_act(
-        row_named(database, act, text, f"no act has the id {text!r}; flowbridge acts lists them"),
+        row_named(
+            database, act, text, f"no act has the id {text!r}; flowbridge operations lists them"
+        ),
         database.sealer,
     )
 
