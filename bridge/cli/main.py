@@ -139,7 +139,7 @@ class Group(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the shape of click
         for heading, commands in SECTIONS.items():
             with formatter.section(heading):
-                formatter.write_dl([(name.ljust(10), line) for name, (_, line) in commands.items()])
+                formatter.write_dl([(name.ljust(11), line) for name, (_, line) in commands.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         try:
