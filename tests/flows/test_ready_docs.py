@@ -35,7 +35,7 @@ class Secrets(Mapping[str, str]):
     """An environment that has every variable."""
 
     def __getitem__(self, name: str) -> str:
-        return "0123456789abcdef" * 4
+        return "whsec_" + "0123456789abcdef" * 4
 
     def __iter__(self) -> Iterator[str]:
         return iter(())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import NOW
+from records import NOW
 
 from bridge.services.filter_values import (
     MAX_EXCERPT_BYTES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 import pytest
-from conftest import make_delivery, make_event
+from records import make_delivery, make_event
 
 from bridge.core.errors import NotFound
 from bridge.core.model import Status

@@ -35,8 +35,7 @@ def append_csv(
     fields: dict[str, JSON] | None = None,
     **inputs: JSON,
 ) -> dict[str, JSON]:
-    """Appends the inputs as one row to the CSV `file` in the folder `files` of the data folder,
-    with the time (UTC).
+    """Appends the time and the inputs as a row to the CSV `file` in `files` of the data folder.
 
     The first row names the columns: `received_at`, then the inputs in their order, then each of
     `fields`. What has no column gets one at the right end; rows that are there already have it

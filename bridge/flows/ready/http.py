@@ -52,10 +52,10 @@ def http_request(
     timeout: float = 30.0,
     expect: str = "2xx",
 ) -> dict[str, JSON]:
-    """Calls a URL and returns `status`, `headers` and `body` of the answer; `body` is a value where
-    the answer is JSON.
+    """Calls a URL and returns `status`, `headers` and `body` of the answer.
 
-    `query` is added to the URL. `json` is sent as JSON, `body` as text. `method` is GET, or POST
+    The returned `body` is a value where the answer is JSON. `query` is
+    added to the URL. `json` is sent as JSON, `body` as text. `method` is GET, or POST
     with something to send. A status other than `expect` (2xx; or such as 200, 404 or any) fails the
     run. Redirects are not followed. Private addresses are refused.
     """

@@ -13,9 +13,7 @@ from bridge.flows.ready.files import locked
 
 @flow
 def append_jsonl(file: str = "events.jsonl", **inputs: JSON) -> dict[str, JSON]:
-    """Appends the inputs as one JSON line to `file` in the folder `files` of the data folder, with
-    the time.
-    """
+    """Appends the time and the inputs as a JSON line to `file` in `files` of the data folder."""
     from bridge.delivery.platforms.responses import dump
 
     received_at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="microseconds")

@@ -46,10 +46,10 @@ MEANINGS: Final = {
 
 @flow(time_limit=600)
 def slack_message(text: str, channel: str = "", webhook_url: str = "") -> dict[str, JSON]:
-    """Posts a message to Slack through an incoming webhook: FLOWBRIDGE_SLACK_WEBHOOK_URL, or
-    `webhook_url`.
+    """Posts a message to Slack through an incoming webhook.
 
-    The webhook decides the channel; `channel` names another where the webhook allows it. `*bold*`,
+    Its URL is `webhook_url`, or FLOWBRIDGE_SLACK_WEBHOOK_URL. The webhook decides the
+    channel; `channel` names another where the webhook allows it. `*bold*`,
     `_italic_` and line ends work; `<`, `>` and `&` are shown as they are, so that what a sender
     wrote can neither call everyone nor hide a link.
     """
