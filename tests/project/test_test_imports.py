@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,3 +73,9 @@ from support import test_of_another_name
     wanted = {f"test_{letter}" for letter in "abcdefghi"}
     assert found_in(ast.parse(program), wanted) == wanted
     assert found_in(ast.parse(program), {"test_something", "test_j"}) == set()
+
+
+def test_each_test_file_has_a_name_of_its_own() -> None:
+    """pytest imports test files by their names alone, so two of one name cannot both be run."""
+    names = Counter(path.name for path in TESTS.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
