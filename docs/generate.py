@@ -389,7 +389,7 @@ CHOICES = {  # of several kinds, each said
 
 def keys(name: str) -> str:
     """The keys of one model of routes.yaml."""
-    model = getattr(document, name)
+    model = getattr(document, f"{name}Schema")
     properties = model.model_json_schema(by_alias=True)["properties"]
     rows = []
     for field_name, field in model.model_fields.items():
@@ -407,8 +407,9 @@ def keys(name: str) -> str:
 
 
 def _default(model: Any, name: str, field: Any) -> str:
-    if (model.__name__, name) in DEFAULTS:
-        return str(DEFAULTS[model.__name__, name])
+    key = (model.__name__.removesuffix("Schema"), name)
+    if key in DEFAULTS:
+        return str(DEFAULTS[key])
     if field.is_required():
         return "needed"
     value = field.default

@@ -12,8 +12,23 @@ from typing import Any, get_args
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bridge.config.problems import Path, Report, found
-from bridge.config.schema import document, form_keys, page_keys, spam_keys
+from bridge.config.schema.document import LATER, DocumentSchema
 from bridge.config.schema.field_types import Kept
+from bridge.config.schema.forms import (
+    CaptchaSchema,
+    FieldsSchema,
+    FilesSchema,
+    PageSchema,
+    SpamSchema,
+)
+from bridge.config.schema.platforms import FlowSchema, LocalKeySchema, LocalSchema, PlatformSchema
+from bridge.config.schema.routes import DebounceSchema, RetrySchema, RouteSchema
+from bridge.config.schema.sources import (
+    DatedSecretSchema,
+    SourceSchema,
+    TimestampSchema,
+    VerifySchema,
+)
 from bridge.routing.expressions.roots import near
 
 KEYS_LISTED = 12  # keys that a message lists; of more it names the nearest
@@ -38,9 +53,9 @@ class Usable:
     """
 
     platforms: dict[str, Any]
-    sources: dict[str, document.Source]
-    flows: dict[str, document.Flow]
-    routes: list[tuple[int, document.Route]]
+    sources: dict[str, SourceSchema]
+    flows: dict[str, FlowSchema]
+    routes: list[tuple[int, RouteSchema]]
     retention: dict[str, float]
     complete: bool
 
@@ -52,7 +67,7 @@ def check(data: dict[str, Any], report: Report) -> Usable:
     in the same go.
     """
     try:
-        document.Document.model_validate(data)
+        DocumentSchema.model_validate(data)
         complete = True
     except ValidationError as error:
         complete = False
@@ -65,10 +80,10 @@ def check(data: dict[str, Any], report: Report) -> Usable:
                 part.pop(str(path[-1]), None)
         report.settled |= bad
     return Usable(
-        _usable(document.Platform, data.get("platforms")),
-        _usable(document.Source, data.get("sources")),
-        _usable(document.Flow, data.get("flows")),
-        list(_usable(document.Route, data.get("routes")).items()),
+        _usable(PlatformSchema, data.get("platforms")),
+        _usable(SourceSchema, data.get("sources")),
+        _usable(FlowSchema, data.get("flows")),
+        list(_usable(RouteSchema, data.get("routes")).items()),
         (
             _usable(Kept, [data.get("retention")]).get(0) or {}
             if data.get("retention") is not None
@@ -226,9 +241,9 @@ def _shown(value: Any, path: Path, report: Report) -> str:
 
 
 _MODELS: dict[str, Any] = {
-    "sources": document.Source,
-    "flows": document.Flow,
-    "routes": document.Route,
+    "sources": SourceSchema,
+    "flows": FlowSchema,
+    "routes": RouteSchema,
 }
 
 
@@ -236,7 +251,7 @@ def _unknown(path: Path, data: Any) -> str:
     section = str(path[0])
     key = str(path[-1])
     depth = 3 if section != "version" else 1
-    if len(path) == depth and key in document.LATER.get(section, ()):
+    if len(path) == depth and key in LATER.get(section, ()):
         return f"`{key}` is not available in this version"
     allowed = _allowed(path, data)
     if len(allowed) <= KEYS_LISTED:
@@ -252,18 +267,18 @@ def _unknown(path: Path, data: Any) -> str:
 
 def _allowed(path: Path, data: Any) -> list[str]:
     """Return the keys that the mapping has in which the last step of `path` stands."""
-    model: Any = document.Document
+    model: Any = DocumentSchema
     for index, step in enumerate(path[:-1]):
         if index == 0 and step == "platforms" and len(path) > 2:
             kind = _at(data, path[:2])
             model = next(
                 (
                     each
-                    for each in get_args(get_args(document.Platform)[0])
+                    for each in get_args(get_args(PlatformSchema)[0])
                     if isinstance(kind, dict)
                     and get_args(each.model_fields["type"].annotation)[0] == kind.get("type")
                 ),
-                document.Local,
+                LocalSchema,
             )
         elif index == 0 and step in _MODELS:
             model = _MODELS[str(step)]
@@ -274,17 +289,17 @@ def _allowed(path: Path, data: Any) -> list[str]:
 
 def _below(model: type[BaseModel], key: str) -> type[BaseModel] | None:
     names: dict[str, type[BaseModel]] = {
-        "verify": document.Verify,
-        "timestamp": document.Timestamp,
-        "retry": document.Retry,
-        "debounce": document.Debounce,
-        "secret": document.DatedSecret,
-        "secrets": document.DatedSecret,
-        "keys": document.LocalKey,
-        "spam": spam_keys.Spam,
-        "captcha": spam_keys.Captcha,
-        "page": page_keys.Page,
-        "fields": form_keys.Fields,
-        "files": form_keys.Files,
+        "verify": VerifySchema,
+        "timestamp": TimestampSchema,
+        "retry": RetrySchema,
+        "debounce": DebounceSchema,
+        "secret": DatedSecretSchema,
+        "secrets": DatedSecretSchema,
+        "keys": LocalKeySchema,
+        "spam": SpamSchema,
+        "captcha": CaptchaSchema,
+        "page": PageSchema,
+        "fields": FieldsSchema,
+        "files": FilesSchema,
     }
     return names.get(key) if key in model.model_fields else None

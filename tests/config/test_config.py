@@ -12,7 +12,7 @@ import pytest
 import bridge.config.loader
 from bridge.config.loader import check, load, load_canonical
 from bridge.config.schema import units
-from bridge.config.schema.document import LATER, Document
+from bridge.config.schema.document import LATER, DocumentSchema
 from bridge.config.schema.json_schema import editor_schema, schema_text
 from bridge.core.errors import ConfigError
 from bridge.core.model import Retry
@@ -699,7 +699,7 @@ def test_keys_of_later_versions_are_not_keys_yet():
     models = {"routes": "Route", "sources": "Source", "flows": "Flow"}
     for section, later in LATER.items():
         assert not set(editor_schema()["$defs"][models[section]]["properties"]) & later
-    assert set(Document.model_fields) == {
+    assert set(DocumentSchema.model_fields) == {
         "version",
         "include",
         "platforms",

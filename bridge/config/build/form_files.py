@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bridge.config.build.written import Written
-from bridge.config.schema.form_keys import Files
+from bridge.config.schema.forms import FilesSchema
 from bridge.config.schema.units import MAX_SIZE
 from bridge.core.file_types import GROUPS, TYPES
 from bridge.core.model import JSON
@@ -43,7 +43,7 @@ def file_rules(written: Written, document: JSON) -> FileRules | None:
         said is None and not file_fields(properties if isinstance(properties, Mapping) else {})
     ):
         return None
-    said = said if isinstance(said, Files) else Files.model_validate({})
+    said = said if isinstance(said, FilesSchema) else FilesSchema.model_validate({})
     types, extensions = _types(written, said.types)
     if said.max_size > LARGEST_FILE:
         written.report.add(

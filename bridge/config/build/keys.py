@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from bridge.config.problems import Path, Report
-from bridge.config.schema import document
+from bridge.config.schema.platforms import FlowSchema, LocalKeySchema, LocalSchema
 from bridge.routing.model import LocalKey
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -20,7 +20,7 @@ _EMPTY = {hashlib.sha256(nothing).hexdigest() for nothing in (b"", b"\n")}
 
 
 def build_keys(
-    written: document.Local, platform: str, flows: Mapping[str, document.Flow], report: Report
+    written: LocalSchema, platform: str, flows: Mapping[str, FlowSchema], report: Report
 ) -> tuple[LocalKey, ...]:
     """Return the keys of the local platform `platform`. `flows` are those of the document: a key
     may name them, or saved_item_ids.
@@ -47,7 +47,7 @@ def own_user(name: str) -> str:
     return f"key-{name}"
 
 
-def _problems(written: document.LocalKey, earlier: list[LocalKey]) -> list[tuple[str, str]]:
+def _problems(written: LocalKeySchema, earlier: list[LocalKey]) -> list[tuple[str, str]]:
     digest = _digest(written.hash)
     same = next((one.name for one in earlier if one.hash == digest), None)
     rows = (
@@ -83,9 +83,9 @@ def _digest(text: str) -> str:
 
 
 def _flows(
-    written: document.LocalKey,
+    written: LocalKeySchema,
     platform: str,
-    flows: Mapping[str, document.Flow],
+    flows: Mapping[str, FlowSchema],
     path: Path,
     report: Report,
 ) -> frozenset[str] | None:

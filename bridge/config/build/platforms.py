@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from bridge.config.build.keys import build_keys
 from bridge.config.problems import Path, Report, listed
-from bridge.config.schema import document as document_schema
+from bridge.config.schema.platforms import FlowSchema, GumloopSchema, HttpSchema, LocalSchema
 from bridge.config.validation import Usable
 from bridge.routing.expressions.roots import near
 from bridge.routing.model import Flow, Platform
@@ -49,7 +49,7 @@ def build_platforms(
 
 def _gumloop(
     name: str,
-    written: document_schema.Gumloop,
+    written: GumloopSchema,
     _folder: File,
     _cpus: int,
     path: Path,
@@ -81,7 +81,7 @@ def _gumloop(
 
 
 def _local(
-    name: str, written: document_schema.Local, folder: File, cpus: int, _path: Path, _report: Report
+    name: str, written: LocalSchema, folder: File, cpus: int, _path: Path, _report: Report
 ) -> Platform:
     return Platform(
         name=name,
@@ -95,7 +95,7 @@ def _local(
 
 
 def _http(
-    name: str, written: document_schema.Http, _folder: File, _cpus: int, path: Path, report: Report
+    name: str, written: HttpSchema, _folder: File, _cpus: int, path: Path, report: Report
 ) -> Platform:
     headers = written.headers or {}
     _check_url(written.url, (*path, "url"), "the headers and the inputs would travel", report)
@@ -177,9 +177,7 @@ def build_flows(
     return flows
 
 
-def _flow(
-    name: str, written: document_schema.Flow, platform: Platform, path: Path, report: Report
-) -> Flow:
+def _flow(name: str, written: FlowSchema, platform: Platform, path: Path, report: Report) -> Flow:
     for key in ("time_limit", "memory"):
         if getattr(written, key) is not None and platform.type != "local":
             problem = (

@@ -12,7 +12,7 @@ from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.platforms import no_platform
 from bridge.config.build.waiting import Waits
 from bridge.config.problems import Path, Report, found, listed
-from bridge.config.schema import document as document_schema
+from bridge.config.schema.routes import RouteSchema
 from bridge.core.errors import CompileError
 from bridge.core.model import Retry
 from bridge.providers.registry import PROVIDERS
@@ -44,7 +44,7 @@ class Known:
 
 
 def build_routes(
-    written: Iterable[tuple[int, document_schema.Route]],
+    written: Iterable[tuple[int, RouteSchema]],
     known: Known,
     schemas: Schemas,
     report: Report,
@@ -77,7 +77,7 @@ class _Builder:
 
     def __init__(
         self,
-        model: document_schema.Route,
+        model: RouteSchema,
         path: Path,
         known: Known,
         schemas: Schemas,

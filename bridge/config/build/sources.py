@@ -11,7 +11,7 @@ from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.retention import retained
 from bridge.config.build.written import Written
 from bridge.config.problems import Path, Report
-from bridge.config.schema import document as document_schema
+from bridge.config.schema.sources import TimestampSchema, VerifySchema
 from bridge.config.validation import Usable
 from bridge.core.locators import compile_locator
 from bridge.core.masking import Redaction
@@ -243,7 +243,7 @@ def _pinned(written: Written, scheme: Scheme) -> Scheme | None:
         return None
 
 
-def _place(verify: document_schema.Verify | document_schema.Timestamp, *more: str) -> str:
+def _place(verify: VerifySchema | TimestampSchema, *more: str) -> str:
     given = [
         (kind, name)
         for kind in ("header", "query", "label")
@@ -256,7 +256,7 @@ def _place(verify: document_schema.Verify | document_schema.Timestamp, *more: st
     return f"{given[0][0]}:{given[0][1]}"
 
 
-def _hmac(verify: document_schema.Verify) -> Scheme:
+def _hmac(verify: VerifySchema) -> Scheme:
     time = verify.timestamp
     if "separator" in verify.model_fields_set and not verify.label:
         raise ValueError(
@@ -278,7 +278,7 @@ def _hmac(verify: document_schema.Verify) -> Scheme:
     )
 
 
-def _token(verify: document_schema.Verify, written: Written) -> Scheme:
+def _token(verify: VerifySchema, written: Written) -> Scheme:
     other = verify.model_fields_set - {"header", "query", "prefix"}
     for key in sorted(other):
         written.report.add(

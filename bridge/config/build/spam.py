@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from bridge.config.build.written import Written
 from bridge.config.files import Folder
-from bridge.config.schema import spam_keys
+from bridge.config.schema.forms import CaptchaSchema, SpamSchema
 from bridge.config.settings import is_loopback
 from bridge.core.errors import CompileError
 from bridge.ingest.forms.spam import blocklists, captchas
@@ -23,7 +23,7 @@ def build_spam(written: Written, folder: Folder, fields: Container[str]) -> Spam
     """Return what a form's `spam:` says; what is wrong with it is in the report. `fields`: those
     that the schema has.
     """
-    model: spam_keys.Spam = written.model.spam or spam_keys.Spam.model_validate({})
+    model: SpamSchema = written.model.spam or SpamSchema.model_validate({})
     if written.model.spam is not None and model.min_fill >= model.expires:
         written.report.add(
             (*written.path, "spam", "min_fill"),
@@ -43,7 +43,7 @@ def build_spam(written: Written, folder: Folder, fields: Container[str]) -> Spam
     )
 
 
-def _honeypots(written: Written, model: spam_keys.Spam, fields: Container[str]) -> tuple[str, ...]:
+def _honeypots(written: Written, model: SpamSchema, fields: Container[str]) -> tuple[str, ...]:
     """Return the honeypots. A field of the schema is one that people see, so it is no honeypot, and
     must not be called one.
     """
@@ -65,7 +65,7 @@ def _honeypots(written: Written, model: spam_keys.Spam, fields: Container[str]) 
     return names
 
 
-def _captcha(written: Written, model: spam_keys.Captcha) -> Captcha | None:
+def _captcha(written: Written, model: CaptchaSchema) -> Captcha | None:
     path = (*written.path, "spam", "captcha")
     row = captchas.KINDS[model.kind]
     url = model.url or row.url
@@ -111,7 +111,7 @@ def _is_safe(url: str) -> bool:
         return False
 
 
-def _blocked(written: Written, model: spam_keys.Spam, folder: Folder) -> Blocked:
+def _blocked(written: Written, model: SpamSchema, folder: Folder) -> Blocked:
     built: dict[str, Any] = {}
     for key in LISTS:
         path = (*written.path, "spam", key)

@@ -5,7 +5,7 @@ where no answer came or a run failed.
 from __future__ import annotations
 
 from bridge.config.problems import Path, Report
-from bridge.config.schema import document
+from bridge.config.schema.routes import RouteSchema
 from bridge.core.errors import CompileError
 from bridge.core.rate_limits import Limits
 from bridge.delivery.platforms.registry import PLATFORMS
@@ -16,7 +16,7 @@ from bridge.routing.model import Debouncing, Ordering, Platform
 class Waits:
     """Reads one route, and notes what does not go together."""
 
-    def __init__(self, model: document.Route, path: Path, report: Report) -> None:
+    def __init__(self, model: RouteSchema, path: Path, report: Report) -> None:
         self._model = model
         self._path = path
         self._report = report

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.config.problems import Path, Report
-from bridge.config.schema import document
+from bridge.config.schema.sources import SourceSchema
 from bridge.providers.model import Provider
 
 
@@ -15,7 +15,7 @@ class Written:
     """One source on its way: what was written, where, and where to complain."""
 
     name: str
-    model: document.Source
+    model: SourceSchema
     provider: Provider
     report: Report
 

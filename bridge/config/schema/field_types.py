@@ -124,7 +124,7 @@ SchemaOf = Annotated[
 ]
 
 
-class Written(BaseModel):
+class StrictModel(BaseModel):
     """What all parts share: unknown keys are errors, nothing changes after reading, no value is
     converted.
     """

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bridge.config.schema.document import Document
+from bridge.config.schema.document import DocumentSchema
 
 ID = "https://json-schema.org/draft/2020-12/schema"
 
 
 def editor_schema() -> dict[str, Any]:
     """Return the JSON Schema of routes.yaml, every key described."""
-    schema = Document.model_json_schema(by_alias=True)
+    schema = DocumentSchema.model_json_schema(by_alias=True)
     _plain(schema)
     return {
         "$schema": ID,

@@ -13,7 +13,7 @@ import pytest
 
 import bridge
 from bridge.cli.commands.form import LANGUAGES as OFFERED
-from bridge.config.schema.document import Page
+from bridge.config.schema.forms import PageSchema
 from bridge.core.errors import FieldFault, Refused
 from bridge.ingest import forms
 from bridge.ingest.forms.controls import controls
@@ -44,7 +44,7 @@ def test_every_sentence_is_in_every_language(language: str) -> None:
 
 
 def test_every_language_is_offered_wherever_one_is_chosen() -> None:
-    annotation = Page.model_fields["language"].annotation
+    annotation = PageSchema.model_fields["language"].annotation
     assert set(get_args(get_args(annotation)[0])) == set(OFFERED) == set(LANGUAGES)
 
 

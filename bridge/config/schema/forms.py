@@ -1,13 +1,23 @@
-"""A form's `spam:` as it is written."""
+"""The keys of a form source: fields, files, pages, spam checks and captcha."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from bridge.config.schema import units
-from bridge.config.schema.field_types import TEXTS, Duration, Texts, Written, text_or, texts_of
+from bridge.config.schema.field_types import (
+    TEXTS,
+    Duration,
+    Memory,
+    Size,
+    StrictModel,
+    Texts,
+    text_or,
+    texts_of,
+)
+from bridge.ingest.bodies import MAX_FIELDS
 from bridge.ingest.forms.spam.altcha import MOST_WORK
 from bridge.ingest.forms.spam.captchas import KINDS
 
@@ -40,9 +50,95 @@ Window = Annotated[
 ]
 SITE_KEY = r"^[A-Za-z0-9_-]{1,200}$"
 Switch = Literal["optional", "required", "off"]
+Texted = Annotated[str, Field(min_length=1, max_length=5000)]
 
 
-class Captcha(Written):
+class FieldsSchema(StrictModel):
+    """Which fields a form takes."""
+
+    max: Annotated[int, Field(ge=1, le=MAX_FIELDS)] = Field(
+        MAX_FIELDS, description="Fields at most."
+    )
+    max_length: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        100_000, description="Characters of a field at most."
+    )
+    nested: bool = Field(
+        False, description="a[b]=x is an object's member, a[0][b]=x one of a list's element."
+    )
+
+
+class FilesSchema(StrictModel):
+    """Which files a form takes."""
+
+    max: Annotated[int, Field(ge=1, le=50)] = Field(
+        4, description="Files in one submission at most."
+    )
+    max_size: Size = Field(6 * 1024 * 1024, description="The largest file, up to 25 MiB.")
+    types: Texts = Field(
+        ("image", "pdf", "document", "text"),
+        description="Which: groups (image, pdf, document, text…), types, .extensions, or any.",
+    )
+    required: Texts | None = Field(None, description="Fields in which there must be a file.")
+    keep: Memory = Field(
+        2 * 1024**3,
+        description="What all files of the form that are kept may come to, in bytes or as 2 GiB.",
+    )
+
+
+def _kind_of_files(value: Any) -> str:
+    return "yes" if isinstance(value, bool) else "which"
+
+
+def _bool_or_mapping(value: Any) -> Any:
+    if not isinstance(value, (bool, dict, FilesSchema)):
+        raise ValueError("needs true, false, or a mapping that says which files")
+    return value
+
+
+FilesOf = Annotated[
+    Annotated[
+        Annotated[bool, Tag("yes")] | Annotated[FilesSchema, Tag("which")],
+        Discriminator(_kind_of_files),
+    ],
+    BeforeValidator(_bool_or_mapping),
+]
+
+
+class PageSchema(StrictModel):
+    """A form's own pages: the hosted form at /forms/NAME, what is shown where something is wrong,
+    and the thanks.
+    """
+
+    title: Texted | None = Field(None, description="The heading of the form.")
+    intro: Texted | None = Field(
+        None, description="What stands above the fields; an empty line begins a new paragraph."
+    )
+    submit: Texted | None = Field(None, description="What the button says.")
+    thanks: Texted | None = Field(None, description="What the thank-you page says.")
+    thanks_template: str | None = Field(
+        None,
+        description=(
+            "A thank-you page of your own: a Jinja template, a file under the folder of"
+            " routes.yaml."
+        ),
+    )
+    language: Literal["en", "de", "fr", "es"] | None = Field(
+        None,
+        description=(
+            "The language of all pages and messages. Default: the one that the browser asks for."
+        ),
+    )
+    hosted: bool = Field(True, description="Serve the form at /forms/NAME.")
+    noindex: bool = Field(False, description="Ask search engines not to list the hosted form.")
+    embed_in: list[str] | None = Field(
+        None,
+        description=(
+            "The sites that may show the pages in a frame, as https://example.com. Default: none."
+        ),
+    )
+
+
+class CaptchaSchema(StrictModel):
     """The captcha that a form's page has, and how its service is asked."""
 
     kind: Literal[*KINDS] = Field(description="Whose it is.")  # type: ignore[valid-type]  # mypy knows no Literal of an unpacked tuple
@@ -81,7 +177,7 @@ class Captcha(Written):
     )
 
 
-class Spam(Written):
+class SpamSchema(StrictModel):
     """By what a form's submissions are held to be spam: kept and shown, but nothing is planned of
     them.
     """
@@ -109,7 +205,7 @@ class Spam(Written):
     expires: Duration = Field(
         86400.0, description="How long a token and a proof of work are good for."
     )
-    captcha: Captcha | None = Field(None, description="A captcha that the page has.")
+    captcha: CaptchaSchema | None = Field(None, description="A captcha that the page has.")
     block_words: Listed | None = Field(
         None, description="Words and phrases, whole and in any case; *part* also inside of a word."
     )

@@ -1,0 +1,145 @@
+"""The keys of a route."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from bridge.config.schema.field_types import (
+    Duration,
+    RateOf,
+    RunFailed,
+    SchemaOf,
+    StrictModel,
+    Texts,
+    text_or,
+)
+from bridge.config.schema.platforms import RunCap
+
+
+class RetrySchema(StrictModel):
+    """How often and how far apart a delivery is tried."""
+
+    attempts: Annotated[int, Field(ge=1, le=1000)] = Field(12, description="Calls at most.")
+    first: Duration = Field(5.0, description="The wait after the first.")
+    max: Duration = Field(21600.0, description="The longest wait.")
+
+
+class DebounceSchema(StrictModel):
+    """Events that follow each other shortly become one: the last."""
+
+    wait: Duration = Field(description="How long it is waited for the next.")
+    max: Duration | None = Field(
+        None, description="How long the first waits at most. Default: ten times `wait`."
+    )
+    key: str | None = Field(
+        None,
+        description=(
+            "An expression: only events with the same value are merged. Default: all of the route."
+        ),
+    )
+
+
+class RouteSchema(StrictModel):
+    """Which events go to which flow, in what shape."""
+
+    name: str = Field(description="The route's name: a-z 0-9 _ -")
+    on: Texts | None = Field(
+        None, description="SOURCE, or SOURCE TYPE, TYPE…; * in a type is any text."
+    )
+    source: str | None = Field(
+        None, description="The source, where match has the types under event (the long form of on)."
+    )
+    match: dict[str, Any] | None = Field(
+        None,
+        description=(
+            "Dotted paths and what their values should be: a value, a list of them, or operators."
+        ),
+    )
+    when: str | None = Field(None, description="A condition, as a JMESPath expression.")
+    payload_schema: SchemaOf | None = Field(
+        None, description="JSON Schema of the payload: a file or inline."
+    )
+    inputs: Annotated[
+        Any,
+        AfterValidator(
+            lambda value: text_or(
+                value, dict, "a mapping of inputs, or one ${…} that gives an object"
+            )
+        ),
+        WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string", "pattern": r"^\$\{"}]}),
+    ] = Field(
+        None,
+        description=(
+            "The flow's inputs, with ${…}; or one ${…} that gives them all. Default for forms:"
+            " ${form}."
+        ),
+    )
+    inputs_schema: SchemaOf | None = Field(
+        None, description="JSON Schema of the inputs: a file or inline."
+    )
+    flow: Texts = Field(
+        description=(
+            "The name of a flow, or PLATFORM/SAVED_ITEM_ID; or a list of them, each with its own"
+            " delivery."
+        )
+    )
+    mode: Literal["live", "paused", "shadow"] = Field(
+        "live", description="paused: planned and kept waiting; shadow: planned and never sent."
+    )
+    strict: bool = Field(False, description="A null input is an error.")
+    reserved: Literal["refuse", "drop"] = Field(
+        "refuse", description="What happens to inputs with names the platform reserves."
+    )
+    delay: Duration | None = Field(None, description="How long a delivery waits before it is sent.")
+    debounce: DebounceSchema | None = Field(
+        None, description="Merge events that follow each other shortly: the last one goes."
+    )
+    order_by: str | None = Field(
+        None,
+        description=(
+            "An expression: deliveries of one value go one at a time, in the order of their events."
+        ),
+    )
+    order_until: Literal["run_end", "delivered"] = Field(
+        "run_end",
+        description=(
+            "When the next in line goes: once the run has ended, or already once it is started."
+        ),
+    )
+    on_dead: Literal["pass", "block"] = Field(
+        "pass",
+        description=(
+            "What a dead delivery does to those behind it in line: lets them pass, or holds"
+            " them up."
+        ),
+    )
+    rate: RateOf | None = Field(None, description="Starts in a time, spread evenly, as 30/min.")
+    max_runs_per_day: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+        None, description="Starts in a day (UTC); what is over waits for the next."
+    )
+    max_concurrent_runs: RunCap | None = Field(
+        None, description="Runs of this route at once, within the cap of its platform."
+    )
+    retry: RetrySchema = Field(
+        default_factory=lambda: RetrySchema.model_validate({}),
+        description="Calls, and the waits between them.",
+    )
+    on_unknown: Literal["reconcile", "hold", "retry"] | None = Field(
+        None,
+        description=(
+            "What follows a start without an answer: look for its run, wait for a person, or start"
+            " again though it may be twice."
+        ),
+    )
+    on_run_failed: RunFailed = Field(
+        ("ignore", 0),
+        description=(
+            "What follows a run that failed: nothing, a dead letter, or so many further runs"
+            " (retry: 3)."
+        ),
+    )
+    run_timeout: Duration = Field(
+        3600.0, description="How long a run may take before its slot is freed."
+    )
