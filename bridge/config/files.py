@@ -1,22 +1,101 @@
-"""The files of a configuration: routes.yaml, what it includes, schemas and pages, all under one
-folder.
-"""
+"""The files of a configuration: routes.yaml, included files, schemas, pages."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bridge.config.disk import Disk
-from bridge.config.problems import Path as Where
-from bridge.config.problems import Report, found
+from bridge.config.problems import Report
 from bridge.config.yaml_reader import Source, read
 from bridge.core.errors import CompileError
 
 MAX_FILE = 4 * 1024 * 1024
-SECTIONS: dict[str, type] = {"platforms": dict, "sources": dict, "flows": dict, "routes": list}
+Answer = object  # what tells two answers apart: a digest, an error number, a list of names
+
+
+class NotRegular(OSError):
+    """What is to be read again is a pipe or the like, which can be read once."""
+
+
+class Disk:
+    """Answers by the disk, and remembers each question with what tells its answer apart. What is
+    missing is an answer too.
+
+    `again`: it is read again and again, so that what can be read but once, such as a pipe, is an
+    error.
+    """
+
+    def __init__(self, *, again: bool = False) -> None:
+        self._again = again
+        self._asked: dict[tuple[Callable[..., Answer], tuple[object, ...]], Answer] = {}
+
+    def read(self, file: Path, most: int) -> bytes:
+        """Return the first `most` bytes of a file; OSError where it cannot be read."""
+        try:
+            if self._again and not stat.S_ISREG(file.stat().st_mode):
+                raise NotRegular(errno.EINVAL, "it is no regular file, so it cannot be read again")
+            raw = _read(file, most)
+        except OSError as error:
+            self._asked[_content, (file, most)] = error.errno
+            raise
+        self._asked[_content, (file, most)] = _digest(raw)
+        return raw
+
+    def names(self, folder: Path, pattern: str) -> list[Path]:
+        """Return the files under `folder` whose names fit a pattern."""
+        found = _names(folder, pattern)
+        self._asked[_names, (folder, pattern)] = found
+        return found
+
+    def holds(self, folder: Path, name: str) -> bool:
+        """Tell whether `name` stays under `folder`, through links too; OSError or ValueError where
+        it is no name of a file.
+        """
+        found = _holds(folder, name)
+        self._asked[_holds, (folder, name)] = found
+        return found
+
+    def has_changed(self) -> bool:
+        """Tell whether any answer would be another now."""
+        return any(_now(question, of) != answer for (question, of), answer in self._asked.items())
+
+
+def _read(file: Path, most: int) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(most)
+
+
+def _digest(raw: bytes) -> bytes:
+    return hashlib.sha256(raw).digest()  # what is remembered may be of a secret
+
+
+def _content(file: Path, most: int) -> Answer:
+    if not stat.S_ISREG(file.stat().st_mode):
+        return errno.EINVAL
+    return _digest(_read(file, most))
+
+
+def _names(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern))
+
+
+def _holds(folder: Path, name: str) -> bool:
+    root = folder.resolve()
+    return (root / name).resolve().is_relative_to(root)
+
+
+def _now(question: Callable[..., Answer], of: tuple[object, ...]) -> Answer:
+    try:
+        return question(*of)
+    except OSError as error:
+        return error.errno
+    except (ValueError, RuntimeError, NotImplementedError) as error:
+        return type(error)
 
 
 class Folder:
@@ -94,109 +173,3 @@ def parse_schema(text: str, name: str) -> Any:
         raise CompileError(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
     except RecursionError:
         raise CompileError(f"{name}: nests too deep") from None
-
-
-def gather(file: Path, report: Report, disk: Disk | None = None) -> tuple[dict[str, Any], Folder]:
-    """Return routes.yaml with everything it includes as one value, and its folder."""
-    folder = Folder(file.parent, disk=disk)
-    try:
-        document = read(Source(str(file), folder.text(file)), report)
-    except CompileError as error:
-        report.settle((), str(error))
-        return {}, folder
-    if not isinstance(document, dict):
-        if () not in report.settled:
-            report.settle(
-                (),
-                "needs a mapping with version, platforms, sources, flows and routes, found"
-                f" {found(document)}",
-            )
-        return {}, folder
-    for where, include in _includes(document.pop("include", None), folder, report):
-        _include(document, include, where, folder, report)
-    return document, folder
-
-
-def _includes(value: Any, folder: Folder, report: Report) -> list[tuple[Where, Path]]:
-    files: dict[Path, Where] = {}
-    names = [value] if isinstance(value, str) else value or []
-    if not isinstance(names, list):
-        report.add(("include",), f"needs a list of files, found {found(value)}")
-        return []
-    for index, name in enumerate(names):
-        where: Where = ("include", index) if isinstance(value, list) else ("include",)
-        if not isinstance(name, str) or not name:
-            report.add(where, f"needs the name of a file, found {found(name)}")
-            continue
-        try:
-            folder.find(name)
-            matches = (
-                folder.disk.names(folder.path, name)
-                if any(sign in name for sign in "*?[")
-                else [folder.path / name]
-            )
-            for match in matches:
-                files.setdefault(folder.find(str(match.relative_to(folder.path))), where)
-        except CompileError as error:
-            report.add(where, str(error))
-        except (ValueError, OSError, NotImplementedError):
-            report.add(where, f"`{name}` is not the name of a file or a pattern for names")
-    return [(where, file) for file, where in files.items()]
-
-
-def _include(
-    document: dict[str, Any], file: Path, where: Where, folder: Folder, report: Report
-) -> None:
-    """Add what `file` says to `document`, and its places and problems to `report`."""
-    own = Report(str(file))
-    try:
-        part = read(Source(str(file), folder.text(file)), own)
-    except CompileError as error:
-        report.add(where, str(error))
-        return
-    if own.failed or not isinstance(part, dict):
-        if not own.failed:
-            own.add(
-                (), f"needs a mapping with platforms, sources, flows or routes, found {found(part)}"
-            )
-        report.problems += own.problems
-        return
-    for key, value in part.items():
-        if key == "version" and value == 1:
-            continue
-        if key not in SECTIONS:
-            own.add(
-                (key,),
-                f"an included file has only {', '.join(SECTIONS)} (and version: 1)",
-                key=True,
-            )
-        elif value is not None and not isinstance(value, SECTIONS[key]):
-            own.add(
-                (key,), f"needs a {'list' if key == 'routes' else 'mapping'}, found {found(value)}"
-            )
-        elif value is not None:
-            _merge(document, key, value, own, report)
-    report.problems += own.problems
-
-
-def _merge(document: dict[str, Any], key: str, value: Any, own: Report, report: Report) -> None:
-    if document.get(key) is None:
-        document[key] = SECTIONS[key]()
-    section = document[key]
-    if isinstance(section, list) and key == "routes":
-        shift = len(section)
-        section += value
-        for path, place in own.places.items():
-            if path[:1] == (key,) and len(path) > 1:
-                report.places[(key, int(path[1]) + shift, *path[2:])] = place
-    elif isinstance(section, dict) and key != "routes":  # any other is the main file's own problem
-        for name, each in value.items():
-            if name in section:
-                first = report.places.get((key, name))
-                where = f", in {first.file}:{first.key_line}" if first else ""
-                own.add((key, name), f"`{name}` is defined already{where}", key=True)
-                continue
-            section[name] = each
-            report.places |= {
-                path: place for path, place in own.places.items() if path[:2] == (key, name)
-            }

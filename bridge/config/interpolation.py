@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path as File
 from typing import Any
 
-from bridge.config.disk import Disk, NotRegular
+from bridge.config.files import Disk, NotRegular
 from bridge.config.problems import Path, Report
 from bridge.routing.templates import ENV_ALLOWED
 

@@ -17,8 +17,8 @@ from bridge.config.build.platforms import build_flows, build_platforms
 from bridge.config.build.retention import retained
 from bridge.config.build.routes import Known, build_routes
 from bridge.config.build.sources import build_sources
-from bridge.config.disk import Disk
-from bridge.config.files import Folder, gather
+from bridge.config.files import Disk, Folder
+from bridge.config.includes import gather
 from bridge.config.interpolation import Filler
 from bridge.config.problems import Report
 from bridge.config.schema.json_schema import editor_schema, schema_text

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bridge.config.disk import Disk
+from bridge.config.files import Disk
 from bridge.config.loader import read
 from bridge.config.settings import Settings, is_loopback, take_environ, with_dotenv
 from bridge.core.errors import ConfigError, SettingsError

@@ -12,7 +12,7 @@ import pytest
 from check_warnings import SECRET, SOURCES, warnings, write_environment
 from command_line import lines, run
 
-from bridge.config import files
+from bridge.config import includes
 from bridge.providers.event_types import loader
 from bridge.providers.event_types.loader import documented_types
 from bridge.providers.registry import PROVIDERS
@@ -314,13 +314,13 @@ def test_the_file_is_read_once_for_all_that_is_looked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    gather = files.gather
+    gather = includes.gather
 
     def count(path: Path, *more: Any) -> Any:
         read.append(path)
         return gather(path, *more)
 
-    monkeypatch.setattr(files, "gather", count)
+    monkeypatch.setattr(includes, "gather", count)
     warnings(folder, 'on: github issues, inputs: {title: "${body.issue.titel}", id: "$body.id"}')
     assert read == [Path("routes.yaml")]
 

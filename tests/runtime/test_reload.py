@@ -17,7 +17,7 @@ import pytest
 from folders import SUPPORT
 from reload_bench import QUICK, Bench, in_place, made_anew, replaced, written
 
-from bridge.config.disk import Disk
+from bridge.config.files import Disk
 from bridge.config.loader import load, read, rebuild
 from bridge.config.settings import load_settings
 from bridge.core.errors import BridgeError, StoreError

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bridge.config.disk import Disk
+from bridge.config.files import Disk
 from bridge.config.loader import read
 from bridge.config.settings import Settings, with_dotenv
 from bridge.core.errors import BridgeError

@@ -58,7 +58,7 @@ def read_routes(config: Config) -> WrittenRoutes:
 
     The files have been checked before: no problem of theirs is in the report.
     """
-    from bridge.config.files import gather
+    from bridge.config.includes import gather
 
     if not config.files:
         return WrittenRoutes(Report(""))
