@@ -22,8 +22,8 @@ from bridge.config.includes import gather
 from bridge.config.interpolation import Filler
 from bridge.config.problems import Report
 from bridge.config.schema.json_schema import editor_schema, schema_text
-from bridge.config.traps import find_traps
 from bridge.config.validation import check as check_document
+from bridge.config.yaml_reader import find_traps
 from bridge.core.errors import ConfigError, Problem
 from bridge.core.retention import DEFAULT
 from bridge.routing.model import Config
