@@ -26,7 +26,8 @@ if __name__ == "__main__":
 from bridge.cli.commands.providers import CONFIRMED, EVIDENCE  # noqa: E402
 from bridge.cli.main import SECTIONS, group  # noqa: E402
 from bridge.config import interpolation  # noqa: E402
-from bridge.config.build import form_files, platforms, sources  # noqa: E402
+from bridge.config.build import forms as form_source  # noqa: E402
+from bridge.config.build import platforms, sources  # noqa: E402
 from bridge.config.schema import document  # noqa: E402
 from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
@@ -650,7 +651,7 @@ def limits_table() -> str:
         (
             "files of a form; bytes of one; of its name",
             (
-                f"4, at most 50 (`files`); 6 MiB, at most {form_files.LARGEST_FILE // MIB} MiB"
+                f"4, at most 50 (`files`); 6 MiB, at most {form_source.LARGEST_FILE // MIB} MiB"
                 f" (`files`); {multipart.NAME_BYTES}"
             ),
         ),

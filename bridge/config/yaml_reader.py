@@ -228,7 +228,8 @@ def find_traps(data: Any, report: Report) -> None:
             continue
         if place.cut:
             report.settle(
-                path, f"the text ends where # begins a comment, found {_value_at(data, path)}; quote it"
+                path,
+                f"the text ends where # begins a comment, found {_value_at(data, path)}; quote it",
             )
         elif place.empty and path[2] in ("inputs", "match", "when"):
             report.settle(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bridge.config.build.form_files import largest_body
-from bridge.config.build.forms import FORM_ONLY, build_form
+from bridge.config.build.forms import FORM_ONLY, build_form, largest_body
 from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.retention import retained
 from bridge.config.build.written import Written
