@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from bridge.config.settings import Address, Settings, is_loopback
+from bridge.config.addresses import Address, is_loopback
+from bridge.config.settings import Settings
 
 UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104 - browsers reach this machine by them
 MISDIRECTED = (

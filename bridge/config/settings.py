@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import ipaddress
 import os
 import re
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from bridge.config.addresses import (
+    Address,
+    Network,
+    bracket,
+    parse_address,
+    parse_hosts,
+    parse_networks,
+    parse_public_url,
+)
+from bridge.config.local_credentials import SHORTEST, local_credentials
 from bridge.core.errors import SettingsError
 from bridge.core.timings import TIMINGS, Timings
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = tuple[str, int]
 # what FLOWBRIDGE_EXPOSE can put on the public face
 FACES = frozenset({"api", "console", "admin", "metrics"})
-ADDRESS = re.compile(
-    r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})"
-)
-HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[?[0-9a-f]*:[0-9a-f:.]+\]?")
-SHORTEST = 32  # characters of a secret key
 #: What no flow gets to see in its environment: the last two hold the key of a collector of traces.
 HIDDEN = frozenset(
     f"FLOWBRIDGE_{name}"
@@ -172,19 +169,19 @@ def load_settings(
         config=path,
         data=data,
         database_url=url,
-        bind=_address("FLOWBRIDGE_BIND", public),
-        private_bind=_address("FLOWBRIDGE_PRIVATE_BIND", private) if private else None,
-        metrics_bind=_address("FLOWBRIDGE_METRICS_BIND", metrics) if metrics else None,
+        bind=parse_address("FLOWBRIDGE_BIND", public),
+        private_bind=parse_address("FLOWBRIDGE_PRIVATE_BIND", private) if private else None,
+        metrics_bind=parse_address("FLOWBRIDGE_METRICS_BIND", metrics) if metrics else None,
         expose=_choices("FLOWBRIDGE_EXPOSE", merged.get("FLOWBRIDGE_EXPOSE", "")),
-        console_hosts=_hosts(
+        console_hosts=parse_hosts(
             "FLOWBRIDGE_CONSOLE_HOSTS",
             merged.get("FLOWBRIDGE_CONSOLE_HOSTS", ""),
             public,
             private,
             metrics,
         ),
-        public_url=_public_url(merged.get("FLOWBRIDGE_PUBLIC_URL", "").rstrip("/")),
-        trusted_proxies=_networks(merged.get("FLOWBRIDGE_TRUSTED_PROXIES", "")),
+        public_url=parse_public_url(merged.get("FLOWBRIDGE_PUBLIC_URL", "").rstrip("/")),
+        trusted_proxies=parse_networks(merged.get("FLOWBRIDGE_TRUSTED_PROXIES", "")),
         log=_level(merged.get("FLOWBRIDGE_LOG") or "info"),
         log_addresses=_addresses(merged.get("FLOWBRIDGE_LOG_ADDRESSES") or "truncated"),
         actor=_name("FLOWBRIDGE_ACTOR", merged.get("FLOWBRIDGE_ACTOR", "")),
@@ -200,7 +197,7 @@ def load_settings(
         timings=timings,
         **_backups(merged, data, url),
         **_engine(merged, url),
-        **(_local_credentials(merged, data, url) if secrets else {}),
+        **(local_credentials(merged, data, url) if secrets else {}),
     )
 
 
@@ -226,49 +223,6 @@ def _dotenv(path: Path) -> str:
         ) from None
 
 
-def bracket(host: str) -> str:
-    """Return `host` as a URL has it: an IPv6 address in brackets."""
-    return f"[{host}]" if ":" in host else host
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether nobody but this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _address(name: str, text: str) -> Address:
-    found = ADDRESS.fullmatch(text)
-    if not found or int(found["port"]) > 65535:
-        raise SettingsError(
-            f"{name}: {text!r} is no HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
-        )
-    return found["six"] or found["host"] or "0.0.0.0", int(found["port"])  # noqa: S104 - a port alone means all addresses
-
-
-def _public_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        fits = (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and parts.port != 0
-            and text.isprintable()
-        )
-    except ValueError:
-        fits = False
-    if text and not fits:
-        raise SettingsError(
-            "FLOWBRIDGE_PUBLIC_URL is no URL: it begins with https:// (or http://), as"
-            " https://hooks.example.com does"
-        )
-    return text
-
-
 def _choices(name: str, text: str) -> frozenset[str]:
     chosen = frozenset(filter(None, (word.strip() for word in text.split(","))))
     if unknown := sorted(chosen - FACES):
@@ -276,34 +230,6 @@ def _choices(name: str, text: str) -> frozenset[str]:
             f"{name}: {unknown[0]!r} cannot be exposed; allowed: {', '.join(sorted(FACES))}"
         )
     return chosen
-
-
-def _hosts(name: str, text: str, *binds: str | None) -> frozenset[str]:
-    """Return the hosts of a list, and those of addresses as they are written: a name becomes a
-    number where it is bound.
-    """
-    hosts = [word.strip().lower() for word in text.split(",") if word.strip()]
-    for host in hosts:
-        if not HOST.fullmatch(host):
-            raise SettingsError(
-                f"{name}: {host!r} is no host, such as bridge.internal or 10.0.0.5 (without a port)"
-            )
-    return frozenset(host.strip("[]") for host in hosts) | {
-        _address(name, bind)[0].lower() for bind in binds if bind
-    }
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    try:
-        return tuple(
-            ipaddress.ip_network(word.strip(), strict=False)
-            for word in text.split(",")
-            if word.strip()
-        )
-    except ValueError as error:
-        raise SettingsError(
-            f"FLOWBRIDGE_TRUSTED_PROXIES: {error}; write addresses or networks, joined by commas"
-        ) from None
 
 
 def _seconds(name: str, text: str) -> float:
@@ -387,63 +313,3 @@ def _backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]
         "backup_every": BACKUPS[often],
         "backup_keep": int(keep),
     }
-
-
-def _local_credentials(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
-    """The secret key, and the embedded platform's credentials: derived from it, so that every
-    process has the same.
-    """
-    key = environ.get("FLOWBRIDGE_SECRET_KEY") or ""
-    if not key and not url.startswith("sqlite"):
-        raise SettingsError(
-            "FLOWBRIDGE_SECRET_KEY is not set: machines that share a PostgreSQL database must share"
-            " it (32 or more random characters)"
-        )
-    key = key or _generated(data / "secret_key")
-    return {
-        "secret_key": key,
-        "local_api_key": (
-            environ.get("FLOWBRIDGE_LOCAL_API_KEY") or _derive(key, "local api key")[:32]
-        ),
-        "local_user_id": (
-            environ.get("FLOWBRIDGE_LOCAL_USER_ID") or _derive(key, "local user id")[:28]
-        ),
-    }
-
-
-def _derive(key: str, purpose: str) -> str:
-    return hmac.digest(key.encode(), purpose.encode(), hashlib.sha256).hex()
-
-
-def _generated(path: Path) -> str:
-    """Return the secret in `path`, made once and readable by its owner alone; of two processes that
-    make it, one wins for both.
-    """
-    try:
-        if not path.exists():
-            _make(path)
-        key = path.read_text().strip()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise SettingsError(f"the secret key cannot be kept in {path}: {reason}") from error
-    if len(key) < SHORTEST:
-        raise SettingsError(
-            f"{path} holds no secret key of {SHORTEST} characters or more: delete the file, and a"
-            " new one is made"
-        )
-    return key
-
-
-def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()

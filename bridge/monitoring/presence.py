@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.config.settings import Address
+from bridge.config.addresses import Address
 
 FOLDER: Final = "running"
 TRIES: Final = 20

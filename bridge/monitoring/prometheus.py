@@ -15,8 +15,9 @@ from pathlib import Path
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.config.addresses import Address, bracket
 from bridge.config.allowed_hosts import is_own_host, own_hosts
-from bridge.config.settings import Address, Settings, bracket
+from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.core.status import Overview
 from bridge.core.timings import TIMINGS

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from bridge.config.settings import Address, Settings
+from bridge.config.addresses import Address
+from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError, SettingsError, StoreError
 from bridge.flows.process.forkserver import start_host
 from bridge.flows.registry import load_library

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bridge.config.addresses import is_loopback
 from bridge.config.files import Disk
 from bridge.config.loader import read
-from bridge.config.settings import Settings, is_loopback, take_environ, with_dotenv
+from bridge.config.settings import Settings, take_environ, with_dotenv
 from bridge.core.errors import ConfigError, SettingsError
 from bridge.flows.registry import Library, load_library
 from bridge.routing.model import Config, Platform

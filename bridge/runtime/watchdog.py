@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from bridge.config.settings import Address, bracket
+from bridge.config.addresses import Address, bracket
 from bridge.core.timings import TIMINGS, Timings
 from bridge.runtime.systemd import READY, Notify
 

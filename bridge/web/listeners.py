@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.config.addresses import Address, is_loopback
 from bridge.config.allowed_hosts import is_own_host, own_hosts
-from bridge.config.settings import Address, Settings, is_loopback
+from bridge.config.settings import Settings
 
 PRIVATE = {"api": "/api/v1", "metrics": "/metrics", "console": "/console", "admin": "/admin"}
 # what the names of a proxy's headers begin with

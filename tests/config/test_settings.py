@@ -14,7 +14,8 @@ import pytest
 from command_line import run
 
 from bridge.cli.options import misnamed
-from bridge.config.settings import Settings, is_loopback, load_settings
+from bridge.config.addresses import is_loopback
+from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
 
 

@@ -59,8 +59,8 @@ def form(
     flowbridge form contact --as fetch --url https://hooks.example.com
     flowbridge form contact --as react > ContactForm.jsx
     """
+    from bridge.config.addresses import bracket
     from bridge.config.loader import load
-    from bridge.config.settings import bracket
     from bridge.web.forms import embed
 
     settings = settings_of(config)

@@ -178,7 +178,7 @@ def _given(secret: str | None) -> str | None:
 
 def _here(settings: Settings) -> str:
     """Return the URL of this project's bridge on this machine."""
-    from bridge.config.settings import bracket
+    from bridge.config.addresses import bracket
 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.bind[0], settings.bind[0])  # noqa: S104 - how all addresses of this machine are reached
     return f"http://{bracket(host)}:{settings.bind[1]}"

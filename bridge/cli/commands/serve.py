@@ -12,7 +12,8 @@ import click
 
 from bridge.cli.numbers import Bounded
 from bridge.cli.options import command_timings, misnamed, need_routes
-from bridge.config.settings import Settings, bracket, load_settings
+from bridge.config.addresses import bracket
+from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
 from bridge.monitoring.tracing import exporter
 from bridge.runtime.startup import Loaded, made_ready, read_routes, warn_of_missing

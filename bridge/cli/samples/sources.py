@@ -63,7 +63,7 @@ def called_as(settings: Settings, url: str) -> str:
     """Return what the sender calls, which some sign: `url`, or FLOWBRIDGE_PUBLIC_URL in its place
     where it leads to this machine only.
     """
-    from bridge.config.settings import is_loopback
+    from bridge.config.addresses import is_loopback
 
     parts = urlsplit(url)
     if not settings.public_url or not is_loopback(parts.hostname or ""):

@@ -6,10 +6,10 @@ from collections.abc import Container
 from typing import Any
 from urllib.parse import urlsplit
 
+from bridge.config.addresses import is_loopback
 from bridge.config.build.written import Written
 from bridge.config.files import Folder
 from bridge.config.schema.forms import CaptchaSchema, SpamSchema
-from bridge.config.settings import is_loopback
 from bridge.core.errors import CompileError
 from bridge.ingest.forms.spam import blocklists, captchas
 from bridge.routing.form import Blocked, Captcha, Spam

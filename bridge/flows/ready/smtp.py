@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from bridge.config.settings import is_loopback
+from bridge.config.addresses import is_loopback
 from bridge.delivery.platforms.responses import printable
 from bridge.flows.function import FlowError
 from bridge.flows.ready.environment import readable_file, variable

@@ -13,7 +13,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
-from bridge.config.settings import Settings, bracket
+from bridge.config.addresses import bracket
+from bridge.config.settings import Settings
 from bridge.system.cpu_affinity import pin, processors
 from bridge.system.linux_process import deaf, die_with_parent
 from bridge.system.logs import get_logger

@@ -17,7 +17,7 @@ from functools import partial
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
-from bridge.config.settings import Address, Network
+from bridge.config.addresses import Address, Network
 from bridge.core.errors import Refused
 from bridge.core.timings import TIMINGS, Timings
 

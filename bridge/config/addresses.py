@@ -1,0 +1,87 @@
+"""Addresses, hosts and networks as the settings hold them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from bridge.core.errors import SettingsError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = tuple[str, int]
+ADDRESS = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})"
+)
+HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[?[0-9a-f]*:[0-9a-f:.]+\]?")
+
+
+def bracket(host: str) -> str:
+    """Return `host` as a URL has it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether nobody but this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_address(name: str, text: str) -> Address:
+    found = ADDRESS.fullmatch(text)
+    if not found or int(found["port"]) > 65535:
+        raise SettingsError(
+            f"{name}: {text!r} is no HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
+        )
+    return found["six"] or found["host"] or "0.0.0.0", int(found["port"])  # noqa: S104 - a port alone means all addresses
+
+
+def parse_public_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        fits = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+            and text.isprintable()
+        )
+    except ValueError:
+        fits = False
+    if text and not fits:
+        raise SettingsError(
+            "FLOWBRIDGE_PUBLIC_URL is no URL: it begins with https:// (or http://), as"
+            " https://hooks.example.com does"
+        )
+    return text
+
+
+def parse_hosts(name: str, text: str, *binds: str | None) -> frozenset[str]:
+    """Return the hosts of a list, and those of addresses as they are written: a name becomes a
+    number where it is bound.
+    """
+    hosts = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for host in hosts:
+        if not HOST.fullmatch(host):
+            raise SettingsError(
+                f"{name}: {host!r} is no host, such as bridge.internal or 10.0.0.5 (without a port)"
+            )
+    return frozenset(host.strip("[]") for host in hosts) | {
+        parse_address(name, bind)[0].lower() for bind in binds if bind
+    }
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(
+            ipaddress.ip_network(word.strip(), strict=False)
+            for word in text.split(",")
+            if word.strip()
+        )
+    except ValueError as error:
+        raise SettingsError(
+            f"FLOWBRIDGE_TRUSTED_PROXIES: {error}; write addresses or networks, joined by commas"
+        ) from None
