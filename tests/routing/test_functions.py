@@ -16,7 +16,7 @@ from bridge.routing.expressions.compile import compile_expression
 from bridge.routing.expressions.roots import ROOTS
 from bridge.routing.functions.numeric import THREE_DECIMALS, ZERO_DECIMALS
 from bridge.routing.functions.registry import FUNCTIONS
-from bridge.routing.functions.structure import equal, identity_of
+from bridge.routing.functions.values import equal, identity_of
 
 CONTEXT = {root: {} for root in ROOTS} | {
     "now": 1772366400,

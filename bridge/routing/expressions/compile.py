@@ -15,7 +15,7 @@ from jmespath.parser import Parser
 
 from bridge.core.errors import CompileError, ExpressionError
 from bridge.core.model import JSON
-from bridge.routing.expressions.evaluate import Run, Step, build
+from bridge.routing.expressions.evaluate import build
 from bridge.routing.expressions.parts import condition_parts
 from bridge.routing.expressions.paths import (
     IsFree,
@@ -37,8 +37,9 @@ from bridge.routing.expressions.roots import (
     positions,
 )
 from bridge.routing.expressions.scan import scan
+from bridge.routing.expressions.steps import Run, Step
 from bridge.routing.functions.signature import shorten
-from bridge.routing.functions.structure import is_true
+from bridge.routing.functions.values import is_true
 
 MAX_LENGTH = 4096
 

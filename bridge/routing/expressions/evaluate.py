@@ -7,35 +7,19 @@ compares with it.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from bridge.core.errors import CompileError, ExpressionError
+from bridge.core.errors import CompileError
 from bridge.core.model import JSON
-from bridge.routing.expressions.roots import Node, near
-from bridge.routing.expressions.unparse import unparse
-from bridge.routing.functions.numeric import Money, decimal
+from bridge.routing.expressions.calls import argument_types, call_function, find_function
+from bridge.routing.expressions.comparisons import compare_money, compare_values
+from bridge.routing.expressions.roots import Node
+from bridge.routing.expressions.steps import Run, Step
 from bridge.routing.functions.registry import FUNCTIONS
-from bridge.routing.functions.signature import Function, Reference, check_type, shorten, type_of
-from bridge.routing.functions.structure import equal, is_true
-
-MAX_MADE = 16 * 1024 * 1024  # characters and elements that the functions of one evaluation may make
-
-
-class Run:
-    """What one evaluation knows and has spent."""
-
-    __slots__ = ("made", "roots")
-
-    def __init__(self, roots: Mapping[str, JSON]) -> None:
-        self.roots = roots
-        self.made = 0
-
-
-Step = Callable[[JSON, Run], JSON]
+from bridge.routing.functions.signature import Function, Reference
+from bridge.routing.functions.values import is_true
 
 
 def build(node: Node) -> Step:
@@ -114,14 +98,6 @@ def _not(node: Node) -> Step:
     return lambda value, run: not is_true(inner(value, run))
 
 
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "lt": operator.lt,
-    "lte": operator.le,
-    "gt": operator.gt,
-    "gte": operator.ge,
-}
-
-
 def _comparable(node: Node) -> Step | None:
     """Return the function that evaluates a side of a comparison which ends in a call that has a
     value of its own there, else null.
@@ -147,71 +123,15 @@ def _joined(steps: tuple[Step, ...]) -> Step:
     return chain
 
 
-def _in_units(left: Any, right: Any, node: Node) -> tuple[Any, Any]:
-    """Return both sides of a comparison, of which one is money, as values of one type: numbers
-    beside a number, else texts.
-    """
-    if isinstance(left, Money) and isinstance(right, Money):
-        if left.currency == right.currency or node["value"] in ("eq", "ne"):
-            return (
-                (left.amount, right.amount)
-                if left.currency == right.currency
-                else (str(left), str(right))
-            )
-        raise ExpressionError(
-            f"amounts of two currencies have no order (in `{shorten(unparse(node))}`)"
-        )
-    money, other = (left, right) if isinstance(left, Money) else (right, left)
-    is_number = type_of(other) == "number"
-    pair = (money.amount, decimal(other)) if is_number else (str(money), other)
-    return pair if money is left else pair[::-1]
-
-
-def _money_comparator(node: Node, left: Step, right: Step) -> Step:
-    """Return a comparison in units of a currency: `money(…) > 100` is about 100 of them, however
-    many cents they have.
-    """
-    name = node["value"]
-
-    def compare(value: JSON, run: Run) -> JSON:
-        a = left(value, run)
-        b = right(value, run)
-        if isinstance(a, Money) or isinstance(b, Money):
-            a, b = _in_units(a, b, node)
-        if name in ("eq", "ne"):
-            return (type(a) is type(b) and a == b) is (name == "eq")
-        return _ORDERS[name](a, b) if type(a) is type(b) else None
-
-    return compare
-
-
 def _comparator(node: Node) -> Step:
     compared = [_comparable(child) for child in node["children"]]
     if any(compared):
         first, second = (
             step or build(child) for step, child in zip(compared, node["children"], strict=True)
         )
-        return _money_comparator(node, first, second)
+        return compare_money(node, first, second)
     left, right = map(build, node["children"])
-    if node["value"] in ("eq", "ne"):
-        wanted = node["value"] == "eq"
-        return lambda value, run: equal(left(value, run), right(value, run)) is wanted
-    order = _ORDERS[node["value"]]
-
-    def compare(value: JSON, run: Run) -> JSON:
-        a = left(value, run)
-        b = right(value, run)
-        kinds = {type_of(a), type_of(b)}
-        if kinds in ({"number"}, {"string"}):
-            return order(a, b)
-        if kinds != {"number", "string"}:  # JMESPath: ordering anything else gives null
-            return None
-        text = node["children"][0 if isinstance(a, str) else 1]
-        raise ExpressionError(
-            f"`{shorten(unparse(text))}` is string, needs number (in `{shorten(unparse(node))}`)"
-        )
-
-    return compare
+    return compare_values(node, left, right)
 
 
 def _projection(node: Node) -> Step:
@@ -288,77 +208,12 @@ def _expref(node: Node) -> Step:
 
 def _function(node: Node, given: Function | None = None) -> Step:
     """Return the function that makes a call; `given`: the row to call in place of the table's."""
-    name = node["value"]
-    arguments = node["children"]
-    row = given or FUNCTIONS.get(name)
-    if row is None:
-        hint = near(name, FUNCTIONS).rstrip() or f"allowed: {', '.join(sorted(FUNCTIONS))}"
-        raise CompileError(f"no function `{name}`; {hint}")
-    if len(arguments) < row.least or (row.most is not None and len(arguments) > row.most):
-        raise CompileError(
-            f"`{name}` is written {row.signature}, found {len(arguments)}"
-            f" argument{'s' * (len(arguments) != 1)}"
-        )
-    types = [row.types[min(index, len(row.types) - 1)] for index in range(len(arguments))]
-    for argument, wanted in zip(arguments, types, strict=True):
-        if (argument["type"] == "expref") != (wanted == "expression"):
-            slip = (
-                "wants an expression after &"
-                if wanted == "expression"
-                else "takes no expression after &"
-            )
-            raise CompileError(f"`{name}` {slip} there: {row.signature}")
-    steps = tuple(map(build, arguments))
+    row = given or find_function(node)
+    types = argument_types(row, node)
+    steps = tuple(map(build, node["children"]))
     if row.lazy:
         return lambda value, run: row.call(*(partial(step, value, run) for step in steps))
-    return _call(row, node, tuple(zip(steps, types, map(unparse, arguments), strict=True)))
-
-
-_PLAIN: dict[str, frozenset[type]] = {
-    "string": frozenset({str}),
-    "number": frozenset({int, float}),
-    "boolean": frozenset({bool}),
-    "array": frozenset({list}),
-    "object": frozenset({dict}),
-    "null": frozenset({type(None)}),
-    "expression": frozenset({Reference}),
-    "any": frozenset({str, int, float, bool, list, dict, type(None)}),
-}
-
-
-def _call(row: Function, node: Node, arguments: tuple[tuple[Step, str, str], ...]) -> Step:
-    known = tuple(
-        (
-            step,
-            frozenset().union(*(_PLAIN.get(name, frozenset()) for name in wanted.split("|"))),
-            wanted,
-            text,
-        )
-        for step, wanted, text in arguments
-    )
-
-    def call(value: JSON, run: Run) -> JSON:
-        values = []
-        for step, plain, wanted, text in known:
-            found = step(value, run)
-            if type(found) not in plain:
-                check_type(found, wanted, text)
-            values.append(found)
-        try:
-            result = row.call(run.roots, *values) if row.knows else row.call(*values)
-        except ExpressionError as error:
-            raise ExpressionError(f"`{shorten(unparse(node))}`: {error}") from None
-        except (TypeError, ValueError, ArithmeticError, RecursionError, MemoryError):
-            raise ExpressionError(
-                f"`{shorten(unparse(node))}` cannot be evaluated on this value"
-            ) from None
-        if isinstance(result, (str, list)):
-            run.made += len(result)
-            if run.made > MAX_MADE:
-                raise ExpressionError(f"`{shorten(unparse(node))}` makes too much")
-        return result
-
-    return call
+    return call_function(row, node, steps, types)
 
 
 _BUILDERS: dict[str, Callable[[Node], Step]] = {

@@ -10,7 +10,7 @@ from bridge.core.errors import ExpressionError
 from bridge.core.model import JSON
 from bridge.routing.expressions.roots import Node
 from bridge.routing.expressions.unparse import unparse
-from bridge.routing.functions.structure import is_true
+from bridge.routing.functions.values import is_true
 
 LONGEST: Final = 40  # characters of a call that are shown with its arguments
 Evaluate = Callable[[Node], JSON]

@@ -14,7 +14,7 @@ from typing import Final
 from bridge.core.errors import ExpressionError
 from bridge.core.model import JSON
 from bridge.routing.functions.signature import Function
-from bridge.routing.functions.structure import equal
+from bridge.routing.functions.values import equal
 
 BEGINS: Final = "flowbridge-file:"
 #: event id, and the file's number among the event's

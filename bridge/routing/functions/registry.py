@@ -17,8 +17,8 @@ from bridge.routing.functions.signature import (
     shorten,
     type_of,
 )
-from bridge.routing.functions.structure import equal, identity_of, is_true
 from bridge.routing.functions.text import encode, string
+from bridge.routing.functions.values import equal, identity_of, is_true
 
 NOW = Function(
     "now",

@@ -11,7 +11,7 @@ from bridge.core.locators import dig
 from bridge.core.model import JSON
 from bridge.routing.expressions.compile import Expression
 from bridge.routing.expressions.paths import follow_path, write_path
-from bridge.routing.functions.structure import is_true
+from bridge.routing.functions.values import is_true
 
 Context = Mapping[str, JSON]
 

@@ -12,7 +12,7 @@ from typing import Any
 from bridge.core.linear_regex import Pattern
 from bridge.core.model import JSON
 from bridge.routing.functions.signature import type_of
-from bridge.routing.functions.structure import equal
+from bridge.routing.functions.values import equal
 
 MAX_REGEX_TEXT = 1000  # characters of a value that `regex` looks at
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bridge.core.linear_regex import Pattern
-from bridge.routing.functions.structure import identity_of
+from bridge.routing.functions.values import identity_of
 
 MAX_PATTERN_TEXT = 1000  # characters of a text that `pattern` is checked on
 MAX_FORMAT_TEXT = 4000  # characters of a text that `format` is checked on

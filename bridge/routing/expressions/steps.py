@@ -1,0 +1,20 @@
+"""The types that a compiled expression consists of. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bridge.core.model import JSON
+
+
+class Run:
+    """What one evaluation knows and has spent."""
+
+    __slots__ = ("made", "roots")
+
+    def __init__(self, roots: Mapping[str, JSON]) -> None:
+        self.roots = roots
+        self.made = 0
+
+
+Step = Callable[[JSON, Run], JSON]

@@ -1,0 +1,44 @@
+"""Truth and equality of JSON values, as expressions define them. Pure."""
+
+from __future__ import annotations
+
+from bridge.core.model import JSON
+
+
+def is_true(value: JSON) -> bool:
+    """Return JMESPath's truth: all but null, false, and the empty text, array and object. (0 is
+    true.)
+    """
+    return not (
+        value is None or value is False or (isinstance(value, (str, list, dict)) and not value)
+    )
+
+
+def equal(left: JSON, right: JSON) -> bool:
+    """Return whether two JSON values are the same: 1 is 1.0 and is not true, at any depth."""
+    stack = [(left, right)]
+    while stack:
+        a, b = stack.pop()
+        if isinstance(a, bool) or isinstance(b, bool):
+            if a is not b:
+                return False
+        elif isinstance(a, list) and isinstance(b, list):
+            if len(a) != len(b):
+                return False
+            stack.extend(zip(a, b, strict=True))
+        elif isinstance(a, dict) and isinstance(b, dict):
+            if a.keys() != b.keys():
+                return False
+            stack.extend((value, b[key]) for key, value in a.items())
+        elif a != b:
+            return False
+    return True
+
+
+def identity_of(value: JSON) -> object:
+    """Return a hashable that is the same for, and only for, equal JSON values."""
+    if isinstance(value, dict):
+        return ("object", frozenset((key, identity_of(item)) for key, item in value.items()))
+    if isinstance(value, list):
+        return ("array", tuple(map(identity_of, value)))
+    return ("boolean", value) if isinstance(value, bool) else value
