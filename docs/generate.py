@@ -27,7 +27,7 @@ from bridge.cli.commands.providers import CONFIRMED, EVIDENCE  # noqa: E402
 from bridge.cli.main import SECTIONS, group  # noqa: E402
 from bridge.config import interpolation  # noqa: E402
 from bridge.config.build import forms as form_source  # noqa: E402
-from bridge.config.build import platforms, sources  # noqa: E402
+from bridge.config.build import platforms, sources, verification  # noqa: E402
 from bridge.config.schema import document  # noqa: E402
 from bridge.config.schema import units as amounts  # noqa: E402
 from bridge.core import file_types, json_limits, multipart, retention  # noqa: E402
@@ -671,7 +671,7 @@ def limits_table() -> str:
         ("secrets of a source at once", MAX_SECRETS),
         (
             "a secret that draws a warning",
-            f"shorter than {sources.SHORT} characters, or like an API key of the sender",
+            f"shorter than {verification.SHORT} characters, or like an API key of the sender",
         ),
         ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE // 1024} KiB"),
         (

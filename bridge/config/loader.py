@@ -14,8 +14,9 @@ from typing import Any
 
 from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.platforms import build_flows, build_platforms
+from bridge.config.build.references import References
 from bridge.config.build.retention import retained
-from bridge.config.build.routes import Known, build_routes
+from bridge.config.build.routes import build_routes
 from bridge.config.build.sources import build_sources
 from bridge.config.files import Disk, Folder
 from bridge.config.includes import gather
@@ -170,7 +171,7 @@ def _build(
     flows = build_flows(document, platforms, names["platforms"], report)
     retention = retained(document.retention, DEFAULT, ("retention",), report)
     sources = build_sources(document, schemas, retention, report)
-    known = Known(
+    references = References(
         sources,
         names["sources"],
         flows,
@@ -179,7 +180,7 @@ def _build(
         names["platforms"],
         {name: source.provider for name, source in document.sources.items()},
     )
-    routes, used = build_routes(document.routes, known, schemas, report)
+    routes, used = build_routes(document.routes, references, schemas, report)
     for name in names["sources"]:
         if name not in used:
             report.add(("sources", name), "no route uses this source", key=True, level="warning")

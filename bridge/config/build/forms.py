@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from bridge.config.build.declared_source import DeclaredSource
 from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.spam import build_spam
-from bridge.config.build.written import Written
 from bridge.config.files import Folder
 from bridge.config.problems import Path
 from bridge.config.schema.forms import FilesSchema
@@ -42,7 +42,7 @@ FORM_ONLY = (
 ON_ERROR = ("page", "back")
 
 
-def build_form(written: Written, schemas: Schemas) -> Form:
+def build_form(written: DeclaredSource, schemas: Schemas) -> Form:
     """Return what a source of the provider form says; what is wrong with it is in the report."""
     schema = (
         schemas.compile(written.model.schema_, (*written.path, "schema"))
@@ -64,7 +64,7 @@ def build_form(written: Written, schemas: Schemas) -> Form:
     )
 
 
-def _url(written: Written, key: str, url: str | None) -> str | None:
+def _url(written: DeclaredSource, key: str, url: str | None) -> str | None:
     """Return a page's URL as a browser is sent to it."""
     if url is None:
         return None
@@ -75,7 +75,7 @@ def _url(written: Written, key: str, url: str | None) -> str | None:
     return fits
 
 
-def _on_error(written: Written) -> str:
+def _on_error(written: DeclaredSource) -> str:
     given: str = written.model.on_error
     if (
         given == "back"
@@ -99,7 +99,7 @@ def _on_error(written: Written) -> str:
     return _url(written, "on_error", given) or "page"
 
 
-def _page(written: Written, folder: Folder) -> Page:
+def _page(written: DeclaredSource, folder: Folder) -> Page:
     model = written.model.page
     if model is None:
         return Page()
@@ -119,7 +119,7 @@ def _page(written: Written, folder: Folder) -> Page:
     )
 
 
-def _origins(written: Written, keys: Path, texts: list[str] | None) -> tuple[str, ...]:
+def _origins(written: DeclaredSource, keys: Path, texts: list[str] | None) -> tuple[str, ...]:
     origins = []
     for index, text in enumerate(texts or []):
         origin = plain_origin(text.strip().removesuffix("/"))
@@ -133,7 +133,7 @@ def _origins(written: Written, keys: Path, texts: list[str] | None) -> tuple[str
     return tuple(origins)
 
 
-def field_rules(written: Written) -> FieldRules:
+def field_rules(written: DeclaredSource) -> FieldRules:
     """Return what the source says of fields."""
     said = written.model.fields
     return (
@@ -143,7 +143,7 @@ def field_rules(written: Written) -> FieldRules:
     )
 
 
-def file_rules(written: Written, document: JSON) -> FileRules | None:
+def file_rules(written: DeclaredSource, document: JSON) -> FileRules | None:
     """Return what the source says of files: null where it takes none. `document`: its schema, which
     may have fields that are files.
     """
@@ -175,7 +175,7 @@ def file_rules(written: Written, document: JSON) -> FileRules | None:
     )
 
 
-def largest_body(written: Written, form: Form | None) -> int:
+def largest_body(written: DeclaredSource, form: Form | None) -> int:
     """Return how large a body may be: what the source says, what a form's files may come to or
     people type, or what the provider sends.
     """
@@ -189,7 +189,7 @@ def largest_body(written: Written, form: Form | None) -> int:
 
 
 def _types(
-    written: Written, names: tuple[str, ...]
+    written: DeclaredSource, names: tuple[str, ...]
 ) -> tuple[frozenset[str] | None, frozenset[str]]:
     """Return the rows of the table that are allowed, null for any, and further extensions."""
     known = set[str]()

@@ -3,49 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from bridge.config.build.delivery_rules import DeliveryRules
 from bridge.config.build.json_schemas import Schemas
-from bridge.config.build.platforms import no_platform
-from bridge.config.build.waiting import Waits
-from bridge.config.problems import Path, Report, found, listed
+from bridge.config.build.references import References, find_flows, find_source
+from bridge.config.problems import Path, Report
 from bridge.config.schema.routes import RouteSchema
 from bridge.core.errors import CompileError
 from bridge.core.model import Retry
 from bridge.providers.registry import PROVIDERS
-from bridge.routing.expressions.roots import near
 from bridge.routing.matching.clauses import AllOf, Clause
 from bridge.routing.matching.matcher import compile_match, compile_when
-from bridge.routing.model import OWN, Flow, Mode, Platform, Route, Source
+from bridge.routing.model import OWN, Mode, Route
 from bridge.routing.templates import Inputs, compile_inputs
 
 NAME = re.compile(r"[a-z0-9_-]{1,63}")
 LINKS = "file_url"
 FORM = "form"
-MAX_FLOWS = 20  # that a route starts
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What routes may refer to. `declared` and `platform_names` hold also what has problems of its
-    own.
-    """
-
-    sources: Mapping[str, Source]
-    declared: list[str]
-    flows: Mapping[str, Flow]
-    flow_names: list[str]
-    platforms: Mapping[str, Platform]
-    platform_names: list[str]
-    providers: Mapping[str, str]  #: provider of every declared source
 
 
 def build_routes(
     written: Iterable[tuple[int, RouteSchema]],
-    known: Known,
+    references: References,
     schemas: Schemas,
     report: Report,
 ) -> tuple[tuple[Route, ...], set[str]]:
@@ -65,8 +47,8 @@ def build_routes(
             other = report.line_of(("routes", names[model.name], "name"), name)
             report.add(name, f"two routes are called `{model.name}`; the other is in {other}")
         names.setdefault(model.name, index)
-        route = _Builder(model, path, known, schemas, report)
-        source, types = route.origin()
+        route = _Builder(model, path, references, schemas, report)
+        source, types = find_source(model, path, references, report)
         used.add(source)
         routes += route.build(source, types)
     return tuple(routes), used
@@ -79,13 +61,13 @@ class _Builder:
         self,
         model: RouteSchema,
         path: Path,
-        known: Known,
+        references: References,
         schemas: Schemas,
         report: Report,
     ) -> None:
         self.model = model
         self.path = path
-        self.known = known
+        self.references = references
         self.schemas = schemas
         self.report = report
 
@@ -93,7 +75,7 @@ class _Builder:
         """Return a record for each flow of the route, none where it has problems."""
         model = self.model
         path = self.path
-        flows = self.flows()
+        flows = find_flows(model.flow, (*path, "flow"), self.references, self.report)
         match = self.match()
         inputs = self.inputs(source)
         payload_schema = (
@@ -107,11 +89,11 @@ class _Builder:
             else None
         )
         retry = self.retry()
-        waits = Waits(model, path, self.report)
-        ordering = waits.ordering()
-        debounce = waits.debounce()
-        limits = waits.limits()
-        if inputs is None or source not in (*self.known.sources, OWN):
+        rules = DeliveryRules(model, path, self.report)
+        ordering = rules.ordering()
+        debounce = rules.debounce()
+        limits = rules.limits()
+        if inputs is None or source not in (*self.references.sources, OWN):
             return []
         on_run_failed, run_retries = model.on_run_failed
         make = partial(
@@ -137,65 +119,11 @@ class _Builder:
             ordering=ordering,
             limits=limits,
         )
-        platforms = [self.known.platforms.get(flow.platform) for flow in flows]
+        platforms = [self.references.platforms.get(flow.platform) for flow in flows]
         return [
-            make(flow=flow, on_unknown="hold" if platform is None else waits.on_unknown(platform))
+            make(flow=flow, on_unknown="hold" if platform is None else rules.on_unknown(platform))
             for flow, platform in zip(flows, platforms, strict=True)
         ]
-
-    def origin(self) -> tuple[str, tuple[str, ...]]:
-        """Return the source's name and the patterns for types."""
-        model = self.model
-        path = self.path
-        long = self.types_of_match()
-        if (model.on is None) == (model.source is None) and not self.settled("on", "source"):
-            what = (
-                "has neither `on` nor `source`; write on: SOURCE TYPE"
-                if model.on is None
-                else "has both `on` and `source`: one is enough"
-            )
-            (
-                self.report.add(path, what)
-                if model.on is None
-                else self.report.add((*path, "source"), what, key=True)
-            )
-        key = "on" if model.on is not None else "source"
-        name, types = split_on(model.on) if model.on is not None else (model.source or "", ())
-        if (model.on is not None or model.source is not None) and name not in (
-            *self.known.declared,
-            OWN,
-        ):
-            self.report.add(
-                (*path, key),
-                f"no source `{name}`; {near(name, self.known.declared)}allowed:"
-                f" {listed(self.known.declared)}",
-            )
-        if types and long:
-            self.report.add((*path, "match", "event"), "the types stand in `on` already", key=True)
-        if model.on is not None and any(not each for each in types):
-            self.report.add((*path, "on"), "a type is empty; types are written SOURCE TYPE, TYPE")
-        return name, types or long
-
-    def settled(self, *keys: str) -> bool:
-        """Return whether what was written under one of `keys` has been refused already."""
-        return any((*self.path, key) in self.report.settled for key in keys)
-
-    def types_of_match(self) -> tuple[str, ...]:
-        value = (self.model.match or {}).get("event")
-        if value is None:
-            return ()
-        texts = [value] if isinstance(value, str) else value
-        if (
-            not isinstance(texts, list)
-            or not texts
-            or not all(isinstance(each, str) and each for each in texts)
-        ):
-            self.report.add(
-                (*self.path, "match", "event"),
-                f"needs a type or a list of types, found {found(value)}",
-            )
-            return ()
-        return tuple(texts)
 
     def match(self) -> Clause | None:
         model = self.model
@@ -223,7 +151,7 @@ class _Builder:
         path = (*self.path, "inputs")
         written: Any = model.inputs
         if written is None:
-            row = PROVIDERS.get(self.known.providers.get(source, ""))
+            row = PROVIDERS.get(self.references.providers.get(source, ""))
             if (
                 "inputs" not in model.model_fields_set
                 and row is not None
@@ -232,7 +160,7 @@ class _Builder:
                 return compile_inputs(
                     "${form}" if row.name == FORM else "${fields}", strict=model.strict
                 )
-            if source in (*self.known.providers, OWN) or "inputs" in model.model_fields_set:
+            if source in (*self.references.providers, OWN) or "inputs" in model.model_fields_set:
                 self.report.add(
                     path,
                     "`inputs` is missing; write a mapping, or inputs: ${body} for the whole payload"
@@ -244,7 +172,7 @@ class _Builder:
         except CompileError as error:
             self.report.add_all(path, error)
             return None
-        provider = self.known.providers.get(source, FORM)
+        provider = self.references.providers.get(source, FORM)
         if LINKS in inputs.functions and provider != FORM:
             self.report.add(
                 path,
@@ -253,48 +181,6 @@ class _Builder:
             )
         return inputs
 
-    def flows(self) -> list[Flow]:
-        """Return the flows that the route starts; those with problems are left out."""
-        names = self.model.flow
-        if len(names) > MAX_FLOWS:
-            self.report.add(
-                (*self.path, "flow"),
-                f"{len(names)} flows stand here; a route starts {MAX_FLOWS} at most",
-            )
-            return []
-        found: dict[tuple[str, str], Flow] = {}
-        for name in names:
-            flow = self.flow(name)
-            if flow is None:
-                continue
-            if (flow.platform, flow.saved_item_id) in found:
-                self.report.add(
-                    (*self.path, "flow"),
-                    f"the flow `{name}` stands twice: one event would start it twice",
-                )
-            found[flow.platform, flow.saved_item_id] = flow
-        return list(found.values())
-
-    def flow(self, name: str) -> Flow | None:
-        path = (*self.path, "flow")
-        if name in self.known.flow_names:
-            return self.known.flows.get(name)
-        platform, slash, saved_item_id = name.partition("/")
-        if not slash:
-            self.report.add(
-                path,
-                f"no flow `{name}`; {near(name, self.known.flow_names)}allowed: "
-                f"{listed(self.known.flow_names)}, or PLATFORM/SAVED_ITEM_ID",
-            )
-            return None
-        if platform not in self.known.platform_names:
-            self.report.add(path, no_platform(platform, self.known.platform_names))
-            return None
-        if not saved_item_id or re.search(r"\s", saved_item_id):
-            self.report.add(path, "needs PLATFORM/SAVED_ITEM_ID, the id without blanks")
-            return None
-        return Flow(name=name, platform=platform, saved_item_id=saved_item_id)
-
     def retry(self) -> Retry:
         written = self.model.retry
         first = float(written.first)
@@ -302,15 +188,3 @@ class _Builder:
         if first > most:
             self.report.add((*self.path, "retry"), "`first` is longer than `max`")
         return Retry(written.attempts, first, most)
-
-
-def split_on(texts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return (source, types) of `SOURCE TYPE, TYPE`, `SOURCE [TYPE, TYPE]` or a list that begins
-    with the source.
-    """
-    source, _, rest = texts[0].strip().partition(" ")
-    rest = rest.strip()
-    if rest.startswith("[") and rest.endswith("]"):
-        rest = rest[1:-1]
-    types = [each.strip() for each in rest.split(",")] if rest else []
-    return source, (*types, *(each.strip() for each in texts[1:]))

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.config.addresses import is_loopback
-from bridge.config.build.written import Written
+from bridge.config.build.declared_source import DeclaredSource
 from bridge.config.files import Folder
 from bridge.config.schema.forms import CaptchaSchema, SpamSchema
 from bridge.core.errors import CompileError
@@ -19,7 +19,7 @@ USUAL_SCORE = 0.5
 LONGEST_NAME = 100  # characters of a field's name
 
 
-def build_spam(written: Written, folder: Folder, fields: Container[str]) -> Spam:
+def build_spam(written: DeclaredSource, folder: Folder, fields: Container[str]) -> Spam:
     """Return what a form's `spam:` says; what is wrong with it is in the report. `fields`: those
     that the schema has.
     """
@@ -43,7 +43,9 @@ def build_spam(written: Written, folder: Folder, fields: Container[str]) -> Spam
     )
 
 
-def _honeypots(written: Written, model: SpamSchema, fields: Container[str]) -> tuple[str, ...]:
+def _honeypots(
+    written: DeclaredSource, model: SpamSchema, fields: Container[str]
+) -> tuple[str, ...]:
     """Return the honeypots. A field of the schema is one that people see, so it is no honeypot, and
     must not be called one.
     """
@@ -65,7 +67,7 @@ def _honeypots(written: Written, model: SpamSchema, fields: Container[str]) -> t
     return names
 
 
-def _captcha(written: Written, model: CaptchaSchema) -> Captcha | None:
+def _captcha(written: DeclaredSource, model: CaptchaSchema) -> Captcha | None:
     path = (*written.path, "spam", "captcha")
     row = captchas.KINDS[model.kind]
     url = model.url or row.url
@@ -111,7 +113,7 @@ def _is_safe(url: str) -> bool:
         return False
 
 
-def _blocked(written: Written, model: SpamSchema, folder: Folder) -> Blocked:
+def _blocked(written: DeclaredSource, model: SpamSchema, folder: Folder) -> Blocked:
     built: dict[str, Any] = {}
     for key in LISTS:
         path = (*written.path, "spam", key)

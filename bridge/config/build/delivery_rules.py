@@ -13,7 +13,7 @@ from bridge.routing.expressions.compile import Expression, compile_expression
 from bridge.routing.model import Debouncing, Ordering, Platform
 
 
-class Waits:
+class DeliveryRules:
     """Reads one route, and notes what does not go together."""
 
     def __init__(self, model: RouteSchema, path: Path, report: Report) -> None:

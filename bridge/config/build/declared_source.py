@@ -11,7 +11,7 @@ from bridge.providers.model import Provider
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class DeclaredSource:
     """One source on its way: what was written, where, and where to complain."""
 
     name: str

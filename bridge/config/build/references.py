@@ -1,0 +1,140 @@
+"""The names that a route refers to: its source, its types of events and its flows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.config.build.platforms import no_platform
+from bridge.config.problems import Path, Report, found, listed
+from bridge.config.schema.routes import RouteSchema
+from bridge.routing.expressions.roots import near
+from bridge.routing.model import OWN, Flow, Platform, Source
+
+MAX_FLOWS = 20  # that a route starts
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What routes may refer to. `declared` and `platform_names` hold also what has problems of its
+    own.
+    """
+
+    sources: Mapping[str, Source]
+    declared: list[str]
+    flows: Mapping[str, Flow]
+    flow_names: list[str]
+    platforms: Mapping[str, Platform]
+    platform_names: list[str]
+    providers: Mapping[str, str]  #: provider of every declared source
+
+
+def find_source(
+    model: RouteSchema, path: Path, references: References, report: Report
+) -> tuple[str, tuple[str, ...]]:
+    """Return the source's name and the patterns for types."""
+    long = _types_of_match(model, path, report)
+    if (model.on is None) == (model.source is None) and not any(
+        (*path, key) in report.settled for key in ("on", "source")
+    ):
+        what = (
+            "has neither `on` nor `source`; write on: SOURCE TYPE"
+            if model.on is None
+            else "has both `on` and `source`: one is enough"
+        )
+        (
+            report.add(path, what)
+            if model.on is None
+            else report.add((*path, "source"), what, key=True)
+        )
+    key = "on" if model.on is not None else "source"
+    name, types = split_on(model.on) if model.on is not None else (model.source or "", ())
+    if (model.on is not None or model.source is not None) and name not in (
+        *references.declared,
+        OWN,
+    ):
+        report.add(
+            (*path, key),
+            f"no source `{name}`; {near(name, references.declared)}allowed:"
+            f" {listed(references.declared)}",
+        )
+    if types and long:
+        report.add((*path, "match", "event"), "the types stand in `on` already", key=True)
+    if model.on is not None and any(not each for each in types):
+        report.add((*path, "on"), "a type is empty; types are written SOURCE TYPE, TYPE")
+    return name, types or long
+
+
+def _types_of_match(model: RouteSchema, path: Path, report: Report) -> tuple[str, ...]:
+    value = (model.match or {}).get("event")
+    if value is None:
+        return ()
+    texts = [value] if isinstance(value, str) else value
+    if (
+        not isinstance(texts, list)
+        or not texts
+        or not all(isinstance(each, str) and each for each in texts)
+    ):
+        report.add(
+            (*path, "match", "event"),
+            f"needs a type or a list of types, found {found(value)}",
+        )
+        return ()
+    return tuple(texts)
+
+
+def find_flows(
+    names: tuple[str, ...], path: Path, references: References, report: Report
+) -> list[Flow]:
+    """Return the flows that the route starts; those with problems are left out."""
+    if len(names) > MAX_FLOWS:
+        report.add(
+            path,
+            f"{len(names)} flows stand here; a route starts {MAX_FLOWS} at most",
+        )
+        return []
+    found: dict[tuple[str, str], Flow] = {}
+    for name in names:
+        flow = _find_flow(name, path, references, report)
+        if flow is None:
+            continue
+        if (flow.platform, flow.saved_item_id) in found:
+            report.add(
+                path,
+                f"the flow `{name}` stands twice: one event would start it twice",
+            )
+        found[flow.platform, flow.saved_item_id] = flow
+    return list(found.values())
+
+
+def _find_flow(name: str, path: Path, references: References, report: Report) -> Flow | None:
+    if name in references.flow_names:
+        return references.flows.get(name)
+    platform, slash, saved_item_id = name.partition("/")
+    if not slash:
+        report.add(
+            path,
+            f"no flow `{name}`; {near(name, references.flow_names)}allowed: "
+            f"{listed(references.flow_names)}, or PLATFORM/SAVED_ITEM_ID",
+        )
+        return None
+    if platform not in references.platform_names:
+        report.add(path, no_platform(platform, references.platform_names))
+        return None
+    if not saved_item_id or re.search(r"\s", saved_item_id):
+        report.add(path, "needs PLATFORM/SAVED_ITEM_ID, the id without blanks")
+        return None
+    return Flow(name=name, platform=platform, saved_item_id=saved_item_id)
+
+
+def split_on(texts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return (source, types) of `SOURCE TYPE, TYPE`, `SOURCE [TYPE, TYPE]` or a list that begins
+    with the source.
+    """
+    source, _, rest = texts[0].strip().partition(" ")
+    rest = rest.strip()
+    if rest.startswith("[") and rest.endswith("]"):
+        rest = rest[1:-1]
+    types = [each.strip() for each in rest.split(",")] if rest else []
+    return source, (*types, *(each.strip() for each in texts[1:]))

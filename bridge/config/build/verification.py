@@ -1,0 +1,175 @@
+"""How the requests of a source are verified: its scheme and its secrets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bridge.config.build.declared_source import DeclaredSource
+from bridge.config.problems import Path
+from bridge.config.schema.sources import TimestampSchema, VerifySchema
+from bridge.providers.signatures.header_formats import Pairs, Plain
+from bridge.providers.signatures.hmac_scheme import Hmac
+from bridge.providers.signatures.pairs import is_pair
+from bridge.providers.signatures.pins import pinned
+from bridge.providers.signatures.scheme import MAX_SECRETS, Scheme, Secret
+from bridge.providers.signatures.shared_token import Token, Unsigned
+from bridge.providers.signatures.timestamps import Timestamp
+
+SHORT = 16  # characters of a secret that can be guessed
+SECRET_KEYS = ("secret", "secrets")
+VERIFY_PROVIDERS = ("hmac", "token")
+
+
+def build_scheme(written: DeclaredSource) -> Scheme | None:
+    """Return how the source's requests are verified, or None where that cannot be told (and has
+    been complained of).
+    """
+    model = written.model
+    provider = written.provider
+    has_secret = any(written.has(key) or written.is_settled(key) for key in SECRET_KEYS)
+    if provider.name == "form":
+        return Unsigned()
+    if model.insecure:
+        if has_secret:
+            written.add(
+                "insecure",
+                "either a secret or `insecure: true`: with both, anyone could send",
+                key=True,
+            )
+        return Unsigned()
+    if (
+        not has_secret
+        and provider.learn is None
+        and (provider.scheme is None or provider.scheme.needs_secret)
+    ):
+        written.report.add(
+            written.path,
+            "has no secret, so anyone could send; give it `secret: ${env:NAME}`, or say `insecure:"
+            " true`",
+            key=True,
+        )
+    if model.verify is not None and provider.name in VERIFY_PROVIDERS:
+        try:
+            return (
+                _token(model.verify, written) if provider.name == "token" else _hmac(model.verify)
+            )
+        except ValueError as error:
+            filled = written.report.is_filled((*written.path, "verify"))
+            written.add(
+                "verify",
+                "cannot be used; what was filled in is not shown" if filled else str(error),
+            )
+            return None
+    if provider.scheme is None and not written.is_settled("verify"):
+        written.report.add(
+            written.path,
+            f"the provider {provider.name} needs `verify`: where the signature stands and what is"
+            " signed",
+            key=True,
+        )
+    return _pinned(written, provider.scheme) if provider.scheme is not None else None
+
+
+def _pinned(written: DeclaredSource, scheme: Scheme) -> Scheme | None:
+    """Return the scheme with the source's `pins`: what a good signature alone does not tell."""
+    if written.is_settled("pins"):
+        return scheme
+    try:
+        return pinned(scheme, written.model.pins or {})
+    except ValueError as error:
+        if written.model.pins is None:
+            written.report.add(
+                written.path,
+                f"the provider {written.provider.name} {error}; say it under `pins:`",
+                key=True,
+            )
+        else:
+            written.add("pins", str(error))
+        return None
+
+
+def _locator(verify: VerifySchema | TimestampSchema, *more: str) -> str:
+    given = [
+        (kind, name)
+        for kind in ("header", "query", "label")
+        if (name := getattr(verify, kind, None)) and (kind != "label" or more)
+    ]
+    if len(given) != 1:
+        raise ValueError(
+            f"needs one of {', '.join(('header', 'query', *more))}, found {len(given)}"
+        )
+    return f"{given[0][0]}:{given[0][1]}"
+
+
+def _hmac(verify: VerifySchema) -> Scheme:
+    time = verify.timestamp
+    if "separator" in verify.model_fields_set and not verify.label:
+        raise ValueError(
+            "`separator` belongs to a list, which needs the `label` of the signature too"
+        )
+    return Hmac(
+        at=_locator(verify),
+        prefix=verify.prefix or "",
+        algorithm=verify.algorithm,
+        encoding=verify.encoding,
+        key=verify.key,
+        parse=Pairs(verify.label, separator=verify.separator) if verify.label else Plain(),
+        signed=tuple(verify.signed),
+        timestamp=(
+            Timestamp(_locator(time, "label"), unit=time.unit, tolerance=float(time.tolerance))
+            if time
+            else None
+        ),
+    )
+
+
+def _token(verify: VerifySchema, written: DeclaredSource) -> Scheme:
+    other = verify.model_fields_set - {"header", "query", "prefix"}
+    for key in sorted(other):
+        written.report.add(
+            (*written.path, "verify", key),
+            f"`{key}` is for the provider hmac; a token has header or query, and prefix",
+            key=True,
+        )
+    return Token(at=_locator(verify), prefix=verify.prefix or "")
+
+
+def build_secrets(written: DeclaredSource, scheme: Scheme) -> tuple[Secret, ...]:
+    model = written.model
+    path = written.path
+    given: list[tuple[Path, Any]] = []
+    if model.secret is not None:
+        given.append(((*path, "secret"), model.secret))
+    given += [((*path, "secrets", index), each) for index, each in enumerate(model.secrets or [])]
+    secrets = []
+    for where, each in given[:MAX_SECRETS]:
+        value, not_after = (each, None) if isinstance(each, str) else (each.value, each.not_after)
+        at = where if isinstance(each, str) else (*where, "value")
+        if at in written.report.settled:  # a part of it is missing: the rest could be guessed
+            continue
+        problem = scheme.secret_problem(value)
+        if not value.strip():
+            written.report.add(at, "an empty secret")
+            continue
+        doubt = written.provider.doubt_of_secret(value.strip())
+        if problem:
+            written.report.add(at, problem)
+        elif doubt is not None:
+            written.report.add(at, doubt, level="warning")
+        elif len(value) < SHORT:
+            written.report.add(
+                at,
+                f"a short secret can be guessed: {len(value)} characters, better {SHORT} or more",
+                level="warning",
+            )
+        if scheme.needs_secret and not is_pair(scheme, value) and not written.report.is_filled(at):
+            name = re.sub(r"[^A-Z0-9]+", "_", f"{written.name}_WEBHOOK_SECRET".upper())
+            advice = f"put it into .env as {name} and write ${{env:{name}}}"
+            written.report.add(
+                at,
+                f"this secret is readable by everyone who reads this file: {advice}",
+                level="warning",
+            )
+        secrets.append(Secret(value, None if not_after is None else float(not_after)))
+    return tuple(secrets)
