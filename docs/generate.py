@@ -368,8 +368,8 @@ DEFAULTS = {
     **{
         (kind, "max_concurrent_runs"): cap
         for kind, cap in (
-            ("Gumloop", platforms.CAPS["gumloop"]),
-            ("Http", platforms.CAPS["http"]),
+            ("Gumloop", platforms.DEFAULT_CONCURRENT_RUNS["gumloop"]),
+            ("Http", platforms.DEFAULT_CONCURRENT_RUNS["http"]),
             ("Local", "2 for each core"),
         )
     },
@@ -495,7 +495,7 @@ def later_list() -> str:
     """
     rows = [
         (code(section), ", ".join(code(name) for name in sorted(names)))
-        for section, names in document.LATER.items()
+        for section, names in document.UNAVAILABLE_KEYS.items()
         if names
     ]
     head = (
@@ -651,7 +651,7 @@ def limits_table() -> str:
         (
             "files of a form; bytes of one; of its name",
             (
-                f"4, at most 50 (`files`); 6 MiB, at most {form_source.LARGEST_FILE // MIB} MiB"
+                f"4, at most 50 (`files`); 6 MiB, at most {form_source.MAX_FILE_BYTES // MIB} MiB"
                 f" (`files`); {multipart.NAME_BYTES}"
             ),
         ),
@@ -671,9 +671,10 @@ def limits_table() -> str:
         ("secrets of a source at once", MAX_SECRETS),
         (
             "a secret that draws a warning",
-            f"shorter than {verification.SHORT} characters, or like an API key of the sender",
+            f"shorter than {verification.MIN_SECRET_LENGTH} characters, or like an API key of the"
+            " sender",
         ),
-        ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE // 1024} KiB"),
+        ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE_BYTES // 1024} KiB"),
         (
             "a type, and a provider's id",
             f"{NAME_LENGTH} characters; a longer id is kept as its SHA-256",
@@ -717,7 +718,7 @@ def limits_table() -> str:
         ),
         (
             "a key of `order_by` and `debounce`",
-            f"{planner.KEY_LENGTH} characters; a longer one is known by its SHA-256",
+            f"{planner.MAX_KEY_LENGTH} characters; a longer one is known by its SHA-256",
         ),
         ("a worker's lease on a delivery", f"{TIMINGS.lease_seconds:g} s, extended while it lives"),
         ("looks at a run", polls),

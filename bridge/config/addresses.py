@@ -10,10 +10,10 @@ from bridge.core.errors import SettingsError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = tuple[str, int]
-ADDRESS = re.compile(
+ADDRESS_PATTERN = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})"
 )
-HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[?[0-9a-f]*:[0-9a-f:.]+\]?")
+HOST_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[?[0-9a-f]*:[0-9a-f:.]+\]?")
 
 
 def bracket(host: str) -> str:
@@ -32,10 +32,10 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_address(name: str, text: str) -> Address:
-    found = ADDRESS.fullmatch(text)
+    found = ADDRESS_PATTERN.fullmatch(text)
     if not found or int(found["port"]) > 65535:
         raise SettingsError(
-            f"{name}: {text!r} is no HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
+            f"{name}: {text!r} is not HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"
         )
     return found["six"] or found["host"] or "0.0.0.0", int(found["port"])  # noqa: S104 - a port alone means all addresses
 
@@ -53,8 +53,8 @@ def parse_public_url(text: str) -> str:
         fits = False
     if text and not fits:
         raise SettingsError(
-            "FLOWBRIDGE_PUBLIC_URL is no URL: it begins with https:// (or http://), as"
-            " https://hooks.example.com does"
+            "FLOWBRIDGE_PUBLIC_URL needs a URL that begins with https:// (or http://), such as"
+            " https://hooks.example.com"
         )
     return text
 
@@ -65,9 +65,10 @@ def parse_hosts(name: str, text: str, *binds: str | None) -> frozenset[str]:
     """
     hosts = [word.strip().lower() for word in text.split(",") if word.strip()]
     for host in hosts:
-        if not HOST.fullmatch(host):
+        if not HOST_PATTERN.fullmatch(host):
             raise SettingsError(
-                f"{name}: {host!r} is no host, such as bridge.internal or 10.0.0.5 (without a port)"
+                f"{name}: {host!r} is not a host, such as bridge.internal or 10.0.0.5 (without a"
+                " port)"
             )
     return frozenset(host.strip("[]") for host in hosts) | {
         parse_address(name, bind)[0].lower() for bind in binds if bind

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from bridge.config.addresses import Address, is_loopback
 from bridge.config.settings import Settings
 
-UNSPECIFIED = frozenset({"0.0.0.0", "::"})  # noqa: S104 - browsers reach this machine by them
+UNSPECIFIED_ADDRESSES = frozenset({"0.0.0.0", "::"})  # noqa: S104 - browsers reach this machine by them
 MISDIRECTED = (
     b'{"error":"misdirected","message":"this Host is not served here: see'
     b' FLOWBRIDGE_CONSOLE_HOSTS"}'
@@ -25,7 +25,7 @@ def own_hosts(settings: Settings, *bound: Address | None) -> frozenset[str]:
     } | settings.console_hosts
     if settings.expose and settings.public_url:
         hosts.add(urlsplit(settings.public_url).hostname or "")
-    return frozenset(hosts - UNSPECIFIED - {""})
+    return frozenset(hosts - UNSPECIFIED_ADDRESSES - {""})
 
 
 def is_own_host(header: str, hosts: frozenset[str]) -> bool:

@@ -11,14 +11,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bridge.config.problems import Report
-from bridge.config.yaml_reader import Source, read
+from bridge.config.yaml_reader import YamlFile, read_yaml
 from bridge.core.errors import CompileError
 
-MAX_FILE = 4 * 1024 * 1024
+MAX_FILE_BYTES = 4 * 1024 * 1024
 Answer = object  # what tells two answers apart: a digest, an error number, a list of names
 
 
-class NotRegular(OSError):
+class NotRegularFile(OSError):
     """What is to be read again is a pipe or the like, which can be read once."""
 
 
@@ -38,7 +38,9 @@ class Disk:
         """Return the first `most` bytes of a file; OSError where it cannot be read."""
         try:
             if self._again and not stat.S_ISREG(file.stat().st_mode):
-                raise NotRegular(errno.EINVAL, "it is no regular file, so it cannot be read again")
+                raise NotRegularFile(
+                    errno.EINVAL, "it is not a regular file, so it cannot be read again"
+                )
             raw = _read(file, most)
         except OSError as error:
             self._asked[_content, (file, most)] = error.errno
@@ -62,7 +64,9 @@ class Disk:
 
     def has_changed(self) -> bool:
         """Tell whether any answer would be another now."""
-        return any(_now(question, of) != answer for (question, of), answer in self._asked.items())
+        return any(
+            _answer_now(question, of) != answer for (question, of), answer in self._asked.items()
+        )
 
 
 def _read(file: Path, most: int) -> bytes:
@@ -89,7 +93,7 @@ def _holds(folder: Path, name: str) -> bool:
     return (root / name).resolve().is_relative_to(root)
 
 
-def _now(question: Callable[..., Answer], of: tuple[object, ...]) -> Answer:
+def _answer_now(question: Callable[..., Answer], of: tuple[object, ...]) -> Answer:
     try:
         return question(*of)
     except OSError as error:
@@ -98,7 +102,7 @@ def _now(question: Callable[..., Answer], of: tuple[object, ...]) -> Answer:
         return type(error)
 
 
-class Folder:
+class ConfigFolder:
     """The folder of routes.yaml. Remembers what was read; nothing outside is, not through a link
     either.
     """
@@ -126,13 +130,13 @@ class Folder:
     def text(self, file: Path) -> str:
         """Return the text of `file`; CompileError where it cannot be read."""
         try:
-            raw = self.disk.read(file, MAX_FILE + 1)
+            raw = self.disk.read(file, MAX_FILE_BYTES + 1)
         except OSError as error:
             raise CompileError(
                 f"cannot read {file}: {(error.strerror or 'error').lower()}"
             ) from None
-        if len(raw) > MAX_FILE:
-            raise CompileError(f"{file} is larger than {MAX_FILE} bytes")
+        if len(raw) > MAX_FILE_BYTES:
+            raise CompileError(f"{file} is larger than {MAX_FILE_BYTES} bytes")
         self.read.append(str(file))
         try:
             return raw.decode("utf-8-sig")
@@ -162,7 +166,7 @@ def parse_schema(text: str, name: str) -> Any:
     """Return the JSON or, by its ending, YAML of a schema file."""
     if name.endswith((".yaml", ".yml")):
         report = Report(name)
-        document = read(Source(name, text), report)
+        document = read_yaml(YamlFile(name, text), report)
         if report.failed:
             first = report.sorted()[0]
             raise CompileError(f"{name}:{first.line}:{first.column}: {first.message}")

@@ -5,20 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bridge.config.files import Disk, Folder
+from bridge.config.files import ConfigFolder, Disk
 from bridge.config.problems import Path as Where
-from bridge.config.problems import Report, found
-from bridge.config.yaml_reader import Source, read
+from bridge.config.problems import Report, describe_type
+from bridge.config.yaml_reader import YamlFile, read_yaml
 from bridge.core.errors import CompileError
 
 SECTIONS: dict[str, type] = {"platforms": dict, "sources": dict, "flows": dict, "routes": list}
 
 
-def gather(file: Path, report: Report, disk: Disk | None = None) -> tuple[dict[str, Any], Folder]:
+def gather(
+    file: Path, report: Report, disk: Disk | None = None
+) -> tuple[dict[str, Any], ConfigFolder]:
     """Return routes.yaml with everything it includes as one value, and its folder."""
-    folder = Folder(file.parent, disk=disk)
+    folder = ConfigFolder(file.parent, disk=disk)
     try:
-        document = read(Source(str(file), folder.text(file)), report)
+        document = read_yaml(YamlFile(str(file), folder.text(file)), report)
     except CompileError as error:
         report.settle((), str(error))
         return {}, folder
@@ -27,7 +29,7 @@ def gather(file: Path, report: Report, disk: Disk | None = None) -> tuple[dict[s
             report.settle(
                 (),
                 "needs a mapping with version, platforms, sources, flows and routes, found"
-                f" {found(document)}",
+                f" {describe_type(document)}",
             )
         return {}, folder
     for where, include in _includes(document.pop("include", None), folder, report):
@@ -35,16 +37,16 @@ def gather(file: Path, report: Report, disk: Disk | None = None) -> tuple[dict[s
     return document, folder
 
 
-def _includes(value: Any, folder: Folder, report: Report) -> list[tuple[Where, Path]]:
+def _includes(value: Any, folder: ConfigFolder, report: Report) -> list[tuple[Where, Path]]:
     files: dict[Path, Where] = {}
     names = [value] if isinstance(value, str) else value or []
     if not isinstance(names, list):
-        report.add(("include",), f"needs a list of files, found {found(value)}")
+        report.add(("include",), f"needs a list of files, found {describe_type(value)}")
         return []
     for index, name in enumerate(names):
         where: Where = ("include", index) if isinstance(value, list) else ("include",)
         if not isinstance(name, str) or not name:
-            report.add(where, f"needs the name of a file, found {found(name)}")
+            report.add(where, f"needs the name of a file, found {describe_type(name)}")
             continue
         try:
             folder.find(name)
@@ -63,19 +65,21 @@ def _includes(value: Any, folder: Folder, report: Report) -> list[tuple[Where, P
 
 
 def _include(
-    document: dict[str, Any], file: Path, where: Where, folder: Folder, report: Report
+    document: dict[str, Any], file: Path, where: Where, folder: ConfigFolder, report: Report
 ) -> None:
     """Add what `file` says to `document`, and its places and problems to `report`."""
     own = Report(str(file))
     try:
-        part = read(Source(str(file), folder.text(file)), own)
+        part = read_yaml(YamlFile(str(file), folder.text(file)), own)
     except CompileError as error:
         report.add(where, str(error))
         return
     if own.failed or not isinstance(part, dict):
         if not own.failed:
             own.add(
-                (), f"needs a mapping with platforms, sources, flows or routes, found {found(part)}"
+                (),
+                "needs a mapping with platforms, sources, flows or routes,"
+                f" found {describe_type(part)}",
             )
         report.problems += own.problems
         return
@@ -90,7 +94,8 @@ def _include(
             )
         elif value is not None and not isinstance(value, SECTIONS[key]):
             own.add(
-                (key,), f"needs a {'list' if key == 'routes' else 'mapping'}, found {found(value)}"
+                (key,),
+                f"needs a {'list' if key == 'routes' else 'mapping'}, found {describe_type(value)}",
             )
         elif value is not None:
             _merge(document, key, value, own, report)

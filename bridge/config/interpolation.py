@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path as File
 from typing import Any
 
-from bridge.config.files import Disk, NotRegular
+from bridge.config.files import Disk, NotRegularFile
 from bridge.config.problems import Path, Report
-from bridge.routing.templates import ENV_ALLOWED
+from bridge.routing.templates import INTERPOLATION_NOT_ALLOWED
 
-MAX_SECRET_FILE = 64 * 1024
+MAX_SECRET_FILE_BYTES = 64 * 1024
 SECRET_KEYS = ("secret", "secrets", "verify")
 CAPTCHA_SECRET = ("spam", "captcha", "secret")
 
@@ -27,7 +27,7 @@ def may_fill(path: Path) -> bool:
     return (len(path) > 2 and path[2] in SECRET_KEYS) or path[2:] == CAPTCHA_SECRET
 
 
-class Filler:
+class Interpolator:
     """Fills in values; `strict`: one that is missing is an error, else a warning and an empty text.
 
     `filled` is what it found, by what stands between the braces, and `reasons` says why a value is
@@ -71,7 +71,7 @@ class Filler:
             self.report.filled.add(path)
             return _PART.sub(lambda match: self._part(match, path), value)
         if re.search(r"(?<!\$)\$\{\s*(env|file):", value):
-            self.report.settle(path, ENV_ALLOWED)
+            self.report.settle(path, INTERPOLATION_NOT_ALLOWED)
         return value
 
     def _part(self, match: re.Match[str], path: Path) -> str:
@@ -79,7 +79,7 @@ class Filler:
         if match[0] == "$${":
             return "${"
         if not closed:
-            self.report.settle(path, "a ${ without its }")
+            self.report.settle(path, "a ${ without a closing }")
             return ""
         if not kind:
             found = f"${{{name}}}" if re.fullmatch(r"\w{1,80}", name) else "a ${…}"
@@ -97,7 +97,7 @@ class Filler:
                 self._missing(
                     path,
                     key,
-                    self.given_reasons.get(key, f"{key[:80]} is not among what was given"),
+                    self.given_reasons.get(key, f"{key[:80]} is not among the given values"),
                 )
         else:
             value = self._environment(name, path) if kind == "env" else self._file(name, path)
@@ -120,18 +120,20 @@ class Filler:
     def _file(self, name: str, path: Path) -> str:
         file = self.folder / name
         try:
-            raw = self.disk.read(file, MAX_SECRET_FILE + 1)
+            raw = self.disk.read(file, MAX_SECRET_FILE_BYTES + 1)
             self.read.append(str(file))
             value = raw.decode().rstrip("\r\n")
-        except NotRegular as error:  # it was read before, and its value is used: nothing is missing
+        except (
+            NotRegularFile
+        ) as error:  # it was read before, and its value is used: nothing is missing
             self.report.settle(path, f"file {name} cannot be read: {error.strerror}")
             return ""
         except (OSError, ValueError) as error:
             why = (getattr(error, "strerror", None) or "not UTF-8 text").lower()
             self._missing(path, f"file:{name}", f"file {name} cannot be read: {why}")
             return ""
-        if len(raw) > MAX_SECRET_FILE:
-            self.report.settle(path, f"file {name} is larger than {MAX_SECRET_FILE} bytes")
+        if len(raw) > MAX_SECRET_FILE_BYTES:
+            self.report.settle(path, f"file {name} is larger than {MAX_SECRET_FILE_BYTES} bytes")
         elif not value:
             self._missing(path, f"file:{name}", f"file {name} is empty")
         return value

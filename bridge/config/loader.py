@@ -15,15 +15,15 @@ from typing import Any
 from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.platforms import build_flows, build_platforms
 from bridge.config.build.references import References
-from bridge.config.build.retention import retained
+from bridge.config.build.retention import build_retention
 from bridge.config.build.routes import build_routes
 from bridge.config.build.sources import build_sources
-from bridge.config.files import Disk, Folder
+from bridge.config.files import ConfigFolder, Disk
 from bridge.config.includes import gather
-from bridge.config.interpolation import Filler
+from bridge.config.interpolation import Interpolator
 from bridge.config.problems import Report
 from bridge.config.schema.json_schema import editor_schema, schema_text
-from bridge.config.validation import check as check_document
+from bridge.config.validation import validate_document as check_document
 from bridge.config.yaml_reader import find_traps
 from bridge.core.errors import ConfigError, Problem
 from bridge.core.retention import DEFAULT
@@ -31,7 +31,7 @@ from bridge.routing.model import Config
 
 __all__ = [
     "Disk",
-    "Reading",
+    "LoadResult",
     "check",
     "editor_schema",
     "load",
@@ -62,7 +62,7 @@ def load(
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LoadResult:
     """What reading a configuration came to: null where it cannot be used, and every problem,
     warnings too.
 
@@ -99,12 +99,12 @@ def read(
     *,
     strict_secrets: bool = True,
     cpus: int | None = None,
-) -> Reading:
+) -> LoadResult:
     """Read the configuration; every file through `disk`."""
     disk = disk or Disk()
     report = Report(str(path))
     data, folder = gather(Path(path), report, disk)
-    filler = Filler(environ, folder.path, report, strict_secrets, disk)
+    filler = Interpolator(environ, folder.path, report, strict_secrets, disk)
     config = _build(data, folder, filler, report, cpus)
     parts = {
         "config": data,
@@ -112,17 +112,18 @@ def read(
         "filled": filler.filled,
         "reasons": filler.reasons,
     }
-    return Reading(config, report.sorted(), json.dumps(parts) if config else "")
+    return LoadResult(config, report.sorted(), json.dumps(parts) if config else "")
 
 
 def rebuild(parts: str, folder: str | Path = ".", *, cpus: int | None = None) -> Config:
-    """Return the configuration that `Reading.parts` are of; nothing is read. No YAML is parsed, so
-    it takes a third of the time.
+    """Build the configuration from `LoadResult.parts`, without reading files.
+
+    No YAML is parsed, so it takes a third of the time.
     """
     given = json.loads(parts)
-    report = Report("(kept configuration)")
-    held = Folder(Path(folder), given["schemas"])
-    filler = Filler(
+    report = Report("(stored configuration)")
+    held = ConfigFolder(Path(folder), given["schemas"])
+    filler = Interpolator(
         {}, held.path, report, strict=False, given=given["filled"], given_reasons=given["reasons"]
     )
     config = _build(given["config"], held, filler, report, cpus)
@@ -143,10 +144,14 @@ def load_canonical(
     it, secrets those of now.
     """
     document = json.loads(text)
-    report = Report("(kept configuration)")
-    held = Folder(Path(folder), document["schemas"])
+    report = Report("(stored configuration)")
+    held = ConfigFolder(Path(folder), document["schemas"])
     config = _build(
-        document["config"], held, Filler(environ, held.path, report, strict_secrets), report, cpus
+        document["config"],
+        held,
+        Interpolator(environ, held.path, report, strict_secrets),
+        report,
+        cpus,
     )
     if config is None:
         raise ConfigError(report.sorted())
@@ -154,7 +159,11 @@ def load_canonical(
 
 
 def _build(
-    data: dict[str, Any], folder: Folder, filler: Filler, report: Report, cpus: int | None
+    data: dict[str, Any],
+    folder: ConfigFolder,
+    filler: Interpolator,
+    report: Report,
+    cpus: int | None,
 ) -> Config | None:
     if () in report.settled:
         return None
@@ -169,7 +178,7 @@ def _build(
     }
     platforms = build_platforms(document, folder.path, cpus or os.cpu_count() or 1, report)
     flows = build_flows(document, platforms, names["platforms"], report)
-    retention = retained(document.retention, DEFAULT, ("retention",), report)
+    retention = build_retention(document.retention, DEFAULT, ("retention",), report)
     sources = build_sources(document, schemas, retention, report)
     references = References(
         sources,
@@ -185,7 +194,7 @@ def _build(
         if name not in used:
             report.add(("sources", name), "no route uses this source", key=True, level="warning")
     if not document.complete and not report.failed:
-        report.add((), "cannot be used without what is missing")
+        report.add((), "cannot be used: required values are missing")
     if report.failed:
         return None
     sources = {

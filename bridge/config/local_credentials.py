@@ -13,10 +13,10 @@ from typing import Any
 
 from bridge.core.errors import SettingsError
 
-SHORTEST = 32  # characters of a secret key
+MIN_KEY_LENGTH = 32  # characters of a secret key
 
 
-def local_credentials(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
+def derive_local_credentials(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
     """The secret key, and the embedded platform's credentials: derived from it, so that every
     process has the same.
     """
@@ -26,42 +26,42 @@ def local_credentials(environ: Mapping[str, str], data: Path, url: str) -> dict[
             "FLOWBRIDGE_SECRET_KEY is not set: machines that share a PostgreSQL database must share"
             " it (32 or more random characters)"
         )
-    key = key or _generated(data / "secret_key")
+    key = key or _read_or_create_key(data / "secret_key")
     return {
         "secret_key": key,
         "local_api_key": (
-            environ.get("FLOWBRIDGE_LOCAL_API_KEY") or _derive(key, "local api key")[:32]
+            environ.get("FLOWBRIDGE_LOCAL_API_KEY") or _derive_key(key, "local api key")[:32]
         ),
         "local_user_id": (
-            environ.get("FLOWBRIDGE_LOCAL_USER_ID") or _derive(key, "local user id")[:28]
+            environ.get("FLOWBRIDGE_LOCAL_USER_ID") or _derive_key(key, "local user id")[:28]
         ),
     }
 
 
-def _derive(key: str, purpose: str) -> str:
+def _derive_key(key: str, purpose: str) -> str:
     return hmac.digest(key.encode(), purpose.encode(), hashlib.sha256).hex()
 
 
-def _generated(path: Path) -> str:
+def _read_or_create_key(path: Path) -> str:
     """Return the secret in `path`, made once and readable by its owner alone; of two processes that
     make it, one wins for both.
     """
     try:
         if not path.exists():
-            _make(path)
+            _create_key(path)
         key = path.read_text().strip()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise SettingsError(f"the secret key cannot be kept in {path}: {reason}") from error
-    if len(key) < SHORTEST:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SettingsError(f"cannot store the secret key in {path}: {reason}") from error
+    if len(key) < MIN_KEY_LENGTH:
         raise SettingsError(
-            f"{path} holds no secret key of {SHORTEST} characters or more: delete the file, and a"
-            " new one is made"
+            f"{path} has no secret key of at least {MIN_KEY_LENGTH} characters: delete the file,"
+            " and flowbridge creates a new key"
         )
     return key
 
 
-def _make(path: Path) -> None:
+def _create_key(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -15,7 +15,7 @@ _NAME = re.compile(r"[a-z0-9_-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where a value and its key stand, 1-based.
 
     `empty`: no value is written. `cut`: a comment that begins with `#${` follows its `${…}`.
@@ -35,7 +35,7 @@ class Report:
     """Collects problems by path; `places` says where each path stands."""
 
     file: str
-    places: dict[Path, Place] = field(default_factory=dict)
+    places: dict[Path, Position] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     settled: set[Path] = field(default_factory=set)  #: paths that have been complained of for good
     #: paths of what came from the environment or a file
@@ -71,7 +71,7 @@ class Report:
             line = place.line
             column = place.column
             file = place.file
-        problem = Problem(file, line, column, dotted(path), message, level, self._shown(path))
+        problem = Problem(file, line, column, format_path(path), message, level, self._shown(path))
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -95,7 +95,7 @@ class Report:
             if path[:1] == ("routes",) and len(path) > 1 and isinstance(path[1], int)
             else None
         )
-        return "" if name is None else dotted((f"routes[{name}]", *path[2:]))
+        return "" if name is None else format_path((f"routes[{name}]", *path[2:]))
 
     def settle(self, path: Path, message: str) -> None:
         """Note a problem at `path` and none after it there or below."""
@@ -123,12 +123,12 @@ class Report:
         return sorted(self.problems, key=lambda p: (p.file != self.file, p))
 
 
-def dotted(path: Path) -> str:
+def format_path(path: Path) -> str:
     """Return a path as it is shown: `routes.0.inputs.title`."""
     return ".".join(map(str, path)) or WHOLE_FILE
 
 
-def found(value: object) -> str:
+def describe_type(value: object) -> str:
     """Return what a value is, in the words of YAML and JSON."""
     names = {
         str: "text",
@@ -141,6 +141,6 @@ def found(value: object) -> str:
     return "nothing" if value is None else names.get(type(value), "something else")
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Return the allowed names as text."""
     return ", ".join(names) or "none yet"

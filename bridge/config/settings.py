@@ -21,14 +21,14 @@ from bridge.config.addresses import (
     parse_networks,
     parse_public_url,
 )
-from bridge.config.local_credentials import SHORTEST, local_credentials
+from bridge.config.local_credentials import MIN_KEY_LENGTH, derive_local_credentials
 from bridge.core.errors import SettingsError
 from bridge.core.timings import TIMINGS, Timings
 
 # what FLOWBRIDGE_EXPOSE can put on the public face
-FACES = frozenset({"api", "console", "admin", "metrics"})
+EXPOSABLE_PARTS = frozenset({"api", "console", "admin", "metrics"})
 #: What no flow gets to see in its environment: the last two hold the key of a collector of traces.
-HIDDEN = frozenset(
+SECRET_VARIABLES = frozenset(
     f"FLOWBRIDGE_{name}"
     for name in (
         "SECRET_KEY",
@@ -80,7 +80,7 @@ NAMES = frozenset(
 ENGINES = ("worker", "celery")
 BACKUPS = {"off": None, "hourly": 3600.0, "daily": 86400.0, "weekly": 7 * 86400.0}
 LOG_LEVELS = ("debug", "info", "warning", "error")
-ADDRESSES = ("full", "truncated", "none")
+ADDRESS_LOG_MODES = ("full", "truncated", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class Settings:
     @property
     def flow_environ(self) -> dict[str, str]:
         """The environment that flows get: `environ` without what is flowbridge's own."""
-        return {name: value for name, value in self.environ.items() if name not in HIDDEN}
+        return {name: value for name, value in self.environ.items() if name not in SECRET_VARIABLES}
 
 
 def take_environ(environ: Mapping[str, str]) -> None:
@@ -159,7 +159,7 @@ def load_settings(
     `timings`: the durations of the processes.
     """
     path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
-    merged = with_dotenv(environ, _dotenv(path.parent / ".env"))
+    merged = with_dotenv(environ, _read_dotenv(path.parent / ".env"))
     data = Path(merged.get("FLOWBRIDGE_DATA") or "data").absolute()
     url = merged.get("FLOWBRIDGE_DATABASE_URL") or f"sqlite:///{data / 'flowbridge.db'}"
     public = bind or merged.get("FLOWBRIDGE_BIND") or "127.0.0.1:8080"
@@ -172,7 +172,7 @@ def load_settings(
         bind=parse_address("FLOWBRIDGE_BIND", public),
         private_bind=parse_address("FLOWBRIDGE_PRIVATE_BIND", private) if private else None,
         metrics_bind=parse_address("FLOWBRIDGE_METRICS_BIND", metrics) if metrics else None,
-        expose=_choices("FLOWBRIDGE_EXPOSE", merged.get("FLOWBRIDGE_EXPOSE", "")),
+        expose=_parse_exposed("FLOWBRIDGE_EXPOSE", merged.get("FLOWBRIDGE_EXPOSE", "")),
         console_hosts=parse_hosts(
             "FLOWBRIDGE_CONSOLE_HOSTS",
             merged.get("FLOWBRIDGE_CONSOLE_HOSTS", ""),
@@ -182,22 +182,24 @@ def load_settings(
         ),
         public_url=parse_public_url(merged.get("FLOWBRIDGE_PUBLIC_URL", "").rstrip("/")),
         trusted_proxies=parse_networks(merged.get("FLOWBRIDGE_TRUSTED_PROXIES", "")),
-        log=_level(merged.get("FLOWBRIDGE_LOG") or "info"),
-        log_addresses=_addresses(merged.get("FLOWBRIDGE_LOG_ADDRESSES") or "truncated"),
-        actor=_name("FLOWBRIDGE_ACTOR", merged.get("FLOWBRIDGE_ACTOR", "")),
-        reconcile_after=_seconds(
+        log=_parse_log_level(merged.get("FLOWBRIDGE_LOG") or "info"),
+        log_addresses=_parse_address_log_mode(
+            merged.get("FLOWBRIDGE_LOG_ADDRESSES") or "truncated"
+        ),
+        actor=_parse_name("FLOWBRIDGE_ACTOR", merged.get("FLOWBRIDGE_ACTOR", "")),
+        reconcile_after=_parse_seconds(
             "FLOWBRIDGE_RECONCILE_AFTER", merged.get("FLOWBRIDGE_RECONCILE_AFTER") or "60"
         ),
         encryption_keys=tuple(
             filter(None, map(str.strip, merged.get("FLOWBRIDGE_ENCRYPTION_KEYS", "").split(",")))
         ),
-        admin_token=_admin_token(merged),
+        admin_token=_parse_admin_token(merged),
         environ=merged,
         own=dict(environ),
         timings=timings,
-        **_backups(merged, data, url),
-        **_engine(merged, url),
-        **(local_credentials(merged, data, url) if secrets else {}),
+        **_parse_backups(merged, data, url),
+        **_parse_engine(merged, url),
+        **(derive_local_credentials(merged, data, url) if secrets else {}),
     )
 
 
@@ -212,66 +214,68 @@ def with_dotenv(environ: Mapping[str, str], text: str) -> dict[str, str]:
     return {**{name: value for name, value in beside.items() if value is not None}, **environ}
 
 
-def _dotenv(path: Path) -> str:
+def _read_dotenv(path: Path) -> str:
     if not (path.is_file() or path.is_fifo()):
         return ""
     try:
         return path.read_text("utf-8")
     except (OSError, ValueError) as error:
         raise SettingsError(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}"
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
         ) from None
 
 
-def _choices(name: str, text: str) -> frozenset[str]:
+def _parse_exposed(name: str, text: str) -> frozenset[str]:
     chosen = frozenset(filter(None, (word.strip() for word in text.split(","))))
-    if unknown := sorted(chosen - FACES):
+    if unknown := sorted(chosen - EXPOSABLE_PARTS):
         raise SettingsError(
-            f"{name}: {unknown[0]!r} cannot be exposed; allowed: {', '.join(sorted(FACES))}"
+            f"{name}: {unknown[0]!r} cannot be exposed; allowed:"
+            f" {', '.join(sorted(EXPOSABLE_PARTS))}"
         )
     return chosen
 
 
-def _seconds(name: str, text: str) -> float:
+def _parse_seconds(name: str, text: str) -> float:
     found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)", text.strip())
     if found is None:
-        raise SettingsError(f"{name}: {text!r} is no length of time; write 60, 60s or 5m")
+        raise SettingsError(f"{name}: {text!r} is not a duration; allowed: 60, 60s or 5m")
     return float(found[1]) * {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}[found[2]]
 
 
-def _name(name: str, text: str) -> str:
+def _parse_name(name: str, text: str) -> str:
     if len(text) > 100 or not text.isprintable():
-        raise SettingsError(f"{name}: a name of at most 100 printable characters is wanted")
+        raise SettingsError(f"{name}: needs a name of at most 100 printable characters")
     return text.strip()
 
 
-def _admin_token(environ: Mapping[str, str]) -> str:
+def _parse_admin_token(environ: Mapping[str, str]) -> str:
     token = environ.get("FLOWBRIDGE_ADMIN_TOKEN", "")
-    if token and len(token) < SHORTEST:
+    if token and len(token) < MIN_KEY_LENGTH:
         raise SettingsError(
-            f"FLOWBRIDGE_ADMIN_TOKEN is shorter than {SHORTEST} characters: it opens all that an"
-            " administrator sees"
+            f"FLOWBRIDGE_ADMIN_TOKEN needs at least {MIN_KEY_LENGTH} characters: it gives"
+            " access to everything an administrator sees"
         )
     return token
 
 
-def _level(text: str) -> str:
+def _parse_log_level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
         raise SettingsError(
-            f"FLOWBRIDGE_LOG: {text!r} is no level; allowed: {', '.join(LOG_LEVELS)}"
+            f"FLOWBRIDGE_LOG: {text!r} is not a log level; allowed: {', '.join(LOG_LEVELS)}"
         )
     return text.lower()
 
 
-def _addresses(text: str) -> str:
-    if text not in ADDRESSES:
+def _parse_address_log_mode(text: str) -> str:
+    if text not in ADDRESS_LOG_MODES:
         raise SettingsError(
-            f"FLOWBRIDGE_LOG_ADDRESSES: {text!r} is not known; allowed: {', '.join(ADDRESSES)}"
+            f"FLOWBRIDGE_LOG_ADDRESSES: unknown value {text!r}; allowed:"
+            f" {', '.join(ADDRESS_LOG_MODES)}"
         )
     return text
 
 
-def _engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
+def _parse_engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
     """Who makes the calls, and the broker's URL where that is Celery. The URL holds a password, so
     no message has it.
     """
@@ -279,34 +283,36 @@ def _engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
     broker = environ.get("FLOWBRIDGE_BROKER_URL") or ""
     if engine not in ENGINES:
         raise SettingsError(
-            f"FLOWBRIDGE_ENGINE: {engine!r} is no engine; allowed: {', '.join(ENGINES)}"
+            f"FLOWBRIDGE_ENGINE: {engine!r} is not an engine; allowed: {', '.join(ENGINES)}"
         )
     if engine == "celery" and url.startswith("sqlite"):
         raise SettingsError(
-            "FLOWBRIDGE_ENGINE=celery is for several machines, which share a PostgreSQL: set"
+            "FLOWBRIDGE_ENGINE=celery needs a PostgreSQL database that all machines share: set"
             " FLOWBRIDGE_DATABASE_URL"
         )
     if engine == "celery" and "://" not in broker:
-        found = "what it holds is no URL" if broker else "it is not set"
+        found = "its value is not a URL" if broker else "it is not set"
         raise SettingsError(
-            "FLOWBRIDGE_BROKER_URL is where Celery's broker is, such as"
+            "FLOWBRIDGE_BROKER_URL needs the URL of Celery's broker, such as"
             f" redis://broker.internal:6379/0: {found}"
         )
     return {"engine": engine, "broker_url": broker}
 
 
-def _backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
+def _parse_backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
     """Where backups go, how often they are made by themselves, and how many of those are kept."""
     often = environ.get("FLOWBRIDGE_BACKUP") or "off"
     keep = environ.get("FLOWBRIDGE_BACKUP_KEEP") or "7"
     if often not in BACKUPS:
         raise SettingsError(
-            f"FLOWBRIDGE_BACKUP: {often!r} is not known; allowed: {', '.join(BACKUPS)}"
+            f"FLOWBRIDGE_BACKUP: unknown value {often!r}; allowed: {', '.join(BACKUPS)}"
         )
     if BACKUPS[often] is not None and not url.startswith("sqlite"):
         raise SettingsError("FLOWBRIDGE_BACKUP is for SQLite; back up PostgreSQL with pg_dump")
     if not re.fullmatch(r"[1-9]\d{0,2}", keep):
-        raise SettingsError(f"FLOWBRIDGE_BACKUP_KEEP: {keep!r} is no number of backups, such as 7")
+        raise SettingsError(
+            f"FLOWBRIDGE_BACKUP_KEEP: {keep!r} is not a number of backups, such as 7"
+        )
     folder = environ.get("FLOWBRIDGE_BACKUPS")
     return {
         "backups": Path(folder).absolute() if folder else data / "backups",

@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from bridge.config.problems import Path, Report, found
-from bridge.config.schema.document import LATER, DocumentSchema
-from bridge.config.schema.field_types import Kept
+from bridge.config.problems import Path, Report, describe_type
+from bridge.config.schema.document import UNAVAILABLE_KEYS, DocumentSchema
+from bridge.config.schema.field_types import RetentionOf
 from bridge.config.schema.forms import (
     CaptchaSchema,
     FieldsSchema,
@@ -31,10 +31,12 @@ from bridge.config.schema.sources import (
 )
 from bridge.routing.expressions.roots import near
 
-KEYS_LISTED = 12  # keys that a message lists; of more it names the nearest
-KEYS_NAMED = 5
-PARTS = frozenset({"spam", "page", "fields", "files"})  # of a source, that are looked at key by key
-_TYPES = {
+MAX_KEYS_LISTED = 12  # keys that a message lists; of more it names the nearest
+MAX_KEYS_NAMED = 5
+SOURCE_PARTS = frozenset(
+    {"spam", "page", "fields", "files"}
+)  # of a source, that are looked at key by key
+_TYPE_NAMES = {
     "string_type": "text",
     "int_type": "a whole number",
     "bool_type": "true or false",
@@ -47,7 +49,7 @@ _TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Usable:
+class ValidDocument:
     """The parts of a document that fit their models; routes with their index in the file.
     `complete`: that is all of them.
     """
@@ -60,7 +62,7 @@ class Usable:
     complete: bool
 
 
-def check(data: dict[str, Any], report: Report) -> Usable:
+def validate_document(data: dict[str, Any], report: Report) -> ValidDocument:
     """Return what of the document fits its models, every problem of the rest noted.
 
     Keys that do not fit are taken out of their part, so that what is wrong elsewhere in it is found
@@ -72,20 +74,20 @@ def check(data: dict[str, Any], report: Report) -> Usable:
     except ValidationError as error:
         complete = False
         data = copy.deepcopy(data)
-        noted = [_note(each, data, report) for each in error.errors(include_url=False)]
-        bad = {_key(path) for path in noted}
+        noted = [_report_error(each, data, report) for each in error.errors(include_url=False)]
+        bad = {_removed_key(path) for path in noted}
         for path in bad | {path for path in report.settled if len(path) == 3}:
-            part = _at(data, path[:-1])
+            part = _value_at(data, path[:-1])
             if len(path) > 2 and isinstance(part, dict):
                 part.pop(str(path[-1]), None)
         report.settled |= bad
-    return Usable(
-        _usable(PlatformSchema, data.get("platforms")),
-        _usable(SourceSchema, data.get("sources")),
-        _usable(FlowSchema, data.get("flows")),
-        list(_usable(RouteSchema, data.get("routes")).items()),
+    return ValidDocument(
+        _keep_valid(PlatformSchema, data.get("platforms")),
+        _keep_valid(SourceSchema, data.get("sources")),
+        _keep_valid(FlowSchema, data.get("flows")),
+        list(_keep_valid(RouteSchema, data.get("routes")).items()),
         (
-            _usable(Kept, [data.get("retention")]).get(0) or {}
+            _keep_valid(RetentionOf, [data.get("retention")]).get(0) or {}
             if data.get("retention") is not None
             else {}
         ),
@@ -93,14 +95,14 @@ def check(data: dict[str, Any], report: Report) -> Usable:
     )
 
 
-def _key(path: Path) -> Path:
+def _removed_key(path: Path) -> Path:
     """Return the key that is taken out where this does not fit: that of a platform, a source, …, or
     one of a part that has its own.
     """
-    return path[: 4 if path[:1] == ("sources",) and path[2:3] and path[2] in PARTS else 3]
+    return path[: 4 if path[:1] == ("sources",) and path[2:3] and path[2] in SOURCE_PARTS else 3]
 
 
-def _usable(kind: Any, section: Any) -> dict[Any, Any]:
+def _keep_valid(kind: Any, section: Any) -> dict[Any, Any]:
     adapter = TypeAdapter(kind)
     parts = (
         section.items()
@@ -116,13 +118,13 @@ def _usable(kind: Any, section: Any) -> dict[Any, Any]:
     return typed
 
 
-def _note(error: Any, data: Any, report: Report) -> Path:
-    path = _path(error["loc"], data)
+def _report_error(error: Any, data: Any, report: Report) -> Path:
+    path = _plain_path(error["loc"], data)
     kind = error["type"]
     context = error.get("ctx", {})
-    value = _at(data, path)
+    value = _value_at(data, path)
     if kind == "extra_forbidden":
-        report.add(path, _unknown(path, data), key=True)
+        report.add(path, _describe_unknown_key(path, data), key=True)
     elif kind == "missing":
         report.add(path, f"`{path[-1]}` is missing")
     elif kind in ("union_tag_not_found", "union_tag_invalid"):
@@ -134,44 +136,50 @@ def _note(error: Any, data: Any, report: Report) -> Path:
                 (
                     f"`type` is missing; allowed: {allowed}"
                     if isinstance(value, dict)
-                    else f"needs a mapping, found {found(value)}"
+                    else f"needs a mapping, found {describe_type(value)}"
                 ),
             )
         else:
             path = (*path, "type")
             report.add(
                 path,
-                f"found {_shown(given, path, report)}; {near(given, allowed.split(', '))}allowed:"
-                f" {allowed}",
+                f"found {_show_value(given, path, report)};"
+                f" {near(given, allowed.split(', '))}allowed: {allowed}",
             )
     elif kind == "literal_error":
         allowed = context["expected"].replace("'", "").replace(" or ", ", ")
         report.add(
             path,
-            f"found {_shown(value, path, report)}; {near(value, allowed.split(', '))}allowed:"
+            f"found {_show_value(value, path, report)}; {near(value, allowed.split(', '))}allowed:"
             f" {allowed}",
         )
     elif kind == "value_error":
         message = str(context.get("error", error["msg"]))
-        message = "what was filled in cannot be used here" if report.is_filled(path) else message
+        message = (
+            "the value from the environment or a file cannot be used here"
+            if report.is_filled(path)
+            else message
+        )
         report.add(
             path,
             (
                 message
                 if "; allowed" in message
-                else f"{message}, found {_shown(value, path, report)}"
+                else f"{message}, found {_show_value(value, path, report)}"
             ),
         )
-    elif kind in _TYPES:
-        report.add(path, f"needs {_TYPES[kind]}, found {_shown(value, path, report)}")
+    elif kind in _TYPE_NAMES:
+        report.add(path, f"needs {_TYPE_NAMES[kind]}, found {_show_value(value, path, report)}")
     else:
         report.add(
-            path, f"{_limit(kind, context) or error['msg']}, found {_shown(value, path, report)}"
+            path,
+            f"{_describe_limit(kind, context) or error['msg']},"
+            f" found {_show_value(value, path, report)}",
         )
     return path
 
 
-def _limit(kind: str, context: dict[str, Any]) -> str:
+def _describe_limit(kind: str, context: dict[str, Any]) -> str:
     match kind:
         case "greater_than_equal" | "greater_than":
             return (
@@ -192,7 +200,7 @@ def _limit(kind: str, context: dict[str, Any]) -> str:
     return ""
 
 
-def _path(loc: tuple[str | int, ...], data: Any) -> Path:
+def _plain_path(loc: tuple[str | int, ...], data: Any) -> Path:
     """Return `loc` without the names of alternatives that pydantic puts between the keys."""
     path: list[str | int] = []
     for index, step in enumerate(loc):
@@ -206,13 +214,13 @@ def _path(loc: tuple[str | int, ...], data: Any) -> Path:
             index == len(loc) - 1
             and step != "[key]"
             and isinstance(data, dict)
-            and step not in ALTERNATIVES
+            and step not in UNION_TAGS
         ):
             path.append(step)
     return tuple(path)
 
 
-def _at(data: Any, path: Path) -> Any:
+def _value_at(data: Any, path: Path) -> Any:
     for step in path:
         if isinstance(data, dict):
             data = data.get(str(step))
@@ -223,54 +231,57 @@ def _at(data: Any, path: Path) -> Any:
     return data
 
 
-ALTERNATIVES = ("plain", "dated", "yes", "which")
-_SECRET = frozenset({"secret", "secrets", "api_key", "headers", "keys"})
+UNION_TAGS = ("plain", "dated", "yes", "which")
+_SECRET_KEYS = frozenset({"secret", "secrets", "api_key", "headers", "keys"})
 
 
-def _shown(value: Any, path: Path, report: Report) -> str:
+def _show_value(value: Any, path: Path, report: Report) -> str:
     """Return a short value as it is, unless it may be a secret."""
-    if report.is_filled(path) or _SECRET.intersection(path[2:3]):
-        return found(value)
+    if report.is_filled(path) or _SECRET_KEYS.intersection(path[2:3]):
+        return describe_type(value)
     if isinstance(value, str) and re.fullmatch(r"[0-9.]{1,20}", value):
         return f"the text `{value}`"
     if isinstance(value, str) and len(value) <= 40 and re.fullmatch(r"[^\r\n]*", value):
         return f"`{value}`"
     if isinstance(value, (int, float)):
         return str(value).lower() if isinstance(value, bool) else str(value)
-    return found(value)
+    return describe_type(value)
 
 
-_MODELS: dict[str, Any] = {
+_SECTION_MODELS: dict[str, Any] = {
     "sources": SourceSchema,
     "flows": FlowSchema,
     "routes": RouteSchema,
 }
 
 
-def _unknown(path: Path, data: Any) -> str:
+def _describe_unknown_key(path: Path, data: Any) -> str:
     section = str(path[0])
     key = str(path[-1])
     depth = 3 if section != "version" else 1
-    if len(path) == depth and key in LATER.get(section, ()):
+    if len(path) == depth and key in UNAVAILABLE_KEYS.get(section, ()):
         return f"`{key}` is not available in this version"
-    allowed = _allowed(path, data)
-    if len(allowed) <= KEYS_LISTED:
+    allowed = _allowed_keys(path, data)
+    if len(allowed) <= MAX_KEYS_LISTED:
         return f"unknown key `{key}`; {near(key, allowed)}allowed: {', '.join(allowed)}"
     if hint := near(key, allowed):
         return f"unknown key `{key}`; {hint.strip()}"
-    alike = get_close_matches(key, allowed, n=KEYS_NAMED, cutoff=0) or sorted(allowed)[:KEYS_NAMED]
+    alike = (
+        get_close_matches(key, allowed, n=MAX_KEYS_NAMED, cutoff=0)
+        or sorted(allowed)[:MAX_KEYS_NAMED]
+    )
     return (
         f"unknown key `{key}`; the nearest of {len(allowed)} keys: {', '.join(alike)} (`flowbridge"
         " schema` has them all)"
     )
 
 
-def _allowed(path: Path, data: Any) -> list[str]:
+def _allowed_keys(path: Path, data: Any) -> list[str]:
     """Return the keys that the mapping has in which the last step of `path` stands."""
     model: Any = DocumentSchema
     for index, step in enumerate(path[:-1]):
         if index == 0 and step == "platforms" and len(path) > 2:
-            kind = _at(data, path[:2])
+            kind = _value_at(data, path[:2])
             model = next(
                 (
                     each
@@ -280,14 +291,14 @@ def _allowed(path: Path, data: Any) -> list[str]:
                 ),
                 LocalSchema,
             )
-        elif index == 0 and step in _MODELS:
-            model = _MODELS[str(step)]
+        elif index == 0 and step in _SECTION_MODELS:
+            model = _SECTION_MODELS[str(step)]
         elif index >= 2:
-            model = _below(model, str(step)) or model
+            model = _nested_model(model, str(step)) or model
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _below(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+def _nested_model(model: type[BaseModel], key: str) -> type[BaseModel] | None:
     names: dict[str, type[BaseModel]] = {
         "verify": VerifySchema,
         "timestamp": TimestampSchema,

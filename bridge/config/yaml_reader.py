@@ -9,35 +9,35 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.config.problems import Path, Place, Report
+from bridge.config.problems import Path, Position, Report
 
 MAX_NODES = 200_000
 MAX_DEPTH = 60
-QUOTE = 'quote it: "${…}"'
+QUOTE_HINT = 'quote it: "${…}"'
 
 _HINTS = (  # what ruamel says, what it usually comes from
     (
         "cannot start any token",
-        "a text that begins with this character wants quotes; indent with spaces",
+        "a text that begins with this character needs quotes; indent with spaces",
     ),
-    ("mapping values are not allowed", "a text with `: ` in it wants quotes"),
-    ("expected alphabetic or numeric", "a text that begins with * or & wants quotes"),
-    ("undefined alias", "a text that begins with * wants quotes"),
+    ("mapping values are not allowed", "a text that contains `: ` needs quotes"),
+    ("expected alphabetic or numeric", "a text that begins with * or & needs quotes"),
+    ("undefined alias", "a text that begins with * needs quotes"),
     ("found unexpected end of stream", "a quote or bracket is not closed"),
-    ("could not find expected ':'", "a key without its colon, or a text that wants quotes"),
-    ("expected <block end>", "wrong indentation, or a text that wants quotes"),
+    ("could not find expected ':'", "a key without its colon, or a text that needs quotes"),
+    ("expected <block end>", "wrong indentation, or a text that needs quotes"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class YamlFile:
     """One YAML file: its name as shown, and its text."""
 
     name: str
     text: str
 
 
-def read(source: Source, report: Report) -> Any:
+def read_yaml(source: YamlFile, report: Report) -> Any:
     """Return the value of the YAML text, its places and problems noted in `report`; None where it
     cannot be parsed.
     """
@@ -64,25 +64,25 @@ def read(source: Source, report: Report) -> Any:
         return None
     if node is None:
         return {}
-    return _Reader(source, report).value(node, ())
+    return _NodeReader(source, report).value(node, ())
 
 
-def _syntax(report: Report, source: Source, line: int, column: int, problem: str) -> None:
+def _syntax(report: Report, source: YamlFile, line: int, column: int, problem: str) -> None:
     lines = source.text.splitlines()
     written = lines[line] if line < len(lines) else ""
     if written[max(0, column - 1) : column + 1] == "${":
-        problem = f"a ${{…}} inside {{ }} or [ ] wants quotes: {QUOTE}"
+        problem = f"a ${{…}} inside {{ }} or [ ] needs quotes: {QUOTE_HINT}"
     else:
         hint = next((hint for sign, hint in _HINTS if sign in problem), "")
         problem = f"not YAML: {problem}" + (f" ({hint})" if hint else "")
-    report.places[()] = Place(source.name, line + 1, column + 1, line + 1, column + 1)
+    report.places[()] = Position(source.name, line + 1, column + 1, line + 1, column + 1)
     report.settle((), problem)
 
 
-class _Reader:
+class _NodeReader:
     """Turns nodes into values."""
 
-    def __init__(self, source: Source, report: Report) -> None:
+    def __init__(self, source: YamlFile, report: Report) -> None:
         self.source = source
         self.report = report
         self.lines = source.text.splitlines()
@@ -96,7 +96,7 @@ class _Reader:
             if self.count <= MAX_NODES + 1:
                 self.report.add(
                     path,
-                    f"more than {MAX_NODES} values, or more than {MAX_DEPTH} within each other",
+                    f"more than {MAX_NODES} values, or nested more than {MAX_DEPTH} deep",
                 )
             return None
         kind = type(node).__name__
@@ -114,7 +114,7 @@ class _Reader:
         if empty:  # its mark is wherever the next thing stands
             mark = at
         cut = self._is_cut(node)
-        self.report.places[path] = Place(
+        self.report.places[path] = Position(
             self.source.name, mark.line + 1, mark.column + 1, at.line + 1, at.column + 1, empty, cut
         )
 
@@ -128,7 +128,7 @@ class _Reader:
         tag = str(node.tag) if node.tag else plain
         if tag not in (plain, "!"):
             self.report.add(
-                path, f"the tag {tag} has no meaning here; a text that begins with ! wants quotes"
+                path, f"the tag {tag} has no meaning here; a text that begins with ! needs quotes"
             )
 
     def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
@@ -138,7 +138,9 @@ class _Reader:
         for key, value in node.value:
             if type(key).__name__ != "ScalarNode":
                 self._place(key, (*path, "?"), None)
-                self.report.add((*path, "?"), f"a key must be text; if this is a ${{…}}, {QUOTE}")
+                self.report.add(
+                    (*path, "?"), f"a key must be text; if this is a ${{…}}, {QUOTE_HINT}"
+                )
             elif key.tag == "tag:yaml.org,2002:merge":
                 self._merge(values, value, path)
             elif key.value in lines:
@@ -146,7 +148,7 @@ class _Reader:
                 self._place(value, (*path, key.value), key)
                 self.report.add(
                     (*path, key.value),
-                    f"the key stands twice; first in line {lines[key.value]}",
+                    f"duplicate key; first defined in line {lines[key.value]}",
                     key=True,
                 )
                 self.report.places[(*path, key.value)] = place
@@ -179,11 +181,11 @@ class _Reader:
                 self._check_tag(node, path, "tag:yaml.org,2002:str")
             return text
         try:
-            return _READ[kind](text)
+            return _SCALAR_READERS[kind](text)
         except KeyError:
             self._check_tag(node, path, "tag:yaml.org,2002:str")
         except ValueError:
-            self.report.settle(path, f"{text[:40]} is not a number that JSON can carry")
+            self.report.settle(path, f"{text[:40]} is not a number that JSON can represent")
         return text
 
 
@@ -211,7 +213,7 @@ def _number(text: str) -> float:
     return value
 
 
-_READ = {
+_SCALAR_READERS = {
     "null": lambda _text: None,
     "bool": lambda text: text.lower() == "true",
     "int": _integer,

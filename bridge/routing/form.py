@@ -12,7 +12,7 @@ from bridge.core.model import JSON
 from bridge.routing.schemas.validator import Validator
 
 
-class Template(Protocol):
+class PageTemplate(Protocol):
     """A compiled page of the operator's own."""
 
     def render(self, values: Mapping[str, JSON]) -> str:
@@ -29,7 +29,7 @@ class Page:
     intro: str | None = None
     submit: str | None = None
     thanks: str | None = None
-    thanks_template: Template | None = None
+    thanks_template: PageTemplate | None = None
     language: str | None = None  # null: as the browser asks
     hosted: bool = True
     noindex: bool = False
@@ -128,7 +128,7 @@ class FileRules:
     keep: int = 2 * 1024**3
 
 
-USUAL_FIELDS = FieldRules()
+DEFAULT_FIELD_RULES = FieldRules()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ class Form:
     page: Page = Page()
     schema: Validator | None = None
     schema_document: Mapping[str, JSON] | None = None
-    fields: FieldRules = USUAL_FIELDS
+    fields: FieldRules = DEFAULT_FIELD_RULES
     files: FileRules | None = None
     # what is kept of a sender's address: full | truncated | hashed | none
     addresses: str = "truncated"

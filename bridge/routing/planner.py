@@ -27,7 +27,7 @@ from bridge.routing.model import Context, Mode, Route
 from bridge.routing.schemas.validator import Validator
 from bridge.routing.templates import RESERVED_INPUTS, Inputs
 
-KEY_LENGTH = 200  # characters of a key of order_by or debounce
+MAX_KEY_LENGTH = 200  # characters of a key of order_by or debounce
 _DELIVERY_ID = re.compile(r"dlv_([0-9a-z]{26})[a-z2-7]{8}")
 
 
@@ -165,11 +165,11 @@ def _key(route: Route, what: str, value: JSON) -> str | None:
         )
     except TypeError:
         raise ExpressionError(
-            f"the value of {what} cannot be a key: it is nested too deep, or no text of Unicode"
+            f"the value of {what} cannot be a key: it is nested too deep, or is not valid Unicode"
         ) from None
     if route.has_siblings:
         text = f"{route.flow.name}: {text}"
-    fits = len(text) <= KEY_LENGTH and text.isprintable()
+    fits = len(text) <= MAX_KEY_LENGTH and text.isprintable()
     return (
         text
         if fits
@@ -206,7 +206,7 @@ def _inputs(route: Route, roots: Context) -> tuple[JSON, str | None]:
             inputs,
             (
                 f"the inputs use names that the platform reserves: {', '.join(reserved)} (reserved:"
-                " drop leaves them out)"
+                " drop omits them)"
             ),
         )
     if reserved:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from bridge.core.errors import CompileError, ExpressionError
 from bridge.core.model import JSON
 from bridge.routing.expressions.compile import Expression, compile_expression
-from bridge.routing.functions.signature import bounded
-from bridge.routing.functions.text import string
+from bridge.routing.functions.signature import check_text_length
+from bridge.routing.functions.text import to_text
 
 Context = Mapping[str, JSON]
 Fill = Callable[[Context], JSON]
@@ -34,7 +34,7 @@ RESERVED_INPUTS = frozenset(
         "pipeline_inputs",
     ]
 )
-ENV_ALLOWED = (
+INTERPOLATION_NOT_ALLOWED = (
     "${env:…} and ${file:…} are filled in only under platforms and in secret, secrets, verify and a"
     " captcha's secret"
 )
@@ -168,7 +168,7 @@ def parse(text: str) -> list[str | Expression]:
         end = _end(text, start + 2)
         inner = text[start + 2 : end]
         if re.match(r"\s*(env|file):", inner):
-            raise CompileError(f"{ENV_ALLOWED}; found {text[start : end + 1]}")
+            raise CompileError(f"{INTERPOLATION_NOT_ALLOWED}; found {text[start : end + 1]}")
         if literal:
             parts.append(literal)
         parts.append(compile_expression(inner))
@@ -186,7 +186,7 @@ def _end(text: str, start: int) -> int:
             return token.start()
         depth += (token[0] == "{") - (token[0] == "}")
     raise CompileError(
-        "a ${ without its }; a text with a # or a quote in it wants quotes around it"
+        "a ${ without a closing }; a text that contains # or a quote needs quotes around it"
     )
 
 
@@ -229,7 +229,7 @@ def _compile_text(text: str, path: Path, problems: Problems) -> Template:
         )
 
     def fill(context: Context) -> str:
-        return bounded(
+        return check_text_length(
             "".join([part if isinstance(part, str) else _written(part(context)) for part in parts])
         )
 
@@ -237,4 +237,4 @@ def _compile_text(text: str, path: Path, problems: Problems) -> Template:
 
 
 def _written(value: JSON) -> str:
-    return "" if value is None else string(value)
+    return "" if value is None else to_text(value)

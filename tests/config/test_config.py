@@ -12,7 +12,7 @@ import pytest
 import bridge.config.loader
 from bridge.config.loader import check, load, load_canonical
 from bridge.config.schema import units
-from bridge.config.schema.document import LATER, DocumentSchema
+from bridge.config.schema.document import UNAVAILABLE_KEYS, DocumentSchema
 from bridge.config.schema.json_schema import editor_schema, schema_text
 from bridge.core.errors import ConfigError
 from bridge.core.model import Retry
@@ -287,7 +287,7 @@ def test_a_route_may_start_several_flows(write):
 @pytest.mark.parametrize(
     ("flows", "message"),
     [
-        ("[named, local/echo]", "the flow `local/echo` stands twice"),
+        ("[named, local/echo]", "the flow `local/echo` is listed twice"),
         ("[named, nmaed]", "no flow `nmaed`; did you mean `named`?"),
         ("[]", "needs at least one text"),
         ("[named, 3]", "needs a text or a list of texts"),
@@ -339,7 +339,7 @@ def test_a_cap_of_a_route_above_its_platforms_is_a_warning(write):
         {"SECRET": "x" * 32},
     )
     assert [(each.level, each.message) for each in problems] == [
-        ("warning", "9 at once, but the platform `gumloop` takes 5")
+        ("warning", "allows 9 runs at once, but the platform `gumloop` allows 5")
     ]
 
 
@@ -680,11 +680,11 @@ def test_every_key_is_described():
 
 def test_the_schema_takes_a_right_file_and_no_unknown_key(write):
     from bridge.config.problems import Report
-    from bridge.config.yaml_reader import Source, read
+    from bridge.config.yaml_reader import YamlFile, read_yaml
     from bridge.routing.schemas.validator import compile_schema
 
     schema = compile_schema(editor_schema())
-    document = read(Source("routes.yaml", FULL), Report("routes.yaml"))
+    document = read_yaml(YamlFile("routes.yaml", FULL), Report("routes.yaml"))
     assert schema.errors(document) == []
     assert schema.errors(document | {"rutes": []}) != []
     assert (
@@ -697,7 +697,7 @@ def test_the_schema_takes_a_right_file_and_no_unknown_key(write):
 
 def test_keys_of_later_versions_are_not_keys_yet():
     models = {"routes": "Route", "sources": "Source", "flows": "Flow"}
-    for section, later in LATER.items():
+    for section, later in UNAVAILABLE_KEYS.items():
         assert not set(editor_schema()["$defs"][models[section]]["properties"]) & later
     assert set(DocumentSchema.model_fields) == {
         "version",

@@ -35,7 +35,7 @@ CASES: list[tuple[str, list[str]]] = [
             "3:9: routes: needs a list, found a mapping",
         ],
     ),
-    ("version: 1\nversion: 1\n", ["2:1: version: the key stands twice; first in line 1"]),
+    ("version: 1\nversion: 1\n", ["2:1: version: duplicate key; first defined in line 1"]),
     (
         "version: 1\n\tx: 1\n",
         ["2:1: (file): not YAML: found character '\\t' that cannot start any token"],
@@ -43,8 +43,8 @@ CASES: list[tuple[str, list[str]]] = [
     (
         "version: 1\nx: a: b\n",
         [
-            "2:5: (file): not YAML: mapping values are not allowed here (a text with `: ` in it"
-            " wants quotes)"
+            "2:5: (file): not YAML: mapping values are not allowed here (a text that contains `: `"
+            " needs quotes)"
         ],
     ),
     (
@@ -64,7 +64,10 @@ CASES: list[tuple[str, list[str]]] = [
         "version: 1\nflows: {x: !env KEY}\n",
         ["2:12: flows.x: the tag !env has no meaning here", "2:12: flows.x: needs a mapping"],
     ),
-    ("version: 1\nflows: {x: .inf}\n", ["2:12: flows.x: .inf is not a number that JSON can carry"]),
+    (
+        "version: 1\nflows: {x: .inf}\n",
+        ["2:12: flows.x: .inf is not a number that JSON can represent"],
+    ),
     ("version: 1\n? [a]\n: 1\n", ["2:3: ?: a key must be text"]),
     ("version: 1\n---\nversion: 1\n", ["2:1: (file): not YAML: but found another document"]),
     ("version: 1\ninclude: [nope.yaml]\n", ["2:11: include.0: cannot read"]),
@@ -79,11 +82,11 @@ CASES: list[tuple[str, list[str]]] = [
     # quotes that are missing
     (
         HEAD + "routes:\n  - {name: a, on: f, flow: local/x, inputs: {t: ${body.x}}}\n",
-        ["5:50: (file): a ${…} inside { } or [ ] wants quotes"],
+        ["5:50: (file): a ${…} inside { } or [ ] needs quotes"],
     ),
     (
         HEAD + "routes:\n  - name: a\n    on: f\n    flow: local/x\n    inputs: {t: [${body.x}]}\n",
-        ["8:19: (file): a ${…} inside { } or [ ] wants quotes"],
+        ["8:19: (file): a ${…} inside { } or [ ] needs quotes"],
     ),
     (
         HEAD
@@ -112,8 +115,8 @@ CASES: list[tuple[str, list[str]]] = [
         + "routes:\n  - name: a\n    on: f\n    flow: local/x\n    inputs:\n      t: ${join(' # ',"
         " body.l)}\n",
         [
-            "9:10: routes[a].inputs.t: a ${ without its }; a text with a # or a quote in it wants"
-            " quotes"
+            "9:10: routes[a].inputs.t: a ${ without a closing }; a text that contains # or a quote"
+            " needs quotes"
         ],
     ),
     # ${env:…} where it has no place
@@ -137,7 +140,7 @@ CASES: list[tuple[str, list[str]]] = [
     ),
     (
         "version: 1\nsources: {g: {provider: github, secret: '${env:X'}}\n",
-        ["2:41: sources.g.secret: a ${ without its }"],
+        ["2:41: sources.g.secret: a ${ without a closing }"],
     ),
     (
         "version: 1\nsources: {g: {provider: github, secret: '${env:A B}'}}\n",
@@ -179,7 +182,7 @@ CASES: list[tuple[str, list[str]]] = [
         ),
         [
             "3:56: platforms.g.base_url: http:// is allowed only for this machine (127.0.0.1, ::1,"
-            " localhost), because the API key would travel in clear"
+            " localhost), because the API key would be sent unencrypted"
         ],
     ),
     (
@@ -267,7 +270,7 @@ CASES: list[tuple[str, list[str]]] = [
             f" {{name: a, hash: '{HASH}'}}]}}}}\n"
         ),
         [
-            "2:136: platforms.l.keys.1.name: the name `a` stands twice",
+            "2:136: platforms.l.keys.1.name: the name `a` is used twice",
             "2:145: platforms.l.keys.1.hash: the same key as `a`",
         ],
     ),
@@ -299,7 +302,7 @@ CASES: list[tuple[str, list[str]]] = [
             " [h, x]}]}\n  h: {type: http, url: 'https://x'}\nflows: {h: {platform: h,"
             " saved_item_id: x}}\n"
         ),
-        ["3:126: platforms.l.keys.0.flows.0: the flow `h` is of the platform `h`, not of `l`"],
+        ["3:126: platforms.l.keys.0.flows.0: the flow `h` is on the platform `h`, not on `l`"],
     ),
     (
         "version: 1\nplatforms: {a: {type: local}, b: {type: local}}\n",
@@ -494,15 +497,17 @@ CASES: list[tuple[str, list[str]]] = [
         ),
         [
             (
-                "2:80: sources.g.expect: `x` is nothing to expect; allowed: a number above 0 and a"
-                " time, like 1 per 6h, or none"
+                "2:80: sources.g.expect: `x` is not an expected rate; allowed: a number above 0"
+                " and a duration, like 1 per 6h, or none"
             ),
             "2:91: sources.g.redact: needs at least one text, found a list",
         ],
     ),
     (
         f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, retention: 3d}}}}\n",
-        ["2:70: sources.g.retention: `events` are kept for `3d`; allowed: 4d at least, or forever"],
+        [
+            "2:70: sources.g.retention: `events` are stored for `3d`; allowed: at least 4d, or forever"
+        ],
     ),
     (
         (
@@ -510,8 +515,8 @@ CASES: list[tuple[str, list[str]]] = [
             " 30d}}}\n"
         ),
         [
-            "2:70: sources.g.retention: `event` is nothing that is kept; allowed: events, bodies,"
-            " rejects, runs"
+            "2:70: sources.g.retention: `event` is not a kind of stored data; allowed: events,"
+            " bodies, rejects, runs"
         ],
     ),
     (
@@ -519,22 +524,19 @@ CASES: list[tuple[str, list[str]]] = [
             f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, retention: {{events:"
             " 5d, bodies: 6d}}}\n"
         ),
-        [
-            "2:70: sources.g.retention: `bodies` are not kept longer than the events that they"
-            " belong to (5d)"
-        ],
+        ["2:70: sources.g.retention: `bodies` cannot be stored longer than their events (5d)"],
     ),
     (
         "version: 1\nretention: 30\n",
         [
-            "2:12: retention: `30` is not a time to keep something; allowed: a number and a unit (h"
+            "2:12: retention: `30` is not a retention period; allowed: a number and a unit (h"
             " d), like 30d, or forever"
         ],
     ),
     (
         f"version: 1\nsources: {{g: {{provider: github, secret: {LONG}, split: body:a..b}}}}\n",
         [
-            "2:66: sources.g.split: `body:a..b` is no place of a list; write body:PATH, or body"
+            "2:66: sources.g.split: `body:a..b` is not the place of a list; write body:PATH, or body"
             " where the body is the list"
         ],
     ),
@@ -644,7 +646,7 @@ CASES: list[tuple[str, list[str]]] = [
     ),
     (
         HEAD + "routes:\n  - {name: a, on: f x, match: {event: y}, flow: local/x}\n",
-        ["5:32: routes[a].match.event: the types stand in `on` already"],
+        ["5:32: routes[a].match.event: `on` has the types already"],
     ),
     (
         HEAD + "routes:\n  - {name: a, on: f, match: {event: {}}, flow: local/x}\n",
@@ -786,9 +788,9 @@ CASES: list[tuple[str, list[str]]] = [
             (
                 "order_until: delivered",
                 37,
-                "order_until: `order_until` goes with `order_by`, which is missing",
+                "order_until: `order_until` needs `order_by`, which is missing",
             ),
-            ("on_dead: block", 37, "on_dead: `on_dead` goes with `order_by`, which is missing"),
+            ("on_dead: block", 37, "on_dead: `on_dead` needs `order_by`, which is missing"),
             ("delay: 30", 44, "delay: `30` is not a duration"),
             ("debounce: 30s", 47, "debounce: needs a mapping, found `30s`"),
             ("debounce: {key: body.a}", 37, "debounce.wait: `wait` is missing"),
@@ -802,9 +804,13 @@ CASES: list[tuple[str, list[str]]] = [
             (
                 "debounce: {wait: 30s}, order_by: body.a",
                 60,
-                "order_by: `order_by` does not go with `debounce`",
+                "order_by: `order_by` cannot be used with `debounce`",
             ),
-            ("debounce: {wait: 30s}, delay: 1s", 60, "delay: `delay` does not go with `debounce`"),
+            (
+                "debounce: {wait: 30s}, delay: 1s",
+                60,
+                "delay: `delay` cannot be used with `debounce`",
+            ),
             ("on_unknown: guess", 49, "on_unknown: found `guess`; allowed: reconcile, hold, retry"),
             ("rate: 30 per minute", 43, "rate: `30 per minute` is not a rate"),
             ("rate: 30/min and 3/min per address", 43, "rate: "),
@@ -834,7 +840,7 @@ CASES: list[tuple[str, list[str]]] = [
             (
                 "on_unknown: reconcile",
                 45,
-                "on_unknown: the platform `h` (http) has no runs to look for; allowed: hold, retry",
+                "on_unknown: the platform `h` (http) has no runs to search for; allowed: hold, retry",
             ),
             (
                 "on_run_failed: dead",
@@ -892,7 +898,7 @@ WARNINGS = [
         "version: 1\nsources: {g: {provider: github, secret: short}}\n",
         [
             "2:11: sources.g: no route uses this source",
-            "2:41: sources.g.secret: a short secret can be guessed: 5 characters, better 16",
+            "2:41: sources.g.secret: a short secret can be guessed: found 5 characters; use",
             (
                 "2:41: sources.g.secret: this secret is readable by everyone who reads this file:"
                 " put it into .env as G_WEBHOOK_SECRET and write ${env:"

@@ -144,7 +144,7 @@ def test_a_list_in_a_file_is_part_of_the_configuration(tmp_path: Path) -> None:
         ),
         (
             "    spam: {captcha: {kind: turnstile, secret: x, score: 0.5}}\n",
-            "turnstile gives no score; allowed: with recaptcha_v3",
+            "turnstile gives no score; allowed for: recaptcha_v3",
         ),
         (
             "    spam: {captcha: {kind: turnstile, secret: x, url: 'http://example.com/'}}\n",
@@ -203,9 +203,7 @@ def test_a_field_of_the_schema_is_none_of_the_usual_honeypots(tmp_path: Path) ->
 
 def test_back_needs_the_sites_to_which_it_may_lead(tmp_path: Path) -> None:
     (said,) = problems(tmp_path, "    on_error: back\n")
-    assert said.startswith(
-        "sources.contact.on_error: `back` leads to pages of `allowed_origins` only"
-    )
+    assert said.startswith("sources.contact.on_error: `back` redirects only to `allowed_origins`")
     assert (
         problems(tmp_path, "    on_error: back\n    allowed_origins: [https://example.com]\n") == []
     )

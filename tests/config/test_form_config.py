@@ -120,12 +120,12 @@ def test_fields(tmp_path: Path) -> None:
         ),
         (
             "files: {max_size: 26 MiB}",
-            "sources.f.files.max_size: is more than the flow API takes; allowed: at most 25 MiB",
+            "sources.f.files.max_size: exceeds the limit of the flow API; allowed: at most 25 MiB",
         ),
         ("files: {max: 51}", "sources.f.files.max: must be at most 50, found 51"),
         (
             "files: {keep: 5 MiB}",
-            "sources.f.files.keep: is less than one file may have: allowed: at least `max_size`",
+            "sources.f.files.keep: is smaller than one file may be; allowed: at least `max_size`",
         ),
         ("files: {keep: 2 PiB}", "sources.f.files.keep: `2 PiB` is not a size"),
         (

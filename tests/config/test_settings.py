@@ -62,9 +62,9 @@ def test_backups(folder: Path) -> None:
     for environ, what in (
         (
             {"backup": "often"},
-            "FLOWBRIDGE_BACKUP: 'often' is not known; allowed: off, hourly, daily, weekly",
+            "FLOWBRIDGE_BACKUP: unknown value 'often'; allowed: off, hourly, daily, weekly",
         ),
-        ({"backup_keep": "0"}, "FLOWBRIDGE_BACKUP_KEEP: '0' is no number of backups"),
+        ({"backup_keep": "0"}, "FLOWBRIDGE_BACKUP_KEEP: '0' is not a number of backups"),
         (
             {"backup": "daily", "database_url": "postgresql://x/y", "secret_key": "k" * 32},
             "FLOWBRIDGE_BACKUP is for SQLite",
@@ -150,8 +150,8 @@ def test_what_is_no_address_is_refused(name: str, text: str) -> None:
         ("expose", "API", "'API' cannot be exposed"),
         ("trusted_proxies", "10.0.0.0/8, proxy.example", "proxy.example"),
         ("trusted_proxies", "10.0.0.0/33", "10.0.0.0/33"),
-        ("log_addresses", "hashed", "'hashed' is not known; allowed: full, truncated, none"),
-        ("log", "verbose", "'verbose' is no level; allowed: debug, info, warning, error"),
+        ("log_addresses", "hashed", "unknown value 'hashed'; allowed: full, truncated, none"),
+        ("log", "verbose", "'verbose' is not a log level; allowed: debug, info, warning, error"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_what_can(name: str, text: str, said: str) -> None:
@@ -307,7 +307,7 @@ def test_a_public_url_is_a_url(url: str) -> None:
         ).public_url
         == "https://hooks.example.com/in"
     )
-    with pytest.raises(SettingsError, match="FLOWBRIDGE_PUBLIC_URL is no URL"):
+    with pytest.raises(SettingsError, match="FLOWBRIDGE_PUBLIC_URL needs a URL"):
         load_settings({"FLOWBRIDGE_PUBLIC_URL": url}, secrets=False)
 
 
@@ -351,7 +351,7 @@ def test_a_length_of_time_is_written_as_in_routes_yaml_or_as_seconds(
 def test_what_is_no_length_of_time_is_said(text: str) -> None:
     with pytest.raises(
         SettingsError,
-        match=r"FLOWBRIDGE_RECONCILE_AFTER: .* is no length of time; write 60, 60s or 5m",
+        match=r"FLOWBRIDGE_RECONCILE_AFTER: .* is not a duration; allowed: 60, 60s or 5m",
     ):
         load_settings(
             {"FLOWBRIDGE_RECONCILE_AFTER": text, "FLOWBRIDGE_DATA": "/nowhere"}, secrets=False

@@ -79,8 +79,8 @@ def test_filled(document, expected):
 
 
 BROKEN = [
-    ("${body.n", (), "a ${ without its }"),
-    ("${body.n # rest", (), "wants quotes"),
+    ("${body.n", (), "a ${ without a closing }"),
+    ("${body.n # rest", (), "needs quotes"),
     ("${'a}", (), "a ' is opened at character 1 and not closed"),
     ("${}", (), "an empty expression"),
     ("${bdy.n}", (), "did you mean `body`?"),

@@ -373,7 +373,7 @@ def test_what_processes_could_not_be_started_with_is_refused(tmp_path: Path) -> 
 def test_a_pipe_cannot_be_read_again_and_holds_nothing_up(bench: Bench) -> None:
     (bench.folder / "secret").unlink()
     os.mkfifo(bench.folder / "secret")
-    assert "it is no regular file" in bench.settle().error[0]
+    assert "it is not a regular file" in bench.settle().error[0]
 
 
 def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from bridge.core.errors import ExpressionError
 from bridge.core.model import Body, Debounce, Delivery, Kind, Outcome, Status
 from bridge.routing.expressions.compile import compile_expression
 from bridge.routing.model import Debouncing, Flow, Ordering, Route
-from bridge.routing.planner import KEY_LENGTH, plan
+from bridge.routing.planner import MAX_KEY_LENGTH, plan
 from bridge.store.db.database import Database
 from bridge.store.tables import schema
 
@@ -62,7 +62,7 @@ def test_a_key_is_text(value: object, key: str) -> None:
     assert one.debounce is not None and one.debounce.key == key
 
 
-@pytest.mark.parametrize("value", ["x" * (KEY_LENGTH + 1), "a\0b", "a\nb"])
+@pytest.mark.parametrize("value", ["x" * (MAX_KEY_LENGTH + 1), "a\0b", "a\nb"])
 def test_a_key_that_is_no_short_line_is_known_by_its_digest(value: str) -> None:
     one = planned(route(ordering=Ordering(key=compile_expression("body.k"))), {"k": value})
     assert (

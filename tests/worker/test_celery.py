@@ -292,7 +292,10 @@ def settings(**environ: str) -> Any:
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"engine": "rabbit"}, "FLOWBRIDGE_ENGINE: 'rabbit' is no engine; allowed: worker, celery"),
+        (
+            {"engine": "rabbit"},
+            "FLOWBRIDGE_ENGINE: 'rabbit' is not an engine; allowed: worker, celery",
+        ),
         ({"engine": "celery"}, "share a PostgreSQL"),
         (
             {"engine": "celery", "database_url": "postgresql://x/y"},
@@ -300,7 +303,7 @@ def settings(**environ: str) -> Any:
         ),
         (
             {"engine": "celery", "database_url": "postgresql://x/y", "broker_url": PASSWORD},
-            "what it holds is no URL",
+            "its value is not a URL",
         ),
     ],
 )

@@ -14,7 +14,7 @@ from records import NOW, make_delivery, make_event
 from sqlalchemy import Float, update
 
 from bridge.cli.ui import output
-from bridge.config.schema.units import moment
+from bridge.config.schema.units import parse_moment
 from bridge.core.http_messages import Answer
 from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
 from bridge.core.times import LATEST, parse_iso
@@ -61,7 +61,7 @@ def test_a_time_outside_1970_to_9999_is_none_wherever_others_send_it(text: str) 
     report = gumloop.read_run(Answer(status=200, body=json.dumps(record).encode()))
     assert (report.state, report.created_at, report.finished_at) == (RunState.DONE, None, None)
     with pytest.raises(ValueError, match="is not a date"):
-        moment(text)
+        parse_moment(text)
 
 
 def test_a_time_within_them_is_read() -> None:

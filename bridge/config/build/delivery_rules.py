@@ -27,11 +27,12 @@ class DeliveryRules:
         if model.order_by is None:
             for key in ("order_until", "on_dead"):
                 if key in model.model_fields_set:
-                    self._note(f"`{key}` goes with `order_by`, which is missing", key, at_key=True)
+                    self._note(f"`{key}` needs `order_by`, which is missing", key, at_key=True)
             return None
         if model.debounce is not None:
             self._note(
-                "`order_by` does not go with `debounce`, which sends only the last event of a key",
+                "`order_by` cannot be used with `debounce`, which sends only the last event of a"
+                " key",
                 "order_by",
                 at_key=True,
             )
@@ -49,7 +50,7 @@ class DeliveryRules:
             return None
         if self._model.delay is not None:
             self._note(
-                "`delay` does not go with `debounce`, which waits already", "delay", at_key=True
+                "`delay` cannot be used with `debounce`, which waits already", "delay", at_key=True
             )
         wait = float(written.wait)
         most = 10 * wait if written.max is None else float(written.max)
@@ -76,7 +77,7 @@ class DeliveryRules:
         if not kind.has_runs:
             if model.on_unknown == "reconcile":
                 self._note(
-                    f"the platform `{platform.name}` ({platform.type}) has no runs to look for;"
+                    f"the platform `{platform.name}` ({platform.type}) has no runs to search for;"
                     " allowed: hold, retry",
                     "on_unknown",
                 )
@@ -89,7 +90,7 @@ class DeliveryRules:
         most = model.max_concurrent_runs
         if most is not None and most > platform.max_concurrent_runs:
             says = (
-                f"{most} at once, but the platform `{platform.name}` takes"
+                f"allows {most} runs at once, but the platform `{platform.name}` allows"
                 f" {platform.max_concurrent_runs}"
             )
             self._report.add((*self._path, "max_concurrent_runs"), says, level="warning")

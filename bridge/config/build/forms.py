@@ -9,10 +9,10 @@ from typing import Any, Final
 from bridge.config.build.declared_source import DeclaredSource
 from bridge.config.build.json_schemas import Schemas
 from bridge.config.build.spam import build_spam
-from bridge.config.files import Folder
+from bridge.config.files import ConfigFolder
 from bridge.config.problems import Path
 from bridge.config.schema.forms import FilesSchema
-from bridge.config.schema.units import MAX_SIZE
+from bridge.config.schema.units import MAX_SIZE_BYTES
 from bridge.core.errors import CompileError
 from bridge.core.file_types import GROUPS, TYPES
 from bridge.core.model import JSON
@@ -23,12 +23,12 @@ from bridge.routing.expressions.roots import near
 from bridge.routing.form import FieldRules, FileRules, Form, Page
 
 MIB: Final = 1024 * 1024
-LARGEST_FILE: Final = 25 * MIB  # that the flow API takes
-FIELDS_SHARE: Final = MIB  # of a body with files: for the fields
-TYPED_BYTES: Final = 256 * 1024  # of a body without files: people type less
-ANY: Final = "any"
+MAX_FILE_BYTES: Final = 25 * MIB  # that the flow API takes
+FIELDS_BYTES: Final = MIB  # of a body with files: for the fields
+MAX_BYTES_WITHOUT_FILES: Final = 256 * 1024  # of a body without files: people type less
+ANY_TYPE: Final = "any"
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
-FORM_ONLY = (
+FORM_ONLY_KEYS = (
     "redirect",
     "on_error",
     "allowed_origins",
@@ -39,7 +39,7 @@ FORM_ONLY = (
     "files",
     "schema",
 )
-ON_ERROR = ("page", "back")
+ON_ERROR_VALUES = ("page", "back")
 
 
 def build_form(written: DeclaredSource, schemas: Schemas) -> Form:
@@ -51,20 +51,22 @@ def build_form(written: DeclaredSource, schemas: Schemas) -> Form:
     )
     document = schema.document if schema is not None else None
     return Form(
-        redirect=_url(written, "redirect", written.model.redirect),
-        on_error=_on_error(written),
-        allowed_origins=_origins(written, ("allowed_origins",), written.model.allowed_origins),
-        page=_page(written, schemas.folder),
+        redirect=_parse_url(written, "redirect", written.model.redirect),
+        on_error=_parse_on_error(written),
+        allowed_origins=_parse_origins(
+            written, ("allowed_origins",), written.model.allowed_origins
+        ),
+        page=_build_page(written, schemas.folder),
         schema=schema,
         schema_document=document,
         addresses=written.model.addresses,
         spam=build_spam(written, schemas.folder, Form(schema_document=document).properties),
-        fields=field_rules(written),
-        files=file_rules(written, document),
+        fields=build_field_rules(written),
+        files=build_file_rules(written, document),
     )
 
 
-def _url(written: DeclaredSource, key: str, url: str | None) -> str | None:
+def _parse_url(written: DeclaredSource, key: str, url: str | None) -> str | None:
     """Return a page's URL as a browser is sent to it."""
     if url is None:
         return None
@@ -75,7 +77,7 @@ def _url(written: DeclaredSource, key: str, url: str | None) -> str | None:
     return fits
 
 
-def _on_error(written: DeclaredSource) -> str:
+def _parse_on_error(written: DeclaredSource) -> str:
     given: str = written.model.on_error
     if (
         given == "back"
@@ -84,10 +86,10 @@ def _on_error(written: DeclaredSource) -> str:
     ):
         written.add(
             "on_error",
-            "`back` leads to pages of `allowed_origins` only, and there are none: say which sites"
+            "`back` redirects only to `allowed_origins`, and there are none: list the sites that"
             " may send the form",
         )
-    if given in ON_ERROR:
+    if given in ON_ERROR_VALUES:
         return given
     if "://" not in given:
         written.add(
@@ -96,10 +98,10 @@ def _on_error(written: DeclaredSource) -> str:
             " http://",
         )
         return "page"
-    return _url(written, "on_error", given) or "page"
+    return _parse_url(written, "on_error", given) or "page"
 
 
-def _page(written: DeclaredSource, folder: Folder) -> Page:
+def _build_page(written: DeclaredSource, folder: ConfigFolder) -> Page:
     model = written.model.page
     if model is None:
         return Page()
@@ -115,11 +117,11 @@ def _page(written: DeclaredSource, folder: Folder) -> Page:
             for name in ("title", "intro", "submit", "thanks", "language", "hosted", "noindex")
         },
         thanks_template=template,
-        embed_in=_origins(written, ("page", "embed_in"), model.embed_in),
+        embed_in=_parse_origins(written, ("page", "embed_in"), model.embed_in),
     )
 
 
-def _origins(written: DeclaredSource, keys: Path, texts: list[str] | None) -> tuple[str, ...]:
+def _parse_origins(written: DeclaredSource, keys: Path, texts: list[str] | None) -> tuple[str, ...]:
     origins = []
     for index, text in enumerate(texts or []):
         origin = plain_origin(text.strip().removesuffix("/"))
@@ -133,7 +135,7 @@ def _origins(written: DeclaredSource, keys: Path, texts: list[str] | None) -> tu
     return tuple(origins)
 
 
-def field_rules(written: DeclaredSource) -> FieldRules:
+def build_field_rules(written: DeclaredSource) -> FieldRules:
     """Return what the source says of fields."""
     said = written.model.fields
     return (
@@ -143,7 +145,7 @@ def field_rules(written: DeclaredSource) -> FieldRules:
     )
 
 
-def file_rules(written: DeclaredSource, document: JSON) -> FileRules | None:
+def build_file_rules(written: DeclaredSource, document: JSON) -> FileRules | None:
     """Return what the source says of files: null where it takes none. `document`: its schema, which
     may have fields that are files.
     """
@@ -154,16 +156,16 @@ def file_rules(written: DeclaredSource, document: JSON) -> FileRules | None:
     ):
         return None
     said = said if isinstance(said, FilesSchema) else FilesSchema.model_validate({})
-    types, extensions = _types(written, said.types)
-    if said.max_size > LARGEST_FILE:
+    types, extensions = _allowed_types(written, said.types)
+    if said.max_size > MAX_FILE_BYTES:
         written.report.add(
             (*written.path, "files", "max_size"),
-            "is more than the flow API takes; allowed: at most 25 MiB",
+            "exceeds the limit of the flow API; allowed: at most 25 MiB",
         )
     if said.keep < said.max_size:
         written.report.add(
             (*written.path, "files", "keep"),
-            "is less than one file may have: allowed: at least `max_size`",
+            "is smaller than one file may be; allowed: at least `max_size`",
         )
     return FileRules(
         max=said.max,
@@ -175,7 +177,7 @@ def file_rules(written: DeclaredSource, document: JSON) -> FileRules | None:
     )
 
 
-def largest_body(written: DeclaredSource, form: Form | None) -> int:
+def find_max_body(written: DeclaredSource, form: Form | None) -> int:
     """Return how large a body may be: what the source says, what a form's files may come to or
     people type, or what the provider sends.
     """
@@ -184,11 +186,13 @@ def largest_body(written: DeclaredSource, form: Form | None) -> int:
         return said or written.provider.max_body
     rules = form.files
     return (
-        TYPED_BYTES if rules is None else min(MAX_SIZE, rules.max * rules.max_size + FIELDS_SHARE)
+        MAX_BYTES_WITHOUT_FILES
+        if rules is None
+        else min(MAX_SIZE_BYTES, rules.max * rules.max_size + FIELDS_BYTES)
     )
 
 
-def _types(
+def _allowed_types(
     written: DeclaredSource, names: tuple[str, ...]
 ) -> tuple[frozenset[str] | None, frozenset[str]]:
     """Return the rows of the table that are allowed, null for any, and further extensions."""
@@ -204,11 +208,11 @@ def _types(
             known.update(rows)
         elif _EXTENSION.fullmatch(name):
             further.add(name[1:])
-        elif name != ANY:
-            choices = [*GROUPS, *TYPES, ANY]
+        elif name != ANY_TYPE:
+            choices = [*GROUPS, *TYPES, ANY_TYPE]
             message = (
                 f"no type `{name}`; {near(name, choices)}allowed: {', '.join(choices)}, or"
                 " .EXTENSION"
             )
             written.report.add((*written.path, "files", "types", number), message)
-    return (None if ANY in names else frozenset(known)), frozenset(further)
+    return (None if ANY_TYPE in names else frozenset(known)), frozenset(further)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.config.files import Folder
+from bridge.config.files import ConfigFolder
 from bridge.config.problems import Path, Report
 from bridge.core.errors import CompileError
 from bridge.routing.schemas.validator import Schema, compile_schema
@@ -13,7 +13,7 @@ from bridge.routing.schemas.validator import Schema, compile_schema
 class Schemas:
     """Compiles the schemas of one configuration."""
 
-    def __init__(self, folder: Folder, report: Report) -> None:
+    def __init__(self, folder: ConfigFolder, report: Report) -> None:
         self.folder = folder
         self.report = report
         self._compiled: dict[str, Schema | CompileError] = {}

@@ -12,11 +12,11 @@ from bridge.config.problems import Path, Report
 from bridge.config.schema.platforms import FlowSchema, LocalKeySchema, LocalSchema
 from bridge.routing.model import LocalKey
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-USER_ID = re.compile(r"[!-~]{1,100}")  # it travels in a header
-_HASH = re.compile(r"sha256:([0-9a-f]{64})")
-_HOW = "needs sha256: and the 64 digits that `printf %s KEY | sha256sum` prints"
-_EMPTY = {hashlib.sha256(nothing).hexdigest() for nothing in (b"", b"\n")}
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+USER_ID_PATTERN = re.compile(r"[!-~]{1,100}")  # it travels in a header
+_HASH_PATTERN = re.compile(r"sha256:([0-9a-f]{64})")
+_HASH_HELP = "needs sha256: and the 64 digits that `printf %s KEY | sha256sum` prints"
+_EMPTY_KEY_HASHES = {hashlib.sha256(nothing).hexdigest() for nothing in (b"", b"\n")}
 
 
 def build_keys(
@@ -28,14 +28,14 @@ def build_keys(
     keys: list[LocalKey] = []
     for index, each in enumerate(written.keys or ()):
         path: Path = ("platforms", platform, "keys", index)
-        for key, problem in _problems(each, keys):
+        for key, problem in _find_problems(each, keys):
             report.add((*path, key), problem)
-        allowed = _flows(each, platform, flows, path, report)
+        allowed = _allowed_flows(each, platform, flows, path, report)
         user_id = (
             own_user(each.name) if each.user_id is None and allowed is not None else each.user_id
         )
         keys.append(
-            LocalKey(name=each.name, hash=_digest(each.hash), user_id=user_id, flows=allowed)
+            LocalKey(name=each.name, hash=_parse_hash(each.hash), user_id=user_id, flows=allowed)
         )
     return tuple(keys)
 
@@ -47,22 +47,22 @@ def own_user(name: str) -> str:
     return f"key-{name}"
 
 
-def _problems(written: LocalKeySchema, earlier: list[LocalKey]) -> list[tuple[str, str]]:
-    digest = _digest(written.hash)
+def _find_problems(written: LocalKeySchema, earlier: list[LocalKey]) -> list[tuple[str, str]]:
+    digest = _parse_hash(written.hash)
     same = next((one.name for one in earlier if one.hash == digest), None)
     rows = (
         (
             "name",
-            not NAME.fullmatch(written.name),
+            not NAME_PATTERN.fullmatch(written.name),
             f"`{written.name[:80]}` is not a name; allowed: letters, digits, - _ .",
         ),
         (
             "name",
             any(one.name == written.name for one in earlier),
-            f"the name `{written.name[:80]}` stands twice",
+            f"the name `{written.name[:80]}` is used twice",
         ),
-        ("hash", not digest, _HOW),
-        ("hash", digest in _EMPTY, f"this is the hash of an empty key; {_HOW}"),
+        ("hash", not digest, _HASH_HELP),
+        ("hash", digest in _EMPTY_KEY_HASHES, f"this is the hash of an empty key; {_HASH_HELP}"),
         (
             "hash",
             bool(digest) and same is not None,
@@ -70,19 +70,19 @@ def _problems(written: LocalKeySchema, earlier: list[LocalKey]) -> list[tuple[st
         ),
         (
             "user_id",
-            written.user_id is not None and not USER_ID.fullmatch(written.user_id),
+            written.user_id is not None and not USER_ID_PATTERN.fullmatch(written.user_id),
             "needs 1 to 100 ASCII letters, digits or signs, without blanks",
         ),
     )
     return [(key, problem) for key, wrong, problem in rows if wrong]
 
 
-def _digest(text: str) -> str:
-    match = _HASH.fullmatch(text.strip().lower())
+def _parse_hash(text: str) -> str:
+    match = _HASH_PATTERN.fullmatch(text.strip().lower())
     return match[1] if match else ""
 
 
-def _flows(
+def _allowed_flows(
     written: LocalKeySchema,
     platform: str,
     flows: Mapping[str, FlowSchema],
@@ -97,7 +97,7 @@ def _flows(
         if flow is not None and flow.platform != platform:
             report.add(
                 (*path, "flows", index),
-                f"the flow `{name}` is of the platform `{flow.platform}`, not of `{platform}`",
+                f"the flow `{name}` is on the platform `{flow.platform}`, not on `{platform}`",
             )
         if not name.strip():
             report.add((*path, "flows", index), "must not be empty")

@@ -10,26 +10,28 @@ from pathlib import Path as File
 from urllib.parse import urlsplit
 
 from bridge.config.build.keys import build_keys
-from bridge.config.problems import Path, Report, listed
+from bridge.config.problems import Path, Report, join_names
 from bridge.config.schema.platforms import FlowSchema, GumloopSchema, HttpSchema, LocalSchema
-from bridge.config.validation import Usable
+from bridge.config.validation import ValidDocument
 from bridge.routing.expressions.roots import near
 from bridge.routing.model import Flow, Platform
 
-CAPS = {"gumloop": 5, "http": 16}
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_OURS = frozenset({"content-length", "host", "transfer-encoding", "connection", "idempotency-key"})
+DEFAULT_CONCURRENT_RUNS = {"gumloop": 5, "http": 16}
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_HEADER_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_RESERVED_HEADERS = frozenset(
+    {"content-length", "host", "transfer-encoding", "connection", "idempotency-key"}
+)
 
 
 def build_platforms(
-    document: Usable, folder: File, cpus: int, report: Report
+    document: ValidDocument, folder: File, cpus: int, report: Report
 ) -> dict[str, Platform]:
     """Return the platforms by name."""
     platforms: dict[str, Platform] = {}
     for name, written in document.platforms.items():
         path: Path = ("platforms", name)
-        if not NAME.fullmatch(name):
+        if not NAME_PATTERN.fullmatch(name):
             report.add(path, f"`{name}` is not a name; allowed: letters, digits, - _ .", key=True)
         platforms[name] = _BUILDERS[written.type](name, written, folder, cpus, path, report)
         if written.type == "local":
@@ -47,7 +49,7 @@ def build_platforms(
     return platforms
 
 
-def _gumloop(
+def _build_gumloop(
     name: str,
     written: GumloopSchema,
     _folder: File,
@@ -66,7 +68,7 @@ def _gumloop(
             f"this key is readable by everyone who reads this file: {advice}",
             level="warning",
         )
-    _check_url(written.base_url, (*path, "base_url"), "the API key would travel", report)
+    _check_url(written.base_url, (*path, "base_url"), "the API key would be sent", report)
     return Platform(
         name=name,
         type="gumloop",
@@ -74,13 +76,13 @@ def _gumloop(
         api_key=written.api_key,
         user_id=written.user_id,
         project_id=written.project_id or None,
-        max_concurrent_runs=written.max_concurrent_runs or CAPS["gumloop"],
+        max_concurrent_runs=written.max_concurrent_runs or DEFAULT_CONCURRENT_RUNS["gumloop"],
         timeout=float(written.timeout),
         file_links=float(written.file_links),
     )
 
 
-def _local(
+def _build_local(
     name: str, written: LocalSchema, folder: File, cpus: int, _path: Path, _report: Report
 ) -> Platform:
     return Platform(
@@ -94,13 +96,13 @@ def _local(
     )
 
 
-def _http(
+def _build_http(
     name: str, written: HttpSchema, _folder: File, _cpus: int, path: Path, report: Report
 ) -> Platform:
     headers = written.headers or {}
-    _check_url(written.url, (*path, "url"), "the headers and the inputs would travel", report)
+    _check_url(written.url, (*path, "url"), "the headers and the inputs would be sent", report)
     for header, value in headers.items():
-        if not _HEADER.fullmatch(header) or header.lower() in _OURS:
+        if not _HEADER_PATTERN.fullmatch(header) or header.lower() in _RESERVED_HEADERS:
             report.add(
                 (*path, "headers", header),
                 f"`{header[:60]}` is not a header that can be set",
@@ -115,16 +117,16 @@ def _http(
         method=written.method,
         headers=headers,
         files=written.files,
-        max_concurrent_runs=written.max_concurrent_runs or CAPS["http"],
+        max_concurrent_runs=written.max_concurrent_runs or DEFAULT_CONCURRENT_RUNS["http"],
         timeout=float(written.timeout),
         file_links=float(written.file_links),
     )
 
 
 _BUILDERS: dict[str, Callable[..., Platform]] = {
-    "gumloop": _gumloop,
-    "local": _local,
-    "http": _http,
+    "gumloop": _build_gumloop,
+    "local": _build_local,
+    "http": _build_http,
 }
 
 
@@ -142,15 +144,15 @@ def _check_url(url: str, path: Path, what: str, report: Report) -> None:
         report.add(path, "must not hold user and password; a credential belongs in its own key")
     elif parts.fragment or (path[-1] == "base_url" and parts.query):
         report.add(path, "must not have a ? or # part")
-    elif parts.scheme == "http" and not is_loopback(host):
+    elif parts.scheme == "http" and not is_this_machine(host):
         report.add(
             path,
             f"http:// is allowed only for this machine (127.0.0.1, ::1, localhost), because {what}"
-            " in clear; write https://",
+            " unencrypted; write https://",
         )
 
 
-def is_loopback(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
     """Return whether `host` is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -159,7 +161,7 @@ def is_loopback(host: str) -> bool:
 
 
 def build_flows(
-    document: Usable, platforms: dict[str, Platform], declared: list[str], report: Report
+    document: ValidDocument, platforms: dict[str, Platform], declared: list[str], report: Report
 ) -> dict[str, Flow]:
     """Return the named flows; `declared` are the names of all platforms, also of those with
     problems of their own.
@@ -167,17 +169,19 @@ def build_flows(
     flows = {}
     for name, written in document.flows.items():
         path: Path = ("flows", name)
-        if not NAME.fullmatch(name):
+        if not NAME_PATTERN.fullmatch(name):
             report.add(path, f"`{name}` is not a name; allowed: letters, digits, - _ .", key=True)
         if written.platform not in declared:
-            report.add((*path, "platform"), no_platform(written.platform, declared))
+            report.add((*path, "platform"), describe_missing_platform(written.platform, declared))
         elif written.platform in platforms:
-            flows[name] = _flow(name, written, platforms[written.platform], path, report)
+            flows[name] = _build_flow(name, written, platforms[written.platform], path, report)
     _check_limits(flows, report)
     return flows
 
 
-def _flow(name: str, written: FlowSchema, platform: Platform, path: Path, report: Report) -> Flow:
+def _build_flow(
+    name: str, written: FlowSchema, platform: Platform, path: Path, report: Report
+) -> Flow:
     for key in ("time_limit", "memory"):
         if getattr(written, key) is not None and platform.type != "local":
             problem = (
@@ -212,6 +216,6 @@ def _check_limits(flows: dict[str, Flow], report: Report) -> None:
                 )
 
 
-def no_platform(name: str, declared: list[str]) -> str:
+def describe_missing_platform(name: str, declared: list[str]) -> str:
     """Return that there is no platform `name`, and what there is."""
-    return f"no platform `{name}`; {near(name, declared)}allowed: {listed(declared)}"
+    return f"no platform `{name}`; {near(name, declared)}allowed: {join_names(declared)}"

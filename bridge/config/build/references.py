@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.config.build.platforms import no_platform
-from bridge.config.problems import Path, Report, found, listed
+from bridge.config.build.platforms import describe_missing_platform
+from bridge.config.problems import Path, Report, describe_type, join_names
 from bridge.config.schema.routes import RouteSchema
 from bridge.routing.expressions.roots import near
 from bridge.routing.model import OWN, Flow, Platform, Source
 
-MAX_FLOWS = 20  # that a route starts
+MAX_FLOWS_PER_ROUTE = 20  # that a route starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def find_source(
     model: RouteSchema, path: Path, references: References, report: Report
 ) -> tuple[str, tuple[str, ...]]:
     """Return the source's name and the patterns for types."""
-    long = _types_of_match(model, path, report)
+    long = _types_in_match(model, path, report)
     if (model.on is None) == (model.source is None) and not any(
         (*path, key) in report.settled for key in ("on", "source")
     ):
@@ -57,16 +57,16 @@ def find_source(
         report.add(
             (*path, key),
             f"no source `{name}`; {near(name, references.declared)}allowed:"
-            f" {listed(references.declared)}",
+            f" {join_names(references.declared)}",
         )
     if types and long:
-        report.add((*path, "match", "event"), "the types stand in `on` already", key=True)
+        report.add((*path, "match", "event"), "`on` has the types already", key=True)
     if model.on is not None and any(not each for each in types):
         report.add((*path, "on"), "a type is empty; types are written SOURCE TYPE, TYPE")
     return name, types or long
 
 
-def _types_of_match(model: RouteSchema, path: Path, report: Report) -> tuple[str, ...]:
+def _types_in_match(model: RouteSchema, path: Path, report: Report) -> tuple[str, ...]:
     value = (model.match or {}).get("event")
     if value is None:
         return ()
@@ -78,7 +78,7 @@ def _types_of_match(model: RouteSchema, path: Path, report: Report) -> tuple[str
     ):
         report.add(
             (*path, "match", "event"),
-            f"needs a type or a list of types, found {found(value)}",
+            f"needs a type or a list of types, found {describe_type(value)}",
         )
         return ()
     return tuple(texts)
@@ -88,10 +88,10 @@ def find_flows(
     names: tuple[str, ...], path: Path, references: References, report: Report
 ) -> list[Flow]:
     """Return the flows that the route starts; those with problems are left out."""
-    if len(names) > MAX_FLOWS:
+    if len(names) > MAX_FLOWS_PER_ROUTE:
         report.add(
             path,
-            f"{len(names)} flows stand here; a route starts {MAX_FLOWS} at most",
+            f"found {len(names)} flows; a route starts at most {MAX_FLOWS_PER_ROUTE}",
         )
         return []
     found: dict[tuple[str, str], Flow] = {}
@@ -102,7 +102,7 @@ def find_flows(
         if (flow.platform, flow.saved_item_id) in found:
             report.add(
                 path,
-                f"the flow `{name}` stands twice: one event would start it twice",
+                f"the flow `{name}` is listed twice: one event would start it twice",
             )
         found[flow.platform, flow.saved_item_id] = flow
     return list(found.values())
@@ -116,11 +116,11 @@ def _find_flow(name: str, path: Path, references: References, report: Report) ->
         report.add(
             path,
             f"no flow `{name}`; {near(name, references.flow_names)}allowed: "
-            f"{listed(references.flow_names)}, or PLATFORM/SAVED_ITEM_ID",
+            f"{join_names(references.flow_names)}, or PLATFORM/SAVED_ITEM_ID",
         )
         return None
     if platform not in references.platform_names:
-        report.add(path, no_platform(platform, references.platform_names))
+        report.add(path, describe_missing_platform(platform, references.platform_names))
         return None
     if not saved_item_id or re.search(r"\s", saved_item_id):
         report.add(path, "needs PLATFORM/SAVED_ITEM_ID, the id without blanks")

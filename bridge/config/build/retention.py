@@ -8,7 +8,7 @@ from bridge.config.problems import Path, Report
 from bridge.core.retention import DAY, Retention
 
 
-def retained(
+def build_retention(
     said: Mapping[str, float], otherwise: Retention, path: Path, report: Report
 ) -> Retention:
     """Return how long things are kept: as `said`, else as `otherwise`, but what belongs to an event
@@ -20,8 +20,8 @@ def retained(
         if said.get(name, 0.0) > events:
             report.add(
                 path,
-                f"`{name}` are not kept longer than the events that they belong to ({longest});"
-                f" allowed: at most {longest}",
+                f"`{name}` cannot be stored longer than their events ({longest}); allowed: at most"
+                f" {longest}",
             )
     return Retention(
         events=events,

@@ -20,9 +20,9 @@ from bridge.routing.matching.matcher import compile_match, compile_when
 from bridge.routing.model import OWN, Mode, Route
 from bridge.routing.templates import Inputs, compile_inputs
 
-NAME = re.compile(r"[a-z0-9_-]{1,63}")
-LINKS = "file_url"
-FORM = "form"
+NAME_PATTERN = re.compile(r"[a-z0-9_-]{1,63}")
+LINK_FUNCTION = "file_url"
+FORM_PROVIDER = "form"
 
 
 def build_routes(
@@ -37,7 +37,7 @@ def build_routes(
     names: dict[str, int] = {}
     for index, model in written:
         path: Path = ("routes", index)
-        if not NAME.fullmatch(model.name):
+        if not NAME_PATTERN.fullmatch(model.name):
             report.add(
                 (*path, "name"),
                 f"`{model.name[:80]}` is not a route's name; allowed: a-z 0-9 _ -, at most 63",
@@ -47,14 +47,14 @@ def build_routes(
             other = report.line_of(("routes", names[model.name], "name"), name)
             report.add(name, f"two routes are called `{model.name}`; the other is in {other}")
         names.setdefault(model.name, index)
-        route = _Builder(model, path, references, schemas, report)
+        route = _RouteBuilder(model, path, references, schemas, report)
         source, types = find_source(model, path, references, report)
         used.add(source)
         routes += route.build(source, types)
     return tuple(routes), used
 
 
-class _Builder:
+class _RouteBuilder:
     """Builds one route."""
 
     def __init__(
@@ -106,7 +106,7 @@ class _Builder:
             payload_schema=payload_schema,
             inputs_schema=inputs_schema,
             whole_body=inputs.whole is not None,
-            links_files=LINKS in inputs.functions,
+            links_files=LINK_FUNCTION in inputs.functions,
             has_siblings=len(model.flow) > 1,
             mode=Mode(model.mode),
             drop_reserved=model.reserved == "drop",
@@ -155,10 +155,10 @@ class _Builder:
             if (
                 "inputs" not in model.model_fields_set
                 and row is not None
-                and (row.name == FORM or row.fields is not None)
+                and (row.name == FORM_PROVIDER or row.fields is not None)
             ):
                 return compile_inputs(
-                    "${form}" if row.name == FORM else "${fields}", strict=model.strict
+                    "${form}" if row.name == FORM_PROVIDER else "${fields}", strict=model.strict
                 )
             if source in (*self.references.providers, OWN) or "inputs" in model.model_fields_set:
                 self.report.add(
@@ -172,11 +172,11 @@ class _Builder:
         except CompileError as error:
             self.report.add_all(path, error)
             return None
-        provider = self.references.providers.get(source, FORM)
-        if LINKS in inputs.functions and provider != FORM:
+        provider = self.references.providers.get(source, FORM_PROVIDER)
+        if LINK_FUNCTION in inputs.functions and provider != FORM_PROVIDER:
             self.report.add(
                 path,
-                f"only files of forms have links ({LINKS}), and the provider of {source} is"
+                f"only files of forms have links ({LINK_FUNCTION}), and the provider of {source} is"
                 f" {provider}",
             )
         return inputs

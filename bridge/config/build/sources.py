@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from bridge.config.build.declared_source import DeclaredSource
-from bridge.config.build.forms import FORM_ONLY, build_form, largest_body
+from bridge.config.build.forms import FORM_ONLY_KEYS, build_form, find_max_body
 from bridge.config.build.json_schemas import Schemas
-from bridge.config.build.retention import retained
+from bridge.config.build.retention import build_retention
 from bridge.config.build.verification import (
     SECRET_KEYS,
     VERIFY_PROVIDERS,
@@ -16,7 +16,7 @@ from bridge.config.build.verification import (
     build_secrets,
 )
 from bridge.config.problems import Path, Report
-from bridge.config.validation import Usable
+from bridge.config.validation import ValidDocument
 from bridge.core.locators import compile_locator
 from bridge.core.masking import Redaction
 from bridge.core.rate_limits import Rate
@@ -28,19 +28,19 @@ from bridge.providers.signatures.shared_token import Unsigned
 from bridge.routing.expressions.roots import near
 from bridge.routing.model import OWN, Source
 
-FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address
+DEFAULT_FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address
 PUBLIC_DAILY_BYTES = 64 * 1024 * 1024  # of a source to which anyone may send
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 def build_sources(
-    document: Usable, schemas: Schemas, retention: Retention, report: Report
+    document: ValidDocument, schemas: Schemas, retention: Retention, report: Report
 ) -> dict[str, Source]:
     """Return the sources by name. `retention` is that of those who do not say theirs."""
     sources = {}
     for name, model in document.sources.items():
         path: Path = ("sources", name)
-        if not NAME.fullmatch(name):
+        if not NAME_PATTERN.fullmatch(name):
             report.add(
                 path,
                 f"`{name}` is not a name that can stand in a URL; allowed: letters, digits, - _",
@@ -61,13 +61,13 @@ def build_sources(
                 f" providers` lists all {len(PROVIDERS)}",
             )
             continue
-        source = _source(DeclaredSource(name, model, provider, report), schemas, retention)
+        source = _build_source(DeclaredSource(name, model, provider, report), schemas, retention)
         if source is not None:
             sources[name] = source
     return sources
 
 
-def _source(written: DeclaredSource, schemas: Schemas, retention: Retention) -> Source | None:
+def _build_source(written: DeclaredSource, schemas: Schemas, retention: Retention) -> Source | None:
     model = written.model
     provider = written.provider
     is_form = provider.name == "form"
@@ -76,8 +76,8 @@ def _source(written: DeclaredSource, schemas: Schemas, retention: Retention) -> 
     if scheme is None:
         return None
     secrets = () if is_form else build_secrets(written, scheme)
-    rate, per_address = _rates(written, is_form)
-    batch = _batch(written)
+    rate, per_address = _build_rates(written, is_form)
+    batch = _build_batch(written)
     form = build_form(written, schemas) if is_form else None
     return Source(
         name=written.name,
@@ -85,14 +85,14 @@ def _source(written: DeclaredSource, schemas: Schemas, retention: Retention) -> 
         scheme=scheme,
         secrets=secrets,
         insecure=model.insecure,
-        event_type=_locators(written, "event_type") or provider.event_type,
-        event_id=_locators(written, "event_id") or provider.event_id,
+        event_type=_check_locators(written, "event_type") or provider.event_type,
+        event_id=_check_locators(written, "event_id") or provider.event_id,
         credentials=masked(provider, scheme, batch),
-        redact=_redaction(written),
+        redact=_build_redaction(written),
         dedup=model.dedup,
         dedup_for=model.dedup_for,
         batch=batch,
-        max_body=largest_body(written, form),
+        max_body=find_max_body(written, form),
         daily_bytes=model.daily_bytes
         or (PUBLIC_DAILY_BYTES if isinstance(scheme, Unsigned) else None),
         max_depth=model.max_depth,
@@ -100,19 +100,19 @@ def _source(written: DeclaredSource, schemas: Schemas, retention: Retention) -> 
         rate_per_address=per_address,
         form=form,
         expect=model.expect,
-        retention=retained(
+        retention=build_retention(
             model.retention or {}, retention, (*written.path, "retention"), written.report
         ),
     )
 
 
-def _redaction(written: DeclaredSource) -> Redaction | None:
+def _build_redaction(written: DeclaredSource) -> Redaction | None:
     if written.model.redact is None:
         return None
     if written.provider.body.startswith("jwt"):
         written.add(
             "redact",
-            f"the body of {written.provider.name} is a token, which cannot be kept in part",
+            f"the body of {written.provider.name} is a token, which cannot be stored in part",
             key=True,
         )
     try:
@@ -122,7 +122,7 @@ def _redaction(written: DeclaredSource) -> Redaction | None:
         return None
 
 
-def _batch(written: DeclaredSource) -> Batch | None:
+def _build_batch(written: DeclaredSource) -> Batch | None:
     """Return where the list of events stands: the source's `split`, or what the provider's row
     says.
     """
@@ -137,8 +137,8 @@ def _batch(written: DeclaredSource) -> Batch | None:
     if path is None or (path and "" in path.split(".")):
         written.add(
             "split",
-            f"`{text[:60]}` is no place of a list; write body:PATH, or body where the body is the"
-            " list",
+            f"`{text[:60]}` is not the place of a list; write body:PATH, or body where the body is"
+            " the list",
         )
         return None
     return Batch(path)
@@ -146,7 +146,7 @@ def _batch(written: DeclaredSource) -> Batch | None:
 
 def _check_keys(written: DeclaredSource, is_form: bool) -> None:
     name = written.provider.name
-    for key in FORM_ONLY:
+    for key in FORM_ONLY_KEYS:
         if written.has(key) and not is_form:
             written.add(
                 key, f"`{key}` is only for the provider form, this source's is {name}", key=True
@@ -169,10 +169,10 @@ def _check_keys(written: DeclaredSource, is_form: bool) -> None:
         written.add("secrets", "either `secret` or `secrets`, not both", key=True)
 
 
-def _rates(written: DeclaredSource, is_form: bool) -> tuple[Rate | None, Rate | None]:
+def _build_rates(written: DeclaredSource, is_form: bool) -> tuple[Rate | None, Rate | None]:
     given: Any = written.model.rate
     if given is None:
-        return FORM_RATES if is_form else (None, None)
+        return DEFAULT_FORM_RATES if is_form else (None, None)
     rate, per_address = given
     if not is_form:
         if per_address is not None:
@@ -181,10 +181,10 @@ def _rates(written: DeclaredSource, is_form: bool) -> tuple[Rate | None, Rate | 
                 "a rate per address is only for forms: other senders call from few addresses",
             )
         return rate, None
-    return rate, per_address or FORM_RATES[1]
+    return rate, per_address or DEFAULT_FORM_RATES[1]
 
 
-def _locators(written: DeclaredSource, key: str) -> tuple[str, ...]:
+def _check_locators(written: DeclaredSource, key: str) -> tuple[str, ...]:
     texts: tuple[str, ...] = written.get(key) or ()
     for text in texts:
         try:

@@ -8,18 +8,18 @@ from urllib.parse import urlsplit
 
 from bridge.config.addresses import is_loopback
 from bridge.config.build.declared_source import DeclaredSource
-from bridge.config.files import Folder
+from bridge.config.files import ConfigFolder
 from bridge.config.schema.forms import CaptchaSchema, SpamSchema
 from bridge.core.errors import CompileError
 from bridge.ingest.forms.spam import blocklists, captchas
 from bridge.routing.form import Blocked, Captcha, Spam
 
-LISTS = ("block_words", "block_addresses", "block_domains")
-USUAL_SCORE = 0.5
-LONGEST_NAME = 100  # characters of a field's name
+BLOCKLIST_KEYS = ("block_words", "block_addresses", "block_domains")
+DEFAULT_CAPTCHA_SCORE = 0.5
+MAX_NAME_LENGTH = 100  # characters of a field's name
 
 
-def build_spam(written: DeclaredSource, folder: Folder, fields: Container[str]) -> Spam:
+def build_spam(written: DeclaredSource, folder: ConfigFolder, fields: Container[str]) -> Spam:
     """Return what a form's `spam:` says; what is wrong with it is in the report. `fields`: those
     that the schema has.
     """
@@ -30,20 +30,20 @@ def build_spam(written: DeclaredSource, folder: Folder, fields: Container[str]) 
             "must be shorter than `expires`: else every token is too new or too old",
         )
     return Spam(
-        honeypots=_honeypots(written, model, fields),
+        honeypots=_build_honeypots(written, model, fields),
         token=model.token,
         altcha=model.altcha,
         min_fill=model.min_fill,
         expires=model.expires,
         work=model.altcha_work,
-        captcha=_captcha(written, model.captcha) if model.captcha is not None else None,
-        blocked=_blocked(written, model, folder),
+        captcha=_build_captcha(written, model.captcha) if model.captcha is not None else None,
+        blocked=_build_blocklists(written, model, folder),
         max_links=model.max_links,
         duplicates=model.duplicates,
     )
 
 
-def _honeypots(
+def _build_honeypots(
     written: DeclaredSource, model: SpamSchema, fields: Container[str]
 ) -> tuple[str, ...]:
     """Return the honeypots. A field of the schema is one that people see, so it is no honeypot, and
@@ -52,22 +52,22 @@ def _honeypots(
     names = tuple(dict.fromkeys(model.honeypots))
     if "honeypots" not in model.model_fields_set:
         return tuple(name for name in names if name not in fields)
-    if any(not 0 < len(name) <= LONGEST_NAME for name in names):
+    if any(not 0 < len(name) <= MAX_NAME_LENGTH for name in names):
         written.report.add(
             (*written.path, "spam", "honeypots"),
-            f"needs names of fields of 1 to {LONGEST_NAME} characters",
+            f"needs names of fields of 1 to {MAX_NAME_LENGTH} characters",
         )
     for name in names:
         if name in fields:
             message = (
-                f"`{name[:60]}` is a field of the schema: whoever fills it in would be held to be"
-                " a bot"
+                f"`{name[:60]}` is a field of the schema: a person who fills it in would be marked"
+                " as a bot"
             )
             written.report.add((*written.path, "spam", "honeypots"), message)
     return names
 
 
-def _captcha(written: DeclaredSource, model: CaptchaSchema) -> Captcha | None:
+def _build_captcha(written: DeclaredSource, model: CaptchaSchema) -> Captcha | None:
     path = (*written.path, "spam", "captcha")
     row = captchas.KINDS[model.kind]
     url = model.url or row.url
@@ -78,7 +78,7 @@ def _captcha(written: DeclaredSource, model: CaptchaSchema) -> Captcha | None:
     if model.score is not None and not row.has_score:
         scored = ", ".join(name for name, kind in captchas.KINDS.items() if kind.has_score)
         written.report.add(
-            (*path, "score"), f"{model.kind} gives no score; allowed: with {scored}", key=True
+            (*path, "score"), f"{model.kind} gives no score; allowed for: {scored}", key=True
         )
     if not model.secret.strip():
         written.report.add((*path, "secret"), "an empty secret")
@@ -87,7 +87,9 @@ def _captcha(written: DeclaredSource, model: CaptchaSchema) -> Captcha | None:
         url=url,
         secret=model.secret,
         site_key=model.site_key,
-        score=(USUAL_SCORE if model.score is None else model.score) if row.has_score else None,
+        score=(DEFAULT_CAPTCHA_SCORE if model.score is None else model.score)
+        if row.has_score
+        else None,
         action=model.action,
         hostnames=frozenset(name.lower() for name in model.hostnames or ()),
         tells_address=model.tell_address,
@@ -113,12 +115,12 @@ def _is_safe(url: str) -> bool:
         return False
 
 
-def _blocked(written: DeclaredSource, model: SpamSchema, folder: Folder) -> Blocked:
+def _build_blocklists(written: DeclaredSource, model: SpamSchema, folder: ConfigFolder) -> Blocked:
     built: dict[str, Any] = {}
-    for key in LISTS:
+    for key in BLOCKLIST_KEYS:
         path = (*written.path, "spam", key)
         try:
-            entries = _entries(getattr(model, key), folder)
+            entries = _read_entries(getattr(model, key), folder)
             one = blocklists.build(**{key.removeprefix("block_"): entries})
             built |= {
                 name: value
@@ -130,7 +132,7 @@ def _blocked(written: DeclaredSource, model: SpamSchema, folder: Folder) -> Bloc
     return Blocked(**built)
 
 
-def _entries(listed: Any, folder: Folder) -> list[str]:
+def _read_entries(listed: Any, folder: ConfigFolder) -> list[str]:
     """Return the entries of a list, or of a file: one in each line, without comments."""
     if isinstance(listed, str):
         lines = (line.partition(" #")[0].strip() for line in folder.part(listed).splitlines())
@@ -146,5 +148,5 @@ def _entries(listed: Any, folder: Folder) -> list[str]:
         ),
         None,
     ):
-        raise ValueError(f"`{str(bad)[:40]}` is no text of 1 to {blocklists.LONGEST} characters")
+        raise ValueError(f"`{str(bad)[:40]}` is not a text of 1 to {blocklists.LONGEST} characters")
     return [entry.strip() for entry in entries]

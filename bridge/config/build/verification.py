@@ -16,7 +16,7 @@ from bridge.providers.signatures.scheme import MAX_SECRETS, Scheme, Secret
 from bridge.providers.signatures.shared_token import Token, Unsigned
 from bridge.providers.signatures.timestamps import Timestamp
 
-SHORT = 16  # characters of a secret that can be guessed
+MIN_SECRET_LENGTH = 16  # characters of a secret that can be guessed
 SECRET_KEYS = ("secret", "secrets")
 VERIFY_PROVIDERS = ("hmac", "token")
 
@@ -52,26 +52,30 @@ def build_scheme(written: DeclaredSource) -> Scheme | None:
     if model.verify is not None and provider.name in VERIFY_PROVIDERS:
         try:
             return (
-                _token(model.verify, written) if provider.name == "token" else _hmac(model.verify)
+                _build_token(model.verify, written)
+                if provider.name == "token"
+                else _build_hmac(model.verify)
             )
         except ValueError as error:
             filled = written.report.is_filled((*written.path, "verify"))
             written.add(
                 "verify",
-                "cannot be used; what was filled in is not shown" if filled else str(error),
+                "cannot be used (the value from the environment or a file is not shown)"
+                if filled
+                else str(error),
             )
             return None
     if provider.scheme is None and not written.is_settled("verify"):
         written.report.add(
             written.path,
-            f"the provider {provider.name} needs `verify`: where the signature stands and what is"
+            f"the provider {provider.name} needs `verify`: where the signature is and what is"
             " signed",
             key=True,
         )
-    return _pinned(written, provider.scheme) if provider.scheme is not None else None
+    return _pin_scheme(written, provider.scheme) if provider.scheme is not None else None
 
 
-def _pinned(written: DeclaredSource, scheme: Scheme) -> Scheme | None:
+def _pin_scheme(written: DeclaredSource, scheme: Scheme) -> Scheme | None:
     """Return the scheme with the source's `pins`: what a good signature alone does not tell."""
     if written.is_settled("pins"):
         return scheme
@@ -81,7 +85,7 @@ def _pinned(written: DeclaredSource, scheme: Scheme) -> Scheme | None:
         if written.model.pins is None:
             written.report.add(
                 written.path,
-                f"the provider {written.provider.name} {error}; say it under `pins:`",
+                f"the provider {written.provider.name} {error}; add it under `pins:`",
                 key=True,
             )
         else:
@@ -102,7 +106,7 @@ def _locator(verify: VerifySchema | TimestampSchema, *more: str) -> str:
     return f"{given[0][0]}:{given[0][1]}"
 
 
-def _hmac(verify: VerifySchema) -> Scheme:
+def _build_hmac(verify: VerifySchema) -> Scheme:
     time = verify.timestamp
     if "separator" in verify.model_fields_set and not verify.label:
         raise ValueError(
@@ -124,7 +128,7 @@ def _hmac(verify: VerifySchema) -> Scheme:
     )
 
 
-def _token(verify: VerifySchema, written: DeclaredSource) -> Scheme:
+def _build_token(verify: VerifySchema, written: DeclaredSource) -> Scheme:
     other = verify.model_fields_set - {"header", "query", "prefix"}
     for key in sorted(other):
         written.report.add(
@@ -157,10 +161,11 @@ def build_secrets(written: DeclaredSource, scheme: Scheme) -> tuple[Secret, ...]
             written.report.add(at, problem)
         elif doubt is not None:
             written.report.add(at, doubt, level="warning")
-        elif len(value) < SHORT:
+        elif len(value) < MIN_SECRET_LENGTH:
             written.report.add(
                 at,
-                f"a short secret can be guessed: {len(value)} characters, better {SHORT} or more",
+                f"a short secret can be guessed: found {len(value)} characters;"
+                f" use {MIN_SECRET_LENGTH} or more",
                 level="warning",
             )
         if scheme.needs_secret and not is_pair(scheme, value) and not written.report.is_filled(at):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bridge.config.schema.field_types import Kept, StrictModel, Texts
+from bridge.config.schema.field_types import RetentionOf, StrictModel, Texts
 from bridge.config.schema.forms import (
     CaptchaSchema,
     FieldsSchema,
@@ -35,7 +35,7 @@ from bridge.config.schema.sources import (
 
 # all models are found here
 __all__ = [
-    "LATER",
+    "UNAVAILABLE_KEYS",
     "CaptchaSchema",
     "DatedSecretSchema",
     "DebounceSchema",
@@ -73,10 +73,10 @@ class DocumentSchema(StrictModel):
     sources: dict[str, SourceSchema] | None = Field(None, description="Inbound endpoints, by name.")
     flows: dict[str, FlowSchema] | None = Field(None, description="Names for flows.")
     routes: list[RouteSchema] | None = Field(None, description="Which events go to which flow.")
-    retention: Kept | None = Field(
+    retention: RetentionOf | None = Field(
         None, description="How long what comes in is kept, where its source does not say."
     )
 
 
 # keys of the design that this version does not have, by section
-LATER: dict[str, frozenset[str]] = {}
+UNAVAILABLE_KEYS: dict[str, frozenset[str]] = {}

@@ -12,7 +12,7 @@ from bridge.config.schema import units
 from bridge.core.retention import LEAST
 
 
-def texts_of(value: Any) -> tuple[str, ...]:
+def parse_texts(value: Any) -> tuple[str, ...]:
     """Return the texts, of which there is one at least; ValueError where they are none."""
     if isinstance(value, str):
         return (value,)
@@ -23,7 +23,7 @@ def texts_of(value: Any) -> tuple[str, ...]:
     raise ValueError("needs a text or a list of texts")
 
 
-def text_or(value: Any, kind: type, what: str) -> Any:
+def require_text_or(value: Any, kind: type, what: str) -> Any:
     if not isinstance(value, (str, kind)) or value == "":
         raise ValueError(f"needs {what}")
     return value
@@ -31,17 +31,17 @@ def text_or(value: Any, kind: type, what: str) -> Any:
 
 Duration = Annotated[
     float,
-    BeforeValidator(units.duration),
+    BeforeValidator(units.parse_duration),
     WithJsonSchema({"type": "string", "pattern": units.DURATION}),
 ]
 RateOf = Annotated[
     Any,
-    BeforeValidator(units.plain_rate),
+    BeforeValidator(units.parse_route_rate),
     WithJsonSchema({"type": "string", "pattern": units.RATE}),
 ]
 RunFailed = Annotated[
     Any,
-    BeforeValidator(units.run_failed),
+    BeforeValidator(units.parse_run_failed),
     WithJsonSchema(
         {
             "anyOf": [
@@ -60,18 +60,18 @@ RunFailed = Annotated[
 ]
 Expected = Annotated[
     Any,
-    BeforeValidator(units.expected),
+    BeforeValidator(units.parse_expected),
     WithJsonSchema({"type": "string", "pattern": units.EXPECTED}),
 ]
 FormRate = Annotated[
     Any,
-    BeforeValidator(units.form_rate),
+    BeforeValidator(units.parse_form_rate),
     WithJsonSchema({"type": "string", "pattern": units.FORM_RATE}),
 ]
-Moment = Annotated[float, BeforeValidator(units.moment), WithJsonSchema({"type": "string"})]
+Moment = Annotated[float, BeforeValidator(units.parse_moment), WithJsonSchema({"type": "string"})]
 Size = Annotated[
     Any,
-    BeforeValidator(units.size),
+    BeforeValidator(units.parse_size),
     WithJsonSchema(
         {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": units.SIZE}]}
     ),
@@ -82,17 +82,17 @@ Memory = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": units.MEMORIES[0]},
+                {"type": "integer", "minimum": units.MEMORY_BYTES_RANGE[0]},
                 {"type": "string", "pattern": units.MEMORY},
             ]
         }
     ),
 ]
 _AGE = {"type": "string", "pattern": units.AGE}
-Age = Annotated[float, BeforeValidator(units.age), WithJsonSchema(_AGE)]
-Kept = Annotated[
+Age = Annotated[float, BeforeValidator(units.parse_age), WithJsonSchema(_AGE)]
+RetentionOf = Annotated[
     Any,
-    BeforeValidator(units.retention),
+    BeforeValidator(units.parse_retention),
     WithJsonSchema(
         {
             "anyOf": [
@@ -106,13 +106,15 @@ Kept = Annotated[
         }
     ),
 ]
-TEXTS = WithJsonSchema(
+TEXTS_SCHEMA = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 )
-Texts = Annotated[Any, AfterValidator(texts_of), TEXTS]
+Texts = Annotated[Any, AfterValidator(parse_texts), TEXTS_SCHEMA]
 SchemaOf = Annotated[
     Any,
-    AfterValidator(lambda value: text_or(value, dict, "the path of a schema file, or a schema")),
+    AfterValidator(
+        lambda value: require_text_or(value, dict, "the path of a schema file, or a schema")
+    ),
     WithJsonSchema(
         {
             "anyOf": [

@@ -8,23 +8,23 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from bridge.config.schema import units
 from bridge.config.schema.field_types import (
-    TEXTS,
+    TEXTS_SCHEMA,
     Duration,
     Memory,
     Size,
     StrictModel,
     Texts,
-    text_or,
-    texts_of,
+    parse_texts,
+    require_text_or,
 )
 from bridge.ingest.bodies import MAX_FIELDS
 from bridge.ingest.forms.spam.altcha import MOST_WORK
 from bridge.ingest.forms.spam.captchas import KINDS
 
-Listed = Annotated[
+BlocklistOf = Annotated[
     Any,
     AfterValidator(
-        lambda value: text_or(
+        lambda value: require_text_or(
             value, list, "a list of texts, or the path of a file with one in each line"
         )
     ),
@@ -41,16 +41,16 @@ Listed = Annotated[
     ),
 ]
 TextsOrNone = Annotated[
-    Any, AfterValidator(lambda value: () if value == [] else texts_of(value)), TEXTS
+    Any, AfterValidator(lambda value: () if value == [] else parse_texts(value)), TEXTS_SCHEMA
 ]
-Window = Annotated[
+DuplicateWindow = Annotated[
     Any,
-    BeforeValidator(lambda value: None if value == "keep" else units.duration(value)),
+    BeforeValidator(lambda value: None if value == "keep" else units.parse_duration(value)),
     WithJsonSchema({"anyOf": [{"const": "keep"}, {"type": "string", "pattern": units.DURATION}]}),
 ]
-SITE_KEY = r"^[A-Za-z0-9_-]{1,200}$"
-Switch = Literal["optional", "required", "off"]
-Texted = Annotated[str, Field(min_length=1, max_length=5000)]
+SITE_KEY_PATTERN = r"^[A-Za-z0-9_-]{1,200}$"
+CheckMode = Literal["optional", "required", "off"]
+PageText = Annotated[str, Field(min_length=1, max_length=5000)]
 
 
 class FieldsSchema(StrictModel):
@@ -109,12 +109,12 @@ class PageSchema(StrictModel):
     and the thanks.
     """
 
-    title: Texted | None = Field(None, description="The heading of the form.")
-    intro: Texted | None = Field(
+    title: PageText | None = Field(None, description="The heading of the form.")
+    intro: PageText | None = Field(
         None, description="What stands above the fields; an empty line begins a new paragraph."
     )
-    submit: Texted | None = Field(None, description="What the button says.")
-    thanks: Texted | None = Field(None, description="What the thank-you page says.")
+    submit: PageText | None = Field(None, description="What the button says.")
+    thanks: PageText | None = Field(None, description="What the thank-you page says.")
     thanks_template: str | None = Field(
         None,
         description=(
@@ -145,7 +145,7 @@ class CaptchaSchema(StrictModel):
     secret: str = Field(
         description="The secret that the service gave: ${env:NAME} or ${file:PATH}."
     )
-    site_key: Annotated[str, Field(pattern=SITE_KEY)] | None = Field(
+    site_key: Annotated[str, Field(pattern=SITE_KEY_PATTERN)] | None = Field(
         None,
         description=(
             "The key of its widget, which is no secret: `flowbridge form` writes the widget"
@@ -186,14 +186,14 @@ class SpamSchema(StrictModel):
         ("_gotcha", "botcheck", "bot-field"),
         description="Fields that nobody sees, so that only a bot fills one in; `[]` is none.",
     )
-    token: Switch = Field(
+    token: CheckMode = Field(
         "optional",
         description="The signed token of the hosted form and the snippets, in the field `_token`.",
     )
     min_fill: Duration = Field(
         2.0, description="How long it takes a person at least to fill the form in, by the token."
     )
-    altcha: Switch = Field(
+    altcha: CheckMode = Field(
         "optional",
         description=(
             "A proof of work, in the field `altcha`: right where it is there, or always there."
@@ -206,19 +206,19 @@ class SpamSchema(StrictModel):
         86400.0, description="How long a token and a proof of work are good for."
     )
     captcha: CaptchaSchema | None = Field(None, description="A captcha that the page has.")
-    block_words: Listed | None = Field(
+    block_words: BlocklistOf | None = Field(
         None, description="Words and phrases, whole and in any case; *part* also inside of a word."
     )
-    block_addresses: Listed | None = Field(
+    block_addresses: BlocklistOf | None = Field(
         None, description="E-mail addresses in the fields; IP addresses and networks of senders."
     )
-    block_domains: Listed | None = Field(
+    block_domains: BlocklistOf | None = Field(
         None, description="Domains of links and e-mail addresses, with those below them."
     )
     max_links: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
         None, description="Links that it may hold. Default: any number."
     )
-    duplicates: Window = Field(
+    duplicates: DuplicateWindow = Field(
         600.0,
         description=(
             "How long the same fields from the same address are one submission, where no token"

@@ -7,15 +7,15 @@ from typing import Any
 
 from bridge.config.schema.document import DocumentSchema
 
-ID = "https://json-schema.org/draft/2020-12/schema"
+DRAFT_URL = "https://json-schema.org/draft/2020-12/schema"
 
 
 def editor_schema() -> dict[str, Any]:
     """Return the JSON Schema of routes.yaml, every key described."""
     schema = DocumentSchema.model_json_schema(by_alias=True)
-    _plain(schema)
+    _simplify(schema)
     return {
-        "$schema": ID,
+        "$schema": DRAFT_URL,
         "title": "routes.yaml of flowbridge",
         **{key: value for key, value in schema.items() if key != "title"},
     }
@@ -26,7 +26,7 @@ def schema_text() -> str:
     return json.dumps(editor_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _plain(node: Any) -> None:
+def _simplify(node: Any) -> None:
     """Remove what pydantic adds and no editor needs (titles, null defaults, OpenAPI's
     discriminator), and join the lines of each description.
     """
@@ -40,7 +40,7 @@ def _plain(node: Any) -> None:
         if node.get("default", 0) is None or isinstance(node.get("default"), (float, dict)):
             node.pop("default")  # durations are shown as they are written, in the description
         for value in node.values():
-            _plain(value)
+            _simplify(value)
     elif isinstance(node, list):
         for value in node:
-            _plain(value)
+            _simplify(value)

@@ -13,7 +13,7 @@ from bridge.config.schema.field_types import (
     SchemaOf,
     StrictModel,
     Texts,
-    text_or,
+    require_text_or,
 )
 from bridge.config.schema.platforms import RunCap
 
@@ -64,7 +64,7 @@ class RouteSchema(StrictModel):
     inputs: Annotated[
         Any,
         AfterValidator(
-            lambda value: text_or(
+            lambda value: require_text_or(
                 value, dict, "a mapping of inputs, or one ${…} that gives an object"
             )
         ),

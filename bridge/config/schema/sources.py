@@ -10,9 +10,9 @@ from bridge.config.schema.field_types import (
     Age,
     Expected,
     FormRate,
-    Kept,
     Memory,
     Moment,
+    RetentionOf,
     SchemaOf,
     Size,
     StrictModel,
@@ -155,7 +155,7 @@ class SourceSchema(StrictModel):
             " it is the list."
         ),
     )
-    retention: Kept | None = Field(
+    retention: RetentionOf | None = Field(
         None,
         description=(
             "How long what it brings is kept: 30d, or {events: 90d, bodies: 30d, rejects: 14d,"

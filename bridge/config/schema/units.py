@@ -9,8 +9,8 @@ from bridge.core.rate_limits import Rate
 from bridge.core.retention import FOR_EVER, LEAST
 from bridge.core.times import parse_iso
 
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-PERIODS = {
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+PERIOD_SECONDS = {
     name: seconds
     for names, seconds in (
         ("s sec second", 1.0),
@@ -20,7 +20,7 @@ PERIODS = {
     )
     for name in names.split()
 }
-SIZES = {
+SIZE_UNIT_BYTES = {
     "b": 1,
     "kb": 1000,
     "mb": 1000**2,
@@ -41,12 +41,12 @@ MEMORY = r"^\d+(\.\d+)?\s*(KB|MB|GB|KiB|MiB|GiB)$"
 RUN_FAILED = r"^(ignore|dead|retry:\s*[1-9]\d{0,2})$"
 AGE = r"^(\d+(\.\d+)?\s*(h|d)|forever)$"
 MAX_RERUNS = 100
-MAX_DURATION = 366 * 86400.0
-MAX_SIZE = 64 * 1024**2  # fits into what a receiver reads at once, with room for others
-MEMORIES = (1024**2, 1024**4)  # the least and the most that a run can be given
+MAX_DURATION_SECONDS = 366 * 86400.0
+MAX_SIZE_BYTES = 64 * 1024**2  # fits into what a receiver reads at once, with room for others
+MEMORY_BYTES_RANGE = (1024**2, 1024**4)  # the least and the most that a run can be given
 
 
-def duration(text: Any) -> float:
+def parse_duration(text: Any) -> float:
     """Return the seconds of `30s`, `5m`, `6h`, `1d`."""
     match = (
         re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|m|h|d)", text.strip())
@@ -55,27 +55,27 @@ def duration(text: Any) -> float:
     )
     if match is None:
         raise ValueError(
-            f"{_shown(text)} is not a duration; allowed: a number and a unit (ms s m h d), like 30s"
+            f"{_quote(text)} is not a duration; allowed: a number and a unit (ms s m h d), like 30s"
             " or 6h"
         )
-    seconds = float(match[1]) * UNITS[match[2]]
-    if not 0 < seconds <= MAX_DURATION:
-        raise ValueError(f"{_shown(text)} is out of range; allowed: more than 0, at most 366d")
+    seconds = float(match[1]) * UNIT_SECONDS[match[2]]
+    if not 0 < seconds <= MAX_DURATION_SECONDS:
+        raise ValueError(f"{_quote(text)} is out of range; allowed: more than 0, at most 366d")
     return seconds
 
 
 def rate(text: str) -> Rate:
     """Return `60/min`, `10/s`, `5/h` as a Rate."""
     match = re.fullmatch(r"(\d{1,9})\s*/\s*([a-z]+)", text.strip())
-    if match is None or match[2] not in PERIODS or int(match[1]) == 0:
+    if match is None or match[2] not in PERIOD_SECONDS or int(match[1]) == 0:
         raise ValueError(
-            f"{_shown(text)} is not a rate; allowed: a number above 0 and a period, like 60/min,"
+            f"{_quote(text)} is not a rate; allowed: a number above 0 and a period, like 60/min,"
             " 10/s or 5/h"
         )
-    return Rate(count=int(match[1]), per=PERIODS[match[2]])
+    return Rate(count=int(match[1]), per=PERIOD_SECONDS[match[2]])
 
 
-def run_failed(value: Any) -> tuple[str, int]:
+def parse_run_failed(value: Any) -> tuple[str, int]:
     """Return `ignore`, `dead`, `retry: 3` or `{retry: 3}` as (what, how often)."""
     if value in ("ignore", "dead"):
         return value, 0
@@ -89,68 +89,68 @@ def run_failed(value: Any) -> tuple[str, int]:
     )
     if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MAX_RERUNS:
         raise ValueError(
-            f"{_shown(value)} is not known here; allowed: ignore, dead, or retry: 1 to retry:"
+            f"{_quote(value)} is not known here; allowed: ignore, dead, or retry: 1 to retry:"
             f" {MAX_RERUNS}"
         )
     return "retry", times
 
 
-def expected(text: Any) -> Rate:
+def parse_expected(text: Any) -> Rate:
     """Return `1 per 6h` as a rate; `none` as one that everything fulfils."""
     if text == "none":
-        return Rate(count=0, per=UNITS["d"])
+        return Rate(count=0, per=UNIT_SECONDS["d"])
     match = re.fullmatch(r"(\d{1,4})\s*per\s*(.+)", text.strip()) if isinstance(text, str) else None
     if match is None or int(match[1]) == 0:
         raise ValueError(
-            f"{_shown(text)} is nothing to expect; allowed: a number above 0 and a time, like 1 per"
-            " 6h, or none"
+            f"{_quote(text)} is not an expected rate; allowed: a number above 0 and a duration,"
+            " like 1 per 6h, or none"
         )
-    return Rate(count=int(match[1]), per=duration(match[2]))
+    return Rate(count=int(match[1]), per=parse_duration(match[2]))
 
 
-def plain_rate(text: Any) -> Rate:
+def parse_route_rate(text: Any) -> Rate:
     """Return a rate of starts."""
     return rate(text if isinstance(text, str) else "")
 
 
-def form_rate(text: Any) -> tuple[Rate, Rate | None]:
+def parse_form_rate(text: Any) -> tuple[Rate, Rate | None]:
     """Return `60/min` or `60/min and 10/min per address` as (rate, rate per address)."""
     if not isinstance(text, str):
         raise ValueError(
-            f"{_shown(text)} is not a rate; allowed: a number above 0 and a period, like 60/min,"
+            f"{_quote(text)} is not a rate; allowed: a number above 0 and a period, like 60/min,"
             " 10/s or 5/h"
         )
     match = re.fullmatch(r"([^,]+?)(?:,| and) (.+) per address", text.strip())
     return (rate(match[1]), rate(match[2])) if match else (rate(text), None)
 
 
-def size(value: Any) -> int:
+def parse_size(value: Any) -> int:
     """Return the bytes of `5 MiB`, `512 KiB`, `1000000`."""
-    bytes_ = _bytes(value)
+    bytes_ = _parse_bytes(value)
     if bytes_ is None:
         raise ValueError(
-            f"{_shown(value)} is not a size; allowed: bytes, or a number and a unit (B KB MB KiB"
+            f"{_quote(value)} is not a size; allowed: bytes, or a number and a unit (B KB MB KiB"
             " MiB), like 5 MiB"
         )
-    if not 1 <= bytes_ <= MAX_SIZE:
-        raise ValueError(f"{_shown(value)} is out of range; allowed: 1 byte to 64 MiB")
+    if not 1 <= bytes_ <= MAX_SIZE_BYTES:
+        raise ValueError(f"{_quote(value)} is out of range; allowed: 1 byte to 64 MiB")
     return bytes_
 
 
 def memory(value: Any) -> int:
     """Return the bytes of `256MB`, `1 GiB`, `300000000`."""
-    bytes_ = _bytes(value)
+    bytes_ = _parse_bytes(value)
     if bytes_ is None:
         raise ValueError(
-            f"{_shown(value)} is not a size; allowed: bytes, or a number and a unit (KB MB GB KiB"
+            f"{_quote(value)} is not a size; allowed: bytes, or a number and a unit (KB MB GB KiB"
             " MiB GiB), like 256MB"
         )
-    if not MEMORIES[0] <= bytes_ <= MEMORIES[1]:
-        raise ValueError(f"{_shown(value)} is out of range; allowed: 1 MiB to 1024 GiB")
+    if not MEMORY_BYTES_RANGE[0] <= bytes_ <= MEMORY_BYTES_RANGE[1]:
+        raise ValueError(f"{_quote(value)} is out of range; allowed: 1 MiB to 1024 GiB")
     return bytes_
 
 
-def age(text: Any) -> float:
+def parse_age(text: Any) -> float:
     """Return the seconds of `36h`, `30d`; infinity for `forever`."""
     if text == "forever":
         return FOR_EVER
@@ -161,13 +161,13 @@ def age(text: Any) -> float:
     )
     if match is None:
         raise ValueError(
-            f"{_shown(text)} is not a time to keep something; allowed: a number and a unit (h d),"
+            f"{_quote(text)} is not a retention period; allowed: a number and a unit (h d),"
             " like 30d, or forever"
         )
-    return float(match[1]) * UNITS[match[2]]
+    return float(match[1]) * UNIT_SECONDS[match[2]]
 
 
-def retention(value: Any) -> dict[str, float]:
+def parse_retention(value: Any) -> dict[str, float]:
     """Return `30d`, which is for everything, or `{events: 90d, bodies: 30d}` as seconds by what is
     kept.
     """
@@ -175,45 +175,49 @@ def retention(value: Any) -> dict[str, float]:
         value = dict.fromkeys(LEAST, value)
     if unknown := [name for name in value if name not in LEAST]:
         raise ValueError(
-            f"{_shown(unknown[0])} is nothing that is kept; allowed: {', '.join(LEAST)}"
+            f"{_quote(unknown[0])} is not a kind of stored data; allowed: {', '.join(LEAST)}"
         )
-    kept = {name: age(each) for name, each in value.items()}
+    kept = {name: parse_age(each) for name, each in value.items()}
     for name, seconds in kept.items():
         if seconds < LEAST[name]:
             raise ValueError(
-                f"`{name}` are kept for {_shown(value[name])}; allowed: {_written(LEAST[name])} at"
-                " least, or forever"
+                f"`{name}` are stored for {_quote(value[name])}; allowed: at least"
+                f" {_format_age(LEAST[name])}, or forever"
             )
     return kept
 
 
-def _written(seconds: float) -> str:
-    return f"{seconds / UNITS['d']:g}d" if seconds >= UNITS["d"] else f"{seconds / UNITS['h']:g}h"
+def _format_age(seconds: float) -> str:
+    return (
+        f"{seconds / UNIT_SECONDS['d']:g}d"
+        if seconds >= UNIT_SECONDS["d"]
+        else f"{seconds / UNIT_SECONDS['h']:g}h"
+    )
 
 
-def _bytes(value: Any) -> int | None:
+def _parse_bytes(value: Any) -> int | None:
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?)\s*([a-z]*)", str(value).strip().lower())
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, str))
         or match is None
-        or (match[2] or "b") not in SIZES
+        or (match[2] or "b") not in SIZE_UNIT_BYTES
     ):
         return None
-    return int(float(match[1]) * SIZES[match[2] or "b"])
+    return int(float(match[1]) * SIZE_UNIT_BYTES[match[2] or "b"])
 
 
-def moment(text: Any) -> float:
+def parse_moment(text: Any) -> float:
     """Return a date (its first second, UTC) or an ISO 8601 time as seconds since 1970."""
     found = parse_iso(text.strip()) if isinstance(text, str) else None
     if found is None:
         raise ValueError(
-            f"{_shown(text)} is not a date; allowed: 2027-01-01 or 2027-01-01T12:00:00Z"
+            f"{_quote(text)} is not a date; allowed: 2027-01-01 or 2027-01-01T12:00:00Z"
         )
     return found
 
 
-def _shown(value: Any) -> str:
+def _quote(value: Any) -> str:
     value = str(value).lower() if isinstance(value, bool) else value
     return (
         f"`{value}`" if isinstance(value, (str, int, float)) and len(str(value)) <= 40 else "this"

@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from bridge.core.errors import CompileError, ExpressionError
 from bridge.core.model import JSON
 from bridge.routing.expressions.roots import Node, near
-from bridge.routing.expressions.steps import Run, Step
+from bridge.routing.expressions.steps import Evaluation, Step
 from bridge.routing.expressions.unparse import unparse
 from bridge.routing.functions.registry import FUNCTIONS
-from bridge.routing.functions.signature import Function, Reference, check_type, shorten
+from bridge.routing.functions.signature import ExpressionReference, Function, check_type, shorten
 
-MAX_MADE = 16 * 1024 * 1024  # characters and elements that the functions of one evaluation may make
-_PLAIN: dict[str, frozenset[type]] = {
+MAX_OUTPUT_SIZE = (
+    16 * 1024 * 1024
+)  # characters and elements that the functions of one evaluation may make
+_PYTHON_TYPES: dict[str, frozenset[type]] = {
     "string": frozenset({str}),
     "number": frozenset({int, float}),
     "boolean": frozenset({bool}),
     "array": frozenset({list}),
     "object": frozenset({dict}),
     "null": frozenset({type(None)}),
-    "expression": frozenset({Reference}),
+    "expression": frozenset({ExpressionReference}),
     "any": frozenset({str, int, float, bool, list, dict, type(None)}),
 }
 
@@ -48,7 +50,7 @@ def argument_types(row: Function, node: Node) -> list[str]:
     for argument, wanted in zip(arguments, types, strict=True):
         if (argument["type"] == "expref") != (wanted == "expression"):
             slip = (
-                "wants an expression after &"
+                "needs an expression after &"
                 if wanted == "expression"
                 else "takes no expression after &"
             )
@@ -62,14 +64,16 @@ def call_function(row: Function, node: Node, steps: Sequence[Step], types: Seque
     known = tuple(
         (
             step,
-            frozenset().union(*(_PLAIN.get(name, frozenset()) for name in wanted.split("|"))),
+            frozenset().union(
+                *(_PYTHON_TYPES.get(name, frozenset()) for name in wanted.split("|"))
+            ),
             wanted,
             text,
         )
         for step, wanted, text in zip(steps, types, texts, strict=True)
     )
 
-    def call(value: JSON, run: Run) -> JSON:
+    def call(value: JSON, run: Evaluation) -> JSON:
         values = []
         for step, plain, wanted, text in known:
             found = step(value, run)
@@ -86,8 +90,8 @@ def call_function(row: Function, node: Node, steps: Sequence[Step], types: Seque
             ) from None
         if isinstance(result, (str, list)):
             run.made += len(result)
-            if run.made > MAX_MADE:
-                raise ExpressionError(f"`{shorten(unparse(node))}` makes too much")
+            if run.made > MAX_OUTPUT_SIZE:
+                raise ExpressionError(f"`{shorten(unparse(node))}` produces too much output")
         return result
 
     return call

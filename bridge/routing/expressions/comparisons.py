@@ -9,7 +9,7 @@ from typing import Any
 from bridge.core.errors import ExpressionError
 from bridge.core.model import JSON
 from bridge.routing.expressions.roots import Node
-from bridge.routing.expressions.steps import Run, Step
+from bridge.routing.expressions.steps import Evaluation, Step
 from bridge.routing.expressions.unparse import unparse
 from bridge.routing.functions.numeric import Money, decimal
 from bridge.routing.functions.signature import shorten, type_of
@@ -23,7 +23,7 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _in_units(left: Any, right: Any, node: Node) -> tuple[Any, Any]:
+def _convert_money(left: Any, right: Any, node: Node) -> tuple[Any, Any]:
     """Return both sides of a comparison, of which one is money, as values of one type: numbers
     beside a number, else texts.
     """
@@ -35,7 +35,7 @@ def _in_units(left: Any, right: Any, node: Node) -> tuple[Any, Any]:
                 else (str(left), str(right))
             )
         raise ExpressionError(
-            f"amounts of two currencies have no order (in `{shorten(unparse(node))}`)"
+            f"cannot order amounts in two currencies (in `{shorten(unparse(node))}`)"
         )
     money, other = (left, right) if isinstance(left, Money) else (right, left)
     is_number = type_of(other) == "number"
@@ -49,11 +49,11 @@ def compare_money(node: Node, left: Step, right: Step) -> Step:
     """
     name = node["value"]
 
-    def compare(value: JSON, run: Run) -> JSON:
+    def compare(value: JSON, run: Evaluation) -> JSON:
         a = left(value, run)
         b = right(value, run)
         if isinstance(a, Money) or isinstance(b, Money):
-            a, b = _in_units(a, b, node)
+            a, b = _convert_money(a, b, node)
         if name in ("eq", "ne"):
             return (type(a) is type(b) and a == b) is (name == "eq")
         return _ORDERS[name](a, b) if type(a) is type(b) else None
@@ -68,7 +68,7 @@ def compare_values(node: Node, left: Step, right: Step) -> Step:
         return lambda value, run: equal(left(value, run), right(value, run)) is wanted
     order = _ORDERS[node["value"]]
 
-    def compare(value: JSON, run: Run) -> JSON:
+    def compare(value: JSON, run: Evaluation) -> JSON:
         a = left(value, run)
         b = right(value, run)
         kinds = {type_of(a), type_of(b)}

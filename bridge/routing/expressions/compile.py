@@ -32,19 +32,19 @@ from bridge.routing.expressions.roots import (
     check_depth,
     check_roots,
     close_name,
-    copies,
+    count_copies,
+    iterate_nodes,
     near,
-    positions,
 )
 from bridge.routing.expressions.scan import scan
-from bridge.routing.expressions.steps import Run, Step
+from bridge.routing.expressions.steps import Evaluation, Step
 from bridge.routing.functions.signature import shorten
 from bridge.routing.functions.values import is_true
 
-MAX_LENGTH = 4096
+MAX_EXPRESSION_LENGTH = 4096
 
 __all__ = [
-    "MAX_LENGTH",
+    "MAX_EXPRESSION_LENGTH",
     "ROOTS",
     "Expression",
     "IsFree",
@@ -78,9 +78,9 @@ class Expression:
             else context
         )
         try:
-            return self.step(value, Run(context))
+            return self.step(value, Evaluation(context))
         except RecursionError:
-            raise ExpressionError(f"`{shorten(self.text)}`: the value nests too deep") from None
+            raise ExpressionError(f"`{shorten(self.text)}`: the value is nested too deep") from None
 
     def read(
         self, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False
@@ -95,10 +95,12 @@ class Expression:
         ExpressionError where it cannot be evaluated.
         """
         value = {root: context.get(root) for root in ROOTS}
-        return condition_parts(_parse(self.text), lambda node: build(node)(value, Run(context)))
+        return condition_parts(
+            _parse(self.text), lambda node: build(node)(value, Evaluation(context))
+        )
 
 
-class Reader(Parser):  # type: ignore[misc]  # jmespath has no types
+class ExpressionParser(Parser):  # type: ignore[misc]  # jmespath has no types
     """The library's parser, for which `!a.b` is not (!a).b, which would always be null, but
     !(a.b).
     """
@@ -114,19 +116,21 @@ def compile_expression(text: str) -> Expression:
     """
     if not text.strip():
         raise CompileError("an empty expression")
-    if len(text) > MAX_LENGTH:
-        raise CompileError(f"an expression of {len(text)} characters, allowed: {MAX_LENGTH}")
+    if len(text) > MAX_EXPRESSION_LENGTH:
+        raise CompileError(
+            f"an expression of {len(text)} characters; allowed: {MAX_EXPRESSION_LENGTH}"
+        )
     try:
         tree = _parse(text)
         check_depth(tree)
         step = build(tree)
         whole = check_roots(tree)
-        if copies(tree) > MAX_COPIES:
+        if count_copies(tree) > MAX_COPIES:
             raise CompileError(f"it would hold more than {MAX_COPIES} copies of the same value")
     except CompileError as error:
         raise CompileError(f"in `{shorten(text.strip())}`: {error}") from None
     called = frozenset(
-        node["value"] for node, _ in positions(tree) if node["type"] == "function_expression"
+        node["value"] for node, _ in iterate_nodes(tree) if node["type"] == "function_expression"
     )
     return Expression(text, step, whole, called)
 
@@ -134,20 +138,20 @@ def compile_expression(text: str) -> Expression:
 def _parse(text: str) -> Node:
     scanned = scan(text)
     try:
-        tree: Node = Reader().parse(scanned.text).parsed
+        tree: Node = ExpressionParser().parse(scanned.text).parsed
         return tree
     except exceptions.IncompleteExpressionError:
         raise CompileError("it ends too early: something is missing or not closed") from None
     except exceptions.LexerError as error:
         raise CompileError(
-            f"cannot be read at character {scanned.original(error.lexer_position) + 1}"
+            f"syntax error at character {scanned.original(error.lexer_position) + 1}"
         ) from None
     except exceptions.ParseError as error:
         position = scanned.original(error.lex_position) + 1
         raise CompileError(
-            f"cannot be read at character {position}: `{error.token_value}` was not expected"
+            f"syntax error at character {position}: unexpected `{error.token_value}`"
         ) from None
     except exceptions.JMESPathError:
-        raise CompileError("cannot be read") from None
+        raise CompileError("syntax error") from None
     except RecursionError:
-        raise CompileError("it nests too deep") from None
+        raise CompileError("it is nested too deep") from None

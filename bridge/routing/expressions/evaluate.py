@@ -16,9 +16,9 @@ from bridge.core.model import JSON
 from bridge.routing.expressions.calls import argument_types, call_function, find_function
 from bridge.routing.expressions.comparisons import compare_money, compare_values
 from bridge.routing.expressions.roots import Node
-from bridge.routing.expressions.steps import Run, Step
+from bridge.routing.expressions.steps import Evaluation, Step
 from bridge.routing.functions.registry import FUNCTIONS
-from bridge.routing.functions.signature import Function, Reference
+from bridge.routing.functions.signature import ExpressionReference, Function
 from bridge.routing.functions.values import is_true
 
 
@@ -40,7 +40,7 @@ def _chain(node: Node) -> Step:
 
 
 def _path(names: tuple[str, ...]) -> Step:
-    def path(value: JSON, _run: Run) -> JSON:
+    def path(value: JSON, _run: Evaluation) -> JSON:
         for name in names:
             if not isinstance(value, dict):
                 return None
@@ -76,7 +76,7 @@ def _current(_node: Node) -> Step:
 def _or(node: Node) -> Step:
     left, right = map(build, node["children"])
 
-    def either(value: JSON, run: Run) -> JSON:
+    def either(value: JSON, run: Evaluation) -> JSON:
         found = left(value, run)
         return found if is_true(found) else right(value, run)
 
@@ -86,7 +86,7 @@ def _or(node: Node) -> Step:
 def _and(node: Node) -> Step:
     left, right = map(build, node["children"])
 
-    def both(value: JSON, run: Run) -> JSON:
+    def both(value: JSON, run: Evaluation) -> JSON:
         found = left(value, run)
         return right(value, run) if is_true(found) else found
 
@@ -115,7 +115,7 @@ def _comparable(node: Node) -> Step | None:
 
 
 def _joined(steps: tuple[Step, ...]) -> Step:
-    def chain(value: JSON, run: Run) -> JSON:
+    def chain(value: JSON, run: Evaluation) -> JSON:
         for step in steps:
             value = step(value, run)
         return value
@@ -151,7 +151,7 @@ def _value_projection(node: Node) -> Step:
 
 
 def _collect(left: Step, right: Step, elements: Callable[[JSON], list[JSON] | None]) -> Step:
-    def collect(value: JSON, run: Run) -> JSON:
+    def collect(value: JSON, run: Evaluation) -> JSON:
         base = elements(left(value, run))
         if base is None:
             return None
@@ -163,7 +163,7 @@ def _collect(left: Step, right: Step, elements: Callable[[JSON], list[JSON] | No
 def _filter(node: Node) -> Step:
     left, right, condition = map(build, node["children"])
 
-    def filtered(value: JSON, run: Run) -> JSON:
+    def filtered(value: JSON, run: Evaluation) -> JSON:
         base = left(value, run)
         if not isinstance(base, list):
             return None
@@ -176,7 +176,7 @@ def _filter(node: Node) -> Step:
 def _flatten(node: Node) -> Step:
     inner = build(node["children"][0])
 
-    def flatten(value: JSON, run: Run) -> JSON:
+    def flatten(value: JSON, run: Evaluation) -> JSON:
         base = inner(value, run)
         if not isinstance(base, list):
             return None
@@ -203,7 +203,7 @@ def _select_dict(node: Node) -> Step:
 
 def _expref(node: Node) -> Step:
     inner = build(node["children"][0])
-    return lambda _value, run: Reference(lambda element: inner(element, run))
+    return lambda _value, run: ExpressionReference(lambda element: inner(element, run))
 
 
 def _function(node: Node, given: Function | None = None) -> Step:

@@ -12,7 +12,7 @@ from bridge.routing.expressions.roots import Node
 from bridge.routing.expressions.unparse import unparse
 from bridge.routing.functions.values import is_true
 
-LONGEST: Final = 40  # characters of a call that are shown with its arguments
+MAX_CALL_LENGTH: Final = 40  # characters of a call that are shown with its arguments
 Evaluate = Callable[[Node], JSON]
 
 
@@ -53,6 +53,6 @@ def _text(node: Node) -> str:
     text = unparse(node)
     return (
         f"{node['value']}(…)"
-        if node["type"] == "function_expression" and len(text) > LONGEST
+        if node["type"] == "function_expression" and len(text) > MAX_CALL_LENGTH
         else text
     )

@@ -16,8 +16,8 @@ from bridge.routing.expressions.unparse import name_text
 Steps = tuple[str | int, ...]
 IsFree = Callable[[Steps], bool]
 
-EACH: Final = -1  # the step from a list to each of its elements
-ANY: Final = "*"  # the step from an object to each of its members
+EACH_ELEMENT: Final = -1  # the step from a list to each of its elements
+EACH_MEMBER: Final = "*"  # the step from an object to each of its members
 _CHAINS: Final = frozenset(
     {"subexpression", "index_expression", "pipe", "current", "identity", "slice"}
 )
@@ -66,7 +66,7 @@ def read_paths(
     """Return each path that an expression reads, with what stands there in any of the contexts;
     `is_free` as in `follow_path`.
     """
-    walk = _Walk(is_free)
+    walk = _PathWalk(is_free)
     walk.use(tree, Reading(values=tuple(contexts)))
     return walk.readings
 
@@ -74,14 +74,14 @@ def read_paths(
 def write_path(path: Steps, *, dotted: bool = False) -> str:
     """Return a path as an expression writes it, or as a dotted path of `match`."""
     if dotted:
-        return ".".join("0" if step == EACH else str(step) for step in path)
+        return ".".join("0" if step == EACH_ELEMENT else str(step) for step in path)
     written = ""
     for step in path:
         part = (
-            f"[{'' if step == EACH else step}]"
+            f"[{'' if step == EACH_ELEMENT else step}]"
             if isinstance(step, int)
             else step
-            if step == ANY
+            if step == EACH_MEMBER
             else name_text(step)
         )
         written += f".{part}" if written and isinstance(step, str) else part
@@ -100,7 +100,9 @@ def _member(reading: Reading, name: str, is_free: IsFree) -> Reading:
     found = tuple(value[name] for value in objects if name in value)
     if found:
         return Reading(
-            path, _open(found, path, is_free), None if reading.meant is None else (*real, name)
+            path,
+            _without_free(found, path, is_free),
+            None if reading.meant is None else (*real, name),
         )
     names = dict.fromkeys(each for value in objects for each in value)
     near = find_typo(name, names) if reading.path else None
@@ -108,11 +110,13 @@ def _member(reading: Reading, name: str, is_free: IsFree) -> Reading:
         return Reading(path, (), reading.meant)
     meant = (*real, near)
     return Reading(
-        path, _open(tuple(value[near] for value in objects if near in value), meant, is_free), meant
+        path,
+        _without_free(tuple(value[near] for value in objects if near in value), meant, is_free),
+        meant,
     )
 
 
-def _open(values: tuple[JSON, ...], path: Steps, is_free: IsFree) -> tuple[JSON, ...]:
+def _without_free(values: tuple[JSON, ...], path: Steps, is_free: IsFree) -> tuple[JSON, ...]:
     return (
         tuple(value for value in values if not isinstance(value, dict)) if is_free(path) else values
     )
@@ -131,7 +135,7 @@ def _element(reading: Reading, index: int) -> Reading:
     return Reading((*reading.path, index), elements, meant)
 
 
-class _Walk:
+class _PathWalk:
     """Walks over an expression and notes what it reads."""
 
     def __init__(self, is_free: IsFree) -> None:
@@ -167,7 +171,7 @@ class _Walk:
         """Follow what is computed: its parts are noted, and no path leads on from it."""
         # an alternative may be there for other events: it is wrong where all are
         if kind == "or_expression":
-            walks = [_Walk(self.is_free) for _ in parts]
+            walks = [_PathWalk(self.is_free) for _ in parts]
             sides = [walk.use(part, at) for walk, part in zip(walks, parts, strict=True)]
             noted = [reading for walk in walks for reading in walk.readings]
             self.readings += (
@@ -190,7 +194,8 @@ class _Walk:
         for part in parts:
             if part["type"] == "expref":
                 self.use(
-                    part["children"][0], Reading((*over, EACH), elements) if over else COMPUTED
+                    part["children"][0],
+                    Reading((*over, EACH_ELEMENT), elements) if over else COMPUTED,
                 )
         return COMPUTED
 
@@ -203,9 +208,11 @@ class _Walk:
                 if isinstance(value, dict)
                 for member in value.values()
             )
-            inner = Reading((*base.path, ANY), members, base.meant and (*base.meant, ANY))
+            inner = Reading(
+                (*base.path, EACH_MEMBER), members, base.meant and (*base.meant, EACH_MEMBER)
+            )
         else:
-            inner = _element(base, EACH)
+            inner = _element(base, EACH_ELEMENT)
         if len(parts) > 2:
             self.use(parts[2], inner)
         found = self.step(parts[1], inner)

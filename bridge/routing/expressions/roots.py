@@ -25,7 +25,7 @@ _FIRST_ONLY = frozenset(
         "filter_projection",
     }
 )
-_WORDS = {"true": "`true`", "false": "`false`", "null": "`null`"}
+_LITERAL_WORDS = {"true": "`true`", "false": "`false`", "null": "`null`"}
 
 
 def check_depth(tree: Node) -> None:
@@ -39,7 +39,7 @@ def check_depth(tree: Node) -> None:
         level = [child for node in level for child in node["children"] if isinstance(child, dict)]
 
 
-def positions(node: Node, absolute: bool = True) -> Iterator[tuple[Node, bool]]:
+def iterate_nodes(node: Node, absolute: bool = True) -> Iterator[tuple[Node, bool]]:
     """Yield each node with whether the whole event (not an element or an earlier result) is its
     current node.
     """
@@ -47,7 +47,7 @@ def positions(node: Node, absolute: bool = True) -> Iterator[tuple[Node, bool]]:
     for index, child in enumerate(node["children"]):
         if isinstance(child, dict):
             relative = node["type"] == "expref" or (node["type"] in _FIRST_ONLY and index > 0)
-            yield from positions(child, absolute and not relative)
+            yield from iterate_nodes(child, absolute and not relative)
 
 
 def check_roots(tree: Node) -> bool:
@@ -55,18 +55,18 @@ def check_roots(tree: Node) -> bool:
     (`@`) is used as a value.
     """
     whole = False
-    for node, absolute in positions(tree):
+    for node, absolute in iterate_nodes(tree):
         if node["type"] == "comparator":
             for child in node["children"]:
-                if child["type"] == "field" and child["value"] in _WORDS:
+                if child["type"] == "field" and child["value"] in _LITERAL_WORDS:
                     raise CompileError(
-                        f"`{child['value']}` here is the name of a field; the value wants"
-                        f" backticks: {_WORDS[child['value']]}"
+                        f"`{child['value']}` here is the name of a field; the value needs"
+                        f" backticks: {_LITERAL_WORDS[child['value']]}"
                     )
         if absolute and node["type"] == "subexpression":
             _check_header(node["children"])
         if absolute and node["type"] == "field" and node["value"] not in ROOTS:
-            raise CompileError(_unknown(node["value"]))
+            raise CompileError(_describe_unknown_root(node["value"]))
         whole = whole or (absolute and node["type"] in ("current", "identity"))
     return whole
 
@@ -81,11 +81,11 @@ def _check_header(steps: list[Node]) -> None:
         raise CompileError(f'the names of headers are lower-case here: headers."{name.lower()}"')
 
 
-def _unknown(name: str) -> str:
-    if name in _WORDS:
-        return f"`{name}` is not a root; the value wants backticks: {_WORDS[name]}"
+def _describe_unknown_root(name: str) -> str:
+    if name in _LITERAL_WORDS:
+        return f"`{name}` is not a root; the value needs backticks: {_LITERAL_WORDS[name]}"
     return (
-        f"`{name}` is not a root; {near(name, ROOTS)}allowed: {', '.join(ROOTS)} (a text wants"
+        f"`{name}` is not a root; {near(name, ROOTS)}allowed: {', '.join(ROOTS)} (a text needs"
         f" single quotes: '{name}')"
     )
 
@@ -107,7 +107,7 @@ def close_name(name: str, names: Any) -> str | None:
     return close[0] if close and close[0] != name else None
 
 
-def copies(node: Node) -> int:
+def count_copies(node: Node) -> int:
     """Return how many times the value may hold the same part of what it is made from; a bound,
     known before evaluation.
     """
@@ -116,21 +116,21 @@ def copies(node: Node) -> int:
     if kind in ("comparator", "not_expression", "literal"):
         return 1
     if kind == "filter_projection":
-        return copies(children[0]) * copies(children[1])
+        return count_copies(children[0]) * count_copies(children[1])
     if kind in ("or_expression", "and_expression"):
-        return max(map(copies, children))
+        return max(map(count_copies, children))
     if kind in ("multi_select_list", "multi_select_dict"):
-        return sum(map(copies, children))
+        return sum(map(count_copies, children))
     if kind == "function_expression":
         applied = 1
         given = 0
         for child in children:
             if child["type"] == "expref":
-                applied *= copies(child)
+                applied *= count_copies(child)
             else:
-                given += copies(child)
+                given += count_copies(child)
         return applied * max(given, 1)
     product = 1
     for child in children:
-        product *= copies(child)
+        product *= count_copies(child)
     return product

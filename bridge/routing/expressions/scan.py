@@ -22,14 +22,14 @@ _TOKEN = re.compile(
       | (?P<operator>==|!=|<=|>=|&&|\|\||\[\?|\[\]|.)""",
     re.VERBOSE | re.DOTALL,
 )
-_VALUES = frozenset({"raw", "quoted", "literal", "name", "index", "number"})
+_VALUE_KINDS = frozenset({"raw", "quoted", "literal", "name", "index", "number"})
 _ARITHMETIC = {"+": "add", "-": "sub", "/": "div", "%": "mod"}
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 MAX_NESTING = 50  # brackets within brackets
 
 
 @dataclass(frozen=True, slots=True)
-class Scanned:
+class ScannedExpression:
     """An expression as JMESPath reads it, and where its numbers were widened by two backticks."""
 
     text: str
@@ -40,7 +40,7 @@ class Scanned:
         return position - sum((position > start) + (position > end) for start, end in self.widened)
 
 
-def scan(expression: str) -> Scanned:
+def scan(expression: str) -> ScannedExpression:
     """Return `expression` with its bare numbers as literals; raise CompileError with a hint on a
     usual slip.
     """
@@ -57,7 +57,7 @@ def scan(expression: str) -> Scanned:
             _check_slip(expression, match, before, kind_before)
             depth += (text in ("(", "[", "{", "[?")) - (text in _CLOSING)
             if depth > MAX_NESTING:
-                raise CompileError(f"more than {MAX_NESTING} brackets within each other")
+                raise CompileError(f"brackets nested more than {MAX_NESTING} deep")
             before = text
             kind_before = kind
         if kind == "number":
@@ -65,7 +65,7 @@ def scan(expression: str) -> Scanned:
             text = f"`{_literal(text)}`"
         pieces.append(text)
         length += len(text)
-    return Scanned("".join(pieces), tuple(widened))
+    return ScannedExpression("".join(pieces), tuple(widened))
 
 
 def _literal(number: str) -> str:
@@ -86,7 +86,7 @@ def _check_literal(text: str) -> None:
         json.loads(text[1:-1].replace("\\`", "`"), parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise CompileError(
-            f"{text} is not JSON; a text wants single quotes: '{text[1:-1]}'"
+            f"{text} is not JSON; a text needs single quotes: '{text[1:-1]}'"
         ) from None
 
 
@@ -97,12 +97,12 @@ def _refuse(constant: str) -> None:
 def _check_slip(expression: str, match: re.Match[str], before: str, kind_before: str) -> None:
     kind = match.lastgroup or ""
     text = match[0]
-    after_value = kind_before in _VALUES or before in (")", "]", "}")
+    after_value = kind_before in _VALUE_KINDS or before in (")", "]", "}")
     if kind == "literal":
         _check_literal(text)
     if kind == "quoted" and before in ("==", "!="):
         raise CompileError(
-            f"{text} in double quotes is the name of a field; a text wants single quotes:"
+            f"{text} in double quotes is the name of a field; a text needs single quotes:"
             f" '{text[1:-1]}'"
         )
     if kind == "number" and before == ".":
@@ -119,14 +119,14 @@ def _check_slip(expression: str, match: re.Match[str], before: str, kind_before:
         rest = re.match(r"[\w-]*", expression[match.start() :])
         name = before + (rest[0] if rest else "")
         raise CompileError(
-            f'a name with a hyphen wants double quotes: "{name}" (and to subtract, write sub(a, b))'
+            f'a name with a hyphen needs double quotes: "{name}" (and to subtract, write sub(a, b))'
         )
     if text in _ARITHMETIC:
         raise CompileError(f"`{text}` is not an operator: write {_ARITHMETIC[text]}(a, b)")
     if text == "=":
-        raise CompileError("`=` compares nothing: write ==")
+        raise CompileError("`=` is not an operator: write ==")
     if text in ("'", '"', "`"):
-        raise CompileError(f"a {text} is opened at character {match.start() + 1} and not closed")
+        raise CompileError(f"a {text} at character {match.start() + 1} is not closed")
     if text == "$":
         raise CompileError(
             "`$` has no meaning inside an expression: names are written without ${ }"

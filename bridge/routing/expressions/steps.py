@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from bridge.core.model import JSON
 
 
-class Run:
+class Evaluation:
     """What one evaluation knows and has spent."""
 
     __slots__ = ("made", "roots")
@@ -17,4 +17,4 @@ class Run:
         self.made = 0
 
 
-Step = Callable[[JSON, Run], JSON]
+Step = Callable[[JSON, Evaluation], JSON]

@@ -19,7 +19,7 @@ from bridge.routing.functions.values import equal
 BEGINS: Final = "flowbridge-file:"
 #: event id, and the file's number among the event's
 MARK: Final = re.compile(rf"{BEGINS}(evt_[0-9a-z]{{26}})/(\d\d)")
-MOST: Final = 100  # files that can be named
+MAX_LINKED_FILES: Final = 100  # files that can be named
 
 
 def _file_url(roots: Mapping[str, JSON], file: JSON) -> JSON:
@@ -29,9 +29,11 @@ def _file_url(roots: Mapping[str, JSON], file: JSON) -> JSON:
         return None
     if event.get("provider") != "form" or not isinstance(files, list):
         raise ExpressionError("only files of forms have links")
-    number = next((number for number, one in enumerate(files[:MOST]) if equal(one, file)), None)
+    number = next(
+        (number for number, one in enumerate(files[:MAX_LINKED_FILES]) if equal(one, file)), None
+    )
     if number is None:
-        raise ExpressionError("an object that is none of the event's files")
+        raise ExpressionError("the object is not one of the event's files")
     return f"{BEGINS}{event['id']}/{number:02}"
 
 

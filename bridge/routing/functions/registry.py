@@ -8,17 +8,9 @@ given.
 from __future__ import annotations
 
 from bridge.routing.functions import files, numeric, structure, text, times
-from bridge.routing.functions.numeric import Money, decimal
 from bridge.routing.functions.signature import (
     Function,
-    Reference,
-    bounded,
-    check_type,
-    shorten,
-    type_of,
 )
-from bridge.routing.functions.text import encode, string
-from bridge.routing.functions.values import equal, identity_of, is_true
 
 NOW = Function(
     "now",
@@ -41,20 +33,3 @@ FUNCTIONS: dict[str, Function] = {
         NOW,
     )
 }
-
-__all__ = [
-    "FUNCTIONS",
-    "Function",
-    "Money",
-    "Reference",
-    "bounded",
-    "check_type",
-    "decimal",
-    "encode",
-    "equal",
-    "identity_of",
-    "is_true",
-    "shorten",
-    "string",
-    "type_of",
-]

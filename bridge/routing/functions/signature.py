@@ -15,7 +15,7 @@ MAX_TEXT = 1024 * 1024  # characters a function may return
 MAX_ITEMS = 100_000  # elements a function may return
 
 
-class Reference:
+class ExpressionReference:
     """An expression passed as an argument (`&name`), to be applied to each element."""
 
     __slots__ = ("apply",)
@@ -90,7 +90,7 @@ _TYPES: dict[type, str] = {
     list: "array",
     dict: "object",
     type(None): "null",
-    Reference: "expression",
+    ExpressionReference: "expression",
 }
 
 
@@ -127,7 +127,7 @@ def shorten(text: str, limit: int = 120) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def bounded(text: str) -> str:
+def check_text_length(text: str) -> str:
     """Return `text`, or raise ExpressionError where it is longer than a function may return."""
     if len(text) > MAX_TEXT:
         raise ExpressionError(f"a text of more than {MAX_TEXT} characters")

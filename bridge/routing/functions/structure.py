@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.core.errors import ExpressionError
 from bridge.core.model import JSON
-from bridge.routing.functions.signature import MAX_ITEMS, Function, Reference, type_of
+from bridge.routing.functions.signature import MAX_ITEMS, ExpressionReference, Function, type_of
 from bridge.routing.functions.values import equal, identity_of, is_true
 
 Lazy = Callable[[], JSON]
@@ -55,7 +55,7 @@ def _merge(*objects: dict[str, JSON]) -> dict[str, JSON]:
     return merged
 
 
-def _keyed(items: list[JSON], by: Reference, name: str) -> list[tuple[Any, JSON]]:
+def _keyed(items: list[JSON], by: ExpressionReference, name: str) -> list[tuple[Any, JSON]]:
     keyed = [(by.apply(item), item) for item in items]
     kinds = {type_of(key) for key, _ in keyed}
     if not kinds <= {"number"} and not kinds <= {"string"}:
@@ -66,15 +66,15 @@ def _keyed(items: list[JSON], by: Reference, name: str) -> list[tuple[Any, JSON]
     return keyed
 
 
-def _sort_by(items: list[JSON], by: Reference) -> list[JSON]:
+def _sort_by(items: list[JSON], by: ExpressionReference) -> list[JSON]:
     return [item for _, item in sorted(_keyed(items, by, "sort_by"), key=lambda pair: pair[0])]
 
 
-def _min_by(items: list[JSON], by: Reference) -> JSON:
+def _min_by(items: list[JSON], by: ExpressionReference) -> JSON:
     return min(_keyed(items, by, "min_by"), key=lambda pair: pair[0])[1] if items else None
 
 
-def _max_by(items: list[JSON], by: Reference) -> JSON:
+def _max_by(items: list[JSON], by: ExpressionReference) -> JSON:
     return max(_keyed(items, by, "max_by"), key=lambda pair: pair[0])[1] if items else None
 
 

@@ -10,22 +10,22 @@ from urllib.parse import quote
 
 from bridge.core.errors import ExpressionError
 from bridge.core.model import JSON
-from bridge.routing.functions.signature import MAX_ITEMS, MAX_TEXT, Function, bounded
+from bridge.routing.functions.signature import MAX_ITEMS, MAX_TEXT, Function, check_text_length
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def encode(value: JSON) -> str:
+def to_json(value: JSON) -> str:
     """Return `value` as compact JSON text, at most 1 MiB."""
     try:
-        return bounded(_ENCODER.encode(value))
+        return check_text_length(_ENCODER.encode(value))
     except (ValueError, TypeError, RecursionError):
-        raise ExpressionError("a value that JSON cannot carry") from None
+        raise ExpressionError("a value that JSON cannot represent") from None
 
 
-def string(value: JSON) -> str:
+def to_text(value: JSON) -> str:
     """Return `value` as text: a string as it is, everything else as JSON."""
-    return value if isinstance(value, str) else encode(value)
+    return value if isinstance(value, str) else to_json(value)
 
 
 def _replace(text: str, old: str, new: str) -> str:
@@ -66,7 +66,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _b64(text: str) -> str:
-    return bounded(base64.b64encode(_bytes(text)).decode())
+    return check_text_length(base64.b64encode(_bytes(text)).decode())
 
 
 def _unb64(text: str) -> str:
@@ -79,7 +79,7 @@ def _unb64(text: str) -> str:
 
 def _urlencode(text: str) -> str:
     _bytes(text)
-    return bounded(quote(text, safe=""))
+    return check_text_length(quote(text, safe=""))
 
 
 FUNCTIONS = (
@@ -92,7 +92,7 @@ FUNCTIONS = (
         "The text in upper case.",
         "upper('abc')",
         "ABC",
-        lambda text: bounded(text.upper()),
+        lambda text: check_text_length(text.upper()),
     ),
     Function(
         "trim",
@@ -164,10 +164,10 @@ FUNCTIONS = (
         "The value as text: a string as it is, everything else as JSON.",
         "string(12.5)",
         "12.5",
-        string,
+        to_text,
     ),
     Function(
-        "to_string", ("x: any",), "The same as string().", "to_string([1, 'a'])", '[1,"a"]', string
+        "to_string", ("x: any",), "The same as string().", "to_string([1, 'a'])", '[1,"a"]', to_text
     ),
     Function(
         "json",
@@ -175,7 +175,7 @@ FUNCTIONS = (
         "The value as compact JSON text.",
         "json({a: 'b'})",
         '{"a":"b"}',
-        encode,
+        to_json,
     ),
     Function(
         "sha256",

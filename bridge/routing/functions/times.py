@@ -22,7 +22,7 @@ _ISO = re.compile(
 )
 _DIRECTIVES = frozenset("aAbBdHIjmMpSyYzZfuwUWVGFTeD%s")
 MAX_FORMAT = 200
-_MOST = 253_402_300_799  # 9999-12-31T23:59:59Z
+_MAX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
 @lru_cache(maxsize=64)
@@ -37,10 +37,10 @@ def _zone(name: str) -> tzinfo:
         raise ExpressionError("no such time zone") from None
 
 
-def _moment(value: str | int | float, zone: tzinfo = UTC) -> datetime:
+def _parse_moment(value: str | int | float, zone: tzinfo = UTC) -> datetime:
     if isinstance(value, str):
         return _parse(value.strip(), zone)
-    if not math.isfinite(value) or not -62_135_596_800 <= value <= _MOST:
+    if not math.isfinite(value) or not -62_135_596_800 <= value <= _MAX_SECONDS:
         raise ExpressionError("a time outside the years 1 to 9999")
     whole = math.floor(value)
     return datetime.fromtimestamp(whole, UTC).replace(
@@ -71,7 +71,7 @@ def _parse(text: str, zone: tzinfo) -> datetime:
         raise ExpressionError("a text that is not an ISO 8601 time") from None
 
 
-def seconds(moment: datetime) -> int | float:
+def to_seconds(moment: datetime) -> int | float:
     """Return seconds since 1970, whole where they are whole."""
     value = (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
     return int(value) if value == int(value) else value
@@ -86,16 +86,16 @@ def _format_time(
     if unknown:
         raise ExpressionError("a format with an unknown % directive")
     if form == "%s":
-        return str(int(seconds(_moment(value))))
+        return str(int(to_seconds(_parse_moment(value))))
     try:
-        moment = _moment(value).astimezone(_zone(zone))
+        moment = _parse_moment(value).astimezone(_zone(zone))
         # %Y has no leading zeros before the year 1000, and %s is the machine's own zone: both by
         # hand.
         form = re.sub(
             "%(.)",
             lambda m: {
                 "Y": f"{moment.year:04}",
-                "s": str(int(seconds(moment))),
+                "s": str(int(to_seconds(moment))),
                 "e": str(moment.day),
             }.get(m[1], m[0]),
             form,
@@ -108,12 +108,12 @@ def _format_time(
 
 def _parse_time(value: str | int | float, form: JSON = None, zone: str = "UTC") -> int | float:
     if form is None or not isinstance(value, str):
-        return seconds(_moment(value, _zone(zone)))
+        return to_seconds(_parse_moment(value, _zone(zone)))
     if len(form) > MAX_FORMAT or len(value) > MAX_FORMAT:
         raise ExpressionError(f"a text of more than {MAX_FORMAT} characters")
     try:
         moment = datetime.strptime(value.strip(), form)
-        return seconds(
+        return to_seconds(
             (moment if moment.tzinfo else moment.replace(tzinfo=_zone(zone))).astimezone(UTC)
         )
     except (ValueError, OverflowError, re.error, KeyError, IndexError):

@@ -17,7 +17,7 @@ Context = Mapping[str, JSON]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ClauseResult:
     """How one clause came out: what it asked (`path`, `operator`, `expected`), what it `found`, and
     those inside it.
 
@@ -31,7 +31,7 @@ class Verdict:
     expected: JSON
     found: JSON
     verdict: bool
-    inner: tuple[Verdict, ...] = ()
+    inner: tuple[ClauseResult, ...] = ()
     problem: str | None = None
     parts: tuple[tuple[str, JSON], ...] = ()
     near: tuple[str, ...] = ()
@@ -43,14 +43,14 @@ class Clause(Protocol):
     def __call__(self, context: Context) -> bool:
         """Return whether the event matches; ExpressionError where a `when` cannot be evaluated."""
 
-    def explain(self, context: Context) -> Verdict:
+    def explain(self, context: Context) -> ClauseResult:
         """Return how it came out, clause by clause; an expression that fails is a problem of its
         verdict, never an error.
         """
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class Comparison:
     """One comparison of the value at a path."""
 
     path: str
@@ -62,11 +62,13 @@ class Leaf:
     def __call__(self, context: Context) -> bool:
         return self.test(_find(context, self.steps))
 
-    def explain(self, context: Context) -> Verdict:
+    def explain(self, context: Context) -> ClauseResult:
         found = _find(context, self.steps)
         meant = follow_path(self.steps, [context]).meant if found is None else None
         near = () if meant is None else (write_path(meant, dotted=True),)
-        return Verdict(self.path, self.operator, self.expected, found, self.test(found), near=near)
+        return ClauseResult(
+            self.path, self.operator, self.expected, found, self.test(found), near=near
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,12 @@ class When:
     def __call__(self, context: Context) -> bool:
         return is_true(self.expression(context))
 
-    def explain(self, context: Context) -> Verdict:
+    def explain(self, context: Context) -> ClauseResult:
         try:
             found = self.expression(context)
             parts = tuple(self.expression.parts(context))
         except ExpressionError as error:
-            return Verdict(
+            return ClauseResult(
                 "when", "when", self.expression.text, None, verdict=False, problem=str(error)
             )
         near = tuple(
@@ -91,7 +93,7 @@ class When:
             for one in self.expression.read([context])
             if one.meant is not None
         )
-        return Verdict(
+        return ClauseResult(
             "when", "when", self.expression.text, found, is_true(found), parts=parts, near=near
         )
 
@@ -105,7 +107,7 @@ class AllOf:
     def __call__(self, context: Context) -> bool:
         return all(clause(context) for clause in self.clauses)
 
-    def explain(self, context: Context) -> Verdict:
+    def explain(self, context: Context) -> ClauseResult:
         return _explain("all", self.clauses, context, all)
 
 
@@ -118,7 +120,7 @@ class AnyOf:
     def __call__(self, context: Context) -> bool:
         return any(clause(context) for clause in self.clauses)
 
-    def explain(self, context: Context) -> Verdict:
+    def explain(self, context: Context) -> ClauseResult:
         return _explain("any", self.clauses, context, any)
 
 
@@ -131,15 +133,15 @@ class Not:
     def __call__(self, context: Context) -> bool:
         return not self.clause(context)
 
-    def explain(self, context: Context) -> Verdict:
+    def explain(self, context: Context) -> ClauseResult:
         return _explain("not", (self.clause,), context, lambda verdicts: not all(verdicts))
 
 
 def _explain(
     name: str, clauses: tuple[Clause, ...], context: Context, judge: Callable[[list[bool]], bool]
-) -> Verdict:
+) -> ClauseResult:
     inner = tuple(clause.explain(context) for clause in clauses)
-    return Verdict("", name, None, None, judge([each.verdict for each in inner]), inner)
+    return ClauseResult("", name, None, None, judge([each.verdict for each in inner]), inner)
 
 
 def _find(context: Context, steps: tuple[str, ...]) -> JSON:

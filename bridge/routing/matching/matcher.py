@@ -14,31 +14,21 @@ from bridge.core.model import JSON
 from bridge.routing.expressions.compile import compile_expression
 from bridge.routing.expressions.roots import ROOTS, near
 from bridge.routing.functions.signature import type_of
-from bridge.routing.matching.clauses import AllOf, AnyOf, Clause, Leaf, Not, Verdict, When
-from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS, Operator
+from bridge.routing.matching.clauses import (
+    AllOf,
+    AnyOf,
+    Clause,
+    Comparison,
+    Not,
+    When,
+)
+from bridge.routing.matching.operators import OPERATORS
 
 Path = tuple[str | int, ...]
 Problems = list[tuple[Path, str]]
 
 MAX_NESTING = 20
 
-__all__ = [
-    "MAX_REGEX_TEXT",
-    "OPERATORS",
-    "AllOf",
-    "AnyOf",
-    "Clause",
-    "Leaf",
-    "Not",
-    "Operator",
-    "Verdict",
-    "When",
-    "bare_expression",
-    "compile_match",
-    "compile_when",
-    "match_type",
-    "path_steps",
-]
 
 GROUPS = ("any", "all", "not", "when")
 
@@ -76,7 +66,7 @@ def _entry(key: str, value: JSON, path: Path, problems: Problems, depth: int) ->
     if key in ("any", "all"):
         return _group(key, value, path, problems, depth)
     if key == "not":
-        return Not(_either(value, path, problems, depth))
+        return Not(_any_or_mapping(value, path, problems, depth))
     if key == "when":
         return _when(value, path, problems)
     try:
@@ -117,7 +107,7 @@ def _group(key: str, value: JSON, path: Path, problems: Problems, depth: int) ->
     return AnyOf(tuple(clauses)) if key == "any" else AllOf(tuple(clauses))
 
 
-def _either(value: JSON, path: Path, problems: Problems, depth: int) -> Clause:
+def _any_or_mapping(value: JSON, path: Path, problems: Problems, depth: int) -> Clause:
     """`not: [a, b]` is true where neither matches."""
     return (
         _group("any", value, path, problems, depth)
@@ -164,7 +154,7 @@ def path_steps(key: str) -> tuple[str, ...]:
         )
     if steps == ("event",):
         raise CompileError(
-            "`event` (types of events) stands at the top of match; elsewhere write event.type"
+            "`event` (types of events) belongs at the top of match; elsewhere write event.type"
         )
     return (
         ("headers", ".".join(steps[1:]).lower())
@@ -193,10 +183,10 @@ def _leaf(
             (path, f"`{name}` needs {' or '.join(row.types)}, found {_found(expected)}")
         )
     elif name in ("in", "not_in") and not expected:
-        problems.append((path, "an empty list holds nothing to compare with"))
+        problems.append((path, "the list is empty; give at least one value"))
     else:
         try:
-            return Leaf(key, name, expected, steps, row.test(expected))
+            return Comparison(key, name, expected, steps, row.test(expected))
         except CompileError as error:
             problems.append((path, str(error)))
     return AllOf(())

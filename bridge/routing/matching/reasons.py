@@ -10,9 +10,9 @@ from typing import Final
 import orjson
 
 from bridge.core.model import JSON
-from bridge.routing.matching.clauses import Clause, Context, Verdict
+from bridge.routing.matching.clauses import Clause, ClauseResult, Context
 
-LONGEST_VALUE: Final = 100  # characters of a value that are quoted
+MAX_VALUE_LENGTH: Final = 100  # characters of a value that are quoted
 _EXPECTED: Final = {
     "eq": "expected {}",
     "ne": "expected anything but {}",
@@ -40,7 +40,7 @@ def explain_mismatch(match: Clause, context: Context) -> list[str]:
     return _reasons(match.explain(context), wanted=True)
 
 
-def _reasons(verdict: Verdict, *, wanted: bool) -> list[str]:
+def _reasons(verdict: ClauseResult, *, wanted: bool) -> list[str]:
     """Return what keeps a clause from being `wanted`. Within `not`, the clauses that hold are what
     keeps it from being true.
     """
@@ -53,7 +53,7 @@ def _reasons(verdict: Verdict, *, wanted: bool) -> list[str]:
     return [_line(verdict, wanted=wanted)]
 
 
-def _line(verdict: Verdict, *, wanted: bool) -> str:
+def _line(verdict: ClauseResult, *, wanted: bool) -> str:
     if verdict.problem is not None:
         return f"{verdict.path}: {verdict.problem}"
     hint = (
@@ -100,4 +100,4 @@ def _quote(value: JSON) -> str:
 
 
 def _shorten(text: str) -> str:
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"

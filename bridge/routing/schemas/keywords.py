@@ -19,25 +19,25 @@ from bridge.routing.functions.values import identity_of
 
 MAX_PATTERN_TEXT = 1000  # characters of a text that `pattern` is checked on
 MAX_FORMAT_TEXT = 4000  # characters of a text that `format` is checked on
-UNWANTED = ("rfc3987_syntax", "isoduration")
+SKIPPED_LIBRARIES = ("rfc3987_syntax", "isoduration")
 MAX_REFERENCES = 50_000  # references followed for one value
 
-followed: ContextVar[list[int]] = ContextVar("followed")
+followed_references: ContextVar[list[int]] = ContextVar("followed")
 
 
-class TooMuch(Exception):
+class TooManyReferences(Exception):
     """The value makes the schema follow more references than it may."""
 
 
-def jsonschema() -> Any:
+def load_jsonschema() -> Any:
     """Return the library, imported without two of its formats' own libraries.
 
     Its IRI grammar takes most of a second to load and has no bound on time; its durations bring
     calendars in eighty languages.
     """
     if "jsonschema" not in sys.modules:
-        before = {name: sys.modules.get(name) for name in UNWANTED}
-        sys.modules |= dict.fromkeys(UNWANTED)  # type: ignore[arg-type]  # None makes the import fail, as it should
+        before = {name: sys.modules.get(name) for name in SKIPPED_LIBRARIES}
+        sys.modules |= dict.fromkeys(SKIPPED_LIBRARIES)  # type: ignore[arg-type]  # None makes the import fail, as it should
         try:
             import jsonschema
         finally:
@@ -53,7 +53,7 @@ def jsonschema() -> Any:
 
 
 @lru_cache(maxsize=512)
-def pattern(text: str) -> Pattern:
+def compile_pattern(text: str) -> Pattern:
     """Return `text` compiled; CompileError where it is not a pattern that can be run in bounded
     time.
     """
@@ -61,7 +61,7 @@ def pattern(text: str) -> Pattern:
 
 
 @lru_cache(maxsize=8)
-def bounded(validator: Any) -> Any:
+def bound_keywords(validator: Any) -> Any:
     """Return the jsonschema validator class `validator` with the bounded keywords."""
     replaced: dict[str, Any] = {
         "pattern": _pattern,
@@ -72,17 +72,17 @@ def bounded(validator: Any) -> Any:
     for name in ("$ref", "$dynamicRef", "$recursiveRef"):
         if name in validator.VALIDATORS:
             replaced[name] = _counted(validator.VALIDATORS[name])
-    return jsonschema().validators.extend(
+    return load_jsonschema().validators.extend(
         validator, {name: call for name, call in replaced.items() if name in validator.VALIDATORS}
     )
 
 
 def _counted(follow: Any) -> Any:
     def reference(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-        count = followed.get()
+        count = followed_references.get()
         count[0] += 1
         if count[0] > MAX_REFERENCES:
-            raise TooMuch
+            raise TooManyReferences
         yield from follow(validator, value, instance, schema)
 
     return reference
@@ -95,7 +95,7 @@ def _pattern(validator: Any, value: str, instance: Any, _schema: Any) -> Iterato
         yield _error(
             f"is longer than the {MAX_PATTERN_TEXT} characters that a pattern is checked on"
         )
-    elif not pattern(value).search(instance):
+    elif not compile_pattern(value).search(instance):
         yield _error("does not match the pattern")
 
 
@@ -130,7 +130,7 @@ def _additional_properties(validator: Any, value: Any, instance: Any, schema: An
 
 
 def _names(text: str, key: str) -> bool:
-    return pattern(text).search(key[:MAX_PATTERN_TEXT])
+    return compile_pattern(text).search(key[:MAX_PATTERN_TEXT])
 
 
 def _unique_items(validator: Any, value: Any, instance: Any, _schema: Any) -> Iterator[Any]:
@@ -143,15 +143,15 @@ def _unique_items(validator: Any, value: Any, instance: Any, _schema: Any) -> It
 
 
 def _error(message: str) -> Any:
-    return jsonschema().exceptions.ValidationError(message)
+    return load_jsonschema().exceptions.ValidationError(message)
 
 
 @lru_cache(maxsize=8)
-def formats(validator: Any) -> Any:
+def build_format_checker(validator: Any) -> Any:
     """Return the format checker of the class `validator`: all its formats, on bounded texts,
     failing where a check fails.
     """
-    library = jsonschema()
+    library = load_jsonschema()
     checker = library.FormatChecker(formats=())
     checker.checkers = {
         name: (_guard(check), ()) for name, (check, _) in validator.FORMAT_CHECKER.checkers.items()

@@ -31,13 +31,13 @@ class Failure:
     names: tuple[str, ...] = ()
 
 
-def failure(error: Any) -> Failure:
+def to_failure(error: Any) -> Failure:
     """Return a jsonschema ValidationError in parts; of alternatives the failure of the nearest."""
     keyword = error.validator or ""
     if keyword in ("anyOf", "oneOf") and error.context:
         if all(one.validator in ("const", "enum") for one in error.context):
             return Failure(tuple(error.absolute_path), "enum", None, error.instance)
-        return failure(_nearest(error))
+        return to_failure(_nearest(error))
     names: list[str] = []
     if keyword == "required" and isinstance(error.validator_value, list):
         names = [name for name in error.validator_value if name not in error.instance]

@@ -17,7 +17,7 @@ Accept = Callable[[JSON], bool]
 
 #: The Python types of the values that orjson reads. An integer may be written 5.0: that is for the
 #: library to say.
-TYPES: Mapping[str, frozenset[type]] = {
+PYTHON_TYPES: Mapping[str, frozenset[type]] = {
     "object": frozenset([dict]),
     "array": frozenset([list]),
     "string": frozenset([str]),
@@ -26,7 +26,7 @@ TYPES: Mapping[str, frozenset[type]] = {
     "boolean": frozenset([bool]),
     "null": frozenset([type(None)]),
 }
-NUMBERS = TYPES["number"]
+NUMBER_TYPES = PYTHON_TYPES["number"]
 ANNOTATIONS = frozenset(
     [
         "$schema",
@@ -43,17 +43,17 @@ ANNOTATIONS = frozenset(
 )
 
 
-class _Unknown(Exception):
+class _UnknownKeyword(Exception):
     """A keyword that is not compiled here."""
 
 
-def accepts(document: dict[str, Any]) -> Accept | None:
+def compile_acceptor(document: dict[str, Any]) -> Accept | None:
     """Return the check of a schema of draft 2020-12, or None where it uses a keyword that is not
     compiled here.
     """
     try:
         return _compile(document)
-    except _Unknown:
+    except _UnknownKeyword:
         return None
 
 
@@ -64,7 +64,7 @@ def _compile(schema: Any) -> Accept:
         KEYWORDS[keyword](value, schema) for keyword, value in schema.items() if keyword in KEYWORDS
     ]
     if not ANNOTATIONS.union(KEYWORDS).issuperset(schema):
-        raise _Unknown
+        raise _UnknownKeyword
     if len(checks) == 1:
         return checks[0]
 
@@ -79,7 +79,7 @@ def _compile(schema: Any) -> Accept:
 
 def _type(names: Any, _schema: Any) -> Accept:
     allowed = frozenset().union(
-        *(TYPES[name] for name in ([names] if isinstance(names, str) else names))
+        *(PYTHON_TYPES[name] for name in ([names] if isinstance(names, str) else names))
     )
     return lambda value: type(value) in allowed
 
@@ -118,7 +118,7 @@ def _additional(inner: Any, schema: Any) -> Accept:
 
 def _items(inner: Any, schema: Any) -> Accept:
     if "prefixItems" in schema:
-        raise _Unknown
+        raise _UnknownKeyword
     accept = _compile(inner)
     return lambda value: type(value) is not list or all(map(accept, value))
 
@@ -142,7 +142,9 @@ def _size(
 
 
 def _number(fits: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Accept]:
-    return lambda limit, _schema: lambda value: type(value) not in NUMBERS or fits(value, limit)
+    return lambda limit, _schema: (
+        lambda value: type(value) not in NUMBER_TYPES or fits(value, limit)
+    )
 
 
 #: keyword -> (its value, the schema it stands in) -> the check. Only keywords that can but narrow

@@ -20,24 +20,24 @@ from bridge.routing.functions.signature import shorten
 from bridge.routing.schemas import plain
 from bridge.routing.schemas.keywords import (
     MAX_PATTERN_TEXT,
-    TooMuch,
-    bounded,
-    followed,
-    formats,
-    jsonschema,
-    pattern,
+    TooManyReferences,
+    bound_keywords,
+    build_format_checker,
+    compile_pattern,
+    followed_references,
+    load_jsonschema,
 )
-from bridge.routing.schemas.messages import MAX_MESSAGE, Failure, describe, failure, json_path
+from bridge.routing.schemas.messages import MAX_MESSAGE, Failure, describe, json_path, to_failure
 from bridge.routing.schemas.plain import Accept
-from bridge.routing.schemas.walk import identifiers, parts, references
+from bridge.routing.schemas.walk import find_identifiers, iterate_references, iterate_schemas
 
 Resolve = Callable[[str], JSON]
 
 MAX_ERRORS = 10
-MAX_CHAIN = 50  # references that lead to a reference
-MAX_LOOKED_AT = 200  # errors looked at to find the first ones by path
+MAX_REFERENCE_CHAIN = 50  # references that lead to a reference
+MAX_ERRORS_READ = 200  # errors looked at to find the first ones by path
 TOO_DEEP = "nests too deep, or the schema refers to itself without end"
-ROOT = "file:///"  # stands for the config's folder
+ROOT_URI = "file:///"  # stands for the config's folder
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 __all__ = ["MAX_PATTERN_TEXT", "Failure", "Schema", "Validator", "compile_schema"]
@@ -73,7 +73,7 @@ class Schema:
             return []
         try:
             return sorted(set(map(describe, self._found(value))))[:MAX_ERRORS]
-        except (TooMuch, RecursionError):
+        except (TooManyReferences, RecursionError):
             return [("$", TOO_DEEP)]
 
     def failures(self, value: JSON) -> list[Failure]:
@@ -83,8 +83,8 @@ class Schema:
         if self._is_plainly_valid(value):
             return []
         try:
-            return sorted(map(failure, self._found(value)), key=lambda one: json_path(one.steps))
-        except (TooMuch, RecursionError):
+            return sorted(map(to_failure, self._found(value)), key=lambda one: json_path(one.steps))
+        except (TooManyReferences, RecursionError):
             return [Failure((), "", None, value)]
 
     def _is_plainly_valid(self, value: JSON) -> bool:
@@ -94,11 +94,11 @@ class Schema:
             return False
 
     def _found(self, value: JSON) -> list[Any]:
-        token = followed.set([0])
+        token = followed_references.set([0])
         try:
-            return list(islice(self.validator.iter_errors(value), MAX_LOOKED_AT))
+            return list(islice(self.validator.iter_errors(value), MAX_ERRORS_READ))
         finally:
-            followed.reset(token)
+            followed_references.reset(token)
 
 
 def compile_schema(
@@ -111,13 +111,13 @@ def compile_schema(
     every problem with its path in `document`. With `fast`, `plain` accepts what is plainly valid
     without asking jsonschema, which decides everything else.
     """
-    library = jsonschema()
+    library = load_jsonschema()
     if isinstance(document, bool):
         document = {} if document else {"not": {}}
     if not isinstance(document, dict):
         raise CompileError("a JSON Schema is a mapping")
     kind = _check(document)
-    documents = _gather(document, resolve, base)
+    documents = _load_references(document, resolve, base)
     _check_patterns(document)
     from referencing import Registry, Resource
     from referencing.jsonschema import DRAFT202012
@@ -128,21 +128,23 @@ def compile_schema(
             uri, Resource.from_contents(each, default_specification=DRAFT202012)
         )
     registry = Registry().combine(registry.crawl())
-    uri = ROOT + base
+    uri = ROOT_URI + base
     root = (
         {"$schema": document.get("$schema", DRAFT), "$ref": uri}
         if len(documents) > 1 or base
         else document
     )
     _check_fragments(documents, registry)
-    validator = bounded(kind)(root, registry=registry, format_checker=formats(kind))
+    validator = bound_keywords(kind)(
+        root, registry=registry, format_checker=build_format_checker(kind)
+    )
     return Schema(document, validator, _acceptor(documents) if fast else None)
 
 
 def _check(document: dict[str, Any]) -> Any:
     """Return the validator class for `document`, or raise CompileError where it is not a schema."""
-    library = jsonschema()
-    for _ in parts(document):  # raises where it is too big
+    library = load_jsonschema()
+    for _ in iterate_schemas(document):  # raises where it is too big
         pass
     kind = library.Draft202012Validator
     if "$schema" in document:
@@ -167,15 +169,17 @@ def _check(document: dict[str, Any]) -> Any:
     return kind
 
 
-def _gather(document: dict[str, Any], resolve: Resolve | None, base: str) -> dict[str, Any]:
+def _load_references(
+    document: dict[str, Any], resolve: Resolve | None, base: str
+) -> dict[str, Any]:
     """Return `document` and every document it refers to, by URI."""
-    documents = {ROOT + base: document}
-    known = identifiers(document, ROOT + base)
-    waiting = [(ROOT + base, document, True)]
+    documents = {ROOT_URI + base: document}
+    known = find_identifiers(document, ROOT_URI + base)
+    waiting = [(ROOT_URI + base, document, True)]
     problems: list[tuple[tuple[str | int, ...], str]] = []
     while waiting:
         uri, current, outermost = waiting.pop()
-        for path, written, target in references(current, uri):
+        for path, written, target in iterate_references(current, uri):
             if (
                 target in documents
                 or target in known
@@ -185,10 +189,10 @@ def _gather(document: dict[str, Any], resolve: Resolve | None, base: str) -> dic
             try:
                 documents[target] = _read(written, target, uri, resolve)
             except CompileError as error:
-                where = "" if outermost else f"in {uri.removeprefix(ROOT)}: "
+                where = "" if outermost else f"in {uri.removeprefix(ROOT_URI)}: "
                 problems.append((path if outermost else (), where + str(error)))
                 continue
-            known |= identifiers(documents[target], target)
+            known |= find_identifiers(documents[target], target)
             waiting.append((target, documents[target], False))
     if problems:
         raise CompileError(problems)
@@ -198,11 +202,11 @@ def _gather(document: dict[str, Any], resolve: Resolve | None, base: str) -> dic
 def _read(written: str, target: str, base: str, resolve: Resolve | None) -> dict[str, Any]:
     scheme, host, path = urlsplit(written)[:3]
     inside = posixpath.normpath(
-        posixpath.join(posixpath.dirname(base.removeprefix(ROOT)), unquote(path))
+        posixpath.join(posixpath.dirname(base.removeprefix(ROOT_URI)), unquote(path))
     )
     # of which some versions of Python make a URI without a folder
     is_outside = inside.startswith(("../", "/")) or inside == ".."
-    if scheme or host or not (is_outside or target.startswith(ROOT)):
+    if scheme or host or not (is_outside or target.startswith(ROOT_URI)):
         raise CompileError(
             f"$ref `{shorten(written, 60)}`: only files under the folder of routes.yaml are read,"
             " never a URL"
@@ -223,7 +227,7 @@ def _check_patterns(document: dict[str, Any]) -> None:
     problems: list[tuple[tuple[str | int, ...], str]] = []
     named = False
     evaluated = False
-    for path, schema, _ in parts(document):
+    for path, schema, _ in iterate_schemas(document):
         texts: list[tuple[tuple[str, ...], str]] = (
             [(("pattern",), schema["pattern"])] if isinstance(schema.get("pattern"), str) else []
         )
@@ -233,7 +237,7 @@ def _check_patterns(document: dict[str, Any]) -> None:
         evaluated = evaluated or "unevaluatedProperties" in schema
         for below, text in texts:
             try:
-                pattern(text)
+                compile_pattern(text)
             except CompileError as error:
                 problems.append(((*path, *below), str(error)))
     if named and evaluated:  # the library would match the names with an engine that backtracks
@@ -254,7 +258,7 @@ def _follow(resolver: Any, reference: str) -> None:
     """Raise LookupError where `reference`, and those that stand where it leads, lead nowhere or in
     a circle.
     """
-    for _ in range(MAX_CHAIN):
+    for _ in range(MAX_REFERENCE_CHAIN):
         found = resolver.lookup(reference)
         further = found.contents.get("$ref") if isinstance(found.contents, dict) else None
         if not isinstance(further, str):
@@ -270,12 +274,12 @@ def _check_fragments(documents: dict[str, Any], registry: Any) -> None:
 
     problems = []
     for index, (uri, document) in enumerate(documents.items()):
-        for path, schema, base in parts(document, base=uri):
+        for path, schema, base in iterate_schemas(document, base=uri):
             if isinstance(schema.get("$ref"), str):
                 try:
                     _follow(registry.resolver(base), schema["$ref"])
                 except (Unresolvable, ValueError, LookupError):
-                    where = "" if index == 0 else f"in {uri.removeprefix(ROOT)}: "
+                    where = "" if index == 0 else f"in {uri.removeprefix(ROOT_URI)}: "
                     problems.append(
                         (
                             (*path, "$ref") if index == 0 else (),
@@ -295,4 +299,4 @@ def _acceptor(documents: dict[str, Any]) -> Accept | None:
     (document,) = documents.values()
     if document.get("$schema", DRAFT) != DRAFT:
         return None
-    return plain.accepts(document)
+    return plain.compile_acceptor(document)

@@ -35,7 +35,7 @@ MAX_PARTS = 20_000  # schemas within one document
 MAX_DEPTH = 60
 
 
-def parts(
+def iterate_schemas(
     document: Any, path: Path = (), base: str = ""
 ) -> Iterator[tuple[Path, dict[str, Any], str]]:
     """Yield (path, schema, base URI) of `document` and every schema in it; CompileError where it is
@@ -62,20 +62,20 @@ def parts(
                 stack.extend(((*path, key, name), each, base) for name, each in value.items())
 
 
-def references(document: Any, base: str) -> Iterator[tuple[Path, str, str]]:
+def iterate_references(document: Any, base: str) -> Iterator[tuple[Path, str, str]]:
     """Yield (path, what is written, the absolute URI without fragment) of every reference in
     `document`.
     """
-    for path, schema, here in parts(document, base=base):
+    for path, schema, here in iterate_schemas(document, base=base):
         for key in REFERENCES:
             if isinstance(schema.get(key), str):
                 yield (*path, key), schema[key], urldefrag(urljoin(here, schema[key]))[0]
 
 
-def identifiers(document: Any, base: str) -> set[str]:
+def find_identifiers(document: Any, base: str) -> set[str]:
     """Return the absolute URIs that schemas in `document` give themselves with `$id`."""
     return {
         urldefrag(here)[0]
-        for _, schema, here in parts(document, base=base)
+        for _, schema, here in iterate_schemas(document, base=base)
         if isinstance(schema.get("$id"), str)
     }
