@@ -17,12 +17,12 @@ HOST_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[?[0-9a-f]*
 
 
 def bracket(host: str) -> str:
-    """Return `host` as a URL has it: an IPv6 address in brackets."""
+    """Return `host` as it is written in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether nobody but this machine can reach `host`."""
+    """Return whether only this machine can reach `host`."""
     if host == "localhost":
         return True
     try:
@@ -60,8 +60,9 @@ def parse_public_url(text: str) -> str:
 
 
 def parse_hosts(name: str, text: str, *binds: str | None) -> frozenset[str]:
-    """Return the hosts of a list, and those of addresses as they are written: a name becomes a
-    number where it is bound.
+    """Return the hosts of a list, and the hosts of the bind addresses.
+
+    The bind addresses are taken as written, since binding turns a name into a number.
     """
     hosts = [word.strip().lower() for word in text.split(",") if word.strip()]
     for host in hosts:

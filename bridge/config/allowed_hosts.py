@@ -1,5 +1,6 @@
-"""Which Host headers a private socket answers to: a page whose name was pointed at this machine
-must read nothing of it.
+"""The Host headers that a private listener accepts.
+
+This stops DNS rebinding: a web page whose name resolves to this machine must not read from it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ MISDIRECTED = (
 
 
 def own_hosts(settings: Settings, *bound: Address | None) -> frozenset[str]:
-    """Return the hosts beside those of the loopback by which the private face is called, where it
-    is bound to these addresses.
-    """
+    """Return the hosts of a private listener bound to these addresses, without the loopback."""
     hosts = {
         address[0].lower() for address in bound if address is not None
     } | settings.console_hosts
@@ -29,9 +28,7 @@ def own_hosts(settings: Settings, *bound: Address | None) -> frozenset[str]:
 
 
 def is_own_host(header: str, hosts: frozenset[str]) -> bool:
-    """Tell whether a Host header names the loopback or one of the hosts; its port does not
-    matter.
-    """
+    """Return whether a Host header names the loopback or one of the hosts, on any port."""
     name, _, rest = header[1:].partition("]") if header.startswith("[") else header.partition(":")
     if header.startswith("[") and rest and not rest.startswith(":"):
         return False

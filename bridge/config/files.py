@@ -1,4 +1,4 @@
-"""The files of a configuration: routes.yaml, included files, schemas, pages."""
+"""Files of a configuration, read with bounds and watched for changes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from bridge.config.yaml_reader import YamlFile, read_yaml
 from bridge.core.errors import CompileError
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
-Answer = object  # what tells two answers apart: a digest, an error number, a list of names
+Answer = object  # compared with a later answer: a digest, an error number, a list of names
 
 
 class NotRegularFile(OSError):
-    """What is to be read again is a pipe or the like, which can be read once."""
+    """A file that has to be read again is a pipe or the like, which can be read only once."""
 
 
 class Disk:
-    """Answers by the disk, and remembers each question with what tells its answer apart. What is
-    missing is an answer too.
+    """Reads files, and remembers each read to detect changes later; a missing file counts too.
 
-    `again`: it is read again and again, so that what can be read but once, such as a pipe, is an
-    error.
+    With `again`, the files are read repeatedly, so a file that can be read only once, such as a
+    pipe, is an error.
     """
 
     def __init__(self, *, again: bool = False) -> None:
@@ -49,21 +48,22 @@ class Disk:
         return raw
 
     def names(self, folder: Path, pattern: str) -> list[Path]:
-        """Return the files under `folder` whose names fit a pattern."""
+        """Return the files under `folder` whose names match a pattern."""
         found = _names(folder, pattern)
         self._asked[_names, (folder, pattern)] = found
         return found
 
     def holds(self, folder: Path, name: str) -> bool:
-        """Tell whether `name` stays under `folder`, through links too; OSError or ValueError where
-        it is no name of a file.
+        """Return whether `name` stays inside `folder`, also after following links.
+
+        Raises OSError or ValueError if it is not a file name.
         """
         found = _holds(folder, name)
         self._asked[_holds, (folder, name)] = found
         return found
 
     def has_changed(self) -> bool:
-        """Tell whether any answer would be another now."""
+        """Return whether any of the reads would give another result now."""
         return any(
             _answer_now(question, of) != answer for (question, of), answer in self._asked.items()
         )
@@ -75,7 +75,7 @@ def _read(file: Path, most: int) -> bytes:
 
 
 def _digest(raw: bytes) -> bytes:
-    return hashlib.sha256(raw).digest()  # what is remembered may be of a secret
+    return hashlib.sha256(raw).digest()  # a digest, since the content may be a secret
 
 
 def _content(file: Path, most: int) -> Answer:
@@ -103,9 +103,7 @@ def _answer_now(question: Callable[..., Answer], of: tuple[object, ...]) -> Answ
 
 
 class ConfigFolder:
-    """The folder of routes.yaml. Remembers what was read; nothing outside is, not through a link
-    either.
-    """
+    """The folder of routes.yaml: reads files inside it only, also through links, and lists them."""
 
     def __init__(
         self, path: Path, texts: Mapping[str, str] | None = None, disk: Disk | None = None
@@ -115,20 +113,20 @@ class ConfigFolder:
         #: text of each schema and page, by its path under the folder
         self.texts: dict[str, str] = dict(texts or {})
         self.read: list[str] = []
-        self.frozen = texts is not None  #: texts are all there is, the disk is not looked at
+        self.frozen = texts is not None  #: only `texts` are used, and no file is read
 
     def find(self, name: str) -> Path:
-        """Return the file `name` under the folder; CompileError where it leads out of it."""
+        """Return the path of the file `name`; CompileError if it is outside the folder."""
         try:
             inside = not PurePosixPath(name).is_absolute() and self.disk.holds(self.path, name)
-        except (ValueError, OSError, RuntimeError):  # no name of a file; or links in a circle
+        except (ValueError, OSError, RuntimeError):  # not a file name, or links in a circle
             raise CompileError("not the name of a file") from None
         if not inside:
             raise CompileError(f"`{name}` leads out of the folder of routes.yaml")
         return self.path / name
 
     def text(self, file: Path) -> str:
-        """Return the text of `file`; CompileError where it cannot be read."""
+        """Return the text of `file`; CompileError if it cannot be read."""
         try:
             raw = self.disk.read(file, MAX_FILE_BYTES + 1)
         except OSError as error:
@@ -144,15 +142,14 @@ class ConfigFolder:
             raise CompileError(f"{file} is not UTF-8 text") from None
 
     def schema(self, name: str) -> Any:
-        """Return the parsed schema file `name` (a path under the folder); CompileError where there
-        is none.
-        """
+        """Return the parsed schema file `name` (a path under the folder), or raise CompileError."""
         name = str(PurePosixPath(name))
         return parse_schema(self.part(name), name)
 
     def part(self, name: str) -> str:
-        """Return the text of the file `name` (a path under the folder), which is then part of the
-        configuration; else CompileError.
+        """Return the text of the file `name` and make it part of the configuration.
+
+        `name` is a path under the folder. Raises CompileError if it cannot be read.
         """
         name = str(PurePosixPath(name))
         if name not in self.texts:
@@ -163,7 +160,7 @@ class ConfigFolder:
 
 
 def parse_schema(text: str, name: str) -> Any:
-    """Return the JSON or, by its ending, YAML of a schema file."""
+    """Return the document of a schema file: YAML if its name ends so, else JSON."""
     if name.endswith((".yaml", ".yml")):
         report = Report(name)
         document = read_yaml(YamlFile(name, text), report)

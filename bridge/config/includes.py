@@ -17,7 +17,7 @@ SECTIONS: dict[str, type] = {"platforms": dict, "sources": dict, "flows": dict, 
 def gather(
     file: Path, report: Report, disk: Disk | None = None
 ) -> tuple[dict[str, Any], ConfigFolder]:
-    """Return routes.yaml with everything it includes as one value, and its folder."""
+    """Return routes.yaml with all its includes as one document, and its folder."""
     folder = ConfigFolder(file.parent, disk=disk)
     try:
         document = read_yaml(YamlFile(str(file), folder.text(file)), report)
@@ -67,7 +67,7 @@ def _includes(value: Any, folder: ConfigFolder, report: Report) -> list[tuple[Wh
 def _include(
     document: dict[str, Any], file: Path, where: Where, folder: ConfigFolder, report: Report
 ) -> None:
-    """Add what `file` says to `document`, and its places and problems to `report`."""
+    """Add the sections of `file` to `document`, and its positions and problems to `report`."""
     own = Report(str(file))
     try:
         part = read_yaml(YamlFile(str(file), folder.text(file)), own)
@@ -112,7 +112,9 @@ def _merge(document: dict[str, Any], key: str, value: Any, own: Report, report: 
         for path, place in own.places.items():
             if path[:1] == (key,) and len(path) > 1:
                 report.places[(key, int(path[1]) + shift, *path[2:])] = place
-    elif isinstance(section, dict) and key != "routes":  # any other is the main file's own problem
+    elif (
+        isinstance(section, dict) and key != "routes"
+    ):  # another type is reported as a problem of the main file
         for name, each in value.items():
             if name in section:
                 first = report.places.get((key, name))

@@ -1,6 +1,4 @@
-"""Fill in `${env:NAME}` and `${file:PATH}` where credentials are allowed, and nowhere else; note
-what is missing.
-"""
+"""Interpolation of `${env:NAME}` and `${file:PATH}`, only where credentials are allowed."""
 
 from __future__ import annotations
 
@@ -28,13 +26,15 @@ def may_fill(path: Path) -> bool:
 
 
 class Interpolator:
-    """Fills in values; `strict`: one that is missing is an error, else a warning and an empty text.
+    """Replaces `${env:NAME}` and `${file:PATH}` by their values.
 
-    `filled` is what it found, by what stands between the braces, and `reasons` says why a value is
-    missing. `given` and `given_reasons`, where they are not null, are such from an earlier reading:
-    nothing else is looked at. `missing` says by source or platform, as `("sources", NAME)`, what it
-    lacks. What is missing under `verify` is always an error, since it decides how requests are
-    checked.
+    With `strict` a missing value is an error, else a warning and an empty text. Under `verify` it
+    is always an error, since `verify` decides how requests are checked.
+
+    `filled` has the values found, by the text between the braces, and `reasons` why a value is
+    missing. `given` and `given_reasons` are the same from an earlier load: with them, neither the
+    environment nor files are read. `missing` has the first reason of each source or platform, by
+    `("sources", NAME)`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Interpolator:
         self.missing: dict[Path, str] = {}
 
     def fill(self, value: Any, path: Path = ()) -> Any:
-        """Return `value` with its texts filled in. What was filled in is not looked at again."""
+        """Return `value` with its texts filled in; the values filled in are not parsed again."""
         if isinstance(value, dict):
             return {key: self.fill(each, (*path, key)) for key, each in value.items()}
         if isinstance(value, list):
@@ -125,7 +125,7 @@ class Interpolator:
             value = raw.decode().rstrip("\r\n")
         except (
             NotRegularFile
-        ) as error:  # it was read before, and its value is used: nothing is missing
+        ) as error:  # it was read before and its value is in use, so it is not missing
             self.report.settle(path, f"file {name} cannot be read: {error.strerror}")
             return ""
         except (OSError, ValueError) as error:

@@ -1,6 +1,4 @@
-"""routes.yaml read, checked and compiled into `routes.Config`; all its problems at once, each with
-its place.
-"""
+"""Load routes.yaml: read, check and compile it, and report all its problems with their places."""
 
 from __future__ import annotations
 
@@ -51,9 +49,9 @@ def load(
 ) -> Config:
     """Return the configuration in the file `path`, or raise ConfigError with every problem.
 
-    `environ` fills `${env:NAME}`. Without `strict_secrets` a missing secret is no error: its source
-    then answers 503, and the deliveries of a platform that lacks a value wait. `cpus` (this
-    machine's) gives the default cap of local platforms.
+    `environ` has the values of `${env:NAME}`. Without `strict_secrets` a missing secret is only a
+    warning: its source answers 503, and the deliveries of a platform without a value wait. `cpus`
+    (default: of this machine) sets the default cap of local platforms.
     """
     config, problems = check(path, environ, strict_secrets=strict_secrets, cpus=cpus)
     if config is None:
@@ -63,11 +61,10 @@ def load(
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What reading a configuration came to: null where it cannot be used, and every problem,
-    warnings too.
+    """A loaded configuration, null if it cannot be used, and all problems, with warnings.
 
-    `parts` is all that it is made of, as JSON: what is written, the schema files and the secrets.
-    `rebuild` makes the same of it.
+    `parts` is everything that it was built from, as JSON: the document, the schema files and the
+    secrets. `rebuild` builds the same configuration from it.
     """
 
     config: Config | None
@@ -76,7 +73,7 @@ class LoadResult:
 
     @property
     def key(self) -> str:
-        """What tells it apart from another, by a changed secret too."""
+        """A digest that differs for every other configuration, also after a changed secret."""
         return hashlib.sha256(self.parts.encode()).hexdigest()
 
 
@@ -87,7 +84,7 @@ def check(
     strict_secrets: bool = True,
     cpus: int | None = None,
 ) -> tuple[Config | None, list[Problem]]:
-    """Return the configuration (None where it cannot be used) and every problem, warnings too."""
+    """Return the configuration (None if it cannot be used) and all problems, with warnings."""
     found = read(path, environ, strict_secrets=strict_secrets, cpus=cpus)
     return found.config, found.problems
 
@@ -100,7 +97,7 @@ def read(
     strict_secrets: bool = True,
     cpus: int | None = None,
 ) -> LoadResult:
-    """Read the configuration; every file through `disk`."""
+    """Load the configuration, and read every file through `disk`."""
     disk = disk or Disk()
     report = Report(str(path))
     data, folder = gather(Path(path), report, disk)
@@ -140,8 +137,9 @@ def load_canonical(
     strict_secrets: bool = True,
     cpus: int | None = None,
 ) -> Config:
-    """Return the configuration that `Config.canonical` was kept of; the schema files are those in
-    it, secrets those of now.
+    """Build the configuration from a stored `Config.canonical`.
+
+    The schema files are the stored ones; the secrets are the present ones.
     """
     document = json.loads(text)
     report = Report("(stored configuration)")

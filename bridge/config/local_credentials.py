@@ -17,8 +17,9 @@ MIN_KEY_LENGTH = 32  # characters of a secret key
 
 
 def derive_local_credentials(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
-    """The secret key, and the embedded platform's credentials: derived from it, so that every
-    process has the same.
+    """Return the secret key and the local platform's credentials, as fields of `Settings`.
+
+    The credentials are derived from the key, so that every process has the same ones.
     """
     key = environ.get("FLOWBRIDGE_SECRET_KEY") or ""
     if not key and not url.startswith("sqlite"):
@@ -43,8 +44,9 @@ def _derive_key(key: str, purpose: str) -> str:
 
 
 def _read_or_create_key(path: Path) -> str:
-    """Return the secret in `path`, made once and readable by its owner alone; of two processes that
-    make it, one wins for both.
+    """Return the secret key stored in `path`, and create it if there is none.
+
+    Only its owner can read the file. If two processes create it at once, both use the same key.
     """
     try:
         if not path.exists():

@@ -1,4 +1,4 @@
-"""Every problem of a configuration, with the place in the file where it stands."""
+"""Problems of a configuration, each with its position in the file."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from bridge.core.errors import CompileError, Problem
 
 Path = tuple[str | int, ...]
-# the path of a problem that belongs to no key: nothing else of the file was looked at
+# the path of a problem of the file as a whole; its keys were not checked
 WHOLE_FILE = "(file)"
 _NAME = re.compile(r"[a-z0-9_-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a value and its key stand, 1-based.
+    """The position of a value and of its key, 1-based.
 
-    `empty`: no value is written. `cut`: a comment that begins with `#${` follows its `${…}`.
+    `empty`: the value is missing. `cut`: a comment with a `${` follows the `${…}` of the value.
     """
 
     file: str
@@ -32,18 +32,20 @@ class Position:
 
 @dataclass(slots=True)
 class Report:
-    """Collects problems by path; `places` says where each path stands."""
+    """Collects problems by path; `places` has the position of each path."""
 
     file: str
     places: dict[Path, Position] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    settled: set[Path] = field(default_factory=set)  #: paths that have been complained of for good
-    #: paths of what came from the environment or a file
+    settled: set[Path] = field(
+        default_factory=set
+    )  #: paths whose further problems are not reported
+    #: paths of values that came from the environment or a file
     filled: set[Path] = field(default_factory=set)
     routes: dict[int, str] = field(default_factory=dict)  #: the names of the routes, by their index
 
     def name_routes(self, document: object) -> None:
-        """Note what the routes of a document are called, so that problems name them."""
+        """Remember the names of the routes, to show them in problems."""
         listed = document.get("routes") if isinstance(document, dict) else None
         for index, route in enumerate(listed if isinstance(listed, list) else ()):
             name = route.get("name") if isinstance(route, dict) else None
@@ -51,7 +53,7 @@ class Report:
                 self.routes[index] = name
 
     def add(self, path: Path, message: str, *, key: bool = False, level: str = "error") -> None:
-        """Note a problem at `path`; `key`: it is the key that is wrong, not the value."""
+        """Report a problem at `path`; with `key`, at the position of the key, not of the value."""
         if any(path[:end] in self.settled for end in range(len(path) + 1)):
             return
         known = path
@@ -76,8 +78,9 @@ class Report:
             self.problems.append(problem)
 
     def line_of(self, path: Path, beside: Path) -> str:
-        """Return the line of a value for a message about the value `beside`, with the file where
-        they are in two files.
+        """Return the line of a value, for a message about the value `beside`.
+
+        The text includes the file if the two values are in different files.
         """
         place = self.places.get(path)
         other = self.places.get(beside)
@@ -87,9 +90,7 @@ class Report:
         return f"line {place.line}" if is_same_file else f"line {place.line} of {place.file}"
 
     def _shown(self, path: Path) -> str:
-        """Return a path with the name of its route: `routes[triage].inputs.title`; empty where it
-        has none.
-        """
+        """Return a path with the name of its route, like `routes[triage].inputs.title`, or ""."""
         name = (
             self.routes.get(path[1])
             if path[:1] == ("routes",) and len(path) > 1 and isinstance(path[1], int)
@@ -98,38 +99,36 @@ class Report:
         return "" if name is None else format_path((f"routes[{name}]", *path[2:]))
 
     def settle(self, path: Path, message: str) -> None:
-        """Note a problem at `path` and none after it there or below."""
+        """Report a problem at `path`, and ignore later problems there or below."""
         self.add(path, message)
         self.settled.add(path)
 
     def add_all(self, path: Path, error: CompileError, prefix: str = "") -> None:
-        """Note the problems of a part that stands at `path`."""
+        """Report the problems of the part at `path`."""
         for below, message in error.problems:
             self.add((*path, *below), prefix + message)
 
     def is_filled(self, path: Path) -> bool:
-        """Return whether something at or below `path` was filled in, so that no message may show
-        it.
-        """
+        """Return whether a value at or below `path` was filled in: no message may show it."""
         return any(each[: len(path)] == path for each in self.filled)
 
     @property
     def failed(self) -> bool:
-        """True where there is a problem that is not a warning."""
+        """Whether there is a problem that is not a warning."""
         return any(problem.level == "error" for problem in self.problems)
 
     def sorted(self) -> list[Problem]:
-        """Return the problems, the main file's first, by place."""
+        """Return the problems by position, those of the main file first."""
         return sorted(self.problems, key=lambda p: (p.file != self.file, p))
 
 
 def format_path(path: Path) -> str:
-    """Return a path as it is shown: `routes.0.inputs.title`."""
+    """Return a path as text: `routes.0.inputs.title`."""
     return ".".join(map(str, path)) or WHOLE_FILE
 
 
 def describe_type(value: object) -> str:
-    """Return what a value is, in the words of YAML and JSON."""
+    """Return the type of a value in the words of YAML, such as `a mapping`."""
     names = {
         str: "text",
         bool: "true or false",

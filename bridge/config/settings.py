@@ -1,4 +1,4 @@
-"""The environment, read once: the only place that looks at it."""
+"""The settings, read once from the environment: no other module reads it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from bridge.config.local_credentials import MIN_KEY_LENGTH, derive_local_credent
 from bridge.core.errors import SettingsError
 from bridge.core.timings import TIMINGS, Timings
 
-# what FLOWBRIDGE_EXPOSE can put on the public face
+# what FLOWBRIDGE_EXPOSE can add to the public listener
 EXPOSABLE_PARTS = frozenset({"api", "console", "admin", "metrics"})
-#: What no flow gets to see in its environment: the last two hold the key of a collector of traces.
+#: Variables that flows do not get: the last two hold the key of a trace collector.
 SECRET_VARIABLES = frozenset(
     f"FLOWBRIDGE_{name}"
     for name in (
@@ -85,8 +85,10 @@ ADDRESS_LOG_MODES = ("full", "truncated", "none")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment decides. `environ` is the environment, which `own` is, with the `.env`
-    beside routes.yaml beneath it.
+    """The settings of one installation.
+
+    `own` is the process environment; `environ` is the same with the variables of the `.env` next to
+    routes.yaml, which the process environment overrides.
     """
 
     config: Path
@@ -94,20 +96,20 @@ class Settings:
     database_url: str
     bind: Address
     private_bind: Address | None = None
-    metrics_bind: Address | None = None  # where a worker tells its metrics, where no receiver does
+    metrics_bind: Address | None = None  # for a worker without a receiver on its machine
     expose: frozenset[str] = frozenset()
-    console_hosts: frozenset[str] = frozenset()  # further names by which the private face is called
+    console_hosts: frozenset[str] = frozenset()  # further host names of the private listener
     public_url: str = ""
     trusted_proxies: tuple[Network, ...] = ()
     log: str = "info"
     log_addresses: str = "truncated"  # how much of a caller's address is logged
-    engine: str = "worker"  # who makes the calls: the worker itself, or Celery
-    actor: str = ""  # who acts, where it is not the user of the machine
+    engine: str = "worker"  # what calls the platforms: the worker itself, or Celery
+    actor: str = ""  # name in the operations log; default: the system user
     backups: Path = Path("data/backups")
-    # seconds between backups that are made by themselves, null for none
+    # seconds between automatic backups; null: none
     backup_every: float | None = None
-    backup_keep: int = 7  # of them
-    reconcile_after: float = 60.0  # seconds after a call's deadline until its run is looked for
+    backup_keep: int = 7  # automatic backups that are not deleted
+    reconcile_after: float = 60.0  # seconds after a call's deadline until the search for its run
     broker_url: str = field(default="", repr=False)
     secret_key: str = field(default="", repr=False)
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
@@ -116,30 +118,30 @@ class Settings:
     admin_token: str = field(default="", repr=False)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     own: Mapping[str, str] = field(default_factory=dict, repr=False)
-    # no variable of the environment changes it
+    # not set by the environment
     timings: Timings = field(default=TIMINGS, repr=False)
 
     @property
     def local_base_url(self) -> str:
-        """Where the embedded platform is reached from this machine."""
+        """The local platform's URL on this machine."""
         host, port = self.private_bind or self.bind
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - how all addresses of this machine are reached
         return f"http://{bracket(host)}:{port}/api/v1"
 
     @property
     def flow_environ(self) -> dict[str, str]:
-        """The environment that flows get: `environ` without what is flowbridge's own."""
+        """The environment of flows: `environ` without flowbridge's secrets."""
         return {name: value for name, value in self.environ.items() if name not in SECRET_VARIABLES}
 
 
 def take_environ(environ: Mapping[str, str]) -> None:
-    """Make `environ` the environment of this process and those it starts."""
+    """Replace the environment of this process and its child processes."""
     os.environ.clear()
     os.environ.update(environ)
 
 
 def add_to_environ(environ: Mapping[str, str]) -> None:
-    """Add to the environment of this process, for what reads it by itself."""
+    """Add to the environment of this process, for libraries that read it."""
     os.environ.update(environ)
 
 
@@ -151,12 +153,9 @@ def load_settings(
     secrets: bool = True,
     timings: Timings = TIMINGS,
 ) -> Settings:
-    """Return the settings of `environ`; `SettingsError` says which variable holds what that cannot
-    be used.
+    """Return the settings of `environ`, or raise SettingsError naming the invalid variable.
 
-    `secrets`: false for those who only look at the store: nothing is generated then, and nothing
-    must be set.
-    `timings`: the durations of the processes.
+    Without `secrets`, no secret key is read or created: for commands that only read the store.
     """
     path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
     merged = with_dotenv(environ, _read_dotenv(path.parent / ".env"))
@@ -204,12 +203,12 @@ def load_settings(
 
 
 def strange(environ: Mapping[str, str]) -> list[str]:
-    """Return the variables that are called as settings of flowbridge are, and are none."""
+    """Return the FLOWBRIDGE_ variables that are not settings."""
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in NAMES)
 
 
 def with_dotenv(environ: Mapping[str, str], text: str) -> dict[str, str]:
-    """Return an environment with what the text of a `.env` says beneath it."""
+    """Return an environment with the variables of a `.env` that it does not set itself."""
     beside = dotenv_values(stream=StringIO(text))
     return {**{name: value for name, value in beside.items() if value is not None}, **environ}
 
@@ -276,8 +275,9 @@ def _parse_address_log_mode(text: str) -> str:
 
 
 def _parse_engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
-    """Who makes the calls, and the broker's URL where that is Celery. The URL holds a password, so
-    no message has it.
+    """Return the engine and, for Celery, the broker's URL, as fields of `Settings`.
+
+    The URL contains a password, so no message shows it.
     """
     engine = environ.get("FLOWBRIDGE_ENGINE") or "worker"
     broker = environ.get("FLOWBRIDGE_BROKER_URL") or ""
@@ -300,7 +300,7 @@ def _parse_engine(environ: Mapping[str, str], url: str) -> dict[str, Any]:
 
 
 def _parse_backups(environ: Mapping[str, str], data: Path, url: str) -> dict[str, Any]:
-    """Where backups go, how often they are made by themselves, and how many of those are kept."""
+    """Return the folder, interval and number of backups, as fields of `Settings`."""
     often = environ.get("FLOWBRIDGE_BACKUP") or "off"
     keep = environ.get("FLOWBRIDGE_BACKUP_KEEP") or "7"
     if often not in BACKUPS:

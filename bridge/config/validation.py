@@ -1,4 +1,4 @@
-"""The document against its models: pydantic's errors in our words, at their places."""
+"""Validate the document with its models, and report pydantic's errors in plain words."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAX_KEYS_LISTED = 12  # keys that a message lists; of more it names the nearest
 MAX_KEYS_NAMED = 5
 SOURCE_PARTS = frozenset(
     {"spam", "page", "fields", "files"}
-)  # of a source, that are looked at key by key
+)  # parts of a source whose keys are validated one by one
 _TYPE_NAMES = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -50,8 +50,9 @@ _TYPE_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class ValidDocument:
-    """The parts of a document that fit their models; routes with their index in the file.
-    `complete`: that is all of them.
+    """The valid parts of a document; routes with their index in the file.
+
+    `complete`: all parts are valid.
     """
 
     platforms: dict[str, Any]
@@ -63,10 +64,9 @@ class ValidDocument:
 
 
 def validate_document(data: dict[str, Any], report: Report) -> ValidDocument:
-    """Return what of the document fits its models, every problem of the rest noted.
+    """Return the valid parts of the document, and report the problems of the others.
 
-    Keys that do not fit are taken out of their part, so that what is wrong elsewhere in it is found
-    in the same go.
+    Invalid keys are removed from their part, so that its other problems are found too.
     """
     try:
         DocumentSchema.model_validate(data)
@@ -96,8 +96,9 @@ def validate_document(data: dict[str, Any], report: Report) -> ValidDocument:
 
 
 def _removed_key(path: Path) -> Path:
-    """Return the key that is taken out where this does not fit: that of a platform, a source, …, or
-    one of a part that has its own.
+    """Return the path of the key to remove for a problem at `path`.
+
+    It is a key of a platform, source, flow or route, or of a part of a source with its own keys.
     """
     return path[: 4 if path[:1] == ("sources",) and path[2:3] and path[2] in SOURCE_PARTS else 3]
 
@@ -113,7 +114,7 @@ def _keep_valid(kind: Any, section: Any) -> dict[Any, Any]:
     )
     typed = {}
     for name, part in parts:
-        with suppress(ValidationError):  # noted already
+        with suppress(ValidationError):  # reported already
             typed[name] = adapter.validate_python(part)
     return typed
 
@@ -201,7 +202,7 @@ def _describe_limit(kind: str, context: dict[str, Any]) -> str:
 
 
 def _plain_path(loc: tuple[str | int, ...], data: Any) -> Path:
-    """Return `loc` without the names of alternatives that pydantic puts between the keys."""
+    """Return pydantic's `loc` without the tags of unions, which it puts between the keys."""
     path: list[str | int] = []
     for index, step in enumerate(loc):
         inside = (isinstance(data, dict) and step in data) or (
@@ -236,7 +237,7 @@ _SECRET_KEYS = frozenset({"secret", "secrets", "api_key", "headers", "keys"})
 
 
 def _show_value(value: Any, path: Path, report: Report) -> str:
-    """Return a short value as it is, unless it may be a secret."""
+    """Return a short value as text; of a long one, or a possible secret, only the type."""
     if report.is_filled(path) or _SECRET_KEYS.intersection(path[2:3]):
         return describe_type(value)
     if isinstance(value, str) and re.fullmatch(r"[0-9.]{1,20}", value):
@@ -277,7 +278,7 @@ def _describe_unknown_key(path: Path, data: Any) -> str:
 
 
 def _allowed_keys(path: Path, data: Any) -> list[str]:
-    """Return the keys that the mapping has in which the last step of `path` stands."""
+    """Return the keys that are allowed beside the last step of `path`."""
     model: Any = DocumentSchema
     for index, step in enumerate(path[:-1]):
         if index == 0 and step == "platforms" and len(path) > 2:

@@ -1,5 +1,6 @@
-"""YAML 1.2 text into plain values, with the place of each; every slip that YAML allows and nobody
-means is a problem.
+"""Parse YAML 1.2 into plain values with their positions.
+
+Reports mistakes that YAML accepts, such as duplicate keys and texts cut off by a comment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ MAX_NODES = 200_000
 MAX_DEPTH = 60
 QUOTE_HINT = 'quote it: "${…}"'
 
-_HINTS = (  # what ruamel says, what it usually comes from
+_HINTS = (  # a part of ruamel's message, the usual cause
     (
         "cannot start any token",
         "a text that begins with this character needs quotes; indent with spaces",
@@ -38,8 +39,9 @@ class YamlFile:
 
 
 def read_yaml(source: YamlFile, report: Report) -> Any:
-    """Return the value of the YAML text, its places and problems noted in `report`; None where it
-    cannot be parsed.
+    """Return the value of the YAML text, or None if it cannot be parsed.
+
+    Adds the positions of all values, and all problems, to `report`.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -89,7 +91,7 @@ class _NodeReader:
         self.count = 0
 
     def value(self, node: Any, path: Path, key: Any = None) -> Any:
-        """Return the value of `node`, which stands at `path` under the node `key`."""
+        """Return the value of `node`, which is at `path` under the node `key`."""
         self.count += 1
         self._place(node, path, key)
         if self.count > MAX_NODES or len(path) > MAX_DEPTH:
@@ -111,7 +113,7 @@ class _NodeReader:
         mark = node.start_mark
         empty = type(node).__name__ == "ScalarNode" and not node.value and _plain(node)
         at = key.start_mark if key is not None else mark
-        if empty:  # its mark is wherever the next thing stands
+        if empty:  # its mark is at the next token
             mark = at
         cut = self._is_cut(node)
         self.report.places[path] = Position(
@@ -158,7 +160,7 @@ class _NodeReader:
         return values
 
     def _merge(self, values: dict[str, Any], node: Any, path: Path) -> None:
-        """`<<: *anchor`: keys of other mappings, which own keys (before or after) replace."""
+        """Add the keys of `<<: *anchor`; the mapping's own keys override them."""
         nodes = node.value if type(node).__name__ == "SequenceNode" else [node]
         for each in nodes:
             if type(each).__name__ != "MappingNode":
@@ -222,9 +224,7 @@ _SCALAR_READERS = {
 
 
 def find_traps(data: Any, report: Report) -> None:
-    """Note values under `routes` whose `${…}` is followed by a comment that looks like its rest,
-    and those that are empty.
-    """
+    """Report values under `routes` that a comment cuts off or leaves empty."""
     for path, place in list(report.places.items()):
         if path[:1] != ("routes",) or len(path) < 3:
             continue

@@ -1,1 +1,1 @@
-"""Build the records of routing from the validated document."""
+"""Build the records of `bridge.routing` from the validated document."""

@@ -1,4 +1,4 @@
-"""One source as it was written, on its way to a record."""
+"""A source as declared in routes.yaml, with its provider and its report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.providers.model import Provider
 
 @dataclass(frozen=True, slots=True)
 class DeclaredSource:
-    """One source on its way: what was written, where, and where to complain."""
+    """A declared source: its name, keys and provider, and the report for its problems."""
 
     name: str
     model: SourceSchema
@@ -32,7 +32,7 @@ class DeclaredSource:
         return getattr(self.model, "schema_" if key == "schema" else key)
 
     def is_settled(self, key: str) -> bool:
-        """Return whether what was written under `key` has been refused already."""
+        """Return whether the value of `key` has a reported problem already."""
         return (*self.path, key) in self.report.settled
 
     def add(self, name: str, message: str, *, key: bool = False) -> None:

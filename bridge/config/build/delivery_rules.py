@@ -1,6 +1,4 @@
-"""What of a route says when its deliveries go: order, delay, debounce, limits, and what follows
-where no answer came or a run failed.
-"""
+"""The delivery rules of a route: order, debounce, limits, and unknown results."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from bridge.routing.model import Debouncing, Ordering, Platform
 
 
 class DeliveryRules:
-    """Reads one route, and notes what does not go together."""
+    """Builds the delivery rules of one route, and reports keys that exclude each other."""
 
     def __init__(self, model: RouteSchema, path: Path, report: Report) -> None:
         self._model = model
@@ -22,7 +20,7 @@ class DeliveryRules:
         self._report = report
 
     def ordering(self) -> Ordering | None:
-        """Return the line that deliveries stand in."""
+        """Return the rule of `order_by`; null without one."""
         model = self._model
         if model.order_by is None:
             for key in ("order_until", "on_dead"):
@@ -44,7 +42,7 @@ class DeliveryRules:
         )
 
     def debounce(self) -> Debouncing | None:
-        """Return what is merged."""
+        """Return the rule of `debounce`; null without one."""
         written = self._model.debounce
         if written is None:
             return None
@@ -60,7 +58,7 @@ class DeliveryRules:
         return Debouncing(wait=wait, max=most, key=key)
 
     def limits(self) -> Limits:
-        """Return how much goes at a time."""
+        """Return the limits of concurrent runs and starts."""
         model = self._model
         return Limits(
             max_concurrent_runs=model.max_concurrent_runs,
@@ -69,9 +67,7 @@ class DeliveryRules:
         )
 
     def on_unknown(self, platform: Platform) -> str:
-        """Return what follows a start without an answer; what needs runs is refused on a platform
-        without them.
-        """
+        """Return `on_unknown` for a platform, and report keys that need runs if it has none."""
         model = self._model
         kind = PLATFORMS[platform.type]
         if not kind.has_runs:
@@ -97,7 +93,7 @@ class DeliveryRules:
         return model.on_unknown or kind.on_unknown
 
     def _expression(self, text: str, *path: str) -> Expression | None:
-        """Compile an expression; one that is written as `${…}` is taken, too."""
+        """Compile an expression, also if it is written as `${…}`."""
         lone = text.strip()
         bare = lone[2:-1] if lone.startswith("${") and lone.endswith("}") else text
         try:

@@ -1,4 +1,4 @@
-"""What only a form source has, of the document into a record."""
+"""Build the part of a source that only forms have."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from bridge.routing.expressions.roots import near
 from bridge.routing.form import FieldRules, FileRules, Form, Page
 
 MIB: Final = 1024 * 1024
-MAX_FILE_BYTES: Final = 25 * MIB  # that the flow API takes
-FIELDS_BYTES: Final = MIB  # of a body with files: for the fields
+MAX_FILE_BYTES: Final = 25 * MIB  # the limit of the flow API
+FIELDS_BYTES: Final = MIB  # of a body with files, for its fields
 MAX_BYTES_WITHOUT_FILES: Final = 256 * 1024  # of a body without files: people type less
 ANY_TYPE: Final = "any"
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
@@ -43,7 +43,7 @@ ON_ERROR_VALUES = ("page", "back")
 
 
 def build_form(written: DeclaredSource, schemas: Schemas) -> Form:
-    """Return what a source of the provider form says; what is wrong with it is in the report."""
+    """Return the form of a source, and report its problems."""
     schema = (
         schemas.compile(written.model.schema_, (*written.path, "schema"))
         if written.model.schema_ is not None
@@ -67,7 +67,7 @@ def build_form(written: DeclaredSource, schemas: Schemas) -> Form:
 
 
 def _parse_url(written: DeclaredSource, key: str, url: str | None) -> str | None:
-    """Return a page's URL as a browser is sent to it."""
+    """Return the URL of a page, normalized for a redirect."""
     if url is None:
         return None
     origin = origin_of(url)
@@ -136,7 +136,7 @@ def _parse_origins(written: DeclaredSource, keys: Path, texts: list[str] | None)
 
 
 def build_field_rules(written: DeclaredSource) -> FieldRules:
-    """Return what the source says of fields."""
+    """Return the limits of the form's fields."""
     said = written.model.fields
     return (
         FieldRules()
@@ -146,8 +146,9 @@ def build_field_rules(written: DeclaredSource) -> FieldRules:
 
 
 def build_file_rules(written: DeclaredSource, document: JSON) -> FileRules | None:
-    """Return what the source says of files: null where it takes none. `document`: its schema, which
-    may have fields that are files.
+    """Return the limits of the form's files; null if it takes none.
+
+    `document`: its JSON Schema, which may have fields that are files.
     """
     said = written.model.files
     properties = (document or {}).get("properties")
@@ -178,8 +179,9 @@ def build_file_rules(written: DeclaredSource, document: JSON) -> FileRules | Non
 
 
 def find_max_body(written: DeclaredSource, form: Form | None) -> int:
-    """Return how large a body may be: what the source says, what a form's files may come to or
-    people type, or what the provider sends.
+    """Return the largest accepted body in bytes.
+
+    The default is the provider's; for a form it follows from its files.
     """
     said: Any = written.model.max_body
     if said or form is None:
@@ -195,7 +197,7 @@ def find_max_body(written: DeclaredSource, form: Form | None) -> int:
 def _allowed_types(
     written: DeclaredSource, names: tuple[str, ...]
 ) -> tuple[frozenset[str] | None, frozenset[str]]:
-    """Return the rows of the table that are allowed, null for any, and further extensions."""
+    """Return the allowed file types, null for any, and the further extensions."""
     known = set[str]()
     further = set[str]()
     for number, name in enumerate(map(str.lower, names)):

@@ -1,4 +1,4 @@
-"""The JSON Schemas that routes.yaml names or holds, each compiled once."""
+"""The JSON Schemas of routes.yaml, inline or in files, each compiled once."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ class Schemas:
         self._compiled: dict[str, Schema | CompileError] = {}
 
     def compile(self, written: Any, path: Path) -> Schema | None:
-        """Return the schema written at `path`: the name of a file, or the schema itself; None where
-        it has problems.
-        """
+        """Return the compiled schema, given as a file name or inline; None if it has problems."""
         if isinstance(written, str):
             return self._file(written, path)
         try:

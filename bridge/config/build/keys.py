@@ -1,6 +1,4 @@
-"""`keys` of a local platform into records: who else may call the flow API, as whom, and which
-flows.
-"""
+"""Build the `keys` of a local platform: further API keys, their users and their flows."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from bridge.config.schema.platforms import FlowSchema, LocalKeySchema, LocalSche
 from bridge.routing.model import LocalKey
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-USER_ID_PATTERN = re.compile(r"[!-~]{1,100}")  # it travels in a header
+USER_ID_PATTERN = re.compile(r"[!-~]{1,100}")  # it is sent in a header
 _HASH_PATTERN = re.compile(r"sha256:([0-9a-f]{64})")
 _HASH_HELP = "needs sha256: and the 64 digits that `printf %s KEY | sha256sum` prints"
 _EMPTY_KEY_HASHES = {hashlib.sha256(nothing).hexdigest() for nothing in (b"", b"\n")}
@@ -22,8 +20,9 @@ _EMPTY_KEY_HASHES = {hashlib.sha256(nothing).hexdigest() for nothing in (b"", b"
 def build_keys(
     written: LocalSchema, platform: str, flows: Mapping[str, FlowSchema], report: Report
 ) -> tuple[LocalKey, ...]:
-    """Return the keys of the local platform `platform`. `flows` are those of the document: a key
-    may name them, or saved_item_ids.
+    """Return the keys of the local platform `platform`.
+
+    `flows` are those of the document: a key may name them, or use saved_item_ids.
     """
     keys: list[LocalKey] = []
     for index, each in enumerate(written.keys or ()):
@@ -41,9 +40,7 @@ def build_keys(
 
 
 def own_user(name: str) -> str:
-    """Return the user of a key that is limited to some flows and names none: files of other users
-    are not for it.
-    """
+    """Return the default user of a key with `flows`: it must not see files of other users."""
     return f"key-{name}"
 
 

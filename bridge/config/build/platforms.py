@@ -1,4 +1,4 @@
-"""`platforms` and `flows` of the document into records."""
+"""Build `platforms` and `flows`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _build_gumloop(
     for key in ("api_key", "user_id"):
         if not getattr(written, key).strip():
             report.add((*path, key), "must not be empty")
-    is_rehearsal = written.base_url.startswith("http://")  # which is allowed for this machine only
+    is_rehearsal = written.base_url.startswith("http://")  # allowed only for this machine
     if written.api_key.strip() and not is_rehearsal and not report.is_filled((*path, "api_key")):
         advice = "put it into .env as GUMLOOP_API_KEY and write ${env:GUMLOOP_API_KEY}"
         report.add(
@@ -153,7 +153,7 @@ def _check_url(url: str, path: Path, what: str, report: Report) -> None:
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether `host` is this machine."""
+    """Return whether the host of a URL is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -163,8 +163,9 @@ def is_this_machine(host: str) -> bool:
 def build_flows(
     document: ValidDocument, platforms: dict[str, Platform], declared: list[str], report: Report
 ) -> dict[str, Flow]:
-    """Return the named flows; `declared` are the names of all platforms, also of those with
-    problems of their own.
+    """Return the flows by name.
+
+    `declared` are the names of all platforms, including those with problems of their own.
     """
     flows = {}
     for name, written in document.flows.items():
@@ -200,7 +201,7 @@ def _build_flow(
 
 
 def _check_limits(flows: dict[str, Flow], report: Report) -> None:
-    """Two names of one saved flow may not limit it differently."""
+    """Report two names of one saved flow that have different limits."""
     for key in ("time_limit", "memory"):
         said: dict[tuple[str, str], str] = {}
         for name, flow in flows.items():
@@ -217,5 +218,5 @@ def _check_limits(flows: dict[str, Flow], report: Report) -> None:
 
 
 def describe_missing_platform(name: str, declared: list[str]) -> str:
-    """Return that there is no platform `name`, and what there is."""
+    """Return the message that there is no platform `name`, with the allowed names."""
     return f"no platform `{name}`; {near(name, declared)}allowed: {join_names(declared)}"

@@ -12,13 +12,14 @@ from bridge.config.schema.routes import RouteSchema
 from bridge.routing.expressions.roots import near
 from bridge.routing.model import OWN, Flow, Platform, Source
 
-MAX_FLOWS_PER_ROUTE = 20  # that a route starts
+MAX_FLOWS_PER_ROUTE = 20  # of one route
 
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """What routes may refer to. `declared` and `platform_names` hold also what has problems of its
-    own.
+    """The sources, flows and platforms that routes may refer to.
+
+    `declared`, `flow_names` and `platform_names` include those with problems of their own.
     """
 
     sources: Mapping[str, Source]
@@ -33,7 +34,7 @@ class References:
 def find_source(
     model: RouteSchema, path: Path, references: References, report: Report
 ) -> tuple[str, tuple[str, ...]]:
-    """Return the source's name and the patterns for types."""
+    """Return the name of the route's source and its patterns for event types."""
     long = _types_in_match(model, path, report)
     if (model.on is None) == (model.source is None) and not any(
         (*path, key) in report.settled for key in ("on", "source")
@@ -87,7 +88,7 @@ def _types_in_match(model: RouteSchema, path: Path, report: Report) -> tuple[str
 def find_flows(
     names: tuple[str, ...], path: Path, references: References, report: Report
 ) -> list[Flow]:
-    """Return the flows that the route starts; those with problems are left out."""
+    """Return the flows that the route starts, without those that have problems."""
     if len(names) > MAX_FLOWS_PER_ROUTE:
         report.add(
             path,

@@ -1,4 +1,4 @@
-"""`retention` of a source, or of all: what is said, and what follows for the rest."""
+"""Build `retention` of a source or of the whole configuration."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from bridge.core.retention import DAY, Retention
 def build_retention(
     said: Mapping[str, float], otherwise: Retention, path: Path, report: Report
 ) -> Retention:
-    """Return how long things are kept: as `said`, else as `otherwise`, but what belongs to an event
-    no longer than the event.
+    """Return the retention periods: those of `said`, else those of `otherwise`.
+
+    Bodies and runs cannot be stored longer than their events.
     """
     events = said.get("events", otherwise.events)
     longest = f"{events / DAY:g}d"

@@ -1,4 +1,4 @@
-"""`routes` of the document into records: which events, in what shape, to which flow."""
+"""Build `routes`: which events, in what shape, to which flow."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class _RouteBuilder:
         self.report = report
 
     def build(self, source: str, types: tuple[str, ...]) -> list[Route]:
-        """Return a record for each flow of the route, none where it has problems."""
+        """Return a record for each flow of the route; none if it has problems."""
         model = self.model
         path = self.path
         flows = find_flows(model.flow, (*path, "flow"), self.references, self.report)

@@ -1,4 +1,4 @@
-"""`sources` of the document into records: provider, scheme, secrets, and what only forms have."""
+"""Build `sources`."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from bridge.routing.expressions.roots import near
 from bridge.routing.model import OWN, Source
 
 DEFAULT_FORM_RATES = (Rate(count=60, per=60.0), Rate(count=10, per=60.0))  # in all, and per address
-PUBLIC_DAILY_BYTES = 64 * 1024 * 1024  # of a source to which anyone may send
+PUBLIC_DAILY_BYTES = 64 * 1024 * 1024  # of a source without verification
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 def build_sources(
     document: ValidDocument, schemas: Schemas, retention: Retention, report: Report
 ) -> dict[str, Source]:
-    """Return the sources by name. `retention` is that of those who do not say theirs."""
+    """Return the sources by name; `retention` is the default."""
     sources = {}
     for name, model in document.sources.items():
         path: Path = ("sources", name)
@@ -123,9 +123,7 @@ def _build_redaction(written: DeclaredSource) -> Redaction | None:
 
 
 def _build_batch(written: DeclaredSource) -> Batch | None:
-    """Return where the list of events stands: the source's `split`, or what the provider's row
-    says.
-    """
+    """Return the place of the list of events: the source's `split`, or the provider's."""
     text = written.model.split
     if text is None:
         return written.provider.batch

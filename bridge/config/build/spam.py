@@ -1,4 +1,4 @@
-"""A form's `spam:` of the document into a record: the lists read, the captcha with its service."""
+"""Build the `spam` of a form: blocklists and the captcha with its service."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ MAX_NAME_LENGTH = 100  # characters of a field's name
 
 
 def build_spam(written: DeclaredSource, folder: ConfigFolder, fields: Container[str]) -> Spam:
-    """Return what a form's `spam:` says; what is wrong with it is in the report. `fields`: those
-    that the schema has.
+    """Return the spam checks of a form, and report their problems.
+
+    `fields`: those in the form's JSON Schema.
     """
     model: SpamSchema = written.model.spam or SpamSchema.model_validate({})
     if written.model.spam is not None and model.min_fill >= model.expires:
@@ -46,8 +47,9 @@ def build_spam(written: DeclaredSource, folder: ConfigFolder, fields: Container[
 def _build_honeypots(
     written: DeclaredSource, model: SpamSchema, fields: Container[str]
 ) -> tuple[str, ...]:
-    """Return the honeypots. A field of the schema is one that people see, so it is no honeypot, and
-    must not be called one.
+    """Return the names of the honeypot fields.
+
+    People see the fields of the schema, so such a field cannot be a honeypot.
     """
     names = tuple(dict.fromkeys(model.honeypots))
     if "honeypots" not in model.model_fields_set:
@@ -133,7 +135,7 @@ def _build_blocklists(written: DeclaredSource, model: SpamSchema, folder: Config
 
 
 def _read_entries(listed: Any, folder: ConfigFolder) -> list[str]:
-    """Return the entries of a list, or of a file: one in each line, without comments."""
+    """Return the entries of a list, or the lines of a file without comments."""
     if isinstance(listed, str):
         lines = (line.partition(" #")[0].strip() for line in folder.part(listed).splitlines())
         listed = [line for line in lines if line and not line.startswith("#")]

@@ -1,4 +1,4 @@
-"""How the requests of a source are verified: its scheme and its secrets."""
+"""Build the verification of a source: its scheme and its secrets."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from bridge.providers.signatures.scheme import MAX_SECRETS, Scheme, Secret
 from bridge.providers.signatures.shared_token import Token, Unsigned
 from bridge.providers.signatures.timestamps import Timestamp
 
-MIN_SECRET_LENGTH = 16  # characters of a secret that can be guessed
+MIN_SECRET_LENGTH = 16  # characters; a shorter secret can be guessed
 SECRET_KEYS = ("secret", "secrets")
 VERIFY_PROVIDERS = ("hmac", "token")
 
 
 def build_scheme(written: DeclaredSource) -> Scheme | None:
-    """Return how the source's requests are verified, or None where that cannot be told (and has
-    been complained of).
-    """
+    """Return the scheme that verifies the source's requests, or None after reporting a problem."""
     model = written.model
     provider = written.provider
     has_secret = any(written.has(key) or written.is_settled(key) for key in SECRET_KEYS)
@@ -76,7 +74,7 @@ def build_scheme(written: DeclaredSource) -> Scheme | None:
 
 
 def _pin_scheme(written: DeclaredSource, scheme: Scheme) -> Scheme | None:
-    """Return the scheme with the source's `pins`: what a good signature alone does not tell."""
+    """Return the scheme with the source's `pins`, which a valid signature alone does not prove."""
     if written.is_settled("pins"):
         return scheme
     try:
@@ -150,7 +148,9 @@ def build_secrets(written: DeclaredSource, scheme: Scheme) -> tuple[Secret, ...]
     for where, each in given[:MAX_SECRETS]:
         value, not_after = (each, None) if isinstance(each, str) else (each.value, each.not_after)
         at = where if isinstance(each, str) else (*where, "value")
-        if at in written.report.settled:  # a part of it is missing: the rest could be guessed
+        if (
+            at in written.report.settled
+        ):  # part of it is missing, so a warning about the rest would be wrong
             continue
         problem = scheme.secret_problem(value)
         if not value.strip():

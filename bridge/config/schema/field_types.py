@@ -1,6 +1,4 @@
-"""What the keys of routes.yaml hold: durations, rates, sizes, texts; and what all its parts
-share.
-"""
+"""Field types of the models of routes.yaml, and their base class."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from bridge.core.retention import LEAST
 
 
 def parse_texts(value: Any) -> tuple[str, ...]:
-    """Return the texts, of which there is one at least; ValueError where they are none."""
+    """Return one text or a list of texts as a tuple; ValueError if there is none."""
     if isinstance(value, str):
         return (value,)
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
@@ -24,6 +22,7 @@ def parse_texts(value: Any) -> tuple[str, ...]:
 
 
 def require_text_or(value: Any, kind: type, what: str) -> Any:
+    """Return `value` if it is a text that is not empty, or of type `kind`; else ValueError."""
     if not isinstance(value, (str, kind)) or value == "":
         raise ValueError(f"needs {what}")
     return value
@@ -127,8 +126,6 @@ SchemaOf = Annotated[
 
 
 class StrictModel(BaseModel):
-    """What all parts share: unknown keys are errors, nothing changes after reading, no value is
-    converted.
-    """
+    """The base of all models: unknown keys are errors, values are not converted or changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)

@@ -11,7 +11,7 @@ DRAFT_URL = "https://json-schema.org/draft/2020-12/schema"
 
 
 def editor_schema() -> dict[str, Any]:
-    """Return the JSON Schema of routes.yaml, every key described."""
+    """Return the JSON Schema of routes.yaml, with a description of every key."""
     schema = DocumentSchema.model_json_schema(by_alias=True)
     _simplify(schema)
     return {
@@ -27,8 +27,9 @@ def schema_text() -> str:
 
 
 def _simplify(node: Any) -> None:
-    """Remove what pydantic adds and no editor needs (titles, null defaults, OpenAPI's
-    discriminator), and join the lines of each description.
+    """Remove pydantic's titles, null defaults and discriminators, which editors do not need.
+
+    Also joins the lines of each description.
     """
     if isinstance(node, dict):
         if isinstance(node.get("description"), str):
@@ -38,7 +39,7 @@ def _simplify(node: Any) -> None:
         if "discriminator" in node and not isinstance(node.get("discriminator"), str):
             node.pop("discriminator")
         if node.get("default", 0) is None or isinstance(node.get("default"), (float, dict)):
-            node.pop("default")  # durations are shown as they are written, in the description
+            node.pop("default")  # the description has durations as they are written
         for value in node.values():
             _simplify(value)
     elif isinstance(node, list):

@@ -1,4 +1,4 @@
-"""Durations, rates, sizes and dates as people write them."""
+"""Parsers of durations, rates, sizes and dates in routes.yaml."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ RUN_FAILED = r"^(ignore|dead|retry:\s*[1-9]\d{0,2})$"
 AGE = r"^(\d+(\.\d+)?\s*(h|d)|forever)$"
 MAX_RERUNS = 100
 MAX_DURATION_SECONDS = 366 * 86400.0
-MAX_SIZE_BYTES = 64 * 1024**2  # fits into what a receiver reads at once, with room for others
-MEMORY_BYTES_RANGE = (1024**2, 1024**4)  # the least and the most that a run can be given
+MAX_SIZE_BYTES = 64 * 1024**2  # a receiver can read one such body and others at once
+MEMORY_BYTES_RANGE = (1024**2, 1024**4)  # the limits of a run's memory
 
 
 def parse_duration(text: Any) -> float:
@@ -76,7 +76,7 @@ def rate(text: str) -> Rate:
 
 
 def parse_run_failed(value: Any) -> tuple[str, int]:
-    """Return `ignore`, `dead`, `retry: 3` or `{retry: 3}` as (what, how often)."""
+    """Return `ignore`, `dead`, `retry: 3` or `{retry: 3}` as (action, retries)."""
     if value in ("ignore", "dead"):
         return value, 0
     match = re.fullmatch(r"retry:\s*(\d{1,3})", value.strip()) if isinstance(value, str) else None
@@ -96,7 +96,7 @@ def parse_run_failed(value: Any) -> tuple[str, int]:
 
 
 def parse_expected(text: Any) -> Rate:
-    """Return `1 per 6h` as a rate; `none` as one that everything fulfils."""
+    """Return `1 per 6h` as a rate, and `none` as a rate of 0."""
     if text == "none":
         return Rate(count=0, per=UNIT_SECONDS["d"])
     match = re.fullmatch(r"(\d{1,4})\s*per\s*(.+)", text.strip()) if isinstance(text, str) else None
@@ -109,7 +109,7 @@ def parse_expected(text: Any) -> Rate:
 
 
 def parse_route_rate(text: Any) -> Rate:
-    """Return a rate of starts."""
+    """Return the rate of a route's starts."""
     return rate(text if isinstance(text, str) else "")
 
 
@@ -168,9 +168,7 @@ def parse_age(text: Any) -> float:
 
 
 def parse_retention(value: Any) -> dict[str, float]:
-    """Return `30d`, which is for everything, or `{events: 90d, bodies: 30d}` as seconds by what is
-    kept.
-    """
+    """Return the seconds by kind of data, of `{events: 90d, bodies: 30d}` or `30d` for all."""
     if not isinstance(value, dict):
         value = dict.fromkeys(LEAST, value)
     if unknown := [name for name in value if name not in LEAST]:
