@@ -114,7 +114,7 @@ def functions_table() -> str:
             (
                 code(row.signature),
                 row.doc,
-                f"{code(row.example)} → {code(registry.encode(row.result))}",
+                f"{code(row.example)} → {code(text.to_json(row.result))}",
             )
             for row in rows
         )

@@ -65,7 +65,7 @@ class DocumentSchema(StrictModel):
     version: Literal[1] = Field(description="The version of this format.")
     include: Texts | None = Field(
         None,
-        description="Other files (or patterns for their names) whose parts belong to this one.",
+        description="Further files (or patterns for their names) to include in this one.",
     )
     platforms: dict[str, PlatformSchema] | None = Field(
         None, description="Where flows live, by name."
@@ -74,7 +74,7 @@ class DocumentSchema(StrictModel):
     flows: dict[str, FlowSchema] | None = Field(None, description="Names for flows.")
     routes: list[RouteSchema] | None = Field(None, description="Which events go to which flow.")
     retention: RetentionOf | None = Field(
-        None, description="How long what comes in is kept, where its source does not say."
+        None, description="How long data is stored, for sources without a `retention` of their own."
     )
 
 

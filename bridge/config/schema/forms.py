@@ -54,13 +54,13 @@ PageText = Annotated[str, Field(min_length=1, max_length=5000)]
 
 
 class FieldsSchema(StrictModel):
-    """Which fields a form takes."""
+    """Which fields a form accepts."""
 
     max: Annotated[int, Field(ge=1, le=MAX_FIELDS)] = Field(
-        MAX_FIELDS, description="Fields at most."
+        MAX_FIELDS, description="The maximum number of fields."
     )
     max_length: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
-        100_000, description="Characters of a field at most."
+        100_000, description="The maximum number of characters in a field."
     )
     nested: bool = Field(
         False, description="a[b]=x is an object's member, a[0][b]=x one of a list's element."
@@ -68,10 +68,10 @@ class FieldsSchema(StrictModel):
 
 
 class FilesSchema(StrictModel):
-    """Which files a form takes."""
+    """Which files a form accepts."""
 
     max: Annotated[int, Field(ge=1, le=50)] = Field(
-        4, description="Files in one submission at most."
+        4, description="The maximum number of files in one submission."
     )
     max_size: Size = Field(6 * 1024 * 1024, description="The largest file, up to 25 MiB.")
     types: Texts = Field(
@@ -81,7 +81,7 @@ class FilesSchema(StrictModel):
     required: Texts | None = Field(None, description="Fields in which there must be a file.")
     keep: Memory = Field(
         2 * 1024**3,
-        description="What all files of the form that are kept may come to, in bytes or as 2 GiB.",
+        description="The maximum size of all stored files of the form, in bytes or as 2 GiB.",
     )
 
 
@@ -105,16 +105,14 @@ FilesOf = Annotated[
 
 
 class PageSchema(StrictModel):
-    """A form's own pages: the hosted form at /forms/NAME, what is shown where something is wrong,
-    and the thanks.
-    """
+    """A form's pages: the hosted form at /forms/NAME, the error page and the thank-you page."""
 
     title: PageText | None = Field(None, description="The heading of the form.")
     intro: PageText | None = Field(
-        None, description="What stands above the fields; an empty line begins a new paragraph."
+        None, description="The text above the fields; an empty line begins a new paragraph."
     )
-    submit: PageText | None = Field(None, description="What the button says.")
-    thanks: PageText | None = Field(None, description="What the thank-you page says.")
+    submit: PageText | None = Field(None, description="The text of the button.")
+    thanks: PageText | None = Field(None, description="The text of the thank-you page.")
     thanks_template: str | None = Field(
         None,
         description=(
@@ -125,7 +123,7 @@ class PageSchema(StrictModel):
     language: Literal["en", "de", "fr", "es"] | None = Field(
         None,
         description=(
-            "The language of all pages and messages. Default: the one that the browser asks for."
+            "The language of all pages and messages. Default: the browser's preferred language."
         ),
     )
     hosted: bool = Field(True, description="Serve the form at /forms/NAME.")
@@ -139,31 +137,27 @@ class PageSchema(StrictModel):
 
 
 class CaptchaSchema(StrictModel):
-    """The captcha that a form's page has, and how its service is asked."""
+    """The captcha on a form's page, and how its service is called."""
 
-    kind: Literal[*KINDS] = Field(description="Whose it is.")  # type: ignore[valid-type]  # mypy knows no Literal of an unpacked tuple
-    secret: str = Field(
-        description="The secret that the service gave: ${env:NAME} or ${file:PATH}."
-    )
+    kind: Literal[*KINDS] = Field(description="The service.")  # type: ignore[valid-type]  # mypy knows no Literal of an unpacked tuple
+    secret: str = Field(description="The secret from the service: ${env:NAME} or ${file:PATH}.")
     site_key: Annotated[str, Field(pattern=SITE_KEY_PATTERN)] | None = Field(
         None,
-        description=(
-            "The key of its widget, which is no secret: `flowbridge form` writes the widget"
-            " with it."
-        ),
+        description=("The public key of its widget: `flowbridge form` writes the widget with it."),
     )
     score: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="recaptcha_v3: the least score. Default: 0.5."
     )
-    action: str | None = Field(None, description="The action that it must be for.")
+    action: str | None = Field(None, description="The action that the solution must be for.")
     hostnames: Texts | None = Field(
-        None, description="The hosts of the pages where it may have been solved. Default: any."
+        None, description="The hosts of the pages where it may be solved. Default: any."
     )
-    tell_address: bool = Field(False, description="Tell the service the sender's address.")
+    tell_address: bool = Field(False, description="Send the sender's IP address to the service.")
     unreachable: Literal["hold", "pass"] = Field(
         "hold",
         description=(
-            "What happens where the service cannot be asked: hold it as spam, or let it pass."
+            "What happens if the service cannot be reached: hold the submission as spam, or let it"
+            " pass."
         ),
     )
     timeout: Annotated[Duration, Field(le=20)] = Field(
@@ -172,56 +166,56 @@ class CaptchaSchema(StrictModel):
     url: str | None = Field(
         None,
         description=(
-            "Where it is asked, if not at the service itself: https, or http on this machine."
+            "The URL to call instead of the service's own: https, or http on this machine."
         ),
     )
 
 
 class SpamSchema(StrictModel):
-    """By what a form's submissions are held to be spam: kept and shown, but nothing is planned of
-    them.
-    """
+    """How spam is detected: such submissions are stored and shown, but start no flow."""
 
     honeypots: TextsOrNone = Field(
         ("_gotcha", "botcheck", "bot-field"),
-        description="Fields that nobody sees, so that only a bot fills one in; `[]` is none.",
+        description="Invisible fields, which only a bot fills in; `[]` for none.",
     )
     token: CheckMode = Field(
         "optional",
         description="The signed token of the hosted form and the snippets, in the field `_token`.",
     )
     min_fill: Duration = Field(
-        2.0, description="How long it takes a person at least to fill the form in, by the token."
+        2.0,
+        description="The shortest time a person needs to fill in the form, measured by the token.",
     )
     altcha: CheckMode = Field(
         "optional",
         description=(
-            "A proof of work, in the field `altcha`: right where it is there, or always there."
+            "A proof of work, in the field `altcha`: valid if present, or always required."
         ),
     )
     altcha_work: Annotated[int, Field(ge=1000, le=MOST_WORK)] = Field(
-        100_000, description="How many numbers its solver tries at most: half as many in the mean."
+        100_000, description="How many numbers its solver tries at most; on average half as many."
     )
     expires: Duration = Field(
-        86400.0, description="How long a token and a proof of work are good for."
+        86400.0, description="How long a token and a proof of work are valid."
     )
-    captcha: CaptchaSchema | None = Field(None, description="A captcha that the page has.")
+    captcha: CaptchaSchema | None = Field(None, description="A captcha on the page.")
     block_words: BlocklistOf | None = Field(
-        None, description="Words and phrases, whole and in any case; *part* also inside of a word."
+        None,
+        description="Words and phrases, whole and in any case; *part* also matches inside a word.",
     )
     block_addresses: BlocklistOf | None = Field(
         None, description="E-mail addresses in the fields; IP addresses and networks of senders."
     )
     block_domains: BlocklistOf | None = Field(
-        None, description="Domains of links and e-mail addresses, with those below them."
+        None, description="Domains of links and e-mail addresses, with their subdomains."
     )
     max_links: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
-        None, description="Links that it may hold. Default: any number."
+        None, description="The maximum number of links. Default: any number."
     )
     duplicates: DuplicateWindow = Field(
         600.0,
         description=(
-            "How long the same fields from the same address are one submission, where no token"
-            " tells; `keep`: never."
+            "How long the same fields from the same address count as one submission, if there is no"
+            " token; `keep`: never."
         ),
     )

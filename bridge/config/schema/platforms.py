@@ -13,21 +13,22 @@ RunCap = Annotated[int, Field(ge=1, le=10_000)]
 
 class _PlatformSchema(StrictModel):
     max_concurrent_runs: RunCap | None = Field(
-        None, description="Runs at once. Default: gumloop 5, http 16, local 2 for each core."
+        None, description="Concurrent runs. Default: gumloop 5, http 16, local 2 per core."
     )
-    timeout: Duration = Field(30.0, description="How long an answer may take.")
+    timeout: Duration = Field(30.0, description="How long a response may take.")
     file_links: Duration = Field(
         7 * 86400.0,
-        description="How long a link to a form's file works, or up to half as long again.",
+        description="How long a link to a form's file works at least; at most half as long again.",
     )
 
 
 class GumloopSchema(_PlatformSchema):
-    """Gumloop, or what has the same API."""
+    """Gumloop, or a service with the same API."""
 
     type: Literal["gumloop"]
     base_url: str = Field(
-        "https://api.gumloop.com/api/v1", description="The API. Without TLS only on this machine."
+        "https://api.gumloop.com/api/v1",
+        description="The URL of the API. Without TLS only on this machine.",
     )
     api_key: str = Field(description="The API key: ${env:NAME} or ${file:PATH}.")
     user_id: str = Field(description="The id of the user who owns the flows.")
@@ -35,32 +36,29 @@ class GumloopSchema(_PlatformSchema):
 
 
 class LocalKeySchema(StrictModel):
-    """A key that others call the embedded platform with, beside the built-in one."""
+    """A further key for the API of the local platform."""
 
-    name: str = Field(description="Whose it is; stands in the log. Letters, digits, - _ .")
+    name: str = Field(description="The name of its owner, shown in the log. Letters, digits, - _ .")
     hash: str = Field(
         description=(
-            "sha256: and what `printf %s KEY | sha256sum` prints. The key itself is written"
-            " nowhere."
+            "sha256: and the output of `printf %s KEY | sha256sum`. The key itself is not stored."
         )
     )
     user_id: str | None = Field(
         None,
         description=(
-            "The user that it belongs to, who sees only the runs and files of that user. A key with"
-            " `flows` has one of its own."
+            "Its user: the key gives access to the runs and files of this user only. By default, a"
+            " key with `flows` has a user of its own."
         ),
     )
     flows: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = Field(
         None,
-        description="The flows that it may start and see: names under `flows:`, or saved_item_ids.",
+        description="The flows that it may start and read: names under `flows:` or saved_item_ids.",
     )
 
 
 class LocalSchema(_PlatformSchema):
-    """The embedded platform: ready-made flows and the functions of a Python file. There can be
-    one.
-    """
+    """The local platform: ready-made flows and the functions of a Python file. At most one."""
 
     type: Literal["local"]
     flows: str | None = Field(None, description="The Python file with the flows.")
@@ -69,24 +67,21 @@ class LocalSchema(_PlatformSchema):
     )
     overflow: Literal["queue", "reject"] = Field(
         "queue",
-        description=(
-            "What happens to a start beyond max_concurrent_runs: it waits, or is answered 429."
-        ),
+        description=("What happens to a start beyond max_concurrent_runs: it waits, or gets 429."),
     )
 
 
 class HttpSchema(_PlatformSchema):
-    """Any URL that takes JSON."""
+    """Any URL that accepts JSON."""
 
     type: Literal["http"]
-    url: str = Field(description="Where the inputs are sent.")
+    url: str = Field(description="The URL that the inputs are sent to.")
     method: Literal["POST", "PUT", "PATCH"] = Field("POST", description="The HTTP method.")
-    headers: dict[str, str] | None = Field(None, description="Headers to send along.")
+    headers: dict[str, str] | None = Field(None, description="Further headers of each request.")
     files: Literal["base64", "link"] = Field(
         "base64",
         description=(
-            "How a form's file in an input is sent: its bytes in Base64, or a link to download"
-            " it by."
+            "How a form's file in an input is sent: its bytes in Base64, or a download link."
         ),
     )
 
@@ -102,12 +97,12 @@ class FlowSchema(StrictModel):
     exclusive: bool = Field(
         False,
         description=(
-            "Nobody but flowbridge starts it: then a run that could be that of a start without an"
-            " answer is that run."
+            "Only flowbridge starts it. After a start without a response, a matching run is then"
+            " taken as the run of that start."
         ),
     )
     time_limit: Duration | None = Field(
-        None, description="Local flows: how long a run may take before it is ended."
+        None, description="Local flows: how long a run may take before it is stopped."
     )
     memory: Memory | None = Field(
         None, description="Local flows: the memory that a run may use, in bytes or as 256MB."

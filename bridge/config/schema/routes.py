@@ -19,19 +19,21 @@ from bridge.config.schema.platforms import RunCap
 
 
 class RetrySchema(StrictModel):
-    """How often and how far apart a delivery is tried."""
+    """How often and at what intervals a delivery is retried."""
 
-    attempts: Annotated[int, Field(ge=1, le=1000)] = Field(12, description="Calls at most.")
-    first: Duration = Field(5.0, description="The wait after the first.")
+    attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
+        12, description="The maximum number of calls."
+    )
+    first: Duration = Field(5.0, description="The wait after the first call.")
     max: Duration = Field(21600.0, description="The longest wait.")
 
 
 class DebounceSchema(StrictModel):
-    """Events that follow each other shortly become one: the last."""
+    """Merge events that follow each other closely; the last one is delivered."""
 
-    wait: Duration = Field(description="How long it is waited for the next.")
+    wait: Duration = Field(description="How long to wait for the next event.")
     max: Duration | None = Field(
-        None, description="How long the first waits at most. Default: ten times `wait`."
+        None, description="How long the first event waits at most. Default: ten times `wait`."
     )
     key: str | None = Field(
         None,
@@ -46,15 +48,15 @@ class RouteSchema(StrictModel):
 
     name: str = Field(description="The route's name: a-z 0-9 _ -")
     on: Texts | None = Field(
-        None, description="SOURCE, or SOURCE TYPE, TYPE…; * in a type is any text."
+        None, description="SOURCE, or SOURCE TYPE, TYPE…; * in a type matches any text."
     )
     source: str | None = Field(
-        None, description="The source, where match has the types under event (the long form of on)."
+        None, description="The source, if match has the types under event (the long form of on)."
     )
     match: dict[str, Any] | None = Field(
         None,
         description=(
-            "Dotted paths and what their values should be: a value, a list of them, or operators."
+            "Dotted paths and their expected values: a value, a list of values, or operators."
         ),
     )
     when: str | None = Field(None, description="A condition, as a JMESPath expression.")
@@ -86,7 +88,10 @@ class RouteSchema(StrictModel):
         )
     )
     mode: Literal["live", "paused", "shadow"] = Field(
-        "live", description="paused: planned and kept waiting; shadow: planned and never sent."
+        "live",
+        description=(
+            "paused: planned, and not sent until the route is live; shadow: planned, never sent."
+        ),
     )
     strict: bool = Field(False, description="A null input is an error.")
     reserved: Literal["refuse", "drop"] = Field(
@@ -94,33 +99,36 @@ class RouteSchema(StrictModel):
     )
     delay: Duration | None = Field(None, description="How long a delivery waits before it is sent.")
     debounce: DebounceSchema | None = Field(
-        None, description="Merge events that follow each other shortly: the last one goes."
+        None, description="Merge events that follow each other closely: the last one is delivered."
     )
     order_by: str | None = Field(
         None,
         description=(
-            "An expression: deliveries of one value go one at a time, in the order of their events."
+            "An expression: deliveries with the same value are sent one at a time, in the order of"
+            " their events."
         ),
     )
     order_until: Literal["run_end", "delivered"] = Field(
         "run_end",
         description=(
-            "When the next in line goes: once the run has ended, or already once it is started."
+            "When the next delivery is sent: when the run has ended, or when it has started."
         ),
     )
     on_dead: Literal["pass", "block"] = Field(
         "pass",
         description=(
-            "What a dead delivery does to those behind it in line: lets them pass, or holds"
-            " them up."
+            "What a dead delivery does to later deliveries of its key: lets them pass, or blocks"
+            " them."
         ),
     )
-    rate: RateOf | None = Field(None, description="Starts in a time, spread evenly, as 30/min.")
+    rate: RateOf | None = Field(
+        None, description="The rate of starts, spread evenly, such as 30/min."
+    )
     max_runs_per_day: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
-        None, description="Starts in a day (UTC); what is over waits for the next."
+        None, description="Starts per day (UTC); further deliveries wait for the next day."
     )
     max_concurrent_runs: RunCap | None = Field(
-        None, description="Runs of this route at once, within the cap of its platform."
+        None, description="Concurrent runs of this route, within the cap of its platform."
     )
     retry: RetrySchema = Field(
         default_factory=lambda: RetrySchema.model_validate({}),
@@ -129,14 +137,14 @@ class RouteSchema(StrictModel):
     on_unknown: Literal["reconcile", "hold", "retry"] | None = Field(
         None,
         description=(
-            "What follows a start without an answer: look for its run, wait for a person, or start"
-            " again though it may be twice."
+            "What follows a start without a response: search for its run, wait for a person, or"
+            " start again, with the risk of two runs."
         ),
     )
     on_run_failed: RunFailed = Field(
         ("ignore", 0),
         description=(
-            "What follows a run that failed: nothing, a dead letter, or so many further runs"
+            "What follows a failed run: nothing, a dead letter, or a number of further runs"
             " (retry: 3)."
         ),
     )

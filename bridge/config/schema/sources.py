@@ -23,28 +23,29 @@ from bridge.core.retention import DEDUP_FOR
 
 
 class TimestampSchema(StrictModel):
-    """When the request says it was signed."""
+    """The time at which the sender signed the request."""
 
     header: str | None = Field(None, description="The header that carries the time.")
     query: str | None = Field(None, description="The query parameter that carries the time.")
     label: str | None = Field(
-        None, description="The label of the time inside the signature's value, as t in t=1,v1=ab."
+        None,
+        description="The label of the time inside the signature's value, such as t in t=1,v1=ab.",
     )
     unit: Literal["s", "ms", "iso8601", "rfc3339", "http_date"] = Field(
         "s", description="How the time is written."
     )
     tolerance: Annotated[int, Field(gt=0, le=86400)] = Field(
-        300, description="Seconds that the time may differ from now."
+        300, description="How many seconds the time may differ from now."
     )
 
 
 class VerifySchema(StrictModel):
-    """How requests prove where they come from, for the providers hmac and token."""
+    """How requests are verified, for the providers hmac and token."""
 
     header: str | None = Field(None, description="The header that carries the signature or token.")
     query: str | None = Field(None, description="The query parameter that carries it.")
     prefix: str | None = Field(
-        None, description="Text before it in the header, as sha256= or Bearer and a blank."
+        None, description="Text before it in the header, such as sha256= or Bearer and a space."
     )
     algorithm: Literal["sha1", "sha256", "sha512"] = Field(
         "sha256", description="The hash of the HMAC."
@@ -53,29 +54,30 @@ class VerifySchema(StrictModel):
         "hex", description="How the signature is written."
     )
     key: Literal["utf8", "hex", "base64", "whsec"] = Field(
-        "utf8", description="How the secret gives the key."
+        "utf8", description="How the key is derived from the secret."
     )
     label: str | None = Field(
-        None, description="The label of signatures in a value that is a list, as v1 in t=1,v1=ab."
+        None,
+        description="The label of signatures in a value that is a list, such as v1 in t=1,v1=ab.",
     )
     separator: str = Field(
-        ",", description="What stands between the entries of such a list.", min_length=1
+        ",", description="The separator between the entries of such a list.", min_length=1
     )
     signed: Texts = Field(
         ("{body}",),
         description="What is signed: {body} {timestamp} {method} {url} {path} {h:Header}…",
     )
     timestamp: TimestampSchema | None = Field(
-        None, description="When it was signed; without it old requests can be sent again."
+        None, description="When it was signed; without it, old requests can be replayed."
     )
 
 
 class DatedSecretSchema(StrictModel):
-    """A secret that ends."""
+    """A secret with an expiry date."""
 
     value: str = Field(description="The secret: ${env:NAME} or ${file:PATH}.")
     not_after: Moment | None = Field(
-        None, description="From when on it is refused: a date or an ISO 8601 time, UTC."
+        None, description="The time from which it is refused: a date or an ISO 8601 time, UTC."
     )
 
 
@@ -93,11 +95,11 @@ class SourceSchema(StrictModel):
     """A named inbound endpoint, POST /hooks/NAME."""
 
     provider: str = Field(
-        description="Who sends: github, stripe, form…; `flowbridge providers` lists all."
+        description="The sender: github, stripe, form…; `flowbridge providers` lists all."
     )
     secret: SecretOf | None = Field(None, description="The secret: ${env:NAME} or ${file:PATH}.")
     secrets: Annotated[list[SecretOf], Field(min_length=1, max_length=8)] | None = Field(
-        None, description="Several secrets that are all accepted, for changing them without a gap."
+        None, description="Several secrets, all accepted, to rotate them without downtime."
     )
     verify: VerifySchema | None = Field(
         None, description="How requests are verified; only for hmac and token."
@@ -106,22 +108,22 @@ class SourceSchema(StrictModel):
         False, description="Accept requests from anyone. Only where nothing can be verified."
     )
     max_body: Size | None = Field(
-        None, description="The largest body that is accepted, in bytes or as 5 MiB."
+        None, description="The largest accepted body, in bytes or as 5 MiB."
     )
     daily_bytes: Memory | None = Field(
         None,
         description=(
-            "What is stored of its bodies in a day (UTC), without files, as 64 MiB. What is more is"
-            " answered 507."
+            "How much of its bodies is stored in a day (UTC), without files, such as 64 MiB."
+            " Further requests get 507."
         ),
     )
     max_depth: Annotated[int, Field(ge=1, le=500)] = Field(
-        100, description="How deep JSON may nest."
+        100, description="The deepest nesting of JSON that is accepted."
     )
     rate: FormRate | None = Field(
         None,
         description=(
-            "Requests accepted in a time, as 60/min; for forms also `60/min and 10/min per"
+            "The rate of accepted requests, such as 60/min; for forms also `60/min and 10/min per"
             " address`."
         ),
     )
@@ -131,73 +133,71 @@ class SourceSchema(StrictModel):
     dedup_for: Age = Field(
         DEDUP_FOR,
         description=(
-            "How long ids are stored, longer than their events: what comes again until then is a"
+            "How long ids are stored, longer than their events: a request with a stored id is a"
             " duplicate."
         ),
     )
     event_type: Texts | None = Field(
-        None, description="Where the type stands: header:NAME, query:NAME, form:NAME or body:PATH."
+        None, description="Where the type is: header:NAME, query:NAME, form:NAME or body:PATH."
     )
     event_id: Texts | None = Field(
-        None, description="Where the provider's id stands, written like event_type."
+        None, description="Where the provider's id is, written like event_type."
     )
     pins: dict[str, Texts] | None = Field(
         None,
         description=(
-            "What a signature alone does not tell, such as audience, topic_arn or webhook_id: see"
-            " the provider."
+            "Values that a valid signature alone does not prove, such as audience, topic_arn or"
+            " webhook_id: see the provider."
         ),
     )
     split: str | None = Field(
         None,
         description=(
-            "Where the list stands in a request that holds several events: body:PATH, or body where"
-            " it is the list."
+            "Where the list is in a request with several events: body:PATH, or body if the body is"
+            " the list."
         ),
     )
     retention: RetentionOf | None = Field(
         None,
         description=(
-            "How long what it brings is kept: 30d, or {events: 90d, bodies: 30d, rejects: 14d,"
+            "How long its data is stored: 30d, or {events: 90d, bodies: 30d, rejects: 14d,"
             " runs: 30d}; or forever."
         ),
     )
     redact: Texts | None = Field(
         None,
         description=(
-            "What is not kept: body.PATH, body.LIST[].NAME, form.NAME, headers.NAME, query.NAME. A"
-            " receipt takes its place."
+            "Values that are not stored: body.PATH, body.LIST[].NAME, form.NAME, headers.NAME,"
+            " query.NAME. Each is replaced by a fingerprint."
         ),
     )
     expect: Expected | None = Field(
         None,
         description=(
-            "How many events come at least in a time, as 1 per 6h; or none. Fewer is an alert."
-            " Default: what it usually does."
+            "The expected number of events, such as 1 per 6h; or none. Fewer events raise an alert."
+            " Default: its usual rate."
         ),
     )
-    redirect: str | None = Field(None, description="Forms: the page that follows.")
+    redirect: str | None = Field(None, description="Forms: the page shown after a submission.")
     on_error: str = Field(
         "page",
         description=(
-            "Forms: what follows where one is not taken: `page`, a page of ours with what was"
-            " typed; `back`, to the page that sent it; or the URL of a page. The last two with"
-            " `form_error` in the query."
+            "Forms: the response to an invalid submission: `page`, flowbridge's own page with the"
+            " entered values; `back`, a redirect to the page that sent it; or the URL of a page."
+            " The last two get `form_error` in the query."
         ),
     )
     allowed_origins: list[str] | None = Field(
-        None, description="Forms: the sites that may send it, as https://example.com."
+        None, description="Forms: the sites that may send it, such as https://example.com."
     )
     addresses: Literal["full", "truncated", "hashed", "none"] = Field(
         "truncated",
         description=(
-            "Forms: what is kept of the address that one was sent from: all of it, its network, a"
-            " hash that differs every day, or nothing."
+            "Forms: how the sender's IP address is stored: in full, only its network, as a hash"
+            " that differs every day, or not at all."
         ),
     )
-    spam: SpamSchema | None = Field(
-        None, description="Forms: by what a submission is held to be spam."
-    )
+    spam: SpamSchema | None = Field(None, description="Forms: how spam is detected.")
     page: PageSchema | None = Field(None, description="Forms: the pages that people see.")
     fields: FieldsSchema | None = Field(
         None, description="Forms: how many fields, how long, and whether they nest."
@@ -212,5 +212,5 @@ class SourceSchema(StrictModel):
     schema_: SchemaOf | None = Field(
         None,
         alias="schema",
-        description="Forms: the JSON Schema of the fields, a file or inline; types them too.",
+        description="Forms: the JSON Schema of the fields, a file or inline; sets their types too.",
     )
