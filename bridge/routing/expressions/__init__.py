@@ -1,1 +1,1 @@
-"""The expression language: JMESPath with our functions, compiled once."""
+"""The expression language: JMESPath with flowbridge's functions, compiled once."""

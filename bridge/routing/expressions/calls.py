@@ -14,7 +14,7 @@ from bridge.routing.functions.signature import ExpressionReference, Function, ch
 
 MAX_OUTPUT_SIZE = (
     16 * 1024 * 1024
-)  # characters and elements that the functions of one evaluation may make
+)  # characters and elements made by the functions of one evaluation
 _PYTHON_TYPES: dict[str, frozenset[type]] = {
     "string": frozenset({str}),
     "number": frozenset({int, float}),

@@ -24,8 +24,9 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _convert_money(left: Any, right: Any, node: Node) -> tuple[Any, Any]:
-    """Return both sides of a comparison, of which one is money, as values of one type: numbers
-    beside a number, else texts.
+    """Convert the sides of a comparison with money to one type.
+
+    Beside a number, money is its amount; else it is its text.
     """
     if isinstance(left, Money) and isinstance(right, Money):
         if left.currency == right.currency or node["value"] in ("eq", "ne"):
@@ -44,9 +45,7 @@ def _convert_money(left: Any, right: Any, node: Node) -> tuple[Any, Any]:
 
 
 def compare_money(node: Node, left: Step, right: Step) -> Step:
-    """Return a comparison in units of a currency: `money(…) > 100` is about 100 of them, however
-    many cents they have.
-    """
+    """Return a comparison in currency units: `money(…) > 100` means 100 units, not cents."""
     name = node["value"]
 
     def compare(value: JSON, run: Evaluation) -> JSON:

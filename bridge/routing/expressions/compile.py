@@ -1,5 +1,4 @@
-"""Expressions: JMESPath with bare numbers and the functions of `functions`, compiled at load,
-evaluated per event. Pure.
+"""Expressions: JMESPath with bare numbers and further functions, compiled at load. Pure.
 
 https://jmespath.org/specification.html
 """
@@ -61,17 +60,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression: called with the roots it gives a JSON value, or raises
-    ExpressionError.
-    """
+    """A compiled expression: called with the roots, returns JSON or raises ExpressionError."""
 
     text: str
     step: Step = field(repr=False, compare=False)
-    whole: bool = False  #: it uses the whole event as a value, so it must not see what is no root
-    functions: frozenset[str] = frozenset()  #: that it calls
+    whole: bool = False  #: it uses the whole event as a value, so it must see only the roots
+    functions: frozenset[str] = frozenset()  #: names of the functions that it calls
 
     def __call__(self, context: Mapping[str, JSON]) -> JSON:
-        """Evaluate on the roots in `context`; its `now` is what now() gives."""
+        """Evaluate on the roots in `context`; its `now` is the value of now()."""
         value: JSON = (
             {root: context.get(root) for root in ROOTS}
             if self.whole or type(context) is not dict
@@ -85,14 +82,13 @@ class Expression:
     def read(
         self, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False
     ) -> list[Reading]:
-        """Return each path that it reads, with what stands there in any of the contexts; see
-        `paths`.
-        """
+        """Return each path that it reads, with its values in the contexts; see `read_paths`."""
         return read_paths(_parse(self.text), contexts, is_free)
 
     def parts(self, context: Mapping[str, JSON]) -> list[tuple[str, JSON]]:
-        """Return what it compares, as (text, value), where that made it true or false;
-        ExpressionError where it cannot be evaluated.
+        """Return the compared parts that made it true or false, as (text, value).
+
+        Raises ExpressionError if it cannot be evaluated.
         """
         value = {root: context.get(root) for root in ROOTS}
         return condition_parts(
@@ -101,9 +97,7 @@ class Expression:
 
 
 class ExpressionParser(Parser):  # type: ignore[misc]  # jmespath has no types
-    """The library's parser, for which `!a.b` is not (!a).b, which would always be null, but
-    !(a.b).
-    """
+    """The library's parser, but `!a.b` means !(a.b): the library's (!a).b is always null."""
 
     # tighter than ==, looser than [] and .
     BINDING_POWER: ClassVar[dict[str, int]] = {**Parser.BINDING_POWER, "not": 8}
@@ -111,9 +105,7 @@ class ExpressionParser(Parser):  # type: ignore[misc]  # jmespath has no types
 
 
 def compile_expression(text: str) -> Expression:
-    """Return `text` compiled, or raise CompileError saying what is wrong and what would be
-    right.
-    """
+    """Compile `text`, or raise CompileError with the mistake and its correction."""
     if not text.strip():
         raise CompileError("an empty expression")
     if len(text) > MAX_EXPRESSION_LENGTH:

@@ -1,8 +1,7 @@
-"""From a JMESPath tree to nested functions, built once and called per event. Pure.
+"""Compile a JMESPath tree into nested functions, called once per event. Pure.
 
-The library's own interpreter walks the tree anew for each event, reports a wrong type without
-saying where, and holds `[1] == [true]`; this one gives the same values otherwise, which a test
-compares with it.
+The library's own interpreter walks the tree for each event, reports a wrong type without its place,
+and evaluates `[1] == [true]` to true. All other values are the same, as a test checks.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from bridge.routing.functions.values import is_true
 
 
 def build(node: Node) -> Step:
-    """Return the function that evaluates `node` on (current node, run)."""
+    """Return the function that evaluates `node`, called with (current node, evaluation)."""
     return _BUILDERS[node["type"]](node)
 
 
@@ -99,8 +98,9 @@ def _not(node: Node) -> Step:
 
 
 def _comparable(node: Node) -> Step | None:
-    """Return the function that evaluates a side of a comparison which ends in a call that has a
-    value of its own there, else null.
+    """Return the function for one side of a comparison, if it ends in a call such as money().
+
+    Such a call has another value in a comparison. Null for all other sides.
     """
     if node["type"] in ("subexpression", "pipe"):
         *before, last = node["children"]
@@ -207,7 +207,7 @@ def _expref(node: Node) -> Step:
 
 
 def _function(node: Node, given: Function | None = None) -> Step:
-    """Return the function that makes a call; `given`: the row to call in place of the table's."""
+    """Return the function for a call; `given` replaces the row of the function table."""
     row = given or find_function(node)
     types = argument_types(row, node)
     steps = tuple(map(build, node["children"]))

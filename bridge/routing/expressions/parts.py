@@ -1,4 +1,4 @@
-"""What the parts of a condition gave, to say why it came out as it did. Pure."""
+"""The compared parts of a condition and their values, to explain its result. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from bridge.routing.expressions.roots import Node
 from bridge.routing.expressions.unparse import unparse
 from bridge.routing.functions.values import is_true
 
-MAX_CALL_LENGTH: Final = 40  # characters of a call that are shown with its arguments
+MAX_CALL_LENGTH: Final = 40  # characters of a call; a longer one is shown without arguments
 Evaluate = Callable[[Node], JSON]
 
 
 def condition_parts(tree: Node, evaluate: Evaluate) -> list[tuple[str, JSON]]:
-    """Return what was compared in a condition, as (text, value), where that made the condition true
-    or false.
+    """Return the compared parts that made a condition true or false, as (text, value).
 
-    A condition that is one value and nothing else has no parts.
+    A condition that is only one value has no parts.
     """
     found = dict(_parts(tree, evaluate))
     found.pop(_text(tree), None)
@@ -35,7 +34,7 @@ def _parts(node: Node, evaluate: Evaluate) -> Iterator[tuple[str, JSON]]:
         for child in children:
             if is_true(evaluate(child)) is verdict:
                 yield from _parts(child, evaluate)
-                # it decides alone: what follows was not evaluated
+                # it decides the result: later parts were not evaluated
                 if verdict is (kind == "or_expression"):
                     return
     elif kind == "not_expression":

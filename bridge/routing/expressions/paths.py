@@ -1,6 +1,4 @@
-"""The paths that an expression reads, followed through given values: which lead nowhere, and which
-path was meant. Pure.
-"""
+"""The paths that an expression reads, checked against given values for misspelt names. Pure."""
 
 from __future__ import annotations
 
@@ -26,8 +24,9 @@ _PROJECTIONS: Final = frozenset({"projection", "value_projection", "filter_proje
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A path that an expression reads. `values`: what stands there; `meant`: the path that exists,
-    where this one looks misspelt.
+    """A path that an expression reads, and its values.
+
+    `meant`: a similar path that exists, if this one looks misspelt.
     """
 
     path: Steps = ()
@@ -36,18 +35,19 @@ class Reading:
 
     @property
     def is_missing(self) -> bool:
-        """Whether nothing stands there: null counts as nothing."""
+        """Whether the path has no value; null counts as no value."""
         return self.meant is not None or all(value is None for value in self.values)
 
 
-COMPUTED: Final = Reading()  # what is no path of the event
+COMPUTED: Final = Reading()  # a computed value, not a path of the event
 
 
 def follow_path(
     steps: Sequence[str], contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False
 ) -> Reading:
-    """Return what stands at a dotted path of `match` in any of the contexts. The names of an object
-    at an `is_free` path go unchecked.
+    """Follow a dotted path of `match` through the contexts.
+
+    The names in an object at an `is_free` path are not checked.
     """
     reading = Reading(values=tuple(contexts))
     for step in steps:
@@ -63,7 +63,8 @@ def follow_path(
 def read_paths(
     tree: Node, contexts: Sequence[Mapping[str, JSON]], is_free: IsFree = lambda _: False
 ) -> list[Reading]:
-    """Return each path that an expression reads, with what stands there in any of the contexts;
+    """Return each path that an expression reads, with its values in the contexts.
+
     `is_free` as in `follow_path`.
     """
     walk = _PathWalk(is_free)
@@ -89,9 +90,7 @@ def write_path(path: Steps, *, dotted: bool = False) -> str:
 
 
 def _member(reading: Reading, name: str, is_free: IsFree) -> Reading:
-    """Step to a member of an object; where none of the objects has it, to the one that a misspelt
-    name stands for.
-    """
+    """Step to a member of an object, or to a similar name if no object has this member."""
     if reading == COMPUTED:
         return reading
     path = (*reading.path, name)
@@ -123,8 +122,9 @@ def _without_free(values: tuple[JSON, ...], path: Steps, is_free: IsFree) -> tup
 
 
 def _element(reading: Reading, index: int) -> Reading:
-    """Step to an element of a list. Any element may be there in another event, so all of them stand
-    for it.
+    """Step to an element of a list, with the values of all elements.
+
+    In another event, any of them may be at this index.
     """
     if reading == COMPUTED:
         return reading
@@ -136,21 +136,21 @@ def _element(reading: Reading, index: int) -> Reading:
 
 
 class _PathWalk:
-    """Walks over an expression and notes what it reads."""
+    """Walks an expression tree and collects the paths that it reads."""
 
     def __init__(self, is_free: IsFree) -> None:
         self.is_free = is_free
         self.readings: list[Reading] = []
 
     def use(self, node: Node, at: Reading) -> Reading:
-        """Note the path that `node` reads, if it is one, and return it."""
+        """Collect the path that `node` reads, if it is one, and return it."""
         reading = self.step(node, at)
         if len(reading.path) > 1 and reading not in self.readings:
             self.readings.append(reading)
         return reading
 
     def step(self, node: Node, at: Reading) -> Reading:
-        """Return where `node` leads to from `at`."""
+        """Return the path of `node`, starting from `at`."""
         kind = node["type"]
         parts = list(self._parts(node))
         if kind == "field":
@@ -168,8 +168,8 @@ class _PathWalk:
         return self._combine(kind, parts, at)
 
     def _combine(self, kind: str, parts: Sequence[Node], at: Reading) -> Reading:
-        """Follow what is computed: its parts are noted, and no path leads on from it."""
-        # an alternative may be there for other events: it is wrong where all are
+        """Collect the parts of a computed value, which has no path itself."""
+        # an alternative may be for other events: report it only if all are missing
         if kind == "or_expression":
             walks = [_PathWalk(self.is_free) for _ in parts]
             sides = [walk.use(part, at) for walk, part in zip(walks, parts, strict=True)]

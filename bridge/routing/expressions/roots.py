@@ -1,4 +1,4 @@
-"""What an expression may begin with, and how big it may be: a walk over its tree. Pure."""
+"""Checks of an expression tree: its roots, its depth and the size of its result. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Node = dict[str, Any]
 
 ROOTS = ("body", "headers", "query", "form", "fields", "files", "event")
 MAX_DEPTH = 200  # of the tree
-MAX_COPIES = 1000  # how many times the result may hold the same part of the event
+MAX_COPIES = 1000  # of the same part of the event in one result
 
 _FIRST_ONLY = frozenset(
     {
@@ -29,7 +29,7 @@ _LITERAL_WORDS = {"true": "`true`", "false": "`false`", "null": "`null`"}
 
 
 def check_depth(tree: Node) -> None:
-    """Raise CompileError where the tree is deeper than evaluation should recurse."""
+    """Raise CompileError if the tree is too deep for recursive evaluation."""
     level = [tree]
     depth = 0
     while level:
@@ -40,8 +40,9 @@ def check_depth(tree: Node) -> None:
 
 
 def iterate_nodes(node: Node, absolute: bool = True) -> Iterator[tuple[Node, bool]]:
-    """Yield each node with whether the whole event (not an element or an earlier result) is its
-    current node.
+    """Yield each node, and whether its current node is the whole event.
+
+    Else it is an element or an earlier result.
     """
     yield node, absolute
     for index, child in enumerate(node["children"]):
@@ -51,8 +52,9 @@ def iterate_nodes(node: Node, absolute: bool = True) -> Iterator[tuple[Node, boo
 
 
 def check_roots(tree: Node) -> bool:
-    """Raise CompileError where a name at the beginning is no root; return whether the whole event
-    (`@`) is used as a value.
+    """Raise CompileError if a path does not begin with a root.
+
+    Returns whether the whole event (`@`) is used as a value.
     """
     whole = False
     for node, absolute in iterate_nodes(tree):
@@ -91,15 +93,13 @@ def _describe_unknown_root(name: str) -> str:
 
 
 def near(name: str, names: Any) -> str:
-    """Return "did you mean `x`? " where one of `names` is close, else nothing."""
+    """Return "did you mean `x`? " if one of `names` is similar, else ""."""
     close = close_name(name, names)
     return f"did you mean `{close}`? " if close is not None else ""
 
 
 def close_name(name: str, names: Any) -> str | None:
-    """Return which of `names` is close to another name, one that it looks misspelt of before
-    others; null where none is.
-    """
+    """Return the most similar of `names`, likely typos first; null if none is similar."""
     known = [str(each) for each in names]
     if (typo := find_typo(str(name), known)) is not None:
         return typo
@@ -108,9 +108,7 @@ def close_name(name: str, names: Any) -> str | None:
 
 
 def count_copies(node: Node) -> int:
-    """Return how many times the value may hold the same part of what it is made from; a bound,
-    known before evaluation.
-    """
+    """Return an upper bound of the copies of the same input part in the value."""
     children = [child for child in node["children"] if isinstance(child, dict)]
     kind = node["type"]
     if kind in ("comparator", "not_expression", "literal"):

@@ -1,6 +1,4 @@
-"""From what people write to what JMESPath reads: bare numbers become literals, usual slips get a
-hint. Pure.
-"""
+"""Prepare an expression for JMESPath: quote bare numbers, explain common mistakes. Pure."""
 
 from __future__ import annotations
 
@@ -30,19 +28,20 @@ MAX_NESTING = 50  # brackets within brackets
 
 @dataclass(frozen=True, slots=True)
 class ScannedExpression:
-    """An expression as JMESPath reads it, and where its numbers were widened by two backticks."""
+    """An expression for JMESPath, and the places of the numbers that got two backticks."""
 
     text: str
     widened: tuple[tuple[int, int], ...]
 
     def original(self, position: int) -> int:
-        """Return the position in what was written that `position` in `text` came from."""
+        """Return the position in the original text for a `position` in `text`."""
         return position - sum((position > start) + (position > end) for start, end in self.widened)
 
 
 def scan(expression: str) -> ScannedExpression:
-    """Return `expression` with its bare numbers as literals; raise CompileError with a hint on a
-    usual slip.
+    """Return `expression` with its bare numbers as literals.
+
+    Raises CompileError with a hint for common mistakes.
     """
     pieces: list[str] = []
     widened: list[tuple[int, int]] = []
@@ -81,7 +80,7 @@ def _literal(number: str) -> str:
 
 
 def _check_literal(text: str) -> None:
-    """JMESPath once took `open` for the text "open", and its library still does, with a warning."""
+    """Reject a literal that is not JSON: the library reads `open` as "open", with a warning."""
     try:
         json.loads(text[1:-1].replace("\\`", "`"), parse_constant=_refuse)
     except (ValueError, RecursionError):

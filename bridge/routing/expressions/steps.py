@@ -8,7 +8,7 @@ from bridge.core.model import JSON
 
 
 class Evaluation:
-    """What one evaluation knows and has spent."""
+    """The state of one evaluation: the roots, and the size of the values made so far."""
 
     __slots__ = ("made", "roots")
 

@@ -1,4 +1,4 @@
-"""A part of an expression as text again, to name it in an error. Pure."""
+"""Write a part of an expression as text, for error messages. Pure."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def _joined(between: str) -> Callable[[Node], str]:
 
 
 def name_text(text: str) -> str:
-    """Return a name as an expression writes it: in double quotes where it has a hyphen or a
-    blank.
-    """
+    """Return a name as it is written in an expression, in double quotes where needed."""
     return text if re.fullmatch(r"[A-Za-z_]\w*", text, re.ASCII) else json.dumps(text)
 
 

@@ -1,8 +1,8 @@
-"""A link to a form's file, as an expression names it. Pure.
+"""Links to the files of a form in expressions. Pure.
 
-Inputs are kept, and a link is signed and expires: so what stands in them is a mark that names the
-file, and `handing` puts a link in its place in each call. A mark names its event, whose id nobody
-knows who sends it: what a sender writes is never one.
+Inputs are stored, but a link is signed and expires. So the inputs have a mark that names the file,
+and `bridge.delivery.file_transfer` replaces it by a link in each call. A mark contains the id of
+its event, which the sender does not know, so a sender cannot write one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from bridge.routing.functions.signature import Function
 from bridge.routing.functions.values import equal
 
 BEGINS: Final = "flowbridge-file:"
-#: event id, and the file's number among the event's
+#: the event's id, and the index of the file in the event
 MARK: Final = re.compile(rf"{BEGINS}(evt_[0-9a-z]{{26}})/(\d\d)")
-MAX_LINKED_FILES: Final = 100  # files that can be named
+MAX_LINKED_FILES: Final = 100  # files of one event
 
 
 def _file_url(roots: Mapping[str, JSON], file: JSON) -> JSON:

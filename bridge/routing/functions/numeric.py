@@ -1,7 +1,7 @@
 """Arithmetic and money. Pure.
 
-Decimal inside, so that `add(0.1, 0.2)` is 0.3; whole results are integers, as JSON from JavaScript
-has them.
+Calculates with decimals, so that `add(0.1, 0.2)` is 0.3. Whole results are integers, as in JSON
+from JavaScript.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bridge.routing.functions.signature import Function
 Number = int | float
 
 _CONTEXT = Context(prec=40, rounding=ROUND_HALF_UP, Emax=MAX_EMAX, Emin=MIN_EMIN)
-MAX_DIGITS = 20  # decimal places round() takes
+MAX_DIGITS = 20  # decimal places of round()
 
 # https://docs.stripe.com/currencies#zero-decimal and #three-decimal; UGX and ISK are sent with two
 # decimals there.
@@ -45,16 +45,14 @@ THREE_DECIMALS = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 
 
 def decimal(value: Number) -> Decimal:
-    """Return `value` as the decimal number that JSON writes for it."""
+    """Return `value` as a decimal, with the digits of its JSON text."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ExpressionError("a number that is not finite")
     return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 
 
 def number(value: Decimal | Number) -> Number:
-    """Return `value` as JSON can carry it: whole numbers as integers up to 64 bits, others as
-    floats.
-    """
+    """Return `value` for JSON: a whole number of up to 64 bits as an integer, others as floats."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ExpressionError("a number out of range")
     if isinstance(value, Decimal):
@@ -138,9 +136,7 @@ def _floor(value: Number) -> Number:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount in units of its currency (12.34, not 1234 cents). Its text is what `money()`
-    gives.
-    """
+    """An amount in units of its currency (12.34, not 1234 cents); its text is that of money()."""
 
     amount: Decimal
     currency: str

@@ -1,8 +1,8 @@
 """The functions of the expression language, one row each. Pure.
 
-JMESPath's own (https://jmespath.org/specification.html#builtin-functions) and ours. None does I/O,
-all end, and all give a JSON value of bounded size or raise ExpressionError, whatever JSON they are
-given.
+These are JMESPath's own (https://jmespath.org/specification.html#builtin-functions) and further
+ones. None does I/O. For any JSON, each returns a JSON value of bounded size or raises
+ExpressionError.
 """
 
 from __future__ import annotations

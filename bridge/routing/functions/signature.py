@@ -1,6 +1,4 @@
-"""What a function of the expression language is: a table row, and the check of its arguments.
-Pure.
-"""
+"""The rows of the function table, and the type check of arguments. Pure."""
 
 from __future__ import annotations
 
@@ -39,11 +37,11 @@ class Function:
     example: str
     result: JSON
     call: Callable[..., JSON]
-    #: `call` gets its arguments as functions of nothing, and evaluates those it needs
+    #: `call` gets each argument as a function without parameters, and evaluates those it needs
     lazy: bool = False
-    #: gives what a call of it is beside `<`, `==` and the like, where that is no text
+    #: replaces `call` in a comparison, where the value is not a text
     compared: Callable[..., Any] | None = None
-    knows: bool = False  #: `call` gets the roots, and `now` beside them, before its arguments
+    knows: bool = False  #: `call` gets the roots and `now` before its arguments
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -52,14 +50,14 @@ class Function:
 
     @property
     def least(self) -> int:
-        """How many arguments are needed."""
+        """The minimum number of arguments."""
         return sum(
             not argument.partition(":")[0].endswith(("?", "*")) for argument in self.arguments
         )
 
     @property
     def most(self) -> int | None:
-        """How many arguments are taken; null for any number."""
+        """The maximum number of arguments; null for any number."""
         return (
             None
             if self.arguments and self.arguments[-1].partition(":")[0].endswith("*")
@@ -68,7 +66,7 @@ class Function:
 
     @property
     def signature(self) -> str:
-        """How the function is written: `replace(text, old, new)`."""
+        """The function with its parameters: `replace(text, old, new)`."""
         shown = []
         for argument in self.arguments:
             name = argument.partition(":")[0]
@@ -100,9 +98,7 @@ def type_of(value: Any) -> str:
 
 
 def check_type(value: Any, wanted: str, text: str) -> None:
-    """Raise ExpressionError unless `value` has a type of `wanted`; `text` is the expression that
-    gave it.
-    """
+    """Raise ExpressionError unless `value`, of the expression `text`, has a type of `wanted`."""
     found = type_of(value)
     names = wanted.split("|")
     if found in names:
@@ -128,7 +124,7 @@ def shorten(text: str, limit: int = 120) -> str:
 
 
 def check_text_length(text: str) -> str:
-    """Return `text`, or raise ExpressionError where it is longer than a function may return."""
+    """Return `text`, or raise ExpressionError if it is too long for a function's result."""
     if len(text) > MAX_TEXT:
         raise ExpressionError(f"a text of more than {MAX_TEXT} characters")
     return text

@@ -1,4 +1,4 @@
-"""Functions about arrays, objects and choice. Pure."""
+"""Functions on arrays and objects, and conditional functions. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that read or make text. Pure."""
+"""Functions on text. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions about time. Pure: `now` is what the event says it is.
+"""Functions on times. Pure: `now` is a value in the context.
 
 A time is ISO 8601 text or a number of seconds since 1970; text without an offset is UTC.
 """
@@ -72,7 +72,7 @@ def _parse(text: str, zone: tzinfo) -> datetime:
 
 
 def to_seconds(moment: datetime) -> int | float:
-    """Return seconds since 1970, whole where they are whole."""
+    """Return the seconds since 1970, as an integer if they are whole."""
     value = (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
     return int(value) if value == int(value) else value
 
@@ -89,8 +89,8 @@ def _format_time(
         return str(int(to_seconds(_parse_moment(value))))
     try:
         moment = _parse_moment(value).astimezone(_zone(zone))
-        # %Y has no leading zeros before the year 1000, and %s is the machine's own zone: both by
-        # hand.
+        # Replaced here: %Y has no leading zeros before the year 1000, and %s uses the zone of the
+        # machine.
         form = re.sub(
             "%(.)",
             lambda m: {

@@ -6,8 +6,9 @@ from bridge.core.model import JSON
 
 
 def is_true(value: JSON) -> bool:
-    """Return JMESPath's truth: all but null, false, and the empty text, array and object. (0 is
-    true.)
+    """Return whether JMESPath treats `value` as true.
+
+    False are null, false, and an empty text, array or object; 0 is true.
     """
     return not (
         value is None or value is False or (isinstance(value, (str, list, dict)) and not value)
@@ -15,7 +16,7 @@ def is_true(value: JSON) -> bool:
 
 
 def equal(left: JSON, right: JSON) -> bool:
-    """Return whether two JSON values are the same: 1 is 1.0 and is not true, at any depth."""
+    """Return whether two JSON values are equal: 1 equals 1.0 but not true, at any depth."""
     stack = [(left, right)]
     while stack:
         a, b = stack.pop()
@@ -36,7 +37,7 @@ def equal(left: JSON, right: JSON) -> bool:
 
 
 def identity_of(value: JSON) -> object:
-    """Return a hashable that is the same for, and only for, equal JSON values."""
+    """Return a hashable that is equal exactly for equal JSON values."""
     if isinstance(value, dict):
         return ("object", frozenset((key, identity_of(item)) for key, item in value.items()))
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What an event can match: clauses that say yes or no, and why. Pure."""
+"""Clauses of `match` and `when`: each returns a result and can explain it. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ Context = Mapping[str, JSON]
 
 @dataclass(frozen=True, slots=True)
 class ClauseResult:
-    """How one clause came out: what it asked (`path`, `operator`, `expected`), what it `found`, and
-    those inside it.
+    """The result of one clause: its test (`path`, `operator`, `expected`) and the value `found`.
 
-    `problem`: why an expression could not be evaluated; the clause is then false. `parts`: what a
-    condition compared, as (text, value).
-    `near`: paths that exist, where one that was read leads nowhere and looks misspelt.
+    `inner` has the results of the clauses inside it. `problem`: why an expression could not be
+    evaluated; the clause is then false. `parts`: the compared parts of a condition, as (text,
+    value). `near`: paths that exist and are similar to a path without a value.
     """
 
     path: str
@@ -38,15 +37,13 @@ class ClauseResult:
 
 
 class Clause(Protocol):
-    """A condition that an event fulfills or not."""
+    """A condition on an event."""
 
     def __call__(self, context: Context) -> bool:
-        """Return whether the event matches; ExpressionError where a `when` cannot be evaluated."""
+        """Return whether the event matches; ExpressionError if a `when` cannot be evaluated."""
 
     def explain(self, context: Context) -> ClauseResult:
-        """Return how it came out, clause by clause; an expression that fails is a problem of its
-        verdict, never an error.
-        """
+        """Return the result of each clause; a failing expression is a `problem`, not an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A condition written as an expression; true as JMESPath has it (0 is true)."""
+    """A condition written as an expression, with JMESPath's truth (0 is true)."""
 
     expression: Expression
 

@@ -1,6 +1,4 @@
-"""Does an event match? Clauses over dotted paths, compiled at load; each can explain itself.
-Pure.
-"""
+"""Compile `match` and `when` into clauses, and match event types. Pure."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ GROUPS = ("any", "all", "not", "when")
 
 
 def compile_match(document: JSON) -> Clause:
-    """Return `match:` compiled into a clause; CompileError carries every problem with its path in
-    the document.
-    """
+    """Compile `match` into a clause, or raise CompileError with all problems and their paths."""
     problems: Problems = []
     clause = _mapping(document, (), problems, 0)
     if problems:
@@ -45,7 +41,7 @@ def compile_match(document: JSON) -> Clause:
 
 
 def compile_when(text: str) -> Clause:
-    """Return a condition compiled; CompileError says what is wrong."""
+    """Compile a condition, or raise CompileError."""
     return When(compile_expression(text))
 
 
@@ -108,7 +104,7 @@ def _group(key: str, value: JSON, path: Path, problems: Problems, depth: int) ->
 
 
 def _any_or_mapping(value: JSON, path: Path, problems: Problems, depth: int) -> Clause:
-    """`not: [a, b]` is true where neither matches."""
+    """Compile the clause of `not`; a list is true if none of its clauses matches."""
     return (
         _group("any", value, path, problems, depth)
         if isinstance(value, list)
@@ -128,7 +124,7 @@ def _when(value: JSON, path: Path, problems: Problems) -> Clause:
 
 
 def bare_expression(text: str) -> str:
-    """Return the expression inside a lone `${…}`: both ways to write it are accepted."""
+    """Return the expression without its `${…}`: a condition may be written with or without."""
     stripped = text.strip()
     return (
         stripped[2:-1]
@@ -138,7 +134,7 @@ def bare_expression(text: str) -> str:
 
 
 def path_steps(key: str) -> tuple[str, ...]:
-    """Return the steps of a dotted path of `match`; `CompileError` where it is none."""
+    """Return the steps of a dotted path of `match`, or raise CompileError."""
     steps = tuple(key.split("."))
     if "" in steps or not re.fullmatch(
         r"[^\s\[\](){}|&<>=!'\"`*@,]+(?: [^\s\[\](){}|&<>=!'\"`*@,]+)*", key
@@ -197,8 +193,9 @@ def _found(value: JSON) -> str:
 
 
 def match_type(patterns: Sequence[str], event_type: str | None) -> bool:
-    """Return whether `event_type` fits one of `patterns` (`*` is any text); no patterns fit every
-    event.
+    """Return whether `event_type` matches one of `patterns`, or there are none.
+
+    A `*` matches any text.
     """
     if not patterns:
         return True

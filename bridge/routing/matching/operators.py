@@ -1,6 +1,6 @@
 """The operators of `match`, one row each. Pure.
 
-Missing counts as null; a value of another type than the operator needs is no match, never an error.
+A missing value counts as null. A value of another type than the operator needs does not match.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bridge.core.model import JSON
 from bridge.routing.functions.signature import type_of
 from bridge.routing.functions.values import equal
 
-MAX_REGEX_TEXT = 1000  # characters of a value that `regex` looks at
+MAX_REGEX_TEXT = 1000  # characters of a value that `regex` searches
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[JSON], Callable[[JSON], bool]]:
@@ -45,9 +45,7 @@ def _regex(expected: str) -> Callable[[JSON], bool]:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A row of the operator table: the JSON types that `expected` may have, and the test it
-    gives.
-    """
+    """A row of the operator table: the JSON types of `expected`, and the test."""
 
     name: str
     types: tuple[str, ...]

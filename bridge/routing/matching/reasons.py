@@ -1,6 +1,4 @@
-"""Say why a route does not match an event: the clauses that failed, each with what it expected and
-what it found. Pure.
-"""
+"""Explain why a route does not match an event: the failed clauses, expected and found. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ import orjson
 from bridge.core.model import JSON
 from bridge.routing.matching.clauses import Clause, ClauseResult, Context
 
-MAX_VALUE_LENGTH: Final = 100  # characters of a value that are quoted
+MAX_VALUE_LENGTH: Final = 100  # characters of a quoted value
 _EXPECTED: Final = {
     "eq": "expected {}",
     "ne": "expected anything but {}",
@@ -30,19 +28,20 @@ _EXPECTED: Final = {
 
 
 def explain_type(patterns: Sequence[str], event_type: str | None) -> str:
-    """Return why an event of this type is none of those that a route names in `on`."""
+    """Return why the event's type matches none of the types in `on`."""
     expected = f"one of {_one_of(patterns)}" if len(patterns) > 1 else _one_of(patterns)
     return f"event.type: expected {expected}, found {_quote(event_type)}"
 
 
 def explain_mismatch(match: Clause, context: Context) -> list[str]:
-    """Return a line for each clause that keeps `match` from being true; none where it is true."""
+    """Return a line for each clause that makes `match` false; none if it is true."""
     return _reasons(match.explain(context), wanted=True)
 
 
 def _reasons(verdict: ClauseResult, *, wanted: bool) -> list[str]:
-    """Return what keeps a clause from being `wanted`. Within `not`, the clauses that hold are what
-    keeps it from being true.
+    """Return why the result of a clause is not `wanted`.
+
+    Within `not`, the clauses that are true make it false.
     """
     if verdict.verdict is wanted:
         return []
@@ -87,9 +86,7 @@ def _one_of(values: Sequence[JSON]) -> str:
 
 
 def _quote(value: JSON) -> str:
-    """Return a value as JSON, shortened; `nothing` for null, as a path that leads nowhere counts as
-    null.
-    """
+    """Return a value as shortened JSON; null is `nothing`, since a missing value counts as null."""
     if value is None:
         return "nothing"
     try:

@@ -1,7 +1,7 @@
-"""jsonschema's validators with every check bounded, whatever the payload. Pure.
+"""jsonschema's validators with a bound on every check. Pure.
 
-`uniqueItems` is quadratic there and hashes here; patterns run as an automaton on at most 1,000
-characters; formats look at texts of bounded length; references are counted.
+`uniqueItems` uses hashes, since the library's is quadratic. Patterns run as an automaton on at most
+1,000 characters. Formats check texts of bounded length. References are counted.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from bridge.routing.functions.values import identity_of
 MAX_PATTERN_TEXT = 1000  # characters of a text that `pattern` is checked on
 MAX_FORMAT_TEXT = 4000  # characters of a text that `format` is checked on
 SKIPPED_LIBRARIES = ("rfc3987_syntax", "isoduration")
-MAX_REFERENCES = 50_000  # references followed for one value
+MAX_REFERENCES = 50_000  # followed for one value
 
 followed_references: ContextVar[list[int]] = ContextVar("followed")
 
 
 class TooManyReferences(Exception):
-    """The value makes the schema follow more references than it may."""
+    """Checking the value follows too many references of the schema."""
 
 
 def load_jsonschema() -> Any:
-    """Return the library, imported without two of its formats' own libraries.
+    """Import jsonschema without two libraries that it uses for formats.
 
-    Its IRI grammar takes most of a second to load and has no bound on time; its durations bring
+    Its IRI grammar takes most of a second to load and can take unbounded time; its durations import
     calendars in eighty languages.
     """
     if "jsonschema" not in sys.modules:
@@ -54,9 +54,7 @@ def load_jsonschema() -> Any:
 
 @lru_cache(maxsize=512)
 def compile_pattern(text: str) -> Pattern:
-    """Return `text` compiled; CompileError where it is not a pattern that can be run in bounded
-    time.
-    """
+    """Compile a pattern; CompileError if it cannot run in bounded time."""
     return Pattern(text)
 
 
@@ -148,9 +146,7 @@ def _error(message: str) -> Any:
 
 @lru_cache(maxsize=8)
 def build_format_checker(validator: Any) -> Any:
-    """Return the format checker of the class `validator`: all its formats, on bounded texts,
-    failing where a check fails.
-    """
+    """Return the format checker of the class `validator`, with all its formats bounded."""
     library = load_jsonschema()
     checker = library.FormatChecker(formats=())
     checker.checkers = {
@@ -178,14 +174,14 @@ def _guard(check: Any) -> Any:
         try:
             return bool(check(value))
         except Exception:
-            # whatever a format's library raises on a text, the text is not of that format
+            # a format's library may raise any error: the text does not have the format
             return False
 
     return guarded
 
 
 def _iri(is_uri: Any) -> Any:
-    """An IRI is a URI once what is not ASCII is percent-encoded. Spec: RFC 3987, 3.1"""
+    """Return the check of an IRI: it is a URI after percent-encoding (RFC 3987, 3.1)."""
     return lambda value: (
         is_uri(quote(value, safe="".join(map(chr, range(33, 127))))) if " " not in value else False
     )
@@ -203,10 +199,10 @@ def _is_regex(value: str) -> bool:
     return True
 
 
-# What browsers take for one address:
-# https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address. The library takes whatever
-# has an @, a list of addresses too, and mail is sent to what passes here. Wide: what RFC 6531 adds,
-# without blanks and controls.
+# A single address as in browsers:
+# https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address. The library accepts any
+# text with an @, also a list of addresses, and mail is sent to the accepted address. _WIDE: the
+# characters of RFC 6531, without blanks and controls.
 _SIGNS = r"!#$%&'*+/=?^_`{|}~.-"
 _LABEL = "[{0}](?:[{0}-]{{0,61}}[{0}])?"
 _EMAIL = re.compile(

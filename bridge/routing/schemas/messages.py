@@ -1,4 +1,4 @@
-"""What is wrong with a value, said without quoting it whole. Pure."""
+"""Messages about invalid values, which quote only short values. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from typing import Any
 from bridge.routing.functions.signature import shorten, type_of
 
 MAX_MESSAGE = 200  # characters
-MAX_VALUE = 60  # characters of a value that may stand in a message
+MAX_VALUE = 60  # characters of a value in a message
 MAX_PATH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is wrong, in parts: where (keys and indexes), by which keyword, what that asks for, and
-    what was found.
+    """A failed check: the path of the value, the keyword and its `limit`, and the value.
 
-    `names`: the properties that are missing (`required`, `dependentRequired`) or should not be
-    there (`additionalProperties`).
+    `names`: the missing properties (`required`, `dependentRequired`) or the unknown ones
+    (`additionalProperties`).
     """
 
     steps: tuple[str | int, ...]
@@ -32,7 +31,7 @@ class Failure:
 
 
 def to_failure(error: Any) -> Failure:
-    """Return a jsonschema ValidationError in parts; of alternatives the failure of the nearest."""
+    """Convert a jsonschema ValidationError; of alternatives, that of the nearest one."""
     keyword = error.validator or ""
     if keyword in ("anyOf", "oneOf") and error.context:
         if all(one.validator in ("const", "enum") for one in error.context):
@@ -75,7 +74,7 @@ def json_path(steps: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    """Return a short scalar as it is, and of anything else only the type."""
+    """Return a short scalar as text; of anything else only the type."""
     if not isinstance(value, (list, dict)):
         text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
         if len(text) <= MAX_VALUE:
@@ -101,7 +100,7 @@ def _required(error: Any) -> str:
 
 
 def _nearest(error: Any) -> Any:
-    """The error of the alternative that goes deepest."""
+    """Return the error of the alternative that matches deepest."""
     return min(error.context, key=lambda each: (-len(each.absolute_path), str(each.schema_path)))
 
 
@@ -115,7 +114,7 @@ def _alternatives(error: Any) -> str:
     )
 
 
-# written where they are checked
+# their messages are in `keywords`
 _OWN = frozenset({"pattern", "additionalProperties", "uniqueItems"})
 _MESSAGES: dict[str, Callable[[Any], str]] = {
     "type": lambda e: f"{_value(e.instance)} is not of type {_types(e.validator_value)}",

@@ -1,8 +1,8 @@
-"""Accept what is plainly valid, without asking jsonschema. Pure.
+"""A fast check that accepts most valid values without jsonschema. Pure.
 
-Nearly every payload is valid, and the library takes some hundred steps in Python to say so.
-`accepts` compiles the common keywords into closures that answer True only where the library would
-find nothing wrong; anything else, a doubtful number included, is for it to decide.
+Nearly every payload is valid, and the library takes some hundred steps in Python to find that out.
+`compile_acceptor` compiles the common keywords into closures that return True only if the library
+would find no error. The library decides all other cases, such as a doubtful number.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from bridge.core.model import JSON
 
 Accept = Callable[[JSON], bool]
 
-#: The Python types of the values that orjson reads. An integer may be written 5.0: that is for the
-#: library to say.
+#: The Python types of the values that orjson reads. An integer may be written 5.0: the library
+#: decides that case.
 PYTHON_TYPES: Mapping[str, frozenset[type]] = {
     "object": frozenset([dict]),
     "array": frozenset([list]),
@@ -44,13 +44,11 @@ ANNOTATIONS = frozenset(
 
 
 class _UnknownKeyword(Exception):
-    """A keyword that is not compiled here."""
+    """A keyword that this module does not compile."""
 
 
 def compile_acceptor(document: dict[str, Any]) -> Accept | None:
-    """Return the check of a schema of draft 2020-12, or None where it uses a keyword that is not
-    compiled here.
-    """
+    """Compile a schema of draft 2020-12, or return None if it uses another keyword."""
     try:
         return _compile(document)
     except _UnknownKeyword:
@@ -147,9 +145,9 @@ def _number(fits: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Accept]:
     )
 
 
-#: keyword -> (its value, the schema it stands in) -> the check. Only keywords that can but narrow
-#: what is valid, and none that turns a verdict round (`not`, `oneOf`, `if`), so that a part which
-#: is not accepted never makes the whole accepted.
+#: keyword -> (its value, its schema) -> the check. Only keywords that narrow the valid values, and
+#: none that inverts a result (`not`, `oneOf`, `if`): so a part that is not accepted never makes the
+#: whole accepted.
 KEYWORDS: Mapping[str, Callable[[Any, Any], Accept]] = {
     "type": _type,
     "enum": _enum,

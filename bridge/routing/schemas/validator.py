@@ -1,8 +1,7 @@
-"""JSON Schemas compiled into validators: draft 2020-12, formats checked, references only to files,
-every check bounded. Pure.
+"""Compile JSON Schemas into validators with bounded checks. Pure.
 
-Reading the files is the caller's: `resolve` is asked for each one by its path under the config's
-folder.
+The draft is 2020-12; formats are checked, and references lead only to files. The caller reads the
+files: `resolve` gets the path of each one under the configuration's folder.
 """
 
 from __future__ import annotations
@@ -34,41 +33,35 @@ from bridge.routing.schemas.walk import find_identifiers, iterate_references, it
 Resolve = Callable[[str], JSON]
 
 MAX_ERRORS = 10
-MAX_REFERENCE_CHAIN = 50  # references that lead to a reference
-MAX_ERRORS_READ = 200  # errors looked at to find the first ones by path
+MAX_REFERENCE_CHAIN = 50  # references to references
+MAX_ERRORS_READ = 200  # errors read to find the first ones by path
 TOO_DEEP = "nests too deep, or the schema refers to itself without end"
-ROOT_URI = "file:///"  # stands for the config's folder
+ROOT_URI = "file:///"  # the URI of the configuration's folder
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 __all__ = ["MAX_PATTERN_TEXT", "Failure", "Schema", "Validator", "compile_schema"]
 
 
 class Validator(Protocol):
-    """What tells what is wrong with a value by a JSON Schema."""
+    """A check of values by a JSON Schema."""
 
     def errors(self, value: JSON) -> list[tuple[str, str]]:
-        """Return (path, message) of what is wrong, at most ten, in document order; empty when
-        valid.
-        """
+        """Return (path, message) of at most ten errors, in document order; empty if valid."""
 
     def failures(self, value: JSON) -> list[Failure]:
-        """Return the same in parts."""
+        """Return the errors as records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A compiled JSON Schema; `accepts` is True only for values in which the validator would find
-    nothing wrong.
-    """
+    """A compiled JSON Schema; `accepts` returns True only for values that the validator accepts."""
 
     document: JSON
     validator: Any = field(repr=False, compare=False)
     accepts: Accept | None = field(default=None, repr=False, compare=False)
 
     def errors(self, value: JSON) -> list[tuple[str, str]]:
-        """Return (JSON path, message) of what is wrong with `value`, at most ten, by path; empty
-        when valid.
-        """
+        """Return (JSON path, message) of at most ten errors, by path; empty if valid."""
         if self._is_plainly_valid(value):
             return []
         try:
@@ -77,9 +70,7 @@ class Schema:
             return [("$", TOO_DEEP)]
 
     def failures(self, value: JSON) -> list[Failure]:
-        """Return the same in parts, for those who say it in words of their own; as many as are
-        looked at.
-        """
+        """Return the errors as records, for callers with messages of their own."""
         if self._is_plainly_valid(value):
             return []
         try:
@@ -104,12 +95,11 @@ class Schema:
 def compile_schema(
     document: JSON, resolve: Resolve | None = None, base: str = "", *, fast: bool = True
 ) -> Schema:
-    """Return `document` compiled; `base` is its file's path under the config's folder, where its
-    references start.
+    """Compile `document`, or raise CompileError with all problems and their paths in it.
 
-    `resolve` returns the parsed file of such a path or raises CompileError. CompileError carries
-    every problem with its path in `document`. With `fast`, `plain` accepts what is plainly valid
-    without asking jsonschema, which decides everything else.
+    `base` is the path of its file under the configuration's folder, which its references are
+    relative to. `resolve` returns the parsed file of such a path or raises CompileError. With
+    `fast`, `plain` accepts most valid values, and jsonschema decides all others.
     """
     library = load_jsonschema()
     if isinstance(document, bool):
@@ -142,9 +132,9 @@ def compile_schema(
 
 
 def _check(document: dict[str, Any]) -> Any:
-    """Return the validator class for `document`, or raise CompileError where it is not a schema."""
+    """Return the validator class for `document`; CompileError if it is not a schema."""
     library = load_jsonschema()
-    for _ in iterate_schemas(document):  # raises where it is too big
+    for _ in iterate_schemas(document):  # raises CompileError if it is too big
         pass
     kind = library.Draft202012Validator
     if "$schema" in document:
@@ -204,7 +194,7 @@ def _read(written: str, target: str, base: str, resolve: Resolve | None) -> dict
     inside = posixpath.normpath(
         posixpath.join(posixpath.dirname(base.removeprefix(ROOT_URI)), unquote(path))
     )
-    # of which some versions of Python make a URI without a folder
+    # some versions of Python make a URI without a folder of it
     is_outside = inside.startswith(("../", "/")) or inside == ".."
     if scheme or host or not (is_outside or target.startswith(ROOT_URI)):
         raise CompileError(
@@ -240,7 +230,7 @@ def _check_patterns(document: dict[str, Any]) -> None:
                 compile_pattern(text)
             except CompileError as error:
                 problems.append(((*path, *below), str(error)))
-    if named and evaluated:  # the library would match the names with an engine that backtracks
+    if named and evaluated:  # the library would match the names with a backtracking engine
         problems.append(
             (
                 (),
@@ -255,9 +245,7 @@ def _check_patterns(document: dict[str, Any]) -> None:
 
 
 def _follow(resolver: Any, reference: str) -> None:
-    """Raise LookupError where `reference`, and those that stand where it leads, lead nowhere or in
-    a circle.
-    """
+    """Raise LookupError if `reference`, or a reference at its target, is broken or circular."""
     for _ in range(MAX_REFERENCE_CHAIN):
         found = resolver.lookup(reference)
         further = found.contents.get("$ref") if isinstance(found.contents, dict) else None
@@ -269,7 +257,7 @@ def _follow(resolver: Any, reference: str) -> None:
 
 
 def _check_fragments(documents: dict[str, Any], registry: Any) -> None:
-    """Raise CompileError where a reference leads to a place that is not there."""
+    """Raise CompileError if the target of a reference does not exist."""
     from referencing.exceptions import Unresolvable
 
     problems = []
@@ -291,9 +279,7 @@ def _check_fragments(documents: dict[str, Any], registry: Any) -> None:
 
 
 def _acceptor(documents: dict[str, Any]) -> Accept | None:
-    """Return what accepts valid values sooner than the library, for one document of the usual
-    draft.
-    """
+    """Return the fast check of a single document of the default draft, else None."""
     if len(documents) != 1:
         return None
     (document,) = documents.values()

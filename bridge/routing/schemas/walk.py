@@ -1,4 +1,4 @@
-"""The parts of a JSON Schema: which values in it are schemas, and where they refer to. Pure."""
+"""Walk a JSON Schema: its subschemas, references and identifiers. Pure."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ MAX_DEPTH = 60
 def iterate_schemas(
     document: Any, path: Path = (), base: str = ""
 ) -> Iterator[tuple[Path, dict[str, Any], str]]:
-    """Yield (path, schema, base URI) of `document` and every schema in it; CompileError where it is
-    too big.
+    """Yield (path, schema, base URI) of `document` and its subschemas.
+
+    Raises CompileError if it is too big.
     """
     stack: list[tuple[Path, Any, str]] = [(path, document, base)]
     count = 0
@@ -63,9 +64,7 @@ def iterate_schemas(
 
 
 def iterate_references(document: Any, base: str) -> Iterator[tuple[Path, str, str]]:
-    """Yield (path, what is written, the absolute URI without fragment) of every reference in
-    `document`.
-    """
+    """Yield (path, reference, absolute URI without fragment) of every reference."""
     for path, schema, here in iterate_schemas(document, base=base):
         for key in REFERENCES:
             if isinstance(schema.get(key), str):
@@ -73,7 +72,7 @@ def iterate_references(document: Any, base: str) -> Iterator[tuple[Path, str, st
 
 
 def find_identifiers(document: Any, base: str) -> set[str]:
-    """Return the absolute URIs that schemas in `document` give themselves with `$id`."""
+    """Return the absolute URIs of the `$id`s in `document`."""
     return {
         urldefrag(here)[0]
         for _, schema, here in iterate_schemas(document, base=base)
