@@ -1,6 +1,4 @@
-"""What only a source of forms has, checked and compiled, as frozen records. Pure: `config` builds
-them, the core only reads them.
-"""
+"""Records of the part of a source that only forms have, built by `bridge.config`. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +11,17 @@ from bridge.routing.schemas.validator import Validator
 
 
 class PageTemplate(Protocol):
-    """A compiled page of the operator's own."""
+    """A compiled custom page."""
 
     def render(self, values: Mapping[str, JSON]) -> str:
-        """Return the page with `values` in it; CompileError where that cannot be done."""
+        """Return the page with `values` filled in; CompileError if that fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What a form's pages say, and who may see them. Null texts are our own, in the language of the
-    browser.
+    """The texts and the access of a form's pages.
+
+    Null texts are the default ones, in the language of the browser.
     """
 
     title: str | None = None
@@ -30,7 +29,7 @@ class Page:
     submit: str | None = None
     thanks: str | None = None
     thanks_template: PageTemplate | None = None
-    language: str | None = None  # null: as the browser asks
+    language: str | None = None  # null: the language of the browser
     hosted: bool = True
     noindex: bool = False
     embed_in: tuple[str, ...] = ()  # origins of the sites that may show the pages in a frame
@@ -38,30 +37,30 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captcha:
-    """A form's captcha: a row of `bridge.ingest.forms.captchas` by its name, and what its answer
-    must be. `url`: where it is asked.
+    """A form's captcha, and the conditions on its solution.
+
+    `kind` is the name of a row of `bridge.ingest.forms.spam.captchas`; `url` is the service's.
     """
 
     kind: str
     url: str
     secret: str = field(repr=False)
-    site_key: str | None = None  # of the widget; not secret
-    score: float | None = None  # the least, of a captcha that gives one
+    site_key: str | None = None  # of the widget; public
+    score: float | None = None  # the minimum, for captchas with a score
     action: str | None = None
-    # of the pages where it may have been solved; empty: any
+    # of the pages where it may be solved; empty: any
     hostnames: frozenset[str] = frozenset()
     tells_address: bool = False
-    holds: bool = True  # what could not be checked is spam
+    holds: bool = True  # a submission that could not be checked is spam
     timeout: float = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocked:
-    """What no submission may hold or come from, ready to be looked up; built by
-    `bridge.ingest.forms.blocklists`.
+    """The blocklists of a form, prepared for lookups by `bridge.ingest.forms.spam.blocklists`.
 
-    `phrases` are runs of words by how many they are; `parts` may stand inside of a word.
-    `networks`: by (version, prefix length), the bits of each network.
+    `phrases` are sequences of words, by their length; `parts` also match inside a word.
+    `networks`: the bits of each network, by (version, prefix length).
     """
 
     phrases: Mapping[int, frozenset[tuple[str, ...]]] = field(default_factory=dict)
@@ -73,38 +72,37 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spam:
-    """By what a form's submissions are held to be spam. `token` and `altcha`: optional (right where
-    it is there) | required | off.
+    """The spam checks of a form.
+
+    `token` and `altcha`: optional (valid if present) | required | off.
     """
 
     honeypots: tuple[str, ...] = ("_gotcha", "botcheck", "bot-field")
     token: str = "optional"  # noqa: S105 - no password
     altcha: str = "optional"
     min_fill: float = 2.0  # seconds between the token and the submission
-    expires: float = 86400.0  # seconds that a token and a challenge are good for
-    work: int = 100_000  # the most numbers that an ALTCHA challenge has its solver try
+    expires: float = 86400.0  # seconds that a token and a challenge are valid
+    work: int = 100_000  # the most numbers that the solver of an ALTCHA challenge tries
     captcha: Captcha | None = None
     blocked: Blocked = Blocked()
     max_links: int | None = None
-    # seconds in which the same fields from the same address are one submission; null: never
+    # seconds in which the same fields from the same address count once; null: always count
     duplicates: float | None = 600.0
 
     @property
     def reads_tokens(self) -> bool:
-        """Whether tokens are looked at: also where they are off, but may stand for a captcha."""
+        """Whether tokens are checked: with a captcha, also if they are off."""
         return self.token != "off" or self.captcha is not None  # noqa: S105 - the word for how a form uses its token
 
     @property
     def reads_work(self) -> bool:
-        """The same of proofs of work."""
+        """Whether proofs of work are checked: with a captcha, also if they are off."""
         return self.altcha != "off" or self.captcha is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRules:
-    """What fields a form takes: how many, of how many characters each, and whether `a[b]` is an
-    object's member.
-    """
+    """The limits of a form's fields; with `nested`, `a[b]` is a member of an object."""
 
     max: int = 1000
     max_length: int = 100_000
@@ -113,11 +111,11 @@ class FieldRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileRules:
-    """What files a form takes. `types` are rows of `filetypes`, null for any; of `extensions`
-    whatever no browser runs.
+    """The files that a form accepts.
 
-    `required`: fields in which a file has to be. `keep`: bytes of all its files that are kept at a
-    time.
+    `types` are rows of `bridge.core.file_types`, null for any. Files with one of the further
+    `extensions` are accepted unless a browser would run them. `required`: fields that need a file.
+    `keep`: the bytes of all its stored files.
     """
 
     max: int = 4
@@ -133,14 +131,14 @@ DEFAULT_FIELD_RULES = FieldRules()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What only a form source has. `schema_document` is the JSON Schema that `schema` was compiled
-    from; both null without one.
+    """The part of a source that only forms have.
 
-    `files` is null where the form takes none.
+    `schema` is compiled from `schema_document`; both are null without a JSON Schema. `files` is
+    null if the form takes none.
     """
 
-    redirect: str | None = None  # the page that follows
-    # what follows where it is not taken: page | back, to the page that sent it | the URL of one
+    redirect: str | None = None  # the page after a submission
+    # after an invalid submission: page | back, to the page that sent it | a URL
     on_error: str = "page"
     allowed_origins: tuple[str, ...] = ()  # empty: every site may send it
     page: Page = Page()
@@ -148,14 +146,15 @@ class Form:
     schema_document: Mapping[str, JSON] | None = None
     fields: FieldRules = DEFAULT_FIELD_RULES
     files: FileRules | None = None
-    # what is kept of a sender's address: full | truncated | hashed | none
+    # how a sender's address is stored: full | truncated | hashed | none
     addresses: str = "truncated"
     spam: Spam = Spam()
 
     @property
     def trades_captcha(self) -> bool:
-        """Whether on pages of ours, which have nothing of others in them, a proof of work stands
-        for the captcha.
+        """Whether the hosted pages use a proof of work instead of the captcha.
+
+        They load no content from third parties.
         """
         return self.spam.captcha is not None and self.page.hosted
 

@@ -1,6 +1,4 @@
-"""routes.yaml, checked and compiled, as frozen records. Pure: `config` builds them from files, the
-core only reads them.
-"""
+"""Records of the compiled routes.yaml, built by `bridge.config`. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from bridge.routing.schemas.validator import Validator
 
 
 class Mode(StrEnum):
-    """What a route does with what it plans."""
+    """What a route does with its deliveries: send, wait, or never send."""
 
     LIVE = "live"
     PAUSED = "paused"
@@ -43,40 +41,39 @@ class Source:
     scheme: Scheme
     secrets: tuple[Secret, ...] = ()
     insecure: bool = False
-    event_type: tuple[Place, ...] = ()  # the first that finds something counts
+    event_type: tuple[Place, ...] = ()  # the first one with a value is used
     event_id: tuple[Place, ...] = ()
-    credentials: frozenset[str] = frozenset()  # locators of what is masked before it is stored
+    credentials: frozenset[str] = frozenset()  # locators of values that are masked before storing
     redact: Redaction | None = None
     dedup: str = "id"
     dedup_for: float = DEDUP_FOR  # seconds that provider ids are stored
-    batch: Batch | None = None  # where the list stands in a request of several events
+    batch: Batch | None = None  # the place of the list in a request with several events
     max_body: int = 5 * 1024 * 1024
-    daily_bytes: int | None = None  # of bodies that are stored in a day (UTC); null: no limit
+    daily_bytes: int | None = None  # stored bodies per day (UTC); null: no limit
     max_depth: int = 100
     rate: Rate | None = None
     rate_per_address: Rate | None = None
     form: Form | None = None
     retention: Retention = DEFAULT
-    # of digests of bodies, where these are sealed: see `receipts.unguessable`
+    # for digests of encrypted bodies: see `bridge.core.fingerprints`
     digest_key: str = field(default="", repr=False)
-    # which secret is not set; requests that fail verification are then answered 503
+    # the secret that is not set; requests that fail verification then get 503
     missing: str | None = None
-    # so many events at least in that time; none at all is no silence; null: what it usually does
+    # the minimum rate of events; a rate of 0 never alerts; null: the usual rate
     expect: Rate | None = None
 
     @property
     def is_public(self) -> bool:
-        """Whether anyone may send to it: nothing of a request is verified."""
+        """Whether anyone may send to it, since requests are not verified."""
         return isinstance(self.scheme, Unsigned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalKey:
-    """A key of the embedded platform. `hash` is the SHA-256 of the key in hexadecimal digits; the
-    key itself is nowhere.
+    """A key of the local platform; `hash` is its SHA-256 in hexadecimal digits.
 
-    `user_id` is null for the built-in user, which a key with `flows` is never by default; `flows`
-    are saved_item_ids, null for all.
+    `user_id` is null for the built-in user; a key with `flows` has a user of its own by default.
+    `flows` are saved_item_ids, null for all.
     """
 
     name: str
@@ -87,7 +84,7 @@ class LocalKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """Where flows live, with what is needed to call it. Credentials never enter a repr."""
+    """A platform with its credentials, which a repr never shows."""
 
     name: str
     type: str
@@ -99,24 +96,25 @@ class Platform:
     timeout: float = 30.0
     flows: str | None = None
     keys: tuple[LocalKey, ...] = ()
-    overflow: str = "queue"  # what a start beyond max_concurrent_runs meets: queue | reject
+    overflow: str = "queue"  # of starts beyond max_concurrent_runs: queue | reject
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: str = "base64"  # how a form's file is sent: base64 | link
-    file_links: float = 7 * 86400.0  # seconds that a link to a form's file works at least
-    missing: str | None = None  # which of its values is not set; its deliveries wait
+    file_links: float = 7 * 86400.0  # minimum seconds that a link to a form's file works
+    missing: str | None = None  # the value that is not set; its deliveries wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A saved flow on a platform, under the name that routes use. `time_limit` in seconds, `memory`
-    in bytes; null: the flow's own.
+    """A saved flow on a platform, by the name that routes use.
+
+    `time_limit` is in seconds and `memory` in bytes; null: the flow's own.
     """
 
     name: str
     platform: str
     saved_item_id: str
-    exclusive: bool = False  # nobody but flowbridge starts it
+    exclusive: bool = False  # only flowbridge starts it
     time_limit: float | None = None
     memory: int | None = None
 
@@ -126,9 +124,7 @@ DEFAULT_RETRY = Retry()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordering:
-    """A route's `order_by`: the key of the line that an event's delivery stands in; null: in
-    none.
-    """
+    """A route's `order_by`: the ordering key of an event's delivery; a null key has no order."""
 
     key: Reshape
     until: str = "run_end"  # run_end | delivered
@@ -137,11 +133,10 @@ class Ordering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debouncing:
-    """A route's `debounce`: events of one key that follow within `wait` seconds become one, no
-    later than `max` after the first.
+    """A route's `debounce`: merges events of one key that follow within `wait` seconds.
 
-    `key` is null where all events of the route are of one key; one that evaluates to null is not
-    merged.
+    The last one is delivered, at most `max` seconds after the first. Without a `key` all events of
+    the route are merged; an event whose key evaluates to null is not.
     """
 
     wait: float
@@ -153,12 +148,12 @@ class Debouncing:
 class Route:
     """Which events go to which flow, in what shape.
 
-    `types` are patterns with `*`; empty means every type. `match` is null where every event
-    matches. `reshape` gives the inputs, or the whole payload where `whole_body` is true.
-    `links_files`: there are links to a form's files in them.
+    `types` are patterns with `*`; empty means every type. `match` is null if every event matches.
+    `reshape` returns the inputs, or the whole payload if `whole_body` is true. `links_files`: the
+    inputs contain links to a form's files.
 
-    A route that starts several flows is a record for each: they share the name, and `has_siblings`
-    is true.
+    A route that starts several flows has a record for each of them: they share the name, and
+    `has_siblings` is true.
     """
 
     name: str
@@ -187,10 +182,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbsentFlows:
-    """The local flows that routes name and that there are not, by route.
+    """The missing local flows of each route.
 
-    `held`: the routes that have none of their local flows. All their deliveries to the local
-    platform wait; of another route only those for the flows that there are not.
+    `held`: the routes whose local flows are all missing. All their deliveries to the local platform
+    wait; of other routes, only the deliveries for the missing flows.
     """
 
     by_route: Mapping[str, str] = field(default_factory=dict)
@@ -199,10 +194,10 @@ class AbsentFlows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole of routes.yaml. `canonical` is the JSON it was hashed from: before any secret was
-    filled in.
+    """The compiled routes.yaml.
 
-    `retention`: of what belongs to no source that is here (any more).
+    `canonical` is the JSON that `hash` was made of, without secrets. `retention` applies to data of
+    sources that are not configured (any more).
     """
 
     sources: Mapping[str, Source]
@@ -220,7 +215,7 @@ class Config:
 
     @property
     def missing(self) -> dict[str, str]:
-        """By source and platform, as `sources.NAME`, which of its values is not set."""
+        """The value that is not set, by source and platform, as `sources.NAME`."""
         named = [
             *((f"sources.{name}", one.missing) for name, one in self.sources.items()),
             *((f"platforms.{name}", one.missing) for name, one in self.platforms.items()),
@@ -229,13 +224,11 @@ class Config:
 
     @property
     def callable_platforms(self) -> dict[str, Platform]:
-        """The platforms that lack no value: another is not called, since it would refuse."""
+        """The platforms whose values are all set: the others would reject calls."""
         return {name: one for name, one in self.platforms.items() if one.missing is None}
 
     def absent_flows(self, known: Collection[str]) -> AbsentFlows:
-        """Return the flows of the embedded platform that routes name and that are not among the
-        `known` ones.
-        """
+        """Return the flows of the local platform that routes use and that are not in `known`."""
         local = {name for name, one in self.platforms.items() if one.type == "local"}
         named: dict[str, list[str]] = {}
         for route in self.routes:
@@ -251,7 +244,7 @@ class Config:
 
     @property
     def local_platform(self) -> Platform | None:
-        """The embedded platform, of which there is one at most."""
+        """The local platform; there is at most one."""
         return next((one for one in self.platforms.values() if one.type == "local"), None)
 
     @property
@@ -260,11 +253,11 @@ class Config:
         return tuple(dict.fromkeys(route.name for route in self.routes))
 
     def source(self, name: str) -> Source | None:
-        """Return a source that events may be of: one that is configured, or flowbridge itself."""
+        """Return a configured source, or flowbridge's own."""
         return OWN_SOURCE if name == OWN else self.sources.get(name)
 
 
-#: the source of what flowbridge says of itself; it has no URL, and nobody can send to it
+#: the source of flowbridge's own alerts; it has no URL, so it accepts no requests
 OWN: Final = "flowbridge"
 OWN_SOURCE: Final = Source(
     name=OWN,

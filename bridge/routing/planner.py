@@ -1,8 +1,7 @@
-"""Match, reshape, validate: turn one event into the deliveries that the routes make of it. Pure.
+"""Plan the deliveries of an event: match, reshape and validate it for each route. Pure.
 
-Nothing is dropped here: a route whose expression fails, whose schema refuses the payload, or whose
-inputs use a reserved name leaves a delivery that is `dead` with the reason, so that it is seen and
-can be replayed after the route is mended.
+Nothing is dropped. If an expression fails, a schema rejects the payload or the inputs use a
+reserved name, the delivery is `dead` with the reason: it can be replayed after the route is fixed.
 """
 
 from __future__ import annotations
@@ -27,13 +26,14 @@ from bridge.routing.model import Context, Mode, Route
 from bridge.routing.schemas.validator import Validator
 from bridge.routing.templates import RESERVED_INPUTS, Inputs
 
-MAX_KEY_LENGTH = 200  # characters of a key of order_by or debounce
+MAX_KEY_LENGTH = 200  # characters of an order_by or debounce key
 _DELIVERY_ID = re.compile(r"dlv_([0-9a-z]{26})[a-z2-7]{8}")
 
 
 def context(event: Event, body: Body, now: float) -> Context:
-    """Return the roots that expressions see. Masked credentials are not among the headers and the
-    query; in the body is the mask.
+    """Return the roots of expressions.
+
+    Masked credentials are left out of the headers and the query; the body has the mask.
     """
     return {
         "body": body.value,
@@ -59,10 +59,9 @@ def context(event: Event, body: Body, now: float) -> Context:
 
 
 def filled_in(event: Event, body: Body) -> JSON:
-    """Return what a person filled in, as {label: value}: the form, or what a service for forms
-    sends of it; null for all others.
+    """Return the filled-in fields of a form or a form service, as {label: value}; else null.
 
-    In it a file is the text of its name.
+    A file is represented by its name.
     """
     row = PROVIDERS.get(event.provider)
     if row is not None and row.fields is not None:
@@ -84,10 +83,10 @@ def _by_name(value: JSON, files: list[JSON]) -> JSON:
 def plan(
     event: Event, body: Body, routes: Iterable[Route], now: float, nonce: str = ""
 ) -> list[Delivery]:
-    """Return one delivery for each route that `event` matches or that fails on it.
+    """Return one delivery for each route that matches the event or fails on it.
 
-    `nonce` tells plannings of the same event apart (a replay): a delivery's id follows from event,
-    route, nonce and, where the route starts several flows, the flow.
+    `nonce` distinguishes replays of the same event: a delivery's id follows from event, route,
+    nonce and, if the route starts several flows, the flow.
     """
     roots = context(event, body, now)
     deliveries = []
@@ -113,9 +112,7 @@ def plan(
 
 
 def left_out(deliveries: Iterable[Delivery], routes: Iterable[Route]) -> list[str]:
-    """Return the names of the inputs that planned deliveries lack because the event had no value
-    for them.
-    """
+    """Return the names of the inputs that were left out because the event has no value."""
     shapes = {route.name: route.reshape for route in routes}
     names: dict[str, None] = {}
     for one in deliveries:
@@ -150,10 +147,9 @@ def _debounce(route: Route, roots: Context, now: float) -> Debounce | None:
 
 
 def _key(route: Route, what: str, value: JSON) -> str | None:
-    """Return a value as the text that tells keys apart: a string as it is, anything else as JSON, a
-    long one by its digest.
+    """Return the text of a key: a string as it is, others as JSON, a long one as its digest.
 
-    Where a route starts several flows, each flow has its own line, so its name goes before the key.
+    If a route starts several flows, each has its own keys, so the name of the flow is prepended.
     """
     if value is None:
         return None
@@ -178,8 +174,9 @@ def _key(route: Route, what: str, value: JSON) -> str | None:
 
 
 def _waits(planned: Delivery, order: Order | None, debounce: Debounce | None) -> dict[str, Any]:
-    """What changes of a delivery that stands in line or waits for later ones. A parked one waits
-    for nothing, but may hold its key.
+    """Return the ordering and debouncing fields of a delivery.
+
+    A dead one is not debounced, but may block its ordering key.
     """
     if planned.status is Status.QUEUED:
         return {"order": order, "debounce": debounce}
@@ -191,7 +188,7 @@ def _waits(planned: Delivery, order: Order | None, debounce: Debounce | None) ->
 
 
 def _inputs(route: Route, roots: Context) -> tuple[JSON, str | None]:
-    """Return the flow's inputs and, where they must not be sent, why."""
+    """Return the flow's inputs and, if they must not be sent, the reason."""
     problem = _invalid(
         route.payload_schema, roots["body"], "the payload does not fit payload_schema"
     )
@@ -239,7 +236,7 @@ def _delivery(
         inputs=inputs,
         whole_body=route.whole_body,
         status=status,
-        # it may quote the payload, and PostgreSQL's texts hold no NUL
+        # it may quote the payload, and PostgreSQL's texts cannot contain NUL
         reason=reason and reason.replace("\0", "\ufffd"),
         dead_kind=DeadKind.OURS if reason else None,
         created_at=now,
@@ -255,18 +252,15 @@ def _delivery(
 
 
 def delivery_id(event_id: str, route: str, nonce: str = "", flow: str = "") -> str:
-    """Return the delivery's id: its event's, and eight letters that follow from route and nonce,
-    and from `flow` where it is given.
+    """Return the id of a delivery: its event's id, and eight letters from route, nonce and flow.
 
-    Ids that begin alike sort beside each other, which keeps the index of a growing queue compact.
+    The ids of new deliveries sort next to each other, which keeps the queue's index compact.
     """
     return f"dlv_{event_id.partition('_')[2]}{_letters(route, nonce, flow)}"
 
 
 def event_id_of(delivery_id: str) -> str | None:
-    """Return the id of the event that a delivery is of, as its id has it; None where it is no
-    delivery's.
-    """
+    """Return the event id contained in a delivery id, or None if it is not a delivery id."""
     found = _DELIVERY_ID.fullmatch(delivery_id)
     return f"evt_{found[1]}" if found else None
 

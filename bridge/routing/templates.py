@@ -1,4 +1,4 @@
-"""`${…}` in texts, through mappings and lists: compiled at load, filled in per event. Pure.
+"""Templates: `${…}` in texts, mappings and lists, compiled at load. Pure.
 
 A text that is one `${…}` and nothing else keeps the JSON type of its value; in any other text
 values are written as text. `$${` is a literal `${`.
@@ -46,8 +46,9 @@ _SKIP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled value of routes.yaml: called with the roots it gives JSON, or raises
-    ExpressionError.
+    """A compiled value of routes.yaml: called with the roots, returns JSON.
+
+    Raises ExpressionError if an expression fails.
     """
 
     document: JSON
@@ -61,9 +62,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """A route's compiled `inputs`: one template for each input, or one (`whole`) that gives them
-    all.
-    """
+    """A route's compiled `inputs`: a template for each input, or one (`whole`) for all."""
 
     each: Mapping[str, Template]
     whole: Template | None = None
@@ -71,16 +70,14 @@ class Inputs:
 
     @property
     def functions(self) -> frozenset[str]:
-        """The functions that they call."""
+        """The names of the functions that the inputs call."""
         templates = [self.whole] if self.whole is not None else self.each.values()
         return frozenset().union(
             *(expression.functions for template in templates for expression in template.expressions)
         )
 
     def __call__(self, context: Context) -> JSON:
-        """Return the inputs; null ones are left out, or with `strict` an ExpressionError, whose
-        text names the input.
-        """
+        """Return the inputs without null ones, which are an ExpressionError with `strict`."""
         if self.whole is not None:
             return self.whole(context)
         inputs = {}
@@ -97,9 +94,7 @@ class Inputs:
 
 
 def compile_inputs(document: JSON, *, strict: bool = False) -> Inputs:
-    """Return `document` (a mapping of inputs, or one `${…}`) compiled; CompileError carries every
-    problem with its path.
-    """
+    """Compile `inputs`, a mapping or one `${…}`; CompileError has all problems and paths."""
     if isinstance(document, str):
         parts = parse(document)
         if len(parts) != 1 or isinstance(parts[0], str):
@@ -142,9 +137,7 @@ def compile_inputs(document: JSON, *, strict: bool = False) -> Inputs:
 
 
 def compile_template(document: JSON) -> Template:
-    """Return `document` compiled; CompileError carries every problem with its path in the
-    document.
-    """
+    """Compile `document`, or raise CompileError with all problems and their paths."""
     problems: Problems = []
     template = _compile(document, (), problems)
     if problems:
@@ -153,9 +146,7 @@ def compile_template(document: JSON) -> Template:
 
 
 def parse(text: str) -> list[str | Expression]:
-    """Return the literal texts and the expressions that `text` consists of, in order; CompileError
-    where it cannot be read.
-    """
+    """Split `text` into its literal texts and compiled expressions, or raise CompileError."""
     parts: list[str | Expression] = []
     literal = ""
     position = 0
@@ -179,7 +170,7 @@ def parse(text: str) -> list[str | Expression]:
 
 
 def _end(text: str, start: int) -> int:
-    """Return where the `}` stands that closes a `${` whose expression starts at `start`."""
+    """Return the position of the `}` that closes a `${` whose expression starts at `start`."""
     depth = 0
     for token in _SKIP.finditer(text, start):
         if token[0] == "}" and depth == 0:

@@ -291,7 +291,7 @@ def test_a_route_may_start_several_flows(write):
         ("[named, nmaed]", "no flow `nmaed`; did you mean `named`?"),
         ("[]", "needs at least one text"),
         ("[named, 3]", "needs a text or a list of texts"),
-        (str([f"local/f{n}" for n in range(21)]), "20 at most"),
+        (str([f"local/f{n}" for n in range(21)]), "at most 20"),
     ],
 )
 def test_what_is_wrong_with_one_of_several_flows_is_said(write, flows, message):

@@ -124,7 +124,7 @@ def test_a_list_in_a_file_is_part_of_the_configuration(tmp_path: Path) -> None:
         ("    spam: {altcha_work: 100000000}\n", "sources.contact.spam.altcha_work: "),
         ("    spam: {block_words: nowhere.txt}\n", "sources.contact.spam.block_words: "),
         ("    spam: {block_words: ../../etc/passwd}\n", "leads out of the folder"),
-        ("    spam: {block_words: [7]}\n", "sources.contact.spam.block_words: `7` is no text"),
+        ("    spam: {block_words: [7]}\n", "sources.contact.spam.block_words: `7` is not a text"),
         (
             "    spam: {block_addresses: [1.2.3]}\n",
             "`1.2.3` is no e-mail address, IP address or network",

@@ -9,7 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.errors import CompileError, ExpressionError
-from bridge.routing.expressions.compile import MAX_LENGTH, ExpressionParser, compile_expression
+from bridge.routing.expressions.compile import (
+    MAX_EXPRESSION_LENGTH,
+    ExpressionParser,
+    compile_expression,
+)
 from bridge.routing.expressions.scan import scan
 from bridge.routing.expressions.unparse import unparse
 
@@ -131,7 +135,7 @@ SLIPS = [
     ("body.a / 2", "`/` is not an operator: write div(a, b)"),
     ("body.a = 1", "`=` is not an operator: write =="),
     ("body.items.0", "an element of an array is written [0]"),
-    ("body.x == 'a", "a ' is opened at character 11 and not closed"),
+    ("body.x == 'a", "a ' at character 11 is not closed"),
     ("body.x == `opened`", "a text needs single quotes: 'opened'"),
     ("body.x == `NaN`", "is not JSON"),
     ("body.x ==", "it ends too early"),
@@ -147,7 +151,7 @@ SLIPS = [
     ("${body.x}", "names are written without ${ }"),
     ("012", "is not a number as JSON writes it"),
     ("1e999", "out of range"),
-    ("body.x" + " " * MAX_LENGTH, f"allowed: {MAX_LENGTH}"),
+    ("body.x" + " " * MAX_EXPRESSION_LENGTH, f"allowed: {MAX_EXPRESSION_LENGTH}"),
     ("(" * 300 + "body" + ")" * 300, "brackets nested more than 50 deep"),
     ("!" * 3000 + "body", "nest"),
     (" || ".join(["body"] * 500), "nests"),

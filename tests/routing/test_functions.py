@@ -98,7 +98,7 @@ def test_only_a_file_of_the_forms_own_event_has_a_link() -> None:
     )
     assert called(CONTEXT | {"body": None}) is None
     for changed, why in (
-        ({"body": {"name": "other"}}, "none of the event's files"),
+        ({"body": {"name": "other"}}, "not one of the event's files"),
         ({"body": "cv.pdf"}, "needs object or null"),
         ({"body": {}, "event": {"provider": "mailgun"}}, "only files of forms"),
         ({"body": {"name": "cv.pdf"}, "files": None}, "only files of forms"),

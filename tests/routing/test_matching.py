@@ -192,7 +192,7 @@ PROBLEMS = [
     ({"body.n": {"gtt": 1}}, ("body.n", "gtt"), "no operator `gtt`; did you mean `gt`?"),
     ({"body.user": {"type": "Bot"}}, ("body.user", "type"), "a deeper value is body.user.type"),
     ({"body.n": {}}, ("body.n",), "found an empty mapping"),
-    ({"body.n": []}, ("body.n",), "an empty list"),
+    ({"body.n": []}, ("body.n",), "the list is empty"),
     ({"body.n": {"in": 5}}, ("body.n", "in"), "`in` needs array, found number"),
     ({"body.n": {"gt": True}}, ("body.n", "gt"), "`gt` needs number or string, found boolean"),
     ({"body.n": {"exists": "yes"}}, ("body.n", "exists"), "`exists` needs boolean"),

@@ -81,7 +81,7 @@ def test_filled(document, expected):
 BROKEN = [
     ("${body.n", (), "a ${ without a closing }"),
     ("${body.n # rest", (), "needs quotes"),
-    ("${'a}", (), "a ' is opened at character 1 and not closed"),
+    ("${'a}", (), "a ' at character 1 is not closed"),
     ("${}", (), "an empty expression"),
     ("${bdy.n}", (), "did you mean `body`?"),
     (

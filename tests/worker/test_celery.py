@@ -296,7 +296,7 @@ def settings(**environ: str) -> Any:
             {"engine": "rabbit"},
             "FLOWBRIDGE_ENGINE: 'rabbit' is not an engine; allowed: worker, celery",
         ),
-        ({"engine": "celery"}, "share a PostgreSQL"),
+        ({"engine": "celery"}, "needs a PostgreSQL database"),
         (
             {"engine": "celery", "database_url": "postgresql://x/y"},
             "FLOWBRIDGE_BROKER_URL .* it is not set",
