@@ -41,8 +41,8 @@ FUNCTIONS = (
     Function(
         "file_url",
         ("file: object|null",),
-        "A link to download a form's file by. In the inputs stands a mark; each call has the link"
-        " in its place.",
+        "A link to download a file of a form. The stored inputs have a placeholder; each call gets"
+        " the link.",
         "file_url(files[0])",
         f"{BEGINS}evt_01kbc3vmg00000000000000000/00",
         _file_url,

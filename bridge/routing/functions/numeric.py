@@ -193,7 +193,7 @@ FUNCTIONS = (
     Function(
         "sub",
         ("a: number", "b: number"),
-        "The first number less the second.",
+        "The first number minus the second.",
         "sub(1, 0.9)",
         0.1,
         _sub,
@@ -217,7 +217,7 @@ FUNCTIONS = (
     Function(
         "mod",
         ("a: number", "b: number"),
-        "The rest of dividing the first number by the second.",
+        "The remainder of dividing the first number by the second.",
         "mod(10, 4)",
         2,
         _mod,
@@ -225,7 +225,7 @@ FUNCTIONS = (
     Function(
         "round",
         ("x: number", "digits?: number"),
-        "The number rounded to so many decimal places (0), halves away from zero.",
+        "The number rounded to `digits` decimal places (default 0), halves away from zero.",
         "round(2.345, 2)",
         2.35,
         _round,
@@ -233,8 +233,8 @@ FUNCTIONS = (
     Function(
         "money",
         ("amount: number", "currency: string"),
-        "An amount in minor units (cents) as text, with the decimals that the currency has."
-        " Compared with a number it is that many units of the currency: `money(1234, 'eur') > 12`.",
+        "An amount in minor units (cents) as text, with the decimals of the currency. A comparison"
+        " with a number is in units of the currency: `money(1234, 'eur') > 12`.",
         "money(1234, 'eur')",
         "12.34 EUR",
         _money,
@@ -243,7 +243,7 @@ FUNCTIONS = (
     Function(
         "number",
         ("x: any",),
-        "The number that a text holds; null where it holds none.",
+        "The number in a text; null if the text is not a number.",
         "number(' 12.50 ')",
         12.5,
         _number,
@@ -270,7 +270,7 @@ FUNCTIONS = (
     Function(
         "avg",
         ("numbers: array[number]",),
-        "The mean of an array of numbers; null where it is empty.",
+        "The mean of an array of numbers; null if it is empty.",
         "avg([1, 2])",
         1.5,
         _avg,

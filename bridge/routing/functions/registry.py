@@ -15,7 +15,7 @@ from bridge.routing.functions.signature import (
 NOW = Function(
     "now",
     (),
-    "When the event is planned, as seconds since 1970.",
+    "The time at which the event is planned, in seconds since 1970.",
     "now()",
     1772366400,
     lambda roots: roots.get("now", 0.0),

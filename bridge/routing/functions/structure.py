@@ -90,7 +90,7 @@ FUNCTIONS = (
     Function(
         "if",
         ("condition: any", "then: any", "else?: any"),
-        "`then` where the condition is true, else `else` (null).",
+        "`then` if the condition is true, else `else` (default null).",
         "if(2 > 1, 'yes', 'no')",
         "yes",
         _if,
@@ -126,8 +126,8 @@ FUNCTIONS = (
     Function(
         "get",
         ("from: object|array|null", "key: string|number", "fallback?: any"),
-        "The value under a key that is computed, or has a hyphen; null (or the fallback) where"
-        " there is none.",
+        "The value of a computed key, or of a key with a hyphen; null (or the fallback) if there is"
+        " none.",
         "get({a: 1}, 'a')",
         1,
         _get,
@@ -143,7 +143,7 @@ FUNCTIONS = (
     Function(
         "first",
         ("items: array",),
-        "The first element; null where there is none.",
+        "The first element; null if there is none.",
         "first(['a', 'b'])",
         "a",
         lambda items: items[0] if items else None,
@@ -151,7 +151,7 @@ FUNCTIONS = (
     Function(
         "last",
         ("items: array",),
-        "The last element; null where there is none.",
+        "The last element; null if there is none.",
         "last(['a', 'b'])",
         "b",
         lambda items: items[-1] if items else None,
@@ -159,7 +159,7 @@ FUNCTIONS = (
     Function(
         "unique",
         ("items: array",),
-        "The elements without repetition, in order.",
+        "The elements without duplicates, in order.",
         "unique(['b', 'a', 'b'])",
         ["b", "a"],
         _unique,
@@ -175,7 +175,7 @@ FUNCTIONS = (
     Function(
         "contains",
         ("in: array|string", "search: any"),
-        "Whether the array has the element, or the text the part.",
+        "Whether an array has the element, or a text the substring.",
         "contains(['a', 'b'], 'a')",
         True,
         _contains,
@@ -192,7 +192,7 @@ FUNCTIONS = (
     Function(
         "length",
         ("x: string|array|object",),
-        "How many characters, elements or keys.",
+        "The number of characters, elements or keys.",
         "length('abc')",
         3,
         len,
@@ -200,7 +200,7 @@ FUNCTIONS = (
     Function(
         "reverse",
         ("x: array|string",),
-        "The elements, or the characters, from the end.",
+        "The elements, or the characters, in reverse order.",
         "reverse('abc')",
         "cba",
         lambda x: x[::-1],
@@ -216,7 +216,7 @@ FUNCTIONS = (
     Function(
         "max",
         (f"items: {_ORDERED}",),
-        "The greatest number or text; null where there is none.",
+        "The greatest number or text; null if there is none.",
         "max([1, 3, 2])",
         3,
         lambda items: max(items, default=None),
@@ -224,7 +224,7 @@ FUNCTIONS = (
     Function(
         "min",
         (f"items: {_ORDERED}",),
-        "The least number or text; null where there is none.",
+        "The least number or text; null if there is none.",
         "min([1, 3, 2])",
         1,
         lambda items: min(items, default=None),
@@ -272,7 +272,7 @@ FUNCTIONS = (
     Function(
         "to_array",
         ("x: any",),
-        "An array as it is, anything else in an array of one.",
+        "An array unchanged; any other value as an array of one element.",
         "to_array('a')",
         ["a"],
         lambda x: x if isinstance(x, list) else [x],

@@ -129,7 +129,7 @@ FUNCTIONS = (
     Function(
         "truncate",
         ("text: string", "length: number", "ending?: string"),
-        "The text cut to so many characters, the ending (…) included.",
+        "The text cut to this number of characters, including the ending (…).",
         "truncate('abcdef', 4)",
         "abc…",
         _truncate,
@@ -137,7 +137,7 @@ FUNCTIONS = (
     Function(
         "urlencode",
         ("text: string",),
-        "The text as it may stand in a URL.",
+        "The text, percent-encoded for a URL.",
         "urlencode('a b&c')",
         "a%20b%26c",
         _urlencode,
@@ -145,7 +145,7 @@ FUNCTIONS = (
     Function(
         "starts_with",
         ("text: string", "start: string"),
-        "Whether the text starts so.",
+        "Whether the text starts with `start`.",
         "starts_with('abc', 'ab')",
         True,
         str.startswith,
@@ -153,7 +153,7 @@ FUNCTIONS = (
     Function(
         "ends_with",
         ("text: string", "end: string"),
-        "Whether the text ends so.",
+        "Whether the text ends with `end`.",
         "ends_with('abc', 'bc')",
         True,
         str.endswith,
@@ -161,7 +161,7 @@ FUNCTIONS = (
     Function(
         "string",
         ("x: any",),
-        "The value as text: a string as it is, everything else as JSON.",
+        "The value as text: a string unchanged, any other value as JSON.",
         "string(12.5)",
         "12.5",
         to_text,
@@ -189,7 +189,7 @@ FUNCTIONS = (
     Function(
         "unb64",
         ("text: string",),
-        "The text that is written in base64 (the URL-safe alphabet too).",
+        "The text encoded in base64 (also with the URL-safe alphabet).",
         "unb64('aGk=')",
         "hi",
         _unb64,

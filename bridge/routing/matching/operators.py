@@ -65,7 +65,7 @@ OPERATORS: dict[str, Operator] = {
             "ne",
             _ANY,
             lambda want: lambda found: not equal(found, want),
-            "is another JSON value, or missing",
+            "is a different JSON value, or missing",
         ),
         Operator(
             "in",
@@ -83,7 +83,7 @@ OPERATORS: dict[str, Operator] = {
             "gt",
             ("number", "string"),
             _ordered(lambda a, b: a > b),
-            "is greater (numbers, or texts by alphabet)",
+            "is greater (numbers, or texts in alphabetical order)",
         ),
         Operator(
             "gte", ("number", "string"), _ordered(lambda a, b: a >= b), "is greater or the same"
@@ -94,21 +94,23 @@ OPERATORS: dict[str, Operator] = {
             "exists",
             ("boolean",),
             lambda want: lambda found: (found is not None) is want,
-            "is there and not null",
+            "exists and is not null",
         ),
         Operator(
             "contains",
             ("string", "number", "boolean", "null"),
             _contains,
-            "has this part (a text) or element (an array)",
+            "contains this substring (a text) or element (an array)",
         ),
-        Operator("starts_with", ("string",), _of_text(str.startswith), "is a text that starts so"),
-        Operator("ends_with", ("string",), _of_text(str.endswith), "is a text that ends so"),
+        Operator(
+            "starts_with", ("string",), _of_text(str.startswith), "is a text that starts with this"
+        ),
+        Operator("ends_with", ("string",), _of_text(str.endswith), "is a text that ends with this"),
         Operator(
             "regex",
             ("string",),
             _regex,
-            f"is a text in whose first {MAX_REGEX_TEXT} characters the pattern is found",
+            f"is a text that matches the pattern in its first {MAX_REGEX_TEXT} characters",
         ),
     )
 }
