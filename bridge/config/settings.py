@@ -155,7 +155,8 @@ def load_settings(
 ) -> Settings:
     """Return the settings of `environ`, or raise SettingsError naming the invalid variable.
 
-    Without `secrets`, no secret key is read or created: for commands that only read the store.
+    Without `secrets`, a secret key is neither needed nor created: for commands that only read the
+    store.
     """
     path = Path(config or environ.get("FLOWBRIDGE_CONFIG") or "routes.yaml")
     merged = with_dotenv(environ, _read_dotenv(path.parent / ".env"))

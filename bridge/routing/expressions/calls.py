@@ -41,7 +41,9 @@ def argument_types(row: Function, node: Node) -> list[str]:
     """Return the type that each argument of a call needs; CompileError where the call is wrong."""
     name = node["value"]
     arguments = node["children"]
-    if len(arguments) < row.least or (row.most is not None and len(arguments) > row.most):
+    if len(arguments) < row.min_arguments or (
+        row.max_arguments is not None and len(arguments) > row.max_arguments
+    ):
         raise CompileError(
             f"`{name}` is written {row.signature}, found {len(arguments)}"
             f" argument{'s' * (len(arguments) != 1)}"
@@ -73,15 +75,15 @@ def call_function(row: Function, node: Node, steps: Sequence[Step], types: Seque
         for step, wanted, text in zip(steps, types, texts, strict=True)
     )
 
-    def call(value: JSON, run: Evaluation) -> JSON:
+    def call(value: JSON, state: Evaluation) -> JSON:
         values = []
         for step, plain, wanted, text in known:
-            found = step(value, run)
+            found = step(value, state)
             if type(found) not in plain:
                 check_type(found, wanted, text)
             values.append(found)
         try:
-            result = row.call(run.roots, *values) if row.knows else row.call(*values)
+            result = row.call(state.roots, *values) if row.needs_roots else row.call(*values)
         except ExpressionError as error:
             raise ExpressionError(f"`{shorten(unparse(node))}`: {error}") from None
         except (TypeError, ValueError, ArithmeticError, RecursionError, MemoryError):
@@ -89,8 +91,8 @@ def call_function(row: Function, node: Node, steps: Sequence[Step], types: Seque
                 f"`{shorten(unparse(node))}` cannot be evaluated on this value"
             ) from None
         if isinstance(result, (str, list)):
-            run.made += len(result)
-            if run.made > MAX_OUTPUT_SIZE:
+            state.output_size += len(result)
+            if state.output_size > MAX_OUTPUT_SIZE:
                 raise ExpressionError(f"`{shorten(unparse(node))}` produces too much output")
         return result
 

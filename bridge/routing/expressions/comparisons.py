@@ -48,9 +48,9 @@ def compare_money(node: Node, left: Step, right: Step) -> Step:
     """Return a comparison in currency units: `money(…) > 100` means 100 units, not cents."""
     name = node["value"]
 
-    def compare(value: JSON, run: Evaluation) -> JSON:
-        a = left(value, run)
-        b = right(value, run)
+    def compare(value: JSON, state: Evaluation) -> JSON:
+        a = left(value, state)
+        b = right(value, state)
         if isinstance(a, Money) or isinstance(b, Money):
             a, b = _convert_money(a, b, node)
         if name in ("eq", "ne"):
@@ -64,12 +64,12 @@ def compare_values(node: Node, left: Step, right: Step) -> Step:
     """Return the comparison of two values."""
     if node["value"] in ("eq", "ne"):
         wanted = node["value"] == "eq"
-        return lambda value, run: equal(left(value, run), right(value, run)) is wanted
+        return lambda value, state: equal(left(value, state), right(value, state)) is wanted
     order = _ORDERS[node["value"]]
 
-    def compare(value: JSON, run: Evaluation) -> JSON:
-        a = left(value, run)
-        b = right(value, run)
+    def compare(value: JSON, state: Evaluation) -> JSON:
+        a = left(value, state)
+        b = right(value, state)
         kinds = {type_of(a), type_of(b)}
         if kinds in ({"number"}, {"string"}):
             return order(a, b)

@@ -28,7 +28,7 @@ def build(node: Node) -> Step:
 
 def _field(node: Node) -> Step:
     name = node["value"]
-    return lambda value, _run: value.get(name) if isinstance(value, dict) else None
+    return lambda value, _state: value.get(name) if isinstance(value, dict) else None
 
 
 def _chain(node: Node) -> Step:
@@ -39,7 +39,7 @@ def _chain(node: Node) -> Step:
 
 
 def _path(names: tuple[str, ...]) -> Step:
-    def path(value: JSON, _run: Evaluation) -> JSON:
+    def path(value: JSON, _state: Evaluation) -> JSON:
         for name in names:
             if not isinstance(value, dict):
                 return None
@@ -51,7 +51,7 @@ def _path(names: tuple[str, ...]) -> Step:
 
 def _index(node: Node) -> Step:
     index = node["value"]
-    return lambda value, _run: (
+    return lambda value, _state: (
         value[index] if isinstance(value, list) and -len(value) <= index < len(value) else None
     )
 
@@ -60,24 +60,24 @@ def _slice(node: Node) -> Step:
     if node["children"][2] == 0:
         raise CompileError("a slice with step 0")
     part = slice(*node["children"])
-    return lambda value, _run: value[part] if isinstance(value, list) else None
+    return lambda value, _state: value[part] if isinstance(value, list) else None
 
 
 def _literal(node: Node) -> Step:
     constant = node["value"]
-    return lambda _value, _run: constant
+    return lambda _value, _state: constant
 
 
 def _current(_node: Node) -> Step:
-    return lambda value, _run: value
+    return lambda value, _state: value
 
 
 def _or(node: Node) -> Step:
     left, right = map(build, node["children"])
 
-    def either(value: JSON, run: Evaluation) -> JSON:
-        found = left(value, run)
-        return found if is_true(found) else right(value, run)
+    def either(value: JSON, state: Evaluation) -> JSON:
+        found = left(value, state)
+        return found if is_true(found) else right(value, state)
 
     return either
 
@@ -85,46 +85,46 @@ def _or(node: Node) -> Step:
 def _and(node: Node) -> Step:
     left, right = map(build, node["children"])
 
-    def both(value: JSON, run: Evaluation) -> JSON:
-        found = left(value, run)
-        return right(value, run) if is_true(found) else found
+    def both(value: JSON, state: Evaluation) -> JSON:
+        found = left(value, state)
+        return right(value, state) if is_true(found) else found
 
     return both
 
 
 def _not(node: Node) -> Step:
     inner = build(node["children"][0])
-    return lambda value, run: not is_true(inner(value, run))
+    return lambda value, state: not is_true(inner(value, state))
 
 
-def _comparable(node: Node) -> Step | None:
+def _build_compared(node: Node) -> Step | None:
     """Return the function for one side of a comparison, if it ends in a call such as money().
 
     Such a call has another value in a comparison. Null for all other sides.
     """
     if node["type"] in ("subexpression", "pipe"):
         *before, last = node["children"]
-        step = _comparable(last)
+        step = _build_compared(last)
         return None if step is None else _joined((*map(build, before), step))
     row = FUNCTIONS.get(node["value"]) if node["type"] == "function_expression" else None
     return (
         None
-        if row is None or row.compared is None
-        else _function(node, replace(row, call=row.compared))
+        if row is None or row.call_in_comparison is None
+        else _function(node, replace(row, call=row.call_in_comparison))
     )
 
 
 def _joined(steps: tuple[Step, ...]) -> Step:
-    def chain(value: JSON, run: Evaluation) -> JSON:
+    def chain(value: JSON, state: Evaluation) -> JSON:
         for step in steps:
-            value = step(value, run)
+            value = step(value, state)
         return value
 
     return chain
 
 
 def _comparator(node: Node) -> Step:
-    compared = [_comparable(child) for child in node["children"]]
+    compared = [_build_compared(child) for child in node["children"]]
     if any(compared):
         first, second = (
             step or build(child) for step, child in zip(compared, node["children"], strict=True)
@@ -151,11 +151,11 @@ def _value_projection(node: Node) -> Step:
 
 
 def _collect(left: Step, right: Step, elements: Callable[[JSON], list[JSON] | None]) -> Step:
-    def collect(value: JSON, run: Evaluation) -> JSON:
-        base = elements(left(value, run))
+    def collect(value: JSON, state: Evaluation) -> JSON:
+        base = elements(left(value, state))
         if base is None:
             return None
-        return [found for element in base if (found := right(element, run)) is not None]
+        return [found for element in base if (found := right(element, state)) is not None]
 
     return collect
 
@@ -163,12 +163,12 @@ def _collect(left: Step, right: Step, elements: Callable[[JSON], list[JSON] | No
 def _filter(node: Node) -> Step:
     left, right, condition = map(build, node["children"])
 
-    def filtered(value: JSON, run: Evaluation) -> JSON:
-        base = left(value, run)
+    def filtered(value: JSON, state: Evaluation) -> JSON:
+        base = left(value, state)
         if not isinstance(base, list):
             return None
-        kept = (element for element in base if is_true(condition(element, run)))
-        return [found for element in kept if (found := right(element, run)) is not None]
+        kept = (element for element in base if is_true(condition(element, state)))
+        return [found for element in kept if (found := right(element, state)) is not None]
 
     return filtered
 
@@ -176,8 +176,8 @@ def _filter(node: Node) -> Step:
 def _flatten(node: Node) -> Step:
     inner = build(node["children"][0])
 
-    def flatten(value: JSON, run: Evaluation) -> JSON:
-        base = inner(value, run)
+    def flatten(value: JSON, state: Evaluation) -> JSON:
+        base = inner(value, state)
         if not isinstance(base, list):
             return None
         return [
@@ -191,19 +191,19 @@ def _flatten(node: Node) -> Step:
 
 def _select_list(node: Node) -> Step:
     steps = tuple(map(build, node["children"]))
-    return lambda value, run: None if value is None else [step(value, run) for step in steps]
+    return lambda value, state: None if value is None else [step(value, state) for step in steps]
 
 
 def _select_dict(node: Node) -> Step:
     steps = tuple((child["value"], build(child["children"][0])) for child in node["children"])
-    return lambda value, run: (
-        None if value is None else {name: step(value, run) for name, step in steps}
+    return lambda value, state: (
+        None if value is None else {name: step(value, state) for name, step in steps}
     )
 
 
 def _expref(node: Node) -> Step:
     inner = build(node["children"][0])
-    return lambda _value, run: ExpressionReference(lambda element: inner(element, run))
+    return lambda _value, state: ExpressionReference(lambda element: inner(element, state))
 
 
 def _function(node: Node, given: Function | None = None) -> Step:
@@ -212,7 +212,7 @@ def _function(node: Node, given: Function | None = None) -> Step:
     types = argument_types(row, node)
     steps = tuple(map(build, node["children"]))
     if row.lazy:
-        return lambda value, run: row.call(*(partial(step, value, run) for step in steps))
+        return lambda value, state: row.call(*(partial(step, value, state) for step in steps))
     return call_function(row, node, steps, types)
 
 

@@ -10,11 +10,11 @@ from bridge.core.model import JSON
 class Evaluation:
     """The state of one evaluation: the roots, and the size of the values made so far."""
 
-    __slots__ = ("made", "roots")
+    __slots__ = ("output_size", "roots")
 
     def __init__(self, roots: Mapping[str, JSON]) -> None:
         self.roots = roots
-        self.made = 0
+        self.output_size = 0
 
 
 Step = Callable[[JSON, Evaluation], JSON]

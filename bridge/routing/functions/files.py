@@ -46,6 +46,6 @@ FUNCTIONS = (
         "file_url(files[0])",
         f"{BEGINS}evt_01kbc3vmg00000000000000000/00",
         _file_url,
-        knows=True,
+        needs_roots=True,
     ),
 )

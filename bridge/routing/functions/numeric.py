@@ -238,7 +238,7 @@ FUNCTIONS = (
         "money(1234, 'eur')",
         "12.34 EUR",
         _money,
-        compared=_read_money,
+        call_in_comparison=_read_money,
     ),
     Function(
         "number",

@@ -19,7 +19,7 @@ NOW = Function(
     "now()",
     1772366400,
     lambda roots: roots.get("now", 0.0),
-    knows=True,
+    needs_roots=True,
 )
 
 FUNCTIONS: dict[str, Function] = {

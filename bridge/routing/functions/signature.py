@@ -40,8 +40,8 @@ class Function:
     #: `call` gets each argument as a function without parameters, and evaluates those it needs
     lazy: bool = False
     #: replaces `call` in a comparison, where the value is not a text
-    compared: Callable[..., Any] | None = None
-    knows: bool = False  #: `call` gets the roots and `now` before its arguments
+    call_in_comparison: Callable[..., Any] | None = None
+    needs_roots: bool = False  #: `call` gets the roots and `now` before its arguments
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -49,14 +49,14 @@ class Function:
         return tuple(argument.partition(": ")[2] for argument in self.arguments)
 
     @property
-    def least(self) -> int:
+    def min_arguments(self) -> int:
         """The minimum number of arguments."""
         return sum(
             not argument.partition(":")[0].endswith(("?", "*")) for argument in self.arguments
         )
 
     @property
-    def most(self) -> int | None:
+    def max_arguments(self) -> int | None:
         """The maximum number of arguments; null for any number."""
         return (
             None

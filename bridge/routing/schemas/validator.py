@@ -16,7 +16,8 @@ from urllib.parse import unquote, urlsplit
 from bridge.core.errors import CompileError
 from bridge.core.model import JSON
 from bridge.routing.functions.signature import shorten
-from bridge.routing.schemas import plain
+from bridge.routing.schemas import fast_check
+from bridge.routing.schemas.fast_check import Accept
 from bridge.routing.schemas.keywords import (
     MAX_PATTERN_TEXT,
     TooManyReferences,
@@ -27,7 +28,6 @@ from bridge.routing.schemas.keywords import (
     load_jsonschema,
 )
 from bridge.routing.schemas.messages import MAX_MESSAGE, Failure, describe, json_path, to_failure
-from bridge.routing.schemas.plain import Accept
 from bridge.routing.schemas.walk import find_identifiers, iterate_references, iterate_schemas
 
 Resolve = Callable[[str], JSON]
@@ -62,7 +62,7 @@ class Schema:
 
     def errors(self, value: JSON) -> list[tuple[str, str]]:
         """Return (JSON path, message) of at most ten errors, by path; empty if valid."""
-        if self._is_plainly_valid(value):
+        if self._passes_fast_check(value):
             return []
         try:
             return sorted(set(map(describe, self._found(value))))[:MAX_ERRORS]
@@ -71,14 +71,14 @@ class Schema:
 
     def failures(self, value: JSON) -> list[Failure]:
         """Return the errors as records, for callers with messages of their own."""
-        if self._is_plainly_valid(value):
+        if self._passes_fast_check(value):
             return []
         try:
             return sorted(map(to_failure, self._found(value)), key=lambda one: json_path(one.steps))
         except (TooManyReferences, RecursionError):
             return [Failure((), "", None, value)]
 
-    def _is_plainly_valid(self, value: JSON) -> bool:
+    def _passes_fast_check(self, value: JSON) -> bool:
         try:
             return self.accepts is not None and self.accepts(value)
         except RecursionError:  # jsonschema reports a value that nests too deep
@@ -99,7 +99,7 @@ def compile_schema(
 
     `base` is the path of its file under the configuration's folder, which its references are
     relative to. `resolve` returns the parsed file of such a path or raises CompileError. With
-    `fast`, `plain` accepts most valid values, and jsonschema decides all others.
+    `fast`, `fast_check` accepts most valid values, and jsonschema decides all others.
     """
     library = load_jsonschema()
     if isinstance(document, bool):
@@ -285,4 +285,4 @@ def _acceptor(documents: dict[str, Any]) -> Accept | None:
     (document,) = documents.values()
     if document.get("$schema", DRAFT) != DRAFT:
         return None
-    return plain.compile_acceptor(document)
+    return fast_check.compile_acceptor(document)
