@@ -99,12 +99,12 @@ def compile_inputs(document: JSON, *, strict: bool = False) -> Inputs:
         parts = parse(document)
         if len(parts) != 1 or isinstance(parts[0], str):
             raise CompileError(
-                "inputs is a mapping of names to values, or one ${…} that gives an object"
+                "`inputs` must be a mapping of names to values, or one ${…} that gives an object"
             )
         return Inputs({}, compile_template(document), strict)
     if not isinstance(document, Mapping):
         raise CompileError(
-            "inputs is a mapping of names to values, or one ${…} that gives an object"
+            "`inputs` must be a mapping of names to values, or one ${…} that gives an object"
         )
     problems: Problems = []
     each = {}

@@ -546,7 +546,7 @@ CASES: list[tuple[str, list[str]]] = [
     ),
     (
         "version: 1\nsources: {'a/b': {provider: form}}\n",
-        ["2:11: sources.a/b: `a/b` is not a name that can stand in a URL"],
+        ["2:11: sources.a/b: `a/b` is not a name for a URL"],
     ),
     # flows
     (
@@ -682,7 +682,7 @@ CASES: list[tuple[str, list[str]]] = [
     ),
     (
         HEAD + "routes:\n  - {name: a, on: f, flow: local/x, inputs: text}\n",
-        ["5:45: routes[a].inputs: inputs is a mapping of names to values, or one ${…}"],
+        ["5:45: routes[a].inputs: `inputs` must be a mapping of names to values, or one ${…}"],
     ),
     (
         HEAD + "routes:\n  - {name: a, on: f, flow: local/x, inputs: [1]}\n",
@@ -718,7 +718,7 @@ CASES: list[tuple[str, list[str]]] = [
     (
         HEAD + "routes:\n  - {name: a, on: f, flow: local/x, match: {}, when: true}\n",
         [
-            "5:44: routes[a].match: an empty match; leave it out to take every event",
+            "5:44: routes[a].match: `match` is empty; leave it out to match every event",
             "5:54: routes[a].when: needs text, found true",
         ],
     ),
@@ -900,7 +900,7 @@ WARNINGS = [
             "2:11: sources.g: no route uses this source",
             "2:41: sources.g.secret: a short secret can be guessed: found 5 characters; use",
             (
-                "2:41: sources.g.secret: this secret is readable by everyone who reads this file:"
+                "2:41: sources.g.secret: this secret is readable by anyone with access to this file:"
                 " put it into .env as G_WEBHOOK_SECRET and write ${env:"
             ),
         ],

@@ -252,7 +252,7 @@ ERRORS = [
     (
         "lower(body.x)",
         {},
-        "`body.x` is null, needs string (default() gives a missing value another)",
+        "`body.x` is null, needs string (use default() for a missing value)",
     ),
     ("add(body.x, 1)", {"x": "5"}, "`body.x` is string, needs number"),
     ("add(body.x, 1)", {"x": True}, "`body.x` is boolean, needs number"),

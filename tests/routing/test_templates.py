@@ -138,7 +138,7 @@ def test_one_expression_gives_all_inputs():
 
 @pytest.mark.parametrize("document", ["text", "a ${body}", "${body} ", 5, ["${body}"], None])
 def test_other_inputs_are_refused(document):
-    with pytest.raises(CompileError, match="inputs is a mapping"):
+    with pytest.raises(CompileError, match="`inputs` must be a mapping"):
         compile_inputs(document)
 
 

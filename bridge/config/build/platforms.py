@@ -65,7 +65,7 @@ def _build_gumloop(
         advice = "put it into .env as GUMLOOP_API_KEY and write ${env:GUMLOOP_API_KEY}"
         report.add(
             (*path, "api_key"),
-            f"this key is readable by everyone who reads this file: {advice}",
+            f"this key is readable by anyone with access to this file: {advice}",
             level="warning",
         )
     _check_url(written.base_url, (*path, "base_url"), "the API key would be sent", report)

@@ -131,7 +131,7 @@ class _RouteBuilder:
         document = {key: value for key, value in (model.match or {}).items() if key != "event"}
         if model.match is not None and not model.match:
             self.report.add(
-                (*self.path, "match"), "an empty match; leave it out to take every event"
+                (*self.path, "match"), "`match` is empty; leave it out to match every event"
             )
         parts: list[tuple[str, Callable[[Any], Clause], Any]] = [
             ("match", compile_match, document),

@@ -43,7 +43,7 @@ def build_sources(
         if not NAME_PATTERN.fullmatch(name):
             report.add(
                 path,
-                f"`{name}` is not a name that can stand in a URL; allowed: letters, digits, - _",
+                f"`{name}` is not a name for a URL; allowed: letters, digits, - _",
                 key=True,
             )
         if name == OWN:

@@ -173,7 +173,7 @@ def build_secrets(written: DeclaredSource, scheme: Scheme) -> tuple[Secret, ...]
             advice = f"put it into .env as {name} and write ${{env:{name}}}"
             written.report.add(
                 at,
-                f"this secret is readable by everyone who reads this file: {advice}",
+                f"this secret is readable by anyone with access to this file: {advice}",
                 level="warning",
             )
         secrets.append(Secret(value, None if not_after is None else float(not_after)))

@@ -110,7 +110,7 @@ def check_type(value: Any, wanted: str, text: str) -> None:
     needs = " or ".join(name.replace("array[", "array of ").rstrip("]") for name in names)
     if found == "array" and "array[" in wanted:
         found = "array of " + " and ".join(sorted({type_of(item) for item in value}))
-    hint = " (default() gives a missing value another)" if found == "null" else ""
+    hint = " (use default() for a missing value)" if found == "null" else ""
     raise ExpressionError(f"`{shorten(text)}` is {found}, needs {needs}{hint}")
 
 

@@ -103,7 +103,7 @@ def _format_time(
         )
         return moment.strftime(form)
     except (ValueError, OverflowError, UnicodeError):
-        raise ExpressionError("a time or format that cannot be written") from None
+        raise ExpressionError("a time or format that cannot be used") from None
 
 
 def _parse_time(value: str | int | float, form: JSON = None, zone: str = "UTC") -> int | float:

@@ -48,7 +48,7 @@ def compile_when(text: str) -> Clause:
 def _mapping(document: JSON, path: Path, problems: Problems, depth: int) -> Clause:
     if not isinstance(document, Mapping) or not document:
         problems.append(
-            (path, f"needs a mapping of paths to what they should be, found {_found(document)}")
+            (path, f"needs a mapping of paths to expected values, found {_found(document)}")
         )
         return AllOf(())
     if depth > MAX_NESTING:

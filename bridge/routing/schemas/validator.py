@@ -271,7 +271,7 @@ def _check_fragments(documents: dict[str, Any], registry: Any) -> None:
                     problems.append(
                         (
                             (*path, "$ref") if index == 0 else (),
-                            f"{where}$ref `{shorten(schema['$ref'], 60)}` leads nowhere",
+                            f"{where}$ref `{shorten(schema['$ref'], 60)}` cannot be resolved",
                         )
                     )
     if problems:
