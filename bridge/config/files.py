@@ -33,33 +33,33 @@ class Disk:
         self._again = again
         self._asked: dict[tuple[Callable[..., Answer], tuple[object, ...]], Answer] = {}
 
-    def read(self, file: Path, most: int) -> bytes:
-        """Return the first `most` bytes of a file; OSError where it cannot be read."""
+    def read(self, file: Path, max_bytes: int) -> bytes:
+        """Return the first `max_bytes` bytes of a file; OSError if it cannot be read."""
         try:
             if self._again and not stat.S_ISREG(file.stat().st_mode):
                 raise NotRegularFile(
                     errno.EINVAL, "it is not a regular file, so it cannot be read again"
                 )
-            raw = _read(file, most)
+            raw = _read(file, max_bytes)
         except OSError as error:
-            self._asked[_content, (file, most)] = error.errno
+            self._asked[_content, (file, max_bytes)] = error.errno
             raise
-        self._asked[_content, (file, most)] = _digest(raw)
+        self._asked[_content, (file, max_bytes)] = _digest(raw)
         return raw
 
-    def names(self, folder: Path, pattern: str) -> list[Path]:
+    def find_files(self, folder: Path, pattern: str) -> list[Path]:
         """Return the files under `folder` whose names match a pattern."""
         found = _names(folder, pattern)
         self._asked[_names, (folder, pattern)] = found
         return found
 
-    def holds(self, folder: Path, name: str) -> bool:
+    def is_inside(self, folder: Path, name: str) -> bool:
         """Return whether `name` stays inside `folder`, also after following links.
 
         Raises OSError or ValueError if it is not a file name.
         """
-        found = _holds(folder, name)
-        self._asked[_holds, (folder, name)] = found
+        found = _is_inside(folder, name)
+        self._asked[_is_inside, (folder, name)] = found
         return found
 
     def has_changed(self) -> bool:
@@ -69,26 +69,26 @@ class Disk:
         )
 
 
-def _read(file: Path, most: int) -> bytes:
+def _read(file: Path, max_bytes: int) -> bytes:
     with file.open("rb") as stream:
-        return stream.read(most)
+        return stream.read(max_bytes)
 
 
 def _digest(raw: bytes) -> bytes:
     return hashlib.sha256(raw).digest()  # a digest, since the content may be a secret
 
 
-def _content(file: Path, most: int) -> Answer:
+def _content(file: Path, max_bytes: int) -> Answer:
     if not stat.S_ISREG(file.stat().st_mode):
         return errno.EINVAL
-    return _digest(_read(file, most))
+    return _digest(_read(file, max_bytes))
 
 
 def _names(folder: Path, pattern: str) -> list[Path]:
     return sorted(folder.glob(pattern))
 
 
-def _holds(folder: Path, name: str) -> bool:
+def _is_inside(folder: Path, name: str) -> bool:
     root = folder.resolve()
     return (root / name).resolve().is_relative_to(root)
 
@@ -118,14 +118,14 @@ class ConfigFolder:
     def find(self, name: str) -> Path:
         """Return the path of the file `name`; CompileError if it is outside the folder."""
         try:
-            inside = not PurePosixPath(name).is_absolute() and self.disk.holds(self.path, name)
+            inside = not PurePosixPath(name).is_absolute() and self.disk.is_inside(self.path, name)
         except (ValueError, OSError, RuntimeError):  # not a file name, or links in a circle
             raise CompileError("not the name of a file") from None
         if not inside:
             raise CompileError(f"`{name}` leads out of the folder of routes.yaml")
         return self.path / name
 
-    def text(self, file: Path) -> str:
+    def read_text(self, file: Path) -> str:
         """Return the text of `file`; CompileError if it cannot be read."""
         try:
             raw = self.disk.read(file, MAX_FILE_BYTES + 1)
@@ -141,12 +141,12 @@ class ConfigFolder:
         except UnicodeDecodeError:
             raise CompileError(f"{file} is not UTF-8 text") from None
 
-    def schema(self, name: str) -> Any:
+    def read_schema(self, name: str) -> Any:
         """Return the parsed schema file `name` (a path under the folder), or raise CompileError."""
         name = str(PurePosixPath(name))
-        return parse_schema(self.part(name), name)
+        return parse_schema(self.read_part(name), name)
 
-    def part(self, name: str) -> str:
+    def read_part(self, name: str) -> str:
         """Return the text of the file `name` and make it part of the configuration.
 
         `name` is a path under the folder. Raises CompileError if it cannot be read.
@@ -155,7 +155,7 @@ class ConfigFolder:
         if name not in self.texts:
             if self.frozen:
                 raise CompileError(f"`{name}` is not part of this configuration")
-            self.texts[name] = self.text(self.find(name))
+            self.texts[name] = self.read_text(self.find(name))
         return self.texts[name]
 
 

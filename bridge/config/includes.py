@@ -20,7 +20,7 @@ def gather(
     """Return routes.yaml with all its includes as one document, and its folder."""
     folder = ConfigFolder(file.parent, disk=disk)
     try:
-        document = read_yaml(YamlFile(str(file), folder.text(file)), report)
+        document = read_yaml(YamlFile(str(file), folder.read_text(file)), report)
     except CompileError as error:
         report.settle((), str(error))
         return {}, folder
@@ -51,7 +51,7 @@ def _includes(value: Any, folder: ConfigFolder, report: Report) -> list[tuple[Wh
         try:
             folder.find(name)
             matches = (
-                folder.disk.names(folder.path, name)
+                folder.disk.find_files(folder.path, name)
                 if any(sign in name for sign in "*?[")
                 else [folder.path / name]
             )
@@ -70,7 +70,7 @@ def _include(
     """Add the sections of `file` to `document`, and its positions and problems to `report`."""
     own = Report(str(file))
     try:
-        part = read_yaml(YamlFile(str(file), folder.text(file)), own)
+        part = read_yaml(YamlFile(str(file), folder.read_text(file)), own)
     except CompileError as error:
         report.add(where, str(error))
         return

@@ -511,8 +511,8 @@ def test_the_disk_tells_whether_it_would_answer_differently(tmp_path: Path) -> N
     file = tmp_path / "one"
     with pytest.raises(FileNotFoundError):
         disk.read(file, 100)
-    assert disk.names(tmp_path, "*.yaml") == []
-    assert disk.holds(tmp_path, "one")
+    assert disk.find_files(tmp_path, "*.yaml") == []
+    assert disk.is_inside(tmp_path, "one")
     assert not disk.has_changed()
     (tmp_path / "other.yaml").touch()
     assert disk.has_changed()

@@ -19,7 +19,7 @@ class DeliveryRules:
         self._path = path
         self._report = report
 
-    def ordering(self) -> Ordering | None:
+    def build_ordering(self) -> Ordering | None:
         """Return the rule of `order_by`; null without one."""
         model = self._model
         if model.order_by is None:
@@ -41,23 +41,23 @@ class DeliveryRules:
             else Ordering(key=by, until=model.order_until, blocks=model.on_dead == "block")
         )
 
-    def debounce(self) -> Debouncing | None:
+    def build_debounce(self) -> Debouncing | None:
         """Return the rule of `debounce`; null without one."""
-        written = self._model.debounce
-        if written is None:
+        model = self._model.debounce
+        if model is None:
             return None
         if self._model.delay is not None:
             self._note(
                 "`delay` cannot be used with `debounce`, which waits already", "delay", at_key=True
             )
-        wait = float(written.wait)
-        most = 10 * wait if written.max is None else float(written.max)
+        wait = float(model.wait)
+        most = 10 * wait if model.max is None else float(model.max)
         if wait > most:
             self._note("`wait` is longer than `max`", "debounce")
-        key = None if written.key is None else self._expression(written.key, "debounce", "key")
+        key = None if model.key is None else self._expression(model.key, "debounce", "key")
         return Debouncing(wait=wait, max=most, key=key)
 
-    def limits(self) -> Limits:
+    def build_limits(self) -> Limits:
         """Return the limits of concurrent runs and starts."""
         model = self._model
         return Limits(
@@ -66,7 +66,7 @@ class DeliveryRules:
             max_runs_per_day=model.max_runs_per_day,
         )
 
-    def on_unknown(self, platform: Platform) -> str:
+    def find_on_unknown(self, platform: Platform) -> str:
         """Return `on_unknown` for a platform, and report keys that need runs if it has none."""
         model = self._model
         kind = PLATFORMS[platform.type]

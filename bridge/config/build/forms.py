@@ -42,49 +42,49 @@ FORM_ONLY_KEYS = (
 ON_ERROR_VALUES = ("page", "back")
 
 
-def build_form(written: DeclaredSource, schemas: Schemas) -> Form:
+def build_form(declared: DeclaredSource, schemas: Schemas) -> Form:
     """Return the form of a source, and report its problems."""
     schema = (
-        schemas.compile(written.model.schema_, (*written.path, "schema"))
-        if written.model.schema_ is not None
+        schemas.compile(declared.model.schema_, (*declared.path, "schema"))
+        if declared.model.schema_ is not None
         else None
     )
     document = schema.document if schema is not None else None
     return Form(
-        redirect=_parse_url(written, "redirect", written.model.redirect),
-        on_error=_parse_on_error(written),
+        redirect=_parse_url(declared, "redirect", declared.model.redirect),
+        on_error=_parse_on_error(declared),
         allowed_origins=_parse_origins(
-            written, ("allowed_origins",), written.model.allowed_origins
+            declared, ("allowed_origins",), declared.model.allowed_origins
         ),
-        page=_build_page(written, schemas.folder),
+        page=_build_page(declared, schemas.folder),
         schema=schema,
         schema_document=document,
-        addresses=written.model.addresses,
-        spam=build_spam(written, schemas.folder, Form(schema_document=document).properties),
-        fields=build_field_rules(written),
-        files=build_file_rules(written, document),
+        addresses=declared.model.addresses,
+        spam=build_spam(declared, schemas.folder, Form(schema_document=document).properties),
+        fields=build_field_rules(declared),
+        files=build_file_rules(declared, document),
     )
 
 
-def _parse_url(written: DeclaredSource, key: str, url: str | None) -> str | None:
+def _parse_url(declared: DeclaredSource, key: str, url: str | None) -> str | None:
     """Return the URL of a page, normalized for a redirect."""
     if url is None:
         return None
     origin = origin_of(url)
     fits = landing(url, (origin,)) if origin is not None else None
     if fits is None:
-        written.add(key, "needs a URL that begins with https:// or http://")
+        declared.add(key, "needs a URL that begins with https:// or http://")
     return fits
 
 
-def _parse_on_error(written: DeclaredSource) -> str:
-    given: str = written.model.on_error
+def _parse_on_error(declared: DeclaredSource) -> str:
+    given: str = declared.model.on_error
     if (
         given == "back"
-        and not written.model.allowed_origins
-        and not written.is_settled("allowed_origins")
+        and not declared.model.allowed_origins
+        and not declared.is_settled("allowed_origins")
     ):
-        written.add(
+        declared.add(
             "on_error",
             "`back` redirects only to `allowed_origins`, and there are none: list the sites that"
             " may send the form",
@@ -92,42 +92,44 @@ def _parse_on_error(written: DeclaredSource) -> str:
     if given in ON_ERROR_VALUES:
         return given
     if "://" not in given:
-        written.add(
+        declared.add(
             "on_error",
             f"found `{given[:40]}`; allowed: page, back, or a URL that begins with https:// or"
             " http://",
         )
         return "page"
-    return _parse_url(written, "on_error", given) or "page"
+    return _parse_url(declared, "on_error", given) or "page"
 
 
-def _build_page(written: DeclaredSource, folder: ConfigFolder) -> Page:
-    model = written.model.page
+def _build_page(declared: DeclaredSource, folder: ConfigFolder) -> Page:
+    model = declared.model.page
     if model is None:
         return Page()
     template = None
     if model.thanks_template is not None:
         try:
-            template = compile_page(folder.part(model.thanks_template), model.thanks_template)
+            template = compile_page(folder.read_part(model.thanks_template), model.thanks_template)
         except CompileError as error:
-            written.report.add((*written.path, "page", "thanks_template"), str(error))
+            declared.report.add((*declared.path, "page", "thanks_template"), str(error))
     return Page(
         **{
             name: getattr(model, name)
             for name in ("title", "intro", "submit", "thanks", "language", "hosted", "noindex")
         },
         thanks_template=template,
-        embed_in=_parse_origins(written, ("page", "embed_in"), model.embed_in),
+        embed_in=_parse_origins(declared, ("page", "embed_in"), model.embed_in),
     )
 
 
-def _parse_origins(written: DeclaredSource, keys: Path, texts: list[str] | None) -> tuple[str, ...]:
+def _parse_origins(
+    declared: DeclaredSource, keys: Path, texts: list[str] | None
+) -> tuple[str, ...]:
     origins = []
     for index, text in enumerate(texts or []):
         origin = plain_origin(text.strip().removesuffix("/"))
         if origin is None:
-            written.report.add(
-                (*written.path, *keys, index),
+            declared.report.add(
+                (*declared.path, *keys, index),
                 "needs an origin: scheme and host, without a path, like https://example.com",
             )
         else:
@@ -135,9 +137,9 @@ def _parse_origins(written: DeclaredSource, keys: Path, texts: list[str] | None)
     return tuple(origins)
 
 
-def build_field_rules(written: DeclaredSource) -> FieldRules:
+def build_field_rules(declared: DeclaredSource) -> FieldRules:
     """Return the limits of the form's fields."""
-    said = written.model.fields
+    said = declared.model.fields
     return (
         FieldRules()
         if said is None
@@ -145,27 +147,27 @@ def build_field_rules(written: DeclaredSource) -> FieldRules:
     )
 
 
-def build_file_rules(written: DeclaredSource, document: JSON) -> FileRules | None:
+def build_file_rules(declared: DeclaredSource, document: JSON) -> FileRules | None:
     """Return the limits of the form's files; null if it takes none.
 
     `document`: its JSON Schema, which may have fields that are files.
     """
-    said = written.model.files
+    said = declared.model.files
     properties = (document or {}).get("properties")
     if said is False or (
         said is None and not file_fields(properties if isinstance(properties, Mapping) else {})
     ):
         return None
     said = said if isinstance(said, FilesSchema) else FilesSchema.model_validate({})
-    types, extensions = _allowed_types(written, said.types)
+    types, extensions = _allowed_types(declared, said.types)
     if said.max_size > MAX_FILE_BYTES:
-        written.report.add(
-            (*written.path, "files", "max_size"),
+        declared.report.add(
+            (*declared.path, "files", "max_size"),
             "exceeds the limit of the flow API; allowed: at most 25 MiB",
         )
     if said.keep < said.max_size:
-        written.report.add(
-            (*written.path, "files", "keep"),
+        declared.report.add(
+            (*declared.path, "files", "keep"),
             "is smaller than one file may be; allowed: at least `max_size`",
         )
     return FileRules(
@@ -178,14 +180,14 @@ def build_file_rules(written: DeclaredSource, document: JSON) -> FileRules | Non
     )
 
 
-def find_max_body(written: DeclaredSource, form: Form | None) -> int:
+def find_max_body(declared: DeclaredSource, form: Form | None) -> int:
     """Return the largest accepted body in bytes.
 
     The default is the provider's; for a form it follows from its files.
     """
-    said: Any = written.model.max_body
+    said: Any = declared.model.max_body
     if said or form is None:
-        return said or written.provider.max_body
+        return said or declared.provider.max_body
     rules = form.files
     return (
         MAX_BYTES_WITHOUT_FILES
@@ -195,7 +197,7 @@ def find_max_body(written: DeclaredSource, form: Form | None) -> int:
 
 
 def _allowed_types(
-    written: DeclaredSource, names: tuple[str, ...]
+    declared: DeclaredSource, names: tuple[str, ...]
 ) -> tuple[frozenset[str] | None, frozenset[str]]:
     """Return the allowed file types, null for any, and the further extensions."""
     known = set[str]()
@@ -216,5 +218,5 @@ def _allowed_types(
                 f"no type `{name}`; {near(name, choices)}allowed: {', '.join(choices)}, or"
                 " .EXTENSION"
             )
-            written.report.add((*written.path, "files", "types", number), message)
+            declared.report.add((*declared.path, "files", "types", number), message)
     return (None if ANY_TYPE in names else frozenset(known)), frozenset(further)

@@ -18,12 +18,12 @@ class Schemas:
         self.report = report
         self._compiled: dict[str, Schema | CompileError] = {}
 
-    def compile(self, written: Any, path: Path) -> Schema | None:
+    def compile(self, schema: Any, path: Path) -> Schema | None:
         """Return the compiled schema, given as a file name or inline; None if it has problems."""
-        if isinstance(written, str):
-            return self._file(written, path)
+        if isinstance(schema, str):
+            return self._file(schema, path)
         try:
-            return compile_schema(written, self.folder.schema)
+            return compile_schema(schema, self.folder.read_schema)
         except CompileError as error:
             self.report.add_all(path, error)
             return None
@@ -32,7 +32,7 @@ class Schemas:
         known = self._compiled.get(name)
         if known is None:
             try:
-                known = compile_schema(self.folder.schema(name), self.folder.schema, name)
+                known = compile_schema(self.folder.read_schema(name), self.folder.read_schema, name)
             except CompileError as error:
                 known = error
             self._compiled[name] = known

@@ -18,14 +18,14 @@ _EMPTY_KEY_HASHES = {hashlib.sha256(nothing).hexdigest() for nothing in (b"", b"
 
 
 def build_keys(
-    written: LocalSchema, platform: str, flows: Mapping[str, FlowSchema], report: Report
+    model: LocalSchema, platform: str, flows: Mapping[str, FlowSchema], report: Report
 ) -> tuple[LocalKey, ...]:
     """Return the keys of the local platform `platform`.
 
     `flows` are those of the document: a key may name them, or use saved_item_ids.
     """
     keys: list[LocalKey] = []
-    for index, each in enumerate(written.keys or ()):
+    for index, each in enumerate(model.keys or ()):
         path: Path = ("platforms", platform, "keys", index)
         for key, problem in _find_problems(each, keys):
             report.add((*path, key), problem)
@@ -44,19 +44,19 @@ def own_user(name: str) -> str:
     return f"key-{name}"
 
 
-def _find_problems(written: LocalKeySchema, earlier: list[LocalKey]) -> list[tuple[str, str]]:
-    digest = _parse_hash(written.hash)
+def _find_problems(model: LocalKeySchema, earlier: list[LocalKey]) -> list[tuple[str, str]]:
+    digest = _parse_hash(model.hash)
     same = next((one.name for one in earlier if one.hash == digest), None)
     rows = (
         (
             "name",
-            not NAME_PATTERN.fullmatch(written.name),
-            f"`{written.name[:80]}` is not a name; allowed: letters, digits, - _ .",
+            not NAME_PATTERN.fullmatch(model.name),
+            f"`{model.name[:80]}` is not a name; allowed: letters, digits, - _ .",
         ),
         (
             "name",
-            any(one.name == written.name for one in earlier),
-            f"the name `{written.name[:80]}` is used twice",
+            any(one.name == model.name for one in earlier),
+            f"the name `{model.name[:80]}` is used twice",
         ),
         ("hash", not digest, _HASH_HELP),
         ("hash", digest in _EMPTY_KEY_HASHES, f"this is the hash of an empty key; {_HASH_HELP}"),
@@ -67,7 +67,7 @@ def _find_problems(written: LocalKeySchema, earlier: list[LocalKey]) -> list[tup
         ),
         (
             "user_id",
-            written.user_id is not None and not USER_ID_PATTERN.fullmatch(written.user_id),
+            model.user_id is not None and not USER_ID_PATTERN.fullmatch(model.user_id),
             "needs 1 to 100 ASCII letters, digits or signs, without blanks",
         ),
     )
@@ -80,16 +80,16 @@ def _parse_hash(text: str) -> str:
 
 
 def _allowed_flows(
-    written: LocalKeySchema,
+    model: LocalKeySchema,
     platform: str,
     flows: Mapping[str, FlowSchema],
     path: Path,
     report: Report,
 ) -> frozenset[str] | None:
-    if written.flows is None:
+    if model.flows is None:
         return None
     found = set()
-    for index, name in enumerate(written.flows):
+    for index, name in enumerate(model.flows):
         flow = flows.get(name)
         if flow is not None and flow.platform != platform:
             report.add(

@@ -29,14 +29,14 @@ def build_platforms(
 ) -> dict[str, Platform]:
     """Return the platforms by name."""
     platforms: dict[str, Platform] = {}
-    for name, written in document.platforms.items():
+    for name, model in document.platforms.items():
         path: Path = ("platforms", name)
         if not NAME_PATTERN.fullmatch(name):
             report.add(path, f"`{name}` is not a name; allowed: letters, digits, - _ .", key=True)
-        platforms[name] = _BUILDERS[written.type](name, written, folder, cpus, path, report)
-        if written.type == "local":
+        platforms[name] = _BUILDERS[model.type](name, model, folder, cpus, path, report)
+        if model.type == "local":
             platforms[name] = replace(
-                platforms[name], keys=build_keys(written, name, document.flows, report)
+                platforms[name], keys=build_keys(model, name, document.flows, report)
             )
     local = [name for name, one in platforms.items() if one.type == "local"]
     for name in local[1:]:
@@ -51,56 +51,56 @@ def build_platforms(
 
 def _build_gumloop(
     name: str,
-    written: GumloopSchema,
+    model: GumloopSchema,
     _folder: File,
     _cpus: int,
     path: Path,
     report: Report,
 ) -> Platform:
     for key in ("api_key", "user_id"):
-        if not getattr(written, key).strip():
+        if not getattr(model, key).strip():
             report.add((*path, key), "must not be empty")
-    is_rehearsal = written.base_url.startswith("http://")  # allowed only for this machine
-    if written.api_key.strip() and not is_rehearsal and not report.is_filled((*path, "api_key")):
+    is_rehearsal = model.base_url.startswith("http://")  # allowed only for this machine
+    if model.api_key.strip() and not is_rehearsal and not report.is_filled((*path, "api_key")):
         advice = "put it into .env as GUMLOOP_API_KEY and write ${env:GUMLOOP_API_KEY}"
         report.add(
             (*path, "api_key"),
             f"this key is readable by anyone with access to this file: {advice}",
             level="warning",
         )
-    _check_url(written.base_url, (*path, "base_url"), "the API key would be sent", report)
+    _check_url(model.base_url, (*path, "base_url"), "the API key would be sent", report)
     return Platform(
         name=name,
         type="gumloop",
-        base_url=written.base_url.rstrip("/"),
-        api_key=written.api_key,
-        user_id=written.user_id,
-        project_id=written.project_id or None,
-        max_concurrent_runs=written.max_concurrent_runs or DEFAULT_CONCURRENT_RUNS["gumloop"],
-        timeout=float(written.timeout),
-        file_links=float(written.file_links),
+        base_url=model.base_url.rstrip("/"),
+        api_key=model.api_key,
+        user_id=model.user_id,
+        project_id=model.project_id or None,
+        max_concurrent_runs=model.max_concurrent_runs or DEFAULT_CONCURRENT_RUNS["gumloop"],
+        timeout=float(model.timeout),
+        file_links=float(model.file_links),
     )
 
 
 def _build_local(
-    name: str, written: LocalSchema, folder: File, cpus: int, _path: Path, _report: Report
+    name: str, model: LocalSchema, folder: File, cpus: int, _path: Path, _report: Report
 ) -> Platform:
     return Platform(
         name=name,
         type="local",
-        flows=str(folder / written.flows) if written.flows else None,
-        overflow=written.overflow,
-        max_concurrent_runs=written.max_concurrent_runs or 2 * cpus,
-        timeout=float(written.timeout),
-        file_links=float(written.file_links),
+        flows=str(folder / model.flows) if model.flows else None,
+        overflow=model.overflow,
+        max_concurrent_runs=model.max_concurrent_runs or 2 * cpus,
+        timeout=float(model.timeout),
+        file_links=float(model.file_links),
     )
 
 
 def _build_http(
-    name: str, written: HttpSchema, _folder: File, _cpus: int, path: Path, report: Report
+    name: str, model: HttpSchema, _folder: File, _cpus: int, path: Path, report: Report
 ) -> Platform:
-    headers = written.headers or {}
-    _check_url(written.url, (*path, "url"), "the headers and the inputs would be sent", report)
+    headers = model.headers or {}
+    _check_url(model.url, (*path, "url"), "the headers and the inputs would be sent", report)
     for header, value in headers.items():
         if not _HEADER_PATTERN.fullmatch(header) or header.lower() in _RESERVED_HEADERS:
             report.add(
@@ -113,13 +113,13 @@ def _build_http(
     return Platform(
         name=name,
         type="http",
-        base_url=written.url,
-        method=written.method,
+        base_url=model.url,
+        method=model.method,
         headers=headers,
-        files=written.files,
-        max_concurrent_runs=written.max_concurrent_runs or DEFAULT_CONCURRENT_RUNS["http"],
-        timeout=float(written.timeout),
-        file_links=float(written.file_links),
+        files=model.files,
+        max_concurrent_runs=model.max_concurrent_runs or DEFAULT_CONCURRENT_RUNS["http"],
+        timeout=float(model.timeout),
+        file_links=float(model.file_links),
     )
 
 
@@ -168,23 +168,23 @@ def build_flows(
     `declared` are the names of all platforms, including those with problems of their own.
     """
     flows = {}
-    for name, written in document.flows.items():
+    for name, model in document.flows.items():
         path: Path = ("flows", name)
         if not NAME_PATTERN.fullmatch(name):
             report.add(path, f"`{name}` is not a name; allowed: letters, digits, - _ .", key=True)
-        if written.platform not in declared:
-            report.add((*path, "platform"), describe_missing_platform(written.platform, declared))
-        elif written.platform in platforms:
-            flows[name] = _build_flow(name, written, platforms[written.platform], path, report)
+        if model.platform not in declared:
+            report.add((*path, "platform"), describe_missing_platform(model.platform, declared))
+        elif model.platform in platforms:
+            flows[name] = _build_flow(name, model, platforms[model.platform], path, report)
     _check_limits(flows, report)
     return flows
 
 
 def _build_flow(
-    name: str, written: FlowSchema, platform: Platform, path: Path, report: Report
+    name: str, model: FlowSchema, platform: Platform, path: Path, report: Report
 ) -> Flow:
     for key in ("time_limit", "memory"):
-        if getattr(written, key) is not None and platform.type != "local":
+        if getattr(model, key) is not None and platform.type != "local":
             problem = (
                 f"`{key}` is only for flows of a platform of type local; `{platform.name}` is of"
                 f" type {platform.type}"
@@ -192,11 +192,11 @@ def _build_flow(
             report.add((*path, key), problem, key=True)
     return Flow(
         name=name,
-        platform=written.platform,
-        saved_item_id=written.saved_item_id,
-        exclusive=written.exclusive,
-        time_limit=None if written.time_limit is None else float(written.time_limit),
-        memory=written.memory,
+        platform=model.platform,
+        saved_item_id=model.saved_item_id,
+        exclusive=model.exclusive,
+        time_limit=None if model.time_limit is None else float(model.time_limit),
+        memory=model.memory,
     )
 
 

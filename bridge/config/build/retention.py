@@ -9,16 +9,16 @@ from bridge.core.retention import DAY, Retention
 
 
 def build_retention(
-    said: Mapping[str, float], otherwise: Retention, path: Path, report: Report
+    given: Mapping[str, float], default: Retention, path: Path, report: Report
 ) -> Retention:
-    """Return the retention periods: those of `said`, else those of `otherwise`.
+    """Return the retention periods: those of `given`, else those of `default`.
 
     Bodies and runs cannot be stored longer than their events.
     """
-    events = said.get("events", otherwise.events)
+    events = given.get("events", default.events)
     longest = f"{events / DAY:g}d"
     for name in ("bodies", "runs"):
-        if said.get(name, 0.0) > events:
+        if given.get(name, 0.0) > events:
             report.add(
                 path,
                 f"`{name}` cannot be stored longer than their events ({longest}); allowed: at most"
@@ -26,7 +26,7 @@ def build_retention(
             )
     return Retention(
         events=events,
-        bodies=said.get("bodies", min(otherwise.bodies, events)),
-        rejects=said.get("rejects", otherwise.rejects),
-        runs=said.get("runs", min(otherwise.runs, events)),
+        bodies=given.get("bodies", min(default.bodies, events)),
+        rejects=given.get("rejects", default.rejects),
+        runs=given.get("runs", min(default.runs, events)),
     )

@@ -26,7 +26,7 @@ FORM_PROVIDER = "form"
 
 
 def build_routes(
-    written: Iterable[tuple[int, RouteSchema]],
+    models: Iterable[tuple[int, RouteSchema]],
     references: References,
     schemas: Schemas,
     report: Report,
@@ -35,7 +35,7 @@ def build_routes(
     routes: list[Route] = []
     used: set[str] = set()
     names: dict[str, int] = {}
-    for index, model in written:
+    for index, model in models:
         path: Path = ("routes", index)
         if not NAME_PATTERN.fullmatch(model.name):
             report.add(
@@ -76,8 +76,8 @@ class _RouteBuilder:
         model = self.model
         path = self.path
         flows = find_flows(model.flow, (*path, "flow"), self.references, self.report)
-        match = self.match()
-        inputs = self.inputs(source)
+        match = self._build_match()
+        inputs = self._build_inputs(source)
         payload_schema = (
             self.schemas.compile(model.payload_schema, (*path, "payload_schema"))
             if model.payload_schema
@@ -88,11 +88,11 @@ class _RouteBuilder:
             if model.inputs_schema
             else None
         )
-        retry = self.retry()
+        retry = self._build_retry()
         rules = DeliveryRules(model, path, self.report)
-        ordering = rules.ordering()
-        debounce = rules.debounce()
-        limits = rules.limits()
+        ordering = rules.build_ordering()
+        debounce = rules.build_debounce()
+        limits = rules.build_limits()
         if inputs is None or source not in (*self.references.sources, OWN):
             return []
         on_run_failed, run_retries = model.on_run_failed
@@ -121,11 +121,14 @@ class _RouteBuilder:
         )
         platforms = [self.references.platforms.get(flow.platform) for flow in flows]
         return [
-            make(flow=flow, on_unknown="hold" if platform is None else rules.on_unknown(platform))
+            make(
+                flow=flow,
+                on_unknown="hold" if platform is None else rules.find_on_unknown(platform),
+            )
             for flow, platform in zip(flows, platforms, strict=True)
         ]
 
-    def match(self) -> Clause | None:
+    def _build_match(self) -> Clause | None:
         model = self.model
         clauses = []
         document = {key: value for key, value in (model.match or {}).items() if key != "event"}
@@ -137,20 +140,20 @@ class _RouteBuilder:
             ("match", compile_match, document),
             ("when", compile_when, model.when),
         ]
-        for key, compiled, written in parts:
-            if written in (None, {}):
+        for key, compile_part, part in parts:
+            if part in (None, {}):
                 continue
             try:
-                clauses.append(compiled(written))
+                clauses.append(compile_part(part))
             except CompileError as error:
                 self.report.add_all((*self.path, key), error)
         return None if not clauses else clauses[0] if len(clauses) == 1 else AllOf(tuple(clauses))
 
-    def inputs(self, source: str) -> Inputs | None:
+    def _build_inputs(self, source: str) -> Inputs | None:
         model = self.model
         path = (*self.path, "inputs")
-        written: Any = model.inputs
-        if written is None:
+        document: Any = model.inputs
+        if document is None:
             row = PROVIDERS.get(self.references.providers.get(source, ""))
             if (
                 "inputs" not in model.model_fields_set
@@ -168,7 +171,7 @@ class _RouteBuilder:
                 )
             return None
         try:
-            inputs = compile_inputs(written, strict=model.strict)
+            inputs = compile_inputs(document, strict=model.strict)
         except CompileError as error:
             self.report.add_all(path, error)
             return None
@@ -181,10 +184,10 @@ class _RouteBuilder:
             )
         return inputs
 
-    def retry(self) -> Retry:
-        written = self.model.retry
-        first = float(written.first)
-        most = float(written.max)
+    def _build_retry(self) -> Retry:
+        model = self.model.retry
+        first = float(model.first)
+        most = float(model.max)
         if first > most:
             self.report.add((*self.path, "retry"), "`first` is longer than `max`")
-        return Retry(written.attempts, first, most)
+        return Retry(model.attempts, first, most)

@@ -67,32 +67,34 @@ def build_sources(
     return sources
 
 
-def _build_source(written: DeclaredSource, schemas: Schemas, retention: Retention) -> Source | None:
-    model = written.model
-    provider = written.provider
+def _build_source(
+    declared: DeclaredSource, schemas: Schemas, retention: Retention
+) -> Source | None:
+    model = declared.model
+    provider = declared.provider
     is_form = provider.name == "form"
-    _check_keys(written, is_form)
-    scheme = build_scheme(written)
+    _check_keys(declared, is_form)
+    scheme = build_scheme(declared)
     if scheme is None:
         return None
-    secrets = () if is_form else build_secrets(written, scheme)
-    rate, per_address = _build_rates(written, is_form)
-    batch = _build_batch(written)
-    form = build_form(written, schemas) if is_form else None
+    secrets = () if is_form else build_secrets(declared, scheme)
+    rate, per_address = _build_rates(declared, is_form)
+    batch = _build_batch(declared)
+    form = build_form(declared, schemas) if is_form else None
     return Source(
-        name=written.name,
+        name=declared.name,
         provider=provider,
         scheme=scheme,
         secrets=secrets,
         insecure=model.insecure,
-        event_type=_check_locators(written, "event_type") or provider.event_type,
-        event_id=_check_locators(written, "event_id") or provider.event_id,
+        event_type=_check_locators(declared, "event_type") or provider.event_type,
+        event_id=_check_locators(declared, "event_id") or provider.event_id,
         credentials=masked(provider, scheme, batch),
-        redact=_build_redaction(written),
+        redact=_build_redaction(declared),
         dedup=model.dedup,
         dedup_for=model.dedup_for,
         batch=batch,
-        max_body=find_max_body(written, form),
+        max_body=find_max_body(declared, form),
         daily_bytes=model.daily_bytes
         or (PUBLIC_DAILY_BYTES if isinstance(scheme, Unsigned) else None),
         max_depth=model.max_depth,
@@ -101,39 +103,39 @@ def _build_source(written: DeclaredSource, schemas: Schemas, retention: Retentio
         form=form,
         expect=model.expect,
         retention=build_retention(
-            model.retention or {}, retention, (*written.path, "retention"), written.report
+            model.retention or {}, retention, (*declared.path, "retention"), declared.report
         ),
     )
 
 
-def _build_redaction(written: DeclaredSource) -> Redaction | None:
-    if written.model.redact is None:
+def _build_redaction(declared: DeclaredSource) -> Redaction | None:
+    if declared.model.redact is None:
         return None
-    if written.provider.body.startswith("jwt"):
-        written.add(
+    if declared.provider.body.startswith("jwt"):
+        declared.add(
             "redact",
-            f"the body of {written.provider.name} is a token, which cannot be stored in part",
+            f"the body of {declared.provider.name} is a token, which cannot be stored in part",
             key=True,
         )
     try:
-        return compile_redaction(written.model.redact)
+        return compile_redaction(declared.model.redact)
     except ValueError as error:
-        written.add("redact", str(error))
+        declared.add("redact", str(error))
         return None
 
 
-def _build_batch(written: DeclaredSource) -> Batch | None:
+def _build_batch(declared: DeclaredSource) -> Batch | None:
     """Return the place of the list of events: the source's `split`, or the provider's."""
-    text = written.model.split
+    text = declared.model.split
     if text is None:
-        return written.provider.batch
+        return declared.provider.batch
     path = (
         text.removeprefix("body").removeprefix(":")
         if text == "body" or text.startswith("body:")
         else None
     )
     if path is None or (path and "" in path.split(".")):
-        written.add(
+        declared.add(
             "split",
             f"`{text[:60]}` is not the place of a list; write body:PATH, or body where the body is"
             " the list",
@@ -142,39 +144,39 @@ def _build_batch(written: DeclaredSource) -> Batch | None:
     return Batch(path)
 
 
-def _check_keys(written: DeclaredSource, is_form: bool) -> None:
-    name = written.provider.name
+def _check_keys(declared: DeclaredSource, is_form: bool) -> None:
+    name = declared.provider.name
     for key in FORM_ONLY_KEYS:
-        if written.has(key) and not is_form:
-            written.add(
+        if declared.has(key) and not is_form:
+            declared.add(
                 key, f"`{key}` is only for the provider form, this source's is {name}", key=True
             )
     for key in (*SECRET_KEYS, "verify", "insecure"):
-        if written.has(key) and is_form:
-            written.add(
+        if declared.has(key) and is_form:
+            declared.add(
                 key,
                 "forms are public by nature: nothing is verified, so there is no `" + key + "`",
                 key=True,
             )
-    if written.has("verify") and not is_form and name not in VERIFY_PROVIDERS:
-        written.add(
+    if declared.has("verify") and not is_form and name not in VERIFY_PROVIDERS:
+        declared.add(
             "verify",
             f"`verify` is only for the providers {', '.join(VERIFY_PROVIDERS)}; {name} has a scheme"
             " of its own",
             key=True,
         )
-    if all(map(written.has, SECRET_KEYS)):
-        written.add("secrets", "either `secret` or `secrets`, not both", key=True)
+    if all(map(declared.has, SECRET_KEYS)):
+        declared.add("secrets", "either `secret` or `secrets`, not both", key=True)
 
 
-def _build_rates(written: DeclaredSource, is_form: bool) -> tuple[Rate | None, Rate | None]:
-    given: Any = written.model.rate
+def _build_rates(declared: DeclaredSource, is_form: bool) -> tuple[Rate | None, Rate | None]:
+    given: Any = declared.model.rate
     if given is None:
         return DEFAULT_FORM_RATES if is_form else (None, None)
     rate, per_address = given
     if not is_form:
         if per_address is not None:
-            written.add(
+            declared.add(
                 "rate",
                 "a rate per address is only for forms: other senders call from few addresses",
             )
@@ -182,11 +184,11 @@ def _build_rates(written: DeclaredSource, is_form: bool) -> tuple[Rate | None, R
     return rate, per_address or DEFAULT_FORM_RATES[1]
 
 
-def _check_locators(written: DeclaredSource, key: str) -> tuple[str, ...]:
-    texts: tuple[str, ...] = written.get(key) or ()
+def _check_locators(declared: DeclaredSource, key: str) -> tuple[str, ...]:
+    texts: tuple[str, ...] = declared.get(key) or ()
     for text in texts:
         try:
             compile_locator(text)
         except ValueError as error:
-            written.add(key, str(error))
+            declared.add(key, str(error))
     return texts

@@ -19,33 +19,33 @@ DEFAULT_CAPTCHA_SCORE = 0.5
 MAX_NAME_LENGTH = 100  # characters of a field's name
 
 
-def build_spam(written: DeclaredSource, folder: ConfigFolder, fields: Container[str]) -> Spam:
+def build_spam(declared: DeclaredSource, folder: ConfigFolder, fields: Container[str]) -> Spam:
     """Return the spam checks of a form, and report their problems.
 
     `fields`: those in the form's JSON Schema.
     """
-    model: SpamSchema = written.model.spam or SpamSchema.model_validate({})
-    if written.model.spam is not None and model.min_fill >= model.expires:
-        written.report.add(
-            (*written.path, "spam", "min_fill"),
+    model: SpamSchema = declared.model.spam or SpamSchema.model_validate({})
+    if declared.model.spam is not None and model.min_fill >= model.expires:
+        declared.report.add(
+            (*declared.path, "spam", "min_fill"),
             "must be shorter than `expires`: else every token is too new or too old",
         )
     return Spam(
-        honeypots=_build_honeypots(written, model, fields),
+        honeypots=_build_honeypots(declared, model, fields),
         token=model.token,
         altcha=model.altcha,
         min_fill=model.min_fill,
         expires=model.expires,
         work=model.altcha_work,
-        captcha=_build_captcha(written, model.captcha) if model.captcha is not None else None,
-        blocked=_build_blocklists(written, model, folder),
+        captcha=_build_captcha(declared, model.captcha) if model.captcha is not None else None,
+        blocked=_build_blocklists(declared, model, folder),
         max_links=model.max_links,
         duplicates=model.duplicates,
     )
 
 
 def _build_honeypots(
-    written: DeclaredSource, model: SpamSchema, fields: Container[str]
+    declared: DeclaredSource, model: SpamSchema, fields: Container[str]
 ) -> tuple[str, ...]:
     """Return the names of the honeypot fields.
 
@@ -55,8 +55,8 @@ def _build_honeypots(
     if "honeypots" not in model.model_fields_set:
         return tuple(name for name in names if name not in fields)
     if any(not 0 < len(name) <= MAX_NAME_LENGTH for name in names):
-        written.report.add(
-            (*written.path, "spam", "honeypots"),
+        declared.report.add(
+            (*declared.path, "spam", "honeypots"),
             f"needs names of fields of 1 to {MAX_NAME_LENGTH} characters",
         )
     for name in names:
@@ -65,25 +65,25 @@ def _build_honeypots(
                 f"`{name[:60]}` is a field of the schema: a person who fills it in would be marked"
                 " as a bot"
             )
-            written.report.add((*written.path, "spam", "honeypots"), message)
+            declared.report.add((*declared.path, "spam", "honeypots"), message)
     return names
 
 
-def _build_captcha(written: DeclaredSource, model: CaptchaSchema) -> Captcha | None:
-    path = (*written.path, "spam", "captcha")
+def _build_captcha(declared: DeclaredSource, model: CaptchaSchema) -> Captcha | None:
+    path = (*declared.path, "spam", "captcha")
     row = captchas.KINDS[model.kind]
     url = model.url or row.url
     if not _is_safe(url):
-        written.report.add(
+        declared.report.add(
             (*path, "url"), "needs a URL that begins with https://, or with http:// on this machine"
         )
     if model.score is not None and not row.has_score:
         scored = ", ".join(name for name, kind in captchas.KINDS.items() if kind.has_score)
-        written.report.add(
+        declared.report.add(
             (*path, "score"), f"{model.kind} gives no score; allowed for: {scored}", key=True
         )
     if not model.secret.strip():
-        written.report.add((*path, "secret"), "an empty secret")
+        declared.report.add((*path, "secret"), "an empty secret")
     return Captcha(
         kind=model.kind,
         url=url,
@@ -117,10 +117,10 @@ def _is_safe(url: str) -> bool:
         return False
 
 
-def _build_blocklists(written: DeclaredSource, model: SpamSchema, folder: ConfigFolder) -> Blocked:
+def _build_blocklists(declared: DeclaredSource, model: SpamSchema, folder: ConfigFolder) -> Blocked:
     built: dict[str, Any] = {}
     for key in BLOCKLIST_KEYS:
-        path = (*written.path, "spam", key)
+        path = (*declared.path, "spam", key)
         try:
             entries = _read_entries(getattr(model, key), folder)
             one = blocklists.build(**{key.removeprefix("block_"): entries})
@@ -130,14 +130,14 @@ def _build_blocklists(written: DeclaredSource, model: SpamSchema, folder: Config
                 if (value := getattr(one, name))
             }
         except (ValueError, CompileError) as error:
-            written.report.add(path, str(error))
+            declared.report.add(path, str(error))
     return Blocked(**built)
 
 
 def _read_entries(listed: Any, folder: ConfigFolder) -> list[str]:
     """Return the entries of a list, or the lines of a file without comments."""
     if isinstance(listed, str):
-        lines = (line.partition(" #")[0].strip() for line in folder.part(listed).splitlines())
+        lines = (line.partition(" #")[0].strip() for line in folder.read_part(listed).splitlines())
         listed = [line for line in lines if line and not line.startswith("#")]
     entries = listed or []
     if len(entries) > blocklists.MOST:

@@ -21,16 +21,16 @@ SECRET_KEYS = ("secret", "secrets")
 VERIFY_PROVIDERS = ("hmac", "token")
 
 
-def build_scheme(written: DeclaredSource) -> Scheme | None:
+def build_scheme(declared: DeclaredSource) -> Scheme | None:
     """Return the scheme that verifies the source's requests, or None after reporting a problem."""
-    model = written.model
-    provider = written.provider
-    has_secret = any(written.has(key) or written.is_settled(key) for key in SECRET_KEYS)
+    model = declared.model
+    provider = declared.provider
+    has_secret = any(declared.has(key) or declared.is_settled(key) for key in SECRET_KEYS)
     if provider.name == "form":
         return Unsigned()
     if model.insecure:
         if has_secret:
-            written.add(
+            declared.add(
                 "insecure",
                 "either a secret or `insecure: true`: with both, anyone could send",
                 key=True,
@@ -41,53 +41,52 @@ def build_scheme(written: DeclaredSource) -> Scheme | None:
         and provider.learn is None
         and (provider.scheme is None or provider.scheme.needs_secret)
     ):
-        written.report.add(
-            written.path,
-            "has no secret, so anyone could send; give it `secret: ${env:NAME}`, or say `insecure:"
-            " true`",
+        declared.report.add(
+            declared.path,
+            "has no secret, so anyone could send; set `secret: ${env:NAME}`, or `insecure: true`",
             key=True,
         )
     if model.verify is not None and provider.name in VERIFY_PROVIDERS:
         try:
             return (
-                _build_token(model.verify, written)
+                _build_token(model.verify, declared)
                 if provider.name == "token"
                 else _build_hmac(model.verify)
             )
         except ValueError as error:
-            filled = written.report.is_filled((*written.path, "verify"))
-            written.add(
+            filled = declared.report.is_filled((*declared.path, "verify"))
+            declared.add(
                 "verify",
                 "cannot be used (the value from the environment or a file is not shown)"
                 if filled
                 else str(error),
             )
             return None
-    if provider.scheme is None and not written.is_settled("verify"):
-        written.report.add(
-            written.path,
+    if provider.scheme is None and not declared.is_settled("verify"):
+        declared.report.add(
+            declared.path,
             f"the provider {provider.name} needs `verify`: where the signature is and what is"
             " signed",
             key=True,
         )
-    return _pin_scheme(written, provider.scheme) if provider.scheme is not None else None
+    return _pin_scheme(declared, provider.scheme) if provider.scheme is not None else None
 
 
-def _pin_scheme(written: DeclaredSource, scheme: Scheme) -> Scheme | None:
+def _pin_scheme(declared: DeclaredSource, scheme: Scheme) -> Scheme | None:
     """Return the scheme with the source's `pins`, which a valid signature alone does not prove."""
-    if written.is_settled("pins"):
+    if declared.is_settled("pins"):
         return scheme
     try:
-        return pinned(scheme, written.model.pins or {})
+        return pinned(scheme, declared.model.pins or {})
     except ValueError as error:
-        if written.model.pins is None:
-            written.report.add(
-                written.path,
-                f"the provider {written.provider.name} {error}; add it under `pins:`",
+        if declared.model.pins is None:
+            declared.report.add(
+                declared.path,
+                f"the provider {declared.provider.name} {error}; add it under `pins:`",
                 key=True,
             )
         else:
-            written.add("pins", str(error))
+            declared.add("pins", str(error))
         return None
 
 
@@ -126,20 +125,20 @@ def _build_hmac(verify: VerifySchema) -> Scheme:
     )
 
 
-def _build_token(verify: VerifySchema, written: DeclaredSource) -> Scheme:
+def _build_token(verify: VerifySchema, declared: DeclaredSource) -> Scheme:
     other = verify.model_fields_set - {"header", "query", "prefix"}
     for key in sorted(other):
-        written.report.add(
-            (*written.path, "verify", key),
+        declared.report.add(
+            (*declared.path, "verify", key),
             f"`{key}` is for the provider hmac; a token has header or query, and prefix",
             key=True,
         )
     return Token(at=_locator(verify), prefix=verify.prefix or "")
 
 
-def build_secrets(written: DeclaredSource, scheme: Scheme) -> tuple[Secret, ...]:
-    model = written.model
-    path = written.path
+def build_secrets(declared: DeclaredSource, scheme: Scheme) -> tuple[Secret, ...]:
+    model = declared.model
+    path = declared.path
     given: list[tuple[Path, Any]] = []
     if model.secret is not None:
         given.append(((*path, "secret"), model.secret))
@@ -149,29 +148,29 @@ def build_secrets(written: DeclaredSource, scheme: Scheme) -> tuple[Secret, ...]
         value, not_after = (each, None) if isinstance(each, str) else (each.value, each.not_after)
         at = where if isinstance(each, str) else (*where, "value")
         if (
-            at in written.report.settled
+            at in declared.report.settled
         ):  # part of it is missing, so a warning about the rest would be wrong
             continue
         problem = scheme.secret_problem(value)
         if not value.strip():
-            written.report.add(at, "an empty secret")
+            declared.report.add(at, "an empty secret")
             continue
-        doubt = written.provider.doubt_of_secret(value.strip())
+        doubt = declared.provider.doubt_of_secret(value.strip())
         if problem:
-            written.report.add(at, problem)
+            declared.report.add(at, problem)
         elif doubt is not None:
-            written.report.add(at, doubt, level="warning")
+            declared.report.add(at, doubt, level="warning")
         elif len(value) < MIN_SECRET_LENGTH:
-            written.report.add(
+            declared.report.add(
                 at,
                 f"a short secret can be guessed: found {len(value)} characters;"
                 f" use {MIN_SECRET_LENGTH} or more",
                 level="warning",
             )
-        if scheme.needs_secret and not is_pair(scheme, value) and not written.report.is_filled(at):
-            name = re.sub(r"[^A-Z0-9]+", "_", f"{written.name}_WEBHOOK_SECRET".upper())
+        if scheme.needs_secret and not is_pair(scheme, value) and not declared.report.is_filled(at):
+            name = re.sub(r"[^A-Z0-9]+", "_", f"{declared.name}_WEBHOOK_SECRET".upper())
             advice = f"put it into .env as {name} and write ${{env:{name}}}"
-            written.report.add(
+            declared.report.add(
                 at,
                 f"this secret is readable by anyone with access to this file: {advice}",
                 level="warning",
