@@ -375,13 +375,13 @@ DEFAULTS = {
     },
 }
 FORMATS = {
-    amounts.DURATION: "duration",
-    amounts.SIZE: "size",
-    amounts.MEMORY: "size",
-    amounts.FORM_RATE: "rate",
-    amounts.RATE: "rate",
-    amounts.AGE: "time to keep",
-    amounts.RUN_FAILED: "`ignore` `dead` `retry: N`",
+    amounts.DURATION_PATTERN: "duration",
+    amounts.SIZE_PATTERN: "size",
+    amounts.MEMORY_PATTERN: "size",
+    amounts.FORM_RATE_PATTERN: "rate",
+    amounts.RATE_PATTERN: "rate",
+    amounts.AGE_PATTERN: "time to keep",
+    amounts.RUN_FAILED_PATTERN: "`ignore` `dead` `retry: N`",
 }
 CHOICES = {  # of several kinds, each said
     ("Spam", "duplicates"): "duration or `keep`",

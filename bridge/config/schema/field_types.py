@@ -31,12 +31,12 @@ def require_text_or(value: Any, kind: type, what: str) -> Any:
 Duration = Annotated[
     float,
     BeforeValidator(units.parse_duration),
-    WithJsonSchema({"type": "string", "pattern": units.DURATION}),
+    WithJsonSchema({"type": "string", "pattern": units.DURATION_PATTERN}),
 ]
 RateOf = Annotated[
     Any,
     BeforeValidator(units.parse_route_rate),
-    WithJsonSchema({"type": "string", "pattern": units.RATE}),
+    WithJsonSchema({"type": "string", "pattern": units.RATE_PATTERN}),
 ]
 RunFailed = Annotated[
     Any,
@@ -44,7 +44,7 @@ RunFailed = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": units.RUN_FAILED},
+                {"type": "string", "pattern": units.RUN_FAILED_PATTERN},
                 {
                     "type": "object",
                     "properties": {
@@ -60,19 +60,24 @@ RunFailed = Annotated[
 Expected = Annotated[
     Any,
     BeforeValidator(units.parse_expected),
-    WithJsonSchema({"type": "string", "pattern": units.EXPECTED}),
+    WithJsonSchema({"type": "string", "pattern": units.EXPECTED_PATTERN}),
 ]
 FormRate = Annotated[
     Any,
     BeforeValidator(units.parse_form_rate),
-    WithJsonSchema({"type": "string", "pattern": units.FORM_RATE}),
+    WithJsonSchema({"type": "string", "pattern": units.FORM_RATE_PATTERN}),
 ]
 Moment = Annotated[float, BeforeValidator(units.parse_moment), WithJsonSchema({"type": "string"})]
 Size = Annotated[
     Any,
     BeforeValidator(units.parse_size),
     WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": units.SIZE}]}
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "string", "pattern": units.SIZE_PATTERN},
+            ]
+        }
     ),
 ]
 Memory = Annotated[
@@ -82,12 +87,12 @@ Memory = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": units.MEMORY_BYTES_RANGE[0]},
-                {"type": "string", "pattern": units.MEMORY},
+                {"type": "string", "pattern": units.MEMORY_PATTERN},
             ]
         }
     ),
 ]
-_AGE = {"type": "string", "pattern": units.AGE}
+_AGE = {"type": "string", "pattern": units.AGE_PATTERN}
 Age = Annotated[float, BeforeValidator(units.parse_age), WithJsonSchema(_AGE)]
 RetentionOf = Annotated[
     Any,

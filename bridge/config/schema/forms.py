@@ -46,7 +46,9 @@ TextsOrNone = Annotated[
 DuplicateWindow = Annotated[
     Any,
     BeforeValidator(lambda value: None if value == "keep" else units.parse_duration(value)),
-    WithJsonSchema({"anyOf": [{"const": "keep"}, {"type": "string", "pattern": units.DURATION}]}),
+    WithJsonSchema(
+        {"anyOf": [{"const": "keep"}, {"type": "string", "pattern": units.DURATION_PATTERN}]}
+    ),
 ]
 SITE_KEY_PATTERN = r"^[A-Za-z0-9_-]{1,200}$"
 CheckMode = Literal["optional", "required", "off"]

@@ -30,16 +30,17 @@ SIZE_UNIT_BYTES = {
     "gib": 1024**3,
 }
 
-DURATION = r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$"
-RATE = r"^\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)$"
-FORM_RATE = (
-    RATE[:-1] + r"((,| and)\s*\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day) per address)?$"
+DURATION_PATTERN = r"^\d+(\.\d+)?\s*(ms|s|m|h|d)$"
+RATE_PATTERN = r"^\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)$"
+FORM_RATE_PATTERN = (
+    RATE_PATTERN[:-1]
+    + r"((,| and)\s*\d+\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day) per address)?$"
 )
-EXPECTED = r"^(none|\d+\s*per\s*\d+(\.\d+)?\s*(ms|s|m|h|d))$"
-SIZE = r"^\d+(\.\d+)?\s*(B|KB|MB|KiB|MiB)$"
-MEMORY = r"^\d+(\.\d+)?\s*(KB|MB|GB|KiB|MiB|GiB)$"
-RUN_FAILED = r"^(ignore|dead|retry:\s*[1-9]\d{0,2})$"
-AGE = r"^(\d+(\.\d+)?\s*(h|d)|forever)$"
+EXPECTED_PATTERN = r"^(none|\d+\s*per\s*\d+(\.\d+)?\s*(ms|s|m|h|d))$"
+SIZE_PATTERN = r"^\d+(\.\d+)?\s*(B|KB|MB|KiB|MiB)$"
+MEMORY_PATTERN = r"^\d+(\.\d+)?\s*(KB|MB|GB|KiB|MiB|GiB)$"
+RUN_FAILED_PATTERN = r"^(ignore|dead|retry:\s*[1-9]\d{0,2})$"
+AGE_PATTERN = r"^(\d+(\.\d+)?\s*(h|d)|forever)$"
 MAX_RERUNS = 100
 MAX_DURATION_SECONDS = 366 * 86400.0
 MAX_SIZE_BYTES = 64 * 1024**2  # a receiver can read one such body and others at once
