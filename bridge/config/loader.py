@@ -20,24 +20,11 @@ from bridge.config.files import ConfigFolder, Disk
 from bridge.config.includes import gather
 from bridge.config.interpolation import Interpolator
 from bridge.config.problems import Report
-from bridge.config.schema.json_schema import editor_schema, schema_text
 from bridge.config.validation import validate_document as check_document
 from bridge.config.yaml_reader import find_traps
 from bridge.core.errors import ConfigError, Problem
 from bridge.core.retention import DEFAULT
 from bridge.routing.model import Config
-
-__all__ = [
-    "Disk",
-    "LoadResult",
-    "check",
-    "editor_schema",
-    "load",
-    "load_canonical",
-    "read",
-    "rebuild",
-    "schema_text",
-]
 
 
 def load(

@@ -145,7 +145,7 @@ def _look_at_platforms(config: Config, settings: Settings, found: Findings) -> N
 
 def _look_at_keys(config: Config, found: Findings) -> None:
     """Note which keys have a user of their own, since routes.yaml does not name that user."""
-    from bridge.config.build.keys import own_user
+    from bridge.config.build.local_keys import own_user
 
     for platform in config.platforms.values():
         found.notes += [

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path as File
 from urllib.parse import urlsplit
 
-from bridge.config.build.keys import build_keys
+from bridge.config.build.local_keys import build_keys
 from bridge.config.problems import Path, Report, join_names
 from bridge.config.schema.platforms import FlowSchema, GumloopSchema, HttpSchema, LocalSchema
 from bridge.config.validation import ValidDocument

@@ -19,10 +19,7 @@ from bridge.routing.expressions.parts import condition_parts
 from bridge.routing.expressions.paths import (
     IsFree,
     Reading,
-    Steps,
-    follow_path,
     read_paths,
-    write_path,
 )
 from bridge.routing.expressions.roots import (
     MAX_COPIES,
@@ -30,32 +27,14 @@ from bridge.routing.expressions.roots import (
     Node,
     check_depth,
     check_roots,
-    close_name,
     count_copies,
     iterate_nodes,
-    near,
 )
 from bridge.routing.expressions.scan import scan
 from bridge.routing.expressions.steps import Evaluation, Step
 from bridge.routing.functions.signature import shorten
-from bridge.routing.functions.values import is_true
 
 MAX_EXPRESSION_LENGTH = 4096
-
-__all__ = [
-    "MAX_EXPRESSION_LENGTH",
-    "ROOTS",
-    "Expression",
-    "IsFree",
-    "Reading",
-    "Steps",
-    "close_name",
-    "compile_expression",
-    "follow_path",
-    "is_true",
-    "near",
-    "write_path",
-]
 
 
 @dataclass(frozen=True, slots=True)

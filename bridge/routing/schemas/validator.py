@@ -19,7 +19,6 @@ from bridge.routing.functions.signature import shorten
 from bridge.routing.schemas import fast_check
 from bridge.routing.schemas.fast_check import Accept
 from bridge.routing.schemas.keywords import (
-    MAX_PATTERN_TEXT,
     TooManyReferences,
     bound_keywords,
     build_format_checker,
@@ -38,8 +37,6 @@ MAX_ERRORS_READ = 200  # errors read to find the first ones by path
 TOO_DEEP = "nests too deep, or the schema refers to itself without end"
 ROOT_URI = "file:///"  # the URI of the configuration's folder
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-
-__all__ = ["MAX_PATTERN_TEXT", "Failure", "Schema", "Validator", "compile_schema"]
 
 
 class Validator(Protocol):
