@@ -651,8 +651,8 @@ def limits_table() -> str:
         (
             "files of a form; bytes of one; of its name",
             (
-                f"4, at most 50 (`files`); 6 MiB, at most {form_source.MAX_FILE_BYTES // MIB} MiB"
-                f" (`files`); {multipart.NAME_BYTES}"
+                "4, at most 50 (`files`); 6 MiB, at most"
+                f" {form_source.MAX_FORM_FILE_BYTES // MIB} MiB (`files`); {multipart.NAME_BYTES}"
             ),
         ),
         (

@@ -12,8 +12,8 @@ from bridge.config.problems import Path, Report
 from bridge.routing.templates import INTERPOLATION_NOT_ALLOWED
 
 MAX_SECRET_FILE_BYTES = 64 * 1024
-SECRET_KEYS = ("secret", "secrets", "verify")
-CAPTCHA_SECRET = ("spam", "captcha", "secret")
+INTERPOLATED_KEYS = ("secret", "secrets", "verify")
+CAPTCHA_SECRET_PATH = ("spam", "captcha", "secret")
 
 _PART = re.compile(r"\$\$\{|\$\{(?:(env|file):)?([^}]*)(\})?")
 
@@ -22,7 +22,7 @@ def may_fill(path: Path) -> bool:
     """Return whether values at `path` may come from the environment or a file."""
     if path[:1] != ("sources",):
         return path[:1] == ("platforms",)
-    return (len(path) > 2 and path[2] in SECRET_KEYS) or path[2:] == CAPTCHA_SECRET
+    return (len(path) > 2 and path[2] in INTERPOLATED_KEYS) or path[2:] == CAPTCHA_SECRET_PATH
 
 
 class Interpolator:

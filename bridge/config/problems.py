@@ -11,7 +11,7 @@ from bridge.core.errors import CompileError, Problem
 Path = tuple[str | int, ...]
 # the path of a problem of the file as a whole; its keys were not checked
 WHOLE_FILE = "(file)"
-_NAME = re.compile(r"[a-z0-9_-]{1,63}")
+_ROUTE_NAME = re.compile(r"[a-z0-9_-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Report:
         listed = document.get("routes") if isinstance(document, dict) else None
         for index, route in enumerate(listed if isinstance(listed, list) else ()):
             name = route.get("name") if isinstance(route, dict) else None
-            if isinstance(name, str) and _NAME.fullmatch(name):
+            if isinstance(name, str) and _ROUTE_NAME.fullmatch(name):
                 self.routes[index] = name
 
     def add(self, path: Path, message: str, *, key: bool = False, level: str = "error") -> None:

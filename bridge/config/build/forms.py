@@ -23,7 +23,7 @@ from bridge.routing.expressions.roots import near
 from bridge.routing.form import FieldRules, FileRules, Form, Page
 
 MIB: Final = 1024 * 1024
-MAX_FILE_BYTES: Final = 25 * MIB  # the limit of the flow API
+MAX_FORM_FILE_BYTES: Final = 25 * MIB  # the limit of the flow API
 FIELDS_BYTES: Final = MIB  # of a body with files, for its fields
 MAX_BYTES_WITHOUT_FILES: Final = 256 * 1024  # of a body without files: people type less
 ANY_TYPE: Final = "any"
@@ -160,7 +160,7 @@ def build_file_rules(declared: DeclaredSource, document: JSON) -> FileRules | No
         return None
     said = said if isinstance(said, FilesSchema) else FilesSchema.model_validate({})
     types, extensions = _allowed_types(declared, said.types)
-    if said.max_size > MAX_FILE_BYTES:
+    if said.max_size > MAX_FORM_FILE_BYTES:
         declared.report.add(
             (*declared.path, "files", "max_size"),
             "exceeds the limit of the flow API; allowed: at most 25 MiB",

@@ -22,7 +22,7 @@ _TOKEN = re.compile(
 )
 _VALUE_KINDS = frozenset({"raw", "quoted", "literal", "name", "index", "number"})
 _ARITHMETIC = {"+": "add", "-": "sub", "/": "div", "%": "mod"}
-_CLOSING = {")": "(", "]": "[", "}": "{"}
+_CLOSING_BRACKETS = {")": "(", "]": "[", "}": "{"}
 MAX_NESTING = 50  # brackets within brackets
 
 
@@ -54,7 +54,7 @@ def scan(expression: str) -> ScannedExpression:
         text = match[0]
         if kind != "space":
             _check_slip(expression, match, before, kind_before)
-            depth += (text in ("(", "[", "{", "[?")) - (text in _CLOSING)
+            depth += (text in ("(", "[", "{", "[?")) - (text in _CLOSING_BRACKETS)
             if depth > MAX_NESTING:
                 raise CompileError(f"brackets nested more than {MAX_NESTING} deep")
             before = text

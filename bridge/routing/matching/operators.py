@@ -53,17 +53,20 @@ class Operator:
     doc: str
 
 
-_ANY = ("string", "number", "boolean", "null", "array", "object")
+_ALL_TYPES = ("string", "number", "boolean", "null", "array", "object")
 
 OPERATORS: dict[str, Operator] = {
     row.name: row
     for row in (
         Operator(
-            "eq", _ANY, lambda want: lambda found: equal(found, want), "is the same JSON value"
+            "eq",
+            _ALL_TYPES,
+            lambda want: lambda found: equal(found, want),
+            "is the same JSON value",
         ),
         Operator(
             "ne",
-            _ANY,
+            _ALL_TYPES,
             lambda want: lambda found: not equal(found, want),
             "is a different JSON value, or missing",
         ),

@@ -187,9 +187,11 @@ def _iri(is_uri: Any) -> Any:
     )
 
 
-_TIME = "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)"
-_DATE = "(?:[0-9]+Y(?:[0-9]+M(?:[0-9]+D)?)?|[0-9]+M(?:[0-9]+D)?|[0-9]+D)"
-_DURATION = re.compile(f"P(?:[0-9]+W|{_DATE}(?:{_TIME})?|{_TIME})")  # spec: RFC 3339, appendix A
+_TIME_PATTERN = "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)"
+_DATE_PATTERN = "(?:[0-9]+Y(?:[0-9]+M(?:[0-9]+D)?)?|[0-9]+M(?:[0-9]+D)?|[0-9]+D)"
+_DURATION = re.compile(
+    f"P(?:[0-9]+W|{_DATE_PATTERN}(?:{_TIME_PATTERN})?|{_TIME_PATTERN})"
+)  # spec: RFC 3339, appendix A
 
 
 def _is_regex(value: str) -> bool:
@@ -201,15 +203,17 @@ def _is_regex(value: str) -> bool:
 
 # A single address as in browsers:
 # https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address. The library accepts any
-# text with an @, also a list of addresses, and mail is sent to the accepted address. _WIDE: the
-# characters of RFC 6531, without blanks and controls.
+# text with an @, also a list of addresses, and mail is sent to the accepted address. _UNICODE:
+# the characters of RFC 6531, without blanks and controls.
 _SIGNS = r"!#$%&'*+/=?^_`{|}~.-"
 _LABEL = "[{0}](?:[{0}-]{{0,61}}[{0}])?"
 _EMAIL = re.compile(
     rf"[A-Za-z0-9{_SIGNS}]+@{_LABEL.format('A-Za-z0-9')}(?:\.{_LABEL.format('A-Za-z0-9')})*"
 )
-_WIDE = (
+_UNICODE = (
     r"A-Za-z0-9\u00a1-\u167f\u1681-\u1fff\u2070-\u2fff\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd"
     r"\U00010000-\U000effff"
 )
-_IDN_EMAIL = re.compile(rf"[{_WIDE}{_SIGNS}]+@{_LABEL.format(_WIDE)}(?:\.{_LABEL.format(_WIDE)})*")
+_IDN_EMAIL = re.compile(
+    rf"[{_UNICODE}{_SIGNS}]+@{_LABEL.format(_UNICODE)}(?:\.{_LABEL.format(_UNICODE)})*"
+)
