@@ -584,7 +584,7 @@ def test_the_runbook_has_each_condition() -> None:
     assert [name for name, _ in sections] == list(CONDITIONS)
     for name, section in sections:
         assert section.startswith(
-            f"{CONDITIONS[name].severity}, told after {CONDITIONS[name].holds:g} s\n\n**It"
+            f"{CONDITIONS[name].severity}, sent after {CONDITIONS[name].holds:g} s\n\n**It"
             " means:** "
         ), name
         assert re.search(r"\n\n\*\*What to do:\*\* .*?\n\n```sh\n.+\n```\n", section, re.S), name
