@@ -79,13 +79,17 @@ def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
     assert "flowbridge = bridge.cli.main:main" in scripts
 
 
+#: Extras of a checkout: no installation has them, so they have no pinned versions.
+DEVELOPMENT_EXTRAS = {"docs", "mutation", "test"}
+
+
 def test_the_constraints_cover_what_is_required() -> None:
     """Every requirement of the package and of the extras has its version, and the version fits."""
     packaging = pytest.importorskip("packaging.requirements", reason="packaging is not installed")
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
     extras = setup["options.extras_require"]
-    used = [extras[name] for name in extras if name not in ("test", "mutation")]
+    used = [extras[name] for name in extras if name not in DEVELOPMENT_EXTRAS]
     required = "\n".join((setup["options"]["install_requires"], *used)).split("\n")
     lines = (ROOT / "deploy" / "constraints.txt").read_text("utf-8").splitlines()
     pinned = dict(
@@ -153,10 +157,8 @@ def test_hashes_are_there_of_the_versions_that_constraints_txt_says() -> None:
             locked.setdefault(path.stem, set()).add(requirement.strip())
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    assert locked.keys() - {"base", "build"} == setup["options.extras_require"].keys() - {
-        "test",
-        "mutation",
-    }
+    extras = setup["options.extras_require"].keys() - DEVELOPMENT_EXTRAS
+    assert locked.keys() - {"base", "build"} == extras
     (builder,) = locked.pop("build")
     assert f'requires = ["{builder}"]' in (ROOT / "pyproject.toml").read_text("utf-8")
     assert set().union(*locked.values()) == constraints
