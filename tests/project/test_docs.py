@@ -265,10 +265,11 @@ def test_the_two_commands_are_in_the_readme() -> None:
     assert "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/pytest" in texts
 
 
-def test_the_picture_is_well_formed() -> None:
+@pytest.mark.parametrize("name", ["delivery.svg", "flow.svg"])
+def test_the_pictures_are_well_formed(name: str) -> None:
     from xml.etree import ElementTree
 
-    svg = ElementTree.parse(DOCS / "flow.svg").getroot()  # noqa: S314 - our own file
+    svg = ElementTree.parse(DOCS / name).getroot()  # noqa: S314 - our own file
     assert svg.tag.endswith("svg") and svg.find("{http://www.w3.org/2000/svg}title") is not None
 
 
