@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs flowbridge as a service, or a newer version over an older one: what is yours, in /etc/flowbridge and /var/lib/flowbridge, stays as it is.
+# Installs or upgrades flowbridge as a service. Your files in /etc/flowbridge and /var/lib/flowbridge stay as they are.
 #
 #   sudo deploy/install.sh [--dry-run] [--with postgres,celery,otel,previews] [--url https://hooks.example.com]
 #
-# Run it from a copy of flowbridge's source. It shows every command before it runs it; with --dry-run it runs none. It needs a network
-# for pip only. PYTHON names another Python than the system's. With DESTDIR everything is put below that folder, with no user and no service.
+# Run it from a copy of flowbridge's source. It prints each command before it runs it; with --dry-run it runs none. Only pip needs the
+# network. PYTHON names another Python than the system's. With DESTDIR it installs below that folder, without a user or a service.
 # shellcheck disable=SC2086 # $as, $owner and $files are several words, or none
 set -eu
 umask 022
@@ -31,9 +31,9 @@ run() { printf '+ %s\n' "$*" && { [ -n "$dry" ] || "$@"; }; }
 
 "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     { echo "$python is not Python 3.11 or newer with venv (Debian, Ubuntu: apt install python3-venv)" >&2 && exit 1; }
-[ -n "$root$dry" ] || [ "$(id -u)" = 0 ] || { echo "it needs root: sudo deploy/install.sh" >&2 && exit 1; }
+[ -n "$root$dry" ] || [ "$(id -u)" = 0 ] || { echo "root is required: sudo deploy/install.sh" >&2 && exit 1; }
 
-# The user it runs as.
+# The user of the service.
 as='' owner=''
 if [ -z "$root" ]; then
     as='runuser -u flowbridge --' owner='-o flowbridge -g flowbridge'
@@ -41,10 +41,10 @@ if [ -z "$root" ]; then
         run useradd --system --user-group --home-dir /var/lib/flowbridge --no-create-home --shell /usr/sbin/nologin flowbridge
 fi
 
-# The program, with the versions that it was tested with, held to their hashes, and `flowbridge` for you.
+# The program with its tested versions, verified by their hashes, and the command `flowbridge`.
 runs() { $as "$root/opt/flowbridge/bin/python3" -c '' 2>/dev/null; }
 runs || run "$python" -m venv --clear "$root/opt/flowbridge"
-[ -n "$dry" ] || runs || { echo "the user flowbridge cannot run $python: set PYTHON to one that everybody can" >&2 && exit 1; }
+[ -n "$dry" ] || runs || { echo "the user flowbridge cannot run $python: set PYTHON to one that every user can run" >&2 && exit 1; }
 run "$root/opt/flowbridge/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes $files
 run "$root/opt/flowbridge/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation ".$extras"
 run install -D -m 755 -t "$root/usr/local/bin" deploy/flowbridge deploy/flowbridge-replace
@@ -56,10 +56,10 @@ run install -d -m 700 $owner "$root/var/lib/flowbridge"
 run $as "$root/opt/flowbridge/bin/flowbridge" init --quiet "$root/etc/flowbridge"
 setting() {
     if grep -qs "^$1=" "$root/etc/flowbridge/.env"; then
-        grep -qxF "$1=$2" "$root/etc/flowbridge/.env" || echo "kept   $1, which is another in $root/etc/flowbridge/.env"
+        grep -qxF "$1=$2" "$root/etc/flowbridge/.env" || echo "kept   $1, which has another value in $root/etc/flowbridge/.env"
         return
     fi
-    run sh -c "printf '\n$1=$2\n' >>'$root/etc/flowbridge/.env'" # on a line of its own, also where the last one has no end
+    run sh -c "printf '\n$1=$2\n' >>'$root/etc/flowbridge/.env'" # on a new line, even if the last one has no line end
 }
 setting FLOWBRIDGE_TRUSTED_PROXIES 127.0.0.1
 [ -z "$url" ] || setting FLOWBRIDGE_PUBLIC_URL "$url"
@@ -72,18 +72,18 @@ for unit in deploy/systemd/*; do
 done
 active() { systemctl list-units --plain --no-legend --state=active flowbridge.service flowbridge-web.service 'flowbridge-work@*.service' | cut -d ' ' -f 1 | sort -r; }
 if [ -n "$root" ] || [ ! -d /run/systemd/system ]; then
-    echo "No service was started: systemd does not run here, or DESTDIR is set."
+    echo "No service was started: systemd is not running, or DESTDIR is set."
 elif [ -n "$(active)" ] || systemctl is-enabled --quiet flowbridge-web.service 2>/dev/null; then
     run systemctl daemon-reload
-    # One after another, each once the one before says that it is ready. What a unit says counts only from a restart on.
+    # One after another, each after the previous one is ready. Changes of a unit count only after a restart.
     for unit in $(active); do
         if [ -n "$changed" ]; then run systemctl restart "$unit"; else run deploy/flowbridge-replace "$unit"; fi
     done
-    [ -n "$(active)" ] || echo "Nothing runs, and nothing was started: systemctl start flowbridge-web.service flowbridge-work@1.service"
+    [ -n "$(active)" ] || echo "No service is running, and none was started: systemctl start flowbridge-web.service flowbridge-work@1.service"
 else
     run systemctl daemon-reload
     run systemctl enable --now flowbridge.socket flowbridge-private.socket flowbridge.service ||
-        { echo "it did not start: journalctl -u flowbridge; its ports, 8080 and 8081, must be free: ss -ltnp" >&2 && exit 1; }
+        { echo "flowbridge did not start: see journalctl -u flowbridge. Ports 8080 and 8081 must be free: ss -ltnp" >&2 && exit 1; }
 fi
 if [ -n "$dry" ]; then echo "Nothing was done: --dry-run." && exit; fi
 echo "Done. See: systemctl status flowbridge; sudo flowbridge events; /etc/flowbridge/routes.yaml"

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Takes away what deploy/install.sh has put there. Your configuration and data stay, unless you say --purge.
+# Removes what deploy/install.sh installed. Your configuration and data stay, unless you pass --purge.
 #
 #   sudo deploy/uninstall.sh [--dry-run] [--purge]
 #
-# It shows every command before it runs it; with --dry-run it runs none. With DESTDIR it takes away what is below that folder.
+# It prints each command before it runs it; with --dry-run it runs none. With DESTDIR it removes what is below that folder.
 set -eu
 dry='' purge='' root=${DESTDIR:-}
 
@@ -20,7 +20,7 @@ run() {
     [ -n "$dry" ] || "$@"
 }
 
-[ -n "$root$dry" ] || [ "$(id -u)" = 0 ] || { echo "it needs root: sudo deploy/uninstall.sh" >&2 && exit 1; }
+[ -n "$root$dry" ] || [ "$(id -u)" = 0 ] || { echo "root is required: sudo deploy/uninstall.sh" >&2 && exit 1; }
 
 systemd=''
 [ -n "$root" ] || [ ! -d /run/systemd/system ] || systemd=1
@@ -50,6 +50,6 @@ if [ -n "$purge" ]; then
     run rm -rf "$root/etc/flowbridge" "$root/var/lib/flowbridge"
     [ -n "$root" ] || ! getent passwd flowbridge >/dev/null || run userdel flowbridge
 else
-    echo "Kept: $root/etc/flowbridge, $root/var/lib/flowbridge, what you made by systemctl edit, and the user flowbridge"
-    echo "(--purge takes them away too)."
+    echo "Kept: $root/etc/flowbridge, $root/var/lib/flowbridge, the overrides of systemctl edit, and the user flowbridge"
+    echo "(--purge removes them too)."
 fi
