@@ -1,0 +1,30 @@
+# Development commands: `make help` lists them. They use the virtual environment in .venv.
+BIN := .venv/bin
+
+.PHONY: help install test lint format types docs bench
+
+help: ## List the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: ## Create .venv and install flowbridge with its test extra
+	python3 -m venv .venv
+	$(BIN)/pip install -e '.[test]'
+
+test: ## Run the whole test suite
+	$(BIN)/pytest
+
+lint: ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: ## Format the code
+	$(BIN)/ruff format .
+
+types: ## Check types
+	$(BIN)/mypy
+
+docs: ## Regenerate the generated parts of the docs
+	$(BIN)/python docs/generate.py
+
+bench: ## Measure durable acknowledgements against a bare Flask view
+	$(BIN)/python bench/ingest.py
