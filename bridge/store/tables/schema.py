@@ -10,7 +10,6 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     Float,
     Index,
@@ -18,13 +17,13 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
-    text,
 )
 
-from bridge.core.model import DeadKind, RunState, Status
 from bridge.store.tables._common import SEQ, metadata, partial
 from bridge.store.tables.clock import store_clock
+from bridge.store.tables.deliveries import attempt, delivery
 from bridge.store.tables.forms import daily_bytes, form_files, recent, refused_submission
+from bridge.store.tables.local_platform import local_file, local_flow, local_run
 from bridge.store.tables.operations import act, act_item
 
 __all__ = [
@@ -56,11 +55,6 @@ __all__ = [
 ]
 # the newest migration; kept here so that a start with nothing to migrate need not import Alembic
 HEAD = "0019"
-
-
-def _one_of(column: str, values: type[Status] | type[RunState] | type[DeadKind]) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 reject = Table(
@@ -175,110 +169,6 @@ expected = Table(
     sqlite_with_rowid=False,
 )
 
-delivery = Table(
-    "delivery",
-    metadata,
-    Column("seq", SEQ, primary_key=True, autoincrement=True),
-    Column("id", Text, nullable=False, unique=True),
-    Column("event_id", Text, nullable=False),
-    Column("route", Text, nullable=False),
-    Column("flow", Text, nullable=False),
-    Column("platform", Text, nullable=False),
-    Column("saved_item_id", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("reason", Text),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("throttled", Integer, nullable=False, server_default="0"),
-    Column("created_at", Float, nullable=False),
-    Column("due_at", Float, nullable=False),
-    Column("delivered_at", Float),
-    Column("finished_at", Float),
-    Column("config_hash", Text, nullable=False),
-    Column("retry_attempts", Integer, nullable=False),
-    Column("retry_first", Float, nullable=False),
-    Column("retry_max", Float, nullable=False),
-    Column("on_unknown", Text, nullable=False),
-    Column("run_timeout", Float, nullable=False),
-    Column("lease", Text),  # the token of the worker that holds it, while `sending`
-    Column("lease_until", Float),
-    # it holds one of the platform's slots
-    Column("slot", Boolean, nullable=False, server_default=text("false")),
-    # when its run is looked at next; null once the run is over or was given up
-    Column("poll_at", Float),
-    Column("polls", Integer, nullable=False, server_default="0"),
-    Column("run_id", Text),
-    Column("run_url", Text),
-    Column("run_state", Text),
-    Column("raw_state", Text),
-    Column("whole_body", Boolean, nullable=False, server_default=text("false")),
-    Column("inputs", Text),
-    Column("outputs", Text),
-    Column("log", Text),
-    Column("dead_kind", Text),
-    Column("on_run_failed", Text, nullable=False, server_default="ignore"),
-    Column("run_retries", Integer, nullable=False, server_default="0"),
-    Column("reruns", Integer, nullable=False, server_default="0"),
-    Column("order_key", Text),
-    Column("order_until", Text, nullable=False, server_default="run_end"),
-    Column("order_blocks", Boolean, nullable=False, server_default=text("false")),
-    # it is the head of its line: one for each key
-    Column("holds_key", Boolean, nullable=False, server_default=text("false")),
-    Column("debounce_key", Text),
-    # it waits to be merged into a later one, until then; null once it is taken on
-    Column("debounce_until", Float),
-    Column("merged_into", Text),
-    Column("evidence", Text),
-    _one_of("status", Status),
-    _one_of("run_state", RunState),
-    _one_of("dead_kind", DeadKind),
-    Index("ix_delivery_event", "event_id"),
-    partial("ix_delivery_head", "route", "order_key", where="holds_key", unique=True),
-    partial("ix_delivery_line", "route", "order_key", "seq", where="status = 'blocked'"),
-    partial("ix_delivery_merge", "route", "debounce_key", where="debounce_until IS NOT NULL"),
-    partial("ix_delivery_unknown", "route", where="status = 'unknown'"),
-    partial("ix_delivery_run", "run_id", where="run_id IS NOT NULL"),
-    partial("ix_delivery_queue", "platform", "route", "due_at", "seq", where="status = 'queued'"),
-    partial("ix_delivery_lease", "lease_until", where="status = 'sending'"),
-    partial("ix_delivery_slot", "platform", "route", where="slot"),
-    partial("ix_delivery_poll", "poll_at", where="poll_at IS NOT NULL"),
-    partial("ix_delivery_stuck", "status", "seq", where="status IN ('dead', 'unknown', 'blocked')"),
-)
-
-attempt = Table(
-    "attempt",
-    metadata,
-    Column("delivery_id", Text, primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("started_at", Float, nullable=False),
-    Column("finished_at", Float),
-    Column("outcome", Text),
-    Column("status_code", Integer),
-    Column("detail", Text),
-    Column("run_id", Text),
-    Column("run_state", Text),
-    Column("log", Text),
-    Column("run_finished_at", Float),
-    Column("outputs", Text),
-    # its answer came when the delivery had gone on without it, and told of a run; null once a
-    # person has acted
-    Column("late_at", Float),
-    # the clocks at the intent, beside `started_at`: see `clock_reading`; null in rows of earlier
-    # versions
-    Column("boot_clock", Float),
-    Column("boot_id", Text),
-    Column("host", Text),
-    Column("platform_at", Float),
-    partial("ix_attempt_late", "late_at", where="late_at IS NOT NULL"),
-    partial("ix_attempt_run", "run_id", where="run_id IS NOT NULL"),
-    partial("ix_attempt_unknown", "started_at", where="outcome = 'unknown'"),
-    partial(
-        "ix_attempt_boot",
-        "boot_id",
-        "boot_clock",
-        where="outcome = 'unknown' AND boot_clock IS NOT NULL",
-    ),
-    sqlite_with_rowid=False,
-)
 
 pace = Table(
     "pace",
@@ -324,54 +214,4 @@ worker = Table(
     Column("pid", Integer, nullable=False),
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
-)
-
-local_run = Table(
-    "local_run",
-    metadata,
-    Column("seq", SEQ, primary_key=True, autoincrement=True),
-    Column("id", Text, nullable=False, unique=True),
-    Column("saved_item_id", Text, nullable=False),
-    Column("user_id", Text, nullable=False),
-    Column("idempotency_key", Text),
-    Column("state", Text, nullable=False),  # a LocalState
-    Column("created_at", Float, nullable=False),
-    Column("started_at", Float),
-    Column("finished_at", Float),
-    Column("lease", Text),
-    Column("lease_until", Float),
-    Column("inputs", Text, nullable=False),
-    Column("outputs", Text),
-    Column("log", Text),
-    Column("body", Text),
-    partial(
-        "ix_local_run_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True
-    ),
-    partial(
-        "ix_local_run_open", "state", "seq", where="state IN ('QUEUED', 'RUNNING', 'TERMINATING')"
-    ),
-    Index("ix_local_run_flow", "saved_item_id", "seq"),
-)
-
-local_flow = Table(
-    "local_flow",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("workbook", Text, nullable=False),
-    Column("described", Text, nullable=False),  # a LocalFlow as JSON
-    Column("created_at", Float, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-local_file = Table(
-    "local_file",
-    metadata,
-    Column("user_id", Text, primary_key=True),
-    Column("run_id", Text, primary_key=True),  # empty: uploaded
-    Column("name", Text, primary_key=True),
-    Column("sha256", Text, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Index("ix_local_file_blob", "sha256"),
-    sqlite_with_rowid=False,
 )
