@@ -18,7 +18,7 @@ from bridge.routing.model import Source
 from bridge.store.blobs import Blobs
 from bridge.store.db.disk_space import Room
 from bridge.store.db.notify import Bell
-from bridge.store.local.runs import Runs
+from bridge.store.local.platform_store import Runs
 from bridge.system.logs import get_logger
 from bridge.web import hooks
 from bridge.web.app_context import AppContext

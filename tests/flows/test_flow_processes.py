@@ -263,7 +263,7 @@ def test_files_come_and_go_by_name(served: Served) -> None:
     from bridge.core.local_runs import LocalFile
     from bridge.store.blobs import Blobs
     from bridge.store.encryption import Sealer
-    from bridge.store.local.runs import Runs
+    from bridge.store.local.platform_store import Runs
 
     keys = SECRETS["FLOWBRIDGE_ENCRYPTION_KEYS"].split(",")
     blobs = Blobs(served.folder / "data" / "blobs", Sealer(keys))
@@ -290,7 +290,7 @@ def test_files_come_and_go_by_name(served: Served) -> None:
 def test_an_input_takes_several_files(served: Served) -> None:
     from bridge.core.local_runs import LocalFile
     from bridge.store.blobs import Blobs
-    from bridge.store.local.runs import Runs
+    from bridge.store.local.platform_store import Runs
 
     blobs = Blobs(served.folder / "data" / "blobs")
     runs = Runs(served.database, lambda: None)

@@ -45,6 +45,7 @@ STORE = [
     "inbound",
     "queue",
     "local",
+    "clock_corrections",
     "clock_steps",
     "queries",
     "operations",

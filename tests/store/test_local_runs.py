@@ -17,7 +17,7 @@ from bridge.core.timings import TIMINGS
 from bridge.store.db.database import Database
 from bridge.store.local import flows as local_flows
 from bridge.store.local import runs
-from bridge.store.local.runs import Runs
+from bridge.store.local.platform_store import Runs
 
 DONE = RunResult(state=LocalState.DONE, outputs={"a": 1}, log=("so",))
 

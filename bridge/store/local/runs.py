@@ -9,37 +9,30 @@ idempotent: then it is queued again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, select, text, update
+from sqlalchemy import Connection, case, func, select, update
 
-from bridge.core.errors import Full, Unsealable
-from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
+from bridge.core.errors import Full
+from bridge.core.local_runs import LocalRun, LocalState, RunResult
 from bridge.store.db.advisory_locks import Lock, alone
-from bridge.store.db.database import Database
-from bridge.store.encryption import Sealer
-from bridge.store.local import files
+from bridge.store.db.upsert import insert_of
 from bridge.store.local import flows as local_flows
+from bridge.store.local.run_rows import (
+    HELD,
+    OPEN,
+    QUEUED,
+    TERMINATING,
+    end_values,
+    queued_again_values,
+    to_run,
+)
 from bridge.store.queue.claims import lease_until
-from bridge.store.tables.encrypted import OF_TABLE, closed, sealer_of
-from bridge.store.tables.rows import from_json, to_json
+from bridge.store.tables.encrypted import closed, sealer_of
+from bridge.store.tables.rows import to_json
 from bridge.store.tables.schema import local_run
 
-# Written out, since an index on some rows is only used where its very condition stands in the
-# statement.
-OPEN = text("local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
-QUEUED = text(
-    "local_run.state = 'QUEUED' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')"
-)
-HELD = text(
-    "local_run.state IN ('RUNNING', 'TERMINATING') AND local_run.state IN ('QUEUED', 'RUNNING',"
-    " 'TERMINATING')"
-)
-TERMINATING = text(
-    "local_run.state = 'TERMINATING' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')"
-)
 NEVER_BEGAN = "The run was terminated before it began."
 AGAIN = "It is run again."
 DIED = "the worker that executed it died"
@@ -79,22 +72,10 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
     return known or run
 
 
-def insert_of(dialect: str) -> Any:
-    """Return the database's own INSERT, which can leave alone what is there already."""
-    # Imported here: a dialect is megabytes, and only one of them is used.
-    if dialect == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as into_sqlite
-
-        return into_sqlite
-    from sqlalchemy.dialects.postgresql import insert as into_postgresql
-
-    return into_postgresql
-
-
 def get(connection: Connection, run_id: str) -> LocalRun | None:
     """Return the run, or None where there is none with that id."""
     row = connection.execute(select(local_run).where(local_run.c.id == run_id)).one_or_none()
-    return None if row is None else _to_run(row, sealer_of(connection))
+    return None if row is None else to_run(row, sealer_of(connection))
 
 
 def find(connection: Connection, idempotency_key: str) -> LocalRun | None:
@@ -102,7 +83,7 @@ def find(connection: Connection, idempotency_key: str) -> LocalRun | None:
     row = connection.execute(
         select(local_run).where(local_run.c.idempotency_key == idempotency_key)
     ).one_or_none()
-    return None if row is None else _to_run(row, sealer_of(connection))
+    return None if row is None else to_run(row, sealer_of(connection))
 
 
 def claim(
@@ -144,7 +125,7 @@ def claim(
             )
         )
     sealer = sealer_of(connection)
-    return [_to_run(row, sealer, state=LocalState.RUNNING, started_at=now) for row in rows]
+    return [to_run(row, sealer, state=LocalState.RUNNING, started_at=now) for row in rows]
 
 
 def waiting(connection: Connection) -> bool:
@@ -180,7 +161,7 @@ def hand_back(connection: Connection, ids: Sequence[str], lease: str, now: float
         connection.execute(
             update(local_run)
             .where(held, local_run.c.state == LocalState.RUNNING)
-            .values(_waiting_again())
+            .values(queued_again_values())
         )
         finish(
             connection,
@@ -204,7 +185,7 @@ def finish(connection: Connection, run_id: str, result: RunResult, now: float, l
         update(local_run)
         .where(columns.id == run_id, columns.lease == lease, HELD)
         .values(
-            closed(sealer_of(connection), "local_run", run_id, _ending(result, now))
+            closed(sealer_of(connection), "local_run", run_id, end_values(result, now))
             | {"state": asked}
         )
     )
@@ -218,7 +199,7 @@ def kill(connection: Connection, run_id: str, now: float) -> LocalRun | None:
     columns = local_run.c
     never = RunResult(state=LocalState.TERMINATED, log=(NEVER_BEGAN,))
     mine = columns.id == run_id
-    ended = closed(sealer_of(connection), "local_run", run_id, _ending(never, now))
+    ended = closed(sealer_of(connection), "local_run", run_id, end_values(never, now))
     connection.execute(
         update(local_run).where(mine, columns.state == LocalState.QUEUED).values(ended)
     )
@@ -265,17 +246,17 @@ def interrupt(
         cut_off = cut_off.where(local_run.c.lease == lease)
     sealer = sealer_of(connection)
     for row in connection.execute(cut_off).all():
-        run = _to_run(row, sealer)
+        run = to_run(row, sealer)
         flow = local_flows.find(connection, run.saved_item_id)
         begun = 1 + sum(line.endswith(AGAIN) for line in run.log)
         if run.state is LocalState.TERMINATING:
-            values = _ending(RunResult(state=LocalState.TERMINATED, log=run.log), now)
+            values = end_values(RunResult(state=LocalState.TERMINATED, log=run.log), now)
         elif flow is not None and flow.idempotent and begun < BEGINNINGS:
-            values = _waiting_again() | {
+            values = queued_again_values() | {
                 "log": to_json([*run.log, f"The run was interrupted: {why}. {AGAIN}"])
             }
         else:
-            values = _ending(
+            values = end_values(
                 RunResult(
                     state=LocalState.FAILED, log=(*run.log, f"The run was interrupted: {why}.")
                 ),
@@ -300,125 +281,8 @@ def newest(
     sealer = sealer_of(connection)
     return {
         one: [
-            _to_run(row, sealer)
+            to_run(row, sealer)
             for row in connection.execute(mine.where(columns.saved_item_id == one))
         ]
         for one in flow_ids
     }
-
-
-def _waiting_again() -> dict[str, Any]:
-    return {
-        "state": LocalState.QUEUED.value,
-        "started_at": None,
-        "lease": None,
-        "lease_until": None,
-    }
-
-
-def _ending(result: RunResult, now: float) -> dict[str, Any]:
-    return {
-        "state": result.state.value,
-        "outputs": to_json(dict(result.outputs)),
-        "log": to_json(list(result.log)),
-        "finished_at": now,
-        "lease": None,
-        "lease_until": None,
-    }
-
-
-def _to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
-    values = dict(row._mapping) | changed
-    unsealable = None
-    try:
-        values |= {
-            name: sealer.open(values[name], "local_run", name, row.id)
-            for name in OF_TABLE["local_run"]
-        }
-    except Unsealable as error:
-        values |= {"inputs": "{}", "outputs": None, "log": None, "body": None}
-        unsealable = str(error)
-    return LocalRun(
-        id=values["id"],
-        saved_item_id=values["saved_item_id"],
-        user_id=values["user_id"],
-        inputs=values["inputs"],
-        state=LocalState(values["state"]),
-        created_at=values["created_at"],
-        idempotency_key=values["idempotency_key"],
-        outputs=from_json(values["outputs"]) or {},
-        log=tuple(from_json(values["log"]) or ()),
-        started_at=values["started_at"],
-        finished_at=values["finished_at"],
-        body=values["body"],
-        unsealable=unsealable,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """What the local platform's HTTP needs of the store: each call is its own durable transaction.
-    `ring` wakes the worker.
-    """
-
-    database: Database
-    ring: Callable[[], None]
-
-    def start(self, run: LocalRun, cap: int | None = None) -> LocalRun:
-        """Keep a new run, or return the earlier one that has its idempotency key. `Full` where
-        `cap` runs are not over yet.
-        """
-        kept = self.database.write(lambda connection: start(connection, run, cap))
-        self.ring()
-        return kept
-
-    def get(self, run_id: str) -> LocalRun | None:
-        """Return the run with that id."""
-        with self.database.read() as connection:
-            return get(connection, run_id)
-
-    def find(self, idempotency_key: str) -> LocalRun | None:
-        """Return the run that was started with this key."""
-        with self.database.read() as connection:
-            return find(connection, idempotency_key)
-
-    def newest(
-        self, flow_ids: Sequence[str], user_id: str, most: int = 10
-    ) -> dict[str, list[LocalRun]]:
-        """Return the newest runs of each flow that the user started, newest first."""
-        with self.database.read() as connection:
-            return newest(connection, flow_ids, user_id, most)
-
-    def kill(self, run_id: str, now: float) -> LocalRun | None:
-        """End a queued run at once, ask for the end of a running one; return it as it is then, None
-        where there is none.
-        """
-        run = self.database.write(lambda connection: kill(connection, run_id, now))
-        self.ring()
-        return run
-
-    def flow(self, flow_id: str) -> LocalFlow | None:
-        """Return what is known of a flow."""
-        with self.database.read() as connection:
-            return local_flows.find(connection, flow_id)
-
-    def flows(self) -> list[LocalFlow]:
-        """Return what is known of all flows, by id."""
-        with self.database.read() as connection:
-            return local_flows.listed(connection)
-
-    def keep_file(self, file: LocalFile) -> None:
-        """Keep what is known of a file whose blob is there; one of the same user, run and name is
-        replaced.
-        """
-        self.database.write(lambda connection: files.keep_file(connection, file))
-
-    def file(self, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
-        """Return the file of that name: uploaded by the user, or kept by the run."""
-        with self.database.read() as connection:
-            return files.file(connection, user_id, name, run_id)
-
-    def uploaded(self, user_id: str) -> int:
-        """Return how many bytes the files have that the user has uploaded."""
-        with self.database.read() as connection:
-            return files.uploaded(connection, user_id)

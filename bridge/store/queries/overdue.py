@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from bridge.core.status import Overdue
-from bridge.store.clock_steps import POLLED, SENDING, limits
+from bridge.store.clock_corrections import POLLED, SENDING, time_limits
 from bridge.store.db.database import timings_of
 from bridge.store.tables.schema import delivery
 
@@ -27,7 +27,7 @@ def overdue(connection: Connection, now: float) -> Overdue:
             connection, SENDING & (delivery.c.lease_until < now - timings.worker_missing_seconds)
         ),
         looks=_count(connection, POLLED & (delivery.c.poll_at < now - LOOK_SECONDS)),
-        ahead=sum(_count(connection, each.exceeds(now)) for each in limits(timings)),
+        ahead=sum(_count(connection, each.exceeds(now)) for each in time_limits(timings)),
     )
 
 

@@ -1,0 +1,81 @@
+"""Rows of local runs: conditions on their state, values to write, and records read from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from bridge.core.errors import Unsealable
+from bridge.core.local_runs import LocalRun, LocalState, RunResult
+from bridge.store.encryption import Sealer
+from bridge.store.tables.encrypted import OF_TABLE
+from bridge.store.tables.rows import from_json, to_json
+
+# Written out, since an index on some rows is only used where its very condition stands in the
+# statement.
+OPEN = text("local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
+
+
+QUEUED = text(
+    "local_run.state = 'QUEUED' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')"
+)
+
+
+HELD = text(
+    "local_run.state IN ('RUNNING', 'TERMINATING') AND local_run.state IN ('QUEUED', 'RUNNING',"
+    " 'TERMINATING')"
+)
+
+
+TERMINATING = text(
+    "local_run.state = 'TERMINATING' AND local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')"
+)
+
+
+def queued_again_values() -> dict[str, Any]:
+    return {
+        "state": LocalState.QUEUED.value,
+        "started_at": None,
+        "lease": None,
+        "lease_until": None,
+    }
+
+
+def end_values(result: RunResult, now: float) -> dict[str, Any]:
+    return {
+        "state": result.state.value,
+        "outputs": to_json(dict(result.outputs)),
+        "log": to_json(list(result.log)),
+        "finished_at": now,
+        "lease": None,
+        "lease_until": None,
+    }
+
+
+def to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
+    values = dict(row._mapping) | changed
+    unsealable = None
+    try:
+        values |= {
+            name: sealer.open(values[name], "local_run", name, row.id)
+            for name in OF_TABLE["local_run"]
+        }
+    except Unsealable as error:
+        values |= {"inputs": "{}", "outputs": None, "log": None, "body": None}
+        unsealable = str(error)
+    return LocalRun(
+        id=values["id"],
+        saved_item_id=values["saved_item_id"],
+        user_id=values["user_id"],
+        inputs=values["inputs"],
+        state=LocalState(values["state"]),
+        created_at=values["created_at"],
+        idempotency_key=values["idempotency_key"],
+        outputs=from_json(values["outputs"]) or {},
+        log=tuple(from_json(values["log"]) or ()),
+        started_at=values["started_at"],
+        finished_at=values["finished_at"],
+        body=values["body"],
+        unsealable=unsealable,
+    )
