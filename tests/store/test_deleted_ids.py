@@ -23,7 +23,7 @@ from bridge.core.retention import DAY, DEDUP_FOR
 from bridge.routing.model import Config, Source
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
-from bridge.store.inbound import deleted_ids, events
+from bridge.store.inbound import arrivals, deleted_ids, events
 from bridge.store.migrations import upgrade
 from bridge.store.operations import copy, log
 from bridge.store.operations import prune as prune_operation
@@ -257,8 +257,8 @@ def test_the_version_before_goes_on_with_the_new_schema(database: Database) -> N
     keep(database)
     prune(database)
     if database.is_sqlite:
-        names = [name for name in events.ARRIVAL if name != "erased_id"]
-        values = events.Rows.of((make_event("1"), []), database.sealer, "")
+        names = [name for name in arrivals.ARRIVAL if name != "erased_id"]
+        values = arrivals.ArrivalRows.of((make_event("1"), []), database.sealer, "")
         old = f"INSERT INTO arrival ({', '.join(names)}, deliveries) VALUES ({', '.join('?' * (len(names) + 1))})"  # noqa: S608
         database.write(
             lambda connection: connection.connection.driver_connection.execute(
@@ -266,7 +266,7 @@ def test_the_version_before_goes_on_with_the_new_schema(database: Database) -> N
             )
         )
     else:
-        values = events.Rows.of((make_event("1"), []), database.sealer, "")
+        values = arrivals.ArrivalRows.of((make_event("1"), []), database.sealer, "")
         database.write(
             lambda connection: connection.execute(insert(schema.event).values(values.event))
         )

@@ -15,7 +15,8 @@ from bridge.core.rate_limits import day_of
 from bridge.ingest.ports import no_daily_room
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.inbound.events import Added, Arrival, Replan
+from bridge.store.inbound.arrivals import Arrival
+from bridge.store.inbound.events import Added, Replan
 from bridge.store.tables.schema import daily_bytes
 
 _TAKE = text(

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
 from typing import Any
 
-import orjson
-from sqlalchemy import Connection, Text, bindparam, case, exists, func, insert, select, text, update
+from sqlalchemy import Connection, case, insert, select, text, update
 
 from bridge.core.errors import NotFound
 from bridge.core.model import JSON, Delivery, Event, FormFile, Status
 from bridge.core.retention import is_emptied
-from bridge.store.db.advisory_locks import LINE, MERGE, alone_with_keys
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids, form_files
+from bridge.store.inbound.arrivals import ARRIVALS, Arrival, ArrivalRows, take_keys
 from bridge.store.tables import schema
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, event_row, from_json, to_delivery, to_event
 from bridge.store.tables.rows import files_of as files_in
 
-SAME_BODY = 7 * 86400.0  # seconds in which the same body under another id is pointed out
 ENDED_UNSTARTED = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
 
 #: Two machines may keep the same one at the same moment.
@@ -44,38 +40,6 @@ class Added:
     duplicate: bool = False
 
 
-Arrival = tuple[Event, Sequence[Delivery]]
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """What is kept of an arrival: made before its turn comes, so that nobody waits while values are
-    sealed.
-    """
-
-    event_id: str
-    event: dict[str, Any]
-    deliveries: list[dict[str, Any]]
-    planned: Sequence[Delivery]
-    since: float  # how old an event with the same body may be to be pointed out
-    erased_id: str  # what its provider id would be in `deleted_id` if its event was erased
-
-    @classmethod
-    def of(cls, arrival: Arrival, sealer: Sealer, secret_key: str) -> Rows:
-        """Return the rows of an event and its deliveries."""
-        event, planned = arrival
-        deliveries = [delivery_row(one, sealer) for one in planned]
-        erased_id = deleted_ids.erased_id(secret_key, event.source, event.provider_id)
-        return cls(
-            event.id,
-            event_row(event, sealer),
-            deliveries,
-            planned,
-            event.received_at - SAME_BODY,
-            erased_id,
-        )
-
-
 def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan) -> Added:
     """Keep an event and its deliveries in one durable transaction.
 
@@ -90,7 +54,8 @@ def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan
 def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
     """Keep several events with their deliveries in one durable transaction, as `add` does each."""
     new = database.append(
-        ARRIVALS, [Rows.of(arrival, database.sealer, database.secret_key) for arrival in arrivals]
+        ARRIVALS,
+        [ArrivalRows.of(arrival, database.sealer, database.secret_key) for arrival in arrivals],
     )
     known = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
     again = iter(_add_duplicates(database, known, replan) if known else ())
@@ -117,152 +82,9 @@ def _add_duplicates(database: Database, arrivals: Sequence[Arrival], replan: Rep
     ]
 
 
-class _Arrivals:
-    """Events with their deliveries, as rows of the view `arrival`: its trigger puts each where it
-    belongs, unless the event is known.
-    """
-
-    def statement(self, items: Sequence[Rows]) -> tuple[str, list[Any]]:
-        """Return the insert of `items`."""
-        values = [
-            value
-            for item in items
-            for value in (
-                *item.event.values(),
-                item.since,
-                item.erased_id,
-                _deliveries(item.deliveries),
-            )
-        ]
-        return _insert_arrivals(len(items)), values
-
-    def rows(self, item: Rows) -> int | None:
-        """Return the rows of an event and its deliveries; None where one of them stands in line or
-        merges, which changes others.
-        """
-        return (
-            None
-            if any(one.order or one.debounce for one in item.planned)
-            else 1 + len(item.planned)
-        )
-
-    def added(self, raw: sqlite3.Connection, items: Sequence[Rows]) -> list[bool]:
-        """Return which events are new."""
-        ids = [item.event_id for item in items]
-        kept = {
-            row[0]
-            for row in raw.execute(
-                f"SELECT id FROM event WHERE id IN ({', '.join('?' * len(ids))})",  # noqa: S608 - only question marks
-                ids,
-            )
-        }
-        return [event_id in kept for event_id in ids]
-
-    def prepare(self, connection: Connection, items: Sequence[Rows]) -> None:
-        """Take the locks that the deliveries' keys want."""
-        take_keys(connection, [delivery for item in items for delivery in item.planned])
-
-    def insert(self, connection: Connection, item: Rows) -> bool:
-        """Insert one event and its deliveries on PostgreSQL."""
-        if (
-            connection.execute(
-                _insert_event(), {**item.event, "since": item.since, "erased_id": item.erased_id}
-            ).first()
-            is None
-        ):
-            return False
-        if item.deliveries:
-            connection.execute(insert(schema.delivery), item.deliveries)
-        return True
-
-
-ARRIVALS = _Arrivals()
-ARRIVAL = (
-    "id",
-    "source",
-    "provider",
-    "type",
-    "provider_id",
-    "received_at",
-    "config_hash",
-    "problem",
-    "body_sha256",
-    "headers",
-    "query_string",
-    "body",
-    "sender_retry",
-    "files",
-    "spam",
-    "client",
-    "since",
-    "erased_id",
-)
-BESIDE = ("since", "erased_id")  # those that are no columns of an event
-
-
-def take_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
-    """Take the locks of the lines and of the keys to be merged, which the triggers take one by
-    one.
-    """
-    alone_with_keys(connection, [(one.route, one.order.key) for one in planned if one.order], LINE)
-    alone_with_keys(
-        connection, [(one.route, one.debounce.key) for one in planned if one.debounce], MERGE
-    )
-
-
-def _deliveries(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows of deliveries as one JSON text: lists, in the order of the columns in the
-    trigger.
-    """
-    return orjson.dumps([list(row.values()) for row in rows]).decode()
-
-
-@lru_cache(maxsize=128)
-def _insert_arrivals(rows: int) -> str:
-    row = f"({', '.join('?' * (len(ARRIVAL) + 1))})"
-    return (
-        f"INSERT INTO arrival ({', '.join(ARRIVAL)}, deliveries) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of our own tables and columns
-    )
-
-
-@cache
-def _insert_event() -> Any:
-    from sqlalchemy.dialects import postgresql  # megabytes, for those who use it
-
-    table = schema.event
-    earlier = schema.event.alias()
-    known = schema.event.alias()
-    gone = schema.deleted_id
-    same = (
-        earlier.c.source == bindparam("source"),
-        earlier.c.body_sha256 == bindparam("body_sha256"),
-    )
-    newest = select(func.max(earlier.c.seq)).where(*same).scalar_subquery()
-    same_body = (
-        select(known.c.id)
-        .where(known.c.seq == newest, known.c.received_at > bindparam("since"))
-        .scalar_subquery()
-    )
-    given = {
-        name: bindparam(name, type_=table.c[name].type) for name in ARRIVAL if name not in BESIDE
-    }
-    names = gone.c.provider_id.in_([given["provider_id"], bindparam("erased_id", type_=Text)])
-    deleted = exists().where(
-        gone.c.source == given["source"], names, gone.c.expires_at > given["received_at"]
-    )
-    values = select(
-        *(value.label(name) for name, value in given.items()), same_body.label("same_body_as")
-    ).where(~deleted)
-    statement = postgresql.insert(table).from_select([*given, "same_body_as"], values)
-    statement = statement.on_conflict_do_nothing(
-        index_elements=["source", "provider_id"], index_where=table.c.provider_id.isnot(None)
-    )
-    return statement.returning(table.c.seq)
-
-
 def add_one(connection: Connection, arrival: Arrival) -> bool:
     """Add the rows of one event within a transaction, and return whether it was new."""
-    item = Rows.of(arrival, sealer_of(connection), deleted_ids.secret_key_of(connection))
+    item = ArrivalRows.of(arrival, sealer_of(connection), deleted_ids.secret_key_of(connection))
     ARRIVALS.prepare(connection, [item])
     if connection.dialect.name != "sqlite":
         return ARRIVALS.insert(connection, item)

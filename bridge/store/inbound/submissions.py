@@ -22,6 +22,7 @@ from bridge.ingest.forms.spam.dedup import Marks
 from bridge.ingest.forms.spam.layers import MARKED
 from bridge.store.db.database import Database
 from bridge.store.inbound import daily_bytes, events, form_files
+from bridge.store.inbound.arrivals import take_keys
 from bridge.store.inbound.events import Added, Replan
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_event
@@ -191,7 +192,7 @@ def _let_go(
         return ()
     connection.execute(update(event).where(event.c.id == known.id).values(spam=None))
     planned = replan(replace(known, spam=None), f"again {known.duplicates}")
-    events.take_keys(connection, planned)
+    take_keys(connection, planned)
     if planned:
         connection.execute(
             insert(delivery), [delivery_row(each, sealer_of(connection)) for each in planned]

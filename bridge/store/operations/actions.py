@@ -21,6 +21,7 @@ from bridge.ingest.source_bodies import read_body
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.inbound.arrivals import take_keys
 from bridge.store.queue import ledger, ordering
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_delivery
@@ -281,7 +282,7 @@ class Replaying:
         planned = [each for one in prepared for each in one.deliveries]
         sealer = sealer_of(connection)
         if planned:
-            events.take_keys(connection, planned)
+            take_keys(connection, planned)
             connection.execute(insert(delivery), [delivery_row(each, sealer) for each in planned])
         kept = select(delivery).where(delivery.c.id.in_([each.id for each in planned]))
         stand = {row.id: to_delivery(row, sealer) for row in connection.execute(kept)}
