@@ -30,8 +30,9 @@ from sqlalchemy import insert, select, text, update
 from bridge.core.errors import StoreError
 from bridge.core.local_runs import LocalFile, LocalRun, LocalState
 from bridge.core.model import Order
-from bridge.store.backup import age, archive, bounded_tar, files
-from bridge.store.backup.archive import MANIFEST, begins
+from bridge.store.backup import age, archive, bounded_tar, extraction, files
+from bridge.store.backup.extraction import begins
+from bridge.store.backup.manifest import FORMAT, MANIFEST
 from bridge.store.backup.restore import restore
 from bridge.store.blobs import Blobs
 from bridge.store.db.database import Database
@@ -299,7 +300,7 @@ def test_more_files_than_a_backup_has_are_refused(
 def test_a_restore_leaves_room_on_the_disk(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "free", lambda _: (10 * MIB, 32 * MIB))
+    monkeypatch.setattr(extraction, "free", lambda _: (10 * MIB, 32 * MIB))
     with (
         target(tmp_path) as (database, data),
         pytest.raises(StoreError, match="does not fit on the disk"),
@@ -336,7 +337,7 @@ def said(**changes: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None
     ("change", "why"),
     [
         (
-            said(format=archive.FORMAT + 1, flowbridge="9.0"),
+            said(format=FORMAT + 1, flowbridge="9.0"),
             r"made by flowbridge 9\.0, which is newer",
         ),
         (said(format="x"), "its manifest cannot be read"),

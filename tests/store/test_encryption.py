@@ -26,7 +26,7 @@ from sqlalchemy import select, text, update
 from bridge.core.errors import IllegalTransition, KeyMissing, SettingsError, StoreError, Unsealable
 from bridge.core.local_runs import LocalRun, LocalState
 from bridge.core.model import Kind, Status
-from bridge.store.backup import archive
+from bridge.store.backup import extraction
 from bridge.store.blobs import Blobs
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
@@ -478,7 +478,7 @@ def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: P
         (tmp_path / "damaged.tar").open("rb") as file,
         pytest.raises(StoreError, match="is not what its manifest says"),
     ):
-        archive.check(file, tmp_path)
+        extraction.check(file, tmp_path)
     restored = run("db", "restore", str(tmp_path / "b.tar"), "--replace", "--yes")
     assert restored.exit_code == 0, restored.stderr
     again = store(data, OLD)

@@ -30,7 +30,7 @@ from bridge.core.status import Backups
 from bridge.core.timings import Timings
 from bridge.monitoring.status import overview
 from bridge.routing.model import Config, Platform
-from bridge.store.backup import age, archive, files
+from bridge.store.backup import age, archive, extraction, files
 from bridge.store.blobs import Blobs
 from bridge.store.db import disk_space, vacuum
 from bridge.store.db.clock import Clock
@@ -167,7 +167,7 @@ def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path) -> None:
     assert jobs.back_up(of_round)["events"] == 0
     [made] = age.kept(tmp_path / "backups")
     with made.open("rb") as file:
-        assert archive.check(file, tmp_path).rows["event"] == 0
+        assert extraction.check(file, tmp_path).rows["event"] == 0
     assert jobs.back_up(of_round) == {}, "the last is young"
 
 

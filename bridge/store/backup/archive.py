@@ -10,61 +10,35 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Final
 
 import orjson
 
-from bridge import __version__
 from bridge.core.errors import StoreError
-from bridge.store.backup import bounded_tar
+from bridge.store.backup.manifest import (
+    DATABASE,
+    FORMAT,
+    KEY,
+    MANIFEST,
+    PLAIN_FORMAT,
+    Manifest,
+)
 from bridge.store.blobs import Blobs
 from bridge.store.db import snapshot
 from bridge.store.db.database import Database
-from bridge.store.db.disk_space import free
 from bridge.store.inbound import blob_owners
 from bridge.store.migrations import upgrade
-from bridge.store.operations import checkup
 from bridge.store.operations import copy as copy_operation
 from bridge.store.tables.schema import HEAD
 
-FORMAT: Final = 2
-PLAIN: Final = 1  # the format of one without sealed blobs, which earlier versions read, too
-DATABASE = "flowbridge.db"
-KEY = "secret_key"
-MANIFEST = "manifest.json"
 PIECE: Final = 1024 * 1024  # bytes that are read at once
-LONGEST_MANIFEST: Final = 256 * 1024 * 1024
-BLOB: Final = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 Advance = Callable[[int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What a backup says of itself.
-
-    `files`: name -> (bytes, SHA-256) of what is no blob, and of sealed blobs, whose names do not
-    follow from what is in the file;
-    `missing`: blobs that were not there.
-    """
-
-    format: int = PLAIN
-    flowbridge: str = __version__
-    taken_at: float
-    schema: str
-    rows: dict[str, int]
-    files: dict[str, tuple[int, str]] = field(default_factory=dict)
-    blobs: int = 0
-    blob_bytes: int = 0
-    missing: list[str] = field(default_factory=list)
 
 
 def name_of(now: float) -> str:
@@ -130,7 +104,7 @@ def _pack(
 ) -> Manifest:
     count = 0
     size = 0
-    form = PLAIN
+    form = PLAIN_FORMAT
     missing: list[str] = []
     with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         for name, path in [(DATABASE, copy), *_others(data)]:
@@ -205,171 +179,3 @@ def _add(tar: tarfile.TarFile, name: str, path: Path, at: int, advance: Advance)
         reader = _Hashing(file, size, advance)
         tar.addfile(_entry(name, size, at), reader)
     return size, reader.digest.hexdigest()
-
-
-# -- reading one
-
-
-def begins(source: IO[bytes]) -> None:
-    """Raise `StoreError` where what a file begins with is no backup. It stands at its beginning
-    afterwards.
-    """
-    try:
-        first = next((entry for _, entry in bounded_tar.entries(source)), None)
-    except bounded_tar.UNREADABLE as error:
-        raise StoreError(f"it cannot be read: {error}") from error
-    finally:
-        source.seek(0)
-    if first is None or first.name != DATABASE:
-        raise StoreError("it is no backup of flowbridge")
-
-
-def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -> Manifest:
-    """Write what is in a backup to an empty folder, and return its manifest once all of it was
-    found as it says. Raises `StoreError`.
-    """
-    found: dict[str, tuple[int, str]] = {}
-    blobs = 0
-    text = None
-    try:
-        for tar, entry in bounded_tar.entries(source):
-            if text is not None:
-                raise StoreError("it goes on after its manifest")
-            if entry.name == MANIFEST and entry.isreg() and entry.size <= LONGEST_MANIFEST:
-                text = _reader(tar, entry).read()
-                continue
-            size, digest = _unpack_one(tar, entry, folder, advance)
-            blob = BLOB.fullmatch(entry.name)
-            blobs += blob is not None
-            # a blob that is called otherwise is sealed, and in the manifest
-            if blob is None or digest != blob[2]:
-                found[entry.name] = size, digest
-    except bounded_tar.UNREADABLE as error:
-        raise StoreError(f"it cannot be read: {error}") from error
-    if text is None:
-        raise StoreError("it has no manifest: it is no backup of flowbridge, or was cut off")
-    manifest = _manifest(text)
-    if damaged := sorted(
-        name for name in found if BLOB.fullmatch(name) and name not in manifest.files
-    ):
-        raise StoreError(f"{damaged[0]} is damaged")
-    if wrong := sorted(
-        name for name in {*found, *manifest.files} if found.get(name) != manifest.files.get(name)
-    ):
-        raise StoreError(f"{wrong[0]} is not what its manifest says")
-    if blobs != manifest.blobs or DATABASE not in found:
-        raise StoreError(
-            f"it has {blobs} blobs of {manifest.blobs}"
-            if DATABASE in found
-            else "it has no database"
-        )
-    return manifest
-
-
-def _manifest(text: bytes) -> Manifest:
-    try:
-        said = orjson.loads(text)
-        if said["format"] > FORMAT:
-            raise StoreError(
-                f"it was made by flowbridge {said['flowbridge']}, which is newer than this one"
-                f" ({__version__}): upgrade first"
-            )
-        return Manifest(
-            **said
-            | {"files": {name: (size, digest) for name, (size, digest) in said["files"].items()}}
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError("its manifest cannot be read") from error
-
-
-def _reader(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
-    reader = tar.extractfile(entry)
-    if reader is None:
-        raise StoreError(f"{entry.name[:100]!r} is no file")
-    return reader
-
-
-def _unpack_one(
-    tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path, advance: Advance
-) -> tuple[int, str]:
-    """Write one file. Names come from outside: only those that a backup has lead to a place."""
-    parts = PurePosixPath(entry.name).parts
-    fits = (
-        entry.name in (DATABASE, KEY)
-        or BLOB.fullmatch(entry.name)
-        or (
-            parts[:1] == ("files",)
-            and len(parts) > 1
-            and ".." not in parts
-            and "\0" not in entry.name
-            and "/".join(parts) == entry.name
-        )
-    )
-    if not fits or not entry.isreg():
-        raise StoreError(f"it has {entry.name[:100]!r}, which no backup has")
-    path = folder.joinpath(*parts)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(
-        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-    )
-    digest = hashlib.sha256()
-    reader = _reader(tar, entry)
-    size = 0
-    with os.fdopen(descriptor, "wb") as file:
-        while piece := reader.read(PIECE):
-            _check_disk(folder, len(piece))
-            file.write(piece)
-            digest.update(piece)
-            size += len(piece)
-            advance(len(piece))
-        file.flush()
-        os.fsync(file.fileno())
-    return size, digest.hexdigest()
-
-
-def _check_disk(folder: Path, size: int) -> None:
-    """Leave the disk what the store needs that is there: a file that claims to be a backup must not
-    fill it.
-    """
-    left, reserve = free(folder)
-    if left - size < reserve:
-        raise StoreError("what it unpacks to does not fit on the disk")
-
-
-def check(source: IO[bytes], scratch: Path) -> Manifest:
-    """Restore a backup into a place of its own, look through it, and throw it away; `StoreError`
-    where it is not whole.
-    """
-    with unpacked(source, scratch) as (folder, manifest):
-        look(folder, manifest)
-        return manifest
-
-
-@contextmanager
-def unpacked(
-    source: IO[bytes], scratch: Path, advance: Advance = lambda _: None
-) -> Iterator[tuple[Path, Manifest]]:
-    """Give a folder with what is in a backup, for as long as it is needed."""
-    folder = Path(tempfile.mkdtemp(prefix="restore-", dir=scratch))
-    try:
-        yield folder, unpack(source, folder, advance)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def look(folder: Path, manifest: Manifest) -> None:
-    """Raise `StoreError` where the database in a folder is not whole, or not the one that the
-    manifest is of.
-    """
-    database = Database(f"sqlite:///{folder / DATABASE}")
-    try:
-        if damaged := checkup.damage(database):
-            raise StoreError(f"its database is not whole: {damaged[0]}")
-        if (schema := upgrade.revision(database)) != manifest.schema:
-            raise StoreError(
-                f"its database has schema {schema}, and its manifest says {manifest.schema}"
-            )
-        if schema == HEAD and (rows := copy_operation.count(database)) != manifest.rows:
-            raise StoreError(f"its database has rows {rows}, and its manifest says {manifest.rows}")
-    finally:
-        database.close()

@@ -8,9 +8,10 @@ import os
 from pathlib import Path
 
 from bridge.core.errors import StoreError
-from bridge.store.backup import archive
+from bridge.store.backup import archive, extraction
 from bridge.store.backup.age import kept
-from bridge.store.backup.archive import Advance, Manifest
+from bridge.store.backup.archive import Advance
+from bridge.store.backup.manifest import Manifest
 from bridge.store.blobs import sync
 from bridge.store.db import disk_space
 from bridge.store.db.database import Database
@@ -53,8 +54,8 @@ def make(
             file.flush()
             os.fsync(file.fileno())
             file.seek(0)
-            with archive.unpacked(file, path.parent, advance) as (folder, found):
-                archive.look(folder, found)
+            with extraction.unpacked(file, path.parent, advance) as (folder, found):
+                extraction.look(folder, found)
         draft.rename(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from bridge.core.errors import StoreError
-from bridge.store.backup import archive
-from bridge.store.backup.archive import DATABASE, KEY, Advance, Manifest
+from bridge.store.backup import extraction
+from bridge.store.backup.archive import Advance
+from bridge.store.backup.manifest import DATABASE, KEY, Manifest
 from bridge.store.blobs import sync
 from bridge.store.db import snapshot
 from bridge.store.db.database import Database, locked
@@ -79,8 +80,8 @@ def restore(
     database.close()
     database.path.parent.mkdir(parents=True, exist_ok=True)
     data.mkdir(parents=True, exist_ok=True)
-    with archive.unpacked(source, database.path.parent, advance) as (folder, manifest):
-        archive.look(folder, manifest)
+    with extraction.unpacked(source, database.path.parent, advance) as (folder, manifest):
+        extraction.look(folder, manifest)
         waiting = _prepare(
             Database(f"sqlite:///{folder / DATABASE}", database.sealer), manifest, now
         )

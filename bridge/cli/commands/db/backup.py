@@ -20,7 +20,7 @@ from bridge.services.store_access import find_database
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.store.backup.archive import Manifest
+    from bridge.store.backup.manifest import Manifest
     from bridge.store.backup.restore import Restored
     from bridge.store.db.database import Database
 
@@ -139,7 +139,7 @@ def restore(
     flowbridge db restore flowbridge-20261124T031500Z.tar --replace
     age --decrypt -i key.txt flowbridge.tar.age | flowbridge db restore - --yes
     """
-    from bridge.store.backup import archive as backups
+    from bridge.store.backup import extraction as backups
     from bridge.store.backup.restore import is_there
     from bridge.store.backup.restore import restore as restore_backup
     from bridge.store.db.database import Database

@@ -1,0 +1,68 @@
+"""The manifest of a backup, and the names of the files in one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from bridge import __version__
+from bridge.core.errors import StoreError
+
+FORMAT: Final = 2
+
+
+PLAIN_FORMAT: Final = 1  # the format of one without sealed blobs, which earlier versions read, too
+
+
+DATABASE = "flowbridge.db"
+
+
+KEY = "secret_key"
+
+
+MANIFEST = "manifest.json"
+
+
+LONGEST_MANIFEST: Final = 256 * 1024 * 1024
+
+
+BLOB: Final = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a backup says of itself.
+
+    `files`: name -> (bytes, SHA-256) of what is no blob, and of sealed blobs, whose names do not
+    follow from what is in the file;
+    `missing`: blobs that were not there.
+    """
+
+    format: int = PLAIN_FORMAT
+    flowbridge: str = __version__
+    taken_at: float
+    schema: str
+    rows: dict[str, int]
+    files: dict[str, tuple[int, str]] = field(default_factory=dict)
+    blobs: int = 0
+    blob_bytes: int = 0
+    missing: list[str] = field(default_factory=list)
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    try:
+        said = orjson.loads(text)
+        if said["format"] > FORMAT:
+            raise StoreError(
+                f"it was made by flowbridge {said['flowbridge']}, which is newer than this one"
+                f" ({__version__}): upgrade first"
+            )
+        return Manifest(
+            **said
+            | {"files": {name: (size, digest) for name, (size, digest) in said["files"].items()}}
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError("its manifest cannot be read") from error
