@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
-from bridge.store.encryption import HEAD, OFF, Sealer, sealed_with
+from bridge.store.encryption import HEADER_LENGTH, NO_ENCRYPTION, Sealer, sealed_with
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -29,7 +29,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class Blobs:
     """A folder of blobs; it is made when the first is kept."""
 
-    def __init__(self, folder: Path, sealer: Sealer = OFF) -> None:
+    def __init__(self, folder: Path, sealer: Sealer = NO_ENCRYPTION) -> None:
         self.folder = folder
         self._sealer = sealer
 
@@ -57,12 +57,12 @@ class Blobs:
                     (
                         data
                         if path.name == sha256
-                        else self._sealer.seal(bytes(data), *_place(sha256))
+                        else self._sealer.seal(bytes(data), *_authenticated_name(sha256))
                     ),
                 )
         # they may be new, and the blob another's of this moment
         for folder in (path.parent, self.folder, self.folder.parent):
-            sync(folder)
+            sync_directory(folder)
 
     def path(self, sha256: str) -> Path:
         """Return the file of the blob, sealed or not; where there is none, that of one in clear."""
@@ -93,7 +93,7 @@ class Blobs:
 
     def _unsealed(self, path: Path, sha256: str) -> bytes:
         try:
-            return self._sealer.open(path.read_bytes(), *_place(sha256))
+            return self._sealer.open(path.read_bytes(), *_authenticated_name(sha256))
         except StoreError as error:
             raise OSError(errno.EIO, str(error)) from error
 
@@ -131,7 +131,7 @@ class Blobs:
         for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
             with suppress(FileNotFoundError):
                 with path.open("rb") as file:
-                    key = sealed_with(file.read(HEAD))
+                    key = sealed_with(file.read(HEADER_LENGTH))
                 # What somebody has sent may begin as a sealed file does: in clear it has the name
                 # of what is in it.
                 yield (
@@ -230,12 +230,12 @@ class Blobs:
             raise
 
 
-def _place(sha256: str) -> tuple[str, str, str]:
+def _authenticated_name(sha256: str) -> tuple[str, str, str]:
     """What a sealed blob is bound to."""
     return "blob", "bytes", sha256
 
 
-def sync(folder: Path) -> None:
+def sync_directory(folder: Path) -> None:
     """Have the names in a folder on disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -24,11 +24,13 @@ from bridge.store.tables.schema import (
     worker,
 )
 
-NEWEST: Final = 1000  # deliveries that are looked at for times that lie ahead: those of a heartbeat
+CHECKED_DELIVERIES: Final = (
+    1000  # deliveries that are looked at for times that lie ahead: those of a heartbeat
+)
 
 
 # a time that is chosen by chance is at most so many times as far ahead as its limit
-SPREAD: Final = 1.25
+JITTER_FACTOR: Final = 1.25
 
 
 # Written out, since an index on some rows is only used where its very condition stands in the
@@ -79,11 +81,13 @@ def time_limits(timings: Timings) -> tuple[FutureLimit, ...]:
         FutureLimit(
             circuit.c.open_until,
             text("circuit.failures > 0"),
-            timings.circuit_open_max_seconds * SPREAD,
+            timings.circuit_open_max_seconds * JITTER_FACTOR,
         ),
-        FutureLimit(circuit.c.open_until, text("circuit.failures = 0"), UNAUTHORIZED_MAX * SPREAD),
+        FutureLimit(
+            circuit.c.open_until, text("circuit.failures = 0"), UNAUTHORIZED_MAX * JITTER_FACTOR
+        ),
         FutureLimit(circuit.c.probe_until, None, PROBE),
-        FutureLimit(circuit.c.raise_at, None, RAISE_MAX * SPREAD),
+        FutureLimit(circuit.c.raise_at, None, RAISE_MAX * JITTER_FACTOR),
         FutureLimit(circuit.c.not_before, None, RETRY_AFTER_MAX),
     )
 
@@ -104,7 +108,7 @@ def _is_planned_ahead(connection: Connection, now: float) -> bool:
     newest = (
         select(delivery.c.created_at, delivery.c.status)
         .order_by(delivery.c.seq.desc())
-        .limit(NEWEST)
+        .limit(CHECKED_DELIVERIES)
         .subquery()
     )
     latest = select(func.max(newest.c.created_at)).where(newest.c.status.in_(("queued", "blocked")))

@@ -34,7 +34,7 @@ from bridge.store.clock_corrections import (
 )
 from bridge.store.db.clock import Clock
 from bridge.store.db.database import Database, timings_of
-from bridge.store.db.upsert import insert_of
+from bridge.store.db.upsert import dialect_insert
 from bridge.store.tables.schema import (
     store_clock,
     worker,
@@ -56,7 +56,9 @@ def follow(database: Database, clock: Clock) -> None:
             connection, clocks.at
         )
     step = (
-        database.write(lambda connection: _note(connection, clocks, clock.step)) if is_news else 0.0
+        database.write(lambda connection: _store_reading(connection, clocks, clock.step))
+        if is_news
+        else 0.0
     )
     clock.step = 0.0
     if step:
@@ -67,7 +69,7 @@ def is_settled(connection: Connection, now: float) -> bool:
     """Tell whether a lease that has run out was given up: the last step of the clock is longer ago
     than a lease lasts.
     """
-    known = _known(connection)
+    known = _stored_reading(connection)
     return (
         known is None
         or known.stepped_at is None
@@ -77,7 +79,7 @@ def is_settled(connection: Connection, now: float) -> bool:
 
 def latest(connection: Connection) -> ClockStep | None:
     """Return the last step of the clock, null where there was none."""
-    known = _known(connection)
+    known = _stored_reading(connection)
     return (
         None
         if known is None or not known.step
@@ -85,7 +87,7 @@ def latest(connection: Connection) -> ClockStep | None:
     )
 
 
-def _known(connection: Connection, *, lock: bool = False) -> Row[Any] | None:
+def _stored_reading(connection: Connection, *, lock: bool = False) -> Row[Any] | None:
     query = select(store_clock)
     return connection.execute(query.with_for_update() if lock else query).one_or_none()
 
@@ -109,7 +111,7 @@ class _Comparison:
         """Compare a reading with the row. `own`: seconds by which the reader saw its own clock
         stepped.
         """
-        known = _known(connection, lock=lock)
+        known = _stored_reading(connection, lock=lock)
         if known is None:
             return cls(step=own, is_news=True)
         before = ClockReading(
@@ -149,7 +151,7 @@ def _is_noted(known: Row[Any], clocks: ClockReading, step: float, lease: float) 
     return recent and known.step is not None and abs(known.step - step) <= lease
 
 
-def _note(connection: Connection, clocks: ClockReading, own: float) -> float:
+def _store_reading(connection: Connection, clocks: ClockReading, own: float) -> float:
     """Store a reading, pull back what lies too far ahead, and return the step."""
     found = _Comparison.of(connection, clocks, own, lock=True)
     now = clocks.at
@@ -176,4 +178,4 @@ def _note(connection: Connection, clocks: ClockReading, own: float) -> float:
 
 
 def _insert_once(connection: Connection) -> Any:
-    return insert_of(connection.dialect.name)(store_clock)
+    return dialect_insert(connection.dialect.name)(store_clock)

@@ -26,22 +26,24 @@ if TYPE_CHECKING:
 Value = TypeVar("Value", str, bytes)
 SETTING: Final = "FLOWBRIDGE_ENCRYPTION_KEYS"
 # what a sealed value begins with; one in clear that does is written behind `CLEAR`
-ANY: Final = "$fb"
-CLEAR = "$fb0$"
-SEALED = "$fb1$"
-ID: Final = 8  # hexadecimal digits that a key is known by
-HEAD: Final = len(SEALED) + ID + 1  # letters before what is sealed
+MARK_PREFIX: Final = "$fb"
+PLAINTEXT_MARK = "$fb0$"
+ENCRYPTED_MARK = "$fb1$"
+KEY_ID_LENGTH: Final = 8  # hexadecimal digits that a key is known by
+HEADER_LENGTH: Final = len(ENCRYPTED_MARK) + KEY_ID_LENGTH + 1  # letters before what is sealed
 # bytes
-SALT = 16
-NONCE = 12
+SALT_BYTES = 16
+NONCE_BYTES = 12
 # values after which another salt is drawn: far below the 2**32 that one key may seal with nonces
 # drawn at random
-AFRESH: Final = 2**24
-REMEMBERED: Final = 256  # derived keys that are kept at hand: one for each process that has sealed
-_ANY = ANY.encode()
-_CLEAR = CLEAR.encode()
-_SEALED = SEALED.encode()
-_OLD: Final = "gAAAA"  # what a Fernet token begins with: learned secrets were such
+VALUES_PER_SALT: Final = 2**24
+MAX_CACHED_KEYS: Final = (
+    256  # derived keys that are kept at hand: one for each process that has sealed
+)
+_MARK_PREFIX = MARK_PREFIX.encode()
+_PLAINTEXT_MARK = PLAINTEXT_MARK.encode()
+_ENCRYPTED_MARK = ENCRYPTED_MARK.encode()
+_FERNET_PREFIX: Final = "gAAAA"  # what a Fernet token begins with: learned secrets were such
 
 
 class Sealer:
@@ -53,12 +55,12 @@ class Sealer:
         if keys:
             import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401 - once, before the forks: who has no keys does without
 
-        self._keys = {key_id(root): root for root in map(_root, keys)}
+        self._keys = {key_id(root): root for root in map(_decode_key, keys)}
         self.given = tuple(keys)
         self.ids = tuple(self._keys)
         self.first = self.ids[0] if self.ids else None
-        self._derived = lru_cache(REMEMBERED)(self._derive)
-        self._salt = os.urandom(SALT)
+        self._derived = lru_cache(MAX_CACHED_KEYS)(self._derive)
+        self._salt = os.urandom(SALT_BYTES)
         self._used = count(1)
 
     @property
@@ -80,21 +82,21 @@ class Sealer:
             return value
         if self.first is None:
             return in_clear(value)
-        if next(self._used) % AFRESH == 0:
-            self._salt = os.urandom(SALT)
+        if next(self._used) % VALUES_PER_SALT == 0:
+            self._salt = os.urandom(SALT_BYTES)
         salt = self._salt
-        nonce = os.urandom(NONCE)
+        nonce = os.urandom(NONCE_BYTES)
         raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
         sealed = (
             salt
             + nonce
             + self._derived(self.first, salt).encrypt(
-                nonce, raw, _place(self.first, table, column, name)
+                nonce, raw, _associated_data(self.first, table, column, name)
             )
         )
         if isinstance(value, str):
-            return f"{SEALED}{self.first}${urlsafe_b64encode(sealed).decode()}"
-        return b"%b%b$%b" % (_SEALED, self.first.encode(), sealed)
+            return f"{ENCRYPTED_MARK}{self.first}${urlsafe_b64encode(sealed).decode()}"
+        return b"%b%b$%b" % (_ENCRYPTED_MARK, self.first.encode(), sealed)
 
     @overload
     def open(self, kept: Value, table: str, column: str, name: str) -> Value: ...
@@ -107,12 +109,14 @@ class Sealer:
 
         `KeyMissing`: its key is not here. `Unsealable`: it was changed, or is not from that place.
         """
-        if kept is None or not kept.startswith(ANY if isinstance(kept, str) else _ANY):
+        if kept is None or not kept.startswith(
+            MARK_PREFIX if isinstance(kept, str) else _MARK_PREFIX
+        ):
             return kept
         if (key := sealed_with(kept)) is None:
             return (
-                kept[len(CLEAR) :]
-                if kept.startswith(CLEAR if isinstance(kept, str) else _CLEAR)
+                kept[len(PLAINTEXT_MARK) :]
+                if kept.startswith(PLAINTEXT_MARK if isinstance(kept, str) else _PLAINTEXT_MARK)
                 else kept
             )
         if key not in self._keys:
@@ -124,15 +128,15 @@ class Sealer:
 
         try:
             raw = (
-                b64decode(kept[HEAD:], b"-_", validate=True)
+                b64decode(kept[HEADER_LENGTH:], b"-_", validate=True)
                 if isinstance(kept, str)
-                else kept[HEAD:]
+                else kept[HEADER_LENGTH:]
             )
-            salt = raw[:SALT]
-            nonce = raw[SALT : SALT + NONCE]
-            sealed = raw[SALT + NONCE :]
+            salt = raw[:SALT_BYTES]
+            nonce = raw[SALT_BYTES : SALT_BYTES + NONCE_BYTES]
+            sealed = raw[SALT_BYTES + NONCE_BYTES :]
             opened = self._derived(key, salt).decrypt(
-                nonce, sealed, _place(key, table, column, name)
+                nonce, sealed, _associated_data(key, table, column, name)
             )
         except (InvalidTag, ValueError):
             raise Unsealable(
@@ -145,7 +149,7 @@ class Sealer:
         """Return a value that may have been sealed as learned secrets once were: as a Fernet
         token.
         """
-        if not kept.startswith(_OLD):
+        if not kept.startswith(_FERNET_PREFIX):
             return self.open(kept, table, column, name)
         from cryptography.fernet import Fernet, InvalidToken
 
@@ -191,8 +195,12 @@ def of_secrets(keys: Sequence[str], secret_key: str) -> Sealer:
 
 def sealed_with(kept: str | bytes) -> str | None:
     """Return the id of the key that a value was sealed with, null for one in clear."""
-    head = kept[:HEAD] if isinstance(kept, str) else kept[:HEAD].decode("latin-1")
-    return head[len(SEALED) : -1] if len(head) == HEAD and head.startswith(SEALED) else None
+    head = kept[:HEADER_LENGTH] if isinstance(kept, str) else kept[:HEADER_LENGTH].decode("latin-1")
+    return (
+        head[len(ENCRYPTED_MARK) : -1]
+        if len(head) == HEADER_LENGTH and head.startswith(ENCRYPTED_MARK)
+        else None
+    )
 
 
 def in_clear(value: Value) -> Value:
@@ -200,16 +208,16 @@ def in_clear(value: Value) -> Value:
     does.
     """
     if isinstance(value, str):
-        return CLEAR + value if value.startswith(ANY) else value
-    return _CLEAR + value if value.startswith(_ANY) else value
+        return PLAINTEXT_MARK + value if value.startswith(MARK_PREFIX) else value
+    return _PLAINTEXT_MARK + value if value.startswith(_MARK_PREFIX) else value
 
 
 def key_id(root: bytes) -> str:
     """Return what a key is known by, which tells nothing of it."""
-    return hmac.digest(root, b"flowbridge key id", sha256).hex()[:ID]
+    return hmac.digest(root, b"flowbridge key id", sha256).hex()[:KEY_ID_LENGTH]
 
 
-def _root(key: str) -> bytes:
+def _decode_key(key: str) -> bytes:
     try:
         root = urlsafe_b64decode(key)
     except ValueError:
@@ -221,8 +229,8 @@ def _root(key: str) -> bytes:
     return root
 
 
-def _place(key: str, table: str, column: str, name: str) -> bytes:
-    return "\0".join((SEALED, key, table, column, name)).encode("utf-8", "surrogatepass")
+def _associated_data(key: str, table: str, column: str, name: str) -> bytes:
+    return "\0".join((ENCRYPTED_MARK, key, table, column, name)).encode("utf-8", "surrogatepass")
 
 
-OFF: Final = Sealer()
+NO_ENCRYPTION: Final = Sealer()

@@ -474,11 +474,19 @@ def test_rejects_are_kept_as_they_are_and_found_by_the_beginning_of_their_id(
 
 def test_each_source_keeps_its_newest_only(database: Database) -> None:
     rejects.add(database, plain(0, "fork"))
-    for number in range(rejects.KEPT + 7):
+    for number in range(rejects.MAX_REJECTS_PER_SOURCE + 7):
         rejects.add(database, plain(number, body=b"x"))
     kept = [one.id for one in rejects.listed(database, source="github")]
-    assert kept == [f"rej_github{number:05}" for number in range(rejects.KEPT + 6, 6, -1)]
-    for limit in (1, rejects.PAGE - 1, rejects.PAGE, rejects.PAGE + 1, rejects.KEPT + 1):
+    assert kept == [
+        f"rej_github{number:05}" for number in range(rejects.MAX_REJECTS_PER_SOURCE + 6, 6, -1)
+    ]
+    for limit in (
+        1,
+        rejects.PAGE_ROWS - 1,
+        rejects.PAGE_ROWS,
+        rejects.PAGE_ROWS + 1,
+        rejects.MAX_REJECTS_PER_SOURCE + 1,
+    ):
         assert [one.id for one in rejects.listed(database, source="github", limit=limit)] == kept[
             :limit
         ]
@@ -522,7 +530,7 @@ def test_a_claim_that_came_to_nothing_is_free_again(database: Database) -> None:
     )
     rejects.settle(database, plain(1).id, None)
     assert rejects.claim(database, plain(1).id, NOW + 2)
-    assert rejects.claim(database, plain(1).id, NOW + 2 + rejects.STALE_CLAIM + 1), (
+    assert rejects.claim(database, plain(1).id, NOW + 2 + rejects.STALE_CLAIM_SECONDS + 1), (
         "a readmission that was interrupted"
     )
 

@@ -30,7 +30,7 @@ from bridge.monitoring.status import overview
 from bridge.monitoring.stuck_deliveries import find_stuck
 from bridge.routing.model import Config, Platform
 from bridge.store.db.database import Database
-from bridge.store.encryption import OFF
+from bridge.store.encryption import NO_ENCRYPTION
 from bridge.store.inbound import events
 from bridge.store.queries import baselines
 from bridge.store.queries import status as status_queries
@@ -496,7 +496,7 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
     from bridge.store.tables import rows, schema
 
     with database.engine.begin() as connection:
-        connection.execute(schema.delivery.insert().values(rows.delivery_row(again, OFF)))
+        connection.execute(schema.delivery.insert().values(rows.delivery_row(again, NO_ENCRYPTION)))
         heartbeats.beat(connection, "w", "here", 77, NOW - 1)
         heartbeats.beat(connection, "gone", "here", 78, NOW - 60)
         throttling.write(connection, {}, {"gumloop": OPEN}, NOW)
@@ -540,7 +540,7 @@ def test_a_run_that_failed_counts_until_it_was_replayed(database: Database) -> N
 
     with database.engine.begin() as connection:
         again = make_delivery(first, id="dlv_again", status=Status.SHADOW)
-        connection.execute(schema.delivery.insert().values(rows.delivery_row(again, OFF)))
+        connection.execute(schema.delivery.insert().values(rows.delivery_row(again, NO_ENCRYPTION)))
     assert ended() == {"triage": (1, 1)}
 
 

@@ -56,7 +56,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "O2",
         "file": "bridge/store/blobs.py",
-        "old": "            sync(folder)\n",
+        "old": "            sync_directory(folder)\n",
         "new": "            pass\n",
         "tests": ["tests/store/test_durability.py"],
     },
@@ -155,7 +155,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "P-rows",
         "file": "bridge/store/db/group_commit.py",
-        "old": " and items < ROWS:",
+        "old": " and items < MAX_BATCH_ITEMS:",
         "new": ":",
         "tests": ["tests/store/test_durability.py"],
     },
@@ -183,7 +183,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "P-at-length-flock",
         "file": "bridge/store/db/database.py",
-        "old": 'with locked(self.path, "lock"), self.engine.connect() as opened:',
+        "old": 'with file_lock(self.path, "lock"), self.engine.connect() as opened:',
         "new": "with self.engine.connect() as opened:",
         "tests": ["tests/store/test_durability.py"],
     },

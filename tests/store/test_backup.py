@@ -270,7 +270,7 @@ def bomb(**entry: int) -> io.BytesIO:
 def test_what_unpacks_to_far_more_than_it_is_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded_tar, "FREE_BYTES", MIB)
+    monkeypatch.setattr(bounded_tar, "MIN_LIMIT_BYTES", MIB)
     with (
         target(tmp_path) as (database, data),
         pytest.raises(StoreError, match="more than 1000 times its size"),
@@ -292,7 +292,7 @@ def test_what_stands_before_a_file_is_bounded_in_memory(tmp_path: Path) -> None:
 def test_more_files_than_a_backup_has_are_refused(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded_tar, "MOST_FILES", 3)
+    monkeypatch.setattr(bounded_tar, "MAX_FILES", 3)
     with target(tmp_path) as (database, data), pytest.raises(StoreError, match="more than 3 files"):
         put_back(packed, database, data)
 
@@ -684,12 +684,12 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
         (tmp_path / archive.name_of(NOW + hour * 3600)).write_bytes(b"")
     (tmp_path / "flowbridge-mine.tar").write_bytes(b"")
     assert files.rotate(tmp_path, 2) == 3
-    assert [one.name for one in age.kept(tmp_path)] == [
+    assert [one.name for one in age.list_backups(tmp_path)] == [
         archive.name_of(NOW + hour * 3600) for hour in (3, 4)
     ]
     assert (tmp_path / "flowbridge-mine.tar").exists()
     assert not age.is_due(tmp_path, 3600)
-    for one in age.kept(tmp_path):
+    for one in age.list_backups(tmp_path):
         os.utime(one, (NOW, NOW))
     assert age.is_due(tmp_path, 3600)
 

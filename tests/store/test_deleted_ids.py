@@ -142,7 +142,7 @@ def test_an_id_whose_time_was_over_before_its_event_is_not_stored(database: Data
 def test_expired_ids_are_deleted_in_batches(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deleted_ids, "TOGETHER", 3)
+    monkeypatch.setattr(deleted_ids, "BATCH_ROWS", 3)
     for number in range(7):
         keep(database, str(number))
     prune(database)
@@ -257,7 +257,7 @@ def test_the_version_before_goes_on_with_the_new_schema(database: Database) -> N
     keep(database)
     prune(database)
     if database.is_sqlite:
-        names = [name for name in arrivals.ARRIVAL if name != "erased_id"]
+        names = [name for name in arrivals.ARRIVAL_COLUMNS if name != "erased_id"]
         values = arrivals.ArrivalRows.of((make_event("1"), []), database.sealer, "")
         old = f"INSERT INTO arrival ({', '.join(names)}, deliveries) VALUES ({', '.join('?' * (len(names) + 1))})"  # noqa: S608
         database.write(

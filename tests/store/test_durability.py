@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
-from bridge.store.blobs import Blobs, sync
+from bridge.store.blobs import Blobs, sync_directory
 from bridge.store.db import group_commit
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
@@ -266,9 +266,9 @@ class Batch:
         go = self._go
 
         def run() -> None:
-            from bridge.store.db.database import locked
+            from bridge.store.db.database import file_lock
 
-            with locked(self.database.path, "lock"):
+            with file_lock(self.database.path, "lock"):
                 with_lock.set()
                 assert go.wait(60)
 
@@ -464,7 +464,7 @@ def test_those_beyond_a_batch_go_with_the_next_one(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A commit that fails takes only its own batch with it, and whoever comes next leads."""
-    monkeypatch.setattr(group_commit, "BATCH", 2)
+    monkeypatch.setattr(group_commit, "MAX_BATCH_JOBS", 2)
     write(sqlite, "before")
     batch = Batch(sqlite)
     batch.hold_up()
@@ -488,7 +488,7 @@ def test_many_items_fill_a_batch_however_few_callers_bring_them(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A statement takes so many parameters and no more."""
-    monkeypatch.setattr(group_commit, "ROWS", 4)
+    monkeypatch.setattr(group_commit, "MAX_BATCH_ITEMS", 4)
     sizes: list[int] = []
     transact = group_commit._transact
 
@@ -757,7 +757,7 @@ def test_a_file_that_cannot_be_synced_is_not_kept(tmp_path: Path) -> None:
         without_syncs(lambda: blobs.keep(b"x"))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], "not even half of it"
     with pytest.raises(OSError, match="Input/output error"):
-        without_syncs(lambda: sync(tmp_path))
+        without_syncs(lambda: sync_directory(tmp_path))
     blobs.keep(b"x")
     with pytest.raises(OSError, match="Input/output error"):
         without_syncs(lambda: blobs.keep(b"x"))

@@ -200,7 +200,7 @@ def test_nothing_that_was_said_is_on_disk_in_clear_and_all_of_it_is_read(bridge:
     assert set(blobs.keys()) == {Sealer([OLD]).first}, "what the run kept is sealed, too"
     [reject] = rejects.listed(bridge.database)
     assert MARKS["reject"].encode() in reject.body and reject.headers["x-custom"] == MARKS["reject"]
-    counted = key_usage.tally(bridge.database)
+    counted = key_usage.count_values(bridge.database)
     assert counted and all(key == Sealer([OLD]).first for _, key in counted), (
         "nothing of it is in clear"
     )
@@ -374,7 +374,7 @@ def test_values_from_before_there_were_keys_stay_readable_and_new_ones_are_seale
         == events.headers_of(sealed, before.id)
         == ("github", {"content-type": "application/json"})
     )
-    assert {key for what, key in key_usage.tally(sealed) if what == "event.body"} == {
+    assert {key for what, key in key_usage.count_values(sealed) if what == "event.body"} == {
         None,
         Sealer([OLD]).first,
     }

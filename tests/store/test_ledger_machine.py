@@ -42,7 +42,7 @@ from bridge.core.model import (
 from bridge.core.rate_limits import Limits
 from bridge.core.timings import TIMINGS
 from bridge.store.db.database import Database
-from bridge.store.encryption import OFF
+from bridge.store.encryption import NO_ENCRYPTION
 from bridge.store.inbound import events
 from bridge.store.operations import invariants
 from bridge.store.queue import claims, ledger, ordering, run_tracking
@@ -358,7 +358,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 connection.execute(
                     select(schema.delivery).where(schema.delivery.c.id == one.id)
                 ).one(),
-                OFF,
+                NO_ENCRYPTION,
             )
         over = self.database.write(
             lambda c: run_tracking.record_run(

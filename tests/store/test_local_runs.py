@@ -107,7 +107,7 @@ def test_a_queued_run_is_terminated_at_once_and_a_running_one_when_it_has_ended(
     assert not finish(database, first, lease="another")
     assert finish(database, first)
     assert state(kept, first) == ("TERMINATED", ("so",))
-    assert state(kept, second) == ("TERMINATED", (runs.NEVER_BEGAN,))
+    assert state(kept, second) == ("TERMINATED", (runs.NOT_STARTED_NOTE,))
     assert kept.kill(first.id, NOW + 9).finished_at == NOW + 1, "what is over stays as it is"  # type: ignore[union-attr]
 
 
@@ -142,11 +142,11 @@ def test_what_a_dead_worker_left_is_failed_terminated_or_queued_again(
         ("line", "The run was interrupted: the worker that executed it died."),
     )
     assert state(kept, killed)[0] == "TERMINATED"
-    text = f"The run was interrupted: the worker that executed it died. {runs.AGAIN}"
+    text = f"The run was interrupted: the worker that executed it died. {runs.RUN_AGAIN_NOTE}"
     assert state(kept, again) == ("QUEUED", ("line", text))
-    for _ in range(runs.BEGINNINGS - 1):
+    for _ in range(runs.MAX_STARTS - 1):
         assert claim(database) == [again.id]
-        database.write(lambda c: runs.interrupt(c, [again.id], runs.DIED, NOW))
+        database.write(lambda c: runs.interrupt(c, [again.id], runs.WORKER_DIED, NOW))
     assert state(kept, again)[0] == "FAILED", "it is not begun for ever"
 
 

@@ -18,7 +18,7 @@ from records import make_event
 from serving import Bridge, is_alive, until
 
 from bridge.store.db import lock_watch
-from bridge.store.db.database import Database, locked
+from bridge.store.db.database import Database, file_lock
 from bridge.store.inbound import events
 
 HOLD = """
@@ -51,16 +51,16 @@ def lock_file(database: Database) -> Path:
 
 
 def test_who_holds_the_lock_is_known(sqlite: Database, holder: subprocess.Popen[bytes]) -> None:
-    assert lock_watch.holder_of(lock_file(sqlite)) == holder.pid
+    assert lock_watch.find_holder(lock_file(sqlite)) == holder.pid
     holder.kill()
     holder.wait(60)
-    assert lock_watch.holder_of(lock_file(sqlite)) is None
-    with locked(sqlite.path, "lock"):
-        assert lock_watch.holder_of(lock_file(sqlite)) is None, (
+    assert lock_watch.find_holder(lock_file(sqlite)) is None
+    with file_lock(sqlite.path, "lock"):
+        assert lock_watch.find_holder(lock_file(sqlite)) is None, (
             "this process is never killed by itself"
         )
-        assert lock_watch.is_long(lock_file(sqlite))
-    assert not lock_watch.is_long(lock_file(sqlite))
+        assert lock_watch.is_long_hold(lock_file(sqlite))
+    assert not lock_watch.is_long_hold(lock_file(sqlite))
 
 
 @pytest.mark.timings(lock_watch_seconds=0.02)
@@ -86,9 +86,9 @@ def test_one_that_does_long_work_is_not_killed(
             looked.set()
         return real(path)
 
-    real = lock_watch.is_long
-    monkeypatch.setattr(lock_watch, "is_long", is_long)
-    with lock_watch.held_long(lock_file(sqlite)):
+    real = lock_watch.is_long_hold
+    monkeypatch.setattr(lock_watch, "is_long_hold", is_long)
+    with lock_watch.mark_long_hold(lock_file(sqlite)):
         writer = threading.Thread(
             target=lambda: events.add(sqlite, make_event("1"), [], lambda *_: [])
         )
@@ -149,15 +149,15 @@ def stop_holder(path: Path) -> int | None:
     stopped.
     """
     for _ in range(500):
-        holder = lock_watch.holder_of(path)
+        holder = lock_watch.find_holder(path)
         if holder is None:
             continue
         with suppress(ProcessLookupError):
             os.kill(holder, signal.SIGSTOP)
             if (
-                lock_watch.holder_of(path) == holder
+                lock_watch.find_holder(path) == holder
                 and is_stopped(holder)
-                and lock_watch.holder_of(path) == holder
+                and lock_watch.find_holder(path) == holder
             ):
                 return holder
             os.kill(holder, signal.SIGCONT)

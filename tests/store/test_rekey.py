@@ -26,7 +26,7 @@ from bridge.core.local_runs import LocalFile, LocalRun, LocalState, RunResult
 from bridge.core.model import FormFile, Kind, Outcome, Reject
 from bridge.store.blobs import Blobs
 from bridge.store.db.database import Database
-from bridge.store.encryption import OFF, Sealer, of_secrets
+from bridge.store.encryption import NO_ENCRYPTION, Sealer, of_secrets
 from bridge.store.inbound import events, learned_secrets, rejects
 from bridge.store.local import files, runs
 from bridge.store.operations import log
@@ -176,7 +176,11 @@ def everything(database: Database) -> dict[str, list[Any]]:
 
 
 def keys_used(database: Database) -> set[str | None]:
-    return {key for what, key in key_usage.tally(database) if what not in key_usage.ALWAYS}
+    return {
+        key
+        for what, key in key_usage.count_values(database)
+        if what not in key_usage.ALWAYS_ENCRYPTED
+    }
 
 
 def rekey(database: Database, **how: Any) -> Rekeying:
@@ -331,7 +335,7 @@ def test_a_row_that_changes_meanwhile_is_looked_at_again(
 def test_blobs_are_sealed_anew_under_names_that_tell_nothing(tmp_path: Path) -> None:
     plain, old, both, new = (
         Blobs(tmp_path, sealer)
-        for sealer in (OFF, Sealer([OLD]), Sealer([NEW, OLD]), Sealer([NEW]))
+        for sealer in (NO_ENCRYPTION, Sealer([OLD]), Sealer([NEW, OLD]), Sealer([NEW]))
     )
     digests = [plain.keep(b"$fb1$01234567$ in clear"), old.keep(b"sealed")]
     assert sorted(map(str, both.keys())) == sorted(["None", FIRST])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bridge.core.errors import KeyMissing, SettingsError, Unsealable
 from bridge.core.fingerprints import NOTHING, unguessable
 from bridge.store import encryption
-from bridge.store.encryption import OFF, Sealer, in_clear, key_id, sealed_with
+from bridge.store.encryption import NO_ENCRYPTION, Sealer, in_clear, key_id, sealed_with
 
 OLD = Fernet.generate_key().decode()
 NEW = Fernet.generate_key().decode()
@@ -36,9 +36,9 @@ def test_any_value_comes_back_sealed_or_in_clear(value: str | bytes) -> None:
         kept = sealer.seal(value, *PLACE)
         assert type(kept) is type(value) and BOTH.open(kept, *PLACE) == value
         assert (sealed_with(kept) == sealer.first) is bool(value), "what is empty stays so"
-    kept = OFF.seal(value, *PLACE)
+    kept = NO_ENCRYPTION.seal(value, *PLACE)
     assert sealed_with(kept) is None and kept == in_clear(value)
-    assert OFF.open(kept, *PLACE) == BOTH.open(kept, *PLACE) == value
+    assert NO_ENCRYPTION.open(kept, *PLACE) == BOTH.open(kept, *PLACE) == value
 
 
 def test_nothing_stays_nothing() -> None:
@@ -47,7 +47,7 @@ def test_nothing_stays_nothing() -> None:
 
 def test_what_was_kept_before_there_were_keys_is_read_as_it_is() -> None:
     for value in ('{"n": 1}', b"\x00\xff", "$fbar=1", b"$fb"):
-        assert BOTH.open(value, *PLACE) == OFF.open(value, *PLACE) == value
+        assert BOTH.open(value, *PLACE) == NO_ENCRYPTION.open(value, *PLACE) == value
 
 
 def test_a_sealed_text_is_text_that_any_column_takes() -> None:
@@ -71,7 +71,7 @@ def test_it_opens_at_no_other_place(value: str | bytes, place: tuple[str, str, s
 
 def test_what_was_changed_does_not_open() -> None:
     kept = BOTH.seal(b"geheim", *PLACE)
-    head = encryption.HEAD
+    head = encryption.HEADER_LENGTH
     for at in range(head, len(kept)):
         with pytest.raises(Unsealable):
             BOTH.open(kept[:at] + bytes([kept[at] ^ 1]) + kept[at + 1 :], *PLACE)
@@ -87,7 +87,7 @@ def test_what_was_changed_does_not_open() -> None:
 
 def test_a_missing_key_is_named_by_its_id_and_the_setting() -> None:
     kept = Sealer([OLD]).seal("geheim", *PLACE)
-    for sealer in (Sealer([NEW]), OFF):
+    for sealer in (Sealer([NEW]), NO_ENCRYPTION):
         with pytest.raises(KeyMissing) as error:
             sealer.open(kept, *PLACE)
         assert key_id(urlsafe_b64decode(OLD)) in str(
@@ -100,10 +100,10 @@ def test_no_two_are_alike_and_a_key_is_derived_anew_now_and_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert BOTH.seal("x", *PLACE) != BOTH.seal("x", *PLACE)
-    monkeypatch.setattr(encryption, "AFRESH", 3)
+    monkeypatch.setattr(encryption, "VALUES_PER_SALT", 3)
     sealer = Sealer([NEW])
     kept = [sealer.seal(b"x", *PLACE) for _ in range(9)]
-    assert len({one[encryption.HEAD :][: encryption.SALT] for one in kept}) == 4
+    assert len({one[encryption.HEADER_LENGTH :][: encryption.SALT_BYTES] for one in kept}) == 4
     assert {sealer.open(one, *PLACE) for one in kept} == {b"x"}
 
 
@@ -119,7 +119,7 @@ def test_names_of_blobs_tell_nothing_without_the_key() -> None:
     assert Sealer([NEW, OLD]).names(digest) == Sealer([NEW]).names(digest) + Sealer([OLD]).names(
         digest
     )
-    assert not OFF.names(digest)
+    assert not NO_ENCRYPTION.names(digest)
     assert all(len(name) == 64 and name != digest for name in BOTH.names(digest))
 
 

@@ -274,8 +274,8 @@ def test_ten_thousand_addresses_leave_few_rows(sqlite: Database) -> None:
     def one_second(connection: Any, second: int) -> None:
         for number in range(100):
             now = NOW + second + number / 100
-            submissions.sweep(connection, now, submissions.SWEPT)
-            submissions._limit(
+            submissions.sweep(connection, now, submissions.SWEEP_ROWS)
+            submissions._apply_limits(
                 connection, marks(now=now, limits=[Limit(f"address:{second}-{number}", rate)])
             )
 

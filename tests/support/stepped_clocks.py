@@ -30,15 +30,17 @@ class Clocks:
         self.boot_id = "boot-1"
         self.host = "here"
         self.boots_at = 0.0
-        difference = clock._difference
+        difference = clock._measure_difference
 
         def stepped(database: Database, mine: Callable[[], float]) -> float:
             return difference(database, mine) + self.ahead + self.later
 
         monkeypatch.setattr(clock, "time", self)
-        monkeypatch.setattr(clock, "_difference", stepped)
+        monkeypatch.setattr(clock, "_measure_difference", stepped)
         monkeypatch.setattr(
-            clock, "machine", lambda: ClockReading(at=0.0, boot_id=self.boot_id, host=self.host)
+            clock,
+            "machine_reading",
+            lambda: ClockReading(at=0.0, boot_id=self.boot_id, host=self.host),
         )
 
     def time(self) -> float:

@@ -165,7 +165,7 @@ def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path) -> None:
     )
     assert jobs.back_up(round_of(sqlite, tmp_path)) == {}
     assert jobs.back_up(of_round)["events"] == 0
-    [made] = age.kept(tmp_path / "backups")
+    [made] = age.list_backups(tmp_path / "backups")
     with made.open("rb") as file:
         assert extraction.check(file, tmp_path).rows["event"] == 0
     assert jobs.back_up(of_round) == {}, "the last is young"
@@ -210,7 +210,7 @@ def test_a_backup_that_was_killed_is_a_try_and_one_made_by_hand_ends_it(
     assert tried is not None and tried.tried_since is not None and tried.error is None
     assert not tried.are_missed(time.time()) and tried.are_missed(time.time() + 7300)
     made = files.make(sqlite, tmp_path, settings.backups / archive.name_of(NOW), NOW)
-    os.utime(age.kept(settings.backups)[0], (tried.tried_since + 1, tried.tried_since + 1))
+    os.utime(age.list_backups(settings.backups)[0], (tried.tried_since + 1, tried.tried_since + 1))
     ended = age.look(settings)
     assert made.rows["event"] == 0 and ended is not None and ended.tried_since is None
     assert age.look(replace(settings, database_url="postgresql://x")) is None
@@ -241,7 +241,7 @@ def test_a_step_gives_back_a_few_pages_and_none_where_there_are_none(sqlite: Dat
     assert sqlite.write(vacuum.step) == 0
     old(sqlite, 40, body=b"x" * 50_000)
     sqlite.write(lambda connection: connection.execute(text("DELETE FROM event")))
-    assert sqlite.write(vacuum.step) == vacuum.STEP
+    assert sqlite.write(vacuum.step) == vacuum.PAGES_PER_STEP
 
 
 def test_an_older_file_is_written_anew_once(
@@ -249,7 +249,7 @@ def test_an_older_file_is_written_anew_once(
 ) -> None:
     from bridge.store.migrations import upgrade
 
-    monkeypatch.setattr(vacuum, "prepare", lambda _: None)
+    monkeypatch.setattr(vacuum, "enable_incremental", lambda _: None)
     database = Database(f"sqlite:///{tmp_path / 'old.db'}")
     upgrade.upgrade(database)
     old(database, 40, body=b"x" * 50_000)
@@ -273,7 +273,7 @@ def test_the_write_ahead_log_does_not_stay_large(
     """A reader that takes long lets it grow; once it is gone, the log is cut when it is started
     afresh.
     """
-    monkeypatch.setattr("bridge.store.db.database.LOG", 200_000)
+    monkeypatch.setattr("bridge.store.db.database.MAX_WAL_BYTES", 200_000)
     database = Database(f"sqlite:///{sqlite.path}")
     log = sqlite.path.with_name("flowbridge.db-wal")
     with database.read() as connection:

@@ -799,7 +799,7 @@ def test_an_interrupted_run_is_run_again_only_where_its_flow_says_so(
     )
     assert (again.state, again.log) == (
         "QUEUED",
-        (f"The run was interrupted: flowbridge was stopped. {runs.AGAIN}",),
+        (f"The run was interrupted: flowbridge was stopped. {runs.RUN_AGAIN_NOTE}",),
     )
     with working(
         sqlite, configured(LOCAL), {"again": slow_flow(tmp_path, 0, "again")}, data=tmp_path

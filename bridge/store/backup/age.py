@@ -17,14 +17,14 @@ from bridge.core.errors import BridgeError
 from bridge.core.status import Backups
 from bridge.system.state_file import recall, remember
 
-NAME: Final = re.compile(r"flowbridge-\d{8}T\d{6}Z\.tar")
+BACKUP_NAME: Final = re.compile(r"flowbridge-\d{8}T\d{6}Z\.tar")
 # in the data folder, for as long as tries to make a backup come to nothing
-FILE: Final = "backup_failing.json"
-LONGEST: Final = 300  # characters of an error
+STATE_FILE: Final = "backup_failing.json"
+MAX_ERROR_LENGTH: Final = 300  # characters of an error
 
 
 @dataclass(frozen=True, slots=True)
-class _Tries:
+class _FailedAttempts:
     """Tries that came to nothing: since when, when the last was noted, and why it failed, null
     where none has come to an end.
     """
@@ -34,9 +34,9 @@ class _Tries:
     error: str | None = None
 
 
-def kept(folder: Path) -> list[Path]:
+def list_backups(folder: Path) -> list[Path]:
     """Return the backups in a folder that have a name of ours, oldest first."""
-    return sorted(one for one in folder.glob("flowbridge-*.tar") if NAME.fullmatch(one.name))
+    return sorted(one for one in folder.glob("flowbridge-*.tar") if BACKUP_NAME.fullmatch(one.name))
 
 
 def newest_at(folder: Path) -> float | None:
@@ -44,7 +44,7 @@ def newest_at(folder: Path) -> float | None:
     cannot be read.
     """
     try:
-        there = kept(folder)
+        there = list_backups(folder)
         return there[-1].stat().st_mtime if there else None
     except OSError:
         return None
@@ -63,7 +63,7 @@ def look(settings: Settings) -> Backups | None:
     if not settings.database_url.startswith("sqlite"):
         return None
     newest = newest_at(settings.backups)
-    tries = _tries(settings)
+    tries = _read_failed(settings)
     return Backups(
         folder=str(settings.backups),
         every=settings.backup_every,
@@ -78,10 +78,10 @@ def trying(settings: Settings) -> Iterator[None]:
     """Note that a backup is tried, and why it failed where it does; a try that is killed leaves
     since when there were any.
     """
-    before = _tries(settings)
+    before = _read_failed(settings)
     now = time.time()
     since, error = (before.since, before.error) if before else (now, None)
-    _note(settings, _Tries(since, now, error))
+    _write_failed(settings, _FailedAttempts(since, now, error))
     try:
         yield
     except Exception as fault:
@@ -90,23 +90,23 @@ def trying(settings: Settings) -> Iterator[None]:
             if isinstance(fault, (BridgeError, OSError))
             else f"a fault of flowbridge's own ({type(fault).__name__})"
         )
-        _note(settings, _Tries(since, time.time(), said[:LONGEST]))
+        _write_failed(settings, _FailedAttempts(since, time.time(), said[:MAX_ERROR_LENGTH]))
         raise
-    (settings.data / FILE).unlink(missing_ok=True)
+    (settings.data / STATE_FILE).unlink(missing_ok=True)
 
 
-def _tries(settings: Settings) -> _Tries | None:
+def _read_failed(settings: Settings) -> _FailedAttempts | None:
     """Return the tries since the newest backup, whoever made that."""
-    found = recall(settings.data / FILE, _Tries)
+    found = recall(settings.data / STATE_FILE, _FailedAttempts)
     if found is None:
         return None
     newest = newest_at(settings.backups)
     return found if newest is None or newest < found.at else None
 
 
-def _note(settings: Settings, tries: _Tries) -> None:
+def _write_failed(settings: Settings, tries: _FailedAttempts) -> None:
     """Keep it; on a disk that is full there is another alert, and a backup is tried all the
     same.
     """
     with suppress(OSError):
-        remember(settings.data / FILE, tries)
+        remember(settings.data / STATE_FILE, tries)

@@ -37,7 +37,7 @@ from bridge.store.migrations import upgrade
 from bridge.store.operations import copy as copy_operation
 from bridge.store.tables.schema import HEAD
 
-PIECE: Final = 1024 * 1024  # bytes that are read at once
+CHUNK_BYTES: Final = 1024 * 1024  # bytes that are read at once
 Advance = Callable[[int], None]
 
 
@@ -69,10 +69,10 @@ def write(
     blobs = Blobs(data / "blobs", database.sealer)
     with blobs.still(), tempfile.TemporaryDirectory(prefix="backup-", dir=scratch) as folder:
         copy = Path(folder) / DATABASE
-        snapshot.take(database.path, copy)
+        snapshot.copy_database(database.path, copy)
         taken = Database(f"sqlite:///{copy}", database.sealer)
         try:
-            _must_be_whole(taken)
+            _check_integrity(taken)
             if (schema := upgrade.revision(taken)) != HEAD:
                 raise StoreError(
                     f"the database has schema {schema}, this flowbridge wants {HEAD}:"
@@ -82,11 +82,11 @@ def write(
             owned = sorted(blob_owners.owned(taken))
         finally:
             taken.close()
-        snapshot.close(copy)
+        snapshot.remove_wal(copy)
         return _pack(manifest, copy, data, blobs, owned, target, advance)
 
 
-def _must_be_whole(database: Database) -> None:
+def _check_integrity(database: Database) -> None:
     with database.read() as connection:
         found = [row[0] for row in connection.exec_driver_sql("PRAGMA quick_check(5)")]
     if found != ["ok"]:
@@ -107,7 +107,7 @@ def _pack(
     form = PLAIN_FORMAT
     missing: list[str] = []
     with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        for name, path in [(DATABASE, copy), *_others(data)]:
+        for name, path in [(DATABASE, copy), *_other_files(data)]:
             manifest.files[name] = _add(tar, name, path, int(manifest.taken_at), advance)
         for digest in owned:
             path = blobs.path(digest)
@@ -134,7 +134,7 @@ def _pack(
     return manifest
 
 
-def _others(data: Path) -> Iterator[tuple[str, Path]]:
+def _other_files(data: Path) -> Iterator[tuple[str, Path]]:
     """The secret key, and what flows have written; no links, which could lead anywhere."""
     if (data / KEY).is_file():
         yield KEY, data / KEY
@@ -154,7 +154,7 @@ def _entry(name: str, size: int, at: int) -> tarfile.TarInfo:
     return entry
 
 
-class _Hashing(io.RawIOBase):
+class _HashingReader(io.RawIOBase):
     """Reads just so many bytes of a file, which may grow, and hashes them."""
 
     def __init__(self, file: IO[bytes], size: int, advance: Advance) -> None:
@@ -164,7 +164,7 @@ class _Hashing(io.RawIOBase):
         self.digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(min(self._left, PIECE if size < 0 else size))
+        piece = self._file.read(min(self._left, CHUNK_BYTES if size < 0 else size))
         if not piece and self._left:
             raise StoreError("a file became shorter while it was read")
         self._left -= len(piece)
@@ -176,6 +176,6 @@ class _Hashing(io.RawIOBase):
 def _add(tar: tarfile.TarFile, name: str, path: Path, at: int, advance: Advance) -> tuple[int, str]:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        reader = _Hashing(file, size, advance)
+        reader = _HashingReader(file, size, advance)
         tar.addfile(_entry(name, size, at), reader)
     return size, reader.digest.hexdigest()

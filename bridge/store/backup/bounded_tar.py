@@ -14,11 +14,13 @@ from typing import IO, Any, Final
 
 from bridge.core.errors import StoreError
 
-MOST_FILES: Final = 1_000_000
-HEADER_BYTES: Final = 1024 * 1024  # of what stands before a file: tarfile holds all of it in memory
-FREE_BYTES: Final = 1024 * 1024 * 1024  # bytes that anything may unpack to, and beyond them:
-RATIO: Final = 1000  # bytes for each byte of the file; what is compressed further is a bomb
-UNREADABLE: Final = (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error)
+MAX_FILES: Final = 1_000_000
+MAX_HEADER_BYTES: Final = (
+    1024 * 1024
+)  # of what stands before a file: tarfile holds all of it in memory
+MIN_LIMIT_BYTES: Final = 1024 * 1024 * 1024  # bytes that anything may unpack to, and beyond them:
+MAX_RATIO: Final = 1000  # bytes for each byte of the file; what is compressed further is a bomb
+READ_ERRORS: Final = (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error)
 _MAGIC: Final[dict[bytes, Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -26,7 +28,7 @@ _MAGIC: Final[dict[bytes, Any]] = {
 }
 
 
-class _Packed:
+class _CountingReader:
     """Reads the file as it is, and counts its bytes."""
 
     def __init__(self, source: IO[bytes]) -> None:
@@ -42,17 +44,17 @@ class _Packed:
         return piece
 
 
-class _Unpacked:
+class _BoundedReader:
     """Reads the uncompressed tar file; raises `StoreError` beyond what it may hold."""
 
-    def __init__(self, packed: _Packed) -> None:
+    def __init__(self, packed: _CountingReader) -> None:
         self._packed = packed
         opened = next(
             (each for magic, each in _MAGIC.items() if packed.begins.startswith(magic)), None
         )
         self._file: Any = packed if opened is None else opened(packed, "rb")
         self._count = 0
-        self.left = HEADER_BYTES
+        self.left = MAX_HEADER_BYTES
 
     def read(self, size: int) -> bytes:
         piece: bytes = self._file.read(size)
@@ -60,23 +62,23 @@ class _Unpacked:
         self.left -= len(piece)
         if self.left < 0:
             raise StoreError("what stands before one of its files is too long")
-        if self._count > FREE_BYTES + RATIO * self._packed.count:
-            raise StoreError(f"it unpacks to more than {RATIO} times its size: it is no backup")
+        if self._count > MIN_LIMIT_BYTES + MAX_RATIO * self._packed.count:
+            raise StoreError(f"it unpacks to more than {MAX_RATIO} times its size: it is no backup")
         return piece
 
 
-def entries(source: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def read_entries(source: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Yield the entries of a tar file one after another, each to be read before the next. Raise
     `StoreError` or one of `UNREADABLE`.
     """
-    unpacked = _Unpacked(_Packed(source))
+    unpacked = _BoundedReader(_CountingReader(source))
     with tarfile.open(fileobj=unpacked, mode="r|") as tar:  # type: ignore[call-overload]  # it only needs read()
-        for _ in range(MOST_FILES):
-            unpacked.left = HEADER_BYTES
+        for _ in range(MAX_FILES):
+            unpacked.left = MAX_HEADER_BYTES
             entry = tar.next()
             if entry is None:
                 return
             tar.members.clear()  # it would hold all of them
             unpacked.left += entry.size
             yield tar, entry
-    raise StoreError(f"it has more than {MOST_FILES} files")
+    raise StoreError(f"it has more than {MAX_FILES} files")

@@ -14,13 +14,13 @@ from typing import IO
 
 from bridge.core.errors import StoreError
 from bridge.store.backup import bounded_tar
-from bridge.store.backup.archive import PIECE, Advance
+from bridge.store.backup.archive import CHUNK_BYTES, Advance
 from bridge.store.backup.manifest import (
-    BLOB,
+    BLOB_NAME,
     DATABASE,
     KEY,
-    LONGEST_MANIFEST,
     MANIFEST,
+    MAX_MANIFEST_BYTES,
     Manifest,
     parse_manifest,
 )
@@ -37,8 +37,8 @@ def begins(source: IO[bytes]) -> None:
     afterwards.
     """
     try:
-        first = next((entry for _, entry in bounded_tar.entries(source)), None)
-    except bounded_tar.UNREADABLE as error:
+        first = next((entry for _, entry in bounded_tar.read_entries(source)), None)
+    except bounded_tar.READ_ERRORS as error:
         raise StoreError(f"it cannot be read: {error}") from error
     finally:
         source.seek(0)
@@ -54,25 +54,25 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
     blobs = 0
     text = None
     try:
-        for tar, entry in bounded_tar.entries(source):
+        for tar, entry in bounded_tar.read_entries(source):
             if text is not None:
                 raise StoreError("it goes on after its manifest")
-            if entry.name == MANIFEST and entry.isreg() and entry.size <= LONGEST_MANIFEST:
+            if entry.name == MANIFEST and entry.isreg() and entry.size <= MAX_MANIFEST_BYTES:
                 text = _reader(tar, entry).read()
                 continue
             size, digest = _unpack_one(tar, entry, folder, advance)
-            blob = BLOB.fullmatch(entry.name)
+            blob = BLOB_NAME.fullmatch(entry.name)
             blobs += blob is not None
             # a blob that is called otherwise is sealed, and in the manifest
             if blob is None or digest != blob[2]:
                 found[entry.name] = size, digest
-    except bounded_tar.UNREADABLE as error:
+    except bounded_tar.READ_ERRORS as error:
         raise StoreError(f"it cannot be read: {error}") from error
     if text is None:
         raise StoreError("it has no manifest: it is no backup of flowbridge, or was cut off")
     manifest = parse_manifest(text)
     if damaged := sorted(
-        name for name in found if BLOB.fullmatch(name) and name not in manifest.files
+        name for name in found if BLOB_NAME.fullmatch(name) and name not in manifest.files
     ):
         raise StoreError(f"{damaged[0]} is damaged")
     if wrong := sorted(
@@ -102,7 +102,7 @@ def _unpack_one(
     parts = PurePosixPath(entry.name).parts
     fits = (
         entry.name in (DATABASE, KEY)
-        or BLOB.fullmatch(entry.name)
+        or BLOB_NAME.fullmatch(entry.name)
         or (
             parts[:1] == ("files",)
             and len(parts) > 1
@@ -122,7 +122,7 @@ def _unpack_one(
     reader = _reader(tar, entry)
     size = 0
     with os.fdopen(descriptor, "wb") as file:
-        while piece := reader.read(PIECE):
+        while piece := reader.read(CHUNK_BYTES):
             _check_disk(folder, len(piece))
             file.write(piece)
             digest.update(piece)
@@ -146,13 +146,13 @@ def check(source: IO[bytes], scratch: Path) -> Manifest:
     """Restore a backup into a place of its own, look through it, and throw it away; `StoreError`
     where it is not whole.
     """
-    with unpacked(source, scratch) as (folder, manifest):
-        look(folder, manifest)
+    with unpack_temporarily(source, scratch) as (folder, manifest):
+        verify_database(folder, manifest)
         return manifest
 
 
 @contextmanager
-def unpacked(
+def unpack_temporarily(
     source: IO[bytes], scratch: Path, advance: Advance = lambda _: None
 ) -> Iterator[tuple[Path, Manifest]]:
     """Give a folder with what is in a backup, for as long as it is needed."""
@@ -163,7 +163,7 @@ def unpacked(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def look(folder: Path, manifest: Manifest) -> None:
+def verify_database(folder: Path, manifest: Manifest) -> None:
     """Raise `StoreError` where the database in a folder is not whole, or not the one that the
     manifest is of.
     """

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bridge.core.errors import StoreError
 from bridge.store.backup import archive, extraction
-from bridge.store.backup.age import kept
+from bridge.store.backup.age import list_backups
 from bridge.store.backup.archive import Advance
 from bridge.store.backup.manifest import Manifest
-from bridge.store.blobs import sync
+from bridge.store.blobs import sync_directory
 from bridge.store.db import disk_space
 from bridge.store.db.database import Database
 from bridge.store.db.disk_space import MIB
@@ -40,7 +40,7 @@ def make(
     and once more as they are read back.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _must_have_room(path.parent, size_of(database, data))
+    _check_disk(path.parent, size_of(database, data))
     if path.exists():
         raise StoreError(f"{path} is there already")
     draft = path.with_name(f".{path.name}.part")
@@ -54,24 +54,24 @@ def make(
             file.flush()
             os.fsync(file.fileno())
             file.seek(0)
-            with extraction.unpacked(file, path.parent, advance) as (folder, found):
-                extraction.look(folder, found)
+            with extraction.unpack_temporarily(file, path.parent, advance) as (folder, found):
+                extraction.verify_database(folder, found)
         draft.rename(path)
     finally:
         draft.unlink(missing_ok=True)
-    sync(path.parent)
+    sync_directory(path.parent)
     return manifest
 
 
 def rotate(folder: Path, most: int) -> int:
     """Delete the oldest backups in a folder, so that so many are left; return how many went."""
-    old = kept(folder)[:-most]
+    old = list_backups(folder)[:-most]
     for one in old:
         one.unlink(missing_ok=True)
     return len(old)
 
 
-def _must_have_room(folder: Path, size: int) -> None:
+def _check_disk(folder: Path, size: int) -> None:
     left, reserve = disk_space.free(folder)
     wanted = 2 * size + reserve  # the file, and what is unpacked of it to look at
     if left < wanted:

@@ -26,10 +26,10 @@ KEY = "secret_key"
 MANIFEST = "manifest.json"
 
 
-LONGEST_MANIFEST: Final = 256 * 1024 * 1024
+MAX_MANIFEST_BYTES: Final = 256 * 1024 * 1024
 
 
-BLOB: Final = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+BLOB_NAME: Final = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

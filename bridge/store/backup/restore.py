@@ -18,16 +18,24 @@ from bridge.core.errors import StoreError
 from bridge.store.backup import extraction
 from bridge.store.backup.archive import Advance
 from bridge.store.backup.manifest import DATABASE, KEY, Manifest
-from bridge.store.blobs import sync
+from bridge.store.blobs import sync_directory
 from bridge.store.db import snapshot
-from bridge.store.db.database import Database, locked
+from bridge.store.db.database import Database, file_lock
 from bridge.store.migrations import upgrade
 from bridge.store.operations import copy
 from bridge.store.queue import hold
 from bridge.store.queue.hold import Waiting
 
 #: What makes a store one that nobody wants to lose; what every start writes is not among it.
-PRECIOUS: Final = ("event", "delivery", "reject", "act", "learned", "local_run", "local_file")
+PROTECTED_TABLES: Final = (
+    "event",
+    "delivery",
+    "reject",
+    "act",
+    "learned",
+    "local_run",
+    "local_file",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ def is_there(database: Database) -> bool:
         counts = copy.count(database)
     except StoreError:  # of another schema, or damaged
         return True
-    return any(counts[name] for name in PRECIOUS)
+    return any(counts[name] for name in PROTECTED_TABLES)
 
 
 def restore(
@@ -80,12 +88,12 @@ def restore(
     database.close()
     database.path.parent.mkdir(parents=True, exist_ok=True)
     data.mkdir(parents=True, exist_ok=True)
-    with extraction.unpacked(source, database.path.parent, advance) as (folder, manifest):
-        extraction.look(folder, manifest)
+    with extraction.unpack_temporarily(source, database.path.parent, advance) as (folder, manifest):
+        extraction.verify_database(folder, manifest)
         waiting = _prepare(
             Database(f"sqlite:///{folder / DATABASE}", database.sealer), manifest, now
         )
-        with _alone(database.path):
+        with _exclusive_use(database.path):
             aside = _put_in_place(folder, database.path, data, now)
     return Restored(manifest, waiting, aside)
 
@@ -102,7 +110,7 @@ def _prepare(database: Database, manifest: Manifest, now: float) -> Waiting:
             waiting = hold.waiting(connection, now)
     finally:
         database.close()
-    if not snapshot.close(path):
+    if not snapshot.remove_wal(path):
         raise StoreError("somebody has opened the unpacked database")
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -110,7 +118,7 @@ def _prepare(database: Database, manifest: Manifest, now: float) -> Waiting:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _exclusive_use(path: Path) -> Iterator[None]:
     """Have nobody use the database; `StoreError` where somebody does."""
     in_use = StoreError(
         f"{path} is in use: stop flowbridge first (as a service: systemctl stop flowbridge.socket"
@@ -121,10 +129,10 @@ def _alone(path: Path) -> Iterator[None]:
     )
     try:
         fcntl.flock(leader, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with locked(path, "lock"):
+        with file_lock(path, "lock"):
             if path.exists():
                 with suppress(StoreError):  # one that is damaged beyond reading is in nobody's use
-                    if not snapshot.close(path):
+                    if not snapshot.remove_wal(path):
                         raise _InUse
             yield
     except (BlockingIOError, _InUse):
@@ -148,7 +156,7 @@ def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | No
         if one.exists()
     ]
     for one in there:
-        _keep_aside(one, aside / one.name)
+        _move_aside(one, aside / one.name)
     _merge(folder / "blobs", data / "blobs")
     if (data / "files").exists():
         shutil.rmtree(data / "files")  # they are aside
@@ -159,7 +167,7 @@ def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | No
         one.unlink(missing_ok=True)
     (folder / DATABASE).rename(path)
     for changed in {path.parent, data}:
-        sync(changed)
+        sync_directory(changed)
     return aside if there else None
 
 
@@ -167,7 +175,7 @@ def _beside(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
 
 
-def _keep_aside(one: Path, kept: Path) -> None:
+def _move_aside(one: Path, kept: Path) -> None:
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if one.is_dir():
         shutil.copytree(one, kept, copy_function=_link, symlinks=True)

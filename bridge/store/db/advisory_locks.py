@@ -11,8 +11,8 @@ from enum import IntEnum
 from sqlalchemy import Connection, text
 
 # seeds of the locks of keys; the triggers of the schema take the same
-LINE = 0
-MERGE = 1
+ORDER_KEY_SEED = 0
+DEBOUNCE_KEY_SEED = 1
 FLOW = 2  # of the locks of (platform, saved_item_id)
 
 
@@ -33,7 +33,7 @@ def alone(connection: Connection, lock: Lock) -> None:
 
 
 def alone_with_keys(
-    connection: Connection, keys: Iterable[tuple[str, str]], seed: int = LINE
+    connection: Connection, keys: Iterable[tuple[str, str]], seed: int = ORDER_KEY_SEED
 ) -> None:
     """Let nobody else change the lines (or with MERGE: what is merged) of these (route, key) until
     the end of the transaction.

@@ -21,11 +21,11 @@ log = get_logger()
 
 WORTH_SAYING = 2.0  # seconds
 # an answer that took longer, in seconds, is asked for again: half of that is what is not known
-QUICK = 0.1
-TRIES = 3
+QUICK_ANSWER_SECONDS = 0.1
+MAX_READINGS = 3
 # goes on while a machine sleeps, where there is such a clock
-_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock:
@@ -58,7 +58,7 @@ class Clock:
         begun = (
             _machine_difference()
             if self._database.is_sqlite
-            else _difference(self._database, elapsed)
+            else _measure_difference(self._database, elapsed)
         )
         if self._seen is not None and abs(begun - self._seen) > STEP_SECONDS:
             self.step += begun - self._seen
@@ -75,14 +75,14 @@ class Clock:
         """Read all clocks at one moment."""
         difference = _machine_difference() if self._begun is None else self._begun
         boot_clock = elapsed()
-        return replace(machine(), at=difference + boot_clock, boot_clock=boot_clock)
+        return replace(machine_reading(), at=difference + boot_clock, boot_clock=boot_clock)
 
 
 def elapsed() -> float:
     """Return the seconds on the clock that nobody steps: since this machine booted, where there is
     such a clock.
     """
-    return time.clock_gettime(_ELAPSED)
+    return time.clock_gettime(_BOOT_CLOCK)
 
 
 def _machine_difference() -> float:
@@ -91,25 +91,25 @@ def _machine_difference() -> float:
     """
     quickest = float("inf")
     difference = 0.0
-    for _ in range(TRIES):
+    for _ in range(MAX_READINGS):
         before = elapsed()
         wall = time.time()
         if (took := elapsed() - before) < quickest:
             quickest = took
             difference = wall - before - took / 2
-        if quickest < QUICK:
+        if quickest < QUICK_ANSWER_SECONDS:
             break
     return difference
 
 
 @cache
-def machine() -> ClockReading:
+def machine_reading() -> ClockReading:
     """Return a reading that names this boot of this host. Without a boot id no reading can be
     compared with one of another process.
     """
     boot_id = None
     with suppress(OSError):
-        boot_id = BOOT_ID.read_text().strip() or None
+        boot_id = BOOT_ID_FILE.read_text().strip() or None
     return ClockReading(at=0.0, boot_id=boot_id, host=socket.gethostname())
 
 
@@ -117,15 +117,15 @@ def ahead(database: Database) -> float:
     """Return how many seconds the database's clock is ahead of this machine's, to within the time
     that the question takes.
     """
-    return _difference(database, time.time)
+    return _measure_difference(database, time.time)
 
 
-def _difference(database: Database, mine: Callable[[], float]) -> float:
+def _measure_difference(database: Database, mine: Callable[[], float]) -> float:
     with database.read() as connection:
         connection.exec_driver_sql("SELECT 1")  # connected by now, and the transaction begun
         quickest = float("inf")
         difference = 0.0
-        for _ in range(TRIES):
+        for _ in range(MAX_READINGS):
             before = mine()
             theirs: float = connection.exec_driver_sql(
                 "SELECT extract(epoch FROM clock_timestamp())::double precision"
@@ -134,6 +134,6 @@ def _difference(database: Database, mine: Callable[[], float]) -> float:
             if after - before < quickest:
                 quickest = after - before
                 difference = theirs - (before + after) / 2
-            if quickest < QUICK:
+            if quickest < QUICK_ANSWER_SECONDS:
                 break
         return difference

@@ -25,16 +25,18 @@ from bridge.config.settings import Settings
 from bridge.core.errors import SettingsError, StoreError
 from bridge.core.timings import TIMINGS, Timings
 from bridge.store.db import postgres
-from bridge.store.db.group_commit import Appending, Group, Job, brief
-from bridge.store.db.lock_watch import held_long
-from bridge.store.encryption import OFF, Sealer
+from bridge.store.db.group_commit import GroupCommit, RowBatch, WriteJob, brief
+from bridge.store.db.lock_watch import mark_long_hold
+from bridge.store.encryption import NO_ENCRYPTION, Sealer
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - a type variable
 Work = Callable[[Connection], T]
 # bytes that the write-ahead log keeps when it is started afresh; a long reader may have let it grow
-LOG = 64 * 1024 * 1024
-BUSY = 10.0  # seconds to wait for a process that does not take part in the flock, such as a backup
+MAX_WAL_BYTES = 64 * 1024 * 1024
+BUSY_TIMEOUT_SECONDS = (
+    10.0  # seconds to wait for a process that does not take part in the flock, such as a backup
+)
 
 
 class Database:
@@ -50,7 +52,7 @@ class Database:
     def __init__(
         self,
         url: str,
-        sealer: Sealer = OFF,
+        sealer: Sealer = NO_ENCRYPTION,
         *,
         said_by: str = "FLOWBRIDGE_DATABASE_URL",
         secret_key: str = "",
@@ -70,15 +72,15 @@ class Database:
                 " or postgresql://…"
             )
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = (_sqlite_engine if self.is_sqlite else postgres.engine_of)(
+        self.engine = (_sqlite_engine if self.is_sqlite else postgres.create_write_engine)(
             self.url, said_by, timings
         )
         self.sealer = sealer
         self.secret_key = secret_key
         self.timings = timings
         self.engine.update_execution_options(sealer=sealer, secret_key=secret_key, timings=timings)
-        self._reader = self.engine if self.is_sqlite else postgres.reader_of(self.engine)
-        self._group = Group(self.engine, self.path, timings) if self.is_sqlite else None
+        self._reader = self.engine if self.is_sqlite else postgres.create_read_engine(self.engine)
+        self._group = GroupCommit(self.engine, self.path, timings) if self.is_sqlite else None
         self._closed = False
         event.listen(self.engine, "checkin", self._returned)
         driver: Any = self.engine.dialect.loaded_dbapi
@@ -116,18 +118,18 @@ class Database:
         database failed, nothing was kept.
         """
         if self._group is not None:
-            value: T = self._group.write(Job(None, work))
+            value: T = self._group.write(WriteJob(None, work))
             return value
         return self._alone(work)
 
-    def append(self, appending: Appending[I], items: Sequence[I]) -> list[bool]:
+    def append(self, appending: RowBatch[I], items: Sequence[I]) -> list[bool]:
         """Add the rows of all `items` or, where this fails, of none. Durable, as `write` is.
 
         Return for each whether it was added: nothing of an item is where `appending` finds it there
         already.
         """
         if self._group is not None:
-            added: list[bool] = self._group.write(Job(appending, items))
+            added: list[bool] = self._group.write(WriteJob(appending, items))
             return added
 
         def insert(connection: Connection) -> list[bool]:
@@ -167,7 +169,7 @@ class Database:
         # Its first word is that it writes: one that has only read when others write could not write
         # any more. And those who write wait for the file that keeps their turns (see `group`), not
         # for SQLite, which would tell them after a while that it is busy.
-        with locked(self.path, "lock"), self.engine.connect() as opened:
+        with file_lock(self.path, "lock"), self.engine.connect() as opened:
             # BEGIN and COMMIT are left to us
             connection = opened.execution_options(isolation_level="AUTOCOMMIT")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -198,7 +200,7 @@ def timings_of(connection: Connection) -> Timings:
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
+def file_lock(path: Path, what: str) -> Iterator[None]:
     """Hold the lock beside a SQLite database that is called so, for as long as the work takes;
     others wait.
     """
@@ -206,7 +208,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
     fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        with held_long(name):
+        with mark_long_hold(name):
             yield
     finally:
         os.close(fd)
@@ -219,7 +221,7 @@ def alone_with_file(path: Path) -> Iterator[sqlite3.Connection]:
     """
     try:
         with (
-            locked(path, "lock"),
+            file_lock(path, "lock"),
             closing(sqlite3.connect(path, isolation_level=None)) as connection,
         ):
             yield connection
@@ -232,7 +234,7 @@ def _sqlite_engine(url: Any, said_by: str, _timings: Timings) -> Engine:
         raise SettingsError(
             f"{said_by}: SQLite needs a file, such as sqlite:////var/lib/flowbridge/flowbridge.db"
         )
-    shared = {"timeout": BUSY, "check_same_thread": False}
+    shared = {"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
     engine = create_engine(
         url, poolclass=QueuePool, pool_size=4, max_overflow=16, connect_args=shared
     )
@@ -242,7 +244,7 @@ def _sqlite_engine(url: Any, said_by: str, _timings: Timings) -> Engine:
         # no implicit BEGIN: transactions are opened where they are meant
         raw.isolation_level = None
         raw.execute("PRAGMA journal_mode = WAL")
-        raw.execute(f"PRAGMA journal_size_limit = {LOG}")
+        raw.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
         raw.execute("PRAGMA synchronous = FULL")  # a commit that returned survives power loss
         # what was taken out leaves no letters behind; many builds of SQLite do so by themselves
         raw.execute("PRAGMA secure_delete = ON")

@@ -13,10 +13,10 @@ from bridge.ingest.ports import no_disk_room, signed_reserve
 
 MIB: Final = 1024 * 1024
 # bytes that are left to those who finish what was begun: outcomes, ends of runs, pruning
-RESERVE: Final = 32 * MIB
-SHARE: Final = 20  # or that part of a small disk
+MAX_RESERVE_BYTES: Final = 32 * MIB
+RESERVE_DIVISOR: Final = 20  # or that part of a small disk
 # of an event's bytes: itself and what deliveries make of it, each in the write-ahead log, too
-COPIES: Final = 4
+WRITE_FACTOR: Final = 4
 #: A write-ahead log needs memory that all processes share, which machines do not:
 #: https://sqlite.org/wal.html
 NETWORKED: Final = re.compile(
@@ -37,7 +37,7 @@ def free(path: Path, *, is_public: bool = False) -> tuple[int, int]:
         return free(path.parent, is_public=is_public)
     total = disk.f_blocks * disk.f_frsize
     return disk.f_bavail * disk.f_frsize, (
-        signed_reserve(total) if is_public else min(RESERVE, total // SHARE)
+        signed_reserve(total) if is_public else min(MAX_RESERVE_BYTES, total // RESERVE_DIVISOR)
     )
 
 
@@ -75,7 +75,7 @@ class Room:
     def is_low(self, size: int = 0, *, is_public: bool = False) -> bool:
         """Tell whether there is too little room for so many bytes more."""
         left, reserve = free(self.path, is_public=is_public)
-        return left - COPIES * size < reserve
+        return left - WRITE_FACTOR * size < reserve
 
     def check(self, size: int = 0, *, is_public: bool = False) -> None:
         """Raise `StoreError` where there is too little room for events with so many bytes;

@@ -31,20 +31,20 @@ from bridge.core.timings import Timings
 from bridge.store.db.lock_watch import LockWatch
 
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105 - named after what it stands for
-BATCH = 64  # how much work shares one commit at most
-ROWS = 1000  # and how many items; a statement takes 32,766 parameters
-NAMES_OF_ERRORS = re.compile(r"^connection failed: |\[Errno -?[0-9]+\] ")
-OF_THE_WORK = (
+MAX_BATCH_JOBS = 64  # how much work shares one commit at most
+MAX_BATCH_ITEMS = 1000  # and how many items; a statement takes 32,766 parameters
+ERROR_PREFIXES = re.compile(r"^connection failed: |\[Errno -?[0-9]+\] ")
+JOB_ERRORS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.ProgrammingError,
     sqlite3.NotSupportedError,
 )
 # psycopg's words for a server that is not there
-UNREACHED = ("connection failed: ", "failed to resolve host")
+CONNECTION_FAILURES = ("connection failed: ", "failed to resolve host")
 
 
-class Appending(Protocol[Item]):
+class RowBatch(Protocol[Item]):
     """Rows that are added by the items of many callers, in one statement."""
 
     def statement(self, items: Sequence[Item]) -> tuple[str, Sequence[Any]]:
@@ -71,7 +71,7 @@ class Appending(Protocol[Item]):
         """Add the rows of one item on another database; return whether it was new."""
 
 
-class Job:
+class WriteJob:
     """Work (`appending` is None), or items to append together, waiting for their commit.
 
     `done` is released when it is over or its caller must lead.
@@ -79,7 +79,7 @@ class Job:
 
     __slots__ = ("appending", "done", "error", "item", "lead", "size", "value")
 
-    def __init__(self, appending: Appending[Any] | None, item: Any) -> None:
+    def __init__(self, appending: RowBatch[Any] | None, item: Any) -> None:
         self.appending = appending
         self.item = item
         self.size = len(item) if appending is not None else 1
@@ -90,7 +90,7 @@ class Job:
         self.done.acquire()
 
 
-class Group:
+class GroupCommit:
     """Group commit for SQLite, led by the callers themselves: a lone caller commits at once and
     hands nothing to another thread.
     """
@@ -100,14 +100,14 @@ class Group:
         self._timings = timings
         self._mutex = threading.Lock()
         self._idle = threading.Condition(self._mutex)  # notified when nobody leads
-        self._pending: deque[Job] = deque()
+        self._pending: deque[WriteJob] = deque()
         self._leading = False
         self._connection: Connection | None = None
         self._lock_path = path.with_name(path.name + ".lock")
         self._lock_fd = -1
         self._watch = LockWatch(self._lock_path, timings.lock_watch_seconds)
 
-    def write(self, job: Job) -> Any:
+    def write(self, job: WriteJob) -> Any:
         with self._mutex:
             self._pending.append(job)
             job.lead = not self._leading
@@ -124,7 +124,7 @@ class Group:
         """Commit what is waiting (the leader's own job is in it), then make the next one waiting
         the leader.
         """
-        batch: list[Job] = []
+        batch: list[WriteJob] = []
         try:
             self._commit(batch)
         except BaseException as error:
@@ -139,7 +139,7 @@ class Group:
         finally:
             self._follow(batch)
 
-    def _commit(self, batch: list[Job]) -> None:
+    def _commit(self, batch: list[WriteJob]) -> None:
         """Fill `batch` and do it. What comes in while another process commits still joins: the lock
         first, then the batch.
         """
@@ -153,14 +153,14 @@ class Group:
         finally:
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
-    def _take(self, batch: list[Job]) -> None:
+    def _take(self, batch: list[WriteJob]) -> None:
         with self._mutex:
             items = 0
-            while self._pending and len(batch) < BATCH and items < ROWS:
+            while self._pending and len(batch) < MAX_BATCH_JOBS and items < MAX_BATCH_ITEMS:
                 batch.append(self._pending.popleft())
                 items += batch[-1].size
 
-    def _follow(self, batch: list[Job]) -> None:
+    def _follow(self, batch: list[WriteJob]) -> None:
         """Hand the lead on, and let go of those whose jobs are done."""
         with self._mutex:
             following = self._pending[0] if self._pending else None
@@ -210,7 +210,7 @@ class Group:
                 self._abandon()
 
 
-def _transact(batch: list[Job], connection: Connection, raw: sqlite3.Connection) -> None:
+def _transact(batch: list[WriteJob], connection: Connection, raw: sqlite3.Connection) -> None:
     """Do a batch durably: rows of one kind by one statement, anything else in a transaction."""
     if batch[0].appending is not None and all(job.appending is batch[0].appending for job in batch):
         _append(batch, raw)
@@ -221,8 +221,8 @@ def _transact(batch: list[Job], connection: Connection, raw: sqlite3.Connection)
     raw.execute("COMMIT")
 
 
-def _append(jobs: list[Job], raw: sqlite3.Connection) -> None:
-    appending: Appending[Any] = jobs[0].appending  # type: ignore[assignment]  # jobs of one kind are together
+def _append(jobs: list[WriteJob], raw: sqlite3.Connection) -> None:
+    appending: RowBatch[Any] = jobs[0].appending  # type: ignore[assignment]  # jobs of one kind are together
     items = [item for job in jobs for item in job.item]
     before = raw.total_changes
     try:
@@ -244,7 +244,7 @@ def _append(jobs: list[Job], raw: sqlite3.Connection) -> None:
         job.value = [next(added) for _ in job.item]
 
 
-def _attempt(job: Job, connection: Connection, raw: sqlite3.Connection) -> None:
+def _attempt(job: WriteJob, connection: Connection, raw: sqlite3.Connection) -> None:
     raw.execute("SAVEPOINT job")
     try:
         if job.appending is not None:
@@ -268,7 +268,7 @@ def _is_fatal(error: Exception) -> bool:
     """
     cause = error.orig if isinstance(error, DBAPIError) else error
     return isinstance(cause, sqlite3.DatabaseError | MemoryError) and not isinstance(
-        cause, OF_THE_WORK
+        cause, JOB_ERRORS
     )
 
 
@@ -284,6 +284,6 @@ def brief(error: BaseException) -> str:
         if isinstance(cause, MemoryError)
         else "no detail"
     )
-    if said.startswith(UNREACHED):
-        return f"no connection to the database: {NAMES_OF_ERRORS.sub('', said)}"
+    if said.startswith(CONNECTION_FAILURES):
+        return f"no connection to the database: {ERROR_PREFIXES.sub('', said)}"
     return f"{type(cause).__name__}: {said}"

@@ -10,10 +10,12 @@ from sqlalchemy import ColumnElement, Row, Table, func, select
 from bridge.core.errors import NotFound
 from bridge.store.db.database import Database
 
-SHORTEST_ENDING: Final = 4  # characters: fewer are shared by too many ids
+MIN_ENDING_LENGTH: Final = 4  # characters: fewer are shared by too many ids
 # rows that are read: enough to tell that an id is ambiguous, and to name some
 CANDIDATE_LIMIT: Final = 5
-GAP: Final = "…"  # stands between the beginning and the ending of an id that a listing shortened
+ELLIPSIS: Final = (
+    "…"  # stands between the beginning and the ending of an id that a listing shortened
+)
 
 
 def conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[bool]]:
@@ -22,21 +24,21 @@ def conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[
 
     `evt_…k2m9` names an id by both of its ends, as listings print it.
     """
-    head, gap, tail = text.partition(GAP)
+    head, gap, tail = text.partition(ELLIPSIS)
     if gap:
-        if len(tail) >= SHORTEST_ENDING:
+        if len(tail) >= MIN_ENDING_LENGTH:
             yield _begins(column, head) & _ends(column, tail)
         return
     if text:
         yield column == text
         yield _begins(column, text)
-    if len(text) >= SHORTEST_ENDING:
+    if len(text) >= MIN_ENDING_LENGTH:
         yield _ends(column, text)
 
 
 def ambiguous(text: str, ids: list[str]) -> NotFound:
     """Return the error for a text that several ids share."""
-    more = f", {GAP}" if len(ids) >= CANDIDATE_LIMIT else ""
+    more = f", {ELLIPSIS}" if len(ids) >= CANDIDATE_LIMIT else ""
     return NotFound(
         f"several ids match {text!r}: {', '.join(ids[: CANDIDATE_LIMIT - 1])}{more}; their endings"
         " differ"

@@ -24,8 +24,8 @@ log = get_logger()
 
 # that find the same process holding the lock in one wait, before it is killed; counted, as a clock
 # jumps after a pause
-LOOKS: Final = 9
-LOCKS: Final = Path("/proc/locks")
+MAX_CHECKS: Final = 9
+PROC_LOCKS: Final = Path("/proc/locks")
 
 
 class LockWatch:
@@ -64,22 +64,22 @@ class LockWatch:
         looks = 0
         while not self._over.wait(self._interval):
             since = self._since
-            holder = None if since is None else holder_of(self._path)
+            holder = None if since is None else find_holder(self._path)
             looks = looks + 1 if seen == (since, holder) else 0
             seen = since, holder
-            if holder is not None and looks >= LOOKS and not is_long(self._path):
-                _end(self._path, holder, LOOKS * self._interval)
+            if holder is not None and looks >= MAX_CHECKS and not is_long_hold(self._path):
+                _kill(self._path, holder, MAX_CHECKS * self._interval)
                 looks = 0
 
 
-def holder_of(path: Path) -> int | None:
+def find_holder(path: Path) -> int | None:
     """Return the process that holds the lock on a file; None where nobody does, or the kernel does
     not say, or it is this process.
     """
     with suppress(OSError, ValueError, IndexError):
         file = path.stat()
         name = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
-        for line in LOCKS.read_text().splitlines():
+        for line in PROC_LOCKS.read_text().splitlines():
             words = line.split()
             if words[1] == "FLOCK" and words[5] == name:  # a line with -> is one that waits
                 pid = int(words[4])
@@ -87,15 +87,15 @@ def holder_of(path: Path) -> int | None:
     return None
 
 
-def long_path(path: Path) -> Path:
+def long_hold_path(path: Path) -> Path:
     """Return the lock file that says that the lock at `path` is held for long."""
     return path.with_name(f"{path.name}.long")
 
 
 @contextmanager
-def held_long(path: Path) -> Iterator[None]:
+def mark_long_hold(path: Path) -> Iterator[None]:
     """Say that this process holds the lock at `path` for as long as its work takes."""
-    fd = os.open(long_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(long_hold_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH)
         yield
@@ -103,10 +103,10 @@ def held_long(path: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def is_long(path: Path) -> bool:
+def is_long_hold(path: Path) -> bool:
     """Tell whether the lock is held for work that may take long."""
     try:
-        fd = os.open(long_path(path), os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(long_hold_path(path), os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -118,13 +118,13 @@ def is_long(path: Path) -> bool:
     return False
 
 
-def _end(path: Path, holder: int, seconds: float) -> None:
+def _kill(path: Path, holder: int, seconds: float) -> None:
     """Kill a process that has held the lock for so long."""
     try:
         process = os.pidfd_open(holder)
         try:
             # else it has gone on meanwhile, or its number is another's
-            if holder_of(path) == holder:
+            if find_holder(path) == holder:
                 log.error("lock_holder_killed", pid=holder, held_seconds=seconds)
                 signal.pidfd_send_signal(process, signal.SIGKILL)
         finally:

@@ -28,9 +28,9 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 CHANNEL = "flowbridge_due"
-GAP = 0.005  # seconds between two rings of a process
-CHECK = 10.0  # seconds after which a line that says nothing is tried
-BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds until it is tried to be had again
+MIN_INTERVAL_SECONDS = 0.005  # seconds between two rings of a process
+CHECK_SECONDS = 10.0  # seconds after which a line that says nothing is tried
+RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds until it is tried to be had again
 
 
 def ring(database: Database) -> None:
@@ -40,13 +40,13 @@ def ring(database: Database) -> None:
     if database.is_sqlite:
         return
     try:
-        with _own(database) as connection:
+        with _autocommit_connection(database) as connection:
             connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
     except SQLAlchemyError as error:
         log.debug("not_rung", error=type(error).__name__)
 
 
-def _own(database: Database) -> Connection:
+def _autocommit_connection(database: Database) -> Connection:
     """Return a connection without transactions."""
     return database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
@@ -79,7 +79,7 @@ class Bell:
         while self._wanted.wait():
             self._wanted.clear()
             ring(self._database)
-            time.sleep(GAP)
+            time.sleep(MIN_INTERVAL_SECONDS)
 
 
 class Listener:
@@ -112,24 +112,26 @@ class Listener:
         connection: Connection | None = None
         while True:
             try:
-                connection = _own(self._database)
+                connection = _autocommit_connection(self._database)
                 raw: Any = connection.connection.driver_connection
                 raw.add_notify_handler(lambda _: self._heard())
                 connection.exec_driver_sql(f"LISTEN {CHANNEL}")
                 self.hears = True
                 failures = 0
                 self._heard()
-                while not self._is_over(raw.fileno(), CHECK):
+                while not self._is_over(raw.fileno(), CHECK_SECONDS):
                     connection.exec_driver_sql("SELECT 1")  # what was told comes with the answer
             except (SQLAlchemyError, OSError) as error:
                 log.debug("not_listening", error=type(error).__name__)
                 self.hears = False
-                _let_go(connection)
+                _discard(connection)
                 connection = None
                 failures += 1
-                if not self._is_over(-1, BACKOFF[min(failures, len(BACKOFF)) - 1]):
+                if not self._is_over(
+                    -1, RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS)) - 1]
+                ):
                     continue
-            _let_go(connection)
+            _discard(connection)
             self.hears = False
             os.close(self._over)
             return
@@ -144,7 +146,7 @@ class Listener:
         return self._over in heard
 
 
-def _let_go(connection: Connection | None) -> None:
+def _discard(connection: Connection | None) -> None:
     """Let go of a connection that was not for the pool."""
     if connection is not None:
         connection.invalidate()

@@ -14,7 +14,7 @@ from bridge.core.timings import Timings
 #: A connection whose other end is gone is noticed within seconds, not after the hours that TCP
 #: would take. What the URL says goes before.
 #: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
-PARAMETERS = {
+CONNECT_PARAMETERS = {
     "application_name": "flowbridge",
     "connect_timeout": "5",
     "keepalives_idle": "15",
@@ -26,27 +26,27 @@ PARAMETERS = {
 #: `remote_apply` promise no less than that, so only `off` is changed. And what was begun by a
 #: process that hangs, or by a machine that is gone, holds its locks for no longer than a lease: all
 #: workers count slots under one lock, and would stand still with it.
-PINNED = """
+SESSION_SETTINGS = """
 SELECT set_config('synchronous_commit', CASE value WHEN 'off' THEN 'on' ELSE value END, false),
        set_config('idle_in_transaction_session_timeout', %s, false)
 FROM current_setting('synchronous_commit') AS known(value)
 """
 #: Who counts under a lock (bridge/store/db/advisory_locks.py) must see what the one before
 #: committed: an older snapshot would not do.
-WRITING = "READ COMMITTED"
-READING = "REPEATABLE READ"
+WRITE_ISOLATION = "READ COMMITTED"
+READ_ISOLATION = "REPEATABLE READ"
 
 
-def engine_of(url: URL, said_by: str, timings: Timings) -> Engine:
+def create_write_engine(url: URL, said_by: str, timings: Timings) -> Engine:
     """Return the engine. Nothing is connected to yet. `said_by`: where the URL comes from."""
-    given = {name: value for name, value in PARAMETERS.items() if name not in url.query}
+    given = {name: value for name, value in CONNECT_PARAMETERS.items() if name not in url.query}
     try:
         engine = create_engine(
             url,
             pool_size=8,
             max_overflow=24,
             pool_pre_ping=True,
-            isolation_level=WRITING,
+            isolation_level=WRITE_ISOLATION,
             connect_args=given,
         )
     except ModuleNotFoundError as error:
@@ -59,7 +59,7 @@ def engine_of(url: URL, said_by: str, timings: Timings) -> Engine:
         try:
             before = raw.autocommit
             raw.autocommit = True
-            raw.execute(PINNED, [milliseconds(timings.idle_transaction_seconds)])
+            raw.execute(SESSION_SETTINGS, [milliseconds(timings.idle_transaction_seconds)])
             raw.autocommit = before
         except BaseException:
             raw.close()  # the pool does not know it yet
@@ -73,6 +73,6 @@ def milliseconds(seconds: float) -> str:
     return f"{round(1000 * seconds)}ms"
 
 
-def reader_of(engine: Engine) -> Engine:
+def create_read_engine(engine: Engine) -> Engine:
     """Return the engine of those who only read: a transaction of theirs sees one state."""
-    return engine.execution_options(isolation_level=READING)
+    return engine.execution_options(isolation_level=READ_ISOLATION)

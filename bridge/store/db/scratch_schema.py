@@ -16,13 +16,13 @@ from bridge.store.db.database import Database
 # of every name: a schema of such a name is somebody's who is using the database now
 PREFIX: Final = "flowbridge_torture_"
 _NAME = re.compile(PREFIX + r"[a-z0-9_]{1,40}")
-_THEIRS = text(
+_ANY_TABLE = text(
     "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid ="
     " c.relnamespace WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT"
     " LIKE 'pg\\_%' AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype ="
     " 'e') ORDER BY 1 LIMIT 1"
 )
-_RENTED = text(
+_SCRATCH_SCHEMA = text(
     "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, :prefix) ORDER BY 1 LIMIT 1"
 )
 _TERMINATE = text(
@@ -58,12 +58,12 @@ def _make(connection: Connection, name: str) -> str | None:
     next: it outlives every connection.
     """
     alone(connection, Lock.RENT)
-    if (rented := connection.execute(_RENTED, {"prefix": PREFIX}).scalar()) is not None:
+    if (rented := connection.execute(_SCRATCH_SCHEMA, {"prefix": PREFIX}).scalar()) is not None:
         return (
             f"{rented} of a torture, which is under way, or was killed or kept (then: DROP SCHEMA"
             f" {rented} CASCADE)"
         )
-    if (found := connection.execute(_THEIRS).scalar()) is not None:
+    if (found := connection.execute(_ANY_TABLE).scalar()) is not None:
         return str(found)
     connection.exec_driver_sql(f"CREATE SCHEMA {_checked(name)}")
     return None

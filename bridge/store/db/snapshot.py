@@ -13,7 +13,7 @@ from bridge.core.errors import StoreError
 from bridge.store.db.group_commit import brief
 
 
-def take(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path) -> None:
     """Write a copy of the database to a new file, whole and on disk when this returns. Writers do
     not wait for it.
 
@@ -36,7 +36,7 @@ def take(source: Path, target: Path) -> None:
         os.fsync(file.fileno())
 
 
-def close(path: Path) -> bool:
+def remove_wal(path: Path) -> bool:
     """Make a database one file, without a write-ahead log beside it; False, and nothing changes,
     where somebody has it open.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def insert_of(dialect: str) -> Any:
+def dialect_insert(dialect: str) -> Any:
     """Return the database's own INSERT, which can leave alone what is there already."""
     # Imported here: a dialect is megabytes, and only one of them is used.
     if dialect == "sqlite":

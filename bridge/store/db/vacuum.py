@@ -19,11 +19,11 @@ from bridge.store.db.database import Database, alone_with_file
 from bridge.store.db.disk_space import MIB
 
 INCREMENTAL: Final = 2  # https://sqlite.org/pragma.html#pragma_auto_vacuum
-STEP: Final = 200  # pages that are given back in one transaction
+PAGES_PER_STEP: Final = 200  # pages that are given back in one transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
+class PageCounts:
     """How large a file is, in pages of so many bytes; how many of them are free; whether they can
     be given back one by one.
     """
@@ -34,14 +34,14 @@ class Pages:
     incremental: bool
 
 
-def pages(database: Database) -> Pages:
+def pages(database: Database) -> PageCounts:
     """Return what the file has."""
     names = ("page_size", "page_count", "freelist_count", "auto_vacuum")
     with database.read() as connection:
         size, count, free, mode = (
             int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names
         )
-    return Pages(size, count, free, mode == INCREMENTAL)
+    return PageCounts(size, count, free, mode == INCREMENTAL)
 
 
 def step(connection: Connection) -> int:
@@ -50,13 +50,13 @@ def step(connection: Connection) -> int:
     """
     raw: Any = connection.connection.driver_connection
     before = int(raw.execute("PRAGMA freelist_count").fetchone()[0])
-    for _ in range(min(STEP, before)):
+    for _ in range(min(PAGES_PER_STEP, before)):
         # sqlite3 takes one step of a statement that returns nothing, and no more
         raw.execute("PRAGMA incremental_vacuum(1)").close()
     return before - int(raw.execute("PRAGMA freelist_count").fetchone()[0])
 
 
-def prepare(path: Path) -> None:
+def enable_incremental(path: Path) -> None:
     """Have an empty file give pages back one by one, which has to be said before anything is in
     it.
     """

@@ -12,13 +12,13 @@ import orjson
 from sqlalchemy import Connection, Text, bindparam, exists, func, insert, select
 
 from bridge.core.model import Delivery, Event
-from bridge.store.db.advisory_locks import LINE, MERGE, alone_with_keys
+from bridge.store.db.advisory_locks import DEBOUNCE_KEY_SEED, ORDER_KEY_SEED, alone_with_keys
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids
 from bridge.store.tables import schema
 from bridge.store.tables.rows import delivery_row, event_row
 
-SAME_BODY = 7 * 86400.0  # seconds in which the same body under another id is pointed out
+SAME_BODY_SECONDS = 7 * 86400.0  # seconds in which the same body under another id is pointed out
 
 
 Arrival = tuple[Event, Sequence[Delivery]]
@@ -48,12 +48,12 @@ class ArrivalRows:
             event_row(event, sealer),
             deliveries,
             planned,
-            event.received_at - SAME_BODY,
+            event.received_at - SAME_BODY_SECONDS,
             erased_id,
         )
 
 
-class _Arrivals:
+class _ArrivalBatch:
     """Events with their deliveries, as rows of the view `arrival`: its trigger puts each where it
     belongs, unless the event is known.
     """
@@ -112,10 +112,10 @@ class _Arrivals:
         return True
 
 
-ARRIVALS = _Arrivals()
+ARRIVAL_BATCH = _ArrivalBatch()
 
 
-ARRIVAL = (
+ARRIVAL_COLUMNS = (
     "id",
     "source",
     "provider",
@@ -137,16 +137,20 @@ ARRIVAL = (
 )
 
 
-BESIDE = ("since", "erased_id")  # those that are no columns of an event
+LOOKUP_COLUMNS = ("since", "erased_id")  # those that are no columns of an event
 
 
 def take_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
     """Take the locks of the lines and of the keys to be merged, which the triggers take one by
     one.
     """
-    alone_with_keys(connection, [(one.route, one.order.key) for one in planned if one.order], LINE)
     alone_with_keys(
-        connection, [(one.route, one.debounce.key) for one in planned if one.debounce], MERGE
+        connection, [(one.route, one.order.key) for one in planned if one.order], ORDER_KEY_SEED
+    )
+    alone_with_keys(
+        connection,
+        [(one.route, one.debounce.key) for one in planned if one.debounce],
+        DEBOUNCE_KEY_SEED,
     )
 
 
@@ -159,10 +163,10 @@ def _deliveries(rows: Sequence[dict[str, Any]]) -> str:
 
 @lru_cache(maxsize=128)
 def _insert_arrivals(rows: int) -> str:
-    row = f"({', '.join('?' * (len(ARRIVAL) + 1))})"
-    return (
-        f"INSERT INTO arrival ({', '.join(ARRIVAL)}, deliveries) VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of our own tables and columns
-    )
+    columns = ", ".join(ARRIVAL_COLUMNS)
+    row = f"({', '.join('?' * (len(ARRIVAL_COLUMNS) + 1))})"
+    values = ", ".join([row] * rows)
+    return f"INSERT INTO arrival ({columns}, deliveries) VALUES {values}"  # noqa: S608 - names of our own tables and columns
 
 
 @cache
@@ -184,7 +188,9 @@ def _insert_event() -> Any:
         .scalar_subquery()
     )
     given = {
-        name: bindparam(name, type_=table.c[name].type) for name in ARRIVAL if name not in BESIDE
+        name: bindparam(name, type_=table.c[name].type)
+        for name in ARRIVAL_COLUMNS
+        if name not in LOOKUP_COLUMNS
     }
     names = gone.c.provider_id.in_([given["provider_id"], bindparam("erased_id", type_=Text)])
     deleted = exists().where(

@@ -15,21 +15,21 @@ from bridge.store.encryption import Sealer
 from bridge.store.tables.encrypted import name_of
 from bridge.store.tables.rows import files_of
 
-PAGE: Final = 2000  # rows that are read in one transaction
+PAGE_ROWS: Final = 2000  # rows that are read in one transaction
 
 
-def _one(row: Row[Any], sealer: Sealer) -> Iterator[str]:
+def _local_file_digest(row: Row[Any], sealer: Sealer) -> Iterator[str]:
     yield sealer.open(
         row.sha256, "local_file", "sha256", name_of(row.user_id, row.run_id, row.name)
     )
 
 
-def _files(row: Row[Any], sealer: Sealer) -> Iterator[str]:
+def _event_file_digests(row: Row[Any], sealer: Sealer) -> Iterator[str]:
     yield from (file.sha256 for file in files_of(row.files, row.id, sealer))
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class BlobOwner:
     """A table whose rows own blobs: its columns of `key` say where a row stands, `digests` gives
     those of a row.
     """
@@ -41,19 +41,19 @@ class Owner:
 
 
 #: Conditions are those of an index.
-OWNERS: Final = (
-    Owner(
+BLOB_OWNERS: Final = (
+    BlobOwner(
         "SELECT user_id, run_id, name, sha256 FROM local_file WHERE (user_id, run_id, name) >"
         " (:user_id, :run_id, :name) ORDER BY user_id, run_id, name",
         ("user_id", "run_id", "name"),
         ("", "", ""),
-        _one,
+        _local_file_digest,
     ),
-    Owner(
+    BlobOwner(
         "SELECT seq, id, files FROM event WHERE files IS NOT NULL AND seq > :seq ORDER BY seq",
         ("seq",),
         (0,),
-        _files,
+        _event_file_digests,
     ),
 )
 
@@ -62,19 +62,19 @@ def owned(database: Database) -> set[str]:
     """Return the digests of all blobs that somebody owns. What is kept while this is read may be
     missing.
     """
-    return {digest for owner in OWNERS for digest in _owned_by(database, owner)}
+    return {digest for owner in BLOB_OWNERS for digest in _owned_by(database, owner)}
 
 
-def _owned_by(database: Database, owner: Owner) -> Iterator[str]:
+def _owned_by(database: Database, owner: BlobOwner) -> Iterator[str]:
     page = text(f"{owner.query} LIMIT :most")
     place = owner.first
     while True:
         with database.read() as connection:
             rows = connection.execute(
-                page, {**dict(zip(owner.key, place, strict=True)), "most": PAGE}
+                page, {**dict(zip(owner.key, place, strict=True)), "most": PAGE_ROWS}
             ).all()
         for row in rows:
             yield from owner.digests(row, database.sealer)
-        if len(rows) < PAGE:
+        if len(rows) < PAGE_ROWS:
             return
         place = tuple(rows[-1]._mapping[name] for name in owner.key)

@@ -19,7 +19,7 @@ from bridge.store.inbound.arrivals import Arrival
 from bridge.store.inbound.events import Added, Replan
 from bridge.store.tables.schema import daily_bytes
 
-_TAKE = text(
+_ADD_WITHIN_LIMIT = text(
     "INSERT INTO daily_bytes (source, day, bytes) VALUES (:source, :day, :bytes) ON CONFLICT"
     " (source) DO UPDATE SET bytes = CASE WHEN daily_bytes.day = :day THEN daily_bytes.bytes ELSE 0"
     " END + :bytes, day = :day WHERE CASE WHEN daily_bytes.day = :day THEN daily_bytes.bytes ELSE 0"
@@ -27,12 +27,12 @@ _TAKE = text(
 )
 
 
-def take(connection: Connection, source: str, size: int, most: int, now: float) -> None:
+def add_bytes(connection: Connection, source: str, size: int, most: int, now: float) -> None:
     """Count bytes that a source stores. `Refused` where they would be more than `most` in this
     day.
     """
     values = {"source": source, "day": day_of(now), "bytes": size, "most": most}
-    if size > most or connection.execute(_TAKE, values).first() is None:
+    if size > most or connection.execute(_ADD_WITHIN_LIMIT, values).first() is None:
         raise no_daily_room(now)
 
 
@@ -65,7 +65,7 @@ def add_all(
             if one.event_id == event.id
         ]
         if new:
-            take(connection, new[0].source, sum(len(event.body) for event in new), most, now)
+            add_bytes(connection, new[0].source, sum(len(event.body) for event in new), most, now)
         return added
 
     return database.write(work)

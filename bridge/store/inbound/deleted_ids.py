@@ -20,10 +20,10 @@ from bridge.store.db.database import Database, Work
 from bridge.store.tables.schema import deleted_id, event
 
 DedupFor = Callable[[str], float]  # of a source, the seconds that its provider ids are stored
-TOGETHER: Final = 500  # rows of one transaction
+BATCH_ROWS: Final = 500  # rows of one transaction
 # how the id begins of an event that is known by its body: see `bridge.ingest.duplicates`
-PLAIN_DIGEST: Final = "sha256:"
-OF_NOTHING: Final = PLAIN_DIGEST + NOTHING
+DIGEST_PREFIX: Final = "sha256:"
+EMPTY_BODY_ID: Final = DIGEST_PREFIX + NOTHING
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _OF_EVENTS = select(event.c.id, event.c.source, event.c.provider_id, event.c.received_at).where(
@@ -37,7 +37,7 @@ DO UPDATE SET event_id = excluded.event_id, received_at = excluded.received_at,
     expires_at = excluded.expires_at
 """)
 _EXPIRED = text("SELECT 1 FROM deleted_id WHERE expires_at <= :now LIMIT 1")
-_FORGET = text("""
+_DELETE_EXPIRED = text("""
 DELETE FROM deleted_id WHERE (source, provider_id) IN
 (SELECT source, provider_id FROM deleted_id WHERE expires_at <= :now ORDER BY expires_at
     LIMIT :most)
@@ -121,13 +121,17 @@ def expired(database: Database, now: float) -> Iterator[Work[dict[str, int]]]:
     """Yield work that deletes ids whose time is over, a batch at a time."""
 
     def forget(connection: Connection) -> dict[str, int]:
-        return {"deleted_id": connection.execute(_FORGET, {"now": now, "most": TOGETHER}).rowcount}
+        return {
+            "deleted_id": connection.execute(
+                _DELETE_EXPIRED, {"now": now, "most": BATCH_ROWS}
+            ).rowcount
+        }
 
-    while _any(database, now):
+    while _has_expired(database, now):
         yield forget
 
 
-def _any(database: Database, now: float) -> bool:
+def _has_expired(database: Database, now: float) -> bool:
     with database.read() as connection:
         return connection.execute(_EXPIRED, {"now": now}).first() is not None
 
@@ -137,7 +141,7 @@ def _any(database: Database, now: float) -> bool:
 
 def erase(database: Database, letters: str) -> int:
     """Replace the ids in which a subject's letters stand by keyed hashes; return how many."""
-    return _change(database, lambda name: letters in folded(name), erased_id)
+    return _rename_matching(database, lambda name: letters in folded(name), erased_id)
 
 
 def digests_in_clear(connection: Connection) -> int:
@@ -146,7 +150,7 @@ def digests_in_clear(connection: Connection) -> int:
     query = (
         select(func.count())
         .select_from(deleted_id)
-        .where(names.startswith(PLAIN_DIGEST), names != OF_NOTHING)
+        .where(names.startswith(DIGEST_PREFIX), names != EMPTY_BODY_ID)
     )
     return connection.execute(query).scalar_one()
 
@@ -155,14 +159,14 @@ def key_digests(database: Database, secret_key: str) -> int:
     """Replace digests of bodies by keyed ones, as `receive` has them where bodies are sealed;
     return how many.
     """
-    return _change(
+    return _rename_matching(
         database,
-        lambda name: name.startswith(PLAIN_DIGEST) and name != OF_NOTHING,
-        lambda _, source, name: unguessable(secret_key, source, name.removeprefix(PLAIN_DIGEST)),
+        lambda name: name.startswith(DIGEST_PREFIX) and name != EMPTY_BODY_ID,
+        lambda _, source, name: unguessable(secret_key, source, name.removeprefix(DIGEST_PREFIX)),
     )
 
 
-def _change(
+def _rename_matching(
     database: Database, concerns: Callable[[str], bool], renamed: Callable[[str, str, str], str]
 ) -> int:
     """Give other names to the ids that this concerns; one whose new name is empty, or known
@@ -185,7 +189,9 @@ def _page(database: Database, place: tuple[str, str]) -> list[tuple[str, str]]:
     with database.read() as connection:
         return [
             (row.source, row.provider_id)
-            for row in connection.execute(select(*key).where(after).order_by(*key).limit(TOGETHER))
+            for row in connection.execute(
+                select(*key).where(after).order_by(*key).limit(BATCH_ROWS)
+            )
         ]
 
 

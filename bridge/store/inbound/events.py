@@ -14,16 +14,16 @@ from bridge.core.retention import is_emptied
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import deleted_ids, form_files
-from bridge.store.inbound.arrivals import ARRIVALS, Arrival, ArrivalRows, take_keys
+from bridge.store.inbound.arrivals import ARRIVAL_BATCH, Arrival, ArrivalRows, take_keys
 from bridge.store.tables import schema
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, event_row, from_json, to_delivery, to_event
 from bridge.store.tables.rows import files_of as files_in
 
-ENDED_UNSTARTED = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
+UNSTARTED_END_STATUSES = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
 
 #: Two machines may keep the same one at the same moment.
-_REMEMBER = text(
+_STORE_CONFIG = text(
     "INSERT INTO config (hash, canonical, seen_at) VALUES (:hash, :canonical, :seen_at)"
     " ON CONFLICT (hash) DO UPDATE SET seen_at = excluded.seen_at"
 )
@@ -54,7 +54,7 @@ def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan
 def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
     """Keep several events with their deliveries in one durable transaction, as `add` does each."""
     new = database.append(
-        ARRIVALS,
+        ARRIVAL_BATCH,
         [ArrivalRows.of(arrival, database.sealer, database.secret_key) for arrival in arrivals],
     )
     known = [arrival for arrival, is_new in zip(arrivals, new, strict=True) if not is_new]
@@ -85,12 +85,12 @@ def _add_duplicates(database: Database, arrivals: Sequence[Arrival], replan: Rep
 def add_one(connection: Connection, arrival: Arrival) -> bool:
     """Add the rows of one event within a transaction, and return whether it was new."""
     item = ArrivalRows.of(arrival, sealer_of(connection), deleted_ids.secret_key_of(connection))
-    ARRIVALS.prepare(connection, [item])
+    ARRIVAL_BATCH.prepare(connection, [item])
     if connection.dialect.name != "sqlite":
-        return ARRIVALS.insert(connection, item)
+        return ARRIVAL_BATCH.insert(connection, item)
     raw: Any = connection.connection.driver_connection
-    raw.execute(*ARRIVALS.statement([item]))
-    return ARRIVALS.added(raw, [item])[0]
+    raw.execute(*ARRIVAL_BATCH.statement([item]))
+    return ARRIVAL_BATCH.added(raw, [item])[0]
 
 
 def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added | None:
@@ -121,7 +121,7 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         connection.execute(update(table).where(same).values(_content(event, known.id, sealer)))
         if event.files:
             # it was taken once
-            form_files.take(connection, event.source, form_files.size_of(event.files), None)
+            form_files.add_bytes(connection, event.source, form_files.size_of(event.files), None)
         known = replace(known, body=event.body, files=event.files)
     again = replan(known, f"again {known.duplicates}")
     if connection.dialect.name != "sqlite":
@@ -158,7 +158,7 @@ def _unstarted(connection: Connection, known: Event, *, lock: bool = False) -> S
         wanted.order_by(columns.id).with_for_update() if lock else wanted
     ).all()
     if known.spam is not None or any(
-        row.attempts or row.merged_into or row.status not in ENDED_UNSTARTED for row in kept
+        row.attempts or row.merged_into or row.status not in UNSTARTED_END_STATUSES for row in kept
     ):
         return None
     return kept
@@ -229,7 +229,7 @@ def remember_config(database: Database, config_hash: str, canonical: str, now: f
 
 def remember_within(connection: Connection, config_hash: str, canonical: str, now: float) -> None:
     """Do as `remember` does, in a transaction."""
-    connection.execute(_REMEMBER, {"hash": config_hash, "canonical": canonical, "seen_at": now})
+    connection.execute(_STORE_CONFIG, {"hash": config_hash, "canonical": canonical, "seen_at": now})
 
 
 def last_config(database: Database) -> str | None:

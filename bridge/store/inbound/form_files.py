@@ -21,19 +21,19 @@ from bridge.store.encryption import Sealer
 from bridge.store.tables.rows import files_of
 from bridge.store.tables.schema import form_files
 
-PAGE: Final = 2000  # rows that are read at once
+PAGE_ROWS: Final = 2000  # rows that are read at once
 
 _ADD: Final = (
     "INSERT INTO form_files (source, bytes) VALUES (:source, :bytes) ON CONFLICT (source) DO UPDATE"
     " SET bytes = form_files.bytes + :bytes"
 )
-_COUNT = text(_ADD)
-_TAKE = text(f"{_ADD} WHERE form_files.bytes + :bytes <= :most RETURNING bytes")
-_GIVE_BACK = text(
+_ADD_UNLIMITED = text(_ADD)
+_ADD_WITHIN_LIMIT = text(f"{_ADD} WHERE form_files.bytes + :bytes <= :most RETURNING bytes")
+_SUBTRACT = text(
     "UPDATE form_files SET bytes = CASE WHEN bytes > :bytes THEN bytes - :bytes ELSE 0 END WHERE"
     " source = :source"
 )
-_WITH_FILES = text(
+_NEXT_WITH_FILES = text(
     "SELECT seq, id, source, files FROM event WHERE files IS NOT NULL AND seq > :after ORDER BY seq"
     " LIMIT :most"
 )
@@ -60,21 +60,21 @@ def held_by(database: Database, source: str) -> int:
         )
 
 
-def take(connection: Connection, source: str, size: int, most: int | None) -> None:
+def add_bytes(connection: Connection, source: str, size: int, most: int | None) -> None:
     """Count files that are kept from now on. `Refused` where there would be more than `most` bytes;
     without it there may be any number.
     """
     values = {"source": source, "bytes": size, "most": most}
     if most is None:
-        connection.execute(_COUNT, values)
-    elif size > most or connection.execute(_TAKE, values).first() is None:
+        connection.execute(_ADD_UNLIMITED, values)
+    elif size > most or connection.execute(_ADD_WITHIN_LIMIT, values).first() is None:
         raise no_room()
 
 
-def give_back(connection: Connection, sizes: Mapping[str, int]) -> None:
+def subtract_bytes(connection: Connection, sizes: Mapping[str, int]) -> None:
     """Count files no more, by source."""
     for source, size in sorted(sizes.items()):
-        connection.execute(_GIVE_BACK, {"source": source, "bytes": size})
+        connection.execute(_SUBTRACT, {"source": source, "bytes": size})
 
 
 def recount(database: Database) -> Counter[str]:
@@ -86,14 +86,16 @@ def recount(database: Database) -> Counter[str]:
     with database.read() as connection:
         known = held(connection)
         place = 0
-        while rows := connection.execute(_WITH_FILES, {"after": place, "most": PAGE}).all():
+        while rows := connection.execute(
+            _NEXT_WITH_FILES, {"after": place, "most": PAGE_ROWS}
+        ).all():
             for row in rows:
                 found[row.source] += _size(row, database.sealer)
             place = rows[-1].seq
     wrong = {source: found[source] - known.get(source, 0) for source in {*found, *known}}
     wrong = {source: size for source, size in wrong.items() if size}
     if wrong:
-        database.write(lambda connection: _put_right(connection, wrong))
+        database.write(lambda connection: _correct(connection, wrong))
     return Counter({source: abs(size) for source, size in wrong.items()})
 
 
@@ -101,8 +103,8 @@ def _size(row: Row[Any], sealer: Sealer) -> int:
     return size_of(files_of(row.files, row.id, sealer))
 
 
-def _put_right(connection: Connection, wrong: Mapping[str, int]) -> None:
+def _correct(connection: Connection, wrong: Mapping[str, int]) -> None:
     for source, size in sorted(wrong.items()):
         if size > 0:
-            take(connection, source, size, None)
-    give_back(connection, {source: -size for source, size in wrong.items() if size < 0})
+            add_bytes(connection, source, size, None)
+    subtract_bytes(connection, {source: -size for source, size in wrong.items() if size < 0})

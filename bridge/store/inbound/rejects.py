@@ -19,10 +19,10 @@ from bridge.store.tables.encrypted import OF_TABLE, closed
 from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import reject
 
-KEPT = 100  # rejects of a source
-PAGE = 50  # rejects read at a time; each may be a hundred KiB
+MAX_REJECTS_PER_SOURCE = 100  # rejects of a source
+PAGE_ROWS = 50  # rejects read at a time; each may be a hundred KiB
 # seconds after which a readmission that left no event is taken to have been interrupted
-STALE_CLAIM = 60.0
+STALE_CLAIM_SECONDS = 60.0
 _NAMES = [field.name for field in fields(Reject)]
 
 
@@ -41,7 +41,7 @@ def add(database: Database, one: Reject) -> None:
             connection.execute(
                 delete(reject).where(
                     columns.source == one.source,
-                    columns.seq <= newest.offset(KEPT).limit(1).scalar_subquery(),
+                    columns.seq <= newest.offset(MAX_REJECTS_PER_SOURCE).limit(1).scalar_subquery(),
                 )
             ),
         )
@@ -72,11 +72,11 @@ def listed(
     page = query
     while left > 0:
         with database.read() as connection:
-            rows = connection.execute(page.limit(min(left, PAGE))).all()
+            rows = connection.execute(page.limit(min(left, PAGE_ROWS))).all()
         yield from (to_reject(row, database.sealer) for row in rows)
-        if len(rows) < PAGE:
+        if len(rows) < PAGE_ROWS:
             return
-        left = left - PAGE
+        left = left - PAGE_ROWS
         page = query.where(reject.c.seq < rows[-1].seq)
 
 
@@ -88,7 +88,7 @@ def get(database: Database, text: str) -> Reject:
         database,
         reject,
         text,
-        f"no reject has the id {text!r}; each source keeps its newest {KEPT}",
+        f"no reject has the id {text!r}; each source keeps its newest {MAX_REJECTS_PER_SOURCE}",
     )
     return to_reject(row, database.sealer)
 
@@ -97,7 +97,7 @@ def claim(database: Database, reject_id: str, now: float) -> bool:
     """Take a reject to be readmitted; False where it was already, or someone is at it."""
     columns = reject.c
     free = columns.readmitted_at.is_(None) | (
-        columns.event_ids.is_(None) & (columns.readmitted_at < now - STALE_CLAIM)
+        columns.event_ids.is_(None) & (columns.readmitted_at < now - STALE_CLAIM_SECONDS)
     )
     taking = update(reject).where(columns.id == reject_id, free).values(readmitted_at=now)
     return bool(database.write(lambda connection: connection.execute(taking).rowcount))

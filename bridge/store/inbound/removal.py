@@ -58,12 +58,12 @@ RUNNING: Final = (
 )
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
-_FREE = text(f"""
+_DELETABLE = text(f"""
 SELECT e.id FROM event e WHERE e.id IN :ids
 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND ({UNFINISHED} OR {RECENT}
     OR {RUNNING}))
 """).bindparams(_ids)  # noqa: S608 - names of our own tables and columns
-_LOCKED = select(event.c.id).where(event.c.id.in_(_ids)).order_by(event.c.id).with_for_update()
+_LOCK_EVENTS = select(event.c.id).where(event.c.id.in_(_ids)).order_by(event.c.id).with_for_update()
 _DELIVERIES = select(delivery.c.id, delivery.c.reruns).where(delivery.c.event_id.in_(_ids))
 _RUNS = select(local_run.c.id).where(local_run.c.idempotency_key.in_(_ids))
 _READMITTED = select(reject.c.seq, reject.c.event_ids).where(
@@ -78,9 +78,11 @@ _EMPTY_DELIVERIES = (
     .where(delivery.c.event_id.in_(_ids))
     .values(inputs=None, outputs=None, log=None, evidence=None)
 )
-_SAID = or_(attempt.c.log.is_not(None), attempt.c.outputs.is_not(None))
+_HAS_CONTENTS = or_(attempt.c.log.is_not(None), attempt.c.outputs.is_not(None))
 _EMPTY_ATTEMPTS = (
-    update(attempt).where(attempt.c.delivery_id.in_(_ids), _SAID).values(log=None, outputs=None)
+    update(attempt)
+    .where(attempt.c.delivery_id.in_(_ids), _HAS_CONTENTS)
+    .values(log=None, outputs=None)
 )
 
 
@@ -91,8 +93,8 @@ def free(connection: Connection, ids: Ids, recent: float) -> list[str]:
     if not ids:
         return []
     # before it is looked: a replay waits, and then finds no event
-    connection.execute(_LOCKED, {"ids": list(ids)}).all()
-    return list(connection.execute(_FREE, {"ids": list(ids), "recent": recent}).scalars())
+    connection.execute(_LOCK_EVENTS, {"ids": list(ids)}).all()
+    return list(connection.execute(_DELETABLE, {"ids": list(ids), "recent": recent}).scalars())
 
 
 def remove(connection: Connection, ids: Ids) -> Counts:
@@ -110,19 +112,19 @@ def remove(connection: Connection, ids: Ids) -> Counts:
     counts = remove_runs(
         connection, list(connection.execute(_RUNS, {"ids": runs}).scalars()) if runs else []
     )
-    counts["attempt"] = _gone(
+    counts["attempt"] = _execute(
         connection, delete(attempt).where(attempt.c.delivery_id.in_(_ids)), owned
     )
     done = act_item.c.item_id.in_(_ids) & act_item.c.outcome.is_not(None)
-    counts["act_item"] = _gone(connection, delete(act_item).where(done), [*ids, *owned])
-    counts["reject"] = _gone(
+    counts["act_item"] = _execute(connection, delete(act_item).where(done), [*ids, *owned])
+    counts["reject"] = _execute(
         connection, delete(reject).where(reject.c.seq.in_(_ids)), _rejects_of(connection, ids)
     )
-    counts["delivery"] = _gone(
+    counts["delivery"] = _execute(
         connection, delete(delivery).where(delivery.c.event_id.in_(_ids)), ids
     )
-    counts["local_file"] += _forget_files(connection, ids)
-    counts["event"] = _gone(connection, delete(event).where(event.c.id.in_(_ids)), ids)
+    counts["local_file"] += _remove_files(connection, ids)
+    counts["event"] = _execute(connection, delete(event).where(event.c.id.in_(_ids)), ids)
     return counts
 
 
@@ -131,10 +133,12 @@ def remove_runs(connection: Connection, run_ids: Ids) -> Counts:
     of each table went.
     """
     return {
-        "local_file": _gone(
+        "local_file": _execute(
             connection, delete(local_file).where(local_file.c.run_id.in_(_ids)), run_ids
         ),
-        "local_run": _gone(connection, delete(local_run).where(local_run.c.id.in_(_ids)), run_ids),
+        "local_run": _execute(
+            connection, delete(local_run).where(local_run.c.id.in_(_ids)), run_ids
+        ),
     }
 
 
@@ -148,11 +152,11 @@ def empty(connection: Connection, ids: Ids) -> int:
     if owned:
         connection.execute(_EMPTY_DELIVERIES, {"ids": list(ids)})
         connection.execute(_EMPTY_ATTEMPTS, {"ids": owned})
-    _forget_files(connection, ids)
+    _remove_files(connection, ids)
     return connection.execute(_EMPTY_EVENTS, {"ids": list(ids)}).rowcount
 
 
-def _forget_files(connection: Connection, ids: Ids) -> int:
+def _remove_files(connection: Connection, ids: Ids) -> int:
     """Count the files of these events no more, and take them out under the names by which they were
     uploaded to the local platform.
     """
@@ -162,13 +166,13 @@ def _forget_files(connection: Connection, ids: Ids) -> int:
     sizes: Counter[str] = Counter()
     for row in rows:
         sizes[row.source] += form_files.size_of(files[row.id])
-    form_files.give_back(connection, sizes)
+    form_files.subtract_bytes(connection, sizes)
     names = [
         uploaded_name(event_id, number, file)
         for event_id, each in files.items()
         for number, file in enumerate(each)
     ]
-    return _gone(
+    return _execute(
         connection,
         delete(local_file).where(local_file.c.run_id == "", local_file.c.name.in_(_ids)),
         names,
@@ -187,5 +191,5 @@ def _rejects_of(connection: Connection, ids: Ids) -> list[Any]:
     ]
 
 
-def _gone(connection: Connection, statement: Delete, ids: Sequence[Any]) -> int:
+def _execute(connection: Connection, statement: Delete, ids: Sequence[Any]) -> int:
     return connection.execute(statement, {"ids": list(ids)}).rowcount if ids else 0

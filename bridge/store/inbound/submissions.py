@@ -29,9 +29,9 @@ from bridge.store.tables.rows import delivery_row, to_event
 from bridge.store.tables.schema import delivery, event, recent
 
 # rows that mean nothing any more are let go with each submission: more than one can add
-SWEPT: Final = 20
-AT_ONCE: Final = 5000  # and by the chore
-ROUNDING: Final = 0.001  # seconds
+SWEEP_ROWS: Final = 20
+SWEEP_BATCH_ROWS: Final = 5000  # and by the chore
+ROUNDING_SECONDS: Final = 0.001  # seconds
 
 _ADMIT = text(
     "INSERT INTO recent (key, until) VALUES (:key, :now + :apart) ON CONFLICT (key) DO UPDATE SET"
@@ -39,7 +39,7 @@ _ADMIT = text(
     " WHEN recent.until > :now THEN recent.until ELSE :now END + :apart - :now <= :per RETURNING"
     " until"
 )
-_TAKE = text(
+_STORE_MARK = text(
     "INSERT INTO recent (key, until, digest, event_id) VALUES (:key, :until, :digest, :event_id) ON"
     " CONFLICT (key) DO UPDATE SET until = excluded.until, digest = excluded.digest, event_id ="
     " excluded.event_id WHERE recent.until <= :now RETURNING key"
@@ -69,7 +69,7 @@ def add(
     def work(connection: Connection) -> Added:
         added = _add(connection, one, deliveries, marks, replan)
         # last: who waits for nothing more can hold rows that others wait for
-        sweep(connection, marks.now, SWEPT)
+        sweep(connection, marks.now, SWEEP_ROWS)
         return added
 
     return database.write(work)
@@ -93,8 +93,8 @@ def repeated(database: Database, marks: Marks) -> Added | None:
         return None
 
     def count(connection: Connection) -> Event | None:
-        _limit(connection, marks)
-        return _count(connection, found)
+        _apply_limits(connection, marks)
+        return _count_duplicate(connection, found)
 
     return Added(found, (), duplicate=True) if database.write(count) is not None else None
 
@@ -102,36 +102,40 @@ def repeated(database: Database, marks: Marks) -> Added | None:
 def _add(
     connection: Connection, one: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan
 ) -> Added:
-    _limit(connection, marks)
-    repeats = _take(connection, marks, one.id)
-    if repeats is not None and (known := _count(connection, repeats)) is not None:
+    _apply_limits(connection, marks)
+    repeats = _store_marks(connection, marks, one.id)
+    if repeats is not None and (known := _count_duplicate(connection, repeats)) is not None:
         connection.execute(
-            update(recent).where(_of(marks), recent.c.event_id == one.id).values(event_id=repeats)
+            update(recent)
+            .where(_mark_rows(marks), recent.c.event_id == one.id)
+            .values(event_id=repeats)
         )
-        return Added(repeats, _let_go(connection, known, one, replan), duplicate=True)
+        return Added(repeats, _release_spam(connection, known, one, replan), duplicate=True)
     if repeats is not None:  # the event is gone: this one takes its place
-        connection.execute(update(recent).where(_of(marks)).values(event_id=one.id))
+        connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=one.id))
     if events.add_one(connection, (one, deliveries)):
         if one.files:
-            form_files.take(connection, one.source, form_files.size_of(one.files), marks.room)
+            form_files.add_bytes(connection, one.source, form_files.size_of(one.files), marks.room)
         if marks.daily_bytes is not None:
-            daily_bytes.take(connection, one.source, len(one.body), marks.daily_bytes, marks.now)
+            daily_bytes.add_bytes(
+                connection, one.source, len(one.body), marks.daily_bytes, marks.now
+            )
         return Added(one.id, tuple(deliveries))
     added = events.add_duplicate(connection, one, replan)
     if added is None:
         raise StoreError("the event that it repeats has just been removed")
-    connection.execute(update(recent).where(_of(marks)).values(event_id=added.event_id))
+    connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=added.event_id))
     return added
 
 
-def _limit(connection: Connection, marks: Marks) -> None:
+def _apply_limits(connection: Connection, marks: Marks) -> None:
     for limit in marks.limits:
         apart = limit.rate.per / limit.rate.count
         values = {
             "key": limit.key,
             "now": marks.now,
             "apart": apart,
-            "per": limit.rate.per + ROUNDING,
+            "per": limit.rate.per + ROUNDING_SECONDS,
         }
         if connection.execute(_ADMIT, values).first() is None:
             empty_at = connection.execute(
@@ -141,7 +145,7 @@ def _limit(connection: Connection, marks: Marks) -> None:
             raise Refused(429, "too_many", "too many requests", headers={"Retry-After": str(wait)})
 
 
-def _take(connection: Connection, marks: Marks, event_id: str) -> str | None:
+def _store_marks(connection: Connection, marks: Marks, event_id: str) -> str | None:
     """Remember what is there once, and return the event of which it was already."""
     repeats = None
     for mark in marks.once:
@@ -152,7 +156,7 @@ def _take(connection: Connection, marks: Marks, event_id: str) -> str | None:
             "event_id": event_id,
             "now": marks.now,
         }
-        if connection.execute(_TAKE, values).first() is not None:
+        if connection.execute(_STORE_MARK, values).first() is not None:
             continue
         known = connection.execute(
             select(recent.c.digest, recent.c.event_id).where(recent.c.key == mark.key)
@@ -168,11 +172,11 @@ def _take(connection: Connection, marks: Marks, event_id: str) -> str | None:
     return repeats
 
 
-def _of(marks: Marks) -> Any:
+def _mark_rows(marks: Marks) -> Any:
     return recent.c.key.in_([mark.key for mark in marks.once])
 
 
-def _count(connection: Connection, event_id: str) -> Event | None:
+def _count_duplicate(connection: Connection, event_id: str) -> Event | None:
     """Count a duplicate of an event and return it, null where it is gone."""
     counting = update(event).where(event.c.id == event_id).values(duplicates=event.c.duplicates + 1)
     if not connection.execute(counting).rowcount:
@@ -182,7 +186,7 @@ def _count(connection: Connection, event_id: str) -> Event | None:
     )
 
 
-def _let_go(
+def _release_spam(
     connection: Connection, known: Event, one: Event, replan: Replan
 ) -> tuple[Delivery, ...]:
     """Plan an event that was held to be spam when the same comes again and is none, as where a
@@ -200,7 +204,7 @@ def _let_go(
     return tuple(planned)
 
 
-def sweep(connection: Connection, now: float, most: int = AT_ONCE) -> int:
+def sweep(connection: Connection, now: float, most: int = SWEEP_BATCH_ROWS) -> int:
     """Let go of rows that mean nothing any more, and return how many."""
     return connection.execute(_SWEEP[connection.dialect.name], {"now": now, "most": most}).rowcount
 

@@ -14,7 +14,7 @@ from bridge.store.tables.schema import local_file
 
 #: The same on both databases. Of two that keep a file of one name at the same moment the later
 #: stays.
-KEEP = text(
+_UPSERT = text(
     "INSERT INTO local_file (user_id, run_id, name, sha256, size, created_at) VALUES (:user_id,"
     " :run_id, :name, :sha256, :size, :created_at) ON CONFLICT (user_id, run_id, name) DO UPDATE"
     " SET sha256 = excluded.sha256, size = excluded.size, created_at = excluded.created_at"
@@ -24,7 +24,7 @@ KEEP = text(
 def keep_file(connection: Connection, file: LocalFile) -> None:
     """Keep what is known of a file; one of the same user, run and name is replaced."""
     name = name_of(file.user_id, file.run_id, file.name)
-    connection.execute(KEEP, closed(sealer_of(connection), "local_file", name, asdict(file)))
+    connection.execute(_UPSERT, closed(sealer_of(connection), "local_file", name, asdict(file)))
 
 
 def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
@@ -38,7 +38,7 @@ def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> L
     return LocalFile(**{**row._mapping, "sha256": digest})
 
 
-def uploaded(connection: Connection, user_id: str) -> int:
+def uploaded_bytes(connection: Connection, user_id: str) -> int:
     """Return how many bytes the files have that the user has uploaded, without those of events,
     which go with these.
     """

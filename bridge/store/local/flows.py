@@ -18,13 +18,13 @@ from bridge.routing.model import AbsentFlows, Config
 from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import local_flow
 
-REPLACING = 0x626F6F6B  # PostgreSQL's advisory lock for those who replace the flows
+REPLACE_LOCK = 0x626F6F6B  # PostgreSQL's advisory lock for those who replace the flows
 
 
 def replace(connection: Connection, flows: Sequence[LocalFlow], now: float) -> None:
     """Make `flows` all there are. One that is there already keeps the time it was first seen."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
-        connection.execute(select(func.pg_advisory_xact_lock(REPLACING)))
+        connection.execute(select(func.pg_advisory_xact_lock(REPLACE_LOCK)))
     known = {one.id: one.created_at for one in listed(connection)}
     rows = [_to_row(changed(one, created_at=known.get(one.id, now))) for one in flows]
     connection.execute(delete(local_flow))

@@ -77,4 +77,4 @@ class Runs:
     def uploaded(self, user_id: str) -> int:
         """Return how many bytes the files have that the user has uploaded."""
         with self.database.read() as connection:
-            return files.uploaded(connection, user_id)
+            return files.uploaded_bytes(connection, user_id)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, case, func, select, update
 from bridge.core.errors import Full
 from bridge.core.local_runs import LocalRun, LocalState, RunResult
 from bridge.store.db.advisory_locks import Lock, alone
-from bridge.store.db.upsert import insert_of
+from bridge.store.db.upsert import dialect_insert
 from bridge.store.local import flows as local_flows
 from bridge.store.local.run_rows import (
     HELD,
@@ -33,11 +33,19 @@ from bridge.store.tables.encrypted import closed, sealer_of
 from bridge.store.tables.rows import to_json
 from bridge.store.tables.schema import local_run
 
-NEVER_BEGAN = "The run was terminated before it began."
-AGAIN = "It is run again."
-DIED = "the worker that executed it died"
-_STARTED = ("id", "saved_item_id", "user_id", "idempotency_key", "created_at", "inputs", "body")
-BEGINNINGS = 5  # an idempotent run that is interrupted is begun at most so often
+NOT_STARTED_NOTE = "The run was terminated before it began."
+RUN_AGAIN_NOTE = "It is run again."
+WORKER_DIED = "the worker that executed it died"
+_START_COLUMNS = (
+    "id",
+    "saved_item_id",
+    "user_id",
+    "idempotency_key",
+    "created_at",
+    "inputs",
+    "body",
+)
+MAX_STARTS = 5  # an idempotent run that is interrupted is begun at most so often
 
 
 def start(connection: Connection, run: LocalRun, cap: int | None = None) -> LocalRun:
@@ -57,11 +65,11 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
         if active >= cap:
             raise Full(f"{active} runs are not over yet; at most {cap} are allowed at once")
     columns = local_run.c
-    values: dict[str, Any] = {name: getattr(run, name) for name in _STARTED} | {
+    values: dict[str, Any] = {name: getattr(run, name) for name in _START_COLUMNS} | {
         "state": run.state.value
     }
     added = connection.execute(
-        insert_of(connection.dialect.name)(local_run)
+        dialect_insert(connection.dialect.name)(local_run)
         .values(closed(sealer_of(connection), "local_run", run.id, values))
         .on_conflict_do_nothing(
             index_elements=[columns.idempotency_key],
@@ -166,7 +174,7 @@ def hand_back(connection: Connection, ids: Sequence[str], lease: str, now: float
         finish(
             connection,
             run_id,
-            RunResult(state=LocalState.TERMINATED, log=(NEVER_BEGAN,)),
+            RunResult(state=LocalState.TERMINATED, log=(NOT_STARTED_NOTE,)),
             now,
             lease,
         )
@@ -197,7 +205,7 @@ def kill(connection: Connection, run_id: str, now: float) -> LocalRun | None:
     over stays as it is.
     """
     columns = local_run.c
-    never = RunResult(state=LocalState.TERMINATED, log=(NEVER_BEGAN,))
+    never = RunResult(state=LocalState.TERMINATED, log=(NOT_STARTED_NOTE,))
     mine = columns.id == run_id
     ended = closed(sealer_of(connection), "local_run", run_id, end_values(never, now))
     connection.execute(
@@ -227,7 +235,7 @@ def abandon_running(connection: Connection, now: float) -> list[str]:
         select(columns.id).where(HELD, columns.lease_until < now).with_for_update(skip_locked=True)
     )
     ids = list(connection.execute(expired).scalars())
-    interrupt(connection, ids, DIED, now)
+    interrupt(connection, ids, WORKER_DIED, now)
     return ids
 
 
@@ -248,12 +256,12 @@ def interrupt(
     for row in connection.execute(cut_off).all():
         run = to_run(row, sealer)
         flow = local_flows.find(connection, run.saved_item_id)
-        begun = 1 + sum(line.endswith(AGAIN) for line in run.log)
+        begun = 1 + sum(line.endswith(RUN_AGAIN_NOTE) for line in run.log)
         if run.state is LocalState.TERMINATING:
             values = end_values(RunResult(state=LocalState.TERMINATED, log=run.log), now)
-        elif flow is not None and flow.idempotent and begun < BEGINNINGS:
+        elif flow is not None and flow.idempotent and begun < MAX_STARTS:
             values = queued_again_values() | {
-                "log": to_json([*run.log, f"The run was interrupted: {why}. {AGAIN}"])
+                "log": to_json([*run.log, f"The run was interrupted: {why}. {RUN_AGAIN_NOTE}"])
             }
         else:
             values = end_values(

@@ -23,7 +23,7 @@ log = get_logger()
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available,
 # deadlock_detected
-GAVE_WAY = ("55P03", "40P01")
+LOCK_ERRORS = ("55P03", "40P01")
 
 
 def revision(database: Database) -> str | None:
@@ -47,7 +47,7 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         # Made here, for its owner alone: SQLite would let everyone read what senders wrote. Its
         # other files take after it.
         os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        vacuum.prepare(database.path)
+        vacuum.enable_incremental(database.path)
     timings = database.timings
     until = time.monotonic() + timings.migration_limit_seconds
     waits = chain(timings.migration_retry_seconds, repeat(timings.migration_retry_seconds[-1]))
@@ -55,7 +55,7 @@ def upgrade(database: Database) -> tuple[str | None, str]:
         try:
             return _migrate(database)
         except DBAPIError as error:
-            if not _gave_way(error) or time.monotonic() > until:
+            if not _is_lock_error(error) or time.monotonic() > until:
                 raise StoreError(
                     f"the schema could not be brought up to date: {brief(error)}"
                 ) from error
@@ -63,10 +63,10 @@ def upgrade(database: Database) -> tuple[str | None, str]:
             time.sleep(next(waits))
 
 
-def _gave_way(error: DBAPIError) -> bool:
+def _is_lock_error(error: DBAPIError) -> bool:
     """Whether it was only that others held locks that it wanted."""
     return (
-        getattr(error.orig, "sqlstate", None) in GAVE_WAY
+        getattr(error.orig, "sqlstate", None) in LOCK_ERRORS
         or getattr(error.orig, "sqlite_errorname", None) == "SQLITE_BUSY"
     )
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
-from bridge.store.encryption import ANY, OFF, Sealer
+from bridge.store.encryption import MARK_PREFIX, NO_ENCRYPTION, Sealer
 from bridge.store.tables.schema import (
     act,
     attempt,
@@ -94,14 +94,14 @@ ROWS: Final = (
     Sealed(act, {"asked": "what was asked for"}),
     Sealed(learned, {"sealed": "the secret that the sender told"}, ("source",), always=True),
 )
-LETTERS = len(ANY)
-BEGINNINGS = (ANY, ANY.encode())
+MARK_LENGTH = len(MARK_PREFIX)
+MARKS = (MARK_PREFIX, MARK_PREFIX.encode())
 OF_TABLE: Final = {row.table.name: tuple(row.columns) for row in ROWS}
 
 
 def sealer_of(connection: Connection) -> Sealer:
     """Return what seals in the database of a connection."""
-    sealer: Sealer = connection.get_execution_options().get("sealer", OFF)
+    sealer: Sealer = connection.get_execution_options().get("sealer", NO_ENCRYPTION)
     return sealer
 
 
@@ -115,6 +115,6 @@ def closed(sealer: Sealer, table: str, name: str, values: dict[str, Any]) -> dic
     on = sealer.on
     for column in OF_TABLE[table]:
         # who has no keys pays for little more than a look
-        if (value := values.get(column)) and (on or value[:LETTERS] in BEGINNINGS):
+        if (value := values.get(column)) and (on or value[:MARK_LENGTH] in MARKS):
             values[column] = sealer.seal(value, table, column, name)
     return values

@@ -12,36 +12,43 @@ from sqlalchemy import Column, ColumnElement, LargeBinary, Text, case, cast, fun
 
 from bridge.core.errors import SettingsError
 from bridge.store.db.database import Database
-from bridge.store.encryption import HEAD, ID, SEALED, SETTING, Sealer, sealed_with
+from bridge.store.encryption import (
+    ENCRYPTED_MARK,
+    HEADER_LENGTH,
+    KEY_ID_LENGTH,
+    SETTING,
+    Sealer,
+    sealed_with,
+)
 from bridge.store.tables.encrypted import ROWS, Sealed
 
 #: of a value: there is none, or it is not sealed; else the id of its key
 NOTHING = "-"
 IN_CLEAR = ""
 #: What is sealed in any case: without keys with one that is derived from the secret key.
-ALWAYS: Final = frozenset(
+ALWAYS_ENCRYPTED: Final = frozenset(
     f"{row.table.name}.{name}" for row in ROWS if row.always for name in row.columns
 )
 #: (table and column, id of a key or null for what is in clear) -> values
-Tally = Counter[tuple[str, str | None]]
+KeyUsage = Counter[tuple[str, str | None]]
 
 
 def state_of(column: Column[Any], *, is_sqlite: bool) -> ColumnElement[str]:
     """Return how a value is kept, as SQL: the id of its key, `IN_CLEAR` or `NOTHING`."""
     is_raw = isinstance(column.type, LargeBinary)
-    mark = literal(SEALED.encode(), LargeBinary) if is_raw else literal(SEALED)
-    key: Any = func.substr(column, len(SEALED) + 1, ID)
+    mark = literal(ENCRYPTED_MARK.encode(), LargeBinary) if is_raw else literal(ENCRYPTED_MARK)
+    key: Any = func.substr(column, len(ENCRYPTED_MARK) + 1, KEY_ID_LENGTH)
     if is_raw:
         key = cast(key, Text) if is_sqlite else func.encode(key, "escape")
     empty = column.is_(None) | (func.length(column) == 0)
     return case(
-        (empty, NOTHING), (func.substr(column, 1, len(SEALED)) == mark, key), else_=IN_CLEAR
+        (empty, NOTHING), (func.substr(column, 1, len(ENCRYPTED_MARK)) == mark, key), else_=IN_CLEAR
     )
 
 
-def tally(database: Database) -> Tally:
+def count_values(database: Database) -> KeyUsage:
     """Count all values that are sealed where there are keys. Each table is read once."""
-    found: Tally = Counter()
+    found: KeyUsage = Counter()
     for row in ROWS:
         states = [
             state_of(row.table.c[name], is_sqlite=database.is_sqlite).label(name)
@@ -60,8 +67,10 @@ def listed(database: Database, files: Iterable[str | None] = ()) -> list[dict[st
     """Return for people how much is kept how: `what key values`; nothing where there are no keys
     and nothing is sealed.
     """
-    found = tally(database) + Counter(("files", key) for key in files)
-    if not database.sealer.on and not any(key for what, key in found if what not in ALWAYS):
+    found = count_values(database) + Counter(("files", key) for key in files)
+    if not database.sealer.on and not any(
+        key for what, key in found if what not in ALWAYS_ENCRYPTED
+    ):
         return []
     return [
         {"what": what, "key": key, "values": found[what, key]}
@@ -73,7 +82,7 @@ def problems(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[st
     """Yield what cannot be opened."""
     missing: Counter[str] = Counter()
     for one in sealed:
-        if one["key"] and one["key"] not in sealer.ids and one["what"] not in ALWAYS:
+        if one["key"] and one["key"] not in sealer.ids and one["what"] not in ALWAYS_ENCRYPTED:
             missing[one["key"]] += one["values"]
     for key, values in missing.items():
         yield (
@@ -108,7 +117,7 @@ def must_open(database: Database) -> None:
     is among the first.
     """
     for row in ROWS:
-        for kept in [] if row.always else _ends(database, row):
+        for kept in [] if row.always else _edge_values(database, row):
             key = sealed_with(kept)
             if key is not None and key not in database.sealer.ids:
                 raise SettingsError(
@@ -118,9 +127,11 @@ def must_open(database: Database) -> None:
                 )
 
 
-def _ends(database: Database, row: Sealed) -> Iterator[str | bytes]:
+def _edge_values(database: Database, row: Sealed) -> Iterator[str | bytes]:
     key = list(row.table.primary_key.columns)
-    query = select(*(func.substr(row.table.c[name], 1, HEAD) for name in row.columns)).limit(1)
+    query = select(
+        *(func.substr(row.table.c[name], 1, HEADER_LENGTH) for name in row.columns)
+    ).limit(1)
     with database.read() as connection:
         for order in (key, [column.desc() for column in key]):
             for found in connection.execute(query.order_by(*order)):
