@@ -345,7 +345,7 @@ def test_a_database_that_has_anything_in_it_is_refused_and_untouched(
         empty_postgres,
         environ=environment(TMPDIR=str(tmp_path)),
     )
-    assert done.returncode == 2 and "is not empty: it has public.precious" in done.stderr
+    assert done.returncode == 2 and "is not empty: it contains public.precious" in done.stderr
     with theirs.read() as connection:
         assert "flowbridge" not in str(
             connection.exec_driver_sql("SELECT nspname FROM pg_namespace").scalars().all()
@@ -404,7 +404,7 @@ def test_of_two_who_want_a_database_at_the_same_moment_one_gets_it(empty_postgre
         said = list(pool.map(make, names))
     [got] = [name for name, url in zip(names, said, strict=True) if "search_path" in url]
     assert all(
-        f"is not empty: it has {got} of a torture" in one
+        f"is not empty: it contains the schema {got} of a torture run" in one
         for one in said
         if "search_path" not in one
     )

@@ -258,7 +258,7 @@ def test_an_older_file_is_written_anew_once(
     assert not before.incremental and before.free > 400
     with monkeypatch.context() as patched:
         patched.setattr("bridge.store.db.disk_space.free", lambda _: (1000, 100))
-        with pytest.raises(StoreError, match="writing the file anew wants"):
+        with pytest.raises(StoreError, match="rewriting the file needs"):
             vacuum.rewrite(database)
     vacuum.rewrite(database)
     after = vacuum.pages(database)
@@ -632,7 +632,7 @@ def test_new_events_leave_the_reserve(left: int, blocks: int, size: int) -> None
         else:
             room.check(size, is_public=True)
         if room.is_low(size):
-            with pytest.raises(StoreError, match="are not for new events"):
+            with pytest.raises(StoreError, match="new events are refused"):
                 room.check(size)
         else:
             room.check(size)

@@ -1,6 +1,6 @@
-"""PostgreSQL's advisory locks: one number for each thing that is done by one at a time.
+"""Advisory locks of PostgreSQL, one number for each kind of exclusive work.
 
-On SQLite, which has one writer, there is nothing to hold.
+SQLite has a single writer, so there these functions do nothing.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from enum import IntEnum
 
 from sqlalchemy import Connection, text
 
-# seeds of the locks of keys; the triggers of the schema take the same
+# Seeds of the locks of keys. The schema's triggers use the same ones.
 ORDER_KEY_SEED = 0
 DEBOUNCE_KEY_SEED = 1
-FLOW = 2  # of the locks of (platform, saved_item_id)
+FLOW = 2  # for the locks of (platform, saved_item_id)
 
 
 class Lock(IntEnum):
-    """What is done by one at a time."""
+    """The kinds of work that only one transaction may do at a time."""
 
     MIGRATE = 0x666C6F77
     COUNT_SLOTS = 1718186849
@@ -27,7 +27,7 @@ class Lock(IntEnum):
 
 
 def alone(connection: Connection, lock: Lock) -> None:
-    """Let nobody else do this until the end of the transaction."""
+    """Take a lock until the end of the transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock.value})
 
@@ -35,10 +35,10 @@ def alone(connection: Connection, lock: Lock) -> None:
 def alone_with_keys(
     connection: Connection, keys: Iterable[tuple[str, str]], seed: int = ORDER_KEY_SEED
 ) -> None:
-    """Let nobody else change the lines (or with MERGE: what is merged) of these (route, key) until
-    the end of the transaction.
+    """Take the locks of these (route, key) pairs until the end of the transaction.
 
-    All in one order, so that of two who want the same ones neither waits for the other.
+    With `ORDER_KEY_SEED` they protect ordering key queues, with `DEBOUNCE_KEY_SEED` merged
+    deliveries. They are taken in one order, so two transactions with the same keys do not deadlock.
     """
     if connection.dialect.name == "postgresql":
         lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, :seed))")

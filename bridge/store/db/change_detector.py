@@ -1,6 +1,4 @@
-"""Whether somebody has changed the store, asked so cheaply that an idle worker can ask it all the
-time.
-"""
+"""Cheap detection of changes to the store, for workers that poll it while idle."""
 
 from __future__ import annotations
 
@@ -11,12 +9,11 @@ from bridge.store.db.database import Database
 
 
 class Changes:
-    """Tells whether the store may have been changed since it was asked last; for one thread, made
-    after the last fork.
+    """Detects whether the store may have changed since the previous check.
 
-    SQLite numbers the commits of other connections
-    (https://www.sqlite.org/pragma.html#pragma_data_version). PostgreSQL does not: there it may
-    always have been.
+    For one thread; create it after the last fork. SQLite counts the commits of other connections
+    (https://www.sqlite.org/pragma.html#pragma_data_version). PostgreSQL does not: there the answer
+    is always yes.
     """
 
     def __init__(self, database: Database) -> None:
@@ -25,7 +22,7 @@ class Changes:
         self._version: int | None = None
 
     def any(self) -> bool:
-        """Whether there may be any. What cannot be asked may have been changed."""
+        """Return whether the store may have changed; True where that cannot be determined."""
         if self._path is None:
             return True
         before = self._version
@@ -38,7 +35,7 @@ class Changes:
         return self._version is None or self._version != before
 
     def close(self) -> None:
-        """Ask no more."""
+        """Close the connection."""
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.close()

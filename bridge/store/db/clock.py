@@ -1,5 +1,6 @@
-"""The time that leases go by: the database's, so that machines whose clocks differ agree on when
-one has run out.
+"""The database's clock, which decides leases.
+
+Machines with different clocks then agree on when a lease has expired.
 """
 
 from __future__ import annotations
@@ -20,41 +21,39 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 WORTH_SAYING = 2.0  # seconds
-# an answer that took longer, in seconds, is asked for again: half of that is what is not known
+# A reading that took longer is repeated: half of its duration is the error.
 QUICK_ANSWER_SECONDS = 0.1
 MAX_READINGS = 3
-# goes on while a machine sleeps, where there is such a clock
+# CLOCK_BOOTTIME also advances while the machine is suspended, where it exists.
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock:
-    """Gives the database's time as it was when `set` was called last, carried on by a clock that
-    nobody steps.
+    """Returns the database's time, as last read by `set` and advanced by the boot clock.
 
-    Where this machine's own is stepped meanwhile, an intent would be dated by twice the step, and
-    its run be looked for at another time. Before `set`, and on SQLite, where all go by the same
-    clock, it is this machine's.
+    The boot clock is never stepped. If this machine's wall clock were used and stepped in between,
+    the recorded start of a call would be wrong, and its run would be looked for at another time.
+    Before `set`, and on SQLite, where all processes share one clock, this is the machine's wall
+    clock.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # the database's time when the clock that nobody steps began
+        # the database's time at second 0 of the boot clock
         self._begun: float | None = None
-        # the same, of the clock that is gone by, when it was looked at last
+        # the same at the last reading, on SQLite of the wall clock
         self._seen: float | None = None
         self._said = 0.0
-        # seconds by which the clock was stepped forward, until somebody sets it to 0
+        # seconds by which the clock was stepped forward; the caller resets it to 0
         self.step = 0.0
 
     def __call__(self) -> float:
-        """Return the time: seconds since 1970."""
+        """Return the time in seconds since 1970."""
         return time.time() if self._begun is None else self._begun + elapsed()
 
     def set(self) -> None:
-        """Look at the database's clock, and add to `step` what it was stepped by; `StoreError`
-        where that is not possible.
-        """
+        """Read the database's clock, and add any step to `step`. Raises `StoreError`."""
         begun = (
             _machine_difference()
             if self._database.is_sqlite
@@ -79,15 +78,14 @@ class Clock:
 
 
 def elapsed() -> float:
-    """Return the seconds on the clock that nobody steps: since this machine booted, where there is
-    such a clock.
-    """
+    """Return the seconds since this machine booted, by a clock that is never stepped."""
     return time.clock_gettime(_BOOT_CLOCK)
 
 
 def _machine_difference() -> float:
-    """Return how far this machine's wall clock is ahead of its boot clock; asked again where the
-    process stood still in between.
+    """Return how far this machine's wall clock is ahead of its boot clock.
+
+    Reads again if the process was paused between two readings.
     """
     quickest = float("inf")
     difference = 0.0
@@ -104,8 +102,9 @@ def _machine_difference() -> float:
 
 @cache
 def machine_reading() -> ClockReading:
-    """Return a reading that names this boot of this host. Without a boot id no reading can be
-    compared with one of another process.
+    """Return a reading that identifies this boot of this host.
+
+    Without a boot id, it cannot be compared with a reading of another process.
     """
     boot_id = None
     with suppress(OSError):
@@ -114,15 +113,16 @@ def machine_reading() -> ClockReading:
 
 
 def ahead(database: Database) -> float:
-    """Return how many seconds the database's clock is ahead of this machine's, to within the time
-    that the question takes.
+    """Return how many seconds the database's clock is ahead of this machine's.
+
+    The error is at most the time that the query takes.
     """
     return _measure_difference(database, time.time)
 
 
 def _measure_difference(database: Database, mine: Callable[[], float]) -> float:
     with database.read() as connection:
-        connection.exec_driver_sql("SELECT 1")  # connected by now, and the transaction begun
+        connection.exec_driver_sql("SELECT 1")  # connect and begin the transaction first
         quickest = float("inf")
         difference = 0.0
         for _ in range(MAX_READINGS):

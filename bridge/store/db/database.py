@@ -1,9 +1,8 @@
-"""One door to the database: durable writes in groups, reads beside them; SQLite by default,
-PostgreSQL by URL.
+"""The connection to the database: durable writes in groups, and consistent reads.
 
-`write(work)` runs `work(connection)` and returns its value once the commit is on disk; `append`
-adds rows that many callers add at once. On SQLite both share their commits with others: see
-`group`.
+SQLite is the default; PostgreSQL is selected by URL. `write(work)` runs `work(connection)` and
+returns its value after the commit is on disk. `append` inserts rows that many callers add at once.
+On SQLite both share their commits with other callers: see `group_commit`.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from bridge.store.encryption import NO_ENCRYPTION, Sealer
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741 - a type variable
 Work = Callable[[Connection], T]
-# bytes that the write-ahead log keeps when it is started afresh; a long reader may have let it grow
+# Size to which the write-ahead log is truncated on reset; a long read may have let it grow.
 MAX_WAL_BYTES = 64 * 1024 * 1024
 BUSY_TIMEOUT_SECONDS = (
     10.0  # seconds to wait for a process that does not take part in the flock, such as a backup
@@ -40,13 +39,12 @@ BUSY_TIMEOUT_SECONDS = (
 
 
 class Database:
-    """The store's engine. Open it after the last fork: neither sqlite3 connections nor a flock
-    survive one.
+    """A database with its connections. Open it after the last fork.
 
-    `sealer` seals what senders said: see `sealed`. `secret_key` is that of hashes of erased ids:
-    see `deleted_ids`.
-    `said_by`: where the URL comes from, which is blamed where it cannot be used. `timings`: leases
-    and time limits of the store.
+    Neither sqlite3 connections nor a flock survive a fork. `sealer` encrypts contents (see
+    `bridge.store.encryption`); `secret_key` is for hashes of erased ids (see `deleted_ids`);
+    `said_by` names the setting that the URL comes from, for errors; `timings` has the durations of
+    leases and limits.
     """
 
     def __init__(
@@ -98,7 +96,7 @@ class Database:
 
     @classmethod
     def of(cls, settings: Settings) -> Database:
-        """Return the store that the settings are of, with their keys."""
+        """Open the database of the settings, with their keys."""
         return cls(
             settings.database_url,
             Sealer(settings.encryption_keys),
@@ -108,14 +106,14 @@ class Database:
 
     @property
     def path(self) -> Path:
-        """The database's file (SQLite only)."""
+        """Return the database file (SQLite only)."""
         return Path(self.url.database or "")
 
     def write(self, work: Work[T]) -> T:
-        """Run `work` in a transaction; when this returns, its effect is durable.
+        """Run `work` in a transaction, and return its value once the transaction is durable.
 
-        What `work` raises is raised here and undoes only its own changes. `StoreError`: the
-        database failed, nothing was kept.
+        An exception from `work` is raised here and rolls back only its own changes. `StoreError`:
+        the database failed, and nothing was stored.
         """
         if self._group is not None:
             value: T = self._group.write(WriteJob(None, work))
@@ -123,10 +121,10 @@ class Database:
         return self._alone(work)
 
     def append(self, appending: RowBatch[I], items: Sequence[I]) -> list[bool]:
-        """Add the rows of all `items` or, where this fails, of none. Durable, as `write` is.
+        """Insert the rows of all `items`, or of none if it fails. Durable, as `write` is.
 
-        Return for each whether it was added: nothing of an item is where `appending` finds it there
-        already.
+        Returns for each item whether it was inserted. An item that `appending` finds in the
+        database already changes nothing.
         """
         if self._group is not None:
             added: list[bool] = self._group.write(WriteJob(appending, items))
@@ -147,7 +145,9 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one consistent state. `StoreError`: the database failed."""
+        """Open a connection that sees one consistent state. Raises `StoreError` if the database
+        fails.
+        """
         try:
             with self._reader.connect() as connection:
                 yield connection
@@ -156,37 +156,36 @@ class Database:
 
     @contextmanager
     def at_length(self) -> Iterator[Connection]:
-        """Give a connection for one transaction that may take long: committed at the end, or
-        nothing of it is kept.
+        """Open a connection for one transaction that may take long; it is committed at the end.
 
-        On SQLite others who write wait for it, however long it takes; elsewhere it takes its own
-        locks.
+        An exception rolls it back. On SQLite all other writers wait for it, however long it takes;
+        on PostgreSQL it takes its own locks.
         """
         if not self.is_sqlite:
             with self.engine.begin() as connection:
                 yield connection
             return
-        # Its first word is that it writes: one that has only read when others write could not write
-        # any more. And those who write wait for the file that keeps their turns (see `group`), not
-        # for SQLite, which would tell them after a while that it is busy.
+        # It begins as a writer: a transaction that has read before another one wrote could not
+        # write any more. The other writers wait for the lock file (see `group_commit`), not for
+        # SQLite, which would report after a while that it is busy.
         with file_lock(self.path, "lock"), self.engine.connect() as opened:
-            # BEGIN and COMMIT are left to us
+            # AUTOCOMMIT leaves BEGIN and COMMIT to this function.
             connection = opened.execution_options(isolation_level="AUTOCOMMIT")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
                 connection.exec_driver_sql("COMMIT")
             except BaseException:
-                with suppress(DBAPIError):  # SQLite may have done so by itself
+                with suppress(DBAPIError):  # SQLite may have rolled back already
                     connection.exec_driver_sql("ROLLBACK")
                 raise
 
     def _returned(self, _raw: object, record: Any) -> None:
         if self._closed:
-            record.invalidate()  # else it would stay open in a pool that nobody has any more
+            record.invalidate()  # otherwise it would stay open in an unused pool
 
     def close(self) -> None:
-        """Close every connection; those of work under way when it is over."""
+        """Close all connections; those in use are closed when they are returned."""
         self._closed = True
         if self._group is not None:
             self._group.close()
@@ -194,16 +193,14 @@ class Database:
 
 
 def timings_of(connection: Connection) -> Timings:
-    """Return the durations of a connection's database."""
+    """Return the timings of a connection's database."""
     timings: Timings = connection.get_execution_options().get("timings", TIMINGS)
     return timings
 
 
 @contextmanager
 def file_lock(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock beside a SQLite database that is called so, for as long as the work takes;
-    others wait.
-    """
+    """Hold the lock file `what` beside a SQLite database; other processes wait."""
     name = path.with_name(f"{path.name}.{what}")
     fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -216,8 +213,9 @@ def file_lock(path: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def alone_with_file(path: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection of its own to a SQLite file while no other process commits. `StoreError`:
-    the database failed.
+    """Open a separate connection to a SQLite file while no other process commits.
+
+    Raises `StoreError` if the database fails.
     """
     try:
         with (
@@ -241,16 +239,16 @@ def _sqlite_engine(url: Any, said_by: str, _timings: Timings) -> Engine:
 
     @event.listens_for(engine, "connect")
     def connect(raw: sqlite3.Connection, _record: object) -> None:
-        # no implicit BEGIN: transactions are opened where they are meant
+        # No implicit BEGIN: transactions are opened explicitly.
         raw.isolation_level = None
         raw.execute("PRAGMA journal_mode = WAL")
         raw.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
         raw.execute("PRAGMA synchronous = FULL")  # a commit that returned survives power loss
-        # what was taken out leaves no letters behind; many builds of SQLite do so by themselves
+        # Overwrite deleted content with zeros; many builds of SQLite do so by default.
         raw.execute("PRAGMA secure_delete = ON")
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute("PRAGMA cache_size = -4096")
-        # pages; at the usual 1,000 those who wait for one wait twice as long
+        # pages; with the default of 1,000 a writer waits twice as long for a checkpoint
         raw.execute("PRAGMA wal_autocheckpoint = 400")
 
     @event.listens_for(engine, "begin")

@@ -1,4 +1,4 @@
-"""The disk that the database is on: what kind of file system, and how much room it has left."""
+"""The database's disk: type of file system, and free space."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bridge.core.errors import StoreError
 from bridge.ingest.ports import no_disk_room, signed_reserve
 
 MIB: Final = 1024 * 1024
-# bytes that are left to those who finish what was begun: outcomes, ends of runs, pruning
+# Bytes reserved for finishing work: outcomes, ends of runs, pruning.
 MAX_RESERVE_BYTES: Final = 32 * MIB
-RESERVE_DIVISOR: Final = 20  # or that part of a small disk
-# of an event's bytes: itself and what deliveries make of it, each in the write-ahead log, too
+RESERVE_DIVISOR: Final = 20  # of a small disk, a twentieth is reserved
+# An event's bytes are written up to four times: event and deliveries, each to the log as well.
 WRITE_FACTOR: Final = 4
-#: A write-ahead log needs memory that all processes share, which machines do not:
+#: A write-ahead log needs shared memory, which a network file system does not provide:
 #: https://sqlite.org/wal.html
 NETWORKED: Final = re.compile(
     r"nfs\d?|cifs|smb\d?|smbfs|9p|ceph|glusterfs|fuse\.(sshfs|glusterfs|s3fs|rclone|ceph.*)|afs|lustre|vboxsf|davfs|ocfs2|gfs2"
@@ -26,10 +26,10 @@ FLEETING: Final = ("tmpfs", "ramfs")
 
 
 def free(path: Path, *, is_public: bool = False) -> tuple[int, int]:
-    """Return how many bytes the file system of a path has left for us, and how many of them new
-    events do not get.
+    """Return the free bytes at a path, and how many of them are reserved from new events.
 
-    `is_public`: events of sources to which anyone may send, which leave room for those of others.
+    `is_public`: events of sources that accept requests from anyone; a larger part is reserved from
+    these.
     """
     try:
         disk = os.statvfs(path)
@@ -42,9 +42,7 @@ def free(path: Path, *, is_public: bool = False) -> tuple[int, int]:
 
 
 def kind(path: Path) -> str | None:
-    """Return the kind of file system that a path is on, such as `ext4`; None where that cannot be
-    told.
-    """
+    """Return the type of file system of a path, such as `ext4`; None if unknown."""
     # https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
     best = -1
     found = None
@@ -66,26 +64,25 @@ def kind(path: Path) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Keeps new events out while the disk is nearly full, so that what was acknowledged can still
-    be brought to its end.
-    """
+    """Refuses new events when the disk is nearly full, to leave space for acknowledged ones."""
 
     path: Path
 
     def is_low(self, size: int = 0, *, is_public: bool = False) -> bool:
-        """Tell whether there is too little room for so many bytes more."""
+        """Return whether the disk has too little space for `size` more bytes."""
         left, reserve = free(self.path, is_public=is_public)
         return left - WRITE_FACTOR * size < reserve
 
     def check(self, size: int = 0, *, is_public: bool = False) -> None:
-        """Raise `StoreError` where there is too little room for events with so many bytes;
-        `Refused` where anyone may send them.
+        """Raise `StoreError` if the disk has too little space for events of `size` bytes.
+
+        For events of public sources, raise `Refused`.
         """
         if self.is_low(size, is_public=is_public):
             if is_public:
                 raise no_disk_room()
             left, reserve = free(self.path)
             raise StoreError(
-                f"the disk has {left / MIB:.1f} MiB left, of which {reserve / MIB:.1f} MiB are not"
-                " for new events"
+                f"the disk has {left / MIB:.1f} MiB left; {reserve / MIB:.1f} MiB are reserved, so"
+                " new events are refused"
             )

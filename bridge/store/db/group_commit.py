@@ -1,14 +1,13 @@
-"""Group commit for SQLite: the callers of one moment share one durable commit, fairly between
-processes.
+"""Group commit for SQLite: concurrent callers share one durable commit, fairly between processes.
 
-Whoever comes first leads, and the others' work joins the batch, each in a savepoint of its own, so
-that work that fails takes nothing with it; a commit that fails is a `StoreError` for everyone in
-it. Between processes a `flock` around each commit keeps the queue fair: SQLite's own busy handler
-sleeps up to 100 ms and lets some wait a second.
+The first caller leads, and the work of the others joins its batch, each in its own savepoint, so
+that failing work rolls back nothing else. A failed commit is a `StoreError` for every caller in the
+batch. Between processes a `flock` around each commit keeps the queue fair: SQLite's own busy
+handler sleeps up to 100 ms and makes some callers wait a second.
 
-Every call into SQLite gives up the interpreter, and a leader that has to get it back from busy
-threads holds the write lock meanwhile. So what comes in, the rows of many callers, is one
-statement, which is a transaction by itself: one call instead of eight.
+Every call into SQLite releases the GIL, and a leader that has to get it back from busy threads
+holds the write lock meanwhile. So the new events of many callers are one statement, which is a
+transaction by itself: one call instead of eight.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ from bridge.core.timings import Timings
 from bridge.store.db.lock_watch import LockWatch
 
 Item = TypeVar("Item", contravariant=True)  # noqa: PLC0105 - named after what it stands for
-MAX_BATCH_JOBS = 64  # how much work shares one commit at most
-MAX_BATCH_ITEMS = 1000  # and how many items; a statement takes 32,766 parameters
+MAX_BATCH_JOBS = 64  # jobs in one commit
+MAX_BATCH_ITEMS = 1000  # items in one commit; a statement takes 32,766 parameters
 ERROR_PREFIXES = re.compile(r"^connection failed: |\[Errno -?[0-9]+\] ")
 JOB_ERRORS = (
     sqlite3.IntegrityError,
@@ -40,41 +39,35 @@ JOB_ERRORS = (
     sqlite3.ProgrammingError,
     sqlite3.NotSupportedError,
 )
-# psycopg's words for a server that is not there
+# psycopg's messages for an unreachable server
 CONNECTION_FAILURES = ("connection failed: ", "failed to resolve host")
 
 
 class RowBatch(Protocol[Item]):
-    """Rows that are added by the items of many callers, in one statement."""
+    """Statements that insert the rows of many callers at once."""
 
     def statement(self, items: Sequence[Item]) -> tuple[str, Sequence[Any]]:
-        """Return the SQL (SQLite's) that adds the rows of all items which are not there yet, and
-        its parameters.
+        """Return SQLite's SQL, and its parameters, that inserts the rows of all items not yet
+        stored.
         """
 
     def rows(self, item: Item) -> int | None:
-        """Return how many rows `item` changes if it is new, None where that is not known
-        beforehand: triggers change some, too.
-        """
+        """Return how many rows a new `item` changes; None if triggers change some as well."""
 
     def added(self, raw: sqlite3.Connection, items: Sequence[Item]) -> list[bool]:
-        """Return which of the items were added; asked only when that does not follow from how many
-        rows there were.
-        """
+        """Return which items were inserted; called only if the number of rows does not tell."""
 
     def prepare(self, connection: Connection, items: Sequence[Item]) -> None:
-        """Take all locks, on another database, that adding these items takes: at once, so that
-        nobody waits in a circle.
-        """
+        """Take all locks for these items at once, to prevent deadlocks. PostgreSQL only."""
 
     def insert(self, connection: Connection, item: Item) -> bool:
-        """Add the rows of one item on another database; return whether it was new."""
+        """Insert the rows of one item, and return whether it was new. PostgreSQL only."""
 
 
 class WriteJob:
-    """Work (`appending` is None), or items to append together, waiting for their commit.
+    """Work (`appending` is None), or items to append together, that wait for their commit.
 
-    `done` is released when it is over or its caller must lead.
+    `done` is released when the job is over, or when its caller must lead.
     """
 
     __slots__ = ("appending", "done", "error", "item", "lead", "size", "value")
@@ -91,15 +84,16 @@ class WriteJob:
 
 
 class GroupCommit:
-    """Group commit for SQLite, led by the callers themselves: a lone caller commits at once and
-    hands nothing to another thread.
+    """Group commit for SQLite, led by its callers.
+
+    A lone caller commits at once and hands nothing to another thread.
     """
 
     def __init__(self, engine: Engine, path: Path, timings: Timings) -> None:
         self._engine = engine
         self._timings = timings
         self._mutex = threading.Lock()
-        self._idle = threading.Condition(self._mutex)  # notified when nobody leads
+        self._idle = threading.Condition(self._mutex)  # notified when there is no leader
         self._pending: deque[WriteJob] = deque()
         self._leading = False
         self._connection: Connection | None = None
@@ -108,6 +102,7 @@ class GroupCommit:
         self._watch = LockWatch(self._lock_path, timings.lock_watch_seconds)
 
     def write(self, job: WriteJob) -> Any:
+        """Commit a job together with others, and return its value."""
         with self._mutex:
             self._pending.append(job)
             job.lead = not self._leading
@@ -121,8 +116,8 @@ class GroupCommit:
         return job.value
 
     def _lead(self) -> None:
-        """Commit what is waiting (the leader's own job is in it), then make the next one waiting
-        the leader.
+        """Commit the waiting jobs, the leader's own among them, then pass the lead to the next
+        caller.
         """
         batch: list[WriteJob] = []
         try:
@@ -140,8 +135,10 @@ class GroupCommit:
             self._follow(batch)
 
     def _commit(self, batch: list[WriteJob]) -> None:
-        """Fill `batch` and do it. What comes in while another process commits still joins: the lock
-        first, then the batch.
+        """Fill `batch` and commit it.
+
+        The lock is taken first, so jobs that arrive while another process commits still join the
+        batch.
         """
         connection = self._open()
         raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # this database's driver is sqlite3
@@ -161,7 +158,7 @@ class GroupCommit:
                 items += batch[-1].size
 
     def _follow(self, batch: list[WriteJob]) -> None:
-        """Hand the lead on, and let go of those whose jobs are done."""
+        """Pass the lead on, and release the callers whose jobs are done."""
         with self._mutex:
             following = self._pending[0] if self._pending else None
             self._leading = following is not None
@@ -177,16 +174,14 @@ class GroupCommit:
     def _open(self) -> Connection:
         if self._connection is None:
             self._lock_fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            # AUTOCOMMIT tells SQLAlchemy to leave BEGIN and COMMIT to us.
+            # AUTOCOMMIT leaves BEGIN and COMMIT to this class.
             self._connection = self._engine.connect().execution_options(
                 isolation_level="AUTOCOMMIT"
             )
         return self._connection
 
     def _abandon(self) -> None:
-        """Drop the connection after a failure: closing it rolls back, and the next writer starts
-        clean.
-        """
+        """Discard the connection after a failure: closing it rolls back its transaction."""
         connection = self._connection
         self._connection = None
         fd = self._lock_fd
@@ -198,11 +193,11 @@ class GroupCommit:
             os.close(fd)
 
     def close(self) -> None:
-        """Close the connection once the commits under way are over: SQLite crashes where another
-        thread still uses it.
+        """Close the connection after the commits under way: SQLite crashes if another thread still
+        uses it.
 
-        After `Timings.store_close_seconds` it is left open: a process that was forked in the middle
-        of a commit waits for a thread that it does not have.
+        After `Timings.store_close_seconds` it stays open: a process that was forked during a commit
+        waits for a thread that does not exist in it.
         """
         self._watch.close()
         with self._mutex:
@@ -211,7 +206,7 @@ class GroupCommit:
 
 
 def _transact(batch: list[WriteJob], connection: Connection, raw: sqlite3.Connection) -> None:
-    """Do a batch durably: rows of one kind by one statement, anything else in a transaction."""
+    """Commit a batch: rows of one kind in one statement, anything else in a transaction."""
     if batch[0].appending is not None and all(job.appending is batch[0].appending for job in batch):
         _append(batch, raw)
         return
@@ -230,7 +225,7 @@ def _append(jobs: list[WriteJob], raw: sqlite3.Connection) -> None:
     except Exception as error:
         if _is_fatal(error):
             raise
-        # one of them is bad: the statement did nothing, and each is tried by itself
+        # One of them is invalid. The statement changed nothing, so each job is tried separately.
         if len(jobs) > 1:
             for job in jobs:
                 _append([job], raw)
@@ -260,8 +255,7 @@ def _attempt(job: WriteJob, connection: Connection, raw: sqlite3.Connection) -> 
 
 
 def _is_fatal(error: Exception) -> bool:
-    """Tell whether the database failed (disk full, I/O, corruption, memory), not this one piece of
-    work.
+    """Return whether the database failed (disk full, I/O, corruption, memory), not this one job.
 
     sqlite3 raises a plain `DatabaseError` where the file is corrupt or no database, and
     `MemoryError` where SQLite got no memory.
@@ -273,9 +267,7 @@ def _is_fatal(error: Exception) -> bool:
 
 
 def brief(error: BaseException) -> str:
-    """The driver's own words, without the statement and its values; of a server that is not
-    reached, plainly.
-    """
+    """Return the driver's message without the statement and its values."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     said = (
         str(cause).splitlines()[0]

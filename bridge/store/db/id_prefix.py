@@ -1,4 +1,4 @@
-"""Find a row by its id, or by a part of it that no other row shares."""
+"""Look up a row by its id, or by a unique part of the id."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Row, Table, func, select
 from bridge.core.errors import NotFound
 from bridge.store.db.database import Database
 
-MIN_ENDING_LENGTH: Final = 4  # characters: fewer are shared by too many ids
-# rows that are read: enough to tell that an id is ambiguous, and to name some
+MIN_ENDING_LENGTH: Final = 4  # shorter endings match too many ids
+# Rows to read: enough to detect an ambiguous id and to list some matches.
 CANDIDATE_LIMIT: Final = 5
 ELLIPSIS: Final = (
     "…"  # stands between the beginning and the ending of an id that a listing shortened
@@ -19,10 +19,10 @@ ELLIPSIS: Final = (
 
 
 def conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[bool]]:
-    """Yield the ways in which `text` may name an id, the surest first: the whole id, its beginning,
-    its ending.
+    """Yield the conditions by which `text` may match an id: the whole id, its beginning, its
+    ending.
 
-    `evt_…k2m9` names an id by both of its ends, as listings print it.
+    `evt_…k2m9` matches an id by both ends, as listings print it.
     """
     head, gap, tail = text.partition(ELLIPSIS)
     if gap:
@@ -37,7 +37,7 @@ def conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[
 
 
 def ambiguous(text: str, ids: list[str]) -> NotFound:
-    """Return the error for a text that several ids share."""
+    """Return the error for a text that matches several ids."""
     more = f", {ELLIPSIS}" if len(ids) >= CANDIDATE_LIMIT else ""
     return NotFound(
         f"several ids match {text!r}: {', '.join(ids[: CANDIDATE_LIMIT - 1])}{more}; their endings"
@@ -48,7 +48,7 @@ def ambiguous(text: str, ids: list[str]) -> NotFound:
 def row_named(database: Database, table: Table, text: str, none: str) -> Row[Any]:
     """Return the row whose id is `text`, or the only one whose id begins or ends with it.
 
-    Raises `NotFound` with the message `none` where no row fits, and with the ids of some where
+    Raises `NotFound`: with the message `none` if no row matches, and with some of the ids if
     several do.
     """
     for condition in conditions(table.c.id, text):

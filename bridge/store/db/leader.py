@@ -1,9 +1,8 @@
-"""Who does what only one needs to do: the holder of a lock that lasts as long as its process, and
-goes to another when it dies.
+"""Leader election: a lock that one process holds until it exits.
 
-PostgreSQL: an advisory lock of a session, and what is done under it is done by that very session:
-who could commit held the lock. A holder that hangs loses its session, and with it the lock. SQLite:
-a `flock` on a file beside the database.
+On PostgreSQL it is an advisory lock of a session, and work runs in that same session, so only the
+holder can commit it. A leader that hangs loses its session, and with it the lock. On SQLite it is a
+`flock` on a file beside the database.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from bridge.store.db.database import Database, Work
 from bridge.store.db.group_commit import brief
 from bridge.store.db.postgres import milliseconds
 
-# Of this schema, since others of the same database may be another flowbridge's.
+# For this schema: other schemas of the database may belong to another flowbridge.
 _TRY = text("SELECT pg_try_advisory_lock(CAST(:lock AS integer), hashtext(current_schema()))")
 
 
 class Leadership:
-    """Leads, or tries to whenever it is asked to do something. For one thread."""
+    """Takes the lead, or tries to whenever there is work. For one thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,10 +32,10 @@ class Leadership:
         self._session: Connection | None = None
 
     def do(self, work: Work[int]) -> int | None:
-        """Run `work` in a transaction and return its value once that is durable; None, and nothing
-        is done, where another leads.
+        """Run `work` in a transaction and return its value once it is durable; None if another
+        process leads.
 
-        `StoreError`: the database failed; the lead may have gone to another.
+        `StoreError`: the database failed, and another process may have taken the lead.
         """
         if self._database.is_sqlite:
             return self._database.write(work) if self._has_file() else None
@@ -45,7 +44,7 @@ class Leadership:
             if session is None:
                 return None
             with session.begin():
-                # work that says nothing would not find out that the session is over
+                # Work without statements would not notice that the session has ended.
                 session.execute(text("SELECT 1"))
                 return work(session)
         except SQLAlchemyError as error:
@@ -53,11 +52,11 @@ class Leadership:
             raise StoreError(brief(error)) from error
 
     def give_up(self) -> None:
-        """Let another lead."""
+        """Release the lead."""
         session = self._session
         self._session = None
         if session is not None:
-            session.invalidate()  # not for the pool: it would take the lock along
+            session.invalidate()  # not returned to the pool, which would keep the lock
             session.close()
         fd = self._fd
         self._fd = -1
@@ -65,7 +64,7 @@ class Leadership:
             os.close(fd)
 
     def _hold(self) -> Connection | None:
-        """Return the session that holds the lock, None where another's does."""
+        """Return the session that holds the lock; None if another session does."""
         if self._session is not None:
             return self._session
         session = self._database.engine.connect()
@@ -73,7 +72,7 @@ class Leadership:
             with session.begin():
                 leads = session.execute(_TRY, {"lock": Lock.LEAD.value}).scalar()
                 if leads:
-                    # the server ends a leader that hangs
+                    # The server ends the session of a leader that hangs.
                     idle = milliseconds(self._database.timings.leader_idle_seconds)
                     session.execute(
                         text("SELECT set_config('idle_session_timeout', :idle, false)"),

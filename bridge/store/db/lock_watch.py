@@ -1,9 +1,9 @@
-"""Ends a process that holds the lock of SQLite's commits and stands still: stopped, or in a write
-that a disk does not answer.
+"""Detect and kill a process that holds SQLite's commit lock but makes no progress.
 
-Every commit of every process waits for it. To kill it is safe: an event is acknowledged after its
-commit, and what a killed process had begun in the database is rolled back. Work that may hold the
-lock for long (a migration, VACUUM) says so with a second lock beside it.
+Such a process was stopped, or writes to a disk that does not respond, and every commit of every
+process waits for it. Killing it is safe: an event is acknowledged after its commit, and SQLite
+rolls back an unfinished transaction. Work that may hold the lock for long (a migration, VACUUM)
+marks it with a second lock file.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-# that find the same process holding the lock in one wait, before it is killed; counted, as a clock
-# jumps after a pause
+# Checks that find the same holder during one wait before it is killed. They are counted, because
+# a clock jumps after a pause.
 MAX_CHECKS: Final = 9
 PROC_LOCKS: Final = Path("/proc/locks")
 
 
 class LockWatch:
-    """Watches the waits of one process for the lock file at `path`. Its thread begins with the
-    first wait.
+    """Watches this process's waits for the lock file at `path`, in a thread that the first wait
+    starts.
 
     `interval`: seconds between two checks.
     """
@@ -38,13 +38,13 @@ class LockWatch:
     def __init__(self, path: Path, interval: float) -> None:
         self._path = path
         self._interval = interval
-        self._since: float | None = None  # when this process began to wait
+        self._since: float | None = None  # when the current wait began
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Watch while the lock is waited for."""
+        """Watch the lock during this wait."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="lock-watch", daemon=True)
             self._thread.start()
@@ -55,11 +55,11 @@ class LockWatch:
             self._since = None
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._over.set()
 
     def _run(self) -> None:
-        # the wait, and the process that held the lock in all looks so far
+        # the wait, and the holder found by all checks so far
         seen: tuple[float | None, int | None] = (None, None)
         looks = 0
         while not self._over.wait(self._interval):
@@ -73,28 +73,29 @@ class LockWatch:
 
 
 def find_holder(path: Path) -> int | None:
-    """Return the process that holds the lock on a file; None where nobody does, or the kernel does
-    not say, or it is this process.
+    """Return the id of the process that holds the lock on a file.
+
+    None if no process does, the kernel does not report it, or it is this process.
     """
     with suppress(OSError, ValueError, IndexError):
         file = path.stat()
         name = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
         for line in PROC_LOCKS.read_text().splitlines():
             words = line.split()
-            if words[1] == "FLOCK" and words[5] == name:  # a line with -> is one that waits
+            if words[1] == "FLOCK" and words[5] == name:  # lines with -> are waiting processes
                 pid = int(words[4])
                 return pid if pid > 0 and pid != os.getpid() else None
     return None
 
 
 def long_hold_path(path: Path) -> Path:
-    """Return the lock file that says that the lock at `path` is held for long."""
+    """Return the lock file that marks the lock at `path` as held for long work."""
     return path.with_name(f"{path.name}.long")
 
 
 @contextmanager
 def mark_long_hold(path: Path) -> Iterator[None]:
-    """Say that this process holds the lock at `path` for as long as its work takes."""
+    """Mark the lock at `path` as held for long work, until the work ends."""
     fd = os.open(long_hold_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH)
@@ -104,7 +105,7 @@ def mark_long_hold(path: Path) -> Iterator[None]:
 
 
 def is_long_hold(path: Path) -> bool:
-    """Tell whether the lock is held for work that may take long."""
+    """Return whether the lock is held for work that may take long."""
     try:
         fd = os.open(long_hold_path(path), os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -119,11 +120,11 @@ def is_long_hold(path: Path) -> bool:
 
 
 def _kill(path: Path, holder: int, seconds: float) -> None:
-    """Kill a process that has held the lock for so long."""
+    """Kill a process that has held the lock for too long."""
     try:
         process = os.pidfd_open(holder)
         try:
-            # else it has gone on meanwhile, or its number is another's
+            # otherwise it has released the lock, or its pid was reused
             if find_holder(path) == holder:
                 log.error("lock_holder_killed", pid=holder, held_seconds=seconds)
                 signal.pidfd_send_signal(process, signal.SIGKILL)

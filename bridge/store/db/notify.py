@@ -1,13 +1,13 @@
-"""A bell between machines that share a PostgreSQL database: who has queued something rings, workers
-elsewhere wake at once.
+"""Wake-ups between machines that share a PostgreSQL database.
 
-It is only a wake-up (https://www.postgresql.org/docs/current/sql-notify.html): a ring may be lost,
-so workers look by themselves too. On SQLite there is one machine, whose processes have a pipe
-(`bridge.system.wakeup`), and nothing here does anything.
+A process that queues something notifies, and workers on other machines wake at once
+(https://www.postgresql.org/docs/current/sql-notify.html). A notification may be lost, so workers
+poll as well. On SQLite there is one machine, whose processes share a pipe (`bridge.system.wakeup`),
+and nothing here does anything.
 
-A transaction that notifies holds a lock of the whole server while it commits, which would take the
-syncs of concurrent receivers one after another. So the ringing has transactions of its own, after
-the commit; they write nothing, wait for no disk, and many rings are one.
+A transaction that notifies holds a lock of the whole server while it commits, which would serialize
+the syncs of concurrent receivers. So notifications have transactions of their own, after the
+commit; these write nothing, wait for no disk, and combine many notifications into one.
 """
 
 from __future__ import annotations
@@ -28,15 +28,13 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 CHANNEL = "flowbridge_due"
-MIN_INTERVAL_SECONDS = 0.005  # seconds between two rings of a process
-CHECK_SECONDS = 10.0  # seconds after which a line that says nothing is tried
-RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds until it is tried to be had again
+MIN_INTERVAL_SECONDS = 0.005  # between two notifications of a process
+CHECK_SECONDS = 10.0  # after which an idle connection is tested
+RECONNECT_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)  # before each attempt to reconnect
 
 
 def ring(database: Database) -> None:
-    """Wake the workers, where they are on other machines; a bell that cannot be rung is no
-    error.
-    """
+    """Wake the workers on other machines; a failure is logged at DEBUG."""
     if database.is_sqlite:
         return
     try:
@@ -47,13 +45,14 @@ def ring(database: Database) -> None:
 
 
 def _autocommit_connection(database: Database) -> Connection:
-    """Return a connection without transactions."""
+    """Return a connection in autocommit mode."""
     return database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
 class Bell:
-    """Rings for a process that goes on, from a thread of its own: who rings waits for nothing.
-    `near` wakes the worker beside it.
+    """Notifies workers from its own thread, so that callers do not wait.
+
+    `near` wakes the worker on this machine.
     """
 
     def __init__(self, database: Database, near: Callable[[], None]) -> None:
@@ -69,7 +68,7 @@ class Bell:
         if self._database.is_sqlite:
             return
         self._wanted.set()
-        if self._thread is None:  # not before the first ring, since receivers are forked
+        if self._thread is None:  # started by the first call, since receivers are forked
             with self._mutex:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._work, name="bell", daemon=True)
@@ -83,8 +82,9 @@ class Bell:
 
 
 class Listener:
-    """Hears the bell in a thread of its own and calls `heard`, also once after it could not listen
-    for a while.
+    """Listens for notifications in its own thread, and calls `heard` for each.
+
+    It also calls `heard` once after it reconnects.
     """
 
     def __init__(self, database: Database, heard: Callable[[], None]) -> None:
@@ -92,17 +92,17 @@ class Listener:
         self._heard = heard
         self._over = -1
         self._thread: threading.Thread | None = None
-        self.hears = False  # whether a ring would be heard now, as far as is known
+        self.hears = False  # whether it is connected, as far as is known
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         if not self._database.is_sqlite:
             self._over = os.eventfd(0, os.EFD_CLOEXEC)
             self._thread = threading.Thread(target=self._work, name="listener", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._thread is not None:
             os.eventfd_write(self._over, 1)
             self._thread.join(5.0)
@@ -120,7 +120,7 @@ class Listener:
                 failures = 0
                 self._heard()
                 while not self._is_over(raw.fileno(), CHECK_SECONDS):
-                    connection.exec_driver_sql("SELECT 1")  # what was told comes with the answer
+                    connection.exec_driver_sql("SELECT 1")  # notifications arrive with the response
             except (SQLAlchemyError, OSError) as error:
                 log.debug("not_listening", error=type(error).__name__)
                 self.hears = False
@@ -137,9 +137,7 @@ class Listener:
             return
 
     def _is_over(self, line: int, seconds: float) -> bool:
-        """Wait until something comes over the line, or for so long; tell whether `close` was
-        called.
-        """
+        """Wait for data from the server, at most `seconds`; return whether `close` was called."""
         heard, _, _ = select.select(
             [self._over, line] if line >= 0 else [self._over], [], [], seconds
         )
@@ -147,7 +145,7 @@ class Listener:
 
 
 def _discard(connection: Connection | None) -> None:
-    """Let go of a connection that was not for the pool."""
+    """Close a connection without returning it to the pool."""
     if connection is not None:
         connection.invalidate()
         connection.close()

@@ -1,6 +1,4 @@
-"""PostgreSQL as the store needs it, whatever the defaults of the server, the database or the role
-are.
-"""
+"""Engines for PostgreSQL, with session settings that do not depend on the server's defaults."""
 
 from __future__ import annotations
 
@@ -11,8 +9,8 @@ from sqlalchemy import URL, Engine, create_engine, event
 from bridge.core.errors import SettingsError
 from bridge.core.timings import Timings
 
-#: A connection whose other end is gone is noticed within seconds, not after the hours that TCP
-#: would take. What the URL says goes before.
+#: A lost connection is noticed within seconds instead of the hours that TCP takes. Parameters of
+#: the URL take precedence.
 #: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 CONNECT_PARAMETERS = {
     "application_name": "flowbridge",
@@ -23,22 +21,22 @@ CONNECT_PARAMETERS = {
     "tcp_user_timeout": "20000",  # milliseconds
 }
 #: For the life of a connection. A commit that returned is on disk: `local`, `remote_write` and
-#: `remote_apply` promise no less than that, so only `off` is changed. And what was begun by a
-#: process that hangs, or by a machine that is gone, holds its locks for no longer than a lease: all
-#: workers count slots under one lock, and would stand still with it.
+#: `remote_apply` guarantee at least that, so only `off` is changed. A transaction of a process
+#: that hangs, or of a lost machine, holds its locks no longer than a lease: all workers count
+#: slots under one lock, and would stop with it.
 SESSION_SETTINGS = """
 SELECT set_config('synchronous_commit', CASE value WHEN 'off' THEN 'on' ELSE value END, false),
        set_config('idle_in_transaction_session_timeout', %s, false)
 FROM current_setting('synchronous_commit') AS known(value)
 """
-#: Who counts under a lock (bridge/store/db/advisory_locks.py) must see what the one before
-#: committed: an older snapshot would not do.
+#: A transaction that counts rows under an advisory lock must see what the previous holder
+#: committed, so an older snapshot is not enough.
 WRITE_ISOLATION = "READ COMMITTED"
 READ_ISOLATION = "REPEATABLE READ"
 
 
 def create_write_engine(url: URL, said_by: str, timings: Timings) -> Engine:
-    """Return the engine. Nothing is connected to yet. `said_by`: where the URL comes from."""
+    """Create the engine for writes; it does not connect yet. `said_by` names the URL's setting."""
     given = {name: value for name, value in CONNECT_PARAMETERS.items() if name not in url.query}
     try:
         engine = create_engine(
@@ -62,17 +60,17 @@ def create_write_engine(url: URL, said_by: str, timings: Timings) -> Engine:
             raw.execute(SESSION_SETTINGS, [milliseconds(timings.idle_transaction_seconds)])
             raw.autocommit = before
         except BaseException:
-            raw.close()  # the pool does not know it yet
+            raw.close()  # the pool does not own it yet
             raise
 
     return engine
 
 
 def milliseconds(seconds: float) -> str:
-    """Return a duration as PostgreSQL's settings take it."""
+    """Format a duration for PostgreSQL's settings."""
     return f"{round(1000 * seconds)}ms"
 
 
 def create_read_engine(engine: Engine) -> Engine:
-    """Return the engine of those who only read: a transaction of theirs sees one state."""
+    """Return an engine for reads, whose transactions each see one state."""
     return engine.execution_options(isolation_level=READ_ISOLATION)

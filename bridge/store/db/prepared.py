@@ -1,9 +1,8 @@
-"""The statements of a worker's turn: compiled once for each database, and given to its driver as
-they are.
+"""Statements compiled once for each database, and passed to the driver directly.
 
-SQLAlchemy takes several times longer over a small statement than the database does. What it would
-do with values and rows is not done: values are plain (text, numbers, booleans, None), and so is
-what comes back (SQLite's booleans are 0 and 1).
+A worker runs them in every cycle, and SQLAlchemy takes several times longer over a small statement
+than the database does. Its conversion of values and rows is skipped: values are plain (text,
+numbers, booleans, None), and so are results (SQLite's booleans are 0 and 1).
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ from sqlalchemy.ext.compiler import compiles
 
 
 class Prepared:
-    """A statement with named parameters, to be run within `Database.write`."""
+    """A statement with named parameters, to be run inside `Database.write`."""
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
-        # by database: the SQL, and the values that stand in the statement
+        # by dialect: the SQL, and the values that the statement contains
         self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}
         self._row: Any = None
 
     def rows(self, connection: Connection, **values: Any) -> list[Any]:
-        """Run it and return its rows, which have the names of their columns as attributes."""
+        """Run it and return its rows, with the columns as attributes."""
         cursor = self._run(connection, values)
         if self._row is None:
             self._row = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]  # the columns are known at run time
         return list(map(self._row._make, cursor.fetchall()))
 
     def change(self, connection: Connection, **values: Any) -> int:
-        """Run it and return how many rows it has changed."""
+        """Run it and return how many rows it changed."""
         changed: int = self._run(connection, values).rowcount
         return changed
 
@@ -68,15 +67,14 @@ def _cursor(connection: Connection) -> Any:
 
 
 def listed(texts: Iterable[str]) -> str:
-    """Return texts as the value of one parameter, for `Among` or for a function that takes JSON
-    apart.
-    """
+    """Encode texts as one JSON parameter, for `Among` or a function that reads JSON."""
     return orjson.dumps(list(texts)).decode()
 
 
 class Among(ColumnElement[Any]):
-    """The condition that a column is among the texts that are `listed` in a parameter: one
-    statement, however many they are.
+    """The condition that a column equals one of the texts in a JSON parameter.
+
+    The statement is the same for any number of texts.
     """
 
     inherit_cache = False
@@ -97,6 +95,6 @@ def _on_sqlite(among: Among, compiler: Any, **how: Any) -> str:
 def _on_postgresql(among: Among, compiler: Any, **how: Any) -> str:
     column = compiler.process(among.column, **how)
     values = compiler.process(among.values, **how)
-    # Of an array the planner expects ten, of a function's rows a hundred, for which it would rather
-    # read a small table than an index.
+    # The planner expects ten elements of an array, but a hundred rows of a function; for those it
+    # would rather scan a small table than use an index.
     return f"{column} = ANY(ARRAY(SELECT json_array_elements_text(CAST({values} AS json))))"

@@ -1,6 +1,4 @@
-"""A schema of its own in an empty PostgreSQL database, for data that nobody will miss: made, used,
-removed again.
-"""
+"""Temporary schemas in an empty PostgreSQL database, for test data."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from bridge.core.errors import SettingsError, StoreError
 from bridge.store.db.advisory_locks import Lock, alone
 from bridge.store.db.database import Database
 
-# of every name: a schema of such a name is somebody's who is using the database now
+# A schema with this prefix means that the database is in use.
 PREFIX: Final = "flowbridge_torture_"
 _NAME = re.compile(PREFIX + r"[a-z0-9_]{1,40}")
 _ANY_TABLE = text(
@@ -32,19 +30,19 @@ _TERMINATE = text(
 
 
 def make(url: str, name: str) -> str:
-    """Make the schema `name` in an empty database and return a URL that leads into it.
+    """Create the schema `name` in an empty database, and return a URL that selects it.
 
-    `SettingsError` where the database has anything in it already, a schema of another one who rents
-    it included, cannot be reached, or lets nothing be made.
+    Raises `SettingsError` if the database is not empty (a schema of another torture run counts),
+    cannot be reached, or does not permit it.
     """
     database = Database(url)
     if database.is_sqlite:
-        raise SettingsError("FLOWBRIDGE_DATABASE_URL: only a PostgreSQL database has schemas")
+        raise SettingsError("FLOWBRIDGE_DATABASE_URL: scratch schemas require PostgreSQL")
     try:
         if (found := database.write(lambda connection: _make(connection, name))) is not None:
             raise SettingsError(
-                f"the database {database.url.database!r} is not empty: it has {found}. Give one"
-                " that has nothing in it"
+                f"the database {database.url.database!r} is not empty: it contains {found}. Use an"
+                " empty database"
             )
     except StoreError as error:
         raise SettingsError(f"the database cannot be used: {error}") from error
@@ -54,14 +52,15 @@ def make(url: str, name: str) -> str:
 
 
 def _make(connection: Connection, name: str) -> str | None:
-    """Make the schema; or return what is there already. The schema is the mark for whoever comes
-    next: it outlives every connection.
+    """Create the schema, or return what the database already contains.
+
+    The schema itself marks the database as in use: it outlives every connection.
     """
     alone(connection, Lock.RENT)
-    if (rented := connection.execute(_SCRATCH_SCHEMA, {"prefix": PREFIX}).scalar()) is not None:
+    if (schema := connection.execute(_SCRATCH_SCHEMA, {"prefix": PREFIX}).scalar()) is not None:
         return (
-            f"{rented} of a torture, which is under way, or was killed or kept (then: DROP SCHEMA"
-            f" {rented} CASCADE)"
+            f"the schema {schema} of a torture run; if no run is active, remove it with"
+            f" DROP SCHEMA {schema} CASCADE"
         )
     if (found := connection.execute(_ANY_TABLE).scalar()) is not None:
         return str(found)
@@ -70,13 +69,13 @@ def _make(connection: Connection, name: str) -> str | None:
 
 
 def within(url: str, name: str) -> str:
-    """Return the URL of the same database, in which that schema is the one that is used."""
+    """Return the URL of the same database that selects this schema."""
     inside = make_url(url).update_query_dict({"options": f"-csearch_path={_checked(name)}"})
     return inside.render_as_string(hide_password=False)
 
 
 def remove(url: str, name: str) -> None:
-    """Remove the schema with all that is in it."""
+    """Drop the schema with all its contents."""
     database = Database(url)
     try:
         database.write(
@@ -89,9 +88,7 @@ def remove(url: str, name: str) -> None:
 
 
 def disconnect(url: str) -> int:
-    """End every other connection to the database, as a lost network would; return how many there
-    were.
-    """
+    """End all other connections to the database, as a network failure would; return how many."""
     database = Database(url)
     try:
         return database.write(lambda connection: connection.execute(_TERMINATE).scalar()) or 0
@@ -101,5 +98,5 @@ def disconnect(url: str) -> int:
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name for a schema")
+        raise ValueError(f"{name!r} is not a valid schema name")
     return name

@@ -1,6 +1,4 @@
-"""A SQLite database as one file, as of one moment, while others write; and whether anybody has a
-database open.
-"""
+"""Copy a SQLite database to one file while it is written to; remove a write-ahead log."""
 
 from __future__ import annotations
 
@@ -14,11 +12,10 @@ from bridge.store.db.group_commit import brief
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Write a copy of the database to a new file, whole and on disk when this returns. Writers do
-    not wait for it.
+    """Copy the database to a new file, durably, as of one moment. Writers do not wait.
 
-    It is read in one go: in several, each write of somebody else would make it begin anew. The
-    write-ahead log cannot be started afresh meanwhile, so it grows by what comes in.
+    The copy is made in one step: with several, each write of another process would restart it. The
+    write-ahead log cannot be reset meanwhile, so it grows with the writes.
     """
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
@@ -37,10 +34,10 @@ def copy_database(source: Path, target: Path) -> None:
 
 
 def remove_wal(path: Path) -> bool:
-    """Make a database one file, without a write-ahead log beside it; False, and nothing changes,
-    where somebody has it open.
+    """Turn a database into one file without a write-ahead log; False if another process has it
+    open.
 
-    `StoreError` where it is no database any more.
+    Raises `StoreError` if the file is no longer a database.
     """
     try:
         with closing(sqlite3.connect(path, timeout=0.5)) as connection:

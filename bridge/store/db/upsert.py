@@ -6,7 +6,7 @@ from typing import Any
 
 
 def dialect_insert(dialect: str) -> Any:
-    """Return the database's own INSERT, which can leave alone what is there already."""
+    """Return the dialect's own INSERT, which supports ON CONFLICT."""
     # Imported here: a dialect is megabytes, and only one of them is used.
     if dialect == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as into_sqlite

@@ -1,8 +1,7 @@
-"""Give free pages of a SQLite file back to the disk: a few at a time where the file can do so, else
-by writing it anew.
+"""Return free pages of a SQLite file to the disk: a few at a time, or by rewriting the file.
 
-Files made since can (`auto_vacuum = INCREMENTAL`, see `database`): then it needs no room, which is
-what a full disk has none of.
+Files with `auto_vacuum = INCREMENTAL`, which new ones have, need no free space for it. A full disk
+has none.
 """
 
 from __future__ import annotations
@@ -19,14 +18,12 @@ from bridge.store.db.database import Database, alone_with_file
 from bridge.store.db.disk_space import MIB
 
 INCREMENTAL: Final = 2  # https://sqlite.org/pragma.html#pragma_auto_vacuum
-PAGES_PER_STEP: Final = 200  # pages that are given back in one transaction
+PAGES_PER_STEP: Final = 200  # pages returned in one transaction
 
 
 @dataclass(frozen=True, slots=True)
 class PageCounts:
-    """How large a file is, in pages of so many bytes; how many of them are free; whether they can
-    be given back one by one.
-    """
+    """Page size in bytes, number of pages, free pages, and whether single pages can be returned."""
 
     size: int
     count: int
@@ -35,7 +32,7 @@ class PageCounts:
 
 
 def pages(database: Database) -> PageCounts:
-    """Return what the file has."""
+    """Count the pages of the file."""
     names = ("page_size", "page_count", "freelist_count", "auto_vacuum")
     with database.read() as connection:
         size, count, free, mode = (
@@ -45,40 +42,40 @@ def pages(database: Database) -> PageCounts:
 
 
 def step(connection: Connection) -> int:
-    """Give some free pages back, inside `Database.write`; return how many, 0 where there are
-    none.
+    """Return some free pages to the disk, inside `Database.write`; return how many, 0 if none are
+    free.
     """
     raw: Any = connection.connection.driver_connection
     before = int(raw.execute("PRAGMA freelist_count").fetchone()[0])
     for _ in range(min(PAGES_PER_STEP, before)):
-        # sqlite3 takes one step of a statement that returns nothing, and no more
+        # sqlite3 executes only one step of a statement that returns no rows
         raw.execute("PRAGMA incremental_vacuum(1)").close()
     return before - int(raw.execute("PRAGMA freelist_count").fetchone()[0])
 
 
 def enable_incremental(path: Path) -> None:
-    """Have an empty file give pages back one by one, which has to be said before anything is in
-    it.
-    """
+    """Enable incremental vacuum for an empty file; it must be set before any data is written."""
     if path.stat().st_size == 0:
         with alone_with_file(path) as connection:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("PRAGMA journal_mode = WAL").fetchall()  # this writes it down
+            connection.execute(
+                "PRAGMA journal_mode = WAL"
+            ).fetchall()  # this writes the setting to the file
 
 
 def rewrite(database: Database) -> None:
-    """Write the file anew, without its free pages; from then on they can be given back one by one.
-    Who writes waits meanwhile.
+    """Rewrite the file without its free pages, and enable incremental vacuum. Writers wait
+    meanwhile.
 
-    `StoreError` where the disk has too little room for it.
+    Raises `StoreError` if the disk has too little space.
     """
     known = pages(database)
-    # a copy, and the write-ahead log that it goes through
+    # a copy, and the same again in the write-ahead log
     wanted = 2 * (known.count - known.free) * known.size
     left, reserve = disk_space.free(database.path)
     if left < wanted + reserve:
         raise StoreError(
-            f"writing the file anew wants {(wanted + reserve) / MIB:.0f} MiB, and the disk has"
+            f"rewriting the file needs {(wanted + reserve) / MIB:.0f} MiB, but the disk has"
             f" {left / MIB:.0f} MiB left"
         )
     with alone_with_file(database.path) as connection:
