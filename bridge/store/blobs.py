@@ -1,8 +1,8 @@
-"""Files by what is in them: bytes under the name of their SHA-256, in the data folder.
+"""Blobs: files in the data folder, named after the SHA-256 of their content.
 
-The same bytes are one file, whoever keeps them, and what a blob says never changes, so nothing has
-to be locked. Who owns what under which name is the store's to know. Where there are keys the bytes
-are sealed, and the name is one that only who has the key can make of the SHA-256.
+Equal content is stored once, and a blob never changes, so no locks are needed. The database knows
+the owners and the original names. With encryption keys the content is encrypted, and the file name
+is a keyed hash of the SHA-256.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Blobs:
-    """A folder of blobs; it is made when the first is kept."""
+    """A folder of blobs; the first stored blob creates it."""
 
     def __init__(self, folder: Path, sealer: Sealer = NO_ENCRYPTION) -> None:
         self.folder = folder
@@ -39,9 +39,7 @@ class Blobs:
         return cls(settings.data / "blobs", Sealer(settings.encryption_keys))
 
     def keep(self, data: bytes | memoryview) -> str:
-        """Keep bytes and return their SHA-256. When this returns they are on disk, whole; OSError
-        where they cannot be.
-        """
+        """Store bytes durably and return their SHA-256. Raises OSError."""
         sha256 = hashlib.sha256(data).hexdigest()
         self._keep(sha256, data, self._places(sha256)[0])
         return sha256
@@ -50,7 +48,7 @@ class Blobs:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._holding(fcntl.LOCK_SH):
             try:
-                os.utime(path)  # it is somebody's again: see `sweep`
+                os.utime(path)  # it has an owner again: see `sweep`
             except FileNotFoundError:
                 self._write(
                     path,
@@ -60,23 +58,21 @@ class Blobs:
                         else self._sealer.seal(bytes(data), *_authenticated_name(sha256))
                     ),
                 )
-        # they may be new, and the blob another's of this moment
+        # The folders may be new, and another process may have just written the blob.
         for folder in (path.parent, self.folder, self.folder.parent):
             sync_directory(folder)
 
     def path(self, sha256: str) -> Path:
-        """Return the file of the blob, sealed or not; where there is none, that of one in clear."""
+        """Return the path of a blob, encrypted or not; if there is none, its plaintext path."""
         places = self._places(sha256)
         return next((path for path in places if path.exists()), places[-1])
 
     def is_sealed(self, path: Path, sha256: str) -> bool:
-        """Tell whether the file of a blob holds it sealed."""
+        """Return whether the file of a blob is encrypted."""
         return path.name != sha256
 
     def open(self, sha256: str) -> BinaryIO:
-        """Open a blob for reading; FileNotFoundError where there is none, OSError where it cannot
-        be opened.
-        """
+        """Open a blob for reading. Raises FileNotFoundError, or OSError if decryption fails."""
         path = self.path(sha256)
         return (
             io.BytesIO(self._unsealed(path, sha256))
@@ -85,9 +81,7 @@ class Blobs:
         )
 
     def read(self, sha256: str) -> bytes:
-        """Return the bytes of a blob; FileNotFoundError where there is none, OSError where they
-        cannot be opened.
-        """
+        """Return a blob's bytes. Raises FileNotFoundError, or OSError if decryption fails."""
         path = self.path(sha256)
         return self._unsealed(path, sha256) if self.is_sealed(path, sha256) else path.read_bytes()
 
@@ -98,16 +92,15 @@ class Blobs:
             raise OSError(errno.EIO, str(error)) from error
 
     def _places(self, sha256: str) -> list[Path]:
-        """Where a blob may be: sealed with one of the keys, the first of them first, or in
-        clear.
-        """
+        """Return the possible paths of a blob: encrypted with each key in order, then plaintext."""
         if not _DIGEST.fullmatch(sha256):
-            raise ValueError("no SHA-256 in lower-case hexadecimal digits")
+            raise ValueError("not a SHA-256 in lower-case hexadecimal digits")
         return [self.folder / name[:2] / name for name in (*self._sealer.names(sha256), sha256)]
 
     def reseal(self, sha256: str, *, clear: bool = False) -> bool:
-        """Have a blob sealed with the first key, or kept in clear; return whether it was not so.
-        OSError where it cannot be.
+        """Encrypt a blob with the first key, or decrypt it for `clear`; return whether it changed.
+
+        Raises OSError.
         """
         wanted, others = self._misplaced(sha256, clear=clear)
         if others:
@@ -117,7 +110,7 @@ class Blobs:
         return bool(others)
 
     def needs_resealing(self, sha256: str, *, clear: bool = False) -> bool:
-        """Tell whether `reseal` would change something."""
+        """Return whether `reseal` would change the blob."""
         return bool(self._misplaced(sha256, clear=clear)[1])
 
     def _misplaced(self, sha256: str, *, clear: bool) -> tuple[Path, list[Path]]:
@@ -127,13 +120,13 @@ class Blobs:
         return wanted, [path for path in places if path != wanted and path.exists()]
 
     def keys(self) -> Iterator[str | None]:
-        """Yield of every file the id of the key that it is sealed with, null for one in clear."""
+        """Yield for every file the id of its encryption key; None for plaintext."""
         for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
             with suppress(FileNotFoundError):
                 with path.open("rb") as file:
                     key = sealed_with(file.read(HEADER_LENGTH))
-                # What somebody has sent may begin as a sealed file does: in clear it has the name
-                # of what is in it.
+                # Plaintext from a sender may begin as an encrypted file does; its name is then
+                # the digest of its content.
                 yield (
                     None
                     if key is not None
@@ -142,12 +135,12 @@ class Blobs:
                 )
 
     def sweep(self, owned: Callable[[], Set[str]], before: float) -> tuple[int, int]:
-        """Delete blobs that nobody owns and that were last kept before a time; return how many, and
-        their bytes.
+        """Delete old blobs without an owner; return how many, and their total size.
 
-        `owned` is asked for the digests of all that are owned once it is known which are old, so
-        that one that is being kept just now is missed by it only where it is young. Drafts that a
-        crash has left go too. Nothing is deleted where the blobs are to be `still`.
+        Old means last stored before `before`. `owned` returns the digests of all blobs with owners.
+        It is called after the old blobs are listed, so a blob that is being stored just now can be
+        missing only if it is young. Drafts left by a crash are deleted as well. Nothing is deleted
+        while `still` is active.
         """
         old = list(self._kept_before(before))
         known = {path.name for digest in (owned() if old else ()) for path in self._places(digest)}
@@ -176,7 +169,7 @@ class Blobs:
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Have no blob deleted meanwhile."""
+        """Prevent the deletion of blobs for as long as the block runs."""
         if not self.folder.exists():
             yield
             return
@@ -185,9 +178,7 @@ class Blobs:
 
     @contextmanager
     def _holding(self, how: int) -> Iterator[bool]:
-        """Hold the folder, as many do who keep, or as the one who deletes; give whether that may
-        be.
-        """
+        """Lock the folder, shared to store, exclusive to delete; yield whether it is locked."""
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, how)
@@ -205,7 +196,7 @@ class Blobs:
                     yield path, known.st_size
 
     def room(self) -> int:
-        """Return how many bytes the disk has left for us."""
+        """Return the free bytes on the disk."""
         folder = self.folder
         while not folder.exists():
             folder = folder.parent
@@ -213,9 +204,7 @@ class Blobs:
         return disk.f_bavail * disk.f_frsize
 
     def _write(self, path: Path, data: bytes | memoryview) -> None:
-        """Write a draft and give it its name once it is on disk: whoever sees the name sees the
-        whole.
-        """
+        """Write a draft, and rename it once it is durable: readers see complete files only."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -231,12 +220,12 @@ class Blobs:
 
 
 def _authenticated_name(sha256: str) -> tuple[str, str, str]:
-    """What a sealed blob is bound to."""
+    """Return what an encrypted blob is bound to: table, column and name."""
     return "blob", "bytes", sha256
 
 
 def sync_directory(folder: Path) -> None:
-    """Have the names in a folder on disk."""
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -24,17 +24,14 @@ from bridge.store.tables.schema import (
     worker,
 )
 
-CHECKED_DELIVERIES: Final = (
-    1000  # deliveries that are looked at for times that lie ahead: those of a heartbeat
-)
+CHECKED_DELIVERIES: Final = 1000  # newest deliveries checked: those of a heartbeat
 
 
-# a time that is chosen by chance is at most so many times as far ahead as its limit
+# A time with random jitter lies at most this many times as far ahead as its limit.
 JITTER_FACTOR: Final = 1.25
 
 
-# Written out, since an index on some rows is only used where its very condition stands in the
-# statement.
+# Written as text: a partial index is used only if its exact condition is in the statement.
 SENDING = text("delivery.status = 'sending'")
 
 
@@ -49,8 +46,9 @@ IN_FLIGHT = text("delivery.slot AND delivery.status = 'delivered'")
 
 @dataclass(frozen=True, slots=True)
 class FutureLimit:
-    """How far ahead of now the times of a column may lie, in seconds; `beside`: a column with more
-    of them.
+    """How many seconds ahead of now the times of a column may lie.
+
+    `beside`: a column with additional seconds for each row.
     """
 
     column: Column[float]
@@ -59,7 +57,7 @@ class FutureLimit:
     beside: Column[float] | None = None
 
     def exceeds(self, now: float) -> ColumnElement[bool]:
-        """Return the condition for rows that lie further ahead. Its first part is for the index."""
+        """Return the condition for rows beyond the limit; its first part can use the index."""
         most = now + self.seconds + STEP_SECONDS
         beyond = (
             self.column > most
@@ -70,7 +68,7 @@ class FutureLimit:
 
 
 def time_limits(timings: Timings) -> tuple[FutureLimit, ...]:
-    """Return how far ahead things may lie, whatever the routes say."""
+    """Return the limits of all times that do not depend on the routes."""
     return (
         FutureLimit(delivery.c.lease_until, SENDING, timings.lease_seconds),
         FutureLimit(local_run.c.lease_until, HELD, timings.lease_seconds),
@@ -93,7 +91,7 @@ def time_limits(timings: Timings) -> tuple[FutureLimit, ...]:
 
 
 def has_future_times(connection: Connection, now: float) -> bool:
-    """Tell whether anything lies further ahead than it ever may."""
+    """Return whether any time lies further ahead than its limit."""
     beyond = (
         connection.execute(select(exists().where(each.exceeds(now)))).scalar()
         for each in time_limits(timings_of(connection))
@@ -102,8 +100,9 @@ def has_future_times(connection: Connection, now: float) -> bool:
 
 
 def _is_planned_ahead(connection: Connection, now: float) -> bool:
-    """Tell whether one of the newest deliveries was planned later than now: by a receiver whose own
-    clock is ahead of the database's.
+    """Return whether one of the newest deliveries was planned later than now.
+
+    That is the case if a receiver's clock is ahead of the database's.
     """
     newest = (
         select(delivery.c.created_at, delivery.c.status)
@@ -116,10 +115,9 @@ def _is_planned_ahead(connection: Connection, now: float) -> bool:
 
 
 def clamp_future_times(connection: Connection, now: float) -> None:
-    """Put what lies further ahead than it ever may at its limit: what is looked at early, or again,
-    does no harm.
+    """Set times that lie beyond their limit to the limit: an early or repeated check does no harm.
 
-    What was planned later than now was planned now, and is put off for as long as before.
+    Deliveries planned later than now are planned now, with the same delay as before.
     """
     by = delivery.c.created_at - now
     planned = {
@@ -138,11 +136,11 @@ def clamp_future_times(connection: Connection, now: float) -> None:
 
 
 def shift_times_back(connection: Connection, now: float, step: float) -> None:
-    """Pull times back that were chosen by a clock which is now behind by `-step` seconds; what was
-    due by it is due now.
+    """Move times back that a clock chose which is now behind by `-step` seconds.
 
-    A delivery that was planned, and was last tried, before the present time was put off by a right
-    clock: `delay`, `debounce`, a long `retry.max` and Retry-After stay.
+    What was due by that clock is due now. A delivery that was planned, and last tried, before the
+    present time was delayed by a correct clock: `delay`, `debounce`, a long `retry.max` and
+    Retry-After stay.
     """
     was = now - step
     of_it = attempt.c.delivery_id == delivery.c.id
@@ -150,7 +148,7 @@ def shift_times_back(connection: Connection, now: float, step: float) -> None:
     tried_ahead = exists().where(
         of_it, (attempt.c.started_at > now) | (attempt.c.finished_at > now)
     )
-    # by a person, or by the one before it in line
+    # by a user, or by the previous delivery of its ordering key
     released = (tried | delivery.c.order_key.isnot(None)) & (delivery.c.due_at <= was)
     too_long = tried & (delivery.c.due_at > now + delivery.c.retry_max + RETRY_AFTER_MAX)
     by_that_clock = (delivery.c.created_at > now) | tried_ahead | released | too_long

@@ -1,13 +1,12 @@
-"""Steps of the clock by which the store goes: a worker notes each one once, and pulls back what a
-clock that was ahead put off.
+"""Detection of clock steps: one worker records each step and corrects the stored times.
 
-The one row of `store_clock` says what the clocks showed lately. A worker of the same boot compares
-its own reading with it and knows the step, also one that was made while no worker ran. A worker of
-another boot or host sees only that time went back, or that no worker was there for long; what its
-own clock was stepped by while it ran it knows from `Clock.step`.
+The single row of `store_clock` has the latest readings of the clocks. A worker of the same boot
+compares its own reading with it and knows the step, even one that was made while no worker ran. A
+worker of another boot or host can only see that time went back, or that no worker ran for long;
+steps of its own clock while it ran are in `DatabaseClock.step`.
 
-After a step no lease is taken over for as long as a lease lasts: the workers that are alive have
-extended theirs by then.
+After a step, no worker takes over a lease for the duration of a lease: by then, running workers
+have extended theirs.
 """
 
 from __future__ import annotations
@@ -43,13 +42,11 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-REFRESH_SECONDS: Final = 60.0  # after which the row is written again though there was no step
+REFRESH_SECONDS: Final = 60.0  # between two writes of the row without a step
 
 
 def follow(database: Database, clock: Clock) -> None:
-    """Compare the clock with what the store knows of it, before a heartbeat, and put right what a
-    step has left behind.
-    """
+    """Compare the clock with the stored reading, and correct times after a step."""
     clocks = clock.read()
     with database.read() as connection:
         is_news = _Comparison.of(connection, clocks, clock.step).is_news or has_future_times(
@@ -66,8 +63,9 @@ def follow(database: Database, clock: Clock) -> None:
 
 
 def is_settled(connection: Connection, now: float) -> bool:
-    """Tell whether a lease that has run out was given up: the last step of the clock is longer ago
-    than a lease lasts.
+    """Return whether the last step of the clock is longer ago than the duration of a lease.
+
+    Only then is an expired lease an abandoned one.
     """
     known = _stored_reading(connection)
     return (
@@ -78,7 +76,7 @@ def is_settled(connection: Connection, now: float) -> bool:
 
 
 def latest(connection: Connection) -> ClockStep | None:
-    """Return the last step of the clock, null where there was none."""
+    """Return the last step of the clock; None if there was none."""
     known = _stored_reading(connection)
     return (
         None
@@ -97,8 +95,10 @@ def _stored_reading(connection: Connection, *, lock: bool = False) -> Row[Any] |
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Comparison:
-    """What a reading says. `step`: seconds forward, 0 for none, null where nobody was there to see.
-    `is_news`: it is to be stored.
+    """The result of comparing a reading with the stored one.
+
+    `step`: seconds forward, 0 for none, None if unknown because no worker ran. `is_news`: whether
+    the reading should be stored.
     """
 
     step: float | None = 0.0
@@ -120,7 +120,7 @@ class _Comparison:
         if (between := passed(before, clocks)) is not None:
             step = between.step if abs(between.step) > STEP_SECONDS else 0.0
             return cls(step=step, is_news=bool(step or own) or between.seconds > REFRESH_SECONDS)
-        # same: read before the row was
+        # the same boot: this reading is older than the row
         return (
             cls() if before.is_same_boot(clocks) else cls._elsewhere(connection, known, clocks, own)
         )
@@ -146,13 +146,13 @@ class _Comparison:
 
 
 def _is_noted(known: Row[Any], clocks: ClockReading, step: float, lease: float) -> bool:
-    """Tell whether another worker has noted this very step."""
+    """Return whether another worker has recorded the same step."""
     recent = known.stepped_at is not None and abs(clocks.at - known.stepped_at) <= lease
     return recent and known.step is not None and abs(known.step - step) <= lease
 
 
 def _store_reading(connection: Connection, clocks: ClockReading, own: float) -> float:
-    """Store a reading, pull back what lies too far ahead, and return the step."""
+    """Store a reading, correct times after a step, and return the step."""
     found = _Comparison.of(connection, clocks, own, lock=True)
     now = clocks.at
     values: dict[str, Any] = {

@@ -1,9 +1,10 @@
-"""Keep a value on disk so that the disk alone does not give it away.
+"""Encryption at rest: encrypt values before they are stored, and decrypt them.
 
-A sealed value is `$fb1$`, the id of its key, `$`, and then 16 bytes of salt, 12 of nonce, and what
-AES-256-GCM makes of it, in URL-safe Base64 where the value is text. What it is sealed with is
-derived from one of `FLOWBRIDGE_ENCRYPTION_KEYS` and the salt, so that no key is used up by how much
-it seals; a value's place is authenticated with it, so that it opens nowhere else.
+An encrypted value is `$fb1$`, the id of its key, `$`, and then 16 bytes of salt, a 12-byte nonce
+and the AES-256-GCM ciphertext, in URL-safe Base64 if the value is text. The key is derived from one
+of
+`FLOWBRIDGE_ENCRYPTION_KEYS` and the salt, so no key reaches its limit of messages. The table,
+column and row of a value are authenticated with it, so it cannot be decrypted elsewhere.
 Spec: https://nvlpubs.nist.gov/nistpubs/Legacy/SP/nistspecialpublication800-38d.pdf
 """
 
@@ -29,31 +30,28 @@ SETTING: Final = "FLOWBRIDGE_ENCRYPTION_KEYS"
 MARK_PREFIX: Final = "$fb"
 PLAINTEXT_MARK = "$fb0$"
 ENCRYPTED_MARK = "$fb1$"
-KEY_ID_LENGTH: Final = 8  # hexadecimal digits that a key is known by
-HEADER_LENGTH: Final = len(ENCRYPTED_MARK) + KEY_ID_LENGTH + 1  # letters before what is sealed
-# bytes
+KEY_ID_LENGTH: Final = 8  # hexadecimal digits
+HEADER_LENGTH: Final = len(ENCRYPTED_MARK) + KEY_ID_LENGTH + 1  # characters before the ciphertext
 SALT_BYTES = 16
 NONCE_BYTES = 12
-# values after which another salt is drawn: far below the 2**32 that one key may seal with nonces
-# drawn at random
+# Values before a new salt: far below the limit of 2**32 random nonces for one key.
 VALUES_PER_SALT: Final = 2**24
-MAX_CACHED_KEYS: Final = (
-    256  # derived keys that are kept at hand: one for each process that has sealed
-)
+MAX_CACHED_KEYS: Final = 256  # derived keys: one for each process that has encrypted
 _MARK_PREFIX = MARK_PREFIX.encode()
 _PLAINTEXT_MARK = PLAINTEXT_MARK.encode()
 _ENCRYPTED_MARK = ENCRYPTED_MARK.encode()
-_FERNET_PREFIX: Final = "gAAAA"  # what a Fernet token begins with: learned secrets were such
+_FERNET_PREFIX: Final = "gAAAA"  # Fernet tokens, the former format of learned secrets
 
 
 class Sealer:
-    """Seals with the first of its keys and opens with any; without keys it seals nothing. A key is
-    32 bytes in URL-safe Base64.
+    """Encrypts with the first of its keys and decrypts with any; without keys it encrypts nothing.
+
+    A key is 32 bytes in URL-safe Base64.
     """
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
         if keys:
-            import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401 - once, before the forks: who has no keys does without
+            import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401 - imported before the forks, and only with keys
 
         self._keys = {key_id(root): root for root in map(_decode_key, keys)}
         self.given = tuple(keys)
@@ -65,7 +63,7 @@ class Sealer:
 
     @property
     def on(self) -> bool:
-        """Whether values are sealed."""
+        """Return whether values are encrypted."""
         return self.first is not None
 
     @overload
@@ -75,9 +73,7 @@ class Sealer:
     @overload
     def seal(self, value: Value | None, table: str, column: str, name: str) -> Value | None: ...
     def seal(self, value: Value | None, table: str, column: str, name: str) -> Value | None:
-        """Return what is kept of a value at its place: `name` names the row. What is empty stays
-        so, and is not sealed.
-        """
+        """Return the stored form of a value in the row `name`. An empty value is not encrypted."""
         if not value:
             return value
         if self.first is None:
@@ -105,9 +101,9 @@ class Sealer:
     @overload
     def open(self, kept: Value | None, table: str, column: str, name: str) -> Value | None: ...
     def open(self, kept: Value | None, table: str, column: str, name: str) -> Value | None:
-        """Return the value that was kept at its place, sealed or in clear.
+        """Return the value of a stored form, encrypted or plaintext.
 
-        `KeyMissing`: its key is not here. `Unsealable`: it was changed, or is not from that place.
+        Raises `KeyMissing` without its key, and `Unsealable` if it was changed or moved.
         """
         if kept is None or not kept.startswith(
             MARK_PREFIX if isinstance(kept, str) else _MARK_PREFIX
@@ -121,8 +117,8 @@ class Sealer:
             )
         if key not in self._keys:
             raise KeyMissing(
-                f"{table}.{column} of {name} is sealed with the key {key}, which {SETTING} does not"
-                " have"
+                f"{table}.{column} of {name} is encrypted with the key {key}, which {SETTING} does"
+                " not contain"
             )
         from cryptography.exceptions import InvalidTag
 
@@ -140,15 +136,13 @@ class Sealer:
             )
         except (InvalidTag, ValueError):
             raise Unsealable(
-                f"{table}.{column} of {name} cannot be opened: it was changed, or comes from"
-                " another place"
+                f"{table}.{column} of {name} cannot be decrypted: it was changed, or moved from"
+                " another row"
             ) from None
         return opened.decode("utf-8", "surrogatepass") if isinstance(kept, str) else opened
 
     def open_old(self, kept: str, table: str, column: str, name: str) -> str:
-        """Return a value that may have been sealed as learned secrets once were: as a Fernet
-        token.
-        """
+        """Decrypt a value that may be a Fernet token, the former format of learned secrets."""
         if not kept.startswith(_FERNET_PREFIX):
             return self.open(kept, table, column, name)
         from cryptography.fernet import Fernet, InvalidToken
@@ -158,13 +152,13 @@ class Sealer:
                 return Fernet(key).decrypt(kept.encode()).decode()
             except InvalidToken:
                 continue
-        raise KeyMissing(f"{table}.{column} of {name} is sealed with a key that is not here")
+        raise KeyMissing(f"{table}.{column} of {name} is encrypted with a missing key")
 
     def names(self, digest: str) -> list[str]:
-        """Return what bytes of this SHA-256 are called where they are kept sealed: by the first
-        key, then by the others.
+        """Return the file names of a blob with this SHA-256, for the first key and then for the
+        others.
 
-        Who has none of the keys cannot tell from a name what is called so.
+        Without one of the keys, a name does not reveal the digest.
         """
         return [
             hmac.digest(root, b"flowbridge name\0" + digest.encode(), sha256).hex()
@@ -178,8 +172,9 @@ class Sealer:
 
 
 def of_secrets(keys: Sequence[str], secret_key: str) -> Sealer:
-    """Return what seals learned secrets: the keys, or else one that is derived from the secret key,
-    which opens in any case.
+    """Return the encryption of learned secrets: by the keys, or else by one from the secret key.
+
+    The key that is derived from the secret key decrypts in either case.
     """
     derived = (
         urlsafe_b64encode(hmac.digest(secret_key.encode(), b"sealing", sha256)).decode()
@@ -188,13 +183,13 @@ def of_secrets(keys: Sequence[str], secret_key: str) -> Sealer:
     )
     if not keys and not derived:
         raise SettingsError(
-            f"nothing can be kept sealed: neither {SETTING} nor a secret key is there"
+            f"secrets cannot be encrypted: neither {SETTING} nor a secret key is set"
         )
     return Sealer([*keys, *([derived] if derived else [])])
 
 
 def sealed_with(kept: str | bytes) -> str | None:
-    """Return the id of the key that a value was sealed with, null for one in clear."""
+    """Return the id of the key that a value is encrypted with; None for plaintext."""
     head = kept[:HEADER_LENGTH] if isinstance(kept, str) else kept[:HEADER_LENGTH].decode("latin-1")
     return (
         head[len(ENCRYPTED_MARK) : -1]
@@ -204,16 +199,14 @@ def sealed_with(kept: str | bytes) -> str | None:
 
 
 def in_clear(value: Value) -> Value:
-    """Return what is kept of a value that is not sealed: itself, unless it begins as a sealed one
-    does.
-    """
+    """Return the stored form of plaintext: marked if it begins as an encrypted value does."""
     if isinstance(value, str):
         return PLAINTEXT_MARK + value if value.startswith(MARK_PREFIX) else value
     return _PLAINTEXT_MARK + value if value.startswith(_MARK_PREFIX) else value
 
 
 def key_id(root: bytes) -> str:
-    """Return what a key is known by, which tells nothing of it."""
+    """Return the id of a key, which reveals nothing about the key."""
     return hmac.digest(root, b"flowbridge key id", sha256).hex()[:KEY_ID_LENGTH]
 
 
@@ -224,7 +217,7 @@ def _decode_key(key: str) -> bytes:
         root = b""
     if len(root) != 32:
         raise SettingsError(
-            f"{SETTING}: each key is 32 bytes in URL-safe base64, joined by commas"
+            f"{SETTING}: each key must be 32 bytes in URL-safe base64; separate keys with commas"
         ) from None
     return root
 

@@ -1026,8 +1026,11 @@ def test_a_database_of_another_schema_is_said(store: Database) -> None:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     result = run("events")
     assert result.exit_code == 1 and "the database has schema 9999" in result.stderr
-    assert "it is newer, so upgrade flowbridge" in result.stderr
-    assert f"not {schema.HEAD}: it is newer, so upgrade flowbridge" in run("db", "check").stdout
+    assert "it is newer than this version: upgrade flowbridge" in result.stderr
+    assert (
+        f"not {schema.HEAD}: it is newer than this version: upgrade flowbridge"
+        in run("db", "check").stdout
+    )
 
 
 def test_db_check_and_upgrade(folder: Path) -> None:

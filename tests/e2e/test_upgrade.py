@@ -382,7 +382,7 @@ def test_a_migration_that_never_gets_its_turn_says_so(postgres_database: str) ->
         command.upgrade(scripts(connection), "0003")
     with database.engine.connect() as long:
         long.execute(text("SELECT count(*) FROM delivery"))
-        with pytest.raises(StoreError, match=r"could not be brought up to date.*lock timeout"):
+        with pytest.raises(StoreError, match=r"could not be migrated.*lock timeout"):
             upgrade.upgrade(database)
     assert upgrade.revision(database) == "0003"
     database.close()

@@ -1020,7 +1020,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "D4",
         "file": "bridge/store/db/leader.py",
-        "old": "            session.invalidate()  # not for the pool: it would take the lock along\n",
+        "old": "            session.invalidate()  # not returned to the pool, which would keep the lock\n",
         "new": "",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },

@@ -196,7 +196,7 @@ def test_one_with_a_changed_byte_is_refused(packed: Path, tmp_path: Path) -> Non
         changed = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
         with (
             target(tmp_path) as (database, data),
-            pytest.raises(StoreError, match=r"is not what its manifest says|is damaged"),
+            pytest.raises(StoreError, match=r"does not match its manifest|is damaged"),
         ):
             restore(io.BytesIO(changed), database, data, NOW)
 
@@ -246,7 +246,7 @@ def test_a_name_that_no_backup_has_is_refused(
 ) -> None:
     with (
         target(tmp_path) as (database, data),
-        pytest.raises(StoreError, match=r"which no backup has|is no file"),
+        pytest.raises(StoreError, match=r"which is not part of a backup|is not a file"),
     ):
         restore(
             changed(packed, lambda entries: entries.insert(0, (entry, b""))), database, data, NOW
@@ -282,10 +282,10 @@ def test_what_unpacks_to_far_more_than_it_is_is_refused(
 def test_what_stands_before_a_file_is_bounded_in_memory(tmp_path: Path) -> None:
     with (
         target(tmp_path) as (database, data),
-        pytest.raises(StoreError, match="before one of its files"),
+        pytest.raises(StoreError, match="header of one of its files"),
     ):
         restore(bomb(header=64 * MIB), database, data, NOW)
-    with pytest.raises(StoreError, match="before one of its files"):
+    with pytest.raises(StoreError, match="header of one of its files"):
         begins(bomb(header=64 * MIB))
 
 
@@ -303,7 +303,7 @@ def test_a_restore_leaves_room_on_the_disk(
     monkeypatch.setattr(extraction, "free", lambda _: (10 * MIB, 32 * MIB))
     with (
         target(tmp_path) as (database, data),
-        pytest.raises(StoreError, match="does not fit on the disk"),
+        pytest.raises(StoreError, match="do not fit on the disk"),
     ):
         put_back(packed, database, data)
     assert tree(tmp_path / "target") == {}
@@ -340,12 +340,12 @@ def said(**changes: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None
             said(format=FORMAT + 1, flowbridge="9.0"),
             r"made by flowbridge 9\.0, which is newer",
         ),
-        (said(format="x"), "its manifest cannot be read"),
-        (said(schema="0001"), f"its database has schema {schema.HEAD}, and its manifest says 0001"),
+        (said(format="x"), "its manifest is invalid"),
+        (said(schema="0001"), f"its database has schema {schema.HEAD}, but its manifest says 0001"),
         (said(blobs=2), "1 blobs of 2"),
         (lambda entries: entries.append((named("files/more"), b"x")), "goes on after its manifest"),
-        (lambda entries: entries.pop(1), "secret_key is not what its manifest says"),
-        (lambda entries: entries.pop(0), "flowbridge.db is not what its manifest says"),
+        (lambda entries: entries.pop(1), "secret_key does not match its manifest"),
+        (lambda entries: entries.pop(0), "flowbridge.db does not match its manifest"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(
@@ -390,7 +390,7 @@ def test_a_store_with_anything_in_it_is_replaced_only_where_that_is_said_and_kep
         (data / "secret_key").write_text("m" * 64)
         (data / "files").mkdir()
         (data / "files" / "mine.csv").write_text("mine")
-        with pytest.raises(StoreError, match="there is a store already"):
+        with pytest.raises(StoreError, match="a store already exists"):
             put_back(packed, database, data)
         assert events.get(database, known.id)
         restored = put_back(packed, database, data, replace=True)
@@ -416,7 +416,7 @@ def test_one_that_is_damaged_beyond_reading_can_be_replaced(packed: Path, tmp_pa
     with target(tmp_path) as (database, data):
         data.mkdir()
         (data / "flowbridge.db").write_bytes(b"this is no database" * 1000)
-        with pytest.raises(StoreError, match="there is a store already"):
+        with pytest.raises(StoreError, match="a store already exists"):
             put_back(packed, database, data)
         restored = put_back(packed, database, data, replace=True)
         assert restored.aside is not None and (
@@ -630,19 +630,19 @@ def test_the_commands(folder: Path, store: Database) -> None:
         made["rows"]["event"],
         made["verified"],
     ) == (1, True)
-    assert run("db", "backup", str(path)).exit_code == 1, "it is there already"
+    assert run("db", "backup", str(path)).exit_code == 1, "it already exists"
     (inside,) = lines(run("db", "restore", str(path), "--dry-run", "--json"))
     assert inside["rows"]["event"] == 1 and inside["missing"] == []
     assert "it is whole" in run("db", "restore", str(path), "--dry-run").stdout
     refused = run("db", "restore", str(path), "--yes")
-    assert refused.exit_code == 1 and "there is a store already" in refused.stderr
+    assert refused.exit_code == 1 and "a store already exists" in refused.stderr
     assert run("db", "restore", str(path)).stderr == refused.stderr, (
         "nobody is asked for what is not done"
     )
     (folder / "x.tar").write_bytes(b"no backup")
     with tarfile.open(folder / "y.tar", "w") as tar:
         tar.add(folder / "x.tar", "x.tar")
-    for name, why in (("x.tar", "it cannot be read"), ("y.tar", "it is no backup of flowbridge")):
+    for name, why in (("x.tar", "it cannot be read"), ("y.tar", "it is not a flowbridge backup")):
         wrong = run("db", "restore", name, "--replace")
         assert wrong.exit_code == 1 and f"{name} is not restored: {why}" in wrong.stderr, (
             "before anybody is asked"
@@ -673,7 +673,7 @@ def test_too_little_room_is_said_before_anything_is_written(
     source: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.store.db.disk_space.free", lambda _: (1000, 100))
-    with pytest.raises(StoreError, match="write it to another disk, or through a pipe"):
+    with pytest.raises(StoreError, match="write it to another disk, or to a pipe"):
         files.make(source, tmp_path / "source", tmp_path / "x.tar", NOW)
     assert not (tmp_path / "x.tar").exists()
 

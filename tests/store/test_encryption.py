@@ -310,11 +310,11 @@ def test_inputs_that_were_changed_are_never_sent_and_hold_up_nobody(sealed: Data
         pytest.fail,
         NOW,
     )
-    assert outcome.kind is Kind.REJECTED and "cannot be opened" in outcome.detail
+    assert outcome.kind is Kind.REJECTED and "cannot be decrypted" in outcome.detail
     assert sealed.write(
         lambda c: ledger.record(c, [ledger.Settled(taken, outcome)], NOW + 2, jitter=0.5)
     ) == [Status.DEAD]
-    with pytest.raises(IllegalTransition, match="cannot be opened"):
+    with pytest.raises(IllegalTransition, match="cannot be decrypted"):
         sealed.write(lambda c: ledger.move(c, taken.delivery.id, Status.QUEUED, NOW + 3))
     assert (
         event_queries.show(sealed, taken.delivery.id).attempts[taken.delivery.id][0].detail
@@ -339,7 +339,7 @@ def test_a_run_whose_inputs_were_changed_is_taken_and_says_why(sealed: Database)
             )
         )
     [taken] = sealed.write(lambda connection: runs.claim(connection, 5, NOW, "w"))
-    assert taken.inputs == "{}" and "cannot be opened" in (taken.unsealable or "")
+    assert taken.inputs == "{}" and "cannot be decrypted" in (taken.unsealable or "")
 
 
 def test_a_missing_key_fails_closed(
@@ -351,7 +351,7 @@ def test_a_missing_key_fails_closed(
             events.get(without, event.id)
         with pytest.raises(KeyMissing):
             claim(without)
-        with pytest.raises(SettingsError, match="put that key behind the first one"):
+        with pytest.raises(SettingsError, match="add it after the first key"):
             key_usage.must_open(without)
     key_usage.must_open(sealed)
     [known] = claim(sealed)
@@ -476,7 +476,7 @@ def test_a_backup_has_nothing_in_clear_and_is_restored(folder: Path, tmp_path: P
         )
     with (
         (tmp_path / "damaged.tar").open("rb") as file,
-        pytest.raises(StoreError, match="is not what its manifest says"),
+        pytest.raises(StoreError, match="does not match its manifest"),
     ):
         extraction.check(file, tmp_path)
     restored = run("db", "restore", str(tmp_path / "b.tar"), "--replace", "--yes")

@@ -63,7 +63,7 @@ def test_a_sealed_text_is_text_that_any_column_takes() -> None:
 def test_it_opens_at_no_other_place(value: str | bytes, place: tuple[str, str, str]) -> None:
     kept = BOTH.seal(value, *PLACE)
     with pytest.raises(
-        Unsealable, match=r"cannot be opened: it was changed, or comes from another place"
+        Unsealable, match=r"cannot be decrypted: it was changed, or moved from another row"
     ) as error:
         BOTH.open(kept, *place)
     assert place[2] in str(error.value) and "geheim" not in str(error.value)

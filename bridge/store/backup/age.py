@@ -1,5 +1,6 @@
-"""How old the newest backup is, and why there is none newer: for all who ask, without what makes
-one, which is large.
+"""The age of the newest backup, and the error of failed attempts.
+
+It does not import the code that makes backups, which is large.
 """
 
 from __future__ import annotations
@@ -18,16 +19,14 @@ from bridge.core.status import Backups
 from bridge.system.state_file import recall, remember
 
 BACKUP_NAME: Final = re.compile(r"flowbridge-\d{8}T\d{6}Z\.tar")
-# in the data folder, for as long as tries to make a backup come to nothing
+# in the data folder, while attempts fail
 STATE_FILE: Final = "backup_failing.json"
 MAX_ERROR_LENGTH: Final = 300  # characters of an error
 
 
 @dataclass(frozen=True, slots=True)
 class _FailedAttempts:
-    """Tries that came to nothing: since when, when the last was noted, and why it failed, null
-    where none has come to an end.
-    """
+    """Failed attempts: since when, the time of the last one, and its error if it was recorded."""
 
     since: float
     at: float
@@ -35,14 +34,12 @@ class _FailedAttempts:
 
 
 def list_backups(folder: Path) -> list[Path]:
-    """Return the backups in a folder that have a name of ours, oldest first."""
+    """Return the backups in a folder that flowbridge named, oldest first."""
     return sorted(one for one in folder.glob("flowbridge-*.tar") if BACKUP_NAME.fullmatch(one.name))
 
 
 def newest_at(folder: Path) -> float | None:
-    """Return when the newest backup in a folder was made; None where there is none, or the folder
-    cannot be read.
-    """
+    """Return the time of the newest backup in a folder; None without one or on a read error."""
     try:
         there = list_backups(folder)
         return there[-1].stat().st_mtime if there else None
@@ -51,15 +48,13 @@ def newest_at(folder: Path) -> float | None:
 
 
 def is_due(folder: Path, every: float) -> bool:
-    """Tell whether the newest backup in a folder is older than so many seconds, or there is
-    none.
-    """
+    """Return whether the newest backup is older than `every` seconds, or there is none."""
     newest = newest_at(folder)
     return newest is None or time.time() - newest >= every
 
 
 def look(settings: Settings) -> Backups | None:
-    """Return how it stands with backups; None on PostgreSQL, which has its own."""
+    """Return the status of backups; None on PostgreSQL, which has its own."""
     if not settings.database_url.startswith("sqlite"):
         return None
     newest = newest_at(settings.backups)
@@ -75,8 +70,9 @@ def look(settings: Settings) -> Backups | None:
 
 @contextmanager
 def trying(settings: Settings) -> Iterator[None]:
-    """Note that a backup is tried, and why it failed where it does; a try that is killed leaves
-    since when there were any.
+    """Record an attempt to make a backup, and its error if it fails.
+
+    An attempt that is killed stays recorded as failed.
     """
     before = _read_failed(settings)
     now = time.time()
@@ -88,7 +84,7 @@ def trying(settings: Settings) -> Iterator[None]:
         said = (
             str(fault)
             if isinstance(fault, (BridgeError, OSError))
-            else f"a fault of flowbridge's own ({type(fault).__name__})"
+            else f"an internal error ({type(fault).__name__})"
         )
         _write_failed(settings, _FailedAttempts(since, time.time(), said[:MAX_ERROR_LENGTH]))
         raise
@@ -96,7 +92,7 @@ def trying(settings: Settings) -> Iterator[None]:
 
 
 def _read_failed(settings: Settings) -> _FailedAttempts | None:
-    """Return the tries since the newest backup, whoever made that."""
+    """Return the failed attempts since the newest backup, whichever process made that one."""
     found = recall(settings.data / STATE_FILE, _FailedAttempts)
     if found is None:
         return None
@@ -105,8 +101,6 @@ def _read_failed(settings: Settings) -> _FailedAttempts | None:
 
 
 def _write_failed(settings: Settings, tries: _FailedAttempts) -> None:
-    """Keep it; on a disk that is full there is another alert, and a backup is tried all the
-    same.
-    """
+    """Store the failed attempts. A full disk has its own alert, and the attempt goes on."""
     with suppress(OSError):
         remember(settings.data / STATE_FILE, tries)

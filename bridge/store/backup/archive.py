@@ -1,8 +1,7 @@
-"""A backup: one tar file with the database as of one moment, the bytes of files that it names, the
-secret key, and what flows have written.
+"""Write a backup: one tar file with the database, its blobs, the secret key, and files of flows.
 
-What is in it is in docs/operations.md. The manifest comes last, so that a file that was cut off is
-known by not having one.
+The database is copied as of one moment. docs/operations.md lists the contents. The manifest comes
+last, so a truncated file has none.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ Advance = Callable[[int], None]
 
 
 def name_of(now: float) -> str:
-    """Return the name of a backup that is taken then."""
+    """Return the name of a backup made at this time."""
     return f"flowbridge-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}.tar"
 
 
@@ -54,18 +53,17 @@ def write(
     now: float,
     advance: Advance = lambda _: None,
 ) -> Manifest:
-    """Write a backup to `target` while flowbridge runs; a copy of the database lies in the folder
-    `scratch` meanwhile.
+    """Write a backup to `target` while flowbridge runs; `scratch` holds a temporary database copy.
 
-    `advance` is told how many bytes were written. Raises `StoreError` or OSError.
+    `advance` is called with the number of bytes written. Raises `StoreError` or OSError.
     """
     if not database.is_sqlite:
         raise StoreError(
-            "a PostgreSQL database is backed up with pg_dump: pg_dump --format=custom"
+            "flowbridge does not back up PostgreSQL; use pg_dump: pg_dump --format=custom"
             " --file=FILE URL"
         )
     if not database.path.exists():
-        raise StoreError(f"there is no database {database.path}: nothing was received yet")
+        raise StoreError(f"no database at {database.path}: no events were received yet")
     blobs = Blobs(data / "blobs", database.sealer)
     with blobs.still(), tempfile.TemporaryDirectory(prefix="backup-", dir=scratch) as folder:
         copy = Path(folder) / DATABASE
@@ -75,7 +73,7 @@ def write(
             _check_integrity(taken)
             if (schema := upgrade.revision(taken)) != HEAD:
                 raise StoreError(
-                    f"the database has schema {schema}, this flowbridge wants {HEAD}:"
+                    f"the database has schema {schema}, but this version requires {HEAD}:"
                     f" {upgrade.remedy(schema)}"
                 )
             manifest = Manifest(taken_at=now, schema=HEAD, rows=copy_operation.count(taken))
@@ -90,7 +88,7 @@ def _check_integrity(database: Database) -> None:
     with database.read() as connection:
         found = [row[0] for row in connection.exec_driver_sql("PRAGMA quick_check(5)")]
     if found != ["ok"]:
-        raise StoreError(f"the database is damaged, so no backup of it was made: {found[0]}")
+        raise StoreError(f"the database is damaged, no backup was made: {found[0]}")
 
 
 def _pack(
@@ -135,7 +133,7 @@ def _pack(
 
 
 def _other_files(data: Path) -> Iterator[tuple[str, Path]]:
-    """The secret key, and what flows have written; no links, which could lead anywhere."""
+    """Yield the secret key and the files of flows; no links, which could point anywhere."""
     if (data / KEY).is_file():
         yield KEY, data / KEY
     for folder, folders, names in os.walk(data / "files"):
@@ -155,7 +153,7 @@ def _entry(name: str, size: int, at: int) -> tarfile.TarInfo:
 
 
 class _HashingReader(io.RawIOBase):
-    """Reads just so many bytes of a file, which may grow, and hashes them."""
+    """Reads a fixed number of bytes of a file that may grow, and hashes them."""
 
     def __init__(self, file: IO[bytes], size: int, advance: Advance) -> None:
         self._file = file
@@ -166,7 +164,7 @@ class _HashingReader(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         piece = self._file.read(min(self._left, CHUNK_BYTES if size < 0 else size))
         if not piece and self._left:
-            raise StoreError("a file became shorter while it was read")
+            raise StoreError("a file was truncated during the backup")
         self._left -= len(piece)
         self.digest.update(piece)
         self._advance(len(piece))

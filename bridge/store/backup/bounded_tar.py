@@ -1,6 +1,4 @@
-"""A tar file from outside, which may be compressed: read without trusting what it says of its
-size.
-"""
+"""Read an untrusted tar file, which may be compressed, within limits on its size."""
 
 from __future__ import annotations
 
@@ -15,11 +13,9 @@ from typing import IO, Any, Final
 from bridge.core.errors import StoreError
 
 MAX_FILES: Final = 1_000_000
-MAX_HEADER_BYTES: Final = (
-    1024 * 1024
-)  # of what stands before a file: tarfile holds all of it in memory
-MIN_LIMIT_BYTES: Final = 1024 * 1024 * 1024  # bytes that anything may unpack to, and beyond them:
-MAX_RATIO: Final = 1000  # bytes for each byte of the file; what is compressed further is a bomb
+MAX_HEADER_BYTES: Final = 1024 * 1024  # before a file; tarfile holds them in memory
+MIN_LIMIT_BYTES: Final = 1024 * 1024 * 1024  # any file may unpack to this size
+MAX_RATIO: Final = 1000  # beyond that, unpacked bytes for each byte: more is a zip bomb
 READ_ERRORS: Final = (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error)
 _MAGIC: Final[dict[bytes, Any]] = {
     b"\x1f\x8b": gzip.open,
@@ -45,7 +41,7 @@ class _CountingReader:
 
 
 class _BoundedReader:
-    """Reads the uncompressed tar file; raises `StoreError` beyond what it may hold."""
+    """Reads the uncompressed tar file; raises `StoreError` beyond its limits."""
 
     def __init__(self, packed: _CountingReader) -> None:
         self._packed = packed
@@ -61,15 +57,18 @@ class _BoundedReader:
         self._count += len(piece)
         self.left -= len(piece)
         if self.left < 0:
-            raise StoreError("what stands before one of its files is too long")
+            raise StoreError("the header of one of its files is too long")
         if self._count > MIN_LIMIT_BYTES + MAX_RATIO * self._packed.count:
-            raise StoreError(f"it unpacks to more than {MAX_RATIO} times its size: it is no backup")
+            raise StoreError(
+                f"it unpacks to more than {MAX_RATIO} times its size: it is not a backup"
+            )
         return piece
 
 
 def read_entries(source: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Yield the entries of a tar file one after another, each to be read before the next. Raise
-    `StoreError` or one of `UNREADABLE`.
+    """Yield the entries of a tar file one after another; each must be read before the next.
+
+    Raises `StoreError` or one of `READ_ERRORS`.
     """
     unpacked = _BoundedReader(_CountingReader(source))
     with tarfile.open(fileobj=unpacked, mode="r|") as tar:  # type: ignore[call-overload]  # it only needs read()
@@ -78,7 +77,7 @@ def read_entries(source: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.T
             entry = tar.next()
             if entry is None:
                 return
-            tar.members.clear()  # it would hold all of them
+            tar.members.clear()  # otherwise it would hold all of them
             unpacked.left += entry.size
             yield tar, entry
-    raise StoreError(f"it has more than {MAX_FILES} files")
+    raise StoreError(f"it has more than {MAX_FILES} files, the maximum")

@@ -33,9 +33,7 @@ from bridge.store.tables.schema import HEAD
 
 
 def begins(source: IO[bytes]) -> None:
-    """Raise `StoreError` where what a file begins with is no backup. It stands at its beginning
-    afterwards.
-    """
+    """Raise `StoreError` if a file does not begin as a backup does. Seeks back to its beginning."""
     try:
         first = next((entry for _, entry in bounded_tar.read_entries(source)), None)
     except bounded_tar.READ_ERRORS as error:
@@ -43,12 +41,13 @@ def begins(source: IO[bytes]) -> None:
     finally:
         source.seek(0)
     if first is None or first.name != DATABASE:
-        raise StoreError("it is no backup of flowbridge")
+        raise StoreError("it is not a flowbridge backup")
 
 
 def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -> Manifest:
-    """Write what is in a backup to an empty folder, and return its manifest once all of it was
-    found as it says. Raises `StoreError`.
+    """Unpack a backup into an empty folder, verify its contents, and return its manifest.
+
+    Raises `StoreError`.
     """
     found: dict[str, tuple[int, str]] = {}
     blobs = 0
@@ -56,20 +55,20 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
     try:
         for tar, entry in bounded_tar.read_entries(source):
             if text is not None:
-                raise StoreError("it goes on after its manifest")
+                raise StoreError("it contains data after its manifest")
             if entry.name == MANIFEST and entry.isreg() and entry.size <= MAX_MANIFEST_BYTES:
                 text = _reader(tar, entry).read()
                 continue
             size, digest = _unpack_one(tar, entry, folder, advance)
             blob = BLOB_NAME.fullmatch(entry.name)
             blobs += blob is not None
-            # a blob that is called otherwise is sealed, and in the manifest
+            # a blob with another name is encrypted, and listed in the manifest
             if blob is None or digest != blob[2]:
                 found[entry.name] = size, digest
     except bounded_tar.READ_ERRORS as error:
         raise StoreError(f"it cannot be read: {error}") from error
     if text is None:
-        raise StoreError("it has no manifest: it is no backup of flowbridge, or was cut off")
+        raise StoreError("it has no manifest: it is not a flowbridge backup, or is truncated")
     manifest = parse_manifest(text)
     if damaged := sorted(
         name for name in found if BLOB_NAME.fullmatch(name) and name not in manifest.files
@@ -78,10 +77,10 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
     if wrong := sorted(
         name for name in {*found, *manifest.files} if found.get(name) != manifest.files.get(name)
     ):
-        raise StoreError(f"{wrong[0]} is not what its manifest says")
+        raise StoreError(f"{wrong[0]} does not match its manifest")
     if blobs != manifest.blobs or DATABASE not in found:
         raise StoreError(
-            f"it has {blobs} blobs of {manifest.blobs}"
+            f"it has {blobs} of {manifest.blobs} blobs"
             if DATABASE in found
             else "it has no database"
         )
@@ -91,14 +90,14 @@ def unpack(source: IO[bytes], folder: Path, advance: Advance = lambda _: None) -
 def _reader(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
     reader = tar.extractfile(entry)
     if reader is None:
-        raise StoreError(f"{entry.name[:100]!r} is no file")
+        raise StoreError(f"{entry.name[:100]!r} is not a file")
     return reader
 
 
 def _unpack_one(
     tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path, advance: Advance
 ) -> tuple[int, str]:
-    """Write one file. Names come from outside: only those that a backup has lead to a place."""
+    """Write one file. Names are untrusted: only those that a backup contains are accepted."""
     parts = PurePosixPath(entry.name).parts
     fits = (
         entry.name in (DATABASE, KEY)
@@ -112,7 +111,7 @@ def _unpack_one(
         )
     )
     if not fits or not entry.isreg():
-        raise StoreError(f"it has {entry.name[:100]!r}, which no backup has")
+        raise StoreError(f"it contains {entry.name[:100]!r}, which is not part of a backup")
     path = folder.joinpath(*parts)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(
@@ -134,17 +133,16 @@ def _unpack_one(
 
 
 def _check_disk(folder: Path, size: int) -> None:
-    """Leave the disk what the store needs that is there: a file that claims to be a backup must not
-    fill it.
-    """
+    """Raise `StoreError` if a file would leave less space than the existing store needs."""
     left, reserve = free(folder)
     if left - size < reserve:
-        raise StoreError("what it unpacks to does not fit on the disk")
+        raise StoreError("its unpacked contents do not fit on the disk")
 
 
 def check(source: IO[bytes], scratch: Path) -> Manifest:
-    """Restore a backup into a place of its own, look through it, and throw it away; `StoreError`
-    where it is not whole.
+    """Restore a backup into a temporary folder, verify it, and delete the folder.
+
+    Raises `StoreError` if it is incomplete or damaged.
     """
     with unpack_temporarily(source, scratch) as (folder, manifest):
         verify_database(folder, manifest)
@@ -155,7 +153,7 @@ def check(source: IO[bytes], scratch: Path) -> Manifest:
 def unpack_temporarily(
     source: IO[bytes], scratch: Path, advance: Advance = lambda _: None
 ) -> Iterator[tuple[Path, Manifest]]:
-    """Give a folder with what is in a backup, for as long as it is needed."""
+    """Unpack a backup into a temporary folder, and delete the folder afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="restore-", dir=scratch))
     try:
         yield folder, unpack(source, folder, advance)
@@ -164,18 +162,16 @@ def unpack_temporarily(
 
 
 def verify_database(folder: Path, manifest: Manifest) -> None:
-    """Raise `StoreError` where the database in a folder is not whole, or not the one that the
-    manifest is of.
-    """
+    """Raise `StoreError` if the database in a folder is damaged, or does not match the manifest."""
     database = Database(f"sqlite:///{folder / DATABASE}")
     try:
         if damaged := checkup.damage(database):
-            raise StoreError(f"its database is not whole: {damaged[0]}")
+            raise StoreError(f"its database is damaged: {damaged[0]}")
         if (schema := upgrade.revision(database)) != manifest.schema:
             raise StoreError(
-                f"its database has schema {schema}, and its manifest says {manifest.schema}"
+                f"its database has schema {schema}, but its manifest says {manifest.schema}"
             )
         if schema == HEAD and (rows := copy_operation.count(database)) != manifest.rows:
-            raise StoreError(f"its database has rows {rows}, and its manifest says {manifest.rows}")
+            raise StoreError(f"its database has rows {rows}, but its manifest says {manifest.rows}")
     finally:
         database.close()

@@ -1,6 +1,4 @@
-"""Backups as files in a folder: a new one is read back before it counts, and of those that are made
-by themselves a few are kept.
-"""
+"""Backup files in a folder: create and verify a new one, and delete the oldest."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from bridge.store.db.disk_space import MIB
 
 
 def size_of(database: Database, data: Path) -> int:
-    """Return about how many bytes a backup has."""
+    """Estimate the size of a backup in bytes."""
     folders = (data / "blobs", data / "files")
     others = sum(
         one.stat().st_size
@@ -33,16 +31,15 @@ def size_of(database: Database, data: Path) -> int:
 def make(
     database: Database, data: Path, path: Path, now: float, advance: Advance = lambda _: None
 ) -> Manifest:
-    """Write a backup to a new file, for its owner alone, and restore it into a place of its own to
-    see that it is whole.
+    """Write a backup to a new file, readable by its owner only, and verify it by restoring it.
 
-    `StoreError` or OSError: there is no such file. `advance` is told of bytes as they are written,
-    and once more as they are read back.
+    `advance` is called with the number of bytes, when written and again when read. On `StoreError`
+    or OSError, no file is left.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_disk(path.parent, size_of(database, data))
     if path.exists():
-        raise StoreError(f"{path} is there already")
+        raise StoreError(f"{path} already exists")
     draft = path.with_name(f".{path.name}.part")
     draft.unlink(missing_ok=True)
     try:
@@ -64,7 +61,7 @@ def make(
 
 
 def rotate(folder: Path, most: int) -> int:
-    """Delete the oldest backups in a folder, so that so many are left; return how many went."""
+    """Delete the oldest backups in a folder, except the newest `most`; return how many."""
     old = list_backups(folder)[:-most]
     for one in old:
         one.unlink(missing_ok=True)
@@ -73,9 +70,9 @@ def rotate(folder: Path, most: int) -> int:
 
 def _check_disk(folder: Path, size: int) -> None:
     left, reserve = disk_space.free(folder)
-    wanted = 2 * size + reserve  # the file, and what is unpacked of it to look at
+    wanted = 2 * size + reserve  # the file, and its unpacked contents for verification
     if left < wanted:
         raise StoreError(
-            f"a backup in {folder} wants {wanted / MIB:.0f} MiB until it is verified, and the disk"
-            f" has {left / MIB:.0f} MiB left; write it to another disk, or through a pipe"
+            f"a backup in {folder} needs {wanted / MIB:.0f} MiB until it is verified, but the disk"
+            f" has {left / MIB:.0f} MiB left; write it to another disk, or to a pipe"
         )

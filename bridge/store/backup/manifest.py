@@ -14,7 +14,7 @@ from bridge.core.errors import StoreError
 FORMAT: Final = 2
 
 
-PLAIN_FORMAT: Final = 1  # the format of one without sealed blobs, which earlier versions read, too
+PLAIN_FORMAT: Final = 1  # without encrypted blobs; earlier versions can read it
 
 
 DATABASE = "flowbridge.db"
@@ -34,11 +34,10 @@ BLOB_NAME: Final = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a backup says of itself.
+    """The description of a backup's contents.
 
-    `files`: name -> (bytes, SHA-256) of what is no blob, and of sealed blobs, whose names do not
-    follow from what is in the file;
-    `missing`: blobs that were not there.
+    `files`: name -> (bytes, SHA-256) of all files except plaintext blobs, whose names are their
+    digests; `missing`: digests of blobs that did not exist.
     """
 
     format: int = PLAIN_FORMAT
@@ -57,12 +56,12 @@ def parse_manifest(text: bytes) -> Manifest:
         said = orjson.loads(text)
         if said["format"] > FORMAT:
             raise StoreError(
-                f"it was made by flowbridge {said['flowbridge']}, which is newer than this one"
-                f" ({__version__}): upgrade first"
+                f"it was made by flowbridge {said['flowbridge']}, which is newer than this version"
+                f" ({__version__}): upgrade flowbridge first"
             )
         return Manifest(
             **said
             | {"files": {name: (size, digest) for name, (size, digest) in said["files"].items()}}
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError("its manifest cannot be read") from error
+        raise StoreError("its manifest is invalid") from error

@@ -1,5 +1,6 @@
-"""Put a backup where a store is, or was: whole or not at all, with what was there kept aside, and
-nothing of it started by itself.
+"""Restore a backup: completely or not at all.
+
+The previous store is moved aside, and the restored one starts no flows until it is released.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from bridge.store.operations import copy
 from bridge.store.queue import hold
 from bridge.store.queue.hold import Waiting
 
-#: What makes a store one that nobody wants to lose; what every start writes is not among it.
+#: Tables whose rows must not be lost; every start writes to the others.
 PROTECTED_TABLES: Final = (
     "event",
     "delivery",
@@ -40,8 +41,8 @@ PROTECTED_TABLES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What came of it: the manifest, what waits in the store, and where what was there before is
-    now, null where there was nothing.
+    """The result of a restore: manifest, waiting work, and the folder of the previous store, if
+    any.
     """
 
     manifest: Manifest
@@ -50,14 +51,14 @@ class Restored:
 
 
 def is_there(database: Database) -> bool:
-    """Tell whether there is a store that would be replaced, with anything of worth in it."""
+    """Return whether a store with data would be replaced."""
     if not database.path.exists() or database.path.stat().st_size == 0:
         return False
     try:
         if upgrade.revision(database) is None:
             return True
         counts = copy.count(database)
-    except StoreError:  # of another schema, or damaged
+    except StoreError:  # another schema, or damaged
         return True
     return any(counts[name] for name in PROTECTED_TABLES)
 
@@ -71,18 +72,18 @@ def restore(
     replace: bool = False,
     advance: Advance = lambda _: None,
 ) -> Restored:
-    """Restore a backup to where `database` and the data folder are. `StoreError` or OSError:
-    nothing has changed.
+    """Restore a backup to `database` and the data folder. On `StoreError` or OSError nothing
+    changed.
 
-    `replace`: although there is a store already, which is kept aside in a folder beside it.
+    `replace`: replace an existing store, which is moved to a folder beside it.
     """
     if not database.is_sqlite:
         raise StoreError(
-            "a PostgreSQL database is restored with pg_restore: pg_restore --dbname=URL FILE"
+            "flowbridge does not restore PostgreSQL; use pg_restore: pg_restore --dbname=URL FILE"
         )
     if not replace and is_there(database):
         raise StoreError(
-            f"there is a store already ({database.path}); --replace keeps it aside and puts the"
+            f"a store already exists ({database.path}); --replace moves it aside and restores the"
             " backup in its place"
         )
     database.close()
@@ -99,19 +100,17 @@ def restore(
 
 
 def _prepare(database: Database, manifest: Manifest, now: float) -> Waiting:
-    """Bring the unpacked database up to this version's schema, and mark what is in it as
-    restored.
-    """
+    """Migrate the unpacked database to this version's schema, and mark its contents as restored."""
     path = database.path
     try:
-        upgrade.upgrade(database)  # refuses one that is newer
+        upgrade.upgrade(database)  # refuses a newer schema
         database.write(lambda connection: hold.restored(connection, manifest.taken_at, now))
         with database.read() as connection:
             waiting = hold.waiting(connection, now)
     finally:
         database.close()
     if not snapshot.remove_wal(path):
-        raise StoreError("somebody has opened the unpacked database")
+        raise StoreError("another process has opened the unpacked database")
     with path.open("rb") as file:
         os.fsync(file.fileno())
     return waiting
@@ -119,10 +118,10 @@ def _prepare(database: Database, manifest: Manifest, now: float) -> Waiting:
 
 @contextmanager
 def _exclusive_use(path: Path) -> Iterator[None]:
-    """Have nobody use the database; `StoreError` where somebody does."""
+    """Prevent other processes from using the database. Raises `StoreError` if it is in use."""
     in_use = StoreError(
-        f"{path} is in use: stop flowbridge first (as a service: systemctl stop flowbridge.socket"
-        " flowbridge)"
+        f"{path} is in use: stop flowbridge first (for the service: systemctl stop"
+        " flowbridge.socket flowbridge)"
     )
     leader = os.open(
         path.with_name(path.name + ".leader"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
@@ -131,7 +130,9 @@ def _exclusive_use(path: Path) -> Iterator[None]:
         fcntl.flock(leader, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with file_lock(path, "lock"):
             if path.exists():
-                with suppress(StoreError):  # one that is damaged beyond reading is in nobody's use
+                with suppress(
+                    StoreError
+                ):  # no process can use a database that is too damaged to read
                     if not snapshot.remove_wal(path):
                         raise _InUse
             yield
@@ -142,12 +143,12 @@ def _exclusive_use(path: Path) -> Iterator[None]:
 
 
 class _InUse(Exception):
-    """Somebody has the database open."""
+    """Another process has the database open."""
 
 
 def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | None:
-    """Move what was unpacked to its place, the database last: until then it is the store that it
-    was.
+    """Move the unpacked files to their places, the database last: until then the old store is
+    intact.
     """
     aside = data / f"replaced-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
     there = [
@@ -159,7 +160,7 @@ def _put_in_place(folder: Path, path: Path, data: Path, now: float) -> Path | No
         _move_aside(one, aside / one.name)
     _merge(folder / "blobs", data / "blobs")
     if (data / "files").exists():
-        shutil.rmtree(data / "files")  # they are aside
+        shutil.rmtree(data / "files")  # already moved aside
     for name in ("files", KEY):
         if (folder / name).exists():
             shutil.move(folder / name, data / name)
@@ -184,9 +185,7 @@ def _move_aside(one: Path, kept: Path) -> None:
 
 
 def _link(one: str | Path, kept: str | Path) -> None:
-    """Give a file a second name, which is all that is left of it in the end; a copy where the file
-    system has no links.
-    """
+    """Give a file a second name, which remains in the end; copy it if links are unsupported."""
     try:
         os.link(one, kept)
     except OSError:
@@ -194,10 +193,10 @@ def _link(one: str | Path, kept: str | Path) -> None:
 
 
 def _merge(unpacked: Path, blobs: Path) -> None:
-    """Move blobs to those that are there; one that is there already is the same."""
+    """Move blobs to the existing ones; one with the same name has the same content."""
     for blob in unpacked.glob("*/*"):
         place = blobs / blob.parent.name / blob.name
         if not place.exists():
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.move(blob, place)
-        os.utime(place)  # its owner is there soon
+        os.utime(place)  # its owner is stored soon: see `BlobStore.sweep`

@@ -67,7 +67,7 @@ def _cursor(connection: Connection) -> Any:
 
 
 def listed(texts: Iterable[str]) -> str:
-    """Encode texts as one JSON parameter, for `Among` or a function that reads JSON."""
+    """Encode texts as one JSON parameter, for `InJsonList` or a function that reads JSON."""
     return orjson.dumps(list(texts)).decode()
 
 

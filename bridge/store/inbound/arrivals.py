@@ -18,7 +18,7 @@ from bridge.store.inbound import deleted_ids
 from bridge.store.tables import schema
 from bridge.store.tables.rows import delivery_row, event_row
 
-SAME_BODY_SECONDS = 7 * 86400.0  # seconds in which the same body under another id is pointed out
+SAME_BODY_SECONDS = 7 * 86400.0  # for which an equal body under another id is noted
 
 
 Arrival = tuple[Event, Sequence[Delivery]]
@@ -26,16 +26,17 @@ Arrival = tuple[Event, Sequence[Delivery]]
 
 @dataclass(frozen=True, slots=True)
 class ArrivalRows:
-    """What is kept of an arrival: made before its turn comes, so that nobody waits while values are
-    sealed.
+    """The rows of an event and its deliveries, encrypted before the transaction begins.
+
+    Other writers then do not wait for the encryption.
     """
 
     event_id: str
     event: dict[str, Any]
     deliveries: list[dict[str, Any]]
     planned: Sequence[Delivery]
-    since: float  # how old an event with the same body may be to be pointed out
-    erased_id: str  # what its provider id would be in `deleted_id` if its event was erased
+    since: float  # events since then with an equal body are noted
+    erased_id: str  # its provider id in `deleted_id` if the event was erased
 
     @classmethod
     def of(cls, arrival: Arrival, sealer: Sealer, secret_key: str) -> ArrivalRows:
@@ -54,12 +55,14 @@ class ArrivalRows:
 
 
 class _ArrivalBatch:
-    """Events with their deliveries, as rows of the view `arrival`: its trigger puts each where it
-    belongs, unless the event is known.
+    """Inserts events with their deliveries; see `RowBatch`.
+
+    On SQLite they are rows of the view `arrival`. Its trigger inserts each into its tables unless
+    the event exists.
     """
 
     def statement(self, items: Sequence[ArrivalRows]) -> tuple[str, list[Any]]:
-        """Return the insert of `items`."""
+        """Return the INSERT of `items`."""
         values = [
             value
             for item in items
@@ -73,8 +76,9 @@ class _ArrivalBatch:
         return _insert_arrivals(len(items)), values
 
     def rows(self, item: ArrivalRows) -> int | None:
-        """Return the rows of an event and its deliveries; None where one of them stands in line or
-        merges, which changes others.
+        """Return the number of rows of an event and its deliveries.
+
+        None if a delivery is ordered or merged, which changes other rows.
         """
         return (
             None
@@ -95,7 +99,7 @@ class _ArrivalBatch:
         return [event_id in kept for event_id in ids]
 
     def prepare(self, connection: Connection, items: Sequence[ArrivalRows]) -> None:
-        """Take the locks that the deliveries' keys want."""
+        """Take the locks for the deliveries' keys."""
         take_keys(connection, [delivery for item in items for delivery in item.planned])
 
     def insert(self, connection: Connection, item: ArrivalRows) -> bool:
@@ -137,13 +141,11 @@ ARRIVAL_COLUMNS = (
 )
 
 
-LOOKUP_COLUMNS = ("since", "erased_id")  # those that are no columns of an event
+LOOKUP_COLUMNS = ("since", "erased_id")  # not columns of `event`
 
 
 def take_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
-    """Take the locks of the lines and of the keys to be merged, which the triggers take one by
-    one.
-    """
+    """Take the locks of ordering and debounce keys, which the triggers take one by one."""
     alone_with_keys(
         connection, [(one.route, one.order.key) for one in planned if one.order], ORDER_KEY_SEED
     )
@@ -155,9 +157,7 @@ def take_keys(connection: Connection, planned: Sequence[Delivery]) -> None:
 
 
 def _deliveries(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows of deliveries as one JSON text: lists, in the order of the columns in the
-    trigger.
-    """
+    """Encode deliveries as JSON: a list for each, in the trigger's order of columns."""
     return orjson.dumps([list(row.values()) for row in rows]).decode()
 
 
@@ -171,7 +171,7 @@ def _insert_arrivals(rows: int) -> str:
 
 @cache
 def _insert_event() -> Any:
-    from sqlalchemy.dialects import postgresql  # megabytes, for those who use it
+    from sqlalchemy.dialects import postgresql  # megabytes, so imported only for PostgreSQL
 
     table = schema.event
     earlier = schema.event.alias()

@@ -1,6 +1,4 @@
-"""Who owns which blob: the one place that knows. What keeps bytes in a blob is a row of
-`OWNERS`.
-"""
+"""The owners of blobs. Every table that stores bytes in blobs is a row of `BLOB_OWNERS`."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from bridge.store.encryption import Sealer
 from bridge.store.tables.encrypted import name_of
 from bridge.store.tables.rows import files_of
 
-PAGE_ROWS: Final = 2000  # rows that are read in one transaction
+PAGE_ROWS: Final = 2000  # in one transaction
 
 
 def _local_file_digest(row: Row[Any], sealer: Sealer) -> Iterator[str]:
@@ -30,17 +28,18 @@ def _event_file_digests(row: Row[Any], sealer: Sealer) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class BlobOwner:
-    """A table whose rows own blobs: its columns of `key` say where a row stands, `digests` gives
-    those of a row.
+    """A table whose rows own blobs.
+
+    `key`: the columns to page by; `digests`: returns the digests of a row.
     """
 
     query: str
     key: tuple[str, ...]
-    first: tuple[Any, ...]  # before all places
+    first: tuple[Any, ...]  # sorts before all keys
     digests: Callable[[Row[Any], Sealer], Iterator[str]]
 
 
-#: Conditions are those of an index.
+#: The conditions match indexes.
 BLOB_OWNERS: Final = (
     BlobOwner(
         "SELECT user_id, run_id, name, sha256 FROM local_file WHERE (user_id, run_id, name) >"
@@ -59,8 +58,9 @@ BLOB_OWNERS: Final = (
 
 
 def owned(database: Database) -> set[str]:
-    """Return the digests of all blobs that somebody owns. What is kept while this is read may be
-    missing.
+    """Return the digests of all blobs with an owner.
+
+    Blobs that are stored during the read may be missing.
     """
     return {digest for owner in BLOB_OWNERS for digest in _owned_by(database, owner)}
 

@@ -1,7 +1,7 @@
-"""Count the bytes that a source stores in a day, in the transaction that stores them: on any node,
-and through restarts.
+"""Count the bytes that a source stores per day, on all nodes and across restarts.
 
-A day begins at 00:00 UTC. Of each source one row is kept, for its newest day.
+The count is part of the transaction that stores them. A day begins at 00:00 UTC, and each source
+has one row, for its newest day.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ _ADD_WITHIN_LIMIT = text(
 
 
 def add_bytes(connection: Connection, source: str, size: int, most: int, now: float) -> None:
-    """Count bytes that a source stores. `Refused` where they would be more than `most` in this
-    day.
-    """
+    """Count bytes that a source stores. Raises `Refused` if the day's total would exceed `most`."""
     values = {"source": source, "day": day_of(now), "bytes": size, "most": most}
     if size > most or connection.execute(_ADD_WITHIN_LIMIT, values).first() is None:
         raise no_daily_room(now)
@@ -53,8 +51,9 @@ def stored_by(database: Database, source: str, now: float) -> int:
 def add_all(
     database: Database, arrivals: Sequence[Arrival], replan: Replan, most: int, now: float
 ) -> list[Added]:
-    """Keep events of one source as `events.add_all` does, and count the bytes of those that are
-    new. `Refused` keeps none of them.
+    """Store events of one source as `events.add_all` does, and count the bytes of new ones.
+
+    Raises `Refused` and stores none of them if the limit would be exceeded.
     """
 
     def work(connection: Connection) -> list[Added]:
@@ -77,5 +76,5 @@ def _add(connection: Connection, arrival: Arrival, replan: Replan) -> Added:
         return Added(event.id, tuple(deliveries))
     added = events.add_duplicate(connection, event, replan)
     if added is None:
-        raise StoreError("the event that it repeats has just been removed")
+        raise StoreError("the event that this request repeats was just deleted")
     return added

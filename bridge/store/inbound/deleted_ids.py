@@ -1,8 +1,7 @@
-"""Provider ids that outlive their events, so that what a sender repeats late is still a duplicate:
-see `dedup_for`.
+"""Provider ids of deleted events, so that a late retry is still a duplicate: see `dedup_for`.
 
-They are stored when events are deleted, not when they come in, so that receiving costs one look
-into an index more. An erased event leaves a keyed hash of its id.
+They are stored when events are deleted, not when received, so receiving needs only one more index
+lookup. An erased event leaves a keyed hash of its id.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from bridge.ingest.data_subjects import folded
 from bridge.store.db.database import Database, Work
 from bridge.store.tables.schema import deleted_id, event
 
-DedupFor = Callable[[str], float]  # of a source, the seconds that its provider ids are stored
-BATCH_ROWS: Final = 500  # rows of one transaction
-# how the id begins of an event that is known by its body: see `bridge.ingest.duplicates`
+DedupFor = Callable[[str], float]  # returns for a source how long its ids are stored
+BATCH_ROWS: Final = 500  # in one transaction
+# Prefix of ids that are digests of bodies: see `bridge.ingest.duplicates`.
 DIGEST_PREFIX: Final = "sha256:"
 EMPTY_BODY_ID: Final = DIGEST_PREFIX + NOTHING
 
@@ -45,9 +44,7 @@ DELETE FROM deleted_id WHERE (source, provider_id) IN
 
 
 def erased_id(secret_key: str, source: str, provider_id: str | None) -> str:
-    """Return the keyed hash that replaces the provider id of an erased event; an empty text where
-    there is no id or no key.
-    """
+    """Return the keyed hash that replaces an erased provider id; empty without id or key."""
     if provider_id is None or not secret_key:
         return ""
     return KEYED + keyed_digest(
@@ -56,13 +53,13 @@ def erased_id(secret_key: str, source: str, provider_id: str | None) -> str:
 
 
 def secret_key_of(connection: Connection) -> str:
-    """Return the secret key of the database that a connection is of."""
+    """Return the secret key of a connection's database."""
     key: str = connection.get_execution_options().get("secret_key", "")
     return key
 
 
 def of_all(_source: str) -> float:
-    """Return how long ids are stored where no configuration says so."""
+    """Return the default duration for storing ids."""
     return DEDUP_FOR
 
 
@@ -74,10 +71,10 @@ def store(
     *,
     erased: bool = False,
 ) -> int:
-    """Store the provider ids of events that are about to be deleted, for as long as is left of
-    their time; return how many.
+    """Store the provider ids of events that are about to be deleted, and return how many.
 
-    `erased`: only keyed hashes of them, none where there is no key.
+    Each is stored for the rest of its `dedup_for`. `erased`: store keyed hashes only, none without
+    a key.
     """
     key = secret_key_of(connection)
     rows = []
@@ -100,7 +97,7 @@ def store(
 
 
 def find(connection: Connection, repeated: Event) -> str | None:
-    """Return the id of the deleted event that an event repeats, None where it repeats none."""
+    """Return the id of the deleted event that an event repeats; None if it repeats none."""
     names = [
         repeated.provider_id,
         erased_id(secret_key_of(connection), repeated.source, repeated.provider_id),
@@ -118,7 +115,7 @@ def find(connection: Connection, repeated: Event) -> str | None:
 
 
 def expired(database: Database, now: float) -> Iterator[Work[dict[str, int]]]:
-    """Yield work that deletes ids whose time is over, a batch at a time."""
+    """Yield work that deletes expired ids, a batch at a time."""
 
     def forget(connection: Connection) -> dict[str, int]:
         return {
@@ -136,16 +133,16 @@ def _has_expired(database: Database, now: float) -> bool:
         return connection.execute(_EXPIRED, {"now": now}).first() is not None
 
 
-# -- ids that say too much
+# -- ids with personal data
 
 
 def erase(database: Database, letters: str) -> int:
-    """Replace the ids in which a subject's letters stand by keyed hashes; return how many."""
+    """Replace ids that contain a data subject's letters by keyed hashes; return how many."""
     return _rename_matching(database, lambda name: letters in folded(name), erased_id)
 
 
 def digests_in_clear(connection: Connection) -> int:
-    """Return how many ids are digests of bodies that can be compared with guesses."""
+    """Return how many ids are plain digests of bodies, which can be compared with guesses."""
     names = deleted_id.c.provider_id
     query = (
         select(func.count())
@@ -156,8 +153,9 @@ def digests_in_clear(connection: Connection) -> int:
 
 
 def key_digests(database: Database, secret_key: str) -> int:
-    """Replace digests of bodies by keyed ones, as `receive` has them where bodies are sealed;
-    return how many.
+    """Replace plain digests of bodies by keyed ones, and return how many.
+
+    `receive` uses keyed digests where bodies are encrypted.
     """
     return _rename_matching(
         database,
@@ -169,9 +167,7 @@ def key_digests(database: Database, secret_key: str) -> int:
 def _rename_matching(
     database: Database, concerns: Callable[[str], bool], renamed: Callable[[str, str, str], str]
 ) -> int:
-    """Give other names to the ids that this concerns; one whose new name is empty, or known
-    already, is deleted.
-    """
+    """Rename matching ids; delete one whose new name is empty or exists already."""
     place = ("", "")
     changed = 0
     while rows := _page(database, place):

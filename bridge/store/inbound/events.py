@@ -1,4 +1,4 @@
-"""Keep events with their deliveries, each once; find them again."""
+"""Store events with their deliveries, each once, and read them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bridge.store.tables.rows import files_of as files_in
 
 UNSTARTED_END_STATUSES = (Status.DEAD, Status.CANCELLED, Status.SHADOW)
 
-#: Two machines may keep the same one at the same moment.
+#: Two machines may store the same one at once.
 _STORE_CONFIG = text(
     "INSERT INTO config (hash, canonical, seen_at) VALUES (:hash, :canonical, :seen_at)"
     " ON CONFLICT (hash) DO UPDATE SET seen_at = excluded.seen_at"
@@ -33,7 +33,7 @@ Replan = Callable[[Event, str], Sequence[Delivery]]
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of a request: the event it is (new or known), and the deliveries that are new."""
+    """The result of storing a request: its event, new or known, and the new deliveries."""
 
     event_id: str
     deliveries: tuple[Delivery, ...]
@@ -41,18 +41,18 @@ class Added:
 
 
 def add(database: Database, event: Event, deliveries: Sequence[Delivery], replan: Replan) -> Added:
-    """Keep an event and its deliveries in one durable transaction.
+    """Store an event and its deliveries in one durable transaction.
 
-    An event whose (source, provider_id) is known is a duplicate: it is counted, and which of the
-    sender's tries it was is kept. If nothing of the known one ever started and nothing of it waits
-    to, it is planned again by `replan(known event, nonce)` in the same transaction, and those
-    deliveries are kept.
+    An event with a known (source, provider_id) is a duplicate: it is counted, together with the
+    sender's retry number. If no delivery of the known event ever started or is waiting, it is
+    planned again by `replan(known event, nonce)` in the same transaction, and those deliveries are
+    stored.
     """
     return add_all(database, [(event, deliveries)], replan)[0]
 
 
 def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
-    """Keep several events with their deliveries in one durable transaction, as `add` does each."""
+    """Store several events with their deliveries in one durable transaction; see `add`."""
     new = database.append(
         ARRIVAL_BATCH,
         [ArrivalRows.of(arrival, database.sealer, database.secret_key) for arrival in arrivals],
@@ -66,7 +66,7 @@ def add_all(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> 
 
 
 def _add_duplicates(database: Database, arrivals: Sequence[Arrival], replan: Replan) -> list[Added]:
-    # Each locks its event.
+    # Each locks its event, so all callers use one order.
     in_order = sorted(
         range(len(arrivals)),
         key=lambda at: (arrivals[at][0].source, arrivals[at][0].provider_id or ""),
@@ -76,14 +76,14 @@ def _add_duplicates(database: Database, arrivals: Sequence[Arrival], replan: Rep
         return {at: add_duplicate(connection, arrivals[at][0], replan) for at in in_order}
 
     found = database.write(work)
-    # What was known a moment ago may have been removed since: then it is new.
+    # An event that was known a moment ago may have been deleted: then this one is new.
     return [
         found[at] or add_all(database, [arrival], replan)[0] for at, arrival in enumerate(arrivals)
     ]
 
 
 def add_one(connection: Connection, arrival: Arrival) -> bool:
-    """Add the rows of one event within a transaction, and return whether it was new."""
+    """Store one event inside a transaction, and return whether it was new."""
     item = ArrivalRows.of(arrival, sealer_of(connection), deleted_ids.secret_key_of(connection))
     ARRIVAL_BATCH.prepare(connection, [item])
     if connection.dialect.name != "sqlite":
@@ -94,15 +94,15 @@ def add_one(connection: Connection, arrival: Arrival) -> bool:
 
 
 def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added | None:
-    """Count an event whose (source, provider_id) is known, within a transaction; see `add`. None
-    where that is not known any more.
+    """Count an event with a known (source, provider_id) inside a transaction; see `add`.
 
-    One that repeats a deleted event is a duplicate, of which nothing is planned.
+    Returns None if it is no longer known. A repeat of a deleted event is a duplicate without
+    deliveries.
     """
     table = schema.event
     same = (table.c.source == event.source) & (table.c.provider_id == event.provider_id)
     counted: dict[str, Any] = {"duplicates": table.c.duplicates + 1}
-    if event.sender_retry is not None:  # the highest counts: copies may overtake each other
+    if event.sender_retry is not None:  # the highest wins: retries may arrive out of order
         counted["sender_retry"] = case(
             (table.c.sender_retry > event.sender_retry, table.c.sender_retry),
             else_=event.sender_retry,
@@ -115,18 +115,18 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
     kept = _unstarted(connection, known)
     if kept is None:
         return Added(known.id, (), duplicate=True)
-    if is_emptied(known):  # it is whole again by this copy, if that is one
+    if is_emptied(known):  # an equal body restores its contents
         if event.body_sha256 != known.body_sha256:
             return Added(known.id, (), duplicate=True)
         connection.execute(update(table).where(same).values(_content(event, known.id, sealer)))
         if event.files:
-            # it was taken once
+            # without a limit: these files were accepted before
             form_files.add_bytes(connection, event.source, form_files.size_of(event.files), None)
         known = replace(known, body=event.body, files=event.files)
     again = replan(known, f"again {known.duplicates}")
     if connection.dialect.name != "sqlite":
-        take_keys(connection, again)  # lines come before deliveries in the order of locks
-        # a person may have acted on one of them meanwhile
+        take_keys(connection, again)  # lock order: keys before deliveries
+        # a user may have changed one of them meanwhile
         kept = _unstarted(connection, known, lock=True)
         if kept is None:
             return Added(known.id, (), duplicate=True)
@@ -144,11 +144,9 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
 
 
 def _unstarted(connection: Connection, known: Event, *, lock: bool = False) -> Sequence[Any] | None:
-    """Return the deliveries of an event of which nothing ever started and nothing waits to; None of
-    any other.
+    """Return the deliveries of an event if none of them ever started or is waiting; else None.
 
-    One that was merged is replaced by a later one: planned again, it would start what is out of
-    date.
+    A merged delivery was replaced by a later one: planned again, it would send outdated values.
     """
     columns = schema.delivery.c
     wanted = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(
@@ -165,13 +163,13 @@ def _unstarted(connection: Connection, known: Event, *, lock: bool = False) -> S
 
 
 def _content(event: Event, id_: str, sealer: Sealer) -> dict[str, Any]:
-    """What was in an event, as the row of another keeps it."""
+    """Return the content columns of an event, encrypted for the row of another."""
     row = event_row(replace(event, id=id_), sealer)
     return {name: row[name] for name in ("body", "files")}
 
 
 def get(database: Database, event_id: str) -> Event:
-    """Return the event; `NotFound` where there is none."""
+    """Return the event. Raises `NotFound`."""
     with database.read() as connection:
         row = connection.execute(
             select(schema.event).where(schema.event.c.id == event_id)
@@ -182,7 +180,7 @@ def get(database: Database, event_id: str) -> Event:
 
 
 def files_of(database: Database, event_id: str) -> tuple[FormFile, ...]:
-    """Return the files of a form, in their order; none where there is no such event."""
+    """Return the files of a form in their order; empty if the event does not exist."""
     with database.read() as connection:
         kept = connection.execute(
             select(schema.event.c.files).where(schema.event.c.id == event_id)
@@ -191,7 +189,7 @@ def files_of(database: Database, event_id: str) -> tuple[FormFile, ...]:
 
 
 def headers_of(database: Database, event_id: str) -> tuple[str, dict[str, str]]:
-    """Return an event's source and headers; nothing of either where there is no such event."""
+    """Return an event's source and headers; both empty if the event does not exist."""
     columns = schema.event.c
     with database.read() as connection:
         row = connection.execute(
@@ -206,7 +204,7 @@ def headers_of(database: Database, event_id: str) -> tuple[str, dict[str, str]]:
 
 
 def deliveries_of(database: Database, event_ids: Sequence[str]) -> dict[str, list[Delivery]]:
-    """Return the deliveries of each of these events, in the order they were planned."""
+    """Return the deliveries of each event in the order of planning."""
     found: dict[str, list[Delivery]] = {event_id: [] for event_id in event_ids}
     query = (
         select(schema.delivery)
@@ -220,20 +218,21 @@ def deliveries_of(database: Database, event_ids: Sequence[str]) -> dict[str, lis
 
 
 def remember_config(database: Database, config_hash: str, canonical: str, now: float) -> None:
-    """Keep the configuration under its hash, so that every event's plan can be explained and
-    repeated, and when it was last used.
+    """Store a configuration under its hash, with the time of its last use.
+
+    Every event's plan can then be explained and repeated.
     """
 
     database.write(lambda connection: remember_within(connection, config_hash, canonical, now))
 
 
 def remember_within(connection: Connection, config_hash: str, canonical: str, now: float) -> None:
-    """Do as `remember` does, in a transaction."""
+    """Store a configuration inside a transaction; see `remember_config`."""
     connection.execute(_STORE_CONFIG, {"hash": config_hash, "canonical": canonical, "seen_at": now})
 
 
 def last_config(database: Database) -> str | None:
-    """Return the hash of the configuration that was used last, null where none was remembered."""
+    """Return the hash of the most recently used configuration; None if none is stored."""
     with database.read() as connection:
         found: str | None = connection.execute(
             select(schema.config.c.hash).order_by(schema.config.c.seen_at.desc()).limit(1)
@@ -242,7 +241,7 @@ def last_config(database: Database) -> str | None:
 
 
 def kept_config(database: Database, config_hash: str) -> str | None:
-    """Return the configuration that was remembered under a hash, null where none was."""
+    """Return the stored configuration with this hash; None if it is not stored."""
     with database.read() as connection:
         query = select(schema.config.c.canonical).where(schema.config.c.hash == config_hash)
         canonical: str | None = connection.execute(query).scalar()

@@ -1,9 +1,8 @@
-"""How many bytes of files each form has: a number that goes up and down with its events, in their
-own transactions.
+"""Count the bytes of files that each form has stored.
 
-A file counts as often as it was sent, though its bytes are kept once. Who counts all of them anew
-(`recount`) finds what was missed, such as files from before there was a count; nobody waits for
-that.
+The count changes with the events, in the same transactions. A file counts for each submission,
+though its bytes are stored once. `recount` corrects errors, such as missing files from before the
+count existed.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from bridge.store.encryption import Sealer
 from bridge.store.tables.rows import files_of
 from bridge.store.tables.schema import form_files
 
-PAGE_ROWS: Final = 2000  # rows that are read at once
+PAGE_ROWS: Final = 2000  # in one query
 
 _ADD: Final = (
     "INSERT INTO form_files (source, bytes) VALUES (:source, :bytes) ON CONFLICT (source) DO UPDATE"
@@ -40,17 +39,17 @@ _NEXT_WITH_FILES = text(
 
 
 def size_of(files: Iterable[FormFile]) -> int:
-    """Return how many bytes files have."""
+    """Return the total size of files in bytes."""
     return sum(file.size for file in files)
 
 
 def held(connection: Connection) -> dict[str, int]:
-    """Return how many bytes each source has."""
+    """Return how many bytes each source has stored."""
     return {row.source: row.bytes for row in connection.execute(select(form_files))}
 
 
 def held_by(database: Database, source: str) -> int:
-    """Return how many bytes a source has."""
+    """Return how many bytes a source has stored."""
     with database.read() as connection:
         return (
             connection.execute(
@@ -61,9 +60,7 @@ def held_by(database: Database, source: str) -> int:
 
 
 def add_bytes(connection: Connection, source: str, size: int, most: int | None) -> None:
-    """Count files that are kept from now on. `Refused` where there would be more than `most` bytes;
-    without it there may be any number.
-    """
+    """Count stored files. Raises `Refused` if the total would exceed `most`; None is no limit."""
     values = {"source": source, "bytes": size, "most": most}
     if most is None:
         connection.execute(_ADD_UNLIMITED, values)
@@ -72,15 +69,15 @@ def add_bytes(connection: Connection, source: str, size: int, most: int | None) 
 
 
 def subtract_bytes(connection: Connection, sizes: Mapping[str, int]) -> None:
-    """Count files no more, by source."""
+    """Subtract deleted files, by source."""
     for source, size in sorted(sizes.items()):
         connection.execute(_SUBTRACT, {"source": source, "bytes": size})
 
 
 def recount(database: Database) -> Counter[str]:
-    """Put right by how much the counts are wrong, and return by how many bytes, by source.
+    """Correct the counts, and return the size of each error, by source.
 
-    Counts and files are read as of one moment, and what is counted meanwhile stays counted.
+    Counts and files are read as of one moment, so concurrent changes stay counted.
     """
     found: Counter[str] = Counter()
     with database.read() as connection:

@@ -1,4 +1,4 @@
-"""Secrets that senders tell: taken once, while somebody lets the source learn, and kept sealed."""
+"""Secrets that senders deliver in a request: accepted once while allowed, and encrypted."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from bridge.store.tables.schema import learned
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What is kept of a source: until when it may learn (null: not now), its sealed secret, and
-    since when.
-    """
+    """The stored secret of a source, and how long it may receive one (None: not now)."""
 
     until: float | None
     sealed: str | None
@@ -25,12 +23,12 @@ class Learned:
 
 
 def seal(sealer: Sealer, source: str, secret: str) -> str:
-    """Return what is kept of a secret."""
+    """Encrypt a secret for storage."""
     return sealer.seal(secret, "learned", "sealed", source)
 
 
 def opened(sealer: Sealer, source: str, sealed: str) -> str | None:
-    """Return the secret that was kept, null where it cannot be opened here."""
+    """Decrypt a stored secret; None if that is not possible here."""
     try:
         return sealer.open_old(sealed, "learned", "sealed", source)
     except (KeyMissing, Unsealable):
@@ -38,14 +36,14 @@ def opened(sealer: Sealer, source: str, sealed: str) -> str | None:
 
 
 def find(database: Database, source: str) -> Learned:
-    """Return what is kept of a source."""
+    """Return what is stored for a source."""
     with database.read() as connection:
         row = connection.execute(select(learned).where(learned.c.source == source)).one_or_none()
     return Learned(row.until, row.sealed, row.learned_at) if row else Learned(None, None, None)
 
 
 def allow(database: Database, source: str, until: float | None) -> None:
-    """Let a source learn until then, or no more."""
+    """Allow a source to receive a secret until a time; None ends it."""
 
     def work(connection: Connection) -> None:
         values: dict[str, Any] = {"until": until}
@@ -61,9 +59,7 @@ def allow(database: Database, source: str, until: float | None) -> None:
 
 
 def teach(database: Database, source: str, sealed: str, now: float) -> bool:
-    """Keep a secret if the source may learn now, which ends with it; False, and nothing is kept,
-    where it may not.
-    """
+    """Store a secret if the source may receive one, and end that; return whether it did."""
     open_now = update(learned).where(learned.c.source == source, learned.c.until >= now)
     taking = open_now.values(until=None, sealed=sealed, learned_at=now)
     return bool(database.write(lambda connection: connection.execute(taking).rowcount))

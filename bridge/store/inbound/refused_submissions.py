@@ -1,4 +1,4 @@
-"""Count the submissions that forms refused, by the hour and by the code of the answer.
+"""Count the submissions that forms refused, by hour and response code.
 
 The table has at most one row for each form, hour and code; maintenance deletes rows after a week.
 """

@@ -1,5 +1,6 @@
-"""Keep bounded copies of requests that failed verification: the newest few of each source, so that
-no flood fills the disk.
+"""Rejects: bounded copies of requests that failed verification, the newest of each source.
+
+The limits prevent a flood of requests from filling the disk.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from bridge.store.tables.encrypted import OF_TABLE, closed
 from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import reject
 
-MAX_REJECTS_PER_SOURCE = 100  # rejects of a source
-PAGE_ROWS = 50  # rejects read at a time; each may be a hundred KiB
-# seconds after which a readmission that left no event is taken to have been interrupted
+MAX_REJECTS_PER_SOURCE = 100
+PAGE_ROWS = 50  # each may be a hundred KiB
+# After this time, a readmission without an event counts as interrupted.
 STALE_CLAIM_SECONDS = 60.0
 _NAMES = [field.name for field in fields(Reject)]
 
 
 def add(database: Database, one: Reject) -> None:
-    """Keep a reject, and let go of its source's oldest."""
+    """Store a reject, and delete the oldest of its source."""
     values = {name: getattr(one, name) for name in _NAMES} | {
         "headers": to_json(dict(one.headers)),
         "event_ids": None,
@@ -56,8 +57,9 @@ def listed(
     waiting: bool = False,
     limit: int = 0,
 ) -> Iterator[Reject]:
-    """Yield rejects, newest first, a page at a time in memory; `waiting`: only those that were not
-    readmitted; `limit` 0 is no limit.
+    """Yield rejects, newest first, one page at a time in memory.
+
+    `waiting`: only rejects that were not readmitted; `limit`: 0 for no limit.
     """
     query = select(reject).order_by(reject.c.seq.desc())
     conditions: list[ColumnElement[bool]] = []
@@ -81,20 +83,22 @@ def listed(
 
 
 def get(database: Database, text: str) -> Reject:
-    """Return the reject with this id, or the only one whose id begins or ends so; `NotFound` where
-    there is none, or several.
+    """Return the reject with this id, or the only one whose id begins or ends with it.
+
+    Raises `NotFound` if none or several match.
     """
     row = row_named(
         database,
         reject,
         text,
-        f"no reject has the id {text!r}; each source keeps its newest {MAX_REJECTS_PER_SOURCE}",
+        f"no reject has the id {text!r}; flowbridge stores the newest {MAX_REJECTS_PER_SOURCE} of"
+        " each source",
     )
     return to_reject(row, database.sealer)
 
 
 def claim(database: Database, reject_id: str, now: float) -> bool:
-    """Take a reject to be readmitted; False where it was already, or someone is at it."""
+    """Claim a reject for readmission; False if it was readmitted or is claimed already."""
     columns = reject.c
     free = columns.readmitted_at.is_(None) | (
         columns.event_ids.is_(None) & (columns.readmitted_at < now - STALE_CLAIM_SECONDS)
@@ -104,7 +108,7 @@ def claim(database: Database, reject_id: str, now: float) -> bool:
 
 
 def settle(database: Database, reject_id: str, event_ids: tuple[str, ...] | None) -> None:
-    """Say what a claimed reject has become: events, or None where it stays a reject."""
+    """Record the events of a claimed reject, or None if it stays a reject."""
     became: dict[str, Any] = (
         {"readmitted_at": None} if event_ids is None else {"event_ids": to_json(list(event_ids))}
     )

@@ -1,8 +1,8 @@
-"""Take an event out of the store with all that it owns: the one place that knows what that is.
+"""Delete events with everything that belongs to them.
 
-Pruning by age and erasing by subject both come here. A new table that keeps something of an event
-is a statement of `remove`, and one that keeps something of what was in it (a payload, a person's
-words), of `empty`.
+Pruning by age and erasing by data subject both use this module. For a new table that belongs to
+events, add a statement to `remove`; if it has contents of an event (a payload, a person's words),
+also to `delete_contents`.
 
 All functions take a connection inside `Database.write`.
 """
@@ -43,15 +43,14 @@ from bridge.store.tables.schema import (
 Ids = Sequence[str]
 Counts = dict[str, int]
 
-#: Of a delivery `d`: somebody still has to do something about it, or others wait for it. Its event
-#: is not let go meanwhile.
+#: A delivery `d` waits or is under way, or others wait for it. Its event is not deleted.
 UNFINISHED: Final = (
     "(d.status IN ('queued', 'sending', 'unknown', 'blocked') OR d.slot OR d.poll_at IS NOT NULL OR"
     " d.holds_key)"
 )
-#: What became of a delivery `d` became of it not long ago.
+#: A delivery `d` ended recently.
 RECENT: Final = "coalesce(d.finished_at, d.delivered_at, d.created_at) > :recent"
-#: A run of a delivery `d` goes on, though it may not be followed any more.
+#: A run of a delivery `d` is unfinished, though it may no longer be polled.
 RUNNING: Final = (
     "EXISTS (SELECT 1 FROM local_run r WHERE r.id = d.run_id AND r.state IN ('QUEUED', 'RUNNING',"
     " 'TERMINATING'))"
@@ -87,24 +86,26 @@ _EMPTY_ATTEMPTS = (
 
 
 def free(connection: Connection, ids: Ids, recent: float) -> list[str]:
-    """Return which of these events nobody needs: no delivery waits or is under way, none ended
-    after `recent`. They stay locked.
+    """Return which events can be deleted, and lock them.
+
+    These are events without waiting or running deliveries, and without one that ended after
+    `recent`.
     """
     if not ids:
         return []
-    # before it is looked: a replay waits, and then finds no event
+    # lock before the check: a concurrent replay waits, and then finds no event
     connection.execute(_LOCK_EVENTS, {"ids": list(ids)}).all()
     return list(connection.execute(_DELETABLE, {"ids": list(ids), "recent": recent}).scalars())
 
 
 def remove(connection: Connection, ids: Ids) -> Counts:
-    """Take these events out with all that they own; return how many rows of each table went.
-    Nothing is asked: see `free`.
+    """Delete these events with everything that belongs to them; return the deleted rows by table.
 
-    They own their deliveries with attempts and lines of acts, their runs on the local platform with
-    files, their files that were uploaded to it, and the rejects that they were once. An act keeps
-    the lines whose turn has not come: going on with it finds no such event. Bytes of files go once
-    nobody owns them any more: see `blob_owners`.
+    Call `lock_deletable` first: this function checks nothing. To an event belong its deliveries
+    with attempts and operation items, their runs on the local platform with files, its files that
+    were uploaded to it, and the rejects that became this event. Pending operation items stay, so
+    the operation reports that the event is missing. Blobs without an owner are deleted later: see
+    `blob_owners`.
     """
     deliveries = connection.execute(_DELIVERIES, {"ids": list(ids)}).all()
     owned = [row.id for row in deliveries]
@@ -129,9 +130,7 @@ def remove(connection: Connection, ids: Ids) -> Counts:
 
 
 def remove_runs(connection: Connection, run_ids: Ids) -> Counts:
-    """Take runs of the local platform out with the files that they have kept; return how many rows
-    of each table went.
-    """
+    """Delete runs of the local platform with their files; return the deleted rows by table."""
     return {
         "local_file": _execute(
             connection, delete(local_file).where(local_file.c.run_id.in_(_ids)), run_ids
@@ -143,8 +142,9 @@ def remove_runs(connection: Connection, run_ids: Ids) -> Counts:
 
 
 def empty(connection: Connection, ids: Ids) -> int:
-    """Let go of what was in these events: bodies, files, and what deliveries made of them. What is
-    known of each stays; return how many.
+    """Delete the contents of these events: bodies, files, and the data of deliveries.
+
+    Their metadata stays. Returns how many.
     """
     if not ids:
         return 0
@@ -157,9 +157,7 @@ def empty(connection: Connection, ids: Ids) -> int:
 
 
 def _remove_files(connection: Connection, ids: Ids) -> int:
-    """Count the files of these events no more, and take them out under the names by which they were
-    uploaded to the local platform.
-    """
+    """Subtract the files of these events from the counts, and delete their local uploads."""
     rows = connection.execute(_WITH_FILES, {"ids": list(ids)}).all() if ids else []
     sealer = sealer_of(connection)
     files = {row.id: files_of(row.files, row.id, sealer) for row in rows}
@@ -180,7 +178,7 @@ def _remove_files(connection: Connection, ids: Ids) -> int:
 
 
 def _runs_of(deliveries: Iterable[tuple[str, int]]) -> list[str]:
-    """The idempotency keys under which runs of these deliveries may have been started."""
+    """Return the idempotency keys under which runs of these deliveries may have been started."""
     return [start_key(id_, number) for id_, reruns in deliveries for number in range(reruns + 1)]
 
 

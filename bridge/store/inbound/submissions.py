@@ -1,11 +1,9 @@
-"""Keep what forms are sent, each submission once and no more than the rates allow, on every node
-and through restarts.
+"""Store form submissions, each once and within the rate limits, on all nodes and across restarts.
 
-A submission, its event and what is remembered of it (`bridge.ingest.forms.spam.dedup.Marks`) are
-one transaction. Of a rate the time is remembered at which its bucket is empty again
+A submission, its event and its deduplication rows (`bridge.ingest.forms.spam.dedup.Marks`) are one
+transaction. For a rate, the stored time is when its bucket is empty again
 (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm). The row of the form's own rate is
-locked first by all, and lets in only so many others in a time: there are never more rows than its
-rate allows.
+always locked first and limits the others, so there are never more rows than the rate allows.
 """
 
 from __future__ import annotations
@@ -28,10 +26,10 @@ from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_event
 from bridge.store.tables.schema import delivery, event, recent
 
-# rows that mean nothing any more are let go with each submission: more than one can add
+# Expired rows deleted with each submission: more than one submission adds.
 SWEEP_ROWS: Final = 20
-SWEEP_BATCH_ROWS: Final = 5000  # and by the chore
-ROUNDING_SECONDS: Final = 0.001  # seconds
+SWEEP_BATCH_ROWS: Final = 5000  # by the maintenance job
+ROUNDING_SECONDS: Final = 0.001
 
 _ADMIT = text(
     "INSERT INTO recent (key, until) VALUES (:key, :now + :apart) ON CONFLICT (key) DO UPDATE SET"
@@ -58,17 +56,17 @@ _SWEEP = {
 def add(
     database: Database, one: Event, deliveries: Sequence[Delivery], marks: Marks, replan: Replan
 ) -> Added:
-    """Keep a submission with its deliveries, or count it with the one that it repeats.
+    """Store a submission with its deliveries, or count it as a repeat.
 
-    One that repeats what was held to be spam, and is not itself, lets that go: the deliveries are
-    then those of the known event. Raises `Refused`: 429 over a rate, 409 where a token or a
-    solution was used before with other fields, 507 where its files, or the bytes of its day, are
-    too much for the source; nothing is kept then.
+    A repeat of a submission marked as spam, which is not spam itself, releases it: the deliveries
+    are then those of the known event. Raises `Refused` and stores nothing: 429 over a rate, 409 if
+    a token or solution was used before with other fields, 507 if its files or the bytes of the day
+    exceed the source's limits.
     """
 
     def work(connection: Connection) -> Added:
         added = _add(connection, one, deliveries, marks, replan)
-        # last: who waits for nothing more can hold rows that others wait for
+        # last: it must not wait for a lock while it holds rows that others wait for
         sweep(connection, marks.now, SWEEP_ROWS)
         return added
 
@@ -76,9 +74,7 @@ def add(
 
 
 def repeated(database: Database, marks: Marks) -> Added | None:
-    """Count a submission with the one that it repeats, where that was not held to be spam; None
-    where it is to be judged.
-    """
+    """Count a submission that repeats one not marked as spam; return None for any other."""
     known = recent.c.event_id == event.c.id
     query = (
         select(event.c.id)
@@ -111,7 +107,7 @@ def _add(
             .values(event_id=repeats)
         )
         return Added(repeats, _release_spam(connection, known, one, replan), duplicate=True)
-    if repeats is not None:  # the event is gone: this one takes its place
+    if repeats is not None:  # the event was deleted: this one replaces it
         connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=one.id))
     if events.add_one(connection, (one, deliveries)):
         if one.files:
@@ -123,7 +119,7 @@ def _add(
         return Added(one.id, tuple(deliveries))
     added = events.add_duplicate(connection, one, replan)
     if added is None:
-        raise StoreError("the event that it repeats has just been removed")
+        raise StoreError("the event that this request repeats was just deleted")
     connection.execute(update(recent).where(_mark_rows(marks)).values(event_id=added.event_id))
     return added
 
@@ -146,7 +142,7 @@ def _apply_limits(connection: Connection, marks: Marks) -> None:
 
 
 def _store_marks(connection: Connection, marks: Marks, event_id: str) -> str | None:
-    """Remember what is there once, and return the event of which it was already."""
+    """Store the deduplication keys, and return the event that has one of them already."""
     repeats = None
     for mark in marks.once:
         values = {
@@ -165,8 +161,7 @@ def _store_marks(connection: Connection, marks: Marks, event_id: str) -> str | N
             raise Refused(
                 409,
                 "used_before",
-                "this form was sent already with other answers: load its page again to send"
-                " another",
+                "this form was already sent with other values: reload its page to send it again",
             )
         repeats = repeats or known.event_id
     return repeats
@@ -177,7 +172,7 @@ def _mark_rows(marks: Marks) -> Any:
 
 
 def _count_duplicate(connection: Connection, event_id: str) -> Event | None:
-    """Count a duplicate of an event and return it, null where it is gone."""
+    """Count a duplicate of an event and return the event; None if it was deleted."""
     counting = update(event).where(event.c.id == event_id).values(duplicates=event.c.duplicates + 1)
     if not connection.execute(counting).rowcount:
         return None
@@ -189,8 +184,9 @@ def _count_duplicate(connection: Connection, event_id: str) -> Event | None:
 def _release_spam(
     connection: Connection, known: Event, one: Event, replan: Replan
 ) -> tuple[Delivery, ...]:
-    """Plan an event that was held to be spam when the same comes again and is none, as where a
-    captcha was asked too late.
+    """Plan an event marked as spam when the same submission arrives again and is not spam.
+
+    For example, if its captcha was required too late.
     """
     if one.spam is not None or known.spam in (None, MARKED):
         return ()
@@ -205,10 +201,10 @@ def _release_spam(
 
 
 def sweep(connection: Connection, now: float, most: int = SWEEP_BATCH_ROWS) -> int:
-    """Let go of rows that mean nothing any more, and return how many."""
+    """Delete expired rows, and return how many."""
     return connection.execute(_SWEEP[connection.dialect.name], {"now": now, "most": most}).rowcount
 
 
 def is_any(connection: Connection) -> bool:
-    """Tell whether anything is remembered."""
+    """Return whether there are any rows."""
     return connection.execute(select(recent.c.key).limit(1)).first() is not None

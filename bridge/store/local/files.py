@@ -1,6 +1,4 @@
-"""The files of the embedded local platform by name: uploaded, or kept by a run. Their bytes are
-blobs; see `bridge.store.blobs`.
-"""
+"""Files of the local platform by name: uploaded, or saved by a run. Their bytes are blobs."""
 
 from __future__ import annotations
 
@@ -12,8 +10,7 @@ from bridge.core.local_runs import OF_EVENT, LocalFile
 from bridge.store.tables.encrypted import closed, name_of, sealer_of
 from bridge.store.tables.schema import local_file
 
-#: The same on both databases. Of two that keep a file of one name at the same moment the later
-#: stays.
+#: Of two files with one name that are stored at once, the later remains.
 _UPSERT = text(
     "INSERT INTO local_file (user_id, run_id, name, sha256, size, created_at) VALUES (:user_id,"
     " :run_id, :name, :sha256, :size, :created_at) ON CONFLICT (user_id, run_id, name) DO UPDATE"
@@ -22,13 +19,13 @@ _UPSERT = text(
 
 
 def keep_file(connection: Connection, file: LocalFile) -> None:
-    """Keep what is known of a file; one of the same user, run and name is replaced."""
+    """Store a file; one with the same user, run and name is replaced."""
     name = name_of(file.user_id, file.run_id, file.name)
     connection.execute(_UPSERT, closed(sealer_of(connection), "local_file", name, asdict(file)))
 
 
 def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
-    """Return the file of that name: uploaded by the user, or kept by the run."""
+    """Return the file with this name, uploaded by the user or saved by the run."""
     row = connection.execute(select(local_file).where(*_same(user_id, name, run_id))).one_or_none()
     if row is None:
         return None
@@ -39,9 +36,7 @@ def file(connection: Connection, user_id: str, name: str, run_id: str = "") -> L
 
 
 def uploaded_bytes(connection: Connection, user_id: str) -> int:
-    """Return how many bytes the files have that the user has uploaded, without those of events,
-    which go with these.
-    """
+    """Return the total size of a user's uploads, without the files of events."""
     columns = local_file.c
     total = select(func.coalesce(func.sum(columns.size), 0)).where(
         columns.user_id == user_id,

@@ -1,7 +1,6 @@
-"""What is known of the embedded platform's flows: written by who loads flows.py, read by everybody
-else.
+"""The flows of the local platform, as loaded from flows.py.
 
-All functions take a connection; `replace` wants one inside `Database.write`.
+All functions take a connection, `replace` one inside `Database.write`.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from bridge.routing.model import AbsentFlows, Config
 from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import local_flow
 
-REPLACE_LOCK = 0x626F6F6B  # PostgreSQL's advisory lock for those who replace the flows
+REPLACE_LOCK = 0x626F6F6B  # PostgreSQL's advisory lock for replacing the flows
 
 
 def replace(connection: Connection, flows: Sequence[LocalFlow], now: float) -> None:
-    """Make `flows` all there are. One that is there already keeps the time it was first seen."""
-    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+    """Replace all flows. A flow that exists keeps the time it was first loaded."""
+    if connection.dialect.name == "postgresql":  # SQLite has a single writer
         connection.execute(select(func.pg_advisory_xact_lock(REPLACE_LOCK)))
     known = {one.id: one.created_at for one in listed(connection)}
     rows = [_to_row(changed(one, created_at=known.get(one.id, now))) for one in flows]
@@ -33,7 +32,7 @@ def replace(connection: Connection, flows: Sequence[LocalFlow], now: float) -> N
 
 
 def find(connection: Connection, flow_id: str) -> LocalFlow | None:
-    """Return the flow with that id, or None."""
+    """Return the flow with this id, or None."""
     row = connection.execute(select(local_flow).where(local_flow.c.id == flow_id)).one_or_none()
     return None if row is None else _to_flow(row)
 
@@ -51,9 +50,7 @@ def ids(connection: Connection) -> Sequence[str]:
 
 
 def absent(connection: Connection, config: Config) -> AbsentFlows:
-    """Return the local flows that routes name and that there are not; none where no flows are known
-    yet.
-    """
+    """Return the missing local flows that routes name; none while no flows are loaded."""
     known = ids(connection)
     return config.absent_flows(known) if known else AbsentFlows()
 

@@ -13,7 +13,8 @@ from bridge.store.local import flows as local_flows
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """What the local platform's HTTP needs of the store: each call is its own durable transaction.
+    """The local platform's flows, runs and files. Each call is its own durable transaction.
+
     `ring` wakes the worker.
     """
 
@@ -21,15 +22,16 @@ class Runs:
     ring: Callable[[], None]
 
     def start(self, run: LocalRun, cap: int | None = None) -> LocalRun:
-        """Keep a new run, or return the earlier one that has its idempotency key. `Full` where
-        `cap` runs are not over yet.
+        """Store a new run, or return the earlier one with its idempotency key.
+
+        Raises `Full` if `cap` runs are unfinished.
         """
         kept = self.database.write(lambda connection: runs.start(connection, run, cap))
         self.ring()
         return kept
 
     def get(self, run_id: str) -> LocalRun | None:
-        """Return the run with that id."""
+        """Return the run with this id."""
         with self.database.read() as connection:
             return runs.get(connection, run_id)
 
@@ -46,35 +48,31 @@ class Runs:
             return runs.newest(connection, flow_ids, user_id, most)
 
     def kill(self, run_id: str, now: float) -> LocalRun | None:
-        """End a queued run at once, ask for the end of a running one; return it as it is then, None
-        where there is none.
-        """
+        """End a queued run, or request the termination of a running one; return it, or None."""
         run = self.database.write(lambda connection: runs.kill(connection, run_id, now))
         self.ring()
         return run
 
     def flow(self, flow_id: str) -> LocalFlow | None:
-        """Return what is known of a flow."""
+        """Return a flow."""
         with self.database.read() as connection:
             return local_flows.find(connection, flow_id)
 
     def flows(self) -> list[LocalFlow]:
-        """Return what is known of all flows, by id."""
+        """Return all flows, by id."""
         with self.database.read() as connection:
             return local_flows.listed(connection)
 
     def keep_file(self, file: LocalFile) -> None:
-        """Keep what is known of a file whose blob is there; one of the same user, run and name is
-        replaced.
-        """
+        """Store a file whose blob exists; one with the same user, run and name is replaced."""
         self.database.write(lambda connection: files.keep_file(connection, file))
 
     def file(self, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
-        """Return the file of that name: uploaded by the user, or kept by the run."""
+        """Return the file with this name, uploaded by the user or saved by the run."""
         with self.database.read() as connection:
             return files.file(connection, user_id, name, run_id)
 
     def uploaded(self, user_id: str) -> int:
-        """Return how many bytes the files have that the user has uploaded."""
+        """Return the total size of a user's uploads in bytes."""
         with self.database.read() as connection:
             return files.uploaded_bytes(connection, user_id)

@@ -12,8 +12,7 @@ from bridge.store.encryption import Sealer
 from bridge.store.tables.encrypted import OF_TABLE
 from bridge.store.tables.rows import from_json, to_json
 
-# Written out, since an index on some rows is only used where its very condition stands in the
-# statement.
+# Written as text: a partial index is used only if its exact condition is in the statement.
 OPEN = text("local_run.state IN ('QUEUED', 'RUNNING', 'TERMINATING')")
 
 
@@ -34,6 +33,7 @@ TERMINATING = text(
 
 
 def queued_again_values() -> dict[str, Any]:
+    """Return the columns of a run that returns to the queue."""
     return {
         "state": LocalState.QUEUED.value,
         "started_at": None,
@@ -43,6 +43,7 @@ def queued_again_values() -> dict[str, Any]:
 
 
 def end_values(result: RunResult, now: float) -> dict[str, Any]:
+    """Return the columns of a run that ends."""
     return {
         "state": result.state.value,
         "outputs": to_json(dict(result.outputs)),
@@ -54,6 +55,7 @@ def end_values(result: RunResult, now: float) -> dict[str, Any]:
 
 
 def to_run(row: Row[Any], sealer: Sealer, **changed: Any) -> LocalRun:
+    """Return the run of a row. If it cannot be decrypted, it has the error and no contents."""
     values = dict(row._mapping) | changed
     unsealable = None
     try:

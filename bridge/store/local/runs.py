@@ -1,10 +1,8 @@
-"""The runs of the embedded local platform, kept in the same store as everything else.
+"""Runs of the local platform: start, claim, finish and interrupt them.
 
-All functions take a connection; those that change something want one inside `Database.write`. A run
-is leased while it is
-executed: one whose lease ran out was interrupted. Half of it may have happened, so it has failed,
-unless its flow says that it is
-idempotent: then it is queued again.
+All functions take a connection; those that write need one inside `Database.write`. A run is leased
+while it is executed, and was interrupted if its lease expires. It may have been half done, so it
+fails, unless its flow is idempotent: then it is queued again.
 """
 
 from __future__ import annotations
@@ -45,14 +43,13 @@ _START_COLUMNS = (
     "inputs",
     "body",
 )
-MAX_STARTS = 5  # an idempotent run that is interrupted is begun at most so often
+MAX_STARTS = 5  # of an idempotent run that is interrupted
 
 
 def start(connection: Connection, run: LocalRun, cap: int | None = None) -> LocalRun:
-    """Keep a new run and return it, or the earlier one that has the same idempotency key, however
-    it ended.
+    """Store a new run and return it, or return the earlier run with the same idempotency key.
 
-    `cap`: a new run is refused (`Full`) while so many are not over yet.
+    `cap`: the maximum number of unfinished runs; beyond it, raises `Full`.
     """
     if cap is not None:
         alone(connection, Lock.COUNT_RUNS)
@@ -63,7 +60,7 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
             or 0
         )
         if active >= cap:
-            raise Full(f"{active} runs are not over yet; at most {cap} are allowed at once")
+            raise Full(f"{active} runs are unfinished; at most {cap} are allowed at once")
     columns = local_run.c
     values: dict[str, Any] = {name: getattr(run, name) for name in _START_COLUMNS} | {
         "state": run.state.value
@@ -81,13 +78,13 @@ def start(connection: Connection, run: LocalRun, cap: int | None = None) -> Loca
 
 
 def get(connection: Connection, run_id: str) -> LocalRun | None:
-    """Return the run, or None where there is none with that id."""
+    """Return the run with this id, or None."""
     row = connection.execute(select(local_run).where(local_run.c.id == run_id)).one_or_none()
     return None if row is None else to_run(row, sealer_of(connection))
 
 
 def find(connection: Connection, idempotency_key: str) -> LocalRun | None:
-    """Return the run that was started with this idempotency key."""
+    """Return the run that was started with this idempotency key, or None."""
     row = connection.execute(
         select(local_run).where(local_run.c.idempotency_key == idempotency_key)
     ).one_or_none()
@@ -97,8 +94,9 @@ def find(connection: Connection, idempotency_key: str) -> LocalRun | None:
 def claim(
     connection: Connection, most: int, now: float, lease: str, cap: int | None = None
 ) -> list[LocalRun]:
-    """Take up to `most` queued runs, oldest first, to execute them under `lease`; `cap` are under
-    way at most, whoever holds them.
+    """Claim up to `most` queued runs under `lease`, oldest first.
+
+    `cap`: the maximum number of runs in execution by all workers.
     """
     columns = local_run.c
     if cap is not None:
@@ -137,17 +135,16 @@ def claim(
 
 
 def waiting(connection: Connection) -> bool:
-    """Tell whether a run is queued."""
+    """Return whether a run is queued."""
     return connection.execute(select(local_run.c.seq).where(QUEUED).limit(1)).first() is not None
 
 
 def extend(
     connection: Connection, lease: str, now: float, ids: Collection[str], logs: Mapping[str, str]
 ) -> set[str]:
-    """The heartbeat: keep the lease of these runs, and what they have written so far: by run id, as
-    JSON.
+    """Extend the leases of these runs and store their logs (JSON by run id), as a heartbeat.
 
-    Returns the ids of those that are still held under `lease`.
+    Returns the ids of those still held under `lease`.
     """
     columns = local_run.c
     held = (columns.lease == lease) & columns.id.in_(list(ids)) & HELD
@@ -161,9 +158,7 @@ def extend(
 
 
 def hand_back(connection: Connection, ids: Sequence[str], lease: str, now: float) -> None:
-    """Return runs that were claimed under `lease` and never begun to the queue; one that is to be
-    terminated is.
-    """
+    """Return claimed runs that did not start to the queue; end those to be terminated."""
     for run_id in ids:
         held = (local_run.c.id == run_id) & (local_run.c.lease == lease)
         connection.execute(
@@ -181,8 +176,9 @@ def hand_back(connection: Connection, ids: Sequence[str], lease: str, now: float
 
 
 def finish(connection: Connection, run_id: str, result: RunResult, now: float, lease: str) -> bool:
-    """Record how a run ended: TERMINATED where that was asked for. False, and nothing changes,
-    where it is not held under `lease`.
+    """Record how a run ended: TERMINATED if that was requested.
+
+    Returns False and changes nothing if it is not held under `lease`.
     """
     columns = local_run.c
     asked = case(
@@ -201,8 +197,9 @@ def finish(connection: Connection, run_id: str, result: RunResult, now: float, l
 
 
 def kill(connection: Connection, run_id: str, now: float) -> LocalRun | None:
-    """End a queued run at once, ask for the end of a running one; return it as it is then. What is
-    over stays as it is.
+    """End a queued run, or request the termination of a running one; return the run as it is then.
+
+    A finished run does not change.
     """
     columns = local_run.c
     never = RunResult(state=LocalState.TERMINATED, log=(NOT_STARTED_NOTE,))
@@ -220,7 +217,7 @@ def kill(connection: Connection, run_id: str, now: float) -> LocalRun | None:
 
 
 def terminating(connection: Connection, lease: str) -> list[str]:
-    """Return the ids of the runs held under `lease` whose end was asked for."""
+    """Return the ids of the runs held under `lease` with a requested termination."""
     return list(
         connection.execute(
             select(local_run.c.id).where(local_run.c.lease == lease, TERMINATING)
@@ -229,7 +226,7 @@ def terminating(connection: Connection, lease: str) -> list[str]:
 
 
 def abandon_running(connection: Connection, now: float) -> list[str]:
-    """Settle every run whose lease ran out (see `interrupt`); return their ids."""
+    """Interrupt every run whose lease expired (see `interrupt`), and return their ids."""
     columns = local_run.c
     expired = (
         select(columns.id).where(HELD, columns.lease_until < now).with_for_update(skip_locked=True)
@@ -242,12 +239,11 @@ def abandon_running(connection: Connection, now: float) -> list[str]:
 def interrupt(
     connection: Connection, ids: Sequence[str], why: str, now: float, lease: str | None = None
 ) -> None:
-    """Settle runs that were cut off: TERMINATED where that was asked for, QUEUED where their flow
-    is idempotent, else FAILED.
+    """End interrupted runs: TERMINATED if requested, QUEUED if idempotent, else FAILED.
 
-    `lease`: those that are not held under it any more are left alone.
+    `lease`: ignore runs that are no longer held under it.
     """
-    if not ids:  # as in nearly every turn of a worker
+    if not ids:  # as in nearly every cycle of a worker
         return
     cut_off = select(local_run).where(local_run.c.id.in_(ids), HELD)
     if lease is not None:

@@ -1,4 +1,4 @@
-"""Alembic's entry: run the migrations on the connection that `store.migrate` hands over."""
+"""Alembic's entry point: run the migrations on the connection passed by `upgrade`."""
 
 from alembic import context
 

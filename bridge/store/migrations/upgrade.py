@@ -1,4 +1,4 @@
-"""Bring the database's schema up to this version, safely when several processes start at once."""
+"""Migrate the database's schema to this version; safe when several processes start at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOCK_ERRORS = ("55P03", "40P01")
 
 
 def revision(database: Database) -> str | None:
-    """Return the schema's revision, or None for a database without one."""
+    """Return the revision of the schema; None for a database without one."""
     with database.read() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
@@ -35,17 +35,17 @@ def revision(database: Database) -> str | None:
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:
-    """Migrate to the newest schema and return (revision before, revision now); a database that is
-    newer is refused.
+    """Migrate to the newest schema, and return the revisions before and after.
 
-    Others may go on working meanwhile, those of the version before too. On PostgreSQL the migration
-    waits for nobody's lock longer than `Timings.migration_lock_seconds`, since all that comes after
-    it would wait with it: it gives way and tries again.
+    Raises `StoreError` for a newer schema. Other processes may keep working, including those of the
+    previous version. On PostgreSQL, the migration waits for a lock at most
+    `Timings.migration_lock_seconds`, since later statements of other processes would wait behind
+    it; then it gives up and retries.
     """
     if database.is_sqlite:
         database.path.parent.mkdir(parents=True, exist_ok=True)
-        # Made here, for its owner alone: SQLite would let everyone read what senders wrote. Its
-        # other files take after it.
+        # Created here, readable by its owner only: SQLite would let all users read it. Its other
+        # files inherit the mode.
         os.close(os.open(database.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         vacuum.enable_incremental(database.path)
     timings = database.timings
@@ -56,15 +56,13 @@ def upgrade(database: Database) -> tuple[str | None, str]:
             return _migrate(database)
         except DBAPIError as error:
             if not _is_lock_error(error) or time.monotonic() > until:
-                raise StoreError(
-                    f"the schema could not be brought up to date: {brief(error)}"
-                ) from error
+                raise StoreError(f"the schema could not be migrated: {brief(error)}") from error
             log.warning("migration_gave_way", error=brief(error))
             time.sleep(next(waits))
 
 
 def _is_lock_error(error: DBAPIError) -> bool:
-    """Whether it was only that others held locks that it wanted."""
+    """Return whether it failed only because others held locks that it needs."""
     return (
         getattr(error.orig, "sqlstate", None) in LOCK_ERRORS
         or getattr(error.orig, "sqlite_errorname", None) == "SQLITE_BUSY"
@@ -72,9 +70,9 @@ def _is_lock_error(error: DBAPIError) -> bool:
 
 
 def remedy(found: str | None) -> str:
-    """Return what a person does about a schema that is not this version's."""
+    """Return how to fix a schema that is not this version's."""
     return (
-        "it is newer, so upgrade flowbridge"
+        "it is newer than this version: upgrade flowbridge"
         if found is not None and found > HEAD
         else "flowbridge db upgrade"
     )
@@ -97,7 +95,7 @@ def _migrate(database: Database) -> tuple[str | None, str]:
 
 
 def _run_alembic(connection: Connection, before: str | None) -> None:
-    # Imported here: most starts find nothing to migrate, and Alembic is a tenth of a second.
+    # Imported here: most starts migrate nothing, and importing Alembic takes 0.1 s.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory

@@ -1,4 +1,4 @@
-"""What the declarations of all tables have in common."""
+"""Shared parts of the table definitions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ SEQ = BigInteger().with_variant(Integer, "sqlite")
 
 
 def partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    """Return an index on the rows for which `where` holds; a statement uses it where it says just
-    that.
-    """
-    # PostgreSQL's condition is the same; migrations/env.py says so there, since saying it here
-    # would load that dialect for everyone.
+    """Return an index on the rows that match `where`; queries must contain that condition."""
+    # PostgreSQL's condition is the same; migrations/env.py sets it, because setting it here would
+    # load that dialect in every process.
     return Index(name, *columns, unique=unique, sqlite_where=text(where))

@@ -1,4 +1,4 @@
-"""The table of the clocks by which the store goes."""
+"""The table with the latest clock readings."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from sqlalchemy import Column, Float, Integer, Table, Text
 from bridge.store.tables._common import metadata
 
 store_clock = Table(
-    # one row: the clocks by which the store has gone lately, and when the wall clock was stepped
-    # last
+    # one row: the latest clock readings, and the last step of the wall clock
     "store_clock",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
@@ -17,6 +16,6 @@ store_clock = Table(
     Column("boot_id", Text),
     Column("host", Text),
     Column("step", Float),  # seconds, forward
-    Column("stepped_at", Float),  # by the clock after the step
+    Column("stepped_at", Float),  # time of the clock after the step
     sqlite_with_rowid=False,
 )

@@ -37,11 +37,11 @@ delivery = Table(
     Column("retry_max", Float, nullable=False),
     Column("on_unknown", Text, nullable=False),
     Column("run_timeout", Float, nullable=False),
-    Column("lease", Text),  # the token of the worker that holds it, while `sending`
+    Column("lease", Text),  # the worker that holds it while `sending`
     Column("lease_until", Float),
-    # it holds one of the platform's slots
+    # whether it occupies one of the platform's slots
     Column("slot", Boolean, nullable=False, server_default=text("false")),
-    # when its run is looked at next; null once the run is over or was given up
+    # when its run is polled next; null once the run is over or abandoned
     Column("poll_at", Float),
     Column("polls", Integer, nullable=False, server_default="0"),
     Column("run_id", Text),
@@ -59,10 +59,10 @@ delivery = Table(
     Column("order_key", Text),
     Column("order_until", Text, nullable=False, server_default="run_end"),
     Column("order_blocks", Boolean, nullable=False, server_default=text("false")),
-    # it is the head of its line: one for each key
+    # whether it is the head of its ordering key queue: one for each key
     Column("holds_key", Boolean, nullable=False, server_default=text("false")),
     Column("debounce_key", Text),
-    # it waits to be merged into a later one, until then; null once it is taken on
+    # it may be merged into a later one until then; null after that
     Column("debounce_until", Float),
     Column("merged_into", Text),
     Column("evidence", Text),
@@ -98,11 +98,10 @@ attempt = Table(
     Column("log", Text),
     Column("run_finished_at", Float),
     Column("outputs", Text),
-    # its answer came when the delivery had gone on without it, and told of a run; null once a
-    # person has acted
+    # when its response arrived too late, after the delivery had moved on, and reported a run;
+    # null after a user has resolved it
     Column("late_at", Float),
-    # the clocks at the intent, beside `started_at`: see `clock_reading`; null in rows of earlier
-    # versions
+    # clock readings at `started_at`: see `clock_reading`; null in rows of earlier versions
     Column("boot_clock", Float),
     Column("boot_id", Text),
     Column("host", Text),

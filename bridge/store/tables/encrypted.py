@@ -1,10 +1,8 @@
-"""What is kept sealed where there are keys: the one place that knows which columns carry what
-senders said, and what came of it.
+"""The columns that are encrypted when keys are configured.
 
-Writing, reading, `db rekey`, `db check` and docs/privacy.md follow from `ROWS`. What is looked for
-or compared by the database stays in
-clear: ids, types, names, status, reasons, times. A column that is added here is written through
-`closed` or `Sealer.seal`, and read through `Sealer.open`.
+Writing, reading, `db rekey`, `db check` and docs/privacy.md follow from `ENCRYPTED_COLUMNS`.
+Columns that the database compares or searches stay plaintext: ids, types, names, status, reasons,
+times. Write a listed column through `encrypt_row` or `Sealer.seal`, read it through `Sealer.open`.
 """
 
 from __future__ import annotations
@@ -30,14 +28,14 @@ from bridge.store.tables.schema import (
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """Columns of a table that are sealed: `named` are those whose values name the row, `what` what
-    it is for people.
+    """The encrypted columns of a table, each with a description for users.
 
-    `always`: it is sealed without keys, too, with one that is derived from the secret key.
+    `named`: the columns whose values identify the row; `always`: encrypted without keys as well,
+    with one derived from the secret key.
     """
 
     table: Table
-    columns: Mapping[str, str]  # -> what stands there, for people
+    columns: Mapping[str, str]  # -> description for users
     named: tuple[str, ...] = ("id",)
     always: bool = False
 
@@ -59,13 +57,13 @@ ROWS: Final = (
             "inputs": "inputs",
             "outputs": "outputs of the run",
             "log": "the log of the run",
-            "evidence": "what the platform's list of runs said",
+            "evidence": "evidence from the platform's list of runs",
         },
     ),
     Sealed(
         attempt,
         {
-            "detail": "what the platform answered",
+            "detail": "the platform's response",
             "outputs": "outputs of the run",
             "log": "the log of the run",
         },
@@ -91,8 +89,8 @@ ROWS: Final = (
         },
     ),
     Sealed(local_file, {"sha256": "the digest of a file"}, ("user_id", "run_id", "name")),
-    Sealed(act, {"asked": "what was asked for"}),
-    Sealed(learned, {"sealed": "the secret that the sender told"}, ("source",), always=True),
+    Sealed(act, {"asked": "the request of the operation"}),
+    Sealed(learned, {"sealed": "the secret from the sender"}, ("source",), always=True),
 )
 MARK_LENGTH = len(MARK_PREFIX)
 MARKS = (MARK_PREFIX, MARK_PREFIX.encode())
@@ -100,21 +98,21 @@ OF_TABLE: Final = {row.table.name: tuple(row.columns) for row in ROWS}
 
 
 def sealer_of(connection: Connection) -> Sealer:
-    """Return what seals in the database of a connection."""
+    """Return the encryption of a connection's database."""
     sealer: Sealer = connection.get_execution_options().get("sealer", NO_ENCRYPTION)
     return sealer
 
 
 def name_of(*named: object) -> str:
-    """Return what names a row, by the values of its `named` columns."""
+    """Return the identifier of a row from the values of its `named` columns."""
     return "\0".join(map(str, named))
 
 
 def closed(sealer: Sealer, table: str, name: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Seal those of a row's values that are kept sealed, and return all of them, in their order."""
+    """Encrypt the values of a row that need it, and return all values in their order."""
     on = sealer.on
     for column in OF_TABLE[table]:
-        # who has no keys pays for little more than a look
+        # without keys, this is little more than a comparison
         if (value := values.get(column)) and (on or value[:MARK_LENGTH] in MARKS):
             values[column] = sealer.seal(value, table, column, name)
     return values

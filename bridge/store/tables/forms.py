@@ -1,6 +1,4 @@
-"""The tables of what forms and other public sources have beside their events: what came lately, and
-how much is stored of them.
-"""
+"""Tables of forms and public sources: recent submissions, stored bytes, refused submissions."""
 
 from __future__ import annotations
 
@@ -9,10 +7,10 @@ from sqlalchemy import BigInteger, Column, Float, Index, Integer, Table, Text
 from bridge.store.tables._common import metadata
 
 recent = Table(
-    "recent",  # what forms remember for a while: a row means nothing after `until`
+    "recent",  # recent submissions of forms; a row has no effect after `until`
     metadata,
     Column("key", Text, primary_key=True),
-    Column("until", Float, nullable=False),  # of a rate: when the bucket is empty again
+    Column("until", Float, nullable=False),  # for a rate: when its bucket is empty again
     Column("digest", Text),
     Column("event_id", Text),
     Index("ix_recent_until", "until"),
@@ -28,7 +26,7 @@ form_files = Table(
 )
 
 daily_bytes = Table(
-    "daily_bytes",  # of the bodies that were stored of a source on its newest day
+    "daily_bytes",  # size of the bodies that a source stored on its newest day
     metadata,
     Column("source", Text, primary_key=True),
     Column("day", Integer, nullable=False),  # since 1970
@@ -37,7 +35,7 @@ daily_bytes = Table(
 )
 
 refused_submission = Table(
-    # how many submissions a form refused in an hour, by the code of the answer
+    # number of submissions that a form refused in an hour, by response code
     "refused_submission",
     metadata,
     Column("source", Text, primary_key=True),

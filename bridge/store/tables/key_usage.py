@@ -1,6 +1,4 @@
-"""Which values are sealed with which key, and which are in clear: counted by how they begin, so
-that nothing is opened for it.
-"""
+"""Count the stored values by encryption key. Only their first characters are read."""
 
 from __future__ import annotations
 
@@ -22,19 +20,19 @@ from bridge.store.encryption import (
 )
 from bridge.store.tables.encrypted import ROWS, Sealed
 
-#: of a value: there is none, or it is not sealed; else the id of its key
+#: States of a value without a key: there is no value, or it is plaintext.
 NOTHING = "-"
 IN_CLEAR = ""
-#: What is sealed in any case: without keys with one that is derived from the secret key.
+#: Columns that are encrypted without keys as well, with one from the secret key.
 ALWAYS_ENCRYPTED: Final = frozenset(
     f"{row.table.name}.{name}" for row in ROWS if row.always for name in row.columns
 )
-#: (table and column, id of a key or null for what is in clear) -> values
+#: (table and column, key id or None for plaintext) -> number of values
 KeyUsage = Counter[tuple[str, str | None]]
 
 
 def state_of(column: Column[Any], *, is_sqlite: bool) -> ColumnElement[str]:
-    """Return how a value is kept, as SQL: the id of its key, `IN_CLEAR` or `NOTHING`."""
+    """Return an SQL expression for the key id of a value, `PLAINTEXT` or `EMPTY`."""
     is_raw = isinstance(column.type, LargeBinary)
     mark = literal(ENCRYPTED_MARK.encode(), LargeBinary) if is_raw else literal(ENCRYPTED_MARK)
     key: Any = func.substr(column, len(ENCRYPTED_MARK) + 1, KEY_ID_LENGTH)
@@ -47,7 +45,7 @@ def state_of(column: Column[Any], *, is_sqlite: bool) -> ColumnElement[str]:
 
 
 def count_values(database: Database) -> KeyUsage:
-    """Count all values that are sealed where there are keys. Each table is read once."""
+    """Count the values of all encrypted columns by key. Each table is read once."""
     found: KeyUsage = Counter()
     for row in ROWS:
         states = [
@@ -64,9 +62,7 @@ def count_values(database: Database) -> KeyUsage:
 
 
 def listed(database: Database, files: Iterable[str | None] = ()) -> list[dict[str, Any]]:
-    """Return for people how much is kept how: `what key values`; nothing where there are no keys
-    and nothing is sealed.
-    """
+    """Return the key usage as rows of `what key values`; empty if nothing is encrypted."""
     found = count_values(database) + Counter(("files", key) for key in files)
     if not database.sealer.on and not any(
         key for what, key in found if what not in ALWAYS_ENCRYPTED
@@ -79,51 +75,50 @@ def listed(database: Database, files: Iterable[str | None] = ()) -> list[dict[st
 
 
 def problems(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
-    """Yield what cannot be opened."""
+    """Yield a message for each missing key."""
     missing: Counter[str] = Counter()
     for one in sealed:
         if one["key"] and one["key"] not in sealer.ids and one["what"] not in ALWAYS_ENCRYPTED:
             missing[one["key"]] += one["values"]
     for key, values in missing.items():
         yield (
-            f"{values} values are sealed with the key {key}, which {SETTING} does not have: put it"
-            " there, behind the first"
+            f"{values} values are encrypted with the key {key}, which is missing in {SETTING}: add"
+            " it after the first key"
         )
 
 
 def notes(sealed: Sequence[Mapping[str, Any]], sealer: Sealer) -> Iterator[str]:
-    """Yield which keys are needed no more, and what is yet to be sealed with the first."""
+    """Yield messages about unused keys, and values that `db rekey` would change."""
     if not sealer.on:
         return
     others = sum(one["values"] for one in sealed if one["key"] != sealer.first)
     if others:
         yield (
-            f"{others} values are in clear or sealed with another key than the first: flowbridge db"
-            " rekey"
+            f"{others} values are plaintext or encrypted with another key than the first: run"
+            " flowbridge db rekey"
         )
     for key in sealer.ids[1:]:
         if not any(one["key"] == key for one in sealed):
             yield (
-                f"the key {key} seals nothing here any more, and can be dropped from {SETTING};"
-                " backups may need it"
+                f"the key {key} is no longer used and can be removed from {SETTING}; backups may"
+                " still need it"
             )
 
 
 def must_open(database: Database) -> None:
-    """Raise `SettingsError` where the first or the last that is kept was sealed with a key that is
-    not here: looks at few rows.
+    """Raise `SettingsError` if the oldest or newest values need a missing key. Reads few rows.
 
-    Keys change in time, and `db rekey` begins with what came last: so what needs a key that is gone
-    is among the first.
+    Keys change over time, and `db rekey` begins with the newest rows, so values with a removed key
+    are among the first or the last.
     """
     for row in ROWS:
         for kept in [] if row.always else _edge_values(database, row):
             key = sealed_with(kept)
             if key is not None and key not in database.sealer.ids:
                 raise SettingsError(
-                    f"{row.table.name} holds what is sealed with the key {key}, which {SETTING}"
-                    " does not have: put that key behind the first one, and flowbridge db check"
-                    " says when it is needed no more"
+                    f"{row.table.name} has values encrypted with the key {key}, which is missing in"
+                    f" {SETTING}: add it after the first key; flowbridge db check reports when it"
+                    " is no longer needed"
                 )
 
 

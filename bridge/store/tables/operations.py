@@ -1,4 +1,4 @@
-"""The tables of what a person did to what is kept: each act, and the items it has chosen."""
+"""Tables of operations by users, and of the items in each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ act = Table(
     Column("actor", Text, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("asked", Text, nullable=False),
-    Column("chosen", Integer),  # null until all its items are here
+    Column("chosen", Integer),  # null until all its items are stored
     Column("done", Integer, nullable=False, server_default="0"),
     Column("refused", Integer, nullable=False, server_default="0"),
     Column("worked_at", Float),
@@ -26,10 +26,10 @@ act = Table(
 act_item = Table(
     "act_item",
     metadata,
-    Column("act", BigInteger, primary_key=True, autoincrement=False),  # its seq
+    Column("act", BigInteger, primary_key=True, autoincrement=False),  # seq of the act
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("item_id", Text, nullable=False),
-    Column("outcome", Text),  # null until it was its turn
+    Column("outcome", Text),  # null until it was processed
     Column("problem", Text),
     Column("was", Text),
     Column("became", Text),

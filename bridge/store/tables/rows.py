@@ -1,4 +1,4 @@
-"""Records to rows and back."""
+"""Conversion of records to rows, and back."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from bridge.store.tables.encrypted import OF_TABLE, closed, name_of
 
 
 def to_json(value: JSON) -> str | None:
-    """Return the JSON text of `value`; None for None, so that an absent value is NULL.
+    """Return the JSON text of `value`; None for None, so that a missing value is NULL.
 
-    A payload, a platform's outputs or a flow's log must never be what a transaction fails by: what
-    orjson refuses (lone surrogates, nesting deeper than 254) is written by the slower writer, and
-    what that cannot write either, by a note.
+    A payload, a platform's outputs or a flow's log must not fail a transaction: values that orjson
+    refuses (lone surrogates, nesting deeper than 254) go to the slower writer, and a note replaces
+    values that it cannot write either.
     """
     if value is None:
         return None
@@ -41,7 +41,7 @@ def to_json(value: JSON) -> str | None:
     except TypeError:
         pass
     try:
-        # A lone surrogate, though valid as an escape, is one that orjson would not read again.
+        # orjson cannot read a lone surrogate, even as a valid escape.
         return (
             json.dumps(value, ensure_ascii=False, separators=(",", ":"))
             .encode("utf-8", "replace")
@@ -56,7 +56,7 @@ def from_json(text: str | None) -> JSON:
 
 
 def event_row(event: Event, sealer: Sealer) -> dict[str, Any]:
-    """Return the columns of an event, without those the database fills in."""
+    """Return the row of an event, without the columns that the database fills in."""
     values = {
         "id": event.id,
         "source": event.source,
@@ -79,7 +79,7 @@ def event_row(event: Event, sealer: Sealer) -> dict[str, Any]:
 
 
 def to_event(row: Row[Any], sealer: Sealer) -> Event:
-    """Return the event of a row of the `event` table."""
+    """Return the event of a row."""
     values = row._mapping
     id_ = values["id"]
     return Event(
@@ -105,14 +105,14 @@ def to_event(row: Row[Any], sealer: Sealer) -> Event:
 
 
 def files_of(kept: str | None, event_id: str, sealer: Sealer) -> tuple[FormFile, ...]:
-    """Return the files of an event, by its column."""
+    """Return the files in the `files` column of an event."""
     return tuple(
         FormFile(**file) for file in from_json(sealer.open(kept, "event", "files", event_id)) or ()
     )
 
 
 def delivery_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
-    """Return the columns that planning decides."""
+    """Return the row of a planned delivery."""
     order = delivery.order
     debounce = delivery.debounce
     values = {
@@ -148,9 +148,7 @@ def delivery_row(delivery: Delivery, sealer: Sealer) -> dict[str, Any]:
 
 
 def to_delivery(row: Any, sealer: Sealer) -> Delivery:
-    """Return the delivery of a row of the `delivery` table. One that was changed behind our back
-    says so, and is without what was in it.
-    """
+    """Return the delivery of a row. If it cannot be decrypted, it has the error and no contents."""
     return Delivery(
         id=row.id,
         event_id=row.event_id,
@@ -190,7 +188,7 @@ def to_delivery(row: Any, sealer: Sealer) -> Delivery:
 
 
 def _content(row: Any, sealer: Sealer) -> dict[str, Any]:
-    """What is kept sealed of a delivery, or why it cannot be opened."""
+    """Return the decrypted columns of a delivery, or the error."""
     try:
         inputs, outputs, log, evidence = [
             kept if kept is None else orjson.loads(sealer.open(kept, "delivery", column, row.id))
@@ -214,7 +212,7 @@ def _debounce(row: Any) -> Debounce:
     return Debounce(key=row.debounce_key, until=row.debounce_until)
 
 
-# the clocks at the intent, which the table has too, are for reconciling alone
+# without the clock readings, which only reconciliation uses
 _OF_ATTEMPT = tuple(field.name for field in fields(Attempt))
 
 

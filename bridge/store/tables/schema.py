@@ -1,8 +1,8 @@
-"""The tables of the store. `migrations/` builds them; a test holds the two to each other.
+"""All tables of the store. `migrations/` creates them; a test compares the two.
 
-Every index that a hot path walks is partial, so that claim, dedup and tracking cost the same with
-ten deliveries as with a million finished ones behind them. `seq` is the order of commit (SQLite's
-rowid, so it costs nothing there).
+Every index for frequent queries is partial, so claims, deduplication and run tracking cost the same
+with a million finished deliveries as with ten. `seq` is the order of commits (SQLite's rowid, which
+costs nothing there).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = [
     "store_clock",
     "worker",
 ]
-# the newest migration; kept here so that a start with nothing to migrate need not import Alembic
+# The newest migration, as a constant: a start without migrations need not import Alembic.
 HEAD = "0019"
 
 
@@ -85,7 +85,7 @@ learned = Table(
     "learned",
     metadata,
     Column("source", Text, primary_key=True),
-    Column("until", Float),  # it may learn until then
+    Column("until", Float),  # it may receive a secret until then
     Column("sealed", Text),
     Column("learned_at", Float),
     sqlite_with_rowid=False,
@@ -120,7 +120,7 @@ event = Table(
     Column("files", Text),
     Column("spam", Text),
     Column("client", Text),
-    # Last, so that reading the other columns of a row never walks its overflow pages.
+    # Last, so that reading the other columns never reads its overflow pages.
     Column("body", LargeBinary, nullable=False),
     partial(
         "ix_event_dedup", "source", "provider_id", where="provider_id IS NOT NULL", unique=True
@@ -132,12 +132,11 @@ event = Table(
 )
 
 deleted_id = Table(
-    # provider ids of events that were deleted: what repeats one of them is a duplicate until
-    # `expires_at`
+    # provider ids of deleted events: a repeat of one is a duplicate until `expires_at`
     "deleted_id",
     metadata,
     Column("source", Text, primary_key=True),
-    Column("provider_id", Text, primary_key=True),  # of an event that was erased: a keyed hash
+    Column("provider_id", Text, primary_key=True),  # a keyed hash if the event was erased
     Column("event_id", Text, nullable=False),
     Column("received_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
@@ -162,7 +161,7 @@ alert = Table(
 )
 
 expected = Table(
-    "expected",  # sources that say what they `expect`, and since when
+    "expected",  # sources with `expect`, and since when
     metadata,
     Column("source", Text, primary_key=True),
     Column("since", Float, nullable=False),
@@ -174,16 +173,16 @@ pace = Table(
     "pace",
     metadata,
     Column("route", Text, primary_key=True),
-    Column("next_at", Float, nullable=False),  # the next start is not before that
+    Column("next_at", Float, nullable=False),  # earliest next start
     Column("day", Integer, nullable=False),  # days since 1970 (UTC)
-    Column("starts", Integer, nullable=False),  # of that day
+    Column("starts", Integer, nullable=False),  # on that day
     sqlite_with_rowid=False,
 )
 
 hold = Table(
     "hold",
     metadata,
-    Column("what", Text, primary_key=True),  # "starts": nothing is started while this row is there
+    Column("what", Text, primary_key=True),  # "starts": no flow is started while this row exists
     Column("since", Float, nullable=False),
     Column("reason", Text, nullable=False),
     sqlite_with_rowid=False,
