@@ -148,9 +148,7 @@ class Blobs:
         return len(gone), sum(gone)
 
     def discard(self, digests: Set[str], before: float) -> set[str]:
-        """Delete these, which nobody owns, where they were last kept before a time; return those
-        that are still there.
-        """
+        """Delete blobs without an owner that were last stored before a time; return the others."""
         return {
             one
             for one in digests
@@ -158,9 +156,7 @@ class Blobs:
         }
 
     def _delete(self, path: Path, before: float) -> bool:
-        """Delete a blob unless somebody is keeping one at this moment, or has kept it again since
-        it was looked at.
-        """
+        """Delete a blob unless one is being stored, or it was stored again since the check."""
         with self._holding(fcntl.LOCK_EX | fcntl.LOCK_NB) as may, suppress(FileNotFoundError):
             if may and path.stat().st_mtime < before:
                 path.unlink()

@@ -90,7 +90,7 @@ def _stored_reading(connection: Connection, *, lock: bool = False) -> Row[Any] |
     return connection.execute(query.with_for_update() if lock else query).one_or_none()
 
 
-# -- what a reading says beside the row
+# -- comparison of a reading with the row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

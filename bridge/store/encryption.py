@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value", str, bytes)
 SETTING: Final = "FLOWBRIDGE_ENCRYPTION_KEYS"
-# what a sealed value begins with; one in clear that does is written behind `CLEAR`
+# Encrypted values begin with this; plaintext that does is stored behind `PLAINTEXT_MARK`.
 MARK_PREFIX: Final = "$fb"
 PLAINTEXT_MARK = "$fb0$"
 ENCRYPTED_MARK = "$fb1$"

@@ -1,6 +1,4 @@
-"""Backups: whole or none, of a store that is in use; and a restore that loses nothing of what was
-there and starts nothing by itself.
-"""
+"""Tests of backups of a running store, and of restores, which lose nothing and start no flow."""
 
 from __future__ import annotations
 
@@ -50,7 +48,7 @@ MIB = 1024 * 1024
 
 
 def fill(database: Database, data: Path) -> None:
-    """A store with something of everything that a backup is about."""
+    """Store one of everything that a backup contains."""
     upgrade.upgrade(database)
     for number in range(5):
         event = make_event(f"id-{number}", body=b'{"n":%d}' % number)
@@ -78,7 +76,7 @@ def source(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def packed(source: Database, tmp_path: Path) -> Path:
-    """A backup of it."""
+    """Return a backup of it."""
     path = tmp_path / "backup.tar"
     files.make(source, tmp_path / "source", path, NOW)
     return path
@@ -255,7 +253,7 @@ def test_a_name_that_no_backup_has_is_refused(
 
 
 def bomb(**entry: int) -> io.BytesIO:
-    """A compressed tar file whose first entry, or what stands before it, is so many zeros."""
+    """Return a compressed tar file whose first entry, or header, consists of zeros."""
     written = io.BytesIO()
     with lzma.open(written, "wb", preset=0) as out:
         info = named("flowbridge.db", **({"kind": tarfile.XHDTYPE} if "header" in entry else {}))
@@ -441,8 +439,8 @@ def test_one_that_is_in_use_is_not_replaced(source: Database, packed: Path, tmp_
 def test_what_was_under_way_is_settled_as_after_a_crash_and_held(
     source: Database, tmp_path: Path
 ) -> None:
-    """One is claimed with its attempt begun, one without; some are unknown, followed, in line, and
-    runs wait here.
+    """One delivery is claimed with an attempt, one without; others are unknown, tracked or blocked,
+    and local runs wait.
     """
     ids = {}
     for name in ("begun", "claimed", "queued", "unknown", "followed", "blocked"):
@@ -532,9 +530,7 @@ def test_what_was_under_way_is_settled_as_after_a_crash_and_held(
 
 @pytest.mark.slow
 def test_a_backup_under_load_restores_to_a_consistent_ledger(tmp_path: Path) -> None:
-    """Every event that was acknowledged before it began is in it, whole, with its delivery; and
-    nothing of it starts again by itself.
-    """
+    """It contains every event acknowledged before it began, with its delivery; and starts no flow."""
     (tmp_path / "live").mkdir()
     acked: list[str] = []
     with Bridge(tmp_path / "live") as bridge:

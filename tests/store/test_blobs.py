@@ -1,4 +1,4 @@
-"""Blobs: bytes by their digest, whole or not there, readable by their owner alone."""
+"""Tests of blobs: named by their digest, complete or absent, and readable by their owner only."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ except OSError as error:
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    """In a process whose files may not grow, as on a full disk."""
+    """The process has a file size limit, which has the effect of a full disk."""
     ended = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], check=False)
     assert ended.returncode == errno.EFBIG and files(tmp_path) == []
 
@@ -181,7 +181,7 @@ def test_blobs_that_are_to_be_still_are_not_swept(tmp_path: Path) -> None:
 
 
 def test_keeping_and_sweeping_at_once_loses_nothing(tmp_path: Path) -> None:
-    """Whoever was told that the bytes are kept finds them, however often they are swept."""
+    """A stored blob can be read, however often unowned blobs are deleted meanwhile."""
     blobs = Blobs(tmp_path)
     over = threading.Event()
     blobs.keep(DATA)

@@ -1,6 +1,4 @@
-"""An idle worker asks whether the store was changed, not what is in it; and whatever is changed it
-does at once.
-"""
+"""Tests of idle workers: they check for changes without reading the queue, and react at once."""
 
 from __future__ import annotations
 
@@ -51,7 +49,7 @@ def test_where_nobody_counts_there_may_always_be_one(postgresql: Database) -> No
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When a worker has looked into the queue."""
+    """Return the times at which a worker read the queue."""
     when: list[float] = []
     due: Callable[[Connection, float], bool] = claims.due
 

@@ -1,5 +1,5 @@
-"""A clock that is set, while starts have no answer and things are put off: nothing is started
-twice, and nothing stays in the future.
+"""Tests of clock steps during unanswered starts and delays: no flow starts twice, no time stays
+ahead.
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ def config(fake: FakePlatform, *, exclusive: bool = False) -> Config:
 
 @contextmanager
 def working(database: Database, given: Config, **more: Any) -> Iterator[Worker]:
-    """A worker in a thread of its own. When it has ended no look of it is under way, which would
-    use a store that is closed.
-    """
+    """Run a worker in its own thread, and stop it before the store is closed."""
     before = set(threading.enumerate())
     with worker_bench.working(database, given, **more) as worker:
         yield worker
@@ -76,7 +74,7 @@ def working(database: Database, given: Config, **more: Any) -> Iterator[Worker]:
 
 @contextmanager
 def reconciling_worker(database: Database, given: Config, send: Any = None) -> Iterator[None]:
-    """A worker that looks for a run soon after the intent of its attempt, however long a call may
+    """Return a worker that looks for a run soon after its attempt began, however long a call may
     take.
     """
     with working(database, given, send=send, reconcile_after=SOON - TIMEOUT):
@@ -100,7 +98,7 @@ def add(database: Database, now: float, **changes: Any) -> str:
 
 
 def held(database: Database, delivery_id: str) -> Delivery:
-    """The delivery once it is left to a person, or once it is over, which the test then refuses."""
+    """Return the delivery once it needs a decision; one that is over fails the test."""
 
     def is_settled() -> bool:
         with database.read() as connection:
@@ -114,7 +112,7 @@ def held(database: Database, delivery_id: str) -> Delivery:
 
 
 def dateless(call: Call, timeout: float) -> Answer | Lost:
-    """A platform that does not say what time it is."""
+    """Return a platform that sends no Date header."""
     answer = Sender().send(call, timeout)
     if isinstance(answer, Answer):
         return replace(
@@ -128,7 +126,7 @@ def dateless(call: Call, timeout: float) -> Answer | Lost:
 
 
 def lost(database: Database, clocks: Clocks, fake: FakePlatform, fault: str) -> str:
-    """A start without an answer, whose run is to be looked for by the next worker."""
+    """Return a start without a response, whose run the next worker must look for."""
     with working(database, config(fake)):
         fake.faults = [fault]
         wait(database, [one := add(database, clocks.time())], is_in("unknown"))
@@ -145,7 +143,7 @@ def look_now(database: Database, clocks: Clocks, delivery_id: str) -> None:
 
 
 def refuse(found: Delivery, step: float) -> None:
-    """Hold a delivery against what is said of a step."""
+    """Make the store refuse to record a step for a delivery."""
     assert found.status == "unknown"
     way = "forward" if step > 0 else "back"
     assert (found.reason or "").startswith(f"clock_stepped: the clock was set {way} by ")
@@ -159,8 +157,8 @@ def refuse(found: Delivery, step: float) -> None:
 def test_a_start_by_a_wrong_clock_is_held_where_that_was_set_right(
     database: Database, clocks: Clocks, ahead: float
 ) -> None:
-    """Its run is not in the window that the intent gives, and the list goes back far enough: it
-    seems not to be there.
+    """The run is outside the window around the intent, and the list reaches back far enough: it
+    seems absent.
     """
     clocks.ahead = ahead
     with FakePlatform(run_seconds=0.05) as fake:
@@ -205,7 +203,7 @@ def test_a_clock_that_goes_wrong_after_the_intent_holds_as_well(
 def test_a_clock_that_stays_wrong_decides_as_a_right_one(
     database: Database, clocks: Clocks, fault: str, starts: int
 ) -> None:
-    """The platform's Date tells how far it is off."""
+    """The platform's Date header gives the clock's error."""
     clocks.ahead = 500.0
     with FakePlatform(run_seconds=0.05) as fake, reconciling_worker(database, config(fake)):
         fake.faults = [fault]
@@ -221,9 +219,7 @@ def test_a_clock_that_stays_wrong_decides_as_a_right_one(
 def test_a_small_step_is_covered_beside_the_skew_of_the_platform(
     database: Database, clocks: Clocks, part: float
 ) -> None:
-    """The run is as old as one that was created a skew before the intent, or after the deadline,
-    and some seconds.
-    """
+    """The run was created some seconds plus a skew before the intent, or after the deadline."""
     with FakePlatform(echoes=False) as fake:
         one = lost(database, clocks, fake, "lost")
         began = attempts(database, one)[0].started_at
@@ -264,8 +260,9 @@ def latest(database: Database) -> float:
 
 
 def lose_an_answer(database: Database, clocks: Clocks, fake: FakePlatform, *, knows: bool) -> str:
-    """Make a call whose answer is lost, and return its delivery. `knows`: an earlier answer told
-    the clock of the platform.
+    """Make a call whose response is lost, and return its delivery.
+
+    `knows`: an earlier response gave the platform's clock.
     """
     with working(database, config(fake)):
         if knows:
@@ -301,7 +298,7 @@ def test_after_a_reboot_or_on_another_host_the_clock_of_the_platform_counts(
     tells: bool,
     says: str | None,
 ) -> None:
-    """`knows`: it was known at the intent, from an earlier answer. `tells`: it is at the look."""
+    """`knows`: the platform's clock was known at the intent. `tells`: it is known at the poll."""
     with FakePlatform(run_seconds=0.05) as fake:
         one = lose_an_answer(database, clocks, fake, knows=knows)
         assert (attempts(database, one)[0].platform_at is not None) is knows
@@ -346,8 +343,8 @@ def test_an_attempt_of_an_earlier_version_is_held(
 def test_another_attempt_of_the_same_time_is_a_rival_though_its_clock_was_wrong(
     database: Database, clocks: Clocks
 ) -> None:
-    """The run of the first, which an answer was lost of, would be taken for that of the second,
-    which never began.
+    """The run of the first, whose response was lost, could be taken for that of the second, which
+    never began.
     """
     with FakePlatform(run_seconds=60, echoes=False) as fake:
         with working(database, config(fake)):
@@ -394,9 +391,7 @@ def test_runs_are_looked_at_and_leases_run_out_after_a_clock_went_back(
 def test_a_run_is_given_up_after_its_time_whatever_the_clock_does(
     database: Database, clocks: Clocks, step: float
 ) -> None:
-    """Not at once, and not a day later: what was delivered before the clock was stepped, and what
-    was before the step was noted.
-    """
+    """Neither at once nor a day later, for deliveries before the step and before it was recorded."""
     with FakePlatform(run_seconds=10_000) as fake:
         worker = made(database, config(fake))
         add(database, clocks.time(), run_timeout=3600.0)
@@ -417,7 +412,7 @@ def test_a_run_is_given_up_after_its_time_whatever_the_clock_does(
 
 
 def looked(database: Database, worker: Worker, clocks: Clocks) -> bool:
-    """Make a turn; tell whether each run that is followed was looked at since the clock went on."""
+    """Run a cycle; return whether each tracked run was polled since the clock advanced."""
     worker.step()
     with database.read() as connection:
         due = connection.execute(select(schema.delivery.c.poll_at)).scalars().all()
@@ -428,8 +423,8 @@ def looked(database: Database, worker: Worker, clocks: Clocks) -> bool:
 
 
 def test_a_worker_goes_on_after_its_clock_went_back(database: Database, clocks: Clocks) -> None:
-    """Its own timers do not go by that clock: it beats, keeps its leases, and takes over what has
-    no worker.
+    """Its timers do not depend on that clock: it sends heartbeats, extends leases, and takes over
+    expired ones.
     """
     clocks.ahead = DAY
     with FakePlatform(run_seconds=0.02) as fake:
@@ -469,7 +464,7 @@ def lease_until(database: Database, one: str) -> float:
 def test_a_step_forward_takes_no_call_from_a_worker_that_is_alive(
     database: Database, clocks: Clocks, is_new: bool
 ) -> None:
-    """`is_new`: the other worker was started after the step, and has seen nothing of it."""
+    """`is_new`: the other worker started after the step and did not see it."""
     with FakePlatform(run_seconds=0.02) as fake:
         given = config(fake)
         calling = made(database, given)
@@ -588,7 +583,7 @@ def test_the_next_in_line_that_was_promoted_by_a_wrong_clock_goes_now(
 
 
 def back(database: Database, clock: Clock, clocks: Clocks) -> None:
-    """The clock, which was a day ahead when the store went by it, is right again."""
+    """Return a clock that was a day ahead and was set right."""
     clocks.ahead = DAY
     clock.set()
     clock_steps.follow(database, clock)
@@ -601,9 +596,7 @@ def back(database: Database, clock: Clock, clocks: Clocks) -> None:
 def test_what_a_receiver_plans_by_a_clock_that_is_ahead_waits_as_long_as_its_delay(
     database: Database, clocks: Clocks, delay: float
 ) -> None:
-    """In a fleet the receiver's own machine is wrong, and the database's is right: nothing is
-    stepped.
-    """
+    """The clock of the receiver's machine is wrong, and the database's is right: there is no step."""
     clock = Clock(database)
     at = clocks.time() + DAY
     one = add(database, at, due_at=at + delay)
@@ -690,7 +683,7 @@ def test_a_step_is_noted_once_by_several_workers(
 
 
 def test_a_machine_that_was_suspended_has_not_stepped(database: Database, clocks: Clocks) -> None:
-    """The boot clock goes on meanwhile, as the wall clock does."""
+    """The boot clock advances during suspension, as the wall clock does."""
     clock = Clock(database)
     clock.set()
     clock_steps.follow(database, clock)
@@ -726,7 +719,7 @@ def test_a_throttled_delivery_is_due_whatever_a_clock_that_was_ahead_said(
 def test_a_task_of_celery_stores_the_clocks_with_its_intent(
     database: Database, clocks: Clocks
 ) -> None:
-    """The platform's is known from its second call on."""
+    """The platform's clock is known from the second call on."""
     with FakePlatform(run_seconds=0.05) as fake:
         given = config(fake)
         calls = Calls(lambda: given, database, Sender().send, 60.0)

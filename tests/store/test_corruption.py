@@ -1,5 +1,6 @@
-"""A SQLite file whose pages were overwritten under a running bridge: senders send again, the bridge
-is not ready, and commands say why.
+"""Tests of a SQLite file that is damaged under a running bridge.
+
+Senders retry, the bridge reports that it is not ready, and commands report the reason.
 """
 
 from __future__ import annotations
@@ -43,9 +44,7 @@ COMMANDS = (
 
 
 def overwrite(path: Path, *names: str) -> None:
-    """Overwrite the root pages of tables or indexes with 0xFF, in the file itself, while others
-    have it open.
-    """
+    """Overwrite the root pages of tables or indexes with 0xFF in the file, while it is open."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         marks = ", ".join("?" * len(names))
         roots = [
@@ -121,8 +120,8 @@ def test_a_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
 def test_which_failures_are_the_database_s_own(
     sqlite: Database, error: Exception, fatal: bool
 ) -> None:
-    """One that is the database's own fails all that share the commit, as a `StoreError`; another is
-    one caller's and stays what it is.
+    """A failure of the database fails all jobs in the commit as a `StoreError`; others concern one
+    caller.
     """
 
     def fail(_connection: object) -> None:
@@ -140,7 +139,7 @@ def test_which_failures_are_the_database_s_own(
 
 
 def test_a_failure_of_the_driver_while_reading_is_a_store_error(database: Database) -> None:
-    """Statements that are given to the driver as they are raise the driver's own errors."""
+    """Statements that bypass SQLAlchemy raise the driver's own errors."""
     for error in (
         sqlite3.DatabaseError("database disk image is malformed") if database.is_sqlite else None,
         MemoryError(),

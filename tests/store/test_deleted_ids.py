@@ -1,6 +1,4 @@
-"""Provider ids outlive their events: what a sender repeats late is still a duplicate, and starts
-nothing again.
-"""
+"""Tests of provider ids of deleted events: a late retry is a duplicate and starts no flow."""
 
 from __future__ import annotations
 
@@ -68,7 +66,7 @@ def count(database: Database) -> int:
 
 @pytest.fixture
 def keyed(database: Database) -> Database:
-    """A store with a secret key."""
+    """Return a store with a secret key."""
     database.secret_key = KEY
     database.engine.update_execution_options(secret_key=KEY)
     return database
@@ -212,7 +210,7 @@ def test_a_subject_in_the_id_of_a_deleted_event_is_replaced_too(keyed: Database)
 
 
 def test_digests_of_bodies_are_keyed_with_the_others(keyed: Database) -> None:
-    """As `receive` has them once there are keys to seal with, so that they are known still."""
+    """`receive` does the same once there are encryption keys, so the ids still match."""
     digest = hashlib.sha256(b"{}").hexdigest()
     keep(keyed, f"sha256:{digest}")
     keep(keyed, "order-1")
@@ -253,7 +251,7 @@ def test_a_copy_of_a_database_has_them(sqlite: Database, tmp_path: Path) -> None
 
 
 def test_the_version_before_goes_on_with_the_new_schema(database: Database) -> None:
-    """It knows no deleted ids: to it such an event is new, and never a duplicate of nothing."""
+    """It has no deleted ids: it treats such an event as new."""
     keep(database)
     prune(database)
     if database.is_sqlite:
@@ -282,7 +280,7 @@ def test_an_old_database_is_migrated_with_its_events(new_database_before: Databa
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database_before(request: pytest.FixtureRequest, tmp_path: Path):
-    """A database of the schema before."""
+    """Create a database with the previous schema."""
     url = (
         f"sqlite:///{tmp_path / 'old.db'}"
         if request.param == "sqlite"
@@ -313,7 +311,7 @@ def test_dedup_for_is_a_key_of_a_source() -> None:
 
 
 def test_a_sender_that_repeats_a_deleted_event_is_answered_with_200(tmp_path: Path) -> None:
-    """Over HTTP: through receivers in processes of their own."""
+    """Over HTTP, with receivers in their own processes."""
     with Bridge(tmp_path) as bridge:
         first = bridge.event(delivery="d-1")
         bridge.wait_for(first.json["event_id"], lambda one: one.run_state == "done")

@@ -1,8 +1,6 @@
-"""What is acknowledged is on disk: commits and files are synced before anybody hears of them, and a
-sync that fails is an error for all.
+"""Tests of durability: commits and files are synced before they are acknowledged.
 
-Syncs are made to fail by the kernel (`failing_syncs`): work that returns in spite of that did not
-wait for one.
+The kernel makes syncs fail (`failing_syncs`): work that still succeeds did not wait for one.
 """
 
 from __future__ import annotations
@@ -48,7 +46,7 @@ platforms:
 
 
 def note(name: str) -> Callable[[Connection], int]:
-    """Return work that writes a row of this name."""
+    """Return work that writes a row with this name."""
     return lambda connection: (
         connection.execute(
             insert(schema.config).values(hash=name, canonical="{}", seen_at=NOW)
@@ -57,7 +55,7 @@ def note(name: str) -> Callable[[Connection], int]:
 
 
 def noted(database: Database) -> list[str]:
-    """The names on disk, as another process reads them."""
+    """Return the names on disk, as another process reads them."""
     with closing(sqlite3.connect(database.path)) as connection:
         return [row[0] for row in connection.execute("SELECT hash FROM config ORDER BY hash")]
 
@@ -140,8 +138,8 @@ def write_at_length(database: Database, name: str) -> None:
 def test_a_commit_that_cannot_be_synced_is_an_error_and_the_next_one_works(
     sqlite: Database, writing: Any
 ) -> None:
-    """The write-ahead log has its header by then: this commit is one of many, which is all that
-    `synchronous = NORMAL` would not sync.
+    """The write-ahead log has its header already: such a commit is the one that `synchronous =
+    NORMAL` would not sync.
     """
     write(sqlite, "before")
     with pytest.raises(Exception, match="disk I/O error"):
@@ -192,7 +190,7 @@ def test_a_webhook_is_acknowledged_only_after_its_commit_was_synced(
 def test_a_form_is_accepted_only_after_its_files_were_synced(
     sqlite: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The event comes last: it says that its files are there."""
+    """The event is stored last, because it refers to its files."""
     (folder / "routes.yaml").write_text(ROUTES)
     settings = load_settings(
         {"FLOWBRIDGE_DATA": str(folder / "data"), "FLOWBRIDGE_SECRET_KEY": "s" * 40}
@@ -233,9 +231,7 @@ def test_a_form_is_accepted_only_after_its_files_were_synced(
 
 
 class Batch:
-    """Work of several threads that shares one commit: the first is held up until the others wait
-    behind it.
-    """
+    """Jobs of several threads in one commit: the first is blocked until the others wait behind it."""
 
     def __init__(self, database: Database) -> None:
         assert database._group is not None
@@ -288,9 +284,7 @@ class Batch:
 
 
 def test_a_commit_that_fails_fails_everybody_in_it(sqlite: Database) -> None:
-    """The leader's sync fails: none of those whose rows were in the same commit may believe that
-    they are on disk.
-    """
+    """The leader's sync fails, so no caller in the same commit may report success."""
     write(sqlite, "before")
     batch = Batch(sqlite)
     batch.hold_up()
@@ -310,7 +304,7 @@ def test_a_commit_that_fails_fails_everybody_in_it(sqlite: Database) -> None:
 
 
 def test_events_that_share_a_statement_fail_together(sqlite: Database) -> None:
-    """The same for the shorter way of those that only add rows."""
+    """The same for jobs that only insert rows."""
     add(sqlite, "before")
     batch = Batch(sqlite)
     batch.hold_up()
@@ -348,9 +342,7 @@ def test_each_of_a_batch_gets_its_own_value(sqlite: Database) -> None:
 
 
 def test_a_row_that_breaks_a_rule_fails_its_own_caller(sqlite: Database) -> None:
-    """Of the events that share a statement each is tried by itself where one is bad; of the work of
-    a batch a savepoint is undone.
-    """
+    """Events in one statement are retried one by one; other jobs are rolled back to a savepoint."""
     good = make_event("good")
     bad = make_event("bad")
     work = make_event("work")
@@ -399,9 +391,7 @@ def test_a_row_that_breaks_a_rule_fails_its_own_caller(sqlite: Database) -> None
 
 
 def test_a_write_after_a_failed_commit_is_on_disk(sqlite: Database) -> None:
-    """A transaction that stayed open would take the next rows in, and nobody would ever commit
-    them.
-    """
+    """If the transaction stayed open, it would include later rows and never be committed."""
 
     def broken(connection: Connection) -> None:
         note("broken")(connection)
@@ -416,7 +406,7 @@ def test_a_write_after_a_failed_commit_is_on_disk(sqlite: Database) -> None:
 
 
 def test_a_commit_whose_turn_cannot_be_taken_fails_and_the_next_one_works(sqlite: Database) -> None:
-    """The file of the turns cannot be opened, so that the batch is still empty when it fails."""
+    """The lock file cannot be opened, so the batch is still empty when it fails."""
     lock = sqlite.path.with_name(sqlite.path.name + ".lock")
     lock.unlink(missing_ok=True)
     lock.mkdir()
@@ -430,9 +420,7 @@ def test_a_commit_whose_turn_cannot_be_taken_fails_and_the_next_one_works(sqlite
 def test_a_store_that_fails_again_and_again_closes_no_file_but_its_own(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a failure it has no file open: the standard input, whose number is 0, is not its
-    own.
-    """
+    """After a failure it has no open file: descriptor 0, the standard input, is not its own."""
     write(sqlite, "1")
     closed = list[int]()
     close = os.close
@@ -463,7 +451,7 @@ def test_a_store_that_fails_again_and_again_closes_no_file_but_its_own(
 def test_those_beyond_a_batch_go_with_the_next_one(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A commit that fails takes only its own batch with it, and whoever comes next leads."""
+    """A failed commit affects its own batch only, and the next caller leads."""
     monkeypatch.setattr(group_commit, "MAX_BATCH_JOBS", 2)
     write(sqlite, "before")
     batch = Batch(sqlite)
@@ -487,7 +475,7 @@ def test_those_beyond_a_batch_go_with_the_next_one(
 def test_many_items_fill_a_batch_however_few_callers_bring_them(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A statement takes so many parameters and no more."""
+    """The number of parameters of a statement is limited."""
     monkeypatch.setattr(group_commit, "MAX_BATCH_ITEMS", 4)
     sizes: list[int] = []
     transact = group_commit._transact
@@ -510,7 +498,7 @@ def test_many_items_fill_a_batch_however_few_callers_bring_them(
 def test_others_wait_while_a_batch_is_committed(
     sqlite: Database, new_sqlite: Callable[[Path], Database]
 ) -> None:
-    """Two processes take turns by the lock beside the file: who holds it is not disturbed."""
+    """Two processes take turns through the lock file, and neither interrupts the holder."""
     other = Database(sqlite.url.render_as_string())
     inside = threading.Event()
     go = threading.Event()
@@ -536,8 +524,8 @@ def test_others_wait_while_a_batch_is_committed(
 
 
 def test_who_writes_holds_the_write_lock_from_the_first_moment(sqlite: Database) -> None:
-    """Work that reads before it writes would else fail where a process that takes no turns, such as
-    a backup, has written meanwhile.
+    """Otherwise, work that reads before it writes would fail after a write of a process without the
+    lock file, such as a backup.
     """
     write(sqlite, "before")
 
@@ -556,8 +544,8 @@ def test_who_writes_holds_the_write_lock_from_the_first_moment(sqlite: Database)
 
 @pytest.mark.parametrize("long_one_first", [True, False])
 def test_work_that_takes_long_and_others_take_turns(sqlite: Database, long_one_first: bool) -> None:
-    """Who waits for the lock beside the file waits for as long as it takes; SQLite itself would say
-    after a while that it is busy.
+    """Waiting for the lock file has no limit; SQLite itself would report after a while that it is
+    busy.
     """
     other = Database(sqlite.url.render_as_string())
     inside = threading.Event()
@@ -599,7 +587,7 @@ def test_long_work_that_fails_leaves_nothing_behind(sqlite: Database) -> None:
 
 
 class Stop(BaseException):
-    """As an interrupt from the keyboard, or the end of an interpreter."""
+    """Stands for an interrupt from the keyboard, or the exit of the interpreter."""
 
 
 def test_a_leader_that_is_interrupted_fails_its_batch_and_leaves_the_lead(sqlite: Database) -> None:
@@ -674,7 +662,7 @@ def _target(link: Path) -> Path | None:
 
 
 def _waiting_for(database: Database) -> str:
-    """The lines of /proc/locks of those who wait for the lock beside the file."""
+    """Return the lines of /proc/locks of processes that wait for the lock file."""
     inode = database.path.with_name(database.path.name + ".lock").stat().st_ino
     return "\n".join(
         line
@@ -704,7 +692,7 @@ def test_on_postgresql_a_commit_waits_for_the_disk_too(postgresql: Database) -> 
 
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path, int]]:
-    """What is synced and renamed, in order: the path, and the bytes that it has by then."""
+    """Record the paths that are synced and renamed in order, with their bytes at that time."""
     done: list[tuple[str, Path, int]] = []
     fsync = os.fsync
     rename = Path.rename
@@ -743,7 +731,7 @@ def test_a_file_is_synced_before_it_gets_its_name_and_its_folders_after(
 def test_of_a_file_that_is_there_the_folders_are_synced_all_the_same(
     tmp_path: Path, synced: list[Any]
 ) -> None:
-    """Who has written it may have been about to sync them, and may have died since."""
+    """The process that wrote it may have died before it synced them."""
     blobs = Blobs(tmp_path / "blobs")
     path = blobs.path(blobs.keep(b"x"))
     synced.clear()
@@ -766,9 +754,7 @@ def test_a_file_that_cannot_be_synced_is_not_kept(tmp_path: Path) -> None:
 def test_nothing_is_deleted_while_somebody_keeps_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder of what is kept may be empty still, and what is old may be the very file that is
-    kept again.
-    """
+    """The blob folder may still be empty, and an old file may be the one that is stored again."""
     blobs = Blobs(tmp_path)
     write_it = Blobs._write
     old = blobs.keep(b"old")

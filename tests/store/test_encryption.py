@@ -1,6 +1,4 @@
-"""Encryption at rest: what senders said is nowhere on disk in clear, on either database, and
-everything works all the same.
-"""
+"""Tests of encryption at rest: no plaintext from senders on disk, and unchanged behaviour."""
 
 from __future__ import annotations
 
@@ -91,7 +89,7 @@ def store(folder: Path, keys: str) -> Database:
 
 @pytest.fixture
 def with_keys(database: Database) -> Iterator[Callable[..., Database]]:
-    """Open the same store as `database` with keys."""
+    """Open the same store as `database`, with keys."""
     made: list[Database] = []
 
     def one(*keys: str) -> Database:
@@ -105,7 +103,7 @@ def with_keys(database: Database) -> Iterator[Callable[..., Database]]:
 
 @pytest.fixture
 def sealed(with_keys: Callable[..., Database]) -> Database:
-    """The same store as `database`, with a key."""
+    """Return the same store as `database`, with a key."""
     return with_keys(OLD)
 
 
@@ -123,9 +121,7 @@ def bridge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bridge]:
 
 
 def on_disk(bridge: Bridge) -> bytes:
-    """All that is kept: of SQLite and of blobs the files as they are, of PostgreSQL all values of
-    all tables.
-    """
+    """Return all stored bytes: the files of SQLite and of blobs, or all values of PostgreSQL."""
     pieces = [path.read_bytes() for path in (bridge.folder / "data").rglob("*") if path.is_file()]
     if not bridge.database.is_sqlite:
         with bridge.database.read() as connection:
@@ -138,8 +134,8 @@ def on_disk(bridge: Bridge) -> bytes:
 
 
 def fill(bridge: Bridge) -> dict[str, str]:
-    """Have everything come in and go through; return the ids of the GitHub event, the form's event
-    and the reject.
+    """Receive and deliver one of everything; return the ids of the GitHub event, the form event and
+    the reject.
     """
     body = json.dumps({"said": MARKS["body"], "n": 1}).encode()
     answer = bridge.post(
@@ -403,7 +399,7 @@ def test_a_duplicate_makes_an_emptied_event_whole_again(sealed: Database) -> Non
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path) -> Path:
-    """A project whose store is a SQLite file, and the environment of its commands."""
+    """Return a project with a SQLite store, and the environment of its commands."""
     routes = (
         "version: 1\nsources: {contact: {provider: form}, github: {provider: github, secret:"
         " abc}}\n"

@@ -1,6 +1,4 @@
-"""A database of the first release, with something of every kind in it, is brought to the newest
-schema: nothing is lost, all goes on.
-"""
+"""Tests of the upgrade from the first release's schema: no data is lost, all work continues."""
 
 from __future__ import annotations
 
@@ -159,7 +157,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def first(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database that the first release made."""
+    """Return a database of the first release."""
     is_sqlite = request.param == "sqlite"
     database = Database(
         f"sqlite:///{tmp_path / 'flowbridge.db'}"
@@ -173,7 +171,7 @@ def first(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
 
 
 def kept(database: Database, schema: MetaData) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows, by table, in the columns that the schema has."""
+    """Return all rows by table, in the columns of the schema."""
     with database.read() as connection:
         return {
             name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
@@ -182,9 +180,7 @@ def kept(database: Database, schema: MetaData) -> dict[str, list[tuple[Any, ...]
 
 
 def upgraded(database: Database) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Put rows into every table of the first schema, bring it to the newest, and return what was in
-    them before and after.
-    """
+    """Fill every table of the first schema, migrate it, and return the rows before and after."""
     schema = MetaData()
     with database.engine.begin() as connection:
         names = set(inspect(connection).get_table_names()) - {"alembic_version"}

@@ -1,6 +1,4 @@
-"""How many bytes of files each form keeps: counted with its events, on any node, and no more than
-its source says.
-"""
+"""Tests of the limit on bytes of form files: counted with the events, on all nodes."""
 
 from __future__ import annotations
 

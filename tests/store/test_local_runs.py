@@ -1,6 +1,4 @@
-"""The store of the embedded platform: its runs, their cap and their end; what is known of flows and
-files.
-"""
+"""Tests of the local platform's store: runs with their cap and end, flows, and files."""
 
 from __future__ import annotations
 

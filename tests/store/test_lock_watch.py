@@ -1,5 +1,5 @@
-"""A process that is stopped while it holds the lock of SQLite's commits: others end it and go on,
-and nothing acknowledged is lost.
+"""Tests of a process that is stopped while it holds SQLite's commit lock: others kill it, no event
+is lost.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def holder(sqlite: Database) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that holds the lock and does nothing."""
+    """Start a process that holds the lock and does nothing."""
     path = sqlite.path.with_name(f"{sqlite.path.name}.lock")
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -104,7 +104,7 @@ def test_one_that_does_long_work_is_not_killed(
 def test_a_receiver_that_is_stopped_with_the_lock_loses_no_acknowledged_event(
     tmp_path: Path,
 ) -> None:
-    """A real SIGSTOP, in the middle of a commit, under load."""
+    """A real SIGSTOP, during a commit, under load."""
     over = threading.Event()
     acked = list[str]()
     lock = threading.Lock()
@@ -145,9 +145,7 @@ def test_a_receiver_that_is_stopped_with_the_lock_loses_no_acknowledged_event(
 
 
 def stop_holder(path: Path) -> int | None:
-    """Stop the process that holds the lock; None where it has let go of it before it was
-    stopped.
-    """
+    """Stop the process that holds the lock; return None if it released the lock before."""
     for _ in range(500):
         holder = lock_watch.find_holder(path)
         if holder is None:

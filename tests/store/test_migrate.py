@@ -1,6 +1,4 @@
-"""Migrations: they give exactly the tables, by many processes at once, and never touch what is
-newer.
-"""
+"""Tests of migrations: they create the declared tables, run concurrently, and refuse newer schemas."""
 
 from __future__ import annotations
 
@@ -48,7 +46,7 @@ def test_the_migrations_give_exactly_the_tables(database: Database) -> None:
 
 
 def test_constraints_and_partial_indexes_are_there(database: Database) -> None:
-    """What compare_metadata does not look at: CHECKs, and the conditions of indexes."""
+    """`compare_metadata` does not compare CHECKs and the conditions of indexes."""
     with database.engine.connect() as connection:
         found = inspect(connection)
         for table in schema.metadata.tables.values():
@@ -123,7 +121,7 @@ def test_of_five_processes_one_migrates(database: Database) -> None:
 
 
 def test_no_file_of_the_store_is_for_others_to_read(tmp_path: Path) -> None:
-    """Bodies and headers of events are in it."""
+    """They contain bodies and headers of events."""
     database = Database(f"sqlite:///{tmp_path / 'data' / 'flowbridge.db'}")
     upgrade.upgrade(database)
     events.add(database, make_event("1"), [], lambda *_: [])

@@ -89,7 +89,7 @@ def test_counts_add_up_by_source_and_code_for_a_day(database: Database) -> None:
 
 
 class Stored:
-    """A store that fails while it is told to, and says what it was given."""
+    """A store that fails on request, and records the counts it receives."""
 
     def __init__(self) -> None:
         self.given: list[dict[tuple[str, int, str], int]] = []

@@ -1,5 +1,5 @@
-"""db rekey: all that is kept is sealed with the first key, or with none, beside whoever works on
-it; db check says which key is needed.
+"""Tests of db rekey, which encrypts all values with the first key or decrypts them, and of db
+check.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Open = Callable[..., Database]
 
 @pytest.fixture
 def opened(database: Database) -> Iterator[Open]:
-    """Open the same store as `database` with keys."""
+    """Open the same store as `database`, with keys."""
     made: list[Database] = []
 
     def one(*keys: str) -> Database:
@@ -59,7 +59,7 @@ def opened(database: Database) -> Iterator[Open]:
 
 
 def fill(database: Database, name: str) -> None:
-    """Something in every column that is sealed."""
+    """Store a value in every encrypted column."""
     file = FormFile(field="f", name="n", type="t", size=1, sha256="a" * 64)
     event = make_event(
         f"{name}-1",
@@ -159,7 +159,7 @@ def fill(database: Database, name: str) -> None:
 
 
 def everything(database: Database) -> dict[str, list[Any]]:
-    """What all rows say, opened."""
+    """Return the decrypted contents of all rows."""
     found: dict[str, list[Any]] = {}
     secrets = of_secrets(database.sealer.given, SECRET_KEY)
     with database.read() as connection:
@@ -387,7 +387,7 @@ def test_two_processes_may_reseal_one_blob_at_once(
 
 
 def test_a_blob_that_is_there_twice_goes_as_a_whole(tmp_path: Path) -> None:
-    """In clear from before there were keys, and sealed since somebody sent the same again."""
+    """As plaintext from before there were keys, and encrypted because it was sent again."""
     plain = Blobs(tmp_path)
     sealed = Blobs(tmp_path, Sealer([NEW, OLD]))
     digest = plain.keep(b"twice")
@@ -470,7 +470,7 @@ def test_keys_change_beside_a_bridge_that_works(
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path) -> Path:
-    """A project whose store is a SQLite file with something from before there were keys."""
+    """Return a project whose SQLite store has data from before there were keys."""
     data = project_in(
         tmp_path,
         monkeypatch,

@@ -1,5 +1,5 @@
-"""What is sealed opens where it was sealed for, with any of the keys, and nowhere else; what is in
-clear is never taken for sealed.
+"""Tests of `Sealer`: a value decrypts only in its own place, with any key; plaintext stays as it
+is.
 """
 
 from __future__ import annotations

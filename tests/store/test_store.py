@@ -1,4 +1,4 @@
-"""The conformance suite of the store: every claim holds on SQLite and on PostgreSQL."""
+"""Conformance tests of the store, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_an_event_without_a_provider_id_is_never_a_duplicate(database: Database)
 
 
 def test_a_copy_is_one_too_beside_a_delivery_that_stands_in_line(database: Database) -> None:
-    """What lining up changes besides is not taken for the rows of the copy."""
+    """Rows changed by ordering are not counted as rows of the copy."""
     known = make_event("1")
     fresh = make_event("2")
     events.add(database, known, [], never)
@@ -210,7 +210,7 @@ def test_a_duplicate_of_an_event_that_waits_or_has_started_is_only_counted(
 def test_a_duplicate_of_an_event_that_a_later_one_stands_for_is_only_counted(
     database: Database,
 ) -> None:
-    """Planned again it would start what is out of date, after what took its place."""
+    """Planned again, it would send outdated values after the newer ones."""
     first = make_event("1")
     later = make_event("2")
     for event in (first, later):
@@ -293,7 +293,7 @@ def test_writers_side_by_side_keep_everything_once(database: Database) -> None:
 
 
 def test_bad_work_in_a_batch_fails_alone(sqlite: Database) -> None:
-    """The leader of a batch is held up until others wait; one of them fails, the rest are kept."""
+    """The leader of a batch waits for the other jobs; one of them fails, the rest are stored."""
     started = threading.Event()
     go = threading.Event()
     outcomes: dict[str, object] = {}
@@ -343,7 +343,7 @@ def test_a_commit_that_fails_is_a_store_error_and_the_next_one_works(sqlite: Dat
 
 
 def test_a_full_disk_is_a_store_error_and_recovers(sqlite: Database) -> None:
-    """max_page_count stands in for a disk: SQLite reports both as "database or disk is full"."""
+    """max_page_count simulates a full disk: SQLite reports both as "database or disk is full"."""
     with sqlite.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
     sqlite.write(
@@ -390,7 +390,7 @@ for _ in range(100_000):
         ({"a": DEEP}, {"a": DEEP}),
         ({"a": "\0"}, {"a": "\0"}),
         ({"a": "x\udcff"}, {"a": "x?"}),
-        (BOTTOMLESS, "(nested too deep to be kept)"),
+        (BOTTOMLESS, "(nested too deeply to be stored)"),
         ({"a": 2**70}, {"a": 2.0**70}),
     ],
     ids=["deep", "NUL", "lone surrogate", "bottomless", "long integer"],

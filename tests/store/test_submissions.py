@@ -1,6 +1,4 @@
-"""Submissions in the store: each once, no more than the rates allow, on any node; what is
-remembered stays bounded.
-"""
+"""Tests of stored submissions: each once, within the rate limits, on all nodes, with bounded rows."""
 
 from __future__ import annotations
 
@@ -266,9 +264,7 @@ def test_what_is_remembered_outlives_the_process(database: Database) -> None:
 
 
 def test_ten_thousand_addresses_leave_few_rows(sqlite: Database) -> None:
-    """At a hundred a second, which is more than forms take: rows that mean nothing go as others
-    come.
-    """
+    """At a hundred a second, more than forms accept: expired rows are deleted as new ones arrive."""
     rate = Rate(count=10**6, per=10.0)
 
     def one_second(connection: Any, second: int) -> None:
@@ -297,7 +293,7 @@ def test_the_chore_lets_go_of_what_means_nothing(database: Database) -> None:
 
 
 def test_rows_that_go_and_come_again_at_once_lead_to_no_deadlock(database: Database) -> None:
-    """What one lets go another may just need, and the other way round."""
+    """Each of two transactions may delete a row that the other one inserts."""
     # a row means nothing after ten milliseconds; nobody is refused who comes late by all of the
     # time
     rate = Rate(count=1000, per=10.0)

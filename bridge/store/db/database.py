@@ -60,7 +60,7 @@ class Database:
             self.url = make_url(url)
         except (ArgumentError, ValueError):
             raise SettingsError(
-                f"{said_by} cannot be read as a URL; use sqlite:///PATH or postgresql://…"
+                f"{said_by} is not a valid URL; use sqlite:///PATH or postgresql://…"
             ) from None
         if self.url.drivername == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")

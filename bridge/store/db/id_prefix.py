@@ -13,9 +13,7 @@ from bridge.store.db.database import Database
 MIN_ENDING_LENGTH: Final = 4  # shorter endings match too many ids
 # Rows to read: enough to detect an ambiguous id and to list some matches.
 CANDIDATE_LIMIT: Final = 5
-ELLIPSIS: Final = (
-    "…"  # stands between the beginning and the ending of an id that a listing shortened
-)
+ELLIPSIS: Final = "…"  # between the beginning and the ending of a shortened id
 
 
 def conditions(column: ColumnElement[str], text: str) -> Iterator[ColumnElement[bool]]:

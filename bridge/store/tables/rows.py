@@ -48,7 +48,7 @@ def to_json(value: JSON) -> str | None:
             .decode()
         )
     except RecursionError:
-        return '"(nested too deep to be kept)"'
+        return '"(nested too deeply to be stored)"'
 
 
 def from_json(text: str | None) -> JSON:
