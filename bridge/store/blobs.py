@@ -41,12 +41,12 @@ class Blobs:
     def keep(self, data: bytes | memoryview) -> str:
         """Store bytes durably and return their SHA-256. Raises OSError."""
         sha256 = hashlib.sha256(data).hexdigest()
-        self._keep(sha256, data, self._places(sha256)[0])
+        self._store(sha256, data, self._places(sha256)[0])
         return sha256
 
-    def _keep(self, sha256: str, data: bytes | memoryview, path: Path) -> None:
+    def _store(self, sha256: str, data: bytes | memoryview, path: Path) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._holding(fcntl.LOCK_SH):
+        with self._folder_lock(fcntl.LOCK_SH):
             try:
                 os.utime(path)  # it has an owner again: see `sweep`
             except FileNotFoundError:
@@ -75,7 +75,7 @@ class Blobs:
         """Open a blob for reading. Raises FileNotFoundError, or OSError if decryption fails."""
         path = self.path(sha256)
         return (
-            io.BytesIO(self._unsealed(path, sha256))
+            io.BytesIO(self._decrypted(path, sha256))
             if self.is_sealed(path, sha256)
             else path.open("rb")
         )
@@ -83,9 +83,9 @@ class Blobs:
     def read(self, sha256: str) -> bytes:
         """Return a blob's bytes. Raises FileNotFoundError, or OSError if decryption fails."""
         path = self.path(sha256)
-        return self._unsealed(path, sha256) if self.is_sealed(path, sha256) else path.read_bytes()
+        return self._decrypted(path, sha256) if self.is_sealed(path, sha256) else path.read_bytes()
 
-    def _unsealed(self, path: Path, sha256: str) -> bytes:
+    def _decrypted(self, path: Path, sha256: str) -> bytes:
         try:
             return self._sealer.open(path.read_bytes(), *_authenticated_name(sha256))
         except StoreError as error:
@@ -104,7 +104,7 @@ class Blobs:
         """
         wanted, others = self._misplaced(sha256, clear=clear)
         if others:
-            self._keep(sha256, self.read(sha256), wanted)
+            self._store(sha256, self.read(sha256), wanted)
         for path in others:
             path.unlink(missing_ok=True)
         return bool(others)
@@ -142,7 +142,7 @@ class Blobs:
         missing only if it is young. Drafts left by a crash are deleted as well. Nothing is deleted
         while `still` is active.
         """
-        old = list(self._kept_before(before))
+        old = list(self._stored_before(before))
         known = {path.name for digest in (owned() if old else ()) for path in self._places(digest)}
         gone = [size for path, size in old if path.name not in known and self._delete(path, before)]
         return len(gone), sum(gone)
@@ -157,8 +157,11 @@ class Blobs:
 
     def _delete(self, path: Path, before: float) -> bool:
         """Delete a blob unless one is being stored, or it was stored again since the check."""
-        with self._holding(fcntl.LOCK_EX | fcntl.LOCK_NB) as may, suppress(FileNotFoundError):
-            if may and path.stat().st_mtime < before:
+        with (
+            self._folder_lock(fcntl.LOCK_EX | fcntl.LOCK_NB) as is_locked,
+            suppress(FileNotFoundError),
+        ):
+            if is_locked and path.stat().st_mtime < before:
                 path.unlink()
                 return True
         return False
@@ -169,11 +172,11 @@ class Blobs:
         if not self.folder.exists():
             yield
             return
-        with self._holding(fcntl.LOCK_SH):
+        with self._folder_lock(fcntl.LOCK_SH):
             yield
 
     @contextmanager
-    def _holding(self, how: int) -> Iterator[bool]:
+    def _folder_lock(self, how: int) -> Iterator[bool]:
         """Lock the folder, shared to store, exclusive to delete; yield whether it is locked."""
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -184,7 +187,7 @@ class Blobs:
         finally:
             os.close(descriptor)
 
-    def _kept_before(self, before: float) -> Iterator[tuple[Path, int]]:
+    def _stored_before(self, before: float) -> Iterator[tuple[Path, int]]:
         for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
             with suppress(FileNotFoundError):
                 known = path.stat()

@@ -95,25 +95,29 @@ class Sealer:
         return b"%b%b$%b" % (_ENCRYPTED_MARK, self.first.encode(), sealed)
 
     @overload
-    def open(self, kept: Value, table: str, column: str, name: str) -> Value: ...
+    def open(self, stored_value: Value, table: str, column: str, name: str) -> Value: ...
     @overload
-    def open(self, kept: None, table: str, column: str, name: str) -> None: ...
+    def open(self, stored_value: None, table: str, column: str, name: str) -> None: ...
     @overload
-    def open(self, kept: Value | None, table: str, column: str, name: str) -> Value | None: ...
-    def open(self, kept: Value | None, table: str, column: str, name: str) -> Value | None:
+    def open(
+        self, stored_value: Value | None, table: str, column: str, name: str
+    ) -> Value | None: ...
+    def open(self, stored_value: Value | None, table: str, column: str, name: str) -> Value | None:
         """Return the value of a stored form, encrypted or plaintext.
 
         Raises `KeyMissing` without its key, and `Unsealable` if it was changed or moved.
         """
-        if kept is None or not kept.startswith(
-            MARK_PREFIX if isinstance(kept, str) else _MARK_PREFIX
+        if stored_value is None or not stored_value.startswith(
+            MARK_PREFIX if isinstance(stored_value, str) else _MARK_PREFIX
         ):
-            return kept
-        if (key := sealed_with(kept)) is None:
+            return stored_value
+        if (key := sealed_with(stored_value)) is None:
             return (
-                kept[len(PLAINTEXT_MARK) :]
-                if kept.startswith(PLAINTEXT_MARK if isinstance(kept, str) else _PLAINTEXT_MARK)
-                else kept
+                stored_value[len(PLAINTEXT_MARK) :]
+                if stored_value.startswith(
+                    PLAINTEXT_MARK if isinstance(stored_value, str) else _PLAINTEXT_MARK
+                )
+                else stored_value
             )
         if key not in self._keys:
             raise KeyMissing(
@@ -124,9 +128,9 @@ class Sealer:
 
         try:
             raw = (
-                b64decode(kept[HEADER_LENGTH:], b"-_", validate=True)
-                if isinstance(kept, str)
-                else kept[HEADER_LENGTH:]
+                b64decode(stored_value[HEADER_LENGTH:], b"-_", validate=True)
+                if isinstance(stored_value, str)
+                else stored_value[HEADER_LENGTH:]
             )
             salt = raw[:SALT_BYTES]
             nonce = raw[SALT_BYTES : SALT_BYTES + NONCE_BYTES]
@@ -139,17 +143,17 @@ class Sealer:
                 f"{table}.{column} of {name} cannot be decrypted: it was changed, or moved from"
                 " another row"
             ) from None
-        return opened.decode("utf-8", "surrogatepass") if isinstance(kept, str) else opened
+        return opened.decode("utf-8", "surrogatepass") if isinstance(stored_value, str) else opened
 
-    def open_old(self, kept: str, table: str, column: str, name: str) -> str:
+    def open_old(self, stored_value: str, table: str, column: str, name: str) -> str:
         """Decrypt a value that may be a Fernet token, the former format of learned secrets."""
-        if not kept.startswith(_FERNET_PREFIX):
-            return self.open(kept, table, column, name)
+        if not stored_value.startswith(_FERNET_PREFIX):
+            return self.open(stored_value, table, column, name)
         from cryptography.fernet import Fernet, InvalidToken
 
         for key in self.given:
             try:
-                return Fernet(key).decrypt(kept.encode()).decode()
+                return Fernet(key).decrypt(stored_value.encode()).decode()
             except InvalidToken:
                 continue
         raise KeyMissing(f"{table}.{column} of {name} is encrypted with a missing key")
@@ -188,9 +192,13 @@ def of_secrets(keys: Sequence[str], secret_key: str) -> Sealer:
     return Sealer([*keys, *([derived] if derived else [])])
 
 
-def sealed_with(kept: str | bytes) -> str | None:
+def sealed_with(stored_value: str | bytes) -> str | None:
     """Return the id of the key that a value is encrypted with; None for plaintext."""
-    head = kept[:HEADER_LENGTH] if isinstance(kept, str) else kept[:HEADER_LENGTH].decode("latin-1")
+    head = (
+        stored_value[:HEADER_LENGTH]
+        if isinstance(stored_value, str)
+        else stored_value[:HEADER_LENGTH].decode("latin-1")
+    )
     return (
         head[len(ENCRYPTED_MARK) : -1]
         if len(head) == HEADER_LENGTH and head.startswith(ENCRYPTED_MARK)

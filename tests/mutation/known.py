@@ -809,7 +809,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "R8-log",
         "file": "bridge/store/local/runs.py",
-        "old": "update(local_run).where(columns.id == run_id, held).values(kept)",
+        "old": "update(local_run).where(columns.id == run_id, held).values(encrypted_log)",
         "new": "update(local_run).where(columns.id == run_id).values(kept)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },

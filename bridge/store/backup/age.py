@@ -81,12 +81,12 @@ def trying(settings: Settings) -> Iterator[None]:
     try:
         yield
     except Exception as fault:
-        said = (
+        message = (
             str(fault)
             if isinstance(fault, (BridgeError, OSError))
             else f"an internal error ({type(fault).__name__})"
         )
-        _write_failed(settings, _FailedAttempts(since, time.time(), said[:MAX_ERROR_LENGTH]))
+        _write_failed(settings, _FailedAttempts(since, time.time(), message[:MAX_ERROR_LENGTH]))
         raise
     (settings.data / STATE_FILE).unlink(missing_ok=True)
 

@@ -70,9 +70,9 @@ def rotate(folder: Path, most: int) -> int:
 
 def _check_disk(folder: Path, size: int) -> None:
     left, reserve = disk_space.free(folder)
-    wanted = 2 * size + reserve  # the file, and its unpacked contents for verification
-    if left < wanted:
+    needed = 2 * size + reserve  # the file, and its unpacked contents for verification
+    if left < needed:
         raise StoreError(
-            f"a backup in {folder} needs {wanted / MIB:.0f} MiB until it is verified, but the disk"
+            f"a backup in {folder} needs {needed / MIB:.0f} MiB until it is verified, but the disk"
             f" has {left / MIB:.0f} MiB left; write it to another disk, or to a pipe"
         )

@@ -53,15 +53,15 @@ class Manifest:
 
 def parse_manifest(text: bytes) -> Manifest:
     try:
-        said = orjson.loads(text)
-        if said["format"] > FORMAT:
+        values = orjson.loads(text)
+        if values["format"] > FORMAT:
             raise StoreError(
-                f"it was made by flowbridge {said['flowbridge']}, which is newer than this version"
-                f" ({__version__}): upgrade flowbridge first"
+                f"it was made by flowbridge {values['flowbridge']}, which is newer than this"
+                f" version ({__version__}): upgrade flowbridge first"
             )
         return Manifest(
-            **said
-            | {"files": {name: (size, digest) for name, (size, digest) in said["files"].items()}}
+            **values
+            | {"files": {name: (size, digest) for name, (size, digest) in values["files"].items()}}
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError("its manifest is invalid") from error

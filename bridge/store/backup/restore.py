@@ -176,20 +176,20 @@ def _beside(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
 
 
-def _move_aside(one: Path, kept: Path) -> None:
-    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _move_aside(one: Path, target: Path) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if one.is_dir():
-        shutil.copytree(one, kept, copy_function=_link, symlinks=True)
+        shutil.copytree(one, target, copy_function=_link, symlinks=True)
     else:
-        _link(one, kept)
+        _link(one, target)
 
 
-def _link(one: str | Path, kept: str | Path) -> None:
+def _link(one: str | Path, target: str | Path) -> None:
     """Give a file a second name, which remains in the end; copy it if links are unsupported."""
     try:
-        os.link(one, kept)
+        os.link(one, target)
     except OSError:
-        shutil.copy2(one, kept)
+        shutil.copy2(one, target)
 
 
 def _merge(unpacked: Path, blobs: Path) -> None:

@@ -41,38 +41,38 @@ class Clock:
     def __init__(self, database: Database) -> None:
         self._database = database
         # the database's time at second 0 of the boot clock
-        self._begun: float | None = None
+        self._origin: float | None = None
         # the same at the last reading, on SQLite of the wall clock
-        self._seen: float | None = None
-        self._said = 0.0
+        self._last_origin: float | None = None
+        self._reported_offset = 0.0
         # seconds by which the clock was stepped forward; the caller resets it to 0
         self.step = 0.0
 
     def __call__(self) -> float:
         """Return the time in seconds since 1970."""
-        return time.time() if self._begun is None else self._begun + elapsed()
+        return time.time() if self._origin is None else self._origin + elapsed()
 
     def set(self) -> None:
         """Read the database's clock, and add any step to `step`. Raises `StoreError`."""
-        begun = (
+        origin = (
             _machine_difference()
             if self._database.is_sqlite
             else _measure_difference(self._database, elapsed)
         )
-        if self._seen is not None and abs(begun - self._seen) > STEP_SECONDS:
-            self.step += begun - self._seen
-        self._seen = begun
+        if self._last_origin is not None and abs(origin - self._last_origin) > STEP_SECONDS:
+            self.step += origin - self._last_origin
+        self._last_origin = origin
         if self._database.is_sqlite:
             return
-        self._begun = begun
+        self._origin = origin
         off = self() - time.time()
-        if abs(off - self._said) > WORTH_SAYING:
-            self._said = off
+        if abs(off - self._reported_offset) > WORTH_SAYING:
+            self._reported_offset = off
             log.warning("clocks_differ", database_ahead=round(off, 3))
 
     def read(self) -> ClockReading:
         """Read all clocks at one moment."""
-        difference = _machine_difference() if self._begun is None else self._begun
+        difference = _machine_difference() if self._origin is None else self._origin
         boot_clock = elapsed()
         return replace(machine_reading(), at=difference + boot_clock, boot_clock=boot_clock)
 
@@ -120,20 +120,20 @@ def ahead(database: Database) -> float:
     return _measure_difference(database, time.time)
 
 
-def _measure_difference(database: Database, mine: Callable[[], float]) -> float:
+def _measure_difference(database: Database, own_clock: Callable[[], float]) -> float:
     with database.read() as connection:
         connection.exec_driver_sql("SELECT 1")  # connect and begin the transaction first
         quickest = float("inf")
         difference = 0.0
         for _ in range(MAX_READINGS):
-            before = mine()
-            theirs: float = connection.exec_driver_sql(
+            before = own_clock()
+            database_time: float = connection.exec_driver_sql(
                 "SELECT extract(epoch FROM clock_timestamp())::double precision"
             ).scalar_one()
-            after = mine()
+            after = own_clock()
             if after - before < quickest:
                 quickest = after - before
-                difference = theirs - (before + after) / 2
+                difference = database_time - (before + after) / 2
             if quickest < QUICK_ANSWER_SECONDS:
                 break
         return difference

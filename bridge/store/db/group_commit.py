@@ -269,13 +269,13 @@ def _is_fatal(error: Exception) -> bool:
 def brief(error: BaseException) -> str:
     """Return the driver's message without the statement and its values."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    said = (
+    message = (
         str(cause).splitlines()[0]
         if str(cause)
         else "out of memory"
         if isinstance(cause, MemoryError)
         else "no detail"
     )
-    if said.startswith(CONNECTION_FAILURES):
-        return f"no connection to the database: {ERROR_PREFIXES.sub('', said)}"
-    return f"{type(cause).__name__}: {said}"
+    if message.startswith(CONNECTION_FAILURES):
+        return f"no connection to the database: {ERROR_PREFIXES.sub('', message)}"
+    return f"{type(cause).__name__}: {message}"

@@ -71,11 +71,11 @@ def rewrite(database: Database) -> None:
     """
     known = pages(database)
     # a copy, and the same again in the write-ahead log
-    wanted = 2 * (known.count - known.free) * known.size
+    needed = 2 * (known.count - known.free) * known.size
     left, reserve = disk_space.free(database.path)
-    if left < wanted + reserve:
+    if left < needed + reserve:
         raise StoreError(
-            f"rewriting the file needs {(wanted + reserve) / MIB:.0f} MiB, but the disk has"
+            f"rewriting the file needs {(needed + reserve) / MIB:.0f} MiB, but the disk has"
             f" {left / MIB:.0f} MiB left"
         )
     with alone_with_file(database.path) as connection:

@@ -89,14 +89,14 @@ class _ArrivalBatch:
     def added(self, raw: sqlite3.Connection, items: Sequence[ArrivalRows]) -> list[bool]:
         """Return which events are new."""
         ids = [item.event_id for item in items]
-        kept = {
+        stored_ids = {
             row[0]
             for row in raw.execute(
                 f"SELECT id FROM event WHERE id IN ({', '.join('?' * len(ids))})",  # noqa: S608 - only question marks
                 ids,
             )
         }
-        return [event_id in kept for event_id in ids]
+        return [event_id in stored_ids for event_id in ids]
 
     def prepare(self, connection: Connection, items: Sequence[ArrivalRows]) -> None:
         """Take the locks for the deliveries' keys."""

@@ -112,8 +112,8 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
         return None if deleted is None else Added(deleted, (), duplicate=True)
     sealer = sealer_of(connection)
     known = to_event(connection.execute(select(table).where(same)).one(), sealer)
-    kept = _unstarted(connection, known)
-    if kept is None:
+    unstarted = _unstarted(connection, known)
+    if unstarted is None:
         return Added(known.id, (), duplicate=True)
     if is_emptied(known):  # an equal body restores its contents
         if event.body_sha256 != known.body_sha256:
@@ -127,10 +127,10 @@ def add_duplicate(connection: Connection, event: Event, replan: Replan) -> Added
     if connection.dialect.name != "sqlite":
         take_keys(connection, again)  # lock order: keys before deliveries
         # a user may have changed one of them meanwhile
-        kept = _unstarted(connection, known, lock=True)
-        if kept is None:
+        unstarted = _unstarted(connection, known, lock=True)
+        if unstarted is None:
             return Added(known.id, (), duplicate=True)
-    shadowed = {row.route for row in kept if row.status == Status.SHADOW}
+    shadowed = {row.route for row in unstarted if row.status == Status.SHADOW}
     planned = [
         delivery
         for delivery in again
@@ -149,17 +149,18 @@ def _unstarted(connection: Connection, known: Event, *, lock: bool = False) -> S
     A merged delivery was replaced by a later one: planned again, it would send outdated values.
     """
     columns = schema.delivery.c
-    wanted = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(
+    query = select(columns.route, columns.status, columns.attempts, columns.merged_into).where(
         columns.event_id == known.id
     )
-    kept = connection.execute(
-        wanted.order_by(columns.id).with_for_update() if lock else wanted
+    unstarted = connection.execute(
+        query.order_by(columns.id).with_for_update() if lock else query
     ).all()
     if known.spam is not None or any(
-        row.attempts or row.merged_into or row.status not in UNSTARTED_END_STATUSES for row in kept
+        row.attempts or row.merged_into or row.status not in UNSTARTED_END_STATUSES
+        for row in unstarted
     ):
         return None
-    return kept
+    return unstarted
 
 
 def _content(event: Event, id_: str, sealer: Sealer) -> dict[str, Any]:
@@ -182,10 +183,10 @@ def get(database: Database, event_id: str) -> Event:
 def files_of(database: Database, event_id: str) -> tuple[FormFile, ...]:
     """Return the files of a form in their order; empty if the event does not exist."""
     with database.read() as connection:
-        kept = connection.execute(
+        column = connection.execute(
             select(schema.event.c.files).where(schema.event.c.id == event_id)
         ).scalar()
-    return files_in(kept, event_id, database.sealer)
+    return files_in(column, event_id, database.sealer)
 
 
 def headers_of(database: Database, event_id: str) -> tuple[str, dict[str, str]]:

@@ -26,9 +26,9 @@ class Runs:
 
         Raises `Full` if `cap` runs are unfinished.
         """
-        kept = self.database.write(lambda connection: runs.start(connection, run, cap))
+        started = self.database.write(lambda connection: runs.start(connection, run, cap))
         self.ring()
-        return kept
+        return started
 
     def get(self, run_id: str) -> LocalRun | None:
         """Return the run with this id."""

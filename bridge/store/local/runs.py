@@ -152,8 +152,10 @@ def extend(
         update(local_run).where(held).values(lease_until=lease_until(connection, now))
     )
     for run_id, lines in logs.items():
-        kept = closed(sealer_of(connection), "local_run", run_id, {"log": lines})
-        connection.execute(update(local_run).where(columns.id == run_id, held).values(kept))
+        encrypted_log = closed(sealer_of(connection), "local_run", run_id, {"log": lines})
+        connection.execute(
+            update(local_run).where(columns.id == run_id, held).values(encrypted_log)
+        )
     return set(connection.execute(select(columns.id).where(held)).scalars())
 
 

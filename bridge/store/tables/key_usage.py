@@ -54,8 +54,8 @@ def count_values(database: Database) -> KeyUsage:
         ]
         query = select(func.count(), *states).group_by(*states)
         with database.read() as connection:
-            for number, *kept in connection.execute(query):
-                for name, state in zip(row.columns, kept, strict=True):
+            for number, *keys in connection.execute(query):
+                for name, state in zip(row.columns, keys, strict=True):
                     if state != NOTHING:
                         found[f"{row.table.name}.{name}", state or None] += number
     return found
@@ -112,8 +112,8 @@ def must_open(database: Database) -> None:
     are among the first or the last.
     """
     for row in ROWS:
-        for kept in [] if row.always else _edge_values(database, row):
-            key = sealed_with(kept)
+        for value in [] if row.always else _edge_values(database, row):
+            key = sealed_with(value)
             if key is not None and key not in database.sealer.ids:
                 raise SettingsError(
                     f"{row.table.name} has values encrypted with the key {key}, which is missing in"

@@ -104,10 +104,11 @@ def to_event(row: Row[Any], sealer: Sealer) -> Event:
     )
 
 
-def files_of(kept: str | None, event_id: str, sealer: Sealer) -> tuple[FormFile, ...]:
+def files_of(column: str | None, event_id: str, sealer: Sealer) -> tuple[FormFile, ...]:
     """Return the files in the `files` column of an event."""
     return tuple(
-        FormFile(**file) for file in from_json(sealer.open(kept, "event", "files", event_id)) or ()
+        FormFile(**file)
+        for file in from_json(sealer.open(column, "event", "files", event_id)) or ()
     )
 
 
@@ -191,8 +192,8 @@ def _content(row: Any, sealer: Sealer) -> dict[str, Any]:
     """Return the decrypted columns of a delivery, or the error."""
     try:
         inputs, outputs, log, evidence = [
-            kept if kept is None else orjson.loads(sealer.open(kept, "delivery", column, row.id))
-            for column, kept in (
+            value if value is None else orjson.loads(sealer.open(value, "delivery", column, row.id))
+            for column, value in (
                 ("inputs", row.inputs),
                 ("outputs", row.outputs),
                 ("log", row.log),
@@ -221,7 +222,7 @@ def to_attempt(row: Row[Any], sealer: Sealer) -> Attempt:
     values = {one: row._mapping[one] for one in _OF_ATTEMPT}
     name = name_of(row.delivery_id, row.number)
     state = values["run_state"]
-    kept = {
+    opened = {
         column: sealer.open(values[column], "attempt", column, name)
         for column in OF_TABLE["attempt"]
     }
@@ -229,8 +230,8 @@ def to_attempt(row: Row[Any], sealer: Sealer) -> Attempt:
         **values
         | {
             "run_state": RunState(state) if state else None,
-            "detail": kept["detail"],
-            "outputs": from_json(kept["outputs"]),
-            "log": tuple(from_json(kept["log"]) or ()),
+            "detail": opened["detail"],
+            "outputs": from_json(opened["outputs"]),
+            "log": tuple(from_json(opened["log"]) or ()),
         }
     )
