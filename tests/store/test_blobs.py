@@ -73,7 +73,7 @@ def test_many_may_keep_the_same_at_once(tmp_path: Path) -> None:
     "name", ["", "..", "../x", "a" * 63, "A" * 64, "g" * 64, "a" * 64 + "\n", f"/{'a' * 63}"]
 )
 def test_only_a_digest_is_a_name(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="no SHA-256"):
+    with pytest.raises(ValueError, match="not a SHA-256"):
         Blobs(tmp_path).read(name)
 
 

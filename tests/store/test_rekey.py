@@ -487,7 +487,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated_file: Path)
 
 def test_clear_to_sealed_leaves_no_letter_in_the_files(folder: Path) -> None:
     wal = folder / "data" / "flowbridge.db-wal"
-    assert "values are in clear" in run("db", "check").stderr
+    assert "values are plaintext" in run("db", "check").stderr
     dry = run("db", "rekey", "--dry-run")
     assert dry.exit_code == 0 and "1 row of event" in dry.stdout and "to be sealed" in dry.stdout
     assert "nobody can be asked here" in run("db", "rekey").stderr
