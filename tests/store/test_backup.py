@@ -341,7 +341,10 @@ def said(**changes: Any) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None
         (said(format="x"), "its manifest is invalid"),
         (said(schema="0001"), f"its database has schema {schema.HEAD}, but its manifest says 0001"),
         (said(blobs=2), "1 of 2 blobs"),
-        (lambda entries: entries.append((named("files/more"), b"x")), "contains data after its manifest"),
+        (
+            lambda entries: entries.append((named("files/more"), b"x")),
+            "contains data after its manifest",
+        ),
         (lambda entries: entries.pop(1), "secret_key does not match its manifest"),
         (lambda entries: entries.pop(0), "flowbridge.db does not match its manifest"),
     ],
