@@ -9,7 +9,6 @@ from typing import Final
 
 from bridge.core.model import DeadKind, Delivery, RunState, Status
 from bridge.core.times import write_time
-from bridge.core.timings import TIMINGS
 from bridge.delivery.obstacles import Obstacle, next_call
 
 
@@ -110,12 +109,12 @@ def find_need(one: Delivery, known: Known = NOTHING_KNOWN) -> Need | None:
     return BY_DEAD_KIND.get(one.dead_kind, Need.DEAD) if one.status is Status.DEAD else Need.FAILED
 
 
-def find_steps(one: Delivery, known: Known, now: float) -> list[str]:
+def find_steps(one: Delivery, known: Known, now: float, confirm_seconds: float) -> list[str]:
     """Return what a person does next about a delivery, a line each; none where there is nothing to
     do.
     """
     need = find_need(one, known)
-    before = find_settling_steps(one, known.obstacle, now)
+    before = find_settling_steps(one, known.obstacle, now, confirm_seconds)
     steps = (
         [step.format(**_commands(one, known)) for step in STEPS[need].one]
         if need is not None
@@ -151,20 +150,20 @@ def _commands(one: Delivery, known: Known) -> dict[str, str]:
     }
 
 
-def find_settling_steps(one: Delivery, obstacle: Obstacle | None, now: float) -> list[str]:
+def find_settling_steps(
+    one: Delivery, obstacle: Obstacle | None, now: float, confirm_seconds: float
+) -> list[str]:
     """Return when flowbridge settles an unknown delivery, and what has to be fixed first; nothing
     where it does not look for the run.
+
+    `confirm_seconds`: until the second look, where the first finds no run.
     """
     if one.status is not Status.UNKNOWN or one.look_at is None:
         return []
     at = next_call(one.look_at, obstacle)
     if obstacle is None:
         is_second = isinstance(one.evidence, dict) and one.evidence.get("empty_at") is not None
-        again = (
-            ""
-            if is_second
-            else f", and again {TIMINGS.reconcile_confirm_seconds:g} s later if no run is found"
-        )
+        again = "" if is_second else f", and again {confirm_seconds:g} s later if no run is found"
         when = f"at {_clock(one.look_at)}" if one.look_at > now else "in a moment"
         return [
             f"nothing: it settles itself when the platform's list of runs is read ({when}{again})"

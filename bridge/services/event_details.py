@@ -60,6 +60,7 @@ class EventDetails:
     changed: frozenset[str] = frozenset()
     several: frozenset[str] = frozenset()
     at: float = 0.0
+    confirm_seconds: float = 0.0
 
     @property
     def event(self) -> Event:
@@ -96,7 +97,7 @@ class EventDetails:
             has_several_flows=delivery.id in self.several,
             obstacle=wait.obstacle if wait is not None else None,
         )
-        return find_steps(delivery, known, self.at)
+        return find_steps(delivery, known, self.at, self.confirm_seconds)
 
     def as_json(self) -> dict[str, JSON]:
         """Return the details in the shape of `show --json`."""
@@ -157,4 +158,5 @@ def read_event_details(
         several=frozenset(one.id for one in retried if planned.has_several_flows(one)),
         changed=changed_since(planned, settings, retried),
         at=now,
+        confirm_seconds=settings.timings.reconcile_confirm_seconds,
     )

@@ -51,6 +51,7 @@ class UnknownDelivery:
     near: Delivery | None
     wait: Wait | None
     at: float
+    confirm_seconds: float
 
     @property
     def evidence(self) -> list[tuple[str, str]]:
@@ -78,7 +79,9 @@ class UnknownDelivery:
     @property
     def next_steps(self) -> Sequence[str]:
         """What a person does next, a line each."""
-        return find_settling_steps(self.delivery, self._known().obstacle, self.at)
+        return find_settling_steps(
+            self.delivery, self._known().obstacle, self.at, self.confirm_seconds
+        )
 
     def as_json(self) -> dict[str, JSON]:
         """Return it in the shape of `resolve --json`: the delivery's keys, and what is known of its
@@ -132,6 +135,7 @@ def read_unknown(database: Database, id_: str, config: Config | None) -> Unknown
         near=event_queries.latest_run(database, one),
         wait=wait_facts.waits_of(database, [one], config, now).get(id_),
         at=now,
+        confirm_seconds=database.timings.reconcile_confirm_seconds,
     )
 
 

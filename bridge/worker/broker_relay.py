@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from bridge.core.timings import TIMINGS
 from bridge.store.queue.claims import Claim
 from bridge.system.logs import get_logger
 
@@ -27,9 +26,7 @@ Publish = Callable[[str, str], None]
 class Relay:
     """Hands claims over. After a failure nothing is leased for the next of `backoff_seconds`."""
 
-    def __init__(
-        self, publish: Publish, backoff_seconds: Sequence[float] = TIMINGS.broker_backoff_seconds
-    ) -> None:
+    def __init__(self, publish: Publish, backoff_seconds: Sequence[float]) -> None:
         self._publish = publish
         self._backoff_seconds = backoff_seconds
         self._failures = 0

@@ -15,7 +15,6 @@ from bridge.config.settings import Settings
 from bridge.core.errors import StoreError
 from bridge.core.file_links import link
 from bridge.core.model import Delivery, FormFile, Kind, Outcome
-from bridge.core.timings import TIMINGS
 from bridge.delivery.attempt import Send, deliver
 from bridge.delivery.file_transfer import Hands, may_refer, referred
 from bridge.routing.model import Platform
@@ -108,7 +107,7 @@ class Uploaded(MutableMapping[tuple[str, str], str]):
     harm.
     """
 
-    def __init__(self, fresh_seconds: float = TIMINGS.uploaded_file_fresh_seconds) -> None:
+    def __init__(self, fresh_seconds: float) -> None:
         self._fresh_seconds = fresh_seconds
         self._known: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
         self._mutex = threading.Lock()

@@ -178,7 +178,7 @@ THEN = "2025-11-24T16:00:30Z"
 def test_the_next_steps_of_a_delivery(
     changes: dict[str, object], known: Known, steps: list[str]
 ) -> None:
-    assert find_steps(one(**changes), known, NOW) == steps
+    assert find_steps(one(**changes), known, NOW, 30.0) == steps
 
 
 def test_what_is_said_of_many_is_of_the_same_table_as_what_is_said_of_one() -> None:

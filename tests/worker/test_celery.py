@@ -181,7 +181,7 @@ def test_a_platform_that_lacks_a_value_by_now_is_not_called(database: Database, 
 def test_a_call_that_outlasts_its_lease_keeps_it(database: Database, calls: Any) -> None:
     with (
         FakePlatform(run_seconds=0.05) as fake,
-        working(database, configured(gumloop(fake)), relay=Relay(lambda *_: None)),
+        working(database, configured(gumloop(fake)), relay=Relay(lambda *_: None, (1.0,))),
     ):
         fake.faults = [7.0]
         (one,) = add(database)
@@ -267,7 +267,7 @@ def test_the_waits_for_a_broker_grow_and_are_over_with_its_first_yes(
         if not answers.pop(0):
             raise ConnectionError
 
-    relay = Relay(publish)
+    relay = Relay(publish, TIMINGS.broker_backoff_seconds)
     event = make_event()
     claim = claims.Claim(make_delivery(event), 1, "w:1", NOW)
     for pause in TIMINGS.broker_backoff_seconds[:2]:

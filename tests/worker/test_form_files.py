@@ -590,7 +590,7 @@ def test_what_is_remembered_of_uploads_is_bounded_and_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(form_files, "REMEMBERED", 3)
-    known = Uploaded()
+    known = Uploaded(fresh_seconds=60.0)
     for number in range(5):
         known["p", str(number)] = "x"
     assert (

@@ -878,7 +878,7 @@ def test_claims_go_to_the_relay_without_an_intent_and_come_back_where_it_does_no
             raise ConnectionError
         told.append(delivery_id)
 
-    hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")), relay=Relay(publish))
+    hand = Hand(sqlite, configured(gumloop(url="http://127.0.0.1:1")), relay=Relay(publish, (1.0,)))
     first, second = add(sqlite, 2)
     hand.step()
     assert (told, hand.waiting) == ([first], [])
