@@ -23,16 +23,7 @@ def find_database(settings: Settings) -> Database:
     `SettingsError` where there is neither its file nor a routes.yaml; `PermissionError` and
     `StoreError`, with the path, where the file cannot be read or is no database.
     """
-    from bridge.store.db.database import Database
-
-    database = Database.of(settings)
-    if not database.is_sqlite:
-        return database
-    if database.path.exists():
-        _check_format(database.path)
-    else:
-        _require_routes_file(settings)
-    return database
+    return _find_database(settings)[0]
 
 
 @contextmanager
@@ -45,8 +36,8 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
     from bridge.store.migrations import upgrade
     from bridge.store.tables.schema import HEAD
 
-    database = find_database(settings)
-    if database.is_sqlite and not database.path.exists():
+    database, is_created = _find_database(settings)
+    if not is_created:
         yield None
         return
     try:
@@ -79,6 +70,21 @@ def open_store_to_change(settings: Settings) -> Iterator[Database]:
             yield database
         finally:
             ring(database)
+
+
+def _find_database(settings: Settings) -> tuple[Database, bool]:
+    """Return the database, and whether it exists; of PostgreSQL that is not asked."""
+    from bridge.store.db.database import Database
+
+    database = Database.of(settings)
+    if not database.is_sqlite:
+        return database, True
+    is_created = database.path.exists()
+    if is_created:
+        _check_format(database.path)
+    else:
+        _require_routes_file(settings)
+    return database, is_created
 
 
 def _check_format(path: Path) -> None:
