@@ -13,7 +13,7 @@ from bridge.routing.model import Config, Mode
 from bridge.store.queue import hold
 from bridge.store.queue.claims import Allowed, Claim
 from bridge.system.logs import get_logger
-from bridge.worker.local.runs import LocalRuns
+from bridge.worker.local.loaded_flows import LoadedFlows
 
 log = get_logger()
 
@@ -28,7 +28,7 @@ def allowed_by(config: Config) -> Allowed:
 
 
 def without_flows(
-    allowed: Allowed, config: Config, local: LocalRuns, connection: Connection
+    allowed: Allowed, config: Config, loaded: LoadedFlows, connection: Connection
 ) -> Allowed:
     """Return what is allowed, without starts of local flows that are being loaded, or that there
     are not: they would be refused.
@@ -39,12 +39,12 @@ def without_flows(
     platform = config.local_platform
     if platform is None:
         return allowed
-    if local.awaits_flows:
+    if loaded.is_awaited:
         return replace(
             allowed, caps={name: cap for name, cap in allowed.caps.items() if name != platform.name}
         )
-    flows = local.flow_ids(connection)
-    absent = frozenset((platform.name, route) for route in local.find_absent(config, flows).held)
+    flows = loaded.ids(connection)
+    absent = frozenset((platform.name, route) for route in loaded.find_absent(config, flows).held)
     return replace(allowed, absent=absent, flows={platform.name: flows})
 
 

@@ -132,7 +132,7 @@ class Cycle:
         self._take_configuration()
         self.collect()
         if self.local is not None:
-            self.local.tell_missing()
+            self.local.flows.log_missing()
         try:
             if self.turns.beats:
                 self.now.set()
@@ -160,7 +160,7 @@ class Cycle:
         self._idle_until = 0.0
         self.turns.tries_credentials = True
         if self.local is not None:
-            self.local.reconfigured()
+            self.local.flows.note_new_config()
 
     def _anything(self, now: float) -> bool:
         """Return whether a turn has anything to do."""
@@ -237,9 +237,9 @@ class Cycle:
             case RunLost(run_id):
                 local.lost(run_id, ended)
             case FlowsLoaded(flows):
-                local.loaded(flows)
+                local.flows.note_loaded(flows)
             case FlowsBroken(why, for_good):
-                local.broken(why, for_good=for_good)
+                local.flows.note_broken(why, for_good=for_good)
             case HostDied():
                 local.host_died()
             case _:

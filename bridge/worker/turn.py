@@ -193,7 +193,7 @@ class Turns:
         allowed = self._allowed(config)
         lease = f"{self._id}:{next(self._numbers)}"
         if self._local is not None:
-            allowed = without_flows(allowed, config, self._local, connection)
+            allowed = without_flows(allowed, config, self._local.flows, connection)
         return claims.claim(
             connection,
             allowed,

@@ -194,7 +194,7 @@ def test_absent_flows_are_worked_out_once_for_each_configuration_and_set_of_flow
     config = configured({"one": ["gone"]})
     flows = ["a"]
     found = [missing.find(config, flows), missing.find(config, flows)]
-    missing.tell(config, flows)
+    missing.log_changes(config, flows)
     assert found[0] is found[1] and len(worked_out) == 1
     missing.find(config, ["a"])
     missing.find(configured({"one": ["gone"]}), flows)

@@ -31,7 +31,7 @@ class MissingFlows:
             self._found = config.absent_flows(flows)
         return self._found
 
-    def tell(self, config: Config, flows: Collection[str]) -> None:
+    def log_changes(self, config: Config, flows: Collection[str]) -> None:
         """Say what has changed since the last time."""
         before = self._said
         now = self.find(config, flows)

@@ -5,9 +5,8 @@ comes of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import orjson
@@ -18,14 +17,13 @@ from bridge.core.errors import BridgeError
 from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun, LocalState, RunResult
 from bridge.flows.process import protocol
 from bridge.flows.process.forkserver import Host
-from bridge.routing.model import AbsentFlows, Config
+from bridge.routing.model import Config
 from bridge.store.blobs import Blobs
 from bridge.store.local import files, runs
-from bridge.store.local import flows as local_flows
 from bridge.system.logs import get_logger
 from bridge.worker.local.executor import Executor
 from bridge.worker.local.file_leases import Lent
-from bridge.worker.local.missing_flows import MissingFlows
+from bridge.worker.local.loaded_flows import LoadedFlows
 from bridge.worker.local.run_specs import Specs
 from bridge.worker.results import (
     Ended,
@@ -91,22 +89,13 @@ class LocalRuns:
         self._config = config
         self._lease = lease
         self._executor = Executor(host, _Telling(report))
-        self._report_flows = host.report
+        self.flows = LoadedFlows(config, self._executor, host.report)
         self._running: dict[str, LocalRun] = {}
         self._lent = Lent(Blobs.of(settings))
         self._specs = Specs(settings, config, self._lent, environ)
-        self._missing = MissingFlows()
         self._killed: set[str] = set()
-        self._flows: dict[str, LocalFlow] | None = None  # None until they are loaded
-        self._unwritten: list[LocalFlow] | None = None
         self._paused_until = 0.0
-        self._seen: object = None  # flows.py as it was when it was loaded last
-        self._load_again = True
-        self._loading = False
-        self._awaited = False
-        self._is_broken = False
         self.is_lost = False  # no run can be begun any more
-        self._look_at_file()
 
     # -- what was heard, in the worker's thread
 
@@ -133,23 +122,6 @@ class LocalRuns:
             log.error("run_lost", flow=run.saved_item_id, run_id=run_id)
             ended.lost.append(run)
 
-    def loaded(self, flows: list[LocalFlow]) -> None:
-        """The flows are these from now on."""
-        log.info("flows_loaded", flows=len(flows), mended=self._is_broken)
-        self._report_flows(None)
-        self._is_broken = False
-        self._flows = {one.id: one for one in flows}
-        self._unwritten = flows
-        self._loading = False
-
-    def broken(self, why: str, *, for_good: bool) -> None:
-        """The flows could not be loaded."""
-        log.error("flows_not_loaded", error=why, kept=self._executor.ready)
-        self._report_flows(why)
-        self._is_broken = True
-        self._load_again = not for_good
-        self._loading = False
-
     def host_died(self) -> None:
         """The worker has to begin anew."""
         log.error("flow_host_died")
@@ -160,40 +132,6 @@ class LocalRuns:
         self._lent.back(run_id)
         return self._running.pop(run_id, None)
 
-    def reconfigured(self) -> None:
-        """The configuration is another; it may name flows that flows.py has not had so far."""
-        self._look_at_file()
-        self._awaited = self._loading
-
-    @property
-    def awaits_flows(self) -> bool:
-        """Whether flows are on their way that the configuration may name: until they are known a
-        start of one would be refused.
-        """
-        self._awaited = self._awaited and (self._loading or self._unwritten is not None)
-        return self._awaited
-
-    def flow_ids(self, connection: Connection) -> Collection[str]:
-        """Return the flows that there are: those that were loaded, until then those that the store
-        knows.
-        """
-        return (
-            self._flows
-            if self._flows is not None
-            else [one.id for one in local_flows.listed(connection)]
-        )
-
-    def find_absent(self, config: Config, flows: Collection[str]) -> AbsentFlows:
-        """Return the local flows that routes name and that are not among `flows`."""
-        return self._missing.find(config, flows)
-
-    def tell_missing(self) -> None:
-        """Say which flows routes name and there are not, where the configuration or the flows have
-        changed.
-        """
-        if self._flows is not None and not self._loading:
-            self._missing.tell(self._config(), self._flows)
-
     # -- in a turn
 
     @property
@@ -203,11 +141,11 @@ class LocalRuns:
 
     def is_idle(self, connection: Connection) -> bool:
         """Tell whether no run is under way, none waits, and there is nothing to write down."""
-        return self._unwritten is None and not self._running and not runs.waiting(connection)
+        return self.flows.is_stored and not self._running and not runs.waiting(connection)
 
     def anything(self, connection: Connection) -> bool:
         """Tell whether a turn would find anything to do."""
-        if self._unwritten is not None:
+        if not self.flows.is_stored:
             return True
         if self._running and set(runs.terminating(connection, self._lease)) & (
             self._running.keys() - self._killed
@@ -245,13 +183,11 @@ class LocalRuns:
             log.error("lease_lost", run_id=run_id)  # whoever took it over has settled it
             self._let_go(run_id)
             self._executor.drop(run_id)
-        self._look_at_file()
+        self.flows.load_changes()
 
     def look(self, connection: Connection, now: float, taken: Taken) -> None:
         """See which runs are to end, and write down the flows where they are new."""
-        if self._unwritten is not None:
-            local_flows.replace(connection, self._unwritten, now)
-            taken.flows = self._unwritten
+        taken.flows = self.flows.store(connection, now)
         if self._running:
             taken.kills = [
                 one
@@ -264,7 +200,7 @@ class LocalRuns:
         room = self._room()
         for run in runs.claim(connection, room, now, self._lease, self._cap()) if room > 0 else []:
             try:
-                flow = (self._flows or {}).get(run.saved_item_id)
+                flow = self.flows.get(run.saved_item_id)
                 taken.runs.append((run, self._specs.of(connection, run, flow)))
             except BridgeError as error:
                 self._lent.back(run.id)
@@ -273,8 +209,7 @@ class LocalRuns:
 
     def begin(self, taken: Taken) -> None:
         """Set going what the turn took on: it is on disk now."""
-        if taken.flows is self._unwritten:
-            self._unwritten = None
+        self.flows.note_stored(taken.flows)
         for run_id in taken.kills:
             self._killed.add(run_id)
             self._executor.kill(run_id)
@@ -293,9 +228,7 @@ class LocalRuns:
 
     def _room(self) -> int:
         ready = (
-            self._flows is not None
-            and self._executor.ready
-            and time.monotonic() >= self._paused_until
+            self.flows.is_loaded and self._executor.ready and time.monotonic() >= self._paused_until
         )
         return self._cap() - len(self._running) if ready else 0
 
@@ -309,23 +242,3 @@ class LocalRuns:
     def _log_so_far(self, run_id: str, text: bytes) -> str:
         earlier = self._running[run_id].log if run_id in self._running else ()
         return orjson.dumps([*earlier, *orjson.loads(text)]).decode() if earlier else text.decode()
-
-    def _look_at_file(self) -> None:
-        platform = self._config().local_platform
-        if platform is None:
-            return
-        seen = platform.flows, _stamp(platform.flows)
-        if self._load_again or seen != self._seen:
-            self._seen = seen
-            self._load_again = False
-            self._loading = True
-            self._executor.load(platform.flows)
-
-
-def _stamp(path: str | None) -> object:
-    """Return what changes when the file does."""
-    try:
-        found = None if path is None else Path(path).stat()
-    except OSError as error:
-        return error.errno
-    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
