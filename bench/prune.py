@@ -71,7 +71,7 @@ def fill(path: Path, events: int) -> None:
 def prune(path: Path, pace: str, began: Any, gone: Any) -> None:
     """Prune as a worker or as the command does, and count."""
     database = Database(f"sqlite:///{path}")
-    given = jobs.Round(
+    given = jobs.JobContext(
         load_settings({}, secrets=False), CONFIG, database, time.time(), threading.Event()
     )
 

@@ -33,15 +33,15 @@ from bridge.routing.model import Platform
 from bridge.system.http_client import Sender
 
 #: `flowbridge`, which ends when this process dies, however it dies.
-COMMAND = """
+PLATFORM_PROGRAM = """
 import signal, sys
 from bridge.system.linux_process import die_with_parent
 die_with_parent(signal.SIGTERM)
 from bridge.cli.main import main
 main(sys.argv[1:])
 """
-PATIENCE = 60.0  # seconds for a start
-STOPPING = 2.0  # seconds for an end
+START_SECONDS = 60.0  # seconds for a start
+STOP_SECONDS = 2.0  # seconds for an end
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class FlowPlatform:
         """End it; with SIGKILL as a crash would. Runs under way are given a moment only."""
         self.process.send_signal(number)
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(STOPPING)
+            self.process.wait(STOP_SECONDS)
         self.process.kill()
         self.process.wait()
 
@@ -113,7 +113,7 @@ class FlowPlatform:
 
     def _send(self, call: Call) -> Any:
         sender = Sender()
-        answer = sender.send(call, PATIENCE)
+        answer = sender.send(call, START_SECONDS)
         sender.close()
         if isinstance(answer, Lost):
             raise ConnectionError(answer.reason)
@@ -193,7 +193,7 @@ def _start(options: list[str], folder: Path) -> FlowPlatform:
     log = folder / "log"
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603 - our own program, no shell
-            [sys.executable, "-c", COMMAND, "platform", "--json", *options],
+            [sys.executable, "-c", PLATFORM_PROGRAM, "platform", "--json", *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -214,4 +214,4 @@ def _first_line(process: subprocess.Popen[bytes]) -> bytes:
     assert process.stdout is not None  # noqa: S101 - for the type checker
     with selectors.DefaultSelector() as selector, process.stdout:
         selector.register(process.stdout, selectors.EVENT_READ)
-        return process.stdout.readline() if selector.select(PATIENCE) else b""
+        return process.stdout.readline() if selector.select(START_SECONDS) else b""

@@ -665,7 +665,7 @@ def limits_table() -> str:
         ("what files of forms leave of the disk", f"{web_form_files.SPARE // MIB} MiB, then 507"),
         (
             "files in hand at once, in a process that makes calls",
-            f"{worker_form_files.ROOM // MIB} MiB, then they wait",
+            f"{worker_form_files.MAX_HELD_BYTES // MIB} MiB, then they wait",
         ),
         ("requests to a form", "60 a minute, and 10 a minute from one address (`rate`)"),
         ("secrets of a source at once", MAX_SECRETS),

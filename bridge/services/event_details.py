@@ -14,8 +14,8 @@ from bridge.core.operations import Act, Item
 from bridge.delivery.next_steps import Known, find_steps, is_retried
 from bridge.delivery.wait_reasons import Wait
 from bridge.monitoring.serializers import whole_event_json
-from bridge.services.planned_configs import PlannedConfigs, changed_since
-from bridge.services.route_reasons import NO_REASONS, Reasons, find_reasons
+from bridge.services.planned_configs import PlannedConfigs, find_changed
+from bridge.services.route_reasons import NO_REASONS, RouteReasons, find_reasons
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import rejects
 from bridge.store.operations import log
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
 
 REJECT_PREFIX: Final = "rej_"
-OTHER_PREFIXES: Final = ("evt_", "dlv_")
+EVENT_PREFIXES: Final = ("evt_", "dlv_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class EventDetails:
     waits: Mapping[str, Wait] = field(default_factory=dict)
     behind: Mapping[str, int] = field(default_factory=dict)
     operations: Sequence[tuple[Act, Item]] = ()
-    reasons: Reasons = NO_REASONS
+    reasons: RouteReasons = NO_REASONS
     changed: frozenset[str] = frozenset()
     several: frozenset[str] = frozenset()
     at: float = 0.0
@@ -123,7 +123,7 @@ def find_record(database: Database, text: str | None) -> NamedRecord:
     try:
         return NamedRecord(found=events.show(database, text), alert_id=alert_id)
     except NotFound:
-        if text.startswith(OTHER_PREFIXES):
+        if text.startswith(EVENT_PREFIXES):
             raise
         with suppress(NotFound):
             return NamedRecord(reject=rejects.get(database, text))
@@ -156,7 +156,7 @@ def read_event_details(
         operations=log.done_to(database, [found.event.id, *(one.id for one in found.deliveries)]),
         reasons=find_reasons(found, settings) if with_reasons else NO_REASONS,
         several=frozenset(one.id for one in retried if planned.has_several_flows(one)),
-        changed=changed_since(planned, settings, retried),
+        changed=find_changed(planned, settings, retried),
         at=now,
         confirm_seconds=settings.timings.reconcile_confirm_seconds,
     )

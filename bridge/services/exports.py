@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.store.queries.filters import Filters
 
 MAX_COLUMNS: Final = 1000
-ABOUT: Final = ("received_at", "id", "source")  # the columns before the fields
+EVENT_COLUMNS: Final = ("received_at", "id", "source")  # the columns before the fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ class Submission:
     def about(self) -> dict[str, JSON]:
         """Return when, under which id and where it came in, by the names in `ABOUT`."""
         event = self.event
-        return dict(zip(ABOUT, (iso(event.received_at), event.id, event.source), strict=True))
+        return dict(
+            zip(EVENT_COLUMNS, (iso(event.received_at), event.id, event.source), strict=True)
+        )
 
     def as_json(self) -> dict[str, JSON]:
         """Return it in the shape of `export --as jsonl`."""
@@ -79,7 +81,7 @@ class SubmissionTable:
     @property
     def header(self) -> tuple[str, ...]:
         """The names of the columns."""
-        return (*ABOUT, *self.fields)
+        return (*EVENT_COLUMNS, *self.fields)
 
     def rows(self) -> Iterator[list[JSON]]:
         """Yield the values of each submission, null where it has no such field."""

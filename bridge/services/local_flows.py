@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
 
 #: The arguments: our sys.path, flows.py, the descriptor of the answer.
-CHILD = """
+CHILD_PROGRAM = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from bridge.services.local_flows import tell
-tell(sys.argv[2], int(sys.argv[3]))
+from bridge.services.local_flows import run_child
+run_child(sys.argv[2], int(sys.argv[3]))
 """
 
 
@@ -41,19 +41,28 @@ def known_flows(config: Config, environ: Mapping[str, str]) -> dict[str, LocalFl
     if platform is None:
         return {}
     listed = (
-        load_library(None).described() if platform.flows is None else _told(platform.flows, environ)
+        load_library(None).described()
+        if platform.flows is None
+        else _load_in_child(platform.flows, environ)
     )
     return {one.id: one for one in listed}
 
 
-def _told(path: str, environ: Mapping[str, str]) -> list[LocalFlow]:
+def _load_in_child(path: str, environ: Mapping[str, str]) -> list[LocalFlow]:
     """Let a new process load flows.py and say what is in it.
 
     It has our sys.path, as the processes of `serve` would; it answers in a file, since who inherits
     a pipe could keep it open.
     """
     with tempfile.TemporaryFile() as answer:
-        command = [sys.executable, "-c", CHILD, json.dumps(sys.path), path, str(answer.fileno())]
+        command = [
+            sys.executable,
+            "-c",
+            CHILD_PROGRAM,
+            json.dumps(sys.path),
+            path,
+            str(answer.fileno()),
+        ]
         status = subprocess.run(  # noqa: S603 - it is this Python and our own code
             command,
             env=dict(environ),
@@ -65,7 +74,7 @@ def _told(path: str, environ: Mapping[str, str]) -> list[LocalFlow]:
         answer.seek(0)
         text = answer.read()
     if not text:
-        raise FlowError(f"{path}: {_ended(status)} while it was loaded")
+        raise FlowError(f"{path}: {_describe_end(status)} while it was loaded")
     said = json.loads(text)
     if "error" in said:
         raise FlowError(said["error"])
@@ -79,13 +88,13 @@ def _name_of_signal(number: int) -> str:
     return next((one.name for one in signal.Signals if one == number), f"signal {number}")
 
 
-def _ended(status: int) -> str:
+def _describe_end(status: int) -> str:
     if status < 0:
         return f"the process died ({_name_of_signal(-status)})"
     return f"the process ended with code {status}"
 
 
-def tell(path: str, descriptor: int) -> None:
+def run_child(path: str, descriptor: int) -> None:
     """Be that process: load flows.py, write to the file what came of it, and end, whatever was left
     running.
     """

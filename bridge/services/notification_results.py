@@ -50,7 +50,7 @@ def wait_for_results(
     is_warned = False
     while True:
         deliveries, waits = _read(database, event_id, config)
-        results = [judge(one, waits.get(one.id)) for one in deliveries]
+        results = [find_result(one, waits.get(one.id)) for one in deliveries]
         if time.monotonic() >= end or all(
             _is_final(one, waits.get(one.delivery.id)) for one in results
         ):
@@ -62,7 +62,7 @@ def wait_for_results(
         time.sleep(min(POLL_SECONDS, max(end - time.monotonic(), 0.0)))
 
 
-def judge(one: Delivery, wait: Wait | None = None) -> Result:
+def find_result(one: Delivery, wait: Wait | None = None) -> Result:
     """Return what came of a delivery; `wait`: what keeps it."""
     if one.status is Status.SHADOW:
         return Result(one, False, "its route is in mode shadow, so nothing is sent")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bridge.store.operations.log import Doing
     from bridge.store.operations.spam import Marking
 
-KEPT_CONFIGS = 8  # configurations of then that are held ready at once
+MAX_CACHED_CONFIGS = 8  # configurations of then that are held ready at once
 
 
 def doing_of(
@@ -126,7 +126,7 @@ def _of_then(database: Database, settings: Settings) -> Callable[[Event], Config
     from bridge.config.loader import load_canonical
     from bridge.store.inbound import events
 
-    @lru_cache(maxsize=KEPT_CONFIGS)
+    @lru_cache(maxsize=MAX_CACHED_CONFIGS)
     def load(config_hash: str) -> Config | str:
         canonical = events.kept_config(database, config_hash)
         if canonical is None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bridge.core.rate_limits import Rate
 
-BATCH = 0.1  # seconds of a rate that are done in one go: a commit for each item would be slow
-CATCH_UP = 1.0  # seconds that are made up for at most, after a commit that took long
+BATCH_SECONDS = (
+    0.1  # seconds of a rate that are done in one go: a commit for each item would be slow
+)
+CATCH_UP_SECONDS = 1.0  # seconds that are made up for at most, after a commit that took long
 
 
 def rate_of(text: str) -> Rate:
@@ -35,11 +37,11 @@ class Pacer:
             return most
         while True:
             now = time.monotonic()
-            self._began = max(self._began, now - self._gone * self._every - CATCH_UP)
+            self._began = max(self._began, now - self._gone * self._every - CATCH_UP_SECONDS)
             due = floor((now - self._began) / self._every) + 1 - self._gone
             if due > 0:
                 return min(due, most)
-            time.sleep(max(self._began + self._gone * self._every - now, BATCH))
+            time.sleep(max(self._began + self._gone * self._every - now, BATCH_SECONDS))
 
     def went(self, count: int) -> None:
         """Note how many have gone."""

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
-KEPT: Final = 8  # configurations that are held ready at once
+MAX_PLANNED_CONFIGS: Final = 8  # configurations that are held ready at once
 #: The keys of a route that decide what a delivery sends, and where to.
-DECIDING: Final = ("inputs", "flow", "payload_schema", "inputs_schema", "reserved", "strict")
-SCHEMAS: Final = ("payload_schema", "inputs_schema")
+PLAN_KEYS: Final = ("inputs", "flow", "payload_schema", "inputs_schema", "reserved", "strict")
+SCHEMA_KEYS: Final = ("payload_schema", "inputs_schema")
 
 Plan = tuple[str, str]  # the name of a route, and the hash of the configuration that planned by it
 
@@ -35,7 +35,7 @@ class PlannedConfigs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._read = lru_cache(maxsize=KEPT)(self._read_stored)
+        self._read = lru_cache(maxsize=MAX_PLANNED_CONFIGS)(self._read_stored)
 
     def has_several_flows(self, one: Delivery) -> bool:
         """Tell whether the route of a delivery started several flows."""
@@ -47,7 +47,7 @@ class PlannedConfigs:
         now = json.loads(present.canonical)
         others = {(route, hash_) for route, hash_ in plans if hash_ != present.hash}
         pairs = {
-            (route, hash_): (_deciding(self._read(hash_), route), _deciding(now, route))
+            (route, hash_): (_plan_of(self._read(hash_), route), _plan_of(now, route))
             for route, hash_ in others
         }
         return {
@@ -66,7 +66,7 @@ def _routes(canonical: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {one["name"]: one for one in canonical.get("config", {}).get("routes") or ()}
 
 
-def _deciding(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+def _plan_of(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """Return what decides which deliveries a route makes: its own keys, the flows it names, and its
     schemas; null without the route.
     """
@@ -76,13 +76,13 @@ def _deciding(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | No
     flow = route.get("flow")
     named = canonical["config"].get("flows") or {}
     return {
-        **{key: route.get(key) for key in DECIDING},
+        **{key: route.get(key) for key in PLAN_KEYS},
         "flows": {each: named.get(each) for each in (flow if isinstance(flow, list) else [flow])},
-        "schemas": canonical.get("schemas") if any(key in route for key in SCHEMAS) else None,
+        "schemas": canonical.get("schemas") if any(key in route for key in SCHEMA_KEYS) else None,
     }
 
 
-def changed_since(
+def find_changed(
     planned: PlannedConfigs, settings: Settings, deliveries: Iterable[Delivery]
 ) -> frozenset[str]:
     """Return the ids of the deliveries whose route makes other deliveries now; none where

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config, Platform
 
 T = TypeVar("T")
-MAX_ANSWER = 8 * 1024 * 1024  # bytes: a person may wait for a long log
-LOG_LINES = 1000
-MOST_NAMES = 20  # names that a hint lists
-NEWEST_RUNS = 10  # runs that are listed; a platform has no more to tell
+MAX_ANSWER_BYTES = 8 * 1024 * 1024  # bytes: a person may wait for a long log
+MAX_LOG_LINES = 1000
+MAX_HINT_NAMES = 20  # names that a hint lists
+MAX_LISTED_RUNS = 10  # runs that are listed; a platform has no more to tell
 
 
 def kind_of(platform: Platform) -> PlatformType:
@@ -108,7 +108,9 @@ def no_such_flow(platform: Platform, saved_item_id: str) -> str:
         if called
         else near(saved_item_id, [flow.id for flow in listed])
     )
-    names = [flow.id for flow in listed[:MOST_NAMES]] + (["…"] if len(listed) > MOST_NAMES else [])
+    names = [flow.id for flow in listed[:MAX_HINT_NAMES]] + (
+        ["…"] if len(listed) > MAX_HINT_NAMES else []
+    )
     return (
         f"the platform {platform.name!r} has no flow {saved_item_id!r}; {hint}it has:"
         f" {', '.join(names) or 'none'}"
@@ -151,7 +153,7 @@ def list_runs(platform: Platform, saved_item_id: str) -> tuple[ListedRun, ...]:
     if question is None:
         raise none_of(platform, "runs")
     answer = _send(platform, question.build(platform, saved_item_id))
-    return _items(platform, question.read(answer), saved_item_id)[:NEWEST_RUNS]
+    return _items(platform, question.read(answer), saved_item_id)[:MAX_LISTED_RUNS]
 
 
 def look_at(platform: Platform, run_id: str) -> RunReport:
@@ -163,7 +165,7 @@ def look_at(platform: Platform, run_id: str) -> RunReport:
     return (
         RunReport(state=None, detail=answer.reason)
         if isinstance(answer, Lost)
-        else kind.read_run(answer, LOG_LINES)
+        else kind.read_run(answer, MAX_LOG_LINES)
     )
 
 
@@ -217,7 +219,7 @@ def try_to_send(platform: Platform, call: Call) -> Answer | Lost:
         )
     from bridge.system.http_client import Sender
 
-    sender = Sender(max_answer=MAX_ANSWER)
+    sender = Sender(max_answer=MAX_ANSWER_BYTES)
     try:
         return sender.send(call, platform.timeout)
     finally:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
-UNCLEAR: Final = (
+NO_FINDING: Final = (
     "no secret, time or form of the body that was tried matches: the sender uses another secret, or"
     " the body was changed in transit"
 )
@@ -39,7 +39,7 @@ class DiagnosedReject:
     @property
     def reasons(self) -> Sequence[str]:
         """The findings as a person reads them: one at least."""
-        return self.findings or [UNCLEAR]
+        return self.findings or [NO_FINDING]
 
     def as_json(self, *, whole: bool = False) -> dict[str, JSON]:
         """Return it in the shape of `rejects --json`, or with the request as `show --json` has

@@ -30,7 +30,7 @@ UNUSABLE = "routes.yaml cannot be used, so the reason is not known: flowbridge c
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingInput:
     """An input without a value, or with a gap in its text: the `text` says which path leads
     nowhere, and whether it looks misspelt.
 
@@ -44,21 +44,21 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reasons:
+class RouteReasons:
     """`unmatched`: pairs of a route and a reason, the route empty where the reason concerns none.
     `missing`: by delivery, its inputs. `config_error`: why the last good configuration gave the
     reasons, and not the files.
     """
 
     unmatched: Sequence[tuple[str, str]] = ()
-    missing: Mapping[str, Sequence[Missing]] = field(default_factory=dict)
+    missing: Mapping[str, Sequence[MissingInput]] = field(default_factory=dict)
     config_error: ConfigError | None = None
 
 
-NO_REASONS = Reasons()
+NO_REASONS = RouteReasons()
 
 
-def find_reasons(found: Found, settings: Settings) -> Reasons:
+def find_reasons(found: Found, settings: Settings) -> RouteReasons:
     """Return why routes did not match, and which inputs are missing; nothing for events that no
     route is asked about.
     """
@@ -72,10 +72,10 @@ def find_reasons(found: Found, settings: Settings) -> Reasons:
     try:
         usable = UsableConfig(load_present(settings)) if found.deliveries else find_usable(settings)
     except ConfigError:
-        return NO_REASONS if found.deliveries else Reasons(unmatched=[("", UNUSABLE)])
+        return NO_REASONS if found.deliveries else RouteReasons(unmatched=[("", UNUSABLE)])
     config = usable.config
     roots = context(event, body_reader(config.sources)(event), event.received_at)
-    return Reasons(
+    return RouteReasons(
         unmatched=list(_unmatched(event, found.deliveries, config, roots)),
         missing={one.id: list(_missing(one, config, roots)) for one in found.deliveries},
         config_error=usable.error,
@@ -120,7 +120,7 @@ def _unmatched(
         yield "", f"for other event types: {', '.join(other_types)}"
 
 
-def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[Missing]:
+def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[MissingInput]:
     """Yield which inputs lack a value, and which paths lead nowhere.
 
     Where the delivery went well these are what looks misspelt, and inputs that were left out since
@@ -150,7 +150,7 @@ def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[Mis
         shown = readings if is_null and is_bad else absent if is_null else misspelt
         if shown:
             text = f"{f'input {name}' if name else 'inputs'}: {'; '.join(map(_describe, shown))}"
-            yield Missing(text, bool(misspelt), is_harmless=not is_bad and not misspelt)
+            yield MissingInput(text, bool(misspelt), is_harmless=not is_bad and not misspelt)
 
 
 def _gives_null(template: Template, roots: Context) -> bool:

@@ -13,7 +13,7 @@ from bridge.monitoring.serializers import evidence_json
 
 WINDOW: Final = "looked for"  # the name of the line that says of which time
 #: Of the evidence: what looks tell later looks, and what is shown in other words.
-BESIDE = (
+HIDDEN_KEYS = (
     "attempt",
     "covered",
     "empty_at",
@@ -65,7 +65,7 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
     lines += [("or of", str(each)) for each in left.pop("others", ())]
     if "why" in left:
         lines.append(("decided", f"{left.pop('decided', 'nothing')}: {left.pop('why')}"))
-    for name in BESIDE:
+    for name in HIDDEN_KEYS:
         left.pop(name, None)
     return lines + [
         (name.replace("_", " "), value if isinstance(value, str) else orjson.dumps(value).decode())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridge.core.model import JSON, Event, FormFile
     from bridge.store.blobs import Blobs
 
-MOST: Final = 1000  # names that are tried for one file
+MAX_NAMES: Final = 1000  # names that are tried for one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,10 @@ def _write(folder: Path, called: str, content: bytes) -> Path:
             (folder / name).unlink()  # no half of it
             raise
         return folder / name
-    raise BridgeError(f"{folder} has {MOST} files of the name {called!r} already")
+    raise BridgeError(f"{folder} has {MAX_NAMES} files of the name {called!r} already")
 
 
 def _names(name: str) -> Iterator[str]:
     yield name
     path = Path(name)
-    yield from (f"{path.stem}-{number}{path.suffix}" for number in range(2, MOST + 1))
+    yield from (f"{path.stem}-{number}{path.suffix}" for number in range(2, MAX_NAMES + 1))

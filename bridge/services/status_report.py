@@ -45,7 +45,7 @@ class StatusReport:
             "version": now.version,
             "python": self.python,
         }
-        return head | _running(now, self.store) | _kept(now) | _machine(now)
+        return head | _running(now, self.store) | _stored(now) | _machine(now)
 
 
 def read_status(settings: Settings, database: Database | None) -> StatusReport:
@@ -90,7 +90,7 @@ def _running(now: Overview, store: str) -> dict[str, Any]:
     }
 
 
-def _kept(now: Overview) -> dict[str, Any]:
+def _stored(now: Overview) -> dict[str, Any]:
     return {
         "sources": [
             {

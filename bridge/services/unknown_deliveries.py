@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
-NEVER: Final = "not yet, in the platform's list of runs"
+NOT_YET_READ: Final = "not yet, in the platform's list of runs"
 NOT_ASKED: Final = "no: its route says on_unknown: {}"
 #: What can be said of an unknown delivery, and when.
-SETTLING: Final = (
+SETTLING_COMMANDS: Final = (
     ("delivered --run-id {run}", "if it ran"),
     ("queued", "if it did not"),
     ("dead", "to give up"),
@@ -73,7 +73,7 @@ class UnknownDelivery:
         force = "" if self.delivery.look_at is None else " --force"
         return [
             (f"flowbridge resolve {self.delivery.id} --as {said.format(run=run)}{force}", when)
-            for said, when in SETTLING
+            for said, when in SETTLING_COMMANDS
         ]
 
     @property
@@ -110,7 +110,7 @@ class UnknownDelivery:
         if self.delivery.on_unknown != "reconcile":
             return NOT_ASKED.format(self.delivery.on_unknown)
         obstacle = self._known().obstacle
-        return NEVER if obstacle is None else f"{NEVER}: {obstacle.problem}"
+        return NOT_YET_READ if obstacle is None else f"{NOT_YET_READ}: {obstacle.problem}"
 
 
 def select_named_unknown(database: Database, names: Sequence[str]) -> Selection:

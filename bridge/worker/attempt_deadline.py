@@ -30,10 +30,10 @@ NOT_MADE: Final = Outcome(kind=Kind.REFUSED, detail=STOOD_STILL, ours=True, made
 FAULT: Final = Outcome(
     kind=Kind.UNKNOWN, detail="the call failed by a fault of flowbridge's own", ours=True
 )
-OVER: Final = "the time of the attempt was over"
+TIME_OVER: Final = "the time of the attempt was over"
 
 
-def attempt(
+def make_attempt(
     claim: Claim,
     platform: Platform,
     deliver: Deliver,
@@ -91,6 +91,6 @@ def _in_time(send: Send, claim: Claim, timeout: float, now: Clock) -> Send:
 
     def bounded(call: Call, seconds: float) -> Answer | Lost:
         left = _left(claim, timeout, now())
-        return send(call, min(seconds, left)) if left > 0 else Lost(OVER, sent=False)
+        return send(call, min(seconds, left)) if left > 0 else Lost(TIME_OVER, sent=False)
 
     return bounded

@@ -17,7 +17,7 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-MOST: Final = 200  # deliveries handed over at once
+MAX_RELAYED_DELIVERIES: Final = 200  # deliveries handed over at once
 
 # a delivery's id and its lease; raises where the broker did not take them
 Publish = Callable[[str, str], None]
@@ -35,7 +35,7 @@ class Relay:
     @property
     def room(self) -> int:
         """How many may be leased now."""
-        return MOST if time.monotonic() >= self._not_before else 0
+        return MAX_RELAYED_DELIVERIES if time.monotonic() >= self._not_before else 0
 
     def hand_over(self, claims: Sequence[Claim]) -> Sequence[Claim]:
         """Hand claims over that are committed; return those that were not, or of which that is not

@@ -18,7 +18,7 @@ from bridge.worker.local.loaded_flows import LoadedFlows
 log = get_logger()
 
 
-def allowed_by(config: Config) -> Allowed:
+def find_allowed(config: Config) -> Allowed:
     """Return what a configuration allows to be claimed."""
     return Allowed(
         caps={one.name: one.max_concurrent_runs for one in config.callable_platforms.values()},
@@ -27,7 +27,7 @@ def allowed_by(config: Config) -> Allowed:
     )
 
 
-def without_flows(
+def exclude_missing_flows(
     allowed: Allowed, config: Config, loaded: LoadedFlows, connection: Connection
 ) -> Allowed:
     """Return what is allowed, without starts of local flows that are being loaded, or that there
@@ -48,7 +48,7 @@ def without_flows(
     return replace(allowed, absent=absent, flows={platform.name: flows})
 
 
-def is_held(connection: Connection, before: bool) -> bool:
+def read_hold(connection: Connection, before: bool) -> bool:
     """Tell whether starts are held back; a change since `before` is logged."""
     held = hold.current(connection) is not None
     if held is not before:
@@ -56,7 +56,7 @@ def is_held(connection: Connection, before: bool) -> bool:
     return held
 
 
-def look_at(config: Config, claim: Claim, after: float, now: float) -> float | None:
+def reconcile_at(config: Config, claim: Claim, after: float, now: float) -> float | None:
     """When the platform is asked whether a start without an answer is among its runs, null where it
     is not.
 

@@ -25,23 +25,23 @@ from bridge.delivery.platforms.responses import told_at
 from bridge.routing.model import Platform
 from bridge.store.db.clock import elapsed
 
-SEVERAL: Final = 3  # answers of a host that tell
-MOST: Final = 64  # hosts that are remembered
-HALF: Final = 0.5  # seconds that a date in whole seconds lies behind, on average
+MIN_ANSWERS: Final = 3  # answers of a host that tell
+MAX_HOSTS: Final = 64  # hosts that are remembered
+DATE_LAG_SECONDS: Final = 0.5  # seconds that a date in whole seconds lies behind, on average
 
 
 @dataclass(slots=True)
-class _Host:
+class _HostClock:
     """The last answers of a host: seconds ahead, and when the last came. `begun`: its time when our
     boot clock began.
     """
 
-    ahead: deque[float] = field(default_factory=lambda: deque(maxlen=SEVERAL))
+    ahead: deque[float] = field(default_factory=lambda: deque(maxlen=MIN_ANSWERS))
     at: float = 0.0
     begun: float | None = None
 
 
-class Clocks:
+class HostClocks:
     """Makes calls by `send`, and looks at the Date of each answer. Any number of threads may use
     it.
 
@@ -51,7 +51,7 @@ class Clocks:
     def __init__(self, send: Send, fresh_seconds: float) -> None:
         self._send = send
         self._fresh_seconds = fresh_seconds
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, _HostClock] = {}
         self._mutex = threading.Lock()
 
     def send(self, call: Call, timeout: float) -> Answer | Lost:
@@ -62,16 +62,18 @@ class Clocks:
         boot_clock = elapsed()
         if (
             isinstance(answer, Answer)
-            and (ahead := _ahead(answer.headers.get("date", ""), before, after)) is not None
+            and (ahead := _seconds_ahead(answer.headers.get("date", ""), before, after)) is not None
         ):
             with self._mutex:
                 host = _host(call.url)
-                known = self._hosts.pop(host, None) or _Host()
+                known = self._hosts.pop(host, None) or _HostClock()
                 known.ahead.append(ahead)
                 known.at = time.monotonic()
-                known.begun = None if (at := told_at(answer)) is None else at + HALF - boot_clock
+                known.begun = (
+                    None if (at := told_at(answer)) is None else at + DATE_LAG_SECONDS - boot_clock
+                )
                 self._hosts[host] = known
-                if len(self._hosts) > MOST:
+                if len(self._hosts) > MAX_HOSTS:
                     del self._hosts[next(iter(self._hosts))]
         return answer
 
@@ -84,7 +86,7 @@ class Clocks:
             return {
                 host: median(one.ahead)
                 for host, one in self._hosts.items()
-                if len(one.ahead) == SEVERAL and one.at > since
+                if len(one.ahead) == MIN_ANSWERS and one.at > since
             }
 
     def platform_at(self, url: str, boot_clock: float) -> float | None:
@@ -104,8 +106,8 @@ class Clocks:
             return known.begun + boot_clock
 
 
-def at_intent(
-    clocks: ClockReading, others: Clocks, platforms: Mapping[str, Platform]
+def intent_clocks(
+    clocks: ClockReading, others: HostClocks, platforms: Mapping[str, Platform]
 ) -> Callable[[str], ClockReading]:
     """Return what gives the clocks that an intent stores for a platform: ours as they were read,
     and its own where that is known.
@@ -125,7 +127,7 @@ def _host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-def _ahead(date: str, before: float, after: float) -> float | None:
+def _seconds_ahead(date: str, before: float, after: float) -> float | None:
     """Return how far a date in whole seconds lies outside of the time that the call took; None
     where it cannot be read.
     """

@@ -25,19 +25,19 @@ from bridge.store.queue import claims
 from bridge.store.queue.claims import Claim
 from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
-from bridge.worker.attempt_deadline import attempt
+from bridge.worker.attempt_deadline import make_attempt
 from bridge.worker.broker_relay import Relay
-from bridge.worker.clock_skew import Clocks
+from bridge.worker.clock_skew import HostClocks
 from bridge.worker.form_files import Files
 from bridge.worker.local.runs import LocalRuns
 from bridge.worker.reconciler import Reconciler
 from bridge.worker.results import (
     AttemptEnded,
-    Ended,
     FlowsBroken,
     FlowsLoaded,
     HostDied,
     ListEnded,
+    PendingResults,
     PollEnded,
     ReconcileEnded,
     Result,
@@ -45,15 +45,15 @@ from bridge.worker.results import (
     RunLost,
     RunReturned,
 )
-from bridge.worker.run_tracker import Looks
-from bridge.worker.thread_pool import Pool
-from bridge.worker.tracing import Untraced
+from bridge.worker.run_tracker import RunTracker
+from bridge.worker.thread_pool import ThreadPool
+from bridge.worker.tracing import DeliveryObserver
 from bridge.worker.turn import Turns
-from bridge.worker.turn_changes import Taken
+from bridge.worker.turn_changes import TurnChanges
 
 log = get_logger()
 
-CALLS: Final = 32  # calls under way at once
+MAX_CALLS: Final = 32  # calls under way at once
 
 
 class Cycle:
@@ -68,7 +68,7 @@ class Cycle:
         wake: Wake,
         host: Host | None,
         relay: Relay | None,
-        traced: Untraced,
+        traced: DeliveryObserver,
     ) -> None:
         self.id = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
         self._timings = settings.timings
@@ -80,10 +80,12 @@ class Cycle:
         self.traced = traced
         self.now = Clock(database)
         self._results: SimpleQueue[Result] = SimpleQueue()
-        self.clocks = Clocks(send, self._timings.host_clock_fresh_seconds)
+        self.clocks = HostClocks(send, self._timings.host_clock_fresh_seconds)
         self._send = self.clocks.send
         self._attempt = traced.delivering(Files(settings, database).deliver)
-        self.calls = Pool("call", CALLS, lambda error: log.error("worker_fault", exc_info=error))
+        self.calls = ThreadPool(
+            "call", MAX_CALLS, lambda error: log.error("worker_fault", exc_info=error)
+        )
         self.looks = self._track_runs(settings, config)
         self.local = self._run_locally(settings, host)
         self.turns = Turns(
@@ -94,7 +96,7 @@ class Cycle:
             self.local,
             relay,
             self.clocks,
-            most_calls=CALLS,
+            most_calls=MAX_CALLS,
         )
         self.listener = Listener(database, wake.ring)
         self.changes = Changes(database)
@@ -111,11 +113,13 @@ class Cycle:
     def _config_now(self) -> Config:
         return self._present
 
-    def _track_runs(self, settings: Settings, config: Callable[[], Config]) -> Looks:
+    def _track_runs(self, settings: Settings, config: Callable[[], Config]) -> RunTracker:
         reconciler = Reconciler(
             config, self._database, self._send, settings.reconcile_after, self.now
         )
-        return Looks(self._config_now, self._send, reconciler, self.calls, self._report, self.now)
+        return RunTracker(
+            self._config_now, self._send, reconciler, self.calls, self._report, self.now
+        )
 
     def _run_locally(self, settings: Settings, host: Host | None) -> LocalRuns | None:
         if host is None:
@@ -187,9 +191,9 @@ class Cycle:
         """
         turns = self.turns
         ended = turns.ended
-        turns.ended = Ended()
+        turns.ended = PendingResults()
         for turns.ended in ended.each():
-            taken = Taken()
+            taken = TurnChanges()
             try:
                 self._database.write(partial(turns.record, now=now, taken=taken))
             except Exception as fault:
@@ -197,7 +201,7 @@ class Cycle:
                 taken.settled = [(each.claim, each.outcome, None) for each in turns.ended.attempts]
             self._begin(taken)
             self.traced.note(taken)
-        turns.ended = Ended()
+        turns.ended = PendingResults()
         self._wake.wait(1.0)
 
     # -- the results
@@ -247,7 +251,7 @@ class Cycle:
 
     # -- the calls
 
-    def _begin(self, taken: Taken) -> None:
+    def _begin(self, taken: TurnChanges) -> None:
         """Set going what the turn took on: its intent is on disk now."""
         platforms = self._present.platforms
         held = self.turns.held
@@ -269,7 +273,7 @@ class Cycle:
     def _deliver(self, claim: Claim, platform: Platform) -> None:
         lease = self._timings.lease_seconds
         beat_at = self.turns.stored_beat_at
-        outcome = attempt(claim, platform, self._attempt, self._send, self.now, lease, beat_at)
+        outcome = make_attempt(claim, platform, self._attempt, self._send, self.now, lease, beat_at)
         self._report(AttemptEnded(claim, outcome))
 
     def try_to_write(self, write: Callable[[], None]) -> None:

@@ -26,8 +26,8 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 # bytes of files in hand at once; in Base64 and in a call's body each is there several times
-ROOM: Final = 32 * 1024 * 1024
-REMEMBERED: Final = 4096  # uploads
+MAX_HELD_BYTES: Final = 32 * 1024 * 1024
+MAX_UPLOADS: Final = 4096  # uploads
 
 
 class Files:
@@ -38,7 +38,7 @@ class Files:
         self._secret_key = settings.secret_key
         self._blobs = Blobs.of(settings)
         self._database = database
-        self._uploaded = Uploaded(settings.timings.uploaded_file_fresh_seconds)
+        self._uploaded = UploadCache(settings.timings.uploaded_file_fresh_seconds)
         self._held = 0
         self._changed = threading.Condition()
 
@@ -90,7 +90,7 @@ class Files:
         """Wait until there is room for so many bytes; more than all the room is in hand alone."""
         with self._changed:
             if not self._changed.wait_for(
-                lambda: self._held == 0 or self._held + size <= ROOM, patience
+                lambda: self._held == 0 or self._held + size <= MAX_HELD_BYTES, patience
             ):
                 raise TimeoutError
             self._held += size
@@ -102,7 +102,7 @@ class Files:
                 self._changed.notify_all()
 
 
-class Uploaded(MutableMapping[tuple[str, str], str]):
+class UploadCache(MutableMapping[tuple[str, str], str]):
     """What was uploaded lately, by (platform, name). It only saves uploads: doing one again does no
     harm.
     """
@@ -122,7 +122,7 @@ class Uploaded(MutableMapping[tuple[str, str], str]):
     def __setitem__(self, key: tuple[str, str], name: str) -> None:
         with self._mutex:
             self._known[key] = time.monotonic() + self._fresh_seconds, name
-            while len(self._known) > REMEMBERED:
+            while len(self._known) > MAX_UPLOADS:
                 self._known.popitem(last=False)
 
     def __delitem__(self, key: tuple[str, str]) -> None:

@@ -11,8 +11,8 @@ from bridge.flows.process import protocol
 from bridge.routing.model import Platform
 from bridge.store.queue.claims import Claim
 
-Flow = tuple[str, str]  # platform, saved_item_id
-Followed = tuple[Delivery, int]  # and how often its run was polled
+FlowKey = tuple[str, str]  # platform, saved_item_id
+TrackedRun = tuple[Delivery, int]  # and how often its run was polled
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class ListEnded:
     `is_useful`: whether the list had any of the runs that were looked for.
     """
 
-    flow: Flow
+    flow: FlowKey
     platform: Platform
     going: tuple[PollEnded, ...]
-    rest: tuple[Followed, ...]
+    rest: tuple[TrackedRun, ...]
     is_useful: bool
 
 
@@ -107,11 +107,11 @@ Result = (
     | FlowsBroken
     | HostDied
 )
-Report = Callable[[Result], None]
+ReportResult = Callable[[Result], None]
 
 
 @dataclass(slots=True)
-class Ended:
+class PendingResults:
     """All that ended since the last turn, and that the next one stores."""
 
     attempts: list[AttemptEnded] = field(default_factory=list)
@@ -124,12 +124,12 @@ class Ended:
         """Return whether there is anything to store."""
         return bool(self.attempts or self.polls or self.runs or self.returned or self.lost)
 
-    def each(self) -> list[Ended]:
+    def each(self) -> list[PendingResults]:
         """Return every result by itself."""
         return [
-            *(Ended(attempts=[one]) for one in self.attempts),
-            *(Ended(polls=[one]) for one in self.polls),
-            *(Ended(runs=[one]) for one in self.runs),
-            *(Ended(returned=[one]) for one in self.returned),
-            *(Ended(lost=[one]) for one in self.lost),
+            *(PendingResults(attempts=[one]) for one in self.attempts),
+            *(PendingResults(polls=[one]) for one in self.polls),
+            *(PendingResults(runs=[one]) for one in self.runs),
+            *(PendingResults(returned=[one]) for one in self.returned),
+            *(PendingResults(lost=[one]) for one in self.lost),
         ]

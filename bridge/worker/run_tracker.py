@@ -18,26 +18,30 @@ from bridge.store.queue import run_tracking
 from bridge.system.logs import get_logger
 from bridge.worker.reconciler import Reconciler
 from bridge.worker.results import (
-    Ended,
-    Flow,
-    Followed,
+    FlowKey,
     ListEnded,
+    PendingResults,
     PollEnded,
     ReconcileEnded,
-    Report,
+    ReportResult,
+    TrackedRun,
 )
-from bridge.worker.thread_pool import Pool
-from bridge.worker.turn_changes import Taken
+from bridge.worker.thread_pool import ThreadPool
+from bridge.worker.turn_changes import TurnChanges
 
 log = get_logger()
 
-SILENT: Final = 600.0  # seconds for which a list is not asked that told nothing of our runs
+LIST_PAUSE_SECONDS: Final = (
+    600.0  # seconds for which a list is not asked that told nothing of our runs
+)
 # seconds until it is seen whether a platform is back in routes.yaml, or has runs again
-UNFOLLOWED: Final = 5.0
-ALONE: Final = 4  # one of so many looks at a run asks about it alone, should a list lag behind
+UNTRACKED_SECONDS: Final = 5.0
+SINGLE_POLL_EVERY: Final = (
+    4  # one of so many looks at a run asks about it alone, should a list lag behind
+)
 
 
-class Looks:
+class RunTracker:
     """The looks of a worker. `calls` runs them; `report` brings what they ended with to the
     worker's thread, where all else happens.
     """
@@ -47,8 +51,8 @@ class Looks:
         config: Callable[[], Config],
         send: Send,
         reconciler: Reconciler,
-        calls: Pool,
-        report: Report,
+        calls: ThreadPool,
+        report: ReportResult,
         now: Callable[[], float],
     ) -> None:
         self._config = config
@@ -58,9 +62,9 @@ class Looks:
         self._report = report
         self._now = now
         self.under_way: set[str] = set()  # by delivery id: taken, and not reported yet
-        self._usual: dict[Flow, Usual] = {}
+        self._usual: dict[FlowKey, Usual] = {}
         # lists that are not asked, until the boot clock shows that
-        self._silent: dict[Flow, float] = {}
+        self._silent: dict[FlowKey, float] = {}
         self._failed: dict[str, int] = {}  # by delivery id: looks in a row that learned nothing
         self._eager: dict[str, bool] = {}  # by platform, within a turn
         self._changed = True
@@ -88,7 +92,7 @@ class Looks:
         )
 
     def record(
-        self, connection: Connection, polls: Sequence[PollEnded], now: float, taken: Taken
+        self, connection: Connection, polls: Sequence[PollEnded], now: float, taken: TurnChanges
     ) -> None:
         """Store what polls have learned."""
         self._eager.clear()
@@ -100,7 +104,7 @@ class Looks:
                 taken.over.append((followed, report))
         self._changed = self._changed or bool(polls)
 
-    def take(self, connection: Connection, most: int, now: float, taken: Taken) -> None:
+    def take(self, connection: Connection, most: int, now: float, taken: TurnChanges) -> None:
         """Take on what is due, and see when the next will be."""
         platforms = self._config().callable_platforms
         taken.looks = run_tracking.claim_polls(
@@ -122,7 +126,7 @@ class Looks:
         """Return the seconds until a run is looked at again, should it go on."""
         polling = _polling(self._config(), followed.platform)
         if polling is None:
-            return UNFOLLOWED
+            return UNTRACKED_SECONDS
         failures = self._failed.pop(followed.id, 0) + 1
         if report.state is None:
             self._failed[followed.id] = failures
@@ -141,17 +145,17 @@ class Looks:
             self._eager[name] = run_tracking.somebody_waits(connection, name, paused, now)
         return self._eager[name] or run_tracking.holds_up(connection, followed)
 
-    def _is_silent(self, flow: Flow) -> bool:
+    def _is_silent(self, flow: FlowKey) -> bool:
         return elapsed() < self._silent.get(flow, 0.0)
 
     # -- the calls
 
-    def begin(self, taken: Taken, platforms: Mapping[str, Platform]) -> None:
+    def begin(self, taken: TurnChanges, platforms: Mapping[str, Platform]) -> None:
         """Set going what a turn took on, and learn from the runs that were over."""
         for followed, report in taken.over:
             self._failed.pop(followed.id, None)
             self._learn(followed, report)
-        by_flow: dict[Flow, list[Followed]] = defaultdict(list)
+        by_flow: dict[FlowKey, list[TrackedRun]] = defaultdict(list)
         for followed, polls in taken.looks:
             self.under_way.add(followed.id)
             if followed.status is Status.UNKNOWN:
@@ -161,12 +165,12 @@ class Looks:
         for flow, some in by_flow.items():
             self._ask_some(flow, some, platforms[flow[0]])
 
-    def _ask_some(self, flow: Flow, some: Sequence[Followed], platform: Platform) -> None:
+    def _ask_some(self, flow: FlowKey, some: Sequence[TrackedRun], platform: Platform) -> None:
         """Ask about runs of one flow: by one look at its list where they are enough, else each by
         itself.
         """
         polling = PLATFORMS[platform.type].polling
-        listed = [one for one in some if (one[1] + 1) % ALONE]
+        listed = [one for one in some if (one[1] + 1) % SINGLE_POLL_EVERY]
         if polling is None or not 0 < polling.together <= len(listed) or self._is_silent(flow):
             self._ask_each(some, platform)
             return
@@ -178,7 +182,7 @@ class Looks:
         if report.state in (RunState.DONE, RunState.FAILED) and seconds is not None:
             self._usual[_flow(followed)] = learn(self._usual.get(_flow(followed)), seconds)
 
-    def _ask_each(self, some: Sequence[Followed], platform: Platform) -> None:
+    def _ask_each(self, some: Sequence[TrackedRun], platform: Platform) -> None:
         for followed, polls in some:
             self._calls.submit(
                 f"look {followed.id}",
@@ -193,7 +197,7 @@ class Looks:
             report = RunReport(state=None, detail="the look failed by a fault of flowbridge's own")
         self._report(PollEnded(followed, polls, report))
 
-    def _ask_list(self, flow: Flow, some: Sequence[Followed], platform: Platform) -> None:
+    def _ask_list(self, flow: FlowKey, some: Sequence[TrackedRun], platform: Platform) -> None:
         """Ask for the flow's newest runs: what goes on is told by the list, what has ended or is
         not in it is asked about by itself.
         """
@@ -222,16 +226,16 @@ class Looks:
 
     # -- what has ended, in the worker's thread
 
-    def finish(self, polls: Sequence[PollEnded], ended: Ended) -> None:
+    def finish(self, polls: Sequence[PollEnded], ended: PendingResults) -> None:
         """Note polls that have ended: the next turn stores what they have learned."""
         self.under_way -= {each.delivery.id for each in polls}
         self._changed = True
         ended.polls += polls
 
-    def finish_list(self, result: ListEnded, ended: Ended) -> None:
+    def finish_list(self, result: ListEnded, ended: PendingResults) -> None:
         """Note what a list told, and poll the runs that it did not settle."""
         if not result.is_useful:
-            self._silent[result.flow] = elapsed() + SILENT
+            self._silent[result.flow] = elapsed() + LIST_PAUSE_SECONDS
         self.finish(result.going, ended)
         self._ask_each(result.rest, result.platform)
 
@@ -241,7 +245,7 @@ class Looks:
         self._changed = True
 
 
-def _flow(one: Delivery) -> Flow:
+def _flow(one: Delivery) -> FlowKey:
     return one.platform, one.saved_item_id
 
 

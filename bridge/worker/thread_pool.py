@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 Task = Callable[[], None]
 
 
-class Pool:
+class ThreadPool:
     """Run tasks in daemon threads. A task reports its own end; what it raises is `failed`'s."""
 
     def __init__(self, name: str, most: int, failed: Callable[[BaseException], None]) -> None:

@@ -33,25 +33,25 @@ from bridge.store.inbound import events
 from bridge.store.queue.claims import Claim
 from bridge.store.queue.ledger import DIED
 from bridge.worker.attempt_deadline import Deliver
-from bridge.worker.turn_changes import Taken, note, note_attempt
+from bridge.worker.turn_changes import TurnChanges, log_attempt, log_changes
 
-REMEMBERED = 4096  # traces of events; each is one look at the store
+MAX_TRACES = 4096  # traces of events; each is one look at the store
 
 
-class Untraced:
+class DeliveryObserver:
     """Does what is to be done where nothing is traced: nothing more than there was to do."""
 
     def delivering(self, deliver: Deliver) -> Deliver:
         """Return what makes attempts."""
         return deliver
 
-    def note(self, taken: Taken) -> None:
+    def note(self, taken: TurnChanges) -> None:
         """Tell what a turn has settled."""
-        note(taken)
+        log_changes(taken)
 
     def note_attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> None:
         """Tell what has come of a call."""
-        note_attempt(claim, outcome, status)
+        log_attempt(claim, outcome, status)
 
     def environ(self, key: str | None) -> dict[str, str]:  # noqa: ARG002 - the shape of its subclass
         """Return what the process of a run gets to know of its trace; `key`: the idempotency key of
@@ -60,7 +60,7 @@ class Untraced:
         return {}
 
 
-class Traced(Untraced):
+class TracedObserver(DeliveryObserver):
     """The same, with spans. Where the store cannot say which trace an event is of, its spans are
     left out, and nothing else.
     """
@@ -69,7 +69,7 @@ class Traced(Untraced):
         self._tracer = tracer
         self._config = config
         self._database = database
-        self._remembered = lru_cache(REMEMBERED)(self._look_up)
+        self._remembered = lru_cache(MAX_TRACES)(self._look_up)
         # when a call began and ended, until its end is told
         self._times: dict[tuple[str, int], tuple[int, int]] = {}
 
@@ -77,14 +77,14 @@ class Traced(Untraced):
         """Return what makes attempts, each with the `traceparent` of its span."""
         return partial(self._deliver, deliver)
 
-    def note(self, taken: Taken) -> None:
+    def note(self, taken: TurnChanges) -> None:
         """Tell what a turn has settled, and export its spans."""
-        note(taken)
+        log_changes(taken)
         self._tracer.export(lambda: self._spans(taken))
 
     def note_attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> None:
         """Tell what has come of a call, and export its span."""
-        note_attempt(claim, outcome, status)
+        log_attempt(claim, outcome, status)
         self._tracer.export(lambda: self._attempt(claim, outcome, status))
 
     def environ(self, key: str | None) -> dict[str, str]:
@@ -107,13 +107,15 @@ class Traced(Untraced):
             return deliver(
                 delivery,
                 platform,
-                _naming(send, self._tracer.header(trace, attempt_span(delivery.id, number))),
+                _with_traceparent(
+                    send, self._tracer.header(trace, attempt_span(delivery.id, number))
+                ),
                 now,
             )
         finally:
             self._times[delivery.id, number] = began, time.time_ns()
 
-    def _spans(self, taken: Taken) -> Iterator[Span]:
+    def _spans(self, taken: TurnChanges) -> Iterator[Span]:
         for claim, outcome, status in taken.settled:
             yield from self._attempt(claim, outcome, status)
         for claim, status in taken.reaped:
@@ -145,12 +147,14 @@ class Traced(Untraced):
         return trace_of(event_id, headers, self._config().sources.get(source))
 
 
-def traced_by(tracer: Tracer | None, config: Callable[[], Config], database: Database) -> Untraced:
+def traced_by(
+    tracer: Tracer | None, config: Callable[[], Config], database: Database
+) -> DeliveryObserver:
     """Return what does that, with spans where there is a tracer."""
-    return Untraced() if tracer is None else Traced(tracer, config, database)
+    return DeliveryObserver() if tracer is None else TracedObserver(tracer, config, database)
 
 
-def _naming(send: Send, traceparent: str) -> Send:
+def _with_traceparent(send: Send, traceparent: str) -> Send:
     """Return what sends calls with that `traceparent`, unless they have one: a platform's
     configured headers are the operator's.
     """

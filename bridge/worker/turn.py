@@ -23,12 +23,12 @@ from bridge.store.queue import claims, heartbeats, ledger, throttling, turn_lock
 from bridge.store.queue.claims import Allowed, Claim
 from bridge.store.queue.ledger import Settled
 from bridge.worker.broker_relay import Relay
-from bridge.worker.claim_policy import allowed_by, is_held, look_at, without_flows
-from bridge.worker.clock_skew import Clocks, at_intent
+from bridge.worker.claim_policy import exclude_missing_flows, find_allowed, read_hold, reconcile_at
+from bridge.worker.clock_skew import HostClocks, intent_clocks
 from bridge.worker.local.runs import LocalRuns
-from bridge.worker.results import Ended
-from bridge.worker.run_tracker import Looks
-from bridge.worker.turn_changes import Taken, hand_back
+from bridge.worker.results import PendingResults
+from bridge.worker.run_tracker import RunTracker
+from bridge.worker.turn_changes import TurnChanges, hand_back
 
 
 class Turns:
@@ -44,10 +44,10 @@ class Turns:
         worker_id: str,
         settings: Settings,
         present: Callable[[], Config],
-        looks: Looks,
+        looks: RunTracker,
         local: LocalRuns | None,
         relay: Relay | None,
-        clocks: Clocks,
+        clocks: HostClocks,
         *,
         most_calls: int,
     ) -> None:
@@ -60,7 +60,7 @@ class Turns:
         self._clocks = clocks
         self._most_calls = most_calls
         self._present = present
-        self.ended = Ended()
+        self.ended = PendingResults()
         self.held: dict[str, Claim] = {}  # by delivery id: calls under way
         self.is_stopping = False  # takes on nothing any more
         # The configuration may have other credentials than those that were refused.
@@ -69,9 +69,9 @@ class Turns:
         self.beat_at = -math.inf
         self.stored_beat_at = 0.0  # the last heartbeat that is on disk
         self._failed_at = -math.inf
-        self._taking = Taken()  # what the turn takes on that is being made
+        self._taking = TurnChanges()  # what the turn takes on that is being made
         # What failed turns took on: it may have been committed all the same.
-        self._unsure: list[Taken] = []
+        self._unsure: list[TurnChanges] = []
         self._allows: tuple[Config, Allowed] | None = None
         self._is_held = False
         self._numbers = count()
@@ -82,12 +82,12 @@ class Turns:
         """Return whether the next heartbeat is due."""
         return elapsed() - self.beat_at >= self._timings.heartbeat_seconds
 
-    def make(self, connection: Connection, clocks: ClockReading) -> Taken:
+    def make(self, connection: Connection, clocks: ClockReading) -> TurnChanges:
         """Make one turn in a transaction, and return what it has changed and taken on."""
         config = self._present()
         now = clocks.at
         beats = self.beats  # once: what is locked first is what is written
-        taken = self._taking = Taken()
+        taken = self._taking = TurnChanges()
         self._lock(connection, now, beats=beats)
         for never_begun in self._unsure:
             hand_back(connection, never_begun, self._id, now)
@@ -105,10 +105,10 @@ class Turns:
             self._take(connection, config, clocks, taken)
         return taken
 
-    def commit(self, taken: Taken) -> None:
+    def commit(self, taken: TurnChanges) -> None:
         """Note that a turn is on disk."""
-        self.ended = Ended()
-        self._taking = Taken()
+        self.ended = PendingResults()
+        self._taking = TurnChanges()
         self._unsure = []
         self.stored_beat_at = self.beat_at
         self.tries_credentials = False
@@ -121,7 +121,7 @@ class Turns:
         self.beat_at = -math.inf
         self._failed_at = elapsed()
 
-    def record(self, connection: Connection, now: float, taken: Taken) -> list[Settled]:
+    def record(self, connection: Connection, now: float, taken: TurnChanges) -> list[Settled]:
         """Store what ended."""
         settled = []
         for each in self.ended.attempts:
@@ -157,11 +157,11 @@ class Turns:
             turn_locks.lock(connection, changed, ids, counts_slots=counts_slots)
 
     def _look_for(self, claim: Claim, now: float) -> float | None:
-        return look_at(self._present(), claim, self._reconcile_after, now)
+        return reconcile_at(self._present(), claim, self._reconcile_after, now)
 
-    def _beat(self, connection: Connection, now: float, taken: Taken) -> None:
+    def _beat(self, connection: Connection, now: float, taken: TurnChanges) -> None:
         heartbeats.beat(connection, self._id, socket.gethostname(), os.getpid(), now)
-        self._is_held = is_held(connection, self._is_held)
+        self._is_held = read_hold(connection, self._is_held)
         claims.extend(connection, [claim.lease for claim in self.held.values()], now)
         if self._local is not None:
             self._local.beat(connection, now)
@@ -175,7 +175,7 @@ class Turns:
         self.beat_at = at
 
     def _take(
-        self, connection: Connection, config: Config, clocks: ClockReading, taken: Taken
+        self, connection: Connection, config: Config, clocks: ClockReading, taken: TurnChanges
     ) -> None:
         now = clocks.at
         free = self._most_calls - len(self.held) - len(self._looks)
@@ -193,7 +193,7 @@ class Turns:
         allowed = self._allowed(config)
         lease = f"{self._id}:{next(self._numbers)}"
         if self._local is not None:
-            allowed = without_flows(allowed, config, self._local.flows, connection)
+            allowed = exclude_missing_flows(allowed, config, self._local.flows, connection)
         return claims.claim(
             connection,
             allowed,
@@ -202,11 +202,11 @@ class Turns:
             lease=lease,
             order=self.shares.order,
             intents=self._relay is None,
-            clocks=at_intent(clocks, self._clocks, config.platforms),
+            clocks=intent_clocks(clocks, self._clocks, config.platforms),
         )
 
     def _allowed(self, config: Config) -> Allowed:
         """Return what `config` allows; worked out once for each."""
         if self._allows is None or self._allows[0] is not config:
-            self._allows = config, allowed_by(config)
+            self._allows = config, find_allowed(config)
         return self._allows[1]

@@ -20,7 +20,7 @@ log = get_logger()
 
 
 @dataclass(slots=True)
-class Taken:
+class TurnChanges:
     """What a turn has taken on, and what it has moved."""
 
     claims: list[Claim] = field(default_factory=list)
@@ -38,19 +38,19 @@ class Taken:
         return bool(self.claims or self.looks or self.runs)
 
 
-def hand_back(connection: Connection, taken: Taken, worker: str, now: float) -> None:
+def hand_back(connection: Connection, taken: TurnChanges, worker: str, now: float) -> None:
     """Give back what a turn took, if it did: nobody has begun any of it. `worker`: who took it."""
     claims.hand_back(connection, taken.claims)
     run_tracking.hand_back(connection, [one.id for one, _ in taken.looks], now)
     runs.hand_back(connection, [run.id for run, _ in taken.runs], worker, now)
 
 
-def note(taken: Taken) -> None:
+def log_changes(taken: TurnChanges) -> None:
     """Log and count what a turn has settled: one line per attempt and per run's end, ids and
     outcomes only.
     """
     for claim, outcome, status in taken.settled:
-        note_attempt(claim, outcome, status)
+        log_attempt(claim, outcome, status)
     for followed, report in taken.over:
         since = followed.delivered_at
         until = report.finished_at
@@ -76,7 +76,7 @@ def note(taken: Taken) -> None:
         COUNTS.add(TAKEN_OVER, claim.delivery.route)
 
 
-def note_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
+def log_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
     """Log and count what has come of a call. `status`: what its delivery has become, null where
     that could not be kept.
     """
@@ -94,14 +94,14 @@ def note_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
         status=status,
         run_id=outcome.run_id,
         status_code=outcome.status_code,
-        detail=_own_words(outcome),
+        detail=_detail(outcome),
     )
     COUNTS.add(ATTEMPTS, one.platform, outcome.kind.value)
     if status is Status.DEAD:
         COUNTS.add(DEAD, one.route)
 
 
-def _own_words(outcome: Outcome) -> str | None:
+def _detail(outcome: Outcome) -> str | None:
     """Return why there was no answer; what a platform answers is kept with the attempt only, since
     it may quote the inputs.
     """

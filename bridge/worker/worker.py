@@ -21,14 +21,14 @@ from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
 from bridge.worker.broker_relay import Relay
 from bridge.worker.cycle import Cycle
-from bridge.worker.maintenance.upkeep import housekeeper
+from bridge.worker.maintenance.all_jobs import make_scheduler
 from bridge.worker.results import AttemptEnded
-from bridge.worker.tracing import Untraced
-from bridge.worker.turn_changes import Taken
+from bridge.worker.tracing import DeliveryObserver
+from bridge.worker.turn_changes import TurnChanges
 
 log = get_logger()
 
-STOPPED: Final = Outcome(
+STOPPED_OUTCOME: Final = Outcome(
     kind=Kind.UNKNOWN, detail="flowbridge was stopped while the call was under way", ours=True
 )
 
@@ -49,16 +49,16 @@ class Worker:
         wake: Wake,
         host: Host | None,
         relay: Relay | None = None,
-        traced: Untraced | None = None,
+        traced: DeliveryObserver | None = None,
     ) -> None:
         self._timings = settings.timings
         self._database = database
         self._wake = wake
         self._cycle = Cycle(
-            settings, config, database, send, wake, host, relay, traced or Untraced()
+            settings, config, database, send, wake, host, relay, traced or DeliveryObserver()
         )
         self.id = self._cycle.id
-        self._housekeeper = housekeeper(
+        self._housekeeper = make_scheduler(
             settings, config, database, self._cycle.now, self._cycle.clocks
         )
         self._grown_at = 0.0
@@ -158,10 +158,10 @@ class Worker:
         ended = {each.claim.delivery.id for each in attempts}
         for claim in self._cycle.turns.held.values():
             if claim.delivery.id not in ended:
-                attempts.append(AttemptEnded(claim, STOPPED))
+                attempts.append(AttemptEnded(claim, STOPPED_OUTCOME))
         clocks = self._cycle.now.read()
 
-        def settle(connection: Connection) -> Taken:
+        def settle(connection: Connection) -> TurnChanges:
             if self._cycle.local is not None:
                 self._cycle.local.cut_off(connection, clocks.at)
             return self._cycle.turns.make(connection, clocks)

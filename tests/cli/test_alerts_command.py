@@ -19,7 +19,7 @@ from servers import Misbehaving, respond
 from serving import Bridge
 
 from bridge.core.model import RunState, Status
-from bridge.services.notification_results import judge
+from bridge.services.notification_results import find_result
 from bridge.store.db.database import Database
 
 HEAD = """
@@ -101,11 +101,11 @@ def test_one_that_is_not_delivered_says_why_and_where_to_look(
 def test_a_result_follows_from_status_and_run() -> None:
     event = make_event("1")
     dead = replace(make_delivery(event), status=Status.DEAD, reason="HTTP 403")
-    assert (judge(dead).is_notified, judge(dead).detail) == (False, "dead: HTTP 403")
-    assert judge(replace(dead, status=Status.DELIVERED)).is_notified is True
-    running = judge(replace(dead, status=Status.DELIVERED, run_state=RunState.RUNNING))
+    assert (find_result(dead).is_notified, find_result(dead).detail) == (False, "dead: HTTP 403")
+    assert find_result(replace(dead, status=Status.DELIVERED)).is_notified is True
+    running = find_result(replace(dead, status=Status.DELIVERED, run_state=RunState.RUNNING))
     assert (running.is_notified, running.detail) == (None, "its run is running")
-    waiting = judge(replace(dead, status=Status.QUEUED, reason="the connection was refused"))
+    waiting = find_result(replace(dead, status=Status.QUEUED, reason="the connection was refused"))
     assert (waiting.is_notified, waiting.detail) == (None, "the connection was refused")
 
 

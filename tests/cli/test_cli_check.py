@@ -13,7 +13,7 @@ from command_line import lines, run
 from bridge.cli.main import group
 from bridge.flows.ready import mail, slack, smtp
 from bridge.flows.ready.catalog import READY
-from bridge.services.config_checks.flow_inputs import CHOSEN, NEEDED
+from bridge.services.config_checks.flow_inputs import REQUIRED_SETTINGS, SENDER_CHOICES
 
 HEAD = (
     "version: 1\nplatforms: {local: {type: local, flows: flows.py}}\nsources: {contact: {provider:"
@@ -258,14 +258,14 @@ def test_flows_of_other_platforms_are_not_held_against_anything(folder: Path) ->
 # -- forms
 
 
-@pytest.mark.parametrize("flow", CHOSEN)
+@pytest.mark.parametrize("flow", SENDER_CHOICES)
 @pytest.mark.parametrize(
     "inputs", ["", ', inputs: "${form}"', ', inputs: "${ body }"'], ids=["none", "form", "body"]
 )
 def test_a_form_whose_sender_chooses_too_much_is_a_warning(
     folder: Path, flow: str, inputs: str
 ) -> None:
-    ((name, what),) = CHOSEN[flow].items()
+    ((name, what),) = SENDER_CHOICES[flow].items()
     (found,) = problems(
         FORM + f"routes:\n- {{name: one, on: contact, flow: local/{flow}{inputs}}}\n"
     )
@@ -278,7 +278,7 @@ def test_a_form_whose_sender_chooses_too_much_is_a_warning(
 
 
 def test_what_is_said_of_forms_is_true_of_the_flows() -> None:
-    for flow, names in CHOSEN.items():
+    for flow, names in SENDER_CHOICES.items():
         assert set(names) <= {one.name for one in READY[flow].inputs}
 
 
@@ -347,11 +347,13 @@ def test_what_a_ready_made_flow_needs_and_is_not_set_is_a_warning(
 
 
 def test_what_is_said_to_be_needed_is_what_the_flows_look_for() -> None:
-    assert {name: [setting for setting, _ in needed] for name, needed in NEEDED.items()} == {
+    assert {
+        name: [setting for setting, _ in needed] for name, needed in REQUIRED_SETTINGS.items()
+    } == {
         "send_email": [smtp.URL, mail.FROM],
         "slack_message": [slack.WEBHOOK],
     }
-    for name, needed in NEEDED.items():
+    for name, needed in REQUIRED_SETTINGS.items():
         assert {instead for _, instead in needed} <= {"", *(one.name for one in READY[name].inputs)}
 
 

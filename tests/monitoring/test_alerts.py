@@ -41,8 +41,8 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import alerts, baselines, expected
 from bridge.store.queue import heartbeats
-from bridge.worker.maintenance.alerts import Alarm, expecting, keep
-from bridge.worker.maintenance.scheduler import Housekeeper
+from bridge.worker.maintenance.alerts import AlertJob, expected_sources_job, keep
+from bridge.worker.maintenance.scheduler import Scheduler
 
 NOW = 1_790_000_000.0
 GONE = TIMINGS.alert_resolve_seconds
@@ -173,14 +173,14 @@ def config(tmp_path: Path) -> object:
     return load(tmp_path / "routes.yaml", {})
 
 
-def alarm(database: Database, folder: Path, config: object) -> Alarm:
+def alarm(database: Database, folder: Path, config: object) -> AlertJob:
     environ = {
         "FLOWBRIDGE_DATA": str(folder),
         "FLOWBRIDGE_SECRET_KEY": "k" * 32,
         "FLOWBRIDGE_CONFIG": str(folder / "routes.yaml"),
     }
     settings = load_settings(environ)
-    return Alarm(settings, lambda: config, database)  # type: ignore[arg-type, return-value]
+    return AlertJob(settings, lambda: config, database)  # type: ignore[arg-type, return-value]
 
 
 def kept(database: Database) -> list[tuple[str, str, str]]:
@@ -223,12 +223,8 @@ def test_the_leader_looks_by_itself(
         "bridge.worker.maintenance.alerts.troubles",
         lambda _: [Trouble("queue_late:r:p", "late", "look")],
     )
-    keeper = Housekeeper(
-        database, Clock(database), 1.0, (alarm(database, tmp_path, config).chore(),)
-    )
-    other = Housekeeper(
-        database, Clock(database), 1.0, (alarm(database, tmp_path, config).chore(),)
-    )
+    keeper = Scheduler(database, Clock(database), 1.0, (alarm(database, tmp_path, config).chore(),))
+    other = Scheduler(database, Clock(database), 1.0, (alarm(database, tmp_path, config).chore(),))
     for each in (keeper, other, keeper, other):
         each.look()
     keeper._leadership.give_up()
@@ -478,7 +474,7 @@ def test_since_when_something_is_expected_outlives_a_restart(database: Database)
     sources = {"g": source, "h": replace(source, name="h", expect=None)}
     config = Config(sources=sources, routes=(), flows={}, platforms={}, hash="", canonical="")
     for now in (NOW, NOW + 60):  # as two workers do, one after the other
-        chore = expecting(lambda: config, TIMINGS)
+        chore = expected_sources_job(lambda: config, TIMINGS)
         assert chore.needed is not None
         with database.read() as connection:
             assert chore.needed(connection) is (now == NOW)
@@ -486,7 +482,7 @@ def test_since_when_something_is_expected_outlives_a_restart(database: Database)
         with database.read() as connection:
             assert expected.since(connection) == {"g": NOW}
     database.write(
-        lambda connection: expecting(lambda: replace(config, sources={}), TIMINGS).work(
+        lambda connection: expected_sources_job(lambda: replace(config, sources={}), TIMINGS).work(
             connection, NOW + 120
         )
     )

@@ -27,7 +27,7 @@ from bridge.monitoring import certificate as tls_certificate
 from bridge.monitoring.conditions import troubles
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
-from bridge.worker.maintenance.jobs import Round, see_certificate
+from bridge.worker.maintenance.jobs import JobContext, check_certificate
 
 DAY = 86400.0
 URL = "https://hooks.example.com"
@@ -110,7 +110,9 @@ def test_it_is_looked_at_once_in_six_hours_whoever_is_started(
 
     def see(url: str) -> int:
         settings = load_settings({**environ, "FLOWBRIDGE_PUBLIC_URL": url})
-        return see_certificate(Round(settings, config, sqlite, 0.0, threading.Event()))["looked"]
+        return check_certificate(JobContext(settings, config, sqlite, 0.0, threading.Event()))[
+            "looked"
+        ]
 
     with shown(authority, tmp_path, -1, 5) as server:
         url = f"https://localhost:{server.port}"

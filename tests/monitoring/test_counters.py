@@ -309,8 +309,8 @@ def test_what_a_turn_settles_is_counted(monkeypatch: pytest.MonkeyPatch) -> None
     claim = Claim(delivery=delivery, attempt=1, lease="l", began_at=0.0)
     rejected = Outcome(kind=Kind.REJECTED, detail="no")
     started = Outcome(kind=Kind.STARTED, run_id="r")
-    turn_changes.note(
-        turn_changes.Taken(
+    turn_changes.log_changes(
+        turn_changes.TurnChanges(
             settled=[
                 (claim, rejected, Status.DEAD),
                 (claim, started, Status.DELIVERED),

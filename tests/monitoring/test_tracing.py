@@ -310,7 +310,7 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
 
     from bridge.store.queue import claims
     from bridge.worker.celery.tasks import Calls
-    from bridge.worker.claim_policy import allowed_by
+    from bridge.worker.claim_policy import find_allowed
     from bridge.worker.tracing import traced_by
 
     class Told:
@@ -342,7 +342,7 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
         lambda: config, database, send, 60.0, traced=traced_by(tracer, lambda: config, database)
     )
     try:
-        allowed = allowed_by(config)
+        allowed = find_allowed(config)
         now = event.received_at + 1
         assert database.write(
             lambda c: claims.claim(c, allowed, most=1, now=now, lease="l", intents=False)

@@ -67,7 +67,7 @@ def test_serve_gives_way_to_another_while_its_calls_go_on(
             count = len(accepted)
             until(lambda: len(accepted) > count + 10, what="acknowledgements by the successor")
             until(
-                lambda: fake.waiting > cycle.CALLS,
+                lambda: fake.waiting > cycle.MAX_CALLS,
                 what="starts by the successor: one worker has not so many calls under way",
             )
             assert bridge.process is not None and bridge.process.poll() is None, (

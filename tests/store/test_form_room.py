@@ -17,7 +17,7 @@ from bridge.store.encryption import Sealer
 from bridge.store.inbound import form_files, removal, submissions
 from bridge.store.inbound.events import Added
 from bridge.store.tables import schema
-from bridge.worker.maintenance.jobs import ERRANDS
+from bridge.worker.maintenance.jobs import LONG_JOBS
 
 
 def file(size: int) -> FormFile:
@@ -112,4 +112,4 @@ def test_what_was_missed_is_found_when_all_are_counted(
     assert form_files.recount(database) == {"jobs": 42, "gone": 991, "nobody": 5}
     assert held(database) == {"jobs": 42, "gone": 9, "nobody": 0}
     assert not form_files.recount(database), "a second time there is nothing to be put right"
-    assert "count_files" in {errand.name for errand in ERRANDS}
+    assert "count_files" in {errand.name for errand in LONG_JOBS}

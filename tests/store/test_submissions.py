@@ -21,7 +21,7 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events, submissions
 from bridge.store.inbound.events import Added
 from bridge.store.tables import schema
-from bridge.worker.maintenance.scheduler import chores
+from bridge.worker.maintenance.scheduler import short_jobs
 
 FORM = Rate(count=60, per=60.0)
 EACH = Rate(count=3, per=60.0)
@@ -281,7 +281,7 @@ def test_ten_thousand_addresses_leave_few_rows(sqlite: Database) -> None:
 
 
 def test_the_chore_lets_go_of_what_means_nothing(database: Database) -> None:
-    chore = next(one for one in chores(TIMINGS) if one.name == "forms_remembered")
+    chore = next(one for one in short_jobs(TIMINGS) if one.name == "forms_remembered")
     with database.read() as connection:
         assert chore.needed is not None and not chore.needed(connection)
     add(database, marks("token:1", "altcha:1", limits=limits()))

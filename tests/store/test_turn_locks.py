@@ -24,7 +24,7 @@ from bridge.store.inbound import events
 from bridge.store.queue import claims, ledger, run_tracking, throttling
 from bridge.store.queue.claims import Allowed
 from bridge.store.queue.ledger import Settled
-from bridge.worker.results import AttemptEnded, Ended, PollEnded
+from bridge.worker.results import AttemptEnded, PendingResults, PollEnded
 from bridge.worker.worker import Worker
 
 STARTED = Outcome(kind=Kind.STARTED, run_id="r1")
@@ -106,7 +106,7 @@ def worker_with(
 ) -> Worker:
     """A worker of which this has ended since its last turn."""
     worker = made(database, configured(gumloop(url="http://127.0.0.1:1")))
-    worker._cycle.turns.ended = Ended(
+    worker._cycle.turns.ended = PendingResults(
         attempts=[AttemptEnded(*each) for each in attempts],
         polls=[PollEnded(*each) for each in looks],
     )

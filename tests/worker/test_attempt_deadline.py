@@ -17,7 +17,7 @@ from bridge.core.timings import TIMINGS
 from bridge.routing.model import Platform
 from bridge.store.queue import claims
 from bridge.worker import attempt_deadline
-from bridge.worker.attempt_deadline import attempt
+from bridge.worker.attempt_deadline import make_attempt
 
 TIMEOUT = 30.0
 CALL = Call(method="POST", url="http://127.0.0.1/start", headers={}, body=b"{}")
@@ -53,7 +53,7 @@ class Machine:
 
     def attempt(self, deliver: Callable[..., Outcome], kept_at: float = NOW) -> Outcome:
         with patch.object(attempt_deadline, "elapsed", self.now):  # the boot clock shows the same
-            return attempt(
+            return make_attempt(
                 CLAIM, PLATFORM, deliver, self.send, self.now, TIMINGS.lease_seconds, kept_at
             )  # type: ignore[arg-type]
 
@@ -81,7 +81,7 @@ def test_a_call_whose_attempt_is_over_is_not_made() -> None:
     answers = list[Answer | Lost]()
     assert machine.attempt(calls(answers, 10.0, 10.0)) is DONE
     assert isinstance(answers[0], Answer)
-    assert answers[1] == Lost(attempt_deadline.OVER, sent=False)
+    assert answers[1] == Lost(attempt_deadline.TIME_OVER, sent=False)
     assert machine.given == [10.0]
 
 

@@ -565,13 +565,13 @@ def waiting(database: Database, ids: list[str]) -> list[tuple[str, str]]:
 
 def repeat(redis: Redis, messages: list[tuple[Any, Any]]) -> None:
     """Publish messages as anybody could who reaches the broker."""
-    from bridge.worker.celery.app import QUEUE, TASK, application
+    from bridge.worker.celery.app import QUEUE, TASK_NAME, make_app
 
-    app = application(SimpleNamespace(broker_url=redis.url))  # type: ignore[arg-type]
+    app = make_app(SimpleNamespace(broker_url=redis.url))  # type: ignore[arg-type]
     with app.connection_for_write() as connection:
         producer = app.amqp.Producer(connection)
         for message in messages:
-            app.send_task(TASK, args=message, queue=QUEUE, producer=producer)
+            app.send_task(TASK_NAME, args=message, queue=QUEUE, producer=producer)
 
 
 def test_the_command_says_what_it_needs(folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.core.http_messages import Answer, Call, Lost
 from bridge.worker import clock_skew
-from bridge.worker.clock_skew import Clocks, _ahead
+from bridge.worker.clock_skew import HostClocks, _seconds_ahead
 
 DATE = "Sun, 13 Sep 2020 12:26:40 GMT"
 AT = 1_600_000_000.0
@@ -31,10 +31,10 @@ AT = 1_600_000_000.0
 def test_how_far_a_date_lies_outside_of_the_call(
     date: str, before: float, after: float, ahead: float | None
 ) -> None:
-    assert _ahead(date, before, after) == ahead
+    assert _seconds_ahead(date, before, after) == ahead
 
 
-def answers(ahead: Iterable[float | None], fresh_seconds: float = 3600.0) -> Clocks:
+def answers(ahead: Iterable[float | None], fresh_seconds: float = 3600.0) -> HostClocks:
     """Clocks after calls whose answers were dated so far ahead; null: there was no answer."""
     left = list(ahead)
 
@@ -44,7 +44,7 @@ def answers(ahead: Iterable[float | None], fresh_seconds: float = 3600.0) -> Clo
             return Lost("no answer", sent=False)
         return Answer(status=200, headers={"date": formatdate(time.time() + one, usegmt=True)})
 
-    found = Clocks(send, fresh_seconds)
+    found = HostClocks(send, fresh_seconds)
     for _ in list(left):
         found.send(
             Call(method="POST", url="https://user@api.example.com:8443/x", headers={}, body=b""),
@@ -76,7 +76,7 @@ def test_what_was_long_ago_does_not_tell() -> None:
 
 
 def test_few_hosts_are_remembered() -> None:
-    found = Clocks(lambda *_: Answer(status=200, headers={"date": DATE}), 3600.0)
-    for number in range(3 * (clock_skew.MOST + 5)):
+    found = HostClocks(lambda *_: Answer(status=200, headers={"date": DATE}), 3600.0)
+    for number in range(3 * (clock_skew.MAX_HOSTS + 5)):
         found.send(Call(method="GET", url=f"http://host-{number // 3}", headers={}, body=b""), 1.0)
-    assert len(found.ahead()) == clock_skew.MOST and "host-0" not in found.ahead()
+    assert len(found.ahead()) == clock_skew.MAX_HOSTS and "host-0" not in found.ahead()

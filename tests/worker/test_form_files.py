@@ -41,7 +41,7 @@ from bridge.store.queue.claims import Allowed
 from bridge.system.http_client import Sender
 from bridge.worker import form_files
 from bridge.worker.celery.tasks import Calls
-from bridge.worker.form_files import Files, Uploaded
+from bridge.worker.form_files import Files, UploadCache
 
 pytestmark = [pytest.mark.timings(**QUICK), pytest.mark.usefixtures("quick_polling")]
 NOW = 1_764_000_000.0
@@ -525,7 +525,7 @@ def made(data: Path, database: Database) -> Files:
 def test_no_more_files_are_in_hand_than_there_is_room_for(
     sqlite: Database, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(form_files, "ROOM", len(PDF) + 10)
+    monkeypatch.setattr(form_files, "MAX_HELD_BYTES", len(PDF) + 10)
     event = make_event("files", files=(CV,))
     one = add(sqlite, event, {"cv": asdict(CV)}, platform="crm")
     files = made(data, sqlite)
@@ -589,8 +589,8 @@ def test_a_call_that_is_made_elsewhere_hands_files_over_too(
 def test_what_is_remembered_of_uploads_is_bounded_and_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(form_files, "REMEMBERED", 3)
-    known = Uploaded(fresh_seconds=60.0)
+    monkeypatch.setattr(form_files, "MAX_UPLOADS", 3)
+    known = UploadCache(fresh_seconds=60.0)
     for number in range(5):
         known["p", str(number)] = "x"
     assert (
@@ -598,6 +598,6 @@ def test_what_is_remembered_of_uploads_is_bounded_and_forgotten(
         and known.get(("p", "0")) is None
         and known.get(("p", "4")) == "x"
     )
-    past = Uploaded(fresh_seconds=-1.0)
+    past = UploadCache(fresh_seconds=-1.0)
     past["p", "9"] = "x"
     assert past.get(("p", "9")) is None

@@ -41,8 +41,8 @@ from bridge.store.queue import heartbeats, hold
 from bridge.store.tables import schema
 from bridge.system.wakeup import Wake
 from bridge.worker.maintenance import jobs
-from bridge.worker.maintenance.jobs import ERRANDS, Errand, Errands, Round
-from bridge.worker.maintenance.scheduler import Housekeeper
+from bridge.worker.maintenance.jobs import LONG_JOBS, JobContext, LongJob, LongJobs
+from bridge.worker.maintenance.scheduler import Scheduler
 from bridge.worker.worker import Worker
 
 CONFIG = Config(sources={}, routes=(), flows={}, platforms={}, hash="c" * 64, canonical="{}")
@@ -70,18 +70,20 @@ def count(database: Database, table: str = "event") -> int:
 # -- errands
 
 
-def round_of(database: Database, folder: Path, **environ: str) -> Round:
-    return Round(settings_in(folder, **environ), CONFIG, database, time.time(), threading.Event())
+def round_of(database: Database, folder: Path, **environ: str) -> JobContext:
+    return JobContext(
+        settings_in(folder, **environ), CONFIG, database, time.time(), threading.Event()
+    )
 
 
-def errand(name: str, done: list[str], *, everywhere: bool = False, every: float = 0.0) -> Errand:
-    return Errand(name, every, lambda _: done.append(name) or Counter(), everywhere=everywhere)  # type: ignore[func-returns-value]
+def errand(name: str, done: list[str], *, everywhere: bool = False, every: float = 0.0) -> LongJob:
+    return LongJob(name, every, lambda _: done.append(name) or Counter(), everywhere=everywhere)  # type: ignore[func-returns-value]
 
 
-def of(database: Database, folder: Path, *rows: Errand, **timings: float) -> Errands:
+def of(database: Database, folder: Path, *rows: LongJob, **timings: float) -> LongJobs:
     changed = Timings(**{"first_job_delay_seconds": 0.0, **timings})  # type: ignore[arg-type]
     settings = replace(settings_in(folder), timings=changed)
-    return Errands(settings, lambda: CONFIG, database, Clock(database), rows)
+    return LongJobs(settings, lambda: CONFIG, database, Clock(database), rows)
 
 
 def test_errands_are_done_one_after_the_other_by_whoever_leads(
@@ -108,12 +110,12 @@ def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(
     later.look(lambda: True)
     assert later._thread is None
 
-    def fails(_: Round) -> Counter[str]:
+    def fails(_: JobContext) -> Counter[str]:
         done.append("failed")
         raise StoreError("no")
 
-    rows = (Errand("fails", 3600.0, fails), errand("works", done, every=3600.0))
-    keeper = Housekeeper(sqlite, Clock(sqlite), 0.02, (), of(sqlite, tmp_path, *rows))
+    rows = (LongJob("fails", 3600.0, fails), errand("works", done, every=3600.0))
+    keeper = Scheduler(sqlite, Clock(sqlite), 0.02, (), of(sqlite, tmp_path, *rows))
     keeper.start()
     until(lambda: done == ["failed", "works"], what="both")
     keeper.close()
@@ -124,7 +126,7 @@ def test_a_long_errand_ends_when_it_is_to(
 ) -> None:
     monkeypatch.setattr("bridge.store.operations.prune.ROWS", 1)
     old(sqlite, 200)
-    rows = [one for one in ERRANDS if one.name == "prune"]
+    rows = [one for one in LONG_JOBS if one.name == "prune"]
     running = of(sqlite, tmp_path, *rows, job_rest_seconds=3600.0)  # it would take days
     running.look(lambda: True)
     until(lambda: count(sqlite) < 200, what="a beginning")
@@ -140,7 +142,7 @@ def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path) -> None:
     events.add(database, fresh, [], lambda *_: [])
     settings = replace(settings_in(tmp_path), timings=database.timings)
     worker = Worker(settings, lambda: CONFIG, database, lambda *_: None, Wake(), None)  # type: ignore[arg-type, return-value]
-    worker._housekeeper._errands._next = {one.name: 0.0 for one in ERRANDS}  # type: ignore[union-attr]
+    worker._housekeeper._errands._next = {one.name: 0.0 for one in LONG_JOBS}  # type: ignore[union-attr]
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
@@ -157,10 +159,10 @@ def test_the_errands_do_what_they_say(sqlite: Database, tmp_path: Path) -> None:
     sha256 = blobs.keep(b"nobody's")
     of_round = round_of(sqlite, tmp_path, FLOWBRIDGE_BACKUP="daily", FLOWBRIDGE_BACKUP_KEEP="2")
     assert jobs.prune(of_round)["event"] == 3
-    assert jobs.sweep(of_round)["blobs"] == 0, "it is young"
+    assert jobs.sweep_blobs(of_round)["blobs"] == 0, "it is young"
     old_settings = replace(of_round.settings, timings=Timings(orphan_blob_seconds=-10.0))
     assert (
-        jobs.sweep(replace(of_round, settings=old_settings)) == {"blobs": 1, "bytes": 8}
+        jobs.sweep_blobs(replace(of_round, settings=old_settings)) == {"blobs": 1, "bytes": 8}
         and not blobs.path(sha256).exists()
     )
     assert jobs.back_up(round_of(sqlite, tmp_path)) == {}
@@ -228,10 +230,12 @@ def test_a_new_file_gives_room_back_page_by_page(
     jobs.prune(round_of(sqlite, tmp_path))
     full = vacuum.pages(sqlite)
     assert full.free > 400 and full.count >= before.count
-    assert jobs.shrink(round_of(sqlite, tmp_path)) == {"pages": 0}, "it is little"
-    monkeypatch.setattr(jobs, "LEAST_FREE", 1000)
+    assert jobs.shrink_database(round_of(sqlite, tmp_path)) == {"pages": 0}, "it is little"
+    monkeypatch.setattr(jobs, "MIN_FREE_BYTES", 1000)
     hurried = replace(settings_in(tmp_path), timings=Timings(job_rest_seconds=0.0))
-    assert jobs.shrink(replace(round_of(sqlite, tmp_path), settings=hurried))["pages"] >= 200
+    assert (
+        jobs.shrink_database(replace(round_of(sqlite, tmp_path), settings=hurried))["pages"] >= 200
+    )
     after = vacuum.pages(sqlite)
     assert after.count < full.count and after.free <= 0.25 * after.count
     assert checkup.damage(sqlite) == []
@@ -659,6 +663,6 @@ def test_rejects_are_not_kept_while_the_disk_is_nearly_full(sqlite: Database) ->
 def _no_leftovers() -> Iterator[None]:
     yield
     until(
-        lambda: not {one.name for one in threading.enumerate()} & {row.name for row in ERRANDS},
+        lambda: not {one.name for one in threading.enumerate()} & {row.name for row in LONG_JOBS},
         what="the end of every errand",
     )

@@ -26,8 +26,8 @@ from bridge.store.queue import run_tracking
 from bridge.store.tables import schema
 from bridge.worker import run_tracker
 from bridge.worker.results import PollEnded
-from bridge.worker.thread_pool import Pool
-from bridge.worker.turn_changes import Taken
+from bridge.worker.thread_pool import ThreadPool
+from bridge.worker.turn_changes import TurnChanges
 
 pytestmark = pytest.mark.slow
 
@@ -154,7 +154,7 @@ def test_a_list_that_lags_delays_an_end_and_hides_none(sqlite: Database) -> None
     with FakePlatform(run_seconds=0.1) as fake, working(sqlite, configured(gumloop(fake))):
         fake.listed_as = "RUNNING"
         wait(sqlite, add(sqlite, 5), ended)
-        assert column(sqlite, DELIVERY.polls) <= set(range(run_tracker.ALONE + 1))
+        assert column(sqlite, DELIVERY.polls) <= set(range(run_tracker.SINGLE_POLL_EVERY + 1))
 
 
 def test_runs_of_steady_length_cost_few_looks_each(sqlite: Database) -> None:
@@ -325,28 +325,28 @@ def test_the_next_in_line_waits_for_the_end_of_a_run(
         assert run_tracking.holds_up(connection, head) is holds
 
 
-def looks_of(**platform: Any) -> run_tracker.Looks:
+def looks_of(**platform: Any) -> run_tracker.RunTracker:
     """A worker's looks, none of which is made."""
 
     def never(*_: Any) -> Any:
         raise AssertionError("a call")
 
     config = configured(gumloop(url="http://127.0.0.1:1/api/v1", **platform))
-    return run_tracker.Looks(
-        lambda: config, never, never, Pool("call", 0, never), never, lambda: NOW
+    return run_tracker.RunTracker(
+        lambda: config, never, never, ThreadPool("call", 0, never), never, lambda: NOW
     )  # type: ignore[arg-type]
 
 
 def next_in(
     database: Database,
-    looks: run_tracker.Looks,
+    looks: run_tracker.RunTracker,
     delivery_id: str,
     report: RunReport,
     now: float = NOW,
 ) -> float | None:
     """The seconds until a run is looked at again, null where it is over."""
     followed = get(database, delivery_id)
-    database.write(lambda c: looks.record(c, [PollEnded(followed, 0, report)], now, Taken()))
+    database.write(lambda c: looks.record(c, [PollEnded(followed, 0, report)], now, TurnChanges()))
     with database.read() as connection:
         at = connection.execute(select(DELIVERY.poll_at).where(DELIVERY.id == delivery_id)).scalar()
     return None if at is None else at - now
@@ -380,7 +380,7 @@ def test_a_platform_that_lacks_a_value_is_not_asked_about_its_runs(database: Dat
         (looks_of(missing="environment variable KEY is not set"), 0),
         (looks_of(), 1),
     ):
-        taken = Taken()
+        taken = TurnChanges()
         database.write(lambda c, looks=looks, taken=taken: looks.take(c, 5, NOW, taken))
         assert len(taken.looks) == count
 
@@ -399,16 +399,16 @@ def test_what_the_runs_of_a_flow_take_is_learned_from_what_the_platform_says(
     ids = [started(sqlite) for _ in range(3)]
     assert looks.first(get(sqlite, ids[0])) == 0.5
     done = RunReport(state=RunState.DONE, created_at=NOW - 50, finished_at=NOW)
-    looks.begin(Taken(over=[(get(sqlite, ids[0]), done)]), {})
+    looks.begin(TurnChanges(over=[(get(sqlite, ids[0]), done)]), {})
     assert looks.first(get(sqlite, ids[0])) == 30.0  # never later, and then at 42.5
     assert next_in(sqlite, looks, ids[1], GOES_ON, NOW + 29) == pytest.approx(12.5)
     terminated = RunReport(state=RunState.TERMINATED, created_at=NOW - 1, finished_at=NOW)
-    looks.begin(Taken(over=[(get(sqlite, ids[2]), terminated)]), {})
+    looks.begin(TurnChanges(over=[(get(sqlite, ids[2]), terminated)]), {})
     assert looks.first(get(sqlite, ids[0])) == 30.0
 
 
 def test_a_platform_without_runs_has_no_looks() -> None:
     hook = Platform(name="mine", type="http", base_url="http://127.0.0.1:1/")
-    looks = run_tracker.Looks(lambda: configured(hook), *[None] * 5)  # type: ignore[arg-type]
+    looks = run_tracker.RunTracker(lambda: configured(hook), *[None] * 5)  # type: ignore[arg-type]
     assert looks.first(make_delivery(make_event(), platform="mine")) is None
     assert looks.first(make_delivery(make_event(), platform="gone")) is None

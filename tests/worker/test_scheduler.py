@@ -29,7 +29,7 @@ from bridge.store.inbound import events
 from bridge.store.operations import checkup
 from bridge.store.queue import heartbeats
 from bridge.store.tables import schema
-from bridge.worker.maintenance.scheduler import Chore, Housekeeper, chores
+from bridge.worker.maintenance.scheduler import Scheduler, ShortJob, short_jobs
 
 # -- what a connection insists on
 
@@ -318,8 +318,8 @@ def test_a_leader_that_hangs_loses_its_session(postgresql: Database) -> None:
 
 
 @contextmanager
-def keeping(database: Database, *chores: Chore) -> Iterator[Housekeeper]:
-    keeper = Housekeeper(database, Clock(database), 0.02, chores)
+def keeping(database: Database, *chores: ShortJob) -> Iterator[Scheduler]:
+    keeper = Scheduler(database, Clock(database), 0.02, chores)
     keeper.start()
     try:
         yield keeper
@@ -330,8 +330,8 @@ def keeping(database: Database, *chores: Chore) -> Iterator[Housekeeper]:
 def test_one_of_two_does_a_chore_and_the_other_when_it_is_gone(database: Database) -> None:
     done: list[str] = []
 
-    def chore(name: str) -> Chore:
-        return Chore("noting", 0.0, lambda *_: done.append(name) or 0)  # type: ignore[func-returns-value]
+    def chore(name: str) -> ShortJob:
+        return ShortJob("noting", 0.0, lambda *_: done.append(name) or 0)  # type: ignore[func-returns-value]
 
     with keeping(database, chore("second")) as second:
         until(lambda: "second" in done, what="the chore")
@@ -346,8 +346,8 @@ def test_a_chore_is_done_as_often_as_its_row_says(sqlite: Database) -> None:
     often: list[float] = []
     seldom: list[float] = []
     rows = (
-        Chore("often", 0.0, lambda _, now: often.append(now) or 0),
-        Chore("seldom", 3600.0, lambda _, now: seldom.append(now) or 0),
+        ShortJob("often", 0.0, lambda _, now: often.append(now) or 0),
+        ShortJob("seldom", 3600.0, lambda _, now: seldom.append(now) or 0),
     )  # type: ignore[func-returns-value]
     with keeping(sqlite, *rows):
         until(lambda: len(often) > 10, what="ten times")
@@ -363,10 +363,10 @@ def test_after_it_stood_still_what_others_would_lose_by_it_has_patience(
     done: list[str] = []
     clock = [NOW]
     rows = (
-        Chore("takes", 0.0, lambda *_: done.append("takes") or 0, patience=10.0),  # type: ignore[func-returns-value]
-        Chore("tells", 0.0, lambda *_: done.append("tells") or 0),  # type: ignore[func-returns-value]
+        ShortJob("takes", 0.0, lambda *_: done.append("takes") or 0, patience=10.0),  # type: ignore[func-returns-value]
+        ShortJob("tells", 0.0, lambda *_: done.append("tells") or 0),  # type: ignore[func-returns-value]
     )
-    keeper = Housekeeper(sqlite, lambda: clock[0], 1.0, rows)  # type: ignore[arg-type]
+    keeper = Scheduler(sqlite, lambda: clock[0], 1.0, rows)  # type: ignore[arg-type]
     for passed, expected in [
         (1.0, ["takes", "tells"]),
         (step, ["tells"]),
@@ -384,8 +384,8 @@ def test_after_it_stood_still_what_others_would_lose_by_it_has_patience(
 def test_a_chore_that_is_not_needed_writes_nothing(sqlite: Database) -> None:
     done: list[str] = []
     rows = (
-        Chore("needless", 0.0, lambda *_: done.append("needless") or 0, needed=lambda _: False),  # type: ignore[func-returns-value]
-        Chore("needed", 0.0, lambda *_: done.append("needed") or 0, needed=lambda _: True),  # type: ignore[func-returns-value]
+        ShortJob("needless", 0.0, lambda *_: done.append("needless") or 0, needed=lambda _: False),  # type: ignore[func-returns-value]
+        ShortJob("needed", 0.0, lambda *_: done.append("needed") or 0, needed=lambda _: True),  # type: ignore[func-returns-value]
     )
     with keeping(sqlite, *rows):
         until(lambda: len(done) > 3, what="the other")
@@ -398,7 +398,10 @@ def test_a_chore_that_fails_is_said_and_holds_up_no_other(database: Database) ->
     def fails(*_: object) -> int:
         raise ZeroDivisionError
 
-    rows = (Chore("fails", 0.0, fails), Chore("works", 0.0, lambda _, now: done.append(now) or 0))  # type: ignore[func-returns-value]
+    rows = (
+        ShortJob("fails", 0.0, fails),
+        ShortJob("works", 0.0, lambda _, now: done.append(now) or 0),
+    )  # type: ignore[func-returns-value]
     with keeping(database, *rows):
         until(lambda: len(done) > 3, what="the other chore")
 
@@ -408,7 +411,7 @@ def test_every_worker_does_some_chores_at_its_start_whoever_leads(database: Data
     leader = Leadership(database)
     leader.do(one)
     with keeping(
-        database, Chore("first", 60.0, lambda *_: done.append("at start") or 0, at_start=True)
+        database, ShortJob("first", 60.0, lambda *_: done.append("at start") or 0, at_start=True)
     ):  # type: ignore[func-returns-value]
         until(lambda: done, what="the chore")
     assert done == ["at start"]
@@ -442,5 +445,5 @@ def test_the_chores_mend_lines_and_forget_the_dead(database: Database) -> None:
             return status, list(connection.execute(text("SELECT id FROM worker")).scalars())
 
     assert state()[0] == "blocked"
-    with keeping(database, *chores(database.timings)):
+    with keeping(database, *short_jobs(database.timings)):
         until(lambda: state() == ("queued", ["new"]), what="order")

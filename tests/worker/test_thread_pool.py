@@ -6,7 +6,7 @@ import threading
 
 from serving import until
 
-from bridge.worker.thread_pool import Pool
+from bridge.worker.thread_pool import ThreadPool
 
 
 def threads(name: str) -> list[str]:
@@ -17,7 +17,7 @@ def test_closed_each_thread_ends_when_its_task_has_and_what_was_submitted_is_don
     go = threading.Event()
     done = []
     failed = []
-    pool = Pool("closing", 4, failed.append)
+    pool = ThreadPool("closing", 4, failed.append)
     for number in range(6):
         pool.submit(str(number), lambda number=number: (go.wait(60), done.append(number)))  # type: ignore[misc]
     assert len(threads("closing")) == 2

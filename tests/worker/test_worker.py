@@ -155,7 +155,7 @@ def test_a_platform_that_others_use_too_throttles_and_nothing_is_spent(database:
 def test_no_more_calls_are_under_way_than_there_are_threads_for(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycle, "CALLS", 2)
+    monkeypatch.setattr(cycle, "MAX_CALLS", 2)
     ids = add(sqlite, 5)
     over = threading.Event()
 

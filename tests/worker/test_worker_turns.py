@@ -56,7 +56,7 @@ from bridge.system.wakeup import Wake
 from bridge.worker import attempt_deadline, cycle, run_tracker, turn
 from bridge.worker import worker as worker_module
 from bridge.worker.broker_relay import Relay
-from bridge.worker.claim_policy import allowed_by, is_held, look_at, without_flows
+from bridge.worker.claim_policy import exclude_missing_flows, find_allowed, read_hold, reconcile_at
 from bridge.worker.worker import Worker
 
 ONCE = Retry(attempts=1)
@@ -678,7 +678,7 @@ def test_a_result_that_cannot_be_written_loses_no_other(
 def test_no_more_calls_and_looks_are_under_way_than_there_is_room_for(
     sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycle, "CALLS", 3)
+    monkeypatch.setattr(cycle, "MAX_CALLS", 3)
     hand = Hand(sqlite, configured(gumloop(fake, max_concurrent_runs=50)))
     (followed,) = add(sqlite, saved_item_id="followed")
     hand.step()
@@ -706,7 +706,7 @@ def test_a_worker_without_room_leaves_the_slots_to_others(
     sqlite: Database, clock: Clock, fake: FakePlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who claims keeps all other workers from claiming meanwhile."""
-    monkeypatch.setattr(cycle, "CALLS", 1)
+    monkeypatch.setattr(cycle, "MAX_CALLS", 1)
     asked = list[int]()
     claim = claims.claim
     monkeypatch.setattr(
@@ -797,7 +797,7 @@ def test_what_a_configuration_allows_is_worked_out_once(
 ) -> None:
     worked_out: list[Config] = []
     monkeypatch.setattr(
-        turn, "allowed_by", lambda config: worked_out.append(config) or allowed_by(config)
+        turn, "allowed_by", lambda config: worked_out.append(config) or find_allowed(config)
     )
     hand = Hand(sqlite, configured(gumloop(fake)))
     first = hand.config
@@ -870,7 +870,9 @@ def test_an_attempt_has_its_claim_and_the_time_of_the_last_beat(
 def test_claims_go_to_the_relay_without_an_intent_and_come_back_where_it_does_not_take_them(
     sqlite: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycle, "CALLS", 0)  # of this worker's own: the relay has room of its own
+    monkeypatch.setattr(
+        cycle, "MAX_CALLS", 0
+    )  # of this worker's own: the relay has room of its own
     told: list[str] = []
 
     def publish(delivery_id: str, _lease: str) -> None:
@@ -1213,7 +1215,9 @@ def claim_of(**changes: Any) -> claims.Claim:
 def test_a_run_is_looked_for_after_the_deadline_of_its_call(
     claim: claims.Claim, at: float | None
 ) -> None:
-    assert look_at(configured(gumloop(url="http://x", timeout=25.0)), claim, 60.0, 1001.0) == at
+    assert (
+        reconcile_at(configured(gumloop(url="http://x", timeout=25.0)), claim, 60.0, 1001.0) == at
+    )
 
 
 def test_what_a_configuration_allows() -> None:
@@ -1227,7 +1231,7 @@ def test_what_a_configuration_allows() -> None:
         route("shadow", mode=Mode.SHADOW),
         route("limited", limits=limits),
     )
-    allowed = allowed_by(
+    allowed = find_allowed(
         configured(gumloop(url="http://x", max_concurrent_runs=7), LOCAL, routes=routes)
     )
     assert (allowed.caps, allowed.limits, allowed.paused) == (
@@ -1256,13 +1260,13 @@ def test_starts_of_local_flows_that_there_are_not_yet_are_not_allowed(
     local: Any = SimpleNamespace(
         awaits_flows=awaits, flow_ids=lambda _: ["a"], find_absent=Config.absent_flows
     )
-    allowed = without_flows(allowed_by(config), config, local, None)  # type: ignore[arg-type]
+    allowed = exclude_missing_flows(find_allowed(config), config, local, None)  # type: ignore[arg-type]
     assert (allowed.caps, allowed.absent, allowed.flows) == (caps, absent, has)
 
 
 def test_a_hold_is_seen_and_its_changes_are_said(database: Database, lines: Any) -> None:
     def seen(before: bool) -> bool:
-        return database.write(lambda connection: is_held(connection, before))
+        return database.write(lambda connection: read_hold(connection, before))
 
     assert [seen(False), len(lines("starts_held", "starts_released"))] == [False, 0]
     database.write(lambda connection: hold.begin(connection, "a test", 1.0))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 READY_MADE = "ready-made"
 #: The inputs of ready-made flows that whoever sends a form should not choose, and what would be
 #: chosen.
-CHOSEN = {
+SENDER_CHOICES = {
     "append_csv": {"file": "the file that is written to"},
     "append_jsonl": {"file": "the file that is written to"},
     "http_request": {"url": "what is called"},
@@ -32,7 +32,7 @@ CHOSEN = {
 }
 #: The settings that ready-made flows need, each with the input that a route may give instead, empty
 #: where there is none.
-NEEDED = {
+REQUIRED_SETTINGS = {
     "send_email": (("FLOWBRIDGE_SMTP_URL", ""), ("FLOWBRIDGE_SMTP_FROM", "from_")),
     "slack_message": (("FLOWBRIDGE_SLACK_WEBHOOK_URL", "webhook_url"),),
 }
@@ -40,7 +40,7 @@ _WHOLE = re.compile(r"\s*\$\{\s*(?:form|body)\s*\}\s*")  # of a form, the two ar
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
+class _LocalRoute:
     """A route to the embedded platform, with what the file says of its inputs (null: nothing)."""
 
     index: int
@@ -89,7 +89,7 @@ def warn_of_misfits(
 
 
 def _look_for_flows(
-    written: Sequence[_Written], config: Config, flows: Collection[str], report: Report
+    written: Sequence[_LocalRoute], config: Config, flows: Collection[str], report: Report
 ) -> None:
     for each in written:
         flow = each.route.flow
@@ -113,10 +113,10 @@ def _look_for_flows(
         ]
 
 
-def _local_routes(config: Config, written: WrittenRoutes) -> list[_Written]:
+def _local_routes(config: Config, written: WrittenRoutes) -> list[_LocalRoute]:
     """Return the routes to the embedded platform as they are written."""
     found = [
-        _Written(one.index, route, one.keys.get("inputs"))
+        _LocalRoute(one.index, route, one.keys.get("inputs"))
         for route in config.routes
         for one in (written.routes[route.name],)
     ]
@@ -145,7 +145,7 @@ def _taken_by_siblings(
 
 
 def _look_at_inputs(
-    written: _Written, flow: LocalFlow, taken: Collection[str] | None, report: Report
+    written: _LocalRoute, flow: LocalFlow, taken: Collection[str] | None, report: Report
 ) -> None:
     """Warn of inputs that neither this flow nor, by `taken`, another of the route has, and of those
     that this one lacks.
@@ -193,9 +193,9 @@ def _becomes(name: str, flow: LocalFlow, given: Collection[str]) -> str | None:
 
 
 def _look_at_settings(
-    written: _Written, flow: LocalFlow, environ: Mapping[str, str], report: Report
+    written: _LocalRoute, flow: LocalFlow, environ: Mapping[str, str], report: Report
 ) -> None:
-    for setting, instead in NEEDED.get(flow.id, ()):
+    for setting, instead in REQUIRED_SETTINGS.get(flow.id, ()):
         if environ.get(setting) or (
             setting == "FLOWBRIDGE_SMTP_FROM"
             and _is_user_address(environ.get("FLOWBRIDGE_SMTP_URL", ""))
@@ -225,7 +225,7 @@ def _near(name: str, names: Collection[str]) -> str:
     return f"did you mean `{name}_`? " if f"{name}_" in names else near(name, names)
 
 
-def _look_at_form(written: _Written, flow: LocalFlow, config: Config, report: Report) -> None:
+def _look_at_form(written: _LocalRoute, flow: LocalFlow, config: Config, report: Report) -> None:
     """Warn where all fields that a form is sent become inputs of a ready-made flow: their names are
     the sender's.
     """
@@ -234,7 +234,9 @@ def _look_at_form(written: _Written, flow: LocalFlow, config: Config, report: Re
         return
     schema = source.form.schema_document if source.form is not None else None
     chosen = [
-        (name, what) for name, what in CHOSEN.get(flow.id, {}).items() if _may_be_sent(name, schema)
+        (name, what)
+        for name, what in SENDER_CHOICES.get(flow.id, {}).items()
+        if _may_be_sent(name, schema)
     ]
     for name, what in chosen:
         found = (

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _KnownEvents:
     """What is known of the events of a route. `lacks` and `see` are the parts of a message before
     and after the paths.
     """
@@ -71,7 +71,7 @@ def _see(provider: str, types: Sequence[str]) -> str:
     )
 
 
-def _sampled(source: Source, route: Route) -> _Shown:
+def _sampled(source: Source, route: Route) -> _KnownEvents:
     provider = source.provider
     fitting = [
         (type_, roots) for type_, roots in sample_events(source) if match_type(route.types, type_)
@@ -83,16 +83,16 @@ def _sampled(source: Source, route: Route) -> _Shown:
         else f"{provider.title} {', '.join(types)}"
     )
     lacks = f"the sample of {who} has no" if len(types) < 2 else f"the samples of {who} have no"
-    return _Shown(
+    return _KnownEvents(
         [roots for _, roots in fitting], free_names(provider), lacks, _see(provider.name, types)
     )
 
 
-def _declared(source: Source) -> _Shown:
+def _declared(source: Source) -> _KnownEvents:
     """Return what is known of a form: the fields of its schema, which sometimes allows others."""
     fields = dict.fromkeys(source.form.properties if source.form is not None else (), "")
     contexts = [{"body": fields, "form": fields, "fields": fields}] if fields else []
-    return _Shown(
+    return _KnownEvents(
         contexts,
         lambda _path: False,
         f"the schema of {source.name} declares no",
@@ -100,29 +100,33 @@ def _declared(source: Source) -> _Shown:
     )
 
 
-def _readings(written: WrittenRoute, shown: _Shown) -> Iterator[tuple[Path, Reading, bool]]:
+def _readings(written: WrittenRoute, shown: _KnownEvents) -> Iterator[tuple[Path, Reading, bool]]:
     """Yield what a route reads: its place in the route, the path, and whether it is written as a
     dotted path.
     """
-    yield from _of_match(written.keys.get("match"), ("match",), shown)
-    yield from _of_texts(written.texts, shown)
+    yield from _read_match(written.keys.get("match"), ("match",), shown)
+    yield from _read_texts(written.texts, shown)
 
 
-def _of_match(document: JSON, path: Path, shown: _Shown) -> Iterator[tuple[Path, Reading, bool]]:
+def _read_match(
+    document: JSON, path: Path, shown: _KnownEvents
+) -> Iterator[tuple[Path, Reading, bool]]:
     if isinstance(document, list):
         for index, each in enumerate(document):
-            yield from _of_match(each, (*path, index), shown)
+            yield from _read_match(each, (*path, index), shown)
         return
     for key, value in document.items() if isinstance(document, Mapping) else ():
         if key == "when":
-            yield from _of_texts(walk_texts(value, (*path, key), is_expression=True), shown)
+            yield from _read_texts(walk_texts(value, (*path, key), is_expression=True), shown)
         elif key in GROUPS:
-            yield from _of_match(value, (*path, key), shown)
+            yield from _read_match(value, (*path, key), shown)
         elif key != "event":
             yield (*path, key), follow_path(path_steps(key), shown.contexts, shown.is_free), True
 
 
-def _of_texts(texts: Iterable[WrittenText], shown: _Shown) -> Iterator[tuple[Path, Reading, bool]]:
+def _read_texts(
+    texts: Iterable[WrittenText], shown: _KnownEvents
+) -> Iterator[tuple[Path, Reading, bool]]:
     """Yield what the expressions of texts read."""
     for each in texts:
         for expression in _expressions(each.text, is_expression=each.is_expression):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from bridge.providers.model import Provider
     from bridge.routing.model import Source
 
-OLD = 2 * 86400.0  # seconds; older than any tolerance may be
-TOKEN_LASTS = 300.0  # seconds until a token of a sample expires
+OLD_SECONDS = 2 * 86400.0  # seconds; older than any tolerance may be
+TOKEN_SECONDS = 300.0  # seconds until a token of a sample expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _timestamp(signer: Signer, request: Request, _signed: Request, now: float) -
             f"{signer.source} signs no time that has a limit, so an old request cannot be told from"
             " a new one"
         )
-    return signer.scheme.sign(request, signer.secret, now - OLD)
+    return signer.scheme.sign(request, signer.secret, now - OLD_SECONDS)
 
 
 def time_limit(signer: Signer) -> float:
@@ -94,7 +94,7 @@ def time_limit(signer: Signer) -> float:
     """
     scheme: Scheme = chosen(signer.scheme, signer.secret)[1]
     if isinstance(scheme, Jwt):
-        return scheme.max_age or (TOKEN_LASTS if scheme.expires else 0.0)
+        return scheme.max_age or (TOKEN_SECONDS if scheme.expires else 0.0)
     timestamp = getattr(scheme, "timestamp", None)
     return float(timestamp.tolerance) if timestamp is not None and timestamp.enforced else 0.0
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 # how Standard Webhooks tells the halves of a pair apart
-PUBLIC = "whpk_"
-PRIVATE = "whsk_"
+PUBLIC_KEY_PREFIX = "whpk_"
+PRIVATE_KEY_PREFIX = "whsk_"
 ASIDE = "token:"  # how a secret begins that answers a test of the URL, and proves nothing (eBay)
 RSA_BITS = 2048
 
@@ -67,7 +67,9 @@ def signing_text(scheme: Scheme, text: str) -> str:
         return text
     seed = key.private_bytes_raw()
     return (
-        PRIVATE + b64encode(seed).decode() if chosen(scheme, PRIVATE)[0] == PRIVATE else seed.hex()
+        PRIVATE_KEY_PREFIX + b64encode(seed).decode()
+        if chosen(scheme, PRIVATE_KEY_PREFIX)[0] == PRIVATE_KEY_PREFIX
+        else seed.hex()
     )
 
 
@@ -102,7 +104,10 @@ def _ed25519(start: str, scheme: Scheme) -> Made:
     public = key.public_key().public_bytes_raw()
     private = key.private_bytes_raw()
     if start:
-        return Made(PUBLIC + b64encode(public).decode(), PRIVATE + b64encode(private).decode())
+        return Made(
+            PUBLIC_KEY_PREFIX + b64encode(public).decode(),
+            PRIVATE_KEY_PREFIX + b64encode(private).decode(),
+        )
     if isinstance(scheme, Ed25519) and scheme.encoding == "hex":
         return Made(public.hex(), private.hex())
     return Made(b64encode(public).decode(), b64encode(private).decode())
@@ -111,16 +116,16 @@ def _ed25519(start: str, scheme: Scheme) -> Made:
 def _ec(_start: str, _scheme: Scheme) -> Made:
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    return _written(ec.generate_private_key(ec.SECP256R1()))
+    return _encode_pair(ec.generate_private_key(ec.SECP256R1()))
 
 
 def _rsa(_start: str, _scheme: Scheme) -> Made:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    return _written(rsa.generate_private_key(65537, RSA_BITS))
+    return _encode_pair(rsa.generate_private_key(65537, RSA_BITS))
 
 
-def _written(key: EllipticCurvePrivateKey | RSAPrivateKey) -> Made:
+def _encode_pair(key: EllipticCurvePrivateKey | RSAPrivateKey) -> Made:
     """Return both halves as base64 of their DER form, which stands on one line."""
     from cryptography.hazmat.primitives import serialization as forms
 

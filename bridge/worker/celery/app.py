@@ -17,11 +17,11 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 QUEUE: Final = "flowbridge"
-TASK: Final = "flowbridge.deliver"
-WAIT: Final = 2  # seconds for a connection to the broker
+TASK_NAME: Final = "flowbridge.deliver"
+CONNECT_SECONDS: Final = 2  # seconds for a connection to the broker
 
 
-def application(settings: Settings) -> Any:
+def make_app(settings: Settings) -> Any:
     """Return the Celery application. `SettingsError` where Celery is not installed."""
     try:
         from celery import Celery
@@ -49,12 +49,14 @@ def application(settings: Settings) -> Any:
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        broker_connection_timeout=WAIT,
+        broker_connection_timeout=CONNECT_SECONDS,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,
         broker_transport_options=(
-            {"socket_connect_timeout": WAIT, "socket_timeout": 3 * WAIT} if is_redis else {}
+            {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": 3 * CONNECT_SECONDS}
+            if is_redis
+            else {}
         ),
     )
     return app
@@ -64,7 +66,7 @@ def publisher(settings: Settings) -> Callable[[str, str], None]:
     """Return what hands a delivery's id and its lease to the broker; it raises where the broker did
     not take them.
     """
-    app = application(settings)
+    app = make_app(settings)
     producers: list[Any] = []  # of one connection; none while there is none
 
     def publish(delivery_id: str, lease: str) -> None:
@@ -72,7 +74,11 @@ def publisher(settings: Settings) -> Callable[[str, str], None]:
             if not producers:
                 producers.append(app.amqp.Producer(app.connection_for_write()))
             app.send_task(
-                TASK, args=(delivery_id, lease), queue=QUEUE, producer=producers[0], retry=False
+                TASK_NAME,
+                args=(delivery_id, lease),
+                queue=QUEUE,
+                producer=producers[0],
+                retry=False,
             )
         except Exception:
             # the next one begins with a new connection, and says anew what the queue is
@@ -96,10 +102,10 @@ def execute_forever(
         # Celery's own would have the process begin anew
         signal.signal(signal.SIGHUP, lambda *_: on_hang_up())
 
-    app = application(settings)
+    app = make_app(settings)
     made: list[Any] = []
 
-    @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no types
+    @app.task(name=TASK_NAME)  # type: ignore[untyped-decorator]  # Celery has no types
     def deliver(delivery_id: object, lease: object) -> None:
         try:
             if isinstance(delivery_id, str) and isinstance(lease, str):  # the broker is not trusted
@@ -109,7 +115,7 @@ def execute_forever(
 
     signals.setup_logging.connect(lambda **_: None, weak=False)  # else it would set up its own
     signals.worker_ready.connect(hear, weak=False)
-    _log_as_ours(settings.broker_url)
+    _redirect_logs(settings.broker_url)
     name = f"flowbridge-{os.getpid()}@{socket.gethostname()}"
     silent = {
         "without_gossip": True,
@@ -124,7 +130,7 @@ def execute_forever(
     return int(worker.exitcode or 0)
 
 
-class _Ours(logging.Handler):
+class _LogHandler(logging.Handler):
     """Writes what Celery has to say as lines of our own log, without the broker's URL: it holds a
     password.
     """
@@ -142,9 +148,9 @@ class _Ours(logging.Handler):
         get_logger().log(record.levelno, "celery", text=text, error=error)
 
 
-def _log_as_ours(broker_url: str) -> None:
+def _redirect_logs(broker_url: str) -> None:
     for name in ("celery", "kombu", "amqp"):
         logger = logging.getLogger(name)
-        logger.handlers = [_Ours(broker_url)]
+        logger.handlers = [_LogHandler(broker_url)]
         logger.propagate = False
         logger.setLevel(logging.WARNING)

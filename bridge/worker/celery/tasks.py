@@ -27,17 +27,17 @@ from bridge.store.queue import claims, ledger
 from bridge.store.queue.claims import Claim
 from bridge.store.queue.ledger import Settled
 from bridge.system.logs import get_logger
-from bridge.worker.attempt_deadline import attempt
-from bridge.worker.claim_policy import allowed_by, look_at
-from bridge.worker.clock_skew import Clocks, at_intent
+from bridge.worker.attempt_deadline import make_attempt
+from bridge.worker.claim_policy import find_allowed, reconcile_at
+from bridge.worker.clock_skew import HostClocks, intent_clocks
 from bridge.worker.form_files import Files
-from bridge.worker.tracing import Untraced
+from bridge.worker.tracing import DeliveryObserver
 
 log = get_logger()
 
 T = TypeVar("T")
 # seconds in which an answer waits for a store that fails; then its lease has long run out
-PATIENCE: Final = 300.0
+STORE_RETRY_SECONDS: Final = 300.0
 
 
 class Calls:
@@ -53,15 +53,15 @@ class Calls:
         send: Send,
         reconcile_after: float,
         files: Files | None = None,
-        traced: Untraced | None = None,
+        traced: DeliveryObserver | None = None,
     ) -> None:
-        self._traced = traced or Untraced()
+        self._traced = traced or DeliveryObserver()
         self._deliver = self._traced.delivering(deliver if files is None else files.deliver)
         self._config = config
         self._database = database
         self._reconcile_after = reconcile_after
         self._timings = database.timings
-        self._clocks = Clocks(send, self._timings.host_clock_fresh_seconds)
+        self._clocks = HostClocks(send, self._timings.host_clock_fresh_seconds)
         self._now = Clock(database)
         self._send = self._clocks.send
         self._id = f"{socket.gethostname()}:{os.getpid()}"
@@ -91,7 +91,7 @@ class Calls:
                 own,
                 platforms,
                 clocks.at,
-                at_intent(clocks, self._clocks, platforms),
+                intent_clocks(clocks, self._clocks, platforms),
             )
 
         claim = self._database.write(begin)
@@ -102,7 +102,7 @@ class Calls:
         try:
             platform = platforms[claim.delivery.platform]
             seconds = self._timings.lease_seconds
-            outcome = attempt(claim, platform, self._deliver, self._send, self._now, seconds)
+            outcome = make_attempt(claim, platform, self._deliver, self._send, self._now, seconds)
             self._settle(claim, outcome)
         finally:
             self._held.discard(own)
@@ -118,14 +118,17 @@ class Calls:
         first = next_look(polling, 0.0, None, eager=True) if polling and outcome.run_id else None
         settled = [
             Settled(
-                claim, outcome, first, look_at(config, claim, self._reconcile_after, self._now())
+                claim,
+                outcome,
+                first,
+                reconcile_at(config, claim, self._reconcile_after, self._now()),
             )
         ]
 
         def work(connection: Connection) -> Status | None:
             [status] = ledger.record(connection, settled, self._now(), jitter=random.random())
             ledger.learn(
-                connection, settled, allowed_by(config).caps, self._now(), jitter=random.random()
+                connection, settled, find_allowed(config).caps, self._now(), jitter=random.random()
             )
             return status
 
@@ -134,7 +137,7 @@ class Calls:
         self._traced.note_attempt(claim, outcome, status)
 
     def _insist(self, work: Work[T]) -> T:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STORE_RETRY_SECONDS
         while True:
             try:
                 return self._database.write(work)

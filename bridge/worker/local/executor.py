@@ -26,12 +26,12 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-LOAD_TIME: Final = 60.0  # seconds that flows.py may take to be loaded
-PIECE: Final = 256 * 1024  # bytes read at once
+LOAD_SECONDS: Final = 60.0  # seconds that flows.py may take to be loaded
+READ_BYTES: Final = 256 * 1024  # bytes read at once
 DIED_LOADING: Final = "the process that was loading the flows ended without a word"
 
 
-class Listener(Protocol):
+class RunListener(Protocol):
     """Who is told what was heard."""
 
     def ended(self, run_id: str, how: Ended) -> None:
@@ -64,7 +64,7 @@ class _Run:
 
 
 @dataclass(slots=True)
-class _Generation:
+class _FlowsVersion:
     sock: socket.socket
     report: int
     load_until: float
@@ -73,12 +73,12 @@ class _Generation:
 class Executor:
     """Executes runs by a flow host."""
 
-    def __init__(self, host: Host, listener: Listener) -> None:
+    def __init__(self, host: Host, listener: RunListener) -> None:
         self._host = host
         self._listener = listener
         self._runs: dict[str, _Run] = {}
-        self._current: _Generation | None = None
-        self._coming: _Generation | None = None
+        self._current: _FlowsVersion | None = None
+        self._coming: _FlowsVersion | None = None
         self._handlers: dict[int, Callable[[], None]] = {}
         self._epoll = select.epoll()
         self._over = os.eventfd(0)
@@ -191,12 +191,12 @@ class Executor:
         self._epoll.close()
         os.close(self._over)
 
-    def _give_up_loading(self, coming: _Generation) -> None:
+    def _give_up_loading(self, coming: _FlowsVersion) -> None:
         self._coming = None
         self._forget(coming.sock)
         os.close(coming.report)
         self._host.sock.send(STOP)
-        self._listener.broken(f"the flows were not loaded within {LOAD_TIME:g} s", for_good=True)
+        self._listener.broken(f"the flows were not loaded within {LOAD_SECONDS:g} s", for_good=True)
 
     def _from_host(self) -> None:
         try:
@@ -208,8 +208,8 @@ class Executor:
             if self._coming is not None:  # the file has changed again meanwhile
                 self._forget(self._coming.sock)
                 os.close(self._coming.report)
-            self._coming = one = _Generation(
-                socket.socket(fileno=given[0]), given[1], time.monotonic() + LOAD_TIME
+            self._coming = one = _FlowsVersion(
+                socket.socket(fileno=given[0]), given[1], time.monotonic() + LOAD_SECONDS
             )
             one.sock.setblocking(False)
             self._hear(one.sock, lambda: self._from_generation(one))
@@ -219,7 +219,7 @@ class Executor:
             self._forget(self._host.sock)
             self._listener.host_died()
 
-    def _from_generation(self, one: _Generation) -> None:
+    def _from_generation(self, one: _FlowsVersion) -> None:
         try:
             said = one.sock.recv(64)
         except BlockingIOError:
@@ -230,7 +230,7 @@ class Executor:
             before = self._current
             self._current = one
             self._coming = None
-            flows = [_described(each) for each in orjson.loads(protocol.content(one.report))]
+            flows = [_read_flow(each) for each in orjson.loads(protocol.content(one.report))]
             os.close(one.report)
             if before is not None:
                 self._forget(before.sock)
@@ -252,7 +252,7 @@ class Executor:
 
     def _from_run(self, run_id: str, run: _Run) -> None:
         try:
-            data = run.sock.recv(PIECE)
+            data = run.sock.recv(READ_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -271,6 +271,6 @@ class Executor:
             (self._listener.lost if run.begun else self._listener.returned)(run_id)
 
 
-def _described(found: dict[str, Any]) -> LocalFlow:
+def _read_flow(found: dict[str, Any]) -> LocalFlow:
     inputs = tuple(Input(**one) for one in found.pop("inputs"))
     return LocalFlow(inputs=inputs, **found)

@@ -15,10 +15,10 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 #: Nobody writes to what is lent any more. https://man7.org/linux/man-pages/man2/memfd_create.2.html
-FOR_READING = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+READ_ONLY_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
-class Lent:
+class FileLeases:
     """What a worker has lent to its runs. It is gone with the worker, however that ends."""
 
     def __init__(self, blobs: Blobs) -> None:
@@ -32,7 +32,7 @@ class Lent:
             path.stat()
             return str(path)
         descriptor = protocol.in_memory("lent", self._blobs.read(sha256), os.MFD_ALLOW_SEALING)
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, FOR_READING)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, READ_ONLY_SEALS)
         self._files[run_id].append(descriptor)
         return f"/proc/{os.getpid()}/fd/{descriptor}"
 

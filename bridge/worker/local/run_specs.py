@@ -15,12 +15,12 @@ from bridge.flows.function import MEMORY, TIME_LIMIT
 from bridge.flows.process.protocol import Spec
 from bridge.routing.model import Config
 from bridge.store.local import files
-from bridge.worker.local.file_leases import Lent
+from bridge.worker.local.file_leases import FileLeases
 
-MOST_FILES: Final = 100  # that the inputs of a run may name
+MAX_INPUT_FILES: Final = 100  # that the inputs of a run may name
 
 
-class Specs:
+class RunSpecs:
     """Makes the specs of a worker's runs.
 
     `environ` gives what is added to the environment of a run, by its idempotency key.
@@ -30,7 +30,7 @@ class Specs:
         self,
         settings: Settings,
         config: Callable[[], Config],
-        lent: Lent,
+        lent: FileLeases,
         environ: Callable[[str | None], dict[str, str]],
     ) -> None:
         self._settings = settings
@@ -89,9 +89,9 @@ class Specs:
             for name, value in given.items()
             for each in (value if isinstance(value, list) else [value])
         ]
-        if len(named) > MOST_FILES:
+        if len(named) > MAX_INPUT_FILES:
             raise BridgeError(
-                f"the inputs name {len(named)} files; at most {MOST_FILES} are allowed"
+                f"the inputs name {len(named)} files; at most {MAX_INPUT_FILES} are allowed"
             )
         found: dict[str, list[tuple[str, str, int]]] = {}
         for name, value in named:

@@ -22,33 +22,33 @@ from bridge.store.blobs import Blobs
 from bridge.store.local import files, runs
 from bridge.system.logs import get_logger
 from bridge.worker.local.executor import Executor
-from bridge.worker.local.file_leases import Lent
+from bridge.worker.local.file_leases import FileLeases
 from bridge.worker.local.loaded_flows import LoadedFlows
-from bridge.worker.local.run_specs import Specs
+from bridge.worker.local.run_specs import RunSpecs
 from bridge.worker.results import (
-    Ended,
     FlowsBroken,
     FlowsLoaded,
     HostDied,
-    Report,
+    PendingResults,
+    ReportResult,
     RunEnded,
     RunLost,
     RunReturned,
 )
-from bridge.worker.turn_changes import Taken
+from bridge.worker.turn_changes import TurnChanges
 
 log = get_logger()
 
-PAUSE: Final = 0.5  # seconds until the next run is begun after one could not be
-STOPPED: Final = "flowbridge was stopped"
-LOST: Final = "the process that kept it died"
+PAUSE_SECONDS: Final = 0.5  # seconds until the next run is begun after one could not be
+STOPPED_REASON: Final = "flowbridge was stopped"
+LOST_REASON: Final = "the process that kept it died"
 
 
 @dataclass(frozen=True, slots=True)
-class _Telling:
+class _ResultReporter:
     """Reports to the worker's own thread what the listening thread hears."""
 
-    report: Report
+    report: ReportResult
 
     def ended(self, run_id: str, how: protocol.Ended) -> None:
         self.report(RunEnded(run_id, how))
@@ -83,23 +83,23 @@ class LocalRuns:
         config: Callable[[], Config],
         host: Host,
         lease: str,
-        report: Report,
+        report: ReportResult,
         environ: Callable[[str | None], dict[str, str]] = lambda _: {},
     ) -> None:
         self._config = config
         self._lease = lease
-        self._executor = Executor(host, _Telling(report))
+        self._executor = Executor(host, _ResultReporter(report))
         self.flows = LoadedFlows(config, self._executor, host.report)
         self._running: dict[str, LocalRun] = {}
-        self._lent = Lent(Blobs.of(settings))
-        self._specs = Specs(settings, config, self._lent, environ)
+        self._lent = FileLeases(Blobs.of(settings))
+        self._specs = RunSpecs(settings, config, self._lent, environ)
         self._killed: set[str] = set()
         self._paused_until = 0.0
         self.is_lost = False  # no run can be begun any more
 
     # -- what was heard, in the worker's thread
 
-    def over(self, run_id: str, how: protocol.Ended, ended: Ended) -> None:
+    def over(self, run_id: str, how: protocol.Ended, ended: PendingResults) -> None:
         """A run has ended."""
         if run := self._let_go(run_id):
             self._lent.take_in([sha256 for _, sha256, _ in how.files])
@@ -110,13 +110,13 @@ class LocalRuns:
                     "flow_failed", flow=run.saved_item_id, run_id=run_id, traceback=how.traceback
                 )
 
-    def returned(self, run_id: str, ended: Ended) -> None:
+    def returned(self, run_id: str, ended: PendingResults) -> None:
         """A run was never begun."""
         if run := self._let_go(run_id):
             ended.returned.append(run)
-            self._paused_until = time.monotonic() + PAUSE
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
 
-    def lost(self, run_id: str, ended: Ended) -> None:
+    def lost(self, run_id: str, ended: PendingResults) -> None:
         """A run was cut off."""
         if run := self._let_go(run_id):
             log.error("run_lost", flow=run.saved_item_id, run_id=run_id)
@@ -153,7 +153,7 @@ class LocalRuns:
             return True
         return self._room() > 0 and runs.waiting(connection)
 
-    def record(self, connection: Connection, ended: Ended, now: float) -> None:
+    def record(self, connection: Connection, ended: PendingResults, now: float) -> None:
         """Write down what has ended."""
         for run, how in ended.runs:
             result = RunResult(state=how.state, outputs=how.outputs, log=(*run.log, *how.log))
@@ -169,7 +169,7 @@ class LocalRuns:
                     )
                     files.keep_file(connection, kept)
         runs.hand_back(connection, [run.id for run in ended.returned], self._lease, now)
-        runs.interrupt(connection, [run.id for run in ended.lost], LOST, now, self._lease)
+        runs.interrupt(connection, [run.id for run in ended.lost], LOST_REASON, now, self._lease)
 
     def beat(self, connection: Connection, now: float) -> None:
         """Keep what is held, write down what was written so far, and look whether flows.py has
@@ -185,7 +185,7 @@ class LocalRuns:
             self._executor.drop(run_id)
         self.flows.load_changes()
 
-    def look(self, connection: Connection, now: float, taken: Taken) -> None:
+    def look(self, connection: Connection, now: float, taken: TurnChanges) -> None:
         """See which runs are to end, and write down the flows where they are new."""
         taken.flows = self.flows.store(connection, now)
         if self._running:
@@ -195,7 +195,7 @@ class LocalRuns:
                 if one in self._running and one not in self._killed
             ]
 
-    def take(self, connection: Connection, now: float, taken: Taken) -> None:
+    def take(self, connection: Connection, now: float, taken: TurnChanges) -> None:
         """Claim what there is room for."""
         room = self._room()
         for run in runs.claim(connection, room, now, self._lease, self._cap()) if room > 0 else []:
@@ -207,7 +207,7 @@ class LocalRuns:
                 failed = RunResult(state=LocalState.FAILED, log=(*run.log, str(error)))
                 runs.finish(connection, run.id, failed, now, self._lease)
 
-    def begin(self, taken: Taken) -> None:
+    def begin(self, taken: TurnChanges) -> None:
         """Set going what the turn took on: it is on disk now."""
         self.flows.note_stored(taken.flows)
         for run_id in taken.kills:
@@ -219,7 +219,7 @@ class LocalRuns:
 
     def cut_off(self, connection: Connection, now: float) -> None:
         """Settle the runs that did not end in time."""
-        runs.interrupt(connection, list(self._running), STOPPED, now, self._lease)
+        runs.interrupt(connection, list(self._running), STOPPED_REASON, now, self._lease)
 
     def close(self) -> None:
         """End all runs, and the host."""

@@ -19,10 +19,10 @@ from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queries import alerts, expected
 from bridge.system import ids
-from bridge.worker.maintenance.scheduler import Chore
+from bridge.worker.maintenance.scheduler import ShortJob
 
 
-class Alarm:
+class AlertJob:
     """Compares what is wrong with what was told of it. `clocks` tells how far those of hosts are
     ahead.
     """
@@ -40,9 +40,9 @@ class Alarm:
         self._clocks = clocks
         self._found: Sequence[Trouble] = ()
 
-    def chore(self) -> Chore:
+    def chore(self) -> ShortJob:
         """Return the row for housekeeping."""
-        return Chore(
+        return ShortJob(
             "alerts",
             self._settings.timings.alert_check_seconds,
             self.tell,
@@ -69,13 +69,13 @@ class Alarm:
         return len(notices)
 
 
-def expecting(config: Callable[[], Config], timings: Timings) -> Chore:
+def expected_sources_job(config: Callable[[], Config], timings: Timings) -> ShortJob:
     """Return the chore that keeps since when something is expected of each source that says so."""
 
     def sources() -> set[str]:
         return {one.name for one in config().sources.values() if one.expect is not None}
 
-    return Chore(
+    return ShortJob(
         "expected_sources",
         timings.alert_check_seconds,
         lambda connection, now: expected.keep(connection, sources(), now),

@@ -29,14 +29,14 @@ from bridge.system.logs import get_logger
 T = TypeVar("T")
 log = get_logger()
 
-SHARE: Final = 4.0  # so many times as long as a batch took nothing is done after it
-MUCH: Final = 0.5  # part of the file that is free: then some is given back
-SOME: Final = 0.25  # until so much is left
-LEAST_FREE: Final = 64 * 1024 * 1024  # bytes
+REST_FACTOR: Final = 4.0  # so many times as long as a batch took nothing is done after it
+FREE_SHARE_TO_SHRINK: Final = 0.5  # part of the file that is free: then some is given back
+FREE_SHARE_TO_LEAVE: Final = 0.25  # until so much is left
+MIN_FREE_BYTES: Final = 64 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class JobContext:
     """What an errand works with. `over` is set when it is to end at once."""
 
     settings: Settings
@@ -50,12 +50,12 @@ class Round:
         began = time.monotonic()
         done = self.database.write(work)
         least = self.settings.timings.job_rest_seconds
-        self.over.wait(max(least, SHARE * (time.monotonic() - began)))
+        self.over.wait(max(least, REST_FACTOR * (time.monotonic() - began)))
         return done
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class LongJob:
     """Something that is done `every` so many seconds; `work` returns what it did, by name, for the
     log.
 
@@ -65,11 +65,11 @@ class Errand:
 
     name: str
     every: float
-    work: Callable[[Round], Counter[str]]
+    work: Callable[[JobContext], Counter[str]]
     everywhere: bool = False
 
 
-def prune(of: Round) -> Counter[str]:
+def prune(of: JobContext) -> Counter[str]:
     """Let go of what is old."""
     gone: Counter[str] = Counter()
 
@@ -83,38 +83,38 @@ def prune(of: Round) -> Counter[str]:
     return gone
 
 
-def sweep(of: Round) -> Counter[str]:
+def sweep_blobs(of: JobContext) -> Counter[str]:
     """Delete the bytes of files that nobody owns."""
     before = time.time() - of.settings.timings.orphan_blob_seconds
     count, size = Blobs.of(of.settings).sweep(lambda: blob_owners.owned(of.database), before)
     return Counter(blobs=count, bytes=size)
 
 
-def shrink(of: Round) -> Counter[str]:
+def shrink_database(of: JobContext) -> Counter[str]:
     """Give pages back to the disk where a large part of the file is free, and leave some for what
     comes in.
     """
     given = 0
-    if of.database.is_sqlite and _has_much(of.database, MUCH):
+    if of.database.is_sqlite and _is_mostly_free(of.database, FREE_SHARE_TO_SHRINK):
         while (
             not of.over.is_set()
-            and _has_much(of.database, SOME)
+            and _is_mostly_free(of.database, FREE_SHARE_TO_LEAVE)
             and (gone := of.paced(vacuum.step))
         ):
             given += gone
     return Counter(pages=given)
 
 
-def _has_much(database: Database, part: float) -> bool:
+def _is_mostly_free(database: Database, part: float) -> bool:
     known = vacuum.pages(database)
     return (
         known.incremental
-        and known.free * known.size > LEAST_FREE
+        and known.free * known.size > MIN_FREE_BYTES
         and known.free > part * known.count
     )
 
 
-def back_up(of: Round) -> Counter[str]:
+def back_up(of: JobContext) -> Counter[str]:
     """Make a backup where the last is old enough, and let go of the oldest."""
     settings = of.settings
     if settings.backup_every is None or not age.is_due(settings.backups, settings.backup_every):
@@ -130,7 +130,7 @@ def back_up(of: Round) -> Counter[str]:
     return Counter(events=manifest.rows["event"], missing=len(manifest.missing), let_go=let_go)
 
 
-def see_certificate(of: Round) -> Counter[str]:
+def check_certificate(of: JobContext) -> Counter[str]:
     """See how long the certificate of the public URL lasts, where nobody on this machine has seen
     it for a while.
     """
@@ -146,22 +146,22 @@ def see_certificate(of: Round) -> Counter[str]:
     return Counter(looked=1)
 
 
-def count_files(of: Round) -> Counter[str]:
+def recount_files(of: JobContext) -> Counter[str]:
     """Put right what the files of each form come to."""
     return form_files.recount(of.database)
 
 
-ERRANDS: Final = (
-    Errand("prune", 3600.0, prune),
-    Errand("sweep", 6 * 3600.0, sweep, everywhere=True),
-    Errand("shrink", 3600.0, shrink),
-    Errand("count_files", DAY, count_files),
-    Errand("backup", 600.0, back_up),  # looks so often whether it is time
-    Errand("certificate", 600.0, see_certificate, everywhere=True),  # so does this
+LONG_JOBS: Final = (
+    LongJob("prune", 3600.0, prune),
+    LongJob("sweep", 6 * 3600.0, sweep_blobs, everywhere=True),
+    LongJob("shrink", 3600.0, shrink_database),
+    LongJob("count_files", DAY, recount_files),
+    LongJob("backup", 600.0, back_up),  # looks so often whether it is time
+    LongJob("certificate", 600.0, check_certificate, everywhere=True),  # so does this
 )
 
 
-class Errands:
+class LongJobs:
     """Runs errands when they are due."""
 
     def __init__(
@@ -170,7 +170,7 @@ class Errands:
         config: Callable[[], Config],
         database: Database,
         clock: Clock,
-        errands: Sequence[Errand] = ERRANDS,
+        errands: Sequence[LongJob] = LONG_JOBS,
     ) -> None:
         self._settings = settings
         self._config = config
@@ -195,10 +195,12 @@ class Errands:
             )
             self._thread.start()
 
-    def _run(self, errand: Errand) -> None:
+    def _run(self, errand: LongJob) -> None:
         try:
             done = +errand.work(
-                Round(self._settings, self._config(), self._database, self._clock(), self._over)
+                JobContext(
+                    self._settings, self._config(), self._database, self._clock(), self._over
+                )
             )
         except (BridgeError, OSError) as error:
             log.error("errand_failed", errand=errand.name, error=str(error))

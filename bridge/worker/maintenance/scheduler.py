@@ -22,17 +22,17 @@ from bridge.store.inbound import submissions
 from bridge.store.local import runs
 from bridge.store.queue import heartbeats, ordering
 from bridge.system.logs import get_logger
-from bridge.worker.maintenance.jobs import Errands
+from bridge.worker.maintenance.jobs import LongJobs
 
 log = get_logger()
 
 
 # seconds by which a look may be late before it is taken that the process stood still
-STILL: Final = 3.0
+STALL_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
+class ShortJob:
     """Something to be done `every` so many seconds, in a transaction of its own; `work` gets the
     time and returns how much was done.
 
@@ -61,23 +61,27 @@ def abandon_runs(connection: Connection, now: float) -> int:
     )
 
 
-def chores(timings: Timings) -> tuple[Chore, ...]:
+def short_jobs(timings: Timings) -> tuple[ShortJob, ...]:
     """Return the short maintenance jobs of the store."""
     return (
-        Chore("abandoned_runs", 0.0, abandon_runs, patience=timings.lease_seconds),  # at every look
-        Chore(
+        ShortJob(
+            "abandoned_runs", 0.0, abandon_runs, patience=timings.lease_seconds
+        ),  # at every look
+        ShortJob(
             "headless_lines",
             60.0,
             lambda connection, now: len(ordering.mend(connection, now)),
             at_start=True,
             needed=lambda connection: bool(ordering.headless(connection)),
         ),
-        Chore("dead_workers", 3600.0, heartbeats.forget),
-        Chore("forms_remembered", 60.0, submissions.sweep, needed=submissions.is_any, quiet=True),
+        ShortJob("dead_workers", 3600.0, heartbeats.forget),
+        ShortJob(
+            "forms_remembered", 60.0, submissions.sweep, needed=submissions.is_any, quiet=True
+        ),
     )
 
 
-class Housekeeper:
+class Scheduler:
     """Does the chores in a thread of its own, so that a long one holds up no delivery. It looks
     every `beat` seconds.
     """
@@ -87,8 +91,8 @@ class Housekeeper:
         database: Database,
         clock: Clock,
         beat: float,
-        chores: Sequence[Chore],
-        errands: Errands | None = None,
+        chores: Sequence[ShortJob],
+        errands: LongJobs | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -132,7 +136,7 @@ class Housekeeper:
         now = self._clock()
         before = self._looked_at
         self._looked_at = now
-        if not 0 <= now - before < self._beat + STILL:
+        if not 0 <= now - before < self._beat + STALL_SECONDS:
             self._still_at = now
         due = [
             each
@@ -153,7 +157,7 @@ class Housekeeper:
             return False
 
     def _do(
-        self, chore: Chore, within: Callable[[Callable[[Connection], int]], int | None]
+        self, chore: ShortJob, within: Callable[[Callable[[Connection], int]], int | None]
     ) -> bool:
         """Tell whether it was done."""
         try:
@@ -170,7 +174,7 @@ class Housekeeper:
             log.warning("chore", chore=chore.name, done=done)
         return done is not None
 
-    def _is_needed(self, chore: Chore) -> bool:
+    def _is_needed(self, chore: ShortJob) -> bool:
         if chore.needed is None:
             return True
         with self._database.read() as connection:

@@ -1,0 +1,34 @@
+"""All that is done now and then, for a worker: its chores, what is told of what is wrong, and its
+errands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge.config.settings import Settings
+from bridge.routing.model import Config
+from bridge.store.db.clock import Clock
+from bridge.store.db.database import Database
+from bridge.worker.clock_skew import HostClocks
+from bridge.worker.maintenance.alerts import AlertJob, expected_sources_job
+from bridge.worker.maintenance.jobs import LongJobs
+from bridge.worker.maintenance.scheduler import Scheduler, short_jobs
+
+
+def make_scheduler(
+    settings: Settings,
+    config: Callable[[], Config],
+    database: Database,
+    now: Clock,
+    clocks: HostClocks,
+) -> Scheduler:
+    """Return the scheduler of all maintenance jobs; it is not started yet."""
+    alarm = AlertJob(settings, config, database, clocks.ahead)
+    rows = (
+        *short_jobs(settings.timings),
+        expected_sources_job(config, settings.timings),
+        alarm.chore(),
+    )
+    errands = LongJobs(settings, config, database, now)
+    return Scheduler(database, now, settings.timings.heartbeat_seconds, rows, errands)
