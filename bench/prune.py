@@ -84,7 +84,7 @@ def prune(path: Path, pace: str, began: Any, gone: Any) -> None:
     began.set()
     for _, _, counts in prune_operation.prune(
         prune_operation.Pruning(database, CONFIG, time.time()),
-        given.paced if pace == "errand" else once,
+        given.write_paced if pace == "errand" else once,
     ):
         gone.value += counts.get("event", 0)
 

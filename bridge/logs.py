@@ -1,5 +1,6 @@
-"""Deprecated, removed in 0.2: for older copies of deploy/gunicorn.conf.py, which import
-`bridge.logs`.
+"""Deprecated alias of `bridge.system.logs`, for older copies of deploy/gunicorn.conf.py.
+
+It will be removed in 0.2.
 """
 
 import warnings
@@ -9,5 +10,5 @@ from bridge.system.logs import configure
 __all__ = ["configure"]
 
 warnings.warn(
-    "bridge.logs has moved: copy deploy/gunicorn.conf.py anew", FutureWarning, stacklevel=2
+    "bridge.logs has moved: copy deploy/gunicorn.conf.py again", FutureWarning, stacklevel=2
 )

@@ -1,5 +1,6 @@
-"""Deprecated, removed in 0.2: for older copies of deploy/gunicorn.conf.py, which import
-`bridge.settings`.
+"""Deprecated alias of `bridge.config.settings`, for older copies of deploy/gunicorn.conf.py.
+
+It will be removed in 0.2.
 """
 
 import warnings
@@ -9,5 +10,5 @@ from bridge.config.settings import load_settings
 __all__ = ["load_settings"]
 
 warnings.warn(
-    "bridge.settings has moved: copy deploy/gunicorn.conf.py anew", FutureWarning, stacklevel=2
+    "bridge.settings has moved: copy deploy/gunicorn.conf.py again", FutureWarning, stacklevel=2
 )

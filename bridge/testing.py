@@ -1,14 +1,13 @@
-"""For tests: pytest's fixture `flow_platform`, a flow platform on loopback that behaves, or
-misbehaves as told.
+"""Pytest fixture `flow_platform`: a flow platform on loopback, with faults on request.
 
     pytest_plugins = ["bridge.testing"]           # in conftest.py
 
-    def test_a_full_platform_is_asked_again(flow_platform):
+    def test_retries_when_the_platform_is_full(flow_platform):
         platform = flow_platform("start_pipeline=429:1*2")
-        ...  # point what you test at platform.base_url, with platform.api_key and platform.user_id
+        ...  # call your code with platform.base_url, platform.api_key and platform.user_id
 
-Each call of the fixture starts `flowbridge platform` in a process of its own; all of them end with
-the test.
+Each call of the fixture starts `flowbridge platform` in a process of its own. They end with the
+test.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.model import Platform
 from bridge.system.http_client import Sender
 
-#: `flowbridge`, which ends when this process dies, however it dies.
+#: Runs `flowbridge`, and ends when this process dies, even by SIGKILL.
 PLATFORM_PROGRAM = """
 import signal, sys
 from bridge.system.linux_process import die_with_parent
@@ -40,15 +39,13 @@ die_with_parent(signal.SIGTERM)
 from bridge.cli.main import main
 main(sys.argv[1:])
 """
-START_SECONDS = 60.0  # seconds for a start
-STOP_SECONDS = 2.0  # seconds for an end
+START_SECONDS = 60.0  # for a start, or an answer
+STOP_SECONDS = 2.0  # before SIGKILL
 
 
 @dataclass(frozen=True, slots=True)
 class FlowPlatform:
-    """A running platform. `log` is the file to which it logs, a line of JSON for each fault that
-    happened.
-    """
+    """A running platform. `log`: its log file, with a line of JSON for each injected fault."""
 
     base_url: str
     api_key: str = field(repr=False)
@@ -58,7 +55,7 @@ class FlowPlatform:
 
     @property
     def entry(self) -> dict[str, str]:
-        """What stands under `platforms:` of a routes.yaml that uses it."""
+        """The entry for this platform under `platforms:` of a routes.yaml."""
         return {
             "type": "gumloop",
             "base_url": self.base_url,
@@ -67,22 +64,20 @@ class FlowPlatform:
         }
 
     def runs(self, flow: str) -> dict[str, RunReport]:
-        """Return the newest runs of a flow (ten at most), the newest first, by their ids."""
+        """Return the newest runs of a flow by id, at most ten, newest first."""
         question = PLATFORMS["gumloop"].runs
         assert question is not None  # noqa: S101 - for the type checker
         listing = question.read(self._send(question.build(self._as_platform(), flow)))
         return {run.id: run.report for run in listing.items or ()}
 
     def kill(self, run_id: str) -> bool:
-        """End a run; return whether the platform says that it will."""
+        """Ask the platform to end a run, and return whether it accepted."""
         question = PLATFORMS["gumloop"].kill
         assert question is not None  # noqa: S101 - for the type checker
         return question.read(self._send(question.build(self._as_platform(), run_id))).accepted
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return which faults have happened, in their order: `endpoint`, `fault` as it was written,
-        and its `number`, from 1.
-        """
+        """Return the injected faults in order: `endpoint`, `fault` as passed, `number` from 1."""
         lines = [
             orjson.loads(line)
             for line in self.log.read_bytes().splitlines()
@@ -95,7 +90,7 @@ class FlowPlatform:
         ]
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """End it; with SIGKILL as a crash would. Runs under way are given a moment only."""
+        """Stop the platform; with SIGKILL as in a crash. Runs under way get 2 seconds."""
         self.process.send_signal(number)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)
@@ -121,10 +116,10 @@ class FlowPlatform:
 
 
 class StartPlatform(Protocol):
-    """Starts a platform; see `flowbridge platform --help` for what the arguments mean.
+    """Starts a platform; `flowbridge platform --help` explains the arguments.
 
-    `flows` is a flows.py: its path, or its text. With the same `data` and `port` the next one takes
-    up where the last has stopped.
+    `flows` is a flows.py: its path, or its text. With the same `data` and `port` a new platform
+    continues where the last one stopped.
     """
 
     def __call__(
@@ -140,8 +135,9 @@ class StartPlatform(Protocol):
 
 @pytest.fixture
 def flow_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPlatform]:
-    """A function that starts a flow platform on loopback: `flow_platform("start_pipeline=429*3",
-    flows=TEXT)`.
+    """Return a function that starts a flow platform on loopback.
+
+    For example `flow_platform("start_pipeline=429*3", flows=TEXT)`.
     """
     with platforms(lambda: tmp_path_factory.mktemp("flow_platform")) as start:
         yield start
@@ -149,8 +145,9 @@ def flow_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPla
 
 @contextmanager
 def platforms(new_folder: Callable[[], Path]) -> Iterator[StartPlatform]:
-    """Give what the fixture gives, for a fixture of another scope; `new_folder` returns an empty
-    folder for each platform.
+    """Yield the function of the fixture, for a fixture of another scope.
+
+    `new_folder` returns an empty folder for each platform.
     """
     started: list[FlowPlatform] = []
 
@@ -205,12 +202,12 @@ def _start(options: list[str], folder: Path) -> FlowPlatform:
         raise RuntimeError(
             f"flowbridge platform did not start: {log.read_text('utf-8', 'replace').strip()}"
         )
-    told: Mapping[str, str] = orjson.loads(line)
-    return FlowPlatform(told["base_url"], told["api_key"], told["user_id"], log, process)
+    ready: Mapping[str, str] = orjson.loads(line)
+    return FlowPlatform(ready["base_url"], ready["api_key"], ready["user_id"], log, process)
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:
-    """Return the line that says where it is; nothing where it ended, or says nothing for long."""
+    """Return the line with the address; empty where the process ended or is silent for too long."""
     assert process.stdout is not None  # noqa: S101 - for the type checker
     with selectors.DefaultSelector() as selector, process.stdout:
         selector.register(process.stdout, selectors.EVENT_READ)

@@ -1,4 +1,4 @@
-"""The state of a delivery in words, and whether it is over or needs a person."""
+"""The state of a delivery in words, and whether it has ended or needs a person."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from bridge.delivery.next_steps import UNDONE
 
 
 def describe_status(delivery: Delivery) -> str:
-    """Return a delivery's status with what it comes to: `delivered, done`, by its run's state;
-    `dead, config`, by what has to be fixed.
+    """Return a delivery's status with its detail.
+
+    That is the state of its run (`delivered, done`), or what has to be fixed (`dead, config`).
     """
     if delivery.status is Status.DEAD:
         more = delivery.dead_kind and delivery.dead_kind.word
@@ -21,8 +22,8 @@ def describe_status(delivery: Delivery) -> str:
 
 
 def describe_outcome(event: Event, deliveries: Iterable[Delivery]) -> str:
-    """Return what became of an event in one line: its deliveries by status, why it is spam, its
-    problem, and its duplicates.
+    """Return the outcome of an event in one line: its deliveries by status, spam, problem and
+    duplicates.
     """
     counts = Counter(map(describe_status, deliveries))
     became = " · ".join(
@@ -38,15 +39,15 @@ def describe_outcome(event: Event, deliveries: Iterable[Delivery]) -> str:
 
 
 def is_over(delivery: Delivery) -> bool:
-    """Tell whether nothing more will become of a delivery by itself."""
+    """Return whether a delivery has ended, and will not change by itself."""
     if delivery.status is Status.DELIVERED:
         return delivery.run_state is None or delivery.run_state in RUN_ENDED
     return delivery.status in (Status.DEAD, Status.CANCELLED, Status.SHADOW)
 
 
 def needs_person(delivery: Delivery) -> bool:
-    """Tell whether a person has to look at a delivery: it is dead, its run failed, or flowbridge
-    does not look for its run.
+    """Return whether a delivery needs a person: it is dead, its run failed, or its outcome is
+    unknown and flowbridge does not look for its run.
     """
     is_held = delivery.status is Status.UNKNOWN and delivery.look_at is None
     return delivery.status is Status.DEAD or delivery.run_state in UNDONE or is_held

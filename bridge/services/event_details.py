@@ -1,4 +1,4 @@
-"""Everything that is known of one event, delivery or reject, as records for text and JSON."""
+"""Details of one event, delivery or reject, as records for text and JSON."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ EVENT_PREFIXES: Final = ("evt_", "dlv_")
 
 @dataclass(frozen=True, slots=True)
 class NamedRecord:
-    """What an id names: a reject, or an event with its deliveries; the other is None.
+    """The record that an id names: a reject, or an event with its deliveries. The other is None.
 
-    `alert_id`: an alert of flowbridge's own that is newer, where no id was given.
+    `alert_id`: an alert of flowbridge itself that is newer, if no id was given.
     """
 
     reject: Reject | None = None
@@ -44,12 +44,12 @@ class NamedRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDetails:
-    """One event with its deliveries, their attempts, and what explains their states.
+    """One event with its deliveries, their attempts, and the reasons for their states.
 
-    By delivery `waits` has what it waits for, and `behind` how many wait for it. `operations`: what
-    people did to the event and its deliveries. `reasons`: why routes did not match and inputs are
+    By delivery `waits` has its wait, and `behind` how many deliveries wait for it. `operations` are
+    those on the event and its deliveries. `reasons`: why routes did not match and inputs are
     missing. `changed`: the deliveries whose route has changed since. `several`: those whose route
-    started several flows. `at`: the time of the look.
+    started several flows. `at`: the time of reading. `confirm_seconds`: see `find_settling_steps`.
     """
 
     found: Found
@@ -74,7 +74,7 @@ class EventDetails:
 
     @property
     def asked_for(self) -> Delivery | None:
-        """The delivery that was asked for by its id or its run's, None where it was the event."""
+        """The delivery that was named by its id or its run's id, None if the event was named."""
         return next((one for one in self.deliveries if one.id == self.found.delivery_id), None)
 
     def attempts_of(self, delivery: Delivery) -> Sequence[Attempt]:
@@ -82,13 +82,11 @@ class EventDetails:
         return self.found.attempts.get(delivery.id, ())
 
     def operations_on(self, id_: str) -> Sequence[tuple[Act, Item]]:
-        """Return what people did to the event, or to one delivery."""
+        """Return the operations on the event, or on one delivery."""
         return [(act, item) for act, item in self.operations if item.item_id == id_]
 
     def next_steps(self, delivery: Delivery) -> Sequence[str]:
-        """Return what a person does next about a delivery, a line each; nothing where no step is
-        needed.
-        """
+        """Return the next steps for a delivery, a line each; none where none is needed."""
         wait = self.waits.get(delivery.id)
         missing = self.reasons.missing.get(delivery.id, ())
         known = Known(
@@ -107,10 +105,10 @@ class EventDetails:
 
 
 def find_record(database: Database, text: str | None) -> NamedRecord:
-    """Return what `text` names: an id, or an unambiguous part of one, of an event, a delivery, a
-    run or a reject. None names the newest event of a sender.
+    """Return the record with an id, or an unambiguous part of one: of an event, a delivery, a run
+    or a reject. None names the newest event of a sender.
 
-    Raises `NotFound` where nothing has such an id, or several have.
+    Raises `NotFound` where none has such an id, or several have.
     """
     alert_id = None
     if text is None:
@@ -135,8 +133,8 @@ def read_event_details(
 ) -> EventDetails:
     """Return the details of an event that was found.
 
-    `with_reasons`: also evaluate the routes of now, which says why routes did not match and inputs
-    are missing. A routes.yaml that cannot be used leaves out what depends on it.
+    `with_reasons`: also evaluate the current routes, to explain why routes did not match and inputs
+    are missing. Where routes.yaml cannot be used, the details that depend on it are left out.
     """
     now = time.time()
     planned = PlannedConfigs(database)

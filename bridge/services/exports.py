@@ -1,4 +1,4 @@
-"""Exports of what people filled in: submissions as records, and as rows of a table."""
+"""Exports of form submissions, as records and as rows of a table."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ EVENT_COLUMNS: Final = ("received_at", "id", "source")  # the columns before the
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An event that a person filled in, with its fields."""
+    """An event of a form, with its fields."""
 
     event: Event
     fields: Mapping[str, JSON]
 
     def about(self) -> dict[str, JSON]:
-        """Return when, under which id and where it came in, by the names in `ABOUT`."""
+        """Return its time, id and source, by the names in `EVENT_COLUMNS`."""
         event = self.event
         return dict(
             zip(EVENT_COLUMNS, (iso(event.received_at), event.id, event.source), strict=True)
@@ -44,10 +44,10 @@ class Submission:
 
 
 class Submissions:
-    """The submissions among the events that filters choose, oldest first.
+    """The submissions among the events that filters select, oldest first.
 
-    The events are chosen once. Each iteration reads them again, some at a time, and `left_out`
-    counts those that are no submission, or whose body cannot be read or was deleted by `retention`.
+    The events are selected once. Each iteration reads them again, in batches, and `left_out` counts
+    those that are no submission, or whose body cannot be read or was deleted by `retention`.
     """
 
     def __init__(
@@ -70,8 +70,9 @@ class Submissions:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionTable:
-    """Submissions as a table: a column for each field, at most `MAX_COLUMNS`, in the order in which
-    they came. `field_count`: how many fields there are.
+    """Submissions as a table with a column for each field, by first occurrence.
+
+    There are at most `MAX_COLUMNS`; `field_count` is the number of all fields.
     """
 
     submissions: Submissions
@@ -84,12 +85,12 @@ class SubmissionTable:
         return (*EVENT_COLUMNS, *self.fields)
 
     def rows(self) -> Iterator[list[JSON]]:
-        """Yield the values of each submission, null where it has no such field."""
+        """Yield the values of each submission, None where it lacks a field."""
         for one in self.submissions:
             yield [*one.about().values(), *(one.fields.get(name) for name in self.fields)]
 
     def csv_records(self) -> Iterator[bytes]:
-        """Yield the header and then each submission as a record of a CSV file."""
+        """Yield the header and then each submission, as records of a CSV file."""
         yield record(map(cell, self.header))
         for row in self.rows():
             yield record(map(cell, row))

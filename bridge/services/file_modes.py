@@ -1,4 +1,4 @@
-"""Which files that hold secrets or payloads other users of the machine can read."""
+"""Check for files with secrets or payloads that other users of the machine can read."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _SECRET_FILE = re.compile(r"(?<!\$)\$\{file:([^}\"\\]+)\}")
 
 
 def exposed_files(settings: Settings, canonical: str = "") -> list[str]:
-    """Return a sentence for each file or folder that others can read: `.env`, the data folder, the
-    secret key, and `${file:…}`.
+    """Return a message for each file or folder that other users can read.
+
+    Checked are `.env`, the data folder, the secret key, and the files of `${file:…}`.
     """
     folder = settings.config.parent
     secrets = [folder / name for name in sorted(set(_SECRET_FILE.findall(canonical)))]
@@ -31,9 +32,7 @@ def exposed_files(settings: Settings, canonical: str = "") -> list[str]:
 
 
 def _is_exposed(path: Path) -> bool:
-    """Tell whether any user can read a file, or list a folder: its mode lets them, and so do those
-    of the folders on the way.
-    """
+    """Return whether any user can read a file or list a folder, by its mode and its parents'."""
     try:
         mode = path.stat().st_mode
         ways = list(_folders(path.resolve()))

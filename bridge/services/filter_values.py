@@ -1,4 +1,4 @@
-"""The values of filters, read from the texts that a person or a program gives."""
+"""Parsers for the values of filters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge.core.model import DeadKind
 
 MAX_EXCERPT_BYTES: Final = 1000
 UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
-#: What to do about a dead delivery, by what has to be fixed.
+#: What to do about a dead delivery, by the kind of its cause.
 DEAD_KINDS: Final[Mapping[str, str]] = {
     DeadKind.OURS.word: "fix routes.yaml, then replay",
     DeadKind.PLATFORM.word: "retry once the platform accepts it",
@@ -21,21 +21,20 @@ _SPAN: Final = re.compile(r"(\d{1,9}(?:\.\d+)?)\s*([smhdw])")
 
 
 def parse_span(text: str) -> float:
-    """Return the seconds of a length of time such as `90s`, `15m` or `1h`, at most a week.
+    """Return the seconds of a duration such as `90s`, `15m` or `1h`, at most a week.
 
-    Raises `ValueError`, with a message for people, where the text is none.
+    Raises `ValueError` with a message for the user.
     """
     seconds = _seconds(text)
     if seconds is None or not 0 < seconds <= UNIT_SECONDS["w"]:
-        raise ValueError(f"{text!r} is no length of time: write 90s, 15m or 1h (at most 1w)")
+        raise ValueError(f"{text!r} is not a valid duration: use 90s, 15m or 1h (at most 1w)")
     return seconds
 
 
 def parse_moment(text: str, now: float) -> float:
-    """Return a time: so long before `now` (`90s`, `15m`, `2d`, `1w`), a date, or ISO 8601; without
-    a zone it is UTC.
+    """Return a time: a duration before `now` (`90s`, `15m`, `2d`, `1w`), a date, or ISO 8601.
 
-    Raises `ValueError`, with a message for people, where the text is none.
+    Without a zone it is UTC. Raises `ValueError` with a message for the user.
     """
     seconds = _seconds(text)
     if seconds is not None:
@@ -45,14 +44,14 @@ def parse_moment(text: str, now: float) -> float:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{text!r} is no time: write 15m, 1h, 2d, 2026-11-24 or 2026-11-24T17:03:05Z"
+            f"{text!r} is not a valid time: use 15m, 1h, 2d, 2026-11-24 or 2026-11-24T17:03:05Z"
         ) from None
 
 
 def parse_dead_kind(text: str) -> str:
-    """Return the word of `DEAD_KINDS` that the text is, or is an earlier word for.
+    """Return a word of `DEAD_KINDS`, also for an earlier word for the same kind.
 
-    Raises `ValueError`, with a message for people, where it is none.
+    Raises `ValueError` with a message for the user.
     """
     try:
         return DeadKind.of_word(text).word
@@ -61,23 +60,24 @@ def parse_dead_kind(text: str) -> str:
 
 
 def parse_excerpt(text: str) -> str:
-    """Return a text to search for in reasons. Raises `ValueError` as `parse_raw_excerpt` does, and
-    for what is no UTF-8.
+    """Return a text to search for in reasons.
+
+    Raises `ValueError` as `parse_raw_excerpt` does, and for text that is not UTF-8.
     """
     parse_raw_excerpt(text)
     if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError("it is no text in UTF-8")
+        raise ValueError("it is not valid UTF-8")
     return text
 
 
 def parse_raw_excerpt(text: str) -> bytes:
-    """Return the bytes to search for in bodies; escaped surrogates are bytes that are no text.
+    """Return the bytes to search for in bodies. Escaped surrogates are bytes that are not UTF-8.
 
-    Raises `ValueError`, with a message for people, where they are too few or too many.
+    Raises `ValueError` with a message for the user where they are too few or too many.
     """
     raw = text.encode("utf-8", "surrogateescape")
     if not 0 < len(raw) <= MAX_EXCERPT_BYTES:
-        raise ValueError(f"1 to {MAX_EXCERPT_BYTES} bytes are sought, not {len(raw)}")
+        raise ValueError(f"it has {len(raw)} bytes; allowed are 1 to {MAX_EXCERPT_BYTES}")
     return raw
 
 

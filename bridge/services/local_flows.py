@@ -1,5 +1,5 @@
-"""The flows of the embedded platform, as a command learns them: flows.py is run in a process of its
-own, which it may end.
+"""The flows of the local platform for commands: flows.py is loaded in a process of its own, which
+it may end.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ run_child(sys.argv[2], int(sys.argv[3]))
 
 
 def known_flows(config: Config, environ: Mapping[str, str]) -> dict[str, LocalFlow]:
-    """Return the embedded platform's flows by name, none where there is no such platform;
-    `FlowError` says what is wrong with flows.py.
+    """Return the local platform's flows by name, none without such a platform.
 
-    `environ` is what the file sees. What it prints goes to stderr.
+    `environ` is the environment of flows.py. Its output goes to stderr. `FlowError` says why the
+    file cannot be loaded.
     """
     from bridge.flows.registry import load_library
 
@@ -49,10 +49,10 @@ def known_flows(config: Config, environ: Mapping[str, str]) -> dict[str, LocalFl
 
 
 def _load_in_child(path: str, environ: Mapping[str, str]) -> list[LocalFlow]:
-    """Let a new process load flows.py and say what is in it.
+    """Load flows.py in a new process, and return its flows.
 
-    It has our sys.path, as the processes of `serve` would; it answers in a file, since who inherits
-    a pipe could keep it open.
+    The process has our sys.path, like those of `serve`. It answers in a file, since a process that
+    it leaves behind could keep a pipe open.
     """
     with tempfile.TemporaryFile() as answer:
         command = [
@@ -95,8 +95,9 @@ def _describe_end(status: int) -> str:
 
 
 def run_child(path: str, descriptor: int) -> None:
-    """Be that process: load flows.py, write to the file what came of it, and end, whatever was left
-    running.
+    """Load flows.py in the child process, write the result to the file, and exit.
+
+    Threads that flows.py has started do not delay the exit.
     """
     from bridge.flows.context import last_line
     from bridge.flows.registry import load_library

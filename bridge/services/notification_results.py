@@ -1,6 +1,4 @@
-"""Wait until the deliveries of an alert have a result, and say of each whether it notified anyone,
-and why not.
-"""
+"""Results of an alert's deliveries: whether each has notified anyone, and why not."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
 
 POLL_SECONDS: Final = 0.2
-#: Kinds of waits that last until a person changes something.
+#: Kinds of waits that last until a person acts.
 NEEDS_PERSON: Final = frozenset({"hold", "platform", "credentials", "flow", "paused"})
 
 Waits = Mapping[str, "Wait"]
@@ -27,7 +25,7 @@ Waits = Mapping[str, "Wait"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one delivery: `is_notified` is null while it is not known."""
+    """The result of one delivery. `is_notified` is None while it is not known."""
 
     delivery: Delivery
     is_notified: bool | None
@@ -41,7 +39,7 @@ def wait_for_results(
     seconds: float,
     warn: Callable[[Wait], object],
 ) -> list[Result]:
-    """Return the results of an event's deliveries, at the latest after `seconds`.
+    """Return the results of an event's deliveries, after at most `seconds`.
 
     Return earlier when each has a result or waits for a person. `warn` gets the first wait for a
     worker.
@@ -63,7 +61,7 @@ def wait_for_results(
 
 
 def find_result(one: Delivery, wait: Wait | None = None) -> Result:
-    """Return what came of a delivery; `wait`: what keeps it."""
+    """Return the result of a delivery. `wait`: what it waits for."""
     if one.status is Status.SHADOW:
         return Result(one, False, "its route is in mode shadow, so nothing is sent")
     if one.status in (Status.DEAD, Status.CANCELLED):
@@ -102,5 +100,5 @@ def _read(database: Database, event_id: str, config: Config) -> tuple[Sequence[D
 
 
 def _is_final(result: Result, wait: Wait | None) -> bool:
-    """Tell whether waiting longer changes nothing."""
+    """Return whether waiting longer is useless."""
     return result.is_notified is not None or (wait is not None and wait.kind in NEEDS_PERSON)

@@ -1,6 +1,4 @@
-"""What an act does to its items, made of what was asked: for one that begins, and for one that is
-gone on with.
-"""
+"""The step that an operation does for each item, built from its request, also when it resumes."""
 
 from __future__ import annotations
 
@@ -23,13 +21,13 @@ if TYPE_CHECKING:
     from bridge.store.operations.log import Doing
     from bridge.store.operations.spam import Marking
 
-MAX_CACHED_CONFIGS = 8  # configurations of then that are held ready at once
+MAX_CACHED_CONFIGS = 8  # of earlier configurations
 
 
 def doing_of(
     settings: Settings, one: Act, sources: Mapping[str, Source]
 ) -> Callable[[Database, Act], Doing[Any]]:
-    """Return what makes of an act what is done to its items. `sources`: for one that erases.
+    """Return a function that builds the step of an operation. `sources`: those to erase from.
 
     Raises `ConfigError` where routes.yaml is needed and cannot be used.
     """
@@ -46,7 +44,7 @@ def doing_of(
 
 
 def moving(_database: Database, one: Act) -> Moving:
-    """Return what moves the deliveries of an act."""
+    """Return the step that moves deliveries to another status."""
     from bridge.store.operations.actions import Moving, move_of
 
     asked = one.asked
@@ -57,14 +55,14 @@ def moving(_database: Database, one: Act) -> Moving:
 
 
 def marking(_database: Database, _one: Act) -> Marking:
-    """Return what marks events as spam."""
+    """Return the step that marks events as spam."""
     from bridge.store.operations.spam import Marking
 
     return Marking()
 
 
 def erasing(sources: Mapping[str, Source]) -> Callable[[Database, Act], Erasing]:
-    """Return what makes of an act what erases events, rejects and runs."""
+    """Return a function that builds the step that erases events, rejects and runs."""
     from bridge.core.retention import DEDUP_FOR
     from bridge.store.operations.erase import Erasing
 
@@ -75,11 +73,12 @@ def erasing(sources: Mapping[str, Source]) -> Callable[[Database, Act], Erasing]
 def replaying(
     settings: Settings, asked: Mapping[str, Any], *, releases: bool = False
 ) -> Callable[[Database, Act | None], Replaying]:
-    """Return what makes of an act what plans its events: through the routes of now, or each through
-    those it was planned with. `InvalidRequest` where `through` names no route of now.
+    """Return a function that builds the step that plans events again: through the current routes,
+    or each event through the routes that it was planned with.
 
-    Without an act it plans them for a forecast, of which nothing is stored. `releases`: those that
-    are held to be spam, which they then are no more.
+    Without an operation the step is for a forecast, and stores nothing. `releases`: it plans events
+    that are marked as spam, and removes the mark. `InvalidRequest` where `through` names no current
+    route.
     """
     from bridge.store.inbound import events
     from bridge.store.operations.actions import Replaying
@@ -120,8 +119,8 @@ def _check_route(name: str | None, config: Config) -> None:
 
 
 def _of_then(database: Database, settings: Settings) -> Callable[[Event], Config]:
-    """Return what gives the configuration that an event was planned with, filled in with the
-    credentials of now.
+    """Return a function that gives the configuration that an event was planned with, with the
+    current credentials.
     """
     from bridge.config.loader import load_canonical
     from bridge.store.inbound import events
@@ -130,7 +129,7 @@ def _of_then(database: Database, settings: Settings) -> Callable[[Event], Config
     def load(config_hash: str) -> Config | str:
         canonical = events.kept_config(database, config_hash)
         if canonical is None:
-            return f"the configuration that it was planned with ({config_hash[:12]}) is not kept"
+            return f"the configuration that it was planned with ({config_hash[:12]}) was deleted"
         try:
             return load_canonical(
                 canonical, settings.environ, settings.config.parent, strict_secrets=False

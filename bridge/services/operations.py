@@ -1,6 +1,6 @@
 """Operations on stored events and deliveries: begin one, do its items, and resume it.
 
-An operation writes down all its items before it does the first, so that it can stop anywhere.
+An operation stores all its items before it does the first, so it can be interrupted anywhere.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ MAX_STORED_NAMES: Final = 5  # of the ids that were given, stored with an operat
 
 @dataclass(frozen=True, slots=True)
 class ReplaySelection:
-    """The events of a replay. By reason: how many others are left out, and how many of `ids` the
-    replay will refuse.
+    """The events of a replay. By reason: how many others are left out, and how many of `ids` it
+    will refuse.
     """
 
     ids: Sequence[str]
@@ -41,16 +41,16 @@ class ReplaySelection:
 
     @property
     def count(self) -> int:
-        """How many events will be replayed."""
+        """The number of events that will be replayed."""
         return len(self.ids) - sum(self.refused.values())
 
     def as_json(self) -> dict[str, JSON]:
-        """Return what is not replayed, in the shape of `replay --dry-run --json`."""
+        """Return the events left out and refused, in the shape of `replay --dry-run --json`."""
         return {"left_out": dict(self.left_out), "refused": dict(self.refused)}
 
 
 def find_actor(settings: Settings) -> str:
-    """Return who acts: FLOWBRIDGE_ACTOR, else the user of the machine and its name."""
+    """Return the actor: FLOWBRIDGE_ACTOR, else the user and the name of the machine."""
     if settings.actor:
         return settings.actor
     try:
@@ -68,8 +68,8 @@ def describe_request(
     rate: str | None = None,
     **how: Any,
 ) -> dict[str, Any]:
-    """Return what is stored of a request with its operation: the filters, or the first of the names
-    that were given, and how.
+    """Return the request as it is stored with its operation: the filters, or the first of the given
+    names, and the options.
     """
     chosen = {
         name.rstrip("_"): _as_text(value)
@@ -109,7 +109,7 @@ def begin_operation(
     actor: str,
     asked: Mapping[str, JSON],
 ) -> Act:
-    """Store an operation with all its items and return it; nothing is done to them yet."""
+    """Store an operation with all its items, and return it. No item is done yet."""
     from bridge.store.operations import log
     from bridge.system.ids import act_id
 
@@ -129,14 +129,14 @@ def find_resumable(database: Database, id_: str) -> Act:
     found = log.find(database, id_)
     if found.chosen is None:
         raise BridgeError(
-            f"{found.id} was ended while it wrote down what it had chosen: nothing was done; give"
-            " the command again"
+            f"{found.id} was interrupted while it stored its items: nothing was done; run the"
+            " command again"
         )
     return found
 
 
 def resume_operation(database: Database, operation: Act, *, actor: str) -> Act:
-    """Store who resumes an operation, and return it."""
+    """Store that an actor resumes an operation, and return it."""
     from bridge.store.operations import log
 
     return log.resume(database, operation, actor, time.time())
@@ -158,13 +158,13 @@ def do_items(
         results = log.advance(database, operation, doing, time.time(), pacer.wait(log.TOGETHER))
         if not results:  # another process has done the rest
             return
-        pacer.went(len(results))
+        pacer.count_done(len(results))
         left -= len(results)
         yield results
 
 
 def outcome_json(operation_id: str | None, result: Result) -> dict[str, JSON]:
-    """Return the outcome of one item, in the shape of `--json` of every command that acts."""
+    """Return the outcome of one item, in the shape of `--json` of every operation."""
     return {
         "act": operation_id,
         "id": result.id,

@@ -1,4 +1,4 @@
-"""The pace of an operation: at most so many items in a time, such as `50/s`."""
+"""Rate limit of an operation, such as `50/s`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bridge.core.rate_limits import Rate
 
-BATCH_SECONDS = (
-    0.1  # seconds of a rate that are done in one go: a commit for each item would be slow
-)
-CATCH_UP_SECONDS = 1.0  # seconds that are made up for at most, after a commit that took long
+BATCH_SECONDS = 0.1  # of a rate in one commit: a commit for each item would be slow
+CATCH_UP_SECONDS = 1.0  # that a slow commit may be made up for
 
 
 def rate_of(text: str) -> Rate:
-    """Return the rate that a text says; `ValueError` where it says none."""
+    """Parse a rate. Raises `ValueError`."""
     from bridge.config.schema.units import rate
 
     return rate(text)
 
 
 class Pacer:
-    """Lets items go no faster than a rate, null for as fast as they can."""
+    """Limits items to a rate; None means no limit."""
 
     def __init__(self, text: str | None) -> None:
         rate = None if text is None else rate_of(text)
@@ -32,7 +30,7 @@ class Pacer:
         self._gone = 0
 
     def wait(self, most: int) -> int:
-        """Wait until some may go, and return how many: one at least, and at most so many."""
+        """Wait until items may go, and return how many: from 1 to `most`."""
         if not self._every:
             return most
         while True:
@@ -43,6 +41,6 @@ class Pacer:
                 return min(due, most)
             time.sleep(max(self._began + self._gone * self._every - now, BATCH_SECONDS))
 
-    def went(self, count: int) -> None:
-        """Note how many have gone."""
+    def count_done(self, count: int) -> None:
+        """Count items that are done."""
         self._gone += count

@@ -1,6 +1,4 @@
-"""What routes.yaml said when a delivery was planned, as the store remembers it, and whether its
-route plans the same now.
-"""
+"""The stored configurations that deliveries were planned with, compared with the current one."""
 
 from __future__ import annotations
 
@@ -20,30 +18,28 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 
-MAX_PLANNED_CONFIGS: Final = 8  # configurations that are held ready at once
-#: The keys of a route that decide what a delivery sends, and where to.
+MAX_PLANNED_CONFIGS: Final = 8  # that are cached
+#: The keys of a route that decide the content and the target of a delivery.
 PLAN_KEYS: Final = ("inputs", "flow", "payload_schema", "inputs_schema", "reserved", "strict")
 SCHEMA_KEYS: Final = ("payload_schema", "inputs_schema")
 
-Plan = tuple[str, str]  # the name of a route, and the hash of the configuration that planned by it
+Plan = tuple[str, str]  # the name of a route, and the hash of its configuration
 
 
 class PlannedConfigs:
-    """The configurations that deliveries were planned with. One that is not stored any more says
-    nothing.
-    """
+    """The configurations that deliveries were planned with. One that was deleted is empty."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._read = lru_cache(maxsize=MAX_PLANNED_CONFIGS)(self._read_stored)
 
     def has_several_flows(self, one: Delivery) -> bool:
-        """Tell whether the route of a delivery started several flows."""
+        """Return whether the route of a delivery started several flows."""
         route = _routes(self._read(one.config_hash)).get(one.route, {})
         return isinstance(route.get("flow"), list) and len(route["flow"]) > 1
 
     def changed(self, plans: Iterable[Plan], present: Config) -> set[Plan]:
-        """Return those whose route is still there, and makes other deliveries now."""
+        """Return the plans whose route still exists, and now makes different deliveries."""
         now = json.loads(present.canonical)
         others = {(route, hash_) for route, hash_ in plans if hash_ != present.hash}
         pairs = {
@@ -67,8 +63,9 @@ def _routes(canonical: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _plan_of(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """Return what decides which deliveries a route makes: its own keys, the flows it names, and its
-    schemas; null without the route.
+    """Return the parts of a configuration that decide the deliveries of a route, None without it.
+
+    These are its own keys, the flows that it names, and its schemas.
     """
     route = _routes(canonical).get(name)
     if route is None:
@@ -85,8 +82,9 @@ def _plan_of(canonical: Mapping[str, Any], name: str) -> Mapping[str, Any] | Non
 def find_changed(
     planned: PlannedConfigs, settings: Settings, deliveries: Iterable[Delivery]
 ) -> frozenset[str]:
-    """Return the ids of the deliveries whose route makes other deliveries now; none where
-    routes.yaml cannot be used.
+    """Return the ids of the deliveries whose route now makes different ones.
+
+    There are none where routes.yaml cannot be used.
     """
     asked = list(deliveries)
     with suppress(ConfigError):
@@ -102,9 +100,7 @@ def find_changed(
 
 @dataclass(frozen=True, slots=True)
 class OlderInputs:
-    """Deliveries whose inputs an older configuration made: how many, by which routes, and the event
-    of one of them.
-    """
+    """Deliveries with inputs of an older configuration. `event_id`: the event of one of them."""
 
     count: int
     routes: Sequence[str]

@@ -1,6 +1,4 @@
-"""Questions to the platforms of routes.yaml: their flows, inputs and runs; and starts and ends of
-runs by hand.
-"""
+"""Calls to the platforms of routes.yaml: list flows, inputs and runs, start a run, and end one."""
 
 from __future__ import annotations
 
@@ -19,10 +17,10 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config, Platform
 
 T = TypeVar("T")
-MAX_ANSWER_BYTES = 8 * 1024 * 1024  # bytes: a person may wait for a long log
+MAX_ANSWER_BYTES = 8 * 1024 * 1024  # a person may wait for a long log
 MAX_LOG_LINES = 1000
-MAX_HINT_NAMES = 20  # names that a hint lists
-MAX_LISTED_RUNS = 10  # runs that are listed; a platform has no more to tell
+MAX_HINT_NAMES = 20
+MAX_LISTED_RUNS = 10  # platforms list no more
 
 
 def kind_of(platform: Platform) -> PlatformType:
@@ -33,7 +31,7 @@ def kind_of(platform: Platform) -> PlatformType:
 
 
 def none_of(platform: Platform, what: str) -> BridgeError:
-    """Return that a platform has no such thing: it only posts the inputs to a URL."""
+    """Return the error for a platform without such a feature: it only posts inputs to a URL."""
     return BridgeError(f"the platform {platform.name!r} ({platform.type}) has no {what}")
 
 
@@ -41,7 +39,7 @@ def none_of(platform: Platform, what: str) -> BridgeError:
 
 
 def find_platform(config: Config, name: str) -> Platform:
-    """Return a platform by its name in routes.yaml; `InvalidRequest` where it has none."""
+    """Return a platform by its name in routes.yaml. Raises `InvalidRequest`."""
     from bridge.routing.expressions.roots import near
 
     if name not in config.platforms:
@@ -53,8 +51,9 @@ def find_platform(config: Config, name: str) -> Platform:
 
 
 def find_flow(config: Config, name: str) -> tuple[Platform, str]:
-    """Return the platform and the saved_item_id of a flow: a name under `flows` of routes.yaml, or
-    PLATFORM/FLOW. `InvalidRequest` where it names none.
+    """Return the platform and the saved_item_id of a flow.
+
+    `name`: a name under `flows` of routes.yaml, or PLATFORM/FLOW. Raises `InvalidRequest`.
     """
     from bridge.routing.expressions.roots import near
 
@@ -66,14 +65,15 @@ def find_flow(config: Config, name: str) -> tuple[Platform, str]:
         known = ", ".join(config.flows) or "none"
         raise InvalidRequest(
             f"routes.yaml has no flow {name!r}; {near(name, config.flows)}it has: {known}."
-            " PLATFORM/FLOW will do, too"
+            " You can also pass PLATFORM/FLOW"
         )
     return find_platform(config, platform), saved_item_id
 
 
 def find_run(config: Config, name: str) -> tuple[Platform, str]:
-    """Return the platform and the id of a run: PLATFORM/RUN, or the id alone where only one
-    platform has runs. `InvalidRequest` where it does not say which platform.
+    """Return the platform and the id of a run.
+
+    `name`: PLATFORM/RUN, or the id alone if only one platform has runs; else `InvalidRequest`.
     """
     platform, slash, run_id = name.partition("/")
     if slash and platform and run_id:
@@ -89,9 +89,7 @@ def find_run(config: Config, name: str) -> tuple[Platform, str]:
 
 
 def no_such_flow(platform: Platform, saved_item_id: str) -> str:
-    """Return that the platform has no such flow and which it has, found out by its list; nothing
-    where it has it or does not tell.
-    """
+    """Return a message if the platform's list lacks a flow, with its flows; else an empty text."""
     from bridge.routing.expressions.roots import near
 
     try:
@@ -117,19 +115,22 @@ def no_such_flow(platform: Platform, saved_item_id: str) -> str:
     )
 
 
-# -- questions
+# -- lists
 
 
 def list_flows(platform: Platform) -> tuple[SavedFlow, ...]:
-    """Return the saved flows of a platform; `BridgeError` where it has no list or did not
-    answer.
+    """Return the saved flows of a platform.
+
+    `BridgeError` where it has no list or did not answer.
     """
     return _items(platform, _ask_for_flows(platform))
 
 
 def list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]:
-    """Return the inputs of a flow; `BridgeError` where the platform lists none or did not answer,
-    with the nearest name where it has no such flow.
+    """Return the inputs of a flow.
+
+    `BridgeError` where the platform cannot list them or did not answer; where it has no such flow,
+    the message has the nearest name.
     """
     question = kind_of(platform).inputs
     if question is None:
@@ -139,7 +140,7 @@ def list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]
 
 
 def try_to_list_inputs(platform: Platform, saved_item_id: str) -> tuple[InputNode, ...]:
-    """Return the inputs of a flow as far as the platform tells them, else none."""
+    """Return the inputs of a flow, or none where the platform does not list them."""
     question = kind_of(platform).inputs
     if question is None:
         return ()
@@ -157,7 +158,7 @@ def list_runs(platform: Platform, saved_item_id: str) -> tuple[ListedRun, ...]:
 
 
 def look_at(platform: Platform, run_id: str) -> RunReport:
-    """Return how a run is; a call that was lost is a report that does not tell."""
+    """Return the report of a run, without a state where no answer came."""
     kind = kind_of(platform)
     if kind.build_run is None or kind.read_run is None:
         raise none_of(platform, "runs")
@@ -173,7 +174,7 @@ def look_at(platform: Platform, run_id: str) -> RunReport:
 
 
 def start_run(platform: Platform, saved_item_id: str, inputs: Mapping[str, JSON]) -> Outcome:
-    """Start a flow by hand and return what came of it; no event and no delivery is stored.
+    """Start a flow by hand, and return the outcome. No event and no delivery is stored.
 
     `BridgeError` where no answer came: a run may exist.
     """
@@ -196,8 +197,9 @@ def start_run(platform: Platform, saved_item_id: str, inputs: Mapping[str, JSON]
 
 
 def kill_run(platform: Platform, run_id: str) -> KillReport:
-    """Ask a platform to end a run, and return whether it promised to; `BridgeError` where it has no
-    runs or no answer came.
+    """Ask a platform to end a run, and return its answer.
+
+    `BridgeError` where it has no runs or did not answer.
     """
     question = kind_of(platform).kill
     if question is None:
@@ -209,9 +211,9 @@ def kill_run(platform: Platform, run_id: str) -> KillReport:
 
 
 def try_to_send(platform: Platform, call: Call) -> Answer | Lost:
-    """Make a call and return what came of it.
+    """Make a call, and return the answer or the failure.
 
-    `BridgeError` where a value of the platform is not set: a call without it proves nothing.
+    `BridgeError` where a value of the platform is not set.
     """
     if platform.missing is not None:
         raise BridgeError(
@@ -227,8 +229,9 @@ def try_to_send(platform: Platform, call: Call) -> Answer | Lost:
 
 
 def _send(platform: Platform, call: Call) -> Answer:
-    """Make a call and return its answer; `BridgeError` where none came, saying what may have become
-    of a start.
+    """Make a call, and return its answer.
+
+    `BridgeError` where none came, which says whether a run may exist.
     """
     answer = try_to_send(platform, call)
     if isinstance(answer, Lost):
@@ -254,8 +257,9 @@ def _ask_for_flows(platform: Platform) -> Listing[SavedFlow]:
 
 
 def _items(platform: Platform, listing: Listing[T], saved_item_id: str = "") -> tuple[T, ...]:
-    """Return what a platform listed; `BridgeError` in its own words where it did not, or with a
-    hint where it has no such flow.
+    """Return the items of a list.
+
+    `BridgeError`, with the platform's message or a hint at the flow, where there are none.
     """
     if listing.items is not None:
         return listing.items

@@ -1,4 +1,4 @@
-"""Requests that failed verification: why they failed, which verify now, and their readmission."""
+"""Rejects: why they failed verification, which verify now, and their readmission."""
 
 from __future__ import annotations
 
@@ -22,35 +22,31 @@ if TYPE_CHECKING:
     from bridge.store.db.database import Database
 
 NO_FINDING: Final = (
-    "no secret, time or form of the body that was tried matches: the sender uses another secret, or"
+    "no variant of the secret, time and body matched: probably the sender uses another secret, or"
     " the body was changed in transit"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class DiagnosedReject:
-    """A reject, and what would have made it pass, the most telling first; empty where nothing was
-    found.
-    """
+    """A reject, and the changes with which it would verify, the most likely first."""
 
     reject: Reject
     findings: Sequence[str]
 
     @property
     def reasons(self) -> Sequence[str]:
-        """The findings as a person reads them: one at least."""
+        """The findings for a person: at least one."""
         return self.findings or [NO_FINDING]
 
     def as_json(self, *, whole: bool = False) -> dict[str, JSON]:
-        """Return it in the shape of `rejects --json`, or with the request as `show --json` has
-        it.
-        """
+        """Return it in the shape of `rejects --json`, or (`whole`) of `show --json`."""
         return (whole_reject_json if whole else reject_json)(self.reject, self.findings)
 
 
 @dataclass(frozen=True, slots=True)
 class Readmission:
-    """What came of readmitting a reject: the ids of its events, or the problem."""
+    """The result of readmitting a reject: the ids of its events, or the problem."""
 
     reject_id: str
     event_ids: Sequence[str] = ()
@@ -68,8 +64,9 @@ class Readmission:
 
 @dataclass(frozen=True, slots=True)
 class RejectReview:
-    """Verifies rejects again under one configuration, as of when they came. `keys` fetches the
-    public keys of senders.
+    """Verifies rejects again with a configuration, at the time of their arrival.
+
+    `keys` fetches the public keys of senders.
     """
 
     config: Config
@@ -94,8 +91,9 @@ class RejectReview:
         source: str | None = None,
         since: float | None = None,
     ) -> list[Reject]:
-        """Return the rejects with these ids, or, without ids, those of the filter that verify now,
-        oldest first. `NotFound` where an id names none.
+        """Return the rejects with these ids; without ids, the filtered ones that verify now.
+
+        The latter are oldest first. `NotFound` where an id names none.
         """
         if ids:
             return list(
@@ -110,7 +108,7 @@ class RejectReview:
             problem = (
                 "it was readmitted already"
                 if reject.readmitted_at
-                else "somebody is readmitting it"
+                else "another process is readmitting it"
             )
             return Readmission(reject.id, problem=problem)
         try:

@@ -1,5 +1,5 @@
-"""Why routes did not match an event, and why inputs of its deliveries are missing, by the
-configuration of now.
+"""Reasons why routes did not match an event and why inputs are missing, by the current
+configuration.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from bridge.routing.templates import Template
     from bridge.store.queries.events import Found
 
-UNUSABLE = "routes.yaml cannot be used, so the reason is not known: flowbridge check"
+UNUSABLE = "routes.yaml cannot be used, so the reason is unknown: run flowbridge check"
 
 
 @dataclass(frozen=True, slots=True)
 class MissingInput:
-    """An input without a value, or with a gap in its text: the `text` says which path leads
-    nowhere, and whether it looks misspelt.
+    """An input without a value, or with a gap in its text. `text` names the missing path, and the
+    likely one if it looks misspelt.
 
-    `is_harmless`: the delivery went well without it, and nothing looks misspelt, as with a field
-    that the sender leaves out at times.
+    `is_harmless`: the delivery succeeded without it, and nothing looks misspelt, as with a field
+    that the sender sometimes leaves out.
     """
 
     text: str
@@ -45,9 +45,11 @@ class MissingInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteReasons:
-    """`unmatched`: pairs of a route and a reason, the route empty where the reason concerns none.
-    `missing`: by delivery, its inputs. `config_error`: why the last good configuration gave the
-    reasons, and not the files.
+    """The reasons for one event.
+
+    `unmatched`: pairs of a route and a reason; the route is empty where the reason is about none.
+    `missing`: inputs by delivery. `config_error`: why the last good configuration was used instead
+    of the files.
     """
 
     unmatched: Sequence[tuple[str, str]] = ()
@@ -59,8 +61,9 @@ NO_REASONS = RouteReasons()
 
 
 def find_reasons(found: Found, settings: Settings) -> RouteReasons:
-    """Return why routes did not match, and which inputs are missing; nothing for events that no
-    route is asked about.
+    """Return why routes did not match, and which inputs are missing.
+
+    There are no reasons for events that are not routed.
     """
     from bridge.core.retention import is_emptied
     from bridge.routing.model import OWN
@@ -85,8 +88,10 @@ def find_reasons(found: Found, settings: Settings) -> RouteReasons:
 def _unmatched(
     event: Event, deliveries: Sequence[Delivery], config: Config, roots: Context
 ) -> Iterator[tuple[str, str]]:
-    """Yield each clause that failed; of routes beside others that matched only the first, and
-    routes for other types in one line.
+    """Yield each clause that failed, with its route.
+
+    Where another route matched, yield only the first clause of each, and the routes for other types
+    in one line.
     """
     from bridge.routing.matching.matcher import match_type
     from bridge.routing.matching.reasons import explain_mismatch, explain_type
@@ -121,10 +126,10 @@ def _unmatched(
 
 
 def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[MissingInput]:
-    """Yield which inputs lack a value, and which paths lead nowhere.
+    """Yield the inputs without a value, and the paths that the event does not have.
 
-    Where the delivery went well these are what looks misspelt, and inputs that were left out since
-    no path of them was in the event.
+    Where the delivery succeeded these are only paths that look misspelt, and inputs that were left
+    out since the event has no path of them.
     """
     from bridge.routing.templates import Inputs
 

@@ -1,4 +1,4 @@
-"""The evidence about a run that may exist: what the platform's list of runs said last."""
+"""Evidence about a run that may exist, from the platform's last list of runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bridge.core.plurals import number
 from bridge.delivery.obstacles import failed_look
 from bridge.monitoring.serializers import evidence_json
 
-WINDOW: Final = "looked for"  # the name of the line that says of which time
-#: Of the evidence: what looks tell later looks, and what is shown in other words.
+WINDOW: Final = "looked for"  # the name of the line with the time window
+#: Keys of the evidence that are for later tries, or that other lines show.
 HIDDEN_KEYS = (
     "attempt",
     "covered",
@@ -26,7 +26,7 @@ HIDDEN_KEYS = (
 
 
 def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
-    """Return what the platform's list of runs said last, as names and values."""
+    """Return the evidence of the platform's last list of runs, as names and values."""
     if not isinstance(evidence, dict):
         return [("evidence", orjson.dumps(evidence).decode())]
     left = {
@@ -42,7 +42,7 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
         listed = left.pop("listed", None)
         problem, _ = failed_look(evidence)
         if problem is not None:
-            # they say the same
+            # These keys repeat the problem.
             left = {name: value for name, value in left.items() if name not in ("why", "decided")}
             since = (
                 f"; none since {left.pop('failing_since')}"
@@ -82,7 +82,7 @@ def _candidate(one: JSON) -> str:
 
 
 def find_run_id(evidence: JSON) -> str:
-    """Return the run that may be the delivery's, `RUN` where there are several or none."""
+    """Return the id of the only candidate, `RUN` where there are several or none."""
     found = evidence.get("candidates") if isinstance(evidence, dict) else None
     known = [each.get("run_id") for each in found or () if isinstance(each, dict)]
     return str(known[0]) if len(known) == 1 and known[0] else "RUN"

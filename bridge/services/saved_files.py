@@ -1,6 +1,4 @@
-"""The files of an event, written to a folder: under names that lead nowhere else, and never over
-what is there.
-"""
+"""Saving the files of an event to a folder: under safe names, and without overwriting any file."""
 
 from __future__ import annotations
 
@@ -17,13 +15,13 @@ if TYPE_CHECKING:
     from bridge.core.model import JSON, Event, FormFile
     from bridge.store.blobs import Blobs
 
-MAX_NAMES: Final = 1000  # names that are tried for one file
+MAX_NAMES: Final = 1000  # tried for one file
 
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A file of an event, and where it was written: None where its bytes are not in the data folder
-    of this machine.
+    """A file of an event and its path, None where its bytes are not in the data folder of this
+    machine.
     """
 
     file: FormFile
@@ -35,7 +33,7 @@ class SavedFile:
 
 
 def save_files(event: Event, blobs: Blobs, folder: Path) -> Iterator[SavedFile]:
-    """Write the files of an event to a folder, which is created, and yield where each is.
+    """Write the files of an event to a folder, which is created, and yield each.
 
     `NotFound` where the event has none, `BridgeError` where one cannot be written.
     """
@@ -50,14 +48,12 @@ def save_files(event: Event, blobs: Blobs, folder: Path) -> Iterator[SavedFile]:
         try:
             path = _write(folder, file.name, content)
         except OSError as error:
-            raise BridgeError(f"nothing can be written to {folder}: {error.strerror}") from error
+            raise BridgeError(f"cannot write to {folder}: {error.strerror}") from error
         yield SavedFile(file, path)
 
 
 def _write(folder: Path, called: str, content: bytes) -> Path:
-    """Write a file that is new, not even through a link that somebody has put there, and return its
-    path.
-    """
+    """Write a new file, never through a link that another user has put there; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in _names(file_name(called)):
         try:
@@ -72,10 +68,10 @@ def _write(folder: Path, called: str, content: bytes) -> Path:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
         except OSError:
-            (folder / name).unlink()  # no half of it
+            (folder / name).unlink()  # leave no partial file
             raise
         return folder / name
-    raise BridgeError(f"{folder} has {MAX_NAMES} files of the name {called!r} already")
+    raise BridgeError(f"{folder} already has {MAX_NAMES} files named {called!r}")
 
 
 def _names(name: str) -> Iterator[str]:

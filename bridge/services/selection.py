@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from bridge.store.operations.actions import Move
     from bridge.store.queries.filters import Filters
 
-#: Bodies that are read in a moment; of more, a person is told.
+#: Bodies that are read quickly; of more, a command reports progress.
 MANY_BODIES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The ids that were chosen, and what was not.
+    """The selected ids, and what was left out.
 
-    `problems`: why a name stands for no item, by name. `settling`: how many unknown deliveries are
+    `problems`: why a name selects no item, by name. `settling`: how many unknown deliveries are
     left out since flowbridge still looks for their runs. `parked`: how many dead ones are left out
-    since planning refused them.
+    since planning rejected them.
     """
 
     ids: Sequence[str]
@@ -40,10 +40,9 @@ def check_names(
     source: str | None = None,
     route: str | None = None,
 ) -> None:
-    """Raise `InvalidRequest` for a source or a route that neither routes.yaml has nor anything that
-    is stored; the message names the nearest.
+    """Raise `InvalidRequest` for a source or route that is neither in routes.yaml nor stored.
 
-    A routes.yaml that cannot be read refuses no name.
+    The message names the nearest. Where routes.yaml cannot be read, no name is refused.
     """
     from bridge.config.loader import check
     from bridge.routing.expressions.roots import near
@@ -67,7 +66,7 @@ def check_names(
 def count_bodies(
     database: Database, wanted: Filters, *, of_deliveries: bool, also: Any = None
 ) -> int:
-    """Return how many bodies a selection reads, 0 where the filters do not search bodies."""
+    """Return how many bodies a selection reads: 0 if the filters do not search bodies."""
     from bridge.store.queries import events
 
     if wanted.body is None:
@@ -76,8 +75,9 @@ def count_bodies(
 
 
 def select_names(names: Sequence[str], find: Callable[[str], list[str]]) -> Selection:
-    """Return the ids that `find` gives for the names, each once; a `NotFound` that it raises is a
-    problem of that name.
+    """Return the ids that `find` returns for the names, each once.
+
+    A `NotFound` that it raises becomes a problem of that name.
     """
     ids: dict[str, None] = {}
     problems: dict[str, str] = {}
@@ -90,17 +90,15 @@ def select_names(names: Sequence[str], find: Callable[[str], list[str]]) -> Sele
 
 
 def select_named_events(database: Database, names: Sequence[str]) -> Selection:
-    """Return the events that names stand for; a name of a delivery or a run stands for its
-    event.
-    """
+    """Select events by names of events, deliveries or runs."""
     from bridge.store.queries import events as event_queries
 
     return select_names(names, lambda name: [event_queries.find(database, name)[0]])
 
 
 def select_named_deliveries(database: Database, names: Sequence[str], move: Move) -> Selection:
-    """Return the deliveries that names stand for; a name of an event stands for those of its
-    deliveries that the move is for.
+    """Select deliveries by name. A name of an event selects those of its deliveries that the move
+    applies to.
     """
     return select_names(names, lambda name: _deliveries_of(database, name, move))
 
@@ -108,11 +106,9 @@ def select_named_deliveries(database: Database, names: Sequence[str], move: Move
 def select_deliveries(
     database: Database, command: str, move: Move, wanted: Filters, limit: int = 0
 ) -> Selection:
-    """Return the newest `limit` deliveries (0: all) that the filters choose and the command is for,
-    and how many like that it leaves out.
+    """Select the newest `limit` deliveries (0: all) that the filters and the command allow.
 
-    Without a status or a state of the run in the filters these are the states that the command is
-    usually for.
+    Without a status or a run state in the filters, the command's usual states apply.
     """
     from bridge.store.operations import actions
     from bridge.store.queries import events as event_queries
@@ -129,14 +125,12 @@ def select_deliveries(
 
 
 def allowed_states(move: Move, wanted: Filters) -> Any:
-    """Return the condition on deliveries that a move puts on those that the filters choose."""
+    """Return the SQL condition that a move adds to the filters."""
     return move.wants if wanted.status or wanted.run else move.usual
 
 
 def select_unknown(database: Database, wanted: Filters, limit: int = 0) -> Selection:
-    """Return the newest `limit` unknown deliveries (0: all) that the filters choose, newest
-    first.
-    """
+    """Select the newest `limit` unknown deliveries (0: all) of the filters, newest first."""
     from bridge.store.queries import events as event_queries
 
     return Selection(
@@ -145,7 +139,7 @@ def select_unknown(database: Database, wanted: Filters, limit: int = 0) -> Selec
 
 
 def unknown_states() -> Any:
-    """Return the condition on deliveries whose outcome is unknown."""
+    """Return the SQL condition for deliveries whose outcome is unknown."""
     from bridge.store.operations import actions
 
     return actions.FORCED["resolve"].usual

@@ -1,6 +1,4 @@
-"""The status of a bridge: one overview of the store, the processes and the machine, as records and
-JSON.
-"""
+"""The status of a bridge: the store, the processes and the machine, as a record and JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class StatusReport:
     """The overview of a bridge. `store`: the database and its version. `found`: the conditions that
-    want attention. `python`: the version of Python.
+    need attention. `python`: the version of Python.
     """
 
     overview: Overview
@@ -49,9 +47,9 @@ class StatusReport:
 
 
 def read_status(settings: Settings, database: Database | None) -> StatusReport:
-    """Return the status of the bridge as the store and the processes of this machine tell it.
+    """Return the status of the bridge, from its store and the processes of this machine.
 
-    Without a store nothing has come in yet. No process of the bridge has to run.
+    Neither a store nor a running process is required.
     """
     from bridge.store.operations import checkup
 

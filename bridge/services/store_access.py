@@ -1,4 +1,4 @@
-"""Access to the store of a bridge for one command: opened, checked, and closed again."""
+"""Access to the store of a bridge for one command: open it, check it, and close it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ SQLITE_HEAD = b"SQLite format 3\0"
 def find_database(settings: Settings) -> Database:
     """Return the database of the settings, whether it exists or not.
 
-    `SettingsError` where there is neither its file nor a routes.yaml; `PermissionError` and
-    `StoreError`, with the path, where the file cannot be read or is no database.
+    `SettingsError` where there is neither its file nor a routes.yaml. `PermissionError` and
+    `StoreError`, with the path, where the file cannot be read or is not a database.
     """
     return _find_database(settings)[0]
 
 
 @contextmanager
 def open_store(settings: Settings) -> Iterator[Database | None]:
-    """Give the store, None where there is none yet: reading creates none.
+    """Open the store to read, None where there is none yet: it is not created.
 
-    `StoreError` where its schema is not this version's; `SettingsError` where there is neither a
+    `StoreError` where its schema is of another version. `SettingsError` where there is neither a
     store nor a routes.yaml.
     """
     from bridge.store.migrations import upgrade
@@ -47,7 +47,7 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
             return
         if revision != HEAD:
             raise StoreError(
-                f"the database has schema {revision}, this flowbridge wants {HEAD}:"
+                f"the database has schema {revision}, this flowbridge needs {HEAD}:"
                 f" {upgrade.remedy(revision)}"
             )
         yield database
@@ -57,9 +57,9 @@ def open_store(settings: Settings) -> Iterator[Database | None]:
 
 @contextmanager
 def open_store_to_change(settings: Settings) -> Iterator[Database]:
-    """Give the store, and wake the workers at the end, also after an exception.
+    """Open the store to change it, and wake the workers at the end, also after an exception.
 
-    `NotFound` where there is no store yet; else raises as `open_store` does.
+    `NotFound` where there is no store yet; otherwise as `open_store`.
     """
     from bridge.store.db.notify import ring
 
@@ -73,7 +73,7 @@ def open_store_to_change(settings: Settings) -> Iterator[Database]:
 
 
 def _find_database(settings: Settings) -> tuple[Database, bool]:
-    """Return the database, and whether it exists; of PostgreSQL that is not asked."""
+    """Return the database and whether it exists, which is not checked for PostgreSQL."""
     from bridge.store.db.database import Database
 
     database = Database.of(settings)
@@ -88,7 +88,7 @@ def _find_database(settings: Settings) -> tuple[Database, bool]:
 
 
 def _check_format(path: Path) -> None:
-    """Read how the file begins, since SQLite's own errors do not name it.
+    """Check the first bytes of the file, since SQLite's own errors do not name it.
 
     https://www.sqlite.org/fileformat.html#magic_header_string; an empty file is a new database.
     """
@@ -96,19 +96,17 @@ def _check_format(path: Path) -> None:
         head = file.read(len(SQLITE_HEAD))
     if head and head != SQLITE_HEAD:
         raise StoreError(
-            f"{path} is no SQLite database. Next: move it away, then `flowbridge db restore` brings"
-            " a backup back, or `flowbridge serve` begins a new database"
+            f"{path} is not a SQLite database. Next: move it away, then restore a backup with"
+            " `flowbridge db restore`, or create a new database with `flowbridge serve`"
         )
 
 
 def _require_routes_file(settings: Settings) -> None:
-    """Raise `SettingsError` without a routes.yaml: the command was most likely called in another
-    folder than meant.
-    """
+    """Raise `SettingsError` without a routes.yaml: the command may run in a wrong folder."""
     file = settings.config
     if not file.exists():
         hint = (
-            "change to your project's folder, or pass --config FILE (`flowbridge init` makes a"
+            "change to your project's folder, or pass --config FILE (`flowbridge init` creates a"
             " project)"
         )
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Deliveries whose outcome is unknown: what is known of each, and the commands that settle it."""
+"""Deliveries whose outcome is unknown: the evidence, and the commands that settle them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NOT_YET_READ: Final = "not yet, in the platform's list of runs"
 NOT_ASKED: Final = "no: its route says on_unknown: {}"
-#: What can be said of an unknown delivery, and when.
+#: The values of `resolve --as`, each with when it is right.
 SETTLING_COMMANDS: Final = (
     ("delivered --run-id {run}", "if it ran"),
     ("queued", "if it did not"),
@@ -38,11 +38,11 @@ SETTLING_COMMANDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class UnknownDelivery:
-    """One delivery with what is known of its start.
+    """One delivery with the facts about its start.
 
     `lost`: the call without an answer. `near`: the latest run of its flow. `wait`: what it waits
-    for. `at`: the time of the look. It may have been settled since it was chosen, and its status
-    says so.
+    for. `at`: the time of reading. `confirm_seconds`: see `find_settling_steps`. Its status shows
+    whether it was settled since it was selected.
     """
 
     event: Event
@@ -55,17 +55,17 @@ class UnknownDelivery:
 
     @property
     def evidence(self) -> list[tuple[str, str]]:
-        """What the platform's list of runs said last, or why it was not asked: names and values."""
+        """The evidence of the platform's last list of runs, or why there is none, as pairs."""
         if self.delivery.evidence is not None:
             return describe_evidence(self.delivery.evidence)
         return [("looked", self._not_looked())]
 
     @property
     def commands(self) -> list[tuple[str, str]]:
-        """The commands that settle the delivery, each with when it is right; none where it settles
-        itself.
+        """The commands that settle the delivery, each with when it is right.
 
-        While flowbridge still looks for the run, only a command with --force settles it.
+        There are none where flowbridge settles it. While flowbridge still looks for the run, a
+        command needs --force.
         """
         if find_need(self.delivery, self._known()) is not Need.DECISION:
             return []
@@ -78,15 +78,13 @@ class UnknownDelivery:
 
     @property
     def next_steps(self) -> Sequence[str]:
-        """What a person does next, a line each."""
+        """The next steps, a line each."""
         return find_settling_steps(
             self.delivery, self._known().obstacle, self.at, self.confirm_seconds
         )
 
     def as_json(self) -> dict[str, JSON]:
-        """Return it in the shape of `resolve --json`: the delivery's keys, and what is known of its
-        start.
-        """
+        """Return it in the shape of `resolve --json`: the delivery's keys, and its evidence."""
         return delivery_json(self.delivery) | {
             "evidence": evidence_json(self.delivery.evidence),
             "attempt": None if self.lost is None else attempt_json(self.lost),
@@ -114,16 +112,12 @@ class UnknownDelivery:
 
 
 def select_named_unknown(database: Database, names: Sequence[str]) -> Selection:
-    """Return the unknown deliveries that names stand for; a name of an event stands for all of its
-    unknown deliveries.
-    """
+    """Select unknown deliveries by name. A name of an event selects all its unknown deliveries."""
     return select_names(names, lambda name: _unknown_of(database, name))
 
 
 def read_unknown(database: Database, id_: str, config: Config | None) -> UnknownDelivery:
-    """Return what is known of a delivery. Without `config` the reasons why it waits lack what
-    routes.yaml says.
-    """
+    """Read a delivery with its evidence. Without `config` its wait lacks reasons of routes.yaml."""
     found = event_queries.show(database, id_)
     now = time.time()
     one = next(each for each in found.deliveries if each.id == id_)

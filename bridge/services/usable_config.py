@@ -18,8 +18,9 @@ MAX_DEPTH = 100
 
 @dataclass(frozen=True, slots=True)
 class UsableConfig:
-    """A configuration that can be used. `error`: why the files cannot, where it is the last good
-    one.
+    """A configuration that can be used.
+
+    `error`: why the files cannot be used, where this is the last good configuration.
     """
 
     config: Config
@@ -55,8 +56,9 @@ def find_usable(settings: Settings) -> UsableConfig:
 
 
 def body_reader(sources: Mapping[str, Source]) -> Callable[[Event], Body]:
-    """Return a function that reads an event's body as its source does, or by its content type where
-    `sources` does not have the source.
+    """Return a function that reads an event's body as its source does.
+
+    Without its source in `sources` the body is read by its content type.
     """
     from bridge.ingest.bodies import decode
     from bridge.ingest.source_bodies import read_body

@@ -1,12 +1,12 @@
-"""A call is made in the time of its attempt, or not at all.
+"""Deadlines of attempts: each call is made within the time of its attempt, or not at all.
 
-Whoever takes over an attempt without an outcome goes by that nothing leaves any more once the lease
-is lost and the time is over: the run is looked for then, and where there is none the flow is
-started again. So a worker that stood still meanwhile (a machine that was suspended, a process that
-was stopped) must not go on where it was.
+A worker that takes over an attempt without an outcome relies on this: once the lease is lost and
+the time is over, no call leaves any more. It looks for the run, and starts the flow again where
+there is none. So a worker that was suspended meanwhile (with its machine, or by a signal) must not
+make its calls late.
 
-Both the wall clock and the boot clock have to be in time, so a clock that is set, forward or back,
-gives no call more time.
+Both the wall clock and the boot clock have to be within the deadline, so setting a clock forward or
+back gives no call more time.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 Deliver = Callable[[Delivery, Platform, Send, float], Outcome]
-STOOD_STILL: Final = "the call was not made: this process stood still until its lease was lost"
+STOOD_STILL: Final = "the call was not made: this process was suspended until its lease was lost"
 NOT_MADE: Final = Outcome(kind=Kind.REFUSED, detail=STOOD_STILL, ours=True, made=False)
 FAULT: Final = Outcome(
-    kind=Kind.UNKNOWN, detail="the call failed by a fault of flowbridge's own", ours=True
+    kind=Kind.UNKNOWN, detail="the call failed because of a bug in flowbridge", ours=True
 )
 TIME_OVER: Final = "the time of the attempt was over"
 
@@ -42,10 +42,9 @@ def make_attempt(
     lease_seconds: float,
     kept_at: float | None = None,
 ) -> Outcome:
-    """Make the attempt of a claim and return what came of it. Nothing is raised.
+    """Make the attempt of a claim and return its outcome. Nothing is raised.
 
-    `kept_at`: what the boot clock showed when the lease was last extended; null where that was not
-    done since the claim.
+    `kept_at`: the boot clock when the lease was last extended, None if never since the claim.
     """
     try:
         at = now()
@@ -61,21 +60,19 @@ def make_attempt(
 
 
 def _left(claim: Claim, seconds: float, now: float) -> float:
-    """Return how many of these seconds since the intent are left, by the clock that leaves
-    fewer.
-    """
+    """Return how many of the seconds since the intent are left, by the clock with fewer left."""
     return min(claim.began_at + seconds - now, _began(claim) + seconds - elapsed())
 
 
 def _lease_left(claim: Claim, now: float, lease_seconds: float, kept_at: float | None) -> float:
-    """Return for how many seconds the lease is surely held."""
+    """Return for how many seconds the lease is certainly held."""
     kept = 0.0 if kept_at is None else max(0.0, kept_at - _began(claim))
     return _left(claim, kept + lease_seconds, now)
 
 
 def _began(claim: Claim) -> float:
-    """Return what the boot clock showed at the intent; where that was not read, now, which leaves
-    it to the other clock.
+    """Return the boot clock at the intent; where it was not read, its time now, so that the wall
+    clock decides.
     """
     return (
         elapsed()
@@ -85,9 +82,7 @@ def _began(claim: Claim) -> float:
 
 
 def _in_time(send: Send, claim: Claim, timeout: float, now: Clock) -> Send:
-    """Return what makes the calls of an attempt, so that all of them end within `timeout` seconds
-    of its intent.
-    """
+    """Return a `send` whose calls all end within `timeout` seconds of the attempt's intent."""
 
     def bounded(call: Call, seconds: float) -> Answer | Lost:
         left = _left(claim, timeout, now())

@@ -1,9 +1,8 @@
-"""The worker's end of an engine that makes the calls elsewhere: what is leased is handed to a
-broker, which may lose or repeat it.
+"""The relay of leased deliveries to a broker, for an engine that makes the calls elsewhere.
 
-The broker carries a delivery's id and its lease, no more. Whoever gets them begins the attempt in
-the store (`claims.begin`), or finds that it is not his to begin. What gets lost is queued again
-when its lease has run out, and has spent nothing.
+The broker carries a delivery's id and its lease, no more, and may lose or repeat a message. The
+process that gets one begins the attempt in the store (`claims.begin`), unless another has begun it.
+A lost delivery is queued again when its lease runs out, and has spent no attempt.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-MAX_RELAYED_DELIVERIES: Final = 200  # deliveries handed over at once
+MAX_RELAYED_DELIVERIES: Final = 200  # at once
 
-# a delivery's id and its lease; raises where the broker did not take them
+# takes a delivery's id and its lease; raises where the broker did not accept them
 Publish = Callable[[str, str], None]
 
 
 class Relay:
-    """Hands claims over. After a failure nothing is leased for the next of `backoff_seconds`."""
+    """Sends claims to the broker. After a failure it leases none for the next `backoff_seconds`."""
 
     def __init__(self, publish: Publish, backoff_seconds: Sequence[float]) -> None:
         self._publish = publish
@@ -34,18 +33,16 @@ class Relay:
 
     @property
     def room(self) -> int:
-        """How many may be leased now."""
+        """How many deliveries may be leased now."""
         return MAX_RELAYED_DELIVERIES if time.monotonic() >= self._not_before else 0
 
     def hand_over(self, claims: Sequence[Claim]) -> Sequence[Claim]:
-        """Hand claims over that are committed; return those that were not, or of which that is not
-        known.
-        """
+        """Send committed claims to the broker, and return those that it may not have accepted."""
         for place, claim in enumerate(claims):
             try:
                 self._publish(claim.delivery.id, claim.lease)
             except Exception as error:
-                # whatever a broker's client may raise; its text may hold the broker's URL
+                # A client may raise any exception, and its text may hold the broker's URL.
                 wait = self._backoff_seconds[min(self._failures, len(self._backoff_seconds) - 1)]
                 self._failures += 1
                 self._not_before = time.monotonic() + wait

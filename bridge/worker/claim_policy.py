@@ -1,5 +1,5 @@
-"""What the present says of deliveries that were planned earlier: what may go, by configuration and
-hold, and what follows an attempt.
+"""Claim policy of the current configuration: which deliveries may start, and when a start without
+an answer is reconciled.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def find_allowed(config: Config) -> Allowed:
 def exclude_missing_flows(
     allowed: Allowed, config: Config, loaded: LoadedFlows, connection: Connection
 ) -> Allowed:
-    """Return what is allowed, without starts of local flows that are being loaded, or that there
-    are not: they would be refused.
+    """Return what is allowed, without starts of local flows that are being loaded or missing: the
+    platform would refuse them.
 
-    A delivery keeps the flow that it was planned for, so that its flow counts beside the one that
-    its route names now.
+    A delivery keeps the flow that it was planned for, so that flow counts, and not only the one
+    that its route names now.
     """
     platform = config.local_platform
     if platform is None:
@@ -49,7 +49,7 @@ def exclude_missing_flows(
 
 
 def read_hold(connection: Connection, before: bool) -> bool:
-    """Tell whether starts are held back; a change since `before` is logged."""
+    """Return whether starts are held, and log a change since `before`."""
     held = hold.current(connection) is not None
     if held is not before:
         log.warning("starts_held" if held else "starts_released")
@@ -57,11 +57,10 @@ def read_hold(connection: Connection, before: bool) -> bool:
 
 
 def reconcile_at(config: Config, claim: Claim, after: float, now: float) -> float | None:
-    """When the platform is asked whether a start without an answer is among its runs, null where it
-    is not.
+    """Return when to look for the run of a lost start, None if its route does not ask for it.
 
-    `after`: seconds after the deadline of the call. A clock that was set back since the attempt
-    began puts it off no further.
+    `after`: seconds after the deadline of the call. Setting the clock back since the attempt began
+    does not postpone it.
     """
     platform = config.platforms.get(claim.delivery.platform)
     if claim.delivery.on_unknown != "reconcile":

@@ -1,8 +1,7 @@
-"""How far the clocks of others are ahead of this machine's, by the dates of their answers: calls go
-through here.
+"""How far the clocks of other hosts are ahead of this machine's, by the `Date` of their answers.
 
-It is remembered by this process alone, and anew after each start: whoever leads tells of those that
-it calls itself.
+Each process measures the hosts that it calls itself, from its start on. The leading worker reports
+its own measurements.
 """
 
 from __future__ import annotations
@@ -25,15 +24,16 @@ from bridge.delivery.platforms.responses import told_at
 from bridge.routing.model import Platform
 from bridge.store.db.clock import elapsed
 
-MIN_ANSWERS: Final = 3  # answers of a host that tell
-MAX_HOSTS: Final = 64  # hosts that are remembered
-DATE_LAG_SECONDS: Final = 0.5  # seconds that a date in whole seconds lies behind, on average
+MIN_ANSWERS: Final = 3  # of a host, before its clock is reported
+MAX_HOSTS: Final = 64  # that are remembered
+DATE_LAG_SECONDS: Final = 0.5  # by which a date in whole seconds lags, on average
 
 
 @dataclass(slots=True)
 class _HostClock:
-    """The last answers of a host: seconds ahead, and when the last came. `begun`: its time when our
-    boot clock began.
+    """The last answers of a host: seconds ahead, and when the last one came.
+
+    `begun`: the host's time when our boot clock began.
     """
 
     ahead: deque[float] = field(default_factory=lambda: deque(maxlen=MIN_ANSWERS))
@@ -42,10 +42,9 @@ class _HostClock:
 
 
 class HostClocks:
-    """Makes calls by `send`, and looks at the Date of each answer. Any number of threads may use
-    it.
+    """Makes calls by `send`, and reads the `Date` of each answer. Thread-safe.
 
-    `fresh_seconds`: for which the answers of a host tell.
+    `fresh_seconds`: for which the answers of a host count.
     """
 
     def __init__(self, send: Send, fresh_seconds: float) -> None:
@@ -78,8 +77,9 @@ class HostClocks:
         return answer
 
     def ahead(self) -> Mapping[str, float]:
-        """Return by host how many seconds its clock is ahead, negative where it is behind, if
-        several answers of the last hour tell.
+        """Return by host how many seconds its clock is ahead, negative where it is behind.
+
+        Hosts with fewer than `MIN_ANSWERS` recent answers are left out.
         """
         since = time.monotonic() - self._fresh_seconds
         with self._mutex:
@@ -90,10 +90,9 @@ class HostClocks:
             }
 
     def platform_at(self, url: str, boot_clock: float) -> float | None:
-        """Return what time it is by the clock of a URL's host when our boot clock shows this; null
-        where no answer of the last hour tells.
+        """Return a host's time at a time of our boot clock, None without a recent answer.
 
-        A step of our own wall clock changes nothing of it.
+        A step of our own wall clock does not change it.
         """
         with self._mutex:
             known = self._hosts.get(_host(url))
@@ -109,8 +108,8 @@ class HostClocks:
 def intent_clocks(
     clocks: ClockReading, others: HostClocks, platforms: Mapping[str, Platform]
 ) -> Callable[[str], ClockReading]:
-    """Return what gives the clocks that an intent stores for a platform: ours as they were read,
-    and its own where that is known.
+    """Return a function that gives the clocks that an intent for a platform stores: ours as read,
+    and the platform's where it is known.
     """
 
     def read(name: str) -> ClockReading:
@@ -128,9 +127,7 @@ def _host(url: str) -> str:
 
 
 def _seconds_ahead(date: str, before: float, after: float) -> float | None:
-    """Return how far a date in whole seconds lies outside of the time that the call took; None
-    where it cannot be read.
-    """
+    """Return how far a date in whole seconds lies outside of the call, None if it is unreadable."""
     try:
         at = parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError):

@@ -1,6 +1,4 @@
-"""One cycle of the worker: apply results, make a turn where there is anything to do, start
-calls.
-"""
+"""One cycle of the worker: apply results, make a turn if there is work, and start calls."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ from bridge.worker.turn_changes import TurnChanges
 
 log = get_logger()
 
-MAX_CALLS: Final = 32  # calls under way at once
+MAX_CALLS: Final = 32  # under way at once
 
 
 class Cycle:
@@ -86,13 +84,13 @@ class Cycle:
         self.calls = ThreadPool(
             "call", MAX_CALLS, lambda error: log.error("worker_fault", exc_info=error)
         )
-        self.looks = self._track_runs(settings, config)
+        self.tracker = self._track_runs(settings, config)
         self.local = self._run_locally(settings, host)
         self.turns = Turns(
             self.id,
             settings,
             lambda: self._present,
-            self.looks,
+            self.tracker,
             self.local,
             relay,
             self.clocks,
@@ -108,7 +106,7 @@ class Cycle:
     @property
     def is_busy(self) -> bool:
         """Return whether a call or a run is under way."""
-        return bool(self.turns.held) or (self.local is not None and self.local.busy)
+        return bool(self.turns.held) or (self.local is not None and self.local.is_busy)
 
     def _config_now(self) -> Config:
         return self._present
@@ -129,9 +127,9 @@ class Cycle:
         )
 
     def step(self) -> None:
-        """Make one turn if there is anything to do.
+        """Make one turn if there is work.
 
-        A store that fails costs nothing but time: the next turn stores what ended.
+        Where the store fails, the next turn stores the results.
         """
         self._take_configuration()
         self.collect()
@@ -142,7 +140,7 @@ class Cycle:
                 self.now.set()
                 clock_steps.follow(self._database, self.now)
             clocks = self.now.read()
-            if self._anything(clocks.at):
+            if self._has_work(clocks.at):
                 taken = self._database.write(lambda connection: self.turns.make(connection, clocks))
                 self.turns.commit(taken)
                 self._begin(taken)
@@ -166,8 +164,8 @@ class Cycle:
         if self.local is not None:
             self.local.flows.note_new_config()
 
-    def _anything(self, now: float) -> bool:
-        """Return whether a turn has anything to do."""
+    def _has_work(self, now: float) -> bool:
+        """Return whether a turn has work to do."""
         if self.turns.ended or self.turns.beats:
             return True
         if elapsed() < self._idle_until and not self.changes.any():
@@ -180,13 +178,13 @@ class Cycle:
             is_idle = nothing_soon and (self.local is None or self.local.is_idle(connection))
             self._idle_until = elapsed() + beat if is_idle else 0.0
             return is_due or (
-                self.local is not None and not is_idle and self.local.anything(connection)
+                self.local is not None and not is_idle and self.local.has_work(connection)
             )
 
     def _salvage(self, now: float) -> None:
-        """Store each result by itself, after a turn that failed by a fault of our own.
+        """Store each result by itself, after a turn that failed because of a bug.
 
-        So a bad result does not hold up the rest. One that still fails is dropped: its lease runs
+        So a bad result does not block the rest. One that still fails is dropped: its lease runs
         out, and its delivery is then settled as one whose answer was lost.
         """
         turns = self.turns
@@ -222,37 +220,37 @@ class Cycle:
             self._idle_until = 0.0
 
     def _apply(self, result: Result) -> None:
-        """Apply one result: what has to be stored goes into the next turn."""
+        """Apply one result, and give it to the next turn where it has to be stored."""
         ended = self.turns.ended
-        local = cast("LocalRuns", self.local)  # who reports of runs and flows belongs to it
+        local = cast("LocalRuns", self.local)  # only it reports results of runs and flows
         match result:
             case AttemptEnded():
                 ended.attempts.append(result)
             case PollEnded():
-                self.looks.finish([result], ended)
+                self.tracker.finish([result], ended)
             case ListEnded():
-                self.looks.finish_list(result, ended)
+                self.tracker.finish_list(result, ended)
             case ReconcileEnded(delivery_id):
-                self.looks.finish_reconciling(delivery_id)
+                self.tracker.finish_reconciling(delivery_id)
             case RunEnded(run_id, how):
-                local.over(run_id, how, ended)
+                local.note_ended(run_id, how, ended)
             case RunReturned(run_id):
-                local.returned(run_id, ended)
+                local.note_returned(run_id, ended)
             case RunLost(run_id):
-                local.lost(run_id, ended)
+                local.note_lost(run_id, ended)
             case FlowsLoaded(flows):
                 local.flows.note_loaded(flows)
             case FlowsBroken(why, for_good):
                 local.flows.note_broken(why, for_good=for_good)
             case HostDied():
-                local.host_died()
+                local.note_host_died()
             case _:
                 assert_never(result)
 
     # -- the calls
 
     def _begin(self, taken: TurnChanges) -> None:
-        """Set going what the turn took on: its intent is on disk now."""
+        """Start the calls and runs that the turn claimed: their intents are on disk now."""
         platforms = self._present.platforms
         held = self.turns.held
         for claim, _, _ in taken.settled:
@@ -261,13 +259,15 @@ class Cycle:
             held[claim.delivery.id] = claim
             platform = platforms[claim.delivery.platform]
             self.calls.submit(claim.delivery.id, partial(self._deliver, claim, platform))
-        self.looks.begin(taken, platforms)
-        self.is_waiting = bool(self.is_waiting or taken.claims or taken.looks)
+        self.tracker.begin(taken, platforms)
+        self.is_waiting = bool(self.is_waiting or taken.claims or taken.polls)
         if self.local is not None:
             self.local.begin(taken)
-        if self._relay is not None and (kept := self._relay.hand_over(taken.claims)):
+        if self._relay is not None and (returned := self._relay.hand_over(taken.claims)):
             self.try_to_write(
-                lambda: self._database.write(lambda connection: claims.hand_back(connection, kept))
+                lambda: self._database.write(
+                    lambda connection: claims.hand_back(connection, returned)
+                )
             )
 
     def _deliver(self, claim: Claim, platform: Platform) -> None:
@@ -277,7 +277,7 @@ class Cycle:
         self._report(AttemptEnded(claim, outcome))
 
     def try_to_write(self, write: Callable[[], None]) -> None:
-        """Write to the store where that is possible; a failure is logged."""
+        """Write to the store, and log a failure."""
         try:
             write()
         except StoreError as error:

@@ -1,6 +1,4 @@
-"""A form's files, as the calls of deliveries need them: looked up, read from disk within a budget,
-and uploaded once.
-"""
+"""The files of forms for deliveries: looked up, read within a memory budget, and uploaded once."""
 
 from __future__ import annotations
 
@@ -25,13 +23,13 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-# bytes of files in hand at once; in Base64 and in a call's body each is there several times
+# of files in memory at once; Base64 and the body of a call hold each several times
 MAX_HELD_BYTES: Final = 32 * 1024 * 1024
-MAX_UPLOADS: Final = 4096  # uploads
+MAX_UPLOADS: Final = 4096  # that are remembered
 
 
 class Files:
-    """Delivers with files. One is enough for a process: any number of threads may use it."""
+    """Delivers with files. Thread-safe: one is enough for a process."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._public_url = settings.public_url
@@ -51,7 +49,9 @@ class Files:
             files = referred(delivery.inputs, events.files_of(self._database, delivery.event_id))
         except StoreError:
             return Outcome(
-                kind=Kind.REFUSED, detail="the store could not say which files there are", ours=True
+                kind=Kind.REFUSED,
+                detail="the store failed when it was asked for the files",
+                ours=True,
             )
         try:
             with self._room(
@@ -62,7 +62,7 @@ class Files:
         except TimeoutError:
             return Outcome(
                 kind=Kind.REFUSED,
-                detail="the files of others took all the time of the call",
+                detail="the files of other deliveries filled the memory until the call timed out",
                 ours=True,
             )
 
@@ -87,7 +87,7 @@ class Files:
 
     @contextmanager
     def _room(self, size: int, patience: float) -> Iterator[None]:
-        """Wait until there is room for so many bytes; more than all the room is in hand alone."""
+        """Wait until so many bytes fit the budget; more than all of it waits to be alone."""
         with self._changed:
             if not self._changed.wait_for(
                 lambda: self._held == 0 or self._held + size <= MAX_HELD_BYTES, patience
@@ -103,9 +103,7 @@ class Files:
 
 
 class UploadCache(MutableMapping[tuple[str, str], str]):
-    """What was uploaded lately, by (platform, name). It only saves uploads: doing one again does no
-    harm.
-    """
+    """Recent uploads by (platform, name). It only saves calls: repeating one does no harm."""
 
     def __init__(self, fresh_seconds: float) -> None:
         self._fresh_seconds = fresh_seconds

@@ -1,5 +1,5 @@
-"""Looks for the run of a start without an answer: asks the platform, has the store decide, and says
-what was decided.
+"""Reconciliation of starts without an answer: ask the platform for its runs, and let the store
+decide.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ log = get_logger()
 
 
 class Reconciler:
-    """Looks for runs, each look in the thread of whoever calls.
+    """Looks for the runs of unknown deliveries, in the thread of the caller.
 
-    `after`: seconds after an attempt's deadline until the first look. `now`: the time that attempts
-    are kept with.
+    `after`: seconds from an attempt's deadline to the first try. `now`: the clock of the attempts.
     """
 
     def __init__(
@@ -40,8 +39,8 @@ class Reconciler:
         self._after = after
         self._now = now
 
-    def look(self, unknown: Delivery) -> None:
-        """Make one look for the run of a delivery, and settle the delivery by it."""
+    def reconcile(self, unknown: Delivery) -> None:
+        """Look once for the run of a delivery, and settle the delivery by the result."""
         config = self._config()
         platform = config.platforms.get(unknown.platform)
         with self._database.read() as connection:
@@ -76,10 +75,10 @@ class Reconciler:
             )
 
     def _early(self, known: Case, platform: Platform, clocks: ClockReading) -> float:
-        """Return the seconds that are left until the run is looked for.
+        """Return the seconds that are left until the run may be looked for.
 
-        A clock that was set back may say that the attempt has yet to begin: only time that really
-        passed is waited for.
+        By a clock that was set back the attempt may lie in the future: only time that really passed
+        counts.
         """
         after = platform.timeout + self._after
         between = passed(known.clocks, clocks)
@@ -88,9 +87,7 @@ class Reconciler:
         return after - (clocks.at - known.began_at) if known.began_at <= clocks.at else 0.0
 
     def _ask(self, known: Case, platform: Platform, *, exclusive: bool) -> Answers:
-        """Ask for the flow's newest runs, and of those that may be the one, each by itself, how it
-        stands and what its outputs are.
-        """
+        """Ask for the flow's newest runs, and then each candidate for its state and its outputs."""
         one = known.delivery
         listing = newest(one.saved_item_id, platform, self._send)
         clocks = replace(self._now.read(), platform_at=listing.told_at)
@@ -130,7 +127,7 @@ class Reconciler:
         )
 
     def _unlinked(self, found: dict[str, RunReport], within: Window) -> list[str]:
-        """Return the runs that may be the one, by what is known before each is asked about."""
+        """Return the candidates among the listed runs that no delivery has."""
         some = candidates(
             (
                 Candidate(run_id=run_id, created_at=report.created_at)
@@ -144,9 +141,7 @@ class Reconciler:
         return [one.run_id for one in some if one.run_id not in taken]
 
     def _report(self, run_id: str, listed: RunReport, platform: Platform) -> RunReport:
-        """Ask about a run: what it says of itself counts, but for its time, which the list may know
-        better.
-        """
+        """Poll a run. Where the answer has no time of its creation, use that of the list."""
         report = look(run_id, platform, self._send)
         return (
             report
@@ -156,7 +151,7 @@ class Reconciler:
 
 
 def _candidate(run_id: str, report: RunReport, unknown: Delivery) -> Candidate:
-    """What is told of a run; its outputs are told once it is over."""
+    """Return a run as a candidate, with the echo in its outputs once it has ended."""
     return Candidate(
         run_id=run_id,
         created_at=report.created_at,
@@ -167,14 +162,16 @@ def _candidate(run_id: str, report: RunReport, unknown: Delivery) -> Candidate:
 
 
 def _problem(listing: Listing[ListedRun], listed: Sequence[ListedRun]) -> str | None:
-    """Return why a list tells nothing."""
+    """Return why a list is of no use, None where it is."""
     if listing.items is None:
-        return listing.detail or "the platform did not tell its runs"
-    return "the platform's list is of other flows" if listing.items and not listed else None
+        return listing.detail or "the platform returned no list of runs"
+    return (
+        "the platform's list has only runs of other flows" if listing.items and not listed else None
+    )
 
 
 def _is_exclusive(config: Config, one: Delivery) -> bool:
-    """Whether routes.yaml says now that nobody else starts the delivery's flow."""
+    """Return whether routes.yaml now declares the delivery's flow as exclusive to flowbridge."""
     mine = (one.platform, one.saved_item_id)
     return any(
         flow.exclusive

@@ -12,7 +12,7 @@ from bridge.routing.model import Platform
 from bridge.store.queue.claims import Claim
 
 FlowKey = tuple[str, str]  # platform, saved_item_id
-TrackedRun = tuple[Delivery, int]  # and how often its run was polled
+TrackedRun = tuple[Delivery, int]  # a delivery, and how often its run was polled
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class PollEnded:
 
 @dataclass(frozen=True, slots=True)
 class ListEnded:
-    """A list of a flow's runs was read: `going` are in it and go on, `rest` are polled one by one.
+    """A list of a flow's runs was read: `going` are in it and running, `rest` are polled singly.
 
-    `is_useful`: whether the list had any of the runs that were looked for.
+    `is_useful`: whether the list had any of the wanted runs.
     """
 
     flow: FlowKey
@@ -48,7 +48,7 @@ class ListEnded:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileEnded:
-    """A look for the run of a start without an answer has ended. The store has what it found."""
+    """The run of a start without an answer was looked for. The store has the result."""
 
     delivery_id: str
 
@@ -63,7 +63,7 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class RunReturned:
-    """A local run was never begun."""
+    """A local run never began."""
 
     run_id: str
 
@@ -77,14 +77,14 @@ class RunLost:
 
 @dataclass(frozen=True, slots=True)
 class FlowsLoaded:
-    """The flows of flows.py are these from now on."""
+    """flows.py was loaded, with these flows."""
 
     flows: list[LocalFlow]
 
 
 @dataclass(frozen=True, slots=True)
 class FlowsBroken:
-    """flows.py could not be loaded. `for_good`: not before it changes."""
+    """flows.py could not be loaded. `for_good`: until it changes."""
 
     why: str
     for_good: bool
@@ -92,7 +92,7 @@ class FlowsBroken:
 
 @dataclass(frozen=True, slots=True)
 class HostDied:
-    """The flow host has died: the worker cannot begin a run any more."""
+    """The flow host has died: the worker cannot start a run any more."""
 
 
 Result = (
@@ -112,7 +112,7 @@ ReportResult = Callable[[Result], None]
 
 @dataclass(slots=True)
 class PendingResults:
-    """All that ended since the last turn, and that the next one stores."""
+    """The results since the last turn, which the next one stores."""
 
     attempts: list[AttemptEnded] = field(default_factory=list)
     polls: list[PollEnded] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A worker's looks at runs: which it takes on, how it asks, and when it looks again."""
+"""The run tracker of a worker: which runs it polls, how, and when it polls them again."""
 
 from __future__ import annotations
 
@@ -31,19 +31,16 @@ from bridge.worker.turn_changes import TurnChanges
 
 log = get_logger()
 
-LIST_PAUSE_SECONDS: Final = (
-    600.0  # seconds for which a list is not asked that told nothing of our runs
-)
-# seconds until it is seen whether a platform is back in routes.yaml, or has runs again
+LIST_PAUSE_SECONDS: Final = 600.0  # for a list that had none of our runs
+# until the next check whether a platform is in routes.yaml again, or has runs again
 UNTRACKED_SECONDS: Final = 5.0
-SINGLE_POLL_EVERY: Final = (
-    4  # one of so many looks at a run asks about it alone, should a list lag behind
-)
+SINGLE_POLL_EVERY: Final = 4  # of so many polls of a run one asks for it alone, in case lists lag
 
 
 class RunTracker:
-    """The looks of a worker. `calls` runs them; `report` brings what they ended with to the
-    worker's thread, where all else happens.
+    """Polls the runs of a worker's deliveries in the threads of `calls`.
+
+    `report` passes the results to the worker's thread. All other methods are for that thread.
     """
 
     def __init__(
@@ -61,24 +58,24 @@ class RunTracker:
         self._calls = calls
         self._report = report
         self._now = now
-        self.under_way: set[str] = set()  # by delivery id: taken, and not reported yet
+        self.under_way: set[str] = set()  # by delivery id: claimed, and not reported yet
         self._usual: dict[FlowKey, Usual] = {}
-        # lists that are not asked, until the boot clock shows that
+        # lists that are not used until that time of the boot clock
         self._silent: dict[FlowKey, float] = {}
-        self._failed: dict[str, int] = {}  # by delivery id: looks in a row that learned nothing
+        self._failed: dict[str, int] = {}  # by delivery id: failed polls in a row
         self._eager: dict[str, bool] = {}  # by platform, within a turn
         self._changed = True
-        self.next_at = 0.0  # when the next run is due to be looked at
+        self.next_at = 0.0  # when the next poll is due
 
     def __len__(self) -> int:
-        """How many are under way."""
+        """Return how many polls are under way."""
         return len(self.under_way)
 
     # -- in a turn
 
     def first(self, claim: Delivery) -> float | None:
-        """Return the seconds until the run of a delivery is looked at that is started now, null
-        where its platform has no runs.
+        """Return the seconds until the first poll of a run that starts now, None where its platform
+        has no runs.
         """
         polling = _polling(self._config(), claim.platform)
         self._changed = True
@@ -94,7 +91,7 @@ class RunTracker:
     def record(
         self, connection: Connection, polls: Sequence[PollEnded], now: float, taken: TurnChanges
     ) -> None:
-        """Store what polls have learned."""
+        """Store the results of polls."""
         self._eager.clear()
         for each in polls:
             followed = each.delivery
@@ -105,12 +102,12 @@ class RunTracker:
         self._changed = self._changed or bool(polls)
 
     def take(self, connection: Connection, most: int, now: float, taken: TurnChanges) -> None:
-        """Take on what is due, and see when the next will be."""
+        """Claim the due polls, and find when the next is due."""
         platforms = self._config().callable_platforms
-        taken.looks = run_tracking.claim_polls(
+        taken.polls = run_tracking.claim_polls(
             connection, platforms=platforms, most=most, now=now, near=self._near
         )
-        if self._changed or taken.looks:
+        if self._changed or taken.polls:
             self.next_at = run_tracking.next_due(connection, now) or 0.0
             self._changed = False
 
@@ -123,7 +120,7 @@ class RunTracker:
     def _wait(
         self, connection: Connection, followed: Delivery, report: RunReport, now: float
     ) -> float:
-        """Return the seconds until a run is looked at again, should it go on."""
+        """Return the seconds until the next poll of a run, should it go on."""
         polling = _polling(self._config(), followed.platform)
         if polling is None:
             return UNTRACKED_SECONDS
@@ -138,7 +135,7 @@ class RunTracker:
         return min(after_failures(polling, wait, failures), followed.run_timeout)
 
     def _is_eager(self, connection: Connection, followed: Delivery, now: float) -> bool:
-        """Whether somebody waits for the run to end: for its slot, or behind it in its line."""
+        """Return whether a delivery waits for the run to end: for its slot or its ordering key."""
         name = followed.platform
         if name not in self._eager:
             paused = {route.name for route in self._config().routes if route.mode is Mode.PAUSED}
@@ -151,12 +148,12 @@ class RunTracker:
     # -- the calls
 
     def begin(self, taken: TurnChanges, platforms: Mapping[str, Platform]) -> None:
-        """Set going what a turn took on, and learn from the runs that were over."""
+        """Start the polls that a turn claimed, and learn from the runs that ended."""
         for followed, report in taken.over:
             self._failed.pop(followed.id, None)
             self._learn(followed, report)
         by_flow: dict[FlowKey, list[TrackedRun]] = defaultdict(list)
-        for followed, polls in taken.looks:
+        for followed, polls in taken.polls:
             self.under_way.add(followed.id)
             if followed.status is Status.UNKNOWN:
                 self._calls.submit(f"look {followed.id}", lambda one=followed: self._reconcile(one))  # type: ignore[misc]  # mypy infers no lambda with defaults
@@ -166,9 +163,7 @@ class RunTracker:
             self._ask_some(flow, some, platforms[flow[0]])
 
     def _ask_some(self, flow: FlowKey, some: Sequence[TrackedRun], platform: Platform) -> None:
-        """Ask about runs of one flow: by one look at its list where they are enough, else each by
-        itself.
-        """
+        """Poll runs of one flow: by one list where there are enough of them, else one by one."""
         polling = PLATFORMS[platform.type].polling
         listed = [one for one in some if (one[1] + 1) % SINGLE_POLL_EVERY]
         if polling is None or not 0 < polling.together <= len(listed) or self._is_silent(flow):
@@ -194,13 +189,11 @@ class RunTracker:
             report = look(followed.run_id or "", platform, self._send)
         except Exception as fault:
             log.error("look_failed", delivery_id=followed.id, exc_info=fault)
-            report = RunReport(state=None, detail="the look failed by a fault of flowbridge's own")
+            report = RunReport(state=None, detail="the poll failed because of a bug in flowbridge")
         self._report(PollEnded(followed, polls, report))
 
     def _ask_list(self, flow: FlowKey, some: Sequence[TrackedRun], platform: Platform) -> None:
-        """Ask for the flow's newest runs: what goes on is told by the list, what has ended or is
-        not in it is asked about by itself.
-        """
+        """Ask for the flow's newest runs. Ended and unlisted ones are polled one by one."""
         try:
             listed = newest(flow[1], platform, self._send).items or ()
         except Exception as fault:
@@ -219,28 +212,28 @@ class RunTracker:
 
     def _reconcile(self, unknown: Delivery) -> None:
         try:
-            self._reconciler.look(unknown)
-        except Exception as fault:  # it is looked for again
+            self._reconciler.reconcile(unknown)
+        except Exception as fault:  # the next poll looks again
             log.error("look_failed", delivery_id=unknown.id, exc_info=fault)
         self._report(ReconcileEnded(unknown.id))
 
-    # -- what has ended, in the worker's thread
+    # -- results, in the worker's thread
 
     def finish(self, polls: Sequence[PollEnded], ended: PendingResults) -> None:
-        """Note polls that have ended: the next turn stores what they have learned."""
+        """Note polls that have ended: the next turn stores their results."""
         self.under_way -= {each.delivery.id for each in polls}
         self._changed = True
         ended.polls += polls
 
     def finish_list(self, result: ListEnded, ended: PendingResults) -> None:
-        """Note what a list told, and poll the runs that it did not settle."""
+        """Note the runs of a list, and poll the others."""
         if not result.is_useful:
             self._silent[result.flow] = elapsed() + LIST_PAUSE_SECONDS
         self.finish(result.going, ended)
         self._ask_each(result.rest, result.platform)
 
     def finish_reconciling(self, delivery_id: str) -> None:
-        """Note that a look for a run has ended."""
+        """Note that the run of a lost start was looked for."""
         self.under_way.discard(delivery_id)
         self._changed = True
 
@@ -255,9 +248,7 @@ def _polling(config: Config, platform: str) -> Polling | None:
 
 
 def _took(followed: Delivery, report: RunReport, now: float) -> float | None:
-    """Return how long a run took: as its platform says, where a run can take so long, else as we
-    saw it.
-    """
+    """Return how long a run took: by its platform where that is plausible, else by our polls."""
     if report.created_at is not None and report.finished_at is not None:
         said = report.finished_at - report.created_at
         if 0.0 <= said <= followed.run_timeout:

@@ -1,7 +1,7 @@
-"""Threads for calls that wait: as many as the calls' slowness asks for, no more.
+"""A thread pool that grows while calls are slow.
 
-Two keep up with calls that take a millisecond, and more would only fight for the interpreter; slow
-calls need one each.
+Two threads keep up with calls of a millisecond, and more would compete for the interpreter. Slow
+calls need a thread each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Task = Callable[[], None]
 
 
 class ThreadPool:
-    """Run tasks in daemon threads. A task reports its own end; what it raises is `failed`'s."""
+    """Runs tasks in daemon threads. A task reports its own end; `failed` gets what it raises."""
 
     def __init__(self, name: str, most: int, failed: Callable[[BaseException], None]) -> None:
         self._name = name
@@ -33,7 +33,7 @@ class ThreadPool:
             self._start()
 
     def grow(self) -> bool:
-        """Start threads if tasks wait and none was taken up since the last look; return whether any
+        """Start threads if tasks wait and none was taken since the last call; return whether any
         waits.
 
         Call it every few milliseconds.
@@ -47,9 +47,7 @@ class ThreadPool:
         return waiting > 0
 
     def cancel(self) -> set[str]:
-        """Forget the tasks that no thread has taken, and return their keys: what is not among them
-        has begun or will.
-        """
+        """Drop the tasks that no thread has taken, and return their keys. All others have begun."""
         keys = set()
         while True:
             try:
@@ -59,7 +57,7 @@ class ThreadPool:
                 return keys
 
     def close(self) -> None:
-        """Let each thread end as soon as it is free. Nothing is submitted any more."""
+        """End each thread as soon as it is free. Submit nothing afterwards."""
         with self._mutex:
             self._most = 0
             for _ in range(self._threads):

@@ -1,5 +1,5 @@
-"""The worker's part of a trace: the span of each attempt and of each run's end, and the
-`traceparent` that goes out with a start.
+"""Log lines and traces of deliveries: a span for each attempt and each ended run, and the
+`traceparent` header of a start.
 """
 
 from __future__ import annotations
@@ -35,62 +35,56 @@ from bridge.store.queue.ledger import DIED
 from bridge.worker.attempt_deadline import Deliver
 from bridge.worker.turn_changes import TurnChanges, log_attempt, log_changes
 
-MAX_TRACES = 4096  # traces of events; each is one look at the store
+MAX_TRACES = 4096  # that are remembered; each costs a query
 
 
 class DeliveryObserver:
-    """Does what is to be done where nothing is traced: nothing more than there was to do."""
+    """Logs attempts and ends of runs, and traces nothing."""
 
     def delivering(self, deliver: Deliver) -> Deliver:
-        """Return what makes attempts."""
+        """Return the function that makes attempts."""
         return deliver
 
     def note(self, taken: TurnChanges) -> None:
-        """Tell what a turn has settled."""
+        """Log the changes of a turn."""
         log_changes(taken)
 
     def note_attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> None:
-        """Tell what has come of a call."""
+        """Log the outcome of a call."""
         log_attempt(claim, outcome, status)
 
     def environ(self, key: str | None) -> dict[str, str]:  # noqa: ARG002 - the shape of its subclass
-        """Return what the process of a run gets to know of its trace; `key`: the idempotency key of
-        its start.
-        """
+        """Return environment variables for a run. `key`: the idempotency key of its start."""
         return {}
 
 
 class TracedObserver(DeliveryObserver):
-    """The same, with spans. Where the store cannot say which trace an event is of, its spans are
-    left out, and nothing else.
-    """
+    """Also exports spans. Where the store cannot be read, those of the event are left out."""
 
     def __init__(self, tracer: Tracer, config: Callable[[], Config], database: Database) -> None:
         self._tracer = tracer
         self._config = config
         self._database = database
         self._remembered = lru_cache(MAX_TRACES)(self._look_up)
-        # when a call began and ended, until its end is told
+        # when a call began and ended, until its span is made
         self._times: dict[tuple[str, int], tuple[int, int]] = {}
 
     def delivering(self, deliver: Deliver) -> Deliver:
-        """Return what makes attempts, each with the `traceparent` of its span."""
+        """Return a function that makes attempts, each with the `traceparent` of its span."""
         return partial(self._deliver, deliver)
 
     def note(self, taken: TurnChanges) -> None:
-        """Tell what a turn has settled, and export its spans."""
+        """Log the changes of a turn, and export their spans."""
         log_changes(taken)
         self._tracer.export(lambda: self._spans(taken))
 
     def note_attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> None:
-        """Tell what has come of a call, and export its span."""
+        """Log the outcome of a call, and export its span."""
         log_attempt(claim, outcome, status)
         self._tracer.export(lambda: self._attempt(claim, outcome, status))
 
     def environ(self, key: str | None) -> dict[str, str]:
-        """Return the variable that names the span of the run; none for a run that no delivery
-        started.
-        """
+        """Return the variable with the span of the run; none for a run without a delivery."""
         event_id = event_id_of(unquote(key or "").partition("~")[0])
         trace = self._trace(event_id) if event_id else None
         return {ENVIRONMENT: self._tracer.header(trace, run_span(key or ""))} if trace else {}
@@ -150,13 +144,14 @@ class TracedObserver(DeliveryObserver):
 def traced_by(
     tracer: Tracer | None, config: Callable[[], Config], database: Database
 ) -> DeliveryObserver:
-    """Return what does that, with spans where there is a tracer."""
+    """Return an observer, with spans where there is a tracer."""
     return DeliveryObserver() if tracer is None else TracedObserver(tracer, config, database)
 
 
 def _with_traceparent(send: Send, traceparent: str) -> Send:
-    """Return what sends calls with that `traceparent`, unless they have one: a platform's
-    configured headers are the operator's.
+    """Return a `send` that adds a `traceparent` header.
+
+    A call that has one keeps it: the operator configured it for the platform.
     """
 
     def named(call: Call, timeout: float) -> Answer | Lost:

@@ -1,6 +1,4 @@
-"""One turn of the worker: a transaction that stores results, extends leases and claims what is
-due.
-"""
+"""One turn of the worker: a transaction that stores results and claims deliveries."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ from bridge.worker.turn_changes import TurnChanges, hand_back
 
 
 class Turns:
-    """The transactions of one worker, and what is remembered from one to the next.
+    """The transactions of one worker, and the state between them.
 
     `present` gives the configuration of a turn. The worker adds to `ended` between two turns, and
     to `held` after one.
@@ -44,7 +42,7 @@ class Turns:
         worker_id: str,
         settings: Settings,
         present: Callable[[], Config],
-        looks: RunTracker,
+        tracker: RunTracker,
         local: LocalRuns | None,
         relay: Relay | None,
         clocks: HostClocks,
@@ -54,7 +52,7 @@ class Turns:
         self._id = worker_id
         self._timings = settings.timings
         self._reconcile_after = settings.reconcile_after
-        self._looks = looks
+        self._tracker = tracker
         self._local = local
         self._relay = relay
         self._clocks = clocks
@@ -62,15 +60,15 @@ class Turns:
         self._present = present
         self.ended = PendingResults()
         self.held: dict[str, Claim] = {}  # by delivery id: calls under way
-        self.is_stopping = False  # takes on nothing any more
-        # The configuration may have other credentials than those that were refused.
+        self.is_stopping = False  # claims nothing any more
+        # The configuration may have new credentials since the last ones were refused.
         self.tries_credentials = True
         # Times of the boot clock, since a wall clock that is set back would put them off.
         self.beat_at = -math.inf
         self.stored_beat_at = 0.0  # the last heartbeat that is on disk
         self._failed_at = -math.inf
-        self._taking = TurnChanges()  # what the turn takes on that is being made
-        # What failed turns took on: it may have been committed all the same.
+        self._taking = TurnChanges()  # the claims of the turn that is under way
+        # Claims of failed turns: they may have been committed all the same.
         self._unsure: list[TurnChanges] = []
         self._allows: tuple[Config, Allowed] | None = None
         self._is_held = False
@@ -83,7 +81,7 @@ class Turns:
         return elapsed() - self.beat_at >= self._timings.heartbeat_seconds
 
     def make(self, connection: Connection, clocks: ClockReading) -> TurnChanges:
-        """Make one turn in a transaction, and return what it has changed and taken on."""
+        """Make one turn in a transaction, and return its changes and claims."""
         config = self._present()
         now = clocks.at
         beats = self.beats  # once: what is locked first is what is written
@@ -98,7 +96,7 @@ class Turns:
         caps = self._allowed(config).caps
         ledger.learn(connection, settled, caps, now, jitter=random.random(), reaped=reaped)
         if self._local is not None:
-            self._local.look(connection, now, taken)
+            self._local.prepare(connection, now, taken)
         if self.tries_credentials:
             throttling.try_all_credentials(connection, now)
         if not self.is_stopping:
@@ -115,39 +113,39 @@ class Turns:
         self.shares.count((each.delivery.platform, each.delivery.route) for each in taken.claims)
 
     def fail(self) -> None:
-        """Note that the store failed: the next turn hands back what this one may have taken on."""
+        """Note that the store failed: the next turn hands back the claims of this one."""
         if self._taking.begins:
             self._unsure.append(self._taking)
         self.beat_at = -math.inf
         self._failed_at = elapsed()
 
     def record(self, connection: Connection, now: float, taken: TurnChanges) -> list[Settled]:
-        """Store what ended."""
+        """Store the results."""
         settled = []
         for each in self.ended.attempts:
             claim = each.claim
             outcome = each.outcome
-            first = self._looks.first(claim.delivery) if outcome.run_id else None
+            first = self._tracker.first(claim.delivery) if outcome.run_id else None
             settled.append(Settled(claim, outcome, first, self._look_for(claim, now)))
         statuses = ledger.record(connection, settled, now, jitter=random.random())
         taken.settled = [
             (each.claim, each.outcome, status)
             for each, status in zip(settled, statuses, strict=True)
         ]
-        self._looks.record(connection, self.ended.polls, now, taken)
+        self._tracker.record(connection, self.ended.polls, now, taken)
         if self._local is not None:
             self._local.record(connection, self.ended, now)
         return settled
 
     def _lock(self, connection: Connection, now: float, *, beats: bool) -> None:
-        """Take the locks of all that this turn stores, hands back and, where it beats, extends."""
+        """Lock all rows that this turn stores, hands back and, at a heartbeat, extends."""
         never_begun = [claim for each in self._unsure for claim in each.claims]
         attempts = self.ended.attempts
         changed = [each.claim.delivery for each in attempts] + [
             each.delivery for each in self.ended.polls
         ]
         ids = {claim.delivery.id for claim in never_begun}
-        ids |= {one.id for each in self._unsure for one, _ in each.looks}
+        ids |= {one.id for each in self._unsure for one, _ in each.polls}
         came_to_nothing = any(each.outcome.kind in ledger.CAME_TO_NOTHING for each in attempts)
         counts_slots = bool(never_begun) or came_to_nothing
         if beats:
@@ -178,9 +176,9 @@ class Turns:
         self, connection: Connection, config: Config, clocks: ClockReading, taken: TurnChanges
     ) -> None:
         now = clocks.at
-        free = self._most_calls - len(self.held) - len(self._looks)
-        self._looks.take(connection, max(free, 0), now, taken)
-        most = free - len(taken.looks) if self._relay is None else self._relay.room
+        free = self._most_calls - len(self.held) - len(self._tracker)
+        self._tracker.take(connection, max(free, 0), now, taken)
+        most = free - len(taken.polls) if self._relay is None else self._relay.room
         if most > 0 and not self._is_held:
             taken.claims = self._claim(connection, config, clocks, most)
         if self._local is not None and not self._is_held:
@@ -189,7 +187,7 @@ class Turns:
     def _claim(
         self, connection: Connection, config: Config, clocks: ClockReading, most: int
     ) -> list[Claim]:
-        """Lease what is due, within what the configuration allows."""
+        """Claim due deliveries, as far as the configuration allows."""
         allowed = self._allowed(config)
         lease = f"{self._id}:{next(self._numbers)}"
         if self._local is not None:
@@ -206,7 +204,7 @@ class Turns:
         )
 
     def _allowed(self, config: Config) -> Allowed:
-        """Return what `config` allows; worked out once for each."""
+        """Return what `config` allows, computed once for each configuration."""
         if self._allows is None or self._allows[0] is not config:
             self._allows = config, find_allowed(config)
         return self._allows[1]

@@ -1,4 +1,4 @@
-"""What a turn of the worker has changed and taken on: the record, and its lines in the log."""
+"""The changes and claims of a turn, and their log lines and counts."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ log = get_logger()
 
 @dataclass(slots=True)
 class TurnChanges:
-    """What a turn has taken on, and what it has moved."""
+    """The claims of a turn, and the deliveries that it has changed."""
 
     claims: list[Claim] = field(default_factory=list)
-    looks: list[tuple[Delivery, int]] = field(default_factory=list)
+    polls: list[tuple[Delivery, int]] = field(default_factory=list)
     runs: list[tuple[LocalRun, Spec]] = field(default_factory=list)
     kills: list[str] = field(default_factory=list)
     flows: list[LocalFlow] | None = None
@@ -34,21 +34,19 @@ class TurnChanges:
 
     @property
     def begins(self) -> bool:
-        """Whether something is to be begun."""
-        return bool(self.claims or self.looks or self.runs)
+        """Whether there are calls, polls or runs to start."""
+        return bool(self.claims or self.polls or self.runs)
 
 
 def hand_back(connection: Connection, taken: TurnChanges, worker: str, now: float) -> None:
-    """Give back what a turn took, if it did: nobody has begun any of it. `worker`: who took it."""
+    """Hand back the claims of a turn, if they were stored: none of them has begun."""
     claims.hand_back(connection, taken.claims)
-    run_tracking.hand_back(connection, [one.id for one, _ in taken.looks], now)
+    run_tracking.hand_back(connection, [one.id for one, _ in taken.polls], now)
     runs.hand_back(connection, [run.id for run, _ in taken.runs], worker, now)
 
 
 def log_changes(taken: TurnChanges) -> None:
-    """Log and count what a turn has settled: one line per attempt and per run's end, ids and
-    outcomes only.
-    """
+    """Log and count attempts and ended runs: a line for each, with ids and outcomes only."""
     for claim, outcome, status in taken.settled:
         log_attempt(claim, outcome, status)
     for followed, report in taken.over:
@@ -77,9 +75,7 @@ def log_changes(taken: TurnChanges) -> None:
 
 
 def log_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
-    """Log and count what has come of a call. `status`: what its delivery has become, null where
-    that could not be kept.
-    """
+    """Log and count the outcome of a call. `status`: of its delivery, None if it was not stored."""
     one = claim.delivery
     level = log.info if outcome.kind is Kind.STARTED else log.warning
     level(
@@ -102,7 +98,8 @@ def log_attempt(claim: Claim, outcome: Outcome, status: Status | None) -> None:
 
 
 def _detail(outcome: Outcome) -> str | None:
-    """Return why there was no answer; what a platform answers is kept with the attempt only, since
-    it may quote the inputs.
+    """Return why there was no answer.
+
+    An answer of a platform is not logged, since it may quote the inputs; its attempt has it.
     """
     return outcome.detail or None if outcome.status_code is None else None

@@ -1,4 +1,4 @@
-"""The worker: its life cycle, from the start to the drain. `Cycle` has what it does in between."""
+"""The life cycle of a worker, from the start to the drain. `Cycle` does the work in between."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ STOPPED_OUTCOME: Final = Outcome(
 class Worker:
     """One worker process. `send` makes the calls.
 
-    `host` executes the runs of the local platform, None where it is not used.
-    `relay` has calls of deliveries made elsewhere; `traced` traces those made here.
+    `host` executes the runs of the local platform, None where it is not used. `relay` sends
+    deliveries to a broker, so that other processes make the calls. `traced` logs and traces calls.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Worker:
             settings, config, database, send, wake, host, relay, traced or DeliveryObserver()
         )
         self.id = self._cycle.id
-        self._housekeeper = make_scheduler(
+        self._scheduler = make_scheduler(
             settings, config, database, self._cycle.now, self._cycle.clocks
         )
         self._grown_at = 0.0
@@ -66,23 +66,23 @@ class Worker:
         self._within = self._timings.drain_seconds  # seconds for calls under way at the end
 
     def run(self) -> None:
-        """Work until `stop` is called, then finish what is under way and hand back what is not.
+        """Work until `stop` is called, then finish the calls under way and hand back the rest.
 
         Raise BridgeError where the flow host has died: a worker has threads, so it forks no other.
         """
         self._cycle.listener.start()
-        self._housekeeper.start()
+        self._scheduler.start()
         while not self._stopping and not self._is_lost:
             self.step()
             self._wait()
         self._end_taking()
-        self._housekeeper.end()
+        self._scheduler.end()
         self._drain()
-        self._housekeeper.close()
+        self._scheduler.close()
         self._cycle.listener.close()
         self._cycle.changes.close()
         if self._is_lost:
-            raise BridgeError("the flow host died; the worker has to be started again")
+            raise BridgeError("the flow host died; restart the worker")
 
     def step(self) -> None:
         """Make one cycle."""
@@ -113,7 +113,7 @@ class Worker:
             self._grown_at = now
         quiet = min(timings.quiet_poll_seconds, timings.heartbeat_seconds)
         idle = quiet if self._cycle.is_quiet else timings.idle_poll_seconds
-        until_look = self._cycle.looks.next_at - self._cycle.now()
+        until_look = self._cycle.tracker.next_at - self._cycle.now()
         if 0 < until_look < idle:
             idle = until_look
         self._wake.wait(timings.pool_growth_seconds if self._cycle.is_waiting else idle)
@@ -121,16 +121,16 @@ class Worker:
     # -- the end
 
     def _drain(self) -> None:
-        """Hand back what has not begun, and wait for the calls under way to store their results."""
+        """Hand back the calls that have not begun, wait for the others, and store their results."""
         held = self._cycle.turns.held
         untouched = [held.pop(key) for key in self._cycle.calls.cancel() & held.keys()]
 
         def hand_back(connection: Connection) -> None:
             claims.hand_back(connection, untouched)
-            # Those whose answer still arrives may be made twice.
-            run_tracking.hand_back(connection, self._cycle.looks.under_way, self._cycle.now())
+            # A poll whose answer still arrives may be made twice.
+            run_tracking.hand_back(connection, self._cycle.tracker.under_way, self._cycle.now())
 
-        # Else others wait until the leases run out.
+        # Otherwise other workers wait until the leases run out.
         self._cycle.try_to_write(lambda: self._database.write(hand_back))
         notify.ring(self._database)
         self._wait_for_calls()
@@ -145,7 +145,7 @@ class Worker:
         self._database.write(lambda connection: heartbeats.leave(connection, self.id))
 
     def _wait_for_calls(self) -> None:
-        """Make steps until no call and no run is under way, or the time for that is over."""
+        """Make steps until no call and no run is under way, or the time for it is over."""
         told_at = time.monotonic()
         while self._cycle.is_busy and time.monotonic() < told_at + self._within:
             self._wake.wait(0.1)

@@ -151,7 +151,7 @@ def test_an_input_that_the_flow_does_not_have_is_a_warning_with_its_place(folder
         "routes.0.inputs.from",
     )
     assert str(found["message"]).startswith(
-        "the flow `send_email` has no input `from`, so that it is left out; did you mean `from_`?"
+        "the flow `send_email` has no input `from`, so it is left out; did you mean `from_`?"
         " it has: to, subject, text,"
     )
     result = run("check")
@@ -172,7 +172,7 @@ def test_a_slip_is_named_in_an_included_file_and_by_a_flows_name(folder: Path) -
     assert "needs `subject`, which the route does not give: every run will fail" in str(
         first["message"]
     )
-    assert "has no input `subjekt`, so that it is left out; did you mean `subject`?" in str(
+    assert "has no input `subjekt`, so it is left out; did you mean `subject`?" in str(
         second["message"]
     )
 
@@ -198,20 +198,20 @@ GIVEN = {
         "the flow `strict` needs `name`, which the route does not give: every run will fail"
     ],
     "strict, inputs: {nam: x, name: y}": [
-        "the flow `strict` has no input `nam`, so that it is left out; did you mean `name`? it has:"
+        "the flow `strict` has no input `nam`, so it is left out; did you mean `name`? it has:"
         " name, greeting"
     ],
     'strict, inputs: "${body}"': [],
     "strict": [],
     "loose, inputs: {a: 1, b: 2}": [],
     "loose, inputs: {nmae: 1}": [
-        "the flow `loose` has no input `nmae`, so that it is passed as an extra one; did you mean"
+        "the flow `loose` has no input `nmae`, so it is passed as an extra one; did you mean"
         " `name`? it has: name"
     ],
     "loose, inputs: {names: 1, name: 2}": [],
     "whole, inputs: {a: 1, b: 2}": [],
     "nothing, inputs: {a: 1}": [
-        "the flow `nothing` has no input `a`, so that it is left out; it has none"
+        "the flow `nothing` has no input `a`, so it is left out; it has none"
     ],
 }
 
@@ -232,7 +232,7 @@ def test_a_ready_made_flow_that_takes_any_column_is_held_against_its_own_inputs(
         " local/append_csv}\n"
     )
     assert messages(FORM + route) == [
-        "the flow `append_csv` has no input `fiel`, so that it is passed as an extra one; did you"
+        "the flow `append_csv` has no input `fiel`, so it is passed as an extra one; did you"
         " mean `file`? it has: file, bom, fields"
     ]
 
@@ -272,7 +272,7 @@ def test_a_form_whose_sender_chooses_too_much_is_a_warning(
     assert (
         found["path"] == ("routes.0.inputs" if inputs else "routes.0.flow") and found["line"] == 5
     )
-    assert f", whoever sends the form chooses `{name}`, {what}: name the inputs one by one" in str(
+    assert f", the sender of the form chooses `{name}`, {what}: list the inputs one by one" in str(
         found["message"]
     )
 

@@ -501,7 +501,7 @@ def test_show_says_which_clause_of_each_route_failed(store: Database, folder: Pa
     assert "routes.yaml has no route for the source github\n" in run("show").stdout
     (folder / "routes.yaml").write_text("version: 2\n")
     assert (
-        "routes.yaml cannot be used, so the reason is not known: flowbridge check\n"
+        "routes.yaml cannot be used, so the reason is unknown: run flowbridge check\n"
         in run("show").stdout
     )
 

@@ -333,7 +333,7 @@ def test_an_act_that_never_began_is_told_from_one_that_stopped(store: Database) 
     listed = run("operations", "--unfinished").stdout
     assert "0 of 1, unfinished" in listed and "never began" in listed
     refused = run("operations", "resume", "act_never", "--yes")
-    assert refused.exit_code == 1 and "nothing was done; give the command again" in refused.stderr
+    assert refused.exit_code == 1 and "nothing was done; run the command again" in refused.stderr
     assert run("operations", "resume", "act_stopped").exit_code == 2  # nobody can be asked here
 
 
@@ -371,7 +371,7 @@ def test_events_are_replayed_through_the_routes_they_were_planned_with(
 @pytest.mark.parametrize(
     ("canonical", "says"),
     [
-        (None, "is not kept"),
+        (None, "was deleted"),
         ('{"config":{"version":1,"rutes":[]},"schemas":{}}', "cannot be used any more: rutes: "),
     ],
 )
@@ -469,7 +469,7 @@ def test_what_a_slow_commit_has_cost_is_made_up_for_but_not_a_long_sleep(
     for now in (0.0, 0.5, 3600.0):
         clock[0] = now
         taken.append(pacer.wait(1000))
-        pacer.went(taken[-1])
+        pacer.count_done(taken[-1])
     assert taken == [1, 50, 101]
 
 

@@ -177,7 +177,7 @@ def test_a_replay_is_one_event_and_that_is_said(web: Bridge) -> None:
 
 def test_an_answer_that_does_not_tell_is_no_proof_and_that_is_said(web: Bridge) -> None:
     result = replayed(web, "figma")
-    assert result.returncode == 0 and "Figma is answered both times the same" in result.stderr
+    assert result.returncode == 0 and "Figma gets the same answer both times" in result.stderr
     assert "The answers do not say" in result.stderr
 
 
@@ -188,7 +188,7 @@ def test_what_nothing_tells_apart_is_not_sent_twice(web: Bridge, name: str) -> N
     assert (result.returncode, result.stdout) == (
         2,
         "",
-    ) and "has no id that would tell a copy" in result.stderr
+    ) and "has no id that distinguishes a copy" in result.stderr
     assert web.count("event") == before
 
 
@@ -228,7 +228,7 @@ def test_a_replay_is_printed_twice(folder: Path) -> None:
     assert first == second and first.startswith("curl ")
     assert (
         "The second is a duplicate" in result.stderr
-        and "later than 300 s is refused for its time" in result.stderr
+        and "after 300 s is refused for its age" in result.stderr
     )
 
 

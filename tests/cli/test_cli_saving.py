@@ -102,4 +102,4 @@ def test_what_cannot_be_had_is_said_and_the_rest_is_written(store: Database, fol
     assert "a reject has no files" in run("show", "rej_1", "--save", "out").stderr
     (folder / "taken").write_text("")
     assert run("show", event.id, "--save", "taken").exit_code == 2
-    assert "nothing can be written to" in run("show", event.id, "--save", "taken/below").stderr
+    assert "cannot write to" in run("show", event.id, "--save", "taken/below").stderr

@@ -71,4 +71,4 @@ def test_a_file_that_is_no_database_is_named(data: Path, command: str) -> None:
     (data / "flowbridge.db").write_text("not a database\n" * 10)
     asked = ask(data.parent, command)
     assert asked.returncode == 1
-    assert f"{data / 'flowbridge.db'} is no SQLite database. Next: " in asked.stderr
+    assert f"{data / 'flowbridge.db'} is not a SQLite database. Next: " in asked.stderr

@@ -98,7 +98,7 @@ def test_good_ones_get_in_bad_ones_stay_out_and_nothing_is_kept(bridge: Bridge) 
         and "sample github --to http" in said["github"]
         and "--tamper replay" in said["github"]
     )
-    assert "has no id that would tell a copy" in said["token"], (
+    assert "has no id that distinguishes a copy" in said["token"], (
         "it is not claimed that a copy stays out"
     )
     table = doctor(bridge)

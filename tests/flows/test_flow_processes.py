@@ -509,7 +509,7 @@ def test_the_death_of_its_keeper_is_the_end_of_a_run(tmp_path: Path) -> None:
         (process,) = children_of(keeper)
         os.kill(keeper, signal.SIGKILL)
         assert served.wait(run_id)["log"] == [
-            "The run was interrupted: the process that kept it died."
+            "The run was interrupted: its supervisor process died."
         ]
         until(lambda: not is_alive(process), what="the end of its process")
         assert served.run_flow("echo")["state"] == "DONE"

@@ -198,7 +198,7 @@ def test_a_restart_and_a_second_node_tell_nothing_twice(
     for index, at in enumerate([0.0, HOLDS, HOLDS + 30, HOLDS + 60]):
         one = alarm(database, tmp_path, config)  # another process each time
         one._found = [replace(DEAD, what=f"{index} died")]
-        database.write(lambda connection, one=one, at=at: one.tell(connection, NOW + at))
+        database.write(lambda connection, one=one, at=at: one.store_changes(connection, NOW + at))
     ((type_, route, inputs),) = kept(database)
     assert (type_, route) == (RAISED, "tell")
     assert '"1 died"' in inputs and '"warning"' in inputs
@@ -212,7 +212,7 @@ def test_ten_thousand_dead_letters_are_one_alert(
     one = alarm(sqlite, tmp_path, config)
     for number in range(0, 10_000, 100):
         one._found = [replace(DEAD, what=f"{number} died")]
-        sqlite.write(lambda connection, number=number: one.tell(connection, NOW + number))
+        sqlite.write(lambda connection, number=number: one.store_changes(connection, NOW + number))
     assert len(kept(sqlite)) == 1
 
 
@@ -223,12 +223,12 @@ def test_the_leader_looks_by_itself(
         "bridge.worker.maintenance.alerts.troubles",
         lambda _: [Trouble("queue_late:r:p", "late", "look")],
     )
-    keeper = Scheduler(database, Clock(database), 1.0, (alarm(database, tmp_path, config).chore(),))
-    other = Scheduler(database, Clock(database), 1.0, (alarm(database, tmp_path, config).chore(),))
+    keeper = Scheduler(database, Clock(database), 1.0, (alarm(database, tmp_path, config).job(),))
+    other = Scheduler(database, Clock(database), 1.0, (alarm(database, tmp_path, config).job(),))
     for each in (keeper, other, keeper, other):
-        each.look()
+        each.run_due()
     keeper._leadership.give_up()
-    other.look()
+    other.run_due()
     other._leadership.give_up()
     assert [type_ for type_, *_ in kept(database)] == [RAISED]
 
@@ -543,8 +543,8 @@ def test_a_silence_lasts_until_the_source_speaks_though_its_events_are_let_go(
 
     def look() -> list[str]:
         with database.read() as connection:
-            one.look(connection)
-        database.write(lambda connection: one.tell(connection, time.time()))
+            one.find_conditions(connection)
+        database.write(lambda connection: one.store_changes(connection, time.time()))
         return sorted(trouble.key for trouble in one._found if trouble.condition == "silence")
 
     assert look() == ["silence:github", "silence:told"]

@@ -1131,7 +1131,7 @@ KNOWN: list[dict[str, Any]] = [
         "name": "W13-not-let-go",
         "file": "bridge/worker/local/runs.py",
         "old": (
-            "            self._let_go(run_id)\n"
+            "            self._forget(run_id)\n"
             "            self._executor.drop(run_id)\n"
         ),
         "new": "            self._executor.drop(run_id)\n",

@@ -18,7 +18,7 @@ from bridge.services.filter_values import (
 def test_a_span_is_at_most_a_week_and_a_moment_may_be_longer_ago() -> None:
     assert (parse_span("90s"), parse_span(" 1.5 h "), parse_span("1w")) == (90, 5400, 604800)
     for text in ("0s", "8d", "1y", ""):
-        with pytest.raises(ValueError, match="is no length of time"):
+        with pytest.raises(ValueError, match="is not a valid duration"):
             parse_span(text)
     assert NOW - parse_moment("30d", NOW) == 30 * 86400
 
@@ -35,7 +35,7 @@ def test_excerpts_are_bounded_and_reasons_are_text() -> None:
     with pytest.raises(ValueError, match="UTF-8"):
         parse_excerpt("\udcff")
     for text in ("", "x" * (MAX_EXCERPT_BYTES + 1)):
-        with pytest.raises(ValueError, match="bytes are sought"):
+        with pytest.raises(ValueError, match="allowed are 1 to"):
             parse_excerpt(text)
 
 

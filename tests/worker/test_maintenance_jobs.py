@@ -94,10 +94,10 @@ def test_errands_are_done_one_after_the_other_by_whoever_leads(
         sqlite, tmp_path, errand("leads", done), errand("everywhere", done, everywhere=True)
     )
     for _ in range(3):
-        running.look(lambda: False)
+        running.start_due(lambda: False)
         until(lambda: not running._thread or not running._thread.is_alive(), what="the errand")
     assert set(done) == {"everywhere"}
-    running.look(lambda: True)
+    running.start_due(lambda: True)
     until(lambda: "leads" in done, what="the other")
     running.close()
 
@@ -107,7 +107,7 @@ def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(
 ) -> None:
     done: list[str] = []
     later = of(sqlite, tmp_path, errand("later", done), first_job_delay_seconds=3600.0)
-    later.look(lambda: True)
+    later.start_due(lambda: True)
     assert later._thread is None
 
     def fails(_: JobContext) -> Counter[str]:
@@ -128,7 +128,7 @@ def test_a_long_errand_ends_when_it_is_to(
     old(sqlite, 200)
     rows = [one for one in LONG_JOBS if one.name == "prune"]
     running = of(sqlite, tmp_path, *rows, job_rest_seconds=3600.0)  # it would take days
-    running.look(lambda: True)
+    running.start_due(lambda: True)
     until(lambda: count(sqlite) < 200, what="a beginning")
     running.close()
     assert 0 < count(sqlite) < 200
@@ -142,7 +142,7 @@ def test_a_worker_prunes_by_itself(database: Database, tmp_path: Path) -> None:
     events.add(database, fresh, [], lambda *_: [])
     settings = replace(settings_in(tmp_path), timings=database.timings)
     worker = Worker(settings, lambda: CONFIG, database, lambda *_: None, Wake(), None)  # type: ignore[arg-type, return-value]
-    worker._housekeeper._errands._next = {one.name: 0.0 for one in LONG_JOBS}  # type: ignore[union-attr]
+    worker._scheduler._long_jobs._next = {one.name: 0.0 for one in LONG_JOBS}  # type: ignore[union-attr]
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:

@@ -382,7 +382,7 @@ def test_a_platform_that_lacks_a_value_is_not_asked_about_its_runs(database: Dat
     ):
         taken = TurnChanges()
         database.write(lambda c, looks=looks, taken=taken: looks.take(c, 5, NOW, taken))
-        assert len(taken.looks) == count
+        assert len(taken.polls) == count
 
 
 def test_looks_that_learn_nothing_grow_apart_and_one_that_does_ends_that(sqlite: Database) -> None:

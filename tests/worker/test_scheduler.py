@@ -377,7 +377,7 @@ def test_after_it_stood_still_what_others_would_lose_by_it_has_patience(
     ]:
         clock[0] += passed
         done.clear()
-        keeper.look()
+        keeper.run_due()
         assert done == expected
 
 

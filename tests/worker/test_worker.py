@@ -424,7 +424,7 @@ def test_a_fault_in_a_call_is_unknown_and_the_worker_goes_on(sqlite: Database) -
     ):
         (one,) = wait(sqlite, add(sqlite), is_in("unknown"))
         wait(sqlite, add(sqlite), ended)
-    assert "a fault of flowbridge's own" in (one.reason or "")
+    assert "because of a bug in flowbridge" in (one.reason or "")
 
 
 def test_a_run_that_never_ends_gives_its_slot_back_and_says_so(sqlite: Database) -> None:

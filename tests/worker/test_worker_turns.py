@@ -1069,7 +1069,7 @@ def test_a_run_that_another_worker_has_taken_over_is_left_to_it(
                 max(connection.execute(select(schema.local_run.c.lease_until)).scalars())
                 < clock.at + TIMINGS.lease_seconds
             )
-        assert not hand.worker._cycle.local or not hand.worker._cycle.local.busy
+        assert not hand.worker._cycle.local or not hand.worker._cycle.local.is_busy
         (process,) = begun(tmp_path)
         until(
             lambda: not is_alive(int(process.name.partition("-")[2])), what="the end of its process"

@@ -1,1 +1,1 @@
-"""Checks of a valid routes.yaml for likely mistakes: misspelt paths and types, flow inputs."""
+"""Checks for likely mistakes in a valid routes.yaml: misspelt paths and types, flow inputs."""

@@ -1,5 +1,5 @@
-"""Whether the routes fit the embedded platform's flows: are they there, with these inputs, and what
-does a form's sender choose?
+"""Check of routes against the local platform's flows: missing flows and inputs, and inputs that the
+sender of a form chooses.
 """
 
 from __future__ import annotations
@@ -21,17 +21,15 @@ if TYPE_CHECKING:
     from bridge.routing.model import Config, Route
 
 READY_MADE = "ready-made"
-#: The inputs of ready-made flows that whoever sends a form should not choose, and what would be
-#: chosen.
+#: Inputs of ready-made flows that the sender of a form should not choose, and their meaning.
 SENDER_CHOICES = {
     "append_csv": {"file": "the file that is written to"},
     "append_jsonl": {"file": "the file that is written to"},
-    "http_request": {"url": "what is called"},
-    "send_email": {"to": "who gets mail in your name"},
+    "http_request": {"url": "the URL that is called"},
+    "send_email": {"to": "the recipient of mail in your name"},
     "slack_message": {"channel": "the channel"},
 }
-#: The settings that ready-made flows need, each with the input that a route may give instead, empty
-#: where there is none.
+#: Settings that ready-made flows need, each with the input that can replace it, or an empty text.
 REQUIRED_SETTINGS = {
     "send_email": (("FLOWBRIDGE_SMTP_URL", ""), ("FLOWBRIDGE_SMTP_FROM", "from_")),
     "slack_message": (("FLOWBRIDGE_SLACK_WEBHOOK_URL", "webhook_url"),),
@@ -41,7 +39,7 @@ _WHOLE = re.compile(r"\s*\$\{\s*(?:form|body)\s*\}\s*")  # of a form, the two ar
 
 @dataclass(frozen=True, slots=True)
 class _LocalRoute:
-    """A route to the embedded platform, with what the file says of its inputs (null: nothing)."""
+    """A route to the local platform, with its `inputs` in the file, None if it has none."""
 
     index: int
     route: Route
@@ -53,7 +51,7 @@ class _LocalRoute:
 
 
 def missing_flows(config: Config, flows: Collection[str]) -> list[Problem]:
-    """Return an error for each route whose flow the embedded platform does not have."""
+    """Return an error for each route whose flow the local platform does not have."""
     all_routes = read_routes(config)
     report = all_routes.report
     _look_for_flows(_local_routes(config, all_routes), config, flows, report)
@@ -66,10 +64,10 @@ def warn_of_misfits(
     environ: Mapping[str, str],
     written: WrittenRoutes,
 ) -> None:
-    """Report an error for each route whose flow is not there, and warn of what does not fit.
+    """Report an error for each route whose flow is missing, and warnings for misfits.
 
-    That is an input that a local flow does not have or does not get, what a form's sender may
-    choose, and a setting in `environ` that a ready-made flow lacks.
+    Misfits are inputs that a local flow does not have or does not get, inputs that the sender of a
+    form may choose, and settings of a ready-made flow that are not in `environ`.
     """
     report = written.report
     routes = _local_routes(config, written)
@@ -114,7 +112,7 @@ def _look_for_flows(
 
 
 def _local_routes(config: Config, written: WrittenRoutes) -> list[_LocalRoute]:
-    """Return the routes to the embedded platform as they are written."""
+    """Return the routes to the local platform as they are written."""
     found = [
         _LocalRoute(one.index, route, one.keys.get("inputs"))
         for route in config.routes
@@ -126,9 +124,7 @@ def _local_routes(config: Config, written: WrittenRoutes) -> list[_LocalRoute]:
 def _taken_by_siblings(
     route: Route, config: Config, flows: Mapping[str, LocalFlow]
 ) -> Collection[str] | None:
-    """Return the inputs that the other flows of the route take; None where one of them may take
-    any.
-    """
+    """Return the inputs that the other flows of the route take, None where one may take any."""
     names: set[str] = set()
     for other in config.routes:
         if other.name != route.name or other.flow == route.flow:
@@ -147,8 +143,9 @@ def _taken_by_siblings(
 def _look_at_inputs(
     written: _LocalRoute, flow: LocalFlow, taken: Collection[str] | None, report: Report
 ) -> None:
-    """Warn of inputs that neither this flow nor, by `taken`, another of the route has, and of those
-    that this one lacks.
+    """Warn of inputs that no flow of the route has, and of required ones that the route lacks.
+
+    `taken`: the inputs of the route's other flows.
     """
     names = [one.name for one in flow.inputs]
     for name in written.inputs:
@@ -160,7 +157,7 @@ def _look_at_inputs(
         if becomes is not None:
             has = f"it has: {', '.join(names)}" if names else "it has none"
             message = (
-                f"the flow `{flow.id}` has no input `{name}`, so that it {becomes};"
+                f"the flow `{flow.id}` has no input `{name}`, so it {becomes};"
                 f" {_near(name, names)}{has}"
             )
             report.add((*written.path, "inputs", name), message, key=True, level="warning")
@@ -178,8 +175,9 @@ def _look_at_inputs(
 
 
 def _becomes(name: str, flow: LocalFlow, given: Collection[str]) -> str | None:
-    """Return what becomes of an input that a flow does not name; None where it may be meant: the
-    flow takes it, and it is no typo.
+    """Return what happens to an input that a flow does not name, None where it may be intended.
+
+    It may be where the flow takes any input, and it is no typo.
     """
     if any(one.kind == "body" for one in flow.inputs):
         return None
@@ -211,9 +209,7 @@ def _look_at_settings(
 
 
 def _is_user_address(url: str) -> bool:
-    """Tell whether the user of a mail server's URL is an address, which is the sender where no
-    other is set.
-    """
+    """Return whether the user of a mail server's URL is an address: the default sender."""
     try:
         return "@" in unquote(urlsplit(url).username or "")
     except ValueError:
@@ -221,13 +217,13 @@ def _is_user_address(url: str) -> bool:
 
 
 def _near(name: str, names: Collection[str]) -> str:
-    """Return the hint, also where a name that Python reserves has its underscore: `from_`."""
+    """Return the hint for a name, also for one with an underscore since Python reserves it."""
     return f"did you mean `{name}_`? " if f"{name}_" in names else near(name, names)
 
 
 def _look_at_form(written: _LocalRoute, flow: LocalFlow, config: Config, report: Report) -> None:
-    """Warn where all fields that a form is sent become inputs of a ready-made flow: their names are
-    the sender's.
+    """Warn where all fields of a form become inputs of a ready-made flow: the sender chooses their
+    names.
     """
     source = config.sources[written.route.source]
     if source.provider.name != "form" or flow.workbook != READY_MADE:
@@ -245,16 +241,14 @@ def _look_at_form(written: _LocalRoute, flow: LocalFlow, config: Config, report:
             else f"with `inputs: {written.inputs.strip()}`"
         )
         message = (
-            f"{found}, whoever sends the form chooses `{name}`, {what}: name the inputs one by one"
+            f"{found}, the sender of the form chooses `{name}`, {what}: list the inputs one by one"
         )
         where = "flow" if written.inputs is None else "inputs"
         report.add((*written.path, where), message, level="warning")
 
 
 def _may_be_sent(name: str, schema: Mapping[str, Any] | None) -> bool:
-    """Tell whether a form may have a field of that name; only a schema that allows no others keeps
-    it out.
-    """
+    """Return whether a form may have a field: always, unless its schema allows no others."""
     if schema is None or schema.get("additionalProperties") is not False:
         return True
     properties = schema.get("properties")

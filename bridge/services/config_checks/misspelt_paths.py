@@ -1,6 +1,4 @@
-"""Whether the routes fit what their sources receive, as far as samples and declared fields show it:
-misspelt event types and paths.
-"""
+"""Check of routes for misspelt event types and paths, by samples and declared form fields."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _KnownEvents:
-    """What is known of the events of a route. `lacks` and `see` are the parts of a message before
-    and after the paths.
-    """
+    """The known events of a route. `lacks` and `see`: the message before and after the paths."""
 
     contexts: Sequence[Mapping[str, JSON]]
     is_free: IsFree
@@ -42,9 +38,7 @@ class _KnownEvents:
 
 
 def warn_of_misspelt(config: Config, written: WrittenRoutes) -> None:
-    """Report a warning for each event type and path that looks like a misspelt one of a sample or
-    of a form's fields.
-    """
+    """Report a warning for each event type and path that looks misspelt."""
     for route in {one.name: one for one in config.routes}.values():
         source = config.sources.get(route.source)
         if source is None:  # flowbridge's own alerts
@@ -62,8 +56,8 @@ def warn_of_misspelt(config: Config, written: WrittenRoutes) -> None:
 
 
 def _see(provider: str, types: Sequence[str]) -> str:
-    """Return where the samples of these types are seen."""
-    # an element of a batch may have another type than its sample
+    """Return the hint at the samples of these types."""
+    # An element of a batch may have another type than its sample.
     named = [each for each in types if each in sample_types(provider)]
     return (
         f"A sample is only an example (`{' '.join(['flowbridge sample', provider, *named[:1]])}`"
@@ -89,7 +83,7 @@ def _sampled(source: Source, route: Route) -> _KnownEvents:
 
 
 def _declared(source: Source) -> _KnownEvents:
-    """Return what is known of a form: the fields of its schema, which sometimes allows others."""
+    """Return the known fields of a form: those of its schema, which may allow others."""
     fields = dict.fromkeys(source.form.properties if source.form is not None else (), "")
     contexts = [{"body": fields, "form": fields, "fields": fields}] if fields else []
     return _KnownEvents(
@@ -101,9 +95,7 @@ def _declared(source: Source) -> _KnownEvents:
 
 
 def _readings(written: WrittenRoute, shown: _KnownEvents) -> Iterator[tuple[Path, Reading, bool]]:
-    """Yield what a route reads: its place in the route, the path, and whether it is written as a
-    dotted path.
-    """
+    """Yield each path that a route reads: its place, the path, and whether it is a dotted path."""
     yield from _read_match(written.keys.get("match"), ("match",), shown)
     yield from _read_texts(written.texts, shown)
 
@@ -127,7 +119,7 @@ def _read_match(
 def _read_texts(
     texts: Iterable[WrittenText], shown: _KnownEvents
 ) -> Iterator[tuple[Path, Reading, bool]]:
-    """Yield what the expressions of texts read."""
+    """Yield the paths that the expressions of texts read."""
     for each in texts:
         for expression in _expressions(each.text, is_expression=each.is_expression):
             yield from (
@@ -141,5 +133,5 @@ def _expressions(text: str, *, is_expression: bool) -> list[Expression]:
         return [part for part in parse(text) if isinstance(part, Expression)]
     try:
         return [compile_expression(bare_expression(text))]
-    except CompileError:  # the file is valid: this is written as few would write it
+    except CompileError:  # the file is valid, so this is an unusual spelling
         return []

@@ -1,6 +1,4 @@
-"""Whether the event types of the routes are such as their senders send: misspelt ones, and ones
-with an action appended.
-"""
+"""Check of routes for event types that their senders do not send: misspelt, or with an action."""
 
 from __future__ import annotations
 
@@ -20,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def check_types(route: Route, source: Source, written: WrittenRoute, report: Report) -> None:
-    """Warn of each event type that the source's provider does not document, or that is near to one
-    of a sample where there is no list.
+    """Warn of each event type that the source's provider does not document.
+
+    Where there is no list of types, warn of one that is close to the type of a sample.
     """
     key = ("match", "event") if "event" in (written.keys.get("match") or {}) else ("on",)
     provider = source.provider
@@ -51,9 +50,7 @@ def _beside_samples(type_: str, source: Source) -> str | None:
 def _beside_list(
     type_: str, source: Source, known: Collection[str], documented: EventTypes
 ) -> str | None:
-    """Return what is wrong with a type beside a list of the documented ones, None where it fits one
-    of them.
-    """
+    """Return the message for a type that is not among the documented ones, else None."""
     if any(match_type((type_,), each) for each in known):
         return None
     title = source.provider.title
@@ -77,9 +74,7 @@ def _beside_list(
 
 
 def _near(type_: str, known: Collection[str]) -> str | None:
-    """Return the type, or the pattern of types as in `invoice.*`, that a misspelt one stands
-    for.
-    """
+    """Return the type, or the pattern such as `invoice.*`, that was probably meant."""
     if "*" not in type_:
         return find_typo(type_, known)
     start, _, rest = type_.partition("*")

@@ -1,6 +1,4 @@
-"""Whether inputs have texts that look like a path of the event and are none: `$body.id` and
-`{{body.id}}` instead of `${body.id}`.
-"""
+"""Check of inputs for plain text that looks like an expression: `$body.id` or `{{body.id}}`."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ _STEPS = re.compile(r"""\.([\w-]+)|\."([^"]+)"|\[(\d+)\]|\[['"]([^'"]+)['"]\]"""
 
 
 def warn_of_unbraced(written: WrittenRoutes) -> None:
-    """Report a warning for each text of `inputs` that is plain and was most likely meant as an
-    expression.
-    """
+    """Report a warning for each plain text of `inputs` that was probably meant as an expression."""
     for route in written.routes.values():
         for each in route.texts:
             if each.path[0] != "inputs":
@@ -42,7 +38,7 @@ def _search(text: str) -> re.Match[str] | None:
 
 
 def _path(found: re.Match[str]) -> str:
-    """Return the path that was meant, as an expression has it."""
+    """Return the intended path, as an expression writes it."""
     steps: list[str | int] = [found[1]]
     for name, quoted, number, key in _STEPS.findall(found[2]):
         step = name or quoted or key

@@ -1,6 +1,4 @@
-"""The routes as routes.yaml has them, with the place of each key and the texts that may hold
-expressions.
-"""
+"""The routes as written in routes.yaml: the place of each key, and texts with expressions."""
 
 from __future__ import annotations
 
@@ -20,8 +18,9 @@ _KEYS = ("when", "inputs", "order_by", "debounce")
 
 @dataclass(frozen=True, slots=True)
 class WrittenText:
-    """A text of a route and its path in the route. `is_expression`: all of it is one expression,
-    else only its `${…}` are.
+    """A text of a route and its path in the route.
+
+    `is_expression`: all of it is one expression; otherwise only its `${…}` are.
     """
 
     path: Path
@@ -31,9 +30,7 @@ class WrittenText:
 
 @dataclass(frozen=True, slots=True)
 class WrittenRoute:
-    """A route as the file has it. `texts`: those of the keys that may hold expressions, `match`
-    aside.
-    """
+    """A route as written. `texts`: of the keys that may hold expressions, except `match`."""
 
     index: int
     keys: Mapping[str, Any]
@@ -47,7 +44,7 @@ class WrittenRoute:
 
 @dataclass(frozen=True, slots=True)
 class WrittenRoutes:
-    """The routes by name, and a report that knows where each key stands."""
+    """The routes by name, and a report that knows the place of each key."""
 
     report: Report
     routes: Mapping[str, WrittenRoute] = field(default_factory=dict)
@@ -56,7 +53,7 @@ class WrittenRoutes:
 def read_routes(config: Config) -> WrittenRoutes:
     """Read the routes of the configuration's files.
 
-    The files have been checked before: no problem of theirs is in the report.
+    The files were checked before, so the report has none of their problems.
     """
     from bridge.config.includes import gather
 

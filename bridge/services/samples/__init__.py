@@ -1,1 +1,1 @@
-"""Sample requests: the events they make, the secrets that sign them, forgeries and replays."""
+"""Sample requests: their events, the secrets that sign them, forgeries and replays."""

@@ -1,4 +1,4 @@
-"""The event types and the values that the samples of a source's provider show."""
+"""Events made from the samples of a source's provider."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _MOMENT: Final = 1_772_366_400.0
 
 
 def sample_events(source: Source) -> list[tuple[str | None, Mapping[str, JSON]]]:
-    """Return the samples of the source's provider as its events: each with its type and the roots
-    that expressions see.
+    """Return the samples of the source's provider as events: the type, and the roots of
+    expressions.
     """
     name = source.provider.name
     if source.provider.custom_payload or name not in PROVIDERS:
@@ -41,7 +41,7 @@ def sample_events(source: Source) -> list[tuple[str | None, Mapping[str, JSON]]]
 
 
 def free_names(provider: Provider) -> IsFree:
-    """Return the test for objects of a provider's events whose names the samples cannot know."""
+    """Return a predicate for objects of a provider's events whose keys the samples cannot know."""
     free = provider.custom_objects
 
     def is_free(path: Steps) -> bool:

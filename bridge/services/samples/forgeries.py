@@ -1,4 +1,4 @@
-"""Forgeries of a sample: what someone without the secret could send, each of which must be
+"""Forgeries of a sample: requests that a sender without the secret could make, and which must be
 refused.
 """
 
@@ -24,16 +24,15 @@ if TYPE_CHECKING:
     from bridge.providers.model import Provider
     from bridge.routing.model import Source
 
-OLD_SECONDS = 2 * 86400.0  # seconds; older than any tolerance may be
-TOKEN_SECONDS = 300.0  # seconds until a token of a sample expires
+OLD_SECONDS = 2 * 86400.0  # more than any tolerance
+TOKEN_SECONDS = 300.0  # until a token of a sample expires
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who is to have sent the event: a source of routes.yaml (then it is `of`), or a provider
-    alone. `secret` is what signs.
+    """The sender of a sample: a source of routes.yaml (`of`), or a provider alone.
 
-    `verified_by`: what the source verifies with, where that is another key than the one that signs.
+    `secret` signs. `verified_by`: the keys of the source, if they differ from the one that signs.
     """
 
     source: str
@@ -45,9 +44,7 @@ class Signer:
 
 
 def forge(signer: Signer, request: Request, kind: str, now: float) -> Request:
-    """Return the request as someone without the secret would send it; ValueError where a forgery of
-    this kind proves nothing.
-    """
+    """Return a forgery of the request. `ValueError` where a forgery of this kind proves nothing."""
     if isinstance(signer.scheme, Unsigned):
         raise ValueError(
             f"{signer.source} is not signed ({signer.provider.title}), so there is nothing to"
@@ -70,8 +67,8 @@ def _need_body(signer: Signer, request: Request, signed: Request, now: float) ->
         is_covered = (longer.headers, longer.query_string) != (signed.headers, signed.query_string)
     if not is_covered:
         raise ValueError(
-            f"the signature of {signer.source} does not cover the whole body: a change might not be"
-            " noticed"
+            f"the signature of {signer.source} does not cover the whole body: a change may go"
+            " undetected"
         )
 
 
@@ -82,16 +79,14 @@ def _secret(signer: Signer, request: Request, _signed: Request, now: float) -> R
 def _timestamp(signer: Signer, request: Request, _signed: Request, now: float) -> Request:
     if not time_limit(signer):
         raise ValueError(
-            f"{signer.source} signs no time that has a limit, so an old request cannot be told from"
-            " a new one"
+            f"{signer.source} does not sign a time with a limit, so an old request looks like a new"
+            " one"
         )
     return signer.scheme.sign(request, signer.secret, now - OLD_SECONDS)
 
 
 def time_limit(signer: Signer) -> float:
-    """Return how old a request may be, in seconds, by what is signed of its time; 0 where that has
-    no limit.
-    """
+    """Return how old a request may be, in seconds, by its signed time; 0 for no limit."""
     scheme: Scheme = chosen(signer.scheme, signer.secret)[1]
     if isinstance(scheme, Jwt):
         return scheme.max_age or (TOKEN_SECONDS if scheme.expires else 0.0)
@@ -113,7 +108,7 @@ def _encoding(signer: Signer, request: Request, signed: Request, _now: float) ->
     recoded = {name: _recoded(value) for name, value in added.items()}
     if recoded == added:
         raise ValueError(
-            f"{signer.source} shows no signature that could be written in another encoding"
+            f"{signer.source} has no signature that could be written in another encoding"
         )
     return replace(signed, headers={**signed.headers, **recoded})
 
@@ -150,7 +145,7 @@ def _reversed(value: JSON) -> JSON:
 
 
 def _changed(body: bytes) -> bytes:
-    """Return the body with one letter or digit of it changed, so that it can still be read."""
+    """Return the body with one letter or digit changed, so that it still parses."""
     later = range(len(body) // 2, len(body))
     at = next(
         (place for place in later if chr(body[place]).isalnum() and body[place] < 128),
@@ -160,9 +155,7 @@ def _changed(body: bytes) -> bytes:
 
 
 def _recoded(value: str) -> str:
-    """Return a header's value with its signature in base64 where it was hexadecimal, and
-    hexadecimal where it was either base64.
-    """
+    """Return a header's value with its signature recoded: hexadecimal to base64, or the reverse."""
 
     def hex_to_base64(found: re.Match[str]) -> str:
         return b64encode(bytes.fromhex(found[0])).decode()

@@ -1,6 +1,4 @@
-"""A replay of a sample: the same signed request twice, which makes one event. No forgery: each copy
-is signed as it should be.
-"""
+"""Replay of a sample: the same request twice, both signed correctly, which makes one event."""
 
 from __future__ import annotations
 
@@ -15,43 +13,42 @@ from bridge.providers.signatures.pairs import chosen
 from bridge.services.samples.forgeries import Signer, time_limit
 
 REPLAY = "replay"
-# statuses of who does not take what was sent; others say nothing of it
+# a status of these refuses the request; others are no evidence
 REFUSED = (400, 401, 403, 409)
 
 
 def expected(signer: Signer, request: Request) -> str:
-    """Return what must become of the second of two such requests; ValueError where nothing tells it
-    from another event.
+    """Return the expected result of the second of two equal requests.
+
+    `ValueError` where nothing distinguishes it from another event.
     """
     name = signer.source
     limit = time_limit(signer)
     later = (
-        f" A copy that comes later than {limit:g} s is refused for its time: --tamper timestamp."
+        f" A copy that arrives after {limit:g} s is refused for its age: --tamper timestamp."
         if limit
         else ""
     )
     if None in provider_ids(signer, request):
         until = f" within {limit:g} s" if limit else ""
         raise ValueError(
-            f"this event of {name} has no id that would tell a copy{until} from another event: sent"
-            " twice, it is two events (in routes.yaml `event_id` says where an id stands, `dedup:"
-            " body` that the same body is the same event)"
+            f"this event of {name} has no id that distinguishes a copy{until} from another event:"
+            " sent twice, it is two events (in routes.yaml set `event_id` to the place of an id, or"
+            " `dedup: body` to compare bodies)"
         )
     if signer.provider.ack is not None:
         return (
-            f"The second is a duplicate, though {signer.provider.title} is answered both times the"
-            f" same.{later}"
+            f"The second is a duplicate, though {signer.provider.title} gets the same answer both"
+            f" times.{later}"
         )
     return (
-        "The second is a duplicate: 200 with the first one's event_id, or 202 with it where"
-        f" nothing was started by the first.{later}"
+        "The second is a duplicate: 200 with the first one's event_id, or 202 with it where the"
+        f" first started nothing.{later}"
     )
 
 
 def provider_ids(signer: Signer, request: Request) -> list[str | None]:
-    """Return what each event of the request is known by, null for one that is never a duplicate.
-    `request` is not signed yet.
-    """
+    """Return the ids of the events of an unsigned request, None for one that has no id."""
     from bridge.ingest.duplicates import Digests, identify
     from bridge.ingest.source_bodies import read_body, split
     from bridge.routing.model import Source
@@ -69,7 +66,7 @@ def provider_ids(signer: Signer, request: Request) -> list[str | None]:
     is_signed = covers_content(chosen(signer.scheme, signer.secret)[1])
 
     def id_of(part: Request, said: Body) -> str | None:
-        # which is not what is signed, but is there where something is, and the same each time
+        # This is not the signed digest, but it exists in the same cases and is constant.
         digest = sha256(part.body).hexdigest()
         return identify(source, part, said, Digests(digest, lambda: digest if is_signed else None))
 
@@ -77,9 +74,9 @@ def provider_ids(signer: Signer, request: Request) -> list[str | None]:
 
 
 def verdict(first: Answer, second: Answer) -> tuple[bool, str]:
-    """Return whether the second answer is as it must be, and what it says, for people."""
+    """Return whether the second answer is as expected, and a message for the user."""
     if first.status // 100 != 2:
-        return False, "The event was not accepted, so there was nothing to repeat."
+        return False, "The event was not accepted, so the replay proves nothing."
     if second.status in REFUSED:
         return True, "The second was refused."
     if second.status // 100 != 2:
@@ -88,10 +85,7 @@ def verdict(first: Answer, second: Answer) -> tuple[bool, str]:
     if not events[0]:
         return (
             True,
-            (
-                "The answers do not say which event they mean: `flowbridge events` shows one, with"
-                " a duplicate."
-            ),
+            ("The answers have no event id: `flowbridge events` shows one event with a duplicate."),
         )
     if events[0] != events[1]:
         return False, "The second became another event."

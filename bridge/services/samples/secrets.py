@@ -1,6 +1,4 @@
-"""Secrets and pairs of keys made up: for sources whose secret is ours to choose, and to sign
-samples with.
-"""
+"""Generated secrets and key pairs: for sources whose secret we choose, and to sign samples."""
 
 from __future__ import annotations
 
@@ -21,27 +19,23 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-# how Standard Webhooks tells the halves of a pair apart
+# how Standard Webhooks marks the halves of a pair
 PUBLIC_KEY_PREFIX = "whpk_"
 PRIVATE_KEY_PREFIX = "whsk_"
-ASIDE = "token:"  # how a secret begins that answers a test of the URL, and proves nothing (eBay)
+ASIDE = "token:"  # of a secret that answers a challenge of the URL, and verifies nothing (eBay)
 RSA_BITS = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What `verifies` stands in routes.yaml, what `signs` is the sender's: the same text, unless
-    they are a pair of keys.
-    """
+    """A secret: `verifies` is for routes.yaml, `signs` is the sender's. Only key pairs differ."""
 
     verifies: str
     signs: str
 
 
 def new_secret(scheme: Scheme, like: str = "") -> Made:
-    """Return a random secret that the scheme can use, or a pair of keys: of the kind that `like`
-    is, else of the usual one.
-    """
+    """Return a random secret or key pair for the scheme, of the kind of `like` or the usual one."""
     start, one = chosen(scheme, like)
     kind = pair_kind(one)
     if kind is not None:
@@ -51,8 +45,8 @@ def new_secret(scheme: Scheme, like: str = "") -> Made:
 
 
 def signing_text(scheme: Scheme, text: str) -> str:
-    """Return a private key as the scheme takes it: an Ed25519 key may be PEM too. Any other text is
-    returned as it is.
+    """Return a private key in the scheme's format: an Ed25519 key in PEM is converted, any other
+    text is returned unchanged.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -74,9 +68,7 @@ def signing_text(scheme: Scheme, text: str) -> str:
 
 
 def new_pins(scheme: Scheme, said: Callable[[Pin], str | None]) -> dict[str, str]:
-    """Return a value for each pin that is required: what a request says of it (`said`), else one
-    made up.
-    """
+    """Return a value for each required pin: that of a request (`said`), else a made-up one."""
     return {
         pin.name: said(pin) or (pin.choices or (f"made-up-{pin.name}",))[0]
         for pin in pins_of(scheme)
@@ -85,7 +77,7 @@ def new_pins(scheme: Scheme, said: Callable[[Pin], str | None]) -> dict[str, str
 
 
 def _shared(scheme: Scheme) -> str:
-    """Forty characters are enough for everyone, and no more than the strictest senders take."""
+    """Return a secret of at most 40 characters by default: the strictest senders take no more."""
     if isinstance(scheme, Basic):
         return f"flowbridge:{secrets.token_urlsafe(24)}"
     kinds: dict[str, Callable[[], str]] = {
@@ -126,7 +118,7 @@ def _rsa(_start: str, _scheme: Scheme) -> Made:
 
 
 def _encode_pair(key: EllipticCurvePrivateKey | RSAPrivateKey) -> Made:
-    """Return both halves as base64 of their DER form, which stands on one line."""
+    """Return both halves in DER as base64, which fits on one line."""
     from cryptography.hazmat.primitives import serialization as forms
 
     public = key.public_key().public_bytes(

@@ -1,4 +1,4 @@
-"""Celery: a queue of (delivery id, lease), whoever carries it. The only module that imports it."""
+"""The Celery application: a queue of (delivery id, lease). Only this module imports Celery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = get_logger()
 
 QUEUE: Final = "flowbridge"
 TASK_NAME: Final = "flowbridge.deliver"
-CONNECT_SECONDS: Final = 2  # seconds for a connection to the broker
+CONNECT_SECONDS: Final = 2  # to the broker
 
 
 def make_app(settings: Settings) -> Any:
@@ -39,11 +39,11 @@ def make_app(settings: Settings) -> Any:
         task_default_exchange="",
         task_default_routing_key=QUEUE,
         task_serializer="json",
-        # never pickle: who can write to the broker must not be able to run code
+        # never pickle: write access to the broker must not allow running code
         accept_content=["json"],
         task_ignore_result=True,
         task_publish_retry=False,
-        task_acks_late=False,  # a message that is lost is no loss
+        task_acks_late=False,  # a lost message does no harm: its lease runs out
         worker_prefetch_multiplier=1,
         worker_send_task_events=False,
         worker_enable_remote_control=False,
@@ -63,9 +63,7 @@ def make_app(settings: Settings) -> Any:
 
 
 def publisher(settings: Settings) -> Callable[[str, str], None]:
-    """Return what hands a delivery's id and its lease to the broker; it raises where the broker did
-    not take them.
-    """
+    """Return a function that sends a delivery's id and its lease to the broker, or raises."""
     app = make_app(settings)
     producers: list[Any] = []  # of one connection; none while there is none
 
@@ -81,7 +79,7 @@ def publisher(settings: Settings) -> Callable[[str, str], None]:
                 retry=False,
             )
         except Exception:
-            # the next one begins with a new connection, and says anew what the queue is
+            # the next one begins with a new connection, which declares the queue again
             while producers:
                 with suppress(Exception):
                     producers.pop().connection.close()
@@ -93,13 +91,14 @@ def publisher(settings: Settings) -> Callable[[str, str], None]:
 def execute_forever(
     settings: Settings, calls: Callable[[], Any], concurrency: int, on_hang_up: Callable[[], None]
 ) -> int:
-    """Be a Celery worker until SIGTERM or SIGINT; return its exit code. `calls` makes the process's
-    `Calls`, once it is needed.
+    """Run a Celery worker until SIGTERM or SIGINT, and return its exit code.
+
+    `calls` makes the process's `TaskRunner` when it is needed.
     """
     from celery import signals
 
     def hear(**_: object) -> None:
-        # Celery's own would have the process begin anew
+        # Celery's own handler would restart the process
         signal.signal(signal.SIGHUP, lambda *_: on_hang_up())
 
     app = make_app(settings)
@@ -113,7 +112,7 @@ def execute_forever(
         except BridgeError as error:  # its lease runs out
             log.error("store_failed", delivery_id=delivery_id, error=str(error))
 
-    signals.setup_logging.connect(lambda **_: None, weak=False)  # else it would set up its own
+    signals.setup_logging.connect(lambda **_: None, weak=False)  # else Celery sets up its own
     signals.worker_ready.connect(hear, weak=False)
     _redirect_logs(settings.broker_url)
     name = f"flowbridge-{os.getpid()}@{socket.gethostname()}"
@@ -131,9 +130,7 @@ def execute_forever(
 
 
 class _LogHandler(logging.Handler):
-    """Writes what Celery has to say as lines of our own log, without the broker's URL: it holds a
-    password.
-    """
+    """Writes Celery's log records to our log, without the broker's URL: it holds a password."""
 
     def __init__(self, broker_url: str) -> None:
         super().__init__()

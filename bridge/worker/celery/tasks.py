@@ -1,6 +1,4 @@
-"""What a task does with a delivery's id and its lease: begin the attempt, make the call, write down
-what came of it.
-"""
+"""Execution of a Celery task: begin the attempt of a delivery, make the call, store its outcome."""
 
 from __future__ import annotations
 
@@ -36,14 +34,14 @@ from bridge.worker.tracing import DeliveryObserver
 log = get_logger()
 
 T = TypeVar("T")
-# seconds in which an answer waits for a store that fails; then its lease has long run out
+# for which an answer waits for a store that fails; its lease has run out long before
 STORE_RETRY_SECONDS: Final = 300.0
 
 
 class Calls:
-    """The calls of a process that executes tasks, any number at once. Made after the fork.
+    """Makes the calls of a process that executes tasks, any number at once. Created after the fork.
 
-    `files`: what hands over those of forms; `traced` traces the calls.
+    `files` delivers with the files of forms; `traced` logs and traces the calls.
     """
 
     def __init__(
@@ -67,17 +65,18 @@ class Calls:
         self._id = f"{socket.gethostname()}:{os.getpid()}"
         self._held: set[str] = set()  # leases of calls under way
         self._over = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="leases", daemon=True)
+        self._keeper = threading.Thread(target=self._extend_leases, name="leases", daemon=True)
         self._keeper.start()
 
     def close(self) -> None:
-        """Keep no leases any more; to be called when no call is under way."""
+        """Stop extending leases. Call it when no call is under way."""
         self._over.set()
         self._keeper.join(5.0)
 
     def make(self, delivery_id: str, lease: str) -> bool:
-        """Make the call of a delivery that was leased; False where it is not to be made (any more).
-        `StoreError`: it did not begin.
+        """Make the call of a leased delivery; return False where it must not be made (any more).
+
+        `StoreError`: the attempt did not begin.
         """
         own = f"{self._id}:{os.urandom(8).hex()}"
         platforms = self._config().callable_platforms
@@ -109,9 +108,7 @@ class Calls:
         return True
 
     def _settle(self, claim: Claim, outcome: Outcome) -> None:
-        """Write down what came of a call. Where the store fails the answer waits: it is known here
-        alone.
-        """
+        """Store the outcome of a call. Where the store fails it waits: only this process has it."""
         config = self._config()
         platform = config.platforms.get(claim.delivery.platform)
         polling = PLATFORMS[platform.type].polling if platform else None
@@ -132,11 +129,11 @@ class Calls:
             )
             return status
 
-        status = self._insist(work)
+        status = self._write_until_stored(work)
         notify.ring(self._database)
         self._traced.note_attempt(claim, outcome, status)
 
-    def _insist(self, work: Work[T]) -> T:
+    def _write_until_stored(self, work: Work[T]) -> T:
         until = time.monotonic() + STORE_RETRY_SECONDS
         while True:
             try:
@@ -147,8 +144,8 @@ class Calls:
                     raise
                 time.sleep(1.0)
 
-    def _keep(self) -> None:
-        """The heartbeat: keep the leases of calls under way."""
+    def _extend_leases(self) -> None:
+        """Extend the leases of calls under way, at every heartbeat."""
         while not self._over.is_set():
             try:
                 self._now.set()

@@ -1,7 +1,7 @@
-"""The worker's end of the flow host: hands runs over, ends them, and hears how they ended.
+"""The worker's end of the flow host: start runs, end them, and receive their results.
 
-One thread listens. What it hears is told to a `Listener`, in that thread; all else is for the
-worker's own thread.
+One thread receives the results and calls a `RunListener`. All other methods are for the worker's
+own thread.
 """
 
 from __future__ import annotations
@@ -26,40 +26,38 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-LOAD_SECONDS: Final = 60.0  # seconds that flows.py may take to be loaded
-READ_BYTES: Final = 256 * 1024  # bytes read at once
-DIED_LOADING: Final = "the process that was loading the flows ended without a word"
+LOAD_SECONDS: Final = 60.0  # for loading flows.py
+READ_BYTES: Final = 256 * 1024  # at once
+DIED_LOADING: Final = "the process that loaded the flows ended without a report"
 
 
 class RunListener(Protocol):
-    """Who is told what was heard."""
+    """Callbacks for the results of runs and of loading flows."""
 
     def ended(self, run_id: str, how: Ended) -> None:
         """A run has ended."""
 
     def returned(self, run_id: str) -> None:
-        """A run was never begun: there was no process for it."""
+        """A run never began: there was no process for it."""
 
     def lost(self, run_id: str) -> None:
-        """A run had begun, and its keeper is gone."""
+        """A run had begun, and its supervisor is gone."""
 
     def loaded(self, flows: list[LocalFlow]) -> None:
         """These are the flows from now on."""
 
     def broken(self, why: str, *, for_good: bool) -> None:
-        """The flows could not be loaded; the ones before stay. `for_good`: until the file
-        changes.
-        """
+        """The flows could not be loaded; the earlier ones stay. `for_good`: until they change."""
 
     def host_died(self) -> None:
-        """No run can be begun any more."""
+        """The flow host died: no run can begin any more."""
 
 
 @dataclass(slots=True)
 class _Run:
     sock: socket.socket
     begun: bool = False
-    log: bytes | None = None  # JSON; None where nothing was written since it was asked for
+    log: bytes | None = None  # JSON; None if nothing was written since the last `logs`
     frames: Frames = field(default_factory=Frames)
 
 
@@ -88,19 +86,19 @@ class Executor:
 
     @property
     def ready(self) -> bool:
-        """Whether runs can be begun."""
+        """Whether runs can begin."""
         return self._current is not None
 
     def load(self, path: str | None) -> None:
-        """Have flows.py loaded as it is now, with no path the ready-made flows alone.
+        """Load flows.py as it is now; without a path, load only the ready-made flows.
 
-        `Listener.loaded` or `broken` will say what came of it.
+        The result goes to `RunListener.loaded` or `broken`.
         """
-        with suppress(OSError):  # it is gone, which is told elsewhere
+        with suppress(OSError):  # the host is gone, which `host_died` reports
             self._host.sock.send(LOAD + os.fsencode(path or ""))
 
     def begin(self, spec: Spec) -> None:
-        """Hand a run over. Whatever comes of it, the listener is told, once."""
+        """Start a run. The listener gets its result, exactly once."""
         ours, its = protocol.pair(socket.SOCK_STREAM)
         ours.setblocking(False)
         run = self._runs[spec.run_id] = _Run(ours)
@@ -121,21 +119,17 @@ class Executor:
         self._hear(ours, lambda: self._from_run(spec.run_id, run))
 
     def kill(self, run_id: str) -> None:
-        """Have a run ended: politely, then by force. The listener hears of its end as of any
-        other.
-        """
+        """End a run: SIGTERM first, then SIGKILL. The listener gets its result as usual."""
         if run := self._runs.get(run_id):
             with suppress(OSError):
                 run.sock.send(KILL)
 
     def drop(self, run_id: str) -> None:
-        """Have a run ended at once, and hear no more of it."""
+        """End a run at once. The listener does not get its result."""
         self._close(run_id)
 
     def logs(self) -> dict[str, bytes]:
-        """Return what runs have written, as JSON, by run id: those that wrote since the last
-        time.
-        """
+        """Return the logs of the runs that wrote since the last call, as JSON, by run id."""
         found = {}
         for run_id, run in list(self._runs.items()):
             text = run.log
@@ -183,7 +177,7 @@ class Executor:
                     log.error("execution_fault", exc_info=fault)
             if self._coming is not None and time.monotonic() > self._coming.load_until:
                 self._give_up_loading(self._coming)
-        for one in (self._current, self._coming):  # one may have come while `close` was at work
+        for one in (self._current, self._coming):  # one may have arrived during `close`
             if one is not None:
                 self._forget(one.sock)
         if self._coming is not None:
@@ -196,7 +190,9 @@ class Executor:
         self._forget(coming.sock)
         os.close(coming.report)
         self._host.sock.send(STOP)
-        self._listener.broken(f"the flows were not loaded within {LOAD_SECONDS:g} s", for_good=True)
+        self._listener.broken(
+            f"loading the flows took longer than {LOAD_SECONDS:g} s", for_good=True
+        )
 
     def _from_host(self) -> None:
         try:
@@ -205,7 +201,7 @@ class Executor:
             said = b""
             given = []
         if said == FORKED:
-            if self._coming is not None:  # the file has changed again meanwhile
+            if self._coming is not None:  # the file has changed again
                 self._forget(self._coming.sock)
                 os.close(self._coming.report)
             self._coming = one = _FlowsVersion(
@@ -214,7 +210,7 @@ class Executor:
             one.sock.setblocking(False)
             self._hear(one.sock, lambda: self._from_generation(one))
         elif said == FAILED:
-            self._listener.broken("there is no process to load the flows in", for_good=False)
+            self._listener.broken("no process could be started to load the flows", for_good=False)
         elif not said:
             self._forget(self._host.sock)
             self._listener.host_died()
@@ -239,7 +235,9 @@ class Executor:
         self._forget(one.sock)
         if one is self._current:
             self._current = None
-            self._listener.broken("the process of the flows ended by itself", for_good=False)
+            self._listener.broken(
+                "the process with the loaded flows ended unexpectedly", for_good=False
+            )
         elif one is self._coming:
             self._coming = None
             text = (

@@ -1,5 +1,5 @@
-"""Files for runs, which have no key: what is sealed is lent to a run in memory, and what a run has
-kept is sealed once it is over.
+"""Files for runs, which have no key: an encrypted file is lent to a run decrypted in memory, and a
+file that a run stored is encrypted after its end.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from bridge.store.blobs import Blobs
 from bridge.system.logs import get_logger
 
 log = get_logger()
-#: Nobody writes to what is lent any more. https://man7.org/linux/man-pages/man2/memfd_create.2.html
+#: No process can change a lent file. https://man7.org/linux/man-pages/man2/memfd_create.2.html
 READ_ONLY_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
 class FileLeases:
-    """What a worker has lent to its runs. It is gone with the worker, however that ends."""
+    """The files that a worker lends to its runs. They disappear with the worker's process."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._files: defaultdict[str, list[int]] = defaultdict(list)
 
-    def path(self, run_id: str, sha256: str) -> str:
-        """Return where a run reads a blob until it is over; OSError where it cannot be had."""
+    def lend(self, run_id: str, sha256: str) -> str:
+        """Return the path at which a run can read a blob until it ends. May raise OSError."""
         path = self._blobs.path(sha256)
         if not self._blobs.is_sealed(path, sha256):
             path.stat()
@@ -36,15 +36,13 @@ class FileLeases:
         self._files[run_id].append(descriptor)
         return f"/proc/{os.getpid()}/fd/{descriptor}"
 
-    def back(self, run_id: str) -> None:
-        """Take back what was lent to a run."""
+    def release(self, run_id: str) -> None:
+        """Take back the files that were lent to a run."""
         for descriptor in self._files.pop(run_id, ()):
             os.close(descriptor)
 
-    def take_in(self, digests: Iterable[str]) -> None:
-        """Have what a run has kept sealed. What cannot be stays in clear, and can be read all the
-        same.
-        """
+    def encrypt(self, digests: Iterable[str]) -> None:
+        """Encrypt the files that a run stored. One that cannot be encrypted stays as it is."""
         for sha256 in digests:
             try:
                 self._blobs.reseal(sha256)

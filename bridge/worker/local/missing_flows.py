@@ -1,6 +1,4 @@
-"""Finds the local flows that routes name and that there are not, and logs when that begins and when
-it is over.
-"""
+"""Missing local flows: those that routes name and flows.py does not have."""
 
 from __future__ import annotations
 
@@ -13,18 +11,17 @@ log = get_logger()
 
 
 class MissingFlows:
-    """Finds them once for each configuration and set of flows, and remembers what was said, so that
-    each change is said once.
-    """
+    """Finds missing flows once for each configuration and set of flows, and logs changes."""
 
     def __init__(self) -> None:
         self._seen: tuple[Config, Collection[str]] | None = None
         self._found = AbsentFlows()
-        self._said = AbsentFlows()
+        self._logged = AbsentFlows()
 
     def find(self, config: Config, flows: Collection[str]) -> AbsentFlows:
-        """Return the flows that routes name and that are not among `flows`; the last result where
-        both are the objects of the last time.
+        """Return the flows that routes name and that are not among `flows`.
+
+        With the same two objects as at the last call, return the last result.
         """
         if self._seen is None or self._seen[0] is not config or self._seen[1] is not flows:
             self._seen = (config, flows)
@@ -32,12 +29,12 @@ class MissingFlows:
         return self._found
 
     def log_changes(self, config: Config, flows: Collection[str]) -> None:
-        """Say what has changed since the last time."""
-        before = self._said
+        """Log which flows are missing since the last call, and which were found."""
+        before = self._logged
         now = self.find(config, flows)
         if now is before:
             return
-        self._said = now
+        self._logged = now
         begun = dict(now.by_route.items() - before.by_route.items())
         over = dict(before.by_route.items() - now.by_route.items())
         if over:

@@ -1,4 +1,4 @@
-"""How a local run is handed to the flow host: its flow, its limits and its input files."""
+"""Specs of local runs for the flow host: the flow, its limits and its input files."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from bridge.routing.model import Config
 from bridge.store.local import files
 from bridge.worker.local.file_leases import FileLeases
 
-MAX_INPUT_FILES: Final = 100  # that the inputs of a run may name
+MAX_INPUT_FILES: Final = 100  # of a run
 
 
 class RunSpecs:
     """Makes the specs of a worker's runs.
 
-    `environ` gives what is added to the environment of a run, by its idempotency key.
+    `environ` returns variables for the environment of a run, by its idempotency key.
     """
 
     def __init__(
         self,
         settings: Settings,
         config: Callable[[], Config],
-        lent: FileLeases,
+        leases: FileLeases,
         environ: Callable[[str | None], dict[str, str]],
     ) -> None:
         self._settings = settings
         self._config = config
-        self._lent = lent
+        self._leases = leases
         self._environ = environ
 
-    def of(self, connection: Connection, run: LocalRun, flow: LocalFlow | None) -> Spec:
-        """Return the run of a flow as it is handed over; BridgeError where it cannot be."""
+    def make(self, connection: Connection, run: LocalRun, flow: LocalFlow | None) -> Spec:
+        """Return the spec of a run; `BridgeError` says why it cannot be executed."""
         if run.unsealable is not None:
             raise BridgeError(run.unsealable)
         if flow is None:
@@ -59,7 +59,7 @@ class RunSpecs:
         )
 
     def _limits(self, flow: LocalFlow) -> tuple[float, int]:
-        """Return the limits that routes.yaml, the flow, or nobody sets."""
+        """Return the limits of routes.yaml, else of the flow, else the defaults."""
         config = self._config()
         local = {each.name for each in config.platforms.values() if each.type == "local"}
         named = [
@@ -100,7 +100,7 @@ class RunSpecs:
                 raise BridgeError(f"{name}: there is no uploaded file {value!r}")
             try:
                 found.setdefault(name, []).append(
-                    (file.name, self._lent.path(run.id, file.sha256), file.size)
+                    (file.name, self._leases.lend(run.id, file.sha256), file.size)
                 )
             except OSError:
                 raise BridgeError(

@@ -1,6 +1,4 @@
-"""The embedded platform's part of a worker: which runs it executes, within which limits, and what
-comes of them.
-"""
+"""The local platform's runs of a worker: claimed within the limits, executed, and stored."""
 
 from __future__ import annotations
 
@@ -39,14 +37,14 @@ from bridge.worker.turn_changes import TurnChanges
 
 log = get_logger()
 
-PAUSE_SECONDS: Final = 0.5  # seconds until the next run is begun after one could not be
+PAUSE_SECONDS: Final = 0.5  # until the next run begins, after one could not
 STOPPED_REASON: Final = "flowbridge was stopped"
-LOST_REASON: Final = "the process that kept it died"
+LOST_REASON: Final = "its supervisor process died"
 
 
 @dataclass(frozen=True, slots=True)
 class _ResultReporter:
-    """Reports to the worker's own thread what the listening thread hears."""
+    """Passes results from the executor's thread to the worker's thread."""
 
     report: ReportResult
 
@@ -70,11 +68,10 @@ class _ResultReporter:
 
 
 class LocalRuns:
-    """The runs that a worker executes. `lease` is what it holds them under; `report` brings what
-    was heard to the worker's thread.
+    """The runs that a worker executes. `report` passes results to the worker's thread.
 
-    `environ` gives what is added to the environment of a run that was started with an idempotency
-    key.
+    `lease`: the worker's id. `environ` returns variables for the environment of a run, by its
+    idempotency key.
     """
 
     def __init__(
@@ -91,18 +88,18 @@ class LocalRuns:
         self._executor = Executor(host, _ResultReporter(report))
         self.flows = LoadedFlows(config, self._executor, host.report)
         self._running: dict[str, LocalRun] = {}
-        self._lent = FileLeases(Blobs.of(settings))
-        self._specs = RunSpecs(settings, config, self._lent, environ)
+        self._leases = FileLeases(Blobs.of(settings))
+        self._specs = RunSpecs(settings, config, self._leases, environ)
         self._killed: set[str] = set()
         self._paused_until = 0.0
-        self.is_lost = False  # no run can be begun any more
+        self.is_lost = False  # no run can begin any more
 
-    # -- what was heard, in the worker's thread
+    # -- results, in the worker's thread
 
-    def over(self, run_id: str, how: protocol.Ended, ended: PendingResults) -> None:
-        """A run has ended."""
-        if run := self._let_go(run_id):
-            self._lent.take_in([sha256 for _, sha256, _ in how.files])
+    def note_ended(self, run_id: str, how: protocol.Ended, ended: PendingResults) -> None:
+        """Note that a run has ended."""
+        if run := self._forget(run_id):
+            self._leases.encrypt([sha256 for _, sha256, _ in how.files])
             ended.runs.append((run, how))
             log.info("run_ended", flow=run.saved_item_id, run_id=run_id, state=how.state)
             if how.traceback:
@@ -110,41 +107,41 @@ class LocalRuns:
                     "flow_failed", flow=run.saved_item_id, run_id=run_id, traceback=how.traceback
                 )
 
-    def returned(self, run_id: str, ended: PendingResults) -> None:
-        """A run was never begun."""
-        if run := self._let_go(run_id):
+    def note_returned(self, run_id: str, ended: PendingResults) -> None:
+        """Note that a run never began."""
+        if run := self._forget(run_id):
             ended.returned.append(run)
             self._paused_until = time.monotonic() + PAUSE_SECONDS
 
-    def lost(self, run_id: str, ended: PendingResults) -> None:
-        """A run was cut off."""
-        if run := self._let_go(run_id):
+    def note_lost(self, run_id: str, ended: PendingResults) -> None:
+        """Note that a run was cut off."""
+        if run := self._forget(run_id):
             log.error("run_lost", flow=run.saved_item_id, run_id=run_id)
             ended.lost.append(run)
 
-    def host_died(self) -> None:
-        """The worker has to begin anew."""
+    def note_host_died(self) -> None:
+        """Note that the flow host died: the worker has to be restarted."""
         log.error("flow_host_died")
         self.is_lost = True
 
-    def _let_go(self, run_id: str) -> LocalRun | None:
+    def _forget(self, run_id: str) -> LocalRun | None:
         self._killed.discard(run_id)
-        self._lent.back(run_id)
+        self._leases.release(run_id)
         return self._running.pop(run_id, None)
 
     # -- in a turn
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether runs are under way."""
         return bool(self._running)
 
     def is_idle(self, connection: Connection) -> bool:
-        """Tell whether no run is under way, none waits, and there is nothing to write down."""
+        """Return whether no run is under way, none waits, and nothing has to be stored."""
         return self.flows.is_stored and not self._running and not runs.waiting(connection)
 
-    def anything(self, connection: Connection) -> bool:
-        """Tell whether a turn would find anything to do."""
+    def has_work(self, connection: Connection) -> bool:
+        """Return whether a turn has work to do."""
         if not self.flows.is_stored:
             return True
         if self._running and set(runs.terminating(connection, self._lease)) & (
@@ -154,12 +151,12 @@ class LocalRuns:
         return self._room() > 0 and runs.waiting(connection)
 
     def record(self, connection: Connection, ended: PendingResults, now: float) -> None:
-        """Write down what has ended."""
+        """Store the results of runs that ended."""
         for run, how in ended.runs:
             result = RunResult(state=how.state, outputs=how.outputs, log=(*run.log, *how.log))
             if runs.finish(connection, run.id, result, now, self._lease):
                 for name, sha256, size in how.files:
-                    kept = LocalFile(
+                    stored = LocalFile(
                         user_id=run.user_id,
                         name=name,
                         sha256=sha256,
@@ -167,26 +164,24 @@ class LocalRuns:
                         created_at=now,
                         run_id=run.id,
                     )
-                    files.keep_file(connection, kept)
+                    files.keep_file(connection, stored)
         runs.hand_back(connection, [run.id for run in ended.returned], self._lease, now)
         runs.interrupt(connection, [run.id for run in ended.lost], LOST_REASON, now, self._lease)
 
     def beat(self, connection: Connection, now: float) -> None:
-        """Keep what is held, write down what was written so far, and look whether flows.py has
-        changed.
-        """
+        """Extend the leases, store the logs so far, and load flows.py if it has changed."""
         logs = {
             run_id: self._log_so_far(run_id, text) for run_id, text in self._executor.logs().items()
         }
         held = runs.extend(connection, self._lease, now, self._running, logs)
         for run_id in self._running.keys() - held:
-            log.error("lease_lost", run_id=run_id)  # whoever took it over has settled it
-            self._let_go(run_id)
+            log.error("lease_lost", run_id=run_id)  # another worker took it over and settled it
+            self._forget(run_id)
             self._executor.drop(run_id)
         self.flows.load_changes()
 
-    def look(self, connection: Connection, now: float, taken: TurnChanges) -> None:
-        """See which runs are to end, and write down the flows where they are new."""
+    def prepare(self, connection: Connection, now: float, taken: TurnChanges) -> None:
+        """Store newly loaded flows, and find the runs to end."""
         taken.flows = self.flows.store(connection, now)
         if self._running:
             taken.kills = [
@@ -196,19 +191,19 @@ class LocalRuns:
             ]
 
     def take(self, connection: Connection, now: float, taken: TurnChanges) -> None:
-        """Claim what there is room for."""
+        """Claim as many runs as there is room for."""
         room = self._room()
         for run in runs.claim(connection, room, now, self._lease, self._cap()) if room > 0 else []:
             try:
                 flow = self.flows.get(run.saved_item_id)
-                taken.runs.append((run, self._specs.of(connection, run, flow)))
+                taken.runs.append((run, self._specs.make(connection, run, flow)))
             except BridgeError as error:
-                self._lent.back(run.id)
+                self._leases.release(run.id)
                 failed = RunResult(state=LocalState.FAILED, log=(*run.log, str(error)))
                 runs.finish(connection, run.id, failed, now, self._lease)
 
     def begin(self, taken: TurnChanges) -> None:
-        """Set going what the turn took on: it is on disk now."""
+        """Start and end the runs that the turn claimed: it is on disk now."""
         self.flows.note_stored(taken.flows)
         for run_id in taken.kills:
             self._killed.add(run_id)

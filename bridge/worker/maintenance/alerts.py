@@ -1,4 +1,4 @@
-"""Look how everything is, and keep an event of what is to be told: a chore of whoever leads."""
+"""Maintenance jobs that store alerts as events, and since when a source is expected to send."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from bridge.worker.maintenance.scheduler import ShortJob
 
 
 class AlertJob:
-    """Compares what is wrong with what was told of it. `clocks` tells how far those of hosts are
-    ahead.
+    """Compares the health conditions with the stored alerts. `clocks` returns how far the clock of
+    each host is ahead, in seconds.
     """
 
     def __init__(
@@ -40,25 +40,25 @@ class AlertJob:
         self._clocks = clocks
         self._found: Sequence[Trouble] = ()
 
-    def chore(self) -> ShortJob:
-        """Return the row for housekeeping."""
+    def job(self) -> ShortJob:
+        """Return the job for the scheduler."""
         return ShortJob(
             "alerts",
             self._settings.timings.alert_check_seconds,
-            self.tell,
-            needed=self.look,
+            self.store_changes,
+            needed=self.find_conditions,
             quiet=True,
         )
 
-    def look(self, connection: Connection) -> bool:
-        """Find what is wrong, while others may write; tell whether there is anything to keep."""
+    def find_conditions(self, connection: Connection) -> bool:
+        """Find the conditions, while others may write; return whether to store anything."""
         now = overview(self._settings, self._database, self._config())
         self._found = troubles(replace(now, clocks_ahead=self._clocks()))
         return bool(self._found or alerts.read(connection))
 
-    def tell(self, connection: Connection, now: float) -> int:
-        """Keep how the alerts are now and, in the same transaction, the events of what is to be
-        told; return how many.
+    def store_changes(self, connection: Connection, now: float) -> int:
+        """Store the states of the alerts and, in the same transaction, an event for each
+        notification; return how many.
         """
         known = alerts.read(connection)
         present, notices = alert_states.step(known, self._found, now, self._settings.timings)
@@ -70,7 +70,7 @@ class AlertJob:
 
 
 def expected_sources_job(config: Callable[[], Config], timings: Timings) -> ShortJob:
-    """Return the chore that keeps since when something is expected of each source that says so."""
+    """Return the job that stores since when each source with `expect` is expected to send."""
 
     def sources() -> set[str]:
         return {one.name for one in config().sources.values() if one.expect is not None}
@@ -87,7 +87,7 @@ def expected_sources_job(config: Callable[[], Config], timings: Timings) -> Shor
 def keep(
     connection: Connection, notice: alert_states.Notice, config: Config, now: float
 ) -> Sequence[Delivery]:
-    """Store the event of a notice with the deliveries that the routes make of it; return these."""
+    """Store the event of a notification with its deliveries, and return the deliveries."""
     event = alert_states.event(notice, ids.event_id(now), config.hash, now)
     events.remember_within(connection, config.hash, config.canonical, now)
     planned = replan(event, config, now, "")

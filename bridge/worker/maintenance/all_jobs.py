@@ -1,6 +1,4 @@
-"""All that is done now and then, for a worker: its chores, what is told of what is wrong, and its
-errands.
-"""
+"""The maintenance jobs of a worker: short ones, alerts, and long ones."""
 
 from __future__ import annotations
 
@@ -24,11 +22,11 @@ def make_scheduler(
     clocks: HostClocks,
 ) -> Scheduler:
     """Return the scheduler of all maintenance jobs; it is not started yet."""
-    alarm = AlertJob(settings, config, database, clocks.ahead)
+    alerts = AlertJob(settings, config, database, clocks.ahead)
     rows = (
         *short_jobs(settings.timings),
         expected_sources_job(config, settings.timings),
-        alarm.chore(),
+        alerts.job(),
     )
-    errands = LongJobs(settings, config, database, now)
-    return Scheduler(database, now, settings.timings.heartbeat_seconds, rows, errands)
+    long_jobs = LongJobs(settings, config, database, now)
+    return Scheduler(database, now, settings.timings.heartbeat_seconds, rows, long_jobs)

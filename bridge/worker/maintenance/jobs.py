@@ -1,5 +1,6 @@
-"""What takes long and is to be done now and then: in a thread of its own, one after the other. A
-new errand is a row of `ERRANDS`.
+"""Long maintenance jobs, run one after the other in a thread of their own.
+
+A new one is a row of `LONG_JOBS`.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from bridge.system.logs import get_logger
 T = TypeVar("T")
 log = get_logger()
 
-REST_FACTOR: Final = 4.0  # so many times as long as a batch took nothing is done after it
-FREE_SHARE_TO_SHRINK: Final = 0.5  # part of the file that is free: then some is given back
-FREE_SHARE_TO_LEAVE: Final = 0.25  # until so much is left
-MIN_FREE_BYTES: Final = 64 * 1024 * 1024  # bytes
+REST_FACTOR: Final = 4.0  # the rest after a batch, in durations of the batch
+FREE_SHARE_TO_SHRINK: Final = 0.5  # of the file: above it pages are given back
+FREE_SHARE_TO_LEAVE: Final = 0.25  # where giving back ends
+MIN_FREE_BYTES: Final = 64 * 1024 * 1024  # nothing is given back below it
 
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What an errand works with. `over` is set when it is to end at once."""
+    """The arguments of a job. `over` is set when the job has to end at once."""
 
     settings: Settings
     config: Config
@@ -45,8 +46,8 @@ class JobContext:
     now: float
     over: threading.Event
 
-    def paced(self, work: Work[T]) -> T:
-        """Do a little in a durable transaction, then let others do more."""
+    def write_paced(self, work: Work[T]) -> T:
+        """Write a batch in a durable transaction, then rest to let others write."""
         began = time.monotonic()
         done = self.database.write(work)
         least = self.settings.timings.job_rest_seconds
@@ -56,11 +57,10 @@ class JobContext:
 
 @dataclass(frozen=True, slots=True)
 class LongJob:
-    """Something that is done `every` so many seconds; `work` returns what it did, by name, for the
-    log.
+    """A job that runs `every` so many seconds. `work` returns counts of its work, for the log.
 
-    Whoever leads does it, or where it is for each machine (`everywhere`) each worker: it must do no
-    harm where two do it at once.
+    The leading worker runs it; with `everywhere` each worker does, once for its machine, so two may
+    run it at once without harm.
     """
 
     name: str
@@ -70,11 +70,11 @@ class LongJob:
 
 
 def prune(of: JobContext) -> Counter[str]:
-    """Let go of what is old."""
+    """Delete old rows, by `retention`."""
     gone: Counter[str] = Counter()
 
     def write(work: Work[Counts]) -> Counts | None:
-        return None if of.over.is_set() else of.paced(work)
+        return None if of.over.is_set() else of.write_paced(work)
 
     for _, _, counts in prune_operation.prune(
         prune_operation.Pruning(of.database, of.config, of.now), write
@@ -84,22 +84,20 @@ def prune(of: JobContext) -> Counter[str]:
 
 
 def sweep_blobs(of: JobContext) -> Counter[str]:
-    """Delete the bytes of files that nobody owns."""
+    """Delete blobs that no row refers to."""
     before = time.time() - of.settings.timings.orphan_blob_seconds
     count, size = Blobs.of(of.settings).sweep(lambda: blob_owners.owned(of.database), before)
     return Counter(blobs=count, bytes=size)
 
 
 def shrink_database(of: JobContext) -> Counter[str]:
-    """Give pages back to the disk where a large part of the file is free, and leave some for what
-    comes in.
-    """
+    """Give pages back to the disk where a large part of the file is free, and leave some."""
     given = 0
     if of.database.is_sqlite and _is_mostly_free(of.database, FREE_SHARE_TO_SHRINK):
         while (
             not of.over.is_set()
             and _is_mostly_free(of.database, FREE_SHARE_TO_LEAVE)
-            and (gone := of.paced(vacuum.step))
+            and (gone := of.write_paced(vacuum.step))
         ):
             given += gone
     return Counter(pages=given)
@@ -115,11 +113,11 @@ def _is_mostly_free(database: Database, part: float) -> bool:
 
 
 def back_up(of: JobContext) -> Counter[str]:
-    """Make a backup where the last is old enough, and let go of the oldest."""
+    """Make a backup where the last is old enough, and delete the oldest ones."""
     settings = of.settings
     if settings.backup_every is None or not age.is_due(settings.backups, settings.backup_every):
         return Counter()
-    # who makes none by itself, need not have it in memory
+    # imported here: a bridge without backups need not have it in memory
     from bridge.store.backup import archive, files
 
     with age.trying(settings):
@@ -131,8 +129,8 @@ def back_up(of: JobContext) -> Counter[str]:
 
 
 def check_certificate(of: JobContext) -> Counter[str]:
-    """See how long the certificate of the public URL lasts, where nobody on this machine has seen
-    it for a while.
+    """Check until when the certificate of the public URL is valid, if no worker of this machine has
+    checked it lately.
     """
     data = of.settings.data
     url = of.settings.public_url
@@ -147,7 +145,7 @@ def check_certificate(of: JobContext) -> Counter[str]:
 
 
 def recount_files(of: JobContext) -> Counter[str]:
-    """Put right what the files of each form come to."""
+    """Recount the bytes of each form's files."""
     return form_files.recount(of.database)
 
 
@@ -156,13 +154,13 @@ LONG_JOBS: Final = (
     LongJob("sweep", 6 * 3600.0, sweep_blobs, everywhere=True),
     LongJob("shrink", 3600.0, shrink_database),
     LongJob("count_files", DAY, recount_files),
-    LongJob("backup", 600.0, back_up),  # looks so often whether it is time
-    LongJob("certificate", 600.0, check_certificate, everywhere=True),  # so does this
+    LongJob("backup", 600.0, back_up),  # how often it checks whether one is due
+    LongJob("certificate", 600.0, check_certificate, everywhere=True),  # the same
 )
 
 
 class LongJobs:
-    """Runs errands when they are due."""
+    """Runs long jobs when they are due."""
 
     def __init__(
         self,
@@ -170,52 +168,52 @@ class LongJobs:
         config: Callable[[], Config],
         database: Database,
         clock: Clock,
-        errands: Sequence[LongJob] = LONG_JOBS,
+        jobs: Sequence[LongJob] = LONG_JOBS,
     ) -> None:
         self._settings = settings
         self._config = config
         self._database = database
         self._clock = clock
-        self._errands = errands
+        self._jobs = jobs
         self._over = threading.Event()
         begin = time.monotonic() + settings.timings.first_job_delay_seconds
-        self._next = {errand.name: begin for errand in errands}
+        self._next = {job.name: begin for job in jobs}
         self._thread: threading.Thread | None = None
 
-    def look(self, leads: Callable[[], bool]) -> None:
-        """Begin what is due, unless one is still under way. `leads` is asked where that matters."""
+    def start_due(self, leads: Callable[[], bool]) -> None:
+        """Start the first due job, unless one is running. `leads` is called where that matters."""
         if self._thread is not None and self._thread.is_alive():
             return
-        due = (errand for errand in self._errands if self._next[errand.name] <= time.monotonic())
-        errand = next((errand for errand in due if errand.everywhere or leads()), None)
-        if errand is not None:
-            self._next[errand.name] = time.monotonic() + errand.every
+        due = (job for job in self._jobs if self._next[job.name] <= time.monotonic())
+        job = next((job for job in due if job.everywhere or leads()), None)
+        if job is not None:
+            self._next[job.name] = time.monotonic() + job.every
             self._thread = threading.Thread(
-                target=self._run, args=(errand,), name=errand.name, daemon=True
+                target=self._run, args=(job,), name=job.name, daemon=True
             )
             self._thread.start()
 
-    def _run(self, errand: LongJob) -> None:
+    def _run(self, job: LongJob) -> None:
         try:
-            done = +errand.work(
+            done = +job.work(
                 JobContext(
                     self._settings, self._config(), self._database, self._clock(), self._over
                 )
             )
         except (BridgeError, OSError) as error:
-            log.error("errand_failed", errand=errand.name, error=str(error))
+            log.error("errand_failed", errand=job.name, error=str(error))
         except Exception as fault:
-            log.error("errand_failed", errand=errand.name, exc_info=fault)
+            log.error("errand_failed", errand=job.name, exc_info=fault)
         else:
             if done:
-                log.info("errand", errand=errand.name, done=dict(done))
+                log.info("errand", errand=job.name, done=dict(done))
 
     def end(self) -> None:
-        """Have what is under way end soon."""
+        """Ask the running job to end soon."""
         self._over.set()
 
     def close(self) -> None:
-        """Have what is under way end, and wait a little for it."""
+        """Ask the running job to end, and wait some seconds for it."""
         self.end()
         if self._thread is not None:
             self._thread.join(5.0)

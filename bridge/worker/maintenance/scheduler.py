@@ -1,5 +1,6 @@
-"""What is to be done now and then, by one of all workers: whoever leads. A new chore is a row of
-`chores`; what takes long is an errand.
+"""Scheduler of the maintenance jobs that one of all workers runs: the one that leads.
+
+A new short job is a row of `short_jobs`; a job that takes long is a row of `jobs.LONG_JOBS`.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ from bridge.worker.maintenance.jobs import LongJobs
 log = get_logger()
 
 
-# seconds by which a look may be late before it is taken that the process stood still
+# by which a check may be late before the process counts as suspended
 STALL_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class ShortJob:
-    """Something to be done `every` so many seconds, in a transaction of its own; `work` gets the
-    time and returns how much was done.
+    """A job that runs `every` so many seconds in a transaction of its own. `work` gets the time and
+    returns how much it did.
 
-    `needed` looks whether there is anything to do, for what takes long to find out: others may
-    write meanwhile. `at_start`: each worker also does it once when it starts, whoever leads, so it
-    must do no harm where two do it at once. `quiet`: that something was done is as it should be,
-    and not said. `patience`: seconds in which it is left alone after this process stood still,
-    since others may have stood still with it: a machine that was suspended, a clock that was set.
+    `needed` checks whether there is anything to do, outside of the transaction: others may write
+    meanwhile. `at_start`: each worker also runs it once when it starts, so two may run it at once
+    without harm. `quiet`: work that was done is normal and not logged. `patience`: seconds in which
+    it does not run after this process was suspended, since others may have been suspended with it:
+    the machine slept, or the clock was set.
     """
 
     name: str
@@ -53,8 +54,9 @@ class ShortJob:
 
 
 def abandon_runs(connection: Connection, now: float) -> int:
-    """Settle local runs whose worker died, unless a step of the clock made their leases run out;
-    return how many.
+    """Settle local runs whose worker died, and return how many.
+
+    None are settled where a step of the clock may have made their leases run out.
     """
     return (
         len(runs.abandon_running(connection, now)) if clock_steps.is_settled(connection, now) else 0
@@ -66,7 +68,7 @@ def short_jobs(timings: Timings) -> tuple[ShortJob, ...]:
     return (
         ShortJob(
             "abandoned_runs", 0.0, abandon_runs, patience=timings.lease_seconds
-        ),  # at every look
+        ),  # at every check
         ShortJob(
             "headless_lines",
             60.0,
@@ -82,8 +84,9 @@ def short_jobs(timings: Timings) -> tuple[ShortJob, ...]:
 
 
 class Scheduler:
-    """Does the chores in a thread of its own, so that a long one holds up no delivery. It looks
-    every `beat` seconds.
+    """Runs jobs in a thread of its own, so that a long one delays no delivery.
+
+    It checks every `beat` seconds which are due.
     """
 
     def __init__(
@@ -92,35 +95,35 @@ class Scheduler:
         clock: Clock,
         beat: float,
         chores: Sequence[ShortJob],
-        errands: LongJobs | None = None,
+        long_jobs: LongJobs | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._beat = beat
         self._chores = chores
-        self._errands = errands
+        self._long_jobs = long_jobs
         self._leadership = Leadership(database)
         self._next = dict.fromkeys((chore.name for chore in chores), 0.0)
         self._looked_at = self._clock()
-        self._still_at = 0.0  # when it had stood still
+        self._still_at = 0.0  # when it was suspended
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def end(self) -> None:
-        """Begin nothing any more, and have what is under way end soon."""
+        """Start no more jobs, and ask the running one to end soon."""
         self._over.set()
-        if self._errands is not None:
-            self._errands.end()
+        if self._long_jobs is not None:
+            self._long_jobs.end()
 
     def close(self) -> None:
-        """Wait a little for what is under way, and let another lead."""
+        """Wait some seconds for the running job, and give up the lead."""
         self.end()
-        if self._errands is not None:
-            self._errands.close()
+        if self._long_jobs is not None:
+            self._long_jobs.close()
         self._thread.join(5.0)
 
     def _run(self) -> None:
@@ -128,11 +131,11 @@ class Scheduler:
             if chore.at_start:
                 self._do(chore, self._database.write)
         while not self._over.wait(self._beat):
-            self.look()
+            self.run_due()
         self._leadership.give_up()
 
-    def look(self) -> None:
-        """Do what is due, where nobody else leads."""
+    def run_due(self) -> None:
+        """Run the due jobs, where no other worker leads."""
         now = self._clock()
         before = self._looked_at
         self._looked_at = now
@@ -146,8 +149,8 @@ class Scheduler:
         for chore in due if self._leads() else ():
             if self._do(chore, self._leadership.do):
                 self._next[chore.name] = time.monotonic() + chore.every
-        if self._errands is not None:
-            self._errands.look(self._leads)
+        if self._long_jobs is not None:
+            self._long_jobs.start_due(self._leads)
 
     def _leads(self) -> bool:
         try:
@@ -159,7 +162,7 @@ class Scheduler:
     def _do(
         self, chore: ShortJob, within: Callable[[Callable[[Connection], int]], int | None]
     ) -> bool:
-        """Tell whether it was done."""
+        """Run a job, and return whether it counts as done."""
         try:
             if not self._is_needed(chore):
                 return True
@@ -169,7 +172,7 @@ class Scheduler:
             return False
         except Exception as fault:
             log.error("chore_failed", chore=chore.name, exc_info=fault)
-            return True  # not again and again
+            return True  # so that it is not repeated at every check
         if done and not chore.quiet:
             log.warning("chore", chore=chore.name, done=done)
         return done is not None
