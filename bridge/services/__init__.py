@@ -1,1 +1,1 @@
-"""The application layer: what the commands, the console and the admin API share."""
+"""The application layer, shared by the commands, the console and the admin API."""

@@ -61,7 +61,7 @@ def wait_for_results(
 
 
 def find_result(one: Delivery, wait: Wait | None = None) -> Result:
-    """Return the result of a delivery. `wait`: what it waits for."""
+    """Return the result of a delivery. `wait`: its wait, if any."""
     if one.status is Status.SHADOW:
         return Result(one, False, "its route is in mode shadow, so nothing is sent")
     if one.status in (Status.DEAD, Status.CANCELLED):

@@ -128,8 +128,8 @@ def _unmatched(
 def _missing(delivery: Delivery, config: Config, roots: Context) -> Iterator[MissingInput]:
     """Yield the inputs without a value, and the paths that the event does not have.
 
-    Where the delivery succeeded these are only paths that look misspelt, and inputs that were left
-    out since the event has no path of them.
+    Where the delivery succeeded these are only misspelt paths, and inputs that were left out since
+    the event has none of their paths.
     """
     from bridge.routing.templates import Inputs
 

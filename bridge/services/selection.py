@@ -20,7 +20,7 @@ MANY_BODIES: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The selected ids, and what was left out.
+    """The selected ids, and the reasons for others.
 
     `problems`: why a name selects no item, by name. `settling`: how many unknown deliveries are
     left out since flowbridge still looks for their runs. `parked`: how many dead ones are left out

@@ -19,7 +19,7 @@ log = get_logger()
 
 
 def find_allowed(config: Config) -> Allowed:
-    """Return what a configuration allows to be claimed."""
+    """Return the limits that a configuration sets on claims."""
     return Allowed(
         caps={one.name: one.max_concurrent_runs for one in config.callable_platforms.values()},
         limits={route.name: route.limits for route in config.routes if route.limits != NO_LIMITS},
@@ -30,8 +30,8 @@ def find_allowed(config: Config) -> Allowed:
 def exclude_missing_flows(
     allowed: Allowed, config: Config, loaded: LoadedFlows, connection: Connection
 ) -> Allowed:
-    """Return what is allowed, without starts of local flows that are being loaded or missing: the
-    platform would refuse them.
+    """Exclude starts of local flows that are missing or being loaded: the platform would refuse
+    them.
 
     A delivery keeps the flow that it was planned for, so that flow counts, and not only the one
     that its route names now.

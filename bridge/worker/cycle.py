@@ -80,7 +80,7 @@ class Cycle:
         self._results: SimpleQueue[Result] = SimpleQueue()
         self.clocks = HostClocks(send, self._timings.host_clock_fresh_seconds)
         self._send = self.clocks.send
-        self._attempt = traced.delivering(Files(settings, database).deliver)
+        self._attempt = traced.wrap(Files(settings, database).deliver)
         self.calls = ThreadPool(
             "call", MAX_CALLS, lambda error: log.error("worker_fault", exc_info=error)
         )
@@ -144,7 +144,7 @@ class Cycle:
                 taken = self._database.write(lambda connection: self.turns.make(connection, clocks))
                 self.turns.commit(taken)
                 self._begin(taken)
-                self.traced.note(taken)
+                self.traced.record_turn(taken)
         except StoreError as error:
             log.error("store_failed", error=str(error))
             self.turns.fail()
@@ -198,7 +198,7 @@ class Cycle:
                 log.error("result_lost", exc_info=fault)
                 taken.settled = [(each.claim, each.outcome, None) for each in turns.ended.attempts]
             self._begin(taken)
-            self.traced.note(taken)
+            self.traced.record_turn(taken)
         turns.ended = PendingResults()
         self._wake.wait(1.0)
 

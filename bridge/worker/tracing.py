@@ -41,15 +41,15 @@ MAX_TRACES = 4096  # that are remembered; each costs a query
 class DeliveryObserver:
     """Logs attempts and ends of runs, and traces nothing."""
 
-    def delivering(self, deliver: Deliver) -> Deliver:
+    def wrap(self, deliver: Deliver) -> Deliver:
         """Return the function that makes attempts."""
         return deliver
 
-    def note(self, taken: TurnChanges) -> None:
+    def record_turn(self, taken: TurnChanges) -> None:
         """Log the changes of a turn."""
         log_changes(taken)
 
-    def note_attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> None:
+    def record_attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> None:
         """Log the outcome of a call."""
         log_attempt(claim, outcome, status)
 
@@ -69,16 +69,16 @@ class TracedObserver(DeliveryObserver):
         # when a call began and ended, until its span is made
         self._times: dict[tuple[str, int], tuple[int, int]] = {}
 
-    def delivering(self, deliver: Deliver) -> Deliver:
+    def wrap(self, deliver: Deliver) -> Deliver:
         """Return a function that makes attempts, each with the `traceparent` of its span."""
         return partial(self._deliver, deliver)
 
-    def note(self, taken: TurnChanges) -> None:
+    def record_turn(self, taken: TurnChanges) -> None:
         """Log the changes of a turn, and export their spans."""
         log_changes(taken)
         self._tracer.export(lambda: self._spans(taken))
 
-    def note_attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> None:
+    def record_attempt(self, claim: Claim, outcome: Outcome, status: Status | None) -> None:
         """Log the outcome of a call, and export its span."""
         log_attempt(claim, outcome, status)
         self._tracer.export(lambda: self._attempt(claim, outcome, status))

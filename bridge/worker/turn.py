@@ -84,7 +84,7 @@ class Turns:
         """Make one turn in a transaction, and return its changes and claims."""
         config = self._present()
         now = clocks.at
-        beats = self.beats  # once: what is locked first is what is written
+        beats = self.beats  # read once: the locks and the writes have to agree
         taken = self._taking = TurnChanges()
         self._lock(connection, now, beats=beats)
         for never_begun in self._unsure:
@@ -204,7 +204,7 @@ class Turns:
         )
 
     def _allowed(self, config: Config) -> Allowed:
-        """Return what `config` allows, computed once for each configuration."""
+        """Return the limits on claims, computed once for each configuration."""
         if self._allows is None or self._allows[0] is not config:
             self._allows = config, find_allowed(config)
         return self._allows[1]

@@ -152,7 +152,7 @@ class Worker:
             self.step()
 
     def _cut_off(self) -> None:
-        """Settle what did not end in time: a call's outcome is unknown, a local run has failed."""
+        """Settle what did not end in time: a call is unknown, a local run has failed."""
         self._cycle.collect()
         attempts = self._cycle.turns.ended.attempts
         ended = {each.claim.delivery.id for each in attempts}
@@ -166,4 +166,4 @@ class Worker:
                 self._cycle.local.cut_off(connection, clocks.at)
             return self._cycle.turns.make(connection, clocks)
 
-        self._cycle.traced.note(self._database.write(settle))
+        self._cycle.traced.record_turn(self._database.write(settle))

@@ -71,12 +71,12 @@ def _sampled(source: Source, route: Route) -> _KnownEvents:
         (type_, roots) for type_, roots in sample_events(source) if match_type(route.types, type_)
     ]
     types = [type_ for type_ in dict.fromkeys(type_ for type_, _ in fitting) if type_ is not None]
-    who = (
+    title = (
         " ".join([provider.title, *types[:1]])
         if len(types) < 2
         else f"{provider.title} {', '.join(types)}"
     )
-    lacks = f"the sample of {who} has no" if len(types) < 2 else f"the samples of {who} have no"
+    lacks = f"the sample of {title} has no" if len(types) < 2 else f"the samples of {title} have no"
     return _KnownEvents(
         [roots for _, roots in fitting], free_names(provider), lacks, _see(provider.name, types)
     )

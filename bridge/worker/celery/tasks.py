@@ -54,7 +54,7 @@ class Calls:
         traced: DeliveryObserver | None = None,
     ) -> None:
         self._traced = traced or DeliveryObserver()
-        self._deliver = self._traced.delivering(deliver if files is None else files.deliver)
+        self._deliver = self._traced.wrap(deliver if files is None else files.deliver)
         self._config = config
         self._database = database
         self._reconcile_after = reconcile_after
@@ -65,13 +65,13 @@ class Calls:
         self._id = f"{socket.gethostname()}:{os.getpid()}"
         self._held: set[str] = set()  # leases of calls under way
         self._over = threading.Event()
-        self._keeper = threading.Thread(target=self._extend_leases, name="leases", daemon=True)
-        self._keeper.start()
+        self._heartbeat = threading.Thread(target=self._extend_leases, name="leases", daemon=True)
+        self._heartbeat.start()
 
     def close(self) -> None:
         """Stop extending leases. Call it when no call is under way."""
         self._over.set()
-        self._keeper.join(5.0)
+        self._heartbeat.join(5.0)
 
     def make(self, delivery_id: str, lease: str) -> bool:
         """Make the call of a leased delivery; return False where it must not be made (any more).
@@ -131,7 +131,7 @@ class Calls:
 
         status = self._write_until_stored(work)
         notify.ring(self._database)
-        self._traced.note_attempt(claim, outcome, status)
+        self._traced.record_attempt(claim, outcome, status)
 
     def _write_until_stored(self, work: Work[T]) -> T:
         until = time.monotonic() + STORE_RETRY_SECONDS

@@ -29,7 +29,7 @@ class MissingFlows:
         return self._found
 
     def log_changes(self, config: Config, flows: Collection[str]) -> None:
-        """Log which flows are missing since the last call, and which were found."""
+        """Log which flows are missing or found since the last call."""
         before = self._logged
         now = self.find(config, flows)
         if now is before:

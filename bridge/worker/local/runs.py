@@ -81,7 +81,7 @@ class LocalRuns:
         host: Host,
         lease: str,
         report: ReportResult,
-        environ: Callable[[str | None], dict[str, str]] = lambda _: {},
+        environ: Callable[[str | None], dict[str, str]],
     ) -> None:
         self._config = config
         self._lease = lease

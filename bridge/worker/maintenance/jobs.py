@@ -69,35 +69,37 @@ class LongJob:
     everywhere: bool = False
 
 
-def prune(of: JobContext) -> Counter[str]:
+def prune(context: JobContext) -> Counter[str]:
     """Delete old rows, by `retention`."""
     gone: Counter[str] = Counter()
 
     def write(work: Work[Counts]) -> Counts | None:
-        return None if of.over.is_set() else of.write_paced(work)
+        return None if context.over.is_set() else context.write_paced(work)
 
     for _, _, counts in prune_operation.prune(
-        prune_operation.Pruning(of.database, of.config, of.now), write
+        prune_operation.Pruning(context.database, context.config, context.now), write
     ):
         gone.update(counts)
     return gone
 
 
-def sweep_blobs(of: JobContext) -> Counter[str]:
+def sweep_blobs(context: JobContext) -> Counter[str]:
     """Delete blobs that no row refers to."""
-    before = time.time() - of.settings.timings.orphan_blob_seconds
-    count, size = Blobs.of(of.settings).sweep(lambda: blob_owners.owned(of.database), before)
+    before = time.time() - context.settings.timings.orphan_blob_seconds
+    count, size = Blobs.of(context.settings).sweep(
+        lambda: blob_owners.owned(context.database), before
+    )
     return Counter(blobs=count, bytes=size)
 
 
-def shrink_database(of: JobContext) -> Counter[str]:
+def shrink_database(context: JobContext) -> Counter[str]:
     """Give pages back to the disk where a large part of the file is free, and leave some."""
     given = 0
-    if of.database.is_sqlite and _is_mostly_free(of.database, FREE_SHARE_TO_SHRINK):
+    if context.database.is_sqlite and _is_mostly_free(context.database, FREE_SHARE_TO_SHRINK):
         while (
-            not of.over.is_set()
-            and _is_mostly_free(of.database, FREE_SHARE_TO_LEAVE)
-            and (gone := of.write_paced(vacuum.step))
+            not context.over.is_set()
+            and _is_mostly_free(context.database, FREE_SHARE_TO_LEAVE)
+            and (gone := context.write_paced(vacuum.step))
         ):
             given += gone
     return Counter(pages=given)
@@ -112,9 +114,9 @@ def _is_mostly_free(database: Database, part: float) -> bool:
     )
 
 
-def back_up(of: JobContext) -> Counter[str]:
+def back_up(context: JobContext) -> Counter[str]:
     """Make a backup where the last is old enough, and delete the oldest ones."""
-    settings = of.settings
+    settings = context.settings
     if settings.backup_every is None or not age.is_due(settings.backups, settings.backup_every):
         return Counter()
     # imported here: a bridge without backups need not have it in memory
@@ -122,19 +124,22 @@ def back_up(of: JobContext) -> Counter[str]:
 
     with age.trying(settings):
         manifest = files.make(
-            of.database, settings.data, settings.backups / archive.name_of(of.now), of.now
+            context.database,
+            settings.data,
+            settings.backups / archive.name_of(context.now),
+            context.now,
         )
     let_go = files.rotate(settings.backups, settings.backup_keep)
     return Counter(events=manifest.rows["event"], missing=len(manifest.missing), let_go=let_go)
 
 
-def check_certificate(of: JobContext) -> Counter[str]:
+def check_certificate(context: JobContext) -> Counter[str]:
     """Check until when the certificate of the public URL is valid, if no worker of this machine has
     checked it lately.
     """
-    data = of.settings.data
-    url = of.settings.public_url
-    timings = of.settings.timings
+    data = context.settings.data
+    url = context.settings.public_url
+    timings = context.settings.timings
     if not url.startswith("https://"):
         return Counter()
     known = certificate.kept(data, url)
@@ -144,9 +149,9 @@ def check_certificate(of: JobContext) -> Counter[str]:
     return Counter(looked=1)
 
 
-def recount_files(of: JobContext) -> Counter[str]:
+def recount_files(context: JobContext) -> Counter[str]:
     """Recount the bytes of each form's files."""
-    return form_files.recount(of.database)
+    return form_files.recount(context.database)
 
 
 LONG_JOBS: Final = (

@@ -94,18 +94,18 @@ class Scheduler:
         database: Database,
         clock: Clock,
         beat: float,
-        chores: Sequence[ShortJob],
+        jobs: Sequence[ShortJob],
         long_jobs: LongJobs | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._beat = beat
-        self._chores = chores
+        self._jobs = jobs
         self._long_jobs = long_jobs
         self._leadership = Leadership(database)
-        self._next = dict.fromkeys((chore.name for chore in chores), 0.0)
-        self._looked_at = self._clock()
-        self._still_at = 0.0  # when it was suspended
+        self._next = dict.fromkeys((job.name for job in jobs), 0.0)
+        self._checked_at = self._clock()
+        self._suspended_at = 0.0  # when it was suspended
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
@@ -127,9 +127,9 @@ class Scheduler:
         self._thread.join(5.0)
 
     def _run(self) -> None:
-        for chore in self._chores:
-            if chore.at_start:
-                self._do(chore, self._database.write)
+        for job in self._jobs:
+            if job.at_start:
+                self._do(job, self._database.write)
         while not self._over.wait(self._beat):
             self.run_due()
         self._leadership.give_up()
@@ -137,18 +137,19 @@ class Scheduler:
     def run_due(self) -> None:
         """Run the due jobs, where no other worker leads."""
         now = self._clock()
-        before = self._looked_at
-        self._looked_at = now
+        before = self._checked_at
+        self._checked_at = now
         if not 0 <= now - before < self._beat + STALL_SECONDS:
-            self._still_at = now
+            self._suspended_at = now
         due = [
             each
-            for each in self._chores
-            if self._next[each.name] <= time.monotonic() and now - self._still_at >= each.patience
+            for each in self._jobs
+            if self._next[each.name] <= time.monotonic()
+            and now - self._suspended_at >= each.patience
         ]
-        for chore in due if self._leads() else ():
-            if self._do(chore, self._leadership.do):
-                self._next[chore.name] = time.monotonic() + chore.every
+        for job in due if self._leads() else ():
+            if self._do(job, self._leadership.do):
+                self._next[job.name] = time.monotonic() + job.every
         if self._long_jobs is not None:
             self._long_jobs.start_due(self._leads)
 
@@ -160,25 +161,25 @@ class Scheduler:
             return False
 
     def _do(
-        self, chore: ShortJob, within: Callable[[Callable[[Connection], int]], int | None]
+        self, job: ShortJob, within: Callable[[Callable[[Connection], int]], int | None]
     ) -> bool:
         """Run a job, and return whether it counts as done."""
         try:
-            if not self._is_needed(chore):
+            if not self._is_needed(job):
                 return True
-            done = within(lambda connection: chore.work(connection, self._clock()))
+            done = within(lambda connection: job.work(connection, self._clock()))
         except BridgeError as error:
-            log.error("chore_failed", chore=chore.name, error=str(error))
+            log.error("chore_failed", chore=job.name, error=str(error))
             return False
         except Exception as fault:
-            log.error("chore_failed", chore=chore.name, exc_info=fault)
+            log.error("chore_failed", chore=job.name, exc_info=fault)
             return True  # so that it is not repeated at every check
-        if done and not chore.quiet:
-            log.warning("chore", chore=chore.name, done=done)
+        if done and not job.quiet:
+            log.warning("chore", chore=job.name, done=done)
         return done is not None
 
-    def _is_needed(self, chore: ShortJob) -> bool:
-        if chore.needed is None:
+    def _is_needed(self, job: ShortJob) -> bool:
+        if job.needed is None:
             return True
         with self._database.read() as connection:
-            return chore.needed(connection)
+            return job.needed(connection)
