@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from bridge.store.queries.filters import Filters
 
 MAX_COLUMNS: Final = 1000
-EVENT_COLUMNS: Final = ("received_at", "id", "source")  # the columns before the fields
+SUBMISSION_COLUMNS: Final = ("received_at", "id", "source")  # the columns before the fields
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class ExportedSubmission:
     """An event of a form, with its fields."""
 
     event: Event
     fields: Mapping[str, JSON]
 
     def about(self) -> dict[str, JSON]:
-        """Return its time, id and source, by the names in `EVENT_COLUMNS`."""
+        """Return its time, id and source, by the names in `SUBMISSION_COLUMNS`."""
         event = self.event
         return dict(
-            zip(EVENT_COLUMNS, (iso(event.received_at), event.id, event.source), strict=True)
+            zip(SUBMISSION_COLUMNS, (iso(event.received_at), event.id, event.source), strict=True)
         )
 
     def as_json(self) -> dict[str, JSON]:
@@ -58,14 +58,14 @@ class Submissions:
         self._ids = events.event_ids(database, wanted, limit)
         self.left_out = 0
 
-    def __iter__(self) -> Iterator[Submission]:
+    def __iter__(self) -> Iterator[ExportedSubmission]:
         self.left_out = 0
         for event in events.whole_events(self._database, self._ids):
             fields = _fields(event, self._read)
             if fields is None:
                 self.left_out += 1
             else:
-                yield Submission(event, fields)
+                yield ExportedSubmission(event, fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class SubmissionTable:
     @property
     def header(self) -> tuple[str, ...]:
         """The names of the columns."""
-        return (*EVENT_COLUMNS, *self.fields)
+        return (*SUBMISSION_COLUMNS, *self.fields)
 
     def rows(self) -> Iterator[list[JSON]]:
         """Yield the values of each submission, None where it lacks a field."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bridge.core.model import Body, Event
     from bridge.routing.model import Config, Source
 
-MAX_DEPTH = 100
+MAX_BODY_DEPTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def body_reader(sources: Mapping[str, Source]) -> Callable[[Event], Body]:
         return (
             read_body(source, content_type, event.body, event.files)
             if source
-            else decode(content_type, event.body, max_depth=MAX_DEPTH)
+            else decode(content_type, event.body, max_depth=MAX_BODY_DEPTH)
         )
 
     return read

@@ -47,7 +47,7 @@ class ThreadPool:
         return waiting > 0
 
     def cancel(self) -> set[str]:
-        """Drop the tasks that no thread has taken, and return their keys. The others run or will."""
+        """Drop the tasks that no thread has taken, and return their keys. Others run or will."""
         keys = set()
         while True:
             try:
