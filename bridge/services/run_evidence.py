@@ -49,7 +49,7 @@ def describe_evidence(evidence: JSON) -> list[tuple[str, str]]:
                 if "failing_since" in left and times > 1
                 else ""
             )
-            lines.append(("looked", f"{looks}: no list of runs came{since}"))
+            lines.append(("looked", f"{looks}: no list of runs arrived{since}"))
             lines.append(("answer", problem))
         else:
             lines.append(

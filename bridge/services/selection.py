@@ -159,5 +159,5 @@ def _deliveries_of(database: Database, name: str, move: Move) -> list[str]:
         raise NotFound(f"{event_id} has no deliveries: flowbridge show {event_id} says why")
     if not fit:
         why = ", ".join(dict.fromkeys(filter(None, refusals.values())))
-        raise NotFound(f"no delivery of {event_id} is in a state for it: {why}")
+        raise NotFound(f"no delivery of {event_id} is in a state that allows this: {why}")
     return fit

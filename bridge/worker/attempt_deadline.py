@@ -30,7 +30,7 @@ NOT_MADE: Final = Outcome(kind=Kind.REFUSED, detail=STOOD_STILL, ours=True, made
 FAULT: Final = Outcome(
     kind=Kind.UNKNOWN, detail="the call failed because of a bug in flowbridge", ours=True
 )
-TIME_OVER: Final = "the time of the attempt was over"
+TIME_OVER: Final = "the attempt ran out of time"
 
 
 def make_attempt(

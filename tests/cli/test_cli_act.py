@@ -265,7 +265,7 @@ def test_a_retry_of_an_event_says_why_none_of_its_deliveries_fits(
 ) -> None:
     one = waiting[0]
     refused = run("retry", one.event_id, "--yes")
-    why = f"no delivery of {one.event_id} is in a state for it: it is queued"
+    why = f"no delivery of {one.event_id} is in a state that allows this: it is queued"
     assert refused.exit_code == 1 and why in refused.stdout + refused.stderr
     lonely = make_event("lonely", spam="token: there is none")
     events.add(store, lonely, [], lambda *_: [])

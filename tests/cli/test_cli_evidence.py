@@ -249,7 +249,7 @@ def test_a_key_that_is_refused_is_to_be_corrected_and_says_when_it_is_tried(
         text = run(*command).stdout
         assert "the list held" not in text
         assert (
-            "looked        3 times, last at 2025-11-24T16:01:35.000000Z: no list of runs came; none"
+            "looked        3 times, last at 2025-11-24T16:01:35.000000Z: no list of runs arrived; none"
             " since 2025-" in text
         ), command
         assert "answer        HTTP 401 unauthorized: bad key\n" in text, command
@@ -322,7 +322,7 @@ def test_a_look_of_an_earlier_version_that_got_no_list_is_told_as_such(asked: Da
         for name, value in failed_look(403, "HTTP 403 forbidden").items()
         if name not in ("problem", "status_code", "failing_since")
     }
-    assert "no list of runs came\n" in run("show", settling(asked, old)).stdout
+    assert "no list of runs arrived\n" in run("show", settling(asked, old)).stdout
     assert json.loads(run("status", "--json").stdout)["unknown"]["for_a_person"] == 1
 
 
