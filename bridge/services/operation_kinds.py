@@ -1,4 +1,4 @@
-"""The step that an operation does for each item, built from its request, also when it resumes."""
+"""Handlers of operations: each does one item, and is built from the stored request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_CACHED_CONFIGS = 8  # of earlier configurations
 def doing_of(
     settings: Settings, one: Act, sources: Mapping[str, Source]
 ) -> Callable[[Database, Act], Doing[Any]]:
-    """Return a function that builds the step of an operation. `sources`: those to erase from.
+    """Return a function that builds the handler of an operation. `sources`: for an erasure.
 
     Raises `ConfigError` where routes.yaml is needed and cannot be used.
     """
@@ -44,7 +44,7 @@ def doing_of(
 
 
 def moving(_database: Database, one: Act) -> Moving:
-    """Return the step that moves deliveries to another status."""
+    """Return the handler that moves deliveries to another status."""
     from bridge.store.operations.actions import Moving, move_of
 
     asked = one.asked
@@ -55,14 +55,14 @@ def moving(_database: Database, one: Act) -> Moving:
 
 
 def marking(_database: Database, _one: Act) -> Marking:
-    """Return the step that marks events as spam."""
+    """Return the handler that marks events as spam."""
     from bridge.store.operations.spam import Marking
 
     return Marking()
 
 
 def erasing(sources: Mapping[str, Source]) -> Callable[[Database, Act], Erasing]:
-    """Return a function that builds the step that erases events, rejects and runs."""
+    """Return a function that builds the handler that erases events, rejects and runs."""
     from bridge.core.retention import DEDUP_FOR
     from bridge.store.operations.erase import Erasing
 
@@ -73,12 +73,11 @@ def erasing(sources: Mapping[str, Source]) -> Callable[[Database, Act], Erasing]
 def replaying(
     settings: Settings, asked: Mapping[str, Any], *, releases: bool = False
 ) -> Callable[[Database, Act | None], Replaying]:
-    """Return a function that builds the step that plans events again: through the current routes,
-    or each event through the routes that it was planned with.
+    """Return a function that builds the handler that plans events again.
 
-    Without an operation the step is for a forecast, and stores nothing. `releases`: it plans events
-    that are marked as spam, and removes the mark. `InvalidRequest` where `through` names no current
-    route.
+    It uses the current routes, or for each event the routes that it was planned with. Without an
+    operation it is for a forecast, and stores nothing. `releases`: it plans events that are marked
+    as spam, and removes the mark. `InvalidRequest` where `through` names no current route.
     """
     from bridge.store.inbound import events
     from bridge.store.operations.actions import Replaying
@@ -93,7 +92,7 @@ def replaying(
         nonce = "" if one is None else one.id
         if present is None:
             return Replaying(
-                config_of=_of_then(database, settings),
+                config_of=_stored_configs(database, settings),
                 nonce=nonce,
                 through=through,
                 releases=releases,
@@ -118,7 +117,7 @@ def _check_route(name: str | None, config: Config) -> None:
         )
 
 
-def _of_then(database: Database, settings: Settings) -> Callable[[Event], Config]:
+def _stored_configs(database: Database, settings: Settings) -> Callable[[Event], Config]:
     """Return a function that gives the configuration that an event was planned with, with the
     current credentials.
     """

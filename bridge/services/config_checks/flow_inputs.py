@@ -54,7 +54,7 @@ def missing_flows(config: Config, flows: Collection[str]) -> list[Problem]:
     """Return an error for each route whose flow the local platform does not have."""
     all_routes = read_routes(config)
     report = all_routes.report
-    _look_for_flows(_local_routes(config, all_routes), config, flows, report)
+    _check_flows(_local_routes(config, all_routes), config, flows, report)
     return report.problems
 
 
@@ -71,22 +71,22 @@ def warn_of_misfits(
     """
     report = written.report
     routes = _local_routes(config, written)
-    _look_for_flows(routes, config, flows, report)
+    _check_flows(routes, config, flows, report)
     for each in routes:
         flow = flows.get(each.route.flow.saved_item_id)
         if flow is None:
             continue
         if isinstance(each.inputs, Mapping):
-            _look_at_inputs(each, flow, _taken_by_siblings(each.route, config, flows), report)
+            _check_inputs(each, flow, _taken_by_siblings(each.route, config, flows), report)
         elif each.inputs is None or (
             isinstance(each.inputs, str) and _WHOLE.fullmatch(each.inputs)
         ):
-            _look_at_form(each, flow, config, report)
+            _check_form(each, flow, config, report)
         if flow.workbook == READY_MADE:
-            _look_at_settings(each, flow, environ, report)
+            _check_settings(each, flow, environ, report)
 
 
-def _look_for_flows(
+def _check_flows(
     written: Sequence[_LocalRoute], config: Config, flows: Collection[str], report: Report
 ) -> None:
     for each in written:
@@ -140,7 +140,7 @@ def _taken_by_siblings(
     return names
 
 
-def _look_at_inputs(
+def _check_inputs(
     written: _LocalRoute, flow: LocalFlow, taken: Collection[str] | None, report: Report
 ) -> None:
     """Warn of inputs that no flow of the route has, and of required ones that the route lacks.
@@ -152,7 +152,7 @@ def _look_at_inputs(
         becomes = (
             None
             if name in names or taken is None or name in taken
-            else _becomes(name, flow, written.inputs)
+            else _describe_fate(name, flow, written.inputs)
         )
         if becomes is not None:
             has = f"it has: {', '.join(names)}" if names else "it has none"
@@ -174,7 +174,7 @@ def _look_at_inputs(
         report.add((*written.path, "inputs"), message, key=True, level="warning")
 
 
-def _becomes(name: str, flow: LocalFlow, given: Collection[str]) -> str | None:
+def _describe_fate(name: str, flow: LocalFlow, given: Collection[str]) -> str | None:
     """Return what happens to an input that a flow does not name, None where it may be intended.
 
     It may be where the flow takes any input, and it is no typo.
@@ -190,7 +190,7 @@ def _becomes(name: str, flow: LocalFlow, given: Collection[str]) -> str | None:
     )
 
 
-def _look_at_settings(
+def _check_settings(
     written: _LocalRoute, flow: LocalFlow, environ: Mapping[str, str], report: Report
 ) -> None:
     for setting, instead in REQUIRED_SETTINGS.get(flow.id, ()):
@@ -221,7 +221,7 @@ def _near(name: str, names: Collection[str]) -> str:
     return f"did you mean `{name}_`? " if f"{name}_" in names else near(name, names)
 
 
-def _look_at_form(written: _LocalRoute, flow: LocalFlow, config: Config, report: Report) -> None:
+def _check_form(written: _LocalRoute, flow: LocalFlow, config: Config, report: Report) -> None:
     """Warn where all fields of a form become inputs of a ready-made flow: the sender chooses their
     names.
     """

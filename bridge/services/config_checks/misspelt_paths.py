@@ -55,7 +55,7 @@ def warn_of_misspelt(config: Config, written: WrittenRoutes) -> None:
                 written.report.add((*one.path, *path), message, key=is_dotted, level="warning")
 
 
-def _see(provider: str, types: Sequence[str]) -> str:
+def _sample_hint(provider: str, types: Sequence[str]) -> str:
     """Return the hint at the samples of these types."""
     # An element of a batch may have another type than its sample.
     named = [each for each in types if each in sample_types(provider)]
@@ -78,7 +78,10 @@ def _sampled(source: Source, route: Route) -> _KnownEvents:
     )
     lacks = f"the sample of {title} has no" if len(types) < 2 else f"the samples of {title} have no"
     return _KnownEvents(
-        [roots for _, roots in fitting], free_names(provider), lacks, _see(provider.name, types)
+        [roots for _, roots in fitting],
+        free_names(provider),
+        lacks,
+        _sample_hint(provider.name, types),
     )
 
 
