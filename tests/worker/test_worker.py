@@ -676,7 +676,7 @@ def test_a_worker_that_stood_still_makes_no_call(
         first.step()
         assert len(fake.starts) == (1 if outlived == "lease" else 0)
     kept = attempts(database, one)
-    assert (kept[0].outcome, "stood still" in kept[0].detail) == ("refused", True)
+    assert (kept[0].outcome, "suspended" in kept[0].detail) == ("refused", True)
     assert get(database, one).status == ("delivered" if outlived == "lease" else "queued")
 
 
