@@ -998,7 +998,7 @@ def test_an_id_that_names_nothing_or_too_much_is_a_problem(store: Database) -> N
 @pytest.mark.parametrize("text", ["1", "yesterday", "1y", "2026-13-01", ""])
 def test_a_time_that_is_none_is_wrong_usage(folder: Path, text: str) -> None:
     result = run("events", "--since", text)
-    assert result.exit_code == 2 and "is no time" in result.stderr
+    assert result.exit_code == 2 and "is not a valid time" in result.stderr
 
 
 def test_times_are_spans_dates_and_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def test_a_span_is_at_most_a_week_and_a_moment_may_be_longer_ago() -> None:
 def test_a_moment_without_a_zone_is_utc() -> None:
     assert parse_moment("2025-11-24T16:00", NOW) == parse_moment("2025-11-24T17:00+01:00", NOW)
     for text in ("yesterday", "2026-13-01", "1y"):
-        with pytest.raises(ValueError, match="is no time"):
+        with pytest.raises(ValueError, match="is not a valid time"):
             parse_moment(text, NOW)
 
 
