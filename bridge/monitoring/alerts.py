@@ -162,7 +162,7 @@ def _seen(alert: Alert | None, trouble: Trouble, now: float, resolve: float) -> 
 def _is_due(alert: Alert, trouble: Trouble, now: float, timings: Timings) -> bool:
     if alert.raised_at is not None:
         return now - (alert.told_at or 0.0) >= AGAIN
-    usual = CONDITIONS[trouble.condition].holds
+    usual = CONDITIONS[trouble.condition].hold_seconds
     holds = timings.alert_hold_seconds.get(trouble.condition, usual)
     return now - alert.since >= holds and (alert.told_at is None or now - alert.told_at >= QUIET)
 

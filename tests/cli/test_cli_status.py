@@ -208,7 +208,10 @@ def test_all_is_not_well_while_the_last_run_of_a_live_route_failed(
     ] or [None]
     assert (problem is None) is is_well
     if problem is not None:
-        assert problem["what"] == "the last 2 runs of route triage failed, and none was done since"
+        assert (
+            problem["what"]
+            == "the last 2 runs of route triage failed, and none has succeeded since"
+        )
         assert problem["do"].startswith(
             f"flowbridge show {ids[-1]}; fix the flow, then flowbridge retry --run failed --route"
             " triage"

@@ -301,7 +301,7 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, world: World, small: SmallDi
         tmp_path,
         world,
         environ=environ,
-        timings={**FAST, "bridge.monitoring.conditions.LEAST_SHARE": 0.5},
+        timings={**FAST, "bridge.monitoring.checks.machine.MIN_FREE_SHARE": 0.5},
     ) as bridge:
         bridge.environ["FLOWBRIDGE_DATABASE_URL"] = (
             f"sqlite:///{small.path / 'data' / 'flowbridge.db'}"
@@ -404,7 +404,7 @@ def test_they_go_to_a_webhook_a_chat_a_mailbox_and_a_flow(tmp_path: Path, world:
             chat = [
                 json.loads(one.body)["text"] for one in world.server.received if one.path == "/crm"
             ]
-            assert [one.partition(" the configuration cannot be used: ")[0] for one in chat] == [
+            assert [one.partition(" the configuration is not valid: ")[0] for one in chat] == [
                 "*raised*:",
                 "*resolved*:",
             ]

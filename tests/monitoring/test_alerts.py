@@ -46,7 +46,7 @@ from bridge.worker.maintenance.scheduler import Scheduler
 
 NOW = 1_790_000_000.0
 GONE = TIMINGS.alert_resolve_seconds
-HOLDS = CONDITIONS["dead"].holds
+HOLDS = CONDITIONS["dead"].hold_seconds
 DEAD = Trouble("dead", "3 deliveries died", "look")
 ROUTES = """
 version: 1
@@ -551,7 +551,7 @@ def test_a_silence_lasts_until_the_source_speaks_though_its_events_are_let_go(
     database.write(lambda connection: connection.execute(text("DELETE FROM event")))
     assert look() == ["silence:github", "silence:told"]
     assert all(
-        "no event of it is kept" in trouble.what
+        "none of its events is stored" in trouble.what
         for trouble in one._found
         if trouble.condition == "silence"
     )
@@ -580,14 +580,15 @@ def test_the_runbook_has_each_condition() -> None:
     assert [name for name, _ in sections] == list(CONDITIONS)
     for name, section in sections:
         assert section.startswith(
-            f"{CONDITIONS[name].severity}, sent after {CONDITIONS[name].holds:g} s\n\n**It"
+            f"{CONDITIONS[name].severity}, sent after {CONDITIONS[name].hold_seconds:g} s\n\n**It"
             " means:** "
         ), name
         assert re.search(r"\n\n\*\*What to do:\*\* .*?\n\n```sh\n.+\n```\n", section, re.S), name
 
 
 def test_what_is_to_be_done_are_commands_that_there_are() -> None:
-    code = (Path(bridge.__file__).parent / "monitoring" / "conditions.py").read_text()
+    checks = Path(bridge.__file__).parent / "monitoring" / "checks"
+    code = "\n".join(path.read_text() for path in sorted(checks.glob("*.py")))
     named = re.findall(r"flowbridge ([a-z]+)((?: [a-z]+)?)", code)
     assert len(named) > 10
     for name, more in named:

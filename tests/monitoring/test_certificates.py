@@ -142,36 +142,36 @@ SHORT = replace(SEEN, begins_at=WELL.at - 3 * DAY, ends_at=WELL.at + 3 * DAY)
         (replace(SEEN, ends_at=WELL.at + 14.5 * DAY), []),
         (
             replace(SEEN, ends_at=WELL.at + 13 * DAY),
-            ["certificate ends in 13.0 days, and was not renewed"],
+            ["certificate expires in 13.0 days, and was not renewed"],
         ),
         (
             replace(SEEN, ends_at=WELL.at + 2 * DAY),
             [
-                "certificate_urgent ends in 2.0 days: senders refuse it then",
-                "certificate ends in 2.0 days",
+                "certificate_urgent expires in 2.0 days: senders refuse it then",
+                "certificate expires in 2.0 days",
             ],
         ),
         (
             replace(SEEN, ends_at=WELL.at - 1),
-            ["certificate_urgent has ended: senders", "certificate has ended"],
+            ["certificate_urgent has expired: senders", "certificate has expired"],
         ),
         (
             replace(SEEN, refused="it is for another"),
-            ["certificate_urgent is not trusted, and senders refuse it: it is for another"],
+            ["certificate_urgent is not trusted; senders refuse it: it is for another"],
         ),
         (
             replace(SEEN, ends_at=WELL.at - 1, refused="it has expired"),
             [
-                "certificate_urgent is not trusted, and senders refuse it: it has expired",
-                "certificate has ended, and was not renewed",
+                "certificate_urgent is not trusted; senders refuse it: it has expired",
+                "certificate has expired, and was not renewed",
             ],
         ),
         (Certificate(url=URL, looked_at=WELL.at, unreached="Connection refused"), []),
         (SHORT, []),  # for six days, renewed at half of them
-        (replace(SHORT, ends_at=WELL.at + 0.9 * DAY), ["certificate ends in 0.9 days"]),
+        (replace(SHORT, ends_at=WELL.at + 0.9 * DAY), ["certificate expires in 0.9 days"]),
         (
             replace(SHORT, ends_at=WELL.at + 0.2 * DAY),
-            ["certificate_urgent ends in 0.2 days", "certificate ends in 0.2 days"],
+            ["certificate_urgent expires in 0.2 days", "certificate expires in 0.2 days"],
         ),
     ],
 )

@@ -70,15 +70,15 @@ def test_what_comes_up_is_given_a_moment() -> None:
     [
         (
             {"hold_since": NOW, "hold_reason": "the store was restored"},
-            "nothing is started, since",
+            "all starts are on hold since",
             "flowbridge db release",
         ),
         (
             {"flows_absent": {"triage": "gone"}},
             "route triage names the flow gone, which the local platform does not have",
             (
-                "put gone back into flows.py (flowbridge check has the names). Or name another flow"
-                " in routes.yaml: what waits keeps gone, so"
+                "put gone back into flows.py (flowbridge check lists the flows). Or name another flow"
+                " in routes.yaml: waiting deliveries stay with gone, so"
             ),
         ),
         ({"processes": []}, "nothing runs: no event is received or delivered", "flowbridge serve"),
@@ -91,19 +91,19 @@ def test_what_comes_up_is_given_a_moment() -> None:
                 )
             },
             (
-                "the configuration cannot be used: routes.yaml:3:1: a (and 2 more); the last good"
-                " configuration is used"
+                "the configuration is not valid: routes.yaml:3:1: a (and 2 more); the last valid"
+                " configuration stays in use"
             ),
             "flowbridge check",
         ),
         (
             {"config": ConfigNow(hash=None, error=["routes.yaml:3:1: a"])},
-            "the configuration cannot be used: routes.yaml:3:1: a",
+            "the configuration is not valid: routes.yaml:3:1: a",
             "check",
         ),
         (
             {"processes": [WEB, OTHER]},
-            "process 2 (work) has not taken on the newest configuration",
+            "process 2 (work) has not loaded the newest configuration",
             "restart",
         ),
         (
@@ -120,8 +120,8 @@ def test_what_comes_up_is_given_a_moment() -> None:
                 ]
             },
             (
-                "source github answers 503, since its secret cannot be read: environment variable X"
-                " is not set"
+                "source github answers 503 because its secret cannot be read: environment variable"
+                " X is not set"
             ),
             "set it in .env",
         ),
@@ -144,7 +144,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
         ),
         (
             {"sources": [SourceNow(name="jobs", files=95 * 1024**2, files_keep=100 * 1024**2)]},
-            "form jobs has 95.0 MiB of files of at most 100.0 MiB: what is more is refused (507)",
+            "form jobs stores 95.0 MiB of files of at most 100.0 MiB: more is refused (507)",
             "raise `files: {keep}`",
         ),
         (
@@ -163,8 +163,8 @@ def test_what_comes_up_is_given_a_moment() -> None:
                 "sources": [SourceNow(name="contact", is_public=True)],
             },
             (
-                "99 MB of the disk of /srv/data are free, and they are for signed sources: forms"
-                " are refused (507)"
+                "the last 99 MB of the disk of /srv/data are reserved for signed sources: forms are"
+                " refused (507)"
             ),
             "larger",
         ),
@@ -194,7 +194,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
                     PlatformNow(name="gumloop", cap=5, circuit=replace(OPEN, open_until=NOW - 1))
                 ]
             },
-            "not called, but for a probe",
+            "not called, except for a probe",
             "up",
         ),
         (
@@ -205,7 +205,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
             },
             (
                 "platform gumloop refused its `api_key` (HTTP 401 unauthorized: bad key): its"
-                " deliveries wait and none is lost; one is tried at 16:00:30Z"
+                " deliveries wait, none is lost; one is tried at 16:00:30Z"
             ),
             "set the right value in .env",
         ),
@@ -214,7 +214,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
                 "platforms": [PlatformNow(name="gumloop", cap=5, circuit=BUSY)],
                 "queue": [replace(LANE, due_at=NOW - 301)],
             },
-            "platform gumloop says that it is full at 0 of 5 runs, and deliveries wait",
+            "platform gumloop reports that it is full at 0 of 5 runs, and deliveries wait",
             "flowbridge show dlv_1",
         ),
         (
@@ -235,7 +235,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
                     LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.QUEUED)
                 ]
             },
-            "dlv_1 is queued, and attempt 1 of it has started run r1",
+            "dlv_1 is queued, but its attempt 1 has started run r1",
             "flowbridge cancel dlv_1, or it is started again",
         ),
         (
@@ -244,8 +244,8 @@ def test_what_comes_up_is_given_a_moment() -> None:
                     LateStart(delivery_id="dlv_1", attempt=1, run_id="r1", status=Status.DELIVERED)
                 ]
             },
-            "dlv_1 is delivered, and attempt 1",
-            "look at that run there; flowbridge show dlv_1",
+            "dlv_1 is delivered, but its attempt 1",
+            "look at that run on the platform; flowbridge show dlv_1",
         ),
         (
             {"backups": replace(DAILY, newest_at=NOW - 172801)},
@@ -254,12 +254,12 @@ def test_what_comes_up_is_given_a_moment() -> None:
         ),
         (
             {"backups": replace(DAILY, newest_at=None, tried_since=NOW - 172801)},
-            "there is none yet",
+            "there is no backup yet",
             "flowbridge db backup",
         ),
         (
             {"backups": replace(DAILY, tried_since=NOW - 60, error="no such folder")},
-            "no backup can be made (the newest backup is 25 h old): no such folder",
+            "the last backup failed (the newest backup is 25 h old): no such folder",
             "flowbridge db backup",
         ),
         (
@@ -304,7 +304,7 @@ def test_what_comes_up_is_given_a_moment() -> None:
         ),
         (
             {"runs_ended": {"triage": RunsEnded(ended=9, failed=1, in_a_row=1, event_id="evt_1")}},
-            "the last run of route triage failed, and none was done since",
+            "the last run of route triage failed, and none has succeeded since",
             "flowbridge show evt_1; fix the flow, then flowbridge retry",
         ),
         (
@@ -373,7 +373,7 @@ def test_what_is_merely_to_be_known() -> None:
 def test_that_nobody_is_told_is_noted_where_there_is_something_to_tell() -> None:
     assert notes(replace(WELL, tells=False)) == notes(replace(WELL, held=1)) == []
     (said,) = notes(replace(WELL, tells=False, held=1))
-    assert said.startswith("nobody is told of what wants attention")
+    assert said.startswith("alerts are sent nowhere")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ EXCEPTIONS = {
     **dict.fromkeys(
         (
             "bridge.cli.ui.output.CHUNK",
-            "bridge.monitoring.conditions.LEAST_SHARE",
+            "bridge.monitoring.checks.machine.MIN_FREE_SHARE",
             "bridge.monitoring.counters.MOST_SERIES",
             "bridge.routing.schemas.keywords.MAX_REFERENCES",
             "bridge.store.backup.bounded_tar.MIN_LIMIT_BYTES",

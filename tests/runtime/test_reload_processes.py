@@ -152,7 +152,7 @@ def test_what_lacks_a_value_waits_for_it_while_all_else_works(tmp_path: Path) ->
         ).stdout
         assert (
             "waits         the platform 'crm' cannot be called: environment variable CRM_TOKEN is"
-            " not set. Next: set it in .env, which is read again by itself\n" in shown
+            " not set. Next: set it in .env; no restart is needed\n" in shown
         )
         assert set(found := until(problems, what="problems")) == {
             "no_secret:later",
@@ -223,7 +223,7 @@ def test_a_running_bridge_takes_a_configuration_without_a_secret(tmp_path: Path)
             tmp_path, "--config", str(bridge.config), "status", environ=bridge.environ
         ).stdout
         assert (
-            "source later answers 503, since its secret cannot be read" in shown
+            "source later answers 503 because its secret cannot be read" in shown
             and "cannot be used" not in shown
         )
 

@@ -19,7 +19,7 @@ from bridge.web import rate_limiter
 #: Constants that are no durations, and that a test of whole processes needs otherwise.
 SIZES = frozenset(
     {
-        "bridge.monitoring.conditions.LEAST_SHARE",  # a small disk is full long before
+        "bridge.monitoring.checks.machine.MIN_FREE_SHARE",  # a small disk is full long before
         "bridge.web.body_reader.IN_FLIGHT",  # the memory of many bodies
         "bridge.web.rate_limiter.CELLS",  # two keys share none by chance
     }

@@ -67,12 +67,12 @@ def test_deliveries_wait_while_their_flow_is_not_there(tmp_path: Path) -> None:
         assert (problem["key"], problem["severity"]) == ("flow_missing:mine", "warning")
         assert (
             problem["what"]
-            == "route mine names the flow mine, which the local platform does not have: deliveries"
-            " for it wait"
+            == "route mine names the flow mine, which the local platform does not have: its"
+            " deliveries wait"
         )
         assert problem["do"].startswith(
-            "put mine back into flows.py (flowbridge check has the names). Or name another flow in"
-            " routes.yaml"
+            "put mine back into flows.py (flowbridge check lists the flows). Or name another flow"
+            " in routes.yaml"
         )
         second = bridge.event(b'{"n": 2}').json["event_id"]
         until(lambda: states(second)["other"] == "done", what="the other route's run")

@@ -25,7 +25,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.http_messages import Answer, Call, Lost, Request
 from bridge.core.status import DAY
 from bridge.monitoring import certificate
-from bridge.monitoring.conditions import SOON
+from bridge.monitoring.checks.certificate import WARNING_SECONDS
 from bridge.providers.signatures.locations import signs_url
 from bridge.providers.signatures.pairs import is_pair
 from bridge.providers.signatures.shared_token import Unsigned
@@ -252,7 +252,7 @@ def _certificate(target: str) -> Finding:
     return Finding(
         "certificate",
         host,
-        "ok" if left > SOON else "warning",
+        "ok" if left > WARNING_SECONDS else "warning",
         f"valid for {left / DAY:.0f} more days",
     )
 

@@ -1,0 +1,1 @@
+"""Checks of the health conditions: pure functions of an `Overview`, by subject."""

@@ -1,0 +1,83 @@
+"""Checks of the configuration: routes.yaml, flows.py, secrets and credentials. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from bridge.core.status import Overview
+from bridge.monitoring.checks.occurrence import Occurrence
+
+RELOAD_SECONDS: Final = 15.0  # in which a process takes on another configuration, or is restarted
+SET_IN_ENV: Final = "set it in .env; no restart is needed"
+
+
+def find_unusable_config(now: Overview) -> Iterator[Occurrence]:
+    """Report errors in the configuration files."""
+    config = now.config
+    if config.error:
+        more = f" (and {len(config.error) - 1} more)" if len(config.error) > 1 else ""
+        fallback = "; the last valid configuration stays in use" if config.since is not None else ""
+        yield Occurrence(
+            f"the configuration is not valid: {config.error[0]}{more}{fallback}",
+            "flowbridge check",
+        )
+
+
+def find_outdated_processes(now: Overview) -> Iterator[Occurrence]:
+    """Report processes that still use an older configuration."""
+    config = now.config
+    if config.since is None or now.at - config.since < RELOAD_SECONDS:
+        return
+    for one in now.processes:
+        if one.config_hash not in (None, config.hash) and now.at - one.since > RELOAD_SECONDS:
+            yield Occurrence(
+                f"process {one.pid} ({one.role}) has not loaded the newest configuration",
+                "look at its log; restart it",
+                f"{one.host}:{one.pid}",
+            )
+
+
+def find_unusable_flows(now: Overview) -> Iterator[Occurrence]:
+    """Report that flows.py cannot be loaded."""
+    if now.flows_error is not None:
+        yield Occurrence(
+            f"flows.py cannot be loaded: {now.flows_error}. The flows of the last good version"
+            " still run; after a restart they would not",
+            "flowbridge check",
+        )
+
+
+def find_missing_flows(now: Overview) -> Iterator[Occurrence]:
+    """Report local flows that routes name and flows.py does not have."""
+    for route, flow in now.flows_absent.items():
+        yield Occurrence(
+            f"route {route} names the flow {flow}, which the local platform does not have: its"
+            " deliveries wait",
+            f"put {flow} back into flows.py (flowbridge check lists the flows). Or name another"
+            f" flow in routes.yaml: waiting deliveries stay with {flow}, so cancel them and replay"
+            " their events",
+            route,
+        )
+
+
+def find_missing_secrets(now: Overview) -> Iterator[Occurrence]:
+    """Report sources whose secret is not set."""
+    for one in now.sources:
+        if one.missing is not None:
+            yield Occurrence(
+                f"source {one.name} answers 503 because its secret cannot be read: {one.missing}",
+                SET_IN_ENV,
+                one.name,
+            )
+
+
+def find_missing_credentials(now: Overview) -> Iterator[Occurrence]:
+    """Report platforms whose credentials are not set."""
+    for one in now.platforms:
+        if one.missing is not None:
+            yield Occurrence(
+                f"deliveries wait for platform {one.name}, which cannot be called: {one.missing}",
+                SET_IN_ENV,
+                one.name,
+            )

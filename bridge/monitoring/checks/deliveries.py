@@ -1,0 +1,125 @@
+"""Checks of the deliveries and their runs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from bridge.core.model import Status
+from bridge.core.plurals import number
+from bridge.core.status import Overview
+from bridge.delivery.next_steps import Need, find_common_steps, need_of_dead
+from bridge.monitoring.checks.occurrence import Occurrence, format_clock, format_deliveries
+from bridge.monitoring.checks.platforms import FULL_SECONDS
+
+# that a due delivery waits for its turn before that is a problem
+LATE_SECONDS: Final = 3600.0
+FAILING_SHARE: Final = 0.5  # of a route's runs
+
+
+def find_held_starts(now: Overview) -> Iterator[Occurrence]:
+    """Report that all starts are on hold."""
+    if now.hold_since is not None:
+        yield Occurrence(
+            f"all starts are on hold since {format_clock(now.hold_since)}: {now.hold_reason}",
+            "flowbridge db release --dry-run",
+        )
+
+
+def find_missing_platforms(now: Overview) -> Iterator[Occurrence]:
+    """Report deliveries that wait for a platform that is not configured."""
+    for lane in now.queue:
+        if lane.state == "no platform":
+            yield Occurrence(
+                f"{lane.queued} of route {lane.route} wait for platform {lane.platform}, which is"
+                " not configured",
+                f"add it to routes.yaml, or flowbridge cancel --route {lane.route}",
+                lane.route,
+            )
+
+
+def find_late_queues(now: Overview) -> Iterator[Occurrence]:
+    """Report routes whose due deliveries wait too long."""
+    for lane in now.queue:
+        if lane.state == "live" and now.at - lane.due_at > LATE_SECONDS:
+            minutes = (now.at - lane.due_at) / 60
+            yield Occurrence(
+                f"deliveries of route {lane.route} are {minutes:.0f} min late",
+                f"flowbridge show {lane.oldest_id} says why",
+                f"{lane.route}:{lane.platform}",
+            )
+
+
+def find_unknown_outcomes(now: Overview) -> Iterator[Occurrence]:
+    """Report deliveries that wait for a decision, or for a list of runs that cannot be read."""
+    if now.held:
+        wait = "waits" if now.held == 1 else "wait"
+        why = "".join(f"; {one.problem}" for one in now.stuck if one.needs_decision)
+        (do,) = find_common_steps([Need.DECISION], "")
+        yield Occurrence(
+            f"{format_deliveries(now.held, now)} with an unknown outcome {wait} for a person{why}",
+            do,
+        )
+    for one in now.stuck:
+        if (
+            one.kind == "unreachable"
+            and one.since is not None
+            and now.at - one.since > FULL_SECONDS
+        ):
+            wait = "waits" if one.count == 1 else "wait"
+            yield Occurrence(
+                f"{format_deliveries(one.count, now)} with an unknown outcome {wait} since"
+                f" {format_clock(one.since)} for a list of runs; {one.problem}",
+                "check whether it is up; it is asked again automatically",
+                one.platform,
+            )
+
+
+def find_late_starts(now: Overview) -> Iterator[Occurrence]:
+    """Report runs that a late answer named after their delivery had moved on."""
+    for one in now.late_starts:
+        do = (
+            f"flowbridge cancel {one.delivery_id}, or it is started again"
+            if one.status in (Status.QUEUED, Status.BLOCKED)
+            else "look at that run on the platform"
+        )
+        yield Occurrence(
+            f"{one.delivery_id} is {one.status}, but its attempt {one.attempt} has started run"
+            f" {one.run_id}, according to a late answer",
+            f"{do}; flowbridge show {one.delivery_id}",
+            one.delivery_id,
+        )
+
+
+def find_dead(now: Overview) -> Iterator[Occurrence]:
+    """Report the deliveries that died within a day."""
+    if now.dead_today:
+        steps = (
+            find_common_steps(map(need_of_dead, now.dead_kinds), "--since 1d")
+            if now.dead_kinds
+            else []
+        )
+        do = "; ".join(["flowbridge deliveries --status dead --since 1d", *steps])
+        yield Occurrence(f"{format_deliveries(now.dead_today, now)} died within a day", do)
+
+
+def find_failing_runs(now: Overview) -> Iterator[Occurrence]:
+    """Report routes with many failed runs within a day, or without a success since the last."""
+    for route, one in sorted(now.runs_ended.items()):
+        steps = find_common_steps([Need.FAILED], f"--route {route} --since 1d")
+        see = (
+            f"flowbridge show {one.event_id}"
+            if one.event_id
+            else f"flowbridge deliveries --route {route} --run failed"
+        )
+        do = "; ".join([see, *steps])
+        if one.failed and one.failed >= FAILING_SHARE * one.ended:
+            ended = number(one.ended, "run")
+            yield Occurrence(
+                f"{one.failed} of {ended} of route {route} failed within a day", do, route
+            )
+        elif one.in_a_row and one.is_live:
+            last = "the last run" if one.in_a_row == 1 else f"the last {one.in_a_row} runs"
+            yield Occurrence(
+                f"{last} of route {route} failed, and none has succeeded since", do, route
+            )

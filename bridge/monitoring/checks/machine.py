@@ -1,0 +1,101 @@
+"""Checks of the machine: its disk, its clock and its backups. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from bridge.core.status import Overview
+from bridge.ingest.ports import signed_reserve
+from bridge.monitoring.checks.occurrence import SEE_LOG, Occurrence, format_clock
+
+# a disk is full where less than both, a share and bytes, is free
+MIN_FREE_SHARE = 0.05
+MIN_FREE_BYTES = 1024**3
+CLOCK_STEP_SECONDS: Final = 3600.0  # for which a step of the clock is reported
+MAX_FUTURE_SECONDS: Final = 60.0  # that an event may lie ahead of now
+MAX_DATABASE_SKEW_SECONDS: Final = 2.0
+MAX_PLATFORM_SKEW_SECONDS: Final = 30.0
+FREE_SPACE: Final = "free some space, or use a larger disk"
+SET_CLOCKS: Final = "set the clocks: timedatectl"
+
+
+def find_full_disk(now: Overview) -> Iterator[Occurrence]:
+    """Report that the disk of the data folder is nearly full."""
+    if (
+        now.disk_free is not None
+        and now.disk_total
+        and now.disk_free < min(MIN_FREE_BYTES, MIN_FREE_SHARE * now.disk_total)
+    ):
+        yield Occurrence(
+            f"the disk of {now.data} is nearly full: {now.disk_free // 1024**2} MB are free",
+            FREE_SPACE,
+        )
+
+
+def find_low_disk(now: Overview) -> Iterator[Occurrence]:
+    """Report that the rest of the disk is reserved for signed sources."""
+    if (
+        now.disk_free is not None
+        and now.disk_total
+        and not now.is_shared
+        and now.disk_free < signed_reserve(now.disk_total)
+        and any(one.is_public and one.is_configured for one in now.sources)
+    ):
+        yield Occurrence(
+            f"the last {now.disk_free // 1024**2} MB of the disk of {now.data} are reserved for"
+            " signed sources: forms are refused (507)",
+            FREE_SPACE,
+        )
+
+
+def find_clock_skew(now: Overview) -> Iterator[Occurrence]:
+    """Report clocks that differ, a clock that was set, and events from the future."""
+    ahead = now.database_ahead
+    if ahead is not None and abs(ahead) > MAX_DATABASE_SKEW_SECONDS:
+        yield Occurrence(
+            f"the database's clock is {abs(ahead):.1f} s {_side(ahead)} this machine's",
+            SET_CLOCKS,
+            "database",
+        )
+    for host, ahead in now.clocks_ahead.items():
+        if abs(ahead) > MAX_PLATFORM_SKEW_SECONDS:
+            yield Occurrence(
+                f"the clock of {host} is {abs(ahead):.0f} s {_side(ahead)} this machine's",
+                SET_CLOCKS,
+                host,
+            )
+    step = now.clock_step
+    if step is not None and abs(now.at - step.at) < CLOCK_STEP_SECONDS:
+        way = "forward" if step.seconds > 0 else "back"
+        yield Occurrence(
+            f"the clock was set {way} by {abs(step.seconds):.0f} s at {format_clock(step.at)}",
+            "keep NTP running; flowbridge deliveries --status unknown lists the deliveries that"
+            " were held back for it",
+            "step",
+        )
+    last = max((one.last_at for one in now.sources if one.last_at is not None), default=0.0)
+    if last > now.at + MAX_FUTURE_SECONDS:
+        yield Occurrence(
+            f"the newest event is {last - now.at:.0f} s ahead of this machine's clock",
+            "set the clock: timedatectl",
+            "events",
+        )
+
+
+def _side(ahead: float) -> str:
+    return "ahead of" if ahead > 0 else "behind"
+
+
+def find_missed_backups(now: Overview) -> Iterator[Occurrence]:
+    """Report a backup that failed, or is overdue."""
+    one = now.backups
+    if one is None or not one.are_missed(now.at):
+        return
+    newest = (
+        "there is no backup yet"
+        if one.newest_at is None
+        else f"the newest backup is {(now.at - one.newest_at) / 3600:.0f} h old"
+    )
+    what = newest if one.error is None else f"the last backup failed ({newest}): {one.error}"
+    yield Occurrence(what, f"flowbridge db backup; {SEE_LOG}")

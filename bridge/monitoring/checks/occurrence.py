@@ -1,0 +1,38 @@
+"""The result of a health check, and how its texts write numbers. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.core.status import Overview
+from bridge.core.times import write_time
+
+SEE_LOG = "or look at the log of its service"
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One occurrence of a condition: what was found, and the next step (`do`).
+
+    `subject`: the source, route, platform or host that has it; empty where there is only one.
+    """
+
+    what: str
+    do: str
+    subject: str = ""
+
+
+def format_deliveries(count: int, now: Overview) -> str:
+    """Return a number of deliveries; with a plus where counting stopped."""
+    text = f"{count}+" if count >= now.counted_to else str(count)
+    return f"{text} {'delivery' if count == 1 else 'deliveries'}"
+
+
+def format_clock(at: float | None) -> str:
+    """Return the time of day in UTC."""
+    return write_time(at or 0.0, "%H:%M:%SZ")
+
+
+def format_bytes(count: int) -> str:
+    """Return a number of bytes in MiB or GiB."""
+    return f"{count / 1024**3:.1f} GiB" if count >= 1024**3 else f"{count / 1024**2:.1f} MiB"

@@ -1,0 +1,84 @@
+"""Checks of the platforms: their circuits, credentials and capacity. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from bridge.core.circuit_state import Circuit
+from bridge.core.plurals import number
+from bridge.core.status import Overview, PlatformNow
+from bridge.monitoring.checks.occurrence import Occurrence, format_clock, format_deliveries
+
+# that a delivery waits for a platform that others have filled before that is a problem
+FULL_SECONDS: Final = 300.0
+
+
+def find_refused_credentials(now: Overview) -> Iterator[Occurrence]:
+    """Report platforms that refuse the credentials of a start, or of their list of runs."""
+    refusing = set()
+    for one in now.platforms:
+        if one.circuit is not None and one.circuit.is_unauthorized:
+            refusing.add(one.name)
+            yield _describe_refusal(one, one.circuit, now.at)
+    for stuck in now.stuck:
+        if stuck.kind == "refused" and stuck.platform not in refusing:
+            wait = "waits" if stuck.count == 1 else "wait"
+            many = f"{format_deliveries(stuck.count, now)} with an unknown outcome {wait}"
+            yield Occurrence(
+                f"{stuck.problem}: {many}",
+                f"{stuck.fix}; the rest happens automatically",
+                stuck.platform,
+            )
+
+
+def _describe_refusal(one: PlatformNow, circuit: Circuit, at: float) -> Occurrence:
+    why = f" ({circuit.reason})" if circuit.reason else ""
+    again = f"at {format_clock(circuit.open_until)}" if circuit.state(at) == "open" else "now"
+    return Occurrence(
+        f"platform {one.name} refused its {one.credentials}{why}: its deliveries wait, none is"
+        f" lost; one is tried {again}",
+        "set the right value in .env; no restart is needed, and one delivery is tried at once",
+        one.name,
+    )
+
+
+def find_open_circuits(now: Overview) -> Iterator[Occurrence]:
+    """Report platforms that are not called because their calls failed."""
+    for one in now.platforms:
+        circuit = one.circuit
+        if circuit is None or circuit.is_unauthorized or circuit.state(now.at) == "closed":
+            continue
+        until = (
+            f" until {format_clock(circuit.open_until)}"
+            if circuit.open_until and circuit.open_until > now.at
+            else ", except for a probe"
+        )
+        why = f": {circuit.reason}" if circuit.reason else ""
+        yield Occurrence(
+            f"platform {one.name} is not called{until}{why}",
+            "check whether it is up; it is called again automatically",
+            one.name,
+        )
+
+
+def find_full_platforms(now: Overview) -> Iterator[Occurrence]:
+    """Report platforms that others have filled while deliveries wait."""
+    waiting = {
+        lane.platform: lane
+        for lane in now.queue
+        if lane.state == "live" and now.at - lane.due_at > FULL_SECONDS
+    }
+    for one in now.platforms:
+        if one.fits is None or one.name not in waiting:
+            continue
+        runs = (
+            number(one.fits, "run")
+            if one.cap is None
+            else f"{one.fits} of {number(one.cap, 'run')}"
+        )
+        yield Occurrence(
+            f"platform {one.name} reports that it is full at {runs}, and deliveries wait for it",
+            f"check what else uses it; flowbridge show {waiting[one.name].oldest_id}",
+            one.name,
+        )
