@@ -6,17 +6,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bridge import __version__
-from bridge.core.errors import BridgeError
 from bridge.core.status import (
     DAY,
     LATELY,
-    ConfigNow,
     Lane,
     Overdue,
     Overview,
@@ -27,6 +23,7 @@ from bridge.core.status import (
 )
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.monitoring import certificate
+from bridge.monitoring.active_config import find_config, parse_time
 from bridge.monitoring.alerts import is_told
 from bridge.monitoring.stuck_deliveries import find_stuck
 from bridge.routing.model import OWN, AbsentFlows
@@ -53,7 +50,7 @@ def overview(
 
     bridges = present(settings.data)
     broken = next((each["flows"] for each in bridges if each.get("flows", {}).get("error")), None)
-    config, said = _config(settings, database, bridges, used)
+    config, said = find_config(settings, database, bridges, used)
     ahead = None if database is None or database.is_sqlite else clock.ahead(database)
     now = time.time()
     midnight = now - now % DAY
@@ -104,7 +101,7 @@ def overview(
         tells=config is None or is_told(config),
         flows_error=broken["error"] if broken else None,
         flows_absent=absent.by_route,
-        flows_error_since=_at(broken["error_since"]) if broken else None,
+        flows_error_since=parse_time(broken["error_since"]) if broken else None,
     )
 
 
@@ -164,72 +161,6 @@ def _runs(database: Database, config: Config | None, since: float) -> dict[str, 
     }
 
 
-def _config(
-    settings: Settings,
-    database: Database | None,
-    bridges: list[dict[str, Any]],
-    used: Config | None,
-) -> tuple[Config | None, ConfigNow]:
-    """Return the configuration `used`, else the one that this machine's bridges use, else the
-    files'; and what is to be said of it.
-    """
-    from bridge.config.loader import check
-
-    if bridges:
-        newest = _newest(bridges)
-        said = ConfigNow(
-            hash=newest["hash"],
-            since=_at(newest["since"]),
-            error=newest["error"],
-            error_since=_at(newest["error_since"]),
-            restart=newest["restart"],
-        )
-        if used is not None:
-            return used, said
-        return (None if database is None else _kept(settings, database, newest["hash"])), said
-    if used is not None:  # in a data folder where nothing can be written down
-        return used, ConfigNow(hash=used.hash)
-    config, problems = check(settings.config, settings.environ, strict_secrets=False)
-    errors = [str(one) for one in problems if one.level == "error"]
-    return config, ConfigNow(hash=config.hash if config else None, error=errors)
-
-
-def last_good(settings: Settings, database: Database) -> Config | None:
-    """Return the configuration that this machine's bridges use, else the one used last; None where
-    none is kept that can be used.
-    """
-    from bridge.monitoring.presence import present
-    from bridge.store.inbound import events
-
-    bridges = present(settings.data)
-    config_hash = _newest(bridges)["hash"] if bridges else events.last_config(database)
-    return None if config_hash is None else _kept(settings, database, config_hash)
-
-
-def _newest(bridges: list[dict[str, Any]]) -> dict[str, Any]:
-    return max((each["config"] for each in bridges), key=lambda one: str(one["since"]))
-
-
-def _kept(settings: Settings, database: Database, config_hash: str) -> Config | None:
-    from bridge.config.loader import load_canonical
-    from bridge.store.inbound import events
-
-    canonical = events.kept_config(database, config_hash)
-    with suppress(BridgeError):  # it was read by another version
-        return (
-            load_canonical(
-                canonical, settings.environ, settings.config.parent, strict_secrets=False
-            )
-            if canonical
-            else None
-        )
-    return None
-
-
-def _at(text: str | None) -> float | None:
-    return None if text is None else datetime.fromisoformat(text).timestamp()
-
-
 def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list[Process]:
     """Those of this machine, and the workers of others by their heartbeats."""
     found = {
@@ -237,7 +168,7 @@ def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list
             pid=one["pid"],
             host=each["host"],
             role=one["role"],
-            since=_at(one["since"]) or 0.0,
+            since=parse_time(one["since"]) or 0.0,
             config_hash=one["config_hash"],
         )
         for each in bridges

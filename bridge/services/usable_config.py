@@ -42,7 +42,7 @@ def find_usable(settings: Settings) -> UsableConfig:
 
     Raises `ConfigError` where there is neither.
     """
-    from bridge.monitoring.status import last_good
+    from bridge.monitoring.active_config import last_good
     from bridge.services.store_access import open_store
 
     try:

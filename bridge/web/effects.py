@@ -26,7 +26,7 @@ from bridge.routing.form import Form
 from bridge.routing.model import Source
 from bridge.system.ids import event_id
 from bridge.system.logs import get_logger
-from bridge.web.forms.responses import SENT
+from bridge.web.forms.refusals import SUBMISSION_KEY
 from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import wait_of
 from bridge.web.reject_recorder import OFTEN
@@ -113,7 +113,7 @@ class ReceiverEffects:
 
     def note_submission(self, sent: Sent) -> None:
         """Put what a form was sent into the environment, for the page that shows it again."""
-        self.environ[SENT] = sent
+        self.environ[SUBMISSION_KEY] = sent
 
     def check_submission(
         self, request: Request, body: Body, source: Source, form: Form, now: float, size: int

@@ -7,21 +7,17 @@ and how often. Of several, each request gets the first that is for it and is not
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import io
 import mmap
 import os
 import re
-import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -30,16 +26,23 @@ import orjson
 from bridge.core.errors import BridgeError
 from bridge.routing.expressions.roots import near
 from bridge.system.logs import get_logger
+from bridge.web.fault_actions import (
+    Wsgi,
+    answer_garbage,
+    answer_late,
+    answer_status,
+    drop_request,
+    lose_answer,
+    pass_through,
+)
 from bridge.web.flow_api.routes import ENDPOINTS
 
 log = get_logger()
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 PREFIX: Final = "/api/v1/"
-NAMES: Final = tuple(endpoint.path for endpoint in ENDPOINTS)
-GARBAGE: Final = b"\x00\xff<html><title>Welcome to nginx!</title>"
-LONGEST: Final = 3600.0  # seconds of slowness
-MAX_BODY: Final = 32 * 1024 * 1024  # bytes of a body in which fields are looked for
+ENDPOINT_NAMES: Final = tuple(endpoint.path for endpoint in ENDPOINTS)
+MAX_DELAY_SECONDS: Final = 3600.0  # seconds of slowness
+MAX_BODY_BYTES: Final = 32 * 1024 * 1024  # bytes of a body in which fields are looked for
 _FORM = re.compile(r"(?P<kind>[^:*]*)(?::(?P<argument>[^*]*))?(?:\*(?P<count>\d{1,6}))?")
 _COUNT = struct.Struct("I")
 
@@ -49,7 +52,7 @@ class FaultError(BridgeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """What can go wrong. `does` says it, with the `{kind}` and the `{argument}` that are written.
 
     `argument` is what may stand after a colon, empty where nothing may; `check` says what is wrong
@@ -100,7 +103,7 @@ class Fault:
 # --------------------------------------------------------------------------------------------------
 
 
-def row_of(kind: str) -> Kind:
+def row_of(kind: str) -> FaultKind:
     """Return the row of a kind; a status has that of all statuses."""
     return KINDS["STATUS" if kind.isdigit() else kind]
 
@@ -113,14 +116,14 @@ def read_fault(text: str) -> Fault:
     found = _FORM.fullmatch(what)
     if not equals or not where or found is None:
         raise FaultError(
-            f"{text!r} is no fault: write ENDPOINT=KIND, such as start_pipeline=429:2*3"
+            f"{text!r} is not a fault: write ENDPOINT=KIND, such as start_pipeline=429:2*3"
             " (Retry-After 2, three times)"
         )
     endpoint, _, query = where.partition("?")
-    if not any(fnmatchcase(one, endpoint) for one in NAMES):
+    if not any(fnmatchcase(one, endpoint) for one in ENDPOINT_NAMES):
         raise FaultError(
-            f"{text!r}: there is no endpoint {endpoint!r}; {near(endpoint, NAMES)}there are:"
-            f" {', '.join(NAMES)}"
+            f"{text!r}: there is no endpoint {endpoint!r}; {near(endpoint, ENDPOINT_NAMES)}"
+            f"use one of {', '.join(ENDPOINT_NAMES)}"
         )
     fields = tuple(parse_qsl(query, keep_blank_values=True))
     if query and not all(
@@ -136,27 +139,30 @@ def read_fault(text: str) -> Fault:
     if row is None or kind == "STATUS":
         known = ["429", *(name for name in KINDS if name != "STATUS")]
         raise FaultError(
-            f"{text!r}: there is no kind {kind!r}; {near(kind, known)}there are: a status such as"
+            f"{text!r}: there is no kind {kind!r}; {near(kind, known)}use a status such as"
             f" {', '.join(known)}"
         )
     if argument and not row.argument:
-        raise FaultError(f"{text!r}: {kind} takes nothing after a colon")
+        raise FaultError(f"{text!r}: {kind} takes no argument after a colon")
     if wrong := row.check(argument):
         raise FaultError(f"{text!r}: {wrong}")
     if count == 0:
-        raise FaultError(f"{text!r}: *0 would never happen; leave it out for every time")
+        raise FaultError(
+            f"{text!r}: *0 would never happen; leave it out to inject the fault every time"
+        )
     return Fault(text.strip(), endpoint, fields, kind, argument, count)
 
 
 def _is_span(argument: str) -> str:
     try:
-        fits = 0 <= float(argument) <= LONGEST
+        fits = 0 <= float(argument) <= MAX_DELAY_SECONDS
     except ValueError:
         fits = False
     return (
         ""
         if fits
-        else f"slow wants seconds, at most {LONGEST:g}, such as slow:1.5; found {argument!r}"
+        else f"slow needs seconds, at most {MAX_DELAY_SECONDS:g}, such as slow:1.5; found"
+        f" {argument!r}"
     )
 
 
@@ -164,7 +170,7 @@ def _is_header(argument: str) -> str:
     return (
         ""
         if argument.isascii() and argument.isprintable()
-        else "Retry-After is seconds or a date, in ASCII"
+        else "Retry-After must be seconds or a date, in ASCII"
     )
 
 
@@ -172,114 +178,36 @@ def _is_header(argument: str) -> str:
 # --------------------------------------------------------------------------------------------------
 
 
-def _status(
-    fault: Fault, _app: Wsgi, _environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    status = int(fault.kind)
-    phrase = HTTPStatus(status).phrase if status in list(HTTPStatus) else "As Asked For"
-    headers = [("Retry-After", fault.argument)] if fault.argument else []
-    said = {
-        "error": "rate_limit" if status == 429 else "fault",
-        "message": f"as the fault {fault.text} says",
-    }
-    return _answer(start_response, f"{status} {phrase}", headers, orjson.dumps(said))
-
-
-def _garbage(
-    _fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    _run(app, environ)
-    return _answer(start_response, "200 OK", [], GARBAGE)
-
-
-def _slow(
-    fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    status, headers, body = _run(app, environ)
-    time.sleep(float(fault.argument))
-    start_response(status, headers)
-    return [body]
-
-
-def _drop(
-    _fault: Fault, _app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    # else the kernel would reset the connection, maybe before all was sent
-    while environ["wsgi.input"].read(65536):
-        pass
-    raise _cut(environ)
-
-
-def _lost(
-    _fault: Fault, app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    _run(app, environ)
-    raise _cut(environ)
-
-
-def _ok(
-    _fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    return app(environ, start_response)
-
-
 #: What can go wrong, by the word for it; `STATUS` stands for any number from 200 to 599.
-KINDS: Final[Mapping[str, Kind]] = {
-    "STATUS": Kind(
-        "does nothing, and answers {kind}", _status, "what Retry-After says", _is_header
+KINDS: Final[Mapping[str, FaultKind]] = {
+    "STATUS": FaultKind(
+        "does nothing, and answers {kind}", answer_status, "what Retry-After says", _is_header
     ),
-    "garbage": Kind("does what was asked, and answers 200 with what is no JSON", _garbage),
-    "slow": Kind(
-        "does what was asked, and answers {argument} seconds later", _slow, "seconds", _is_span
+    "garbage": FaultKind(
+        "does what was asked, and answers 200 with what is no JSON", answer_garbage
     ),
-    "drop": Kind("does nothing, and closes the connection without an answer", _drop),
-    "lost": Kind("does what was asked, and closes the connection without an answer", _lost),
-    "ok": Kind(
-        "does what was asked, and answers: to let some requests pass before the next fault", _ok
+    "slow": FaultKind(
+        "does what was asked, and answers {argument} seconds later",
+        answer_late,
+        "seconds",
+        _is_span,
+    ),
+    "drop": FaultKind("does nothing, and closes the connection without an answer", drop_request),
+    "lost": FaultKind(
+        "does what was asked, and closes the connection without an answer", lose_answer
+    ),
+    "ok": FaultKind(
+        "does what was asked, and answers: to let some requests pass before the next fault",
+        pass_through,
     ),
 }
-
-
-def _answer(
-    start_response: Callable[..., Any], status: str, headers: list[tuple[str, str]], body: bytes
-) -> list[bytes]:
-    start_response(
-        status, [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    )
-    return [body]
-
-
-def _run(app: Wsgi, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Let the application do what was asked and return its answer instead of giving it."""
-    answer: list[Any] = []
-
-    def start(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
-        answer[:] = [status, headers]
-
-    pieces = app(environ, start)
-    try:
-        body = b"".join(pieces)
-    finally:
-        if (close := getattr(pieces, "close", None)) is not None:
-            close()
-    return answer[0], answer[1], body
-
-
-def _cut(environ: dict[str, Any]) -> ConnectionResetError:
-    """End the connection; the error that is returned is for gunicorn, which takes it for a client
-    that has gone.
-    """
-    sock = environ.get("gunicorn.socket")
-    if sock is not None:
-        sock.shutdown(socket.SHUT_RDWR)
-    return ConnectionResetError(errno.ECONNRESET, "cut off, as a fault says")
 
 
 # -- when
 # --------------------------------------------------------------------------------------------------
 
 
-class Counts:
+class FaultCounters:
     """How often each fault has happened, in all processes together: create it before the fork."""
 
     def __init__(self, faults: int) -> None:
@@ -317,7 +245,7 @@ class Faults:
     def __init__(self, app: Wsgi, faults: Sequence[Fault]) -> None:
         self._app = app
         self._faults = faults
-        self._counts = Counts(len(faults))
+        self._counts = FaultCounters(len(faults))
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -348,9 +276,12 @@ def _fields(environ: dict[str, Any]) -> dict[str, str]:
     more.
     """
     query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
-    if environ["REQUEST_METHOD"] != "POST" or int(environ.get("CONTENT_LENGTH") or 0) > MAX_BODY:
+    if (
+        environ["REQUEST_METHOD"] != "POST"
+        or int(environ.get("CONTENT_LENGTH") or 0) > MAX_BODY_BYTES
+    ):
         return query
-    data = environ["wsgi.input"].read(MAX_BODY)
+    data = environ["wsgi.input"].read(MAX_BODY_BYTES)
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(data), str(len(data))
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     try:

@@ -14,14 +14,12 @@ from bridge.core.errors import StoreError
 from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import Delivery, Kind, Outcome, Status
 from bridge.delivery.attempt import Send
-from bridge.monitoring.spans import (
+from bridge.monitoring.spans import Span, attempted, run_ended
+from bridge.monitoring.trace_ids import (
     ENVIRONMENT,
     TRACEPARENT,
-    Span,
     Trace,
     attempt_span,
-    attempted,
-    run_ended,
     run_span,
     trace_of,
 )

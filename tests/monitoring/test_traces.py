@@ -11,17 +11,13 @@ from trace_ids import GOOD, SPAN, TRACE
 from bridge.config.loader import load
 from bridge.core.model import Event, Kind, Outcome, RunReport, RunState, Status
 from bridge.delivery.platforms.responses import idempotency_key
-from bridge.monitoring.spans import (
-    Place,
-    SpanKind,
-    Stage,
+from bridge.monitoring.spans import SpanKind, Stage, attempted, received, run_ended
+from bridge.monitoring.trace_ids import (
+    SpanReference,
     Trace,
     attempt_span,
-    attempted,
     event_span,
-    read,
-    received,
-    run_ended,
+    read_traceparent,
     run_span,
     trace_of,
 )
@@ -51,12 +47,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 @pytest.mark.parametrize(
     ("header", "found"),
     [
-        (GOOD, Place(TRACE, SPAN)),
-        (f"00-{TRACE}-{SPAN}-00", Place(TRACE, SPAN, sampled=False)),
-        (f"00-{TRACE}-{SPAN}-03", Place(TRACE, SPAN)),
-        (f"00-{TRACE}-{SPAN}-fe", Place(TRACE, SPAN, sampled=False)),
-        (f"cc-{TRACE}-{SPAN}-01", Place(TRACE, SPAN)),  # a later version
-        (f"cc-{TRACE}-{SPAN}-01-what-it-adds", Place(TRACE, SPAN)),
+        (GOOD, SpanReference(TRACE, SPAN)),
+        (f"00-{TRACE}-{SPAN}-00", SpanReference(TRACE, SPAN, sampled=False)),
+        (f"00-{TRACE}-{SPAN}-03", SpanReference(TRACE, SPAN)),
+        (f"00-{TRACE}-{SPAN}-fe", SpanReference(TRACE, SPAN, sampled=False)),
+        (f"cc-{TRACE}-{SPAN}-01", SpanReference(TRACE, SPAN)),  # a later version
+        (f"cc-{TRACE}-{SPAN}-01-what-it-adds", SpanReference(TRACE, SPAN)),
         (f"00-{TRACE}-{SPAN}-01-what-it-adds", None),
         (f"cc-{TRACE}-{SPAN}-01.what", None),
         (f"ff-{TRACE}-{SPAN}-01", None),
@@ -74,12 +70,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
         ("", None),
     ],
 )
-def test_a_traceparent_is_exactly_one_or_none(header: str, found: Place | None) -> None:
-    assert read(header) == found
+def test_a_traceparent_is_exactly_one_or_none(header: str, found: SpanReference | None) -> None:
+    assert read_traceparent(header) == found
 
 
 def test_a_traceparent_is_written_as_it_was_read() -> None:
-    assert (str(read(GOOD)), str(Place(TRACE, SPAN, sampled=False))) == (
+    assert (str(read_traceparent(GOOD)), str(SpanReference(TRACE, SPAN, sampled=False))) == (
         GOOD,
         f"00-{TRACE}-{SPAN}-00",
     )
@@ -88,14 +84,14 @@ def test_a_traceparent_is_written_as_it_was_read() -> None:
 @pytest.mark.parametrize("source", ["github", "bearer"])
 def test_who_proves_himself_has_his_trace_gone_on_with(config: Config, source: str) -> None:
     assert trace_of("evt_1", {"traceparent": GOOD}, config.sources[source]) == Trace(
-        id=TRACE, parent=Place(TRACE, SPAN)
+        id=TRACE, parent=SpanReference(TRACE, SPAN)
     )
 
 
 @pytest.mark.parametrize("source", ["open", "contact", "gone"])
 def test_anyone_elses_is_only_pointed_to(config: Config, source: str) -> None:
     trace = trace_of("evt_1", {"traceparent": GOOD}, config.sources.get(source))
-    assert (trace.parent, trace.link) == (None, Place(TRACE, SPAN))
+    assert (trace.parent, trace.link) == (None, SpanReference(TRACE, SPAN))
     assert trace.id != TRACE
     assert replace(trace, link=None) == trace_of("evt_1", {}, None), (
         "it follows from the event's id"
@@ -111,7 +107,9 @@ def test_the_ids_are_ones_that_others_take() -> None:
         attempt_span(delivery.id, 1),
         run_span(idempotency_key(delivery)),
     ):
-        assert read(str(Place(trace.id, span_id))) == Place(trace.id, span_id)
+        assert read_traceparent(str(SpanReference(trace.id, span_id))) == SpanReference(
+            trace.id, span_id
+        )
     assert len({attempt_span(delivery.id, number) for number in range(20)}) == 20
 
 
@@ -170,7 +168,9 @@ def test_each_event_of_a_batch_has_a_trace_and_points_to_the_first(config: Confi
         trace_of(event.id, {}, None).id for event in (first, *rest)
     ]
     assert [span.kind for span in roots] == [SpanKind.SERVER, SpanKind.INTERNAL, SpanKind.INTERNAL]
-    assert [span.links for span in roots[1:]] == [[Place(roots[0].trace.id, roots[0].id)]] * 2
+    assert [span.links for span in roots[1:]] == [
+        [SpanReference(roots[0].trace.id, roots[0].id)]
+    ] * 2
 
 
 def test_a_duplicate_is_in_the_trace_of_the_event_that_it_repeats(config: Config) -> None:

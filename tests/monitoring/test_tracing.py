@@ -23,7 +23,15 @@ from trace_ids import GOOD, SPAN, TRACE
 
 from bridge.core.http_messages import Answer, Call
 from bridge.core.model import Delivery, RunState
-from bridge.monitoring.spans import Place, Span, Trace, attempt_span, event_span, run_span, trace_of
+from bridge.monitoring.spans import Span
+from bridge.monitoring.trace_ids import (
+    SpanReference,
+    Trace,
+    attempt_span,
+    event_span,
+    run_span,
+    trace_of,
+)
 from bridge.monitoring.tracing.exporter import is_wanted
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -156,7 +164,7 @@ def test_one_trace_from_the_request_to_the_end_of_the_run(
         "flowbridge",
         "test",
     )
-    assert delivery.outputs["TRACEPARENT"] == str(Place(run.trace, run.id)), (
+    assert delivery.outputs["TRACEPARENT"] == str(SpanReference(run.trace, run.id)), (
         "the flow can go on with it"
     )
     assert run.id == run_span(delivery.id)
@@ -320,7 +328,7 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
             self.spans: list[Span] = []
 
         def header(self, trace: Trace, span_id: str) -> str:
-            return str(Place(trace.id, span_id))
+            return str(SpanReference(trace.id, span_id))
 
         def export(self, spans: object) -> None:
             self.spans += spans()  # type: ignore[operator]
@@ -353,7 +361,7 @@ def test_celery_tasks_have_the_same_spans(database: Database) -> None:
     [span] = tracer.spans
     assert (span.id, span.trace.link, span.error) == (
         attempt_span(delivery.id, 1),
-        Place(TRACE, SPAN),
+        SpanReference(TRACE, SPAN),
         "",
     )
     assert sent[0].headers["traceparent"] == f"00-{span.trace.id}-{span.id}-01"

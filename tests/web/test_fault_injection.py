@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from bridge.web.fault_injection import KINDS, NAMES, Counts, Fault, FaultError, Faults, read_fault
+from bridge.web.fault_injection import (
+    ENDPOINT_NAMES,
+    KINDS,
+    Fault,
+    FaultCounters,
+    FaultError,
+    Faults,
+    read_fault,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,32 +61,32 @@ def test_a_fault_is_read(text: str, fault: Fault) -> None:
     ("text", "said"),
     [
         ("", "write ENDPOINT=KIND, such as start_pipeline=429:2*3"),
-        ("start_pipeline", "is no fault: write ENDPOINT=KIND"),
-        ("=500", "is no fault: write ENDPOINT=KIND"),
-        ("start_pipeline=500*", "is no fault: write ENDPOINT=KIND"),
+        ("start_pipeline", "is not a fault: write ENDPOINT=KIND"),
+        ("=500", "is not a fault: write ENDPOINT=KIND"),
+        ("start_pipeline=500*", "is not a fault: write ENDPOINT=KIND"),
         (
             "start_pipelin=500",
             (
-                "there is no endpoint 'start_pipelin'; did you mean `start_pipeline`? there are:"
+                "there is no endpoint 'start_pipelin'; did you mean `start_pipeline`? use one of"
                 " start_pipeline, "
             ),
         ),
-        ("agents*=500", "there is no endpoint 'agents*'; there are: start_pipeline, "),
+        ("agents*=500", "there is no endpoint 'agents*'; use one of start_pipeline, "),
         (
             "start_pipeline=garbge",
             (
-                "there is no kind 'garbge'; did you mean `garbage`? there are: a status such as"
+                "there is no kind 'garbge'; did you mean `garbage`? use a status such as"
                 " 429, garbage, slow, "
             ),
         ),
         ("start_pipeline=STATUS", "there is no kind 'STATUS'"),
         ("start_pipeline=100", "there is no kind '100'"),
         ("start_pipeline=6000", "there is no kind '6000'"),
-        ("start_pipeline=slow", "slow wants seconds, at most 3600, such as slow:1.5; found ''"),
+        ("start_pipeline=slow", "slow needs seconds, at most 3600, such as slow:1.5; found ''"),
         ("start_pipeline=slow:soon", "found 'soon'"),
         ("start_pipeline=slow:nan", "found 'nan'"),
-        ("start_pipeline=drop:1", "drop takes nothing after a colon"),
-        ("start_pipeline=429:ü", "Retry-After is seconds or a date"),
+        ("start_pipeline=drop:1", "drop takes no argument after a colon"),
+        ("start_pipeline=429:ü", "Retry-After must be seconds or a date"),
         ("start_pipeline=500*0", "*0 would never happen"),
         (
             "start_pipeline?echo=500",
@@ -102,11 +110,11 @@ def test_every_kind_says_what_it_does() -> None:
         read_fault("start_pipeline=429:7*1").words
         == "does nothing, and answers 429 (Retry-After: 7); once"
     )
-    assert "download_files" in NAMES
+    assert "download_files" in ENDPOINT_NAMES
 
 
 def test_processes_count_together_and_no_further_than_asked() -> None:
-    counts = Counts(2)
+    counts = FaultCounters(2)
     children = []
     for _ in range(4):
         child = os.fork()

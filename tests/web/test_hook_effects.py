@@ -21,7 +21,8 @@ from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.http_messages import Request
 from bridge.monitoring.counters import COUNTS
-from bridge.monitoring.spans import Span, Trace
+from bridge.monitoring.spans import Span
+from bridge.monitoring.trace_ids import Trace
 from bridge.monitoring.tracing import exporter
 from bridge.routing.model import Config
 from bridge.store.blobs import Blobs

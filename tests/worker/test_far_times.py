@@ -21,7 +21,8 @@ from bridge.core.times import LATEST, parse_iso
 from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.responses import parse_time, told_at
 from bridge.monitoring.serializers import delivery_json, evidence_json, iso
-from bridge.monitoring.spans import Trace, run_ended
+from bridge.monitoring.spans import run_ended
+from bridge.monitoring.trace_ids import Trace
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.queue import claims, ledger, run_tracking

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 from bridge.config.settings import add_to_environ
-from bridge.monitoring.spans import Span, Trace
+from bridge.monitoring.spans import Span
+from bridge.monitoring.trace_ids import Trace
 from bridge.system.logs import get_logger
 
 log = get_logger()

@@ -27,7 +27,8 @@ from opentelemetry.trace import (
 )
 
 from bridge import __version__
-from bridge.monitoring.spans import Place, Span, Trace
+from bridge.monitoring.spans import Span
+from bridge.monitoring.trace_ids import SpanReference, Trace
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -58,7 +59,7 @@ class Exporting:
 
     def header(self, trace: Trace, span_id: str) -> str:
         """Return the `traceparent` that names a span of a trace."""
-        return str(Place(trace.id, span_id, self._is_sampled(trace)))
+        return str(SpanReference(trace.id, span_id, self._is_sampled(trace)))
 
     def export(self, spans: Callable[[], Iterable[Span]]) -> None:
         """Put spans into the queue. Nothing is raised."""
@@ -94,7 +95,9 @@ class Exporting:
         made = self._tracer.start_span(
             span.name,
             context=(
-                Context() if span.parent is None else _within(Place(span.trace.id, span.parent))
+                Context()
+                if span.parent is None
+                else _within(SpanReference(span.trace.id, span.parent))
             ),
             kind=SpanKind[span.kind.name],
             attributes={**span.attributes, **({"error.type": span.error} if span.error else {})},
@@ -119,11 +122,11 @@ class _Ids(IdGenerator):
         return int(self.next.span)
 
 
-def _within(parent: Place) -> Context:
+def _within(parent: SpanReference) -> Context:
     return set_span_in_context(NonRecordingSpan(_context(parent)), Context())
 
 
-def _context(place: Place) -> SpanContext:
+def _context(place: SpanReference) -> SpanContext:
     flags = TraceFlags(TraceFlags.SAMPLED if place.sampled else TraceFlags.DEFAULT)
     return SpanContext(
         int(place.trace_id, 16), int(place.span_id, 16), is_remote=True, trace_flags=flags

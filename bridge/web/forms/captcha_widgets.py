@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bridge.ingest.forms.spam.captchas import KINDS
 from bridge.routing.form import Captcha
 from bridge.routing.model import Source
-from bridge.web.forms.quoting import quoted
+from bridge.web.forms.javascript import quoted
 
 ACTION = "submit"  # as Google's own examples call it
 #: Without the service's script the form is sent all the same: what that means is for the server to

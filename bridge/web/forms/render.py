@@ -22,15 +22,13 @@ from bridge.ingest.forms.translations import texts
 from bridge.ingest.forms.validation import extensions
 from bridge.routing.form import Form
 from bridge.routing.model import Source
+from bridge.web.forms.field_values import MAX_SHOWN_FIELDS, hidden_pairs, shown_values, value_texts
 from bridge.web.forms.hidden_fields import HiddenParts
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
-MOST_SHOWN = 200_000  # characters of a submission that are shown again
-MOST_FIELDS = 200
-MOST_VALUES = 1000  # of all fields: of one name there may be several
+NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 #: Faults of what a field for numbers or dates would not show: a browser empties one of a type that
 #: its value is none of.
-UNSHOWN = frozenset({"no_integer", "no_number", "no_date"})
+FAULTS_OF_TYPE = frozenset({"no_integer", "no_number", "no_date"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ def filled_view(
     typed, control = parted(sent, form)
     listed = controls(form.schema_document) if form.schema_document else ()
     asked = listed or (
-        *map(_of_sent, list(typed.items())[:MOST_FIELDS]),
+        *map(_of_sent, list(typed.items())[:MAX_SHOWN_FIELDS]),
         *map(_of_file, dict.fromkeys(files)),
     )
     shown = {one.name for one in asked}
@@ -144,15 +142,8 @@ def filled_view(
         fields=fields,
         submit=_submit(source, language),
         parts=parts,
-        kept=_pairs(kept),
+        kept=hidden_pairs(kept),
     )
-
-
-def is_showable(sent: Mapping[str, JSON]) -> bool:
-    """Return whether what was typed is little enough to be put into a page."""
-    values = [text for value in sent.values() for text in _texts(value)]
-    characters = sum(map(len, sent)) + sum(map(len, values))
-    return len(sent) <= MOST_FIELDS and len(values) <= MOST_VALUES and characters <= MOST_SHOWN
 
 
 def _submit(source: Source, language: str) -> str:
@@ -163,17 +154,17 @@ def _fields(
     source: Source,
     language: str,
     listed: Sequence[Control],
-    sent: Mapping[str, JSON] = EMPTY,
-    faults: Mapping[str, FieldFault] = EMPTY,
+    sent: Mapping[str, JSON] = NO_VALUES,
+    faults: Mapping[str, FieldFault] = NO_VALUES,
 ) -> list[FieldView]:
     name_once = _Names()
     fields = []
     for each in listed:
         control = _accepting(each, source.form) if each.kind == "file" else each
         fault = faults.get(control.name)
-        if fault is not None and fault.key in UNSHOWN:
+        if fault is not None and fault.key in FAULTS_OF_TYPE:
             control = _as_text(control)
-        for value in _values(control, sent) if sent else [control.value]:
+        for value in shown_values(control, sent) if sent else [control.value]:
             name = name_once(f"{source.name}-{control.slug}")
             fields.append(
                 FieldView(control, name, value, texts.say(language, fault) if fault else "")
@@ -229,13 +220,13 @@ def _controls(source: Source, language: str) -> Sequence[Control]:
 def _of_sent(field: tuple[str, JSON]) -> Control:
     """The control for a field of which nothing is known but what came."""
     name, value = field
-    made = guessed(name, "\n".join(_texts(value)))
+    made = guessed(name, "\n".join(value_texts(value)))
     if isinstance(value, list):
         return replace(
             made,
             kind="choices",
             attributes={},
-            options=tuple((each, each) for each in dict.fromkeys(_texts(value))),
+            options=tuple((each, each) for each in dict.fromkeys(value_texts(value))),
         )
     return made
 
@@ -267,39 +258,3 @@ def _as_text(control: Control) -> Control:
         if name in ("inputmode", "autocomplete")
     }
     return replace(control, attributes={"type": "text", **kept})
-
-
-def _values(control: Control, sent: Mapping[str, JSON]) -> list[str | tuple[str, ...]]:
-    """Return what stands in a control, of one for a text once for each that was sent under its
-    name: none is lost.
-    """
-    given = (
-        [each for each in _texts(sent.get(control.name)) if each]
-        if control.kind in ("input", "textarea")
-        else []
-    )
-    return [*given] if len(given) > 1 else [_value(control, sent)]
-
-
-def _value(control: Control, sent: Mapping[str, JSON]) -> str | tuple[str, ...]:
-    given = tuple(_texts(sent.get(control.name)))
-    if control.kind == "choices":
-        return given
-    if control.kind == "checkbox":
-        ticked = {"on", "true", "yes", "1", str(control.attributes["value"]).lower()}
-        return "true" if ticked.intersection(each.lower() for each in given) else ""
-    return given[0] if given and control.kind != "file" else ""
-
-
-def _texts(value: JSON) -> list[str]:
-    """The texts of a value as a form would send it; what a form cannot send is left out."""
-    values = value if isinstance(value, list) else [value]
-    return [
-        str(each).lower() if isinstance(each, bool) else str(each)
-        for each in values
-        if isinstance(each, str | int | float)
-    ]
-
-
-def _pairs(fields: Mapping[str, JSON]) -> list[tuple[str, str]]:
-    return [(name, text) for name, value in fields.items() for text in _texts(value)]

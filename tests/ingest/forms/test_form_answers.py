@@ -34,10 +34,12 @@ from bridge.ingest.forms.validation import accepted
 from bridge.ingest.ports import no_room
 from bridge.routing.form import FileRules
 from bridge.routing.model import Config, Source
+from bridge.web.forms.field_values import MAX_SHOWN_CHARACTERS, MAX_SHOWN_VALUES
 from bridge.web.forms.hidden_fields import HiddenParts
-from bridge.web.forms.render import MOST_SHOWN, MOST_VALUES, filled_view
+from bridge.web.forms.refusals import SUBMISSION_KEY
+from bridge.web.forms.render import filled_view
 from bridge.web.forms.request import asking_of
-from bridge.web.forms.responses import SENT, answer
+from bridge.web.forms.responses import answer
 
 ROUTES = """
 version: 1
@@ -74,7 +76,7 @@ def page_of(
 
     def take() -> Any:
         assert form is not None
-        environ[SENT] = forms.read(form, content_type, body, max_depth=20)
+        environ[SUBMISSION_KEY] = forms.read(form, content_type, body, max_depth=20)
         raise refused
 
     form = source(name).form
@@ -327,7 +329,10 @@ def test_each_of_several_texts_of_one_name_comes_back() -> None:
 
 
 def test_too_much_is_not_shown_again() -> None:
-    for body in (b"a=" + b"x" * (MOST_SHOWN + 1), b"&".join(b"f%d=" % n for n in range(300))):
+    for body in (
+        b"a=" + b"x" * (MAX_SHOWN_CHARACTERS + 1),
+        b"&".join(b"f%d=" % n for n in range(300)),
+    ):
         _, page = page_of("plain", body, STORE)
         assert "<form" not in page
         assert len(page) < 10_000
@@ -396,7 +401,7 @@ def test_a_page_takes_time_that_grows_with_what_was_sent() -> None:
 
 
 def test_what_has_too_many_values_to_be_shown_is_not() -> None:
-    for count, is_shown in ((MOST_VALUES, True), (MOST_VALUES + 1, False)):
+    for count, is_shown in ((MAX_SHOWN_VALUES, True), (MAX_SHOWN_VALUES + 1, False)):
         fault = Refused(422, "invalid", "x", fields={"name": FieldFault("wrong")})
         _, page = page_of(
             "typed", orjson.dumps({"name": ["zz"] * count}), fault, "application/json"

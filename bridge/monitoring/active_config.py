@@ -1,0 +1,85 @@
+"""The configuration that this machine's processes use, and the last one that was valid."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.errors import BridgeError
+from bridge.core.status import (
+    ConfigNow,
+)
+
+if TYPE_CHECKING:
+    from bridge.config.settings import Settings
+    from bridge.routing.model import Config
+    from bridge.store.db.database import Database
+
+
+def find_config(
+    settings: Settings,
+    database: Database | None,
+    bridges: list[dict[str, Any]],
+    used: Config | None,
+) -> tuple[Config | None, ConfigNow]:
+    """Return the configuration `used`, else the one that this machine's bridges use, else the
+    files'; and what is to be said of it.
+    """
+    from bridge.config.loader import check
+
+    if bridges:
+        newest = _newest_config(bridges)
+        said = ConfigNow(
+            hash=newest["hash"],
+            since=parse_time(newest["since"]),
+            error=newest["error"],
+            error_since=parse_time(newest["error_since"]),
+            restart=newest["restart"],
+        )
+        if used is not None:
+            return used, said
+        return (
+            None if database is None else _load_stored(settings, database, newest["hash"])
+        ), said
+    if used is not None:  # in a data folder where nothing can be written down
+        return used, ConfigNow(hash=used.hash)
+    config, problems = check(settings.config, settings.environ, strict_secrets=False)
+    errors = [str(one) for one in problems if one.level == "error"]
+    return config, ConfigNow(hash=config.hash if config else None, error=errors)
+
+
+def last_good(settings: Settings, database: Database) -> Config | None:
+    """Return the configuration that this machine's bridges use, else the one used last; None where
+    none is kept that can be used.
+    """
+    from bridge.monitoring.presence import present
+    from bridge.store.inbound import events
+
+    bridges = present(settings.data)
+    config_hash = _newest_config(bridges)["hash"] if bridges else events.last_config(database)
+    return None if config_hash is None else _load_stored(settings, database, config_hash)
+
+
+def _newest_config(bridges: list[dict[str, Any]]) -> dict[str, Any]:
+    return max((each["config"] for each in bridges), key=lambda one: str(one["since"]))
+
+
+def _load_stored(settings: Settings, database: Database, config_hash: str) -> Config | None:
+    from bridge.config.loader import load_canonical
+    from bridge.store.inbound import events
+
+    canonical = events.kept_config(database, config_hash)
+    with suppress(BridgeError):  # it was read by another version
+        return (
+            load_canonical(
+                canonical, settings.environ, settings.config.parent, strict_secrets=False
+            )
+            if canonical
+            else None
+        )
+    return None
+
+
+def parse_time(text: str | None) -> float | None:
+    return None if text is None else datetime.fromisoformat(text).timestamp()

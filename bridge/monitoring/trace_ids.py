@@ -1,0 +1,93 @@
+"""The ids of traces and spans."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.providers.signatures.shared_token import Unsigned
+from bridge.routing.model import Source
+
+TRACEPARENT: Final = "traceparent"
+# of a run's process: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
+ENVIRONMENT: Final = "TRACEPARENT"
+#: https://www.w3.org/TR/trace-context/#traceparent-header-field-values; a later version may have
+#: more behind these four.
+_HEADER: Final = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
+)
+
+
+_SAMPLED: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SpanReference:
+    """A span as others name it: its trace (32 hexadecimal digits), its id (16), and whether its
+    trace is recorded.
+    """
+
+    trace_id: str
+    span_id: str
+    sampled: bool = True
+
+    def __str__(self) -> str:
+        """Return it as `traceparent` has it."""
+        return f"00-{self.trace_id}-{self.span_id}-{int(self.sampled):02x}"
+
+
+def read_traceparent(header: str) -> SpanReference | None:
+    """Return what a `traceparent` says, None where it is not exactly one."""
+    found = _HEADER.fullmatch(header)
+    if found is None or (found[1] == "00" and found[5]):
+        return None
+    return SpanReference(found[2], found[3], bool(int(found[4], 16) & _SAMPLED))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One trace. `parent`: the sender's span that it goes on from; `link`: one of somebody
+    unproven, that it only points to.
+    """
+
+    id: str
+    parent: SpanReference | None = None
+    link: SpanReference | None = None
+
+
+def trace_of(event_id: str, headers: Mapping[str, str], source: Source | None) -> Trace:
+    """Return the trace of an event: the sender's, where the source has proof of who sends, else one
+    of its own.
+
+    What anyone can send is no parent: it would choose what is recorded, and could write into a
+    trace of somebody else.
+    """
+    sent = read_traceparent(headers.get(TRACEPARENT, ""))
+    is_proven = (
+        source is not None and source.form is None and not isinstance(source.scheme, Unsigned)
+    )
+    if sent is not None and is_proven:
+        return Trace(id=sent.trace_id, parent=sent)
+    return Trace(id=digest_id(32, "trace", event_id), link=sent)
+
+
+def event_span(event_id: str) -> str:
+    """Return the id of the span of an event's receipt, below which all others are."""
+    return digest_id(16, "event", event_id)
+
+
+def attempt_span(delivery_id: str, number: int) -> str:
+    """Return the id of the span of an attempt."""
+    return digest_id(16, "attempt", delivery_id, str(number))
+
+
+def run_span(key: str) -> str:
+    """Return the id of the span of a run, which is known by the idempotency key of its start."""
+    return digest_id(16, "run", key)
+
+
+def digest_id(length: int, *of: str) -> str:
+    return hashlib.sha256("\0".join(of).encode()).hexdigest()[:length]

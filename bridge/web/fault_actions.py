@@ -1,0 +1,105 @@
+"""What each kind of injected fault does to a request."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+if TYPE_CHECKING:
+    from bridge.web.fault_injection import Fault
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+GARBAGE: Final = b"\x00\xff<html><title>Welcome to nginx!</title>"
+
+
+def answer_status(
+    fault: Fault, _app: Wsgi, _environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    status = int(fault.kind)
+    phrase = HTTPStatus(status).phrase if status in list(HTTPStatus) else "As Asked For"
+    headers = [("Retry-After", fault.argument)] if fault.argument else []
+    said = {
+        "error": "rate_limit" if status == 429 else "fault",
+        "message": f"as the fault {fault.text} says",
+    }
+    return _answer(start_response, f"{status} {phrase}", headers, orjson.dumps(said))
+
+
+def answer_garbage(
+    _fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    _run(app, environ)
+    return _answer(start_response, "200 OK", [], GARBAGE)
+
+
+def answer_late(
+    fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    status, headers, body = _run(app, environ)
+    time.sleep(float(fault.argument))
+    start_response(status, headers)
+    return [body]
+
+
+def drop_request(
+    _fault: Fault, _app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    # else the kernel would reset the connection, maybe before all was sent
+    while environ["wsgi.input"].read(65536):
+        pass
+    raise _cut(environ)
+
+
+def lose_answer(
+    _fault: Fault, app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    _run(app, environ)
+    raise _cut(environ)
+
+
+def pass_through(
+    _fault: Fault, app: Wsgi, environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    return app(environ, start_response)
+
+
+def _answer(
+    start_response: Callable[..., Any], status: str, headers: list[tuple[str, str]], body: bytes
+) -> list[bytes]:
+    start_response(
+        status, [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    )
+    return [body]
+
+
+def _run(app: Wsgi, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Let the application do what was asked and return its answer instead of giving it."""
+    answer: list[Any] = []
+
+    def start(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
+        answer[:] = [status, headers]
+
+    pieces = app(environ, start)
+    try:
+        body = b"".join(pieces)
+    finally:
+        if (close := getattr(pieces, "close", None)) is not None:
+            close()
+    return answer[0], answer[1], body
+
+
+def _cut(environ: dict[str, Any]) -> ConnectionResetError:
+    """End the connection; the error that is returned is for gunicorn, which takes it for a client
+    that has gone.
+    """
+    sock = environ.get("gunicorn.socket")
+    if sock is not None:
+        sock.shutdown(socket.SHUT_RDWR)
+    return ConnectionResetError(errno.ECONNRESET, "cut off, as a fault says")

@@ -1,0 +1,59 @@
+"""The submitted values that a form shows again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridge.core.model import JSON
+from bridge.ingest.forms.controls import Control
+
+MAX_SHOWN_CHARACTERS = 200_000  # characters of a submission that are shown again
+MAX_SHOWN_FIELDS = 200
+MAX_SHOWN_VALUES = 1000  # of all fields: of one name there may be several
+
+
+def is_showable(sent: Mapping[str, JSON]) -> bool:
+    """Return whether what was typed is little enough to be put into a page."""
+    values = [text for value in sent.values() for text in value_texts(value)]
+    characters = sum(map(len, sent)) + sum(map(len, values))
+    return (
+        len(sent) <= MAX_SHOWN_FIELDS
+        and len(values) <= MAX_SHOWN_VALUES
+        and characters <= MAX_SHOWN_CHARACTERS
+    )
+
+
+def shown_values(control: Control, sent: Mapping[str, JSON]) -> list[str | tuple[str, ...]]:
+    """Return what stands in a control, of one for a text once for each that was sent under its
+    name: none is lost.
+    """
+    given = (
+        [each for each in value_texts(sent.get(control.name)) if each]
+        if control.kind in ("input", "textarea")
+        else []
+    )
+    return [*given] if len(given) > 1 else [_value(control, sent)]
+
+
+def _value(control: Control, sent: Mapping[str, JSON]) -> str | tuple[str, ...]:
+    given = tuple(value_texts(sent.get(control.name)))
+    if control.kind == "choices":
+        return given
+    if control.kind == "checkbox":
+        ticked = {"on", "true", "yes", "1", str(control.attributes["value"]).lower()}
+        return "true" if ticked.intersection(each.lower() for each in given) else ""
+    return given[0] if given and control.kind != "file" else ""
+
+
+def value_texts(value: JSON) -> list[str]:
+    """The texts of a value as a form would send it; what a form cannot send is left out."""
+    values = value if isinstance(value, list) else [value]
+    return [
+        str(each).lower() if isinstance(each, bool) else str(each)
+        for each in values
+        if isinstance(each, str | int | float)
+    ]
+
+
+def hidden_pairs(fields: Mapping[str, JSON]) -> list[tuple[str, str]]:
+    return [(name, text) for name, value in fields.items() for text in value_texts(value)]

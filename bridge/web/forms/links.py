@@ -1,0 +1,81 @@
+"""The pages to which the answer of a form leads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from bridge.core.errors import Refused
+from bridge.core.model import JSON
+from bridge.ingest.forms.control_fields import texts_of
+from bridge.ingest.forms.redirects import landing
+from bridge.ingest.forms.translations import texts
+from bridge.routing.model import Source
+from bridge.web.forms import pages
+from bridge.web.forms.request import Asking
+
+# parameters that the page of `on_error` gets
+FORM_ERROR = "form_error"
+FORM_FIELDS = "form_fields"
+
+
+def find_redirect(control: Mapping[str, JSON], asking: Asking) -> str | None:
+    """Where the browser is sent: to the page that the form asks for, else to the configured one."""
+    return find_requested_page(control, asking) or asking.form.redirect
+
+
+def find_requested_page(control: Mapping[str, JSON], asking: Asking) -> str | None:
+    """The first page that the form asks for and may ask for."""
+    base = asking.site if asking.site in asking.landings else None
+    wanted = (landing(url, asking.landings, base) for url in texts_of(control, "redirect"))
+    return next((url for url in wanted if url), None)
+
+
+def link_to_site(asking: Asking, language: str) -> pages.Link | None:
+    """A way back to the site, where it is one that we know."""
+    site = asking.site
+    if site is None or site not in asking.form.allowed_origins:
+        return None
+    return pages.Link(site, texts.text(language, "back_to", site=urlsplit(site).netloc))
+
+
+def link_to_form(asking: Asking, source: Source, language: str) -> pages.Link | None:
+    """The way back to the hosted form, for what was sent from a page of ours."""
+    is_ours = asking.is_own and asking.form.page.hosted and not asking.request.path.endswith("/")
+    return (
+        pages.Link(f"../forms/{source.name}", texts.text(language, "to_form")) if is_ours else None
+    )
+
+
+def find_error_page(refused: Refused, asking: Asking) -> str | None:
+    """The page that `on_error` leads to, with what is wrong in its query: a code of ours, and
+    fields that the schema names.
+    """
+    given = asking.form.on_error
+    if given == "page" or refused.status in (403, 405):
+        return None
+    url = (
+        landing(asking.request.headers.get("Referer", ""), asking.form.allowed_origins)
+        if given == "back"
+        else given
+    )
+    if url is None:
+        return None
+    known = asking.form.properties
+    query = {
+        FORM_ERROR: refused.code,
+        FORM_FIELDS: ",".join(name for name in refused.fields if name in known),
+    }
+    parts = urlsplit(url)
+    before = [
+        part
+        for part in parts.query.split("&")
+        if part and not part.startswith((f"{FORM_ERROR}=", f"{FORM_FIELDS}="))
+    ]
+    return urlunsplit(
+        parts._replace(
+            query="&".join(
+                [*before, urlencode({name: value for name, value in query.items() if value})]
+            )
+        )
+    )

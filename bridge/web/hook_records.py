@@ -1,0 +1,100 @@
+"""The counts and log lines of a request to /hooks."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+
+from bridge.core.errors import Refused
+from bridge.core.model import Event, Status
+from bridge.ingest.ports import Kept
+from bridge.ingest.receive import Received
+from bridge.monitoring.metrics import ACK, EVENTS
+from bridge.routing.model import Config, Source
+from bridge.routing.planner import left_out
+from bridge.web.effects import HookEffects
+
+# refusals with a line of their own
+CODES_WITH_OWN_LOG_LINE = frozenset(
+    {"unauthorized", "no_key", "no_secret", "store_failed", "internal_error"}
+)
+
+
+def record_refusal(source: Source, effects: HookEffects, refused: Refused) -> None:
+    """Count a refused submission of a form, and log it with those of its fields that the schema
+    names.
+
+    Each code of a source has so many lines a minute.
+    """
+    now = time.time()
+    if refused.status != HTTPStatus.METHOD_NOT_ALLOWED:  # that is somebody who looks at the URL
+        effects.count_refusal(source, refused.code, now)
+    if refused.code in CODES_WITH_OWN_LOG_LINE or not effects.may_log_refusal(
+        source, refused.code, now
+    ):
+        return
+    known = source.form.properties if source.form is not None else ()
+    effects.log.info(
+        "form_refused",
+        source=source.name,
+        status=refused.status,
+        code=refused.code,
+        fields=[name for name in refused.fields if name in known],
+    )
+
+
+def count_events(received: Received, source: Source, seconds: float, effects: HookEffects) -> None:
+    """Count the events of a request, and the time that storing them took."""
+    effects.counts.observe(ACK, max(seconds, 0.0))
+    if not received.kept:
+        effects.counts.add(EVENTS, source.name, "handshake")
+    for event, kept in received.kept:
+        effects.counts.add(EVENTS, source.name, _outcome(event, kept))
+
+
+def finish_request(
+    source: Source,
+    config: Config,
+    started: float,
+    effects: HookEffects,
+    received: Received,
+    status: int,
+) -> None:
+    """Log a request that was answered with `status`, then wake the workers if a delivery is queued.
+
+    Write one line per event: ids and counts, never a body or a header's value.
+    """
+    log = effects.log
+    milliseconds = round((time.monotonic() - started) * 1000, 1)
+    if received.fault is not None:
+        last = received.kept[-1][0].id
+        log.error("planning_failed", source=source.name, event_id=last, exc_info=received.fault)
+    if not received.kept:
+        log.info("handshake", source=source.name, status=status)
+    routes = config.routes_of(source.name) if received.kept else ()
+    for event, kept in received.kept:
+        log.info(
+            "event",
+            event_id=kept.event_id,
+            source=source.name,
+            type=event.type,
+            provider_id=event.provider_id,
+            bytes=len(event.body),
+            files=len(event.files),
+            deliveries=len(kept.deliveries),
+            routes=[one.route for one in kept.deliveries],
+            left_out=left_out(kept.deliveries, routes),
+            status=status,
+            duplicate=kept.duplicate,
+            problem=event.problem,
+            spam=event.spam and event.spam.partition(":")[0],
+            ms=milliseconds,
+        )
+    if any(each.status is Status.QUEUED for _, kept in received.kept for each in kept.deliveries):
+        effects.wake_workers()
+
+
+def _outcome(event: Event, kept: Kept) -> str:
+    if kept.duplicate:
+        return "duplicate"
+    return "spam" if event.spam else "problem" if event.problem else "accepted"
