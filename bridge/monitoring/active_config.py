@@ -23,8 +23,9 @@ def find_config(
     bridges: list[dict[str, Any]],
     used: Config | None,
 ) -> tuple[Config | None, ConfigNow]:
-    """Return the configuration `used`, else the one that this machine's bridges use, else the
-    files'; and what is to be said of it.
+    """Return the current configuration and its status.
+
+    It is `used`, else the one that this machine's bridges use, else that of the files.
     """
     from bridge.config.loader import check
 
@@ -42,7 +43,7 @@ def find_config(
         return (
             None if database is None else _load_stored(settings, database, newest["hash"])
         ), said
-    if used is not None:  # in a data folder where nothing can be written down
+    if used is not None:  # the data folder is not writable
         return used, ConfigNow(hash=used.hash)
     config, problems = check(settings.config, settings.environ, strict_secrets=False)
     errors = [str(one) for one in problems if one.level == "error"]
@@ -50,9 +51,7 @@ def find_config(
 
 
 def last_good(settings: Settings, database: Database) -> Config | None:
-    """Return the configuration that this machine's bridges use, else the one used last; None where
-    none is kept that can be used.
-    """
+    """Return the configuration that the bridges here use, or used last; None if none loads."""
     from bridge.monitoring.presence import present
     from bridge.store.inbound import events
 
@@ -70,7 +69,7 @@ def _load_stored(settings: Settings, database: Database, config_hash: str) -> Co
     from bridge.store.inbound import events
 
     canonical = events.kept_config(database, config_hash)
-    with suppress(BridgeError):  # it was read by another version
+    with suppress(BridgeError):  # another version wrote it
         return (
             load_canonical(
                 canonical, settings.environ, settings.config.parent, strict_secrets=False

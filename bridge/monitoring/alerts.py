@@ -1,10 +1,10 @@
-"""What is told of what is wrong, and when: once when it has held for a while, seldom while it
-lasts, once when it is over. Pure.
+"""Alerts: when a health condition is notified. Pure.
 
-An alert is an event of the source `flowbridge`, which nobody can send: routes take it to flows as
-they take any other. What was told is kept with the alert, so that a restart tells nothing twice.
-What an alert's own delivery comes to is a condition like others, told as seldom as others: alerts
-about alerts end there. What more is wrong than is told one by one is told as one, `flood`.
+An alert is sent once its condition has lasted for a while, repeated daily, and resolved once. It is
+an event of the source `flowbridge`, which no sender can use; routes take it to flows like any
+other. Its notifications are stored with it, so that a restart repeats none. A failed delivery of an
+alert is a condition like others and limited like others, so alerts about alerts end there. Alerts
+beyond the limits are sent as one, `flood`.
 """
 
 from __future__ import annotations
@@ -28,22 +28,21 @@ from bridge.routing.model import OWN, Config, Mode
 RAISED = "alert.raised"
 RESOLVED = "alert.resolved"
 TEST = "alert.test"
-# how the keys of conditions begin that may be seen by a worker only
-SEEN_BY_WORKERS: Final = "clock_skew:"
-AGAIN: Final = 86400.0  # seconds until what lasts is told again
-# seconds after it was told in which a condition that comes and goes is not told as a new one
-QUIET: Final = 3600.0
-# alerts of one severity that are told in `WINDOW`, and ends of them; others wait, and are told when
-# there is room
-MOST: Final = 20
-WINDOW: Final = 3600.0  # seconds; not more than `QUIET`, or one could take two places
-REMEMBERED: Final = 86400.0  # seconds that one which is over is kept
-KEPT: Final = 500  # alerts of one severity; conditions beyond are not followed
+# prefix of the conditions that only a worker may see
+WORKER_CONDITION_PREFIX: Final = "clock_skew:"
+REPEAT_SECONDS: Final = 86400.0  # until an alert that lasts is sent again
+# after a notification in which a flapping condition raises no new alert
+QUIET_SECONDS: Final = 3600.0
+# alerts of one severity, and as many resolutions, that are sent in the window; the others wait
+MAX_NOTICES: Final = 20
+WINDOW_SECONDS: Final = 3600.0  # at most `QUIET_SECONDS`, or one alert could count twice
+RESOLVED_SECONDS: Final = 86400.0  # that a resolved alert is stored
+MAX_ALERTS: Final = 500  # of one severity; further conditions are not tracked
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing to tell."""
+    """A notification to send: an alert that was raised or resolved, or a test."""
 
     type: str
     alert: Alert
@@ -52,61 +51,59 @@ class Notice:
 def step(
     known: Mapping[str, Alert], found: Sequence[Trouble], now: float, timings: Timings = TIMINGS
 ) -> tuple[dict[str, Alert], list[Notice]]:
-    """Return the alerts as they are now that `found` is wrong, and what is to be told."""
+    """Return the alerts after a check that found these problems, and the notifications to send."""
     alerts = {
         key: one
         for key, one in known.items()
-        if not (one.is_told_over and now - (one.resolved_at or 0.0) >= REMEMBERED)
+        if not (one.is_told_over and now - (one.resolved_at or 0.0) >= RESOLVED_SECONDS)
     }
-    notices, untold = _raised(alerts, found, now, _room(alerts.values(), now), timings)
-    if untold:
-        found = [*found, _flood(untold)]
+    notices, postponed = _raise(alerts, found, now, _quota(alerts.values(), now), timings)
+    if postponed:
+        found = [*found, _flood(postponed)]
         one = Counter({found[-1].severity: 1})
-        notices += _raised(alerts, found[-1:], now, one, timings, KEPT + 1)[0]
-    return alerts, notices + _resolved(
+        notices += _raise(alerts, found[-1:], now, one, timings, MAX_ALERTS + 1)[0]
+    return alerts, notices + _resolve(
         alerts, {one.key for one in found}, now, timings.alert_resolve_seconds
     )
 
 
-def _raised(
+def _raise(
     alerts: dict[str, Alert],
     found: Sequence[Trouble],
     now: float,
-    room: Counter[str],
+    quota: Counter[str],
     timings: Timings,
-    most: int = KEPT,
+    most: int = MAX_ALERTS,
 ) -> tuple[list[Notice], list[Trouble]]:
-    """Note in `alerts` what is wrong; return what is to be told of it, and what should be told and
-    has to wait.
-    """
+    """Update `alerts` with the problems; return the notifications to send, and those postponed."""
     notices = []
-    untold = []
-    kept = Counter(one.severity for one in alerts.values())
+    postponed = []
+    counts = Counter(one.severity for one in alerts.values())
     for trouble in found:
         alert = _seen(alerts.get(trouble.key), trouble, now, timings.alert_resolve_seconds)
         is_new = alert.key not in alerts
-        if is_new and kept[alert.severity] >= most:
-            untold.append(trouble)
+        if is_new and counts[alert.severity] >= most:
+            postponed.append(trouble)
             continue
-        kept[alert.severity] += is_new
+        counts[alert.severity] += is_new
         if _is_due(alert, trouble, now, timings):
-            if room[alert.severity] > 0:
-                room[alert.severity] -= 1
+            if quota[alert.severity] > 0:
+                quota[alert.severity] -= 1
                 raised_at = now if alert.raised_at is None else alert.raised_at
                 alert = replace(alert, raised_at=raised_at, told_at=now, told=alert.told + 1)
                 notices.append(Notice(RAISED, alert))
             elif alert.raised_at is None:
-                untold.append(trouble)
+                postponed.append(trouble)
         alerts[alert.key] = alert
-    return notices, untold
+    return notices, postponed
 
 
-def _resolved(
+def _resolve(
     alerts: dict[str, Alert], present: Set[str], now: float, resolve: float
 ) -> list[Notice]:
-    """Note in `alerts` what is over; return what is to be told of it."""
+    """Update `alerts` with the conditions that ended; return the notifications to send."""
     notices = []
-    room = _room(
+    quota = _quota(
         (one for one in alerts.values() if one.is_told_over and one.told_at == one.resolved_at), now
     )
     for key in sorted(alerts.keys() - present):
@@ -115,10 +112,10 @@ def _resolved(
             continue
         if not alert.told:
             del alerts[key]
-        elif alert.raised_at is None:  # it was back, and not for long enough to be told
+        elif alert.raised_at is None:  # it came back, but not for long enough to be notified
             alerts[key] = replace(alert, resolved_at=now)
-        elif room[alert.severity] > 0:
-            room[alert.severity] -= 1
+        elif quota[alert.severity] > 0:
+            quota[alert.severity] -= 1
             alerts[key] = replace(alert, raised_at=None, told_at=now, resolved_at=now)
             notices.append(Notice(RESOLVED, alerts[key]))
         elif alert.resolved_at is None:
@@ -126,20 +123,22 @@ def _resolved(
     return notices
 
 
-def _room(told: Iterable[Alert], now: float) -> Counter[str]:
-    """Return by severity how many more may be told now."""
+def _quota(told: Iterable[Alert], now: float) -> Counter[str]:
+    """Return by severity how many more notifications may be sent now."""
     lately = Counter(
-        one.severity for one in told if one.told_at is not None and 0 <= now - one.told_at < WINDOW
+        one.severity
+        for one in told
+        if one.told_at is not None and 0 <= now - one.told_at < WINDOW_SECONDS
     )
-    return Counter({severity: MOST - lately[severity] for severity in (CRITICAL, WARNING)})
+    return Counter({severity: MAX_NOTICES - lately[severity] for severity in (CRITICAL, WARNING)})
 
 
-def _flood(untold: Sequence[Trouble]) -> Trouble:
-    counts = Counter(one.condition for one in untold).most_common()
+def _flood(postponed: Sequence[Trouble]) -> Trouble:
+    counts = Counter(one.condition for one in postponed).most_common()
     what = ", ".join(f"{count} of {condition}" for condition, count in counts)
     return Trouble(
         "flood",
-        f"more is wrong than is told one by one: {what}",
+        f"too many alerts to send each of them: {what}",
         "flowbridge status; flowbridge alerts",
     )
 
@@ -153,22 +152,24 @@ def _seen(alert: Alert | None, trouble: Trouble, now: float, resolve: float) -> 
     }
     if alert is None:
         return Alert(key=trouble.key, since=now, **said)
-    is_anew = alert.raised_at is None and (
+    is_new = alert.raised_at is None and (
         alert.resolved_at is not None or now - alert.seen_at > resolve
     )
-    return replace(alert, since=now if is_anew else alert.since, resolved_at=None, **said)
+    return replace(alert, since=now if is_new else alert.since, resolved_at=None, **said)
 
 
 def _is_due(alert: Alert, trouble: Trouble, now: float, timings: Timings) -> bool:
     if alert.raised_at is not None:
-        return now - (alert.told_at or 0.0) >= AGAIN
+        return now - (alert.told_at or 0.0) >= REPEAT_SECONDS
     usual = CONDITIONS[trouble.condition].hold_seconds
     holds = timings.alert_hold_seconds.get(trouble.condition, usual)
-    return now - alert.since >= holds and (alert.told_at is None or now - alert.told_at >= QUIET)
+    return now - alert.since >= holds and (
+        alert.told_at is None or now - alert.told_at >= QUIET_SECONDS
+    )
 
 
 def body(notice: Notice, now: float) -> bytes:
-    """Return what the event says, as JSON."""
+    """Return the body of the event, as JSON."""
     alert = notice.alert
     condition, _, subject = alert.key.partition(":")
     said = {
@@ -186,7 +187,7 @@ def body(notice: Notice, now: float) -> bytes:
 
 
 def event(notice: Notice, event_id: str, config_hash: str, now: float) -> Event:
-    """Return the event of a notice. The same notice is the same event for whoever makes it."""
+    """Return the event of a notification: the same one in every process."""
     raw = body(notice, now)
     alert = notice.alert
     return Event(
@@ -205,7 +206,7 @@ def event(notice: Notice, event_id: str, config_hash: str, now: float) -> Event:
 
 
 def proof(now: float) -> Notice:
-    """Return a notice of nothing wrong, which goes the way that alerts go."""
+    """Return a test notification, which is delivered like an alert."""
     said = Alert(
         key="test",
         severity="info",
@@ -218,7 +219,7 @@ def proof(now: float) -> Notice:
 
 
 def is_told(config: Config) -> bool:
-    """Return whether a route takes alerts that are raised, whatever more it says of them."""
+    """Return whether a live route matches raised alerts, whatever its other conditions."""
     return any(
         route.mode is Mode.LIVE and match_type(route.types, RAISED)
         for route in config.routes_of(OWN)
@@ -226,25 +227,23 @@ def is_told(config: Config) -> bool:
 
 
 def is_over(alert: Alert, present: Set[str], now: float, timings: Timings = TIMINGS) -> bool:
-    """Return whether the condition of an alert is over, though its end was not told yet. `present`:
-    the keys of what is wrong now.
+    """Return whether the condition of an alert has ended, though that was not notified yet.
 
-    What only a worker sees is over where its last looks did not see it.
+    `present`: the keys of the current problems. A condition that only a worker sees has ended if
+    its last checks did not find it.
     """
-    if alert.key == "flood" or alert.key.startswith(SEEN_BY_WORKERS):
+    if alert.key == "flood" or alert.key.startswith(WORKER_CONDITION_PREFIX):
         return now - alert.seen_at > 2 * timings.alert_check_seconds
     return alert.key not in present
 
 
 def cleared_by(alert: Alert, timings: Timings = TIMINGS) -> float:
-    """Return by when a worker takes an alert off the list whose condition is over: it waits, should
-    the condition come back.
-    """
+    """Return when a worker resolves an alert whose condition has ended, unless it comes back."""
     return alert.seen_at + timings.alert_resolve_seconds + timings.alert_check_seconds
 
 
 def listed(alerts: Iterable[Alert]) -> list[Alert]:
-    """Return those that are not over, the oldest first."""
+    """Return the open alerts, the oldest first."""
     return sorted(
         (one for one in alerts if one.resolved_at is None), key=lambda one: (one.since, one.key)
     )

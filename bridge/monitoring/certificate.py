@@ -1,6 +1,4 @@
-"""The certificate that a URL shows to the world: looked at over the network, and kept in the data
-folder for all who ask.
-"""
+"""The certificate of a URL: checked over the network, and stored in the data folder."""
 
 from __future__ import annotations
 
@@ -20,11 +18,11 @@ FILE: Final = "certificate.json"
 
 
 def look(url: str, step: float = TIMINGS.certificate_step_seconds) -> Certificate:
-    """Return the certificate of an https URL, whoever issued it. The authorities of the machine are
-    trusted, and those of certifi.
+    """Return the certificate of an https URL, trusted or not.
 
-    `step`: seconds for each step of a connection. Where none is seen, the reason stands in
-    `unreached`. It takes a few seconds, and half a minute at most but for a name that is slow.
+    Trusted are the CAs of the machine and of certifi. If the server cannot be reached, `unreached`
+    has the reason. `step`: seconds for each step of a connection; in all it takes at most half a
+    minute, plus the resolution of the name.
     """
     begins_at = None
     ends_at = None
@@ -32,10 +30,10 @@ def look(url: str, step: float = TIMINGS.certificate_step_seconds) -> Certificat
     unreached = None
     try:
         try:
-            begins_at, ends_at = _dates(url, _trusting(), step)
+            begins_at, ends_at = _dates(url, _verifying_context(), step)
         except ssl.SSLCertVerificationError as error:
             refused = error.verify_message
-            begins_at, ends_at = _dates(url, _indifferent(), step)
+            begins_at, ends_at = _dates(url, _unverified_context(), step)
     except (OSError, ValueError) as error:
         unreached = (
             None
@@ -52,8 +50,8 @@ def look(url: str, step: float = TIMINGS.certificate_step_seconds) -> Certificat
     )
 
 
-def _trusting() -> ssl.SSLContext:
-    """Return how to connect as senders do."""
+def _verifying_context() -> ssl.SSLContext:
+    """Return a context that verifies certificates, as senders do."""
     import certifi
 
     context = ssl.create_default_context()
@@ -61,8 +59,8 @@ def _trusting() -> ssl.SSLContext:
     return context
 
 
-def _indifferent() -> ssl.SSLContext:
-    """Return how to connect to see the dates of what is not trusted; nothing is sent by it."""
+def _unverified_context() -> ssl.SSLContext:
+    """Return a context that verifies nothing, to read the dates. No data is sent over it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -70,8 +68,8 @@ def _indifferent() -> ssl.SSLContext:
 
 
 def _dates(url: str, context: ssl.SSLContext, step: float) -> tuple[float, float]:
-    """Return from when until when the certificate is valid."""
-    from cryptography import x509  # a large library, for once in six hours
+    """Return when the validity of the certificate begins and ends."""
+    from cryptography import x509  # a large library, needed once in six hours
 
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -84,20 +82,19 @@ def _dates(url: str, context: ssl.SSLContext, step: float) -> tuple[float, float
     return shown.not_valid_before_utc.timestamp(), shown.not_valid_after_utc.timestamp()
 
 
-# -- what was seen
+# -- the stored result
 
 
 def kept(data: Path, url: str) -> Certificate | None:
-    """Return what was seen last of a URL from this data folder; None where nothing was, or it
-    cannot be read.
-    """
+    """Return the stored certificate of a URL, None if there is none or it cannot be read."""
     found = recall(data / FILE, Certificate)
     return found if found is not None and found.url == url else None
 
 
 def keep(data: Path, seen: Certificate) -> None:
-    """Keep what was seen; where none was, with the dates that were seen before. `OSError`: it
-    cannot be written.
+    """Store a certificate. If the server was not reached, the earlier dates stay.
+
+    Raises `OSError` if it cannot be written.
     """
     before = kept(data, seen.url)
     if seen.unreached is not None and before is not None:
@@ -106,5 +103,5 @@ def keep(data: Path, seen: Certificate) -> None:
 
 
 def is_due(known: Certificate | None, now: float, interval: float) -> bool:
-    """Tell whether it is time to look, by what is kept."""
+    """Return whether it is time for the next check."""
     return known is None or not 0 <= now - known.looked_at < interval

@@ -1,8 +1,8 @@
-"""What a process counts, for `/metrics`: in memory, written beside the store once a second, summed
-over the processes of a machine.
+"""The counters of a process for `/metrics`: in memory, written to the data folder once a second.
 
-Nothing of it is ever in the way of an event: a count is an addition in memory, and a disk that is
-full costs counts, nothing else. A process that is killed takes its last second of counts along.
+They are summed over the processes of a machine. Counting never delays an event: it is an addition
+in memory, and a full disk loses counts, nothing else. A killed process loses its last second of
+counts.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from bridge.core.timings import TIMINGS
 from bridge.monitoring.metrics import COUNTED, Metric
 
 FOLDER: Final = "counts"
-MOST_SERIES: Final = 5000  # of a process; beyond them nothing new is counted
+MOST_SERIES: Final = 5000  # of a process; further series are not counted
 # seconds; the last one is unbounded
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-GONE: Final = "gone.json"  # what processes counted that are gone
-SLOT: Final = 4 * 1024**2  # bytes, two in a file; what is not written takes no room on the disk
-_HEAD: Final = struct.Struct("<QII")  # the number of the writing, the length, the CRC-32
+GONE: Final = "gone.json"  # the counts of processes that have ended
+SLOT: Final = 4 * 1024**2  # bytes, two in a sparse file
+_HEAD: Final = struct.Struct("<QII")  # the number of the write, the length, the CRC-32
 
 Series = tuple[str, ...]  # the metric's name and the values of its labels
 _KINDS: Final = {metric.name: metric for metric in COUNTED}
 
 
 class Counts:
-    """Numbers that only grow, by series. For any thread."""
+    """Counters and histograms by series. Thread-safe."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -47,7 +47,7 @@ class Counts:
         self.changes = 0
 
     def add(self, metric: Metric, *labels: str, by: float = 1.0) -> None:
-        """Count."""
+        """Increment a counter."""
         series = (metric.name, *labels)
         with self._mutex:
             if series in self._numbers or len(self._numbers) < MOST_SERIES:
@@ -55,7 +55,7 @@ class Counts:
                 self.changes += 1
 
     def observe(self, metric: Metric, seconds: float) -> None:
-        """Count a length of time into its bucket, and add it to the sum, which stands last."""
+        """Add a duration to its bucket of a histogram, and to the sum."""
         with self._mutex:
             span = self._spans.setdefault(metric.name, _no_span())
             span[bisect_left(BUCKETS, seconds)] += 1
@@ -63,7 +63,7 @@ class Counts:
             self.changes += 1
 
     def dump(self) -> dict[str, Any]:
-        """Return all of it, as JSON has it."""
+        """Return all counts as JSON."""
         with self._mutex:
             numbers = [[*series, number] for series, number in self._numbers.items()]
             return {
@@ -72,9 +72,7 @@ class Counts:
             }
 
     def take_in(self, told: dict[str, Any]) -> None:
-        """Add what another process counted; metrics, labels and buckets that this version does not
-        have count nothing.
-        """
+        """Add the counts of another process, except metrics that this version does not have."""
         for name, *labels, number in told["numbers"]:
             if name in _KINDS and len(labels) == len(_KINDS[name].labels):
                 self.add(_KINDS[name], *labels, by=number)
@@ -94,9 +92,7 @@ class Counts:
             ]
 
     def span(self, metric: Metric) -> list[float]:
-        """Return how many fell into each bucket (the last is unbounded), and at the end their
-        sum.
-        """
+        """Return the count of each bucket (the last is unbounded), and at the end the sum."""
         with self._mutex:
             return list(self._spans.get(metric.name, _no_span()))
 
@@ -106,14 +102,14 @@ def _no_span() -> list[float]:
 
 
 COUNTS: Final = Counts()  # this process's
-# by the id of the process that writes it: what is forked has the parent's too
+# by process id: a forked process has the parent's entry too
 _begun: dict[int, CountsFile] = {}
 
 
 def begin(data: Path, interval: float = TIMINGS.counter_write_seconds) -> None:
-    """Write what this process counts from now on into the data folder, every `interval` seconds.
+    """Write the counters of this process to the data folder every `interval` seconds.
 
-    Call it after the fork; nothing of it fails.
+    Call it after the fork. It never fails.
     """
     if os.getpid() in _begun:
         return
@@ -123,16 +119,16 @@ def begin(data: Path, interval: float = TIMINGS.counter_write_seconds) -> None:
 
 
 def finish() -> None:
-    """Write what was counted last, before the end of a process that has begun."""
+    """Write the last counts, before the process ends."""
     if file := _begun.get(os.getpid()):
         file.write()
 
 
 class CountsFile:
-    """One process's counts, locked for as long as it lives.
+    """The file of one process's counts, locked while the process lives.
 
-    Two slots are written in turn, so that one is whole whenever the process is killed, or the disk
-    is full, while it writes the other.
+    It writes two slots in turn, so that one stays complete if the process is killed, or the disk
+    full, during a write.
     """
 
     def __init__(self, data: Path, counts: Counts) -> None:
@@ -144,13 +140,13 @@ class CountsFile:
         self._mutex = threading.Lock()
 
     def keep(self, interval: float) -> None:
-        """Write them, with `interval` seconds between two writes, until the process ends."""
+        """Write the counts every `interval` seconds until the process ends."""
         pause = threading.Event()
         while not pause.wait(interval):
             self.write()
 
     def write(self) -> None:
-        """Write them where they have changed. Where that fails, it is tried again the next time."""
+        """Write the counts if they have changed. A failure is retried the next time."""
         with self._mutex, suppress(OSError):
             changes = self._counts.changes
             if changes == self._written:
@@ -178,9 +174,7 @@ class CountsFile:
 
 
 def of_machine(data: Path) -> Counts:
-    """Return the sum of what the processes of this data folder have counted, the dead ones too. It
-    never goes down.
-    """
+    """Return the sum over all processes of this data folder, ended ones too. It never decreases."""
     found = Counts()
     folder = data / FOLDER
     with suppress(FileNotFoundError, PermissionError), _locked(folder, fcntl.LOCK_SH):
@@ -191,11 +185,10 @@ def of_machine(data: Path) -> Counts:
 
 
 def _fold(folder: Path) -> None:
-    """Add what dead processes counted to what those before them did, so that nothing goes down and
-    files do not pile up.
+    """Fold the counts of ended processes into one file, so that files do not pile up.
 
-    What was added is written down in the same file, so that nothing is added twice where this ends
-    before their files are gone.
+    The same file lists what it has folded, so that nothing is added twice if this ends before the
+    other files are deleted.
     """
     gone = _gone(folder)
     for name in gone["folded"]:
@@ -228,7 +221,7 @@ def _files(folder: Path, gone: dict[str, Any]) -> list[Path]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return what a process has written last, of the slots that are whole."""
+    """Return the newest complete slot of a process."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         whole = [found for slot in range(2) if (found := _slot(fd, slot * SLOT)) is not None]
@@ -258,7 +251,7 @@ def _lives(path: Path) -> bool:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    """Hold the folder itself, which needs no room on the disk."""
+    """Lock the folder itself, which needs no disk space."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, how)

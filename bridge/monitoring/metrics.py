@@ -1,8 +1,8 @@
-"""What `/metrics` tells: one row for each metric, which is all there is to registering one. Pure.
+"""The table of metrics of `/metrics`: a new metric is one row. Pure.
 
-A metric is counted by the processes (`counting`), or derived from how things stand at the moment
-(`overview`). Names and units follow https://prometheus.io/docs/practices/naming/. Labels have the
-names of configured sources, routes and platforms, and words of our own.
+A metric is counted by the processes (`counters`) or derived from the current status (`Overview`).
+Names and units follow https://prometheus.io/docs/practices/naming/. Labels have the names of
+configured sources, routes and platforms, and words of our own.
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ from typing import Final
 
 from bridge.core.status import Backups, Certificate, Lane, Overview
 
-# of each series: the values of its labels, and the number
+# of each series: the label values and the number
 Values = Iterable[tuple[tuple[str, ...], float]]
 
 STATES: Final = ("closed", "open", "half_open")
-ROLES: Final = ("web", "work", "reload")  # told of even where there are none
-OTHER: Final = "other"  # the source of a request to none that is configured
+ROLES: Final = ("web", "work", "reload")  # reported even if there are none
+OTHER: Final = "other"  # the source of a request to an unknown one
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric. `kind`: counter, histogram or gauge; `of` derives a gauge's values, and is null
-    where processes count.
-    """
+    """One metric. `kind`: counter, histogram or gauge; `of` derives the values of a gauge."""
 
     name: str
     kind: str
@@ -69,7 +67,7 @@ TAKEN_OVER: Final = _counter(
 )
 
 COUNTED: Final = (EVENTS, REFUSED, FORM_REFUSALS, UNVERIFIED, ACK, ATTEMPTS, RUNS, DEAD, TAKEN_OVER)
-# what follows its name in labels
+# by metric: the label values after the route
 OF_EACH_ROUTE: Final = {
     RUNS.name: (("done",), ("failed",)),
     DEAD.name: ((),),

@@ -1,6 +1,4 @@
-"""Which bridges run on this machine: a small file for each in the data folder, locked for as long
-as its process lives.
-"""
+"""The registry of running bridges: a file for each in the data folder, locked by its process."""
 
 from __future__ import annotations
 
@@ -15,18 +13,18 @@ import orjson
 from bridge.config.addresses import Address
 
 FOLDER: Final = "running"
-TRIES: Final = 20
+READ_TRIES: Final = 20
 
 
 class Presence:
-    """One bridge's file. OSError where the data folder cannot be written."""
+    """The file of one bridge. Raises `OSError` if the data folder is not writable."""
 
     def __init__(self, data: Path) -> None:
         folder = data / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
-        present(data)  # those of bridges that are gone are let go
+        present(data)  # deletes the files of bridges that have ended
         self.path = folder / f"{os.getpid()}-{os.urandom(4).hex()}.json"
-        # nobody takes it for one whose process is gone before it is locked
+        # a draft, so that no process takes it for one that has ended before it is locked
         draft = self.path.with_suffix(".new")
         self._fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
@@ -34,7 +32,7 @@ class Presence:
         self._said = b""
 
     def say(self, what: dict[str, Any]) -> None:
-        """Write down what is to be known of this bridge, where that is new."""
+        """Write the state of this bridge, if it has changed."""
         raw = orjson.dumps(what)
         if raw != self._said:
             os.pwrite(self._fd, raw, 0)
@@ -42,15 +40,13 @@ class Presence:
             self._said = raw
 
     def close(self) -> None:
-        """Be gone."""
+        """Remove the file."""
         self.path.unlink(missing_ok=True)
         os.close(self._fd)
 
 
 def present(data: Path) -> list[dict[str, Any]]:
-    """Return what the bridges that run say of themselves; the files of those that are gone are
-    removed.
-    """
+    """Return the states of the running bridges, and delete the files of those that have ended."""
     found = []
     for path in sorted((data / FOLDER).glob("*.json")):
         with suppress(OSError):
@@ -60,9 +56,7 @@ def present(data: Path) -> list[dict[str, Any]]:
 
 
 def addresses(data: Path) -> tuple[Address, Address | None] | None:
-    """Return where the receivers that run on this data folder listen: the public and the private
-    address; None where none runs.
-    """
+    """Return the public and private addresses of the running receivers, None if none runs."""
     for bridge in reversed(present(data)):
         if bridge.get("bind"):
             bind = bridge["bind"]
@@ -80,7 +74,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            for _ in range(TRIES):  # it may be written just now
+            for _ in range(READ_TRIES):  # it may be in the middle of a write
                 file.seek(0)
                 with suppress(orjson.JSONDecodeError):
                     said: dict[str, Any] = orjson.loads(file.read())

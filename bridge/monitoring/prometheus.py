@@ -1,5 +1,4 @@
-"""`/metrics` as Prometheus reads it: the rows of `metrics`, what the processes of this machine have
-counted, and how things stand.
+"""The exposition of `/metrics`: the counters of this machine's processes and the status.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -34,15 +33,14 @@ if TYPE_CHECKING:
 log = get_logger()
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-PATIENCE: Final = 5.0  # seconds for one request of a scraper that is slow
+SCRAPE_TIMEOUT_SECONDS: Final = 5.0
 
 
 class Exposition:
-    """What is told, made once in a while however many ask. `look` tells how things stand, or raises
-    `BridgeError`.
+    """The cached text of the metrics. `look` returns the status, or raises `BridgeError`.
 
-    `cache_seconds`: for which an answer is given again. `routes` gives the names of those whose
-    counts are told from the start, as 0: else no rule could see the first of them.
+    `cache_seconds`: how long a text is reused. `routes` returns the routes whose counters start at
+    0: otherwise no alert rule would see their first increment.
     """
 
     def __init__(
@@ -61,28 +59,29 @@ class Exposition:
         self._until = 0.0
 
     def text(self) -> bytes:
-        """Return the exposition. While another thread makes a new one, the last is given."""
+        """Return the text. While another thread renders a new one, return the last."""
         if time.monotonic() < self._until or not self._mutex.acquire(blocking=not self._text):
             return self._text
         try:
             if time.monotonic() >= self._until:
-                self._text = self._made()
+                self._text = self._render()
                 self._until = time.monotonic() + self._cache_seconds
             return self._text
         finally:
             self._mutex.release()
 
-    def _made(self) -> bytes:
-        from prometheus_client import CollectorRegistry, generate_latest  # not before somebody asks
+    def _render(self) -> bytes:
+        from prometheus_client import (
+            CollectorRegistry,
+            generate_latest,
+        )  # imported with the first scrape
 
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         return generate_latest(registry)
 
     def collect(self) -> Iterator[Family]:
-        """Yield every metric. Where the store does not answer, that and what was counted is all
-        that is known.
-        """
+        """Yield every metric; only the counters and `store_up` if the store does not answer."""
         counts = counters.of_machine(self._data)
         routes = list(self._routes())
         for metric in COUNTED:
@@ -143,14 +142,14 @@ def _counted(
     return family
 
 
-# -- where no receiver tells them
+# -- the server of processes without a receiver
 
 
 def serve(settings: Settings, database: Database, config: Callable[[], Config]) -> None:
-    """Tell the metrics at `FLOWBRIDGE_METRICS_BIND`, where that is set, in a thread.
+    """Serve the metrics at `FLOWBRIDGE_METRICS_BIND`, if that is set, in a thread.
 
-    Of the processes of a machine that are told the same address one serves it, for all of them;
-    another takes it over when that one ends.
+    Of the processes of a machine with the same address, one serves it for all; another takes over
+    when it ends.
     """
     if settings.metrics_bind is not None:
         exposition = exposition_of(settings, database, config)
@@ -166,12 +165,12 @@ def serve(settings: Settings, database: Database, config: Callable[[], Config]) 
 
 def _serve(address: Address, hosts: frozenset[str], exposition: Exposition, retry: float) -> None:
     class Handler(BaseHTTPRequestHandler):
-        timeout = PATIENCE
+        timeout = SCRAPE_TIMEOUT_SECONDS
         server_version = "flowbridge"
         sys_version = ""
 
         def do_GET(self) -> None:
-            """Answer `/metrics`, and nothing else."""
+            """Answer `/metrics` only."""
             if self.path.partition("?")[0] != "/metrics":
                 self.send_error(404)
                 return
@@ -186,7 +185,7 @@ def _serve(address: Address, hosts: frozenset[str], exposition: Exposition, retr
             self.wfile.write(text)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing: a scrape is no event."""
+            """Log nothing for a scrape."""
 
     said = ""
     while True:
@@ -205,12 +204,12 @@ def _serve(address: Address, hosts: frozenset[str], exposition: Exposition, retr
 
 
 def _server(address: Address, handler: type[BaseHTTPRequestHandler]) -> TCPServer:
-    class Server(TCPServer):  # http.server's own asks DNS for the name of the address
+    class Server(TCPServer):  # HTTPServer would resolve the name of the address
         address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         allow_reuse_address = True
 
         def handle_error(self, *_: Any) -> None:
-            """Let a scraper go that has gone away; ours is another matter, and logged."""
+            """Log a client that disconnected at DEBUG."""
             log.debug("metrics_not_read", exc_info=True)
 
     return Server(address, handler)

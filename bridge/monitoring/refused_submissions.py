@@ -1,45 +1,45 @@
-"""What to do about submissions that a form refused, by the code of the answer. Pure."""
+"""The next step for submissions that a form refused, by the code of the answer. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
 _UNREADABLE: Final = (
-    "what came is no form and no JSON object: look at what the page, or its script, sends"
+    "the body is neither a form nor a JSON object: check what the page, or its script, sends"
 )
 #: The code of an answer -> the next step of the owner of the form.
 STEPS: Final = {
     "bad_request": _UNREADABLE,
-    "busy": "more came at once than is read: look at the load of this machine",
+    "busy": "too many submissions arrive at once: check the load of this machine",
     "cut_short": (
-        "the body did not arrive whole: where that is frequent, look at the proxy in front"
+        "the body did not arrive completely: if that is frequent, check the proxy in front"
     ),
     "daily_bytes_full": "raise `daily_bytes` of the source, or wait for the next day (UTC)",
     "disk_full": "free space on the disk of the data folder",
     "empty": "all fields were empty: each field of the page needs a `name`",
     "encoded": "send the form without Content-Encoding",
-    "expired": "raise `spam: {expires: …}` of the source where people fill in the form for longer",
-    "file_type": "add the type to `files: {types: […]}` of the source where people need it",
-    "files_full": "raise `files: {keep: …}` of the source, or have less kept by its `retention`",
+    "expired": "raise `spam: {expires: …}` of the source if people need longer to fill in the form",
+    "file_type": "add the type to `files: {types: […]}` of the source if the form needs it",
+    "files_full": "raise `files: {keep: …}` of the source, or shorten its `retention`",
     "files_not_supported": (
-        "the form sent a file: set `files` of the source where it should take files"
+        "the form sent a file: set `files` of the source if it should accept files"
     ),
-    "internal_error": "a fault of flowbridge: the log lines `unforeseen` have it",
+    "internal_error": "a bug in flowbridge: see the log lines `unforeseen`",
     "invalid": (
         "fields break the `schema` of the source: the log lines `form_refused` name the fields"
     ),
     "no_secret": "set the secret in .env: `flowbridge check` names it",
-    "origin_not_allowed": "add the site to `allowed_origins` of the source where it is yours",
-    "store_failed": "the store could not be written: flowbridge doctor",
-    "too_large": "raise `max_body`, or the limits of `fields` and `files`, where people need more",
-    "too_many": "raise `rate` of the source where people, not bots, send so often",
-    "too_many_fields": "raise `fields: {max: …}` of the source where it has so many fields",
+    "origin_not_allowed": "add the site to `allowed_origins` of the source if it is your site",
+    "store_failed": "the store could not be written to: flowbridge doctor",
+    "too_large": "raise `max_body`, or the limits of `fields` and `files`, if people need more",
+    "too_many": "raise `rate` of the source if people, not bots, send that often",
+    "too_many_fields": "raise `fields: {max: …}` of the source if the form has more fields",
     "unknown_charset": "serve the page of the form as UTF-8",
     "unknown_type": "send the form as an HTML form does, or as application/json",
     "unreadable": _UNREADABLE,
-    "used_before": "nothing: people who send a page again with other answers load it again",
+    "used_before": "nothing: to send other answers, people load the page again",
 }
-OTHER_STEP: Final = "docs/http.md says what the code means"
+OTHER_STEP: Final = "docs/http.md explains the code"
 
 
 def step_of(code: str) -> str:

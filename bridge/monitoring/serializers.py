@@ -1,5 +1,4 @@
-"""What a user sees of an event, a delivery and an attempt as JSON: every key always there, null
-where there is nothing. Pure.
+"""Serializers of events, deliveries, attempts and operations: every key is always present. Pure.
 
 Times are ISO 8601 in UTC with microseconds and a Z, such as `2026-11-24T17:03:05.776753Z`.
 """
@@ -17,7 +16,7 @@ from bridge.delivery.wait_reasons import Wait
 
 
 def iso(at: float | None) -> str | None:
-    """Return a time as JSON has it, null for null and for one that no calendar has."""
+    """Return a time in ISO 8601, None for None and for a time outside the calendar."""
     found = None if at is None else in_utc(at)
     return (
         None if found is None else found.isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -47,7 +46,7 @@ def event_json(event: Event, deliveries: Iterable[Delivery]) -> dict[str, JSON]:
 
 
 def reject_json(reject: Reject, diagnosis: Sequence[str]) -> dict[str, JSON]:
-    """Return a reject, with what was found of why it failed."""
+    """Return a reject, with the diagnosis of its failure."""
     return {
         "id": reject.id,
         "source": reject.source,
@@ -64,8 +63,8 @@ def reject_json(reject: Reject, diagnosis: Sequence[str]) -> dict[str, JSON]:
 
 
 def whole_reject_json(reject: Reject, diagnosis: Sequence[str]) -> dict[str, JSON]:
-    """Return a reject with what was sent: `body` is text, or null beside `body_base64` where it is
-    not UTF-8.
+    """Return a reject with its request: `body` is text, or null beside `body_base64` if it is not
+    UTF-8.
     """
     return reject_json(reject, diagnosis) | {
         "method": reject.method,
@@ -104,8 +103,9 @@ def delivery_json(delivery: Delivery) -> dict[str, JSON]:
 
 
 def attempt_json(attempt: Attempt) -> dict[str, JSON]:
-    """Return an attempt; without an outcome it is under way. `run_state` and what follows are of a
-    run that another has followed.
+    """Return an attempt; without an outcome it is in progress.
+
+    `run_state` and the keys after it are those of a run that another one replaced.
     """
     return {
         "number": attempt.number,
@@ -124,7 +124,7 @@ def attempt_json(attempt: Attempt) -> dict[str, JSON]:
 
 
 def act_json(act: Act) -> dict[str, JSON]:
-    """Return an act, without its items."""
+    """Return an operation, without its items."""
     return {
         "id": act.id,
         "command": act.command,
@@ -141,7 +141,7 @@ def act_json(act: Act) -> dict[str, JSON]:
 
 
 def item_json(item: Item) -> dict[str, JSON]:
-    """Return what became of one item of an act; null `outcome` where its turn has not come."""
+    """Return one item of an operation; `outcome` is null until it is processed."""
     return {
         "number": item.number,
         "id": item.item_id,
@@ -155,7 +155,7 @@ def item_json(item: Item) -> dict[str, JSON]:
 
 
 def evidence_json(value: JSON) -> JSON:
-    """Return what the platform's list of runs said, with its times as all others are."""
+    """Return the evidence from the platform's list of runs, with its times in ISO 8601."""
     if isinstance(value, list):
         return [evidence_json(each) for each in value]
     if not isinstance(value, dict):
@@ -172,7 +172,7 @@ def _is_time(name: str, value: JSON) -> bool:
 
 
 def wait_json(wait: Wait | None) -> dict[str, JSON] | None:
-    """Return what a delivery waits for, null where it does not."""
+    """Return the wait reason of a delivery, None if it does not wait."""
     return (
         None
         if wait is None
@@ -199,12 +199,12 @@ def whole_event_json(
     waits: Mapping[str, Wait],
     acts: Iterable[tuple[Act, Item]],
 ) -> dict[str, JSON]:
-    """Return an event with all that is kept of it.
+    """Return an event with everything that is stored of it.
 
-    Beyond `event_json`: `headers`, `query_string`, `body` (its text) or `body_base64` (where it is
-    no UTF-8), the other null; `acts`: what people did to it and its deliveries; and of each
-    delivery `inputs`, `log`, `evidence`, `waits_for` and `attempt_list` (`attempts` is the number
-    of those that count, and stays one).
+    Beyond `event_json`: `headers`, `query_string`, `body` (text) or `body_base64` (if it is not
+    UTF-8), the other null; `operations` on it and its deliveries; and of each delivery `inputs`,
+    `log`, `evidence`, `waits_for` and `attempt_list` (`attempts` is the number of those that
+    count).
     """
     shape = event_json(event, ())
     shape["deliveries"] = [
@@ -215,9 +215,9 @@ def whole_event_json(
         "query_string": event.query_string,
         **_body(event.body),
     }
-    told = ("id", "command", "actor")
+    shown = ("id", "command", "actor")
     shape["operations"] = [
-        {name: value for name, value in act_json(act).items() if name in told}
+        {name: value for name, value in act_json(act).items() if name in shown}
         | {"item": item_json(item)}
         for act, item in acts
     ]

@@ -1,10 +1,7 @@
-"""The trace of an event: which one it is, and the spans that it has. Pure.
+"""The spans of an event: its receipt, its attempts and its runs. Pure.
 
-All ids follow from ids that are on disk anyway. So every process tells of the same trace, at any
-time, and a crash loses nothing of it. Attributes are those of
-https://opentelemetry.io/docs/specs/semconv/http/http-spans/ as far as they hold no secret and
-nothing of a
-person: no URL of a platform, no query, no address and no header is among them.
+Attributes are those of https://opentelemetry.io/docs/specs/semconv/http/http-spans/ without secrets
+and personal data: no URL of a platform, no query, no address and no header.
 """
 
 from __future__ import annotations
@@ -35,7 +32,7 @@ Attributes = Mapping[str, str | int | bool]
 
 
 class SpanKind(StrEnum):
-    """Which side of a call a span is."""
+    """The kind of a span: the side of a call."""
 
     SERVER = "server"
     CLIENT = "client"
@@ -44,8 +41,8 @@ class SpanKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One span, over. Times in nanoseconds since 1970; `parent`: the id of a span of its trace;
-    `error`: what went wrong, in a word.
+    """One finished span. Times in nanoseconds since 1970; `parent`: the id of a span of its trace;
+    `error`: the error type, empty for none.
     """
 
     trace: Trace
@@ -62,7 +59,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of a receipt. Times in nanoseconds since 1970."""
+    """A stage of a receipt. Times in nanoseconds since 1970."""
 
     name: str
     began: int
@@ -77,11 +74,10 @@ def received(
     scheme: str,
     status: int | None,
 ) -> Iterator[Span]:
-    """Return the spans of one request: its receipt with its stages, and of a batch each further
-    event, which points to the first.
+    """Return the spans of one request: its receipt with its stages.
 
-    A duplicate is in the trace of the event that it repeats. `status`: what is answered, None where
-    that is not known yet.
+    In a batch each further event has a span that links to the first. A duplicate is in the trace of
+    the event that it repeats. `status`: the status of the answer, None if it is not known yet.
     """
     first: Span | None = None
     for event, one in kept:
@@ -158,10 +154,9 @@ def attempted(
     began: int,
     ended: int,
 ) -> Span:
-    """Return the span of an attempt. `status`: what its delivery has become, None where that could
-    not be kept.
+    """Return the span of an attempt. `status`: that of its delivery after it, None if not stored.
 
-    All attempts of an event, retries too, are beside each other below its receipt.
+    All attempts of an event, retries too, are children of its receipt.
     """
     answer = (
         {} if outcome.status_code is None else {"http.response.status_code": outcome.status_code}
@@ -193,9 +188,7 @@ def attempted(
 
 
 def run_ended(trace: Trace, followed: Delivery, report: RunReport, now: float) -> Span:
-    """Return the span of a run that is over, or is not followed any more. It is below the attempt
-    that started it.
-    """
+    """Return the span of a run that has ended, or is no longer polled: a child of its attempt."""
     began = followed.delivered_at if report.created_at is None else report.created_at
     ended = now if report.finished_at is None else report.finished_at
     state = report.state.value if report.state else "unseen"

@@ -1,6 +1,4 @@
-"""How the bridge is, put together: what runs on this machine, what the store has, what is
-configured, and the machine itself.
-"""
+"""The status of the bridge, from its processes, its store, its configuration and the machine."""
 
 from __future__ import annotations
 
@@ -39,10 +37,10 @@ if TYPE_CHECKING:
 def overview(
     settings: Settings, database: Database | None, used: Config | None = None, *, usual: bool = True
 ) -> Overview:
-    """Return how things stand; without a store nothing has come in yet.
+    """Return the status; without a store there are no events yet.
 
-    `used` is the configuration of who asks, where it has one. Without `usual`, it is left out what
-    the last days were like.
+    `used` is the configuration of the caller, if it has one. Without `usual` the baselines of the
+    last days are left out.
     """
     from bridge.monitoring.presence import present
     from bridge.store.db import clock
@@ -108,8 +106,9 @@ def overview(
 def _heard(
     database: Database | None, config: Config | None, sources: list[SourceNow], at: float
 ) -> list[SourceNow]:
-    """Add what is usual of each source. By when it speaks again is looked up only where it has been
-    silent for a while.
+    """Add the baseline of each source.
+
+    The time of its next event is estimated only if it has been silent for a while.
     """
     from bridge.store.queries import alerts, expected
     from bridge.store.queries import baselines as usual
@@ -162,7 +161,7 @@ def _runs(database: Database, config: Config | None, since: float) -> dict[str, 
 
 
 def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list[Process]:
-    """Those of this machine, and the workers of others by their heartbeats."""
+    """Return the processes of this machine, and the workers of others by their heartbeats."""
     found = {
         (each["host"], one["pid"]): Process(
             pid=one["pid"],
@@ -180,7 +179,7 @@ def _processes(bridges: list[dict[str, Any]], standing: Standing | None) -> list
 
 
 def _doubt_of_secrets(source: Source | None) -> str | None:
-    """Return why a secret of a source is most likely not that of a webhook, None for no doubt."""
+    """Return why a secret of a source is probably not a webhook secret, None if it may be."""
     if source is None:
         return None
     doubts = (source.provider.doubt_of_secret(one.value.strip()) for one in source.secrets)
@@ -220,7 +219,7 @@ def _sources(config: Config | None, standing: Standing | None) -> list[SourceNow
 
 
 def _absent(config: Config | None, database: Database | None) -> AbsentFlows:
-    """Return the local flows that routes name and that there are not."""
+    """Return the local flows that routes name and flows.py does not have."""
     from bridge.store.local import flows
 
     if config is None or database is None:

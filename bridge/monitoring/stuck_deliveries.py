@@ -1,6 +1,4 @@
-"""Counts the deliveries whose outcome is unknown and whose run flowbridge cannot find out for now,
-by what is in the way.
-"""
+"""Counts of the unknown deliveries whose run cannot be determined for now, by obstacle."""
 
 from __future__ import annotations
 
@@ -15,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def find_stuck(config: Config | None, standing: Standing, at: float) -> list[Stuck]:
-    """Return the unknown deliveries whose run cannot be found out for now, by platform and by what
-    is in the way.
+    """Return the unknown deliveries whose run cannot be determined for now.
+
+    They are grouped by platform and obstacle.
     """
     found: dict[tuple[str, str], Stuck] = {}
     for one in standing.unsettled:

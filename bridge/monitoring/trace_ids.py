@@ -1,4 +1,8 @@
-"""The ids of traces and spans."""
+"""The ids of traces and spans. Pure.
+
+All ids derive from stored ids. So every process reports the same trace at any time, and a crash
+loses nothing of it.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +30,8 @@ _SAMPLED: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SpanReference:
-    """A span as others name it: its trace (32 hexadecimal digits), its id (16), and whether its
-    trace is recorded.
+    """A reference to a span: its trace (32 hexadecimal digits), its id (16), and whether it is
+    recorded.
     """
 
     trace_id: str
@@ -35,12 +39,12 @@ class SpanReference:
     sampled: bool = True
 
     def __str__(self) -> str:
-        """Return it as `traceparent` has it."""
+        """Return the value of `traceparent`."""
         return f"00-{self.trace_id}-{self.span_id}-{int(self.sampled):02x}"
 
 
 def read_traceparent(header: str) -> SpanReference | None:
-    """Return what a `traceparent` says, None where it is not exactly one."""
+    """Parse a `traceparent` header; return None if it is not valid."""
     found = _HEADER.fullmatch(header)
     if found is None or (found[1] == "00" and found[5]):
         return None
@@ -49,8 +53,8 @@ def read_traceparent(header: str) -> SpanReference | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One trace. `parent`: the sender's span that it goes on from; `link`: one of somebody
-    unproven, that it only points to.
+    """One trace. `parent`: the sender's span that it continues; `link`: a span that it refers to,
+    of a sender without proof.
     """
 
     id: str
@@ -59,11 +63,10 @@ class Trace:
 
 
 def trace_of(event_id: str, headers: Mapping[str, str], source: Source | None) -> Trace:
-    """Return the trace of an event: the sender's, where the source has proof of who sends, else one
-    of its own.
+    """Return the trace of an event: the sender's if the source verifies it, else a new one.
 
-    What anyone can send is no parent: it would choose what is recorded, and could write into a
-    trace of somebody else.
+    An unverified request gets no parent: it could choose what is recorded, and write into the trace
+    of another.
     """
     sent = read_traceparent(headers.get(TRACEPARENT, ""))
     is_proven = (
@@ -75,7 +78,7 @@ def trace_of(event_id: str, headers: Mapping[str, str], source: Source | None) -
 
 
 def event_span(event_id: str) -> str:
-    """Return the id of the span of an event's receipt, below which all others are."""
+    """Return the id of the span of an event's receipt, the root of its other spans."""
     return digest_id(16, "event", event_id)
 
 
@@ -85,7 +88,7 @@ def attempt_span(delivery_id: str, number: int) -> str:
 
 
 def run_span(key: str) -> str:
-    """Return the id of the span of a run, which is known by the idempotency key of its start."""
+    """Return the id of the span of a run, from the idempotency key of its start."""
     return digest_id(16, "run", key)
 
 

@@ -1,4 +1,4 @@
-"""The WSGI application: one app, two faces."""
+"""The WSGI application: one app behind a public and a private listener."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from bridge.web.process_resources import ProcessResources
 from bridge.web.rate_limiter import Limiter
 
 log = get_logger()
-NOT_FOUND = b'{"error":"not_found","message":"there is nothing here"}'
+NOT_FOUND = b'{"error":"not_found","message":"no such resource"}'
 
 
 def create_app(context: AppContext) -> Flask:
@@ -92,7 +92,7 @@ def create_app(context: AppContext) -> Flask:
 
 
 def _not_with_this_method(error: MethodNotAllowed) -> Response:
-    response = _json(405, b'{"error":"method_not_allowed","message":"not with this method"}')
+    response = _json(405, b'{"error":"method_not_allowed","message":"method not allowed"}')
     response.allow.update(error.valid_methods or ())
     return response
 
@@ -112,9 +112,9 @@ def _by_path(receiving: hooks.Hooks, inner: Any, faces: Faces) -> Any:
 
 
 def _unforeseen(error: Exception) -> Response:
-    """The last handler: a bug is logged with its traceback, and the caller learns nothing of it."""
+    """Log a bug with its traceback; the response has no details."""
     log.error("unforeseen", exc_info=error)
-    return _json(500, b'{"error":"internal_error","message":"something went wrong here"}')
+    return _json(500, b'{"error":"internal_error","message":"an unexpected error occurred"}')
 
 
 def _json(status: int, body: bytes) -> Response:

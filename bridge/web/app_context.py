@@ -1,4 +1,4 @@
-"""What the application is made of: values that exist before the receivers are forked."""
+"""The values that the application is created from, before the receivers are forked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read request bodies within limits: of each body, and of all being read at once."""
+"""Reads request bodies within limits: of each body, and of all that are read at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IN_FLIGHT = 96 * 1024 * 1024  # bytes of bodies being read at once in a process
 
 
 class Intake:
-    """A process's budget of body bytes being read."""
+    """The budget of body bytes that a process reads at once."""
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit or IN_FLIGHT
@@ -26,8 +26,9 @@ class Intake:
 
     @contextmanager
     def body(self, environ: Mapping[str, Any], most: int) -> Iterator[bytes]:
-        """Give the whole body; hold its share of the budget until the request is over. `Refused`
-        where it cannot be read.
+        """Yield the whole body, and hold its share of the budget until the request ends.
+
+        Raises `Refused` if it cannot be read.
         """
         held = 0
         chunks: list[bytes] = []
@@ -70,18 +71,21 @@ class Intake:
         with self._mutex:
             if size > 0 and self._held + size > self._limit:
                 raise Refused(
-                    503, "busy", "too much is being received at once", headers={"Retry-After": "5"}
+                    503,
+                    "busy",
+                    "the server is receiving too much data at once; send it again",
+                    headers={"Retry-After": "5"},
                 )
             self._held += size
 
 
 def _declared(environ: Mapping[str, Any], most: int) -> int | None:
-    """The Content-Length, None for a chunked body; refused here where it is already too much."""
+    """Return the Content-Length, None for a chunked body. Raises `Refused` if it is too large."""
     text = environ.get("CONTENT_LENGTH") or ""
     if not text:
         return None if environ.get("wsgi.input_terminated") else 0
     if not text.isascii() or not text.isdigit():
-        raise Refused(400, "bad_request", "the Content-Length is no number")
+        raise Refused(400, "bad_request", "the Content-Length is not a number")
     if int(text) > most:
         raise _too_large(most)
     return int(text)
@@ -97,11 +101,11 @@ def _cut_short() -> Refused:
     return Refused(
         400,
         "cut_short",
-        "the body ended early, took too long or is framed wrongly",
+        "the body ended early, took too long or is not framed correctly",
         headers={"Connection": "close"},
     )
 
 
 def _reading_of(environ: Mapping[str, Any]) -> Reading | None:
-    """Return the reading of a request of our receivers; null under another server."""
+    """Return the read deadline of a request of our receivers; None under another server."""
     return getattr(environ.get("gunicorn.socket"), "reading", None)

@@ -1,4 +1,4 @@
-"""Ask a captcha's service, in a time that is bounded whatever it or the network does."""
+"""The client of captcha services. Each check ends within a bounded time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from bridge.system.http_client import Sender
 from bridge.system.logs import get_logger
 
 log = get_logger()
-AT_ONCE = 8  # questions under way in a process; a service that hangs takes no more of its threads
+AT_ONCE = (
+    8  # checks that run at once in a process, so that a service that hangs takes no more threads
+)
 
 
 class Solving:
-    """Asks in threads of its own, since a host's name may take longer to be found than anyone
-    waits. To be made after a fork.
+    """Verify captcha answers, each in a thread: resolving a host name has no timeout.
+
+    Create it after the fork.
     """
 
     def __init__(self, *, ca_file: str | None = None) -> None:
@@ -26,7 +29,7 @@ class Solving:
         self._places = threading.BoundedSemaphore(AT_ONCE)
 
     def solve(self, captcha: Captcha, response: str, address: str | None) -> str | None:
-        """Return why the captcha does not speak for a submission, null where it does."""
+        """Return why the captcha does not confirm a submission, None if it does."""
         reason = captchas.read(captcha, self._ask(captcha, response, address))
         if reason and captchas.UNCHECKED in reason:
             log.error(
@@ -44,7 +47,7 @@ class Solving:
     def _ask(self, captcha: Captcha, response: str, address: str | None) -> Answer | Lost:
         host = urlsplit(captcha.url).hostname
         if not self._places.acquire(blocking=False):
-            return Lost(f"{host}: {AT_ONCE} questions are under way", sent=False)
+            return Lost(f"{host}: {AT_ONCE} checks are already running", sent=False)
         answers: list[Answer | Lost] = []
         over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Who called: told from the socket, and from what our own proxies say."""
+"""The client's address: from the socket, or from the headers of trusted proxies."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from bridge.config.settings import Settings
 
 
 def client_address(environ: Mapping[str, Any], settings: Settings) -> str | None:
-    """Return who called: the last address that no trusted proxy of ours added, never one that the
-    caller could have written himself.
+    """Return the client's address: the last in the chain that is not one of our trusted proxies.
+
+    The client itself may have written any address before that one.
     """
     address = environ.get("REMOTE_ADDR") or None
     if not settings.trusted_proxies or "HTTP_X_FORWARDED_FOR" not in environ:

@@ -1,8 +1,7 @@
-"""`GET /files/<token>`: a form's file, for who has the link. It is downloaded, never shown: anyone
-may have made it.
+"""`GET /files/<token>`: the file of a form, for anyone with the link.
 
-With `?preview` it is a small picture of it, which is shown: that was drawn here, and has nothing of
-the file but its looks.
+Browsers download it and never show it, since anyone may have made it. With `?preview` it is a small
+picture of the file, which browsers may show: we render it, so it holds nothing of the file itself.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from bridge.system.previews.render import MEDIA, NoPreview, preview
 
 log = get_logger()
 
-#: A download is never shown, run or guessed at by a browser, nor kept on the way.
+#: No browser may show, run or sniff a download, and no proxy may cache it.
 SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -41,8 +40,8 @@ PRIVATE = {
     "X-Robots-Tag": "noindex",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-SEATS = 4  # threads of a receiver, of sixteen, that previews may hold up: receiving comes first
-GONE = ("not_found", "there is nothing here, or the link has expired")
+MAX_PREVIEW_THREADS = 4  # of the sixteen of a receiver: the others receive
+FILE_NOT_FOUND = ("not_found", "no such file, or the link has expired")
 
 
 def disposition(name: str) -> str:
@@ -56,21 +55,21 @@ def disposition(name: str) -> str:
     )
 
 
-class Drawing:
-    """Has one preview drawn at a time; a few wait for their turn, and there are no more of them."""
+class PreviewQueue:
+    """Lets one preview be rendered at a time, while a few others wait."""
 
     def __init__(self) -> None:
-        self._seats = BoundedSemaphore(SEATS)
-        self._pencil = Lock()
+        self._seats = BoundedSemaphore(MAX_PREVIEW_THREADS)
+        self._turn = Lock()
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
-        """Wait for the turn, and give whether there was a seat to wait on."""
+        """Wait for the turn and yield True; yield False at once where too many wait."""
         if not self._seats.acquire(blocking=False):
             yield False
             return
         try:
-            with self._pencil:
+            with self._turn:
                 yield True
         finally:
             self._seats.release()
@@ -79,27 +78,25 @@ class Drawing:
 def downloads(
     settings: Settings, database: Database, blobs: Blobs, clock: Callable[[], float] = time.time
 ) -> Blueprint:
-    """Return the endpoint. A link that is forged, has expired, or whose event is gone: 404, all the
-    same.
-    """
+    """Return the endpoint: 404 alike for a forged link, an expired one, and a deleted event."""
     blueprint = Blueprint("files", __name__)
-    drawing = Drawing()
+    queue = PreviewQueue()
     limit = settings.timings.preview_seconds
 
     @blueprint.get(f"{PREFIX}<token>")
     def download(token: str) -> Response:
         file = _file(database, token, settings.secret_key, clock())
         if file is None:
-            return _refuse(404, *GONE)
+            return _refuse(404, *FILE_NOT_FOUND)
         try:
             return (
-                _picture(blobs, file, drawing, limit)
+                _picture(blobs, file, queue, limit)
                 if "preview" in request.args
                 else _whole(blobs, file)
             )
         except OSError as error:
             log.error("file_lost", sha256=file.sha256, error=error.strerror)
-            return _refuse(404, *GONE)
+            return _refuse(404, *FILE_NOT_FOUND)
 
     return blueprint
 
@@ -121,10 +118,10 @@ def _whole(blobs: Blobs, file: FormFile) -> Response:
     )
 
 
-def _picture(blobs: Blobs, file: FormFile, drawing: Drawing, limit: float) -> Response:
-    with drawing.turn() as may:
-        if not may:
-            response = _refuse(503, "busy", "other previews are being drawn")
+def _picture(blobs: Blobs, file: FormFile, queue: PreviewQueue, limit: float) -> Response:
+    with queue.turn() as is_admitted:
+        if not is_admitted:
+            response = _refuse(503, "busy", "too many previews are being rendered")
             response.headers["Retry-After"] = "2"
             return response
         try:

@@ -1,9 +1,8 @@
-"""Dry requests: they are verified and planned as any other and leave nothing behind, so that a
-running bridge can be tried out.
+"""Dry-run requests: a running bridge verifies and plans them, and stores nothing.
 
-Only who has the secret key can make one, for one source and for a minute: to anyone else it would
-be an oracle. One that is refused is answered with what arrived of it, as digests, so that who sent
-it can tell what was changed on the way.
+Only a client with the secret key can make one, for one source and for a minute: for anyone else it
+would be an oracle. The answer to a refused one has digests of what arrived, so that the sender can
+find out what a proxy changed.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from bridge.core.http_messages import Request
 from bridge.core.model import JSON
 
 HEADER = "X-Flowbridge-Dry"
-LASTS = 60  # seconds
+TOKEN_SECONDS = 60
 DONE = "nothing was kept"
 
 
 def token(secret_key: str, source: str) -> str:
-    """Return what the header of a dry request to `source` says."""
+    """Return the header value of a dry-run request to `source`."""
     return _signer(secret_key).sign(source).decode()
 
 
@@ -31,13 +30,13 @@ def is_dry(text: str, secret_key: str, source: str) -> bool:
     if not secret_key or not text or len(text) > 1000:
         return False
     try:
-        return _signer(secret_key).unsign(text, max_age=LASTS).decode() == source
+        return _signer(secret_key).unsign(text, max_age=TOKEN_SECONDS).decode() == source
     except (BadData, UnicodeError):
         return False
 
 
 def arrived(request: Request) -> dict[str, JSON]:
-    """Return what a request was when it arrived, without anything that it held."""
+    """Return a description of a request as it arrived: digests, and none of its content."""
     return {
         "url": _bare(request),
         "size": len(request.body),
@@ -47,10 +46,9 @@ def arrived(request: Request) -> dict[str, JSON]:
 
 
 def changes(sent: Request, came: JSON, *, signs_url: bool) -> Iterator[str]:
-    """Yield what became of a request on its way, by what `arrived` says of it; nothing where it
-    came as it was sent.
+    """Yield the differences between a request as sent and as it arrived, by the digests of `came`.
 
-    `signs_url`: the URL matters too. That proxies name themselves as the User-Agent does not.
+    `signs_url`: the URL matters too. A changed User-Agent is ignored: proxies replace it.
     """
     if not isinstance(came, dict) or not isinstance(names := came.get("headers"), dict):
         return
@@ -62,17 +60,17 @@ def changes(sent: Request, came: JSON, *, signs_url: bool) -> Iterator[str]:
             (one for one, found in names.items() if found == digest and one not in was), None
         )
         yield f"the header {name} " + (
-            f"came as {other}"
+            f"arrived as {other}"
             if other
-            else "came with another value"
+            else "arrived with another value"
             if name in names
-            else "did not come"
+            else "did not arrive"
         )
     if came.get("body") != _digest(sent.body):
         yield f"the body was changed ({len(sent.body)} bytes were sent, {came.get('size')} came)"
     if signs_url and came.get("url") != _bare(sent):
         yield (
-            f"{_bare(sent)} was called, which is taken for {came.get('url')}"
+            f"{_bare(sent)} was called; it was received as {came.get('url')}"
             " (FLOWBRIDGE_PUBLIC_URL, and the path that came)"
         )
 

@@ -1,4 +1,4 @@
-"""The effects of a dry run: a request is verified and planned as any other, and leaves nothing."""
+"""The effects of a dry run: verify and plan a request, and store nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DryRunEffects:
     """Store nothing, count nothing, notify nothing, confirm nothing.
 
     Keys are fetched, and learned secrets are read: without them nothing could be verified. `said`
-    gets what a request that fails verification looked like when it arrived, for who sent it.
+    gets a description of a request that fails verification, for its sender.
     """
 
     keys: Keys
@@ -81,7 +81,7 @@ class DryRunEffects:
         _now: float,
         _others: Iterable[Source],
     ) -> None:
-        """Say how the request arrived, and store nothing."""
+        """Describe how the request arrived, and store nothing."""
         self.said["arrived"] = dry_run.arrived(request)
 
     def log_reject(self, **fields: object) -> None:

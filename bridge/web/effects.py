@@ -1,6 +1,4 @@
-"""What receivers do for a request under `/hooks/`: live, traced, or as a dry run that leaves
-nothing.
-"""
+"""The effects of a request under `/hooks/`: store, count, log, notify and trace."""
 
 from __future__ import annotations
 
@@ -36,11 +34,11 @@ log = get_logger()
 
 
 class HookEffects(Effects, Protocol):
-    """Do what a receiver does for a request, beside what `receive` asks for."""
+    """The effects of a request, beyond those that `receive` needs."""
 
     @property
     def counts(self) -> Counts:
-        """Return what counts requests."""
+        """Return the counters."""
 
     @property
     def log(self) -> Any:
@@ -93,7 +91,7 @@ class ReceiverEffects:
 
     @property
     def counts(self) -> Counts:
-        """Return what this process counts."""
+        """Return the counters of this process."""
         return COUNTS
 
     @property
@@ -112,13 +110,13 @@ class ReceiverEffects:
         return None if document is not None and answer in document else NOT_CONFIRMED
 
     def note_submission(self, sent: Sent) -> None:
-        """Put what a form was sent into the environment, for the page that shows it again."""
+        """Put a submission into the environment, for the page that shows it again."""
         self.environ[SUBMISSION_KEY] = sent
 
     def check_submission(
         self, request: Request, body: Body, source: Source, form: Form, now: float, size: int
     ) -> CheckedSubmission:
-        """Check a submission for spam, its rates and its room."""
+        """Check a submission for spam, rate limits and quotas."""
         return check_submission(request, body, source, form, self.resources.spam_check, now, size)
 
     def store_file(self, content: memoryview) -> str:

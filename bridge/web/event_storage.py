@@ -1,4 +1,4 @@
-"""Store events for the receivers, as long as the disk has room for them."""
+"""Storage of events and rejects for the receivers, while the disk has room."""
 
 from __future__ import annotations
 

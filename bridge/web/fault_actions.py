@@ -1,4 +1,4 @@
-"""What each kind of injected fault does to a request."""
+"""The actions of injected faults on a request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def answer_status(
     headers = [("Retry-After", fault.argument)] if fault.argument else []
     said = {
         "error": "rate_limit" if status == 429 else "fault",
-        "message": f"as the fault {fault.text} says",
+        "message": f"injected by the fault {fault.text}",
     }
     return _answer(start_response, f"{status} {phrase}", headers, orjson.dumps(said))
 
@@ -51,7 +51,7 @@ def answer_late(
 def drop_request(
     _fault: Fault, _app: Wsgi, environ: dict[str, Any], _start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
-    # else the kernel would reset the connection, maybe before all was sent
+    # else the kernel would reset the connection, maybe before the client has sent everything
     while environ["wsgi.input"].read(65536):
         pass
     raise _cut(environ)
@@ -80,7 +80,7 @@ def _answer(
 
 
 def _run(app: Wsgi, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Let the application do what was asked and return its answer instead of giving it."""
+    """Run the request in the application, and return its response instead of sending it."""
     answer: list[Any] = []
 
     def start(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
@@ -96,10 +96,8 @@ def _run(app: Wsgi, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]]
 
 
 def _cut(environ: dict[str, Any]) -> ConnectionResetError:
-    """End the connection; the error that is returned is for gunicorn, which takes it for a client
-    that has gone.
-    """
+    """Close the connection; return the error that makes gunicorn treat the client as gone."""
     sock = environ.get("gunicorn.socket")
     if sock is not None:
         sock.shutdown(socket.SHUT_RDWR)
-    return ConnectionResetError(errno.ECONNRESET, "cut off, as a fault says")
+    return ConnectionResetError(errno.ECONNRESET, "cut off by an injected fault")

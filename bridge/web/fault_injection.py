@@ -1,8 +1,7 @@
-"""The misbehaving twin: a wrapper around the application that answers chosen calls of the flow API
-as a bad day would.
+"""Fault injection: a WSGI middleware that makes chosen calls of the flow API fail.
 
-A fault is written `ENDPOINT=KIND`, such as `start_pipeline=429:2*3`: what it is for, what happens,
-and how often. Of several, each request gets the first that is for it and is not used up.
+A fault is written `ENDPOINT=KIND`, such as `start_pipeline=429:2*3`: the call, the failure, and how
+often. Each request gets the first fault that matches it and is not used up.
 """
 
 from __future__ import annotations
@@ -48,15 +47,15 @@ _COUNT = struct.Struct("I")
 
 
 class FaultError(BridgeError):
-    """A fault that cannot be understood."""
+    """A fault that is not written correctly."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """What can go wrong. `does` says it, with the `{kind}` and the `{argument}` that are written.
+    """A kind of fault. `does` describes it, with placeholders `{kind}` and `{argument}`.
 
-    `argument` is what may stand after a colon, empty where nothing may; `check` says what is wrong
-    with it.
+    `argument`: the name of the argument after a colon, empty if there is none; `check` returns why
+    an argument is not valid.
     """
 
     does: str
@@ -67,8 +66,8 @@ class FaultKind:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault, read. `fields` are what a request must have in its query or its JSON body; `count`
-    is null for every time.
+    """One parsed fault. `fields`: the values that a request must have in its query or JSON body;
+    `count` is None for every time.
     """
 
     text: str
@@ -80,7 +79,7 @@ class Fault:
 
     @property
     def words(self) -> str:
-        """What happens and how often, as a sentence for people."""
+        """Return the failure and how often it happens, as a sentence."""
         often = (
             "every time"
             if self.count is None
@@ -93,7 +92,7 @@ class Fault:
         return f"{does}{after}; {often}"
 
     def is_for(self, endpoint: str, fields: Callable[[], Mapping[str, str]]) -> bool:
-        """Tell whether a request is meant."""
+        """Return whether the fault matches a request."""
         return fnmatchcase(endpoint, self.endpoint) and all(
             fields().get(name) == value for name, value in self.fields
         )
@@ -104,14 +103,12 @@ class Fault:
 
 
 def row_of(kind: str) -> FaultKind:
-    """Return the row of a kind; a status has that of all statuses."""
+    """Return the row of a kind; all statuses share one."""
     return KINDS["STATUS" if kind.isdigit() else kind]
 
 
 def read_fault(text: str) -> Fault:
-    """Return a fault as written, or raise `FaultError` saying what is wrong with it and what would
-    be right.
-    """
+    """Return the parsed fault, or raise `FaultError` with what is wrong and what is allowed."""
     where, equals, what = text.strip().rpartition("=")
     found = _FORM.fullmatch(what)
     if not equals or not where or found is None:
@@ -178,26 +175,24 @@ def _is_header(argument: str) -> str:
 # --------------------------------------------------------------------------------------------------
 
 
-#: What can go wrong, by the word for it; `STATUS` stands for any number from 200 to 599.
+#: The kinds of faults by name; `STATUS` stands for any number from 200 to 599.
 KINDS: Final[Mapping[str, FaultKind]] = {
     "STATUS": FaultKind(
-        "does nothing, and answers {kind}", answer_status, "what Retry-After says", _is_header
+        "does nothing, and answers {kind}", answer_status, "the value of Retry-After", _is_header
     ),
     "garbage": FaultKind(
-        "does what was asked, and answers 200 with what is no JSON", answer_garbage
+        "runs the call, and answers 200 with a body that is not JSON", answer_garbage
     ),
     "slow": FaultKind(
-        "does what was asked, and answers {argument} seconds later",
+        "runs the call, and answers {argument} seconds later",
         answer_late,
         "seconds",
         _is_span,
     ),
     "drop": FaultKind("does nothing, and closes the connection without an answer", drop_request),
-    "lost": FaultKind(
-        "does what was asked, and closes the connection without an answer", lose_answer
-    ),
+    "lost": FaultKind("runs the call, and closes the connection without an answer", lose_answer),
     "ok": FaultKind(
-        "does what was asked, and answers: to let some requests pass before the next fault",
+        "runs the call, and answers: to let some requests pass before the next fault",
         pass_through,
     ),
 }
@@ -208,7 +203,7 @@ KINDS: Final[Mapping[str, FaultKind]] = {
 
 
 class FaultCounters:
-    """How often each fault has happened, in all processes together: create it before the fork."""
+    """How often each fault has happened, in all processes together. Create it before the fork."""
 
     def __init__(self, faults: int) -> None:
         self._fd = os.memfd_create("flowbridge-faults", os.MFD_CLOEXEC)
@@ -217,9 +212,7 @@ class FaultCounters:
         self._mutex = threading.Lock()
 
     def take(self, place: int, most: int | None) -> int:
-        """Count one more and return how many there are; 0 where there have been as many as there
-        may be.
-        """
+        """Count one more and return the count; 0 if the fault is used up."""
         with self._alone():
             (count,) = _COUNT.unpack_from(self._counts, place * _COUNT.size)
             if most is not None and count >= most:
@@ -238,8 +231,8 @@ class FaultCounters:
 
 
 class Faults:
-    """The application with faults. Create it before the fork, so that all receivers count
-    together.
+    """The application with injected faults. Create it before the fork, so that receivers share the
+    counts.
     """
 
     def __init__(self, app: Wsgi, faults: Sequence[Fault]) -> None:
@@ -272,9 +265,7 @@ class Faults:
 
 
 def _fields(environ: dict[str, Any]) -> dict[str, str]:
-    """Return the texts and numbers of a request's query and JSON body; the body can be read once
-    more.
-    """
+    """Return the texts and numbers of a request's query and JSON body. The body stays readable."""
     query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     if (
         environ["REQUEST_METHOD"] != "POST"

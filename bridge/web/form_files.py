@@ -1,6 +1,4 @@
-"""Where the files of forms are kept: as blobs in the data folder, as long as the disk has room for
-more than them.
-"""
+"""Storage of the files of forms: blobs in the data folder, while the disk has room to spare."""
 
 from __future__ import annotations
 
@@ -9,12 +7,13 @@ from bridge.ingest.forms.attachments import KeepFile
 from bridge.ingest.ports import no_disk_room
 from bridge.store.blobs import Blobs
 
-SPARE = 256 * 1024 * 1024  # bytes of the disk that are left to the database
+SPARE = 256 * 1024 * 1024  # bytes of the disk that stay reserved for the database
 
 
 def keeper_of(blobs: Blobs) -> KeepFile:
-    """Return what keeps a file's bytes: `Refused` where the disk is nearly full, `StoreError` where
-    they cannot be kept.
+    """Return a function that stores the bytes of a file.
+
+    It raises `Refused` if the disk is nearly full, `StoreError` if they cannot be stored.
     """
 
     def keep(content: memoryview) -> str:
@@ -23,6 +22,6 @@ def keeper_of(blobs: Blobs) -> KeepFile:
                 raise no_disk_room()
             return blobs.keep(content)
         except OSError as error:
-            raise StoreError(f"a file could not be kept: {error.strerror}") from error
+            raise StoreError(f"a file could not be stored: {error.strerror}") from error
 
     return keep

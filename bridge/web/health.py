@@ -1,6 +1,4 @@
-"""`/healthz` and `/readyz`: whether the process is alive, and whether an event would be kept and
-delivered.
-"""
+"""`/healthz`: the process is alive. `/readyz`: it would store an event, and a worker is alive."""
 
 from __future__ import annotations
 
@@ -26,23 +24,21 @@ from bridge.store.local import flows
 from bridge.store.queries.overdue import overdue
 from bridge.store.queue import heartbeats
 
-Told = Callable[[], dict[str, Any]]
-# whether the store can be written, how many workers are alive, what went wrong
-Look = tuple[bool, int, str | None]
+Details = Callable[[], dict[str, Any]]
+# whether the store can be written to, the number of workers alive, the error
+Readiness = tuple[bool, int, str | None]
 
 
 def health_pages(
     settings: Settings,
     config: Callable[[], Config],
     database: Database,
-    told: Told,
+    details: Details,
     room: Room | None,
 ) -> Blueprint:
-    """Return the pages. Who has the admin token also gets to see why, and what is `told` of the
-    configuration and the processes.
-    """
+    """Return the pages. With the admin token, `/readyz` adds the reasons and `details`."""
     pages = Blueprint("health", __name__)
-    look = Remembered(lambda: _look(database, room), settings.timings)
+    check = ReadinessCache(lambda: _check(database, room), settings.timings)
 
     @pages.get("/healthz")
     def healthz() -> Response:
@@ -50,7 +46,7 @@ def health_pages(
 
     @pages.get("/readyz")
     def readyz() -> Response:
-        writable, workers, error = look()
+        writable, workers, error = check()
         ready = writable and workers > 0
         body: dict[str, Any] = {"ready": ready}
         if _is_admin(settings.admin_token, request.headers.get("Authorization", "")):
@@ -59,7 +55,7 @@ def health_pages(
                 "store": {"writable": writable, "error": error},
                 "workers": workers,
                 "overdue": _overdue(database) if writable else None,
-                **told(),
+                **details(),
             }
             if "flows" in body:
                 body["flows"] |= {"absent": _absent(database, config()) if writable else None}
@@ -68,21 +64,20 @@ def health_pages(
     return pages
 
 
-class Remembered:
-    """Looks at the store at most once at a time, and seldom: anyone may ask as often as they
-    like.
-    """
+class ReadinessCache:
+    """Caches the readiness, so that frequent requests cost the store nothing. Thread-safe."""
 
-    def __init__(self, look: Callable[[], Look], timings: Timings = TIMINGS) -> None:
+    def __init__(self, check: Callable[[], Readiness], timings: Timings = TIMINGS) -> None:
         self._timings = timings
-        self._look = look
+        self._check = check
         self._mutex = threading.Lock()
-        self._found: Look | None = None
+        self._found: Readiness | None = None
         self._until = 0.0
 
-    def __call__(self) -> Look:
-        """Return what was found last, or look again where that was too long ago. While one thread
-        looks, the others get the last.
+    def __call__(self) -> Readiness:
+        """Return the last result, or check again once it is old.
+
+        While one thread checks, the others get the last result.
         """
         found = self._found
         if found is not None and (
@@ -93,7 +88,7 @@ class Remembered:
             self._mutex.acquire()
         try:
             if self._found is None or time.monotonic() >= self._until:
-                self._found = self._look()
+                self._found = self._check()
                 ready = self._found[0] and self._found[1] > 0
                 timings = self._timings
                 seconds = timings.ready_cache_seconds if ready else timings.not_ready_cache_seconds
@@ -103,8 +98,7 @@ class Remembered:
             self._mutex.release()
 
 
-def _look(database: Database, room: Room | None) -> Look:
-    """Return whether the store can be written, how many workers are alive, and what went wrong."""
+def _check(database: Database, room: Room | None) -> Readiness:
     writable = False
     try:
         clock = Clock(database)
@@ -118,7 +112,7 @@ def _look(database: Database, room: Room | None) -> Look:
 
 
 def _overdue(database: Database) -> dict[str, int] | None:
-    """Return what is overdue, null where the store cannot say."""
+    """Return the counts of overdue work, None if the store cannot be read."""
     try:
         clock = Clock(database)
         clock.set()
@@ -129,9 +123,7 @@ def _overdue(database: Database) -> dict[str, int] | None:
 
 
 def _absent(database: Database, config: Config) -> dict[str, str] | None:
-    """Return by route the local flow that it names and that there is not, null where the store
-    cannot say.
-    """
+    """Return by route the local flow that it names and flows.py lacks; None if the store fails."""
     try:
         with database.read() as connection:
             return dict(flows.absent(connection, config).by_route)

@@ -1,4 +1,4 @@
-"""Requests and replies of /hooks, between WSGI and our records."""
+"""Converts WSGI environments to requests, and replies to WSGI responses, for /hooks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ StartResponse = Callable[..., Any]
 def read_request(
     environ: Mapping[str, Any], body: bytes, public_url: str, client: str | None
 ) -> Request:
-    """Return the request of a WSGI environment. Its path is as it was sent, so that a signature
-    over the URL can be checked.
+    """Return the request of a WSGI environment.
+
+    Its path is unchanged, so that a signature over the URL can be verified.
     """
     headers = {
         name[5:].replace("_", "-").lower(): value

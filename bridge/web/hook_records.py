@@ -14,20 +14,19 @@ from bridge.routing.model import Config, Source
 from bridge.routing.planner import left_out
 from bridge.web.effects import HookEffects
 
-# refusals with a line of their own
+# refusals that are logged elsewhere
 CODES_WITH_OWN_LOG_LINE = frozenset(
     {"unauthorized", "no_key", "no_secret", "store_failed", "internal_error"}
 )
 
 
 def record_refusal(source: Source, effects: HookEffects, refused: Refused) -> None:
-    """Count a refused submission of a form, and log it with those of its fields that the schema
-    names.
+    """Count a refused submission, and log it with its invalid fields that the schema names.
 
-    Each code of a source has so many lines a minute.
+    The lines per minute of each code of a source are limited.
     """
     now = time.time()
-    if refused.status != HTTPStatus.METHOD_NOT_ALLOWED:  # that is somebody who looks at the URL
+    if refused.status != HTTPStatus.METHOD_NOT_ALLOWED:  # a visitor opened the URL
         effects.count_refusal(source, refused.code, now)
     if refused.code in CODES_WITH_OWN_LOG_LINE or not effects.may_log_refusal(
         source, refused.code, now

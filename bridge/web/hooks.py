@@ -1,7 +1,7 @@
 """`/hooks/<source>`: the HTTP edge of `receive`.
 
-A WSGI application of its own in front of Flask: nearly all that comes in comes here, and needs none
-of what Flask prepares for a view.
+It is a WSGI application in front of Flask: nearly all requests come here, and none needs what Flask
+prepares for a view.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ UNKNOWN_SOURCE = Refused(404, "unknown_source", "no such source")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """Receive what is sent to `/hooks/`.
+    """The WSGI application that receives webhooks and forms under `/hooks/`.
 
-    `effects` returns what acts for one request, `dry_run` what acts for one that leaves nothing.
-    `parts` returns what a form that is sent back carries against bots.
+    `effects` returns the effects of one request, `dry_run` those of a dry run. `parts` returns the
+    anti-spam fields of a form that is shown again.
     """
 
     settings: Settings
@@ -93,7 +93,7 @@ class Hooks:
         start_response: StartResponse,
         started: float,
     ) -> Iterable[bytes]:
-        """Do all that is done for a request, and leave nothing: see `DryRunEffects`."""
+        """Process a request without storing anything: see `DryRunEffects`."""
         effects = self.dry_run()
         noted = {dry_run.HEADER: dry_run.DONE}
         try:
@@ -144,13 +144,13 @@ class Hooks:
         except StoreError as error:
             effects.log.error("not_stored", source=source.name, error=str(error))
             headers = {"Retry-After": "5"}
-            message = "the event could not be kept; send it again"
+            message = "the event could not be stored; send it again"
             raise Refused(503, "store_failed", message, headers=headers) from error
         except Refused:
             raise
         except Exception as bug:
             effects.log.error("unforeseen", source=source.name, exc_info=bug)
-            raise Refused(500, "internal_error", "something went wrong here") from bug
+            raise Refused(500, "internal_error", "an unexpected error occurred") from bug
         count_events(received, source, time.time() - now, effects)
         return received
 
@@ -168,12 +168,12 @@ def _reject(
         return _without_secret(source, effects)
     effects.counts.add(UNVERIFIED, source.name, bad.reason)
     stored = None
-    if lesson_of(request, source) is None:  # a lesson holds a secret
+    if lesson_of(request, source) is None:  # an enrolment request holds a secret
         stored = effects.record_reject(request, source, bad.reason, now, config.sources.values())
-    if bad.reason == "no_key":  # not the sender's fault: it may pass when it is sent again
+    if bad.reason == "no_key":  # not the sender's fault: a retry may succeed
         if effects.may_log_refusal(source, "no_key", now):
             effects.log.error("no_key", source=source.name)
-        message = "the sender's keys cannot be had now; send it again"
+        message = "the sender's public keys could not be fetched; send it again"
         return Refused(503, "no_key", message, headers={"Retry-After": "60"})
     effects.log_reject(
         source=source.name, reason=bad.reason, client=request.client, reject_id=stored
@@ -184,5 +184,5 @@ def _reject(
 def _without_secret(source: Source, effects: HookEffects) -> Refused:
     if effects.may_log_refusal(source, "no_secret", time.time()):
         effects.log.error("no_secret", source=source.name, missing=source.missing)
-    message = "this source is not set up completely; send it again later"
+    message = "this source is not fully configured; send it again later"
     return Refused(503, "no_secret", message, headers={"Retry-After": "60"})

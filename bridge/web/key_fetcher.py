@@ -1,10 +1,10 @@
-"""Fetch the keys that senders publish, when a request needs one, and remember them:
-`bridge.providers.signatures.key_source.Keys`.
+"""The cache of the public keys that senders publish, fetched when a request needs one.
 
-Anyone who can reach a source can send what looks as if it needed a key. So a URL is fetched once a
-minute and a sender's new URLs together a few times a minute, whatever comes; failures count; nobody
-waits longer than the deadline; and what is remembered is bounded. What confirms a subscription
-(`bridge.providers.confirmation.Confirmation`) is fetched in the same way.
+It implements `bridge.providers.signatures.key_source.Keys`. Anyone who can reach a source can send
+requests that seem to need a key. So each URL is fetched at most once a minute, and the new URLs of
+a sender together a few times a minute; failures count; no request waits longer than the deadline;
+and the cache is bounded. Subscription confirmations, `bridge.providers.confirmation.Confirmation`,
+are fetched in the same way.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from bridge.system.http_client import Sender
 
 log = get_logger()
-# seconds in all that a request waits for a key, looking up the host's name included
-DEADLINE: Final = 3.0
-PAUSE: Final = 60.0  # seconds between two fetches of one URL
-# fetches of new URLs of one group within PAUSE; one, where the group is a service that is asked for
-# each key
-MOST: Final = 6
+# that a request waits for a key in all, resolving the host name included
+DEADLINE_SECONDS: Final = 3.0
+PAUSE_SECONDS: Final = 60.0  # between two fetches of one URL
+# fetches of new URLs of one group within that pause; a group that is a service, which is asked for
+# each key, has one
+MAX_NEW_URLS: Final = 6
 MAX_DOCUMENT: Final = 64 * 1024  # bytes
 MAX_REMEMBERED: Final = 256  # documents
-# seconds before a document is fetched anew: at least, unless it says so itself, at most
-FRESH: Final = (300.0, 3600.0, 86400.0)
-KEPT: Final = 86400.0  # seconds that a document is still used when it cannot be fetched anew
+# before a document is fetched again: at least, by default, at most
+FRESH_SECONDS: Final = (300.0, 3600.0, 86400.0)
+STALE_SECONDS: Final = 86400.0  # that a document is still used when it cannot be fetched again
 MAX_AGE = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,9})", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class _Entry:
-    """What is known of one ask; times are those of the clock."""
+    """The cached document of one request; times are those of the clock."""
 
     document: bytes | None = None
     fresh_until: float = 0.0
@@ -54,18 +54,17 @@ class _Entry:
 
 
 class Keyring:
-    """Fetches keys and remembers them. One is enough for a process: any number of threads may use
-    it; it must be made after a fork.
+    """Fetches and caches keys. Thread-safe; create one per process, after the fork.
 
-    `ca_file`: the certificates to trust, of hosts and of what they serve, instead of certifi's (of
-    hosts, the machine's too). No proxy of the environment is used, no redirect followed.
+    `ca_file`: the CA certificates to trust, for hosts and for certificates that they serve, instead
+    of certifi's (for hosts, the machine's too). It uses no proxy and follows no redirect.
     """
 
     def __init__(
         self,
         *,
         ca_file: str | None = None,
-        deadline: float = DEADLINE,
+        deadline: float = DEADLINE_SECONDS,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._ca_file = ca_file
@@ -76,8 +75,9 @@ class Keyring:
         self._changed = threading.Condition()
 
     def fetch(self, ask: Ask, *, again: bool = False) -> bytes | None:
-        """Return the document, or None where it cannot be had now. `again`: what is remembered
-        lacks the key that is needed.
+        """Return the document, or None if it cannot be fetched now.
+
+        `again`: the cached document lacks the key that is needed.
         """
         with self._changed:
             now = self._clock()
@@ -99,7 +99,7 @@ class Keyring:
             return entry.document if self._clock() < entry.kept_until else None
 
     def roots(self) -> bytes:
-        """Return the certificates (PEM) of the authorities that are trusted to name hosts."""
+        """Return the trusted CA certificates (PEM)."""
         return self._roots
 
     def close(self) -> None:
@@ -115,31 +115,31 @@ class Keyring:
 
     @cached_property
     def _sender(self) -> Sender:
-        """Made when the first key is fetched: few sources need any."""
+        """Create the client with the first fetch: few sources need a key."""
         from bridge.system.http_client import Sender
 
         return Sender(max_answer=MAX_DOCUMENT, connections=2, ca_file=self._ca_file)
 
     def _may_fetch(self, ask: Ask, entry: _Entry | None, now: float) -> bool:
-        if entry is not None and now - entry.tried_at < PAUSE:
+        if entry is not None and now - entry.tried_at < PAUSE_SECONDS:
             return False
-        # whoever names other URLs does not keep a good one from being renewed
+        # requests that name other URLs must not keep a valid document from being renewed
         if entry is not None and entry.document is not None:
             return True
         latest = self._fetches.get(ask.group, ())
         is_service = bool(ask.body or ask.headers)
-        return sum(now - moment < PAUSE for moment in latest) < (1 if is_service else MOST)
+        return sum(now - moment < PAUSE_SECONDS for moment in latest) < (
+            1 if is_service else MAX_NEW_URLS
+        )
 
     def _start(self, ask: Ask, entry: _Entry | None, now: float) -> _Entry:
-        """Fetch in a thread of its own, so that whoever waits can stop waiting, even while a host's
-        name is looked up.
-        """
+        """Fetch in a thread, so that requests can stop waiting while a host name is resolved."""
         if entry is None:
             self._forget()
             entry = self._entries[ask] = _Entry()
         entry.tried_at = now
         entry.is_running = True
-        self._fetches.setdefault(ask.group, deque(maxlen=MOST)).append(now)
+        self._fetches.setdefault(ask.group, deque(maxlen=MAX_NEW_URLS)).append(now)
         try:
             threading.Thread(
                 target=self._run, args=(ask, entry), name="keyring", daemon=True
@@ -149,7 +149,7 @@ class Keyring:
         return entry
 
     def _forget(self) -> None:
-        """Make room: what failed goes first, then what was tried longest ago."""
+        """Evict one entry: first those that failed, then the one tried longest ago."""
         if len(self._entries) >= MAX_REMEMBERED:
             idle = [ask for ask, entry in self._entries.items() if not entry.is_running]
             for ask in sorted(
@@ -172,12 +172,12 @@ class Keyring:
                     now = self._clock()
                     entry.document = document
                     entry.fresh_until = now + fresh
-                    entry.kept_until = now + max(fresh, KEPT)
+                    entry.kept_until = now + max(fresh, STALE_SECONDS)
                 entry.is_running = False
                 self._changed.notify_all()
 
     def _get(self, ask: Ask) -> tuple[bytes | None, float]:
-        """Return the document and for how long it is fresh, or None."""
+        """Return the document and the seconds for which it is fresh, or None."""
         headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "flowbridge"}
         if ask.body:
             headers["Content-Type"] = "application/json"
@@ -204,7 +204,7 @@ class Keyring:
 
 
 def _freshness(cache_control: str) -> float:
-    """Return for how many seconds a document is fresh, by what it says and within bounds."""
-    least, usual, most = FRESH
+    """Return the seconds for which a document is fresh, by its Cache-Control and within bounds."""
+    least, usual, most = FRESH_SECONDS
     found = MAX_AGE.search(cache_control[:1000])
     return min(max(float(found[1]), least), most) if found else usual

@@ -1,4 +1,4 @@
-"""Sources whose secret the sender tells: who is taught, by what, and what is known since."""
+"""Secret enrolment: sources whose sender delivers the webhook secret in a request."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """Teaches sources and adds what they learned to their secrets. `sealer` is asked when it is
-    needed.
+    """Enrols secrets of sources, and adds enrolled secrets to them. `sealer` is called when needed.
 
-    One that does not teach only knows: a lesson is to it a request like any other.
+    Without `teaches` it enrols nothing: a request that carries a secret is one like any other.
     """
 
     database: Database
@@ -33,21 +32,20 @@ class Learning:
     teaches: bool = True
 
     def apply(self, request: Request, source: Source, now: float) -> Reply | Source:
-        """Return the answer to a request that teaches the secret, else the source as it has
-        learned.
-        """
+        """Return the answer to a request that enrols a secret, else the source with its secrets."""
         if source.provider.learn is None:
             return source
         known = self.known(source)
         return self.taught(request, source, known, now) or self.knowing(source, known)
 
     def known(self, source: Source) -> Learned:
-        """Return what is kept of a source."""
+        """Return the enrolment of a source."""
         return learned_secrets.find(self.database, source.name)
 
     def taught(self, request: Request, source: Source, kept: Learned, now: float) -> Reply | None:
-        """Return the answer to a request that teaches the source its secret, None for any other;
-        once, and only while it may learn.
+        """Enrol the secret of a request and return its answer; None for any other request.
+
+        A source enrols one secret, and only while its enrolment is open.
         """
         if (
             not self.teaches
@@ -67,7 +65,7 @@ class Learning:
         return lesson.reply
 
     def knowing(self, source: Source, kept: Learned) -> Source:
-        """Return the source with the secret that it learned."""
+        """Return the source with its enrolled secret."""
         secret = (
             learned_secrets.opened(self.sealer(), source.name, kept.sealed) if kept.sealed else None
         )
@@ -77,7 +75,7 @@ class Learning:
 
 
 def lesson_of(request: Request, source: Source) -> Lesson | None:
-    """Return what a request would teach."""
+    """Return the secret that a request would enrol, and the answer to it."""
     if source.provider.learn is None or len(request.body) > MAX_TEST:
         return None
     body = read_body(source, request.headers.get("content-type", ""), request.body)

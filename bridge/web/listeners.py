@@ -1,6 +1,4 @@
-"""Which paths a socket serves: the public face to senders, the private face to the operator and the
-embedded platform.
-"""
+"""The paths of the public listener, for senders, and of the private one, for operators."""
 
 from __future__ import annotations
 
@@ -12,14 +10,12 @@ from bridge.config.allowed_hosts import is_own_host, own_hosts
 from bridge.config.settings import Settings
 
 PRIVATE = {"api": "/api/v1", "metrics": "/metrics", "console": "/console", "admin": "/admin"}
-# what the names of a proxy's headers begin with
-FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")
+# prefixes of the headers that proxies add
+PROXY_HEADER_PREFIXES = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")
 
 
 class Faces:
-    """Decide from the socket that a request came in by, never from a header that can grant
-    anything.
-    """
+    """Decide by the socket of a request which paths it may reach; no header can grant any."""
 
     def __init__(self, settings: Settings) -> None:
         self._private = settings.private_bind
@@ -28,7 +24,7 @@ class Faces:
         self._hosts = own_hosts(settings, settings.private_bind or settings.bind)
 
     def serves(self, path: str, environ: Mapping[str, Any]) -> bool:
-        """Tell whether the socket of this request serves `path`."""
+        """Return whether the socket of this request serves `path`."""
         path = "/" + path.lstrip("/")  # as Flask reads it: //api/v1 is /api/v1
         private = _under(path, tuple(PRIVATE.values()))
         if self._private is not None:
@@ -39,19 +35,17 @@ class Faces:
         return self._one_is_loopback and not self._is_proxied(environ)
 
     def knows_host(self, path: str, environ: Mapping[str, Any]) -> bool:
-        """Tell whether a request that is served names a host that it may: for the public face any,
-        for the private face one of ours.
-        """
+        """Return whether the Host header is allowed: any for public paths, our own for private."""
         return not _under("/" + path.lstrip("/"), tuple(PRIVATE.values())) or self._is_own(environ)
 
     def _is_own(self, environ: Mapping[str, Any]) -> bool:
         return is_own_host(environ.get("HTTP_HOST", ""), self._hosts)
 
     def _is_proxied(self, environ: Mapping[str, Any]) -> bool:
-        """Whether someone passed this request on: a proxy on this machine makes every sender look
-        local.
-        """
-        return any(name.startswith(FORWARDED) for name in environ) or not self._is_own(environ)
+        """Return whether a proxy forwarded the request: one here makes every sender look local."""
+        return any(name.startswith(PROXY_HEADER_PREFIXES) for name in environ) or not self._is_own(
+            environ
+        )
 
 
 def _under(path: str, prefixes: tuple[str, ...]) -> bool:

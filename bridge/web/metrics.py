@@ -1,4 +1,4 @@
-"""`/metrics`, of the private face: what Prometheus asks for."""
+"""`/metrics` of the private listener, for Prometheus."""
 
 from __future__ import annotations
 

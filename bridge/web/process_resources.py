@@ -1,4 +1,4 @@
-"""What each receiver process makes for itself, on first use and so after the fork."""
+"""The clients and caches of a receiver process, created on first use, after the fork."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bridge.web.reject_recorder import TurnedAway
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessResources:
-    """Make clients and caches that processes must not share.
+    """Clients and caches that processes must not share.
 
     Create it before the fork: the fields are for all processes, the properties of each process.
     `wake_workers` wakes the workers here and on other machines.
@@ -41,7 +41,7 @@ class ProcessResources:
 
     @cached_property
     def keys(self) -> Keyring:
-        """Return the client that fetches the keys which senders publish, and remembers them."""
+        """Return the cache of the public keys that senders publish."""
         return Keyring()
 
     @cached_property
@@ -86,5 +86,5 @@ class ProcessResources:
 
     @property
     def tracer(self) -> Tracer | None:
-        """Return the tracer that this process has begun, None where nothing is exported."""
+        """Return the tracer of this process, None where nothing is exported."""
         return exporter.current()

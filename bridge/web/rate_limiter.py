@@ -1,8 +1,8 @@
-"""Rate limits shared by the processes of a machine: one number per key in a piece of shared memory.
+"""Rate limits shared by the processes of a machine: one number per key in shared memory.
 
-GCRA (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm): what is kept is the time at which
-the bucket would be empty again. Keys are hashed into a fixed table, so a flood of addresses takes
-no memory; two keys in one cell share a limit, which errs on the safe side.
+GCRA (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm): the number is the time at which
+the bucket is empty again. Keys are hashed into a fixed table, so a flood of addresses takes no
+memory; two keys in one cell share a limit, which errs on the safe side.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ from bridge.core.rate_limits import Rate
 from bridge.routing.model import Source
 
 CELLS = 65536
-# made before the fork; nobody can choose an address that shares the limit of another's
+# created before the fork; secret, so that no client can choose an address that shares a limit
 SALT = os.urandom(16)
-LOOKS: Final = 10  # a form may be looked at so many times as often as it may be sent
+VIEWS_PER_SUBMISSION: Final = 10  # how much oftener a form may be viewed than sent
 _CELL = struct.Struct("d")
 
 
 class Limiter:
-    """Create it before the fork: the memory is then shared by all receivers."""
+    """Rate limits in shared memory. Create it before the fork, so that all receivers share it."""
 
     def __init__(self) -> None:
         self._cells = mmap.mmap(-1, CELLS * _CELL.size)
         self._mutex = threading.Lock()
 
     def wait(self, limits: Sequence[tuple[str, Rate]], now: float) -> float:
-        """Count a request under every key and return 0; where one rate refuses it, count it nowhere
-        and return the seconds to wait.
+        """Count a request under every key and return 0, or return the seconds to wait.
+
+        A request that one of the rates refuses counts under no key.
         """
         longest = 0.0
         with self._mutex:
@@ -64,14 +65,12 @@ def _cell_of(key: str) -> int:
 def wait_of(
     limiter: Limiter, source: Source, client: str | None, now: float, *, look: str = ""
 ) -> float:
-    """Return 0 and count a request of this client to a source, or the seconds after which one would
-    be let through.
+    """Count a request of a client to a source and return 0, or return the seconds to wait.
 
-    The rate of the address is looked at together with that of the source: a request that one of
-    them refuses counts for neither.
-    `look`: what of a form is looked at, `page` or `challenge`, where nothing is sent.
+    The rates of the address and of the source apply together: a request that one of them refuses
+    counts for neither. `look`: the view of a form, `page` or `challenge`, if nothing is sent.
     """
-    name, times = (f"{look} {source.name}", LOOKS) if look else (source.name, 1)
+    name, times = (f"{look} {source.name}", VIEWS_PER_SUBMISSION) if look else (source.name, 1)
     limits = (
         [(f"{name} {sender(client)}", source.rate_per_address)] if source.rate_per_address else []
     )

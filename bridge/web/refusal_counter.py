@@ -1,4 +1,4 @@
-"""Count the submissions that forms refuse in memory, and store the counts once a second at most.
+"""Counts of the submissions that forms refuse: in memory, stored at most once a second.
 
 A refused submission costs the receiver an addition. The counts of the last second are lost when
 the process ends.
@@ -52,9 +52,7 @@ class RefusalCounter:
             self._plan(self._timings.refusals_write_seconds)
 
     def write(self) -> None:
-        """Write the counts to the store. Where that fails they stay in memory until the next
-        try.
-        """
+        """Write the counts to the store. If that fails they stay in memory for the next try."""
         with self._mutex:
             self._timer = None
             counts = self._counts
@@ -73,7 +71,7 @@ class RefusalCounter:
                 self._plan(self._timings.refusals_retry_seconds)
 
     def _plan(self, seconds: float) -> None:
-        """Have the counts written later, unless that is planned already."""
+        """Schedule the write, unless it is scheduled already."""
         if self._timer is None:
             self._timer = threading.Timer(seconds, self.write)
             self._timer.daemon = True

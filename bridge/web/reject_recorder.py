@@ -1,5 +1,6 @@
-"""Keep a copy of a request that failed verification, for a person to look at: seldom, small, and
-never in the way of the answer.
+"""Recorder of requests that failed verification: few and bounded copies, for diagnosis.
+
+Recording never delays or changes the answer.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ OFTEN = Rate(count=30, per=60.0)
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """Keeps rejects, so many a minute of each source and no more."""
+    """Stores rejects, up to a number per minute of each source."""
 
     keep: Callable[[Reject], None]
     limiter: Limiter
@@ -38,9 +39,7 @@ class TurnedAway:
         now: float,
         others: Iterable[Source] = (),
     ) -> str | None:
-        """Keep a copy and return its id, or None where there are too many or the store fails: the
-        answer is the same.
-        """
+        """Store a copy and return its id, or None if there are too many or the store fails."""
         if self.is_full() or self.limiter.wait([(f"reject {source.name}", OFTEN)], now):
             return None
         reject = reject_of(request, source, reason, now, reject_id(now), others)

@@ -1,5 +1,6 @@
-"""Deprecated, removed in 0.2: for older copies of deploy/gunicorn.conf.py, which import
-`bridge.web.serving`.
+"""Deprecated alias of `bridge.web.server.app`, for older copies of deploy/gunicorn.conf.py.
+
+It will be removed in 0.2.
 """
 
 import warnings
@@ -9,5 +10,7 @@ from bridge.web.server.app import options
 __all__ = ["options"]
 
 warnings.warn(
-    "bridge.web.serving has moved: copy deploy/gunicorn.conf.py anew", FutureWarning, stacklevel=2
+    "bridge.web.serving has moved: copy the current deploy/gunicorn.conf.py",
+    FutureWarning,
+    stacklevel=2,
 )

@@ -10,7 +10,7 @@ from bridge.monitoring.spans import Stage
 
 @dataclass(slots=True)
 class StageTimes:
-    """Hold when stages began and ended, in nanoseconds since 1970; 0 for what has not happened."""
+    """The times of the stages, in nanoseconds since 1970; 0 for one that was not reached."""
 
     began: int = field(default_factory=time.time_ns)
     verified: int = 0
@@ -18,9 +18,7 @@ class StageTimes:
     stored: int = 0
 
     def stages(self) -> list[Stage]:
-        """Return the stages of a request that is over; one that only repeats another is not
-        stored.
-        """
+        """Return the stages of a request that has ended; a duplicate is not stored."""
         now = time.time_ns()
         verified = self.verified or now
         planned = self.planned or now

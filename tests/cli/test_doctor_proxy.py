@@ -128,17 +128,17 @@ CASES: dict[str, tuple[Change, str, str]] = {
     "dropped": (
         without("signature"),
         "github",
-        "on the way the header x-hub-signature-256 did not come",
+        "on the way the header x-hub-signature-256 did not arrive",
     ),
     "renamed": (
         before("x-original-"),
         "github",
-        "on the way the header x-hub-signature-256 came as x-original-x-hub-signature-256",
+        "on the way the header x-hub-signature-256 arrived as x-original-x-hub-signature-256",
     ),
     "no token": (
         without("authorization"),
         "token",
-        "on the way the header authorization did not come",
+        "on the way the header authorization did not arrive",
     ),
     "rewritten": (
         anew,
@@ -148,7 +148,7 @@ CASES: dict[str, tuple[Change, str, str]] = {
     "another value": (
         lambda headers, body: ({**headers, "content-type": "text/plain"}, body[:-1]),
         "github",
-        "on the way the header content-type came with another value; the body was changed (",
+        "on the way the header content-type arrived with another value; the body was changed (",
     ),
 }
 
@@ -188,7 +188,7 @@ def test_what_signs_the_url_is_signed_for_what_the_sender_calls(bridge: Bridge) 
     assert found["good", "square"][0] == "ok"
     _, found = doctor(bridge, here, FLOWBRIDGE_PUBLIC_URL="https://other.example.com")
     assert (
-        "https://other.example.com/hooks/square was called, which is taken for"
+        "https://other.example.com/hooks/square was called; it was received as"
         f" {PUBLIC}/hooks/square" in found["good", "square"][1]
     )
     assert found["good", "github"][0] == "ok", "it signs no URL"

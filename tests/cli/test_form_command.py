@@ -273,8 +273,7 @@ def test_where_the_widget_goes_is_said_without_its_key(folder: Path, kind: str) 
         done = run("contact-us", "--as", form)
         title = KINDS[kind].title
         assert (
-            f" Here goes the widget of {title}: `site_key` in routes.yaml has it written. "
-            in done.stdout
+            f" Set `site_key` in routes.yaml to insert the widget of {title} here. " in done.stdout
         )
         assert "`site_key` under `captcha`" in done.stderr
         assert KINDS[kind].script.partition("?")[0] not in done.stdout

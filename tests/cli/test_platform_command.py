@@ -141,7 +141,7 @@ def test_each_fault_over_http(flow_platform: StartPlatform) -> None:
     assert isinstance(seen[1], tuple) and seen[1][0] == 429 and seen[1][1]["retry-after"] == "7"
     assert json.loads(seen[1][2]) == {
         "error": "rate_limit",
-        "message": "as the fault start_pipeline=429:7*1 says",
+        "message": "injected by the fault start_pipeline=429:7*1",
     }
     assert [one[0] if isinstance(one, tuple) else one.reason for one in seen] == [
         200,

@@ -32,7 +32,15 @@ from bridge.core.status import RunsEnded, SourceNow
 from bridge.core.times import write_time
 from bridge.core.timings import TIMINGS
 from bridge.monitoring import alerts as alert_states
-from bridge.monitoring.alerts import AGAIN, MOST, QUIET, RAISED, RESOLVED, Notice, step
+from bridge.monitoring.alerts import (
+    MAX_NOTICES,
+    QUIET_SECONDS,
+    RAISED,
+    REPEAT_SECONDS,
+    RESOLVED,
+    Notice,
+    step,
+)
 from bridge.monitoring.conditions import CONDITIONS, Trouble, troubles
 from bridge.providers.registry import PROVIDERS
 from bridge.routing.model import OWN, Config, Source
@@ -74,11 +82,16 @@ def every(
 
 
 def test_what_lasts_is_told_once_a_day_and_its_end_once() -> None:
-    told = follow([*every(30, 2 * AGAIN, [DEAD]), *every(30, 3 * AGAIN, [], since=2 * AGAIN)])
+    told = follow(
+        [
+            *every(30, 2 * REPEAT_SECONDS, [DEAD]),
+            *every(30, 3 * REPEAT_SECONDS, [], since=2 * REPEAT_SECONDS),
+        ]
+    )
     assert [(at, one.type) for at, one in told] == [
         (HOLDS, RAISED),
-        (HOLDS + AGAIN, RAISED),
-        (2 * AGAIN + GONE - 30, RESOLVED),
+        (HOLDS + REPEAT_SECONDS, RAISED),
+        (2 * REPEAT_SECONDS + GONE - 30, RESOLVED),
     ]
     assert told[-1][1].alert.since == NOW
 
@@ -92,7 +105,7 @@ def test_what_comes_and_goes_is_told_at_most_twice_an_hour() -> None:
     told = follow(looks)
     assert 2 <= len(told) <= 2 * 24
     raised = [at for at, one in told if one.type == RAISED]
-    assert min(later - at for at, later in itertools.pairwise(raised)) >= QUIET
+    assert min(later - at for at, later in itertools.pairwise(raised)) >= QUIET_SECONDS
 
 
 def test_a_flood_of_conditions_is_told_a_few_at_a_time() -> None:
@@ -102,10 +115,10 @@ def test_a_flood_of_conditions_is_told_a_few_at_a_time() -> None:
     for at in range(0, 7200, 300):
         known, notices = step(known, flood, NOW + at)
         told.append(len(notices))
-    assert sum(told[:12]) == MOST
-    assert sum(told) <= 3 * MOST
-    assert len(known) == alert_states.KEPT + 1
-    assert known["flood"].what == "more is wrong than is told one by one: 2961 of silence"
+    assert sum(told[:12]) == MAX_NOTICES
+    assert sum(told) <= 3 * MAX_NOTICES
+    assert len(known) == alert_states.MAX_ALERTS + 1
+    assert known["flood"].what == "too many alerts to send each of them: 2961 of silence"
     for at in (7200, 7500):
         known, notices = step(
             known, [*flood, Trouble("circuit_open:crm", "not called", "look")], NOW + at
@@ -142,12 +155,14 @@ def test_whatever_comes_and_goes_what_is_told_is_bounded_and_each_end_is_told(
         )
         told += [(at, one.type, one.alert) for one in notices]
     for since, *_ in told:
-        lately = [(type_, alert) for at, type_, alert in told if since <= at < since + QUIET]
+        lately = [
+            (type_, alert) for at, type_, alert in told if since <= at < since + QUIET_SECONDS
+        ]
         assert max(Counter((type_, alert.key) for type_, alert in lately).values()) == 1
         one_by_one = Counter(
             (type_, alert.severity) for type_, alert in lately if alert.key != "flood"
         )
-        assert max(one_by_one.values(), default=0) <= MOST
+        assert max(one_by_one.values(), default=0) <= MAX_NOTICES
     for key in {alert.key for *_, alert in told}:
         types = [type_ for _, type_, alert in told if alert.key == key]
         assert types == [RAISED, RESOLVED] * (len(types) // 2)

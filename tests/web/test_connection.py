@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.web.server.connection import Connection, Listener
+from bridge.web.server.connection import Connection, ListeningSocket
 
 Pair = tuple[Connection, socket.socket]
 
@@ -23,7 +23,7 @@ def pair() -> Iterator[Pair]:
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname()) as sender,
     ):
-        ours, address = Listener(server).accept()
+        ours, address = ListeningSocket(server).accept()
         assert address == sender.getsockname()
         with ours:
             yield ours, sender

@@ -12,26 +12,26 @@ from pathlib import Path
 from serving import Bridge, head, read_answer
 
 from bridge.core.timings import Timings
-from bridge.web.health import Look, Remembered
+from bridge.web.health import Readiness, ReadinessCache
 
-READY: Look = (True, 1, None)
-NOT_READY: Look = (True, 0, None)
+READY: Readiness = (True, 1, None)
+NOT_READY: Readiness = (True, 0, None)
 NO_CACHE = Timings(ready_cache_seconds=0.0, not_ready_cache_seconds=0.0)
 
 
 def test_a_flood_of_questions_is_one_look() -> None:
-    looks: list[Look] = []
+    looks: list[Readiness] = []
     look = lambda: looks.append(READY) or READY  # type: ignore[func-returns-value]  # noqa: E731
-    remembered = Remembered(look, Timings(ready_cache_seconds=600.0))
+    cache = ReadinessCache(look, Timings(ready_cache_seconds=600.0))
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: remembered(), range(200))) == {READY}
+        assert set(pool.map(lambda _: cache(), range(200))) == {READY}
     assert looks == [READY]
 
 
 def test_what_has_changed_is_seen_by_the_next_look() -> None:
     found = iter([NOT_READY, READY, NOT_READY])
-    remembered = Remembered(lambda: next(found), NO_CACHE)
-    assert [remembered(), remembered(), remembered()] == [NOT_READY, READY, NOT_READY]
+    cache = ReadinessCache(lambda: next(found), NO_CACHE)
+    assert [cache(), cache(), cache()] == [NOT_READY, READY, NOT_READY]
 
 
 def test_a_look_that_hangs_holds_one_thread_up() -> None:
@@ -39,19 +39,19 @@ def test_a_look_that_hangs_holds_one_thread_up() -> None:
     go_on = threading.Event()
     looks = []
 
-    def look() -> Look:
+    def look() -> Readiness:
         looks.append(1)
         if len(looks) == 2:
             hangs.set()
             go_on.wait(60)
         return READY
 
-    remembered = Remembered(look, NO_CACHE)
-    remembered()
-    slow = threading.Thread(target=remembered)
+    cache = ReadinessCache(look, NO_CACHE)
+    cache()
+    slow = threading.Thread(target=cache)
     slow.start()
     hangs.wait(60)
-    assert [remembered() for _ in range(5)] == [READY] * 5 and len(looks) == 2
+    assert [cache() for _ in range(5)] == [READY] * 5 and len(looks) == 2
     go_on.set()
     slow.join()
 

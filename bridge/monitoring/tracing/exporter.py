@@ -1,9 +1,8 @@
-"""Traces are exported where the environment asks for it and the extra `otel` is installed; else
-nothing of it is even imported.
+"""The export of traces, if the environment asks for it and the extra `otel` is installed.
 
 The variables are OpenTelemetry's own:
-https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. Nothing here
-fails or holds up anything else: what cannot be exported is lost.
+https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. Without them
+nothing is imported. An export never fails or delays anything else: what cannot be exported is lost.
 """
 
 from __future__ import annotations
@@ -23,29 +22,27 @@ log = get_logger()
 PREFIX: Final = "OTEL_"
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-SPOKEN: Final = "http/protobuf"
+SUPPORTED_PROTOCOL: Final = "http/protobuf"
 
 
 class Tracer(Protocol):
-    """Who exports the spans of this process. For any thread."""
+    """The exporter of the spans of this process. Thread-safe."""
 
     def header(self, trace: Trace, span_id: str) -> str:
         """Return the `traceparent` that names a span of a trace."""
 
     def export(self, spans: Callable[[], Iterable[Span]]) -> None:
-        """Have spans exported, later and elsewhere. Nothing is raised, whatever making them
-        raises.
-        """
+        """Queue spans for export. It raises nothing, even if creating them fails."""
 
     def close(self) -> None:
-        """Export what is left, within a second."""
+        """Export the queued spans, within a second."""
 
 
-_begun: dict[int, Tracer] = {}  # by the id of the process: what is forked has the parent's too
+_begun: dict[int, Tracer] = {}  # by process id: a forked process has the parent's entry too
 
 
 def is_wanted(environ: Mapping[str, str]) -> bool:
-    """Return whether an environment asks for traces: it names a collector, or the exporter."""
+    """Return whether an environment asks for traces: it names a collector or the exporter."""
     exporters = {
         one.strip() for one in environ.get("OTEL_TRACES_EXPORTER", "").split(",") if one.strip()
     }
@@ -57,51 +54,51 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
 
 
 def prepare(environ: Mapping[str, str]) -> None:
-    """Import what exporting needs, so that all processes share it, and warn where traces are wanted
-    and cannot be had.
+    """Import the exporter, so that all processes share it, and warn if traces cannot be exported.
 
-    To be called before the fork.
+    Call it before the fork.
     """
     if is_wanted(environ) and (why := _missing(environ)):
         log.warning("not_traced", why=why)
 
 
 def begin(environ: Mapping[str, str]) -> None:
-    """Export from now on, where that is wanted and can be. To be called after the fork."""
+    """Start the export, if it is wanted and possible. Call it after the fork."""
     if os.getpid() in _begun or not is_wanted(environ) or _missing(environ):
         return
-    from bridge.monitoring.tracing.otlp import Exporting
+    from bridge.monitoring.tracing.otlp import OtlpTracer
 
-    # .env counts, too
+    # those of .env apply too
     add_to_environ({name: value for name, value in environ.items() if name.startswith(PREFIX)})
     try:
-        _begun[os.getpid()] = Exporting()
+        _begun[os.getpid()] = OtlpTracer()
     except Exception as fault:  # a value that OpenTelemetry cannot use; its text may hold a secret
-        log.error("not_traced", why=f"OpenTelemetry could not begin: {type(fault).__name__}")
+        log.error("not_traced", why=f"OpenTelemetry could not start: {type(fault).__name__}")
         return
     atexit.register(finish)
 
 
 def current() -> Tracer | None:
-    """Return this process's tracer, None where nothing is exported."""
+    """Return the tracer of this process, None where nothing is exported."""
     return _begun.get(os.getpid())
 
 
 def finish() -> None:
-    """Export what is left, before the end of a process that has begun."""
+    """Export the queued spans, before the process ends."""
     if tracer := _begun.pop(os.getpid(), None):
         tracer.close()
 
 
 def _missing(environ: Mapping[str, str]) -> str | None:
     """Return why traces that are wanted cannot be exported."""
-    asked = next((environ[name] for name in PROTOCOLS if environ.get(name)), SPOKEN)
-    if asked != SPOKEN:
-        return f"OTEL_EXPORTER_OTLP_PROTOCOL: only {SPOKEN} is spoken"
+    asked = next((environ[name] for name in PROTOCOLS if environ.get(name)), SUPPORTED_PROTOCOL)
+    if asked != SUPPORTED_PROTOCOL:
+        return f"OTEL_EXPORTER_OTLP_PROTOCOL: only {SUPPORTED_PROTOCOL} is supported"
     try:
-        import bridge.monitoring.tracing.otlp  # noqa: F401 - it is only tried whether it is installed
+        import bridge.monitoring.tracing.otlp  # noqa: F401 - a test whether it is installed
     except ModuleNotFoundError:
         return (
-            "the environment asks for traces, which need the extra: pip install 'flowbridge[otel]'"
+            "the environment asks for traces, but the extra is not installed: pip install"
+            " 'flowbridge[otel]'"
         )
     return None

@@ -1,6 +1,4 @@
-"""OpenTelemetry: spans that are over, to a collector by OTLP over HTTP. The only module that
-imports it.
-"""
+"""The OpenTelemetry exporter: OTLP over HTTP. Only this module imports OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -33,12 +31,13 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-LAST: Final = 1.0  # seconds for what is left at the end
+SHUTDOWN_SECONDS: Final = 1.0  # for the queued spans at the end
 
 
-class Exporting:
-    """One process's export: a queue that drops what does not fit, and a thread that empties it.
-    Made after the fork.
+class OtlpTracer:
+    """The tracer of one process: a bounded queue, and a thread that exports it.
+
+    Create it after the fork.
     """
 
     def __init__(self) -> None:
@@ -54,7 +53,7 @@ class Exporting:
         self._tracer = self._provider.get_tracer("flowbridge", __version__)
         self._over = threading.Event()
         self._closed = threading.Event()
-        # at the end of a process none can be started
+        # no thread can be started while a process ends
         threading.Thread(target=self._close, name="traces", daemon=True).start()
 
     def header(self, trace: Trace, span_id: str) -> str:
@@ -62,7 +61,7 @@ class Exporting:
         return str(SpanReference(trace.id, span_id, self._is_sampled(trace)))
 
     def export(self, spans: Callable[[], Iterable[Span]]) -> None:
-        """Put spans into the queue. Nothing is raised."""
+        """Put spans into the queue. It raises nothing."""
         try:
             for span in spans():
                 if self._is_sampled(span.trace):
@@ -71,9 +70,9 @@ class Exporting:
             log.error("not_traced", exc_info=fault)
 
     def close(self) -> None:
-        """Export what is left, as far as a second is enough."""
+        """Export the queued spans, within a second."""
         self._over.set()
-        self._closed.wait(LAST)
+        self._closed.wait(SHUTDOWN_SECONDS)
 
     def _close(self) -> None:
         self._over.wait()
@@ -81,9 +80,7 @@ class Exporting:
         self._closed.set()
 
     def _is_sampled(self, trace: Trace) -> bool:
-        """Return whether a trace is recorded: by the sampler, which says the same of it in every
-        process.
-        """
+        """Return whether a trace is recorded. The sampler decides alike in every process."""
         parent = Context() if trace.parent is None else _within(trace.parent)
         decision: Decision = self._provider.sampler.should_sample(
             parent, int(trace.id, 16), "event"
@@ -110,7 +107,7 @@ class Exporting:
 
 
 class _Ids(IdGenerator):
-    """Gives a span the ids that were laid out for it."""
+    """Returns the ids that were set for the next span."""
 
     def __init__(self) -> None:
         self.next = threading.local()

@@ -1,4 +1,4 @@
-"""Who asks: a key that is known, and a user id that is the key's. Fails closed."""
+"""Authentication of the flow API: a known API key, and the user id of that key. Fails closed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ BUILT_IN = "built-in"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a key speaks for. `key` is its name; `flows` are the saved_item_ids that it may use,
-    null for all.
+    """The owner of an API key. `key` is its name; `flows`: the saved_item_ids that it may use, None
+    for all.
 
-    `built_in`: it is the key that the bridge itself starts runs with. Its name alone does not tell:
-    another key may have it too.
+    `built_in`: it is the key with which the bridge itself starts runs. The name alone is no proof:
+    another key may have the same.
     """
 
     key: str
@@ -29,15 +29,15 @@ class Caller:
     built_in: bool = False
 
     def may(self, saved_item_id: str) -> bool:
-        """Tell whether the key may start and see this flow."""
+        """Return whether the key may start and see this flow."""
         return self.flows is None or saved_item_id in self.flows
 
 
 def caller_of(given: str, credentials: tuple[str, str], keys: Sequence[LocalKey]) -> Caller:
-    """Return who the key `given` speaks for, or refuse with 401.
+    """Return the caller with the key `given`, or refuse with 401.
 
-    Keys are compared by their hashes, each in constant time and all of them whichever fits, so that
-    the time an answer takes says nothing of a key.
+    All keys are compared by their hashes, each in constant time, so that the response time reveals
+    nothing about a key.
     """
     api_key, user_id = credentials
     built_in = LocalKey(name=BUILT_IN, hash=_hash(api_key))
@@ -59,10 +59,9 @@ def caller_of(given: str, credentials: tuple[str, str], keys: Sequence[LocalKey]
 
 
 def key_in(authorization: str | None, api_keys: Sequence[str]) -> str:
-    """Return the key of a request, empty where it has none: `Authorization: Bearer`, or else
-    `api_key` of the query.
+    """Return the key of a request: `Authorization: Bearer`, else `api_key` of the query.
 
-    Another kind of Authorization, and two keys in the query, are none.
+    It is empty without one, with another kind of Authorization, and with two keys in the query.
     """
     if authorization is None:
         return api_keys[0] if len(api_keys) == 1 else ""
@@ -71,10 +70,10 @@ def key_in(authorization: str | None, api_keys: Sequence[str]) -> str:
 
 
 def check_user(caller: Caller, users: Iterable[JSON], projects: Iterable[JSON]) -> None:
-    """Refuse with 403 whoever does not say, or wrongly says, which user the key belongs to.
+    """Refuse a request with 403 if its user id is missing, or is not that of the key.
 
-    There are no projects here: beside a user id a project id says nothing, and without one it
-    stands for the user's and has to be it.
+    There are no projects here: a project id is ignored beside a user id, and must be the user id
+    otherwise.
     """
     said = list(users) or [one for one in projects if one is not None]
     if not said:

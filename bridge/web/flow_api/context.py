@@ -1,4 +1,4 @@
-"""What the flow API is served from: where runs and files are kept, and whom it is served to."""
+"""The dependencies of the flow API: the stores of runs and files, the platform, credentials."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from bridge.routing.model import Platform
 from bridge.store.blobs import Blobs
 from bridge.web.body_reader import Intake
 
-# bytes of bodies being read at once in a process; webhooks have a budget of their own
+# bytes of bodies that a process reads at once; webhooks have a separate budget
 IN_FLIGHT = 48 * 1024 * 1024
 
 
 class Runs(Protocol):
-    """Where runs, and what is known of flows and files, are kept. What it cannot keep or read is a
-    StoreError.
-    """
+    """The store of runs, flows and files. Raises `StoreError` if it cannot read or write."""
 
     def start(self, run: LocalRun, cap: int | None = None) -> LocalRun:
-        """Keep a new run durably, or return the earlier one that has its idempotency key. `Full`
-        where `cap` runs are not over yet.
+        """Store a new run durably, or return the earlier one with its idempotency key.
+
+        Raises `Full` if `cap` runs have not ended yet.
         """
 
     def get(self, run_id: str) -> LocalRun | None:
@@ -38,32 +37,29 @@ class Runs(Protocol):
         """Return the newest runs of each flow that the user started, newest first."""
 
     def kill(self, run_id: str, now: float) -> LocalRun | None:
-        """End a queued run at once, ask for the end of a running one; return it as it is then, None
-        where there is none.
-        """
+        """End a queued run, or request the end of a running one; return it, None if unknown."""
 
     def flow(self, flow_id: str) -> LocalFlow | None:
-        """Return what is known of a flow."""
+        """Return a flow, None if there is none."""
 
     def flows(self) -> list[LocalFlow]:
-        """Return what is known of all flows, by id."""
+        """Return all flows, by id."""
 
     def keep_file(self, file: LocalFile) -> None:
-        """Keep what is known of a file whose blob is there; one of the same user, run and name is
-        replaced.
-        """
+        """Store the record of a file whose blob exists; replace one of the same user, run, name."""
 
     def file(self, user_id: str, name: str, run_id: str = "") -> LocalFile | None:
-        """Return the file of that name: uploaded by the user, or kept by the run."""
+        """Return the file of that name: uploaded by the user, or saved by the run."""
 
     def uploaded(self, user_id: str) -> int:
-        """Return how many bytes the files have that the user has uploaded."""
+        """Return the total size of the files that the user has uploaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """`credentials` are the built-in API key and its user; `platform` is the local one of the
-    moment, null where there is none.
+    """The dependencies of the endpoints. `credentials`: the built-in API key and its user.
+
+    `platform` returns the current local platform, None if there is none.
     """
 
     runs: Runs

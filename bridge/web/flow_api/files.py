@@ -1,4 +1,4 @@
-"""Files: uploaded by name as Base64 in JSON, downloaded as bytes or as a zip."""
+"""The file endpoints: upload by name as Base64 in JSON, download as bytes or as a zip."""
 
 from __future__ import annotations
 
@@ -25,29 +25,27 @@ from bridge.web.form_files import SPARE
 MIB = 1024 * 1024
 MAX_FILE = 25 * MIB
 MAX_FILES = 50  # in one call
-# of one user; files of events are not counted: they are there anyway, and go with their events
+# of one user, without the files of events: they are stored anyway, and deleted with their events
 MAX_UPLOADED = 1024 * MIB
 NAME_BYTES = 255  # of a file's name in UTF-8
 log = get_logger()
 
 
 def upload_file(served: Served, asked: Asked) -> Response:
-    """Keep one file under its name; one that the user has of that name is replaced."""
+    """Store one file; it replaces the user's file of that name."""
     name = _keep(served, asked, asked.fields)
     return responses.answer(200, {"success": True, "file_name": name})
 
 
 def upload_files(served: Served, asked: Asked) -> Response:
-    """Keep several, each for itself: 200 where all could be, 207 where some could, the first one's
-    error where none could.
-    """
+    """Store several files: 200 if all were stored, 207 if some were, else the first error."""
     kept: list[str] = []
     failed: list[tuple[str, Refused]] = []
     for entry in asked.listed("files", MAX_FILES):
         try:
             fields = entry if isinstance(entry, dict) else {}
             if fields.get("file_name") in kept:
-                raise bad("invalid_parameter", "the name stands twice")
+                raise bad("invalid_parameter", "the name is given twice")
             kept.append(_keep(served, asked, fields))
         except Refused as refused:
             name = fields.get("file_name")
@@ -59,7 +57,7 @@ def upload_files(served: Served, asked: Asked) -> Response:
         raise Refused(
             first.status,
             first.code,
-            f"no file was kept; {name[:100]!r}: {first.message}",
+            f"no file was stored; {name[:100]!r}: {first.message}",
             headers=first.headers,
         )
     reasons = [
@@ -73,7 +71,7 @@ def upload_files(served: Served, asked: Asked) -> Response:
 
 
 def download_file(served: Served, asked: Asked) -> Response:
-    """The bytes of a file that a run kept, or that its user uploaded."""
+    """Return the bytes of a file that a run saved, or that its user uploaded."""
     file = _files_of_run(served, asked, [asked.fields.get("file_name")])[0]
     opened = served.blobs.open(file.sha256)
     headers = {
@@ -91,38 +89,32 @@ def download_file(served: Served, asked: Asked) -> Response:
 
 
 def download_files(served: Served, asked: Asked) -> Response:
-    """Several files as a zip, which is made while it is sent. All of them, or an error."""
+    """Return several files as a zip, built while it is sent. One missing file is an error."""
     files = _files_of_run(served, asked, asked.listed("file_names", MAX_FILES))
     headers = {**SAFE, "Content-Disposition": disposition("files.zip")}
     return Response(zipped(served.blobs, files), 200, headers, mimetype="application/zip")
 
 
 def path_problem(name: JSON) -> str | None:
-    """Return why this can be no file's name: it is no name, or a path. Runs may keep files under
-    any other.
-    """
+    """Return why this is no valid name of a file; runs may save files under any other name."""
     if not isinstance(name, str) or not name:
-        return "file_name: a string that is not empty is wanted"
+        return "file_name must be a non-empty string"
     if name in (".", "..") or any(one in "/\\" or one < " " for one in name):
-        return "file_name: a name without a folder is wanted"
+        return "file_name must be a name without a folder"
     return None
 
 
 def name_problem(name: JSON) -> str | None:
-    """Return what is wrong with the name of a file that is to be uploaded: it is one name, not a
-    path, and can be shown.
-    """
+    """Return why a file cannot be uploaded under this name: it must be printable, and no path."""
     if problem := path_problem(name):
         return problem
     if (
         any(unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") for one in name)
         or name != name.strip()
     ):
-        return (
-            "file_name: control characters, invisible ones and blanks at its ends are not allowed"
-        )
+        return "file_name must not have control or invisible characters, or blanks at its ends"
     if len(name.encode()) > NAME_BYTES:
-        return f"file_name: at most {NAME_BYTES} bytes are allowed"
+        return f"file_name may have at most {NAME_BYTES} bytes"
     return None
 
 
@@ -135,7 +127,7 @@ def _keep(served: Served, asked: Asked, fields: JSON) -> str:
     if of_event and asked.caller.key != BUILT_IN:
         raise bad(
             "invalid_parameter",
-            f"file_name: names that begin with {OF_EVENT} are those of files of events",
+            f"file_name: names that begin with {OF_EVENT} are reserved for files of events",
         )
     data = _decoded(fields.get("file_content"))
     if len(data) > MAX_FILE:
@@ -163,32 +155,33 @@ def _keep(served: Served, asked: Asked, fields: JSON) -> str:
     except (OSError, StoreError) as error:
         log.error("file_not_kept", key=asked.caller.key, error=str(error))
         raise Refused(
-            503, "unavailable", "the file could not be kept", headers={"Retry-After": "5"}
+            503, "unavailable", "the file could not be stored", headers={"Retry-After": "5"}
         ) from error
     log.info("file_kept", key=asked.caller.key, bytes=len(data))
     return str(name)
 
 
 def _decoded(content: JSON) -> bytes:
-    """Return the bytes of Base64 text, which may be broken into lines."""
+    """Return the bytes of Base64 text, which may have line breaks."""
     if not isinstance(content, str):
         raise bad(
             "missing_parameter" if content is None else "invalid_parameter",
-            "file_content: Base64 text is wanted",
+            "file_content must be Base64 text",
         )
     try:
-        if content.endswith("==="):  # strict mode lets more pass than there can be
+        if content.endswith("==="):  # strict mode accepts more padding than is possible
             raise ValueError
         return binascii.a2b_base64(
             "".join(content.split()) if "\n" in content else content, strict_mode=True
         )
     except ValueError:
-        raise bad("invalid_parameter", "file_content: this is not Base64") from None
+        raise bad("invalid_parameter", "file_content is not valid Base64") from None
 
 
 def _files_of_run(served: Served, asked: Asked, names: Sequence[JSON]) -> list[LocalFile]:
-    """Return the files of those names: of the run, or else uploaded by its user. All are there, or
-    it is refused.
+    """Return the files of those names: of the run, else uploaded by its user.
+
+    Refuses the request if one of them is missing.
     """
     run_id = asked.id("run_id")
     saved_item_id = asked.maybe_id("saved_item_id")
@@ -196,7 +189,7 @@ def _files_of_run(served: Served, asked: Asked, names: Sequence[JSON]) -> list[L
         raise bad("missing_parameter" if names == [None] else "invalid_parameter", problem)
     run = run_of(served, asked, run_id)
     if saved_item_id not in (None, run.saved_item_id):
-        raise bad("conflicting_parameters", "the run is of another flow than saved_item_id")
+        raise bad("conflicting_parameters", "the run belongs to another flow than saved_item_id")
     files = []
     for name in dict.fromkeys(map(str, names)):
         file = served.runs.file(run.user_id, name, run.id) or served.runs.file(run.user_id, name)

@@ -1,4 +1,4 @@
-"""Look: runs, flows, workbooks and inputs."""
+"""The read endpoints: runs, flows, workbooks and inputs."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ READY_MADE = "ready-made"
 
 
 def get_pl_run(served: Served, asked: Asked) -> Response:
-    """How a run is."""
+    """Return the state of a run."""
     return responses.answer(200, responses.report(run_of(served, asked, asked.id("run_id"))))
 
 
 def list_saved_items(served: Served, asked: Asked) -> Response:
-    """The flows."""
+    """Return the flows."""
     return responses.answer(
         200, {"saved_items": [responses.saved_item(flow) for flow in _flows(served, asked)]}
     )
 
 
 def list_workbooks(served: Served, asked: Asked) -> Response:
-    """The flows by where they come from: flowbridge itself, or a file."""
+    """Return the flows by origin: flowbridge itself, or a file."""
     books: dict[str, list[LocalFlow]] = {}
     for flow in _flows(served, asked):
         books.setdefault(flow.workbook, []).append(flow)
@@ -40,13 +40,13 @@ def list_workbooks(served: Served, asked: Asked) -> Response:
 
 
 def get_inputs(served: Served, asked: Asked) -> Response:
-    """The Input nodes of a flow."""
+    """Return the Input nodes of a flow."""
     flow = _flow(served, asked, asked.id("saved_item_id"))
     return responses.answer(200, {"inputs": [responses.input_node(one) for one in flow.inputs]})
 
 
 def get_plrun_saved_item_map(served: Served, asked: Asked) -> Response:
-    """The newest runs of a flow, or of each flow of a workbook."""
+    """Return the newest runs of a flow, or of each flow of a workbook."""
     flow_id = asked.maybe_id("saved_item_id")
     book_id = asked.maybe_id("workbook_id")
     if flow_id is None and book_id is None:

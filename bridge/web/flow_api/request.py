@@ -1,4 +1,4 @@
-"""What is asked: the JSON of the body, and ids in the body or the query."""
+"""A request to the flow API: the JSON of its body, and ids in the body or the query."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ID_LENGTH = 1000  # characters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One request whose key is known. `raw` is its body; `query` has every value of each name."""
+    """One authenticated request. `raw` is its body; `query` has every value of each name."""
 
     caller: Caller
     platform: Platform
@@ -31,31 +31,28 @@ class Asked:
 
     @property
     def fields(self) -> Mapping[str, JSON]:
-        """The body, where it is an object."""
+        """Return the body if it is an object."""
         return self.body if isinstance(self.body, dict) else {}
 
     def id(self, name: str) -> str:
-        """Return an id from the body or the query, or refuse with 400. Both may have it where they
-        agree.
-        """
+        """Return an id from the body or the query, or refuse with 400. Both may have the same."""
         found = self.maybe_id(name)
         if found is None:
             raise bad("missing_parameter", f"{name} is required")
         return found
 
     def maybe_id(self, name: str) -> str | None:
-        """Return an id that may be left out or null."""
+        """Return an id that may be missing or null."""
         values = [
             *self.query.get(name, ()),
             *([self.fields[name]] if self.fields.get(name) is not None else ()),
         ]
         if not all(isinstance(value, str) and value for value in values):
-            raise bad("invalid_parameter", f"{name}: a string that is not empty is wanted")
+            raise bad("invalid_parameter", f"{name} must be a non-empty string")
         if any(len(value) > ID_LENGTH or not value.isprintable() for value in values):
             raise bad(
                 "invalid_parameter",
-                f"{name}: at most {ID_LENGTH} characters are wanted, and none that cannot be"
-                " printed",
+                f"{name}: at most {ID_LENGTH} characters are allowed, all of them printable",
             )
         if len(set(values)) > 1:
             raise bad("conflicting_parameters", f"{name} has different values")
@@ -67,20 +64,18 @@ class Asked:
         if not isinstance(value, list) or not value:
             raise bad(
                 "missing_parameter" if value is None else "invalid_parameter",
-                f"{name}: a list that is not empty is wanted",
+                f"{name} must be a non-empty list",
             )
         if len(value) > most:
             raise bad(
                 "invalid_parameter",
-                f"{name}: {len(value)} entries were given; at most {most} are allowed",
+                f"{name}: {len(value)} entries; at most {most} are allowed",
             )
         return value
 
 
 def read_json(raw: bytes) -> JSON:
-    """Return the JSON of a body; {} for an empty one, whose ids are in the query. 400 for what is
-    not JSON.
-    """
+    """Return the JSON of a body, or refuse with 400; {} if it is empty: ids are in the query."""
     try:
         return orjson.loads(raw) if raw.strip() else {}
     except orjson.JSONDecodeError as error:

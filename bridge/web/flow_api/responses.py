@@ -1,4 +1,4 @@
-"""What is answered: JSON in the words and forms of the public flow API."""
+"""The responses: JSON in the format of the public flow API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bridge.flows.ids import workbook_id
 
 
 def answer(status: int, value: JSON, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a JSON response that nothing on the way keeps."""
+    """Return a JSON response that no proxy caches."""
     sent: Any = {"Cache-Control": "no-store", **(headers or {})}
     try:
         text = orjson.dumps(value)
@@ -31,24 +31,24 @@ def answer(status: int, value: JSON, headers: Mapping[str, str] | None = None) -
 def error(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return an error in the only form that there is."""
+    """Return an error, in the one format of all errors."""
     return answer(status, {"error": code, "message": message}, headers)
 
 
 def started(run: LocalRun, flow: LocalFlow | None, host_url: str) -> JSON:
-    """Return the answer to a start. A flow that is no longer there has a workbook of its own."""
+    """Return the answer to a start. A flow that was removed has a workbook of its own."""
     url = f"{host_url}console/runs?{urlencode({'run_id': run.id, 'flow_id': run.saved_item_id})}"
     book = workbook_id(flow.workbook if flow else run.saved_item_id)
     return {"run_id": run.id, "saved_item_id": run.saved_item_id, "workbook_id": book, "url": url}
 
 
 def report(run: LocalRun) -> dict[str, JSON]:
-    """Return how a run is."""
+    """Return the state of a run."""
     return {"user_id": run.user_id, **summary(run), "log": list(run.log)}
 
 
 def summary(run: LocalRun) -> dict[str, JSON]:
-    """Return how a run is, as the list of runs has it."""
+    """Return the state of a run for lists."""
     return {
         "run_id": run.id,
         "saved_item_id": run.saved_item_id,
@@ -60,7 +60,7 @@ def summary(run: LocalRun) -> dict[str, JSON]:
 
 
 def saved_item(flow: LocalFlow) -> dict[str, JSON]:
-    """Return a flow as lists have it."""
+    """Return a flow for lists."""
     return {
         "saved_item_id": flow.id,
         "name": flow.id,
@@ -70,8 +70,9 @@ def saved_item(flow: LocalFlow) -> dict[str, JSON]:
 
 
 def input_node(one: Input) -> dict[str, JSON]:
-    """Return an Input node as the public API lists it: it knows strings and files only, so the rest
-    is in the description.
+    """Return an Input node as the public API lists it.
+
+    That API has strings and files only, so the description says the rest.
     """
     takes = {"file": "the name of an uploaded file", "body": "the whole body of the start"}.get(
         one.kind, one.type

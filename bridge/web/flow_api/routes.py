@@ -1,4 +1,4 @@
-"""The endpoints, one row each, and the one way that every request goes: key, body, user, answer."""
+"""The table of endpoints, and the steps of every request: key, body, user, answer."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from bridge.web.flow_api.request import Asked, bad, read_json
 PREFIX = "/api/v1"
 MIB = 1024 * 1024
 # bytes of a body
-START = 5 * MIB
-UPLOAD = 35 * MIB
-SMALL = MIB
+MAX_START_BYTES = 5 * MIB
+MAX_UPLOAD_BYTES = 35 * MIB
+MAX_CALL_BYTES = MIB
 OPENAPI = Path(__file__).with_name("openapi.json")
 
 log = get_logger()
@@ -32,7 +32,7 @@ log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One path. `any_json`: its body may be other JSON than an object."""
+    """One path. `any_json`: its body need not be a JSON object."""
 
     path: str
     methods: tuple[str, ...]
@@ -43,17 +43,17 @@ class Endpoint:
 
 READ = ("GET", "HEAD")
 ENDPOINTS = (
-    Endpoint("start_pipeline", ("POST", "GET"), runs.start, START, any_json=True),
-    Endpoint("kill_pipeline", ("POST",), runs.kill, SMALL),
+    Endpoint("start_pipeline", ("POST", "GET"), runs.start, MAX_START_BYTES, any_json=True),
+    Endpoint("kill_pipeline", ("POST",), runs.kill, MAX_CALL_BYTES),
     Endpoint("get_pl_run", READ, queries.get_pl_run),
     Endpoint("list_saved_items", READ, queries.list_saved_items),
     Endpoint("list_workbooks", READ, queries.list_workbooks),
     Endpoint("get_inputs", READ, queries.get_inputs),
     Endpoint("get_plrun_saved_item_map", READ, queries.get_plrun_saved_item_map),
-    Endpoint("upload_file", ("POST",), files.upload_file, UPLOAD),
-    Endpoint("upload_files", ("POST",), files.upload_files, UPLOAD),
-    Endpoint("download_file", ("POST",), files.download_file, SMALL),
-    Endpoint("download_files", ("POST",), files.download_files, SMALL),
+    Endpoint("upload_file", ("POST",), files.upload_file, MAX_UPLOAD_BYTES),
+    Endpoint("upload_files", ("POST",), files.upload_files, MAX_UPLOAD_BYTES),
+    Endpoint("download_file", ("POST",), files.download_file, MAX_CALL_BYTES),
+    Endpoint("download_files", ("POST",), files.download_files, MAX_CALL_BYTES),
 )
 
 
@@ -79,7 +79,7 @@ def flow_api(served: Served) -> Blueprint:
 
 
 def _drop_head(rules: Iterable[Rule]) -> None:
-    """Take HEAD, which is added to every GET, from what is not to be read: it would start a run."""
+    """Remove the HEAD that Flask adds to every GET from other endpoints: it would start a run."""
     methods = {f"flow_api.{endpoint.path}": endpoint.methods for endpoint in ENDPOINTS}
     for rule in rules:
         if rule.methods and "HEAD" not in methods.get(rule.endpoint, READ):
@@ -90,7 +90,7 @@ def _view(served: Served, endpoint: Endpoint) -> Callable[[], Response]:
     def view() -> Response:
         platform = _platform(served)
         given = key_in(request.headers.get("Authorization"), request.args.getlist("api_key"))
-        # The key comes first: without one nobody makes us read a body.
+        # The key is checked first, so that no body is read without one.
         caller = caller_of(given, served.credentials, platform.keys)
         with (
             served.intake.body(request.environ, endpoint.max_body)
@@ -131,7 +131,7 @@ def _platform(served: Served) -> Platform:
     platform = served.platform()
     if platform is None:
         raise Refused(
-            404, "not_found", "there is nothing here: routes.yaml has no platform of type local"
+            404, "not_found", "no such resource: routes.yaml has no platform of type local"
         )
     return platform
 

@@ -1,4 +1,4 @@
-"""Start a run, and end one."""
+"""The endpoints that start and end runs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bridge.web.flow_api.context import Served
 from bridge.web.flow_api.request import Asked, bad, forbidden
 
 KEY_LENGTH = 255  # characters of an Idempotency-Key
-#: What stands in a body or a query beside the inputs.
+#: Keys of a body or a query that are no inputs.
 NOT_INPUTS = frozenset(("user_id", "saved_item_id", "project_id", "api_key", "pipeline_inputs"))
 
 log = get_logger()
 
 
 def start(served: Served, asked: Asked) -> Response:
-    """`start_pipeline`: keep a run durably and answer with its id; it is executed later."""
+    """`start_pipeline`: store a run durably and answer with its id; it is executed later."""
     saved_item_id = asked.id("saved_item_id")
     if not asked.caller.may(saved_item_id):
         raise forbidden("this flow")
@@ -46,7 +46,7 @@ def start(served: Served, asked: Asked) -> Response:
 
 
 def kill(served: Served, asked: Asked) -> Response:
-    """`kill_pipeline`: end a run; one that is over stays as it is."""
+    """`kill_pipeline`: end a run; one that has ended is left unchanged."""
     run = run_of(served, asked, asked.id("run_id"))
     served.runs.kill(run.id, asked.now)
     log.info("run_killed", run_id=run.id, flow=run.saved_item_id, key=asked.caller.key)
@@ -54,9 +54,7 @@ def kill(served: Served, asked: Asked) -> Response:
 
 
 def run_of(served: Served, asked: Asked, run_id: str) -> LocalRun:
-    """Return a run of the caller's user and of a flow that his key may see; for everyone else there
-    is none (404).
-    """
+    """Return a run of the caller's user and of a flow that the key may see; 404 for any other."""
     run = served.runs.get(run_id)
     if (
         run is None
@@ -79,7 +77,7 @@ def _inputs(asked: Asked) -> dict[str, JSON]:
         if not isinstance(one, dict) or not isinstance(one.get("input_name"), str):
             raise bad(
                 "invalid_parameter",
-                f'pipeline_inputs[{place}]: {{"input_name": string, "value": …}} is wanted',
+                f'pipeline_inputs[{place}] must be {{"input_name": string, "value": …}}',
             )
         inputs[one["input_name"]] = one.get("value")
     return inputs
@@ -90,38 +88,40 @@ def _query_inputs(query: Mapping[str, object]) -> dict[str, JSON]:
     for name, values in query.items():
         if name not in NOT_INPUTS and isinstance(values, list):
             if len(values) > 1:
-                raise bad("conflicting_parameters", f"{name[:100]} stands twice in the query")
+                raise bad("conflicting_parameters", f"{name[:100]} is given twice in the query")
             inputs[name] = values[0]
     return inputs
 
 
 def _pipeline_inputs(asked: Asked) -> list[JSON]:
-    """Return the list of the body, or the one that is written as JSON text in the query."""
+    """Return the list of the body, or the one in the query as JSON text."""
     in_query = asked.query.get("pipeline_inputs", ())
     given = [
         *in_query,
         *([asked.fields["pipeline_inputs"]] if "pipeline_inputs" in asked.fields else ()),
     ]
     if len(given) > 1:
-        raise bad("conflicting_parameters", "pipeline_inputs stands twice")
+        raise bad("conflicting_parameters", "pipeline_inputs is given twice")
     value = given[0] if given else None
     if isinstance(value, str):
         try:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
-            raise bad("invalid_parameter", "pipeline_inputs: the text is not JSON") from None
+            raise bad("invalid_parameter", "pipeline_inputs is not valid JSON") from None
     if value is None:
         return []
     if not isinstance(value, list):
-        raise bad("invalid_parameter", "pipeline_inputs: a list is wanted")
+        raise bad("invalid_parameter", "pipeline_inputs must be a list")
     return value
 
 
 def _earlier(
     served: Served, asked: Asked, saved_item_id: str, inputs: dict[str, JSON], *, is_gone: bool
 ) -> LocalRun | None:
-    """Return the earlier run of this start where it must be looked up first: its flow `is_gone`, or
-    the API key shared its keys before.
+    """Return the earlier run of this start, if it must be looked up before storing.
+
+    That is so if its flow `is_gone`, or if an earlier version shared idempotency keys between API
+    keys.
     """
     key = _stored_key(asked)
     shared = _shared_key(served, asked)
@@ -137,11 +137,10 @@ def _earlier(
 
 
 def _stored_key(asked: Asked) -> str | None:
-    """Return the Idempotency-Key as the store has it.
+    """Return the Idempotency-Key as it is stored: separate for each API key.
 
-    Keys are apart per API key. Only the built-in key has the bare name space; the others' keys
-    begin with the user's id and the name of the API key, in lines of their own, which no header can
-    forge.
+    Only the built-in key stores it unchanged. For the others it begins with lines for the user's id
+    and the name of the API key, which no header can forge.
     """
     key = _idempotency_key(asked)
     caller = asked.caller
@@ -149,11 +148,10 @@ def _stored_key(asked: Asked) -> str | None:
 
 
 def _shared_key(served: Served, asked: Asked) -> str | None:
-    """Return how earlier versions stored the key of an API key other than the built-in one: apart
-    per user alone. Null for none.
+    """Return the Idempotency-Key as earlier versions stored it: separate for each user only.
 
-    In the bare name space the built-in key stores runs to this day. There only the start of a
-    bridge's delivery is looked for.
+    None for the built-in key, whose keys are still stored unchanged; among these, only the start of
+    a bridge's delivery is looked up.
     """
     key = _idempotency_key(asked)
     caller = asked.caller
@@ -169,8 +167,7 @@ def _idempotency_key(asked: Asked) -> str | None:
     if len(key) > KEY_LENGTH or not key.isprintable():
         raise bad(
             "invalid_parameter",
-            f"Idempotency-Key: at most {KEY_LENGTH} characters are allowed, and none that cannot be"
-            " printed",
+            f"Idempotency-Key: at most {KEY_LENGTH} characters are allowed, all of them printable",
         )
     return key or None
 
@@ -198,7 +195,7 @@ def _new_run(
 
 
 def _written(inputs: dict[str, JSON]) -> str:
-    """Return the inputs as the store has them."""
+    """Return the inputs as JSON text."""
     try:
         return orjson.dumps(inputs).decode()
     except orjson.JSONEncodeError:

@@ -1,6 +1,4 @@
-"""A zip that is made while it is sent: whatever it holds, it never takes more than a few pieces of
-memory.
-"""
+"""A zip that is built while it is sent, so that it needs little memory whatever its size."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ PIECE = 256 * 1024  # bytes read at a time
 
 
 class _Pieces:
-    """Takes what is written, until it is taken away. It cannot seek, so sizes follow the data."""
+    """A buffer of written bytes. It cannot seek, so sizes follow the data in the zip."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -26,7 +24,7 @@ class _Pieces:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing: nothing is buffered elsewhere."""
 
     def take(self) -> bytes:
         taken = b"".join(self._pieces)

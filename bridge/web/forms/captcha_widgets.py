@@ -1,6 +1,4 @@
-"""What a captcha of others has on a page of someone else's: an element that its script fills, or a
-script that asks as the form is sent.
-"""
+"""The captcha of an embedded form: a widget, or a script that runs when the form is sent."""
 
 from __future__ import annotations
 
@@ -14,8 +12,7 @@ from bridge.routing.model import Source
 from bridge.web.forms.javascript import quoted
 
 ACTION = "submit"  # as Google's own examples call it
-#: Without the service's script the form is sent all the same: what that means is for the server to
-#: say.
+#: Without the service's script the form is sent as it is: the server decides what that means.
 ASKS = """const form = document.getElementById(%(id)s);
 let asked = false;
 const ask = (event) => {
@@ -40,18 +37,16 @@ SHOW_BUTTON = """for (const button of document.getElementById(%(id)s).querySelec
 
 
 def captcha_of(source: Source) -> Captcha | None:
-    """Return the captcha that the page of a form has, null where it has none."""
+    """Return the captcha of a form, None if it has none."""
     return source.form.spam.captcha if source.form is not None else None
 
 
 def widget(captcha: Captcha) -> Markup:
-    """Return what stands in the form: the element, or where it goes as long as its key is not
-    known.
-    """
+    """Return the element of the widget, or a comment in its place while `site_key` is unset."""
     kind = KINDS[captcha.kind]
     if captcha.site_key is None:
         return Markup(
-            "<!-- Here goes the widget of {}: `site_key` in routes.yaml has it written. -->"
+            "<!-- Set `site_key` in routes.yaml to insert the widget of {} here. -->"
         ).format(kind.title)
     if not kind.widget:
         return Markup('<input type="hidden" name="{}">').format(kind.fields[0])
@@ -62,12 +57,12 @@ def widget(captcha: Captcha) -> Markup:
 
 
 def scripts(captcha: Captcha) -> tuple[str, ...]:
-    """Return the URLs of what the widget needs."""
+    """Return the URLs of the scripts that the widget needs."""
     return (KINDS[captcha.kind].script.format(key=captcha.site_key),) if captcha.site_key else ()
 
 
 def asking(captcha: Captcha, form_id: str) -> str:
-    """Return the script that asks as the form is sent, empty where a widget does that."""
+    """Return the script that runs the captcha when the form is sent, empty for a widget."""
     kind = KINDS[captcha.kind]
     if kind.widget or captcha.site_key is None:
         return ""
@@ -86,5 +81,5 @@ def show_button(form_id: str) -> str:
 
 
 def as_module(script: str) -> str:
-    """Return a script as HTML that runs once the page is there."""
+    """Return a script as HTML that runs once the page is loaded."""
     return f'<script type="module">\n{indent(script, "  ")}\n</script>'

@@ -1,7 +1,6 @@
-"""What a form's page gets against spam: honeypot, token and proof of work in its HTML,
-`/forms/<source>/challenge`, and the script.
+"""The anti-spam fields of form pages, `/forms/<source>/challenge`, and the script.
 
-Nothing of it is kept: what a token or a challenge says is signed.
+Nothing is stored: tokens and challenges are signed.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ SCRIPT_URL = "/forms/altcha.js"
 def given_parts(
     source: Source, secret_key: str, now: float, came: Mapping[str, JSON] | None = None
 ) -> HiddenParts:
-    """Return what a form carries that a page of ours gives out now: a token is good once.
+    """Return the anti-spam fields of a form on one of our pages. A token is valid once.
 
-    `came`: the control fields of what is sent back to be mended, null for a new form.
+    `came`: the control fields of a form that is shown again, None for a new form.
     """
     form = source.form
     if form is None:
@@ -56,7 +55,8 @@ def given_parts(
 
 
 def pasted_parts(source: Source, base: str) -> HiddenParts:
-    """Return what a form carries on a page that is made once and stays: its script fetches a token.
+    """Return the anti-spam fields of an embedded form, whose script fetches a token.
+
     `base`: the URL of this server.
     """
     if source.form is None:
@@ -90,9 +90,7 @@ def _parts(source: Source, form: Form, base: str, *, works: bool) -> HiddenParts
 
 
 def has_work(source: Source) -> bool:
-    """Return whether pages of others with the form make a browser work: not where that is off, or
-    where a captcha stands for it.
-    """
+    """Return whether the embedded form has a proof of work: not if it is off, or has a captcha."""
     spam = source.form.spam if source.form is not None else None
     return spam is not None and (
         spam.altcha == "required" or (spam.altcha == "optional" and spam.captcha is None)
@@ -100,9 +98,7 @@ def has_work(source: Source) -> bool:
 
 
 def challenge(source: Source, secret_key: str, now: float, came: JSON = None) -> dict[str, JSON]:
-    """Return the answer of `/forms/<source>/challenge`: what ALTCHA's widget reads, and beside it a
-    token for that which came.
-    """
+    """Return the answer of `/forms/<source>/challenge`: ALTCHA's challenge and a new token."""
     if source.form is None:
         return {}
     form = source.form
@@ -127,7 +123,7 @@ def challenge(source: Source, secret_key: str, now: float, came: JSON = None) ->
 def challenges(
     settings: Settings, config: Callable[[], Config], limiter: Limiter, secret_key: str
 ) -> Blueprint:
-    """Return the URLs of it."""
+    """Return the endpoints of the challenge and the script."""
     views = Blueprint("challenges", __name__)
 
     @views.get("/forms/<name>/challenge")
@@ -170,11 +166,11 @@ def _token(
     is_page: bool = False,
     is_back: bool = False,
 ) -> str:
-    """Return a new token. Who had one before, however old, fills in the form since then: of that
-    time as much counts as is asked for.
+    """Return a new token.
 
-    `is_page`: for a page of ours; the script of one has it from there. `is_back`: for what is sent
-    back; to one who needs no token, and had none, it is given as if the time were over.
+    If it replaces one, however old, the time to fill in the form counts from that one, as far as it
+    is required. `is_page`: it is for one of our pages. `is_back`: the form is shown again; where no
+    token is required and there was none, the time counts as over.
     """
     key = derive(secret_key, "tokens")
     read = tokens.read(key, came, source, now, inf)
@@ -187,9 +183,7 @@ def _token(
 
 
 def _for_sites(response: Response, origins: tuple[str, ...], origin: str | None) -> Response:
-    """Let the scripts of the sites that may send the form read the answer, which holds nothing of
-    anyone's.
-    """
+    """Let the scripts of the sites that may send the form read the answer; it is not personal."""
     if not origins:
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response

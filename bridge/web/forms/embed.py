@@ -1,5 +1,6 @@
-"""A form to be pasted into a page of someone else's: plain HTML, HTML with fetch, or a React
-component. By the macros of our own pages.
+"""Embed codes of a form for other sites: plain HTML, HTML with fetch, or a React component.
+
+They use the macros of our own pages.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SUBMIT_BUTTON = re.compile(r'(<button type="submit"[^>]*>).*?(</button>)', re.DO
 
 
 def as_html(source: Source, base: str, language: str) -> str:
-    """Return the form as HTML, sent to the bridge that is reached at `base`."""
+    """Return the form as HTML that submits to the bridge at `base`."""
     scripts = (
         f'\n<script src="{escape(one)}" defer></script>'
         for one in pasted_parts(source, base).scripts
@@ -40,8 +41,9 @@ def as_html(source: Source, base: str, language: str) -> str:
 
 
 def as_fetch(source: Source, base: str, language: str) -> str:
-    """Return it with a script that sends it and shows the answer below; without JavaScript it is
-    sent all the same.
+    """Return the form with a script that submits it and shows the answer below.
+
+    Without JavaScript the browser submits it as usual.
     """
     said = {
         "id": quoted(source.name),
@@ -54,7 +56,7 @@ def as_fetch(source: Source, base: str, language: str) -> str:
 
 
 def as_react(source: Source, base: str, language: str) -> str:
-    """Return it as a React component."""
+    """Return the form as a React component."""
     labels = _labels(source, language)
     reader = JsxWriter(labels)
     reader.feed(_form(source, base, language, in_react=True))
@@ -93,14 +95,14 @@ def _asking(source: Source) -> str:
 
 
 def _again(source: Source) -> str:
-    """What makes the captcha ready for another submission: what it gave is good once."""
+    """Return the code that resets the captcha: its answer is valid once."""
     captcha = captcha_of(source)
     again = KINDS[captcha.kind].again if captcha is not None else ""
     return f"\n        {again}" if again else ""
 
 
 def _labels(source: Source, language: str) -> dict[str, str]:
-    """What each field is called in a message, and what a fault of none of them is said of."""
+    """Return the label of each field, and the one for errors of the whole form."""
     fields = form_view(source, language, None, HiddenParts()).fields
     return {
         "": speaker(language)("whole_form"),
@@ -109,9 +111,7 @@ def _labels(source: Source, language: str) -> dict[str, str]:
 
 
 def _shows_button(source: Source, base: str) -> bool:
-    """Return whether the page itself must show the button: a captcha's script knows nothing of it,
-    ours shows it.
-    """
+    """Return whether the embed code must show the button: our script does, a captcha's does not."""
     return pasted_parts(source, base).needs_script and not has_work(source)
 
 
@@ -120,9 +120,7 @@ def _submit_text(source: Source, language: str) -> str:
 
 
 def _form(source: Source, base: str, language: str, *, in_react: bool = False) -> str:
-    """Return the form. In React, which draws nothing without JavaScript, the component itself says
-    what its button shows.
-    """
+    """Return the form as HTML. In React the component itself controls the button."""
     view = form_view(source, language, f"{base}/hooks/{source.name}", pasted_parts(source, base))
     if in_react:
         view = replace(view, parts=replace(view.parts, scripts=(), needs_script=False))

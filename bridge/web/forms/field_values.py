@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from bridge.core.model import JSON
 from bridge.ingest.forms.controls import Control
 
-MAX_SHOWN_CHARACTERS = 200_000  # characters of a submission that are shown again
+MAX_SHOWN_CHARACTERS = 200_000  # characters of a submission that a page shows again
 MAX_SHOWN_FIELDS = 200
 MAX_SHOWN_VALUES = 1000  # of all fields: of one name there may be several
 
 
 def is_showable(sent: Mapping[str, JSON]) -> bool:
-    """Return whether what was typed is little enough to be put into a page."""
+    """Return whether the submitted values are few and short enough for a page."""
     values = [text for value in sent.values() for text in value_texts(value)]
     characters = sum(map(len, sent)) + sum(map(len, values))
     return (
@@ -24,9 +24,7 @@ def is_showable(sent: Mapping[str, JSON]) -> bool:
 
 
 def shown_values(control: Control, sent: Mapping[str, JSON]) -> list[str | tuple[str, ...]]:
-    """Return what stands in a control, of one for a text once for each that was sent under its
-    name: none is lost.
-    """
+    """Return the values of a control; a text control is repeated for each value of its name."""
     given = (
         [each for each in value_texts(sent.get(control.name)) if each]
         if control.kind in ("input", "textarea")
@@ -46,7 +44,7 @@ def _value(control: Control, sent: Mapping[str, JSON]) -> str | tuple[str, ...]:
 
 
 def value_texts(value: JSON) -> list[str]:
-    """The texts of a value as a form would send it; what a form cannot send is left out."""
+    """Return the texts of a value as a form sends them, without those that no form can send."""
     values = value if isinstance(value, list) else [value]
     return [
         str(each).lower() if isinstance(each, bool) else str(each)

@@ -1,4 +1,4 @@
-"""What a form carries beside its fields, against bots."""
+"""The anti-spam fields of a form."""
 
 from __future__ import annotations
 
@@ -13,23 +13,21 @@ from bridge.routing.model import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HiddenParts:
-    """Names and values of hidden inputs, the honeypot's name (empty: none), and what has the
-    browser work.
+    """The hidden inputs, the name of the honeypot (empty: none), and the proof of work of a form.
 
-    `widget` is HTML that goes before the button, `scripts` are URLs of what it needs, and `policy`
-    is what these need of the page's Content-Security-Policy, by directive. `needs_script`: without
-    JavaScript a submission is held as spam, so the form has no usable button until a script shows
-    it.
+    `widget` is HTML before the button, `scripts` are the URLs that it needs, and `policy` is what
+    these need of the page's Content-Security-Policy, by directive. `needs_script`: a submission
+    without JavaScript is marked as spam, so the button is disabled until a script shows it.
     """
 
     inputs: Mapping[str, str] = field(default_factory=dict)
     honeypot: str = ""
-    widget: Markup = Markup()  # noqa: RUF009 - it cannot be changed
+    widget: Markup = Markup()  # noqa: RUF009 - it is immutable
     scripts: tuple[str, ...] = ()
     policy: Mapping[str, str] = field(default_factory=dict)
     needs_script: bool = False
 
 
-#: Gives what a form carries on a page of ours: null for a new form, else the control fields of what
-#: is sent back.
+#: Returns the anti-spam fields of a form on one of our pages. Its argument is None for a new form,
+#: else the control fields of the form that is shown again.
 Parts = Callable[[Source, Mapping[str, JSON] | None], HiddenParts]

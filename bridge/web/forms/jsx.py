@@ -31,16 +31,16 @@ NUMERIC_ATTRIBUTES = frozenset({"minLength", "maxLength", "rows", "tabIndex"})
 
 
 class JsxWriter(HTMLParser):
-    """Writes the HTML of our macros as JSX. https://react.dev/learn/writing-markup-with-jsx
+    """Converts the HTML of our macros to JSX. https://react.dev/learn/writing-markup-with-jsx
 
-    The fields named are marked where the answer says that something is wrong with them.
+    The fields of `names` are marked if the answer reports an error for them.
     """
 
     def __init__(self, names: Container[str]) -> None:
         super().__init__(convert_charrefs=True)
         self._names = names
         self._pieces: list[str] = []
-        # where the last tag of an element begins that has its value as an attribute
+        # by element with its value as an attribute: the piece of its last tag
         self._open: dict[str, int] = {}
 
     @property

@@ -1,4 +1,4 @@
-"""The pages to which the answer of a form leads."""
+"""The pages to which the answer to a submission redirects or links."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ FORM_FIELDS = "form_fields"
 
 
 def find_redirect(control: Mapping[str, JSON], asking: Asking) -> str | None:
-    """Where the browser is sent: to the page that the form asks for, else to the configured one."""
+    """Return the page that follows: the one that the form requests, else the configured one."""
     return find_requested_page(control, asking) or asking.form.redirect
 
 
 def find_requested_page(control: Mapping[str, JSON], asking: Asking) -> str | None:
-    """The first page that the form asks for and may ask for."""
+    """Return the first page that the form requests and that is allowed."""
     base = asking.site if asking.site in asking.landings else None
     wanted = (landing(url, asking.landings, base) for url in texts_of(control, "redirect"))
     return next((url for url in wanted if url), None)
 
 
 def link_to_site(asking: Asking, language: str) -> pages.Link | None:
-    """A way back to the site, where it is one that we know."""
+    """Return a link back to the sender's site, if it is a configured one."""
     site = asking.site
     if site is None or site not in asking.form.allowed_origins:
         return None
@@ -40,7 +40,7 @@ def link_to_site(asking: Asking, language: str) -> pages.Link | None:
 
 
 def link_to_form(asking: Asking, source: Source, language: str) -> pages.Link | None:
-    """The way back to the hosted form, for what was sent from a page of ours."""
+    """Return a link back to the hosted form, if one of our pages sent the submission."""
     is_ours = asking.is_own and asking.form.page.hosted and not asking.request.path.endswith("/")
     return (
         pages.Link(f"../forms/{source.name}", texts.text(language, "to_form")) if is_ours else None
@@ -48,8 +48,9 @@ def link_to_form(asking: Asking, source: Source, language: str) -> pages.Link | 
 
 
 def find_error_page(refused: Refused, asking: Asking) -> str | None:
-    """The page that `on_error` leads to, with what is wrong in its query: a code of ours, and
-    fields that the schema names.
+    """Return the page of `on_error`, with the error code and the invalid fields in its query.
+
+    It names only fields of the schema.
     """
     given = asking.form.on_error
     if given == "page" or refused.status in (403, 405):

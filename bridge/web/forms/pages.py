@@ -1,6 +1,4 @@
-"""The pages of a form, with the headers that keep them harmless: what is in them was written by
-strangers.
-"""
+"""The HTML pages of a form, with headers that make them safe: their content is untrusted."""
 
 from __future__ import annotations
 
@@ -19,10 +17,8 @@ HTML = "text/html; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One line of the summary: the field's label and id (empty where it belongs to none), and what
-    is wrong.
-    """
+class FieldProblem:
+    """One line of the error summary: the label and the id of the field, if any, and the error."""
 
     label: str
     id: str
@@ -31,7 +27,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where a page leads on to."""
+    """A link at the end of a page."""
 
     url: str
     text: str
@@ -39,8 +35,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What stands on a page: a form or none, and why something was not taken (`trouble`,
-    `problems`) or that it was (`done`).
+    """The content of a page: a form or none, and why a submission was refused (`trouble`,
+    `problems`) or that it was received (`done`).
     """
 
     language: str
@@ -48,7 +44,7 @@ class View:
     intro: Sequence[str] = ()
     form: FormView | None = None
     trouble: str = ""
-    problems: Sequence[Problem] = ()
+    problems: Sequence[FieldProblem] = ()
     notes: Sequence[str] = ()
     done: str = ""
     link: Link | None = None
@@ -58,9 +54,7 @@ class View:
 def respond(
     view: View, form: Form | None, status: int, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return the page as an answer. `form` says who may frame it and where the form on it may
-    lead.
-    """
+    """Return the page as a response. `form` decides which sites may frame it, and its redirects."""
     html = (
         environment()
         .get_template("form_page.html")
@@ -77,9 +71,7 @@ def respond(
 
 
 def own_page(html: str, form: Form) -> Response:
-    """Return the operator's own page: it may bring its style and pictures of any site, but runs
-    nothing and sends nothing.
-    """
+    """Return the operator's own page: it may load styles and images, but no scripts or forms."""
     response = Response(html, status=200, content_type=HTML)
     guard(
         response,
@@ -95,9 +87,7 @@ def own_page(html: str, form: Form) -> Response:
 
 
 def policy(form: Form | None, view: FormView | None) -> dict[str, str]:
-    """Return what a page may load and do: its own style, and with a form sending it and what shows
-    a challenge.
-    """
+    """Return the Content-Security-Policy of a page: its style, and its form with the challenge."""
     allowed = {"default-src": "'none'", "style-src": STYLE_HASH}
     if view is None:
         return {**allowed, "form-action": "'none'"}
@@ -108,8 +98,10 @@ def policy(form: Form | None, view: FormView | None) -> dict[str, str]:
 
 
 def _targets(form: Form | None) -> str:
-    """Where a form may lead. Browsers hold redirects to it too, and those that the other site
-    makes: so a whole scheme, not its origin.
+    """Return the `form-action` of a form.
+
+    Browsers apply it to redirects too, also to those of the other site: so it allows whole schemes,
+    not origins.
     """
     urls = [form.redirect, form.on_error, *form.allowed_origins] if form else []
     schemes = {origin.partition("//")[0] for url in urls if url and (origin := origin_of(url))}
@@ -117,28 +109,28 @@ def _targets(form: Form | None) -> str:
 
 
 def guard(response: Response, form: Form | None, allowed: Mapping[str, str]) -> None:
-    """Give a page its headers."""
+    """Set the security headers of a page."""
     framers = form.page.embed_in if form else ()
     directives = {**allowed, "base-uri": "'none'", "frame-ancestors": " ".join(framers) or "'none'"}
     response.headers["Content-Security-Policy"] = "; ".join(
         f"{name} {value}" for name, value in directives.items()
     )
     if not framers:
-        response.headers["X-Frame-Options"] = "DENY"  # for those who do not know frame-ancestors
+        response.headers["X-Frame-Options"] = "DENY"  # for browsers without frame-ancestors
     response.headers["X-Content-Type-Options"] = "nosniff"
-    # with less the browser would hide from us that the page is ours
+    # with a stricter policy the browser would hide our origin from us
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-store"
 
 
 def heading(page: Page, name: str) -> str:
-    """Return what the form is called: as the configuration says, else after its source."""
+    """Return the title of the form: the configured one, else from the name of its source."""
     words = name.replace("_", " ").replace("-", " ").strip()
     return page.title or words[:1].upper() + words[1:]
 
 
 def paragraphs(text: str | None) -> list[str]:
-    """Return a text of the configuration in paragraphs."""
+    """Return the paragraphs of a configured text."""
     return [part.strip() for part in (text or "").split("\n\n") if part.strip()]
 
 

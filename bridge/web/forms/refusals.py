@@ -1,4 +1,4 @@
-"""The answer to a submission that was refused: the form again, a redirect, or JSON."""
+"""The answer to a refused submission: the form again, a redirect, or JSON."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ NOT_REDISPLAYED_STATUSES = frozenset({401, 403, 404, 405, 413})
 
 
 def read_sent(asking: Asking) -> tuple[dict[str, JSON], tuple[str, ...]]:
-    """The fields of a submission that was read but not taken, and those that are asked for files
-    again; none where it was not read.
+    """Return the fields of a submission that was read, and the fields that need their files again.
+
+    Both are empty if it was not read.
     """
     sent = asking.request.environ.get(SUBMISSION_KEY)
     if sent is None:
@@ -99,9 +100,7 @@ def answer_refused(refused: Refused, source: Source, asking: Asking, parts: Part
 
 
 def _reusable_fields(control: Mapping[str, JSON], refused: Refused) -> dict[str, JSON]:
-    """The control fields without what a captcha gave, where its service was asked about that
-    already.
-    """
+    """Return the control fields, without a captcha's answer that its service has seen."""
     asked = (
         captchas.FIELDS
         if refused.status in CAPTCHA_USED_STATUSES or refused.code == "used_before"
@@ -111,7 +110,7 @@ def _reusable_fields(control: Mapping[str, JSON], refused: Refused) -> dict[str,
 
 
 def _leads_to_form(refused: Refused, asking: Asking, form: FormView | None) -> bool:
-    """Whether the hosted form helps who came here without having sent one."""
+    """Return whether to link to the hosted form: a visitor opened the URL of `/hooks`."""
     return (
         refused.status == 405
         and form is None
@@ -122,9 +121,9 @@ def _leads_to_form(refused: Refused, asking: Asking, form: FormView | None) -> b
 
 def _problems(
     faults: Mapping[str, FieldFault], form: FormView | None, language: str
-) -> list[pages.Problem]:
-    """The lines of the summary, in the order of the form."""
-    # of several of a name the first
+) -> list[pages.FieldProblem]:
+    """Return the lines of the error summary, in the order of the form."""
+    # the first of those with the same name
     shown = {field.control.name: field for field in reversed(form.fields)} if form else {}
     order = {name: place for place, name in enumerate(reversed(shown))}
     lines = []
@@ -132,14 +131,14 @@ def _problems(
         field = shown.get(name)
         said = texts.say(language, faults[name])
         label = field.control.label if field else name or texts.text(language, "whole_form")
-        lines.append(pages.Problem(label, field.id if field else "", said))
+        lines.append(pages.FieldProblem(label, field.id if field else "", said))
     return lines
 
 
 def _error_json(
     code: str, message: str, faults: Mapping[str, FieldFault], language: str
 ) -> dict[str, JSON]:
-    """What is wrong as JSON; `fields` by name, and `errors` as a list with a code for each."""
+    """Return the errors as JSON: `fields` by name, and `errors` as a list with codes."""
     fields = {name: texts.say(language, fault) for name, fault in faults.items()}
     codes = {name: fault.key for name, fault in faults.items()}
     errors = [

@@ -1,6 +1,4 @@
-"""A form as HTML, by the one set of macros: hosted, sent back with what was typed, or to be pasted
-into a page of someone else's.
-"""
+"""The views of a form for the templates: hosted, shown again with its values, or embedded."""
 
 from __future__ import annotations
 
@@ -26,14 +24,13 @@ from bridge.web.forms.field_values import MAX_SHOWN_FIELDS, hidden_pairs, shown_
 from bridge.web.forms.hidden_fields import HiddenParts
 
 NO_VALUES: Mapping[str, Any] = MappingProxyType({})
-#: Faults of what a field for numbers or dates would not show: a browser empties one of a type that
-#: its value is none of.
+#: Faults of values that a number or date field cannot show: a browser empties it.
 FAULTS_OF_TYPE = frozenset({"no_integer", "no_number", "no_date"})
 
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
-    """A control with the id it has in the page, what stands in it, and what is wrong with that."""
+    """A control with its id in the page, its value, and the error of that value."""
 
     control: Control
     id: str
@@ -43,16 +40,14 @@ class FieldView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormView:
-    """What the macros need of a form. `action` is null where it is sent to the page's own
-    address.
-    """
+    """The data of a form for the macros. `action` is None if it is sent to the page's own URL."""
 
     id: str
     action: str | None
     fields: Sequence[FieldView]
     submit: str
     parts: HiddenParts
-    kept: Sequence[tuple[str, str]] = ()  # hidden, as they came
+    kept: Sequence[tuple[str, str]] = ()  # hidden fields, unchanged
 
     @property
     def hidden(self) -> list[tuple[str, str]]:
@@ -77,9 +72,7 @@ class FormView:
 
 @cache
 def environment() -> Environment:
-    """Return the templates of this package: every value is escaped, and one that is not there is an
-    error.
-    """
+    """Return the templates of this package. Values are escaped, and a missing one is an error."""
     return Environment(
         loader=PackageLoader("bridge.web.forms"),
         autoescape=True,
@@ -89,12 +82,12 @@ def environment() -> Environment:
 
 
 def speaker(language: str) -> Callable[..., str]:
-    """Return what gives the templates their sentences."""
+    """Return the function that gives the templates their translated texts."""
     return partial(texts.text, language)
 
 
 def form_view(source: Source, language: str, action: str | None, parts: HiddenParts) -> FormView:
-    """Return the empty form of a source; one without a schema has the fields of an example."""
+    """Return the empty form of a source; without a schema it has example fields."""
     fields = _fields(source, language, _controls(source, language))
     return FormView(
         id=source.name, action=action, fields=fields, submit=_submit(source, language), parts=parts
@@ -111,13 +104,12 @@ def filled_view(
     follows: str | None = None,
     files: Sequence[str] = (),
 ) -> FormView:
-    """Return the form with what was typed, and what is wrong beside each field; it is sent to where
-    it was sent before.
+    """Return the form with the submitted values, and the errors beside the fields.
 
-    Without a schema it has the fields that came. Control fields come along as they were, but what
-    proves that a person sent it, which is good for once; and the page that `follows` as a whole
-    URL, since the form now stands on another site. `files`: the fields in which there were files,
-    which no page can fill in again.
+    Without a schema it has the submitted fields. Control fields are repeated, except proofs that a
+    person sent the form, which are valid once; `follows`, the page that follows, is a whole URL,
+    since the form is now on another site. `files`: the fields with files, which no page can fill in
+    again.
     """
     typed, control = parted(sent, form)
     listed = controls(form.schema_document) if form.schema_document else ()
@@ -173,9 +165,7 @@ def _fields(
 
 
 class _Names:
-    """Gives each name once: one that was given before gets a number, in time that does not grow
-    with how often it was.
-    """
+    """Makes ids unique: a repeated one gets a number. Each takes constant time."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()
@@ -218,7 +208,7 @@ def _controls(source: Source, language: str) -> Sequence[Control]:
 
 
 def _of_sent(field: tuple[str, JSON]) -> Control:
-    """The control for a field of which nothing is known but what came."""
+    """Return the control for a field of which only the value is known."""
     name, value = field
     made = guessed(name, "\n".join(value_texts(value)))
     if isinstance(value, list):
@@ -236,9 +226,7 @@ def _of_file(name: str) -> Control:
 
 
 def _accepting(control: Control, form: Form | None) -> Control:
-    """Return the control of a file with what a browser's dialog shows first: the files that are
-    allowed.
-    """
+    """Return the control of a file with the allowed extensions, for the browser's file dialog."""
     allowed = extensions(form.files) if form is not None and form.files is not None else []
     return (
         replace(
@@ -251,7 +239,7 @@ def _accepting(control: Control, form: Form | None) -> Control:
 
 
 def _as_text(control: Control) -> Control:
-    """Return a control that shows whatever was typed."""
+    """Return a text control, which can show any value."""
     kept = {
         name: value
         for name, value in control.attributes.items()

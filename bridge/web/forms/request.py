@@ -1,6 +1,4 @@
-"""Who sends a form, from which site, and how the answer is wanted: told from the request's
-headers.
-"""
+"""The sender's site, and the language and format of the answer, from the request's headers."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ PREFLIGHT = {
 
 @dataclass(frozen=True)
 class Asking:
-    """One request to a form. `public_url` is the bridge's own address, empty where it is not
-    known.
-    """
+    """One request to a form. `public_url`: the bridge's own URL, empty if it is unknown."""
 
     request: Request
     form: Form
@@ -34,8 +30,7 @@ class Asking:
 
     @cached_property
     def site(self) -> str | None:
-        """The origin of the page that sends it, `null` where that is hidden, None where no header
-        tells.
+        """Return the origin of the sending page, `null` if it is hidden, None without a header.
 
         A browser sends Origin with every form that is posted; older ones only Referer.
         https://www.rfc-editor.org/rfc/rfc6454#section-7
@@ -48,9 +43,7 @@ class Asking:
 
     @property
     def is_own(self) -> bool:
-        """Whether the page that sends it is one of ours: a browser lets no other page write these
-        headers.
-        """
+        """Return whether one of our pages sends it: no other page can set these headers."""
         if self.site is None or self.site == "null":
             return False
         return (
@@ -60,8 +53,9 @@ class Asking:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it comes from a site that may not send this form. What says nothing of its site
-        is no browser, and is let through.
+        """Return whether it comes from a site that may not send this form.
+
+        A request without these headers is not from a browser, and is allowed.
         """
         return (
             bool(self.form.allowed_origins)
@@ -72,8 +66,9 @@ class Asking:
 
     @property
     def landings(self) -> frozenset[str]:
-        """The origins to which the sender may ask to be sent: those that may send the form, or,
-        where any may, the one that did.
+        """Return the origins to which a form may redirect.
+
+        These are the sites that may send the form, or, if all may, the one that did.
         """
         own = {origin} if (origin := origin_of(self.form.redirect or "")) else set()
         known = set(self.form.allowed_origins) or (
@@ -83,8 +78,9 @@ class Asking:
 
     @cached_property
     def wants_json(self) -> bool:
-        """Whether a script asks, which shows no page. `Sec-Fetch-Mode` is what fetch and
-        XMLHttpRequest cannot leave out.
+        """Return whether a script sends it, which needs JSON, not a page.
+
+        fetch and XMLHttpRequest always send `Sec-Fetch-Mode`.
         """
         headers = self.request.headers
         if headers.get("X-Requested-With", "").lower() == "xmlhttprequest":
@@ -102,15 +98,14 @@ class Asking:
         ).endswith("json")
 
     def language(self, *wanted: str | None) -> str:
-        """Return the language of the answer: the first of `wanted`, the form's, the browser's, or
-        English.
-        """
+        """Return the language of the answer: the first known of `wanted`, the form, the browser."""
         return texts.choose(
             self.request.headers.get("Accept-Language", ""), *wanted, self.form.page.language
         )
 
     def let_read(self, response: Response) -> Response:
-        """Let scripts read the answer: of the allowed sites, or of all where all may send it.
+        """Let the scripts of allowed sites read the answer; of all sites if all may send the form.
+
         Cookies are never involved.
 
         https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/CORS

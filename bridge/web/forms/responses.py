@@ -1,4 +1,4 @@
-"""What is answered to a form that was sent: a redirect, a page, or JSON for a script."""
+"""The answer to a submission: a redirect, a page, or JSON for a script."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def answer(
     note: Callable[[Refused], None] = lambda _: None,
     finish: Callable[[Received, int], None] = lambda *_: None,
 ) -> Response:
-    """Return the answer to one request of a form source; `take` receives it, `parts` gives what a
-    form carries against bots.
+    """Return the answer to one request to a form source.
 
-    `note` is told why one is refused; `finish` gets what was taken and the status of its answer.
+    `take` receives the submission, and `parts` returns the anti-spam fields of a form. `note` gets
+    a refusal; `finish` gets what was received and the status of its answer.
     """
     if asking.request.method == "OPTIONS":
         return asking.let_read(Response(status=403 if asking.is_foreign else 204))
@@ -45,7 +45,7 @@ def answer(
     except Refused as refused:
         note(refused)
         return asking.let_read(answer_refused(refused, source, asking, parts))
-    status = 500  # what the server answers if the page cannot be made
+    status = 500  # the server's answer if rendering the page fails
     try:
         response = asking.let_read(_taken(received, source, asking))
         status = response.status_code

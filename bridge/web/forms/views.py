@@ -22,7 +22,7 @@ from bridge.web.rate_limiter import Limiter, wait_of
 def hosted(
     settings: Settings, config: Callable[[], Config], limiter: Limiter, parts: Parts
 ) -> Blueprint:
-    """Return the hosted forms; `parts` gives what each carries against bots."""
+    """Return the hosted forms; `parts` returns their anti-spam fields."""
     views = Blueprint("forms", __name__)
 
     @views.get("/forms/<name>")
@@ -30,7 +30,7 @@ def hosted(
         source = config().sources.get(name)
         if source is None or source.form is None or not source.form.page.hosted:
             return _refuse(request, 404, "refused_no_form")
-        # what the page leads to is written from where it is without it
+        # the links of the page are relative to its URL without the slash
         if request.path.endswith("/"):
             return Response(status=308, headers={"Location": f"../{source.name}"})
         if wait := wait_of(

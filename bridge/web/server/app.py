@@ -1,4 +1,4 @@
-"""gunicorn, as flowbridge uses it."""
+"""gunicorn with the settings and changes of flowbridge."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from bridge.web.server.balance import Balance
 from bridge.web.server.incomplete_requests import IncompleteRequests
 from bridge.web.server.worker import Receiver
 
-THREADS = 16  # most wait for a commit at any moment, and share it: more of them make larger batches
+THREADS = 16  # most of them wait for the same commit: more threads make larger batches
 
 
-class _Ours(logging.Handler):
-    """Writes what gunicorn has to say as lines of our own log."""
+class _LogHandler(logging.Handler):
+    """Writes the records of gunicorn to our log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         get_logger().log(
@@ -34,19 +34,20 @@ class _Ours(logging.Handler):
         )
 
 
-class Log(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's log, as part of ours."""
+class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """The logger of gunicorn, which writes to our log."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
-        self.error_log.handlers = [_Ours()]
-        # It leaves the body of an answer to HEAD away, as it should, and would say so each time.
+        self.error_log.handlers = [_LogHandler()]
+        # gunicorn warns each time that it leaves out the body of a response to HEAD, as it should.
         logging.getLogger("gunicorn.http.wsgi").setLevel(logging.ERROR)
 
 
 def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
-    """Return gunicorn's settings; `deploy/gunicorn.conf.py` uses them too. `begin` is called in
-    each receiver, with what it is.
+    """Return gunicorn's settings; `deploy/gunicorn.conf.py` uses them too.
+
+    `begin` is called in each receiver with its role.
     """
     balance = Balance()
     binds = [settings.bind, *([settings.private_bind] if settings.private_bind else [])]
@@ -68,21 +69,19 @@ def options(settings: Settings, begin: Callable[[str], None]) -> dict[str, Any]:
         "limit_request_line": 8190,
         "limit_request_fields": 100,
         "limit_request_field_size": 8190,
-        "logger_class": Log,
+        "logger_class": GunicornLogger,
         "loglevel": "warning",
         "proc_name": "flowbridge",
-        "post_fork": lambda _arbiter, worker: _settle(worker, settings, balance, begin),
+        "post_fork": lambda _arbiter, worker: _set_up_receiver(worker, settings, balance, begin),
         "worker_exit": lambda _arbiter, _worker: balance.leave(),
         "reuse_port": False,
     }
 
 
-def _settle(
+def _set_up_receiver(
     worker: Receiver, settings: Settings, balance: Balance, begin: Callable[[str], None]
 ) -> None:
-    """In a new receiver: end with the parent, take a place beside the others, and stay on the
-    processor of that place.
-    """
+    """Set up a new receiver: end with the parent, take a place, and pin it to a processor."""
     die_with_parent()
     worker.balance = balance
     worker.incomplete = IncompleteRequests(
@@ -90,33 +89,33 @@ def _settle(
     )
     worker.last_request_seconds = settings.timings.last_request_seconds
     pin(balance.take_place() + 1)  # the worker process is on the first
-    _at_hand(worker.cfg)
+    _cache_settings(worker.cfg)
     begin("web")
 
 
-def _at_hand(cfg: Any) -> None:
-    """Put gunicorn's settings where Python finds them first: it asks for twenty of them in each
-    request, each by way of three calls.
-    """
+def _cache_settings(cfg: Any) -> None:
+    """Store gunicorn's settings as attributes: each request reads twenty, by three calls each."""
     vars(cfg).update({name: setting.get() for name, setting in cfg.settings.items()})
 
 
 class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """Ctrl-C, which a terminal sends to every process, ends as gracefully as SIGTERM; SIGHUP has
-    routes.yaml read, nothing restarted.
+    """The parent of the receivers.
+
+    Ctrl-C, which a terminal sends to every process, ends them as gracefully as SIGTERM. SIGHUP
+    reloads routes.yaml and restarts nothing.
     """
 
     def spawn_worker(self) -> Any:
-        """Fork a receiver. Told to end before it listens to signals it hears of it later, else it
-        would go on and be killed at its work.
+        """Fork a receiver, with signals blocked until it handles them.
+
+        Else one that is to end during the fork would go on, and be killed in the middle of a
+        request.
         """
         with deaf():
             return super().spawn_worker()
 
     def stop(self, graceful: bool = True) -> None:
-        """End the receivers. gunicorn looks ten times a second whether they have; meanwhile who
-        calls waits for those that come next.
-        """
+        """End the receivers. gunicorn checks only ten times a second; meanwhile senders wait."""
         if graceful:
             until = time.monotonic() + self.cfg.graceful_timeout
             self.kill_workers(signal.SIGTERM)
@@ -130,14 +129,14 @@ class _Parent(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self.handle_term()
 
     def handle_usr2(self) -> None:
-        """Nothing: whoever keeps this process begins the one that takes over, not gunicorn."""
+        """Do nothing: the supervisor starts the replacement process, not gunicorn."""
 
     def handle_hup(self) -> None:
         self.app.reread()
 
 
 class Receivers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """The receivers' parent: forks the gunicorn workers and keeps them alive."""
+    """The gunicorn application that forks the receivers and restarts those that end."""
 
     def __init__(self, app: Flask, chosen: dict[str, Any], reread: Callable[[], None]) -> None:
         self._app = app
@@ -153,5 +152,5 @@ class Receivers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         return self._app
 
     def run(self) -> None:
-        """Serve until a signal ends it; does not return."""
+        """Serve until a signal; does not return."""
         _Parent(self).run()

@@ -1,9 +1,9 @@
-"""Share connections evenly between the receivers of a machine.
+"""The balance of connections between the receivers of a machine.
 
-They accept from one socket, and whoever wakes first accepts: connections that are kept alive can
-all end up with one receiver while the other idles. So each tells the others how many it holds, and
-the fuller one lets another go first. One that does not answer takes nothing with it, as it would
-with a socket for each: what it does not accept in a moment, the fuller one does.
+They accept from one socket, and the first to wake up accepts: keep-alive connections can all end up
+with one receiver while the other idles. So each publishes how many it holds, and the one with more
+waits a moment before it accepts. Unlike with a socket for each, a receiver that hangs delays no
+connection: the other accepts it after that moment.
 """
 
 from __future__ import annotations
@@ -14,27 +14,23 @@ import os
 import struct
 import time
 
-LET_GO_FIRST = 0.002  # seconds
-PLACES = 64  # more receivers than that are not told apart
-NOBODY = -1
+YIELD_SECONDS = 0.002
+PLACES = 64  # receivers beyond that share a place
+FREE_PLACE = -1
 _COUNT = struct.Struct("i")
 
 
 class Balance:
-    """Create it before the fork: its memory, and the places in it, are then shared by all
-    receivers.
-    """
+    """Numbers of connections in shared memory. Create it before the fork."""
 
     def __init__(self) -> None:
         self._fd = os.memfd_create("flowbridge-balance", os.MFD_CLOEXEC)
-        os.write(self._fd, _COUNT.pack(NOBODY) * PLACES)
+        os.write(self._fd, _COUNT.pack(FREE_PLACE) * PLACES)
         self._counts = mmap.mmap(self._fd, PLACES * _COUNT.size)
         self._place = PLACES - 1
 
     def take_place(self) -> int:
-        """Take the first place that no living process has and return its number; it is free again
-        when this process ends.
-        """
+        """Take the first free place and return its number. It is freed when this process ends."""
         for place in range(PLACES):
             try:
                 fcntl.lockf(
@@ -48,17 +44,17 @@ class Balance:
         return self._place
 
     def tell(self, connections: int) -> None:
-        """Say how many connections this process holds."""
+        """Publish how many connections this process holds."""
         _COUNT.pack_into(self._counts, self._place * _COUNT.size, connections)
 
     def leave(self) -> None:
-        """Be counted no more."""
-        self.tell(NOBODY)
+        """Free the place."""
+        self.tell(FREE_PLACE)
 
     def let_go_first(self) -> bool:
         """Wait a moment if another process holds fewer connections; return whether one does."""
         counts = [count for (count,) in _COUNT.iter_unpack(self._counts)]
-        fuller = any(NOBODY < count < counts[self._place] for count in counts)
+        fuller = any(FREE_PLACE < count < counts[self._place] for count in counts)
         if fuller:
-            time.sleep(LET_GO_FIRST)
+            time.sleep(YIELD_SECONDS)
         return fuller

@@ -1,8 +1,8 @@
-"""A sender's connection, whose waiting is set when it waits.
+"""A socket that applies its timeout lazily, to save system calls.
 
-gunicorn sets whether a call may wait six times in a request, and most times nothing is called
-before it is set again. Each is a call into the kernel for which a thread gives up the interpreter,
-and all that wait for it are woken: a tenth of what a request costs under load.
+gunicorn sets the timeout six times in a request, mostly without a call before the next. Each is a
+system call for which a thread releases the interpreter and wakes the threads that wait for it: a
+tenth of the cost of a request under load.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from bridge.web.server.incomplete_requests import Reading
 
 
-class Listener:
-    """A listening socket of gunicorn's that accepts connections of ours."""
+class ListeningSocket:
+    """A listening socket of gunicorn that accepts a `Connection`."""
 
     def __init__(self, listener: Any) -> None:
         self._listener = listener
@@ -31,8 +31,9 @@ class Listener:
 
 
 class Connection(socket.socket):
-    """A socket that remembers how long a call may wait (null: for ever, 0: not at all), and tells
-    the kernel before one that may.
+    """A socket that sets its timeout in the kernel only before a call that may wait.
+
+    A timeout of None waits for ever, 0 not at all.
     """
 
     _wait: float | None = None
@@ -48,12 +49,10 @@ class Connection(socket.socket):
         self._wait = None if flag else 0.0
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive bytes. Of a request that is being read, only those that come in time: then the
-        receiving side is shut down.
-        """
+        """Receive bytes. When a request misses its deadline, shut down the receiving side."""
         reading = self.reading
         if reading is None:
-            self._tell()
+            self._apply_timeout()
             return super().recv(size, flags)
         while True:
             try:
@@ -62,7 +61,7 @@ class Connection(socket.socket):
                 if reading.wait(self.fileno()):
                     continue
                 if reading.draining:
-                    raise TimeoutError("the rest of the body did not come") from None
+                    raise TimeoutError("the rest of the body did not arrive") from None
                 with suppress(OSError):
                     # the reader sees the end of the stream and can still answer
                     self.shutdown(socket.SHUT_RD)
@@ -71,17 +70,17 @@ class Connection(socket.socket):
             return data
 
     def send(self, *args: Any) -> int:
-        self._tell()
+        self._apply_timeout()
         return super().send(*args)
 
     def sendall(self, *args: Any) -> None:
-        self._tell()
+        self._apply_timeout()
         super().sendall(*args)
 
     def sendfile(self, *args: Any, **options: Any) -> int:
-        self._tell()
+        self._apply_timeout()
         return super().sendfile(*args, **options)
 
-    def _tell(self) -> None:
+    def _apply_timeout(self) -> None:
         if super().gettimeout() != self._wait:
             super().settimeout(self._wait)

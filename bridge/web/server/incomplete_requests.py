@@ -1,8 +1,8 @@
-"""Requests that have not arrived whole: how many of them a receiver waits for, and how long.
+"""Limits on incomplete requests: how many a receiver waits for, and how long.
 
-A thread waits for each, so they may hold a part of the threads only. A request that arrives whole
-is never counted. One that finds no place has a moment longer where few others have one: the rest of
-it may be on the way.
+A thread waits for each, so they may hold only a part of the threads. A request that arrives
+completely is never counted. One that finds no place gets a moment longer if few others have one:
+the rest of it may be on the way.
 """
 
 from __future__ import annotations
@@ -21,19 +21,17 @@ from bridge.config.addresses import Address, Network
 from bridge.core.errors import Refused
 from bridge.core.timings import TIMINGS, Timings
 
-# seconds a request may wait for bytes in all before it is counted: a head and its body come in two
+# that a request may wait for bytes in all before it is counted: a head and its body come in two
 # packets
 GRACE_SECONDS = 0.005
-MOMENT_SECONDS = 0.25  # seconds for one that finds no place, for half as many as have one
+MOMENT_SECONDS = 0.25  # for a request without a place, for half as many as have one
 PER_NETWORK: Final = 4  # incomplete requests of one network that a receiver waits for
 NETWORK_BITS: Final = {4: 24, 6: 56}
 RETRY_AFTER: Final = "5"
 
 
 class IncompleteRequests:
-    """Counts the incomplete requests of a receiver, in all and by the network that they come
-    from.
-    """
+    """Counts the incomplete requests of a receiver, in total and by client network."""
 
     def __init__(
         self,
@@ -68,9 +66,7 @@ class IncompleteRequests:
         return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))
 
     def take_place(self, network: str) -> bool:
-        """Count one more request of a network, and return true; return false where that would be
-        too many.
-        """
+        """Count one more request of a network; return false if that would be too many."""
         with self._mutex:
             if self._networks.total() >= self._most or (
                 network and self._networks[network] >= PER_NETWORK
@@ -87,9 +83,7 @@ class IncompleteRequests:
                 del self._networks[network]
 
     def take_moment(self) -> bool:
-        """Count one request that waits without a place, and return true; return false where that
-        would be too many.
-        """
+        """Count a request that waits without a place; return false if that would be too many."""
         with self._mutex:
             fits = self._moments < self._most // 2
             self._moments += fits
@@ -102,9 +96,7 @@ class IncompleteRequests:
 
 
 class Reading:
-    """The reading of one request: until when it waits for bytes, and whether the request is counted
-    as incomplete.
-    """
+    """The deadline of one request that is being read, and its count as an incomplete one."""
 
     __slots__ = (
         "_began",
@@ -126,13 +118,13 @@ class Reading:
         self._grace = GRACE_SECONDS
         self._received = 0
         self._expected = 0
-        self._free: Callable[[], None] | None = None  # gives up what the request is counted as
+        self._free: Callable[[], None] | None = None  # frees the place or the moment
         self.draining = False
 
     @property
     def until(self) -> float:
-        """The time until which the rest may come. Bytes buy time where the application wants them,
-        not as the frame of a chunk.
+        """Return the deadline of the rest. Bytes that the application reads extend it; the framing
+        of chunks does not.
         """
         bought = (
             min(self._received, self._expected) / self._incomplete.timings.request_bytes_per_second
@@ -140,36 +132,35 @@ class Reading:
         return self._began + self._seconds + bought
 
     def begin_body(self) -> None:
-        """Begin the time of the body."""
+        """Start the deadline of the body."""
         self._began = time.monotonic()
         self._seconds = self._incomplete.timings.request_body_seconds
         self._received = 0
 
     def expect(self, size: int) -> None:
-        """Let so many bytes of the body buy time, of all that have arrived."""
+        """Let so many bytes of the body extend the deadline, of all that have arrived."""
         self._expected = size
 
     def receive(self, size: int) -> None:
-        """Note that so many bytes have arrived."""
+        """Count bytes that have arrived."""
         self._received += size
 
     def end(self) -> None:
-        """Note that the request is whole, or is not waited for any more."""
+        """Free its place: the request is complete, or no longer awaited."""
         if self._free is not None:
             self._free()
             self._free = None
 
     def drain(self) -> None:
-        """Wait no longer than the grace for the rest of a body that the application has not
-        read.
-        """
+        """Wait only for the grace for the rest of a body that the application did not read."""
         self.end()
         self.draining = True
         self._grace = GRACE_SECONDS
 
     def wait(self, descriptor: int) -> bool:
-        """Wait for bytes; return false when the time is over. Raise `Refused` where a receiver
-        waits for too many requests already.
+        """Wait for bytes; return false at the deadline.
+
+        Raises `Refused` if the receiver waits for too many requests already.
         """
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
@@ -185,7 +176,7 @@ class Reading:
         return False
 
     def _count(self) -> None:
-        """Count the request where there is a place, or for a moment."""
+        """Count the request as incomplete, or let it wait a moment without a place."""
         had_moment = self._free is not None
         self.end()
         if self._incomplete.take_place(self._network):

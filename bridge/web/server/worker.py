@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, which does not wait for slow senders at the expense of others."""
+"""gunicorn's threaded worker, in which slow senders cannot block others."""
 
 from __future__ import annotations
 
@@ -20,37 +20,35 @@ from bridge.core.timings import TIMINGS
 from bridge.system.linux_process import listen
 from bridge.system.logs import get_logger
 from bridge.web.server.balance import Balance
-from bridge.web.server.connection import Listener
+from bridge.web.server.connection import ListeningSocket
 from bridge.web.server.incomplete_requests import IncompleteRequests, Reading
 
 log = get_logger()
 
-#: What is no HTTP, and is not answered 400.
-STATUSES = {
+#: Parse errors that are not answered with 400.
+PARSE_ERROR_STATUSES = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
     errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
 }
-NO_HTTP = b'{"error":"bad_request","message":"the request is no HTTP that is understood here"}'
-_DEFER = gthread._DEFER  # what gunicorn hands on for a connection that has said nothing yet
-FIRST_BYTE = 0.02  # seconds that a thread waits for a new connection's first byte
-NOTICE = 0.9  # seconds between two signs of life for the parent; the first once a second is in time
-LINGER_SECONDS = 2.0  # seconds for a peer to close its end after the answer
-# bytes that are read of what it still sends: a whole body that is refused, so that the answer
-# arrives
+MALFORMED_REQUEST = b'{"error":"bad_request","message":"malformed HTTP request"}'
+_DEFER = gthread._DEFER  # gunicorn's result for a connection that has sent nothing yet
+FIRST_BYTE_SECONDS = 0.02  # that a thread waits for the first byte of a new connection
+HEARTBEAT_SECONDS = 0.9  # between two heartbeats for the parent, which expects one a second
+LINGER_SECONDS = 2.0  # for a peer to close its end after the answer
+# bytes that are still read from a peer: a whole refused body, so that the answer arrives
 LINGER_BYTES = 32 * 1024 * 1024
 
 
 class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Waits for a part of a request only until its deadline, and for so many at once; closes
-    connections without waiting for the peer.
+    """A receiver: limits how long, and for how many incomplete requests, it waits.
 
-    gunicorn itself would wait for ever, and have its main loop wait two seconds for each peer that
-    does not close its end.
+    gunicorn itself would wait for ever, and its main loop two seconds for each peer that does not
+    close its end.
     """
 
-    balance: Balance | None = None  # given after the fork, as the next is
+    balance: Balance | None = None  # set after the fork, like the next
     incomplete = IncompleteRequests(most=0)
     last_request_seconds = TIMINGS.last_request_seconds
     _looked = 0.0
@@ -58,21 +56,19 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # a connection that was answered for the last time: until when, bytes left
+        # connections after their last answer: deadline, bytes left
         self._lingering: dict[TConn, tuple[float, int]] = {}
 
     def accept(self, listener: Any) -> None:
-        """Accept a connection, unless a receiver that holds fewer of them does so at once."""
+        """Accept a connection, after a receiver with fewer of them had the chance to."""
         if self.balance is not None:
             self.balance.let_go_first()
-        super().accept(Listener(listener))
+        super().accept(ListeningSocket(listener))
         if self.balance is not None:
             self.balance.tell(self.nr_conns)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Begin the end: who has a connection and says nothing has little time left to say
-        something.
-        """
+        """Begin the shutdown: idle connections have little time left to send a request."""
         if self.alive:
             self._last_word = time.monotonic() + self.last_request_seconds
             for conn in self._silent():
@@ -80,32 +76,30 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         super().handle_exit(sig, frame)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Accept connections or not. At the end new ones are accepted for as long as silent ones
-        are listened to.
+        """Accept connections or not; during the shutdown, as long as idle ones are served.
 
-        Else they would wait for these, and then for the receiver that comes next.
+        Else new connections would wait for these, and then for the next receiver.
         """
         listens = not self.alive and time.monotonic() < self._last_word and bool(self._silent())
         super().set_accept_enabled(enabled or listens)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for something to happen and do what is to be done then; at the end not for long,
-        since it is over when nobody is left.
-        """
+        """Wait for events and dispatch them; only briefly during the shutdown, to end in time."""
         if not self.alive:
             self.set_accept_enabled(False)
             timeout = min(timeout, 0.05)
         super().wait_for_and_dispatch_events(timeout)
 
     def _silent(self) -> list[TConn]:
-        """Return the connections that are open and say nothing."""
+        """Return the idle connections."""
         return [*self.keepalived_conns, *self.pending_conns]
 
     def handle(self, conn: TConn) -> Any:
-        """Handle one request of a connection; one that says nothing yet goes back to the main loop,
-        which waits without a thread.
+        """Handle one request of a connection.
+
+        A connection that has sent nothing yet goes back to the main loop, which needs no thread.
         """
-        if not conn.initialized and not conn.wait_for_data(FIRST_BYTE):
+        if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_SECONDS):
             return _DEFER
         sock = conn.sock
         sock.reading = Reading(
@@ -118,8 +112,9 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             sock.reading = None
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
-        """Answer a request whose head is whole; one without a body is whole then. Codings that
-        would stay on the body are refused.
+        """Answer a request whose head is complete; without a body it is complete then.
+
+        Transfer codings that gunicorn does not decode are refused.
         """
         codings = [value for name, value in req.headers if name == "TRANSFER-ENCODING"]
         if codings and [each.strip().lower() for each in codings] != ["chunked"]:
@@ -130,18 +125,16 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         return answered
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
-        """Tell whether the connection can be used again: not where the application left a part of
-        the body that has not arrived.
-        """
+        """Return whether the connection can be reused: not if a part of the body is outstanding."""
         conn.sock.reading.drain()
         reusable: bool = super()._keepalive_after(conn, keepalive)
         return reusable
 
     def finish_request(self, conn: TConn, fs: Any) -> None:
-        """Put a connection away after its request, or after it said nothing yet.
+        """Keep or close a connection after its request, or if it has sent nothing yet.
 
-        One of the second kind is heard even when the end has begun meanwhile, where gunicorn would
-        close it: its request may be on the way.
+        In the second case it stays open even during the shutdown, where gunicorn would close it:
+        its request may be on the way.
         """
         result = False if fs.cancelled() or fs.exception() else fs.result()
         if not result:
@@ -175,9 +168,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._lingering[conn] = time.monotonic() + LINGER_SECONDS, LINGER_BYTES
 
     def _linger(self, conn: TConn, _sock: Any) -> None:
-        """Read past what a peer still sends, up to a limit; its end of the stream is the end of the
-        connection.
-        """
+        """Discard what a peer still sends, up to a limit, until it closes its end."""
         until, left = self._lingering[conn]
         try:
             size = len(conn.sock.recv(65536))
@@ -196,23 +187,19 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         conn.close()
 
     def init_signals(self) -> None:
-        """Leave Ctrl-C and SIGHUP to the parent: gunicorn would end at once, in the middle of a
-        request.
-        """
+        """Leave Ctrl-C and SIGHUP to the parent: gunicorn would end in the middle of a request."""
         super().init_signals()
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         listen()
 
     def handle_error(self, _req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what could not be read as HTTP. gunicorn would log and echo what it quotes of the
-        request: a token in a URL, a header.
-        """
+        """Answer a malformed request. gunicorn would log and echo parts of it, such as a token."""
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        body = NO_HTTP
+        body = MALFORMED_REQUEST
         more = {}
         if isinstance(exc, errors.ParseException):
-            status = STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)
+            status = PARSE_ERROR_STATUSES.get(type(exc), HTTPStatus.BAD_REQUEST)
             log.warning("no_http", reason=type(exc).__name__, client=addr[0] if addr else None)
         elif isinstance(exc, Refused):
             status = HTTPStatus(exc.status)
@@ -239,12 +226,12 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             return
 
     def notify(self) -> None:
-        """The main loop comes by here at least once a second, and after whatever it does."""
+        """Do periodic work; the main loop calls this at least once a second."""
         if self.balance is not None:
             self.balance.tell(self.nr_conns)
         now = time.monotonic()
         for conn in [conn for conn, (until, _) in self._lingering.items() if until < now]:
             self._end(conn)
-        if now - self._looked > NOTICE:
+        if now - self._looked > HEARTBEAT_SECONDS:
             self._looked = now
             super().notify()

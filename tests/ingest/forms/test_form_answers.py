@@ -129,7 +129,10 @@ class Elements(HTMLParser):
 
 
 STORE = Refused(
-    503, "store_failed", "the event could not be kept; send it again", headers={"Retry-After": "5"}
+    503,
+    "store_failed",
+    "the event could not be stored; send it again",
+    headers={"Retry-After": "5"},
 )
 _TAGS = (
     "html head meta title style body main h1 h2 div p ul li a form label small input textarea"

@@ -219,7 +219,7 @@ def test_paths_are_exact_and_nothing_is_redirected(local: Local, path: str) -> N
             answer = local.client.open(f"/api/v1/{other}", method=method, headers=AUTH)
             assert (answer.status_code, answer.json) == (
                 404,
-                {"error": "not_found", "message": "there is nothing here"},
+                {"error": "not_found", "message": "no such resource"},
             ), other
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"):
         answer = local.client.open(f"/api/v1/{path}", method=method, headers=AUTH)
