@@ -168,7 +168,7 @@ def _is_due(alert: Alert, trouble: Trouble, now: float, timings: Timings) -> boo
     )
 
 
-def body(notice: Notice, now: float) -> bytes:
+def event_body(notice: Notice, now: float) -> bytes:
     """Return the body of the event, as JSON."""
     alert = notice.alert
     condition, _, subject = alert.key.partition(":")
@@ -188,7 +188,7 @@ def body(notice: Notice, now: float) -> bytes:
 
 def event(notice: Notice, event_id: str, config_hash: str, now: float) -> Event:
     """Return the event of a notification: the same one in every process."""
-    raw = body(notice, now)
+    raw = event_body(notice, now)
     alert = notice.alert
     return Event(
         id=event_id,

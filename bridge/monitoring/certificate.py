@@ -14,7 +14,7 @@ from bridge.core.status import Certificate
 from bridge.core.timings import TIMINGS
 from bridge.system.state_file import recall, remember
 
-FILE: Final = "certificate.json"
+STATE_FILE: Final = "certificate.json"
 
 
 def look(url: str, step: float = TIMINGS.certificate_step_seconds) -> Certificate:
@@ -87,7 +87,7 @@ def _dates(url: str, context: ssl.SSLContext, step: float) -> tuple[float, float
 
 def kept(data: Path, url: str) -> Certificate | None:
     """Return the stored certificate of a URL, None if there is none or it cannot be read."""
-    found = recall(data / FILE, Certificate)
+    found = recall(data / STATE_FILE, Certificate)
     return found if found is not None and found.url == url else None
 
 
@@ -99,7 +99,7 @@ def keep(data: Path, seen: Certificate) -> None:
     before = kept(data, seen.url)
     if seen.unreached is not None and before is not None:
         seen = replace(before, looked_at=seen.looked_at, unreached=seen.unreached)
-    remember(data / FILE, seen)
+    remember(data / STATE_FILE, seen)
 
 
 def is_due(known: Certificate | None, now: float, interval: float) -> bool:

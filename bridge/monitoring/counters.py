@@ -23,18 +23,18 @@ from typing import Any, Final
 import orjson
 
 from bridge.core.timings import TIMINGS
-from bridge.monitoring.metrics import COUNTED, Metric
+from bridge.monitoring.metrics import PROCESS_METRICS, Metric
 
-FOLDER: Final = "counts"
-MOST_SERIES: Final = 5000  # of a process; further series are not counted
+COUNTERS_FOLDER: Final = "counts"
+MAX_SERIES: Final = 5000  # of a process; further series are not counted
 # seconds; the last one is unbounded
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-GONE: Final = "gone.json"  # the counts of processes that have ended
-SLOT: Final = 4 * 1024**2  # bytes, two in a sparse file
+BUCKET_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+ENDED_FILE: Final = "gone.json"  # the counts of processes that have ended
+SLOT_BYTES: Final = 4 * 1024**2  # bytes, two in a sparse file
 _HEAD: Final = struct.Struct("<QII")  # the number of the write, the length, the CRC-32
 
 Series = tuple[str, ...]  # the metric's name and the values of its labels
-_KINDS: Final = {metric.name: metric for metric in COUNTED}
+_KINDS: Final = {metric.name: metric for metric in PROCESS_METRICS}
 
 
 class Counts:
@@ -50,7 +50,7 @@ class Counts:
         """Increment a counter."""
         series = (metric.name, *labels)
         with self._mutex:
-            if series in self._numbers or len(self._numbers) < MOST_SERIES:
+            if series in self._numbers or len(self._numbers) < MAX_SERIES:
                 self._numbers[series] += by
                 self.changes += 1
 
@@ -58,7 +58,7 @@ class Counts:
         """Add a duration to its bucket of a histogram, and to the sum."""
         with self._mutex:
             span = self._spans.setdefault(metric.name, _no_span())
-            span[bisect_left(BUCKETS, seconds)] += 1
+            span[bisect_left(BUCKET_SECONDS, seconds)] += 1
             span[-1] += seconds
             self.changes += 1
 
@@ -98,7 +98,7 @@ class Counts:
 
 
 def _no_span() -> list[float]:
-    return [0.0] * (len(BUCKETS) + 2)
+    return [0.0] * (len(BUCKET_SECONDS) + 2)
 
 
 COUNTS: Final = Counts()  # this process's
@@ -132,7 +132,7 @@ class CountsFile:
     """
 
     def __init__(self, data: Path, counts: Counts) -> None:
-        self._folder = data / FOLDER
+        self._folder = data / COUNTERS_FOLDER
         self._counts = counts
         self._fd = -1
         self._number = 0
@@ -156,9 +156,9 @@ class CountsFile:
             number = self._number + 1
             raw = orjson.dumps(self._counts.dump())
             framed = _HEAD.pack(number, len(raw), zlib.crc32(raw)) + raw
-            if len(framed) <= SLOT and os.pwrite(self._fd, framed, number % 2 * SLOT) == len(
-                framed
-            ):
+            if len(framed) <= SLOT_BYTES and os.pwrite(
+                self._fd, framed, number % 2 * SLOT_BYTES
+            ) == len(framed):
                 self._number = number
                 self._written = changes
 
@@ -173,10 +173,10 @@ class CountsFile:
             self._fd = fd
 
 
-def of_machine(data: Path) -> Counts:
+def sum_counters(data: Path) -> Counts:
     """Return the sum over all processes of this data folder, ended ones too. It never decreases."""
     found = Counts()
-    folder = data / FOLDER
+    folder = data / COUNTERS_FOLDER
     with suppress(FileNotFoundError, PermissionError), _locked(folder, fcntl.LOCK_SH):
         gone = _gone(folder)
         for told in (gone, *map(_read, _files(folder, gone))):
@@ -201,14 +201,14 @@ def _fold(folder: Path) -> None:
     for told in (gone, *map(_read, dead)):
         left.take_in(told)
     draft.write_bytes(orjson.dumps({**left.dump(), "folded": [path.name for path in dead]}))
-    draft.rename(folder / GONE)
+    draft.rename(folder / ENDED_FILE)
     for path in dead:
         path.unlink()
 
 
 def _gone(folder: Path) -> dict[str, Any]:
     with suppress(FileNotFoundError, orjson.JSONDecodeError):
-        found: dict[str, Any] = orjson.loads((folder / GONE).read_bytes())
+        found: dict[str, Any] = orjson.loads((folder / ENDED_FILE).read_bytes())
         return found
     return {**_NOTHING, "folded": []}
 
@@ -224,7 +224,7 @@ def _read(path: Path) -> dict[str, Any]:
     """Return the newest complete slot of a process."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        whole = [found for slot in range(2) if (found := _slot(fd, slot * SLOT)) is not None]
+        whole = [found for slot in range(2) if (found := _slot(fd, slot * SLOT_BYTES)) is not None]
     finally:
         os.close(fd)
     told: dict[str, Any] = orjson.loads(max(whole)[1]) if whole else _NOTHING
@@ -236,7 +236,7 @@ def _slot(fd: int, at: int) -> tuple[int, bytes] | None:
     if len(head) < _HEAD.size:
         return None
     number, length, crc = _HEAD.unpack(head)
-    raw = os.pread(fd, length, at + _HEAD.size) if 0 < length <= SLOT else b""
+    raw = os.pread(fd, length, at + _HEAD.size) if 0 < length <= SLOT_BYTES else b""
     return (number, raw) if raw and zlib.crc32(raw) == crc else None
 
 

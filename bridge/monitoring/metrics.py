@@ -16,8 +16,8 @@ from bridge.core.status import Backups, Certificate, Lane, Overview
 # of each series: the label values and the number
 Values = Iterable[tuple[tuple[str, ...], float]]
 
-STATES: Final = ("closed", "open", "half_open")
-ROLES: Final = ("web", "work", "reload")  # reported even if there are none
+CIRCUIT_STATES: Final = ("closed", "open", "half_open")
+PROCESS_ROLES: Final = ("web", "work", "reload")  # reported even if there are none
 OTHER: Final = "other"  # the source of a request to an unknown one
 
 
@@ -66,9 +66,19 @@ TAKEN_OVER: Final = _counter(
     "leases_taken_over", "Deliveries whose worker was gone, taken over by another.", "route"
 )
 
-COUNTED: Final = (EVENTS, REFUSED, FORM_REFUSALS, UNVERIFIED, ACK, ATTEMPTS, RUNS, DEAD, TAKEN_OVER)
+PROCESS_METRICS: Final = (
+    EVENTS,
+    REFUSED,
+    FORM_REFUSALS,
+    UNVERIFIED,
+    ACK,
+    ATTEMPTS,
+    RUNS,
+    DEAD,
+    TAKEN_OVER,
+)
 # by metric: the label values after the route
-OF_EACH_ROUTE: Final = {
+LABELS_PER_ROUTE: Final = {
     RUNS.name: (("done",), ("failed",)),
     DEAD.name: ((),),
     TAKEN_OVER.name: ((),),
@@ -91,7 +101,7 @@ def _lanes(now: Overview, value: Callable[[Lane], float]) -> Values:
 def _circuits(now: Overview) -> Iterator[tuple[tuple[str, ...], float]]:
     for one in now.platforms:
         state = one.circuit.state(now.at) if one.circuit else "closed"
-        yield from (((one.name, each), float(each == state)) for each in STATES)
+        yield from (((one.name, each), float(each == state)) for each in CIRCUIT_STATES)
 
 
 def _backups(now: Overview, value: Callable[[Backups], float | None]) -> Values:
@@ -109,7 +119,10 @@ def _trusted(one: Certificate) -> float | None:
 
 def _processes(now: Overview) -> Values:
     roles = [one.role for one in now.processes]
-    return [((role,), float(roles.count(role))) for role in dict.fromkeys((*ROLES, *sorted(roles)))]
+    return [
+        ((role,), float(roles.count(role)))
+        for role in dict.fromkeys((*PROCESS_ROLES, *sorted(roles)))
+    ]
 
 
 def _gauge(name: str, text: str, of: Callable[[Overview], Values], *labels: str) -> Metric:
@@ -281,4 +294,4 @@ GAUGES: Final = (
     _gauge("disk_size_bytes", "The size of that disk.", lambda now: _one(now.disk_total)),
 )
 
-METRICS: Final = (*COUNTED, STORE_UP, *GAUGES)
+METRICS: Final = (*PROCESS_METRICS, STORE_UP, *GAUGES)

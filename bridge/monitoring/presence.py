@@ -12,7 +12,7 @@ import orjson
 
 from bridge.config.addresses import Address
 
-FOLDER: Final = "running"
+PRESENCE_FOLDER: Final = "running"
 READ_TRIES: Final = 20
 
 
@@ -20,7 +20,7 @@ class Presence:
     """The file of one bridge. Raises `OSError` if the data folder is not writable."""
 
     def __init__(self, data: Path) -> None:
-        folder = data / FOLDER
+        folder = data / PRESENCE_FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         present(data)  # deletes the files of bridges that have ended
         self.path = folder / f"{os.getpid()}-{os.urandom(4).hex()}.json"
@@ -48,7 +48,7 @@ class Presence:
 def present(data: Path) -> list[dict[str, Any]]:
     """Return the states of the running bridges, and delete the files of those that have ended."""
     found = []
-    for path in sorted((data / FOLDER).glob("*.json")):
+    for path in sorted((data / PRESENCE_FOLDER).glob("*.json")):
         with suppress(OSError):
             if (said := _read(path)) is not None:
                 found.append(said)

@@ -21,7 +21,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.status import Overview
 from bridge.core.timings import TIMINGS
 from bridge.monitoring import counters
-from bridge.monitoring.metrics import COUNTED, GAUGES, OF_EACH_ROUTE, STORE_UP, Metric
+from bridge.monitoring.metrics import GAUGES, LABELS_PER_ROUTE, PROCESS_METRICS, STORE_UP, Metric
 from bridge.monitoring.status import overview
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
@@ -82,13 +82,17 @@ class Exposition:
 
     def collect(self) -> Iterator[Family]:
         """Yield every metric; only the counters and `store_up` if the store does not answer."""
-        counts = counters.of_machine(self._data)
+        counts = counters.sum_counters(self._data)
         routes = list(self._routes())
-        for metric in COUNTED:
+        for metric in PROCESS_METRICS:
             yield _counted(
                 metric,
                 counts,
-                [(route, *rest) for route in routes for rest in OF_EACH_ROUTE.get(metric.name, ())],
+                [
+                    (route, *rest)
+                    for route in routes
+                    for rest in LABELS_PER_ROUTE.get(metric.name, ())
+                ],
             )
         now = None
         try:
@@ -101,7 +105,7 @@ class Exposition:
                 yield _family(metric, metric.of(now))
 
 
-def exposition_of(
+def make_exposition(
     settings: Settings, database: Database, config: Callable[[], Config]
 ) -> Exposition:
     """Return the exposition of a process that has a configuration and a store."""
@@ -135,7 +139,7 @@ def _counted(
 
     family = HistogramMetricFamily(metric.name, metric.help)
     *found, total = counts.span(metric)
-    bounds = [*map(str, counters.BUCKETS), "+Inf"]
+    bounds = [*map(str, counters.BUCKET_SECONDS), "+Inf"]
     family.add_metric(
         [], [(bound, sum(found[: place + 1])) for place, bound in enumerate(bounds)], total
     )
@@ -152,7 +156,7 @@ def serve(settings: Settings, database: Database, config: Callable[[], Config]) 
     when it ends.
     """
     if settings.metrics_bind is not None:
-        exposition = exposition_of(settings, database, config)
+        exposition = make_exposition(settings, database, config)
         hosts = own_hosts(settings, settings.metrics_bind)
         given = (
             settings.metrics_bind,

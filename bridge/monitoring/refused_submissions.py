@@ -8,7 +8,7 @@ _UNREADABLE: Final = (
     "the body is neither a form nor a JSON object: check what the page, or its script, sends"
 )
 #: The code of an answer -> the next step of the owner of the form.
-STEPS: Final = {
+NEXT_STEPS: Final = {
     "bad_request": _UNREADABLE,
     "busy": "too many submissions arrive at once: check the load of this machine",
     "cut_short": (
@@ -44,4 +44,4 @@ OTHER_STEP: Final = "docs/http.md explains the code"
 
 def step_of(code: str) -> str:
     """Return the next step for a code."""
-    return STEPS.get(code, OTHER_STEP)
+    return NEXT_STEPS.get(code, OTHER_STEP)

@@ -20,7 +20,7 @@ from bridge.monitoring.trace_ids import (
     Trace,
     attempt_span,
     digest_id,
-    event_span,
+    event_span_id,
     run_span,
     trace_of,
 )
@@ -66,7 +66,7 @@ class Stage:
     ended: int
 
 
-def received(
+def make_receipt_spans(
     kept: Sequence[tuple[Event, Kept]],
     source: Source,
     stages: Sequence[Stage],
@@ -84,7 +84,7 @@ def received(
         trace = trace_of(one.event_id, event.headers, source)
         span = Span(
             trace=trace,
-            id=event_span(event.id),
+            id=event_span_id(event.id),
             parent=trace.parent.span_id if trace.parent else None,
             name=f"POST /hooks/{source.name}" if first is None else f"event of {source.name}",
             kind=SpanKind.SERVER if first is None else SpanKind.INTERNAL,
@@ -164,7 +164,7 @@ def attempted(
     return Span(
         trace=trace,
         id=attempt_span(delivery.id, number),
-        parent=event_span(delivery.event_id),
+        parent=event_span_id(delivery.event_id),
         name=f"start {delivery.flow}",
         kind=SpanKind.CLIENT,
         began=began,

@@ -77,7 +77,7 @@ def trace_of(event_id: str, headers: Mapping[str, str], source: Source | None) -
     return Trace(id=digest_id(32, "trace", event_id), link=sent)
 
 
-def event_span(event_id: str) -> str:
+def event_span_id(event_id: str) -> str:
     """Return the id of the span of an event's receipt, the root of its other spans."""
     return digest_id(16, "event", event_id)
 

@@ -13,7 +13,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from bridge.config.allowed_hosts import MISDIRECTED
 from bridge.core.model import JSON
-from bridge.monitoring.prometheus import exposition_of
+from bridge.monitoring.prometheus import make_exposition
 from bridge.routing.model import Source
 from bridge.store.blobs import Blobs
 from bridge.store.db.disk_space import Room
@@ -24,18 +24,18 @@ from bridge.web import hooks
 from bridge.web.app_context import AppContext
 from bridge.web.downloads import downloads
 from bridge.web.dry_run_effects import DryRunEffects
-from bridge.web.effects import effects_of
+from bridge.web.effects import make_effects
 from bridge.web.event_storage import EventStorage
-from bridge.web.flow_api.context import Served
+from bridge.web.flow_api.context import FlowApiContext
 from bridge.web.flow_api.routes import flow_api
-from bridge.web.forms.challenges import challenges, given_parts
-from bridge.web.forms.hidden_fields import HiddenParts
-from bridge.web.forms.views import hosted
+from bridge.web.forms.challenges import challenge_pages, make_page_fields
+from bridge.web.forms.hidden_fields import AntiSpamFields
+from bridge.web.forms.views import form_pages
 from bridge.web.health import health_pages
-from bridge.web.listeners import Faces
+from bridge.web.listeners import ListenerPaths
 from bridge.web.metrics import metrics_page
 from bridge.web.process_resources import ProcessResources
-from bridge.web.rate_limiter import Limiter
+from bridge.web.rate_limiter import RateLimiter
 
 log = get_logger()
 NOT_FOUND = b'{"error":"not_found","message":"no such resource"}'
@@ -53,7 +53,7 @@ def create_app(context: AppContext) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     room = Room(database.path) if database.is_sqlite else None
-    limiter = Limiter()
+    limiter = RateLimiter()
     blobs = Blobs.of(settings)
     secret_key = settings.secret_key or secrets.token_hex(32)
     resources = ProcessResources(
@@ -65,29 +65,29 @@ def create_app(context: AppContext) -> Flask:
         secret_key=secret_key,
     )
 
-    def parts(source: Source, came: Mapping[str, JSON] | None) -> HiddenParts:
-        return given_parts(source, secret_key, time.time(), came)
+    def parts(source: Source, came: Mapping[str, JSON] | None) -> AntiSpamFields:
+        return make_page_fields(source, secret_key, time.time(), came)
 
     receiving = hooks.Hooks(
         settings=settings,
         config=config,
-        effects=partial(effects_of, resources),
+        effects=partial(make_effects, resources),
         dry_run=lambda: DryRunEffects(resources.keys, resources.learning),
         parts=parts,
     )
     credentials = settings.local_api_key, settings.local_user_id
     runs = Runs(database, resources.wake_workers)
-    served = Served(runs, blobs, lambda: config().local_platform, credentials)
+    served = FlowApiContext(runs, blobs, lambda: config().local_platform, credentials)
     app.register_blueprint(flow_api(served))
     app.register_blueprint(health_pages(settings, config, database, context.status, room))
-    app.register_blueprint(metrics_page(exposition_of(settings, database, config)))
-    app.register_blueprint(challenges(settings, config, limiter, secret_key))
-    app.register_blueprint(hosted(settings, config, limiter, parts))
+    app.register_blueprint(metrics_page(make_exposition(settings, database, config)))
+    app.register_blueprint(challenge_pages(settings, config, limiter, secret_key))
+    app.register_blueprint(form_pages(settings, config, limiter, parts))
     app.register_blueprint(downloads(settings, database, blobs))
     app.register_error_handler(404, lambda _: _json(404, NOT_FOUND))
     app.register_error_handler(MethodNotAllowed, _not_with_this_method)
     app.register_error_handler(Exception, _unforeseen)
-    app.wsgi_app = _by_path(receiving, app.wsgi_app, Faces(settings))  # type: ignore[method-assign]  # as Flask documents it
+    app.wsgi_app = _by_path(receiving, app.wsgi_app, ListenerPaths(settings))  # type: ignore[method-assign]  # as Flask documents it
     return app
 
 
@@ -97,7 +97,7 @@ def _not_with_this_method(error: MethodNotAllowed) -> Response:
     return response
 
 
-def _by_path(receiving: hooks.Hooks, inner: Any, faces: Faces) -> Any:
+def _by_path(receiving: hooks.Hooks, inner: Any, faces: ListenerPaths) -> Any:
     def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"]
         if not faces.serves(path, environ):

@@ -10,13 +10,13 @@ from typing import Any
 from gunicorn.http.errors import ParseException
 
 from bridge.core.errors import Refused
-from bridge.web.server.incomplete_requests import Reading
+from bridge.web.server.incomplete_requests import RequestDeadline
 
-STEP = 64 * 1024  # bytes read at a time
+READ_BYTES = 64 * 1024  # bytes read at a time
 IN_FLIGHT = 96 * 1024 * 1024  # bytes of bodies being read at once in a process
 
 
-class Intake:
+class BodyReader:
     """The budget of body bytes that a process reads at once."""
 
     def __init__(self, limit: int | None = None) -> None:
@@ -38,9 +38,9 @@ class Intake:
                 reading = _reading_of(environ)
                 if reading is not None:
                     reading.begin_body()
-                left = STEP if declared is None else declared
+                left = READ_BYTES if declared is None else declared
                 while left > 0:
-                    step = min(STEP, left)
+                    step = min(READ_BYTES, left)
                     self._take(step)
                     held += step
                     if reading is not None:
@@ -106,6 +106,6 @@ def _cut_short() -> Refused:
     )
 
 
-def _reading_of(environ: Mapping[str, Any]) -> Reading | None:
+def _reading_of(environ: Mapping[str, Any]) -> RequestDeadline | None:
     """Return the read deadline of a request of our receivers; None under another server."""
     return getattr(environ.get("gunicorn.socket"), "reading", None)

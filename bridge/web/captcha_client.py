@@ -13,12 +13,12 @@ from bridge.system.http_client import Sender
 from bridge.system.logs import get_logger
 
 log = get_logger()
-AT_ONCE = (
+MAX_CONCURRENT_CHECKS = (
     8  # checks that run at once in a process, so that a service that hangs takes no more threads
 )
 
 
-class Solving:
+class CaptchaClient:
     """Verify captcha answers, each in a thread: resolving a host name has no timeout.
 
     Create it after the fork.
@@ -26,7 +26,7 @@ class Solving:
 
     def __init__(self, *, ca_file: str | None = None) -> None:
         self._ca_file = ca_file
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._places = threading.BoundedSemaphore(MAX_CONCURRENT_CHECKS)
 
     def solve(self, captcha: Captcha, response: str, address: str | None) -> str | None:
         """Return why the captcha does not confirm a submission, None if it does."""
@@ -42,12 +42,16 @@ class Solving:
 
     @cached_property
     def _sender(self) -> Sender:
-        return Sender(max_answer=captchas.MOST_ANSWER, connections=AT_ONCE, ca_file=self._ca_file)
+        return Sender(
+            max_answer=captchas.MOST_ANSWER,
+            connections=MAX_CONCURRENT_CHECKS,
+            ca_file=self._ca_file,
+        )
 
     def _ask(self, captcha: Captcha, response: str, address: str | None) -> Answer | Lost:
         host = urlsplit(captcha.url).hostname
         if not self._places.acquire(blocking=False):
-            return Lost(f"{host}: {AT_ONCE} checks are already running", sent=False)
+            return Lost(f"{host}: {MAX_CONCURRENT_CHECKS} checks are already running", sent=False)
         answers: list[Answer | Lost] = []
         over = threading.Event()
 

@@ -29,13 +29,13 @@ from bridge.system.previews.render import MEDIA, NoPreview, preview
 log = get_logger()
 
 #: No browser may show, run or sniff a download, and no proxy may cache it.
-SAFE = {
+DOWNLOAD_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "no-store",
 }
-PRIVATE = {
-    **SAFE,
+PRIVATE_HEADERS = {
+    **DOWNLOAD_HEADERS,
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -44,7 +44,7 @@ MAX_PREVIEW_THREADS = 4  # of the sixteen of a receiver: the others receive
 FILE_NOT_FOUND = ("not_found", "no such file, or the link has expired")
 
 
-def disposition(name: str) -> str:
+def content_disposition(name: str) -> str:
     """Return a Content-Disposition that no name can break out of (RFC 6266)."""
     plain = "".join(
         one if one.isascii() and (one.isalnum() or one in "._- ") else "_" for one in name
@@ -104,9 +104,9 @@ def downloads(
 def _whole(blobs: Blobs, file: FormFile) -> Response:
     opened = blobs.open(file.sha256)
     headers = {
-        **PRIVATE,
+        **PRIVATE_HEADERS,
         "Content-Length": str(file.size),
-        "Content-Disposition": disposition(file.name),
+        "Content-Disposition": content_disposition(file.name),
     }
     media = file.type if file.type in SHOWN else OTHER.media
     return Response(
@@ -126,7 +126,7 @@ def _picture(blobs: Blobs, file: FormFile, queue: PreviewQueue, limit: float) ->
             return response
         try:
             picture = preview(blobs.read(file.sha256), file.type, limit)
-            return Response(picture, 200, PRIVATE, content_type=MEDIA)
+            return Response(picture, 200, PRIVATE_HEADERS, content_type=MEDIA)
         except NoPreview as none:
             log.info("no_preview", sha256=file.sha256, type=file.type, reason=str(none))
             return _refuse(404, "no_preview", str(none))
@@ -136,7 +136,7 @@ def _refuse(status: int, code: str, message: str) -> Response:
     return Response(
         orjson.dumps({"error": code, "message": message}),
         status,
-        PRIVATE,
+        PRIVATE_HEADERS,
         content_type="application/json",
     )
 

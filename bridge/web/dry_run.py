@@ -25,7 +25,7 @@ def token(secret_key: str, source: str) -> str:
     return _signer(secret_key).sign(source).decode()
 
 
-def is_dry(text: str, secret_key: str, source: str) -> bool:
+def is_dry_run(text: str, secret_key: str, source: str) -> bool:
     """Return whether `text` is such a token, made within the last minute."""
     if not secret_key or not text or len(text) > 1000:
         return False
@@ -35,7 +35,7 @@ def is_dry(text: str, secret_key: str, source: str) -> bool:
         return False
 
 
-def arrived(request: Request) -> dict[str, JSON]:
+def describe_request(request: Request) -> dict[str, JSON]:
     """Return a description of a request as it arrived: digests, and none of its content."""
     return {
         "url": _bare(request),

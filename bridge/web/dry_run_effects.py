@@ -82,7 +82,7 @@ class DryRunEffects:
         _others: Iterable[Source],
     ) -> None:
         """Describe how the request arrived, and store nothing."""
-        self.said["arrived"] = dry_run.arrived(request)
+        self.said["arrived"] = dry_run.describe_request(request)
 
     def log_reject(self, **fields: object) -> None:
         """Log a failed verification at DEBUG: it was asked for."""

@@ -26,8 +26,8 @@ from bridge.system.ids import event_id
 from bridge.system.logs import get_logger
 from bridge.web.forms.refusals import SUBMISSION_KEY
 from bridge.web.process_resources import ProcessResources
-from bridge.web.rate_limiter import wait_of
-from bridge.web.reject_recorder import OFTEN
+from bridge.web.rate_limiter import wait_for_rate
+from bridge.web.reject_recorder import RECORD_RATE
 from bridge.web.stage_timer import StageTimes
 
 log = get_logger()
@@ -136,7 +136,7 @@ class ReceiverEffects:
 
     def wait_for_rate(self, source: Source, client: str | None, now: float) -> float:
         """Count a request and return 0, or the seconds to wait."""
-        return wait_of(self.resources.limiter, source, client, now)
+        return wait_for_rate(self.resources.limiter, source, client, now)
 
     def learn_secret(self, request: Request, source: Source, now: float) -> Reply | Source:
         """Store the secret that a request teaches, or add what was learned to the source."""
@@ -159,7 +159,9 @@ class ReceiverEffects:
 
     def may_log_refusal(self, source: Source, code: str, now: float) -> bool:
         """Return whether a refused submission gets a log line, and count it."""
-        return not self.resources.limiter.wait([(f"refusal {source.name} {code}", OFTEN)], now)
+        return not self.resources.limiter.wait(
+            [(f"refusal {source.name} {code}", RECORD_RATE)], now
+        )
 
     def count_refusal(self, source: Source, code: str, now: float) -> None:
         """Count a submission that a form refused, in the metrics and in the store."""
@@ -200,11 +202,11 @@ class TracedEffects(ReceiverEffects):
         status = None if source.form is not None else received.reply.status  # a form has another
         kept = received.kept
         self.tracer.export(
-            lambda: spans.received(kept, source, stages, scheme=scheme, status=status)
+            lambda: spans.make_receipt_spans(kept, source, stages, scheme=scheme, status=status)
         )
 
 
-def effects_of(resources: ProcessResources, environ: dict[str, Any]) -> ReceiverEffects:
+def make_effects(resources: ProcessResources, environ: dict[str, Any]) -> ReceiverEffects:
     """Return the effects of one request, traced where this process exports traces."""
     tracer = resources.tracer
     if tracer is None:

@@ -38,7 +38,7 @@ from bridge.web.flow_api.routes import ENDPOINTS
 
 log = get_logger()
 
-PREFIX: Final = "/api/v1/"
+API_PREFIX: Final = "/api/v1/"
 ENDPOINT_NAMES: Final = tuple(endpoint.path for endpoint in ENDPOINTS)
 MAX_DELAY_SECONDS: Final = 3600.0  # seconds of slowness
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024  # bytes of a body in which fields are looked for
@@ -244,7 +244,11 @@ class Faults:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
-        fault = self._next(path.removeprefix(PREFIX), environ) if path.startswith(PREFIX) else None
+        fault = (
+            self._next(path.removeprefix(API_PREFIX), environ)
+            if path.startswith(API_PREFIX)
+            else None
+        )
         if fault is None:
             return self._app(environ, start_response)
         return row_of(fault.kind).act(fault, self._app, environ, start_response)

@@ -10,7 +10,7 @@ from bridge.store.blobs import Blobs
 SPARE = 256 * 1024 * 1024  # bytes of the disk that stay reserved for the database
 
 
-def keeper_of(blobs: Blobs) -> KeepFile:
+def make_file_storer(blobs: Blobs) -> KeepFile:
     """Return a function that stores the bytes of a file.
 
     It raises `Refused` if the disk is nearly full, `StoreError` if they cannot be stored.

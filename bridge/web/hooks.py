@@ -22,17 +22,17 @@ from bridge.providers.model import Reply
 from bridge.routing.expressions.roots import close_name
 from bridge.routing.model import Config, Source
 from bridge.web import dry_run
-from bridge.web.body_reader import Intake
+from bridge.web.body_reader import BodyReader
 from bridge.web.client_ip import client_address
-from bridge.web.dry_run import is_dry
+from bridge.web.dry_run import is_dry_run
 from bridge.web.dry_run_effects import DryRunEffects
 from bridge.web.effects import HookEffects
 from bridge.web.forms import responses
-from bridge.web.forms.hidden_fields import HiddenParts, Parts
-from bridge.web.forms.request import asking_of
+from bridge.web.forms.hidden_fields import AntiSpamFields, MakeAntiSpamFields
+from bridge.web.forms.request import form_request_of
 from bridge.web.hook_messages import StartResponse, read_request, write_refusal, write_reply
 from bridge.web.hook_records import count_events, finish_request, record_refusal
-from bridge.web.learned_secrets import lesson_of
+from bridge.web.learned_secrets import read_lesson
 
 PREFIX = "/hooks/"
 DRY_RUN_VARIABLE = f"HTTP_{dry_run.HEADER.upper().replace('-', '_')}"
@@ -52,8 +52,8 @@ class Hooks:
     config: Callable[[], Config]
     effects: Callable[[dict[str, Any]], HookEffects]
     dry_run: Callable[[], DryRunEffects]
-    parts: Parts = lambda *_: HiddenParts()
-    intake: Intake = field(default_factory=Intake)
+    parts: MakeAntiSpamFields = lambda *_: AntiSpamFields()
+    intake: BodyReader = field(default_factory=BodyReader)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request under `/hooks/`."""
@@ -68,13 +68,13 @@ class Hooks:
             effects.log.info("unknown_source", source=name[:MAX_SOURCE_NAME_LENGTH], near=near)
             return write_refusal(UNKNOWN_SOURCE, start_response)
         if source.form is not None:
-            asking = asking_of(environ, source.form, self.settings.public_url)
+            asking = form_request_of(environ, source.form, self.settings.public_url)
             take = partial(self._take, environ, source, config, effects)
             note = partial(record_refusal, source, effects)
             finish = partial(finish_request, source, config, started, effects)
             response = responses.answer(source, asking, self.parts, take, note, finish)
             return response(environ, start_response)
-        if is_dry(environ.get(DRY_RUN_VARIABLE, ""), self.settings.secret_key, source.name):
+        if is_dry_run(environ.get(DRY_RUN_VARIABLE, ""), self.settings.secret_key, source.name):
             return self._try_out(environ, source, config, start_response, started)
         try:
             received = self._take(environ, source, config, effects)
@@ -168,7 +168,7 @@ def _reject(
         return _without_secret(source, effects)
     effects.counts.add(UNVERIFIED, source.name, bad.reason)
     stored = None
-    if lesson_of(request, source) is None:  # an enrolment request holds a secret
+    if read_lesson(request, source) is None:  # an enrolment request holds a secret
         stored = effects.record_reject(request, source, bad.reason, now, config.sources.values())
     if bad.reason == "no_key":  # not the sender's fault: a retry may succeed
         if effects.may_log_refusal(source, "no_key", now):

@@ -51,7 +51,7 @@ class Learning:
             not self.teaches
             or kept.until is None
             or kept.until < now
-            or (lesson := lesson_of(request, source)) is None
+            or (lesson := read_lesson(request, source)) is None
         ):
             return None
         if not learned_secrets.teach(
@@ -74,7 +74,7 @@ class Learning:
         return replace(source, secrets=(*source.secrets, Secret(secret))) if secret else source
 
 
-def lesson_of(request: Request, source: Source) -> Lesson | None:
+def read_lesson(request: Request, source: Source) -> Lesson | None:
     """Return the secret that a request would enrol, and the answer to it."""
     if source.provider.learn is None or len(request.body) > MAX_TEST:
         return None

@@ -9,24 +9,24 @@ from bridge.config.addresses import Address, is_loopback
 from bridge.config.allowed_hosts import is_own_host, own_hosts
 from bridge.config.settings import Settings
 
-PRIVATE = {"api": "/api/v1", "metrics": "/metrics", "console": "/console", "admin": "/admin"}
+PRIVATE_PATHS = {"api": "/api/v1", "metrics": "/metrics", "console": "/console", "admin": "/admin"}
 # prefixes of the headers that proxies add
 PROXY_HEADER_PREFIXES = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")
 
 
-class Faces:
+class ListenerPaths:
     """Decide by the socket of a request which paths it may reach; no header can grant any."""
 
     def __init__(self, settings: Settings) -> None:
         self._private = settings.private_bind
         self._one_is_loopback = is_loopback(settings.bind[0])
-        self._exposed = tuple(PRIVATE[name] for name in settings.expose)
+        self._exposed = tuple(PRIVATE_PATHS[name] for name in settings.expose)
         self._hosts = own_hosts(settings, settings.private_bind or settings.bind)
 
     def serves(self, path: str, environ: Mapping[str, Any]) -> bool:
         """Return whether the socket of this request serves `path`."""
         path = "/" + path.lstrip("/")  # as Flask reads it: //api/v1 is /api/v1
-        private = _under(path, tuple(PRIVATE.values()))
+        private = _under(path, tuple(PRIVATE_PATHS.values()))
         if self._private is not None:
             by_private = (environ["SERVER_NAME"], environ["SERVER_PORT"]) == _as_text(self._private)
             return private if by_private else not private or _under(path, self._exposed)
@@ -36,7 +36,9 @@ class Faces:
 
     def knows_host(self, path: str, environ: Mapping[str, Any]) -> bool:
         """Return whether the Host header is allowed: any for public paths, our own for private."""
-        return not _under("/" + path.lstrip("/"), tuple(PRIVATE.values())) or self._is_own(environ)
+        return not _under("/" + path.lstrip("/"), tuple(PRIVATE_PATHS.values())) or self._is_own(
+            environ
+        )
 
     def _is_own(self, environ: Mapping[str, Any]) -> bool:
         return is_own_host(environ.get("HTTP_HOST", ""), self._hosts)

@@ -14,14 +14,14 @@ from bridge.store.blobs import Blobs
 from bridge.store.encryption import Sealer, of_secrets
 from bridge.store.inbound import refused_submissions
 from bridge.web.app_context import AppContext
-from bridge.web.captcha_client import Solving
+from bridge.web.captcha_client import CaptchaClient
 from bridge.web.event_storage import EventStorage
-from bridge.web.form_files import keeper_of
+from bridge.web.form_files import make_file_storer
 from bridge.web.key_fetcher import Keyring
 from bridge.web.learned_secrets import Learning
-from bridge.web.rate_limiter import Limiter
+from bridge.web.rate_limiter import RateLimiter
 from bridge.web.refusal_counter import RefusalCounter
-from bridge.web.reject_recorder import TurnedAway
+from bridge.web.reject_recorder import RejectRecorder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class ProcessResources:
     context: AppContext
     storage: EventStorage
     blobs: Blobs
-    limiter: Limiter
+    limiter: RateLimiter
     wake_workers: Callable[[], None]
     secret_key: str = field(repr=False)
 
@@ -60,7 +60,7 @@ class ProcessResources:
         """Return the spam check of forms."""
         return SpamCheck(
             secret_key=self.secret_key,
-            solve=Solving().solve,
+            solve=CaptchaClient().solve,
             repeated=self.storage.repeated,
             files_of=self.storage.files_of,
             stored_today=self.storage.stored_today,
@@ -69,12 +69,12 @@ class ProcessResources:
     @cached_property
     def store_file(self) -> KeepFile:
         """Return the function that stores a form's file."""
-        return keeper_of(self.blobs)
+        return make_file_storer(self.blobs)
 
     @cached_property
-    def rejects(self) -> TurnedAway:
+    def rejects(self) -> RejectRecorder:
         """Return the recorder of requests that failed verification."""
-        return TurnedAway(self.storage.add_reject, self.limiter, self.storage.is_low)
+        return RejectRecorder(self.storage.add_reject, self.limiter, self.storage.is_low)
 
     @cached_property
     def refusals(self) -> RefusalCounter:

@@ -27,7 +27,7 @@ VIEWS_PER_SUBMISSION: Final = 10  # how much oftener a form may be viewed than s
 _CELL = struct.Struct("d")
 
 
-class Limiter:
+class RateLimiter:
     """Rate limits in shared memory. Create it before the fork, so that all receivers share it."""
 
     def __init__(self) -> None:
@@ -62,8 +62,8 @@ def _cell_of(key: str) -> int:
     return int.from_bytes(digest, "big") % CELLS * _CELL.size
 
 
-def wait_of(
-    limiter: Limiter, source: Source, client: str | None, now: float, *, look: str = ""
+def wait_for_rate(
+    limiter: RateLimiter, source: Source, client: str | None, now: float, *, look: str = ""
 ) -> float:
     """Count a request of a client to a source and return 0, or return the seconds to wait.
 

@@ -16,19 +16,19 @@ from bridge.ingest.rejects import reject_of
 from bridge.routing.model import Source
 from bridge.system.ids import reject_id
 from bridge.system.logs import get_logger
-from bridge.web.rate_limiter import Limiter
+from bridge.web.rate_limiter import RateLimiter
 
 log = get_logger()
 # copies of one source, and log lines of one kind of refusal; a flood fills no disk
-OFTEN = Rate(count=30, per=60.0)
+RECORD_RATE = Rate(count=30, per=60.0)
 
 
 @dataclass(frozen=True, slots=True)
-class TurnedAway:
+class RejectRecorder:
     """Stores rejects, up to a number per minute of each source."""
 
     keep: Callable[[Reject], None]
-    limiter: Limiter
+    limiter: RateLimiter
     is_full: Callable[[], bool] = lambda: False  # the disk has no room for them
 
     def note(
@@ -40,7 +40,7 @@ class TurnedAway:
         others: Iterable[Source] = (),
     ) -> str | None:
         """Store a copy and return its id, or None if there are too many or the store fails."""
-        if self.is_full() or self.limiter.wait([(f"reject {source.name}", OFTEN)], now):
+        if self.is_full() or self.limiter.wait([(f"reject {source.name}", RECORD_RATE)], now):
             return None
         reject = reject_of(request, source, reason, now, reject_id(now), others)
         try:

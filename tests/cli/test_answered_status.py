@@ -19,8 +19,8 @@ from bridge.config.settings import load_settings
 from bridge.store.inbound.events import Added
 from bridge.web import effects
 from bridge.web.forms import pages
-from bridge.web.rate_limiter import Limiter
-from bridge.web.reject_recorder import OFTEN
+from bridge.web.rate_limiter import RateLimiter
+from bridge.web.reject_recorder import RECORD_RATE
 
 ROUTES = """
 version: 1
@@ -68,7 +68,9 @@ def edge(tmp_path: Path, log: Lines, woken: list[str], monkeypatch: pytest.Monke
         woken.append(log.lines[-1]["event"])
 
     monkeypatch.setattr(effects, "log", log)
-    return Client(hooks_of(settings, lambda: config, keep, limiter=Limiter(), wake_workers=ring))
+    return Client(
+        hooks_of(settings, lambda: config, keep, limiter=RateLimiter(), wake_workers=ring)
+    )
 
 
 def logged(log: Lines) -> list[tuple[str, int]]:
@@ -122,14 +124,14 @@ def test_requests_that_a_source_cannot_verify_fill_no_log(
 ) -> None:
     monkeypatch.setattr("bridge.web.hooks.time.time", lambda: 1_800_000_000.0)
     signed = ALL["ebay"].signed()
-    for _ in range(3 * OFTEN.count):
+    for _ in range(3 * RECORD_RATE.count):
         assert (
             edge.post(
                 f"/hooks/{source}", data=signed.body, headers=dict(signed.headers)
             ).status_code
             == 503
         )
-    assert [line["event"] for line in log.lines].count(code) == OFTEN.count
+    assert [line["event"] for line in log.lines].count(code) == RECORD_RATE.count
     assert (
         edge.post("/hooks/open", json={}).status_code == 202 and log.lines[-1]["event"] == "event"
     )

@@ -35,19 +35,19 @@ KEY = "k" * 40
 
 def test_a_token_is_for_one_source_one_key_and_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     token = dry_run.token(KEY, "github")
-    assert dry_run.is_dry(token, KEY, "github")
+    assert dry_run.is_dry_run(token, KEY, "github")
     assert (
-        not dry_run.is_dry(token, KEY, "stripe")
-        and not dry_run.is_dry(token, "j" * 40, "github")
-        and not dry_run.is_dry(token, "", "github")
+        not dry_run.is_dry_run(token, KEY, "stripe")
+        and not dry_run.is_dry_run(token, "j" * 40, "github")
+        and not dry_run.is_dry_run(token, "", "github")
     )
     assert not any(
-        dry_run.is_dry(text, KEY, "github")
+        dry_run.is_dry_run(text, KEY, "github")
         for text in ("", "github", token[:-1], token + "x", "\xff.a.b", "x" * 2000)
     )
     later = time.time() + dry_run.LASTS + 2
     monkeypatch.setattr(itsdangerous.timed.time, "time", lambda: later)
-    assert not dry_run.is_dry(token, KEY, "github")
+    assert not dry_run.is_dry_run(token, KEY, "github")
 
 
 @pytest.fixture

@@ -267,6 +267,10 @@ def test_no_answer_of_another_program_makes_it_fail(came: object) -> None:
     )
     assert all(isinstance(one, str) for one in dry_run.changes(request, came, signs_url=True))
     assert (
-        list(dry_run.changes(request, dry_run.arrived(replace(request, url="")), signs_url=False))
+        list(
+            dry_run.changes(
+                request, dry_run.describe_request(replace(request, url="")), signs_url=False
+            )
+        )
         == []
     )

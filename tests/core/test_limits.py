@@ -20,7 +20,7 @@ from bridge.core.json_limits import MAX_TEST, MAX_VALUES, values_over
 from bridge.ingest import receive
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.shared_token import Unsigned
-from bridge.web.learned_secrets import lesson_of
+from bridge.web.learned_secrets import read_lesson
 
 MIB = 1024 * 1024
 BOMB = b'{"":0},' * (5 * MIB // 7)  # read, it takes 170 MiB
@@ -147,4 +147,4 @@ def test_what_is_larger_than_any_lesson_teaches_nothing() -> None:
             b'{"verification_token":"secret_abcdefgh"' + b" " * size + b"}",
             {"content-type": "application/json"},
         )
-        assert (lesson_of(request, sender("notion").source()) is not None) is is_lesson
+        assert (read_lesson(request, sender("notion").source()) is not None) is is_lesson

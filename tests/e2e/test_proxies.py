@@ -41,7 +41,7 @@ from bridge.core.http_messages import Request
 from bridge.core.timings import TIMINGS
 from bridge.services.samples.forgeries import Signer
 from bridge.web.app import NOT_FOUND
-from bridge.web.listeners import PRIVATE
+from bridge.web.listeners import PRIVATE_PATHS
 
 MIB = 1024 * 1024
 Edit = Callable[[str], str]
@@ -267,7 +267,7 @@ def test_both_pass_on_the_same_paths_and_no_private_one() -> None:
     assert listed[1].split() == ["/hooks/*", "/forms/*", "/files/*", "/healthz", "/readyz"]
     for path in ("/hooks/github", "/forms/contact", "/files/token", "/healthz", "/readyz"):
         assert re.search(located[1], path)
-    private = [*PRIVATE.values(), *(f"{each}/x" for each in PRIVATE.values())]
+    private = [*PRIVATE_PATHS.values(), *(f"{each}/x" for each in PRIVATE_PATHS.values())]
     for path in [
         *private,
         "/",

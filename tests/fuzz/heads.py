@@ -19,7 +19,7 @@ from receiving import hooks_of
 from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.model import Event
-from bridge.web.body_reader import Intake
+from bridge.web.body_reader import BodyReader
 from bridge.web.hooks import Hooks
 from bridge.web.server.app import options
 from fuzz.choices import Choices, Finding, bounded
@@ -65,7 +65,7 @@ def _parts() -> tuple[Hooks, Any, list[Event]]:
         kept.extend(event for event, _ in arrivals)
         return [Added(event.id, tuple(deliveries)) for event, deliveries in arrivals]
 
-    hooks = hooks_of(settings, lambda: config, keep, intake=Intake(1 << 30))
+    hooks = hooks_of(settings, lambda: config, keep, intake=BodyReader(1 << 30))
     cfg = Gunicorn()
     for name, value in options(settings, lambda _: None).items():
         if name in (

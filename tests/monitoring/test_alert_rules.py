@@ -18,7 +18,7 @@ from overviews import everything
 from ruamel.yaml import YAML
 
 from bridge.monitoring.conditions import CONDITIONS
-from bridge.monitoring.metrics import COUNTED, METRICS
+from bridge.monitoring.metrics import METRICS, PROCESS_METRICS
 from bridge.monitoring.prometheus import Exposition
 
 NAME = re.compile(r"\bflowbridge_[a-z_]+")
@@ -38,7 +38,7 @@ def expressions() -> dict[str, list[str]]:
 
 def test_what_rules_and_dashboard_ask_for_is_told(tmp_path: Path) -> None:
     told = {name for name, _ in parsed(Exposition(tmp_path, everything).text().decode())} | {
-        metric.name for metric in COUNTED
+        metric.name for metric in PROCESS_METRICS
     }
     rows = {metric.name: set(metric.labels) | {"instance", "le"} for metric in METRICS}
     for file, asked in expressions().items():

@@ -97,7 +97,7 @@ def test_what_cannot_be_reached_is_said_and_what_was_seen_is_kept(tmp_path: Path
         seen, looked_at=found.looked_at, unreached="Connection refused"
     )
     assert tls_certificate.kept(tmp_path, URL) is None, "it is of another URL"
-    (tmp_path / tls_certificate.FILE).write_bytes(b'{"url": "')
+    (tmp_path / tls_certificate.STATE_FILE).write_bytes(b'{"url": "')
     assert tls_certificate.kept(tmp_path, url) is None
 
 

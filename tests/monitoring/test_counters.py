@@ -23,8 +23,8 @@ from serving import until
 from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
 from bridge.monitoring import counters as counter_files
 from bridge.monitoring import metrics
-from bridge.monitoring.counters import BUCKETS, Counts, CountsFile, of_machine
-from bridge.monitoring.metrics import ACK, COUNTED, EVENTS, REFUSED
+from bridge.monitoring.counters import BUCKET_SECONDS, Counts, CountsFile, sum_counters
+from bridge.monitoring.metrics import ACK, EVENTS, PROCESS_METRICS, REFUSED
 from bridge.store.queue.claims import Claim
 from bridge.worker import turn_changes
 
@@ -52,7 +52,7 @@ def child(data: Path, number: int, how: str) -> subprocess.Popen[str]:
 
 
 def accepted(data: Path) -> float:
-    return dict(of_machine(data).numbers(EVENTS)).get(("github", "accepted"), 0.0)
+    return dict(sum_counters(data).numbers(EVENTS)).get(("github", "accepted"), 0.0)
 
 
 def files(data: Path) -> list[Path]:
@@ -81,14 +81,14 @@ def test_series_and_buckets() -> None:
     counts.add(REFUSED, "a", "401")
     assert counts.numbers(EVENTS) == [(("a", "accepted"), 3.0)]
     *found, total = counts.span(ACK)
-    assert len(found) == len(BUCKETS) + 1
+    assert len(found) == len(BUCKET_SECONDS) + 1
     assert (found[0], found[1], found[-2], found[-1]) == (2, 1, 1, 1)
     assert total == pytest.approx(74.0026)
-    assert Counts().span(ACK) == [0.0] * (len(BUCKETS) + 2)
+    assert Counts().span(ACK) == [0.0] * (len(BUCKET_SECONDS) + 2)
 
 
 def test_no_more_series_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counter_files, "MOST_SERIES", 2)
+    monkeypatch.setattr(counter_files, "MAX_SERIES", 2)
     counts = Counts()
     for name in ("a", "b", "c", "a"):
         counts.add(EVENTS, name, "accepted")
@@ -130,7 +130,7 @@ def test_processes_add_up_and_so_do_those_that_ended(tmp_path: Path) -> None:
         with child(tmp_path, number, "end") as process:
             assert process.wait(60) == 0
     assert accepted(tmp_path) == 7
-    assert sum(of_machine(tmp_path).span(ACK)[:-1]) == 7
+    assert sum(sum_counters(tmp_path).span(ACK)[:-1]) == 7
 
 
 def test_a_process_that_is_killed_leaves_what_it_had_written(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_many_restarts_leave_one_file_and_never_less(tmp_path: Path) -> None:
             file.write()
             assert accepted(tmp_path) == number
             assert len(files(tmp_path)) == 1
-    assert dict(of_machine(tmp_path).numbers(REFUSED)) == {("github", "401"): 49}
+    assert dict(sum_counters(tmp_path).numbers(REFUSED)) == {("github", "401"): 49}
 
 
 @pytest.mark.parametrize("step", ["write_bytes", "rename", "unlink"])
@@ -278,7 +278,7 @@ def test_who_begins_twice_counts_once(tmp_path: Path) -> None:
 
 def calls(path: Path) -> Iterator[tuple[str, str, int]]:
     """(method, metric, labels) of each place that counts."""
-    constants = {name for name, value in vars(metrics).items() if value in COUNTED}
+    constants = {name for name, value in vars(metrics).items() if value in PROCESS_METRICS}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
             first = node.args[0]
@@ -299,7 +299,7 @@ def test_every_counter_is_counted_with_its_labels() -> None:
         assert (method, labels) == (
             ("observe", 1) if metric.kind == "histogram" else ("add", len(metric.labels))
         ), name
-    assert {getattr(metrics, name) for _, name, _ in found} == set(COUNTED)
+    assert {getattr(metrics, name) for _, name, _ in found} == set(PROCESS_METRICS)
 
 
 def test_what_a_turn_settles_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +320,9 @@ def test_what_a_turn_settles_is_counted(monkeypatch: pytest.MonkeyPatch) -> None
             reaped=[(claim, Status.UNKNOWN)],
         )
     )
-    assert {metric: dict(mine.numbers(metric)) for metric in COUNTED if mine.numbers(metric)} == {
+    assert {
+        metric: dict(mine.numbers(metric)) for metric in PROCESS_METRICS if mine.numbers(metric)
+    } == {
         metrics.ATTEMPTS: {("p", "rejected"): 1, ("p", "started"): 2},
         metrics.DEAD: {("triage",): 1},
         metrics.RUNS: {("triage", "failed"): 1},

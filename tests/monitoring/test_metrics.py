@@ -22,7 +22,7 @@ from bridge.core.errors import StoreError
 from bridge.core.status import (
     Overview,
 )
-from bridge.monitoring.counters import BUCKETS, Counts, CountsFile
+from bridge.monitoring.counters import BUCKET_SECONDS, Counts, CountsFile
 from bridge.monitoring.metrics import ACK, EVENTS, GAUGES, METRICS, OTHER, STORE_UP
 from bridge.monitoring.presence import present
 from bridge.monitoring.prometheus import CONTENT_TYPE, Exposition
@@ -270,7 +270,7 @@ def test_a_histogram_is_one(tmp_path: Path) -> None:
         for key, value in found.items()
         if key[0] == "flowbridge_ack_seconds_bucket"
     }
-    assert list(buckets) == [*map(str, BUCKETS), "+Inf"]
+    assert list(buckets) == [*map(str, BUCKET_SECONDS), "+Inf"]
     assert all(one <= next_one for one, next_one in pairwise(buckets.values()))
     assert (buckets["0.001"], buckets["0.005"], buckets["5.0"], buckets["+Inf"]) == (1, 3, 4, 5)
     assert found["flowbridge_ack_seconds_count", ()] == 5

@@ -11,12 +11,12 @@ from trace_ids import GOOD, SPAN, TRACE
 from bridge.config.loader import load
 from bridge.core.model import Event, Kind, Outcome, RunReport, RunState, Status
 from bridge.delivery.platforms.responses import idempotency_key
-from bridge.monitoring.spans import SpanKind, Stage, attempted, received, run_ended
+from bridge.monitoring.spans import SpanKind, Stage, attempted, make_receipt_spans, run_ended
 from bridge.monitoring.trace_ids import (
     SpanReference,
     Trace,
     attempt_span,
-    event_span,
+    event_span_id,
     read_traceparent,
     run_span,
     trace_of,
@@ -103,7 +103,7 @@ def test_the_ids_are_ones_that_others_take() -> None:
     trace = trace_of(event.id, {}, None)
     delivery = make_delivery(event)
     for span_id in (
-        event_span(event.id),
+        event_span_id(event.id),
         attempt_span(delivery.id, 1),
         run_span(idempotency_key(delivery)),
     ):
@@ -124,7 +124,9 @@ def arrived(config: Config, *events: Event, duplicate: str = "") -> list[object]
     kept = [
         (event, Added(duplicate or event.id, (), duplicate=bool(duplicate))) for event in events
     ]
-    return list(received(kept, config.sources["github"], STAGES, scheme="https", status=202))
+    return list(
+        make_receipt_spans(kept, config.sources["github"], STAGES, scheme="https", status=202)
+    )
 
 
 def test_a_request_has_a_span_with_its_stages_below(config: Config) -> None:
@@ -137,7 +139,7 @@ def test_a_request_has_a_span_with_its_stages_below(config: Config) -> None:
     assert (root.name, root.kind, root.id, root.parent) == (
         "POST /hooks/github",
         SpanKind.SERVER,
-        event_span(event.id),
+        event_span_id(event.id),
         SPAN,
     )
     assert [(one.name, one.parent, one.began, one.ended) for one in stages] == [
@@ -177,7 +179,7 @@ def test_a_duplicate_is_in_the_trace_of_the_event_that_it_repeats(config: Config
     known = make_event()
     again = make_event()
     root = arrived(config, again, duplicate=known.id)[0]
-    assert (root.trace, root.id) == (trace_of(known.id, {}, None), event_span(again.id))
+    assert (root.trace, root.id) == (trace_of(known.id, {}, None), event_span_id(again.id))
     assert root.attributes["flowbridge.outcome"] == "duplicate"
 
 
@@ -203,7 +205,7 @@ def test_an_attempt_says_what_came_of_it_and_no_more(
     span = attempted(trace_of(event.id, {}, None), delivery, 2, platform, outcome, status, 1, 5)
     assert (span.id, span.parent, span.kind, span.error) == (
         attempt_span(delivery.id, 2),
-        event_span(event.id),
+        event_span_id(event.id),
         SpanKind.CLIENT,
         error,
     )

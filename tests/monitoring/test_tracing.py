@@ -28,7 +28,7 @@ from bridge.monitoring.trace_ids import (
     SpanReference,
     Trace,
     attempt_span,
-    event_span,
+    event_span_id,
     run_span,
     trace_of,
 )
@@ -252,7 +252,7 @@ def test_retries_are_beside_each_other(
     event_id = posted(bridge)
     spans = of_event(collector, event_id, 6)
     first, second = [one for one in spans if one.name == "start there/it"]
-    assert first.parent == second.parent == event_span(event_id)
+    assert first.parent == second.parent == event_span_id(event_id)
     assert (
         first.is_error,
         first.attributes["http.response.status_code"],

@@ -23,7 +23,7 @@ EXCEPTIONS = {
         (
             "bridge.cli.ui.output.CHUNK",
             "bridge.monitoring.checks.machine.MIN_FREE_SHARE",
-            "bridge.monitoring.counters.MOST_SERIES",
+            "bridge.monitoring.counters.MAX_SERIES",
             "bridge.routing.schemas.keywords.MAX_REFERENCES",
             "bridge.store.backup.bounded_tar.MIN_LIMIT_BYTES",
             "bridge.store.backup.bounded_tar.MAX_FILES",

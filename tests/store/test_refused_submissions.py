@@ -26,7 +26,7 @@ from bridge.core.timings import TIMINGS
 from bridge.ingest.forms.translations.en import TEXTS
 from bridge.monitoring.counters import Counts as Metrics
 from bridge.monitoring.metrics import FORM_REFUSALS
-from bridge.monitoring.refused_submissions import OTHER_STEP, STEPS, step_of
+from bridge.monitoring.refused_submissions import NEXT_STEPS, OTHER_STEP, step_of
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, refused_submissions
 from bridge.store.inbound.refused_submissions import Counts
@@ -193,7 +193,7 @@ def test_every_refusal_of_a_form_has_a_next_step() -> None:
         "method_not_allowed",
         "no_form",
     }
-    assert codes <= set(STEPS)
+    assert codes <= set(NEXT_STEPS)
     assert step_of("from_a_later_version") == OTHER_STEP
 
 
@@ -221,8 +221,8 @@ def test_status_shows_them_with_the_next_step(tmp_path: Path) -> None:
 
         until(lambda: sum(one["within_a_day"] for one in told()) == 3, what="the counts")
         assert told() == [
-            {"code": "invalid", "within_a_day": 2, "do": STEPS["invalid"]},
-            {"code": "too_large", "within_a_day": 1, "do": STEPS["too_large"]},
+            {"code": "invalid", "within_a_day": 2, "do": NEXT_STEPS["invalid"]},
+            {"code": "too_large", "within_a_day": 1, "do": NEXT_STEPS["too_large"]},
         ]
         shown = call_here(
             bridge.folder, "--config", str(bridge.config), "status", environ=bridge.environ

@@ -26,14 +26,14 @@ from bridge.store.db.database import Database
 from bridge.store.inbound.events import Added
 from bridge.system.ids import event_id
 from bridge.web.app_context import AppContext
-from bridge.web.body_reader import Intake
+from bridge.web.body_reader import BodyReader
 from bridge.web.dry_run_effects import DryRunEffects
-from bridge.web.effects import effects_of
+from bridge.web.effects import make_effects
 from bridge.web.hooks import Hooks
 from bridge.web.process_resources import ProcessResources
-from bridge.web.rate_limiter import Limiter
+from bridge.web.rate_limiter import RateLimiter
 from bridge.web.refusal_counter import RefusalCounter
-from bridge.web.reject_recorder import TurnedAway
+from bridge.web.reject_recorder import RejectRecorder
 
 
 def receive_request(
@@ -92,7 +92,7 @@ def hooks_of(
     keep: Keep = keep_nothing,
     *,
     limiter: Any = None,
-    intake: Intake | None = None,
+    intake: BodyReader | None = None,
     **made: Any,
 ) -> Hooks:
     """Return the HTTP edge, whose events `keep` stores.
@@ -116,7 +116,7 @@ def hooks_of(
         "keys": NO_KEYS,
         "learning": Unlearning(),
         "refusals": RefusalCounter(lambda _: None),
-        "rejects": TurnedAway(storage.add_reject, Limiter()),
+        "rejects": RejectRecorder(storage.add_reject, RateLimiter()),
         "spam_check": check,
         "store_file": digest,
     }
@@ -124,7 +124,7 @@ def hooks_of(
     return Hooks(
         settings=settings,
         config=config,
-        effects=partial(effects_of, resources),
+        effects=partial(make_effects, resources),
         dry_run=lambda: DryRunEffects(resources.keys, resources.learning),
-        intake=intake or Intake(),
+        intake=intake or BodyReader(),
     )

@@ -20,7 +20,12 @@ from bridge.config.loader import load
 from bridge.ingest.forms.spam import altcha, tokens
 from bridge.ingest.forms.spam.dedup import derive
 from bridge.routing.model import Source
-from bridge.web.forms.challenges import challenge, given_parts, has_work, pasted_parts
+from bridge.web.forms.challenges import (
+    has_proof_of_work,
+    make_challenge,
+    make_embedded_fields,
+    make_page_fields,
+)
 
 KEY = "k" * 64
 SCRIPT = Path(bridge.web.__file__).parent / "forms" / "assets" / "altcha.js"
@@ -37,7 +42,7 @@ def source(folder: Path, spam: str = "") -> Source:
 
 
 def test_a_page_has_a_honeypot_a_token_and_the_work(tmp_path: Path) -> None:
-    parts = given_parts(source(tmp_path), KEY, NOW)
+    parts = make_page_fields(source(tmp_path), KEY, NOW)
     assert list(parts.inputs) == ["_token"]
     good = tokens.read(derive(KEY, "tokens"), parts.inputs["_token"], "contact", NOW + 1, 60)
     assert isinstance(good, tokens.Token) and good.issued_at == NOW
@@ -46,8 +51,8 @@ def test_a_page_has_a_honeypot_a_token_and_the_work(tmp_path: Path) -> None:
         "../forms/altcha.js",
     )
     assert set(parts.policy) == {"script-src", "worker-src", "connect-src"}
-    assert given_parts(source(tmp_path), KEY, NOW) != parts, "each has a token of its own"
-    assert given_parts(source(tmp_path, "token: 'off'"), KEY, NOW).inputs == {}
+    assert make_page_fields(source(tmp_path), KEY, NOW) != parts, "each has a token of its own"
+    assert make_page_fields(source(tmp_path, "token: 'off'"), KEY, NOW).inputs == {}
 
 
 @pytest.mark.parametrize(
@@ -61,8 +66,8 @@ def test_a_token_for_one_that_came_goes_on_from_it(tmp_path: Path, age: float, l
     one = source(tmp_path)
     came = tokens.issue(derive(KEY, "tokens"), "contact", NOW - age, "0" * 32)
     for given in (
-        given_parts(one, KEY, NOW, {"_token": came}).inputs["_token"],
-        challenge(one, KEY, NOW, came)["token"],
+        make_page_fields(one, KEY, NOW, {"_token": came}).inputs["_token"],
+        make_challenge(one, KEY, NOW, came)["token"],
     ):
         good = tokens.read(derive(KEY, "tokens"), given, "contact", NOW, 86400)
         assert isinstance(good, tokens.Token) and good.nonce != "0" * 32
@@ -82,19 +87,19 @@ def test_a_token_for_one_that_came_goes_on_from_it(tmp_path: Path, age: float, l
 def test_a_token_for_one_that_is_not_good_begins_now(tmp_path: Path, came: Any) -> None:
     one = source(tmp_path)
     for given in (
-        given_parts(one, KEY, NOW, {"_token": came}).inputs["_token"],
-        challenge(one, KEY, NOW, came)["token"],
+        make_page_fields(one, KEY, NOW, {"_token": came}).inputs["_token"],
+        make_challenge(one, KEY, NOW, came)["token"],
     ):
         good = tokens.read(derive(KEY, "tokens"), given, "contact", NOW, 86400)
         assert isinstance(good, tokens.Token) and good.issued_at == NOW
 
 
 def test_a_snippet_has_whole_urls_and_no_token(tmp_path: Path) -> None:
-    parts = pasted_parts(source(tmp_path), "https://hooks.example.com")
+    parts = make_embedded_fields(source(tmp_path), "https://hooks.example.com")
     assert parts.inputs == {}
     assert 'data-altcha="https://hooks.example.com/forms/contact/challenge"' in parts.widget
     assert parts.scripts == ("https://hooks.example.com/forms/altcha.js",)
-    assert pasted_parts(source(tmp_path, "honeypots: [website]"), "").honeypot == "website"
+    assert make_embedded_fields(source(tmp_path, "honeypots: [website]"), "").honeypot == "website"
 
 
 @pytest.mark.parametrize(
@@ -109,8 +114,10 @@ def test_a_snippet_has_whole_urls_and_no_token(tmp_path: Path) -> None:
 )
 def test_there_is_work_where_nothing_else_is_set(tmp_path: Path, spam: str, works: bool) -> None:
     one = source(tmp_path, spam)
-    assert has_work(one) is works is ("data-altcha" in pasted_parts(one, "").widget)
-    ours = given_parts(one, KEY, NOW)
+    assert (
+        has_proof_of_work(one) is works is ("data-altcha" in make_embedded_fields(one, "").widget)
+    )
+    ours = make_page_fields(one, KEY, NOW)
     assert (works or CAPTCHA in spam) is ("data-altcha" in ours.widget)
     assert ours.needs_script is ("required" in spam or CAPTCHA in spam)
 
@@ -131,7 +138,7 @@ def test_who_needed_no_token_waits_for_none(
     """A plain form without a script comes back with a token: what was good enough without one is no
     bot's now that it is mended at once.
     """
-    given = given_parts(source(tmp_path, spam), KEY, NOW, came).inputs["_token"]
+    given = make_page_fields(source(tmp_path, spam), KEY, NOW, came).inputs["_token"]
     good = tokens.read(derive(KEY, "tokens"), given, "contact", NOW, 60)
     assert isinstance(good, tokens.Token) and good.issued_at == pytest.approx(NOW - age, abs=0.002)
 
@@ -145,15 +152,17 @@ def test_with_a_captcha_our_pages_have_a_token_that_says_whose_they_are(
     """
     one = source(tmp_path, spam)
     key = derive(KEY, "tokens")
-    ours = given_parts(one, KEY, NOW).inputs["_token"]
-    by_script = [str(challenge(one, KEY, NOW, came)["token"]) for came in (ours, None, "rubbish")]
+    ours = make_page_fields(one, KEY, NOW).inputs["_token"]
+    by_script = [
+        str(make_challenge(one, KEY, NOW, came)["token"]) for came in (ours, None, "rubbish")
+    ]
     assert [tokens.read(key, each, "contact", NOW, 60).is_ours for each in (ours, *by_script)] == [
         True,
         True,
         False,
         False,
     ]  # type: ignore[union-attr]
-    assert "challenge" in challenge(one, KEY, NOW)
+    assert "challenge" in make_challenge(one, KEY, NOW)
 
 
 def test_a_captcha_is_all_that_counts_where_no_page_of_ours_is_to_be_had(tmp_path: Path) -> None:
@@ -164,7 +173,7 @@ def test_a_captcha_is_all_that_counts_where_no_page_of_ours_is_to_be_had(tmp_pat
         "_token": "x",
         "h-captcha-response": "x",
     }
-    parts = given_parts(one, KEY, NOW, came)
+    parts = make_page_fields(one, KEY, NOW, came)
     assert list(parts.inputs) == [
         "cf-turnstile-response",
         "_token",
@@ -175,21 +184,23 @@ def test_a_captcha_is_all_that_counts_where_no_page_of_ours_is_to_be_had(tmp_pat
     assert (parts.widget, parts.needs_script) == ("", False)
     assert (
         "cf-turnstile-response"
-        not in given_parts(one, KEY, NOW, {"cf-turnstile-response": "x" * 9000}).inputs
+        not in make_page_fields(one, KEY, NOW, {"cf-turnstile-response": "x" * 9000}).inputs
     )
 
 
 def test_a_challenge_has_what_is_not_off(tmp_path: Path) -> None:
     asked = {"algorithm", "challenge", "maxnumber", "salt", "signature"}
-    assert set(challenge(source(tmp_path), KEY, NOW)) == asked | {"token", "lasts"}
-    assert set(challenge(source(tmp_path, "altcha: 'off', token: 'off'"), KEY, NOW)) == {"lasts"}
+    assert set(make_challenge(source(tmp_path), KEY, NOW)) == asked | {"token", "lasts"}
+    assert set(make_challenge(source(tmp_path, "altcha: 'off', token: 'off'"), KEY, NOW)) == {
+        "lasts"
+    }
 
 
 def test_the_script_finds_the_number(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no node to run the script")
-    given: Any = challenge(source(tmp_path, "altcha_work: 1000"), KEY, NOW)
+    given: Any = make_challenge(source(tmp_path, "altcha_work: 1000"), KEY, NOW)
     worker = CLIENTS / "altcha_worker.cjs"
     done = subprocess.run(
         [node, str(worker), str(SCRIPT)],

@@ -13,7 +13,7 @@ def test_its_settings_are_found_without_asking_it_and_are_what_they_were() -> No
     cfg = app.Receivers(Flask("nothing"), chosen, lambda: None).cfg
     before = {name: getattr(cfg, name) for name in cfg.settings}
     assert not vars(cfg).keys() & before.keys()
-    app._at_hand(cfg)
+    app._cache_settings(cfg)
     assert vars(cfg).keys() > before.keys()
     assert {name: getattr(cfg, name) for name in cfg.settings} == before
     assert (cfg.threads, cfg.keepalive, cfg.forwarder_headers) == (app.THREADS, 75, [])

@@ -32,11 +32,11 @@ from bridge.store.tables import schema
 from bridge.web import dry_run
 from bridge.web.app_context import AppContext
 from bridge.web.dry_run_effects import DryRunEffects
-from bridge.web.effects import HookEffects, ReceiverEffects, TracedEffects, effects_of
+from bridge.web.effects import HookEffects, ReceiverEffects, TracedEffects, make_effects
 from bridge.web.event_storage import EventStorage
 from bridge.web.hooks import Hooks
 from bridge.web.process_resources import ProcessResources
-from bridge.web.rate_limiter import Limiter
+from bridge.web.rate_limiter import RateLimiter
 
 KEY = "k" * 40
 SECRET = "It's a Secret to Everybody"
@@ -130,14 +130,14 @@ def edge(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         context=context,
         storage=EventStorage(database=database, room=None),
         blobs=Blobs.of(settings),
-        limiter=Limiter(),
+        limiter=RateLimiter(),
         wake_workers=lambda: woken.append(1),
         secret_key=KEY,
     )
     hooks = Hooks(
         settings=settings,
         config=lambda: config,
-        effects=partial(effects_of, resources),
+        effects=partial(make_effects, resources),
         dry_run=lambda: DryRunEffects(resources.keys, resources.learning),
     )
     tracer = Tracer()

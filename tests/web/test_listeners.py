@@ -16,7 +16,7 @@ from serving import Bridge, exchange, free_port, head, until
 from bridge.config.settings import Settings, load_settings
 from bridge.core.errors import SettingsError
 from bridge.web.client_ip import client_address
-from bridge.web.listeners import Faces
+from bridge.web.listeners import ListenerPaths
 
 PRIVATE = [
     "/api/v1/start_pipeline",
@@ -86,7 +86,7 @@ def asked(
 
 @pytest.mark.parametrize("path", PRIVATE)
 def test_one_loopback_socket_serves_both_faces_to_this_machine_only(path: str) -> None:
-    faces = Faces(made(bind="127.0.0.1:8080"))
+    faces = ListenerPaths(made(bind="127.0.0.1:8080"))
     assert all(faces.serves(path, asked(headers)) for headers in OWN)
     assert not any(faces.serves(path, asked(headers)) for headers in PROXIED)
 
@@ -94,7 +94,7 @@ def test_one_loopback_socket_serves_both_faces_to_this_machine_only(path: str) -
 @pytest.mark.parametrize("path", PUBLIC)
 def test_the_public_face_is_served_to_everyone(path: str) -> None:
     for bind in ("127.0.0.1:8080", "0.0.0.0:8080", "[::]:8080"):
-        faces = Faces(made(bind=bind))
+        faces = ListenerPaths(made(bind=bind))
         assert all(faces.serves(path, asked(headers)) for headers in OWN + PROXIED)
 
 
@@ -102,14 +102,14 @@ def test_the_public_face_is_served_to_everyone(path: str) -> None:
     "bind", ["0.0.0.0:8080", ":8080", "[::]:8080", "192.0.2.7:8080", "bridge.example.com:8080"]
 )
 def test_a_socket_that_others_reach_serves_no_private_path(bind: str) -> None:
-    faces = Faces(made(bind=bind))
+    faces = ListenerPaths(made(bind=bind))
     assert not any(
         faces.serves(path, asked(headers)) for path in PRIVATE for headers in OWN + PROXIED
     )
 
 
 def test_with_a_private_socket_each_serves_its_face() -> None:
-    faces = Faces(made(bind="0.0.0.0:8080", private_bind="127.0.0.1:8081"))
+    faces = ListenerPaths(made(bind="0.0.0.0:8080", private_bind="127.0.0.1:8081"))
     for headers in OWN + PROXIED:
         for path in PRIVATE:
             assert not faces.serves(path, asked(headers, ("192.0.2.7", 8080)))
@@ -127,7 +127,7 @@ def test_with_a_private_socket_each_serves_its_face() -> None:
 
 def test_expose_puts_parts_of_the_private_face_on_the_public_one() -> None:
     for more in ({}, {"private_bind": "127.0.0.1:8081"}):
-        faces = Faces(made(bind="0.0.0.0:8080", expose="api, metrics", **more))
+        faces = ListenerPaths(made(bind="0.0.0.0:8080", expose="api, metrics", **more))
         served = [
             path
             for path in PRIVATE
@@ -138,7 +138,7 @@ def test_expose_puts_parts_of_the_private_face_on_the_public_one() -> None:
 
 def hosts(settings: Settings, server: tuple[str, int], *names: str) -> list[str]:
     """Return those of the names by which the private face is served at an address."""
-    faces = Faces(settings)
+    faces = ListenerPaths(settings)
     requests = [asked({"Host": name}, server) for name in names]
     return [
         name

@@ -12,7 +12,7 @@ from bridge.store.db.database import Database
 from bridge.web.app_context import AppContext
 from bridge.web.event_storage import EventStorage
 from bridge.web.process_resources import ProcessResources
-from bridge.web.rate_limiter import Limiter
+from bridge.web.rate_limiter import RateLimiter
 
 KEY = "k" * 40
 
@@ -28,7 +28,7 @@ def resources(folder: Path) -> ProcessResources:
         context=context,
         storage=EventStorage(database=database, room=None),
         blobs=Blobs.of(settings),
-        limiter=Limiter(),
+        limiter=RateLimiter(),
         wake_workers=lambda: None,
         secret_key=KEY,
     )

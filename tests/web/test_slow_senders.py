@@ -20,7 +20,7 @@ from slow_senders import SlowSenders, endless_body, endless_head, networks
 from bridge.core.errors import Refused
 from bridge.web.server.app import THREADS
 from bridge.web.server.connection import Connection
-from bridge.web.server.incomplete_requests import PER_NETWORK, IncompleteRequests, Reading
+from bridge.web.server.incomplete_requests import PER_NETWORK, IncompleteRequests, RequestDeadline
 
 BUSY = "HTTP/1.1 503 Service Unavailable Retry-After"
 PATIENT = {"request_head_seconds": 600.0, "request_body_seconds": 600.0}
@@ -191,7 +191,7 @@ def ends() -> Iterator[tuple[Connection, socket.socket]]:
 
 def test_a_request_that_is_there_needs_no_place(ends: tuple[Connection, socket.socket]) -> None:
     connection, sender = ends
-    connection.reading = Reading(IncompleteRequests(0), "192.0.2.0/24")
+    connection.reading = RequestDeadline(IncompleteRequests(0), "192.0.2.0/24")
     sender.sendall(b"whole")
     assert connection.recv(100) == b"whole"
     with pytest.raises(Refused) as refused:
@@ -204,7 +204,7 @@ def test_one_that_waits_holds_a_place_until_it_is_whole(
 ) -> None:
     connection, sender = ends
     counts = IncompleteRequests(1)
-    connection.reading = Reading(counts, "")
+    connection.reading = RequestDeadline(counts, "")
     heard: list[bytes] = []
     thread = threading.Thread(target=lambda: heard.append(connection.recv(100)))
     thread.start()
@@ -224,7 +224,7 @@ def _is_free(counts: IncompleteRequests) -> bool:
 
 
 def test_time_is_bought_by_what_is_wanted_of_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    reading = Reading(IncompleteRequests(1), "")
+    reading = RequestDeadline(IncompleteRequests(1), "")
     began = reading.until - 5.0
     reading.receive(1_000_000)
     assert reading.until == began + 5.0, "a head buys none"

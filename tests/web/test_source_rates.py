@@ -9,7 +9,7 @@ from records import NOW
 
 from bridge.config.loader import load
 from bridge.routing.model import Source
-from bridge.web.rate_limiter import Limiter, wait_of
+from bridge.web.rate_limiter import RateLimiter, wait_for_rate
 
 ROUTES = """
 version: 1
@@ -30,11 +30,11 @@ def test_requests_that_are_refused_do_not_count(sources: dict[str, Source], name
     """However many are refused: one is let through as soon as the first of those that were would
     have been forgotten.
     """
-    limiter = Limiter()
+    limiter = RateLimiter()
     source = sources[name]
-    assert [wait_of(limiter, source, "192.0.2.1", NOW) for _ in range(3)] == [0.0] * 3
+    assert [wait_for_rate(limiter, source, "192.0.2.1", NOW) for _ in range(3)] == [0.0] * 3
     for _ in range(50):
-        assert wait_of(limiter, source, "192.0.2.1", NOW) == pytest.approx(20.0)
-    assert wait_of(limiter, source, "192.0.2.1", NOW + 19.0) == pytest.approx(1.0)
-    assert wait_of(limiter, source, "192.0.2.1", NOW + 20.5) == 0.0
-    assert wait_of(limiter, source, "192.0.2.1", NOW + 20.5) > 19.0, "and that one did count"
+        assert wait_for_rate(limiter, source, "192.0.2.1", NOW) == pytest.approx(20.0)
+    assert wait_for_rate(limiter, source, "192.0.2.1", NOW + 19.0) == pytest.approx(1.0)
+    assert wait_for_rate(limiter, source, "192.0.2.1", NOW + 20.5) == 0.0
+    assert wait_for_rate(limiter, source, "192.0.2.1", NOW + 20.5) > 19.0, "and that one did count"

@@ -647,14 +647,14 @@ def test_rejects_are_not_kept_while_the_disk_is_nearly_full(sqlite: Database) ->
     from bridge.providers.registry import PROVIDERS
     from bridge.providers.signatures.shared_token import Unsigned
     from bridge.routing.model import Source
-    from bridge.web.rate_limiter import Limiter
-    from bridge.web.reject_recorder import TurnedAway
+    from bridge.web.rate_limiter import RateLimiter
+    from bridge.web.reject_recorder import RejectRecorder
 
     kept: list[Any] = []
     source = Source(name="g", provider=PROVIDERS["github"], scheme=Unsigned())
     request = Request(method="POST", path="/hooks/g", headers={}, body=b"{}")
     for full, count_ in ((True, 0), (False, 1)):
-        away = TurnedAway(kept.append, Limiter(), lambda full=full: full)
+        away = RejectRecorder(kept.append, RateLimiter(), lambda full=full: full)
         away.note(request, source, "mismatch", NOW)
         assert len(kept) == count_
 

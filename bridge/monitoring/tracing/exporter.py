@@ -19,9 +19,9 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-PREFIX: Final = "OTEL_"
-ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+VARIABLE_PREFIX: Final = "OTEL_"
+ENDPOINT_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+PROTOCOL_VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 SUPPORTED_PROTOCOL: Final = "http/protobuf"
 
 
@@ -50,7 +50,7 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
         exporters and "otlp" not in exporters
     ):
         return False
-    return bool(exporters) or any(environ.get(name) for name in ENDPOINTS)
+    return bool(exporters) or any(environ.get(name) for name in ENDPOINT_VARIABLES)
 
 
 def prepare(environ: Mapping[str, str]) -> None:
@@ -69,7 +69,9 @@ def begin(environ: Mapping[str, str]) -> None:
     from bridge.monitoring.tracing.otlp import OtlpTracer
 
     # those of .env apply too
-    add_to_environ({name: value for name, value in environ.items() if name.startswith(PREFIX)})
+    add_to_environ(
+        {name: value for name, value in environ.items() if name.startswith(VARIABLE_PREFIX)}
+    )
     try:
         _begun[os.getpid()] = OtlpTracer()
     except Exception as fault:  # a value that OpenTelemetry cannot use; its text may hold a secret
@@ -91,7 +93,9 @@ def finish() -> None:
 
 def _missing(environ: Mapping[str, str]) -> str | None:
     """Return why traces that are wanted cannot be exported."""
-    asked = next((environ[name] for name in PROTOCOLS if environ.get(name)), SUPPORTED_PROTOCOL)
+    asked = next(
+        (environ[name] for name in PROTOCOL_VARIABLES if environ.get(name)), SUPPORTED_PROTOCOL
+    )
     if asked != SUPPORTED_PROTOCOL:
         return f"OTEL_EXPORTER_OTLP_PROTOCOL: only {SUPPORTED_PROTOCOL} is supported"
     try:

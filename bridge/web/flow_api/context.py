@@ -10,13 +10,13 @@ from typing import Protocol
 from bridge.core.local_runs import LocalFile, LocalFlow, LocalRun
 from bridge.routing.model import Platform
 from bridge.store.blobs import Blobs
-from bridge.web.body_reader import Intake
+from bridge.web.body_reader import BodyReader
 
 # bytes of bodies that a process reads at once; webhooks have a separate budget
-IN_FLIGHT = 48 * 1024 * 1024
+MAX_API_BYTES_IN_FLIGHT = 48 * 1024 * 1024
 
 
-class Runs(Protocol):
+class RunStore(Protocol):
     """The store of runs, flows and files. Raises `StoreError` if it cannot read or write."""
 
     def start(self, run: LocalRun, cap: int | None = None) -> LocalRun:
@@ -56,15 +56,15 @@ class Runs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class FlowApiContext:
     """The dependencies of the endpoints. `credentials`: the built-in API key and its user.
 
     `platform` returns the current local platform, None if there is none.
     """
 
-    runs: Runs
+    runs: RunStore
     blobs: Blobs
     platform: Callable[[], Platform | None]
     credentials: tuple[str, str]
     clock: Callable[[], float] = time.time
-    intake: Intake = field(default_factory=lambda: Intake(IN_FLIGHT))
+    intake: BodyReader = field(default_factory=lambda: BodyReader(MAX_API_BYTES_IN_FLIGHT))

@@ -13,31 +13,31 @@ from bridge.core.errors import Refused, StoreError
 from bridge.core.local_runs import OF_EVENT, LocalFile
 from bridge.core.model import JSON
 from bridge.system.logs import get_logger
-from bridge.web.downloads import SAFE, disposition
+from bridge.web.downloads import DOWNLOAD_HEADERS, content_disposition
 from bridge.web.flow_api import responses
 from bridge.web.flow_api.auth import BUILT_IN
-from bridge.web.flow_api.context import Served
-from bridge.web.flow_api.request import Asked, bad
-from bridge.web.flow_api.runs import run_of
-from bridge.web.flow_api.zip_stream import zipped
+from bridge.web.flow_api.context import FlowApiContext
+from bridge.web.flow_api.request import ApiRequest, bad_request
+from bridge.web.flow_api.runs import find_run
+from bridge.web.flow_api.zip_stream import stream_zip
 from bridge.web.form_files import SPARE
 
 MIB = 1024 * 1024
-MAX_FILE = 25 * MIB
+MAX_FILE_BYTES = 25 * MIB
 MAX_FILES = 50  # in one call
 # of one user, without the files of events: they are stored anyway, and deleted with their events
 MAX_UPLOADED = 1024 * MIB
-NAME_BYTES = 255  # of a file's name in UTF-8
+MAX_NAME_BYTES = 255  # of a file's name in UTF-8
 log = get_logger()
 
 
-def upload_file(served: Served, asked: Asked) -> Response:
+def upload_file(served: FlowApiContext, asked: ApiRequest) -> Response:
     """Store one file; it replaces the user's file of that name."""
     name = _keep(served, asked, asked.fields)
     return responses.answer(200, {"success": True, "file_name": name})
 
 
-def upload_files(served: Served, asked: Asked) -> Response:
+def upload_files(served: FlowApiContext, asked: ApiRequest) -> Response:
     """Store several files: 200 if all were stored, 207 if some were, else the first error."""
     kept: list[str] = []
     failed: list[tuple[str, Refused]] = []
@@ -45,11 +45,11 @@ def upload_files(served: Served, asked: Asked) -> Response:
         try:
             fields = entry if isinstance(entry, dict) else {}
             if fields.get("file_name") in kept:
-                raise bad("invalid_parameter", "the name is given twice")
+                raise bad_request("invalid_parameter", "the name is given twice")
             kept.append(_keep(served, asked, fields))
         except Refused as refused:
             name = fields.get("file_name")
-            failed.append((name[:NAME_BYTES] if isinstance(name, str) else "", refused))
+            failed.append((name[:MAX_NAME_BYTES] if isinstance(name, str) else "", refused))
     if not failed:
         return responses.answer(200, {"success": True, "uploaded_files": kept})
     if not kept:
@@ -70,14 +70,14 @@ def upload_files(served: Served, asked: Asked) -> Response:
     )
 
 
-def download_file(served: Served, asked: Asked) -> Response:
+def download_file(served: FlowApiContext, asked: ApiRequest) -> Response:
     """Return the bytes of a file that a run saved, or that its user uploaded."""
     file = _files_of_run(served, asked, [asked.fields.get("file_name")])[0]
     opened = served.blobs.open(file.sha256)
     headers = {
-        **SAFE,
+        **DOWNLOAD_HEADERS,
         "Content-Length": str(file.size),
-        "Content-Disposition": disposition(file.name),
+        "Content-Disposition": content_disposition(file.name),
     }
     return Response(
         wrap_file(request.environ, opened),
@@ -88,11 +88,11 @@ def download_file(served: Served, asked: Asked) -> Response:
     )
 
 
-def download_files(served: Served, asked: Asked) -> Response:
+def download_files(served: FlowApiContext, asked: ApiRequest) -> Response:
     """Return several files as a zip, built while it is sent. One missing file is an error."""
     files = _files_of_run(served, asked, asked.listed("file_names", MAX_FILES))
-    headers = {**SAFE, "Content-Disposition": disposition("files.zip")}
-    return Response(zipped(served.blobs, files), 200, headers, mimetype="application/zip")
+    headers = {**DOWNLOAD_HEADERS, "Content-Disposition": content_disposition("files.zip")}
+    return Response(stream_zip(served.blobs, files), 200, headers, mimetype="application/zip")
 
 
 def path_problem(name: JSON) -> str | None:
@@ -113,26 +113,28 @@ def name_problem(name: JSON) -> str | None:
         or name != name.strip()
     ):
         return "file_name must not have control or invisible characters, or blanks at its ends"
-    if len(name.encode()) > NAME_BYTES:
-        return f"file_name may have at most {NAME_BYTES} bytes"
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return f"file_name may have at most {MAX_NAME_BYTES} bytes"
     return None
 
 
-def _keep(served: Served, asked: Asked, fields: JSON) -> str:
+def _keep(served: FlowApiContext, asked: ApiRequest, fields: JSON) -> str:
     name = fields.get("file_name")
     user_id = asked.caller.user_id
     if problem := name_problem(name):
-        raise bad("missing_parameter" if name is None else "invalid_parameter", problem)
+        raise bad_request("missing_parameter" if name is None else "invalid_parameter", problem)
     of_event = str(name).lower().startswith(OF_EVENT)
     if of_event and asked.caller.key != BUILT_IN:
-        raise bad(
+        raise bad_request(
             "invalid_parameter",
             f"file_name: names that begin with {OF_EVENT} are reserved for files of events",
         )
     data = _decoded(fields.get("file_content"))
-    if len(data) > MAX_FILE:
+    if len(data) > MAX_FILE_BYTES:
         raise Refused(
-            413, "too_large", f"the file has {len(data)} bytes; at most {MAX_FILE} are allowed"
+            413,
+            "too_large",
+            f"the file has {len(data)} bytes; at most {MAX_FILE_BYTES} are allowed",
         )
     try:
         before = served.runs.file(user_id, name)
@@ -164,7 +166,7 @@ def _keep(served: Served, asked: Asked, fields: JSON) -> str:
 def _decoded(content: JSON) -> bytes:
     """Return the bytes of Base64 text, which may have line breaks."""
     if not isinstance(content, str):
-        raise bad(
+        raise bad_request(
             "missing_parameter" if content is None else "invalid_parameter",
             "file_content must be Base64 text",
         )
@@ -175,10 +177,12 @@ def _decoded(content: JSON) -> bytes:
             "".join(content.split()) if "\n" in content else content, strict_mode=True
         )
     except ValueError:
-        raise bad("invalid_parameter", "file_content is not valid Base64") from None
+        raise bad_request("invalid_parameter", "file_content is not valid Base64") from None
 
 
-def _files_of_run(served: Served, asked: Asked, names: Sequence[JSON]) -> list[LocalFile]:
+def _files_of_run(
+    served: FlowApiContext, asked: ApiRequest, names: Sequence[JSON]
+) -> list[LocalFile]:
     """Return the files of those names: of the run, else uploaded by its user.
 
     Refuses the request if one of them is missing.
@@ -186,10 +190,12 @@ def _files_of_run(served: Served, asked: Asked, names: Sequence[JSON]) -> list[L
     run_id = asked.id("run_id")
     saved_item_id = asked.maybe_id("saved_item_id")
     if problem := next(filter(None, map(path_problem, names)), None):
-        raise bad("missing_parameter" if names == [None] else "invalid_parameter", problem)
-    run = run_of(served, asked, run_id)
+        raise bad_request("missing_parameter" if names == [None] else "invalid_parameter", problem)
+    run = find_run(served, asked, run_id)
     if saved_item_id not in (None, run.saved_item_id):
-        raise bad("conflicting_parameters", "the run belongs to another flow than saved_item_id")
+        raise bad_request(
+            "conflicting_parameters", "the run belongs to another flow than saved_item_id"
+        )
     files = []
     for name in dict.fromkeys(map(str, names)):
         file = served.runs.file(run.user_id, name, run.id) or served.runs.file(run.user_id, name)

@@ -9,27 +9,27 @@ from bridge.core.local_runs import LocalFlow
 from bridge.core.model import JSON
 from bridge.flows.ids import workbook_id
 from bridge.web.flow_api import responses
-from bridge.web.flow_api.context import Served
-from bridge.web.flow_api.request import Asked, bad, forbidden
-from bridge.web.flow_api.runs import run_of
+from bridge.web.flow_api.context import FlowApiContext
+from bridge.web.flow_api.request import ApiRequest, bad_request, forbidden
+from bridge.web.flow_api.runs import find_run
 
-NEWEST = 10  # runs of each flow in get_plrun_saved_item_map
+NEWEST_RUNS = 10  # runs of each flow in get_plrun_saved_item_map
 READY_MADE = "ready-made"
 
 
-def get_pl_run(served: Served, asked: Asked) -> Response:
+def get_pl_run(served: FlowApiContext, asked: ApiRequest) -> Response:
     """Return the state of a run."""
-    return responses.answer(200, responses.report(run_of(served, asked, asked.id("run_id"))))
+    return responses.answer(200, responses.report(find_run(served, asked, asked.id("run_id"))))
 
 
-def list_saved_items(served: Served, asked: Asked) -> Response:
+def list_saved_items(served: FlowApiContext, asked: ApiRequest) -> Response:
     """Return the flows."""
     return responses.answer(
         200, {"saved_items": [responses.saved_item(flow) for flow in _flows(served, asked)]}
     )
 
 
-def list_workbooks(served: Served, asked: Asked) -> Response:
+def list_workbooks(served: FlowApiContext, asked: ApiRequest) -> Response:
     """Return the flows by origin: flowbridge itself, or a file."""
     books: dict[str, list[LocalFlow]] = {}
     for flow in _flows(served, asked):
@@ -39,18 +39,18 @@ def list_workbooks(served: Served, asked: Asked) -> Response:
     )
 
 
-def get_inputs(served: Served, asked: Asked) -> Response:
+def get_inputs(served: FlowApiContext, asked: ApiRequest) -> Response:
     """Return the Input nodes of a flow."""
     flow = _flow(served, asked, asked.id("saved_item_id"))
     return responses.answer(200, {"inputs": [responses.input_node(one) for one in flow.inputs]})
 
 
-def get_plrun_saved_item_map(served: Served, asked: Asked) -> Response:
+def get_plrun_saved_item_map(served: FlowApiContext, asked: ApiRequest) -> Response:
     """Return the newest runs of a flow, or of each flow of a workbook."""
     flow_id = asked.maybe_id("saved_item_id")
     book_id = asked.maybe_id("workbook_id")
     if flow_id is None and book_id is None:
-        raise bad("missing_parameter", "workbook_id or saved_item_id is required")
+        raise bad_request("missing_parameter", "workbook_id or saved_item_id is required")
     flows = [_flow(served, asked, flow_id)] if flow_id is not None else _flows(served, asked)
     if book_id is not None:
         flows = [flow for flow in flows if workbook_id(flow.workbook) == book_id]
@@ -64,18 +64,18 @@ def get_plrun_saved_item_map(served: Served, asked: Asked) -> Response:
                     else "the flow is not in that workbook"
                 ),
             )
-    newest = served.runs.newest([flow.id for flow in flows], asked.caller.user_id, NEWEST)
+    newest = served.runs.newest([flow.id for flow in flows], asked.caller.user_id, NEWEST_RUNS)
     return responses.answer(
         200,
         {flow.id: [responses.summary(run) for run in newest.get(flow.id, ())] for flow in flows},
     )
 
 
-def _flows(served: Served, asked: Asked) -> list[LocalFlow]:
+def _flows(served: FlowApiContext, asked: ApiRequest) -> list[LocalFlow]:
     return [flow for flow in served.runs.flows() if asked.caller.may(flow.id)]
 
 
-def _flow(served: Served, asked: Asked, saved_item_id: str) -> LocalFlow:
+def _flow(served: FlowApiContext, asked: ApiRequest, saved_item_id: str) -> LocalFlow:
     if not asked.caller.may(saved_item_id):
         raise forbidden("this flow")
     flow = served.runs.flow(saved_item_id)

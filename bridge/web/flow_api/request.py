@@ -12,11 +12,11 @@ from bridge.core.model import JSON
 from bridge.routing.model import Platform
 from bridge.web.flow_api.auth import Caller
 
-ID_LENGTH = 1000  # characters
+MAX_ID_LENGTH = 1000  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ApiRequest:
     """One authenticated request. `raw` is its body; `query` has every value of each name."""
 
     caller: Caller
@@ -38,7 +38,7 @@ class Asked:
         """Return an id from the body or the query, or refuse with 400. Both may have the same."""
         found = self.maybe_id(name)
         if found is None:
-            raise bad("missing_parameter", f"{name} is required")
+            raise bad_request("missing_parameter", f"{name} is required")
         return found
 
     def maybe_id(self, name: str) -> str | None:
@@ -48,26 +48,26 @@ class Asked:
             *([self.fields[name]] if self.fields.get(name) is not None else ()),
         ]
         if not all(isinstance(value, str) and value for value in values):
-            raise bad("invalid_parameter", f"{name} must be a non-empty string")
-        if any(len(value) > ID_LENGTH or not value.isprintable() for value in values):
-            raise bad(
+            raise bad_request("invalid_parameter", f"{name} must be a non-empty string")
+        if any(len(value) > MAX_ID_LENGTH or not value.isprintable() for value in values):
+            raise bad_request(
                 "invalid_parameter",
-                f"{name}: at most {ID_LENGTH} characters are allowed, all of them printable",
+                f"{name}: at most {MAX_ID_LENGTH} characters are allowed, all of them printable",
             )
         if len(set(values)) > 1:
-            raise bad("conflicting_parameters", f"{name} has different values")
+            raise bad_request("conflicting_parameters", f"{name} has different values")
         return values[0] if values else None
 
     def listed(self, name: str, most: int) -> list[JSON]:
         """Return a list of the body, or refuse with 400."""
         value = self.fields.get(name)
         if not isinstance(value, list) or not value:
-            raise bad(
+            raise bad_request(
                 "missing_parameter" if value is None else "invalid_parameter",
                 f"{name} must be a non-empty list",
             )
         if len(value) > most:
-            raise bad(
+            raise bad_request(
                 "invalid_parameter",
                 f"{name}: {len(value)} entries; at most {most} are allowed",
             )
@@ -79,13 +79,13 @@ def read_json(raw: bytes) -> JSON:
     try:
         return orjson.loads(raw) if raw.strip() else {}
     except orjson.JSONDecodeError as error:
-        raise bad(
+        raise bad_request(
             "invalid_json",
             f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
         ) from None
 
 
-def bad(code: str, message: str) -> Refused:
+def bad_request(code: str, message: str) -> Refused:
     """Return a 400."""
     return Refused(400, code, message)
 

@@ -16,8 +16,8 @@ from bridge.routing.model import Platform
 from bridge.system.logs import get_logger
 from bridge.web.flow_api import files, queries, responses, runs
 from bridge.web.flow_api.auth import Caller, caller_of, check_user, key_in
-from bridge.web.flow_api.context import Served
-from bridge.web.flow_api.request import Asked, bad, read_json
+from bridge.web.flow_api.context import FlowApiContext
+from bridge.web.flow_api.request import ApiRequest, bad_request, read_json
 
 PREFIX = "/api/v1"
 MIB = 1024 * 1024
@@ -36,7 +36,7 @@ class Endpoint:
 
     path: str
     methods: tuple[str, ...]
-    answer: Callable[[Served, Asked], Response]
+    answer: Callable[[FlowApiContext, ApiRequest], Response]
     max_body: int = 0
     any_json: bool = False
 
@@ -57,7 +57,7 @@ ENDPOINTS = (
 )
 
 
-def flow_api(served: Served) -> Blueprint:
+def flow_api(served: FlowApiContext) -> Blueprint:
     """Return the blueprint of /api/v1. Every error is `{"error": code, "message": text}`."""
     api = Blueprint("flow_api", __name__, url_prefix=PREFIX)
     # A path is exact: one more slash is another path, and nothing is redirected.
@@ -86,7 +86,7 @@ def _drop_head(rules: Iterable[Rule]) -> None:
             rule.methods.discard("HEAD")
 
 
-def _view(served: Served, endpoint: Endpoint) -> Callable[[], Response]:
+def _view(served: FlowApiContext, endpoint: Endpoint) -> Callable[[], Response]:
     def view() -> Response:
         platform = _platform(served)
         given = key_in(request.headers.get("Authorization"), request.args.getlist("api_key"))
@@ -103,9 +103,9 @@ def _view(served: Served, endpoint: Endpoint) -> Callable[[], Response]:
 
 
 def _asked(
-    served: Served, endpoint: Endpoint, platform: Platform, caller: Caller, raw: bytes
-) -> Asked:
-    asked = Asked(
+    served: FlowApiContext, endpoint: Endpoint, platform: Platform, caller: Caller, raw: bytes
+) -> ApiRequest:
+    asked = ApiRequest(
         caller=caller,
         platform=platform,
         now=served.clock(),
@@ -117,7 +117,7 @@ def _asked(
         body=read_json(raw),
     )
     if not endpoint.any_json and not isinstance(asked.body, dict):
-        raise bad("invalid_json", "the body is not a JSON object")
+        raise bad_request("invalid_json", "the body is not a JSON object")
     asked.maybe_id("project_id")
     in_body = [
         [asked.fields[name]] if name in asked.fields else [] for name in ("user_id", "project_id")
@@ -127,7 +127,7 @@ def _asked(
     return asked
 
 
-def _platform(served: Served) -> Platform:
+def _platform(served: FlowApiContext) -> Platform:
     platform = served.platform()
     if platform is None:
         raise Refused(
@@ -136,7 +136,7 @@ def _platform(served: Served) -> Platform:
     return platform
 
 
-def _document(served: Served) -> Response:
+def _document(served: FlowApiContext) -> Response:
     _platform(served)
     return Response(OPENAPI.read_bytes(), mimetype="application/json")
 

@@ -14,17 +14,17 @@ from bridge.flows.ids import new_run_id
 from bridge.routing.planner import event_id_of
 from bridge.system.logs import get_logger
 from bridge.web.flow_api import responses
-from bridge.web.flow_api.context import Served
-from bridge.web.flow_api.request import Asked, bad, forbidden
+from bridge.web.flow_api.context import FlowApiContext
+from bridge.web.flow_api.request import ApiRequest, bad_request, forbidden
 
-KEY_LENGTH = 255  # characters of an Idempotency-Key
+MAX_KEY_LENGTH = 255  # characters of an Idempotency-Key
 #: Keys of a body or a query that are no inputs.
 NOT_INPUTS = frozenset(("user_id", "saved_item_id", "project_id", "api_key", "pipeline_inputs"))
 
 log = get_logger()
 
 
-def start(served: Served, asked: Asked) -> Response:
+def start(served: FlowApiContext, asked: ApiRequest) -> Response:
     """`start_pipeline`: store a run durably and answer with its id; it is executed later."""
     saved_item_id = asked.id("saved_item_id")
     if not asked.caller.may(saved_item_id):
@@ -34,7 +34,7 @@ def start(served: Served, asked: Asked) -> Response:
     flow = served.runs.flow(saved_item_id)
     known = _earlier(served, asked, saved_item_id, inputs, is_gone=flow is None)
     if flow is None and known is None:
-        raise bad("unknown_flow", f"there is no flow {saved_item_id[:100]!r}")
+        raise bad_request("unknown_flow", f"there is no flow {saved_item_id[:100]!r}")
     cap = asked.platform.max_concurrent_runs if asked.platform.overflow == "reject" else None
     run = known or served.runs.start(_new_run(asked, saved_item_id, flow, inputs, key), cap)
     if not asked.caller.may(run.saved_item_id):
@@ -45,15 +45,15 @@ def start(served: Served, asked: Asked) -> Response:
     return responses.answer(200, responses.started(run, flow, asked.host_url))
 
 
-def kill(served: Served, asked: Asked) -> Response:
+def kill(served: FlowApiContext, asked: ApiRequest) -> Response:
     """`kill_pipeline`: end a run; one that has ended is left unchanged."""
-    run = run_of(served, asked, asked.id("run_id"))
+    run = find_run(served, asked, asked.id("run_id"))
     served.runs.kill(run.id, asked.now)
     log.info("run_killed", run_id=run.id, flow=run.saved_item_id, key=asked.caller.key)
     return responses.answer(200, {"success": True, "run_id": run.id})
 
 
-def run_of(served: Served, asked: Asked, run_id: str) -> LocalRun:
+def find_run(served: FlowApiContext, asked: ApiRequest, run_id: str) -> LocalRun:
     """Return a run of the caller's user and of a flow that the key may see; 404 for any other."""
     run = served.runs.get(run_id)
     if (
@@ -65,7 +65,7 @@ def run_of(served: Served, asked: Asked, run_id: str) -> LocalRun:
     return run
 
 
-def _inputs(asked: Asked) -> dict[str, JSON]:
+def _inputs(asked: ApiRequest) -> dict[str, JSON]:
     """Return the inputs: the body's own keys (of a GET, the query's) and `pipeline_inputs`; other
     JSON is one input called `body`.
     """
@@ -75,7 +75,7 @@ def _inputs(asked: Asked) -> dict[str, JSON]:
     inputs = {name: value for name, value in given.items() if name not in NOT_INPUTS}
     for place, one in enumerate(_pipeline_inputs(asked)):
         if not isinstance(one, dict) or not isinstance(one.get("input_name"), str):
-            raise bad(
+            raise bad_request(
                 "invalid_parameter",
                 f'pipeline_inputs[{place}] must be {{"input_name": string, "value": …}}',
             )
@@ -88,12 +88,14 @@ def _query_inputs(query: Mapping[str, object]) -> dict[str, JSON]:
     for name, values in query.items():
         if name not in NOT_INPUTS and isinstance(values, list):
             if len(values) > 1:
-                raise bad("conflicting_parameters", f"{name[:100]} is given twice in the query")
+                raise bad_request(
+                    "conflicting_parameters", f"{name[:100]} is given twice in the query"
+                )
             inputs[name] = values[0]
     return inputs
 
 
-def _pipeline_inputs(asked: Asked) -> list[JSON]:
+def _pipeline_inputs(asked: ApiRequest) -> list[JSON]:
     """Return the list of the body, or the one in the query as JSON text."""
     in_query = asked.query.get("pipeline_inputs", ())
     given = [
@@ -101,22 +103,27 @@ def _pipeline_inputs(asked: Asked) -> list[JSON]:
         *([asked.fields["pipeline_inputs"]] if "pipeline_inputs" in asked.fields else ()),
     ]
     if len(given) > 1:
-        raise bad("conflicting_parameters", "pipeline_inputs is given twice")
+        raise bad_request("conflicting_parameters", "pipeline_inputs is given twice")
     value = given[0] if given else None
     if isinstance(value, str):
         try:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
-            raise bad("invalid_parameter", "pipeline_inputs is not valid JSON") from None
+            raise bad_request("invalid_parameter", "pipeline_inputs is not valid JSON") from None
     if value is None:
         return []
     if not isinstance(value, list):
-        raise bad("invalid_parameter", "pipeline_inputs must be a list")
+        raise bad_request("invalid_parameter", "pipeline_inputs must be a list")
     return value
 
 
 def _earlier(
-    served: Served, asked: Asked, saved_item_id: str, inputs: dict[str, JSON], *, is_gone: bool
+    served: FlowApiContext,
+    asked: ApiRequest,
+    saved_item_id: str,
+    inputs: dict[str, JSON],
+    *,
+    is_gone: bool,
 ) -> LocalRun | None:
     """Return the earlier run of this start, if it must be looked up before storing.
 
@@ -136,7 +143,7 @@ def _earlier(
     return before if before is not None and same and before.inputs == _written(inputs) else None
 
 
-def _stored_key(asked: Asked) -> str | None:
+def _stored_key(asked: ApiRequest) -> str | None:
     """Return the Idempotency-Key as it is stored: separate for each API key.
 
     Only the built-in key stores it unchanged. For the others it begins with lines for the user's id
@@ -147,7 +154,7 @@ def _stored_key(asked: Asked) -> str | None:
     return key if key is None or caller.built_in else f"{caller.user_id}\n{caller.key}\n{key}"
 
 
-def _shared_key(served: Served, asked: Asked) -> str | None:
+def _shared_key(served: FlowApiContext, asked: ApiRequest) -> str | None:
     """Return the Idempotency-Key as earlier versions stored it: separate for each user only.
 
     None for the built-in key, whose keys are still stored unchanged; among these, only the start of
@@ -162,18 +169,19 @@ def _shared_key(served: Served, asked: Asked) -> str | None:
     return key if event_id_of(key.partition("~")[0]) is not None else None
 
 
-def _idempotency_key(asked: Asked) -> str | None:
+def _idempotency_key(asked: ApiRequest) -> str | None:
     key = (asked.idempotency_key or "").strip()
-    if len(key) > KEY_LENGTH or not key.isprintable():
-        raise bad(
+    if len(key) > MAX_KEY_LENGTH or not key.isprintable():
+        raise bad_request(
             "invalid_parameter",
-            f"Idempotency-Key: at most {KEY_LENGTH} characters are allowed, all of them printable",
+            f"Idempotency-Key: at most {MAX_KEY_LENGTH} characters are allowed, all of them"
+            " printable",
         )
     return key or None
 
 
 def _new_run(
-    asked: Asked,
+    asked: ApiRequest,
     saved_item_id: str,
     flow: LocalFlow | None,
     inputs: dict[str, JSON],
@@ -199,4 +207,4 @@ def _written(inputs: dict[str, JSON]) -> str:
     try:
         return orjson.dumps(inputs).decode()
     except orjson.JSONEncodeError:
-        raise bad("invalid_json", "the body is nested too deeply") from None
+        raise bad_request("invalid_json", "the body is nested too deeply") from None

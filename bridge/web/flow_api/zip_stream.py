@@ -10,7 +10,7 @@ from typing import IO, cast
 from bridge.core.local_runs import LocalFile
 from bridge.store.blobs import Blobs
 
-PIECE = 256 * 1024  # bytes read at a time
+READ_BYTES = 256 * 1024  # bytes read at a time
 
 
 class _Pieces:
@@ -32,7 +32,7 @@ class _Pieces:
         return taken
 
 
-def zipped(blobs: Blobs, files: Sequence[LocalFile]) -> Iterator[bytes]:
+def stream_zip(blobs: Blobs, files: Sequence[LocalFile]) -> Iterator[bytes]:
     """Yield a zip of the files, piece by piece."""
     pieces = _Pieces()
     with zipfile.ZipFile(
@@ -40,7 +40,7 @@ def zipped(blobs: Blobs, files: Sequence[LocalFile]) -> Iterator[bytes]:
     ) as archive:
         for file in files:
             with blobs.open(file.sha256) as source, archive.open(_entry(file), "w") as target:
-                while data := source.read(PIECE):
+                while data := source.read(READ_BYTES):
                     target.write(data)
                     yield pieces.take()
     yield pieces.take()

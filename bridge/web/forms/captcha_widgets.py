@@ -9,11 +9,11 @@ from markupsafe import Markup
 from bridge.ingest.forms.spam.captchas import KINDS
 from bridge.routing.form import Captcha
 from bridge.routing.model import Source
-from bridge.web.forms.javascript import quoted
+from bridge.web.forms.javascript import quote
 
-ACTION = "submit"  # as Google's own examples call it
+DEFAULT_ACTION = "submit"  # as Google's own examples call it
 #: Without the service's script the form is sent as it is: the server decides what that means.
-ASKS = """const form = document.getElementById(%(id)s);
+SUBMIT_SCRIPT = """const form = document.getElementById(%(id)s);
 let asked = false;
 const ask = (event) => {
   if (asked || !globalThis.grecaptcha) return;
@@ -69,15 +69,15 @@ def asking(captcha: Captcha, form_id: str) -> str:
     said = {
         "id": form_id,
         "key": captcha.site_key,
-        "action": captcha.action or ACTION,
+        "action": captcha.action or DEFAULT_ACTION,
         "field": kind.fields[0],
     }
-    return ASKS % {name: quoted(value) for name, value in said.items()}
+    return SUBMIT_SCRIPT % {name: quote(value) for name, value in said.items()}
 
 
 def show_button(form_id: str) -> str:
     """Return the script that shows the button of a form that needs JavaScript."""
-    return SHOW_BUTTON % {"id": quoted(form_id)}
+    return SHOW_BUTTON % {"id": quote(form_id)}
 
 
 def as_module(script: str) -> str:

@@ -26,23 +26,23 @@ from bridge.routing.form import Form
 from bridge.routing.model import Config, Source
 from bridge.web.client_ip import client_address
 from bridge.web.forms.captcha_widgets import scripts, widget
-from bridge.web.forms.hidden_fields import HiddenParts
-from bridge.web.rate_limiter import Limiter, wait_of
+from bridge.web.forms.hidden_fields import AntiSpamFields
+from bridge.web.rate_limiter import RateLimiter, wait_for_rate
 
 SCRIPT_URL = "/forms/altcha.js"
 
 
-def given_parts(
+def make_page_fields(
     source: Source, secret_key: str, now: float, came: Mapping[str, JSON] | None = None
-) -> HiddenParts:
+) -> AntiSpamFields:
     """Return the anti-spam fields of a form on one of our pages. A token is valid once.
 
     `came`: the control fields of a form that is shown again, None for a new form.
     """
     form = source.form
     if form is None:
-        return HiddenParts()
-    parts = _parts(source, form, "..", works=form.trades_captcha or has_work(source))
+        return AntiSpamFields()
+    parts = _parts(source, form, "..", works=form.trades_captcha or has_proof_of_work(source))
     inputs = captchas.kept(form.spam.captcha, came or {})
     if form.spam.token != "off" or form.trades_captcha:  # noqa: S105 - the word for how a form uses its token
         given = (came or {}).get(TOKEN_FIELD)
@@ -54,14 +54,14 @@ def given_parts(
     )
 
 
-def pasted_parts(source: Source, base: str) -> HiddenParts:
+def make_embedded_fields(source: Source, base: str) -> AntiSpamFields:
     """Return the anti-spam fields of an embedded form, whose script fetches a token.
 
     `base`: the URL of this server.
     """
     if source.form is None:
-        return HiddenParts()
-    works = has_work(source)
+        return AntiSpamFields()
+    works = has_proof_of_work(source)
     spam = source.form.spam
     parts = _parts(source, source.form, base, works=works)
     captcha = spam.captcha
@@ -75,11 +75,11 @@ def pasted_parts(source: Source, base: str) -> HiddenParts:
     )
 
 
-def _parts(source: Source, form: Form, base: str, *, works: bool) -> HiddenParts:
+def _parts(source: Source, form: Form, base: str, *, works: bool) -> AntiSpamFields:
     honeypot = next(iter(form.spam.honeypots), "")
     if not works:
-        return HiddenParts(honeypot=honeypot)
-    return HiddenParts(
+        return AntiSpamFields(honeypot=honeypot)
+    return AntiSpamFields(
         honeypot=honeypot,
         widget=Markup('<div data-altcha="{}/forms/{}/challenge" hidden></div>').format(
             base, source.name
@@ -89,7 +89,7 @@ def _parts(source: Source, form: Form, base: str, *, works: bool) -> HiddenParts
     )
 
 
-def has_work(source: Source) -> bool:
+def has_proof_of_work(source: Source) -> bool:
     """Return whether the embedded form has a proof of work: not if it is off, or has a captcha."""
     spam = source.form.spam if source.form is not None else None
     return spam is not None and (
@@ -97,7 +97,9 @@ def has_work(source: Source) -> bool:
     )
 
 
-def challenge(source: Source, secret_key: str, now: float, came: JSON = None) -> dict[str, JSON]:
+def make_challenge(
+    source: Source, secret_key: str, now: float, came: JSON = None
+) -> dict[str, JSON]:
     """Return the answer of `/forms/<source>/challenge`: ALTCHA's challenge and a new token."""
     if source.form is None:
         return {}
@@ -120,8 +122,8 @@ def challenge(source: Source, secret_key: str, now: float, came: JSON = None) ->
     return said
 
 
-def challenges(
-    settings: Settings, config: Callable[[], Config], limiter: Limiter, secret_key: str
+def challenge_pages(
+    settings: Settings, config: Callable[[], Config], limiter: RateLimiter, secret_key: str
 ) -> Blueprint:
     """Return the endpoints of the challenge and the script."""
     views = Blueprint("challenges", __name__)
@@ -132,14 +134,14 @@ def challenges(
         if source is None or source.form is None:
             return _answer(b'{"error":"unknown_source","message":"no such form"}', 404)
         now = time.time()
-        if wait := wait_of(
+        if wait := wait_for_rate(
             limiter, source, client_address(request.environ, settings), now, look="challenge"
         ):
             response = _answer(b'{"error":"too_many","message":"too many requests"}', 429)
             response.headers["Retry-After"] = str(int(wait) + 1)
         else:
             response = _answer(
-                orjson.dumps(challenge(source, secret_key, now, request.args.get("token")))
+                orjson.dumps(make_challenge(source, secret_key, now, request.args.get("token")))
             )
         response.headers["Cache-Control"] = "no-store"
         return _for_sites(response, source.form.allowed_origins, request.headers.get("Origin"))

@@ -13,18 +13,18 @@ from textwrap import indent
 from bridge.ingest.forms.spam.captchas import KINDS
 from bridge.routing.model import Source
 from bridge.web.forms.captcha_widgets import as_module, asking, captcha_of, show_button
-from bridge.web.forms.challenges import has_work, pasted_parts
-from bridge.web.forms.hidden_fields import HiddenParts
+from bridge.web.forms.challenges import has_proof_of_work, make_embedded_fields
+from bridge.web.forms.hidden_fields import AntiSpamFields
 from bridge.web.forms.javascript import (
     ANSWER_MARKUP,
     CAPTCHA_EFFECT,
     FETCH_SCRIPT,
     LOAD_SCRIPT_EFFECT,
     REACT_COMPONENT,
-    quoted,
+    quote,
 )
 from bridge.web.forms.jsx import JsxWriter
-from bridge.web.forms.render import environment, form_view, speaker
+from bridge.web.forms.render import form_view, templates, translator
 
 SUBMIT_BUTTON = re.compile(r'(<button type="submit"[^>]*>).*?(</button>)', re.DOTALL)
 
@@ -33,7 +33,7 @@ def as_html(source: Source, base: str, language: str) -> str:
     """Return the form as HTML that submits to the bridge at `base`."""
     scripts = (
         f'\n<script src="{escape(one)}" defer></script>'
-        for one in pasted_parts(source, base).scripts
+        for one in make_embedded_fields(source, base).scripts
     )
     shows = show_button(source.name) if _shows_button(source, base) else ""
     own = "\n".join(filter(None, (shows, _asking(source))))
@@ -46,11 +46,11 @@ def as_fetch(source: Source, base: str, language: str) -> str:
     Without JavaScript the browser submits it as usual.
     """
     said = {
-        "id": quoted(source.name),
-        "lost": quoted(speaker(language)("not_reached")),
+        "id": quote(source.name),
+        "lost": quote(translator(language)("not_reached")),
         "again": _again(source),
-        "labels": quoted(_labels(source, language)),
-        "sending": quoted(speaker(language)("sending")),
+        "labels": quote(_labels(source, language)),
+        "sending": quote(translator(language)("sending")),
     }
     return f"{as_html(source, base, language)}\n{FETCH_SCRIPT % said}"
 
@@ -68,21 +68,23 @@ def as_react(source: Source, base: str, language: str) -> str:
     ):
         text = text.replace(place, place + more, 1)
     shown = (
-        f"{{busy ? {quoted(speaker(language)('sending'))} :"
-        f" {quoted(_submit_text(source, language))}}}"
+        f"{{busy ? {quote(translator(language)('sending'))} :"
+        f" {quote(_submit_text(source, language))}}}"
     )
     text = SUBMIT_BUTTON.sub(lambda found: f"{found[1]}{shown}{found[2]}", text)
     text = text.replace("</form>", ANSWER_MARKUP + "</form>")
     name = "".join(word.capitalize() for word in re.split(r"[_-]+", source.name)) + "Form"
     said = {
         "name": name if name[0].isalpha() else f"Form{name}",
-        "lost": quoted(speaker(language)("not_reached")),
+        "lost": quote(translator(language)("not_reached")),
     }
-    effects = [LOAD_SCRIPT_EFFECT % quoted(one) for one in pasted_parts(source, base).scripts]
+    effects = [
+        LOAD_SCRIPT_EFFECT % quote(one) for one in make_embedded_fields(source, base).scripts
+    ]
     if asks := _asking(source):
         effects.append(CAPTCHA_EFFECT % indent(asks, "    "))
     said |= {"hooks": "useEffect, useState" if effects else "useState", "effects": "".join(effects)}
-    said |= {"again": _again(source), "labels": quoted(labels)}
+    said |= {"again": _again(source), "labels": quote(labels)}
     return REACT_COMPONENT % {
         **said,
         "form": "\n".join(f"    {line}" if line else "" for line in text.splitlines()),
@@ -103,25 +105,27 @@ def _again(source: Source) -> str:
 
 def _labels(source: Source, language: str) -> dict[str, str]:
     """Return the label of each field, and the one for errors of the whole form."""
-    fields = form_view(source, language, None, HiddenParts()).fields
+    fields = form_view(source, language, None, AntiSpamFields()).fields
     return {
-        "": speaker(language)("whole_form"),
+        "": translator(language)("whole_form"),
         **{field.control.name: field.control.label for field in fields},
     }
 
 
 def _shows_button(source: Source, base: str) -> bool:
     """Return whether the embed code must show the button: our script does, a captcha's does not."""
-    return pasted_parts(source, base).needs_script and not has_work(source)
+    return make_embedded_fields(source, base).needs_script and not has_proof_of_work(source)
 
 
 def _submit_text(source: Source, language: str) -> str:
-    return form_view(source, language, None, HiddenParts()).submit
+    return form_view(source, language, None, AntiSpamFields()).submit
 
 
 def _form(source: Source, base: str, language: str, *, in_react: bool = False) -> str:
     """Return the form as HTML. In React the component itself controls the button."""
-    view = form_view(source, language, f"{base}/hooks/{source.name}", pasted_parts(source, base))
+    view = form_view(
+        source, language, f"{base}/hooks/{source.name}", make_embedded_fields(source, base)
+    )
     if in_react:
         view = replace(view, parts=replace(view.parts, scripts=(), needs_script=False))
-    return str(environment().get_template("form_macros.html").module.form(view, speaker(language)))  # type: ignore[attr-defined]  # Jinja makes the macros at run time
+    return str(templates().get_template("form_macros.html").module.form(view, translator(language)))  # type: ignore[attr-defined]  # Jinja makes the macros at run time

@@ -12,7 +12,7 @@ from bridge.routing.model import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HiddenParts:
+class AntiSpamFields:
     """The hidden inputs, the name of the honeypot (empty: none), and the proof of work of a form.
 
     `widget` is HTML before the button, `scripts` are the URLs that it needs, and `policy` is what
@@ -30,4 +30,4 @@ class HiddenParts:
 
 #: Returns the anti-spam fields of a form on one of our pages. Its argument is None for a new form,
 #: else the control fields of the form that is shown again.
-Parts = Callable[[Source, Mapping[str, JSON] | None], HiddenParts]
+MakeAntiSpamFields = Callable[[Source, Mapping[str, JSON] | None], AntiSpamFields]

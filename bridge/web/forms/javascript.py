@@ -126,6 +126,6 @@ ANSWER_MARKUP = """  {answer && (
 """
 
 
-def quoted(value: str | Mapping[str, str]) -> str:
+def quote(value: str | Mapping[str, str]) -> str:
     """Return a text, or texts by name, as a JavaScript literal that is safe inside HTML."""
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")

@@ -7,7 +7,7 @@ from collections.abc import Container
 from html import escape
 from html.parser import HTMLParser
 
-from bridge.web.forms.javascript import quoted
+from bridge.web.forms.javascript import quote
 
 VOID_TAGS = frozenset({"input", "br", "hr", "img"})
 #: Attributes of HTML under the names that React gives them.
@@ -61,7 +61,7 @@ class JsxWriter(HTMLParser):
             and given.get("type") != "hidden"
             and (name := given.get("name") or "") in self._names
         ):
-            written.append(f"aria-invalid={{faults[{quoted(name)}] ? true : undefined}}")
+            written.append(f"aria-invalid={{faults[{quote(name)}] ? true : undefined}}")
         self._open[tag] = len(self._pieces)
         self._pieces.append(" ".join([f"<{tag}", *written]) + (" />" if tag in VOID_TAGS else ">"))
 
@@ -80,14 +80,14 @@ class JsxWriter(HTMLParser):
 
     def _default(self, tag: str, value: str) -> None:
         at = self._open[tag]
-        self._pieces[at] = f"{self._pieces[at][:-1]} defaultValue={{{quoted(value)}}}>"
+        self._pieces[at] = f"{self._pieces[at][:-1]} defaultValue={{{quote(value)}}}>"
 
 
 def _attribute(name: str, value: str | None, *, keeps_value: bool) -> str:
     if name == "style":
         rules = (rule.partition(":") for rule in (value or "").split(";") if rule)
         return (
-            "style={{ " + ", ".join(f"{rule}: {quoted(given)}" for rule, _, given in rules) + " }}"
+            "style={{ " + ", ".join(f"{rule}: {quote(given)}" for rule, _, given in rules) + " }}"
         )
     known = REACT_NAMES.get(name, name)
     if value is None:
@@ -98,5 +98,5 @@ def _attribute(name: str, value: str | None, *, keeps_value: bool) -> str:
     return (
         f'{known}="{escape(value)}"'
         if re.fullmatch(r'[^"\\\n{}&<>]*', value)
-        else f"{known}={{{quoted(value)}}}"
+        else f"{known}={{{quote(value)}}}"
     )

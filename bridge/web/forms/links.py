@@ -12,26 +12,26 @@ from bridge.ingest.forms.redirects import landing
 from bridge.ingest.forms.translations import texts
 from bridge.routing.model import Source
 from bridge.web.forms import pages
-from bridge.web.forms.request import Asking
+from bridge.web.forms.request import FormRequest
 
 # parameters that the page of `on_error` gets
 FORM_ERROR = "form_error"
 FORM_FIELDS = "form_fields"
 
 
-def find_redirect(control: Mapping[str, JSON], asking: Asking) -> str | None:
+def find_redirect(control: Mapping[str, JSON], asking: FormRequest) -> str | None:
     """Return the page that follows: the one that the form requests, else the configured one."""
     return find_requested_page(control, asking) or asking.form.redirect
 
 
-def find_requested_page(control: Mapping[str, JSON], asking: Asking) -> str | None:
+def find_requested_page(control: Mapping[str, JSON], asking: FormRequest) -> str | None:
     """Return the first page that the form requests and that is allowed."""
     base = asking.site if asking.site in asking.landings else None
     wanted = (landing(url, asking.landings, base) for url in texts_of(control, "redirect"))
     return next((url for url in wanted if url), None)
 
 
-def link_to_site(asking: Asking, language: str) -> pages.Link | None:
+def link_to_site(asking: FormRequest, language: str) -> pages.Link | None:
     """Return a link back to the sender's site, if it is a configured one."""
     site = asking.site
     if site is None or site not in asking.form.allowed_origins:
@@ -39,7 +39,7 @@ def link_to_site(asking: Asking, language: str) -> pages.Link | None:
     return pages.Link(site, texts.text(language, "back_to", site=urlsplit(site).netloc))
 
 
-def link_to_form(asking: Asking, source: Source, language: str) -> pages.Link | None:
+def link_to_form(asking: FormRequest, source: Source, language: str) -> pages.Link | None:
     """Return a link back to the hosted form, if one of our pages sent the submission."""
     is_ours = asking.is_own and asking.form.page.hosted and not asking.request.path.endswith("/")
     return (
@@ -47,7 +47,7 @@ def link_to_form(asking: Asking, source: Source, language: str) -> pages.Link | 
     )
 
 
-def find_error_page(refused: Refused, asking: Asking) -> str | None:
+def find_error_page(refused: Refused, asking: FormRequest) -> str | None:
     """Return the page of `on_error`, with the error code and the invalid fields in its query.
 
     It names only fields of the schema.

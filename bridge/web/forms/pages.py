@@ -10,10 +10,10 @@ from flask import Response
 from bridge.ingest.forms.redirects import origin_of
 from bridge.ingest.forms.translations import texts
 from bridge.routing.form import Form, Page
-from bridge.web.forms.render import FormView, environment, speaker
+from bridge.web.forms.render import FormView, templates, translator
 from bridge.web.forms.style import STYLE, STYLE_HASH
 
-HTML = "text/html; charset=utf-8"
+HTML_TYPE = "text/html; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class PageView:
     """The content of a page: a form or none, and why a submission was refused (`trouble`,
     `problems`) or that it was received (`done`).
     """
@@ -52,28 +52,28 @@ class View:
 
 
 def respond(
-    view: View, form: Form | None, status: int, headers: Mapping[str, str] | None = None
+    view: PageView, form: Form | None, status: int, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return the page as a response. `form` decides which sites may frame it, and its redirects."""
     html = (
-        environment()
+        templates()
         .get_template("form_page.html")
         .render(
             **{name: getattr(view, name) for name in view.__slots__},
-            t=speaker(view.language),
+            t=translator(view.language),
             style=STYLE,
         )
     )
-    response = Response(html, status=status, content_type=HTML)
-    guard(response, form, policy(form, view.form))
+    response = Response(html, status=status, content_type=HTML_TYPE)
+    set_security_headers(response, form, content_security_policy(form, view.form))
     response.headers.update(headers or {})
     return response
 
 
-def own_page(html: str, form: Form) -> Response:
+def respond_custom(html: str, form: Form) -> Response:
     """Return the operator's own page: it may load styles and images, but no scripts or forms."""
-    response = Response(html, status=200, content_type=HTML)
-    guard(
+    response = Response(html, status=200, content_type=HTML_TYPE)
+    set_security_headers(
         response,
         form,
         {
@@ -86,7 +86,7 @@ def own_page(html: str, form: Form) -> Response:
     return response
 
 
-def policy(form: Form | None, view: FormView | None) -> dict[str, str]:
+def content_security_policy(form: Form | None, view: FormView | None) -> dict[str, str]:
     """Return the Content-Security-Policy of a page: its style, and its form with the challenge."""
     allowed = {"default-src": "'none'", "style-src": STYLE_HASH}
     if view is None:
@@ -108,7 +108,7 @@ def _targets(form: Form | None) -> str:
     return " ".join(["'self'", *sorted(schemes)])
 
 
-def guard(response: Response, form: Form | None, allowed: Mapping[str, str]) -> None:
+def set_security_headers(response: Response, form: Form | None, allowed: Mapping[str, str]) -> None:
     """Set the security headers of a page."""
     framers = form.page.embed_in if form else ()
     directives = {**allowed, "base-uri": "'none'", "frame-ancestors": " ".join(framers) or "'none'"}
@@ -134,6 +134,6 @@ def paragraphs(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split("\n\n") if part.strip()]
 
 
-def thanks(form: Form, language: str) -> tuple[str, str]:
+def thank_you_texts(form: Form, language: str) -> tuple[str, str]:
     """Return the title and the text of the thank-you page."""
     return texts.text(language, "sent_title"), form.page.thanks or texts.text(language, "sent_text")

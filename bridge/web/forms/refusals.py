@@ -18,10 +18,10 @@ from bridge.ingest.forms.translations import texts
 from bridge.routing.model import Source
 from bridge.web.forms import pages
 from bridge.web.forms.field_values import is_showable
-from bridge.web.forms.hidden_fields import Parts
+from bridge.web.forms.hidden_fields import MakeAntiSpamFields
 from bridge.web.forms.links import find_error_page, find_requested_page, link_to_site
 from bridge.web.forms.render import FormView, filled_view
-from bridge.web.forms.request import Asking
+from bridge.web.forms.request import FormRequest
 
 # the key of the WSGI environment that holds a submission that was read
 SUBMISSION_KEY = "flowbridge.sent"
@@ -32,7 +32,7 @@ NO_ROOM_CODE = "files_full"  # the form asks for no file again
 NOT_REDISPLAYED_STATUSES = frozenset({401, 403, 404, 405, 413})
 
 
-def read_sent(asking: Asking) -> tuple[dict[str, JSON], tuple[str, ...]]:
+def read_sent(asking: FormRequest) -> tuple[dict[str, JSON], tuple[str, ...]]:
     """Return the fields of a submission that was read, and the fields that need their files again.
 
     Both are empty if it was not read.
@@ -44,7 +44,9 @@ def read_sent(asking: Asking) -> tuple[dict[str, JSON], tuple[str, ...]]:
     return fields, files if asking.form.files is not None else ()
 
 
-def answer_refused(refused: Refused, source: Source, asking: Asking, parts: Parts) -> Response:
+def answer_refused(
+    refused: Refused, source: Source, asking: FormRequest, parts: MakeAntiSpamFields
+) -> Response:
     sent, files = read_sent(asking)
     control = parted(sent, asking.form)[1]
     language = asking.language(*texts_of(control, "language"))
@@ -87,7 +89,7 @@ def answer_refused(refused: Refused, source: Source, asking: Asking, parts: Part
         if _leads_to_form(refused, asking, form)
         else None
     )
-    view = pages.View(
+    view = pages.PageView(
         language=language,
         title=pages.heading(asking.form.page, source.name),
         trouble=message,
@@ -109,7 +111,7 @@ def _reusable_fields(control: Mapping[str, JSON], refused: Refused) -> dict[str,
     return {name: value for name, value in control.items() if name not in asked}
 
 
-def _leads_to_form(refused: Refused, asking: Asking, form: FormView | None) -> bool:
+def _leads_to_form(refused: Refused, asking: FormRequest, form: FormView | None) -> bool:
     """Return whether to link to the hosted form: a visitor opened the URL of `/hooks`."""
     return (
         refused.status == 405

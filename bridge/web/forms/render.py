@@ -21,7 +21,7 @@ from bridge.ingest.forms.validation import extensions
 from bridge.routing.form import Form
 from bridge.routing.model import Source
 from bridge.web.forms.field_values import MAX_SHOWN_FIELDS, hidden_pairs, shown_values, value_texts
-from bridge.web.forms.hidden_fields import HiddenParts
+from bridge.web.forms.hidden_fields import AntiSpamFields
 
 NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 #: Faults of values that a number or date field cannot show: a browser empties it.
@@ -46,7 +46,7 @@ class FormView:
     action: str | None
     fields: Sequence[FieldView]
     submit: str
-    parts: HiddenParts
+    parts: AntiSpamFields
     kept: Sequence[tuple[str, str]] = ()  # hidden fields, unchanged
 
     @property
@@ -71,7 +71,7 @@ class FormView:
 
 
 @cache
-def environment() -> Environment:
+def templates() -> Environment:
     """Return the templates of this package. Values are escaped, and a missing one is an error."""
     return Environment(
         loader=PackageLoader("bridge.web.forms"),
@@ -81,12 +81,12 @@ def environment() -> Environment:
     )
 
 
-def speaker(language: str) -> Callable[..., str]:
+def translator(language: str) -> Callable[..., str]:
     """Return the function that gives the templates their translated texts."""
     return partial(texts.text, language)
 
 
-def form_view(source: Source, language: str, action: str | None, parts: HiddenParts) -> FormView:
+def form_view(source: Source, language: str, action: str | None, parts: AntiSpamFields) -> FormView:
     """Return the empty form of a source; without a schema it has example fields."""
     fields = _fields(source, language, _controls(source, language))
     return FormView(
@@ -100,7 +100,7 @@ def filled_view(
     language: str,
     sent: Mapping[str, JSON],
     faults: Mapping[str, FieldFault],
-    parts: HiddenParts,
+    parts: AntiSpamFields,
     follows: str | None = None,
     files: Sequence[str] = (),
 ) -> FormView:
@@ -183,7 +183,7 @@ class _Names:
 def _controls(source: Source, language: str) -> Sequence[Control]:
     if source.form and source.form.schema_document:
         return controls(source.form.schema_document)
-    say = speaker(language)
+    say = translator(language)
     return (
         Control(
             name="name",

@@ -13,7 +13,7 @@ from bridge.ingest.forms.redirects import origin_of, plain_origin
 from bridge.ingest.forms.translations import texts
 from bridge.routing.form import Form
 
-PREFLIGHT = {
+PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": "Content-Type, Accept, X-Requested-With",
     "Access-Control-Max-Age": "600",
@@ -21,7 +21,7 @@ PREFLIGHT = {
 
 
 @dataclass(frozen=True)
-class Asking:
+class FormRequest:
     """One request to a form. `public_url`: the bridge's own URL, empty if it is unknown."""
 
     request: Request
@@ -123,10 +123,10 @@ class Asking:
             response.headers["Access-Control-Allow-Origin"] = reader
             response.headers["Access-Control-Expose-Headers"] = "Retry-After"
             if self.request.method == "OPTIONS":
-                response.headers.update(PREFLIGHT)
+                response.headers.update(PREFLIGHT_HEADERS)
         return response
 
 
-def asking_of(environ: dict[str, Any], form: Form, public_url: str) -> Asking:
+def form_request_of(environ: dict[str, Any], form: Form, public_url: str) -> FormRequest:
     """Return the request of a WSGI environment."""
-    return Asking(Request(environ), form, public_url)
+    return FormRequest(Request(environ), form, public_url)

@@ -14,18 +14,18 @@ from bridge.monitoring.metrics import REFUSED
 from bridge.routing.model import Source
 from bridge.system.logs import get_logger
 from bridge.web.forms import pages
-from bridge.web.forms.hidden_fields import Parts
+from bridge.web.forms.hidden_fields import MakeAntiSpamFields
 from bridge.web.forms.links import find_redirect, link_to_form, link_to_site
 from bridge.web.forms.refusals import answer_refused, json_response
-from bridge.web.forms.request import Asking
+from bridge.web.forms.request import FormRequest
 
 log = get_logger()
 
 
 def answer(
     source: Source,
-    asking: Asking,
-    parts: Parts,
+    asking: FormRequest,
+    parts: MakeAntiSpamFields,
     take: Callable[[], Received],
     note: Callable[[Refused], None] = lambda _: None,
     finish: Callable[[Received, int], None] = lambda *_: None,
@@ -54,13 +54,13 @@ def answer(
     return response
 
 
-def _taken(received: Received, source: Source, asking: Asking) -> Response:
+def _taken(received: Received, source: Source, asking: FormRequest) -> Response:
     kept = received.kept[0][1] if received.kept else None
     fields = received.body.value if received.body and isinstance(received.body.value, dict) else {}
     form = asking.form
     control = parted(fields, asking.form)[1]
     language = asking.language(*texts_of(control, "language"))
-    title, text = pages.thanks(form, language)
+    title, text = pages.thank_you_texts(form, language)
     target = find_redirect(control, asking)
     if asking.wants_json:
         said = {
@@ -83,7 +83,7 @@ def _taken(received: Received, source: Source, asking: Asking) -> Response:
             "event_id": kept.event_id if kept else None,
         }
         try:
-            return pages.own_page(form.page.thanks_template.render(values), form)
+            return pages.respond_custom(form.page.thanks_template.render(values), form)
         except CompileError:  # its text may quote what was sent
             log.error(
                 "page_failed",
@@ -91,7 +91,7 @@ def _taken(received: Received, source: Source, asking: Asking) -> Response:
                 page="thanks_template",
                 event_id=kept.event_id if kept else None,
             )
-    view = pages.View(
+    view = pages.PageView(
         language=language,
         title=title,
         done=text,

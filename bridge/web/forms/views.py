@@ -13,14 +13,17 @@ from bridge.routing.form import Form
 from bridge.routing.model import Config, Source
 from bridge.web.client_ip import client_address
 from bridge.web.forms import pages
-from bridge.web.forms.hidden_fields import HiddenParts, Parts
+from bridge.web.forms.hidden_fields import AntiSpamFields, MakeAntiSpamFields
 from bridge.web.forms.render import form_view
-from bridge.web.forms.request import Asking
-from bridge.web.rate_limiter import Limiter, wait_of
+from bridge.web.forms.request import FormRequest
+from bridge.web.rate_limiter import RateLimiter, wait_for_rate
 
 
-def hosted(
-    settings: Settings, config: Callable[[], Config], limiter: Limiter, parts: Parts
+def form_pages(
+    settings: Settings,
+    config: Callable[[], Config],
+    limiter: RateLimiter,
+    parts: MakeAntiSpamFields,
 ) -> Blueprint:
     """Return the hosted forms; `parts` returns their anti-spam fields."""
     views = Blueprint("forms", __name__)
@@ -33,14 +36,14 @@ def hosted(
         # the links of the page are relative to its URL without the slash
         if request.path.endswith("/"):
             return Response(status=308, headers={"Location": f"../{source.name}"})
-        if wait := wait_of(
+        if wait := wait_for_rate(
             limiter, source, client_address(request.environ, settings), time.time(), look="page"
         ):
             return _refuse(
                 request, 429, "refused_too_many", source.form, {"Retry-After": str(int(wait) + 1)}
             )
         return _page(
-            source, source.form, Asking(request, source.form).language(), parts(source, None)
+            source, source.form, FormRequest(request, source.form).language(), parts(source, None)
         )
 
     return views
@@ -53,8 +56,8 @@ def _refuse(
     form: Form | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    language = Asking(asked, form or Form()).language()
-    view = pages.View(
+    language = FormRequest(asked, form or Form()).language()
+    view = pages.PageView(
         language=language,
         title=texts.text(language, "failed_title" if form else "whole_form"),
         trouble=texts.text(language, key),
@@ -62,8 +65,8 @@ def _refuse(
     return pages.respond(view, form, status, headers)
 
 
-def _page(source: Source, form: Form, language: str, parts: HiddenParts) -> Response:
-    view = pages.View(
+def _page(source: Source, form: Form, language: str, parts: AntiSpamFields) -> Response:
+    view = pages.PageView(
         language=language,
         title=pages.heading(form.page, source.name),
         intro=pages.paragraphs(form.page.intro),

@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from bridge.web.server.incomplete_requests import Reading
+from bridge.web.server.incomplete_requests import RequestDeadline
 
 
 class ListeningSocket:
@@ -37,7 +37,7 @@ class Connection(socket.socket):
     """
 
     _wait: float | None = None
-    reading: Reading | None = None  # of the request that is being read
+    reading: RequestDeadline | None = None  # of the request that is being read
 
     def settimeout(self, value: float | None) -> None:
         self._wait = value

@@ -95,7 +95,7 @@ class IncompleteRequests:
             self._moments -= 1
 
 
-class Reading:
+class RequestDeadline:
     """The deadline of one request that is being read, and its count as an incomplete one."""
 
     __slots__ = (

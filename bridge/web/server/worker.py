@@ -21,7 +21,7 @@ from bridge.system.linux_process import listen
 from bridge.system.logs import get_logger
 from bridge.web.server.balance import Balance
 from bridge.web.server.connection import ListeningSocket
-from bridge.web.server.incomplete_requests import IncompleteRequests, Reading
+from bridge.web.server.incomplete_requests import IncompleteRequests, RequestDeadline
 
 log = get_logger()
 
@@ -102,7 +102,7 @@ class Receiver(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_SECONDS):
             return _DEFER
         sock = conn.sock
-        sock.reading = Reading(
+        sock.reading = RequestDeadline(
             self.incomplete, self.incomplete.network_of(conn.client, conn.server)
         )
         try:

@@ -35,10 +35,10 @@ from bridge.ingest.ports import no_room
 from bridge.routing.form import FileRules
 from bridge.routing.model import Config, Source
 from bridge.web.forms.field_values import MAX_SHOWN_CHARACTERS, MAX_SHOWN_VALUES
-from bridge.web.forms.hidden_fields import HiddenParts
+from bridge.web.forms.hidden_fields import AntiSpamFields
 from bridge.web.forms.refusals import SUBMISSION_KEY
 from bridge.web.forms.render import filled_view
-from bridge.web.forms.request import asking_of
+from bridge.web.forms.request import form_request_of
 from bridge.web.forms.responses import answer
 
 ROUTES = """
@@ -82,7 +82,10 @@ def page_of(
     form = source(name).form
     assert form is not None
     response = answer(
-        source(name), asking_of(environ, form, ""), lambda *_: HiddenParts(honeypot="_gotcha"), take
+        source(name),
+        form_request_of(environ, form, ""),
+        lambda *_: AntiSpamFields(honeypot="_gotcha"),
+        take,
     )
     return response.status_code, response.get_data(as_text=True)
 
@@ -398,7 +401,7 @@ def test_a_page_takes_time_that_grows_with_what_was_sent() -> None:
     assert form is not None
 
     def show(count: int) -> None:
-        filled_view(source("typed"), form, "en", {"name": ["a"] * count}, {}, HiddenParts())
+        filled_view(source("typed"), form, "en", {"name": ["a"] * count}, {}, AntiSpamFields())
 
     check_growth(lambda count: partial(show, count), 250)
 

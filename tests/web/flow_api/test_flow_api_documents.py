@@ -67,7 +67,8 @@ def test_the_document_says_the_limits_and_states_that_hold() -> None:
     text = json.dumps(DOCUMENT)
     assert set(schemas["State"]["enum"]) == {state.value for state in LocalState}
     assert (
-        schemas["Id"]["maxLength"] == 1000 and schemas["FileName"]["maxLength"] == files.NAME_BYTES
+        schemas["Id"]["maxLength"] == 1000
+        and schemas["FileName"]["maxLength"] == files.MAX_NAME_BYTES
     )
     upload = DOCUMENT["paths"]["/upload_files"]["post"]["requestBody"]["content"][
         "application/json"
@@ -76,15 +77,19 @@ def test_the_document_says_the_limits_and_states_that_hold() -> None:
     runs = DOCUMENT["paths"]["/get_plrun_saved_item_map"]["get"]["responses"]["200"]["content"][
         "application/json"
     ]["schema"]
-    assert runs["additionalProperties"]["maxItems"] == queries.NEWEST
+    assert runs["additionalProperties"]["maxItems"] == queries.NEWEST_RUNS
     key = next(
         one
         for one in DOCUMENT["paths"]["/start_pipeline"]["post"]["parameters"]
         if one.get("name") == "Idempotency-Key"
     )
-    assert key["schema"]["maxLength"] == flow_api_runs.KEY_LENGTH
+    assert key["schema"]["maxLength"] == flow_api_runs.MAX_KEY_LENGTH
     mib = routes.MIB
-    for size in (routes.START // mib, routes.UPLOAD // mib, files.MAX_FILE // mib):
+    for size in (
+        routes.MAX_START_BYTES // mib,
+        routes.MAX_UPLOAD_BYTES // mib,
+        files.MAX_FILE_BYTES // mib,
+    ):
         assert f"{size} MiB" in text
     assert files.MAX_UPLOADED // mib == 1024 and "1 GiB" in text
 
@@ -109,14 +114,14 @@ def test_the_page_for_people_says_the_same() -> None:
     assert set(re.findall(r"`([A-Z]+)`", states)) == {state.value for state in LocalState}
     mib = routes.MIB
     for row in (
-        f"| {routes.START // mib} MiB; {routes.UPLOAD // mib} MiB; {routes.SMALL // mib} MiB |",
+        f"| {routes.MAX_START_BYTES // mib} MiB; {routes.MAX_UPLOAD_BYTES // mib} MiB; {routes.MAX_CALL_BYTES // mib} MiB |",
         (
-            f"| {files.MAX_FILE // mib} MiB; {files.MAX_FILES}; {files.MAX_UPLOADED // mib // 1024}"
+            f"| {files.MAX_FILE_BYTES // mib} MiB; {files.MAX_FILES}; {files.MAX_UPLOADED // mib // 1024}"
             " GiB |"
         ),
         f"| {files.SPARE // mib} MiB |",
-        f"| {served.IN_FLIGHT // mib} MiB, apart",
-        f"| {request.ID_LENGTH} and {flow_api_runs.KEY_LENGTH} printable",
+        f"| {served.MAX_API_BYTES_IN_FLIGHT // mib} MiB, apart",
+        f"| {request.MAX_ID_LENGTH} and {flow_api_runs.MAX_KEY_LENGTH} printable",
     ):
         assert row in page
 

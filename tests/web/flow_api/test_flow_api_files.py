@@ -24,7 +24,7 @@ from bridge.core.local_runs import LocalFile
 from bridge.store.blobs import Blobs
 from bridge.store.db.database import Database
 from bridge.web.flow_api import files
-from bridge.web.flow_api.zip_stream import PIECE, zipped
+from bridge.web.flow_api.zip_stream import READ_BYTES, stream_zip
 
 
 def b64(data: bytes) -> str:
@@ -223,7 +223,7 @@ def test_names_that_are_refused(local: Local, name: Any) -> None:
         "missing_parameter",
     )
     assert (
-        answer.json["message"].startswith("file_name: ")
+        answer.json["message"].startswith("file_name")
         and blobs(local) == []
         and local.runs.uploaded(USER) == 0
     )
@@ -311,8 +311,8 @@ def test_what_is_no_file(local: Local, body: Any, code: str) -> None:
 
 
 def test_a_file_has_a_largest_size_and_so_has_a_body(local: Local) -> None:
-    assert upload(local, "fits", bytes(files.MAX_FILE)).status_code == 200
-    answer = upload(local, "large", bytes(files.MAX_FILE + 1))
+    assert upload(local, "fits", bytes(files.MAX_FILE_BYTES)).status_code == 200
+    answer = upload(local, "large", bytes(files.MAX_FILE_BYTES + 1))
     assert (answer.status_code, answer.json["error"]) == (413, "too_large") and local.runs.file(
         USER, "large"
     ) is None
@@ -493,19 +493,19 @@ def test_a_blob_that_is_gone_is_our_error_and_no_half_zip(local: Local) -> None:
 
 def test_a_zip_takes_no_more_memory_than_a_few_pieces(tmp_path: Path) -> None:
     kept = Blobs(tmp_path)
-    data = os.urandom(20 * PIECE)
+    data = os.urandom(20 * READ_BYTES)
     listed = [
         LocalFile(
             user_id=USER, name=f"{number}", sha256=kept.keep(data), size=len(data), created_at=NOW
         )
         for number in range(5)
     ]
-    pieces = list(zipped(kept, listed))
-    assert len(pieces) > 90 and max(map(len, pieces)) < 2 * PIECE
+    pieces = list(stream_zip(kept, listed))
+    assert len(pieces) > 90 and max(map(len, pieces)) < 2 * READ_BYTES
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
         assert archive.testzip() is None and {
             archive.read(name) for name in archive.namelist()
         } == {data}
-    abandoned = zipped(kept, listed)
+    abandoned = stream_zip(kept, listed)
     next(abandoned)
     abandoned.close()

@@ -345,12 +345,12 @@ def test_what_is_malformed_is_refused_clearly(
 def test_a_disk_that_is_nearly_full_takes_no_more_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep = form_files.keeper_of(Blobs(tmp_path / "blobs"))
+    keep = form_files.make_file_storer(Blobs(tmp_path / "blobs"))
     monkeypatch.setattr(form_files, "SPARE", 1 << 60)
     with pytest.raises(Refused) as refused:
         keep(memoryview(PDF))
     assert (refused.value.status, refused.value.code) == (507, "disk_full")
     monkeypatch.setattr(form_files, "SPARE", 0)
     (tmp_path / "blobs").write_text("in the way")
-    with pytest.raises(StoreError, match="could not be kept"):
+    with pytest.raises(StoreError, match="could not be stored"):
         keep(memoryview(PDF))

@@ -754,9 +754,11 @@ def test_the_hosted_form_has_a_rate_of_its_own(web: Bridge) -> None:
 
 def test_on_a_private_socket_there_is_no_form(tmp_path: Path) -> None:
     from bridge.config.settings import load_settings
-    from bridge.web.listeners import Faces
+    from bridge.web.listeners import ListenerPaths
 
-    faces = Faces(load_settings({"FLOWBRIDGE_PRIVATE_BIND": "127.0.0.1:8081"}, secrets=False))
+    faces = ListenerPaths(
+        load_settings({"FLOWBRIDGE_PRIVATE_BIND": "127.0.0.1:8081"}, secrets=False)
+    )
     assert faces.serves("/forms/contact", {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8080"})
     assert not faces.serves("/forms/contact", {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8081"})
 

@@ -10,7 +10,7 @@ from conftest import new_postgres_database
 from serving import Bridge
 
 from bridge.core.rate_limits import Rate
-from bridge.web.rate_limiter import Limiter
+from bridge.web.rate_limiter import RateLimiter
 
 ROUTES = """
 version: 1
@@ -71,7 +71,7 @@ def test_one_address_cannot_lock_a_form(
 
 
 def test_a_request_counts_under_all_its_keys_or_under_none() -> None:
-    limiter = Limiter()
+    limiter = RateLimiter()
     narrow = Rate(count=1, per=60.0)
     wide = Rate(count=2, per=60.0)
     assert limiter.wait([("a", narrow), ("all", wide)], NOW) == 0
@@ -85,6 +85,6 @@ def test_a_request_counts_under_all_its_keys_or_under_none() -> None:
 
 def test_two_keys_that_share_a_cell_both_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.web.rate_limiter.CELLS", 1)
-    limiter = Limiter()
+    limiter = RateLimiter()
     rate = Rate(count=4, per=60.0)
     assert [limiter.wait([("a", rate), ("b", rate)], NOW) for _ in range(3)] == [0.0, 0.0, 30.0]

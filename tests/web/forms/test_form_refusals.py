@@ -18,8 +18,8 @@ from bridge.config.loader import load
 from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
 from bridge.web import effects
-from bridge.web.rate_limiter import Limiter
-from bridge.web.reject_recorder import OFTEN
+from bridge.web.rate_limiter import RateLimiter
+from bridge.web.reject_recorder import RECORD_RATE
 
 ROUTES = """
 version: 1
@@ -50,7 +50,7 @@ def form(tmp_path: Path, log: Lines, monkeypatch: pytest.MonkeyPatch) -> Client:
         raise StoreError("the disk is full")
 
     monkeypatch.setattr(effects, "log", log)
-    hooks = hooks_of(settings, lambda: config, keep, limiter=Limiter())
+    hooks = hooks_of(settings, lambda: config, keep, limiter=RateLimiter())
     return Client(hooks)
 
 
@@ -98,7 +98,7 @@ def test_a_flood_is_cut_off_and_hides_no_other_refusal(
     form: Client, log: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.web.hooks.time.time", lambda: 1_800_000_000.0)
-    assert {send(form, {"email": "a"}, BAD) for _ in range(3 * OFTEN.count)} == {403}
-    assert len(log.refusals()) == OFTEN.count
+    assert {send(form, {"email": "a"}, BAD) for _ in range(3 * RECORD_RATE.count)} == {403}
+    assert len(log.refusals()) == RECORD_RATE.count
     send(form, {"name": "Ann"})
     assert log.refusals()[-1]["code"] == "invalid"
