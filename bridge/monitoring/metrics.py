@@ -38,7 +38,7 @@ def _counter(name: str, text: str, *labels: str) -> Metric:
 
 EVENTS: Final = _counter(
     "events",
-    "Events by what became of them: accepted, duplicate, spam, problem or handshake.",
+    "Events by outcome: accepted, duplicate, spam, problem or handshake.",
     "source",
     "outcome",
 )
@@ -50,20 +50,22 @@ FORM_REFUSALS: Final = _counter(
 )
 UNVERIFIED: Final = _counter(
     "verification_failures",
-    "Requests that were not proven to come from their sender.",
+    "Requests that failed verification.",
     "source",
     "reason",
 )
 ACK: Final = Metric(
-    "flowbridge_ack_seconds", "histogram", "From the head of a request until its events were kept."
+    "flowbridge_ack_seconds",
+    "histogram",
+    "From the head of a request until its events were stored.",
 )
 ATTEMPTS: Final = _counter(
-    "attempts", "Calls that start a flow, by what came of them.", "platform", "outcome"
+    "attempts", "Calls that start a flow, by outcome.", "platform", "outcome"
 )
-RUNS: Final = _counter("runs_ended", "Runs by how they ended.", "route", "state")
+RUNS: Final = _counter("runs_ended", "Ended runs by state.", "route", "state")
 DEAD: Final = _counter("deaths", "Deliveries that were given up after a call.", "route")
 TAKEN_OVER: Final = _counter(
-    "leases_taken_over", "Deliveries whose worker was gone, taken over by another.", "route"
+    "leases_taken_over", "Deliveries whose worker had ended, taken over by another.", "route"
 )
 
 PROCESS_METRICS: Final = (
@@ -86,7 +88,7 @@ LABELS_PER_ROUTE: Final = {
 STORE_UP: Final = Metric(
     "flowbridge_store_up",
     "gauge",
-    "1: the store answered; 0: it did not, and no other gauge is told.",
+    "1: the store answered; 0: it did not, and no other gauge is reported.",
 )
 
 
@@ -139,8 +141,8 @@ GAUGES: Final = (
     ),
     _gauge(
         "config_ok",
-        "1: the files are what is used; 0: they are wrong, and the last good configuration is"
-        " used.",
+        "1: the configuration files are in use; 0: they are not valid, and the last valid"
+        " configuration is in use.",
         lambda now: _one(not now.config.error),
     ),
     _gauge(
@@ -151,23 +153,23 @@ GAUGES: Final = (
     ),
     _gauge(
         "config_loaded_timestamp_seconds",
-        "Since when the configuration is used.",
+        "Time since which the configuration is in use.",
         lambda now: _one(now.config.since),
     ),
     _gauge(
         "config_restart_needed",
-        "Settings that have changed and count from the next start on.",
+        "Changed settings that apply after the next start.",
         lambda now: _one(len(now.config.restart)),
     ),
     _gauge(
         "source_last_event_timestamp_seconds",
-        "When the newest event of a source came in.",
+        "Time of the newest event of a source.",
         lambda now: [((one.name,), one.last_at) for one in now.sources if one.last_at is not None],
         "source",
     ),
     _gauge(
         "queue_deliveries",
-        "Deliveries that wait for their time and a slot.",
+        "Deliveries that wait for their due time and a slot.",
         lambda now: _lanes(now, lambda one: one.queued),
         "route",
         "platform",
@@ -181,7 +183,7 @@ GAUGES: Final = (
     ),
     _gauge(
         "queue_late_seconds",
-        "For how long the first of those that wait could have gone; 0 where the route is paused.",
+        "Seconds since the first waiting delivery was due; 0 if the route is paused.",
         lambda now: _lanes(
             now, lambda one: max(0.0, now.at - one.due_at) if one.state == "live" else 0.0
         ),
@@ -216,12 +218,12 @@ GAUGES: Final = (
     ),
     _gauge(
         "starts_held_back",
-        "1: a person, or a restored backup, holds all starts back.",
+        "1: all starts are on hold, by a person or a restored backup.",
         lambda now: _one(now.hold_since is not None),
     ),
     _gauge(
         "platform_calls",
-        "Calls under way.",
+        "Calls in progress.",
         lambda now: [((one.name,), one.calls) for one in now.platforms],
         "platform",
     ),
@@ -233,14 +235,14 @@ GAUGES: Final = (
     ),
     _gauge(
         "platform_slots",
-        "How many calls and runs may be under way at once.",
+        "Maximum number of concurrent calls and runs.",
         lambda now: [((one.name,), one.cap) for one in now.platforms if one.cap is not None],
         "platform",
     ),
     _gauge(
         "platform_fits",
-        "How many runs fit beside those of others, as the platform said; absent where it said"
-        " nothing of the kind.",
+        "Runs that fit beside those of others, as the platform reported; absent if it reported"
+        " none.",
         lambda now: [((one.name,), one.fits) for one in now.platforms if one.fits is not None],
         "platform",
     ),
@@ -253,7 +255,7 @@ GAUGES: Final = (
     ),
     _gauge(
         "database_bytes",
-        "What the database takes, with SQLite's write-ahead log.",
+        "Size of the database, with SQLite's write-ahead log.",
         lambda now: _one(now.database_size),
     ),
     _gauge(
@@ -263,32 +265,31 @@ GAUGES: Final = (
     ),
     _gauge(
         "backup_newest_timestamp_seconds",
-        "When the newest backup was made.",
+        "Time of the newest backup.",
         lambda now: _backups(now, lambda one: one.newest_at),
     ),
     _gauge(
         "backup_missed",
-        "1: the last try to make a backup failed, or the newest is too old; absent where none is"
-        " made by itself.",
+        "1: the last backup failed, or the newest is too old; absent without scheduled backups.",
         lambda now: _backups(
             now, lambda one: None if one.every is None else float(one.are_missed(now.at))
         ),
     ),
     _gauge(
         "certificate_expiry_timestamp_seconds",
-        "When the certificate ends that the public URL shows; looked at every six hours.",
+        "Expiry of the certificate of the public URL; checked every six hours.",
         lambda now: _certificate(now, lambda one: one.ends_at),
         "host",
     ),
     _gauge(
         "certificate_trusted",
-        "1: who checks that certificate trusts it; 0: senders refuse it.",
+        "1: that certificate is trusted; 0: senders refuse it.",
         lambda now: _certificate(now, _trusted),
         "host",
     ),
     _gauge(
         "disk_free_bytes",
-        "What is free on the disk of the data folder.",
+        "Free bytes on the disk of the data folder.",
         lambda now: _one(now.disk_free),
     ),
     _gauge("disk_size_bytes", "The size of that disk.", lambda now: _one(now.disk_total)),
