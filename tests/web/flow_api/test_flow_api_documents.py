@@ -105,7 +105,7 @@ def test_the_page_for_people_says_the_same() -> None:
     }
     code = "".join(path.read_text() for path in [*routes.OPENAPI.parent.glob("*.py"), APP, INTAKE])
     codes = set(
-        re.findall(r'(?:Refused|bad|responses\.error)\(\s*(?:\d+,\s*)?"([a-z_]+)"', code)
+        re.findall(r'(?:Refused|bad_request|responses\.error)\(\s*(?:\d+,\s*)?"([a-z_]+)"', code)
     ) | set(re.findall(r'"error":"([a-z_]+)"', code))
     codes |= {"missing_parameter", "invalid_parameter"}  # where one of them is chosen
     table = page.partition("### Errors")[2].partition("\n## ")[0]
