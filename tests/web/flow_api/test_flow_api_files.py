@@ -271,7 +271,7 @@ def test_names_that_are_kept(local: Local, name: str) -> None:
 @example('a"; filename="b')
 @example("\ud800")
 def test_no_name_breaks_out_of_the_header(name: str) -> None:
-    header = files.disposition(name)
+    header = files.content_disposition(name)
     assert header.isascii() and header.isprintable()
     assert (
         header.count('"') == 2
