@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.model import Delivery, Event
 from bridge.services.delivery_states import is_over
-from bridge.store.queries import events
+from bridge.store.queries import event_feed
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
@@ -26,7 +26,7 @@ class Follower:
     def __init__(self, database: Database, chosen: Filters) -> None:
         self._database = database
         self._chosen = chosen
-        self._event_seq, self._delivery_seq = events.newest(database)
+        self._event_seq, self._delivery_seq = event_feed.newest(database)
         # by delivery: its state when it was last yielded
         self._yielded: OrderedDict[str, tuple[object, ...]] = OrderedDict()
         # those of them that may still change
@@ -39,8 +39,8 @@ class Follower:
         A delivery that ended before it was seen is one change.
         """
         # Deliveries are read first and yielded last: an event always precedes its deliveries.
-        moving = events.moving(self._database, self._delivery_seq, self._open, self._chosen)
-        for seq, event in events.arrived(self._database, self._event_seq, self._chosen):
+        moving = event_feed.moving(self._database, self._delivery_seq, self._open, self._chosen)
+        for seq, event in event_feed.arrived(self._database, self._event_seq, self._chosen):
             self._event_seq = max(self._event_seq, seq)
             if event.id not in self._events:
                 self._events[event.id] = None

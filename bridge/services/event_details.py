@@ -19,8 +19,8 @@ from bridge.services.route_reasons import NO_REASONS, RouteReasons, find_reasons
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import rejects
 from bridge.store.operations import log
-from bridge.store.queries import events, wait_facts
-from bridge.store.queries.events import Found
+from bridge.store.queries import event_lookup, wait_facts
+from bridge.store.queries.event_lookup import EventHistory
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -38,7 +38,7 @@ class NamedRecord:
     """
 
     reject: Reject | None = None
-    found: Found | None = None
+    found: EventHistory | None = None
     alert_id: str | None = None
 
 
@@ -52,7 +52,7 @@ class EventDetails:
     started several flows. `at`: the time of reading. `confirm_seconds`: see `find_settling_steps`.
     """
 
-    found: Found
+    found: EventHistory
     waits: Mapping[str, Wait] = field(default_factory=dict)
     behind: Mapping[str, int] = field(default_factory=dict)
     operations: Sequence[tuple[Act, Item]] = ()
@@ -112,14 +112,14 @@ def find_record(database: Database, text: str | None) -> NamedRecord:
     """
     alert_id = None
     if text is None:
-        newest = events.newest_event(database)
+        newest = event_lookup.newest_event(database)
         if newest is None:
             raise NotFound("no event is stored yet")
         text, alert_id = newest.event_id, newest.alert_id
     if text.startswith(REJECT_PREFIX):
         return NamedRecord(reject=rejects.get(database, text))
     try:
-        return NamedRecord(found=events.show(database, text), alert_id=alert_id)
+        return NamedRecord(found=event_lookup.show(database, text), alert_id=alert_id)
     except NotFound:
         if text.startswith(EVENT_PREFIXES):
             raise
@@ -129,7 +129,7 @@ def find_record(database: Database, text: str | None) -> NamedRecord:
 
 
 def read_event_details(
-    database: Database, settings: Settings, found: Found, *, with_reasons: bool = True
+    database: Database, settings: Settings, found: EventHistory, *, with_reasons: bool = True
 ) -> EventDetails:
     """Return the details of an event that was found.
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from bridge.core.operations import Act
     from bridge.routing.model import Config, Source
     from bridge.store.db.database import Database
-    from bridge.store.operations.actions import Moving, Replaying
+    from bridge.store.operations.actions import Moving
     from bridge.store.operations.erase import Erasing
     from bridge.store.operations.log import Doing
+    from bridge.store.operations.replay import Replaying
     from bridge.store.operations.spam import Marking
 
 MAX_CACHED_CONFIGS = 8  # of earlier configurations
@@ -80,7 +81,7 @@ def replaying(
     as spam, and removes the mark. `InvalidRequest` where `through` names no current route.
     """
     from bridge.store.inbound import events
-    from bridge.store.operations.actions import Replaying
+    from bridge.store.operations.replay import Replaying
 
     through = asked.get("through")
     then = asked.get("routes") == "then"

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.core.operations import Act
     from bridge.store.db.database import Database
-    from bridge.store.operations.actions import Replaying, Result
+    from bridge.store.operations.actions import Result
     from bridge.store.operations.log import Doing
+    from bridge.store.operations.replay import Replaying
 
 MAX_STORED_NAMES: Final = 5  # of the ids that were given, stored with an operation beside its items
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bridge.routing.expressions.paths import Reading
     from bridge.routing.model import Config, Context
     from bridge.routing.templates import Template
-    from bridge.store.queries.events import Found
+    from bridge.store.queries.event_lookup import EventHistory
 
 UNUSABLE = "routes.yaml cannot be used, so the reason is unknown: run flowbridge check"
 
@@ -60,7 +60,7 @@ class RouteReasons:
 NO_REASONS = RouteReasons()
 
 
-def find_reasons(found: Found, settings: Settings) -> RouteReasons:
+def find_reasons(found: EventHistory, settings: Settings) -> RouteReasons:
     """Return why routes did not match, and which inputs are missing.
 
     There are no reasons for events that are not routed.

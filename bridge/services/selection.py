@@ -91,9 +91,9 @@ def select_names(names: Sequence[str], find: Callable[[str], list[str]]) -> Sele
 
 def select_named_events(database: Database, names: Sequence[str]) -> Selection:
     """Select events by names of events, deliveries or runs."""
-    from bridge.store.queries import events as event_queries
+    from bridge.store.queries import event_lookup
 
-    return select_names(names, lambda name: [event_queries.find(database, name)[0]])
+    return select_names(names, lambda name: [event_lookup.find(database, name)[0]])
 
 
 def select_named_deliveries(database: Database, names: Sequence[str], move: Move) -> Selection:
@@ -111,7 +111,6 @@ def select_deliveries(
     Without a status or a run state in the filters, the command's usual states apply.
     """
     from bridge.store.operations import actions
-    from bridge.store.queries import events as event_queries
 
     def count(also: Any) -> int:
         return event_queries.count(database, wanted, of_deliveries=True, also=also)
@@ -147,9 +146,9 @@ def unknown_states() -> Any:
 
 def _deliveries_of(database: Database, name: str, move: Move) -> list[str]:
     from bridge.store.inbound import events
-    from bridge.store.queries import events as event_queries
+    from bridge.store.queries import event_lookup
 
-    event_id, delivery_id = event_queries.find(database, name)
+    event_id, delivery_id = event_lookup.find(database, name)
     if delivery_id is not None:
         return [delivery_id]
     deliveries = events.deliveries_of(database, [event_id])[event_id]

@@ -17,8 +17,8 @@ from bridge.services.run_evidence import describe_evidence, find_run_id
 from bridge.services.selection import Selection, select_names
 from bridge.services.usable_config import load_present
 from bridge.store.inbound import events
+from bridge.store.queries import event_lookup, wait_facts
 from bridge.store.queries import events as event_queries
-from bridge.store.queries import wait_facts
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
@@ -118,7 +118,7 @@ def select_named_unknown(database: Database, names: Sequence[str]) -> Selection:
 
 def read_unknown(database: Database, id_: str, config: Config | None) -> UnknownDelivery:
     """Read a delivery with its evidence. Without `config` its wait lacks reasons of routes.yaml."""
-    found = event_queries.show(database, id_)
+    found = event_lookup.show(database, id_)
     now = time.time()
     one = next(each for each in found.deliveries if each.id == id_)
     lost = [each for each in found.attempts[id_] if each.run_id is None][-1:]
@@ -141,7 +141,7 @@ def load_config_if_usable(settings: Settings) -> Config | None:
 
 
 def _unknown_of(database: Database, name: str) -> list[str]:
-    event_id, delivery_id = event_queries.find(database, name)
+    event_id, delivery_id = event_lookup.find(database, name)
     found = events.deliveries_of(database, [event_id])[event_id]
     asked = [one for one in found if delivery_id in (None, one.id)]
     unknown = [one.id for one in asked if one.status is Status.UNKNOWN]

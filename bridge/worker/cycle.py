@@ -19,7 +19,7 @@ from bridge.store.db.change_detector import Changes
 from bridge.store.db.clock import Clock, elapsed
 from bridge.store.db.database import Database
 from bridge.store.db.notify import Listener
-from bridge.store.queue import claims
+from bridge.store.queue import claims, leases
 from bridge.store.queue.claims import Claim
 from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
@@ -266,7 +266,7 @@ class Cycle:
         if self._relay is not None and (returned := self._relay.hand_over(taken.claims)):
             self.try_to_write(
                 lambda: self._database.write(
-                    lambda connection: claims.hand_back(connection, returned)
+                    lambda connection: leases.hand_back(connection, returned)
                 )
             )
 

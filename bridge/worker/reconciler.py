@@ -17,8 +17,9 @@ from bridge.delivery.reconcile import Candidate, Look, Window, candidates, echo,
 from bridge.routing.model import Config, Platform
 from bridge.store.db.clock import Clock
 from bridge.store.db.database import Database
-from bridge.store.queue import reconcile
-from bridge.store.queue.reconcile import Answers, Case
+from bridge.store.queue import reconcile, unknown_starts
+from bridge.store.queue.reconcile import Answers
+from bridge.store.queue.unknown_starts import Case
 from bridge.system.logs import get_logger
 
 log = get_logger()
@@ -44,7 +45,7 @@ class Reconciler:
         config = self._config()
         platform = config.platforms.get(unknown.platform)
         with self._database.read() as connection:
-            known = reconcile.case(connection, unknown.id)
+            known = unknown_starts.case(connection, unknown.id)
         if platform is None or known is None:
             return
         clocks = self._now.read()
@@ -137,7 +138,7 @@ class Reconciler:
             within,
         )
         with self._database.read() as connection:
-            taken = reconcile.linked(connection, [one.run_id for one in some])
+            taken = unknown_starts.linked(connection, [one.run_id for one in some])
         return [one.run_id for one in some if one.run_id not in taken]
 
     def _report(self, run_id: str, listed: RunReport, platform: Platform) -> RunReport:

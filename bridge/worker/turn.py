@@ -17,7 +17,7 @@ from bridge.delivery.fair_share import Shares
 from bridge.routing.model import Config
 from bridge.store import clock_steps
 from bridge.store.db.clock import elapsed
-from bridge.store.queue import claims, heartbeats, ledger, throttling, turn_locks
+from bridge.store.queue import claims, heartbeats, leases, ledger, throttling, turn_locks
 from bridge.store.queue.claims import Allowed, Claim
 from bridge.store.queue.ledger import Settled
 from bridge.worker.broker_relay import Relay
@@ -160,7 +160,7 @@ class Turns:
     def _beat(self, connection: Connection, now: float, taken: TurnChanges) -> None:
         heartbeats.beat(connection, self._id, socket.gethostname(), os.getpid(), now)
         self._is_held = read_hold(connection, self._is_held)
-        claims.extend(connection, [claim.lease for claim in self.held.values()], now)
+        leases.extend(connection, [claim.lease for claim in self.held.values()], now)
         if self._local is not None:
             self._local.beat(connection, now)
         at = elapsed()

@@ -12,7 +12,7 @@ from bridge.flows.process.protocol import Spec
 from bridge.monitoring.counters import COUNTS
 from bridge.monitoring.metrics import ATTEMPTS, DEAD, RUNS, TAKEN_OVER
 from bridge.store.local import runs
-from bridge.store.queue import claims, run_tracking
+from bridge.store.queue import leases, run_tracking
 from bridge.store.queue.claims import Claim
 from bridge.system.logs import get_logger
 
@@ -40,7 +40,7 @@ class TurnChanges:
 
 def hand_back(connection: Connection, taken: TurnChanges, worker: str, now: float) -> None:
     """Hand back the claims of a turn, if they were stored: none of them has begun."""
-    claims.hand_back(connection, taken.claims)
+    leases.hand_back(connection, taken.claims)
     run_tracking.hand_back(connection, [one.id for one, _ in taken.polls], now)
     runs.hand_back(connection, [run.id for run, _ in taken.runs], worker, now)
 

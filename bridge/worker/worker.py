@@ -16,7 +16,7 @@ from bridge.flows.process.forkserver import Host
 from bridge.routing.model import Config
 from bridge.store.db import notify
 from bridge.store.db.database import Database
-from bridge.store.queue import claims, heartbeats, run_tracking
+from bridge.store.queue import heartbeats, leases, run_tracking
 from bridge.system.logs import get_logger
 from bridge.system.wakeup import Wake
 from bridge.worker.broker_relay import Relay
@@ -126,7 +126,7 @@ class Worker:
         untouched = [held.pop(key) for key in self._cycle.calls.cancel() & held.keys()]
 
         def hand_back(connection: Connection) -> None:
-            claims.hand_back(connection, untouched)
+            leases.hand_back(connection, untouched)
             # A poll whose answer still arrives may be made twice.
             run_tracking.hand_back(connection, self._cycle.tracker.under_way, self._cycle.now())
 

@@ -20,6 +20,7 @@ from bridge.core.model import Delivery, Status
 from bridge.services import platform_queries
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.queries import event_lookup
 from bridge.store.queries import events as event_queries
 
 ROUTES = """
@@ -126,7 +127,7 @@ def test_the_unknown_are_resolved(store: Database, waiting: list[Delivery], to: 
     assert run("resolve", waiting[0].id, "--as", to, *run_id, "--yes").exit_code == 0
     assert run("resolve", "--status", "unknown", "--as", to, "--yes").exit_code == 0
     assert statuses(store) == [to] * 3
-    assert event_queries.show(store, waiting[0].id).deliveries[0].run_id == (
+    assert event_lookup.show(store, waiting[0].id).deliveries[0].run_id == (
         "R1" if run_id else None
     )
 
@@ -172,7 +173,7 @@ def test_a_run_is_looked_up_before_it_is_believed(
         True,
         status == 500,
     )
-    assert event_queries.show(store, waiting[0].id).deliveries[0].status == (
+    assert event_lookup.show(store, waiting[0].id).deliveries[0].status == (
         "unknown" if code else "delivered"
     )
 

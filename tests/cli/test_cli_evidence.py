@@ -23,6 +23,7 @@ from bridge.monitoring.serializers import evidence_json
 from bridge.services.run_evidence import describe_evidence
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.queries import event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.queue import heartbeats
@@ -389,7 +390,7 @@ def test_a_run_of_the_same_flow_shows_where_to_look(store: Database) -> None:
 def test_some_are_chosen_by_name_or_by_filters(store: Database) -> None:
     first = unknown(store)
     second = unknown(store, "other")
-    event_id = event_queries.find(store, first)[0]
+    event_id = event_lookup.find(store, first)[0]
     ids = lambda *arguments: [one["id"] for one in lines(run("resolve", *arguments, "--json"))]  # noqa: E731
     assert (ids(), ids("--limit", "1"), ids("--route", "paid")) == (
         [second, first],

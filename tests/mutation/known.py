@@ -309,7 +309,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C-begin",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": "select(delivery).where(held, known).with_for_update()",
         "new": "select(delivery).where(held, known)",
         "tests": ["tests/store/test_ledger_races.py"],
@@ -348,7 +348,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "G-move",
-        "file": "bridge/store/queue/ledger.py",
+        "file": "bridge/store/queue/transitions.py",
         "old": (
             "    row = connection.execute(\n"
             "        select(delivery).where(delivery.c.id == delivery_id).with_for_update()\n"
@@ -419,7 +419,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C9",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": (
             "        held = (\n"
             "            (delivery.c.id == claim.delivery.id)\n"
@@ -432,7 +432,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C9-status",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": (
             "        held = (\n"
             "            (delivery.c.id == claim.delivery.id)\n"
@@ -445,7 +445,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C9-number",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": (
             "            connection.execute(\n"
             "                delete(attempt).where(\n"
@@ -458,7 +458,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C9-day",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": (
             "    for claim in freed_starts:\n"
             "        throttling.give_back(connection, claim.delivery.route, day_of(claim.began_at))\n"
@@ -468,7 +468,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C-begin-lease",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": (
             "    held = (\n"
             "        (delivery.c.id == delivery_id)\n"
@@ -481,7 +481,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C-begin-status",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": (
             "    held = (\n"
             "        (delivery.c.id == delivery_id)\n"
@@ -494,14 +494,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C-begin-platform",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": "select(delivery).where(held, known).with_for_update()",
         "new": "select(delivery).where(held).with_for_update()",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-begin-twice",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": (
             "    if connection.execute(begun).first() is not None:\n"
             "        return None\n"
@@ -511,14 +511,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "C-extend-lease",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": "holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)",
         "new": "holding = delivery.c.status == Status.SENDING",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "C-extend-status",
-        "file": "bridge/store/queue/claims.py",
+        "file": "bridge/store/queue/leases.py",
         "old": "holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)",
         "new": "holding = delivery.c.lease.in_(leases)",
         "tests": ["tests/store/test_ledger_conditions.py"],
@@ -644,49 +644,49 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "G-seen-to",
-        "file": "bridge/store/queue/ledger.py",
+        "file": "bridge/store/queue/transitions.py",
         "old": "seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)",
         "new": "seen_to = attempt.c.late_at.isnot(None)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N5",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": "for rows, is_open in ((settled.values(), False), (open_ones, True))",
         "new": "for rows, is_open in ((settled.values(), False),)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N5-unknown",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": "for rows, is_open in ((settled.values(), False), (open_ones, True))",
         "new": "for rows, is_open in ((open_ones, True),)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N11",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": "by_wall = at.between(clocks.at - width, clocks.at + width)",
         "new": "by_wall = at.between(clocks.at, clocks.at + width)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N11-later",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": "by_wall = at.between(clocks.at - width, clocks.at + width)",
         "new": "by_wall = at.between(clocks.at - width, clocks.at)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-last",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": "delivery.c.run_id.isnot(None) & is_last",
         "new": "delivery.c.run_id.isnot(None)",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-found",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": (
             "    # somebody said which run it is\n"
             "    found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)\n"
@@ -696,7 +696,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "N-flow",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": (
             "    same = (\n"
             "        (delivery.c.platform == of.platform)\n"
@@ -709,7 +709,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "N-platform",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": (
             "    same = (\n"
             "        (delivery.c.platform == of.platform)\n"
@@ -722,7 +722,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "N-itself",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": (
             "    same = (\n"
             "        (delivery.c.platform == of.platform)\n"
@@ -735,7 +735,7 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "N-open-outcome",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": (
             "    is_open = both.where(\n"
             '        text("delivery.status = \'sending\'"), attempt.c.outcome.is_(None), or_(*near)\n'
@@ -766,14 +766,14 @@ KNOWN: list[dict[str, Any]] = [
     },
     {
         "name": "N-linked-attempt",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": "for table in (delivery, attempt)]",
         "new": "for table in (delivery,)]",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "N-linked-delivery",
-        "file": "bridge/store/queue/reconcile.py",
+        "file": "bridge/store/queue/unknown_starts.py",
         "old": "for table in (delivery, attempt)]",
         "new": "for table in (attempt,)]",
         "tests": ["tests/store/test_ledger_conditions.py"],
@@ -1060,7 +1060,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "W8",
         "file": "bridge/worker/turn.py",
-        "old": "        claims.extend(connection, [claim.lease for claim in self.held.values()], now)\n",
+        "old": "        leases.extend(connection, [claim.lease for claim in self.held.values()], now)\n",
         "new": "",
         "tests": ["tests/worker/test_worker_turns.py"],
     },

@@ -17,6 +17,15 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "ledger_machine",
         "worker",
     ),
+    "bridge/store/queue/transitions.py": (
+        "ledger",
+        "ordering",
+        "start_rates",
+        "operations",
+        "pruning",
+        "ledger_machine",
+        "worker",
+    ),
     "bridge/store/queue/claims.py": (
         "ledger",
         "circuit_breaker",
@@ -28,8 +37,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "ordering",
         "worker",
     ),
+    "bridge/store/queue/leases.py": ("ledger", "start_rates", "ordering", "worker"),
     "bridge/store/db/group_commit.py": ("store", "ledger", "fault_injection", "disk_full"),
     "bridge/store/queue/reconcile.py": ("reconciler", "encryption"),
+    "bridge/store/queue/unknown_starts.py": ("reconciler", "encryption"),
     "bridge/delivery/reconcile.py": ("reconcile", "reconciler", "cli_events"),
     "bridge/delivery/reconcile_verdict.py": ("reconcile", "reconciler", "cli_events"),
     "bridge/ingest/receive.py": (
@@ -87,9 +98,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
 #: changes no id.
 NUMBERED_AS = {
     "bridge/store/queue/ledger.py": "bridge/store/ledger.py",
+    "bridge/store/queue/transitions.py": "bridge/store/ledger.py",
     "bridge/store/queue/claims.py": "bridge/store/claims.py",
+    "bridge/store/queue/leases.py": "bridge/store/claims.py",
     "bridge/store/db/group_commit.py": "bridge/store/group.py",
     "bridge/store/queue/reconcile.py": "bridge/store/reconciling.py",
+    "bridge/store/queue/unknown_starts.py": "bridge/store/reconciling.py",
     "bridge/delivery/reconcile.py": "bridge/reconcile.py",
     "bridge/delivery/reconcile_verdict.py": "bridge/reconcile.py",
     "bridge/ingest/receive.py": "bridge/receive.py",
@@ -103,9 +117,12 @@ NUMBERED_AS = {
 #: where nothing else has noticed.
 WIDER: dict[str, tuple[str, ...]] = {
     "bridge/store/queue/ledger.py": ("fleet", "celery"),
+    "bridge/store/queue/transitions.py": ("fleet", "celery"),
     "bridge/store/queue/claims.py": ("fleet", "celery"),
+    "bridge/store/queue/leases.py": ("fleet", "celery"),
     "bridge/store/db/group_commit.py": ("processes",),
     "bridge/store/queue/reconcile.py": ("fleet",),
+    "bridge/store/queue/unknown_starts.py": ("fleet",),
     "bridge/delivery/reconcile.py": ("torture_accounting",),
     "bridge/delivery/reconcile_verdict.py": ("torture_accounting",),
     "bridge/ingest/receive.py": ("business_rows", "shop_rows", "serving"),

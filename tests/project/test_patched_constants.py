@@ -32,7 +32,7 @@ EXCEPTIONS = {
             "bridge.store.db.group_commit.MAX_BATCH_ITEMS",
             "bridge.store.encryption.VALUES_PER_SALT",
             "bridge.store.inbound.deleted_ids.BATCH_ROWS",
-            "bridge.store.operations.actions.MOST_BYTES",
+            "bridge.store.operations.replay.MOST_BYTES",
             "bridge.store.operations.checkup.LARGE_LOG",
             "bridge.store.operations.checkup.MUCH_FREE",
             "bridge.store.operations.erase.CHUNK",

@@ -36,7 +36,7 @@ from bridge.routing.model import Config, Source
 from bridge.services.samples.secrets import new_secret
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.operations import actions
+from bridge.store.operations import replay
 from bridge.store.queries import events as event_queries
 from bridge.web import dry_run
 from bridge.web.key_fetcher import Keyring
@@ -172,7 +172,7 @@ def is_kept(bench: Bench, answer: TestResponse, why: str) -> None:
     assert problem.startswith("the subscription is not confirmed: ") and why in problem
     assert "open the URL at body:SubscribeURL" in problem
     assert replan(events.get(bench.database, event.id), bench.config, time(), "again") == []
-    doing = actions.Replaying(config_of=lambda _: bench.config, nonce="again")
+    doing = replay.Replaying(config_of=lambda _: bench.config, nonce="again")
     planned = doing.prepare(bench.database, [event.id], time())
     (replayed,) = bench.database.write(
         lambda connection: doing.carry_out(connection, planned, time())

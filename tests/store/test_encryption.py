@@ -31,9 +31,10 @@ from bridge.store.encryption import Sealer
 from bridge.store.inbound import events, rejects
 from bridge.store.local import runs
 from bridge.store.operations import copy
+from bridge.store.queries import event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
-from bridge.store.queue import claims, ledger
+from bridge.store.queue import claims, ledger, transitions
 from bridge.store.queue.claims import Allowed
 from bridge.store.tables import key_usage, schema
 from bridge.store.tables.encrypted import ROWS
@@ -311,9 +312,9 @@ def test_inputs_that_were_changed_are_never_sent_and_hold_up_nobody(sealed: Data
         lambda c: ledger.record(c, [ledger.Settled(taken, outcome)], NOW + 2, jitter=0.5)
     ) == [Status.DEAD]
     with pytest.raises(IllegalTransition, match="cannot be decrypted"):
-        sealed.write(lambda c: ledger.move(c, taken.delivery.id, Status.QUEUED, NOW + 3))
+        sealed.write(lambda c: transitions.move(c, taken.delivery.id, Status.QUEUED, NOW + 3))
     assert (
-        event_queries.show(sealed, taken.delivery.id).attempts[taken.delivery.id][0].detail
+        event_lookup.show(sealed, taken.delivery.id).attempts[taken.delivery.id][0].detail
         == outcome.detail
     )
 

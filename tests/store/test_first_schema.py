@@ -20,7 +20,7 @@ from bridge.store.inbound import events
 from bridge.store.local import runs
 from bridge.store.migrations import upgrade
 from bridge.store.operations import invariants
-from bridge.store.queries import events as event_queries
+from bridge.store.queries import event_lookup
 from bridge.store.queue import claims, ledger
 from bridge.store.queue.claims import Allowed
 from bridge.store.tables import schema as table_schema
@@ -201,7 +201,7 @@ def test_a_database_of_the_first_release_is_upgraded_with_all_that_is_in_it(
     assert after == before
     with first.read() as connection:
         assert invariants.broken(connection) == []
-    found = event_queries.show(first, "evt_1")
+    found = event_lookup.show(first, "evt_1")
     assert (found.event.body, found.event.headers, found.event.duplicates, found.event.files) == (
         BODY,
         {"content-type": "application/json"},

@@ -38,7 +38,14 @@ from bridge.core.status import DAY
 from bridge.delivery.fair_share import Shares
 from bridge.store.db.database import Database
 from bridge.store.queries import status as status_queries
-from bridge.store.queue import claims, ledger, reconcile, run_tracking
+from bridge.store.queue import (
+    claims,
+    leases,
+    ledger,
+    run_tracking,
+    transitions,
+    unknown_starts,
+)
 from bridge.store.tables import schema
 
 
@@ -182,7 +189,7 @@ def test_an_unknown_start_is_looked_for_by_its_last_attempt(database: Database) 
         is Status.UNKNOWN
     )
     with database.read() as connection:
-        found = reconcile.case(connection, one)
+        found = unknown_starts.case(connection, one)
     assert found is not None and (found.attempt, found.began_at) == (2, NOW + 1000)
 
 
@@ -217,7 +224,7 @@ def test_a_late_answer_of_an_earlier_attempt_settles_no_other(database: Database
     [one] = add(database)
     [first] = claim(database)
     database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
-    database.write(lambda c: ledger.move(c, one, Status.QUEUED, NOW + 60))
+    database.write(lambda c: transitions.move(c, one, Status.QUEUED, NOW + 60))
     [second] = claim(database, now=NOW + 61)
     database.write(lambda c: ledger.reap(c, NOW + 120, 0.0, lambda _: None))
     assert record(database, first, STARTED, NOW + 130) is None
@@ -240,7 +247,7 @@ def test_a_run_that_a_late_answer_tells_of_is_named_until_a_person_acts(database
         NOW + 100,
     )
     assert late_starts(database) == [(one, 1, "r1", "queued")]
-    database.write(lambda c: ledger.move(c, one, Status.CANCELLED, NOW + 200))
+    database.write(lambda c: transitions.move(c, one, Status.CANCELLED, NOW + 200))
     assert late_starts(database) == []
 
 
@@ -275,14 +282,14 @@ def test_a_delivery_whose_attempt_had_not_begun_goes_back_to_the_queue(database:
 def test_the_heartbeat_keeps_a_lease(database: Database) -> None:
     add(database)
     [held] = claim(database)
-    database.write(lambda c: claims.extend(c, [held.lease], NOW + 9))
+    database.write(lambda c: leases.extend(c, [held.lease], NOW + 9))
     assert database.write(lambda c: ledger.reap(c, NOW + 15, 0.0, lambda _: None)) == []
 
 
 def test_what_is_handed_back_was_never_taken(database: Database) -> None:
     [one] = add(database)
     [held] = claim(database)
-    database.write(lambda c: claims.hand_back(c, [held]))
+    database.write(lambda c: leases.hand_back(c, [held]))
     assert get(database, one).status is Status.QUEUED
     assert attempts(database, one) == []
     assert claim(database)[0].attempt == 1
@@ -362,7 +369,7 @@ def test_a_person_can_move_a_delivery_only_where_it_may_go(
     )
     sqlite.write(lambda c: c.execute(schema.delivery.update().values(attempts=1)))
     move = lambda: sqlite.write(  # noqa: E731
-        lambda c: ledger.move(c, one, after, NOW + 5, reason="by hand", run_id="r9")
+        lambda c: transitions.move(c, one, after, NOW + 5, reason="by hand", run_id="r9")
     )
     if after in TRANSITIONS[before] and before is not Status.SENDING:
         assert move().status is before
@@ -392,7 +399,7 @@ def test_a_retried_delivery_has_its_attempts_anew(database: Database) -> None:
     [one] = add(database, retry=Retry(1, 1.0, 1.0))
     record(database, claim(database)[0], Outcome(kind=Kind.REFUSED, detail="down"))
     assert get(database, one).status is Status.DEAD
-    database.write(lambda c: ledger.move(c, one, Status.QUEUED, NOW + 5))
+    database.write(lambda c: transitions.move(c, one, Status.QUEUED, NOW + 5))
     record(database, claim(database, now=NOW + 5)[0], STARTED, NOW + 6)
     assert get(database, one).status is Status.DELIVERED
 
@@ -407,13 +414,13 @@ def test_a_parked_delivery_cannot_be_retried(database: Database, inputs: object)
         dead_kind=DeadKind.OURS,
     )
     with pytest.raises(IllegalTransition, match="mend the route, then replay"):
-        database.write(lambda c: ledger.move(c, one, Status.QUEUED, NOW))
+        database.write(lambda c: transitions.move(c, one, Status.QUEUED, NOW))
 
 
 def test_an_unknown_one_resolved_with_a_run_is_followed(database: Database) -> None:
     [one] = add(database)
     record(database, claim(database)[0], Outcome(kind=Kind.UNKNOWN, detail="reset"))
-    database.write(lambda c: ledger.move(c, one, Status.DELIVERED, NOW + 5, run_id="r7"))
+    database.write(lambda c: transitions.move(c, one, Status.DELIVERED, NOW + 5, run_id="r7"))
     assert follow(database, RunReport(state=RunState.DONE, outputs={}), NOW + 6)
     assert (get(database, one).run_id, get(database, one).run_state) == ("r7", RunState.DONE)
 

@@ -40,7 +40,15 @@ from bridge.store.inbound import events, removal
 from bridge.store.local import flows, runs
 from bridge.store.operations import prune
 from bridge.store.operations.prune import Pruning
-from bridge.store.queue import claims, ledger, run_tracking, throttling
+from bridge.store.queue import (
+    claims,
+    leases,
+    ledger,
+    run_tracking,
+    throttling,
+    transitions,
+    unknown_starts,
+)
 from bridge.store.queue import reconcile as reconcile_store
 from bridge.store.queue.claims import Allowed, Claim
 from bridge.store.queue.ledger import DIED, Settled
@@ -224,7 +232,7 @@ def begun(
     own: str = "own",
     platforms: tuple[str, ...] = ("local",),
 ) -> Claim | None:
-    return database.write(lambda c: claims.begin(c, delivery_id, lease, own, platforms, NOW + 2))
+    return database.write(lambda c: leases.begin(c, delivery_id, lease, own, platforms, NOW + 2))
 
 
 def leased(database: Database, **given: Any) -> tuple[str, Claim]:
@@ -285,7 +293,7 @@ def test_a_heartbeat_keeps_the_leases_of_calls_under_way_and_no_others(database:
     for one, lease in ((mine, "mine"), (another, "another")):
         put(database, one, status="sending", lease=lease, lease_until=NOW + 1, slot=True)
     put(database, over, status="queued", lease="mine", lease_until=NOW + 1)
-    beat = lambda *leases: database.write(lambda c: claims.extend(c, leases, NOW + 5))  # noqa: E731
+    beat = lambda *leases: database.write(lambda c: leases.extend(c, leases, NOW + 5))  # noqa: E731
     assert changes(database, mine, lambda: beat("mine", "unheard-of")) == {
         "lease_until": NOW + 5 + LEASE
     }
@@ -308,7 +316,7 @@ def test_what_is_handed_back_is_as_if_it_had_not_been_taken(database: Database) 
     put(database, one, attempts=1)
     before = row(database, schema.delivery, id=one)
     [held] = claim(database)
-    database.write(lambda c: claims.hand_back(c, [held]))
+    database.write(lambda c: leases.hand_back(c, [held]))
     assert row(database, schema.delivery, id=one) == before
     assert [each.number for each in attempts(database, one)] == [1]
     check()
@@ -322,14 +330,14 @@ def test_who_has_lost_a_lease_hands_nothing_back(database: Database) -> None:
     database.write(lambda c: ledger.reap(c, NOW + 60, 0.0, lambda _: None))
     [second] = claim(database, limits=limits, now=NOW + 600)
     assert (
-        changes(database, one, lambda: database.write(lambda c: claims.hand_back(c, [first]))) == {}
+        changes(database, one, lambda: database.write(lambda c: leases.hand_back(c, [first]))) == {}
     )
     assert [each.number for each in attempts(database, one)] == [1, 2]
     assert row(database, schema.pace, route="triage")["starts"] == 2
     assert record(database, second, STARTED, NOW + 601) is Status.DELIVERED
     assert (
         changes(
-            database, one, lambda: database.write(lambda c: claims.hand_back(c, [first, second]))
+            database, one, lambda: database.write(lambda c: leases.hand_back(c, [first, second]))
         )
         == {}
     )
@@ -441,7 +449,7 @@ def test_several_outcomes_at_once_each_move_their_own(database: Database) -> Non
     held = claim(database)
     outcomes = [STARTED, REFUSED, REJECTED, UNKNOWN]
     settled = [Settled(one, outcome, 1.0) for one, outcome in zip(held, outcomes, strict=True)]
-    database.write(lambda c: claims.hand_back(c, held[:1]))
+    database.write(lambda c: leases.hand_back(c, held[:1]))
     moved = database.write(lambda c: ledger.record(c, settled, NOW + 1, jitter=0.5))
     assert moved == [None, Status.QUEUED, Status.DEAD, Status.UNKNOWN]
     assert [get(database, one).status.value for one in ids] == [
@@ -789,7 +797,7 @@ def test_a_move_by_hand_changes_what_it_says_and_nothing_else(
             )
         )
     act = lambda: database.write(  # noqa: E731
-        lambda c: ledger.move(c, one, to, NOW + 9, reason="by hand", run_id=run_id)
+        lambda c: transitions.move(c, one, to, NOW + 9, reason="by hand", run_id=run_id)
     )
     assert changes(database, one, act) == expected
     assert attempts(database, one)[0].late_at is None
@@ -932,15 +940,15 @@ def begin(
     return one
 
 
-def case(database: Database, delivery_id: str) -> reconcile_store.Case:
+def case(database: Database, delivery_id: str) -> unknown_starts.Case:
     with database.read() as connection:
-        found = reconcile_store.case(connection, delivery_id)
+        found = unknown_starts.case(connection, delivery_id)
     assert found is not None
     return found
 
 
 def looked(
-    known: reconcile_store.Case,
+    known: unknown_starts.Case,
     *candidates: reconcile.Candidate,
     at: float = NOW + 100,
     **more: Any,
@@ -959,7 +967,7 @@ def looked(
 def rivals(database: Database, delivery_id: str) -> list[tuple[str, str, bool]]:
     known = case(database, delivery_id)
     with database.read() as connection:
-        found = reconcile_store.rivals(connection, known, looked(known).look)
+        found = unknown_starts.rivals(connection, known, looked(known).look)
     return [(one.delivery_id, one.event_id, one.is_open) for one in found]
 
 
@@ -1063,7 +1071,7 @@ def test_an_earlier_start_without_an_answer_counts_whatever_has_become_of_its_de
     """
     one = begin(database, NOW)
     other = begin(database, NOW + 20)
-    database.write(lambda c: ledger.move(c, other, Status.QUEUED, NOW + 30))
+    database.write(lambda c: transitions.move(c, other, Status.QUEUED, NOW + 30))
     [held] = claim(database, caps={"gumloop": 99}, now=NOW + 1000)
     record(database, held, replace(STARTED, run_id="r9"), NOW + 1001)
     assert [(found[0], found[2]) for found in rivals(database, one)] == [(other, False)]
@@ -1091,26 +1099,26 @@ def test_a_run_is_linked_to_the_delivery_that_has_it_and_to_each_attempt_that_st
     put(database, sent_again, run_id="of the next one")
     named = begin(database, NOW)
     database.write(
-        lambda c: ledger.move(c, named, Status.DELIVERED, NOW + 9, run_id="of a delivery")
+        lambda c: transitions.move(c, named, Status.DELIVERED, NOW + 9, run_id="of a delivery")
     )
     with database.read() as connection:
         asked = ["of an attempt", "of the next one", "of a delivery", "free"]
-        assert reconcile_store.linked(connection, asked) == set(asked) - {"free"}
-        assert reconcile_store.linked(connection, []) == set()
+        assert unknown_starts.linked(connection, asked) == set(asked) - {"free"}
+        assert unknown_starts.linked(connection, []) == set()
 
 
 def test_a_case_is_the_last_attempt_of_what_is_unknown(database: Database) -> None:
     one = begin(database, NOW)
     sent = begin(database, NOW, None)
     with database.read() as connection:
-        assert [reconcile_store.case(connection, each) for each in (sent, "dlv_none")] == [
+        assert [unknown_starts.case(connection, each) for each in (sent, "dlv_none")] == [
             None,
             None,
         ]
     assert (case(database, one).attempt, case(database, one).began_at) == (1, NOW)
     put(database, one, throttled=1)
     with database.read() as connection:
-        assert reconcile_store.case(connection, one) is None, (
+        assert unknown_starts.case(connection, one) is None, (
             "the attempt of that number is not known"
         )
     with database.engine.begin() as connection:

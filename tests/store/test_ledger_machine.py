@@ -45,7 +45,7 @@ from bridge.store.db.database import Database
 from bridge.store.encryption import NO_ENCRYPTION
 from bridge.store.inbound import events
 from bridge.store.operations import invariants
-from bridge.store.queue import claims, ledger, ordering, run_tracking
+from bridge.store.queue import claims, leases, ledger, ordering, run_tracking, transitions
 from bridge.store.queue.claims import Allowed, Claim
 from bridge.store.queue.ledger import Settled
 from bridge.store.tables import schema
@@ -333,7 +333,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_stopping_worker_hands_back(self) -> None:
         one = self.of("sending")[0]
         assert one.claim is not None
-        self.database.write(lambda c: claims.hand_back(c, [one.claim]))  # type: ignore[list-item]
+        self.database.write(lambda c: leases.hand_back(c, [one.claim]))  # type: ignore[list-item]
         one.status = "queued"
         one.slot = False
         one.claim = None
@@ -392,7 +392,7 @@ class LedgerMachine(RuleBasedStateMachine):
         legal = to in TRANSITIONS[Status(one.status)] and one.status != "sending"
         try:
             self.database.write(
-                lambda c: ledger.move(c, one.id, to, self.now, reason="by hand", run_id=run)
+                lambda c: transitions.move(c, one.id, to, self.now, reason="by hand", run_id=run)
             )
         except Exception as refused:
             assert not legal, refused

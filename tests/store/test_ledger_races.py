@@ -24,7 +24,15 @@ from bridge.delivery import reconcile
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs
-from bridge.store.queue import claims, ledger, run_tracking, throttling
+from bridge.store.queue import (
+    claims,
+    leases,
+    ledger,
+    run_tracking,
+    throttling,
+    transitions,
+    unknown_starts,
+)
 from bridge.store.queue import reconcile as reconcile_store
 from bridge.store.queue.claims import Allowed
 from bridge.store.queue.ledger import Settled
@@ -188,7 +196,7 @@ def test_one_that_is_retried_sees_who_has_become_the_head_at_that_moment(
     _, other = beside(
         postgresql,
         insert_late,
-        lambda connection: ledger.move(connection, dead, Status.QUEUED, NOW + 30),
+        lambda connection: transitions.move(connection, dead, Status.QUEUED, NOW + 30),
     )
     other.result()
     assert other.waited_for == "advisory"
@@ -255,7 +263,7 @@ def test_where_all_is_well_nobody_who_learns_waits(postgresql: Database) -> None
 def test_one_that_is_cancelled_at_this_moment_is_not_claimed(postgresql: Database) -> None:
     first, second = add(postgresql, 2)
     work: Work = lambda c: claims.claim(c, Allowed(caps={"local": 5}), most=9, now=NOW, lease="b")  # noqa: E731
-    _, other = beside(postgresql, lambda c: ledger.move(c, first, Status.CANCELLED, NOW), work)
+    _, other = beside(postgresql, lambda c: transitions.move(c, first, Status.CANCELLED, NOW), work)
     assert [one.delivery.id for one in other.result()] == [second]
     assert other.waited_for is None, "others are claimed meanwhile"
     assert (statuses(postgresql, first, second), attempts(postgresql, first)) == (
@@ -272,7 +280,7 @@ def test_an_attempt_that_is_begun_twice_at_once_is_begun_once(postgresql: Databa
         )
     )
     begin: Callable[[str], Work] = lambda own: (  # noqa: E731
-        lambda c: claims.begin(c, one, held.lease, own, ["local"], NOW + 1)
+        lambda c: leases.begin(c, one, held.lease, own, ["local"], NOW + 1)
     )
     first, other = beside(postgresql, begin("a"), begin("b"))
     assert (first.lease, other.result(), other.waited_for) == ("a", None, "transactionid")
@@ -322,7 +330,7 @@ def test_a_late_answer_waits_for_a_person_and_leaves_what_they_have_said(
 ) -> None:
     one, held = unknown(postgresql)
     _, other = beside(
-        postgresql, lambda c: ledger.move(c, one, Status.DEAD, NOW + 5), settled(held, STARTED)
+        postgresql, lambda c: transitions.move(c, one, Status.DEAD, NOW + 5), settled(held, STARTED)
     )
     assert (other.result(), other.waited_for) == ([None], "transactionid")
     assert (statuses(postgresql, one), late_starts(postgresql)) == (
@@ -335,14 +343,18 @@ def test_a_person_waits_for_a_late_answer_and_is_told_that_it_has_come(
     postgresql: Database,
 ) -> None:
     one, held = unknown(postgresql)
-    to_queue: Work = lambda c: ledger.move(c, one, Status.QUEUED, NOW + 5)  # noqa: E731
+    to_queue: Work = lambda c: transitions.move(c, one, Status.QUEUED, NOW + 5)  # noqa: E731
     _, other = beside(
-        postgresql, settled(held, STARTED), lambda c: ledger.move(c, one, Status.CANCELLED, NOW + 5)
+        postgresql,
+        settled(held, STARTED),
+        lambda c: transitions.move(c, one, Status.CANCELLED, NOW + 5),
     )
     with pytest.raises(IllegalTransition, match="is delivered"):
         other.result()
     assert (other.waited_for, statuses(postgresql, one)) == ("transactionid", ["delivered"])
-    first, other = beside(postgresql, lambda c: ledger.move(c, one, Status.DEAD, NOW + 6), to_queue)
+    first, other = beside(
+        postgresql, lambda c: transitions.move(c, one, Status.DEAD, NOW + 6), to_queue
+    )
     assert (first.status, other.result().status, other.waited_for) == (
         Status.DELIVERED,
         Status.DEAD,
@@ -409,19 +421,17 @@ def test_two_who_settle_dead_workers_runs_at_once_settle_each_once(postgresql: D
 FLOW: dict[str, Any] = {"platform": "gumloop", "flow": "triage", "saved_item_id": "q3da"}
 
 
-def lost(database: Database, count: int, outcome: Outcome = UNKNOWN) -> list[reconcile_store.Case]:
+def lost(database: Database, count: int, outcome: Outcome = UNKNOWN) -> list[unknown_starts.Case]:
     """So many deliveries for one flow whose calls were not answered."""
     ids = add(database, count, **FLOW)
     for held in claim(database, caps={"gumloop": 9}):
         record(database, held, outcome)
     with database.read() as connection:
-        return [
-            known for one in ids if (known := reconcile_store.case(connection, one)) is not None
-        ]
+        return [known for one in ids if (known := unknown_starts.case(connection, one)) is not None]
 
 
 def found(
-    known: reconcile_store.Case, *run_ids: str, echo: reconcile.Echo | None = None
+    known: unknown_starts.Case, *run_ids: str, echo: reconcile.Echo | None = None
 ) -> reconcile_store.Answers:
     """The answers of a look that has found these runs of the flow, which nobody else starts."""
     candidates = tuple(
@@ -437,7 +447,7 @@ def found(
     return reconcile_store.Answers(look=look, reports={}, exclusive=True, next_look=5.0)
 
 
-def settle(known: reconcile_store.Case, answers: reconcile_store.Answers) -> Work:
+def settle(known: unknown_starts.Case, answers: reconcile_store.Answers) -> Work:
     return lambda connection: reconcile_store.settle(
         connection, known, answers, NOW + 100, jitter=0.5
     )
@@ -463,7 +473,7 @@ def test_looks_for_runs_of_other_flows_do_not_wait(postgresql: Database) -> None
     [other_flow] = add(postgresql, **{**FLOW, "saved_item_id": "another"})
     record(postgresql, claim(postgresql, caps={"gumloop": 9})[0], UNKNOWN)
     with postgresql.read() as connection:
-        second = reconcile_store.case(connection, other_flow)
+        second = unknown_starts.case(connection, other_flow)
     assert second is not None
     _, other = beside(
         postgresql, settle(first, found(first, "r1")), settle(second, found(second, "r2"))
@@ -500,7 +510,7 @@ def test_a_call_that_ends_while_a_look_is_settled_is_seen_before_or_after(
 
 def test_a_look_waits_for_a_person_and_leaves_what_they_have_said(postgresql: Database) -> None:
     [known] = lost(postgresql, 1)
-    move: Work = lambda c: ledger.move(c, known.delivery.id, Status.DEAD, NOW + 50)  # noqa: E731
+    move: Work = lambda c: transitions.move(c, known.delivery.id, Status.DEAD, NOW + 50)  # noqa: E731
     _, other = beside(postgresql, move, settle(known, found(known, "r1")))
     assert (other.result(), other.waited_for, statuses(postgresql, known.delivery.id)) == (
         None,
@@ -513,7 +523,7 @@ def test_a_retry_that_overtakes_a_look_is_not_touched_by_it(postgresql: Database
     [known] = lost(postgresql, 1)
 
     def retry(connection: Connection) -> None:
-        ledger.move(connection, known.delivery.id, Status.QUEUED, NOW + 50)
+        transitions.move(connection, known.delivery.id, Status.QUEUED, NOW + 50)
         connection.execute(update(schema.delivery).values(due_at=NOW + 60))
 
     _, other = beside(postgresql, retry, settle(known, found(known, "r1")))

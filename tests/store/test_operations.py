@@ -21,11 +21,13 @@ from bridge.routing.model import Config, Debouncing, Flow, Ordering, Route, Sour
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.local import runs
-from bridge.store.operations import actions
-from bridge.store.operations.actions import MOVES, Moving, Replaying, Result
+from bridge.store.operations import replay as replay_module
+from bridge.store.operations.actions import MOVES, Moving, Result
+from bridge.store.operations.replay import Replaying
+from bridge.store.queries import event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
-from bridge.store.queue import ledger
+from bridge.store.queue import transitions
 from bridge.store.tables import schema
 
 
@@ -35,7 +37,7 @@ def kept(database: Database, route: str = "triage", **columns: object) -> Delive
     delivery = make_delivery(event, route)
     events.add(database, event, [delivery], lambda *_: [])
     put(database, delivery.id, **columns)
-    return event_queries.show(database, delivery.id).deliveries[0]
+    return event_lookup.show(database, delivery.id).deliveries[0]
 
 
 def do(
@@ -87,7 +89,7 @@ def test_an_act_moves_what_it_may_and_says_why_not_of_the_rest(
     results = dict(zip(states, move(database, act, TO[act], *states.values()), strict=True))
     assert {name for name, result in results.items() if result.problem is None} == MAY[act]
     for name, delivery in states.items():
-        now = event_queries.show(database, delivery.id).deliveries[0]
+        now = event_lookup.show(database, delivery.id).deliveries[0]
         assert now == (replace(results[name].deliveries[0]) if name in MAY[act] else delivery)
         assert now.status is (TO[act] if name in MAY[act] else delivery.status)
         assert results[name].was is (delivery.status if name in MAY[act] else None)
@@ -190,7 +192,9 @@ def test_what_was_parked_stays_so_when_it_is_cancelled_and_is_never_sent(
         refused.problem or ""
     ) and f"then replay {parked.event_id}" in (refused.problem or "")
     with pytest.raises(IllegalTransition, match="never sendable"):
-        database.write(lambda connection: ledger.move(connection, parked.id, Status.QUEUED, NOW))
+        database.write(
+            lambda connection: transitions.move(connection, parked.id, Status.QUEUED, NOW)
+        )
 
 
 def in_line(database: Database, count: int, **changes: object) -> list[Delivery]:
@@ -200,7 +204,7 @@ def in_line(database: Database, count: int, **changes: object) -> list[Delivery]
         event = make_event()
         ids.append(make_delivery(event, order=Order(key="k", blocks=True), **changes))
         events.add(database, event, ids[-1:], lambda *_: [])
-    return [event_queries.show(database, one.id).deliveries[0] for one in ids]
+    return [event_lookup.show(database, one.id).deliveries[0] for one in ids]
 
 
 def standing(database: Database, deliveries: list[Delivery]) -> list[str]:
@@ -299,7 +303,7 @@ def test_a_replay_makes_new_deliveries_beside_the_earlier_ones(database: Databas
     assert (result.problem, [one.route for one in result.deliveries]) == (None, ["triage", "other"])
     again = replay(database, earlier.event_id, config, "n2", through="triage")
     assert [one.route for one in again.deliveries] == ["triage"]
-    found = event_queries.show(database, earlier.event_id)
+    found = event_lookup.show(database, earlier.event_id)
     assert [one.id for one in found.deliveries] == [
         earlier.id,
         *(one.id for one in (*result.deliveries, *again.deliveries)),
@@ -407,7 +411,7 @@ def test_a_configuration_that_cannot_be_had_is_a_problem_of_that_event(database:
 def test_large_bodies_are_planned_few_at_a_time(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "MOST_BYTES", 1000)
+    monkeypatch.setattr(replay_module, "MOST_BYTES", 1000)
     made = [make_event(body=b'{"n":"' + b"x" * 600 + b'"}') for _ in range(5)]
     for event in made:
         events.add(database, event, [], lambda *_: [])

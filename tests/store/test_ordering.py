@@ -28,7 +28,7 @@ from bridge.core.model import (
 )
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queue import ledger, ordering, run_tracking
+from bridge.store.queue import ledger, ordering, run_tracking, transitions
 from bridge.store.tables import schema
 
 A = Order(key="a")
@@ -54,7 +54,7 @@ def look(database: Database, delivery_id: str, report: RunReport, now: float = N
 def move(
     database: Database, delivery_id: str, to: Status, now: float = NOW + 9, **more: Any
 ) -> Delivery:
-    return database.write(lambda c: ledger.move(c, delivery_id, to, now, **more))
+    return database.write(lambda c: transitions.move(c, delivery_id, to, now, **more))
 
 
 def heads(database: Database) -> dict[str, str]:

@@ -36,9 +36,10 @@ from bridge.store.local import files as local_files
 from bridge.store.local import runs
 from bridge.store.operations import log, prune_records
 from bridge.store.operations import prune as prune_operation
-from bridge.store.operations.actions import Replaying, Result
+from bridge.store.operations.actions import Result
 from bridge.store.operations.prune import Pruning
-from bridge.store.queue import ledger
+from bridge.store.operations.replay import Replaying
+from bridge.store.queue import transitions
 from bridge.store.tables import schema
 
 
@@ -183,7 +184,7 @@ def test_one_that_is_needed_again_meanwhile_stays(database: Database) -> None:
         for kind in prune_operation.KINDS[:1]
         for batch in kind.find(Pruning(database, CONFIG, NOW))
     )
-    database.write(lambda connection: ledger.move(connection, delivery.id, Status.QUEUED, NOW))
+    database.write(lambda connection: transitions.move(connection, delivery.id, Status.QUEUED, NOW))
     assert database.write(batch.work) == {}
     assert column(database, "id FROM event") == [event.id]
 
@@ -350,7 +351,9 @@ def test_a_body_goes_before_its_event_and_the_facts_stay(database: Database) -> 
     assert blob_owners.owned(database) == set()
     assert prune(database) == {} and prune_operation.count(Pruning(database, CONFIG, NOW)) == []
     with pytest.raises(Exception, match="its inputs were let go by the `retention` of its source"):
-        database.write(lambda connection: ledger.move(connection, delivery.id, Status.QUEUED, NOW))
+        database.write(
+            lambda connection: transitions.move(connection, delivery.id, Status.QUEUED, NOW)
+        )
     [planned] = Replaying(config_of=lambda _: CONFIG, nonce="n").prepare(database, [event.id], NOW)
     assert planned.problem is not None and "let go by the `retention`" in planned.problem
 

@@ -14,6 +14,7 @@ from bridge.core.errors import NotFound
 from bridge.core.model import DeadKind, Delivery, Event, Status
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
+from bridge.store.queries import event_feed, event_lookup
 from bridge.store.queries import events as event_queries
 from bridge.store.queries.filters import Filters
 from bridge.store.tables import schema
@@ -314,7 +315,7 @@ def test_one_is_shown_by_any_of_its_ids(database: Database, five: list[Event]) -
         "Run2": second.id,
     }
     for text, asked in by.items():
-        found = event_queries.show(database, text)
+        found = event_lookup.show(database, text)
         assert (found.event.id, found.delivery_id) == (event.id, asked)
         assert [one.id for one in found.deliveries] == [first.id, second.id]
         numbers = {key: [each.number for each in value] for key, value in found.attempts.items()}
@@ -325,43 +326,41 @@ def test_the_beginning_of_an_id_is_enough_where_no_other_has_it(database: Databa
     one = keep(database, make_event("1", id="evt_aab"))
     two = keep(database, make_event("2", id="evt_aac"))
     exact = keep(database, make_event("3", id="evt_aa"))
-    assert event_queries.find(database, "evt_aab")[0] == one.id
-    assert event_queries.find(database, "evt_aac")[0] == two.id
-    assert event_queries.find(database, "evt_aa")[0] == exact.id  # a whole id is never ambiguous
+    assert event_lookup.find(database, "evt_aab")[0] == one.id
+    assert event_lookup.find(database, "evt_aac")[0] == two.id
+    assert event_lookup.find(database, "evt_aa")[0] == exact.id  # a whole id is never ambiguous
     with pytest.raises(NotFound, match=r"several ids match 'evt_a': evt_aa"):
-        event_queries.find(database, "evt_a")
+        event_lookup.find(database, "evt_a")
     for text in ("", "evt_b", "dlv_1", "nothing", "evt_%", "%"):
         with pytest.raises(NotFound, match="no event, delivery or run"):
-            event_queries.find(database, text)
+            event_lookup.find(database, text)
 
 
 def test_what_arrives_and_what_moves_is_seen_once_it_does(
     database: Database, five: list[Event]
 ) -> None:
-    at_event, at_delivery = event_queries.newest(database)
+    at_event, at_delivery = event_feed.newest(database)
     new = keep(database, make_event("10"), make_delivery(make_event("10")))
-    assert new.id in [event.id for _, event in event_queries.arrived(database, at_event, Filters())]
-    moved = event_queries.moving(database, at_delivery, [], Filters())
+    assert new.id in [event.id for _, event in event_feed.arrived(database, at_event, Filters())]
+    moved = event_feed.moving(database, at_delivery, [], Filters())
     assert moved[-1][0] > at_delivery
     old = events.deliveries_of(database, [five[0].id])[five[0].id][0]
     assert old.id in [
-        one.id for _, one in event_queries.moving(database, moved[-1][0], [old.id], Filters())
+        one.id for _, one in event_feed.moving(database, moved[-1][0], [old.id], Filters())
     ]
     with database.engine.begin() as connection:
         connection.execute(
             update(schema.delivery).where(schema.delivery.c.id == old.id).values(slot=True)
         )
-    assert old.id in [
-        one.id for _, one in event_queries.moving(database, moved[-1][0], [], Filters())
-    ]
-    assert event_queries.moving(database, moved[-1][0] + 100, [], Filters(source="crm")) == []
+    assert old.id in [one.id for _, one in event_feed.moving(database, moved[-1][0], [], Filters())]
+    assert event_feed.moving(database, moved[-1][0] + 100, [], Filters(source="crm")) == []
 
 
 def test_an_empty_store_has_nothing(database: Database) -> None:
     assert (
         ids(database),
         event_queries.event_ids(database, Filters()),
-        event_queries.newest(database),
+        event_feed.newest(database),
     ) == (
         [],
         [],

@@ -13,7 +13,7 @@ from records import NOW
 from bridge.core.model import Kind, Outcome, RunReport, RunState, Status
 from bridge.core.rate_limits import CATCH_UP, DAY, Limits, Pace, Rate, day_of, room, spend
 from bridge.store.db.database import Database
-from bridge.store.queue import claims, ledger, run_tracking
+from bridge.store.queue import leases, run_tracking, transitions
 
 MIDNIGHT = day_of(NOW) * DAY
 
@@ -117,7 +117,7 @@ def test_what_is_handed_back_was_no_start(database: Database) -> None:
     add(database, 2)
     limits = {"triage": Limits(max_runs_per_day=1)}
     held = claim(database, caps=CAPS, limits=limits)
-    database.write(lambda c: claims.hand_back(c, held))
+    database.write(lambda c: leases.hand_back(c, held))
     assert len(claim(database, caps=CAPS, limits=limits)) == 1
 
 
@@ -134,7 +134,7 @@ def test_a_routes_cap_counts_its_runs_in_flight_and_what_is_unknown(database: Da
     record(database, taken[0], STARTED)
     record(database, taken[1], Outcome(kind=Kind.UNKNOWN, detail="reset"))
     assert claim(database, caps=CAPS, limits=limits) == []
-    database.write(lambda c: ledger.move(c, taken[1].delivery.id, Status.DEAD, NOW + 2))
+    database.write(lambda c: transitions.move(c, taken[1].delivery.id, Status.DEAD, NOW + 2))
     assert len(claim(database, caps=CAPS, limits=limits, now=NOW + 2)) == 1
     run = get(database, taken[0].delivery.id)
     database.write(

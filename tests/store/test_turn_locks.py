@@ -21,7 +21,7 @@ from bridge.core.model import Kind, Order, Outcome, RunReport, RunState, Status
 from bridge.core.rate_limits import Limits
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queue import claims, ledger, run_tracking, throttling
+from bridge.store.queue import claims, ledger, run_tracking, throttling, transitions
 from bridge.store.queue.claims import Allowed
 from bridge.store.queue.ledger import Settled
 from bridge.worker.results import AttemptEnded, PendingResults, PollEnded
@@ -207,7 +207,7 @@ def test_a_redelivery_waits_for_a_person_who_retries_what_it_looks_at(postgresql
     may_commit = threading.Event()
 
     def retry(connection: Any) -> None:
-        ledger.move(connection, planned.id, Status.QUEUED, NOW + 1)
+        transitions.move(connection, planned.id, Status.QUEUED, NOW + 1)
         looked.set()
         assert may_commit.wait(120)
 

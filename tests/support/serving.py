@@ -28,7 +28,7 @@ from processes import call
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import events
-from bridge.store.queries import events as event_queries
+from bridge.store.queries import event_lookup
 
 T = TypeVar("T")
 SECRET = "It's a Secret to Everybody"
@@ -371,8 +371,8 @@ class Bridge:
         """Post a signed GitHub event."""
         return self.post("/hooks/github", body, github(body, **headers))
 
-    def found(self, event_id: str) -> event_queries.Found:
-        return event_queries.show(self.database, event_id)
+    def found(self, event_id: str) -> event_lookup.EventHistory:
+        return event_lookup.show(self.database, event_id)
 
     def count(self, table: str = "event", where: str = "1 = 1") -> int:
         """How many rows there are."""

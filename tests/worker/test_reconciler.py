@@ -39,7 +39,7 @@ from bridge.delivery import reconcile
 from bridge.routing.model import Config, Flow, Route
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.store.queue import ledger, run_tracking
+from bridge.store.queue import ledger, run_tracking, transitions, unknown_starts
 from bridge.store.queue import reconcile as reconcile_store
 from bridge.store.tables import schema
 
@@ -266,8 +266,11 @@ def test_a_run_that_a_person_has_named_is_in_nobodys_way(database: Database) -> 
             fake.faults = ["drop", "drop"]
             first, second = wait(database, [send(database), send(database)], is_in("unknown"))
             run_id = fake.accepted[0].run_id
-            move = lambda c: ledger.move(c, first.id, Status.DELIVERED, time.time(), run_id=run_id)  # noqa: E731
-            database.write(move)
+            database.write(
+                lambda c: transitions.move(
+                    c, first.id, Status.DELIVERED, time.time(), run_id=run_id
+                )
+            )
             wait(database, [first.id], ended)
         with database.engine.begin() as connection:
             connection.execute(
@@ -585,10 +588,10 @@ def test_a_person_who_was_faster_is_right(sqlite: Database) -> None:
         with working(sqlite, config(fake)):
             (one,) = wait(sqlite, [send(sqlite)], is_in("unknown"))
         with sqlite.read() as connection:
-            known = reconcile_store.case(connection, one.id)
+            known = unknown_starts.case(connection, one.id)
         assert known is not None
         sqlite.write(
-            lambda connection: ledger.move(
+            lambda connection: transitions.move(
                 connection, one.id, Status.DEAD, time.time(), reason="by hand"
             )
         )
@@ -604,7 +607,7 @@ def test_a_person_who_was_faster_is_right(sqlite: Database) -> None:
     assert (get(sqlite, one.id).status, get(sqlite, one.id).run_id) == ("dead", None)
 
 
-def looked(known: reconcile_store.Case, run_id: str) -> reconcile_store.Answers:
+def looked(known: unknown_starts.Case, run_id: str) -> reconcile_store.Answers:
     window = reconcile.window(known.began_at, 0.5)
     candidate = reconcile.Candidate(
         run_id=run_id, created_at=known.began_at, state=None, echo=reconcile.Echo.DELIVERY
@@ -619,9 +622,9 @@ def test_a_later_attempt_is_not_settled_by_a_look_for_an_earlier_one(database: D
         with working(database, config(fake)):
             (one,) = wait(database, [send(database)], is_in("unknown"))
             with database.read() as connection:
-                known = reconcile_store.case(connection, one.id)
+                known = unknown_starts.case(connection, one.id)
             database.write(
-                lambda connection: ledger.move(connection, one.id, Status.QUEUED, time.time())
+                lambda connection: transitions.move(connection, one.id, Status.QUEUED, time.time())
             )
             wait(database, [one.id], lambda one: one.status == "unknown" and one.attempts == 2)
         assert known is not None
@@ -643,7 +646,7 @@ def test_one_run_is_adopted_once(database: Database) -> None:
         with working(database, config(fake)):
             found = wait(database, [send(database), send(database)], is_in("unknown"))
         with database.read() as connection:
-            known = [reconcile_store.case(connection, one.id) for one in found]
+            known = [unknown_starts.case(connection, one.id) for one in found]
 
         def settle(one: Any) -> Any:
             return database.write(
@@ -663,7 +666,7 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
 ) -> None:
     asked: list[tuple[str, Any]] = []
     one = make_delivery(make_event(), status=Status.UNKNOWN)
-    known = reconcile_store.Case(one, 1, NOW)
+    known = unknown_starts.Case(one, 1, NOW)
     with database.read() as connection:
         if not database.is_sqlite:
             connection.exec_driver_sql("SET enable_seqscan = off")
@@ -672,8 +675,8 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
             "before_cursor_execute",
             lambda _, __, statement, given, *___: asked.append((statement, given)),
         )
-        reconcile_store.linked(connection, ["r1", "r2"])
-        reconcile_store.rivals(
+        unknown_starts.linked(connection, ["r1", "r2"])
+        unknown_starts.rivals(
             connection, known, reconcile.Look(at=NOW, window=reconcile.window(NOW, 30.0))
         )
         run_tracking.next_due(connection, NOW)

@@ -13,7 +13,7 @@ from bridge.services.operations import ReplaySelection, select_replay
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
-    from bridge.store.operations.actions import Replaying
+    from bridge.store.operations.replay import Replaying
 
 REASONS_SHOWN: Final = 5
 

@@ -238,13 +238,13 @@ def _look_up(config: str | None, name: str, run_id: str) -> None:
     from bridge.services import platform_queries
     from bridge.services.selection import select_named_deliveries
     from bridge.store.operations import actions
-    from bridge.store.queries import events as event_queries
+    from bridge.store.queries import event_lookup
 
     with open_store_to_change(settings_of(config)) as database:
         if select_named_deliveries(database, [name], actions.MOVES["resolve"]).problems:
             # the operation says so
             return
-        found = event_queries.show(database, name)
+        found = event_lookup.show(database, name)
         platform = next(
             one.platform for one in found.deliveries if found.delivery_id in (None, one.id)
         )

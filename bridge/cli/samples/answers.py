@@ -20,7 +20,7 @@ from bridge.services.samples.replay import REFUSED, verdict
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
     from bridge.services.samples.forgeries import Signer
-    from bridge.store.queries.events import Found
+    from bridge.store.queries.event_lookup import EventHistory
 
 SECONDS: Final = 30.0  # that the bridge may take to answer
 #: By the error code of an answer, or else by its status: what it means, and what to do.
@@ -161,16 +161,16 @@ def _say_outcome(answer: Answer, settings: Settings) -> None:
         output.say(f"Dead: {which}.\nSee why: flowbridge show {event_id}")
 
 
-def _stored(event_id: str, settings: Settings) -> Found | None:
+def _stored(event_id: str, settings: Settings) -> EventHistory | None:
     """Return the event with its deliveries as the store of this project has it, null where that has
     no such event.
     """
     from bridge.services.store_access import open_store
-    from bridge.store.queries import events
+    from bridge.store.queries import event_lookup
 
     try:
         with open_store(settings) as database:
-            return events.show(database, event_id) if database is not None else None
+            return event_lookup.show(database, event_id) if database is not None else None
     except (BridgeError, NotFound):
         return None
 

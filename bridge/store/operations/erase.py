@@ -25,7 +25,7 @@ from bridge.ingest.data_subjects import folded
 from bridge.store.db.database import Database, alone_with_file
 from bridge.store.inbound import deleted_ids, removal
 from bridge.store.operations.actions import Result
-from bridge.store.queue import ledger, ordering
+from bridge.store.queue import ordering, transitions
 from bridge.store.tables.encrypted import closed
 from bridge.store.tables.rows import from_json, to_delivery, to_json
 from bridge.store.tables.schema import act, delivery, event, local_run, reject
@@ -112,7 +112,7 @@ def _erase_event(
             id=id_, problem=f"its delivery {busy.id} {how}: erase it again once that is over"
         )
     for each in list(connection.execute(_WAITING, {"id": id_}).scalars()):
-        ledger.move(connection, each, Status.CANCELLED, now, reason="its event is erased")
+        transitions.move(connection, each, Status.CANCELLED, now, reason="its event is erased")
     if not removal.free(connection, [id_], math.inf):
         raise StoreError(
             f"{id_} has a delivery that somebody needs, in a state that erasing does not know"

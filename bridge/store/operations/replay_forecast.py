@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.store.db.database import Database
-from bridge.store.operations.actions import Planned, Replaying
 from bridge.store.operations.log import TOGETHER
+from bridge.store.operations.replay import Planned, Replaying
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bridge.core.model import Status
 from bridge.ingest.forms.spam.layers import MARKED
 from bridge.store.db.database import Database
 from bridge.store.operations.actions import Result
-from bridge.store.queue import ledger, ordering
+from bridge.store.queue import ordering, transitions
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, event
@@ -55,7 +55,7 @@ class Marking:
         )
         ids = list(connection.execute(waiting).scalars())
         for each in ids:
-            ledger.move(
+            transitions.move(
                 connection, each, Status.CANCELLED, now, reason="its event was marked as spam"
             )
         rows = connection.execute(

@@ -6,16 +6,14 @@ and holds up no checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, Table, func, literal, null, select, text
+from sqlalchemy import ColumnElement, Row, Select, Table, func, literal, null, select, text
 
-from bridge.core.errors import NotFound, SettingsError
-from bridge.core.model import Attempt, Delivery, Event, Status
-from bridge.routing.model import OWN
-from bridge.store.db import id_prefix
+from bridge.core.errors import SettingsError
+from bridge.core.model import Delivery, Event, Status
 from bridge.store.db.database import Database
 from bridge.store.encryption import SETTING
 from bridge.store.inbound import events
@@ -25,36 +23,22 @@ from bridge.store.queries.filters import (
     delivery_conditions,
     event_conditions,
 )
-from bridge.store.tables.rows import to_attempt, to_delivery, to_event
-from bridge.store.tables.schema import attempt, delivery, event
+from bridge.store.tables.rows import to_delivery, to_event
+from bridge.store.tables.schema import delivery, event
 
 PAGE = 200
 BODIES = 50  # bodies that are searched in one transaction
 GOING = (Status.QUEUED, Status.BLOCKED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN)
-# on PostgreSQL a number is taken before its commit, so those just before the newest may come late
-OVERLAP = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One event with its deliveries and their attempts; `delivery_id` where a delivery or a run of
-    it was asked for.
-    """
-
-    event: Event
-    deliveries: Sequence[Delivery]
-    attempts: dict[str, list[Attempt]]
-    delivery_id: str | None = None
 
 
 # Without bodies, headers, inputs and logs: a list shows none of them, and they are most of a row.
-_EVENTS: Select[Any] = select(
+LISTED_EVENTS: Select[Any] = select(
     *(column for column in event.c if column.name not in ("headers", "query_string", "body")),
     literal("{}").label("headers"),
     literal("").label("query_string"),
     literal(b"").label("body"),
 )
-_DELIVERIES: Select[Any] = select(
+LISTED_DELIVERIES: Select[Any] = select(
     *(column for column in delivery.c if column.name not in ("inputs", "log")),
     null().label("inputs"),
     null().label("log"),
@@ -82,7 +66,7 @@ def list_events(
     """Yield events, newest first, each with all its deliveries; `limit` 0 is no limit. They have no
     body and no headers.
     """
-    for rows in _of_events(database, _EVENTS, filters, limit):
+    for rows in _of_events(database, LISTED_EVENTS, filters, limit):
         found = events.deliveries_of(database, [row.id for row in rows])
         for row in rows:
             yield to_event(row, database.sealer), found[row.id]
@@ -94,7 +78,7 @@ def list_deliveries(
     """Yield deliveries for which `also` holds too, newest first; `limit` 0 is no limit. They have
     no inputs and no log.
     """
-    for rows in _of_deliveries(database, _DELIVERIES, filters, limit, also):
+    for rows in _of_deliveries(database, LISTED_DELIVERIES, filters, limit, also):
         yield from (to_delivery(row, database.sealer) for row in rows)
 
 
@@ -196,142 +180,17 @@ def going(database: Database, event_ids: Sequence[str], route: str | None = None
     return found
 
 
-def show(database: Database, text: str) -> Found:
-    """Return the event that an event's, a delivery's or a run's id names: whole, or by a beginning
-    or ending that no other id shares.
-
-    `NotFound` where there is none, or where there are several.
-    """
-    event_id, delivery_id = find(database, text)
-    deliveries = events.deliveries_of(database, [event_id])[event_id]
-    attempts: dict[str, list[Attempt]] = {one.id: [] for one in deliveries}
-    query = (
-        select(attempt)
-        .where(attempt.c.delivery_id.in_(attempts))
-        .order_by(attempt.c.delivery_id, attempt.c.number)
-    )
-    with database.read() as connection:
-        for row in connection.execute(query):
-            attempts[row.delivery_id].append(to_attempt(row, database.sealer))
-    return Found(events.get(database, event_id), deliveries, attempts, delivery_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Newest:
-    """The newest event of a sender, or else of flowbridge itself; `alert_id`: the alert that
-    flowbridge stored after it, if any.
-    """
-
-    event_id: str
-    alert_id: str | None = None
-
-
-def newest_event(database: Database) -> Newest | None:
-    """Return the event that was received last, null where none is stored."""
-    newest_first = select(event.c.id).order_by(event.c.seq.desc()).limit(1)
-    with database.read() as connection:
-        newest = connection.execute(newest_first).scalar()
-        sent = connection.execute(newest_first.where(event.c.source != OWN)).scalar()
-    if newest is None:
-        return None
-    return Newest(newest) if sent in (None, newest) else Newest(sent, newest)
-
-
-def find(database: Database, text: str) -> tuple[str, str | None]:
-    """Return (event id, delivery id or None) of what `text` names; `NotFound` as in `show`."""
-    likely = _SEARCHES.get(text[:4])
-    searches = [likely] if likely else list(_SEARCHES.values())
-    for ways in zip(*(id_prefix.conditions(column, text) for column, _ in searches), strict=True):
-        with database.read() as connection:
-            found = [
-                row
-                for (_, query), named in zip(searches, ways, strict=True)
-                for row in connection.execute(query.where(named).limit(id_prefix.CANDIDATE_LIMIT))
-            ]
-        if len(found) > 1:
-            raise id_prefix.ambiguous(text, [row.named for row in found])
-        if found:
-            return found[0].event_id, found[0].delivery_id
-    raise NotFound(f"no event, delivery or run has the id {text!r}")
-
-
 def latest_run(database: Database, one: Delivery) -> Delivery | None:
     """Return the delivery of the same flow that last started a run, null where none is kept."""
     same = (delivery.c.platform == one.platform) & (delivery.c.saved_item_id == one.saved_item_id)
     query = (
-        _DELIVERIES.where(text("delivery.run_id IS NOT NULL"), same)
+        LISTED_DELIVERIES.where(text("delivery.run_id IS NOT NULL"), same)
         .order_by(delivery.c.seq.desc())
         .limit(1)
     )
     with database.read() as connection:
         row = connection.execute(query).one_or_none()
     return None if row is None else to_delivery(row, database.sealer)
-
-
-def _search(column: Column[Any], event_id: Column[Any], delivery_id: Any) -> Select[Any]:
-    return select(
-        column.label("named"), event_id.label("event_id"), delivery_id.label("delivery_id")
-    )
-
-
-_SEARCHES = {
-    "evt_": (event.c.id, _search(event.c.id, event.c.id, null())),
-    "dlv_": (delivery.c.id, _search(delivery.c.id, delivery.c.event_id, delivery.c.id)),
-    "": (delivery.c.run_id, _search(delivery.c.run_id, delivery.c.event_id, delivery.c.id)),
-}
-
-
-# -- following
-
-
-def newest(database: Database) -> tuple[int, int]:
-    """Return the sequence numbers of the newest event and the newest delivery, 0 where there is
-    none.
-    """
-    with database.read() as connection:
-        numbers = [
-            connection.execute(select(func.max(table.c.seq))).scalar() or 0
-            for table in (event, delivery)
-        ]
-    return numbers[0], numbers[1]
-
-
-def arrived(database: Database, after: int, filters: Filters) -> list[tuple[int, Event]]:
-    """Return the next events after that sequence number with their own, oldest first; some may have
-    been returned before.
-    """
-    first = after if database.is_sqlite else after - OVERLAP
-    query = (
-        _EVENTS.where(event.c.seq > first, *event_conditions(filters))
-        .order_by(event.c.seq)
-        .limit(PAGE)
-    )
-    with database.read() as connection:
-        return [(row.seq, to_event(row, database.sealer)) for row in connection.execute(query)]
-
-
-def moving(
-    database: Database, after: int, watched: Collection[str], filters: Filters
-) -> list[tuple[int, Delivery]]:
-    """Return the next deliveries after that sequence number, those in flight, and the `watched`,
-    each with its number.
-
-    What may change of them is not looked at (see `Filters.fits`), so that one is watched until it
-    has changed.
-    """
-    first = after if database.is_sqlite else after - OVERLAP
-    ids = list(watched)
-    new = _DELIVERIES.where(delivery.c.seq > first).order_by(delivery.c.seq).limit(PAGE)
-    queries = [new, _DELIVERIES.where(text("delivery.slot"))]
-    queries += [
-        _DELIVERIES.where(delivery.c.id.in_(ids[at : at + 500])) for at in range(0, len(ids), 500)
-    ]
-    found: dict[int, Delivery] = {}
-    with database.read() as connection:
-        for query in queries:
-            for row in connection.execute(query.where(*delivery_conditions(filters.lasting))):
-                found[row.seq] = to_delivery(row, database.sealer)
-    return sorted(found.items())
 
 
 # -- the statements

@@ -5,16 +5,16 @@ platform allow, fairly between routes.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, insert, text, update
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.clock_reading import ClockReading
 from bridge.core.model import Delivery, Status
-from bridge.core.rate_limits import Limits, Pace, day_of, room, spend
+from bridge.core.rate_limits import Limits, Pace, room, spend
 from bridge.delivery.circuit_breaker import free, probe
 from bridge.store.db.advisory_locks import Lock, alone
 from bridge.store.db.database import timings_of
@@ -71,7 +71,7 @@ _LEASE = Prepared(
         debounce_until=None,
     )
 )
-_INTENT = Prepared(
+INTENT = Prepared(
     insert(attempt).values(
         {
             name: bindparam(name)
@@ -154,11 +154,11 @@ def claim(
     if clocks is not None:
         claims = [replace(each, clocks=clocks(each.delivery.platform)) for each in claims]
     if claims and intents:
-        _INTENT.change_each(connection, [_intent(each) for each in claims])
+        INTENT.change_each(connection, [intent_row(each) for each in claims])
     return claims
 
 
-def _intent(claim: Claim) -> dict[str, Any]:
+def intent_row(claim: Claim) -> dict[str, Any]:
     clocks = claim.clocks or ClockReading(at=claim.began_at)
     return {
         "delivery_id": claim.delivery.id,
@@ -290,79 +290,3 @@ def due(connection: Connection, now: float) -> bool:
     write lock.
     """
     return bool(connection.execute(_DUE, {"now": now}).scalar())
-
-
-def begin(
-    connection: Connection,
-    delivery_id: str,
-    lease: str,
-    own: str,
-    platforms: Iterable[str],
-    now: float,
-    clocks: ReadClocks | None = None,
-) -> Claim | None:
-    """Begin the attempt of a delivery that was leased only: write its intent, and hold it under the
-    lease `own` from now on.
-
-    None, and nothing is done, where it is not held under `lease` any more, where somebody has begun
-    it, or where it is for none of the `platforms`.
-    """
-    held = (
-        (delivery.c.id == delivery_id)
-        & (delivery.c.status == Status.SENDING)
-        & (delivery.c.lease == lease)
-    )
-    known = delivery.c.platform.in_(list(platforms))
-    row = connection.execute(select(delivery).where(held, known).with_for_update()).one_or_none()
-    if row is None:
-        return None
-    one = replace(to_delivery(row, sealer_of(connection)), lease=own)
-    taken = Claim(
-        one, row.attempts + row.throttled + 1, own, now, clocks(one.platform) if clocks else None
-    )
-    begun = select(attempt.c.number).where(
-        attempt.c.delivery_id == delivery_id, attempt.c.number == taken.attempt
-    )
-    if connection.execute(begun).first() is not None:
-        return None
-    connection.execute(
-        update(delivery).where(held).values(lease=own, lease_until=lease_until(connection, now))
-    )
-    _INTENT.change(connection, **_intent(taken))
-    return taken
-
-
-def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
-    """The heartbeat: keep the leases of calls under way."""
-    if leases:
-        holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)
-        connection.execute(
-            update(delivery).where(holding).values(lease_until=lease_until(connection, now))
-        )
-
-
-def hand_back(connection: Connection, claims: Iterable[Claim]) -> None:
-    """Return leased deliveries whose calls never began to the queue, as if they had not been taken;
-    one whose lease was lost stays.
-    """
-    freed_starts = []
-    for claim in sorted(claims, key=lambda each: each.delivery.id):
-        held = (
-            (delivery.c.id == claim.delivery.id)
-            & (delivery.c.status == Status.SENDING)
-            & (delivery.c.lease == claim.lease)
-        )
-        freed = (
-            update(delivery)
-            .where(held)
-            .values(status=Status.QUEUED, lease=None, lease_until=None, slot=False)
-        )
-        if connection.execute(freed).rowcount:
-            connection.execute(
-                delete(attempt).where(
-                    attempt.c.delivery_id == claim.delivery.id, attempt.c.number == claim.attempt
-                )
-            )
-            freed_starts.append(claim)
-    for claim in freed_starts:
-        throttling.give_back(connection, claim.delivery.route, day_of(claim.began_at))

@@ -15,8 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, null, select, text, update
 
 from bridge.core.circuit_state import Circuit
-from bridge.core.errors import IllegalTransition
-from bridge.core.model import TRANSITIONS, DeadKind, Delivery, Kind, Outcome, RunState, Status
+from bridge.core.model import DeadKind, Delivery, Kind, Outcome, RunState, Status
 from bridge.core.rate_limits import day_of
 from bridge.delivery.circuit_breaker import learn as learned
 from bridge.delivery.circuit_breaker import settled as worth_keeping
@@ -26,7 +25,8 @@ from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import Among, Prepared, listed
 from bridge.store.encryption import Sealer
 from bridge.store.queue import ordering, throttling
-from bridge.store.queue.claims import Claim, hand_back
+from bridge.store.queue.claims import Claim
+from bridge.store.queue.leases import hand_back
 from bridge.store.tables.encrypted import closed, name_of, sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery
@@ -304,118 +304,3 @@ def reap(
         [status] = record(connection, [lost], now, jitter=jitter)
         moved.append((claim, status or taken.status))
     return moved
-
-
-def move(
-    connection: Connection,
-    delivery_id: str,
-    to: Status,
-    now: float,
-    *,
-    reason: str | None = None,
-    run_id: str | None = None,
-) -> Delivery:
-    """Move a delivery by hand (retry, cancel, resolve) and return it as it was. One that is to be
-    `queued` lines up again.
-
-    Raises `IllegalTransition` where it may not go there.
-    """
-    row = connection.execute(
-        select(delivery).where(delivery.c.id == delivery_id).with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise IllegalTransition(f"no delivery {delivery_id}")
-    known = to_delivery(row, sealer_of(connection))
-    _must_be_movable(known, to)
-    goes_to = ordering.join(connection, known) if to is Status.QUEUED else to
-    values = _moved(known, goes_to, now, reason, run_id)
-    changed = connection.execute(
-        update(delivery)
-        .where(delivery.c.id == delivery_id, delivery.c.status == known.status)
-        .values(status=goes_to, **values)
-    )
-    if changed.rowcount != 1:
-        raise IllegalTransition(f"{delivery_id} changed meanwhile; look again")
-    seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)
-    connection.execute(update(attempt).where(seen_to).values(late_at=None))
-    if ends(known, goes_to, followed=bool(run_id)):
-        ordering.leave(connection, [known], now)
-    return known
-
-
-def _must_be_movable(known: Delivery, to: Status) -> None:
-    """Raise `IllegalTransition`, which says why, where a person cannot move it there."""
-    under_way = known.status is Status.SENDING
-    if to not in TRANSITIONS[known.status] or under_way:
-        allowed = (
-            "nothing while its call is under way"
-            if under_way
-            else ", ".join(sorted(TRANSITIONS[known.status])) or "nothing"
-        )
-        raise IllegalTransition(
-            f"{known.id} is {known.status}: it can go to {allowed}, not to {to}"
-        )
-    if to is not Status.QUEUED:
-        return
-    if known.dead_kind is DeadKind.OURS:
-        raise IllegalTransition(
-            f"{known.id} was never sendable ({known.reason}): mend the route, then replay"
-            f" {known.event_id}"
-        )
-    if known.unsealable is not None:
-        raise IllegalTransition(f"{known.id} cannot be sent: {known.unsealable}")
-    if known.inputs is None:
-        raise IllegalTransition(
-            f"{known.id} cannot be sent again: its inputs were let go by the `retention` of its"
-            " source"
-        )
-
-
-def _moved(
-    known: Delivery, to: Status, now: float, reason: str | None, run_id: str | None
-) -> dict[str, Any]:
-    """What changes of a delivery that a person moves, beside its status. What was parked by
-    planning stays so, whatever is done with it.
-    """
-    parked = known.dead_kind is DeadKind.OURS
-    dead_kind = DeadKind.OURS if parked else DeadKind.PERSON if to is Status.DEAD else None
-    values: dict[str, Any] = {"slot": False, "lease": None, "lease_until": None, "poll_at": None}
-    values["dead_kind"] = dead_kind and dead_kind.value
-    values["reason"] = ": ".join(filter(None, (reason, known.reason))) if parked else reason
-    if to in (Status.QUEUED, Status.BLOCKED):
-        values |= queued_again(known, now) | {
-            "retry_attempts": known.attempts + known.retry.attempts
-        }
-        values["holds_key"] = to is Status.QUEUED and known.order is not None
-    elif to is Status.DELIVERED:
-        values |= {
-            "delivered_at": now,
-            "run_id": run_id,
-            "run_state": RunState.QUEUED if run_id else None,
-            "slot": bool(run_id),
-        }
-        values |= {"poll_at": now} if run_id else {"finished_at": now}
-    else:
-        values |= {"finished_at": now, "debounce_until": None}
-    return values
-
-
-def queued_again(known: Delivery, due_at: float) -> dict[str, Any]:
-    """What changes of a delivery that goes back to the queue after it was over: nothing of its run
-    is left, and another may follow.
-    """
-    gone = dict.fromkeys(
-        (
-            "run_id",
-            "run_url",
-            "run_state",
-            "raw_state",
-            "outputs",
-            "log",
-            "delivered_at",
-            "finished_at",
-            "merged_into",
-            "debounce_until",
-        )
-    )
-    return {**gone, "due_at": due_at, "reruns": known.reruns + (known.run_id is not None)}

@@ -14,7 +14,7 @@ from bridge.delivery.retry import after_run
 from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import Among, Prepared, listed
 from bridge.store.queue import ordering
-from bridge.store.queue.ledger import queued_again
+from bridge.store.queue.transitions import queued_again
 from bridge.store.tables.encrypted import closed, name_of, sealer_of
 from bridge.store.tables.rows import to_delivery, to_json
 from bridge.store.tables.schema import attempt, delivery

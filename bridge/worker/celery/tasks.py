@@ -21,7 +21,7 @@ from bridge.routing.model import Config
 from bridge.store.db import notify
 from bridge.store.db.clock import Clock
 from bridge.store.db.database import Database, Work
-from bridge.store.queue import claims, ledger
+from bridge.store.queue import leases, ledger
 from bridge.store.queue.claims import Claim
 from bridge.store.queue.ledger import Settled
 from bridge.system.logs import get_logger
@@ -83,7 +83,7 @@ class Calls:
 
         def begin(connection: Connection) -> Claim | None:
             clocks = self._now.read()
-            return claims.begin(
+            return leases.begin(
                 connection,
                 delivery_id,
                 lease,
@@ -151,7 +151,7 @@ class Calls:
                 self._now.set()
                 if leases := list(self._held):
                     self._database.write(
-                        lambda connection, leases=leases: claims.extend(  # type: ignore[misc]  # mypy infers no lambda with defaults
+                        lambda connection, leases=leases: leases.extend(  # type: ignore[misc]  # mypy infers no lambda with defaults
                             connection, leases, self._now()
                         )
                     )

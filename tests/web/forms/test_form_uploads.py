@@ -28,7 +28,7 @@ from bridge.delivery.file_transfer import uploaded_name
 from bridge.runtime.startup import load_all
 from bridge.store.blobs import Blobs
 from bridge.store.inbound import events
-from bridge.store.operations.actions import Replaying
+from bridge.store.operations.replay import Replaying
 
 KEY = "k" * 32
 FLOWS = """

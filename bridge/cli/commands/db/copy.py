@@ -14,7 +14,7 @@ from bridge.cli.ui.progress import bar
 
 if TYPE_CHECKING:
     from bridge.store.db.database import Database
-    from bridge.store.operations.copy import Copied
+    from bridge.store.operations.copy_rows import CopyResult
 
 
 @click.command()
@@ -95,7 +95,7 @@ def _go_on(rows: int, target: Database, *, dry_run: bool, yes: bool, as_json: bo
     )
 
 
-def _print(source: Database, target: Database, copied: Copied, *, as_json: bool) -> None:
+def _print(source: Database, target: Database, copied: CopyResult, *, as_json: bool) -> None:
     if as_json:
         output.json_line(
             {

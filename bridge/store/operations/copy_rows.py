@@ -1,0 +1,131 @@
+"""Copy the rows of one table, and compare what was written with what was read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy.exc import DBAPIError
+
+from bridge.core.errors import StoreError
+from bridge.store.db.group_commit import brief
+
+TOGETHER: Final = 500  # rows written at once
+PILE: Final = 4 * 1024 * 1024  # or so many bytes
+# rows read at once, of tables that keep what senders wrote, and of others
+FEW = 16
+MANY = 500
+NAMED: Final = 20  # rows that do not fit are named; more are counted
+#: What texts cannot hold. https://www.postgresql.org/docs/current/datatype-character.html; what is
+#: no UTF-8 is read as half characters.
+UNFIT: Final = {
+    "postgresql": re.compile("[\0\ud800-\udfff]"),
+    "sqlite": re.compile("[\ud800-\udfff]"),
+}
+INSTEAD: Final = "\ufffd"
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class RowDigest:
+    """What rows come to together, in whatever order they are: how many, and a digest of all
+    values.
+    """
+
+    rows: int = 0
+    digest: int = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row in."""
+        hashed = blake2b(digest_size=16)
+        for value in row.values():
+            data = value if isinstance(value, bytes) else str(value).encode()
+            hashed.update(f"{type(value).__name__} {len(data)} ".encode() + data)
+        self.rows += 1
+        self.digest = (self.digest + int.from_bytes(hashed.digest())) % 2**128
+
+
+@dataclass(slots=True)
+class CopyResult:
+    """What came of it: rows by table, and how many had characters that were replaced."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    mended: int = 0
+    misfits: list[str] = field(default_factory=list)
+    misfitting: int = 0
+
+
+def _rows(connection: Connection, table: Table) -> Iterator[Row]:
+    """Yield a table's rows in constant memory."""
+    size = FEW if {"body", "inputs"} & set(table.c.keys()) else MANY
+    query = select(table).order_by(*table.primary_key.columns)
+    with connection.execute(query, execution_options={"yield_per": size}) as result:
+        for row in result.mappings():
+            yield dict(row)
+
+
+def digest_rows(connection: Connection, table: Table, advance: Callable[[int], None]) -> RowDigest:
+    found = RowDigest()
+    for row in _rows(connection, table):
+        found.add(row)
+        advance(1)
+    return found
+
+
+def copy_table(
+    reader: Connection,
+    writer: Connection,
+    table: Table,
+    copied: CopyResult,
+    *,
+    mend: bool,
+    advance: Callable[[int], None],
+) -> RowDigest:
+    total = RowDigest()
+    size = 0
+    pile: list[Row] = []
+
+    def flush() -> None:
+        if pile and not copied.misfits:
+            try:
+                writer.execute(insert(table), pile)
+            except DBAPIError as error:
+                raise StoreError(
+                    f"not all of {_key(table, pile[0])} to {_key(table, pile[-1])} can be kept:"
+                    f" {brief(error)}"
+                ) from error
+        advance(len(pile))
+        pile.clear()
+
+    for row in _rows(reader, table):
+        _fit(row, table, UNFIT[writer.dialect.name], copied, mend=mend)
+        if not copied.misfits:  # else there is no more to do than to find the others
+            total.add(row)
+        pile.append(row)
+        size += sum(len(value) for value in row.values() if isinstance(value, str | bytes))
+        if len(pile) >= TOGETHER or size >= PILE:
+            flush()
+            size = 0
+    flush()
+    return total
+
+
+def _fit(row: Row, table: Table, unfit: re.Pattern[str], copied: CopyResult, *, mend: bool) -> None:
+    """See that the target can hold the row's texts, or make it so."""
+    bad = [name for name, value in row.items() if isinstance(value, str) and unfit.search(value)]
+    if bad and mend:
+        copied.mended += 1
+        row |= {name: unfit.sub(INSTEAD, row[name]) for name in bad}
+    elif bad:
+        copied.misfitting += 1
+        if len(copied.misfits) < NAMED:
+            copied.misfits.append(f"{_key(table, row)} ({', '.join(bad)})")
+
+
+def _key(table: Table, row: Row) -> str:
+    names = ["id"] if "id" in row else [column.name for column in table.primary_key.columns]
+    return " ".join([table.name, *(ascii(row[name]) for name in names)])

@@ -1,0 +1,199 @@
+"""Replay events: route stored events again and store the new deliveries beside the earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from bridge.core.errors import BridgeError, NotFound
+from bridge.core.model import Delivery, Event, Status
+from bridge.core.retention import is_emptied
+from bridge.ingest.event_builder import PLANNING_FAILED
+from bridge.ingest.receive import asks_to_confirm, replan
+from bridge.ingest.source_bodies import read_body
+from bridge.routing.model import Config
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.inbound.arrivals import take_keys
+from bridge.store.operations.actions import NO_SPAM, Result, spam_problem
+from bridge.store.tables.encrypted import sealer_of
+from bridge.store.tables.rows import delivery_row, to_delivery
+from bridge.store.tables.schema import delivery, event
+
+# of bodies that are planned anew in one transaction; one that is larger goes alone
+MOST_BYTES: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What planning an event anew came to, not kept yet.
+
+    `problem` is why nothing goes, `known` the event, null where there is none, and `kept_problem`
+    what its problem is now.
+    """
+
+    id: str
+    problem: str | None = None
+    known: Event | None = None
+    kept_problem: str | None = None
+    deliveries: Sequence[Delivery] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaying:
+    """Plans stored events again through the routes of `config_of` (or only `through` one).
+
+    `config_of` gives the configuration for an event and raises `BridgeError` where it cannot be
+    had. An event stays the same one: its new deliveries stand beside the earlier ones, told apart
+    by `nonce`. `releases`: only events that are held to be spam, which they then are no more;
+    without it none of those.
+    """
+
+    config_of: Callable[[Event], Config]
+    nonce: str
+    through: str | None = None
+    releases: bool = False
+
+    def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> list[Planned]:
+        """Plan the first of them anew, as many as fit into memory together; the database is only
+        read.
+        """
+        planned: list[Planned] = []
+        size = 0
+        for id_ in ids:
+            planned.append(self._plan(database, id_, now))
+            known = planned[-1].known
+            size += len(known.body) if known is not None else 0
+            if size > MOST_BYTES:
+                break
+        return planned
+
+    def carry_out(
+        self, connection: Connection, prepared: Sequence[Planned], _now: float, /
+    ) -> list[Result]:
+        """Keep what was planned. A result has the deliveries as they stand then: a trigger may have
+        blocked or merged them.
+        """
+        there = (
+            select(event.c.id)
+            .where(event.c.id.in_([one.id for one in prepared if one.known]))
+            .order_by(event.c.id)
+            .with_for_update()
+        )
+        kept_ids = set(connection.execute(there).scalars())
+        prepared = [
+            one if one.known is None or one.id in kept_ids else _gone(one.id) for one in prepared
+        ]
+        for one in prepared:
+            if one.known is not None and one.kept_problem != one.known.problem:
+                connection.execute(
+                    update(event).where(event.c.id == one.id).values(problem=one.kept_problem)
+                )
+        held = self._release(connection, prepared) if self.releases else {}
+        prepared = [
+            (
+                replace(one, problem=one.problem or NO_SPAM, deliveries=())
+                if self.releases and one.id not in held
+                else one
+            )
+            for one in prepared
+        ]
+        planned = [each for one in prepared for each in one.deliveries]
+        sealer = sealer_of(connection)
+        if planned:
+            take_keys(connection, planned)
+            connection.execute(insert(delivery), [delivery_row(each, sealer) for each in planned])
+        kept = select(delivery).where(delivery.c.id.in_([each.id for each in planned]))
+        stand = {row.id: to_delivery(row, sealer) for row in connection.execute(kept)}
+        return [
+            Result(
+                id=one.id,
+                problem=one.problem,
+                was=held.get(one.id),
+                deliveries=[stand[each.id] for each in one.deliveries],
+            )
+            for one in prepared
+        ]
+
+    @staticmethod
+    def _release(connection: Connection, prepared: Sequence[Planned]) -> dict[str, str]:
+        """Have events be spam no more, and return why each was: of two who release the same, one
+        does.
+        """
+        held = {}
+        for one in prepared:
+            if one.problem is None and one.known is not None:
+                spam = connection.execute(
+                    select(event.c.spam).where(event.c.id == one.id).with_for_update()
+                ).scalar()
+                if spam is not None:
+                    held[one.id] = spam
+                    connection.execute(update(event).where(event.c.id == one.id).values(spam=None))
+        return held
+
+    def _plan(self, database: Database, id_: str, now: float) -> Planned:
+        try:
+            known = events.get(database, id_)
+        except NotFound:
+            return _gone(id_)
+        if is_emptied(known):
+            return Planned(
+                id=id_, problem="what was in it was let go by the `retention` of its source"
+            )
+        try:
+            config = self._config(known)
+        except BridgeError as error:
+            return Planned(id=id_, problem=str(error))
+        if config.source(known.source) is None:
+            return Planned(id=id_, problem=f"its source {known.source!r} is not in routes.yaml")
+        if (known.spam is not None) is not self.releases:
+            return Planned(
+                id=id_, problem=NO_SPAM if known.spam is None else spam_problem(id_, known.spam)
+            )
+        kept_problem, planned = _plan(replace(known, spam=None), config, now, self.nonce)
+        problem = None if self.releases else _why_not(known, kept_problem, planned, self.through)
+        return Planned(
+            id=id_, problem=problem, known=known, kept_problem=kept_problem, deliveries=planned
+        )
+
+    def _config(self, known: Event) -> Config:
+        config = self.config_of(known)
+        if self.through is None:
+            return config
+        routes = tuple(route for route in config.routes if route.name == self.through)
+        if not routes:
+            raise NotFound(f"its configuration has no route {self.through!r}")
+        return replace(config, routes=routes)
+
+
+def _gone(id_: str) -> Planned:
+    return Planned(id=id_, problem="there is no such event")
+
+
+def _plan(
+    known: Event, config: Config, now: float, nonce: str
+) -> tuple[str | None, list[Delivery]]:
+    """Return the event's problem as it is now, and what is planned."""
+    source = config.source(known.source)
+    if source is None or asks_to_confirm(source, known):
+        return known.problem, []
+    try:
+        body = read_body(source, known.headers.get("content-type", ""), known.body, known.files)
+        return body.problem, replan(known, config, now, nonce)
+    except Exception as fault:  # as in `receive`: a bug of ours must not lose what is kept
+        return f"{PLANNING_FAILED} ({type(fault).__name__})", []
+
+
+def _why_not(
+    known: Event, problem: str | None, planned: Sequence[Delivery], through: str | None
+) -> str | None:
+    """Return why nothing goes of an event that was planned anew; null where something does."""
+    if not planned:
+        what = (
+            "no route matches it" if through is None else f"the route {through!r} does not match it"
+        )
+        return problem or f"{what} ({known.source} {known.type or ''}".rstrip() + ")"
+    return planned[0].reason if all(one.status is Status.DEAD for one in planned) else None

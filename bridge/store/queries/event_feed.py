@@ -1,0 +1,70 @@
+"""New events and changing deliveries, for a reader that polls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from sqlalchemy import func, select, text
+
+from bridge.core.model import Delivery, Event
+from bridge.store.db.database import Database
+from bridge.store.queries.events import LISTED_DELIVERIES, LISTED_EVENTS
+from bridge.store.queries.filters import Filters, delivery_conditions, event_conditions
+from bridge.store.tables.rows import to_delivery, to_event
+from bridge.store.tables.schema import delivery, event
+
+PAGE_ROWS: Final = 200
+# PostgreSQL numbers a row before its commit, so rows just before the newest may appear late
+OVERLAP_ROWS: Final = 50
+
+
+def newest(database: Database) -> tuple[int, int]:
+    """Return the sequence numbers of the newest event and the newest delivery, 0 where there is
+    none.
+    """
+    with database.read() as connection:
+        numbers = [
+            connection.execute(select(func.max(table.c.seq))).scalar() or 0
+            for table in (event, delivery)
+        ]
+    return numbers[0], numbers[1]
+
+
+def arrived(database: Database, after: int, filters: Filters) -> list[tuple[int, Event]]:
+    """Return the next events after that sequence number with their own, oldest first; some may have
+    been returned before.
+    """
+    first = after if database.is_sqlite else after - OVERLAP_ROWS
+    query = (
+        LISTED_EVENTS.where(event.c.seq > first, *event_conditions(filters))
+        .order_by(event.c.seq)
+        .limit(PAGE_ROWS)
+    )
+    with database.read() as connection:
+        return [(row.seq, to_event(row, database.sealer)) for row in connection.execute(query)]
+
+
+def moving(
+    database: Database, after: int, watched: Collection[str], filters: Filters
+) -> list[tuple[int, Delivery]]:
+    """Return the next deliveries after that sequence number, those in flight, and the `watched`,
+    each with its number.
+
+    What may change of them is not looked at (see `Filters.fits`), so that one is watched until it
+    has changed.
+    """
+    first = after if database.is_sqlite else after - OVERLAP_ROWS
+    ids = list(watched)
+    new = LISTED_DELIVERIES.where(delivery.c.seq > first).order_by(delivery.c.seq).limit(PAGE_ROWS)
+    queries = [new, LISTED_DELIVERIES.where(text("delivery.slot"))]
+    queries += [
+        LISTED_DELIVERIES.where(delivery.c.id.in_(ids[at : at + 500]))
+        for at in range(0, len(ids), 500)
+    ]
+    found: dict[int, Delivery] = {}
+    with database.read() as connection:
+        for query in queries:
+            for row in connection.execute(query.where(*delivery_conditions(filters.lasting))):
+                found[row.seq] = to_delivery(row, database.sealer)
+    return sorted(found.items())

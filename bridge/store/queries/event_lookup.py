@@ -1,0 +1,102 @@
+"""Look up one event by the id of an event, a delivery or a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Select, null, select
+
+from bridge.core.errors import NotFound
+from bridge.core.model import Attempt, Delivery, Event
+from bridge.routing.model import OWN
+from bridge.store.db import id_prefix
+from bridge.store.db.database import Database
+from bridge.store.inbound import events
+from bridge.store.tables.rows import to_attempt
+from bridge.store.tables.schema import attempt, delivery, event
+
+
+@dataclass(frozen=True, slots=True)
+class EventHistory:
+    """One event with its deliveries and their attempts; `delivery_id` where a delivery or a run of
+    it was asked for.
+    """
+
+    event: Event
+    deliveries: Sequence[Delivery]
+    attempts: dict[str, list[Attempt]]
+    delivery_id: str | None = None
+
+
+def show(database: Database, text: str) -> EventHistory:
+    """Return the event that an event's, a delivery's or a run's id names: whole, or by a beginning
+    or ending that no other id shares.
+
+    `NotFound` where there is none, or where there are several.
+    """
+    event_id, delivery_id = find(database, text)
+    deliveries = events.deliveries_of(database, [event_id])[event_id]
+    attempts: dict[str, list[Attempt]] = {one.id: [] for one in deliveries}
+    query = (
+        select(attempt)
+        .where(attempt.c.delivery_id.in_(attempts))
+        .order_by(attempt.c.delivery_id, attempt.c.number)
+    )
+    with database.read() as connection:
+        for row in connection.execute(query):
+            attempts[row.delivery_id].append(to_attempt(row, database.sealer))
+    return EventHistory(events.get(database, event_id), deliveries, attempts, delivery_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest event of a sender, or else of flowbridge itself; `alert_id`: the alert that
+    flowbridge stored after it, if any.
+    """
+
+    event_id: str
+    alert_id: str | None = None
+
+
+def newest_event(database: Database) -> Newest | None:
+    """Return the event that was received last, null where none is stored."""
+    newest_first = select(event.c.id).order_by(event.c.seq.desc()).limit(1)
+    with database.read() as connection:
+        newest = connection.execute(newest_first).scalar()
+        sent = connection.execute(newest_first.where(event.c.source != OWN)).scalar()
+    if newest is None:
+        return None
+    return Newest(newest) if sent in (None, newest) else Newest(sent, newest)
+
+
+def find(database: Database, text: str) -> tuple[str, str | None]:
+    """Return (event id, delivery id or None) of what `text` names; `NotFound` as in `show`."""
+    likely = _SEARCHES.get(text[:4])
+    searches = [likely] if likely else list(_SEARCHES.values())
+    for ways in zip(*(id_prefix.conditions(column, text) for column, _ in searches), strict=True):
+        with database.read() as connection:
+            found = [
+                row
+                for (_, query), named in zip(searches, ways, strict=True)
+                for row in connection.execute(query.where(named).limit(id_prefix.CANDIDATE_LIMIT))
+            ]
+        if len(found) > 1:
+            raise id_prefix.ambiguous(text, [row.named for row in found])
+        if found:
+            return found[0].event_id, found[0].delivery_id
+    raise NotFound(f"no event, delivery or run has the id {text!r}")
+
+
+def _search(column: Column[Any], event_id: Column[Any], delivery_id: Any) -> Select[Any]:
+    return select(
+        column.label("named"), event_id.label("event_id"), delivery_id.label("delivery_id")
+    )
+
+
+_SEARCHES = {
+    "evt_": (event.c.id, _search(event.c.id, event.c.id, null())),
+    "dlv_": (delivery.c.id, _search(delivery.c.id, delivery.c.event_id, delivery.c.id)),
+    "": (delivery.c.run_id, _search(delivery.c.run_id, delivery.c.event_id, delivery.c.id)),
+}

@@ -1,0 +1,92 @@
+"""Leases: begin the attempt of a leased delivery, extend leases, and return deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, delete, select, update
+
+from bridge.core.model import Status
+from bridge.core.rate_limits import day_of
+from bridge.store.queue import throttling
+from bridge.store.queue.claims import INTENT, Claim, ReadClocks, intent_row, lease_until
+from bridge.store.tables.encrypted import sealer_of
+from bridge.store.tables.rows import to_delivery
+from bridge.store.tables.schema import attempt, delivery
+
+
+def begin(
+    connection: Connection,
+    delivery_id: str,
+    lease: str,
+    own: str,
+    platforms: Iterable[str],
+    now: float,
+    clocks: ReadClocks | None = None,
+) -> Claim | None:
+    """Begin the attempt of a delivery that was leased only: write its intent, and hold it under the
+    lease `own` from now on.
+
+    None, and nothing is done, where it is not held under `lease` any more, where somebody has begun
+    it, or where it is for none of the `platforms`.
+    """
+    held = (
+        (delivery.c.id == delivery_id)
+        & (delivery.c.status == Status.SENDING)
+        & (delivery.c.lease == lease)
+    )
+    known = delivery.c.platform.in_(list(platforms))
+    row = connection.execute(select(delivery).where(held, known).with_for_update()).one_or_none()
+    if row is None:
+        return None
+    one = replace(to_delivery(row, sealer_of(connection)), lease=own)
+    taken = Claim(
+        one, row.attempts + row.throttled + 1, own, now, clocks(one.platform) if clocks else None
+    )
+    begun = select(attempt.c.number).where(
+        attempt.c.delivery_id == delivery_id, attempt.c.number == taken.attempt
+    )
+    if connection.execute(begun).first() is not None:
+        return None
+    connection.execute(
+        update(delivery).where(held).values(lease=own, lease_until=lease_until(connection, now))
+    )
+    INTENT.change(connection, **intent_row(taken))
+    return taken
+
+
+def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
+    """The heartbeat: keep the leases of calls under way."""
+    if leases:
+        holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)
+        connection.execute(
+            update(delivery).where(holding).values(lease_until=lease_until(connection, now))
+        )
+
+
+def hand_back(connection: Connection, claims: Iterable[Claim]) -> None:
+    """Return leased deliveries whose calls never began to the queue, as if they had not been taken;
+    one whose lease was lost stays.
+    """
+    freed_starts = []
+    for claim in sorted(claims, key=lambda each: each.delivery.id):
+        held = (
+            (delivery.c.id == claim.delivery.id)
+            & (delivery.c.status == Status.SENDING)
+            & (delivery.c.lease == claim.lease)
+        )
+        freed = (
+            update(delivery)
+            .where(held)
+            .values(status=Status.QUEUED, lease=None, lease_until=None, slot=False)
+        )
+        if connection.execute(freed).rowcount:
+            connection.execute(
+                delete(attempt).where(
+                    attempt.c.delivery_id == claim.delivery.id, attempt.c.number == claim.attempt
+                )
+            )
+            freed_starts.append(claim)
+    for claim in freed_starts:
+        throttling.give_back(connection, claim.delivery.route, day_of(claim.began_at))

@@ -1,0 +1,152 @@
+"""Starts without an answer, and the other attempts whose run theirs might be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, false, func, or_, select, text
+
+from bridge.core.clock_reading import ClockReading
+from bridge.core.model import Delivery, Status
+from bridge.delivery.reconcile import Earlier, Look, Rival, earlier
+from bridge.store.tables.encrypted import sealer_of
+from bridge.store.tables.rows import to_delivery
+from bridge.store.tables.schema import attempt, delivery
+
+# from attempts whose clocks cannot be compared, within which they may be of the same time
+INCOMPARABLE_SECONDS: Final = 2 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A delivery whose outcome is unknown, and its last attempt: the number, when its intent was
+    written, and the clocks that it stored.
+    """
+
+    delivery: Delivery
+    attempt: int
+    began_at: float
+    stored: ClockReading | None = None
+
+    @property
+    def clocks(self) -> ClockReading:
+        """The clocks at the intent."""
+        return self.stored or ClockReading(at=self.began_at)
+
+    @property
+    def before(self) -> Earlier:
+        """What earlier looks have found."""
+        return earlier(self.delivery.evidence, self.attempt)
+
+
+def case(connection: Connection, delivery_id: str, *, lock: bool = False) -> Case | None:
+    """Return what is known of a delivery whose outcome is unknown; null where it no longer is."""
+    query = select(delivery).where(
+        delivery.c.id == delivery_id, delivery.c.status == Status.UNKNOWN.value
+    )
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        return None
+    number = row.attempts + row.throttled
+    mine = (attempt.c.delivery_id == delivery_id) & (attempt.c.number == number)
+    begun = connection.execute(select(attempt).where(mine)).one_or_none()
+    return (
+        None
+        if begun is None
+        else Case(
+            to_delivery(row, sealer_of(connection)), number, begun.started_at, read_clocks(begun)
+        )
+    )
+
+
+def read_clocks(begun: Row[Any]) -> ClockReading:
+    """Return the clocks that an attempt's intent stored: all but `at` are null in a row of an
+    earlier version.
+    """
+    return ClockReading(
+        at=begun.started_at,
+        boot_clock=begun.boot_clock,
+        boot_id=begun.boot_id,
+        host=begun.host,
+        platform_at=begun.platform_at,
+    )
+
+
+def linked(connection: Connection, run_ids: Collection[str]) -> set[str]:
+    """Return those of the runs that a delivery has, or an attempt of one has started."""
+    queries = (
+        [select(table.c.run_id).where(table.c.run_id.in_(run_ids)) for table in (delivery, attempt)]
+        if run_ids
+        else []
+    )
+    return {row.run_id for query in queries for row in connection.execute(query)}
+
+
+def rivals(connection: Connection, known: Case, look: Look) -> tuple[Rival, ...]:
+    """Return the other attempts for the same flow whose run is not known and could have been
+    created in the same window.
+
+    An attempt that was never settled by what is known of its run counts, whatever its delivery has
+    become since.
+    """
+    of = known.delivery
+    same = (
+        (delivery.c.platform == of.platform)
+        & (delivery.c.saved_item_id == of.saved_item_id)
+        & (delivery.c.id != of.id)
+    )
+    is_last = attempt.c.number == delivery.c.attempts + delivery.c.throttled
+    # somebody said which run it is
+    found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)
+    both = (
+        select(delivery.c.id, delivery.c.event_id)
+        .join_from(delivery, attempt, attempt.c.delivery_id == delivery.c.id)
+        .where(same)
+    )
+    near = _near(known.clocks, look.window.until - look.window.since)
+    is_open = both.where(
+        text("delivery.status = 'sending'"), attempt.c.outcome.is_(None), or_(*near)
+    )
+    open_ones = connection.execute(is_open).all()
+    unknown = both.where(text("attempt.outcome = 'unknown'"), ~found)
+    # a query for each index
+    settled = {row.id: row for each in near for row in connection.execute(unknown.where(each))}
+    return tuple(
+        Rival(delivery_id=row.id, event_id=row.event_id, is_open=is_open)
+        for rows, is_open in ((settled.values(), False), (open_ones, True))
+        for row in rows
+    )
+
+
+def _near(clocks: ClockReading, width: float) -> list[ColumnElement[bool]]:
+    """Return conditions for the attempts that may have begun within `width` seconds of these
+    clocks: by one clock of both, or by none.
+
+    A clock that was set in between hides that two attempts are of the same time. Each condition is
+    for an index.
+    """
+    at = attempt.c.started_at
+    days = max(INCOMPARABLE_SECONDS, width)
+    of_one_boot = (
+        (attempt.c.boot_id == clocks.boot_id) & (attempt.c.host == clocks.host)
+        if clocks.boot_clock is not None
+        else false()
+    )
+    has_platform_clock = (
+        attempt.c.platform_at.isnot(None) if clocks.platform_at is not None else false()
+    )
+    by_wall = at.between(clocks.at - width, clocks.at + width)
+    by_platform = attempt.c.platform_at.between(
+        (clocks.platform_at or 0.0) - width, (clocks.platform_at or 0.0) + width
+    )
+    by_none = ~func.coalesce(of_one_boot, false()) & ~has_platform_clock
+    within = at.between(clocks.at - days, clocks.at + days)
+    near: list[ColumnElement[bool]] = [
+        within & or_(by_wall, has_platform_clock & by_platform, by_none)
+    ]
+    if clocks.boot_clock is not None:
+        by_boot = attempt.c.boot_clock.between(clocks.boot_clock - width, clocks.boot_clock + width)
+        near.append(of_one_boot & by_boot & text("attempt.boot_clock IS NOT NULL"))
+    return near
