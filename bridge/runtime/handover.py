@@ -23,7 +23,7 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-_ABOVE: Final = 100  # no descriptor of those that are handed over is moved over another
+_MIN_MOVED_FD: Final = 100  # no descriptor of those that are handed over is moved over another
 
 
 class Successor:
@@ -50,7 +50,7 @@ class Successor:
             with suppress(OSError):
                 pid = os.fork()
                 if pid == 0:
-                    _become([sock.fileno() for sock in sockets], says, environ)
+                    _exec_replacement([sock.fileno() for sock in sockets], says, environ)
                 os.write(numbers, str(pid).encode())
             os._exit(0)
         os.close(says)
@@ -78,17 +78,19 @@ class Successor:
         return self._is_ready
 
 
-def _become(sockets: Sequence[int], says: int, environ: Mapping[str, str]) -> NoReturn:
+def _exec_replacement(sockets: Sequence[int], says: int, environ: Mapping[str, str]) -> NoReturn:
     """Replace this process, which was just forked, by the command that its parent is."""
     try:
         for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(ending, signal.SIG_DFL)
-        moved = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, _ABOVE) for each in (*sockets, says)]
+        moved = [
+            fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, _MIN_MOVED_FD) for each in (*sockets, says)
+        ]
         for each in sockets:
             os.close(each)
-        for number, each in enumerate(moved, systemd.FIRST):
+        for number, each in enumerate(moved, systemd.FIRST_FD):
             os.dup2(each, number)
-        environ = {**environ, **systemd.handed_over(len(sockets))}
+        environ = {**environ, **systemd.handover_environ(len(sockets))}
         command = _command()
         os.execve(command[0], command, environ)  # noqa: S606 - its own command, no shell
     except BaseException as error:

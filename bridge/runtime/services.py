@@ -25,7 +25,7 @@ from bridge.runtime.reload.follower import Following
 from bridge.runtime.reload.process import read_forever
 from bridge.runtime.reload.shared_config import told
 from bridge.runtime.startup import Loaded, prepare_store
-from bridge.runtime.supervisor import GIVE_WAY, Child, end
+from bridge.runtime.supervisor import HANDOVER_SIGNAL, Child, end
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.migrations import upgrade
@@ -43,12 +43,14 @@ from bridge.worker.tracing import traced_by
 from bridge.worker.worker import Worker
 
 PREPARED = "prepared"
-_ANOTHER: Final = "choose another address: --bind or FLOWBRIDGE_BIND in .env; of the demo, --port"
+_OTHER_ADDRESS: Final = (
+    "choose another address: --bind or FLOWBRIDGE_BIND in .env; of the demo, --port"
+)
 #: What to do where an address cannot be bound, by the number of the error.
-HINTS: Final = {
-    errno.EADDRINUSE: f". Next: end the process that listens there, or {_ANOTHER}",
-    errno.EACCES: f". Next: ports below 1024 need a privilege: {_ANOTHER}",
-    errno.EADDRNOTAVAIL: f". Next: this machine does not have that address: {_ANOTHER}",
+BIND_HINTS: Final = {
+    errno.EADDRINUSE: f". Next: end the process that listens there, or {_OTHER_ADDRESS}",
+    errno.EACCES: f". Next: ports below 1024 need a privilege: {_OTHER_ADDRESS}",
+    errno.EADDRNOTAVAIL: f". Next: this machine does not have that address: {_OTHER_ADDRESS}",
 }
 
 
@@ -70,7 +72,7 @@ def _bind(address: Address) -> socket.socket:
         sock.close()
         raise SettingsError(
             f"cannot listen on {address[0]}:{address[1]}: {error.strerror}"
-            f"{HINTS.get(error.errno or 0, '')}"
+            f"{BIND_HINTS.get(error.errno or 0, '')}"
         ) from None
     sock.set_inheritable(True)
     return sock
@@ -86,7 +88,7 @@ def as_bound(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
     )
 
 
-def reached_at(loaded: Loaded, before: str, now: str) -> Loaded:
+def with_local_url(loaded: Loaded, before: str, now: str) -> Loaded:
     """Return what was loaded with the embedded platform at the address that it really has: port 0
     has become a number.
     """
@@ -139,7 +141,7 @@ def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
     os.write(told, said.encode("utf-8", "backslashreplace")[:65536])
 
 
-def work_forever(settings: Settings, following: Following, wake: Wake) -> None:
+def run_worker(settings: Settings, following: Following, wake: Wake) -> None:
     """Be a worker process until SIGTERM or SIGINT. The flow host is forked first, before there are
     threads, a store, or one processor.
     """
@@ -161,7 +163,7 @@ def work_forever(settings: Settings, following: Following, wake: Wake) -> None:
         signal.signal(number, lambda *_: worker.stop())
     # Another process takes on what arrives, so nothing waits for the end of this one.
     drain = settings.timings.handover_drain_seconds
-    signal.signal(GIVE_WAY, lambda *_: worker.stop(within=drain))
+    signal.signal(HANDOVER_SIGNAL, lambda *_: worker.stop(within=drain))
     signal.signal(signal.SIGHUP, lambda *_: following.board.wake.ring())
     pin(0)
     worker.run()
@@ -192,7 +194,7 @@ def celery_forever(settings: Settings, following: Following, concurrency: int) -
 def following_at(settings: Settings, loaded: Loaded, sockets: Sequence[socket.socket]) -> Following:
     """Return the configuration of the moment for processes with these sockets."""
     bound = as_bound(settings, sockets)
-    return Following(bound, reached_at(loaded, settings.local_base_url, bound.local_base_url))
+    return Following(bound, with_local_url(loaded, settings.local_base_url, bound.local_base_url))
 
 
 def everything(
@@ -248,7 +250,7 @@ def worker(settings: Settings, following: Following, wake: Wake) -> Child:
     timings = settings.timings
     return Child(
         "work",
-        lambda: work_forever(settings, following, wake),
+        lambda: run_worker(settings, following, wake),
         ahead=timings.worker_stop_lead_seconds,
         unhurried=timings.handover_drain_seconds + timings.stop_seconds,
     )

@@ -25,8 +25,8 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-MAX_DOTENV: Final = 1024 * 1024  # bytes
-NOWHERE: Final = (
+MAX_DOTENV_BYTES: Final = 1024 * 1024  # bytes
+NO_PUBLIC_URL: Final = (
     "nobody knows the URL of this flowbridge: set FLOWBRIDGE_PUBLIC_URL (such as"
     " https://hooks.example.com)"
 )
@@ -75,7 +75,7 @@ def read_dotenv(settings: Settings, disk: Disk) -> str:
     """
     path = settings.config.parent / ".env"
     try:
-        return disk.read(path, MAX_DOTENV).decode()
+        return disk.read(path, MAX_DOTENV_BYTES).decode()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
@@ -91,12 +91,13 @@ def ready(config: Config, settings: Settings) -> Config:
     for route in config.routes:
         if route.links_files and not settings.public_url:
             raise SettingsError(
-                f"route {route.name!r} has links to files in its inputs (`file_url`), but {NOWHERE}"
+                f"route {route.name!r} has links to files in its inputs (`file_url`), but {NO_PUBLIC_URL}"
             )
     return replace(
         config,
         platforms={
-            name: _reachable(platform, settings) for name, platform in config.platforms.items()
+            name: _complete_platform(platform, settings)
+            for name, platform in config.platforms.items()
         },
     )
 
@@ -107,7 +108,7 @@ def warn_of_missing(missing: Mapping[str, str]) -> None:
         log.warning("values_missing", missing=missing)
 
 
-def library_of(config: Config) -> Library | None:
+def load_flows(config: Config) -> Library | None:
     """Run flows.py and return the embedded platform's flows, None where there is none; `FlowError`
     says what is wrong.
 
@@ -117,13 +118,13 @@ def library_of(config: Config) -> Library | None:
     return None if platform is None else load_library(platform.flows)
 
 
-def _reachable(platform: Platform, settings: Settings) -> Platform:
+def _complete_platform(platform: Platform, settings: Settings) -> Platform:
     """Fill in where the embedded platform is and what it is called with; refuse what cannot be
     reached.
     """
     if platform.files == "link" and not settings.public_url:
         raise SettingsError(
-            f"platform {platform.name!r} is sent links to files (`files: link`), but {NOWHERE}"
+            f"platform {platform.name!r} is sent links to files (`files: link`), but {NO_PUBLIC_URL}"
         )
     if platform.type != "local":
         return platform
@@ -162,7 +163,7 @@ def prepare_store(settings: Settings, config: Config) -> None:
     events.remember_config(database, config.hash, config.canonical, time.time())
     database.close()  # what flows.py starts has none of it
     take_environ(settings.flow_environ)
-    library = library_of(config)
+    library = load_flows(config)
     flows = [] if library is None else library.described()
     database = Database.of(settings)
     database.write(lambda connection: local_flows.replace(connection, flows, time.time()))

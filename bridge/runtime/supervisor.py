@@ -27,9 +27,9 @@ from bridge.system.shared_memory import save_memory
 log = get_logger()
 
 # begin one that takes over, and end when it is ready; to a process that is kept: end without hurry
-GIVE_WAY = signal.SIGUSR2
-STEADY = 60.0  # a process that lived this long is restarted at once
-BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+HANDOVER_SIGNAL = signal.SIGUSR2
+STEADY_SECONDS = 60.0  # a process that lived this long is restarted at once
+RESTART_BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         self._on_terminal = os.isatty(2)
         signal.signal(signal.SIGHUP, self._on_hang_up)
-        signal.signal(GIVE_WAY, self._on_give_way)
+        signal.signal(HANDOVER_SIGNAL, self._on_give_way)
         save_memory()
         while not self._stopping:
             now = time.monotonic()
@@ -125,7 +125,7 @@ class Supervisor:
             if child.pid == 0:
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, signal.SIG_DFL)
-                signal.signal(GIVE_WAY, signal.SIG_IGN)
+                signal.signal(HANDOVER_SIGNAL, signal.SIG_IGN)
         if child.pid == 0:
             die_with_parent()
             if os.getppid() != parent:  # it died before we could ask
@@ -141,8 +141,8 @@ class Supervisor:
             if self._stopping:
                 continue
             lived = time.monotonic() - child.started_at
-            child.failures = 0 if lived > STEADY else child.failures + 1
-            wait = BACKOFF[min(child.failures, len(BACKOFF) - 1)]
+            child.failures = 0 if lived > STEADY_SECONDS else child.failures + 1
+            wait = RESTART_BACKOFF_SECONDS[min(child.failures, len(RESTART_BACKOFF_SECONDS) - 1)]
             child.restart_at = time.monotonic() + wait
             log.error("process_ended", process=child.name, lived=round(lived, 1), restart_in=wait)
 
@@ -193,7 +193,7 @@ class Supervisor:
         log.info("gives_way", to=successor)
         for child in self._children:
             if child.pid:
-                os.kill(child.pid, GIVE_WAY if child.unhurried else signal.SIGTERM)
+                os.kill(child.pid, HANDOVER_SIGNAL if child.unhurried else signal.SIGTERM)
         hurried = [child for child in self._children if not child.unhurried]
         self._wait_for(hurried, time.monotonic() + self._stop_seconds)
         self._wait_for(

@@ -19,10 +19,12 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-FIRST = 3  # the first socket's number: https://man7.org/linux/man-pages/man3/sd_listen_fds.3.html
-NAMES = ("public", "private")
+FIRST_FD = (
+    3  # the first socket's number: https://man7.org/linux/man-pages/man3/sd_listen_fds.3.html
+)
+SOCKET_NAMES = ("public", "private")
 READY = "READY=1"
-PATIENCE = 1.0  # seconds that systemd may take to take a datagram
+SEND_TIMEOUT_SECONDS = 1.0  # seconds that systemd may take to take a datagram
 _SOCKETS = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 _NOTIFY = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
 # of ours: where a process that is to end hears that the one which takes over is ready
@@ -48,15 +50,17 @@ def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
             " called public is wanted, and one called private may be there (FileDescriptorName= in"
             " the socket's unit)"
         )
-    return [_listening(name, FIRST + names.index(name)) for name in NAMES if name in names]
+    return [
+        _listening(name, FIRST_FD + names.index(name)) for name in SOCKET_NAMES if name in names
+    ]
 
 
-def handed_over(sockets: int) -> dict[str, str]:
+def handover_environ(sockets: int) -> dict[str, str]:
     """Return what is added to the environment of a process that takes over, called in that one: its
     sockets, and then whom it tells.
     """
-    told = {_PREDECESSOR: str(FIRST + sockets)}
-    names = ":".join(NAMES[:sockets])
+    told = {_PREDECESSOR: str(FIRST_FD + sockets)}
+    names = ":".join(SOCKET_NAMES[:sockets])
     return (
         told
         if not sockets
@@ -128,7 +132,7 @@ class Notify:
         if not self._address:
             return True
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(PATIENCE)
+            sock.settimeout(SEND_TIMEOUT_SECONDS)
             try:
                 sock.sendto("\n".join(lines).encode(), self._address)
             except OSError as error:

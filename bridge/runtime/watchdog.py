@@ -21,28 +21,28 @@ from bridge.config.addresses import Address, bracket
 from bridge.core.timings import TIMINGS, Timings
 from bridge.runtime.systemd import READY, Notify
 
-SLOWLY: Final = 1.0  # seconds between questions where it takes long until it is ready
+SLOW_PROBE_SECONDS: Final = 1.0  # seconds between questions where it takes long until it is ready
 # seconds after which the service has started though it is not ready: it moves, and to start it anew
 # would mend nothing
-LONG: Final = 30.0
-HERE: Final = {
+START_LIMIT_SECONDS: Final = 30.0
+LOCAL_ADDRESSES: Final = {
     "0.0.0.0": "127.0.0.1",  # noqa: S104 - how all addresses of this machine are reached
     "::": "::1",
 }
-PATH: Final = "/readyz"
+READY_PATH: Final = "/readyz"
 
 
-class Question:
+class ReadinessProbe:
     """One GET, asked and answered bit by bit: who asks never waits. `limit`: seconds for the
     answer.
     """
 
     def __init__(self, address: Address, limit: float) -> None:
         self._limit = limit
-        host = HERE.get(address[0], address[0])
+        host = LOCAL_ADDRESSES.get(address[0], address[0])
         port = address[1]
         host_header = f"Host: {bracket(host)}:{port}"
-        head = f"GET {PATH} HTTP/1.1\r\n{host_header}\r\nConnection: close\r\n\r\n"
+        head = f"GET {READY_PATH} HTTP/1.1\r\n{host_header}\r\nConnection: close\r\n\r\n"
         self._left = head.encode()
         self._read = b""
         self.asked_at = time.monotonic()
@@ -104,7 +104,7 @@ class Watch:
         self._state = " and ".join(
             ["receiving"] * bool(receivers) + ["delivering"] * bool(worker_seen)
         )
-        self._question: Question | None = None
+        self._question: ReadinessProbe | None = None
         self._next = 0.0
         self._pinged_at = 0.0
         self._answered_at = 0.0
@@ -127,7 +127,7 @@ class Watch:
             is_up=self._ready
             or (
                 all_alive
-                and now - self._began_at >= LONG
+                and now - self._began_at >= START_LIMIT_SECONDS
                 and not self.notify.succeeds
                 and self._moves(now)
             )
@@ -140,13 +140,17 @@ class Watch:
     def _ask(self, address: Address, now: float) -> None:
         if self._question is None and now >= self._next:
             with suppress(OSError):  # no socket to be had
-                self._question = Question(address, self._timings.probe_answer_seconds)
+                self._question = ReadinessProbe(address, self._timings.probe_answer_seconds)
         if self._question is not None and (status := self._question.answer()) is not None:
             asked_at = self._question.asked_at
             self._question = None
             self._ready = status in self._good and self._began()
             self._answered_at = now if status else self._answered_at
-            at_start = self._timings.probe_start_seconds if now - self._began_at < LONG else SLOWLY
+            at_start = (
+                self._timings.probe_start_seconds
+                if now - self._began_at < START_LIMIT_SECONDS
+                else SLOW_PROBE_SECONDS
+            )
             later = self._timings.probe_interval_seconds
             self._next = asked_at + (
                 at_start if self._told is None else min(later, self.notify.watchdog / 4 or later)
@@ -157,7 +161,9 @@ class Watch:
         if self._ready == self._told or (self._told is None and not is_up):
             return
         status = (
-            f"STATUS={self._state}" if self._ready else f"STATUS=not ready: {PATH} does not say yes"
+            f"STATUS={self._state}"
+            if self._ready
+            else f"STATUS=not ready: {READY_PATH} does not say yes"
         )
         self.notify.say(*([READY] if self._told is None else []), status)
         self._told = self._ready

@@ -111,6 +111,7 @@ def select_deliveries(
     Without a status or a run state in the filters, the command's usual states apply.
     """
     from bridge.store.operations import actions
+    from bridge.store.queries import events as event_queries
 
     def count(also: Any) -> int:
         return event_queries.count(database, wanted, of_deliveries=True, also=also)

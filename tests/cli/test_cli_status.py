@@ -294,7 +294,7 @@ def test_a_platform_that_is_full_by_others_says_how_many_runs_fit(
     )
     busy = Circuit(platform="g", allowance=0, raise_at=now + 900, raise_for=15.0)
     with store.engine.begin() as connection:
-        throttling.write(connection, {}, {"g": busy}, now)
+        throttling.write_circuits(connection, {}, {"g": busy}, now)
     result = run("status")
     assert re.search(r"g +0 of 5 +0 +0 +closed +0 until 20\S+ \S+Z", result.stdout), result.stdout
     found = json.loads(run("status", "--json").stdout)

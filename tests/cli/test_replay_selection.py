@@ -154,7 +154,7 @@ def test_one_that_is_named_is_refused_by_both(
 def test_all_are_looked_at_however_large_their_bodies(
     store: Database, stored: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.store.operations.replay.MOST_BYTES", 1)
+    monkeypatch.setattr("bridge.store.operations.replay.MAX_BATCH_BYTES", 1)
     assert run(*FILTER, "--dry-run").stdout == "3 events to replay\n"
 
 

@@ -251,7 +251,7 @@ def learned(
 
 def known_of(database: Database) -> dict[str, Circuit]:
     with database.read() as connection:
-        return throttling.read(connection)
+        return throttling.read_circuits(connection)
 
 
 def test_an_open_circuit_sends_nothing_and_spends_nothing(database: Database) -> None:

@@ -426,7 +426,7 @@ def test_an_empty_store_has_nothing(database: Database) -> None:
 def test_sources_with_their_last_event_and_those_of_today(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_queries, "PAGE", 3)
+    monkeypatch.setattr(status_queries, "PAGE_EVENTS", 3)
     yesterday = MIDNIGHT - 60
     at = [
         ("old", yesterday - 86400),
@@ -458,8 +458,8 @@ def test_sources_with_their_last_event_and_those_of_today(
 def test_of_very_many_today_it_says_that_there_are_more(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_queries, "PAGE", 2)
-    monkeypatch.setattr(status_queries, "PAGES", 2)
+    monkeypatch.setattr(status_queries, "PAGE_EVENTS", 2)
+    monkeypatch.setattr(status_queries, "MAX_PAGES", 2)
     for _ in range(6):
         events.add(database, make_event(None, now=NOW), [], lambda *_: [])
     found = look(database)
@@ -499,7 +499,7 @@ def test_what_waits_what_is_taken_and_what_failed(database: Database) -> None:
         connection.execute(schema.delivery.insert().values(rows.delivery_row(again, NO_ENCRYPTION)))
         heartbeats.beat(connection, "w", "here", 77, NOW - 1)
         heartbeats.beat(connection, "gone", "here", 78, NOW - 60)
-        throttling.write(connection, {}, {"gumloop": OPEN}, NOW)
+        throttling.write_circuits(connection, {}, {"gumloop": OPEN}, NOW)
     found = look(database)
     lanes = {one.route: one for one in found.queue}
     assert (lanes["triage"].queued, lanes["triage"].oldest_id, lanes["triage"].oldest_at) == (

@@ -247,12 +247,12 @@ KNOWN: list[dict[str, Any]] = [
         "name": "N7",
         "file": "bridge/store/queue/reconcile.py",
         "old": (
-            "    others = rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
+            "    others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
             "    taken = linked(connection, [one.run_id for one in answers.look.candidates])\n"
         ),
         "new": (
             "    taken = linked(connection, [one.run_id for one in answers.look.candidates])\n"
-            "    others = rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
+            "    others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()\n"
         ),
         "tests": ["tests/store/test_ledger_races.py"],
     },
@@ -268,7 +268,7 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/ledger.py",
         "old": (
             "    alone(connection, Lock.COUNT_SLOTS)\n"
-            "    before = throttling.read(connection)\n"
+            "    before = throttling.read_circuits(connection)\n"
         ),
         "new": "    alone(connection, Lock.COUNT_SLOTS)\n",
         "tests": ["tests/store/test_ledger_races.py"],
@@ -278,10 +278,10 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/ledger.py",
         "old": (
             "    alone(connection, Lock.COUNT_SLOTS)\n"
-            "    before = throttling.read(connection)\n"
+            "    before = throttling.read_circuits(connection)\n"
         ),
         "new": (
-            "    before = throttling.read(connection)\n"
+            "    before = throttling.read_circuits(connection)\n"
             "    alone(connection, Lock.COUNT_SLOTS)\n"
         ),
         "tests": ["tests/store/test_ledger_races.py"],
@@ -461,7 +461,7 @@ KNOWN: list[dict[str, Any]] = [
         "file": "bridge/store/queue/leases.py",
         "old": (
             "    for claim in freed_starts:\n"
-            "        throttling.give_back(connection, claim.delivery.route, day_of(claim.began_at))\n"
+            "        throttling.return_starts(connection, claim.delivery.route, day_of(claim.began_at))\n"
         ),
         "new": "",
         "tests": ["tests/store/test_start_rates.py"],
@@ -603,8 +603,8 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "G-spent",
         "file": "bridge/store/queue/ledger.py",
-        "old": "rows.append(_after(each, decision, now, spent=mine))",
-        "new": "rows.append(_after(each, decision, now, spent=True))",
+        "old": "rows.append(_delivery_values(each, decision, now, spent=mine))",
+        "new": "rows.append(_delivery_values(each, decision, now, spent=True))",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
@@ -781,7 +781,7 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "N-give-back",
         "file": "bridge/store/queue/reconcile.py",
-        "old": "    throttling.give_back(connection, one.route, day_of(known.began_at))\n",
+        "old": "    throttling.return_starts(connection, one.route, day_of(known.began_at))\n",
         "new": "",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
@@ -910,15 +910,15 @@ KNOWN: list[dict[str, Any]] = [
     {
         "name": "F4-slot",
         "file": "bridge/store/queue/run_tracking.py",
-        "old": 'values |= {"reason": GONE, "poll_at": None, "slot": False}',
-        "new": 'values |= {"reason": GONE, "poll_at": None}',
+        "old": 'values |= {"reason": RUN_GONE, "poll_at": None, "slot": False}',
+        "new": 'values |= {"reason": RUN_GONE, "poll_at": None}',
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
         "name": "F4-poll",
         "file": "bridge/store/queue/run_tracking.py",
-        "old": 'values |= {"reason": GONE, "poll_at": None, "slot": False}',
-        "new": 'values |= {"reason": GONE, "slot": False}',
+        "old": 'values |= {"reason": RUN_GONE, "poll_at": None, "slot": False}',
+        "new": 'values |= {"reason": RUN_GONE, "slot": False}',
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {

@@ -22,7 +22,7 @@ from processes import environment
 from serving import Bridge
 
 from bridge.cli.main import COMMANDS
-from bridge.runtime.systemd import NAMES
+from bridge.runtime.systemd import SOCKET_NAMES
 
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
@@ -110,7 +110,9 @@ def test_the_services_are_confined_alike_and_run_commands_that_exist() -> None:
 
 def test_sockets_have_the_names_that_are_looked_for_and_belong_to_a_service() -> None:
     read = {path.name: directives(path) for path in SOCKETS}
-    assert {name for each in read.values() for name in each["FileDescriptorName"]} == set(NAMES)
+    assert {name for each in read.values() for name in each["FileDescriptorName"]} == set(
+        SOCKET_NAMES
+    )
     for service in SERVICES:
         wanted = directives(service)["Sockets"]
         for name in wanted[0].split() if wanted else ():

@@ -24,8 +24,8 @@ from bridge.core.errors import BridgeError, StoreError
 from bridge.monitoring.presence import Presence, present
 from bridge.runtime import startup
 from bridge.runtime.reload import watcher
-from bridge.runtime.reload.shared_config import Board, Known, told
-from bridge.runtime.reload.watcher import Reader
+from bridge.runtime.reload.shared_config import ConfigState, SharedConfig, told
+from bridge.runtime.reload.watcher import ConfigReader
 from bridge.system.forked_call import apart
 
 #: The bridge forks where there are no threads yet; the process of a test has some.
@@ -184,10 +184,10 @@ def test_the_environment_proper_wins_over_what_env_says_now(tmp_path: Path) -> N
     settings = load_settings(
         {"FLOWBRIDGE_DATA": str(tmp_path), "GITHUB_SECRET": "e" * 40}, config=str(bench.file)
     )
-    found = watcher.find(settings)
+    found = watcher.read_files(settings)
     assert found.good is not None
     (tmp_path / ".env").write_text("GITHUB_SECRET=" + "x" * 40)
-    again = watcher.find(settings)
+    again = watcher.read_files(settings)
     assert again.good is not None
     assert found.good.key == again.good.key
 
@@ -208,7 +208,7 @@ def test_settings_of_env_are_named_but_not_taken(bench: Bench, said: list[Any]) 
 
 def test_what_changed_before_the_first_look_is_seen_too(bench: Bench) -> None:
     bench.file.write_text(written("other"))
-    late = Reader(bench.settings, bench.board, None, bench.remember)
+    late = ConfigReader(bench.settings, bench.board, None, bench.remember)
     bench.reader = late
     bench.settle()
     assert bench.route == "other"
@@ -365,7 +365,7 @@ def test_what_processes_could_not_be_started_with_is_refused(tmp_path: Path) -> 
     """A local platform behind a public address alone."""
     bench = Bench(tmp_path)
     open_to_all = {"FLOWBRIDGE_DATA": str(tmp_path), "FLOWBRIDGE_BIND": "0.0.0.0:8080"}
-    found = watcher.find(load_settings(open_to_all, config=str(bench.file)))
+    found = watcher.read_files(load_settings(open_to_all, config=str(bench.file)))
     assert found.good is None
     assert "FLOWBRIDGE_PRIVATE_BIND" in found.problems[0]
 
@@ -394,12 +394,12 @@ def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> N
 def test_a_reader_that_dies_while_it_reads_is_an_error_that_ends(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = watcher.find
-    monkeypatch.setattr(watcher, "find", lambda _settings: os._exit(9))
+    whole = watcher.read_files
+    monkeypatch.setattr(watcher, "read_files", lambda _settings: os._exit(9))
     bench.file.write_text(written("other"))
     assert bench.reader.look() == QUICK.config_retry_seconds
     assert "ended without a word" in bench.known.error[0]
-    monkeypatch.setattr(watcher, "find", whole)
+    monkeypatch.setattr(watcher, "read_files", whole)
     assert bench.settle().error == ()
     assert bench.route == "other"
 
@@ -432,13 +432,13 @@ def _raise(error: Exception) -> None:
 
 def test_a_board_is_never_read_half_written() -> None:
     """One process writes as fast as it can, each time as much of one letter as fits its turn."""
-    board = Board(Known("0", "0", 0.0))
+    board = SharedConfig(ConfigState("0", "0", 0.0))
     reader_ = os.getpid()
     writer = os.fork()
     if writer == 0:
         for number in takewhile(lambda _: os.getppid() == reader_, count()):
             board.write(
-                Known(
+                ConfigState(
                     str(number),
                     "k",
                     float(number),
@@ -461,7 +461,7 @@ def test_a_board_is_never_read_half_written() -> None:
 
 
 def test_the_board_knows_who_lives() -> None:
-    board = Board(Known("0" * 64, "0", 0.0))
+    board = SharedConfig(ConfigState("0" * 64, "0", 0.0))
     board.take_place("mine", "1" * 64)
     asked, answers = os.pipe()
     child = os.fork()

@@ -38,7 +38,7 @@ from bridge.core.timings import Timings
 from bridge.runtime import systemd
 from bridge.runtime import watchdog as watchdog_module
 from bridge.runtime.systemd import Notify, take_notify, take_sockets
-from bridge.runtime.watchdog import LONG, Watch
+from bridge.runtime.watchdog import START_LIMIT_SECONDS, Watch
 
 QUICK = {"worker_stuck_seconds": 1.5, "probe_answer_seconds": 0.7, "probe_interval_seconds": 0.2}
 
@@ -50,7 +50,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, 
     """Hand sockets over as systemd does, at numbers of their own, and return the environment."""
     first = 700
     placed = []
-    monkeypatch.setattr(systemd, "FIRST", first)
+    monkeypatch.setattr(systemd, "FIRST_FD", first)
 
     def hand(names: str, *sockets: socket.socket, **more: str) -> dict[str, str]:
         for number, sock in enumerate(sockets, first):
@@ -286,7 +286,7 @@ def test_what_moves_has_started_after_a_while_though_it_is_not_ready_unless_anot
         seen = Watch(told, ("127.0.0.1", server.port), lambda: quick[0], timings=HURRIED)  # type: ignore[arg-type]
         watched(seen, quick, seconds=0.3)
         assert told.lines == []
-        quick[0] += LONG
+        quick[0] += START_LIMIT_SECONDS
         watched(seen, quick, seconds=0.3)
         assert told.lines[:2] == (
             [] if succeeds else ["READY=1", "STATUS=not ready: /readyz does not say yes"]

@@ -95,7 +95,7 @@ def test_many_items_are_written_in_several_commits_and_count_once_all_are_there(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever is killed meanwhile leaves an act that never began."""
-    monkeypatch.setattr(log, "PAGE", 2)
+    monkeypatch.setattr(log, "PAGE_ITEMS", 2)
     ids = [f"dlv_{number}" for number in range(5)]
     write = database.write
     seen = []
@@ -173,7 +173,7 @@ def test_two_who_go_on_with_one_act_share_its_items(database: Database) -> None:
 def test_who_goes_on_with_an_act_is_noted(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "RESUMED", 2)
+    monkeypatch.setattr(log, "MAX_RESUMED", 2)
     one = begin(database, ["dlv_1"])
     for number, actor in enumerate(("bob@ops", "cat@ops", "dan@ops")):
         one = log.resume(database, one, actor, NOW + number)

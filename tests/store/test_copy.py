@@ -288,7 +288,7 @@ def test_what_postgresql_cannot_hold_is_named_and_nothing_is_copied(make: Any) -
 def test_many_rows_that_do_not_fit_are_counted(make: Any) -> None:
     source = make("sqlite")
     target = make("postgresql")
-    for number in range(copy_rows.NAMED + 5):
+    for number in range(copy_rows.MAX_NAMED_ROWS + 5):
         events.add(source, make_event(str(number)), [], lambda *_: [])
     with source.engine.begin() as connection:
         connection.execute(text("UPDATE event SET type = char(0)"))

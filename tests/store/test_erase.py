@@ -459,7 +459,7 @@ def test_files_that_flows_have_written_are_named_where_it_stands_in_them(
 def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erase_operation, "CHUNK", 8)
+    monkeypatch.setattr(erase_operation, "CHUNK_BYTES", 8)
     texts = {
         "a": "1234567MÜLLER, Ann",
         "b": '{"n": "m\\u00fcller, ann"}',
@@ -471,7 +471,7 @@ def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_withou
         (tmp_path / name).write_text(said)
     assert erase_operation.files_with(tmp_path, "müller, ann") == (["a", "b", "c"], [])
     assert erase_operation.files_with(
-        tmp_path, "müller, ann", most=4 * erase_operation.LEAST_SIZE
+        tmp_path, "müller, ann", most=4 * erase_operation.MIN_FILE_COST_BYTES
     ) == (
         ["a", "b", "c"],
         ["e"],
@@ -482,7 +482,7 @@ def test_files_are_looked_through_in_pieces_however_they_write_it_and_not_withou
 def test_traces_are_found_across_the_pieces_that_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erase_operation, "CHUNK", 8)
+    monkeypatch.setattr(erase_operation, "CHUNK_BYTES", 8)
     path = tmp_path / "file"
     path.write_bytes(b"1234567Ann9 ann ANNann")
     assert erase_operation._count(path, b"ann") == 4

@@ -200,7 +200,7 @@ def test_a_database_of_the_first_release_is_upgraded_with_all_that_is_in_it(
     before, after = upgraded(first)
     assert after == before
     with first.read() as connection:
-        assert invariants.broken(connection) == []
+        assert invariants.find_violations(connection) == []
     found = event_lookup.show(first, "evt_1")
     assert (found.event.body, found.event.headers, found.event.duplicates, found.event.files) == (
         BODY,

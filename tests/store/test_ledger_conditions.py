@@ -840,7 +840,7 @@ REPORTS: dict[str, tuple[RunReport, bool, dict[str, Any]]] = {
     "gone": (
         RunReport(state=None, gone=True),
         True,
-        {"polls": 1, "poll_at": None, "slot": False, "reason": run_tracking.GONE},
+        {"polls": 1, "poll_at": None, "slot": False, "reason": run_tracking.RUN_GONE},
     ),
 }
 
@@ -967,7 +967,7 @@ def looked(
 def rivals(database: Database, delivery_id: str) -> list[tuple[str, str, bool]]:
     known = case(database, delivery_id)
     with database.read() as connection:
-        found = unknown_starts.rivals(connection, known, looked(known).look)
+        found = unknown_starts.find_rivals(connection, known, looked(known).look)
     return [(one.delivery_id, one.event_id, one.is_open) for one in found]
 
 
@@ -1206,7 +1206,7 @@ def test_a_start_of_which_two_looks_find_nothing_is_made_again_and_was_none(
 ) -> None:
     check = bystanders(database)
     with database.engine.begin() as connection:
-        throttling.keep_pace(connection, "triage", Pace(day=day_of(NOW), starts=3))
+        throttling.write_pace(connection, "triage", Pace(day=day_of(NOW), starts=3))
     one = begin(database, NOW)
     assert settled(database, one) == {
         "poll_at": NOW + 100 + TIMINGS.reconcile_confirm_seconds,
@@ -1414,7 +1414,7 @@ def test_what_is_needed_is_neither_counted_as_old_nor_free(database: Database, n
     assert [(one["kind"], one["rows"]) for one in prune.count(old) if one["kind"] == "events"] == [
         ("events", 1)
     ]
-    recent = NOW - prune.QUIET
+    recent = NOW - prune.QUIET_SECONDS
     assert database.write(lambda c: removal.free(c, [event.id, gone.id], recent)) == [gone.id]
 
 

@@ -453,7 +453,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def what_db_check_looks_at_holds(self) -> None:
         with self.database.read() as connection:
             assert [
-                each for each in invariants.broken(connection) if "without an event" not in each
+                each
+                for each in invariants.find_violations(connection)
+                if "without an event" not in each
             ] == []
 
     @invariant()

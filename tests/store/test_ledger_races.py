@@ -229,7 +229,7 @@ def test_two_workers_that_learn_at_once_learn_from_both(postgresql: Database, kn
     other.result()
     assert other.waited_for == "advisory"
     with postgresql.read() as connection:
-        assert throttling.read(connection)["local"].failures == 2 + known
+        assert throttling.read_circuits(connection)["local"].failures == 2 + known
 
 
 def test_one_who_learns_waits_for_one_who_claims(postgresql: Database) -> None:

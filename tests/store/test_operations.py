@@ -411,7 +411,7 @@ def test_a_configuration_that_cannot_be_had_is_a_problem_of_that_event(database:
 def test_large_bodies_are_planned_few_at_a_time(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay_module, "MOST_BYTES", 1000)
+    monkeypatch.setattr(replay_module, "MAX_BATCH_BYTES", 1000)
     made = [make_event(body=b'{"n":"' + b"x" * 600 + b'"}') for _ in range(5)]
     for event in made:
         events.add(database, event, [], lambda *_: [])

@@ -181,7 +181,7 @@ def test_one_that_is_needed_again_meanwhile_stays(database: Database) -> None:
     event, delivery = old_event(database, status="dead", dead_kind="platform")
     (batch,) = (
         batch
-        for kind in prune_operation.KINDS[:1]
+        for kind in prune_operation.PRUNE_RULES[:1]
         for batch in kind.find(Pruning(database, CONFIG, NOW))
     )
     database.write(lambda connection: transitions.move(connection, delivery.id, Status.QUEUED, NOW))
@@ -236,7 +236,7 @@ def test_only_one_source_is_pruned_where_one_is_named(database: Database) -> Non
 
 
 def test_many_go_in_batches_of_few(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prune_operation, "ROWS", 7)
+    monkeypatch.setattr(prune_operation, "BATCH_EVENTS", 7)
     # several of the same time
     arrivals = [(make_event(None, now=OLD + place // 3), ()) for place in range(50)]
     events.add_all(database, arrivals, lambda *_: [])
@@ -250,7 +250,7 @@ def test_many_go_in_batches_of_few(database: Database, monkeypatch: pytest.Monke
 def test_large_bodies_go_in_batches_of_few_bytes(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prune_operation, "BYTES", 250)
+    monkeypatch.setattr(prune_operation, "BATCH_BYTES", 250)
     for _ in range(5):
         keep(database, make_event(None, now=OLD, body=b"x" * 100))
     sizes = [
@@ -510,7 +510,7 @@ def test_runs_of_a_source_are_kept_as_long_as_it_says(database: Database) -> Non
         connection.execute(update(schema.local_run).values(state="FAILED", finished_at=at))
     for kept, batches in ((Retention(runs=FOR_EVER), 0), (Retention(), 1)):
         assert (
-            len(list(prune_records.runs(database, CONFIG, NOW, lambda _, kept=kept: kept)))
+            len(list(prune_records.expired_runs(database, CONFIG, NOW, lambda _, kept=kept: kept)))
             == batches
         )  # type: ignore[misc]
 

@@ -184,7 +184,7 @@ def test_what_is_sought_in_reasons_and_bodies(
 def test_bodies_are_read_few_at_a_time_and_only_those_that_the_other_filters_leave(
     database: Database, told: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_queries, "BODIES", 2)  # so that six are three transactions
+    monkeypatch.setattr(event_queries, "PAGE_BODIES", 2)  # so that six are three transactions
     read = database.read
     opened = []
 
@@ -217,7 +217,7 @@ def test_bodies_are_read_few_at_a_time_and_only_those_that_the_other_filters_lea
 def test_searching_bodies_never_holds_up_who_writes(
     sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_queries, "BODIES", 1)
+    monkeypatch.setattr(event_queries, "PAGE_BODIES", 1)
     for number in range(3):
         keep(sqlite, make_event(str(number), body=b"x"))
     listing = event_queries.list_events(sqlite, Filters(body=b"x"), 0)
@@ -256,7 +256,7 @@ def test_the_latest_run_of_a_flow_is_found(database: Database, told: list[Event]
 def test_the_limit_counts_from_the_newest_and_0_is_all(
     database: Database, five: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_queries, "PAGE", 2)  # so that five are three pages
+    monkeypatch.setattr(event_queries, "PAGE_ROWS", 2)  # so that five are three pages
     newest = [event.id for event in reversed(five)]
     for limit in range(6):
         assert ids(database, limit) == (newest[:limit] if limit else newest)
@@ -267,7 +267,7 @@ def test_the_limit_counts_from_the_newest_and_0_is_all(
 def test_all_is_streamed_while_more_comes_in(
     database: Database, five: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_queries, "PAGE", 2)
+    monkeypatch.setattr(event_queries, "PAGE_ROWS", 2)
     listing = event_queries.list_events(database, Filters(), 0)
     first = next(listing)
     keep(database, make_event("late"))

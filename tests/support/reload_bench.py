@@ -9,8 +9,8 @@ from bridge.config.settings import load_settings
 from bridge.core.errors import StoreError
 from bridge.core.timings import Timings
 from bridge.runtime.reload.follower import Following
-from bridge.runtime.reload.shared_config import Known
-from bridge.runtime.reload.watcher import Good, Reader
+from bridge.runtime.reload.shared_config import ConfigState
+from bridge.runtime.reload.watcher import ConfigReader, UsableConfig
 from bridge.runtime.startup import load_all
 
 QUICK = Timings(config_quiet_seconds=0.03, config_retry_seconds=0.03)
@@ -49,11 +49,11 @@ class Bench:
         self.loaded = load_all(self.settings)
         self.following = Following(self.settings, self.loaded)
         self.board = self.following.board
-        self.reader = Reader(
+        self.reader = ConfigReader(
             self.settings, self.board, self.loaded.disk if known else None, self.remember
         )
 
-    def remember(self, good: Good) -> None:
+    def remember(self, good: UsableConfig) -> None:
         if self.fails:
             self.fails -= 1
             raise StoreError("the disk is full")
@@ -63,10 +63,10 @@ class Bench:
         self.kept.append(good.hash)
 
     @property
-    def known(self) -> Known:
+    def known(self) -> ConfigState:
         return self.board.read()
 
-    def settle(self, *, asked: bool = False) -> Known:
+    def settle(self, *, asked: bool = False) -> ConfigState:
         """Have the reader look until it waits for a change."""
         for _ in range(10):
             wait = self.reader.look(asked=asked)

@@ -124,7 +124,7 @@ def test_an_errand_waits_for_its_time_and_one_that_fails_is_said(
 def test_a_long_errand_ends_when_it_is_to(
     sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.store.operations.prune.ROWS", 1)
+    monkeypatch.setattr("bridge.store.operations.prune.BATCH_EVENTS", 1)
     old(sqlite, 200)
     rows = [one for one in LONG_JOBS if one.name == "prune"]
     running = of(sqlite, tmp_path, *rows, job_rest_seconds=3600.0)  # it would take days
@@ -436,8 +436,11 @@ BREAKS: dict[str, Any] = {
         "attempt",
         {"delivery_id": "dlv_gone", "number": 1, "started_at": NOW, "outcome": "started"},
     ),
-    "lines of acts without an act": ("act_item", {"act": 9, "number": 1, "item_id": "evt_x"}),
-    "files without their run": (
+    "operation items without an operation": (
+        "act_item",
+        {"act": 9, "number": 1, "item_id": "evt_x"},
+    ),
+    "files without a run": (
         "local_file",
         {
             "user_id": "u",
@@ -448,43 +451,43 @@ BREAKS: dict[str, Any] = {
             "created_at": NOW,
         },
     ),
-    "deliveries that nobody is calling for and that hold a lease": ("delivery", {"lease": "w"}),
-    "deliveries that are being sent, and no worker holds them": ("delivery", {"status": "sending"}),
-    "deliveries that are over and hold a slot of their platform": (
+    "deliveries that hold a lease but are not being sent": ("delivery", {"lease": "w"}),
+    "deliveries that are being sent without a lease": ("delivery", {"status": "sending"}),
+    "deliveries that hold a platform slot but are neither sending nor delivered": (
         "delivery",
         {"status": "cancelled", "slot": True},
     ),
-    "deliveries whose run is over and hold a slot of their platform": (
+    "deliveries that hold a platform slot after their run ended": (
         "delivery",
         {"status": "delivered", "slot": True},
     ),
-    "deliveries that nobody follows and are to be looked at": (
+    "deliveries that are due for polling but have no run to poll": (
         "delivery",
         {"status": "shadow", "poll_at": NOW},
     ),
     "dead deliveries without a reason": ("delivery", {"status": "dead", "dead_kind": "ours"}),
-    "deliveries that wait in a line that has no head": (
+    "blocked deliveries with no delivery at the head of their ordering key": (
         "delivery",
         {"status": "blocked", "order_key": "k"},
     ),
-    "deliveries at the head of a line that let the next go and have not": (
+    "deliveries that hold an ordering key they should have released": (
         "delivery",
         {"status": "cancelled", "holds_key": True},
     ),
-    "deliveries that wait to be merged and are over": (
+    "deliveries with a debounce deadline that are not queued": (
         "delivery",
         {"status": "delivered", "debounce_until": NOW},
     ),
-    "attempts without an outcome of deliveries that are not being sent": (
+    "attempts without an outcome whose delivery is not being sent": (
         "attempt",
         {"number": 1, "started_at": NOW},
     ),
-    "local runs that are over and leased": (
+    "local runs that ended but hold a lease": (
         "local_run",
         {"state": "DONE", "finished_at": NOW, "lease": "w"},
     ),
-    "local runs that are over without an end": ("local_run", {"state": "FAILED"}),
-    "acts that have done more than was chosen": (
+    "local runs that ended but have no end time": ("local_run", {"state": "FAILED"}),
+    "operations that processed more items than they selected": (
         "act",
         {
             "id": "act_1",
@@ -506,10 +509,10 @@ def test_every_invariant_is_tried() -> None:
 @pytest.mark.parametrize("name", BREAKS)
 def test_what_does_not_hold_is_found_and_named(database: Database, name: str) -> None:
     event = make_event("1")
-    delivery = make_delivery(event, order=Order(key="k") if "line" in name else None)
+    delivery = make_delivery(event, order=Order(key="k") if "ordering key" in name else None)
     events.add(database, event, [delivery], lambda *_: [])
     with database.read() as connection:
-        assert invariants.broken(connection) == []
+        assert invariants.find_violations(connection) == []
     table, columns = BREAKS[name]
     if table == "delivery":
         put(database, delivery.id, **({"holds_key": False} | columns))
@@ -526,7 +529,7 @@ def test_what_does_not_hold_is_found_and_named(database: Database, name: str) ->
         with database.engine.begin() as connection:
             connection.execute(insert(schema.metadata.tables[table]).values(given | columns))
     with database.read() as connection:
-        found = invariants.broken(connection)
+        found = invariants.find_violations(connection)
     assert [line for line in found if line.startswith(f"1 {name} (")], found
     problems = checkup.look(database)["problems"]
     assert found == problems
@@ -539,7 +542,7 @@ def test_many_are_counted_and_a_few_named(sqlite: Database) -> None:
         events.add(sqlite, event, [delivery], lambda *_: [])
         put(sqlite, delivery.id, status="sending")
     with sqlite.read() as connection:
-        [line] = invariants.broken(connection)
+        [line] = invariants.find_violations(connection)
     assert line.startswith("5 deliveries") and line.count("dlv_") == 3 and ", …" in line
 
 
@@ -560,7 +563,7 @@ def test_many_are_counted_and_a_few_named(sqlite: Database) -> None:
     ],
 )
 def test_versions_of_sqlite_with_bugs_are_known(version: tuple[int, ...], bugs: int) -> None:
-    assert len(list(checkup.known_bugs(version))) == bugs
+    assert len(list(checkup.find_sqlite_bugs(version))) == bugs
 
 
 def test_what_db_check_says_of_the_file(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -570,8 +573,8 @@ def test_what_db_check_says_of_the_file(sqlite: Database, monkeypatch: pytest.Mo
         and found["size"]["database"] > 50_000
         and found["size"]["disk_free"] > 0
     )
-    monkeypatch.setattr(checkup, "LARGE_LOG", -1)
-    monkeypatch.setattr(checkup, "MUCH_FREE", -1)
+    monkeypatch.setattr(checkup, "LARGE_WAL_BYTES", -1)
+    monkeypatch.setattr(checkup, "LARGE_FREE_BYTES", -1)
     old(sqlite, 40, body=b"x" * 50_000)
     sqlite.write(lambda connection: connection.execute(text("DELETE FROM event")))
     said = "; ".join(checkup.look(sqlite)["notes"])

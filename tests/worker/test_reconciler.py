@@ -676,7 +676,7 @@ def test_whose_runs_they_are_is_looked_up_in_indexes_however_many_there_are(
             lambda _, __, statement, given, *___: asked.append((statement, given)),
         )
         unknown_starts.linked(connection, ["r1", "r2"])
-        unknown_starts.rivals(
+        unknown_starts.find_rivals(
             connection, known, reconcile.Look(at=NOW, window=reconcile.window(NOW, 30.0))
         )
         run_tracking.next_due(connection, NOW)

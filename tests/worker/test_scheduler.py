@@ -103,7 +103,7 @@ def test_db_check_says_what_of_the_server_matters(
     assert (found["problems"], found["notes"]) == ([], [])
     assert found["version"].startswith("PostgreSQL 1")
     set_defaults(postgresql, synchronous_commit="off")
-    monkeypatch.setattr(checkup, "OLDEST", 990000)
+    monkeypatch.setattr(checkup, "MIN_POSTGRES_VERSION", 990000)
     off, old = checkup.look(postgresql)["notes"]
     assert "synchronous_commit is off for others" in off
     assert "PostgreSQL before" in old
@@ -116,7 +116,9 @@ def test_db_check_knows_the_settings_by_their_real_names(
     """They cannot be changed for one database alone, so other values are taken for the right
     ones.
     """
-    monkeypatch.setitem(checkup.SETTINGS, name, (("another",), checkup.SETTINGS[name][1]))
+    monkeypatch.setitem(
+        checkup.POSTGRES_SETTINGS, name, (("another",), checkup.POSTGRES_SETTINGS[name][1])
+    )
     [note] = checkup.look(postgresql)["notes"]
     assert name in note or "encoding" in note
 
@@ -432,7 +434,7 @@ def test_the_chores_mend_lines_and_forget_the_dead(database: Database) -> None:
     database.write(lambda connection: connection.execute(by_hand))
     database.write(
         lambda connection: heartbeats.beat(
-            connection, "old", "host", 1, time.time() - 2 * heartbeats.FORGET
+            connection, "old", "host", 1, time.time() - 2 * heartbeats.FORGET_SECONDS
         )
     )
     database.write(lambda connection: heartbeats.beat(connection, "new", "host", 2, time.time()))

@@ -337,7 +337,7 @@ def test_a_refused_connection_is_tried_again_and_starts_once(database: Database)
 
 def known_of(database: Database) -> dict[str, Circuit]:
     with database.read() as connection:
-        return throttling.read(connection)
+        return throttling.read_circuits(connection)
 
 
 def test_refused_credentials_hold_the_platform_until_the_configuration_has_others(
@@ -363,7 +363,9 @@ def test_refused_credentials_hold_the_platform_until_the_configuration_has_other
 def test_a_worker_that_starts_tries_refused_credentials_again(sqlite: Database) -> None:
     now = time.time()
     refused = Circuit(platform="gumloop", open_for=900.0, open_until=now + 900, reason="HTTP 401")
-    sqlite.write(lambda connection: throttling.write(connection, {}, {"gumloop": refused}, now))
+    sqlite.write(
+        lambda connection: throttling.write_circuits(connection, {}, {"gumloop": refused}, now)
+    )
     with FakePlatform(run_seconds=0.05) as fake, working(sqlite, configured(gumloop(fake))):
         wait(sqlite, add(sqlite), ended)
     assert known_of(sqlite) == {}

@@ -11,7 +11,7 @@ from bridge.core.errors import BridgeError
 from bridge.monitoring import counters
 from bridge.monitoring.tracing import exporter
 from bridge.routing.model import Config
-from bridge.runtime.reload.shared_config import Board, Known
+from bridge.runtime.reload.shared_config import ConfigState, SharedConfig
 from bridge.runtime.startup import Loaded, ready
 from bridge.system.logs import get_logger
 
@@ -23,11 +23,13 @@ class Following:
     request or turn asks once.
     """
 
-    def __init__(self, settings: Settings, loaded: Loaded, board: Board | None = None) -> None:
+    def __init__(
+        self, settings: Settings, loaded: Loaded, board: SharedConfig | None = None
+    ) -> None:
         self._settings = settings
         self._config = loaded.config
         self._key = loaded.key
-        self.board = board or Board(Known(loaded.config.hash, loaded.key, time.time()))
+        self.board = board or SharedConfig(ConfigState(loaded.config.hash, loaded.key, time.time()))
         self._number = 0
 
     def __call__(self) -> Config:

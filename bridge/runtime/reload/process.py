@@ -15,8 +15,8 @@ from typing import Any, Final
 from bridge import __version__
 from bridge.config.settings import Settings
 from bridge.monitoring.presence import Presence
-from bridge.runtime.reload.shared_config import Board, told
-from bridge.runtime.reload.watcher import Good, Reader
+from bridge.runtime.reload.shared_config import SharedConfig, told
+from bridge.runtime.reload.watcher import ConfigReader, UsableConfig
 from bridge.runtime.startup import Loaded
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -26,12 +26,12 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-ROLE: Final = "reload"
-NICE: Final = 10  # to read a file matters less than to answer
-PATIENCE: Final = 60.0  # seconds for the store
+READER_ROLE: Final = "reload"
+NICENESS: Final = 10  # to read a file matters less than to answer
+STORE_TIMEOUT_SECONDS: Final = 60.0  # seconds for the store
 
 
-def start(settings: Settings, board: Board, loaded: Loaded) -> None:
+def start(settings: Settings, board: SharedConfig, loaded: Loaded) -> None:
     """Fork the process beside this one, with which it ends; what is forked later sees it as no
     child of its own.
     """
@@ -50,7 +50,7 @@ def start(settings: Settings, board: Board, loaded: Loaded) -> None:
             os._exit(code)
 
 
-def read_forever(settings: Settings, board: Board, loaded: Loaded, top: int) -> None:
+def read_forever(settings: Settings, board: SharedConfig, loaded: Loaded, top: int) -> None:
     """Be that process until SIGTERM. `top` is the first process of the bridge, `loaded` what it was
     started with.
     """
@@ -64,23 +64,23 @@ def read_forever(settings: Settings, board: Board, loaded: Loaded, top: int) -> 
     signal.signal(signal.SIGTERM, end)
     for number in (signal.SIGINT, signal.SIGHUP):  # who sends them to all means the others
         signal.signal(number, signal.SIG_IGN)
-    os.nice(NICE)
-    board.take_place(ROLE, board.read().hash)
+    os.nice(NICENESS)
+    board.take_place(READER_ROLE, board.read().hash)
 
-    def remember(good: Good) -> None:
-        apart(lambda: _remember(settings, good), PATIENCE)
+    def remember(good: UsableConfig) -> None:
+        apart(lambda: _remember(settings, good), STORE_TIMEOUT_SECONDS)
 
-    reader = Reader(settings, board, loaded.disk, remember)
+    reader = ConfigReader(settings, board, loaded.disk, remember)
     asked = False
     while True:
         wait = reader.look(asked=asked)
         board.tell(board.read().hash)
         if presence is not None:
-            presence.say(_said(settings, board, top))
+            presence.say(_presence_report(settings, board, top))
         asked = board.wake.wait(wait)
 
 
-def _remember(settings: Settings, good: Good) -> None:
+def _remember(settings: Settings, good: UsableConfig) -> None:
     database = Database(settings.database_url, timings=settings.timings)
     try:
         events.remember_config(database, good.hash, good.canonical, time.time())
@@ -96,7 +96,7 @@ def _presence(settings: Settings) -> Presence | None:
         return None
 
 
-def _said(settings: Settings, board: Board, top: int) -> dict[str, Any]:
+def _presence_report(settings: Settings, board: SharedConfig, top: int) -> dict[str, Any]:
     receives = board.has("web")
     return {
         "pid": top,

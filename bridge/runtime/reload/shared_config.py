@@ -21,18 +21,18 @@ import orjson
 from bridge.monitoring.serializers import iso
 from bridge.system.wakeup import Wake
 
-PLACES: Final = 64
+MAX_PROCESSES: Final = 64
 # bytes
-ROLE = 8
-HASH = 64
-LONGEST_PROBLEM: Final = 1000  # characters
+ROLE_BYTES = 8
+HASH_BYTES = 64
+MAX_PROBLEM_CHARACTERS: Final = 1000  # characters
 _NUMBER = struct.Struct("q")
-_PLACE = struct.Struct(f"id{ROLE}s{HASH}s")
-_SIZE = _NUMBER.size + PLACES * _PLACE.size
+_PLACE = struct.Struct(f"id{ROLE_BYTES}s{HASH_BYTES}s")
+_SIZE = _NUMBER.size + MAX_PROCESSES * _PLACE.size
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ConfigState:
     """What is known of the configuration: the last good one, since when, and what is wrong with the
     files now.
 
@@ -51,7 +51,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProcessSlot:
     """A living process: its id, what it does, since when, and the hash of the configuration that it
     has.
     """
@@ -62,12 +62,12 @@ class Place:
     hash: str
 
 
-class Board:
+class SharedConfig:
     """What is written is whole: it goes onto the page that nobody reads, and then that page is the
     one.
     """
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: ConfigState) -> None:
         self.wake = Wake()  # rung for the reader: look now
         self._head_fd = os.memfd_create("flowbridge-board", os.MFD_CLOEXEC)
         os.ftruncate(self._head_fd, _SIZE)
@@ -86,7 +86,7 @@ class Board:
         (number,) = _NUMBER.unpack_from(self._head)
         return int(number)
 
-    def write(self, known: Known) -> None:
+    def write(self, known: ConfigState) -> None:
         """Make `known` what is known. For one process at a time."""
         number = self.number + 1
         page = self._pages[number % 2]
@@ -97,7 +97,7 @@ class Board:
             written += os.pwrite(page, raw[written:], written)
         _NUMBER.pack_into(self._head, 0, number)
 
-    def read(self) -> Known:
+    def read(self) -> ConfigState:
         """Return what is known."""
         while True:
             number = self.number
@@ -105,7 +105,7 @@ class Board:
             raw = os.pread(page, os.fstat(page).st_size, 0)
             if self.number == number:  # else its page may be in use again
                 found = orjson.loads(raw)
-                return Known(
+                return ConfigState(
                     **found | {"error": tuple(found["error"]), "restart": tuple(found["restart"])}
                 )
 
@@ -116,7 +116,7 @@ class Board:
         raw = (
             b""
             if problem is None
-            else orjson.dumps({"error": problem[:LONGEST_PROBLEM], "since": time.time()})
+            else orjson.dumps({"error": problem[:MAX_PROBLEM_CHARACTERS], "since": time.time()})
         )
         os.ftruncate(self._flows, 0)
         os.pwrite(self._flows, raw, 0)
@@ -138,15 +138,17 @@ class Board:
         """Be counted among the processes; once for each process, which is counted until it ends,
         however it ends.
         """
-        for place in range(PLACES):
+        for place in range(MAX_PROCESSES):
             try:
-                fcntl.lockf(self._head_fd, fcntl.LOCK_EX | fcntl.LOCK_NB, _PLACE.size, _at(place))
+                fcntl.lockf(
+                    self._head_fd, fcntl.LOCK_EX | fcntl.LOCK_NB, _PLACE.size, _slot_offset(place)
+                )
             except OSError:
                 continue
             self._place = place
             _PLACE.pack_into(
                 self._head,
-                _at(place),
+                _slot_offset(place),
                 os.getpid(),
                 time.time(),
                 role.encode(),
@@ -157,13 +159,15 @@ class Board:
     def tell(self, config_hash: str) -> None:
         """Say which configuration this process has."""
         if self._place >= 0:
-            pid, since, role, _ = _PLACE.unpack_from(self._head, _at(self._place))
-            _PLACE.pack_into(self._head, _at(self._place), pid, since, role, config_hash.encode())
+            pid, since, role, _ = _PLACE.unpack_from(self._head, _slot_offset(self._place))
+            _PLACE.pack_into(
+                self._head, _slot_offset(self._place), pid, since, role, config_hash.encode()
+            )
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[ProcessSlot]:
         """Return the processes that live."""
         return [
-            Place(pid, role.rstrip(b"\0").decode(), since, text.decode())
+            ProcessSlot(pid, role.rstrip(b"\0").decode(), since, text.decode())
             for pid, since, role, text in self._living()
         ]
 
@@ -172,13 +176,13 @@ class Board:
         return any(place.role == role for place in self.places())
 
     def _living(self) -> Iterator[tuple[int, float, bytes, bytes]]:
-        for place in range(PLACES):
-            found = _PLACE.unpack_from(self._head, _at(place))
+        for place in range(MAX_PROCESSES):
+            found = _PLACE.unpack_from(self._head, _slot_offset(place))
             if found[0] and (place == self._place or self._is_held(place)):
                 yield found
 
     def _is_held(self, place: int) -> bool:
-        where = _PLACE.size, _at(place)
+        where = _PLACE.size, _slot_offset(place)
         try:
             fcntl.lockf(self._head_fd, fcntl.LOCK_SH | fcntl.LOCK_NB, *where)
         except OSError:
@@ -187,7 +191,7 @@ class Board:
         return False
 
 
-def told(board: Board) -> dict[str, Any]:
+def told(board: SharedConfig) -> dict[str, Any]:
     """Return what is known, and the processes, as JSON; nothing of what is secret."""
     known = board.read()
     problem, since = board.flows_problem() or (None, None)
@@ -207,5 +211,5 @@ def told(board: Board) -> dict[str, Any]:
     }
 
 
-def _at(place: int) -> int:
+def _slot_offset(place: int) -> int:
     return _NUMBER.size + place * _PLACE.size

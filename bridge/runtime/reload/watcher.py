@@ -11,19 +11,19 @@ from bridge.config.files import Disk
 from bridge.config.loader import read
 from bridge.config.settings import Settings, with_dotenv
 from bridge.core.errors import BridgeError
-from bridge.runtime.reload.shared_config import Board, Known
+from bridge.runtime.reload.shared_config import ConfigState, SharedConfig
 from bridge.runtime.startup import read_dotenv, ready, warn_of_missing
 from bridge.system.forked_call import apart
 from bridge.system.logs import get_logger
 
 log = get_logger()
 
-LONGEST: Final = 60.0  # seconds that reading may take
-SHOWN: Final = 20  # problems that are told
+READ_TIMEOUT_SECONDS: Final = 60.0  # seconds that reading may take
+MAX_PROBLEMS: Final = 20  # problems that are told
 
 
 @dataclass(frozen=True, slots=True)
-class Good:
+class UsableConfig:
     """A configuration that can be used. `canonical` is what is kept of it; for the others see
     `Known`.
 
@@ -40,16 +40,16 @@ class Good:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReadResult:
     """What the files came to at one moment: null and `problems` where they cannot be used."""
 
     disk: Disk
-    good: Good | None = None
+    good: UsableConfig | None = None
     problems: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
 
 
-class Reader:
+class ConfigReader:
     """Looks at every file that the configuration is made of, or would be if it were there, by its
     content: that works on every mount.
 
@@ -60,7 +60,11 @@ class Reader:
     """
 
     def __init__(
-        self, settings: Settings, board: Board, disk: Disk | None, remember: Callable[[Good], None]
+        self,
+        settings: Settings,
+        board: SharedConfig,
+        disk: Disk | None,
+        remember: Callable[[UsableConfig], None],
     ) -> None:
         self._settings = settings
         self._board = board
@@ -68,7 +72,7 @@ class Reader:
         self._timings = settings.timings
         self._known = board.read()
         self._judged = disk  # as the files were when they were judged last
-        self._coming: Found | None = None  # read a moment ago
+        self._coming: ReadResult | None = None  # read a moment ago
         self._quiet_at = 0.0
         self._asked = False
 
@@ -88,16 +92,16 @@ class Reader:
             self._coming = None
             return self._judge(found)
         try:
-            self._coming = apart(lambda: find(self._settings), LONGEST)
+            self._coming = apart(lambda: read_files(self._settings), READ_TIMEOUT_SECONDS)
         except BridgeError as error:
-            self._judge(Found(Disk(), problems=(f"reading it failed: {error}",)))
+            self._judge(ReadResult(Disk(), problems=(f"reading it failed: {error}",)))
             self._judged = None
             return self._timings.config_retry_seconds
         quiet = self._timings.config_quiet_seconds
         self._quiet_at = time.monotonic() + quiet
         return quiet
 
-    def _judge(self, found: Found) -> float:
+    def _judge(self, found: ReadResult) -> float:
         """Take what was found, or say what is wrong with it."""
         before = self._known
         asked = self._asked
@@ -124,7 +128,7 @@ class Reader:
         timings = self._timings
         return timings.config_retry_seconds if self._judged is None else timings.config_poll_seconds
 
-    def _tell(self, was: Known, good: Good | None, *, asked: bool) -> None:
+    def _tell(self, was: ConfigState, good: UsableConfig | None, *, asked: bool) -> None:
         """One line for what is new, by this process alone."""
         known = self._known
         if known.restart and known.restart != was.restart:
@@ -148,7 +152,7 @@ class Reader:
             log.info("config_unchanged", hash=known.hash)
 
 
-def find(settings: Settings) -> Found:
+def read_files(settings: Settings) -> ReadResult:
     """Read the configuration as it is now, and see whether processes could be started with it."""
     disk = Disk(again=True)
     restart = tuple[str, ...]()
@@ -158,11 +162,11 @@ def find(settings: Settings) -> Found:
         reading = read(settings.config, environ, disk, strict_secrets=False)
         if reading.config is None:
             wrong = [str(one) for one in reading.problems if one.level == "error"]
-            return Found(disk, problems=tuple(wrong[:SHOWN]), restart=restart)
+            return ReadResult(disk, problems=tuple(wrong[:MAX_PROBLEMS]), restart=restart)
         config = ready(reading.config, settings)
     except BridgeError as error:
-        return Found(disk, problems=(str(error),), restart=restart)
-    good = Good(
+        return ReadResult(disk, problems=(str(error),), restart=restart)
+    good = UsableConfig(
         config.hash,
         reading.key,
         config.canonical,
@@ -171,7 +175,7 @@ def find(settings: Settings) -> Found:
         len(config.route_names),
         config.missing,
     )
-    return Found(disk, good, restart=restart)
+    return ReadResult(disk, good, restart=restart)
 
 
 def _to_restart(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, event
 
-FAILED: Final = (RunState.FAILED, RunState.TERMINATED)
+FAILED_RUN_STATES: Final = (RunState.FAILED, RunState.TERMINATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def _refuse_retry(one: Delivery) -> str | None:
             f"it was parked by planning, and is not sent so ({one.reason}): mend routes.yaml, then"
             f" replay {one.event_id}"
         )
-    if one.status is Status.DELIVERED and one.run_state not in FAILED:
+    if one.status is Status.DELIVERED and one.run_state not in FAILED_RUN_STATES:
         run = one.run_state or "not followed"
         return (
             f"it was delivered and its run is {run}: only one whose run failed is retried; replay"
@@ -116,7 +116,7 @@ _status = delivery.c.status
 _planned = delivery.c.dead_kind.is_distinct_from(DeadKind.OURS)
 _sendable = or_(
     (_status == Status.DEAD) & _planned,
-    (_status == Status.DELIVERED) & delivery.c.run_state.in_(FAILED),
+    (_status == Status.DELIVERED) & delivery.c.run_state.in_(FAILED_RUN_STATES),
 )
 # by a person
 _taken_out = (_status == Status.CANCELLED) & _planned & delivery.c.merged_into.is_(None)
@@ -134,7 +134,7 @@ MOVES: Final[Mapping[str, Move]] = {
 FORCED: Final[Mapping[str, Move]] = {"resolve": Move(_refuse_known, _is_unknown, _is_unknown)}
 SETTLING: Final = _is_unknown & ~_is_held
 PARKED: Final = (_status == Status.DEAD) & ~_planned
-NO_SPAM: Final = "it is not held to be spam"
+NOT_SPAM: Final = "it is not held to be spam"
 
 
 def move_of(command: str, *, force: bool) -> Move:
@@ -161,7 +161,7 @@ class Moving:
         self, connection: Connection, prepared: Sequence[str], now: float, /
     ) -> list[Result]:
         """Move each."""
-        ordering.alone_with(connection, delivery.c.id.in_(prepared))
+        ordering.lock_keys_of(connection, delivery.c.id.in_(prepared))
         return [self._one(connection, one, now) for one in prepared]
 
     def _one(self, connection: Connection, id_: str, now: float) -> Result:

@@ -21,7 +21,9 @@ from bridge.store.tables.schema import HEAD
 Version = tuple[int, int, int]
 #: Versions of SQLite with a bug that matters here: from, before, those between that have the fix
 #: too, and what it does.
-BUGS: Final[tuple[tuple[Version, Version, tuple[tuple[Version, Version], ...], str], ...]] = (
+SQLITE_BUGS: Final[
+    tuple[tuple[Version, Version, tuple[tuple[Version, Version], ...], str], ...]
+] = (
     (
         (3, 7, 0),
         (3, 51, 3),
@@ -41,12 +43,12 @@ BUGS: Final[tuple[tuple[Version, Version, tuple[tuple[Version, Version], ...], s
     ),
 )
 # bytes of a write-ahead log that somebody keeps from being started afresh
-LARGE_LOG: Final = 256 * MIB
-MUCH_FREE: Final = 256 * MIB  # bytes of free pages that are worth giving back
+LARGE_WAL_BYTES: Final = 256 * MIB
+LARGE_FREE_BYTES: Final = 256 * MIB  # bytes of free pages that are worth giving back
 #: Settings of a PostgreSQL server that matter: the values that are right, and what is to be known
 #: of others. `reset_val` is what a session begins with, before it insists on something
 #: (bridge/store/db/postgres.py).
-SETTINGS = {
+POSTGRES_SETTINGS = {
     "fsync": (
         ("on",),
         "fsync is off: a crash of the machine can lose and damage what was acknowledged",
@@ -73,9 +75,9 @@ SETTINGS = {
         ),
     ),
 }
-OLDEST = 140000  # PostgreSQL 14, as server_version_num has it
-PAGES = ("page_size", "page_count", "freelist_count")
-COUNTED = ("event", "delivery", "attempt", "local_run")
+MIN_POSTGRES_VERSION = 140000  # PostgreSQL 14, as server_version_num has it
+PAGE_PRAGMAS = ("page_size", "page_count", "freelist_count")
+COUNTED_TABLES = ("event", "delivery", "attempt", "local_run")
 
 
 def look(database: Database, files: Iterable[str | None] = ()) -> dict[str, Any]:
@@ -91,26 +93,26 @@ def look(database: Database, files: Iterable[str | None] = ()) -> dict[str, Any]
         if revision == HEAD
         else [f"the schema is {revision or 'missing'}, not {HEAD}: {upgrade.remedy(revision)}"]
     )
-    counts: dict[str, int | None] = dict.fromkeys(COUNTED)
+    counts: dict[str, int | None] = dict.fromkeys(COUNTED_TABLES)
     problems += damage(database)
     with database.read() as connection:
         if revision is not None:
             counts = {
                 name: connection.execute(text(f"SELECT count(*) FROM {name}")).scalar()  # noqa: S608 - names of our own tables and columns
-                for name in COUNTED
+                for name in COUNTED_TABLES
             }
         if revision == HEAD:
-            problems += invariants.broken(connection)
+            problems += invariants.find_violations(connection)
         version = version_of(connection, database)
-        size = _size(connection, database)
+        size = _read_size(connection, database)
         notes = (
-            [*known_bugs(sqlite3.sqlite_version_info)]
+            [*find_sqlite_bugs(sqlite3.sqlite_version_info)]
             if database.is_sqlite
-            else _notes_of_server(connection)
+            else _server_notes(connection)
         )
     if database.is_sqlite:
-        problems += _wrong_place(database)
-        notes += _notes_of_file(database, size)
+        problems += _disk_problems(database)
+        notes += _file_notes(database, size)
     elif abs(ahead := clock.ahead(database)) > clock.WORTH_SAYING:
         notes.append(
             f"the database's clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'}"
@@ -144,9 +146,9 @@ def damage(database: Database) -> list[str]:
     return [*damaged, "restore a backup: flowbridge db restore"] if damaged else []
 
 
-def known_bugs(version: tuple[int, ...]) -> Iterator[str]:
+def find_sqlite_bugs(version: tuple[int, ...]) -> Iterator[str]:
     """Yield what is to be known of a version of SQLite."""
-    for first, fixed, also_fixed, what in BUGS:
+    for first, fixed, also_fixed, what in SQLITE_BUGS:
         if first <= version[:3] < fixed and not any(
             since <= version[:3] < until for since, until in also_fixed
         ):
@@ -160,7 +162,7 @@ def version_of(connection: Connection, database: Database) -> str:
     return f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar()}"
 
 
-def _size(connection: Connection, database: Database) -> dict[str, int | None]:
+def _read_size(connection: Connection, database: Database) -> dict[str, int | None]:
     """Bytes: of the database, of it that are free, of the write-ahead log, and that the disk has
     left; null where that is not known.
     """
@@ -170,7 +172,7 @@ def _size(connection: Connection, database: Database) -> dict[str, int | None]:
         ).scalar_one()
         return {"database": whole, "unused": None, "log": None, "disk_free": None}
     page, pages, unused = (
-        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in PAGES
+        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in PAGE_PRAGMAS
     )
     log = database.path.with_name(database.path.name + "-wal")
     return {
@@ -181,7 +183,7 @@ def _size(connection: Connection, database: Database) -> dict[str, int | None]:
     }
 
 
-def _wrong_place(database: Database) -> list[str]:
+def _disk_problems(database: Database) -> list[str]:
     found = disk_space.kind(database.path) or ""
     problems = []
     if disk_space.NETWORKED.fullmatch(found):
@@ -198,32 +200,32 @@ def _wrong_place(database: Database) -> list[str]:
     return problems
 
 
-def _notes_of_file(database: Database, size: dict[str, int | None]) -> Iterator[str]:
+def _file_notes(database: Database, size: dict[str, int | None]) -> Iterator[str]:
     if disk_space.kind(database.path) in disk_space.FLEETING:
         yield "the database is in memory (tmpfs): it is gone when the machine restarts"
-    if (log := size["log"] or 0) > LARGE_LOG:
+    if (log := size["log"] or 0) > LARGE_WAL_BYTES:
         yield (
             f"the write-ahead log has {log / MIB:.0f} MiB: something reads in one go for long, such"
             " as a backup; it shrinks afterwards"
         )
-    if (unused := size["unused"] or 0) > MUCH_FREE:
+    if (unused := size["unused"] or 0) > LARGE_FREE_BYTES:
         yield (
             f"{unused / MIB:.0f} MiB of the file are free for what comes in; flowbridge db vacuum"
             " gives them back to the disk"
         )
 
 
-def _notes_of_server(connection: Connection) -> list[str]:
+def _server_notes(connection: Connection) -> list[str]:
     """What is to be known of a PostgreSQL server."""
     query = text("SELECT name, reset_val FROM pg_settings WHERE name = ANY(:names) ORDER BY name")
     found = [
-        (SETTINGS[row.name], row.reset_val)
-        for row in connection.execute(query, {"names": list(SETTINGS)})
+        (POSTGRES_SETTINGS[row.name], row.reset_val)
+        for row in connection.execute(query, {"names": list(POSTGRES_SETTINGS)})
     ]
     notes = [note for (right, note), value in found if value not in right]
     if (
         connection.exec_driver_sql("SELECT current_setting('server_version_num')::int").scalar_one()
-        < OLDEST
+        < MIN_POSTGRES_VERSION
     ):
         notes.append("PostgreSQL before 14 is not what flowbridge is tested with")
     if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():

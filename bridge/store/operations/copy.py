@@ -87,10 +87,10 @@ def copy(
     upgrade.upgrade(target)
     copied = CopyResult()
     with _reading(source) as reader:
-        before = _marks(reader)
+        before = _read_marks(reader)
         with target.at_length() as writer:
             _write(reader, writer, target, copied, mend=mend, advance=advance)
-            if not snapshot and _marks_now(source) != before:
+            if not snapshot and _read_marks_now(source) != before:
                 raise StoreError(
                     "something came in while it was copied, and would be missed: stop flowbridge"
                     " everywhere, and begin again"
@@ -152,7 +152,7 @@ def _reading(source: Database) -> Iterator[Connection]:
             raw.text_factory = str
 
 
-def _marks(connection: Connection) -> dict[str, Any]:
+def _read_marks(connection: Connection) -> dict[str, Any]:
     """What tells whether receivers or workers have written something."""
     marks = {
         table.name: connection.execute(select(func.max(table.c.seq))).scalar()
@@ -162,9 +162,9 @@ def _marks(connection: Connection) -> dict[str, Any]:
     return marks | {worker.name: connection.execute(select(func.max(worker.c.seen_at))).scalar()}
 
 
-def _marks_now(source: Database) -> dict[str, Any]:
+def _read_marks_now(source: Database) -> dict[str, Any]:
     with source.read() as connection:
-        return _marks(connection)
+        return _read_marks(connection)
 
 
 # -- the target

@@ -14,19 +14,19 @@ from sqlalchemy.exc import DBAPIError
 from bridge.core.errors import StoreError
 from bridge.store.db.group_commit import brief
 
-TOGETHER: Final = 500  # rows written at once
-PILE: Final = 4 * 1024 * 1024  # or so many bytes
+BATCH_ROWS: Final = 500  # rows written at once
+BATCH_BYTES: Final = 4 * 1024 * 1024  # or so many bytes
 # rows read at once, of tables that keep what senders wrote, and of others
-FEW = 16
-MANY = 500
-NAMED: Final = 20  # rows that do not fit are named; more are counted
+BODY_PAGE_ROWS = 16
+PAGE_ROWS = 500
+MAX_NAMED_ROWS: Final = 20  # rows that do not fit are named; more are counted
 #: What texts cannot hold. https://www.postgresql.org/docs/current/datatype-character.html; what is
 #: no UTF-8 is read as half characters.
-UNFIT: Final = {
+UNSUPPORTED_CHARACTERS: Final = {
     "postgresql": re.compile("[\0\ud800-\udfff]"),
     "sqlite": re.compile("[\ud800-\udfff]"),
 }
-INSTEAD: Final = "\ufffd"
+REPLACEMENT_CHARACTER: Final = "\ufffd"
 Row = dict[str, Any]
 
 
@@ -59,9 +59,9 @@ class CopyResult:
     misfitting: int = 0
 
 
-def _rows(connection: Connection, table: Table) -> Iterator[Row]:
+def _read_rows(connection: Connection, table: Table) -> Iterator[Row]:
     """Yield a table's rows in constant memory."""
-    size = FEW if {"body", "inputs"} & set(table.c.keys()) else MANY
+    size = BODY_PAGE_ROWS if {"body", "inputs"} & set(table.c.keys()) else PAGE_ROWS
     query = select(table).order_by(*table.primary_key.columns)
     with connection.execute(query, execution_options={"yield_per": size}) as result:
         for row in result.mappings():
@@ -70,7 +70,7 @@ def _rows(connection: Connection, table: Table) -> Iterator[Row]:
 
 def digest_rows(connection: Connection, table: Table, advance: Callable[[int], None]) -> RowDigest:
     found = RowDigest()
-    for row in _rows(connection, table):
+    for row in _read_rows(connection, table):
         found.add(row)
         advance(1)
     return found
@@ -95,37 +95,39 @@ def copy_table(
                 writer.execute(insert(table), pile)
             except DBAPIError as error:
                 raise StoreError(
-                    f"not all of {_key(table, pile[0])} to {_key(table, pile[-1])} can be kept:"
+                    f"not all of {_row_name(table, pile[0])} to {_row_name(table, pile[-1])} can be kept:"
                     f" {brief(error)}"
                 ) from error
         advance(len(pile))
         pile.clear()
 
-    for row in _rows(reader, table):
-        _fit(row, table, UNFIT[writer.dialect.name], copied, mend=mend)
+    for row in _read_rows(reader, table):
+        _check_texts(row, table, UNSUPPORTED_CHARACTERS[writer.dialect.name], copied, mend=mend)
         if not copied.misfits:  # else there is no more to do than to find the others
             total.add(row)
         pile.append(row)
         size += sum(len(value) for value in row.values() if isinstance(value, str | bytes))
-        if len(pile) >= TOGETHER or size >= PILE:
+        if len(pile) >= BATCH_ROWS or size >= BATCH_BYTES:
             flush()
             size = 0
     flush()
     return total
 
 
-def _fit(row: Row, table: Table, unfit: re.Pattern[str], copied: CopyResult, *, mend: bool) -> None:
+def _check_texts(
+    row: Row, table: Table, unfit: re.Pattern[str], copied: CopyResult, *, mend: bool
+) -> None:
     """See that the target can hold the row's texts, or make it so."""
     bad = [name for name, value in row.items() if isinstance(value, str) and unfit.search(value)]
     if bad and mend:
         copied.mended += 1
-        row |= {name: unfit.sub(INSTEAD, row[name]) for name in bad}
+        row |= {name: unfit.sub(REPLACEMENT_CHARACTER, row[name]) for name in bad}
     elif bad:
         copied.misfitting += 1
-        if len(copied.misfits) < NAMED:
-            copied.misfits.append(f"{_key(table, row)} ({', '.join(bad)})")
+        if len(copied.misfits) < MAX_NAMED_ROWS:
+            copied.misfits.append(f"{_row_name(table, row)} ({', '.join(bad)})")
 
 
-def _key(table: Table, row: Row) -> str:
+def _row_name(table: Table, row: Row) -> str:
     names = ["id"] if "id" in row else [column.name for column in table.primary_key.columns]
     return " ".join([table.name, *(ascii(row[name]) for name in names)])

@@ -30,17 +30,17 @@ from bridge.store.tables.encrypted import closed
 from bridge.store.tables.rows import from_json, to_delivery, to_json
 from bridge.store.tables.schema import act, delivery, event, local_run, reject
 
-PAGE: Final = 500  # events whose deliveries are read in one transaction
-BUSY: Final = {
+PAGE_EVENTS: Final = 500  # events whose deliveries are read in one transaction
+BUSY_REASONS: Final = {
     "sending": "is being sent",
     "unknown": "has an unknown outcome (see flowbridge resolve)",
 }
 ERASED: Final = "(erased)"
-TRIES: Final = 50  # to have nobody read the write-ahead log at the moment
-APART: Final = 0.1  # seconds between them
-CHUNK: Final = 1024 * 1024  # bytes of a file that are looked through at once
-LOOKED_THROUGH: Final = 1024**3  # bytes of files that flows have written
-LEAST_SIZE: Final = 4096  # bytes that looking through any file counts as
+CHECKPOINT_TRIES: Final = 50  # to have nobody read the write-ahead log at the moment
+CHECKPOINT_WAIT_SECONDS: Final = 0.1  # seconds between them
+CHUNK_BYTES: Final = 1024 * 1024  # bytes of a file that are looked through at once
+MAX_SEARCHED_BYTES: Final = 1024**3  # bytes of files that flows have written
+MIN_FILE_COST_BYTES: Final = 4096  # bytes that looking through any file counts as
 _WAITING: Final = text("""
 SELECT id FROM delivery WHERE event_id = :id AND (status IN ('queued', 'blocked') OR status = 'dead'
     AND holds_key) ORDER BY seq
@@ -71,7 +71,7 @@ class Erasing:
         self, connection: Connection, prepared: Sequence[str], now: float, /
     ) -> list[Result]:
         """Erase each."""
-        ordering.alone_with(connection, delivery.c.event_id.in_(prepared))
+        ordering.lock_keys_of(connection, delivery.c.event_id.in_(prepared))
         return [_erase(connection, one, now, self.dedup_for) for one in prepared]
 
 
@@ -107,7 +107,7 @@ def _erase_event(
         return Result(id=id_, problem="there is no such event")
     busy = connection.execute(_UNDER_WAY, {"id": id_}).one_or_none()
     if busy is not None:
-        how = BUSY.get(busy.status, "has a run going on")
+        how = BUSY_REASONS.get(busy.status, "has a run going on")
         return Result(
             id=id_, problem=f"its delivery {busy.id} {how}: erase it again once that is over"
         )
@@ -129,8 +129,8 @@ def started(database: Database, ids: Sequence[str]) -> Iterator[Delivery]:
     """Yield the deliveries of these events that started a run, or may have: what their flows did
     with the data is theirs to erase.
     """
-    for at in range(0, len(ids), PAGE):
-        of_them = delivery.c.event_id.in_(ids[at : at + PAGE])
+    for at in range(0, len(ids), PAGE_EVENTS):
+        of_them = delivery.c.event_id.in_(ids[at : at + PAGE_EVENTS])
         went = or_(
             delivery.c.run_id.is_not(None),
             delivery.c.delivered_at.is_not(None),
@@ -182,9 +182,9 @@ def settle_file(database: Database) -> bool:
     False where a reader is in the way.
     """
     with alone_with_file(database.path) as connection:
-        for attempt in range(TRIES):
+        for attempt in range(CHECKPOINT_TRIES):
             if attempt:
-                time.sleep(APART)
+                time.sleep(CHECKPOINT_WAIT_SECONDS)
             if not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 return True
     return False
@@ -207,7 +207,7 @@ def _count(path: Path, sought: bytes) -> int:
     count = 0
     carried = b""
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
+        while chunk := file.read(CHUNK_BYTES):
             seen = carried + chunk.lower()
             count += seen.count(sought)
             carried = seen[len(seen) - len(sought) + 1 :] if len(sought) > 1 else b""
@@ -215,7 +215,7 @@ def _count(path: Path, sought: bytes) -> int:
 
 
 def files_with(
-    folder: Path, letters: str, most: int = LOOKED_THROUGH
+    folder: Path, letters: str, most: int = MAX_SEARCHED_BYTES
 ) -> tuple[list[str], list[str]]:
     """Return the files in a folder in whose name or text these letters stand, and those that were
     not looked through: `most` bytes are.
@@ -233,9 +233,9 @@ def files_with(
         name = path.relative_to(folder).as_posix()
         try:
             size = path.lstat().st_size
-            most -= max(size, LEAST_SIZE)
+            most -= max(size, MIN_FILE_COST_BYTES)
             if any(each in folded(name) for each in sought) or (
-                most >= 0 and _stands(path, size, sought)
+                most >= 0 and _file_contains(path, size, sought)
             ):
                 found.append(name)
             elif most < 0:
@@ -255,7 +255,7 @@ def _files(folder: Path) -> Iterator[Path]:
         )
 
 
-def _stands(path: Path, size: int, sought: Set[str]) -> bool:
+def _file_contains(path: Path, size: int, sought: Set[str]) -> bool:
     """Tell whether one of these texts stands in the first `size` bytes of a file, or so."""
     longest = max(map(len, sought))
     carried = ""
@@ -265,8 +265,8 @@ def _stands(path: Path, size: int, sought: Set[str]) -> bool:
         errors="replace",
         newline="",
     ) as file:
-        for _ in range(size // CHUNK + 1):
-            seen = carried + file.read(CHUNK).casefold()
+        for _ in range(size // CHUNK_BYTES + 1):
+            seen = carried + file.read(CHUNK_BYTES).casefold()
             if any(each in seen for each in sought):
                 return True
             carried = seen[-longest:]

@@ -1,5 +1,6 @@
-"""What must hold of the rows of the store, whatever has happened to it. What does not is a bug, or
-somebody wrote to it by hand.
+"""Invariants of the rows of the store: `flowbridge db check` reports each row that violates one.
+
+A violation is a bug, or a change made to the database by hand.
 """
 
 from __future__ import annotations
@@ -9,70 +10,81 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-SHOWN: Final = 3  # ids that are named
+MAX_NAMED_IDS: Final = 3  # ids that a message names
 
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """`broken`: a query for what breaks it, as FROM and WHERE; `named`: what names a row of it;
-    `then`: what to do about it.
+    """A rule for the rows of the store.
+
+    `violations`: FROM and WHERE of a query for the rows that violate it; `row_id`: the column that
+    identifies such a row; `remedy`: the next step.
     """
 
     name: str
-    broken: str
-    named: str = "x.id"
-    then: str = "tell the developers, with the output of flowbridge show"
+    violations: str
+    row_id: str = "x.id"
+    remedy: str = "report this bug with the output of flowbridge show"
 
 
-_OVER = "x.state IN ('DONE', 'FAILED', 'TERMINATED')"
+_RUN_ENDED = "x.state IN ('DONE', 'FAILED', 'TERMINATED')"
 _NO_SUCH = "NOT EXISTS (SELECT 1 FROM {table} y WHERE y.{key} = x.{of})"
 
 
 def _orphans(
-    name: str, table: str, of: str, owner: str, key: str = "id", named: str = "x.id", also: str = ""
+    name: str,
+    table: str,
+    of: str,
+    owner: str,
+    key: str = "id",
+    row_id: str = "x.id",
+    also: str = "",
 ) -> Invariant:
     return Invariant(
         name,
         f"{table} x WHERE {_NO_SUCH.format(table=owner, key=key, of=of)}{also}",
-        named,
-        "rows were lost: restore a backup into a scratch folder, and compare",
+        row_id,
+        "rows were lost: restore a backup into an empty folder and compare",
     )
 
 
+_FREE_SLOT = (
+    "the platform has fewer free slots than it should: run flowbridge retry or cancel on them"
+)
 INVARIANTS: Final = (
     _orphans("deliveries without an event", "delivery", "event_id", "event"),
     _orphans(
-        "attempts without a delivery", "attempt", "delivery_id", "delivery", named="x.delivery_id"
+        "attempts without a delivery", "attempt", "delivery_id", "delivery", row_id="x.delivery_id"
     ),
-    _orphans("lines of acts without an act", "act_item", "act", "act", "seq", "x.item_id"),
+    _orphans("operation items without an operation", "act_item", "act", "act", "seq", "x.item_id"),
     _orphans(
-        "files without their run",
+        "files without a run",
         "local_file",
         "run_id",
         "local_run",
-        named="x.name",
+        row_id="x.name",
         also=" AND x.run_id <> ''",
     ),
     Invariant(
-        "deliveries that nobody is calling for and that hold a lease",
+        "deliveries that hold a lease but are not being sent",
         "delivery x WHERE x.lease IS NOT NULL AND x.status <> 'sending'",
     ),
     Invariant(
-        "deliveries that are being sent, and no worker holds them",
+        "deliveries that are being sent without a lease",
         "delivery x WHERE x.status = 'sending' AND x.lease IS NULL",
     ),
     Invariant(
-        "deliveries that are over and hold a slot of their platform",
+        "deliveries that hold a platform slot but are neither sending nor delivered",
         "delivery x WHERE x.slot AND x.status NOT IN ('sending', 'delivered')",
-        then="the platform has fewer slots than it should: flowbridge retry or cancel them",
+        remedy=_FREE_SLOT,
     ),
     Invariant(
-        "deliveries whose run is over and hold a slot of their platform",
+        "deliveries that hold a platform slot after their run ended",
         "delivery x WHERE x.slot AND x.status = 'delivered' AND x.poll_at IS NULL",
-        then="the platform has fewer slots than it should: flowbridge retry or cancel them",
+        remedy=_FREE_SLOT,
     ),
     Invariant(
-        "deliveries that nobody follows and are to be looked at",
+        "deliveries that are due for polling but have no run to poll",
         "delivery x WHERE x.poll_at IS NOT NULL AND x.status NOT IN ('delivered', 'unknown')",
     ),
     Invariant(
@@ -80,50 +92,54 @@ INVARIANTS: Final = (
         "delivery x WHERE x.status = 'dead' AND (x.reason IS NULL OR x.dead_kind IS NULL)",
     ),
     Invariant(
-        "attempts without an outcome of deliveries that are not being sent",
+        "attempts without an outcome whose delivery is not being sent",
         "attempt x JOIN delivery d ON d.id = x.delivery_id WHERE x.outcome IS NULL AND d.status <>"
         " 'sending'",
         "x.delivery_id",
     ),
     Invariant(
-        "deliveries that wait in a line that has no head",
+        "blocked deliveries with no delivery at the head of their ordering key",
         "delivery x WHERE x.status = 'blocked' AND NOT EXISTS (SELECT 1 FROM delivery y WHERE"
         " y.holds_key AND y.route = x.route AND y.order_key = x.order_key)",
-        then="a worker mends it within a minute: is one running?",
+        remedy="a worker repairs this within a minute: check that one is running",
     ),
     Invariant(
-        "deliveries at the head of a line that let the next go and have not",
+        "deliveries that hold an ordering key they should have released",
         "delivery x WHERE x.holds_key AND (x.status IN ('cancelled', 'shadow') OR (x.status ="
         " 'dead' AND NOT x.order_blocks))",
     ),
     Invariant(
-        "deliveries that wait to be merged and are over",
+        "deliveries with a debounce deadline that are not queued",
         "delivery x WHERE x.debounce_until IS NOT NULL AND x.status <> 'queued'",
     ),
     Invariant(
-        "local runs that are over and leased", f"local_run x WHERE x.lease IS NOT NULL AND {_OVER}"
+        "local runs that ended but hold a lease",
+        f"local_run x WHERE x.lease IS NOT NULL AND {_RUN_ENDED}",
     ),
     Invariant(
-        "local runs that are over without an end",
-        f"local_run x WHERE x.finished_at IS NULL AND {_OVER}",
+        "local runs that ended but have no end time",
+        f"local_run x WHERE x.finished_at IS NULL AND {_RUN_ENDED}",
     ),
     Invariant(
-        "acts that have done more than was chosen", "act x WHERE x.done + x.refused > x.chosen"
+        "operations that processed more items than they selected",
+        "act x WHERE x.done + x.refused > x.chosen",
     ),
 )
 
 
-def broken(connection: Connection) -> list[str]:
-    """Return what does not hold: how many, some that are named, and what to do."""
-    found = []
+def find_violations(connection: Connection) -> list[str]:
+    """Return a message for each violated invariant: the count, some ids, and the next step."""
+    messages = []
     for each in INVARIANTS:
-        named = (
-            connection.execute(text(f"SELECT {each.named} FROM {each.broken} LIMIT {SHOWN}"))  # noqa: S608 - names of our own tables and columns
+        ids = (
+            connection.execute(
+                text(f"SELECT {each.row_id} FROM {each.violations} LIMIT {MAX_NAMED_IDS}")  # noqa: S608 - names of our own tables and columns
+            )
             .scalars()
             .all()
         )
-        if named:
-            count = connection.execute(text(f"SELECT count(*) FROM {each.broken}")).scalar_one()  # noqa: S608 - names of our own tables and columns
-            some = ", ".join(map(str, named)) + (", …" if count > len(named) else "")
-            found.append(f"{count} {each.name} ({some}): {each.then}")
-    return found
+        if ids:
+            count = connection.execute(text(f"SELECT count(*) FROM {each.violations}")).scalar_one()  # noqa: S608 - names of our own tables and columns
+            named = ", ".join(map(str, ids)) + (", …" if count > len(ids) else "")
+            messages.append(f"{count} {each.name} ({named}): {each.remedy}")
+    return messages

@@ -23,9 +23,9 @@ from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import act, act_item
 
 T = TypeVar("T")
-PAGE: Final = 500  # items that are written, or read, in one transaction
+PAGE_ITEMS: Final = 500  # items that are written, or read, in one transaction
 TOGETHER: Final = 50  # items that are done in one
-RESUMED: Final = 20  # of those who went on with an act, so many are remembered
+MAX_RESUMED: Final = 20  # of those who went on with an act, so many are remembered
 
 _OPEN = (act_item.c.act == bindparam("of")) & act_item.c.outcome.is_(None)
 _NEXT = (
@@ -87,9 +87,11 @@ def begin(
     }
     values = closed(database.sealer, "act", act_id, values)
     seq = database.write(
-        lambda connection: _begin(connection, values, ids[:PAGE], is_all=len(ids) <= PAGE)
+        lambda connection: _begin(
+            connection, values, ids[:PAGE_ITEMS], is_all=len(ids) <= PAGE_ITEMS
+        )
     )
-    for at in range(PAGE, len(ids), PAGE):
+    for at in range(PAGE_ITEMS, len(ids), PAGE_ITEMS):
         database.write(lambda connection, at=at: _add(connection, seq, ids, at))  # type: ignore[misc]  # mypy infers no lambda with defaults
     return _get(database, seq)
 
@@ -104,8 +106,8 @@ def _begin(
 
 
 def _add(connection: Connection, seq: int, ids: Sequence[str], at: int) -> None:
-    _insert_items(connection, seq, at, ids[at : at + PAGE])
-    if at + PAGE >= len(ids):
+    _insert_items(connection, seq, at, ids[at : at + PAGE_ITEMS])
+    if at + PAGE_ITEMS >= len(ids):
         connection.execute(update(act).where(act.c.seq == seq).values(chosen=len(ids)))
 
 
@@ -118,7 +120,7 @@ def _insert_items(connection: Connection, seq: int, first: int, ids: Sequence[st
 
 def resume(database: Database, one: Act, actor: str, now: float) -> Act:
     """Note who goes on with an act."""
-    resumed = to_json([list(each) for each in (*one.resumed, (actor, now))][-RESUMED:])
+    resumed = to_json([list(each) for each in (*one.resumed, (actor, now))][-MAX_RESUMED:])
     database.write(
         lambda connection: connection.execute(
             update(act).where(act.c.seq == one.seq).values(resumed=resumed)
@@ -243,7 +245,7 @@ def items(
     last = 0
     left = limit or None
     while left is None or left > 0:
-        size = PAGE if left is None else min(PAGE, left)
+        size = PAGE_ITEMS if left is None else min(PAGE_ITEMS, left)
         with database.read() as connection:
             rows = connection.execute(query.where(act_item.c.number > last).limit(size)).all()
         yield from map(_to_item, rows)

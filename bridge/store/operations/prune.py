@@ -24,9 +24,11 @@ from bridge.store.inbound import deleted_ids, removal
 from bridge.store.inbound.removal import RECENT, RUNNING, UNFINISHED, Counts
 from bridge.store.operations import prune_records
 
-ROWS: Final = 50  # events of a batch
-BYTES: Final = 4 * 1024 * 1024  # or so much of what was in them
-QUIET: Final = LEAST["events"]  # seconds that nothing may have become of an event's deliveries
+BATCH_EVENTS: Final = 50  # events of a batch
+BATCH_BYTES: Final = 4 * 1024 * 1024  # or so much of what was in them
+QUIET_SECONDS: Final = LEAST[
+    "events"
+]  # seconds that nothing may have become of an event's deliveries
 
 _SOURCES = """
 WITH RECURSIVE s(source) AS (
@@ -52,7 +54,7 @@ _OLD_REJECTS = "FROM reject WHERE source = :source AND received_at < :before"
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PruneBatch:
     """What can be let go at once: of which source, null for what belongs to none, and the work that
     returns how many rows went.
     """
@@ -91,13 +93,13 @@ class Pruning:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PruneRule:
     """A kind of thing that gets old: how what is to go is found, and how it is counted (source ->
     rows and bytes), where that is told.
     """
 
     name: str
-    find: Callable[[Pruning], Iterator[Batch]]
+    find: Callable[[Pruning], Iterator[PruneBatch]]
     count: Callable[[Pruning], Iterator[tuple[str, int, int]]] = lambda _: iter(())
 
 
@@ -110,7 +112,7 @@ def prune(
     `write` runs work in a durable transaction; where it returns null somebody else does this, and
     it ends.
     """
-    for kind in KINDS:
+    for kind in PRUNE_RULES:
         for batch in kind.find(pruning):
             counts = write(batch.work)
             if counts is None:
@@ -125,7 +127,7 @@ def count(pruning: Pruning) -> list[dict[str, Any]]:
     """
     return [
         {"kind": kind.name, "source": source, "rows": rows, "bytes": size}
-        for kind in KINDS
+        for kind in PRUNE_RULES
         for source, rows, size in kind.count(pruning)
         if rows
     ]
@@ -134,7 +136,7 @@ def count(pruning: Pruning) -> list[dict[str, Any]]:
 # -- events, and what was in them
 
 
-def _span(pruning: Pruning, source: str, what: str) -> dict[str, Any] | None:
+def _expired_span(pruning: Pruning, source: str, what: str) -> dict[str, Any] | None:
     """Between which times of receipt it is old; null where nothing is."""
     kept = pruning.of(source)
     gone = pruning.now - kept.events
@@ -143,23 +145,28 @@ def _span(pruning: Pruning, source: str, what: str) -> dict[str, Any] | None:
         return None
     # before that the events go as a whole
     after = gone if what == "bodies" and not math.isinf(gone) else 0.0
-    return {"source": source, "before": before, "after": after, "recent": pruning.now - QUIET}
+    return {
+        "source": source,
+        "before": before,
+        "after": after,
+        "recent": pruning.now - QUIET_SECONDS,
+    }
 
 
-def _finds(
+def _event_finder(
     what: str, also: str, work: Callable[[Pruning, Connection, Sequence[str]], Counts]
-) -> Callable[[Pruning], Iterator[Batch]]:
+) -> Callable[[Pruning], Iterator[PruneBatch]]:
     page = text(_PAGE.format(old=_OLD + also))
 
-    def find(pruning: Pruning) -> Iterator[Batch]:
+    def find(pruning: Pruning) -> Iterator[PruneBatch]:
         for source in pruning.sources("event"):
-            place = _span(pruning, source, what)
+            place = _expired_span(pruning, source, what)
             while place is not None and (
-                rows := _page(pruning.database, page, {"seq": 0, "most": ROWS, **place})
+                rows := _page(pruning.database, page, {"seq": 0, "most": BATCH_EVENTS, **place})
             ):
                 ids = [row.id for row in rows]
                 free = partial(removal.free, recent=place["recent"])
-                yield Batch(
+                yield PruneBatch(
                     source,
                     lambda connection, ids=ids, free=free: work(  # type: ignore[misc]  # mypy infers no lambda with defaults
                         pruning, connection, free(connection, ids)
@@ -176,17 +183,17 @@ def _page(database: Database, query: Any, values: dict[str, Any]) -> list[Row[An
     size = 0
     for place, row in enumerate(rows):
         size += row.size
-        if size > BYTES and place:
+        if size > BATCH_BYTES and place:
             return rows[:place]
     return rows
 
 
-def _counts(what: str, also: str) -> Callable[[Pruning], Iterator[tuple[str, int, int]]]:
+def _event_counter(what: str, also: str) -> Callable[[Pruning], Iterator[tuple[str, int, int]]]:
     query = text(_COUNT.format(old=_OLD + also))
 
     def counted(pruning: Pruning) -> Iterator[tuple[str, int, int]]:
         for source in pruning.sources("event"):
-            if (place := _span(pruning, source, what)) is not None:
+            if (place := _expired_span(pruning, source, what)) is not None:
                 with pruning.database.read() as connection:
                     row = connection.execute(query, place).one()
                 yield source, row.rows, int(row.bytes)
@@ -206,16 +213,16 @@ def _empty(_pruning: Pruning, connection: Connection, ids: Sequence[str]) -> Cou
 # -- rejects
 
 
-def _find_rejects(pruning: Pruning) -> Iterator[Batch]:
+def _find_rejects(pruning: Pruning) -> Iterator[PruneBatch]:
     for source, rows, _ in _count_rejects(pruning):
         if rows:
-            yield Batch(
+            yield PruneBatch(
                 source,
-                lambda connection, source=source: _forget_rejects(connection, source, pruning),  # type: ignore[misc]  # mypy infers no lambda with defaults
+                lambda connection, source=source: _delete_rejects(connection, source, pruning),  # type: ignore[misc]  # mypy infers no lambda with defaults
             )
 
 
-def _forget_rejects(connection: Connection, source: str, pruning: Pruning) -> Counts:
+def _delete_rejects(connection: Connection, source: str, pruning: Pruning) -> Counts:
     return {
         "reject": (
             connection.execute(
@@ -241,25 +248,27 @@ def _old_rejects(pruning: Pruning, source: str) -> dict[str, Any]:
 # -- the others are no source's, or found by way of their deliveries
 
 
-def _other(find: prune_records.Finder) -> Callable[[Pruning], Iterator[Batch]]:
-    def found(pruning: Pruning) -> Iterator[Batch]:
+def _sourceless(find: prune_records.Finder) -> Callable[[Pruning], Iterator[PruneBatch]]:
+    def found(pruning: Pruning) -> Iterator[PruneBatch]:
         works = (
             iter(())
             if pruning.only
             else find(pruning.database, pruning.config, pruning.now, pruning.of)
         )
-        return (Batch(None, work) for work in works)
+        return (PruneBatch(None, work) for work in works)
 
     return found
 
 
-KINDS: Final = (
-    Kind("events", _finds("events", "", _remove), _counts("events", "")),
-    Kind("bodies", _finds("bodies", _FULL, _empty), _counts("bodies", _FULL)),
-    Kind("rejects", _find_rejects, _count_rejects),
-    Kind("runs", _other(prune_records.runs)),
-    Kind("acts", _other(prune_records.acts)),
-    Kind("configs", _other(prune_records.configs)),
-    Kind("marks", _other(prune_records.marks)),
-    Kind("ids", _other(lambda database, _config, now, _of: deleted_ids.expired(database, now))),
+PRUNE_RULES: Final = (
+    PruneRule("events", _event_finder("events", "", _remove), _event_counter("events", "")),
+    PruneRule("bodies", _event_finder("bodies", _FULL, _empty), _event_counter("bodies", _FULL)),
+    PruneRule("rejects", _find_rejects, _count_rejects),
+    PruneRule("runs", _sourceless(prune_records.expired_runs)),
+    PruneRule("acts", _sourceless(prune_records.expired_operations)),
+    PruneRule("configs", _sourceless(prune_records.unused_configs)),
+    PruneRule("marks", _sourceless(prune_records.stale_state)),
+    PruneRule(
+        "ids", _sourceless(lambda database, _config, now, _of: deleted_ids.expired(database, now))
+    ),
 )

@@ -22,13 +22,13 @@ from bridge.store.inbound import removal
 from bridge.store.inbound.removal import UNFINISHED, Counts
 from bridge.store.tables.schema import config as kept_config
 
-Of = Callable[[str], Retention]
-Finder = Callable[[Database, Config, float, Of], Iterator[Work[Counts]]]
-PAGE: Final = 1000  # rows that are read in one transaction
-TOGETHER: Final = 500  # and taken out in one
+RetentionOf = Callable[[str], Retention]
+Finder = Callable[[Database, Config, float, RetentionOf], Iterator[Work[Counts]]]
+PAGE_ROWS: Final = 1000  # rows that are read in one transaction
+BATCH_ROWS: Final = 500  # and taken out in one
 # seconds after which a route's pace, an open window to learn in, or a count of refusals says
 # nothing any more
-MARKS: Final = 7 * DAY
+STALE_STATE_SECONDS: Final = 7 * DAY
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
 _RUNS = text("""
@@ -55,7 +55,9 @@ _HASHES = "SELECT seq, config_hash FROM {table} WHERE seq > :after ORDER BY seq 
 # -- runs
 
 
-def runs(database: Database, config: Config, now: float, of: Of) -> Iterator[Work[Counts]]:
+def expired_runs(
+    database: Database, config: Config, now: float, of: RetentionOf
+) -> Iterator[Work[Counts]]:
     """Runs that are over, each by the retention of the source that its delivery comes from; those
     of others by that of all.
     """
@@ -63,17 +65,17 @@ def runs(database: Database, config: Config, now: float, of: Of) -> Iterator[Wor
         [config.retention.runs, *(each.retention.runs for each in config.sources.values())]
     )
     place = 0
-    while rows := _read(database, _RUNS, {"after": place, "before": before, "most": PAGE}):
+    while rows := _read(database, _RUNS, {"after": place, "before": before, "most": PAGE_ROWS}):
         old = _old(database, rows, config, now, of)
-        for at in range(0, len(old), TOGETHER):
-            yield lambda connection, ids=old[at : at + TOGETHER]: removal.remove_runs(
+        for at in range(0, len(old), BATCH_ROWS):
+            yield lambda connection, ids=old[at : at + BATCH_ROWS]: removal.remove_runs(
                 connection, ids
             )  # type: ignore[misc]  # mypy infers no lambda with defaults
         place = rows[-1].seq
 
 
 def _old(
-    database: Database, rows: Sequence[Row[Any]], config: Config, now: float, of: Of
+    database: Database, rows: Sequence[Row[Any]], config: Config, now: float, of: RetentionOf
 ) -> list[str]:
     """Those of these runs that may go: a repeated start of a delivery that is not over has to find
     its run.
@@ -92,18 +94,20 @@ def _old(
 # -- acts
 
 
-def acts(database: Database, config: Config, now: float, _of: Of) -> Iterator[Work[Counts]]:
+def expired_operations(
+    database: Database, config: Config, now: float, _of: RetentionOf
+) -> Iterator[Work[Counts]]:
     """Acts that nobody has gone on with for as long as events are kept, with their items."""
     before = now - config.retention.events
     while not math.isinf(before) and (
-        rows := _read(database, _ACTS, {"before": before, "most": TOGETHER})
+        rows := _read(database, _ACTS, {"before": before, "most": BATCH_ROWS})
     ):
         for row in rows:
             while _read(
                 database, text("SELECT 1 FROM act_item WHERE act = :act LIMIT 1"), {"act": row.seq}
             ):
                 yield lambda connection, seq=row.seq: _rows(
-                    "act_item", connection, _ITEMS, act=seq, most=TOGETHER
+                    "act_item", connection, _ITEMS, act=seq, most=BATCH_ROWS
                 )  # type: ignore[misc]  # mypy infers no lambda with defaults
             yield lambda connection, seq=row.seq: _rows(
                 "act", connection, text("DELETE FROM act WHERE seq = :act"), act=seq
@@ -113,7 +117,9 @@ def acts(database: Database, config: Config, now: float, _of: Of) -> Iterator[Wo
 # -- configurations
 
 
-def configs(database: Database, config: Config, now: float, _of: Of) -> Iterator[Work[Counts]]:
+def unused_configs(
+    database: Database, config: Config, now: float, _of: RetentionOf
+) -> Iterator[Work[Counts]]:
     """Configurations that nobody has started with for as long as events are kept, and that planned
     nothing that is kept.
     """
@@ -124,7 +130,7 @@ def configs(database: Database, config: Config, now: float, _of: Of) -> Iterator
     for table in ("event", "delivery"):
         place = 0
         query = text(_HASHES.format(table=table))
-        while unused and (rows := _read(database, query, {"after": place, "most": PAGE})):
+        while unused and (rows := _read(database, query, {"after": place, "most": PAGE_ROWS})):
             unused -= {row.config_hash for row in rows}
             place = rows[-1].seq
     if unused:
@@ -137,19 +143,25 @@ def configs(database: Database, config: Config, now: float, _of: Of) -> Iterator
 # -- marks
 
 
-_MARKS: Final = {
+_STALE_STATE: Final = {
     "pace": "pace WHERE day < :day AND next_at < :before",
     "learned": "learned WHERE until < :before AND sealed IS NULL",
     "refused_submission": "refused_submission WHERE hour < :hour",
 }
 
 
-def marks(database: Database, _config: Config, now: float, _of: Of) -> Iterator[Work[Counts]]:
+def stale_state(
+    database: Database, _config: Config, now: float, _of: RetentionOf
+) -> Iterator[Work[Counts]]:
     """Delete the pace of routes without a start for days, closed windows to learn in, and old
     counts of refused submissions.
     """
-    values = {"before": now - MARKS, "day": day_of(now - MARKS), "hour": hour_of(now - MARKS)}
-    for name, rows in _MARKS.items():
+    values = {
+        "before": now - STALE_STATE_SECONDS,
+        "day": day_of(now - STALE_STATE_SECONDS),
+        "hour": hour_of(now - STALE_STATE_SECONDS),
+    }
+    for name, rows in _STALE_STATE.items():
         used = {key: value for key, value in values.items() if f":{key}" in rows}
         if _read(database, text(f"SELECT 1 FROM {rows} LIMIT 1"), used):  # noqa: S608 - names of our own tables and columns
             statement = text(f"DELETE FROM {rows}")  # noqa: S608 - names of our own tables and columns

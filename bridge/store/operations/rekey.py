@@ -28,12 +28,12 @@ from bridge.store.tables.encrypted import ROWS, Sealed, name_of
 from bridge.store.tables.schema import deleted_id, event
 
 # rows read at once, of tables that keep what senders wrote, and of others
-FEW = 16
-MANY = 200
+BODY_PAGE_ROWS = 16
+PAGE_ROWS = 200
 # over a table: others may change a row between that it is read and that it is written
-PASSES: Final = 10
+MAX_PASSES: Final = 10
 # of an event: what could be compared with a guess
-DIGESTS: Final = ("source", "body_sha256", "provider_id")
+DIGEST_COLUMNS: Final = ("source", "body_sha256", "provider_id")
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Rekeying:
         took, and lets others do something.
         """
         for row in ROWS:
-            for _ in range(PASSES):
+            for _ in range(MAX_PASSES):
                 self.broken = [
                     one for one in self.broken if not one.startswith(f"{row.table.name}.")
                 ]
@@ -146,8 +146,8 @@ class Rekeying:
     def _pages(self, row: Sealed) -> Iterator[Sequence[Row[Any]]]:
         """Yield the rows that are to be changed, the last first: see `tally.must_open`."""
         key = list(row.table.primary_key.columns)
-        size = FEW if {"body", "inputs"} & set(row.columns) else MANY
-        beside = [row.table.c[name] for name in DIGESTS if row.table is event]
+        size = BODY_PAGE_ROWS if {"body", "inputs"} & set(row.columns) else PAGE_ROWS
+        beside = [row.table.c[name] for name in DIGEST_COLUMNS if row.table is event]
         columns = dict.fromkeys(
             [*key, *(row.table.c[name] for name in (*row.named, *row.columns)), *beside]
         )

@@ -18,17 +18,17 @@ from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
 from bridge.store.inbound.arrivals import take_keys
-from bridge.store.operations.actions import NO_SPAM, Result, spam_problem
+from bridge.store.operations.actions import NOT_SPAM, Result, spam_problem
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_delivery
 from bridge.store.tables.schema import delivery, event
 
 # of bodies that are planned anew in one transaction; one that is larger goes alone
-MOST_BYTES: Final = 4 * 1024 * 1024
+MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class ReplayPlan:
     """What planning an event anew came to, not kept yet.
 
     `problem` is why nothing goes, `known` the event, null where there is none, and `kept_problem`
@@ -57,22 +57,22 @@ class Replaying:
     through: str | None = None
     releases: bool = False
 
-    def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> list[Planned]:
+    def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> list[ReplayPlan]:
         """Plan the first of them anew, as many as fit into memory together; the database is only
         read.
         """
-        planned: list[Planned] = []
+        planned: list[ReplayPlan] = []
         size = 0
         for id_ in ids:
             planned.append(self._plan(database, id_, now))
             known = planned[-1].known
             size += len(known.body) if known is not None else 0
-            if size > MOST_BYTES:
+            if size > MAX_BATCH_BYTES:
                 break
         return planned
 
     def carry_out(
-        self, connection: Connection, prepared: Sequence[Planned], _now: float, /
+        self, connection: Connection, prepared: Sequence[ReplayPlan], _now: float, /
     ) -> list[Result]:
         """Keep what was planned. A result has the deliveries as they stand then: a trigger may have
         blocked or merged them.
@@ -85,7 +85,8 @@ class Replaying:
         )
         kept_ids = set(connection.execute(there).scalars())
         prepared = [
-            one if one.known is None or one.id in kept_ids else _gone(one.id) for one in prepared
+            one if one.known is None or one.id in kept_ids else _not_found(one.id)
+            for one in prepared
         ]
         for one in prepared:
             if one.known is not None and one.kept_problem != one.known.problem:
@@ -95,7 +96,7 @@ class Replaying:
         held = self._release(connection, prepared) if self.releases else {}
         prepared = [
             (
-                replace(one, problem=one.problem or NO_SPAM, deliveries=())
+                replace(one, problem=one.problem or NOT_SPAM, deliveries=())
                 if self.releases and one.id not in held
                 else one
             )
@@ -119,7 +120,7 @@ class Replaying:
         ]
 
     @staticmethod
-    def _release(connection: Connection, prepared: Sequence[Planned]) -> dict[str, str]:
+    def _release(connection: Connection, prepared: Sequence[ReplayPlan]) -> dict[str, str]:
         """Have events be spam no more, and return why each was: of two who release the same, one
         does.
         """
@@ -134,28 +135,28 @@ class Replaying:
                     connection.execute(update(event).where(event.c.id == one.id).values(spam=None))
         return held
 
-    def _plan(self, database: Database, id_: str, now: float) -> Planned:
+    def _plan(self, database: Database, id_: str, now: float) -> ReplayPlan:
         try:
             known = events.get(database, id_)
         except NotFound:
-            return _gone(id_)
+            return _not_found(id_)
         if is_emptied(known):
-            return Planned(
+            return ReplayPlan(
                 id=id_, problem="what was in it was let go by the `retention` of its source"
             )
         try:
             config = self._config(known)
         except BridgeError as error:
-            return Planned(id=id_, problem=str(error))
+            return ReplayPlan(id=id_, problem=str(error))
         if config.source(known.source) is None:
-            return Planned(id=id_, problem=f"its source {known.source!r} is not in routes.yaml")
+            return ReplayPlan(id=id_, problem=f"its source {known.source!r} is not in routes.yaml")
         if (known.spam is not None) is not self.releases:
-            return Planned(
-                id=id_, problem=NO_SPAM if known.spam is None else spam_problem(id_, known.spam)
+            return ReplayPlan(
+                id=id_, problem=NOT_SPAM if known.spam is None else spam_problem(id_, known.spam)
             )
-        kept_problem, planned = _plan(replace(known, spam=None), config, now, self.nonce)
-        problem = None if self.releases else _why_not(known, kept_problem, planned, self.through)
-        return Planned(
+        kept_problem, planned = _route_again(replace(known, spam=None), config, now, self.nonce)
+        problem = None if self.releases else _refusal(known, kept_problem, planned, self.through)
+        return ReplayPlan(
             id=id_, problem=problem, known=known, kept_problem=kept_problem, deliveries=planned
         )
 
@@ -169,11 +170,11 @@ class Replaying:
         return replace(config, routes=routes)
 
 
-def _gone(id_: str) -> Planned:
-    return Planned(id=id_, problem="there is no such event")
+def _not_found(id_: str) -> ReplayPlan:
+    return ReplayPlan(id=id_, problem="there is no such event")
 
 
-def _plan(
+def _route_again(
     known: Event, config: Config, now: float, nonce: str
 ) -> tuple[str | None, list[Delivery]]:
     """Return the event's problem as it is now, and what is planned."""
@@ -187,7 +188,7 @@ def _plan(
         return f"{PLANNING_FAILED} ({type(fault).__name__})", []
 
 
-def _why_not(
+def _refusal(
     known: Event, problem: str | None, planned: Sequence[Delivery], through: str | None
 ) -> str | None:
     """Return why nothing goes of an event that was planned anew; null where something does."""

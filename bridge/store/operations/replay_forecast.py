@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bridge.store.db.database import Database
 from bridge.store.operations.log import TOGETHER
-from bridge.store.operations.replay import Planned, Replaying
+from bridge.store.operations.replay import Replaying, ReplayPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,6 @@ def forecast_replay(
     return Forecast(chosen, left_out, refused)
 
 
-def _stores(one: Planned) -> bool:
+def _stores(one: ReplayPlan) -> bool:
     """Tell whether a replay of the event stores anything: deliveries, or another problem."""
     return bool(one.deliveries) or (one.known is not None and one.kept_problem != one.known.problem)

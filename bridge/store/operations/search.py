@@ -21,9 +21,9 @@ from bridge.store.tables.encrypted import OF_TABLE
 from bridge.store.tables.rows import from_json, to_attempt, to_event
 from bridge.store.tables.schema import attempt, delivery, event, local_run, reject
 
-PAGE: Final = 50  # rows that are read in one transaction: each may be of megabytes
-MAX_DEPTH: Final = 100
-ATTEMPTS: Final = 100_000  # more than a delivery has
+PAGE_ROWS: Final = 50  # rows that are read in one transaction: each may be of megabytes
+MAX_BODY_DEPTH: Final = 100
+MAX_ATTEMPTS_PER_DELIVERY: Final = 100_000  # more than a delivery has
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Search:
                 connection.execute(
                     select(func.count()).select_from(kind.rows(self).subquery())
                 ).scalar_one()
-                for kind in KINDS
+                for kind in SEARCHED_TABLES
             )
 
     def found(self, advance: Callable[[int], None] = lambda _: None) -> list[str]:
@@ -52,7 +52,7 @@ class Search:
         in which they are to go.
         """
         ids: dict[str, None] = {}
-        for kind in KINDS:
+        for kind in SEARCHED_TABLES:
             for rows in self._pages(kind.rows(self)):
                 ids |= dict.fromkeys(
                     id_ for row in rows if (id_ := kind.holder(self, row)) is not None
@@ -65,9 +65,11 @@ class Search:
         seq = query.selected_columns["seq"]
         while True:
             with self.database.read() as connection:
-                rows = connection.execute(query.where(seq > place).order_by(seq).limit(PAGE)).all()
+                rows = connection.execute(
+                    query.where(seq > place).order_by(seq).limit(PAGE_ROWS)
+                ).all()
             yield rows
-            if len(rows) < PAGE:
+            if len(rows) < PAGE_ROWS:
                 return
             place = rows[-1].seq
 
@@ -123,7 +125,7 @@ def _delivery(search: Search, row: Row[Any]) -> str | None:
 
 
 def _attempts(search: Search) -> Select[Any]:
-    place = (delivery.c.seq * ATTEMPTS + attempt.c.number).label("seq")
+    place = (delivery.c.seq * MAX_ATTEMPTS_PER_DELIVERY + attempt.c.number).label("seq")
     kept = or_(attempt.c.outputs.is_not(None), attempt.c.log.is_not(None))
     query = (
         select(place, delivery.c.event_id, attempt)
@@ -157,7 +159,8 @@ def _run(search: Search, row: Row[Any]) -> str | None:
     holds = any(subject.in_value(from_json(kept[name])) for name in ("inputs", "outputs"))
     body = kept["body"]
     holds = holds or (
-        body is not None and subject.in_value(decode("", body.encode(), max_depth=MAX_DEPTH).value)
+        body is not None
+        and subject.in_value(decode("", body.encode(), max_depth=MAX_BODY_DEPTH).value)
     )
     said = subject.anywhere and (
         subject.in_value(from_json(kept["log"])) or subject.in_texts([body])
@@ -205,12 +208,12 @@ def _rejects(search: Search) -> Select[Any]:
 
 def _reject(search: Search, row: Row[Any]) -> str | None:
     one = to_reject(row, search.database.sealer)
-    body = decode(one.headers.get("content-type", ""), one.body, max_depth=MAX_DEPTH)
+    body = decode(one.headers.get("content-type", ""), one.body, max_depth=MAX_BODY_DEPTH)
     return one.id if search.subject.in_reject(one, body) else None
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class SearchedTable:
     """A table that is searched: its rows, and the id of what is to go where one of them holds the
     subject.
     """
@@ -219,10 +222,10 @@ class Kind:
     holder: Callable[[Search, Row[Any]], str | None]
 
 
-KINDS: Final = (
-    Kind(_events, _event),
-    Kind(_deliveries, _delivery),
-    Kind(_attempts, _attempt),
-    Kind(_runs, _run),
-    Kind(_rejects, _reject),
+SEARCHED_TABLES: Final = (
+    SearchedTable(_events, _event),
+    SearchedTable(_deliveries, _delivery),
+    SearchedTable(_attempts, _attempt),
+    SearchedTable(_runs, _run),
+    SearchedTable(_rejects, _reject),
 )

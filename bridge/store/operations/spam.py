@@ -16,7 +16,7 @@ from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import delivery, event
 
-WAITING = (Status.QUEUED, Status.BLOCKED)
+WAITING_STATUSES = (Status.QUEUED, Status.BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Marking:
         self, connection: Connection, prepared: Sequence[str], now: float, /
     ) -> list[Result]:
         """Mark each."""
-        ordering.alone_with(connection, delivery.c.event_id.in_(prepared))
+        ordering.lock_keys_of(connection, delivery.c.event_id.in_(prepared))
         return [self._one(connection, one, now) for one in prepared]
 
     def _one(self, connection: Connection, id_: str, now: float) -> Result:
@@ -50,7 +50,7 @@ class Marking:
         connection.execute(update(event).where(event.c.id == id_).values(spam=MARKED))
         waiting = (
             select(delivery.c.id)
-            .where(delivery.c.event_id == id_, delivery.c.status.in_(WAITING))
+            .where(delivery.c.event_id == id_, delivery.c.status.in_(WAITING_STATUSES))
             .order_by(delivery.c.seq)
         )
         ids = list(connection.execute(waiting).scalars())

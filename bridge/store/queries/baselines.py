@@ -12,9 +12,9 @@ from bridge.core.rate_limits import Rate
 from bridge.core.status import RunsEnded
 from bridge.ingest import silence
 
-WEEK: Final = 7 * 86400.0  # seconds
-LEAST_HOURS: Final = 1.0
-RUNS: Final = 5_000  # newest deliveries that are looked at for runs that ended
+WEEK_SECONDS: Final = 7 * 86400.0  # seconds
+MIN_BASELINE_HOURS: Final = 1.0
+MAX_DELIVERIES_READ: Final = 5_000  # newest deliveries that are looked at for runs that ended
 
 _FIRST = text("SELECT min(received_at) FROM event WHERE source = :source AND received_at >= :since")
 _SOME = text(
@@ -51,7 +51,7 @@ WITH run AS (
         max(CASE WHEN run_state = 'done' THEN finished_at END)
             OVER (PARTITION BY route) AS done_at, finished_at
     FROM (SELECT seq, event_id, route, run_state, finished_at FROM delivery ORDER BY seq DESC
-        LIMIT {RUNS}) AS newest
+        LIMIT {MAX_DELIVERIES_READ}) AS newest
     WHERE finished_at >= :since AND (run_state = 'done' OR run_state = 'failed' AND NOT EXISTS (
         SELECT 1 FROM delivery AS later WHERE later.event_id = newest.event_id
             AND later.route = newest.route AND later.seq > newest.seq))
@@ -73,7 +73,7 @@ def speaks_by(connection: Connection, source: str, last_at: float, now: float) -
     """
     if now - last_at < silence.LEAST:
         return None
-    then = {"source": source, "since": last_at - WEEK, "until": now - WEEK}
+    then = {"source": source, "since": last_at - WEEK_SECONDS, "until": now - WEEK_SECONDS}
     if connection.execute(_ANY, then).scalar() is None:
         return None
     first = connection.execute(
@@ -97,7 +97,7 @@ def rejects(connection: Connection, now: float, lately: float) -> dict[str, tupl
     """
     found = {}
     for row in connection.execute(_REJECTS, {"since": now - lately}):
-        periods = max((now - lately - row.oldest) / lately, LEAST_HOURS)
+        periods = max((now - lately - row.oldest) / lately, MIN_BASELINE_HOURS)
         found[row.source] = row.lately, (row.n - row.lately) / periods
     return found
 

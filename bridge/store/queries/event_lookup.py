@@ -51,7 +51,7 @@ def show(database: Database, text: str) -> EventHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
+class NewestEvent:
     """The newest event of a sender, or else of flowbridge itself; `alert_id`: the alert that
     flowbridge stored after it, if any.
     """
@@ -60,7 +60,7 @@ class Newest:
     alert_id: str | None = None
 
 
-def newest_event(database: Database) -> Newest | None:
+def newest_event(database: Database) -> NewestEvent | None:
     """Return the event that was received last, null where none is stored."""
     newest_first = select(event.c.id).order_by(event.c.seq.desc()).limit(1)
     with database.read() as connection:
@@ -68,7 +68,7 @@ def newest_event(database: Database) -> Newest | None:
         sent = connection.execute(newest_first.where(event.c.source != OWN)).scalar()
     if newest is None:
         return None
-    return Newest(newest) if sent in (None, newest) else Newest(sent, newest)
+    return NewestEvent(newest) if sent in (None, newest) else NewestEvent(sent, newest)
 
 
 def find(database: Database, text: str) -> tuple[str, str | None]:

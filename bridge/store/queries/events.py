@@ -26,9 +26,9 @@ from bridge.store.queries.filters import (
 from bridge.store.tables.rows import to_delivery, to_event
 from bridge.store.tables.schema import delivery, event
 
-PAGE = 200
-BODIES = 50  # bodies that are searched in one transaction
-GOING = (Status.QUEUED, Status.BLOCKED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN)
+PAGE_ROWS = 200
+PAGE_BODIES = 50  # bodies that are searched in one transaction
+STARTED_STATUSES = (Status.QUEUED, Status.BLOCKED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN)
 
 
 # Without bodies, headers, inputs and logs: a list shows none of them, and they are most of a row.
@@ -45,7 +45,7 @@ LISTED_DELIVERIES: Select[Any] = select(
 )
 
 
-_OF = {
+_RECORDS_OF = {
     "source": text(
         "SELECT 1 FROM event WHERE source = :name UNION ALL SELECT 1 FROM reject WHERE source ="
         " :name LIMIT 1"
@@ -57,7 +57,7 @@ _OF = {
 def is_of(database: Database, what: str, name: str) -> bool:
     """Tell whether anything that is kept is of the source, or by the route, of that name."""
     with database.read() as connection:
-        return connection.execute(_OF[what], {"name": name}).scalar() is not None
+        return connection.execute(_RECORDS_OF[what], {"name": name}).scalar() is not None
 
 
 def list_events(
@@ -86,8 +86,8 @@ def whole_events(database: Database, ids: Sequence[str]) -> Iterator[Event]:
     """Yield these events with body and headers, in the order of their ids; those that are gone by
     now are left out.
     """
-    for at in range(0, len(ids), BODIES):
-        page = ids[at : at + BODIES]
+    for at in range(0, len(ids), PAGE_BODIES):
+        page = ids[at : at + PAGE_BODIES]
         with database.read() as connection:
             found = {
                 row.id: to_event(row, database.sealer)
@@ -135,18 +135,18 @@ def count(
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlanCount:
     """How many deliveries a route planned under one configuration, and the event of one of them."""
 
     count: int
     event_id: str
 
 
-def plans(database: Database, delivery_ids: Sequence[str]) -> dict[tuple[str, str], Planned]:
+def plans(database: Database, delivery_ids: Sequence[str]) -> dict[tuple[str, str], PlanCount]:
     """Return by route and hash of the configuration how many of these deliveries were planned
     so.
     """
-    found: dict[tuple[str, str], Planned] = {}
+    found: dict[tuple[str, str], PlanCount] = {}
     columns = delivery.c.route, delivery.c.config_hash
     for at in range(0, len(delivery_ids), 500):
         query = select(
@@ -156,8 +156,8 @@ def plans(database: Database, delivery_ids: Sequence[str]) -> dict[tuple[str, st
             for row in connection.execute(
                 query.where(delivery.c.id.in_(delivery_ids[at : at + 500]))
             ):
-                known = found.get((row.route, row.config_hash), Planned(0, row.event_id))
-                found[row.route, row.config_hash] = Planned(known.count + row.n, known.event_id)
+                known = found.get((row.route, row.config_hash), PlanCount(0, row.event_id))
+                found[row.route, row.config_hash] = PlanCount(known.count + row.n, known.event_id)
     return found
 
 
@@ -171,9 +171,9 @@ def going(database: Database, event_ids: Sequence[str], route: str | None = None
             delivery.c.event_id.in_(event_ids[at : at + 500])
         )
         query = query.where(
-            delivery.c.status.in_(GOING)
+            delivery.c.status.in_(STARTED_STATUSES)
             if route is None
-            else delivery.c.status.in_(GOING) & (delivery.c.route == route)
+            else delivery.c.status.in_(STARTED_STATUSES) & (delivery.c.route == route)
         )
         with database.read() as connection:
             found += connection.execute(query).scalar() or 0
@@ -239,7 +239,7 @@ def _pages(
     left = limit or None
     before = None
     while left is None or left > 0:
-        size = BODIES if late else PAGE if left is None else min(PAGE, left)
+        size = PAGE_BODIES if late else PAGE_ROWS if left is None else min(PAGE_ROWS, left)
         page = query.order_by(table.c.seq.desc()).limit(size)
         page = page if before is None else page.where(table.c.seq < before)
         with database.read() as connection:

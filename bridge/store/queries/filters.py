@@ -56,11 +56,11 @@ class Filters:
 
 def event_conditions(filters: Filters) -> Conditions:
     """Return what must hold of an event, beside `body_conditions`."""
-    conditions = [*_one_source(filters), *_between(event.c.received_at, filters)]
+    conditions = [*_source_conditions(filters), *_time_conditions(event.c.received_at, filters)]
     if filters.spam is not None:
         conditions.append(event.c.spam.isnot(None) if filters.spam else event.c.spam.is_(None))
     if filters.spam and filters.reason is not None:
-        conditions = [*conditions, _says(event.c.spam, filters.reason)]
+        conditions = [*conditions, _contains(event.c.spam, filters.reason)]
         filters = replace(filters, reason=None)
     owned = [delivery.c.event_id == event.c.id]
     if filters.route is not None:
@@ -68,23 +68,23 @@ def event_conditions(filters: Filters) -> Conditions:
     if filters.status == NONE:
         conditions.append(~exists().where(*owned))
         return conditions + (
-            [] if filters.reason is None else [_says(event.c.problem, filters.reason)]
+            [] if filters.reason is None else [_contains(event.c.problem, filters.reason)]
         )
-    standing = _standing(filters)
+    standing = _state_conditions(filters)
     if len(owned) + len(standing) == 1:
         return conditions
     found: ColumnElement[bool] = exists().where(*owned, *standing)
     if filters.reason is not None and len(owned) + len(standing) == 2:
-        found |= _says(event.c.problem, filters.reason)
+        found |= _contains(event.c.problem, filters.reason)
     return [*conditions, found]
 
 
 def delivery_conditions(filters: Filters) -> Conditions:
     """Return what must hold of a delivery, beside `body_conditions`."""
-    conditions = [*_between(delivery.c.created_at, filters), *_standing(filters)]
+    conditions = [*_time_conditions(delivery.c.created_at, filters), *_state_conditions(filters)]
     if filters.route is not None:
         conditions.append(delivery.c.route == filters.route)
-    if of_event := _one_source(filters):
+    if of_event := _source_conditions(filters):
         conditions.append(exists().where(event.c.id == delivery.c.event_id, *of_event))
     return conditions
 
@@ -106,7 +106,7 @@ def body_conditions(filters: Filters, *, of_deliveries: bool, is_sqlite: bool) -
     ]
 
 
-def _standing(filters: Filters) -> Conditions:
+def _state_conditions(filters: Filters) -> Conditions:
     """What may change of a delivery."""
     conditions: Conditions = []
     if filters.status is not None:
@@ -116,11 +116,11 @@ def _standing(filters: Filters) -> Conditions:
     if filters.dead_kind is not None:
         conditions.append(delivery.c.dead_kind == DeadKind.of_word(filters.dead_kind).value)
     if filters.reason is not None:
-        conditions.append(_says(delivery.c.reason, filters.reason))
+        conditions.append(_contains(delivery.c.reason, filters.reason))
     return conditions
 
 
-def _says(column: Any, text: str) -> ColumnElement[bool]:
+def _contains(column: Any, text: str) -> ColumnElement[bool]:
     """A text stands in a column, in any case as the database sees it (SQLite: that of ASCII
     letters).
     """
@@ -131,7 +131,7 @@ def _folded(text: str) -> str:
     return "".join(char.lower() if char.isascii() else char for char in text)
 
 
-def _one_source(filters: Filters) -> Sequence[ColumnElement[bool]]:
+def _source_conditions(filters: Filters) -> Sequence[ColumnElement[bool]]:
     conditions = [] if filters.source is None else [event.c.source == filters.source]
     if filters.type is not None and "*" in filters.type:
         pattern = (
@@ -146,6 +146,6 @@ def _one_source(filters: Filters) -> Sequence[ColumnElement[bool]]:
     return conditions
 
 
-def _between(column: Any, filters: Filters) -> Sequence[ColumnElement[bool]]:
+def _time_conditions(column: Any, filters: Filters) -> Sequence[ColumnElement[bool]]:
     since = [] if filters.since is None else [column >= filters.since]
     return since + ([] if filters.until is None else [column < filters.until])

@@ -13,8 +13,8 @@ from bridge.store.clock_corrections import POLLED, SENDING, time_limits
 from bridge.store.db.database import timings_of
 from bridge.store.tables.schema import delivery
 
-COUNTED: Final = 10_000  # rows that are counted of each
-LOOK_SECONDS: Final = 60.0  # after which a look at a run that has not been made is overdue
+MAX_COUNTED: Final = 10_000  # rows that are counted of each
+POLL_OVERDUE_SECONDS: Final = 60.0  # after which a look at a run that has not been made is overdue
 
 
 def overdue(connection: Connection, now: float) -> Overdue:
@@ -26,11 +26,11 @@ def overdue(connection: Connection, now: float) -> Overdue:
         leases=_count(
             connection, SENDING & (delivery.c.lease_until < now - timings.worker_missing_seconds)
         ),
-        looks=_count(connection, POLLED & (delivery.c.poll_at < now - LOOK_SECONDS)),
+        looks=_count(connection, POLLED & (delivery.c.poll_at < now - POLL_OVERDUE_SECONDS)),
         ahead=sum(_count(connection, each.exceeds(now)) for each in time_limits(timings)),
     )
 
 
 def _count(connection: Connection, where: ColumnElement[Any]) -> int:
-    some = select(literal_column("1")).where(where).limit(COUNTED).subquery()
+    some = select(literal_column("1")).where(where).limit(MAX_COUNTED).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar() or 0

@@ -17,7 +17,7 @@ from bridge.store import clock_steps
 from bridge.store.db.database import Database, timings_of
 from bridge.store.inbound import daily_bytes, form_files, refused_submissions
 from bridge.store.queries.overdue import overdue
-from bridge.store.queries.unsettled import Unsettled, unsettled
+from bridge.store.queries.unsettled import UnresolvedDelivery, unresolved_deliveries
 from bridge.store.queue import claims
 from bridge.store.queue import hold as start_hold
 from bridge.store.queue import throttling as circuits
@@ -27,11 +27,11 @@ from bridge.store.tables.schema import worker
 
 MOST: Final = 100_000  # rows that are counted
 # newest events that are looked at for those of today
-PAGE = 20_000
-PAGES = 5
-DEAD: Final = 5_000  # newest dead deliveries that are looked at for those of a day
-SPAM: Final = 1_000  # newest submissions held as spam, of each source, that are looked at
-LATE: Final = 20  # runs that nobody follows are named one by one
+PAGE_EVENTS = 20_000
+MAX_PAGES = 5
+MAX_DEAD_READ: Final = 5_000  # newest dead deliveries that are looked at for those of a day
+MAX_SPAM_READ: Final = 1_000  # newest submissions held as spam, of each source, that are looked at
+MAX_LATE_STARTS: Final = 20  # runs that nobody follows are named one by one
 
 _STUCK = "status IN ('dead', 'unknown', 'blocked')"  # the index's very condition
 _LANE = text(f"""
@@ -56,7 +56,7 @@ _DEAD_SINCE = text(f"""
 SELECT dead_kind, count(*) AS n FROM (
     SELECT seq, event_id, route, finished_at, dead_kind FROM delivery WHERE {_STUCK}
         AND status = 'dead'
-    ORDER BY seq DESC LIMIT {DEAD}) AS dead
+    ORDER BY seq DESC LIMIT {MAX_DEAD_READ}) AS dead
 WHERE finished_at > :since AND coalesce(dead_kind, '') <> 'person' AND NOT EXISTS (
     SELECT 1 FROM delivery AS later WHERE later.event_id = dead.event_id
         AND later.route = dead.route AND later.seq > dead.seq)
@@ -65,7 +65,7 @@ GROUP BY dead_kind
 _SPAM = text(f"""
 SELECT count(*) FROM (
     SELECT received_at FROM event WHERE source = :source AND spam IS NOT NULL
-    ORDER BY seq DESC LIMIT {SPAM}) AS newest
+    ORDER BY seq DESC LIMIT {MAX_SPAM_READ}) AS newest
 WHERE received_at > :since
 """)  # noqa: S608 - a number of ours
 _UNKNOWN = text(f"""
@@ -76,7 +76,7 @@ _LATE = text(f"""
 SELECT a.delivery_id, a.number, a.run_id, d.status FROM attempt AS a JOIN delivery AS d
     ON d.id = a.delivery_id
 WHERE a.late_at IS NOT NULL AND a.late_at > :since AND coalesce(d.run_id, '') <> a.run_id
-    ORDER BY a.late_at LIMIT {LATE}
+    ORDER BY a.late_at LIMIT {MAX_LATE_STARTS}
 """)  # noqa: S608 - names of our own tables and columns
 _NEWEST = text("SELECT max(seq) FROM event")
 _OF_PAGE = text("""
@@ -115,7 +115,7 @@ class Standing:
     dead_kinds: Mapping[str | None, int]
     unknown: int
     held: int
-    unsettled: list[Unsettled]
+    unsettled: list[UnresolvedDelivery]
     late_starts: list[LateStart]
     hold: Hold | None
     clock_step: ClockStep | None
@@ -151,11 +151,12 @@ def look(
                 row.source: row.n for row in connection.execute(_REJECTED, {"midnight": midnight})
             },
             queue=[
-                _lane(connection, platform, route) for platform, route in claims.lanes(connection)
+                _lane(connection, platform, route)
+                for platform, route in claims.list_route_queues(connection)
             ],
             blocked={row.route: row.n for row in connection.execute(_BLOCKED)},
             slots=_slots(connection),
-            circuits=circuits.read(connection),
+            circuits=circuits.read_circuits(connection),
             dead=_count(connection, _DEAD),
             dead_kinds={
                 row.dead_kind: row.n
@@ -163,7 +164,7 @@ def look(
             },
             unknown=unknown.n,
             held=unknown.held or 0,
-            unsettled=unsettled(connection),
+            unsettled=unresolved_deliveries(connection),
             late_starts=_late(connection, now - day),
             hold=start_hold.current(connection),
             clock_step=clock_steps.latest(connection),
@@ -234,9 +235,9 @@ def _sources(
     found: dict[str, tuple[float | None, int]] = {}
     newest = _count(connection, _NEWEST)
     cut = False
-    for page in range(PAGES):
+    for page in range(MAX_PAGES):
         rows = connection.execute(
-            _OF_PAGE, {"newest": newest, "page": PAGE, "midnight": midnight}
+            _OF_PAGE, {"newest": newest, "page": PAGE_EVENTS, "midnight": midnight}
         ).all()
         for row in rows:
             last, today = found.get(row.source, (row.last_at, 0))
@@ -245,7 +246,7 @@ def _sources(
         if of_today == 0:
             break
         newest = min(row.lowest for row in rows) - 1
-        cut = page == PAGES - 1 and of_today == PAGE
+        cut = page == MAX_PAGES - 1 and of_today == PAGE_EVENTS
     for source in wanted - found.keys():
         found[source] = connection.execute(_LAST, {"source": source}).scalar(), 0
     return found, cut

@@ -14,9 +14,9 @@ from bridge.core.errors import Unsealable
 from bridge.core.model import JSON
 from bridge.store.tables.encrypted import sealer_of
 
-READ: Final = 1000  # newest deliveries that are read
+MAX_READ: Final = 1000  # newest deliveries that are read
 
-_UNSETTLED = text("""
+_UNRESOLVED = text("""
 SELECT id, platform, poll_at, evidence FROM delivery
 WHERE status IN ('dead', 'unknown', 'blocked') AND status = 'unknown' AND poll_at IS NOT NULL
     ORDER BY seq DESC LIMIT :most
@@ -24,7 +24,7 @@ WHERE status IN ('dead', 'unknown', 'blocked') AND status = 'unknown' AND poll_a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unsettled:
+class UnresolvedDelivery:
     """A delivery whose run is looked for at `look_at`. `evidence`: what the last look has found,
     null before the first.
     """
@@ -35,11 +35,11 @@ class Unsettled:
     evidence: JSON = None
 
 
-def unsettled(connection: Connection, most: int = READ) -> list[Unsettled]:
+def unresolved_deliveries(connection: Connection, most: int = MAX_READ) -> list[UnresolvedDelivery]:
     """Return the newest deliveries whose run is looked for, `most` at most."""
     sealer = sealer_of(connection)
     found = []
-    for row in connection.execute(_UNSETTLED, {"most": most}):
+    for row in connection.execute(_UNRESOLVED, {"most": most}):
         evidence = None
         if row.evidence is not None:
             try:
@@ -47,6 +47,8 @@ def unsettled(connection: Connection, most: int = READ) -> list[Unsettled]:
             except Unsealable:
                 evidence = None
         found.append(
-            Unsettled(id=row.id, platform=row.platform, look_at=row.poll_at, evidence=evidence)
+            UnresolvedDelivery(
+                id=row.id, platform=row.platform, look_at=row.poll_at, evidence=evidence
+            )
         )
     return found

@@ -58,7 +58,7 @@ def waits_of(
     with database.read() as connection:
         local = _local_flows(connection, config) if waiting else None
         for one in waiting:
-            wait = why_waiting(one, _around(connection, one, config, local, now), now)
+            wait = why_waiting(one, _wait_context(connection, one, config, local, now), now)
             if wait is not None:
                 found[one.id] = wait
     return found
@@ -77,7 +77,7 @@ def held_up_by(database: Database, one: Delivery) -> int:
         )
 
 
-def _around(
+def _wait_context(
     connection: Connection,
     one: Delivery,
     config: Config | None,
@@ -93,14 +93,16 @@ def _around(
     )
     if one.status is Status.UNKNOWN:
         return Around(
-            look_at=known["poll_at"], **_asking(connection, one, now), **_configured(one, config)
+            look_at=known["poll_at"],
+            **_platform_facts(connection, one, now),
+            **_config_facts(one, config),
         )
     values: dict[str, Any] = (
-        _in_line(connection, one, known)
+        _blocked_facts(connection, one, known)
         if one.status is Status.BLOCKED
-        else _in_queue(connection, one, known, now)
+        else _queue_facts(connection, one, known, now)
     )
-    return Around(**values, **_configured(one, config), **_absent(one, local))
+    return Around(**values, **_config_facts(one, config), **_absent_facts(one, local))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def _local_flows(connection: Connection, config: Config | None) -> _LocalFlows |
     )
 
 
-def _absent(one: Delivery, local: _LocalFlows | None) -> Mapping[str, Any]:
+def _absent_facts(one: Delivery, local: _LocalFlows | None) -> Mapping[str, Any]:
     """Say which flow holds the route of a delivery, and whether the local platform lacks the
     delivery's own.
     """
@@ -137,7 +139,7 @@ def _absent(one: Delivery, local: _LocalFlows | None) -> Mapping[str, Any]:
     return {"absent": held_by, "lacks_own": one.saved_item_id not in local.known}
 
 
-def _configured(one: Delivery, config: Config | None) -> Mapping[str, Any]:
+def _config_facts(one: Delivery, config: Config | None) -> Mapping[str, Any]:
     """What routes.yaml says of a delivery's platform and route; a route that is gone limits
     nothing.
     """
@@ -153,7 +155,7 @@ def _configured(one: Delivery, config: Config | None) -> Mapping[str, Any]:
     }
 
 
-def _in_line(connection: Connection, one: Delivery, known: RowMapping) -> dict[str, Any]:
+def _blocked_facts(connection: Connection, one: Delivery, known: RowMapping) -> dict[str, Any]:
     key = None if one.order is None else one.order.key
     mine = (delivery.c.route == one.route) & (delivery.c.order_key == key)
     head = connection.execute(
@@ -171,7 +173,7 @@ def _in_line(connection: Connection, one: Delivery, known: RowMapping) -> dict[s
     }
 
 
-def _in_queue(
+def _queue_facts(
     connection: Connection, one: Delivery, known: RowMapping, now: float
 ) -> dict[str, Any]:
     given = {
@@ -186,18 +188,18 @@ def _in_queue(
 
     return {
         "hold": None if (held := hold.current(connection)) is None else held.reason,
-        "pace": throttling.paces(connection, [one.route]).get(one.route, Pace()),
+        "pace": throttling.read_paces(connection, [one.route]).get(one.route, Pace()),
         "used": count(_USED),
         "used_by_route": count(_USED_BY) + count(_UNKNOWN),
         "ahead": count(_AHEAD),
-        **_asking(connection, one, now),
+        **_platform_facts(connection, one, now),
     }
 
 
-def _asking(connection: Connection, one: Delivery, now: float) -> dict[str, Any]:
+def _platform_facts(connection: Connection, one: Delivery, now: float) -> dict[str, Any]:
     """Return the circuit of a delivery's platform, and how many workers run."""
     workers = select(func.count()).select_from(worker).where(is_alive(now, timings_of(connection)))
     return {
-        "circuit": throttling.read(connection).get(one.platform),
+        "circuit": throttling.read_circuits(connection).get(one.platform),
         "workers": connection.execute(workers).scalar() or 0,
     }

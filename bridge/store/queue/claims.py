@@ -20,15 +20,17 @@ from bridge.store.db.advisory_locks import Lock, alone
 from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import Among, Prepared, listed
 from bridge.store.queue import throttling
-from bridge.store.queue.heads import heads
+from bridge.store.queue.heads import find_next_due
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery
 
 ReadClocks = Callable[[str], ClockReading]  # of a platform, the clocks at the time of the claim
-Order = Callable[[str, Sequence[str]], Sequence[str]]  # of a platform, the routes that wait for it
+RouteOrder = Callable[
+    [str, Sequence[str]], Sequence[str]
+]  # of a platform, the routes that wait for it
 
-_LANES = Prepared(
+_ROUTE_QUEUES = Prepared(
     text("""
 WITH RECURSIVE busy(platform) AS (
     SELECT (SELECT min(platform) FROM delivery WHERE status = 'queued')
@@ -124,9 +126,9 @@ def lease_until(connection: Connection, now: float) -> float:
     return now + timings_of(connection).lease_seconds
 
 
-def lanes(connection: Connection) -> list[tuple[str, str]]:
+def list_route_queues(connection: Connection) -> list[tuple[str, str]]:
     """Return (platform, route) of all that is queued."""
-    return [(row.platform, row.route) for row in _LANES.rows(connection)]
+    return [(row.platform, row.route) for row in _ROUTE_QUEUES.rows(connection)]
 
 
 def claim(
@@ -136,7 +138,7 @@ def claim(
     most: int,
     now: float,
     lease: str,
-    order: Order = lambda _, routes: routes,
+    order: RouteOrder = lambda _, routes: routes,
     intents: bool = True,
     clocks: ReadClocks | None = None,
 ) -> list[Claim]:
@@ -147,10 +149,10 @@ def claim(
     attempt has yet to `begin`.
     """
     alone(connection, Lock.COUNT_SLOTS)
-    waiting = lanes(connection)
+    waiting = list_route_queues(connection)
     if not waiting:
         return []
-    claims = _Claiming(connection, allowed, now, lease).take(waiting, most, order)
+    claims = _ClaimRound(connection, allowed, now, lease).take(waiting, most, order)
     if clocks is not None:
         claims = [replace(each, clocks=clocks(each.delivery.platform)) for each in claims]
     if claims and intents:
@@ -171,7 +173,7 @@ def intent_row(claim: Claim) -> dict[str, Any]:
     }
 
 
-class _Claiming:
+class _ClaimRound:
     """One claim: what is taken already, and what may go."""
 
     def __init__(self, connection: Connection, allowed: Allowed, now: float, lease: str) -> None:
@@ -179,8 +181,8 @@ class _Claiming:
         self._allowed = allowed
         self._now = now
         self._lease = lease
-        self._circuits: Mapping[str, Circuit] = throttling.read(connection)
-        self._paces = throttling.paces(connection, allowed.limits) if allowed.limits else {}
+        self._circuits: Mapping[str, Circuit] = throttling.read_circuits(connection)
+        self._paces = throttling.read_paces(connection, allowed.limits) if allowed.limits else {}
         self._taken: defaultdict[tuple[str, str], set[str]] = defaultdict(set)  # ids, by lane
         self._used: Counter[str] = Counter()  # by platform
         self._used_by: Counter[str] = Counter()  # by route
@@ -188,7 +190,7 @@ class _Claiming:
             self._used[row.platform] += row.used
             self._used_by[row.route] += row.used
 
-    def take(self, lanes: Sequence[tuple[str, str]], most: int, order: Order) -> list[Claim]:
+    def take(self, lanes: Sequence[tuple[str, str]], most: int, order: RouteOrder) -> list[Claim]:
         claims: list[Claim] = []
         for platform, cap in self._allowed.caps.items():
             known = self._circuits.get(platform)
@@ -204,7 +206,7 @@ class _Claiming:
             taken = self._shared(platform, list(order(platform, routes)), left) if routes else []
             claims += taken
             if known is not None and taken:
-                throttling.write(
+                throttling.write_circuits(
                     self._connection, self._circuits, {platform: probe(known, self._now)}, self._now
                 )
         if claims:
@@ -250,7 +252,7 @@ class _Claiming:
         if not may:
             return {}
         most = max(most + len(self._taken[platform, route]) for route, most in may.items())
-        found = heads(
+        found = find_next_due(
             self._connection,
             platform,
             list(may),
@@ -282,7 +284,7 @@ class _Claiming:
             self._paces[route] = spend(
                 limits, self._paces.get(route, Pace()), len(taken), self._now
             )
-            throttling.keep_pace(self._connection, route, self._paces[route])
+            throttling.write_pace(self._connection, route, self._paces[route])
 
 
 def due(connection: Connection, now: float) -> bool:

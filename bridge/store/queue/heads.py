@@ -51,7 +51,7 @@ _OF_FLOWS = {
 }
 
 
-def heads(
+def find_next_due(
     connection: Connection,
     platform: str,
     routes: Sequence[str],

@@ -8,7 +8,7 @@ from bridge.core.timings import Timings
 from bridge.store.db.database import Database
 from bridge.store.tables.schema import event, worker
 
-FORGET = 86400.0
+FORGET_SECONDS = 86400.0
 
 _NEWEST = select(event.c.received_at).order_by(event.c.seq.desc()).limit(1)
 _KNOWN = select(event.c.seq).where(
@@ -36,7 +36,9 @@ def leave(connection: Connection, worker_id: str) -> None:
 
 def forget(connection: Connection, now: float) -> int:
     """Let go of workers that died more than a day ago; return how many."""
-    return connection.execute(delete(worker).where(worker.c.seen_at < now - FORGET)).rowcount
+    return connection.execute(
+        delete(worker).where(worker.c.seen_at < now - FORGET_SECONDS)
+    ).rowcount
 
 
 def is_alive(now: float, timings: Timings) -> ColumnElement[bool]:

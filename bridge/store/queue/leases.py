@@ -89,4 +89,4 @@ def hand_back(connection: Connection, claims: Iterable[Claim]) -> None:
             )
             freed_starts.append(claim)
     for claim in freed_starts:
-        throttling.give_back(connection, claim.delivery.route, day_of(claim.began_at))
+        throttling.return_starts(connection, claim.delivery.route, day_of(claim.began_at))

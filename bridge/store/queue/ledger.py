@@ -127,7 +127,7 @@ def record(
     sealer = sealer_of(connection)
     ids = listed(each.claim.delivery.id for each in settled)
     held = {row.id: row for row in _HELD.rows(connection, ids=ids)}
-    _COMPLETE.change_each(connection, [_completion(each, now, sealer) for each in settled])
+    _COMPLETE.change_each(connection, [_attempt_values(each, now, sealer) for each in settled])
     statuses: list[Status | None] = []
     rows = []
     ended = []
@@ -142,10 +142,10 @@ def record(
         decision = settle(each.claim.delivery, each.outcome, now, jitter)
         statuses.append(decision.status if mine or late else None)
         if mine or late:
-            rows.append(_after(each, decision, now, spent=mine))
+            rows.append(_delivery_values(each, decision, now, spent=mine))
             ended += (
                 [each.claim.delivery]
-                if ends(each.claim.delivery, decision.status, followed=rows[-1]["slot"])
+                if releases_next(each.claim.delivery, decision.status, followed=rows[-1]["slot"])
                 else []
             )
         elif each.outcome.run_id not in (None, known and known.run_id):
@@ -158,9 +158,9 @@ def record(
         _LATE.change_each(connection, unfollowed)
     if rows:
         _SETTLE.change_each(connection, rows)
-        ordering.leave(connection, ended, now)
+        ordering.leave_queue(connection, ended, now)
     for route, day in to_nothing:
-        throttling.give_back(connection, route, day)
+        throttling.return_starts(connection, route, day)
     return statuses
 
 
@@ -175,7 +175,7 @@ def _is_settled_late(known: Any, each: Settled) -> bool:
     )
 
 
-def _completion(each: Settled, now: float, sealer: Sealer) -> dict[str, Any]:
+def _attempt_values(each: Settled, now: float, sealer: Sealer) -> dict[str, Any]:
     outcome = each.outcome
     delivery_id = each.claim.delivery.id
     number = each.claim.attempt
@@ -191,7 +191,9 @@ def _completion(each: Settled, now: float, sealer: Sealer) -> dict[str, Any]:
     return closed(sealer, "attempt", name_of(delivery_id, number), values)
 
 
-def _after(each: Settled, decision: Decision, now: float, *, spent: bool) -> dict[str, Any]:
+def _delivery_values(
+    each: Settled, decision: Decision, now: float, *, spent: bool
+) -> dict[str, Any]:
     """What changes of a delivery after an attempt, as the parameters of `_SETTLE`. `spent`: the
     attempt was not counted yet.
     """
@@ -221,7 +223,7 @@ def _after(each: Settled, decision: Decision, now: float, *, spent: bool) -> dic
     }
 
 
-def ends(one: Delivery, status: Status, *, followed: bool) -> bool:
+def releases_next(one: Delivery, status: Status, *, followed: bool) -> bool:
     """Tell whether a delivery that goes to this status lets the next in its line go. `followed`:
     its run is under way.
     """
@@ -248,11 +250,11 @@ def learn(
     """
     if not settled and not reaped:
         return
-    before = throttling.read(connection)
+    before = throttling.read_circuits(connection)
     if not before and all(each.outcome.kind is Kind.STARTED for each in settled):
         return
     alone(connection, Lock.COUNT_SLOTS)
-    before = throttling.read(connection)
+    before = throttling.read_circuits(connection)
     lost = {one.platform for one in reaped}
     after: dict[str, Circuit | None] = {
         name: replace(known, probe_until=None) if name in lost else known
@@ -269,7 +271,7 @@ def learn(
         known = worth_keeping(known, caps.get(platform, 0))
         if known is not None or platform in before:
             after[platform] = known
-    throttling.write(connection, before, after, now)
+    throttling.write_circuits(connection, before, after, now)
 
 
 def reap(

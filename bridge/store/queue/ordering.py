@@ -26,8 +26,8 @@ from bridge.core.model import DeadKind, Delivery, Status
 from bridge.store.db.advisory_locks import alone_with_keys
 from bridge.store.tables.schema import delivery
 
-Key = tuple[str, str]  # route, ordering key
-MENDED = 200  # lines that are looked at in one go
+OrderKey = tuple[str, str]  # route, ordering key
+MAX_REPAIRED_KEYS = 200  # lines that are looked at in one go
 
 _next = delivery.alias("next")
 # Written out, since an index on some rows is only used where its very condition stands in the
@@ -58,12 +58,12 @@ _PROMOTE = (
 )
 
 
-def key_of(one: Delivery) -> list[Key]:
+def key_of(one: Delivery) -> list[OrderKey]:
     """Return the line of a delivery, none for one that stands in none."""
     return [] if one.order is None else [(one.route, one.order.key)]
 
 
-def alone_with(connection: Connection, these: ColumnElement[bool]) -> None:
+def lock_keys_of(connection: Connection, these: ColumnElement[bool]) -> None:
     """Let nobody else change the lines in which these deliveries stand until the end of the
     transaction.
 
@@ -75,7 +75,7 @@ def alone_with(connection: Connection, these: ColumnElement[bool]) -> None:
     alone_with_keys(connection, [(row.route, row.order_key) for row in connection.execute(keys)])
 
 
-def leave(connection: Connection, ended: Iterable[Delivery], now: float) -> None:
+def leave_queue(connection: Connection, ended: Iterable[Delivery], now: float) -> None:
     """Let the next in line go for each of these that is the head of its line."""
     heads = [one for one in ended if one.order is not None]
     if not heads:
@@ -86,14 +86,14 @@ def leave(connection: Connection, ended: Iterable[Delivery], now: float) -> None
             promote(connection, key_of(one)[0], now)
 
 
-def promote(connection: Connection, key: Key, now: float) -> None:
+def promote(connection: Connection, key: OrderKey, now: float) -> None:
     """Make the first of those that wait the head; a parked one is dead from then on, and holds the
     key.
     """
     connection.execute(_PROMOTE, {"of_route": key[0], "of_key": key[1], "now": now})
 
 
-def join(connection: Connection, one: Delivery) -> Status:
+def join_queue(connection: Connection, one: Delivery) -> Status:
     """Return what a delivery becomes that goes back to the queue: `queued`, as the head of its
     line, or `blocked` behind it.
     """
@@ -105,7 +105,7 @@ def join(connection: Connection, one: Delivery) -> Status:
     return Status.BLOCKED if taken else Status.QUEUED
 
 
-def headless(connection: Connection) -> list[Key]:
+def headless(connection: Connection) -> list[OrderKey]:
     """Return lines that have no head. There are none, unless somebody wrote to the database by
     hand.
     """
@@ -120,11 +120,11 @@ def headless(connection: Connection) -> list[Key]:
     )
     return [
         (row.route, row.order_key)
-        for row in connection.execute(waiting.where(~headed).distinct().limit(MENDED))
+        for row in connection.execute(waiting.where(~headed).distinct().limit(MAX_REPAIRED_KEYS))
     ]
 
 
-def mend(connection: Connection, now: float) -> list[Key]:
+def mend(connection: Connection, now: float) -> list[OrderKey]:
     """Promote in lines that have no head, and return them."""
     keys = headless(connection)
     alone_with_keys(connection, keys)

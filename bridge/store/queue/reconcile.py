@@ -20,7 +20,7 @@ from bridge.delivery.reconcile_verdict import judge
 from bridge.store.db.advisory_locks import FLOW, alone_with_keys
 from bridge.store.db.database import timings_of
 from bridge.store.queue import ledger, ordering, run_tracking, throttling
-from bridge.store.queue.unknown_starts import Case, case, linked, rivals
+from bridge.store.queue.unknown_starts import Case, case, find_rivals, linked
 from bridge.store.tables.encrypted import closed, name_of, sealer_of
 from bridge.store.tables.rows import to_delivery, to_json
 from bridge.store.tables.schema import attempt, delivery
@@ -57,7 +57,7 @@ def settle(
         return None
     # In this order: a call that ends in between is still open in the first, or has its run in the
     # second.
-    others = rivals(connection, known, answers.look) if answers.look.candidates else ()
+    others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()
     taken = linked(connection, [one.run_id for one in answers.look.candidates])
     look = replace(
         answers.look,
@@ -118,7 +118,7 @@ def _settle_attempt(
     )
 
 
-def _again(
+def _poll_again(
     connection: Connection, known: Case, evidence: Evidence, _: Answers, now: float, __: float
 ) -> Status | None:
     values = _looked(evidence, poll_at=now + (evidence.decision.wait or 0.0))
@@ -156,9 +156,9 @@ def _queue(
         return None
     _settle_attempt(connection, known, Kind.REFUSED, NOT_FOUND)
     status = Status.DEAD if is_over else Status.QUEUED
-    if ledger.ends(one, status, followed=False):
-        ordering.leave(connection, [one], now)
-    throttling.give_back(connection, one.route, day_of(known.began_at))
+    if ledger.releases_next(one, status, followed=False):
+        ordering.leave_queue(connection, [one], now)
+    throttling.return_starts(connection, one.route, day_of(known.began_at))
     return status
 
 
@@ -188,8 +188,8 @@ def _adopt(
     if not _change(connection, known, values):
         return None
     _settle_attempt(connection, known, Kind.STARTED, FOUND, run_id)
-    if ledger.ends(one, Status.DELIVERED, followed=True):
-        ordering.leave(connection, [one], now)
+    if ledger.releases_next(one, Status.DELIVERED, followed=True):
+        ordering.leave_queue(connection, [one], now)
     adopted = to_delivery(
         connection.execute(select(delivery).where(delivery.c.id == one.id)).one(),
         sealer_of(connection),
@@ -206,7 +206,7 @@ def _adopt(
 _Apply = Callable[[Connection, Case, Evidence, Answers, float, float], Status | None]
 _APPLY: Final[Mapping[Verdict, _Apply]] = {
     Verdict.ADOPT: _adopt,
-    Verdict.AGAIN: _again,
+    Verdict.AGAIN: _poll_again,
     Verdict.HOLD: _hold,
     Verdict.QUEUE: _queue,
 }

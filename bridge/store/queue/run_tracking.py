@@ -14,14 +14,14 @@ from bridge.delivery.retry import after_run
 from bridge.store.db.database import timings_of
 from bridge.store.db.prepared import Among, Prepared, listed
 from bridge.store.queue import ordering
-from bridge.store.queue.transitions import queued_again
+from bridge.store.queue.transitions import requeued_values
 from bridge.store.tables.encrypted import closed, name_of, sealer_of
 from bridge.store.tables.rows import to_delivery, to_json
 from bridge.store.tables.schema import attempt, delivery
 
-GONE = "the platform says that it has no such run"
+RUN_GONE = "the platform says that it has no such run"
 # of (platform, saved_item_id): so many seconds before its time a run is looked at with others
-Near = Callable[[str, str], float]
+SecondsAhead = Callable[[str, str], float]
 
 _DUE = text("delivery.poll_at IS NOT NULL AND delivery.poll_at <= :now")
 _SOON = text(
@@ -37,8 +37,8 @@ _FOLLOWED = (
     .order_by(delivery.c.poll_at)
     .limit(bindparam("most"))
 )
-_TO_LOOK_AT = Prepared(_FOLLOWED.where(_DUE, _ASKED).with_for_update(skip_locked=True))
-_SOON_TO_LOOK_AT = Prepared(_FOLLOWED.where(_SOON).with_for_update(skip_locked=True))
+_DUE_POLLS = Prepared(_FOLLOWED.where(_DUE, _ASKED).with_for_update(skip_locked=True))
+_EARLY_POLLS = Prepared(_FOLLOWED.where(_SOON).with_for_update(skip_locked=True))
 _WAITING = text("""
 WITH RECURSIVE lane(route) AS (
     SELECT (SELECT min(route) FROM delivery WHERE status = 'queued' AND platform = :of)
@@ -60,7 +60,7 @@ def claim_polls(
     platforms: Iterable[str],
     most: int,
     now: float,
-    near: Near | None = None,
+    near: SecondsAhead | None = None,
 ) -> list[tuple[Delivery, int]]:
     """Take up to `most` deliveries whose run is due to be looked at or looked for, with how often
     it was.
@@ -70,7 +70,7 @@ def claim_polls(
     """
     known = listed(platforms)
     lease = timings_of(connection).lease_seconds
-    rows = _TO_LOOK_AT.rows(connection, platforms=known, most=most, now=now)
+    rows = _DUE_POLLS.rows(connection, platforms=known, most=most, now=now)
     horizons = (
         {
             _flow(row): min(near(*_flow(row)), lease / 5)
@@ -82,7 +82,7 @@ def claim_polls(
     )
     if horizons and len(rows) < most:
         soon = now + max(horizons.values())
-        others = _SOON_TO_LOOK_AT.rows(
+        others = _EARLY_POLLS.rows(
             connection, platforms=known, most=most - len(rows), now=now, soon=soon
         )
         rows += [row for row in others if row.poll_at <= now + horizons.get(_flow(row), -1.0)]
@@ -175,11 +175,11 @@ def record_run(
             values |= (
                 {"dead_kind": DeadKind.PLATFORM.value}
                 if status is Status.DEAD
-                else _again(followed, decision.due_at)
+                else _rerun_values(followed, decision.due_at)
             )
     elif report.gone:
         over = True
-        values |= {"reason": GONE, "poll_at": None, "slot": False}
+        values |= {"reason": RUN_GONE, "poll_at": None, "slot": False}
     elif now > (followed.delivered_at or now) + followed.run_timeout and _is_timed_out(
         connection, followed, now
     ):
@@ -198,13 +198,13 @@ def record_run(
     if connection.execute(update(delivery).where(following).values(values)).rowcount != 1:
         return False
     if status is Status.QUEUED:
-        _keep(connection, followed, report, now)
+        _store_failed_run(connection, followed, report, now)
     elif (
         over
         and followed.order is not None
         and not (status is Status.DEAD and followed.order.blocks)
     ):
-        ordering.leave(connection, [followed], now)
+        ordering.leave_queue(connection, [followed], now)
     return over
 
 
@@ -225,12 +225,14 @@ def _ended_at(report: RunReport, now: float) -> float:
     return now if report.finished_at is None else min(report.finished_at, now)
 
 
-def _again(followed: Delivery, due_at: float) -> dict[str, Any]:
+def _rerun_values(followed: Delivery, due_at: float) -> dict[str, Any]:
     """Another run needs another call, which is not one of those that were allowed for this one."""
-    return queued_again(followed, due_at) | {"retry_attempts": delivery.c.retry_attempts + 1}
+    return requeued_values(followed, due_at) | {"retry_attempts": delivery.c.retry_attempts + 1}
 
 
-def _keep(connection: Connection, followed: Delivery, report: RunReport, now: float) -> None:
+def _store_failed_run(
+    connection: Connection, followed: Delivery, report: RunReport, now: float
+) -> None:
     """Keep with its attempt how a run ended that another follows."""
     mine = (attempt.c.delivery_id == followed.id) & (attempt.c.run_id == followed.run_id)
     ended = {

@@ -18,7 +18,7 @@ from bridge.store.db.advisory_locks import Lock, alone
 from bridge.store.db.prepared import Prepared
 from bridge.store.tables.schema import circuit, pace
 
-NAMES = (
+CIRCUIT_COLUMNS = (
     "platform",
     "failures",
     "open_for",
@@ -30,15 +30,15 @@ NAMES = (
     "not_before",
     "reason",
 )
-_KNOWN = Prepared(select(*(circuit.c[name] for name in NAMES)))
+_KNOWN = Prepared(select(*(circuit.c[name] for name in CIRCUIT_COLUMNS)))
 
 
-def read(connection: Connection) -> dict[str, Circuit]:
+def read_circuits(connection: Connection) -> dict[str, Circuit]:
     """Return what is known, by platform; where all is well there is nothing."""
     return {row.platform: Circuit(**row._asdict()) for row in _KNOWN.rows(connection)}
 
 
-def write(
+def write_circuits(
     connection: Connection,
     before: Mapping[str, Circuit],
     after: Mapping[str, Circuit | None],
@@ -52,7 +52,7 @@ def write(
         if known is not None:
             connection.execute(
                 insert(circuit).values(
-                    **{each: getattr(known, each) for each in NAMES}, changed_at=now
+                    **{each: getattr(known, each) for each in CIRCUIT_COLUMNS}, changed_at=now
                 )
             )
 
@@ -61,16 +61,16 @@ def try_all_credentials(connection: Connection, now: float) -> None:
     """Have one start go to each platform that refused our credentials. To be called when the
     configuration may have others.
     """
-    if not any(one.is_unauthorized for one in read(connection).values()):
+    if not any(one.is_unauthorized for one in read_circuits(connection).values()):
         return
     alone(connection, Lock.COUNT_SLOTS)
-    before = read(connection)
-    write(
+    before = read_circuits(connection)
+    write_circuits(
         connection, before, {name: try_credentials(one, now) for name, one in before.items()}, now
     )
 
 
-def paces(connection: Connection, routes: Iterable[str]) -> dict[str, Pace]:
+def read_paces(connection: Connection, routes: Iterable[str]) -> dict[str, Pace]:
     """Return the pace of each of these routes that has one."""
     query = select(pace).where(pace.c.route.in_(list(routes)))
     return {
@@ -79,14 +79,14 @@ def paces(connection: Connection, routes: Iterable[str]) -> dict[str, Pace]:
     }
 
 
-def keep_pace(connection: Connection, route: str, known: Pace) -> None:
+def write_pace(connection: Connection, route: str, known: Pace) -> None:
     """Write a route's pace down."""
     values = {"next_at": known.next_at, "day": known.day, "starts": known.starts}
     if connection.execute(update(pace).where(pace.c.route == route).values(values)).rowcount == 0:
         connection.execute(insert(pace).values(route=route, **values))
 
 
-def give_back(connection: Connection, route: str, day: int, starts: int = 1) -> None:
+def return_starts(connection: Connection, route: str, day: int, starts: int = 1) -> None:
     """Take starts off a route's day that came to nothing. As a claim does, it counts slots first:
     both change the pace of routes.
     """

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 from bridge.core.errors import IllegalTransition
 from bridge.core.model import TRANSITIONS, DeadKind, Delivery, RunState, Status
 from bridge.store.queue import ordering
-from bridge.store.queue.ledger import ends
+from bridge.store.queue.ledger import releases_next
 from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery
@@ -36,8 +36,8 @@ def move(
         raise IllegalTransition(f"no delivery {delivery_id}")
     known = to_delivery(row, sealer_of(connection))
     _must_be_movable(known, to)
-    goes_to = ordering.join(connection, known) if to is Status.QUEUED else to
-    values = _moved(known, goes_to, now, reason, run_id)
+    goes_to = ordering.join_queue(connection, known) if to is Status.QUEUED else to
+    values = _moved_values(known, goes_to, now, reason, run_id)
     changed = connection.execute(
         update(delivery)
         .where(delivery.c.id == delivery_id, delivery.c.status == known.status)
@@ -47,8 +47,8 @@ def move(
         raise IllegalTransition(f"{delivery_id} changed meanwhile; look again")
     seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)
     connection.execute(update(attempt).where(seen_to).values(late_at=None))
-    if ends(known, goes_to, followed=bool(run_id)):
-        ordering.leave(connection, [known], now)
+    if releases_next(known, goes_to, followed=bool(run_id)):
+        ordering.leave_queue(connection, [known], now)
     return known
 
 
@@ -80,7 +80,7 @@ def _must_be_movable(known: Delivery, to: Status) -> None:
         )
 
 
-def _moved(
+def _moved_values(
     known: Delivery, to: Status, now: float, reason: str | None, run_id: str | None
 ) -> dict[str, Any]:
     """What changes of a delivery that a person moves, beside its status. What was parked by
@@ -92,7 +92,7 @@ def _moved(
     values["dead_kind"] = dead_kind and dead_kind.value
     values["reason"] = ": ".join(filter(None, (reason, known.reason))) if parked else reason
     if to in (Status.QUEUED, Status.BLOCKED):
-        values |= queued_again(known, now) | {
+        values |= requeued_values(known, now) | {
             "retry_attempts": known.attempts + known.retry.attempts
         }
         values["holds_key"] = to is Status.QUEUED and known.order is not None
@@ -109,7 +109,7 @@ def _moved(
     return values
 
 
-def queued_again(known: Delivery, due_at: float) -> dict[str, Any]:
+def requeued_values(known: Delivery, due_at: float) -> dict[str, Any]:
     """What changes of a delivery that goes back to the queue after it was over: nothing of its run
     is left, and another may follow.
     """

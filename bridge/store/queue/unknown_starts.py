@@ -84,7 +84,7 @@ def linked(connection: Connection, run_ids: Collection[str]) -> set[str]:
     return {row.run_id for query in queries for row in connection.execute(query)}
 
 
-def rivals(connection: Connection, known: Case, look: Look) -> tuple[Rival, ...]:
+def find_rivals(connection: Connection, known: Case, look: Look) -> tuple[Rival, ...]:
     """Return the other attempts for the same flow whose run is not known and could have been
     created in the same window.
 
