@@ -1,1 +1,1 @@
-"""Processes: startup, supervisor, handover, watchdog."""
+"""Processes: startup, supervisor, handover, watchdog, reload."""

@@ -1,9 +1,7 @@
-"""A process that takes over from this one: the same command with the same sockets, begun beside it,
-so that nobody waits for its start.
+"""Handover: start a replacement process with the same command and sockets beside this one.
 
-It says that it is ready by a byte in a pipe, and then this one may end. systemd is told which
-process the service is from then on, so the new version of a program that was installed meanwhile
-takes over without a stop of the service.
+The replacement writes a byte to a pipe when it is ready, and then this process may end. systemd
+receives the new main process id, so a newly installed version takes over without downtime.
 """
 
 from __future__ import annotations
@@ -23,11 +21,11 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-_MIN_MOVED_FD: Final = 100  # no descriptor of those that are handed over is moved over another
+_MIN_MOVED_FD: Final = 100  # descriptors move above this, so that none replaces another
 
 
 class Successor:
-    """A process that was begun to take over. `pid`: its id."""
+    """A replacement process. `pid`: its process id."""
 
     def __init__(self, pid: int, said: int) -> None:
         self.pid = pid
@@ -36,12 +34,11 @@ class Successor:
 
     @classmethod
     def begin(cls, sockets: Sequence[socket.socket], environ: Mapping[str, str]) -> Successor:
-        """Begin it: this process's own command in the environment that it was begun in, with the
-        listening `sockets`.
+        """Start this process's own command in its first environment, with the listening `sockets`.
 
-        It is no child of this process: systemd waits for the end of a service's first process only
-        where that is its own child, else it kills it at once when it stops the service. OSError
-        where no process can be made.
+        The replacement is not a child of this process: systemd waits for the end of a main process
+        only if it is systemd's own child, and otherwise kills it at once when the service stops.
+        Raises OSError where no process can be created.
         """
         said, says = os.pipe2(os.O_CLOEXEC)
         number, numbers = os.pipe2(os.O_CLOEXEC)
@@ -61,13 +58,11 @@ class Successor:
             told = file.read()
         if not told:
             os.close(said)
-            raise OSError("no process can be made")
+            raise OSError("cannot create a process")
         return cls(int(told), said)
 
     def look(self) -> bool | None:
-        """Return True once it is ready, False where it has ended before, None while neither is
-        known. Never waits.
-        """
+        """Return True when it is ready, False if it ended before, else None. Never waits."""
         if self._is_ready:
             return True
         try:
@@ -79,7 +74,7 @@ class Successor:
 
 
 def _exec_replacement(sockets: Sequence[int], says: int, environ: Mapping[str, str]) -> NoReturn:
-    """Replace this process, which was just forked, by the command that its parent is."""
+    """Replace this forked process with the command of its parent."""
     try:
         for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(ending, signal.SIG_DFL)
@@ -99,9 +94,7 @@ def _exec_replacement(sockets: Sequence[int], says: int, environ: Mapping[str, s
 
 
 def _command() -> list[str]:
-    """Return this process's own command: the program where it is one, so that it keeps its name,
-    else the interpreter and its arguments.
-    """
+    """Return this process's own command: the program, which keeps its name, or the interpreter."""
     program = sys.argv[0]
     given = sys.orig_argv[1:]
     if given[:1] == [program] and Path(program).is_absolute() and os.access(program, os.X_OK):

@@ -1,7 +1,6 @@
-"""What the processes of a command are: receivers, a worker, and who reads routes.yaml for them.
+"""The processes of a command: receivers, a worker, and the reader of routes.yaml.
 
-Everything is imported once, before the fork; the store is opened after it, by each process for
-itself.
+Modules are imported once, before the fork; each process opens the store for itself, after it.
 """
 
 from __future__ import annotations
@@ -44,18 +43,18 @@ from bridge.worker.worker import Worker
 
 PREPARED = "prepared"
 _OTHER_ADDRESS: Final = (
-    "choose another address: --bind or FLOWBRIDGE_BIND in .env; of the demo, --port"
+    "choose another address with --bind or FLOWBRIDGE_BIND in .env (for the demo, --port)"
 )
-#: What to do where an address cannot be bound, by the number of the error.
+#: The next step where an address cannot be bound, by the error number.
 BIND_HINTS: Final = {
-    errno.EADDRINUSE: f". Next: end the process that listens there, or {_OTHER_ADDRESS}",
-    errno.EACCES: f". Next: ports below 1024 need a privilege: {_OTHER_ADDRESS}",
+    errno.EADDRINUSE: f". Next: stop the process that listens there, or {_OTHER_ADDRESS}",
+    errno.EACCES: f". Next: ports below 1024 require a privilege: {_OTHER_ADDRESS}",
     errno.EADDRNOTAVAIL: f". Next: this machine does not have that address: {_OTHER_ADDRESS}",
 }
 
 
 def listen(settings: Settings) -> list[socket.socket]:
-    """Bind the sockets of both faces; `SettingsError` where an address is taken or not ours."""
+    """Bind the sockets of both listeners; `SettingsError` where an address cannot be bound."""
     return [
         _bind(address) for address in (settings.bind, settings.private_bind) if address is not None
     ]
@@ -79,9 +78,7 @@ def _bind(address: Address) -> socket.socket:
 
 
 def as_bound(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
-    """Return the settings with the addresses that the sockets really have: a name such as
-    `localhost` has become a number.
-    """
+    """Return the settings with the numeric addresses of the bound sockets."""
     addresses: list[Address] = [sock.getsockname()[:2] for sock in sockets]
     return replace(
         settings, bind=addresses[0], private_bind=addresses[1] if len(addresses) > 1 else None
@@ -89,9 +86,7 @@ def as_bound(settings: Settings, sockets: Sequence[socket.socket]) -> Settings:
 
 
 def with_local_url(loaded: Loaded, before: str, now: str) -> Loaded:
-    """Return what was loaded with the embedded platform at the address that it really has: port 0
-    has become a number.
-    """
+    """Return the configuration with the bound address of the local platform instead of port 0."""
     platforms = {
         name: (
             replace(each, base_url=now)
@@ -104,18 +99,19 @@ def with_local_url(loaded: Loaded, before: str, now: str) -> Loaded:
 
 
 def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
-    """Prepare the store in a process of its own: Alembic's memory goes with it, the store stays
-    unopened here, and flows.py does no harm.
+    """Prepare the store in a child process.
 
-    `SettingsError` with what was wrong: with the store, or with flows.py.
+    The memory of Alembic ends with the child, this process does not open the store, and flows.py
+    cannot change this process. Raises `SettingsError` for a problem of the store or of flows.py.
     """
-    Sealer(settings.encryption_keys)  # what sealing takes is in memory before anything is forked,
-    Database.of(settings)  # and so is the database's driver; nothing is opened
+    # Loads the encryption library and the database driver before the fork; opens nothing.
+    Sealer(settings.encryption_keys)
+    Database.of(settings)
     answers, told = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
         os.close(answers)
-        os.dup2(2, 1)  # stdout holds a command's answer only
+        os.dup2(2, 1)  # stdout is for the output of the command
         end(lambda: _prepare(settings, loaded, told))
     os.close(told)
     with open(answers, "rb") as file:  # noqa: PTH123 - it is an open pipe
@@ -123,7 +119,8 @@ def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
     os.waitpid(child, 0)
     if said != PREPARED:
         raise SettingsError(
-            said or "the process that prepared the store and loaded the flows ended without a word"
+            said
+            or "the process that prepares the store and loads the flows ended without a message"
         )
 
 
@@ -142,8 +139,10 @@ def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
 
 
 def run_worker(settings: Settings, following: Following, wake: Wake) -> None:
-    """Be a worker process until SIGTERM or SIGINT. The flow host is forked first, before there are
-    threads, a store, or one processor.
+    """Run a worker until SIGTERM or SIGINT.
+
+    Forks the forkserver of flows first, before the worker has threads, a store or a pinned
+    processor.
     """
     host = replace(
         start_host(load_library, settings.flow_environ), report=following.board.report_flows
@@ -151,7 +150,7 @@ def run_worker(settings: Settings, following: Following, wake: Wake) -> None:
     following.start("work")
     relay = None
     if settings.engine == "celery":
-        from bridge.worker.celery import app as broker  # who does not use it, need not have it
+        from bridge.worker.celery import app as broker  # an optional dependency
 
         relay = Relay(broker.publisher(settings), settings.timings.broker_backoff_seconds)
     database = Database.of(settings)
@@ -161,7 +160,7 @@ def run_worker(settings: Settings, following: Following, wake: Wake) -> None:
     worker = Worker(settings, following, database, sender.send, wake, host, relay, traced)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
-    # Another process takes on what arrives, so nothing waits for the end of this one.
+    # Another process takes new work, so this one may end without hurry.
     drain = settings.timings.handover_drain_seconds
     signal.signal(HANDOVER_SIGNAL, lambda *_: worker.stop(within=drain))
     signal.signal(signal.SIGHUP, lambda *_: following.board.wake.ring())
@@ -170,9 +169,7 @@ def run_worker(settings: Settings, following: Following, wake: Wake) -> None:
 
 
 def celery_forever(settings: Settings, following: Following, concurrency: int) -> int:
-    """Be a Celery worker, which makes the calls that workers hand over, until SIGTERM or SIGINT;
-    return its exit code.
-    """
+    """Run a Celery worker until SIGTERM or SIGINT, and return its exit code."""
     from bridge.worker.celery import app as broker
     from bridge.worker.celery.tasks import Calls
 
@@ -192,7 +189,7 @@ def celery_forever(settings: Settings, following: Following, concurrency: int) -
 
 
 def following_at(settings: Settings, loaded: Loaded, sockets: Sequence[socket.socket]) -> Following:
-    """Return the configuration of the moment for processes with these sockets."""
+    """Return the current configuration for processes with these sockets."""
     bound = as_bound(settings, sockets)
     return Following(bound, with_local_url(loaded, settings.local_base_url, bound.local_base_url))
 
@@ -205,9 +202,7 @@ def everything(
     sockets: Sequence[socket.socket],
     faults: Sequence[Fault] = (),
 ) -> list[Child]:
-    """Return what `serve` runs: the receivers, a worker, and who reads routes.yaml when it
-    changes.
-    """
+    """Return the processes of `serve`: the receivers, a worker, and the reader of routes.yaml."""
     bound = as_bound(settings, sockets)
     return [
         receivers(bound, following, wake, sockets, faults),
@@ -223,10 +218,9 @@ def receivers(
     sockets: Sequence[socket.socket],
     faults: Sequence[Fault] = (),
 ) -> Child:
-    """Return the receivers, with their parent; made before the fork, so that what making them
-    touches is in memory once.
+    """Return the receivers and their parent; builds the application before the fork.
 
-    `settings` have the addresses of the sockets. With `faults` the flow API misbehaves as they say.
+    `settings` have the addresses of the sockets. `faults` are injected into the flow API.
     """
     board = following.board
     context = AppContext(
@@ -246,7 +240,7 @@ def receivers(
 
 
 def worker(settings: Settings, following: Following, wake: Wake) -> Child:
-    """Return a worker."""
+    """Return a worker process."""
     timings = settings.timings
     return Child(
         "work",
@@ -257,7 +251,7 @@ def worker(settings: Settings, following: Following, wake: Wake) -> Child:
 
 
 def reader(settings: Settings, loaded: Loaded, following: Following) -> Child:
-    """Return who reads routes.yaml when it changes, for all that `following` is given to."""
+    """Return the process that reads routes.yaml when it changes."""
     board = following.board
     top = os.getpid()
     return Child(

@@ -1,6 +1,4 @@
-"""What every process of flowbridge begins with: the configuration, ready to use, and a store that
-knows the flows.
-"""
+"""Startup of every process: load the configuration, and prepare the store."""
 
 from __future__ import annotations
 
@@ -27,17 +25,17 @@ log = get_logger()
 
 MAX_DOTENV_BYTES: Final = 1024 * 1024  # bytes
 NO_PUBLIC_URL: Final = (
-    "nobody knows the URL of this flowbridge: set FLOWBRIDGE_PUBLIC_URL (such as"
+    "the public URL of this flowbridge is not set: set FLOWBRIDGE_PUBLIC_URL (such as"
     " https://hooks.example.com)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The configuration, with the embedded platform where it really is.
+    """A configuration with the address of the local platform.
 
-    `key`: see `config.Reading`. `disk`: the files that it was read from, null where it is not sure
-    that they were so.
+    `key`: see `config.Reading`. `disk`: the files that it was read from, null where they may have
+    changed since.
     """
 
     config: Config
@@ -46,13 +44,14 @@ class Loaded:
 
 
 def load_all(settings: Settings) -> Loaded:
-    """Read routes.yaml. Raises `ConfigError` or `SettingsError`. No flow's code is run."""
+    """Read routes.yaml without running flows.py. Raises `ConfigError` or `SettingsError`."""
     return made_ready(read_routes(settings), settings)
 
 
 def read_routes(settings: Settings) -> Loaded:
-    """Read routes.yaml, the embedded platform as it is written. Raises as `load_all` does; nothing
-    is generated for it.
+    """Read routes.yaml with the local platform as written, without generated values.
+
+    Raises as `load_config` does.
     """
     disk = Disk()
     is_same = with_dotenv(settings.own, read_dotenv(settings, disk)) == settings.environ
@@ -63,15 +62,17 @@ def read_routes(settings: Settings) -> Loaded:
 
 
 def made_ready(loaded: Loaded, settings: Settings) -> Loaded:
-    """Return what was read with what the embedded platform is reached by; `SettingsError` where it
-    cannot be.
+    """Return the configuration with the address and credentials of the local platform.
+
+    Raises `SettingsError` where it is not reachable.
     """
     return replace(loaded, config=ready(loaded.config, settings))
 
 
 def read_dotenv(settings: Settings, disk: Disk) -> str:
-    """Return the text of the `.env` beside routes.yaml, empty where there is none; `SettingsError`
-    where it cannot be read.
+    """Return the text of the `.env` beside routes.yaml, empty where there is none.
+
+    Raises `SettingsError` where it is unreadable.
     """
     path = settings.config.parent / ".env"
     try:
@@ -80,18 +81,20 @@ def read_dotenv(settings: Settings, disk: Disk) -> str:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}"
+            f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
         ) from None
 
 
 def ready(config: Config, settings: Settings) -> Config:
-    """Return the configuration with what the embedded platform is reached by; `SettingsError` where
-    it cannot be.
+    """Return the configuration with the address and credentials of the local platform.
+
+    Raises `SettingsError` where it is not reachable.
     """
     for route in config.routes:
         if route.links_files and not settings.public_url:
             raise SettingsError(
-                f"route {route.name!r} has links to files in its inputs (`file_url`), but {NO_PUBLIC_URL}"
+                f"route {route.name!r} has links to files in its inputs (`file_url`), but"
+                f" {NO_PUBLIC_URL}"
             )
     return replace(
         config,
@@ -103,28 +106,27 @@ def ready(config: Config, settings: Settings) -> Config:
 
 
 def warn_of_missing(missing: Mapping[str, str]) -> None:
-    """Warn in the log, in one line, of the sources and platforms of `Config.missing`."""
+    """Log a warning with the sources and platforms of `Config.missing`."""
     if missing:
         log.warning("values_missing", missing=missing)
 
 
 def load_flows(config: Config) -> Library | None:
-    """Run flows.py and return the embedded platform's flows, None where there is none; `FlowError`
-    says what is wrong.
+    """Run flows.py and return the flows of the local platform, None without one.
 
-    The file can do anything, so this is for processes that may be lost.
+    Raises `FlowError` for a problem in flows.py. The file can do anything, so call this only in a
+    process that may crash.
     """
     platform = config.local_platform
     return None if platform is None else load_library(platform.flows)
 
 
 def _complete_platform(platform: Platform, settings: Settings) -> Platform:
-    """Fill in where the embedded platform is and what it is called with; refuse what cannot be
-    reached.
-    """
+    """Fill in the address and credentials of the local platform; refuse an unreachable one."""
     if platform.files == "link" and not settings.public_url:
         raise SettingsError(
-            f"platform {platform.name!r} is sent links to files (`files: link`), but {NO_PUBLIC_URL}"
+            f"platform {platform.name!r} receives links to files (`files: link`), but"
+            f" {NO_PUBLIC_URL}"
         )
     if platform.type != "local":
         return platform
@@ -135,8 +137,8 @@ def _complete_platform(platform: Platform, settings: Settings) -> Platform:
         and "api" not in settings.expose
     ):
         raise SettingsError(
-            f"platform {platform.name!r} is served on the private face, but"
-            f" {settings.bind[0]}:{settings.bind[1]} can be reached from outside: set"
+            f"platform {platform.name!r} is served on the private listener, but"
+            f" {settings.bind[0]}:{settings.bind[1]} is reachable from outside: set"
             " FLOWBRIDGE_PRIVATE_BIND (such as 127.0.0.1:8081)"
         )
     return replace(
@@ -148,20 +150,20 @@ def _complete_platform(platform: Platform, settings: Settings) -> Platform:
 
 
 def prepare_store(settings: Settings, config: Config) -> None:
-    """Bring the schema up to date, note the configuration and the flows; the store is closed again.
+    """Migrate the schema, store the configuration and the flows, and close the store.
 
-    For a process of its own: flows.py is run, in the environment that flows get.
+    Call it in a process of its own: it runs flows.py, in the environment of flows.
     """
     database = Database.of(settings)
     try:
         upgrade.upgrade(database)
     except OSError as error:
         raise SettingsError(
-            f"the database cannot be kept in {database.path.parent}: {error.strerror}"
+            f"cannot store the database in {database.path.parent}: {error.strerror}"
         ) from error
     key_usage.must_open(database)
     events.remember_config(database, config.hash, config.canonical, time.time())
-    database.close()  # what flows.py starts has none of it
+    database.close()  # processes that flows.py starts must not inherit it
     take_environ(settings.flow_environ)
     library = load_flows(config)
     flows = [] if library is None else library.described()

@@ -1,6 +1,4 @@
-"""The first process of a tree: it keeps the others alive, ends them in order, and gives way to one
-that takes over.
-"""
+"""The supervisor: restart child processes, stop them in order, and hand over to a replacement."""
 
 from __future__ import annotations
 
@@ -26,15 +24,15 @@ from bridge.system.shared_memory import save_memory
 
 log = get_logger()
 
-# begin one that takes over, and end when it is ready; to a process that is kept: end without hurry
+# to the supervisor: start a replacement, and end when it is ready; to a child: end without hurry
 HANDOVER_SIGNAL = signal.SIGUSR2
-STEADY_SECONDS = 60.0  # a process that lived this long is restarted at once
+STEADY_SECONDS = 60.0  # a process that ran this long is restarted at once
 RESTART_BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(slots=True)
 class Child:
-    """A process that is to be kept alive."""
+    """A process that the supervisor restarts when it ends."""
 
     name: str
     work: Callable[[], None]
@@ -42,18 +40,17 @@ class Child:
     started_at: float = 0.0
     failures: int = 0
     restart_at: float | None = field(default=0.0)
-    # seconds that it has to end before those that were listed before it are told to
+    # seconds that it has to end before the supervisor stops the processes listed before it
     ahead: float = 0.0
-    # seconds that it has to end when another has taken over, which it is told by `GIVE_WAY`
+    # seconds that it has to end after a handover, which `HANDOVER_SIGNAL` announces
     unhurried: float = 0.0
     reread: Callable[[], None] = lambda: None  # called on SIGHUP
 
 
 class Supervisor:
-    """Keeps children alive until it is told to stop; each that ends is started again, sooner or
-    later by how often it has.
+    """Runs child processes until it is stopped; restarts each that ends, with a growing delay.
 
-    `successor` begins a process that takes over, None where none can. `stop_seconds`: between
+    `successor` starts a replacement process, None where that is impossible. `stop_seconds`: between
     SIGTERM and SIGKILL.
     """
 
@@ -75,7 +72,7 @@ class Supervisor:
         self._leaving = False
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT; return 0 when all ended in time."""
+        """Run until SIGTERM or SIGINT; return 0 if all children ended in time."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._on_terminal = os.isatty(2)
@@ -103,14 +100,14 @@ class Supervisor:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
-        if self._leaving:  # it has become urgent
+        if self._leaving:  # a stop is more urgent than a handover
             self._signal(signal.SIGTERM)
 
     def _on_give_way(self, _number: int, _frame: FrameType | None) -> None:
         self._is_asked = True
 
     def _on_hang_up(self, _number: int, _frame: FrameType | None) -> None:
-        """Have routes.yaml read; or end, where the terminal is gone that it was started on."""
+        """Reread routes.yaml; or end, where the controlling terminal is gone."""
         if self._on_terminal and not os.isatty(2):
             self._stopping = True
         for child in self._children:
@@ -128,7 +125,7 @@ class Supervisor:
                 signal.signal(HANDOVER_SIGNAL, signal.SIG_IGN)
         if child.pid == 0:
             die_with_parent()
-            if os.getppid() != parent:  # it died before we could ask
+            if os.getppid() != parent:  # the parent died before `die_with_parent`
                 os._exit(1)
             end(child.work)
         log.debug("started", process=child.name, pid=child.pid)
@@ -147,7 +144,7 @@ class Supervisor:
             log.error("process_ended", process=child.name, lived=round(lived, 1), restart_in=wait)
 
     def _ready_successor(self) -> int | None:
-        """Begin a successor where that was asked for; return its process id once it is ready."""
+        """Start a replacement if requested; return its process id when it is ready."""
         if self._is_asked and self._successor is None:
             self._succeed()
         self._is_asked = False
@@ -156,11 +153,11 @@ class Supervisor:
             log.error(
                 "successor_failed",
                 pid=self._successor.pid,
-                note="it ended before it was ready; all goes on as before",
+                note="it ended before it was ready; this process continues",
             )
             self._watch.notify.say(
-                f"STATUS=as before: process {self._successor.pid}, which was to take over, ended"
-                " before it was ready"
+                f"STATUS=handover failed: process {self._successor.pid} ended before it was ready;"
+                " this process continues"
             )
             self._successor = None
         return self._successor.pid if self._successor is not None and verdict else None
@@ -169,9 +166,7 @@ class Supervisor:
         if self._begin is None or os.getpid() == 1:
             log.error(
                 "no_successor",
-                note=(
-                    "this process cannot be followed by another: what was begun for it ends with it"
-                ),
+                note=("this process cannot hand over: processes started for it would end with it"),
             )
             return
         try:
@@ -180,14 +175,10 @@ class Supervisor:
             log.error("no_successor", note=str(error))
         else:
             log.info("successor_begun", pid=self._successor.pid)
-            self._watch.notify.say(
-                f"STATUS=process {self._successor.pid} is to take over, and starts"
-            )
+            self._watch.notify.say(f"STATUS=handover: process {self._successor.pid} is starting")
 
     def _leave(self, successor: int) -> int:
-        """End beside the successor. Nobody waits for these any more, so calls under way are seen to
-        their end.
-        """
+        """End after a handover; the children finish their calls under way without hurry."""
         self._stopping = True
         self._leaving = True
         log.info("gives_way", to=successor)
@@ -203,7 +194,7 @@ class Supervisor:
 
     def _stop(self) -> int:
         until = time.monotonic() + self._stop_seconds
-        if self._successor is not None:  # it would go on
+        if self._successor is not None:  # else it would continue
             os.kill(self._successor.pid, signal.SIGTERM)
         # the worker before the receivers: its calls to the local platform are still answered
         for child in reversed(self._children):
@@ -214,7 +205,7 @@ class Supervisor:
         return self._kill()
 
     def _kill(self) -> int:
-        """End those that have not ended in time; return 1 where there are any."""
+        """Kill children that did not end in time; return 1 if there were any."""
         late = [child.name for child in self._children if child.pid]
         self._signal(signal.SIGKILL)
         return 1 if late else 0
@@ -231,9 +222,7 @@ class Supervisor:
 
 
 def end(work: Callable[[], object]) -> NoReturn:
-    """Do the work of a process and end it at once, without exit handlers: those of a forked one are
-    its parent's.
-    """
+    """Run the work of a forked process and exit without exit handlers, which are its parent's."""
     code = 1
     try:
         work()

@@ -1,9 +1,8 @@
-"""What systemd hands to a service and wants to hear of it: listening sockets, told apart by their
-names, and how it stands.
+"""The systemd protocol of a service: named listening sockets, and notifications of its state.
 
-Both are a few variables in the environment. They are taken out of it, so that nobody who is started
-later believes them its own: gunicorn would say that all is ready as soon as it has a socket, and a
-flow could say anything.
+systemd passes both in environment variables. flowbridge removes them, so that no process started
+later takes them for its own: gunicorn would report readiness as soon as it has a socket, and a flow
+could report anything.
 """
 
 from __future__ import annotations
@@ -24,20 +23,18 @@ FIRST_FD = (
 )
 SOCKET_NAMES = ("public", "private")
 READY = "READY=1"
-SEND_TIMEOUT_SECONDS = 1.0  # seconds that systemd may take to take a datagram
+SEND_TIMEOUT_SECONDS = 1.0  # for systemd to accept a datagram
 _SOCKETS = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 _NOTIFY = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
-# of ours: where a process that is to end hears that the one which takes over is ready
+# our own: the pipe through which a replacement process reports that it is ready
 _PREDECESSOR = "TAKES_OVER_FD"
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
-    """Return the sockets that systemd listens on for this process: the public face's, and the
-    private one's where there is one.
+    """Return the sockets that systemd passes: that of the public listener, then of the private one.
 
-    None at all where it was not started by a socket. `SettingsError` where they are not what is
-    wanted.
+    Empty without socket activation. Raises `SettingsError` for unexpected sockets.
     """
     told = {name: environ.pop(name, "") for name in _SOCKETS}
     if _number("LISTEN_PID", told) != os.getpid():
@@ -46,9 +43,9 @@ def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
     count = _number("LISTEN_FDS", told)
     if sorted(names) not in (["public"], ["private", "public"]) or len(names) != count:
         raise SettingsError(
-            f"systemd gave {count} sockets, called {told['LISTEN_FDNAMES'] or 'nothing'}: one"
-            " called public is wanted, and one called private may be there (FileDescriptorName= in"
-            " the socket's unit)"
+            f"systemd passed {count} sockets with the names {told['LISTEN_FDNAMES'] or '(none)'}:"
+            " flowbridge requires one named public and accepts one named private"
+            " (FileDescriptorName= in the socket unit)"
         )
     return [
         _listening(name, FIRST_FD + names.index(name)) for name in SOCKET_NAMES if name in names
@@ -56,8 +53,9 @@ def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
 
 
 def handover_environ(sockets: int) -> dict[str, str]:
-    """Return what is added to the environment of a process that takes over, called in that one: its
-    sockets, and then whom it tells.
+    """Return the environment variables of a replacement process: its sockets and its ready pipe.
+
+    Call it in that process.
     """
     told = {_PREDECESSOR: str(FIRST_FD + sockets)}
     names = ":".join(SOCKET_NAMES[:sockets])
@@ -79,24 +77,23 @@ def _listening(name: str, number: int) -> socket.socket:
         listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
         raise SettingsError(
-            f"the socket that systemd calls {name} cannot be used: {error.strerror}"
+            f"the socket {name} from systemd is unusable: {error.strerror}"
         ) from None
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or not listens:
         sock.close()
         raise SettingsError(
-            f"the socket that systemd calls {name} does not listen for TCP:"
-            " ListenStream=ADDRESS:PORT and Accept=no are wanted"
+            f"the socket {name} from systemd does not listen for TCP: set"
+            " ListenStream=ADDRESS:PORT and Accept=no"
         )
     sock.set_inheritable(False)
     return sock
 
 
 class Notify:
-    """Tells systemd how the service stands; tells nobody where nobody listens. `watchdog`: seconds
-    within which it wants a sign, or 0.
+    """Notifies systemd, and the process that this one replaces; does nothing without either.
 
-    `predecessor`: the pipe of a process that ends once this one is ready, or -1. `environ`: what a
-    process that takes over begins with.
+    `watchdog`: seconds within which systemd expects a ping, or 0. `predecessor`: the pipe of the
+    process that this one replaces, or -1. `environ`: the environment of a replacement process.
     """
 
     def __init__(
@@ -112,20 +109,21 @@ class Notify:
         self.environ = environ
 
     def __bool__(self) -> bool:
-        """Whether anybody listens."""
+        """Return whether there is a recipient."""
         return bool(self._address) or self._predecessor >= 0
 
     @property
     def succeeds(self) -> bool:
-        """Whether another process waits for this one to be ready, and goes on until then."""
+        """Return whether this process replaces another, which runs until this one is ready."""
         return self._predecessor >= 0
 
     def say(self, *lines: str) -> bool:
-        """Send `NAME=VALUE` lines, and return whether whoever listens has them:
+        """Send `NAME=VALUE` lines, and return whether they were delivered.
+
         https://man7.org/linux/man-pages/man3/sd_notify.3.html
         """
         if self._predecessor >= 0 and READY in lines:
-            with suppress(OSError):  # it is gone
+            with suppress(OSError):  # that process is gone
                 os.write(self._predecessor, b"\n")
             os.close(self._predecessor)
             self._predecessor = -1
@@ -142,7 +140,7 @@ class Notify:
 
 
 def take_notify(environ: MutableMapping[str, str]) -> Notify:
-    """Return whom to tell, as the environment says it."""
+    """Take the notification variables from the environment, and return the notifier."""
     given = {
         name: value for name, value in environ.items() if name not in ("WATCHDOG_PID", _PREDECESSOR)
     }
@@ -153,7 +151,7 @@ def take_notify(environ: MutableMapping[str, str]) -> Notify:
     address = told["NOTIFY_SOCKET"]
     if address and address[0] not in "/@":
         raise SettingsError(
-            "NOTIFY_SOCKET is no socket of this machine: a path, or @ and a name, is wanted"
+            "NOTIFY_SOCKET is not a local socket: use an absolute path, or @ and a name"
         )
     wanted = _number("WATCHDOG_PID", told) in (0, os.getpid())
     return Notify(
@@ -164,5 +162,5 @@ def take_notify(environ: MutableMapping[str, str]) -> Notify:
 def _number(name: str, told: Mapping[str, str]) -> int:
     text = told[name] or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise SettingsError(f"{name} is no number")
+        raise SettingsError(f"{name} is not a number")
     return int(text)

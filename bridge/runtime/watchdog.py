@@ -1,11 +1,9 @@
-"""How the processes fare, as seen by the one that keeps them: ready or not, and whether they still
-move. systemd is told of it.
+"""The watchdog: probe the readiness and progress of the processes, and notify systemd.
 
-*Ready* is what `/readyz` says, asked from outside like anyone would. *Moving* is less: the
-receivers answer that question in time, whatever they answer, and the worker comes by its bell. A
-full disk or a database that is away keeps a bridge from being ready, but from nothing
-else: to start it anew would mend nothing, and would lose what came of calls and could not be
-written down yet.
+*Ready* means that `/readyz` answers 200, over HTTP like any client. *Progress* is less: the
+receivers answer in time, with any status, and the worker completes cycles. A full disk or an
+unreachable database makes a bridge not ready, but a restart would not fix it, and would lose the
+results of calls that are not stored yet.
 """
 
 from __future__ import annotations
@@ -21,21 +19,19 @@ from bridge.config.addresses import Address, bracket
 from bridge.core.timings import TIMINGS, Timings
 from bridge.runtime.systemd import READY, Notify
 
-SLOW_PROBE_SECONDS: Final = 1.0  # seconds between questions where it takes long until it is ready
-# seconds after which the service has started though it is not ready: it moves, and to start it anew
-# would mend nothing
+SLOW_PROBE_SECONDS: Final = 1.0  # between probes during a slow start
+# after which the service counts as started though it is not ready: it makes progress, and a restart
+# would not fix it
 START_LIMIT_SECONDS: Final = 30.0
 LOCAL_ADDRESSES: Final = {
-    "0.0.0.0": "127.0.0.1",  # noqa: S104 - how all addresses of this machine are reached
+    "0.0.0.0": "127.0.0.1",  # noqa: S104 - how to reach a socket bound to all addresses
     "::": "::1",
 }
 READY_PATH: Final = "/readyz"
 
 
 class ReadinessProbe:
-    """One GET, asked and answered bit by bit: who asks never waits. `limit`: seconds for the
-    answer.
-    """
+    """One non-blocking GET request. `limit`: seconds for the answer."""
 
     def __init__(self, address: Address, limit: float) -> None:
         self._limit = limit
@@ -53,9 +49,7 @@ class ReadinessProbe:
         self._failed = self._sock.connect_ex((host, port)) not in (0, errno.EINPROGRESS)
 
     def answer(self) -> int | None:
-        """Return the answer's status, 0 where there will be none, None where it has not come
-        yet.
-        """
+        """Return the HTTP status, 0 after a failure, None while there is no answer yet."""
         try:
             while self._left and not self._failed:
                 self._left = self._left[self._sock.send(self._left) :]
@@ -70,7 +64,7 @@ class ReadinessProbe:
         return self._end(int(status[0]) if status and status[0].isdigit() else 0)
 
     def drop(self) -> None:
-        """Wait for no answer any more."""
+        """Close the connection."""
         self._sock.close()
 
     def _end(self, status: int) -> int:
@@ -79,12 +73,12 @@ class ReadinessProbe:
 
 
 class Watch:
-    """Looks now and then, and tells. `receivers`: where those answer, None where there are none;
-    `worker_seen`: when the worker came by.
+    """Probes the processes and notifies systemd.
 
-    `begun`: whether receivers of this one are there: those of a process that it takes over from
-    answer at the same address. Receivers alone are ready when they answer: where the worker is, and
-    whether it lives, is no matter of theirs.
+    `receivers`: their address, None without receivers. `worker_seen`: the time of the worker's last
+    cycle. `begun`: whether the receivers of this process run: during a handover those of the other
+    process answer at the same address. Receivers without a worker are ready when they answer,
+    whatever the state of a worker elsewhere.
     """
 
     def __init__(
@@ -109,13 +103,11 @@ class Watch:
         self._pinged_at = 0.0
         self._answered_at = 0.0
         self._began_at = time.monotonic()
-        self._told: bool | None = None  # what was told last; None: nothing yet
+        self._told: bool | None = None  # the last notified state; None: nothing yet
         self._ready = False
 
     def look(self, *, all_alive: bool) -> None:
-        """Look, as often as you like; never waits. `all_alive`: whether every process that should
-        run does.
-        """
+        """Probe and notify if due; never waits, so call it often. `all_alive`: all children run."""
         if not self.notify:
             return
         now = time.monotonic()
@@ -139,7 +131,7 @@ class Watch:
 
     def _ask(self, address: Address, now: float) -> None:
         if self._question is None and now >= self._next:
-            with suppress(OSError):  # no socket to be had
+            with suppress(OSError):  # no free socket
                 self._question = ReadinessProbe(address, self._timings.probe_answer_seconds)
         if self._question is not None and (status := self._question.answer()) is not None:
             asked_at = self._question.asked_at
@@ -157,13 +149,13 @@ class Watch:
             )
 
     def _tell(self, *, is_up: bool) -> None:
-        """Say once that it is up, and from then on when it becomes ready, or is not any more."""
+        """Notify once that the service is up, then each change between ready and not ready."""
         if self._ready == self._told or (self._told is None and not is_up):
             return
         status = (
             f"STATUS={self._state}"
             if self._ready
-            else f"STATUS=not ready: {READY_PATH} does not say yes"
+            else f"STATUS=not ready: {READY_PATH} does not answer 200"
         )
         self.notify.say(*([READY] if self._told is None else []), status)
         self._told = self._ready
@@ -180,13 +172,13 @@ class Watch:
         return answers and seen_at > 0 and now - seen_at < self._timings.worker_stuck_seconds
 
     def give_way(self, pid: int) -> bool:
-        """Tell that the service is that process from now on; return whether it is known, else this
-        one's end would be the service's.
+        """Notify the new main process id; return whether systemd has it, else this process must not
+        end.
         """
         return self.notify.say(f"MAINPID={pid}", f"STATUS={self._state}")
 
     def stopping(self) -> None:
-        """Tell that it ends; nothing is asked any more."""
+        """Notify that the service stops, and end the probes."""
         if self._question is not None:
             self._question.drop()
-        self.notify.say("STOPPING=1", "STATUS=stopping: calls under way are finished")
+        self.notify.say("STOPPING=1", "STATUS=stopping: finishing calls under way")

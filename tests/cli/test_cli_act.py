@@ -106,7 +106,10 @@ def test_what_cannot_be_moved_says_why_and_exits_with_1(
     result = run("retry", waiting[0].id, "dlv_none", "--yes", "--json")
     assert result.exit_code == 1
     first, second = map(json.loads, result.stdout.splitlines())
-    assert (first["ok"], first["problem"]) == (False, "it is queued: it will be sent by itself")
+    assert (first["ok"], first["problem"]) == (
+        False,
+        "it is queued: flowbridge sends it without a retry",
+    )
     assert (second["id"], second["ok"]) == ("dlv_none", False)
     assert "0 retried, 2 not" in result.stderr
     # a filter that finds nothing is no problem

@@ -952,7 +952,10 @@ def test_show_says_who_did_what_to_an_event_and_its_deliveries(
         and " by ana@ops (act_" in text
         and ") queued → cancelled\n" in text
     )
-    assert "not done: it is cancelled: only one whose outcome is unknown is resolved\n" in text
+    assert (
+        "not done: it is cancelled: only a delivery with an unknown outcome can be resolved\n"
+        in text
+    )
     (shape,) = lines(run("show", id_, "--json"))
     assert [(one["command"], one["actor"], one["item"]["id"]) for one in shape["operations"]] == [
         ("cancel", "ana@ops", id_),

@@ -104,7 +104,7 @@ def test_what_is_let_go_is_planned_once(store: Database, routes: Path) -> None:
     assert (again.exit_code, len(deliveries(store, one))) == (
         1,
         1,
-    ) and "is not held to be spam" in again.stdout
+    ) and "is not marked as spam" in again.stdout
     acts = list(log.listed(store))
     assert [act.command for act in acts] == ["spam release"] * 2
     assert f"spam release {one.id}" in run("operations").stdout
@@ -170,7 +170,7 @@ def test_spam_is_neither_replayed_nor_retried(store: Database, routes: Path) -> 
     [waiting] = deliveries(store, one)
     run("cancel", waiting.id, "--yes")
     again = run("retry", waiting.id, "--yes")
-    assert again.exit_code == 1 and "is held to be spam" in again.stdout
+    assert again.exit_code == 1 and "is marked as spam" in again.stdout
     assert [each.status for each in deliveries(store, one)] == [Status.CANCELLED]
 
 
@@ -189,7 +189,7 @@ def test_a_person_marks_what_is_spam_and_what_waits_goes_nowhere(
     ]
     other = make_event()
     events.add(store, other, [], lambda *_: [])
-    assert "only what forms are sent" in run("spam", "mark", other.id, "--yes").stdout
+    assert "only form submissions can be spam" in run("spam", "mark", other.id, "--yes").stdout
 
 
 def test_an_interrupted_release_goes_on_where_it_was(store: Database, routes: Path) -> None:

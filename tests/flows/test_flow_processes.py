@@ -741,8 +741,8 @@ def test_a_run_of_a_flow_that_is_gone_has_failed(tmp_path: Path) -> None:
     ("flows", "words"),
     [
         ("x = 1\nx = (\n", "flows.py:2: SyntaxError"),
-        ("import os\nos._exit(0)\n", "ended without a word"),
-        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "ended without a word"),
+        ("import os\nos._exit(0)\n", "ended without a message"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "ended without a message"),
     ],
 )
 def test_a_flows_py_that_cannot_be_loaded_stops_the_start_with_2(

@@ -197,8 +197,8 @@ def test_a_port_that_is_taken_is_said_and_2(tmp_path: Path) -> None:
             code, said = Bridge(tmp_path, command, port=port).run()
             assert code == 2
             assert (
-                f"cannot listen on 127.0.0.1:{port}: Address already in use. Next: end the"
-                " process that listens there, or choose another address: --bind or" in said
+                f"cannot listen on 127.0.0.1:{port}: Address already in use. Next: stop the"
+                " process that listens there, or choose another address with --bind or" in said
             )
             assert "Traceback" not in said
 

@@ -383,7 +383,7 @@ def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> N
     time.sleep(QUICK.config_quiet_seconds)
     assert bench.reader.look() == QUICK.config_retry_seconds
     assert bench.known.error == (
-        "the configuration could not be kept in the database: the disk is full",
+        "cannot store the configuration in the database: the disk is full",
     )
     bench.following.catch_up()
     assert bench.route == "first"

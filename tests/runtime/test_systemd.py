@@ -263,7 +263,7 @@ def test_ready_is_what_readyz_says_and_later_changes_are_told(quick: list[float]
         watched(seen, quick, lambda: told.lines)
         assert told.lines[:2] == ["READY=1", "STATUS=receiving and delivering"]
         server.script("/readyz", respond(503))
-        watched(seen, quick, lambda: "STATUS=not ready: /readyz does not say yes" in told.lines)
+        watched(seen, quick, lambda: "STATUS=not ready: /readyz does not answer 200" in told.lines)
         told.lines.clear()
         watched(seen, quick, lambda: told.lines.count("WATCHDOG=1") > 2)  # it still moves
         server.script("/readyz", respond(200))
@@ -289,7 +289,7 @@ def test_what_moves_has_started_after_a_while_though_it_is_not_ready_unless_anot
         quick[0] += START_LIMIT_SECONDS
         watched(seen, quick, seconds=0.3)
         assert told.lines[:2] == (
-            [] if succeeds else ["READY=1", "STATUS=not ready: /readyz does not say yes"]
+            [] if succeeds else ["READY=1", "STATUS=not ready: /readyz does not answer 200"]
         )
         server.script("/readyz", respond(200))
         watched(seen, quick, lambda: "STATUS=receiving and delivering" in told.lines)
@@ -456,7 +456,7 @@ def test_sockets_of_systemd_are_the_two_faces_by_their_names(names: str, tmp_pat
 @pytest.mark.parametrize(
     ("sockets", "environ", "said"),
     [
-        ({"flowbridge.socket": 0}, {}, "one called public is wanted"),
+        ({"flowbridge.socket": 0}, {}, "requires one named public"),
         (
             {"public": 0},
             {"FLOWBRIDGE_PRIVATE_BIND": "127.0.0.1:2"},

@@ -85,7 +85,7 @@ def test_its_items_say_what_became_of_each(database: Database) -> None:
     assert [(item.outcome, item.was, item.became, item.at) for item in items[:3]] == [
         (Became.DONE, "queued", "cancelled", NOW + 1)
     ] * 3
-    assert (items[3].outcome, items[3].problem) == (Became.REFUSED, "there is no such delivery")
+    assert (items[3].outcome, items[3].problem) == (Became.REFUSED, "no such delivery")
     assert [item.number for item in log.items(database, now, outcome=Became.REFUSED)] == [4]
     assert list(log.items(database, now, is_open=True)) == []
     assert [item.number for item in log.items(database, now, limit=2)] == [1, 2]
@@ -198,7 +198,7 @@ def test_acts_are_listed_newest_first_and_found_by_the_beginning_of_an_id(
     with pytest.raises(NotFound, match="several ids match 'act_'"):
         log.find(database, "act_")
     for text in ("act_9", "act_%", "evt_"):
-        with pytest.raises(NotFound, match="no act has the id"):
+        with pytest.raises(NotFound, match="no operation has the id"):
             log.find(database, text)
 
 

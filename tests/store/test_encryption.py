@@ -380,7 +380,7 @@ def test_values_from_before_there_were_keys_stay_readable_and_new_ones_are_seale
 def test_no_text_is_looked_for_in_sealed_bodies(sealed: Database, database: Database) -> None:
     keep(sealed)
     for look in (event_queries.event_ids, event_queries.delivery_ids):
-        with pytest.raises(SettingsError, match="bodies are sealed"):
+        with pytest.raises(SettingsError, match="bodies are encrypted"):
             look(sealed, Filters(body=b"n"))
     assert event_queries.event_ids(sealed, Filters(source="github"))
 
@@ -437,7 +437,7 @@ def test_export_erase_and_show_read_what_is_sealed(folder: Path) -> None:
     refused = run("events", "--body", "ann")
     assert (
         refused.exit_code == 2
-        and "bodies are sealed (FLOWBRIDGE_ENCRYPTION_KEYS)" in refused.stderr
+        and "bodies are encrypted (FLOWBRIDGE_ENCRYPTION_KEYS)" in refused.stderr
     )
     done = run("erase", "ann@example.com", "--yes")
     assert done.exit_code == 0, done.stderr

@@ -234,14 +234,14 @@ def test_what_is_under_way_is_refused_and_stays_whole(database: Database, name: 
     event = keep(database, BODIES["json"][1], {}, {})
     put(database, make_delivery(event, "r1").id, **UNDER_WAY[name])
     (problem,) = erase(database, [event.id]).values()
-    assert problem is not None and "once that is over" in problem
+    assert problem is not None and "when that has ended" in problem
     first, _ = events.deliveries_of(database, [event.id])[event.id]
     assert first.status is Status.QUEUED and events.get(database, event.id).body == event.body
 
 
 def test_a_run_that_goes_on_is_refused(database: Database) -> None:
     start(database, "run_1", None, {"mail": ANN}, "QUEUED")
-    assert "not over" in str(erase(database, ["run_1"])["run_1"])
+    assert "has not ended" in str(erase(database, ["run_1"])["run_1"])
 
 
 def test_what_waits_is_taken_out_of_its_line_and_the_next_goes(database: Database) -> None:
@@ -251,7 +251,7 @@ def test_what_waits_is_taken_out_of_its_line_and_the_next_goes(database: Databas
     assert [one.status for one in of(database, bob)] == [Status.BLOCKED]
     assert erase(database, [ann.id]) == {ann.id: None}
     assert [one.status for one in of(database, bob)] == [Status.QUEUED]
-    assert erase(database, [ann.id])[ann.id] == "there is no such event"
+    assert erase(database, [ann.id])[ann.id] == "no such event"
 
 
 def of(database: Database, event: Event) -> list[Delivery]:

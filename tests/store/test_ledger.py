@@ -413,7 +413,7 @@ def test_a_parked_delivery_cannot_be_retried(database: Database, inputs: object)
         reason="bad expression",
         dead_kind=DeadKind.OURS,
     )
-    with pytest.raises(IllegalTransition, match="mend the route, then replay"):
+    with pytest.raises(IllegalTransition, match="fix the route, then replay"):
         database.write(lambda c: transitions.move(c, one, Status.QUEUED, NOW))
 
 

@@ -188,10 +188,10 @@ def test_what_was_parked_stays_so_when_it_is_cancelled_and_is_never_sent(
     assert (now.status, now.dead_kind) == (Status.CANCELLED, DeadKind.OURS)
     assert now.reason == "cancelled by a person: the payload does not fit"
     (refused,) = move(database, "retry", Status.QUEUED, parked)
-    assert "it was parked by planning" in (
+    assert "routing rejected it" in (
         refused.problem or ""
     ) and f"then replay {parked.event_id}" in (refused.problem or "")
-    with pytest.raises(IllegalTransition, match="never sendable"):
+    with pytest.raises(IllegalTransition, match="rejected by routing"):
         database.write(
             lambda connection: transitions.move(connection, parked.id, Status.QUEUED, NOW)
         )
@@ -251,14 +251,15 @@ def test_a_retry_joins_its_line_at_its_head_or_behind_it(database: Database) -> 
     (alone,) = move(database, "retry", Status.QUEUED, second)
     assert (alone.deliveries[0].status, alone.deliveries[0].holds_key) == (Status.QUEUED, True)
     (refused,) = move(database, "retry", Status.QUEUED, second)
-    assert refused.problem == "it is queued: it will be sent by itself"
+    assert refused.problem == "it is queued: flowbridge sends it without a retry"
 
 
 def test_a_retry_that_is_refused_in_line_says_that_its_turn_comes(database: Database) -> None:
     _, second = in_line(database, 2)
     (refused,) = move(database, "retry", Status.QUEUED, second)
     assert (
-        refused.problem == "it is blocked: it goes by itself once those before it in line have gone"
+        refused.problem
+        == "it is blocked: flowbridge sends it after the earlier deliveries of its ordering key"
     )
 
 
@@ -333,7 +334,7 @@ def test_a_replay_that_plans_nothing_says_why(database: Database) -> None:
         replay(database, event_id, configured(sources=())).problem
         == "its source 'github' is not in routes.yaml"
     )
-    assert replay(database, "evt_none", configured()).problem == "there is no such event"
+    assert replay(database, "evt_none", configured()).problem == "no such event"
 
 
 def test_a_replay_that_is_parked_again_says_why_and_keeps_it(database: Database) -> None:

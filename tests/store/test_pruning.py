@@ -350,12 +350,15 @@ def test_a_body_goes_before_its_event_and_the_facts_stay(database: Database) -> 
     assert (after.status, after.run_id, after.finished_at) == (Status.DEAD, None, at)
     assert blob_owners.owned(database) == set()
     assert prune(database) == {} and prune_operation.count(Pruning(database, CONFIG, NOW)) == []
-    with pytest.raises(Exception, match="its inputs were let go by the `retention` of its source"):
+    with pytest.raises(Exception, match="the `retention` of its source has deleted its inputs"):
         database.write(
             lambda connection: transitions.move(connection, delivery.id, Status.QUEUED, NOW)
         )
     [planned] = Replaying(config_of=lambda _: CONFIG, nonce="n").prepare(database, [event.id], NOW)
-    assert planned.problem is not None and "let go by the `retention`" in planned.problem
+    assert (
+        planned.problem is not None
+        and "the `retention` of its source has deleted" in planned.problem
+    )
 
 
 def test_no_bytes_are_no_lost_body(database: Database) -> None:
@@ -421,7 +424,7 @@ def test_a_replay_of_an_event_that_went_this_moment_makes_nothing(database: Data
     ]
     prune(database)
     [result] = database.write(lambda connection: replaying.carry_out(connection, prepared, NOW))
-    assert result.problem == "there is no such event" and rows(database, "delivery") == 0
+    assert result.problem == "no such event" and rows(database, "delivery") == 0
 
 
 # -- the others

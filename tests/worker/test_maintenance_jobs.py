@@ -578,7 +578,7 @@ def test_what_db_check_says_of_the_file(sqlite: Database, monkeypatch: pytest.Mo
     old(sqlite, 40, body=b"x" * 50_000)
     sqlite.write(lambda connection: connection.execute(text("DELETE FROM event")))
     said = "; ".join(checkup.look(sqlite)["notes"])
-    assert "the write-ahead log has" in said and "flowbridge db vacuum gives them back" in said
+    assert "the write-ahead log has" in said and "flowbridge db vacuum returns them" in said
     for kind, where, what in (
         ("nfs4", "problems", "network file system (nfs4)"),
         ("fuse.sshfs", "problems", "fuse.sshfs"),

@@ -105,7 +105,7 @@ def test_db_check_says_what_of_the_server_matters(
     set_defaults(postgresql, synchronous_commit="off")
     monkeypatch.setattr(checkup, "MIN_POSTGRES_VERSION", 990000)
     off, old = checkup.look(postgresql)["notes"]
-    assert "synchronous_commit is off for others" in off
+    assert "synchronous_commit is off on the server" in off
     assert "PostgreSQL before" in old
 
 

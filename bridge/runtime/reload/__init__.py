@@ -1,9 +1,8 @@
 """Reload of routes.yaml while all processes run.
 
-The reader waits until the files have been quiet for a moment, checks them as at a start, keeps the
-configuration in the store, and then puts all that it is made of on a board, which is memory that
-the processes of one tree share. Each of them builds its own from there and swaps it in between two
-requests, or two turns. So nobody takes on what another has not, and nothing is planned by a file
-that was half written. What is wrong with a file is put on the board as well, beside the last that
-was good.
+The reader waits until the files have not changed for a moment, checks them as at a start, stores
+the configuration in the database, and then writes its parts to memory that all processes of a tree
+share. Each process builds its own configuration from there and swaps it between two requests, or
+two turns. So all processes use the same configuration, and no event is routed by a half-written
+file. The problems of a file are in the shared memory as well, beside the last valid configuration.
 """

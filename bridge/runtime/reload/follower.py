@@ -1,4 +1,4 @@
-"""A process's own copy of the configuration of the moment: called, it gives it."""
+"""The config follower: a process's own copy of the current configuration."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ log = get_logger()
 
 
 class Following:
-    """Made before the fork; a process that it is for starts it after. Whoever asks within one
-    request or turn asks once.
+    """Follows the shared configuration. Created before the fork, started after it by each process.
+
+    Call it once in each request or turn, so that the configuration does not change within it.
     """
 
     def __init__(
@@ -33,13 +34,11 @@ class Following:
         self._number = 0
 
     def __call__(self) -> Config:
-        """Return the configuration of the moment, which never changes itself."""
+        """Return the current configuration, which is immutable."""
         return self._config
 
     def start(self, role: str) -> None:
-        """Have what is newest by now, and follow what comes, in a thread; from now on what this
-        process counts and traces is told.
-        """
+        """Load the newest configuration, follow changes in a thread, start counters and traces."""
         counters.begin(self._settings.data, self._settings.timings.counter_write_seconds)
         exporter.begin(self._settings.environ)
         self.catch_up()
@@ -47,7 +46,7 @@ class Following:
         threading.Thread(target=self._follow, name="reload", daemon=True).start()
 
     def catch_up(self) -> None:
-        """Take on what the board has, where that is another."""
+        """Load the shared configuration if it has changed."""
         number = self.board.number
         if number == self._number:
             return
@@ -57,7 +56,7 @@ class Following:
             return
         config = ready(rebuild(known.parts, self._settings.config.parent), self._settings)
         if config.hash != known.hash:
-            raise BridgeError("the configuration that was built is not the one on the board")
+            raise BridgeError("the rebuilt configuration differs from the shared one")
         self._config = config
         self._key = known.key
         self.board.tell(config.hash)
@@ -69,5 +68,5 @@ class Following:
             try:
                 self.catch_up()
             except Exception as fault:
-                # what it has is still good; the places show that it is another
+                # the current one stays valid; the slot shows that it is an old one
                 log.error("config_not_taken", exc_info=fault)

@@ -1,6 +1,4 @@
-"""The process that reads the configuration anew, and writes down for `flowbridge status` who runs
-with which.
-"""
+"""The reader process: reload the configuration, and report to `flowbridge status`."""
 
 from __future__ import annotations
 
@@ -27,14 +25,12 @@ from bridge.system.logs import get_logger
 log = get_logger()
 
 READER_ROLE: Final = "reload"
-NICENESS: Final = 10  # to read a file matters less than to answer
-STORE_TIMEOUT_SECONDS: Final = 60.0  # seconds for the store
+NICENESS: Final = 10  # reading files is less urgent than answering requests
+STORE_TIMEOUT_SECONDS: Final = 60.0  # to store a configuration
 
 
 def start(settings: Settings, board: SharedConfig, loaded: Loaded) -> None:
-    """Fork the process beside this one, with which it ends; what is forked later sees it as no
-    child of its own.
-    """
+    """Fork the reader process, which ends with this one; later forks are not its parent."""
     parent = os.getpid()
     sys.stderr.flush()
     if os.fork() == 0:
@@ -51,18 +47,22 @@ def start(settings: Settings, board: SharedConfig, loaded: Loaded) -> None:
 
 
 def read_forever(settings: Settings, board: SharedConfig, loaded: Loaded, top: int) -> None:
-    """Be that process until SIGTERM. `top` is the first process of the bridge, `loaded` what it was
-    started with.
+    """Run the reader until SIGTERM.
+
+    `top`: the first process of the bridge. `loaded`: the configuration that it started with.
     """
     presence = _presence(settings)
 
     def end(_number: int, _frame: FrameType | None) -> None:
         if presence is not None:
             presence.close()
-        os._exit(0)  # whatever it was at: nobody sees half of it
+        os._exit(0)  # safe at any time: no other process sees partial work
 
     signal.signal(signal.SIGTERM, end)
-    for number in (signal.SIGINT, signal.SIGHUP):  # who sends them to all means the others
+    for number in (
+        signal.SIGINT,
+        signal.SIGHUP,
+    ):  # sent to the whole process group, meant for the others
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
     board.take_place(READER_ROLE, board.read().hash)
@@ -91,7 +91,7 @@ def _remember(settings: Settings, good: UsableConfig) -> None:
 def _presence(settings: Settings) -> Presence | None:
     try:
         return Presence(settings.data)
-    except OSError as error:  # web on PostgreSQL does without it
+    except OSError as error:  # receivers on PostgreSQL work without it
         log.warning("not_shown", folder=str(settings.data), error=error.strerror)
         return None
 

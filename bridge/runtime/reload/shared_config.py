@@ -1,8 +1,7 @@
-"""The board: memory that the processes of one tree share, with the configuration of the moment and
-who has taken on which.
+"""Memory that the processes of one tree share: the current configuration, and the version of each.
 
-One process writes what is known, the others read it; each tells in a place of its own what it has.
-Made before the first fork.
+One process writes the configuration, the others read it; each writes the hash of its own version to
+its slot. Created before the first fork.
 """
 
 from __future__ import annotations
@@ -33,12 +32,10 @@ _SIZE = _NUMBER.size + MAX_PROCESSES * _PLACE.size
 
 @dataclass(frozen=True, slots=True)
 class ConfigState:
-    """What is known of the configuration: the last good one, since when, and what is wrong with the
-    files now.
+    """The last valid configuration, since when, and the problems of the files now.
 
-    `key` and `parts`: see `config.Reading`; no parts where it is the one that everything was
-    started with. `restart` are settings in `.env` that have changed, and count from the next start
-    on.
+    `key` and `parts`: see `config.Reading`; no parts for the configuration of the start. `restart`:
+    changed settings in `.env` that apply after a restart.
     """
 
     hash: str
@@ -52,9 +49,7 @@ class ConfigState:
 
 @dataclass(frozen=True, slots=True)
 class ProcessSlot:
-    """A living process: its id, what it does, since when, and the hash of the configuration that it
-    has.
-    """
+    """A running process: its id, role and start, and the hash of its configuration."""
 
     pid: int
     role: str
@@ -63,16 +58,14 @@ class ProcessSlot:
 
 
 class SharedConfig:
-    """What is written is whole: it goes onto the page that nobody reads, and then that page is the
-    one.
-    """
+    """Double-buffered shared memory: write the inactive page, then switch to it."""
 
     def __init__(self, known: ConfigState) -> None:
-        self.wake = Wake()  # rung for the reader: look now
+        self.wake = Wake()  # wakes the reader
         self._head_fd = os.memfd_create("flowbridge-board", os.MFD_CLOEXEC)
         os.ftruncate(self._head_fd, _SIZE)
         self._head = mmap.mmap(self._head_fd, _SIZE)
-        # Not mapped: a process of flows shares mapped memory, and there are secrets on it.
+        # Not mapped: a process of flows shares mapped memory, and these pages contain secrets.
         self._pages = [
             os.memfd_create(f"flowbridge-page-{number}", os.MFD_CLOEXEC) for number in range(2)
         ]
@@ -82,12 +75,12 @@ class SharedConfig:
 
     @property
     def number(self) -> int:
-        """A number that grows whenever something is written."""
+        """Return the version number, which grows with each write."""
         (number,) = _NUMBER.unpack_from(self._head)
         return int(number)
 
     def write(self, known: ConfigState) -> None:
-        """Make `known` what is known. For one process at a time."""
+        """Write the state. Only one process may write at a time."""
         number = self.number + 1
         page = self._pages[number % 2]
         raw = orjson.dumps(known)
@@ -98,7 +91,7 @@ class SharedConfig:
         _NUMBER.pack_into(self._head, 0, number)
 
     def read(self) -> ConfigState:
-        """Return what is known."""
+        """Return the state."""
         while True:
             number = self.number
             page = self._pages[number % 2]
@@ -112,7 +105,7 @@ class SharedConfig:
     # -- the flows of this machine
 
     def report_flows(self, problem: str | None) -> None:
-        """Say that flows.py cannot be loaded, and why; None: it is loaded. For the worker alone."""
+        """Report why flows.py cannot be loaded; None: it is loaded. For the worker only."""
         raw = (
             b""
             if problem is None
@@ -122,9 +115,7 @@ class SharedConfig:
         os.pwrite(self._flows, raw, 0)
 
     def flows_problem(self) -> tuple[str, float] | None:
-        """Return why flows.py cannot be loaded, and since when; None where it is loaded, or no
-        worker has said.
-        """
+        """Return why flows.py cannot be loaded, and since when; None if loaded or not reported."""
         raw = os.pread(self._flows, os.fstat(self._flows).st_size, 0)
         try:
             found = orjson.loads(raw)
@@ -132,12 +123,10 @@ class SharedConfig:
             return None
         return found["error"], found["since"]
 
-    # -- who is there
+    # -- the processes
 
     def take_place(self, role: str, config_hash: str) -> None:
-        """Be counted among the processes; once for each process, which is counted until it ends,
-        however it ends.
-        """
+        """Register this process in a free slot, once; a file lock frees the slot when it ends."""
         for place in range(MAX_PROCESSES):
             try:
                 fcntl.lockf(
@@ -157,7 +146,7 @@ class SharedConfig:
             return
 
     def tell(self, config_hash: str) -> None:
-        """Say which configuration this process has."""
+        """Write the hash of this process's configuration to its slot."""
         if self._place >= 0:
             pid, since, role, _ = _PLACE.unpack_from(self._head, _slot_offset(self._place))
             _PLACE.pack_into(
@@ -165,14 +154,14 @@ class SharedConfig:
             )
 
     def places(self) -> list[ProcessSlot]:
-        """Return the processes that live."""
+        """Return the running processes."""
         return [
             ProcessSlot(pid, role.rstrip(b"\0").decode(), since, text.decode())
             for pid, since, role, text in self._living()
         ]
 
     def has(self, role: str) -> bool:
-        """Whether there is a process that does this."""
+        """Return whether a process has this role."""
         return any(place.role == role for place in self.places())
 
     def _living(self) -> Iterator[tuple[int, float, bytes, bytes]]:
@@ -192,7 +181,7 @@ class SharedConfig:
 
 
 def told(board: SharedConfig) -> dict[str, Any]:
-    """Return what is known, and the processes, as JSON; nothing of what is secret."""
+    """Return the state and the processes as JSON, without secrets."""
     known = board.read()
     problem, since = board.flows_problem() or (None, None)
     return {

@@ -1,4 +1,4 @@
-"""What the one process does that reads the configuration while everything runs."""
+"""The config reader: detect changes of the files, check them, and publish the configuration."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from bridge.system.logs import get_logger
 
 log = get_logger()
 
-READ_TIMEOUT_SECONDS: Final = 60.0  # seconds that reading may take
-MAX_PROBLEMS: Final = 20  # problems that are told
+READ_TIMEOUT_SECONDS: Final = 60.0
+MAX_PROBLEMS: Final = 20  # problems that are reported
 
 
 @dataclass(frozen=True, slots=True)
 class UsableConfig:
-    """A configuration that can be used. `canonical` is what is kept of it; for the others see
-    `Known`.
+    """A valid configuration. `canonical`: its stored form; other fields as in `ConfigState`.
 
-    `missing`: by source and platform, which of its values is not set.
+    `missing`: by source and platform, the value that is not set.
     """
 
     hash: str
@@ -41,7 +40,7 @@ class UsableConfig:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """What the files came to at one moment: null and `problems` where they cannot be used."""
+    """The result of reading the files: a valid configuration, or `problems`."""
 
     disk: Disk
     good: UsableConfig | None = None
@@ -50,13 +49,11 @@ class ReadResult:
 
 
 class ConfigReader:
-    """Looks at every file that the configuration is made of, or would be if it were there, by its
-    content: that works on every mount.
+    """Polls the content of every file of the configuration, also of missing ones, on any mount.
 
-    A configuration in which a value is missing is used as at a start: the source answers 503, the
-    platform's deliveries wait. `disk` is how the files were when the configuration on the board was
-    read, null where that is not known. `remember` keeps a configuration in the store before any
-    process has it; BridgeError where it could not.
+    A configuration with a missing value is used as at a start: the source answers 503, and the
+    platform's deliveries wait. `disk`: the files of the current configuration, null where unknown.
+    `remember` stores a configuration before any process uses it, and raises BridgeError on failure.
     """
 
     def __init__(
@@ -71,15 +68,13 @@ class ConfigReader:
         self._remember = remember
         self._timings = settings.timings
         self._known = board.read()
-        self._judged = disk  # as the files were when they were judged last
+        self._judged = disk  # the files at the last check
         self._coming: ReadResult | None = None  # read a moment ago
         self._quiet_at = 0.0
         self._asked = False
 
     def look(self, *, asked: bool = False) -> float:
-        """Look at the files, read them where they have changed or it was `asked` for, and return in
-        how many seconds to look again.
-        """
+        """Read the files if they changed or `asked`, and return the seconds until the next poll."""
         self._asked = self._asked or asked
         now = time.monotonic()
         if self._coming is None:
@@ -94,7 +89,9 @@ class ConfigReader:
         try:
             self._coming = apart(lambda: read_files(self._settings), READ_TIMEOUT_SECONDS)
         except BridgeError as error:
-            self._judge(ReadResult(Disk(), problems=(f"reading it failed: {error}",)))
+            self._judge(
+                ReadResult(Disk(), problems=(f"reading the configuration failed: {error}",))
+            )
             self._judged = None
             return self._timings.config_retry_seconds
         quiet = self._timings.config_quiet_seconds
@@ -102,7 +99,7 @@ class ConfigReader:
         return quiet
 
     def _judge(self, found: ReadResult) -> float:
-        """Take what was found, or say what is wrong with it."""
+        """Publish a valid configuration, or its problems."""
         before = self._known
         asked = self._asked
         self._asked = False
@@ -116,7 +113,7 @@ class ConfigReader:
                     known, hash=good.hash, key=good.key, parts=good.parts, since=time.time()
                 )
             except BridgeError as error:
-                problems = (f"the configuration could not be kept in the database: {error}",)
+                problems = (f"cannot store the configuration in the database: {error}",)
         since = (
             (before.error_since if before.error == problems else time.time()) if problems else None
         )
@@ -129,7 +126,7 @@ class ConfigReader:
         return timings.config_retry_seconds if self._judged is None else timings.config_poll_seconds
 
     def _tell(self, was: ConfigState, good: UsableConfig | None, *, asked: bool) -> None:
-        """One line for what is new, by this process alone."""
+        """Log one line for a change; only this process logs it."""
         known = self._known
         if known.restart and known.restart != was.restart:
             log.warning("restart_needed", settings=known.restart)
@@ -153,7 +150,7 @@ class ConfigReader:
 
 
 def read_files(settings: Settings) -> ReadResult:
-    """Read the configuration as it is now, and see whether processes could be started with it."""
+    """Read the configuration now, and check that processes could start with it."""
     disk = Disk(again=True)
     restart = tuple[str, ...]()
     try:
@@ -179,6 +176,6 @@ def read_files(settings: Settings) -> ReadResult:
 
 
 def _to_restart(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the settings that have changed: they count from the next start on."""
+    """Return the changed settings, which apply after a restart."""
     names = {name for name in (*before, *now) if name.startswith("FLOWBRIDGE_")}
     return tuple(sorted(name for name in names if before.get(name) != now.get(name)))

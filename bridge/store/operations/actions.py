@@ -1,7 +1,7 @@
-"""What a person does to what is kept: retry, cancel and resolve deliveries, replay events.
+"""Operations on deliveries: retry, cancel and resolve.
 
-One that cannot be moved says why and holds up none of the others. `audit` keeps who did what, and
-calls what is here.
+A delivery that cannot be moved gets a reason, and the others go on. `log` stores each operation and
+calls the handlers.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FAILED_RUN_STATES: Final = (RunState.FAILED, RunState.TERMINATED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What an act came to for one item: why it was not done, or the deliveries as they are now.
+    """The result of an operation for one item: why it was refused, or its deliveries now.
 
-    `was` is what changed: a moved delivery's status, which `became` another, or why an event was
-    held to be spam.
+    `was`: the earlier status of a moved delivery, whose new one is `became`, or the reason why an
+    event was marked as spam.
     """
 
     id: str
@@ -40,10 +40,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Something that is done to deliveries. `refuse` says why not to this one.
+    """A kind of change to deliveries. `refuse` returns why one delivery cannot be changed.
 
-    `wants` are those that filters may choose from, `usual` those they choose from where no status
-    is asked for.
+    `wants`: the deliveries that filters may select. `usual`: those they select where no status is
+    given.
     """
 
     refuse: Callable[[Delivery], str | None]
@@ -53,28 +53,25 @@ class Move:
 
 def _refuse_retry(one: Delivery) -> str | None:
     if one.dead_kind is DeadKind.OURS:
-        return (
-            f"it was parked by planning, and is not sent so ({one.reason}): mend routes.yaml, then"
-            f" replay {one.event_id}"
-        )
+        return f"routing rejected it ({one.reason}): fix routes.yaml, then replay {one.event_id}"
     if one.status is Status.DELIVERED and one.run_state not in FAILED_RUN_STATES:
-        run = one.run_state or "not followed"
+        run = one.run_state or "not polled"
         return (
-            f"it was delivered and its run is {run}: only one whose run failed is retried; replay"
-            " makes a new delivery"
+            f"it was delivered and its run is {run}: retry is only for failed runs; replay creates"
+            " a new delivery"
         )
     if one.status is Status.UNKNOWN:
-        by_hand = "look at the platform, then say what became of it with resolve"
+        by_hand = "check the platform, then record the result with flowbridge resolve"
         return (
             "its outcome is unknown and a run may exist:"
             f" {by_hand if one.look_at is None else _looks_for_run(one)}"
         )
     if one.status is Status.SHADOW:
-        return "its route was in shadow mode; set it live, then replay the event"
+        return "its route was in shadow mode: set the route live, then replay the event"
     if one.status is Status.BLOCKED:
-        return "it is blocked: it goes by itself once those before it in line have gone"
+        return "it is blocked: flowbridge sends it after the earlier deliveries of its ordering key"
     is_idle = one.status in (Status.DEAD, Status.CANCELLED, Status.DELIVERED)
-    return None if is_idle else f"it is {one.status}: it will be sent by itself"
+    return None if is_idle else f"it is {one.status}: flowbridge sends it without a retry"
 
 
 def _refuse_cancel(one: Delivery) -> str | None:
@@ -85,21 +82,21 @@ def _refuse_cancel(one: Delivery) -> str | None:
         if is_waiting
         else (
             f"it is {one.status}: only a waiting delivery can be cancelled, or a dead one that"
-            " holds up others"
+            " blocks others"
         )
     )
 
 
 def _refuse_resolve(one: Delivery) -> str | None:
     if one.status is Status.UNKNOWN and one.look_at is not None:
-        return f"{_looks_for_run(one)}; --force resolves it all the same"
+        return f"{_looks_for_run(one)}; --force resolves it anyway"
     return _refuse_known(one)
 
 
 def _looks_for_run(one: Delivery) -> str:
     return (
-        f"flowbridge looks for its run by itself: flowbridge resolve {one.id} says when, and what"
-        " is in the way"
+        f"flowbridge is searching for its run: flowbridge resolve {one.id} shows when it polls next"
+        " and what prevents a result"
     )
 
 
@@ -107,20 +104,20 @@ def _refuse_known(one: Delivery) -> str | None:
     return (
         None
         if one.status is Status.UNKNOWN
-        else f"it is {one.status}: only one whose outcome is unknown is resolved"
+        else f"it is {one.status}: only a delivery with an unknown outcome can be resolved"
     )
 
 
 _status = delivery.c.status
-# else it was parked by planning, and is never sent
+# other deliveries were rejected by routing, and are never sent
 _planned = delivery.c.dead_kind.is_distinct_from(DeadKind.OURS)
 _sendable = or_(
     (_status == Status.DEAD) & _planned,
     (_status == Status.DELIVERED) & delivery.c.run_state.in_(FAILED_RUN_STATES),
 )
-# by a person
+# cancelled by hand
 _taken_out = (_status == Status.CANCELLED) & _planned & delivery.c.merged_into.is_(None)
-# held: the platform is not asked about it
+# held: the platform is not polled for its run
 _is_unknown = _status == Status.UNKNOWN
 _is_held = delivery.c.poll_at.is_(None)
 _waiting = _status.in_((Status.QUEUED, Status.BLOCKED))
@@ -134,19 +131,17 @@ MOVES: Final[Mapping[str, Move]] = {
 FORCED: Final[Mapping[str, Move]] = {"resolve": Move(_refuse_known, _is_unknown, _is_unknown)}
 SETTLING: Final = _is_unknown & ~_is_held
 PARKED: Final = (_status == Status.DEAD) & ~_planned
-NOT_SPAM: Final = "it is not held to be spam"
+NOT_SPAM: Final = "it is not marked as spam"
 
 
 def move_of(command: str, *, force: bool) -> Move:
-    """Return the move of a command. `force`: also of what settles itself."""
+    """Return the move of a command. `force`: also for deliveries that flowbridge still resolves."""
     return FORCED.get(command, MOVES[command]) if force else MOVES[command]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moving:
-    """Moves deliveries to a status. `run_id`: with `delivered`, the run that is followed from then
-    on.
-    """
+    """Moves deliveries to a status. `run_id`: with `delivered`, the run to poll from then on."""
 
     move: Move
     to: Status
@@ -169,7 +164,7 @@ class Moving:
         sealer = sealer_of(connection)
         row = connection.execute(query.with_for_update()).one_or_none()
         if row is None:
-            return Result(id=id_, problem="there is no such delivery")
+            return Result(id=id_, problem="no such delivery")
         if problem := self.move.refuse(to_delivery(row, sealer)) or (
             self._spam(connection, row) if self.to is Status.QUEUED else None
         ):
@@ -189,5 +184,5 @@ class Moving:
 
 
 def spam_problem(event_id: str, spam: str) -> str:
-    """Return why nothing goes of an event that is held to be spam."""
-    return f"its event is held to be spam ({spam}): flowbridge spam release {event_id} lets it go"
+    """Return why flowbridge starts no flow for an event that is marked as spam."""
+    return f"its event is marked as spam ({spam}): run flowbridge spam release {event_id} first"

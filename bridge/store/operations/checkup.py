@@ -1,6 +1,4 @@
-"""Whether a database is whole: its schema, its file, that what belongs together is there, and where
-it is kept.
-"""
+"""The check of a database: its schema, file, rows, server settings and location."""
 
 from __future__ import annotations
 
@@ -19,8 +17,8 @@ from bridge.store.tables import key_usage
 from bridge.store.tables.schema import HEAD
 
 Version = tuple[int, int, int]
-#: Versions of SQLite with a bug that matters here: from, before, those between that have the fix
-#: too, and what it does.
+#: Versions of SQLite with a bug that matters here: the first, the one with the fix, ranges between
+#: them that have the fix too, and the effect.
 SQLITE_BUGS: Final[
     tuple[tuple[Version, Version, tuple[tuple[Version, Version], ...], str], ...]
 ] = (
@@ -31,48 +29,42 @@ SQLITE_BUGS: Final[
         (
             "a very rare bug that can damage a database in WAL mode if two connections write or"
             " checkpoint at the same moment (fixed in 3.51.3, 3.50.7 and 3.44.6):"
-            " https://sqlite.org/wal.html#walresetbug. flowbridge's processes take turns in"
-            " writing; do not write to its database with other programs"
+            " https://sqlite.org/wal.html#walresetbug. flowbridge's processes never write at the"
+            " same time; do not write to its database with other programs"
         ),
     ),
     (
         (3, 52, 0),
         (3, 52, 1),
         (),
-        "flaws for which it was withdrawn by its makers: https://sqlite.org/changes.html",
+        "bugs for which its developers withdrew it: https://sqlite.org/changes.html",
     ),
 )
-# bytes of a write-ahead log that somebody keeps from being started afresh
+# bytes of a write-ahead log that a long read keeps from being reset
 LARGE_WAL_BYTES: Final = 256 * MIB
-LARGE_FREE_BYTES: Final = 256 * MIB  # bytes of free pages that are worth giving back
-#: Settings of a PostgreSQL server that matter: the values that are right, and what is to be known
-#: of others. `reset_val` is what a session begins with, before it insists on something
+LARGE_FREE_BYTES: Final = 256 * MIB  # bytes of free pages that are worth returning to the disk
+#: Settings of a PostgreSQL server that matter: the right values, and a note for any other value.
+#: `reset_val` is the value of a new session, before flowbridge sets its own
 #: (bridge/store/db/postgres.py).
 POSTGRES_SETTINGS = {
     "fsync": (
         ("on",),
-        "fsync is off: a crash of the machine can lose and damage what was acknowledged",
+        "fsync is off: a crash of the machine can lose or corrupt acknowledged events",
     ),
     "full_page_writes": (
         ("on",),
         (
-            "full_page_writes is off: a crash of the machine can damage the database, unless its"
-            " disk tears no page"
+            "full_page_writes is off: a crash of the machine can corrupt the database, unless its"
+            " disk writes pages atomically"
         ),
     ),
     "server_encoding": (
         ("UTF8",),
-        (
-            "the encoding of the database is not UTF8: texts of senders that it does not know are"
-            " refused"
-        ),
+        ("the encoding of the database is not UTF8: it refuses text that it cannot represent"),
     ),
     "synchronous_commit": (
         ("on", "local", "remote_write", "remote_apply"),
-        (
-            "synchronous_commit is off for others; each connection of flowbridge turns it on for"
-            " itself"
-        ),
+        ("synchronous_commit is off on the server; flowbridge turns it on for its own connections"),
     ),
 }
 MIN_POSTGRES_VERSION = 140000  # PostgreSQL 14, as server_version_num has it
@@ -81,11 +73,10 @@ COUNTED_TABLES = ("event", "delivery", "attempt", "local_run")
 
 
 def look(database: Database, files: Iterable[str | None] = ()) -> dict[str, Any]:
-    """Return what is found: `url version revision counts size sealed problems notes`; problems are
-    what is wrong, notes what to know.
+    """Check the database and return `url version revision counts size sealed problems notes`.
 
-    `files`: of each in the data folder the id of the key that it is sealed with, null for one in
-    clear. `sealed` is empty where there are no keys and nothing is sealed.
+    `files`: for each file in the data folder the id of the key that encrypts it, null for
+    plaintext. `sealed` is empty where there are no keys and nothing is encrypted.
     """
     revision = upgrade.revision(database)
     problems = (
@@ -135,19 +126,20 @@ def look(database: Database, files: Iterable[str | None] = ()) -> dict[str, Any]
 
 
 def damage(database: Database) -> list[str]:
-    """Return what is wrong with the file of a SQLite database: pages, indexes, constraints. It is
-    read from end to end.
+    """Return the damage to the file of a SQLite database: pages, indexes, constraints.
+
+    Reads the whole file.
     """
     if not database.is_sqlite:
         return []
     with database.read() as connection:
         lines = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
     damaged = [f"integrity: {line}" for line in lines if line != "ok"]
-    return [*damaged, "restore a backup: flowbridge db restore"] if damaged else []
+    return [*damaged, "restore a backup with flowbridge db restore"] if damaged else []
 
 
 def find_sqlite_bugs(version: tuple[int, ...]) -> Iterator[str]:
-    """Yield what is to be known of a version of SQLite."""
+    """Yield a note for each known bug of a version of SQLite."""
     for first, fixed, also_fixed, what in SQLITE_BUGS:
         if first <= version[:3] < fixed and not any(
             since <= version[:3] < until for since, until in also_fixed
@@ -156,15 +148,16 @@ def find_sqlite_bugs(version: tuple[int, ...]) -> Iterator[str]:
 
 
 def version_of(connection: Connection, database: Database) -> str:
-    """Return which database it is, in which version."""
+    """Return the name and version of the database."""
     if database.is_sqlite:
         return f"SQLite {sqlite3.sqlite_version}"
     return f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar()}"
 
 
 def _read_size(connection: Connection, database: Database) -> dict[str, int | None]:
-    """Bytes: of the database, of it that are free, of the write-ahead log, and that the disk has
-    left; null where that is not known.
+    """Return bytes: of the database, free in it, of the write-ahead log, and free on the disk.
+
+    Null where the number is unknown.
     """
     if not database.is_sqlite:
         whole = connection.exec_driver_sql(
@@ -189,34 +182,34 @@ def _disk_problems(database: Database) -> list[str]:
     if disk_space.NETWORKED.fullmatch(found):
         problems.append(
             f"the database is on a network file system ({found}), where a write-ahead log does not"
-            " work: move it to a local disk, or use PostgreSQL"
+            " work: move it to a local disk or use PostgreSQL"
         )
     left, reserve = disk_space.free(database.path)
     if left < reserve:
         problems.append(
-            f"the disk has {left / MIB:.0f} MiB left, so new events are refused (503): make room,"
-            " or shorten `retention` and flowbridge db prune"
+            f"the disk has {left / MIB:.0f} MiB left, so new events are refused (503): free disk"
+            " space, or shorten `retention` and run flowbridge db prune"
         )
     return problems
 
 
 def _file_notes(database: Database, size: dict[str, int | None]) -> Iterator[str]:
     if disk_space.kind(database.path) in disk_space.FLEETING:
-        yield "the database is in memory (tmpfs): it is gone when the machine restarts"
+        yield "the database is in memory (tmpfs): a restart of the machine deletes it"
     if (log := size["log"] or 0) > LARGE_WAL_BYTES:
         yield (
-            f"the write-ahead log has {log / MIB:.0f} MiB: something reads in one go for long, such"
-            " as a backup; it shrinks afterwards"
+            f"the write-ahead log has {log / MIB:.0f} MiB: a long read is running, such as a"
+            " backup; the log shrinks when it ends"
         )
     if (unused := size["unused"] or 0) > LARGE_FREE_BYTES:
         yield (
-            f"{unused / MIB:.0f} MiB of the file are free for what comes in; flowbridge db vacuum"
-            " gives them back to the disk"
+            f"{unused / MIB:.0f} MiB of the file are free for new rows; flowbridge db vacuum"
+            " returns them to the disk"
         )
 
 
 def _server_notes(connection: Connection) -> list[str]:
-    """What is to be known of a PostgreSQL server."""
+    """Return notes about the settings of a PostgreSQL server."""
     query = text("SELECT name, reset_val FROM pg_settings WHERE name = ANY(:names) ORDER BY name")
     found = [
         (POSTGRES_SETTINGS[row.name], row.reset_val)
@@ -227,7 +220,7 @@ def _server_notes(connection: Connection) -> list[str]:
         connection.exec_driver_sql("SELECT current_setting('server_version_num')::int").scalar_one()
         < MIN_POSTGRES_VERSION
     ):
-        notes.append("PostgreSQL before 14 is not what flowbridge is tested with")
+        notes.append("flowbridge is not tested with PostgreSQL before 14")
     if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
-        notes.append("this server is a standby: nothing can be written to it")
+        notes.append("this server is a standby and accepts no writes")
     return notes

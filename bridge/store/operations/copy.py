@@ -1,9 +1,8 @@
-"""Copy a whole database into an empty one, of the other kind or of the same: all of it, compared,
-or nothing.
+"""Copy a whole database into an empty one, of the same or the other kind, and compare the rows.
 
-What is read is one state of the source, what is written is one transaction of the target: a copy
-that is ended in the middle leaves the target as empty as it was. Triggers of the schema stay out of
-it, since what they would do to a row they have done already.
+The copy reads one snapshot of the source and writes one transaction of the target: an interrupted
+copy leaves the target empty. Triggers of the schema are off, since they have changed each row
+already.
 """
 
 from __future__ import annotations
@@ -37,26 +36,26 @@ def count(database: Database) -> dict[str, int]:
 
 
 def check(source: Database, target: Database, *, snapshot: bool) -> None:
-    """Raise `StoreError` where a copy cannot be made or would miss something. Changes nothing."""
+    """Raise `StoreError` where a copy is impossible or would miss rows. Changes nothing."""
     if source.url == target.url:
-        raise StoreError("the database would be copied into itself")
+        raise StoreError("the source and the target are the same database")
     if (revision := upgrade.revision(source)) != HEAD:
         raise StoreError(
-            f"the database to be copied has schema {revision}, this flowbridge wants {HEAD}:"
+            f"the source has schema {revision}, this flowbridge requires {HEAD}:"
             f" {upgrade.remedy(revision)}"
         )
     clock = Clock(source)
     clock.set()
     if not snapshot and heartbeats.workers_alive(source, clock()):
         raise StoreError(
-            "a worker is running on the database to be copied: stop flowbridge everywhere, so that"
-            " nothing is missed"
+            "a worker is running on the source: stop flowbridge on all machines, so that the copy"
+            " is complete"
         )
     known = upgrade.revision(target) if not target.is_sqlite or target.path.exists() else None
     if known is not None and known != HEAD:
         raise StoreError(
-            f"the database to copy into has schema {known}, this flowbridge wants {HEAD}: make a"
-            " new one"
+            f"the target has schema {known}, this flowbridge requires {HEAD}: create an empty"
+            " database"
         )
     if known is not None:
         _must_be_empty(count(target))
@@ -64,9 +63,7 @@ def check(source: Database, target: Database, *, snapshot: bool) -> None:
 
 def _must_be_empty(rows: Mapping[str, int]) -> None:
     if full := ", ".join(f"{number} in {name}" for name, number in rows.items() if number):
-        raise StoreError(
-            f"the database to copy into is not empty: it has rows ({full}); make a new one"
-        )
+        raise StoreError(f"the target is not empty: it has rows ({full}); create an empty database")
 
 
 def copy(
@@ -77,12 +74,12 @@ def copy(
     mend: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> CopyResult:
-    """Give the target the schema, copy every row, compare, and commit.
+    """Create the schema in the target, copy every row, compare, and commit.
 
-    `advance` is told of rows as they are written, and once more as they are compared.
-    `snapshot`: the source may change meanwhile, and what comes later is missed; without it a change
-    is an error. `mend`: characters that the target cannot hold are replaced; without it rows that
-    have some are an error, which names them. `StoreError`: nothing was copied.
+    `advance` receives the number of rows written, and again of rows compared. `snapshot`: the
+    source may change meanwhile, and later rows are missed; without it a change is an error. `mend`:
+    replace characters that the target cannot store; without it, rows with such characters are an
+    error that names them. `StoreError`: nothing was copied.
     """
     upgrade.upgrade(target)
     copied = CopyResult()
@@ -92,8 +89,8 @@ def copy(
             _write(reader, writer, target, copied, mend=mend, advance=advance)
             if not snapshot and _read_marks_now(source) != before:
                 raise StoreError(
-                    "something came in while it was copied, and would be missed: stop flowbridge"
-                    " everywhere, and begin again"
+                    "the source changed during the copy, which would miss rows: stop flowbridge on"
+                    " all machines and copy again"
                 )
     return copied
 
@@ -116,7 +113,7 @@ def _write(
             more = copied.misfitting - len(copied.misfits)
             named = [*copied.misfits, *([f"and {more} more"] if more else [])]
             raise StoreError(
-                "texts of the target hold no NUL and no half characters, but there are some in "
+                "the target cannot store NUL or half characters, but these rows contain some: "
                 + "; ".join(named)
             )
         _set_sequences(writer, target)
@@ -125,7 +122,7 @@ def _write(
             if found != sums[table.name]:
                 rows = f"{found.rows} rows of {sums[table.name].rows}"
                 raise StoreError(
-                    f"what was written to {table.name} is not what was read ({rows}): nothing was"
+                    f"the rows written to {table.name} differ from those read ({rows}): nothing was"
                     " copied"
                 )
             copied.rows[str(table.name)] = found.rows
@@ -136,7 +133,7 @@ def _write(
 
 @contextmanager
 def _reading(source: Database) -> Iterator[Connection]:
-    """Give a connection that sees one state for as long as it takes."""
+    """Return a connection that sees one snapshot for the whole copy."""
     with source.read() as connection:
         if not source.is_sqlite:
             connection.execute(
@@ -153,7 +150,7 @@ def _reading(source: Database) -> Iterator[Connection]:
 
 
 def _read_marks(connection: Connection) -> dict[str, Any]:
-    """What tells whether receivers or workers have written something."""
+    """Return values that change when receivers or workers write."""
     marks = {
         table.name: connection.execute(select(func.max(table.c.seq))).scalar()
         for table in TABLES
@@ -172,9 +169,7 @@ def _read_marks_now(source: Database) -> dict[str, Any]:
 
 @contextmanager
 def _without_triggers(connection: Connection, database: Database) -> Iterator[None]:
-    """Take the triggers of the tables away; they are back at the end, and the tables are seen to be
-    empty and to stay so until the end.
-    """
+    """Disable the triggers of the tables until the end, and check that the tables are empty."""
     again: Sequence[str]
     if database.is_sqlite:
         triggers = connection.execute(
@@ -207,7 +202,7 @@ def _without_triggers(connection: Connection, database: Database) -> Iterator[No
 
 
 def _set_sequences(connection: Connection, database: Database) -> None:
-    """Have what comes in next numbered after what was copied; SQLite does so by itself."""
+    """Make PostgreSQL number new rows after the copied ones; SQLite does so without help."""
     for table in TABLES if not database.is_sqlite else ():
         if "seq" in table.c:
             last = select(func.max(table.c.seq)).scalar_subquery()

@@ -14,14 +14,14 @@ from sqlalchemy.exc import DBAPIError
 from bridge.core.errors import StoreError
 from bridge.store.db.group_commit import brief
 
-BATCH_ROWS: Final = 500  # rows written at once
-BATCH_BYTES: Final = 4 * 1024 * 1024  # or so many bytes
-# rows read at once, of tables that keep what senders wrote, and of others
+BATCH_ROWS: Final = 500  # rows written by one statement
+BATCH_BYTES: Final = 4 * 1024 * 1024  # bytes written by one statement
+# rows read at once: of tables with bodies, and of others
 BODY_PAGE_ROWS = 16
 PAGE_ROWS = 500
-MAX_NAMED_ROWS: Final = 20  # rows that do not fit are named; more are counted
-#: What texts cannot hold. https://www.postgresql.org/docs/current/datatype-character.html; what is
-#: no UTF-8 is read as half characters.
+MAX_NAMED_ROWS: Final = 20  # rows with unsupported characters; more are only counted
+#: Characters that texts cannot store: https://www.postgresql.org/docs/current/datatype-character.html.
+#: Bytes that are not UTF-8 are read as half characters.
 UNSUPPORTED_CHARACTERS: Final = {
     "postgresql": re.compile("[\0\ud800-\udfff]"),
     "sqlite": re.compile("[\ud800-\udfff]"),
@@ -32,15 +32,13 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class RowDigest:
-    """What rows come to together, in whatever order they are: how many, and a digest of all
-    values.
-    """
+    """The number of rows and a digest of all their values, independent of their order."""
 
     rows: int = 0
     digest: int = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Take a row in."""
+        """Add a row."""
         hashed = blake2b(digest_size=16)
         for value in row.values():
             data = value if isinstance(value, bytes) else str(value).encode()
@@ -51,7 +49,7 @@ class RowDigest:
 
 @dataclass(slots=True)
 class CopyResult:
-    """What came of it: rows by table, and how many had characters that were replaced."""
+    """The result of a copy: rows by table, and how many had characters replaced."""
 
     rows: dict[str, int] = field(default_factory=dict)
     mended: int = 0
@@ -95,7 +93,7 @@ def copy_table(
                 writer.execute(insert(table), pile)
             except DBAPIError as error:
                 raise StoreError(
-                    f"not all of {_row_name(table, pile[0])} to {_row_name(table, pile[-1])} can be kept:"
+                    f"cannot store {_row_name(table, pile[0])} to {_row_name(table, pile[-1])}:"
                     f" {brief(error)}"
                 ) from error
         advance(len(pile))
@@ -103,7 +101,7 @@ def copy_table(
 
     for row in _read_rows(reader, table):
         _check_texts(row, table, UNSUPPORTED_CHARACTERS[writer.dialect.name], copied, mend=mend)
-        if not copied.misfits:  # else there is no more to do than to find the others
+        if not copied.misfits:  # else only count the other rows
             total.add(row)
         pile.append(row)
         size += sum(len(value) for value in row.values() if isinstance(value, str | bytes))
@@ -117,7 +115,7 @@ def copy_table(
 def _check_texts(
     row: Row, table: Table, unfit: re.Pattern[str], copied: CopyResult, *, mend: bool
 ) -> None:
-    """See that the target can hold the row's texts, or make it so."""
+    """Replace characters that the target cannot store, or record the row as a misfit."""
     bad = [name for name, value in row.items() if isinstance(value, str) and unfit.search(value)]
     if bad and mend:
         copied.mended += 1

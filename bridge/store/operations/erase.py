@@ -1,8 +1,7 @@
-"""Take a person out of what is kept: an act whose items are the events, rejects and runs that hold
-the subject.
+"""Erase a data subject: delete the events, rejects and runs that contain it.
 
-What is under way is refused, since it would come back; what only waits is taken out of the queue
-first.
+Events with a call or run under way are refused, since its result would restore the data. Waiting
+deliveries are cancelled first.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ from bridge.store.tables.schema import act, delivery, event, local_run, reject
 PAGE_EVENTS: Final = 500  # events whose deliveries are read in one transaction
 BUSY_REASONS: Final = {
     "sending": "is being sent",
-    "unknown": "has an unknown outcome (see flowbridge resolve)",
+    "unknown": "has an unknown outcome (run flowbridge resolve)",
 }
 ERASED: Final = "(erased)"
-CHECKPOINT_TRIES: Final = 50  # to have nobody read the write-ahead log at the moment
-CHECKPOINT_WAIT_SECONDS: Final = 0.1  # seconds between them
-CHUNK_BYTES: Final = 1024 * 1024  # bytes of a file that are looked through at once
-MAX_SEARCHED_BYTES: Final = 1024**3  # bytes of files that flows have written
-MIN_FILE_COST_BYTES: Final = 4096  # bytes that looking through any file counts as
+CHECKPOINT_TRIES: Final = 50  # until no reader holds the write-ahead log
+CHECKPOINT_WAIT_SECONDS: Final = 0.1  # between two tries
+CHUNK_BYTES: Final = 1024 * 1024  # bytes of a file that are searched at once
+MAX_SEARCHED_BYTES: Final = 1024**3  # bytes of files that flows wrote
+MIN_FILE_COST_BYTES: Final = 4096  # bytes that even a small file counts as
 _WAITING: Final = text("""
 SELECT id FROM delivery WHERE event_id = :id AND (status IN ('queued', 'blocked') OR status = 'dead'
     AND holds_key) ORDER BY seq
@@ -54,11 +53,10 @@ AND (d.status IN ('sending', 'unknown') OR d.slot OR d.poll_at IS NOT NULL OR {r
 
 @dataclass(frozen=True, slots=True)
 class Erasing:
-    """Erases events with all that they own, rejects, and runs of the local platform with their
-    files.
+    """Erases events with all their rows, rejects, and local runs with their files.
 
-    A keyed hash of an event's provider id is stored for the rest of `dedup_for`, so that what
-    repeats it is a duplicate.
+    Stores a keyed hash of each event's provider id for the rest of `dedup_for`, so that a repeat is
+    still a duplicate.
     """
 
     dedup_for: deleted_ids.DedupFor = deleted_ids.of_all
@@ -80,17 +78,18 @@ def _erase(connection: Connection, id_: str, now: float, dedup_for: deleted_ids.
         return _erase_event(connection, id_, now, dedup_for)
     if id_.startswith("rej_"):
         gone = connection.execute(delete(reject).where(reject.c.id == id_)).rowcount
-        return Result(id=id_, problem=None if gone else "there is no such reject")
+        return Result(id=id_, problem=None if gone else "no such reject")
     state = connection.execute(
         select(local_run.c.state).where(local_run.c.id == id_).with_for_update()
     ).scalar()
     if state is None:
-        return Result(id=id_, problem="there is no such run")
+        return Result(id=id_, problem="no such run")
     if state in ("QUEUED", "RUNNING", "TERMINATING"):
         return Result(
             id=id_,
             problem=(
-                "the run is not over: erase it again once it is, or flowbridge flows kill ends it"
+                "the run has not ended: erase it again when it has, or end it with"
+                " flowbridge flows kill"
             ),
         )
     removal.remove_runs(connection, [id_])
@@ -104,30 +103,30 @@ def _erase_event(
         connection.execute(select(event.c.id).where(event.c.id == id_).with_for_update()).scalar()
         is None
     ):
-        return Result(id=id_, problem="there is no such event")
+        return Result(id=id_, problem="no such event")
     busy = connection.execute(_UNDER_WAY, {"id": id_}).one_or_none()
     if busy is not None:
-        how = BUSY_REASONS.get(busy.status, "has a run going on")
+        how = BUSY_REASONS.get(busy.status, "has a running flow")
         return Result(
-            id=id_, problem=f"its delivery {busy.id} {how}: erase it again once that is over"
+            id=id_,
+            problem=f"its delivery {busy.id} {how}: erase the event again when that has ended",
         )
     for each in list(connection.execute(_WAITING, {"id": id_}).scalars()):
         transitions.move(connection, each, Status.CANCELLED, now, reason="its event is erased")
     if not removal.free(connection, [id_], math.inf):
-        raise StoreError(
-            f"{id_} has a delivery that somebody needs, in a state that erasing does not know"
-        )
+        raise StoreError(f"{id_} has a delivery that is still in use, in a state unknown to erase")
     deleted_ids.store(connection, [id_], dedup_for, now, erased=True)
     removal.remove(connection, [id_])
     return Result(id=id_)
 
 
-# -- what else has the subject's letters
+# -- other places that contain the subject
 
 
 def started(database: Database, ids: Sequence[str]) -> Iterator[Delivery]:
-    """Yield the deliveries of these events that started a run, or may have: what their flows did
-    with the data is theirs to erase.
+    """Yield the deliveries of these events that started a run, or may have.
+
+    The owner of each flow has to erase what the flow did with the data.
     """
     for at in range(0, len(ids), PAGE_EVENTS):
         of_them = delivery.c.event_id.in_(ids[at : at + PAGE_EVENTS])
@@ -144,8 +143,9 @@ def started(database: Database, ids: Sequence[str]) -> Iterator[Delivery]:
 
 
 def scrub_acts(database: Database, letters: str) -> int:
-    """Take a subject out of what earlier acts were asked, such as the text that a body was searched
-    for; return of how many.
+    """Erase a subject from the arguments of earlier operations, such as the text of a body search.
+
+    Returns how many operations changed.
     """
 
     sealer = database.sealer
@@ -176,10 +176,9 @@ def _scrubbed(value: Any, letters: str) -> Any:
 
 
 def settle_file(database: Database) -> bool:
-    """Have the write-ahead log of a SQLite file copied into it and emptied, since it holds pages as
-    they were.
+    """Checkpoint and truncate the write-ahead log of a SQLite file, which holds earlier pages.
 
-    False where a reader is in the way.
+    Returns False where a reader prevents it.
     """
     with alone_with_file(database.path) as connection:
         for attempt in range(CHECKPOINT_TRIES):
@@ -191,9 +190,7 @@ def settle_file(database: Database) -> bool:
 
 
 def traces(database: Database, letters: str) -> int:
-    """Return how often these letters stand in the SQLite file and in its write-ahead log, as text
-    or as a form writes them.
-    """
+    """Count a text in the SQLite file and its write-ahead log, plain or form-encoded."""
     spellings = {letters.encode().lower(), quote_plus(letters).encode().lower()}
     paths = [
         path
@@ -217,8 +214,9 @@ def _count(path: Path, sought: bytes) -> int:
 def files_with(
     folder: Path, letters: str, most: int = MAX_SEARCHED_BYTES
 ) -> tuple[list[str], list[str]]:
-    """Return the files in a folder in whose name or text these letters stand, and those that were
-    not looked through: `most` bytes are.
+    """Return the files of a folder with a text in their name or content, and those not read.
+
+    Reads `most` bytes at most.
     """
     spellings = {
         letters,
@@ -256,7 +254,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _file_contains(path: Path, size: int, sought: Set[str]) -> bool:
-    """Tell whether one of these texts stands in the first `size` bytes of a file, or so."""
+    """Return whether one of these texts is in about the first `size` bytes of a file."""
     longest = max(map(len, sought))
     carried = ""
     with open(  # noqa: PTH123 - no link is followed

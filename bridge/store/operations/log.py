@@ -1,8 +1,7 @@
-"""Acts of people, kept: what each chose before it began, and what has become of every item, so that
-it can stop anywhere and go on.
+"""The log of operations: the items that each selected, and the result of every item.
 
-What is done to an item and that it is done are one commit: an act that was interrupted, however,
-does none of them twice.
+An operation can stop anywhere and resume. The change to an item and its result are one commit, so
+an interrupted operation repeats no item.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from bridge.store.tables.rows import from_json, to_json
 from bridge.store.tables.schema import act, act_item
 
 T = TypeVar("T")
-PAGE_ITEMS: Final = 500  # items that are written, or read, in one transaction
-TOGETHER: Final = 50  # items that are done in one
-MAX_RESUMED: Final = 20  # of those who went on with an act, so many are remembered
+PAGE_ITEMS: Final = 500  # items written or read in one transaction
+TOGETHER: Final = 50  # items processed in one transaction
+MAX_RESUMED: Final = 20  # resumptions that an operation remembers
 
 _OPEN = (act_item.c.act == bindparam("of")) & act_item.c.outcome.is_(None)
 _NEXT = (
@@ -49,20 +48,20 @@ _MARK = (
 
 
 class Doing(Protocol[T]):
-    """What an act does to its items."""
+    """The change that an operation makes to its items."""
 
     def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> Sequence[T]:
-        """Return what is needed for the first of these items, one at least: what takes long is done
-        here, where nobody waits for it.
+        """Prepare the first of these items, at least one; slow work belongs here, outside the
+        transaction.
         """
 
     def carry_out(
         self, connection: Connection, prepared: Sequence[T], now: float, /
     ) -> list[Result]:
-        """Do it to each, and return what came of each."""
+        """Change each item, and return its result."""
 
 
-# -- beginning
+# -- begin
 
 
 def begin(
@@ -75,8 +74,9 @@ def begin(
     ids: Sequence[str],
     now: float,
 ) -> Act:
-    """Keep an act with all that it has chosen; nothing is done yet. Many items take several
-    commits, and count once they are all there.
+    """Store an operation with the items that it selected, without processing any.
+
+    Many items take several commits, and count when all are stored.
     """
     values: dict[str, Any] = {
         "id": act_id,
@@ -119,7 +119,7 @@ def _insert_items(connection: Connection, seq: int, first: int, ids: Sequence[st
 
 
 def resume(database: Database, one: Act, actor: str, now: float) -> Act:
-    """Note who goes on with an act."""
+    """Store the actor that resumes an operation."""
     resumed = to_json([list(each) for each in (*one.resumed, (actor, now))][-MAX_RESUMED:])
     database.write(
         lambda connection: connection.execute(
@@ -129,16 +129,16 @@ def resume(database: Database, one: Act, actor: str, now: float) -> Act:
     return _get(database, one.seq)
 
 
-# -- going on
+# -- advance
 
 
 def advance(
     database: Database, one: Act, doing: Doing[Any], now: float, most: int = TOGETHER
 ) -> list[Result]:
-    """Do the next items of an act, at most so many, in one durable commit; return what came of
-    each, none where none is left.
+    """Process the next items of an operation, at most `most`, in one durable commit.
 
-    Several may go on with the same act: each item is done by one of them.
+    Returns their results, none where no item is left. Several processes may advance the same
+    operation: one of them processes each item.
     """
     while True:
         with database.read() as connection:
@@ -150,7 +150,7 @@ def advance(
         results = database.write(
             lambda connection: _carry_out(connection, one.seq, doing, mine, now)  # noqa: B023 - called before the loop goes on
         )
-        if results:  # else somebody else has done them meanwhile
+        if results:  # else another process has done them
             return results
 
 
@@ -197,16 +197,17 @@ def _marked(seq: int, number: int, result: Result, now: float) -> dict[str, Any]
     }
 
 
-# -- looking
+# -- read
 
 
 def find(database: Database, text: str) -> Act:
-    """Return the act with this id, or the one whose id begins so; `NotFound` where there is none,
-    or several.
-    """
+    """Return the operation with this id or unique prefix of an id; `NotFound` otherwise."""
     return _to_act(
         row_named(
-            database, act, text, f"no act has the id {text!r}; flowbridge operations lists them"
+            database,
+            act,
+            text,
+            f"no operation has the id {text!r}; flowbridge operations lists them",
         ),
         database.sealer,
     )
@@ -215,7 +216,7 @@ def find(database: Database, text: str) -> Act:
 def listed(
     database: Database, *, since: float | None = None, unfinished: bool = False, limit: int = 0
 ) -> Iterator[Act]:
-    """Yield acts, newest first; `limit` 0 is no limit."""
+    """Yield operations, newest first; `limit` 0 is no limit."""
     query = select(act).order_by(act.c.seq.desc()).limit(limit or None)
     if since is not None:
         query = query.where(act.c.created_at >= since)
@@ -234,8 +235,9 @@ def items(
     is_open: bool = False,
     limit: int = 0,
 ) -> Iterator[Item]:
-    """Yield an act's items in their order: all, those that came to `outcome`, or those whose turn
-    has not come; `limit` 0 is no limit.
+    """Yield an operation's items in order: all, those with this `outcome`, or the open ones.
+
+    `limit` 0 is no limit.
     """
     query = select(act_item).where(act_item.c.act == one.seq).order_by(act_item.c.number)
     if outcome is not None:
@@ -256,9 +258,7 @@ def items(
 
 
 def done_to(database: Database, ids: Sequence[str], limit: int = 50) -> list[tuple[Act, Item]]:
-    """Return what was done to these events and deliveries, oldest first; of more than `limit` the
-    newest.
-    """
+    """Return the newest `limit` operations on these events and deliveries, oldest first."""
     query = (
         select(act, *(column.label(f"item_{column.name}") for column in act_item.c))
         .join(act_item, act_item.c.act == act.c.seq)

@@ -1,10 +1,8 @@
-"""Let go of what is old, by the retention of each source: little at a time, so that nobody waits
-for it.
+"""Prune old rows by the retention of each source, in small batches that block no other writer.
 
-What is to go is found by readers, page by page; each batch is then looked at again and taken out in
-a durable transaction of its own. What somebody still has to do something about stays, however old,
-and so does all that anything has become of lately. A new kind of thing that gets old is a row of
-`KINDS`.
+Readers find the rows page by page; each batch is checked again and deleted in a durable transaction
+of its own. Rows with pending work stay, however old, and so do rows that changed lately. To prune
+another kind of row, add a row to `PRUNE_RULES`.
 """
 
 from __future__ import annotations
@@ -25,10 +23,8 @@ from bridge.store.inbound.removal import RECENT, RUNNING, UNFINISHED, Counts
 from bridge.store.operations import prune_records
 
 BATCH_EVENTS: Final = 50  # events of a batch
-BATCH_BYTES: Final = 4 * 1024 * 1024  # or so much of what was in them
-QUIET_SECONDS: Final = LEAST[
-    "events"
-]  # seconds that nothing may have become of an event's deliveries
+BATCH_BYTES: Final = 4 * 1024 * 1024  # or so many bytes of their bodies
+QUIET_SECONDS: Final = LEAST["events"]  # seconds without a change of an event's deliveries
 
 _SOURCES = """
 WITH RECURSIVE s(source) AS (
@@ -55,9 +51,7 @@ _OLD_REJECTS = "FROM reject WHERE source = :source AND received_at < :before"
 
 @dataclass(frozen=True, slots=True)
 class PruneBatch:
-    """What can be let go at once: of which source, null for what belongs to none, and the work that
-    returns how many rows went.
-    """
+    """Rows to delete at once: their source, null for none, and the work that deletes them."""
 
     source: str | None
     work: Work[Counts]
@@ -65,9 +59,7 @@ class PruneBatch:
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """One round: of which store, by which routes.yaml, as of when; of one source only where `only`
-    names it.
-    """
+    """One round of pruning: the store, the configuration and the time. `only`: one source."""
 
     database: Database
     config: Config
@@ -75,7 +67,7 @@ class Pruning:
     only: str | None = None
 
     def of(self, source: str) -> Retention:
-        """Return the retention of a source, whether routes.yaml has it (any more) or not."""
+        """Return the retention of a source, the global one if routes.yaml does not have it."""
         known = self.config.sources.get(source)
         return self.config.retention if known is None else known.retention
 
@@ -94,9 +86,7 @@ class Pruning:
 
 @dataclass(frozen=True, slots=True)
 class PruneRule:
-    """A kind of thing that gets old: how what is to go is found, and how it is counted (source ->
-    rows and bytes), where that is told.
-    """
+    """A kind of row to prune: how to find old rows, and how to count them by source, if counted."""
 
     name: str
     find: Callable[[Pruning], Iterator[PruneBatch]]
@@ -106,11 +96,10 @@ class PruneRule:
 def prune(
     pruning: Pruning, write: Callable[[Work[Counts]], Counts | None]
 ) -> Iterator[tuple[str, str | None, Counts]]:
-    """Let go of all that is old, and tell after each batch (kind, source, how many rows of each
-    table went).
+    """Delete all old rows, and yield (kind, source, deleted rows by table) after each batch.
 
-    `write` runs work in a durable transaction; where it returns null somebody else does this, and
-    it ends.
+    `write` runs work in a durable transaction; it returns null where another process prunes, which
+    ends the round.
     """
     for kind in PRUNE_RULES:
         for batch in kind.find(pruning):
@@ -122,9 +111,7 @@ def prune(
 
 
 def count(pruning: Pruning) -> list[dict[str, Any]]:
-    """Return what is old, without letting it go: for each kind and source `kind source rows
-    bytes`.
-    """
+    """Count old rows without deleting them: `kind source rows bytes` for each kind and source."""
     return [
         {"kind": kind.name, "source": source, "rows": rows, "bytes": size}
         for kind in PRUNE_RULES
@@ -133,17 +120,17 @@ def count(pruning: Pruning) -> list[dict[str, Any]]:
     ]
 
 
-# -- events, and what was in them
+# -- events and their bodies
 
 
 def _expired_span(pruning: Pruning, source: str, what: str) -> dict[str, Any] | None:
-    """Between which times of receipt it is old; null where nothing is."""
+    """Return the times of receipt between which rows are old; null where none are."""
     kept = pruning.of(source)
     gone = pruning.now - kept.events
     before = pruning.now - getattr(kept, what)
     if math.isinf(before):
         return None
-    # before that the events go as a whole
+    # earlier events are deleted as a whole
     after = gone if what == "bodies" and not math.isinf(gone) else 0.0
     return {
         "source": source,
@@ -245,7 +232,7 @@ def _old_rejects(pruning: Pruning, source: str) -> dict[str, Any]:
     return {"source": source, "before": 0.0 if math.isinf(before) else before}
 
 
-# -- the others are no source's, or found by way of their deliveries
+# -- rows without a source, or found through their deliveries
 
 
 def _sourceless(find: prune_records.Finder) -> Callable[[Pruning], Iterator[PruneBatch]]:

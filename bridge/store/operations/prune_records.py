@@ -1,8 +1,7 @@
-"""What gets old without being an event: runs of the local platform, acts, configurations, and marks
-that have lost their meaning.
+"""Prune local runs, operations, configurations and stale state: rows that belong to no event.
 
-Each function yields work, a batch at a time, to be done in a transaction of its own; it returns how
-many rows of each table went.
+Each function yields one piece of work for each batch, for a transaction of its own; the work
+returns the number of rows deleted from each table.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from bridge.store.tables.schema import config as kept_config
 
 RetentionOf = Callable[[str], Retention]
 Finder = Callable[[Database, Config, float, RetentionOf], Iterator[Work[Counts]]]
-PAGE_ROWS: Final = 1000  # rows that are read in one transaction
-BATCH_ROWS: Final = 500  # and taken out in one
-# seconds after which a route's pace, an open window to learn in, or a count of refusals says
-# nothing any more
+PAGE_ROWS: Final = 1000  # rows read in one transaction
+BATCH_ROWS: Final = 500  # rows deleted in one transaction
+# after which a route's rate limit state, an open enrolment window, or a count of refused
+# submissions has no effect any more
 STALE_STATE_SECONDS: Final = 7 * DAY
 
 _ids: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -58,9 +57,7 @@ _HASHES = "SELECT seq, config_hash FROM {table} WHERE seq > :after ORDER BY seq 
 def expired_runs(
     database: Database, config: Config, now: float, of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Runs that are over, each by the retention of the source that its delivery comes from; those
-    of others by that of all.
-    """
+    """Delete ended runs by the retention of their delivery's source, or by the global one."""
     before = now - min(
         [config.retention.runs, *(each.retention.runs for each in config.sources.values())]
     )
@@ -77,9 +74,7 @@ def expired_runs(
 def _old(
     database: Database, rows: Sequence[Row[Any]], config: Config, now: float, of: RetentionOf
 ) -> list[str]:
-    """Those of these runs that may go: a repeated start of a delivery that is not over has to find
-    its run.
-    """
+    """Return the runs that may be deleted; a delivery that may start again must find its run."""
     keys = {row.id: (row.idempotency_key or "").partition("~")[0] for row in rows}
     owners = {row.id: row for row in _read(database, _OWNERS, {"ids": sorted(set(keys.values()))})}
     old = []
@@ -91,13 +86,13 @@ def _old(
     return old
 
 
-# -- acts
+# -- operations
 
 
 def expired_operations(
     database: Database, config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Acts that nobody has gone on with for as long as events are kept, with their items."""
+    """Delete operations, with their items, that did not advance for the retention of events."""
     before = now - config.retention.events
     while not math.isinf(before) and (
         rows := _read(database, _ACTS, {"before": before, "most": BATCH_ROWS})
@@ -120,9 +115,7 @@ def expired_operations(
 def unused_configs(
     database: Database, config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Configurations that nobody has started with for as long as events are kept, and that planned
-    nothing that is kept.
-    """
+    """Delete configurations that no process used lately and that routed no stored row."""
     before = now - config.retention.events
     if math.isinf(before):
         return
@@ -140,7 +133,7 @@ def unused_configs(
         yield lambda connection: {"config": connection.execute(going).rowcount}
 
 
-# -- marks
+# -- stale state
 
 
 _STALE_STATE: Final = {
@@ -153,8 +146,8 @@ _STALE_STATE: Final = {
 def stale_state(
     database: Database, _config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Delete the pace of routes without a start for days, closed windows to learn in, and old
-    counts of refused submissions.
+    """Delete rate limit state without a recent start, closed enrolment windows, and old counts of
+    refused submissions.
     """
     values = {
         "before": now - STALE_STATE_SECONDS,

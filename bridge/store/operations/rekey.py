@@ -1,9 +1,8 @@
-"""Seal all that is kept with the first key, or give sealing up: little at a time, beside whoever
-works on the same store.
+"""Encrypt all stored values with the first key, or decrypt them, in small batches.
 
-What is sealed so already is passed over, so that it can be ended anywhere and begun anew. Each row
-is changed only if it still is as it was
-read: what others have written meanwhile is sealed with their first key.
+Other processes may use the store meanwhile. Values that are encrypted so already are skipped, so
+the operation can stop and restart anywhere. A row changes only if it is still as it was read: what
+other processes wrote since is encrypted with their first key.
 """
 
 from __future__ import annotations
@@ -27,41 +26,42 @@ from bridge.store.tables import key_usage
 from bridge.store.tables.encrypted import ROWS, Sealed, name_of
 from bridge.store.tables.schema import deleted_id, event
 
-# rows read at once, of tables that keep what senders wrote, and of others
+# rows read at once: of tables with bodies, and of others
 BODY_PAGE_ROWS = 16
 PAGE_ROWS = 200
-# over a table: others may change a row between that it is read and that it is written
+# over a table: other processes may change a row between its read and its write
 MAX_PASSES: Final = 10
-# of an event: what could be compared with a guess
+# of an event: columns that could confirm a guess of its body
 DIGEST_COLUMNS: Final = ("source", "body_sha256", "provider_id")
 
 
 @dataclass(slots=True)
 class Rekeying:
-    """How it is done: `clear` gives sealing up. `secret_key` is that of digests, and of what is
-    sealed without keys, too.
+    """A change of encryption. `clear`: decrypt.
+
+    `secret_key`: the key of digests, and of values that are always encrypted.
     """
 
     database: Database
     secret_key: str
     clear: bool = False
-    broken: list[str] = field(default_factory=list)  # values that nobody can open any more
+    broken: list[str] = field(default_factory=list)  # values that no key decrypts
     done: Counter[str] = field(default_factory=Counter)  # rows by table
 
     def check(self) -> None:
-        """Raise `StoreError` where it cannot be done."""
+        """Raise `StoreError` where the change is impossible."""
         if not self.clear and not self.database.sealer.on:
-            raise StoreError(f"{SETTING} is not set: there is no key to seal with")
+            raise StoreError(f"{SETTING} is not set: there is no key to encrypt with")
         clock = Clock(self.database)
         clock.set()
         if self.clear and heartbeats.workers_alive(self.database, clock()):
             raise StoreError(
-                "a worker is running, which goes on sealing what it writes: stop flowbridge"
-                " everywhere to give sealing up"
+                "a worker is running, which encrypts what it writes: stop flowbridge on all"
+                " machines before you turn encryption off"
             )
 
     def left(self) -> dict[str, int]:
-        """Return how many rows of each table are to be changed."""
+        """Return how many rows of each table have to change."""
         found = {}
         for row in ROWS:
             query = select(func.count()).select_from(row.table).where(self._wrong(row))
@@ -76,8 +76,9 @@ class Rekeying:
         advance: Callable[[int], None] = lambda _: None,
         rest: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Do it. `advance` is told of rows; `rest` is called after each batch with how long that
-        took, and lets others do something.
+        """Change all rows. `advance` receives the number of changed rows.
+
+        `rest` receives the duration of each batch, and pauses so that others can write.
         """
         for row in ROWS:
             for _ in range(MAX_PASSES):
@@ -97,13 +98,11 @@ class Rekeying:
         advance: Callable[[int], None],
         rest: Callable[[float], None],
     ) -> int:
-        """Change these rows, and return how many had changed meanwhile and are to be looked at
-        again.
-        """
+        """Change these rows, and return how many had changed meanwhile and need another pass."""
         began = time.monotonic()
         done = 0
         changes = [change for each in rows if (change := self._change(row, each))]
-        # elsewhere rows are locked, so one by one
+        # PostgreSQL locks rows, so one by one
         together = len(changes) if self.database.is_sqlite else 1
         for some in (changes[at : at + together] for at in range(0, len(changes), together or 1)):
             done += self.database.write(
@@ -117,7 +116,7 @@ class Rekeying:
     # -- which rows
 
     def _sealer(self, row: Sealed) -> Sealer:
-        """What opens the values of a row."""
+        """Return the sealer that decrypts the values of a row."""
         return (
             of_secrets(self.database.sealer.given, self.secret_key)
             if row.always
@@ -125,7 +124,7 @@ class Rekeying:
         )
 
     def _wanted(self, row: Sealed) -> Sealer | None:
-        """What they are to be sealed with, null for nothing."""
+        """Return the sealer that encrypts the values of a row, null for plaintext."""
         if row.always:
             return of_secrets((), self.secret_key) if self.clear else self._sealer(row)
         return None if self.clear else self.database.sealer
@@ -144,7 +143,7 @@ class Rekeying:
         return or_(*wrong)
 
     def _pages(self, row: Sealed) -> Iterator[Sequence[Row[Any]]]:
-        """Yield the rows that are to be changed, the last first: see `tally.must_open`."""
+        """Yield the rows that have to change, the last first: see `key_usage.must_open`."""
         key = list(row.table.primary_key.columns)
         size = BODY_PAGE_ROWS if {"body", "inputs"} & set(row.columns) else PAGE_ROWS
         beside = [row.table.c[name] for name in DIGEST_COLUMNS if row.table is event]
@@ -168,12 +167,10 @@ class Rekeying:
                 return
             place = [rows[-1]._mapping[column.name] for column in key]
 
-    # -- what becomes of one
+    # -- one row
 
     def _change(self, row: Sealed, kept: Row[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Return what a row must hold, still, and what it is to hold; null where nothing is to be
-        done.
-        """
+        """Return the values that a row must still have and its new ones; null for no change."""
         read = kept._mapping
         name = name_of(*(kept._mapping[one] for one in row.named))
         table = str(row.table.name)
@@ -203,9 +200,7 @@ class Rekeying:
         return (was, new) if new else None
 
     def _digests(self, source: str, digest: str, provider_id: str | None) -> dict[str, str]:
-        """What an event is known by where its body is sealed, as `receive` has it for what comes
-        in.
-        """
+        """Return the keyed digests of an event whose body is encrypted, as `receive` makes them."""
         if digest.startswith(KEYED):
             return {}
         keyed = unguessable(self.secret_key, source, digest)
@@ -217,12 +212,12 @@ class Rekeying:
 def _apply(
     connection: Connection, table: Table, changes: Sequence[tuple[dict[str, Any], dict[str, Any]]]
 ) -> int:
-    """Change rows that are as they were, and return how many were."""
+    """Change the rows that are still as they were read, and return how many."""
     changed = 0
     for was, new in changes:
         values = dict(new)
         if "provider_id" in values and _is_taken(connection, values["provider_id"], was):
-            # it has come again since keys are there, and cannot be taken for the other any more
+            # the event came again after keys were set: the keyed id belongs to the later one
             del values["provider_id"]
         changed += connection.execute(
             update(table)

@@ -23,16 +23,16 @@ from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import delivery_row, to_delivery
 from bridge.store.tables.schema import delivery, event
 
-# of bodies that are planned anew in one transaction; one that is larger goes alone
+# of bodies that are routed in one transaction; a larger body goes alone
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayPlan:
-    """What planning an event anew came to, not kept yet.
+    """The result of routing an event again, not stored yet.
 
-    `problem` is why nothing goes, `known` the event, null where there is none, and `kept_problem`
-    what its problem is now.
+    `problem`: why no delivery is sent. `known`: the event, null where there is none.
+    `kept_problem`: the new problem of the event.
     """
 
     id: str
@@ -44,12 +44,12 @@ class ReplayPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replaying:
-    """Plans stored events again through the routes of `config_of` (or only `through` one).
+    """Routes stored events again by the configuration of `config_of` (or only `through` one route).
 
-    `config_of` gives the configuration for an event and raises `BridgeError` where it cannot be
-    had. An event stays the same one: its new deliveries stand beside the earlier ones, told apart
-    by `nonce`. `releases`: only events that are held to be spam, which they then are no more;
-    without it none of those.
+    `config_of` returns the configuration for an event, and raises `BridgeError` where there is
+    none. The event stays the same; `nonce` distinguishes its new deliveries from the earlier ones.
+    `releases`: replay only events that are marked as spam, and remove the mark; without it, skip
+    them.
     """
 
     config_of: Callable[[Event], Config]
@@ -58,9 +58,7 @@ class Replaying:
     releases: bool = False
 
     def prepare(self, database: Database, ids: Sequence[str], now: float, /) -> list[ReplayPlan]:
-        """Plan the first of them anew, as many as fit into memory together; the database is only
-        read.
-        """
+        """Route the first events again, as many as fit into memory; only reads the database."""
         planned: list[ReplayPlan] = []
         size = 0
         for id_ in ids:
@@ -74,8 +72,8 @@ class Replaying:
     def carry_out(
         self, connection: Connection, prepared: Sequence[ReplayPlan], _now: float, /
     ) -> list[Result]:
-        """Keep what was planned. A result has the deliveries as they stand then: a trigger may have
-        blocked or merged them.
+        """Store the new deliveries. Each result has them as stored: a trigger may have blocked or
+        merged them.
         """
         there = (
             select(event.c.id)
@@ -121,8 +119,9 @@ class Replaying:
 
     @staticmethod
     def _release(connection: Connection, prepared: Sequence[ReplayPlan]) -> dict[str, str]:
-        """Have events be spam no more, and return why each was: of two who release the same, one
-        does.
+        """Remove the spam mark of events, and return the reason of each mark.
+
+        Of two callers that release the same event, only one succeeds.
         """
         held = {}
         for one in prepared:
@@ -141,9 +140,7 @@ class Replaying:
         except NotFound:
             return _not_found(id_)
         if is_emptied(known):
-            return ReplayPlan(
-                id=id_, problem="what was in it was let go by the `retention` of its source"
-            )
+            return ReplayPlan(id=id_, problem="the `retention` of its source has deleted its body")
         try:
             config = self._config(known)
         except BridgeError as error:
@@ -171,27 +168,27 @@ class Replaying:
 
 
 def _not_found(id_: str) -> ReplayPlan:
-    return ReplayPlan(id=id_, problem="there is no such event")
+    return ReplayPlan(id=id_, problem="no such event")
 
 
 def _route_again(
     known: Event, config: Config, now: float, nonce: str
 ) -> tuple[str | None, list[Delivery]]:
-    """Return the event's problem as it is now, and what is planned."""
+    """Return the event's new problem and its new deliveries."""
     source = config.source(known.source)
     if source is None or asks_to_confirm(source, known):
         return known.problem, []
     try:
         body = read_body(source, known.headers.get("content-type", ""), known.body, known.files)
         return body.problem, replan(known, config, now, nonce)
-    except Exception as fault:  # as in `receive`: a bug of ours must not lose what is kept
+    except Exception as fault:  # as in `receive`: a bug here must not lose a stored event
         return f"{PLANNING_FAILED} ({type(fault).__name__})", []
 
 
 def _refusal(
     known: Event, problem: str | None, planned: Sequence[Delivery], through: str | None
 ) -> str | None:
-    """Return why nothing goes of an event that was planned anew; null where something does."""
+    """Return why the replay starts no flow; null where it starts one."""
     if not planned:
         what = (
             "no route matches it" if through is None else f"the route {through!r} does not match it"

@@ -1,4 +1,4 @@
-"""Plan a replay without storing anything: which events it plans again, and which not, and why."""
+"""The forecast of a replay: which events it routes again, which not, and why. Stores nothing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bridge.store.operations.replay import Replaying, ReplayPlan
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a replay of some events would come to.
+    """The expected result of a replay.
 
-    `ids`: the events for which it stores something. `left_out`: by reason, how many of the others
-    there are. `refused`: by reason, how many of `ids` it starts nothing for: their deliveries are
-    dead at once, or only their problem changes.
+    `ids`: the events that change. `left_out`: how many others there are, by reason. `refused`: how
+    many of `ids` start no flow, by reason: their deliveries are dead at once, or only their problem
+    changes.
     """
 
     ids: Sequence[str]
@@ -32,8 +32,9 @@ def forecast_replay(
     now: float,
     advance: Callable[[int], object] = lambda _: None,
 ) -> Forecast:
-    """Plan events as a replay does, and return what it would come to. `advance` gets how many more
-    were planned.
+    """Route events as a replay does, and return the expected result.
+
+    `advance` receives the number of events routed.
     """
     chosen: list[str] = []
     left_out: Counter[str] = Counter()
@@ -54,5 +55,5 @@ def forecast_replay(
 
 
 def _stores(one: ReplayPlan) -> bool:
-    """Tell whether a replay of the event stores anything: deliveries, or another problem."""
+    """Return whether a replay of the event stores deliveries or another problem."""
     return bool(one.deliveries) or (one.known is not None and one.kept_problem != one.known.problem)

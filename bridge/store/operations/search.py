@@ -1,7 +1,6 @@
-"""Find all that holds a subject: events by what came in and by what was made of it, rejects, and
-runs that belong to no event.
+"""Search for a data subject in events, deliveries, attempts, local runs and rejects.
 
-A new table that keeps something of a payload is a row of `KINDS`.
+A new table that stores parts of a payload needs a row in `SEARCHED_TABLES`.
 """
 
 from __future__ import annotations
@@ -21,16 +20,14 @@ from bridge.store.tables.encrypted import OF_TABLE
 from bridge.store.tables.rows import from_json, to_attempt, to_event
 from bridge.store.tables.schema import attempt, delivery, event, local_run, reject
 
-PAGE_ROWS: Final = 50  # rows that are read in one transaction: each may be of megabytes
+PAGE_ROWS: Final = 50  # rows read in one transaction: each may have megabytes
 MAX_BODY_DEPTH: Final = 100
-MAX_ATTEMPTS_PER_DELIVERY: Final = 100_000  # more than a delivery has
+MAX_ATTEMPTS_PER_DELIVERY: Final = 100_000  # more than any delivery has
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Whom to find where: of one source only where it is named. `read` says what an event's body
-    says.
-    """
+    """A search for a data subject, of one `source` if given. `read` parses an event's body."""
 
     database: Database
     subject: Subject
@@ -38,7 +35,7 @@ class Search:
     source: str | None = None
 
     def total(self) -> int:
-        """Return how many rows are looked at."""
+        """Return how many rows the search reads."""
         with self.database.read() as connection:
             return sum(
                 connection.execute(
@@ -48,8 +45,8 @@ class Search:
             )
 
     def found(self, advance: Callable[[int], None] = lambda _: None) -> list[str]:
-        """Return the ids of events, rejects and runs that hold the subject: each once, in the order
-        in which they are to go.
+        """Return the ids of events, rejects and runs that contain the subject, each once, in the
+        order in which to erase them.
         """
         ids: dict[str, None] = {}
         for kind in SEARCHED_TABLES:
@@ -90,7 +87,7 @@ def _event(search: Search, row: Row[Any]) -> str | None:
     return known.id if search.subject.in_event(known, search.read(known)) else None
 
 
-# -- what was made of them
+# -- their deliveries
 
 
 def _deliveries(search: Search) -> Select[Any]:
@@ -121,7 +118,7 @@ def _delivery(search: Search, row: Row[Any]) -> str | None:
     return row.event_id if holds or said else None
 
 
-# -- runs that others followed
+# -- earlier attempts
 
 
 def _attempts(search: Search) -> Select[Any]:
@@ -146,7 +143,7 @@ def _attempt(search: Search, row: Row[Any]) -> str | None:
     return row.event_id if holds else None
 
 
-# -- runs of the local platform, which others may have started
+# -- local runs, which may belong to no event
 
 
 def _runs(_search: Search) -> Select[Any]:
@@ -169,7 +166,7 @@ def _run(search: Search, row: Row[Any]) -> str | None:
 
 
 def _opened(search: Search, table: str, row: Row[Any]) -> dict[str, Any]:
-    """What is kept sealed of a row, as far as it was read."""
+    """Decrypt the encrypted columns of a row, as far as it was read."""
     read = row._mapping
     return {
         name: search.database.sealer.open(read[name], table, name, row.id)
@@ -179,9 +176,7 @@ def _opened(search: Search, table: str, row: Row[Any]) -> dict[str, Any]:
 
 
 def _owner(search: Search, row: Row[Any]) -> str | None:
-    """The event that the run was started for, or else the run itself; null where that is not of the
-    source.
-    """
+    """Return the id of the event that started a run, or else of the run; null for other sources."""
     started_for = (row.idempotency_key or "").partition("~")[0]
     query = (
         select(event.c.id, event.c.source)
@@ -214,9 +209,7 @@ def _reject(search: Search, row: Row[Any]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class SearchedTable:
-    """A table that is searched: its rows, and the id of what is to go where one of them holds the
-    subject.
-    """
+    """A searched table: its rows, and the id to erase where a row contains the subject."""
 
     rows: Callable[[Search], Select[Any]]
     holder: Callable[[Search, Row[Any]], str | None]

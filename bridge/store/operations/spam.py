@@ -1,4 +1,4 @@
-"""A person says that an event is spam: what of it waits is taken out of the queue."""
+"""Mark events as spam by hand, and cancel their waiting deliveries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WAITING_STATUSES = (Status.QUEUED, Status.BLOCKED)
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """Marks events as spam. What went already cannot be taken back."""
+    """Marks events as spam. A flow that has started goes on."""
 
     def prepare(self, _database: Database, ids: Sequence[str], _now: float, /) -> Sequence[str]:
         """Return the ids."""
@@ -39,14 +39,14 @@ class Marking:
             select(event.c.spam, event.c.provider).where(event.c.id == id_).with_for_update()
         ).one_or_none()
         if known is None:
-            return Result(id=id_, problem="there is no such event")
+            return Result(id=id_, problem="no such event")
         if known.provider != "form":
             return Result(
                 id=id_,
-                problem=f"it comes from {known.provider}: only what forms are sent can be spam",
+                problem=f"its provider is {known.provider}: only form submissions can be spam",
             )
         if known.spam is not None:
-            return Result(id=id_, problem=f"it is held to be spam already ({known.spam})")
+            return Result(id=id_, problem=f"it is already marked as spam ({known.spam})")
         connection.execute(update(event).where(event.c.id == id_).values(spam=MARKED))
         waiting = (
             select(delivery.c.id)

@@ -1,1 +1,1 @@
-"""Read-only queries."""
+"""Queries, nearly all read-only."""

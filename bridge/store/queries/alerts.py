@@ -1,4 +1,4 @@
-"""The alerts that are kept: read all, write all; there are few."""
+"""Stored alerts: read all, replace all; there are few."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(connection: Connection) -> dict[str, Alert]:
 
 
 def silent(connection: Connection) -> dict[str, float]:
-    """Return by source since when it is silent, by the alerts of that which are not over."""
+    """Return since when each silent source is silent, by its open alert."""
     found = connection.execute(
         select(alert.c.key, alert.c.since).where(
             alert.c.key.startswith(_SILENCE), alert.c.resolved_at.is_(None)
@@ -30,7 +30,7 @@ def silent(connection: Connection) -> dict[str, float]:
 
 
 def write(connection: Connection, alerts: Iterable[Alert]) -> None:
-    """Keep these and no others."""
+    """Replace the stored alerts with these."""
     connection.execute(delete(alert))
     rows = [asdict(one) for one in alerts]
     if rows:

@@ -1,5 +1,6 @@
-"""What is usual: how long sources are silent, how many requests fail verification, how many runs
-fail. Bounded with a million events.
+"""Baselines: usual silence of sources, rejects per hour, and failed runs.
+
+Each query is bounded, also with a million events.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from bridge.ingest import silence
 
 WEEK_SECONDS: Final = 7 * 86400.0  # seconds
 MIN_BASELINE_HOURS: Final = 1.0
-MAX_DELIVERIES_READ: Final = 5_000  # newest deliveries that are looked at for runs that ended
+MAX_DELIVERIES_READ: Final = 5_000  # newest deliveries read for ended runs
 
 _FIRST = text("SELECT min(received_at) FROM event WHERE source = :source AND received_at >= :since")
 _SOME = text(
@@ -25,8 +26,8 @@ _ANY = text(
     "SELECT 1 FROM event WHERE source = :source AND received_at > :since AND received_at < :until"
     " LIMIT 1"
 )
-#: From an event to the last within a step after it, or else to the next at all: at most two rows a
-#: step, each by the index.
+#: Walks from an event to the last one within a step after it, or else to the next one: at most two
+#: rows a step, each by the index.
 _MOMENTS = text("""
 WITH RECURSIVE walk (at) AS (
     SELECT CAST(:first AS double precision)
@@ -65,11 +66,10 @@ FROM run GROUP BY route
 
 
 def speaks_by(connection: Connection, source: str, last_at: float, now: float) -> float | None:
-    """Return by when a source whose last event came at `last_at` has usually spoken again; None
-    where it is not late, or who knows.
+    """Return by when a source usually sends again after `last_at`; None if not late or unknown.
 
-    Where nothing came in the same time a week ago, it is not late by any rule: that spares the
-    nights of a thousand sources.
+    A source that sent nothing at the same time a week ago is never late: this spares the check of a
+    thousand sources at night.
     """
     if now - last_at < silence.LEAST:
         return None
@@ -86,14 +86,15 @@ def speaks_by(connection: Connection, source: str, last_at: float, now: float) -
 
 
 def heard(connection: Connection, source: str, expect: Rate, now: float) -> int:
-    """Return the events of a source in the time of `expect`, counted as far as that goes."""
+    """Count the events of a source in the period of `expect`, up to its number."""
     given = {"source": source, "since": now - expect.per, "most": expect.count}
     return connection.execute(_SOME, given).scalar() or 0
 
 
 def rejects(connection: Connection, now: float, lately: float) -> dict[str, tuple[int, float]]:
-    """Return by source the rejects of the last `lately` seconds, and how many it has in such a
-    time, by those before that are kept.
+    """Return by source the rejects of the last `lately` seconds, and the usual number.
+
+    The usual number is the average in that time, over the stored rejects before.
     """
     found = {}
     for row in connection.execute(_REJECTS, {"since": now - lately}):
@@ -103,8 +104,9 @@ def rejects(connection: Connection, now: float, lately: float) -> dict[str, tupl
 
 
 def runs_ended(connection: Connection, since: float) -> dict[str, RunsEnded]:
-    """Return by route the runs that ended since then, among the newest deliveries; a failed one
-    that was replayed since does not count.
+    """Return by route the runs of the newest deliveries that ended since a time.
+
+    A failed run does not count if its event was replayed since.
     """
     rows: Any = connection.execute(_RUNS, {"since": since})
     return {

@@ -1,6 +1,4 @@
-"""What stands in the tables, row by row, for whoever counts everything: read as it is, with nothing
-of the ledger's own judgement.
-"""
+"""Rows of the tables as they are, for reports that count everything without the ledger's code."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """A delivery with what holds it (a lease, a slot, the time of the next look at its run), and
-    the later one it was merged into.
-    """
+    """A delivery with its lease, slot and next poll, and the delivery that it was merged into."""
 
     seq: int
     id: str
@@ -48,7 +44,7 @@ class DeliveryRow:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """An attempt; `outcome` is null from its intent until it is settled."""
+    """An attempt; `outcome` is null from its intent until its result."""
 
     delivery_id: str
     number: int
@@ -59,7 +55,7 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run of the embedded platform."""
+    """A run of the local platform."""
 
     id: str
     idempotency_key: str | None
@@ -69,7 +65,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """All of it, as of one moment."""
+    """All rows in one snapshot."""
 
     events: tuple[EventRow, ...] = ()
     deliveries: tuple[DeliveryRow, ...] = ()
@@ -113,7 +109,7 @@ _MOVING = text(
 
 
 def moving(database: Database) -> int:
-    """Return how many deliveries and runs somebody still has to do something about."""
+    """Return how many deliveries and runs have pending work."""
     with database.read() as connection:
         return connection.execute(_MOVING).scalar() or 0
 
@@ -134,7 +130,7 @@ def open_attempts(database: Database) -> dict[tuple[str, int], str]:
 
 
 def unsettled_attempts(database: Database) -> dict[tuple[str, int], str]:
-    """Return those, and the last ones of deliveries whose run somebody still looks for."""
+    """Return open attempts, and the last ones of deliveries whose run is still searched for."""
     return _attempts(database, _OPEN) | _attempts(database, _LOOKED_FOR)
 
 
@@ -144,6 +140,6 @@ def _attempts(database: Database, query: TextClause) -> dict[tuple[str, int], st
 
 
 def worker_pids(database: Database) -> set[int]:
-    """Return the processes that have said that they are workers, dead ones too."""
+    """Return the process ids of all registered workers, dead ones too."""
     with database.read() as connection:
         return set(connection.execute(select(worker.c.pid)).scalars())

@@ -20,9 +20,7 @@ OVERLAP_ROWS: Final = 50
 
 
 def newest(database: Database) -> tuple[int, int]:
-    """Return the sequence numbers of the newest event and the newest delivery, 0 where there is
-    none.
-    """
+    """Return the sequence numbers of the newest event and the newest delivery, 0 for none."""
     with database.read() as connection:
         numbers = [
             connection.execute(select(func.max(table.c.seq))).scalar() or 0
@@ -32,8 +30,9 @@ def newest(database: Database) -> tuple[int, int]:
 
 
 def arrived(database: Database, after: int, filters: Filters) -> list[tuple[int, Event]]:
-    """Return the next events after that sequence number with their own, oldest first; some may have
-    been returned before.
+    """Return the next events after a sequence number, oldest first, each with its number.
+
+    Some may have been returned before.
     """
     first = after if database.is_sqlite else after - OVERLAP_ROWS
     query = (
@@ -48,11 +47,10 @@ def arrived(database: Database, after: int, filters: Filters) -> list[tuple[int,
 def moving(
     database: Database, after: int, watched: Collection[str], filters: Filters
 ) -> list[tuple[int, Delivery]]:
-    """Return the next deliveries after that sequence number, those in flight, and the `watched`,
-    each with its number.
+    """Return deliveries after a sequence number, in flight or `watched`, each with its number.
 
-    What may change of them is not looked at (see `Filters.fits`), so that one is watched until it
-    has changed.
+    Filters on changing columns do not apply (see `Filters.fits`), so that a delivery is watched
+    until it has changed.
     """
     first = after if database.is_sqlite else after - OVERLAP_ROWS
     ids = list(watched)

@@ -20,8 +20,9 @@ from bridge.store.tables.schema import attempt, delivery, event
 
 @dataclass(frozen=True, slots=True)
 class EventHistory:
-    """One event with its deliveries and their attempts; `delivery_id` where a delivery or a run of
-    it was asked for.
+    """One event with its deliveries and their attempts.
+
+    `delivery_id`: the delivery whose id, or whose run's id, was given.
     """
 
     event: Event
@@ -31,10 +32,9 @@ class EventHistory:
 
 
 def show(database: Database, text: str) -> EventHistory:
-    """Return the event that an event's, a delivery's or a run's id names: whole, or by a beginning
-    or ending that no other id shares.
+    """Return the event of an event, delivery or run id, or of a unique prefix or suffix.
 
-    `NotFound` where there is none, or where there are several.
+    Raises `NotFound` where no id, or more than one, matches.
     """
     event_id, delivery_id = find(database, text)
     deliveries = events.deliveries_of(database, [event_id])[event_id]
@@ -52,8 +52,9 @@ def show(database: Database, text: str) -> EventHistory:
 
 @dataclass(frozen=True, slots=True)
 class NewestEvent:
-    """The newest event of a sender, or else of flowbridge itself; `alert_id`: the alert that
-    flowbridge stored after it, if any.
+    """The newest event of a sender, or else of flowbridge itself.
+
+    `alert_id`: the alert that flowbridge stored after it, if any.
     """
 
     event_id: str
@@ -72,7 +73,7 @@ def newest_event(database: Database) -> NewestEvent | None:
 
 
 def find(database: Database, text: str) -> tuple[str, str | None]:
-    """Return (event id, delivery id or None) of what `text` names; `NotFound` as in `show`."""
+    """Return (event id, delivery id or None) of an id; raises `NotFound` as `show` does."""
     likely = _SEARCHES.get(text[:4])
     searches = [likely] if likely else list(_SEARCHES.values())
     for ways in zip(*(id_prefix.conditions(column, text) for column, _ in searches), strict=True):

@@ -1,7 +1,7 @@
-"""Look at what is kept: lists with filters, newest first, and one event with all that became of it.
+"""Lists and counts of events and deliveries with filters, newest first.
 
-Lists are read in pages, each a short transaction of its own: a list of everything fills no memory
-and holds up no checkpoint.
+Lists are read in pages, each a short transaction of its own: a list of all rows fills no memory and
+delays no checkpoint.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from bridge.store.tables.rows import to_delivery, to_event
 from bridge.store.tables.schema import delivery, event
 
 PAGE_ROWS = 200
-PAGE_BODIES = 50  # bodies that are searched in one transaction
+PAGE_BODIES = 50  # bodies searched in one transaction
 STARTED_STATUSES = (Status.QUEUED, Status.BLOCKED, Status.SENDING, Status.DELIVERED, Status.UNKNOWN)
 
 
-# Without bodies, headers, inputs and logs: a list shows none of them, and they are most of a row.
+# Without bodies, headers, inputs and logs: a list shows none, and they are most of a row.
 LISTED_EVENTS: Select[Any] = select(
     *(column for column in event.c if column.name not in ("headers", "query_string", "body")),
     literal("{}").label("headers"),
@@ -55,7 +55,7 @@ _RECORDS_OF = {
 
 
 def is_of(database: Database, what: str, name: str) -> bool:
-    """Tell whether anything that is kept is of the source, or by the route, of that name."""
+    """Return whether the store has rows of the source or route (`what`) of that name."""
     with database.read() as connection:
         return connection.execute(_RECORDS_OF[what], {"name": name}).scalar() is not None
 
@@ -63,8 +63,9 @@ def is_of(database: Database, what: str, name: str) -> bool:
 def list_events(
     database: Database, filters: Filters, limit: int = 50
 ) -> Iterator[tuple[Event, list[Delivery]]]:
-    """Yield events, newest first, each with all its deliveries; `limit` 0 is no limit. They have no
-    body and no headers.
+    """Yield events without body and headers, newest first, each with all its deliveries.
+
+    `limit` 0 is no limit.
     """
     for rows in _of_events(database, LISTED_EVENTS, filters, limit):
         found = events.deliveries_of(database, [row.id for row in rows])
@@ -75,17 +76,16 @@ def list_events(
 def list_deliveries(
     database: Database, filters: Filters, limit: int = 50, also: ColumnElement[bool] | None = None
 ) -> Iterator[Delivery]:
-    """Yield deliveries for which `also` holds too, newest first; `limit` 0 is no limit. They have
-    no inputs and no log.
+    """Yield deliveries without inputs and log, newest first; `also` is another condition.
+
+    `limit` 0 is no limit.
     """
     for rows in _of_deliveries(database, LISTED_DELIVERIES, filters, limit, also):
         yield from (to_delivery(row, database.sealer) for row in rows)
 
 
 def whole_events(database: Database, ids: Sequence[str]) -> Iterator[Event]:
-    """Yield these events with body and headers, in the order of their ids; those that are gone by
-    now are left out.
-    """
+    """Yield these events with body and headers, in the order of `ids`, without deleted ones."""
     for at in range(0, len(ids), PAGE_BODIES):
         page = ids[at : at + PAGE_BODIES]
         with database.read() as connection:
@@ -104,8 +104,9 @@ def event_ids(database: Database, filters: Filters, limit: int = 0) -> list[str]
 def delivery_ids(
     database: Database, filters: Filters, limit: int = 0, also: ColumnElement[bool] | None = None
 ) -> list[str]:
-    """Return the ids of the newest `limit` deliveries (0: of all) for which `also` holds too,
-    oldest first.
+    """Return the ids of the newest `limit` deliveries (0: of all), oldest first.
+
+    `also` is another condition.
     """
     return _ids(
         _of_deliveries(database, select(delivery.c.seq, delivery.c.id), filters, limit, also)
@@ -119,8 +120,9 @@ def count(
     of_deliveries: bool,
     also: ColumnElement[bool] | None = None,
 ) -> int:
-    """Return how many events, or deliveries, fit, whatever their bodies: so many bodies are read
-    where one is asked for.
+    """Count the events or deliveries that match, without the filter on bodies.
+
+    A search in bodies reads that many of them.
     """
     table = delivery if of_deliveries else event
     conditions = [
@@ -136,16 +138,14 @@ def count(
 
 @dataclass(frozen=True, slots=True)
 class PlanCount:
-    """How many deliveries a route planned under one configuration, and the event of one of them."""
+    """The number of deliveries of a route under one configuration, and the event of one of them."""
 
     count: int
     event_id: str
 
 
 def plans(database: Database, delivery_ids: Sequence[str]) -> dict[tuple[str, str], PlanCount]:
-    """Return by route and hash of the configuration how many of these deliveries were planned
-    so.
-    """
+    """Count these deliveries by route and hash of the configuration."""
     found: dict[tuple[str, str], PlanCount] = {}
     columns = delivery.c.route, delivery.c.config_hash
     for at in range(0, len(delivery_ids), 500):
@@ -162,8 +162,9 @@ def plans(database: Database, delivery_ids: Sequence[str]) -> dict[tuple[str, st
 
 
 def going(database: Database, event_ids: Sequence[str], route: str | None = None) -> int:
-    """Return of how many of these events a delivery (by that route) was started, or is about to be:
-    a replay starts its flow again.
+    """Count the events with a started or pending delivery (of that route).
+
+    A replay starts the flows of these events again.
     """
     found = 0
     for at in range(0, len(event_ids), 500):
@@ -181,7 +182,7 @@ def going(database: Database, event_ids: Sequence[str], route: str | None = None
 
 
 def latest_run(database: Database, one: Delivery) -> Delivery | None:
-    """Return the delivery of the same flow that last started a run, null where none is kept."""
+    """Return the delivery of the same flow that last started a run, null where there is none."""
     same = (delivery.c.platform == one.platform) & (delivery.c.saved_item_id == one.saved_item_id)
     query = (
         LISTED_DELIVERIES.where(text("delivery.run_id IS NOT NULL"), same)
@@ -220,8 +221,7 @@ def _of_bodies(
 ) -> Sequence[ColumnElement[bool]]:
     if filters.body is not None and database.sealer.on:
         raise SettingsError(
-            f"bodies are sealed ({SETTING}), so no text can be looked for in them: look by the"
-            " other filters"
+            f"bodies are encrypted ({SETTING}), so flowbridge cannot search them: use other filters"
         )
     return body_conditions(filters, of_deliveries=of_deliveries, is_sqlite=database.is_sqlite)
 
@@ -233,8 +233,9 @@ def _pages(
     limit: int,
     late: Sequence[ColumnElement[bool]],
 ) -> Iterator[Sequence[Row[Any]]]:
-    """Yield the newest rows page by page. What is asked `late` costs much, and is asked of one page
-    of rows at a time.
+    """Yield the newest rows page by page.
+
+    The conditions `late` are expensive, and apply to one page of rows at a time.
     """
     left = limit or None
     before = None

@@ -1,6 +1,4 @@
-"""Since when something is expected of a source: one that never sends anything has no event to count
-from.
-"""
+"""The time since when flowbridge expects events of a source, for sources that have no event yet."""
 
 from __future__ import annotations
 
@@ -12,14 +10,12 @@ from bridge.store.tables.schema import expected
 
 
 def since(connection: Connection) -> dict[str, float]:
-    """Return by source when it was first seen that something is expected of it."""
+    """Return by source the time since when flowbridge expects events of it."""
     return {row.source: row.since for row in connection.execute(select(expected))}
 
 
 def keep(connection: Connection, sources: Collection[str], now: float) -> int:
-    """Keep it of these sources and no others, as it was of those that are known; return how many
-    have changed.
-    """
+    """Store the time for these sources only, unchanged for known ones; return how many changed."""
     known = since(connection).keys()
     new = sorted(set(sources) - known)
     gone = sorted(known - set(sources))

@@ -1,4 +1,4 @@
-"""What a listing or an act is limited to, and the conditions that this makes in SQL."""
+"""Filters of lists and operations, and their SQL conditions."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from sqlalchemy import ColumnElement, exists, func, literal
 from bridge.core.model import DeadKind, Delivery, RunState
 from bridge.store.tables.schema import delivery, event
 
-NONE = "none"  # asked for as a status: events that no route has made a delivery of
+NONE = "none"  # as a status: events without a delivery
 Conditions = list[ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which events or deliveries; all that is given must hold. `type` may have `*`; times are of
-    receipt or of planning.
+    """Filters of events or deliveries; a row must match all that are given.
 
-    `run` is the state of a delivery's run: running, done, failed… `reason` occurs anywhere in a
-    delivery's reason, in any case, or in an event's problem; `body` anywhere in the event's raw
-    body. `spam`: only events that are marked as spam (`reason` is then why), or only others. Of
-    events, `route`, `status`, `run`, `dead_kind` and `reason` ask for one delivery that has all of
-    them.
+    `type` may contain `*`. Times are of receipt or of routing. `run`: the state of a delivery's
+    run, such as failed. `reason`: a text in a delivery's reason, in any case, or in an event's
+    problem. `body`: bytes in the event's raw body. `spam`: only events that are marked as spam
+    (`reason` is then that of the mark), or only others. For events, `route`, `status`, `run`,
+    `dead_kind` and `reason` must all match the same delivery.
     """
 
     source: str | None = None
@@ -41,11 +40,11 @@ class Filters:
 
     @property
     def lasting(self) -> Filters:
-        """What of this an event or a delivery keeps for ever."""
+        """Return the filters on columns that never change."""
         return replace(self, status=None, run=None, reason=None, dead_kind=None)
 
     def fits(self, one: Delivery) -> bool:
-        """Tell whether what may change of a delivery is as it is asked for now."""
+        """Return whether the changing columns of a delivery match now."""
         return (
             self.status in (None, one.status)
             and self.run in (None, one.run_state)
@@ -55,7 +54,7 @@ class Filters:
 
 
 def event_conditions(filters: Filters) -> Conditions:
-    """Return what must hold of an event, beside `body_conditions`."""
+    """Return the conditions on an event, without `body_conditions`."""
     conditions = [*_source_conditions(filters), *_time_conditions(event.c.received_at, filters)]
     if filters.spam is not None:
         conditions.append(event.c.spam.isnot(None) if filters.spam else event.c.spam.is_(None))
@@ -80,7 +79,7 @@ def event_conditions(filters: Filters) -> Conditions:
 
 
 def delivery_conditions(filters: Filters) -> Conditions:
-    """Return what must hold of a delivery, beside `body_conditions`."""
+    """Return the conditions on a delivery, without `body_conditions`."""
     conditions = [*_time_conditions(delivery.c.created_at, filters), *_state_conditions(filters)]
     if filters.route is not None:
         conditions.append(delivery.c.route == filters.route)
@@ -90,9 +89,7 @@ def delivery_conditions(filters: Filters) -> Conditions:
 
 
 def body_conditions(filters: Filters, *, of_deliveries: bool, is_sqlite: bool) -> Conditions:
-    """Return what must hold of the body, which is read whole for it; none where it is not asked
-    for.
-    """
+    """Return the conditions on the body, which the database reads whole; none by default."""
     if filters.body is None:
         return []
     sought = literal(filters.body)
@@ -107,7 +104,7 @@ def body_conditions(filters: Filters, *, of_deliveries: bool, is_sqlite: bool) -
 
 
 def _state_conditions(filters: Filters) -> Conditions:
-    """What may change of a delivery."""
+    """Return the conditions on the changing columns of a delivery."""
     conditions: Conditions = []
     if filters.status is not None:
         conditions.append(delivery.c.status == filters.status)
@@ -121,9 +118,7 @@ def _state_conditions(filters: Filters) -> Conditions:
 
 
 def _contains(column: Any, text: str) -> ColumnElement[bool]:
-    """A text stands in a column, in any case as the database sees it (SQLite: that of ASCII
-    letters).
-    """
+    """Return the condition that a column contains a text, ignoring case (SQLite: of ASCII only)."""
     return column.icontains(text, autoescape=True)  # type: ignore[no-any-return]  # SQLAlchemy types it as Any
 
 

@@ -1,5 +1,6 @@
-"""Counts of what is overdue, or lies further ahead than it ever may: each walks an index, and stops
-at a bound.
+"""Counts of overdue leases and polls, and of times too far ahead.
+
+Each count walks an index and stops at a bound.
 """
 
 from __future__ import annotations
@@ -13,14 +14,12 @@ from bridge.store.clock_corrections import POLLED, SENDING, time_limits
 from bridge.store.db.database import timings_of
 from bridge.store.tables.schema import delivery
 
-MAX_COUNTED: Final = 10_000  # rows that are counted of each
-POLL_OVERDUE_SECONDS: Final = 60.0  # after which a look at a run that has not been made is overdue
+MAX_COUNTED: Final = 10_000  # rows counted for each number
+POLL_OVERDUE_SECONDS: Final = 60.0  # after which a missing poll of a run is overdue
 
 
 def overdue(connection: Connection, now: float) -> Overdue:
-    """Count calls whose lease has run out and that no worker took over, looks that were not made,
-    and times that lie too far ahead.
-    """
+    """Count expired leases that no worker took over, missing polls, and times too far ahead."""
     timings = timings_of(connection)
     return Overdue(
         leases=_count(

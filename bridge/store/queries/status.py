@@ -1,5 +1,6 @@
-"""How things stand, in counts that cost the same with a million events: each walks an index of what
-waits, or stops at a bound.
+"""The status of the store, in counts that cost the same with a million events.
+
+Each count walks an index of waiting rows, or stops at a bound.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from bridge.store.queue.hold import Hold
 from bridge.store.tables.schema import worker
 
 MOST: Final = 100_000  # rows that are counted
-# newest events that are looked at for those of today
+# newest events read for the counts of today
 PAGE_EVENTS = 20_000
 MAX_PAGES = 5
-MAX_DEAD_READ: Final = 5_000  # newest dead deliveries that are looked at for those of a day
-MAX_SPAM_READ: Final = 1_000  # newest submissions held as spam, of each source, that are looked at
-MAX_LATE_STARTS: Final = 20  # runs that nobody follows are named one by one
+MAX_DEAD_READ: Final = 5_000  # newest dead deliveries read for the counts of a day
+MAX_SPAM_READ: Final = 1_000  # newest spam submissions read, by source
+MAX_LATE_STARTS: Final = 20  # late runs that the report lists
 
 _STUCK = "status IN ('dead', 'unknown', 'blocked')"  # the index's very condition
 _LANE = text(f"""
@@ -85,9 +86,9 @@ SELECT source, max(received_at) AS last_at, sum(CASE WHEN received_at >= :midnig
 FROM (SELECT seq, source, received_at FROM event WHERE seq <= :newest ORDER BY seq DESC
     LIMIT :page) AS page GROUP BY source
 """)
-# of a source that is not among the newest
+# for a source that is not among the newest events
 _LAST = text("SELECT max(received_at) FROM event WHERE source = :source")
-# a hundred of each are kept
+# the store has at most a hundred of each
 _REJECTED = text(
     "SELECT source, count(*) AS n FROM reject WHERE received_at >= :midnight GROUP BY source"
 )
@@ -95,12 +96,12 @@ _REJECTED = text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the store knows; see `overview.Overview`. `sources` are (last_at, today) by name,
-    `slots` (calls, runs) by platform.
+    """The status of the store.
 
-    `files`: bytes of files by source; `stored_today`: bytes of bodies. `dead_kinds`: those that
-    died within a day, by kind. `refused`: submissions that a form refused in 24 h, by code.
-    `spam`: submissions that a source holds as spam of 24 h, at most `SPAM`.
+    `sources`: (last_at, today) by name. `slots`: (calls, runs) by platform. `files`: bytes of files
+    by source. `stored_today`: bytes of bodies. `dead_kinds`: deliveries that died within a day, by
+    kind. `refused`: submissions that a form refused in 24 h, by code. `spam`:
+    submissions marked as spam in 24 h, by source, at most `MAX_SPAM_READ`.
     """
 
     workers: list[tuple[int, str, float]]
@@ -127,15 +128,16 @@ class Standing:
 
     @property
     def dead_today(self) -> int:
-        """How many died within a day, of whatever kind."""
+        """Return how many deliveries died within a day."""
         return sum(self.dead_kinds.values())
 
 
 def look(
     database: Database, sources: Iterable[str], now: float, *, midnight: float, day: float
 ) -> Standing:
-    """Return how things stand. `sources` are looked for however long ago they spoke; `now` is the
-    database's time.
+    """Return the status of the store.
+
+    `sources`: sources to include even if their last event is old. `now`: the database's time.
     """
     with database.read() as connection:
         found, cut = _sources(connection, set(sources), midnight)
@@ -181,7 +183,7 @@ def look(
 
 
 def size(database: Database) -> int:
-    """Return the bytes that the database takes."""
+    """Return the size of the database in bytes."""
     if database.is_sqlite:
         paths = [database.path.with_name(database.path.name + end) for end in ("", "-wal")]
         return sum(path.stat().st_size for path in paths if path.exists())
@@ -229,9 +231,7 @@ def _slots(connection: Connection) -> dict[str, tuple[int, int]]:
 def _sources(
     connection: Connection, wanted: set[str], midnight: float
 ) -> tuple[dict[str, tuple[float | None, int]], bool]:
-    """Go back from the newest event for as long as they are of today, a page at a time; then look
-    up the sources that did not appear.
-    """
+    """Read today's events from the newest, page by page; then look up the sources not found."""
     found: dict[str, tuple[float | None, int]] = {}
     newest = _count(connection, _NEWEST)
     cut = False

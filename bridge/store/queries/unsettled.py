@@ -1,6 +1,4 @@
-"""The deliveries whose outcome is unknown and whose run flowbridge looks for, each with what the
-last look has found.
-"""
+"""Deliveries with an unknown outcome whose run flowbridge searches for, and the last evidence."""
 
 from __future__ import annotations
 
@@ -14,19 +12,20 @@ from bridge.core.errors import Unsealable
 from bridge.core.model import JSON
 from bridge.store.tables.encrypted import sealer_of
 
-MAX_READ: Final = 1000  # newest deliveries that are read
+MAX_READ: Final = 1000  # newest deliveries read
 
 _UNRESOLVED = text("""
 SELECT id, platform, poll_at, evidence FROM delivery
 WHERE status IN ('dead', 'unknown', 'blocked') AND status = 'unknown' AND poll_at IS NOT NULL
     ORDER BY seq DESC LIMIT :most
-""")  # with the very condition of the index
+""")  # with the exact condition of the index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnresolvedDelivery:
-    """A delivery whose run is looked for at `look_at`. `evidence`: what the last look has found,
-    null before the first.
+    """A delivery whose run flowbridge searches for, next at `look_at`.
+
+    `evidence`: the result of the last search, null before the first.
     """
 
     id: str
@@ -36,7 +35,7 @@ class UnresolvedDelivery:
 
 
 def unresolved_deliveries(connection: Connection, most: int = MAX_READ) -> list[UnresolvedDelivery]:
-    """Return the newest deliveries whose run is looked for, `most` at most."""
+    """Return the newest deliveries whose run flowbridge searches for, `most` at most."""
     sealer = sealer_of(connection)
     found = []
     for row in connection.execute(_UNRESOLVED, {"most": most}):

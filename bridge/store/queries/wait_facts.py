@@ -1,6 +1,4 @@
-"""What is around deliveries that wait: the slots, circuit, pace and line that keep each of them.
-Reads only.
-"""
+"""The facts about waiting deliveries: slots, circuit, rate limit, ordering key. Reads only."""
 
 from __future__ import annotations
 
@@ -26,8 +24,10 @@ WAITING: Final = (Status.QUEUED, Status.BLOCKED, Status.UNKNOWN)
 
 
 def _counted(where: str) -> TextClause:
-    """Count deliveries. Written out, since an index on some rows is only used where its very
-    condition stands in the statement.
+    """Return a statement that counts deliveries, up to `MOST`.
+
+    The condition is literal SQL: a partial index is used only where its exact condition is in the
+    statement.
     """
     return text(
         f"SELECT count(*) FROM (SELECT 1 FROM delivery WHERE {where} LIMIT {MOST}) AS counted"  # noqa: S608 - names of our own tables and columns
@@ -50,8 +50,9 @@ _BEHIND = _counted("status = 'blocked' AND route = :route AND order_key = :order
 def waits_of(
     database: Database, deliveries: Iterable[Delivery], config: Config | None, now: float
 ) -> dict[str, Wait]:
-    """Return what each of these that waits is waiting for, by its id. `config` is null where
-    routes.yaml cannot be used.
+    """Return the wait reason of each waiting delivery, by id.
+
+    `config` is null where routes.yaml is invalid.
     """
     waiting = [one for one in deliveries if one.status in WAITING]
     found: dict[str, Wait] = {}
@@ -65,9 +66,7 @@ def waits_of(
 
 
 def held_up_by(database: Database, one: Delivery) -> int:
-    """Return how many are blocked behind the head of a line, counted as far as `MOST`; 0 for a
-    delivery that is none.
-    """
+    """Count the deliveries blocked behind the head of a key, up to `MOST`; 0 for others."""
     if one.order is None or not one.holds_key:
         return 0
     with database.read() as connection:
@@ -107,9 +106,7 @@ def _wait_context(
 
 @dataclass(frozen=True, slots=True)
 class _LocalFlows:
-    """The flows of the embedded platform, under its name, and those that routes name and that it
-    does not have.
-    """
+    """The name and flows of the local platform, and the flows that routes name but it lacks."""
 
     platform: str
     known: frozenset[str]
@@ -117,9 +114,7 @@ class _LocalFlows:
 
 
 def _local_flows(connection: Connection, config: Config | None) -> _LocalFlows | None:
-    """Return the flows of the embedded platform; null where there is none, or where no flows are
-    known yet.
-    """
+    """Return the flows of the local platform; null for no platform, or no flows yet."""
     platform = None if config is None else config.local_platform
     known = frozenset(flows.ids(connection)) if platform is not None else frozenset()
     return (
@@ -130,9 +125,7 @@ def _local_flows(connection: Connection, config: Config | None) -> _LocalFlows |
 
 
 def _absent_facts(one: Delivery, local: _LocalFlows | None) -> Mapping[str, Any]:
-    """Say which flow holds the route of a delivery, and whether the local platform lacks the
-    delivery's own.
-    """
+    """Return the missing flow that holds a route, and whether the delivery's own is missing."""
     if local is None or one.platform != local.platform:
         return {}
     held_by = local.absent.by_route[one.route] if one.route in local.absent.held else None
@@ -140,9 +133,7 @@ def _absent_facts(one: Delivery, local: _LocalFlows | None) -> Mapping[str, Any]
 
 
 def _config_facts(one: Delivery, config: Config | None) -> Mapping[str, Any]:
-    """What routes.yaml says of a delivery's platform and route; a route that is gone limits
-    nothing.
-    """
+    """Return the settings of a delivery's platform and route; a removed route has no limits."""
     if config is None:
         return {"is_configured": False}
     platform = config.platforms.get(one.platform)

@@ -1,1 +1,1 @@
-"""The queue: claims, leases, ledger, order, limits, reconciling."""
+"""The delivery queue: claims, leases, ledger, ordering, limits, reconciliation."""

@@ -1,5 +1,6 @@
-"""What is due is leased to a worker: never more than the slots, the pace and the circuit of its
-platform allow, fairly between routes.
+"""Claims: lease due deliveries to a worker, fairly between routes.
+
+A claim never exceeds the slots and the circuit of a platform, or the rate limit of a route.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from bridge.store.tables.encrypted import sealer_of
 from bridge.store.tables.rows import to_delivery
 from bridge.store.tables.schema import attempt, delivery
 
-ReadClocks = Callable[[str], ClockReading]  # of a platform, the clocks at the time of the claim
+ReadClocks = Callable[[str], ClockReading]  # by platform, the clocks at the time of the claim
 RouteOrder = Callable[
     [str, Sequence[str]], Sequence[str]
-]  # of a platform, the routes that wait for it
+]  # orders the routes that wait for a platform
 
 _ROUTE_QUEUES = Prepared(
     text("""
@@ -49,7 +50,7 @@ WITH RECURSIVE busy(platform) AS (
 )
 SELECT platform, route FROM lane WHERE route IS NOT NULL
 """)
-)  # jumps from lane to lane in the index: its cost is the number of lanes, not of deliveries
+)  # jumps between route queues in the index: its cost is the number of queues, not of deliveries
 
 _SLOTS = Prepared(
     text(
@@ -59,7 +60,7 @@ _SLOTS = Prepared(
 _DUE = text(
     "SELECT EXISTS (SELECT 1 FROM delivery WHERE status = 'queued' AND due_at <= :now)"
     " OR EXISTS (SELECT 1 FROM delivery WHERE poll_at IS NOT NULL AND poll_at <= :now)"
-)  # made once: an idle worker asks it five times a second, a busy one in every turn
+)  # one object: an idle worker runs it five times a second, a busy one in every turn
 _UNKNOWN = text("SELECT count(*) FROM delivery WHERE status = 'unknown' AND route = :route")
 _LEASE = Prepared(
     update(delivery)
@@ -93,8 +94,9 @@ INTENT = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A delivery leased to a worker, and the number of its attempt, which began at `began_at`.
-    `clocks`: the clocks at that moment.
+    """A delivery leased to a worker, and the number of its attempt.
+
+    `clocks`: the clocks at `began_at`, when the attempt began.
     """
 
     delivery: Delivery
@@ -106,12 +108,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """What the present configuration allows.
+    """The limits that the current configuration sets for a claim.
 
-    The slots of each platform (deliveries of others wait), the limits of routes that have some, the
-    routes that are paused, the lanes, as (platform, route), of routes that name only flows that the
-    platform does not have, and by platform the flows that it has: a delivery for another one waits,
-    whatever its route names by now. A platform that is not among `flows` is asked for any.
+    `caps`: slots by platform; deliveries for other platforms wait. `limits`: by route. `absent`:
+    (platform, route) of routes whose flows the platform does not have. `flows`: the flows of a
+    platform; a delivery for another flow waits, whatever its route names now. A platform that is
+    not in `flows` accepts any flow.
     """
 
     caps: Mapping[str, int]
@@ -122,12 +124,12 @@ class Allowed:
 
 
 def lease_until(connection: Connection, now: float) -> float:
-    """Return when a lease ends that a worker takes or extends now: the heartbeat extends it."""
+    """Return the end of a lease that a worker takes or extends now."""
     return now + timings_of(connection).lease_seconds
 
 
 def list_route_queues(connection: Connection) -> list[tuple[str, str]]:
-    """Return (platform, route) of all that is queued."""
+    """Return (platform, route) of every route queue that has a queued delivery."""
     return [(row.platform, row.route) for row in _ROUTE_QUEUES.rows(connection)]
 
 
@@ -142,11 +144,10 @@ def claim(
     intents: bool = True,
     clocks: ReadClocks | None = None,
 ) -> list[Claim]:
-    """Lease up to `most` due deliveries and write the intent of an attempt for each. `order` says
-    in which order routes of a platform go.
+    """Lease up to `most` due deliveries and write the intent of an attempt for each.
 
-    `clocks` reads the clocks that an intent stores. Without `intents` they are leased only: each
-    attempt has yet to `begin`.
+    `order` sorts the routes of a platform. `clocks` reads the clocks that an intent stores. Without
+    `intents`, `leases.begin_attempt` writes each intent later.
     """
     alone(connection, Lock.COUNT_SLOTS)
     waiting = list_route_queues(connection)
@@ -174,7 +175,7 @@ def intent_row(claim: Claim) -> dict[str, Any]:
 
 
 class _ClaimRound:
-    """One claim: what is taken already, and what may go."""
+    """The state of one claim: what it has taken, and what the limits still allow."""
 
     def __init__(self, connection: Connection, allowed: Allowed, now: float, lease: str) -> None:
         self._connection = connection
@@ -216,8 +217,9 @@ class _ClaimRound:
         return claims
 
     def _shared(self, platform: str, routes: list[str], left: int) -> list[Claim]:
-        """Take up to `left` of these routes, each its share; what some leave is shared out among
-        those that took all of theirs.
+        """Take up to `left` deliveries of these routes in equal shares.
+
+        Routes that took their whole share also share what the others leave.
         """
         claims: list[Claim] = []
         while routes and left > 0:
@@ -235,7 +237,7 @@ class _ClaimRound:
         return claims
 
     def _room(self, route: str, share: int) -> int:
-        """Return how many of a route may go, within its share."""
+        """Return how many deliveries of a route the limits allow, within its share."""
         limits = self._allowed.limits.get(route)
         if limits is None:
             return share
@@ -246,9 +248,7 @@ class _ClaimRound:
         return share if paced is None else min(share, paced)
 
     def _next(self, platform: str, may: Mapping[str, int]) -> dict[str, list[Claim]]:
-        """Find the next that are due of each of these routes, after those that were taken on
-        already.
-        """
+        """Find the next due deliveries of each of these routes that are not taken yet."""
         if not may:
             return {}
         most = max(most + len(self._taken[platform, route]) for route, most in may.items())
@@ -288,7 +288,5 @@ class _ClaimRound:
 
 
 def due(connection: Connection, now: float) -> bool:
-    """Tell whether a turn would find anything to do. Reads only, so an idle worker never takes the
-    write lock.
-    """
+    """Return whether a turn would find work. Reads only: an idle worker takes no write lock."""
     return bool(connection.execute(_DUE, {"now": now}).scalar())

@@ -1,8 +1,7 @@
-"""The next deliveries of several lanes by one statement: each lane's are found in the index,
-however many wait in it.
+"""The next deliveries of several route queues by one statement.
 
-What both databases can do, each in its own words: PostgreSQL joins a look into each lane, and locks
-what it finds; SQLite, which has one writer, looks up a list of row numbers for each.
+The index finds those of each queue, however long it is. PostgreSQL uses a lateral join that locks
+the rows; SQLite, which has one writer, a list of row numbers for each queue.
 """
 
 from __future__ import annotations
@@ -59,11 +58,10 @@ def find_next_due(
     now: float,
     flows: Collection[str] | None = None,
 ) -> dict[str, list[Any]]:
-    """Return the next rows that are due of each of these routes, at most so many of each, those
-    that wait longest first.
+    """Return the next due rows of each of these routes, `most` at most of each, longest wait first.
 
-    `flows`: only those for one of them. Rows for others are passed over one by one, so that many of
-    them at the head of a lane take time.
+    `flows`: only rows for these flows. The database skips others one by one, so many of them at the
+    head of a queue take time.
     """
     values = {"platform": platform, "routes": listed(routes), "most": most, "now": now}
     if flows is None:

@@ -1,4 +1,4 @@
-"""Whether the store can be written and a worker is alive."""
+"""Heartbeats of workers, and a write test of the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KNOWN = select(event.c.seq).where(
 
 
 def beat(connection: Connection, worker_id: str, host: str, pid: int, now: float) -> None:
-    """Note that a worker is alive."""
+    """Store the heartbeat of a worker."""
     if (
         connection.execute(
             update(worker).where(worker.c.id == worker_id).values(seen_at=now)
@@ -30,35 +30,37 @@ def beat(connection: Connection, worker_id: str, host: str, pid: int, now: float
 
 
 def leave(connection: Connection, worker_id: str) -> None:
-    """Note that a worker has stopped."""
+    """Delete a worker that has stopped."""
     connection.execute(delete(worker).where(worker.c.id == worker_id))
 
 
 def forget(connection: Connection, now: float) -> int:
-    """Let go of workers that died more than a day ago; return how many."""
+    """Delete workers that died more than a day ago; return how many."""
     return connection.execute(
         delete(worker).where(worker.c.seen_at < now - FORGET_SECONDS)
     ).rowcount
 
 
 def is_alive(now: float, timings: Timings) -> ColumnElement[bool]:
-    """Return the condition for workers that were seen lately; a clock that was set back has not
-    seen those that lie far ahead.
+    """Return the condition for workers with a recent heartbeat.
+
+    A heartbeat far in the future does not count: the clock was set back since.
     """
     missing = timings.worker_missing_seconds
     return worker.c.seen_at.between(now - missing, now + missing)
 
 
 def workers_alive(database: Database, now: float) -> int:
-    """Return how many workers were seen lately."""
+    """Return how many workers have a recent heartbeat."""
     with database.read() as connection:
         query = select(func.count()).select_from(worker).where(is_alive(now, database.timings))
         return connection.execute(query).scalar() or 0
 
 
 def is_writable(database: Database) -> bool:
-    """Commit a transaction, as durably as an event, that reads what storing one reads: the end of
-    the table, and the index of ids.
+    """Commit a transaction as durable as that of an event, and read what storing an event reads.
+
+    That is the end of the table and the index of provider ids.
     """
 
     def read(connection: Connection) -> bool:

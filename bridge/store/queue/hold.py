@@ -1,8 +1,7 @@
-"""A hold: nothing is started until a person lets it go. What comes in is kept and planned
-meanwhile, and runs are followed.
+"""The hold: flowbridge starts no flow until an operator releases it.
 
-It belongs to a store that was restored: what waits in it may have been started since the backup was
-taken, and only a person can tell.
+New events are stored and routed meanwhile, and runs are polled. A restored store gets a hold: its
+waiting deliveries may have started after the backup was taken, and only a person can know that.
 """
 
 from __future__ import annotations
@@ -31,9 +30,7 @@ SELECT (SELECT count(*) FROM delivery WHERE status = 'queued' AND created_at <= 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Since when and why nothing is started; `taken_at`: when the backup was taken that this store
-    was restored from.
-    """
+    """The start and reason of a hold. `taken_at`: the time of the backup that was restored."""
 
     since: float
     reason: str
@@ -42,8 +39,8 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How much waits: deliveries planned `before` the hold and `after`, those that are `unknown`,
-    and `runs` of the local platform.
+    """Counts of waiting deliveries routed `before` and `after` a time, `unknown` ones, and local
+    `runs`.
     """
 
     before: int
@@ -53,7 +50,7 @@ class Waiting:
 
 
 def current(connection: Connection) -> Hold | None:
-    """Return the hold that there is."""
+    """Return the current hold, null where there is none."""
     rows: dict[str, Row[Any]] = {row.what: row for row in connection.execute(select(hold))}
     if STARTS not in rows:
         return None
@@ -63,28 +60,27 @@ def current(connection: Connection) -> Hold | None:
 
 
 def begin(connection: Connection, reason: str, now: float) -> None:
-    """Start nothing from now on; a hold that there is already stays as it is."""
+    """Begin a hold; an existing one stays as it is."""
     if current(connection) is None:
         connection.execute(insert(hold).values(what=STARTS, since=now, reason=reason))
 
 
 def release(connection: Connection) -> bool:
-    """Let starts go on; False where nothing held them."""
+    """Release the hold; return False where there was none."""
     return connection.execute(delete(hold)).rowcount > 0
 
 
 def waiting(connection: Connection, until: float) -> Waiting:
-    """Return how much waits, of what was there `until` then and of what came after."""
+    """Count what waits: created up to `until`, and later."""
     return Waiting(**connection.execute(_WAITING, {"until": until}).one()._mapping)
 
 
 def restored(connection: Connection, taken_at: float, now: float) -> None:
-    """Mark a store as restored from a backup that was taken then: nothing of it starts, now or by
-    itself, before a person has said so.
+    """Mark a store as restored from a backup, and begin a hold.
 
-    What was under way is settled as after a crash. An unknown outcome is not looked for any more:
-    its run may have been found, or followed by another, since. For the same reason a run that has
-    failed is not followed by another, but dead.
+    Calls under way end as after a crash. flowbridge does not search for the run of an unknown
+    outcome any more: the run may have been found, or replaced by another, after the backup. For the
+    same reason a failed run makes its delivery dead instead of starting another run.
     """
     connection.execute(
         update(delivery).where(delivery.c.status == Status.SENDING.value).values(lease_until=0.0)
@@ -97,7 +93,7 @@ def restored(connection: Connection, taken_at: float, now: float) -> None:
     )
     failing = text("poll_at IS NOT NULL"), delivery.c.on_run_failed == "retry"
     connection.execute(update(delivery).where(*failing).values(on_run_failed="dead"))
-    connection.execute(delete(worker))  # none of them works on this store
+    connection.execute(delete(worker))  # none of them runs on this store
     connection.execute(delete(hold))
     begin(connection, "the store was restored from a backup", now)
     connection.execute(

@@ -25,11 +25,10 @@ def begin(
     now: float,
     clocks: ReadClocks | None = None,
 ) -> Claim | None:
-    """Begin the attempt of a delivery that was leased only: write its intent, and hold it under the
-    lease `own` from now on.
+    """Begin the attempt of a leased delivery: write its intent, and replace its lease with `own`.
 
-    None, and nothing is done, where it is not held under `lease` any more, where somebody has begun
-    it, or where it is for none of the `platforms`.
+    Returns None and changes nothing where the delivery lost `lease`, where another process began
+    the attempt, or where it is for none of the `platforms`.
     """
     held = (
         (delivery.c.id == delivery_id)
@@ -57,7 +56,7 @@ def begin(
 
 
 def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
-    """The heartbeat: keep the leases of calls under way."""
+    """Extend the leases of calls under way: the heartbeat of a worker."""
     if leases:
         holding = delivery.c.lease.in_(leases) & (delivery.c.status == Status.SENDING)
         connection.execute(
@@ -66,8 +65,9 @@ def extend(connection: Connection, leases: Sequence[str], now: float) -> None:
 
 
 def hand_back(connection: Connection, claims: Iterable[Claim]) -> None:
-    """Return leased deliveries whose calls never began to the queue, as if they had not been taken;
-    one whose lease was lost stays.
+    """Return leased deliveries whose calls never began to the queue, and delete their intents.
+
+    A delivery that lost its lease stays as it is.
     """
     freed_starts = []
     for claim in sorted(claims, key=lambda each: each.delivery.id):

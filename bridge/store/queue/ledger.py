@@ -1,9 +1,8 @@
-"""The delivery ledger: how a delivery moves after it was planned, each step a compare-and-set on
-status and lease.
+"""The delivery ledger: results of attempts. Each step is a compare-and-set on status and lease.
 
-All functions take a connection inside `Database.write`, so that a worker's turn (what ended, what
-is taken on next) is one durable commit. An attempt's intent is a row of `attempt` without an
-outcome, written in the commit that leases the delivery: it is on disk before the first byte leaves.
+All functions take a connection inside `Database.write`, so that a worker's turn (ended calls, new
+claims) is one durable commit. An attempt's intent is a row of `attempt` without an outcome, written
+in the commit that leases the delivery: it is on disk before the first byte leaves.
 """
 
 from __future__ import annotations
@@ -101,8 +100,8 @@ CAME_TO_NOTHING = (Kind.REFUSED, Kind.THROTTLED, Kind.UNAUTHORIZED, Kind.REJECTE
 class Settled:
     """An attempt that has ended.
 
-    `first_poll`: seconds until its run is looked at, None for a platform without runs. `look_at`:
-    when the platform is asked for the run of a start without an answer, None where it is not.
+    `first_poll`: seconds until the first poll of its run, None for a platform without runs.
+    `look_at`: when to search for the run of a start without an answer, None for no search.
     """
 
     claim: Claim
@@ -114,13 +113,12 @@ class Settled:
 def record(
     connection: Connection, settled: Sequence[Settled], now: float, *, jitter: float
 ) -> list[Status | None]:
-    """Write down what attempts came to, and move their deliveries on; return the status each went
-    to.
+    """Store the outcomes of attempts, and move their deliveries; return the new statuses.
 
-    Where the lease was lost meanwhile (None) the attempt is completed all the same, and a start
-    that did succeed settles the delivery if it is still `unknown` by that attempt. If another
-    attempt was made since, or the delivery has gone on without, the run is one that nobody follows,
-    and the attempt says so: `late_at`.
+    The status is None where the lease was lost meanwhile. The attempt gets its outcome anyway, and
+    a successful start resolves a delivery that is still `unknown` by that attempt. If there was
+    another attempt since, or the delivery has moved on, flowbridge does not poll the run, and the
+    attempt records that in `late_at`.
     """
     if not settled:
         return []
@@ -165,8 +163,9 @@ def record(
 
 
 def _is_settled_late(known: Any, each: Settled) -> bool:
-    """Tell whether an answer settles a delivery that is `unknown`: a start, of its last attempt. A
-    later one may have a run of its own.
+    """Return whether an answer resolves an `unknown` delivery: a start by its last attempt.
+
+    A later attempt may have a run of its own.
     """
     return (
         known.status == Status.UNKNOWN
@@ -194,9 +193,7 @@ def _attempt_values(each: Settled, now: float, sealer: Sealer) -> dict[str, Any]
 def _delivery_values(
     each: Settled, decision: Decision, now: float, *, spent: bool
 ) -> dict[str, Any]:
-    """What changes of a delivery after an attempt, as the parameters of `_SETTLE`. `spent`: the
-    attempt was not counted yet.
-    """
+    """Return the parameters of `_SETTLE`. `spent`: the attempt is not counted yet."""
     outcome = each.outcome
     delivered = decision.status is Status.DELIVERED
     followed = delivered and each.first_poll is not None
@@ -224,9 +221,7 @@ def _delivery_values(
 
 
 def releases_next(one: Delivery, status: Status, *, followed: bool) -> bool:
-    """Tell whether a delivery that goes to this status lets the next in its line go. `followed`:
-    its run is under way.
-    """
+    """Return whether a status releases the ordering key. `followed`: the run is polled."""
     if one.order is None:
         return False
     if status is Status.DELIVERED:
@@ -243,10 +238,10 @@ def learn(
     jitter: float,
     reaped: Sequence[Delivery] = (),
 ) -> None:
-    """Keep what the answers say about their platforms: see `circuit`. To be called last before a
-    claim, since it counts slots.
+    """Update the circuits of the platforms that answered: see `circuit_breaker`.
 
-    `reaped`: those whose worker died. What it was to find out as a probe nobody will tell.
+    Call it last before a claim, since it locks the slot counts. `reaped`: deliveries whose worker
+    died; a probe among them has no result.
     """
     if not settled and not reaped:
         return
@@ -277,11 +272,12 @@ def learn(
 def reap(
     connection: Connection, now: float, jitter: float, look_at: Callable[[Claim], float | None]
 ) -> list[tuple[Claim, Status]]:
-    """Take over deliveries whose lease ran out: one whose attempt had begun has an unknown outcome,
-    one without goes back to the queue.
+    """Take over deliveries whose lease expired.
 
-    Returns the claims as they were, attempt 0 where none had begun, and what the deliveries have
-    become. `look_at` gives when the platform is asked for the run of an attempt: see `Settled`.
+    A delivery with an open attempt gets an unknown outcome; one without goes back to the queue.
+    Returns the earlier claims, with attempt 0 where none had begun, and the new statuses. `look_at`
+    returns when to search for the run of an attempt: see
+    `EndedAttempt`.
     """
     expired = (
         select(delivery)

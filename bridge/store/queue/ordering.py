@@ -1,9 +1,7 @@
-"""Lines of deliveries: of those of a route with one ordering key the head goes, the others are
-`blocked` behind it.
+"""Ordering keys: of a route's deliveries with one key the head is sent, the others are `blocked`.
 
-Who comes into the table lines up by a trigger of the schema (migration 0004). Here is how the head
-leaves and the next is promoted, by one look into an index, however long the line is. That there is
-one head is held by a unique index.
+A trigger of the schema (migration 0004) queues new deliveries. This module releases the head and
+promotes the next by one index lookup, however many wait. A unique index ensures a single head.
 """
 
 from __future__ import annotations
@@ -27,11 +25,10 @@ from bridge.store.db.advisory_locks import alone_with_keys
 from bridge.store.tables.schema import delivery
 
 OrderKey = tuple[str, str]  # route, ordering key
-MAX_REPAIRED_KEYS = 200  # lines that are looked at in one go
+MAX_REPAIRED_KEYS = 200  # ordering keys repaired in one transaction
 
 _next = delivery.alias("next")
-# Written out, since an index on some rows is only used where its very condition stands in the
-# statement.
+# Literal SQL: a partial index is used only where its exact condition is in the statement.
 _NEXT = select(func.min(_next.c.seq)).where(
     text("next.status = 'blocked'"),
     _next.c.route == bindparam("of_route"),
@@ -59,15 +56,15 @@ _PROMOTE = (
 
 
 def key_of(one: Delivery) -> list[OrderKey]:
-    """Return the line of a delivery, none for one that stands in none."""
+    """Return the route and ordering key of a delivery, nothing for one without a key."""
     return [] if one.order is None else [(one.route, one.order.key)]
 
 
 def lock_keys_of(connection: Connection, these: ColumnElement[bool]) -> None:
-    """Let nobody else change the lines in which these deliveries stand until the end of the
-    transaction.
+    """Lock the ordering keys of these deliveries until the end of the transaction.
 
-    Who is about to move several takes the locks first, in the order in which everybody takes them.
+    Call it before several deliveries are moved: all transactions take these locks first, in one
+    order.
     """
     keys = select(delivery.c.route, delivery.c.order_key).where(
         these, delivery.c.order_key.isnot(None)
@@ -76,7 +73,7 @@ def lock_keys_of(connection: Connection, these: ColumnElement[bool]) -> None:
 
 
 def leave_queue(connection: Connection, ended: Iterable[Delivery], now: float) -> None:
-    """Let the next in line go for each of these that is the head of its line."""
+    """Promote the next delivery for each of these that is the head of its ordering key."""
     heads = [one for one in ended if one.order is not None]
     if not heads:
         return
@@ -87,16 +84,14 @@ def leave_queue(connection: Connection, ended: Iterable[Delivery], now: float) -
 
 
 def promote(connection: Connection, key: OrderKey, now: float) -> None:
-    """Make the first of those that wait the head; a parked one is dead from then on, and holds the
-    key.
+    """Make the first blocked delivery the head; one that routing rejected becomes dead, and holds
+    the key.
     """
     connection.execute(_PROMOTE, {"of_route": key[0], "of_key": key[1], "now": now})
 
 
 def join_queue(connection: Connection, one: Delivery) -> Status:
-    """Return what a delivery becomes that goes back to the queue: `queued`, as the head of its
-    line, or `blocked` behind it.
-    """
+    """Return the status of a delivery that goes back: `queued` as the head, else `blocked`."""
     if one.order is None or one.holds_key:
         return Status.QUEUED
     alone_with_keys(connection, key_of(one))
@@ -106,9 +101,7 @@ def join_queue(connection: Connection, one: Delivery) -> Status:
 
 
 def headless(connection: Connection) -> list[OrderKey]:
-    """Return lines that have no head. There are none, unless somebody wrote to the database by
-    hand.
-    """
+    """Return ordering keys without a head; only a change by hand in the database makes one."""
     rest = delivery.alias("rest")
     headed = exists().where(
         text("rest.holds_key"),
@@ -125,7 +118,7 @@ def headless(connection: Connection) -> list[OrderKey]:
 
 
 def mend(connection: Connection, now: float) -> list[OrderKey]:
-    """Promote in lines that have no head, and return them."""
+    """Promote a head for each ordering key without one, and return these keys."""
     keys = headless(connection)
     alone_with_keys(connection, keys)
     for key in keys:

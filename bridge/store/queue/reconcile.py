@@ -1,5 +1,4 @@
-"""Starts without an answer: what is known of one, which runs are somebody else's, and what a look
-at the platform's list makes of it.
+"""Resolve starts without an answer by a search in the platform's list of runs.
 
 Every step is a compare-and-set on the status `unknown` and the number of the attempt.
 """
@@ -31,10 +30,10 @@ FOUND = "its run was found"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What a look has brought: `reports` of the candidates by run id. `exclusive`: nobody else
-    starts the flow.
+    """The result of a search: `reports` of the candidates by run id.
 
-    `next_look`: seconds until the run is looked at, where it is adopted and goes on.
+    `exclusive`: only flowbridge starts the flow. `next_look`: seconds until the next poll of an
+    adopted run.
     """
 
     look: Look
@@ -46,17 +45,16 @@ class Answers:
 def settle(
     connection: Connection, asked: Case, answers: Answers, now: float, *, jitter: float
 ) -> tuple[Evidence, Status] | None:
-    """Decide by what a look has brought, write down why, and return both the evidence and the
-    delivery's status.
+    """Decide by the result of a search, store the evidence, and return it with the new status.
 
-    Null where it is no longer unknown, or another attempt is meanwhile.
+    Null where the delivery is no longer unknown, or has another attempt.
     """
     alone_with_keys(connection, [(asked.delivery.platform, asked.delivery.saved_item_id)], FLOW)
     known = case(connection, asked.delivery.id, lock=True)
     if known is None or known.attempt != asked.attempt:
         return None
-    # In this order: a call that ends in between is still open in the first, or has its run in the
-    # second.
+    # In this order: a call that ends in between is still open in the first query, or its run is in
+    # the second.
     others = find_rivals(connection, known, answers.look) if answers.look.candidates else ()
     taken = linked(connection, [one.run_id for one in answers.look.candidates])
     look = replace(
@@ -78,7 +76,7 @@ def settle(
 
 
 def postpone(connection: Connection, known: Case, until: float) -> None:
-    """Look later."""
+    """Postpone the next search."""
     _change(connection, known, {"poll_at": until})
 
 
@@ -105,7 +103,7 @@ def _looked(evidence: Evidence, **values: object) -> dict[str, Any]:
 def _settle_attempt(
     connection: Connection, known: Case, outcome: Kind, note: str, run_id: str | None = None
 ) -> None:
-    """What became of the call is known now."""
+    """Store the outcome of the attempt, which is known now."""
     mine = (attempt.c.delivery_id == known.delivery.id) & (attempt.c.number == known.attempt)
     kept = connection.execute(select(attempt.c.detail).where(mine).with_for_update()).scalar()
     place = "attempt", "detail", name_of(known.delivery.id, known.attempt)
@@ -136,7 +134,7 @@ def _hold(connection: Connection, known: Case, evidence: Evidence, *_: object) -
 def _queue(
     connection: Connection, known: Case, evidence: Evidence, _: Answers, now: float, __: float
 ) -> Status | None:
-    """Start it again, unless its attempts are used up; this one came to nothing."""
+    """Queue the delivery again: its attempt created no run. Dead if it has no attempts left."""
     one = known.delivery
     is_over = one.attempts >= one.retry.attempts
     said = f"{one.reason}; " if one.reason else ""
@@ -170,7 +168,7 @@ def _adopt(
     now: float,
     jitter: float,
 ) -> Status | None:
-    """Make the run the delivery's, and write down how it stands: it may have ended already."""
+    """Adopt the run, and store its state: it may have ended already."""
     one = known.delivery
     run_id = evidence.decision.run_id or ""
     report = answers.reports.get(run_id, RunReport(state=None))

@@ -1,6 +1,4 @@
-"""Following runs: which are to be looked at, who waits for them, what a look has learned, and what
-follows where a run failed.
-"""
+"""Tracked runs: claim due polls, and store the state, the end and the failure of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from bridge.store.tables.rows import to_delivery, to_json
 from bridge.store.tables.schema import attempt, delivery
 
 RUN_GONE = "the platform says that it has no such run"
-# of (platform, saved_item_id): so many seconds before its time a run is looked at with others
+# by (platform, saved_item_id): how many seconds early a run may be polled together with others
 SecondsAhead = Callable[[str, str], float]
 
 _DUE = text("delivery.poll_at IS NOT NULL AND delivery.poll_at <= :now")
@@ -28,7 +26,7 @@ _SOON = text(
     "delivery.poll_at IS NOT NULL AND delivery.poll_at > :now AND delivery.poll_at <= :soon AND"
     " delivery.status = 'delivered'"
 )
-# What is only looked for is not asked about while its platform does not want to be asked.
+# An unknown run is not searched for while its platform refuses requests.
 _ASKED = text("""(delivery.status <> 'unknown' OR delivery.platform NOT IN
                   (SELECT platform FROM circuit WHERE open_until > :now OR not_before > :now))""")
 _FOLLOWED = (
@@ -62,11 +60,10 @@ def claim_polls(
     now: float,
     near: SecondsAhead | None = None,
 ) -> list[tuple[Delivery, int]]:
-    """Take up to `most` deliveries whose run is due to be looked at or looked for, with how often
-    it was.
+    """Claim up to `most` deliveries whose run is due for a poll or a search, with their poll count.
 
-    Where one is due, those of its flow come along that are `near`ly due. Another worker leaves them
-    alone for a while.
+    With a due run come other runs of its flow that are `near`ly due. Other workers skip the claimed
+    deliveries for a while.
     """
     known = listed(platforms)
     lease = timings_of(connection).lease_seconds
@@ -97,9 +94,7 @@ def claim_polls(
 
 
 def hand_back(connection: Connection, ids: Collection[str], now: float) -> None:
-    """Have the runs of these deliveries looked at at once, by whoever comes: they were taken to be
-    looked at, and were not.
-    """
+    """Make these runs due for polling again: their poll was claimed but not made."""
     if ids:
         taken = delivery.c.id.in_(ids) & (delivery.c.poll_at > now)
         connection.execute(update(delivery).where(taken).values(poll_at=now))
@@ -110,7 +105,7 @@ def _flow(row: Any) -> tuple[str, str]:
 
 
 def next_due(connection: Connection, now: float) -> float | None:
-    """Return when a run is due next that is not due yet."""
+    """Return the time of the next poll that is not due yet."""
     at: float | None = connection.execute(_NEXT, {"now": now}).scalar()
     return at
 
@@ -118,9 +113,7 @@ def next_due(connection: Connection, now: float) -> float | None:
 def somebody_waits(
     connection: Connection, platform: str, paused: Collection[str], now: float
 ) -> bool:
-    """Tell whether a delivery that is due waits for a slot of the platform; those of `paused`
-    routes do not.
-    """
+    """Return whether a due delivery waits for a slot of the platform, except on `paused` routes."""
     return any(
         row.route not in paused
         for row in connection.execute(_WAITING, {"of": platform, "now": now})
@@ -128,7 +121,7 @@ def somebody_waits(
 
 
 def holds_up(connection: Connection, followed: Delivery) -> bool:
-    """Tell whether another delivery waits for the end of this one's run: the next in its line."""
+    """Return whether a delivery with the same ordering key waits for the end of this run."""
     if followed.order is None or followed.order.until != "run_end":
         return False
     behind = (delivery.c.route == followed.route) & (delivery.c.order_key == followed.order.key)
@@ -148,16 +141,16 @@ def record_run(
     next_poll: float,
     jitter: float = 0.5,
 ) -> bool:
-    """Write down how a run stands; return True when it is over or no longer followed (its slot is
+    """Store the state of a run; return True when it ended or is not polled any more (its slot is
     free).
 
-    `next_poll`: seconds until the next look where it goes on. A run that failed is followed by what
-    the delivery's `on_run_failed` says.
+    `next_poll`: seconds until the next poll if the run goes on. After a failed run the delivery's
+    `on_run_failed` decides.
     """
     values: dict[str, Any] = {"polls": delivery.c.polls + 1, "poll_at": now + next_poll}
     if report.state is not None:
         values |= {"run_state": report.state, "raw_state": report.raw_state}
-        # a list of runs may have none
+        # a list of runs may have no logs
         values |= {"log": to_json(list(report.log))} if report.log else {}
     over = report.state in RUN_ENDED
     status = Status.DELIVERED
@@ -209,8 +202,8 @@ def record_run(
 
 
 def _is_timed_out(connection: Connection, followed: Delivery, now: float) -> bool:
-    """Tell whether it was delivered too long ago, by what the row says now: a step of the clock may
-    have been noted during the look.
+    """Return whether the run timeout has passed, by the current row: a clock step may have been
+    corrected during the poll.
     """
     at = connection.execute(
         select(delivery.c.delivered_at).where(delivery.c.id == followed.id)
@@ -219,21 +212,21 @@ def _is_timed_out(connection: Connection, followed: Delivery, now: float) -> boo
 
 
 def _ended_at(report: RunReport, now: float) -> float:
-    """Return when a run ended: as its platform says, and never later than now, since its event
-    would never become old.
+    """Return when a run ended by its platform, but not later than now: else its event never gets
+    old.
     """
     return now if report.finished_at is None else min(report.finished_at, now)
 
 
 def _rerun_values(followed: Delivery, due_at: float) -> dict[str, Any]:
-    """Another run needs another call, which is not one of those that were allowed for this one."""
+    """Return the new values for another run, with an attempt beyond those of this one."""
     return requeued_values(followed, due_at) | {"retry_attempts": delivery.c.retry_attempts + 1}
 
 
 def _store_failed_run(
     connection: Connection, followed: Delivery, report: RunReport, now: float
 ) -> None:
-    """Keep with its attempt how a run ended that another follows."""
+    """Store the end of a run that another run follows, in its attempt."""
     mine = (attempt.c.delivery_id == followed.id) & (attempt.c.run_id == followed.run_id)
     ended = {
         "run_state": report.state and report.state.value,

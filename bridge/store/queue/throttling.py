@@ -1,8 +1,7 @@
-"""What is known of platforms that do not take all they are asked, and of what has started of routes
-lately: one for all workers.
+"""Circuits of platforms and rate limit state of routes, shared by all workers.
 
-Rows are read and written in the transaction that counts slots, so they are exact, however many
-workers there are.
+Rows are read and written in the transaction that counts slots, so they are exact with any number of
+workers.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _KNOWN = Prepared(select(*(circuit.c[name] for name in CIRCUIT_COLUMNS)))
 
 
 def read_circuits(connection: Connection) -> dict[str, Circuit]:
-    """Return what is known, by platform; where all is well there is nothing."""
+    """Return the circuits by platform; a healthy platform has none."""
     return {row.platform: Circuit(**row._asdict()) for row in _KNOWN.rows(connection)}
 
 
@@ -44,7 +43,7 @@ def write_circuits(
     after: Mapping[str, Circuit | None],
     now: float,
 ) -> None:
-    """Keep what has been learned of the platforms in `after`; null forgets one."""
+    """Store the circuits that changed; null deletes one."""
     for name, known in after.items():
         if known == before.get(name):
             continue
@@ -58,8 +57,8 @@ def write_circuits(
 
 
 def try_all_credentials(connection: Connection, now: float) -> None:
-    """Have one start go to each platform that refused our credentials. To be called when the
-    configuration may have others.
+    """Allow one start to each platform that refused the credentials: the configuration may have new
+    ones.
     """
     if not any(one.is_unauthorized for one in read_circuits(connection).values()):
         return
@@ -71,7 +70,7 @@ def try_all_credentials(connection: Connection, now: float) -> None:
 
 
 def read_paces(connection: Connection, routes: Iterable[str]) -> dict[str, Pace]:
-    """Return the pace of each of these routes that has one."""
+    """Return the rate limit state of each of these routes that has one."""
     query = select(pace).where(pace.c.route.in_(list(routes)))
     return {
         row.route: Pace(next_at=row.next_at, day=row.day, starts=row.starts)
@@ -80,15 +79,16 @@ def read_paces(connection: Connection, routes: Iterable[str]) -> dict[str, Pace]
 
 
 def write_pace(connection: Connection, route: str, known: Pace) -> None:
-    """Write a route's pace down."""
+    """Store the rate limit state of a route."""
     values = {"next_at": known.next_at, "day": known.day, "starts": known.starts}
     if connection.execute(update(pace).where(pace.c.route == route).values(values)).rowcount == 0:
         connection.execute(insert(pace).values(route=route, **values))
 
 
 def return_starts(connection: Connection, route: str, day: int, starts: int = 1) -> None:
-    """Take starts off a route's day that came to nothing. As a claim does, it counts slots first:
-    both change the pace of routes.
+    """Subtract starts without a run from a route's day.
+
+    Takes the lock of slot counts first, as a claim does: both change rate limit state.
     """
     alone(connection, Lock.COUNT_SLOTS)
     same = (pace.c.route == route) & (pace.c.day == day) & (pace.c.starts >= starts)

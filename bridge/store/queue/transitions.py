@@ -24,16 +24,16 @@ def move(
     reason: str | None = None,
     run_id: str | None = None,
 ) -> Delivery:
-    """Move a delivery by hand (retry, cancel, resolve) and return it as it was. One that is to be
-    `queued` lines up again.
+    """Move a delivery by hand (retry, cancel, resolve) and return it as it was.
 
-    Raises `IllegalTransition` where it may not go there.
+    A delivery that goes to `queued` joins the queue of its ordering key again. Raises
+    `IllegalTransition` for a transition that is not allowed.
     """
     row = connection.execute(
         select(delivery).where(delivery.c.id == delivery_id).with_for_update()
     ).one_or_none()
     if row is None:
-        raise IllegalTransition(f"no delivery {delivery_id}")
+        raise IllegalTransition(f"no delivery has the id {delivery_id}")
     known = to_delivery(row, sealer_of(connection))
     _must_be_movable(known, to)
     goes_to = ordering.join_queue(connection, known) if to is Status.QUEUED else to
@@ -44,7 +44,7 @@ def move(
         .values(status=goes_to, **values)
     )
     if changed.rowcount != 1:
-        raise IllegalTransition(f"{delivery_id} changed meanwhile; look again")
+        raise IllegalTransition(f"{delivery_id} changed meanwhile: check it and try again")
     seen_to = (attempt.c.delivery_id == delivery_id) & attempt.c.late_at.isnot(None)
     connection.execute(update(attempt).where(seen_to).values(late_at=None))
     if releases_next(known, goes_to, followed=bool(run_id)):
@@ -53,38 +53,38 @@ def move(
 
 
 def _must_be_movable(known: Delivery, to: Status) -> None:
-    """Raise `IllegalTransition`, which says why, where a person cannot move it there."""
+    """Raise `IllegalTransition`, with the reason, where a move by hand is not allowed."""
     under_way = known.status is Status.SENDING
     if to not in TRANSITIONS[known.status] or under_way:
         allowed = (
-            "nothing while its call is under way"
+            "no status while its call is under way"
             if under_way
-            else ", ".join(sorted(TRANSITIONS[known.status])) or "nothing"
+            else ", ".join(sorted(TRANSITIONS[known.status])) or "no status"
         )
         raise IllegalTransition(
-            f"{known.id} is {known.status}: it can go to {allowed}, not to {to}"
+            f"{known.id} is {known.status}: it can move to {allowed}, not to {to}"
         )
     if to is not Status.QUEUED:
         return
     if known.dead_kind is DeadKind.OURS:
         raise IllegalTransition(
-            f"{known.id} was never sendable ({known.reason}): mend the route, then replay"
+            f"{known.id} was rejected by routing ({known.reason}): fix the route, then replay"
             f" {known.event_id}"
         )
     if known.unsealable is not None:
         raise IllegalTransition(f"{known.id} cannot be sent: {known.unsealable}")
     if known.inputs is None:
         raise IllegalTransition(
-            f"{known.id} cannot be sent again: its inputs were let go by the `retention` of its"
-            " source"
+            f"{known.id} cannot be sent again: the `retention` of its source has deleted its inputs"
         )
 
 
 def _moved_values(
     known: Delivery, to: Status, now: float, reason: str | None, run_id: str | None
 ) -> dict[str, Any]:
-    """What changes of a delivery that a person moves, beside its status. What was parked by
-    planning stays so, whatever is done with it.
+    """Return the new values of a delivery that is moved by hand, without its status.
+
+    A delivery that routing rejected keeps its kind of death.
     """
     parked = known.dead_kind is DeadKind.OURS
     dead_kind = DeadKind.OURS if parked else DeadKind.PERSON if to is Status.DEAD else None
@@ -110,9 +110,7 @@ def _moved_values(
 
 
 def requeued_values(known: Delivery, due_at: float) -> dict[str, Any]:
-    """What changes of a delivery that goes back to the queue after it was over: nothing of its run
-    is left, and another may follow.
-    """
+    """Return the new values of an ended delivery that is queued again, without its old run."""
     gone = dict.fromkeys(
         (
             "run_id",

@@ -1,9 +1,7 @@
-"""The locks of a worker's turn, all taken at its start and in one order, so that two turns never
-wait for each other.
+"""The locks of a worker's turn: all taken at its start in one order, so that turns cannot deadlock.
 
-The order, for every transaction on PostgreSQL: lines of deliveries, deliveries, runs of the local
-platform, slots (with the pace of routes). On SQLite, which has one writer, there is nothing to
-take.
+The order of every transaction on PostgreSQL: ordering keys, deliveries, local runs, slot counts
+(with rate limit state). SQLite has one writer and needs no locks.
 """
 
 from __future__ import annotations
@@ -42,10 +40,9 @@ def lock(
     *,
     counts_slots: bool = False,
 ) -> None:
-    """Lock what a turn changes of these deliveries: their lines, and their rows with those of
-    `ids`.
+    """Lock the ordering keys and rows of these deliveries, and the rows of `ids`.
 
-    `counts_slots`: starts of routes are given back, which is done by one transaction at a time.
+    `counts_slots`: the turn returns starts of routes, which one transaction does at a time.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -65,16 +62,14 @@ def lock_all(
     *,
     counts_slots: bool,
 ) -> None:
-    """Do as `lock` does for a turn with a heartbeat: it also takes over deliveries whose lease ran
-    out, and extends runs under `lease`.
-    """
+    """Lock as `lock` does, and also expired deliveries and runs under `lease`, for a heartbeat."""
     if connection.dialect.name == "sqlite":
         return
     known = list(deliveries)
     expired = connection.execute(_EXPIRED, {"now": now}).all()
     keys = [(row.route, row.order_key) for row in expired if row.order_key is not None]
     alone_with_keys(connection, [*keys, *(key for one in known for key in ordering.key_of(one))])
-    # expired ones are not waited for: another may take them over
+    # do not wait for expired rows: another worker may take them over
     _lock_rows(connection, {*ids, *(one.id for one in known)})
     connection.execute(_RUNS, {"lease": lease}).all()
     if counts_slots or expired:

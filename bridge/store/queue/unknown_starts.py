@@ -21,9 +21,7 @@ INCOMPARABLE_SECONDS: Final = 2 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A delivery whose outcome is unknown, and its last attempt: the number, when its intent was
-    written, and the clocks that it stored.
-    """
+    """A delivery with an unknown outcome, and the number, time and clocks of its last attempt."""
 
     delivery: Delivery
     attempt: int
@@ -32,17 +30,17 @@ class Case:
 
     @property
     def clocks(self) -> ClockReading:
-        """The clocks at the intent."""
+        """Return the clocks at the intent."""
         return self.stored or ClockReading(at=self.began_at)
 
     @property
     def before(self) -> Earlier:
-        """What earlier looks have found."""
+        """Return the findings of earlier searches."""
         return earlier(self.delivery.evidence, self.attempt)
 
 
 def case(connection: Connection, delivery_id: str, *, lock: bool = False) -> Case | None:
-    """Return what is known of a delivery whose outcome is unknown; null where it no longer is."""
+    """Return a delivery with an unknown outcome and its last attempt; null for another status."""
     query = select(delivery).where(
         delivery.c.id == delivery_id, delivery.c.status == Status.UNKNOWN.value
     )
@@ -62,9 +60,7 @@ def case(connection: Connection, delivery_id: str, *, lock: bool = False) -> Cas
 
 
 def read_clocks(begun: Row[Any]) -> ClockReading:
-    """Return the clocks that an attempt's intent stored: all but `at` are null in a row of an
-    earlier version.
-    """
+    """Return the clocks of an attempt's intent; rows of an earlier version have only `at`."""
     return ClockReading(
         at=begun.started_at,
         boot_clock=begun.boot_clock,
@@ -75,7 +71,7 @@ def read_clocks(begun: Row[Any]) -> ClockReading:
 
 
 def linked(connection: Connection, run_ids: Collection[str]) -> set[str]:
-    """Return those of the runs that a delivery has, or an attempt of one has started."""
+    """Return the runs that already belong to a delivery or an attempt."""
     queries = (
         [select(table.c.run_id).where(table.c.run_id.in_(run_ids)) for table in (delivery, attempt)]
         if run_ids
@@ -85,11 +81,9 @@ def linked(connection: Connection, run_ids: Collection[str]) -> set[str]:
 
 
 def find_rivals(connection: Connection, known: Case, look: Look) -> tuple[Rival, ...]:
-    """Return the other attempts for the same flow whose run is not known and could have been
-    created in the same window.
+    """Return other attempts for the same flow whose unknown run may be of the same time window.
 
-    An attempt that was never settled by what is known of its run counts, whatever its delivery has
-    become since.
+    An attempt whose run was never found counts, whatever the status of its delivery is now.
     """
     of = known.delivery
     same = (
@@ -98,7 +92,7 @@ def find_rivals(connection: Connection, known: Case, look: Look) -> tuple[Rival,
         & (delivery.c.id != of.id)
     )
     is_last = attempt.c.number == delivery.c.attempts + delivery.c.throttled
-    # somebody said which run it is
+    # its run was named by hand
     found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)
     both = (
         select(delivery.c.id, delivery.c.event_id)
@@ -121,11 +115,10 @@ def find_rivals(connection: Connection, known: Case, look: Look) -> tuple[Rival,
 
 
 def _near(clocks: ClockReading, width: float) -> list[ColumnElement[bool]]:
-    """Return conditions for the attempts that may have begun within `width` seconds of these
-    clocks: by one clock of both, or by none.
+    """Return conditions for attempts that may have begun within `width` seconds of these clocks.
 
-    A clock that was set in between hides that two attempts are of the same time. Each condition is
-    for an index.
+    A clock that was set in between hides that two attempts are close, so any common clock counts,
+    or none at all. Each condition uses an index.
     """
     at = attempt.c.started_at
     days = max(INCOMPARABLE_SECONDS, width)
