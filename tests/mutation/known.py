@@ -688,10 +688,10 @@ KNOWN: list[dict[str, Any]] = [
         "name": "N-found",
         "file": "bridge/store/queue/unknown_starts.py",
         "old": (
-            "    # somebody said which run it is\n"
+            "    # its run was named by hand\n"
             "    found = or_(attempt.c.run_id.isnot(None), delivery.c.run_id.isnot(None) & is_last)\n"
         ),
-        "new": "    found = delivery.c.run_id.isnot(None) & is_last  # somebody said which run it is\n",
+        "new": "    found = delivery.c.run_id.isnot(None) & is_last  # its run was named by hand\n",
         "tests": ["tests/store/test_ledger_conditions.py"],
     },
     {
