@@ -61,7 +61,7 @@ class Successor:
             raise OSError("cannot create a process")
         return cls(int(told), said)
 
-    def look(self) -> bool | None:
+    def poll(self) -> bool | None:
         """Return True when it is ready, False if it ended before, else None. Never waits."""
         if self._is_ready:
             return True

@@ -245,8 +245,8 @@ def worker(settings: Settings, following: Following, wake: Wake) -> Child:
     return Child(
         "work",
         lambda: run_worker(settings, following, wake),
-        ahead=timings.worker_stop_lead_seconds,
-        unhurried=timings.handover_drain_seconds + timings.stop_seconds,
+        lead_seconds=timings.worker_stop_lead_seconds,
+        handover_seconds=timings.handover_drain_seconds + timings.stop_seconds,
     )
 
 

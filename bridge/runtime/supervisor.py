@@ -41,9 +41,9 @@ class Child:
     failures: int = 0
     restart_at: float | None = field(default=0.0)
     # seconds that it has to end before the supervisor stops the processes listed before it
-    ahead: float = 0.0
+    lead_seconds: float = 0.0
     # seconds that it has to end after a handover, which `HANDOVER_SIGNAL` announces
-    unhurried: float = 0.0
+    handover_seconds: float = 0.0
     reread: Callable[[], None] = lambda: None  # called on SIGHUP
 
 
@@ -68,7 +68,7 @@ class Supervisor:
         self._successor: Successor | None = None
         self._stopping = False
         self._on_terminal = False
-        self._is_asked = False
+        self._handover_requested = False
         self._leaving = False
 
     def run(self) -> int:
@@ -77,7 +77,7 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         self._on_terminal = os.isatty(2)
         signal.signal(signal.SIGHUP, self._on_hang_up)
-        signal.signal(HANDOVER_SIGNAL, self._on_give_way)
+        signal.signal(HANDOVER_SIGNAL, self._on_handover_signal)
         save_memory()
         while not self._stopping:
             now = time.monotonic()
@@ -85,11 +85,11 @@ class Supervisor:
                 if child.restart_at is not None and child.restart_at <= now:
                     self._start(child)
             self._reap()
-            self._watch.look(all_alive=all(child.pid for child in self._children))
-            if (successor := self._ready_successor()) is not None and self._watch.give_way(
+            self._watch.poll(all_alive=all(child.pid for child in self._children))
+            if (successor := self._poll_replacement()) is not None and self._watch.hand_over(
                 successor
             ):
-                return self._leave(successor)
+                return self._end_after_handover(successor)
             time.sleep(0.05)
         self._watch.stopping()
         return self._stop()
@@ -103,8 +103,8 @@ class Supervisor:
         if self._leaving:  # a stop is more urgent than a handover
             self._signal(signal.SIGTERM)
 
-    def _on_give_way(self, _number: int, _frame: FrameType | None) -> None:
-        self._is_asked = True
+    def _on_handover_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._handover_requested = True
 
     def _on_hang_up(self, _number: int, _frame: FrameType | None) -> None:
         """Reread routes.yaml; or end, where the controlling terminal is gone."""
@@ -143,12 +143,12 @@ class Supervisor:
             child.restart_at = time.monotonic() + wait
             log.error("process_ended", process=child.name, lived=round(lived, 1), restart_in=wait)
 
-    def _ready_successor(self) -> int | None:
+    def _poll_replacement(self) -> int | None:
         """Start a replacement if requested; return its process id when it is ready."""
-        if self._is_asked and self._successor is None:
-            self._succeed()
-        self._is_asked = False
-        verdict = None if self._successor is None else self._successor.look()
+        if self._handover_requested and self._successor is None:
+            self._start_replacement()
+        self._handover_requested = False
+        verdict = None if self._successor is None else self._successor.poll()
         if self._successor is not None and verdict is False:
             log.error(
                 "successor_failed",
@@ -162,7 +162,7 @@ class Supervisor:
             self._successor = None
         return self._successor.pid if self._successor is not None and verdict else None
 
-    def _succeed(self) -> None:
+    def _start_replacement(self) -> None:
         if self._begin is None or os.getpid() == 1:
             log.error(
                 "no_successor",
@@ -177,18 +177,19 @@ class Supervisor:
             log.info("successor_begun", pid=self._successor.pid)
             self._watch.notify.say(f"STATUS=handover: process {self._successor.pid} is starting")
 
-    def _leave(self, successor: int) -> int:
+    def _end_after_handover(self, successor: int) -> int:
         """End after a handover; the children finish their calls under way without hurry."""
         self._stopping = True
         self._leaving = True
         log.info("gives_way", to=successor)
         for child in self._children:
             if child.pid:
-                os.kill(child.pid, HANDOVER_SIGNAL if child.unhurried else signal.SIGTERM)
-        hurried = [child for child in self._children if not child.unhurried]
+                os.kill(child.pid, HANDOVER_SIGNAL if child.handover_seconds else signal.SIGTERM)
+        hurried = [child for child in self._children if not child.handover_seconds]
         self._wait_for(hurried, time.monotonic() + self._stop_seconds)
         self._wait_for(
-            self._children, time.monotonic() + max(child.unhurried for child in self._children)
+            self._children,
+            time.monotonic() + max(child.handover_seconds for child in self._children),
         )
         return self._kill()
 
@@ -200,7 +201,7 @@ class Supervisor:
         for child in reversed(self._children):
             if child.pid:
                 os.kill(child.pid, signal.SIGTERM)
-            self._wait_for([child], time.monotonic() + child.ahead)
+            self._wait_for([child], time.monotonic() + child.lead_seconds)
         self._wait_for(self._children, until)
         return self._kill()
 

@@ -63,12 +63,12 @@ class ReadinessProbe:
         status = self._read.split(b" ")[1:2]
         return self._end(int(status[0]) if status and status[0].isdigit() else 0)
 
-    def drop(self) -> None:
+    def close(self) -> None:
         """Close the connection."""
         self._sock.close()
 
     def _end(self, status: int) -> int:
-        self.drop()
+        self.close()
         return status
 
 
@@ -98,15 +98,15 @@ class Watch:
         self._state = " and ".join(
             ["receiving"] * bool(receivers) + ["delivering"] * bool(worker_seen)
         )
-        self._question: ReadinessProbe | None = None
+        self._pending_probe: ReadinessProbe | None = None
         self._next = 0.0
         self._pinged_at = 0.0
         self._answered_at = 0.0
         self._began_at = time.monotonic()
-        self._told: bool | None = None  # the last notified state; None: nothing yet
+        self._notified: bool | None = None  # the last notified state; None: nothing yet
         self._ready = False
 
-    def look(self, *, all_alive: bool) -> None:
+    def poll(self, *, all_alive: bool) -> None:
         """Probe and notify if due; never waits, so call it often. `all_alive`: all children run."""
         if not self.notify:
             return
@@ -114,8 +114,8 @@ class Watch:
         if self._receivers is None:
             self._ready = all_alive and self._moves(now)
         else:
-            self._ask(self._receivers, now)
-        self._tell(
+            self._probe(self._receivers, now)
+        self._notify_change(
             is_up=self._ready
             or (
                 all_alive
@@ -125,17 +125,17 @@ class Watch:
             )
         )
         due = self.notify.watchdog and now - self._pinged_at >= self.notify.watchdog / 4
-        if due and self._told is not None and all_alive and self._moves(now):
+        if due and self._notified is not None and all_alive and self._moves(now):
             self.notify.say("WATCHDOG=1")
             self._pinged_at = now
 
-    def _ask(self, address: Address, now: float) -> None:
-        if self._question is None and now >= self._next:
+    def _probe(self, address: Address, now: float) -> None:
+        if self._pending_probe is None and now >= self._next:
             with suppress(OSError):  # no free socket
-                self._question = ReadinessProbe(address, self._timings.probe_answer_seconds)
-        if self._question is not None and (status := self._question.answer()) is not None:
-            asked_at = self._question.asked_at
-            self._question = None
+                self._pending_probe = ReadinessProbe(address, self._timings.probe_answer_seconds)
+        if self._pending_probe is not None and (status := self._pending_probe.answer()) is not None:
+            asked_at = self._pending_probe.asked_at
+            self._pending_probe = None
             self._ready = status in self._good and self._began()
             self._answered_at = now if status else self._answered_at
             at_start = (
@@ -145,20 +145,22 @@ class Watch:
             )
             later = self._timings.probe_interval_seconds
             self._next = asked_at + (
-                at_start if self._told is None else min(later, self.notify.watchdog / 4 or later)
+                at_start
+                if self._notified is None
+                else min(later, self.notify.watchdog / 4 or later)
             )
 
-    def _tell(self, *, is_up: bool) -> None:
+    def _notify_change(self, *, is_up: bool) -> None:
         """Notify once that the service is up, then each change between ready and not ready."""
-        if self._ready == self._told or (self._told is None and not is_up):
+        if self._ready == self._notified or (self._notified is None and not is_up):
             return
         status = (
             f"STATUS={self._state}"
             if self._ready
             else f"STATUS=not ready: {READY_PATH} does not answer 200"
         )
-        self.notify.say(*([READY] if self._told is None else []), status)
-        self._told = self._ready
+        self.notify.say(*([READY] if self._notified is None else []), status)
+        self._notified = self._ready
 
     def _began(self) -> bool:
         return self._begun() and (self._worker_seen is None or self._worker_seen() > 0)
@@ -171,7 +173,7 @@ class Watch:
         seen_at = now if self._worker_seen is None else self._worker_seen()
         return answers and seen_at > 0 and now - seen_at < self._timings.worker_stuck_seconds
 
-    def give_way(self, pid: int) -> bool:
+    def hand_over(self, pid: int) -> bool:
         """Notify the new main process id; return whether systemd has it, else this process must not
         end.
         """
@@ -179,6 +181,6 @@ class Watch:
 
     def stopping(self) -> None:
         """Notify that the service stops, and end the probes."""
-        if self._question is not None:
-            self._question.drop()
+        if self._pending_probe is not None:
+            self._pending_probe.close()
         self.notify.say("STOPPING=1", "STATUS=stopping: finishing calls under way")

@@ -226,7 +226,7 @@ def test_a_file_that_is_being_written_is_not_taken(bench: Bench) -> None:
     numbers = []
     bench.file.write_text(half)
     for size in range(len(half) + 9, len(whole), 9):
-        bench.reader.look()
+        bench.reader.poll()
         numbers.append(bench.board.number)
         bench.file.write_text(whole[:size])
         time.sleep(QUICK.config_quiet_seconds)
@@ -239,10 +239,10 @@ def test_a_file_that_is_being_written_is_not_taken(bench: Bench) -> None:
 
 def test_a_schema_that_changes_while_the_rest_is_quiet_is_waited_for_too(bench: Bench) -> None:
     bench.file.write_text(written("other"))
-    bench.reader.look()
+    bench.reader.poll()
     time.sleep(QUICK.config_quiet_seconds)
     (bench.folder / "issue.json").write_text('{"type": "array"}')
-    bench.reader.look()
+    bench.reader.poll()
     assert bench.kept == []
     bench.settle()
     assert len(bench.kept) == 1
@@ -263,7 +263,7 @@ def test_what_is_invalid_changes_nothing_and_is_said_once(bench: Bench, said: li
     assert known.error_since is not None
     assert bench.route == "first"
     for _ in range(3):
-        assert bench.reader.look() == QUICK.config_poll_seconds
+        assert bench.reader.poll() == QUICK.config_poll_seconds
     assert [event for event, _ in said] == ["config_invalid"]
     bench.file.write_text(bench.file.read_text() + "\n")  # invalid in the same way
     assert bench.settle().error_since == known.error_since
@@ -379,9 +379,9 @@ def test_a_pipe_cannot_be_read_again_and_holds_nothing_up(bench: Bench) -> None:
 def test_a_store_that_fails_keeps_the_last_and_is_tried_again(bench: Bench) -> None:
     bench.fails = 2
     bench.file.write_text(written("other"))
-    bench.reader.look()
+    bench.reader.poll()
     time.sleep(QUICK.config_quiet_seconds)
-    assert bench.reader.look() == QUICK.config_retry_seconds
+    assert bench.reader.poll() == QUICK.config_retry_seconds
     assert bench.known.error == (
         "cannot store the configuration in the database: the disk is full",
     )
@@ -397,7 +397,7 @@ def test_a_reader_that_dies_while_it_reads_is_an_error_that_ends(
     whole = watcher.read_files
     monkeypatch.setattr(watcher, "read_files", lambda _settings: os._exit(9))
     bench.file.write_text(written("other"))
-    assert bench.reader.look() == QUICK.config_retry_seconds
+    assert bench.reader.poll() == QUICK.config_retry_seconds
     assert "ended without a word" in bench.known.error[0]
     monkeypatch.setattr(watcher, "read_files", whole)
     assert bench.settle().error == ()
@@ -462,18 +462,18 @@ def test_a_board_is_never_read_half_written() -> None:
 
 def test_the_board_knows_who_lives() -> None:
     board = SharedConfig(ConfigState("0" * 64, "0", 0.0))
-    board.take_place("mine", "1" * 64)
+    board.register("mine", "1" * 64)
     asked, answers = os.pipe()
     child = os.fork()
     if child == 0:
-        board.take_place("child", "2" * 64)
-        board.tell("3" * 64)
+        board.register("child", "2" * 64)
+        board.write_hash("3" * 64)
         os.write(answers, b"x")
         time.sleep(3600)
         os._exit(0)
     os.read(asked, 1)
     try:
-        assert {(one.pid, one.role, one.hash) for one in board.places()} == {
+        assert {(one.pid, one.role, one.hash) for one in board.processes()} == {
             (os.getpid(), "mine", "1" * 64),
             (child, "child", "3" * 64),
         }
@@ -482,7 +482,7 @@ def test_the_board_knows_who_lives() -> None:
         os.waitpid(child, 0)
         os.close(asked)
         os.close(answers)
-    assert [one.role for one in board.places()] == ["mine"]
+    assert [one.role for one in board.processes()] == ["mine"]
 
 
 def test_a_bridge_is_present_for_as_long_as_its_process_lives(tmp_path: Path) -> None:

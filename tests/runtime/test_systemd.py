@@ -248,7 +248,7 @@ def watched(
     patience = time.monotonic() + 60.0
     while not condition() if condition else clock[0] < end:
         assert time.monotonic() < patience, "it never came true"
-        seen.look(all_alive=all_alive)
+        seen.poll(all_alive=all_alive)
         clock[0] += STEP
         time.sleep(STEP)
 

@@ -69,7 +69,7 @@ class Bench:
     def settle(self, *, asked: bool = False) -> ConfigState:
         """Have the reader look until it waits for a change."""
         for _ in range(10):
-            wait = self.reader.look(asked=asked)
+            wait = self.reader.poll(asked=asked)
             if wait == QUICK.config_poll_seconds:
                 self.following.catch_up()
                 return self.known

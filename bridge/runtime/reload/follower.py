@@ -42,7 +42,7 @@ class Following:
         counters.begin(self._settings.data, self._settings.timings.counter_write_seconds)
         exporter.begin(self._settings.environ)
         self.catch_up()
-        self.board.take_place(role, self._config.hash)
+        self.board.register(role, self._config.hash)
         threading.Thread(target=self._follow, name="reload", daemon=True).start()
 
     def catch_up(self) -> None:
@@ -59,7 +59,7 @@ class Following:
             raise BridgeError("the rebuilt configuration differs from the shared one")
         self._config = config
         self._key = known.key
-        self.board.tell(config.hash)
+        self.board.write_hash(config.hash)
         log.debug("config_taken", hash=config.hash)
 
     def _follow(self) -> None:

@@ -65,7 +65,7 @@ def read_forever(settings: Settings, board: SharedConfig, loaded: Loaded, top: i
     ):  # sent to the whole process group, meant for the others
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICENESS)
-    board.take_place(READER_ROLE, board.read().hash)
+    board.register(READER_ROLE, board.read().hash)
 
     def remember(good: UsableConfig) -> None:
         apart(lambda: _remember(settings, good), STORE_TIMEOUT_SECONDS)
@@ -73,8 +73,8 @@ def read_forever(settings: Settings, board: SharedConfig, loaded: Loaded, top: i
     reader = ConfigReader(settings, board, loaded.disk, remember)
     asked = False
     while True:
-        wait = reader.look(asked=asked)
-        board.tell(board.read().hash)
+        wait = reader.poll(asked=asked)
+        board.write_hash(board.read().hash)
         if presence is not None:
             presence.say(_presence_report(settings, board, top))
         asked = board.wake.wait(wait)
@@ -97,7 +97,7 @@ def _presence(settings: Settings) -> Presence | None:
 
 
 def _presence_report(settings: Settings, board: SharedConfig, top: int) -> dict[str, Any]:
-    receives = board.has("web")
+    receives = board.has_role("web")
     return {
         "pid": top,
         "host": socket.gethostname(),

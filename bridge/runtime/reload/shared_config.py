@@ -125,7 +125,7 @@ class SharedConfig:
 
     # -- the processes
 
-    def take_place(self, role: str, config_hash: str) -> None:
+    def register(self, role: str, config_hash: str) -> None:
         """Register this process in a free slot, once; a file lock frees the slot when it ends."""
         for place in range(MAX_PROCESSES):
             try:
@@ -145,7 +145,7 @@ class SharedConfig:
             )
             return
 
-    def tell(self, config_hash: str) -> None:
+    def write_hash(self, config_hash: str) -> None:
         """Write the hash of this process's configuration to its slot."""
         if self._place >= 0:
             pid, since, role, _ = _PLACE.unpack_from(self._head, _slot_offset(self._place))
@@ -153,16 +153,16 @@ class SharedConfig:
                 self._head, _slot_offset(self._place), pid, since, role, config_hash.encode()
             )
 
-    def places(self) -> list[ProcessSlot]:
+    def processes(self) -> list[ProcessSlot]:
         """Return the running processes."""
         return [
             ProcessSlot(pid, role.rstrip(b"\0").decode(), since, text.decode())
             for pid, since, role, text in self._living()
         ]
 
-    def has(self, role: str) -> bool:
+    def has_role(self, role: str) -> bool:
         """Return whether a process has this role."""
-        return any(place.role == role for place in self.places())
+        return any(place.role == role for place in self.processes())
 
     def _living(self) -> Iterator[tuple[int, float, bytes, bytes]]:
         for place in range(MAX_PROCESSES):
@@ -195,7 +195,7 @@ def told(board: SharedConfig) -> dict[str, Any]:
         },
         "processes": [
             {"pid": one.pid, "role": one.role, "since": iso(one.since), "config_hash": one.hash}
-            for one in sorted(board.places(), key=lambda one: one.since)
+            for one in sorted(board.processes(), key=lambda one: one.since)
         ],
     }
 

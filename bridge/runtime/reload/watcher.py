@@ -68,37 +68,37 @@ class ConfigReader:
         self._remember = remember
         self._timings = settings.timings
         self._known = board.read()
-        self._judged = disk  # the files at the last check
-        self._coming: ReadResult | None = None  # read a moment ago
+        self._checked = disk  # the files at the last check
+        self._pending: ReadResult | None = None  # read a moment ago
         self._quiet_at = 0.0
         self._asked = False
 
-    def look(self, *, asked: bool = False) -> float:
+    def poll(self, *, asked: bool = False) -> float:
         """Read the files if they changed or `asked`, and return the seconds until the next poll."""
         self._asked = self._asked or asked
         now = time.monotonic()
-        if self._coming is None:
-            if self._judged is not None and not self._asked and not self._judged.has_changed():
+        if self._pending is None:
+            if self._checked is not None and not self._asked and not self._checked.has_changed():
                 return self._timings.config_poll_seconds
         elif now < self._quiet_at:
             return self._quiet_at - now
-        elif not self._coming.disk.has_changed():
-            found = self._coming
-            self._coming = None
-            return self._judge(found)
+        elif not self._pending.disk.has_changed():
+            found = self._pending
+            self._pending = None
+            return self._publish(found)
         try:
-            self._coming = apart(lambda: read_files(self._settings), READ_TIMEOUT_SECONDS)
+            self._pending = apart(lambda: read_files(self._settings), READ_TIMEOUT_SECONDS)
         except BridgeError as error:
-            self._judge(
+            self._publish(
                 ReadResult(Disk(), problems=(f"reading the configuration failed: {error}",))
             )
-            self._judged = None
+            self._checked = None
             return self._timings.config_retry_seconds
         quiet = self._timings.config_quiet_seconds
         self._quiet_at = time.monotonic() + quiet
         return quiet
 
-    def _judge(self, found: ReadResult) -> float:
+    def _publish(self, found: ReadResult) -> float:
         """Publish a valid configuration, or its problems."""
         before = self._known
         asked = self._asked
@@ -120,12 +120,14 @@ class ConfigReader:
         self._known = replace(known, error=problems, error_since=since)
         if self._known != before:
             self._board.write(self._known)
-        self._tell(before, good, asked=asked)
-        self._judged = None if good is not None and problems else found.disk
+        self._log_change(before, good, asked=asked)
+        self._checked = None if good is not None and problems else found.disk
         timings = self._timings
-        return timings.config_retry_seconds if self._judged is None else timings.config_poll_seconds
+        return (
+            timings.config_retry_seconds if self._checked is None else timings.config_poll_seconds
+        )
 
-    def _tell(self, was: ConfigState, good: UsableConfig | None, *, asked: bool) -> None:
+    def _log_change(self, was: ConfigState, good: UsableConfig | None, *, asked: bool) -> None:
         """Log one line for a change; only this process logs it."""
         known = self._known
         if known.restart and known.restart != was.restart:
