@@ -27,9 +27,9 @@ _MIN_MOVED_FD: Final = 100  # descriptors move above this, so that none replaces
 class Successor:
     """A replacement process. `pid`: its process id."""
 
-    def __init__(self, pid: int, said: int) -> None:
+    def __init__(self, pid: int, ready_read: int) -> None:
         self.pid = pid
-        self._said = said
+        self._ready_read = ready_read
         self._is_ready = False
 
     @classmethod
@@ -40,46 +40,49 @@ class Successor:
         only if it is systemd's own child, and otherwise kills it at once when the service stops.
         Raises OSError where no process can be created.
         """
-        said, says = os.pipe2(os.O_CLOEXEC)
-        number, numbers = os.pipe2(os.O_CLOEXEC)
+        ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
+        pid_read, pid_write = os.pipe2(os.O_CLOEXEC)
         between = os.fork()
         if between == 0:
             with suppress(OSError):
                 pid = os.fork()
                 if pid == 0:
-                    _exec_replacement([sock.fileno() for sock in sockets], says, environ)
-                os.write(numbers, str(pid).encode())
+                    _exec_replacement([sock.fileno() for sock in sockets], ready_write, environ)
+                os.write(pid_write, str(pid).encode())
             os._exit(0)
-        os.close(says)
-        os.close(numbers)
+        os.close(ready_write)
+        os.close(pid_write)
         os.waitpid(between, 0)
-        os.set_blocking(said, False)
-        with open(number, "rb") as file:  # noqa: PTH123 - it is an open pipe
-            told = file.read()
-        if not told:
-            os.close(said)
+        os.set_blocking(ready_read, False)
+        with open(pid_read, "rb") as file:  # noqa: PTH123 - it is an open pipe
+            text = file.read()
+        if not text:
+            os.close(ready_read)
             raise OSError("cannot create a process")
-        return cls(int(told), said)
+        return cls(int(text), ready_read)
 
     def poll(self) -> bool | None:
         """Return True when it is ready, False if it ended before, else None. Never waits."""
         if self._is_ready:
             return True
         try:
-            self._is_ready = bool(os.read(self._said, 1))
+            self._is_ready = bool(os.read(self._ready_read, 1))
         except BlockingIOError:
             return None
-        os.close(self._said)
+        os.close(self._ready_read)
         return self._is_ready
 
 
-def _exec_replacement(sockets: Sequence[int], says: int, environ: Mapping[str, str]) -> NoReturn:
+def _exec_replacement(
+    sockets: Sequence[int], ready_write: int, environ: Mapping[str, str]
+) -> NoReturn:
     """Replace this forked process with the command of its parent."""
     try:
         for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(ending, signal.SIG_DFL)
         moved = [
-            fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, _MIN_MOVED_FD) for each in (*sockets, says)
+            fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, _MIN_MOVED_FD)
+            for each in (*sockets, ready_write)
         ]
         for each in sockets:
             os.close(each)

@@ -107,35 +107,35 @@ def prepare_in_child(settings: Settings, loaded: Loaded) -> None:
     # Loads the encryption library and the database driver before the fork; opens nothing.
     Sealer(settings.encryption_keys)
     Database.of(settings)
-    answers, told = os.pipe2(os.O_CLOEXEC)
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
-        os.close(answers)
+        os.close(read_end)
         os.dup2(2, 1)  # stdout is for the output of the command
-        end(lambda: _prepare(settings, loaded, told))
-    os.close(told)
-    with open(answers, "rb") as file:  # noqa: PTH123 - it is an open pipe
-        said = file.read(65536).decode("utf-8", "replace")
+        end(lambda: _prepare(settings, loaded, write_end))
+    os.close(write_end)
+    with open(read_end, "rb") as file:  # noqa: PTH123 - it is an open pipe
+        result = file.read(65536).decode("utf-8", "replace")
     os.waitpid(child, 0)
-    if said != PREPARED:
+    if result != PREPARED:
         raise SettingsError(
-            said
+            result
             or "the process that prepares the store and loads the flows ended without a message"
         )
 
 
-def _prepare(settings: Settings, loaded: Loaded, told: int) -> None:
+def _prepare(settings: Settings, loaded: Loaded, write_end: int) -> None:
     try:
         prepare_store(settings, loaded.config)
-        said = PREPARED
+        result = PREPARED
     except StoreError as error:
-        said = (
+        result = (
             f"the store in {settings.data if Database.of(settings).is_sqlite else 'the database'}"
             f" cannot be used: {error}"
         )
     except BridgeError as error:
-        said = str(error)
-    os.write(told, said.encode("utf-8", "backslashreplace")[:65536])
+        result = str(error)
+    os.write(write_end, result.encode("utf-8", "backslashreplace")[:65536])
 
 
 def run_worker(settings: Settings, following: Following, wake: Wake) -> None:

@@ -36,14 +36,14 @@ def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
 
     Empty without socket activation. Raises `SettingsError` for unexpected sockets.
     """
-    told = {name: environ.pop(name, "") for name in _SOCKETS}
-    if _number("LISTEN_PID", told) != os.getpid():
+    variables = {name: environ.pop(name, "") for name in _SOCKETS}
+    if _number("LISTEN_PID", variables) != os.getpid():
         return []
-    names = told["LISTEN_FDNAMES"].split(":") if told["LISTEN_FDNAMES"] else []
-    count = _number("LISTEN_FDS", told)
+    names = variables["LISTEN_FDNAMES"].split(":") if variables["LISTEN_FDNAMES"] else []
+    count = _number("LISTEN_FDS", variables)
     if sorted(names) not in (["public"], ["private", "public"]) or len(names) != count:
         raise SettingsError(
-            f"systemd passed {count} sockets with the names {told['LISTEN_FDNAMES'] or '(none)'}:"
+            f"systemd passed {count} sockets, named {variables['LISTEN_FDNAMES'] or '(none)'}:"
             " flowbridge requires one named public and accepts one named private"
             " (FileDescriptorName= in the socket unit)"
         )
@@ -57,12 +57,12 @@ def handover_environ(sockets: int) -> dict[str, str]:
 
     Call it in that process.
     """
-    told = {_PREDECESSOR: str(FIRST_FD + sockets)}
+    variables = {_PREDECESSOR: str(FIRST_FD + sockets)}
     names = ":".join(SOCKET_NAMES[:sockets])
     return (
-        told
+        variables
         if not sockets
-        else told
+        else variables
         | {
             "LISTEN_PID": str(os.getpid()),
             "LISTEN_FDS": str(sockets),
@@ -144,23 +144,23 @@ def take_notify(environ: MutableMapping[str, str]) -> Notify:
     given = {
         name: value for name, value in environ.items() if name not in ("WATCHDOG_PID", _PREDECESSOR)
     }
-    told = {name: environ.pop(name, "") for name in (*_NOTIFY, _PREDECESSOR)}
-    predecessor = _number(_PREDECESSOR, told) or -1
+    variables = {name: environ.pop(name, "") for name in (*_NOTIFY, _PREDECESSOR)}
+    predecessor = _number(_PREDECESSOR, variables) or -1
     if predecessor >= 0:
         os.set_inheritable(predecessor, False)
-    address = told["NOTIFY_SOCKET"]
+    address = variables["NOTIFY_SOCKET"]
     if address and address[0] not in "/@":
         raise SettingsError(
             "NOTIFY_SOCKET is not a local socket: use an absolute path, or @ and a name"
         )
-    wanted = _number("WATCHDOG_PID", told) in (0, os.getpid())
+    wanted = _number("WATCHDOG_PID", variables) in (0, os.getpid())
     return Notify(
-        address, _number("WATCHDOG_USEC", told) / 1e6 if wanted else 0.0, predecessor, given
+        address, _number("WATCHDOG_USEC", variables) / 1e6 if wanted else 0.0, predecessor, given
     )
 
 
-def _number(name: str, told: Mapping[str, str]) -> int:
-    text = told[name] or "0"
+def _number(name: str, variables: Mapping[str, str]) -> int:
+    text = variables[name] or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise SettingsError(f"{name} is not a number")
     return int(text)

@@ -97,7 +97,7 @@ def _presence(settings: Settings) -> Presence | None:
 
 
 def _presence_report(settings: Settings, board: SharedConfig, top: int) -> dict[str, Any]:
-    receives = board.has_role("web")
+    receives = board.has("web")
     return {
         "pid": top,
         "host": socket.gethostname(),

@@ -26,8 +26,8 @@ ROLE_BYTES = 8
 HASH_BYTES = 64
 MAX_PROBLEM_CHARACTERS: Final = 1000  # characters
 _NUMBER = struct.Struct("q")
-_PLACE = struct.Struct(f"id{ROLE_BYTES}s{HASH_BYTES}s")
-_SIZE = _NUMBER.size + MAX_PROCESSES * _PLACE.size
+_SLOT = struct.Struct(f"id{ROLE_BYTES}s{HASH_BYTES}s")
+_SIZE = _NUMBER.size + MAX_PROCESSES * _SLOT.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class SharedConfig:
             os.memfd_create(f"flowbridge-page-{number}", os.MFD_CLOEXEC) for number in range(2)
         ]
         self._flows = os.memfd_create("flowbridge-flows", os.MFD_CLOEXEC)
-        self._place = -1
+        self._slot = -1
         self.write(known)
 
     @property
@@ -127,17 +127,17 @@ class SharedConfig:
 
     def register(self, role: str, config_hash: str) -> None:
         """Register this process in a free slot, once; a file lock frees the slot when it ends."""
-        for place in range(MAX_PROCESSES):
+        for slot in range(MAX_PROCESSES):
             try:
                 fcntl.lockf(
-                    self._head_fd, fcntl.LOCK_EX | fcntl.LOCK_NB, _PLACE.size, _slot_offset(place)
+                    self._head_fd, fcntl.LOCK_EX | fcntl.LOCK_NB, _SLOT.size, _slot_offset(slot)
                 )
             except OSError:
                 continue
-            self._place = place
-            _PLACE.pack_into(
+            self._slot = slot
+            _SLOT.pack_into(
                 self._head,
-                _slot_offset(place),
+                _slot_offset(slot),
                 os.getpid(),
                 time.time(),
                 role.encode(),
@@ -147,10 +147,10 @@ class SharedConfig:
 
     def write_hash(self, config_hash: str) -> None:
         """Write the hash of this process's configuration to its slot."""
-        if self._place >= 0:
-            pid, since, role, _ = _PLACE.unpack_from(self._head, _slot_offset(self._place))
-            _PLACE.pack_into(
-                self._head, _slot_offset(self._place), pid, since, role, config_hash.encode()
+        if self._slot >= 0:
+            pid, since, role, _ = _SLOT.unpack_from(self._head, _slot_offset(self._slot))
+            _SLOT.pack_into(
+                self._head, _slot_offset(self._slot), pid, since, role, config_hash.encode()
             )
 
     def processes(self) -> list[ProcessSlot]:
@@ -160,18 +160,18 @@ class SharedConfig:
             for pid, since, role, text in self._living()
         ]
 
-    def has_role(self, role: str) -> bool:
+    def has(self, role: str) -> bool:
         """Return whether a process has this role."""
-        return any(place.role == role for place in self.processes())
+        return any(slot.role == role for slot in self.processes())
 
     def _living(self) -> Iterator[tuple[int, float, bytes, bytes]]:
-        for place in range(MAX_PROCESSES):
-            found = _PLACE.unpack_from(self._head, _slot_offset(place))
-            if found[0] and (place == self._place or self._is_held(place)):
+        for slot in range(MAX_PROCESSES):
+            found = _SLOT.unpack_from(self._head, _slot_offset(slot))
+            if found[0] and (slot == self._slot or self._is_held(slot)):
                 yield found
 
-    def _is_held(self, place: int) -> bool:
-        where = _PLACE.size, _slot_offset(place)
+    def _is_held(self, slot: int) -> bool:
+        where = _SLOT.size, _slot_offset(slot)
         try:
             fcntl.lockf(self._head_fd, fcntl.LOCK_SH | fcntl.LOCK_NB, *where)
         except OSError:
@@ -200,5 +200,5 @@ def told(board: SharedConfig) -> dict[str, Any]:
     }
 
 
-def _slot_offset(place: int) -> int:
-    return _NUMBER.size + place * _PLACE.size
+def _slot_offset(slot: int) -> int:
+    return _NUMBER.size + slot * _SLOT.size

@@ -101,21 +101,21 @@ def prune(
     `write` runs work in a durable transaction; it returns null where another process prunes, which
     ends the round.
     """
-    for kind in PRUNE_RULES:
-        for batch in kind.find(pruning):
+    for rule in PRUNE_RULES:
+        for batch in rule.find(pruning):
             counts = write(batch.work)
             if counts is None:
                 return
             if any(counts.values()):
-                yield kind.name, batch.source, counts
+                yield rule.name, batch.source, counts
 
 
 def count(pruning: Pruning) -> list[dict[str, Any]]:
     """Count old rows without deleting them: `kind source rows bytes` for each kind and source."""
     return [
-        {"kind": kind.name, "source": source, "rows": rows, "bytes": size}
-        for kind in PRUNE_RULES
-        for source, rows, size in kind.count(pruning)
+        {"kind": rule.name, "source": source, "rows": rows, "bytes": size}
+        for rule in PRUNE_RULES
+        for source, rows, size in rule.count(pruning)
         if rows
     ]
 

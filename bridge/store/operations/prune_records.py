@@ -57,7 +57,7 @@ _HASHES = "SELECT seq, config_hash FROM {table} WHERE seq > :after ORDER BY seq 
 def expired_runs(
     database: Database, config: Config, now: float, of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Delete ended runs by the retention of their delivery's source, or by the global one."""
+    """Yield deletions of ended runs, by the retention of their source, or by the global one."""
     before = now - min(
         [config.retention.runs, *(each.retention.runs for each in config.sources.values())]
     )
@@ -92,7 +92,7 @@ def _old(
 def expired_operations(
     database: Database, config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Delete operations, with their items, that did not advance for the retention of events."""
+    """Yield deletions of operations that did not advance for the retention of events."""
     before = now - config.retention.events
     while not math.isinf(before) and (
         rows := _read(database, _ACTS, {"before": before, "most": BATCH_ROWS})
@@ -115,7 +115,7 @@ def expired_operations(
 def unused_configs(
     database: Database, config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Delete configurations that no process used lately and that routed no stored row."""
+    """Yield a deletion of configurations that are unused lately and routed no stored row."""
     before = now - config.retention.events
     if math.isinf(before):
         return
@@ -146,9 +146,7 @@ _STALE_STATE: Final = {
 def stale_state(
     database: Database, _config: Config, now: float, _of: RetentionOf
 ) -> Iterator[Work[Counts]]:
-    """Delete rate limit state without a recent start, closed enrolment windows, and old counts of
-    refused submissions.
-    """
+    """Yield deletions of rate limit state, closed enrolment windows, and counts of refusals."""
     values = {
         "before": now - STALE_STATE_SECONDS,
         "day": day_of(now - STALE_STATE_SECONDS),

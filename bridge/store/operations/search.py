@@ -39,9 +39,9 @@ class Search:
         with self.database.read() as connection:
             return sum(
                 connection.execute(
-                    select(func.count()).select_from(kind.rows(self).subquery())
+                    select(func.count()).select_from(table.rows(self).subquery())
                 ).scalar_one()
-                for kind in SEARCHED_TABLES
+                for table in SEARCHED_TABLES
             )
 
     def found(self, advance: Callable[[int], None] = lambda _: None) -> list[str]:
@@ -49,10 +49,10 @@ class Search:
         order in which to erase them.
         """
         ids: dict[str, None] = {}
-        for kind in SEARCHED_TABLES:
-            for rows in self._pages(kind.rows(self)):
+        for table in SEARCHED_TABLES:
+            for rows in self._pages(table.rows(self)):
                 ids |= dict.fromkeys(
-                    id_ for row in rows if (id_ := kind.holder(self, row)) is not None
+                    id_ for row in rows if (id_ := table.holder(self, row)) is not None
                 )
                 advance(len(rows))
         return list(ids)

@@ -184,7 +184,9 @@ class _ClaimRound:
         self._lease = lease
         self._circuits: Mapping[str, Circuit] = throttling.read_circuits(connection)
         self._paces = throttling.read_paces(connection, allowed.limits) if allowed.limits else {}
-        self._taken: defaultdict[tuple[str, str], set[str]] = defaultdict(set)  # ids, by lane
+        self._taken: defaultdict[tuple[str, str], set[str]] = defaultdict(
+            set
+        )  # ids, by route queue
         self._used: Counter[str] = Counter()  # by platform
         self._used_by: Counter[str] = Counter()  # by route
         for row in _SLOTS.rows(connection):
