@@ -18,8 +18,8 @@ EQUIVALENT: dict[str, str] = {
         " than -1"
     ),
     # bridge/store/queue/claims.py
-    "080bb3ae07": "a route without room is asked for no delivery and takes none",
-    "0d03b7870a": "a route without room is asked for no delivery and takes none",
+    "75fbb83581": "a route without room is asked for no delivery and takes none",
+    "f2bf53b702": "a route without room is asked for no delivery and takes none",
     # bridge/store/db/group_commit.py
     "034ced5727": (
         "a commit for 63 callers is worth as much as one for 64: whoever does not fit is in the"
@@ -34,13 +34,13 @@ EQUIVALENT: dict[str, str] = {
     ),
     "369cafb3a7": "all are the same as the first, so the last is None where the first is",
     # bridge/store/queue/ledger.py
-    "18ffe3a3ce": "`lines.leave` passes over a delivery without an order",
+    "7f42c82599": "`ordering.leave_queue` passes over a delivery without an order",
     # bridge/store/queue/reconcile.py
     "2b544591ea": (
         "a platform's clock is compared only where it was told, and no platform tells second 0 of"
         " 1970"
     ),
-    "44f5f79201": "`followed` counts for what is delivered; here it is dead or queued",
+    "746399e3cf": "`followed` counts for what is delivered; here it is dead or queued",
     "4578400bc3": (
         "each verdict begins with a compare-and-set on what was read, which waits for the same row"
     ),
