@@ -155,9 +155,9 @@ class Supervisor:
                 pid=self._successor.pid,
                 note="it ended before it was ready; this process continues",
             )
+            # deploy/flowbridge-replace reads this text
             self._watch.notify.say(
-                f"STATUS=handover failed: process {self._successor.pid} ended before it was ready;"
-                " this process continues"
+                f"STATUS=as before: process {self._successor.pid} ended before it was ready"
             )
             self._successor = None
         return self._successor.pid if self._successor is not None and verdict else None

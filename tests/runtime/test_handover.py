@@ -264,7 +264,7 @@ def test_whom_a_successor_tells_is_taken_out_of_the_environment() -> None:
 @pytest.mark.parametrize("given", ["x", "-1", "1e3"])
 def test_no_number_is_no_pipe(given: str) -> None:
     environ: dict[str, Any] = {"TAKES_OVER_FD": given}
-    with pytest.raises(SettingsError, match="TAKES_OVER_FD is no number"):
+    with pytest.raises(SettingsError, match="TAKES_OVER_FD is not a number"):
         systemd.take_notify(environ)
 
 
