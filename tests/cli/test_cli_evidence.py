@@ -416,7 +416,7 @@ def test_what_is_not_unknown_says_how_it_stands(store: Database) -> None:
         assert (result.exit_code, result.stdout) == (1, "")
         assert (
             result.stderr
-            == f"{name}: it is shadow: only a delivery with an unknown outcome can be resolved\n"
+            == f"{name}: it is shadow: only one whose outcome is unknown is resolved\n"
         )
     assert run("resolve", "dlv_none").exit_code == 1
     assert run("resolve").stderr == "No delivery is unknown.\n"
