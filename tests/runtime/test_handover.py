@@ -1,6 +1,4 @@
-"""A process takes over from another: nobody waits for its start, and what the other has under way
-is seen to its end.
-"""
+"""Handover to a replacement process: no downtime, and calls under way finish."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The process tree of `serve`: what dies comes back, what ends takes everything with it, and
-nothing acknowledged is lost.
-"""
+"""The process tree of `serve`: restarts, a complete stop, and no loss of acknowledged events."""
 
 from __future__ import annotations
 

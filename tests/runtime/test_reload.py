@@ -1,6 +1,4 @@
-"""What a change of the files comes to: when it is taken, what is taken, and what is said; without
-processes but those that read.
-"""
+"""Reload without whole bridges: when a change of the files is read, published and logged."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A change of the files while whole bridges run: it is taken everywhere, no request fails, and no
-process has to begin anew.
-"""
+"""Reload with whole bridges: every process follows a change, and no request fails."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A storm of rewrites under load: no request fails, and no event is planned by a file that was half
-written.
+"""A storm of rewrites under load: no request fails, and no half-written file routes an event.
 
 A few seconds of it by itself; the whole, with `wrk` where it is installed, is
 

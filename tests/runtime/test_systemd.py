@@ -1,6 +1,4 @@
-"""What systemd hands over and hears: sockets by their names, readiness that is true, signs of life
-that stop with life.
-"""
+"""The systemd protocol: named sockets, readiness, and watchdog pings that stop with the service."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Acts are kept: what was chosen stands there before anything is done, and what is done is marked
-in the same commit, on both stores.
-"""
+"""The log of operations: items are stored before any is processed, results in the same commit."""
 
 from __future__ import annotations
 

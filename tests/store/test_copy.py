@@ -1,6 +1,4 @@
-"""A database copied whole into another: every row as it is, or nothing; and what is left to do to
-the people who asked.
-"""
+"""Copies of a whole database: every row unchanged, or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delay and debounce: planned by the route, merged by the store, on both kinds of it."""
+"""Delay and debounce: routed by the planner, merged by the store, on both databases."""
 
 from __future__ import annotations
 

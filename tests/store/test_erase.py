@@ -1,6 +1,4 @@
-"""flowbridge erase: a person is taken out of all that is kept, and the file holds no letter of
-them; what is under way is refused.
-"""
+"""flowbridge erase: no trace of a data subject stays, and work under way is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The delivery ledger, on both stores: leases, slots, intents, outcomes, runs."""
+"""The delivery ledger on both databases: leases, slots, intents, outcomes, runs."""
 
 from __future__ import annotations
 

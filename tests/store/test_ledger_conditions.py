@@ -1,6 +1,4 @@
-"""Every condition of a step of the ledger, and every column that it changes, on both databases: who
-has lost a delivery changes nothing.
-"""
+"""Every condition and column of the ledger's steps, on both databases: a lost lease changes nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The ledger against a plain model: whatever senders, workers, platforms, crashes and people do, in
-any order, on both stores.
+"""The ledger against a plain model, in random order of events, crashes and operations.
 
 The model has no SQL, no indexes and no triggers: a list of deliveries in the order they came, and
 what each step does to them. After each step every delivery of the store has to be where the model

@@ -1,5 +1,4 @@
-"""Two machines at the same moment, on PostgreSQL: one is held between its look and its commit, and
-the other waits for it or passes by.
+"""Races of two workers on PostgreSQL: one stops before its commit, the other waits or skips.
 
 Without the lock that makes it wait the other would decide by what is about to change.
 """

@@ -1,6 +1,4 @@
-"""What a person does to what is kept: each act moves what it may, says why not of the rest, and a
-replay plans anew.
-"""
+"""Operations on deliveries and replay: allowed moves, and a reason for each refusal."""
 
 from __future__ import annotations
 

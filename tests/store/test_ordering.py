@@ -1,6 +1,4 @@
-"""Order: of the deliveries of a route with one key one goes at a time, in the order they came, on
-both stores.
-"""
+"""Ordering keys: one delivery of a key at a time, in order of arrival, on both databases."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Pruning: what is old goes with all it owns, what somebody still needs stays, on both
-databases.
-"""
+"""Pruning: old rows go with all they own, and rows in use stay, on both databases."""
 
 from __future__ import annotations
 

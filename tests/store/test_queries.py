@@ -1,4 +1,4 @@
-"""Looking at the store: filters, order, ids and their beginnings, on SQLite and on PostgreSQL."""
+"""Queries: filters, order, ids and unique prefixes, on both databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of a route may start: rates, days and caps, pure and through the store."""
+"""Rate limits and caps of routes: pure, and through the store."""
 
 from __future__ import annotations
 

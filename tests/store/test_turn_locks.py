@@ -1,6 +1,4 @@
-"""Transactions on PostgreSQL that change the same things at the same moment: the one waits for the
-other, and never both.
-"""
+"""Lock order on PostgreSQL: concurrent transactions wait, and never deadlock."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Why a delivery does not go yet: each thing that can be in its way, alone, and which of several is
-named; then what the stores say.
-"""
+"""Wait reasons: each alone, which of several is reported, and the facts from the store."""
 
 from __future__ import annotations
 
