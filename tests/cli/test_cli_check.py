@@ -476,7 +476,7 @@ def test_a_setting_that_a_platform_needs_is_missed_before_a_process_does_not_sta
     )
     result = run("check")
     assert result.exit_code == 2 and "routes.yaml cannot be used: 1 error" in result.stdout
-    assert "error: platform 'crm' is sent links to files (`files: link`)" in result.stdout
+    assert "error: platform 'crm' receives links to files (`files: link`)" in result.stdout
     (folder / ".env").write_text("FLOWBRIDGE_PUBLIC_URL=https://hooks.example.com\n")
     assert run("check").exit_code == 0
 

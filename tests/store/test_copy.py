@@ -223,9 +223,9 @@ def test_other_schemas_and_the_database_itself_are_refused(make: Any) -> None:
         copy.check(source, source, snapshot=False)
     with target.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
-    with pytest.raises(StoreError, match="to copy into has schema 0003"):
+    with pytest.raises(StoreError, match="the target has schema 0003"):
         copy.check(source, target, snapshot=False)
-    with pytest.raises(StoreError, match="to be copied has schema 0003"):
+    with pytest.raises(StoreError, match="the source has schema 0003"):
         copy.check(target, source, snapshot=False)
 
 
