@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import Delivery, Status
 from bridge.core.plurals import number
-from bridge.core.rate_limits import DAY, NO_LIMITS, Limits, Pace, day_of, room
+from bridge.core.rate_limits import DAY, day_of, room
 from bridge.core.times import write_time
 from bridge.delivery.circuit_breaker import free
 from bridge.delivery.obstacles import READ_AGAIN, Obstacle, Setting, find_obstacle, next_call
+from bridge.delivery.wait_context import Around, Wait
 
-UNPACED: Final = Pace()
 MOST: Final = 1000  # deliveries that go before one, counted as far as that
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """What a delivery waits for: a word for it, a sentence, and where they are known until when,
-    and behind which delivery.
-
-    `obstacle`: what keeps the run of one whose outcome is unknown from being looked for.
-    """
-
-    kind: str
-    detail: str
-    until: float | None = None
-    behind: str | None = None
-    obstacle: Obstacle | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
-    """What a delivery waits among, as the store and routes.yaml have it.
-
-    `cap`: the slots of its platform, null where routes.yaml has no such platform. `missing`: which
-    value of the platform is not set.
-    `absent`: the flow that its route names and that the local platform does not have. `lacks_own`:
-    it does not have the delivery's own.
-    `is_configured`: false where routes.yaml cannot be used, so that cap, `paused` and `limits` say
-    nothing. `used`, `used_by_route`: the slots taken (of a route also by what is unknown).
-    `ahead`: those of its route that are due and go before it. `head`: of its line, with `before`
-    others between the two.
-    `look_at`: when the platform is asked for its run. `hold`: why nothing at all is started, until
-    a person lets it go.
-    """
-
-    cap: int | None = None
-    missing: str | None = None
-    absent: str | None = None
-    lacks_own: bool = False
-    is_configured: bool = True
-    is_paused: bool = False
-    limits: Limits = NO_LIMITS
-    circuit: Circuit | None = None
-    pace: Pace = UNPACED
-    used: int = 0
-    used_by_route: int = 0
-    ahead: int = 0
-    workers: int = 1
-    head: Delivery | None = None
-    before: int = 0
-    look_at: float | None = None
-    hold: str | None = None
 
 
 def why_waiting(one: Delivery, around: Around, now: float) -> Wait | None:

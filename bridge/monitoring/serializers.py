@@ -12,7 +12,7 @@ from dataclasses import asdict
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
 from bridge.core.operations import Act, Item
 from bridge.core.times import in_utc
-from bridge.delivery.wait_reasons import Wait
+from bridge.delivery.wait_context import Wait
 
 
 def iso(at: float | None) -> str | None:

@@ -12,7 +12,7 @@ from bridge.core.errors import ConfigError, NotFound
 from bridge.core.model import JSON, Attempt, Delivery, Event, Reject
 from bridge.core.operations import Act, Item
 from bridge.delivery.next_steps import Known, find_steps, is_retried
-from bridge.delivery.wait_reasons import Wait
+from bridge.delivery.wait_context import Wait
 from bridge.monitoring.serializers import whole_event_json
 from bridge.services.planned_configs import PlannedConfigs, find_changed
 from bridge.services.route_reasons import NO_REASONS, RouteReasons, find_reasons

@@ -12,7 +12,7 @@ from bridge.core.times import write_time
 from bridge.services.delivery_states import is_over
 
 if TYPE_CHECKING:
-    from bridge.delivery.wait_reasons import Wait
+    from bridge.delivery.wait_context import Wait
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 

@@ -22,7 +22,7 @@ from bridge.store.queries import events as event_queries
 
 if TYPE_CHECKING:
     from bridge.config.settings import Settings
-    from bridge.delivery.wait_reasons import Wait
+    from bridge.delivery.wait_context import Wait
     from bridge.routing.model import Config
     from bridge.store.db.database import Database
 

@@ -13,7 +13,8 @@ from bridge.core.circuit_state import Circuit
 from bridge.core.model import DeadKind, Debounce, Delivery, Order, Outcome, Status
 from bridge.core.model import Kind as Came
 from bridge.core.rate_limits import DAY, Limits, Pace, Rate, day_of
-from bridge.delivery.wait_reasons import MOST, Around, Wait, why_waiting
+from bridge.delivery.wait_context import Around, Wait
+from bridge.delivery.wait_reasons import MOST, why_waiting
 from bridge.routing.model import Config, Flow, Mode, Platform, Route
 from bridge.store.db.database import Database
 from bridge.store.queries.wait_facts import held_up_by, waits_of

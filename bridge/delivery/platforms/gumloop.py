@@ -6,15 +6,24 @@ https://docs.gumloop.com/api-reference/running-an-automation/start-automation
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import urlencode
 
 from bridge.core.http_messages import Answer, Call
-from bridge.core.model import JSON, Delivery, Kind, Outcome, RunReport, RunState
+from bridge.core.model import Delivery, Kind, Outcome, RunReport
+from bridge.delivery.platforms.gumloop_records import (
+    LOG_LINES,
+    read_flow,
+    read_identifier,
+    read_input,
+    read_link,
+    read_listed_runs,
+    read_listing,
+    read_report,
+    unreadable_listing,
+)
 from bridge.delivery.platforms.model import InputNode, KillReport, ListedRun, Listing, SavedFlow
 from bridge.delivery.platforms.responses import (
     USER_AGENT,
@@ -24,29 +33,14 @@ from bridge.delivery.platforms.responses import (
     load,
     load_beginning,
     not_started,
-    parse_time,
-    printable,
     told_at,
 )
 from bridge.routing.model import Platform
 from bridge.routing.templates import RESERVED_INPUTS
 
 BASE_URL: Final = "https://api.gumloop.com/api/v1"
-LOG_LINES = 50
-LOG_LENGTH = 500
 LONGEST_LIST: Final = 4 * 1024 * 1024  # bytes: ten runs may come with all their outputs
 CUT_OFF: Final = "(the platform's answer is too long: outputs or log are not all here)"
-STATES: Final = {
-    "QUEUED": RunState.QUEUED,
-    "STARTED": RunState.RUNNING,
-    "RUNNING": RunState.RUNNING,
-    "TERMINATING": RunState.RUNNING,
-    "DONE": RunState.DONE,
-    "FAILED": RunState.FAILED,
-    "TERMINATED": RunState.TERMINATED,
-}
-T = TypeVar("T")
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
 def build_start(platform: Platform, delivery: Delivery) -> Call:
@@ -77,12 +71,12 @@ def read_start(answer: Answer, now: float) -> Outcome:
     if answer.status // 100 != 2:
         return not_started(answer, now)
     value = load(answer.body)
-    run_id = _identifier(value.get("run_id")) if isinstance(value, dict) else ""
+    run_id = read_identifier(value.get("run_id")) if isinstance(value, dict) else ""
     if run_id:
         return Outcome(
             kind=Kind.STARTED,
             run_id=run_id,
-            run_url=_link(value.get("url")),
+            run_url=read_link(value.get("url")),
             status_code=answer.status,
             saved_item_id=as_text(value.get("saved_item_id")) or None,
         )
@@ -115,7 +109,7 @@ def read_run(answer: Answer, lines: int = LOG_LINES) -> RunReport:
     if answer.status // 100 != 2:
         return RunReport(state=None, detail=error_text(answer))
     value = load_beginning(answer.body) if answer.truncated else load(answer.body)
-    report = _report(value, lines)
+    report = read_report(value, lines)
     if report.state is None:
         found = (
             "cut off" if answer.truncated else "not JSON" if value is None else "without a state"
@@ -131,7 +125,7 @@ def build_list(platform: Platform) -> Call:
 
 def read_list(answer: Answer) -> Listing[SavedFlow]:
     """Return the saved flows; an entry without a usable id is left out."""
-    return _listing(answer, "saved_items", _saved_flow)
+    return read_listing(answer, "saved_items", read_flow)
 
 
 def build_inputs(platform: Platform, saved_item_id: str) -> Call:
@@ -141,7 +135,7 @@ def build_inputs(platform: Platform, saved_item_id: str) -> Call:
 
 def read_inputs(answer: Answer) -> Listing[InputNode]:
     """Return the Input nodes; an entry without a name is left out."""
-    return _listing(answer, "inputs", _input_node)
+    return read_listing(answer, "inputs", read_input)
 
 
 def build_runs(platform: Platform, saved_item_id: str) -> Call:
@@ -162,8 +156,8 @@ def read_runs(answer: Answer) -> Listing[ListedRun]:
         else {}
     )
     if answer.status // 100 != 2 or not (lists or value == {}):
-        return _no_listing(answer)
-    found = [run for flow, entries in lists.items() for run in _listed_runs(flow, entries)]
+        return unreadable_listing(answer)
+    found = [run for flow, entries in lists.items() for run in read_listed_runs(flow, entries)]
     newest_first = tuple(sorted(found, key=lambda run: -(run.report.created_at or 0.0)))
     unread = sum(map(len, lists.values())) - len(found)
     return Listing(items=newest_first, unread=unread, told_at=told_at(answer))
@@ -207,7 +201,7 @@ def read_upload(answer: Answer, now: float) -> str | Outcome:
         return not_started(answer, now)
     value = load(answer.body)
     name = (
-        _identifier(value.get("file_name"))
+        read_identifier(value.get("file_name"))
         if isinstance(value, dict) and value.get("success") is not False
         else ""
     )
@@ -248,103 +242,3 @@ def _headers(platform: Platform) -> dict[str, str]:
 
 # -- answers
 # --------------------------------------------------------------------------------------------------
-
-
-def _report(value: JSON, lines: int = LOG_LINES) -> RunReport:
-    """Return what a run's record says; `state` is null where it has none."""
-    if not isinstance(value, dict):
-        return RunReport(state=None)
-    state = value.get("state")
-    outputs = value.get("outputs")
-    raw = state.strip() if isinstance(state, str) else ""
-    return RunReport(
-        state=STATES.get(raw.upper(), RunState.RUNNING) if raw else None,
-        raw_state=printable(raw, 50) if raw else None,
-        outputs={} if outputs is None else outputs,
-        log=_log(value.get("log"), lines),
-        created_at=parse_time(value.get("created_ts")),
-        finished_at=parse_time(value.get("finished_ts")),
-    )
-
-
-def _listing(answer: Answer, key: str, read: Callable[[dict[str, JSON]], T | None]) -> Listing[T]:
-    value = load(answer.body)
-    entries = value.get(key) if isinstance(value, dict) else None
-    if answer.status // 100 != 2 or not isinstance(entries, list):
-        return _no_listing(answer)
-    read_ones = (read(entry) for entry in entries if isinstance(entry, dict))
-    return Listing(items=tuple(one for one in read_ones if one is not None))
-
-
-def _no_listing(answer: Answer) -> Listing[T]:
-    if answer.status // 100 != 2:
-        return Listing(items=None, detail=error_text(answer), unknown=answer.status == 404)
-    return Listing(
-        items=None,
-        detail=(
-            f"HTTP {answer.status}: the answer is"
-            f" {'cut off' if answer.truncated else 'no such list'}"
-        ),
-    )
-
-
-def _saved_flow(entry: dict[str, JSON]) -> SavedFlow | None:
-    id_ = _identifier(entry.get("saved_item_id"))
-    name = as_text(entry.get("name"))
-    description = as_text(entry.get("description"))
-    return (
-        SavedFlow(
-            id=id_,
-            name=name,
-            description=description,
-            created_at=parse_time(entry.get("created_ts")),
-        )
-        if id_
-        else None
-    )
-
-
-def _input_node(entry: dict[str, JSON]) -> InputNode | None:
-    name = as_text(entry.get("name"))
-    return (
-        InputNode(
-            name=name,
-            type=as_text(entry.get("data_type")),
-            description=as_text(entry.get("description")),
-        )
-        if name
-        else None
-    )
-
-
-def _listed_runs(flow: str, entries: list[JSON]) -> Iterator[ListedRun]:
-    for entry in entries:
-        run_id = _identifier(entry.get("run_id")) if isinstance(entry, dict) else ""
-        if run_id:
-            yield ListedRun(id=run_id, saved_item_id=flow, report=_report(entry))
-
-
-def _identifier(value: JSON) -> str:
-    """Return an id that is fit to be shown and sent again, else nothing."""
-    return value if isinstance(value, str) and len(value) <= 200 and value.isprintable() else ""
-
-
-def _link(value: JSON) -> str | None:
-    """Return a run's page where it is an http link fit to be shown, else None."""
-    fit = (
-        isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= 2000
-    )
-    return value if fit and value.isprintable() else None
-
-
-def _log(value: JSON, most: int) -> tuple[str, ...]:
-    """Return the last `most` lines, without colour codes, each cut to LOG_LENGTH characters."""
-    entries = value if isinstance(value, list) else [] if value is None else [value]
-    lines: list[str] = []
-    for entry in reversed(entries):
-        lines += [
-            line for line in reversed(_ANSI.sub("", as_text(entry)).splitlines()) if line.strip()
-        ]
-        if len(lines) >= most:
-            break
-    return tuple(printable(line, LOG_LENGTH) for line in reversed(lines[:most]))

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, RowMapping, TextClause, func, select, text
 
 from bridge.core.model import Delivery, Status
 from bridge.core.rate_limits import NO_LIMITS, Pace
-from bridge.delivery.wait_reasons import MOST, Around, Wait, why_waiting
+from bridge.delivery.wait_context import Around, Wait
+from bridge.delivery.wait_reasons import MOST, why_waiting
 from bridge.routing.model import AbsentFlows, Config, Mode
 from bridge.store.db.database import Database, timings_of
 from bridge.store.local import flows
