@@ -134,7 +134,7 @@ CASES: dict[str, tuple[str, dict[str, str], bytes, str]] = {
         "github",
         {"hub-signature-256": "sha256=00"},
         BODY,
-        "stands in the header 'hub-signature-256', not in header:x-hub-sig",
+        "is in the header 'hub-signature-256', not in header:x-hub-sig",
     ),
     "old secret": (
         "github",

@@ -12,48 +12,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.core.model import JSON
+from bridge.ingest.forms.input_attributes import (
+    INPUT_TYPES,
+    PHONE_NAMES,
+    anchor_pattern,
+    autocomplete,
+    number_attributes,
+)
 
-LONG = 200  # characters from which a text gets several lines
-MOST = 200  # fields of one form
-CHAIN = 10  # references that lead to a reference
-_LONG_NAMES = re.compile(
+LONG_TEXT_CHARS = 200  # characters from which a text gets several lines
+MAX_FIELDS = 200  # fields of one form
+MAX_REFS = 10  # references that lead to a reference
+_LONG_TEXT_NAMES = re.compile(
     r"message|comment|description|text|notes?|question|feedback|details|body|nachricht|mensaje",
     re.I,
 )
-_TYPES = {
-    "email": "email",
-    "idn-email": "email",
-    "uri": "url",
-    "iri": "url",
-    "url": "url",
-    "date": "date",
-}
-_TEL = re.compile(r"(tele)?phone|tel|mobile|telefon|telephone|telefono", re.IGNORECASE)
-#: A field's name, without what is no letter -> the token for what a browser may fill in.
-#: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#autofill
-AUTOCOMPLETE: Mapping[str, str] = {
-    **dict.fromkeys(("name", "fullname", "yourname"), "name"),
-    **dict.fromkeys(("firstname", "givenname", "vorname", "prenom", "nombre"), "given-name"),
-    **dict.fromkeys(
-        ("lastname", "familyname", "surname", "nachname", "nom", "apellido"), "family-name"
-    ),
-    **dict.fromkeys(("email", "mail", "emailaddress", "youremail", "replyto"), "email"),
-    **dict.fromkeys(
-        ("phone", "tel", "telephone", "phonenumber", "mobile", "telefon", "telefono"), "tel"
-    ),
-    **dict.fromkeys(
-        ("company", "organization", "organisation", "firma", "entreprise", "empresa"),
-        "organization",
-    ),
-    **dict.fromkeys(("jobtitle", "role", "position"), "organization-title"),
-    **dict.fromkeys(("street", "address", "streetaddress", "strasse"), "street-address"),
-    **dict.fromkeys(("city", "town", "ort", "stadt", "ville", "ciudad"), "address-level2"),
-    **dict.fromkeys(("state", "region", "province"), "address-level1"),
-    **dict.fromkeys(("zip", "zipcode", "postalcode", "postcode", "plz"), "postal-code"),
-    **dict.fromkeys(("country", "land", "pays", "pais"), "country-name"),
-    **dict.fromkeys(("website", "url", "homepage"), "url"),
-    **dict.fromkeys(("birthday", "birthdate", "dateofbirth", "bday"), "bday"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +64,7 @@ def controls(schema: Mapping[str, JSON]) -> tuple[Control, ...]:
     required = schema.get("required") or ()
     made = (
         _control(name, _followed(rule, schema), required=name in required)
-        for name, rule in list(properties.items())[:MOST]
+        for name, rule in list(properties.items())[:MAX_FIELDS]
     )
     return tuple(control for control in made if control is not None)
 
@@ -101,13 +74,13 @@ def guessed(name: str, text: str) -> Control:
     name, and large enough for its text.
     """
     made = _line({}, {"name": name, "label": _readable(name) or "?"}, required=bool(text.strip()))
-    is_long = "\n" in text or len(text) > LONG
+    is_long = "\n" in text or len(text) > LONG_TEXT_CHARS
     return replace(made, kind="textarea", attributes={"rows": 6}) if is_long else made
 
 
 def _followed(rule: Any, schema: Mapping[str, JSON]) -> Mapping[str, Any]:
     """A property's schema with what a `$ref` within the document leads to beneath it."""
-    for _ in range(CHAIN):
+    for _ in range(MAX_REFS):
         ref = rule.get("$ref") if isinstance(rule, Mapping) else None
         if not isinstance(ref, str) or not ref.startswith("#/"):
             break
@@ -178,7 +151,7 @@ def _several(rule: Mapping[str, Any], common: Common, required: bool) -> Control
 
 
 def _list(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
-    attributes = _filled(common["name"])
+    attributes = autocomplete(common["name"])
     return Control(
         **common,
         kind="select",
@@ -190,7 +163,7 @@ def _list(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
 
 
 def _number(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
-    attributes = {"type": "number", **_numeric(rule, kind_of(rule))}
+    attributes = {"type": "number", **number_attributes(rule, kind_of(rule))}
     return Control(**common, required=required, attributes=attributes, value=_first(rule))
 
 
@@ -206,7 +179,9 @@ def _line(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
     name = common["name"]
     form = rule.get("format")
     longest = limits.get("maxlength")
-    is_long = longest >= LONG if longest is not None else bool(_LONG_NAMES.search(name))
+    is_long = (
+        longest >= LONG_TEXT_CHARS if longest is not None else bool(_LONG_TEXT_NAMES.search(name))
+    )
     if is_long and form is None and "pattern" not in rule:
         return Control(
             **common,
@@ -215,17 +190,17 @@ def _line(rule: Mapping[str, Any], common: Common, required: bool) -> Control:
             attributes={"rows": 6, **limits},
             value=_first(rule),
         )
-    kind = _TYPES.get(str(form)) or (
-        "tel" if _TEL.fullmatch(re.sub(r"[^A-Za-z]", "", name)) else "text"
+    kind = INPUT_TYPES.get(str(form)) or (
+        "tel" if PHONE_NAMES.fullmatch(re.sub(r"[^A-Za-z]", "", name)) else "text"
     )
     attributes: dict[str, Any] = {
         "type": kind,
-        **_filled(name),
+        **autocomplete(name),
         **(limits if kind != "date" else {}),
     }
     if isinstance(rule.get("pattern"), str) and kind != "date":
         attributes |= {
-            "pattern": _anchored(rule["pattern"]),
+            "pattern": anchor_pattern(rule["pattern"]),
             **({"title": common["hint"]} if common["hint"] else {}),
         }
     return Control(**common, required=required, attributes=attributes, value=_first(rule))
@@ -248,34 +223,6 @@ MAKERS: Sequence[
 )
 
 
-def _numeric(rule: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    step = rule.get("multipleOf")
-    attributes: dict[str, Any] = {
-        "step": step if isinstance(step, int | float) else 1 if kind == "integer" else "any"
-    }
-    least = rule.get("minimum")
-    most = rule.get("maximum")
-    if kind == "integer":  # HTML has no exclusive limits
-        least = (
-            rule["exclusiveMinimum"] + 1 if isinstance(rule.get("exclusiveMinimum"), int) else least
-        )
-        most = (
-            rule["exclusiveMaximum"] - 1 if isinstance(rule.get("exclusiveMaximum"), int) else most
-        )
-    attributes |= {
-        key: value
-        for key, value in (("min", least), ("max", most))
-        if isinstance(value, int | float)
-    }
-    return attributes | {
-        "inputmode": (
-            "numeric"
-            if kind == "integer" and (least or 0) >= 0 and least is not None
-            else "decimal"
-        )
-    }
-
-
 def _options(rule: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The answers that `enum`, or `oneOf` of `const` with `title`, offers."""
     members = rule.get("enum")
@@ -295,23 +242,6 @@ def _options(rule: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
                 for row in rows
             )
     return ()
-
-
-def _anchored(pattern: str) -> str:
-    """A pattern of JSON Schema as the attribute has it, where it must fit the whole value."""
-    if (
-        pattern.startswith("^")
-        and pattern.endswith("$")
-        and "|" not in pattern
-        and not pattern.endswith("\\$")
-    ):
-        return pattern[1:-1]
-    return f".*(?:{pattern}).*"
-
-
-def _filled(name: str) -> dict[str, str]:
-    token = AUTOCOMPLETE.get(re.sub(r"[^a-z]", "", name.lower()))
-    return {"autocomplete": token} if token else {}
 
 
 def _readable(name: str) -> str:
