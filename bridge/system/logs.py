@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,22 +21,20 @@ from typing import Any, Final, TextIO
 import orjson
 
 from bridge.system import log_lines
-from bridge.system.log_lines import colour, plain
+from bridge.system.log_text import colour, quote_value
+from bridge.system.redacted_traceback import told
 
 LOGGER: Final = logging.getLogger("flowbridge")
-#: Errors whose text is about code, and not about data.
-OF_CODE: Final = (
-    AttributeError,
-    ImportError,
-    MemoryError,
-    NameError,
-    NotImplementedError,
-    RecursionError,
-)
-SAID: Final = 200  # characters of what a library says that are logged
+MAX_LIBRARY_TEXT_CHARS: Final = 200  # characters of what a library says that are logged
 # of a terminal
-COLOURS: Final = {"debug": "32", "info": "32", "warning": "33", "error": "31", "critical": "31"}
-NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+FULL_LINE_COLOURS: Final = {
+    "debug": "32",
+    "info": "32",
+    "warning": "33",
+    "error": "31",
+    "critical": "31",
+}
+NO_VALUES: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class Logger:
 
     __slots__ = ("_bound",)
 
-    def __init__(self, bound: Mapping[str, object] = NOTHING) -> None:
+    def __init__(self, bound: Mapping[str, object] = NO_VALUES) -> None:
         self._bound = bound
 
     def bind(self, **values: object) -> Logger:
@@ -129,32 +126,6 @@ def leave_libraries() -> None:
     root.handlers = [one for one in root.handlers if not isinstance(one, Output)]
 
 
-def told(error: BaseException) -> str:
-    """Return the traceback of an error, of those that led to it and of a group's, without what
-    their texts may quote.
-    """
-    return "".join(_lines(error, set()))
-
-
-def _lines(error: BaseException, seen: set[int]) -> list[str]:
-    seen.add(id(error))
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    lines = (
-        [*_lines(before, seen), "\nwhich led to:\n\n"]
-        if before is not None and id(before) not in seen
-        else []
-    )
-    lines += ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
-    lines.append(
-        f"{type(error).__name__}: {error}\n"
-        if isinstance(error, OF_CODE)
-        else f"{type(error).__name__}\n"
-    )
-    for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-        lines += _lines(one, seen) if id(one) not in seen else []
-    return lines
-
-
 def _shown(value: object) -> object:
     if isinstance(value, int | float):
         return value
@@ -173,7 +144,7 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line with its end, redacted."""
-        return self.write(_fields(record))
+        return self.write(_log_fields(record))
 
     def write(self, line: Mapping[str, Any]) -> str:
         """Return the text of a line."""
@@ -202,12 +173,13 @@ class PlainFormatter(_Formatter):
         when = values.pop("timestamp")
         event = values.pop("event")
         said = (
-            f"{colour('36', name)}={colour('35', plain(value))}" for name, value in values.items()
+            f"{colour('36', name)}={colour('35', quote_value(value))}"
+            for name, value in values.items()
         )
         begin = (
             colour("2", when),
-            colour(COLOURS.get(level, "1"), f"{level:8}"),
-            colour("1", f"{plain(event):30}"),
+            colour(FULL_LINE_COLOURS.get(level, "1"), f"{level:8}"),
+            colour("1", f"{quote_value(event):30}"),
         )
         return " ".join((*begin, *said)) + f"\n{exception}"
 
@@ -217,7 +189,7 @@ class BriefFormatter(_Formatter):
 
     def write(self, line: Mapping[str, Any]) -> str:
         """Return the line, or no text."""
-        return log_lines.brief(line) or ""
+        return log_lines.format_line(line) or ""
 
 
 JSON: Final = JsonFormatter()
@@ -263,7 +235,7 @@ class Output(logging.Handler):
                 stream.flush()
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
+def _log_fields(record: logging.LogRecord) -> dict[str, Any]:
     """Return what is logged of a record, in the order of the line."""
     when = (
         datetime.fromtimestamp(record.created, UTC)
@@ -297,7 +269,7 @@ def _of_library(record: logging.LogRecord) -> dict[str, Any]:
         with suppress(TypeError, ValueError):
             text = text % tuple(map(_shown, record.args))
     error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
-    return {"name": record.name, "text": text[:SAID], "error": error}
+    return {"name": record.name, "text": text[:MAX_LIBRARY_TEXT_CHARS], "error": error}
 
 
 LOGGER.propagate = False  # a handler of the root logger would write each line again

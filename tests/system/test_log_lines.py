@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from serving import Bridge, until
 
-from bridge.system.log_lines import brief
+from bridge.system.log_lines import format_line
 
 AT = "2026-11-27T08:26:25.123456Z"
 EVENT = {
@@ -38,7 +38,7 @@ EVENT = {
 
 def shown(event: str, level: str = "info", **values: Any) -> str | None:
     """Return a line without its colours."""
-    text = brief({"timestamp": AT, "level": level, "event": event, **values})
+    text = format_line({"timestamp": AT, "level": level, "event": event, **values})
     return None if text is None else re.sub(r"\x1b\[\d*m", "", text)
 
 

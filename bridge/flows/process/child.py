@@ -31,7 +31,7 @@ from bridge.flows.process.protocol import Spec
 from bridge.flows.types import File, WebhookInput
 from bridge.store.blobs import Blobs
 from bridge.system.linux_process import die_with_parent, own_group
-from bridge.system.logs import told
+from bridge.system.redacted_traceback import told
 
 SPARE: Final = 64 * 1024**2  # bytes beyond the limit, to say that it was reached
 TRACEBACK: Final = 64 * 1024  # characters of one that are kept
