@@ -69,7 +69,7 @@ from bridge.routing.matching.operators import MAX_REGEX_TEXT, OPERATORS  # noqa:
 from bridge.routing.schemas import validator  # noqa: E402
 from bridge.routing.templates import RESERVED_INPUTS  # noqa: E402
 from bridge.store.tables import encrypted  # noqa: E402
-from bridge.system.http_client import MAX_ANSWER  # noqa: E402
+from bridge.system.http_client import MAX_ANSWER_BYTES  # noqa: E402
 from bridge.torture import certificate, lanes, plan, records  # noqa: E402
 from bridge.web import body_reader, fault_injection  # noqa: E402
 from bridge.web import form_files as web_form_files  # noqa: E402
@@ -690,7 +690,7 @@ def limits_table() -> str:
         ("errors listed by a schema", validator.MAX_ERRORS),
         (
             "an answer of a platform; its list of runs",
-            f"{MAX_ANSWER // 1024} KiB; {gumloop.LONGEST_LIST // MIB} MiB; then cut",
+            f"{MAX_ANSWER_BYTES // 1024} KiB; {gumloop.LONGEST_LIST // MIB} MiB; then cut",
         ),
         ("a whole call to a platform", "30 s (`timeout`)"),
         ("Retry-After of a platform", f"at most {RETRY_AFTER_MAX / 60:g} min"),

@@ -1,1 +1,1 @@
-"""What any process needs of the machine: logs, ids, HTTP client, wake-up, shared memory."""
+"""Process-level services: logs, ids, HTTP client, wake-up, shared memory."""

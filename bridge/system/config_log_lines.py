@@ -14,7 +14,7 @@ from bridge.system.log_text import (
     printable,
 )
 
-# while a value is missing
+# the effect of a missing value
 MISSING_VALUE_TEXTS: Final = {
     "sources": "source {} answers 503",
     "platforms": "deliveries to platform {} wait",
@@ -22,7 +22,8 @@ MISSING_VALUE_TEXTS: Final = {
 
 
 def config_reloaded(values: LogValues) -> str:
-    what = "routes.yaml can be used again" if values.get("mended") else "routes.yaml was read again"
+    """Return the line of a reload, or of the first valid routes.yaml after an error."""
+    what = "routes.yaml is valid again" if values.get("mended") else "routes.yaml reloaded"
     return (
         f"{colour(GREEN, what)}: {number(values['sources'], 'source')},"
         f" {number(values['routes'], 'route')}"
@@ -30,66 +31,63 @@ def config_reloaded(values: LogValues) -> str:
 
 
 def config_valid(_values: LogValues) -> str:
-    return f"{colour(GREEN, 'routes.yaml can be used again')}: it is as before"
+    """Return the line of a routes.yaml that was restored to the loaded configuration."""
+    return f"{colour(GREEN, 'routes.yaml is valid again')}: no changes"
 
 
 def flows_loaded(values: LogValues) -> str | None:
-    """Return the line of a flows.py that could not be loaded before; none for another, since
-    nothing was wrong.
-    """
+    """Return the line of a flows.py that could not be loaded before; None for any other."""
     return (
-        f"{colour(GREEN, 'flows.py can be used again')}: {number(values['flows'], 'flow')}"
+        f"{colour(GREEN, 'flows.py is valid again')}: {number(values['flows'], 'flow')}"
         if values.get("mended")
         else None
     )
 
 
 def flows_not_loaded(values: LogValues) -> str:
-    kept = "flows that were loaded before still run; " if values.get("kept") else ""
+    """Return the line of a flows.py that cannot be loaded, and what to do."""
+    kept = "the flows loaded before still run; " if values.get("kept") else ""
     return (
-        f"{colour(RED, 'error')}  flows.py cannot be used: {printable(str(values['error']))}"
-        f"\n    {kept}no restart is needed after the fix: flowbridge check"
+        f"{colour(RED, 'error')}  cannot load flows.py: {printable(str(values['error']))}"
+        f"\n    {kept}fix flows.py, no restart needed: flowbridge check"
     )
 
 
 def flows_missing(values: LogValues) -> str:
+    """Return the line of routes whose flows are missing, and what to do."""
     lines = [
         f"\n    {printable(f'route {route}: {flow}')}" for route, flow in values["flows"].items()
     ]
     head = (
-        f"{colour(YELLOW, 'warning')}  routes name flows that the local platform does not have;"
+        f"{colour(YELLOW, 'warning')}  routes use flows that the local platform does not have;"
         " their deliveries wait"
     )
     return (
         head
         + "".join(lines)
-        + "\n    put them back into flows.py, or name others in routes.yaml; flowbridge status has"
-        " the next step"
+        + "\n    restore them in flows.py or change routes.yaml; next step: flowbridge status"
     )
 
 
 def flows_found(values: LogValues) -> str:
-    """Return the line of routes whose flows were missing: they are there now, or the routes name
-    others.
-    """
+    """Return the line of routes whose flows were missing before."""
     return (
-        f"{colour(GREEN, 'no flow is missing any more')} for"
+        f"{colour(GREEN, 'flows are available again')}: routes"
         f" {printable(', '.join(values['flows']))}"
     )
 
 
 def restart_needed(values: LogValues) -> str:
+    """Return the line of settings that only a restart applies."""
     named = "".join(f"\n    {printable(name)}" for name in values["settings"])
     return (
-        f"{colour(YELLOW, 'warning')}  settings in .env changed; restart flowbridge to use them"
+        f"{colour(YELLOW, 'warning')}  settings in .env changed; restart flowbridge to apply them"
         + named
     )
 
 
 def values_missing(values: LogValues) -> str:
-    """Return which sources answer 503 and which platforms are not called, each with the value that
-    is missing.
-    """
+    """Return the sources that answer 503 and the platforms that are not called, with the reason."""
     found = [(name.partition("."), why) for name, why in values["missing"].items()]
     parts = [(MISSING_VALUE_TEXTS[kind], name, why) for (kind, _, name), why in found]
     lines = [
@@ -98,6 +96,6 @@ def values_missing(values: LogValues) -> str:
         for what, name, why in parts
     ]
     return (
-        f"{colour(YELLOW, 'warning')}  values are missing; set them in .env (no restart needed)"
+        f"{colour(YELLOW, 'warning')}  missing values; set them in .env (no restart needed)"
         + "".join(lines)
     )

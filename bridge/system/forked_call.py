@@ -1,6 +1,4 @@
-"""Work that is done in a process of its own: its memory goes with it, and what it breaks is nobody
-else's.
-"""
+"""A function call in a forked process, with a timeout: its memory is freed when it ends."""
 
 from __future__ import annotations
 
@@ -23,28 +21,27 @@ log = get_logger()
 
 
 def apart(work: Callable[[], T], seconds: float) -> T:
-    """Return what `work` returns, which is done in a forked process and must be fit to be pickled.
-    For a process without threads.
+    """Call `work` in a forked process and return its result, which must be picklable.
 
-    `BridgeError`: what it raised of that kind, or that it ended without a word or was not done in
-    that time.
+    The calling process must have no threads. Raises `BridgeError` if `work` raises one, if the
+    process ends without a result, or if it takes longer than `seconds`.
     """
     answers, told = os.pipe2(os.O_CLOEXEC)
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
-        _do(work, told)
+        _run_child(work, told)
     os.close(told)
     try:
-        raw = _hear(answers, time.monotonic() + seconds)
+        raw = _read_result(answers, time.monotonic() + seconds)
     finally:
         os.close(answers)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     if raw is None:
-        raise BridgeError(f"it was not done within {seconds:g} s")
+        raise BridgeError(f"timed out after {seconds:g} s")
     if not raw:
-        raise BridgeError("the process that did it ended without a word")
+        raise BridgeError("the process ended without a result")
     done, value = pickle.loads(raw)  # noqa: S301 - our own process wrote it
     if not done:
         raise value
@@ -52,7 +49,7 @@ def apart(work: Callable[[], T], seconds: float) -> T:
     return result
 
 
-def _do(work: Callable[[], T], told: int) -> None:
+def _run_child(work: Callable[[], T], told: int) -> None:
     try:
         die_with_parent()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -69,8 +66,8 @@ def _do(work: Callable[[], T], told: int) -> None:
         os._exit(0)
 
 
-def _hear(answers: int, until: float) -> bytes | None:
-    """Return all that is written until the other end is closed, None where that takes too long."""
+def _read_result(answers: int, until: float) -> bytes | None:
+    """Read until the other end is closed; return None on a timeout."""
     raw = bytearray()
     while select.select([answers], [], [], max(0.0, until - time.monotonic()))[0]:
         piece = os.read(answers, 1 << 20)

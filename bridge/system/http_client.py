@@ -1,7 +1,7 @@
-"""The only outgoing HTTP: one call out, one answer or a loss back, within one deadline.
+"""HTTP client for all outgoing calls: one request, one response or `Lost`, one deadline.
 
-Built on the transport adapter of requests rather than on a Session: no redirect is followed, no
-cookie kept, no netrc and no proxy variable read, nothing retried.
+It uses the transport adapter of requests, not a Session: it follows no redirects, stores no
+cookies, reads no netrc and no proxy variables, and retries nothing.
 """
 
 from __future__ import annotations
@@ -25,23 +25,22 @@ from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.timings import TIMINGS
 from bridge.system.http_connections import Adapter, TLSSocket, progress
 
-MAX_ANSWER: Final = 256 * 1024  # bytes
+MAX_ANSWER_BYTES: Final = 256 * 1024  # bytes
 
 
 class Sender:
-    """Sends calls. One is enough for a process: it may be used by any number of threads, and must
-    be made after a fork.
+    """Client for outgoing calls. It is thread-safe; create it after a fork.
 
-    `ca_file`: the certificates to trust instead of certifi's and the machine's. `proxies`:
-    {"https": URL} as requests has it; those of the environment are not used. `idle_seconds`: after
-    which an idle connection is not used again. `peers` says of an IP address whether it may be
-    connected to: of the very one, so that no name can lead elsewhere.
+    `ca_file`: the CA certificates to trust instead of certifi's and the system's. `proxies`:
+    {"https": URL} as in requests; proxies of the environment are ignored. `idle_seconds`: how long
+    an idle connection may be reused. `peers`: tells whether an IP address may be connected to. It
+    gets the address of the connection itself, so a DNS name cannot bypass it.
     """
 
     def __init__(
         self,
         *,
-        max_answer: int = MAX_ANSWER,
+        max_answer: int = MAX_ANSWER_BYTES,
         connections: int = 32,
         ca_file: str | None = None,
         proxies: Mapping[str, str] | None = None,
@@ -58,21 +57,21 @@ class Sender:
 
     @cached_property
     def _tls(self) -> Adapter:
-        """Made when it is first needed: the certificates are megabytes, and the embedded platform
-        needs none.
+        """Create the adapter for TLS on first use.
+
+        The certificates take megabytes, and the local platform needs none.
         """
         context = ssl.create_default_context(cafile=self._ca_file or certifi.where())
         if self._ca_file is None:
-            context.load_default_certs()  # who has authorities of their own puts them there
+            context.load_default_certs()  # private authorities are installed there
         context.sslsocket_class = TLSSocket
         return Adapter(context, self._connections)
 
     def send(self, call: Call, timeout: float) -> Answer | Lost:
-        """Make the call and return its answer, or what became of it when there is none within
-        `timeout` seconds.
+        """Make the call and return its answer, or `Lost` if none comes within `timeout` seconds.
 
-        Looking up the name is in the time but cannot be cut short. An answer whose body is too
-        long, breaks off or comes too slowly still has its status: it is `truncated`.
+        The name lookup counts towards the timeout but cannot be interrupted. A response whose body
+        is too long, incomplete or too slow still has its status: it is `truncated`.
         """
         progress.deadline = monotonic() + timeout
         progress.connected = False
@@ -97,9 +96,7 @@ class Sender:
             self._tls.close()
 
     def _read(self, response: BaseHTTPResponse, most: int) -> Answer:
-        """Read the body up to the limit, and give the connection back only where all of it was
-        read.
-        """
+        """Read the body up to the limit, and reuse the connection only if the body is complete."""
         body = b""
         complete = False
         try:
@@ -116,9 +113,7 @@ class Sender:
 
 
 def _prepare(call: Call) -> PreparedRequest:
-    """Return the call as requests has it, without the parsing that its `prepare` would do again on
-    a finished URL.
-    """
+    """Return the call as a request; `prepare` of requests would parse the finished URL again."""
     request = PreparedRequest()
     request.method = call.method
     request.url = call.url
@@ -130,9 +125,9 @@ def _prepare(call: Call) -> PreparedRequest:
 
 
 #: First match wins, over the whole chain of causes.
-REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+FAILURE_TEXTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (socket.gaierror, "the name was not found"),
-    (ssl.SSLCertVerificationError, "the certificate is not to be trusted"),
+    (ssl.SSLCertVerificationError, "the certificate is not trusted"),
     (ConnectionRefusedError, "the connection was refused"),
     (TimeoutError, ""),
     (failure.TimeoutError, ""),
@@ -142,43 +137,39 @@ REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (failure.ProxyError, "the proxy failed"),
     (failure.SSLError, "TLS failed"),
     (HTTPException, "the answer is not HTTP"),
-    (failure.LocationParseError, "the URL cannot be used"),
+    (failure.LocationParseError, "the URL is not valid"),
     (
         UnicodeError,
-        (
-            "the request cannot be written: a header or the URL has characters that HTTP does not"
-            " allow"
-        ),
+        "the request is not valid: a header or the URL has characters that HTTP does not allow",
     ),
     (OSError, "no connection"),
-    (ValueError, "the request cannot be written: the URL or a header is malformed"),
+    (ValueError, "the request is not valid: the URL or a header is malformed"),
 )
 
 
 def _reason(error: BaseException, call: Call, timeout: float) -> str:
-    """Return what happened, naming the host only: a URL may hold ids in its query."""
+    """Return why the call failed, with the host only: the query of a URL may hold ids."""
     causes = list(_causes(error))
     text = next(
-        (text for kind, text in REASONS if any(isinstance(cause, kind) for cause in causes)),
+        (text for kind, text in FAILURE_TEXTS if any(isinstance(cause, kind) for cause in causes)),
         "no answer",
     )
     if not text:
-        text = f"no {'answer' if progress.connected else 'connection'} within {_shown(timeout)} s"
+        missing = "answer" if progress.connected else "connection"
+        text = f"no {missing} within {_format_seconds(timeout)} s"
     try:
         return f"{urlsplit(call.url).hostname or 'no host'}: {text}"
     except ValueError:
         return text
 
 
-def _shown(seconds: float) -> str:
-    """A time as it was set, though a part of it was over before the call began."""
+def _format_seconds(seconds: float) -> str:
+    """Format a timeout as it was set, although part of it passed before the call began."""
     return f"{round(seconds, 1 if seconds < 10 else None):g}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and all it was made of: requests and urllib3 keep the cause in their
-    arguments, too.
-    """
+    """Yield the error and its causes; requests and urllib3 also have them in their arguments."""
     waiting = [error]
     seen = set[int]()
     while waiting:

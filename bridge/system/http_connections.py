@@ -1,7 +1,6 @@
-"""Connections whose every wait ends at the deadline of the whole call, and which know how far it
-has come.
+"""HTTP connections with one deadline for the whole call, which record its progress.
 
-Built on the transport adapter of requests and urllib3, whose timeouts begin anew with each byte.
+They extend the transport adapter of requests and urllib3, whose timeouts restart with each byte.
 """
 
 from __future__ import annotations
@@ -23,44 +22,43 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from bridge.core.timings import TIMINGS
 
-LEEWAY: Final = 0.02  # seconds by which a wait may end late
+TIMEOUT_LEEWAY_SECONDS: Final = 0.02  # how late a wait may end
 
 
-class Progress(threading.local):
-    """How far the call of this thread has come, and until when it may go on."""
+class CallProgress(threading.local):
+    """The progress and the deadline of this thread's call."""
 
     deadline = float("inf")  #: monotonic
     connected = False
-    sent = False  #: the last byte of the request was handed to the kernel
-    peers: Callable[[str], bool] | None = None  #: which addresses it may connect to; None: any
-    #: Seconds after which an idle connection is not used again. A server that closes it just as we
-    #: write makes a start ambiguous, and common servers close after 5 s or more; what a
-    #: shorter-lived one has closed already is noticed before it is used.
+    sent = False  #: the kernel has the last byte of the request
+    peers: Callable[[str], bool] | None = None  #: tells which addresses are allowed; None: any
+    #: How long an idle connection may be reused. A server that closes it just as we write makes a
+    #: start ambiguous, and common servers close after 5 s or more; a connection that a server has
+    #: closed already is detected before it is used.
     idle_seconds = TIMINGS.connection_idle_seconds
 
 
-progress = Progress()
+progress = CallProgress()
 
 
 def _remaining() -> float:
-    """Return the seconds left of this thread's call."""
+    """Return the seconds left for this thread's call."""
     left = progress.deadline - monotonic()
     if left <= 0:
         raise TimeoutError("the deadline has passed")
     return left
 
 
-class _Bounded:
-    """What both kinds of socket share: every wait ends at the deadline of the whole call. A timeout
-    alone starts anew with each byte.
+class _DeadlineSocket:
+    """Mixin for sockets: every wait ends at the deadline of the whole call.
 
-    To set one is a call into the kernel, for which the interpreter is given up, so one that is as
-    good as set already is not set again.
+    A plain timeout restarts with each byte. Setting one is a system call that releases the
+    interpreter lock, so a timeout that is nearly the current one is not set again.
     """
 
     def settimeout(self, value: float | None) -> None:
         known = self.gettimeout()  # type: ignore[attr-defined]  # a mixin: the class beside it has it
-        if not (value and known and abs(value - known) < LEEWAY):
+        if not (value and known and abs(value - known) < TIMEOUT_LEEWAY_SECONDS):
             super().settimeout(value)  # type: ignore[misc]  # a mixin: the class beside it has it
 
     def recv_into(self, *args: Any, **options: Any) -> int:
@@ -69,24 +67,22 @@ class _Bounded:
         return received
 
 
-class _Socket(_Bounded, socket.socket):
+class _Socket(_DeadlineSocket, socket.socket):
     def sendall(self, *args: Any) -> None:
         self.settimeout(_remaining())
         super().sendall(*args)
 
 
-class TLSSocket(_Bounded, ssl.SSLSocket):
-    """A socket over TLS, where sendall() is a loop around send()."""
+class TLSSocket(_DeadlineSocket, ssl.SSLSocket):
+    """TLS socket; its sendall() is a loop around send()."""
 
     def send(self, *args: Any) -> int:
         self.settimeout(_remaining())
         return super().send(*args)
 
 
-class _Deadlined:
-    """What both kinds of connection share: how they connect, when they may be used again, and when
-    a request has left.
-    """
+class _DeadlineConnection:
+    """Mixin for connections: connect, allow reuse, and record when a request is sent."""
 
     host: str
     port: int
@@ -97,9 +93,7 @@ class _Deadlined:
     _pieces: list[bytes] | None = None
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that answers; each gets its share of the time that is
-        left.
-        """
+        """Connect to the first address that answers; each gets its share of the time left."""
         try:
             addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
@@ -134,9 +128,7 @@ class _Deadlined:
         return is_fresh and bool(super().is_connected)  # type: ignore[misc]  # a mixin: the class beside it has it
 
     def send(self, data: Any) -> None:
-        """Keep a piece of the request that is being written, until all are there: one call into the
-        kernel, and one packet.
-        """
+        """Buffer the pieces of a request, so that it takes one system call and one packet."""
         if self._pieces is None:
             super().send(data)  # type: ignore[misc]  # a mixin: the class beside it has it
         else:
@@ -151,7 +143,7 @@ class _Deadlined:
         finally:
             self._pieces = None
         self.send(b"".join(pieces))
-        # A request whose last byte never left cannot have been acted on: its body is shorter than
+        # A server cannot act on a request whose last byte was not sent: its body is shorter than
         # its Content-Length.
         progress.sent = True
 
@@ -161,11 +153,11 @@ class _Deadlined:
         return response
 
 
-class _Connection(_Deadlined, HTTPConnection):
+class _Connection(_DeadlineConnection, HTTPConnection):
     pass
 
 
-class _TLSConnection(_Deadlined, HTTPSConnection):
+class _TLSConnection(_DeadlineConnection, HTTPSConnection):
     pass
 
 
@@ -178,9 +170,7 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """The adapter of requests with our connections, and one TLS context instead of one per
-    connection.
-    """
+    """Transport adapter of requests with our connections and one TLS context for all of them."""
 
     def __init__(self, context: ssl.SSLContext | None, connections: int) -> None:
         self._context = context
@@ -189,7 +179,7 @@ class Adapter(HTTPAdapter):
     def call(
         self, request: PreparedRequest, timeout: float, proxies: Mapping[str, str]
     ) -> BaseHTTPResponse:
-        """Send a request and return its answer, of which the body is still to be read."""
+        """Send a request and return its response, whose body is not read yet."""
         return cast(
             "BaseHTTPResponse", self.send(request, stream=True, timeout=timeout, proxies=proxies)
         )
@@ -206,9 +196,7 @@ class Adapter(HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        """Return the pool of the URL's host; requests would look for a proxy, and make a key of all
-        that it may be asked for.
-        """
+        """Return the pool of the URL's host, without the proxy lookup and pool key of requests."""
         if proxies:
             return super().get_connection_with_tls_context(request, verify, proxies, cert)
         host, _ = self.build_connection_pool_key_attributes(request)
@@ -219,12 +207,10 @@ class Adapter(HTTPAdapter):
         return {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}, {}
 
     def cert_verify(self, *_: Any) -> None:
-        """Leave the certificates to the context, which requires them."""
+        """Do nothing: the TLS context verifies certificates."""
 
     def build_response(self, _: PreparedRequest, resp: Any) -> Any:
-        """Return urllib3's own response; to make one of requests of it, with cookies and encodings,
-        would cost a sixth of the call.
-        """
+        """Return urllib3's response; converting it for requests takes a sixth of the call."""
         return resp
 
     @staticmethod

@@ -1,5 +1,6 @@
-"""Ids for events, rejects and acts: 26 characters that sort by time, as in ULID
-(https://github.com/ulid/spec).
+"""Ids for events, rejects and operations: 26 characters that sort by time.
+
+They have the format of ULID: https://github.com/ulid/spec
 """
 
 from __future__ import annotations

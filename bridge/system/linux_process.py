@@ -1,6 +1,4 @@
-"""What a process asks of the kernel for itself: to end with its parent, to adopt orphans, to give
-way to others.
-"""
+"""Linux process controls: parent-death signal, orphan adoption, signal masks, process groups."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 # https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
 PR_SET_CHILD_SUBREAPER = 36
-_ENDING = {signal.SIGTERM, signal.SIGINT}
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -24,10 +22,11 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
 
 @contextmanager
 def deaf() -> Iterator[None]:
-    """Hear SIGTERM and SIGINT only afterwards. Around a fork the child is deaf too, until it has
-    handlers of its own and `listen`s.
+    """Block SIGTERM and SIGINT inside the block; they are delivered afterwards.
+
+    A child forked inside it blocks them too, until it has set its own handlers and calls `listen`.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
         yield
     finally:
@@ -35,34 +34,30 @@ def deaf() -> Iterator[None]:
 
 
 def listen() -> None:
-    """Hear SIGTERM and SIGINT, and those that came meanwhile."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    """Unblock SIGTERM and SIGINT, and receive those that arrived meanwhile."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
 
 def adopt_orphans(*, yes: bool = True) -> None:
-    """Become the parent of descendants whose own parent dies, so that none gets out of sight; or of
-    no more of them.
-    """
+    """Become the parent of descendants whose own parent dies; with `yes=False`, stop doing so."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, int(yes))
 
 
 def children() -> list[int]:
-    """Return the children of this process, as far as its main thread has them: those it forked and
-    those it adopted.
-    """
+    """Return the child processes of this process's main thread: those it forked or adopted."""
     try:
         return [
             int(one) for one in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
         ]
-    except OSError:  # a kernel without it
+    except OSError:  # a kernel without CONFIG_PROC_CHILDREN
         return []
 
 
 def own_group() -> None:
-    """Lead a process group of one's own, in the session of the parent.
+    """Start a process group with this process as its leader, in the session of the parent.
 
-    A session of one's own would do too, but where the kernel groups processes by session
-    (autogroup) niceness counts inside a group only: an endless loop of a flow would then hold up
-    whoever acknowledges events for as long as a fair share lasts.
+    Not a new session: where the kernel groups processes by session (autogroup), niceness only
+    counts inside a group, and an endless loop in a flow would delay the processes that acknowledge
+    events by a full scheduler share.
     """
     os.setpgid(0, 0)

@@ -1,8 +1,7 @@
-"""Show the log on a terminal: one readable line per event, and a line for whatever needs attention.
-Pure.
+"""Short log lines for a terminal: one line per event, and warnings. Pure.
 
-A line that is not among `LINES` is shown from the level `warning` on; the rest is for `-v`, and for
-JSON elsewhere.
+`LINES` has the format of each event's line. Other events are shown from the level `warning` on;
+`-v` and JSON show all of them.
 """
 
 from __future__ import annotations
@@ -42,24 +41,22 @@ from bridge.system.log_text import (
 QUIET_LEVELS: Final = ("debug", "info")
 LEVEL_COLOURS: Final = {"warning": YELLOW, "error": RED, "critical": RED}
 RUN_COLOURS: Final = {"done": GREEN, "failed": RED, "terminated": RED}
-LISTED_VALUES: Final = ("problems", "settings")  # values that are printed one a line
-HIDDEN_VALUES: Final = ("kept", "client")  # values that only `-v` shows
-#: By the code of a form's refusal: which key of the source in routes.yaml decides it.
+LISTED_VALUES: Final = ("problems", "settings")  # lists, printed one item per line
+HIDDEN_VALUES: Final = ("kept", "client")  # shown only with `-v`
+#: The code of a form's refusal -> the key of the source in routes.yaml that decides it.
 REFUSAL_KEYS: Final = {
     "origin_not_allowed": "see allowed_origins",
     "invalid": "see schema",
     "too_many": "see rate",
 }
-# the same of a delivery: its last eight are those of all deliveries of its route
+# last characters of a delivery's id: the last eight are the same for all deliveries of a route
 SHORT_DELIVERY_ID_CHARS: Final = 14
-TERMINAL_COLUMNS: Final = 80  # columns of a terminal
-TIME_COLUMNS: Final = 10  # columns of the time of a line, with what separates it
+TERMINAL_COLUMNS: Final = 80
+TIME_COLUMNS: Final = 10  # of the time of a line, with the separator
 
 
 def format_line(line: LogValues) -> str | None:
-    """Return a line of the log as a terminal shows it, with its line end; None where it is left
-    out.
-    """
+    """Return a log line as text for a terminal, with its line end, or None to drop it."""
     values = dict(line)
     at = str(values.pop("timestamp"))[11:19]
     level = values.pop("level")
@@ -88,7 +85,7 @@ def _other(level: str, event: str, values: LogValues) -> str:
 
 
 def _event(values: LogValues) -> str | None:
-    """A request that `doctor` sent is not stored, so there is nothing to show of it."""
+    """Return the line of a request; None for one that `doctor` sent, which is not stored."""
     if values.get("dry"):
         return None
     source = printable(f"{values['source']} {values['type'] or ''}".rstrip())
@@ -98,7 +95,7 @@ def _event(values: LogValues) -> str | None:
 
 
 def _outcome(values: LogValues) -> tuple[str, str, str]:
-    """Return a request's status, its colour, and what was started by it."""
+    """Return a request's status, its colour, and the routes that matched or what went wrong."""
     status = values["status"]
     routes = ", ".join(map(printable, values.get("routes") or ()))
     if values["duplicate"]:
@@ -132,9 +129,7 @@ def _form_refused(values: LogValues) -> str:
 
 
 def _no_secret(values: LogValues) -> str:
-    """Return the line of a request to a source whose secret is missing: which value to set in
-    .env.
-    """
+    """Return the line of a request to a source without a secret, with the value to set in .env."""
     missing = printable(str(values["missing"]).removeprefix("environment variable "))
     return (
         f"{columns(printable(values['source']), '503 no_secret', RED)}  {missing}: set it in .env"
@@ -151,7 +146,7 @@ def _unknown_source(values: LogValues) -> str:
 
 
 def _run(values: LogValues) -> str:
-    state = str(values["state"] or "not seen to end")
+    state = str(values["state"] or "end unknown")
     took = (
         colour(DIM, format_seconds(values["seconds"])) if values.get("seconds") is not None else ""
     )
@@ -161,9 +156,7 @@ def _run(values: LogValues) -> str:
 
 
 def _flow_failed(values: LogValues) -> str | None:
-    """Return the last line of a flow's traceback; `flowbridge show` has the rest, which only `-v`
-    prints.
-    """
+    """Return the last line of a flow's traceback; `flowbridge show` and `-v` have all of it."""
     lines = str(values.get("traceback") or "").splitlines()
     return (
         f"{colour(YELLOW, 'warning')}  flow {printable(values['flow'])} failed:"
@@ -176,19 +169,17 @@ def _flow_failed(values: LogValues) -> str | None:
 def _store_shared(values: LogValues) -> str:
     place = f" at http://{printable(values['bind'])}" if values["bind"] else ""
     head = (
-        f"{colour(YELLOW, 'warning')}  another flowbridge runs on this store:"
+        f"{colour(YELLOW, 'warning')}  another flowbridge is using this store:"
         f" {printable(values['data'])}"
     )
     return (
-        f"{head}\n    process {values['pid']}{place}; both deliver events, so stop one unless you"
-        " want two"
+        f"{head}\n    process {values['pid']}{place}; both deliver events: stop one unless this is"
+        " intended"
     )
 
 
 def _attempt(values: LogValues) -> str | None:
-    """Return the line of an attempt; none for one that started the flow, since the line of its run
-    says so.
-    """
+    """Return the line of an attempt that did not start the flow; a run has a line of its own."""
     if values["outcome"] == "started":
         return None
     what = cut(
@@ -213,9 +204,7 @@ def _attempt(values: LogValues) -> str | None:
 
 
 def _attempt_reason(values: LogValues) -> str:
-    """Return the status of a platform's answer, or why there was none, without the host that was
-    called.
-    """
+    """Return the status of the platform's response, or the reason for none, without the host."""
     if values.get("status_code") is not None:
         return f"HTTP {values['status_code']}"
     detail = printable(values.get("detail") or "")
@@ -224,9 +213,7 @@ def _attempt_reason(values: LogValues) -> str:
 
 
 def _taken_over(values: LogValues) -> str:
-    """Return the line of a call that a worker did not live to end: its answer is lost where the
-    delivery is unknown.
-    """
+    """Return the line of a call whose worker died, with the delivery's status."""
     show = f"flowbridge show {printable(str(values['delivery_id'])[-SHORT_DELIVERY_ID_CHARS:])}"
     return (
         f"{colour(YELLOW, 'warning')}  a worker died during a call\n   "
@@ -234,7 +221,7 @@ def _taken_over(values: LogValues) -> str:
     )
 
 
-#: How the lines of an event's way are shown.
+#: The event of a log line -> the function that formats it.
 LINES: Final[Mapping[str, Callable[[LogValues], str | None]]] = {
     "event": _event,
     "rejected": _rejected,

@@ -1,10 +1,9 @@
 """Structured logs on stderr, by Python's `logging`: JSON off a terminal, coloured lines on one.
 
-Every line goes through the logger `flowbridge`, or for what libraries warn of the root logger, to
-one kind of handler. Its formatters
-redact: of an error a line has where it was raised and its kind, since its text may quote what was
-sent; of a library its words without the values in them; and of the address of a caller (`client`)
-as much as the settings say.
+Every line goes through the logger `flowbridge`, or for warnings of libraries the root logger, to
+one kind of handler. Its formatters redact: of an error they write the type and the traceback, since
+its text may quote a request; of a library's message the text without its values; and of a caller's
+address (`client`) as much as the settings allow.
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ from bridge.system.log_text import colour, quote_value
 from bridge.system.redacted_traceback import told
 
 LOGGER: Final = logging.getLogger("flowbridge")
-MAX_LIBRARY_TEXT_CHARS: Final = 200  # characters of what a library says that are logged
-# of a terminal
+MAX_LIBRARY_TEXT_CHARS: Final = 200  # of a message of a library
 FULL_LINE_COLOURS: Final = {
     "debug": "32",
     "info": "32",
@@ -38,12 +36,11 @@ NO_VALUES: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
-    """What is logged: from which level on, how much of a caller's address, as forms have it, and
-    where; null: on stderr as it is then.
+class LogSetup:
+    """Log settings: the lowest level, how much of a caller's address is logged, and the stream.
 
-    `for_people`: as lines for a terminal, not as JSON; null: where it is one then. `brief`: on a
-    terminal only what a person follows.
+    `stream`: None is the current stderr. `for_people`: write lines for a terminal instead of JSON;
+    None checks whether the stream is a terminal. `brief`: on a terminal, only the short lines.
     """
 
     level: int = logging.INFO
@@ -53,15 +50,15 @@ class Setup:
     brief: bool = False
 
 
-setup = Setup()  # of this process and those it forks; `configure` changes it
+setup = LogSetup()  # of this process and its forks; set by `configure`
 
 
 def configure(level: str, addresses: str = "truncated", *, brief: bool = False) -> None:
-    """Set up the log of this process and those it forks; see `Setup`."""
-    global setup  # noqa: PLW0603 - the one thing of a process that all of its modules log by
+    """Configure the log of this process and its forks; see `LogSetup`."""
+    global setup  # noqa: PLW0603 - all modules of a process share one log
     leave_libraries()
-    logging.getLogger().addHandler(Output(logging.WARNING))
-    setup = Setup(
+    logging.getLogger().addHandler(LogHandler(logging.WARNING))
+    setup = LogSetup(
         logging.getLevelNamesMapping()[level.upper()],
         addresses,
         sys.stderr,
@@ -71,8 +68,9 @@ def configure(level: str, addresses: str = "truncated", *, brief: bool = False) 
 
 
 class Logger:
-    """Says what happened: a word, and what belongs to it. `exc_info`: an error, or true for the one
-    that is being handled.
+    """Structured logger: an event name with values.
+
+    `exc_info`: an error, or True for the one being handled.
     """
 
     __slots__ = ("_bound",)
@@ -81,32 +79,30 @@ class Logger:
         self._bound = bound
 
     def bind(self, **values: object) -> Logger:
-        """Return one whose every line has these, too."""
+        """Return a logger that adds these values to every line."""
         return Logger({**self._bound, **values})
 
     def debug(self, event: str, **values: object) -> None:
-        """Say it where somebody looks for a fault."""
+        """Log at DEBUG."""
         self.log(logging.DEBUG, event, **values)
 
     def info(self, event: str, **values: object) -> None:
-        """Say what is as it should be."""
+        """Log at INFO."""
         self.log(logging.INFO, event, **values)
 
     def warning(self, event: str, **values: object) -> None:
-        """Say what somebody may want to look at."""
+        """Log at WARNING."""
         self.log(logging.WARNING, event, **values)
 
     def error(self, event: str, **values: object) -> None:
-        """Say what somebody has to look at."""
+        """Log at ERROR."""
         self.log(logging.ERROR, event, **values)
 
     def log(self, level: int, event: str, *, exc_info: object = None, **values: object) -> None:
-        """Write a line, where this level is logged. A line that cannot be written is lost; the
-        caller goes on.
-        """
+        """Write a line if this level is logged. A line that cannot be written is dropped."""
         if level < setup.level:
             return
-        error = _error(exc_info)
+        error = _find_error(exc_info)
         triple = None if error is None else (type(error), error, error.__traceback__)
         record = logging.LogRecord(LOGGER.name, level, "", 0, event, None, triple)
         record.values = {**self._bound, **values}
@@ -116,31 +112,31 @@ class Logger:
 
 
 def get_logger() -> Logger:
-    """Return a logger that nothing is bound to."""
+    """Return a logger without bound values."""
     return Logger()
 
 
 def leave_libraries() -> None:
-    """Remove our handler from the root logger: in the process of a flow, the flow owns logging."""
+    """Remove our handler from the root logger: in a flow's process, the flow configures logging."""
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, Output)]
+    root.handlers = [one for one in root.handlers if not isinstance(one, LogHandler)]
 
 
-def _shown(value: object) -> object:
+def _redact_argument(value: object) -> object:
     if isinstance(value, int | float):
         return value
     return type(value).__name__ if isinstance(value, BaseException) else "..."
 
 
-def _error(exc_info: object) -> BaseException | None:
-    if isinstance(exc_info, tuple):  # as the standard library's records have it
+def _find_error(exc_info: object) -> BaseException | None:
+    if isinstance(exc_info, tuple):  # the format of the standard library
         exc_info = exc_info[1]
     found = sys.exc_info()[1] if exc_info is True else exc_info
     return found if isinstance(found, BaseException) else None
 
 
 class _Formatter(logging.Formatter):
-    """Writes a record as a line. A subclass says how, given what is logged of the record."""
+    """Base of the formatters: redacts a record, and a subclass writes the line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line with its end, redacted."""
@@ -152,21 +148,21 @@ class _Formatter(logging.Formatter):
 
 
 class JsonFormatter(_Formatter):
-    """A line as a JSON object."""
+    """Formatter for lines of JSON."""
 
     def write(self, line: Mapping[str, Any]) -> str:
         """Return the object as one line."""
         try:
             return orjson.dumps(line, default=str).decode() + "\n"
-        except TypeError:  # a number that is too large, or letters that are none
+        except TypeError:  # a number over 64 bits, or a lone surrogate
             return orjson.dumps({name: repr(value) for name, value in line.items()}).decode() + "\n"
 
 
 class PlainFormatter(_Formatter):
-    """A line for a terminal, with everything that JSON has."""
+    """Formatter for a terminal, with all values of the JSON line."""
 
     def write(self, line: Mapping[str, Any]) -> str:
-        """Return the line in colours, and what was raised below it."""
+        """Return the line in colours, followed by the traceback."""
         values = dict(line)
         level = values.pop("level")
         exception = values.pop("exception", "")
@@ -185,49 +181,43 @@ class PlainFormatter(_Formatter):
 
 
 class BriefFormatter(_Formatter):
-    """A line for a terminal, with what a person follows; no text for a line that is left out."""
+    """Formatter for a terminal, with the short lines; other lines have no text."""
 
     def write(self, line: Mapping[str, Any]) -> str:
         """Return the line, or no text."""
         return log_lines.format_line(line) or ""
 
 
-JSON: Final = JsonFormatter()
-PLAIN: Final = PlainFormatter()
-BRIEF: Final = BriefFormatter()
+JSON_FORMATTER: Final = JsonFormatter()
+PLAIN_FORMATTER: Final = PlainFormatter()
+BRIEF_FORMATTER: Final = BriefFormatter()
 
 
-class Output(logging.Handler):
-    """Writes where `setup` says, as it says at that time: a process may set up its log again, and
-    tests do.
-    """
+class LogHandler(logging.Handler):
+    """Handler that reads `setup` for each line: a process may configure its log again."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record is logged: by its level, and by filters as of any handler."""
+        """Return whether the record is logged, by the level and the filters."""
         return super().filter(record) if record.levelno >= setup.level else False
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write a record that is logged, without the handler's lock: a line is one write, and
-        threads would wait for it.
-        """
+        """Write a record without the handler's lock: a line is one write."""
         is_logged = self.filter(record)
         if is_logged:
             self.emit(record)
         return is_logged
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as JSON, or for a terminal as a line for people; no text where the line
-        is left out.
-        """
+        """Return the record as JSON or as a line for a terminal; an empty text drops the line."""
         for_people = (
             (setup.stream or sys.stderr).isatty() if setup.for_people is None else setup.for_people
         )
         if not for_people:
-            return JSON.format(record)
-        return (BRIEF if setup.brief else PLAIN).format(record)
+            return JSON_FORMATTER.format(record)
+        return (BRIEF_FORMATTER if setup.brief else PLAIN_FORMATTER).format(record)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record. A line is lost where the stream is full or closed; the caller goes on."""
+        """Write a record. If the stream is full or closed, the line is dropped."""
         stream = setup.stream or sys.stderr
         with suppress(OSError, ValueError):
             if text := self.format(record):
@@ -236,7 +226,7 @@ class Output(logging.Handler):
 
 
 def _log_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what is logged of a record, in the order of the line."""
+    """Return the redacted values of a record, in the order of the line."""
     when = (
         datetime.fromtimestamp(record.created, UTC)
         .isoformat(timespec="microseconds")
@@ -248,10 +238,10 @@ def _log_fields(record: logging.LogRecord) -> dict[str, Any]:
     }
     values: Mapping[str, Any] | None = getattr(record, "values", None)
     if values is None:
-        return line | {"event": "library", **_of_library(record)}
+        return line | {"event": "library", **_library_fields(record)}
     line |= {"event": record.msg, **values}
     if address := line.get("client"):
-        from bridge.core.client_address import shown  # for the few that have one
+        from bridge.core.client_address import shown  # only few lines need it
 
         line["client"] = shown(str(address), setup.addresses, b"", "", 0.0)
     if record.exc_info and record.exc_info[1] is not None:
@@ -259,19 +249,17 @@ def _log_fields(record: logging.LogRecord) -> dict[str, Any]:
     return line
 
 
-def _of_library(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a library warns of, without the values: a URL with its query, or what came from
-    elsewhere.
-    """
+def _library_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return a library's message without its values, such as a URL with its query."""
     text = str(record.msg)
     if isinstance(record.args, tuple) and record.args:
-        # values that do not fit the text: it is logged as it is
+        # the values do not fit the text: log it unformatted
         with suppress(TypeError, ValueError):
-            text = text % tuple(map(_shown, record.args))
+            text = text % tuple(map(_redact_argument, record.args))
     error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
     return {"name": record.name, "text": text[:MAX_LIBRARY_TEXT_CHARS], "error": error}
 
 
 LOGGER.propagate = False  # a handler of the root logger would write each line again
-if not any(isinstance(one, Output) for one in LOGGER.handlers):
-    LOGGER.addHandler(Output())
+if not any(isinstance(one, LogHandler) for one in LOGGER.handlers):
+    LOGGER.addHandler(LogHandler())

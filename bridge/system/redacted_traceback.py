@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from typing import Final
 
-#: Errors whose text is about code, and not about data.
-OF_CODE: Final = (
+#: Errors whose text quotes code, not data.
+CODE_ERRORS: Final = (
     AttributeError,
     ImportError,
     MemoryError,
@@ -17,26 +17,27 @@ OF_CODE: Final = (
 
 
 def told(error: BaseException) -> str:
-    """Return the traceback of an error, of those that led to it and of a group's, without what
-    their texts may quote.
+    """Return the traceback of an error, its causes and its group, without their texts.
+
+    A text may quote data; only errors about code keep theirs.
     """
-    return "".join(_lines(error, set()))
+    return "".join(_traceback_lines(error, set()))
 
 
-def _lines(error: BaseException, seen: set[int]) -> list[str]:
+def _traceback_lines(error: BaseException, seen: set[int]) -> list[str]:
     seen.add(id(error))
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     lines = (
-        [*_lines(before, seen), "\nwhich led to:\n\n"]
+        [*_traceback_lines(before, seen), "\nwhich led to:\n\n"]
         if before is not None and id(before) not in seen
         else []
     )
     lines += ["Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__)]
     lines.append(
         f"{type(error).__name__}: {error}\n"
-        if isinstance(error, OF_CODE)
+        if isinstance(error, CODE_ERRORS)
         else f"{type(error).__name__}\n"
     )
     for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-        lines += _lines(one, seen) if id(one) not in seen else []
+        lines += _traceback_lines(one, seen) if id(one) not in seen else []
     return lines

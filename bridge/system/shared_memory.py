@@ -1,4 +1,4 @@
-"""The memory of a process that others are forked from."""
+"""Memory that a process shares with its forked children."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ M_ARENA_MAX = -8  # https://man7.org/linux/man-pages/man3/mallopt.3.html
 
 
 def save_memory() -> None:
-    """Make what is about to be shared with the children small, and keep it shared.
+    """Shrink the memory that is about to be shared with children, and keep it shared.
 
-    The garbage of starting goes back to the system, and so does the code that only starting needed;
-    the collector leaves the rest alone, since it would write to it; and the threads of each process
-    share two of malloc's arenas, as one for each is memory for nothing.
+    Free the garbage of the startup and the code pages that only the startup needed; freeze the rest
+    for the garbage collector, which would write to it; and limit malloc to two arenas per process,
+    since one per thread wastes memory.
     """
     gc.collect()
     gc.freeze()
@@ -24,13 +24,11 @@ def save_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.malloc_trim(0)
         libc.mallopt(M_ARENA_MAX, 2)
-        _let_go_of_code(libc)
+        _drop_code_pages(libc)
 
 
-def _let_go_of_code(libc: ctypes.CDLL) -> None:
-    """Unmap the pages of machine code: those that are used again come back from the page cache, as
-    code is never written to.
-    """
+def _drop_code_pages(libc: ctypes.CDLL) -> None:
+    """Drop the pages of machine code; the page cache has those that are used again."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         span, mode, *_, name = line.split(maxsplit=5)
         if mode == "r-xp" and name.startswith("/"):

@@ -1,6 +1,4 @@
-"""A record that is remembered over restarts in a small file of the data folder: read by whoever
-asks, replaced as a whole.
-"""
+"""A small state file in the data folder: one record, replaced atomically."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 def recall(file: Path, kind: type[T]) -> T | None:
-    """Return the dataclass of that kind which a file has; None where there is none, or it cannot be
-    read.
-    """
+    """Read a record of that dataclass from a file; return None if the file cannot be read."""
     try:
         return kind(**orjson.loads(file.read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -28,7 +24,7 @@ def recall(file: Path, kind: type[T]) -> T | None:
 
 
 def remember(file: Path, what: DataclassInstance) -> None:
-    """Keep a dataclass in a file, in place of what it had. `OSError`: it cannot be written."""
+    """Write a record to a file atomically. Raises `OSError`."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.write_bytes(orjson.dumps(asdict(what)))
     draft.replace(file)

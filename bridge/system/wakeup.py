@@ -1,6 +1,4 @@
-"""A bell between processes and threads: whoever has work for the worker rings, the worker sleeps
-until it hears it.
-"""
+"""Wake-up between processes and threads: the worker sleeps until there is work for it."""
 
 from __future__ import annotations
 
@@ -11,46 +9,44 @@ import struct
 import time
 
 _TIME = struct.Struct("d")
-# where it stands, after the time, that somebody has rung and the sleeper has not woken yet
-_RUNG = _TIME.size
+# the byte after the time: a wake-up is pending
+_RUNG_OFFSET = _TIME.size
 
 
 class Wake:
-    """A pipe, made before the fork. Ringing never blocks and many rings are heard as one.
+    """A pipe, created before the fork. `ring` never blocks, and pending wake-ups are merged.
 
-    Whoever rings while another's ring is not heard yet has nothing to do: the sleeper looks at what
-    there is after it has heard.
+    While a wake-up is pending another one is not written: the sleeper looks for work after it has
+    woken.
     """
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._seen = mmap.mmap(-1, _TIME.size + 1)  # shared with whoever is forked
+        self._seen = mmap.mmap(-1, _TIME.size + 1)  # shared with forked processes
 
     @property
     def seen_at(self) -> float:
-        """When the sleeper, whichever process it is, came by last, by the monotonic clock; 0.0
-        where it never did.
-        """
+        """Return when the sleeper last called `wait`, by the monotonic clock; 0.0 if never."""
         (at,) = _TIME.unpack_from(self._seen)
         return float(at)
 
     def ring(self) -> None:
-        """Wake the sleeper, now or the next time it would sleep."""
-        if self._seen[_RUNG]:
+        """Wake the sleeper now, or the next time it would sleep."""
+        if self._seen[_RUNG_OFFSET]:
             return
-        self._seen[_RUNG] = True
+        self._seen[_RUNG_OFFSET] = True
         try:
             os.write(self._write, b"\0")
         except BlockingIOError:
-            return  # the pipe is full of rings already
+            return  # the pipe is full of wake-ups already
 
     def wait(self, seconds: float) -> bool:
-        """Sleep until someone rings or `seconds` have passed; return whether someone rang."""
+        """Sleep until a wake-up or for `seconds`; return whether there was a wake-up."""
         _TIME.pack_into(self._seen, 0, time.monotonic())
         heard, _, _ = select.select([self._read], [], [], max(0.0, seconds))
         if heard:
             os.read(self._read, 65536)
-        # not before the pipe is empty; and where nobody rang, since one may have died between the
-        # two
-        self._seen[_RUNG] = False
+        # After the pipe is empty, and also without a wake-up: a process may have died after it set
+        # the byte and before it wrote to the pipe.
+        self._seen[_RUNG_OFFSET] = False
         return bool(heard)

@@ -234,7 +234,7 @@ def test_certificates_are_checked(
         url = server.script("/x", respond(200, b"safe"))
         assert (
             failed("http_request", tmp_path, url=url)
-            == "url: 127.0.0.1: the certificate is not to be trusted"
+            == "url: 127.0.0.1: the certificate is not trusted"
         )
         env(HTTP_REQUEST_CA=str(certificates[0]))
         assert done("http_request", tmp_path, url=url)["body"] == "safe"

@@ -464,9 +464,9 @@ def test_a_certificate_that_is_not_to_be_trusted_gets_no_request(
 ) -> None:
     url = tls_server.script("/x", respond(200))
     lost = sender.send(post(url.replace("127.0.0.1", "localhost")), 60)
-    assert lost == Lost("localhost: the certificate is not to be trusted", sent=False)
+    assert lost == Lost("localhost: the certificate is not trusted", sent=False)
     other_name = Sender(ca_file=str(certificate)).send(post(url), 60)
-    assert other_name == Lost("127.0.0.1: the certificate is not to be trusted", sent=False)
+    assert other_name == Lost("127.0.0.1: the certificate is not trusted", sent=False)
     assert tls_server.received == []
 
 
@@ -476,7 +476,7 @@ def test_who_the_machine_trusts_is_trusted(
     url = tls_server.script("/x", respond(200, b"a")).replace("127.0.0.1", "localhost")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))  # is not looked at
     assert Sender().send(post(url), 60) == Lost(
-        "localhost: the certificate is not to be trusted", sent=False
+        "localhost: the certificate is not trusted", sent=False
     )
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     answer = Sender().send(post(url), 60)

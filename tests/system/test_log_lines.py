@@ -167,11 +167,11 @@ def test_a_start_that_failed_says_why_and_of_which_delivery_in_eighty_columns(
 def test_counts_have_the_right_number() -> None:
     assert (
         shown("config_reloaded", sources=1, routes=1)
-        == "08:26:25  routes.yaml was read again: 1 source, 1 route\n"
+        == "08:26:25  routes.yaml reloaded: 1 source, 1 route\n"
     )
     assert (
         shown("config_reloaded", sources=0, routes=2)
-        == "08:26:25  routes.yaml was read again: 0 sources, 2 routes\n"
+        == "08:26:25  routes.yaml reloaded: 0 sources, 2 routes\n"
     )
 
 
@@ -235,19 +235,16 @@ def test_what_can_be_used_again_is_said() -> None:
     taken = {"hash": "b", "was": "a", "sources": 2, "routes": 3}
     assert (
         shown("config_reloaded", **taken, mended=False)
-        == "08:26:25  routes.yaml was read again: 2 sources, 3 routes\n"
+        == "08:26:25  routes.yaml reloaded: 2 sources, 3 routes\n"
     )
     assert (
         shown("config_reloaded", **taken, mended=True)
-        == "08:26:25  routes.yaml can be used again: 2 sources, 3 routes\n"
+        == "08:26:25  routes.yaml is valid again: 2 sources, 3 routes\n"
     )
-    assert (
-        shown("config_valid", hash="a")
-        == "08:26:25  routes.yaml can be used again: it is as before\n"
-    )
+    assert shown("config_valid", hash="a") == "08:26:25  routes.yaml is valid again: no changes\n"
     assert (
         shown("flows_loaded", flows=9, mended=True)
-        == "08:26:25  flows.py can be used again: 9 flows\n"
+        == "08:26:25  flows.py is valid again: 9 flows\n"
     )
     assert shown("flows_loaded", flows=9, mended=False) is None
 
@@ -256,8 +253,8 @@ def test_another_bridge_on_the_store_is_named() -> None:
     said = shown("store_shared", "warning", data="/srv/hooks/data", pid=4711, bind="127.0.0.1:8080")
     assert (
         said
-        == "08:26:25  warning  another flowbridge runs on this store: /srv/hooks/data\n    process"
-        " 4711 at http://127.0.0.1:8080; both deliver events, so stop one unless you want two\n"
+        == "08:26:25  warning  another flowbridge is using this store: /srv/hooks/data\n    process"
+        " 4711 at http://127.0.0.1:8080; both deliver events: stop one unless this is intended\n"
     )
     assert "process 4711; both" in str(
         shown("store_shared", "warning", data="/srv", pid=4711, bind=None)
@@ -267,7 +264,7 @@ def test_another_bridge_on_the_store_is_named() -> None:
 def test_settings_that_count_after_a_restart_are_listed() -> None:
     assert (
         shown("restart_needed", "warning", settings=("FLOWBRIDGE_BIND", "FLOWBRIDGE_LOG"))
-        == "08:26:25  warning  settings in .env changed; restart flowbridge to use them\n"
+        == "08:26:25  warning  settings in .env changed; restart flowbridge to apply them\n"
         "    FLOWBRIDGE_BIND\n    FLOWBRIDGE_LOG\n"
     )
 
@@ -279,7 +276,7 @@ def test_missing_values_are_listed_with_what_they_come_to() -> None:
     }
     assert (
         shown("values_missing", "warning", missing=missing)
-        == "08:26:25  warning  values are missing; set them in .env (no restart needed)\n"
+        == "08:26:25  warning  missing values; set them in .env (no restart needed)\n"
         "    source github answers 503: A_SECRET is not set\n"
         "    deliveries to platform crm wait: file crm.key is empty\\x07\n"
     )
@@ -289,24 +286,23 @@ def test_flows_that_are_missing_are_listed_by_route_and_their_end_is_said() -> N
     missing = {"triage": "triaje", "mail\x07": "sent"}
     assert (
         shown("flows_missing", "warning", flows=missing)
-        == "08:26:25  warning  routes name flows that the local platform does not have; their"
-        " deliveries wait\n    route triage: triaje\n    route mail\\x07: sent\n    put them"
-        " back into flows.py, or name others in routes.yaml; flowbridge status has the next"
-        " step\n"
+        == "08:26:25  warning  routes use flows that the local platform does not have; their"
+        " deliveries wait\n    route triage: triaje\n    route mail\\x07: sent\n    restore"
+        " them in flows.py or change routes.yaml; next step: flowbridge status\n"
     )
     assert (
         shown("flows_found", flows=missing)
-        == "08:26:25  no flow is missing any more for triage, mail\\x07\n"
+        == "08:26:25  flows are available again: routes triage, mail\\x07\n"
     )
 
 
 def test_a_flows_file_that_cannot_be_used_is_shown_with_what_still_runs() -> None:
     broken = "flows.py:37: SyntaxError: invalid syntax"
-    head = f"08:26:25  error  flows.py cannot be used: {broken}\n"
-    check = "no restart is needed after the fix: flowbridge check\n"
+    head = f"08:26:25  error  cannot load flows.py: {broken}\n"
+    check = "fix flows.py, no restart needed: flowbridge check\n"
     assert (
         shown("flows_not_loaded", "error", error=broken, kept=True)
-        == f"{head}    flows that were loaded before still run; {check}"
+        == f"{head}    the flows loaded before still run; {check}"
     )
     assert shown("flows_not_loaded", "error", error=broken, kept=False) == f"{head}    {check}"
 

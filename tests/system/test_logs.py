@@ -50,7 +50,7 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
 def stderr(as_it_was: None) -> Stderr:
     """Where lines go; pytest has a stderr of its own again when the test begins."""
     stream = Stderr()
-    logs.setup = logs.Setup(stream=stream)
+    logs.setup = logs.LogSetup(stream=stream)
     return stream
 
 
@@ -198,7 +198,7 @@ def test_what_else_configures_logging_does_not_silence_the_log(
 def test_a_warning_of_a_library_is_logged_without_its_values(
     text: str, args: tuple[object, ...], said: str, stderr: Stderr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [logs.Output(logging.WARNING)])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logs.LogHandler(logging.WARNING)])
     try:
         int("secret")
     except ValueError:
@@ -219,8 +219,8 @@ def test_a_warning_of_a_library_is_logged_from_the_level_of_the_log_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stream = Stderr()
-    logs.setup = logs.Setup(level=logging.ERROR, stream=stream)
-    monkeypatch.setattr(logging.getLogger(), "handlers", [logs.Output(logging.WARNING)])
+    logs.setup = logs.LogSetup(level=logging.ERROR, stream=stream)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logs.LogHandler(logging.WARNING)])
     logging.getLogger("library").warning("not this")
     logging.getLogger("library").error("this")
     assert [json.loads(line)["text"] for line in stream.said().splitlines()] == ["this"]

@@ -26,9 +26,9 @@ from bridge.core.model import FormFile
 from bridge.store.blobs import Blobs
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
-from bridge.system.previews import fence, render
-from bridge.system.previews.limits import EDGE, LARGEST, PROCESSOR
-from bridge.system.previews.render import KINDS, NoPreview, preview
+from bridge.system.previews import render, seccomp
+from bridge.system.previews.limits import MAX_CPU_SECONDS, MAX_EDGE_PIXELS, MAX_OUTPUT_BYTES
+from bridge.system.previews.render import PREVIEW_FORMATS, NoPreview, preview
 from bridge.web import downloads as web
 from bridge.web.downloads import downloads
 
@@ -90,7 +90,11 @@ def chunk(name: bytes, data: bytes) -> bytes:
 )
 def test_a_small_picture_of_each_kind(content: bytes, media: str) -> None:
     made = seen(preview(content, media))
-    assert (made.format, made.mode, made.size) == ("PNG", "RGB", (EDGE, EDGE // 2))
+    assert (made.format, made.mode, made.size) == (
+        "PNG",
+        "RGB",
+        (MAX_EDGE_PIXELS, MAX_EDGE_PIXELS // 2),
+    )
     assert is_like(made.getpixel((100, 100)), RED) and is_like(made.getpixel((400, 100)), BLUE)
 
 
@@ -117,9 +121,9 @@ def test_nothing_of_the_file_but_its_looks_is_in_its_picture() -> None:
         b"IEND",
     }
     made = seen(picture)
-    assert made.size == (EDGE // 2, EDGE) and is_like(made.getpixel((100, 100)), RED), (
-        "it is turned as it was taken"
-    )
+    assert made.size == (MAX_EDGE_PIXELS // 2, MAX_EDGE_PIXELS) and is_like(
+        made.getpixel((100, 100)), RED
+    ), "it is turned as it was taken"
     assert not made.info and not made.getexif()
 
 
@@ -169,7 +173,7 @@ BOMB = (
     ],
 )
 def test_what_is_broken_vast_or_of_another_kind_is_not_drawn(content: bytes, media: str) -> None:
-    with pytest.raises(NoPreview, match="cannot be drawn"):
+    with pytest.raises(NoPreview, match="no preview of this file"):
         preview(content, media)
 
 
@@ -178,10 +182,10 @@ def test_of_other_types_there_is_none_and_nothing_is_started(
 ) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
     for row in TYPES.values():
-        if row.media not in KINDS:
-            with pytest.raises(NoPreview, match="previews of PNG, JPEG"):
+        if row.media not in PREVIEW_FORMATS:
+            with pytest.raises(NoPreview, match="only PNG, JPEG"):
                 preview(SVG, row.media)
-    monkeypatch.setattr(render, "NEEDED", ("PIL", "bridge_without"))
+    monkeypatch.setattr(render, "PREVIEW_MODULES", ("PIL", "bridge_without"))
     with pytest.raises(NoPreview, match="extra `previews`"):
         preview(image("PNG"), "image/png")
 
@@ -202,7 +206,7 @@ def test_a_pdf_with_programs_in_it_is_merely_drawn() -> None:
 
 PRELUDE = (
     "import os, sys, socket, resource; sys.path.append(sys.argv[1]); from bridge.system.previews"
-    " import drawing, fence\n"
+    " import drawing, seccomp\n"
 )
 
 
@@ -219,7 +223,7 @@ def apart(program: str) -> subprocess.CompletedProcess[str]:
 
 TRIES = """
 here = os.open("/", os.O_RDONLY)
-fence.put_up()
+seccomp.install_filter()
 tried = {"open": lambda: open("/etc/hostname"), "write": lambda: os.open("/tmp/x", os.O_CREAT | os.O_WRONLY), "stat": lambda: os.stat("/"),
          "beside": lambda: os.open("etc", os.O_RDONLY, dir_fd=here), "connect": lambda: socket.socket(), "fork": os.fork,
          "start": lambda: os.execv("/bin/true", ["true"]), "signal": lambda: os.kill(os.getppid(), 0),
@@ -245,9 +249,12 @@ def test_it_has_so_much_memory_time_and_output() -> None:
         " resource.RLIMIT_CORE)])"
     )
     done = apart(
-        f"drawing.hold_back()\ntry:\n    bytearray(2 ** 30)\nexcept MemoryError:\n    {tells}"
+        f"drawing.limit_process()\ntry:\n    bytearray(2 ** 30)\nexcept MemoryError:\n    {tells}"
     )
-    assert done.stdout == f"{[(PROCESSOR, PROCESSOR), (LARGEST, LARGEST), (0, 0)]}\n", done.stderr
+    assert (
+        done.stdout
+        == f"{[(MAX_CPU_SECONDS, MAX_CPU_SECONDS), (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES), (0, 0)]}\n"
+    ), done.stderr
 
 
 def test_what_takes_too_long_or_says_too_much_is_no_picture(
@@ -260,16 +267,16 @@ def test_what_takes_too_long_or_says_too_much_is_no_picture(
         "Popen",
         lambda *given, **named: started.append(left(*given, **named)) or started[-1],
     )
-    monkeypatch.setattr(render, "START", "import time; time.sleep(1000)")
-    with pytest.raises(NoPreview, match=r"not drawn within 0\.2 s"):
+    monkeypatch.setattr(render, "DRAWING_PROGRAM", "import time; time.sleep(1000)")
+    with pytest.raises(NoPreview, match=r"timed out after 0\.2 s"):
         preview(image("PNG"), "image/png", 0.2)
     assert started[0].returncode is not None, "nothing is left of it"
     monkeypatch.setattr(
         render,
-        "START",
-        f"import os; os.write(1, bytes.fromhex('89504e470d0a1a0a') + bytes({LARGEST}))",
+        "DRAWING_PROGRAM",
+        f"import os; os.write(1, bytes.fromhex('89504e470d0a1a0a') + bytes({MAX_OUTPUT_BYTES}))",
     )
-    with pytest.raises(NoPreview, match="cannot be drawn"):
+    with pytest.raises(NoPreview, match="no preview of this file"):
         preview(image("PNG"), "image/png", 30.0)
 
 
@@ -279,7 +286,7 @@ def test_it_has_no_secret_and_no_file_of_ours(monkeypatch: pytest.MonkeyPatch) -
         "import os; os.write(1, b'\\x89PNG\\r\\n\\x1a\\n' + repr((sorted(os.environ),"
         " sorted(os.listdir('/proc/self/fd')))).encode())"
     )
-    monkeypatch.setattr(render, "START", says)
+    monkeypatch.setattr(render, "DRAWING_PROGRAM", says)
     told = preview(b"", "image/png")[8:].decode()
     # 3: the folder that it lists
     assert "FLOWBRIDGE" not in told and told.endswith("['0', '1', '2', '3'])"), told
@@ -318,7 +325,7 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
         )
         assert sorted(each.result().status_code for each in asked) == [200] * web.SEATS + [503]
     monkeypatch.setattr(web, "preview", preview)
-    monkeypatch.setattr(render, "NEEDED", ("bridge_without",))
+    monkeypatch.setattr(render, "PREVIEW_MODULES", ("bridge_without",))
     refused = app.test_client().get(url)
     assert (refused.status_code, refused.json["error"]) == (
         404,
@@ -327,6 +334,8 @@ def test_one_is_drawn_at_a_time_few_wait_and_without_the_extra_it_is_said(
 
 
 def test_for_an_unknown_processor_there_is_no_fence_and_so_no_picture() -> None:
-    with pytest.raises(OSError, match="no fence for riscv64"):
-        fence.program("riscv64")
-    assert {len(numbers) for _, numbers in fence.PROCESSORS.values()} == {len(fence.CALLS)}
+    with pytest.raises(OSError, match="no seccomp filter for riscv64"):
+        seccomp.build_filter("riscv64")
+    assert {len(numbers) for _, numbers in seccomp.ARCHITECTURES.values()} == {
+        len(seccomp.ALLOWED_CALLS)
+    }

@@ -202,7 +202,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[dict[s
     import io
 
     stream = io.StringIO()
-    monkeypatch.setattr(logs, "setup", logs.Setup(stream=stream))
+    monkeypatch.setattr(logs, "setup", logs.LogSetup(stream=stream))
     yield lambda *events: [
         line for line in map(json.loads, stream.getvalue().splitlines()) if line["event"] in events
     ]

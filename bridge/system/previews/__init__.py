@@ -1,1 +1,1 @@
-"""Image previews of uploaded files, drawn in a confined process."""
+"""Image previews of uploaded files, rendered in a sandboxed process."""

@@ -1,5 +1,6 @@
-"""The program that draws one picture: the file is its standard input, the picture its standard
-output. See `bridge.system.previews`.
+"""Program that renders one preview: reads a file on stdin and writes a PNG to stdout.
+
+See `bridge.system.previews.render`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.system.linux_process import die_with_parent
-from bridge.system.previews import fence
-from bridge.system.previews.limits import EDGE, LARGEST, MEMORY, PIXELS, POINTS, PROCESSOR
+from bridge.system.previews import seccomp
+from bridge.system.previews.limits import (
+    MAX_CPU_SECONDS,
+    MAX_EDGE_PIXELS,
+    MAX_IMAGE_PIXELS,
+    MAX_MEMORY_BYTES,
+    MAX_OUTPUT_BYTES,
+    MAX_PAGE_POINTS,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,33 +34,29 @@ WHITE = (255, 255, 255)
 
 
 def main(kind: str) -> None:
-    """Draw what is a file of that kind. Whatever goes wrong, there is no picture, and the status is
-    not 0.
-    """
-    hold_back()
-    draw = _pdf() if kind == "PDF" else _image(kind)
+    """Render a file of that format. On any error there is no output, and the exit code is not 0."""
+    limit_process()
+    draw = _pdf_reader() if kind == "PDF" else _image_reader(kind)
     content = sys.stdin.buffer.read()
-    fence.put_up()
-    picture = _anew(draw(content))
+    seccomp.install_filter()
+    picture = _copy_pixels(draw(content))
     written = io.BytesIO()
     picture.save(written, "PNG")
     sys.stdout.buffer.write(written.getvalue())
     sys.stdout.flush()
-    os._exit(0)  # nothing is left to be tidied up by libraries that have read this file
+    os._exit(0)  # skip the exit handlers of libraries that have read this file
 
 
-def hold_back() -> None:
-    """Be the first to go where memory is short, the last to have the processor, and have only so
-    much of either.
-    """
+def limit_process() -> None:
+    """Limit memory, CPU time and output; get low priority, and be the first to be OOM-killed."""
     die_with_parent()
     os.nice(10)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     for which, most in (
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CPU, PROCESSOR),
-        (resource.RLIMIT_FSIZE, LARGEST),
+        (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
+        (resource.RLIMIT_CPU, MAX_CPU_SECONDS),
+        (resource.RLIMIT_FSIZE, MAX_OUTPUT_BYTES),
         (resource.RLIMIT_CORE, 0),
     ):
         _, allowed = resource.getrlimit(which)
@@ -60,8 +64,8 @@ def hold_back() -> None:
         resource.setrlimit(which, (lower, lower))
 
 
-def _image(kind: str) -> Callable[[bytes], Image]:
-    """Return what draws images of that format, and of no other: Pillow knows many."""
+def _image_reader(kind: str) -> Callable[[bytes], Image]:
+    """Return a function that renders images of that format only; Pillow knows many."""
     from PIL import Image, ImageOps
 
     for name in (
@@ -72,50 +76,50 @@ def _image(kind: str) -> Callable[[bytes], Image]:
         "MpoImagePlugin",
         "TiffImagePlugin",
     ):
-        # else it would be read where it is needed, behind the fence; the last two: JPEG and EXIF
-        # have them
+        # Import it now: the seccomp filter would block it later. JPEG and EXIF need the last two.
         import_module(f"PIL.{name}")
-    import_module("copy")  # the same: GIF imports it at its second frame
-    Image.MAX_IMAGE_PIXELS = PIXELS
+    import_module("copy")  # GIF imports it at its second frame
+    Image.MAX_IMAGE_PIXELS = MAX_IMAGE_PIXELS
 
     def draw(content: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(content), formats=[kind])
-        image.draft("RGB", (EDGE, EDGE))  # a JPEG is read small
-        if image.width * image.height > PIXELS:
+        image.draft("RGB", (MAX_EDGE_PIXELS, MAX_EDGE_PIXELS))  # decode a JPEG at a smaller scale
+        if image.width * image.height > MAX_IMAGE_PIXELS:
             raise ValueError("too many pixels")
-        image.thumbnail((EDGE, EDGE), reducing_gap=2.0)
+        image.thumbnail((MAX_EDGE_PIXELS, MAX_EDGE_PIXELS), reducing_gap=2.0)
         return ImageOps.exif_transpose(image)
 
     return draw
 
 
-def _pdf() -> Callable[[bytes], Image]:
-    """Return what draws the first page of a PDF. There is no JavaScript in this PDFium, and forms
-    and actions are not begun.
+def _pdf_reader() -> Callable[[bytes], Image]:
+    """Return a function that renders the first page of a PDF.
+
+    This build of PDFium has no JavaScript, and forms and actions are not initialised.
     """
     import pypdfium2
 
-    import_module("PIL.PngImagePlugin")  # what is to be written has to be here before the fence is
+    import_module("PIL.PngImagePlugin")  # import the writer before the seccomp filter
 
     def draw(content: bytes) -> Image:
         page = pypdfium2.PdfDocument(content)[0]
         width, height = page.get_size()
-        if not (0 < width <= POINTS and 0 < height <= POINTS):
-            raise ValueError("a page of no size")
+        if not (0 < width <= MAX_PAGE_POINTS and 0 < height <= MAX_PAGE_POINTS):
+            raise ValueError("invalid page size")
         drawn: Image = page.render(
-            scale=min(EDGE / max(width, height), 4.0), may_draw_forms=False
+            scale=min(MAX_EDGE_PIXELS / max(width, height), 4.0), may_draw_forms=False
         ).to_pil()
         return drawn
 
-    gc.disable()  # objects of the library are let go of with the process
+    gc.disable()  # the exit of the process frees the objects of the library
     return draw
 
 
-def _anew(image: Image) -> Image:
-    """Return a picture that has the pixels of another on white, and nothing else of it."""
+def _copy_pixels(image: Image) -> Image:
+    """Return a new image with only the pixels of another, on white."""
     from PIL import Image
 
-    if image.mode.startswith("I"):  # 16 bits of grey, which would be cut off and not scaled
+    if image.mode.startswith("I"):  # 16-bit grey: convert() would clip it, not scale it
         image = image.point(lambda value: value * (1 / 256)).convert("L")
     drawn = Image.new("RGB", image.size, WHITE)
     colours = image.convert("RGBA")

@@ -1,11 +1,9 @@
-"""A small picture of an image or of a PDF's first page, drawn in a process that can do nothing
-else.
+"""Previews of images and of a PDF's first page, rendered in a sandboxed process.
 
-What draws has the bytes of one file, which anybody may have made, and nothing of ours: it is a
-program of its own, with an empty environment, so that no secret is in its memory; it may not open,
-connect or start anything (`fence`), and is held to its memory, its time and the size of what it
-says. Only the picture comes back, and it is drawn anew: no byte and no metadata of the file is in
-it.
+The file is untrusted. The renderer is a separate program with an empty environment, so no secret is
+in its memory. It cannot open, connect or start anything (`seccomp`), and its memory, its time and
+its output are limited. It returns a new image with only the pixels: no byte and no metadata of the
+file.
 """
 
 from __future__ import annotations
@@ -21,20 +19,19 @@ from typing import Any, Final
 
 from bridge.core.errors import BridgeError
 from bridge.core.timings import TIMINGS
-from bridge.system.previews.limits import LARGEST
+from bridge.system.previews.limits import MAX_OUTPUT_BYTES
 
 MEDIA: Final = "image/png"
-#: Types of files of which there are pictures -> by what they are drawn. SVG is a program, and never
-#: among them.
-KINDS: Final[Mapping[str, str]] = {
+#: Media type -> the format that the renderer decodes. SVG can contain scripts: never allow it.
+PREVIEW_FORMATS: Final[Mapping[str, str]] = {
     "image/png": "PNG",
     "image/jpeg": "JPEG",
     "image/gif": "GIF",
     "image/webp": "WEBP",
     "application/pdf": "PDF",
 }
-NEEDED: Final = ("PIL", "pypdfium2")
-START: Final = (
+PREVIEW_MODULES: Final = ("PIL", "pypdfium2")
+DRAWING_PROGRAM: Final = (
     "import sys; sys.path.append(sys.argv[1]); from bridge.system.previews.drawing import main;"
     " main(sys.argv[2])"
 )
@@ -43,38 +40,38 @@ _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 class NoPreview(BridgeError):
-    """There is no picture of this file; the text says why, and quotes nothing of it."""
+    """The file has no preview; the text says why and quotes nothing of the file."""
 
 
-def are_there() -> bool:
-    """Tell whether pictures can be drawn here: they need the extra `previews`."""
-    return all(find_spec(name) is not None for name in NEEDED)
+def can_render() -> bool:
+    """Return whether the extra `previews` is installed."""
+    return all(find_spec(name) is not None for name in PREVIEW_MODULES)
 
 
 def preview(content: bytes, media: str, seconds: float = TIMINGS.preview_seconds) -> bytes:
-    """Return a small picture of a file of that type as PNG; `NoPreview` where there is none.
+    """Return a preview of a file as PNG. Raises `NoPreview`.
 
-    `seconds`: the time limit; the limit of processor time may be shorter: see `limits`.
+    `seconds`: the time limit. The CPU limit may be shorter: see `limits`.
     """
-    kind = KINDS.get(media)
+    kind = PREVIEW_FORMATS.get(media)
     if kind is None:
-        raise NoPreview("there are previews of PNG, JPEG, GIF, WebP and PDF only")
-    if not are_there():
-        raise NoPreview("this flowbridge makes no previews: they need its extra `previews`")
+        raise NoPreview("only PNG, JPEG, GIF, WebP and PDF files have previews")
+    if not can_render():
+        raise NoPreview("previews are not installed: install flowbridge with the extra `previews`")
     try:
         with _in_memory(content) as given, _in_memory(b"") as drawn:
             _draw(kind, given, drawn, seconds)
-            picture = os.pread(drawn, LARGEST + 1, 0)
+            picture = os.pread(drawn, MAX_OUTPUT_BYTES + 1, 0)
     except OSError as error:
-        raise NoPreview(f"nothing could be started that draws it: {error.strerror}") from error
-    if not picture.startswith(_PNG) or len(picture) > LARGEST:
-        raise NoPreview("this file cannot be drawn: it is broken, or too large to be drawn small")
+        raise NoPreview(f"the preview process cannot be started: {error.strerror}") from error
+    if not picture.startswith(_PNG) or len(picture) > MAX_OUTPUT_BYTES:
+        raise NoPreview("no preview of this file: it is damaged or too large")
     return picture
 
 
 @contextmanager
 def _in_memory(content: bytes) -> Iterator[int]:
-    """Give a file without a name that has these bytes, to be read from its beginning."""
+    """Yield the descriptor of an anonymous in-memory file with these bytes."""
     descriptor = os.memfd_create("preview", os.MFD_CLOEXEC)
     try:
         with open(descriptor, "wb", closefd=False) as file:
@@ -86,10 +83,8 @@ def _in_memory(content: bytes) -> Iterator[int]:
 
 
 def _draw(kind: str, given: int, drawn: int, seconds: float) -> None:
-    """Have the file drawn. A program that is started, and not a fork: whoever asks may have
-    threads, and has secrets.
-    """
-    command = [sys.executable, "-I", "-c", START, _ROOT, kind]
+    """Run the renderer, as a new program: the caller has secrets and may have threads."""
+    command = [sys.executable, "-I", "-c", DRAWING_PROGRAM, _ROOT, kind]
     apart: dict[str, Any] = {"env": {}, "cwd": "/", "start_new_session": True}
     with subprocess.Popen(  # noqa: S603 - ours
         command, stdin=given, stdout=drawn, stderr=subprocess.DEVNULL, **apart
@@ -97,8 +92,8 @@ def _draw(kind: str, given: int, drawn: int, seconds: float) -> None:
         try:
             status = child.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise NoPreview(f"it was not drawn within {seconds:g} s") from None
+            raise NoPreview(f"timed out after {seconds:g} s") from None
         finally:
             child.kill()
     if status != 0:
-        raise NoPreview("this file cannot be drawn: it is broken, or too large to be drawn small")
+        raise NoPreview("no preview of this file: it is damaged or too large")

@@ -1,10 +1,8 @@
-"""A fence around this process: from here on it computes, reads and writes what is open, and can do
-nothing else.
+"""Seccomp filter for this process: it can compute, and read and write open files, only.
 
-Nothing can be opened, connected, started or signalled any more, whatever takes the process over:
-the kernel refuses every other call (seccomp,
-https://docs.kernel.org/userspace-api/seccomp_filter.html). There is none for other processors than
-these: there `put_up` raises.
+It cannot open, connect, start or signal anything, even if an attacker controls it: the kernel
+refuses every other system call (https://docs.kernel.org/userspace-api/seccomp_filter.html). On
+architectures other than those listed, `install_filter` raises.
 """
 
 from __future__ import annotations
@@ -16,22 +14,21 @@ from typing import Final
 
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
-_FILTER = 2
+_SECCOMP_MODE_FILTER = 2
 # https://docs.kernel.org/networking/filter.html
 _LOAD = 0x20
 _JUMP_IF = 0x15
 _RETURN = 0x06
-# where in what a filter sees of a call
+# offsets in `struct seccomp_data`
 _NUMBER = 0
-_PROCESSOR = 4
-# the last: EPERM
+_ARCHITECTURE = 4
+# actions; the last one returns EPERM
 _KILL = 0x80000000
 _ALLOW = 0x7FFF0000
 _REFUSE = 0x00050001
 
-#: What may be called: memory, what is open, time, random numbers, signals of one's own, threads
-#: that wait for each other, and the end.
-CALLS: Final = (
+#: Allowed system calls: memory, open files, time, random numbers, own signals, futexes, and exit.
+ALLOWED_CALLS: Final = (
     "read",
     "write",
     "close",
@@ -65,10 +62,10 @@ CALLS: Final = (
     "exit",
     "exit_group",
 )
-#: processor -> what the kernel calls it, and the numbers of the calls in that order.
+#: Architecture -> the kernel's constant for it, and the numbers of the calls in that order.
 #: https://github.com/torvalds/linux/blob/master/arch/x86/entry/syscalls/syscall_64.tbl and
 #: include/uapi/asm-generic/unistd.h
-PROCESSORS: Final = {
+ARCHITECTURES: Final = {
     "x86_64": (
         0xC000003E,
         (
@@ -146,13 +143,13 @@ PROCESSORS: Final = {
 }
 
 
-def program(processor: str) -> bytes:
-    """Return the filter for a processor; OSError where there is none for it."""
-    if processor not in PROCESSORS:
-        raise OSError(f"there is no fence for {processor}")
-    called, numbers = PROCESSORS[processor]
+def build_filter(processor: str) -> bytes:
+    """Return the filter program for an architecture. Raises `OSError` if there is none."""
+    if processor not in ARCHITECTURES:
+        raise OSError(f"no seccomp filter for {processor}")
+    called, numbers = ARCHITECTURES[processor]
     steps = [
-        (_LOAD, 0, 0, _PROCESSOR),
+        (_LOAD, 0, 0, _ARCHITECTURE),
         (_JUMP_IF, 1, 0, called),
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER),
@@ -162,9 +159,9 @@ def program(processor: str) -> bytes:
     return b"".join(struct.pack("HBBI", *step) for step in steps)
 
 
-def put_up() -> None:
-    """Put the fence up, for good; OSError where it cannot be."""
-    filtered = program(os.uname().machine)
+def install_filter() -> None:
+    """Install the filter permanently. Raises `OSError`."""
+    filtered = build_filter(os.uname().machine)
     steps = ctypes.create_string_buffer(filtered, len(filtered))
     head = ctypes.create_string_buffer(
         struct.pack("HP", len(filtered) // 8, ctypes.addressof(steps))
@@ -172,7 +169,7 @@ def put_up() -> None:
     kernel = ctypes.CDLL(None, use_errno=True)
     for asked in (
         (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
-        (_PR_SET_SECCOMP, _FILTER, ctypes.addressof(head), 0, 0),
+        (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(head), 0, 0),
     ):
         if kernel.prctl(asked[0], *(ctypes.c_ulong(each) for each in asked[1:])) != 0:
-            raise OSError(ctypes.get_errno(), "the kernel puts up no fence")
+            raise OSError(ctypes.get_errno(), "the kernel refused the seccomp filter")
