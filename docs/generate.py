@@ -39,7 +39,7 @@ from bridge.delivery.platforms import gumloop  # noqa: E402
 from bridge.delivery.platforms.registry import PLATFORMS  # noqa: E402
 from bridge.delivery.retry import RETRY_AFTER_MAX  # noqa: E402
 from bridge.ingest import bodies, ports  # noqa: E402
-from bridge.ingest.duplicates import NAME_LENGTH  # noqa: E402
+from bridge.ingest.duplicates import MAX_NAME_CHARS  # noqa: E402
 from bridge.ingest.forms import custom_page, nesting, parser  # noqa: E402
 from bridge.ingest.forms.control_fields import CONTROL_FIELDS  # noqa: E402
 from bridge.ingest.forms.spam import captchas  # noqa: E402
@@ -624,7 +624,7 @@ def limits_table() -> str:
         (
             "what of the disk is for signed sources only",
             (
-                f"{ports.SIGNED_RESERVE // MIB} MiB, or a tenth of a small disk; others are"
+                f"{ports.SIGNED_RESERVE_BYTES // MIB} MiB, or a tenth of a small disk; others are"
                 " answered 507"
             ),
         ),
@@ -645,7 +645,7 @@ def limits_table() -> str:
             "fields of a form; characters of one; of its name; levels of a[b][c]",
             (
                 f"{bodies.MAX_FIELDS} (`fields`); {FieldRules().max_length} (`fields`);"
-                f" {parser.LONGEST_NAME}; {nesting.DEEPEST}"
+                f" {parser.MAX_FIELD_NAME_CHARS}; {nesting.MAX_NESTING}"
             ),
         ),
         (
@@ -677,7 +677,7 @@ def limits_table() -> str:
         ("a file read by `${file:…}`", f"{interpolation.MAX_SECRET_FILE_BYTES // 1024} KiB"),
         (
             "a type, and a provider's id",
-            f"{NAME_LENGTH} characters; a longer id is kept as its SHA-256",
+            f"{MAX_NAME_CHARS} characters; a longer id is kept as its SHA-256",
         ),
         (
             "a text, and an array, made by a function",
@@ -690,7 +690,7 @@ def limits_table() -> str:
         ("errors listed by a schema", validator.MAX_ERRORS),
         (
             "an answer of a platform; its list of runs",
-            f"{MAX_ANSWER_BYTES // 1024} KiB; {gumloop.LONGEST_LIST // MIB} MiB; then cut",
+            f"{MAX_ANSWER_BYTES // 1024} KiB; {gumloop.MAX_LIST_BYTES // MIB} MiB; then cut",
         ),
         ("a whole call to a platform", "30 s (`timeout`)"),
         ("Retry-After of a platform", f"at most {RETRY_AFTER_MAX / 60:g} min"),
@@ -701,7 +701,7 @@ def limits_table() -> str:
                 f" {circuit_breaker.RAISE_MAX:g} s"
             ),
         ),
-        ("failures in a row that open a platform's circuit", circuit_breaker.FAILURES),
+        ("failures in a row that open a platform's circuit", circuit_breaker.FAILURES_TO_OPEN),
         (
             "a circuit stays open",
             (
@@ -712,7 +712,7 @@ def limits_table() -> str:
         (
             "the same after a 401",
             (
-                f"{circuit_breaker.UNAUTHORIZED_FIRST:g} s, growing to"
+                f"{circuit_breaker.UNAUTHORIZED_FIRST_SECONDS:g} s, growing to"
                 f" {circuit_breaker.UNAUTHORIZED_MAX / 60:g} min"
             ),
         ),
@@ -803,7 +803,9 @@ def control_fields_table() -> str:
 
 def page_names_table() -> str:
     """What a thank-you page of one's own is given."""
-    return table(("name", "is"), ((code(name), what) for name, what in custom_page.NAMES.items()))
+    return table(
+        ("name", "is"), ((code(name), what) for name, what in custom_page.PAGE_VARIABLES.items())
+    )
 
 
 def file_types_table() -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bridge.core.http_messages import Lost
 from bridge.core.model import Delivery, Kind, Outcome, RunReport
-from bridge.delivery.file_transfer import Hands, Send, hand_over
+from bridge.delivery.file_transfer import Hands, Send, transfer_files
 from bridge.delivery.platforms.model import NO_RUNS, ListedRun, Listing
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.platforms.responses import printable
@@ -30,7 +30,7 @@ def deliver(
     kind = PLATFORMS[platform.type]
     timeout = platform.timeout
     if hands is not None:
-        handed = hand_over(delivery, platform, send, now, hands)
+        handed = transfer_files(delivery, platform, send, now, hands)
         if isinstance(handed, Outcome):
             return handed
         delivery = handed
@@ -42,11 +42,11 @@ def deliver(
     return (
         outcome
         if outcome.saved_item_id in (None, delivery.saved_item_id)
-        else _of_another_flow(delivery, outcome)
+        else _wrong_flow_outcome(delivery, outcome)
     )
 
 
-def _of_another_flow(delivery: Delivery, outcome: Outcome) -> Outcome:
+def _wrong_flow_outcome(delivery: Delivery, outcome: Outcome) -> Outcome:
     """Return the outcome of a start that the platform answers with a run of another flow: that run
     is not the delivery's.
 

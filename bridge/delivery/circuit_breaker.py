@@ -23,13 +23,13 @@ from bridge.core.model import Kind, Outcome
 from bridge.core.timings import TIMINGS, Timings
 from bridge.delivery.retry import RETRY_AFTER_MAX
 
-FAILURES: Final = 5  # in a row, until it opens
+FAILURES_TO_OPEN: Final = 5  # in a row, until it opens
 # seconds that it stays open after a 401: the first time, and at most
-UNAUTHORIZED_FIRST = 60.0
+UNAUTHORIZED_FIRST_SECONDS = 60.0
 UNAUTHORIZED_MAX = 900.0
 PROBE: Final = 45.0  # seconds after which a probe that nothing was heard of does not count
 RAISE_MAX: Final = 15.0  # seconds, the most, until one more run is tried
-FAILED: Final = (Kind.REFUSED, Kind.UNKNOWN)
+FAILED_KINDS: Final = (Kind.REFUSED, Kind.UNKNOWN)
 
 
 def free(circuit: Circuit | None, cap: int, used: int, now: float) -> int:
@@ -69,7 +69,7 @@ def learn(
     """
     if outcome.ours:
         return circuit
-    if outcome.kind in FAILED:
+    if outcome.kind in FAILED_KINDS:
         return _failed(circuit or Circuit(platform=platform), outcome, now, jitter, timings)
     if outcome.kind is Kind.UNAUTHORIZED:
         return _unauthorized(circuit or Circuit(platform=platform), outcome, now, jitter)
@@ -107,7 +107,7 @@ def try_credentials(circuit: Circuit, now: float) -> Circuit:
 def _unauthorized(known: Circuit, outcome: Outcome, now: float, jitter: float) -> Circuit:
     if known.is_unauthorized and known.state(now) == "open":  # a call that began before it opened
         return known
-    open_for = max(UNAUTHORIZED_FIRST, 2 * known.open_for if known.is_unauthorized else 0.0)
+    open_for = max(UNAUTHORIZED_FIRST_SECONDS, 2 * known.open_for if known.is_unauthorized else 0.0)
     return _opened(
         replace(known, failures=0, reason=outcome.detail or None),
         open_for,
@@ -138,7 +138,7 @@ def _failed(
     known = replace(known, failures=known.failures + 1, reason=outcome.detail or None)
     # a call that began before it opened
     waiting = known.open_until is not None and now < known.open_until
-    if known.failures < FAILURES or waiting:
+    if known.failures < FAILURES_TO_OPEN or waiting:
         return known
     open_for = max(first, 2 * known.open_for)
     return _opened(known, open_for, timings.circuit_open_max_seconds, now, jitter)

@@ -23,13 +23,13 @@ from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.functions.files import BEGINS, MARK
 from bridge.routing.model import Platform
 
-LEAST: Final = 1.0  # seconds that must be left for the start
+MIN_START_SECONDS: Final = 1.0  # seconds that must be left for the start
 _UPLOADED: Final = re.compile(r"^evt_[0-9a-z]{26}-[0-9]+-(?=.)")
-NO_URL: Final = (
+NO_PUBLIC_URL: Final = (
     "nobody knows the URL of this flowbridge, which a link to a file begins with: set"
     " FLOWBRIDGE_PUBLIC_URL"
 )
-_KEYS: Final = frozenset(field.name for field in fields(FormFile))
+_FILE_KEYS: Final = frozenset(field.name for field in fields(FormFile))
 
 Send = Callable[[Call, float], Answer | Lost]
 
@@ -55,7 +55,7 @@ def may_refer(inputs: JSON) -> bool:
     """Return whether anything in the inputs looks like a file, or like a mark that a link takes the
     place of.
     """
-    return next(_alike(inputs), None) is not None or has_links(inputs)
+    return next(_file_objects(inputs), None) is not None or has_links(inputs)
 
 
 def has_links(inputs: JSON) -> bool:
@@ -65,11 +65,11 @@ def has_links(inputs: JSON) -> bool:
 
 def referred(inputs: JSON, files: Sequence[FormFile]) -> dict[int, FormFile]:
     """Return the files that the inputs refer to."""
-    wanted = {_identity(each) for each in _alike(inputs)}
+    wanted = {_identity(each) for each in _file_objects(inputs)}
     return {number: file for number, file in enumerate(files) if _identity(asdict(file)) in wanted}
 
 
-def hand_over(
+def transfer_files(
     delivery: Delivery, platform: Platform, send: Send, now: float, hands: Hands
 ) -> Delivery | Outcome:
     """Return the delivery with each file as its platform takes it, or what came of trying: then
@@ -80,21 +80,21 @@ def hand_over(
     """
     values: dict[Any, JSON] = {}
     for number, file in hands.files.items():
-        value = _handed(delivery, platform, number, file, send, now, hands)
+        value = _transfer_file(delivery, platform, number, file, send, now, hands)
         if isinstance(value, Outcome):
             return value
         values[_identity(asdict(file))] = value
-    if hands.left() < LEAST:
+    if hands.left() < MIN_START_SECONDS:
         return _refused(
             "handing over the files took all the time of the call; the platform's `timeout` says"
             " how much there is"
         )
-    inputs = _replaced(delivery.inputs, values)
+    inputs = _replace_files(delivery.inputs, values)
     if has_links(inputs):
         if hands.link is None:
-            return _refused(NO_URL)
-        inputs = _linked(
-            inputs, delivery, link_until(delivery.created_at, now, platform.file_links), hands.link
+            return _refused(NO_PUBLIC_URL)
+        inputs = _insert_links(
+            inputs, delivery, link_expiry(delivery.created_at, now, platform.file_links), hands.link
         )
     return replace(delivery, inputs=inputs)
 
@@ -115,7 +115,7 @@ def sent_name(uploaded: str) -> str:
     return _UPLOADED.sub("", uploaded)
 
 
-def link_until(created_at: float, now: float, lasts: float) -> float:
+def link_expiry(created_at: float, now: float, lasts: float) -> float:
     """Return until when a link works: `lasts` at least, and for half as long again at most.
 
     It follows from when the delivery was planned, so that the calls of one delivery are alike.
@@ -124,7 +124,7 @@ def link_until(created_at: float, now: float, lasts: float) -> float:
     return created_at + step * max(ceil((now + lasts - created_at) / step), 3)
 
 
-def _handed(
+def _transfer_file(
     delivery: Delivery,
     platform: Platform,
     number: int,
@@ -137,8 +137,8 @@ def _handed(
         return _upload(delivery, platform, number, file, send, now, hands)
     if platform.files == "link":
         if hands.link is None:
-            return _refused(NO_URL)
-        until = link_until(delivery.created_at, now, platform.file_links)
+            return _refused(NO_PUBLIC_URL)
+        until = link_expiry(delivery.created_at, now, platform.file_links)
         expires = (
             datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         )
@@ -148,7 +148,9 @@ def _handed(
         }
     content = hands.content(file)
     return (
-        _lost(file) if content is None else asdict(file) | {"content": b64encode(content).decode()}
+        _missing_file(file)
+        if content is None
+        else asdict(file) | {"content": b64encode(content).decode()}
     )
 
 
@@ -167,8 +169,8 @@ def _upload(
         return known
     content = hands.content(file)
     if content is None or question is None:
-        return _lost(file)
-    if hands.left() < LEAST:
+        return _missing_file(file)
+    if hands.left() < MIN_START_SECONDS:
         return _refused(
             f"there was no time left to upload {file.name}; the platform's `timeout` says how much"
             " there is"
@@ -193,19 +195,19 @@ def _refused(detail: str) -> Outcome:
     return Outcome(kind=Kind.REFUSED, detail=detail, ours=True)
 
 
-def _lost(file: FormFile) -> Outcome:
+def _missing_file(file: FormFile) -> Outcome:
     return _refused(f"the bytes of {file.name} are not in the data folder of this machine")
 
 
 # -- objects that are files
 
 
-def _alike(value: JSON) -> Iterator[dict[str, JSON]]:
+def _file_objects(value: JSON) -> Iterator[dict[str, JSON]]:
     waiting = [value]
     while waiting:
         one = waiting.pop()
         if isinstance(one, dict):
-            if one.keys() == _KEYS:
+            if one.keys() == _FILE_KEYS:
                 yield one
             else:
                 waiting += one.values()
@@ -215,15 +217,15 @@ def _alike(value: JSON) -> Iterator[dict[str, JSON]]:
 
 def _identity(value: dict[str, JSON]) -> Any:
     """What tells a file from others: all that is known of it."""
-    return tuple((key, type(value[key]), str(value[key])) for key in sorted(_KEYS))
+    return tuple((key, type(value[key]), str(value[key])) for key in sorted(_FILE_KEYS))
 
 
-def _replaced(value: JSON, values: Mapping[Any, JSON]) -> JSON:
+def _replace_files(value: JSON, values: Mapping[Any, JSON]) -> JSON:
     if isinstance(value, dict):
-        if value.keys() == _KEYS and (identity := _identity(value)) in values:
+        if value.keys() == _FILE_KEYS and (identity := _identity(value)) in values:
             return values[identity]
-        return {key: _replaced(each, values) for key, each in value.items()}
-    return [_replaced(each, values) for each in value] if isinstance(value, list) else value
+        return {key: _replace_files(each, values) for key, each in value.items()}
+    return [_replace_files(each, values) for each in value] if isinstance(value, list) else value
 
 
 # -- marks that are links
@@ -241,7 +243,7 @@ def _texts(value: JSON) -> Iterator[str]:
             waiting += one
 
 
-def _linked(
+def _insert_links(
     value: JSON, delivery: Delivery, until: float, link: Callable[[str, int, float], str]
 ) -> JSON:
     """Return the inputs with a link for each mark of the delivery's own event."""

@@ -58,9 +58,9 @@ STEPS: Final[Mapping[Need, Steps]] = {
     Need.GIVEN_UP: Steps(("{retry}",)),
     Need.DECISION: Steps(("{resolve}",), "flowbridge resolve"),
 }
-RELEASE: Final = "or flowbridge cancel {id}, which lets those behind it go"
+RELEASE_STEP: Final = "or flowbridge cancel {id}, which lets those behind it go"
 UNDONE: Final = (RunState.FAILED, RunState.TERMINATED)
-BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
+NEED_BY_DEAD_KIND: Final[Mapping[DeadKind | None, Need]] = {
     DeadKind.OURS: Need.PARKED,
     DeadKind.PERSON: Need.GIVEN_UP,
 }
@@ -81,7 +81,7 @@ class Known:
     obstacle: Obstacle | None = None
 
 
-NOTHING_KNOWN: Final = Known()
+NO_CONTEXT: Final = Known()
 
 
 def is_retried(one: Delivery) -> bool:
@@ -93,7 +93,7 @@ def is_retried(one: Delivery) -> bool:
     return one.status is Status.DELIVERED and one.run_state in UNDONE
 
 
-def find_need(one: Delivery, known: Known = NOTHING_KNOWN) -> Need | None:
+def find_need(one: Delivery, known: Known = NO_CONTEXT) -> Need | None:
     """Return what a delivery needs of a person, null where it needs nothing, or settles itself."""
     if one.status is Status.UNKNOWN:
         is_stuck = known.obstacle is not None and known.obstacle.needs_decision
@@ -106,7 +106,11 @@ def find_need(one: Delivery, known: Known = NOTHING_KNOWN) -> Need | None:
         return Need.MISSPELT
     if known.is_changed:
         return Need.CHANGED
-    return BY_DEAD_KIND.get(one.dead_kind, Need.DEAD) if one.status is Status.DEAD else Need.FAILED
+    return (
+        NEED_BY_DEAD_KIND.get(one.dead_kind, Need.DEAD)
+        if one.status is Status.DEAD
+        else Need.FAILED
+    )
 
 
 def find_steps(one: Delivery, known: Known, now: float, confirm_seconds: float) -> list[str]:
@@ -120,7 +124,9 @@ def find_steps(one: Delivery, known: Known, now: float, confirm_seconds: float) 
         if need is not None
         else []
     )
-    release = [RELEASE.format(id=one.id)] if one.holds_key and one.status is Status.DEAD else []
+    release = (
+        [RELEASE_STEP.format(id=one.id)] if one.holds_key and one.status is Status.DEAD else []
+    )
     return [*before, *(f"or decide: {step}" if before else step for step in steps), *release]
 
 
@@ -138,7 +144,7 @@ def find_common_steps(needs: Iterable[Need], window: str) -> list[str]:
 
 def need_of_dead(kind: str | None) -> Need:
     """Return what dead deliveries of a kind need, by its value in the database."""
-    return BY_DEAD_KIND.get(DeadKind(kind) if kind else None, Need.DEAD)
+    return NEED_BY_DEAD_KIND.get(DeadKind(kind) if kind else None, Need.DEAD)
 
 
 def _commands(one: Delivery, known: Known) -> dict[str, str]:

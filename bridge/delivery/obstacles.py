@@ -12,13 +12,13 @@ from typing import Any, Final
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import JSON
 from bridge.delivery.platforms.model import NO_RUNS
-from bridge.delivery.reconcile import FULL
+from bridge.delivery.reconcile import MAX_LISTED_RUNS
 
 UNAUTHORIZED: Final = 401
-PASSING: Final = (408, 425, 429)  # statuses of the class 4xx that say: later
+TRANSIENT_STATUSES: Final = (408, 425, 429)  # statuses of the class 4xx that say: later
 LIST_CALL: Final = "when asked for its list of runs"
 START_WORKER: Final = "flowbridge serve, or flowbridge work"
-READ_AGAIN: Final = "in .env, which is read again by itself"
+IN_ENV: Final = "in .env, which is read again by itself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,16 +94,14 @@ def _of_platform(name: str, setting: Setting) -> Obstacle | None:
         )
     if setting.is_configured and setting.missing is not None:
         problem = f"the platform {name!r} cannot be called: {setting.missing}"
-        return Obstacle(
-            kind="missing", problem=problem, fix=f"set it {READ_AGAIN}", makes_calls=False
-        )
+        return Obstacle(kind="missing", problem=problem, fix=f"set it {IN_ENV}", makes_calls=False)
     return None
 
 
 def _of_credentials(name: str, evidence: JSON, setting: Setting, now: float) -> Obstacle | None:
     problem, status = failed_look(evidence)
     circuit = setting.circuit
-    fix = f"correct them {READ_AGAIN}"
+    fix = f"correct them {IN_ENV}"
     if circuit is not None and circuit.is_unauthorized:
         why = f" ({circuit.reason})" if circuit.reason else ""
         until = circuit.open_until if circuit.state(now) == "open" else None
@@ -133,7 +131,7 @@ def _of_list(name: str, evidence: JSON) -> Obstacle | None:
                 kind="unreachable", problem=f"{name} gave no answer {LIST_CALL}: {problem}"
             )
         )
-    if status // 100 == 5 or status in PASSING:
+    if status // 100 == 5 or status in TRANSIENT_STATUSES:
         return Obstacle(kind="unreachable", problem=f"{name} gave no list of runs: {problem}")
     fix = "check its base_url, user_id and project_id in routes.yaml"
     return Obstacle(
@@ -167,7 +165,11 @@ def failed_look(evidence: JSON) -> tuple[str | None, int | None]:
     seen: Mapping[str, Any] = evidence if isinstance(evidence, dict) else {}
     problem = seen.get("problem")
     status = seen.get("status_code")
-    if "problem" not in seen and not seen.get("covers") and seen.get("listed", FULL) < FULL:
+    if (
+        "problem" not in seen
+        and not seen.get("covers")
+        and seen.get("listed", MAX_LISTED_RUNS) < MAX_LISTED_RUNS
+    ):
         problem = seen.get("why") or "no answer"
         said = re.match(r"HTTP (\d{3})\b", str(problem))
         status = int(said[1]) if said else None

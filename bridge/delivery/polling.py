@@ -13,13 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-EARLY: Final = 0.85  # of the usual duration, when a run is first expected to be over
+FIRST_POLL_FRACTION: Final = 0.85  # of the usual duration, when a run is first expected to be over
 # of the usual duration, between looks from then on
-STEP_EAGER = 0.1
-STEP_LAZY = 0.25
-EAGER: Final = 0.5  # of the growth, where somebody waits
+EAGER_STEP_FRACTION = 0.1
+LAZY_STEP_FRACTION = 0.25
+EAGER_GROWTH_FACTOR: Final = 0.5  # of the growth, where somebody waits
 # of `first`: so early a run may be looked at with others of its flow where nothing is known of it
-NEAR: Final = 0.5
+EARLY_POLL_FRACTION: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ def next_look(polling: Polling, elapsed: float, usual: Usual | None, *, eager: b
     """Return the seconds until a run that has gone on for `elapsed` is looked at. `eager`: somebody
     waits for it to end.
     """
-    growth = (polling.growth - 1) * (EAGER if eager else 1)
+    growth = (polling.growth - 1) * (EAGER_GROWTH_FACTOR if eager else 1)
     if usual is None:
         return min(max(polling.first, elapsed * growth), polling.max)
-    begin = _begin(usual)
+    begin = _first_poll_at(usual)
     step = _step(polling, usual, eager=eager)
     if elapsed < begin - near(polling, usual):
         return min(begin - elapsed, max(polling.max, usual.mean / 2))
@@ -80,7 +80,9 @@ def near(polling: Polling, usual: Usual | None) -> float:
     """Return how many seconds before its time a run may be looked at, where others of its flow are
     looked at anyway.
     """
-    return polling.first * NEAR if usual is None else _step(polling, usual, eager=True)
+    return (
+        polling.first * EARLY_POLL_FRACTION if usual is None else _step(polling, usual, eager=True)
+    )
 
 
 def after_failures(polling: Polling, wait: float, failures: int) -> float:
@@ -90,9 +92,9 @@ def after_failures(polling: Polling, wait: float, failures: int) -> float:
     return max(wait, polling.delay(failures)) if failures else wait
 
 
-def _begin(usual: Usual) -> float:
-    return max(0.0, EARLY * usual.mean - usual.spread)
+def _first_poll_at(usual: Usual) -> float:
+    return max(0.0, FIRST_POLL_FRACTION * usual.mean - usual.spread)
 
 
 def _step(polling: Polling, usual: Usual, *, eager: bool) -> float:
-    return max(polling.least, (STEP_EAGER if eager else STEP_LAZY) * usual.mean)
+    return max(polling.least, (EAGER_STEP_FRACTION if eager else LAZY_STEP_FRACTION) * usual.mean)

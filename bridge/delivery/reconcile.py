@@ -25,7 +25,7 @@ from bridge.core.model import JSON, RUN_ENDED, Delivery, RunState
 
 # seconds by which the platform's clock may differ from ours, beyond what its answers tell
 SKEW: Final = 60.0
-FULL: Final = 10  # runs that a list holds at most: one with fewer is whole
+MAX_LISTED_RUNS: Final = 10  # runs that a list holds at most: one with fewer is whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Window:
         return self.since <= at <= self.until
 
 
-def window(began_at: float, timeout: float, off: float = 0.0) -> Window:
+def attempt_window(began_at: float, timeout: float, off: float = 0.0) -> Window:
     """Return the window of an attempt. `timeout`: seconds until its deadline; `off`: by how much
     the platform's clock differs.
     """
@@ -140,7 +140,8 @@ class Look:
     def covers(self) -> bool:
         """Whether no run of the window can be missing from the list."""
         return self.problem is None and (
-            self.listed < FULL or (self.oldest is not None and self.oldest < self.window.since)
+            self.listed < MAX_LISTED_RUNS
+            or (self.oldest is not None and self.oldest < self.window.since)
         )
 
 
@@ -154,7 +155,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class ReconcileDecision:
     """What becomes of a delivery, and why. `run_id`: the adopted run; `wait`: seconds until the
     next look.
     """
@@ -178,7 +179,7 @@ class Evidence:
     attempt: int
     looks: int
     look: Look
-    decision: Decision
+    decision: ReconcileDecision
     covered: bool = False
     empty_at: float | None = None
     failing_since: float | None = None

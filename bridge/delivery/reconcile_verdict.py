@@ -13,17 +13,17 @@ from bridge.core.timings import TIMINGS, Timings
 from bridge.delivery.reconcile import (
     SKEW,
     Candidate,
-    Decision,
     Earlier,
     Echo,
     Evidence,
     Look,
+    ReconcileDecision,
     Rival,
     Verdict,
 )
 
-GROWTH: Final = 1.5  # how the seconds grow until a look is made again
-NAMED: Final = 3  # runs that a reason names
+WAIT_GROWTH: Final = 1.5  # how the seconds grow until a look is made again
+MAX_NAMED_RUNS: Final = 3  # runs that a reason names
 STEPPED: Final = "clock_stepped"
 NOT_COMPARABLE: Final = "clock_not_comparable"
 NO_PLATFORM_CLOCK: Final = (
@@ -72,9 +72,9 @@ def judge(
     )
 
 
-def wait(looks: int, timings: Timings = TIMINGS) -> float:
+def next_look_delay(looks: int, timings: Timings = TIMINGS) -> float:
     """Return the seconds until the next look where so many were made."""
-    grown = timings.reconcile_first_seconds * GROWTH ** min(looks, 40)
+    grown = timings.reconcile_first_seconds * WAIT_GROWTH ** min(looks, 40)
     return min(grown, timings.reconcile_max_seconds)
 
 
@@ -86,9 +86,9 @@ def _decide(
     timings: Timings,
     *,
     sole: bool,
-) -> Decision:
+) -> ReconcileDecision:
     """`sole`: a candidate that is the only one is the run, whether it echoes or not."""
-    again = wait(before.looks, timings)
+    again = next_look_delay(before.looks, timings)
     if (undecided := _unusable(delivery, look, again)) is not None:
         return undecided
     if not look.candidates:
@@ -101,7 +101,7 @@ def _decide(
         untold = any(one.state is None for one in open_ones)
         if untold or look.at < began_at + delivery.run_timeout:
             says = "the platform does not say how it stands" if untold else "it has not ended yet"
-            return Decision(
+            return ReconcileDecision(
                 verdict=Verdict.AGAIN,
                 why=f"{_named(open_ones)} may be its run, and {says}",
                 wait=again,
@@ -109,12 +109,12 @@ def _decide(
     return _ambiguous(delivery, look)
 
 
-def _unusable(delivery: Delivery, look: Look, again: float) -> Decision | None:
+def _unusable(delivery: Delivery, look: Look, again: float) -> ReconcileDecision | None:
     """Return what follows from a look that failed, or that cannot be held against the time of the
     intent; null where neither is so.
     """
     if look.problem is not None:
-        return Decision(verdict=Verdict.AGAIN, why=look.problem, wait=again)
+        return ReconcileDecision(verdict=Verdict.AGAIN, why=look.problem, wait=again)
     if look.step is None:
         by = NO_PLATFORM_CLOCK if look.read_clocks else EARLIER_VERSION
         why = f"{NOT_COMPARABLE}: {by}"
@@ -126,7 +126,7 @@ def _unusable(delivery: Delivery, look: Look, again: float) -> Decision | None:
         )
     else:
         return None
-    return Decision(
+    return ReconcileDecision(
         verdict=Verdict.HOLD,
         why=f"{why}, so no run can be ruled out: {_advice(delivery, look.candidates)}",
     )
@@ -141,7 +141,7 @@ def _is_certain(one: Candidate) -> bool:
     return one.created_at is not None and not one.gone
 
 
-def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> Decision:
+def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> ReconcileDecision:
     """An event's id alone is in the outputs of each of its deliveries' runs."""
     twins = (
         []
@@ -149,7 +149,7 @@ def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> Dec
         else [each for each in look.rivals if each.event_id == delivery.event_id]
     )
     if not twins:
-        return Decision(
+        return ReconcileDecision(
             verdict=Verdict.ADOPT,
             why=f"the outputs of {one.run_id} have the id of its {one.echo}",
             run_id=one.run_id,
@@ -157,32 +157,34 @@ def _echoed(delivery: Delivery, look: Look, one: Candidate, again: float) -> Dec
     return _contested(delivery, twins, one, again)
 
 
-def _only(delivery: Delivery, look: Look, one: Candidate, again: float) -> Decision:
+def _only(delivery: Delivery, look: Look, one: Candidate, again: float) -> ReconcileDecision:
     if not look.rivals:
         why = f"{one.run_id} is the only run that fits, and nobody but flowbridge starts this flow"
-        return Decision(verdict=Verdict.ADOPT, why=why, run_id=one.run_id)
+        return ReconcileDecision(verdict=Verdict.ADOPT, why=why, run_id=one.run_id)
     return _contested(delivery, look.rivals, one, again)
 
 
 def _contested(
     delivery: Delivery, rivals: Collection[Rival], one: Candidate, again: float
-) -> Decision:
+) -> ReconcileDecision:
     """A run that may be another delivery's: a call that is under way is waited for."""
-    ids = ", ".join([each.delivery_id for each in rivals][:NAMED])
+    ids = ", ".join([each.delivery_id for each in rivals][:MAX_NAMED_RUNS])
     why = f"{_named([one])} may be its run, or that of {ids}"
     if all(each.is_open for each in rivals):
-        return Decision(verdict=Verdict.AGAIN, why=f"{why}, whose call is under way", wait=again)
-    return Decision(verdict=Verdict.HOLD, why=f"{why}: {_advice(delivery, [one])}")
+        return ReconcileDecision(
+            verdict=Verdict.AGAIN, why=f"{why}, whose call is under way", wait=again
+        )
+    return ReconcileDecision(verdict=Verdict.HOLD, why=f"{why}: {_advice(delivery, [one])}")
 
 
-def _without(delivery: Delivery, look: Look, before: Earlier, confirm: float) -> Decision:
+def _without(delivery: Delivery, look: Look, before: Earlier, confirm: float) -> ReconcileDecision:
     if not look.covers or look.unread:
         lack = (
             "holds entries that cannot be read"
             if look.unread
             else f"holds the {look.listed} newest runs, which do not go back so far"
         )
-        return Decision(
+        return ReconcileDecision(
             verdict=Verdict.HOLD,
             why=(
                 f"no run that fits was found, but the platform's list {lack}:"
@@ -190,33 +192,35 @@ def _without(delivery: Delivery, look: Look, before: Earlier, confirm: float) ->
             ),
         )
     if before.empty_at is None:
-        return Decision(
+        return ReconcileDecision(
             verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=confirm
         )
     left = before.empty_at + confirm - look.at
     if left > 0:
-        return Decision(
+        return ReconcileDecision(
             verdict=Verdict.AGAIN, why="no run fits; a second look has to agree", wait=left
         )
-    return Decision(verdict=Verdict.QUEUE, why="no run of it was found, by two looks")
+    return ReconcileDecision(verdict=Verdict.QUEUE, why="no run of it was found, by two looks")
 
 
-def _ambiguous(delivery: Delivery, look: Look) -> Decision:
+def _ambiguous(delivery: Delivery, look: Look) -> ReconcileDecision:
     some = look.candidates
     are = (
         "may be its run, but does not tell by its outputs"
         if len(some) == 1
         else "may each be its run, and none tells by its outputs"
     )
-    return Decision(verdict=Verdict.HOLD, why=f"{_named(some)} {are}: {_advice(delivery, some)}")
+    return ReconcileDecision(
+        verdict=Verdict.HOLD, why=f"{_named(some)} {are}: {_advice(delivery, some)}"
+    )
 
 
 def _named(some: Collection[Candidate]) -> str:
     names = [
         f"{one.run_id} ({'gone' if one.gone else one.state or 'state unknown'})" for one in some
     ]
-    return ", ".join(names[:NAMED]) + (
-        f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:MAX_NAMED_RUNS]) + (
+        f" and {len(names) - MAX_NAMED_RUNS} more" if len(names) > MAX_NAMED_RUNS else ""
     )
 
 

@@ -47,7 +47,7 @@ def settle(delivery: Delivery, outcome: Outcome, now: float, jitter: float) -> D
             now,
             f"gave up after {number(delivery.attempts + 1, 'attempt')}: {outcome.detail}",
         )
-    due_at = now + _after(outcome, backoff(delivery, jitter), delivery.retry.max)
+    due_at = now + _retry_wait(outcome, backoff(delivery, jitter), delivery.retry.max)
     return Decision(Status.QUEUED, due_at, outcome.detail, spends=outcome.made)
 
 
@@ -87,7 +87,7 @@ def _full_jitter(retry: Retry, times: int, jitter: float) -> float:
     return ceiling * max(0.1, jitter)
 
 
-def _after(outcome: Outcome, wait: float, most: float) -> float:
+def _retry_wait(outcome: Outcome, wait: float, most: float) -> float:
     """The longer of our own wait and what the platform asked for."""
     asked = min(outcome.retry_after or 0.0, RETRY_AFTER_MAX)
     return max(asked, min(wait, most))

@@ -10,7 +10,7 @@ from bridge.core.plurals import number
 from bridge.core.rate_limits import DAY, day_of, room
 from bridge.core.times import write_time
 from bridge.delivery.circuit_breaker import free
-from bridge.delivery.obstacles import READ_AGAIN, Obstacle, Setting, find_obstacle, next_call
+from bridge.delivery.obstacles import IN_ENV, Obstacle, Setting, find_obstacle, next_call
 from bridge.delivery.wait_context import Around, Wait
 
 MOST: Final = 1000  # deliveries that go before one, counted as far as that
@@ -21,21 +21,21 @@ def why_waiting(one: Delivery, around: Around, now: float) -> Wait | None:
     comes before what passes by itself.
     """
     if one.status is Status.BLOCKED:
-        return _in_line(around)
+        return _ordering_wait(around)
     if one.status is Status.UNKNOWN:
-        return _unsettled(one, around, now)
+        return _unknown_wait(one, around, now)
     if one.status is not Status.QUEUED:
         return None
     by_itself = (
-        _not_due(one, now)
-        or _no_worker(around)
-        or _platform(one, around, now)
-        or _route(one, around, now)
+        _schedule_wait(one, now)
+        or _worker_wait(around)
+        or _platform_wait(one, around, now)
+        or _route_wait(one, around, now)
     )
-    return _held(around) or _closed(one, around) or by_itself
+    return _hold_wait(around) or _config_wait(one, around) or by_itself
 
 
-def _in_line(around: Around) -> Wait:
+def _ordering_wait(around: Around) -> Wait:
     if around.head is None:
         return Wait(kind="line", detail="its turn comes at once: nothing holds its line any more")
     others = (
@@ -45,12 +45,12 @@ def _in_line(around: Around) -> Wait:
     )
     return Wait(
         kind="line",
-        detail=f"behind {around.head.id}{others}: that one {_holds(around.head)}",
+        detail=f"behind {around.head.id}{others}: that one {_describe_head(around.head)}",
         behind=around.head.id,
     )
 
 
-def _holds(head: Delivery) -> str:
+def _describe_head(head: Delivery) -> str:
     """What the head of a line holds it by."""
     if head.status is Status.DEAD:
         return "is dead and holds the line (on_dead: block) until it is retried or cancelled"
@@ -61,7 +61,7 @@ def _holds(head: Delivery) -> str:
     return f"is {head.status}"
 
 
-def obstacle_of(one: Delivery, around: Around, now: float) -> Obstacle | None:
+def find_list_obstacle(one: Delivery, around: Around, now: float) -> Obstacle | None:
     """Return what keeps the run of an unknown delivery from being looked for; null where nothing
     does, or flowbridge does not look.
     """
@@ -77,12 +77,12 @@ def obstacle_of(one: Delivery, around: Around, now: float) -> Obstacle | None:
     return find_obstacle(one.platform, one.evidence, setting, now)
 
 
-def _unsettled(one: Delivery, around: Around, now: float) -> Wait:
+def _unknown_wait(one: Delivery, around: Around, now: float) -> Wait:
     if around.look_at is None:
         return Wait(
             kind="unknown", detail=f"whether it started is not known: flowbridge resolve {one.id}"
         )
-    obstacle = obstacle_of(one, around, now)
+    obstacle = find_list_obstacle(one, around, now)
     at = next_call(around.look_at, obstacle)
     until = at if at is not None and at > now else None
     if obstacle is not None:
@@ -102,7 +102,7 @@ def _unsettled(one: Delivery, around: Around, now: float) -> Wait:
     return Wait(kind="unknown", detail=detail, until=until)
 
 
-def _held(around: Around) -> Wait | None:
+def _hold_wait(around: Around) -> Wait | None:
     if around.hold is None:
         return None
     return Wait(
@@ -110,7 +110,7 @@ def _held(around: Around) -> Wait | None:
     )
 
 
-def _closed(one: Delivery, around: Around) -> Wait | None:
+def _config_wait(one: Delivery, around: Around) -> Wait | None:
     if not around.is_configured:
         return None
     if around.cap is None:
@@ -121,12 +121,12 @@ def _closed(one: Delivery, around: Around) -> Wait | None:
         return Wait(
             kind="platform",
             detail=f"the platform {one.platform!r} cannot be called: {around.missing}. Next: set"
-            f" it {READ_AGAIN}",
+            f" it {IN_ENV}",
         )
     if around.circuit is not None and around.circuit.is_unauthorized:
         return _unauthorized(one, around.circuit)
     if around.absent is not None or around.lacks_own:
-        return Wait(kind="flow", detail=_flow(one, around.absent))
+        return Wait(kind="flow", detail=_missing_flow(one, around.absent))
     return (
         Wait(kind="paused", detail=f"the route {one.route!r} is paused")
         if around.is_paused
@@ -134,7 +134,7 @@ def _closed(one: Delivery, around: Around) -> Wait | None:
     )
 
 
-def _flow(one: Delivery, absent: str | None) -> str:
+def _missing_flow(one: Delivery, absent: str | None) -> str:
     if absent is not None:
         return (
             f"the route {one.route!r} names the flow {absent!r}, which the local platform does not"
@@ -160,7 +160,7 @@ def _unauthorized(one: Delivery, known: Circuit) -> Wait:
     )
 
 
-def _not_due(one: Delivery, now: float) -> Wait | None:
+def _schedule_wait(one: Delivery, now: float) -> Wait | None:
     if one.due_at <= now:
         return None
     if one.debounce is not None:
@@ -179,7 +179,7 @@ def _not_due(one: Delivery, now: float) -> Wait | None:
     return Wait(kind="delay", detail="it is not due yet", until=one.due_at)
 
 
-def _no_worker(around: Around) -> Wait | None:
+def _worker_wait(around: Around) -> Wait | None:
     return (
         None
         if around.workers
@@ -189,7 +189,7 @@ def _no_worker(around: Around) -> Wait | None:
     )
 
 
-def _platform(one: Delivery, around: Around, now: float) -> Wait | None:
+def _platform_wait(one: Delivery, around: Around, now: float) -> Wait | None:
     known = around.circuit
     if known is not None and known.state(now) == "open":
         why = f" ({known.reason})" if known.reason else ""
@@ -227,7 +227,7 @@ def _platform(one: Delivery, around: Around, now: float) -> Wait | None:
     return Wait(kind="allowance", detail=full, until=until)
 
 
-def _route(one: Delivery, around: Around, now: float) -> Wait:
+def _route_wait(one: Delivery, around: Around, now: float) -> Wait:
     limits = around.limits
     cap = around.limits.max_concurrent_runs
     if cap is not None and around.used_by_route >= cap:

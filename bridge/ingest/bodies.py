@@ -121,7 +121,7 @@ def _urlencoded(raw: bytes) -> Body:
         return Body(
             problem=f"the body is not a URL-encoded form of at most {MAX_FIELDS} fields in UTF-8"
         )
-    return _form(pairs)
+    return _form_body(pairs)
 
 
 def _multipart(raw: bytes, boundary: str) -> Body:
@@ -133,18 +133,18 @@ def _multipart(raw: bytes, boundary: str) -> Body:
                 raise Malformed("too many")
             name, filename = part.names
             if filename or (filename is not None and part.begin < part.end):
-                files.append(_listed(raw, part, name, filename))
+                files.append(_describe_file(raw, part, name, filename))
             elif name and filename is None:
                 pairs.append((name, raw[part.begin : part.end].decode()))
     except ValueError:
         return Body(
             problem=f"the body is not a multipart form of at most {MAX_FIELDS} fields in UTF-8"
         )
-    body = _form(pairs)
+    body = _form_body(pairs)
     return Body(value=body.value, form=body.form, files=tuple(files))
 
 
-def _listed(raw: bytes, part: Part, field: str, name: str) -> FormFile:
+def _describe_file(raw: bytes, part: Part, field: str, name: str) -> FormFile:
     """What there is to know of a file that stays in the body."""
     content = memoryview(raw)[part.begin : part.end]
     kind = file_types.tell(content, name)
@@ -157,7 +157,7 @@ def _listed(raw: bytes, part: Part, field: str, name: str) -> FormFile:
     )
 
 
-def _form(pairs: list[tuple[str, str]]) -> Body:
+def _form_body(pairs: list[tuple[str, str]]) -> Body:
     """Make an object of form fields; a field that came more than once is a list, in the order it
     came.
     """

@@ -15,7 +15,7 @@ from bridge.core.unicode_text import normalize
 
 # with which a field's path may begin, as in routes.yaml
 ROOTS = ("body", "form", "fields", "query")
-NESTED = 3  # texts that are JSON within texts that are JSON
+MAX_NESTED_JSON = 3  # texts that are JSON within texts that are JSON
 
 Path = tuple[str, ...]
 
@@ -97,7 +97,7 @@ class Subject:
         """Tell whether a field of a payload holds it; with `anywhere`, whether a text or a name in
         it does.
         """
-        for path, leaf in leaves(value):
+        for path, leaf in iter_leaves(value):
             if self.anywhere and (
                 self.text in leaf or any(self.text in folded(name) for name in path)
             ):
@@ -132,7 +132,7 @@ def folded(text: str) -> str:
     return normalize("NFC", text).casefold().strip()
 
 
-def leaves(value: JSON) -> Iterator[tuple[Path, str]]:
+def iter_leaves(value: JSON) -> Iterator[tuple[Path, str]]:
     """Yield texts and numbers of a payload with the names that lead to each, folded; a text that is
     JSON is read, too.
     """
@@ -145,7 +145,7 @@ def leaves(value: JSON) -> Iterator[tuple[Path, str]]:
             waiting += [(path, each, within) for each in one]
         elif isinstance(one, str):
             yield path, folded(one)
-            if within < NESTED and one.lstrip()[:1] in ("{", "["):
+            if within < MAX_NESTED_JSON and one.lstrip()[:1] in ("{", "["):
                 try:
                     waiting.append((path, orjson.loads(one), within + 1))
                 except ValueError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bridge.core.errors import BadSignature
 from bridge.core.model import Reject
 from bridge.ingest.diagnosis_checks import CHECKS, PUBLIC_URL_STEP, show_url
-from bridge.ingest.rejects import MOST, obstacle, request_of
+from bridge.ingest.rejects import MAX_REJECT_BODY_BYTES, readmission_obstacle, rebuild_request
 from bridge.ingest.scheme_inspection import fits
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
 from bridge.providers.signatures.locations import signs_url
@@ -43,10 +43,10 @@ def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
     """
     source = config.sources.get(reject.source)
     if source is None:
-        return [obstacle(reject, config) or ""]
+        return [readmission_obstacle(reject, config) or ""]
     if reject.event_ids:
         return ["It was readmitted, and is an event now."]
-    request = request_of(reject)
+    request = rebuild_request(reject)
     now = reject.received_at
     if verifies(reject, config, keys):
         return [
@@ -62,10 +62,10 @@ def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
     found += [REASONS[reject.reason]] if reject.reason in REASONS else []
     if reject.cut:
         found.append(
-            f"Only the first {MOST} of its {reject.size} bytes are kept, so the signature cannot be"
-            " tried out."
+            f"Only the first {MAX_REJECT_BODY_BYTES} of its {reject.size} bytes are stored, so its"
+            " signature cannot be checked again."
         )
-    elif obstacle(reject, config):
+    elif readmission_obstacle(reject, config):
         found.append(NOT_KEPT)
     elif not found and signs_url(source.scheme):
         found.append(
@@ -77,7 +77,7 @@ def diagnose(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> list[str]:
 
 def verifies(reject: Reject, config: Config, keys: Keys = NO_KEYS) -> bool:
     """Return whether the reject would pass under the present configuration, as of when it came."""
-    if obstacle(reject, config):
+    if readmission_obstacle(reject, config):
         return False
     source = config.sources[reject.source]
-    return fits(source.scheme, request_of(reject), source.secrets, reject.received_at, keys)
+    return fits(source.scheme, rebuild_request(reject), source.secrets, reject.received_at, keys)

@@ -109,7 +109,7 @@ def _check_secret(request: Request, source: Source, config: Config, now: float) 
 
 def _check_body(request: Request, source: Source, _config: Config, now: float) -> list[str]:
     """Whether the signature is that of a body that somebody rewrote on the way."""
-    for what, body in proxy_changes.bodies(request.body):
+    for what, body in proxy_changes.original_bodies(request.body):
         if body != request.body and fits(
             source.scheme, replace(request, body=body), source.secrets, now
         ):
@@ -122,7 +122,7 @@ def _check_body(request: Request, source: Source, _config: Config, now: float) -
 
 def _check_url(request: Request, source: Source, _config: Config, now: float) -> list[str]:
     """Whether it is signed for the URL by another name."""
-    for url in proxy_changes.urls(request) if signs_url(source.scheme) else ():
+    for url in proxy_changes.original_urls(request) if signs_url(source.scheme) else ():
         if url != request.url and fits(
             source.scheme, replace(request, url=url), source.secrets, now
         ):
@@ -147,7 +147,9 @@ def _check_renamed_headers(
         for name in headers_read(one)
         if name not in request.headers
     ]
-    for name, once, headers in proxy_changes.renamed(request.headers, list(dict.fromkeys(wanted))):
+    for name, once, headers in proxy_changes.original_headers(
+        request.headers, list(dict.fromkeys(wanted))
+    ):
         if fits(source.scheme, replace(request, headers=headers), source.secrets, now):
             return [
                 f"The signature is right if the header {name[:MAX_HEADER_CHARS]!r} is read as"
@@ -240,7 +242,7 @@ def _is_there(request: Request, locator: Locator) -> bool:
 
 
 def _is_like(name: str, locator: Locator) -> bool:
-    return locator.kind == "header" and proxy_changes.is_like(name, locator.name)
+    return locator.kind == "header" and proxy_changes.is_similar_header(name, locator.name)
 
 
 def _named(wanted: Sequence[Locator]) -> str:

@@ -16,7 +16,7 @@ from bridge.core.model import Body
 from bridge.providers.signatures.scheme import Content
 from bridge.routing.model import Source
 
-NAME_LENGTH = 200  # characters of a type and of a provider's id
+MAX_NAME_CHARS = 200  # characters of a type and of a provider's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,15 @@ class Digests:
 
 
 #: What makes two requests of a source the same event, by its `dedup`.
-DEDUP: Mapping[str, Callable[[Source, Request, Body, Digests], str | None]] = {
+DEDUP_KEYS: Mapping[str, Callable[[Source, Request, Body, Digests], str | None]] = {
     "id": (
         lambda source, request, body, digests: (
             locate(source.event_id, request, body.value) or _without_id(source, digests)
         )
     ),
-    "body": lambda _source, _request, _body, digests: _called(digests.signed() or digests.body),
+    "body": lambda _source, _request, _body, digests: _label_digest(
+        digests.signed() or digests.body
+    ),
     "none": lambda *_: None,
 }
 
@@ -68,16 +70,16 @@ def _without_id(source: Source, digests: Digests) -> str | None:
     has_ids = bool(source.event_id)
     by_body = source.provider.dedup_body
     digest = digests.signed() if has_ids or by_body else None
-    return _called(digest or digests.body) if digest or by_body else None
+    return _label_digest(digest or digests.body) if digest or by_body else None
 
 
-def _called(digest: str) -> str:
+def _label_digest(digest: str) -> str:
     return digest if digest.startswith(KEYED) else f"sha256:{digest}"
 
 
 def _fit_id(text: str | None) -> str | None:
     """The same for an id, which must stay unique: one that does not fit is known by its digest."""
-    if text is None or (len(text) <= NAME_LENGTH and text.isprintable()):
+    if text is None or (len(text) <= MAX_NAME_CHARS and text.isprintable()):
         return text
     return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
@@ -86,4 +88,4 @@ def identify(source: Source, request: Request, body: Body, digests: Digests) -> 
     """Return the provider's id of an event, as short as the store wants it; null for one that is
     never a duplicate.
     """
-    return _fit_id(DEDUP[source.dedup](source, request, body, digests))
+    return _fit_id(DEDUP_KEYS[source.dedup](source, request, body, digests))

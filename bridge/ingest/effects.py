@@ -17,7 +17,7 @@ from bridge.ingest.forms.attachments import digest
 from bridge.ingest.forms.parser import Sent
 from bridge.ingest.forms.spam.check import CheckedSubmission
 from bridge.ingest.forms.spam.dedup import Marks
-from bridge.ingest.ports import Arrivals, Keep, Kept, Replan
+from bridge.ingest.ports import Arrivals, Kept, Replan, StoreEvents
 from bridge.providers.signatures.key_source import NO_KEYS, Ask, Keys
 from bridge.routing.form import Form
 from bridge.routing.model import Source
@@ -93,7 +93,7 @@ class Effects(Protocol):
 class OfflineEffects:
     """Store events by a function, and do nothing else: a reject is readmitted so."""
 
-    keep: Keep
+    keep: StoreEvents
     make_id: Callable[[], str]
     keys: Keys = NO_KEYS
 

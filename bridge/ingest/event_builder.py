@@ -14,7 +14,7 @@ from bridge.core.http_messages import Request
 from bridge.core.locators import locate
 from bridge.core.model import Body, Delivery, Event, FormFile
 from bridge.ingest.body_stages import StoredBody, mask_body
-from bridge.ingest.duplicates import NAME_LENGTH, Digests, identify, signed_digest
+from bridge.ingest.duplicates import MAX_NAME_CHARS, Digests, identify, signed_digest
 from bridge.ingest.forms.spam.check import CheckedSubmission
 from bridge.ingest.redaction import redact_body
 from bridge.ingest.source_bodies import RawBody, read_body
@@ -135,7 +135,9 @@ def _fit_type(text: str | None) -> str | None:
     """A type comes from the sender and goes into columns, logs and terminals: one short printable
     line.
     """
-    return text and "".join(char if char.isprintable() else "\ufffd" for char in text[:NAME_LENGTH])
+    return text and "".join(
+        char if char.isprintable() else "\ufffd" for char in text[:MAX_NAME_CHARS]
+    )
 
 
 def _plan(

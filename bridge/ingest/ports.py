@@ -10,9 +10,11 @@ from bridge.core.model import Delivery, Event
 from bridge.core.rate_limits import DAY
 
 # bytes of the disk that sources without a signature leave to those with one
-SIGNED_RESERVE: Final = 256 * 1024 * 1024
+SIGNED_RESERVE_BYTES: Final = 256 * 1024 * 1024
 SIGNED_SHARE: Final = 10  # or that part of a small disk
-DISK_RETRY: Final = 300  # seconds after which a sender may try again where the disk is nearly full
+DISK_RETRY_SECONDS: Final = (
+    300  # seconds after which a sender may try again where the disk is nearly full
+)
 
 
 class Kept(Protocol):
@@ -33,7 +35,7 @@ class Kept(Protocol):
 
 Arrivals = Sequence[tuple[Event, Sequence[Delivery]]]
 Replan = Callable[[Event, str], Sequence[Delivery]]
-Keep = Callable[[Arrivals, Replan], Sequence[Kept]]
+StoreEvents = Callable[[Arrivals, Replan], Sequence[Kept]]
 
 
 def no_room() -> Refused:
@@ -47,7 +49,7 @@ def no_room() -> Refused:
 
 def signed_reserve(total: int) -> int:
     """Return how many bytes of a disk of `total` bytes are for signed sources only."""
-    return min(SIGNED_RESERVE, total // SIGNED_SHARE)
+    return min(SIGNED_RESERVE_BYTES, total // SIGNED_SHARE)
 
 
 def no_daily_room(now: float) -> Refused:
@@ -65,7 +67,7 @@ def no_disk_room() -> Refused:
     """Return the answer to a request without a signature where the disk has room for signed ones
     only.
     """
-    wait = {"Retry-After": str(DISK_RETRY)}
+    wait = {"Retry-After": str(DISK_RETRY_SECONDS)}
     return Refused(
         507,
         "disk_full",

@@ -13,9 +13,9 @@ import orjson
 
 from bridge.core.http_messages import Request
 
-MOST_PARTS = 12  # of a header's name, joined by hyphens
+MAX_NAME_PARTS = 12  # of a header's name, joined by hyphens
 # where proxies leave the name that was called
-HOSTS = ("x-forwarded-host", "x-original-host", "host")
+HOST_HEADERS = ("x-forwarded-host", "x-original-host", "host")
 _WRITERS: dict[str, dict[str, Any]] = {
     "compact JSON": {"separators": (",", ":"), "ensure_ascii": False},
     "compact JSON with \\u escapes": {"separators": (",", ":")},
@@ -30,7 +30,7 @@ _WRITERS: dict[str, dict[str, Any]] = {
 }
 
 
-def bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
+def original_bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the ways in which bodies are changed, each with what it may have been before."""
     yield "without the line end it came with", body.rstrip(b"\r\n")
     yield "with a line end after it", body + b"\n"
@@ -52,7 +52,7 @@ def bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
         return
 
 
-def renamed(
+def original_headers(
     headers: Mapping[str, str], wanted: Collection[str]
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield (the name that is there, the name that is wanted, the headers as they may have been)
@@ -61,7 +61,9 @@ def renamed(
     First all that proxies do to names at once (`x-original-` before them, `_` for `-`), then any
     other header for the wanted one.
     """
-    before = {once: name for name in headers for once in spellings(name) if once not in headers}
+    before = {
+        once: name for name in headers for once in original_names(name) if once not in headers
+    }
     found = {one: before[one] for one in wanted if one in before}
     respelled = {**headers, **{once: headers[name] for once, name in before.items()}}
     for one, name in found.items():
@@ -72,14 +74,14 @@ def renamed(
                 yield name, one, {**headers, one: value}
 
 
-def spellings(name: str) -> list[str]:
+def original_names(name: str) -> list[str]:
     """Return the names that a header may have had before a proxy renamed it."""
-    parts = name.replace("_", "-").split("-")[-MOST_PARTS:]
+    parts = name.replace("_", "-").split("-")[-MAX_NAME_PARTS:]
     names = ["-".join(parts[at:]) for at in range(len(parts))]
     return [*names, *(f"x-{one}" for one in names)]
 
 
-def is_like(name: str, other: str) -> bool:
+def is_similar_header(name: str, other: str) -> bool:
     """Return whether a header's name is `other` with something before it, or without its `x-`, or
     with other marks.
     """
@@ -91,7 +93,7 @@ def _letters(name: str) -> str:
     return name.removeprefix("x-").replace("-", "")
 
 
-def urls(request: Request) -> Iterator[str]:
+def original_urls(request: Request) -> Iterator[str]:
     """Yield the URLs that the sender may have called, other than the one that is taken for it
     here.
     """
@@ -99,7 +101,7 @@ def urls(request: Request) -> Iterator[str]:
         called = urlsplit(request.url)
     except ValueError:
         return
-    hosts = [called.netloc, *(request.headers.get(name, "").strip() for name in HOSTS)]
+    hosts = [called.netloc, *(request.headers.get(name, "").strip() for name in HOST_HEADERS)]
     paths = (called.path, called.path.rstrip("/"), called.path.rstrip("/") + "/")
     for host in dict.fromkeys(filter(None, hosts)):
         for scheme in ("https", "http"):

@@ -55,7 +55,7 @@ def receive(
     prepared = prepare(request, source, config, effects, now)
     if isinstance(prepared, Received):
         return prepared
-    return answer(prepared, effects.store(prepared))
+    return build_answer(prepared, effects.store(prepared))
 
 
 def prepare(
@@ -81,11 +81,11 @@ def prepare(
         fault=fault,
     )
     if verified.submission is not None and verified.submission.known is not None:
-        return answer(prepared, [verified.submission.known])
+        return build_answer(prepared, [verified.submission.known])
     return prepared
 
 
-def answer(prepared: Prepared, stored: Sequence[Kept]) -> Received:
+def build_answer(prepared: Prepared, stored: Sequence[Kept]) -> Received:
     """Return the answer to a request whose events are stored."""
     made = _acknowledge(stored[0]) if len(stored) == 1 else _acknowledge_all(stored)
     events = (event for event, _ in prepared.arrivals)
@@ -217,14 +217,14 @@ def asks_to_confirm(source: Source, event: Event) -> bool:
     return confirmation is not None and confirmation.is_asked(request)
 
 
-def _said(kept: Kept) -> dict[str, JSON]:
+def _event_json(kept: Kept) -> dict[str, JSON]:
     if kept.duplicate:
         return {"event_id": kept.event_id, "duplicate": True}
     return {"event_id": kept.event_id, "deliveries": len(kept.deliveries)}
 
 
 def _acknowledge(kept: Kept) -> Reply:
-    return Reply(200 if kept.duplicate else 202, body=orjson.dumps(_said(kept)))
+    return Reply(200 if kept.duplicate else 202, body=orjson.dumps(_event_json(kept)))
 
 
 def _acknowledge_all(kept: Sequence[Kept]) -> Reply:
@@ -233,6 +233,6 @@ def _acknowledge_all(kept: Sequence[Kept]) -> Reply:
     said = {
         "event_id": kept[0].event_id,
         "deliveries": deliveries,
-        "events": [_said(one) for one in kept],
+        "events": [_event_json(one) for one in kept],
     }
     return Reply(200 if all(one.duplicate for one in kept) else 202, body=orjson.dumps(said))

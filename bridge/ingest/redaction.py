@@ -24,7 +24,7 @@ from bridge.ingest.body_stages import MaskedBody, StoredBody
 from bridge.routing.model import Source
 
 ROOTS = ("body", "form", "headers", "query")
-LOST = "kept without its body, since `redact` could not be applied to it"
+BODY_DROPPED = "kept without its body, since `redact` could not be applied to it"
 JSON_TYPE = "application/json"
 
 
@@ -100,7 +100,7 @@ def redact_body(
     if is_read and raw is not None:
         written = rewritten(raw, redaction.body, lambda token: _mark_token(token, marked))
     if written is None:
-        problem = "; ".join(filter(None, (body.problem, LOST)))
+        problem = "; ".join(filter(None, (body.problem, BODY_DROPPED)))
         hashed = keyed_digest(redaction.secret_key, source.name, request.body)
         return StoredBody(replace(kept, body=b""), Body(problem=problem), hashed)
     if is_fields:

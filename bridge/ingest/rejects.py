@@ -13,7 +13,7 @@ from bridge.core.locators import compile_locator
 from bridge.core.masking import MASK, hidden, in_body
 from bridge.core.model import Reject
 from bridge.ingest.effects import OfflineEffects
-from bridge.ingest.ports import Keep
+from bridge.ingest.ports import StoreEvents
 from bridge.ingest.receive import Received, receive
 from bridge.providers.registry import PROVIDERS
 from bridge.providers.signatures.key_source import NO_KEYS, Keys
@@ -21,8 +21,8 @@ from bridge.providers.signatures.locations import proofs, signs_url
 from bridge.providers.signatures.request_view import View
 from bridge.routing.model import Config, Source
 
-MOST = 64 * 1024  # bytes of a body that are kept
-HEADERS = 16 * 1024  # characters of names and values of headers that are kept
+MAX_REJECT_BODY_BYTES = 64 * 1024  # bytes of a body that are kept
+MAX_REJECT_HEADER_CHARS = 16 * 1024  # characters of names and values of headers that are kept
 
 
 def reject_of(
@@ -40,18 +40,18 @@ def reject_of(
     `others`, has for a credential is masked too.
     """
     # of what was not verified nobody knows what stands where
-    most = MOST if source.redact is None or not source.redact.body else 0
+    most = MAX_REJECT_BODY_BYTES if source.redact is None or not source.redact.body else 0
     kept_from = replace(request, body=request.body[:most])
     locators = [
         one for one in source.credentials if not in_body(one) or one in source.scheme.credentials
     ]
-    locators += _strangers(request, source, others)
+    locators += _foreign_credentials(request, source, others)
     if source.redact is not None:
         locators += [f"header:{name}" for name in source.redact.headers] + [
             f"query:{name}" for name in source.redact.query
         ]
     shown = hidden(kept_from, locators, wrapped_in=source.provider.wrapped_in, verified=False)
-    room = HEADERS
+    room = MAX_REJECT_HEADER_CHARS
     kept = {}
     for name, value in shown.headers.items():
         room -= len(name) + len(value)
@@ -66,8 +66,8 @@ def reject_of(
         method=request.method,
         path=request.path,
         headers=kept,
-        query_string=shown.query_string[:HEADERS],
-        url=shown.url[:HEADERS],
+        query_string=shown.query_string[:MAX_REJECT_HEADER_CHARS],
+        url=shown.url[:MAX_REJECT_HEADER_CHARS],
         body=shown.body,
         size=len(request.body),
         cut=len(request.body) > most,
@@ -75,7 +75,7 @@ def reject_of(
     )
 
 
-def _strangers(request: Request, source: Source, others: Iterable[Source]) -> list[str]:
+def _foreign_credentials(request: Request, source: Source, others: Iterable[Source]) -> list[str]:
     """Return where there may be credentials that are no business of this source's, under their
     names or with something before those.
     """
@@ -100,7 +100,7 @@ def _strangers(request: Request, source: Source, others: Iterable[Source]) -> li
     )
 
 
-def request_of(reject: Reject) -> Request:
+def rebuild_request(reject: Reject) -> Request:
     """Return the request again, as far as it is kept."""
     return Request(
         method=reject.method,
@@ -113,7 +113,7 @@ def request_of(reject: Reject) -> Request:
     )
 
 
-def obstacle(reject: Reject, config: Config) -> str | None:
+def readmission_obstacle(reject: Reject, config: Config) -> str | None:
     """Return why a reject can never be verified again, or None."""
     if reject.source not in config.sources:
         return f"routes.yaml has no source {reject.source!r} any more"
@@ -128,7 +128,7 @@ def _is_masked(reject: Reject, source: Source) -> bool:
     """Return whether the mask stands where the scheme looks for its proof, or where that could not
     be read.
     """
-    view = View(request_of(reject))
+    view = View(rebuild_request(reject))
     for text in proofs(source.scheme):
         try:
             if view.find(compile_locator(text)) == MASK:
@@ -139,15 +139,20 @@ def _is_masked(reject: Reject, source: Source) -> bool:
 
 
 def readmit(
-    reject: Reject, config: Config, *, keep: Keep, new_id: Callable[[], str], keys: Keys = NO_KEYS
+    reject: Reject,
+    config: Config,
+    *,
+    keep: StoreEvents,
+    new_id: Callable[[], str],
+    keys: Keys = NO_KEYS,
 ) -> Received:
     """Verify a reject under the present configuration as of when it was received, and only then
     make it events.
 
     Raises `BadSignature` where it still fails, with the present reason, and what `receive` raises.
     """
-    if obstacle(reject, config):
+    if readmission_obstacle(reject, config):
         raise BadSignature(reject.reason)
     source = config.sources[reject.source]
     effects = OfflineEffects(keep=keep, make_id=new_id, keys=keys)
-    return receive(request_of(reject), source, config, effects, reject.received_at)
+    return receive(rebuild_request(reject), source, config, effects, reject.received_at)

@@ -11,19 +11,19 @@ from typing import Final
 HOUR = 3600.0
 DAY = 86400.0
 HISTORY: Final = 14 * DAY  # seconds that are looked back from the last event
-LEAST_HISTORY: Final = 7 * DAY  # a week has a weekend
+MIN_HISTORY_SECONDS: Final = 7 * DAY  # a week has a weekend
 STEP: Final = 600.0  # seconds; shorter gaps are not measured
 LEAST: Final = 1200.0  # seconds without an event that are no silence
 # moments below which nothing is learned, and from which on the longest gap is well known
-FEW = 10
-MANY = 50
+MIN_EVENTS = 10
+MANY_EVENTS = 50
 # so many times the longest gap is a silence
-TIMES_MANY = 2.0
-TIMES_FEW = 3.0
+MANY_EVENTS_GAP_FACTOR = 2.0
+FEW_EVENTS_GAP_FACTOR = 3.0
 # part of the days, and how many at least, on which something came in an hour in which it usually
 # does
-OFTEN = 0.8
-LEAST_DAYS = 4
+ACTIVE_HOUR_SHARE = 0.8
+MIN_ACTIVE_DAYS = 4
 
 
 def speaks_by(moments: Sequence[float]) -> float | None:
@@ -36,19 +36,19 @@ def speaks_by(moments: Sequence[float]) -> float | None:
     it has usually spoken after twice the longest gap that it had, or three times where few are
     known.
     """
-    if len(moments) < FEW or moments[-1] - moments[0] < LEAST_HISTORY:
+    if len(moments) < MIN_EVENTS or moments[-1] - moments[0] < MIN_HISTORY_SECONDS:
         return None
     last = moments[-1]
-    times = TIMES_MANY if len(moments) >= MANY else TIMES_FEW
+    times = MANY_EVENTS_GAP_FACTOR if len(moments) >= MANY_EVENTS else FEW_EVENTS_GAP_FACTOR
     by_wall = last + max(
         LEAST, times * max(STEP, *(later - one for one, later in pairwise(moments)))
     )
-    awake = _awake(moments)
+    awake = _active_hours(moments)
     if not awake:
         return by_wall
     begin = int(moments[0] // HOUR)
     end = int(by_wall // HOUR) + 1
-    ticks = list(accumulate((_of_day(hour) in awake for hour in range(begin, end)), initial=0))
+    ticks = list(accumulate((_hour_kind(hour) in awake for hour in range(begin, end)), initial=0))
 
     def clock(at: float) -> float:
         """Return the seconds that it has run until then."""
@@ -63,24 +63,24 @@ def speaks_by(moments: Sequence[float]) -> float | None:
     return (begin + hour) * HOUR + due - ticks[hour] * HOUR
 
 
-def _awake(moments: Sequence[float]) -> set[tuple[bool, int]]:
+def _active_hours(moments: Sequence[float]) -> set[tuple[bool, int]]:
     """Return the hours in which something usually comes, each with whether it is one of a weekend
     (UTC).
     """
     first = int(moments[0] // HOUR) + 1
     last = int(moments[-1] // HOUR)
     heard = Counter(
-        _of_day(hour) for hour in {int(each // HOUR) for each in moments} if first <= hour < last
+        _hour_kind(hour) for hour in {int(each // HOUR) for each in moments} if first <= hour < last
     )
-    days = Counter(map(_of_day, range(first, last)))
+    days = Counter(map(_hour_kind, range(first, last)))
     return {
         each
         for each, count in heard.items()
-        if days[each] >= LEAST_DAYS and count >= OFTEN * days[each]
+        if days[each] >= MIN_ACTIVE_DAYS and count >= ACTIVE_HOUR_SHARE * days[each]
     }
 
 
-def _of_day(hour: int) -> tuple[bool, int]:
+def _hour_kind(hour: int) -> tuple[bool, int]:
     """Return of an hour since 1970 whether it is of a weekend, and which of its day it is."""
     day, of_day = divmod(hour, 24)
     return (day + 3) % 7 >= 5, of_day

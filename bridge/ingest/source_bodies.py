@@ -13,10 +13,10 @@ from bridge.core.locators import dig
 from bridge.core.model import JSON, Body, FormFile
 from bridge.ingest import forms
 from bridge.ingest.bodies import decode, decode_token
-from bridge.ingest.duplicates import NAME_LENGTH
+from bridge.ingest.duplicates import MAX_NAME_CHARS
 from bridge.routing.model import Source
 
-MAX_BATCH = 1000  # events in one request
+MAX_BATCH_EVENTS = 1000  # events in one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ def split(request: Request, source: Source, body: Body) -> list[RawBody]:
     items = dig(body.value, batch.at.split(".") if batch.at else ())
     if not isinstance(items, list) or not items:
         return whole
-    if len(items) > MAX_BATCH:
-        problem = f"a batch of {len(items)} events; at most {MAX_BATCH} are taken apart"
+    if len(items) > MAX_BATCH_EVENTS:
+        problem = f"a batch of {len(items)} events; at most {MAX_BATCH_EVENTS} are taken apart"
         return [RawBody(request, replace(body, problem=problem))]
     headers = {**request.headers, "content-type": "application/json"}
     beside = {
@@ -77,7 +77,7 @@ def split(request: Request, source: Source, body: Body) -> list[RawBody]:
         if isinstance(body.value, dict) and name in body.value
     }
     if not all(map(_is_word, beside.values())):
-        problem = f"beside the list of a batch stands more than {NAME_LENGTH} characters"
+        problem = f"beside the list of a batch stands more than {MAX_NAME_CHARS} characters"
         return [RawBody(request, replace(body, problem=problem))]
     parts = [beside | item if isinstance(item, dict) else item for item in items]
     return [
@@ -88,5 +88,5 @@ def split(request: Request, source: Source, body: Body) -> list[RawBody]:
 
 def _is_word(value: JSON) -> bool:
     return not isinstance(value, dict | list) and not (
-        isinstance(value, str) and len(value) > NAME_LENGTH
+        isinstance(value, str) and len(value) > MAX_NAME_CHARS
     )

@@ -28,7 +28,7 @@ from bridge.core.model import (
     RunState,
     Status,
 )
-from bridge.delivery.reconcile import Candidate, Earlier, Look, window
+from bridge.delivery.reconcile import Candidate, Earlier, Look, attempt_window
 from bridge.delivery.reconcile_verdict import judge
 from bridge.providers.registry import PROVIDERS
 from bridge.routing.model import OWN
@@ -668,7 +668,7 @@ def test_show_tells_what_was_found_of_a_start_without_an_answer(store: Database)
     delivery = make_delivery(event, status=Status.UNKNOWN)
     events.add(store, event, [delivery], lambda *_: [])
     seen = Candidate(run_id="Run\x1b1", created_at=NOW, state=RunState.DONE)
-    look = Look(at=NOW + 90, window=window(NOW, 30.0), listed=4, candidates=(seen,))
+    look = Look(at=NOW + 90, window=attempt_window(NOW, 30.0), listed=4, candidates=(seen,))
     found = judge(delivery, 1, NOW, look, Earlier(looks=1), exclusive=False)
     put(store, delivery.id, evidence=to_json(found.as_json()))
     text = run("show", event.id).stdout

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from bridge.cli.main import group
 from bridge.config.loader import check
 from bridge.core.errors import CompileError
-from bridge.ingest.forms.custom_page import MOST, NAMES, compile_page
+from bridge.ingest.forms.custom_page import MAX_PAGE_CHARS, PAGE_VARIABLES, compile_page
 from bridge.ingest.forms.spam.captchas import KINDS
 
 ROUTES = """
@@ -351,7 +351,10 @@ def test_the_component_says_by_itself_that_it_is_busy(folder: Path, spam: str) -
         ("{{ cycler.__init__.__globals__ }}", "unsafe"),
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
         ("{% for n in range(1000000) %}x{% endfor %}", "OverflowError"),
-        ("{% for n in range(99999) %}xxxxxxxxxxxxxxx{% endfor %}", f"more than {MOST} characters"),
+        (
+            "{% for n in range(99999) %}xxxxxxxxxxxxxxx{% endfor %}",
+            f"more than {MAX_PAGE_CHARS} characters",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_page_is_said_at_load(folder: Path, text: str, said: str) -> None:
@@ -390,13 +393,13 @@ def test_a_page_is_part_of_the_configuration(folder: Path) -> None:
 
 
 def test_a_page_gets_what_is_said_of_it_and_escapes_all_of_it() -> None:
-    page = compile_page("|".join(f"{{{{ {name} }}}}" for name in NAMES), "x.html")
-    values = {name: f"<{name}>" for name in NAMES}
-    assert page.render(values) == "|".join(f"&lt;{name}&gt;" for name in NAMES)
+    page = compile_page("|".join(f"{{{{ {name} }}}}" for name in PAGE_VARIABLES), "x.html")
+    values = {name: f"<{name}>" for name in PAGE_VARIABLES}
+    assert page.render(values) == "|".join(f"&lt;{name}&gt;" for name in PAGE_VARIABLES)
     assert compile_page("{{ form.a.b.c }}{{ nothing }}", "x.html").render({"form": {}}) == ""
 
 
-@pytest.mark.parametrize("value", [[1], {"a": 1}, 10**400, "x" * MOST, None])
+@pytest.mark.parametrize("value", [[1], {"a": 1}, 10**400, "x" * MAX_PAGE_CHARS, None])
 def test_no_submission_breaks_more_than_the_page(value: object) -> None:
     page = compile_page(
         "{{ form.x ~ form.y }}{% if form.x %}{{ form.x.strip() + 1 }}{% endif %}", "x.html"

@@ -20,8 +20,8 @@ from bridge.delivery.reconcile import (
     Look,
     Verdict,
     Window,
+    attempt_window,
     earlier,
-    window,
     window_by_clocks,
 )
 from bridge.delivery.reconcile_verdict import judge
@@ -30,7 +30,7 @@ TIMEOUT = 30.0
 INTENT = ClockReading(at=NOW, boot_clock=1000.0, boot_id="b", host="h", platform_at=NOW + 5)
 LATER = ClockReading(at=NOW + 100, boot_clock=1100.0, boot_id="b", host="h", platform_at=NOW + 105)
 DELIVERY = make_delivery(make_event("1"), status=Status.UNKNOWN, attempts=1, run_timeout=600.0)
-LOOK = Look(at=NOW + 100, window=window(NOW, TIMEOUT), listed=3)
+LOOK = Look(at=NOW + 100, window=attempt_window(NOW, TIMEOUT), listed=3)
 RUN = Candidate(run_id="r1", created_at=NOW + 1, state=RunState.DONE, echo=Echo.DELIVERY)
 
 

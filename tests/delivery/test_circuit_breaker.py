@@ -38,7 +38,7 @@ def after(
 
 
 def open_circuit() -> Circuit:
-    known = after(*[REFUSED] * circuit_breaker.FAILURES)
+    known = after(*[REFUSED] * circuit_breaker.FAILURES_TO_OPEN)
     assert known is not None
     return known
 
@@ -50,7 +50,7 @@ def test_where_all_is_well_nothing_is_kept() -> None:
 
 
 def test_some_failures_in_a_row_open_it_and_a_success_between_does_not() -> None:
-    almost = [UNKNOWN] * (circuit_breaker.FAILURES - 1)
+    almost = [UNKNOWN] * (circuit_breaker.FAILURES_TO_OPEN - 1)
     known = after(*almost, STARTED, *almost)
     assert known is not None and known.state(NOW) == "closed" and free(known, 5, 0, NOW) == 5
     known = after(REFUSED, known=known)

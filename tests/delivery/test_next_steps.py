@@ -13,8 +13,8 @@ from bridge.cli.main import group
 from bridge.core.circuit_state import Circuit
 from bridge.core.model import JSON, DeadKind, Delivery, RunState, Status
 from bridge.delivery.next_steps import (
-    NOTHING_KNOWN,
-    RELEASE,
+    NO_CONTEXT,
+    RELEASE_STEP,
     STEPS,
     Known,
     Need,
@@ -134,9 +134,9 @@ THEN = "2025-11-24T16:00:30Z"
 @pytest.mark.parametrize(
     ("changes", "known", "steps"),
     [
-        ({"status": Status.QUEUED}, NOTHING_KNOWN, []),
-        ({"status": Status.DELIVERED, "run_state": RunState.DONE}, NOTHING_KNOWN, []),
-        ({"status": Status.UNKNOWN}, NOTHING_KNOWN, ["flowbridge resolve dlv_1"]),
+        ({"status": Status.QUEUED}, NO_CONTEXT, []),
+        ({"status": Status.DELIVERED, "run_state": RunState.DONE}, NO_CONTEXT, []),
+        ({"status": Status.UNKNOWN}, NO_CONTEXT, ["flowbridge resolve dlv_1"]),
         (
             UNKNOWN,
             Known(obstacle=FIXED),
@@ -162,7 +162,7 @@ THEN = "2025-11-24T16:00:30Z"
         ),
         (
             {"status": Status.DEAD, "dead_kind": DeadKind.PERSON, "holds_key": True},
-            NOTHING_KNOWN,
+            NO_CONTEXT,
             ["flowbridge retry dlv_1", "or flowbridge cancel dlv_1, which lets those behind it go"],
         ),
         (
@@ -201,7 +201,10 @@ def test_what_is_said_of_many_is_of_the_same_table_as_what_is_said_of_one() -> N
 
 def test_each_step_is_a_command_that_there_is() -> None:
     said = " ".join(
-        [RELEASE, *(text for steps in STEPS.values() for text in (*steps.one, steps.many or ""))]
+        [
+            RELEASE_STEP,
+            *(text for steps in STEPS.values() for text in (*steps.one, steps.many or "")),
+        ]
     )
     for name in re.findall(r"flowbridge ([a-z]+)", said):
         assert group.get_command(click.Context(group), name) is not None, name

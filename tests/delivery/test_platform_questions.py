@@ -136,7 +136,7 @@ def test_a_list_of_runs_tells_the_time_there_and_may_be_long() -> None:
             gumloop.read_runs(Answer(status=200, headers={"date": odd}, body=body)).told_at is None
         )
     call = gumloop.build_runs(Platform(name="g", type="gumloop", api_key="k", user_id="u"), "f")
-    assert call.most == gumloop.LONGEST_LIST
+    assert call.most == gumloop.MAX_LIST_BYTES
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from bridge.delivery.platforms import gumloop
 from bridge.delivery.platforms.model import Listing
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.platforms.responses import (
-    DETAIL_LENGTH,
+    MAX_DETAIL_CHARS,
     error_text,
-    load_beginning,
+    load_truncated,
     parse_time,
     printable,
     retry_after,
@@ -358,7 +358,7 @@ def test_retry_after_is_seconds_or_a_date_and_at_most_an_hour(
 
 def test_error_texts_are_short_printable_and_hold_no_echoed_credential() -> None:
     long = error_text(answer(400, {"error": "e", "message": "x" * 5000}))
-    assert len(long) == DETAIL_LENGTH and long.endswith("…")
+    assert len(long) == MAX_DETAIL_CHARS and long.endswith("…")
     assert (
         error_text(answer(400, b"\x1b[31mred\x00\x07\r\nnext\xe2\x80\xae\xff"))
         == "HTTP 400: [31mred next \ufffd"
@@ -463,7 +463,7 @@ def test_a_run_whose_outputs_or_log_are_too_long_is_seen_to_end_all_the_same(cut
         assert report.state is None and "cut off" in report.detail
     else:
         assert (report.state, report.raw_state) == (RunState.DONE, "DONE")
-        assert report.log == (gumloop.CUT_OFF,) and report.outputs in ({}, {"a": "ü" * 20})
+        assert report.log == (gumloop.CUT_OFF_LINE,) and report.outputs in ({}, {"a": "ü" * 20})
 
 
 @pytest.mark.parametrize(
@@ -482,7 +482,7 @@ def test_a_run_whose_outputs_or_log_are_too_long_is_seen_to_end_all_the_same(cut
 def test_the_beginning_of_an_object_gives_the_members_that_are_whole(
     body: bytes, found: object
 ) -> None:
-    assert load_beginning(body) == found
+    assert load_truncated(body) == found
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2023-99-01", 5, None, [], {}, True, "x" * 99])
@@ -539,7 +539,7 @@ ANSWERS = st.builds(
 def test_no_answer_makes_reading_fail(some: Answer) -> None:
     for row in PLATFORMS.values():
         outcome = row.read_start(some, NOW)
-        assert len(outcome.detail) <= DETAIL_LENGTH and outcome.detail.isprintable()
+        assert len(outcome.detail) <= MAX_DETAIL_CHARS and outcome.detail.isprintable()
         if row.read_run is not None:
             report = row.read_run(some)
             assert report.state is not None or report.detail

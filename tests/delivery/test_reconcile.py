@@ -13,7 +13,7 @@ from records import NOW, make_delivery, make_event
 from bridge.core.model import Delivery, RunState, Status
 from bridge.core.timings import TIMINGS
 from bridge.delivery.reconcile import (
-    FULL,
+    MAX_LISTED_RUNS,
     SKEW,
     Candidate,
     Earlier,
@@ -23,16 +23,16 @@ from bridge.delivery.reconcile import (
     Rival,
     Verdict,
     Window,
+    attempt_window,
     candidates,
     earlier,
     echo,
-    window,
 )
-from bridge.delivery.reconcile_verdict import judge, wait
+from bridge.delivery.reconcile_verdict import judge, next_look_delay
 
 TIMEOUT = 30.0
 DELIVERY = make_delivery(make_event("1"), status=Status.UNKNOWN, attempts=1, run_timeout=600.0)
-WINDOW = window(NOW, TIMEOUT)
+WINDOW = attempt_window(NOW, TIMEOUT)
 LOOKED = NOW + TIMEOUT + 60.0
 RUN = Candidate(run_id="r1", created_at=NOW + 1, state=RunState.DONE)
 OURS = replace(RUN, echo=Echo.DELIVERY)
@@ -48,8 +48,8 @@ OPEN, HELD, TWIN = (
     )
 )
 WHOLE: dict[str, Any] = {"listed": 3}  # what the list held: all there is
-REACHES: dict[str, Any] = {"listed": FULL, "oldest": WINDOW.since - 1}
-SHORT: dict[str, Any] = {"listed": FULL, "oldest": WINDOW.since + 1}
+REACHES: dict[str, Any] = {"listed": MAX_LISTED_RUNS, "oldest": WINDOW.since - 1}
+SHORT: dict[str, Any] = {"listed": MAX_LISTED_RUNS, "oldest": WINDOW.since + 1}
 CONFIRM = TIMINGS.reconcile_confirm_seconds
 EMPTY = Earlier(looks=1, covered=True, empty_at=LOOKED - CONFIRM)
 
@@ -116,7 +116,7 @@ def judged(
         (seen(), replace(EMPTY, empty_at=None), False, Verdict.AGAIN),
         (seen(**SHORT), None, False, Verdict.HOLD),
         (seen(**SHORT), EMPTY, False, Verdict.HOLD),
-        (seen(listed=FULL), EMPTY, False, Verdict.HOLD),  # a full list without times
+        (seen(listed=MAX_LISTED_RUNS), EMPTY, False, Verdict.HOLD),  # a full list without times
         (seen(unread=1), EMPTY, False, Verdict.HOLD),
         (seen(RUN), EMPTY, False, Verdict.HOLD),
     ],
@@ -234,21 +234,21 @@ def test_each_decision_says_why() -> None:
 def test_a_second_look_is_made_when_it_may_decide() -> None:
     assert judged(seen()).decision.wait == CONFIRM == 30.0
     assert judged(seen(), replace(EMPTY, empty_at=LOOKED - 12.0)).decision.wait == CONFIRM - 12.0
-    assert judged(seen(GOING), replace(EMPTY, looks=2)).decision.wait == wait(2)
+    assert judged(seen(GOING), replace(EMPTY, looks=2)).decision.wait == next_look_delay(2)
 
 
 # -- what counts
 
 
 def test_the_limits_are_those_of_the_contract() -> None:
-    assert window(NOW, TIMEOUT) == Window(NOW - 60.0, NOW + TIMEOUT + 60.0)
+    assert attempt_window(NOW, TIMEOUT) == Window(NOW - 60.0, NOW + TIMEOUT + 60.0)
     assert [seen(listed=listed).covers for listed in (9, 10)] == [True, False]
     assert TIMINGS.reconcile_max_seconds == 600.0
 
 
 def test_a_list_covers_the_window_where_its_oldest_is_older() -> None:
     for oldest, covers in ((WINDOW.since - 0.1, True), (WINDOW.since, False), (None, False)):
-        assert seen(listed=FULL, oldest=oldest).covers is covers
+        assert seen(listed=MAX_LISTED_RUNS, oldest=oldest).covers is covers
     assert not seen(problem="HTTP 500").covers
     bare = Look(at=LOOKED, window=WINDOW)
     assert (bare.listed, bare.unread, bare.candidates, bare.rivals) == (0, 0, (), ())
@@ -261,10 +261,10 @@ def test_of_those_that_echo_one_without_a_time_comes_first() -> None:
 
 
 def test_the_window_has_skew_on_both_sides_and_follows_the_platforms_clock() -> None:
-    assert window(NOW, TIMEOUT) == Window(NOW - SKEW, NOW + TIMEOUT + SKEW)
+    assert attempt_window(NOW, TIMEOUT) == Window(NOW - SKEW, NOW + TIMEOUT + SKEW)
     assert (
-        window(NOW, TIMEOUT, -300.0)
-        == window(NOW, TIMEOUT, 300.0)
+        attempt_window(NOW, TIMEOUT, -300.0)
+        == attempt_window(NOW, TIMEOUT, 300.0)
         == Window(NOW - SKEW - 300, NOW + TIMEOUT + SKEW + 300)
     )
 
@@ -422,8 +422,10 @@ def test_a_window_that_was_covered_once_stays_so_and_the_first_empty_look_counts
 
 
 def test_waits_grow_to_their_ceiling() -> None:
-    assert [wait(n) for n in (0, 1, 2)] == [5.0, 7.5, 11.25]
-    assert wait(1000) == TIMINGS.reconcile_max_seconds == 600.0  # as docs/operations.md says
+    assert [next_look_delay(n) for n in (0, 1, 2)] == [5.0, 7.5, 11.25]
+    assert (
+        next_look_delay(1000) == TIMINGS.reconcile_max_seconds == 600.0
+    )  # as docs/operations.md says
 
 
 # -- whatever comes
@@ -474,7 +476,9 @@ def test_nothing_is_started_twice(look: Look, before: Earlier, exclusive: bool) 
     decision = judged(look, before, exclusive=exclusive).decision
     if decision.verdict is Verdict.QUEUE:
         assert not look.candidates and not look.unread and look.problem is None
-        assert look.listed < FULL or (look.oldest is not None and look.oldest < WINDOW.since)
+        assert look.listed < MAX_LISTED_RUNS or (
+            look.oldest is not None and look.oldest < WINDOW.since
+        )
         assert before.empty_at is not None and LOOKED - before.empty_at >= CONFIRM
 
 

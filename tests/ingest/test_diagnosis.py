@@ -25,7 +25,13 @@ from bridge.core.errors import BadSignature, NotFound
 from bridge.core.http_messages import Request
 from bridge.core.model import Reject
 from bridge.ingest.diagnosis import NOT_KEPT, UNREADABLE, diagnose
-from bridge.ingest.rejects import MOST, obstacle, readmit, reject_of, request_of
+from bridge.ingest.rejects import (
+    MAX_REJECT_BODY_BYTES,
+    readmission_obstacle,
+    readmit,
+    rebuild_request,
+    reject_of,
+)
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
@@ -270,12 +276,16 @@ def test_what_verifies_now_is_said(config: Config) -> None:
 def test_a_cut_body_a_masked_credential_and_a_source_that_is_gone_are_obstacles(
     config: Config,
 ) -> None:
-    big = github(config, signed(NEW), b"x" * (MOST + 1))
-    assert (len(big.body), big.size, big.cut) == (MOST, MOST + 1, True)
+    big = github(config, signed(NEW), b"x" * (MAX_REJECT_BODY_BYTES + 1))
+    assert (len(big.body), big.size, big.cut) == (
+        MAX_REJECT_BODY_BYTES,
+        MAX_REJECT_BODY_BYTES + 1,
+        True,
+    )
     assert "Only the first 65536 of its 65537 bytes are kept" in diagnose(big, config)[-1]
     token = github(config, {"authorization": "Bearer wrong-secret"}, source="token")
     assert token.headers["authorization"] == "***" and "credential is not kept" in (
-        obstacle(token, config) or ""
+        readmission_obstacle(token, config) or ""
     )
     gone = replace(big, source="gone")
     assert diagnose(gone, config) == ["routes.yaml has no source 'gone' any more"]
@@ -289,11 +299,16 @@ SHOWN: dict[str, tuple[str, dict[str, str], bytes, str]] = {
     "query": ("parameter", {}, b"{}", "a=1&token=w-r-o-n-g"),
     "signed header": ("teams", {"authorization": "HMAC w-r-o-n-g"}, b"{}", ""),
     "body": ("figma", {}, b'{"passcode": "w-r-o-n-g", "event_type": "PING"}', ""),
-    "long body": ("figma", {}, b'{"passcode": "w-r-o-n-g", "long": "' + b"x" * MOST + b'"}', ""),
+    "long body": (
+        "figma",
+        {},
+        b'{"passcode": "w-r-o-n-g", "long": "' + b"x" * MAX_REJECT_BODY_BYTES + b'"}',
+        "",
+    ),
     "body cut in the passcode": (
         "figma",
         {},
-        b'{"long": "' + b"x" * (MOST - 26) + b'", "passcode": "w-r-o-n-g"}',
+        b'{"long": "' + b"x" * (MAX_REJECT_BODY_BYTES - 26) + b'", "passcode": "w-r-o-n-g"}',
         "",
     ),
     "broken body": ("figma", {}, b'{"event_type": "PING", "passcode": "w-r-o-n-g"', ""),
@@ -325,7 +340,7 @@ def test_what_was_shown_in_place_of_the_secret_is_not_kept_and_that_is_said(
     assert reject.size == len(body)
     if name not in ("form", "other body"):
         assert reject.cut or (
-            "its credential is not kept" in (obstacle(reject, config) or "")
+            "its credential is not kept" in (readmission_obstacle(reject, config) or "")
             and NOT_KEPT in diagnose(reject, config)
         )
     with pytest.raises(BadSignature):
@@ -341,7 +356,7 @@ def test_a_body_that_is_signed_is_kept_whole_since_it_may_verify_later(config: C
         NOW,
     )
     reject = reject_of(request, source, "mismatch", NOW, "rej_x")
-    assert reject.body == body and obstacle(reject, config) is None
+    assert reject.body == body and readmission_obstacle(reject, config) is None
     assert readmit(
         reject,
         config,
@@ -537,7 +552,10 @@ def test_a_claim_that_came_to_nothing_is_free_again(database: Database) -> None:
 
 def test_the_request_is_the_same_again(config: Config) -> None:
     reject = github(config, signed("x"))
-    assert request_of(reject).body == BODY and request_of(reject).url == "https://x/hooks/github"
+    assert (
+        rebuild_request(reject).body == BODY
+        and rebuild_request(reject).url == "https://x/hooks/github"
+    )
 
 
 # -- the edge

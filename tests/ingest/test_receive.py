@@ -33,7 +33,7 @@ from bridge.ingest.event_builder import PLANNING_FAILED
 from bridge.ingest.forms.spam.check import CheckedSubmission
 from bridge.ingest.forms.spam.dedup import Marks
 from bridge.ingest.receive import Received, receive, replan
-from bridge.ingest.source_bodies import MAX_BATCH
+from bridge.ingest.source_bodies import MAX_BATCH_EVENTS
 from bridge.providers.model import Batch, Handshake, Probe, Reply
 from bridge.providers.signatures.scheme import Secret
 from bridge.routing.model import Config, Source
@@ -422,11 +422,11 @@ def test_a_batch_of_a_thousand_is_taken_apart(bench: Bench) -> None:
 
 
 def test_a_batch_that_is_too_long_is_kept_whole_and_says_so(bench: Bench) -> None:
-    take(bench, batch_of(bench.config, Batch()), [1] * (MAX_BATCH + 1))
+    take(bench, batch_of(bench.config, Batch()), [1] * (MAX_BATCH_EVENTS + 1))
     assert len(bench.store.events) == 1
     assert (
         bench.store.events[0].problem
-        == f"a batch of {MAX_BATCH + 1} events; at most {MAX_BATCH} are taken apart"
+        == f"a batch of {MAX_BATCH_EVENTS + 1} events; at most {MAX_BATCH_EVENTS} are taken apart"
     )
 
 
@@ -975,7 +975,7 @@ def test_the_spam_check_decides_what_is_stored_of_a_form(
         assert prepared.kept[0][1] is known
         return
     assert isinstance(prepared, Prepared) and (prepared.marks, files) == (marks, [b"%PDF-1"])
-    receive_module.answer(prepared, effects.store(prepared))
+    receive_module.build_answer(prepared, effects.store(prepared))
     (event,) = bench.store.events
     assert (event.client, event.spam, event.headers["x-masked"]) == ("192.0.2.0", spam, "yes")
     planned = [(one.route, one.status) for one in bench.store.deliveries]
@@ -1138,7 +1138,7 @@ def test_a_request_that_would_wait_can_be_prepared_again_elsewhere(bench: Bench)
     assert bench.store == Store()
     again = receive_module.prepare(request, source, bench.config, patient, NOW)
     assert isinstance(again, Prepared)
-    said = receive_module.answer(again, patient.store(again))
+    said = receive_module.build_answer(again, patient.store(again))
     assert (said.reply.status, [event.id for event in bench.store.events]) == (202, ["evt_1"])
     assert (
         said.reply

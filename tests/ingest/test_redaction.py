@@ -25,7 +25,7 @@ from bridge.core.errors import SettingsError
 from bridge.core.http_messages import Request
 from bridge.core.model import Delivery, Event
 from bridge.ingest.redaction import compile_redaction, keyed, mark
-from bridge.ingest.rejects import obstacle, reject_of
+from bridge.ingest.rejects import readmission_obstacle, reject_of
 from bridge.routing.model import Config
 from bridge.store.db.database import Database
 from bridge.store.inbound import events
@@ -244,7 +244,10 @@ def test_a_reject_keeps_nothing_of_a_body_that_nobody_has_proven(config: Config)
     )
     reject = reject_of(request, config.sources["crm"], "mismatch", NOW, "rej_1")
     assert not any(secret in repr(reject) for secret in (SSN, CARD, "ann@", "abc"))
-    assert obstacle(reject, config) == f"only the first 0 of its {len(BODY)} bytes are kept"
+    assert (
+        readmission_obstacle(reject, config)
+        == f"only the first 0 of its {len(BODY)} bytes are kept"
+    )
 
 
 @pytest.mark.parametrize(

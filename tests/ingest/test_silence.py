@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ingest.silence import FEW, HISTORY, LEAST, LEAST_HISTORY, STEP, speaks_by
+from bridge.ingest.silence import HISTORY, LEAST, MIN_EVENTS, MIN_HISTORY_SECONDS, STEP, speaks_by
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -156,14 +156,18 @@ def test_false_alarms_are_rare(make: Callable[[int], Times]) -> None:
 
 @pytest.mark.parametrize(
     "times",
-    [[], regular(HOUR, 0)[: int(LEAST_HISTORY / HOUR)], regular(HOUR, 0)[:: 24 * 3][: FEW - 1]],
+    [
+        [],
+        regular(HOUR, 0)[: int(MIN_HISTORY_SECONDS / HOUR)],
+        regular(HOUR, 0)[:: 24 * 3][: MIN_EVENTS - 1],
+    ],
     ids=["no event", "a new source", "few events"],
 )
 def test_of_too_little_nothing_is_learned(times: Times) -> None:
     assert speaks_by(times) is None
 
 
-@given(st.lists(st.floats(0, HISTORY), min_size=FEW, max_size=60))
+@given(st.lists(st.floats(0, HISTORY), min_size=MIN_EVENTS, max_size=60))
 def test_it_is_after_the_longest_gap_of_all_or_in_hours_that_are_awake(
     offsets: list[float],
 ) -> None:

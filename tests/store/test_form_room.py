@@ -11,7 +11,7 @@ from records import NOW, make_event
 
 from bridge.core.errors import Refused
 from bridge.core.model import FormFile
-from bridge.ingest.forms.spam.dedup import Marks, Once
+from bridge.ingest.forms.spam.dedup import Marks, UniqueMark
 from bridge.store.db.database import Database
 from bridge.store.encryption import Sealer
 from bridge.store.inbound import form_files, removal, submissions
@@ -28,7 +28,7 @@ def add(
     database: Database, *sizes: int, key: str = "", room: int | None = 100, source: str = "jobs"
 ) -> Added:
     one = make_event(provider="form", source=source, files=tuple(map(file, sizes)))
-    marks = Marks(now=NOW, digest=key, once=(Once(key, NOW + 600),) if key else (), room=room)
+    marks = Marks(now=NOW, digest=key, once=(UniqueMark(key, NOW + 600),) if key else (), room=room)
     return submissions.add(database, one, [], marks, lambda *_: [])
 
 

@@ -953,7 +953,7 @@ def looked(
 ) -> reconcile_store.Answers:
     look = reconcile.Look(
         at=at,
-        window=reconcile.window(known.began_at, 30.0),
+        window=reconcile.attempt_window(known.began_at, 30.0),
         listed=len(candidates),
         candidates=candidates,
     )

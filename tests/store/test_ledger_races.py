@@ -439,7 +439,7 @@ def found(
         )
         for one in run_ids
     )
-    window = reconcile.window(known.began_at, 30.0)
+    window = reconcile.attempt_window(known.began_at, 30.0)
     look = reconcile.Look(
         at=known.began_at + 100, window=window, listed=len(run_ids), candidates=candidates
     )

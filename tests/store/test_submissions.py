@@ -15,7 +15,7 @@ from bridge.core.errors import Refused
 from bridge.core.model import Delivery, Event
 from bridge.core.rate_limits import Rate
 from bridge.core.timings import TIMINGS
-from bridge.ingest.forms.spam.dedup import Limit, Marks, Once
+from bridge.ingest.forms.spam.dedup import Marks, RateMark, UniqueMark
 from bridge.ingest.forms.spam.layers import MARKED
 from bridge.store.db.database import Database
 from bridge.store.inbound import events, submissions
@@ -32,12 +32,12 @@ def marks(
     digest: str = "d",
     now: float = NOW,
     until: float = 600.0,
-    limits: Sequence[Limit] = (),
+    limits: Sequence[RateMark] = (),
 ) -> Marks:
     return Marks(
         now=now,
         digest=digest,
-        once=tuple(Once(key, now + until) for key in sorted(once)),
+        once=tuple(UniqueMark(key, now + until) for key in sorted(once)),
         limits=tuple(limits),
     )
 
@@ -202,8 +202,8 @@ def test_only_what_was_let_through_is_known_before_it_is_judged(database: Databa
 # -- rates
 
 
-def limits(address: str = "address:a") -> list[Limit]:
-    return [Limit("form:f", FORM), Limit(address, EACH)]
+def limits(address: str = "address:a") -> list[RateMark]:
+    return [RateMark("form:f", FORM), RateMark(address, EACH)]
 
 
 def statuses(database: Database, *moments: float, address: str = "address:a") -> list[int]:
@@ -272,7 +272,7 @@ def test_ten_thousand_addresses_leave_few_rows(sqlite: Database) -> None:
             now = NOW + second + number / 100
             submissions.sweep(connection, now, submissions.SWEEP_ROWS)
             submissions._apply_limits(
-                connection, marks(now=now, limits=[Limit(f"address:{second}-{number}", rate)])
+                connection, marks(now=now, limits=[RateMark(f"address:{second}-{number}", rate)])
             )
 
     for second in range(100):
@@ -299,7 +299,7 @@ def test_rows_that_go_and_come_again_at_once_lead_to_no_deadlock(database: Datab
     rate = Rate(count=1000, per=10.0)
 
     def send(number: int) -> str:
-        limits = [Limit(f"form:{number % 2}", rate), Limit(f"address:{number % 3}", rate)]
+        limits = [RateMark(f"form:{number % 2}", rate), RateMark(f"address:{number % 3}", rate)]
         return add(
             database,
             marks(f"same:{number % 7}", now=NOW + number / 100, until=0.001, limits=limits),

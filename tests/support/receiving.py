@@ -16,7 +16,7 @@ from bridge.core.rate_limits import Rate
 from bridge.ingest.effects import OfflineEffects, Prepared
 from bridge.ingest.forms.attachments import digest
 from bridge.ingest.forms.spam.check import SpamCheck
-from bridge.ingest.ports import Keep, Kept
+from bridge.ingest.ports import Kept, StoreEvents
 from bridge.ingest.receive import Received, receive
 from bridge.providers.model import Reply
 from bridge.providers.signatures.key_source import NO_KEYS
@@ -40,7 +40,7 @@ def receive_request(
     request: Request,
     source: Source,
     config: Config,
-    keep: Keep,
+    keep: StoreEvents,
     now: float,
     new_id: Callable[[], str] | None = None,
 ) -> Received:
@@ -74,7 +74,7 @@ class Unlearning:
 class Storage:
     """Stores events by a function, and rejects nowhere."""
 
-    keep: Keep
+    keep: StoreEvents
 
     def add(self, prepared: Prepared) -> Sequence[Kept]:
         return self.keep(prepared.arrivals, prepared.replan)
@@ -89,7 +89,7 @@ class Storage:
 def hooks_of(
     settings: Settings,
     config: Callable[[], Config],
-    keep: Keep = keep_nothing,
+    keep: StoreEvents = keep_nothing,
     *,
     limiter: Any = None,
     intake: BodyReader | None = None,

@@ -30,7 +30,7 @@ from bridge.core.model import Status
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.delivery.polling import Polling
 from bridge.flows import flow
-from bridge.ingest.ports import Keep
+from bridge.ingest.ports import StoreEvents
 from bridge.routing.model import Config, Source
 from bridge.store.db.database import Database
 from bridge.store.inbound.events import Added
@@ -85,7 +85,7 @@ def settings(tmp_path: Path) -> Settings:
     return load_settings(environ)
 
 
-def edge(settings: Settings, source: Source, keep: Keep = keep_nothing) -> Client:
+def edge(settings: Settings, source: Source, keep: StoreEvents = keep_nothing) -> Client:
     """The HTTP edge with one source, which keeps nothing."""
     config = Config(
         sources={source.name: source}, routes=(), flows={}, platforms={}, hash="", canonical=""

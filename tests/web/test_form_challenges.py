@@ -214,5 +214,5 @@ def test_the_script_finds_the_number(tmp_path: Path) -> None:
         "number": json.loads(done.stdout)
     }
     payload = b64encode(json.dumps(said).encode()).decode()
-    found = altcha.check(derive(KEY, "altcha"), payload, "contact", NOW)
-    assert isinstance(found, altcha.Solved) and found.until == NOW + 86400
+    found = altcha.check_solution(derive(KEY, "altcha"), payload, "contact", NOW)
+    assert isinstance(found, altcha.SolvedChallenge) and found.until == NOW + 86400

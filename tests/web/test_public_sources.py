@@ -19,7 +19,7 @@ from small_disk import SIZE
 from bridge.config.loader import load
 from bridge.core.errors import Refused
 from bridge.core.rate_limits import DAY
-from bridge.ingest.forms.spam.dedup import Marks, Once
+from bridge.ingest.forms.spam.dedup import Marks, UniqueMark
 from bridge.ingest.ports import signed_reserve
 from bridge.store.db.database import Database
 from bridge.store.inbound import daily_bytes, submissions
@@ -43,7 +43,7 @@ def submit(
 ) -> int:
     one = make_event(provider="form", source=source, body=b"x" * size)
     marks = Marks(
-        now=now, digest=key, once=(Once(key, now + 600),) if key else (), daily_bytes=most
+        now=now, digest=key, once=(UniqueMark(key, now + 600),) if key else (), daily_bytes=most
     )
     try:
         return 200 if submissions.add(database, one, [], marks, lambda *_: []).duplicate else 202

@@ -28,7 +28,7 @@ from bridge.core.file_links import PREFIX, file_of, link
 from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import Delivery, Event, FormFile, Kind, Retry, Status
 from bridge.delivery.attempt import deliver
-from bridge.delivery.file_transfer import Hands, link_until, may_refer, referred, uploaded_name
+from bridge.delivery.file_transfer import Hands, link_expiry, may_refer, referred, uploaded_name
 from bridge.delivery.platforms import gumloop as gumloop_platform
 from bridge.delivery.platforms.registry import PLATFORMS
 from bridge.routing.expressions.compile import compile_expression
@@ -152,7 +152,7 @@ def test_on_http_a_file_has_its_bytes_or_a_link() -> None:
     )
     inline, linked = (body["cv"] for body in send.bodies)
     assert inline == asdict(CV) | {"content": base64.b64encode(PDF).decode()}
-    expires = link_until(one.created_at, NOW, 3600.0)
+    expires = link_expiry(one.created_at, NOW, 3600.0)
     assert linked["url"] == f"https://hooks.example.com/files/{EVENT.id}.0.{expires:g}" and linked[
         "expires_at"
     ].endswith("Z")
@@ -185,7 +185,7 @@ def test_a_mark_is_a_link_wherever_it_stands_and_nothing_is_uploaded_for_it(
         deliver(one, replace(platform, file_links=3600.0), send, NOW, hands(one)).kind
         is Kind.STARTED
     )
-    expires = link_until(one.created_at, NOW, 3600.0)
+    expires = link_expiry(one.created_at, NOW, 3600.0)
     url = lambda number: f"https://hooks.example.com/files/{EVENT.id}.{number}.{expires:g}"  # noqa: E731
     (sent,) = send.bodies
     assert (sent["text"], sent["all"], sent["name"]) == (
@@ -385,9 +385,9 @@ def test_a_link_is_good_for_its_file_until_it_expires_and_nobody_can_make_one() 
 def test_a_link_lasts_as_long_as_it_says_and_calls_of_a_delivery_are_alike(
     later: float, lasts: float
 ) -> None:
-    expires = link_until(NOW, NOW + later, lasts)
+    expires = link_expiry(NOW, NOW + later, lasts)
     assert lasts - 1e-3 <= expires - (NOW + later) <= 1.5 * lasts + 1e-3
-    assert link_until(NOW, NOW, lasts) == link_until(NOW, NOW + lasts * 0.49, lasts)
+    assert link_expiry(NOW, NOW, lasts) == link_expiry(NOW, NOW + lasts * 0.49, lasts)
 
 
 # -- in a worker, with a store and blobs

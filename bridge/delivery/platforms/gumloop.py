@@ -31,16 +31,16 @@ from bridge.delivery.platforms.responses import (
     dump,
     error_text,
     load,
-    load_beginning,
-    not_started,
+    load_truncated,
+    read_failure,
     told_at,
 )
 from bridge.routing.model import Platform
 from bridge.routing.templates import RESERVED_INPUTS
 
 BASE_URL: Final = "https://api.gumloop.com/api/v1"
-LONGEST_LIST: Final = 4 * 1024 * 1024  # bytes: ten runs may come with all their outputs
-CUT_OFF: Final = "(the platform's answer is too long: outputs or log are not all here)"
+MAX_LIST_BYTES: Final = 4 * 1024 * 1024  # bytes: ten runs may come with all their outputs
+CUT_OFF_LINE: Final = "(the platform's answer is too long: outputs or log are not all here)"
 
 
 def build_start(platform: Platform, delivery: Delivery) -> Call:
@@ -69,7 +69,7 @@ def read_start(answer: Answer, now: float) -> Outcome:
     one is unknown.
     """
     if answer.status // 100 != 2:
-        return not_started(answer, now)
+        return read_failure(answer, now)
     value = load(answer.body)
     run_id = read_identifier(value.get("run_id")) if isinstance(value, dict) else ""
     if run_id:
@@ -108,14 +108,14 @@ def read_run(answer: Answer, lines: int = LOG_LINES) -> RunReport:
         return RunReport(state=None, detail=error_text(answer), gone=True)
     if answer.status // 100 != 2:
         return RunReport(state=None, detail=error_text(answer))
-    value = load_beginning(answer.body) if answer.truncated else load(answer.body)
+    value = load_truncated(answer.body) if answer.truncated else load(answer.body)
     report = read_report(value, lines)
     if report.state is None:
         found = (
             "cut off" if answer.truncated else "not JSON" if value is None else "without a state"
         )
         return RunReport(state=None, detail=f"HTTP {answer.status}: the answer is {found}")
-    return replace(report, log=(*report.log, CUT_OFF)) if answer.truncated else report
+    return replace(report, log=(*report.log, CUT_OFF_LINE)) if answer.truncated else report
 
 
 def build_list(platform: Platform) -> Call:
@@ -141,7 +141,7 @@ def read_inputs(answer: Answer) -> Listing[InputNode]:
 def build_runs(platform: Platform, saved_item_id: str) -> Call:
     """Return the call that lists a flow's newest runs; the platform gives ten at most."""
     return replace(
-        _get(platform, "get_plrun_saved_item_map", saved_item_id=saved_item_id), most=LONGEST_LIST
+        _get(platform, "get_plrun_saved_item_map", saved_item_id=saved_item_id), most=MAX_LIST_BYTES
     )
 
 
@@ -198,7 +198,7 @@ def build_upload(platform: Platform, name: str, content: bytes) -> Call:
 def read_upload(answer: Answer, now: float) -> str | Outcome:
     """Return the name that inputs call the uploaded file by."""
     if answer.status // 100 != 2:
-        return not_started(answer, now)
+        return read_failure(answer, now)
     value = load(answer.body)
     name = (
         read_identifier(value.get("file_name"))

@@ -19,7 +19,7 @@ from bridge.delivery.platforms.responses import (
 
 LOG_LINES = 50
 MAX_LOG_LINE_CHARS = 500
-STATES: Final = {
+RUN_STATES: Final = {
     "QUEUED": RunState.QUEUED,
     "STARTED": RunState.RUNNING,
     "RUNNING": RunState.RUNNING,
@@ -40,7 +40,7 @@ def read_report(value: JSON, lines: int = LOG_LINES) -> RunReport:
     outputs = value.get("outputs")
     raw = state.strip() if isinstance(state, str) else ""
     return RunReport(
-        state=STATES.get(raw.upper(), RunState.RUNNING) if raw else None,
+        state=RUN_STATES.get(raw.upper(), RunState.RUNNING) if raw else None,
         raw_state=printable(raw, 50) if raw else None,
         outputs={} if outputs is None else outputs,
         log=_read_log(value.get("log"), lines),

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bridge.core.http_messages import Answer, Call
 from bridge.core.model import Delivery, Kind, Outcome
-from bridge.delivery.platforms.responses import USER_AGENT, dump, idempotency_key, not_started
+from bridge.delivery.platforms.responses import USER_AGENT, dump, idempotency_key, read_failure
 from bridge.routing.model import Platform
 
 
@@ -35,7 +35,7 @@ def read_start(answer: Answer, now: float) -> Outcome:
     """
     if answer.status // 100 == 2:
         return Outcome(kind=Kind.STARTED, status_code=answer.status)
-    outcome = not_started(answer, now)
+    outcome = read_failure(answer, now)
     if answer.status == 503 and outcome.retry_after is not None:
         return replace(outcome, kind=Kind.THROTTLED)
     return outcome

@@ -80,7 +80,7 @@ class KillReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[P, T]):
+class PlatformCall(Generic[P, T]):
     """Two pure functions: one builds the call, one reads the answer."""
 
     build: Callable[P, Call]
@@ -88,7 +88,7 @@ class Question(Generic[P, T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadCall:
     """Two pure functions: one builds the call that uploads (name, bytes), one reads by what name
     inputs call the file then.
 

@@ -18,9 +18,9 @@ from bridge.delivery.platforms.model import (
     KillReport,
     ListedRun,
     Listing,
-    Question,
+    PlatformCall,
     SavedFlow,
-    Upload,
+    UploadCall,
 )
 from bridge.delivery.polling import Polling
 from bridge.routing.model import Platform
@@ -31,9 +31,9 @@ __all__ = [
     "KillReport",
     "ListedRun",
     "Listing",
+    "PlatformCall",
     "PlatformType",
     "Polling",
-    "Question",
     "SavedFlow",
 ]
 
@@ -59,11 +59,11 @@ class PlatformType:
     read_start: Callable[[Answer, float], Outcome]
     build_run: Callable[[Platform, str], Call] | None = None
     read_run: ReadRun | None = None
-    flows: Question[[Platform], Listing[SavedFlow]] | None = None
-    inputs: Question[[Platform, str], Listing[InputNode]] | None = None
-    runs: Question[[Platform, str], Listing[ListedRun]] | None = None
-    kill: Question[[Platform, str], KillReport] | None = None
-    upload: Upload | None = None
+    flows: PlatformCall[[Platform], Listing[SavedFlow]] | None = None
+    inputs: PlatformCall[[Platform, str], Listing[InputNode]] | None = None
+    runs: PlatformCall[[Platform, str], Listing[ListedRun]] | None = None
+    kill: PlatformCall[[Platform, str], KillReport] | None = None
+    upload: UploadCall | None = None
     polling: Polling | None = None
     idempotent: bool = False
     credentials: str = "`api_key`"
@@ -82,11 +82,11 @@ PLATFORMS: Final[Mapping[str, PlatformType]] = {
         read_start=gumloop.read_start,
         build_run=gumloop.build_run,
         read_run=gumloop.read_run,
-        flows=Question(gumloop.build_list, gumloop.read_list),
-        inputs=Question(gumloop.build_inputs, gumloop.read_inputs),
-        runs=Question(gumloop.build_runs, gumloop.read_runs),
-        kill=Question(gumloop.build_kill, gumloop.read_kill),
-        upload=Upload(gumloop.build_upload, gumloop.read_upload),
+        flows=PlatformCall(gumloop.build_list, gumloop.read_list),
+        inputs=PlatformCall(gumloop.build_inputs, gumloop.read_inputs),
+        runs=PlatformCall(gumloop.build_runs, gumloop.read_runs),
+        kill=PlatformCall(gumloop.build_kill, gumloop.read_kill),
+        upload=UploadCall(gumloop.build_upload, gumloop.read_upload),
         polling=Polling(first=0.5, growth=2.0, max=30.0),
         base_url=gumloop.BASE_URL,
     ),
@@ -95,11 +95,11 @@ PLATFORMS: Final[Mapping[str, PlatformType]] = {
         read_start=local.read_start,
         build_run=local.build_run,
         read_run=local.read_run,
-        flows=Question(local.build_list, local.read_list),
-        inputs=Question(local.build_inputs, local.read_inputs),
-        runs=Question(local.build_runs, local.read_runs),
-        kill=Question(local.build_kill, local.read_kill),
-        upload=Upload(local.build_upload, local.read_upload),
+        flows=PlatformCall(local.build_list, local.read_list),
+        inputs=PlatformCall(local.build_inputs, local.read_inputs),
+        runs=PlatformCall(local.build_runs, local.read_runs),
+        kill=PlatformCall(local.build_kill, local.read_kill),
+        upload=UploadCall(local.build_upload, local.read_upload),
         polling=Polling(first=0.05, growth=1.6, max=2.0, least=0.02, together=0),
         idempotent=True,
         credentials="`FLOWBRIDGE_LOCAL_API_KEY`",

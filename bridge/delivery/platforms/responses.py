@@ -19,13 +19,13 @@ from bridge.core.times import parse_iso, within_years
 from bridge.delivery.retry import RETRY_AFTER_MAX
 
 USER_AGENT: Final = f"flowbridge/{bridge.__version__}"
-DETAIL_LENGTH: Final = 300  # characters of an error text
+MAX_DETAIL_CHARS: Final = 300  # characters of an error text
 
 #: Statuses that do not follow their class. 408: some gateways say it of a slow backend, which may
 #: well have started the run.
 #: 425 (RFC 8470) says that the request was not processed. 401 concerns the credentials, which all
 #: starts of a platform share; 403 may concern one flow.
-BY_STATUS: Final = {
+KIND_BY_STATUS: Final = {
     401: Kind.UNAUTHORIZED,
     408: Kind.UNKNOWN,
     425: Kind.REFUSED,
@@ -34,7 +34,7 @@ BY_STATUS: Final = {
 #: A redirect comes from something standing before the API (a moved host, a login page) and is never
 #: followed; REJECTED repeats nothing by itself. Everything not listed (1xx, 5xx, a 2xx that makes
 #: no sense, no status at all) may have started.
-BY_CLASS: Final = {3: Kind.REJECTED, 4: Kind.REJECTED}
+KIND_BY_STATUS_CLASS: Final = {3: Kind.REJECTED, 4: Kind.REJECTED}
 
 _DECODER = JSONDecoder()
 _BLANK = re.compile(r"[ \t\r\n]+")
@@ -72,7 +72,7 @@ def load(body: bytes) -> JSON:
         return None
 
 
-def load_beginning(body: bytes) -> dict[str, JSON]:
+def load_truncated(body: bytes) -> dict[str, JSON]:
     """Return the members of a JSON object that was cut off: those that stand there whole. Empty
     where it is none.
 
@@ -103,11 +103,13 @@ def _after(text: str, mark: str, place: int) -> int:
     return blank.end() if blank else place + 1
 
 
-def not_started(answer: Answer, now: float) -> Outcome:
+def read_failure(answer: Answer, now: float) -> Outcome:
     """Return the outcome of an answer that does not say "started", by its status and with the
     platform's own words.
     """
-    kind = BY_STATUS.get(answer.status) or BY_CLASS.get(answer.status // 100, Kind.UNKNOWN)
+    kind = KIND_BY_STATUS.get(answer.status) or KIND_BY_STATUS_CLASS.get(
+        answer.status // 100, Kind.UNKNOWN
+    )
     detail = error_text(answer)
     if answer.status // 100 == 3:
         detail = (
@@ -128,7 +130,7 @@ def error_text(answer: Answer) -> str:
     return printable(f"{head}: {message}" if message else head)
 
 
-def printable(text: str, length: int = DETAIL_LENGTH) -> str:
+def printable(text: str, length: int = MAX_DETAIL_CHARS) -> str:
     """Return `text` on one line, without control or direction characters and without credentials a
     server may have echoed.
     """

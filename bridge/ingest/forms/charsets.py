@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 UTF_8: Final = "utf-8"
-UNSAID: Final = "cp1252"  # of a page that says no charset
+DEFAULT_CODEC: Final = "cp1252"  # of a page that says no charset
 #: Python's codec -> the labels of it. As in browsers, Latin-1 and ASCII are read as windows-1252.
 _LABELS: Final = {
     UTF_8: "utf-8 utf8 unicode-1-1-utf-8",
@@ -54,6 +54,6 @@ CODECS: Final[Mapping[str, str]] = {
 }
 
 
-def codec(label: str) -> str | None:
+def find_codec(label: str) -> str | None:
     """Return the codec of a label, null for one that is not known; an empty label is UTF-8."""
     return CODECS.get(label.strip().strip("\"'").lower()) if label.strip() else UTF_8

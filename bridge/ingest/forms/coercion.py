@@ -34,7 +34,7 @@ def type_fields(fields: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[
         if (
             value == ""
             and name not in required
-            and (wanted != "string" or _asks_more(properties[name]))
+            and (wanted != "string" or _rejects_empty(properties[name]))
         ):
             continue
         typed[name] = _typed(value, properties.get(name))
@@ -44,7 +44,7 @@ def type_fields(fields: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[
     return typed
 
 
-def _asks_more(rule: Mapping[str, Any]) -> bool:
+def _rejects_empty(rule: Mapping[str, Any]) -> bool:
     """Whether a text must be more than any: then an empty one means that nothing was said."""
     return (
         any(word in rule for word in ("format", "pattern", "enum", "const"))

@@ -63,7 +63,7 @@ def controls(schema: Mapping[str, JSON]) -> tuple[Control, ...]:
         return ()
     required = schema.get("required") or ()
     made = (
-        _control(name, _followed(rule, schema), required=name in required)
+        _control(name, _resolve_refs(rule, schema), required=name in required)
         for name, rule in list(properties.items())[:MAX_FIELDS]
     )
     return tuple(control for control in made if control is not None)
@@ -78,7 +78,7 @@ def guessed(name: str, text: str) -> Control:
     return replace(made, kind="textarea", attributes={"rows": 6}) if is_long else made
 
 
-def _followed(rule: Any, schema: Mapping[str, JSON]) -> Mapping[str, Any]:
+def _resolve_refs(rule: Any, schema: Mapping[str, JSON]) -> Mapping[str, Any]:
     """A property's schema with what a `$ref` within the document leads to beneath it."""
     for _ in range(MAX_REFS):
         ref = rule.get("$ref") if isinstance(rule, Mapping) else None

@@ -18,10 +18,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from bridge.core.errors import CompileError
 from bridge.core.model import JSON
 
-MOST = 256 * 1024  # characters of a page
+MAX_PAGE_CHARS = 256 * 1024  # characters of a page
 #: What a template is given; the same names with nothing in them show at load whether it can be
 #: rendered.
-NAMES: Mapping[str, str] = {
+PAGE_VARIABLES: Mapping[str, str] = {
     "form": "the fields, by name",
     "title": "the title of our own page, in the language of the browser",
     "text": "its text",
@@ -53,7 +53,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnPage:
+class CustomPage:
     """A compiled template; `name` is its file."""
 
     name: str
@@ -69,8 +69,10 @@ class OwnPage:
             for piece in self.template.generate(**values):
                 pieces.append(piece)
                 size += len(piece)
-                if size > MOST:
-                    raise CompileError(f"{self.name}: makes a page of more than {MOST} characters")
+                if size > MAX_PAGE_CHARS:
+                    raise CompileError(
+                        f"{self.name}: makes a page of more than {MAX_PAGE_CHARS} characters"
+                    )
             return "".join(pieces)
         except (
             TemplateError,
@@ -83,7 +85,7 @@ class OwnPage:
             raise CompileError(f"{self.name}: {type(error).__name__}: {error}") from None
 
 
-def compile_page(text: str, name: str) -> OwnPage:
+def compile_page(text: str, name: str) -> CustomPage:
     """Return the template `text` of the file `name`; `CompileError` says in which line it is
     wrong.
     """
@@ -95,11 +97,11 @@ def compile_page(text: str, name: str) -> OwnPage:
         for kinds, why in _REFUSED.items():
             if found := next(tree.find_all(kinds), None):
                 raise CompileError(f"{name}:{found.lineno}: {why}")
-        page = OwnPage(name, environment.from_string(text))
+        page = CustomPage(name, environment.from_string(text))
     except TemplateError as error:
         line = getattr(error, "lineno", None)
         raise CompileError(
             f"{name}:{line or 1}: {getattr(error, 'message', None) or error}"
         ) from None
-    page.render({**dict.fromkeys(NAMES, ""), "form": {}})
+    page.render({**dict.fromkeys(PAGE_VARIABLES, ""), "form": {}})
     return page

@@ -13,7 +13,7 @@ from bridge.ingest.forms.controls import Control
 from bridge.routing.schemas.messages import Failure
 from bridge.routing.schemas.validator import Validator
 
-MOST = 50  # fields of which it is said
+MAX_FAULTY_FIELDS = 50  # fields of which it is said
 _BY_TYPE = {
     "integer": "no_integer",
     "number": "no_number",
@@ -67,7 +67,7 @@ def _extra(failure: Failure) -> FieldFault:
 
 
 #: keyword -> the sentence about a value that fails it
-SENTENCES: Mapping[str, Callable[[Failure], FieldFault]] = {
+FAULT_BY_KEYWORD: Mapping[str, Callable[[Failure], FieldFault]] = {
     "type": _type,
     "const": _const,
     "enum": lambda _: FieldFault("no_option"),
@@ -98,7 +98,7 @@ def field_faults(fields: Mapping[str, JSON], schema: Validator) -> dict[str, Fie
     faults: dict[str, FieldFault] = {}
     for failure in schema.failures(fields):
         for name, fault in _of(failure):
-            if len(faults) < MOST or name in faults:
+            if len(faults) < MAX_FAULTY_FIELDS or name in faults:
                 faults.setdefault(name, fault)
     if "" not in fields.values():
         return faults
@@ -116,7 +116,11 @@ def field_faults(fields: Mapping[str, JSON], schema: Validator) -> dict[str, Fie
 
 
 #: kind of a control -> the sentence about one that is left empty
-EMPTY = {"checkbox": "required_box", "select": "required_choice", "choices": "required_choice"}
+EMPTY_FAULTS = {
+    "checkbox": "required_box",
+    "select": "required_choice",
+    "choices": "required_choice",
+}
 
 
 def by_control(
@@ -125,7 +129,11 @@ def by_control(
     """Return the faults, of fields that are left empty in the words for how each is asked for: a
     box is ticked, not filled in.
     """
-    words = {control.name: EMPTY[control.kind] for control in listed if control.kind in EMPTY}
+    words = {
+        control.name: EMPTY_FAULTS[control.kind]
+        for control in listed
+        if control.kind in EMPTY_FAULTS
+    }
 
     def reworded(name: str, fault: FieldFault) -> FieldFault:
         return FieldFault(words[name]) if fault.key == "required" and name in words else fault
@@ -139,5 +147,5 @@ def _of(failure: Failure) -> list[tuple[str, FieldFault]]:
         return [(where or name, FieldFault("required")) for name in failure.names] or [
             (where, FieldFault("wrong"))
         ]
-    write = SENTENCES.get(failure.keyword)
+    write = FAULT_BY_KEYWORD.get(failure.keyword)
     return [(where, write(failure) if write else FieldFault("wrong"))]

@@ -11,9 +11,9 @@ from typing import Any, Final
 from bridge.core.errors import FieldFault, Refused
 
 Fields = dict[str, Any]
-DEEPEST: Final = 10  # levels of a[b][c]…
+MAX_NESTING: Final = 10  # levels of a[b][c]…
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
-_SHOWN: Final = 60  # characters of a name in an answer
+_MAX_SHOWN_CHARS: Final = 60  # characters of a name in an answer
 
 
 class _Values(list[Any]):
@@ -25,7 +25,7 @@ class _Values(list[Any]):
         return list(self) if self.listed or len(self) > 1 else self[0]
 
 
-def gather(pairs: Iterable[tuple[str, Any]], *, nested: bool) -> Fields:
+def gather_fields(pairs: Iterable[tuple[str, Any]], *, nested: bool) -> Fields:
     """Return the fields in the order in which their names came first; `Refused` where names
     contradict each other or nest too deep.
     """
@@ -38,9 +38,9 @@ def gather(pairs: Iterable[tuple[str, Any]], *, nested: bool) -> Fields:
     return {name: _plain(value) for name, value in top.items()}
 
 
-def shown(name: str) -> str:
+def shorten_name(name: str) -> str:
     """Return a field's name as an answer may repeat it."""
-    return name if len(name) <= _SHOWN else name[: _SHOWN - 1] + "…"
+    return name if len(name) <= _MAX_SHOWN_CHARS else name[: _MAX_SHOWN_CHARS - 1] + "…"
 
 
 def _path(name: str, nested: bool) -> tuple[list[str], bool]:
@@ -50,8 +50,8 @@ def _path(name: str, nested: bool) -> tuple[list[str], bool]:
     if found is None:
         return [name], listed
     steps = [found[1], *found[2][1:-1].split("][")]
-    if len(steps) > DEEPEST:
-        raise _wrong(name, FieldFault("nests_too_deep", limit=DEEPEST))
+    if len(steps) > MAX_NESTING:
+        raise _wrong(name, FieldFault("nests_too_deep", limit=MAX_NESTING))
     if "" in steps:
         raise _wrong(name, FieldFault("nests_unclear"))
     return steps, listed
@@ -82,4 +82,4 @@ def _plain(value: Any) -> Any:
 
 
 def _wrong(name: str, fault: FieldFault) -> Refused:
-    return Refused(422, "invalid", "some fields are not right", fields={shown(name): fault})
+    return Refused(422, "invalid", "some fields are not right", fields={shorten_name(name): fault})

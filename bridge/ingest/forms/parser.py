@@ -15,16 +15,16 @@ from bridge.core.errors import FieldFault, Refused
 from bridge.core.json_limits import MAX_VALUES
 from bridge.core.multipart import NAMELESS, Malformed, Part, file_name, parts
 from bridge.ingest.bodies import MULTIPART, URLENCODED, media_of, read_json
-from bridge.ingest.forms.charsets import UNSAID, UTF_8, codec
-from bridge.ingest.forms.nesting import Fields, gather, shown
+from bridge.ingest.forms.charsets import DEFAULT_CODEC, UTF_8, find_codec
+from bridge.ingest.forms.nesting import Fields, gather_fields, shorten_name
 from bridge.routing.form import FieldRules, Form
 
 # a hidden field of that name is filled in by the browser:
 # https://www.rfc-editor.org/rfc/rfc7578#section-4.6
-CHARSET: Final = "_charset_"
-LONGEST_NAME: Final = 200  # characters of a field's name
-CHARACTER_BYTES: Final = 4  # at most, in every charset that is known
-TAKEN: Final = f"{URLENCODED}, {MULTIPART}, application/json or text/plain"
+CHARSET_FIELD: Final = "_charset_"
+MAX_FIELD_NAME_CHARS: Final = 200  # characters of a field's name
+MAX_CHARACTER_BYTES: Final = 4  # at most, in every charset that is known
+ACCEPTED_TYPES: Final = f"{URLENCODED}, {MULTIPART}, application/json or text/plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +82,21 @@ def read(form: Form, content_type: str, raw: bytes, *, max_depth: int) -> Sent:
     elif media in _SPLITS:
         pairs = _decoded(_SPLITS[media](raw, form.fields), charset)
     else:
-        raise Refused(415, "unknown_type", f"a form is sent as {TAKEN}")
+        raise Refused(415, "unknown_type", f"a form is sent as {ACCEPTED_TYPES}")
     named = [
         (name, value)
         for name, value in pairs
-        if name and (name != CHARSET or isinstance(value, Upload))
+        if name and (name != CHARSET_FIELD or isinstance(value, Upload))
     ]
-    if long := next((name for name, _ in named if len(name) > LONGEST_NAME), None):
-        fault = FieldFault("name_too_long", limit=LONGEST_NAME)
-        raise Refused(422, "invalid", "some fields are not right", fields={shown(long): fault})
+    if long := next((name for name, _ in named if len(name) > MAX_FIELD_NAME_CHARS), None):
+        fault = FieldFault("name_too_long", limit=MAX_FIELD_NAME_CHARS)
+        raise Refused(
+            422, "invalid", "some fields are not right", fields={shorten_name(long): fault}
+        )
     uploads = tuple(value for _, value in named if isinstance(value, Upload))
     if len(named) - len(uploads) > form.fields.max:
         raise _too_many(form.fields.max)
-    return Sent(raw, gather(named, nested=form.fields.nested), uploads)
+    return Sent(raw, gather_fields(named, nested=form.fields.nested), uploads)
 
 
 def unreadable(message: str, fields: dict[str, FieldFault] | None = None) -> Refused:
@@ -107,7 +109,7 @@ def _too_long(name: str, most: int) -> Refused:
         413,
         "too_large",
         "some fields are not right",
-        fields={shown(name): FieldFault("too_long", limit=most)},
+        fields={shorten_name(name): FieldFault("too_long", limit=most)},
     )
 
 
@@ -175,7 +177,7 @@ def _lines(raw: bytes, rules: FieldRules) -> list[tuple[bytes, bytes]]:
             raise unreadable("a form in text/plain has lines of NAME=VALUE")
         if len(fields) > rules.max:
             raise _too_many(rules.max)
-        if size > CHARACTER_BYTES * rules.max_length:
+        if size > MAX_CHARACTER_BYTES * rules.max_length:
             raise _too_long(fields[-1][0].decode(UTF_8, "replace"), rules.max_length)
     return [(name, b"\r\n".join(lines)) for name, lines in fields]
 
@@ -187,7 +189,7 @@ _SPLITS: Final[Mapping[str, Callable[[bytes, FieldRules], list[tuple[bytes, byte
 
 
 def _decoded(pairs: list[tuple[bytes, bytes]], charset: str) -> Pairs:
-    said = next((value for name, value in pairs if name == CHARSET.encode() and value), b"")
+    said = next((value for name, value in pairs if name == CHARSET_FIELD.encode() and value), b"")
     encoding = _encoding(
         said.decode("latin-1") or charset, (text for pair in pairs for text in pair)
     )
@@ -208,7 +210,7 @@ def _multipart(raw: bytes, boundary: str, charset: str, most: int) -> Pairs:
         (
             raw[one.begin : one.end]
             for one in found
-            if one.names[0] == CHARSET and one.begin < one.end
+            if one.names[0] == CHARSET_FIELD and one.begin < one.end
         ),
         b"",
     )
@@ -263,9 +265,9 @@ def _encoding(label: str, texts: Iterable[bytes] = ()) -> str:
     """Return the codec of a label. Without one `texts` are UTF-8, or of a page that says no
     charset: that is windows-1252 to a browser.
     """
-    encoding = codec(label)
+    encoding = find_codec(label)
     if not label.strip() and not all(map(_is_utf_8, texts)):
-        return UNSAID
+        return DEFAULT_CODEC
     if encoding is None:
         raise Refused(
             415,
@@ -287,7 +289,7 @@ def _text(raw: bytes, encoding: str, name: str) -> str:
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError:
-        fault = {shown(name): FieldFault("not_in_charset", limit=encoding)} if name else None
+        fault = {shorten_name(name): FieldFault("not_in_charset", limit=encoding)} if name else None
         raise unreadable(
             f"the form cannot be read: it is not in the charset {encoding}", fault
         ) from None

@@ -12,7 +12,7 @@ from bridge.core.model import JSON
 from bridge.ingest.forms.coercion import file_fields, type_fields
 from bridge.ingest.forms.control_fields import parted
 from bridge.ingest.forms.error_messages import field_faults
-from bridge.ingest.forms.nesting import shown
+from bridge.ingest.forms.nesting import shorten_name
 from bridge.ingest.forms.parser import Sent, Upload
 from bridge.routing.form import FileRules, Form
 from bridge.routing.schemas.validator import Validator
@@ -20,7 +20,7 @@ from bridge.routing.schemas.validator import Validator
 CODES: Final = {413: "too_large", 415: "file_type", 422: "invalid"}
 MIB: Final = 1024 * 1024
 FILE_WANTED: Final = FieldFault("file_wanted")
-SAID: Final = ("_replyto", "replyto")  # control fields that people fill in
+FILLED_CONTROLS: Final = ("_replyto", "replyto")  # control fields that people fill in
 
 Fault = tuple[str, int, FieldFault]  # field, status, what is wrong
 
@@ -36,7 +36,7 @@ def check(form: Form, sent: Sent) -> None:
         raise Refused(
             415,
             "files_not_supported",
-            f"this form takes no files (field {shown(sent.uploads[0].field)!r})",
+            f"this form takes no files (field {shorten_name(sent.uploads[0].field)!r})",
         )
     if _is_empty(form, sent):
         raise Refused(422, "empty", "nothing was filled in")
@@ -56,7 +56,7 @@ def check(form: Form, sent: Sent) -> None:
 def _is_empty(form: Form, sent: Sent) -> bool:
     """Whether nobody filled in anything: control fields come filled in."""
     fields, control = parted(sent.fields, form)
-    said = [*fields.values(), *(control.get(name) for name in SAID)]
+    said = [*fields.values(), *(control.get(name) for name in FILLED_CONTROLS)]
     return not sent.uploads and not any(
         text is None or text.strip() for value in said for text in _texts(value)
     )
@@ -77,7 +77,7 @@ def _lengths(form: Form, sent: Sent) -> Iterator[Fault]:
     most = form.fields.max_length
     for name, value in sent.fields.items():
         if any(text is not None and len(text) > most for text in _texts(value)):
-            yield shown(name), 413, FieldFault("too_long", limit=most)
+            yield shorten_name(name), 413, FieldFault("too_long", limit=most)
 
 
 # -- files
@@ -91,13 +91,15 @@ def _files(rules: FileRules, sent: Sent) -> Iterator[Fault]:
             yield (
                 upload.field,
                 413,
-                FieldFault("file_too_large", limit=size(rules.max_size), names=(upload.name,)),
+                FieldFault(
+                    "file_too_large", limit=format_size(rules.max_size), names=(upload.name,)
+                ),
             )
         elif not is_allowed(rules, sent, upload):
             yield (
                 upload.field,
                 415,
-                FieldFault("file_type", limit=accepted(rules), names=(upload.name,)),
+                FieldFault("file_type", limit=accepted_types(rules), names=(upload.name,)),
             )
     came = {upload.field for upload in sent.uploads}
     for field in rules.required:
@@ -136,7 +138,7 @@ def extensions(rules: FileRules) -> list[str]:
     return [*known, *sorted(rules.extensions)]
 
 
-def accepted(rules: FileRules) -> tuple[str, ...]:
+def accepted_types(rules: FileRules) -> tuple[str, ...]:
     """Return what files are allowed, for people: groups that are allowed as a whole (`image`), and
     extensions of others (`.csv`).
     """
@@ -151,7 +153,7 @@ def accepted(rules: FileRules) -> tuple[str, ...]:
     return (*known, *(f".{one}" for one in sorted(rules.extensions)))
 
 
-def size(bytes_: int) -> str:
+def format_size(bytes_: int) -> str:
     """Return a size as people read it."""
     return (
         f"{bytes_ / MIB:.3g} MiB"

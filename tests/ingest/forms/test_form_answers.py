@@ -30,7 +30,7 @@ from bridge.core.multipart import parts
 from bridge.ingest import forms
 from bridge.ingest.forms import parser
 from bridge.ingest.forms.translations import texts
-from bridge.ingest.forms.validation import accepted
+from bridge.ingest.forms.validation import accepted_types
 from bridge.ingest.ports import no_room
 from bridge.routing.form import FileRules
 from bridge.routing.model import Config, Source
@@ -302,7 +302,9 @@ def test_a_refused_type_of_file_is_said_in_words(language: str, said: str) -> No
     assert (
         texts.say(
             language,
-            FieldFault("file_type", limit=accepted(FileRules(types=allowed)), names=("cv.exe",)),
+            FieldFault(
+                "file_type", limit=accepted_types(FileRules(types=allowed)), names=("cv.exe",)
+            ),
         )
         == said
     )

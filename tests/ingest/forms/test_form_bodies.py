@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from bridge.core.errors import FieldFault, Refused
 from bridge.ingest import forms
 from bridge.ingest.forms.charsets import CODECS
-from bridge.ingest.forms.nesting import DEEPEST, gather
+from bridge.ingest.forms.nesting import MAX_NESTING, gather_fields
 from bridge.ingest.forms.translations import texts
 from bridge.routing.form import FieldRules, FileRules, Form
 from bridge.routing.schemas.validator import compile_schema
@@ -276,8 +276,8 @@ ODD = ("a[b", "a]b", "[a]", "a[b]c", "[]", "a[b[c]]")  # names that do not nest
 def test_names_that_nest(
     pairs: list[tuple[str, str]], flat: dict[str, Any], nested: dict[str, Any]
 ) -> None:
-    assert gather(pairs, nested=False) == flat
-    assert gather(pairs, nested=True) == nested
+    assert gather_fields(pairs, nested=False) == flat
+    assert gather_fields(pairs, nested=True) == nested
     assert fields(URLENCODED, urlencode(pairs).encode(), NESTED) == nested
 
 
@@ -288,7 +288,7 @@ def test_names_that_nest(
         [("a[b]", "1"), ("a", "2")],
         [("a[b]", "1"), ("a[b][c]", "2")],
         [("a[][b]", "1")],
-        [("a" + "[b]" * DEEPEST, "1")],
+        [("a" + "[b]" * MAX_NESTING, "1")],
         [("a" + "[b]" * 1000, "1")],
         [("a" * 201, "1")],
     ],
@@ -302,7 +302,7 @@ def test_names_that_contradict_each_other_or_nest_too_deep_are_422(
 
 
 def test_the_deepest_name_that_is_allowed() -> None:
-    assert fields(URLENCODED, f"a{'[b]' * (DEEPEST - 1)}=1".encode(), NESTED)
+    assert fields(URLENCODED, f"a{'[b]' * (MAX_NESTING - 1)}=1".encode(), NESTED)
 
 
 # -- limits

@@ -25,9 +25,9 @@ from bridge.ingest.forms.spam.layers import (
     CONTROLS,
     LAYERS,
     TOKEN_FIELD,
-    Submission,
-    judge,
-    marks_of,
+    SpamSubmission,
+    build_marks,
+    find_spam_reason,
 )
 from bridge.routing.form import Captcha, Spam
 
@@ -40,12 +40,12 @@ SALT = "a" * 24
 
 def submission(
     fields: Mapping[str, Any] | None = None, spam: Spam = USUAL, **changes: Any
-) -> Submission:
+) -> SpamSubmission:
     """What a person sends; honeypots and the like stand among the fields, as they come."""
     given = {"name": "Ann", "message": "Hello there"} if fields is None else dict(fields)
     beside = CONTROLS.union(spam.honeypots)
     filled = {name: value for name, value in given.items() if name not in beside}
-    made = Submission(
+    made = SpamSubmission(
         source="contact",
         spam=spam,
         fields=filled,
@@ -97,13 +97,13 @@ def encoded(value: Any) -> str:
     return b64encode(json.dumps(value).encode()).decode()
 
 
-def layer_of(one: Submission) -> str | None:
-    reason = judge(one)
+def layer_of(one: SpamSubmission) -> str | None:
+    reason = find_spam_reason(one)
     return reason and reason.partition(":")[0]
 
 
 def test_an_ordinary_submission_is_no_spam() -> None:
-    assert judge(submission()) is None
+    assert find_spam_reason(submission()) is None
 
 
 def test_every_layer_has_a_name_of_its_own_and_who_asks_others_comes_last() -> None:
@@ -122,13 +122,15 @@ def test_a_filled_honeypot_is_spam(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["", "  ", None, False, [], ["", ""]])
 def test_an_empty_honeypot_is_none(value: Any) -> None:
-    assert judge(submission({"name": "Ann", "_gotcha": value, "botcheck": value})) is None
+    assert (
+        find_spam_reason(submission({"name": "Ann", "_gotcha": value, "botcheck": value})) is None
+    )
 
 
 def test_honeypots_of_ones_own_replace_the_usual_ones() -> None:
     own = Spam(honeypots=("website2",))
     assert layer_of(submission({"website2": "x"}, own)) == "honeypot"
-    assert judge(submission({"name": "Ann", "_gotcha": "x"}, own)) is None
+    assert find_spam_reason(submission({"name": "Ann", "_gotcha": "x"}, own)) is None
 
 
 # -- tokens
@@ -144,8 +146,12 @@ def test_a_token_is_good_between_the_least_time_and_its_end() -> None:
 
 def test_a_clock_that_goes_before_is_no_hindrance_and_no_way_in() -> None:
     rules = Spam(min_fill=0.001)
-    assert "within 0.0 s" in (judge(submission({TOKEN_FIELD: token(NOW + 30)}, rules)) or "")
-    assert "in the future" in (judge(submission({TOKEN_FIELD: token(NOW + 90)}, rules)) or "")
+    assert "within 0.0 s" in (
+        find_spam_reason(submission({TOKEN_FIELD: token(NOW + 30)}, rules)) or ""
+    )
+    assert "in the future" in (
+        find_spam_reason(submission({TOKEN_FIELD: token(NOW + 90)}, rules)) or ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,23 +181,27 @@ def test_a_token_that_was_not_given_out_here_is_spam(text: Any) -> None:
 def test_a_token_is_asked_for_only_where_it_is_required() -> None:
     assert layer_of(submission(spam=Spam(token="required"))) == "token"
     assert layer_of(submission({"a": "b", TOKEN_FIELD: ""}, Spam(token="required"))) == "token"
-    assert judge(submission({"a": "b", TOKEN_FIELD: "rubbish"}, Spam(token="off"))) is None
+    assert (
+        find_spam_reason(submission({"a": "b", TOKEN_FIELD: "rubbish"}, Spam(token="off"))) is None
+    )
 
 
 @given(st.text(max_size=200) | st.binary(max_size=100).map(lambda raw: b64encode(raw).decode()))
 def test_no_text_is_a_token_or_a_solution(text: str) -> None:
     assert isinstance(tokens.read(derive(KEY, "tokens"), text, "contact", NOW, 86400), str)
-    assert isinstance(altcha.check(derive(KEY, "altcha"), text, "contact", NOW), str)
+    assert isinstance(altcha.check_solution(derive(KEY, "altcha"), text, "contact", NOW), str)
 
 
 # -- proofs of work
 
 
 def test_a_solution_is_right_until_its_end_and_for_its_form() -> None:
-    assert judge(submission({"altcha": solution()})) is None
-    assert "too old" in (judge(submission({"altcha": solution(until=NOW - 1)})) or "")
-    assert "another form" in (judge(submission({"altcha": solution(source="other")})) or "")
-    assert "not right" in (judge(submission({"altcha": solution(key="x" * 64)})) or "")
+    assert find_spam_reason(submission({"altcha": solution()})) is None
+    assert "too old" in (find_spam_reason(submission({"altcha": solution(until=NOW - 1)})) or "")
+    assert "another form" in (
+        find_spam_reason(submission({"altcha": solution(source="other")})) or ""
+    )
+    assert "not right" in (find_spam_reason(submission({"altcha": solution(key="x" * 64)})) or "")
 
 
 @pytest.mark.parametrize(
@@ -255,7 +265,9 @@ def test_the_end_of_a_challenge_cannot_be_moved_into_the_number() -> None:
         digits = whole[cut:]
         if digits.isdigit():
             again = encoded({**given, "salt": salt, "number": int(digits)})
-            assert isinstance(altcha.check(derive(KEY, "altcha"), again, "contact", NOW), str)
+            assert isinstance(
+                altcha.check_solution(derive(KEY, "altcha"), again, "contact", NOW), str
+            )
 
 
 def test_the_form_cannot_be_moved_either() -> None:
@@ -269,13 +281,13 @@ def test_the_form_cannot_be_moved_either() -> None:
     ):
         digest = sha256(f"{salt}5".encode()).hexdigest()
         again = encoded({**given, "salt": salt, "challenge": digest, "number": 5})
-        assert isinstance(altcha.check(derive(KEY, "altcha"), again, "other", NOW), str)
+        assert isinstance(altcha.check_solution(derive(KEY, "altcha"), again, "other", NOW), str)
 
 
 def test_a_solution_is_asked_for_only_where_it_is_required() -> None:
     assert layer_of(submission(spam=Spam(altcha="required"))) == "altcha"
-    assert judge(submission({"altcha": solution()}, Spam(altcha="required"))) is None
-    assert judge(submission({"altcha": "rubbish"}, Spam(altcha="off"))) is None
+    assert find_spam_reason(submission({"altcha": solution()}, Spam(altcha="required"))) is None
+    assert find_spam_reason(submission({"altcha": "rubbish"}, Spam(altcha="off"))) is None
 
 
 def test_what_the_protocol_says_of_a_known_challenge() -> None:
@@ -383,9 +395,9 @@ def test_links_are_counted() -> None:
         'http://a.b <a href="https://c.d/e?f=http">x</a> [url=https://g.h]i[/url] www.j.k,'
         " mailto:l@m.n, http: //o"
     )
-    assert blocklists.links(text) == 4
+    assert blocklists.count_links(text) == 4
     assert layer_of(submission({"m": text}, Spam(max_links=3))) == "links"
-    assert judge(submission({"m": text}, Spam(max_links=4))) is None
+    assert find_spam_reason(submission({"m": text}, Spam(max_links=4))) is None
     assert layer_of(submission({"m": "see https://x.y"}, Spam(max_links=0))) == "links"
 
 
@@ -394,7 +406,10 @@ def test_all_values_are_looked_at_however_they_are_nested() -> None:
     for _ in range(400):
         deep = {"a": [deep]}
     assert layer_of(submission({"x": deep}, blocking(words=["casino"]))) == "word"
-    assert judge(submission({"casino": "name of a field"}, blocking(words=["casino"]))) is None
+    assert (
+        find_spam_reason(submission({"casino": "name of a field"}, blocking(words=["casino"])))
+        is None
+    )
 
 
 @settings(deadline=None, max_examples=60)
@@ -403,7 +418,7 @@ def test_no_text_makes_the_lists_fail(text: str) -> None:
     rules = replace(
         blocking(words=["a b", "*bbb*"], addresses=["a@b.a"], domains=["b.a"]), max_links=1
     )
-    judge(submission({"m": text}, rules))
+    find_spam_reason(submission({"m": text}, rules))
 
 
 @pytest.mark.parametrize(
@@ -431,7 +446,7 @@ def test_the_time_of_long_texts_and_long_lists_grows_with_the_text_only(
 
     def prepare(size: int) -> Work:
         sent = submission({"m": piece * size}, rules)
-        return lambda: judge(sent)
+        return lambda: find_spam_reason(sent)
 
     check_growth(prepare, size)
 
@@ -453,7 +468,10 @@ def test_a_captcha_that_is_solved_speaks_for_the_submission(kind: str) -> None:
         return captchas.read(captcha, told(success=True, score=0.9, hostname="example.com"))
 
     for name in captchas.KINDS[kind].fields:
-        assert judge(submission({"a": "b", name: "tok"}, Spam(captcha=site), solve=solve)) is None
+        assert (
+            find_spam_reason(submission({"a": "b", name: "tok"}, Spam(captcha=site), solve=solve))
+            is None
+        )
     assert asked[0] == (site, "tok", "203.0.113.9")
     assert layer_of(submission({"a": "b"}, Spam(captcha=site), solve=solve)) == "captcha"
     assert (
@@ -592,8 +610,8 @@ def test_on_pages_of_ours_work_stands_for_a_captcha(
 
 def test_marks_are_keyed_hashes_of_what_is_there_once() -> None:
     rates = Rate(count=60, per=60.0), Rate(count=10, per=60.0)
-    plain = marks_of(submission(), *rates)
-    with_token = marks_of(submission({TOKEN_FIELD: token(), "altcha": solution()}), *rates)
+    plain = build_marks(submission(), *rates)
+    with_token = build_marks(submission({TOKEN_FIELD: token(), "altcha": solution()}), *rates)
     assert [one.key.partition(":")[0] for one in plain.once] == ["same"]
     assert [one.key.partition(":")[0] for one in with_token.once] == ["altcha", "token"]
     assert [one.key.partition(":")[0] for one in plain.limits] == ["form", "address"]
@@ -601,7 +619,7 @@ def test_marks_are_keyed_hashes_of_what_is_there_once() -> None:
     everything = repr((plain, with_token))
     assert "203.0.113" not in everything and NONCE not in everything
     assert (
-        marks_of(replace(submission(), secret_key="x" * 64), *rates).limits[1].key
+        build_marks(replace(submission(), secret_key="x" * 64), *rates).limits[1].key
         != plain.limits[1].key
     )
 
@@ -610,15 +628,15 @@ def test_what_is_no_good_token_is_not_remembered_as_one() -> None:
     for text in (token(key="x" * 64), token(NOW - 1e6), "rubbish"):
         assert [
             one.key.partition(":")[0]
-            for one in marks_of(submission({TOKEN_FIELD: text}), None, None).once
+            for one in build_marks(submission({TOKEN_FIELD: text}), None, None).once
         ] == ["same"]
-    assert marks_of(submission(spam=Spam(duplicates=None)), None, None).once == ()
+    assert build_marks(submission(spam=Spam(duplicates=None)), None, None).once == ()
 
 
 def test_an_address_of_ipv6_counts_with_all_of_its_network() -> None:
     def key(address: str) -> str:
         return (
-            marks_of(replace(submission(), address=address), None, Rate(count=1, per=1.0))
+            build_marks(replace(submission(), address=address), None, Rate(count=1, per=1.0))
             .limits[0]
             .key
         )

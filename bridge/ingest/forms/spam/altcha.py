@@ -21,7 +21,7 @@ import orjson
 from bridge.core.model import JSON
 
 FIELD = "altcha"
-LONGEST = 2000  # characters of a solution
+MAX_SOLUTION_CHARS = 2000  # characters of a solution
 TOO_OLD = "the challenge is too old"
 MOST_WORK = 10_000_000
 _SALT = re.compile(r"[0-9a-f]{24}\?expires=(\d{1,12})&form=([A-Za-z0-9_-]{1,63})&")
@@ -29,7 +29,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Solved:
+class SolvedChallenge:
     """A challenge that was solved, and until when it can be used."""
 
     challenge: str
@@ -53,7 +53,7 @@ def challenge(
     }
 
 
-def check(key: bytes, text: object, source: str, now: float) -> Solved | str:
+def check_solution(key: bytes, text: object, source: str, now: float) -> SolvedChallenge | str:
     """Return what a solution proves, or why it proves nothing: `text` is what the widget sends,
     base64 of JSON.
     """
@@ -71,11 +71,11 @@ def check(key: bytes, text: object, source: str, now: float) -> Solved | str:
     if found[2] != source:
         return "the challenge was given out with another form"
     until = float(found[1])
-    return Solved(digest, until) if now <= until else TOO_OLD
+    return SolvedChallenge(digest, until) if now <= until else TOO_OLD
 
 
 def _read(text: object) -> tuple[str, int, str, str] | None:
-    if not isinstance(text, str) or len(text) > LONGEST:
+    if not isinstance(text, str) or len(text) > MAX_SOLUTION_CHARS:
         return None
     try:
         said = orjson.loads(b64decode(text, validate=True))

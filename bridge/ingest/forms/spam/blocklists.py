@@ -17,9 +17,9 @@ from bridge.routing.form import Blocked
 
 MOST = 10_000  # entries of a list
 LONGEST = 200  # characters of an entry
-MOST_PARTS = 100  # entries that may stand inside of a word
-PHRASE = 6  # words of an entry
-READ = 256 * 1024  # characters of a submission that are looked at
+MAX_PART_ENTRIES = 100  # entries that may stand inside of a word
+MAX_PHRASE_WORDS = 6  # words of an entry
+MAX_TEXT_CHARS = 256 * 1024  # characters of a submission that are looked at
 _WORD = re.compile(r"\w++")
 _LINK = re.compile(r"(?i)(?:https?://|\bwww\.)(?P<host>[^\s/?#\"'<>()\[\]]{0,253}+)[^\s\"'<>]*+")
 _BREAK = re.compile(r"[\s<>()\[\],;:\"']++")
@@ -39,14 +39,14 @@ def build(
             parts.append(text[1:-1])
             continue
         phrase = tuple(_WORD.findall(text))
-        if not 0 < len(phrase) <= PHRASE or "*" in text:
+        if not 0 < len(phrase) <= MAX_PHRASE_WORDS or "*" in text:
             raise ValueError(
-                f"`{entry[:40]}` is none of 1 to {PHRASE} words, and no *part* of one with at least"
-                " 3 characters"
+                f"`{entry[:40]}` is not valid: write 1 to {MAX_PHRASE_WORDS} words, or a *part* of"
+                " a word with at least 3 characters"
             )
         phrases[len(phrase)].add(phrase)
-    if len(parts) > MOST_PARTS:
-        raise ValueError(f"{len(parts)} entries are *parts* of words; allowed: {MOST_PARTS}")
+    if len(parts) > MAX_PART_ENTRIES:
+        raise ValueError(f"{len(parts)} entries are *parts* of words; allowed: {MAX_PART_ENTRIES}")
     for entry in addresses:
         if "@" in entry:
             mailboxes.add(_folded(entry))
@@ -79,12 +79,12 @@ def _domain(entry: str) -> str:
     return text
 
 
-def texts(fields: JSON) -> str:
+def submission_text(fields: JSON) -> str:
     """Return all that was filled in as one text, as far as it is looked at; names of fields are not
     in it.
     """
     found = []
-    room = READ
+    room = MAX_TEXT_CHARS
     for text in _walk(fields):
         found.append(text[:room])
         room -= len(found[-1])
@@ -106,12 +106,12 @@ def _walk(value: JSON) -> Iterator[str]:
             waiting += reversed(one)
 
 
-def links(text: str) -> int:
+def count_links(text: str) -> int:
     """Return how many links a text holds."""
     return sum(1 for _ in _LINK.finditer(text))
 
 
-def word_in(text: str, blocked: Blocked) -> str | None:
+def find_word(text: str, blocked: Blocked) -> str | None:
     """Return the first blocked entry that stands in a text: whole words in any case, or a part of
     one where the entry says so.
     """
@@ -124,7 +124,7 @@ def word_in(text: str, blocked: Blocked) -> str | None:
     return next((part for part in blocked.parts if part in folded), None)
 
 
-def name_in(text: str, blocked: Blocked) -> str | None:
+def find_name(text: str, blocked: Blocked) -> str | None:
     """Return the first blocked mailbox or domain of an e-mail address or a link in a text."""
     if not blocked.mailboxes and not blocked.domains:
         return None

@@ -17,11 +17,11 @@ from bridge.core.http_messages import Answer, Call, Lost
 from bridge.core.model import JSON
 from bridge.routing.form import Captcha
 
-LONGEST = 8192  # characters of what the page's script gives
+MAX_RESPONSE_CHARS = 8192  # characters of what the page's script gives
 MOST_ANSWER = 64 * 1024
 UNCHECKED = "could not be checked"
 #: What the services call a fault of ours rather than of who sent the form.
-OURS = frozenset(
+OWN_ERROR_CODES = frozenset(
     {
         "missing-input-secret",
         "invalid-input-secret",
@@ -31,7 +31,7 @@ OURS = frozenset(
         "invalid-keys",
     }
 )
-USED = frozenset(
+USED_ERROR_CODES = frozenset(
     {
         "timeout-or-duplicate",
         "already-seen-response",
@@ -42,7 +42,7 @@ USED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class CaptchaService:
     """A kind of captcha: its name, the fields in which its script puts the answer, and who says
     whether that is right.
 
@@ -66,8 +66,8 @@ class Kind:
 #: https://developers.google.com/recaptcha/docs/verify
 #: https://developers.cloudflare.com/turnstile/get-started/client-side-rendering/
 #: https://docs.hcaptcha.com/configuration https://developers.google.com/recaptcha/docs/v3
-KINDS: Mapping[str, Kind] = {
-    "turnstile": Kind(
+KINDS: Mapping[str, CaptchaService] = {
+    "turnstile": CaptchaService(
         "Turnstile",
         ("cf-turnstile-response",),
         "https://challenges.cloudflare.com/turnstile/v0/siteverify",
@@ -75,7 +75,7 @@ KINDS: Mapping[str, Kind] = {
         widget="cf-turnstile",
         again="globalThis.turnstile?.reset();",
     ),
-    "hcaptcha": Kind(
+    "hcaptcha": CaptchaService(
         "hCaptcha",
         ("h-captcha-response", "g-recaptcha-response"),
         "https://api.hcaptcha.com/siteverify",
@@ -83,7 +83,7 @@ KINDS: Mapping[str, Kind] = {
         widget="h-captcha",
         again="globalThis.hcaptcha?.reset();",
     ),
-    "recaptcha_v2": Kind(
+    "recaptcha_v2": CaptchaService(
         "reCAPTCHA v2",
         ("g-recaptcha-response",),
         "https://www.google.com/recaptcha/api/siteverify",
@@ -91,7 +91,7 @@ KINDS: Mapping[str, Kind] = {
         widget="g-recaptcha",
         again="globalThis.grecaptcha?.reset();",
     ),
-    "recaptcha_v3": Kind(
+    "recaptcha_v3": CaptchaService(
         "reCAPTCHA v3",
         ("g-recaptcha-response", "recaptcha_response"),
         "https://www.google.com/recaptcha/api/siteverify",
@@ -104,12 +104,12 @@ KINDS: Mapping[str, Kind] = {
 FIELDS = frozenset(name for kind in KINDS.values() for name in kind.fields)
 
 
-def given(captcha: Captcha, controls: Mapping[str, JSON]) -> str | None:
+def find_response(captcha: Captcha, controls: Mapping[str, JSON]) -> str | None:
     """Return what the page's script gave, null where that is nothing it can have given."""
     found = next(
         (controls[name] for name in KINDS[captcha.kind].fields if controls.get(name)), None
     )
-    return found if isinstance(found, str) and len(found) <= LONGEST else None
+    return found if isinstance(found, str) and len(found) <= MAX_RESPONSE_CHARS else None
 
 
 def kept(captcha: Captcha | None, controls: Mapping[str, JSON]) -> dict[str, str]:
@@ -120,7 +120,7 @@ def kept(captcha: Captcha | None, controls: Mapping[str, JSON]) -> dict[str, str
     return {
         name: value
         for name in fields
-        if isinstance(value := controls.get(name), str) and 0 < len(value) <= LONGEST
+        if isinstance(value := controls.get(name), str) and 0 < len(value) <= MAX_RESPONSE_CHARS
     }
 
 
@@ -163,12 +163,12 @@ def read(captcha: Captcha, answer: Answer | Lost) -> str | None:
     codes = (
         {code for code in listed if isinstance(code, str)} if isinstance(listed, list) else set()
     )
-    if codes & OURS:
+    if codes & OWN_ERROR_CODES:
         return (
-            f"{UNCHECKED}: the service said {', '.join(sorted(codes & OURS))}, so `secret` may not"
-            " be right"
+            f"{UNCHECKED}: the service reported {', '.join(sorted(codes & OWN_ERROR_CODES))}; check"
+            " `secret`"
         )
-    return "it was used before, or too late" if codes & USED else "it was not solved"
+    return "it was used before, or too late" if codes & USED_ERROR_CODES else "it was not solved"
 
 
 def _said(answer: Answer) -> dict[str, JSON] | None:

@@ -12,8 +12,8 @@ from bridge.core.client_address import masked, shown
 from bridge.core.errors import Refused
 from bridge.core.http_messages import Request
 from bridge.core.model import Body
-from bridge.ingest.forms.spam.dedup import Marks, derive, digest_of
-from bridge.ingest.forms.spam.layers import Solve, Submission, judge, marks_of
+from bridge.ingest.forms.spam.dedup import Marks, derive, digest_fields
+from bridge.ingest.forms.spam.layers import Solve, SpamSubmission, build_marks, find_spam_reason
 from bridge.ingest.ports import Kept, no_daily_room, no_room
 from bridge.routing.form import Form
 from bridge.routing.model import Source
@@ -65,7 +65,7 @@ def check_submission(
     they are stored anywhere. The store checks the room once more, for all who come at the same
     moment.
     """
-    one = Submission(
+    one = SpamSubmission(
         source=source.name,
         spam=form.spam,
         fields=body.form,
@@ -73,7 +73,7 @@ def check_submission(
         address=request.client,
         now=now,
         secret_key=check.secret_key,
-        digest=digest_of(derive(check.secret_key, "digest"), body, request.body),
+        digest=digest_fields(derive(check.secret_key, "digest"), body, request.body),
         solve=check.solve,
     )
     if one.is_late:
@@ -82,7 +82,7 @@ def check_submission(
         )
     room = form.files.keep if form.files is not None else None
     marks = replace(
-        marks_of(one, source.rate, source.rate_per_address),
+        build_marks(one, source.rate, source.rate_per_address),
         room=room,
         daily_bytes=source.daily_bytes,
     )
@@ -105,7 +105,7 @@ def check_submission(
     return CheckedSubmission(
         request=replace(request, headers=headers),
         client=show(request.client or ""),
-        spam=judge(one) if known is None else None,
+        spam=find_spam_reason(one) if known is None else None,
         marks=marks,
         known=known,
     )

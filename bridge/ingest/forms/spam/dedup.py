@@ -16,7 +16,7 @@ from bridge.core.rate_limits import Rate
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class UniqueMark:
     """Something that is there once until a time; with other fields it is refused, with the same it
     is the same submission.
     """
@@ -26,7 +26,7 @@ class Once:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class RateMark:
     """Something of which there are not more than the rate says."""
 
     key: str
@@ -44,8 +44,8 @@ class Marks:
 
     now: float
     digest: str
-    once: tuple[Once, ...] = ()
-    limits: tuple[Limit, ...] = ()
+    once: tuple[UniqueMark, ...] = ()
+    limits: tuple[RateMark, ...] = ()
     room: int | None = None
     daily_bytes: int | None = None
 
@@ -55,13 +55,13 @@ def derive(secret_key: str, purpose: str) -> bytes:
     return hmac.digest(secret_key.encode(), f"forms {purpose}".encode(), sha256)
 
 
-def mark(key: bytes, kind: str, *parts: str) -> str:
+def make_mark(key: bytes, kind: str, *parts: str) -> str:
     """Return what stands for something in the store."""
     text = "\0".join((kind, *parts)).encode(errors="surrogateescape")
     return f"{kind}:{hmac.digest(key, text, sha256).hex()[:40]}"
 
 
-def digest_of(key: bytes, body: Body, raw: bytes) -> str:
+def digest_fields(key: bytes, body: Body, raw: bytes) -> str:
     """Return the keyed hash of what was filled in, however the browser wrote it: a boundary, say,
     is another each time.
     """

@@ -15,7 +15,7 @@ from bridge.core.client_address import sender
 from bridge.core.model import JSON
 from bridge.core.rate_limits import Rate
 from bridge.ingest.forms.spam import altcha, blocklists, captchas, tokens
-from bridge.ingest.forms.spam.dedup import Limit, Marks, Once, derive, mark
+from bridge.ingest.forms.spam.dedup import Marks, RateMark, UniqueMark, derive, make_mark
 from bridge.routing.form import Captcha, Spam
 
 TOKEN_FIELD = "_token"  # noqa: S105 - the name of a field
@@ -25,12 +25,12 @@ MARKED = "person: marked as spam"  # the reason that a person gives
 Solve = Callable[[Captcha, str, str | None], str | None]
 
 
-def _nobody_asked(_captcha: Captcha, _response: str, _address: str | None) -> str:
+def _not_asked(_captcha: Captcha, _response: str, _address: str | None) -> str:
     return f"{captchas.UNCHECKED}: nobody is asked here"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Submission:
+class SpamSubmission:
     """What was sent to a form, and what the edges give with it: the time, the secret key, and who
     asks a captcha's service.
 
@@ -47,7 +47,7 @@ class Submission:
     now: float
     secret_key: str = field(repr=False)
     digest: str = ""
-    solve: Solve = _nobody_asked
+    solve: Solve = _not_asked
 
     @cached_property
     def token(self) -> tokens.Token | str | None:
@@ -60,14 +60,16 @@ class Submission:
         )
 
     @cached_property
-    def altcha(self) -> altcha.Solved | str | None:
+    def altcha(self) -> altcha.SolvedChallenge | str | None:
         """The solved challenge, or why it is none; null where there is none, or none is looked
         at.
         """
         given = self.controls.get(altcha.FIELD)
         if not self.spam.reads_work or given in (None, ""):
             return None
-        return altcha.check(derive(self.secret_key, "altcha"), given, self.source, self.now)
+        return altcha.check_solution(
+            derive(self.secret_key, "altcha"), given, self.source, self.now
+        )
 
     @property
     def is_worked_for(self) -> bool:
@@ -77,7 +79,7 @@ class Submission:
         return (
             isinstance(self.token, tokens.Token)
             and self.token.is_ours
-            and isinstance(self.altcha, altcha.Solved)
+            and isinstance(self.altcha, altcha.SolvedChallenge)
         )
 
     @property
@@ -90,18 +92,18 @@ class Submission:
     @cached_property
     def text(self) -> str:
         """All that was filled in."""
-        return blocklists.texts(self.fields)
+        return blocklists.submission_text(self.fields)
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class SpamLayer:
     """What a submission may be held to be spam by, under the name that the reason begins with."""
 
     name: str
-    reason: Callable[[Submission], str | None]
+    reason: Callable[[SpamSubmission], str | None]
 
 
-def _honeypot(one: Submission) -> str | None:
+def _honeypot(one: SpamSubmission) -> str | None:
     filled = next((name for name in one.spam.honeypots if _is_filled(one.controls.get(name))), None)
     return filled and f"the field {filled}, which nobody sees, was filled in"
 
@@ -112,7 +114,7 @@ def _is_filled(value: JSON) -> bool:
     return bool(value.strip() if isinstance(value, str) else value)
 
 
-def _token(one: Submission) -> str | None:
+def _token(one: SpamSubmission) -> str | None:
     if one.spam.token == "off":  # noqa: S105 - the word for how a form uses its token
         return None
     if one.token is None:
@@ -123,7 +125,7 @@ def _token(one: Submission) -> str | None:
     return None if took >= one.spam.min_fill else f"it was filled in within {max(took, 0.0):.1f} s"
 
 
-def _altcha(one: Submission) -> str | None:
+def _altcha(one: SpamSubmission) -> str | None:
     if one.spam.altcha == "off":
         return None
     if one.altcha is None:
@@ -131,7 +133,7 @@ def _altcha(one: Submission) -> str | None:
     return one.altcha if isinstance(one.altcha, str) else None
 
 
-def _address(one: Submission) -> str | None:
+def _address(one: SpamSubmission) -> str | None:
     return (
         "it comes from a blocked network"
         if blocklists.is_blocked(one.address, one.spam.blocked)
@@ -139,19 +141,19 @@ def _address(one: Submission) -> str | None:
     )
 
 
-def _name(one: Submission) -> str | None:
-    found = blocklists.name_in(one.text, one.spam.blocked)
+def _name(one: SpamSubmission) -> str | None:
+    found = blocklists.find_name(one.text, one.spam.blocked)
     return found and f"it holds {found}"
 
 
-def _word(one: Submission) -> str | None:
-    found = blocklists.word_in(one.text, one.spam.blocked)
+def _word(one: SpamSubmission) -> str | None:
+    found = blocklists.find_word(one.text, one.spam.blocked)
     return found and f"it holds “{found}”"
 
 
-def _links(one: Submission) -> str | None:
+def _links(one: SpamSubmission) -> str | None:
     most = one.spam.max_links
-    found = blocklists.links(one.text) if most is not None else 0
+    found = blocklists.count_links(one.text) if most is not None else 0
     return (
         f"it holds {found} links, and {most} are allowed"
         if most is not None and found > most
@@ -159,28 +161,28 @@ def _links(one: Submission) -> str | None:
     )
 
 
-def _captcha(one: Submission) -> str | None:
+def _captcha(one: SpamSubmission) -> str | None:
     captcha = one.spam.captcha
     if captcha is None or one.is_worked_for:
         return None
-    given = captchas.given(captcha, one.controls)
+    given = captchas.find_response(captcha, one.controls)
     reason = one.solve(captcha, given, one.address) if given else "there is no answer"
     return None if reason and captchas.UNCHECKED in reason and not captcha.holds else reason
 
 
-LAYERS: tuple[Layer, ...] = (
-    Layer("honeypot", _honeypot),
-    Layer("token", _token),
-    Layer("altcha", _altcha),
-    Layer("network", _address),
-    Layer("name", _name),
-    Layer("word", _word),
-    Layer("links", _links),
-    Layer("captcha", _captcha),  # last: it is the only one that asks somebody else
+LAYERS: tuple[SpamLayer, ...] = (
+    SpamLayer("honeypot", _honeypot),
+    SpamLayer("token", _token),
+    SpamLayer("altcha", _altcha),
+    SpamLayer("network", _address),
+    SpamLayer("name", _name),
+    SpamLayer("word", _word),
+    SpamLayer("links", _links),
+    SpamLayer("captcha", _captcha),  # last: it is the only one that asks somebody else
 )
 
 
-def judge(one: Submission) -> str | None:
+def find_spam_reason(one: SpamSubmission) -> str | None:
     """Return why a submission is held to be spam, as `layer: reason`; null where it is not."""
     for layer in LAYERS:
         if reason := layer.reason(one):
@@ -188,7 +190,7 @@ def judge(one: Submission) -> str | None:
     return None
 
 
-def marks_of(one: Submission, rate: Rate | None, per_address: Rate | None) -> Marks:
+def build_marks(one: SpamSubmission, rate: Rate | None, per_address: Rate | None) -> Marks:
     """Return what of a submission is remembered.
 
     Where a good token tells it from all others, that decides alone whether it came twice: two
@@ -198,15 +200,23 @@ def marks_of(one: Submission, rate: Rate | None, per_address: Rate | None) -> Ma
     who = sender(one.address)
     once = []
     if isinstance(one.token, tokens.Token):
-        once.append(Once(mark(key, "token", one.source, one.token.nonce), one.token.until))
+        once.append(
+            UniqueMark(make_mark(key, "token", one.source, one.token.nonce), one.token.until)
+        )
     elif one.spam.duplicates is not None:
         once.append(
-            Once(mark(key, "same", one.source, who, one.digest), one.now + one.spam.duplicates)
+            UniqueMark(
+                make_mark(key, "same", one.source, who, one.digest), one.now + one.spam.duplicates
+            )
         )
-    if isinstance(one.altcha, altcha.Solved):
-        once.append(Once(mark(key, "altcha", one.source, one.altcha.challenge), one.altcha.until))
-    limits = [Limit(mark(key, "form", one.source), rate)] if rate else []
-    limits += [Limit(mark(key, "address", one.source, who), per_address)] if per_address else []
+    if isinstance(one.altcha, altcha.SolvedChallenge):
+        once.append(
+            UniqueMark(make_mark(key, "altcha", one.source, one.altcha.challenge), one.altcha.until)
+        )
+    limits = [RateMark(make_mark(key, "form", one.source), rate)] if rate else []
+    limits += (
+        [RateMark(make_mark(key, "address", one.source, who), per_address)] if per_address else []
+    )
     return Marks(
         now=one.now,
         digest=one.digest,

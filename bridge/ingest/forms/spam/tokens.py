@@ -13,9 +13,9 @@ from hashlib import sha256
 
 from itsdangerous import BadData, Signer
 
-LONGEST = 300  # characters
+MAX_TOKEN_CHARS = 300  # characters
 TOO_OLD = "it is too old"
-SKEW = 60.0  # seconds that the clocks of two machines may differ
+MAX_SKEW_SECONDS = 60.0  # seconds that the clocks of two machines may differ
 _SAID = re.compile(r"([A-Za-z0-9_-]{1,63})\.(\d{1,15})\.([0-9a-f]{32})(\.ours)?")
 
 
@@ -45,7 +45,7 @@ def issue(key: bytes, source: str, now: float, nonce: str, *, is_ours: bool = Fa
 def read(key: bytes, text: object, source: str, now: float, lasts: float) -> Token | str:
     """Return the token, or why it is none that is good here and now."""
     try:
-        if not isinstance(text, str) or len(text) > LONGEST:
+        if not isinstance(text, str) or len(text) > MAX_TOKEN_CHARS:
             raise BadData("no token")
         said = _SAID.fullmatch(_signer(key).unsign(text).decode())
     except (BadData, UnicodeError):
@@ -55,7 +55,7 @@ def read(key: bytes, text: object, source: str, now: float, lasts: float) -> Tok
     if said[1] != source:
         return "it was given out with another form"
     issued_at = int(said[2]) / 1000
-    if issued_at > now + SKEW:
+    if issued_at > now + MAX_SKEW_SECONDS:
         return "it was given out in the future: the clocks of two machines differ"
     if issued_at + lasts < now:
         return TOO_OLD

@@ -18,8 +18,8 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
     "es": es.TEXTS,
 }
 DEFAULT = "en"
-MOST_NAMED = 5  # names that one sentence lists
-LONGEST_NAME = 60
+MAX_LISTED_NAMES = 5  # names that one sentence lists
+MAX_LISTED_NAME_CHARS = 60
 
 
 def choose(accept: str, *wanted: str | None) -> str:
@@ -63,8 +63,8 @@ def text(language: str, key: str, **values: object) -> str:
 
 def say(language: str, fault: FieldFault) -> str:
     """Return what is wrong with a field, in words."""
-    names = ", ".join(_short(name) for name in fault.names[:MOST_NAMED]) + (
-        ", …" if len(fault.names) > MOST_NAMED else ""
+    names = ", ".join(_short(name) for name in fault.names[:MAX_LISTED_NAMES]) + (
+        ", …" if len(fault.names) > MAX_LISTED_NAMES else ""
     )
     limit = _listed(language, fault.limit) if isinstance(fault.limit, tuple) else fault.limit
     return text(language, fault.key, limit=limit, names=names)
@@ -76,4 +76,4 @@ def _listed(language: str, words: tuple[str, ...]) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return name if len(name) <= MAX_LISTED_NAME_CHARS else name[: MAX_LISTED_NAME_CHARS - 1] + "…"
